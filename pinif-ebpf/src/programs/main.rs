@@ -1,0 +1,2 @@
+//! pinif's eBPF programs.
+fn main() {}

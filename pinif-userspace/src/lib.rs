@@ -1,0 +1,8 @@
+//! pinif audits where packets really leave, against the device each socket is bound to.
+pub mod audit;
+pub mod commands;
+pub mod host;
+pub mod kernel;
+pub mod lab;
+pub mod policy;
+pub mod sinks;

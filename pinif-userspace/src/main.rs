@@ -1,0 +1,2 @@
+//! The `pinif` command.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The sender of the tests.
+fn main() {}

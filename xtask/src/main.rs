@@ -1,0 +1,2 @@
+//! build tasks
+fn main() {}
