@@ -1,0 +1,63 @@
+//! Every place that can lose something, by name. A loss that is not counted here does not exist.
+
+/// A place where something may be lost. The number is its index in the kernel's `LOSSES` map.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// An IP packet whose headers could not be read; it is counted in no cell.
+    Unparsed = 0,
+    /// The matrix holds no more cells; the packet is counted in none.
+    CellsFull = 1,
+    /// The table of findings is full; the packet is in its cell, but in no finding.
+    FindingsFull = 2,
+    /// The ring buffer was full: a finding is shown later, from its counter.
+    SightingsFull = 3,
+    /// The table of local endpoints is full: copies of this socket's packets cannot be told.
+    EndpointsFull = 4,
+    /// A socket's record could not be stored: its process may stay unknown.
+    RecordsFull = 5,
+}
+
+impl Loss {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::Unparsed,
+        Self::CellsFull,
+        Self::FindingsFull,
+        Self::SightingsFull,
+        Self::EndpointsFull,
+        Self::RecordsFull,
+    ];
+
+    /// The name that the summary, the metrics and the documentation use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unparsed => "unparsed",
+            Self::CellsFull => "cells-full",
+            Self::FindingsFull => "findings-full",
+            Self::SightingsFull => "sightings-full",
+            Self::EndpointsFull => "endpoints-full",
+            Self::RecordsFull => "records-full",
+        }
+    }
+
+    /// Whether counts may be incomplete after it (exit status 3). A late finding and an unknown process lose no count.
+    pub const fn loses_counts(self) -> bool {
+        match self {
+            Self::Unparsed | Self::CellsFull | Self::FindingsFull | Self::EndpointsFull => true,
+            Self::SightingsFull | Self::RecordsFull => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_indexes() {
+        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, index, "{}", loss.name());
+        }
+    }
+}
