@@ -138,6 +138,8 @@ pub struct Sighting {
     pub bound_port: u16,
     /// The socket's type (`SOCK_STREAM`, …); zero without one.
     pub socket_type: u16,
+    /// Zero.
+    pub _pad: u32,
     /// The process.
     pub owner: Owner,
 }
@@ -164,7 +166,7 @@ pub struct SightingRecord {
 
 const _: () = assert!(size_of::<CellKey>() == 24);
 const _: () = assert!(size_of::<FindingKey>() == 64);
-const _: () = assert!(size_of::<Sighting>() == 176);
+const _: () = assert!(size_of::<Sighting>() == 168);
 const _: () = assert!(size_of::<FindingValue>() == 16 + size_of::<Sighting>());
 const _: () = assert!(size_of::<SightingRecord>() == 64 + size_of::<Sighting>());
 
