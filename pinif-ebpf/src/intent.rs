@@ -5,6 +5,9 @@ use crate::key::{Address, Endpoint, IfIndex, NetNsCookie};
 /// The length of a task's name (`TASK_COMM_LEN`) and of an interface's (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
+/// No user (`INVALID_UID`).
+pub const NO_USER: u32 = u32::MAX;
+
 /// The process that a socket belongs to: the last one that acted on it, or its creator.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct Owner {
     pub executable_device: u32,
     /// The process id (`task->tgid`), in the initial namespace; zero when unknown.
     pub pid: u32,
-    /// The socket's user id (`sk->sk_uid`'s owner at creation).
+    /// The socket's user id (`sk->sk_uid`); [`NO_USER`] where no process sent.
     pub uid: u32,
     /// Zero.
     pub _pad: u32,
@@ -35,6 +38,8 @@ pub mod flag {
     pub const BOUND_ADDRESS: u32 = 1 << 2;
     /// Its local endpoint is in the table of endpoints.
     pub const ENDPOINT: u32 = 1 << 3;
+    /// Its port, at any local address, is in the table of endpoints.
+    pub const ANY_ADDRESS: u32 = 1 << 5;
     /// A device was asked for with `SO_BINDTODEVICE` or `SO_BINDTOIFINDEX`.
     pub const REQUESTED: u32 = 1 << 4;
 }
@@ -54,8 +59,10 @@ pub struct SocketRecord {
     pub bound_address: Address,
     /// The port that `bind()` gave, in host byte order.
     pub bound_port: u16,
-    /// Zero.
-    pub _pad: [u8; 6],
+    /// The local port that is in the table of endpoints at any address, in host byte order.
+    pub any_address_port: u16,
+    /// The device that it was bound to when it sent last.
+    pub sent_bound: IfIndex,
     /// The local endpoint that it sent from last.
     pub endpoint: Endpoint,
     /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to

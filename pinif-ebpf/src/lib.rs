@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod intent;
 pub mod key;
 pub mod loss;
+pub mod offsets;
 pub mod packet;
 pub mod policy;
 pub mod sighting;

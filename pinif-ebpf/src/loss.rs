@@ -4,7 +4,7 @@
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
-    /// An IP packet whose headers could not be read; it is counted in no cell.
+    /// An IP packet whose headers could not be read: it is in its cell, judged by its device alone.
     Unparsed = 0,
     /// The matrix holds no more cells; the packet is counted in none.
     CellsFull = 1,

@@ -86,20 +86,15 @@ impl RuleSet {
     }
 }
 
-/// `u64::trailing_zeros` of a number that is not zero, by halving: the BPF instruction set has no such instruction.
+/// `u64::trailing_zeros` of a number that is not zero: the ones below its lowest bit, added up pairwise. The BPF
+/// instruction set has no such instruction, and each branch here would double the verifier's work.
 #[inline(always)]
 const fn lowest_bit(word: u64) -> u16 {
-    let mut word = word;
-    let mut bit = 0;
-    let mut width = 32;
-    while width > 0 {
-        if word & ((1 << width) - 1) == 0 {
-            word >>= width;
-            bit += width;
-        }
-        width /= 2;
-    }
-    bit
+    let below = (word & word.wrapping_neg()).wrapping_sub(1);
+    let pairs = below - ((below >> 1) & 0x5555_5555_5555_5555);
+    let fours = (pairs & 0x3333_3333_3333_3333) + ((pairs >> 2) & 0x3333_3333_3333_3333);
+    let bytes = (fours + (fours >> 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+    (bytes.wrapping_mul(0x0101_0101_0101_0101) >> 56) as u16
 }
 
 /// A set of zones; bit `i` is the `i`-th zone of the file.
@@ -204,6 +199,15 @@ pub struct Demand {
     pub pinned: u32,
     /// Zero.
     pub _pad: u32,
+}
+
+impl Demand {
+    /// No demand: what no rule makes.
+    pub const NONE: Self = Self {
+        only_via: ZoneSet::EMPTY,
+        pinned: 0,
+        _pad: 0,
+    };
 }
 
 /// The key of a rule's demand.
@@ -343,15 +347,11 @@ pub trait Tables {
 }
 
 /// The rule that decides for this packet, and what it demands: the first in the file of those that match in every
-/// dimension.
+/// dimension; [`NO_RULE`] and [`Demand::NONE`] if none does.
 #[inline(always)]
-pub fn decide_rule(
-    tables: &impl Tables,
-    active: &Active,
-    packet: &Packet,
-) -> Option<(u16, Demand)> {
+pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u16, Demand) {
     if active.rules == 0 {
-        return None;
+        return (NO_RULE, Demand::NONE);
     }
     let slot = active.slot;
     let looked_at = |bit: u32| active.dimensions & bit != 0;
@@ -360,9 +360,6 @@ pub fn decide_rule(
         rules = tables
             .by_destination(slot, &packet.destination)
             .unwrap_or(active.any_destination);
-    }
-    if rules.is_empty() {
-        return None;
     }
     if looked_at(dimension::SOURCE) {
         let found = tables.by_source(slot, &packet.source);
@@ -390,8 +387,10 @@ pub fn decide_rule(
         let found = tables.by_executable(slot);
         rules = rules.intersection(found.unwrap_or(active.any_executable));
     }
-    let rule = rules.first()?;
-    Some((rule, tables.demand(slot, rule)?))
+    match rules.first() {
+        Some(rule) => (rule, tables.demand(slot, rule).unwrap_or(Demand::NONE)),
+        None => (NO_RULE, Demand::NONE),
+    }
 }
 
 const _: () = assert!(size_of::<Active>() == 24 + 8 * size_of::<RuleSet>());

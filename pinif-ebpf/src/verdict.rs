@@ -3,7 +3,7 @@
 use crate::{
     key::{Address, IfIndex},
     packet::Packet,
-    policy::{Active, NO_RULE, Slot, Tables, ZoneSet, decide_rule},
+    policy::{Active, Demand, NO_RULE, Slot, Tables, ZoneSet, decide_rule},
     sighting::Origin,
 };
 
@@ -107,6 +107,9 @@ impl Severity {
 pub struct KindSet(pub u16);
 
 impl KindSet {
+    /// The bit of no kind at all, which is never set.
+    const CONTAINED: Self = Self(1);
+
     /// Adds a kind.
     #[inline(always)]
     pub const fn insert(&mut self, kind: Kind) {
@@ -147,17 +150,20 @@ pub struct Traffic<'a> {
     pub bound: IfIndex,
     /// The address that `bind()` was called with, if it was with one.
     pub bound_address: Option<Address>,
-    /// Its headers.
-    pub packet: &'a Packet,
+    /// Its headers; nothing for what is no IP packet or cannot be read, which is judged by its device alone.
+    pub packet: Option<&'a Packet>,
     /// Where it leaves.
     pub egress: IfIndex,
 }
 
-/// The verdict on one packet.
+/// The verdict on one packet. Numbers, not enums: where one is not set there is still a number, and the verifier refuses
+/// to move what was never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The gravest kind, and how grave; nothing is contained.
-    pub finding: Option<(Kind, Severity)>,
+    /// The number of the gravest [`Kind`]; zero is contained.
+    pub kind: u8,
+    /// The number of its [`Severity`]; zero is contained.
+    pub severity: u8,
     /// The other kinds that held too.
     pub also: KindSet,
     /// The rule that decided, or [`NO_RULE`].
@@ -169,23 +175,34 @@ pub struct Decision {
 impl Decision {
     /// Contained.
     pub const CONTAINED: Self = Self {
-        finding: None,
+        kind: 0,
+        severity: 0,
         also: KindSet(0),
         rule: NO_RULE,
         source_owner: IfIndex::NONE,
     };
 
+    /// The gravest kind, and how grave; nothing is contained.
+    pub const fn finding(&self) -> Option<(Kind, Severity)> {
+        match (
+            Kind::from_number(self.kind),
+            Severity::from_number(self.severity),
+        ) {
+            (Some(kind), Some(severity)) => Some((kind, severity)),
+            _ => None,
+        }
+    }
+
     /// Takes one more kind into account. Called in the table's order, so that the first of equal severity stays.
     #[inline(always)]
     const fn consider(&mut self, kind: Kind, severity: Severity) {
-        match self.finding {
-            Some((_, gravest)) if gravest as u8 >= severity as u8 => self.also.insert(kind),
-            Some((less_grave, _)) => {
-                self.also.insert(less_grave);
-                self.finding = Some((kind, severity));
-            }
-            None => self.finding = Some((kind, severity)),
+        let mut less_grave = kind as u8;
+        if severity as u8 > self.severity {
+            less_grave = self.kind;
+            self.kind = kind as u8;
+            self.severity = severity as u8;
         }
+        self.also.0 |= (1 << less_grave) & !KindSet::CONTAINED.0;
     }
 }
 
@@ -193,28 +210,37 @@ impl Decision {
 ///
 /// What leaves by the loopback device never leaves the host, and is contained. `address-escape` speaks of traffic
 /// without a bound device: where there is one, that is the intent, and the address is at most crossed with it.
+///
+/// The rule is looked up before anything is decided: the verifier would else follow that long way once for each
+/// outcome.
 #[inline(always)]
 pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Decision {
     let mut decision = Decision::CONTAINED;
     if traffic.egress == IfIndex::LOOPBACK {
         return decision;
     }
+    let slot = active.slot;
     let within = |upper: IfIndex, lower: IfIndex| upper == lower || world.carries(upper, lower);
     let pinned = traffic.bound.is_some();
+    let (rule, demand) = match traffic.packet {
+        Some(packet) => decide_rule(world, active, packet),
+        None => (NO_RULE, Demand::NONE),
+    };
+    decision.rule = rule;
 
-    if pinned && !within(traffic.bound, traffic.egress) {
-        match traffic.origin {
-            Origin::Process | Origin::Kernel => {
-                decision.consider(Kind::DeviceEscape, Severity::Leak);
-            }
-            Origin::None => decision.consider(Kind::CopyEscape, Severity::Leak),
+    if pinned {
+        if !within(traffic.bound, traffic.egress) {
+            let kind = match traffic.origin {
+                Origin::Process | Origin::Kernel => Kind::DeviceEscape,
+                Origin::None => Kind::CopyEscape,
+            };
+            decision.consider(kind, Severity::Leak);
         }
-    }
-    if !pinned {
-        let owner = world.sole_owner(&traffic.packet.source);
+    } else if let Some(packet) = traffic.packet {
+        let owner = world.sole_owner(&packet.source);
         decision.source_owner = owner;
         if owner.is_some() && !within(owner, traffic.egress) {
-            let contained = world.zones(active.slot, owner).intersects(active.contained);
+            let contained = world.zones(slot, owner).intersects(active.contained);
             let severity = if contained {
                 Severity::Leak
             } else {
@@ -223,15 +249,15 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
             decision.consider(Kind::AddressEscape, severity);
         }
     }
-    if let Some((rule, demand)) = decide_rule(world, active, traffic.packet) {
-        decision.rule = rule;
-        let zones = world.zones(active.slot, traffic.egress);
-        if !demand.only_via.is_empty() && !demand.only_via.intersects(zones) {
-            decision.consider(Kind::PolicyEscape, Severity::Leak);
-        }
-        if demand.pinned != 0 && !pinned && matches!(traffic.origin, Origin::Process) {
-            decision.consider(Kind::Unpinned, Severity::Risk);
-        }
+    if !demand.only_via.is_empty()
+        && !demand
+            .only_via
+            .intersects(world.zones(slot, traffic.egress))
+    {
+        decision.consider(Kind::PolicyEscape, Severity::Leak);
+    }
+    if demand.pinned != 0 && !pinned && matches!(traffic.origin, Origin::Process) {
+        decision.consider(Kind::Unpinned, Severity::Risk);
     }
     if pinned && let Some(address) = traffic.bound_address {
         let owner = world.sole_owner(&address);

@@ -1,0 +1,42 @@
+//! Where the kernel keeps the members that no helper tells: pure Rust emits no CO-RE relocations, so userspace reads
+//! the offsets from the kernel's BTF and sets them when it loads the programs.
+
+/// Offsets of members of kernel structures, in bytes. Zero is unknown: what rests on it is left out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+    /// `task_struct.mm`.
+    pub task_mm: u32,
+    /// `mm_struct.exe_file`.
+    pub mm_exe_file: u32,
+    /// `file.f_inode`.
+    pub file_inode: u32,
+    /// `inode.i_ino`.
+    pub inode_number: u32,
+    /// `inode.i_sb`.
+    pub inode_superblock: u32,
+    /// `super_block.s_dev`.
+    pub superblock_device: u32,
+    /// `sock.__sk_common.skc_net`.
+    pub sock_netns: u32,
+    /// `net.net_cookie`.
+    pub net_cookie: u32,
+    /// `sock.sk_uid`.
+    pub sock_uid: u32,
+    /// `sock.sk_cgrp_data.cgroup`.
+    pub sock_cgroup: u32,
+    /// `cgroup.kn`.
+    pub cgroup_kernfs: u32,
+    /// `kernfs_node.id`.
+    pub kernfs_id: u32,
+}
+
+const _: () = assert!(size_of::<Offsets>() == 14 * 4);
+
+#[cfg(feature = "user")]
+// SAFETY: `repr(C)`, integers of one size only.
+unsafe impl aya::Pod for Offsets {}

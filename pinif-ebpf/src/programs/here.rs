@@ -1,0 +1,102 @@
+//! What the maps know, for the packet that is being judged.
+
+use pinif_ebpf::{
+    intent::Owner,
+    key::{Address, IfIndex},
+    policy::{Demand, RuleSet, Slot, Tables, ZoneSet},
+    verdict::World,
+};
+
+use crate::{
+    kernel::{self, packet::Skb},
+    state::{carriers, owners, policy},
+};
+
+/// How deep cgroups are followed for rules that name one.
+const MAX_CGROUP_DEPTH: i32 = 16;
+
+/// The namespace of this program, and the sender of this packet.
+pub struct Here<'a> {
+    /// The packet.
+    pub skb: Skb,
+    /// The process that sent it, or the one whose packet it is a copy of; of none, a user, a cgroup and an executable
+    /// that no rule names.
+    pub owner: &'a Owner,
+}
+
+impl World for Here<'_> {
+    #[inline(always)]
+    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
+        carriers::carries(kernel::netns(), upper, lower)
+    }
+
+    #[inline(always)]
+    fn sole_owner(&self, address: &Address) -> IfIndex {
+        owners::of(kernel::netns(), address).unwrap_or(IfIndex::NONE)
+    }
+
+    #[inline(always)]
+    fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
+        policy::zones(kernel::netns(), slot, interface)
+    }
+}
+
+impl Tables for Here<'_> {
+    #[inline(always)]
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        policy::by_destination(slot, address)
+    }
+
+    #[inline(always)]
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        policy::by_source(slot, address)
+    }
+
+    #[inline(always)]
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        policy::by_port(slot, port)
+    }
+
+    #[inline(always)]
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        policy::by_source_port(slot, port)
+    }
+
+    #[inline(always)]
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+        policy::by_protocol(slot, protocol)
+    }
+
+    #[inline(always)]
+    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
+        policy::by_user(slot, self.owner.uid)
+    }
+
+    #[inline(always)]
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
+        // The deepest that a rule names: its set has the rules of those above.
+        let mut deepest = policy::by_cgroup(slot, self.owner.cgroup);
+        for level in 0..MAX_CGROUP_DEPTH {
+            let cgroup = self.skb.cgroup_at(level);
+            if cgroup == 0 {
+                break;
+            }
+            let found = policy::by_cgroup(slot, cgroup);
+            if found.is_some() {
+                deepest = found;
+            }
+        }
+        deepest.copied()
+    }
+
+    #[inline(always)]
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
+        let owner = self.owner;
+        policy::by_executable(slot, owner.executable_inode, owner.executable_device)
+    }
+
+    #[inline(always)]
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
+        policy::demand(slot, rule)
+    }
+}

@@ -1,0 +1,78 @@
+//! `connect()`, and sends without a connection: which process uses the socket now, and from which port.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie},
+    macros::cgroup_sock_addr,
+    programs::SockAddrContext,
+};
+use pinif_ebpf::{
+    intent::flag,
+    key::{NetNsCookie, SocketCookie},
+};
+
+use super::ALLOW;
+use crate::{
+    kernel::{sock::FullSock, task},
+    state::{endpoints, records},
+};
+
+/// Before an IPv4 socket connects.
+#[cgroup_sock_addr(connect4)]
+pub fn pinif_connect4(context: SockAddrContext) -> i32 {
+    used(&context);
+    ALLOW
+}
+
+/// Before an IPv6 socket connects.
+#[cgroup_sock_addr(connect6)]
+pub fn pinif_connect6(context: SockAddrContext) -> i32 {
+    used(&context);
+    ALLOW
+}
+
+/// Before an unconnected UDP socket sends over IPv4.
+#[cgroup_sock_addr(sendmsg4)]
+pub fn pinif_sendmsg4(context: SockAddrContext) -> i32 {
+    used(&context);
+    ALLOW
+}
+
+/// Before an unconnected UDP socket sends over IPv6.
+#[cgroup_sock_addr(sendmsg6)]
+pub fn pinif_sendmsg6(context: SockAddrContext) -> i32 {
+    used(&context);
+    ALLOW
+}
+
+#[inline(always)]
+fn used(context: &SockAddrContext) {
+    // SAFETY: the context is valid, and the verifier checks the access.
+    let sock = unsafe { (&raw const (*context.sock_addr).__bindgen_anon_1.sk).read_volatile() };
+    let Some(sock) = FullSock::new(sock) else {
+        return;
+    };
+    let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
+        return;
+    };
+    // A socket may be made by one process and used by another: socket activation, fork.
+    if record.owner.pid != task::current_pid() {
+        task::write_current(&mut record.owner);
+    }
+    record.flags |= flag::OWNED | flag::HOOKED;
+    // SAFETY: the helpers take the context.
+    let (netns, cookie) = unsafe {
+        (
+            bpf_get_netns_cookie(context.as_ptr()),
+            bpf_get_socket_cookie(context.as_ptr()),
+        )
+    };
+    endpoints::note_any_address(
+        record,
+        NetNsCookie(netns),
+        sock.local_port(),
+        sock.protocol() as u8,
+        SocketCookie(cookie),
+        sock.bound_device(),
+    );
+}

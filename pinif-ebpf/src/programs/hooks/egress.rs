@@ -1,0 +1,176 @@
+//! A packet leaves an interface: TC egress, the heart of pinif.
+
+use aya_ebpf::{
+    bindings::TC_ACT_UNSPEC, helpers::generated::bpf_ktime_get_ns, macros::classifier,
+    programs::TcContext,
+};
+use aya_log_ebpf::debug;
+use pinif_ebpf::{
+    intent::flag,
+    key::{Address, SocketCookie},
+    loss::Loss,
+    packet::{NotParsed, Packet},
+    policy::Active,
+    sighting::{CellKey, FindingKey, Origin, Sighting},
+    verdict::{Traffic, decide},
+};
+
+use crate::{
+    here::Here,
+    kernel::{self, packet::Skb},
+    reread, sender,
+    state::{
+        cells, findings, losses, policy,
+        scratch::{self, Scratch},
+    },
+};
+
+/// Runs for every packet that an audited interface sends (TCX egress, or clsact before 6.6). Watching never changes a
+/// packet: the verdict is always that there is none.
+#[classifier]
+pub fn pinif_egress(context: TcContext) -> i32 {
+    audit(&context);
+    TC_ACT_UNSPEC
+}
+
+/// The steps are functions of their own, since the stack is 512 bytes for the deepest chain of calls.
+#[inline(always)]
+fn audit(context: &TcContext) {
+    let skb = Skb::new(context);
+    let (Some(active), Some(scratch)) = (policy::active(), scratch::get()) else {
+        return;
+    };
+    let Scratch { packet, key, new } = scratch;
+    key.netns = kernel::netns();
+    key.egress = skb.interface();
+    let packet = headers(skb, packet).then_some(&*packet);
+    key.bound = sender::write(&mut new.sighting, skb, packet);
+    let verdict = judge(skb, active, packet, key, &mut new.sighting);
+    let count = skb.count();
+    cells::add(
+        &CellKey {
+            netns: key.netns,
+            bound: key.bound,
+            egress: key.egress,
+            kind: verdict as u8,
+            origin: reread(&new.sighting.origin),
+            _pad: [0; 6],
+        },
+        count,
+    );
+    if verdict != 0 {
+        write_subject(key, &new.sighting, packet);
+        findings::add(key, count, new, |sighting| {
+            sighting.generation = active.generation;
+            describe(sighting, skb, packet);
+        });
+        debug!(
+            context,
+            "verdict {}: cookie {}, bound to {}, left by {}",
+            key.kind,
+            key.cookie.0,
+            key.bound.0,
+            key.egress.0
+        );
+    }
+}
+
+/// Reads the headers into `place`; false if there are none that can be read.
+#[inline(never)]
+fn headers(skb: Skb, place: &mut Packet) -> bool {
+    match skb.parse() {
+        Ok(packet) => {
+            *place = packet;
+            true
+        }
+        Err(NotParsed::NotIp) => false,
+        Err(NotParsed::Malformed) => {
+            losses::add(Loss::Unparsed);
+            false
+        }
+    }
+}
+
+/// Decides, and writes the verdict into the finding's key and what led to it into the sighting.
+///
+/// Returns the kind's number: a function that returned nothing would leave in `r0` whatever it had there, and the
+/// verifier wants that to be no pointer to its stack.
+#[inline(never)]
+fn judge(
+    skb: Skb,
+    active: &Active,
+    packet: Option<&Packet>,
+    key: &mut FindingKey,
+    sighting: &mut Sighting,
+) -> u32 {
+    let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
+    let traffic = Traffic {
+        origin: Origin::from_number(reread(&sighting.origin)),
+        bound: reread(&key.bound),
+        bound_address: bound_to_address.then_some(sighting.bound_address),
+        packet,
+        egress: reread(&key.egress),
+    };
+    let here = Here {
+        skb,
+        owner: &sighting.owner,
+    };
+    let decision = decide(&traffic, active, &here);
+    key.kind = decision.kind;
+    key.severity = decision.severity;
+    sighting.rule = decision.rule;
+    sighting.also = decision.also.0;
+    sighting.source_owner = decision.source_owner;
+    u32::from(decision.kind)
+}
+
+/// A process's socket is one finding; without one, each flow is.
+#[inline(always)]
+fn write_subject(key: &mut FindingKey, sighting: &Sighting, packet: Option<&Packet>) {
+    let owned = reread(&sighting.origin) == Origin::Process as u8;
+    match packet {
+        Some(packet) if !owned => {
+            key.cookie = SocketCookie(0);
+            key.source = packet.source;
+            key.destination = packet.destination;
+            key.source_port = packet.source_port;
+            key.destination_port = packet.destination_port;
+            key.protocol = packet.protocol;
+        }
+        _ => {
+            key.cookie = if owned {
+                sighting.cookie
+            } else {
+                SocketCookie(0)
+            };
+            key.source = Address::UNSPECIFIED;
+            key.destination = Address::UNSPECIFIED;
+            key.source_port = 0;
+            key.destination_port = 0;
+            key.protocol = 0;
+        }
+    }
+}
+
+#[inline(always)]
+fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
+    // SAFETY: the helper has no arguments.
+    sighting.time = unsafe { bpf_ktime_get_ns() };
+    sighting.mark = skb.mark();
+    match packet {
+        Some(packet) => {
+            sighting.source = packet.source;
+            sighting.destination = packet.destination;
+            sighting.source_port = packet.source_port;
+            sighting.destination_port = packet.destination_port;
+            sighting.protocol = packet.protocol;
+        }
+        None => {
+            sighting.source = Address::UNSPECIFIED;
+            sighting.destination = Address::UNSPECIFIED;
+            sighting.source_port = 0;
+            sighting.destination_port = 0;
+            sighting.protocol = 0;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `setsockopt()`: which device was asked for. Whether the kernel agrees is for the live socket to tell.
+
+use aya_ebpf::{
+    bindings::bpf_sockopt, helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt,
+    programs::SockoptContext,
+};
+use pinif_ebpf::{
+    intent::{NAME_LENGTH, flag},
+    key::IfIndex,
+};
+
+use super::ALLOW;
+use crate::{
+    kernel::{sock::FullSock, task},
+    state::records,
+};
+
+const SOL_SOCKET: i32 = 1;
+const SO_BINDTODEVICE: i32 = 25;
+const SO_BINDTOIFINDEX: i32 = 62;
+
+macro_rules! member {
+    ($context:expr, $($member:ident).+) => {
+        // SAFETY: the context is valid, and the verifier checks the access.
+        unsafe { (&raw const (*$context).$($member).+).read_volatile() }
+    };
+}
+
+/// Before the kernel acts on a socket option of a process's socket.
+#[cgroup_sockopt(setsockopt)]
+pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
+    let option = context.sockopt;
+    if member!(option, level) == SOL_SOCKET {
+        match member!(option, optname) {
+            SO_BINDTODEVICE => requested(option, true),
+            SO_BINDTOIFINDEX => requested(option, false),
+            _ => {}
+        }
+    }
+    // SAFETY: the context is writable here. Zero makes the kernel use the caller's own buffer, whatever its length;
+    // else a value of more than a page would fail (`__cgroup_bpf_run_filter_setsockopt`).
+    unsafe { (&raw mut (*option).optlen).write_volatile(0) };
+    ALLOW
+}
+
+#[inline(always)]
+fn requested(option: *mut bpf_sockopt, by_name: bool) {
+    let Some(sock) = FullSock::new(member!(option, __bindgen_anon_1.sk)) else {
+        return;
+    };
+    let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
+        return;
+    };
+    if record.owner.pid != task::current_pid() {
+        task::write_current(&mut record.owner);
+    }
+    let value = value(option);
+    record.flags |= flag::OWNED | flag::HOOKED | flag::REQUESTED;
+    // SAFETY: the helper has no arguments.
+    record.requested = unsafe { bpf_ktime_get_ns() };
+    if by_name {
+        record.requested_device = value;
+        record.requested_index = IfIndex::NONE;
+    } else {
+        record.requested_device = [0; NAME_LENGTH];
+        record.requested_index =
+            IfIndex(u32::from_ne_bytes([value[0], value[1], value[2], value[3]]));
+    }
+}
+
+/// The first bytes of the option's value, zeros where it is shorter.
+#[inline(always)]
+fn value(option: *mut bpf_sockopt) -> [u8; NAME_LENGTH] {
+    let mut bytes = [0; NAME_LENGTH];
+    let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
+    let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
+    let length = member!(option, optlen);
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        if index as i32 >= length || start as usize + index + 1 > end as usize {
+            break;
+        }
+        // SAFETY: within the bounds that were just compared, which the verifier follows.
+        *byte = unsafe { start.add(index).read_volatile() };
+    }
+    bytes
+}

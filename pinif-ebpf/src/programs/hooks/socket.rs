@@ -1,0 +1,57 @@
+//! A socket is made, and closed: who owns it.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns},
+    macros::cgroup_sock,
+    programs::SockContext,
+};
+use pinif_ebpf::{
+    intent::flag,
+    key::{NetNsCookie, SocketCookie},
+};
+
+use super::ALLOW;
+use crate::{
+    kernel::{
+        sock::{FullSock, SOCK_STREAM},
+        task,
+    },
+    state::{endpoints, records},
+};
+
+/// At the end of `inet_create`. The kernel's own sockets do not come here.
+#[cgroup_sock(sock_create)]
+pub fn pinif_create(context: SockContext) -> i32 {
+    if let Some(record) = records::of_or_insert(context.as_ptr()) {
+        task::write_current(&mut record.owner);
+        record.netns = netns_of(&context);
+        // SAFETY: the helper has no arguments.
+        record.created = unsafe { bpf_ktime_get_ns() };
+        record.flags = flag::OWNED | flag::HOOKED;
+    }
+    ALLOW
+}
+
+/// At the start of `inet_release`: what the socket sends from here on, it sends without its process.
+#[cgroup_sock(sock_release)]
+pub fn pinif_release(context: SockContext) -> i32 {
+    if let Some(record) = records::of(context.as_ptr())
+        && let Some(sock) = FullSock::new(context.sock)
+    {
+        // SAFETY: the helper takes the context.
+        let cookie = SocketCookie(unsafe { bpf_get_socket_cookie(context.as_ptr()) });
+        let protocol = sock.protocol() as u8;
+        endpoints::release(record, netns_of(&context), protocol, cookie);
+        if sock.kind() == SOCK_STREAM {
+            records::close(cookie, record);
+        }
+    }
+    ALLOW
+}
+
+#[inline(always)]
+fn netns_of(context: &SockContext) -> NetNsCookie {
+    // SAFETY: the helper takes the context.
+    NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) })
+}

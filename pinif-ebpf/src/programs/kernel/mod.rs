@@ -1,0 +1,42 @@
+//! The kernel's own structures, as helpers and contexts give them: each unsafe read is here, once.
+
+pub mod packet;
+pub mod sock;
+pub mod task;
+
+use aya_ebpf::Global;
+use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
+
+/// The namespace that this instance of the traffic programs is attached in: they are loaded once for each.
+#[unsafe(no_mangle)]
+static NETNS: Global<u64> = Global::new(0);
+
+/// Where this kernel keeps what no helper tells.
+#[unsafe(no_mangle)]
+static OFFSETS: Global<Offsets> = Global::new(Offsets {
+    task_tgid: 0,
+    task_comm: 0,
+    task_mm: 0,
+    mm_exe_file: 0,
+    file_inode: 0,
+    inode_number: 0,
+    inode_superblock: 0,
+    superblock_device: 0,
+    sock_netns: 0,
+    net_cookie: 0,
+    sock_uid: 0,
+    sock_cgroup: 0,
+    cgroup_kernfs: 0,
+    kernfs_id: 0,
+});
+
+/// The namespace that the traffic programs look at.
+#[inline(always)]
+pub fn netns() -> NetNsCookie {
+    NetNsCookie(NETNS.load())
+}
+
+#[inline(always)]
+fn offsets() -> Offsets {
+    OFFSETS.load()
+}

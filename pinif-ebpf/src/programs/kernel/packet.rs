@@ -1,0 +1,164 @@
+//! The `__sk_buff` of a traffic program.
+
+use core::{mem::MaybeUninit, ptr::addr_of};
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes,
+        bpf_skb_load_bytes_relative,
+    },
+    programs::TcContext,
+};
+use pinif_ebpf::{
+    key::{IfIndex, SocketCookie},
+    packet::{Bytes, Header, NotParsed, Packet, ethertype, parse, untag},
+    sighting::Count,
+};
+
+/// A packet on its way out of an interface.
+#[derive(Clone, Copy)]
+pub struct Skb(*mut __sk_buff);
+
+/// Reads a member of the context: a volatile load, so that the compiler neither widens, merges nor moves it, which the
+/// verifier would refuse.
+macro_rules! member {
+    ($context:expr, $($member:ident).+) => {
+        // SAFETY: the context is valid for the program's whole run, and the verifier checks the access.
+        unsafe { addr_of!((*$context).$($member).+).read_volatile() }
+    };
+}
+
+impl Skb {
+    #[inline(always)]
+    pub fn new(context: &TcContext) -> Self {
+        Self(context.as_ptr().cast())
+    }
+
+    /// The interface that it leaves by (`skb->dev->ifindex`).
+    #[inline(always)]
+    pub fn interface(self) -> IfIndex {
+        IfIndex(member!(self.0, ifindex))
+    }
+
+    /// Its mark.
+    #[inline(always)]
+    pub fn mark(self) -> u32 {
+        member!(self.0, mark)
+    }
+
+    /// What it counts as on the wire. `wire_len` has the headers of every segment (`qdisc_pkt_len_init`).
+    #[inline(always)]
+    pub fn count(self) -> Count {
+        let segments = member!(self.0, gso_segs);
+        let size = member!(self.0, gso_size);
+        let length = member!(self.0, len);
+        let packets = if segments != 0 {
+            segments
+        } else if size != 0 {
+            // A guest's packet may not tell its segments (`SKB_GSO_DODGY`).
+            length.div_ceil(size)
+        } else {
+            1
+        };
+        Count {
+            packets: u64::from(packets),
+            bytes: u64::from(member!(self.0, wire_len)),
+        }
+    }
+
+    /// `skb->sk`, whatever its state; null without one.
+    #[inline(always)]
+    pub fn sock(self) -> *mut bpf_sock {
+        member!(self.0, __bindgen_anon_2.sk)
+    }
+
+    /// The cookie of `skb->sk`.
+    #[inline(always)]
+    pub fn cookie(self) -> SocketCookie {
+        // SAFETY: the helper takes the context.
+        SocketCookie(unsafe { bpf_get_socket_cookie(self.0.cast()) })
+    }
+
+    /// The user id of `skb->sk`.
+    #[inline(always)]
+    pub fn uid(self) -> u32 {
+        // SAFETY: the helper takes the context.
+        unsafe { bpf_get_socket_uid(self.0) }
+    }
+
+    /// The cgroup of `skb->sk`, or the one above it at this level; zero if there is none.
+    #[inline(always)]
+    pub fn cgroup_at(self, level: i32) -> u64 {
+        // SAFETY: the helper takes the context.
+        unsafe { bpf_skb_ancestor_cgroup_id(self.0, level) }
+    }
+
+    /// Reads its headers. Tags in the frame exist on Ethernet devices only, where the data starts with the frame;
+    /// otherwise the network header's own offset serves every kind of device.
+    #[inline(always)]
+    pub fn parse(self) -> Result<Packet, NotParsed> {
+        let kind = u16::from_be(member!(self.0, protocol) as u16);
+        if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+            let (kind, offset) = untag(&Frame {
+                skb: self,
+                start: 0,
+            })?;
+            return parse(
+                kind,
+                &Frame {
+                    skb: self,
+                    start: offset,
+                },
+            );
+        }
+        parse(kind, &Network(self))
+    }
+}
+
+/// The packet from its network header on.
+struct Network(Skb);
+
+impl Bytes for Network {
+    #[inline(always)]
+    fn load<T: Header>(&self, offset: usize) -> Option<T> {
+        let mut header = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper takes the context, and writes the whole header or fails.
+        let status = unsafe {
+            bpf_skb_load_bytes_relative(
+                self.0.0.cast(),
+                offset as u32,
+                header.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                BPF_HDR_START_NET as u32,
+            )
+        };
+        // SAFETY: it was written, and any bytes are a valid `Header`.
+        (status == 0).then(|| unsafe { header.assume_init() })
+    }
+}
+
+/// The packet from an offset of its frame on.
+struct Frame {
+    skb: Skb,
+    start: usize,
+}
+
+impl Bytes for Frame {
+    #[inline(always)]
+    fn load<T: Header>(&self, offset: usize) -> Option<T> {
+        let mut header = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper takes the context, and writes the whole header or fails.
+        let status = unsafe {
+            bpf_skb_load_bytes(
+                self.skb.0.cast(),
+                (self.start + offset) as u32,
+                header.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+            )
+        };
+        // SAFETY: it was written, and any bytes are a valid `Header`.
+        (status == 0).then(|| unsafe { header.assume_init() })
+    }
+}

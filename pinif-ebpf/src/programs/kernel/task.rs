@@ -1,0 +1,86 @@
+//! The process that runs a hook, or that an iterator shows.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
+    generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
+};
+use pinif_ebpf::intent::Owner;
+
+use super::offsets;
+
+/// Writes the process that runs this hook, in its system call.
+#[inline(always)]
+pub fn write_current(owner: &mut Owner) {
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    (owner.executable_inode, owner.executable_device) = executable(task);
+    // SAFETY: the helper has no arguments.
+    owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
+    owner.pid = current_pid();
+    owner.uid = bpf_get_current_uid_gid() as u32;
+    owner.comm = bpf_get_current_comm().unwrap_or_default();
+}
+
+/// The id of the process that runs this hook.
+#[inline(always)]
+pub fn current_pid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// Writes a process that an iterator shows, as the owner of a socket (both addresses in the kernel).
+#[inline(always)]
+pub fn write(owner: &mut Owner, task: u64, sock: u64) {
+    let at = offsets();
+    (owner.executable_inode, owner.executable_device) = executable(task);
+    owner.cgroup = follow(sock, at.sock_cgroup)
+        .and_then(|cgroup| follow(cgroup, at.cgroup_kernfs))
+        .and_then(|kernfs| read::<u64>(kernfs, at.kernfs_id))
+        .unwrap_or_default();
+    owner.pid = read::<u32>(task, at.task_tgid).unwrap_or_default();
+    owner.uid = read::<u32>(sock, at.sock_uid).unwrap_or_default();
+    owner.comm = read(task, at.task_comm).unwrap_or_default();
+}
+
+/// The cookie of the namespace of a socket; zero if it has none yet.
+#[inline(always)]
+pub fn netns_of(sock: u64) -> u64 {
+    let at = offsets();
+    follow(sock, at.sock_netns)
+        .and_then(|net| read::<u64>(net, at.net_cookie))
+        .unwrap_or_default()
+}
+
+/// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
+#[inline(always)]
+fn executable(task: u64) -> (u64, u32) {
+    let at = offsets();
+    let inode = follow(task, at.task_mm)
+        .and_then(|mm| follow(mm, at.mm_exe_file))
+        .and_then(|file| follow(file, at.file_inode));
+    let Some(inode) = inode else {
+        return (0, 0);
+    };
+    let device = follow(inode, at.inode_superblock)
+        .and_then(|superblock| read::<u32>(superblock, at.superblock_device));
+    (
+        read::<u64>(inode, at.inode_number).unwrap_or_default(),
+        device.unwrap_or_default(),
+    )
+}
+
+/// The pointer at an offset, if it is known and not null.
+#[inline(always)]
+fn follow(structure: u64, offset: u32) -> Option<u64> {
+    read::<u64>(structure, offset).filter(|&pointer| pointer != 0)
+}
+
+/// The member at an offset, if the offset is known.
+#[inline(always)]
+fn read<T>(structure: u64, offset: u32) -> Option<T> {
+    if offset == 0 {
+        return None;
+    }
+    let address = structure + u64::from(offset);
+    // SAFETY: the helper checks the address itself, and fails where there is nothing.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
+}

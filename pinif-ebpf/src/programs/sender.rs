@@ -1,0 +1,144 @@
+//! Who sent a packet, and what of it is known.
+
+use pinif_ebpf::{
+    intent::{NAME_LENGTH, NO_USER, Owner, SocketRecord, flag},
+    key::{Address, IfIndex, SocketCookie},
+    packet::Packet,
+    sighting::{Origin, Sighting},
+};
+
+use crate::{
+    kernel::{
+        self,
+        packet::Skb,
+        sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
+    },
+    state::{endpoints, owners, records},
+};
+
+/// Writes the sender into the sighting, and gives the device that its socket is bound to; for a packet without socket,
+/// the one of the socket whose endpoint it has.
+#[inline(never)]
+pub fn write(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) -> IfIndex {
+    match Sock::new(skb.sock()) {
+        None => copied(sighting, packet),
+        Some(sock) => {
+            sighting.cookie = skb.cookie();
+            match sock.full() {
+                Some(full) => socket(sighting, skb, full, packet),
+                None => remains(sighting, sock),
+            }
+        }
+    }
+}
+
+/// A packet without socket: a copy of one that has a local endpoint, or somebody else's.
+#[inline(always)]
+fn copied(sighting: &mut Sighting, packet: Option<&Packet>) -> IfIndex {
+    let netns = kernel::netns();
+    nobody(sighting);
+    if let Some(packet) = packet
+        && owners::of(netns, &packet.source).is_some()
+        && let Some(flow) = endpoints::find(netns, packet)
+    {
+        sighting.cookie = flow.cookie;
+        sighting.owner = flow.owner;
+        return flow.bound;
+    }
+    IfIndex::NONE
+}
+
+/// A packet with its full socket, a process's or the kernel's.
+#[inline(always)]
+fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Packet>) -> IfIndex {
+    let family = sock.family();
+    let kind = sock.kind();
+    let mut bound = sock.bound_device();
+    if family == AF_PACKET && !bound.is_some() {
+        // Its intent is the interface that it names with each packet (`sll_ifindex`).
+        bound = skb.interface();
+    }
+    let mut record = records::of(sock.as_ptr().cast());
+    if record.is_none() && (kind != SOCK_RAW || family == AF_PACKET) {
+        // Made before pinif, or in a cgroup that is not audited. The kernel's own are raw.
+        record = records::of_or_insert(sock.as_ptr().cast());
+        if let Some(record) = &mut record {
+            record.flags = flag::OWNED;
+        }
+    }
+    let Some(record) = record else {
+        nobody(sighting);
+        sighting.origin = Origin::Kernel as u8;
+        sighting.family = family as u16;
+        sighting.socket_type = kind as u16;
+        return bound;
+    };
+    if record.netns.0 != 0 && record.netns != kernel::netns() {
+        // Older kernels let a packet keep its socket through a veth: its device means nothing here.
+        nobody(sighting);
+        sighting.cookie = SocketCookie(0);
+        return IfIndex::NONE;
+    }
+    if let Some(packet) = packet {
+        endpoints::note(record, kernel::netns(), packet, sighting.cookie, bound);
+    }
+    recorded(sighting, record);
+    // The live socket knows its user best.
+    sighting.owner.uid = skb.uid();
+    sighting.family = family as u16;
+    sighting.socket_type = kind as u16;
+    bound
+}
+
+/// A request socket, or what is left of a connection in TIME_WAIT.
+#[inline(always)]
+fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
+    let record = match sock.listener() {
+        Some(listener) => records::of(listener.as_ptr().cast()).map(|record| &*record),
+        None => records::of_closed(sighting.cookie),
+    };
+    match record {
+        Some(record) => recorded(sighting, record),
+        None => {
+            nobody(sighting);
+            sighting.origin = Origin::Process as u8;
+        }
+    }
+    sighting.family = sock.family() as u16;
+    sighting.socket_type = 0;
+    sock.bound_device()
+}
+
+#[inline(always)]
+fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
+    sighting.origin = Origin::Process as u8;
+    sighting.flags = record.flags;
+    sighting.requested_index = record.requested_index;
+    sighting.requested_device = record.requested_device;
+    sighting.bound_address = record.bound_address;
+    sighting.bound_port = record.bound_port;
+    sighting.owner = record.owner;
+}
+
+/// Clears what only a socket's record tells.
+#[inline(always)]
+fn nobody(sighting: &mut Sighting) {
+    sighting.origin = Origin::None as u8;
+    sighting.cookie = SocketCookie(0);
+    sighting.family = 0;
+    sighting.socket_type = 0;
+    sighting.flags = 0;
+    sighting.requested_index = IfIndex::NONE;
+    sighting.requested_device = [0; NAME_LENGTH];
+    sighting.bound_address = Address::UNSPECIFIED;
+    sighting.bound_port = 0;
+    sighting.owner = Owner {
+        cgroup: 0,
+        executable_inode: 0,
+        executable_device: 0,
+        pid: 0,
+        uid: NO_USER,
+        _pad: 0,
+        comm: [0; NAME_LENGTH],
+    };
+}

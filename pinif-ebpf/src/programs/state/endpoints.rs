@@ -1,0 +1,166 @@
+//! The local endpoints that sockets send from: what the copy of a packet, which has no socket, is told by.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
+    btf_maps::{HashMap, LruHashMap},
+    macros::btf_map,
+};
+use pinif_ebpf::{
+    intent::{Flow, SocketRecord, flag},
+    key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
+    loss::Loss,
+    packet::Packet,
+};
+
+use super::losses;
+
+/// Of sockets whose release the hooks will see.
+#[btf_map]
+static ENDPOINTS: HashMap<Endpoint, Flow, 262144, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Of sockets that were closed (a TCP connection goes on sending for a while) or that no hook sees the release of.
+#[btf_map]
+static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
+
+/// Notes that a socket sends from the packet's endpoint. Costs a comparison when that is known.
+#[inline(always)]
+pub fn note(
+    record: &mut SocketRecord,
+    netns: NetNsCookie,
+    packet: &Packet,
+    cookie: SocketCookie,
+    bound: IfIndex,
+) {
+    if packet.later_fragment {
+        return;
+    }
+    let endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
+    if !(record.has(flag::ENDPOINT) && record.endpoint == endpoint && record.sent_bound == bound) {
+        renew(record, &endpoint, cookie, bound);
+    }
+}
+
+/// The rare rest of [`note`], in a frame of its own: the stack of a program is 512 bytes.
+#[inline(never)]
+fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
+    let flow = Flow {
+        cookie,
+        bound,
+        _pad: 0,
+        owner: record.owner,
+    };
+    if record.has(flag::HOOKED) {
+        if record.has(flag::ENDPOINT) && record.endpoint != *endpoint {
+            remove(&record.endpoint, cookie);
+        }
+        if ENDPOINTS
+            .insert(endpoint, &flow, u64::from(BPF_ANY))
+            .is_err()
+        {
+            return losses::add(Loss::EndpointsFull);
+        }
+    } else if LINGERING
+        .insert(endpoint, &flow, u64::from(BPF_ANY))
+        .is_err()
+    {
+        return losses::add(Loss::EndpointsFull);
+    }
+    record.endpoint = *endpoint;
+    record.sent_bound = bound;
+    record.flags |= flag::ENDPOINT;
+}
+
+/// Notes that a socket will send from a port, from which address is not known yet: a duplicate that netfilter makes
+/// comes before the original.
+#[inline(always)]
+pub fn note_any_address(
+    record: &mut SocketRecord,
+    netns: NetNsCookie,
+    port: u16,
+    protocol: u8,
+    cookie: SocketCookie,
+    bound: IfIndex,
+) {
+    if port == 0 || (record.has(flag::ANY_ADDRESS) && record.sent_bound == bound) {
+        return;
+    }
+    let flow = Flow {
+        cookie,
+        bound,
+        _pad: 0,
+        owner: record.owner,
+    };
+    let endpoint = of(netns, Address::UNSPECIFIED, port, protocol);
+    if ENDPOINTS
+        .insert(&endpoint, &flow, u64::from(BPF_ANY))
+        .is_err()
+    {
+        return losses::add(Loss::EndpointsFull);
+    }
+    record.sent_bound = bound;
+    record.any_address_port = port;
+    record.flags |= flag::ANY_ADDRESS;
+}
+
+/// Takes leave of a socket that is being closed.
+#[inline(always)]
+pub fn release(record: &SocketRecord, netns: NetNsCookie, protocol: u8, cookie: SocketCookie) {
+    if record.has(flag::ENDPOINT) {
+        // SAFETY: the entry is copied at once; a torn one would only mis-name a closed socket's copies.
+        if let Some(&flow) = unsafe { ENDPOINTS.get(&record.endpoint) }
+            && flow.cookie == cookie
+        {
+            let _ = LINGERING.insert(&record.endpoint, &flow, u64::from(BPF_ANY));
+            let _ = ENDPOINTS.remove(&record.endpoint);
+        }
+    }
+    if record.has(flag::ANY_ADDRESS) {
+        let port = record.any_address_port;
+        remove(&of(netns, Address::UNSPECIFIED, port, protocol), cookie);
+    }
+}
+
+/// The socket whose endpoint a packet without socket has.
+#[inline(always)]
+pub fn find(netns: NetNsCookie, packet: &Packet) -> Option<&'static Flow> {
+    if packet.later_fragment {
+        return None;
+    }
+    let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
+    // SAFETY: entries are freed after an RCU grace period; a reused one would name another socket of this instant.
+    if let Some(flow) = unsafe { ENDPOINTS.get(&endpoint) } {
+        return Some(flow);
+    }
+    // SAFETY: as above.
+    if let Some(flow) = unsafe { LINGERING.get(&endpoint) } {
+        return Some(flow);
+    }
+    if packet.source_port == 0 {
+        return None;
+    }
+    endpoint.address = Address::UNSPECIFIED;
+    // SAFETY: as above.
+    unsafe { ENDPOINTS.get(&endpoint) }
+}
+
+#[inline(always)]
+fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endpoint {
+    Endpoint {
+        netns,
+        address,
+        port,
+        protocol,
+        _pad: [0; 5],
+    }
+}
+
+/// Removes an endpoint, unless another socket has it by now.
+#[inline(always)]
+fn remove(endpoint: &Endpoint, cookie: SocketCookie) {
+    // SAFETY: one word is read at once.
+    if let Some(flow) = unsafe { ENDPOINTS.get(endpoint) }
+        && flow.cookie == cookie
+    {
+        let _ = ENDPOINTS.remove(endpoint);
+    }
+}

@@ -1,0 +1,11 @@
+//! The maps, each private to its file with its typed accessors.
+
+pub mod carriers;
+pub mod cells;
+pub mod endpoints;
+pub mod findings;
+pub mod losses;
+pub mod owners;
+pub mod policy;
+pub mod records;
+pub mod scratch;

@@ -1,0 +1,151 @@
+//! The policy's tables, two policies in each, and the word that says which is in force.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
+    macros::btf_map,
+};
+use pinif_ebpf::{
+    key::{Address, IfIndex, InterfaceKey, NetNsCookie},
+    policy::{
+        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
+        PrefixKey, RuleSet, Slot, ZoneSet,
+    },
+};
+
+const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
+
+/// The slot in force. One aligned word, so that its change is the instant at which a policy takes effect.
+#[btf_map]
+static SLOT: Array<u64, 1> = Array::new();
+#[btf_map]
+static POLICIES: Array<Active, 2> = Array::new();
+#[btf_map]
+static ZONES: HashMap<InterfaceKey, InterfaceZones, 131072, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+static DEMANDS: HashMap<DemandKey, Demand, 1024, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+static DESTINATIONS: LpmTrie<PrefixKey, RuleSet, 262144> = LpmTrie::new();
+#[btf_map]
+static SOURCES: LpmTrie<PrefixKey, RuleSet, 262144> = LpmTrie::new();
+#[btf_map]
+static PORTS: LpmTrie<PortKey, RuleSet, 65536> = LpmTrie::new();
+#[btf_map]
+static SOURCE_PORTS: LpmTrie<PortKey, RuleSet, 65536> = LpmTrie::new();
+#[btf_map]
+static PROTOCOLS: HashMap<NumberKey, RuleSet, 1024, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+static USERS: HashMap<NumberKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+static CGROUPS: HashMap<CgroupKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+static EXECUTABLES: HashMap<ExecutableKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new();
+
+/// The policy in force.
+#[inline(always)]
+pub fn active() -> Option<&'static Active> {
+    let slot = SLOT.get(0)?;
+    // SAFETY: the entry is one aligned word. Volatile, so that it is read once: a packet sees one policy.
+    let slot = unsafe { core::ptr::from_ref(slot).read_volatile() };
+    POLICIES.get(slot as u32 & 1)
+}
+
+/// The zones of an interface.
+#[inline(always)]
+pub fn zones(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> ZoneSet {
+    let key = InterfaceKey {
+        netns,
+        interface,
+        slot,
+    };
+    // SAFETY: the value is one word; it is read at once.
+    unsafe { ZONES.get(&key) }.map_or(ZoneSet::EMPTY, |found| found.zones)
+}
+
+/// What a rule demands.
+#[inline(always)]
+pub fn demand(slot: Slot, rule: u16) -> Option<Demand> {
+    let key = DemandKey {
+        slot,
+        rule: u32::from(rule),
+    };
+    // SAFETY: entries of the slot in force are not changed.
+    unsafe { DEMANDS.get(&key) }.copied()
+}
+
+#[inline(always)]
+fn prefix(slot: Slot, address: &Address) -> Key<PrefixKey> {
+    Key::new(PrefixKey::length(128), PrefixKey::new(slot, *address))
+}
+
+/// The rules for a destination.
+#[inline(always)]
+pub fn by_destination(slot: Slot, address: &Address) -> Option<RuleSet> {
+    DESTINATIONS.get(&prefix(slot, address)).copied()
+}
+
+/// The rules for a source.
+#[inline(always)]
+pub fn by_source(slot: Slot, address: &Address) -> Option<RuleSet> {
+    SOURCES.get(&prefix(slot, address)).copied()
+}
+
+#[inline(always)]
+fn port_key(slot: Slot, port: u16) -> Key<PortKey> {
+    Key::new(PortKey::length(16), PortKey::new(slot, port))
+}
+
+/// The rules for a destination port.
+#[inline(always)]
+pub fn by_port(slot: Slot, port: u16) -> Option<RuleSet> {
+    PORTS.get(&port_key(slot, port)).copied()
+}
+
+/// The rules for a source port.
+#[inline(always)]
+pub fn by_source_port(slot: Slot, port: u16) -> Option<RuleSet> {
+    SOURCE_PORTS.get(&port_key(slot, port)).copied()
+}
+
+/// The rules for an IP protocol.
+#[inline(always)]
+pub fn by_protocol(slot: Slot, protocol: u8) -> Option<RuleSet> {
+    let key = NumberKey {
+        slot,
+        number: u32::from(protocol),
+    };
+    // SAFETY: entries of the slot in force are not changed.
+    unsafe { PROTOCOLS.get(&key) }.copied()
+}
+
+/// The rules for a user.
+#[inline(always)]
+pub fn by_user(slot: Slot, uid: u32) -> Option<RuleSet> {
+    let key = NumberKey { slot, number: uid };
+    // SAFETY: entries of the slot in force are not changed.
+    unsafe { USERS.get(&key) }.copied()
+}
+
+/// The rules for a cgroup.
+#[inline(always)]
+pub fn by_cgroup(slot: Slot, cgroup: u64) -> Option<&'static RuleSet> {
+    let key = CgroupKey {
+        cgroup,
+        slot,
+        _pad: 0,
+    };
+    // SAFETY: entries of the slot in force are not changed.
+    unsafe { CGROUPS.get(&key) }
+}
+
+/// The rules for an executable.
+#[inline(always)]
+pub fn by_executable(slot: Slot, inode: u64, device: u32) -> Option<RuleSet> {
+    let key = ExecutableKey {
+        inode,
+        device,
+        slot,
+    };
+    // SAFETY: entries of the slot in force are not changed.
+    unsafe { EXECUTABLES.get(&key) }.copied()
+}
