@@ -33,6 +33,18 @@ pub(super) fn check(
     (zones, rules)
 }
 
+/// How many values the rules together may have of each key, so that two policies fit into the kernel's tables: a range
+/// of ports is up to 30 entries, any other value is one.
+const MAX_VALUES: [(&str, usize); 7] = [
+    ("destination", 100_000),
+    ("source", 100_000),
+    ("port", 1000),
+    ("source_port", 1000),
+    ("user", 8000),
+    ("cgroup", 8000),
+    ("executable", 8000),
+];
+
 struct Checker<'c, 't> {
     raw: &'c RawPolicy,
     report: &'c mut Report<'t>,
@@ -51,6 +63,14 @@ impl Checker<'_, '_> {
                 .mend("a rule takes lists: put those that demand the same into one");
             self.report.error(&rule.header, flaw);
         }
+        for (key, most) in MAX_VALUES {
+            let lists = self.raw.rules.iter().filter_map(|rule| rule.lists.get(key));
+            if let Some(value) = lists.flat_map(|list| &list.values).nth(most) {
+                let flaw = Flaw::new(format!("the rules have more than {most} values of `{key}`"))
+                    .mend("use prefixes and ranges, or fewer rules with the same values");
+                self.report.error(&value.span(), flaw);
+            }
+        }
     }
 
     fn zone(&mut self, raw: &RawZone) -> Zone {
@@ -60,6 +80,14 @@ impl Checker<'_, '_> {
         let mut interfaces = Vec::new();
         for value in raw.interfaces.iter().flat_map(|list| &list.values) {
             let text = value.get_ref().as_text();
+            if let Some((name, _)) = text.split_once('@') {
+                let flaw = Flaw::new(format!("{} is hardly an interface's name", quoted(&text)))
+                    .mend(format!(
+                        "`ip link` shows the parent or peer behind the `@`; the name is {}",
+                        quoted(name)
+                    ));
+                self.report.warning(&value.span(), None, flaw);
+            }
             match values::interfaces(&text) {
                 Ok(glob) => interfaces.push(InterfacePattern {
                     text: text.into_owned(),

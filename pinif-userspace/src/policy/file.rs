@@ -5,14 +5,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
+use super::keys::{Key, OTHER_NAMES, RULE_KEYS, Takes, ZONE_KEYS};
 use super::problem::{Flaw, PolicyErrors, Report, Span, nearest, quoted};
-use super::recover::{report_syntax, sift};
+use super::recover::{report_rest, sift};
 
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
 const MAX_BYTES: u64 = 1 << 20;
@@ -30,18 +31,18 @@ pub(super) fn read_all(source: impl Read, origin: &str) -> Result<String, Policy
     source
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
-        .and_then(|_| {
-            if bytes.len() as u64 > MAX_BYTES {
-                Err(io::Error::other("it is larger than 1 MiB"))
-            } else {
-                String::from_utf8(bytes).map_err(|error| {
-                    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-                    io::Error::other(format!("line {line} is not UTF-8"))
-                })
-            }
-        })
-        .map_err(|error| PolicyErrors::unreadable(origin, &error))
+        .map_err(|error| PolicyErrors::unreadable(origin, &error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let flaw =
+            Flaw::new("this is no policy: it is larger than 1 MiB").mend("name the policy file");
+        return Err(PolicyErrors::without_place(origin, flaw));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let flaw = Flaw::new(format!("line {line} is not UTF-8")).mend("save the file as UTF-8");
+        PolicyErrors::without_place(origin, flaw)
+    })
 }
 
 /// A file whose parts have the right types.
@@ -99,87 +100,12 @@ impl Scalar {
     }
 }
 
-/// What a key takes, and what a message shows as an example.
-struct Key {
-    name: &'static str,
-    takes: Takes,
-    example: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    /// One text.
-    Text,
-    /// `true` or `false`.
-    Truth,
-    /// A text or a list of texts.
-    Texts,
-    /// A text or a number, or a list of them.
-    TextsOrNumbers,
-}
-
-impl Takes {
-    fn described(self) -> &'static str {
-        match self {
-            Self::Text => "text in quotes",
-            Self::Truth => "`true` or `false`",
-            Self::Texts => "text in quotes, or a list of it",
-            Self::TextsOrNumbers => "a number or text in quotes, or a list of them",
-        }
-    }
-}
-
-const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
-    Key {
-        name,
-        takes,
-        example,
-    }
-}
-
-const ZONE_KEYS: [Key; 2] = [
-    key("interfaces", Takes::Texts, r#"["fab*"]"#),
-    key("contained", Takes::Truth, "true"),
-];
-
-const RULE_KEYS: [Key; 11] = [
-    key("name", Takes::Text, r#""control-plane""#),
-    key("destination", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
-    key("source", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
-    key("port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#),
-    key("source_port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#),
-    key("protocol", Takes::TextsOrNumbers, r#"["tcp", "udp"]"#),
-    key("user", Takes::TextsOrNumbers, r#"["fabd", 998]"#),
-    key("cgroup", Takes::Texts, r#"["/system.slice/fabd.service"]"#),
-    key("executable", Takes::Texts, r#"["/usr/sbin/fabd"]"#),
-    key("only_via", Takes::Texts, r#"["backplane"]"#),
-    key("pinned", Takes::Truth, "true"),
-];
-
-/// What other tools call the keys of a rule.
-const OTHER_NAMES: [(&str, &str); 12] = [
-    ("dst", "destination"),
-    ("to", "destination"),
-    ("src", "source"),
-    ("from", "source"),
-    ("dport", "port"),
-    ("destination_port", "port"),
-    ("sport", "source_port"),
-    ("proto", "protocol"),
-    ("uid", "user"),
-    ("exe", "executable"),
-    ("via", "only_via"),
-    ("zone", "only_via"),
-];
-
 /// The parts of the file. What is not understood is reported and left out.
 pub(super) fn parse(report: &mut Report<'_>) -> RawPolicy {
     let text = report.text;
     let sifted = sift(text, report);
     let (document, errors) = DeTable::parse_recoverable(&sifted.text);
-    for error in &errors {
-        report_syntax(text, error, 0, report);
-    }
+    report_rest(text, &errors, report);
     let mut reader = Reader {
         report,
         raw: RawPolicy {
@@ -252,8 +178,15 @@ impl Reader<'_, '_> {
         };
         for (name, value) in zones {
             let DeValue::Table(zone) = value.get_ref() else {
-                let flaw = Flaw::new(format!("zone {} is not a table", quoted(name.get_ref())))
-                    .mend("give the zone a name, as in `[zone.backplane]`, and put its keys below");
+                let nameless = ZONE_KEYS.iter().any(|known| known.name == *name.get_ref());
+                let flaw = if nameless {
+                    Flaw::new("a zone without a name")
+                } else {
+                    Flaw::new(format!("zone {} is not a table", quoted(name.get_ref())))
+                };
+                let flaw = flaw.mend(
+                    "begin it with its name, as in `[zone.backplane]`, and put its keys below",
+                );
                 self.report.error(&name.span(), flaw);
                 continue;
             };
@@ -398,7 +331,7 @@ impl Reader<'_, '_> {
         let values = match value.get_ref() {
             DeValue::Array(values) => {
                 if values.is_empty() {
-                    self.report.error(&value.span(), empty(known));
+                    self.report.error(&value.span(), known.empty());
                 }
                 self.scalars(known, values)
             }
@@ -434,17 +367,6 @@ fn scalar(known: &Key, value: &DeValue<'_>) -> Option<Scalar> {
             i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX),
         )),
         _ => None,
-    }
-}
-
-fn empty(key: &Key) -> Flaw {
-    let Key { name, example, .. } = key;
-    let flaw = Flaw::new(format!("`{name}` is an empty list"));
-    match *name {
-        "interfaces" => flaw.mend(format!("name at least one, as in `{name} = {example}`")),
-        _ => flaw.mend(format!(
-            "name at least one, as in `{name} = {example}`, or leave `{name}` out"
-        )),
     }
 }
 

@@ -6,9 +6,11 @@
 mod check;
 pub mod compile;
 mod file;
+mod keys;
 mod problem;
 mod recover;
 mod shadow;
+mod syntax;
 mod values;
 
 use std::fmt;

@@ -160,25 +160,29 @@ impl PolicyErrors {
     pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         let (reason, mend) = match error.kind() {
-            ErrorKind::NotFound => ("there is no such file".to_owned(), "check the path"),
+            ErrorKind::NotFound => (
+                "there is no such file".into(),
+                "create it, or name the file that the policy is in",
+            ),
             ErrorKind::PermissionDenied => (
-                "permission denied".to_owned(),
+                "permission denied".into(),
                 "run as root, or let this user read the file",
             ),
-            ErrorKind::IsADirectory => {
-                ("it is a directory".to_owned(), "name the policy file in it")
-            }
+            ErrorKind::IsADirectory => ("it is a directory".into(), "name the policy file in it"),
             _ => (error.to_string(), "name a policy file that can be read"),
         };
-        let mut report = Report::new("", origin);
-        let what = format!("cannot read {}: {reason}", report.origin);
-        report
-            .errors
-            .push(report.problem(Gravity::Error, Flaw::new(what).mend(mend)));
+        let what = format!("cannot read {}: {reason}", escaped(origin));
         Self {
             missing: error.kind() == ErrorKind::NotFound,
-            ..report.into_errors()
+            ..Self::without_place(origin, Flaw::new(what).mend(mend))
         }
+    }
+
+    /// One error that is of the file as a whole.
+    pub(super) fn without_place(origin: &str, flaw: Flaw) -> Self {
+        let mut report = Report::new("", origin);
+        report.errors.push(report.problem(Gravity::Error, flaw));
+        report.into_errors()
     }
 
     /// What is wrong, in the order of the file; never empty.
@@ -278,10 +282,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub fn warning_with(&mut self, span: &Span, other: (&Span, &'static str), flaw: Flaw) {
+    /// Something that is allowed, and probably not meant; with a second place, where one explains it.
+    pub fn warning(&mut self, span: &Span, other: Option<(&Span, &'static str)>, flaw: Flaw) {
         let problem = Problem {
             place: Some(Excerpt::new(self.text, span)),
-            other: Some((Excerpt::new(self.text, other.0), other.1)),
+            other: other.map(|(span, label)| (Excerpt::new(self.text, span), label)),
             ..self.problem(Gravity::Warning, flaw)
         };
         self.warnings.push(problem);
@@ -295,7 +300,9 @@ impl<'a> Report<'a> {
     /// The warnings, where there are no errors.
     pub fn into_result(self) -> Result<Vec<Problem>, PolicyErrors> {
         if self.errors.is_empty() {
-            Ok(self.warnings)
+            let mut warnings = self.warnings;
+            warnings.sort_by_key(|problem| (problem.line(), problem.column()));
+            Ok(warnings)
         } else {
             Err(self.into_errors())
         }

@@ -5,10 +5,15 @@
 //! positions stay what they are and the rest can be read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use toml::de::{DeTable, Error};
 
 use super::problem::{Flaw, Report, Span, quoted};
+use super::syntax;
+
+/// What the parser says of a table or key that is there already.
+const DUPLICATE: &str = "duplicate key";
 
 /// The file without its broken items.
 pub(super) struct Sifted<'t> {
@@ -35,119 +40,95 @@ pub(super) fn sift<'t>(text: &'t str, report: &mut Report<'_>) -> Sifted<'t> {
     let mut orphans = false;
     for piece in pieces(text) {
         let (_, errors) = DeTable::parse_recoverable(&text[piece.span.clone()]);
-        let first = errors
-            .iter()
-            .min_by_key(|error| error.span().map(|span| span.start));
-        if let Some(error) = first {
-            report_syntax(text, error, piece.span.start, report);
+        if let Some((span, flaw)) = syntax::explained(text, &errors, piece.span.start) {
+            report.error(&span, flaw);
             sifted.broken.push(piece.span.clone());
         }
         if piece.header {
-            orphans = first.is_some();
+            orphans = !errors.is_empty();
             sifted.lost_header |= orphans;
         }
-        if first.is_some() || orphans {
+        if !errors.is_empty() || orphans {
             blank(sifted.text.to_mut(), &piece.span);
         }
     }
     sifted
 }
 
-/// Reports an error of the TOML parser in our words; `offset` is where the parsed part begins in the file.
-pub(super) fn report_syntax(text: &str, error: &Error, offset: usize, report: &mut Report<'_>) {
-    let span = error.span().unwrap_or(0..0);
-    let span = offset + span.start..offset + span.end;
-    let kind = error
-        .message()
-        .split(", expected ")
-        .next()
-        .unwrap_or_default();
-    let (span, flaw) = match kind {
-        DUPLICATE => {
-            let what = format!(
+/// Reports what is wrong with a file whose items are each well formed: that some are there twice.
+pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>) {
+    let (duplicates, others): (Vec<_>, Vec<_>) = errors
+        .iter()
+        .partition(|error| error.message() == DUPLICATE);
+    for error in others {
+        if let Some((span, flaw)) = syntax::explained(text, std::slice::from_ref(error), 0) {
+            report.error(&span, flaw);
+        }
+    }
+    let mut spans: Vec<_> = duplicates.iter().filter_map(|error| error.span()).collect();
+    spans.sort_by_key(|span| span.start);
+    let pieces = pieces(text);
+    let mut repeated_headers = BTreeSet::new();
+    for span in spans {
+        let number = pieces
+            .partition_point(|piece| piece.span.start <= span.start)
+            .saturating_sub(1);
+        let header = pieces[..=number].iter().rposition(|piece| piece.header);
+        let (what, mend, earlier);
+        if header == Some(number) {
+            repeated_headers.insert(number);
+            let line = pieces[number].head(text);
+            earlier = pieces[..number]
+                .iter()
+                .find(|piece| piece.header && piece.head(text) == line);
+            what = format!("{} is there twice", quoted(line));
+            mend = "put its keys below one header";
+        } else if header.is_some_and(|header| repeated_headers.contains(&header)) {
+            // The parser puts both tables into one: their keys need not be told again.
+            continue;
+        } else {
+            let key = pieces[number].head(text);
+            let block = &pieces[header.unwrap_or(0)..number];
+            earlier = block
+                .iter()
+                .find(|piece| !piece.header && piece.head(text) == key);
+            what = format!(
                 "{} is given twice",
                 quoted(text.get(span.clone()).unwrap_or_default())
             );
-            (span, Flaw::new(what).mend("keep one of the two"))
+            mend = "keep one of the two";
         }
-        "key with no value" => {
-            let span = back_to_text(text, &span);
-            (
-                span,
-                Flaw::new("a key without a value")
-                    .mend("write `KEY = VALUE`; a comment begins with `#`"),
-            )
+        let flaw = Flaw::new(what).mend(mend);
+        match earlier {
+            Some(piece) => report.error_with(&span, (&piece.head_span(text), "the first"), flaw),
+            None => report.error(&span, flaw),
         }
-        "unclosed table" | "unclosed array table" => {
-            let span = back_to_text(text, &span);
-            let mend = "write `[zone.NAME]` for a zone and `[[rule]]` for a rule, alone on a line";
-            (span, Flaw::new("the header is not closed").mend(mend))
-        }
-        "missing comma between array elements" | "unclosed array" | "extra comma in array" => {
-            let span = if kind.starts_with("extra") {
-                span
-            } else {
-                back_to_text(text, &span)
-            };
-            let mend = "put one `,` between two values, and `]` after the last";
-            (span, Flaw::new("the list is not well formed").mend(mend))
-        }
-        "invalid basic string" | "invalid literal string" => {
-            let mend = "end it with the quote that it begins with; write a backslash as `\\\\`";
-            (
-                span,
-                Flaw::new("the text in quotes is not well formed").mend(mend),
-            )
-        }
-        _ => value_or_other(text, &span, error.message()),
-    };
-    report.error(&span, flaw);
-}
-
-const DUPLICATE: &str = "duplicate key";
-
-/// A bare word where a value is wanted, most often; what the parser said, otherwise.
-fn value_or_other(text: &str, span: &Span, message: &str) -> (Span, Flaw) {
-    let line = text[..span.start]
-        .rfind('\n')
-        .map_or(0, |newline| newline + 1);
-    let is_value = text[line..span.start].contains('=');
-    let rest = &text[span.start..];
-    let mut end = rest
-        .find([',', ']', '}', '#', '\n', '\r'])
-        .unwrap_or(rest.len());
-    end = rest[..end].trim_end().len();
-    let word = &rest[..end];
-    let is_bare = word.starts_with(|c: char| c.is_alphanumeric() || "/*:_-.".contains(c));
-    let is_number = word
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'_');
-    if is_value && is_bare && !is_number {
-        let mend = match word.to_lowercase().as_str() {
-            "yes" | "on" | "true" => "write `true`".to_owned(),
-            "no" | "off" | "false" => "write `false`".to_owned(),
-            _ => format!("write {}", quoted(&format!("\"{word}\""))),
-        };
-        let what = format!("{} is no TOML value", quoted(word));
-        return (span.start..span.start + end, Flaw::new(what).mend(mend));
     }
-    let mend = "text stands in quotes, a list in `[ ]`, a number in plain digits, and each key on its own line";
-    (
-        span.clone(),
-        Flaw::new(format!("not valid TOML: {message}")).mend(mend),
-    )
-}
-
-/// The end of the last text at or before `span`: where something is missing, its place is there, and not on the next line.
-fn back_to_text(text: &str, span: &Span) -> Span {
-    let end = text[..span.start].trim_end().len();
-    end..end
 }
 
 /// An item of the file with what follows it up to the next.
 struct Piece {
     span: Span,
     header: bool,
+}
+
+impl Piece {
+    /// The header, or the key.
+    fn head<'t>(&self, text: &'t str) -> &'t str {
+        &text[self.head_span(text)]
+    }
+
+    fn head_span(&self, text: &str) -> Span {
+        let all = &text[self.span.clone()];
+        let end = if self.header {
+            all.find(['#', '\n'])
+        } else {
+            all.find(['=', '#', '\n'])
+        };
+        let head = &all[..end.unwrap_or(all.len())];
+        let start = self.span.start + head.len() - head.trim_start().len();
+        start..start + head.trim().len()
+    }
 }
 
 fn pieces(text: &str) -> Vec<Piece> {

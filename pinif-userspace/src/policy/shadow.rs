@@ -25,9 +25,9 @@ pub(super) fn warn(rules: &[Rule], raw: &RawPolicy, report: &mut Report<'_>) {
         .mend(format!(
             "the first rule that matches decides: put {later} before {earlier}, or remove it"
         ));
-        report.warning_with(
+        report.warning(
             &later_raw.header,
-            (&earlier_raw.header, "this one decides"),
+            Some((&earlier_raw.header, "this one decides")),
             flaw,
         );
     }
@@ -98,4 +98,65 @@ fn is_below(cgroup: &str, above: &str) -> bool {
         || cgroup
             .strip_prefix(above)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Policy;
+
+    /// Whether a rule with these keys leaves nothing to a later one.
+    fn shadows(earlier: &str, later: &str) -> bool {
+        let rule =
+            |name, keys: &str| format!("[[rule]]\nname = \"{name}\"\npinned = true\n{keys}\n");
+        let text = rule("earlier", earlier) + &rule("later", later);
+        let policy =
+            Policy::parse(&text, "policy.toml").unwrap_or_else(|errors| panic!("{errors}"));
+        !policy.warnings.is_empty()
+    }
+
+    #[test]
+    fn a_wider_rule_shadows() {
+        for (earlier, later) in [
+            ("port = 53", "port = 53"),
+            ("port = [\"0-99\", \"100-200\"]", "port = \"50-150\""),
+            ("port = 53", "port = 53\nprotocol = \"udp\""),
+            (
+                "protocol = [\"tcp\", \"udp\", \"udplite\", \"sctp\", \"dccp\"]",
+                "port = 53",
+            ),
+            (
+                "destination = \"10.0.0.0/8\"",
+                "destination = \"10.1.0.0/16\"\nuser = 0",
+            ),
+            ("destination = [\"0.0.0.0/0\", \"::/0\"]", "port = 53"),
+            ("cgroup = \"/a\"", "cgroup = [\"/a/b\", \"/a\"]"),
+            ("cgroup = \"/\"", "cgroup = \"/a\""),
+            ("executable = [\"/a\", \"/b\"]", "executable = \"/b\""),
+        ] {
+            assert!(shadows(earlier, later), "{earlier} / {later}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_leaves_something_does_not_shadow() {
+        for (earlier, later) in [
+            ("port = 53", "source_port = 53"),
+            ("port = [\"0-99\", \"101-200\"]", "port = \"50-150\""),
+            ("port = 53\nprotocol = \"udp\"", "port = 53"),
+            ("protocol = \"udp\"", "port = 53"),
+            (
+                "destination = \"10.1.0.0/16\"",
+                "destination = \"10.0.0.0/8\"",
+            ),
+            ("destination = \"::/0\"", "destination = \"10.0.0.0/8\""),
+            ("destination = \"0.0.0.0/0\"", "port = 53"),
+            ("cgroup = \"/a/b\"", "cgroup = \"/a\""),
+            ("cgroup = \"/a\"", "cgroup = \"/ab\""),
+            // A socket of no known cgroup is in none, `/` included.
+            ("cgroup = \"/\"", "port = 53"),
+            ("user = 0", "user = [0, 1]"),
+        ] {
+            assert!(!shadows(earlier, later), "{earlier} / {later}");
+        }
+    }
 }

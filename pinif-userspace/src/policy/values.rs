@@ -63,15 +63,12 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, Flaw> {
         Some(length) => with_length(text, address, length)?,
     };
     if net != net.trunc() {
-        let flaw = Flaw::new(format!(
-            "{} has bits set behind its prefix length",
-            quoted(text)
-        ))
-        .mark(format!("the network is {}", net.trunc()))
-        .mend(format!(
-            "write `{}`, or `{address}` for the one address",
-            net.trunc()
-        ));
+        let flaw = Flaw::new(format!("{} has host bits set", quoted(text)))
+            .mark(format!("the network is {}", net.trunc()))
+            .mend(format!(
+                "write `{}`, or `{address}` for the one address",
+                net.trunc()
+            ));
         return Err(flaw);
     }
     unmapped(net)
@@ -289,10 +286,12 @@ pub(super) fn name(text: &str, owner: &str) -> Result<String, Flaw> {
 /// A name or a glob for the names of interfaces.
 pub(super) fn interfaces(text: &str) -> Result<GlobMatcher, Flaw> {
     let flaw = || Flaw::new(format!("{} is no interface name or pattern", quoted(text)));
+    if text.is_empty() {
+        return Err(Flaw::new("an interface name is empty")
+            .mend("write the name as `ip link` shows it, or a pattern as in `fab*`"));
+    }
     // What the kernel refuses in a name (`dev_valid_name`) never matches.
-    if text.is_empty()
-        || text.contains(|c: char| c.is_whitespace() || c.is_control() || "/:".contains(c))
-    {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || "/:".contains(c)) {
         return Err(flaw().mend("interface names have neither spaces nor `/` nor `:`; write them as `ip link` shows them"));
     }
     let is_pattern = text.contains(['*', '?', '[', '{', '\\']);
