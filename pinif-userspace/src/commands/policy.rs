@@ -1,0 +1,142 @@
+//! `pinif policy`: looks at a policy file without auditing anything.
+
+use std::io::{Read, Write, stdin};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use crate::policy::{Policy, Problem, counted, escaped};
+
+/// The arguments of `pinif policy`.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum PolicyCommand {
+    /// Check a policy file: show all of its errors, each with line, column and mend
+    Check {
+        /// The policy file; `-` is standard input
+        file: PathBuf,
+    },
+}
+
+/// Runs `pinif policy`. The exit code is 0 for a good policy and 1 for a bad one.
+///
+/// # Errors
+///
+/// Where standard output or standard error cannot be written to.
+pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
+    let PolicyCommand::Check { file } = args.command;
+    let good = check(
+        &file,
+        stdin(),
+        &mut anstream::stdout(),
+        &mut anstream::stderr(),
+    )
+    .context("cannot write the result")?;
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether the policy is good. Writes with colours; the streams drop them where no terminal would show them.
+fn check(
+    file: &Path,
+    stdin: impl Read,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> std::io::Result<bool> {
+    let (policy, origin) = if file == Path::new("-") {
+        (Policy::read_from(stdin, "<stdin>"), "<stdin>".into())
+    } else {
+        (Policy::read(file), file.to_string_lossy())
+    };
+    match policy {
+        Ok(policy) => {
+            for warning in &policy.warnings {
+                writeln!(err, "{}\n", Problem::styled(warning))?;
+            }
+            let (zones, rules) = (
+                counted(policy.zones.len(), "zone"),
+                counted(policy.rules.len(), "rule"),
+            );
+            writeln!(out, "{}: ok, {zones}, {rules}", escaped(&origin))?;
+            Ok(true)
+        }
+        Err(errors) => {
+            writeln!(err, "{}", errors.styled())?;
+            Ok(false)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "[zone.a]\ninterfaces = \"fab*\"\n[[rule]]\nname = \"r\"\nport = 53\nonly_via = \"a\"\n";
+
+    /// What `check` says, without colours: whether it is good, standard output, standard error.
+    fn check_text(file: &Path, stdin: &str) -> (bool, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let good = check(file, stdin.as_bytes(), &mut out, &mut err).expect("writing to memory");
+        let plain = |bytes: Vec<u8>| anstream::adapter::strip_bytes(&bytes).into_vec();
+        let text = |bytes| String::from_utf8(plain(bytes)).expect("UTF-8");
+        (good, text(out), text(err))
+    }
+
+    #[test]
+    fn a_good_policy_is_counted_on_standard_output() {
+        let (good, out, err) = check_text(Path::new("-"), GOOD);
+        assert!(good);
+        assert_eq!(out, "<stdin>: ok, 1 zone, 1 rule\n");
+        assert_eq!(err, "");
+        let (good, out, err) = check_text(Path::new("-"), "");
+        assert!(good);
+        assert_eq!(out, "<stdin>: ok, 0 zones, 0 rules\n");
+        assert_eq!(err, "");
+    }
+
+    #[test]
+    fn warnings_go_to_standard_error_of_a_good_policy() {
+        let twice = GOOD.to_owned() + "[[rule]]\nname = \"s\"\nport = 53\nonly_via = \"a\"\n";
+        let (good, out, err) = check_text(Path::new("-"), &twice);
+        assert!(good);
+        assert_eq!(out, "<stdin>: ok, 1 zone, 2 rules\n");
+        assert!(
+            err.starts_with("warning: rule `s` never decides: `r` matches all"),
+            "{err}"
+        );
+    }
+
+    #[test]
+    fn errors_go_to_standard_error() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("bad.toml");
+        std::fs::write(&file, "rules = 1\n").expect("a file in it");
+        let (good, out, err) = check_text(&file, "");
+        assert!(!good);
+        assert_eq!(out, "");
+        assert!(err.starts_with("error: unknown key `rules`"), "{err}");
+        assert!(err.ends_with("bad.toml: 1 error\n"), "{err}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let (good, out, err) = check_text(Path::new("/nowhere/policy.toml"), "");
+        assert!(!good);
+        assert_eq!(out, "");
+        assert!(
+            err.starts_with("error: cannot read /nowhere/policy.toml: there is no such file"),
+            "{err}"
+        );
+    }
+}

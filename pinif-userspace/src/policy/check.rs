@@ -1,0 +1,294 @@
+//! What the parts of the file mean together: the policy, or all that is wrong with it.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
+
+use super::file::{RawPolicy, RawRule, RawZone, Scalar};
+use super::problem::{Flaw, Report, Span, nearest, quoted};
+use super::{InterfacePattern, Rule, Zone, shadow, values};
+
+/// The id of a user, if there is such a user; the reason, if that cannot be said.
+pub(super) type LookUp<'l> = &'l dyn Fn(&str) -> Result<Option<u32>, String>;
+
+/// The zones and rules. They are to be used only where `report` has no errors afterwards.
+pub(super) fn check(
+    raw: &RawPolicy,
+    report: &mut Report<'_>,
+    look_up: LookUp<'_>,
+) -> (Vec<Zone>, Vec<Rule>) {
+    let mut checker = Checker {
+        raw,
+        report,
+        look_up,
+    };
+    checker.limits();
+    let zones = raw.zones.iter().map(|zone| checker.zone(zone)).collect();
+    checker.rule_names();
+    let rules: Vec<Rule> = raw.rules.iter().map(|rule| checker.rule(rule)).collect();
+    if report.errors() == 0 {
+        shadow::warn(&rules, raw, report);
+    }
+    (zones, rules)
+}
+
+/// How many values the rules together may have of each key, so that two policies fit into the kernel's tables: a range
+/// of ports is up to 30 entries, any other value is one.
+const MAX_VALUES: [(&str, usize); 7] = [
+    ("destination", 100_000),
+    ("source", 100_000),
+    ("port", 1000),
+    ("source_port", 1000),
+    ("user", 8000),
+    ("cgroup", 8000),
+    ("executable", 8000),
+];
+
+struct Checker<'c, 't> {
+    raw: &'c RawPolicy,
+    report: &'c mut Report<'t>,
+    look_up: LookUp<'c>,
+}
+
+impl Checker<'_, '_> {
+    fn limits(&mut self) {
+        if let Some(zone) = self.raw.zones.get(MAX_ZONES) {
+            let flaw = Flaw::new(format!("more than {MAX_ZONES} zones"))
+                .mend("put interfaces that the rules treat alike into one zone");
+            self.report.error(&zone.name.span(), flaw);
+        }
+        if let Some(rule) = self.raw.rules.get(MAX_RULES) {
+            let flaw = Flaw::new(format!("more than {MAX_RULES} rules"))
+                .mend("a rule takes lists: put those that demand the same into one");
+            self.report.error(&rule.header, flaw);
+        }
+        for (key, most) in MAX_VALUES {
+            let lists = self.raw.rules.iter().filter_map(|rule| rule.lists.get(key));
+            if let Some(value) = lists.flat_map(|list| &list.values).nth(most) {
+                let flaw = Flaw::new(format!("the rules have more than {most} values of `{key}`"))
+                    .mend("use prefixes and ranges, or fewer rules with the same values");
+                self.report.error(&value.span(), flaw);
+            }
+        }
+    }
+
+    fn zone(&mut self, raw: &RawZone) -> Zone {
+        if let Err(flaw) = values::name(raw.name.get_ref(), "zone") {
+            self.report.error(&raw.name.span(), flaw);
+        }
+        let mut interfaces = Vec::new();
+        for value in raw.interfaces.iter().flat_map(|list| &list.values) {
+            let text = value.get_ref().as_text();
+            if let Some((name, _)) = text.split_once('@') {
+                let flaw = Flaw::new(format!("{} is hardly an interface's name", quoted(&text)))
+                    .mend(format!(
+                        "`ip link` shows the parent or peer behind the `@`; the name is {}",
+                        quoted(name)
+                    ));
+                self.report.warning(&value.span(), None, flaw);
+            }
+            match values::interfaces(&text) {
+                Ok(glob) => interfaces.push(InterfacePattern {
+                    text: text.into_owned(),
+                    glob,
+                }),
+                Err(flaw) => self.report.error(&value.span(), flaw),
+            }
+        }
+        if raw.interfaces.is_none() && !raw.incomplete {
+            let flaw = Flaw::new(format!(
+                "zone {} has no interfaces",
+                quoted(raw.name.get_ref())
+            ))
+            .mend(r#"name them, as in `interfaces = ["fab*"]`"#);
+            self.report.error(&raw.name.span(), flaw);
+        }
+        Zone {
+            name: raw.name.get_ref().clone(),
+            interfaces,
+            contained: raw.contained,
+        }
+    }
+
+    fn rule_names(&mut self) {
+        let mut seen = BTreeMap::<&str, Span>::new();
+        for rule in &self.raw.rules {
+            let Some(name) = &rule.name else {
+                if !rule.incomplete {
+                    let flaw = Flaw::new("a rule without a name")
+                        .mend(r#"findings show it: `name = "control-plane"`"#);
+                    self.report.error(&rule.header, flaw);
+                }
+                continue;
+            };
+            if let Err(flaw) = values::name(name.get_ref(), "rule") {
+                self.report.error(&name.span(), flaw);
+            } else if let Some(first) = seen.get(&**name.get_ref()) {
+                let flaw = Flaw::new(format!("two rules are named {}", quoted(name.get_ref())))
+                    .mend("findings name the rule: give each its own name");
+                self.report
+                    .error_with(&name.span(), (first, "the first"), flaw);
+            } else {
+                seen.insert(name.get_ref(), name.span());
+            }
+        }
+    }
+
+    fn rule(&mut self, raw: &RawRule) -> Rule {
+        let errors_before = self.report.errors();
+        let look_up = self.look_up;
+        let prefix = |value: &Scalar| values::prefix(&value.as_text());
+        let rule = Rule {
+            name: raw
+                .name
+                .as_ref()
+                .map(|name| name.get_ref().clone())
+                .unwrap_or_default(),
+            destinations: self.list(raw, "destination", prefix),
+            sources: self.list(raw, "source", prefix),
+            ports: self.list(raw, "port", values::ports),
+            source_ports: self.list(raw, "source_port", values::ports),
+            protocols: self.list(raw, "protocol", values::protocol),
+            users: self.list(raw, "user", |value| values::user(value, look_up)),
+            cgroups: self.list(raw, "cgroup", |value| values::cgroup(&value.as_text())),
+            executables: self.list(raw, "executable", |value| {
+                values::executable(&value.as_text())
+            }),
+            only_via: self.zones_named(raw),
+            pinned: raw.pinned,
+        };
+        self.demands(raw);
+        if self.report.errors() == errors_before {
+            self.families(raw, &rule);
+            self.ports_of_protocols(raw, &rule);
+        }
+        rule
+    }
+
+    fn list<T>(
+        &mut self,
+        raw: &RawRule,
+        key: &str,
+        parse: impl Fn(&Scalar) -> Result<T, Flaw>,
+    ) -> Vec<T> {
+        let mut parsed = Vec::new();
+        for value in raw.lists.get(key).iter().flat_map(|list| &list.values) {
+            match parse(value.get_ref()) {
+                Ok(value) => parsed.push(value),
+                Err(flaw) => self.report.error(&value.span(), flaw),
+            }
+        }
+        parsed
+    }
+
+    fn zones_named(&mut self, raw: &RawRule) -> Vec<usize> {
+        let zones = &self.raw.zones;
+        let lost_zones = self.raw.lost_zones;
+        let mut found = self.list(raw, "only_via", |value| {
+            let name = value.as_text();
+            match zones.iter().position(|zone| *zone.name.get_ref() == *name) {
+                Some(zone) => Ok(Some(zone)),
+                None if lost_zones => Ok(None),
+                None => Err(unknown_zone(&name, zones)),
+            }
+        });
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().flatten().collect()
+    }
+
+    /// A rule says which traffic, and demands something of it.
+    fn demands(&mut self, raw: &RawRule) {
+        if raw.incomplete {
+            return;
+        }
+        if !raw.pinned && !raw.lists.contains_key("only_via") {
+            let flaw = Flaw::new(format!("{} demands nothing", called(raw)))
+                .mend(r#"say by which zones the traffic may leave, `only_via = ["backplane"]`, or that its sockets must be bound, `pinned = true`"#);
+            self.report.error(&raw.header, flaw);
+        }
+        if raw.lists.keys().all(|key| *key == "only_via") {
+            let flaw = Flaw::new(format!("{} does not say which traffic it is for", called(raw)))
+                .mend(r#"add a `destination` or another matcher; for all traffic, write `destination = ["0.0.0.0/0", "::/0"]`"#);
+            self.report.error(&raw.header, flaw);
+        }
+    }
+
+    /// A packet's two addresses are of one family.
+    fn families(&mut self, raw: &RawRule, rule: &Rule) {
+        let (Some(sources), Some(destinations)) =
+            (raw.lists.get("source"), raw.lists.get("destination"))
+        else {
+            return;
+        };
+        let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
+        let agree = rule.sources.iter().any(|source| {
+            rule.destinations
+                .iter()
+                .any(|destination| is_v4(source) == is_v4(destination))
+        });
+        if !agree {
+            let v4_first = rule.destinations.iter().all(is_v4);
+            let (here, there) = if v4_first {
+                ("IPv4", "IPv6")
+            } else {
+                ("IPv6", "IPv4")
+            };
+            let flaw = Flaw::new(format!(
+                "{} can never match: destinations are {here}, sources {there}",
+                called(raw)
+            ))
+            .mark(format!("{here} alone"))
+            .mend("name prefixes of the same family, or leave `source` out");
+            let other = (
+                &sources.key,
+                if v4_first { "IPv6 alone" } else { "IPv4 alone" },
+            );
+            self.report.error_with(&destinations.key, other, flaw);
+        }
+    }
+
+    fn ports_of_protocols(&mut self, raw: &RawRule, rule: &Rule) {
+        let ports = raw
+            .lists
+            .get("port")
+            .or_else(|| raw.lists.get("source_port"));
+        let (Some(ports), Some(protocols)) = (ports, raw.lists.get("protocol")) else {
+            return;
+        };
+        for (number, value) in rule.protocols.iter().zip(&protocols.values) {
+            if !values::WITH_PORTS.contains(number) {
+                let flaw = Flaw::new(format!(
+                    "{} has no ports, so that it can never match",
+                    values::protocol_name(*number)
+                ))
+                .mend("take it out of `protocol`, and give it a rule of its own without ports");
+                self.report
+                    .error_with(&value.span(), (&ports.key, "the ports"), flaw);
+            }
+        }
+    }
+}
+
+fn unknown_zone(name: &str, zones: &[RawZone]) -> Flaw {
+    let flaw = Flaw::new(format!("unknown zone {}", quoted(name)));
+    if let Some(meant) = nearest(name, zones.iter().map(|zone| &**zone.name.get_ref())) {
+        return flaw.mend(format!("did you mean {}?", quoted(meant)));
+    }
+    let names: Vec<_> = zones
+        .iter()
+        .map(|zone| quoted(zone.name.get_ref()))
+        .collect();
+    match names.as_slice() {
+        [] => flaw.mend("the policy has no zones: add a `[zone.NAME]` with its `interfaces`"),
+        names => flaw.mend(format!("the zones are {}", names.join(", "))),
+    }
+}
+
+fn called(raw: &RawRule) -> String {
+    match &raw.name {
+        Some(name) => format!("rule {}", quoted(name.get_ref())),
+        None => "the rule".to_owned(),
+    }
+}
