@@ -1,1 +1,3 @@
-//! commands
+//! The subcommands, a file each.
+
+pub mod doctor;
