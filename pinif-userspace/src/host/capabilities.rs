@@ -401,14 +401,14 @@ fn descriptors_of(limit: u64, interfaces: u64) -> Outcome {
 
 fn old_sockets() -> Outcome {
     match sockets::tells_raw() {
-        Ok(true) => Outcome::Ok("TCP, UDP and raw sockets are known from before pinif starts".to_owned()),
+        Ok(true) => Outcome::Ok("TCP, UDP and raw sockets from before pinif starts are known".to_owned()),
         Ok(false) => Outcome::Note(
-            "raw sockets from before pinif starts are known only when they send: the kernel is built without \
+            "of raw sockets from before pinif starts the processes stay unknown: the kernel is built without \
              CONFIG_INET_RAW_DIAG"
                 .to_owned(),
         ),
         Err(error) => Outcome::lack(
-            format!("sockets from before pinif starts are known only when they send: {error}"),
+            format!("of sockets from before pinif starts the processes stay unknown: {error}"),
             "use a kernel that is built with CONFIG_INET_DIAG and CONFIG_INET_UDP_DIAG",
         ),
     }

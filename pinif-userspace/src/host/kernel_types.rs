@@ -30,6 +30,11 @@ pub struct KernelOffsets {
     pub superblock_device: u32,
     /// `socket.sk`.
     pub socket_sk: u32,
+    /// `sock.sk_socket`: the socket as processes hold it, none before accept and after close.
+    pub sock_socket: u32,
+    /// The inode number of a `struct socket`, by which /proc/PID/fd names it, from the socket on: they stand together
+    /// in `struct socket_alloc`.
+    pub socket_inode_number: u32,
     /// `sock.__sk_common.skc_net.net`: the pointer to the namespace.
     pub sock_netns: u32,
     /// `net.net_cookie`.
@@ -68,6 +73,11 @@ impl KernelOffsets {
             inode_superblock: btf.offset("inode", "i_sb")?,
             superblock_device: btf.offset("super_block", "s_dev")?,
             socket_sk: btf.offset("socket", "sk")?,
+            sock_socket: btf.offset("sock", "sk_socket")?,
+            socket_inode_number: btf
+                .offset("socket_alloc", "vfs_inode.i_ino")?
+                .checked_sub(btf.offset("socket_alloc", "socket")?)
+                .context("`struct socket_alloc` has the inode before the socket")?,
             sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
             net_cookie: btf.offset("net", "net_cookie")?,
             sock_uid: btf.offset("sock", "sk_uid")?,

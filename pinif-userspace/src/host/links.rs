@@ -21,6 +21,7 @@ mod attribute {
     pub const INFO_KIND: u16 = 1;
     pub const INFO_DATA: u16 = 2;
     pub const VRF_TABLE: u16 = 1;
+    pub const VXLAN_LINK: u16 = 3;
 }
 
 /// `struct ifinfomsg`.
@@ -100,7 +101,11 @@ impl Link {
                 attribute::IFNAME => link.name = parse_string(value).ok()?,
                 attribute::MTU => link.mtu = parse_u32(value).ok()?,
                 attribute::MASTER => link.controller = interface(value),
-                attribute::LINK => link.lower = interface(value).filter(|lower| *lower != index),
+                attribute::LINK => {
+                    link.lower = interface(value)
+                        .filter(|lower| *lower != index)
+                        .or(link.lower);
+                }
                 attribute::LINK_NETNSID => elsewhere = true,
                 attribute::LINKINFO => link.decode_kind(value),
                 attribute::WIRELESS => return None,
@@ -118,21 +123,24 @@ impl Link {
     }
 
     fn decode_kind(&mut self, information: &[u8]) {
-        let mut data = None;
-        for nla in attributes(information) {
-            match nla.kind() {
-                attribute::INFO_KIND => self.kind = parse_string(nla.value()).ok(),
-                attribute::INFO_DATA => data = Some(nla),
-                _ => {}
+        let find = |kind| attributes(information).find(|nla| nla.kind() == kind);
+        self.kind = find(attribute::INFO_KIND).and_then(|nla| parse_string(nla.value()).ok());
+        let Some(data) = find(attribute::INFO_DATA) else {
+            return;
+        };
+        let number = |kind| {
+            let nla = attributes(data.value()).find(|nla| nla.kind() == kind)?;
+            parse_u32(nla.value()).ok()
+        };
+        match self.kind.as_deref() {
+            Some("vrf") => self.vrf_table = number(attribute::VRF_TABLE),
+            // VXLAN tells its underlay here only (`vxlan_fill_info`).
+            Some("vxlan") => {
+                self.lower = number(attribute::VXLAN_LINK)
+                    .map(IfIndex)
+                    .filter(|index| index.is_some())
             }
-        }
-        if self.kind.as_deref() == Some("vrf") {
-            let table = data.as_ref().and_then(|data| {
-                attributes(data.value())
-                    .find(|nla| nla.kind() == attribute::VRF_TABLE)
-                    .map(|nla| parse_u32(nla.value()))
-            });
-            self.vrf_table = table.and_then(Result::ok);
+            _ => {}
         }
     }
 }

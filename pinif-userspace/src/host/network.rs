@@ -83,8 +83,15 @@ impl Network {
         }
     }
 
-    /// Reads the interfaces and addresses of the calling thread's namespace.
-    fn read() -> io::Result<Self> {
+    /// Reads a namespace's interfaces and addresses, as they are now.
+    ///
+    /// # Errors
+    /// Where the namespace may not be entered, or the kernel refuses netlink.
+    pub fn read(netns: &NetNs) -> io::Result<Self> {
+        netns.run(Self::read_here)?
+    }
+
+    fn read_here() -> io::Result<Self> {
         let mut message = LinkMessage::default();
         // Counters are most of a link's message, and nobody reads them here.
         message
@@ -156,7 +163,7 @@ impl NetworkWatch {
         let inside = || -> io::Result<_> {
             let state = subscribe(&STATE_GROUPS)?;
             let routes = subscribe(&ROUTE_GROUPS)?;
-            Ok((state, routes, Network::read()?))
+            Ok((state, routes, Network::read_here()?))
         };
         let (state, routes, network) =
             netns
@@ -227,10 +234,8 @@ impl NetworkWatch {
         self.pending.clear();
         drain(self.state.get_ref(), &mut self.buffer);
         let netns = self.netns.clone();
-        let read = tokio::task::spawn_blocking(move || netns.run(Network::read));
-        read.await
-            .map_err(io::Error::other)?
-            .and_then(|network| network)
+        let read = tokio::task::spawn_blocking(move || Network::read(&netns));
+        read.await.map_err(io::Error::other)?
     }
 }
 
