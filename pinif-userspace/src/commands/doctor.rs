@@ -217,12 +217,12 @@ lack  cgroup v2     cgroup v2 is not mounted
                     → mount it
 lack  JIT           slow
                     → `sysctl a=1`
-note  out of sight  one two three four
-                    five six seven eight
+note  out of sight  one two three four five
+                    six seven eight
 
 pinif cannot audit here: cgroup v2 is not mounted; mount it.
 ";
-        assert_eq!(human(&checks(), 40, false), expected);
+        assert_eq!(human(&checks(), 45, false), expected);
         assert!(human(&checks()[..1], 80, false).ends_with("\n\npinif can audit here.\n"));
     }
 

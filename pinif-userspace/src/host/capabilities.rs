@@ -11,9 +11,9 @@ use nix::{
     net::if_::if_nameindex,
     sys::resource::{Resource, getrlimit},
 };
-use procfs::{process::Process, sys::kernel::Version};
+use procfs::sys::kernel::Version;
 
-use super::{kernel_types, netns::NetNs, processes, sockets};
+use super::{kernel_types, netns::NetNs, privileges::Privileges, processes, sockets};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn fatal(why: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn fatal(why: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::Lack {
             why: why.into(),
             mend: mend.into(),
@@ -51,7 +51,7 @@ impl Outcome {
         }
     }
 
-    fn lack(why: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn lack(why: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::Lack {
             why: why.into(),
             mend: mend.into(),
@@ -167,74 +167,6 @@ fn kernel_of(version: Version, release: &str) -> Outcome {
     }
 }
 
-/// Capabilities by their numbers (capabilities(7), linux/capability.h), with what they are needed for.
-const NEEDED: [(u32, &str); 3] = [(39, "CAP_BPF"), (38, "CAP_PERFMON"), (12, "CAP_NET_ADMIN")];
-const CAP_SYS_ADMIN: u32 = 21;
-const USEFUL: [(u32, &str, &str); 3] = [
-    (CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces"),
-    (19, "CAP_SYS_PTRACE", "name the processes of other users"),
-    (2, "CAP_DAC_READ_SEARCH", "find cgroups by their ids"),
-];
-
-/// The capabilities in effect; none where /proc does not tell.
-struct Privileges(u64);
-
-impl Privileges {
-    fn read() -> Self {
-        Self(
-            Process::myself()
-                .and_then(|own| own.status())
-                .map_or(0, |status| status.capeff),
-        )
-    }
-
-    fn has(&self, capability: u32) -> bool {
-        self.0 >> capability & 1 != 0
-    }
-
-    /// What is lacking to load and attach programs. CAP_SYS_ADMIN holds CAP_BPF and CAP_PERFMON (`bpf_capable`).
-    fn lacking(&self) -> Vec<&'static str> {
-        let held = |capability| self.has(capability) || capability >= 38 && self.has(CAP_SYS_ADMIN);
-        NEEDED
-            .into_iter()
-            .filter(|(capability, _)| !held(*capability))
-            .map(|(_, name)| name)
-            .collect()
-    }
-
-    fn may_load(&self) -> bool {
-        self.lacking().is_empty()
-    }
-
-    fn outcome(&self) -> Outcome {
-        let lacking = self.lacking();
-        if !lacking.is_empty() {
-            return Outcome::fatal(
-                format!(
-                    "pinif needs root, or at least {} as well",
-                    lacking.join(", ")
-                ),
-                "run it as root: `sudo pinif …`",
-            );
-        }
-        let missed: Vec<_> = USEFUL
-            .into_iter()
-            .filter(|(capability, ..)| !self.has(*capability))
-            .collect();
-        if missed.is_empty() {
-            return Outcome::Ok(
-                "may load programs, enter namespaces and look into processes".to_owned(),
-            );
-        }
-        let cannot: Vec<_> = missed.iter().map(|(.., purpose)| *purpose).collect();
-        let names: Vec<_> = missed.iter().map(|(_, name, _)| *name).collect();
-        Outcome::lack(
-            format!("pinif cannot {}", cannot.join(", nor ")),
-            format!("give it {}", names.join(", ")),
-        )
-    }
-}
-
 fn kernel_types() -> Outcome {
     match kernel_types::KernelOffsets::read() {
         Ok(_) => Outcome::Ok(kernel_types::VMLINUX.to_owned()),
@@ -316,7 +248,7 @@ fn supported(probed: &[(&str, Result<bool, String>)], mend: &str) -> Outcome {
     if let Some((name, Err(error))) = probed.iter().find(|(_, result)| result.is_err()) {
         return Outcome::fatal(
             format!("the kernel refuses to try {name}: {error}"),
-            "allow bpf(2): in a container, its seccomp profile may forbid it",
+            "run it outside of containers and user namespaces, or allow bpf(2) there",
         );
     }
     let named = |wanted: bool| {
@@ -455,31 +387,6 @@ mod tests {
         assert!(is_fatal(&kernel_of(version(5, 10), "5.10")));
         assert_eq!(egress_hook_of(version(6, 6)), Outcome::Ok("TCX".to_owned()));
         assert_ne!(egress_hook_of(version(6, 5)), Outcome::Ok("TCX".to_owned()));
-    }
-
-    #[test]
-    fn what_capabilities_allow() {
-        let all = |numbers: &[u32]| Privileges(numbers.iter().map(|number| 1 << number).sum());
-        assert!(matches!(Privileges(u64::MAX).outcome(), Outcome::Ok(_)));
-        assert!(
-            matches!(all(&[12, 2, 19, CAP_SYS_ADMIN]).outcome(), Outcome::Ok(_)),
-            "CAP_SYS_ADMIN holds CAP_BPF"
-        );
-        let few = all(&[12, 38, 39, 2]);
-        assert!(few.may_load());
-        let expected = Outcome::lack(
-            "pinif cannot enter network namespaces, nor name the processes of other users",
-            "give it CAP_SYS_ADMIN, CAP_SYS_PTRACE",
-        );
-        assert_eq!(few.outcome(), expected);
-        let none = all(&[]);
-        assert!(!none.may_load() && is_fatal(&none.outcome()));
-        let check = Check {
-            name: "privileges",
-            outcome: all(&[12]).outcome(),
-        };
-        let sentence = "pinif needs root, or at least CAP_BPF, CAP_PERFMON as well; run it as root: `sudo pinif …`";
-        assert_eq!(obstacle(&[check]).as_deref(), Some(sentence));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use netlink_packet_core::{NlaBuffer, NlasIterator, parse_string, parse_u32};
+use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u32};
 use netlink_packet_route::{
     AddressFamily,
     link::{LinkFlags, LinkHeader},
@@ -98,8 +98,8 @@ impl Link {
         for nla in attributes(message.get(HEADER..)?) {
             let value = nla.value();
             match nla.kind() {
-                attribute::IFNAME => link.name = parse_string(value).ok()?,
-                attribute::MTU => link.mtu = parse_u32(value).ok()?,
+                attribute::IFNAME => link.name = text(value),
+                attribute::MTU => link.mtu = parse_u32(value).unwrap_or_default(),
                 attribute::MASTER => link.controller = interface(value),
                 attribute::LINK => {
                     link.lower = interface(value)
@@ -124,7 +124,7 @@ impl Link {
 
     fn decode_kind(&mut self, information: &[u8]) {
         let find = |kind| attributes(information).find(|nla| nla.kind() == kind);
-        self.kind = find(attribute::INFO_KIND).and_then(|nla| parse_string(nla.value()).ok());
+        self.kind = find(attribute::INFO_KIND).map(|nla| text(nla.value()));
         let Some(data) = find(attribute::INFO_DATA) else {
             return;
         };
@@ -147,6 +147,12 @@ impl Link {
 
 fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+/// A name. The kernel takes any bytes for one, and none of them must hide an interface.
+fn text(value: &[u8]) -> String {
+    let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 fn interface(value: &[u8]) -> Option<IfIndex> {
@@ -324,6 +330,19 @@ mod tests {
             decode(&message(0, vec![LinkAttribute::IfName("x".to_owned())])),
             None,
             "no index"
+        );
+    }
+
+    #[test]
+    fn no_name_hides_an_interface() {
+        let mut bytes = vec![0; HEADER];
+        message(3, Vec::new()).header.emit(&mut bytes);
+        // IFLA_IFNAME of four bytes, of which two are no UTF-8.
+        bytes.extend([8, 0, 3, 0, b'e', 0xff, 0xfe, 0]);
+        let link = Link::decode(&bytes).expect("a link");
+        assert_eq!(
+            (link.index, link.name.as_str()),
+            (IfIndex(3), "e\u{fffd}\u{fffd}")
         );
     }
 

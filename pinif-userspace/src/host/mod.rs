@@ -10,6 +10,7 @@ pub mod links;
 mod netlink;
 pub mod netns;
 pub mod network;
+mod privileges;
 pub mod processes;
 pub mod routes;
 pub mod sockets;

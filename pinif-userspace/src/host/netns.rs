@@ -3,10 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     panic,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,6 +16,7 @@ use nix::{
     sockopt_impl,
     sys::{
         socket::{AddressFamily, SockFlag, SockType, getsockopt, socket},
+        stat::{fstat, stat},
         statfs::{NSFS_MAGIC, fstatfs},
     },
 };
@@ -26,6 +24,8 @@ use pinif_ebpf::key::NetNsCookie;
 
 /// Where iproute2 keeps the namespaces that have a name (ip-netns(8)).
 const NAMED: &str = "/run/netns";
+/// The calling thread's own namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
 /// The namespace that the machine's first process is in, by the name that pinif gives it.
 const HOST: &str = "host";
 /// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
@@ -107,7 +107,7 @@ impl NetNs {
     /// # Errors
     /// Where /proc is not mounted.
     pub fn current() -> Result<Self, NetNsError> {
-        Self::open(Path::new("/proc/thread-self/ns/net"), "of this process")
+        Self::open(Path::new(OWN), "of this process")
     }
 
     /// The namespace that a person means: a name in /run/netns, a path if there is a slash in it, a process's if it is
@@ -224,16 +224,28 @@ impl Eq for NetNs {}
 
 fn run_in<R: Send>(namespace: &OwnedFd, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
     thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .name("netns".to_owned())
-            .spawn_scoped(scope, || {
-                setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?;
-                Ok(inside())
-            })?;
+        let builder = thread::Builder::new().name("netns".to_owned());
+        let thread = builder.spawn_scoped(scope, || {
+            enter(namespace)?;
+            Ok(inside())
+        })?;
         thread
             .join()
             .unwrap_or_else(|panic| panic::resume_unwind(panic))
     })
+}
+
+/// Moves the calling thread. To stay where one is wants no privilege, though setns(2) does.
+fn enter(namespace: &OwnedFd) -> io::Result<()> {
+    let Err(denied) = setns(namespace, CloneFlags::CLONE_NEWNET) else {
+        return Ok(());
+    };
+    let (own, wanted) = (stat(OWN)?, fstat(namespace)?);
+    if (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino) {
+        Ok(())
+    } else {
+        Err(denied.into())
+    }
 }
 
 /// The cookie of the calling thread's namespace (`sock_getsockopt` in net/core/sock.c).

@@ -1,6 +1,6 @@
 //! A namespace's interfaces and addresses, and the news of them.
 
-use std::{collections::VecDeque, future, io, ops::ControlFlow};
+use std::{collections::VecDeque, future, io, net::IpAddr, ops::ControlFlow};
 
 use anyhow::Context;
 use netlink_packet_route::{
@@ -67,6 +67,16 @@ pub enum Change {
 }
 
 impl Network {
+    /// The one interface that has an address, as [`Addresses::sole_owner`] tells.
+    pub fn sole_owner(&self, address: IpAddr) -> Option<IfIndex> {
+        self.addresses.sole_owner(address, &self.links)
+    }
+
+    /// Every address that one interface alone has, with that interface.
+    pub fn sole_owners(&self) -> impl Iterator<Item = (IpAddr, IfIndex)> {
+        self.addresses.sole_owners(&self.links)
+    }
+
     /// Learns of a change. `Routes` and `Lost` change nothing here.
     pub fn apply(&mut self, change: &Change) {
         match change {
