@@ -49,6 +49,17 @@ async fn settle(card: &Card, network: &mut Network, watch: &mut NetworkWatch) {
     }
 }
 
+/// The network once it is as wanted: the kernel works operational states out at its leisure (`linkwatch_event`).
+fn network_when(card: &Card, wanted: impl Fn(&Network) -> bool) -> Network {
+    block_on(async {
+        let (mut network, mut watch) = watch(card);
+        while !wanted(&network) {
+            until(&mut network, &mut watch, |_| true).await;
+        }
+        network
+    })
+}
+
 #[test]
 fn links_and_who_carries_whom() {
     let card = card();
@@ -57,7 +68,12 @@ fn links_and_who_carries_whom() {
     card.ip("link add mv0 link br0 type macvlan mode bridge");
     card.ip("link add vx0 type vxlan id 7 dev eth1 dstport 4789 local 192.0.2.1");
     card.ip("link set peer1 down");
-    let Network { links, addresses } = card.network();
+    let running = |network: &Network, name: &str| {
+        network.links.by_name(name).is_some_and(|link| link.running)
+    };
+    let Network { links, addresses } = network_when(&card, |network| {
+        running(network, "fab0") && !running(network, "eth1")
+    });
     let index = |name: &str| links.by_name(name).expect(name).index;
     let link = |name: &str| links.by_name(name).expect(name);
 
