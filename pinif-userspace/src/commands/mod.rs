@@ -1,2 +1,4 @@
-//! commands
+//! The subcommands, a file each.
+
+pub mod doctor;
 pub mod policy;

@@ -1,1 +1,17 @@
-//! host
+//! All that pinif knows of the host: namespaces, interfaces, addresses, routes, sockets, processes, and what the
+//! kernel allows. Everything here reads; nothing changes the host.
+
+pub mod addresses;
+mod btf;
+pub mod capabilities;
+pub mod carriers;
+pub mod kernel_types;
+pub mod links;
+mod netlink;
+pub mod netns;
+pub mod network;
+mod privileges;
+pub mod processes;
+pub mod routes;
+pub mod sockets;
+mod tables;

@@ -1,0 +1,254 @@
+//! `pinif doctor`: what this kernel and these privileges allow, and the mend for what is missing.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anstyle::{AnsiColor, Style};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::host::capabilities::{self, Check, Outcome};
+
+/// The arguments of `pinif doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person to read
+    Human,
+    /// JSON Lines, one object a check
+    Json,
+}
+
+/// Looks at everything that pinif needs and prints it. The exit status is 1 where nothing can be audited.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+    let checks = capabilities::check();
+    let text = match args.format {
+        Format::Human => human(&checks, width(), colours()),
+        Format::Json => json(&checks)?,
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result?,
+    }
+    let able = capabilities::obstacle(&checks).is_none();
+    Ok(if able {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One check, as `--format json` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    r#type: &'static str,
+    name: &'a str,
+    outcome: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fatal: Option<bool>,
+}
+
+impl<'a> Line<'a> {
+    fn of(check: &'a Check) -> Self {
+        let (outcome, detail, mend, fatal) = match &check.outcome {
+            Outcome::Ok(detail) => ("ok", detail, None, None),
+            Outcome::Note(detail) => ("note", detail, None, None),
+            Outcome::Lack { why, mend, fatal } => ("lack", why, Some(mend.as_str()), Some(*fatal)),
+        };
+        Self {
+            r#type: "check",
+            name: check.name,
+            outcome,
+            detail,
+            mend,
+            fatal,
+        }
+    }
+}
+
+fn json(checks: &[Check]) -> serde_json::Result<String> {
+    let mut text = String::new();
+    for check in checks {
+        text += &serde_json::to_string(&Line::of(check))?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Whether standard output is a terminal that wants colours (no-color.org).
+fn colours() -> bool {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    io::stdout().is_terminal() && !unwanted && !dumb
+}
+
+fn width() -> usize {
+    terminal_size::terminal_size()
+        .map_or(100, |(width, _)| usize::from(width.0))
+        .clamp(60, 120)
+}
+
+fn human(checks: &[Check], width: usize, colours: bool) -> String {
+    let longest = checks
+        .iter()
+        .map(|check| check.name.width())
+        .max()
+        .unwrap_or_default();
+    let indent = "lack  ".len() + longest + 2;
+    let room = width.saturating_sub(indent).max(20);
+    let mut text = String::new();
+    for check in checks {
+        let line = Line::of(check);
+        let style = if colours {
+            style_of(&line)
+        } else {
+            Style::new()
+        };
+        let outcome = line.outcome;
+        text += &format!("{style}{outcome:<4}{style:#}  {:<longest$}  ", check.name);
+        text += &wrapped(line.detail, room, indent);
+        if let Some(mend) = line.mend {
+            text += &" ".repeat(indent);
+            text += &wrapped(&format!("→ {mend}"), room, indent + 2);
+        }
+    }
+    let last = match capabilities::obstacle(checks) {
+        None => "pinif can audit here.".to_owned(),
+        Some(obstacle) => format!("pinif cannot audit here: {}.", printable(&obstacle)),
+    };
+    text + "\n" + &last + "\n"
+}
+
+fn style_of(line: &Line<'_>) -> Style {
+    let colour = match line.outcome {
+        "ok" => AnsiColor::Green,
+        "note" => AnsiColor::Cyan,
+        _ if line.fatal == Some(true) => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    };
+    colour.on_default()
+}
+
+/// Text in lines of at most `room` columns, the second and later ones indented; a newline ends it.
+fn wrapped(text: &str, room: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in printable(text).split_whitespace() {
+        if column > 0 && column + 1 + word.width() > room {
+            lines.push('\n');
+            lines += &" ".repeat(indent);
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines += word;
+        column += word.width();
+    }
+    lines + "\n"
+}
+
+/// Text without anything that a terminal would obey: paths and the kernel's release are not ours.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for character in text.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks() -> Vec<Check> {
+        let lack = |why: &str, mend: &str, fatal| Outcome::Lack {
+            why: why.to_owned(),
+            mend: mend.to_owned(),
+            fatal,
+        };
+        vec![
+            Check {
+                name: "kernel",
+                outcome: Outcome::Ok("Linux 6.18\x1b[2J".to_owned()),
+            },
+            Check {
+                name: "cgroup v2",
+                outcome: lack("cgroup v2 is not mounted", "mount it", true),
+            },
+            Check {
+                name: "JIT",
+                outcome: lack("slow", "`sysctl a=1`", false),
+            },
+            Check {
+                name: "out of sight",
+                outcome: Outcome::Note("one two three four five six seven eight".to_owned()),
+            },
+        ]
+    }
+
+    #[test]
+    fn a_person_reads_aligned_lines_with_mends() {
+        let expected = "\
+ok    kernel        Linux 6.18\\u{1b}[2J
+lack  cgroup v2     cgroup v2 is not mounted
+                    → mount it
+lack  JIT           slow
+                    → `sysctl a=1`
+note  out of sight  one two three four five
+                    six seven eight
+
+pinif cannot audit here: cgroup v2 is not mounted; mount it.
+";
+        assert_eq!(human(&checks(), 45, false), expected);
+        assert!(human(&checks()[..1], 80, false).ends_with("\n\npinif can audit here.\n"));
+    }
+
+    #[test]
+    fn colours_change_nothing_else() {
+        let coloured = human(&checks(), 80, true);
+        assert!(
+            coloured.contains("\x1b[31mlack\x1b[0m  cgroup v2")
+                && coloured.contains("\x1b[33mlack\x1b[0m  JIT")
+        );
+        let mut plain = coloured.replace("\x1b[0m", "");
+        for colour in ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"] {
+            plain = plain.replace(colour, "");
+        }
+        assert_eq!(plain, human(&checks(), 80, false));
+    }
+
+    #[test]
+    fn a_program_reads_an_object_a_line() {
+        let text = json(&checks()).expect("JSON");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(
+            lines[1],
+            r#"{"type":"check","name":"cgroup v2","outcome":"lack","detail":"cgroup v2 is not mounted","mend":"mount it","fatal":true}"#
+        );
+        assert!(lines[3].contains(r#""outcome":"note""#) && !lines[3].contains("fatal"));
+    }
+}

@@ -1,0 +1,305 @@
+//! Just enough of BTF (Documentation/bpf/btf.rst) to find the members of kernel structures.
+//!
+//! A general library builds every type of the kernel first, a hundred thousand of them, and finds types by their name
+//! alone, where a function and a structure may share one. Here ten structures are looked up in the bytes as they are.
+
+/// Why something was not found.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BtfError {
+    /// The bytes are no BTF of this machine's byte order.
+    #[error("it is not BTF of this machine's byte order")]
+    NotBtf,
+    /// It ends too early, or refers beyond its end.
+    #[error("it is cut short or damaged")]
+    Damaged,
+    /// A kind of type that came after this was written.
+    #[error("it has types of the unknown kind {0}")]
+    UnknownKind(u32),
+    /// No such structure.
+    #[error("it has no `struct {0}`")]
+    NoStructure(String),
+    /// No such member, or one that has no byte offset.
+    #[error("`struct {structure}` has no member `{path}`")]
+    NoMember {
+        /// The structure.
+        structure: String,
+        /// The path that was asked for.
+        path: String,
+    },
+}
+
+const MAGIC: u16 = 0xeb9f;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+/// A structure inside a structure inside …: none of the kernel's goes deeper.
+const DEPTH: usize = 16;
+
+/// A kernel's types.
+pub(super) struct Btf {
+    data: Vec<u8>,
+    /// Where each type begins in the data; a type's id is its index here, and 0 is `void`.
+    types: Vec<usize>,
+    strings: usize,
+}
+
+impl Btf {
+    /// Reads where the types are.
+    pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
+        let mut btf = Self {
+            data,
+            types: vec![0],
+            strings: 0,
+        };
+        let magic = btf.data.get(..2).ok_or(BtfError::NotBtf)?;
+        if magic != MAGIC.to_ne_bytes() {
+            return Err(BtfError::NotBtf);
+        }
+        let word = |at| btf.word(at).map(|word| word as usize);
+        let (header, types, length, strings) = (word(4)?, word(8)?, word(12)?, word(16)?);
+        btf.strings = header + strings;
+        let mut at = header + types;
+        let end = at + length;
+        while at < end {
+            btf.types.push(at);
+            at += 12 + trailing(Info(btf.word(at + 4)?))?;
+        }
+        Ok(btf)
+    }
+
+    /// The byte offset of a member: `path` names it from the structure down, through named and unnamed members.
+    pub fn offset(&self, structure: &str, path: &str) -> Result<u32, BtfError> {
+        let lacks = || BtfError::NoMember {
+            structure: structure.to_owned(),
+            path: path.to_owned(),
+        };
+        let mut id = self.structure(structure)?;
+        let mut bits = 0;
+        for name in path.split('.') {
+            let (member, offset) = self
+                .member(self.resolve(id)?, name, DEPTH)?
+                .ok_or_else(lacks)?;
+            bits += offset;
+            id = member;
+        }
+        if bits % 8 == 0 {
+            Ok(bits / 8)
+        } else {
+            Err(lacks())
+        }
+    }
+
+    fn structure(&self, name: &str) -> Result<u32, BtfError> {
+        for (id, &at) in self.types.iter().enumerate().skip(1) {
+            let info = Info(self.word(at + 4)?);
+            if info.kind() == STRUCT && info.count() > 0 && self.is_named(self.word(at)?, name) {
+                return Ok(id as u32);
+            }
+        }
+        Err(BtfError::NoStructure(name.to_owned()))
+    }
+
+    /// The type and the offset in bits of a structure's member, looked for in its unnamed members too.
+    fn member(&self, id: u32, name: &str, depth: usize) -> Result<Option<(u32, u32)>, BtfError> {
+        let at = self.at(id)?;
+        let info = Info(self.word(at + 4)?);
+        if !matches!(info.kind(), STRUCT | UNION) || depth == 0 {
+            return Ok(None);
+        }
+        for index in 0..info.count() {
+            let member = at + 12 + 12 * index;
+            let (member_name, kind, offset) = (
+                self.word(member)?,
+                self.word(member + 4)?,
+                self.word(member + 8)?,
+            );
+            // With the flag, the upper eight bits are a bit field's size.
+            let offset = if info.flag() {
+                offset & 0xff_ffff
+            } else {
+                offset
+            };
+            if !self.is_named(member_name, "") {
+                if self.is_named(member_name, name) {
+                    return Ok(Some((kind, offset)));
+                }
+            } else if let Some((found, inner)) =
+                self.member(self.resolve(kind)?, name, depth - 1)?
+            {
+                return Ok(Some((found, offset + inner)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a type is under its type definitions and qualifiers.
+    fn resolve(&self, mut id: u32) -> Result<u32, BtfError> {
+        for _ in 0..DEPTH {
+            let at = self.at(id)?;
+            match Info(self.word(at + 4)?).kind() {
+                // typedef, volatile, const, restrict, type tag
+                8..=11 | 18 => id = self.word(at + 8)?,
+                _ => return Ok(id),
+            }
+        }
+        Err(BtfError::Damaged)
+    }
+
+    fn at(&self, id: u32) -> Result<usize, BtfError> {
+        self.types
+            .get(id as usize)
+            .copied()
+            .filter(|at| *at != 0)
+            .ok_or(BtfError::Damaged)
+    }
+
+    fn is_named(&self, offset: u32, name: &str) -> bool {
+        let rest = self
+            .data
+            .get(self.strings + offset as usize..)
+            .unwrap_or_default();
+        rest.starts_with(name.as_bytes()) && rest.get(name.len()) == Some(&0)
+    }
+
+    fn word(&self, at: usize) -> Result<u32, BtfError> {
+        let bytes = self
+            .data
+            .get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .ok_or(BtfError::Damaged)?;
+        Ok(u32::from_ne_bytes(*bytes))
+    }
+}
+
+/// `info` of `struct btf_type`.
+#[derive(Clone, Copy)]
+struct Info(u32);
+
+impl Info {
+    fn kind(self) -> u32 {
+        self.0 >> 24 & 0x1f
+    }
+
+    fn count(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+
+    fn flag(self) -> bool {
+        self.0 >> 31 != 0
+    }
+}
+
+/// How many bytes follow `struct btf_type`, by its kind (`BTF_KIND_*` of linux/btf.h).
+fn trailing(info: Info) -> Result<usize, BtfError> {
+    Ok(match info.kind() {
+        2 | 7..=12 | 16 | 18 => 0,
+        1 | 14 | 17 => 4,
+        3 => 12,
+        6 | 13 => 8 * info.count(),
+        4 | 5 | 15 | 19 => 12 * info.count(),
+        unknown => return Err(BtfError::UnknownKind(unknown)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `typedef struct { struct net *net; } t; struct sock { int a; union { struct { int b:8; t c; }; const t d; }; };`
+    /// and a function that is called `sock` too.
+    fn sample() -> Vec<u8> {
+        let strings = b"\0sock\0a\0b\0c\0d\0net\0t\0";
+        let name = |text: &[u8]| {
+            let at = strings
+                .windows(text.len() + 2)
+                .position(|w| w[0] == 0 && w[1..=text.len()] == *text && w[text.len() + 1] == 0);
+            at.expect("a string") as u32 + 1
+        };
+        let info = |kind: u32, count: u32| kind << 24 | count;
+        let bits = 1 << 31;
+        let words = [
+            vec![0, info(1, 0), 4, 32],                 // 1: int
+            vec![0, info(2, 0), 0],                     // 2: void *
+            vec![0, info(4, 1), 8, name(b"net"), 2, 0], // 3: struct { net }
+            vec![name(b"t"), info(8, 0), 3],            // 4: typedef t
+            vec![0, info(10, 0), 4],                    // 5: const t
+            vec![
+                0,
+                info(4, 2) | bits,
+                16,
+                name(b"b"),
+                1,
+                8 << 24 | 4,
+                name(b"c"),
+                4,
+                64,
+            ], // 6
+            vec![0, info(5, 2), 16, 0, 6, 0, name(b"d"), 5, 0], // 7: union
+            vec![name(b"sock"), info(12, 0), 1],        // 8: a function
+            vec![name(b"sock"), info(4, 2), 24, name(b"a"), 1, 0, 0, 7, 64], // 9: struct sock
+        ];
+        let types: Vec<u8> = words
+            .concat()
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .collect();
+        let mut data = MAGIC.to_ne_bytes().to_vec();
+        data.extend([1, 0]);
+        let header = [
+            24,
+            0,
+            types.len() as u32,
+            types.len() as u32,
+            strings.len() as u32,
+        ];
+        data.extend(header.into_iter().flat_map(u32::to_ne_bytes));
+        data.extend(types);
+        data.extend(strings);
+        data
+    }
+
+    #[test]
+    fn members_are_found_through_unnamed_ones_and_definitions() {
+        let btf = Btf::parse(sample()).expect("BTF");
+        assert_eq!(btf.offset("sock", "a"), Ok(0));
+        assert_eq!(btf.offset("sock", "c"), Ok(16));
+        assert_eq!(btf.offset("sock", "c.net"), Ok(16));
+        assert_eq!(btf.offset("sock", "d.net"), Ok(8));
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let btf = Btf::parse(sample()).expect("BTF");
+        assert_eq!(
+            btf.offset("file", "a"),
+            Err(BtfError::NoStructure("file".to_owned()))
+        );
+        for path in ["e", "a.b", "b", ""] {
+            let error = BtfError::NoMember {
+                structure: "sock".to_owned(),
+                path: path.to_owned(),
+            };
+            assert_eq!(btf.offset("sock", path), Err(error));
+        }
+        assert!(matches!(Btf::parse(Vec::new()), Err(BtfError::NotBtf)));
+        let mut swapped = sample();
+        swapped.swap(0, 1);
+        assert!(matches!(Btf::parse(swapped), Err(BtfError::NotBtf)));
+    }
+
+    proptest! {
+        #[test]
+        fn damage_never_panics(at in 0usize..400, value: u8, length in 0usize..400) {
+            let mut data = sample();
+            if let Some(byte) = data.get_mut(at) {
+                *byte = value;
+            }
+            data.truncate(length);
+            if let Ok(btf) = Btf::parse(data) {
+                let _ = btf.offset("sock", "c.net");
+                let _ = btf.offset("sock", "zzz");
+            }
+        }
+    }
+}

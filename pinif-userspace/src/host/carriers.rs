@@ -1,0 +1,146 @@
+//! Who carries whom: the interfaces through which another's packets legitimately travel.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinif_ebpf::key::IfIndex;
+
+use super::links::Links;
+
+/// Every pair (carried, carrier) of a namespace, through any number of layers, never an interface with itself.
+///
+/// An interface is carried by those that belong to it (the ports of a bond, team, bridge or VRF) and by the one that it
+/// is stacked on (a VLAN's trunk, a macvlan's device, a tunnel's underlay), and by whatever carries those.
+pub fn carriers(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
+    let below = directly_below(links);
+    let mut pairs = BTreeSet::new();
+    for &upper in below.keys() {
+        // A walk, with the pairs themselves as the marks of what was visited: a cycle ends where it closes.
+        let mut ahead = vec![upper];
+        while let Some(at) = ahead.pop() {
+            for &lower in below.get(&at).into_iter().flatten() {
+                if lower != upper && pairs.insert((upper, lower)) {
+                    ahead.push(lower);
+                }
+            }
+        }
+    }
+    pairs
+}
+
+fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
+    let mut below: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for link in links.iter() {
+        if let Some(controller) = link.controller {
+            below.entry(controller).or_default().insert(link.index);
+        }
+        if let Some(lower) = link.lower {
+            below.entry(link.index).or_default().insert(lower);
+        }
+    }
+    below
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::links::Link;
+
+    fn link(index: u32, controller: Option<u32>, lower: Option<u32>) -> Link {
+        Link {
+            controller: controller.map(IfIndex),
+            lower: lower.map(IfIndex),
+            ..Link::new(IfIndex(index), format!("if{index}"))
+        }
+    }
+
+    fn pairs<const N: usize>(pairs: [(u32, u32); N]) -> BTreeSet<(IfIndex, IfIndex)> {
+        pairs
+            .into_iter()
+            .map(|(upper, lower)| (IfIndex(upper), IfIndex(lower)))
+            .collect()
+    }
+
+    #[test]
+    fn a_vlan_on_a_bond_travels_through_both_its_ports() {
+        let (eth0, eth1, bond, vlan) = (
+            link(2, Some(4), None),
+            link(3, Some(4), None),
+            link(4, None, None),
+            link(5, None, Some(4)),
+        );
+        let links = Links::from_iter([eth0, eth1, bond, vlan]);
+        assert_eq!(
+            carriers(&links),
+            pairs([(4, 2), (4, 3), (5, 4), (5, 2), (5, 3)])
+        );
+    }
+
+    #[test]
+    fn a_vlan_in_a_vrf_belongs_up_and_rests_below() {
+        let links = Links::from_iter([
+            link(2, None, None),
+            link(3, Some(9), Some(2)),
+            link(9, None, None),
+        ]);
+        assert_eq!(carriers(&links), pairs([(9, 3), (9, 2), (3, 2)]));
+    }
+
+    #[test]
+    fn a_port_is_not_carried_by_its_bond() {
+        let links = Links::from_iter([link(2, Some(4), None), link(4, None, None)]);
+        assert!(!carriers(&links).contains(&(IfIndex(2), IfIndex(4))));
+    }
+
+    #[test]
+    fn unrelated_interfaces_carry_nobody() {
+        let links = Links::from_iter([link(1, None, None), link(2, None, None)]);
+        assert_eq!(carriers(&links), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_vlan_on_its_own_bridge_ends() {
+        let links = Links::from_iter([link(2, Some(3), Some(3)), link(3, None, None)]);
+        assert_eq!(carriers(&links), pairs([(2, 3), (3, 2)]));
+    }
+
+    fn any_links() -> impl Strategy<Value = Links> {
+        let one = (
+            proptest::option::of(1u32..12),
+            proptest::option::of(1u32..12),
+        );
+        proptest::collection::vec(one, 0..12).prop_map(|all| {
+            all.into_iter()
+                .enumerate()
+                .map(|(at, (controller, lower))| link(at as u32 + 1, controller, lower))
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_transitive_closure_without_loops(links in any_links()) {
+            let all = carriers(&links);
+            prop_assert!(all.iter().all(|(upper, lower)| upper != lower));
+            for &(upper, middle) in &all {
+                for &(_, lower) in all.iter().filter(|(second, _)| *second == middle) {
+                    prop_assert!(upper == lower || all.contains(&(upper, lower)));
+                }
+            }
+        }
+
+        #[test]
+        fn each_pair_has_a_step_that_explains_it(links in any_links()) {
+            let all = carriers(&links);
+            let direct = directly_below(&links);
+            for &(upper, lower) in &all {
+                let steps = &direct[&upper];
+                prop_assert!(steps.contains(&lower) || steps.iter().any(|step| all.contains(&(*step, lower))));
+            }
+            for (upper, steps) in &direct {
+                prop_assert!(steps.iter().all(|lower| lower == upper || all.contains(&(*upper, *lower))));
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Network namespaces: which there are, how the kernel names them, and how to do something inside one.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    panic,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use nix::{
+    getsockopt_impl,
+    sched::{CloneFlags, setns},
+    sockopt_impl,
+    sys::{
+        socket::{AddressFamily, SockFlag, SockType, getsockopt, socket},
+        stat::{fstat, stat},
+        statfs::{NSFS_MAGIC, fstatfs},
+    },
+};
+use pinif_ebpf::key::NetNsCookie;
+
+/// Where iproute2 keeps the namespaces that have a name (ip-netns(8)).
+const NAMED: &str = "/run/netns";
+/// The calling thread's own namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+/// The namespace that the machine's first process is in, by the name that pinif gives it.
+const HOST: &str = "host";
+/// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
+const INITIAL_INODE: u64 = 0xEFFF_FFF9;
+/// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+
+sockopt_impl!(
+    /// The cookie of the namespace that a socket belongs to.
+    CookieOption, GetOnly, libc::SOL_SOCKET, SO_NETNS_COOKIE, u64
+);
+
+/// A network namespace, held open: it lives as long as this does.
+#[derive(Clone, Debug)]
+pub struct NetNs {
+    /// What a person calls it: its name in /run/netns, `host` for the first process's, or `net:[INODE]`.
+    pub name: String,
+    /// Its inode, as in `readlink /proc/PID/ns/net`. It may be used again after the namespace is gone.
+    pub inode: u64,
+    /// Its cookie (`net->net_cookie`), unique until the next boot.
+    pub cookie: NetNsCookie,
+    file: Arc<OwnedFd>,
+}
+
+/// Why a network namespace cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NetNsError {
+    /// Neither a name, nor a path, nor a process.
+    #[error("{}", unknown(name, known))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// There is no such process.
+    #[error("there is no process {0}, so it has no network namespace")]
+    NoProcess(String),
+    /// The file is there, but it is no network namespace.
+    #[error(
+        "`{}` is no network namespace; if it is left of one, remove it with `ip netns delete` and make it anew",
+        .0.display()
+    )]
+    NotANamespace(PathBuf),
+    /// The kernel forbids it.
+    #[error("cannot use the network namespace `{name}`: {source}; this needs root (CAP_SYS_ADMIN)")]
+    Denied {
+        /// What was asked for.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Anything else that the kernel said.
+    #[error("cannot use the network namespace `{name}`: {source}")]
+    Other {
+        /// What was asked for.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+fn unknown(name: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        format!(
+            "there is no network namespace `{name}`, nor any other with a name; make it with `ip netns add {name}`"
+        )
+    } else {
+        let known = known.join(", ");
+        format!(
+            "there is no network namespace `{name}`; `ip netns list` shows those that there are: {known}"
+        )
+    }
+}
+
+impl NetNs {
+    /// The calling thread's own namespace.
+    ///
+    /// # Errors
+    /// Where /proc is not mounted.
+    pub fn current() -> Result<Self, NetNsError> {
+        Self::open(Path::new(OWN), "of this process")
+    }
+
+    /// The namespace that a person means: a name in /run/netns, a path if there is a slash in it, a process's if it is
+    /// a number, and the first process's if it is `host`.
+    ///
+    /// # Errors
+    /// Where there is none, or it may not be entered.
+    pub fn named(name: &str) -> Result<Self, NetNsError> {
+        if name.contains('/') {
+            return Self::open(Path::new(name), name);
+        }
+        let path = Path::new(NAMED).join(name);
+        if !name.is_empty() && name != "." && name != ".." && path.exists() {
+            return Self::open(&path, name);
+        }
+        if let Ok(pid) = name.parse::<u32>() {
+            return match Self::open(Path::new(&format!("/proc/{pid}/ns/net")), name) {
+                Err(NetNsError::Unknown { name, .. }) => Err(NetNsError::NoProcess(name)),
+                result => result,
+            };
+        }
+        if name == HOST {
+            return Self::host();
+        }
+        Err(NetNsError::Unknown {
+            name: name.to_owned(),
+            known: names(),
+        })
+    }
+
+    /// Every namespace with a name in /run/netns, in the order of the names.
+    ///
+    /// # Errors
+    /// Where one may not be entered. What is left there of a namespace that is gone is passed over.
+    pub fn all_named() -> Result<Vec<Self>, NetNsError> {
+        let mut all = Vec::new();
+        for name in names() {
+            match Self::open(&Path::new(NAMED).join(&name), &name) {
+                Ok(netns) => all.push(netns),
+                // It went while we looked, or its mount did not outlive a reboot of a container.
+                Err(NetNsError::Unknown { .. } | NetNsError::NotANamespace(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Does something inside the namespace, on a thread of its own: a thread that entered a namespace is never used
+    /// for anything else. Sockets that it makes belong to the namespace for ever.
+    ///
+    /// # Errors
+    /// Where the thread cannot be made or may not enter (setns(2): CAP_SYS_ADMIN).
+    ///
+    /// # Panics
+    /// Where `inside` does.
+    pub fn run<R: Send>(&self, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
+        run_in(&self.file, inside)
+    }
+
+    fn host() -> Result<Self, NetNsError> {
+        let first = Self::open(Path::new("/proc/1/ns/net"), HOST);
+        // The first process may be out of our reach (ptrace(2), PTRACE_MODE_READ), the namespace is not.
+        match Self::current() {
+            Ok(own) if first.is_err() && own.name == HOST => Ok(own),
+            _ => first,
+        }
+    }
+
+    fn open(path: &Path, asked: &str) -> Result<Self, NetNsError> {
+        let failed = |source: io::Error| {
+            let name = asked.to_owned();
+            match source.kind() {
+                io::ErrorKind::NotFound => NetNsError::Unknown {
+                    name,
+                    known: names(),
+                },
+                io::ErrorKind::PermissionDenied => NetNsError::Denied { name, source },
+                _ => NetNsError::Other { name, source },
+            }
+        };
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let kind = fstatfs(&file)
+            .map_err(|errno| failed(errno.into()))?
+            .filesystem_type();
+        if kind != NSFS_MAGIC {
+            return Err(NetNsError::NotANamespace(path.to_owned()));
+        }
+        let file = OwnedFd::from(file);
+        let cookie = match run_in(&file, own_cookie).and_then(|cookie| cookie) {
+            // setns(2): a namespace of another kind.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                return Err(NetNsError::NotANamespace(path.to_owned()));
+            }
+            result => result.map_err(failed)?,
+        };
+        let inode = metadata.ino();
+        Ok(Self {
+            name: name_of(metadata.dev(), inode),
+            inode,
+            cookie,
+            file: Arc::new(file),
+        })
+    }
+}
+
+impl PartialEq for NetNs {
+    fn eq(&self, other: &Self) -> bool {
+        self.cookie == other.cookie
+    }
+}
+
+impl Eq for NetNs {}
+
+fn run_in<R: Send>(namespace: &OwnedFd, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name("netns".to_owned());
+        let thread = builder.spawn_scoped(scope, || {
+            enter(namespace)?;
+            Ok(inside())
+        })?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}
+
+/// Moves the calling thread. To stay where one is wants no privilege, though setns(2) does.
+fn enter(namespace: &OwnedFd) -> io::Result<()> {
+    let Err(denied) = setns(namespace, CloneFlags::CLONE_NEWNET) else {
+        return Ok(());
+    };
+    let (own, wanted) = (stat(OWN)?, fstat(namespace)?);
+    if (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino) {
+        Ok(())
+    } else {
+        Err(denied.into())
+    }
+}
+
+/// The cookie of the calling thread's namespace (`sock_getsockopt` in net/core/sock.c).
+fn own_cookie() -> io::Result<NetNsCookie> {
+    let socket = socket(
+        AddressFamily::Unix,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    Ok(NetNsCookie(getsockopt(&socket, CookieOption)?))
+}
+
+/// The names in /run/netns, sorted. No directory is no names.
+fn names() -> Vec<String> {
+    let Ok(directory) = fs::read_dir(NAMED) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = directory
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+fn name_of(device: u64, inode: u64) -> String {
+    let is_it =
+        |path: &Path| fs::metadata(path).is_ok_and(|m| m.ino() == inode && m.dev() == device);
+    if let Some(name) = names()
+        .into_iter()
+        .find(|name| is_it(&Path::new(NAMED).join(name)))
+    {
+        return name;
+    }
+    if inode == INITIAL_INODE || is_it(Path::new("/proc/1/ns/net")) {
+        return HOST.to_owned();
+    }
+    format!("net:[{inode}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_told_with_those_that_exist() {
+        let error = NetNs::named("pinif-no-such-namespace").expect_err("there is none");
+        let NetNsError::Unknown { name, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(name, "pinif-no-such-namespace");
+        let known = ["blue".to_owned(), "red".to_owned()];
+        assert_eq!(
+            unknown("green", &known),
+            "there is no network namespace `green`; `ip netns list` shows those that there are: blue, red"
+        );
+        assert_eq!(
+            unknown("green", &[]),
+            "there is no network namespace `green`, nor any other with a name; make it with `ip netns add green`"
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_no_namespace() {
+        for path in ["/proc/self/status", "/", "/proc/self/ns/mnt"] {
+            let error = NetNs::named(path).expect_err(path);
+            assert!(
+                matches!(&error, NetNsError::NotANamespace(p) if p == Path::new(path)),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_process_and_odd_names_are_errors() {
+        assert!(matches!(
+            NetNs::named("4294967294"),
+            Err(NetNsError::NoProcess(_))
+        ));
+        for name in ["", ".", "..", "/no/such/path"] {
+            assert!(
+                matches!(NetNs::named(name), Err(NetNsError::Unknown { .. })),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_namespace_has_one_identity_by_any_way() {
+        let current = NetNs::current().expect("current");
+        let by_pid = NetNs::named(&std::process::id().to_string()).expect("by process");
+        assert_eq!(
+            (by_pid.inode, by_pid.cookie, &by_pid.name),
+            (current.inode, current.cookie, &current.name)
+        );
+        assert_ne!(current.cookie.0, 0);
+        let inside = current
+            .run(|| NetNs::current().map(|netns| netns.cookie))
+            .expect("run")
+            .expect("current");
+        assert_eq!(inside, current.cookie);
+    }
+}

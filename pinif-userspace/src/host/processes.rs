@@ -1,0 +1,299 @@
+//! Processes, who holds a socket, and cgroups (proc(5), cgroups(7)).
+
+use std::{
+    ffi::CString,
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+/// A process, as far as a finding tells of it. Names are the process's own choice: escape them before a terminal sees
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number in pinif's PID namespace.
+    pub pid: u32,
+    /// The name of its main thread (`comm`), of at most 15 bytes.
+    pub comm: String,
+    /// The file that it runs; none for the kernel's own. ` (deleted)` follows where the file is gone.
+    pub exe: Option<String>,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its cgroup, as a path from the root of the v2 hierarchy.
+    pub cgroup: Option<String>,
+}
+
+/// What there is to say of a process; none where it is gone.
+pub fn describe(pid: u32) -> Option<Process> {
+    // procfs holds the directory open: all that follows is of this process, even if its number is used again.
+    let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
+    let mut comm = Vec::new();
+    io::Read::read_to_end(&mut process.open_relative("comm").ok()?, &mut comm).ok()?;
+    Some(Process {
+        pid,
+        comm: String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned(),
+        exe: process
+            .exe()
+            .ok()
+            .map(|path| path.to_string_lossy().into_owned()),
+        uid: process.status().ok()?.euid,
+        cgroup: process.cgroups().ok().and_then(|cgroups| {
+            let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
+            Some(v2.pathname)
+        }),
+    })
+}
+
+/// The processes that hold the socket with this inode, in the order of their numbers.
+///
+/// Processes that may not be looked into (ptrace(2), `PTRACE_MODE_READ_FSCREDS`) are passed over.
+pub fn holders(socket_inode: u64) -> Vec<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let mut holders: Vec<_> = processes
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| holds(*pid, socket_inode))
+        .collect();
+    holders.sort_unstable();
+    holders
+}
+
+/// Whether a process holds the socket with this inode.
+pub fn holds(pid: u32, socket_inode: u64) -> bool {
+    let wanted = format!("socket:[{socket_inode}]");
+    fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|mut files| {
+        files.any(|file| {
+            file.and_then(|file| fs::read_link(file.path()))
+                .is_ok_and(|target| target.as_os_str().as_bytes() == wanted.as_bytes())
+        })
+    })
+}
+
+/// Where the cgroup v2 hierarchy is mounted; on a hybrid system, beside the v1 hierarchies.
+///
+/// # Errors
+/// Where it is not.
+pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
+    let mounts = procfs::process::Process::myself()
+        .and_then(|process| process.mountinfo())
+        .context("cannot read /proc/self/mountinfo")?;
+    let mut found: Vec<_> = mounts
+        .into_iter()
+        .filter(|mount| mount.fs_type == "cgroup2")
+        .collect();
+    // A mount of a part of the hierarchy has a root of its own.
+    found.sort_by_key(|mount| mount.root != "/");
+    let mount = found.into_iter().next().context(
+        "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
+    )?;
+    Ok(mount.mount_point)
+}
+
+/// The id of the cgroup at a path, either in the file system or from the root of the v2 hierarchy, as the kernel's
+/// `cgroup_id()` and `bpf_skb_cgroup_id()` give it: the inode of its directory.
+///
+/// # Errors
+/// Where there is no such cgroup.
+pub fn cgroup_id(path: &Path) -> io::Result<u64> {
+    let root = cgroup2_root().map_err(io::Error::other)?;
+    let directory = if path.starts_with(&root) {
+        path.to_owned()
+    } else {
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    };
+    let metadata = fs::metadata(directory)?;
+    if metadata.is_dir() {
+        Ok(metadata.ino())
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+/// The path of the cgroup with this id, from the root of the v2 hierarchy; none where it is gone.
+pub fn cgroup_path(id: u64) -> Option<String> {
+    let root = cgroup2_root().ok()?;
+    let path = match open_cgroup(&root, id) {
+        Ok(directory) => fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?,
+        Err(error) if error.raw_os_error() == Some(libc::ESTALE) => return None,
+        // open_by_handle_at(2) wants CAP_DAC_READ_SEARCH.
+        Err(_) => walk(&root, id)?,
+    };
+    let below = path.strip_prefix(&root).ok()?;
+    Some(format!("/{}", below.to_string_lossy()))
+}
+
+/// `struct file_handle` of kernfs: the id is all there is (`kernfs_fh_to_dentry` in fs/kernfs/mount.c).
+#[repr(C)]
+struct KernfsHandle {
+    bytes: libc::c_uint,
+    kind: libc::c_int,
+    id: [u8; 8],
+}
+
+/// `FILEID_KERNFS` of linux/exportfs.h.
+const FILEID_KERNFS: libc::c_int = 0xfe;
+
+fn open_cgroup(root: &Path, id: u64) -> io::Result<OwnedFd> {
+    let mount = File::open(root)?;
+    let mut handle = KernfsHandle {
+        bytes: 8,
+        kind: FILEID_KERNFS,
+        id: id.to_ne_bytes(),
+    };
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the handle has the layout of `struct file_handle` followed by the eight bytes that it announces, and
+    // lives through the call, as does the descriptor.
+    let descriptor = unsafe {
+        libc::open_by_handle_at(
+            mount.as_raw_fd(),
+            (&raw mut handle).cast::<libc::file_handle>(),
+            flags,
+        )
+    };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn walk(directory: &Path, id: u64) -> Option<PathBuf> {
+    if fs::metadata(directory).ok()?.ino() == id {
+        return Some(directory.to_owned());
+    }
+    fs::read_dir(directory)
+        .ok()?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .find_map(|entry| walk(&entry.path(), id))
+}
+
+/// The device and inode of a file, as the kernel has them in `inode->i_sb->s_dev` and `inode->i_ino`.
+///
+/// The device is in the kernel's own encoding (`MKDEV`: major in the upper twelve bits of 32). Of file systems that
+/// tell another device than their superblock's (btrfs subvolumes, overlayfs over several file systems) it is stat(2)'s.
+///
+/// # Errors
+/// Where the file cannot be looked at.
+pub fn executable_identity(path: &Path) -> io::Result<(u64, u64)> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let stat = nix::sys::stat::stat(path.as_c_str())?;
+    let device = u64::from(libc::major(stat.st_dev)) << 20 | u64::from(libc::minor(stat.st_dev));
+    Ok((device, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::UdpSocket,
+        process::{self, Command, Stdio},
+    };
+
+    use super::*;
+
+    struct Cgroup(PathBuf);
+
+    impl Cgroup {
+        fn new(name: &str) -> Self {
+            let path = cgroup2_root()
+                .expect("cgroup v2")
+                .join(format!("pinif-{name}-{}", process::id()));
+            fs::create_dir(&path).expect("a cgroup");
+            Self(path)
+        }
+    }
+
+    impl Drop for Cgroup {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+
+    fn inode(socket: &UdpSocket) -> u64 {
+        nix::sys::stat::fstat(socket).expect("fstat").st_ino
+    }
+
+    #[test]
+    fn this_process_is_described() {
+        let own = describe(process::id()).expect("this process");
+        let exe = std::env::current_exe().expect("an executable");
+        assert_eq!(own.pid, process::id());
+        assert_eq!(own.exe.as_deref(), exe.to_str());
+        assert_eq!(own.uid, nix::unistd::geteuid().as_raw());
+        assert!(
+            own.comm.len() <= 15 && exe.to_string_lossy().contains(own.comm.trim()),
+            "{}",
+            own.comm
+        );
+        assert!(own.cgroup.is_some_and(|path| path.starts_with('/')));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_none() {
+        let mut child = Command::new("true")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("true");
+        let pid = child.id();
+        child.wait().expect("wait");
+        assert_eq!(describe(pid), None);
+        assert!(!holds(pid, 1));
+        assert_eq!(describe(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_holder_of_a_socket_is_found() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let inode = inode(&socket);
+        assert!(holds(process::id(), inode));
+        assert_eq!(holders(inode), [process::id()]);
+        drop(socket);
+        assert!(!holds(process::id(), inode));
+    }
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id_and_by_its_path() {
+        let cgroup = Cgroup::new("id");
+        let root = cgroup2_root().expect("cgroup v2");
+        let below = cgroup.0.strip_prefix(&root).expect("below the root");
+        let path = format!("/{}", below.display());
+        let id = cgroup_id(&cgroup.0).expect("an id");
+        assert_eq!(cgroup_id(Path::new(&path)).expect("an id"), id);
+        assert_eq!(cgroup_path(id).as_deref(), Some(path.as_str()));
+        assert_eq!(walk(&root, id).as_deref(), Some(cgroup.0.as_path()));
+        assert_eq!(
+            cgroup_path(cgroup_id(&root).expect("the root's")).as_deref(),
+            Some("/")
+        );
+        drop(cgroup);
+        assert_eq!(cgroup_path(id), None);
+        assert!(cgroup_id(Path::new(&path)).is_err());
+    }
+
+    #[test]
+    fn an_executable_has_the_kernels_device_number() {
+        let (device, inode) = executable_identity(Path::new("/proc/self/exe")).expect("identity");
+        let metadata = fs::metadata("/proc/self/exe").expect("metadata");
+        assert_eq!(inode, metadata.ino());
+        // /proc/self/maps prints MAJOR(s_dev):MINOR(s_dev) of the file itself.
+        let maps = fs::read_to_string("/proc/self/maps").expect("maps");
+        let words: Vec<_> = maps
+            .lines()
+            .next()
+            .expect("a line")
+            .split_whitespace()
+            .collect();
+        assert_eq!(
+            words[3],
+            format!("{:02x}:{:02x}", device >> 20, device & 0xf_ffff)
+        );
+    }
+}
