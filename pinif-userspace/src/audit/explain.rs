@@ -7,6 +7,8 @@ mod remedy;
 
 use pinif_ebpf::verdict::Kind;
 
+use super::finding::Origin;
+
 pub use causes::{Cause, CauseKind, Route, cause_text};
 
 /// What is known of a finding when its words are chosen.
@@ -22,8 +24,8 @@ pub struct Circumstance<'a> {
     pub source: &'a str,
     /// The destination, written likewise.
     pub destination: &'a str,
-    /// Whether a socket of this machine sent it.
-    pub socket: bool,
+    /// Who sent it.
+    pub origin: Origin,
     /// The name of the process that owns the socket; of a copy, the socket that it is a copy of.
     pub process: Option<&'a str>,
     /// The interface that the socket is bound to; of a copy, likewise.
@@ -53,7 +55,7 @@ impl<'a> Circumstance<'a> {
             protocol: "",
             source: "",
             destination: "",
-            socket: true,
+            origin: Origin::Socket,
             process: None,
             bound_device: None,
             egress_interface,
@@ -104,10 +106,13 @@ impl<'a> Circumstance<'a> {
         let egress = self.egress_interface;
         let owner = self.source_owner.unwrap_or("another interface");
         let mut text = format!(
-            "{} sent {} from {}, an address of {owner} alone, and it left by {egress}: an address chooses the source, \
-             never the way.",
+            "{} {} from {}, an address of {owner} alone, and it left by {egress}: an address chooses the source, never \
+             the way.",
             self.sender(),
-            self.traffic(),
+            match self.origin {
+                Origin::Socket | Origin::Kernel => format!("sent {}", self.traffic()),
+                Origin::None => format!("went as {}", self.traffic()),
+            },
             self.source_address(),
         );
         if let Some(zone) = self.contained_zone {
@@ -133,10 +138,11 @@ impl<'a> Circumstance<'a> {
 
     fn policy_escape(&self) -> String {
         let egress = self.egress_interface;
-        let sent = match (self.socket, self.process) {
-            (true, Some(process)) => format!("{process}'s socket sent it by {egress}"),
-            (true, None) => format!("a socket of no known process sent it by {egress}"),
-            (false, _) => format!("it left by {egress}"),
+        let sent = match (self.origin, self.process) {
+            (Origin::Socket, Some(process)) => format!("{process}'s socket sent it by {egress}"),
+            (Origin::Socket, None) => format!("a socket of no known process sent it by {egress}"),
+            (Origin::Kernel, _) => format!("the kernel sent it by {egress}"),
+            (Origin::None, _) => format!("it left by {egress}"),
         };
         format!(
             "{} lets {} leave by {} only, and {sent}.",
@@ -195,10 +201,11 @@ impl<'a> Circumstance<'a> {
 
     /// The one who sent it, at the head of a sentence. A process's name stays as it is.
     fn sender(&self) -> String {
-        match (self.socket, self.process) {
-            (true, Some(process)) => format!("{process}'s socket"),
-            (true, None) => "A socket of no known process".to_owned(),
-            (false, _) => "A packet without a socket".to_owned(),
+        match (self.origin, self.process) {
+            (Origin::Socket, Some(process)) => format!("{process}'s socket"),
+            (Origin::Socket, None) => "A socket of no known process".to_owned(),
+            (Origin::Kernel, _) => "The kernel's own socket".to_owned(),
+            (Origin::None, _) => "A packet without a socket".to_owned(),
         }
     }
 

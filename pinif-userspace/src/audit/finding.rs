@@ -83,7 +83,7 @@ pub struct Finding {
     pub rule: Option<String>,
     /// The network namespace of the egress interface.
     pub netns: String,
-    /// The interface that the socket is bound to (`sk_bound_dev_if`).
+    /// The interface that the socket is bound to (`sk_bound_dev_if`); of a copy, the one that its original's is bound to.
     pub bound_device: Option<String>,
     /// The address that the socket is bound to (`bind()`).
     pub bound_address: Option<String>,
@@ -95,9 +95,9 @@ pub struct Finding {
     pub source: String,
     /// The first packet's destination, written like `source`.
     pub destination: String,
-    /// How many packets so far; a GSO packet counts as its segments.
+    /// How many packets so far, as they are on the wire: a GSO packet counts as its segments.
     pub packets: u64,
-    /// How many bytes these had.
+    /// How many bytes these had, with the link header.
     pub bytes: u64,
     /// The socket's cookie (`SO_COOKIE`).
     pub socket_cookie: Option<u64>,
@@ -109,6 +109,8 @@ pub struct Finding {
     pub explanation: String,
     /// What mends it.
     pub remedy: String,
+    /// Who sent it.
+    pub origin: Origin,
 }
 
 /// The process that owns a socket.
@@ -133,7 +135,7 @@ pub struct Summary {
     pub duration_s: f64,
     /// How many packets left by the audited interfaces.
     pub packets: u64,
-    /// How many bytes they had.
+    /// How many bytes these had, with the link header.
     pub bytes: u64,
     /// Who sent how much by which interface.
     pub matrix: Vec<Cell>,
@@ -148,7 +150,8 @@ pub struct Summary {
 pub struct Cell {
     /// The network namespace of the egress interface.
     pub netns: String,
-    /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent.
+    /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent. Of a copy, the
+    /// device of the socket that it is a copy of.
     pub bound_device: Option<String>,
     /// Where the packets left.
     pub egress_interface: String,
@@ -160,22 +163,32 @@ pub struct Cell {
     #[serde(serialize_with = "verdict_name")]
     #[schemars(schema_with = "verdict_schema")]
     pub verdict: Option<Kind>,
-    /// How grave the gravest of these packets is; null for `contained`.
-    #[serde(serialize_with = "optional_severity_name")]
-    #[schemars(schema_with = "optional_severity_schema")]
-    pub severity: Option<Severity>,
-    /// Whether a socket of this machine sent them.
+    /// Who sent them.
     pub origin: Origin,
 }
 
-/// Where packets come from.
+/// Who sent a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// A socket of this machine.
+    /// A socket that a process owns.
     Socket,
-    /// No socket: forwarded, mirrored, or the kernel's own.
+    /// The kernel itself: RST, ICMP, neighbour discovery.
+    Kernel,
+    /// No socket: forwarded, or a copy.
     None,
+}
+
+/// How grave a kind is by itself. An `address-escape` is a leak where the address's zone is contained, so that a
+/// finding's own severity says more.
+pub const fn usual_severity(kind: Kind) -> Severity {
+    match kind {
+        Kind::DeviceEscape | Kind::CopyEscape | Kind::PolicyEscape | Kind::IngressEscape => {
+            Severity::Leak
+        }
+        Kind::AddressEscape | Kind::Unpinned | Kind::Unaudited => Severity::Risk,
+        Kind::CrossedBind => Severity::Note,
+    }
 }
 
 /// The name of a cell's verdict when nothing is wrong.
@@ -263,13 +276,6 @@ fn severity_name<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::
     to.serialize_str(severity.name())
 }
 
-fn optional_severity_name<S: Serializer>(
-    severity: &Option<Severity>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    severity.map(Severity::name).serialize(to)
-}
-
 fn kind_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
 }
@@ -286,10 +292,6 @@ const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Not
 
 fn severity_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": SEVERITIES.map(Severity::name) })
-}
-
-fn optional_severity_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "null"], "enum": ["leak", "risk", "note", null] })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::Severity;
+use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::finding::{Cell, Origin};
 
@@ -15,7 +15,7 @@ pub struct Matrix {
     /// The egress interfaces, in their natural order (`eth2` before `eth10`).
     pub columns: Vec<String>,
     /// The senders: bound devices in the same order, so that what is contained lies on the diagonal; then the unpinned
-    /// sockets, and what no socket sent.
+    /// sockets, the kernel, and what no socket sent.
     pub rows: Vec<Row>,
 }
 
@@ -33,9 +33,11 @@ pub struct Row {
 pub enum Sender {
     /// Sockets bound to this device.
     Bound(String),
-    /// Sockets bound to none.
+    /// Processes' sockets, bound to none.
     Unpinned,
-    /// No socket: forwarded, or the kernel's own.
+    /// The kernel itself.
+    Kernel,
+    /// No socket: forwarded traffic, mostly.
     NoSocket,
 }
 
@@ -45,6 +47,7 @@ impl Sender {
         match self {
             Self::Bound(device) => device,
             Self::Unpinned => "unpinned",
+            Self::Kernel => "kernel",
             Self::NoSocket => "no socket",
         }
     }
@@ -55,7 +58,8 @@ impl Ord for Sender {
         let rank = |sender: &Self| match sender {
             Self::Bound(_) => 0,
             Self::Unpinned => 1,
-            Self::NoSocket => 2,
+            Self::Kernel => 2,
+            Self::NoSocket => 3,
         };
         match (self, other) {
             (Self::Bound(one), Self::Bound(another)) => natural(one, another),
@@ -82,13 +86,10 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, cell: &Cell) {
+    fn add(&mut self, cell: &Cell, severity: Option<Severity>) {
         self.packets = self.packets.saturating_add(cell.packets);
         self.bytes = self.bytes.saturating_add(cell.bytes);
-        let Some(severity) = cell
-            .severity
-            .filter(|_| cell.verdict.is_some() && cell.packets > 0)
-        else {
+        let Some(severity) = severity.filter(|_| cell.packets > 0) else {
             return;
         };
         self.gravest = match self.gravest {
@@ -102,19 +103,20 @@ impl Sum {
 }
 
 impl Matrix {
-    /// The matrices of all namespaces that the cells speak of, in the order of their names.
-    pub fn of(cells: &[Cell]) -> Vec<Self> {
+    /// The matrices of all namespaces that the cells speak of, in the order of their names. `severity` tells how grave a
+    /// cell is that has this kind.
+    pub fn of(cells: &[Cell], severity: impl Fn(&Cell, Kind) -> Severity) -> Vec<Self> {
         let mut by_netns: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
         for cell in cells {
             by_netns.entry(&cell.netns).or_default().push(cell);
         }
         by_netns
             .into_iter()
-            .map(|(netns, cells)| Self::of_one(netns, &cells))
+            .map(|(netns, cells)| Self::of_one(netns, &cells, &severity))
             .collect()
     }
 
-    fn of_one(netns: &str, cells: &[&Cell]) -> Self {
+    fn of_one(netns: &str, cells: &[&Cell], severity: &impl Fn(&Cell, Kind) -> Severity) -> Self {
         let columns = in_order(
             cells.iter().map(|cell| cell.egress_interface.clone()),
             |one, another| natural(one, another),
@@ -131,7 +133,9 @@ impl Matrix {
             let row = rows.binary_search_by(|row| row.sender.cmp(&sender(cell)));
             let column = columns.binary_search_by(|column| natural(column, &cell.egress_interface));
             if let (Ok(row), Ok(column)) = (row, column) {
-                rows[row].sums[column].get_or_insert_default().add(cell);
+                rows[row].sums[column]
+                    .get_or_insert_default()
+                    .add(cell, cell.verdict.map(|kind| severity(cell, kind)));
             }
         }
         Self {
@@ -146,6 +150,7 @@ fn sender(cell: &Cell) -> Sender {
     match (&cell.bound_device, cell.origin) {
         (Some(device), _) => Sender::Bound(device.clone()),
         (None, Origin::Socket) => Sender::Unpinned,
+        (None, Origin::Kernel) => Sender::Kernel,
         (None, Origin::None) => Sender::NoSocket,
     }
 }
@@ -198,30 +203,28 @@ fn value(chunk: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pinif_ebpf::verdict::Kind;
+    use crate::audit::finding::usual_severity;
 
-    fn cell(
-        bound: Option<&str>,
-        egress: &str,
-        packets: u64,
-        verdict: Option<(Kind, Severity)>,
-    ) -> Cell {
+    fn cell(bound: Option<&str>, egress: &str, packets: u64, verdict: Option<Kind>) -> Cell {
         Cell {
             netns: "card".to_owned(),
             bound_device: bound.map(str::to_owned),
             egress_interface: egress.to_owned(),
             packets,
             bytes: packets * 100,
-            verdict: verdict.map(|(kind, _)| kind),
-            severity: verdict.map(|(_, severity)| severity),
+            verdict,
             origin: Origin::Socket,
         }
     }
 
+    fn of(cells: &[Cell]) -> Vec<Matrix> {
+        Matrix::of(cells, |_, kind| usual_severity(kind))
+    }
+
     #[test]
     fn the_diagonal_is_a_diagonal_and_verdicts_are_summed() {
-        let leak = Some((Kind::DeviceEscape, Severity::Leak));
-        let note = Some((Kind::CrossedBind, Severity::Note));
+        let leak = Some(Kind::DeviceEscape);
+        let note = Some(Kind::CrossedBind);
         let cells = [
             cell(None, "eth10", 5, None),
             Cell {
@@ -244,7 +247,7 @@ mod tests {
         };
         let row = |sender, sums| Row { sender, sums };
         assert_eq!(
-            Matrix::of(&cells),
+            of(&cells),
             [Matrix {
                 netns: "card".to_owned(),
                 columns: vec!["eth2".to_owned(), "eth10".to_owned()],
@@ -270,12 +273,9 @@ mod tests {
                 ..cell(None, "eth0", 1, None)
             },
         ];
-        let names: Vec<String> = Matrix::of(&cells)
-            .into_iter()
-            .map(|matrix| matrix.netns)
-            .collect();
+        let names: Vec<String> = of(&cells).into_iter().map(|matrix| matrix.netns).collect();
         assert_eq!(names, ["b", "card"]);
-        assert_eq!(Matrix::of(&[]), []);
+        assert_eq!(of(&[]), []);
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
             cell(None, "eth0", 1, None),
             cell(Some("unpinned"), "eth0", 2, None),
         ];
-        let senders: Vec<Sender> = Matrix::of(&cells)[0]
+        let senders: Vec<Sender> = of(&cells)[0]
             .rows
             .iter()
             .map(|row| row.sender.clone())

@@ -3,6 +3,7 @@
 use pinif_ebpf::verdict::Kind;
 
 use super::{CauseKind, Circumstance, address, listed};
+use crate::audit::finding::Origin;
 
 /// The mend, as an order to the reader, without a full stop.
 pub(super) fn of(c: &Circumstance<'_>) -> String {
@@ -82,7 +83,7 @@ fn by_kind(c: &Circumstance<'_>) -> String {
              {home} for tc and nft rules that redirect"
         ),
         Kind::CopyEscape => untwine(c),
-        Kind::AddressEscape | Kind::PolicyEscape if !c.socket => route(c),
+        Kind::AddressEscape | Kind::PolicyEscape if !owned(c) => route(c),
         Kind::AddressEscape => format!("{}, or {}", pin(c), route(c)),
         Kind::PolicyEscape => match c.bound_device {
             Some(bound) => format!(
@@ -116,7 +117,7 @@ fn by_kind(c: &Circumstance<'_>) -> String {
 
 /// A link that should have carried it must come back; a pinned socket would not have left.
 fn returned(c: &Circumstance<'_>, back: &str) -> String {
-    if !c.socket {
+    if !owned(c) {
         return format!(
             "{back}, and drop on {} what must not leave by it",
             c.egress_interface
@@ -130,11 +131,19 @@ fn returned(c: &Circumstance<'_>, back: &str) -> String {
 
 /// A route leads astray only what is not bound to a device; to demand a bound device, only binding will do.
 fn routed(c: &Circumstance<'_>) -> Option<String> {
-    match (c.kind, c.socket, c.bound_device) {
+    match (c.kind, owned(c), c.bound_device) {
         (Kind::Unpinned, ..) => Some(pin(c)),
         (_, false, _) => Some(route(c)),
         (_, true, None) => Some(format!("{}, or {}", pin(c), route(c))),
         (_, true, Some(_)) => None,
+    }
+}
+
+/// Whether there is a process that could bind its socket.
+fn owned(c: &Circumstance<'_>) -> bool {
+    match c.origin {
+        Origin::Socket => true,
+        Origin::Kernel | Origin::None => false,
     }
 }
 

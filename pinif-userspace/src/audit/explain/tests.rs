@@ -126,7 +126,7 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     })];
     let zones = names(&["backplane"]);
     let c = Circumstance {
-        socket: false,
+        origin: Origin::None,
         process: None,
         rule: Some("control-plane"),
         only_via: &zones,
@@ -184,7 +184,7 @@ fn a_rule_that_demands_a_bound_device() {
 #[test]
 fn a_copy_and_a_crossed_bind_have_one_mend() {
     let copy = Circumstance {
-        socket: false,
+        origin: Origin::None,
         bound_device: Some("fab0"),
         ..circumstance(Kind::CopyEscape)
     };
@@ -217,7 +217,7 @@ fn a_copy_and_a_crossed_bind_have_one_mend() {
 fn what_arrives_and_what_is_not_seen() {
     let ingress = Circumstance {
         contained_zone: Some("backplane"),
-        socket: false,
+        origin: Origin::None,
         process: None,
         ..circumstance(Kind::IngressEscape)
     };
@@ -290,7 +290,11 @@ fn no_circumstance_is_without_words() {
             for c in [
                 bare,
                 Circumstance {
-                    socket: false,
+                    origin: Origin::None,
+                    ..bare
+                },
+                Circumstance {
+                    origin: Origin::Kernel,
                     ..bare
                 },
                 full,
@@ -332,7 +336,7 @@ fn a_route_goes_to_an_address_not_to_a_port() {
     ] {
         let c = Circumstance {
             destination,
-            socket: false,
+            origin: Origin::None,
             source_owner: Some("fab0"),
             ..circumstance(Kind::AddressEscape)
         };

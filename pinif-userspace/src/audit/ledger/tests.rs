@@ -1,5 +1,5 @@
 use super::*;
-use crate::audit::finding::Process;
+use crate::audit::finding::{Origin, Process};
 use pinif_ebpf::verdict::Kind;
 
 fn at(milliseconds: u64) -> Duration {
@@ -29,6 +29,7 @@ fn finding(id: u64) -> Finding {
                       which carries nothing for fab0. It is policy-escape as well."
             .to_owned(),
         remedy: "send without IP_PKTINFO's ipi_ifindex, or set it to fab0".to_owned(),
+        origin: Origin::Socket,
     }
 }
 
