@@ -1,0 +1,290 @@
+//! The words of a finding: what happened, why, and the mend. Pure texts of plain facts.
+//!
+//! Names in them are as the system says them; who shows a text escapes it.
+
+mod causes;
+mod remedy;
+
+use pinif_ebpf::verdict::Kind;
+
+use super::finding::Origin;
+
+pub use causes::{Cause, CauseKind, Route, cause_text};
+
+/// What is known of a finding when its words are chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstance<'a> {
+    /// The verdict.
+    pub kind: Kind,
+    /// The further kinds that hold for the same packets, less grave or later in the table.
+    pub also: &'a [Kind],
+    /// The protocol's name.
+    pub protocol: &'a str,
+    /// The source, written as in [`Finding::source`](super::finding::Finding::source).
+    pub source: &'a str,
+    /// The destination, written likewise.
+    pub destination: &'a str,
+    /// Who sent it.
+    pub origin: Origin,
+    /// The name of the process that owns the socket; of a copy, the socket that it is a copy of.
+    pub process: Option<&'a str>,
+    /// The interface that the socket is bound to; of a copy, likewise.
+    pub bound_device: Option<&'a str>,
+    /// Where it left, or arrived.
+    pub egress_interface: &'a str,
+    /// The one interface that has the source address.
+    pub source_owner: Option<&'a str>,
+    /// The contained zone that this concerns: that of `source_owner`, or of the traffic that arrived.
+    pub contained_zone: Option<&'a str>,
+    /// The rule that it breaks.
+    pub rule: Option<&'a str>,
+    /// The zones that the rule allows.
+    pub only_via: &'a [String],
+    /// The interfaces that these zones have now.
+    pub only_via_interfaces: &'a [String],
+    /// Why, the first in the chain of events first.
+    pub causes: &'a [Cause],
+}
+
+impl<'a> Circumstance<'a> {
+    /// A circumstance of which nothing else is known.
+    pub const fn new(kind: Kind, egress_interface: &'a str) -> Self {
+        Self {
+            kind,
+            also: &[],
+            protocol: "",
+            source: "",
+            destination: "",
+            origin: Origin::Socket,
+            process: None,
+            bound_device: None,
+            egress_interface,
+            source_owner: None,
+            contained_zone: None,
+            rule: None,
+            only_via: &[],
+            only_via_interfaces: &[],
+            causes: &[],
+        }
+    }
+
+    /// What happened, in a sentence or two, with the other kinds that hold as well.
+    pub fn explanation(&self) -> String {
+        let mut text = match self.kind {
+            Kind::DeviceEscape => self.device_escape(),
+            Kind::AddressEscape => self.address_escape(),
+            Kind::CopyEscape => self.copy_escape(),
+            Kind::PolicyEscape => self.policy_escape(),
+            Kind::Unpinned => self.unpinned(),
+            Kind::CrossedBind => self.crossed_bind(),
+            Kind::IngressEscape => self.ingress_escape(),
+            Kind::Unaudited => self.unaudited(),
+        };
+        if !self.also.is_empty() {
+            let names: Vec<&str> = self.also.iter().map(|kind| kind.name()).collect();
+            text.push_str(&format!(" It is {} as well.", listed(&names, "and")));
+        }
+        text
+    }
+
+    /// What mends it.
+    pub fn remedy(&self) -> String {
+        remedy::of(self)
+    }
+
+    fn device_escape(&self) -> String {
+        let egress = self.egress_interface;
+        let bound = self.bound_device.unwrap_or("another interface");
+        format!(
+            "{} is bound to {bound}, but its {} left by {egress}, which carries nothing for {bound}.",
+            self.sender(),
+            self.traffic(),
+        )
+    }
+
+    fn address_escape(&self) -> String {
+        let egress = self.egress_interface;
+        let owner = self.source_owner.unwrap_or("another interface");
+        let mut text = format!(
+            "{} {} from {}, an address of {owner} alone, and it left by {egress}: an address chooses the source, never \
+             the way.",
+            self.sender(),
+            match self.origin {
+                Origin::Socket | Origin::Kernel => format!("sent {}", self.traffic()),
+                Origin::None => format!("went as {}", self.traffic()),
+            },
+            self.source_address(),
+        );
+        if let Some(zone) = self.contained_zone {
+            text.push_str(&format!(" Zone {zone}, which holds {owner}, is contained."));
+        }
+        text
+    }
+
+    fn copy_escape(&self) -> String {
+        let egress = self.egress_interface;
+        let owner = self
+            .process
+            .map(|process| format!("{process}'s "))
+            .unwrap_or_default();
+        let bound = self.bound_device.unwrap_or("another interface");
+        format!(
+            "A packet without a socket left by {egress}: {} from {}, which belongs to {owner}socket bound to \
+             {bound}. It was copied or taken away on its way.",
+            self.traffic(),
+            self.source_endpoint(),
+        )
+    }
+
+    fn policy_escape(&self) -> String {
+        let egress = self.egress_interface;
+        let sent = match (self.origin, self.process) {
+            (Origin::Socket, Some(process)) => format!("{process}'s socket sent it by {egress}"),
+            (Origin::Socket, None) => format!("a socket of no known process sent it by {egress}"),
+            (Origin::Kernel, _) => format!("the kernel sent it by {egress}"),
+            (Origin::None, _) => format!("it left by {egress}"),
+        };
+        format!(
+            "{} lets {} leave by {} only, and {sent}.",
+            self.rule_text(),
+            self.traffic(),
+            self.allowed()
+        )
+    }
+
+    fn unpinned(&self) -> String {
+        let egress = self.egress_interface;
+        format!(
+            "{} demands a socket that is bound to a device. {} is bound to none: only the routing table made its \
+             {} leave by {egress}.",
+            self.rule_text(),
+            self.sender(),
+            self.traffic(),
+        )
+    }
+
+    fn crossed_bind(&self) -> String {
+        let bound = self.bound_device.unwrap_or("one device");
+        let owner = self.source_owner.unwrap_or("another interface");
+        format!(
+            "{} is bound to {bound}, and to {}, an address of {owner} alone: answers to that address may arrive by \
+             {owner}, where this socket does not hear them.",
+            self.sender(),
+            self.source_address(),
+        )
+    }
+
+    fn ingress_escape(&self) -> String {
+        let arrived = self.egress_interface;
+        let zone = self
+            .contained_zone
+            .map_or("a contained zone".to_owned(), |zone| {
+                format!("the contained zone {zone}")
+            });
+        format!(
+            "{} from {} arrived by {arrived}, but belongs to {zone}.",
+            capital(&self.traffic()),
+            self.source_endpoint(),
+        )
+    }
+
+    fn unaudited(&self) -> String {
+        let egress = self.egress_interface;
+        let by = self
+            .process
+            .map(|process| format!(" of {process}"))
+            .unwrap_or_default();
+        format!(
+            "Traffic{by} by {egress} cannot be seen here, and nothing that pinif says covers it."
+        )
+    }
+
+    /// The one who sent it, at the head of a sentence. A process's name stays as it is.
+    fn sender(&self) -> String {
+        match (self.origin, self.process) {
+            (Origin::Socket, Some(process)) => format!("{process}'s socket"),
+            (Origin::Socket, None) => "A socket of no known process".to_owned(),
+            (Origin::Kernel, _) => "The kernel's own socket".to_owned(),
+            (Origin::None, _) => "A packet without a socket".to_owned(),
+        }
+    }
+
+    fn traffic(&self) -> String {
+        match (self.protocol, self.destination) {
+            ("", _) => "traffic".to_owned(),
+            (protocol, "") => protocol.to_owned(),
+            (protocol, destination) => format!("{protocol} to {destination}"),
+        }
+    }
+
+    fn source_endpoint(&self) -> &'a str {
+        if self.source.is_empty() {
+            "an unknown source"
+        } else {
+            self.source
+        }
+    }
+
+    fn source_address(&self) -> &'a str {
+        address(self.source_endpoint())
+    }
+
+    fn rule_text(&self) -> String {
+        self.rule
+            .map_or("A rule".to_owned(), |rule| format!("Rule {rule}"))
+    }
+
+    fn allowed(&self) -> String {
+        let word = match self.only_via {
+            [] => return "other zones".to_owned(),
+            [_] => "zone",
+            _ => "zones",
+        };
+        let zones = listed(self.only_via, "or");
+        match self.only_via_interfaces {
+            [] => format!("{word} {zones} (which has no interface now)"),
+            interfaces => format!("{word} {zones} ({})", listed(interfaces, "or")),
+        }
+    }
+}
+
+/// Names in a row: `a`, `a or b`, `a, b or c`; of more than four, the first three and how many more.
+fn listed<T: AsRef<str>>(names: &[T], conjunction: &str) -> String {
+    let shown = if names.len() > 4 { 3 } else { names.len() };
+    let mut words: Vec<String> = names[..shown]
+        .iter()
+        .map(|name| name.as_ref().to_owned())
+        .collect();
+    if shown < names.len() {
+        words.push(format!("{} more", names.len() - shown));
+    }
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, head)) => format!("{} {conjunction} {last}", head.join(", ")),
+    }
+}
+
+/// The address of an endpoint.
+fn address(endpoint: &str) -> &str {
+    if let Some((address, _)) = endpoint
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"))
+    {
+        return address;
+    }
+    match endpoint.split_once(':') {
+        Some((address, port)) if !port.contains(':') => address,
+        _ => endpoint,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests;

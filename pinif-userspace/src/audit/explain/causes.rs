@@ -1,0 +1,178 @@
+//! Why a packet left where it left: the causes that pinif tells apart, and their words.
+
+use std::fmt;
+
+/// A cause, and how sure it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What it is.
+    pub kind: CauseKind,
+    /// Whether the machine's state proves it. What is concluded from the absence of other causes is not certain, and
+    /// the words say so.
+    pub certain: bool,
+}
+
+impl Cause {
+    /// A cause that was seen.
+    pub const fn certain(kind: CauseKind) -> Self {
+        Self {
+            kind,
+            certain: true,
+        }
+    }
+
+    /// A cause that fits best, without proof.
+    pub const fn likely(kind: CauseKind) -> Self {
+        Self {
+            kind,
+            certain: false,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Of what is unknown there is nothing to be sure of.
+        if !self.certain && self.kind != CauseKind::Unknown {
+            f.write_str("most likely ")?;
+        }
+        self.kind.fmt(f)
+    }
+}
+
+/// What made a packet leave where it left. Names of interfaces, tables and errors are as the system says them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CauseKind {
+    /// `sendmsg()` with `IP_PKTINFO`: `ip_cmsg_send` takes `ipi_ifindex` without a look at the bound device.
+    PktinfoOverride,
+    /// IPv6 `sendto()` with the `sin6_scope_id` of another interface.
+    ScopeOverride,
+    /// An `AF_PACKET` socket: `sll_ifindex` alone says where its packets leave.
+    PacketSocket,
+    /// This interface, by which the traffic should leave, is down.
+    LinkDown(String),
+    /// This interface, by which the traffic should leave, is there no more.
+    LinkGone(String),
+    /// The routing table chose.
+    Route(Route),
+    /// The socket was bound to another device than before.
+    Rebound {
+        /// The device before; `None`, it was bound to none.
+        from: Option<String>,
+        /// The device since then; `None`, it was unbound.
+        to: Option<String>,
+    },
+    /// The kernel refused to bind the socket to a device, and the process sent nevertheless.
+    BindRefused {
+        /// The device.
+        device: String,
+        /// The error, such as `EPERM`.
+        error: String,
+    },
+    /// The process never bound the socket to a device.
+    NeverPinned,
+    /// A `tc mirred`, `nft dup`, `nft fwd` or TEE took the packet, or a copy of it, to another interface.
+    Mirror,
+    /// The packet came in by another interface, or from another network namespace, and was forwarded.
+    Forwarded {
+        /// Where it came in.
+        from: Option<String>,
+    },
+    /// The kernel itself answered: RST, ICMP, neighbour discovery.
+    KernelReply,
+    /// A packet socket with `PACKET_QDISC_BYPASS`: its packets pass no hook.
+    QdiscBypass,
+    /// An AF_XDP socket: its packets pass no hook.
+    Xdp,
+    /// The programs could not be attached to this interface.
+    NotAttached {
+        /// The interface.
+        interface: String,
+        /// Why not.
+        error: String,
+    },
+    /// The machine's state does not tell.
+    Unknown,
+}
+
+/// A route, as `ip route` writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The destination prefix, such as `0.0.0.0/0`.
+    pub prefix: String,
+    /// The gateway; `None` where the destination is on the link.
+    pub via: Option<String>,
+    /// The interface.
+    pub device: String,
+    /// The table's name or number.
+    pub table: String,
+    /// The rule that led to the table, as `ip rule` writes it, where it is none of the three that every system has.
+    pub rule: Option<String>,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "route {}", self.prefix)?;
+        if let Some(via) = &self.via {
+            write!(f, " via {via}")?;
+        }
+        write!(f, " dev {} in table {}", self.device, self.table)?;
+        match &self.rule {
+            Some(rule) => write!(f, " by rule {rule}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for CauseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PktinfoOverride => f.write_str("IP_PKTINFO override"),
+            Self::ScopeOverride => f.write_str("sin6_scope_id override"),
+            Self::PacketSocket => {
+                f.write_str("packet socket, which chooses its interface by sll_ifindex")
+            }
+            Self::LinkDown(device) => write!(f, "link {device} is down"),
+            Self::LinkGone(device) => write!(f, "link {device} is gone"),
+            Self::Route(route) => route.fmt(f),
+            Self::Rebound { from, to } => rebound(f, from.as_deref(), to.as_deref()),
+            Self::BindRefused { device, error } => {
+                write!(f, "SO_BINDTODEVICE to {device} was refused ({error})")
+            }
+            Self::NeverPinned => f.write_str("the process never bound the socket to a device"),
+            Self::Mirror => {
+                f.write_str("a mirror, redirect or duplicate (tc mirred, nft dup or fwd)")
+            }
+            Self::Forwarded { from: Some(from) } => write!(f, "forwarded from {from}"),
+            Self::Forwarded { from: None } => f.write_str("forwarded"),
+            Self::KernelReply => f.write_str("the kernel's own reply"),
+            Self::QdiscBypass => f.write_str("packet socket with PACKET_QDISC_BYPASS"),
+            Self::Xdp => f.write_str("AF_XDP socket"),
+            Self::NotAttached { interface, error } => {
+                write!(f, "{interface} could not be attached ({error})")
+            }
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+fn rebound(f: &mut fmt::Formatter<'_>, from: Option<&str>, to: Option<&str>) -> fmt::Result {
+    match (from, to) {
+        (Some(from), Some(to)) => write!(f, "socket was rebound from {from} to {to}"),
+        (Some(from), None) => write!(f, "socket was unbound from {from}"),
+        (None, Some(to)) => write!(f, "socket was bound to {to} late"),
+        (None, None) => f.write_str("socket was rebound"),
+    }
+}
+
+/// A finding's `cause`: all of them, the first in the chain of events first.
+pub fn cause_text(causes: &[Cause]) -> String {
+    if causes.is_empty() {
+        return CauseKind::Unknown.to_string();
+    }
+    causes
+        .iter()
+        .map(Cause::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

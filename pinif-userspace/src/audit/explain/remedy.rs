@@ -1,0 +1,188 @@
+//! The mend of a finding. The cause decides where it is known; otherwise the kind.
+
+use pinif_ebpf::verdict::Kind;
+
+use super::{CauseKind, Circumstance, address, listed};
+use crate::audit::finding::Origin;
+
+/// The mend, as an order to the reader, without a full stop.
+pub(super) fn of(c: &Circumstance<'_>) -> String {
+    match c.kind {
+        Kind::DeviceEscape
+        | Kind::AddressEscape
+        | Kind::PolicyEscape
+        | Kind::Unpinned
+        | Kind::Unaudited => c
+            .causes
+            .iter()
+            .find_map(|cause| by_cause(c, &cause.kind))
+            .unwrap_or_else(|| by_kind(c)),
+        // Whatever else may be true: these have one mend.
+        Kind::CopyEscape | Kind::CrossedBind | Kind::IngressEscape => by_kind(c),
+    }
+}
+
+/// What a cause calls for; `None` where it leaves the mend to the kind.
+fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
+    let home = home(c);
+    Some(match cause {
+        CauseKind::PktinfoOverride => {
+            format!("send without IP_PKTINFO's ipi_ifindex, or set it to {home}")
+        }
+        CauseKind::ScopeOverride if c.bound_device.is_some() => {
+            format!("set sin6_scope_id to the index of {home}, or to 0")
+        }
+        CauseKind::ScopeOverride => format!("set sin6_scope_id to the index of {home}"),
+        CauseKind::PacketSocket => format!("send with the index of {home} in sll_ifindex"),
+        CauseKind::LinkDown(device) => returned(c, &format!("bring {device} up")),
+        CauseKind::LinkGone(device) => returned(c, &format!("bring {device} back")),
+        CauseKind::Route(_) => return routed(c),
+        CauseKind::Rebound { .. } => {
+            format!("bind the socket to {home} once, before it sends, and leave it bound")
+        }
+        CauseKind::BindRefused { device, error } => format!(
+            "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
+        ),
+        CauseKind::NeverPinned => pin(c),
+        CauseKind::Mirror => untwine(c),
+        CauseKind::Forwarded { .. } => {
+            format!(
+                "drop it in the forward chain when it would leave by {}, or {}",
+                c.egress_interface,
+                route(c)
+            )
+        }
+        CauseKind::KernelReply => {
+            format!(
+                "{}: what the kernel sends by itself follows the routing table",
+                route(c)
+            )
+        }
+        CauseKind::QdiscBypass => {
+            "send without PACKET_QDISC_BYPASS, or audit the next hop".to_owned()
+        }
+        CauseKind::Xdp => {
+            "judge this program by its own configuration, or audit the next hop".to_owned()
+        }
+        CauseKind::NotAttached { .. } => {
+            "remove what keeps the programs from being attached; pinif doctor names it".to_owned()
+        }
+        CauseKind::Unknown => return None,
+    })
+}
+
+fn by_kind(c: &Circumstance<'_>) -> String {
+    let Circumstance {
+        egress_interface: egress,
+        ..
+    } = c;
+    let home = home(c);
+    match c.kind {
+        Kind::DeviceEscape => format!(
+            "look in the program for what chooses an interface for each packet (IP_PKTINFO, sin6_scope_id), and on \
+             {home} for tc and nft rules that redirect"
+        ),
+        Kind::CopyEscape => untwine(c),
+        Kind::AddressEscape | Kind::PolicyEscape if !owned(c) => route(c),
+        Kind::AddressEscape => format!("{}, or {}", pin(c), route(c)),
+        Kind::PolicyEscape => match c.bound_device {
+            Some(bound) => format!(
+                "bind the socket to {home} instead of {bound}, or let the rule allow {egress}"
+            ),
+            None => pin(c),
+        },
+        Kind::Unpinned => pin(c),
+        Kind::CrossedBind => {
+            let bound = c.bound_device.unwrap_or("the bound device");
+            match c.source_owner {
+                Some(owner) => {
+                    format!("bind the socket to an address of {bound}, or to the device {owner}")
+                }
+                None => format!("bind the socket to an address of {bound}"),
+            }
+        }
+        Kind::IngressEscape => {
+            let zone = c
+                .contained_zone
+                .map_or("the zone".to_owned(), |zone| format!("zone {zone}"));
+            format!(
+                "drop on {egress} what belongs to {zone}, and bind the sockets that listen there to its devices"
+            )
+        }
+        Kind::Unaudited => {
+            "audit the next hop; pinif doctor tells what cannot be seen here".to_owned()
+        }
+    }
+}
+
+/// A link that should have carried it must come back; a pinned socket would not have left.
+fn returned(c: &Circumstance<'_>, back: &str) -> String {
+    if !owned(c) {
+        return format!(
+            "{back}, and drop on {} what must not leave by it",
+            c.egress_interface
+        );
+    }
+    format!(
+        "{back}, and {}: a bound socket leaves by no other interface",
+        pin(c)
+    )
+}
+
+/// A route leads astray only what is not bound to a device; to demand a bound device, only binding will do.
+fn routed(c: &Circumstance<'_>) -> Option<String> {
+    match (c.kind, owned(c), c.bound_device) {
+        (Kind::Unpinned, ..) => Some(pin(c)),
+        (_, false, _) => Some(route(c)),
+        (_, true, None) => Some(format!("{}, or {}", pin(c), route(c))),
+        (_, true, Some(_)) => None,
+    }
+}
+
+/// Whether there is a process that could bind its socket.
+fn owned(c: &Circumstance<'_>) -> bool {
+    match c.origin {
+        Origin::Socket => true,
+        Origin::Kernel | Origin::None => false,
+    }
+}
+
+fn pin(c: &Circumstance<'_>) -> String {
+    format!("bind the socket to {} with SO_BINDTODEVICE", home(c))
+}
+
+fn route(c: &Circumstance<'_>) -> String {
+    let destination = if c.destination.is_empty() {
+        "the destination"
+    } else {
+        address(c.destination)
+    };
+    format!("give {destination} a route by {}", home(c))
+}
+
+fn untwine(c: &Circumstance<'_>) -> String {
+    let home = home(c);
+    format!(
+        "remove the tc or nft rule on {home} that takes its packets to {}",
+        c.egress_interface
+    )
+}
+
+/// Where the traffic belongs: the bound device, the owner of its source address, or what the rule allows.
+fn home(c: &Circumstance<'_>) -> String {
+    let by_policy = || match (c.only_via_interfaces, c.only_via) {
+        ([], []) => None,
+        ([], zones) => Some(format!("an interface of zone {}", listed(zones, "or"))),
+        (interfaces, _) => Some(listed(interfaces, "or")),
+    };
+    let own = match c.kind {
+        Kind::PolicyEscape | Kind::Unpinned => None,
+        Kind::DeviceEscape | Kind::CopyEscape => c.bound_device,
+        Kind::AddressEscape | Kind::CrossedBind | Kind::IngressEscape | Kind::Unaudited => {
+            c.source_owner
+        }
+    };
+    own.map(str::to_owned)
+        .or_else(by_policy)
+        .unwrap_or_else(|| "the intended interface".to_owned())
+}

@@ -1,0 +1,219 @@
+use super::*;
+use crate::audit::finding::{Origin, Process};
+use pinif_ebpf::verdict::Kind;
+
+fn at(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn finding(id: u64) -> Finding {
+    Finding {
+        id: FindingId(id).to_string(),
+        time: "2026-03-01T12:00:00.000001Z".to_owned(),
+        kind: Kind::DeviceEscape,
+        severity: Severity::Leak,
+        rule: Some("control-plane".to_owned()),
+        netns: "card".to_owned(),
+        bound_device: Some("fab0".to_owned()),
+        bound_address: Some("10.0.0.1".to_owned()),
+        egress_interface: "eth1".to_owned(),
+        protocol: "udp".to_owned(),
+        source: "10.0.0.1:40000".to_owned(),
+        destination: "203.0.113.9:5000".to_owned(),
+        packets: 1,
+        bytes: 60,
+        socket_cookie: Some(4711),
+        process: None,
+        cause: "IP_PKTINFO override".to_owned(),
+        explanation: "The socket of telemetryd is bound to fab0, but its udp to 203.0.113.9:5000 left by eth1, \
+                      which carries nothing for fab0. It is policy-escape as well."
+            .to_owned(),
+        remedy: "send without IP_PKTINFO's ipi_ifindex, or set it to fab0".to_owned(),
+        origin: Origin::Socket,
+    }
+}
+
+fn said(findings: &[Finding]) -> Vec<(&str, u64, u64)> {
+    findings
+        .iter()
+        .map(|f| (f.id.trim_start_matches('0'), f.packets, f.bytes))
+        .collect()
+}
+
+#[test]
+fn the_first_sighting_is_said_at_once_and_only_once() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.sighted(1, finding(1), at(0)), Some(finding(1)));
+    assert_eq!(ledger.sighted(1, finding(1), at(1)), None);
+    assert_eq!(ledger.due(at(5000)), []);
+    assert_eq!(ledger.close(), []);
+    assert_eq!((ledger.len(), ledger.worst()), (1, Some(Severity::Leak)));
+}
+
+#[test]
+fn growth_is_said_at_most_once_a_second() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(100));
+    let mut lines = Vec::new();
+    for now in (100..=4100).step_by(10) {
+        ledger.counted(&1, now, now * 60);
+        lines.extend(ledger.due(at(now)).into_iter().map(|f| (now, f.packets)));
+    }
+    assert_eq!(
+        lines,
+        [(1100, 1100), (2100, 2100), (3100, 3100), (4100, 4100)]
+    );
+    assert_eq!(ledger.close(), [], "the last line had the last counts");
+}
+
+#[test]
+fn the_last_counts_are_exact_and_nothing_is_said_twice() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.sighted(2, finding(2), at(0));
+    ledger.counted(&1, 999, 59_940);
+    assert_eq!(said(&ledger.due(at(1000))), [("1", 999, 59_940)]);
+    ledger.counted(&1, 1000, 60_000);
+    ledger.counted(&1, 1000, 60_000);
+    assert_eq!(ledger.due(at(1999)), []);
+    assert_eq!(said(&ledger.close()), [("1", 1000, 60_000)]);
+    ledger.counted(&1, 1000, 60_000);
+    assert_eq!(
+        (
+            ledger.close(),
+            ledger.due(at(9000)),
+            ledger.next_due(at(9000))
+        ),
+        (vec![], vec![], None)
+    );
+}
+
+#[test]
+fn totals_never_shrink_and_unknown_findings_are_not_taken() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert!(ledger.counted(&1, 10, 600));
+    assert!(ledger.counted(&1, 4, 240));
+    assert!(!ledger.counted(&2, 4, 240));
+    assert!(!ledger.contains(&2));
+    assert_eq!(said(&ledger.close()), [("1", 10, 600)]);
+}
+
+#[test]
+fn a_second_sighting_of_the_same_finding_brings_its_counts() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert_eq!(
+        ledger.sighted(
+            1,
+            Finding {
+                packets: 2,
+                bytes: 120,
+                ..finding(1)
+            },
+            at(0)
+        ),
+        None
+    );
+    assert_eq!(said(&ledger.due(at(1000))), [("1", 2, 120)]);
+}
+
+#[test]
+fn nobody_wakes_for_nothing() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.next_due(at(0)), None);
+    ledger.sighted(1, finding(1), at(0));
+    ledger.sighted(2, finding(2), at(300));
+    assert_eq!(ledger.next_due(at(300)), None);
+    ledger.counted(&2, 2, 120);
+    assert_eq!(ledger.next_due(at(400)), Some(at(900)));
+    ledger.counted(&1, 2, 120);
+    assert_eq!(ledger.next_due(at(400)), Some(at(600)));
+    assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
+    assert_eq!(said(&ledger.due(at(4000))), [("1", 2, 120), ("2", 2, 120)]);
+    assert_eq!(ledger.next_due(at(4000)), None);
+}
+
+#[test]
+fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert!(!ledger.refine(&1, |f| f.cause = "IP_PKTINFO override".to_owned()));
+    assert_eq!(ledger.next_due(at(0)), None);
+    let process = Process {
+        pid: 7,
+        comm: "telemetryd".to_owned(),
+        exe: None,
+        uid: 0,
+        cgroup: None,
+    };
+    assert!(ledger.refine(&1, |f| f.process = Some(process.clone())));
+    assert_eq!(
+        ledger.due(at(1000)),
+        [Finding {
+            process: Some(process),
+            ..finding(1)
+        }]
+    );
+    assert!(!ledger.refine(&2, |_| ()));
+}
+
+#[test]
+fn a_finding_stays_small() {
+    let mut written = finding(1);
+    written.explanation.reserve(4096);
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, written, at(0));
+    let kept = &ledger.entries[0].finding;
+    let texts = [
+        &kept.id,
+        &kept.time,
+        &kept.netns,
+        &kept.egress_interface,
+        &kept.protocol,
+        &kept.source,
+    ]
+    .into_iter()
+    .chain([
+        &kept.destination,
+        &kept.cause,
+        &kept.explanation,
+        &kept.remedy,
+    ])
+    .chain(
+        [&kept.rule, &kept.bound_device, &kept.bound_address]
+            .into_iter()
+            .flatten(),
+    );
+    let size = size_of::<Entry>() + texts.map(String::capacity).sum::<usize>();
+    assert!(size <= 1024, "{size} bytes");
+}
+
+#[test]
+fn a_leak_that_was_seen_wins_over_counts_that_were_lost() {
+    use FailOn::{Leak, Never, Risk};
+    let note = Some(Severity::Note);
+    let risk = Some(Severity::Risk);
+    let leak = Some(Severity::Leak);
+    for (fail_on, worst, status) in [
+        (Leak, None, 0),
+        (Leak, note, 0),
+        (Leak, risk, 0),
+        (Leak, leak, 2),
+        (Risk, note, 0),
+        (Risk, risk, 2),
+        (Risk, leak, 2),
+        (Never, leak, 0),
+    ] {
+        assert_eq!(
+            exit_status(fail_on, worst, false),
+            status,
+            "{fail_on:?} {worst:?}"
+        );
+        assert_eq!(
+            exit_status(fail_on, worst, true),
+            if status == 2 { 2 } else { 3 },
+            "{fail_on:?} {worst:?}"
+        );
+    }
+}

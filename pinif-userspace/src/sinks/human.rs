@@ -1,0 +1,249 @@
+//! For people: a calm line for a finding and its details under it; at the end exact counts, the matrix and a verdict.
+
+use std::io::{self, Stderr, Stdout, Write};
+use std::time::{Duration, Instant};
+
+use super::grid::{Grid, Text};
+use super::look::{self, Look};
+use super::notes::{Level, Notes};
+use super::phrase;
+use super::seen::{Row, Seen, Show};
+use super::text::{counted, duration, grouped, visible, wrapped};
+use super::{Sink, matrix};
+use crate::audit::finding::{Finding, Ready, Summary};
+use crate::audit::matrix::Matrix;
+
+/// The findings and the end on `out`; progress and notes apart from them.
+pub struct Human<O, E> {
+    out: O,
+    notes: Notes<E>,
+    look: Look,
+    columns: fn() -> Option<usize>,
+    clock: Box<dyn Fn() -> Duration + Send>,
+    seen: Seen,
+}
+
+impl Human<Stdout, Stderr> {
+    /// On standard output, as its terminal allows, with the notes on standard error.
+    pub fn standard() -> Self {
+        let start = Instant::now();
+        Self::new(
+            io::stdout(),
+            Notes::new(io::stderr()),
+            Look::of(&io::stdout()),
+            || look::columns(io::stdout()),
+            move || start.elapsed(),
+        )
+    }
+}
+
+impl<O: Write, E: Write> Human<O, E> {
+    /// On any streams. `columns` is asked for the terminal's width whenever it matters; `clock` tells the time since any
+    /// beginning, and only spaces out what is said again.
+    pub fn new(
+        out: O,
+        notes: Notes<E>,
+        look: Look,
+        columns: fn() -> Option<usize>,
+        clock: impl Fn() -> Duration + Send + 'static,
+    ) -> Self {
+        Self {
+            out,
+            notes,
+            look,
+            columns,
+            clock: Box::new(clock),
+            seen: Seen::default(),
+        }
+    }
+
+    fn show(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn headed(&self, finding: &Finding, line: &str) -> String {
+        let word = self
+            .look
+            .paint(look::of_severity(finding.severity), finding.severity.name());
+        format!("{word}  {}  {line}\n", finding.kind.name())
+    }
+
+    fn whole(&self, finding: &Finding) -> String {
+        let mut text = self.headed(finding, &phrase::headline(finding));
+        for (label, detail) in details(finding) {
+            const INDENT: usize = 12;
+            let label = self
+                .look
+                .paint(look::faint(), &format!("{label:<8}"))
+                .into_owned();
+            let detail = match (self.columns)() {
+                Some(columns) => wrapped(&visible(&detail), columns, INDENT),
+                None => visible(&detail).into_owned(),
+            };
+            text.push_str(&format!("  {label}  {detail}\n"));
+        }
+        text
+    }
+
+    fn end(&self, summary: &Summary) -> String {
+        let columns = (self.columns)();
+        let mut text = String::new();
+        if !self.seen.rows().is_empty() {
+            text.push('\n');
+            text.push_str(&table(self.seen.rows()).render(self.look, None, |_| false));
+        }
+        for matrix in Matrix::of(&summary.matrix, |cell, kind| self.seen.severity(cell, kind)) {
+            text.push('\n');
+            text.push_str(&matrix::render(&matrix, self.look, columns));
+        }
+        text.push('\n');
+        for lost in phrase::lost(summary) {
+            text.push_str(&format!("uncounted: {lost}\n"));
+        }
+        let verdict = phrase::verdict(self.seen.rows(), summary);
+        let worst = self.seen.rows().iter().map(|row| row.severity).max();
+        let verdict = self
+            .look
+            .paint(worst.map_or(look::strong(), look::of_severity), &verdict)
+            .into_owned();
+        let audited = duration(Duration::try_from_secs_f64(summary.duration_s).unwrap_or_default());
+        text.push_str(&format!("{verdict} Audited for {audited}.\n"));
+        text
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        self.note(Level::Info, &phrase::ready(ready))
+    }
+
+    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+        let text = match self.seen.take(finding, (self.clock)()) {
+            Show::Whole => self.whole(finding),
+            Show::Growth => self.headed(finding, &phrase::growth(finding)),
+            Show::Change => {
+                let line = format!("{} ({})", phrase::growth(finding), visible(&finding.cause));
+                self.headed(finding, &line)
+            }
+            Show::Nothing => return Ok(()),
+        };
+        self.show(&text)
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        let text = self.end(summary);
+        self.show(&text)
+    }
+
+    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
+        // The findings are what counts: that nobody reads the notes is no reason to end.
+        let _ = self.notes.note(level, text);
+        Ok(())
+    }
+}
+
+/// What stands under a finding's headline: labels and texts, which are not safe to show yet.
+fn details(finding: &Finding) -> Vec<(&'static str, String)> {
+    let mut details = vec![
+        ("what", finding.explanation.clone()),
+        ("cause", finding.cause.clone()),
+        ("mend", finding.remedy.clone()),
+    ];
+    if let Some(process) = &finding.process {
+        let mut parts = vec![
+            process.comm.clone(),
+            format!("pid {}", process.pid),
+            format!("uid {}", process.uid),
+        ];
+        parts.extend(process.exe.clone());
+        parts.extend(
+            process
+                .cgroup
+                .as_ref()
+                .map(|cgroup| format!("cgroup {cgroup}")),
+        );
+        details.push(("process", parts.join(", ")));
+    }
+    let mut parts = vec![format!(
+        "{} {} → {}",
+        finding.protocol, finding.source, finding.destination
+    )];
+    parts.extend(
+        finding
+            .bound_address
+            .as_ref()
+            .map(|address| format!("bound to address {address}")),
+    );
+    parts.extend(
+        finding
+            .socket_cookie
+            .map(|cookie| format!("cookie {cookie}")),
+    );
+    details.push((
+        if finding.socket_cookie.is_some() {
+            "socket"
+        } else {
+            "flow"
+        },
+        parts.join(", "),
+    ));
+    let mut parts = vec![format!(
+        "{} {}",
+        phrase::does(finding.kind),
+        finding.egress_interface
+    )];
+    parts.extend(
+        finding
+            .bound_device
+            .as_ref()
+            .map(|device| format!("bound to {device}")),
+    );
+    parts.push(format!("namespace {}", finding.netns));
+    parts.extend(finding.rule.as_ref().map(|rule| format!("rule {rule}")));
+    details.push(("path", parts.join(", ")));
+    details.push((
+        "seen",
+        format!(
+            "{}, {}, {}",
+            finding.time,
+            counted(finding.packets, "packet"),
+            counted(finding.bytes, "byte")
+        ),
+    ));
+    details
+}
+
+/// The exact counts of all findings, the gravest first.
+fn table(rows: &[Row]) -> Grid {
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.severity));
+    let several = rows.iter().any(|row| row.netns() != rows[0].netns());
+    let strong = |text: Text| text.styled(look::strong());
+    let mut headings = vec![Text::left("finding"), Text::left("kind")];
+    headings.extend(several.then(|| Text::left("netns")));
+    headings.extend([
+        Text::left("interface"),
+        Text::right("packets"),
+        Text::right("bytes"),
+        Text::left("sender"),
+    ]);
+    let rows = rows.iter().map(|row| {
+        let mut texts = vec![
+            Text::left(row.severity.name()).styled(look::of_severity(row.severity)),
+            Text::left(row.kind.name()),
+        ];
+        texts.extend(several.then(|| Text::left(row.netns())));
+        texts.extend([
+            Text::left(row.egress_interface()),
+            Text::right(grouped(row.packets)),
+            Text::right(grouped(row.bytes)),
+            Text::left(&*row.sender),
+        ]);
+        texts
+    });
+    Grid {
+        headings: headings.into_iter().map(strong).collect(),
+        rows: rows.collect(),
+    }
+}

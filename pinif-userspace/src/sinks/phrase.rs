@@ -1,0 +1,274 @@
+//! The phrases that the sinks for people share. All of them are safe to show.
+
+use pinif_ebpf::loss::Loss;
+use pinif_ebpf::verdict::{Kind, Severity};
+
+use super::seen::Row;
+use super::text::{counted, grouped, visible};
+use crate::audit::finding::{Finding, Origin, Ready, Summary, usual_severity};
+
+/// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
+pub fn sender(finding: &Finding) -> String {
+    let who = match (&finding.process, finding.origin) {
+        (Some(process), _) => format!("{} (pid {})", visible(&process.comm), process.pid),
+        (None, Origin::Socket) => "a socket of no known process".to_owned(),
+        (None, Origin::Kernel) => "the kernel".to_owned(),
+        (None, Origin::None) => "no socket".to_owned(),
+    };
+    let who = match (finding.kind, &finding.process) {
+        (Kind::CopyEscape, Some(_)) => format!("a copy from {who}"),
+        (Kind::CopyEscape, None) => "a copy".to_owned(),
+        _ => who,
+    };
+    match (&finding.bound_device, finding.origin) {
+        (Some(device), _) => format!("{who}, bound to {}", visible(device)),
+        (None, Origin::Socket) => format!("{who}, unpinned"),
+        (None, Origin::Kernel | Origin::None) => who,
+    }
+}
+
+/// What a finding's packets do at its interface.
+pub const fn does(kind: Kind) -> &'static str {
+    match kind {
+        Kind::IngressEscape => "arrived by",
+        Kind::Unaudited => "is not seen on",
+        Kind::DeviceEscape
+        | Kind::AddressEscape
+        | Kind::CopyEscape
+        | Kind::PolicyEscape
+        | Kind::Unpinned
+        | Kind::CrossedBind => "left by",
+    }
+}
+
+/// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left by eth1`.
+pub fn headline(finding: &Finding) -> String {
+    format!(
+        "{}: {} to {} {} {}",
+        sender(finding),
+        visible(&finding.protocol),
+        visible(&finding.destination),
+        does(finding.kind),
+        visible(&finding.egress_interface)
+    )
+}
+
+/// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
+pub fn growth(finding: &Finding) -> String {
+    format!(
+        "{}: {} by {} so far",
+        sender(finding),
+        counted(finding.packets, "packet"),
+        visible(&finding.egress_interface)
+    )
+}
+
+/// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`
+pub fn ready(ready: &Ready) -> String {
+    const SHOWN: usize = 12;
+    let mut names: Vec<String> = ready
+        .interfaces
+        .iter()
+        .take(SHOWN)
+        .map(|name| visible(name).into_owned())
+        .collect();
+    if ready.interfaces.len() > SHOWN {
+        names.push(format!("and {} more", ready.interfaces.len() - SHOWN));
+    }
+    let netns = match ready.netns.as_slice() {
+        [] => String::new(),
+        [one] => format!(" of {}", visible(one)),
+        several => format!(" of {} namespaces", several.len()),
+    };
+    let colon = if names.is_empty() { "" } else { ": " };
+    format!(
+        "Auditing {}{netns} by {} on Linux {}{colon}{}.",
+        counted(ready.interfaces.len() as u64, "interface"),
+        ready.attach.name(),
+        visible(&ready.kernel),
+        names.join(", ")
+    )
+}
+
+/// What was lost, a sentence for each place that lost something.
+pub fn lost(summary: &Summary) -> Vec<String> {
+    summary
+        .uncounted
+        .iter()
+        .filter(|(_, number)| **number > 0)
+        .map(
+            |(name, &number)| match Loss::ALL.into_iter().find(|loss| loss.name() == name) {
+                Some(loss) => lost_by(loss, number),
+                None => format!("{}: {}.", visible(name), grouped(number)),
+            },
+        )
+        .collect()
+}
+
+fn lost_by(loss: Loss, number: u64) -> String {
+    let packets = counted(number, "packet");
+    match loss {
+        Loss::Unparsed => format!("{packets} with unreadable headers: counted in no cell."),
+        Loss::CellsFull => format!("{packets} beyond a full matrix: counted in no cell."),
+        Loss::FindingsFull => {
+            format!("{packets} beyond a full table of findings: counted in the matrix alone.")
+        }
+        Loss::SightingsFull => format!(
+            "{} told late: the ring buffer was full.",
+            counted(number, "sighting")
+        ),
+        Loss::EndpointsFull => format!(
+            "{} beyond a full table of local endpoints: copies of what they sent are not told.",
+            counted(number, "socket")
+        ),
+        Loss::RecordsFull => format!(
+            "{} beyond a full table of sockets: their processes may be unknown.",
+            counted(number, "socket")
+        ),
+    }
+}
+
+/// The audit in a sentence or two: `3 findings: 2 leaks, 1 risk. 1,040 of 12,345 packets left where they must not.`
+pub fn verdict(rows: &[Row], summary: &Summary) -> String {
+    let wrong = Wrong::of(rows, summary);
+    let mut text = match (rows.is_empty(), wrong == Wrong::default()) {
+        (true, true) => contained(summary.packets),
+        (true, false) => wrong.text(summary.packets),
+        (false, _) => {
+            let findings = counted(rows.len() as u64, "finding");
+            format!(
+                "{findings}: {}. {}",
+                severities(rows),
+                wrong.text(summary.packets)
+            )
+        }
+    };
+    if incomplete(summary) {
+        text.push_str(" But not all packets could be counted.");
+    }
+    text
+}
+
+/// Whether what was lost makes the counts uncertain.
+pub fn incomplete(summary: &Summary) -> bool {
+    let lost = |name: &str| {
+        summary
+            .uncounted
+            .get(name)
+            .is_some_and(|number| *number > 0)
+    };
+    Loss::ALL
+        .into_iter()
+        .any(|loss| loss.loses_counts() && lost(loss.name()))
+}
+
+fn contained(packets: u64) -> String {
+    match packets {
+        0 => "No packet left by the audited interfaces.".to_owned(),
+        1 => "The one packet that left did so where it was meant to.".to_owned(),
+        _ => format!(
+            "Every one of {} packets left where it was meant to.",
+            grouped(packets)
+        ),
+    }
+}
+
+fn severities(rows: &[Row]) -> String {
+    let names = [
+        (Severity::Leak, "leak"),
+        (Severity::Risk, "risk"),
+        (Severity::Note, "note"),
+    ];
+    let counts = names.map(|(severity, name)| {
+        (
+            rows.iter().filter(|row| row.severity == severity).count() as u64,
+            name,
+        )
+    });
+    let words: Vec<String> = counts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, name)| counted(number, name))
+        .collect();
+    words.join(", ")
+}
+
+/// How many packets went wrong, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wrong {
+    left: u64,
+    risked: u64,
+    arrived: u64,
+}
+
+impl Wrong {
+    /// A packet is in one finding and one cell at most, so that sums are exact. What is in the matrix alone, because the
+    /// table of findings was full, is as grave as its kind usually is.
+    fn of(rows: &[Row], summary: &Summary) -> Self {
+        let mut wrong = Self::default();
+        for kind in Kind::ALL {
+            let found = |severity| {
+                let rows = rows
+                    .iter()
+                    .filter(|row| row.kind == kind && row.severity == severity);
+                rows.fold(0u64, |sum, row| sum.saturating_add(row.packets))
+            };
+            let (mut leaks, mut risks, notes) = (
+                found(Severity::Leak),
+                found(Severity::Risk),
+                found(Severity::Note),
+            );
+            let cells = summary
+                .matrix
+                .iter()
+                .filter(|cell| cell.verdict == Some(kind));
+            let all = cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
+            let unfound = all.saturating_sub(leaks.saturating_add(risks).saturating_add(notes));
+            match usual_severity(kind) {
+                Severity::Leak => leaks = leaks.saturating_add(unfound),
+                Severity::Risk => risks = risks.saturating_add(unfound),
+                Severity::Note => {}
+            }
+            match kind {
+                Kind::IngressEscape => wrong.arrived = wrong.arrived.saturating_add(leaks),
+                Kind::Unaudited => {}
+                Kind::DeviceEscape
+                | Kind::AddressEscape
+                | Kind::CopyEscape
+                | Kind::PolicyEscape
+                | Kind::Unpinned
+                | Kind::CrossedBind => {
+                    wrong.left = wrong.left.saturating_add(leaks);
+                    wrong.risked = wrong.risked.saturating_add(risks);
+                }
+            }
+        }
+        wrong
+    }
+
+    fn text(self, all: u64) -> String {
+        let of = format!("of {}", counted(all, "packet"));
+        let left = match (self.left, self.risked) {
+            (0, 0) if self.arrived > 0 => None,
+            (0, 0) => Some("No packet that was seen left where it must not.".to_owned()),
+            (0, risked) => Some(format!(
+                "No packet left where it must not, but {} {of} did so by luck alone.",
+                grouped(risked)
+            )),
+            (1, _) => Some(format!("1 {of} left where it must not.")),
+            (left, _) => Some(format!("{} {of} left where they must not.", grouped(left))),
+        };
+        let arrived = match self.arrived {
+            0 => None,
+            1 => Some("1 packet arrived where it must not.".to_owned()),
+            arrived => Some(format!(
+                "{} packets arrived where they must not.",
+                grouped(arrived)
+            )),
+        };
+        left.into_iter()
+            .chain(arrived)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}

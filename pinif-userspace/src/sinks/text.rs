@@ -1,0 +1,219 @@
+//! Text for people: names made safe to show, numbers grouped, durations and plurals in words.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr;
+
+/// The text with everything visible that would move the cursor, change colours, break the line or turn the direction of
+/// writing: what processes and interfaces call themselves is theirs to choose. Newline becomes `\n`, escape `\x1b`, a
+/// bidirectional override `\u{202e}`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hazardous) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            hazard if is_hazardous(hazard) && hazard.is_ascii() => {
+                push(&mut safe, format_args!("\\x{:02x}", u32::from(hazard)))
+            }
+            hazard if is_hazardous(hazard) => {
+                push(&mut safe, format_args!("\\u{{{:x}}}", u32::from(hazard)))
+            }
+            other => safe.push(other),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Bytes as text: what is not UTF-8 becomes `\xff`, and hazards become visible as in [`visible`].
+pub fn visible_bytes(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(&visible(chunk.valid()));
+        for byte in chunk.invalid() {
+            push(&mut text, format_args!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Whether a character does something to a terminal rather than standing there: control characters (C0, DEL, C1), line
+/// and paragraph separators, and the invisible ones that turn or join text (Unicode TR 36, TR 9).
+pub fn is_hazardous(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{00ad}'
+                | '\u{061c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A number with its thousands grouped: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of things with a regular plural: `1 packet`, `1,040 packets`.
+pub fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
+/// A duration as people say it, in at most two units: `350 ms`, `9.8 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{}.{} s", seconds, duration.subsec_millis() / 100),
+        60..3600 => two_units(seconds, (60, "min"), (1, "s")),
+        3600..86_400 => two_units(seconds, (3600, "h"), (60, "min")),
+        _ => two_units(seconds, (86_400, "d"), (3600, "h")),
+    }
+}
+
+/// How many columns the text takes on a terminal.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text with its lines broken at spaces, so that none passes `columns` where words allow it. Lines after the first
+/// begin with `indent` spaces; the first is taken to begin with as many already.
+pub fn wrapped(text: &str, columns: usize, indent: usize) -> String {
+    let mut lines = String::with_capacity(text.len() + 16);
+    let mut at = indent;
+    for (index, word) in text.split(' ').enumerate() {
+        let needed = width(word);
+        if index > 0 && at + 1 + needed > columns {
+            push(&mut lines, format_args!("\n{:indent$}", ""));
+            at = indent;
+        } else if index > 0 {
+            lines.push(' ');
+            at += 1;
+        }
+        lines.push_str(word);
+        at += needed;
+    }
+    lines
+}
+
+fn two_units(
+    seconds: u64,
+    (large, large_name): (u64, &str),
+    (small, small_name): (u64, &str),
+) -> String {
+    match seconds % large / small {
+        0 => format!("{} {large_name}", seconds / large),
+        rest => format!("{} {large_name} {rest} {small_name}", seconds / large),
+    }
+}
+
+fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = text.write_fmt(what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_would_act_on_a_terminal_becomes_visible() {
+        assert_eq!(visible("ospfd"), "ospfd");
+        assert_eq!(visible("Grüße 日本"), "Grüße 日本");
+        assert_eq!(
+            visible("a\x1b[2Jb\nc\td\r\x7f"),
+            "a\\x1b[2Jb\\nc\\td\\r\\x7f"
+        );
+        assert_eq!(
+            visible("\u{9b}31m \u{202e}gpj.exe\u{2066}"),
+            "\\u{9b}31m \\u{202e}gpj.exe\\u{2066}"
+        );
+        assert_eq!(
+            visible_bytes(b"caf\xc3\xa9 \xff\xfe\n"),
+            "café \\xff\\xfe\\n"
+        );
+    }
+
+    #[test]
+    fn numbers_and_plurals() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (123_456, "123,456"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(
+            [
+                counted(0, "leak"),
+                counted(1, "leak"),
+                counted(1040, "leak")
+            ],
+            ["0 leaks", "1 leak", "1,040 leaks"]
+        );
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let text = |milliseconds| duration(Duration::from_millis(milliseconds));
+        assert_eq!(
+            [text(0), text(999), text(1000), text(9_870)],
+            ["0 ms", "999 ms", "1.0 s", "9.8 s"]
+        );
+        assert_eq!(
+            [text(60_000), text(200_500), text(7_500_000)],
+            ["1 min", "3 min 20 s", "2 h 5 min"]
+        );
+        assert_eq!(text(1000 * (3 * 86_400 + 4 * 3600 + 59)), "3 d 4 h");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_long_words_stay_whole() {
+        assert_eq!(wrapped("one two three", 9, 2), "one two\n  three");
+        assert_eq!(wrapped("one", 2, 2), "one");
+        assert_eq!(
+            wrapped("averyverylongword a", 8, 2),
+            "averyverylongword\n  a"
+        );
+        assert_eq!(wrapped("日本 日本", 6, 0), "日本\n日本");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hazardous_is_left(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+            prop_assert!(!visible(&text).contains(is_hazardous));
+            prop_assert!(!visible_bytes(&bytes).contains(is_hazardous));
+        }
+
+        #[test]
+        fn wrapping_loses_no_word(text in "[a-z ]{0,80}", columns in 0usize..40, indent in 0usize..8) {
+            let wrapped = wrapped(&text, columns, indent);
+            let words: Vec<&str> = wrapped.split_whitespace().collect();
+            prop_assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Streams that can be looked at, a clock that stands, and the sinks on them.
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pinif_userspace::audit::finding::{Finding, Summary};
+use pinif_userspace::sinks::Sink;
+use pinif_userspace::sinks::human::Human;
+use pinif_userspace::sinks::json::Json;
+use pinif_userspace::sinks::look::Look;
+use pinif_userspace::sinks::notes::Notes;
+
+use super::story;
+
+/// A stream that keeps each write apart.
+#[derive(Clone, Debug, Default)]
+pub struct Stream(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Stream {
+    pub fn writes(&self) -> Vec<String> {
+        let writes = self.0.lock().expect("no test panicked with it");
+        writes
+            .iter()
+            .map(|bytes| String::from_utf8(bytes.clone()).expect("UTF-8"))
+            .collect()
+    }
+
+    pub fn text(&self) -> String {
+        self.writes().concat()
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .expect("no test panicked with it")
+            .push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stream whose reader has gone.
+#[derive(Debug)]
+pub struct Gone;
+
+impl Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A clock that moves when a test moves it, in seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    pub fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::Relaxed);
+    }
+
+    pub fn reader(&self) -> impl Fn() -> Duration + Send + 'static {
+        let clock = self.0.clone();
+        move || Duration::from_secs(clock.load(Ordering::Relaxed))
+    }
+}
+
+/// The finding with other counts, as the ledger tells it again.
+pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
+    Finding {
+        packets,
+        bytes,
+        ..finding.clone()
+    }
+}
+
+/// The story of the leaking card, told to a sink.
+pub fn leaking(sink: &mut dyn Sink) -> io::Result<()> {
+    let (device, address) = (story::device_escape(), story::address_escape());
+    sink.ready(&story::ready())?;
+    sink.finding(&device, true)?;
+    sink.finding(&grown(&device, 104, 6864), false)?;
+    sink.finding(&address, true)?;
+    sink.finding(&grown(&address, 12, 5180), false)?;
+    sink.finding(&grown(&device, 1040, 68_640), false)?;
+    sink.summary(&story::leaking_summary())
+}
+
+/// A card on which nothing leaks, told to a sink.
+pub fn contained(sink: &mut dyn Sink, summary: &Summary) -> io::Result<()> {
+    sink.ready(&story::ready())?;
+    sink.summary(summary)
+}
+
+/// What a file or a pipe answers.
+pub fn no_terminal() -> Option<usize> {
+    None
+}
+
+/// The sink for people, its output and its notes.
+pub fn human(
+    columns: fn() -> Option<usize>,
+    colour: bool,
+    clock: &Clock,
+) -> (Human<Stream, Stream>, Stream, Stream) {
+    let (out, notes) = (Stream::default(), Stream::default());
+    let sink = Human::new(
+        out.clone(),
+        Notes::new(notes.clone()),
+        Look { colour },
+        columns,
+        clock.reader(),
+    );
+    (sink, out, notes)
+}
+
+/// The sink for programs, its output and its notes.
+pub fn json() -> (Json<Stream, Stream>, Stream, Stream) {
+    let (out, notes) = (Stream::default(), Stream::default());
+    (
+        Json::new(out.clone(), Notes::new(notes.clone())),
+        out,
+        notes,
+    )
+}

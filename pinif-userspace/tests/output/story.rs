@@ -1,0 +1,148 @@
+//! A card with a backplane fab0 and a front port eth1, and what leaks there.
+use std::collections::BTreeMap;
+
+use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_userspace::audit::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
+use pinif_userspace::audit::finding::{
+    Attach, Cell, Finding, FindingId, Origin, Process, Ready, Summary,
+};
+
+pub fn ready() -> Ready {
+    Ready {
+        interfaces: ["eth1", "fab0", "lo"].map(str::to_owned).to_vec(),
+        netns: vec!["card".to_owned()],
+        kernel: "6.18.44".to_owned(),
+        attach: Attach::Tcx,
+        version: "0.1.0".to_owned(),
+    }
+}
+
+fn process(pid: u32, comm: &str) -> Option<Process> {
+    Some(Process {
+        pid,
+        comm: comm.to_owned(),
+        exe: Some(format!("/usr/sbin/{comm}")),
+        uid: 0,
+        cgroup: Some(format!("/system.slice/{comm}.service")),
+    })
+}
+
+/// A socket bound to fab0 whose `IP_PKTINFO` names eth1.
+pub fn device_escape() -> Finding {
+    let causes = [Cause::certain(CauseKind::PktinfoOverride)];
+    let words = Circumstance {
+        protocol: "udp",
+        source: "10.0.0.1:40000",
+        destination: "10.0.0.2:5000",
+        process: Some("telemetryd"),
+        bound_device: Some("fab0"),
+        causes: &causes,
+        ..Circumstance::new(Kind::DeviceEscape, "eth1")
+    };
+    Finding {
+        id: FindingId(0x7d1a_5c0f_fee1).to_string(),
+        time: "2026-03-01T12:00:00.125042Z".to_owned(),
+        kind: Kind::DeviceEscape,
+        severity: Severity::Leak,
+        rule: None,
+        netns: "card".to_owned(),
+        bound_device: Some("fab0".to_owned()),
+        bound_address: None,
+        egress_interface: "eth1".to_owned(),
+        protocol: words.protocol.to_owned(),
+        source: words.source.to_owned(),
+        destination: words.destination.to_owned(),
+        packets: 1,
+        bytes: 66,
+        socket_cookie: Some(4711),
+        process: process(4242, "telemetryd"),
+        cause: cause_text(&causes),
+        explanation: words.explanation(),
+        remedy: words.remedy(),
+        origin: Origin::Socket,
+    }
+}
+
+/// A socket bound to fab0's address, routed out of eth1.
+pub fn address_escape() -> Finding {
+    let causes = [Cause::certain(CauseKind::Route(Route {
+        prefix: "0.0.0.0/0".to_owned(),
+        via: Some("192.0.2.2".to_owned()),
+        device: "eth1".to_owned(),
+        table: "main".to_owned(),
+        rule: None,
+    }))];
+    let words = Circumstance {
+        protocol: "tcp",
+        source: "10.0.0.1:51344",
+        destination: "203.0.113.9:443",
+        process: Some("updated"),
+        source_owner: Some("fab0"),
+        causes: &causes,
+        ..Circumstance::new(Kind::AddressEscape, "eth1")
+    };
+    Finding {
+        id: FindingId(0x02b3_99a0_4c17).to_string(),
+        time: "2026-03-01T12:00:01.500381Z".to_owned(),
+        kind: Kind::AddressEscape,
+        severity: Severity::Risk,
+        bound_device: None,
+        bound_address: Some("10.0.0.1".to_owned()),
+        protocol: words.protocol.to_owned(),
+        source: words.source.to_owned(),
+        destination: words.destination.to_owned(),
+        packets: 1,
+        bytes: 74,
+        socket_cookie: Some(4712),
+        process: process(4243, "updated"),
+        cause: cause_text(&causes),
+        explanation: words.explanation(),
+        remedy: words.remedy(),
+        ..device_escape()
+    }
+}
+
+pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell {
+    Cell {
+        netns: "card".to_owned(),
+        bound_device: bound.map(str::to_owned),
+        egress_interface: egress.to_owned(),
+        packets,
+        bytes,
+        verdict: None,
+        origin: Origin::Socket,
+    }
+}
+
+pub fn of(cell: Cell, finding: &Finding) -> Cell {
+    Cell {
+        verdict: Some(finding.kind),
+        ..cell
+    }
+}
+
+pub fn summary(matrix: Vec<Cell>, findings: u64) -> Summary {
+    Summary {
+        duration_s: 10.002,
+        packets: matrix.iter().map(|cell| cell.packets).sum(),
+        bytes: matrix.iter().map(|cell| cell.bytes).sum(),
+        matrix,
+        findings,
+        uncounted: BTreeMap::new(),
+    }
+}
+
+pub fn leaking_summary() -> Summary {
+    let matrix = vec![
+        cell(Some("fab0"), "fab0", 11_203, 1_120_300),
+        of(cell(Some("fab0"), "eth1", 1040, 68_640), &device_escape()),
+        cell(None, "fab0", 60, 5880),
+        of(cell(None, "eth1", 12, 5180), &address_escape()),
+        cell(None, "eth1", 30, 2940),
+        Cell {
+            origin: Origin::None,
+            ..cell(None, "eth1", 9, 450)
+        },
+    ];
+    summary(matrix, 2)
+}
