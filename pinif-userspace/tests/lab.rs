@@ -19,7 +19,11 @@ fn a_namespace_is_there_under_its_name_until_dropped() -> Result<()> {
     assert_eq!(namespace.index("lo")?.0, 1);
     drop(namespace);
     assert!(!fs::exists(&path)?);
-    assert_eq!(lab::send::netns_cookie()?, outer, "the caller stays where it is");
+    assert_eq!(
+        lab::send::netns_cookie()?,
+        outer,
+        "the caller stays where it is"
+    );
     Ok(())
 }
 
@@ -60,7 +64,11 @@ fn a_cgroup_goes_with_its_guard() -> Result<()> {
     let cgroup = Cgroup::new("life")?;
     let path = cgroup.path().to_owned();
     assert!(fs::exists(path.join("cgroup.procs"))?);
-    assert!(cgroup.name().starts_with(&format!("/pinif-{}-", std::process::id())));
+    assert!(
+        cgroup
+            .name()
+            .starts_with(&format!("/pinif-{}-", std::process::id()))
+    );
     drop(cgroup);
     assert!(!fs::exists(path)?);
     Ok(())
@@ -70,13 +78,17 @@ fn a_cgroup_goes_with_its_guard() -> Result<()> {
 fn the_chassis_carries_both_families_both_ways_with_no_packet_of_its_own() -> Result<()> {
     let chassis = lab::chassis()?;
     let before = (chassis.card.sent("fab0")?, chassis.card.sent("eth1")?);
-    assert_eq!((before.0.packets, before.1.packets), (0, 0), "the kernel sent something by itself");
+    assert_eq!(
+        (before.0.packets, before.1.packets),
+        (0, 0),
+        "the kernel sent something by itself"
+    );
 
-    for (there, local) in [
-        ("10.0.0.2:7", "10.0.0.1"),
-        ("[fd00::2]:7", "fd00::1"),
-    ] {
-        assert_eq!(echo(&chassis.peer, &chassis.card, there)?, local.parse::<std::net::IpAddr>()?);
+    for (there, local) in [("10.0.0.2:7", "10.0.0.1"), ("[fd00::2]:7", "fd00::1")] {
+        assert_eq!(
+            echo(&chassis.peer, &chassis.card, there)?,
+            local.parse::<std::net::IpAddr>()?
+        );
     }
     for (there, local) in [
         ("203.0.113.9:7", "192.0.2.1"),
@@ -84,7 +96,10 @@ fn the_chassis_carries_both_families_both_ways_with_no_packet_of_its_own() -> Re
         ("10.9.0.9:7", "192.0.2.1"),
         ("[fd00:9::9]:7", "2001:db8::1"),
     ] {
-        assert_eq!(echo(&chassis.outside, &chassis.card, there)?, local.parse::<std::net::IpAddr>()?);
+        assert_eq!(
+            echo(&chassis.outside, &chassis.card, there)?,
+            local.parse::<std::net::IpAddr>()?
+        );
     }
     assert_eq!(chassis.card.sent("fab0")?.packets, 2);
     assert_eq!(chassis.card.sent("eth1")?.packets, 4);
@@ -95,7 +110,11 @@ fn the_chassis_carries_both_families_both_ways_with_no_packet_of_its_own() -> Re
 fn echo(server: &Namespace, client: &Namespace, address: &str) -> Result<std::net::IpAddr> {
     let address: SocketAddr = address.parse()?;
     let there = server.run(|| UdpSocket::bind(address))??;
-    let any: SocketAddr = if address.is_ipv4() { "0.0.0.0:0".parse()? } else { "[::]:0".parse()? };
+    let any: SocketAddr = if address.is_ipv4() {
+        "0.0.0.0:0".parse()?
+    } else {
+        "[::]:0".parse()?
+    };
     let here = client.run(|| UdpSocket::bind(any))??;
     for socket in [&there, &here] {
         socket.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -126,7 +145,10 @@ fn routes_rules_and_addresses_come_and_go() -> Result<()> {
             let socket = socket2::Socket::from(UdpSocket::bind("0.0.0.0:0")?);
             socket.set_mark(mark)?;
             socket.connect(&to.parse::<SocketAddr>()?.into())?;
-            Ok(socket.local_addr()?.as_socket().map(|address| address.ip().to_string()))
+            Ok(socket
+                .local_addr()?
+                .as_socket()
+                .map(|address| address.ip().to_string()))
         })?
     };
     let (backplane, front) = (Some("10.0.0.1".to_owned()), Some("192.0.2.1".to_owned()));
@@ -138,19 +160,34 @@ fn routes_rules_and_addresses_come_and_go() -> Result<()> {
     chassis.card.delete_route(astray)?;
     assert_eq!(source("10.0.0.2:9", 0)?, backplane);
 
-    chassis.card.add_route(Route::new("0.0.0.0/0".parse()?, "eth1").via("192.0.2.2".parse()?).table(100))?;
-    chassis.card.add_rule(Rule { mark: 7, table: 100 })?;
+    chassis.card.add_route(
+        Route::new("0.0.0.0/0".parse()?, "eth1")
+            .via("192.0.2.2".parse()?)
+            .table(100),
+    )?;
+    chassis.card.add_rule(Rule {
+        mark: 7,
+        table: 100,
+    })?;
     assert_eq!(source("10.0.0.2:9", 7)?, front);
     assert_eq!(source("10.0.0.2:9", 0)?, backplane);
 
-    chassis.card.delete_address("fab0", "10.0.0.1/24".parse()?)?;
+    chassis
+        .card
+        .delete_address("fab0", "10.0.0.1/24".parse()?)?;
     assert_eq!(source("10.0.0.2:9", 0)?, front);
     Ok(())
 }
 
 #[test]
 fn devices_stack_where_the_kernel_has_them() -> Result<()> {
-    for kind in [LinkKind::Bridge, LinkKind::Dummy, LinkKind::MacVlan, LinkKind::Vlan, LinkKind::Vrf] {
+    for kind in [
+        LinkKind::Bridge,
+        LinkKind::Dummy,
+        LinkKind::MacVlan,
+        LinkKind::Vlan,
+        LinkKind::Vrf,
+    ] {
         if !kind.is_available()? {
             eprintln!("this kernel has no {} devices", kind.name());
             continue;
@@ -172,10 +209,24 @@ fn devices_stack_where_the_kernel_has_them() -> Result<()> {
 #[test]
 fn a_mistake_is_told_in_words() -> Result<()> {
     let namespace = Namespace::new("words")?;
-    let error = format!("{:#}", namespace.set_up("fab9").expect_err("there is no such link"));
-    assert!(error.starts_with("cannot set fab9 up: there is no link fab9"), "{error}");
-    let error = format!("{:#}", namespace.set_sysctl("ipv4/none", "1").expect_err("there is no such setting"));
-    assert!(error.starts_with("cannot set /proc/sys/net/ipv4/none"), "{error}");
+    let error = format!(
+        "{:#}",
+        namespace.set_up("fab9").expect_err("there is no such link")
+    );
+    assert!(
+        error.starts_with("cannot set fab9 up: there is no link fab9"),
+        "{error}"
+    );
+    let error = format!(
+        "{:#}",
+        namespace
+            .set_sysctl("ipv4/none", "1")
+            .expect_err("there is no such setting")
+    );
+    assert!(
+        error.starts_with("cannot set /proc/sys/net/ipv4/none"),
+        "{error}"
+    );
     let error = format!("{:#}", Namespace::new("a/b").expect_err("no such label"));
     assert!(error.contains("letters, digits and hyphens"), "{error}");
     Ok(())

@@ -15,9 +15,14 @@ impl Namespace {
     pub fn add_address(&self, link: &str, address: IpNet) -> Result<()> {
         self.netlink(async |handle| {
             let index = index(handle, link).await?;
-            let mut request = handle.address().add(index, address.addr(), address.prefix_len());
+            let mut request = handle
+                .address()
+                .add(index, address.addr(), address.prefix_len());
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-            request.execute().await.with_context(|| format!("cannot give {link} the address {address}"))
+            request
+                .execute()
+                .await
+                .with_context(|| format!("cannot give {link} the address {address}"))
         })
     }
 
@@ -25,7 +30,13 @@ impl Namespace {
     pub fn delete_address(&self, link: &str, address: IpNet) -> Result<()> {
         self.netlink(async |handle| {
             let index = index(handle, link).await?;
-            let all: Vec<_> = handle.address().get().set_link_index_filter(index).execute().try_collect().await?;
+            let all: Vec<_> = handle
+                .address()
+                .get()
+                .set_link_index_filter(index)
+                .execute()
+                .try_collect()
+                .await?;
             let Some(message) = all.into_iter().find(|message| carries(message, address)) else {
                 bail!("{link} does not have the address {address}");
             };
@@ -37,8 +48,15 @@ impl Namespace {
     /// Tells the link for good at which MAC address its neighbour is.
     pub fn add_neighbour(&self, link: &str, address: IpAddr, mac: &[u8]) -> Result<()> {
         self.netlink(async |handle| {
-            let request = handle.neighbours().add(index(handle, link).await?, address).link_layer_address(mac);
-            request.replace().execute().await.with_context(|| format!("cannot name the neighbour {address} on {link}"))
+            let request = handle
+                .neighbours()
+                .add(index(handle, link).await?, address)
+                .link_layer_address(mac);
+            request
+                .replace()
+                .execute()
+                .await
+                .with_context(|| format!("cannot name the neighbour {address} on {link}"))
         })
     }
 }

@@ -17,7 +17,8 @@ impl Cgroup {
     /// Makes a cgroup whose name ends in `label`.
     pub fn new(label: &str) -> Result<Self> {
         let path = hierarchy()?.join(name::unique(label));
-        fs::create_dir(&path).with_context(|| format!("cannot make the cgroup {}", path.display()))?;
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot make the cgroup {}", path.display()))?;
         Ok(Self(path))
     }
 
@@ -28,7 +29,10 @@ impl Cgroup {
 
     /// Its path within the hierarchy, as `/proc/PID/cgroup` shows it.
     pub fn name(&self) -> String {
-        format!("/{}", self.0.file_name().unwrap_or_default().to_string_lossy())
+        format!(
+            "/{}",
+            self.0.file_name().unwrap_or_default().to_string_lossy()
+        )
     }
 }
 

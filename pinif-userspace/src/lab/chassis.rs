@@ -49,31 +49,86 @@ pub fn chassis() -> Result<Chassis> {
     card.veth("fab0", &peer, "fab0", 0x01)?;
     card.veth("eth1", &outside, "eth0", 0x11)?;
 
-    let ends = [(&card, "fab0"), (&peer, "fab0"), (&card, "eth1"), (&outside, "eth0")];
-    ends.iter().try_for_each(|(namespace, link)| namespace.set_up(link))?;
-    ends.iter().try_for_each(|(namespace, link)| namespace.wait_until_operational(link))?;
+    let ends = [
+        (&card, "fab0"),
+        (&peer, "fab0"),
+        (&card, "eth1"),
+        (&outside, "eth0"),
+    ];
+    ends.iter()
+        .try_for_each(|(namespace, link)| namespace.set_up(link))?;
+    ends.iter()
+        .try_for_each(|(namespace, link)| namespace.wait_until_operational(link))?;
 
     plug(&card, "fab0", ["10.0.0.1/24", "fd00::1/64", "fe80::1/64"])?;
-    plug(&card, "eth1", ["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"])?;
+    plug(
+        &card,
+        "eth1",
+        ["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"],
+    )?;
     plug(&peer, "fab0", ["10.0.0.2/24", "fd00::2/64", "fe80::2/64"])?;
-    plug(&outside, "eth0", ["192.0.2.2/24", "2001:db8::2/64", "fe80::2/64"])?;
+    plug(
+        &outside,
+        "eth0",
+        ["192.0.2.2/24", "2001:db8::2/64", "fe80::2/64"],
+    )?;
     plug(
         &outside,
         "lo",
-        ["10.0.0.2/32", "fd00::2/128", "10.9.0.9/32", "fd00:9::9/128", "203.0.113.9/32", "2001:db8:f::9/128"],
+        [
+            "10.0.0.2/32",
+            "fd00::2/128",
+            "10.9.0.9/32",
+            "fd00:9::9/128",
+            "203.0.113.9/32",
+            "2001:db8:f::9/128",
+        ],
     )?;
 
-    introduce((&card, "fab0"), (&peer, "fab0"), ["10.0.0.2", "fd00::2", "fe80::2"])?;
-    introduce((&peer, "fab0"), (&card, "fab0"), ["10.0.0.1", "fd00::1", "fe80::1"])?;
-    introduce((&card, "eth1"), (&outside, "eth0"), ["192.0.2.2", "2001:db8::2", "fe80::2"])?;
-    introduce((&outside, "eth0"), (&card, "eth1"), ["192.0.2.1", "2001:db8::1", "fe80::1"])?;
+    introduce(
+        (&card, "fab0"),
+        (&peer, "fab0"),
+        ["10.0.0.2", "fd00::2", "fe80::2"],
+    )?;
+    introduce(
+        (&peer, "fab0"),
+        (&card, "fab0"),
+        ["10.0.0.1", "fd00::1", "fe80::1"],
+    )?;
+    introduce(
+        (&card, "eth1"),
+        (&outside, "eth0"),
+        ["192.0.2.2", "2001:db8::2", "fe80::2"],
+    )?;
+    introduce(
+        (&outside, "eth0"),
+        (&card, "eth1"),
+        ["192.0.2.1", "2001:db8::1", "fe80::1"],
+    )?;
 
-    route(&card, "eth1", [("0.0.0.0/0", "192.0.2.2"), ("::/0", "2001:db8::2")])?;
-    route(&peer, "fab0", [("0.0.0.0/0", "10.0.0.1"), ("::/0", "fd00::1")])?;
-    route(&outside, "eth0", [("10.0.0.0/8", "192.0.2.1"), ("fd00::/8", "2001:db8::1")])?;
+    route(
+        &card,
+        "eth1",
+        [("0.0.0.0/0", "192.0.2.2"), ("::/0", "2001:db8::2")],
+    )?;
+    route(
+        &peer,
+        "fab0",
+        [("0.0.0.0/0", "10.0.0.1"), ("::/0", "fd00::1")],
+    )?;
+    route(
+        &outside,
+        "eth0",
+        [("10.0.0.0/8", "192.0.2.1"), ("fd00::/8", "2001:db8::1")],
+    )?;
 
     let _discard = [discard(&peer)?, discard(&outside)?];
-    Ok(Chassis { card, peer, outside, _discard })
+    Ok(Chassis {
+        card,
+        peer,
+        outside,
+        _discard,
+    })
 }
 
 fn plug<const N: usize>(namespace: &Namespace, link: &str, addresses: [&str; N]) -> Result<()> {
@@ -89,10 +144,16 @@ fn introduce<const N: usize>(
     addresses: [&str; N],
 ) -> Result<()> {
     let mac = far.mac(far_link)?;
-    addresses.iter().try_for_each(|address| namespace.add_neighbour(link, address.parse::<IpAddr>()?, &mac))
+    addresses
+        .iter()
+        .try_for_each(|address| namespace.add_neighbour(link, address.parse::<IpAddr>()?, &mac))
 }
 
-fn route<const N: usize>(namespace: &Namespace, link: &str, routes: [(&str, &str); N]) -> Result<()> {
+fn route<const N: usize>(
+    namespace: &Namespace,
+    link: &str,
+    routes: [(&str, &str); N],
+) -> Result<()> {
     for (destination, gateway) in routes {
         namespace.add_route(Route::new(destination.parse()?, link).via(gateway.parse()?))?;
     }
@@ -101,5 +162,7 @@ fn route<const N: usize>(namespace: &Namespace, link: &str, routes: [(&str, &str
 
 fn discard(namespace: &Namespace) -> Result<UdpSocket> {
     const DISCARD: u16 = 9; // RFC 863
-    namespace.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, DISCARD)))?.context("cannot open the discard port")
+    namespace
+        .run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, DISCARD)))?
+        .context("cannot open the discard port")
 }

@@ -41,7 +41,11 @@ pub struct Ethernet {
 impl Ethernet {
     /// The frame around an IPv4 or IPv6 packet.
     pub fn around(&self, packet: &[u8]) -> Vec<u8> {
-        let kind = if packet.first().is_some_and(|first| first >> 4 == 6) { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 };
+        let kind = if packet.first().is_some_and(|first| first >> 4 == 6) {
+            ETHERTYPE_IPV6
+        } else {
+            ETHERTYPE_IPV4
+        };
         let mut frame = [self.destination, self.source].concat();
         frame.extend(self.tags.iter().flat_map(|tag| tag.header()));
         frame.extend(kind.to_be_bytes());
@@ -103,7 +107,15 @@ fn checksum(initial: u32, bytes: &[u8]) -> u16 {
 }
 
 fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))).sum()
+    bytes
+        .chunks(2)
+        .map(|pair| {
+            u32::from(u16::from_be_bytes([
+                pair[0],
+                pair.get(1).copied().unwrap_or(0),
+            ]))
+        })
+        .sum()
 }
 
 #[cfg(test)]
@@ -126,14 +138,23 @@ mod tests {
 
     #[test]
     fn tags_stand_between_the_addresses_and_the_type() {
-        let ethernet = Ethernet { tags: vec![Vlan::Service(7), Vlan::Customer(42)], ..Ethernet::default() };
+        let ethernet = Ethernet {
+            tags: vec![Vlan::Service(7), Vlan::Customer(42)],
+            ..Ethernet::default()
+        };
         let frame = ethernet.around(&[0x60]);
-        assert_eq!(frame[12..], [0x88, 0xa8, 0, 7, 0x81, 0, 0, 42, 0x86, 0xdd, 0x60]);
+        assert_eq!(
+            frame[12..],
+            [0x88, 0xa8, 0, 7, 0x81, 0, 0, 42, 0x86, 0xdd, 0x60]
+        );
     }
 
     #[test]
     fn families_do_not_mix() {
-        let (v4, v6) = ("10.0.0.1:1".parse().expect("an address"), "[::1]:1".parse().expect("an address"));
+        let (v4, v6) = (
+            "10.0.0.1:1".parse().expect("an address"),
+            "[::1]:1".parse().expect("an address"),
+        );
         assert_eq!(udp_packet(v4, v6, b""), None);
     }
 }

@@ -1,10 +1,13 @@
 //! Links: pairs, bridges, what is stacked on another link; their state, counters and offloads.
 
 use anyhow::{Context, Result};
-use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, MacVlanMode};
+use netlink_packet_route::link::{
+    InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, MacVlanMode,
+};
 use pinif_ebpf::key::IfIndex;
 use rtnetlink::{
-    Handle, LinkBridge, LinkDummy, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, LinkVrf,
+    Handle, LinkBridge, LinkDummy, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan,
+    LinkVrf,
 };
 
 use super::Namespace;
@@ -46,7 +49,11 @@ impl LinkKind {
         match scratch.add_device(self, "upper0", lower, 1) {
             Ok(()) => Ok(true),
             Err(error) => match error.downcast_ref() {
-                Some(rtnetlink::Error::NetlinkError(refused)) if refused.raw_code() == -libc::EOPNOTSUPP => Ok(false),
+                Some(rtnetlink::Error::NetlinkError(refused))
+                    if refused.raw_code() == -libc::EOPNOTSUPP =>
+                {
+                    Ok(false)
+                }
                 _ => Err(error),
             },
         }
@@ -85,13 +92,21 @@ impl Namespace {
 
     /// Makes a device stacked on, or beside, others: `lower` is the link that a VLAN or macvlan rides on, and `id` its
     /// tag (or a VRF's table). It begins down.
-    pub fn add_device(&self, kind: LinkKind, name: &str, lower: Option<&str>, id: u16) -> Result<()> {
+    pub fn add_device(
+        &self,
+        kind: LinkKind,
+        name: &str,
+        lower: Option<&str>,
+        id: u16,
+    ) -> Result<()> {
         let lower = match lower {
             Some(lower) => self.index(lower)?.0,
             None => 0,
         };
         let device = match kind {
-            LinkKind::Bridge => LinkMessageBuilder::<LinkBridge>::new(name).mcast_snooping(false).build(),
+            LinkKind::Bridge => LinkMessageBuilder::<LinkBridge>::new(name)
+                .mcast_snooping(false)
+                .build(),
             LinkKind::Dummy => LinkMessageBuilder::<LinkDummy>::new(name).build(),
             LinkKind::MacVlan => LinkMacVlan::new(name, lower, MacVlanMode::Bridge).build(),
             LinkKind::Vlan => LinkVlan::new(name, lower, id).build(),
@@ -109,17 +124,20 @@ impl Namespace {
 
     /// Sets the link up (`ip link set … up`).
     pub fn set_up(&self, name: &str) -> Result<()> {
-        self.set_link(name, LinkMessageBuilder::up).with_context(|| format!("cannot set {name} up"))
+        self.set_link(name, LinkMessageBuilder::up)
+            .with_context(|| format!("cannot set {name} up"))
     }
 
     /// Sets the link down. The routes through it are gone when this returns; its IPv4 addresses stay.
     pub fn set_down(&self, name: &str) -> Result<()> {
-        self.set_link(name, LinkMessageBuilder::down).with_context(|| format!("cannot set {name} down"))
+        self.set_link(name, LinkMessageBuilder::down)
+            .with_context(|| format!("cannot set {name} down"))
     }
 
     /// Lets the link resolve addresses, or not (`ip link set … arp`).
     pub fn set_arp(&self, name: &str, on: bool) -> Result<()> {
-        self.set_link(name, |link| link.arp(on)).with_context(|| format!("cannot set ARP of {name}"))
+        self.set_link(name, |link| link.arp(on))
+            .with_context(|| format!("cannot set ARP of {name}"))
     }
 
     /// Makes `port` a port of the bridge, or a slave of the VRF, `controller`.
@@ -132,7 +150,11 @@ impl Namespace {
     /// Removes the link (and a veth's other end).
     pub fn delete_link(&self, name: &str) -> Result<()> {
         self.netlink(async |handle| {
-            let deleted = handle.link().del(index(handle, name).await?).execute().await;
+            let deleted = handle
+                .link()
+                .del(index(handle, name).await?)
+                .execute()
+                .await;
             deleted.with_context(|| format!("cannot remove the link {name}"))
         })
     }
@@ -160,22 +182,29 @@ impl Namespace {
     /// The link's MAC address.
     pub fn mac(&self, name: &str) -> Result<Vec<u8>> {
         let link = self.link_message(name)?;
-        let address = link.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::Address(address) => Some(address),
-            _ => None,
-        });
+        let address = link
+            .attributes
+            .into_iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::Address(address) => Some(address),
+                _ => None,
+            });
         address.with_context(|| format!("the link {name} has no MAC address"))
     }
 
     /// What the link has sent until now.
     pub fn sent(&self, name: &str) -> Result<Counters> {
         let link = self.link_message(name)?;
-        let counters = link.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::Stats64(stats) => {
-                Some(Counters { packets: stats.tx_packets + stats.tx_dropped, bytes: stats.tx_bytes })
-            }
-            _ => None,
-        });
+        let counters = link
+            .attributes
+            .into_iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::Stats64(stats) => Some(Counters {
+                    packets: stats.tx_packets + stats.tx_dropped,
+                    bytes: stats.tx_bytes,
+                }),
+                _ => None,
+            });
         counters.with_context(|| format!("the link {name} has no counters"))
     }
 }

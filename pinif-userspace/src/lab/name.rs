@@ -49,7 +49,14 @@ mod tests {
     fn only_names_of_ours_can_be_orphans() {
         let dead = i32::MAX;
         assert!(is_orphan(&format!("pinif-{dead}-0-card")));
-        for name in ["blue", "pinif", "pinif-blue", "pinif-0-0-card", "pinif--1-0-card", "pinif-7-card"] {
+        for name in [
+            "blue",
+            "pinif",
+            "pinif-blue",
+            "pinif-0-0-card",
+            "pinif--1-0-card",
+            "pinif-7-card",
+        ] {
             assert!(!is_orphan(name), "{name}");
         }
     }

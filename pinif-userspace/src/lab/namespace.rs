@@ -33,15 +33,24 @@ impl Namespace {
     /// Makes a namespace whose name ends in `label`. It fails without `CAP_SYS_ADMIN`.
     pub fn new(label: &str) -> Result<Self> {
         ensure!(
-            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-'),
             "the label {label:?} of a namespace is not made of letters, digits and hyphens"
         );
-        prepare_directory().with_context(|| format!("cannot prepare {DIRECTORY} for named namespaces"))?;
+        prepare_directory()
+            .with_context(|| format!("cannot prepare {DIRECTORY} for named namespaces"))?;
         let name = name::unique(label);
         let mounted = Mount::new(Path::new(DIRECTORY).join(&name))
             .with_context(|| format!("cannot make the network namespace {name}"))?;
-        let handle = File::open(&mounted.0).with_context(|| format!("cannot open {}", mounted.0.display()))?;
-        let namespace = Self { name, mounted, handle };
+        let handle = File::open(&mounted.0)
+            .with_context(|| format!("cannot open {}", mounted.0.display()))?;
+        let namespace = Self {
+            name,
+            mounted,
+            handle,
+        };
         namespace.quieten()?;
         namespace.set_up("lo")?;
         Ok(namespace)
@@ -59,7 +68,9 @@ impl Namespace {
 
     /// What the kernel calls it, in every record of the auditor.
     pub fn cookie(&self) -> Result<NetNsCookie> {
-        self.run(super::send::netns_cookie)?.map(NetNsCookie).context("cannot read the cookie of a network namespace")
+        self.run(super::send::netns_cookie)?
+            .map(NetNsCookie)
+            .context("cannot read the cookie of a network namespace")
     }
 
     /// Runs `f` on a fresh thread inside the namespace and waits for it; a panic in `f` goes on in the caller.
@@ -75,7 +86,8 @@ impl Namespace {
                 })
                 .join()
         });
-        let outcome: nix::Result<T> = entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let outcome: nix::Result<T> =
+            entered.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         outcome.with_context(|| format!("cannot enter the network namespace {}", self.name))
     }
 
@@ -98,7 +110,9 @@ impl Namespace {
             ("ipv6/conf/default/addr_gen_mode", "1"),
             ("ipv6/icmp/ratelimit", "0"),
         ];
-        QUIET.iter().try_for_each(|(key, value)| self.set_sysctl(key, value))
+        QUIET
+            .iter()
+            .try_for_each(|(key, value)| self.set_sysctl(key, value))
     }
 }
 
@@ -125,7 +139,13 @@ impl Drop for Mount {
 /// Leaves the calling thread in a new namespace that is mounted on `path`.
 fn bind_new_namespace(path: &Path) -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)?;
-    mount(Some("/proc/thread-self/ns/net"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    mount(
+        Some("/proc/thread-self/ns/net"),
+        path,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )
 }
 
 /// Unmounts and unlinks a named namespace. Another's sweep may be at the same one: what is gone is well.
@@ -142,11 +162,25 @@ fn prepare_directory() -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => (),
     }
-    let lock = Flock::lock(File::open(DIRECTORY)?, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
-    let share =
-        || mount(None::<&str>, DIRECTORY, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    let lock =
+        Flock::lock(File::open(DIRECTORY)?, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+    let share = || {
+        mount(
+            None::<&str>,
+            DIRECTORY,
+            None::<&str>,
+            MsFlags::MS_SHARED | MsFlags::MS_REC,
+            None::<&str>,
+        )
+    };
     if share().is_err() {
-        mount(Some(DIRECTORY), DIRECTORY, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?;
+        mount(
+            Some(DIRECTORY),
+            DIRECTORY,
+            None::<&str>,
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            None::<&str>,
+        )?;
         share()?;
     }
     drop(lock);

@@ -20,7 +20,8 @@ impl Namespace {
     pub fn netlink<T: Send>(&self, f: impl AsyncFnOnce(&Handle) -> Result<T> + Send) -> Result<T> {
         self.run(|| {
             runtime()?.block_on(async {
-                let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+                let (connection, handle, _) =
+                    rtnetlink::new_connection().context("cannot open a netlink socket")?;
                 tokio::spawn(connection);
                 f(&handle).await
             })
@@ -39,7 +40,9 @@ impl Namespace {
             runtime()?.block_on(async {
                 tokio::time::timeout(PATIENCE, operational(name))
                     .await
-                    .with_context(|| format!("link {name} did not become operational; is its other end up?"))?
+                    .with_context(|| {
+                        format!("link {name} did not become operational; is its other end up?")
+                    })?
             })
         })?
     }
@@ -48,7 +51,8 @@ impl Namespace {
 async fn operational(name: &str) -> Result<()> {
     // Subscribed before the question, so that no change falls between the two.
     let (connection, handle, mut changes) =
-        rtnetlink::new_multicast_connection(&[MulticastGroup::Link]).context("cannot subscribe to link changes")?;
+        rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
+            .context("cannot subscribe to link changes")?;
     tokio::spawn(connection);
     let wanted = link(&handle, name).await?;
     if is_operational(&wanted) {
@@ -66,7 +70,9 @@ async fn operational(name: &str) -> Result<()> {
 }
 
 fn is_operational(link: &LinkMessage) -> bool {
-    link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::OperState(State::Up)))
+    link.attributes
+        .iter()
+        .any(|attribute| matches!(attribute, LinkAttribute::OperState(State::Up)))
 }
 
 /// The link named `name`.
@@ -82,5 +88,8 @@ pub(super) async fn index(handle: &Handle, name: &str) -> Result<u32> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")
 }

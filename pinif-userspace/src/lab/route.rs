@@ -24,12 +24,20 @@ pub struct Route {
 impl Route {
     /// A route to a network that is on the link itself, in the main table.
     pub fn new(destination: IpNet, link: &str) -> Self {
-        Self { destination, link: link.to_owned(), gateway: None, table: RouteHeader::RT_TABLE_MAIN.into() }
+        Self {
+            destination,
+            link: link.to_owned(),
+            gateway: None,
+            table: RouteHeader::RT_TABLE_MAIN.into(),
+        }
     }
 
     /// The router to send to.
     pub fn via(self, gateway: IpAddr) -> Self {
-        Self { gateway: Some(gateway), ..self }
+        Self {
+            gateway: Some(gateway),
+            ..self
+        }
     }
 
     /// The table that holds the route.
@@ -63,16 +71,34 @@ impl Namespace {
     /// Adds a route, in force when this returns.
     pub fn add_route(&self, route: Route) -> Result<()> {
         self.netlink(async |handle| {
-            let added = handle.route().add(route.message(handle).await?).execute().await;
-            added.with_context(|| format!("cannot add the route to {} by {}", route.destination, route.link))
+            let added = handle
+                .route()
+                .add(route.message(handle).await?)
+                .execute()
+                .await;
+            added.with_context(|| {
+                format!(
+                    "cannot add the route to {} by {}",
+                    route.destination, route.link
+                )
+            })
         })
     }
 
     /// Removes a route.
     pub fn delete_route(&self, route: Route) -> Result<()> {
         self.netlink(async |handle| {
-            let deleted = handle.route().del(route.message(handle).await?).execute().await;
-            deleted.with_context(|| format!("cannot remove the route to {} by {}", route.destination, route.link))
+            let deleted = handle
+                .route()
+                .del(route.message(handle).await?)
+                .execute()
+                .await;
+            deleted.with_context(|| {
+                format!(
+                    "cannot remove the route to {} by {}",
+                    route.destination, route.link
+                )
+            })
         })
     }
 
@@ -80,10 +106,17 @@ impl Namespace {
     pub fn add_rule(&self, rule: Rule) -> Result<()> {
         self.netlink(async |handle| {
             for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-                let mut request =
-                    handle.rule().add().fw_mark(rule.mark).table_id(rule.table).action(RuleAction::ToTable);
+                let mut request = handle
+                    .rule()
+                    .add()
+                    .fw_mark(rule.mark)
+                    .table_id(rule.table)
+                    .action(RuleAction::ToTable);
                 request.message_mut().header.family = family;
-                request.execute().await.with_context(|| format!("cannot add the rule for mark {}", rule.mark))?;
+                request
+                    .execute()
+                    .await
+                    .with_context(|| format!("cannot add the rule for mark {}", rule.mark))?;
             }
             Ok(())
         })

@@ -17,7 +17,12 @@ pub struct Extras {
 }
 
 /// Sends one message; the number of bytes taken. A connected socket needs no destination.
-pub fn send(socket: &Socket, payload: &[u8], to: Option<SocketAddr>, extras: Extras) -> io::Result<usize> {
+pub fn send(
+    socket: &Socket,
+    payload: &[u8],
+    to: Option<SocketAddr>,
+    extras: Extras,
+) -> io::Result<usize> {
     let v6 = socket.domain()? == Domain::IPV6;
     // The kernel knows the interface by one kind of integer in IPv4, by another in IPv6.
     let index = extras.packet_info.unwrap_or(0);
@@ -26,7 +31,10 @@ pub fn send(socket: &Socket, payload: &[u8], to: Option<SocketAddr>, extras: Ext
         ipi_spec_dst: libc::in_addr { s_addr: 0 },
         ipi_addr: libc::in_addr { s_addr: 0 },
     };
-    let info6 = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: [0; 16] }, ipi6_ifindex: index };
+    let info6 = libc::in6_pktinfo {
+        ipi6_addr: libc::in6_addr { s6_addr: [0; 16] },
+        ipi6_ifindex: index,
+    };
     let mut control = Vec::new();
     if extras.packet_info.is_some() {
         control.push(if v6 {
@@ -39,7 +47,13 @@ pub fn send(socket: &Socket, payload: &[u8], to: Option<SocketAddr>, extras: Ext
         control.push(ControlMessage::UdpGsoSegments(segment));
     }
     let to = to.map(SockaddrStorage::from);
-    Ok(sendmsg(socket.as_raw_fd(), &[IoSlice::new(payload)], &control, MsgFlags::empty(), to.as_ref())?)
+    Ok(sendmsg(
+        socket.as_raw_fd(),
+        &[IoSlice::new(payload)],
+        &control,
+        MsgFlags::empty(),
+        to.as_ref(),
+    )?)
 }
 
 /// The address with `sin6_scope_id` set: the interface that a link-local destination is on (ipv6(7)). IPv4 has none.
@@ -93,17 +107,37 @@ pub fn packet_socket(index: u32) -> io::Result<Socket> {
 }
 
 /// Sets an integer option that socket2 has no name for.
-pub fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub fn set_option(
+    socket: &Socket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     set_bytes(socket, level, name, &value.to_ne_bytes())
 }
 
 /// Sets an option that is a run of bytes, such as IPv6 extension headers.
-pub fn set_bytes(socket: &Socket, level: libc::c_int, name: libc::c_int, value: &[u8]) -> io::Result<()> {
+pub fn set_bytes(
+    socket: &Socket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of one slice, which the kernel only reads.
     let outcome = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), value.len() as libc::socklen_t)
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            value.as_ptr().cast(),
+            value.len() as libc::socklen_t,
+        )
     };
-    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The kernel's name for the network namespace of the calling thread (`SO_NETNS_COOKIE`).
@@ -122,5 +156,9 @@ pub fn netns_cookie() -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if outcome == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+    if outcome == 0 {
+        Ok(cookie)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -18,5 +18,8 @@ pub fn sweep() {
 
 fn orphans(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().to_str().is_some_and(name::is_orphan)).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(name::is_orphan))
+        .map(|entry| entry.path())
+        .collect()
 }
