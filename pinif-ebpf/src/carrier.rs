@@ -1,1 +1,22 @@
-//! carrier
+//! Carriage: which interfaces another's packets legitimately travel through.
+
+use crate::key::{IfIndex, NetNsCookie};
+
+/// The key of the set of carriers: `lower` carries the packets of `upper` in this namespace. Userspace computes the
+/// transitive closure; the kernel only looks it up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CarrierKey {
+    /// The namespace of both.
+    pub netns: NetNsCookie,
+    /// Whose packets they are: a bond, a VLAN, a VRF, a tunnel.
+    pub upper: IfIndex,
+    /// What carries them: a bond's slave, a VLAN's trunk, a VRF's port, a tunnel's underlay.
+    pub lower: IfIndex,
+}
+
+const _: () = assert!(size_of::<CarrierKey>() == 16);
+
+#[cfg(feature = "user")]
+// SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+unsafe impl aya::Pod for CarrierKey {}

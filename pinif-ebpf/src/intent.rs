@@ -1,1 +1,107 @@
-//! intent
+//! What a socket intends, and who made it: the records that the cgroup hooks keep.
+
+use crate::key::{Address, Endpoint, IfIndex, NetNsCookie};
+
+/// The length of a task's name (`TASK_COMM_LEN`) and of an interface's (`IFNAMSIZ`).
+pub const NAME_LENGTH: usize = 16;
+
+/// The process that a socket belongs to: the last one that acted on it, or its creator.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The cgroup v2 id (the inode of its directory).
+    pub cgroup: u64,
+    /// The executable's inode number; zero when unknown.
+    pub executable_inode: u64,
+    /// The executable's file system (`super_block->s_dev`).
+    pub executable_device: u32,
+    /// The process id (`task->tgid`), in the initial namespace; zero when unknown.
+    pub pid: u32,
+    /// The socket's user id (`sk->sk_uid`'s owner at creation).
+    pub uid: u32,
+    /// Zero.
+    pub _pad: u32,
+    /// The task's name: untrusted bytes, ended by a zero.
+    pub comm: [u8; NAME_LENGTH],
+}
+
+/// [`SocketRecord::flags`].
+pub mod flag {
+    /// A process owns the socket; the kernel's own sockets have no record, or one without this.
+    pub const OWNED: u32 = 1 << 0;
+    /// The cgroup hooks saw it, and so will see its release.
+    pub const HOOKED: u32 = 1 << 1;
+    /// `bind()` was called with an address that is not unspecified.
+    pub const BOUND_ADDRESS: u32 = 1 << 2;
+    /// Its local endpoint is in the table of endpoints.
+    pub const ENDPOINT: u32 = 1 << 3;
+    /// A device was asked for with `SO_BINDTODEVICE` or `SO_BINDTOIFINDEX`.
+    pub const REQUESTED: u32 = 1 << 4;
+}
+
+/// What is remembered of a socket beside what the live socket tells. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
+/// cloned to accepted connections), and by cookie once the socket was closed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketRecord {
+    /// Who owns it.
+    pub owner: Owner,
+    /// Its network namespace; zero when unknown.
+    pub netns: NetNsCookie,
+    /// When it was created, in nanoseconds of `CLOCK_MONOTONIC`; zero for a socket that was there before pinif.
+    pub created: u64,
+    /// The address that `bind()` was called with.
+    pub bound_address: Address,
+    /// The port that `bind()` gave, in host byte order.
+    pub bound_port: u16,
+    /// Zero.
+    pub _pad: [u8; 6],
+    /// The local endpoint that it sent from last.
+    pub endpoint: Endpoint,
+    /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to
+    /// unbind.
+    pub requested_device: [u8; NAME_LENGTH],
+    /// The device last asked for by index (`SO_BINDTOIFINDEX`); zero otherwise.
+    pub requested_index: IfIndex,
+    /// The [`flag`]s.
+    pub flags: u32,
+    /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub requested: u64,
+}
+
+impl SocketRecord {
+    /// Whether the [`flag`] is set.
+    #[inline(always)]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// A pinned or unpinned socket's local endpoint in the table of endpoints: what a copy of its packets is told by.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// The socket.
+    pub cookie: crate::key::SocketCookie,
+    /// Its bound device when it last sent.
+    pub bound: IfIndex,
+    /// Zero.
+    pub _pad: u32,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+const _: () = assert!(size_of::<Owner>() == 48);
+const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8);
+const _: () = assert!(size_of::<Flow>() == 64);
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{Flow, Owner, SocketRecord};
+    // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for Owner {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SocketRecord {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Flow {}
+}

@@ -46,7 +46,9 @@ impl Address {
     /// An IPv4 address from its four octets.
     #[inline(always)]
     pub const fn v4(o: [u8; 4]) -> Self {
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, o[0], o[1], o[2], o[3]])
+        Self([
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, o[0], o[1], o[2], o[3],
+        ])
     }
 
     /// An IPv6 address from its sixteen octets.
@@ -149,7 +151,14 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_family_through_the_kernel() {
-        for text in ["10.0.0.1", "0.0.0.0", "255.255.255.255", "::", "fe80::1", "2001:db8::9"] {
+        for text in [
+            "10.0.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "2001:db8::9",
+        ] {
             let ip: IpAddr = text.parse().expect("an address");
             assert_eq!(Address::from(ip).ip(), ip);
         }

@@ -1,7 +1,7 @@
 //! The contract between pinif's kernel programs and its userspace, and the decision itself.
 //!
-//! Everything here is `no_std`, free of pointers and of unsafe code, and the same in the kernel and on the host: the
-//! eBPF programs of this crate's binary target call it, userspace decodes with it, and the tests run it.
+//! Everything here is `no_std`, free of pointers, and the same in the kernel and on the host: the eBPF programs of this
+//! crate's binary target call it, userspace decodes with it, and the tests run it.
 #![cfg_attr(not(test), no_std)]
 
 pub mod carrier;

@@ -1,1 +1,253 @@
-//! packet
+//! Reading a packet's headers: IPv4 and IPv6, extension headers, VLAN tags, and the first bytes of the transport.
+
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
+
+use crate::key::Address;
+
+/// Ethertypes (IEEE 802 numbers, `linux/if_ether.h`), in host byte order.
+pub mod ethertype {
+    /// IPv4.
+    pub const IPV4: u16 = 0x0800;
+    /// IPv6.
+    pub const IPV6: u16 = 0x86dd;
+    /// A VLAN tag (802.1Q).
+    pub const VLAN: u16 = 0x8100;
+    /// A service VLAN tag (802.1ad).
+    pub const SERVICE_VLAN: u16 = 0x88a8;
+}
+
+/// IP protocol numbers that the parser or the decision look at (IANA).
+pub mod protocol {
+    /// IPv6 hop-by-hop options.
+    pub const HOP_BY_HOP: u8 = 0;
+    /// ICMP.
+    pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// DCCP.
+    pub const DCCP: u8 = 33;
+    /// IPv6 routing header.
+    pub const ROUTING: u8 = 43;
+    /// IPv6 fragment header.
+    pub const FRAGMENT: u8 = 44;
+    /// Authentication header.
+    pub const AUTHENTICATION: u8 = 51;
+    /// ICMPv6.
+    pub const ICMPV6: u8 = 58;
+    /// IPv6 destination options.
+    pub const DESTINATION_OPTIONS: u8 = 60;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+    /// UDP-Lite.
+    pub const UDP_LITE: u8 = 136;
+}
+
+/// How many IPv6 extension headers are followed. A packet with more is not parsed.
+pub const MAX_EXTENSION_HEADERS: usize = 8;
+/// How many VLAN tags in the frame are followed.
+pub const MAX_VLAN_TAGS: usize = 2;
+const ETHERNET_ADDRESSES: usize = 12;
+
+/// Bytes of a packet by offset: the kernel's `bpf_skb_load_bytes`, a slice in tests.
+pub trait Bytes {
+    /// The `T` at `offset`, if the packet has all of it. `T` is a header of byte arrays: any bytes are a valid one.
+    fn load<T: Header>(&self, offset: usize) -> Option<T>;
+}
+
+/// A header made of bytes only, so that any bytes are a valid one.
+///
+/// # Safety
+///
+/// Every bit pattern of the size of the type is a valid value, and its alignment is one.
+pub unsafe trait Header: Copy {}
+
+// SAFETY: bytes and byte arrays only.
+unsafe impl Header for Ipv4Hdr {}
+// SAFETY: bytes and byte arrays only.
+unsafe impl Header for Ipv6Hdr {}
+// SAFETY: bytes only.
+unsafe impl<const N: usize> Header for [u8; N] {}
+
+const _: () = assert!(align_of::<Ipv4Hdr>() == 1 && size_of::<Ipv4Hdr>() == 20);
+const _: () = assert!(align_of::<Ipv6Hdr>() == 1 && size_of::<Ipv6Hdr>() == 40);
+
+/// What the decision and the explanation need of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Packet {
+    /// The source address.
+    pub source: Address,
+    /// The destination address.
+    pub destination: Address,
+    /// The source port in host byte order, the identifier of an ICMP echo, or zero.
+    pub source_port: u16,
+    /// The destination port in host byte order, or zero.
+    pub destination_port: u16,
+    /// The IP protocol after all extension headers.
+    pub protocol: u8,
+    /// A fragment after the first: it carries no ports.
+    pub later_fragment: bool,
+}
+
+/// Why a packet gave no [`Packet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotParsed {
+    /// It is no IP packet (ARP, LLDP, …): nothing to judge.
+    NotIp,
+    /// It ends within a header, or has more headers than are followed.
+    Malformed,
+}
+
+/// Follows the VLAN tags of an Ethernet frame that starts at offset zero.
+///
+/// Returns the ethertype behind them and the offset of what it announces.
+///
+/// # Errors
+///
+/// [`NotParsed::Malformed`] when the frame ends in a tag or has more than [`MAX_VLAN_TAGS`].
+#[inline(always)]
+pub fn untag(frame: &impl Bytes) -> Result<(u16, usize), NotParsed> {
+    let mut offset = ETHERNET_ADDRESSES + 2;
+    let mut kind = u16::from_be_bytes(
+        frame
+            .load::<[u8; 2]>(ETHERNET_ADDRESSES)
+            .ok_or(NotParsed::Malformed)?,
+    );
+    for _ in 0..MAX_VLAN_TAGS {
+        if kind != ethertype::VLAN && kind != ethertype::SERVICE_VLAN {
+            break;
+        }
+        // Priority and VLAN id, then the ethertype of what follows (802.1Q, 9.6).
+        let tag = frame.load::<[u8; 4]>(offset).ok_or(NotParsed::Malformed)?;
+        kind = u16::from_be_bytes([tag[2], tag[3]]);
+        offset += tag.len();
+    }
+    if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+        return Err(NotParsed::Malformed);
+    }
+    Ok((kind, offset))
+}
+
+/// Reads the headers of the packet that `kind` announces, from its network header on.
+///
+/// # Errors
+///
+/// [`NotParsed::NotIp`] for any other ethertype, [`NotParsed::Malformed`] for a broken packet.
+#[inline(always)]
+pub fn parse(kind: u16, packet: &impl Bytes) -> Result<Packet, NotParsed> {
+    match kind {
+        ethertype::IPV4 => parse_v4(packet),
+        ethertype::IPV6 => parse_v6(packet),
+        _ => Err(NotParsed::NotIp),
+    }
+}
+
+#[inline(always)]
+fn parse_v4(packet: &impl Bytes) -> Result<Packet, NotParsed> {
+    let header = packet.load::<Ipv4Hdr>(0).ok_or(NotParsed::Malformed)?;
+    let length = usize::from(header.ihl());
+    if header.version() != 4 || length < Ipv4Hdr::LEN {
+        return Err(NotParsed::Malformed);
+    }
+    let later_fragment = u16::from_be_bytes(header.frags) & 0x1fff != 0;
+    with_ports(
+        packet,
+        length,
+        Packet {
+            source: Address::v4(header.src_addr),
+            destination: Address::v4(header.dst_addr),
+            protocol: header.proto,
+            later_fragment,
+            ..Packet::default()
+        },
+    )
+}
+
+#[inline(always)]
+fn parse_v6(packet: &impl Bytes) -> Result<Packet, NotParsed> {
+    let header = packet.load::<Ipv6Hdr>(0).ok_or(NotParsed::Malformed)?;
+    if header.vcf[0] >> 4 != 6 {
+        return Err(NotParsed::Malformed);
+    }
+    let mut next = header.next_hdr;
+    let mut offset = Ipv6Hdr::LEN;
+    let mut later_fragment = false;
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        if !is_extension(next) || later_fragment {
+            break;
+        }
+        // Next header, length (RFC 8200, 4; RFC 4302 for AH), and the fragment's offset (RFC 8200, 4.5).
+        let extension = packet.load::<[u8; 4]>(offset).ok_or(NotParsed::Malformed)?;
+        offset += match next {
+            protocol::FRAGMENT => {
+                later_fragment = u16::from_be_bytes([extension[2], extension[3]]) & 0xfff8 != 0;
+                8
+            }
+            protocol::AUTHENTICATION => (usize::from(extension[1]) + 2) * 4,
+            _ => (usize::from(extension[1]) + 1) * 8,
+        };
+        next = extension[0];
+    }
+    if is_extension(next) && !later_fragment {
+        return Err(NotParsed::Malformed);
+    }
+    with_ports(
+        packet,
+        offset,
+        Packet {
+            source: Address::v6(header.src_addr),
+            destination: Address::v6(header.dst_addr),
+            protocol: next,
+            later_fragment,
+            ..Packet::default()
+        },
+    )
+}
+
+#[inline(always)]
+const fn is_extension(next: u8) -> bool {
+    matches!(
+        next,
+        protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::FRAGMENT
+            | protocol::AUTHENTICATION
+            | protocol::DESTINATION_OPTIONS
+    )
+}
+
+/// Adds the ports, which a packet cut short inside its transport header does not have: such a packet leaves all the
+/// same, and is judged by its addresses.
+#[inline(always)]
+fn with_ports(packet: &impl Bytes, offset: usize, mut found: Packet) -> Result<Packet, NotParsed> {
+    if found.later_fragment {
+        return Ok(found);
+    }
+    match found.protocol {
+        protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::SCTP | protocol::DCCP => {
+            if let Some(ports) = packet.load::<[u8; 4]>(offset) {
+                found.source_port = u16::from_be_bytes([ports[0], ports[1]]);
+                found.destination_port = u16::from_be_bytes([ports[2], ports[3]]);
+            }
+        }
+        protocol::ICMP | protocol::ICMPV6 => {
+            if let Some(header) = packet.load::<[u8; 6]>(offset)
+                && is_echo_request(found.protocol, header[0])
+            {
+                found.source_port = u16::from_be_bytes([header[4], header[5]]);
+            }
+        }
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// Whether an ICMP type is an echo request, whose identifier is the local port of a ping socket (RFC 792, RFC 4443).
+#[inline(always)]
+const fn is_echo_request(protocol: u8, kind: u8) -> bool {
+    (protocol == protocol::ICMP && kind == 8) || (protocol == protocol::ICMPV6 && kind == 128)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,460 @@
-//! policy
+//! The policy as the kernel holds it: sets of rules and zones, and the keys of its tables.
+//!
+//! Userspace compiles a policy into one table a dimension (destination, source, ports, protocol, user, cgroup,
+//! executable). Each table answers with the set of rules that this value satisfies; the intersection of all answers is
+//! the set of matching rules, and the lowest of them, the first in the file, decides.
+//!
+//! Two policies fit into the tables at once, each under its [`Slot`]. [`Active`] names the one in force; a packet reads
+//! it once, so that none sees half a policy.
+
+use crate::{key::Address, packet::Packet};
+
+/// How many rules a policy may have.
+pub const MAX_RULES: usize = 256;
+/// How many zones a policy may have.
+pub const MAX_ZONES: usize = 64;
+/// The rule number that means no rule.
+pub const NO_RULE: u16 = u16::MAX;
+
+const WORDS: usize = MAX_RULES / 64;
+
+/// A set of rules; bit `i` of the whole is the `i`-th rule of the file.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RuleSet(pub [u64; WORDS]);
+
+impl RuleSet {
+    /// No rule.
+    pub const EMPTY: Self = Self([0; WORDS]);
+
+    /// The rules that are in both sets.
+    #[inline(always)]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self([
+            self.0[0] & other.0[0],
+            self.0[1] & other.0[1],
+            self.0[2] & other.0[2],
+            self.0[3] & other.0[3],
+        ])
+    }
+
+    /// The rules that are in either set.
+    #[inline(always)]
+    pub const fn union(self, other: Self) -> Self {
+        Self([
+            self.0[0] | other.0[0],
+            self.0[1] | other.0[1],
+            self.0[2] | other.0[2],
+            self.0[3] | other.0[3],
+        ])
+    }
+
+    /// Adds the rule with this number; numbers from [`MAX_RULES`] on are ignored.
+    #[inline(always)]
+    pub const fn insert(&mut self, rule: usize) {
+        if rule < MAX_RULES {
+            self.0[rule / 64] |= 1 << (rule % 64);
+        }
+    }
+
+    /// Whether the rule with this number is in the set.
+    #[inline(always)]
+    pub const fn contains(&self, rule: usize) -> bool {
+        rule < MAX_RULES && self.0[rule / 64] & (1 << (rule % 64)) != 0
+    }
+
+    /// Whether no rule is in the set.
+    #[inline(always)]
+    pub const fn is_empty(&self) -> bool {
+        self.0[0] | self.0[1] | self.0[2] | self.0[3] == 0
+    }
+
+    /// The first rule of the file that is in the set.
+    #[inline(always)]
+    pub const fn first(&self) -> Option<u16> {
+        if self.0[0] != 0 {
+            Some(lowest_bit(self.0[0]))
+        } else if self.0[1] != 0 {
+            Some(64 + lowest_bit(self.0[1]))
+        } else if self.0[2] != 0 {
+            Some(128 + lowest_bit(self.0[2]))
+        } else if self.0[3] != 0 {
+            Some(192 + lowest_bit(self.0[3]))
+        } else {
+            None
+        }
+    }
+}
+
+/// `u64::trailing_zeros` of a number that is not zero, by halving: the BPF instruction set has no such instruction.
+#[inline(always)]
+const fn lowest_bit(word: u64) -> u16 {
+    let mut word = word;
+    let mut bit = 0;
+    let mut width = 32;
+    while width > 0 {
+        if word & ((1 << width) - 1) == 0 {
+            word >>= width;
+            bit += width;
+        }
+        width /= 2;
+    }
+    bit
+}
+
+/// A set of zones; bit `i` is the `i`-th zone of the file.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ZoneSet(pub u64);
+
+impl ZoneSet {
+    /// No zone.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether the two sets have a zone in common.
+    #[inline(always)]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether no zone is in the set.
+    #[inline(always)]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Adds the zone with this number; numbers from [`MAX_ZONES`] on are ignored.
+    #[inline(always)]
+    pub const fn insert(&mut self, zone: usize) {
+        if zone < MAX_ZONES {
+            self.0 |= 1 << zone;
+        }
+    }
+
+    /// Whether the zone with this number is in the set.
+    #[inline(always)]
+    pub const fn contains(self, zone: usize) -> bool {
+        zone < MAX_ZONES && self.0 & (1 << zone) != 0
+    }
+}
+
+/// Which of the two policies in the tables: 0 or 1.
+pub type Slot = u32;
+
+/// What a rule of the policy can look at, as bits: a dimension that no rule looks at is not looked up.
+pub mod dimension {
+    /// Destination prefixes.
+    pub const DESTINATION: u32 = 1 << 0;
+    /// Source prefixes.
+    pub const SOURCE: u32 = 1 << 1;
+    /// Destination ports.
+    pub const PORT: u32 = 1 << 2;
+    /// Source ports.
+    pub const SOURCE_PORT: u32 = 1 << 3;
+    /// IP protocols.
+    pub const PROTOCOL: u32 = 1 << 4;
+    /// User ids.
+    pub const USER: u32 = 1 << 5;
+    /// Cgroups and all below them.
+    pub const CGROUP: u32 = 1 << 6;
+    /// Executables.
+    pub const EXECUTABLE: u32 = 1 << 7;
+}
+
+/// The policy in force: the one entry of the kernel's `ACTIVE` map, and what the tables answer for a value that they
+/// do not hold.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Active {
+    /// Where its entries are in the tables.
+    pub slot: Slot,
+    /// Counts the policies that were in force; names the policy in sightings.
+    pub generation: u32,
+    /// How many rules it has; without any, no table is looked at.
+    pub rules: u32,
+    /// The [`dimension`]s that its rules look at.
+    pub dimensions: u32,
+    /// The zones that are contained.
+    pub contained: ZoneSet,
+    /// Rules that take any destination.
+    pub any_destination: RuleSet,
+    /// Rules that take any source.
+    pub any_source: RuleSet,
+    /// Rules that take any destination port, or none.
+    pub any_port: RuleSet,
+    /// Rules that take any source port, or none.
+    pub any_source_port: RuleSet,
+    /// Rules that take any protocol.
+    pub any_protocol: RuleSet,
+    /// Rules that take any user, or none.
+    pub any_user: RuleSet,
+    /// Rules that take any cgroup, or none.
+    pub any_cgroup: RuleSet,
+    /// Rules that take any executable, or none.
+    pub any_executable: RuleSet,
+}
+
+/// What a rule demands.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// The zones by which this traffic may leave; empty is no demand.
+    pub only_via: ZoneSet,
+    /// Not zero: the socket must have a bound device.
+    pub pinned: u32,
+    /// Zero.
+    pub _pad: u32,
+}
+
+/// The key of a rule's demand.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DemandKey {
+    /// The policy.
+    pub slot: Slot,
+    /// The rule's number.
+    pub rule: u32,
+}
+
+/// The data of a prefix in the destination and source tries (`BPF_MAP_TYPE_LPM_TRIE`), most significant first.
+/// A prefix of `n` bits of a 128-bit address has the length [`PrefixKey::length`]`(n)`; IPv4 is mapped, so that a `/8`
+/// is 104 bits of the address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PrefixKey {
+    /// The policy, big-endian.
+    pub slot: [u8; 4],
+    /// The address.
+    pub address: Address,
+    /// Zero: keeps the trie's values aligned.
+    pub _pad: [u8; 4],
+}
+
+impl PrefixKey {
+    /// The key of an address in a policy.
+    #[inline(always)]
+    pub const fn new(slot: Slot, address: Address) -> Self {
+        Self {
+            slot: slot.to_be_bytes(),
+            address,
+            _pad: [0; 4],
+        }
+    }
+
+    /// The length in the trie, in bits, of a prefix of `bits` bits of the mapped address.
+    #[inline(always)]
+    pub const fn length(bits: u8) -> u32 {
+        32 + bits as u32
+    }
+}
+
+/// The data of a range of ports in the port tries: ranges are made of binary prefixes of the port.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PortKey {
+    /// The policy, big-endian.
+    pub slot: [u8; 4],
+    /// The port, big-endian.
+    pub port: [u8; 2],
+    /// Zero: keeps the trie's values aligned.
+    pub _pad: [u8; 2],
+}
+
+impl PortKey {
+    /// The key of a port in a policy.
+    #[inline(always)]
+    pub const fn new(slot: Slot, port: u16) -> Self {
+        Self {
+            slot: slot.to_be_bytes(),
+            port: port.to_be_bytes(),
+            _pad: [0; 2],
+        }
+    }
+
+    /// The length in the trie, in bits, of a prefix of `bits` bits of the port.
+    #[inline(always)]
+    pub const fn length(bits: u8) -> u32 {
+        32 + bits as u32
+    }
+}
+
+/// The key of the table of protocols and of users.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NumberKey {
+    /// The policy.
+    pub slot: Slot,
+    /// The protocol number or the user id.
+    pub number: u32,
+}
+
+/// The key of the table of cgroups.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CgroupKey {
+    /// The cgroup's id: the inode of its directory.
+    pub cgroup: u64,
+    /// The policy.
+    pub slot: Slot,
+    /// Zero.
+    pub _pad: u32,
+}
+
+/// The key of the table of executables: a file, as the kernel knows it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ExecutableKey {
+    /// The inode number (`inode->i_ino`).
+    pub inode: u64,
+    /// The file system's device, major in the upper twelve bits and minor in the lower twenty (`super_block->s_dev`).
+    pub device: u32,
+    /// The policy.
+    pub slot: Slot,
+}
+
+/// The interface's zones in the table of interfaces.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceZones {
+    /// The zones that it is in.
+    pub zones: ZoneSet,
+}
+
+/// What the policy's tables answer for a value; nothing where they do not hold it.
+pub trait Tables {
+    /// By destination address.
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet>;
+    /// By source address.
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet>;
+    /// By destination port, in host byte order.
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet>;
+    /// By source port, in host byte order.
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet>;
+    /// By IP protocol.
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet>;
+    /// By the user id of the packet's socket; nothing without a socket.
+    fn by_user(&self, slot: Slot) -> Option<RuleSet>;
+    /// By the cgroup of the packet's socket and those above it; nothing without a socket.
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet>;
+    /// By the executable of the packet's process; nothing without one.
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet>;
+    /// What a rule demands.
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand>;
+}
+
+/// The rule that decides for this packet, and what it demands: the first in the file of those that match in every
+/// dimension.
+#[inline(always)]
+pub fn decide_rule(
+    tables: &impl Tables,
+    active: &Active,
+    packet: &Packet,
+) -> Option<(u16, Demand)> {
+    if active.rules == 0 {
+        return None;
+    }
+    let slot = active.slot;
+    let looked_at = |bit: u32| active.dimensions & bit != 0;
+    let mut rules = active.any_destination;
+    if looked_at(dimension::DESTINATION) {
+        rules = tables
+            .by_destination(slot, &packet.destination)
+            .unwrap_or(active.any_destination);
+    }
+    if rules.is_empty() {
+        return None;
+    }
+    if looked_at(dimension::SOURCE) {
+        let found = tables.by_source(slot, &packet.source);
+        rules = rules.intersection(found.unwrap_or(active.any_source));
+    }
+    if looked_at(dimension::PROTOCOL) {
+        let found = tables.by_protocol(slot, packet.protocol);
+        rules = rules.intersection(found.unwrap_or(active.any_protocol));
+    }
+    if looked_at(dimension::PORT) {
+        let found = tables.by_port(slot, packet.destination_port);
+        rules = rules.intersection(found.unwrap_or(active.any_port));
+    }
+    if looked_at(dimension::SOURCE_PORT) {
+        let found = tables.by_source_port(slot, packet.source_port);
+        rules = rules.intersection(found.unwrap_or(active.any_source_port));
+    }
+    if looked_at(dimension::USER) {
+        rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));
+    }
+    if looked_at(dimension::CGROUP) {
+        rules = rules.intersection(tables.by_cgroup(slot).unwrap_or(active.any_cgroup));
+    }
+    if looked_at(dimension::EXECUTABLE) {
+        let found = tables.by_executable(slot);
+        rules = rules.intersection(found.unwrap_or(active.any_executable));
+    }
+    let rule = rules.first()?;
+    Some((rule, tables.demand(slot, rule)?))
+}
+
+const _: () = assert!(size_of::<Active>() == 24 + 8 * size_of::<RuleSet>());
+const _: () = assert!(size_of::<Demand>() == 16);
+const _: () = assert!(size_of::<PrefixKey>() == 24);
+const _: () = assert!(size_of::<PortKey>() == 8);
+const _: () = assert!(size_of::<CgroupKey>() == 16);
+const _: () = assert!(size_of::<ExecutableKey>() == 16);
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{
+        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
+        PrefixKey, RuleSet, ZoneSet,
+    };
+    // SAFETY: all are `repr(C)` or transparent, made of integers, without implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for Active {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for CgroupKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Demand {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for DemandKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ExecutableKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for InterfaceZones {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for NumberKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for PortKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for PrefixKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for RuleSet {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ZoneSet {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_bit_is_the_number_of_trailing_zeros() {
+        for bit in 0..64 {
+            let word = u64::MAX << bit;
+            assert_eq!(u32::from(lowest_bit(word)), word.trailing_zeros());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_rule_is_the_smallest(rules in proptest::collection::btree_set(0usize..MAX_RULES, 0..20)) {
+            let mut set = RuleSet::EMPTY;
+            for &rule in &rules {
+                set.insert(rule);
+            }
+            assert_eq!(set.first().map(usize::from), rules.first().copied());
+            assert_eq!(set.is_empty(), rules.is_empty());
+            for rule in 0..MAX_RULES {
+                assert_eq!(set.contains(rule), rules.contains(&rule));
+            }
+        }
+    }
+}

@@ -1,1 +1,188 @@
-//! sighting
+//! What the kernel counts, and what it tells of a first sighting.
+
+use crate::{
+    intent::{NAME_LENGTH, Owner},
+    key::{Address, IfIndex, NetNsCookie, SocketCookie},
+};
+
+/// Who sent a packet.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// No socket: forwarded, a copy, ARP, IGMP.
+    #[default]
+    None = 0,
+    /// A socket that a process owns.
+    Process = 1,
+    /// A socket of the kernel's own: RST, ICMP, neighbour discovery.
+    Kernel = 2,
+}
+
+impl Origin {
+    /// The origin with this number; unknown numbers are none.
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Process,
+            2 => Self::Kernel,
+            _ => Self::None,
+        }
+    }
+}
+
+/// A cell of the matrix: packets of one bound device, on one interface, with one verdict.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellKey {
+    /// The namespace.
+    pub netns: NetNsCookie,
+    /// The bound device, of the socket or of the flow that this is a copy of.
+    pub bound: IfIndex,
+    /// Where the packets left.
+    pub egress: IfIndex,
+    /// The [`crate::verdict::Kind`]'s number; zero is contained.
+    pub kind: u8,
+    /// The [`Origin`].
+    pub origin: u8,
+    /// Zero.
+    pub _pad: [u8; 6],
+}
+
+/// Packets and bytes. A packet is what goes on the wire (a GSO `skb` is many); bytes include the link header.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl core::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What makes a finding one: a kind, for a socket or (where no process owns one) for a flow, on one interface.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FindingKey {
+    /// The namespace.
+    pub netns: NetNsCookie,
+    /// The process's socket; zero for a flow, which the next five name.
+    pub cookie: SocketCookie,
+    /// The flow's source.
+    pub source: Address,
+    /// The flow's destination.
+    pub destination: Address,
+    /// The flow's source port, in host byte order.
+    pub source_port: u16,
+    /// The flow's destination port, in host byte order.
+    pub destination_port: u16,
+    /// The flow's IP protocol.
+    pub protocol: u8,
+    /// The [`crate::verdict::Kind`]'s number.
+    pub kind: u8,
+    /// The [`crate::verdict::Severity`]'s number.
+    pub severity: u8,
+    /// Zero.
+    pub _pad: u8,
+    /// The bound device, of the socket or of the flow that this is a copy of.
+    pub bound: IfIndex,
+    /// Where the packets left.
+    pub egress: IfIndex,
+}
+
+/// The first packet of a finding, as the kernel saw it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sighting {
+    /// When, in nanoseconds of `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`).
+    pub time: u64,
+    /// The socket, or the one whose packet this is a copy of; zero if there is none.
+    pub cookie: SocketCookie,
+    /// The source address.
+    pub source: Address,
+    /// The destination address.
+    pub destination: Address,
+    /// The source port, in host byte order.
+    pub source_port: u16,
+    /// The destination port, in host byte order.
+    pub destination_port: u16,
+    /// The rule that decided, or [`crate::policy::NO_RULE`].
+    pub rule: u16,
+    /// The other kinds that held too: bit `n` is the kind with number `n`.
+    pub also: u16,
+    /// The IP protocol.
+    pub protocol: u8,
+    /// The [`Origin`].
+    pub origin: u8,
+    /// The socket's family (`AF_INET`, `AF_INET6`, `AF_PACKET`); zero without one.
+    pub family: u16,
+    /// The policy's generation.
+    pub generation: u32,
+    /// The packet's mark (`skb->mark`), which rules and routes look at.
+    pub mark: u32,
+    /// The interface that alone has the source address; zero if none has, or several.
+    pub source_owner: IfIndex,
+    /// The socket's [`crate::intent::flag`]s.
+    pub flags: u32,
+    /// The device last asked for by index, zero otherwise.
+    pub requested_index: IfIndex,
+    /// The device last asked for by name.
+    pub requested_device: [u8; NAME_LENGTH],
+    /// The address of `bind()`.
+    pub bound_address: Address,
+    /// The port of `bind()`, in host byte order.
+    pub bound_port: u16,
+    /// The socket's type (`SOCK_STREAM`, …); zero without one.
+    pub socket_type: u16,
+    /// Zero.
+    pub _pad: u32,
+    /// The process.
+    pub owner: Owner,
+}
+
+/// A finding's entry in the kernel's table: its counter, and its first packet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FindingValue {
+    /// Exact, over all CPUs.
+    pub count: Count,
+    /// The first packet.
+    pub sighting: Sighting,
+}
+
+/// A record of the ring buffer: a hint to look, and all that is needed to tell the finding at once.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SightingRecord {
+    /// The finding.
+    pub key: FindingKey,
+    /// Its first packet.
+    pub sighting: Sighting,
+}
+
+const _: () = assert!(size_of::<CellKey>() == 24);
+const _: () = assert!(size_of::<FindingKey>() == 64);
+const _: () = assert!(size_of::<Sighting>() == 168);
+const _: () = assert!(size_of::<FindingValue>() == 16 + size_of::<Sighting>());
+const _: () = assert!(size_of::<SightingRecord>() == 64 + size_of::<Sighting>());
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{CellKey, Count, FindingKey, FindingValue, Sighting, SightingRecord};
+    // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for CellKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Count {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for FindingKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for FindingValue {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Sighting {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SightingRecord {}
+}

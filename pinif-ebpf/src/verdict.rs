@@ -1,5 +1,12 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
+use crate::{
+    key::{Address, IfIndex},
+    packet::Packet,
+    policy::{Active, NO_RULE, Slot, Tables, ZoneSet, decide_rule},
+    sighting::Origin,
+};
+
 /// A kind of finding, in the order of DESIGN's table: where severities are equal, the first wins.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,3 +101,146 @@ impl Severity {
         }
     }
 }
+
+/// A set of kinds; bit `n` is the kind with number `n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KindSet(pub u16);
+
+impl KindSet {
+    /// Adds a kind.
+    #[inline(always)]
+    pub const fn insert(&mut self, kind: Kind) {
+        self.0 |= 1 << kind as u8;
+    }
+
+    /// Whether the kind is in the set.
+    #[inline(always)]
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+
+    /// The kinds, in the table's order.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL
+            .into_iter()
+            .filter(move |&kind| self.contains(kind))
+    }
+}
+
+/// What pinif knows of the namespace that a packet leaves, and of the policy in force.
+pub trait World: Tables {
+    /// Whether `lower` carries the packets of `upper`, which is another interface.
+    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool;
+    /// The interface that alone has this local address; [`IfIndex::NONE`] if none has it, several, or a loopback device.
+    fn sole_owner(&self, address: &Address) -> IfIndex;
+    /// The zones of an interface in the policy of this slot.
+    fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet;
+}
+
+/// One packet about to leave, and what its socket intends.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic<'a> {
+    /// Who sent it.
+    pub origin: Origin,
+    /// The device that its socket is bound to; for a packet without socket, the one that the socket is bound to whose
+    /// local endpoint it has.
+    pub bound: IfIndex,
+    /// The address that `bind()` was called with, if it was with one.
+    pub bound_address: Option<Address>,
+    /// Its headers.
+    pub packet: &'a Packet,
+    /// Where it leaves.
+    pub egress: IfIndex,
+}
+
+/// The verdict on one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The gravest kind, and how grave; nothing is contained.
+    pub finding: Option<(Kind, Severity)>,
+    /// The other kinds that held too.
+    pub also: KindSet,
+    /// The rule that decided, or [`NO_RULE`].
+    pub rule: u16,
+    /// The interface that alone has the source address, if that was asked.
+    pub source_owner: IfIndex,
+}
+
+impl Decision {
+    /// Contained.
+    pub const CONTAINED: Self = Self {
+        finding: None,
+        also: KindSet(0),
+        rule: NO_RULE,
+        source_owner: IfIndex::NONE,
+    };
+
+    /// Takes one more kind into account. Called in the table's order, so that the first of equal severity stays.
+    #[inline(always)]
+    const fn consider(&mut self, kind: Kind, severity: Severity) {
+        match self.finding {
+            Some((_, gravest)) if gravest as u8 >= severity as u8 => self.also.insert(kind),
+            Some((less_grave, _)) => {
+                self.also.insert(less_grave);
+                self.finding = Some((kind, severity));
+            }
+            None => self.finding = Some((kind, severity)),
+        }
+    }
+}
+
+/// Judges one packet.
+///
+/// What leaves by the loopback device never leaves the host, and is contained. `address-escape` speaks of traffic
+/// without a bound device: where there is one, that is the intent, and the address is at most crossed with it.
+#[inline(always)]
+pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Decision {
+    let mut decision = Decision::CONTAINED;
+    if traffic.egress == IfIndex::LOOPBACK {
+        return decision;
+    }
+    let within = |upper: IfIndex, lower: IfIndex| upper == lower || world.carries(upper, lower);
+    let pinned = traffic.bound.is_some();
+
+    if pinned && !within(traffic.bound, traffic.egress) {
+        match traffic.origin {
+            Origin::Process | Origin::Kernel => {
+                decision.consider(Kind::DeviceEscape, Severity::Leak);
+            }
+            Origin::None => decision.consider(Kind::CopyEscape, Severity::Leak),
+        }
+    }
+    if !pinned {
+        let owner = world.sole_owner(&traffic.packet.source);
+        decision.source_owner = owner;
+        if owner.is_some() && !within(owner, traffic.egress) {
+            let contained = world.zones(active.slot, owner).intersects(active.contained);
+            let severity = if contained {
+                Severity::Leak
+            } else {
+                Severity::Risk
+            };
+            decision.consider(Kind::AddressEscape, severity);
+        }
+    }
+    if let Some((rule, demand)) = decide_rule(world, active, traffic.packet) {
+        decision.rule = rule;
+        let zones = world.zones(active.slot, traffic.egress);
+        if !demand.only_via.is_empty() && !demand.only_via.intersects(zones) {
+            decision.consider(Kind::PolicyEscape, Severity::Leak);
+        }
+        if demand.pinned != 0 && !pinned && matches!(traffic.origin, Origin::Process) {
+            decision.consider(Kind::Unpinned, Severity::Risk);
+        }
+    }
+    if pinned && let Some(address) = traffic.bound_address {
+        let owner = world.sole_owner(&address);
+        if owner.is_some() && !within(owner, traffic.bound) && !within(traffic.bound, owner) {
+            decision.consider(Kind::CrossedBind, Severity::Note);
+        }
+    }
+    decision
+}
+
+#[cfg(test)]
+mod tests;
