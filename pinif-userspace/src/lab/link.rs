@@ -60,13 +60,15 @@ impl LinkKind {
     }
 }
 
-/// What a link says it has sent: an account of the driver's, independent of the auditor's.
+/// What a link's driver says it has sent: an account that is independent of the auditor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets handed to the driver, whether or not the other end had room for them.
+    /// Packets that the other end took.
     pub packets: u64,
-    /// Bytes of those that the other end took, with their link-layer headers.
+    /// Their bytes, with the link-layer header.
     pub bytes: u64,
+    /// Packets that the other end had no room for. They left all the same.
+    pub dropped: u64,
 }
 
 impl Namespace {
@@ -140,6 +142,12 @@ impl Namespace {
             .with_context(|| format!("cannot set ARP of {name}"))
     }
 
+    /// Lets the link take part in multicast, or not (`ip link set … multicast`): without it, a router joins no groups.
+    pub fn set_multicast(&self, name: &str, on: bool) -> Result<()> {
+        self.set_link(name, |link| link.multicast(on))
+            .with_context(|| format!("cannot set multicast of {name}"))
+    }
+
     /// Makes `port` a port of the bridge, or a slave of the VRF, `controller`.
     pub fn enslave(&self, port: &str, controller: &str) -> Result<()> {
         let controller_index = self.index(controller)?.0;
@@ -200,8 +208,9 @@ impl Namespace {
             .into_iter()
             .find_map(|attribute| match attribute {
                 LinkAttribute::Stats64(stats) => Some(Counters {
-                    packets: stats.tx_packets + stats.tx_dropped,
+                    packets: stats.tx_packets,
                     bytes: stats.tx_bytes,
+                    dropped: stats.tx_dropped,
                 }),
                 _ => None,
             });

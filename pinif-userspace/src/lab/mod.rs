@@ -16,6 +16,7 @@ mod link;
 mod name;
 mod namespace;
 mod netlink;
+mod offload;
 mod route;
 pub mod send;
 mod sweep;

@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub cgroup: Option<PathBuf>,
     /// Print `ready` once the socket is made, and wait for a line before the first packet.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub wait_stdin: bool,
     /// What to send.
     #[command(subcommand)]
