@@ -1,5 +1,7 @@
 //! Waiting for what the kernel does by itself.
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,7 +57,9 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 fn connections(namespace: &Namespace) -> Vec<TcpState> {
     let states = namespace.run(|| -> procfs::ProcResult<Vec<TcpState>> {
-        let myself = Process::new_with_root("/proc/thread-self".into())?;
+        // procfs follows no symbolic link.
+        let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self")?);
+        let myself = Process::new_with_root(thread)?;
         let entries = myself.tcp()?.into_iter().chain(myself.tcp6()?);
         Ok(entries.map(|entry| entry.state).collect())
     });
@@ -66,7 +70,7 @@ fn connections(namespace: &Namespace) -> Vec<TcpState> {
 
 /// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.
 fn time_wait_sockets() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc is mounted");
+    let text = fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc is mounted");
     let mut words = text
         .lines()
         .find(|line| line.starts_with("TCP:"))
