@@ -13,13 +13,21 @@ pub struct Finding {
     bound: Option<String>,
     egress: String,
     packets: u64,
-    process: Option<Sent>,
+    process: Option<Process>,
     protocol: Option<&'static str>,
     rule: Option<&'static str>,
     address: Option<&'static str>,
     source: Option<String>,
     destination: Option<&'static str>,
     causes: Vec<&'static str>,
+}
+
+/// The process that a finding must name.
+#[derive(Clone, Debug)]
+struct Process {
+    pid: u32,
+    comm: String,
+    cookie: Option<u64>,
 }
 
 /// A finding that is a leak.
@@ -76,10 +84,20 @@ impl Finding {
         Self { packets, ..self }
     }
 
-    /// By this process and its socket; by nobody unless this is called.
+    /// By this sender and its socket; by nobody unless one of these is called.
     pub fn by(self, sent: &Sent) -> Self {
+        self.by_process("pinif-sender", sent.pid, Some(sent.cookie))
+    }
+
+    /// By a program that [`super::Bench::program`] ran.
+    pub fn by_program(self, name: &str, pid: u32) -> Self {
+        self.by_process(name, pid, None)
+    }
+
+    fn by_process(self, comm: &str, pid: u32, cookie: Option<u64>) -> Self {
+        let comm = comm.to_owned();
         Self {
-            process: Some(sent.clone()),
+            process: Some(Process { pid, comm, cookie }),
             ..self
         }
     }
@@ -135,11 +153,13 @@ impl Finding {
             wanted.is_none_or(|wanted| told == Some(wanted))
         }
         let by = match (&self.process, &told.process) {
-            (Some(sent), Some(process)) => {
-                process.pid == sent.pid
-                    && process.comm == "pinif-sender"
+            (Some(wanted), Some(process)) => {
+                process.pid == wanted.pid
+                    && process.comm == wanted.comm
                     && process.uid == 0
-                    && told.socket_cookie == Some(sent.cookie)
+                    && wanted
+                        .cookie
+                        .is_none_or(|cookie| told.socket_cookie == Some(cookie))
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

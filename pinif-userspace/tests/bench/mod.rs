@@ -29,7 +29,7 @@ mod settle;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
@@ -121,19 +121,37 @@ impl Bench {
         self.cgroup.name()
     }
 
+    /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.
+    pub fn program(&self, program: &str, arguments: &str) -> u32 {
+        // The shell joins the cgroup and becomes the program, with the same process id.
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"echo 0 > "$0/cgroup.procs" && exec "$@""#]);
+        command.arg(self.cgroup.path()).arg(program);
+        self.on_card(command, arguments)
+    }
+
     /// Runs `nft` or `tc` on the card.
     pub fn run(&self, program: &str, arguments: &str) {
-        let mut command = Command::new(program);
-        command.args(arguments.split_whitespace());
-        let output = self
+        self.on_card(Command::new(program), arguments);
+    }
+
+    fn on_card(&self, mut command: Command, arguments: &str) -> u32 {
+        command
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self
             .card()
-            .run(|| command.output())
+            .run(|| command.spawn())
             .expect("the card is there");
-        let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+        let child = child.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let pid = child.id();
+        let output = child.wait_with_output().expect("a child");
         assert!(
             output.status.success(),
-            "{program} {arguments}: {}",
+            "{command:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+        pid
     }
 }

@@ -29,6 +29,13 @@ impl Bench {
         }
     }
 
+    /// Waits until somebody listens for connections in the namespace.
+    pub fn wait_for_listener(&self, namespace: &Namespace) {
+        wait_until("somebody listens", || {
+            connections(namespace).contains(&TcpState::Listen)
+        });
+    }
+
     /// Waits until the card's link has sent so many packets: for what no sender's end tells of.
     pub fn wait_until_sent(&self, link: &str, packets: u64) {
         wait_until("the packets are sent", || {

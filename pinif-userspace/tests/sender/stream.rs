@@ -1,6 +1,6 @@
 //! One TCP connection, from either side.
 
-use std::io::{Read, Write as _, copy, repeat, sink};
+use std::io::{ErrorKind, Read, Write as _, copy, repeat, sink};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -68,7 +68,11 @@ fn close(mut stream: TcpStream, how: Close) -> Result<()> {
         Close::First => (),
         Close::Last => {
             stream.set_read_timeout(Some(PATIENCE))?;
-            copy(&mut stream, &mut sink()).context("the other side did not close")?;
+            match copy(&mut stream, &mut sink()) {
+                // A reset is an end too.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => (),
+                outcome => drop(outcome.context("the other side did not close")?),
+            }
         }
         Close::Reset => Socket::from(stream).set_linger(Some(Duration::ZERO))?,
     }
