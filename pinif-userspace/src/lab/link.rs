@@ -80,7 +80,7 @@ impl Namespace {
     pub fn veth(&self, name: &str, far: &Namespace, far_name: &str, mac: u8) -> Result<()> {
         let far_end = LinkMessageBuilder::<LinkUnspec>::new()
             .name(far_name)
-            .address(local_mac(mac + 1))
+            .address(local_mac(mac.wrapping_add(1)))
             .arp(false)
             .setns_by_fd(far.raw_fd())
             .build();
