@@ -1,0 +1,54 @@
+//! A cgroup of one's own, so that an auditor's hooks see one laboratory's processes only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use procfs::process::Process;
+
+use super::name;
+
+/// A cgroup below the root of the v2 hierarchy, removed when dropped. Its processes must have ended by then: a cgroup
+/// that still holds one stays, for a later sweep.
+#[derive(Debug)]
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Makes a cgroup whose name ends in `label`.
+    pub fn new(label: &str) -> Result<Self> {
+        let path = hierarchy()?.join(name::unique(label));
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot make the cgroup {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Its path within the hierarchy, as `/proc/PID/cgroup` shows it.
+    pub fn name(&self) -> String {
+        format!(
+            "/{}",
+            self.0.file_name().unwrap_or_default().to_string_lossy()
+        )
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _gone = fs::remove_dir(&self.0);
+    }
+}
+
+/// Where the v2 hierarchy is mounted: at `/sys/fs/cgroup`, or beside the first version.
+pub fn hierarchy() -> Result<PathBuf> {
+    let mounts = Process::myself()
+        .and_then(|myself| myself.mountinfo())
+        .context("cannot read the mounts of this process from /proc/self/mountinfo")?;
+    let unified = mounts.into_iter().find(|mount| mount.fs_type == "cgroup2");
+    unified
+        .map(|mount| mount.mount_point)
+        .context("no cgroup v2 hierarchy is mounted; mount one with `mount -t cgroup2 none /sys/fs/cgroup/unified`")
+}

@@ -1,0 +1,25 @@
+//! Removes what laboratories of dead processes left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{cgroup, name, namespace};
+
+/// Removes the namespaces and cgroups of processes that were killed before their guards could: their names carry a pid
+/// that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
+pub fn sweep() {
+    for path in orphans(Path::new(namespace::DIRECTORY)) {
+        namespace::remove(&path);
+    }
+    for path in cgroup::hierarchy().iter().flat_map(|root| orphans(root)) {
+        let _gone = fs::remove_dir(path);
+    }
+}
+
+fn orphans(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(name::is_orphan))
+        .map(|entry| entry.path())
+        .collect()
+}

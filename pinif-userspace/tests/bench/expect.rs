@@ -1,0 +1,333 @@
+//! What a report must be, as a whole: what is not named must not be there.
+
+use std::collections::BTreeMap;
+
+use super::report::{Place, Report, Told};
+use super::sender::Sent;
+
+/// A finding that must be there once. Whatever is set must hold exactly.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    kind: &'static str,
+    severity: &'static str,
+    bound: Option<String>,
+    egress: String,
+    packets: u64,
+    process: Option<Process>,
+    protocol: Option<&'static str>,
+    rule: Option<&'static str>,
+    address: Option<&'static str>,
+    source: Option<String>,
+    destination: Option<&'static str>,
+    causes: Vec<&'static str>,
+}
+
+/// The process that a finding must name.
+#[derive(Clone, Debug)]
+struct Process {
+    pid: u32,
+    comm: String,
+    cookie: Option<u64>,
+}
+
+/// A finding that is a leak.
+pub fn leak(kind: &'static str) -> Finding {
+    Finding::new(kind, "leak")
+}
+
+/// A finding that is a risk.
+pub fn risk(kind: &'static str) -> Finding {
+    Finding::new(kind, "risk")
+}
+
+/// A finding that is a note.
+pub fn note(kind: &'static str) -> Finding {
+    Finding::new(kind, "note")
+}
+
+impl Finding {
+    fn new(kind: &'static str, severity: &'static str) -> Self {
+        Self {
+            kind,
+            severity,
+            bound: None,
+            egress: String::new(),
+            packets: 0,
+            process: None,
+            protocol: None,
+            rule: None,
+            address: None,
+            source: None,
+            destination: None,
+            causes: Vec::new(),
+        }
+    }
+
+    /// The bound device; none unless this is called.
+    pub fn bound(self, device: &str) -> Self {
+        Self {
+            bound: Some(device.to_owned()),
+            ..self
+        }
+    }
+
+    /// Where it left.
+    pub fn egress(self, interface: &str) -> Self {
+        Self {
+            egress: interface.to_owned(),
+            ..self
+        }
+    }
+
+    /// How many packets, exactly.
+    pub fn packets(self, packets: u64) -> Self {
+        Self { packets, ..self }
+    }
+
+    /// By this sender and its socket; by nobody unless one of these is called.
+    pub fn by(self, sent: &Sent) -> Self {
+        self.by_process("pinif-sender", sent.pid, Some(sent.cookie))
+    }
+
+    /// By a program that [`super::Bench::program`] ran.
+    pub fn by_program(self, name: &str, pid: u32) -> Self {
+        self.by_process(name, pid, None)
+    }
+
+    fn by_process(self, comm: &str, pid: u32, cookie: Option<u64>) -> Self {
+        let comm = comm.to_owned();
+        Self {
+            process: Some(Process { pid, comm, cookie }),
+            ..self
+        }
+    }
+
+    /// The protocol's name.
+    pub fn protocol(self, protocol: &'static str) -> Self {
+        Self {
+            protocol: Some(protocol),
+            ..self
+        }
+    }
+
+    /// The rule that it breaks.
+    pub fn rule(self, rule: &'static str) -> Self {
+        Self {
+            rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// The bound address.
+    pub fn bound_address(self, address: &'static str) -> Self {
+        Self {
+            address: Some(address),
+            ..self
+        }
+    }
+
+    /// The source, with port.
+    pub fn source(self, source: &str) -> Self {
+        Self {
+            source: Some(source.to_owned()),
+            ..self
+        }
+    }
+
+    /// The destination, with port.
+    pub fn destination(self, destination: &'static str) -> Self {
+        Self {
+            destination: Some(destination),
+            ..self
+        }
+    }
+
+    /// Words that the cause must have in it.
+    pub fn cause(mut self, words: &'static str) -> Self {
+        self.causes.push(words);
+        self
+    }
+
+    fn is(&self, told: &Told, netns: &str) -> bool {
+        fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
+            wanted.is_none_or(|wanted| told == Some(wanted))
+        }
+        let by = match (&self.process, &told.process) {
+            (Some(wanted), Some(process)) => {
+                process.pid == wanted.pid
+                    && process.comm == wanted.comm
+                    && process.uid == 0
+                    && wanted
+                        .cookie
+                        .is_none_or(|cookie| told.socket_cookie == Some(cookie))
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        by && told.netns == netns
+            && told.kind == self.kind
+            && told.severity == self.severity
+            && told.bound_device == self.bound
+            && told.egress_interface == self.egress
+            && told.packets == self.packets
+            && same(self.rule, told.rule.as_deref())
+            && same(self.protocol, Some(&told.protocol))
+            && same(self.address, told.bound_address.as_deref())
+            && same(self.source.as_deref(), Some(&told.source))
+            && same(self.destination, Some(&told.destination))
+            && self.causes.iter().all(|words| told.cause.contains(words))
+            && !told.explanation.is_empty()
+            && !told.remedy.is_empty()
+    }
+
+    fn place(&self) -> Place {
+        (
+            self.bound.clone(),
+            self.egress.clone(),
+            self.kind.to_owned(),
+        )
+    }
+}
+
+/// What a report must be, so far.
+pub struct Expectation<'a> {
+    report: &'a Report,
+    findings: Vec<Finding>,
+    places: BTreeMap<Place, u64>,
+    exit: Option<i32>,
+    apart: Vec<&'static str>,
+}
+
+impl<'a> Expectation<'a> {
+    pub(super) fn of(report: &'a Report) -> Self {
+        Self {
+            report,
+            findings: Vec::new(),
+            places: BTreeMap::new(),
+            exit: None,
+            apart: Vec::new(),
+        }
+    }
+
+    /// This finding, and its packets in its cell.
+    pub fn finding(mut self, finding: Finding) -> Self {
+        *self.places.entry(finding.place()).or_default() += finding.packets;
+        self.findings.push(finding);
+        self
+    }
+
+    /// So many contained packets of sockets bound to `bound`, by `egress`.
+    pub fn contained(self, bound: &str, egress: &str, packets: u64) -> Self {
+        self.cell(Some(bound), egress, packets)
+    }
+
+    /// So many contained packets of nothing that is bound to a device, by `egress`.
+    pub fn contained_unpinned(self, egress: &str, packets: u64) -> Self {
+        self.cell(None, egress, packets)
+    }
+
+    fn cell(mut self, bound: Option<&str>, egress: &str, packets: u64) -> Self {
+        let place = (
+            bound.map(str::to_owned),
+            egress.to_owned(),
+            "contained".to_owned(),
+        );
+        *self.places.entry(place).or_default() += packets;
+        self
+    }
+
+    /// This exit status. Unless called: 2 where a leak is expected, otherwise 0.
+    pub fn exit(self, status: i32) -> Self {
+        Self {
+            exit: Some(status),
+            ..self
+        }
+    }
+
+    /// The driver of this link counts otherwise: what TC egress sees does not all reach it, or not in the same pieces.
+    pub fn driver_counts_apart(mut self, link: &'static str) -> Self {
+        self.apart.push(link);
+        self
+    }
+
+    /// All of this, and nothing else: no other finding, no other cell, no loss; and each link's driver sent as much.
+    pub fn nothing_else(self) {
+        let report = self.report;
+        let [netns] = &report.ready.netns[..] else {
+            panic!("one namespace is audited\n{report}");
+        };
+        let mut left: Vec<&Told> = report.findings.iter().collect();
+        for finding in &self.findings {
+            let Some(at) = left.iter().position(|told| finding.is(told, netns)) else {
+                panic!("there is no such finding: {finding:#?}\n{report}");
+            };
+            left.swap_remove(at);
+        }
+        assert!(
+            left.is_empty(),
+            "there are other findings: {left:#?}\n{report}"
+        );
+
+        let places: BTreeMap<_, _> = report
+            .places()
+            .into_iter()
+            .map(|(place, (packets, _))| (place, packets))
+            .collect();
+        assert_eq!(
+            places, self.places,
+            "the matrix (left) is not as expected (right)\n{report}"
+        );
+        let losses: Vec<_> = report
+            .summary
+            .uncounted
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .collect();
+        assert!(
+            losses.is_empty(),
+            "something was lost: {losses:?}\n{report}"
+        );
+
+        let is_leak = self
+            .findings
+            .iter()
+            .any(|finding| finding.severity == "leak");
+        let exit = self.exit.unwrap_or(if is_leak { 2 } else { 0 });
+        assert_eq!(
+            report.status.code(),
+            Some(exit),
+            "the exit status is another\n{report}"
+        );
+        self.agrees_with_drivers();
+    }
+
+    fn agrees_with_drivers(&self) {
+        let report = self.report;
+        for (link, driver) in report
+            .driver
+            .iter()
+            .filter(|(link, _)| !self.apart.contains(link))
+        {
+            let (packets, bytes) = report
+                .summary
+                .matrix
+                .iter()
+                .filter(|cell| cell.egress_interface == **link)
+                .fold((0, 0), |sum, cell| {
+                    (sum.0 + cell.packets, sum.1 + cell.bytes)
+                });
+            assert_eq!(
+                packets,
+                driver.packets + driver.dropped,
+                "{link}'s driver sent another number\n{report}"
+            );
+            // The driver adds up the bytes of what the other end took only.
+            if driver.dropped == 0 {
+                assert_eq!(
+                    bytes, driver.bytes,
+                    "{link}'s driver sent another number of bytes\n{report}"
+                );
+            }
+        }
+    }
+}

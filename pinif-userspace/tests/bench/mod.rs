@@ -1,0 +1,157 @@
+//! The bench: a card in a chassis, the real auditor over it, real senders on it, and assertions on everything it says.
+//!
+//! ```text
+//! scenario("10 pktinfo-override-udp", &[], |bench| {
+//!     let auditor = bench.audit(&[]);
+//!     let sent = bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 1000");
+//!     auditor
+//!         .stop()
+//!         .expect()
+//!         .finding(leak("device-escape").bound("fab0").egress("eth1").packets(1000).by(&sent))
+//!         .nothing_else();
+//! });
+//! ```
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every file of scenarios uses its own part of the bench"
+)]
+
+mod auditor;
+mod expect;
+mod lines;
+mod need;
+mod policy;
+mod report;
+mod sender;
+mod settle;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
+
+pub use auditor::Auditor;
+pub use expect::{Finding, leak, note, risk};
+pub use need::Need;
+pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
+pub use report::Report;
+pub use sender::{Sender, Sent};
+
+/// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
+pub struct Bench {
+    /// The namespaces. The auditor watches the card.
+    pub chassis: Chassis,
+    cgroup: Cgroup,
+}
+
+/// Runs a scenario of KERNEL.md, whose name begins with the case's number, where the machine meets its needs. Where it
+/// does not, says so loudly, and to the file that `PINIF_SCENARIO_DIR` asks for: a skipped scenario is not a passed one.
+pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
+    lab::sweep();
+    let unmet = std::iter::once(&Need::Namespaces)
+        .chain(needs)
+        .find_map(Need::unmet);
+    record(name, unmet.as_deref());
+    if let Some(reason) = unmet {
+        eprintln!("SKIPPED scenario {name}: {reason}");
+        return;
+    }
+    let bench = Bench {
+        chassis: lab::chassis().expect("cannot build the chassis"),
+        cgroup: Cgroup::new("bench").expect("cannot make a cgroup"),
+    };
+    // The namespaces go before the panic does, so that they are gone when the runner is told.
+    let outcome = catch_unwind(AssertUnwindSafe(|| body(&bench)));
+    drop(bench);
+    outcome.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+fn record(name: &str, skipped: Option<&str>) {
+    let Some(directory) = std::env::var_os("PINIF_SCENARIO_DIR").map(PathBuf::from) else {
+        return;
+    };
+    let kernel = nix::sys::utsname::uname().expect("uname cannot fail");
+    let account = serde_json::json!({
+        "scenario": name,
+        "outcome": if skipped.is_some() { "skipped" } else { "ran" },
+        "reason": skipped.unwrap_or_default(),
+        "kernel": kernel.release().to_string_lossy(),
+    });
+    fs::create_dir_all(&directory).expect("cannot make the directory of PINIF_SCENARIO_DIR");
+    let file = directory.join(format!("{}.json", name.replace([' ', '/'], "-")));
+    fs::write(&file, account.to_string()).expect("cannot write what became of the scenario");
+}
+
+impl Bench {
+    /// The namespace that is audited.
+    pub fn card(&self) -> &Namespace {
+        &self.chassis.card
+    }
+
+    /// Starts the auditor on the card and waits until it is ready.
+    pub fn audit(&self, arguments: &[&str]) -> Auditor<'_> {
+        Auditor::start(self, None, arguments)
+    }
+
+    /// Starts the auditor with this policy.
+    pub fn audit_with(&self, policy: &str, arguments: &[&str]) -> Auditor<'_> {
+        Auditor::start(self, Some(policy), arguments)
+    }
+
+    /// Lets a sender on the card do what `arguments` say, from begin to end.
+    pub fn send(&self, arguments: &str) -> Sent {
+        self.sender(arguments).finish()
+    }
+
+    /// Starts a sender on the card, in the audited cgroup.
+    pub fn sender(&self, arguments: &str) -> Sender {
+        Sender::start(self.card(), Some(self.cgroup.path()), arguments)
+    }
+
+    /// Starts a sender elsewhere, which the auditor does not see.
+    pub fn far_sender(&self, namespace: &Namespace, arguments: &str) -> Sender {
+        Sender::start(namespace, None, arguments)
+    }
+
+    /// The cgroup of the card's senders, as a finding names it.
+    pub fn cgroup(&self) -> String {
+        self.cgroup.name()
+    }
+
+    /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.
+    pub fn program(&self, program: &str, arguments: &str) -> u32 {
+        // The shell joins the cgroup and becomes the program, with the same process id.
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"echo 0 > "$0/cgroup.procs" && exec "$@""#]);
+        command.arg(self.cgroup.path()).arg(program);
+        self.on_card(command, arguments)
+    }
+
+    /// Runs `nft` or `tc` on the card.
+    pub fn run(&self, program: &str, arguments: &str) {
+        self.on_card(Command::new(program), arguments);
+    }
+
+    fn on_card(&self, mut command: Command, arguments: &str) -> u32 {
+        command
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self
+            .card()
+            .run(|| command.spawn())
+            .expect("the card is there");
+        let child = child.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let pid = child.id();
+        let output = child.wait_with_output().expect("a child");
+        assert!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        pid
+    }
+}

@@ -1,0 +1,41 @@
+//! What a scenario needs of the machine.
+
+use std::env;
+
+use pinif_userspace::lab::{LinkKind, hierarchy};
+
+/// A requirement. [`Need::unmet`] tells why it does not hold here.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// Root, and cgroup v2: what every scenario needs.
+    Namespaces,
+    /// A program on the path.
+    Program(&'static str),
+    /// A kind of link.
+    Link(LinkKind),
+}
+
+impl Need {
+    /// Why this is not met, in words; `None` where it is.
+    pub fn unmet(&self) -> Option<String> {
+        match self {
+            Self::Namespaces if !nix::unistd::geteuid().is_root() => {
+                Some("it makes network namespaces, and must run as root".to_owned())
+            }
+            Self::Namespaces => hierarchy().err().map(|error| error.to_string()),
+            Self::Program(name) => {
+                let path = env::var_os("PATH").unwrap_or_default();
+                let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
+                (!found).then(|| format!("{name} is not installed"))
+            }
+            Self::Link(kind) => match kind.is_available() {
+                Ok(true) => None,
+                Ok(false) => Some(format!("this kernel has no {} devices", kind.name())),
+                Err(error) => panic!(
+                    "cannot tell whether there are {} devices: {error:#}",
+                    kind.name()
+                ),
+            },
+        }
+    }
+}

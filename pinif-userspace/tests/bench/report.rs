@@ -1,0 +1,219 @@
+//! All that an auditor said, and whether it agrees with itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitStatus;
+
+use pinif_userspace::lab::Counters;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::expect::Expectation;
+
+/// The line that says that all is attached.
+#[derive(Debug, Deserialize)]
+pub struct Ready {
+    pub interfaces: Vec<String>,
+    pub netns: Vec<String>,
+}
+
+/// A finding, as its last line has it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Told {
+    pub id: String,
+    pub kind: String,
+    pub severity: String,
+    pub rule: Option<String>,
+    pub netns: String,
+    pub bound_device: Option<String>,
+    pub bound_address: Option<String>,
+    pub egress_interface: String,
+    pub protocol: String,
+    pub source: String,
+    pub destination: String,
+    pub packets: u64,
+    pub bytes: u64,
+    pub socket_cookie: Option<u64>,
+    pub process: Option<Process>,
+    pub cause: String,
+    pub explanation: String,
+    pub remedy: String,
+}
+
+/// The process of a finding.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Process {
+    pub pid: u32,
+    pub comm: String,
+    pub uid: u32,
+    pub cgroup: Option<String>,
+}
+
+/// The last line.
+#[derive(Debug, Deserialize)]
+pub struct Summary {
+    pub packets: u64,
+    pub bytes: u64,
+    pub matrix: Vec<Cell>,
+    pub findings: usize,
+    pub uncounted: BTreeMap<String, u64>,
+}
+
+/// A cell of the matrix.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Cell {
+    pub netns: String,
+    pub bound_device: Option<String>,
+    pub egress_interface: String,
+    pub packets: u64,
+    pub bytes: u64,
+    pub verdict: String,
+}
+
+/// All that an auditor said.
+#[derive(Debug)]
+pub struct Report {
+    pub ready: Ready,
+    /// The last line of each finding, in the order of their first.
+    pub findings: Vec<Told>,
+    pub summary: Summary,
+    pub status: ExitStatus,
+    pub stderr: String,
+    /// What each link's driver sent in the meantime.
+    pub driver: BTreeMap<&'static str, Counters>,
+    lines: Vec<String>,
+}
+
+/// A row and a column of the matrix, and a verdict.
+pub type Place = (Option<String>, String, String);
+
+impl Report {
+    pub(super) fn new(
+        ready: &str,
+        lines: &[String],
+        status: ExitStatus,
+        stderr: String,
+        driver: BTreeMap<&'static str, Counters>,
+    ) -> Self {
+        let Some((last, findings)) = lines.split_last() else {
+            panic!("the auditor ended ({status}) without a summary:\n{stderr}");
+        };
+        let report = Self {
+            ready: parse(ready, "ready"),
+            findings: last_of_each(findings),
+            summary: parse(last, "summary"),
+            status,
+            stderr,
+            driver,
+            lines: lines.to_vec(),
+        };
+        report.agrees_with_itself();
+        report
+    }
+
+    /// Begins to say what the report must be, as a whole.
+    pub fn expect(&self) -> Expectation<'_> {
+        Expectation::of(self)
+    }
+
+    /// What one link's driver sent in the meantime.
+    pub fn sent_by(&self, link: &str) -> Counters {
+        self.driver[link]
+    }
+
+    /// The matrix, summed where senders of several origins share a place.
+    pub fn places(&self) -> BTreeMap<Place, (u64, u64)> {
+        sum(self.summary.matrix.iter().map(|cell| {
+            let place = (
+                cell.bound_device.clone(),
+                cell.egress_interface.clone(),
+                cell.verdict.clone(),
+            );
+            (place, (cell.packets, cell.bytes))
+        }))
+    }
+
+    fn agrees_with_itself(&self) {
+        let places = self.places();
+        let found = sum(self.findings.iter().map(|told| {
+            let place = (
+                told.bound_device.clone(),
+                told.egress_interface.clone(),
+                told.kind.clone(),
+            );
+            (place, (told.packets, told.bytes))
+        }));
+        let uncontained: BTreeMap<_, _> = places
+            .iter()
+            .filter(|(place, _)| place.2 != "contained")
+            .map(|(k, v)| (k.clone(), *v))
+            .collect();
+        assert_eq!(
+            found, uncontained,
+            "the findings' counts are not the cells'\n{self}"
+        );
+        let total = places.values().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        assert_eq!(
+            total,
+            (self.summary.packets, self.summary.bytes),
+            "the totals are not the matrix's\n{self}"
+        );
+        assert_eq!(
+            self.summary.findings,
+            self.findings.len(),
+            "the number of findings is another\n{self}"
+        );
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "── the auditor ended with {}, and said:", self.status)?;
+        self.lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "── on standard error:\n{}", self.stderr)?;
+        writeln!(f, "── the links' own counters: {:#?}", self.driver)
+    }
+}
+
+fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u64, u64)> {
+    let mut sums = BTreeMap::new();
+    for (place, (packets, bytes)) in counts {
+        let sum: &mut (u64, u64) = sums.entry(place).or_default();
+        sum.0 += packets;
+        sum.1 += bytes;
+    }
+    sums
+}
+
+fn parse<T: DeserializeOwned>(line: &str, kind: &str) -> T {
+    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    assert_eq!(value["type"], kind, "{line}");
+    serde_json::from_value(value).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// The last line of each finding; a later line of the same may only have grown.
+fn last_of_each(lines: &[String]) -> Vec<Told> {
+    let mut findings: Vec<Told> = Vec::new();
+    for line in lines {
+        let told: Told = parse(line, "finding");
+        match findings.iter_mut().find(|earlier| earlier.id == told.id) {
+            Some(earlier) => {
+                assert!(
+                    told.packets >= earlier.packets && told.bytes >= earlier.bytes,
+                    "a count fell: {line}"
+                );
+                assert_eq!(
+                    (&told.kind, &told.netns),
+                    (&earlier.kind, &earlier.netns),
+                    "{line}"
+                );
+                *earlier = told;
+            }
+            None => findings.push(told),
+        }
+    }
+    findings
+}

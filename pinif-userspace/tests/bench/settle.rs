@@ -1,0 +1,92 @@
+//! Waiting for what the kernel does by itself.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pinif_userspace::lab::Namespace;
+use procfs::net::TcpState;
+use procfs::process::Process;
+
+use super::Bench;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Bench {
+    /// Waits until every connection of every namespace is over: what the kernel still has to send for it is sent.
+    pub fn settle(&self) {
+        for namespace in [
+            &self.chassis.card,
+            &self.chassis.peer,
+            &self.chassis.outside,
+        ] {
+            wait_until("the connections are over", || {
+                connections(namespace)
+                    .iter()
+                    .all(|state| matches!(state, TcpState::Listen | TcpState::TimeWait))
+            });
+        }
+    }
+
+    /// Waits until somebody listens for connections in the namespace.
+    pub fn wait_for_listener(&self, namespace: &Namespace) {
+        wait_until("somebody listens", || {
+            connections(namespace).contains(&TcpState::Listen)
+        });
+    }
+
+    /// Waits until the card's link has sent so many packets: for what no sender's end tells of.
+    pub fn wait_until_sent(&self, link: &str, packets: u64) {
+        wait_until("the packets are sent", || {
+            self.card().sent(link).expect("the card has it").packets >= packets
+        });
+    }
+
+    /// Waits until the card has a time-wait socket: its side of a connection is closed, the other's is not yet.
+    pub fn wait_for_time_wait(&self) {
+        wait_until("there is a time-wait socket", || {
+            self.card()
+                .run(time_wait_sockets)
+                .expect("the card is there")
+                > 0
+        });
+    }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        thread::yield_now();
+    }
+}
+
+fn connections(namespace: &Namespace) -> Vec<TcpState> {
+    let states = namespace.run(|| -> procfs::ProcResult<Vec<TcpState>> {
+        // procfs follows no symbolic link.
+        let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self")?);
+        let myself = Process::new_with_root(thread)?;
+        let entries = myself.tcp()?.into_iter().chain(myself.tcp6()?);
+        Ok(entries.map(|entry| entry.state).collect())
+    });
+    states
+        .expect("the namespace is there")
+        .expect("/proc tells of its connections")
+}
+
+/// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.
+fn time_wait_sockets() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc is mounted");
+    let mut words = text
+        .lines()
+        .find(|line| line.starts_with("TCP:"))
+        .expect("TCP")
+        .split(' ');
+    words
+        .find(|word| *word == "tw")
+        .and_then(|_| words.next())
+        .expect("tw")
+        .parse()
+        .expect("a number")
+}

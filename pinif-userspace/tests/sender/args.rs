@@ -1,0 +1,199 @@
+//! What it is told to do.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Sends packets for pinif's tests, and says what it sent.
+#[derive(Parser, Debug)]
+#[command(name = "pinif-sender", version)]
+pub struct Args {
+    /// The named network namespace to send in.
+    #[arg(long, value_name = "NAME")]
+    pub netns: Option<String>,
+    /// The cgroup's directory, joined before any socket is made.
+    #[arg(long, value_name = "DIR")]
+    pub cgroup: Option<PathBuf>,
+    /// Print `ready` once the socket is made, and wait for a line before the first packet.
+    #[arg(long, global = true)]
+    pub wait_stdin: bool,
+    /// What to send.
+    #[command(subcommand)]
+    pub traffic: Traffic,
+}
+
+/// What to send.
+#[derive(Subcommand, Debug)]
+pub enum Traffic {
+    /// UDP datagrams.
+    Udp(Udp),
+    /// IP packets of a protocol that the kernel does not know.
+    Raw(Raw),
+    /// ICMP echo requests by a ping socket.
+    Ping(Ping),
+    /// UDP datagrams in frames of a packet socket.
+    Packet(Packet),
+    /// One TCP connection.
+    Tcp(Tcp),
+}
+
+/// How the socket is made.
+#[derive(clap::Args, Debug)]
+pub struct Intent {
+    /// `SO_BINDTODEVICE`.
+    #[arg(long, value_name = "DEVICE")]
+    pub bind_device: Option<String>,
+    /// Go on where `SO_BINDTODEVICE` fails.
+    #[arg(long)]
+    pub ignore_bind_error: bool,
+    /// The local address, with or without port.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = endpoint)]
+    pub bind: Option<SocketAddr>,
+    /// `SO_MARK`.
+    #[arg(long)]
+    pub mark: Option<u32>,
+    /// `IP_UNICAST_IF`, `IPV6_UNICAST_IF`.
+    #[arg(long, value_name = "DEVICE")]
+    pub unicast_if: Option<String>,
+    /// `IP_MULTICAST_IF`, `IPV6_MULTICAST_IF`.
+    #[arg(long, value_name = "DEVICE")]
+    pub multicast_if: Option<String>,
+    /// `SO_BROADCAST`.
+    #[arg(long)]
+    pub broadcast: bool,
+    /// Put IPv6 extension headers (hop-by-hop and destination options) before every packet.
+    #[arg(long)]
+    pub extension_headers: bool,
+}
+
+/// Where datagrams go, how many, and what happens on the way.
+#[derive(clap::Args, Debug)]
+pub struct Course {
+    /// How the socket is made.
+    #[command(flatten)]
+    pub intent: Intent,
+    /// The destination; the port matters for UDP only.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = endpoint)]
+    pub to: SocketAddr,
+    /// How many messages.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
+    /// Bytes of payload of each.
+    #[arg(long, default_value_t = 32)]
+    pub size: usize,
+    /// `connect()` first, and send without a destination.
+    #[arg(long)]
+    pub connect: bool,
+    /// `IP_PKTINFO`, `IPV6_PKTINFO` with this device.
+    #[arg(long, value_name = "DEVICE")]
+    pub pktinfo: Option<String>,
+    /// `sin6_scope_id` of the destination.
+    #[arg(long, value_name = "DEVICE")]
+    pub scope: Option<String>,
+    /// After so many messages, unbind the socket from its device.
+    #[arg(long, value_name = "N")]
+    pub unbind_after: Option<u64>,
+    /// Bind the socket to this device instead, once it is connected and `--rebind-after` messages are sent.
+    #[arg(long, value_name = "DEVICE")]
+    pub rebind: Option<String>,
+    /// See `--rebind`.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rebind_after: u64,
+    /// After so many messages, print `paused` and wait for a line.
+    #[arg(long, value_name = "N")]
+    pub pause_after: Option<u64>,
+}
+
+/// UDP datagrams.
+#[derive(clap::Args, Debug)]
+pub struct Udp {
+    /// Where to.
+    #[command(flatten)]
+    pub course: Course,
+    /// `UDP_SEGMENT`: let the kernel cut each message into datagrams of this payload.
+    #[arg(long, value_name = "BYTES")]
+    pub gso: Option<u16>,
+}
+
+/// IP packets of a protocol that the kernel does not know.
+#[derive(clap::Args, Debug)]
+pub struct Raw {
+    /// Where to.
+    #[command(flatten)]
+    pub course: Course,
+    /// The protocol's number; by default one for experiments (RFC 3692).
+    #[arg(long, default_value_t = 253)]
+    pub protocol: u8,
+}
+
+/// ICMP echo requests.
+#[derive(clap::Args, Debug)]
+pub struct Ping {
+    /// Where to.
+    #[command(flatten)]
+    pub course: Course,
+}
+
+/// UDP datagrams in frames of a packet socket.
+#[derive(clap::Args, Debug)]
+pub struct Packet {
+    /// The interface to put the frames on.
+    #[arg(long)]
+    pub device: String,
+    /// The source in the packet.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub from: SocketAddr,
+    /// The destination in the packet.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many frames.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
+    /// Bytes of payload of each.
+    #[arg(long, default_value_t = 32)]
+    pub size: usize,
+    /// An IEEE 802.1Q tag; the inner one, where there is a service tag.
+    #[arg(long, value_name = "ID")]
+    pub vlan: Option<u16>,
+    /// An IEEE 802.1ad tag around it.
+    #[arg(long, value_name = "ID")]
+    pub service_vlan: Option<u16>,
+}
+
+/// One TCP connection: the client sends `--bytes`, the server reads them.
+#[derive(clap::Args, Debug)]
+pub struct Tcp {
+    /// How the socket is made.
+    #[command(flatten)]
+    pub intent: Intent,
+    /// Connect to this address.
+    #[arg(long, value_name = "ADDR:PORT", required_unless_present = "listen")]
+    pub to: Option<SocketAddr>,
+    /// Listen at this address, print `ready`, wait for a line, and serve one connection.
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "to")]
+    pub listen: Option<SocketAddr>,
+    /// Bytes that the client sends.
+    #[arg(long, default_value_t = 32)]
+    pub bytes: u64,
+    /// Who ends the connection.
+    #[arg(long, value_enum, default_value_t = Close::First)]
+    pub close: Close,
+}
+
+/// How a side ends its connection.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Closes as soon as all bytes passed: `TIME_WAIT` is on this side.
+    First,
+    /// Waits for the other's end before it closes.
+    Last,
+    /// Aborts with a reset as soon as all bytes passed (`SO_LINGER` of zero).
+    Reset,
+}
+
+fn endpoint(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 0)))
+        .map_err(|_| format!("{text:?} is neither ADDR nor ADDR:PORT"))
+}

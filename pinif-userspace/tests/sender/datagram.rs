@@ -1,0 +1,97 @@
+//! Datagrams: UDP, raw IP, ICMP echo.
+
+use anyhow::{Context, Result};
+use pinif_userspace::lab::send::{self, Extras};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::args::{Args, Course, Ping, Raw, Udp};
+use crate::rendezvous;
+use crate::sent::Sent;
+use crate::socket::apply;
+
+/// Sends UDP.
+pub fn udp(udp: &Udp, args: &Args) -> Result<Sent> {
+    let socket = Socket::new(
+        Domain::for_address(udp.course.to),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    let message = vec![0; udp.course.size];
+    follow(&udp.course, args, &socket, &message, udp.gso)
+}
+
+/// Sends raw IP.
+pub fn raw(raw: &Raw, args: &Args) -> Result<Sent> {
+    let protocol = Protocol::from(i32::from(raw.protocol));
+    let socket = Socket::new(
+        Domain::for_address(raw.course.to),
+        Type::RAW,
+        Some(protocol),
+    )?;
+    let message = vec![0; raw.course.size];
+    follow(&raw.course, args, &socket, &message, None)
+}
+
+/// Sends ICMP echo requests.
+pub fn ping(ping: &Ping, args: &Args) -> Result<Sent> {
+    let (socket, request) = send::ping(ping.course.to.is_ipv6(), ping.course.size)?;
+    follow(&ping.course, args, &socket, &request, None)
+}
+
+fn follow(
+    course: &Course,
+    args: &Args,
+    socket: &Socket,
+    message: &[u8],
+    segment: Option<u16>,
+) -> Result<Sent> {
+    apply(&course.intent, socket)?;
+    let to = match &course.scope {
+        Some(device) => send::scoped(course.to, send::index(device)?),
+        None => course.to,
+    };
+    let packet_info = course.pktinfo.as_deref().map(send::index).transpose()?;
+    let extras = Extras {
+        packet_info,
+        segment,
+    };
+    if course.connect {
+        socket
+            .connect(&to.into())
+            .with_context(|| format!("cannot connect to {to}"))?;
+    }
+    if args.wait_stdin {
+        rendezvous("ready")?;
+    }
+    let mut sent = Sent::by(socket)?;
+    for number in 0..course.count {
+        change(course, socket, number)?;
+        sent.count(send::send(
+            socket,
+            message,
+            (!course.connect).then_some(to),
+            extras,
+        ));
+    }
+    Ok(sent.at(socket))
+}
+
+/// What happens to the socket before message `number`.
+fn change(course: &Course, socket: &Socket, number: u64) -> Result<()> {
+    if course.pause_after == Some(number) {
+        rendezvous("paused")?;
+    }
+    if course.unbind_after == Some(number) {
+        socket
+            .bind_device(None)
+            .context("cannot unbind from the device")?;
+    }
+    if let Some(device) = &course.rebind
+        && course.rebind_after == number
+    {
+        socket
+            .bind_device(Some(device.as_bytes()))
+            .with_context(|| format!("cannot bind to the device {device}"))?;
+    }
+    Ok(())
+}

@@ -1,2 +1,0 @@
-//! The sender of the tests.
-fn main() {}

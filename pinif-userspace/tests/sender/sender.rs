@@ -1,0 +1,67 @@
+//! `pinif-sender`: a process of its own that sends what a scenario wants, and tells what it really sent.
+//!
+//! It joins its cgroup and enters its network namespace before it makes any socket. With `--wait-stdin` it prints `ready`
+//! and waits for a line; its last line is a JSON object ([`sent::Sent`]). It ends with whoever started it.
+
+mod args;
+mod datagram;
+mod frame;
+mod sent;
+mod socket;
+mod stream;
+
+use std::fs;
+use std::io::{BufRead as _, Write as _, stdin, stdout};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Parser as _;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+
+use args::{Args, Traffic};
+
+fn main() -> Result<()> {
+    set_pdeathsig(Signal::SIGKILL).context("cannot ask to end with the parent")?;
+    let args = Args::parse();
+    if let Some(cgroup) = &args.cgroup {
+        join(cgroup)?;
+    }
+    if let Some(name) = &args.netns {
+        enter(name)?;
+    }
+    let sent = match &args.traffic {
+        Traffic::Udp(udp) => datagram::udp(udp, &args)?,
+        Traffic::Raw(raw) => datagram::raw(raw, &args)?,
+        Traffic::Ping(ping) => datagram::ping(ping, &args)?,
+        Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+    };
+    println!("{}", serde_json::to_string(&sent)?);
+    Ok(())
+}
+
+fn join(cgroup: &Path) -> Result<()> {
+    let file = cgroup.join("cgroup.procs");
+    fs::write(&file, std::process::id().to_string())
+        .with_context(|| format!("cannot join {}", file.display()))
+}
+
+fn enter(name: &str) -> Result<()> {
+    let path = Path::new("/run/netns").join(name);
+    let file = fs::File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    setns(file, CloneFlags::CLONE_NEWNET)
+        .with_context(|| format!("cannot enter the network namespace {name}"))
+}
+
+/// Prints `word` on a line and waits for a line on standard input.
+fn rendezvous(word: &str) -> Result<()> {
+    println!("{word}");
+    stdout().flush()?;
+    stdin()
+        .lock()
+        .read_line(&mut String::new())
+        .context("cannot wait for standard input")?;
+    Ok(())
+}
