@@ -86,7 +86,7 @@ impl From<Ipv4Addr> for Address {
 
 /// The sending end of a flow. One entry a socket: it tells a copy of a pinned socket's packet, which carries no socket.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// The namespace that it sends in.
     pub netns: NetNsCookie,
@@ -102,7 +102,7 @@ pub struct Endpoint {
 
 /// An interface of a namespace, as the kernel maps are keyed.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceKey {
     /// The namespace.
     pub netns: NetNsCookie,
@@ -114,7 +114,7 @@ pub struct InterfaceKey {
 
 /// A local address of a namespace, as the kernel map of sole owners is keyed.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressKey {
     /// The namespace.
     pub netns: NetNsCookie,

@@ -5,7 +5,7 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {
-    /// `task_struct.tgid`.
+    /// `task_struct.tgid`: what userspace calls the process.
     pub task_tgid: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
@@ -19,9 +19,14 @@ pub struct Offsets {
     pub inode_number: u32,
     /// `inode.i_sb`.
     pub inode_superblock: u32,
-    /// `super_block.s_dev`.
+    /// `super_block.s_dev`, in the kernel's encoding.
     pub superblock_device: u32,
-    /// `sock.__sk_common.skc_net`.
+    /// `sock.sk_socket`: the socket as processes hold it; none before accept and after close.
+    pub sock_socket: u32,
+    /// The inode number of a `struct socket`, by which /proc/PID/fd names it, from the socket on: they stand together in
+    /// `struct socket_alloc`.
+    pub socket_inode_number: u32,
+    /// `sock.__sk_common.skc_net`: the pointer to the namespace.
     pub sock_netns: u32,
     /// `net.net_cookie`.
     pub net_cookie: u32,
@@ -35,7 +40,7 @@ pub struct Offsets {
     pub kernfs_id: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 14 * 4);
+const _: () = assert!(size_of::<Offsets>() == 16 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

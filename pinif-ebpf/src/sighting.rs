@@ -102,6 +102,8 @@ pub struct Sighting {
     pub time: u64,
     /// The socket, or the one whose packet this is a copy of; zero if there is none.
     pub cookie: SocketCookie,
+    /// The inode number by which processes hold the socket; zero if none does, or it is not known.
+    pub socket_inode: u64,
     /// The source address.
     pub source: Address,
     /// The destination address.
@@ -166,7 +168,7 @@ pub struct SightingRecord {
 
 const _: () = assert!(size_of::<CellKey>() == 24);
 const _: () = assert!(size_of::<FindingKey>() == 64);
-const _: () = assert!(size_of::<Sighting>() == 168);
+const _: () = assert!(size_of::<Sighting>() == 176);
 const _: () = assert!(size_of::<FindingValue>() == 16 + size_of::<Sighting>());
 const _: () = assert!(size_of::<SightingRecord>() == 64 + size_of::<Sighting>());
 

@@ -168,7 +168,7 @@ fn kernel_of(version: Version, release: &str) -> Outcome {
 }
 
 fn kernel_types() -> Outcome {
-    match kernel_types::KernelOffsets::read() {
+    match kernel_types::offsets() {
         Ok(_) => Outcome::Ok(kernel_types::VMLINUX.to_owned()),
         Err(error) => Outcome::fatal(
             format!("{error:#}"),

@@ -1,1 +1,7 @@
-//! kernel
+//! All that touches eBPF: loading, attaching, publishing, and reading what the programs counted.
+
+pub mod attach;
+pub mod counters;
+pub mod load;
+pub mod publish;
+pub mod sightings;

@@ -17,7 +17,7 @@ use pinif_ebpf::{
 
 use crate::{
     here::Here,
-    kernel::{self, packet::Skb},
+    kernel::{self, packet::Skb, sock::Sock, task},
     reread, sender,
     state::{
         cells, findings, losses, policy,
@@ -157,6 +157,9 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
     // SAFETY: the helper has no arguments.
     sighting.time = unsafe { bpf_ktime_get_ns() };
     sighting.mark = skb.mark();
+    sighting.socket_inode = Sock::new(skb.sock())
+        .and_then(Sock::full)
+        .map_or(0, |sock| task::inode_of(sock.as_ptr() as u64));
     match packet {
         Some(packet) => {
             sighting.source = packet.source;

@@ -22,6 +22,8 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     inode_number: 0,
     inode_superblock: 0,
     superblock_device: 0,
+    sock_socket: 0,
+    socket_inode_number: 0,
     sock_netns: 0,
     net_cookie: 0,
     sock_uid: 0,

@@ -50,6 +50,15 @@ pub fn netns_of(sock: u64) -> u64 {
         .unwrap_or_default()
 }
 
+/// The inode number of a full socket, by which `/proc/PID/fd` names it; zero if no process holds it.
+#[inline(always)]
+pub fn inode_of(sock: u64) -> u64 {
+    let at = offsets();
+    follow(sock, at.sock_socket)
+        .and_then(|socket| read::<u64>(socket, at.socket_inode_number))
+        .unwrap_or_default()
+}
+
 /// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
 fn executable(task: u64) -> (u64, u32) {

@@ -1,0 +1,289 @@
+//! Attaching: the cgroup hooks once, the traffic program to every interface of a namespace.
+
+use std::{collections::BTreeMap, fs::File, io, path::Path};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Btf, Ebpf,
+    programs::{
+        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, LinkOrder, ProgramError,
+        SchedClassifier, TcAttachType,
+        tc::{
+            NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
+            qdisc_detach_program,
+        },
+    },
+    util::KernelVersion,
+};
+use pinif_ebpf::key::IfIndex;
+
+use super::load::Loader;
+use crate::host::netns::NetNs;
+
+/// The traffic program, by the name of its function.
+const EGRESS: &str = "pinif_egress";
+/// The iterator over sockets that were there before.
+const EXISTING: &str = "pinif_existing";
+/// The priority of our filter in clsact: before everybody's who does not ask for the same.
+const CLSACT_PRIORITY: u16 = 1;
+
+/// How the traffic program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// TCX links (since Linux 6.6): they go with the process.
+    Tcx,
+    /// Filters of the clsact qdisc: they would outlive a killed process, and are taken over at the next start.
+    Clsact,
+}
+
+impl Mode {
+    /// The better one that this kernel has.
+    pub fn of_kernel() -> Self {
+        if KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0)) {
+            Self::Tcx
+        } else {
+            Self::Clsact
+        }
+    }
+
+    /// The name in the `ready` line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        }
+    }
+}
+
+/// The cgroup hooks, attached below one cgroup.
+pub struct CgroupHooks {
+    ebpf: Ebpf,
+}
+
+impl CgroupHooks {
+    /// Attaches the hooks to a cgroup, and then gives every socket that was there before its owner.
+    ///
+    /// # Errors
+    ///
+    /// When the cgroup cannot be opened, or the kernel refuses a hook.
+    pub fn attach(mut ebpf: Ebpf, cgroup: &Path, btf: &Btf) -> Result<Self> {
+        let directory = File::open(cgroup).with_context(|| {
+            format!(
+                "the cgroup {} cannot be opened; --cgroup takes a directory of the cgroup v2 hierarchy",
+                cgroup.display()
+            )
+        })?;
+        let at = |name: &str| {
+            format!(
+                "the kernel refused the hook {name} on the cgroup {}",
+                cgroup.display()
+            )
+        };
+        let mode = CgroupAttachMode::Single;
+        for name in [
+            "pinif_create",
+            "pinif_release",
+            "pinif_post_bind4",
+            "pinif_post_bind6",
+        ] {
+            let program: &mut CgroupSock = program(&mut ebpf, name)?;
+            program.load().with_context(|| at(name))?;
+            program.attach(&directory, mode).with_context(|| at(name))?;
+        }
+        for name in [
+            "pinif_connect4",
+            "pinif_connect6",
+            "pinif_sendmsg4",
+            "pinif_sendmsg6",
+        ] {
+            let program: &mut CgroupSockAddr = program(&mut ebpf, name)?;
+            program.load().with_context(|| at(name))?;
+            program.attach(&directory, mode).with_context(|| at(name))?;
+        }
+        let name = "pinif_setsockopt";
+        let setsockopt: &mut CgroupSockopt = program(&mut ebpf, name)?;
+        setsockopt.load().with_context(|| at(name))?;
+        setsockopt
+            .attach(&directory, mode)
+            .with_context(|| at(name))?;
+        mark_existing(&mut ebpf, btf)?;
+        Ok(Self { ebpf })
+    }
+
+    /// The loaded object, for its maps.
+    pub fn maps(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+}
+
+/// Runs the iterator once over all files of all processes.
+fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
+    let refused = "the kernel refused the iterator over existing sockets";
+    let iterator: &mut Iter = program(ebpf, EXISTING)?;
+    iterator.load("task_file", btf).context(refused)?;
+    let link = iterator.attach().context(refused)?;
+    let mut output = iterator
+        .take_link(link)
+        .context(refused)?
+        .into_file()
+        .context(refused)?;
+    // The program prints nothing; reading is what runs it.
+    io::copy(&mut output, &mut io::sink()).context(refused)?;
+    Ok(())
+}
+
+/// The traffic program of one namespace, and where it is attached.
+pub struct NamespaceHooks {
+    netns: NetNs,
+    ebpf: Ebpf,
+    mode: Mode,
+    links: BTreeMap<IfIndex, SchedClassifierLinkId>,
+}
+
+impl NamespaceHooks {
+    /// Loads the traffic program for a namespace.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn load(loader: &Loader, netns: NetNs, mode: Mode) -> Result<Self> {
+        let mut ebpf = loader.load(netns.cookie, None)?;
+        let egress: &mut SchedClassifier = program(&mut ebpf, EGRESS)?;
+        egress
+            .load()
+            .context("the kernel refused the program for TC egress")?;
+        Ok(Self {
+            netns,
+            ebpf,
+            mode,
+            links: BTreeMap::new(),
+        })
+    }
+
+    /// The namespace.
+    pub fn netns(&self) -> &NetNs {
+        &self.netns
+    }
+
+    /// Where it is attached.
+    pub fn interfaces(&self) -> impl Iterator<Item = IfIndex> {
+        self.links.keys().copied()
+    }
+
+    /// Whether it is attached to the interface.
+    pub fn has(&self, interface: IfIndex) -> bool {
+        self.links.contains_key(&interface)
+    }
+
+    /// Attaches to interfaces, by the names that they have now; those that it has already are left alone. `done` hears
+    /// of each, and what went wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered. An interface that refuses is `done`'s to tell.
+    pub fn attach(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        mut done: impl FnMut(&str, Result<(), ProgramError>) + Send,
+    ) -> Result<()> {
+        let Self {
+            netns,
+            ebpf,
+            mode,
+            links,
+        } = self;
+        let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
+        netns
+            .run(|| {
+                for (index, name) in interfaces {
+                    if links.contains_key(index) {
+                        continue;
+                    }
+                    let outcome = attach_one(egress, name, *mode).map(|link| {
+                        links.insert(*index, link);
+                    });
+                    done(name, outcome);
+                }
+            })
+            .with_context(|| format!("the network namespace {} cannot be entered", netns.name))
+    }
+
+    /// Forgets an interface that is gone, and the program's place with it.
+    pub fn forget(&mut self, interface: IfIndex) {
+        if let Some(link) = self.links.remove(&interface)
+            && let Ok(egress) = program::<SchedClassifier>(&mut self.ebpf, EGRESS)
+        {
+            match self.mode {
+                // The device took its link along; the descriptor is closed here.
+                Mode::Tcx => drop(egress.take_link(link)),
+                // The qdisc went with the device. Detaching would hit another that has its index by now.
+                Mode::Clsact => std::mem::forget(egress.take_link(link)),
+            }
+        }
+    }
+}
+
+impl Drop for NamespaceHooks {
+    /// A netlink filter can only be detached inside its namespace.
+    fn drop(&mut self) {
+        if self.mode == Mode::Clsact {
+            let links = std::mem::take(&mut self.links);
+            let ebpf = &mut self.ebpf;
+            // A namespace that is gone took its filters along.
+            let _ = self.netns.run(|| {
+                if let Ok(egress) = program::<SchedClassifier>(ebpf, EGRESS) {
+                    for link in links.into_values() {
+                        let _ = egress.detach(link);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// In the namespace's thread: aya attaches by name, in the calling thread's namespace.
+fn attach_one(
+    egress: &mut SchedClassifier,
+    interface: &str,
+    mode: Mode,
+) -> Result<SchedClassifierLinkId, ProgramError> {
+    let options = match mode {
+        // First, since a program before ours could end the run.
+        Mode::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
+        Mode::Clsact => {
+            if let Err(error) = qdisc_add_clsact(interface)
+                && !exists(&error)
+            {
+                return Err(error.into());
+            }
+            // What an auditor that was killed left behind would count everything once more.
+            let _ = qdisc_detach_program(interface, TcAttachType::Egress, EGRESS);
+            TcAttachOptions::Netlink(NlOptions {
+                priority: CLSACT_PRIORITY,
+                ..NlOptions::default()
+            })
+        }
+    };
+    egress.attach_with_options(interface, TcAttachType::Egress, options)
+}
+
+/// Whether the qdisc was there already.
+fn exists(error: &TcError) -> bool {
+    match error {
+        TcError::AlreadyAttached => true,
+        TcError::NetlinkError(error) => error.raw_os_error() == Some(libc::EEXIST),
+        _ => false,
+    }
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf
+        .program_mut(name)
+        .with_context(|| format!("the eBPF object has no program {name}"))?;
+    program
+        .try_into()
+        .with_context(|| format!("the eBPF program {name} is of another type"))
+}
