@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     build::{self, Profile},
-    process::{as_root, in_words, is_root, say},
+    process::{as_root, can_be_root, in_words, is_root, say},
     workspace::Workspace,
 };
 
@@ -25,8 +25,10 @@ pub struct Args {
 /// # Errors
 /// Where the build fails, or pinif cannot be started as root.
 pub fn run(workspace: &Workspace, command: &str, args: &Args) -> Result<ExitCode> {
+    let task = format!("pinif {command}");
+    can_be_root(&task)?;
     let pinif = build::build(workspace, &args.profile)?;
-    let mut pinif = as_root(&pinif, &format!("pinif {command}"))?;
+    let mut pinif = as_root(&pinif, &task)?;
     // Cargo's library path is for what it built; pinif runs as it will where it is installed.
     pinif
         .arg(command)

@@ -71,6 +71,14 @@ pub fn as_root(program: impl AsRef<Path>, task: &str) -> Result<Command> {
     Ok(sudo)
 }
 
+/// Whether [`as_root`] will work: asked before long work, whose result would be of no use without.
+///
+/// # Errors
+/// As [`as_root`].
+pub fn can_be_root(task: &str) -> Result<()> {
+    as_root("", task).map(drop)
+}
+
 /// Where sudo is.
 ///
 /// # Errors

@@ -12,13 +12,15 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 use crate::{
     build,
-    process::{in_words, is_root, run as run_command, say, sudo},
+    process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
     scenarios::{self, DIRECTORY_VARIABLE},
     setup,
     tally::{self, Totals},
     toolchain::Version,
     workspace::Workspace,
 };
+
+const TASK: &str = "cargo xtask test";
 
 /// Which tests run, and how they are built.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,7 @@ pub struct Args {
 /// # Errors
 /// Where a tool is missing, or the tests do not build; failed tests are told by the exit status.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    can_be_root(TASK)?;
     setup::ensure_test_tools(workspace)?;
     build::build_ebpf(workspace)?;
     let directory = workspace.target.join("scenarios");
@@ -95,11 +98,10 @@ fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
     if is_root() {
         return Ok(());
     }
-    let sudo = sudo("cargo xtask test")?;
+    let sudo = sudo(TASK)?;
     say("the tests make network namespaces and load eBPF programs, so sudo runs them");
     run_command(Command::new(&sudo).arg("--validate"))?;
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let host = workspace_host(workspace, &rustc)?;
+    let host = host(workspace)?;
     nextest.env(
         runner_variable(&host),
         format!("{} --preserve-env --", sudo.display()),
@@ -107,14 +109,13 @@ fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The target that this workspace's tests are built for.
-fn workspace_host(workspace: &Workspace, rustc: &OsString) -> Result<String> {
-    let verbose =
-        crate::process::output(Command::new(rustc).arg("-vV").current_dir(&workspace.root));
-    let version = verbose.as_deref().and_then(Version::parse);
-    Ok(version
-        .context("`rustc -vV` does not tell this machine's target")?
-        .host)
+/// The target that cargo builds the tests for.
+fn host(workspace: &Workspace) -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    output(Command::new(rustc).arg("-vV").current_dir(&workspace.root))
+        .and_then(|verbose| Version::parse(&verbose))
+        .map(|version| version.host)
+        .context("`rustc -vV` does not tell this machine's target")
 }
 
 /// The environment variable that gives cargo, and nextest, the program that runs a target's programs.
