@@ -1,2 +1,63 @@
-//! build tasks
-fn main() {}
+//! pinif's build tasks: `cargo xtask TASK`.
+//!
+//! Every task brings what it needs first, and says what it brings; where all is there, it is silent about it. What the
+//! tasks themselves say goes to standard error, so that standard output is pinif's alone.
+
+mod build;
+mod debian;
+mod launch;
+mod linker;
+mod process;
+mod scenarios;
+mod setup;
+mod tally;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::workspace::Workspace;
+
+/// pinif's build tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Bring the eBPF toolchain and what the tests need; nothing where all is there
+    Setup,
+    /// Build the eBPF object and the pinif that holds it: target/release/pinif
+    Build(build::Profile),
+    /// Build, then audit this machine, as root: pinif audit ARGS
+    Run(launch::Args),
+    /// Build, then show a leaking chassis in namespaces, as root: pinif demo ARGS
+    Demo(launch::Args),
+    /// Build, then tell what this machine allows, as root: pinif doctor ARGS
+    Doctor(launch::Args),
+    /// Build, then run every test, as root
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let task = Task::parse();
+    let workspace = match Workspace::find() {
+        Ok(workspace) => workspace,
+        Err(error) => return fail(&error),
+    };
+    let done = match task {
+        Task::Setup => setup::run(&workspace),
+        Task::Build(profile) => build::run(&workspace, &profile),
+        Task::Run(args) => launch::run(&workspace, "audit", &args),
+        Task::Demo(args) => launch::run(&workspace, "demo", &args),
+        Task::Doctor(args) => launch::run(&workspace, "doctor", &args),
+        Task::Test(args) => test::run(&workspace, &args),
+    };
+    done.unwrap_or_else(|error| fail(&error))
+}
+
+/// Prints an error once, as one sentence with its causes.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

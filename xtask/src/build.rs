@@ -1,0 +1,163 @@
+//! `cargo xtask build`: the eBPF object, then the pinif that holds it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    process::{detached, run_cargo},
+    setup::{self, BuildTools},
+    toolchain::{Core, TARGET},
+    workspace::Workspace,
+};
+
+/// How pinif itself is built. The eBPF programs are always optimized: the kernel's verifier takes no others.
+#[derive(Debug, clap::Args)]
+pub struct Profile {
+    /// Build an optimized pinif (the default)
+    #[arg(long)]
+    release: bool,
+    /// Build a pinif with debug assertions: target/debug/pinif
+    #[arg(long, conflicts_with = "release")]
+    debug: bool,
+}
+
+/// Runs the task.
+///
+/// # Errors
+/// Where a tool is missing or the build fails.
+pub fn run(workspace: &Workspace, profile: &Profile) -> Result<ExitCode> {
+    let pinif = build(workspace, profile)?;
+    println!(
+        "{}",
+        pinif
+            .strip_prefix(&workspace.root)
+            .unwrap_or(&pinif)
+            .display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds pinif with its eBPF programs inside, and tells where it is.
+///
+/// # Errors
+/// Where a tool is missing or the build fails.
+pub fn build(workspace: &Workspace, profile: &Profile) -> Result<PathBuf> {
+    build_ebpf(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "pinif-userspace", "--bin", "pinif"]);
+    if !profile.debug {
+        cargo.arg("--release");
+    }
+    run_cargo(&mut cargo)?;
+    let pinif = workspace.pinif(if profile.debug { "debug" } else { "release" });
+    if !pinif.is_file() {
+        bail!("cargo built no {}", pinif.display());
+    }
+    Ok(pinif)
+}
+
+/// Builds the eBPF object, and puts it where pinif's build takes it.
+///
+/// # Errors
+/// Where a tool is missing or the build fails.
+pub fn build_ebpf(workspace: &Workspace) -> Result<()> {
+    let tools = setup::ensure_build_tools(workspace)?;
+    let directory = workspace.target.join("bpf");
+    run_cargo(&mut ebpf_cargo(workspace, &tools, &directory))
+        .context("the eBPF programs could not be built")?;
+    replace_if_changed(
+        &directory.join(TARGET).join("release/pinif-programs"),
+        &workspace.ebpf_object(),
+    )
+}
+
+/// The command that builds the eBPF programs, into a target directory of their own.
+fn ebpf_cargo(workspace: &Workspace, tools: &BuildTools, directory: &Path) -> Command {
+    let own = tools.toolchain.cargo.clone();
+    let cargo = own.unwrap_or_else(|| workspace.cargo().get_program().into());
+    let mut command = detached(cargo);
+    command
+        .current_dir(&workspace.root)
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "pinif-ebpf",
+            "--bin",
+            "pinif-programs",
+        ])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(directory)
+        .env("RUSTC", &tools.toolchain.rustc)
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rustflags(&tools.linker).join("\x1f"),
+        )
+        // The BTF that bpf-linker writes comes from full debug information, and describes one unit at a time.
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    match tools.toolchain.core {
+        // What of the language is unstable on this target is used by these crates alone.
+        Core::Precompiled => command.env("RUSTC_BOOTSTRAP", "aya_ebpf,pinif_ebpf,pinif_programs"),
+        Core::FromSource => command.args(["-Z", "build-std=core"]),
+    };
+    command
+}
+
+/// The compiler's flags for the eBPF programs. aya-ebpf takes the registers' layout from `bpf_target_arch`.
+fn rustflags(linker: &Path) -> [String; 3] {
+    [
+        format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
+        format!("-Clinker={}", linker.display()),
+        "-Clink-arg=--btf".to_owned(),
+    ]
+}
+
+/// Copies a file unless the copy has the same bytes, so that what is built from the copy is not built again.
+fn replace_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let built =
+        fs::read(from).with_context(|| format!("the eBPF build left no {}", from.display()))?;
+    if fs::read(to).is_ok_and(|copy| copy == built) {
+        return Ok(());
+    }
+    fs::write(to, built).with_context(|| format!("cannot write {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_the_same_is_left_alone() {
+        let directory = env::temp_dir().join(format!("pinif-xtask-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (from, to) = (directory.join("from"), directory.join("to"));
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        let written = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+
+        fs::write(&from, "programs").unwrap();
+        replace_if_changed(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "programs");
+
+        fs::File::options()
+            .write(true)
+            .open(&to)
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        replace_if_changed(&from, &to).unwrap();
+        assert_eq!(written(&to), long_ago);
+
+        fs::write(&from, "other programs").unwrap();
+        replace_if_changed(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "other programs");
+        assert_ne!(written(&to), long_ago);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,187 @@
+//! `cargo xtask test`: every test, as root, and a closing line that counts them.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, BufRead as _, BufReader, Write as _},
+    process::{Command, ExitCode, ExitStatus, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use crate::{
+    build,
+    process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
+    scenarios::{self, DIRECTORY_VARIABLE},
+    setup,
+    tally::{self, Totals},
+    toolchain::Version,
+    workspace::Workspace,
+};
+
+const TASK: &str = "cargo xtask test";
+
+/// Which tests run, and how they are built.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
+    #[arg(long)]
+    release: bool,
+    /// What nextest is given: a filter, for example
+    #[arg(last = true)]
+    args: Vec<OsString>,
+}
+
+/// Runs the task. Its last line on standard output is `N passed, N failed, N skipped`.
+///
+/// # Errors
+/// Where a tool is missing, or the tests do not build; failed tests are told by the exit status.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    can_be_root(TASK)?;
+    setup::ensure_test_tools(workspace)?;
+    build::build_ebpf(workspace)?;
+    let directory = workspace.target.join("scenarios");
+    scenarios::clear(&directory)?;
+
+    survive_interrupts()?;
+    let mut nextest = nextest(workspace, args);
+    nextest.env(DIRECTORY_VARIABLE, &directory);
+    run_as_root(&mut nextest, workspace)?;
+    let (mut totals, status) = count_nextest(&mut nextest)?;
+    let mut success = status.success();
+    if totals == Totals::default() && !success {
+        bail!("no test ran: `{}` ended with {status}", in_words(&nextest));
+    }
+    // A run of chosen tests is of those alone.
+    if args.args.is_empty() {
+        let (documentation, status) = count_documentation_tests(workspace, args)?;
+        totals = totals.plus(documentation);
+        success &= status.success();
+    }
+
+    let scenarios = scenarios::read(&directory)?;
+    let skipped = scenarios
+        .iter()
+        .filter(|scenario| scenario.is_skipped())
+        .count();
+    println!("{}", scenarios::summary(&scenarios));
+    println!("{}", totals.with_skipped_by_themselves(skipped));
+    Ok(if success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The runner, reporting each test's outcome on standard output besides what it tells a person on standard error.
+fn nextest(workspace: &Workspace, args: &Args) -> Command {
+    let mut nextest = workspace.cargo();
+    nextest
+        .args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--message-format",
+            "libtest-json",
+        ])
+        .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1");
+    if args.release {
+        nextest.arg("--release");
+    }
+    nextest.args(&args.args);
+    nextest
+}
+
+/// Has the tests, and only them, run by root: what is built stays this user's.
+fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
+    if is_root() {
+        return Ok(());
+    }
+    let sudo = sudo(TASK)?;
+    say("the tests make network namespaces and load eBPF programs, so sudo runs them");
+    run_command(Command::new(&sudo).arg("--validate"))?;
+    let host = host(workspace)?;
+    nextest.env(
+        runner_variable(&host),
+        format!("{} --preserve-env --", sudo.display()),
+    );
+    Ok(())
+}
+
+/// The target that cargo builds the tests for.
+fn host(workspace: &Workspace) -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    output(Command::new(rustc).arg("-vV").current_dir(&workspace.root))
+        .and_then(|verbose| Version::parse(&verbose))
+        .map(|version| version.host)
+        .context("`rustc -vV` does not tell this machine's target")
+}
+
+/// The environment variable that gives cargo, and nextest, the program that runs a target's programs.
+fn runner_variable(target: &str) -> String {
+    format!(
+        "CARGO_TARGET_{}_RUNNER",
+        target.replace(['-', '.'], "_").to_uppercase()
+    )
+}
+
+/// Runs nextest and counts.
+fn count_nextest(nextest: &mut Command) -> Result<(Totals, ExitStatus)> {
+    let mut child = nextest
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", in_words(nextest)))?;
+    let mut tally = tally::Nextest::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).split(b'\n') {
+            tally.take(&String::from_utf8_lossy(&line?));
+        }
+    }
+    Ok((tally.totals(), child.wait()?))
+}
+
+/// Runs the tests in the documentation, which nextest does not, and counts. They are shown where there are any.
+fn count_documentation_tests(workspace: &Workspace, args: &Args) -> Result<(Totals, ExitStatus)> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--quiet", "--workspace", "--doc"]);
+    if args.release {
+        cargo.arg("--release");
+    }
+    let output = cargo
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", in_words(&cargo)))?;
+    let totals = tally::cargo_test(&String::from_utf8_lossy(&output.stdout));
+    if totals != Totals::default() {
+        io::stderr().write_all(&output.stdout)?;
+    }
+    Ok((totals, output.status))
+}
+
+/// Leaves Ctrl-C to the runner, which ends its tests and cleans up, so that what ran is still counted.
+fn survive_interrupts() -> Result<()> {
+    extern "C" fn ignore(_signal: nix::libc::c_int) {}
+    // A handler, and not "ignore", which the runner and its tests would inherit.
+    let action = SigAction::new(
+        SigHandler::Handler(ignore),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing, so it is safe at any point of the program.
+    unsafe { sigaction(Signal::SIGINT, &action) }.context("cannot handle SIGINT")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runner_is_given_as_cargo_names_it() {
+        assert_eq!(
+            runner_variable("x86_64-unknown-linux-gnu"),
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER"
+        );
+    }
+}
