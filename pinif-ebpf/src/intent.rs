@@ -40,6 +40,8 @@ pub mod flag {
     pub const ENDPOINT: u32 = 1 << 3;
     /// Its port, at any local address, is in the table of endpoints.
     pub const ANY_ADDRESS: u32 = 1 << 5;
+    /// The hooks saw it made: what they did not see of it did not happen.
+    pub const BORN: u32 = 1 << 6;
     /// A device was asked for with `SO_BINDTODEVICE` or `SO_BINDTOIFINDEX`.
     pub const REQUESTED: u32 = 1 << 4;
 }
@@ -72,11 +74,24 @@ pub struct SocketRecord {
     pub requested_index: IfIndex,
     /// The [`flag`]s.
     pub flags: u32,
+    /// The device that it was bound to before `sent_bound`, if it ever sent with another.
+    pub previous_bound: IfIndex,
+    /// Zero.
+    pub _pad: u32,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
     pub requested: u64,
 }
 
 impl SocketRecord {
+    /// Notes the device that the socket sends with now.
+    #[inline(always)]
+    pub fn sends_bound_to(&mut self, bound: IfIndex) {
+        if self.sent_bound != bound {
+            self.previous_bound = self.sent_bound;
+            self.sent_bound = bound;
+        }
+    }
+
     /// Whether the [`flag`] is set.
     #[inline(always)]
     pub const fn has(&self, flag: u32) -> bool {
@@ -99,7 +114,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]

@@ -94,6 +94,23 @@ pub struct FindingKey {
     pub egress: IfIndex,
 }
 
+impl FindingKey {
+    /// What tells it from any other, as bytes: the key of one finding gives the same on every run.
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[0..8].copy_from_slice(&self.netns.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.cookie.0.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.source.0);
+        bytes[32..48].copy_from_slice(&self.destination.0);
+        bytes[48..50].copy_from_slice(&self.source_port.to_le_bytes());
+        bytes[50..52].copy_from_slice(&self.destination_port.to_le_bytes());
+        bytes[52..55].copy_from_slice(&[self.protocol, self.kind, self.severity]);
+        bytes[56..60].copy_from_slice(&self.bound.0.to_le_bytes());
+        bytes[60..64].copy_from_slice(&self.egress.0.to_le_bytes());
+        bytes
+    }
+}
+
 /// The first packet of a finding, as the kernel saw it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +157,10 @@ pub struct Sighting {
     pub bound_port: u16,
     /// The socket's type (`SOCK_STREAM`, …); zero without one.
     pub socket_type: u16,
+    /// The device that the socket was bound to before, if that was another; zero if it was none, or never changed.
+    pub previous_bound: IfIndex,
+    /// Where the packet came in, if it was forwarded or copied (`skb->skb_iif`); zero otherwise.
+    pub arrived: IfIndex,
     /// Zero.
     pub _pad: u32,
     /// The process.
@@ -168,7 +189,7 @@ pub struct SightingRecord {
 
 const _: () = assert!(size_of::<CellKey>() == 24);
 const _: () = assert!(size_of::<FindingKey>() == 64);
-const _: () = assert!(size_of::<Sighting>() == 176);
+const _: () = assert!(size_of::<Sighting>() == 184);
 const _: () = assert!(size_of::<FindingValue>() == 16 + size_of::<Sighting>());
 const _: () = assert!(size_of::<SightingRecord>() == 64 + size_of::<Sighting>());
 

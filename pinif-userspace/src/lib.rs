@@ -1,5 +1,7 @@
-//! pinif audits where packets really leave, against the device each socket is bound to.
+//! pinif audits where packets really leave, against the device that each socket is bound to.
+
 pub mod audit;
+pub mod cli;
 pub mod commands;
 pub mod host;
 pub mod kernel;

@@ -53,11 +53,7 @@ fn copied(sighting: &mut Sighting, packet: Option<&Packet>) -> IfIndex {
 fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Packet>) -> IfIndex {
     let family = sock.family();
     let kind = sock.kind();
-    let mut bound = sock.bound_device();
-    if family == AF_PACKET && !bound.is_some() {
-        // Its intent is the interface that it names with each packet (`sll_ifindex`).
-        bound = skb.interface();
-    }
+    let bound = sock.bound_device();
     let mut record = records::of(sock.as_ptr().cast());
     if record.is_none() && (kind != SOCK_RAW || family == AF_PACKET) {
         // Made before pinif, or in a cgroup that is not audited. The kernel's own are raw.
@@ -117,6 +113,7 @@ fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.requested_device = record.requested_device;
     sighting.bound_address = record.bound_address;
     sighting.bound_port = record.bound_port;
+    sighting.previous_bound = record.previous_bound;
     sighting.owner = record.owner;
 }
 
@@ -132,6 +129,7 @@ fn nobody(sighting: &mut Sighting) {
     sighting.requested_device = [0; NAME_LENGTH];
     sighting.bound_address = Address::UNSPECIFIED;
     sighting.bound_port = 0;
+    sighting.previous_bound = IfIndex::NONE;
     sighting.owner = Owner {
         cgroup: 0,
         executable_inode: 0,

@@ -1,7 +1,12 @@
-//! From what the kernel counted to what pinif says: findings, their words, and the matrix. Nothing here reads a clock,
-//! a socket or a file; whoever calls passes time and facts in.
+//! From what the kernel counted to what pinif says: findings, their causes and words, and the matrix.
+//!
+//! Only [`pipeline`] wires this to the kernel and the host; the rest is told what it needs, time included.
 
+pub mod cause;
+pub mod decode;
+pub mod enrich;
 pub mod explain;
 pub mod finding;
 pub mod ledger;
 pub mod matrix;
+pub mod pipeline;

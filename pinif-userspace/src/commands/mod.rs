@@ -1,4 +1,5 @@
 //! The subcommands, a file each.
 
+pub mod audit;
 pub mod doctor;
 pub mod policy;

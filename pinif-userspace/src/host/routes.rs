@@ -296,11 +296,17 @@ impl Route {
                 None => write!(text, " dev if{}", index.0),
             };
         }
-        let _ = write!(text, " in table {}", tables::name(self.table));
-        if let Some(vrf) = links.vrf(self.table) {
-            let _ = write!(text, " (vrf {})", vrf.name);
-        }
+        let _ = write!(text, " in table {}", table_name(self.table, links));
         text
+    }
+}
+
+/// A table as a person knows it: its name or number, and the VRF whose it is.
+pub fn table_name(table: u32, links: &Links) -> String {
+    let name = tables::name(table);
+    match links.vrf(table) {
+        Some(vrf) => format!("{name} (vrf {})", vrf.name),
+        None => name,
     }
 }
 

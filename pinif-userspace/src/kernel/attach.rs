@@ -87,7 +87,7 @@ impl CgroupHooks {
             "pinif_post_bind6",
         ] {
             let program: &mut CgroupSock = program(&mut ebpf, name)?;
-            program.load().with_context(|| at(name))?;
+            program.load().map_err(refusal).with_context(|| at(name))?;
             program.attach(&directory, mode).with_context(|| at(name))?;
         }
         for name in [
@@ -97,12 +97,15 @@ impl CgroupHooks {
             "pinif_sendmsg6",
         ] {
             let program: &mut CgroupSockAddr = program(&mut ebpf, name)?;
-            program.load().with_context(|| at(name))?;
+            program.load().map_err(refusal).with_context(|| at(name))?;
             program.attach(&directory, mode).with_context(|| at(name))?;
         }
         let name = "pinif_setsockopt";
         let setsockopt: &mut CgroupSockopt = program(&mut ebpf, name)?;
-        setsockopt.load().with_context(|| at(name))?;
+        setsockopt
+            .load()
+            .map_err(refusal)
+            .with_context(|| at(name))?;
         setsockopt
             .attach(&directory, mode)
             .with_context(|| at(name))?;
@@ -120,7 +123,10 @@ impl CgroupHooks {
 fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
     let refused = "the kernel refused the iterator over existing sockets";
     let iterator: &mut Iter = program(ebpf, EXISTING)?;
-    iterator.load("task_file", btf).context(refused)?;
+    iterator
+        .load("task_file", btf)
+        .map_err(refusal)
+        .context(refused)?;
     let link = iterator.attach().context(refused)?;
     let mut output = iterator
         .take_link(link)
@@ -151,6 +157,7 @@ impl NamespaceHooks {
         let egress: &mut SchedClassifier = program(&mut ebpf, EGRESS)?;
         egress
             .load()
+            .map_err(refusal)
             .context("the kernel refused the program for TC egress")?;
         Ok(Self {
             netns,
@@ -208,6 +215,26 @@ impl NamespaceHooks {
             .with_context(|| format!("the network namespace {} cannot be entered", netns.name))
     }
 
+    /// Detaches from all interfaces.
+    pub fn detach(&mut self) {
+        let links = std::mem::take(&mut self.links);
+        if links.is_empty() {
+            return;
+        }
+        let ebpf = &mut self.ebpf;
+        let detach = || {
+            if let Ok(egress) = program::<SchedClassifier>(ebpf, EGRESS) {
+                for link in links.into_values() {
+                    // The device may be gone, and the link with it.
+                    let _ = egress.detach(link);
+                }
+            }
+        };
+        // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
+        // took its filters along.
+        let _ = self.netns.run(detach);
+    }
+
     /// Forgets an interface that is gone, and the program's place with it.
     pub fn forget(&mut self, interface: IfIndex) {
         if let Some(link) = self.links.remove(&interface)
@@ -224,20 +251,8 @@ impl NamespaceHooks {
 }
 
 impl Drop for NamespaceHooks {
-    /// A netlink filter can only be detached inside its namespace.
     fn drop(&mut self) {
-        if self.mode == Mode::Clsact {
-            let links = std::mem::take(&mut self.links);
-            let ebpf = &mut self.ebpf;
-            // A namespace that is gone took its filters along.
-            let _ = self.netns.run(|| {
-                if let Ok(egress) = program::<SchedClassifier>(ebpf, EGRESS) {
-                    for link in links.into_values() {
-                        let _ = egress.detach(link);
-                    }
-                }
-            });
-        }
+        self.detach();
     }
 }
 
@@ -274,6 +289,29 @@ fn exists(error: &TcError) -> bool {
         TcError::NetlinkError(error) => error.raw_os_error() == Some(libc::EEXIST),
         _ => false,
     }
+}
+
+/// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
+/// what it minds.
+fn refusal(error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = &error
+    else {
+        return error.into();
+    };
+    let log = verifier_log.to_string();
+    log::debug!("the verifier's log:\n{log}");
+    let complaint = log
+        .lines()
+        .rev()
+        .find(|line| {
+            let told_always = ["processed ", "verification time ", "stack depth "];
+            !line.is_empty() && !told_always.iter().any(|start| line.starts_with(start))
+        })
+        .map_or_else(String::new, |line| format!(" (verifier: {line})"));
+    anyhow::anyhow!("{io_error}{complaint}")
 }
 
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>

@@ -17,7 +17,12 @@ use pinif_ebpf::{
 
 use crate::{
     here::Here,
-    kernel::{self, packet::Skb, sock::Sock, task},
+    kernel::{
+        self,
+        packet::Skb,
+        sock::{AF_PACKET, Sock},
+        task,
+    },
     reread, sender,
     state::{
         cells, findings, losses, policy,
@@ -103,13 +108,19 @@ fn judge(
     key: &mut FindingKey,
     sighting: &mut Sighting,
 ) -> u32 {
+    let egress = reread(&key.egress);
+    let mut bound = reread(&key.bound);
+    if !bound.is_some() && u32::from(reread(&sighting.family)) == AF_PACKET {
+        // Its intent is the interface that it names with each packet (`sll_ifindex`).
+        bound = egress;
+    }
     let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
     let traffic = Traffic {
         origin: Origin::from_number(reread(&sighting.origin)),
-        bound: reread(&key.bound),
+        bound,
         bound_address: bound_to_address.then_some(sighting.bound_address),
         packet,
-        egress: reread(&key.egress),
+        egress,
     };
     let here = Here {
         skb,
@@ -157,9 +168,13 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
     // SAFETY: the helper has no arguments.
     sighting.time = unsafe { bpf_ktime_get_ns() };
     sighting.mark = skb.mark();
-    sighting.socket_inode = Sock::new(skb.sock())
-        .and_then(Sock::full)
-        .map_or(0, |sock| task::inode_of(sock.as_ptr() as u64));
+    sighting.arrived = skb.arrived();
+    sighting.socket_inode = 0;
+    if let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) {
+        // Through a map: the verifier allows no arithmetic on the pointer itself.
+        sighting.socket_inode = sock.as_ptr() as u64;
+        sighting.socket_inode = task::inode_of(reread(&sighting.socket_inode));
+    }
     match packet {
         Some(packet) => {
             sighting.source = packet.source;

@@ -28,7 +28,7 @@ pub fn pinif_create(context: SockContext) -> i32 {
         record.netns = netns_of(&context);
         // SAFETY: the helper has no arguments.
         record.created = unsafe { bpf_ktime_get_ns() };
-        record.flags = flag::OWNED | flag::HOOKED;
+        record.flags = flag::OWNED | flag::HOOKED | flag::BORN;
     }
     ALLOW
 }

@@ -42,6 +42,12 @@ impl Skb {
         IfIndex(member!(self.0, ifindex))
     }
 
+    /// The interface that it came in by (`skb->skb_iif`); none for what is sent here.
+    #[inline(always)]
+    pub fn arrived(self) -> IfIndex {
+        IfIndex(member!(self.0, ingress_ifindex))
+    }
+
     /// Its mark.
     #[inline(always)]
     pub fn mark(self) -> u32 {

@@ -66,7 +66,7 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
         return losses::add(Loss::EndpointsFull);
     }
     record.endpoint = *endpoint;
-    record.sent_bound = bound;
+    record.sends_bound_to(bound);
     record.flags |= flag::ENDPOINT;
 }
 
@@ -97,7 +97,7 @@ pub fn note_any_address(
     {
         return losses::add(Loss::EndpointsFull);
     }
-    record.sent_bound = bound;
+    record.sends_bound_to(bound);
     record.any_address_port = port;
     record.flags |= flag::ANY_ADDRESS;
 }

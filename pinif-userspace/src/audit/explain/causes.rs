@@ -69,6 +69,17 @@ pub enum CauseKind {
         /// The error, such as `EPERM`.
         error: String,
     },
+    /// The process bound the socket to this device.
+    Bound(String),
+    /// The process bound the socket to one interface's address and to another's device: both calls succeed.
+    Crossed {
+        /// The address of `bind()`.
+        address: String,
+        /// The one interface that has it.
+        owner: String,
+        /// The bound device.
+        device: String,
+    },
     /// The process never bound the socket to a device.
     NeverPinned,
     /// A `tc mirred`, `nft dup`, `nft fwd` or TEE took the packet, or a copy of it, to another interface.
@@ -139,6 +150,15 @@ impl fmt::Display for CauseKind {
             Self::BindRefused { device, error } => {
                 write!(f, "SO_BINDTODEVICE to {device} was refused ({error})")
             }
+            Self::Bound(device) => write!(f, "the process bound the socket to {device}"),
+            Self::Crossed {
+                address,
+                owner,
+                device,
+            } => write!(
+                f,
+                "bind() to {address} of {owner}, and SO_BINDTODEVICE to {device}"
+            ),
             Self::NeverPinned => f.write_str("the process never bound the socket to a device"),
             Self::Mirror => {
                 f.write_str("a mirror, redirect or duplicate (tc mirred, nft dup or fwd)")

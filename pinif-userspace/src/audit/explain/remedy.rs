@@ -67,7 +67,7 @@ fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
         CauseKind::NotAttached { .. } => {
             "remove what keeps the programs from being attached; pinif doctor names it".to_owned()
         }
-        CauseKind::Unknown => return None,
+        CauseKind::Bound(_) | CauseKind::Crossed { .. } | CauseKind::Unknown => return None,
     })
 }
 

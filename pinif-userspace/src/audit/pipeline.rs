@@ -1,0 +1,578 @@
+//! The only wiring: host, kernel, ledger and sinks, from start to summary.
+//!
+//! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
+//! finding, and at the end. News of the host's interfaces go the other way, into the maps.
+
+mod news;
+mod totals;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, Result, bail};
+use globset::GlobMatcher;
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    sighting::{Count, FindingKey, Sighting, SightingRecord},
+};
+use tokio::sync::mpsc;
+
+use self::news::{Changes, News, watch};
+
+use super::{
+    cause::Scene,
+    decode::decode,
+    enrich,
+    finding::{Attach, Finding, FindingId, Process, Ready, Summary},
+    ledger::{FailOn, Ledger, exit_status},
+};
+use crate::{
+    host::{
+        kernel_types,
+        netns::NetNs,
+        network::{Change, Network},
+        routes::RouteOracle,
+    },
+    kernel::{
+        attach::{CgroupHooks, Mode, NamespaceHooks},
+        counters::Counters,
+        load::Loader,
+        publish::{Publisher, wait_for_running_programs},
+        sightings::Sightings,
+    },
+    policy::Policy,
+    sinks::{Level, Sink, reader_left},
+};
+
+/// How often counters are read while there is a finding.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// What to audit.
+pub struct Plan {
+    /// The network namespaces.
+    pub namespaces: Vec<NetNs>,
+    /// The interfaces, by name; all where empty.
+    pub interfaces: Vec<GlobMatcher>,
+    /// The cgroup below which sockets are followed: a directory of the v2 hierarchy.
+    pub cgroup: PathBuf,
+    /// The policy in force at the start.
+    pub policy: Policy,
+    /// How long to audit; until `stop` where there is none.
+    pub duration: Option<Duration>,
+    /// From which severity on the exit status is 2.
+    pub fail_on: FailOn,
+    /// How to attach.
+    pub attach: Mode,
+    /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
+    pub log_level: u8,
+}
+
+/// What may happen to an audit from outside.
+pub enum Order {
+    /// A new policy comes into force.
+    Policy(Box<Policy>),
+    /// Something to be told, such as a policy that is wrong.
+    Note(Level, String),
+}
+
+/// Audits until `stop` is ready, the plan's time is over or nobody reads any more, and returns the exit status.
+///
+/// # Errors
+///
+/// When the kernel refuses what an audit needs, or a sink fails.
+pub async fn run(
+    plan: Plan,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    sink: &mut dyn Sink,
+    stop: impl Future<Output = ()>,
+) -> Result<u8> {
+    let (mut audit, mut changes) = Audit::start(plan, sink)?;
+    let outcome = audit.until(stop, orders, &mut changes, sink).await;
+    match outcome {
+        Ok(()) => audit.end(sink),
+        Err(error) if gone(&error) => audit.end(&mut Nowhere),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the reader of our output has left, as in `pinif audit | head`.
+fn gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(reader_left)
+}
+
+/// One audited namespace.
+struct Namespace {
+    hooks: NamespaceHooks,
+    network: Network,
+    oracle: RouteOracle,
+}
+
+struct Audit {
+    namespaces: BTreeMap<NetNsCookie, Namespace>,
+    /// In the order of the command line.
+    order: Vec<NetNsCookie>,
+    /// The last name of every interface that was ever seen, also of those that are gone.
+    names: BTreeMap<(NetNsCookie, IfIndex), String>,
+    /// Attached for as long as it lives.
+    _cgroup: CgroupHooks,
+    publisher: Publisher,
+    sightings: Sightings,
+    counters: Counters,
+    ledger: Ledger<FindingKey>,
+    /// Every policy that was in force, by generation: sightings name the one that they were judged by.
+    policies: BTreeMap<u32, Policy>,
+    interfaces: Vec<GlobMatcher>,
+    duration: Option<Duration>,
+    fail_on: FailOn,
+    started: Instant,
+    /// Processes that were found by a search of their own.
+    searched: mpsc::UnboundedReceiver<(FindingKey, Process)>,
+    searches: mpsc::UnboundedSender<(FindingKey, Process)>,
+}
+
+impl Audit {
+    /// Prepares the maps, then attaches: from the first packet on, everything is known that is needed to judge it.
+    fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, Changes)> {
+        let Some(first) = plan.namespaces.first() else {
+            bail!("there is no network namespace to audit");
+        };
+        raise_descriptor_limit();
+        let btf = aya::Btf::from_sys_fs()
+            .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
+        let loader = Loader::new(kernel_types::offsets()?, plan.log_level)?;
+        let mut ebpf = loader.load(first.cookie, Some(&btf))?;
+        let mut publisher = Publisher::open(&mut ebpf)?;
+        let counters = Counters::open(&mut ebpf)?;
+        let sightings = Sightings::open(&mut ebpf)?;
+        let (networks, changes) = watch(&plan.namespaces)?;
+        for (netns, network) in plan.namespaces.iter().zip(&networks) {
+            publisher.network(netns.cookie, network, &plan.policy)?;
+        }
+        let known: Vec<_> = plan
+            .namespaces
+            .iter()
+            .map(|netns| netns.cookie)
+            .zip(&networks)
+            .collect();
+        let unresolved = publisher.policy(&plan.policy, &known)?;
+        let cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, &btf)?;
+        drop(btf);
+        let mut namespaces = BTreeMap::new();
+        for (netns, network) in plan.namespaces.iter().zip(networks) {
+            let namespace = Namespace {
+                oracle: RouteOracle::open(netns).context("routes cannot be asked for")?,
+                hooks: NamespaceHooks::load(&loader, netns.clone(), plan.attach)?,
+                network,
+            };
+            namespaces.insert(netns.cookie, namespace);
+        }
+        let (searches, searched) = mpsc::unbounded_channel();
+        let mut audit = Self {
+            namespaces,
+            order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
+            names: BTreeMap::new(),
+            _cgroup: cgroup,
+            policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
+            publisher,
+            sightings,
+            counters,
+            ledger: Ledger::new(),
+            interfaces: plan.interfaces,
+            duration: plan.duration,
+            fail_on: plan.fail_on,
+            started: Instant::now(),
+            searched,
+            searches,
+        };
+        for missing in unresolved {
+            let text = format!(
+                "the policy's {} is not on this machine ({}): its rule matches nothing until the policy is read again",
+                missing.what, missing.why
+            );
+            sink.note(Level::Warning, &text)?;
+        }
+        audit.attach_all(sink)?;
+        audit.started = Instant::now();
+        sink.ready(&audit.ready(plan.attach))?;
+        Ok((audit, changes))
+    }
+
+    fn attach_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let mut refusals = Vec::new();
+        for netns in self.order.clone() {
+            let names: Vec<_> = self.namespaces[&netns]
+                .network
+                .links
+                .iter()
+                .map(|link| (link.index, link.name.clone()))
+                .collect();
+            refusals.extend(self.attach(netns, &names)?);
+        }
+        let attached = self
+            .namespaces
+            .values()
+            .any(|namespace| namespace.hooks.interfaces().next().is_some());
+        if !attached {
+            bail!(
+                "no interface could be attached: {}",
+                refusals
+                    .first()
+                    .map_or("none has the wanted name", String::as_str)
+            );
+        }
+        for refusal in refusals {
+            sink.note(Level::Warning, &refusal)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches to those of the interfaces that are wanted, and tells which refused.
+    fn attach(&mut self, netns: NetNsCookie, names: &[(IfIndex, String)]) -> Result<Vec<String>> {
+        for (index, name) in names {
+            self.names.insert((netns, *index), name.clone());
+        }
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(Vec::new());
+        };
+        let wanted: Vec<_> = names
+            .iter()
+            .filter(|(_, name)| {
+                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
+            })
+            .filter(|(index, _)| !namespace.hooks.has(*index))
+            .cloned()
+            .collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut refusals = Vec::new();
+        namespace.hooks.attach(&wanted, |name, outcome| {
+            if let Err(error) = outcome {
+                refusals.push((name.to_owned(), format!("{:#}", anyhow::Error::from(error))));
+            }
+        })?;
+        // One that is gone by now has nothing to be audited.
+        refusals.retain(|(name, _)| {
+            Network::read(namespace.hooks.netns())
+                .map_or(true, |now| now.links.by_name(name).is_some())
+        });
+        Ok(refusals
+            .into_iter()
+            .map(|(name, error)| {
+                format!("{name} cannot be attached, and its traffic is not audited: {error}")
+            })
+            .collect())
+    }
+
+    fn ready(&self, attach: Mode) -> Ready {
+        let namespaces = self
+            .order
+            .iter()
+            .filter_map(|netns| self.namespaces.get(netns));
+        Ready {
+            interfaces: namespaces
+                .clone()
+                .flat_map(|namespace| {
+                    namespace
+                        .network
+                        .links
+                        .iter()
+                        .filter(|link| namespace.hooks.has(link.index))
+                        .map(|link| link.name.clone())
+                })
+                .collect(),
+            netns: namespaces
+                .map(|namespace| namespace.hooks.netns().name.clone())
+                .collect(),
+            kernel: nix::sys::utsname::uname().map_or_else(
+                |_| String::new(),
+                |name| name.release().to_string_lossy().into_owned(),
+            ),
+            attach: match attach {
+                Mode::Tcx => Attach::Tcx,
+                Mode::Clsact => Attach::Clsact,
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    async fn until(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        changes: &mut Changes,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        tokio::pin!(stop);
+        let duration = self.duration;
+        let over = async {
+            match duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        let mut next_read = Instant::now() + READ_EVERY;
+        loop {
+            let mut seen = Vec::new();
+            let has_findings = !self.ledger.is_empty();
+            tokio::select! {
+                biased;
+                () = &mut stop => return Ok(()),
+                () = &mut over => return Ok(()),
+                Some((netns, news)) = changes.recv() => self.learn(netns, news, sink)?,
+                outcome = self.sightings.next(|record| seen.push(record)) => {
+                    outcome.context("the ring buffer cannot be read")?;
+                    for SightingRecord { key, sighting } in seen {
+                        self.sight(&key, &sighting, sink)?;
+                    }
+                }
+                Some(order) = orders.recv() => match order {
+                    Order::Policy(policy) => self.reload(*policy, sink)?,
+                    Order::Note(level, text) => sink.note(level, &text)?,
+                },
+                Some((key, process)) = self.searched.recv() => {
+                    self.ledger.refine(&key, |finding| finding.process = Some(process));
+                }
+                () = tokio::time::sleep_until(next_read.into()), if has_findings => {
+                    next_read = Instant::now() + READ_EVERY;
+                    self.read_findings(sink)?;
+                    self.show_due(sink)?;
+                }
+            }
+        }
+    }
+
+    /// Takes a change of a namespace into the maps, and attaches to what is new.
+    fn learn(&mut self, netns: NetNsCookie, news: News, sink: &mut dyn Sink) -> Result<()> {
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(());
+        };
+        let mut new = Vec::new();
+        match news {
+            News::Change(change) => {
+                if matches!(change, Change::Routes) {
+                    return Ok(());
+                }
+                namespace.network.apply(&change);
+                match change {
+                    Change::LinkGone(index, _) => namespace.hooks.forget(index),
+                    Change::Link(link) => new.push((link.index, link.name)),
+                    Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
+                    }
+                }
+            }
+            News::Anew(network) => {
+                let gone: Vec<_> = namespace
+                    .hooks
+                    .interfaces()
+                    .filter(|&index| network.links.get(index).is_none())
+                    .collect();
+                for index in gone {
+                    namespace.hooks.forget(index);
+                }
+                new.extend(
+                    network
+                        .links
+                        .iter()
+                        .map(|link| (link.index, link.name.clone())),
+                );
+                namespace.network = network;
+            }
+        }
+        let policy = self
+            .policies
+            .last_key_value()
+            .map(|(_, policy)| policy)
+            .context("there is no policy in force")?;
+        if let Err(error) = self.publisher.network(netns, &namespace.network, policy) {
+            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
+        }
+        for refusal in self.attach(netns, &new)? {
+            sink.note(Level::Warning, &refusal)?;
+        }
+        Ok(())
+    }
+
+    /// Enters a finding into the ledger and shows it.
+    fn sight(&mut self, key: &FindingKey, sighting: &Sighting, sink: &mut dyn Sink) -> Result<()> {
+        if self.ledger.contains(key) {
+            return Ok(());
+        }
+        let count = self.counters.finding(key).unwrap_or_default();
+        if let Some(finding) = self.describe(key, sighting, count)
+            && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
+        {
+            sink.finding(&finding, true)?;
+        }
+        Ok(())
+    }
+
+    fn describe(&mut self, key: &FindingKey, sighting: &Sighting, count: Count) -> Option<Finding> {
+        let sighted = decode(key, sighting)?;
+        let empty = Policy::default();
+        let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
+        let names = &self.names;
+        let name = |index: IfIndex| name_of(names, key.netns, index);
+        let namespace = self.namespaces.get_mut(&key.netns)?;
+        let scene = Scene {
+            network: &namespace.network,
+            policy,
+            name: &name,
+        };
+        let oracle = &mut namespace.oracle;
+        let finding = enrich::finding(
+            FindingId::of(&key.to_bytes()),
+            &sighted,
+            count,
+            wall_clock(sighted.time),
+            &namespace.hooks.netns().name,
+            &scene,
+            &mut |query| oracle.look_up(query),
+        );
+        if let (Some(inode), true) = (sighted.socket_inode, enrich::owner_is_doubtful(&sighted)) {
+            let searches = self.searches.clone();
+            let uid = sighted.owner.map_or(0, |owner| owner.uid);
+            let key = *key;
+            tokio::task::spawn_blocking(move || {
+                if let Some(process) = enrich::holder(inode, uid) {
+                    let _ = searches.send((key, process));
+                }
+            });
+        }
+        Some(finding)
+    }
+
+    /// Reads every finding's counter, also of those whose sighting was lost.
+    fn read_findings(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        for (key, value) in self.counters.findings()? {
+            if !self
+                .ledger
+                .counted(&key, value.count.packets, value.count.bytes)
+            {
+                self.sight(&key, &value.sighting, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        for finding in self.ledger.due(self.started.elapsed()) {
+            sink.finding(&finding, false)?;
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        let networks: Vec<_> = self
+            .namespaces
+            .iter()
+            .map(|(&netns, namespace)| (netns, &namespace.network))
+            .collect();
+        match self.publisher.policy(&policy, &networks) {
+            Ok(unresolved) => {
+                let text = format!(
+                    "a new policy is in force: {} zones, {} rules",
+                    policy.zones.len(),
+                    policy.rules.len()
+                );
+                self.policies.insert(self.publisher.generation(), policy);
+                sink.note(Level::Info, &text)?;
+                for missing in unresolved {
+                    let text = format!("its {} is not there: {}", missing.what, missing.why);
+                    sink.note(Level::Warning, &text)?;
+                }
+            }
+            Err(error) => {
+                let text =
+                    format!("the new policy does not fit, the old one stays in force: {error:#}");
+                sink.note(Level::Error, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches, so that nothing is counted any more, and tells the exact totals.
+    fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
+        let duration = self.started.elapsed();
+        for namespace in self.namespaces.values_mut() {
+            namespace.hooks.detach();
+        }
+        // A packet that is inside the programs is counted to its end.
+        wait_for_running_programs();
+        self.read_findings(sink)?;
+        while let Ok((key, process)) = self.searched.try_recv() {
+            self.ledger
+                .refine(&key, |finding| finding.process = Some(process));
+        }
+        for finding in self.ledger.close() {
+            sink.finding(&finding, false)?;
+        }
+        let losses = self.counters.losses()?;
+        let names = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
+        let interface = |netns, index| name_of(&self.names, netns, index);
+        let cells = self.counters.cells()?;
+        sink.summary(&totals::summary(
+            duration,
+            &cells,
+            self.ledger.len() as u64,
+            &losses,
+            &names,
+            &interface,
+        ))?;
+        let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
+        Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
+    }
+}
+
+/// The name of an interface, or its number where it was never told.
+fn name_of(
+    names: &BTreeMap<(NetNsCookie, IfIndex), String>,
+    netns: NetNsCookie,
+    index: IfIndex,
+) -> String {
+    names
+        .get(&(netns, index))
+        .cloned()
+        .unwrap_or_else(|| format!("if{}", index.0))
+}
+
+/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
+fn wall_clock(monotonic: u64) -> SystemTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
+    SystemTime::now() - now.saturating_sub(Duration::from_nanos(monotonic))
+}
+
+/// Each interface takes a descriptor: as many as the system allows.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// What is still to be said when nobody listens any more.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn ready(&mut self, _: &Ready) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finding(&mut self, _: &Finding, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn summary(&mut self, _: &Summary) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn note(&mut self, _: Level, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}

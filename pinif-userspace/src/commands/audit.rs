@@ -1,0 +1,212 @@
+//! `pinif audit`: the auditor.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use globset::{Glob, GlobMatcher};
+use sd_notify::NotifyState;
+use tokio::sync::mpsc;
+
+use crate::{
+    audit::{
+        finding::{Finding, Ready, Summary},
+        ledger::FailOn,
+        pipeline::{self, Order, Plan},
+    },
+    host::{capabilities, netns::NetNs, processes},
+    kernel::attach::Mode,
+    policy::Policy,
+    sinks::{self, Format, Level, Sink},
+};
+
+mod logging;
+mod reload;
+
+/// Where the policy is, unless it is named.
+const DEFAULT_POLICY: &str = "/etc/pinif/policy.toml";
+
+/// The arguments of `pinif audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// The policy file [default: /etc/pinif/policy.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// A network namespace to audit: a name, a path or a process id; may be repeated [default: this one]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_netns")]
+    netns: Vec<String>,
+
+    /// Audit this network namespace and every one that has a name now
+    #[arg(long)]
+    all_netns: bool,
+
+    /// The interfaces to audit, as a name or a glob; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    interface: Vec<GlobMatcher>,
+
+    /// Follow the sockets of this cgroup and those below it [default: the root of the v2 hierarchy]
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+
+    /// How findings are shown
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+
+    /// End after this time, such as 10s, 5m or 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// The severity from which on a finding makes the exit status 2
+    #[arg(long, value_enum, default_value_t = FailOn::Leak)]
+    fail_on: FailOn,
+
+    /// How the programs are attached [default: the better that this kernel has]
+    #[arg(long, value_enum)]
+    attach: Option<Mode>,
+
+    /// What pinif and its programs tell of themselves on standard error, for debugging
+    #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
+    log_level: log::LevelFilter,
+}
+
+fn glob(text: &str) -> Result<GlobMatcher, String> {
+    Glob::new(text)
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| error.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let error =
+        || format!("`{text}` is no time; write a number and its unit, such as 10s, 5m or 1h");
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| error())?;
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(error()),
+    };
+    Duration::try_from_secs_f64(number * unit).map_err(|_| error())
+}
+
+/// Runs `pinif audit`. The exit status is that of DESIGN: 0 nothing at or over `--fail-on`, 2 a finding, 3 counts may be
+/// incomplete.
+///
+/// # Errors
+///
+/// What the audit lacks, in a sentence with the mend.
+pub fn run(args: AuditArgs) -> Result<ExitCode> {
+    logging::start(args.log_level);
+    let policy_file = policy_file(args.policy.as_deref());
+    let policy = match &policy_file {
+        Some(file) => read_policy(file)?,
+        None => Policy::default(),
+    };
+    if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
+        bail!("{obstacle}");
+    }
+    let plan = Plan {
+        namespaces: namespaces(&args)?,
+        interfaces: args.interface,
+        cgroup: match args.cgroup {
+            Some(cgroup) => cgroup,
+            None => processes::cgroup2_root()?,
+        },
+        policy,
+        duration: args.duration,
+        fail_on: args.fail_on,
+        attach: args.attach.unwrap_or_else(Mode::of_kernel),
+        log_level: logging::level_of_programs(args.log_level),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let status = runtime.block_on(audit(plan, policy_file, args.format))?;
+    // A search for a process may still be under way; nobody waits for it any more.
+    runtime.shutdown_background();
+    Ok(ExitCode::from(status))
+}
+
+async fn audit(plan: Plan, policy_file: Option<PathBuf>, format: Format) -> Result<u8> {
+    // Before anything is attached, so that no signal ends pinif the hard way from then on.
+    let stop = stop_signal()?;
+    let (orders, mut received) = mpsc::unbounded_channel();
+    for warning in &plan.policy.warnings {
+        let _ = orders.send(Order::Note(Level::Warning, warning.what().to_owned()));
+    }
+    let _reloads = reload::follow(policy_file, orders)?;
+    let mut sink = Service(sinks::open(format));
+    pipeline::run(plan, &mut received, &mut sink, stop).await
+}
+
+/// Ready at the first SIGINT or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn policy_file(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(file) => Some(file.to_owned()),
+        None => Some(PathBuf::from(DEFAULT_POLICY)).filter(|file| file.exists()),
+    }
+}
+
+fn read_policy(file: &Path) -> Result<Policy> {
+    Policy::read(file).map_err(|errors| anyhow::anyhow!("the policy is wrong\n{errors}"))
+}
+
+fn namespaces(args: &AuditArgs) -> Result<Vec<NetNs>> {
+    let mut namespaces = Vec::new();
+    if args.netns.is_empty() {
+        namespaces.push(NetNs::current()?);
+    }
+    for name in &args.netns {
+        namespaces.push(NetNs::named(name)?);
+    }
+    if args.all_netns {
+        namespaces.extend(NetNs::all_named()?);
+    }
+    // One namespace may have several names.
+    let mut seen = std::collections::BTreeSet::new();
+    namespaces.retain(|netns| seen.insert(netns.cookie));
+    Ok(namespaces)
+}
+
+/// The sinks, and the service manager: it is told when all is attached, and when the end begins (sd_notify(3)).
+struct Service(Vec<Box<dyn Sink>>);
+
+impl Sink for Service {
+    fn ready(&mut self, ready: &Ready) -> std::io::Result<()> {
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.0.ready(ready)
+    }
+
+    fn finding(&mut self, finding: &Finding, first: bool) -> std::io::Result<()> {
+        self.0.finding(finding, first)
+    }
+
+    fn summary(&mut self, summary: &Summary) -> std::io::Result<()> {
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        self.0.summary(summary)
+    }
+
+    fn note(&mut self, level: Level, text: &str) -> std::io::Result<()> {
+        self.0.note(level, text)
+    }
+}

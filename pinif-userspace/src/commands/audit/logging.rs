@@ -1,0 +1,37 @@
+//! What pinif tells of itself, for debugging: on standard error, off unless it is asked for.
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::sinks::text;
+
+struct StandardError;
+
+impl Log for StandardError {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let line = record.args().to_string();
+        eprintln!(
+            "{} {}: {}",
+            record.level(),
+            record.target(),
+            text::visible(&line)
+        );
+    }
+
+    fn flush(&self) {}
+}
+
+/// Starts to tell what is as grave as `level`, or graver.
+pub(super) fn start(level: LevelFilter) {
+    // Only the second call of a process fails, and its level counts all the same.
+    let _ = log::set_logger(&StandardError);
+    log::set_max_level(level);
+}
+
+/// The level of aya-log in the programs: the verifier removes what is above it.
+pub(super) fn level_of_programs(level: LevelFilter) -> u8 {
+    level as u8
+}
