@@ -148,6 +148,8 @@ pub struct Traffic<'a> {
     /// The device that its socket is bound to; for a packet without socket, the one that the socket is bound to whose
     /// local endpoint it has.
     pub bound: IfIndex,
+    /// Whether the socket names the interface with each packet, and needs no bound device (`AF_PACKET`'s `sll_ifindex`).
+    pub names_interface: bool,
     /// The address that `bind()` was called with, if it was with one.
     pub bound_address: Option<Address>,
     /// Its headers; nothing for what is no IP packet or cannot be read, which is judged by its device alone.
@@ -256,7 +258,8 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
     {
         decision.consider(Kind::PolicyEscape, Severity::Leak);
     }
-    if demand.pinned != 0 && !pinned && matches!(traffic.origin, Origin::Process) {
+    let lucky = !pinned && !traffic.names_interface && matches!(traffic.origin, Origin::Process);
+    if demand.pinned != 0 && lucky {
         decision.consider(Kind::Unpinned, Severity::Risk);
     }
     if pinned && let Some(address) = traffic.bound_address {

@@ -167,6 +167,11 @@ fn tcp_over_ipv6_leaves_the_bound_device() {
 
 /// A pinned client, from its SYN to its last ACK.
 fn tcp(bench: &Bench, server: &str) {
+    // The driver is to count segments, as the auditor does.
+    bench
+        .card()
+        .segment_in_software("fab0")
+        .expect("software segmentation");
     let mut far = bench.far_sender(
         &bench.chassis.peer,
         &format!("tcp --listen {server} --bytes 10000 --close last"),

@@ -12,6 +12,7 @@ use crate::{
         self,
         packet::Skb,
         sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
+        task,
     },
     state::{endpoints, owners, records},
 };
@@ -60,6 +61,11 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
         record = records::of_or_insert(sock.as_ptr().cast());
         if let Some(record) = &mut record {
             record.flags = flag::OWNED;
+            if family == AF_PACKET {
+                // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
+                task::write_current(&mut record.owner);
+                record.owner.cgroup = skb.cgroup();
+            }
         }
     }
     let Some(record) = record else {

@@ -41,6 +41,7 @@ use crate::{
         attach::{CgroupHooks, Mode, NamespaceHooks},
         counters::Counters,
         load::Loader,
+        logs,
         publish::{Publisher, wait_for_running_programs},
         sightings::Sightings,
     },
@@ -145,6 +146,9 @@ impl Audit {
             .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
         let loader = Loader::new(kernel_types::offsets()?, plan.log_level)?;
         let mut ebpf = loader.load(first.cookie, Some(&btf))?;
+        if plan.log_level > 0 {
+            logs::follow(&mut ebpf)?;
+        }
         let mut publisher = Publisher::open(&mut ebpf)?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;

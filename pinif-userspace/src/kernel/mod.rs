@@ -3,5 +3,6 @@
 pub mod attach;
 pub mod counters;
 pub mod load;
+pub mod logs;
 pub mod publish;
 pub mod sightings;

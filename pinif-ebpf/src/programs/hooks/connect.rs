@@ -57,7 +57,7 @@ fn used(context: &SockAddrContext) {
     };
     // A socket may be made by one process and used by another: socket activation, fork.
     if record.owner.pid != task::current_pid() {
-        task::write_current(&mut record.owner);
+        task::write_caller(&mut record.owner);
     }
     record.flags |= flag::OWNED | flag::HOOKED;
     // SAFETY: the helpers take the context.

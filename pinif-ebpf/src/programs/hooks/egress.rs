@@ -108,19 +108,14 @@ fn judge(
     key: &mut FindingKey,
     sighting: &mut Sighting,
 ) -> u32 {
-    let egress = reread(&key.egress);
-    let mut bound = reread(&key.bound);
-    if !bound.is_some() && u32::from(reread(&sighting.family)) == AF_PACKET {
-        // Its intent is the interface that it names with each packet (`sll_ifindex`).
-        bound = egress;
-    }
     let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
     let traffic = Traffic {
         origin: Origin::from_number(reread(&sighting.origin)),
-        bound,
+        bound: reread(&key.bound),
+        names_interface: u32::from(reread(&sighting.family)) == AF_PACKET,
         bound_address: bound_to_address.then_some(sighting.bound_address),
         packet,
-        egress,
+        egress: reread(&key.egress),
     };
     let here = Here {
         skb,

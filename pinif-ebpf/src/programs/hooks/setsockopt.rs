@@ -52,7 +52,7 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
         return;
     };
     if record.owner.pid != task::current_pid() {
-        task::write_current(&mut record.owner);
+        task::write_caller(&mut record.owner);
     }
     let value = value(option);
     record.flags |= flag::OWNED | flag::HOOKED | flag::REQUESTED;

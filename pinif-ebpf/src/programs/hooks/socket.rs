@@ -24,7 +24,7 @@ use crate::{
 #[cgroup_sock(sock_create)]
 pub fn pinif_create(context: SockContext) -> i32 {
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
-        task::write_current(&mut record.owner);
+        task::write_caller(&mut record.owner);
         record.netns = netns_of(&context);
         // SAFETY: the helper has no arguments.
         record.created = unsafe { bpf_ktime_get_ns() };

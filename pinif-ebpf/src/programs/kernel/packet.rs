@@ -6,8 +6,8 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
     helpers::generated::{
-        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes,
-        bpf_skb_load_bytes_relative,
+        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
+        bpf_skb_load_bytes, bpf_skb_load_bytes_relative,
     },
     programs::TcContext,
 };
@@ -92,6 +92,13 @@ impl Skb {
     pub fn uid(self) -> u32 {
         // SAFETY: the helper takes the context.
         unsafe { bpf_get_socket_uid(self.0) }
+    }
+
+    /// The cgroup of `skb->sk`.
+    #[inline(always)]
+    pub fn cgroup(self) -> u64 {
+        // SAFETY: the helper takes the context.
+        unsafe { bpf_skb_cgroup_id(self.0) }
     }
 
     /// The cgroup of `skb->sk`, or the one above it at this level; zero if there is none.

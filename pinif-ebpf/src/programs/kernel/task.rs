@@ -1,24 +1,28 @@
 //! The process that runs a hook, or that an iterator shows.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
+    bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
     generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
 };
 use pinif_ebpf::intent::Owner;
 
 use super::offsets;
 
-/// Writes the process that runs this hook, in its system call.
+/// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
+/// helper for it before 6.10.
 #[inline(always)]
 pub fn write_current(owner: &mut Owner) {
     // SAFETY: the helper has no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    (owner.executable_inode, owner.executable_device) = executable(task);
+    write_task(owner, unsafe { bpf_get_current_task() });
+}
+
+/// Writes the process that runs this cgroup hook, with the cgroup and the user that it has now.
+#[inline(always)]
+pub fn write_caller(owner: &mut Owner) {
+    write_current(owner);
     // SAFETY: the helper has no arguments.
     owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
-    owner.pid = current_pid();
     owner.uid = bpf_get_current_uid_gid() as u32;
-    owner.comm = bpf_get_current_comm().unwrap_or_default();
 }
 
 /// The id of the process that runs this hook.
@@ -27,18 +31,24 @@ pub fn current_pid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+#[inline(always)]
+fn write_task(owner: &mut Owner, task: u64) {
+    let at = offsets();
+    (owner.executable_inode, owner.executable_device) = executable(task);
+    owner.pid = read::<u32>(task, at.task_tgid).unwrap_or_default();
+    owner.comm = read(task, at.task_comm).unwrap_or_default();
+}
+
 /// Writes a process that an iterator shows, as the owner of a socket (both addresses in the kernel).
 #[inline(always)]
 pub fn write(owner: &mut Owner, task: u64, sock: u64) {
     let at = offsets();
-    (owner.executable_inode, owner.executable_device) = executable(task);
+    write_task(owner, task);
     owner.cgroup = follow(sock, at.sock_cgroup)
         .and_then(|cgroup| follow(cgroup, at.cgroup_kernfs))
         .and_then(|kernfs| read::<u64>(kernfs, at.kernfs_id))
         .unwrap_or_default();
-    owner.pid = read::<u32>(task, at.task_tgid).unwrap_or_default();
     owner.uid = read::<u32>(sock, at.sock_uid).unwrap_or_default();
-    owner.comm = read(task, at.task_comm).unwrap_or_default();
 }
 
 /// The cookie of the namespace of a socket; zero if it has none yet.

@@ -7,11 +7,15 @@ use crate::sinks::text;
 struct StandardError;
 
 impl Log for StandardError {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// pinif's own crates, the programs' among them: what the libraries tell would bury it.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("pinif")
     }
 
     fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         let line = record.args().to_string();
         eprintln!(
             "{} {}: {}",
