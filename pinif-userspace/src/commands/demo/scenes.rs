@@ -93,7 +93,7 @@ pub const SCENES: [Scene; 6] = [
     },
     Scene {
         title: "an address is not a device",
-        action: "fabricd binds a socket to 10.0.0.1, the address of fab0, and sends 3 datagrams to 203.0.113.9.",
+        action: "To keep a socket on the backplane, fabricd binds it to 10.0.0.1, the address of fab0, and sends 3 datagrams to 203.0.113.9.",
         before: None,
         step: Step::Address,
         promise: Promise::Found(Expected {
@@ -106,7 +106,7 @@ pub const SCENES: [Scene; 6] = [
     },
     Scene {
         title: "bound, and yet elsewhere",
-        action: "fabricd binds a socket to the device fab0 and sends 3 datagrams to the peer with IP_PKTINFO, which names \
+        action: "fabricd binds a socket to the device fab0 and sends 3 datagrams to the peer with IP_PKTINFO that names \
                  eth1.",
         before: None,
         step: Step::Override,

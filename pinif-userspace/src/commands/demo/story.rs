@@ -6,14 +6,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use tokio::sync::oneshot;
 
 use super::daemon::{Answer, DATAGRAMS};
 use super::relay::Event;
 use super::scenes::{DRAWING, Expected, PREMISE, Promise, SCENES, Scene};
 use super::stage::{PORTS, Stage};
-use crate::audit::finding::Finding;
 use crate::sinks::Sink as _;
 use crate::sinks::human::Human;
 use crate::sinks::look::{self, Look};
@@ -38,7 +37,7 @@ pub struct Story<'a> {
     pause: Duration,
     human: Human<Stdout, Stdout>,
     look: Look,
-    /// The last counts of each finding, by its id.
+    /// The last count of each finding, by its id.
     packets: BTreeMap<String, u64>,
     /// The findings that were promised and came.
     kept: Vec<String>,
@@ -101,7 +100,7 @@ impl<'a> Story<'a> {
             self.paragraph("", paragraph)?;
             self.write("\n")?;
         }
-        self.human.ready(&ready)?;
+        self.hear(Event::Ready(ready))?;
         self.rest()
     }
 
@@ -175,12 +174,11 @@ impl<'a> Story<'a> {
     fn close(&mut self) -> Result<()> {
         self.title("In sum: what each socket asked for, and where its packets left")?;
         loop {
-            match self.events.recv().map_err(|_| CutShort)? {
-                Event::Summary(summary) => {
-                    self.human.summary(&summary)?;
-                    break;
-                }
-                other => self.hear(other)?,
+            let event = self.events.recv().map_err(|_| CutShort)?;
+            let last = matches!(event, Event::Summary(_));
+            self.hear(event)?;
+            if last {
+                break;
             }
         }
         for id in &self.kept {
@@ -209,21 +207,17 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Shows what the audit says, as the audit itself would.
     fn hear(&mut self, event: Event) -> Result<()> {
-        match event {
+        shown(match event {
             Event::Finding(finding, first) => {
-                self.count(&finding);
-                self.human.finding(&finding, first)?;
+                self.packets.insert(finding.id.clone(), finding.packets);
+                self.human.finding(&finding, first)
             }
-            Event::Note(level, text) => self.human.note(level, &text)?,
-            Event::Ready(ready) => self.human.ready(&ready)?,
-            Event::Summary(summary) => self.human.summary(&summary)?,
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, finding: &Finding) {
-        self.packets.insert(finding.id.clone(), finding.packets);
+            Event::Note(level, text) => self.human.note(level, &text),
+            Event::Ready(ready) => self.human.ready(&ready),
+            Event::Summary(summary) => self.human.summary(&summary),
+        })
     }
 
     fn title(&self, text: &str) -> Result<()> {
@@ -240,9 +234,12 @@ impl<'a> Story<'a> {
 
     fn write(&self, text: &str) -> Result<()> {
         let mut out = io::stdout();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
+        shown(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
+}
+
+fn shown(outcome: io::Result<()>) -> Result<()> {
+    outcome.context("cannot write to standard output")
 }
 
 fn drawing(look: Look) -> String {
