@@ -431,29 +431,4 @@ mod pod {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lowest_bit_is_the_number_of_trailing_zeros() {
-        for bit in 0..64 {
-            let word = u64::MAX << bit;
-            assert_eq!(u32::from(lowest_bit(word)), word.trailing_zeros());
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_first_rule_is_the_smallest(rules in proptest::collection::btree_set(0usize..MAX_RULES, 0..20)) {
-            let mut set = RuleSet::EMPTY;
-            for &rule in &rules {
-                set.insert(rule);
-            }
-            assert_eq!(set.first().map(usize::from), rules.first().copied());
-            assert_eq!(set.is_empty(), rules.is_empty());
-            for rule in 0..MAX_RULES {
-                assert_eq!(set.contains(rule), rules.contains(&rule));
-            }
-        }
-    }
-}
+pub(crate) mod tests;
