@@ -60,6 +60,7 @@ impl Host {
         let traffic = Traffic {
             origin: sent.origin,
             bound: sent.bound,
+            names_interface: sent.names_interface,
             bound_address: sent.bound_address,
             packet: sent.packet.as_ref(),
             egress: sent.egress,
@@ -77,6 +78,7 @@ impl Host {
 pub(super) struct Sent {
     pub(super) origin: Origin,
     pub(super) bound: IfIndex,
+    pub(super) names_interface: bool,
     pub(super) bound_address: Option<Address>,
     pub(super) packet: Option<Packet>,
     pub(super) egress: IfIndex,
@@ -88,6 +90,7 @@ impl Sent {
         Self {
             origin: Origin::Process,
             bound: IfIndex::NONE,
+            names_interface: false,
             bound_address: None,
             packet: Some(Packet {
                 source,
@@ -108,6 +111,14 @@ impl Sent {
     /// Its socket is bound to the device.
     pub(super) fn pinned(self, bound: IfIndex) -> Self {
         Self { bound, ..self }
+    }
+
+    /// Its socket is a packet socket, which says with each packet where that is to leave.
+    pub(super) fn by_packet_socket(self) -> Self {
+        Self {
+            names_interface: true,
+            ..self
+        }
     }
 
     /// Its socket called `bind()` with the address.

@@ -97,7 +97,8 @@ impl Case<'_> {
             Kind::Unpinned => {
                 let demanded = self.demand().pinned != 0;
                 let of_process = sent.origin == Origin::Process;
-                (demanded && of_process && !pinned, Severity::Risk)
+                let left_to_routes = !pinned && !sent.names_interface;
+                (demanded && of_process && left_to_routes, Severity::Risk)
             }
             Kind::CrossedBind => {
                 let owner = self.owner(&sent.bound_address?)?;

@@ -48,24 +48,32 @@ fn host() -> impl Strategy<Value = Host> {
 /// A packet; every third leaves by the device that its socket is bound to.
 fn sent() -> impl Strategy<Value = Sent> {
     (
-        select(vec![Origin::None, Origin::Process, Origin::Kernel]),
+        prop_oneof![
+            1 => Just(Origin::None),
+            2 => Just(Origin::Process),
+            1 => Just(Origin::Kernel),
+        ],
         prop_oneof![Just(IfIndex::NONE), interface()],
+        select(vec![true, false, false, false]),
         option::of(random::address()),
         option::weighted(0.9, random::packet()),
         interface(),
         select(vec![true, false, false]),
     )
-        .prop_map(|(origin, bound, bound_address, packet, other, home)| Sent {
-            origin,
-            bound,
-            bound_address,
-            packet,
-            egress: if home && bound.is_some() {
-                bound
-            } else {
-                other
+        .prop_map(
+            |(origin, bound, names_interface, bound_address, packet, other, home)| Sent {
+                origin,
+                bound,
+                names_interface,
+                bound_address,
+                packet,
+                egress: if home && bound.is_some() {
+                    bound
+                } else {
+                    other
+                },
             },
-        })
+        )
 }
 
 /// What `decide` says, in the oracle's words.
@@ -300,13 +308,14 @@ impl Tables for Noise {
 }
 
 prop_compose! {
-    fn wild()(origin in any::<u8>(), bound: u32, address: Option<[u8; 16]>, egress: u32, few: bool)
+    fn wild()(origin in any::<u8>(), bound: u32, names_interface: bool, address: Option<[u8; 16]>, egress: u32, few: bool)
         -> Traffic<'static>
     {
         let interface = |index: u32| IfIndex(if few { index % 4 } else { index });
         Traffic {
             origin: Origin::from_number(origin),
             bound: interface(bound),
+            names_interface,
             bound_address: address.map(Address),
             packet: None,
             egress: interface(egress),

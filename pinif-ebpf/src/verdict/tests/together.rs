@@ -54,18 +54,28 @@ fn binds_are_crossed_or_not_wherever_the_packet_leaves() {
     );
 }
 
-/// The programs name the egress interface as the bound device of an unbound packet socket: `sll_ifindex` is what it
-/// means.
+/// Its `sll_ifindex` is as good as a bound device, and excuses nothing else.
 #[test]
-fn a_packet_socket_means_the_interface_that_it_sends_by() {
-    let frame = |destination| Sent::udp(FABRIC, destination, ETH1).pinned(ETH1);
-    let card = card_with_control_plane();
-    assert_eq!(card.judge(&frame(OUTSIDE)), CONTAINED);
+fn a_packet_socket_need_not_be_pinned_and_is_judged_as_any_other() {
+    let frame = |source, destination, egress| {
+        let sent = Sent::udp(source, destination, egress).by_packet_socket();
+        card_with_control_plane().judge(&sent)
+    };
+    assert_eq!(frame(VIP, PEER, FAB0), CONTAINED.by_rule(0));
     assert_eq!(
-        card.judge(&frame(PEER)),
+        frame(VIP, PEER, ETH1),
         told(Kind::PolicyEscape, Severity::Leak, &[]).by_rule(0)
     );
-    assert_eq!(card.judge(&frame(PEER).without_headers()), CONTAINED);
+    assert_eq!(
+        frame(FABRIC, OUTSIDE, ETH1),
+        told(Kind::AddressEscape, Severity::Leak, &[]).owned_by(FAB0)
+    );
+    // Bound to a device none the less.
+    let bound = Sent::udp(FABRIC, OUTSIDE, ETH1).pinned(FAB0);
+    assert_eq!(
+        card().judge(&bound.by_packet_socket()),
+        told(Kind::DeviceEscape, Severity::Leak, &[])
+    );
 }
 
 #[test]
