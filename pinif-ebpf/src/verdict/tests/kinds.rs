@@ -95,7 +95,7 @@ fn an_address_that_leaves_a_contained_zone_is_a_leak() {
         card.judge(&Sent::udp(FRONT, PEER, FAB0)),
         told(Kind::AddressEscape, Severity::Risk, &[]).owned_by(ETH1)
     );
-    // In DESIGN's words; it never left the zone.
+    // Even where it stays in the zone.
     assert_eq!(
         card.judge(&Sent::udp(FABRIC, PEER, FAB1)),
         told(Kind::AddressEscape, Severity::Leak, &[]).owned_by(FAB0)

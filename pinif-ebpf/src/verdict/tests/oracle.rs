@@ -1,4 +1,4 @@
-//! DESIGN's table of kinds, said once more and slowly: which kinds hold, how grave each is, and which is told.
+//! The table of kinds, said once more and slowly: which kinds hold, how grave each is, and which is told.
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
