@@ -76,6 +76,10 @@ pub struct SocketRecord {
     pub flags: u32,
     /// The device that it was bound to before `sent_bound`, if it ever sent with another.
     pub previous_bound: IfIndex,
+    /// The device that the table of endpoints has for `endpoint`.
+    pub endpoint_bound: IfIndex,
+    /// The device that the table of endpoints has for `any_address_port`.
+    pub any_address_bound: IfIndex,
     /// Zero.
     pub _pad: u32,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -83,6 +87,16 @@ pub struct SocketRecord {
 }
 
 impl SocketRecord {
+    /// Notes that the hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
+    /// table of endpoints is entered anew.
+    #[inline(always)]
+    pub fn becomes_hooked(&mut self) {
+        if !self.has(flag::HOOKED) {
+            self.flags &= !flag::ENDPOINT;
+        }
+        self.flags |= flag::OWNED | flag::HOOKED;
+    }
+
     /// Notes the device that the socket sends with now.
     #[inline(always)]
     pub fn sends_bound_to(&mut self, bound: IfIndex) {
@@ -114,7 +128,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]

@@ -106,6 +106,12 @@ impl ZoneSet {
     /// No zone.
     pub const EMPTY: Self = Self(0);
 
+    /// The zones that are in both sets.
+    #[inline(always)]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the two sets have a zone in common.
     #[inline(always)]
     pub const fn intersects(self, other: Self) -> bool {
@@ -156,8 +162,8 @@ pub mod dimension {
     pub const EXECUTABLE: u32 = 1 << 7;
 }
 
-/// The policy in force: the one entry of the kernel's `ACTIVE` map, and what the tables answer for a value that they
-/// do not hold.
+/// One of the two policies in the tables: its entry in the kernel's `POLICIES`, and what the tables answer for a value
+/// that they do not hold.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Active {
@@ -355,6 +361,8 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
     }
     let slot = active.slot;
     let looked_at = |bit: u32| active.dimensions & bit != 0;
+    // Fragments after the first carry no ports, and are of no port: not even of port zero.
+    let ported = !packet.later_fragment;
     let mut rules = active.any_destination;
     if looked_at(dimension::DESTINATION) {
         rules = tables
@@ -370,12 +378,12 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
         rules = rules.intersection(found.unwrap_or(active.any_protocol));
     }
     if looked_at(dimension::PORT) {
-        let found = tables.by_port(slot, packet.destination_port);
-        rules = rules.intersection(found.unwrap_or(active.any_port));
+        let found = ported.then(|| tables.by_port(slot, packet.destination_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_port));
     }
     if looked_at(dimension::SOURCE_PORT) {
-        let found = tables.by_source_port(slot, packet.source_port);
-        rules = rules.intersection(found.unwrap_or(active.any_source_port));
+        let found = ported.then(|| tables.by_source_port(slot, packet.source_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_source_port));
     }
     if looked_at(dimension::USER) {
         rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));

@@ -221,7 +221,6 @@ fn each_of_all_rules_can_decide() {
 
 /// It carries none, and a range of ports may begin at zero.
 #[test]
-#[ignore = "decide_rule looks later fragments up as port zero"]
 fn a_later_fragment_is_of_no_port_at_all() {
     let every_port = policy([Rule {
         ports: (0..=443).collect(),

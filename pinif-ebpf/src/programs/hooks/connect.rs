@@ -6,10 +6,7 @@ use aya_ebpf::{
     macros::cgroup_sock_addr,
     programs::SockAddrContext,
 };
-use pinif_ebpf::{
-    intent::flag,
-    key::{NetNsCookie, SocketCookie},
-};
+use pinif_ebpf::key::{NetNsCookie, SocketCookie};
 
 use super::ALLOW;
 use crate::{
@@ -59,7 +56,7 @@ fn used(context: &SockAddrContext) {
     if record.owner.pid != task::current_pid() {
         task::write_caller(&mut record.owner);
     }
-    record.flags |= flag::OWNED | flag::HOOKED;
+    record.becomes_hooked();
     // SAFETY: the helpers take the context.
     let (netns, cookie) = unsafe {
         (

@@ -11,7 +11,10 @@ use pinif_ebpf::{
 
 use super::ALLOW;
 use crate::{
-    kernel::{sock::FullSock, task},
+    kernel::{
+        sock::{AF_PACKET, FullSock},
+        task,
+    },
     state::records,
 };
 
@@ -55,7 +58,11 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
         task::write_caller(&mut record.owner);
     }
     let value = value(option);
-    record.flags |= flag::OWNED | flag::HOOKED | flag::REQUESTED;
+    record.flags |= flag::OWNED | flag::REQUESTED;
+    if sock.family() != AF_PACKET {
+        // Of a packet socket no hook sees the release.
+        record.becomes_hooked();
+    }
     // SAFETY: the helper has no arguments.
     record.requested = unsafe { bpf_ktime_get_ns() };
     if by_name {

@@ -35,7 +35,10 @@ pub fn note(
         return;
     }
     let endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
-    if !(record.has(flag::ENDPOINT) && record.endpoint == endpoint && record.sent_bound == bound) {
+    if !(record.has(flag::ENDPOINT)
+        && record.endpoint == endpoint
+        && record.endpoint_bound == bound)
+    {
         renew(record, &endpoint, cookie, bound);
     }
 }
@@ -66,6 +69,7 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
         return losses::add(Loss::EndpointsFull);
     }
     record.endpoint = *endpoint;
+    record.endpoint_bound = bound;
     record.sends_bound_to(bound);
     record.flags |= flag::ENDPOINT;
 }
@@ -81,7 +85,7 @@ pub fn note_any_address(
     cookie: SocketCookie,
     bound: IfIndex,
 ) {
-    if port == 0 || (record.has(flag::ANY_ADDRESS) && record.sent_bound == bound) {
+    if port == 0 || (record.has(flag::ANY_ADDRESS) && record.any_address_bound == bound) {
         return;
     }
     let flow = Flow {
@@ -99,6 +103,7 @@ pub fn note_any_address(
     }
     record.sends_bound_to(bound);
     record.any_address_port = port;
+    record.any_address_bound = bound;
     record.flags |= flag::ANY_ADDRESS;
 }
 

@@ -81,12 +81,9 @@ impl Case<'_> {
             Kind::CopyEscape => (elsewhere && sent.origin == Origin::None, Severity::Leak),
             Kind::AddressEscape => {
                 let owner = self.escaped_source()?;
-                let contained = common(self.zones(owner), host.policy.contained);
-                let severity = if contained {
-                    Severity::Leak
-                } else {
-                    Severity::Risk
-                };
+                let kept_in = ZoneSet(self.zones(owner).0 & host.policy.contained.0);
+                let left = common(kept_in, kept_in) && !common(kept_in, self.zones(sent.egress));
+                let severity = if left { Severity::Leak } else { Severity::Risk };
                 (!self.is_way(owner, sent.egress), severity)
             }
             Kind::PolicyEscape => {
