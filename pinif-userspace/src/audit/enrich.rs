@@ -14,7 +14,7 @@ use super::{
     explain::{Circumstance, cause_text},
     finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
 };
-use crate::host::processes;
+use crate::host::{netns::NetNs, processes, sockets};
 
 impl From<sighting::Origin> for Origin {
     fn from(origin: sighting::Origin) -> Self {
@@ -173,9 +173,13 @@ pub fn owner_is_doubtful(sighted: &Sighted) -> bool {
     }
 }
 
-/// The process that holds a socket, looked for among all. May take a while on a large machine.
-pub fn holder(socket_inode: u64, uid: u32) -> Option<Process> {
-    let now = processes::holders(socket_inode)
+/// The process that holds the socket, looked for among all. May take a while on a large machine.
+pub fn holder(sighted: &Sighted, netns: &NetNs) -> Option<Process> {
+    let inode = sighted.socket_inode.or_else(|| {
+        let protocol = sighted.headers?.protocol;
+        sockets::inode_of(netns, sighted.socket?, protocol).ok()?
+    })?;
+    let now = processes::holders(inode)
         .into_iter()
         .filter(|&pid| pid != 1)
         .find_map(processes::describe)?;
@@ -183,7 +187,7 @@ pub fn holder(socket_inode: u64, uid: u32) -> Option<Process> {
         pid: now.pid,
         comm: now.comm,
         exe: now.exe,
-        uid,
+        uid: sighted.owner.as_ref().map_or(now.uid, |owner| owner.uid),
         cgroup: now.cgroup,
     })
 }

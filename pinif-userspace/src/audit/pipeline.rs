@@ -164,7 +164,11 @@ impl Audit {
             .zip(&networks)
             .collect();
         let unresolved = publisher.policy(&plan.policy, &known)?;
-        let cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, &btf)?;
+        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup)?;
+        if let Err(error) = cgroup.mark_existing(&btf) {
+            let text = format!("sockets from before may stay without a process: {error:#}");
+            sink.note(Level::Warning, &text)?;
+        }
         drop(btf);
         let mut namespaces = BTreeMap::new();
         for (netns, network) in plan.namespaces.iter().zip(networks) {
@@ -444,12 +448,12 @@ impl Audit {
             &scene,
             &mut |query| oracle.look_up(query),
         );
-        if let (Some(inode), true) = (sighted.socket_inode, enrich::owner_is_doubtful(&sighted)) {
+        if enrich::owner_is_doubtful(&sighted) {
             let searches = self.searches.clone();
-            let uid = sighted.owner.map_or(0, |owner| owner.uid);
+            let netns = namespace.hooks.netns().clone();
             let key = *key;
             tokio::task::spawn_blocking(move || {
-                if let Some(process) = enrich::holder(inode, uid) {
+                if let Some(process) = enrich::holder(&sighted, &netns) {
                     let _ = searches.send((key, process));
                 }
             });
