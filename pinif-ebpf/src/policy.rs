@@ -233,11 +233,9 @@ pub struct DemandKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PrefixKey {
     /// The policy, big-endian.
-    pub slot: [u8; 4],
+    pub slot: [u8; 8],
     /// The address.
     pub address: Address,
-    /// Zero: keeps the trie's values aligned.
-    pub _pad: [u8; 4],
 }
 
 impl PrefixKey {
@@ -245,16 +243,15 @@ impl PrefixKey {
     #[inline(always)]
     pub const fn new(slot: Slot, address: Address) -> Self {
         Self {
-            slot: slot.to_be_bytes(),
+            slot: (slot as u64).to_be_bytes(),
             address,
-            _pad: [0; 4],
         }
     }
 
     /// The length in the trie, in bits, of a prefix of `bits` bits of the mapped address.
     #[inline(always)]
     pub const fn length(bits: u8) -> u32 {
-        32 + bits as u32
+        64 + bits as u32
     }
 }
 
