@@ -4,11 +4,11 @@
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
 mod news;
+mod reader;
 mod totals;
 
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -21,13 +21,16 @@ use pinif_ebpf::{
 };
 use tokio::sync::mpsc;
 
-use self::news::{Changes, News, watch};
+use self::{
+    news::{Changes, News, watch},
+    reader::Reader,
+};
 
 use super::{
     cause::Scene,
     decode::decode,
     enrich,
-    finding::{Attach, Finding, FindingId, Process, Ready, Summary},
+    finding::{Attach, Finding, FindingId, Process, Ready},
     ledger::{FailOn, Ledger, exit_status},
 };
 use crate::{
@@ -45,8 +48,8 @@ use crate::{
         publish::{Publisher, wait_for_running_programs},
         sightings::Sightings,
     },
-    policy::Policy,
-    sinks::{Level, Sink, reader_left},
+    policy::{Policy, PolicyErrors},
+    sinks::{Level, Sink},
 };
 
 /// How often counters are read while there is a finding.
@@ -76,6 +79,8 @@ pub struct Plan {
 pub enum Order {
     /// A new policy comes into force.
     Policy(Box<Policy>),
+    /// The policy was changed, and is wrong now: the one in force stays.
+    WrongPolicy(PolicyErrors),
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
@@ -91,18 +96,10 @@ pub async fn run(
     sink: &mut dyn Sink,
     stop: impl Future<Output = ()>,
 ) -> Result<u8> {
-    let (mut audit, mut changes) = Audit::start(plan, sink)?;
-    let outcome = audit.until(stop, orders, &mut changes, sink).await;
-    match outcome {
-        Ok(()) => audit.end(sink),
-        Err(error) if gone(&error) => audit.end(&mut Nowhere),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the reader of our output has left, as in `pinif audit | head`.
-fn gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(reader_left)
+    let mut reader = Reader::of(sink);
+    let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
+    audit.until(stop, orders, &mut changes, &mut reader).await?;
+    audit.end(&mut reader)
 }
 
 /// One audited namespace.
@@ -221,17 +218,34 @@ impl Audit {
             .values()
             .any(|namespace| namespace.hooks.interfaces().next().is_some());
         if !attached {
-            bail!(
-                "no interface could be attached: {}",
-                refusals
-                    .first()
-                    .map_or("none has the wanted name", String::as_str)
-            );
+            match refusals.first() {
+                Some(refusal) => bail!("no interface could be attached: {refusal}"),
+                None => bail!("{}", self.none_is_wanted()),
+            }
         }
         for refusal in refusals {
             sink.note(Level::Warning, &refusal)?;
         }
         Ok(())
+    }
+
+    /// That `--interface` asks for nothing that is there.
+    fn none_is_wanted(&self) -> String {
+        let wanted = self
+            .interfaces
+            .iter()
+            .map(|glob| format!("`{}`", glob.glob()));
+        let there: BTreeSet<&str> = self
+            .namespaces
+            .values()
+            .flat_map(|namespace| namespace.network.links.iter())
+            .map(|link| link.name.as_str())
+            .collect();
+        format!(
+            "no interface is named {}; there are {}",
+            wanted.collect::<Vec<_>>().join(" or "),
+            Vec::from_iter(there).join(", ")
+        )
     }
 
     /// Attaches to those of the interfaces that are wanted, and tells which refused.
@@ -309,7 +323,7 @@ impl Audit {
         stop: impl Future<Output = ()>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
         changes: &mut Changes,
-        sink: &mut dyn Sink,
+        sink: &mut Reader<'_>,
     ) -> Result<()> {
         tokio::pin!(stop);
         let duration = self.duration;
@@ -321,7 +335,7 @@ impl Audit {
         };
         tokio::pin!(over);
         let mut next_read = Instant::now() + READ_EVERY;
-        loop {
+        while !sink.has_left() {
             let mut seen = Vec::new();
             let has_findings = !self.ledger.is_empty();
             tokio::select! {
@@ -337,6 +351,13 @@ impl Audit {
                 }
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy, sink)?,
+                    Order::WrongPolicy(errors) => {
+                        let text = "the changed policy is wrong, and the one in force stays";
+                        sink.note(Level::Error, text)?;
+                        for problem in errors.problems() {
+                            sink.note(Level::Error, &problem.brief())?;
+                        }
+                    }
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 Some((key, process)) = self.searched.recv() => {
@@ -349,6 +370,7 @@ impl Audit {
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes a change of a namespace into the maps, and attaches to what is new.
@@ -557,26 +579,5 @@ fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-/// What is still to be said when nobody listens any more.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn ready(&mut self, _: &Ready) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finding(&mut self, _: &Finding, _: bool) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn summary(&mut self, _: &Summary) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn note(&mut self, _: Level, _: &str) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -29,7 +29,7 @@ mod settle;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
@@ -126,6 +126,11 @@ impl Bench {
     /// The cgroup of the card's senders, as a finding names it.
     pub fn cgroup(&self) -> String {
         self.cgroup.name()
+    }
+
+    /// The directory of that cgroup.
+    pub fn cgroup_path(&self) -> &Path {
+        self.cgroup.path()
     }
 
     /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.
