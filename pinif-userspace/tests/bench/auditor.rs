@@ -58,6 +58,12 @@ impl<'a> Setup<'a> {
         self
     }
 
+    /// The command itself, for what only it can do. A policy's file must be the caller's.
+    pub fn into_command(self) -> Command {
+        assert!(self.policy.is_none(), "the file would go too early");
+        self.command
+    }
+
     /// Starts it, speaking JSON, and waits until it is ready.
     pub fn start(self) -> Auditor<'a> {
         let Self {
@@ -84,8 +90,7 @@ impl<'a> Setup<'a> {
 
     /// Starts it, speaking to people, and waits until it is ready. A policy's file must be the caller's.
     pub fn start_for_people(self) -> Pinif {
-        assert!(self.policy.is_none(), "the file would go too early");
-        let mut pinif = Pinif::start(self.command);
+        let mut pinif = Pinif::start(self.into_command());
         pinif.wait_for_note("Auditing ");
         pinif
     }

@@ -57,6 +57,7 @@ pub struct Process {
 /// The last line.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
+    pub duration_s: f64,
     pub packets: u64,
     pub bytes: u64,
     pub matrix: Vec<Cell>,

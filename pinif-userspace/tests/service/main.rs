@@ -3,4 +3,5 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod ends;
 mod errors;
