@@ -88,6 +88,13 @@ impl<'a> Setup<'a> {
         auditor
     }
 
+    /// Starts it, speaking to the journal, and waits until it is ready. A policy's file must be the caller's.
+    pub fn start_in_journal(self) -> Pinif {
+        let mut pinif = Pinif::start_in_journal(self.into_command());
+        pinif.wait_for_note("Auditing ");
+        pinif
+    }
+
     /// Starts it, speaking to people, and waits until it is ready. A policy's file must be the caller's.
     pub fn start_for_people(self) -> Pinif {
         let mut pinif = Pinif::start(self.into_command());

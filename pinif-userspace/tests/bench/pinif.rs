@@ -1,8 +1,10 @@
 //! `pinif` as a child: what it says, line by line, and how it ends.
 
+use std::io::{PipeReader, pipe};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 
 use super::lines::{Lines, Next};
@@ -34,14 +36,31 @@ struct Told {
 impl Pinif {
     /// Starts the command, which must be of pinif, with its output taken.
     pub fn start(mut command: Command) -> Self {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let (stderr, theirs) = pipe().expect("cannot make a pipe");
+        command.stderr(theirs);
+        Self::said_to(command, stderr)
+    }
+
+    /// The same, where standard error is the journal, as systemd.exec(5) tells it.
+    pub fn start_in_journal(mut command: Command) -> Self {
+        let (stderr, theirs) = pipe().expect("cannot make a pipe");
+        let status = fstat(&theirs).expect("a pipe");
+        command.env(
+            "JOURNAL_STREAM",
+            format!("{}:{}", status.st_dev, status.st_ino),
+        );
+        command.stderr(theirs);
+        Self::said_to(command, stderr)
+    }
+
+    fn said_to(mut command: Command, stderr: PipeReader) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("cannot start pinif");
+        // It holds our copy of the pipe's other end, without which there is no end.
+        drop(command);
         Self {
             stdout: Told::new(Lines::of(child.stdout.take().expect("piped"))),
-            stderr: Told::new(Lines::of(child.stderr.take().expect("piped"))),
+            stderr: Told::new(Lines::of(stderr)),
             child,
         }
     }
