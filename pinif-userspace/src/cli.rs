@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, doctor, policy},
+    commands::{audit, demo, doctor, policy},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -30,6 +30,10 @@ pub struct Cli {
 enum Command {
     /// Audit packets as they leave, and alert on those that leave where they must not
     Audit(audit::AuditArgs),
+    /// Watch pinif at work: a card in a chassis of network namespaces, and a daemon on it that leaks
+    Demo(demo::DemoArgs),
+    #[command(hide = true)]
+    DemoDaemon,
     /// Tell what this kernel and these privileges allow, and mend for what is missing
     Doctor(doctor::DoctorArgs),
     /// Check a policy file
@@ -44,6 +48,8 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Audit(args) => audit::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::DemoDaemon => demo::daemon(),
         Command::Doctor(args) => doctor::run(args),
         Command::Policy(args) => policy::run(args),
     }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use futures::{FutureExt as _, StreamExt as _};
 use globset::GlobMatcher;
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
@@ -342,13 +343,18 @@ impl Audit {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut over => return Ok(()),
-                Some((netns, news)) = changes.recv() => self.learn(netns, news, sink)?,
                 outcome = self.sightings.next(|record| seen.push(record)) => {
                     outcome.context("the ring buffer cannot be read")?;
+                    // A link that went down was told of before the first packet that left elsewhere for it: the cause
+                    // is to be found.
+                    while let Some(Some((netns, news))) = changes.next().now_or_never() {
+                        self.learn(netns, news, sink)?;
+                    }
                     for SightingRecord { key, sighting } in seen {
                         self.sight(&key, &sighting, sink)?;
                     }
                 }
+                Some((netns, news)) = changes.next() => self.learn(netns, news, sink)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy, sink)?,
                     Order::WrongPolicy(errors) => {

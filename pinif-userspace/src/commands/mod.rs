@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
 pub mod audit;
+pub mod demo;
 pub mod doctor;
 pub mod policy;

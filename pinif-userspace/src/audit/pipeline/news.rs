@@ -1,8 +1,11 @@
-//! News of the audited namespaces, all on one channel.
+//! News of the audited namespaces, in one stream.
 
 use anyhow::Result;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream, SelectAll},
+};
 use pinif_ebpf::key::NetNsCookie;
-use tokio::sync::mpsc;
 
 use crate::host::{
     netns::NetNs,
@@ -18,41 +21,40 @@ pub(super) enum News {
 }
 
 /// The news, each with its namespace.
-pub(super) type Changes = mpsc::UnboundedReceiver<(NetNsCookie, News)>;
+pub(super) type Changes = SelectAll<BoxStream<'static, (NetNsCookie, News)>>;
 
-/// Watches the namespaces, and tells how each is now, in their order.
+/// Watches the namespaces, and tells how each is now, in their order. Within a tokio runtime.
 ///
 /// # Errors
 ///
 /// When a namespace cannot be entered or watched.
 pub(super) fn watch(namespaces: &[NetNs]) -> Result<(Vec<Network>, Changes)> {
-    let (sender, changes) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Handle::current();
     let mut networks = Vec::new();
+    let mut changes = SelectAll::new();
     for netns in namespaces {
         let (network, watch) = NetworkWatch::open(netns, &runtime)?;
         networks.push(network);
-        runtime.spawn(follow(netns.cookie, watch, sender.clone()));
+        let cookie = netns.cookie;
+        let news = stream::unfold(watch, |mut watch| async {
+            let news = next(&mut watch).await;
+            Some((news, watch))
+        });
+        changes.push(news.map(move |news| (cookie, news)).boxed());
     }
     Ok((networks, changes))
 }
 
-async fn follow(
-    netns: NetNsCookie,
-    mut watch: NetworkWatch,
-    sender: mpsc::UnboundedSender<(NetNsCookie, News)>,
-) {
+async fn next(watch: &mut NetworkWatch) -> News {
     loop {
-        let news = match watch.next().await {
-            Change::Lost => match watch.dump().await {
-                Ok(network) => News::Anew(network),
-                // The namespace cannot be read any more; the next news tell why, if any come.
-                Err(_) => continue,
-            },
-            change => News::Change(change),
-        };
-        if sender.send((netns, news)).is_err() {
-            return;
+        match watch.next().await {
+            Change::Lost => {
+                // Where it cannot be read any more, the next news tell why, if any come.
+                if let Ok(network) = watch.dump().await {
+                    return News::Anew(network);
+                }
+            }
+            change => return News::Change(change),
         }
     }
 }
