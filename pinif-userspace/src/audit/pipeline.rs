@@ -3,12 +3,14 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod interfaces;
+mod names;
 mod news;
 mod reader;
 mod totals;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -23,24 +25,21 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
+    names::Names,
     news::{Changes, News, watch},
     reader::Reader,
+    totals::{Past, Place},
 };
 
 use super::{
     cause::Scene,
     decode::decode,
     enrich,
-    finding::{Attach, Finding, FindingId, Process, Ready},
+    finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Ledger, exit_status},
 };
 use crate::{
-    host::{
-        kernel_types,
-        netns::NetNs,
-        network::{Change, Network},
-        routes::RouteOracle,
-    },
+    host::{kernel_types, netns::NetNs, network::Network, routes::RouteOracle},
     kernel::{
         attach::{CgroupHooks, Mode, NamespaceHooks},
         counters::Counters,
@@ -114,8 +113,8 @@ struct Audit {
     namespaces: BTreeMap<NetNsCookie, Namespace>,
     /// In the order of the command line.
     order: Vec<NetNsCookie>,
-    /// The last name of every interface that was ever seen, also of those that are gone.
-    names: BTreeMap<(NetNsCookie, IfIndex), String>,
+    names: Names,
+    past: Past,
     /// Attached for as long as it lives.
     _cgroup: CgroupHooks,
     publisher: Publisher,
@@ -176,7 +175,8 @@ impl Audit {
         let mut audit = Self {
             namespaces,
             order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
-            names: BTreeMap::new(),
+            names: Names::default(),
+            past: Past::default(),
             _cgroup: cgroup,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
             publisher,
@@ -201,90 +201,6 @@ impl Audit {
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
         Ok((audit, changes))
-    }
-
-    fn attach_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let mut refusals = Vec::new();
-        for netns in self.order.clone() {
-            let names: Vec<_> = self.namespaces[&netns]
-                .network
-                .links
-                .iter()
-                .map(|link| (link.index, link.name.clone()))
-                .collect();
-            refusals.extend(self.attach(netns, &names)?);
-        }
-        let attached = self
-            .namespaces
-            .values()
-            .any(|namespace| namespace.hooks.interfaces().next().is_some());
-        if !attached {
-            match refusals.first() {
-                Some(refusal) => bail!("no interface could be attached: {refusal}"),
-                None => bail!("{}", self.none_is_wanted()),
-            }
-        }
-        for refusal in refusals {
-            sink.note(Level::Warning, &refusal)?;
-        }
-        Ok(())
-    }
-
-    /// That `--interface` asks for nothing that is there.
-    fn none_is_wanted(&self) -> String {
-        let wanted = self
-            .interfaces
-            .iter()
-            .map(|glob| format!("`{}`", glob.glob()));
-        let there: BTreeSet<&str> = self
-            .namespaces
-            .values()
-            .flat_map(|namespace| namespace.network.links.iter())
-            .map(|link| link.name.as_str())
-            .collect();
-        format!(
-            "no interface is named {}; there are {}",
-            wanted.collect::<Vec<_>>().join(" or "),
-            Vec::from_iter(there).join(", ")
-        )
-    }
-
-    /// Attaches to those of the interfaces that are wanted, and tells which refused.
-    fn attach(&mut self, netns: NetNsCookie, names: &[(IfIndex, String)]) -> Result<Vec<String>> {
-        for (index, name) in names {
-            self.names.insert((netns, *index), name.clone());
-        }
-        let Some(namespace) = self.namespaces.get_mut(&netns) else {
-            return Ok(Vec::new());
-        };
-        let wanted: Vec<_> = names
-            .iter()
-            .filter(|(_, name)| {
-                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
-            })
-            .filter(|(index, _)| !namespace.hooks.has(*index))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut refusals = Vec::new();
-        namespace.hooks.attach(&wanted, |name, outcome| {
-            if let Err(error) = outcome {
-                refusals.push((name.to_owned(), format!("{:#}", anyhow::Error::from(error))));
-            }
-        })?;
-        // One that is gone by now has nothing to be audited.
-        refusals.retain(|(name, _)| {
-            Network::read(namespace.hooks.netns())
-                .map_or(true, |now| now.links.by_name(name).is_some())
-        });
-        Ok(refusals
-            .into_iter()
-            .map(|(name, error)| {
-                format!("{name} cannot be attached, and its traffic is not audited: {error}")
-            })
-            .collect())
     }
 
     fn ready(&self, attach: Mode) -> Ready {
@@ -379,63 +295,15 @@ impl Audit {
         Ok(())
     }
 
-    /// Takes a change of a namespace into the maps, and attaches to what is new.
-    fn learn(&mut self, netns: NetNsCookie, news: News, sink: &mut dyn Sink) -> Result<()> {
-        let Some(namespace) = self.namespaces.get_mut(&netns) else {
-            return Ok(());
-        };
-        let mut new = Vec::new();
-        match news {
-            News::Change(change) => {
-                if matches!(change, Change::Routes) {
-                    return Ok(());
-                }
-                namespace.network.apply(&change);
-                match change {
-                    Change::LinkGone(index, _) => namespace.hooks.forget(index),
-                    Change::Link(link) => new.push((link.index, link.name)),
-                    Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
-                    }
-                }
-            }
-            News::Anew(network) => {
-                let gone: Vec<_> = namespace
-                    .hooks
-                    .interfaces()
-                    .filter(|&index| network.links.get(index).is_none())
-                    .collect();
-                for index in gone {
-                    namespace.hooks.forget(index);
-                }
-                new.extend(
-                    network
-                        .links
-                        .iter()
-                        .map(|link| (link.index, link.name.clone())),
-                );
-                namespace.network = network;
-            }
-        }
-        let policy = self
-            .policies
-            .last_key_value()
-            .map(|(_, policy)| policy)
-            .context("there is no policy in force")?;
-        if let Err(error) = self.publisher.network(netns, &namespace.network, policy) {
-            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
-        }
-        for refusal in self.attach(netns, &new)? {
-            sink.note(Level::Warning, &refusal)?;
-        }
-        Ok(())
-    }
-
     /// Enters a finding into the ledger and shows it.
     fn sight(&mut self, key: &FindingKey, sighting: &Sighting, sink: &mut dyn Sink) -> Result<()> {
         if self.ledger.contains(key) {
             return Ok(());
         }
-        let count = self.counters.finding(key).unwrap_or_default();
+        // Without a counter it is of an interface that is gone, whose account is closed.
+        let Some(count) = self.counters.finding(key) else {
+            return Ok(());
+        };
         if let Some(finding) = self.describe(key, sighting, count)
             && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
         {
@@ -449,7 +317,7 @@ impl Audit {
         let empty = Policy::default();
         let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
         let names = &self.names;
-        let name = |index: IfIndex| name_of(names, key.netns, index);
+        let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
         let scene = Scene {
             network: &namespace.network,
@@ -458,7 +326,7 @@ impl Audit {
         };
         let oracle = &mut namespace.oracle;
         let finding = enrich::finding(
-            FindingId::of(&key.to_bytes()),
+            self.names.finding_id(key),
             &sighted,
             count,
             wall_clock(sighted.time),
@@ -541,36 +409,20 @@ impl Audit {
             self.ledger
                 .refine(&key, |finding| finding.process = Some(process));
         }
-        for finding in self.ledger.close() {
+        for finding in self.ledger.rest() {
             sink.finding(&finding, false)?;
         }
         let losses = self.counters.losses()?;
-        let names = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
-        let interface = |netns, index| name_of(&self.names, netns, index);
-        let cells = self.counters.cells()?;
-        sink.summary(&totals::summary(
-            duration,
-            &cells,
-            self.ledger.len() as u64,
-            &losses,
-            &names,
-            &interface,
-        ))?;
+        let netns = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
+        let interface = |netns, index| self.names.of(netns, index);
+        let matrix = self.past.and(&self.counters.cells()?, |key| {
+            Place::of(key, &netns, &interface)
+        });
+        let findings = self.ledger.len() as u64;
+        sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }
-}
-
-/// The name of an interface, or its number where it was never told.
-fn name_of(
-    names: &BTreeMap<(NetNsCookie, IfIndex), String>,
-    netns: NetNsCookie,
-    index: IfIndex,
-) -> String {
-    names
-        .get(&(netns, index))
-        .cloned()
-        .unwrap_or_else(|| format!("if{}", index.0))
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.

@@ -5,4 +5,6 @@ mod bench;
 
 mod ends;
 mod errors;
+mod interfaces;
 mod journal;
+mod plug;
