@@ -3,6 +3,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod clsact;
 mod ends;
 mod errors;
 mod interfaces;
