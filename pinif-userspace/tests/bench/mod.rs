@@ -21,6 +21,7 @@ mod auditor;
 mod expect;
 mod lines;
 mod need;
+mod pinif;
 mod policy;
 mod report;
 mod sender;
@@ -28,16 +29,17 @@ mod settle;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
-pub use auditor::Auditor;
+pub use auditor::{Auditor, Setup};
 pub use expect::{Finding, leak, note, risk};
 pub use need::Need;
+pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
-pub use report::Report;
+pub use report::{Cell, Report, Told};
 pub use sender::{Sender, Sent};
 
 /// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
@@ -93,12 +95,17 @@ impl Bench {
 
     /// Starts the auditor on the card and waits until it is ready.
     pub fn audit(&self, arguments: &[&str]) -> Auditor<'_> {
-        Auditor::start(self, None, arguments)
+        self.auditor().arguments(arguments).start()
     }
 
     /// Starts the auditor with this policy.
     pub fn audit_with(&self, policy: &str, arguments: &[&str]) -> Auditor<'_> {
-        Auditor::start(self, Some(policy), arguments)
+        self.auditor().policy(policy).arguments(arguments).start()
+    }
+
+    /// An auditor of the card that is to be started otherwise.
+    pub fn auditor(&self) -> Setup<'_> {
+        Setup::new(self)
     }
 
     /// Lets a sender on the card do what `arguments` say, from begin to end.
@@ -121,13 +128,18 @@ impl Bench {
         self.cgroup.name()
     }
 
+    /// The directory of that cgroup.
+    pub fn cgroup_path(&self) -> &Path {
+        self.cgroup.path()
+    }
+
     /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.
     pub fn program(&self, program: &str, arguments: &str) -> u32 {
         // The shell joins the cgroup and becomes the program, with the same process id.
         let mut command = Command::new("sh");
         command.args(["-c", r#"echo 0 > "$0/cgroup.procs" && exec "$@""#]);
         command.arg(self.cgroup.path()).arg(program);
-        self.on_card(command, arguments)
+        self.on_card(command, arguments).0
     }
 
     /// Runs `nft` or `tc` on the card.
@@ -135,7 +147,13 @@ impl Bench {
         self.on_card(Command::new(program), arguments);
     }
 
-    fn on_card(&self, mut command: Command, arguments: &str) -> u32 {
+    /// What `nft` or `tc` says of the card.
+    pub fn ask(&self, program: &str, arguments: &str) -> String {
+        self.on_card(Command::new(program), arguments).1
+    }
+
+    /// The process id, and what was said on standard output.
+    fn on_card(&self, mut command: Command, arguments: &str) -> (u32, String) {
         command
             .args(arguments.split_whitespace())
             .stdin(Stdio::null());
@@ -152,6 +170,6 @@ impl Bench {
             "{command:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        pid
+        (pid, String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

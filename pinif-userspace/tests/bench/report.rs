@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitStatus;
+use std::sync::LazyLock;
 
+use jsonschema::Validator;
+use pinif_userspace::audit::finding::schema;
 use pinif_userspace::lab::Counters;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +19,7 @@ use super::expect::Expectation;
 pub struct Ready {
     pub interfaces: Vec<String>,
     pub netns: Vec<String>,
+    pub attach: String,
 }
 
 /// A finding, as its last line has it.
@@ -46,6 +50,7 @@ pub struct Told {
 pub struct Process {
     pub pid: u32,
     pub comm: String,
+    pub exe: Option<String>,
     pub uid: u32,
     pub cgroup: Option<String>,
 }
@@ -53,6 +58,7 @@ pub struct Process {
 /// The last line.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
+    pub duration_s: f64,
     pub packets: u64,
     pub bytes: u64,
     pub matrix: Vec<Cell>,
@@ -100,7 +106,7 @@ impl Report {
             panic!("the auditor ended ({status}) without a summary:\n{stderr}");
         };
         let report = Self {
-            ready: parse(ready, "ready"),
+            ready: self::ready(ready),
             findings: last_of_each(findings),
             summary: parse(last, "summary"),
             status,
@@ -188,9 +194,39 @@ fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u6
     sums
 }
 
+/// What a line says, which must be as the published schema has it.
+pub(super) fn check(line: &str) -> Value {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        jsonschema::options()
+            .should_validate_formats(true)
+            .build(&schema())
+            .expect("the schema is one")
+    });
+    let value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    if let Err(error) = SCHEMA.validate(&value) {
+        panic!("against the schema: {error}: {line}");
+    }
+    value
+}
+
+/// What the first line says.
+pub(super) fn ready(line: &str) -> Ready {
+    parse(line, "ready")
+}
+
+/// What a line of a finding says; `None` for another line.
+pub(super) fn finding(line: &str) -> Option<Told> {
+    let value = check(line);
+    (value["type"] == "finding").then(|| read(value, line))
+}
+
 fn parse<T: DeserializeOwned>(line: &str, kind: &str) -> T {
-    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let value = check(line);
     assert_eq!(value["type"], kind, "{line}");
+    read(value, line)
+}
+
+fn read<T: DeserializeOwned>(value: Value, line: &str) -> T {
     serde_json::from_value(value).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
