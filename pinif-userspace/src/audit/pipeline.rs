@@ -7,6 +7,7 @@ mod interfaces;
 mod names;
 mod news;
 mod reader;
+mod searches;
 mod totals;
 
 use std::{
@@ -20,7 +21,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use globset::GlobMatcher;
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
-    sighting::{Count, FindingKey, Sighting, SightingRecord},
+    sighting::{Count, FindingKey, FindingValue, Sighting, SightingRecord},
 };
 use tokio::sync::mpsc;
 
@@ -28,12 +29,13 @@ use self::{
     names::Names,
     news::{Changes, News, watch},
     reader::Reader,
+    searches::Searches,
     totals::{Past, Place},
 };
 
 use super::{
     cause::Scene,
-    decode::decode,
+    decode::{Sighted, decode},
     enrich,
     finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Ledger, exit_status},
@@ -54,6 +56,8 @@ use crate::{
 
 /// How often counters are read while there is a finding.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long the end waits for processes that are still looked for.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What to audit.
 pub struct Plan {
@@ -99,7 +103,7 @@ pub async fn run(
     let mut reader = Reader::of(sink);
     let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
     audit.until(stop, orders, &mut changes, &mut reader).await?;
-    audit.end(&mut reader)
+    audit.end(&mut reader).await
 }
 
 /// One audited namespace.
@@ -127,9 +131,7 @@ struct Audit {
     duration: Option<Duration>,
     fail_on: FailOn,
     started: Instant,
-    /// Processes that were found by a search of their own.
-    searched: mpsc::UnboundedReceiver<(FindingKey, Process)>,
-    searches: mpsc::UnboundedSender<(FindingKey, Process)>,
+    searches: Searches,
 }
 
 impl Audit {
@@ -171,7 +173,6 @@ impl Audit {
             };
             namespaces.insert(netns.cookie, namespace);
         }
-        let (searches, searched) = mpsc::unbounded_channel();
         let mut audit = Self {
             namespaces,
             order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
@@ -187,8 +188,7 @@ impl Audit {
             duration: plan.duration,
             fail_on: plan.fail_on,
             started: Instant::now(),
-            searched,
-            searches,
+            searches: Searches::start(),
         };
         for missing in unresolved {
             let text = format!(
@@ -282,9 +282,7 @@ impl Audit {
                     }
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
-                Some((key, process)) = self.searched.recv() => {
-                    self.ledger.refine(&key, |finding| finding.process = Some(process));
-                }
+                (key, process) = self.searches.next() => self.correct(&key, process),
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
                     self.read_findings(sink)?;
@@ -301,50 +299,68 @@ impl Audit {
             return Ok(());
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
-        let Some(count) = self.counters.finding(key) else {
+        let Some(FindingValue { count, .. }) = self.counters.finding(key) else {
             return Ok(());
         };
-        if let Some(finding) = self.describe(key, sighting, count)
+        let Some(sighted) = decode(key, sighting) else {
+            return Ok(());
+        };
+        let process = enrich::process(&sighted);
+        if let Some(finding) = self.describe(key, &sighted, process, count)
             && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
         {
             sink.finding(&finding, true)?;
+            if let Some(suspect) = enrich::suspect(&sighted) {
+                self.searches.ask(*key, suspect);
+            }
         }
         Ok(())
     }
 
-    fn describe(&mut self, key: &FindingKey, sighting: &Sighting, count: Count) -> Option<Finding> {
-        let sighted = decode(key, sighting)?;
+    /// Names another process than the one that was taken to have the socket.
+    fn correct(&mut self, key: &FindingKey, process: Process) {
+        let first = self.counters.finding(key);
+        let again = first
+            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
+            .and_then(|(sighted, count)| {
+                self.describe(key, &sighted, Some(process.clone()), count)
+            });
+        self.ledger.refine(key, |finding| {
+            finding.process = Some(process);
+            if let Some(again) = again {
+                finding.explanation = again.explanation;
+            }
+        });
+    }
+
+    fn describe(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        process: Option<Process>,
+        count: Count,
+    ) -> Option<Finding> {
         let empty = Policy::default();
         let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
         let names = &self.names;
         let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
         let scene = Scene {
+            netns: &namespace.hooks.netns().name,
             network: &namespace.network,
             policy,
             name: &name,
         };
         let oracle = &mut namespace.oracle;
-        let finding = enrich::finding(
+        Some(enrich::finding(
             self.names.finding_id(key),
-            &sighted,
+            sighted,
+            process,
             count,
             wall_clock(sighted.time),
-            &namespace.hooks.netns().name,
             &scene,
             &mut |query| oracle.look_up(query),
-        );
-        if let (Some(inode), true) = (sighted.socket_inode, enrich::owner_is_doubtful(&sighted)) {
-            let searches = self.searches.clone();
-            let uid = sighted.owner.map_or(0, |owner| owner.uid);
-            let key = *key;
-            tokio::task::spawn_blocking(move || {
-                if let Some(process) = enrich::holder(inode, uid) {
-                    let _ = searches.send((key, process));
-                }
-            });
-        }
-        Some(finding)
+        ))
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
@@ -397,7 +413,7 @@ impl Audit {
     }
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
-    fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
+    async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
         let duration = self.started.elapsed();
         for namespace in self.namespaces.values_mut() {
             namespace.hooks.detach();
@@ -405,9 +421,8 @@ impl Audit {
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
         self.read_findings(sink)?;
-        while let Ok((key, process)) = self.searched.try_recv() {
-            self.ledger
-                .refine(&key, |finding| finding.process = Some(process));
+        for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
+            self.correct(&key, process);
         }
         for finding in self.ledger.rest() {
             sink.finding(&finding, false)?;
