@@ -1,5 +1,10 @@
 //! Sockets that were there before the auditor, in its cgroup and out of it; and sockets that are handed on.
 
+use std::io::Read as _;
+use std::net::TcpListener;
+
+use socket2::SockRef;
+
 use crate::bench::{Bench, CONTROL_PLANE, Finding, Sender, Sent, Told, leak, risk, scenario};
 
 /// A sender whose socket is made now, in the audited cgroup or out of it.
@@ -161,6 +166,41 @@ fn a_connection_from_before_is_known() {
                 .finding(escape.packets(packets).by(&sent).protocol("tcp"))
                 .nothing_else();
         }
+    });
+}
+
+/// What is left of the connection, when its process has gone, is still its socket.
+#[test]
+fn the_end_of_a_connection_from_before_is_known() {
+    scenario("service existing-time-wait", &[], |bench| {
+        let outside = &bench.chassis.outside;
+        let listener = outside.run(|| TcpListener::bind("10.9.0.9:7000"));
+        let listener = listener.expect("the outside").expect("a free port");
+        let arguments = "tcp --to 10.9.0.9:7000 --close first --pause-connected";
+        let mut sender = early(bench, arguments, true);
+        sender.go();
+        let (mut far, _) = listener.accept().expect("a connection");
+        sender.wait_for("connected");
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        sender.go();
+        let sent = sender.finish();
+        far.read_to_end(&mut Vec::new()).expect("all of it");
+        // The FIN is acknowledged now and alone, and the card's socket becomes a time-wait socket …
+        let quickly = SockRef::from(&far).set_tcp_quickack(true);
+        quickly.expect("a connection");
+        bench.wait_for_time_wait();
+        let before = bench.card().sent("eth1").expect("eth1").packets;
+        // … which then answers the other side's FIN.
+        drop(far);
+        bench.wait_until_sent("eth1", before + 1);
+        let report = auditor.stop();
+        let packets = report.sent_by("eth1").packets;
+        assert!(packets >= 3, "data, FIN, ACK\n{report}");
+        let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+        report
+            .expect()
+            .finding(escape.packets(packets).by(&sent).protocol("tcp"))
+            .nothing_else();
     });
 }
 
