@@ -47,10 +47,10 @@ use crate::{
         counters::Counters,
         load::Loader,
         logs,
-        publish::{Publisher, wait_for_running_programs},
+        publish::{Publisher, Unresolved, wait_for_running_programs},
         sightings::Sightings,
     },
-    policy::{Policy, PolicyErrors},
+    policy::{Policy, PolicyErrors, counted},
     sinks::{Level, Sink},
 };
 
@@ -162,6 +162,7 @@ impl Audit {
             .zip(&networks)
             .collect();
         let unresolved = publisher.policy(&plan.policy, &known)?;
+        warn_of(&plan.policy, &unresolved, sink)?;
         let cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, &btf)?;
         drop(btf);
         let mut namespaces = BTreeMap::new();
@@ -190,13 +191,6 @@ impl Audit {
             started: Instant::now(),
             searches: Searches::start(),
         };
-        for missing in unresolved {
-            let text = format!(
-                "the policy's {} is not on this machine ({}): its rule matches nothing until the policy is read again",
-                missing.what, missing.why
-            );
-            sink.note(Level::Warning, &text)?;
-        }
         audit.attach_all(sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
@@ -392,20 +386,17 @@ impl Audit {
         match self.publisher.policy(&policy, &networks) {
             Ok(unresolved) => {
                 let text = format!(
-                    "a new policy is in force: {} zones, {} rules",
-                    policy.zones.len(),
-                    policy.rules.len()
+                    "a new policy is in force: {}, {}",
+                    counted(policy.zones.len(), "zone"),
+                    counted(policy.rules.len(), "rule")
                 );
-                self.policies.insert(self.publisher.generation(), policy);
                 sink.note(Level::Info, &text)?;
-                for missing in unresolved {
-                    let text = format!("its {} is not there: {}", missing.what, missing.why);
-                    sink.note(Level::Warning, &text)?;
-                }
+                warn_of(&policy, &unresolved, sink)?;
+                self.policies.insert(self.publisher.generation(), policy);
             }
             Err(error) => {
                 let text =
-                    format!("the new policy does not fit, the old one stays in force: {error:#}");
+                    format!("the new policy does not fit, and the one in force stays: {error:#}");
                 sink.note(Level::Error, &text)?;
             }
         }
@@ -438,6 +429,20 @@ impl Audit {
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }
+}
+
+/// Tells what of a policy that is in force is probably not meant, and what of it has no effect.
+fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> Result<()> {
+    for warning in &policy.warnings {
+        sink.note(Level::Warning, &warning.brief())?;
+    }
+    for Unresolved { what, why } in unresolved {
+        let text = format!(
+            "the policy's {what} is not on this machine ({why}): its rule matches nothing until the policy is read again"
+        );
+        sink.note(Level::Warning, &text)?;
+    }
+    Ok(())
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
