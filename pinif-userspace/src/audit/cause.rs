@@ -22,6 +22,8 @@ pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<crate::host::routes::Rout
 
 /// What the causes of a finding are looked for in.
 pub struct Scene<'a> {
+    /// The namespace's name.
+    pub netns: &'a str,
     /// The namespace's interfaces and addresses.
     pub network: &'a Network,
     /// The policy that the packet was judged by.
