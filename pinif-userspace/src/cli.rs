@@ -1,10 +1,17 @@
 //! The command line.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, demo, doctor, policy};
+use crate::{
+    commands::{audit, demo, doctor, policy},
+    policy::PolicyErrors,
+    sinks::{Level, journal, notes::Notes, text},
+};
 
 /// Audits where packets really leave, against the device that each socket is bound to.
 #[derive(Debug, Parser)]
@@ -46,4 +53,49 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args),
         Command::Policy(args) => policy::run(args),
     }
+}
+
+/// Shows what clap has to say instead of a command line that can be run: help, the version, or what is wrong with it.
+///
+/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit tells of findings.
+pub fn explain(usage: &clap::Error) -> ExitCode {
+    // Where it cannot be shown, there is nobody to tell.
+    let _ = usage.print();
+    if usage.use_stderr() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Tells on standard error why a command could not be done: the whole chain, once, as a sentence, with whatever a file or
+/// a name brought into it made safe; of a policy, all that is wrong with it.
+pub fn complain(error: &anyhow::Error) {
+    // Where it cannot be told, the exit status still says that it failed.
+    let _ = match error.downcast_ref::<PolicyErrors>() {
+        _ if journal::is_standard_error() => to_journal(error),
+        Some(errors) if errors.have_places() => {
+            writeln!(anstream::stderr(), "{}", errors.styled())
+        }
+        _ => writeln!(io::stderr(), "pinif: {}", sentence(error)),
+    };
+}
+
+fn to_journal(error: &anyhow::Error) -> io::Result<()> {
+    let mut notes = Notes::journal(io::stderr());
+    match error.downcast_ref::<PolicyErrors>() {
+        Some(errors) => errors
+            .problems()
+            .iter()
+            .try_for_each(|problem| notes.note(Level::Error, &problem.brief())),
+        None => notes.note(Level::Error, &sentence(error)),
+    }
+}
+
+fn sentence(error: &anyhow::Error) -> String {
+    let sentence = match error.downcast_ref::<PolicyErrors>() {
+        Some(errors) => errors.brief(),
+        None => format!("{error:#}"),
+    };
+    text::visible(&sentence).into_owned()
 }

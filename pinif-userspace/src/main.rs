@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use pinif_userspace::{cli, sinks::text};
+use pinif_userspace::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            // The whole chain, once, as a sentence; whatever a file or a name brought into it made safe.
-            eprintln!("pinif: {}", text::visible(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => cli::run(cli),
+        Err(usage) => return cli::explain(&usage),
+    };
+    outcome.unwrap_or_else(|error| {
+        cli::complain(&error);
+        ExitCode::FAILURE
+    })
 }

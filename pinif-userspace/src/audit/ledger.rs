@@ -117,8 +117,25 @@ impl<K: Eq + Hash> Ledger<K> {
             .map(|(from, _)| from.saturating_sub(now))
     }
 
+    /// The keys of the open findings that are `wanted`.
+    pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K>
+    where
+        K: Copy,
+    {
+        self.places
+            .keys()
+            .copied()
+            .filter(|key| wanted(key))
+            .collect()
+    }
+
+    /// Closes a finding: it stays in the book as it is, and what is sighted under its key from now on is another.
+    pub fn close(&mut self, key: &K) {
+        self.places.remove(key);
+    }
+
     /// What is still unsaid, without regard to the pause: the last lines before the summary, with the exact counts.
-    pub fn close(&mut self) -> Vec<Finding> {
+    pub fn rest(&mut self) -> Vec<Finding> {
         let mut rest = Vec::new();
         while let Some(&(from, _)) = self.waiting.first() {
             rest.extend(self.take_first(from));

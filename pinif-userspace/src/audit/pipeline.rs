@@ -3,12 +3,14 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod interfaces;
+mod names;
 mod news;
+mod reader;
 mod totals;
 
 use std::{
     collections::BTreeMap,
-    io,
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -22,22 +24,22 @@ use pinif_ebpf::{
 };
 use tokio::sync::mpsc;
 
-use self::news::{Changes, News, watch};
+use self::{
+    names::Names,
+    news::{Changes, News, watch},
+    reader::Reader,
+    totals::{Past, Place},
+};
 
 use super::{
     cause::Scene,
     decode::decode,
     enrich,
-    finding::{Attach, Finding, FindingId, Process, Ready, Summary},
+    finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Ledger, exit_status},
 };
 use crate::{
-    host::{
-        kernel_types,
-        netns::NetNs,
-        network::{Change, Network},
-        routes::RouteOracle,
-    },
+    host::{kernel_types, netns::NetNs, network::Network, routes::RouteOracle},
     kernel::{
         attach::{CgroupHooks, Mode, NamespaceHooks},
         counters::Counters,
@@ -46,8 +48,8 @@ use crate::{
         publish::{Publisher, wait_for_running_programs},
         sightings::Sightings,
     },
-    policy::Policy,
-    sinks::{Level, Sink, reader_left},
+    policy::{Policy, PolicyErrors},
+    sinks::{Level, Sink},
 };
 
 /// How often counters are read while there is a finding.
@@ -77,6 +79,8 @@ pub struct Plan {
 pub enum Order {
     /// A new policy comes into force.
     Policy(Box<Policy>),
+    /// The policy was changed, and is wrong now: the one in force stays.
+    WrongPolicy(PolicyErrors),
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
@@ -92,18 +96,10 @@ pub async fn run(
     sink: &mut dyn Sink,
     stop: impl Future<Output = ()>,
 ) -> Result<u8> {
-    let (mut audit, mut changes) = Audit::start(plan, sink)?;
-    let outcome = audit.until(stop, orders, &mut changes, sink).await;
-    match outcome {
-        Ok(()) => audit.end(sink),
-        Err(error) if gone(&error) => audit.end(&mut Nowhere),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the reader of our output has left, as in `pinif audit | head`.
-fn gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(reader_left)
+    let mut reader = Reader::of(sink);
+    let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
+    audit.until(stop, orders, &mut changes, &mut reader).await?;
+    audit.end(&mut reader)
 }
 
 /// One audited namespace.
@@ -117,8 +113,8 @@ struct Audit {
     namespaces: BTreeMap<NetNsCookie, Namespace>,
     /// In the order of the command line.
     order: Vec<NetNsCookie>,
-    /// The last name of every interface that was ever seen, also of those that are gone.
-    names: BTreeMap<(NetNsCookie, IfIndex), String>,
+    names: Names,
+    past: Past,
     /// Attached for as long as it lives.
     _cgroup: CgroupHooks,
     publisher: Publisher,
@@ -179,7 +175,8 @@ impl Audit {
         let mut audit = Self {
             namespaces,
             order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
-            names: BTreeMap::new(),
+            names: Names::default(),
+            past: Past::default(),
             _cgroup: cgroup,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
             publisher,
@@ -204,73 +201,6 @@ impl Audit {
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
         Ok((audit, changes))
-    }
-
-    fn attach_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let mut refusals = Vec::new();
-        for netns in self.order.clone() {
-            let names: Vec<_> = self.namespaces[&netns]
-                .network
-                .links
-                .iter()
-                .map(|link| (link.index, link.name.clone()))
-                .collect();
-            refusals.extend(self.attach(netns, &names)?);
-        }
-        let attached = self
-            .namespaces
-            .values()
-            .any(|namespace| namespace.hooks.interfaces().next().is_some());
-        if !attached {
-            bail!(
-                "no interface could be attached: {}",
-                refusals
-                    .first()
-                    .map_or("none has the wanted name", String::as_str)
-            );
-        }
-        for refusal in refusals {
-            sink.note(Level::Warning, &refusal)?;
-        }
-        Ok(())
-    }
-
-    /// Attaches to those of the interfaces that are wanted, and tells which refused.
-    fn attach(&mut self, netns: NetNsCookie, names: &[(IfIndex, String)]) -> Result<Vec<String>> {
-        for (index, name) in names {
-            self.names.insert((netns, *index), name.clone());
-        }
-        let Some(namespace) = self.namespaces.get_mut(&netns) else {
-            return Ok(Vec::new());
-        };
-        let wanted: Vec<_> = names
-            .iter()
-            .filter(|(_, name)| {
-                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
-            })
-            .filter(|(index, _)| !namespace.hooks.has(*index))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut refusals = Vec::new();
-        namespace.hooks.attach(&wanted, |name, outcome| {
-            if let Err(error) = outcome {
-                refusals.push((name.to_owned(), format!("{:#}", anyhow::Error::from(error))));
-            }
-        })?;
-        // One that is gone by now has nothing to be audited.
-        refusals.retain(|(name, _)| {
-            Network::read(namespace.hooks.netns())
-                .map_or(true, |now| now.links.by_name(name).is_some())
-        });
-        Ok(refusals
-            .into_iter()
-            .map(|(name, error)| {
-                format!("{name} cannot be attached, and its traffic is not audited: {error}")
-            })
-            .collect())
     }
 
     fn ready(&self, attach: Mode) -> Ready {
@@ -310,7 +240,7 @@ impl Audit {
         stop: impl Future<Output = ()>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
         changes: &mut Changes,
-        sink: &mut dyn Sink,
+        sink: &mut Reader<'_>,
     ) -> Result<()> {
         tokio::pin!(stop);
         let duration = self.duration;
@@ -322,7 +252,7 @@ impl Audit {
         };
         tokio::pin!(over);
         let mut next_read = Instant::now() + READ_EVERY;
-        loop {
+        while !sink.has_left() {
             let mut seen = Vec::new();
             let has_findings = !self.ledger.is_empty();
             tokio::select! {
@@ -343,6 +273,13 @@ impl Audit {
                 Some((netns, news)) = changes.next() => self.learn(netns, news, sink)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy, sink)?,
+                    Order::WrongPolicy(errors) => {
+                        let text = "the changed policy is wrong, and the one in force stays";
+                        sink.note(Level::Error, text)?;
+                        for problem in errors.problems() {
+                            sink.note(Level::Error, &problem.brief())?;
+                        }
+                    }
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 Some((key, process)) = self.searched.recv() => {
@@ -355,56 +292,6 @@ impl Audit {
                 }
             }
         }
-    }
-
-    /// Takes a change of a namespace into the maps, and attaches to what is new.
-    fn learn(&mut self, netns: NetNsCookie, news: News, sink: &mut dyn Sink) -> Result<()> {
-        let Some(namespace) = self.namespaces.get_mut(&netns) else {
-            return Ok(());
-        };
-        let mut new = Vec::new();
-        match news {
-            News::Change(change) => {
-                if matches!(change, Change::Routes) {
-                    return Ok(());
-                }
-                namespace.network.apply(&change);
-                match change {
-                    Change::LinkGone(index, _) => namespace.hooks.forget(index),
-                    Change::Link(link) => new.push((link.index, link.name)),
-                    Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
-                    }
-                }
-            }
-            News::Anew(network) => {
-                let gone: Vec<_> = namespace
-                    .hooks
-                    .interfaces()
-                    .filter(|&index| network.links.get(index).is_none())
-                    .collect();
-                for index in gone {
-                    namespace.hooks.forget(index);
-                }
-                new.extend(
-                    network
-                        .links
-                        .iter()
-                        .map(|link| (link.index, link.name.clone())),
-                );
-                namespace.network = network;
-            }
-        }
-        let policy = self
-            .policies
-            .last_key_value()
-            .map(|(_, policy)| policy)
-            .context("there is no policy in force")?;
-        if let Err(error) = self.publisher.network(netns, &namespace.network, policy) {
-            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
-        }
-        for refusal in self.attach(netns, &new)? {
-            sink.note(Level::Warning, &refusal)?;
-        }
         Ok(())
     }
 
@@ -413,7 +300,10 @@ impl Audit {
         if self.ledger.contains(key) {
             return Ok(());
         }
-        let count = self.counters.finding(key).unwrap_or_default();
+        // Without a counter it is of an interface that is gone, whose account is closed.
+        let Some(count) = self.counters.finding(key) else {
+            return Ok(());
+        };
         if let Some(finding) = self.describe(key, sighting, count)
             && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
         {
@@ -427,7 +317,7 @@ impl Audit {
         let empty = Policy::default();
         let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
         let names = &self.names;
-        let name = |index: IfIndex| name_of(names, key.netns, index);
+        let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
         let scene = Scene {
             network: &namespace.network,
@@ -436,7 +326,7 @@ impl Audit {
         };
         let oracle = &mut namespace.oracle;
         let finding = enrich::finding(
-            FindingId::of(&key.to_bytes()),
+            self.names.finding_id(key),
             &sighted,
             count,
             wall_clock(sighted.time),
@@ -519,36 +409,20 @@ impl Audit {
             self.ledger
                 .refine(&key, |finding| finding.process = Some(process));
         }
-        for finding in self.ledger.close() {
+        for finding in self.ledger.rest() {
             sink.finding(&finding, false)?;
         }
         let losses = self.counters.losses()?;
-        let names = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
-        let interface = |netns, index| name_of(&self.names, netns, index);
-        let cells = self.counters.cells()?;
-        sink.summary(&totals::summary(
-            duration,
-            &cells,
-            self.ledger.len() as u64,
-            &losses,
-            &names,
-            &interface,
-        ))?;
+        let netns = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
+        let interface = |netns, index| self.names.of(netns, index);
+        let matrix = self.past.and(&self.counters.cells()?, |key| {
+            Place::of(key, &netns, &interface)
+        });
+        let findings = self.ledger.len() as u64;
+        sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }
-}
-
-/// The name of an interface, or its number where it was never told.
-fn name_of(
-    names: &BTreeMap<(NetNsCookie, IfIndex), String>,
-    netns: NetNsCookie,
-    index: IfIndex,
-) -> String {
-    names
-        .get(&(netns, index))
-        .cloned()
-        .unwrap_or_else(|| format!("if{}", index.0))
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
@@ -563,26 +437,5 @@ fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-/// What is still to be said when nobody listens any more.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn ready(&mut self, _: &Ready) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finding(&mut self, _: &Finding, _: bool) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn summary(&mut self, _: &Summary) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn note(&mut self, _: Level, _: &str) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `pinif audit`: the auditor.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -10,7 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use globset::{Glob, GlobMatcher};
 use sd_notify::NotifyState;
-use tokio::sync::mpsc;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::mpsc,
+};
 
 use crate::{
     audit::{
@@ -115,10 +119,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let plan = Plan {
         namespaces: namespaces(&args)?,
         interfaces: args.interface,
-        cgroup: match args.cgroup {
-            Some(cgroup) => cgroup,
-            None => processes::cgroup2_root()?,
-        },
+        cgroup: cgroup(args.cgroup)?,
         policy,
         duration: args.duration,
         fail_on: args.fail_on,
@@ -137,18 +138,18 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
 
 async fn audit(plan: Plan, policy_file: Option<PathBuf>, format: Format) -> Result<u8> {
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
-    let stop = stop_signal()?;
+    let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
     for warning in &plan.policy.warnings {
-        let _ = orders.send(Order::Note(Level::Warning, warning.what().to_owned()));
+        let _ = orders.send(Order::Note(Level::Warning, warning.brief()));
     }
     let _reloads = reload::follow(policy_file, orders)?;
     let mut sink = Service(sinks::open(format));
     pipeline::run(plan, &mut received, &mut sink, stop).await
 }
 
-/// Ready at the first SIGINT or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+/// Ready at the first SIGINT or SIGTERM, and when nobody reads any more.
+fn stop() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
@@ -156,8 +157,23 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            () = reader_left() => {}
         }
     })
+}
+
+/// Ready once the reader of standard output has closed the other end of its pipe (`EPOLLERR`: epoll(7), pipe(7)): an audit
+/// that finds nothing would never learn it from a write. Never, where it is no pipe.
+async fn reader_left() {
+    // SAFETY: the descriptor is standard output's, which stays open and the same for as long as the process runs.
+    let output = unsafe { AsyncFd::register_with_interest(io::stdout(), Interest::ERROR) };
+    // Of a file, epoll wants to know nothing.
+    if let Ok(output) = output
+        && output.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 fn policy_file(named: Option<&Path>) -> Option<PathBuf> {
@@ -168,7 +184,15 @@ fn policy_file(named: Option<&Path>) -> Option<PathBuf> {
 }
 
 fn read_policy(file: &Path) -> Result<Policy> {
-    Policy::read(file).map_err(|errors| anyhow::anyhow!("the policy is wrong\n{errors}"))
+    Ok(Policy::read(file)?)
+}
+
+fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
+    let Some(named) = named else {
+        return processes::cgroup2_root();
+    };
+    processes::check_cgroup(&named)?;
+    Ok(named)
 }
 
 fn namespaces(args: &AuditArgs) -> Result<Vec<NetNs>> {
@@ -192,21 +216,21 @@ fn namespaces(args: &AuditArgs) -> Result<Vec<NetNs>> {
 struct Service(Vec<Box<dyn Sink>>);
 
 impl Sink for Service {
-    fn ready(&mut self, ready: &Ready) -> std::io::Result<()> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         self.0.ready(ready)
     }
 
-    fn finding(&mut self, finding: &Finding, first: bool) -> std::io::Result<()> {
+    fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         self.0.finding(finding, first)
     }
 
-    fn summary(&mut self, summary: &Summary) -> std::io::Result<()> {
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         self.0.summary(summary)
     }
 
-    fn note(&mut self, level: Level, text: &str) -> std::io::Result<()> {
+    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
         self.0.note(level, text)
     }
 }

@@ -418,6 +418,34 @@ mod tests {
     }
 
     #[test]
+    fn the_first_thing_without_which_nothing_works_is_the_obstacle() {
+        let check = |outcome| Check {
+            name: "egress hook",
+            outcome,
+        };
+        let lesser = [
+            check(Outcome::Ok("TCX".to_owned())),
+            check(Outcome::Note("unknown".to_owned())),
+            check(Outcome::lack("programs are interpreted", "compile them")),
+        ];
+        assert_eq!(obstacle(&lesser), None);
+        let lacking = supported(
+            &[("sched_cls", Ok(true)), ("cgroup_sock", Ok(false))],
+            "use a kernel that is built with CONFIG_CGROUP_BPF",
+        );
+        let checks = lesser.into_iter().chain([
+            check(lacking),
+            check(Outcome::fatal("there is no BTF", "build it in")),
+        ]);
+        assert_eq!(
+            obstacle(&Vec::from_iter(checks)).as_deref(),
+            Some(
+                "the kernel has no cgroup_sock; use a kernel that is built with CONFIG_CGROUP_BPF"
+            )
+        );
+    }
+
+    #[test]
     fn limits_and_settings() {
         assert!(matches!(descriptors_of(1024, 100), Outcome::Ok(_)));
         assert!(matches!(

@@ -7,7 +7,7 @@ pub mod capabilities;
 pub mod carriers;
 pub mod kernel_types;
 pub mod links;
-mod netlink;
+pub(crate) mod netlink;
 pub mod netns;
 pub mod network;
 mod privileges;

@@ -6,8 +6,8 @@
 use std::{io, ops::ControlFlow, os::fd::AsRawFd};
 
 use netlink_packet_core::{
-    DoneBuffer, Emitable, ErrorBuffer, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE,
-    NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkHeader,
+    DoneBuffer, Emitable, ErrorBuffer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
+    NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkHeader,
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::{
@@ -20,7 +20,7 @@ const BUFFER: usize = 64 * 1024;
 const HEADER: usize = size_of::<libc::nlmsghdr>();
 
 /// A netlink socket in the namespace of the thread that opened it.
-pub(super) struct Requester {
+pub(crate) struct Requester {
     socket: Socket,
     buffer: Vec<u8>,
     sequence: u32,
@@ -47,6 +47,10 @@ impl Requester {
         read: impl Fn(u16, &[u8]) -> R,
     ) -> io::Result<R> {
         self.send(kind, NLM_F_REQUEST, body)?;
+        self.answer(read)
+    }
+
+    fn answer<R>(&mut self, read: impl Fn(u16, &[u8]) -> R) -> io::Result<R> {
         let mut answer = None;
         while answer.is_none() {
             let length = receive(&self.socket, &mut self.buffer)?;
@@ -58,6 +62,12 @@ impl Requester {
             }
         }
         answer.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Sends a request that has no answer but that it is done.
+    pub fn order(&mut self, kind: u16, body: &impl Emitable) -> io::Result<()> {
+        self.send(kind, NLM_F_REQUEST | NLM_F_ACK, body)?;
+        self.answer(|_, _| ())
     }
 
     /// Asks for a dump and gives each message of it to `each(type, payload)`, until that breaks.

@@ -53,10 +53,7 @@ impl Privileges {
         let lacking = self.lacking();
         if !lacking.is_empty() {
             return Outcome::fatal(
-                format!(
-                    "pinif needs root, or at least {} as well",
-                    lacking.join(", ")
-                ),
+                format!("root is needed, or at least {} as well", lacking.join(", ")),
                 "run it as root: `sudo pinif …`",
             );
         }
@@ -108,7 +105,7 @@ mod tests {
             name: "privileges",
             outcome: all(&[12]).outcome(),
         };
-        let sentence = "pinif needs root, or at least CAP_BPF, CAP_PERFMON as well; run it as root: `sudo pinif …`";
+        let sentence = "root is needed, or at least CAP_BPF, CAP_PERFMON as well; run it as root: `sudo pinif …`";
         assert_eq!(obstacle(&[check]).as_deref(), Some(sentence));
     }
 }

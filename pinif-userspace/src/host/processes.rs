@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 /// A process, as far as a finding tells of it. Names are the process's own choice: escape them before a terminal sees
 /// them.
@@ -95,6 +96,34 @@ pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
         "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
     )?;
     Ok(mount.mount_point)
+}
+
+/// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.
+///
+/// # Errors
+/// Where it is not, in a sentence with the mend.
+pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let mend = match cgroup2_root() {
+        Ok(root) => format!(
+            "name a directory below {}, where cgroup v2 is mounted",
+            root.display()
+        ),
+        Err(error) => format!("{error:#}"),
+    };
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anyhow::bail!("there is no cgroup {shown}; {mend}")
+        }
+        other => other.with_context(|| format!("the cgroup {shown} cannot be looked at"))?,
+    };
+    let filesystem = statfs(path)
+        .with_context(|| format!("the cgroup {shown} cannot be looked at"))?
+        .filesystem_type();
+    if !metadata.is_dir() || filesystem != CGROUP2_SUPER_MAGIC {
+        anyhow::bail!("{shown} is no cgroup of the second version; {mend}");
+    }
+    Ok(())
 }
 
 /// The id of the cgroup at a path, either in the file system or from the root of the v2 hierarchy, as the kernel's

@@ -8,24 +8,20 @@ use aya::{
     programs::{
         CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, LinkOrder, ProgramError,
         SchedClassifier, TcAttachType,
-        tc::{
-            NlOptions, SchedClassifierLinkId, TcAttachOptions, TcError, qdisc_add_clsact,
-            qdisc_detach_program,
-        },
+        tc::{SchedClassifierLinkId, TcAttachOptions},
     },
     util::KernelVersion,
 };
+use nix::net::if_::if_indextoname;
 use pinif_ebpf::key::IfIndex;
 
-use super::load::Loader;
+use super::{filters, load::Loader};
 use crate::host::netns::NetNs;
 
 /// The traffic program, by the name of its function.
 const EGRESS: &str = "pinif_egress";
 /// The iterator over sockets that were there before.
 const EXISTING: &str = "pinif_existing";
-/// The priority of our filter in clsact: before everybody's who does not ask for the same.
-const CLSACT_PRIORITY: u16 = 1;
 
 /// How the traffic program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,6 +49,15 @@ impl Mode {
             Self::Clsact => "clsact",
         }
     }
+}
+
+/// Where the traffic program stands among what others have attached to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It sees every packet.
+    First,
+    /// Filters of others are asked before it: it does not see what they drop or redirect.
+    Behind,
 }
 
 /// The cgroup hooks, attached below one cgroup.
@@ -183,7 +188,7 @@ impl NamespaceHooks {
     }
 
     /// Attaches to interfaces, by the names that they have now; those that it has already are left alone. `done` hears
-    /// of each, and what went wrong with it.
+    /// of each, and what went wrong with it; not of one that is gone or has another name by now, of which there are news.
     ///
     /// # Errors
     ///
@@ -191,7 +196,7 @@ impl NamespaceHooks {
     pub fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        mut done: impl FnMut(&str, Result<(), ProgramError>) + Send,
+        mut done: impl FnMut(&str, Result<Place, ProgramError>) + Send,
     ) -> Result<()> {
         let Self {
             netns,
@@ -206,13 +211,65 @@ impl NamespaceHooks {
                     if links.contains_key(index) {
                         continue;
                     }
-                    let outcome = attach_one(egress, name, *mode).map(|link| {
-                        links.insert(*index, link);
-                    });
-                    done(name, outcome);
+                    let attached = match name_now(*index, name) {
+                        Name::Same => attach_one(egress, *index, name, *mode),
+                        Name::NoText => Err(no_text()),
+                        Name::Another => continue,
+                    };
+                    // Another may have taken the name in between.
+                    match attached {
+                        Ok((link, _)) if name_now(*index, name) != Name::Same => {
+                            let _ = egress.detach(link);
+                        }
+                        Ok((link, place)) => {
+                            links.insert(*index, link);
+                            done(name, Ok(place));
+                        }
+                        Err(error) => done(name, Err(error)),
+                    }
                 }
             })
             .with_context(|| format!("the network namespace {} cannot be entered", netns.name))
+    }
+
+    /// Forgets the interfaces that are gone, also those whose index another has by now; `there` are those that there are.
+    /// Returns the indexes that are, or were, free.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn forget_gone(&mut self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
+        let mut gone: Vec<IfIndex> = self.interfaces().collect();
+        gone.retain(|index| there.iter().all(|(other, _)| other != index));
+        let Self {
+            netns,
+            ebpf,
+            mode,
+            links,
+        } = self;
+        let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
+        let id = egress
+            .info()
+            .context("the program cannot be asked for its id")?
+            .id();
+        let held = there.iter().filter(|(index, _)| links.contains_key(index));
+        let deserted = netns.run(|| {
+            held.filter(|(index, name)| match mode {
+                Mode::Tcx => !is_attached(id, name),
+                Mode::Clsact => !filters::is_attached(*index, EGRESS),
+            })
+            .map(|(index, _)| *index)
+            .collect::<Vec<_>>()
+        });
+        gone.extend(
+            deserted.with_context(|| {
+                format!("the network namespace {} cannot be entered", netns.name)
+            })?,
+        );
+        for &index in &gone {
+            self.forget(index);
+        }
+        Ok(gone)
     }
 
     /// Detaches from all interfaces.
@@ -235,11 +292,12 @@ impl NamespaceHooks {
         let _ = self.netns.run(detach);
     }
 
-    /// Forgets an interface that is gone, and the program's place with it.
-    pub fn forget(&mut self, interface: IfIndex) {
-        if let Some(link) = self.links.remove(&interface)
-            && let Ok(egress) = program::<SchedClassifier>(&mut self.ebpf, EGRESS)
-        {
+    /// Forgets an interface that is gone, and the program's place with it. Returns whether it was attached there.
+    pub fn forget(&mut self, interface: IfIndex) -> bool {
+        let Some(link) = self.links.remove(&interface) else {
+            return false;
+        };
+        if let Ok(egress) = program::<SchedClassifier>(&mut self.ebpf, EGRESS) {
             match self.mode {
                 // The device took its link along; the descriptor is closed here.
                 Mode::Tcx => drop(egress.take_link(link)),
@@ -247,6 +305,7 @@ impl NamespaceHooks {
                 Mode::Clsact => std::mem::forget(egress.take_link(link)),
             }
         }
+        true
     }
 }
 
@@ -256,38 +315,62 @@ impl Drop for NamespaceHooks {
     }
 }
 
+/// What an interface is called now, compared with what it was called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// The same.
+    Same,
+    /// Something that is no text, and therefore was shown as something else.
+    NoText,
+    /// Something else; or it is gone.
+    Another,
+}
+
+/// In the calling thread's namespace.
+fn name_now(index: IfIndex, name: &str) -> Name {
+    match if_indextoname(index.0) {
+        Ok(now) if now.to_bytes() == name.as_bytes() => Name::Same,
+        Ok(now) if now.to_str().is_err() => Name::NoText,
+        Ok(_) | Err(_) => Name::Another,
+    }
+}
+
+fn no_text() -> ProgramError {
+    ProgramError::IOError(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "its name is not UTF-8; rename it",
+    ))
+}
+
 /// In the namespace's thread: aya attaches by name, in the calling thread's namespace.
 fn attach_one(
     egress: &mut SchedClassifier,
-    interface: &str,
+    interface: IfIndex,
+    name: &str,
     mode: Mode,
-) -> Result<SchedClassifierLinkId, ProgramError> {
-    let options = match mode {
+) -> Result<(SchedClassifierLinkId, Place), ProgramError> {
+    let (options, place) = match mode {
         // First, since a program before ours could end the run.
-        Mode::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
+        Mode::Tcx => (TcAttachOptions::TcxOrder(LinkOrder::first()), Place::First),
         Mode::Clsact => {
-            if let Err(error) = qdisc_add_clsact(interface)
-                && !exists(&error)
-            {
-                return Err(error.into());
-            }
-            // What an auditor that was killed left behind would count everything once more.
-            let _ = qdisc_detach_program(interface, TcAttachType::Egress, EGRESS);
-            TcAttachOptions::Netlink(NlOptions {
-                priority: CLSACT_PRIORITY,
-                ..NlOptions::default()
-            })
+            let options = filters::make_way(interface, name, EGRESS)?;
+            let place = if options.priority == filters::FIRST_PLACE {
+                Place::First
+            } else {
+                Place::Behind
+            };
+            (TcAttachOptions::Netlink(options), place)
         }
     };
-    egress.attach_with_options(interface, TcAttachType::Egress, options)
+    let link = egress.attach_with_options(name, TcAttachType::Egress, options)?;
+    Ok((link, place))
 }
 
-/// Whether the qdisc was there already.
-fn exists(error: &TcError) -> bool {
-    match error {
-        TcError::AlreadyAttached => true,
-        TcError::NetlinkError(error) => error.raw_os_error() == Some(libc::EEXIST),
-        _ => false,
+/// Whether the program with this id is among those that the interface has. Where that cannot be told, it is taken to be.
+fn is_attached(id: u32, interface: &str) -> bool {
+    match SchedClassifier::query_tcx(interface, TcAttachType::Egress) {
+        Ok((_, programs)) => programs.iter().any(|program| program.id() == id),
+        Err(_) => true,
     }
 }
 

@@ -60,6 +60,12 @@ impl Counters {
         Some(self.findings.get(key, 0).ok()?.count)
     }
 
+    /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.
+    pub fn forget(&mut self, key: &FindingKey) {
+        // Where it is not there, there is nothing to forget.
+        let _ = self.findings.remove(key);
+    }
+
     /// All findings, each with its counter and its first packet.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod counters;
+mod filters;
 pub mod load;
 pub mod logs;
 pub mod publish;

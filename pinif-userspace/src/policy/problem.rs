@@ -57,6 +57,19 @@ impl Problem {
         self.place.as_ref().map(Excerpt::column)
     }
 
+    /// All of it in one line, for a log: `policy.toml:12:5: unknown zone `bakplane`; did you mean `backplane`?`
+    pub fn brief(&self) -> String {
+        let place = match &self.place {
+            Some(place) => format!("{}:{}:{}: ", self.origin, place.line, place.column()),
+            None => String::new(),
+        };
+        let mend = match &self.mend {
+            Some(mend) => format!("; {mend}"),
+            None => String::new(),
+        };
+        format!("{place}{}{mend}", self.what)
+    }
+
     /// The message with the terminal's colours in it. Its [`Display`] has none.
     pub fn styled(&self) -> String {
         self.render(&Renderer::styled())
@@ -193,6 +206,17 @@ impl PolicyErrors {
     /// Whether the only trouble is that there is no such file.
     pub fn is_missing(&self) -> bool {
         self.missing
+    }
+
+    /// Whether there is a line to be shown. Of a file that cannot be read, there is none.
+    pub fn have_places(&self) -> bool {
+        self.problems.iter().any(|problem| problem.place.is_some())
+    }
+
+    /// All messages in one line: [`Problem::brief`] of each.
+    pub fn brief(&self) -> String {
+        let all: Vec<String> = self.problems.iter().map(Problem::brief).collect();
+        all.join("; ")
     }
 
     /// One line for a log: the file and the number of errors, as in "policy.toml: 3 errors".

@@ -9,7 +9,7 @@ use super::notes::{Level, Notes};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
 use super::text::{counted, duration, grouped, visible, wrapped};
-use super::{Sink, matrix};
+use super::{Sink, matrix, unwritten};
 use crate::audit::finding::{Finding, Ready, Summary};
 use crate::audit::matrix::Matrix;
 
@@ -58,8 +58,8 @@ impl<O: Write, E: Write> Human<O, E> {
     }
 
     fn show(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
+        let written = self.out.write_all(text.as_bytes());
+        written.and_then(|()| self.out.flush()).map_err(unwritten)
     }
 
     fn headed(&self, finding: &Finding, line: &str) -> String {

@@ -7,7 +7,7 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 use super::notes::{Level, Notes};
 use super::text::is_hazardous;
-use super::{Sink, journal};
+use super::{Sink, journal, unwritten};
 use crate::audit::finding::{Finding, Line, Ready, Summary};
 
 /// Lines on `out`; notes apart from them, on `notes`.
@@ -36,8 +36,9 @@ impl<O: Write, E: Write> Json<O, E> {
     }
 
     fn line(&mut self, line: Line<'_>) -> io::Result<()> {
-        self.out.write_all(&json_line(line)?)?;
-        self.out.flush()
+        let line = json_line(line)?;
+        let written = self.out.write_all(&line).and_then(|()| self.out.flush());
+        written.map_err(unwritten)
     }
 }
 

@@ -90,6 +90,14 @@ fn serve(
     served
 }
 
+/// That a finding could not be told, in a sentence; of the same kind.
+fn unwritten(error: io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("standard output cannot be written to: {error}"),
+    )
+}
+
 /// Whether the error says no more than that nobody reads on, as in `pinif audit | head -1`.
 pub fn reader_left(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pinif_ebpf::loss::Loss;
+
 use super::report::{Place, Report, Told};
 use super::sender::Sent;
 
@@ -196,6 +198,7 @@ pub struct Expectation<'a> {
     places: BTreeMap<Place, u64>,
     exit: Option<i32>,
     apart: Vec<&'static str>,
+    losses: BTreeMap<String, u64>,
 }
 
 impl<'a> Expectation<'a> {
@@ -206,6 +209,7 @@ impl<'a> Expectation<'a> {
             places: BTreeMap::new(),
             exit: None,
             apart: Vec::new(),
+            losses: BTreeMap::new(),
         }
     }
 
@@ -233,6 +237,12 @@ impl<'a> Expectation<'a> {
             "contained".to_owned(),
         );
         *self.places.entry(place).or_default() += packets;
+        self
+    }
+
+    /// So many losses at this place.
+    pub fn lost(mut self, place: Loss, number: u64) -> Self {
+        self.losses.insert(place.name().to_owned(), number);
         self
     }
 
@@ -277,15 +287,9 @@ impl<'a> Expectation<'a> {
             places, self.places,
             "the matrix (left) is not as expected (right)\n{report}"
         );
-        let losses: Vec<_> = report
-            .summary
-            .uncounted
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .collect();
-        assert!(
-            losses.is_empty(),
-            "something was lost: {losses:?}\n{report}"
+        assert_eq!(
+            report.summary.uncounted, self.losses,
+            "the losses (left) are not as expected (right)\n{report}"
         );
 
         let is_leak = self

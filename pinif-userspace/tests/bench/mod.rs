@@ -21,6 +21,7 @@ mod auditor;
 mod expect;
 mod lines;
 mod need;
+mod pinif;
 mod policy;
 mod report;
 mod sender;
@@ -28,16 +29,17 @@ mod settle;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
-pub use auditor::Auditor;
+pub use auditor::{Auditor, Setup};
 pub use expect::{Finding, leak, note, risk};
 pub use need::Need;
+pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
-pub use report::Report;
+pub use report::{Cell, Report, Told};
 pub use sender::{Sender, Sent};
 
 /// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
@@ -93,12 +95,17 @@ impl Bench {
 
     /// Starts the auditor on the card and waits until it is ready.
     pub fn audit(&self, arguments: &[&str]) -> Auditor<'_> {
-        Auditor::start(self, None, arguments)
+        self.auditor().arguments(arguments).start()
     }
 
     /// Starts the auditor with this policy.
     pub fn audit_with(&self, policy: &str, arguments: &[&str]) -> Auditor<'_> {
-        Auditor::start(self, Some(policy), arguments)
+        self.auditor().policy(policy).arguments(arguments).start()
+    }
+
+    /// An auditor of the card that is to be started otherwise.
+    pub fn auditor(&self) -> Setup<'_> {
+        Setup::new(self)
     }
 
     /// Lets a sender on the card do what `arguments` say, from begin to end.
@@ -119,6 +126,11 @@ impl Bench {
     /// The cgroup of the card's senders, as a finding names it.
     pub fn cgroup(&self) -> String {
         self.cgroup.name()
+    }
+
+    /// The directory of that cgroup.
+    pub fn cgroup_path(&self) -> &Path {
+        self.cgroup.path()
     }
 
     /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.

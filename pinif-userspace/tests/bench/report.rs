@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitStatus;
+use std::sync::LazyLock;
 
+use jsonschema::Validator;
+use pinif_userspace::audit::finding::schema;
 use pinif_userspace::lab::Counters;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +49,7 @@ pub struct Told {
 pub struct Process {
     pub pid: u32,
     pub comm: String,
+    pub exe: Option<String>,
     pub uid: u32,
     pub cgroup: Option<String>,
 }
@@ -53,6 +57,7 @@ pub struct Process {
 /// The last line.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
+    pub duration_s: f64,
     pub packets: u64,
     pub bytes: u64,
     pub matrix: Vec<Cell>,
@@ -188,9 +193,34 @@ fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u6
     sums
 }
 
+/// What a line says, which must be as the published schema has it.
+pub(super) fn check(line: &str) -> Value {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        jsonschema::options()
+            .should_validate_formats(true)
+            .build(&schema())
+            .expect("the schema is one")
+    });
+    let value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    if let Err(error) = SCHEMA.validate(&value) {
+        panic!("against the schema: {error}: {line}");
+    }
+    value
+}
+
+/// What a line of a finding says; `None` for another line.
+pub(super) fn finding(line: &str) -> Option<Told> {
+    let value = check(line);
+    (value["type"] == "finding").then(|| read(value, line))
+}
+
 fn parse<T: DeserializeOwned>(line: &str, kind: &str) -> T {
-    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let value = check(line);
     assert_eq!(value["type"], kind, "{line}");
+    read(value, line)
+}
+
+fn read<T: DeserializeOwned>(value: Value, line: &str) -> T {
     serde_json::from_value(value).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 

@@ -46,7 +46,7 @@ fn the_first_sighting_is_said_at_once_and_only_once() {
     assert_eq!(ledger.sighted(1, finding(1), at(0)), Some(finding(1)));
     assert_eq!(ledger.sighted(1, finding(1), at(1)), None);
     assert_eq!(ledger.due(at(5000)), []);
-    assert_eq!(ledger.close(), []);
+    assert_eq!(ledger.rest(), []);
     assert_eq!((ledger.len(), ledger.worst()), (1, Some(Severity::Leak)));
 }
 
@@ -63,7 +63,7 @@ fn growth_is_said_at_most_once_a_second() {
         lines,
         [(1100, 1100), (2100, 2100), (3100, 3100), (4100, 4100)]
     );
-    assert_eq!(ledger.close(), [], "the last line had the last counts");
+    assert_eq!(ledger.rest(), [], "the last line had the last counts");
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
     ledger.counted(&1, 1000, 60_000);
     ledger.counted(&1, 1000, 60_000);
     assert_eq!(ledger.due(at(1999)), []);
-    assert_eq!(said(&ledger.close()), [("1", 1000, 60_000)]);
+    assert_eq!(said(&ledger.rest()), [("1", 1000, 60_000)]);
     ledger.counted(&1, 1000, 60_000);
     assert_eq!(
         (
-            ledger.close(),
+            ledger.rest(),
             ledger.due(at(9000)),
             ledger.next_due(at(9000))
         ),
@@ -96,7 +96,7 @@ fn totals_never_shrink_and_unknown_findings_are_not_taken() {
     assert!(ledger.counted(&1, 4, 240));
     assert!(!ledger.counted(&2, 4, 240));
     assert!(!ledger.contains(&2));
-    assert_eq!(said(&ledger.close()), [("1", 10, 600)]);
+    assert_eq!(said(&ledger.rest()), [("1", 10, 600)]);
 }
 
 #[test]
@@ -216,4 +216,19 @@ fn a_leak_that_was_seen_wins_over_counts_that_were_lost() {
             "{fail_on:?} {worst:?}"
         );
     }
+}
+
+#[test]
+fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.counted(&1, 10, 600);
+    assert_eq!(ledger.keys_where(|key| *key == 1), [1]);
+    ledger.close(&1);
+    assert!(ledger.keys_where(|_| true).is_empty());
+    assert!(!ledger.counted(&1, 3, 180), "it is not known yet");
+    assert_eq!(ledger.sighted(1, finding(2), at(5)), Some(finding(2)));
+    assert!(ledger.counted(&1, 3, 180));
+    assert_eq!(said(&ledger.rest()), [("1", 10, 600), ("2", 3, 180)]);
+    assert_eq!(ledger.len(), 2);
 }

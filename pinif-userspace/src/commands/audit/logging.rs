@@ -1,5 +1,7 @@
 //! What pinif tells of itself, for debugging: on standard error, off unless it is asked for.
 
+use std::io::{self, Write as _};
+
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::sinks::text;
@@ -17,7 +19,9 @@ impl Log for StandardError {
             return;
         }
         let line = record.args().to_string();
-        eprintln!(
+        // Where nobody reads it, nothing is amiss.
+        let _ = writeln!(
+            io::stderr(),
             "{} {}: {}",
             record.level(),
             record.target(),

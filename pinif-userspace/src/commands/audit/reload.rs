@@ -63,10 +63,7 @@ async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
 fn read(file: &Path) -> Order {
     match Policy::read(file) {
         Ok(policy) => Order::Policy(Box::new(policy)),
-        Err(errors) => Order::Note(
-            Level::Error,
-            format!("the new policy is wrong, the old one stays in force\n{errors}"),
-        ),
+        Err(errors) => Order::WrongPolicy(errors),
     }
 }
 

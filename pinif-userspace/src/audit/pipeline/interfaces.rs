@@ -1,0 +1,246 @@
+//! Interfaces come, change their names and go: the programs and the counts follow.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, bail};
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
+
+use super::{Audit, News, totals};
+use crate::{
+    host::network::{Change, Network},
+    kernel::attach::Place,
+    sinks::{Level, Sink},
+};
+
+/// What came of attaching to some interfaces.
+#[derive(Default)]
+struct Attached {
+    /// The names of those that are audited from now on.
+    new: Vec<String>,
+    /// Of those that refused, a sentence each.
+    refusals: Vec<String>,
+    /// What else is not as it should be.
+    warnings: Vec<String>,
+}
+
+impl Audit {
+    /// Attaches to all interfaces of all namespaces that are wanted.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or none could be attached.
+    pub(super) fn attach_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let mut all = Attached::default();
+        for netns in self.order.clone() {
+            let names = names(&self.namespaces[&netns].network);
+            for (index, name) in &names {
+                self.names.learn(netns, *index, name);
+            }
+            let attached = self.attach(netns, &names)?;
+            all.new.extend(attached.new);
+            all.refusals.extend(attached.refusals);
+            all.warnings.extend(attached.warnings);
+        }
+        if all.new.is_empty() {
+            match all.refusals.first() {
+                Some(refusal) => bail!("no interface could be attached: {refusal}"),
+                None => bail!("{}", self.none_is_wanted()),
+            }
+        }
+        for warning in all.refusals.iter().chain(&all.warnings) {
+            sink.note(Level::Warning, warning)?;
+        }
+        Ok(())
+    }
+
+    /// That `--interface` asks for nothing that is there.
+    fn none_is_wanted(&self) -> String {
+        let wanted = self
+            .interfaces
+            .iter()
+            .map(|glob| format!("`{}`", glob.glob()));
+        let there: BTreeSet<&str> = self
+            .namespaces
+            .values()
+            .flat_map(|namespace| namespace.network.links.iter())
+            .map(|link| link.name.as_str())
+            .collect();
+        format!(
+            "no interface is named {}; there are {}",
+            wanted.collect::<Vec<_>>().join(" or "),
+            Vec::from_iter(there).join(", ")
+        )
+    }
+
+    /// Attaches to those of the interfaces that are wanted.
+    fn attach(&mut self, netns: NetNsCookie, names: &[(IfIndex, String)]) -> Result<Attached> {
+        let mut attached = Attached::default();
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(attached);
+        };
+        let wanted: Vec<_> = names
+            .iter()
+            .filter(|(_, name)| {
+                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
+            })
+            .filter(|(index, _)| !namespace.hooks.has(*index))
+            .cloned()
+            .collect();
+        if wanted.is_empty() {
+            return Ok(attached);
+        }
+        let mut refusals = Vec::new();
+        namespace
+            .hooks
+            .attach(&wanted, |name, outcome| match outcome {
+                Ok(place) => {
+                    attached.new.push(name.to_owned());
+                    if place == Place::Behind {
+                        attached.warnings.push(format!(
+                            "others have filters at {name} that are asked before pinif's: what these drop or redirect \
+                             is not audited"
+                        ));
+                    }
+                }
+                Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
+            })?;
+        // One that is gone by now has nothing to be audited.
+        refusals.retain(|(name, _)| {
+            Network::read(namespace.hooks.netns())
+                .map_or(true, |now| now.links.by_name(name).is_some())
+        });
+        attached.refusals = refusals
+            .into_iter()
+            .map(|(name, error)| {
+                format!("{name} cannot be attached, and its traffic is not audited: {error:#}")
+            })
+            .collect();
+        Ok(attached)
+    }
+
+    /// Takes a change of a namespace into the maps, and attaches to what is new.
+    pub(super) fn learn(
+        &mut self,
+        netns: NetNsCookie,
+        news: News,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(());
+        };
+        let mut there = Vec::new();
+        match news {
+            News::Change(Change::Routes | Change::Lost) => return Ok(()),
+            News::Change(change) => {
+                namespace.network.apply(&change);
+                match change {
+                    Change::LinkGone(index, name) => {
+                        self.names.gone(netns, index);
+                        if namespace.hooks.forget(index) {
+                            sink.note(Level::Info, &format!("{name} is gone"))?;
+                        }
+                    }
+                    Change::Link(link) => there.push((link.index, link.name)),
+                    Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
+                    }
+                }
+            }
+            News::Anew(network) => {
+                there = names(&network);
+                namespace.network = network;
+                for index in namespace.hooks.forget_gone(&there)? {
+                    self.names.gone(netns, index);
+                    let name = self.names.of(netns, index);
+                    sink.note(Level::Info, &format!("{name} is gone"))?;
+                }
+            }
+        }
+        for (index, name) in &there {
+            self.meet(netns, *index, name, sink)?;
+        }
+        self.publish(netns, sink)?;
+        let attached = self.attach(netns, &there)?;
+        for name in attached.new {
+            sink.note(Level::Info, &format!("{name} is audited from now on"))?;
+        }
+        for warning in attached.refusals.iter().chain(&attached.warnings) {
+            sink.note(Level::Warning, warning)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the programs what a namespace is like now.
+    fn publish(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+        let policy = self
+            .policies
+            .last_key_value()
+            .map(|(_, policy)| policy)
+            .context("there is no policy in force")?;
+        let network = &self.namespaces[&netns].network;
+        if let Err(error) = self.publisher.network(netns, network, policy) {
+            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
+        }
+        Ok(())
+    }
+
+    /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
+    fn meet(
+        &mut self,
+        netns: NetNsCookie,
+        index: IfIndex,
+        name: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if self.names.is_gone(netns, index) {
+            self.close(netns, index, sink)?;
+        }
+        let Some(old) = self.names.learn(netns, index, name) else {
+            return Ok(());
+        };
+        let concerned = self
+            .ledger
+            .keys_where(|key| key.netns == netns && (key.egress == index || key.bound == index));
+        for key in concerned {
+            self.ledger.refine(&key, |finding| {
+                if key.egress == index {
+                    finding.egress_interface = name.to_owned();
+                }
+                if key.bound == index {
+                    finding.bound_device = Some(name.to_owned());
+                }
+            });
+        }
+        if self.namespaces[&netns].hooks.has(index) {
+            sink.note(Level::Info, &format!("{old} is called {name} from now on"))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the account of an interface that is gone, before another that has its index is audited: until then, nothing
+    /// leaves by the index that the programs could count.
+    fn close(&mut self, netns: NetNsCookie, index: IfIndex, sink: &mut dyn Sink) -> Result<()> {
+        self.read_findings(sink)?;
+        let left_by_it = |egress, of| egress == index && of == netns;
+        for key in self
+            .ledger
+            .keys_where(|key| left_by_it(key.egress, key.netns))
+        {
+            self.counters.forget(&key);
+            self.ledger.close(&key);
+        }
+        let mut cells = self.counters.cells()?;
+        cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));
+        let name = &self.namespaces[&netns].hooks.netns().name;
+        self.past.keep(&cells, |key| {
+            totals::Place::of(key, &|_| name.clone(), &|netns, index| {
+                self.names.of(netns, index)
+            })
+        });
+        Ok(())
+    }
+}
+
+fn names(network: &Network) -> Vec<(IfIndex, String)> {
+    let links = network.links.iter();
+    links.map(|link| (link.index, link.name.clone())).collect()
+}

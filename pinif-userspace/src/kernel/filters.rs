@@ -1,0 +1,257 @@
+//! The filters of an interface's clsact qdisc (tc-bpf(8)): how programs are attached before Linux 6.6.
+//!
+//! Ours has the process id of its auditor for a handle. So several auditors can stand side by side, and what one that was
+//! killed left behind, which would count everything once more, is known and removed.
+
+use std::{fs, io, ops::ControlFlow, process};
+
+use aya::programs::tc::{NlOptions, TcError, qdisc_add_clsact};
+use netlink_packet_core::{NlaBuffer, NlasIterator};
+use netlink_packet_route::tc::{TcHandle, TcMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use pinif_ebpf::key::IfIndex;
+
+use crate::host::netlink::Requester;
+
+/// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
+mod attribute {
+    pub const KIND: u16 = 1;
+    pub const OPTIONS: u16 = 2;
+    pub const BPF_NAME: u16 = 7;
+}
+
+/// `struct tcmsg`.
+const HEADER: usize = 20;
+/// The place that is asked first; zero would be any.
+pub(super) const FIRST_PLACE: u16 = 1;
+/// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)`.
+const EGRESS: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0xfff3,
+};
+/// `ETH_P_ALL`, as the header has it.
+const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
+
+/// Prepares an interface of the calling thread's namespace for this auditor's filter: the qdisc is there, and no filter of
+/// an auditor that was killed. Gives the place for ours: the first, or the first free one.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub(super) fn make_way(
+    interface: IfIndex,
+    name: &str,
+    program: &str,
+) -> Result<NlOptions, TcError> {
+    if let Err(error) = qdisc_add_clsact(name)
+        && !is_there(&error)
+    {
+        return Err(error);
+    }
+    let mut filters = at_egress(interface)?;
+    for filter in filters.extract_if(.., |filter| filter.is_left_behind(program)) {
+        remove(interface, &filter)?;
+    }
+    Ok(NlOptions {
+        priority: free_place(&filters),
+        handle: own_handle().into(),
+        classid: None,
+    })
+}
+
+/// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that cannot be told, it is
+/// taken to be.
+pub(super) fn is_attached(interface: IfIndex, program: &str) -> bool {
+    at_egress(interface).map_or(true, |filters| {
+        filters
+            .iter()
+            .any(|filter| filter.is_called(program) && filter.handle == own_handle())
+    })
+}
+
+/// The first place where a program can stand.
+fn free_place(filters: &[Filter]) -> u16 {
+    let is_free = |place: &u16| {
+        filters
+            .iter()
+            .all(|filter| filter.priority != *place || filter.admits_programs())
+    };
+    (FIRST_PLACE..=u16::MAX)
+        .find(is_free)
+        .unwrap_or(FIRST_PLACE)
+}
+
+/// Whether the qdisc was there already.
+fn is_there(error: &TcError) -> bool {
+    match error {
+        TcError::AlreadyAttached => true,
+        TcError::NetlinkError(error) => error.raw_os_error() == Some(libc::EEXIST),
+        _ => false,
+    }
+}
+
+fn own_handle() -> u32 {
+    process::id()
+}
+
+/// Whether an auditor with this process id runs: not, if it is this one's, which has attached nothing yet.
+fn is_auditor(pid: u32) -> bool {
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    let alive = kill(Pid::from_raw(pid.cast_signed()), None) != Err(Errno::ESRCH);
+    pid != process::id() && alive && name(pid) == name(process::id())
+}
+
+/// A filter at the egress of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Filter {
+    /// Its place: those with a lower one are asked before. One place is for one kind and one protocol.
+    priority: u16,
+    /// What it is called among those of its place.
+    handle: u32,
+    /// What decides: `bpf`, `matchall`, `flower`, ….
+    kind: String,
+    /// The name of the program, of those that are one.
+    program: Option<String>,
+    /// The ethertype that it is asked for, in network byte order.
+    protocol: u16,
+}
+
+impl Filter {
+    /// Whether a program that is asked for every packet can stand beside it.
+    fn admits_programs(&self) -> bool {
+        self.kind == "bpf" && self.protocol == EVERY_PROTOCOL
+    }
+
+    fn is_called(&self, program: &str) -> bool {
+        self.program.as_deref() == Some(program)
+    }
+
+    fn is_left_behind(&self, program: &str) -> bool {
+        self.is_called(program) && !is_auditor(self.handle)
+    }
+
+    fn decode(message: &[u8]) -> Option<Self> {
+        let header = message.first_chunk::<HEADER>()?;
+        let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
+        let (handle, information) = (word(8), word(16));
+        let mut filter = Self {
+            priority: (information >> 16) as u16,
+            handle,
+            kind: String::new(),
+            program: None,
+            protocol: information as u16,
+        };
+        for nla in attributes(&message[HEADER..]) {
+            match nla.kind() {
+                attribute::KIND => filter.kind = text(nla.value()),
+                attribute::OPTIONS => {
+                    filter.program = attributes(nla.value())
+                        .find(|nla| nla.kind() == attribute::BPF_NAME)
+                        .map(|nla| text(nla.value()));
+                }
+                _ => {}
+            }
+        }
+        Some(filter)
+    }
+}
+
+/// The filters at the egress of an interface of the calling thread's namespace, in their order. Each place begins with one
+/// that has no handle. Without a qdisc, there are none.
+fn at_egress(interface: IfIndex) -> io::Result<Vec<Filter>> {
+    let mut filters = Vec::new();
+    Requester::open(NETLINK_ROUTE)?.dump(
+        libc::RTM_GETTFILTER,
+        &message(interface),
+        |kind, payload| {
+            if kind == libc::RTM_NEWTFILTER {
+                filters.extend(Filter::decode(payload));
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    Ok(filters)
+}
+
+/// Removes a filter from the egress of an interface of the calling thread's namespace.
+fn remove(interface: IfIndex, filter: &Filter) -> io::Result<()> {
+    let mut message = message(interface);
+    message.header.handle = TcHandle::from(filter.handle);
+    message.header.info = u32::from(filter.priority) << 16 | u32::from(filter.protocol);
+    Requester::open(NETLINK_ROUTE)?.order(libc::RTM_DELTFILTER, &message)
+}
+
+fn message(interface: IfIndex) -> TcMessage {
+    let mut message = TcMessage::default();
+    message.header.index = interface.0.cast_signed();
+    message.header.parent = EGRESS;
+    message
+}
+
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+fn text(value: &[u8]) -> String {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_from_another_filter() {
+        let mut bytes = vec![0; HEADER];
+        bytes[8..12].copy_from_slice(&42u32.to_ne_bytes());
+        bytes[16..20].copy_from_slice(&(7 << 16 | u32::from(EVERY_PROTOCOL)).to_ne_bytes());
+        // TCA_KIND "bpf", TCA_OPTIONS with TCA_BPF_NAME "egress".
+        bytes.extend([8, 0, 1, 0, b'b', b'p', b'f', 0]);
+        bytes.extend([16, 0, 2, 0, 11, 0, 7, 0]);
+        bytes.extend(*b"egress\0\0");
+        let filter = Filter::decode(&bytes).expect("a filter");
+        let expected = Filter {
+            priority: 7,
+            handle: 42,
+            kind: "bpf".to_owned(),
+            program: Some("egress".to_owned()),
+            protocol: EVERY_PROTOCOL,
+        };
+        assert_eq!(filter, expected);
+        assert!(filter.admits_programs());
+        let of_ipv4 = Filter {
+            protocol: (libc::ETH_P_IP as u16).to_be(),
+            ..filter.clone()
+        };
+        assert!(!of_ipv4.admits_programs());
+        let other = Filter {
+            kind: "matchall".to_owned(),
+            ..filter.clone()
+        };
+        assert!(!other.admits_programs());
+        assert_eq!(free_place(&[]), 1);
+        let at = |priority, filter: &Filter| Filter {
+            priority,
+            ..filter.clone()
+        };
+        let filters = [
+            at(1, &other),
+            at(2, &of_ipv4),
+            at(3, &filter),
+            at(4, &other),
+        ];
+        assert_eq!(free_place(&filters), 3);
+        assert_eq!(free_place(&filters[..2]), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Filter::decode(&bytes);
+        }
+    }
+}

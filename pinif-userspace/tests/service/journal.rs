@@ -1,0 +1,169 @@
+//! The auditor as a service: what it tells the service manager, and the journal.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::bench::{Pinif, scenario};
+
+const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
+const RISK: &str = "udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
+const NOTE: &str = "udp --bind-device eth1 --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
+
+/// The next thing that the service manager is told.
+fn told(manager: &UnixDatagram) -> String {
+    let mut buffer = [0; 4096];
+    let length = manager.recv(&mut buffer).expect("nothing is told");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[test]
+fn the_service_manager_is_told_of_the_beginning_and_of_the_end() {
+    scenario("service notify", &[], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).expect("a socket");
+        manager
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a socket");
+        let auditor = bench.auditor().environment("NOTIFY_SOCKET", &path).start();
+        assert_eq!(told(&manager), "READY=1\n");
+        manager.set_nonblocking(true).expect("a socket");
+        assert!(manager.recv(&mut [0; 1]).is_err(), "nothing ends yet");
+        manager.set_nonblocking(false).expect("a socket");
+        let report = auditor.stop();
+        assert_eq!(told(&manager), "STOPPING=1\n");
+        report.expect().nothing_else();
+    });
+}
+
+#[test]
+fn a_finding_has_the_priority_that_fits_it() {
+    scenario("service journal", &[], |bench| {
+        let mut pinif = bench.auditor().start_in_journal();
+        let [leak, risk, note] = [LEAK, RISK, NOTE].map(|traffic| bench.send(traffic));
+        for (priority, kind) in [
+            ("<2>leak", "device-escape"),
+            ("<4>risk", "address-escape"),
+            ("<5>note", "crossed-bind"),
+        ] {
+            let line = pinif.wait_for_note(kind);
+            assert!(line.starts_with(&format!("{priority} {kind}: ")), "{line}");
+        }
+        pinif.signal(Signal::SIGTERM);
+        let ended = pinif.end();
+        assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
+        assert!(ended.stdout.is_empty(), "{ended:#?}");
+        assert!(
+            ended.stderr.iter().all(|line| {
+                ["<2>", "<4>", "<5>", "<6>"].contains(&&line[..3]) && !line[3..].starts_with('<')
+            }),
+            "{ended:#?}"
+        );
+        for (sender, line) in [
+            (
+                &leak,
+                "<6>leak device-escape: pinif-sender (pid {}), bound to fab0: 10 packets, ",
+            ),
+            (
+                &risk,
+                "<6>risk address-escape: pinif-sender (pid {}), unpinned: 10 packets, ",
+            ),
+            (
+                &note,
+                "<6>note crossed-bind: pinif-sender (pid {}), bound to eth1: 10 packets, ",
+            ),
+        ] {
+            let line = line.replace("{}", &sender.pid.to_string());
+            assert!(
+                ended.stderr.iter().any(|said| said.starts_with(&line)),
+                "{line}\n{ended:#?}"
+            );
+        }
+        assert_eq!(
+            ended.stderr.last().map(String::as_str),
+            Some(
+                "<6>3 findings: 1 leak, 1 risk, 1 note. 10 of 30 packets left where they must not."
+            ),
+            "{ended:#?}"
+        );
+    });
+}
+
+#[test]
+fn json_stays_on_standard_output_beside_the_journal() {
+    scenario("service journal-json", &[], |bench| {
+        let setup = bench.auditor().arguments(["--format", "json"]);
+        let mut pinif = Pinif::start_in_journal(setup.into_command());
+        pinif.wait_for_line("it was ready", |_| true);
+        pinif.signal(Signal::SIGHUP);
+        let line = pinif.wait_for_note("policy");
+        assert_eq!(line, "<6>there is no policy to read again");
+        pinif.signal(Signal::SIGTERM);
+        let ended = pinif.end();
+        assert_eq!(ended.stderr.len(), 1, "{ended:#?}");
+        assert_eq!(ended.stdout.len(), 2, "{ended:#?}");
+    });
+}
+
+#[test]
+fn another_stream_than_the_journals_has_no_priorities() {
+    scenario("service journal-elsewhere", &[], |bench| {
+        let mut pinif = bench
+            .auditor()
+            .environment("JOURNAL_STREAM", "1:1")
+            .start_for_people();
+        bench.send(LEAK);
+        pinif.wait_for_line("the finding", |line| {
+            line.starts_with("leak  device-escape")
+        });
+        pinif.signal(Signal::SIGTERM);
+        let ended = pinif.end();
+        assert!(
+            ended.stderr[0].starts_with("Auditing 3 interfaces"),
+            "{ended:#?}"
+        );
+    });
+}
+
+#[test]
+fn what_keeps_a_service_from_starting_is_an_error_in_the_journal() {
+    let audit = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        command.args(["audit", "--netns", "no-such-card"]);
+        let ended = Pinif::start_in_journal({
+            command.args(arguments);
+            command
+        })
+        .end();
+        assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
+        assert!(ended.stdout.is_empty(), "{ended:#?}");
+        ended.stderr
+    };
+    let said = audit(&[]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("<3>there is no network namespace `no-such-card`"),
+        "{said:?}"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, "[zone.a]\ninterfaces = 1\nx = 1\n").expect("a policy");
+    let path = file.to_str().expect("UTF-8");
+    let said = audit(&["--policy", path]);
+    assert_eq!(
+        said,
+        [
+            format!(
+                "<3>{path}:2:14: `interfaces` takes text in quotes, or a list of it, not a number; write it as in \
+                 `interfaces = [\"fab*\"]`"
+            ),
+            format!(
+                "<3>{path}:3:1: unknown key `x` in a zone; a zone has `interfaces`, `contained`"
+            ),
+        ]
+    );
+}

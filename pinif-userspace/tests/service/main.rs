@@ -1,0 +1,10 @@
+//! `pinif audit` as a program: how it begins, what it does while it runs, and how it ends.
+
+#[path = "../bench/mod.rs"]
+mod bench;
+
+mod ends;
+mod errors;
+mod interfaces;
+mod journal;
+mod plug;

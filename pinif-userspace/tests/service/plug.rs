@@ -1,0 +1,86 @@
+//! Interfaces that are plugged in, renamed and pulled out while the auditor runs.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
+use pinif_userspace::lab::Namespace;
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
+
+use crate::bench::Bench;
+
+/// Plugs a cable from the card's `name` into the outside, and waits until it carries packets. Like the chassis's links, it
+/// resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
+pub fn plug(bench: &Bench, name: &str, index: Option<u32>) {
+    let (card, outside) = (&bench.chassis.card, &bench.chassis.outside);
+    let far = format!("to-{name}");
+    let there = File::open(outside.path()).expect("the outside is there");
+    let far_end = LinkMessageBuilder::<LinkUnspec>::new()
+        .name(far.clone())
+        .arp(false)
+        .setns_by_fd(there.as_raw_fd())
+        .build();
+    let mut pair = LinkMessageBuilder::<LinkVeth>::new(name, &far)
+        .arp(false)
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
+        .build();
+    pair.header.index = index.unwrap_or_default();
+    let added = card.netlink(async |handle| Ok(handle.link().add(pair).execute().await?));
+    added.unwrap_or_else(|error| panic!("cannot plug in {name}: {error:#}"));
+    outside.set_up(&far).expect("it is there");
+    card.set_up(name).expect("it is there");
+    card.wait_until_operational(name).expect("it is up");
+}
+
+/// Gives a link another name.
+pub fn rename(namespace: &Namespace, old: &str, new: &str) {
+    change(namespace, old, |link| link.name(new));
+}
+
+/// Moves a link to another namespace.
+pub fn move_to(namespace: &Namespace, name: &str, to: &Namespace) {
+    let there = File::open(to.path()).expect("the namespace is there");
+    change(namespace, name, |link| link.setns_by_fd(there.as_raw_fd()));
+}
+
+/// Changes a link until the kernel cannot keep all the news of it for those who do not fetch them.
+pub fn flood_with_news(namespace: &Namespace) {
+    const BATCH: usize = 500;
+    let index = namespace.index("lo").expect("it is there").0;
+    while !has_lost_news(namespace) {
+        let flooded = namespace.netlink(async |handle| {
+            for number in 0..BATCH {
+                let mut message = LinkUnspec::new_with_index(index).build();
+                let alias = LinkAttribute::IfAlias(number.to_string());
+                message.attributes.push(alias);
+                handle.link().set(message).execute().await?;
+            }
+            Ok(())
+        });
+        flooded.expect("the link can have another alias");
+    }
+}
+
+/// Whether a listener's queue was full: the ninth column of `/proc/net/netlink`.
+fn has_lost_news(namespace: &Namespace) -> bool {
+    let table = namespace.run(|| fs::read_to_string("/proc/thread-self/net/netlink"));
+    let table = table.expect("it is there").expect("/proc is mounted");
+    let drops = |line: &str| line.split_whitespace().nth(8).map(str::to_owned);
+    table
+        .lines()
+        .skip(1)
+        .filter_map(drops)
+        .any(|drops| drops != "0")
+}
+
+fn change(
+    namespace: &Namespace,
+    name: &str,
+    change: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>,
+) {
+    let index = namespace.index(name).expect("it is there").0;
+    let message = change(LinkUnspec::new_with_index(index)).build();
+    let changed =
+        namespace.netlink(async |handle| Ok(handle.link().set(message).execute().await?));
+    changed.unwrap_or_else(|error| panic!("cannot change {name}: {error:#}"));
+}
