@@ -5,6 +5,12 @@ use crate::key::{Address, Endpoint, IfIndex, NetNsCookie};
 /// The length of a task's name (`TASK_COMM_LEN`) and of an interface's (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
+/// A name as the kernel has it: untrusted bytes, ended by a zero unless it fills the room. Aligned as a word, so that the
+/// programs copy it by words.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Name(pub [u8; NAME_LENGTH]);
+
 /// No user (`INVALID_UID`).
 pub const NO_USER: u32 = u32::MAX;
 
@@ -25,7 +31,7 @@ pub struct Owner {
     /// Zero.
     pub _pad: u32,
     /// The task's name: untrusted bytes, ended by a zero.
-    pub comm: [u8; NAME_LENGTH],
+    pub comm: Name,
 }
 
 /// [`SocketRecord::flags`].
@@ -69,13 +75,17 @@ pub struct SocketRecord {
     pub endpoint: Endpoint,
     /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to
     /// unbind.
-    pub requested_device: [u8; NAME_LENGTH],
+    pub requested_device: Name,
     /// The device last asked for by index (`SO_BINDTOIFINDEX`); zero otherwise.
     pub requested_index: IfIndex,
     /// The [`flag`]s.
     pub flags: u32,
     /// The device that it was bound to before `sent_bound`, if it ever sent with another.
     pub previous_bound: IfIndex,
+    /// The device that the table of endpoints has for `endpoint`.
+    pub endpoint_bound: IfIndex,
+    /// The device that the table of endpoints has for `any_address_port`.
+    pub any_address_bound: IfIndex,
     /// Zero.
     pub _pad: u32,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -83,6 +93,16 @@ pub struct SocketRecord {
 }
 
 impl SocketRecord {
+    /// Notes that the hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
+    /// table of endpoints is entered anew.
+    #[inline(always)]
+    pub fn becomes_hooked(&mut self) {
+        if !self.has(flag::HOOKED) {
+            self.flags &= !flag::ENDPOINT;
+        }
+        self.flags |= flag::OWNED | flag::HOOKED;
+    }
+
     /// Notes the device that the socket sends with now.
     #[inline(always)]
     pub fn sends_bound_to(&mut self, bound: IfIndex) {
@@ -114,7 +134,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]

@@ -23,6 +23,8 @@ pub struct Offsets {
     pub superblock_device: u32,
     /// `sock.sk_socket`: the socket as processes hold it; none before accept and after close.
     pub sock_socket: u32,
+    /// `socket.file`: the file by which processes hold it; none for the kernel's own.
+    pub socket_file: u32,
     /// The inode number of a `struct socket`, by which /proc/PID/fd names it, from the socket on: they stand together in
     /// `struct socket_alloc`.
     pub socket_inode_number: u32,
@@ -40,7 +42,7 @@ pub struct Offsets {
     pub kernfs_id: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 16 * 4);
+const _: () = assert!(size_of::<Offsets>() == 17 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

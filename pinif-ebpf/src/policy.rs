@@ -106,6 +106,12 @@ impl ZoneSet {
     /// No zone.
     pub const EMPTY: Self = Self(0);
 
+    /// The zones that are in both sets.
+    #[inline(always)]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the two sets have a zone in common.
     #[inline(always)]
     pub const fn intersects(self, other: Self) -> bool {
@@ -156,8 +162,8 @@ pub mod dimension {
     pub const EXECUTABLE: u32 = 1 << 7;
 }
 
-/// The policy in force: the one entry of the kernel's `ACTIVE` map, and what the tables answer for a value that they
-/// do not hold.
+/// One of the two policies in the tables: its entry in the kernel's `POLICIES`, and what the tables answer for a value
+/// that they do not hold.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Active {
@@ -227,11 +233,9 @@ pub struct DemandKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PrefixKey {
     /// The policy, big-endian.
-    pub slot: [u8; 4],
+    pub slot: [u8; 8],
     /// The address.
     pub address: Address,
-    /// Zero: keeps the trie's values aligned.
-    pub _pad: [u8; 4],
 }
 
 impl PrefixKey {
@@ -239,16 +243,15 @@ impl PrefixKey {
     #[inline(always)]
     pub const fn new(slot: Slot, address: Address) -> Self {
         Self {
-            slot: slot.to_be_bytes(),
+            slot: (slot as u64).to_be_bytes(),
             address,
-            _pad: [0; 4],
         }
     }
 
     /// The length in the trie, in bits, of a prefix of `bits` bits of the mapped address.
     #[inline(always)]
     pub const fn length(bits: u8) -> u32 {
-        32 + bits as u32
+        64 + bits as u32
     }
 }
 
@@ -355,6 +358,8 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
     }
     let slot = active.slot;
     let looked_at = |bit: u32| active.dimensions & bit != 0;
+    // Fragments after the first carry no ports, and are of no port: not even of port zero.
+    let ported = !packet.later_fragment;
     let mut rules = active.any_destination;
     if looked_at(dimension::DESTINATION) {
         rules = tables
@@ -370,12 +375,12 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
         rules = rules.intersection(found.unwrap_or(active.any_protocol));
     }
     if looked_at(dimension::PORT) {
-        let found = tables.by_port(slot, packet.destination_port);
-        rules = rules.intersection(found.unwrap_or(active.any_port));
+        let found = ported.then(|| tables.by_port(slot, packet.destination_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_port));
     }
     if looked_at(dimension::SOURCE_PORT) {
-        let found = tables.by_source_port(slot, packet.source_port);
-        rules = rules.intersection(found.unwrap_or(active.any_source_port));
+        let found = ported.then(|| tables.by_source_port(slot, packet.source_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_source_port));
     }
     if looked_at(dimension::USER) {
         rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));
@@ -431,29 +436,4 @@ mod pod {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lowest_bit_is_the_number_of_trailing_zeros() {
-        for bit in 0..64 {
-            let word = u64::MAX << bit;
-            assert_eq!(u32::from(lowest_bit(word)), word.trailing_zeros());
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_first_rule_is_the_smallest(rules in proptest::collection::btree_set(0usize..MAX_RULES, 0..20)) {
-            let mut set = RuleSet::EMPTY;
-            for &rule in &rules {
-                set.insert(rule);
-            }
-            assert_eq!(set.first().map(usize::from), rules.first().copied());
-            assert_eq!(set.is_empty(), rules.is_empty());
-            for rule in 0..MAX_RULES {
-                assert_eq!(set.contains(rule), rules.contains(&rule));
-            }
-        }
-    }
-}
+pub(crate) mod tests;

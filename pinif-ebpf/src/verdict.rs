@@ -242,8 +242,11 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
         let owner = world.sole_owner(&packet.source);
         decision.source_owner = owner;
         if owner.is_some() && !within(owner, traffic.egress) {
-            let contained = world.zones(slot, owner).intersects(active.contained);
-            let severity = if contained {
+            let contained = world.zones(slot, owner).intersection(active.contained);
+            // Within its zone, it is where it may be, if by luck.
+            let leaves =
+                !contained.is_empty() && !contained.intersects(world.zones(slot, traffic.egress));
+            let severity = if leaves {
                 Severity::Leak
             } else {
                 Severity::Risk

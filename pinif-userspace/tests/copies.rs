@@ -2,7 +2,7 @@
 
 mod bench;
 
-use bench::{Bench, Need, leak, scenario};
+use bench::{Bench, Need, leak, note, scenario};
 
 const NFT: &[Need] = &[Need::Program("nft")];
 const TC: &[Need] = &[Need::Program("tc")];
@@ -111,5 +111,37 @@ fn nft_dup_to_a_gateway_copies_the_packet() {
         );
         let report = copied(bench);
         assert_eq!(report.sent_by("fab0").packets, 1000, "{report}");
+    });
+}
+
+#[test]
+fn a_copy_of_a_rebound_socket_is_told_by_its_new_device() {
+    scenario("11 tc-mirror-rebound", TC, |bench| {
+        bench.run("tc", "qdisc add dev eth1 clsact");
+        let filter =
+            "filter add dev eth1 egress protocol ip u32 match u32 0 0 action mirred egress mirror";
+        bench.run("tc", &format!("{filter} dev fab0"));
+        let auditor = bench.audit(&[]);
+        let sent = bench.send(
+            "udp --bind 10.0.0.1:4000 --bind-device fab0 --rebind eth1 --rebind-after 400 \
+             --to 10.0.0.2:9 --count 1000",
+        );
+        let copy = leak("copy-escape")
+            .bound("eth1")
+            .egress("fab0")
+            .packets(600)
+            .by(&sent);
+        let crossed = note("crossed-bind")
+            .bound("eth1")
+            .egress("eth1")
+            .packets(600)
+            .by(&sent);
+        auditor
+            .stop()
+            .expect()
+            .contained("fab0", "fab0", 400)
+            .finding(copy)
+            .finding(crossed)
+            .nothing_else();
     });
 }

@@ -75,7 +75,7 @@ impl Tables for Here<'_> {
     #[inline(always)]
     fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
         // The deepest that a rule names: its set has the rules of those above.
-        let mut deepest = policy::by_cgroup(slot, self.owner.cgroup);
+        let mut deepest = None;
         for level in 0..MAX_CGROUP_DEPTH {
             let cgroup = self.skb.cgroup_at(level);
             if cgroup == 0 {
@@ -85,6 +85,11 @@ impl Tables for Here<'_> {
             if found.is_some() {
                 deepest = found;
             }
+        }
+        // The socket's own, however deep it is.
+        let own = policy::by_cgroup(slot, self.owner.cgroup);
+        if own.is_some() {
+            deepest = own;
         }
         deepest.copied()
     }

@@ -1,7 +1,7 @@
 //! Who sent a packet, and what of it is known.
 
 use pinif_ebpf::{
-    intent::{NAME_LENGTH, NO_USER, Owner, SocketRecord, flag},
+    intent::{NO_USER, SocketRecord, flag},
     key::{Address, IfIndex, SocketCookie},
     packet::Packet,
     sighting::{Origin, Sighting},
@@ -11,10 +11,12 @@ use crate::{
     kernel::{
         self,
         packet::Skb,
-        sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
+        sock::{AF_PACKET, FullSock, Sock},
         task,
     },
+    reread,
     state::{endpoints, owners, records},
+    words::{clear, copy},
 };
 
 /// Writes the sender into the sighting, and gives the device that its socket is bound to; for a packet without socket,
@@ -22,7 +24,10 @@ use crate::{
 #[inline(never)]
 pub fn write(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) -> IfIndex {
     match Sock::new(skb.sock()) {
-        None => copied(sighting, packet),
+        None => {
+            sighting.cookie = SocketCookie(0);
+            copied(sighting, packet)
+        }
         Some(sock) => {
             sighting.cookie = skb.cookie();
             match sock.full() {
@@ -43,7 +48,7 @@ fn copied(sighting: &mut Sighting, packet: Option<&Packet>) -> IfIndex {
         && let Some(flow) = endpoints::find(netns, packet)
     {
         sighting.cookie = flow.cookie;
-        sighting.owner = flow.owner;
+        copy(&mut sighting.owner, &flow.owner);
         return flow.bound;
     }
     IfIndex::NONE
@@ -55,21 +60,9 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     let family = sock.family();
     let kind = sock.kind();
     let bound = sock.bound_device();
-    let mut record = records::of(sock.as_ptr().cast());
-    if record.is_none() && (kind != SOCK_RAW || family == AF_PACKET) {
-        // Made before pinif, or in a cgroup that is not audited. The kernel's own are raw.
-        record = records::of_or_insert(sock.as_ptr().cast());
-        if let Some(record) = &mut record {
-            record.flags = flag::OWNED;
-            if family == AF_PACKET {
-                // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
-                task::write_current(&mut record.owner);
-                record.owner.cgroup = skb.cgroup();
-            }
-        }
-    }
-    let Some(record) = record else {
+    let Some(record) = record_of(sighting, skb, sock, kind, family) else {
         nobody(sighting);
+        sighting.cookie = SocketCookie(0);
         sighting.origin = Origin::Kernel as u8;
         sighting.family = family as u16;
         sighting.socket_type = kind as u16;
@@ -81,7 +74,9 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
         sighting.cookie = SocketCookie(0);
         return IfIndex::NONE;
     }
-    if let Some(packet) = packet {
+    if let Some(packet) = packet
+        && family != AF_PACKET
+    {
         endpoints::note(record, kernel::netns(), packet, sighting.cookie, bound);
     }
     recorded(sighting, record);
@@ -90,6 +85,35 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     sighting.family = family as u16;
     sighting.socket_type = kind as u16;
     bound
+}
+
+/// The record of a process's socket, made if it has none: the socket was there before pinif and could not be marked, or
+/// is in a cgroup that is not audited. The kernel's own sockets get none.
+#[inline(always)]
+fn record_of(
+    sighting: &mut Sighting,
+    skb: Skb,
+    sock: FullSock,
+    kind: u32,
+    family: u32,
+) -> Option<&'static mut SocketRecord> {
+    let known = records::of(sock.as_ptr().cast());
+    if known.is_some() {
+        return known;
+    }
+    // Through a map: the verifier allows no arithmetic on the pointer itself.
+    sighting.socket_inode = sock.as_ptr() as u64;
+    if task::is_kernels(reread(&sighting.socket_inode), kind) {
+        return None;
+    }
+    let record = records::of_or_insert(sock.as_ptr().cast())?;
+    record.flags = flag::OWNED;
+    if family == AF_PACKET {
+        // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
+        task::write_current(&mut record.owner);
+        record.owner.cgroup = skb.cgroup();
+    }
+    Some(record)
 }
 
 /// A request socket, or what is left of a connection in TIME_WAIT.
@@ -116,33 +140,25 @@ fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
     sighting.flags = record.flags;
     sighting.requested_index = record.requested_index;
-    sighting.requested_device = record.requested_device;
+    copy(&mut sighting.requested_device, &record.requested_device);
     sighting.bound_address = record.bound_address;
     sighting.bound_port = record.bound_port;
     sighting.previous_bound = record.previous_bound;
-    sighting.owner = record.owner;
+    copy(&mut sighting.owner, &record.owner);
 }
 
 /// Clears what only a socket's record tells.
 #[inline(always)]
 fn nobody(sighting: &mut Sighting) {
     sighting.origin = Origin::None as u8;
-    sighting.cookie = SocketCookie(0);
     sighting.family = 0;
     sighting.socket_type = 0;
     sighting.flags = 0;
     sighting.requested_index = IfIndex::NONE;
-    sighting.requested_device = [0; NAME_LENGTH];
+    clear(&mut sighting.requested_device);
     sighting.bound_address = Address::UNSPECIFIED;
     sighting.bound_port = 0;
     sighting.previous_bound = IfIndex::NONE;
-    sighting.owner = Owner {
-        cgroup: 0,
-        executable_inode: 0,
-        executable_device: 0,
-        pid: 0,
-        uid: NO_USER,
-        _pad: 0,
-        comm: [0; NAME_LENGTH],
-    };
+    clear(&mut sighting.owner);
+    sighting.owner.uid = NO_USER;
 }

@@ -163,7 +163,11 @@ impl Audit {
             .collect();
         let unresolved = publisher.policy(&plan.policy, &known)?;
         warn_of(&plan.policy, &unresolved, sink)?;
-        let cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, &btf)?;
+        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup)?;
+        if let Err(error) = cgroup.mark_existing(&btf) {
+            let text = format!("sockets from before may stay without a process: {error:#}");
+            sink.note(Level::Warning, &text)?;
+        }
         drop(btf);
         let mut namespaces = BTreeMap::new();
         for (netns, network) in plan.namespaces.iter().zip(networks) {
@@ -304,7 +308,8 @@ impl Audit {
             && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
         {
             sink.finding(&finding, true)?;
-            if let Some(suspect) = enrich::suspect(&sighted) {
+            let netns = self.namespaces[&key.netns].hooks.netns();
+            if let Some(suspect) = enrich::suspect(&sighted, netns) {
                 self.searches.ask(*key, suspect);
             }
         }

@@ -35,6 +35,7 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
         inode_superblock: btf.offset("inode", "i_sb")?,
         superblock_device: btf.offset("super_block", "s_dev")?,
         sock_socket: btf.offset("sock", "sk_socket")?,
+        socket_file: btf.offset("socket", "file")?,
         socket_inode_number: btf
             .offset("socket_alloc", "vfs_inode.i_ino")?
             .checked_sub(btf.offset("socket_alloc", "socket")?)

@@ -242,11 +242,12 @@ impl Tables {
         remove_where(&mut self.users, |key| key.slot == slot)?;
         remove_where(&mut self.cgroups, |key| key.slot == slot)?;
         remove_where(&mut self.executables, |key| key.slot == slot)?;
-        let in_slot = |data: [u8; 4]| Slot::from_be_bytes(data) == slot;
-        prune(&mut self.destinations, |key| in_slot(key.slot))?;
-        prune(&mut self.sources, |key| in_slot(key.slot))?;
-        prune(&mut self.ports, |key| in_slot(key.slot))?;
-        prune(&mut self.source_ports, |key| in_slot(key.slot))
+        let prefix = |key: PrefixKey| key.slot == PrefixKey::new(slot, Address::UNSPECIFIED).slot;
+        prune(&mut self.destinations, prefix)?;
+        prune(&mut self.sources, prefix)?;
+        let port = |key: PortKey| key.slot == PortKey::new(slot, 0).slot;
+        prune(&mut self.ports, port)?;
+        prune(&mut self.source_ports, port)
     }
 
     fn write(

@@ -33,7 +33,7 @@ fn bound(context: &SockContext, address: Address, port: u16) {
         task::write_caller(&mut record.owner);
         record.bound_address = address;
         record.bound_port = port;
-        record.flags |= flag::OWNED | flag::HOOKED;
+        record.becomes_hooked();
         if address.is_unspecified() {
             record.flags &= !flag::BOUND_ADDRESS;
         } else {

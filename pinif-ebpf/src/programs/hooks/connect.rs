@@ -6,10 +6,7 @@ use aya_ebpf::{
     macros::cgroup_sock_addr,
     programs::SockAddrContext,
 };
-use pinif_ebpf::{
-    intent::flag,
-    key::{NetNsCookie, SocketCookie},
-};
+use pinif_ebpf::key::{NetNsCookie, SocketCookie};
 
 use super::ALLOW;
 use crate::{
@@ -59,7 +56,11 @@ fn used(context: &SockAddrContext) {
     if record.owner.pid != task::current_pid() {
         task::write_caller(&mut record.owner);
     }
-    record.flags |= flag::OWNED | flag::HOOKED;
+    record.becomes_hooked();
+    let (port, bound) = (sock.local_port(), sock.bound_device());
+    if endpoints::knows_any_address(record, port, bound) {
+        return;
+    }
     // SAFETY: the helpers take the context.
     let (netns, cookie) = unsafe {
         (
@@ -70,9 +71,9 @@ fn used(context: &SockAddrContext) {
     endpoints::note_any_address(
         record,
         NetNsCookie(netns),
-        sock.local_port(),
+        port,
         sock.protocol() as u8,
         SocketCookie(cookie),
-        sock.bound_device(),
+        bound,
     );
 }

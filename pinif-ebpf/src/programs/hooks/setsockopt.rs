@@ -5,14 +5,18 @@ use aya_ebpf::{
     programs::SockoptContext,
 };
 use pinif_ebpf::{
-    intent::{NAME_LENGTH, flag},
+    intent::{NAME_LENGTH, Name, flag},
     key::IfIndex,
 };
 
 use super::ALLOW;
 use crate::{
-    kernel::{sock::FullSock, task},
+    kernel::{
+        sock::{AF_PACKET, FullSock},
+        task,
+    },
     state::records,
+    words::clear,
 };
 
 const SOL_SOCKET: i32 = 1;
@@ -55,14 +59,18 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
         task::write_caller(&mut record.owner);
     }
     let value = value(option);
-    record.flags |= flag::OWNED | flag::HOOKED | flag::REQUESTED;
+    record.flags |= flag::OWNED | flag::REQUESTED;
+    if sock.family() != AF_PACKET {
+        // Of a packet socket no hook sees the release.
+        record.becomes_hooked();
+    }
     // SAFETY: the helper has no arguments.
     record.requested = unsafe { bpf_ktime_get_ns() };
     if by_name {
-        record.requested_device = value;
+        record.requested_device = Name(value);
         record.requested_index = IfIndex::NONE;
     } else {
-        record.requested_device = [0; NAME_LENGTH];
+        clear(&mut record.requested_device);
         record.requested_index =
             IfIndex(u32::from_ne_bytes([value[0], value[1], value[2], value[3]]));
     }

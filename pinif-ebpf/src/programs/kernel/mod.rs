@@ -23,6 +23,7 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     inode_superblock: 0,
     superblock_device: 0,
     sock_socket: 0,
+    socket_file: 0,
     socket_inode_number: 0,
     sock_netns: 0,
     net_cookie: 0,

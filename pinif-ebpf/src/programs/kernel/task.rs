@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
 };
 use pinif_ebpf::intent::Owner;
 
-use super::offsets;
+use super::{offsets, sock::SOCK_RAW};
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
 /// helper for it before 6.10.
@@ -58,6 +58,17 @@ pub fn netns_of(sock: u64) -> u64 {
     follow(sock, at.sock_netns)
         .and_then(|net| read::<u64>(net, at.net_cookie))
         .unwrap_or_default()
+}
+
+/// Whether a full socket is the kernel's own: it has a `struct socket`, and no process has a file of it
+/// (`sock_create_kern`). A connection that waits for `accept()`, or that was closed, has neither.
+#[inline(always)]
+pub fn is_kernels(sock: u64, kind: u32) -> bool {
+    let at = offsets();
+    match follow(sock, at.sock_socket) {
+        Some(socket) => follow(socket, at.socket_file).is_none(),
+        None => kind == SOCK_RAW,
+    }
 }
 
 /// The inode number of a full socket, by which `/proc/PID/fd` names it; zero if no process holds it.

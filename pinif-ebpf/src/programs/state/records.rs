@@ -54,7 +54,10 @@ pub fn of(sock: *mut c_void) -> Option<&'static mut SocketRecord> {
 /// The record of a full socket, an empty one if it had none.
 #[inline(always)]
 pub fn of_or_insert(sock: *mut c_void) -> Option<&'static mut SocketRecord> {
-    let record = get(sock, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+    let create = u64::from(BPF_SK_STORAGE_GET_F_CREATE);
+    // Where two CPUs give a socket its first storage at once, one of them fails, and finds it the next time
+    // (`bpf_local_storage_alloc`).
+    let record = get(sock, create).or_else(|| get(sock, create));
     if record.is_none() {
         losses::add(Loss::RecordsFull);
     }

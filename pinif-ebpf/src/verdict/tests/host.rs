@@ -1,0 +1,200 @@
+//! A host in memory: interfaces that carry each other and have addresses, in zones, under a policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    key::{Address, IfIndex},
+    packet::Packet,
+    policy::{
+        Demand, RuleSet, Slot, Tables, ZoneSet,
+        tests::rules::{InMemory, Rule, Rules, SLOT, Sender, set},
+    },
+    sighting::Origin,
+    verdict::{Decision, Traffic, World, decide},
+};
+
+/// What pinif knows of a host, and the policy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Host {
+    /// Who (second) carries whose (first) packets, as userspace publishes it.
+    pub(super) carriers: BTreeSet<(IfIndex, IfIndex)>,
+    /// The interfaces that have an address.
+    pub(super) holders: BTreeMap<Address, BTreeSet<IfIndex>>,
+    /// The zones of an interface.
+    pub(super) zones: BTreeMap<IfIndex, ZoneSet>,
+    pub(super) policy: Rules,
+    /// Who sends, as far as rules look at it.
+    pub(super) sender: Sender,
+}
+
+impl Host {
+    pub(super) fn address(mut self, interface: IfIndex, address: Address) -> Self {
+        self.holders.entry(address).or_default().insert(interface);
+        self
+    }
+
+    pub(super) fn carries(mut self, upper: IfIndex, lower: IfIndex) -> Self {
+        self.carriers.insert((upper, lower));
+        self
+    }
+
+    pub(super) fn zone(mut self, zone: usize, interfaces: &[IfIndex]) -> Self {
+        for &interface in interfaces {
+            self.zones.entry(interface).or_default().insert(zone);
+        }
+        self
+    }
+
+    pub(super) fn contained(mut self, zones: &[usize]) -> Self {
+        self.policy.contained = set(zones);
+        self
+    }
+
+    pub(super) fn rule(mut self, rule: Rule) -> Self {
+        self.policy.rules.push(rule);
+        self
+    }
+
+    /// What pinif says of what was sent.
+    pub(super) fn judge(&self, sent: &Sent) -> Decision {
+        let traffic = Traffic {
+            origin: sent.origin,
+            bound: sent.bound,
+            names_interface: sent.names_interface,
+            bound_address: sent.bound_address,
+            packet: sent.packet.as_ref(),
+            egress: sent.egress,
+        };
+        decide(&traffic, &self.policy.active(), self)
+    }
+
+    fn tables(&self) -> InMemory<'_> {
+        self.policy.tables(self.sender)
+    }
+}
+
+/// One packet on its way out, and its socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) origin: Origin,
+    pub(super) bound: IfIndex,
+    pub(super) names_interface: bool,
+    pub(super) bound_address: Option<Address>,
+    pub(super) packet: Option<Packet>,
+    pub(super) egress: IfIndex,
+}
+
+impl Sent {
+    /// A UDP datagram of a process's unpinned socket.
+    pub(super) fn udp(source: Address, destination: Address, egress: IfIndex) -> Self {
+        Self {
+            origin: Origin::Process,
+            bound: IfIndex::NONE,
+            names_interface: false,
+            bound_address: None,
+            packet: Some(Packet {
+                source,
+                destination,
+                source_port: 40000,
+                destination_port: 5000,
+                protocol: 17,
+                later_fragment: false,
+            }),
+            egress,
+        }
+    }
+
+    pub(super) fn origin(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Its socket is bound to the device.
+    pub(super) fn pinned(self, bound: IfIndex) -> Self {
+        Self { bound, ..self }
+    }
+
+    /// Its socket is a packet socket, which says with each packet where that is to leave.
+    pub(super) fn by_packet_socket(self) -> Self {
+        Self {
+            names_interface: true,
+            ..self
+        }
+    }
+
+    /// Its socket called `bind()` with the address.
+    pub(super) fn bound_address(self, address: Address) -> Self {
+        Self {
+            bound_address: Some(address),
+            ..self
+        }
+    }
+
+    /// It is no IP packet, or cannot be read.
+    pub(super) fn without_headers(self) -> Self {
+        Self {
+            packet: None,
+            ..self
+        }
+    }
+}
+
+impl World for Host {
+    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
+        assert_ne!(upper, lower, "the table of carriers has two interfaces");
+        self.carriers.contains(&(upper, lower))
+    }
+
+    fn sole_owner(&self, address: &Address) -> IfIndex {
+        match self
+            .holders
+            .get(address)
+            .map(|holders| (holders.len(), holders.first()))
+        {
+            Some((1, Some(&only))) if only != IfIndex::LOOPBACK => only,
+            _ => IfIndex::NONE,
+        }
+    }
+
+    fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
+        assert_eq!(slot, SLOT, "asked for the policy that is not in force");
+        self.zones.get(&interface).copied().unwrap_or_default()
+    }
+}
+
+impl Tables for Host {
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_destination(slot, address)
+    }
+
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_source(slot, address)
+    }
+
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_port(slot, port)
+    }
+
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_source_port(slot, port)
+    }
+
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+        self.tables().by_protocol(slot, protocol)
+    }
+
+    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_user(slot)
+    }
+
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_cgroup(slot)
+    }
+
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_executable(slot)
+    }
+
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
+        self.tables().demand(slot, rule)
+    }
+}

@@ -1,0 +1,159 @@
+//! The table of kinds, said once more and slowly: which kinds hold, how grave each is, and which is told.
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use super::host::{Host, Sent};
+use crate::{
+    key::{Address, IfIndex},
+    policy::{Demand, NO_RULE, ZoneSet},
+    sighting::Origin,
+    verdict::{Kind, Severity},
+};
+
+/// The table, top to bottom.
+const TABLE: [Kind; 6] = [
+    Kind::DeviceEscape,
+    Kind::AddressEscape,
+    Kind::CopyEscape,
+    Kind::PolicyEscape,
+    Kind::Unpinned,
+    Kind::CrossedBind,
+];
+
+/// What is to be said of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) told: Option<(Kind, Severity)>,
+    pub(super) also: BTreeSet<Kind>,
+    pub(super) rule: u16,
+    pub(super) source_owner: IfIndex,
+}
+
+impl Verdict {
+    /// All kinds that hold.
+    pub(super) fn kinds(&self) -> BTreeSet<Kind> {
+        let told = self.told.map(|(kind, _)| kind);
+        self.also.iter().copied().chain(told).collect()
+    }
+}
+
+pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
+    if sent.egress == IfIndex::LOOPBACK {
+        return Verdict {
+            told: None,
+            also: BTreeSet::new(),
+            rule: NO_RULE,
+            source_owner: IfIndex::NONE,
+        };
+    }
+    let case = Case { host, sent };
+    let held: BTreeSet<_> = TABLE
+        .iter()
+        .enumerate()
+        .filter_map(|(row, &kind)| Some((case.severity(kind)?, Reverse(row), kind)))
+        .collect();
+    let told = held.last().map(|&(severity, _, kind)| (kind, severity));
+    Verdict {
+        told,
+        also: held
+            .iter()
+            .map(|&(_, _, kind)| kind)
+            .filter(|&kind| Some(kind) != told.map(|(kind, _)| kind))
+            .collect(),
+        rule: case.rule().map_or(NO_RULE, |number| number as u16),
+        source_owner: case.escaped_source().unwrap_or(IfIndex::NONE),
+    }
+}
+
+struct Case<'a> {
+    host: &'a Host,
+    sent: &'a Sent,
+}
+
+impl Case<'_> {
+    /// How grave the kind is, if it holds.
+    fn severity(&self, kind: Kind) -> Option<Severity> {
+        let Self { host, sent } = self;
+        let pinned = sent.bound != IfIndex::NONE;
+        let elsewhere = pinned && !self.is_way(sent.bound, sent.egress);
+        let (holds, severity) = match kind {
+            Kind::DeviceEscape => (elsewhere && sent.origin != Origin::None, Severity::Leak),
+            Kind::CopyEscape => (elsewhere && sent.origin == Origin::None, Severity::Leak),
+            Kind::AddressEscape => {
+                let owner = self.escaped_source()?;
+                let kept_in = ZoneSet(self.zones(owner).0 & host.policy.contained.0);
+                let left = common(kept_in, kept_in) && !common(kept_in, self.zones(sent.egress));
+                let severity = if left { Severity::Leak } else { Severity::Risk };
+                (!self.is_way(owner, sent.egress), severity)
+            }
+            Kind::PolicyEscape => {
+                let allowed = self.demand().only_via;
+                let outside = !common(self.zones(sent.egress), allowed);
+                (allowed.0 != 0 && outside, Severity::Leak)
+            }
+            Kind::Unpinned => {
+                let demanded = self.demand().pinned != 0;
+                let of_process = sent.origin == Origin::Process;
+                let left_to_routes = !pinned && !sent.names_interface;
+                (demanded && of_process && left_to_routes, Severity::Risk)
+            }
+            Kind::CrossedBind => {
+                let owner = self.owner(&sent.bound_address?)?;
+                let one_way = self.is_way(owner, sent.bound) || self.is_way(sent.bound, owner);
+                (pinned && !one_way, Severity::Note)
+            }
+            // Not for TC egress to tell.
+            Kind::IngressEscape | Kind::Unaudited => (false, Severity::Leak),
+        };
+        holds.then_some(severity)
+    }
+
+    /// The owner of the source address, where that is asked: for IP packets without a bound device.
+    fn escaped_source(&self) -> Option<IfIndex> {
+        let unpinned = self.sent.bound == IfIndex::NONE;
+        self.owner(&self.sent.packet.filter(|_| unpinned)?.source)
+    }
+
+    /// Whether what is meant for `upper` may leave by `lower`.
+    fn is_way(&self, upper: IfIndex, lower: IfIndex) -> bool {
+        upper == lower
+            || self
+                .host
+                .carriers
+                .iter()
+                .any(|pair| *pair == (upper, lower))
+    }
+
+    /// The one interface that has the address, if that sends out of the host.
+    fn owner(&self, address: &Address) -> Option<IfIndex> {
+        let holders: Vec<_> = self.host.holders.get(address)?.iter().copied().collect();
+        match holders[..] {
+            [IfIndex::LOOPBACK] => None,
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    fn zones(&self, interface: IfIndex) -> ZoneSet {
+        self.host.zones.get(&interface).copied().unwrap_or_default()
+    }
+
+    /// The first rule of the file that is for this packet.
+    fn rule(&self) -> Option<usize> {
+        let packet = self.sent.packet?;
+        let rules = &self.host.policy.rules;
+        rules
+            .iter()
+            .position(|rule| rule.is_for(&packet, &self.host.sender))
+    }
+
+    fn demand(&self) -> Demand {
+        self.rule()
+            .and_then(|number| self.host.policy.rules[number].demand)
+            .unwrap_or_default()
+    }
+}
+
+fn common(one: ZoneSet, other: ZoneSet) -> bool {
+    (0..64).any(|zone| one.contains(zone) && other.contains(zone))
+}
