@@ -32,6 +32,22 @@ pub struct Scene<'a> {
     pub name: &'a dyn Fn(IfIndex) -> String,
 }
 
+impl Scene<'_> {
+    /// The interfaces of the zones that the rule allows which decided, if one did.
+    pub fn allowed(&self, sighted: &Sighted) -> Vec<&Link> {
+        let Some(rule) = sighted.rule.and_then(|rule| self.policy.rules.get(rule)) else {
+            return Vec::new();
+        };
+        let links = self.network.links.iter();
+        links
+            .filter(|link| {
+                let zones = self.policy.zones_of(&link.name);
+                rule.only_via.iter().any(|&zone| zones.contains(zone))
+            })
+            .collect()
+    }
+}
+
 /// The causes of a finding, the first in the chain of events first; none where the machine tells nothing.
 pub fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
     match sighted.kind {
@@ -187,7 +203,7 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
             .and_then(|owner| scene.network.links.get(owner))
             .into_iter()
             .collect(),
-        _ => allowed(sighted, scene),
+        _ => scene.allowed(sighted),
     };
     let none_runs = !meant.iter().any(|link| link.up && link.running);
     meant
@@ -195,22 +211,6 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
         .filter(|link| !(link.up && link.running))
         .filter(|link| none_runs || reaches(sighted, scene, link.index))
         .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())))
-        .collect()
-}
-
-/// The interfaces of the zones that the rule allows.
-fn allowed<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Vec<&'a Link> {
-    let Some(rule) = sighted.rule.and_then(|rule| scene.policy.rules.get(rule)) else {
-        return Vec::new();
-    };
-    scene
-        .network
-        .links
-        .iter()
-        .filter(|link| {
-            let zones = scene.policy.zones_of(&link.name);
-            rule.only_via.iter().any(|&zone| zones.contains(zone))
-        })
         .collect()
 }
 

@@ -60,8 +60,8 @@ pub fn finding(
         let zone = |&zone: &usize| scene.policy.zones[zone].name.clone();
         rule.only_via.iter().map(zone).collect()
     });
-    let only_via_interfaces =
-        rule.map_or_else(Vec::new, |rule| interfaces_of(&rule.only_via, scene));
+    let allowed = scene.allowed(sighted);
+    let only_via_interfaces: Vec<String> = allowed.iter().map(|link| link.name.clone()).collect();
     let words = Circumstance {
         also: &sighted.also,
         protocol: &protocol,
@@ -127,19 +127,6 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
         .enumerate()
         .find(|&(number, zone)| zone.contained && zones.contains(number))
         .map(|(_, zone)| zone.name.clone())
-}
-
-fn interfaces_of(only_via: &[usize], scene: &Scene<'_>) -> Vec<String> {
-    scene
-        .network
-        .links
-        .iter()
-        .filter(|link| {
-            let zones = scene.policy.zones_of(&link.name);
-            only_via.iter().any(|&zone| zones.contains(zone))
-        })
-        .map(|link| link.name.clone())
-        .collect()
 }
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
