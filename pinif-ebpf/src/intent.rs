@@ -5,6 +5,12 @@ use crate::key::{Address, Endpoint, IfIndex, NetNsCookie};
 /// The length of a task's name (`TASK_COMM_LEN`) and of an interface's (`IFNAMSIZ`).
 pub const NAME_LENGTH: usize = 16;
 
+/// A name as the kernel has it: untrusted bytes, ended by a zero unless it fills the room. Aligned as a word, so that the
+/// programs copy it by words.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Name(pub [u8; NAME_LENGTH]);
+
 /// No user (`INVALID_UID`).
 pub const NO_USER: u32 = u32::MAX;
 
@@ -25,7 +31,7 @@ pub struct Owner {
     /// Zero.
     pub _pad: u32,
     /// The task's name: untrusted bytes, ended by a zero.
-    pub comm: [u8; NAME_LENGTH],
+    pub comm: Name,
 }
 
 /// [`SocketRecord::flags`].
@@ -69,7 +75,7 @@ pub struct SocketRecord {
     pub endpoint: Endpoint,
     /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to
     /// unbind.
-    pub requested_device: [u8; NAME_LENGTH],
+    pub requested_device: Name,
     /// The device last asked for by index (`SO_BINDTOIFINDEX`); zero otherwise.
     pub requested_index: IfIndex,
     /// The [`flag`]s.

@@ -33,7 +33,9 @@ impl IfIndex {
 }
 
 /// An IP address of either family, in network byte order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
-#[repr(transparent)]
+///
+/// Aligned as a word, so that the programs copy and compare it by two words, not by sixteen bytes.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(pub [u8; 16]);
 

@@ -1,7 +1,7 @@
 //! What the kernel counts, and what it tells of a first sighting.
 
 use crate::{
-    intent::{NAME_LENGTH, Owner},
+    intent::{Name, Owner},
     key::{Address, IfIndex, NetNsCookie, SocketCookie},
 };
 
@@ -150,7 +150,7 @@ pub struct Sighting {
     /// The device last asked for by index, zero otherwise.
     pub requested_index: IfIndex,
     /// The device last asked for by name.
-    pub requested_device: [u8; NAME_LENGTH],
+    pub requested_device: Name,
     /// The address of `bind()`.
     pub bound_address: Address,
     /// The port of `bind()`, in host byte order.

@@ -11,6 +11,8 @@ mod kernel;
 mod sender;
 #[cfg(target_arch = "bpf")]
 mod state;
+#[cfg(target_arch = "bpf")]
+mod words;
 
 /// Reads a place in a map anew, of which the verifier then knows nothing.
 ///

@@ -1,7 +1,7 @@
 //! Who sent a packet, and what of it is known.
 
 use pinif_ebpf::{
-    intent::{NAME_LENGTH, NO_USER, Owner, SocketRecord, flag},
+    intent::{NO_USER, SocketRecord, flag},
     key::{Address, IfIndex, SocketCookie},
     packet::Packet,
     sighting::{Origin, Sighting},
@@ -16,6 +16,7 @@ use crate::{
     },
     reread,
     state::{endpoints, owners, records},
+    words::{clear, copy},
 };
 
 /// Writes the sender into the sighting, and gives the device that its socket is bound to; for a packet without socket,
@@ -47,7 +48,7 @@ fn copied(sighting: &mut Sighting, packet: Option<&Packet>) -> IfIndex {
         && let Some(flow) = endpoints::find(netns, packet)
     {
         sighting.cookie = flow.cookie;
-        sighting.owner = flow.owner;
+        copy(&mut sighting.owner, &flow.owner);
         return flow.bound;
     }
     IfIndex::NONE
@@ -139,11 +140,11 @@ fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
     sighting.flags = record.flags;
     sighting.requested_index = record.requested_index;
-    sighting.requested_device = record.requested_device;
+    copy(&mut sighting.requested_device, &record.requested_device);
     sighting.bound_address = record.bound_address;
     sighting.bound_port = record.bound_port;
     sighting.previous_bound = record.previous_bound;
-    sighting.owner = record.owner;
+    copy(&mut sighting.owner, &record.owner);
 }
 
 /// Clears what only a socket's record tells.
@@ -154,17 +155,10 @@ fn nobody(sighting: &mut Sighting) {
     sighting.socket_type = 0;
     sighting.flags = 0;
     sighting.requested_index = IfIndex::NONE;
-    sighting.requested_device = [0; NAME_LENGTH];
+    clear(&mut sighting.requested_device);
     sighting.bound_address = Address::UNSPECIFIED;
     sighting.bound_port = 0;
     sighting.previous_bound = IfIndex::NONE;
-    sighting.owner = Owner {
-        cgroup: 0,
-        executable_inode: 0,
-        executable_device: 0,
-        pid: 0,
-        uid: NO_USER,
-        _pad: 0,
-        comm: [0; NAME_LENGTH],
-    };
+    clear(&mut sighting.owner);
+    sighting.owner.uid = NO_USER;
 }

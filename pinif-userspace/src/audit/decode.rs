@@ -161,7 +161,7 @@ fn requested(sighting: &Sighting) -> Option<Requested> {
     if sighting.flags & flag::REQUESTED == 0 {
         return None;
     }
-    let name = text(&sighting.requested_device);
+    let name = text(&sighting.requested_device.0);
     Some(if !name.is_empty() {
         Requested::Name(name)
     } else if sighting.requested_index.is_some() {
@@ -176,7 +176,7 @@ fn owner(sighting: &Sighting, origin: Origin) -> Option<Owner> {
     let known = owner.pid != 0 || origin == Origin::Process;
     (known && owner.uid != NO_USER).then(|| Owner {
         pid: Some(owner.pid).filter(|&pid| pid != 0),
-        comm: text(&owner.comm),
+        comm: text(&owner.comm.0),
         uid: owner.uid,
         cgroup: owner.cgroup,
     })

@@ -1,20 +1,24 @@
 //! From a decoded sighting to a finding in the reader's words: names for numbers, the process, the cause, the mend.
 
-use std::time::SystemTime;
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::SystemTime,
+};
 
 use pinif_ebpf::{
-    key::IfIndex,
+    key::{IfIndex, SocketCookie},
     sighting::{self, Count},
     verdict::Kind,
 };
 
 use super::{
     cause::{LookUp, Scene, causes},
-    decode::{Owner, Sighted},
+    decode::Sighted,
     explain::{Circumstance, cause_text},
     finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
 };
-use crate::host::processes;
+use crate::host::{netns::NetNs, processes, sockets};
 
 impl From<sighting::Origin> for Origin {
     fn from(origin: sighting::Origin) -> Self {
@@ -26,18 +30,17 @@ impl From<sighting::Origin> for Origin {
     }
 }
 
-/// The finding that begins with a sighting.
+/// The finding that begins with a sighting, of a socket that this process has.
 pub fn finding(
     id: FindingId,
     sighted: &Sighted,
+    process: Option<Process>,
     count: Count,
     time: SystemTime,
-    netns: &str,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Finding {
     let name = |index: IfIndex| (scene.name)(index);
-    let process = sighted.owner.as_ref().and_then(process);
     let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
     let (protocol, source, destination) = match &sighted.headers {
         Some(headers) => (
@@ -57,8 +60,8 @@ pub fn finding(
         let zone = |&zone: &usize| scene.policy.zones[zone].name.clone();
         rule.only_via.iter().map(zone).collect()
     });
-    let only_via_interfaces =
-        rule.map_or_else(Vec::new, |rule| interfaces_of(&rule.only_via, scene));
+    let allowed = scene.allowed(sighted);
+    let only_via_interfaces: Vec<String> = allowed.iter().map(|link| link.name.clone()).collect();
     let words = Circumstance {
         also: &sighted.also,
         protocol: &protocol,
@@ -83,7 +86,7 @@ pub fn finding(
         rule: breaks_rule(sighted.kind)
             .then(|| rule.map(|rule| rule.name.clone()))
             .flatten(),
-        netns: netns.to_owned(),
+        netns: scene.netns.to_owned(),
         bound_device: bound_device.clone(),
         bound_address: sighted.bound_address.map(|address| address.to_string()),
         egress_interface: egress_interface.clone(),
@@ -126,21 +129,9 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
         .map(|(_, zone)| zone.name.clone())
 }
 
-fn interfaces_of(only_via: &[usize], scene: &Scene<'_>) -> Vec<String> {
-    scene
-        .network
-        .links
-        .iter()
-        .filter(|link| {
-            let zones = scene.policy.zones_of(&link.name);
-            only_via.iter().any(|&zone| zones.contains(zone))
-        })
-        .map(|link| link.name.clone())
-        .collect()
-}
-
-/// The process as it is now, or, if it is gone, as the hooks knew it.
-fn process(owner: &Owner) -> Option<Process> {
+/// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
+pub fn process(sighted: &Sighted) -> Option<Process> {
+    let owner = sighted.owner.as_ref()?;
     let pid = owner.pid?;
     let known = |now: processes::Process| Process {
         pid,
@@ -162,28 +153,77 @@ fn process(owner: &Owner) -> Option<Process> {
     )
 }
 
-/// Whether it is worth while to look for the processes that hold the socket now: the one that the hooks knew is gone,
-/// unknown, or the first, which makes sockets for others.
-pub fn owner_is_doubtful(sighted: &Sighted) -> bool {
-    let alive = |pid: u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
-    match sighted.owner.as_ref().map(|owner| owner.pid) {
-        Some(Some(pid)) => pid == 1 || !alive(pid),
-        Some(None) => true,
-        None => false,
+/// A socket, and the process that the hooks take to have it.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    netns: NetNs,
+    socket: Option<SocketCookie>,
+    inode: Option<u64>,
+    protocol: u8,
+    pid: Option<u32>,
+    uid: u32,
+}
+
+impl Suspect {
+    /// The inode of the socket, by which processes hold it. Where the packet did not tell it, it is looked for only if the
+    /// process is not known or gone.
+    fn inode(&self) -> Option<u64> {
+        let is_there = |pid| Path::new(&format!("/proc/{pid}")).exists();
+        match self.inode {
+            None if !self.pid.is_some_and(is_there) => {
+                sockets::inode_of(&self.netns, self.socket?, self.protocol).ok()?
+            }
+            known => known,
+        }
     }
 }
 
-/// The process that holds a socket, looked for among all. May take a while on a large machine.
-pub fn holder(socket_inode: u64, uid: u32) -> Option<Process> {
-    let now = processes::holders(socket_inode)
-        .into_iter()
-        .filter(|&pid| pid != 1)
-        .find_map(processes::describe)?;
-    Some(Process {
-        pid: now.pid,
-        comm: now.comm,
-        exe: now.exe,
-        uid,
-        cgroup: now.cgroup,
+/// Whose process is to be looked for among those that have the socket now. Nothing where no process can have it.
+pub fn suspect(sighted: &Sighted, netns: &NetNs) -> Option<Suspect> {
+    let owner = sighted.owner.as_ref()?;
+    Some(Suspect {
+        netns: netns.clone(),
+        socket: sighted.socket,
+        inode: sighted.socket_inode,
+        protocol: sighted.headers.map_or(0, |headers| headers.protocol),
+        // The first process makes sockets for others, and keeps its copy.
+        pid: owner.pid.filter(|&pid| pid != 1),
+        uid: owner.uid,
     })
+}
+
+/// The processes that have the sockets, where these are others than was thought. May take a while on a large machine.
+pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
+    let mut sockets: HashMap<u32, HashSet<u64>> = HashMap::new();
+    let mut has = |pid: u32, inode: u64| {
+        let held = sockets.entry(pid);
+        held.or_insert_with(|| processes::sockets_of(pid))
+            .contains(&inode)
+    };
+    let wanted: Vec<Option<u64>> = suspects
+        .iter()
+        .map(|suspect| {
+            let inode = suspect.inode()?;
+            let is_right = suspect.pid.is_some_and(|pid| has(pid, inode));
+            (!is_right).then_some(inode)
+        })
+        .collect();
+    let inodes: HashSet<u64> = wanted.iter().copied().flatten().collect();
+    let found = if inodes.is_empty() {
+        HashMap::new()
+    } else {
+        processes::holders(&inodes)
+    };
+    let holder = |(suspect, inode): (&Suspect, Option<u64>)| {
+        let mut pids = found.get(&inode?)?.iter().filter(|&&pid| pid != 1);
+        let now = pids.find_map(|&pid| processes::describe(pid))?;
+        Some(Process {
+            pid: now.pid,
+            comm: now.comm,
+            exe: now.exe,
+            uid: suspect.uid,
+            cgroup: now.cgroup,
+        })
+    };
+    suspects.iter().zip(wanted).map(holder).collect()
 }

@@ -66,12 +66,12 @@ pub struct CgroupHooks {
 }
 
 impl CgroupHooks {
-    /// Attaches the hooks to a cgroup, and then gives every socket that was there before its owner.
+    /// Attaches the hooks to a cgroup.
     ///
     /// # Errors
     ///
     /// When the cgroup cannot be opened, or the kernel refuses a hook.
-    pub fn attach(mut ebpf: Ebpf, cgroup: &Path, btf: &Btf) -> Result<Self> {
+    pub fn attach(mut ebpf: Ebpf, cgroup: &Path) -> Result<Self> {
         let directory = File::open(cgroup).with_context(|| {
             format!(
                 "the cgroup {} cannot be opened; --cgroup takes a directory of the cgroup v2 hierarchy",
@@ -114,13 +114,16 @@ impl CgroupHooks {
         setsockopt
             .attach(&directory, mode)
             .with_context(|| at(name))?;
-        mark_existing(&mut ebpf, btf)?;
         Ok(Self { ebpf })
     }
 
-    /// The loaded object, for its maps.
-    pub fn maps(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// Gives every socket that was there before its owner.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the iterator: a socket's process is then looked for when there is a finding (`sock_diag`).
+    pub fn mark_existing(&mut self, btf: &Btf) -> Result<()> {
+        mark_existing(&mut self.ebpf, btf)
     }
 }
 

@@ -133,6 +133,16 @@ impl Auditor<'_> {
         self.end(|_| ())
     }
 
+    /// What it said when it was ready.
+    pub fn ready(&self) -> report::Ready {
+        report::ready(&self.ready)
+    }
+
+    /// Kills the auditor, so that it cannot clean up.
+    pub fn kill(self) {
+        self.pinif.kill();
+    }
+
     /// Waits for a line of a finding of this kind, and gives what it says.
     pub fn wait_for_finding(&mut self, kind: &str) -> report::Told {
         self.wait_for_finding_that(kind, |told| told.kind == kind)

@@ -118,7 +118,7 @@ impl Bench {
         Sender::start(self.card(), Some(self.cgroup.path()), arguments)
     }
 
-    /// Starts a sender elsewhere, which the auditor does not see.
+    /// Starts a sender elsewhere, which the auditor does not see; or on the card, out of the audited cgroup.
     pub fn far_sender(&self, namespace: &Namespace, arguments: &str) -> Sender {
         Sender::start(namespace, None, arguments)
     }
@@ -139,7 +139,7 @@ impl Bench {
         let mut command = Command::new("sh");
         command.args(["-c", r#"echo 0 > "$0/cgroup.procs" && exec "$@""#]);
         command.arg(self.cgroup.path()).arg(program);
-        self.on_card(command, arguments)
+        self.on_card(command, arguments).0
     }
 
     /// Runs `nft` or `tc` on the card.
@@ -147,7 +147,13 @@ impl Bench {
         self.on_card(Command::new(program), arguments);
     }
 
-    fn on_card(&self, mut command: Command, arguments: &str) -> u32 {
+    /// What `nft` or `tc` says of the card.
+    pub fn ask(&self, program: &str, arguments: &str) -> String {
+        self.on_card(Command::new(program), arguments).1
+    }
+
+    /// The process id, and what was said on standard output.
+    fn on_card(&self, mut command: Command, arguments: &str) -> (u32, String) {
         command
             .args(arguments.split_whitespace())
             .stdin(Stdio::null());
@@ -164,6 +170,6 @@ impl Bench {
             "{command:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        pid
+        (pid, String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

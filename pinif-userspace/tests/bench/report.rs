@@ -19,6 +19,7 @@ use super::expect::Expectation;
 pub struct Ready {
     pub interfaces: Vec<String>,
     pub netns: Vec<String>,
+    pub attach: String,
 }
 
 /// A finding, as its last line has it.
@@ -105,7 +106,7 @@ impl Report {
             panic!("the auditor ended ({status}) without a summary:\n{stderr}");
         };
         let report = Self {
-            ready: parse(ready, "ready"),
+            ready: self::ready(ready),
             findings: last_of_each(findings),
             summary: parse(last, "summary"),
             status,
@@ -206,6 +207,11 @@ pub(super) fn check(line: &str) -> Value {
         panic!("against the schema: {error}: {line}");
     }
     value
+}
+
+/// What the first line says.
+pub(super) fn ready(line: &str) -> Ready {
+    parse(line, "ready")
 }
 
 /// What a line of a finding says; `None` for another line.

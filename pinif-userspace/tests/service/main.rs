@@ -3,8 +3,10 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod clsact;
 mod ends;
 mod errors;
+mod existing;
 mod interfaces;
 mod journal;
 mod plug;

@@ -57,6 +57,10 @@ fn used(context: &SockAddrContext) {
         task::write_caller(&mut record.owner);
     }
     record.becomes_hooked();
+    let (port, bound) = (sock.local_port(), sock.bound_device());
+    if endpoints::knows_any_address(record, port, bound) {
+        return;
+    }
     // SAFETY: the helpers take the context.
     let (netns, cookie) = unsafe {
         (
@@ -67,9 +71,9 @@ fn used(context: &SockAddrContext) {
     endpoints::note_any_address(
         record,
         NetNsCookie(netns),
-        sock.local_port(),
+        port,
         sock.protocol() as u8,
         SocketCookie(cookie),
-        sock.bound_device(),
+        bound,
     );
 }

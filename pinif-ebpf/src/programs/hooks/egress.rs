@@ -7,7 +7,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use pinif_ebpf::{
     intent::flag,
-    key::{Address, SocketCookie},
+    key::SocketCookie,
     loss::Loss,
     packet::{NotParsed, Packet},
     policy::Active,
@@ -28,6 +28,7 @@ use crate::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
+    words::{clear, copy},
 };
 
 /// Runs for every packet that an audited interface sends (TCX egress, or clsact before 6.6). Watching never changes a
@@ -137,8 +138,8 @@ fn write_subject(key: &mut FindingKey, sighting: &Sighting, packet: Option<&Pack
     match packet {
         Some(packet) if !owned => {
             key.cookie = SocketCookie(0);
-            key.source = packet.source;
-            key.destination = packet.destination;
+            copy(&mut key.source, &packet.source);
+            copy(&mut key.destination, &packet.destination);
             key.source_port = packet.source_port;
             key.destination_port = packet.destination_port;
             key.protocol = packet.protocol;
@@ -149,8 +150,8 @@ fn write_subject(key: &mut FindingKey, sighting: &Sighting, packet: Option<&Pack
             } else {
                 SocketCookie(0)
             };
-            key.source = Address::UNSPECIFIED;
-            key.destination = Address::UNSPECIFIED;
+            clear(&mut key.source);
+            clear(&mut key.destination);
             key.source_port = 0;
             key.destination_port = 0;
             key.protocol = 0;
@@ -172,15 +173,15 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
     }
     match packet {
         Some(packet) => {
-            sighting.source = packet.source;
-            sighting.destination = packet.destination;
+            copy(&mut sighting.source, &packet.source);
+            copy(&mut sighting.destination, &packet.destination);
             sighting.source_port = packet.source_port;
             sighting.destination_port = packet.destination_port;
             sighting.protocol = packet.protocol;
         }
         None => {
-            sighting.source = Address::UNSPECIFIED;
-            sighting.destination = Address::UNSPECIFIED;
+            clear(&mut sighting.source);
+            clear(&mut sighting.destination);
             sighting.source_port = 0;
             sighting.destination_port = 0;
             sighting.protocol = 0;

@@ -5,7 +5,7 @@ use aya_ebpf::{
     programs::SockoptContext,
 };
 use pinif_ebpf::{
-    intent::{NAME_LENGTH, flag},
+    intent::{NAME_LENGTH, Name, flag},
     key::IfIndex,
 };
 
@@ -16,6 +16,7 @@ use crate::{
         task,
     },
     state::records,
+    words::clear,
 };
 
 const SOL_SOCKET: i32 = 1;
@@ -66,10 +67,10 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
     // SAFETY: the helper has no arguments.
     record.requested = unsafe { bpf_ktime_get_ns() };
     if by_name {
-        record.requested_device = value;
+        record.requested_device = Name(value);
         record.requested_index = IfIndex::NONE;
     } else {
-        record.requested_device = [0; NAME_LENGTH];
+        clear(&mut record.requested_device);
         record.requested_index =
             IfIndex(u32::from_ne_bytes([value[0], value[1], value[2], value[3]]));
     }

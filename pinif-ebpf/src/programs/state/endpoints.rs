@@ -13,6 +13,7 @@ use pinif_ebpf::{
 };
 
 use super::losses;
+use crate::words::copy;
 
 /// Of sockets whose release the hooks will see.
 #[btf_map]
@@ -46,12 +47,7 @@ pub fn note(
 /// The rare rest of [`note`], in a frame of its own: the stack of a program is 512 bytes.
 #[inline(never)]
 fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
-    let flow = Flow {
-        cookie,
-        bound,
-        _pad: 0,
-        owner: record.owner,
-    };
+    let flow = flow(record, cookie, bound);
     if record.has(flag::HOOKED) {
         if record.has(flag::ENDPOINT) && record.endpoint != *endpoint {
             remove(&record.endpoint, cookie);
@@ -74,6 +70,13 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
     record.flags |= flag::ENDPOINT;
 }
 
+/// Whether [`note_any_address`] has nothing new to note.
+#[inline(always)]
+pub fn knows_any_address(record: &SocketRecord, port: u16, bound: IfIndex) -> bool {
+    let known = record.any_address_port == port && record.any_address_bound == bound;
+    port == 0 || (record.has(flag::ANY_ADDRESS) && known)
+}
+
 /// Notes that a socket will send from a port, from which address is not known yet: a duplicate that netfilter makes
 /// comes before the original.
 #[inline(always)]
@@ -85,15 +88,7 @@ pub fn note_any_address(
     cookie: SocketCookie,
     bound: IfIndex,
 ) {
-    if port == 0 || (record.has(flag::ANY_ADDRESS) && record.any_address_bound == bound) {
-        return;
-    }
-    let flow = Flow {
-        cookie,
-        bound,
-        _pad: 0,
-        owner: record.owner,
-    };
+    let flow = flow(record, cookie, bound);
     let endpoint = of(netns, Address::UNSPECIFIED, port, protocol);
     if ENDPOINTS
         .insert(&endpoint, &flow, u64::from(BPF_ANY))
@@ -146,6 +141,17 @@ pub fn find(netns: NetNsCookie, packet: &Packet) -> Option<&'static Flow> {
     endpoint.address = Address::UNSPECIFIED;
     // SAFETY: as above.
     unsafe { ENDPOINTS.get(&endpoint) }
+}
+
+#[inline(always)]
+fn flow(record: &SocketRecord, cookie: SocketCookie, bound: IfIndex) -> Flow {
+    let mut flow = Flow {
+        cookie,
+        bound,
+        ..Flow::default()
+    };
+    copy(&mut flow.owner, &record.owner);
+    flow
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ use pinif_ebpf::{
 };
 
 use super::losses;
+use crate::words::copy;
 
 #[btf_map]
 static FINDINGS: HashMap<FindingKey, FindingValue, 65536, { BPF_F_NO_PREALLOC as usize }> =
@@ -55,8 +56,8 @@ fn tell(key: &FindingKey, sighting: &Sighting) {
     let there = record.as_mut_ptr();
     // SAFETY: the reserved bytes hold a record; written in place, since it would fill the stack.
     unsafe {
-        (&raw mut (*there).key).copy_from_nonoverlapping(key, 1);
-        (&raw mut (*there).sighting).copy_from_nonoverlapping(sighting, 1);
+        copy(&mut (*there).key, key);
+        copy(&mut (*there).sighting, sighting);
     }
     record.submit(0);
 }

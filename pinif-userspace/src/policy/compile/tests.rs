@@ -91,8 +91,8 @@ fn longest<'t, K: Copy + 't, const N: usize>(
 
 fn prefix_bytes(key: &PrefixKey) -> [u8; 24] {
     let mut bytes = [0; 24];
-    bytes[..4].copy_from_slice(&key.slot);
-    bytes[4..20].copy_from_slice(&key.address.0);
+    bytes[..8].copy_from_slice(&key.slot);
+    bytes[8..].copy_from_slice(&key.address.0);
     bytes
 }
 
@@ -395,9 +395,9 @@ fn a_policy_becomes_its_tables() {
     };
     // The second keeps `::/0` from answering for IPv4.
     let destinations = [
-        entry(32, [0; 8], all),
-        entry(128, [0, 0, 0, 0, 0, 0xffff, 0, 0], set(&[0])),
-        entry(136, [0, 0, 0, 0, 0, 0xffff, 0x0a00, 0], all),
+        entry(64, [0; 8], all),
+        entry(160, [0, 0, 0, 0, 0, 0xffff, 0, 0], set(&[0])),
+        entry(168, [0, 0, 0, 0, 0, 0xffff, 0x0a00, 0], all),
     ];
     assert_eq!(compiled.destinations, destinations);
     let port = TrieEntry {
