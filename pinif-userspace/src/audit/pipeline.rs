@@ -355,8 +355,9 @@ impl Audit {
         let names = &self.names;
         let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
+        let netns = self.following.name(key.netns);
         let scene = Scene {
-            netns: &namespace.hooks.netns().name,
+            netns: &netns,
             network: &namespace.network,
             policy,
             name: &name,
@@ -368,7 +369,7 @@ impl Audit {
             process,
             count,
             wall_clock(sighted.time),
-           &scene,
+            &scene,
             &mut |query| oracle.look_up(query),
         ))
     }

@@ -338,7 +338,7 @@ fn inode_in(name: &str) -> Option<u64> {
 }
 
 /// What a namespace is called that has no name.
-pub(super) fn anonymous(inode: u64) -> String {
+pub fn anonymous(inode: u64) -> String {
     format!("net:[{inode}]")
 }
 

@@ -31,9 +31,9 @@ impl Attached {
         self.warnings.extend(others.warnings);
     }
 
-    /// Whether none is audited.
-    pub(super) fn is_empty(&self) -> bool {
-        self.new.is_empty()
+    /// How many are audited from now on.
+    pub(super) fn count(&self) -> usize {
+        self.new.len()
     }
 
     /// Why the first that refused did.

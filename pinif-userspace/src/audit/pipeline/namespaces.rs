@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     host::{
-        namespaces::{Census, Wanted, Watch},
+        namespaces::{Census, Wanted, Watch, anonymous},
         netns::NetNs,
         routes::RouteOracle,
     },
@@ -25,6 +25,7 @@ use crate::{
         entry::Entries,
         publish::wait_for_running_programs,
     },
+    policy::counted,
     sinks::{Level, Sink},
 };
 
@@ -103,7 +104,7 @@ impl Audit {
                 Err(error) => return Err(error),
             }
         }
-        if attached.is_empty() && !self.following.wanted.may_be_more() {
+        if attached.count() == 0 && !self.following.wanted.may_be_more() {
             match attached.first_refusal() {
                 Some(refusal) => bail!("no interface could be attached: {refusal}"),
                 None => bail!("{}", self.none_is_wanted()),
@@ -147,14 +148,17 @@ impl Audit {
 
     /// Learns of namespaces that somebody made a socket in.
     pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
-        if !self.following.wanted.may_be_more() {
-            return;
-        }
         for arrival in arrivals {
-            if !self.namespaces.contains_key(&arrival.netns) {
-                self.following.threads.push(arrival.task);
-                self.following.watch.soon();
+            let namespace = self.namespaces.get(&arrival.netns);
+            match namespace.map(|namespace| namespace.hooks.netns().inode) {
+                None if self.following.wanted.may_be_more() => {
+                    self.following.threads.push(arrival.task);
+                }
+                // Whose process it is gives it a name.
+                Some(inode) if self.following.name(arrival.netns) == anonymous(inode) => {}
+                _ => continue,
             }
+            self.following.watch.soon();
         }
     }
 
@@ -174,12 +178,16 @@ impl Audit {
             let is_kept = self.following.watch.keeps(inode, &census);
             if namespace.is_kept && !is_kept {
                 gone.push(cookie);
+            } else {
+                namespace.is_kept = is_kept;
             }
-            namespace.is_kept = is_kept;
         }
-        for netns in gone {
-            self.leave(netns, sink)?;
+        if gone.len() > AT_ONCE {
+            gone.truncate(AT_ONCE);
+            self.following.watch.at_once();
         }
+        self.leave(&gone, sink)?;
+        self.name_anew(&census, sink)?;
         self.look_for_new(&census, changes, sink)?;
         let audited = self.audited();
         self.following
@@ -246,24 +254,55 @@ impl Audit {
         if let Some(namespace) = self.namespaces.get_mut(&cookie) {
             namespace.is_kept = self.following.watch.keeps(inode, census);
         }
-        let text = format!("the network namespace {name} is audited from now on");
+        let interfaces = counted(attached.count(), "interface");
+        let text =
+            format!("the network namespace {name} is audited from now on, with {interfaces}");
         sink.note(Level::Info, &text)?;
         attached.warn(sink)
     }
 
-    /// Leaves a namespace that nobody is in any more: what is open here would keep it for ever. What was counted in it
+    /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
     /// stays.
-    fn leave(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
-        if let Some(namespace) = self.namespaces.get_mut(&netns) {
-            namespace.hooks.detach();
+    fn leave(&mut self, gone: &[NetNsCookie], sink: &mut dyn Sink) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
         }
-        // Its findings are told by the names that its interfaces have, which only the namespace knows.
+        for netns in gone {
+            if let Some(namespace) = self.namespaces.get_mut(netns) {
+                namespace.hooks.detach();
+            }
+        }
+        // Findings are told by what only the namespace knows, its addresses and routes.
         wait_for_running_programs();
         self.read_findings(sink)?;
-        let name = self.following.name(netns);
-        self.remove(netns);
-        let text = format!("the network namespace {name} is gone");
-        Ok(sink.note(Level::Info, &text)?)
+        for &netns in gone {
+            self.remove(netns);
+            let name = self.following.name(netns);
+            sink.note(
+                Level::Info,
+                &format!("the network namespace {name} is gone"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Gives those a name that had none: engines make a container's namespace before its first process.
+    fn name_anew(&mut self, census: &Census, sink: &mut dyn Sink) -> Result<()> {
+        for (&netns, namespace) in &self.namespaces {
+            let inode = namespace.hooks.netns().inode;
+            let (old, name) = (self.following.name(netns), census.name(inode));
+            if old != anonymous(inode) || name == old || !namespace.is_kept {
+                continue;
+            }
+            for key in self.ledger.keys_where(|key| key.netns == netns) {
+                self.ledger
+                    .refine(&key, |finding| finding.netns.clone_from(&name));
+            }
+            let text = format!("the network namespace {old} is called {name} from now on");
+            sink.note(Level::Info, &text)?;
+            self.following.names.insert(netns, name);
+        }
+        Ok(())
     }
 
     fn remove(&mut self, netns: NetNsCookie) {
