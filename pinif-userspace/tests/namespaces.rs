@@ -182,6 +182,33 @@ fn a_namespace_whose_name_goes_stays_audited_while_a_process_is_in_it() {
     });
 }
 
+#[test]
+fn an_interface_that_moves_has_its_counts_in_both_namespaces() {
+    scenario("6 netns-moved", &[], |bench| {
+        let outside = &bench.chassis.outside;
+        let [one, other] = [(); 2].map(|()| Namespace::new("box").expect("a namespace"));
+        plug(&one, "web0", 0, outside);
+        let mut auditor = bench.audit(&["--netns", &glob("box")]);
+        send(bench, &one, "web0", 300);
+        let there = File::open(other.path()).expect("it is there");
+        let index = one.index("web0").expect("it is there").0;
+        let moved = LinkUnspec::new_with_index(index)
+            .setns_by_fd(there.as_raw_fd())
+            .build();
+        let moved = one.netlink(async |handle| Ok(handle.link().set(moved).execute().await?));
+        moved.expect("it can be moved");
+        // It leaves the one before it is in the other, but the news of two namespaces have no order.
+        auditor.wait_for_note("web0 is audited from now on");
+        other.set_up("web0").expect("it is there");
+        other.wait_until_operational("web0").expect("it is up");
+        send(bench, &other, "web0", 200);
+        let report = auditor.stop();
+        assert_eq!(cells(&report, one.name()), row("web0", 300), "{report}");
+        assert_eq!(cells(&report, other.name()), row("web0", 200), "{report}");
+        assert_eq!(report.summary.matrix.len(), 2, "{report}");
+    });
+}
+
 /// A process alone in a namespace, as a container engine makes one: its cgroup is called by the container's id.
 struct Container {
     child: Child,

@@ -96,11 +96,15 @@ impl Audit {
                 let text = format!("{done} of {all} network namespaces are attached");
                 sink.note(Level::Info, &text)?;
             }
-            let lives_on_its_own = self.following.wanted.may_be_more();
             match self.take_in(netns.clone(), changes, sink) {
                 Ok(new) => attached.add(new),
-                // It went while the others were attached.
-                Err(_) if lives_on_its_own && !is_there(&netns) => {}
+                Err(error) if self.following.wanted.may_be_more() => {
+                    self.remove(netns.cookie);
+                    // Nothing is to be said where it went while the others were attached.
+                    if Census::take(&[]).is_ok_and(|census| census.has(netns.inode)) {
+                        self.refuse(netns.inode, &netns.name, &error, sink)?;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -228,12 +232,23 @@ impl Audit {
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = outcome {
-                self.following.refused.insert(inode);
-                let text = format!("the network namespace {name} cannot be audited: {error:#}");
-                sink.note(Level::Warning, &text)?;
+                self.refuse(inode, &name, &error, sink)?;
             }
         }
         Ok(())
+    }
+
+    /// Tells once of a namespace that cannot be audited.
+    fn refuse(
+        &mut self,
+        inode: u64,
+        name: &str,
+        error: &anyhow::Error,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        self.following.refused.insert(inode);
+        let text = format!("the network namespace {name} cannot be audited: {error:#}");
+        Ok(sink.note(Level::Warning, &text)?)
     }
 
     fn welcome(
@@ -316,9 +331,4 @@ impl Audit {
         self.publisher.forget(netns);
         self.following.arrivals.forget(netns);
     }
-}
-
-/// Whether something leads to the namespace still.
-fn is_there(netns: &NetNs) -> bool {
-    Census::take(&[]).is_ok_and(|census| census.has(netns.inode))
 }
