@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::Path,
     time::SystemTime,
 };
 
 use pinif_ebpf::{
-    key::IfIndex,
+    key::{IfIndex, SocketCookie},
     sighting::{self, Count},
     verdict::Kind,
 };
@@ -17,7 +18,7 @@ use super::{
     explain::{Circumstance, cause_text},
     finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
 };
-use crate::host::processes;
+use crate::host::{netns::NetNs, processes, sockets};
 
 impl From<sighting::Origin> for Origin {
     fn from(origin: sighting::Origin) -> Self {
@@ -153,18 +154,38 @@ pub fn process(sighted: &Sighted) -> Option<Process> {
 }
 
 /// A socket, and the process that the hooks take to have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Suspect {
-    socket_inode: u64,
+    netns: NetNs,
+    socket: Option<SocketCookie>,
+    inode: Option<u64>,
+    protocol: u8,
     pid: Option<u32>,
     uid: u32,
 }
 
+impl Suspect {
+    /// The inode of the socket, by which processes hold it. Where the packet did not tell it, it is looked for only if the
+    /// process is not known or gone.
+    fn inode(&self) -> Option<u64> {
+        let is_there = |pid| Path::new(&format!("/proc/{pid}")).exists();
+        match self.inode {
+            None if !self.pid.is_some_and(is_there) => {
+                sockets::inode_of(&self.netns, self.socket?, self.protocol).ok()?
+            }
+            known => known,
+        }
+    }
+}
+
 /// Whose process is to be looked for among those that have the socket now. Nothing where no process can have it.
-pub fn suspect(sighted: &Sighted) -> Option<Suspect> {
+pub fn suspect(sighted: &Sighted, netns: &NetNs) -> Option<Suspect> {
     let owner = sighted.owner.as_ref()?;
     Some(Suspect {
-        socket_inode: sighted.socket_inode?,
+        netns: netns.clone(),
+        socket: sighted.socket,
+        inode: sighted.socket_inode,
+        protocol: sighted.headers.map_or(0, |headers| headers.protocol),
         // The first process makes sockets for others, and keeps its copy.
         pid: owner.pid.filter(|&pid| pid != 1),
         uid: owner.uid,
@@ -174,30 +195,28 @@ pub fn suspect(sighted: &Sighted) -> Option<Suspect> {
 /// The processes that have the sockets, where these are others than was thought. May take a while on a large machine.
 pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
     let mut sockets: HashMap<u32, HashSet<u64>> = HashMap::new();
-    let mut is_innocent = |suspect: &Suspect| {
-        suspect.pid.is_none_or(|pid| {
-            let held = sockets
-                .entry(pid)
-                .or_insert_with(|| processes::sockets_of(pid));
-            !held.contains(&suspect.socket_inode)
-        })
+    let mut has = |pid: u32, inode: u64| {
+        let held = sockets.entry(pid);
+        held.or_insert_with(|| processes::sockets_of(pid))
+            .contains(&inode)
     };
-    let wanted: HashSet<u64> = suspects
+    let wanted: Vec<Option<u64>> = suspects
         .iter()
-        .filter(|suspect| is_innocent(suspect))
-        .map(|suspect| suspect.socket_inode)
+        .map(|suspect| {
+            let inode = suspect.inode()?;
+            let is_right = suspect.pid.is_some_and(|pid| has(pid, inode));
+            (!is_right).then_some(inode)
+        })
         .collect();
-    let found = if wanted.is_empty() {
+    let inodes: HashSet<u64> = wanted.iter().copied().flatten().collect();
+    let found = if inodes.is_empty() {
         HashMap::new()
     } else {
-        processes::holders(&wanted)
+        processes::holders(&inodes)
     };
-    let holder = |suspect: &Suspect| {
-        let pids = found.get(&suspect.socket_inode)?;
-        let now = pids
-            .iter()
-            .filter(|&&pid| pid != 1)
-            .find_map(|&pid| processes::describe(pid))?;
+    let holder = |(suspect, inode): (&Suspect, Option<u64>)| {
+        let mut pids = found.get(&inode?)?.iter().filter(|&&pid| pid != 1);
+        let now = pids.find_map(|&pid| processes::describe(pid))?;
         Some(Process {
             pid: now.pid,
             comm: now.comm,
@@ -206,5 +225,5 @@ pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
             cgroup: now.cgroup,
         })
     };
-    suspects.iter().map(holder).collect()
+    suspects.iter().zip(wanted).map(holder).collect()
 }

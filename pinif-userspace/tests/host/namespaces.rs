@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use pinif_userspace::host::netns::{NetNs, NetNsError};
+use pinif_userspace::host::{
+    namespaces::Census,
+    netns::{NetNs, NetNsError},
+};
 
 use crate::Card;
 
@@ -36,12 +39,14 @@ fn namespaces_are_told_apart_and_entered() {
     );
 
     // Other tests' namespaces come and go at the same time.
-    let named = NetNs::all_named().expect("all");
-    let ours: Vec<_> = named
-        .iter()
-        .filter(|netns| [&one.0, &other.0].contains(&&netns.name))
+    let census = Census::take(&[]).expect("a census");
+    let mut ours: Vec<_> = census
+        .inodes()
+        .filter(|inode| [&one.0, &other.0].contains(&&census.name(*inode)))
+        .map(|inode| census.open(inode).expect("no error").expect("it is there"))
         .collect();
-    assert_eq!(ours, [&first, &second]);
+    ours.sort_by_key(|netns| netns.cookie);
+    assert_eq!(ours, [first.clone(), second.clone()]);
     let error = NetNs::named(&format!("{}-not", one.0)).expect_err("unknown");
     let NetNsError::Unknown { known, .. } = &error else {
         panic!("{error}")
