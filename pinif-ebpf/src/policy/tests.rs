@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::Index};
 
+use crate::packet::Packet;
+
 use super::*;
 
 pub(crate) mod random;

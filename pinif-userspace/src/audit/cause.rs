@@ -22,12 +22,30 @@ pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<crate::host::routes::Rout
 
 /// What the causes of a finding are looked for in.
 pub struct Scene<'a> {
+    /// The namespace's name.
+    pub netns: &'a str,
     /// The namespace's interfaces and addresses.
     pub network: &'a Network,
     /// The policy that the packet was judged by.
     pub policy: &'a Policy,
     /// The name of an interface of the namespace, also of one that is gone.
     pub name: &'a dyn Fn(IfIndex) -> String,
+}
+
+impl Scene<'_> {
+    /// The interfaces of the zones that the rule allows which decided, if one did.
+    pub fn allowed(&self, sighted: &Sighted) -> Vec<&Link> {
+        let Some(rule) = sighted.rule.and_then(|rule| self.policy.rules.get(rule)) else {
+            return Vec::new();
+        };
+        let links = self.network.links.iter();
+        links
+            .filter(|link| {
+                let zones = self.policy.zones_of(&link.name);
+                rule.only_via.iter().any(|&zone| zones.contains(zone))
+            })
+            .collect()
+    }
 }
 
 /// The causes of a finding, the first in the chain of events first; none where the machine tells nothing.
@@ -185,7 +203,7 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
             .and_then(|owner| scene.network.links.get(owner))
             .into_iter()
             .collect(),
-        _ => allowed(sighted, scene),
+        _ => scene.allowed(sighted),
     };
     let none_runs = !meant.iter().any(|link| link.up && link.running);
     meant
@@ -193,22 +211,6 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
         .filter(|link| !(link.up && link.running))
         .filter(|link| none_runs || reaches(sighted, scene, link.index))
         .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())))
-        .collect()
-}
-
-/// The interfaces of the zones that the rule allows.
-fn allowed<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Vec<&'a Link> {
-    let Some(rule) = sighted.rule.and_then(|rule| scene.policy.rules.get(rule)) else {
-        return Vec::new();
-    };
-    scene
-        .network
-        .links
-        .iter()
-        .filter(|link| {
-            let zones = scene.policy.zones_of(&link.name);
-            rule.only_via.iter().any(|&zone| zones.contains(zone))
-        })
         .collect()
 }
 

@@ -1,6 +1,9 @@
 //! From a decoded sighting to a finding in the reader's words: names for numbers, the process, the cause, the mend.
 
-use std::time::SystemTime;
+use std::{
+    collections::{HashMap, HashSet},
+    time::SystemTime,
+};
 
 use pinif_ebpf::{
     key::IfIndex,
@@ -10,11 +13,11 @@ use pinif_ebpf::{
 
 use super::{
     cause::{LookUp, Scene, causes},
-    decode::{Owner, Sighted},
+    decode::Sighted,
     explain::{Circumstance, cause_text},
     finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
 };
-use crate::host::{netns::NetNs, processes, sockets};
+use crate::host::processes;
 
 impl From<sighting::Origin> for Origin {
     fn from(origin: sighting::Origin) -> Self {
@@ -26,18 +29,17 @@ impl From<sighting::Origin> for Origin {
     }
 }
 
-/// The finding that begins with a sighting.
+/// The finding that begins with a sighting, of a socket that this process has.
 pub fn finding(
     id: FindingId,
     sighted: &Sighted,
+    process: Option<Process>,
     count: Count,
     time: SystemTime,
-    netns: &str,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Finding {
     let name = |index: IfIndex| (scene.name)(index);
-    let process = sighted.owner.as_ref().and_then(process);
     let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
     let (protocol, source, destination) = match &sighted.headers {
         Some(headers) => (
@@ -57,8 +59,8 @@ pub fn finding(
         let zone = |&zone: &usize| scene.policy.zones[zone].name.clone();
         rule.only_via.iter().map(zone).collect()
     });
-    let only_via_interfaces =
-        rule.map_or_else(Vec::new, |rule| interfaces_of(&rule.only_via, scene));
+    let allowed = scene.allowed(sighted);
+    let only_via_interfaces: Vec<String> = allowed.iter().map(|link| link.name.clone()).collect();
     let words = Circumstance {
         also: &sighted.also,
         protocol: &protocol,
@@ -83,7 +85,7 @@ pub fn finding(
         rule: breaks_rule(sighted.kind)
             .then(|| rule.map(|rule| rule.name.clone()))
             .flatten(),
-        netns: netns.to_owned(),
+        netns: scene.netns.to_owned(),
         bound_device: bound_device.clone(),
         bound_address: sighted.bound_address.map(|address| address.to_string()),
         egress_interface: egress_interface.clone(),
@@ -126,21 +128,9 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
         .map(|(_, zone)| zone.name.clone())
 }
 
-fn interfaces_of(only_via: &[usize], scene: &Scene<'_>) -> Vec<String> {
-    scene
-        .network
-        .links
-        .iter()
-        .filter(|link| {
-            let zones = scene.policy.zones_of(&link.name);
-            only_via.iter().any(|&zone| zones.contains(zone))
-        })
-        .map(|link| link.name.clone())
-        .collect()
-}
-
-/// The process as it is now, or, if it is gone, as the hooks knew it.
-fn process(owner: &Owner) -> Option<Process> {
+/// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
+pub fn process(sighted: &Sighted) -> Option<Process> {
+    let owner = sighted.owner.as_ref()?;
     let pid = owner.pid?;
     let known = |now: processes::Process| Process {
         pid,
@@ -162,32 +152,59 @@ fn process(owner: &Owner) -> Option<Process> {
     )
 }
 
-/// Whether it is worth while to look for the processes that hold the socket now: the one that the hooks knew is gone,
-/// unknown, or the first, which makes sockets for others.
-pub fn owner_is_doubtful(sighted: &Sighted) -> bool {
-    let alive = |pid: u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
-    match sighted.owner.as_ref().map(|owner| owner.pid) {
-        Some(Some(pid)) => pid == 1 || !alive(pid),
-        Some(None) => true,
-        None => false,
-    }
+/// A socket, and the process that the hooks take to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    socket_inode: u64,
+    pid: Option<u32>,
+    uid: u32,
 }
 
-/// The process that holds the socket, looked for among all. May take a while on a large machine.
-pub fn holder(sighted: &Sighted, netns: &NetNs) -> Option<Process> {
-    let inode = sighted.socket_inode.or_else(|| {
-        let protocol = sighted.headers?.protocol;
-        sockets::inode_of(netns, sighted.socket?, protocol).ok()?
-    })?;
-    let now = processes::holders(inode)
-        .into_iter()
-        .filter(|&pid| pid != 1)
-        .find_map(processes::describe)?;
-    Some(Process {
-        pid: now.pid,
-        comm: now.comm,
-        exe: now.exe,
-        uid: sighted.owner.as_ref().map_or(now.uid, |owner| owner.uid),
-        cgroup: now.cgroup,
+/// Whose process is to be looked for among those that have the socket now. Nothing where no process can have it.
+pub fn suspect(sighted: &Sighted) -> Option<Suspect> {
+    let owner = sighted.owner.as_ref()?;
+    Some(Suspect {
+        socket_inode: sighted.socket_inode?,
+        // The first process makes sockets for others, and keeps its copy.
+        pid: owner.pid.filter(|&pid| pid != 1),
+        uid: owner.uid,
     })
+}
+
+/// The processes that have the sockets, where these are others than was thought. May take a while on a large machine.
+pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
+    let mut sockets: HashMap<u32, HashSet<u64>> = HashMap::new();
+    let mut is_innocent = |suspect: &Suspect| {
+        suspect.pid.is_none_or(|pid| {
+            let held = sockets
+                .entry(pid)
+                .or_insert_with(|| processes::sockets_of(pid));
+            !held.contains(&suspect.socket_inode)
+        })
+    };
+    let wanted: HashSet<u64> = suspects
+        .iter()
+        .filter(|suspect| is_innocent(suspect))
+        .map(|suspect| suspect.socket_inode)
+        .collect();
+    let found = if wanted.is_empty() {
+        HashMap::new()
+    } else {
+        processes::holders(&wanted)
+    };
+    let holder = |suspect: &Suspect| {
+        let pids = found.get(&suspect.socket_inode)?;
+        let now = pids
+            .iter()
+            .filter(|&&pid| pid != 1)
+            .find_map(|&pid| processes::describe(pid))?;
+        Some(Process {
+            pid: now.pid,
+            comm: now.comm,
+            exe: now.exe,
+            uid: suspect.uid,
+            cgroup: now.cgroup,
+        })
+    };
+    suspects.iter().map(holder).collect()
 }

@@ -7,6 +7,7 @@ mod interfaces;
 mod names;
 mod news;
 mod reader;
+mod searches;
 mod totals;
 
 use std::{
@@ -20,7 +21,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use globset::GlobMatcher;
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
-    sighting::{Count, FindingKey, Sighting, SightingRecord},
+    sighting::{Count, FindingKey, FindingValue, Sighting, SightingRecord},
 };
 use tokio::sync::mpsc;
 
@@ -28,12 +29,13 @@ use self::{
     names::Names,
     news::{Changes, News, watch},
     reader::Reader,
+    searches::Searches,
     totals::{Past, Place},
 };
 
 use super::{
     cause::Scene,
-    decode::decode,
+    decode::{Sighted, decode},
     enrich,
     finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Ledger, exit_status},
@@ -45,15 +47,17 @@ use crate::{
         counters::Counters,
         load::Loader,
         logs,
-        publish::{Publisher, wait_for_running_programs},
+        publish::{Publisher, Unresolved, wait_for_running_programs},
         sightings::Sightings,
     },
-    policy::{Policy, PolicyErrors},
+    policy::{Policy, PolicyErrors, counted},
     sinks::{Level, Sink},
 };
 
 /// How often counters are read while there is a finding.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long the end waits for processes that are still looked for.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What to audit.
 pub struct Plan {
@@ -100,7 +104,7 @@ pub async fn run(
     let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
     audit.until(stop, orders, &mut changes, &mut reader).await?;
     audit.hear(&mut changes, &mut reader)?;
-    audit.end(&mut reader)
+    audit.end(&mut reader).await
 }
 
 /// One audited namespace.
@@ -128,9 +132,7 @@ struct Audit {
     duration: Option<Duration>,
     fail_on: FailOn,
     started: Instant,
-    /// Processes that were found by a search of their own.
-    searched: mpsc::UnboundedReceiver<(FindingKey, Process)>,
-    searches: mpsc::UnboundedSender<(FindingKey, Process)>,
+    searches: Searches,
 }
 
 impl Audit {
@@ -161,6 +163,7 @@ impl Audit {
             .zip(&networks)
             .collect();
         let unresolved = publisher.policy(&plan.policy, &known)?;
+        warn_of(&plan.policy, &unresolved, sink)?;
         let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup)?;
         if let Err(error) = cgroup.mark_existing(&btf) {
             let text = format!("sockets from before may stay without a process: {error:#}");
@@ -176,7 +179,6 @@ impl Audit {
             };
             namespaces.insert(netns.cookie, namespace);
         }
-        let (searches, searched) = mpsc::unbounded_channel();
         let mut audit = Self {
             namespaces,
             order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
@@ -192,16 +194,8 @@ impl Audit {
             duration: plan.duration,
             fail_on: plan.fail_on,
             started: Instant::now(),
-            searched,
-            searches,
+            searches: Searches::start(),
         };
-        for missing in unresolved {
-            let text = format!(
-                "the policy's {} is not on this machine ({}): its rule matches nothing until the policy is read again",
-                missing.what, missing.why
-            );
-            sink.note(Level::Warning, &text)?;
-        }
         audit.attach_all(sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
@@ -283,9 +277,7 @@ impl Audit {
                     }
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
-                Some((key, process)) = self.searched.recv() => {
-                    self.ledger.refine(&key, |finding| finding.process = Some(process));
-                }
+                (key, process) = self.searches.next() => self.correct(&key, process),
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
                     self.hear(changes, sink)?;
@@ -312,50 +304,68 @@ impl Audit {
             return Ok(());
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
-        let Some(count) = self.counters.finding(key) else {
+        let Some(FindingValue { count, .. }) = self.counters.finding(key) else {
             return Ok(());
         };
-        if let Some(finding) = self.describe(key, sighting, count)
+        let Some(sighted) = decode(key, sighting) else {
+            return Ok(());
+        };
+        let process = enrich::process(&sighted);
+        if let Some(finding) = self.describe(key, &sighted, process, count)
             && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
         {
             sink.finding(&finding, true)?;
+            if let Some(suspect) = enrich::suspect(&sighted) {
+                self.searches.ask(*key, suspect);
+            }
         }
         Ok(())
     }
 
-    fn describe(&mut self, key: &FindingKey, sighting: &Sighting, count: Count) -> Option<Finding> {
-        let sighted = decode(key, sighting)?;
+    /// Names another process than the one that was taken to have the socket.
+    fn correct(&mut self, key: &FindingKey, process: Process) {
+        let first = self.counters.finding(key);
+        let again = first
+            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
+            .and_then(|(sighted, count)| {
+                self.describe(key, &sighted, Some(process.clone()), count)
+            });
+        self.ledger.refine(key, |finding| {
+            finding.process = Some(process);
+            if let Some(again) = again {
+                finding.explanation = again.explanation;
+            }
+        });
+    }
+
+    fn describe(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        process: Option<Process>,
+        count: Count,
+    ) -> Option<Finding> {
         let empty = Policy::default();
         let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
         let names = &self.names;
         let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
         let scene = Scene {
+            netns: &namespace.hooks.netns().name,
             network: &namespace.network,
             policy,
             name: &name,
         };
         let oracle = &mut namespace.oracle;
-        let finding = enrich::finding(
+        Some(enrich::finding(
             self.names.finding_id(key),
-            &sighted,
+            sighted,
+            process,
             count,
             wall_clock(sighted.time),
-            &namespace.hooks.netns().name,
             &scene,
             &mut |query| oracle.look_up(query),
-        );
-        if enrich::owner_is_doubtful(&sighted) {
-            let searches = self.searches.clone();
-            let netns = namespace.hooks.netns().clone();
-            let key = *key;
-            tokio::task::spawn_blocking(move || {
-                if let Some(process) = enrich::holder(&sighted, &netns) {
-                    let _ = searches.send((key, process));
-                }
-            });
-        }
-        Some(finding)
+        ))
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
@@ -387,20 +397,17 @@ impl Audit {
         match self.publisher.policy(&policy, &networks) {
             Ok(unresolved) => {
                 let text = format!(
-                    "a new policy is in force: {} zones, {} rules",
-                    policy.zones.len(),
-                    policy.rules.len()
+                    "a new policy is in force: {}, {}",
+                    counted(policy.zones.len(), "zone"),
+                    counted(policy.rules.len(), "rule")
                 );
-                self.policies.insert(self.publisher.generation(), policy);
                 sink.note(Level::Info, &text)?;
-                for missing in unresolved {
-                    let text = format!("its {} is not there: {}", missing.what, missing.why);
-                    sink.note(Level::Warning, &text)?;
-                }
+                warn_of(&policy, &unresolved, sink)?;
+                self.policies.insert(self.publisher.generation(), policy);
             }
             Err(error) => {
                 let text =
-                    format!("the new policy does not fit, the old one stays in force: {error:#}");
+                    format!("the new policy does not fit, and the one in force stays: {error:#}");
                 sink.note(Level::Error, &text)?;
             }
         }
@@ -408,7 +415,7 @@ impl Audit {
     }
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
-    fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
+    async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
         let duration = self.started.elapsed();
         for namespace in self.namespaces.values_mut() {
             namespace.hooks.detach();
@@ -416,9 +423,8 @@ impl Audit {
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
         self.read_findings(sink)?;
-        while let Ok((key, process)) = self.searched.try_recv() {
-            self.ledger
-                .refine(&key, |finding| finding.process = Some(process));
+        for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
+            self.correct(&key, process);
         }
         for finding in self.ledger.rest() {
             sink.finding(&finding, false)?;
@@ -434,6 +440,20 @@ impl Audit {
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }
+}
+
+/// Tells what of a policy that is in force is probably not meant, and what of it has no effect.
+fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> Result<()> {
+    for warning in &policy.warnings {
+        sink.note(Level::Warning, &warning.brief())?;
+    }
+    for Unresolved { what, why } in unresolved {
+        let text = format!(
+            "the policy's {what} is not on this machine ({why}): its rule matches nothing until the policy is read again"
+        );
+        sink.note(Level::Warning, &text)?;
+    }
+    Ok(())
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.

@@ -1,11 +1,6 @@
 //! `pinif audit`: the auditor.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -20,19 +15,17 @@ use crate::{
     audit::{
         finding::{Finding, Ready, Summary},
         ledger::FailOn,
-        pipeline::{self, Order, Plan},
+        pipeline::{self, Plan},
     },
     host::{capabilities, netns::NetNs, processes},
     kernel::attach::Mode,
-    policy::Policy,
     sinks::{self, Format, Level, Sink},
 };
 
 mod logging;
 mod reload;
 
-/// Where the policy is, unless it is named.
-const DEFAULT_POLICY: &str = "/etc/pinif/policy.toml";
+use reload::Source;
 
 /// The arguments of `pinif audit`.
 #[derive(Args, Clone, Debug)]
@@ -108,11 +101,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// What the audit lacks, in a sentence with the mend.
 pub fn run(args: AuditArgs) -> Result<ExitCode> {
     logging::start(args.log_level);
-    let policy_file = policy_file(args.policy.as_deref());
-    let policy = match &policy_file {
-        Some(file) => read_policy(file)?,
-        None => Policy::default(),
-    };
+    let mut source = Source::new(args.policy.clone());
+    let policy = source.read()?.unwrap_or_default();
     if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
         bail!("{obstacle}");
     }
@@ -130,20 +120,17 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let status = runtime.block_on(audit(plan, policy_file, args.format))?;
+    let status = runtime.block_on(audit(plan, source, args.format))?;
     // A search for a process may still be under way; nobody waits for it any more.
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
 }
 
-async fn audit(plan: Plan, policy_file: Option<PathBuf>, format: Format) -> Result<u8> {
+async fn audit(plan: Plan, source: Source, format: Format) -> Result<u8> {
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
-    for warning in &plan.policy.warnings {
-        let _ = orders.send(Order::Note(Level::Warning, warning.brief()));
-    }
-    let _reloads = reload::follow(policy_file, orders)?;
+    reload::follow(source, orders)?;
     let mut sink = Service(sinks::open(format));
     pipeline::run(plan, &mut received, &mut sink, stop).await
 }
@@ -174,17 +161,6 @@ async fn reader_left() {
         return;
     }
     std::future::pending().await
-}
-
-fn policy_file(named: Option<&Path>) -> Option<PathBuf> {
-    match named {
-        Some(file) => Some(file.to_owned()),
-        None => Some(PathBuf::from(DEFAULT_POLICY)).filter(|file| file.exists()),
-    }
-}
-
-fn read_policy(file: &Path) -> Result<Policy> {
-    Ok(Policy::read(file)?)
 }
 
 fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! Processes, who holds a socket, and cgroups (proc(5), cgroups(7)).
 
 use std::{
+    collections::{HashMap, HashSet},
     ffi::CString,
     fs::{self, File},
     io,
@@ -51,31 +52,39 @@ pub fn describe(pid: u32) -> Option<Process> {
     })
 }
 
-/// The processes that hold the socket with this inode, in the order of their numbers.
+/// The processes that hold sockets, by the sockets' inodes; those of one in the order of their numbers.
 ///
 /// Processes that may not be looked into (ptrace(2), `PTRACE_MODE_READ_FSCREDS`) are passed over.
-pub fn holders(socket_inode: u64) -> Vec<u32> {
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let mut holders: Vec<_> = processes
-        .filter_map(Result::ok)
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| holds(*pid, socket_inode))
+pub fn holders(socket_inodes: &HashSet<u64>) -> HashMap<u64, Vec<u32>> {
+    let mut holders: HashMap<u64, Vec<u32>> = HashMap::new();
+    let mut pids: Vec<u32> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    holders.sort_unstable();
+    pids.sort_unstable();
+    for pid in pids {
+        for inode in sockets_of(pid).intersection(socket_inodes) {
+            holders.entry(*inode).or_default().push(pid);
+        }
+    }
     holders
 }
 
-/// Whether a process holds the socket with this inode.
-pub fn holds(pid: u32, socket_inode: u64) -> bool {
-    let wanted = format!("socket:[{socket_inode}]");
-    fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|mut files| {
-        files.any(|file| {
-            file.and_then(|file| fs::read_link(file.path()))
-                .is_ok_and(|target| target.as_os_str().as_bytes() == wanted.as_bytes())
-        })
-    })
+/// The inodes of the sockets that a process holds; none, if it is gone or may not be looked into.
+pub fn sockets_of(pid: u32) -> HashSet<u64> {
+    let inode = |target: PathBuf| {
+        let number = target
+            .to_str()?
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?;
+        number.parse().ok()
+    };
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|file| inode(fs::read_link(file.ok()?.path()).ok()?))
+        .collect()
 }
 
 /// Where the cgroup v2 hierarchy is mounted; on a hybrid system, beside the v1 hierarchies.
@@ -274,7 +283,7 @@ mod tests {
         let pid = child.id();
         child.wait().expect("wait");
         assert_eq!(describe(pid), None);
-        assert!(!holds(pid, 1));
+        assert!(sockets_of(pid).is_empty());
         assert_eq!(describe(u32::MAX), None);
     }
 
@@ -282,10 +291,12 @@ mod tests {
     fn the_holder_of_a_socket_is_found() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let inode = inode(&socket);
-        assert!(holds(process::id(), inode));
-        assert_eq!(holders(inode), [process::id()]);
+        assert!(sockets_of(process::id()).contains(&inode));
+        let found = holders(&HashSet::from([inode]));
+        assert_eq!(found, HashMap::from([(inode, vec![process::id()])]));
         drop(socket);
-        assert!(!holds(process::id(), inode));
+        assert!(!sockets_of(process::id()).contains(&inode));
+        assert!(holders(&HashSet::from([inode])).is_empty());
     }
 
     #[test]

@@ -55,9 +55,9 @@ impl Counters {
             .collect()
     }
 
-    /// The counter of one finding.
-    pub fn finding(&self, key: &FindingKey) -> Option<Count> {
-        Some(self.findings.get(key, 0).ok()?.count)
+    /// One finding, with its counter and its first packet.
+    pub fn finding(&self, key: &FindingKey) -> Option<FindingValue> {
+        self.findings.get(key, 0).ok()
     }
 
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.

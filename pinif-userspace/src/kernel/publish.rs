@@ -1,31 +1,25 @@
 //! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, LpmTrie, MapData, lpm_trie::Key},
+    maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
     carrier::CarrierKey,
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
-    policy::{
-        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
-        PrefixKey, RuleSet, Slot, ZoneSet,
-    },
+    policy::{InterfaceZones, Slot, ZoneSet},
 };
 
+use self::tables::Tables;
 use crate::{
-    host::{carriers::carriers, network::Network, processes},
-    policy::{
-        Policy,
-        compile::{TrieEntry, compile},
-    },
+    host::{carriers::carriers, network::Network},
+    policy::Policy,
 };
 
 /// Writes the maps that the programs read.
@@ -35,24 +29,6 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     slot: Slot,
     generation: u32,
-}
-
-/// The maps, by their names in the programs.
-struct Tables {
-    carriers: HashMap<MapData, CarrierKey, u32>,
-    addresses: HashMap<MapData, AddressKey, IfIndex>,
-    zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
-    slot: Array<MapData, u64>,
-    policies: Array<MapData, Active>,
-    demands: HashMap<MapData, DemandKey, Demand>,
-    destinations: LpmTrie<MapData, PrefixKey, RuleSet>,
-    sources: LpmTrie<MapData, PrefixKey, RuleSet>,
-    ports: LpmTrie<MapData, PortKey, RuleSet>,
-    source_ports: LpmTrie<MapData, PortKey, RuleSet>,
-    protocols: HashMap<MapData, NumberKey, RuleSet>,
-    users: HashMap<MapData, NumberKey, RuleSet>,
-    cgroups: HashMap<MapData, CgroupKey, RuleSet>,
-    executables: HashMap<MapData, ExecutableKey, RuleSet>,
 }
 
 #[derive(Default)]
@@ -78,27 +54,8 @@ impl Publisher {
     ///
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let mut take = |name: &str| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        };
         Ok(Self {
-            tables: Tables {
-                carriers: take("CARRIERS")?.try_into()?,
-                addresses: take("ADDRESSES")?.try_into()?,
-                zones: take("ZONES")?.try_into()?,
-                slot: take("SLOT")?.try_into()?,
-                policies: take("POLICIES")?.try_into()?,
-                demands: take("DEMANDS")?.try_into()?,
-                destinations: take("DESTINATIONS")?.try_into()?,
-                sources: take("SOURCES")?.try_into()?,
-                ports: take("PORTS")?.try_into()?,
-                source_ports: take("SOURCE_PORTS")?.try_into()?,
-                protocols: take("PROTOCOLS")?.try_into()?,
-                users: take("USERS")?.try_into()?,
-                cgroups: take("CGROUPS")?.try_into()?,
-                executables: take("EXECUTABLES")?.try_into()?,
-            },
+            tables: Tables::open(ebpf)?,
             published: BTreeMap::new(),
             slot: 0,
             generation: 0,
@@ -233,94 +190,6 @@ impl Publisher {
     }
 }
 
-impl Tables {
-    /// Removes a policy from a slot that is not in force.
-    fn clear(&mut self, slot: Slot) -> Result<()> {
-        remove_where(&mut self.zones, |key| key.slot == slot)?;
-        remove_where(&mut self.demands, |key| key.slot == slot)?;
-        remove_where(&mut self.protocols, |key| key.slot == slot)?;
-        remove_where(&mut self.users, |key| key.slot == slot)?;
-        remove_where(&mut self.cgroups, |key| key.slot == slot)?;
-        remove_where(&mut self.executables, |key| key.slot == slot)?;
-        let prefix = |key: PrefixKey| key.slot == PrefixKey::new(slot, Address::UNSPECIFIED).slot;
-        prune(&mut self.destinations, prefix)?;
-        prune(&mut self.sources, prefix)?;
-        let port = |key: PortKey| key.slot == PortKey::new(slot, 0).slot;
-        prune(&mut self.ports, port)?;
-        prune(&mut self.source_ports, port)
-    }
-
-    fn write(
-        &mut self,
-        policy: &Policy,
-        slot: Slot,
-        generation: u32,
-        unresolved: &mut Vec<Unresolved>,
-    ) -> Result<()> {
-        let compiled = compile(policy, slot, generation);
-        fill(&mut self.demands, compiled.demands)?;
-        fill(&mut self.protocols, compiled.protocols)?;
-        fill(&mut self.users, compiled.users)?;
-        plant(&mut self.destinations, &compiled.destinations)?;
-        plant(&mut self.sources, &compiled.sources)?;
-        plant(&mut self.ports, &compiled.ports)?;
-        plant(&mut self.source_ports, &compiled.source_ports)?;
-        let mut cgroups = Vec::new();
-        if !compiled.cgroups.named.is_empty() {
-            let root = processes::cgroup2_root()?;
-            for (path, rules) in compiled.cgroups.named {
-                match processes::cgroup_id(&root.join(path.trim_start_matches('/'))) {
-                    Ok(cgroup) => cgroups.push((
-                        CgroupKey {
-                            cgroup,
-                            slot,
-                            _pad: 0,
-                        },
-                        rules,
-                    )),
-                    Err(error) => unresolved.push(Unresolved {
-                        what: format!("cgroup {path}"),
-                        why: error.to_string(),
-                    }),
-                }
-            }
-        }
-        fill(&mut self.cgroups, cgroups)?;
-        let mut executables: BTreeMap<(u64, u32), RuleSet> = BTreeMap::new();
-        for (path, rules) in compiled.executables {
-            match identity(&path) {
-                Ok(file) => {
-                    let all = executables.entry(file).or_default();
-                    *all = all.union(rules);
-                }
-                Err(error) => unresolved.push(Unresolved {
-                    what: format!("executable {}", path.display()),
-                    why: error.to_string(),
-                }),
-            }
-        }
-        let executables = executables.into_iter().map(|((inode, device), rules)| {
-            (
-                ExecutableKey {
-                    inode,
-                    device,
-                    slot,
-                },
-                rules,
-            )
-        });
-        fill(&mut self.executables, executables)?;
-        self.policies
-            .set(slot, compiled.active, 0)
-            .context("the policy cannot be written")
-    }
-}
-
-fn identity(path: &Path) -> std::io::Result<(u64, u32)> {
-    let (device, inode) = processes::executable_identity(path)?;
-    Ok((inode, device as u32))
-}
-
 fn carrier(netns: NetNsCookie, (upper, lower): (IfIndex, IfIndex)) -> CarrierKey {
     CarrierKey {
         netns,
@@ -392,44 +261,6 @@ fn sync<K: Pod + Ord, V: Pod + PartialEq>(
     }
     for key in before.into_keys() {
         let _ = map.remove(&key);
-    }
-    Ok(())
-}
-
-fn fill<K: Pod, V: Pod>(
-    map: &mut HashMap<MapData, K, V>,
-    entries: impl IntoIterator<Item = (K, V)>,
-) -> Result<()> {
-    for (key, value) in entries {
-        map.insert(key, value, 0)
-            .context("a table of the policy is full")?;
-    }
-    Ok(())
-}
-
-fn plant<K: Pod>(trie: &mut LpmTrie<MapData, K, RuleSet>, entries: &[TrieEntry<K>]) -> Result<()> {
-    for entry in entries {
-        trie.insert(&Key::new(entry.length, entry.key), entry.rules, 0)
-            .context("a table of the policy is full")?;
-    }
-    Ok(())
-}
-
-fn remove_where<K: Pod, V: Pod>(
-    map: &mut HashMap<MapData, K, V>,
-    gone: impl Fn(&K) -> bool,
-) -> Result<()> {
-    let keys: Vec<K> = map.keys().collect::<Result<_, _>>()?;
-    for key in keys.iter().filter(|key| gone(key)) {
-        let _ = map.remove(key);
-    }
-    Ok(())
-}
-
-fn prune<K: Pod>(trie: &mut LpmTrie<MapData, K, RuleSet>, gone: impl Fn(K) -> bool) -> Result<()> {
-    let keys: Vec<Key<K>> = trie.keys().collect::<Result<_, _>>()?;
-    for key in keys.iter().filter(|key| gone(key.data())) {
-        let _ = trie.remove(key);
     }
     Ok(())
 }

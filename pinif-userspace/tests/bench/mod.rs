@@ -106,7 +106,7 @@ impl Bench {
         Sender::start(self.card(), Some(self.cgroup.path()), arguments)
     }
 
-    /// Starts a sender elsewhere, which the auditor does not see.
+    /// Starts a sender elsewhere, which the auditor does not see; or on the card, out of the audited cgroup.
     pub fn far_sender(&self, namespace: &Namespace, arguments: &str) -> Sender {
         Sender::start(namespace, None, arguments)
     }

@@ -75,6 +75,17 @@ impl Sender {
         self
     }
 
+    /// Waits until it says what it sent, though it stays.
+    pub fn sent(&mut self) -> Sent {
+        match self.stdout.next() {
+            Next::Line(line) => {
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
+            }
+            Next::End => panic!("pinif-sender {} ended: {}", self.arguments, self.errors()),
+            Next::Silence => panic!("pinif-sender {} sends nothing", self.arguments),
+        }
+    }
+
     /// Waits for its end.
     pub fn finish(mut self) -> Sent {
         let lines = self.stdout.rest();

@@ -1,6 +1,7 @@
 //! Sockets that were there before.
 
 use std::{
+    collections::HashSet,
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::{AsFd, AsRawFd},
     process,
@@ -109,7 +110,8 @@ fn sockets_that_were_there_before_are_known_with_their_owner() {
             );
         }
     }
-    assert_eq!(processes::holders(inode(&udp)), [process::id()]);
+    let holders = processes::holders(&HashSet::from([inode(&udp)]));
+    assert_eq!(holders[&inode(&udp)], [process::id()]);
     assert_eq!(
         sockets::inode_of(&netns, SocketCookie(u64::MAX), 17).expect("an answer"),
         None

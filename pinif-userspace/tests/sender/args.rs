@@ -36,6 +36,11 @@ pub enum Traffic {
     Packet(Packet),
     /// One TCP connection.
     Tcp(Tcp),
+    /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
+    HandOn(HandOn),
+    /// That child: the socket is its standard input, as inetd(8) gives it.
+    #[command(hide = true)]
+    Given(Given),
 }
 
 /// How the socket is made.
@@ -161,6 +166,34 @@ pub struct Packet {
     pub service_vlan: Option<u16>,
 }
 
+/// How a socket is handed on.
+#[derive(clap::Args, Debug)]
+pub struct HandOn {
+    /// Keep a copy of the socket.
+    #[arg(long)]
+    pub keep: bool,
+    /// Connect before the socket is handed on.
+    #[arg(long)]
+    pub connect: bool,
+    /// What is sent.
+    #[command(flatten)]
+    pub given: Given,
+}
+
+/// What is sent by a socket that is given.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Given {
+    /// The destination; the socket may be connected to it.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// The socket is connected.
+    #[arg(long)]
+    pub connected: bool,
+    /// How many messages.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
+}
+
 /// One TCP connection: the client sends `--bytes`, the server reads them.
 #[derive(clap::Args, Debug)]
 pub struct Tcp {
@@ -176,6 +209,9 @@ pub struct Tcp {
     /// Bytes that the client sends.
     #[arg(long, default_value_t = 32)]
     pub bytes: u64,
+    /// Once connected, print `connected` and wait for a line.
+    #[arg(long)]
+    pub pause_connected: bool,
     /// Who ends the connection.
     #[arg(long, value_enum, default_value_t = Close::First)]
     pub close: Close,

@@ -6,6 +6,7 @@
 mod args;
 mod datagram;
 mod frame;
+mod handed;
 mod sent;
 mod socket;
 mod stream;
@@ -37,6 +38,8 @@ fn main() -> Result<()> {
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::HandOn(how) => return handed::hand_on(how, &args),
+        Traffic::Given(given) => return handed::given(given),
     };
     println!("{}", serde_json::to_string(&sent)?);
     Ok(())

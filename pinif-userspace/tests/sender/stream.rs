@@ -36,6 +36,9 @@ fn connect(tcp: &Tcp, args: &Args, to: SocketAddr) -> Result<Sent> {
     sent.count(connected);
     sent = sent.at(&socket);
     if is_connected {
+        if tcp.pause_connected {
+            rendezvous("connected")?;
+        }
         let mut stream = TcpStream::from(socket);
         copy(&mut repeat(0).take(tcp.bytes), &mut stream).context("cannot send")?;
         stream.flush()?;

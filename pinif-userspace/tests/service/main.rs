@@ -6,6 +6,7 @@ mod bench;
 mod clsact;
 mod ends;
 mod errors;
+mod existing;
 mod interfaces;
 mod journal;
 mod plug;

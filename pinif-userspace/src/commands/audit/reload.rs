@@ -1,6 +1,9 @@
 //! A policy that changes while it is in force: at SIGHUP, and when its file is written or replaced.
 
 use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,77 +15,181 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{audit::pipeline::Order, policy::Policy, sinks::Level};
+use crate::{
+    audit::pipeline::Order,
+    policy::{Policy, PolicyErrors},
+    sinks::Level,
+};
 
+/// Where the policy is, unless it is named.
+const DEFAULT: &str = "/etc/pinif/policy.toml";
 /// Editors write in several steps: a file is read when it has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// Keeps watching for as long as it lives.
-pub(super) struct Reloads {
-    _watcher: Option<RecommendedWatcher>,
+/// Where the policy comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    file: PathBuf,
+    /// Whether there may be none.
+    optional: bool,
+    seen: Option<State>,
 }
 
-/// Sends the policy each time that it is to be read again, or what is wrong with it. Within a tokio runtime.
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Source {
+    /// The named file, or the default one, if that is there.
+    pub(super) fn new(named: Option<PathBuf>) -> Self {
+        Self {
+            optional: named.is_none(),
+            file: named.unwrap_or_else(|| DEFAULT.into()),
+            seen: None,
+        }
+    }
+
+    /// The policy as it is now; nothing where there is none, nor has to be.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn read(&mut self) -> Result<Option<Policy>, PolicyErrors> {
+        // First, so that what is written in the meantime is news.
+        self.seen = state(&self.file);
+        match Policy::read(&self.file) {
+            Err(errors) if self.optional && errors.is_missing() => Ok(None),
+            Err(errors) => Err(errors),
+            Ok(policy) => {
+                // From now on, the lack of it is an accident.
+                self.optional = false;
+                Ok(Some(policy))
+            }
+        }
+    }
+
+    fn order(&mut self) -> Order {
+        match self.read() {
+            Ok(Some(policy)) => Order::Policy(Box::new(policy)),
+            Ok(None) => Order::Note(Level::Info, "there is no policy to read again".to_owned()),
+            Err(errors) => Order::WrongPolicy(errors),
+        }
+    }
+
+    /// Whether the file is another, or has been written, since it was read last.
+    fn has_changed(&self) -> bool {
+        state(&self.file) != self.seen
+    }
+
+    /// The directories in which something happens when it changes: its own, and that of the file that a symbolic link in it
+    /// leads to. What is replaced in the first may also be a link on the way (a Kubernetes volume's `..data`).
+    fn directories(&self) -> io::Result<BTreeSet<PathBuf>> {
+        let parent = |file: &Path| file.parent().unwrap_or(Path::new("/")).to_owned();
+        let mut directories = BTreeSet::from([parent(&std::path::absolute(&self.file)?)]);
+        directories.extend(self.file.canonicalize().ok().as_deref().map(parent));
+        Ok(directories)
+    }
+}
+
+fn state(file: &Path) -> Option<State> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(State {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+    })
+}
+
+/// Sends the policy each time that it is to be read again, or what is wrong with it, for as long as somebody receives it.
+/// Within a tokio runtime.
 ///
 /// # Errors
 ///
 /// When SIGHUP cannot be handled, or the file's directory cannot be watched.
-pub(super) fn follow(
-    file: Option<PathBuf>,
-    orders: mpsc::UnboundedSender<Order>,
-) -> Result<Reloads> {
+pub(super) fn follow(mut source: Source, orders: mpsc::UnboundedSender<Order>) -> Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
-    let (changed, mut changes) = mpsc::unbounded_channel();
-    let watcher = file
-        .as_deref()
-        .map(|file| watch(file, changed))
-        .transpose()?;
+    let (mut watch, mut changes) = Watch::new()?;
+    watch.look_at(&source)?;
     tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(()) = hangup.recv() => {}
-                Some(()) = changes.recv() => settle(&mut changes).await,
-                else => return,
+        // It may have changed between the first reading and the watching.
+        let mut changed = source.has_changed();
+        while !orders.is_closed() {
+            if !changed {
+                tokio::select! {
+                    Some(()) = hangup.recv() => {}
+                    Some(()) = changes.recv() => {
+                        if !source.has_changed() {
+                            continue;
+                        }
+                        while let Ok(Some(())) =
+                            tokio::time::timeout(SETTLED, changes.recv()).await
+                        {}
+                    }
+                    else => return,
+                }
             }
-            let order = match &file {
-                Some(file) => read(file),
-                None => Order::Note(Level::Info, "there is no policy to read again".to_owned()),
-            };
-            if orders.send(order).is_err() {
+            changed = false;
+            if orders.send(source.order()).is_err() {
                 return;
             }
+            // The links may lead elsewhere by now; where that cannot be watched, SIGHUP still works.
+            let _ = watch.look_at(&source);
         }
     });
-    Ok(Reloads { _watcher: watcher })
+    Ok(())
 }
 
-async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
-    while let Ok(Some(())) = tokio::time::timeout(SETTLED, changes.recv()).await {}
+/// Watches directories for whatever happens in them.
+struct Watch {
+    watcher: RecommendedWatcher,
+    directories: BTreeSet<PathBuf>,
 }
 
-fn read(file: &Path) -> Order {
-    match Policy::read(file) {
-        Ok(policy) => Order::Policy(Box::new(policy)),
-        Err(errors) => Order::WrongPolicy(errors),
+impl Watch {
+    fn new() -> Result<(Self, mpsc::UnboundedReceiver<()>)> {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let tell = move |event: notify::Result<notify::Event>| {
+            // Reading is no change, and our own would be followed by another.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = changed.send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(tell)
+            .context("changes of the policy file cannot be watched for")?;
+        let directories = BTreeSet::new();
+        Ok((
+            Self {
+                watcher,
+                directories,
+            },
+            changes,
+        ))
     }
-}
 
-/// Watches the file's directory: a file that is replaced is another file.
-fn watch(file: &Path, changed: mpsc::UnboundedSender<()>) -> Result<RecommendedWatcher> {
-    let file = std::path::absolute(file)
-        .with_context(|| format!("the path {} cannot be made absolute", file.display()))?;
-    let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if let Ok(event) = event
-            && !event.kind.is_access()
-            && event.paths.contains(&file)
-        {
-            let _ = changed.send(());
+    fn look_at(&mut self, source: &Source) -> Result<()> {
+        let directories = source.directories().with_context(|| {
+            format!("the path {} cannot be made absolute", source.file.display())
+        })?;
+        for gone in self.directories.difference(&directories) {
+            // A directory that is removed is not watched any more anyway.
+            let _ = self.watcher.unwatch(gone);
         }
-    })
-    .context("changes of the policy file cannot be watched for")?;
-    watcher
-        .watch(&directory, RecursiveMode::NonRecursive)
-        .with_context(|| format!("the directory {} cannot be watched", directory.display()))?;
-    Ok(watcher)
+        for directory in &directories {
+            match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
+                // The directory of the default policy, which need not be there.
+                Err(_) if source.optional => {}
+                outcome => outcome.with_context(|| {
+                    format!("the directory {} cannot be watched", directory.display())
+                })?,
+            }
+        }
+        self.directories = directories;
+        Ok(())
+    }
 }

@@ -1,0 +1,75 @@
+//! Which rule decides: the tables' answers, intersected.
+
+use super::{Active, Demand, NO_RULE, RuleSet, Slot, dimension};
+use crate::{key::Address, packet::Packet};
+
+/// What the policy's tables answer for a value; nothing where they do not hold it.
+pub trait Tables {
+    /// By destination address.
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet>;
+    /// By source address.
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet>;
+    /// By destination port, in host byte order.
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet>;
+    /// By source port, in host byte order.
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet>;
+    /// By IP protocol.
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet>;
+    /// By the user id of the packet's socket; nothing without a socket.
+    fn by_user(&self, slot: Slot) -> Option<RuleSet>;
+    /// By the cgroup of the packet's socket and those above it; nothing without a socket.
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet>;
+    /// By the executable of the packet's process; nothing without one.
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet>;
+    /// What a rule demands.
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand>;
+}
+
+/// The rule that decides for this packet, and what it demands: the first in the file of those that match in every
+/// dimension; [`NO_RULE`] and [`Demand::NONE`] if none does.
+#[inline(always)]
+pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u16, Demand) {
+    if active.rules == 0 {
+        return (NO_RULE, Demand::NONE);
+    }
+    let slot = active.slot;
+    let looked_at = |bit: u32| active.dimensions & bit != 0;
+    // Fragments after the first carry no ports, and are of no port: not even of port zero.
+    let ported = !packet.later_fragment;
+    let mut rules = active.any_destination;
+    if looked_at(dimension::DESTINATION) {
+        rules = tables
+            .by_destination(slot, &packet.destination)
+            .unwrap_or(active.any_destination);
+    }
+    if looked_at(dimension::SOURCE) {
+        let found = tables.by_source(slot, &packet.source);
+        rules = rules.intersection(found.unwrap_or(active.any_source));
+    }
+    if looked_at(dimension::PROTOCOL) {
+        let found = tables.by_protocol(slot, packet.protocol);
+        rules = rules.intersection(found.unwrap_or(active.any_protocol));
+    }
+    if looked_at(dimension::PORT) {
+        let found = ported.then(|| tables.by_port(slot, packet.destination_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_port));
+    }
+    if looked_at(dimension::SOURCE_PORT) {
+        let found = ported.then(|| tables.by_source_port(slot, packet.source_port));
+        rules = rules.intersection(found.flatten().unwrap_or(active.any_source_port));
+    }
+    if looked_at(dimension::USER) {
+        rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));
+    }
+    if looked_at(dimension::CGROUP) {
+        rules = rules.intersection(tables.by_cgroup(slot).unwrap_or(active.any_cgroup));
+    }
+    if looked_at(dimension::EXECUTABLE) {
+        let found = tables.by_executable(slot);
+        rules = rules.intersection(found.unwrap_or(active.any_executable));
+    }
+    match rules.first() {
+        Some(rule) => (rule, tables.demand(slot, rule).unwrap_or(Demand::NONE)),
+        None => (NO_RULE, Demand::NONE),
+    }
+}

@@ -1,0 +1,198 @@
+//! The maps that the policy and the host's state are written into.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, HashMap, LpmTrie, MapData, lpm_trie::Key},
+};
+use pinif_ebpf::{
+    carrier::CarrierKey,
+    key::{Address, AddressKey, IfIndex, InterfaceKey},
+    policy::{
+        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
+        PrefixKey, RuleSet, Slot,
+    },
+};
+
+use super::Unresolved;
+use crate::{
+    host::processes,
+    policy::{
+        Policy,
+        compile::{TrieEntry, compile},
+    },
+};
+
+/// The maps, by their names in the programs.
+pub(super) struct Tables {
+    pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
+    pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
+    pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
+    pub(super) slot: Array<MapData, u64>,
+    pub(super) policies: Array<MapData, Active>,
+    pub(super) demands: HashMap<MapData, DemandKey, Demand>,
+    pub(super) destinations: LpmTrie<MapData, PrefixKey, RuleSet>,
+    pub(super) sources: LpmTrie<MapData, PrefixKey, RuleSet>,
+    pub(super) ports: LpmTrie<MapData, PortKey, RuleSet>,
+    pub(super) source_ports: LpmTrie<MapData, PortKey, RuleSet>,
+    pub(super) protocols: HashMap<MapData, NumberKey, RuleSet>,
+    pub(super) users: HashMap<MapData, NumberKey, RuleSet>,
+    pub(super) cgroups: HashMap<MapData, CgroupKey, RuleSet>,
+    pub(super) executables: HashMap<MapData, ExecutableKey, RuleSet>,
+}
+
+impl Tables {
+    /// Takes the maps of a loaded object.
+    ///
+    /// # Errors
+    ///
+    /// When the object lacks one, or has it in another shape.
+    pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self> {
+        let mut take = |name: &str| {
+            ebpf.take_map(name)
+                .with_context(|| format!("the eBPF object has no map {name}"))
+        };
+        Ok(Self {
+            carriers: take("CARRIERS")?.try_into()?,
+            addresses: take("ADDRESSES")?.try_into()?,
+            zones: take("ZONES")?.try_into()?,
+            slot: take("SLOT")?.try_into()?,
+            policies: take("POLICIES")?.try_into()?,
+            demands: take("DEMANDS")?.try_into()?,
+            destinations: take("DESTINATIONS")?.try_into()?,
+            sources: take("SOURCES")?.try_into()?,
+            ports: take("PORTS")?.try_into()?,
+            source_ports: take("SOURCE_PORTS")?.try_into()?,
+            protocols: take("PROTOCOLS")?.try_into()?,
+            users: take("USERS")?.try_into()?,
+            cgroups: take("CGROUPS")?.try_into()?,
+            executables: take("EXECUTABLES")?.try_into()?,
+        })
+    }
+
+    /// Removes a policy from a slot that is not in force.
+    pub(super) fn clear(&mut self, slot: Slot) -> Result<()> {
+        remove_where(&mut self.zones, |key| key.slot == slot)?;
+        remove_where(&mut self.demands, |key| key.slot == slot)?;
+        remove_where(&mut self.protocols, |key| key.slot == slot)?;
+        remove_where(&mut self.users, |key| key.slot == slot)?;
+        remove_where(&mut self.cgroups, |key| key.slot == slot)?;
+        remove_where(&mut self.executables, |key| key.slot == slot)?;
+        let prefix = |key: PrefixKey| key.slot == PrefixKey::new(slot, Address::UNSPECIFIED).slot;
+        prune(&mut self.destinations, prefix)?;
+        prune(&mut self.sources, prefix)?;
+        let port = |key: PortKey| key.slot == PortKey::new(slot, 0).slot;
+        prune(&mut self.ports, port)?;
+        prune(&mut self.source_ports, port)
+    }
+
+    pub(super) fn write(
+        &mut self,
+        policy: &Policy,
+        slot: Slot,
+        generation: u32,
+        unresolved: &mut Vec<Unresolved>,
+    ) -> Result<()> {
+        let compiled = compile(policy, slot, generation);
+        fill(&mut self.demands, compiled.demands)?;
+        fill(&mut self.protocols, compiled.protocols)?;
+        fill(&mut self.users, compiled.users)?;
+        plant(&mut self.destinations, &compiled.destinations)?;
+        plant(&mut self.sources, &compiled.sources)?;
+        plant(&mut self.ports, &compiled.ports)?;
+        plant(&mut self.source_ports, &compiled.source_ports)?;
+        let mut cgroups = Vec::new();
+        if !compiled.cgroups.named.is_empty() {
+            let root = processes::cgroup2_root()?;
+            for (path, rules) in compiled.cgroups.named {
+                match processes::cgroup_id(&root.join(path.trim_start_matches('/'))) {
+                    Ok(cgroup) => cgroups.push((
+                        CgroupKey {
+                            cgroup,
+                            slot,
+                            _pad: 0,
+                        },
+                        rules,
+                    )),
+                    Err(error) => unresolved.push(Unresolved {
+                        what: format!("cgroup {path}"),
+                        why: error.to_string(),
+                    }),
+                }
+            }
+        }
+        fill(&mut self.cgroups, cgroups)?;
+        let mut executables: BTreeMap<(u64, u32), RuleSet> = BTreeMap::new();
+        for (path, rules) in compiled.executables {
+            match identity(&path) {
+                Ok(file) => {
+                    let all = executables.entry(file).or_default();
+                    *all = all.union(rules);
+                }
+                Err(error) => unresolved.push(Unresolved {
+                    what: format!("executable {}", path.display()),
+                    why: error.to_string(),
+                }),
+            }
+        }
+        let executables = executables.into_iter().map(|((inode, device), rules)| {
+            (
+                ExecutableKey {
+                    inode,
+                    device,
+                    slot,
+                },
+                rules,
+            )
+        });
+        fill(&mut self.executables, executables)?;
+        self.policies
+            .set(slot, compiled.active, 0)
+            .context("the policy cannot be written")
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u32)> {
+    let (device, inode) = processes::executable_identity(path)?;
+    Ok((inode, device as u32))
+}
+
+fn fill<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> Result<()> {
+    for (key, value) in entries {
+        map.insert(key, value, 0)
+            .context("a table of the policy is full")?;
+    }
+    Ok(())
+}
+
+fn plant<K: Pod>(trie: &mut LpmTrie<MapData, K, RuleSet>, entries: &[TrieEntry<K>]) -> Result<()> {
+    for entry in entries {
+        trie.insert(&Key::new(entry.length, entry.key), entry.rules, 0)
+            .context("a table of the policy is full")?;
+    }
+    Ok(())
+}
+
+fn remove_where<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    gone: impl Fn(&K) -> bool,
+) -> Result<()> {
+    let keys: Vec<K> = map.keys().collect::<Result<_, _>>()?;
+    for key in keys.iter().filter(|key| gone(key)) {
+        let _ = map.remove(key);
+    }
+    Ok(())
+}
+
+fn prune<K: Pod>(trie: &mut LpmTrie<MapData, K, RuleSet>, gone: impl Fn(K) -> bool) -> Result<()> {
+    let keys: Vec<Key<K>> = trie.keys().collect::<Result<_, _>>()?;
+    for key in keys.iter().filter(|key| gone(key.data())) {
+        let _ = trie.remove(key);
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! A socket that one process makes and another uses.
+
+use std::env::current_exe;
+use std::io::{Write as _, stdin, stdout};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::prctl::set_name;
+use nix::unistd::pause;
+use pinif_userspace::lab::send::{self, Extras};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::args::{Args, Given, HandOn};
+use crate::rendezvous;
+use crate::sent::Sent;
+
+/// Makes a socket and hands it to a child, which tells what it sent. Stays until it is killed, and the child with it.
+pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
+    let to = how.given.to;
+    // The child, which is another program in principle, has another name.
+    set_name(c"first-owner")?;
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+    if how.connect {
+        socket.connect(&to.into()).context("cannot connect")?;
+    }
+    let kept = how.keep.then(|| socket.try_clone()).transpose()?;
+    if args.wait_stdin {
+        rendezvous("ready")?;
+    }
+    let mut command = Command::new(current_exe()?);
+    command.args(["given", "--to", &to.to_string()]);
+    command.args(["--count", &how.given.count.to_string()]);
+    if how.connect {
+        command.arg("--connected");
+    }
+    let mut child = command.stdin(OwnedFd::from(socket)).spawn()?;
+    // The command has a copy.
+    drop(command);
+    let status = child.wait()?;
+    drop(kept);
+    bail!("the child ended: {status}")
+}
+
+/// Sends by the socket that is standard input, tells so, and stays.
+pub fn given(given: &Given) -> Result<()> {
+    let socket = Socket::from(stdin().as_fd().try_clone_to_owned()?);
+    let to = (!given.connected).then_some(given.to);
+    let mut sent = Sent::by(&socket)?;
+    for _ in 0..given.count {
+        sent.count(send::send(&socket, &[0; 32], to, Extras::default()));
+    }
+    println!("{}", serde_json::to_string(&sent.at(&socket))?);
+    stdout().flush()?;
+    loop {
+        pause();
+    }
+}

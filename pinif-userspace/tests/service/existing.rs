@@ -1,0 +1,254 @@
+//! Sockets that were there before the auditor, in its cgroup and out of it; and sockets that are handed on.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+
+use socket2::SockRef;
+
+use crate::bench::{Bench, CONTROL_PLANE, Finding, Sender, Sent, Told, leak, risk, scenario};
+
+/// A sender whose socket is made now, in the audited cgroup or out of it.
+fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
+    let arguments = format!("--wait-stdin {arguments}");
+    let mut sender = if is_followed {
+        bench.sender(&arguments)
+    } else {
+        bench.far_sender(bench.card(), &arguments)
+    };
+    sender.wait_for("ready");
+    sender
+}
+
+/// That the finding names the sender as it is: while it runs, nothing of it is unknown.
+fn names(told: &Told, sent: &Sent) {
+    let process = told.process.as_ref().expect("its process is known");
+    assert_eq!((process.pid, &*process.comm), (sent.pid, "pinif-sender"));
+    assert_eq!(
+        process.exe.as_deref(),
+        Some(env!("CARGO_BIN_EXE_pinif-sender"))
+    );
+    assert_eq!(told.socket_cookie, Some(sent.cookie));
+}
+
+/// A hundred datagrams, of a socket from before; the last is held back until the finding was seen.
+fn leaks_later(bench: &Bench, policy: &str, arguments: &str, wanted: impl Fn() -> Finding) {
+    for is_followed in [true, false] {
+        let arguments = format!("{arguments} --count 100 --pause-after 99");
+        let mut sender = early(bench, &arguments, is_followed);
+        let mut auditor = bench.audit_with(policy, &[]);
+        sender.go().wait_for("paused");
+        let told = auditor.wait_for_finding_that("a finding", |_| true);
+        sender.go();
+        let sent = sender.finish();
+        names(&told, &sent);
+        auditor
+            .stop()
+            .expect()
+            .finding(wanted().packets(100).by(&sent))
+            .nothing_else();
+    }
+}
+
+#[test]
+fn a_pinned_udp_socket_from_before_is_known() {
+    scenario("service existing-udp-pinned", &[], |bench| {
+        let arguments = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
+        leaks_later(bench, "", arguments, || {
+            leak("device-escape").bound("fab0").egress("eth1")
+        });
+    });
+}
+
+#[test]
+fn an_unpinned_udp_socket_from_before_is_known() {
+    scenario("service existing-udp", &[], |bench| {
+        leaks_later(bench, CONTROL_PLANE, "udp --to 10.9.0.9:9", || {
+            leak("policy-escape").egress("eth1").rule("control-plane")
+        });
+    });
+}
+
+#[test]
+fn a_connected_udp_socket_from_before_is_known() {
+    scenario("service existing-udp-connected", &[], |bench| {
+        leaks_later(
+            bench,
+            CONTROL_PLANE,
+            "udp --connect --to 10.9.0.9:9",
+            || leak("policy-escape").egress("eth1").rule("control-plane"),
+        );
+    });
+}
+
+#[test]
+fn an_address_bound_udp_socket_from_before_is_known() {
+    scenario("service existing-udp-address", &[], |bench| {
+        leaks_later(bench, "", "udp --bind 10.0.0.1 --to 203.0.113.9:9", || {
+            risk("address-escape").egress("eth1")
+        });
+    });
+}
+
+#[test]
+fn a_raw_socket_from_before_is_known() {
+    scenario("service existing-raw", &[], |bench| {
+        let arguments = "raw --bind-device fab0 --pktinfo eth1 --to 10.0.0.2";
+        leaks_later(bench, "", arguments, || {
+            leak("device-escape").bound("fab0").egress("eth1")
+        });
+    });
+}
+
+#[test]
+fn a_ping_socket_from_before_is_known() {
+    scenario("service existing-ping", &[], |bench| {
+        leaks_later(bench, CONTROL_PLANE, "ping --to 10.9.0.9", || {
+            leak("policy-escape").egress("eth1").protocol("icmp")
+        });
+    });
+}
+
+#[test]
+fn an_ipv6_socket_from_before_is_known() {
+    scenario("service existing-udp-v6", &[], |bench| {
+        let arguments = "udp --bind-device fab0 --scope eth1 --to [fe80::2]:9";
+        leaks_later(bench, "", arguments, || {
+            leak("device-escape").bound("fab0").egress("eth1")
+        });
+    });
+}
+
+#[test]
+fn a_packet_socket_from_before_is_known() {
+    scenario("service existing-packet", &[], |bench| {
+        for is_followed in [true, false] {
+            let arguments = "packet --device eth1 --from 192.0.2.1:7 --to 10.9.0.9:9 --count 100";
+            let mut sender = early(bench, arguments, is_followed);
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            sender.go();
+            let sent = sender.finish();
+            let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+            auditor
+                .stop()
+                .expect()
+                .finding(escape.packets(100).by(&sent))
+                .nothing_else();
+        }
+    });
+}
+
+#[test]
+fn a_connection_from_before_is_known() {
+    scenario("service existing-tcp", &[], |bench| {
+        let segmented = bench.card().segment_in_software("eth1");
+        segmented.expect("eth1 has offloads");
+        for is_followed in [true, false] {
+            let outside = &bench.chassis.outside;
+            let mut far = bench.far_sender(
+                outside,
+                "tcp --listen 10.9.0.9:7000 --bytes 5000 --close first",
+            );
+            far.wait_for("ready").go();
+            let arguments = "tcp --to 10.9.0.9:7000 --bytes 5000 --close last --pause-connected";
+            let mut sender = early(bench, arguments, is_followed);
+            sender.go().wait_for("connected");
+            let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            sender.go();
+            auditor.wait_for_finding("policy-escape");
+            let sent = sender.finish();
+            far.finish();
+            let report = auditor.stop();
+            let packets = report.sent_by("eth1").packets;
+            assert!(packets >= 3, "data, ACK and FIN\n{report}");
+            let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+            report
+                .expect()
+                .finding(escape.packets(packets).by(&sent).protocol("tcp"))
+                .nothing_else();
+        }
+    });
+}
+
+/// What is left of the connection, when its process has gone, is still its socket.
+#[test]
+fn the_end_of_a_connection_from_before_is_known() {
+    scenario("service existing-time-wait", &[], |bench| {
+        let outside = &bench.chassis.outside;
+        let listener = outside.run(|| TcpListener::bind("10.9.0.9:7000"));
+        let listener = listener.expect("the outside").expect("a free port");
+        let arguments = "tcp --to 10.9.0.9:7000 --close first --pause-connected";
+        let mut sender = early(bench, arguments, true);
+        sender.go();
+        let (mut far, _) = listener.accept().expect("a connection");
+        sender.wait_for("connected");
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        sender.go();
+        let sent = sender.finish();
+        far.read_to_end(&mut Vec::new()).expect("all of it");
+        // The FIN is acknowledged now and alone, and the card's socket becomes a time-wait socket …
+        let quickly = SockRef::from(&far).set_tcp_quickack(true);
+        quickly.expect("a connection");
+        bench.wait_for_time_wait();
+        let before = bench.card().sent("eth1").expect("eth1").packets;
+        // … which then answers the other side's FIN.
+        drop(far);
+        bench.wait_until_sent("eth1", before + 1);
+        let report = auditor.stop();
+        let packets = report.sent_by("eth1").packets;
+        assert!(packets >= 3, "data, FIN, ACK\n{report}");
+        let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+        report
+            .expect()
+            .finding(escape.packets(packets).by(&sent).protocol("tcp"))
+            .nothing_else();
+    });
+}
+
+/// A socket that one process makes and hands to another, which sends a hundred datagrams by it.
+fn handed_on(bench: &Bench, arguments: &str, is_followed: bool) {
+    let arguments = format!("hand-on {arguments} --to 10.9.0.9:9 --count 100");
+    let mut sender = early(bench, &arguments, is_followed);
+    let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+    let sent = sender.go().sent();
+    let report = auditor.stop();
+    assert_eq!(report.findings.len(), 1, "{report}");
+    names(&report.findings[0], &sent);
+    let explanation = &report.findings[0].explanation;
+    assert!(explanation.contains(" pinif-sender's socket "), "{report}");
+    let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+    report
+        .expect()
+        .finding(escape.packets(100).by(&sent))
+        .nothing_else();
+}
+
+#[test]
+fn a_socket_that_is_handed_on_is_of_the_one_who_has_it() {
+    scenario("service handed-on", &[], |bench| {
+        // Of a connected socket, no hook hears who sends.
+        handed_on(bench, "--connect", true);
+        handed_on(bench, "--connect", false);
+        handed_on(bench, "", false);
+    });
+}
+
+#[test]
+fn a_socket_that_two_have_is_of_the_one_who_uses_it() {
+    scenario("service shared", &[], |bench| {
+        handed_on(bench, "--keep", true);
+    });
+}
+
+#[test]
+fn it_is_told_in_the_course_of_the_audit_who_has_the_socket() {
+    scenario("service handed-on-in-time", &[], |bench| {
+        let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let mut sender = bench.sender("hand-on --connect --to 10.9.0.9:9 --count 100");
+        let sent = sender.sent();
+        let told = auditor.wait_for_finding_that("who has the socket", |told| {
+            let process = told.process.as_ref();
+            process.is_some_and(|process| process.pid == sent.pid)
+        });
+        names(&told, &sent);
+    });
+}
