@@ -115,7 +115,7 @@ fn unpack(aside: &Path, directory: &Path, package: &str) -> Result<()> {
             .arg(modules?.file_name()))?;
     }
     let _nothing = fs::remove_dir_all(directory);
-    fs::rename(&aside, directory).with_context(|| format!("cannot make {}", directory.display()))
+    fs::rename(aside, directory).with_context(|| format!("cannot make {}", directory.display()))
 }
 
 /// The newest package of a line that apt can download.
@@ -148,12 +148,10 @@ fn is_image(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix)
         .and_then(|rest| rest.strip_suffix("-amd64"))
         .is_some_and(|version| {
-            let version = version
-                .split_once("+deb")
-                .map_or(version, |(version, _)| version);
-            version
-                .chars()
-                .all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
+            // As in `12.117+deb12` or `0-56`: a variant comes behind a further dash.
+            let (version, release) = version.split_once('+').unwrap_or((version, "deb"));
+            let is_version = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+            version.chars().all(is_version) && release.chars().all(|c| c.is_ascii_alphanumeric())
         })
 }
 
@@ -185,7 +183,7 @@ mod tests {
             "linux-image-6.12."
         ));
         assert!(!is_image(
-            "linux-image-6.12.9+bpo-rt-amd64",
+            "linux-image-6.12.117+deb12-rt-amd64",
             "linux-image-6.12."
         ));
     }

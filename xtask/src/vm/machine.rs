@@ -5,11 +5,13 @@ use std::{
     ffi::OsString,
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::{prctl, signal::Signal};
 
 use super::{kernels::Kernel, tools::Tools};
 use crate::{process::say, workspace::Workspace};
@@ -103,8 +105,11 @@ impl<'a> Machine<'a> {
         let mut path = OsString::from(&self.tools.virtme);
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
-        let mut child = Command::new("timeout")
+        let mut timeout = Command::new("timeout");
+        // In the group of this process, for Ctrl-C to reach it.
+        timeout
             .args([
+                "--foreground",
                 "--kill-after=30s",
                 TIME_LIMIT,
                 "script",
@@ -117,9 +122,9 @@ impl<'a> Machine<'a> {
             .current_dir(self.root)
             .env("PATH", path)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start `timeout script`")?;
+            .stdout(Stdio::piped());
+        end_with_parent(&mut timeout);
+        let mut child = timeout.spawn().context("cannot start `timeout script`")?;
         let mut log = fs::File::create(console)
             .with_context(|| format!("cannot write {}", console.display()))?;
         let mut is_commands = false;
@@ -175,6 +180,13 @@ impl<'a> Machine<'a> {
             .collect::<Vec<_>>()
             .join(" "))
     }
+}
+
+/// Has a command end when this process does, however that ends: a machine would go on by itself.
+fn end_with_parent(command: &mut Command) {
+    let ask = || Ok(prctl::set_pdeathsig(Signal::SIGTERM)?);
+    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(ask) };
 }
 
 /// A word as a shell takes it literally.

@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -124,7 +125,12 @@ impl Suite {
             ]
             .map(OsString::from),
         );
-        words.extend(["--filterset", FILTER].map(OsString::from));
+        let color = if io::stderr().is_terminal() {
+            "always"
+        } else {
+            "never"
+        };
+        words.extend(["--color", color, "--filterset", FILTER].map(OsString::from));
         words
     }
 }
