@@ -71,7 +71,8 @@ pub fn ensure_tools(workspace: &Workspace) -> Result<()> {
     tools::ensure(workspace).map(drop)
 }
 
-/// Runs the scenarios on each kernel, and tells and counts them. Whether all that ran passed.
+/// Runs the scenarios on each kernel, and tells and counts them. Whether all that ran passed. A machine that does not come
+/// to their end counts as one that failed.
 ///
 /// # Errors
 /// As [`run`].
@@ -101,7 +102,13 @@ pub fn run_scenarios(
             }
         };
         let mut machine = Machine::new(workspace, &tools, &kernel);
-        let (of_kernel, passed) = suite.run(workspace, &mut machine, &kernel)?;
+        let (of_kernel, passed) =
+            suite
+                .run(workspace, &mut machine, &kernel)
+                .unwrap_or_else(|error| {
+                    println!("Linux {} failed: {error:#}", line.name());
+                    (Totals::of_failure(), false)
+                });
         totals = totals.plus(of_kernel);
         success &= passed;
     }
