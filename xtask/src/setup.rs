@@ -10,6 +10,7 @@ use crate::{
     debian, linker,
     process::{output, run as run_command, say, which},
     toolchain::{self, Toolchain},
+    vm,
     workspace::Workspace,
 };
 
@@ -43,6 +44,11 @@ pub struct BuildTools {
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let BuildTools { toolchain, linker } = ensure_build_tools(workspace)?;
     ensure_test_tools(workspace)?;
+    if let Err(error) = vm::ensure_tools(workspace) {
+        say(format_args!(
+            "no virtual machines, so the tests will skip other kernels: {error:#}"
+        ));
+    }
     say(format_args!(
         "all is there: {toolchain}, {}",
         linker.display()
@@ -65,7 +71,16 @@ pub fn ensure_build_tools(workspace: &Workspace) -> Result<BuildTools> {
 /// # Errors
 /// Where something is missing and cannot be brought.
 pub fn ensure_test_tools(workspace: &Workspace) -> Result<()> {
-    let missing: Vec<_> = TEST_PROGRAMS
+    ensure_programs(&TEST_PROGRAMS, "the tests need")?;
+    ensure_nextest(workspace)
+}
+
+/// Brings programs, each with Debian's package that has it; `purpose` begins the sentence of what lacks.
+///
+/// # Errors
+/// Where one is missing and cannot be brought.
+pub fn ensure_programs(programs: &[(&str, &str)], purpose: &str) -> Result<()> {
+    let missing: Vec<_> = programs
         .iter()
         .filter(|(program, _)| which(program).is_none())
         .collect();
@@ -76,14 +91,14 @@ pub fn ensure_test_tools(workspace: &Workspace) -> Result<()> {
             .collect::<Vec<_>>()
             .join(", ");
         let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
-        let purpose = format!("the tests need {programs}");
+        let purpose = format!("{purpose} {programs}");
         let remedy = format!("your distribution's packages of {}", packages.join(", "));
         if !debian::is_here() {
             bail!("{purpose}, and this machine has no apt-get to bring it: install {remedy}");
         }
         debian::install(&packages, &purpose, &remedy, debian::List::AsItIs)?;
     }
-    ensure_nextest(workspace)
+    Ok(())
 }
 
 /// Brings the test runner.
