@@ -10,7 +10,6 @@ use crate::{
     debian, linker,
     process::{output, run as run_command, say, which},
     toolchain::{self, Toolchain},
-    vm,
     workspace::Workspace,
 };
 
@@ -44,11 +43,6 @@ pub struct BuildTools {
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let BuildTools { toolchain, linker } = ensure_build_tools(workspace)?;
     ensure_test_tools(workspace)?;
-    if let Err(error) = vm::ensure_tools(workspace) {
-        say(format_args!(
-            "no virtual machines, so the tests will skip other kernels: {error:#}"
-        ));
-    }
     say(format_args!(
         "all is there: {toolchain}, {}",
         linker.display()

@@ -29,10 +29,10 @@ pub struct Args {
     /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
     #[arg(long)]
     release: bool,
-    /// Test on the kernel of this machine alone
-    #[arg(long)]
-    here: bool,
-    /// What nextest is given: a filter, for example; the tests then run on the kernel of this machine alone
+    /// Run the scenarios on the older kernels too, in virtual machines (`cargo xtask vm`)
+    #[arg(long, conflicts_with = "args")]
+    kernels: bool,
+    /// What nextest is given: a filter, for example
     #[arg(last = true)]
     args: Vec<OsString>,
 }
@@ -71,7 +71,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .count();
     println!("{}", scenarios::summary(&scenarios));
     let mut totals = totals.with_skipped_by_themselves(skipped);
-    if args.args.is_empty() && !args.here {
+    if args.kernels {
         let options = if args.release {
             &["--release".into()][..]
         } else {

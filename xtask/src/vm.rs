@@ -63,14 +63,6 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Ok(exit(success))
 }
 
-/// Brings what boots the machines, kernels apart.
-///
-/// # Errors
-/// Where something is missing and cannot be brought.
-pub fn ensure_tools(workspace: &Workspace) -> Result<()> {
-    tools::ensure(workspace).map(drop)
-}
-
 /// Runs the scenarios on each kernel, and tells and counts them. Whether all that ran passed. A machine that does not come
 /// to their end counts as one that failed.
 ///
