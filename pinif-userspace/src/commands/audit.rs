@@ -107,7 +107,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         bail!("{obstacle}");
     }
     let plan = Plan {
-        namespaces: namespaces(&args)?,
+        namespaces: NetNs::select(&args.netns, args.all_netns)?,
         interfaces: args.interface,
         cgroup: cgroup(args.cgroup)?,
         policy,
@@ -169,23 +169,6 @@ fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
     };
     processes::check_cgroup(&named)?;
     Ok(named)
-}
-
-fn namespaces(args: &AuditArgs) -> Result<Vec<NetNs>> {
-    let mut namespaces = Vec::new();
-    if args.netns.is_empty() {
-        namespaces.push(NetNs::current()?);
-    }
-    for name in &args.netns {
-        namespaces.push(NetNs::named(name)?);
-    }
-    if args.all_netns {
-        namespaces.extend(NetNs::all_named()?);
-    }
-    // One namespace may have several names.
-    let mut seen = std::collections::BTreeSet::new();
-    namespaces.retain(|netns| seen.insert(netns.cookie));
-    Ok(namespaces)
 }
 
 /// The sinks, and the service manager: it is told when all is attached, and when the end begins (sd_notify(3)).

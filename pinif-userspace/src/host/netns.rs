@@ -1,6 +1,7 @@
 //! Network namespaces: which there are, how the kernel names them, and how to do something inside one.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
@@ -153,6 +154,27 @@ impl NetNs {
             }
         }
         Ok(all)
+    }
+
+    /// The namespaces of these names, as [`NetNs::named`] understands them, the calling thread's own where there are none;
+    /// and all that have a name. One that has several is there once, under the first.
+    ///
+    /// # Errors
+    /// Where one is not there, or may not be entered.
+    pub fn select(names: &[String], all: bool) -> Result<Vec<Self>, NetNsError> {
+        let mut selected = Vec::new();
+        if names.is_empty() {
+            selected.push(Self::current()?);
+        }
+        for name in names {
+            selected.push(Self::named(name)?);
+        }
+        if all {
+            selected.extend(Self::all_named()?);
+        }
+        let mut seen = BTreeSet::new();
+        selected.retain(|netns| seen.insert(netns.cookie));
+        Ok(selected)
     }
 
     /// Does something inside the namespace, on a thread of its own: a thread that entered a namespace is never used

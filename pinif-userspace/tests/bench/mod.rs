@@ -115,7 +115,12 @@ impl Bench {
 
     /// Starts a sender on the card, in the audited cgroup.
     pub fn sender(&self, arguments: &str) -> Sender {
-        Sender::start(self.card(), Some(self.cgroup.path()), arguments)
+        self.sender_in(self.card(), arguments)
+    }
+
+    /// Starts a sender in a namespace, in the audited cgroup.
+    pub fn sender_in(&self, namespace: &Namespace, arguments: &str) -> Sender {
+        Sender::start(namespace, Some(self.cgroup.path()), arguments)
     }
 
     /// Starts a sender elsewhere, which the auditor does not see; or on the card, out of the audited cgroup.

@@ -9,4 +9,6 @@ mod errors;
 mod existing;
 mod interfaces;
 mod journal;
+mod namespaces;
 mod plug;
+mod reload;

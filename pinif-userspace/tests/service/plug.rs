@@ -9,10 +9,10 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use crate::bench::Bench;
 
-/// Plugs a cable from the card's `name` into the outside, and waits until it carries packets. Like the chassis's links, it
-/// resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
-pub fn plug(bench: &Bench, name: &str, index: Option<u32>) {
-    let (card, outside) = (&bench.chassis.card, &bench.chassis.outside);
+/// Plugs a cable from the namespace's `name` into the outside, and waits until it carries packets. Like the chassis's links,
+/// it resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
+pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>) {
+    let outside = &bench.chassis.outside;
     let far = format!("to-{name}");
     let there = File::open(outside.path()).expect("the outside is there");
     let far_end = LinkMessageBuilder::<LinkUnspec>::new()
@@ -25,11 +25,11 @@ pub fn plug(bench: &Bench, name: &str, index: Option<u32>) {
         .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
         .build();
     pair.header.index = index.unwrap_or_default();
-    let added = card.netlink(async |handle| Ok(handle.link().add(pair).execute().await?));
+    let added = namespace.netlink(async |handle| Ok(handle.link().add(pair).execute().await?));
     added.unwrap_or_else(|error| panic!("cannot plug in {name}: {error:#}"));
     outside.set_up(&far).expect("it is there");
-    card.set_up(name).expect("it is there");
-    card.wait_until_operational(name).expect("it is up");
+    namespace.set_up(name).expect("it is there");
+    namespace.wait_until_operational(name).expect("it is up");
 }
 
 /// Gives a link another name.
