@@ -40,7 +40,7 @@ pub use need::Need;
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
-pub use sender::{Sender, Sent};
+pub use sender::{SENDER, Sender, Sent};
 
 /// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
 pub struct Bench {

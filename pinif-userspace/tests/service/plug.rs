@@ -2,7 +2,9 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use pinif_userspace::lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
@@ -13,7 +15,8 @@ use crate::bench::Bench;
 /// it resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
 pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>) {
     let outside = &bench.chassis.outside;
-    let far = format!("to-{name}");
+    static PLUGGED: AtomicU32 = AtomicU32::new(0);
+    let far = format!("far{}", PLUGGED.fetch_add(1, Ordering::Relaxed));
     let there = File::open(outside.path()).expect("the outside is there");
     let far_end = LinkMessageBuilder::<LinkUnspec>::new()
         .name(far.clone())
@@ -35,6 +38,18 @@ pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>
 /// Gives a link another name.
 pub fn rename(namespace: &Namespace, old: &str, new: &str) {
     change(namespace, old, |link| link.name(new));
+}
+
+/// Gives a link a name that need not be text: the kernel takes any bytes but whitespace, `/` and `:`.
+pub fn rename_to_bytes(namespace: &Namespace, old: &str, new: &[u8]) {
+    const IFLA_IFNAME: u16 = 3;
+    let index = namespace.index(old).expect("it is there").0;
+    let mut message = LinkUnspec::new_with_index(index).build();
+    let name = DefaultNla::new(IFLA_IFNAME, [new, &[0]].concat());
+    message.attributes.push(LinkAttribute::Other(name));
+    let changed =
+        namespace.netlink(async |handle| Ok(handle.link().set(message).execute().await?));
+    changed.unwrap_or_else(|error| panic!("cannot rename {old}: {error:#}"));
 }
 
 /// Moves a link to another namespace.
