@@ -414,7 +414,14 @@ impl Audit {
                     counted(policy.zones.len(), "zone"),
                     counted(policy.rules.len(), "rule")
                 );
-                sink.note(Level::Info, &text)?;
+                // A file that was cut short, perhaps.
+                let is_empty = policy.zones.is_empty() && policy.rules.is_empty();
+                let level = if is_empty {
+                    Level::Warning
+                } else {
+                    Level::Info
+                };
+                sink.note(level, &text)?;
                 warn_of(&policy, &unresolved, sink)?;
                 self.policies.insert(self.publisher.generation(), policy);
             }

@@ -35,8 +35,13 @@ pub struct Process {
 pub fn describe(pid: u32) -> Option<Process> {
     // procfs holds the directory open: all that follows is of this process, even if its number is used again.
     let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
-    let mut comm = Vec::new();
-    io::Read::read_to_end(&mut process.open_relative("comm").ok()?, &mut comm).ok()?;
+    // Bytes: a name that is no UTF-8 must not hide the rest.
+    let read = |file| {
+        let mut content = Vec::new();
+        io::Read::read_to_end(&mut process.open_relative(file).ok()?, &mut content).ok()?;
+        Some(content)
+    };
+    let comm = read("comm")?;
     Some(Process {
         pid,
         comm: String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned(),
@@ -44,12 +49,20 @@ pub fn describe(pid: u32) -> Option<Process> {
             .exe()
             .ok()
             .map(|path| path.to_string_lossy().into_owned()),
-        uid: process.status().ok()?.euid,
+        uid: effective_user(&read("status")?)?,
         cgroup: process.cgroups().ok().and_then(|cgroups| {
             let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
             Some(v2.pathname)
         }),
     })
+}
+
+/// The second number of the `Uid:` line of `/proc/PID/status`. The kernel escapes newlines in the name above it.
+fn effective_user(status: &[u8]) -> Option<u32> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let users = lines.find_map(|line| line.strip_prefix(b"Uid:"))?;
+    let users = std::str::from_utf8(users).ok()?;
+    users.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The processes that hold sockets, by the sockets' inodes; those of one in the order of their numbers.
@@ -272,6 +285,14 @@ mod tests {
             own.comm
         );
         assert!(own.cgroup.is_some_and(|path| path.starts_with('/')));
+    }
+
+    #[test]
+    fn the_effective_user_is_found_under_any_name() {
+        let status =
+            b"Name:\t\xff\\nUid:\t7\t7\nUmask:\t0022\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\n";
+        assert_eq!(effective_user(status), Some(1001));
+        assert_eq!(effective_user(b"Name:\ta\n"), None);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use need::Need;
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
-pub use sender::{Sender, Sent};
+pub use sender::{SENDER, Sender, Sent};
 
 use record::Record;
 
@@ -103,7 +103,12 @@ impl Bench {
 
     /// Starts a sender on the card, in the audited cgroup.
     pub fn sender(&self, arguments: &str) -> Sender {
-        Sender::start(self.card(), Some(self.cgroup.path()), arguments)
+        self.sender_in(self.card(), arguments)
+    }
+
+    /// Starts a sender in a namespace, in the audited cgroup.
+    pub fn sender_in(&self, namespace: &Namespace, arguments: &str) -> Sender {
+        Sender::start(namespace, Some(self.cgroup.path()), arguments)
     }
 
     /// Starts a sender elsewhere, which the auditor does not see; or on the card, out of the audited cgroup.

@@ -88,7 +88,8 @@ pub struct Report {
     pub stderr: String,
     /// What each link's driver sent in the meantime.
     pub driver: BTreeMap<&'static str, Counters>,
-    lines: Vec<String>,
+    /// Its lines after the first, as they are.
+    pub lines: Vec<String>,
 }
 
 /// A row and a column of the matrix, and a verdict.

@@ -25,6 +25,9 @@ pub struct Sent {
     pub refused: BTreeMap<String, u64>,
 }
 
+/// Its executable.
+pub const SENDER: &str = env!("CARGO_BIN_EXE_pinif-sender");
+
 /// A running sender; ended when dropped.
 pub struct Sender {
     child: Child,
@@ -36,7 +39,17 @@ pub struct Sender {
 
 impl Sender {
     pub(super) fn start(namespace: &Namespace, cgroup: Option<&Path>, arguments: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif-sender"));
+        Self::start_as(SENDER.as_ref(), namespace, cgroup, arguments)
+    }
+
+    /// Starts it by another path, after whose last part the process is called.
+    pub fn start_as(
+        path: &Path,
+        namespace: &Namespace,
+        cgroup: Option<&Path>,
+        arguments: &str,
+    ) -> Self {
+        let mut command = Command::new(path);
         command.args(["--netns", namespace.name()]);
         if let Some(cgroup) = cgroup {
             command.arg("--cgroup").arg(cgroup);

@@ -84,6 +84,9 @@ pub struct Course {
     /// How many messages.
     #[arg(long, default_value_t = 1)]
     pub count: u64,
+    /// As many as go until a line comes on standard input.
+    #[arg(long, conflicts_with_all = ["count", "pause_after"])]
+    pub until_line: bool,
     /// Bytes of payload of each.
     #[arg(long, default_value_t = 32)]
     pub size: usize,

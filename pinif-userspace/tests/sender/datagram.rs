@@ -1,5 +1,8 @@
 //! Datagrams: UDP, raw IP, ICMP echo.
 
+use std::io::stdin;
+use std::thread::{self, JoinHandle};
+
 use anyhow::{Context, Result};
 use pinif_userspace::lab::send::{self, Extras};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -64,7 +67,12 @@ fn follow(
         rendezvous("ready")?;
     }
     let mut sent = Sent::by(socket)?;
-    for number in 0..course.count {
+    let told = course.until_line.then(line_comes);
+    let goes_on = |number| match &told {
+        Some(told) => !told.is_finished(),
+        None => number < course.count,
+    };
+    for number in (0..).take_while(|number| goes_on(*number)) {
         change(course, socket, number)?;
         sent.count(send::send(
             socket,
@@ -74,6 +82,14 @@ fn follow(
         ));
     }
     Ok(sent.at(socket))
+}
+
+/// A thread that ends once a line comes on standard input.
+fn line_comes() -> JoinHandle<()> {
+    thread::spawn(|| {
+        // The end of standard input is as good.
+        let _ = stdin().read_line(&mut String::new());
+    })
 }
 
 /// What happens to the socket before message `number`.

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 
 use socket2::SockRef;
 
-use crate::bench::{Bench, CONTROL_PLANE, Finding, Sender, Sent, Told, leak, risk, scenario};
+use crate::bench::{
+    Bench, CONTROL_PLANE, Finding, SENDER, Sender, Sent, Told, leak, risk, scenario,
+};
 
 /// A sender whose socket is made now, in the audited cgroup or out of it.
 fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
@@ -23,10 +25,7 @@ fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
 fn names(told: &Told, sent: &Sent) {
     let process = told.process.as_ref().expect("its process is known");
     assert_eq!((process.pid, &*process.comm), (sent.pid, "pinif-sender"));
-    assert_eq!(
-        process.exe.as_deref(),
-        Some(env!("CARGO_BIN_EXE_pinif-sender"))
-    );
+    assert_eq!(process.exe.as_deref(), Some(SENDER));
     assert_eq!(told.socket_cookie, Some(sent.cookie));
 }
 

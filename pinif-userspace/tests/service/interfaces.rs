@@ -10,7 +10,7 @@ const CLSACT: &[&str] = &["--attach", "clsact"];
 
 /// Plugs an interface in and waits until it is audited.
 fn plug_audited(bench: &Bench, auditor: &mut Auditor<'_>, name: &str, index: Option<u32>) {
-    plug(bench, name, index);
+    plug(bench, bench.card(), name, index);
     auditor.wait_for_note(&format!("{name} is audited from now on"));
 }
 
@@ -64,7 +64,7 @@ fn an_interface_that_comes_later_joins_its_zone() {
 fn an_interface_that_nobody_asked_for_is_left_alone() {
     scenario("service interface-unwanted", &[], |bench| {
         let mut auditor = bench.audit(&["--interface", "fab*"]);
-        plug(bench, "eth2", None);
+        plug(bench, bench.card(), "eth2", None);
         plug_audited(bench, &mut auditor, "fab1", None);
         for link in ["eth1", "eth2", "fab0", "fab1"] {
             bench.send(&format!(
@@ -208,8 +208,8 @@ fn news_are_lost(bench: &Bench, arguments: &[&str]) {
     auditor.signal(Signal::SIGSTOP);
     flood_with_news(card);
     card.delete_link("eth2").expect("it is there");
-    plug(bench, "eth3", Some(77));
-    plug(bench, "fab1", None);
+    plug(bench, bench.card(), "eth3", Some(77));
+    plug(bench, bench.card(), "fab1", None);
     auditor.signal(Signal::SIGCONT);
 
     auditor.wait_for_note("fab1 is audited from now on");

@@ -9,4 +9,8 @@ mod errors;
 mod existing;
 mod interfaces;
 mod journal;
+mod logging;
+mod names;
+mod namespaces;
 mod plug;
+mod reload;

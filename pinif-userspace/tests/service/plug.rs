@@ -2,18 +2,21 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use pinif_userspace::lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use crate::bench::Bench;
 
-/// Plugs a cable from the card's `name` into the outside, and waits until it carries packets. Like the chassis's links, it
-/// resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
-pub fn plug(bench: &Bench, name: &str, index: Option<u32>) {
-    let (card, outside) = (&bench.chassis.card, &bench.chassis.outside);
-    let far = format!("to-{name}");
+/// Plugs a cable from the namespace's `name` into the outside, and waits until it carries packets. Like the chassis's links,
+/// it resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
+pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>) {
+    let outside = &bench.chassis.outside;
+    static PLUGGED: AtomicU32 = AtomicU32::new(0);
+    let far = format!("far{}", PLUGGED.fetch_add(1, Ordering::Relaxed));
     let there = File::open(outside.path()).expect("the outside is there");
     let far_end = LinkMessageBuilder::<LinkUnspec>::new()
         .name(far.clone())
@@ -25,16 +28,28 @@ pub fn plug(bench: &Bench, name: &str, index: Option<u32>) {
         .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
         .build();
     pair.header.index = index.unwrap_or_default();
-    let added = card.netlink(async |handle| Ok(handle.link().add(pair).execute().await?));
+    let added = namespace.netlink(async |handle| Ok(handle.link().add(pair).execute().await?));
     added.unwrap_or_else(|error| panic!("cannot plug in {name}: {error:#}"));
     outside.set_up(&far).expect("it is there");
-    card.set_up(name).expect("it is there");
-    card.wait_until_operational(name).expect("it is up");
+    namespace.set_up(name).expect("it is there");
+    namespace.wait_until_operational(name).expect("it is up");
 }
 
 /// Gives a link another name.
 pub fn rename(namespace: &Namespace, old: &str, new: &str) {
     change(namespace, old, |link| link.name(new));
+}
+
+/// Gives a link a name that need not be text: the kernel takes any bytes but whitespace, `/` and `:`.
+pub fn rename_to_bytes(namespace: &Namespace, old: &str, new: &[u8]) {
+    const IFLA_IFNAME: u16 = 3;
+    let index = namespace.index(old).expect("it is there").0;
+    let mut message = LinkUnspec::new_with_index(index).build();
+    let name = DefaultNla::new(IFLA_IFNAME, [new, &[0]].concat());
+    message.attributes.push(LinkAttribute::Other(name));
+    let changed =
+        namespace.netlink(async |handle| Ok(handle.link().set(message).execute().await?));
+    changed.unwrap_or_else(|error| panic!("cannot rename {old}: {error:#}"));
 }
 
 /// Moves a link to another namespace.
