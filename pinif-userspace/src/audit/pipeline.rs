@@ -114,6 +114,7 @@ pub async fn run(
     let mut reader = Reader::of(sink);
     let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
     audit.until(stop, orders, &mut changes, &mut reader).await?;
+    audit.hear(&mut changes, &mut reader)?;
     audit.end(&mut reader).await
 }
 
@@ -265,11 +266,7 @@ impl Audit {
                 () = &mut over => return Ok(()),
                 outcome = self.sightings.next(|record| seen.push(record)) => {
                     outcome.context("the ring buffer cannot be read")?;
-                    // A link that went down was told of before the first packet that left elsewhere for it: the cause
-                    // is to be found.
-                    while let Some(Some((netns, news))) = changes.next().now_or_never() {
-                        self.learn(netns, news, sink)?;
-                    }
+                    self.hear(changes, sink)?;
                     for SightingRecord { key, sighting } in seen {
                         self.sight(&key, &sighting, sink)?;
                     }
@@ -294,10 +291,20 @@ impl Audit {
                 (key, process) = self.searches.next() => self.correct(&key, process),
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
+                    self.hear(changes, sink)?;
                     self.read_findings(sink)?;
                     self.show_due(sink)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the news that wait, before findings are told: a link that went down was told of before the first packet
+    /// that left elsewhere for it, so the cause is to be found.
+    fn hear(&mut self, changes: &mut Changes, sink: &mut dyn Sink) -> Result<()> {
+        while let Some(Some((netns, news))) = changes.next().now_or_never() {
+            self.learn(netns, news, sink)?;
         }
         Ok(())
     }
