@@ -12,10 +12,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench::{Auditor, Bench, Need, scenario};
+use bench::{Auditor, Bench, Need, Pinif, scenario};
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::Signal;
+use pinif_userspace::host::netns::NetNs;
 use pinif_userspace::lab::{Namespace, hierarchy};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
@@ -206,6 +208,44 @@ fn an_interface_that_moves_has_its_counts_in_both_namespaces() {
         assert_eq!(cells(&report, one.name()), row("web0", 300), "{report}");
         assert_eq!(cells(&report, other.name()), row("web0", 200), "{report}");
         assert_eq!(report.summary.matrix.len(), 2, "{report}");
+    });
+}
+
+/// All namespaces of the machine are looked at, and nothing is attached to but what has this test's own name.
+#[test]
+fn all_namespaces_are_all_that_have_a_name_or_a_process() {
+    scenario("6 netns-all", &[], |bench| {
+        let link = format!("pin{}", std::process::id());
+        let nobodys = Container::new(bench, 4);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        command.args(["audit", "--all-netns", "--interface", &link, "--cgroup"]);
+        command.arg(directory(bench)).args(["--format", "json"]);
+        let mut pinif = Pinif::start(command);
+        let ready = pinif.wait_for_line("it was ready", |_| true);
+        let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
+        let netns = ready["netns"].as_array().expect("a list");
+        let is_there = |name: &str| netns.iter().any(|netns| netns == name);
+        assert!(is_there(bench.card().name()), "{ready}");
+        assert!(is_there(nobodys.name()), "{ready}");
+        assert!(
+            is_there(&NetNs::current().expect("current").name),
+            "{ready}"
+        );
+        assert_eq!(ready["interfaces"], serde_json::json!([]));
+        plug(bench.card(), &link, 0, &bench.chassis.outside);
+        pinif.wait_for_note(&format!("{link} is audited from now on"));
+        send(bench, bench.card(), &link, 30);
+        pinif.signal(Signal::SIGTERM);
+        let ended = pinif.end();
+        assert!(ended.status.success(), "{ended:?}");
+        let summary = ended.stdout.last().expect("a summary");
+        let summary: serde_json::Value = serde_json::from_str(summary).expect("JSON");
+        assert_eq!(summary["packets"], 30, "{summary}");
+        assert_eq!(
+            summary["matrix"][0]["netns"],
+            bench.card().name(),
+            "{summary}"
+        );
     });
 }
 
