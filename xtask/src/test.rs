@@ -72,12 +72,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     println!("{}", scenarios::summary(&scenarios));
     let mut totals = totals.with_skipped_by_themselves(skipped);
     if args.kernels {
-        let options = if args.release {
-            &["--release".into()][..]
-        } else {
-            &[]
-        };
-        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL, options)?;
+        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL)?;
         totals = totals.plus(of_others);
         success &= passed;
     }

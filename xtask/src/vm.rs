@@ -8,12 +8,12 @@ mod machine;
 mod suite;
 mod tools;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, panic::resume_unwind, process::ExitCode, thread};
 
 use anyhow::Result;
 
 use crate::{
-    build, process::say, scenarios, setup, tally::Totals, test::closing_line, workspace::Workspace,
+    process::say, scenarios, setup, tally::Totals, test::closing_line, workspace::Workspace,
 };
 
 pub use kernels::Line;
@@ -44,8 +44,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     };
     if args.command.is_empty() {
         setup::ensure_test_tools(workspace)?;
-        build::build_ebpf(workspace)?;
-        let (totals, success) = run_scenarios(workspace, lines, &[])?;
+        let (totals, success) = run_scenarios(workspace, lines)?;
         closing_line(totals);
         return Ok(exit(success));
     }
@@ -63,16 +62,12 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Ok(exit(success))
 }
 
-/// Runs the scenarios on each kernel, and tells and counts them. Whether all that ran passed. A machine that does not come
-/// to their end counts as one that failed.
+/// Runs the scenarios on each kernel, all at once, and tells and counts them. Whether all that ran passed. A machine that
+/// does not come to their end counts as one that failed.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_scenarios(
-    workspace: &Workspace,
-    lines: &[Line],
-    options: &[OsString],
-) -> Result<(Totals, bool)> {
+pub fn run_scenarios(workspace: &Workspace, lines: &[Line]) -> Result<(Totals, bool)> {
     let tools = match tools::ensure(workspace) {
         Ok(tools) => tools,
         Err(error) => {
@@ -82,27 +77,41 @@ pub fn run_scenarios(
             return Ok((Totals::default(), true));
         }
     };
-    let suite = Suite::build(workspace, options)?;
+    let suite = Suite::build(workspace)?;
+    let mut kernels = Vec::new();
+    for &line in lines {
+        match kernels::ensure(workspace, line) {
+            Ok(kernel) => kernels.push(kernel),
+            Err(error) => skip(workspace, line, &error)?,
+        }
+    }
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let start = |kernel| {
+            let machine = Machine::new(workspace, &tools, kernel);
+            let suite = &suite;
+            scope.spawn(move || suite.run(workspace, machine, kernel))
+        };
+        let running: Vec<_> = kernels.iter().map(start).collect();
+        running
+            .into_iter()
+            .map(|machine| machine.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
     let mut totals = Totals::default();
     let mut success = true;
-    for &line in lines {
-        let kernel = match kernels::ensure(workspace, line) {
-            Ok(kernel) => kernel,
-            Err(error) => {
-                skip(workspace, line, &error)?;
-                continue;
+    for (kernel, outcome) in kernels.iter().zip(outcomes) {
+        match outcome {
+            Ok(done) => {
+                println!("{}", done.summary);
+                totals = totals.plus(done.totals);
+                success &= done.success;
             }
-        };
-        let mut machine = Machine::new(workspace, &tools, &kernel);
-        let (of_kernel, passed) =
-            suite
-                .run(workspace, &mut machine, &kernel)
-                .unwrap_or_else(|error| {
-                    println!("Linux {} failed: {error:#}", line.name());
-                    (Totals::of_failure(), false)
-                });
-        totals = totals.plus(of_kernel);
-        success &= passed;
+            Err(error) => {
+                println!("Linux {} failed: {error:#}", kernel.release);
+                totals = totals.plus(Totals::of_failure());
+                success = false;
+            }
+        }
     }
     Ok((totals, success))
 }

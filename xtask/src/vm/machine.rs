@@ -138,7 +138,8 @@ impl<'a> Machine<'a> {
                     is_commands = false;
                 }
                 if is_commands {
-                    eprintln!("{line}");
+                    // In one piece: other machines run beside this one.
+                    eprintln!("{} | {line}", self.kernel.line.name());
                 }
                 if line.contains(BEGINS) {
                     is_commands = true;
@@ -150,7 +151,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The command line. Software emulation serves everywhere; the file system is served by QEMU itself (9p), which
+    /// The command line. One processor: two that are emulated wait for each other, and take half as much time again of the
+    /// real ones'. Software emulation serves everywhere; the file system is served by QEMU itself (9p), which
     /// needs no daemon of a certain version. Without `--verbose` there is no output but by virtio ports, which want udev.
     fn virtme_ng(&self, script: &Path) -> Result<String> {
         let mut words: Vec<_> = [
@@ -162,7 +164,7 @@ impl<'a> Machine<'a> {
             "--memory",
             "2G",
             "--cpus",
-            "2",
+            "1",
             "--run",
         ]
         .map(str::to_owned)

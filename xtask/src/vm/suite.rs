@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{kernels::Kernel, machine::Machine};
 use crate::{
+    build::{self, Profile},
     process::{in_words, say, which},
     scenarios::{self, DIRECTORY_VARIABLE},
     tally::{self, Totals},
@@ -30,28 +31,44 @@ const PATIENCE: &str = "5";
 #[derive(Debug)]
 pub struct Suite {
     nextest: PathBuf,
+    /// An optimized pinif: where the processor is emulated, it makes a scenario three times as fast.
+    pinif: PathBuf,
+    /// The one that the tests call.
+    called: PathBuf,
     binaries: PathBuf,
     metadata: PathBuf,
 }
 
+/// What became of the tests on one kernel.
+#[derive(Debug)]
+pub struct Done {
+    /// How many passed, failed and were skipped.
+    pub totals: Totals,
+    /// Whether all that ran passed.
+    pub success: bool,
+    /// What the scenarios tell.
+    pub summary: String,
+}
+
 impl Suite {
-    /// Builds the tests, with cargo's `options`, and notes where they are.
+    /// Builds the tests and notes where they are.
     ///
     /// # Errors
     /// Where they do not build.
-    pub fn build(workspace: &Workspace, options: &[OsString]) -> Result<Self> {
+    pub fn build(workspace: &Workspace) -> Result<Self> {
         let directory = workspace.target.join("vm");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
         let suite = Self {
             nextest: nextest(workspace)?,
+            pinif: build::build(workspace, &Profile::default())?,
+            called: workspace.pinif("debug"),
             binaries: directory.join("binaries.json"),
             metadata: directory.join("metadata.json"),
         };
         let mut list = workspace.cargo();
         list.args(["nextest", "list", "--package", "pinif-userspace"])
-            .args(["--list-type", "binaries-only", "--message-format", "json"])
-            .args(options);
+            .args(["--list-type", "binaries-only", "--message-format", "json"]);
         into_file(&mut list, &suite.binaries)?;
         let mut metadata = workspace.cargo();
         metadata.args(["metadata", "--format-version", "1", "--offline"]);
@@ -59,16 +76,16 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Runs them in a machine, and tells what its scenarios tell. Whether all that ran passed.
+    /// Runs them in a machine.
     ///
     /// # Errors
     /// Where the machine does not come to their end.
     pub fn run(
         &self,
         workspace: &Workspace,
-        machine: &mut Machine<'_>,
+        mut machine: Machine<'_>,
         kernel: &Kernel,
-    ) -> Result<(Totals, bool)> {
+    ) -> Result<Done> {
         let scenarios = scenarios::directory(workspace, kernel.line.name());
         scenarios::clear(&scenarios)?;
         machine.share(&scenarios);
@@ -89,25 +106,29 @@ impl Suite {
             .iter()
             .filter(|scenario| scenario.is_skipped())
             .count();
-        println!("{}", scenarios::summary(&scenarios));
         let totals = totals.with_skipped_by_themselves(skipped);
         say(format_args!(
             "Linux {}: {totals}, in {} s",
             kernel.release,
             started.elapsed().as_secs()
         ));
-        Ok((totals, success))
+        Ok(Done {
+            totals,
+            success,
+            summary: scenarios::summary(&scenarios),
+        })
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
     fn command(&self, scenarios: &Path, report: &Path) -> Vec<OsString> {
-        let script = r#"report=$1; shift; exec "$@" >"$report""#;
+        let script = r#"mount --bind "$1" "$2" && report=$3; shift 3; exec "$@" >"$report""#;
         let mut words: Vec<OsString> = ["env", "NEXTEST_EXPERIMENTAL_LIBTEST_JSON=1"]
             .map(OsString::from)
             .into();
         words.push(format!("PINIF_PATIENCE={PATIENCE}").into());
         words.push(assignment(DIRECTORY_VARIABLE, scenarios));
         words.extend(["sh", "-c", script, "sh"].map(OsString::from));
+        words.extend([&self.pinif, &self.called].map(OsString::from));
         words.push(report.into());
         words.push((&self.nextest).into());
         words.extend(
