@@ -4,6 +4,7 @@
 //! crate's binary target call it, userspace decodes with it, and the tests run it.
 #![cfg_attr(not(test), no_std)]
 
+pub mod arrival;
 pub mod carrier;
 pub mod intent;
 pub mod key;

@@ -196,6 +196,10 @@ fn devices_stack_where_the_kernel_has_them() -> Result<()> {
         namespace.veth("lower0", &namespace, "lower1", 0x21)?;
         let lower = matches!(kind, LinkKind::MacVlan | LinkKind::Vlan).then_some("lower0");
         namespace.add_device(kind, "upper0", lower, 42)?;
+        if let Some(lower) = lower {
+            // A VLAN or macvlan device goes up only where the one below it is (`vlan_dev_open`, `macvlan_open`).
+            namespace.set_up(lower)?;
+        }
         if matches!(kind, LinkKind::Bridge | LinkKind::Vrf) {
             namespace.enslave("lower0", "upper0")?;
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How pinif itself is built. The eBPF programs are always optimized: the kernel's verifier takes no others.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Profile {
     /// Build an optimized pinif (the default)
     #[arg(long)]

@@ -55,7 +55,10 @@ pub fn install(packages: &[&str], purpose: &str, remedy: &str, list: List) -> Re
 }
 
 /// Renews the package list. A source that does not answer is apt's to tell: the others may have what is wanted.
-fn renew_list() -> Result<()> {
+///
+/// # Errors
+/// Where this process may not.
+pub fn renew_list() -> Result<()> {
     if let Err(error) = run(&mut apt_get(&["update"])?) {
         say(format_args!(
             "{error:#}; going on with the lists that are there"
@@ -65,7 +68,7 @@ fn renew_list() -> Result<()> {
 }
 
 /// Whether the package list has a package that can be installed.
-fn is_known(package: &str) -> bool {
+pub fn is_known(package: &str) -> bool {
     output(
         Command::new("apt-cache")
             .env("LC_ALL", "C")

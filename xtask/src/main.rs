@@ -13,6 +13,7 @@ mod setup;
 mod tally;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,8 +36,12 @@ enum Task {
     Demo(launch::Args),
     /// Build, then tell what this machine allows, as root: pinif doctor ARGS
     Doctor(launch::Args),
-    /// Build, then run every test, as root
+    /// Build, then run every test, as root, here and on the older kernels
     Test(test::Args),
+    /// Boot Debian's older kernels in virtual machines, and run the scenarios there, or another COMMAND
+    Vm(vm::Args),
+    /// Show what the last runs found in each case on each kernel, and write it into the documentation
+    Scenarios,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Task::Demo(args) => launch::run(&workspace, "demo", &args),
         Task::Doctor(args) => launch::run(&workspace, "doctor", &args),
         Task::Test(args) => test::run(&workspace, &args),
+        Task::Vm(args) => vm::run(&workspace, &args),
+        Task::Scenarios => scenarios::run(&workspace),
     };
     done.unwrap_or_else(|error| fail(&error))
 }

@@ -65,7 +65,16 @@ pub fn ensure_build_tools(workspace: &Workspace) -> Result<BuildTools> {
 /// # Errors
 /// Where something is missing and cannot be brought.
 pub fn ensure_test_tools(workspace: &Workspace) -> Result<()> {
-    let missing: Vec<_> = TEST_PROGRAMS
+    ensure_programs(&TEST_PROGRAMS, "the tests need")?;
+    ensure_nextest(workspace)
+}
+
+/// Brings programs, each with Debian's package that has it; `purpose` begins the sentence of what lacks.
+///
+/// # Errors
+/// Where one is missing and cannot be brought.
+pub fn ensure_programs(programs: &[(&str, &str)], purpose: &str) -> Result<()> {
+    let missing: Vec<_> = programs
         .iter()
         .filter(|(program, _)| which(program).is_none())
         .collect();
@@ -76,14 +85,14 @@ pub fn ensure_test_tools(workspace: &Workspace) -> Result<()> {
             .collect::<Vec<_>>()
             .join(", ");
         let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
-        let purpose = format!("the tests need {programs}");
+        let purpose = format!("{purpose} {programs}");
         let remedy = format!("your distribution's packages of {}", packages.join(", "));
         if !debian::is_here() {
             bail!("{purpose}, and this machine has no apt-get to bring it: install {remedy}");
         }
         debian::install(&packages, &purpose, &remedy, debian::List::AsItIs)?;
     }
-    ensure_nextest(workspace)
+    Ok(())
 }
 
 /// Brings the test runner.

@@ -25,6 +25,14 @@ impl Totals {
         }
     }
 
+    /// A run that failed as a whole.
+    pub fn of_failure() -> Self {
+        Self {
+            failed: 1,
+            ..Self::default()
+        }
+    }
+
     /// Counts as skipped what the runner took for passed, because the test itself saw that it cannot run here.
     pub fn with_skipped_by_themselves(self, count: usize) -> Self {
         let count = count.min(self.passed);

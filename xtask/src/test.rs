@@ -17,6 +17,7 @@ use crate::{
     setup,
     tally::{self, Totals},
     toolchain::Version,
+    vm,
     workspace::Workspace,
 };
 
@@ -28,6 +29,9 @@ pub struct Args {
     /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
     #[arg(long)]
     release: bool,
+    /// Run the scenarios on the older kernels too, in virtual machines (`cargo xtask vm`)
+    #[arg(long, conflicts_with = "args")]
+    kernels: bool,
     /// What nextest is given: a filter, for example
     #[arg(last = true)]
     args: Vec<OsString>,
@@ -41,7 +45,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     can_be_root(TASK)?;
     setup::ensure_test_tools(workspace)?;
     build::build_ebpf(workspace)?;
-    let directory = workspace.target.join("scenarios");
+    let directory = scenarios::directory(workspace, scenarios::HERE);
     scenarios::clear(&directory)?;
 
     survive_interrupts()?;
@@ -66,12 +70,23 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .filter(|scenario| scenario.is_skipped())
         .count();
     println!("{}", scenarios::summary(&scenarios));
-    println!("{}", totals.with_skipped_by_themselves(skipped));
+    let mut totals = totals.with_skipped_by_themselves(skipped);
+    if args.kernels {
+        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL)?;
+        totals = totals.plus(of_others);
+        success &= passed;
+    }
+    closing_line(totals);
     Ok(if success {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Prints the last line, which tells what became of all tests.
+pub fn closing_line(totals: Totals) {
+    println!("{totals}");
 }
 
 /// The runner, reporting each test's outcome on standard output besides what it tells a person on standard error.

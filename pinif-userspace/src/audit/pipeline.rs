@@ -5,6 +5,7 @@
 
 mod interfaces;
 mod names;
+mod namespaces;
 mod news;
 mod reader;
 mod searches;
@@ -27,7 +28,8 @@ use tokio::sync::mpsc;
 
 use self::{
     names::Names,
-    news::{Changes, News, watch},
+    namespaces::Following,
+    news::{Changes, Followed, News},
     reader::Reader,
     searches::Searches,
     totals::{Past, Place},
@@ -41,11 +43,18 @@ use super::{
     ledger::{FailOn, Ledger, exit_status},
 };
 use crate::{
-    host::{kernel_types, netns::NetNs, network::Network, routes::RouteOracle},
+    host::{
+        kernel_types,
+        namespaces::{Wanted, Watch},
+        netns::NetNs,
+        network::Network,
+        routes::RouteOracle,
+    },
     kernel::{
-        attach::{CgroupHooks, Mode, NamespaceHooks},
+        arrivals::Arrivals,
+        attach::{CgroupHooks, Mode, NamespaceHooks, load_traffic},
         counters::Counters,
-        load::Loader,
+        load::load,
         logs,
         publish::{Publisher, Unresolved, wait_for_running_programs},
         sightings::Sightings,
@@ -61,8 +70,10 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What to audit.
 pub struct Plan {
-    /// The network namespaces.
+    /// The network namespaces of the beginning.
     pub namespaces: Vec<NetNs>,
+    /// Those that are audited besides, for as long as they are there.
+    pub wanted: Wanted,
     /// The interfaces, by name; all where empty.
     pub interfaces: Vec<GlobMatcher>,
     /// The cgroup below which sockets are followed: a directory of the v2 hierarchy.
@@ -103,6 +114,7 @@ pub async fn run(
     let mut reader = Reader::of(sink);
     let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
     audit.until(stop, orders, &mut changes, &mut reader).await?;
+    audit.hear(&mut changes, &mut reader)?;
     audit.end(&mut reader).await
 }
 
@@ -111,12 +123,16 @@ struct Namespace {
     hooks: NamespaceHooks,
     network: Network,
     oracle: RouteOracle,
+    /// Something led to it at the last look: when nothing does any more, it is gone.
+    is_kept: bool,
+    _followed: Followed,
 }
 
 struct Audit {
     namespaces: BTreeMap<NetNsCookie, Namespace>,
-    /// In the order of the command line.
+    /// In the order of the command line, and then of their coming.
     order: Vec<NetNsCookie>,
+    following: Following,
     names: Names,
     past: Past,
     /// Attached for as long as it lives.
@@ -135,33 +151,28 @@ struct Audit {
 }
 
 impl Audit {
-    /// Prepares the maps, then attaches: from the first packet on, everything is known that is needed to judge it.
     fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, Changes)> {
-        let Some(first) = plan.namespaces.first() else {
+        if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
             bail!("there is no network namespace to audit");
-        };
+        }
         raise_descriptor_limit();
         let btf = aya::Btf::from_sys_fs()
             .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
-        let loader = Loader::new(kernel_types::offsets()?, plan.log_level)?;
-        let mut ebpf = loader.load(first.cookie, Some(&btf))?;
+        let mut ebpf = load(&kernel_types::offsets()?, plan.log_level, &btf)?;
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
-        let (networks, changes) = watch(&plan.namespaces)?;
-        for (netns, network) in plan.namespaces.iter().zip(&networks) {
-            publisher.network(netns.cookie, network, &plan.policy)?;
-        }
-        let known: Vec<_> = plan
-            .namespaces
-            .iter()
-            .map(|netns| netns.cookie)
-            .zip(&networks)
-            .collect();
-        let unresolved = publisher.policy(&plan.policy, &known)?;
+        let following = Following::new(
+            plan.wanted,
+            plan.attach,
+            load_traffic(&mut ebpf)?,
+            Watch::open().context("mounts of network namespaces cannot be watched")?,
+            Arrivals::open(&mut ebpf)?,
+        );
+        let unresolved = publisher.policy(&plan.policy, &[])?;
         warn_of(&plan.policy, &unresolved, sink)?;
         let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup)?;
         if let Err(error) = cgroup.mark_existing(&btf) {
@@ -169,18 +180,10 @@ impl Audit {
             sink.note(Level::Warning, &text)?;
         }
         drop(btf);
-        let mut namespaces = BTreeMap::new();
-        for (netns, network) in plan.namespaces.iter().zip(networks) {
-            let namespace = Namespace {
-                oracle: RouteOracle::open(netns).context("routes cannot be asked for")?,
-                hooks: NamespaceHooks::load(&loader, netns.clone(), plan.attach)?,
-                network,
-            };
-            namespaces.insert(netns.cookie, namespace);
-        }
         let mut audit = Self {
-            namespaces,
-            order: plan.namespaces.iter().map(|netns| netns.cookie).collect(),
+            namespaces: BTreeMap::new(),
+            order: Vec::new(),
+            following,
             names: Names::default(),
             past: Past::default(),
             _cgroup: cgroup,
@@ -195,7 +198,8 @@ impl Audit {
             started: Instant::now(),
             searches: Searches::start(),
         };
-        audit.attach_all(sink)?;
+        let mut changes = Changes::new();
+        audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
         Ok((audit, changes))
@@ -218,8 +222,10 @@ impl Audit {
                         .map(|link| link.name.clone())
                 })
                 .collect(),
-            netns: namespaces
-                .map(|namespace| namespace.hooks.netns().name.clone())
+            netns: self
+                .order
+                .iter()
+                .map(|netns| self.following.name(*netns))
                 .collect(),
             kernel: nix::sys::utsname::uname().map_or_else(
                 |_| String::new(),
@@ -252,6 +258,7 @@ impl Audit {
         let mut next_read = Instant::now() + READ_EVERY;
         while !sink.has_left() {
             let mut seen = Vec::new();
+            let mut arrived = Vec::new();
             let has_findings = !self.ledger.is_empty();
             tokio::select! {
                 biased;
@@ -259,16 +266,17 @@ impl Audit {
                 () = &mut over => return Ok(()),
                 outcome = self.sightings.next(|record| seen.push(record)) => {
                     outcome.context("the ring buffer cannot be read")?;
-                    // A link that went down was told of before the first packet that left elsewhere for it: the cause
-                    // is to be found.
-                    while let Some(Some((netns, news))) = changes.next().now_or_never() {
-                        self.learn(netns, news, sink)?;
-                    }
+                    self.hear(changes, sink)?;
                     for SightingRecord { key, sighting } in seen {
                         self.sight(&key, &sighting, sink)?;
                     }
                 }
                 Some((netns, news)) = changes.next() => self.learn(netns, news, sink)?,
+                outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
+                    outcome.context("the ring buffer of namespaces cannot be read")?;
+                    self.arrived(&arrived);
+                }
+                () = self.following.watch.due() => self.look(changes, sink)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy, sink)?,
                     Order::WrongPolicy(errors) => {
@@ -283,10 +291,20 @@ impl Audit {
                 (key, process) = self.searches.next() => self.correct(&key, process),
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
+                    self.hear(changes, sink)?;
                     self.read_findings(sink)?;
                     self.show_due(sink)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the news that wait, before findings are told: a link that went down was told of before the first packet
+    /// that left elsewhere for it, so the cause is to be found.
+    fn hear(&mut self, changes: &mut Changes, sink: &mut dyn Sink) -> Result<()> {
+        while let Some(Some((netns, news))) = changes.next().now_or_never() {
+            self.learn(netns, news, sink)?;
         }
         Ok(())
     }
@@ -344,8 +362,9 @@ impl Audit {
         let names = &self.names;
         let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
+        let netns = self.following.name(key.netns);
         let scene = Scene {
-            netns: &namespace.hooks.netns().name,
+            netns: &netns,
             network: &namespace.network,
             policy,
             name: &name,
@@ -418,9 +437,8 @@ impl Audit {
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
         let duration = self.started.elapsed();
-        for namespace in self.namespaces.values_mut() {
-            namespace.hooks.detach();
-        }
+        // From this instant on, nothing is counted anywhere.
+        self.following.entries.close()?;
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
         self.read_findings(sink)?;
@@ -431,7 +449,7 @@ impl Audit {
             sink.finding(&finding, false)?;
         }
         let losses = self.counters.losses()?;
-        let netns = |cookie: NetNsCookie| self.namespaces[&cookie].hooks.netns().name.clone();
+        let netns = |cookie: NetNsCookie| self.following.name(cookie);
         let interface = |netns, index| self.names.of(netns, index);
         let matrix = self.past.and(&self.counters.cells()?, |key| {
             Place::of(key, &netns, &interface)

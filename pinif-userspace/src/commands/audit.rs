@@ -17,7 +17,12 @@ use crate::{
         ledger::FailOn,
         pipeline::{self, Plan},
     },
-    host::{capabilities, netns::NetNs, processes},
+    host::{
+        capabilities,
+        namespaces::{Census, Wanted},
+        netns::NetNs,
+        processes,
+    },
     kernel::attach::Mode,
     sinks::{self, Format, Level, Sink},
 };
@@ -34,11 +39,12 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// A network namespace to audit: a name, a path or a process id; may be repeated [default: this one]
+    /// A network namespace to audit: a name, a path or a process id, or a glob of names, also of those that come later; may
+    /// be repeated [default: this one]
     #[arg(long, value_name = "NAME", conflicts_with = "all_netns")]
     netns: Vec<String>,
 
-    /// Audit this network namespace and every one that has a name now
+    /// Audit every network namespace that has a name or a process in it, also those that come later
     #[arg(long)]
     all_netns: bool,
 
@@ -106,8 +112,10 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
         bail!("{obstacle}");
     }
+    let (namespaces, wanted) = namespaces(&args)?;
     let plan = Plan {
-        namespaces: NetNs::select(&args.netns, args.all_netns)?,
+        namespaces,
+        wanted,
         interfaces: args.interface,
         cgroup: cgroup(args.cgroup)?,
         policy,
@@ -169,6 +177,48 @@ fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
     };
     processes::check_cgroup(&named)?;
     Ok(named)
+}
+
+/// The namespaces of the beginning, and which are wanted besides.
+fn namespaces(args: &AuditArgs) -> Result<(Vec<NetNs>, Wanted)> {
+    let mut namespaces = Vec::new();
+    let mut globs = Vec::new();
+    if args.netns.is_empty() && !args.all_netns {
+        namespaces.push(NetNs::current()?);
+    }
+    for name in &args.netns {
+        if is_glob(name) {
+            let glob = glob(name).map_err(|error| anyhow::anyhow!("--netns {name}: {error}"))?;
+            globs.push(glob);
+        } else {
+            namespaces.push(NetNs::named(name)?);
+        }
+    }
+    let wanted = match (args.all_netns, globs.is_empty()) {
+        (true, _) => Wanted::All,
+        (false, true) => Wanted::Named,
+        (false, false) => Wanted::Matching(globs),
+    };
+    if wanted.may_be_more() {
+        let census = Census::take(&[]).context("/proc cannot be read")?;
+        let mut found = Vec::new();
+        for inode in census.inodes() {
+            if wanted.is(&census.name(inode)) {
+                found.extend(census.open(inode)?);
+            }
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        namespaces.extend(found);
+    }
+    // One namespace may have several names.
+    let mut seen = std::collections::BTreeSet::new();
+    namespaces.retain(|netns| seen.insert(netns.cookie));
+    Ok((namespaces, wanted))
+}
+
+/// Whether a name of namespaces means those that match it. A path does not, nor does a file that is called so.
+fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{']) && !name.contains('/')
 }
 
 /// The sinks, and the service manager: it is told when all is attached, and when the end begins (sd_notify(3)).

@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod carriers;
 pub mod kernel_types;
 pub mod links;
+pub mod namespaces;
 pub(crate) mod netlink;
 pub mod netns;
 pub mod network;

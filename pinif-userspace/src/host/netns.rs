@@ -1,7 +1,6 @@
 //! Network namespaces: which there are, how the kernel names them, and how to do something inside one.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
@@ -23,14 +22,16 @@ use nix::{
 };
 use pinif_ebpf::key::NetNsCookie;
 
+use super::namespaces;
+
 /// Where iproute2 keeps the namespaces that have a name (ip-netns(8)).
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
 /// The namespace that the machine's first process is in, by the name that pinif gives it.
-const HOST: &str = "host";
+pub(super) const HOST: &str = "host";
 /// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
-const INITIAL_INODE: u64 = 0xEFFF_FFF9;
+pub(super) const INITIAL_INODE: u64 = 0xEFFF_FFF9;
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
@@ -42,7 +43,8 @@ sockopt_impl!(
 /// A network namespace, held open: it lives as long as this does.
 #[derive(Clone, Debug)]
 pub struct NetNs {
-    /// What a person calls it: its name in /run/netns, `host` for the first process's, or `net:[INODE]`.
+    /// What a person calls it: its name in /run/netns, `host` for the first process's, the beginning of its container's id,
+    /// or `net:[INODE]`.
     pub name: String,
     /// Its inode, as in `readlink /proc/PID/ns/net`. It may be used again after the namespace is gone.
     pub inode: u64,
@@ -139,44 +141,6 @@ impl NetNs {
         })
     }
 
-    /// Every namespace with a name in /run/netns, in the order of the names.
-    ///
-    /// # Errors
-    /// Where one may not be entered. What is left there of a namespace that is gone is passed over.
-    pub fn all_named() -> Result<Vec<Self>, NetNsError> {
-        let mut all = Vec::new();
-        for name in names() {
-            match Self::open(&Path::new(NAMED).join(&name), &name) {
-                Ok(netns) => all.push(netns),
-                // It went while we looked, or its mount did not outlive a reboot of a container.
-                Err(NetNsError::Unknown { .. } | NetNsError::NotANamespace(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(all)
-    }
-
-    /// The namespaces of these names, as [`NetNs::named`] understands them, the calling thread's own where there are none;
-    /// and all that have a name. One that has several is there once, under the first.
-    ///
-    /// # Errors
-    /// Where one is not there, or may not be entered.
-    pub fn select(names: &[String], all: bool) -> Result<Vec<Self>, NetNsError> {
-        let mut selected = Vec::new();
-        if names.is_empty() {
-            selected.push(Self::current()?);
-        }
-        for name in names {
-            selected.push(Self::named(name)?);
-        }
-        if all {
-            selected.extend(Self::all_named()?);
-        }
-        let mut seen = BTreeSet::new();
-        selected.retain(|netns| seen.insert(netns.cookie));
-        Ok(selected)
-    }
-
     /// Does something inside the namespace, on a thread of its own: a thread that entered a namespace is never used
     /// for anything else. Sockets that it makes belong to the namespace for ever.
     ///
@@ -198,7 +162,21 @@ impl NetNs {
         }
     }
 
+    /// The namespace that a path leads to, by the name that the caller knows.
+    pub(super) fn at(path: &Path, name: String) -> Result<Self, NetNsError> {
+        let mut netns = Self::open_unnamed(path, &name)?;
+        netns.name = name;
+        Ok(netns)
+    }
+
     fn open(path: &Path, asked: &str) -> Result<Self, NetNsError> {
+        let mut netns = Self::open_unnamed(path, asked)?;
+        netns.name =
+            name_of(&netns.file, path).unwrap_or_else(|| namespaces::anonymous(netns.inode));
+        Ok(netns)
+    }
+
+    fn open_unnamed(path: &Path, asked: &str) -> Result<Self, NetNsError> {
         let failed = |source: io::Error| {
             let name = asked.to_owned();
             match source.kind() {
@@ -228,7 +206,7 @@ impl NetNs {
         };
         let inode = metadata.ino();
         Ok(Self {
-            name: name_of(metadata.dev(), inode),
+            name: String::new(),
             inode,
             cookie,
             file: Arc::new(file),
@@ -294,19 +272,22 @@ fn names() -> Vec<String> {
     names
 }
 
-fn name_of(device: u64, inode: u64) -> String {
-    let is_it =
-        |path: &Path| fs::metadata(path).is_ok_and(|m| m.ino() == inode && m.dev() == device);
-    if let Some(name) = names()
+fn name_of(file: &OwnedFd, path: &Path) -> Option<String> {
+    let own = fstat(file).ok()?;
+    let is_it = |path: &Path| {
+        fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (own.st_dev, own.st_ino))
+    };
+    let name = names()
         .into_iter()
-        .find(|name| is_it(&Path::new(NAMED).join(name)))
-    {
+        .find(|name| is_it(&Path::new(NAMED).join(name)));
+    if name.is_some() {
         return name;
     }
-    if inode == INITIAL_INODE || is_it(Path::new("/proc/1/ns/net")) {
-        return HOST.to_owned();
+    if own.st_ino == INITIAL_INODE || is_it(Path::new("/proc/1/ns/net")) {
+        return Some(HOST.to_owned());
     }
-    format!("net:[{inode}]")
+    let process = path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?;
+    namespaces::container(process.parse().ok()?)
 }
 
 #[cfg(test)]

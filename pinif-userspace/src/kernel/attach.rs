@@ -15,7 +15,7 @@ use aya::{
 use nix::net::if_::if_indextoname;
 use pinif_ebpf::key::IfIndex;
 
-use super::{filters, load::Loader};
+use super::{entry::Entries, filters};
 use crate::host::netns::NetNs;
 
 /// The traffic program, by the name of its function.
@@ -146,30 +146,42 @@ fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
     Ok(())
 }
 
-/// The traffic program of one namespace, and where it is attached.
+/// Loads the traffic program, for every namespace's entry program to go on with.
+///
+/// # Errors
+///
+/// When the kernel refuses it.
+pub fn load_traffic(ebpf: &mut Ebpf) -> Result<Entries> {
+    let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
+    egress
+        .load()
+        .map_err(refusal)
+        .context("the kernel refused the program for TC egress")?;
+    let traffic = egress
+        .fd()
+        .and_then(|descriptor| Ok(descriptor.try_clone()?))
+        .context("the program for TC egress has no descriptor")?;
+    Entries::to(&traffic, EGRESS, ebpf)
+}
+
+/// The entry program of one namespace, and where it is attached.
 pub struct NamespaceHooks {
     netns: NetNs,
-    ebpf: Ebpf,
+    egress: SchedClassifier,
     mode: Mode,
     links: BTreeMap<IfIndex, SchedClassifierLinkId>,
 }
 
 impl NamespaceHooks {
-    /// Loads the traffic program for a namespace.
+    /// Loads the entry program of a namespace.
     ///
     /// # Errors
     ///
     /// When the kernel refuses it.
-    pub fn load(loader: &Loader, netns: NetNs, mode: Mode) -> Result<Self> {
-        let mut ebpf = loader.load(netns.cookie, None)?;
-        let egress: &mut SchedClassifier = program(&mut ebpf, EGRESS)?;
-        egress
-            .load()
-            .map_err(refusal)
-            .context("the kernel refused the program for TC egress")?;
+    pub fn load(entries: &Entries, netns: NetNs, mode: Mode) -> Result<Self> {
         Ok(Self {
+            egress: entries.of(netns.cookie)?,
             netns,
-            ebpf,
             mode,
             links: BTreeMap::new(),
         })
@@ -203,11 +215,10 @@ impl NamespaceHooks {
     ) -> Result<()> {
         let Self {
             netns,
-            ebpf,
+            egress,
             mode,
             links,
         } = self;
-        let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
         netns
             .run(|| {
                 for (index, name) in interfaces {
@@ -246,11 +257,10 @@ impl NamespaceHooks {
         gone.retain(|index| there.iter().all(|(other, _)| other != index));
         let Self {
             netns,
-            ebpf,
+            egress,
             mode,
             links,
         } = self;
-        let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
         let id = egress
             .info()
             .context("the program cannot be asked for its id")?
@@ -281,13 +291,11 @@ impl NamespaceHooks {
         if links.is_empty() {
             return;
         }
-        let ebpf = &mut self.ebpf;
+        let egress = &mut self.egress;
         let detach = || {
-            if let Ok(egress) = program::<SchedClassifier>(ebpf, EGRESS) {
-                for link in links.into_values() {
-                    // The device may be gone, and the link with it.
-                    let _ = egress.detach(link);
-                }
+            for link in links.into_values() {
+                // The device may be gone, and the link with it.
+                let _ = egress.detach(link);
             }
         };
         // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
@@ -300,13 +308,11 @@ impl NamespaceHooks {
         let Some(link) = self.links.remove(&interface) else {
             return false;
         };
-        if let Ok(egress) = program::<SchedClassifier>(&mut self.ebpf, EGRESS) {
-            match self.mode {
-                // The device took its link along; the descriptor is closed here.
-                Mode::Tcx => drop(egress.take_link(link)),
-                // The qdisc went with the device. Detaching would hit another that has its index by now.
-                Mode::Clsact => std::mem::forget(egress.take_link(link)),
-            }
+        match self.mode {
+            // The device took its link along; the descriptor is closed here.
+            Mode::Tcx => drop(self.egress.take_link(link)),
+            // The qdisc went with the device. Detaching would hit another that has its index by now.
+            Mode::Clsact => std::mem::forget(self.egress.take_link(link)),
         }
         true
     }

@@ -1,7 +1,9 @@
 //! All that touches eBPF: loading, attaching, publishing, and reading what the programs counted.
 
+pub mod arrivals;
 pub mod attach;
 pub mod counters;
+pub mod entry;
 mod filters;
 pub mod load;
 pub mod logs;

@@ -10,7 +10,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, State};
 use rtnetlink::{Handle, MulticastGroup};
 
-use super::Namespace;
+use super::{Namespace, patience};
 
 /// How long the kernel may take to bring a link up before that is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ impl Namespace {
     pub fn wait_until_operational(&self, name: &str) -> Result<()> {
         self.run(|| {
             runtime()?.block_on(async {
-                tokio::time::timeout(PATIENCE, operational(name))
+                tokio::time::timeout(patience(PATIENCE), operational(name))
                     .await
                     .with_context(|| {
                         format!("link {name} did not become operational; is its other end up?")

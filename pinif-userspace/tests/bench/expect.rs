@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pinif_ebpf::loss::Loss;
 
+use super::record;
 use super::report::{Place, Report, Told};
 use super::sender::Sent;
 
@@ -150,6 +151,11 @@ impl Finding {
         self
     }
 
+    /// Its kind.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     fn is(&self, told: &Told, netns: &str) -> bool {
         fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
             wanted.is_none_or(|wanted| told == Some(wanted))
@@ -263,6 +269,7 @@ impl<'a> Expectation<'a> {
     /// All of this, and nothing else: no other finding, no other cell, no loss; and each link's driver sent as much.
     pub fn nothing_else(self) {
         let report = self.report;
+        record::note(&self.findings, report);
         let [netns] = &report.ready.netns[..] else {
             panic!("one namespace is audited\n{report}");
         };

@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use pinif_userspace::lab::patience;
+
 /// How long a child may take for its next line. A debug build on a busy machine loads its programs within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -37,7 +39,7 @@ impl Lines {
 
     /// Waits for the next line.
     pub fn next(&self) -> Next {
-        match self.0.recv_timeout(PATIENCE) {
+        match self.0.recv_timeout(patience(PATIENCE)) {
             Ok(line) => Next::Line(line),
             Err(RecvTimeoutError::Disconnected) => Next::End,
             Err(RecvTimeoutError::Timeout) => Next::Silence,

@@ -23,13 +23,13 @@ mod lines;
 mod need;
 mod pinif;
 mod policy;
+mod record;
 mod report;
 mod sender;
 mod settle;
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
@@ -41,6 +41,8 @@ pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
 pub use sender::{SENDER, Sender, Sent};
+
+use record::Record;
 
 /// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
 pub struct Bench {
@@ -56,8 +58,9 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     let unmet = std::iter::once(&Need::Namespaces)
         .chain(needs)
         .find_map(Need::unmet);
-    record(name, unmet.as_deref());
+    let record = Record::begin(name);
     if let Some(reason) = unmet {
+        record.skipped(&reason);
         eprintln!("SKIPPED scenario {name}: {reason}");
         return;
     }
@@ -68,23 +71,8 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     // The namespaces go before the panic does, so that they are gone when the runner is told.
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&bench)));
     drop(bench);
+    record.ended(outcome.is_ok());
     outcome.unwrap_or_else(|panic| resume_unwind(panic));
-}
-
-fn record(name: &str, skipped: Option<&str>) {
-    let Some(directory) = std::env::var_os("PINIF_SCENARIO_DIR").map(PathBuf::from) else {
-        return;
-    };
-    let kernel = nix::sys::utsname::uname().expect("uname cannot fail");
-    let account = serde_json::json!({
-        "scenario": name,
-        "outcome": if skipped.is_some() { "skipped" } else { "ran" },
-        "reason": skipped.unwrap_or_default(),
-        "kernel": kernel.release().to_string_lossy(),
-    });
-    fs::create_dir_all(&directory).expect("cannot make the directory of PINIF_SCENARIO_DIR");
-    let file = directory.join(format!("{}.json", name.replace([' ', '/'], "-")));
-    fs::write(&file, account.to_string()).expect("cannot write what became of the scenario");
 }
 
 impl Bench {

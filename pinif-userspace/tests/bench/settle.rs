@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pinif_userspace::lab::Namespace;
+use pinif_userspace::lab::{Namespace, patience};
 use procfs::net::TcpState;
 use procfs::process::Process;
 
@@ -55,7 +55,7 @@ impl Bench {
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience(PATIENCE);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long until {what}");
         thread::yield_now();

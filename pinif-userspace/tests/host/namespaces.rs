@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use pinif_userspace::host::netns::{NetNs, NetNsError};
+use pinif_userspace::host::{
+    namespaces::Census,
+    netns::{NetNs, NetNsError},
+};
 
 use crate::Card;
 
@@ -36,12 +39,14 @@ fn namespaces_are_told_apart_and_entered() {
     );
 
     // Other tests' namespaces come and go at the same time.
-    let named = NetNs::all_named().expect("all");
-    let ours: Vec<_> = named
-        .iter()
-        .filter(|netns| [&one.0, &other.0].contains(&&netns.name))
+    let census = Census::take(&[]).expect("a census");
+    let mut ours: Vec<_> = census
+        .inodes()
+        .filter(|inode| [&one.0, &other.0].contains(&&census.name(*inode)))
+        .map(|inode| census.open(inode).expect("no error").expect("it is there"))
         .collect();
-    assert_eq!(ours, [&first, &second]);
+    ours.sort_by_key(|netns| netns.cookie);
+    assert_eq!(ours, [first.clone(), second.clone()]);
     let error = NetNs::named(&format!("{}-not", one.0)).expect_err("unknown");
     let NetNsError::Unknown { known, .. } = &error else {
         panic!("{error}")
@@ -57,38 +62,6 @@ fn namespaces_are_told_apart_and_entered() {
         NetNs::named(&first.name),
         Err(NetNsError::Unknown { .. })
     ));
-}
-
-#[test]
-fn namespaces_are_selected_once_each() {
-    let (one, other) = (Card::new(), Card::new());
-    let (first, second) = (one.netns(), other.netns());
-    let own = NetNs::current().expect("current");
-    let select = |names: &[&str], all| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        NetNs::select(&names, all).expect("all are there")
-    };
-    assert_eq!(
-        select(&[], false),
-        std::slice::from_ref(&own),
-        "the own, if none is named"
-    );
-    let path = format!("/run/netns/{}", one.0);
-    let named = select(&[&other.0, &one.0, &path, &other.0], false);
-    assert_eq!(named, [second.clone(), first.clone()], "in their order");
-
-    // Other tests' namespaces come and go at the same time.
-    let all = select(&[], true);
-    assert_eq!(all[0], own);
-    for netns in [&own, &first, &second] {
-        assert_eq!(all.iter().filter(|other| *other == netns).count(), 1);
-    }
-    let inside = first.run(|| select(&[], true)).expect("run");
-    assert_eq!(inside[0], first, "the own may have a name as well");
-    assert_eq!(inside.iter().filter(|netns| **netns == first).count(), 1);
-
-    let unknown = NetNs::select(&[one.0.clone(), "no-such-card".to_owned()], false);
-    assert!(matches!(unknown, Err(NetNsError::Unknown { .. })));
 }
 
 #[test]

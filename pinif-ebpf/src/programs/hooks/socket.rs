@@ -17,15 +17,17 @@ use crate::{
         sock::{FullSock, SOCK_STREAM},
         task,
     },
-    state::{endpoints, records},
+    state::{endpoints, namespaces, records},
 };
 
 /// At the end of `inet_create`. The kernel's own sockets do not come here.
 #[cgroup_sock(sock_create)]
 pub fn pinif_create(context: SockContext) -> i32 {
+    let netns = netns_of(&context);
+    namespaces::note(netns, task::current_task);
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
         task::write_caller(&mut record.owner);
-        record.netns = netns_of(&context);
+        record.netns = netns;
         // SAFETY: the helper has no arguments.
         record.created = unsafe { bpf_ktime_get_ns() };
         record.flags = flag::OWNED | flag::HOOKED | flag::BORN;

@@ -7,10 +7,6 @@ pub mod task;
 use aya_ebpf::Global;
 use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 
-/// The namespace that this instance of the traffic programs is attached in: they are loaded once for each.
-#[unsafe(no_mangle)]
-static NETNS: Global<u64> = Global::new(0);
-
 /// Where this kernel keeps what no helper tells.
 #[unsafe(no_mangle)]
 static OFFSETS: Global<Offsets> = Global::new(Offsets {
@@ -36,7 +32,7 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
 /// The namespace that the traffic programs look at.
 #[inline(always)]
 pub fn netns() -> NetNsCookie {
-    NetNsCookie(NETNS.load())
+    crate::state::netns::get()
 }
 
 #[inline(always)]

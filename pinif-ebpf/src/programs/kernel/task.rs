@@ -31,6 +31,12 @@ pub fn current_pid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+/// The number of the task that runs this hook: a thread's, which may be another than its process's.
+#[inline(always)]
+pub fn current_task() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
 #[inline(always)]
 fn write_task(owner: &mut Owner, task: u64) {
     let at = offsets();

@@ -5,6 +5,8 @@ pub mod cells;
 pub mod endpoints;
 pub mod findings;
 pub mod losses;
+pub mod namespaces;
+pub mod netns;
 pub mod owners;
 pub mod policy;
 pub mod records;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{Audit, News, totals};
@@ -14,7 +14,7 @@ use crate::{
 
 /// What came of attaching to some interfaces.
 #[derive(Default)]
-struct Attached {
+pub(super) struct Attached {
     /// The names of those that are audited from now on.
     new: Vec<String>,
     /// Of those that refused, a sentence each.
@@ -23,38 +23,36 @@ struct Attached {
     warnings: Vec<String>,
 }
 
-impl Audit {
-    /// Attaches to all interfaces of all namespaces that are wanted.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or none could be attached.
-    pub(super) fn attach_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let mut all = Attached::default();
-        for netns in self.order.clone() {
-            let names = names(&self.namespaces[&netns].network);
-            for (index, name) in &names {
-                self.names.learn(netns, *index, name);
-            }
-            let attached = self.attach(netns, &names)?;
-            all.new.extend(attached.new);
-            all.refusals.extend(attached.refusals);
-            all.warnings.extend(attached.warnings);
-        }
-        if all.new.is_empty() {
-            match all.refusals.first() {
-                Some(refusal) => bail!("no interface could be attached: {refusal}"),
-                None => bail!("{}", self.none_is_wanted()),
-            }
-        }
-        for warning in all.refusals.iter().chain(&all.warnings) {
+impl Attached {
+    /// What came of others, too.
+    pub(super) fn add(&mut self, others: Self) {
+        self.new.extend(others.new);
+        self.refusals.extend(others.refusals);
+        self.warnings.extend(others.warnings);
+    }
+
+    /// How many are audited from now on.
+    pub(super) fn count(&self) -> usize {
+        self.new.len()
+    }
+
+    /// Why the first that refused did.
+    pub(super) fn first_refusal(&self) -> Option<&str> {
+        self.refusals.first().map(String::as_str)
+    }
+
+    /// Tells what is not as it should be.
+    pub(super) fn warn(&self, sink: &mut dyn Sink) -> Result<()> {
+        for warning in self.refusals.iter().chain(&self.warnings) {
             sink.note(Level::Warning, warning)?;
         }
         Ok(())
     }
+}
 
+impl Audit {
     /// That `--interface` asks for nothing that is there.
-    fn none_is_wanted(&self) -> String {
+    pub(super) fn none_is_wanted(&self) -> String {
         let wanted = self
             .interfaces
             .iter()
@@ -73,7 +71,11 @@ impl Audit {
     }
 
     /// Attaches to those of the interfaces that are wanted.
-    fn attach(&mut self, netns: NetNsCookie, names: &[(IfIndex, String)]) -> Result<Attached> {
+    pub(super) fn attach(
+        &mut self,
+        netns: NetNsCookie,
+        names: &[(IfIndex, String)],
+    ) -> Result<Attached> {
         let mut attached = Attached::default();
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(attached);
@@ -135,12 +137,20 @@ impl Audit {
                 namespace.network.apply(&change);
                 match change {
                     Change::LinkGone(index, name) => {
+                        // It may have been moved to a namespace that is not known.
+                        self.following.watch.soon();
                         self.names.gone(netns, index);
                         if namespace.hooks.forget(index) {
                             sink.note(Level::Info, &format!("{name} is gone"))?;
                         }
                     }
-                    Change::Link(link) => there.push((link.index, link.name)),
+                    Change::Link(link) => {
+                        if !namespace.hooks.has(link.index) {
+                            // Its other end may be in a namespace that is not known.
+                            self.following.watch.soon();
+                        }
+                        there.push((link.index, link.name));
+                    }
                     Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
                     }
                 }
@@ -160,17 +170,14 @@ impl Audit {
         }
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there)?;
-        for name in attached.new {
+        for name in &attached.new {
             sink.note(Level::Info, &format!("{name} is audited from now on"))?;
         }
-        for warning in attached.refusals.iter().chain(&attached.warnings) {
-            sink.note(Level::Warning, warning)?;
-        }
-        Ok(())
+        attached.warn(sink)
     }
 
     /// Tells the programs what a namespace is like now.
-    fn publish(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn publish(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
         let policy = self
             .policies
             .last_key_value()
@@ -184,7 +191,7 @@ impl Audit {
     }
 
     /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
-    fn meet(
+    pub(super) fn meet(
         &mut self,
         netns: NetNsCookie,
         index: IfIndex,
@@ -230,7 +237,7 @@ impl Audit {
         }
         let mut cells = self.counters.cells()?;
         cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));
-        let name = &self.namespaces[&netns].hooks.netns().name;
+        let name = self.following.name(netns);
         self.past.keep(&cells, |key| {
             totals::Place::of(key, &|_| name.clone(), &|netns, index| {
                 self.names.of(netns, index)
@@ -240,7 +247,8 @@ impl Audit {
     }
 }
 
-fn names(network: &Network) -> Vec<(IfIndex, String)> {
+/// The interfaces of a namespace.
+pub(super) fn names(network: &Network) -> Vec<(IfIndex, String)> {
     let links = network.links.iter();
     links.map(|link| (link.index, link.name.clone())).collect()
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use futures::{
     StreamExt as _,
-    stream::{self, BoxStream, SelectAll},
+    stream::{self, AbortHandle, BoxStream, SelectAll},
 };
 use pinif_ebpf::key::NetNsCookie;
 
@@ -23,26 +23,31 @@ pub(super) enum News {
 /// The news, each with its namespace.
 pub(super) type Changes = SelectAll<BoxStream<'static, (NetNsCookie, News)>>;
 
-/// Watches the namespaces, and tells how each is now, in their order. Within a tokio runtime.
+/// A namespace whose news are among the others, until this is dropped.
+pub(super) struct Followed(AbortHandle);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Puts a namespace's news among the others, and tells how it is now. Within a tokio runtime.
 ///
 /// # Errors
 ///
-/// When a namespace cannot be entered or watched.
-pub(super) fn watch(namespaces: &[NetNs]) -> Result<(Vec<Network>, Changes)> {
+/// When the namespace cannot be entered or watched.
+pub(super) fn follow(netns: &NetNs, changes: &mut Changes) -> Result<(Network, Followed)> {
     let runtime = tokio::runtime::Handle::current();
-    let mut networks = Vec::new();
-    let mut changes = SelectAll::new();
-    for netns in namespaces {
-        let (network, watch) = NetworkWatch::open(netns, &runtime)?;
-        networks.push(network);
-        let cookie = netns.cookie;
-        let news = stream::unfold(watch, |mut watch| async {
-            let news = next(&mut watch).await;
-            Some((news, watch))
-        });
-        changes.push(news.map(move |news| (cookie, news)).boxed());
-    }
-    Ok((networks, changes))
+    let (network, watch) = NetworkWatch::open(netns, &runtime)?;
+    let cookie = netns.cookie;
+    let news = stream::unfold(watch, |mut watch| async {
+        let news = next(&mut watch).await;
+        Some((news, watch))
+    });
+    let (news, handle) = stream::abortable(news.map(move |news| (cookie, news)));
+    changes.push(news.boxed());
+    Ok((network, Followed(handle)))
 }
 
 async fn next(watch: &mut NetworkWatch) -> News {

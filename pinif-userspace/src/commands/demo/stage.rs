@@ -6,6 +6,7 @@ use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
 use crate::audit::ledger::FailOn;
 use crate::audit::pipeline::Plan;
+use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::attach::Mode;
 use crate::lab::{self, Cgroup, Chassis};
@@ -40,6 +41,7 @@ impl Stage {
     pub fn plan(&self) -> Result<Plan> {
         Ok(Plan {
             namespaces: vec![NetNs::named(self.chassis.card.name())?],
+            wanted: Wanted::Named,
             interfaces: Vec::new(),
             cgroup: self.cgroup.path().to_owned(),
             policy: policy()?,

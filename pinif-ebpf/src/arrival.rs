@@ -1,0 +1,24 @@
+//! What the kernel tells of network namespaces that userspace did not know yet.
+
+use crate::key::NetNsCookie;
+
+/// A record of the ring buffer: somebody made a socket in a namespace that is not known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// The namespace.
+    pub netns: NetNsCookie,
+    /// The task that made the socket, by its number in the initial PID namespace: a thread may be in a namespace that its
+    /// process is not in.
+    pub task: u32,
+    /// Zero.
+    pub _pad: u32,
+}
+
+const _: () = assert!(size_of::<Arrival>() == 16);
+
+#[cfg(feature = "user")]
+mod pod {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    unsafe impl aya::Pod for super::Arrival {}
+}

@@ -1,0 +1,438 @@
+//! Which network namespaces there are, what keeps each alive, and when to look again.
+//!
+//! A namespace lives while a process is in it or a mount leads to it (namespaces(7)); both have events, and nothing is
+//! polled. Mounts (ip-netns(8), container engines) are told of by `/proc/self/mountinfo`: inotify on /run/netns would hear
+//! of the file, which is there before the namespace is mounted on it and after it is unmounted. The end of a process is
+//! told of by its pidfd. That a process has entered a namespace that nobody has mounted is told of by nothing, until it
+//! makes a socket: then the cgroup hook does (`kernel/arrivals.rs`). Earlier than that, interfaces are moved to where they
+//! shall be, so that every news of an interface is a reason to look.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use globset::GlobMatcher;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::mpsc,
+    task::AbortHandle,
+};
+
+use super::netns::{INITIAL_INODE, NAMED, NetNs, NetNsError};
+
+/// How long after a look the next one is put off, so that a thousand events are not a thousand looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often to look although nothing was told of, while a process alone keeps a namespace: it may have left without
+/// having ended (setns(2)).
+const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+
+/// Which of the namespaces that there are, and will be, are wanted.
+#[derive(Clone, Debug, Default)]
+pub enum Wanted {
+    /// None but those that were named.
+    #[default]
+    Named,
+    /// Those whose name one of the globs matches.
+    Matching(Vec<GlobMatcher>),
+    /// All.
+    All,
+}
+
+impl Wanted {
+    /// Whether a namespace with this name is.
+    pub fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Named => false,
+            Self::Matching(globs) => globs
+                .iter()
+                .any(|glob| glob.is_match(name) || glob.glob().glob() == name),
+            Self::All => true,
+        }
+    }
+
+    /// Whether there may be more than those that were named.
+    pub fn may_be_more(&self) -> bool {
+        !matches!(self, Self::Named)
+    }
+}
+
+/// The network namespaces that there are now, by inode: those that somebody is in, or that are mounted somewhere.
+#[derive(Debug, Default)]
+pub struct Census(BTreeMap<u64, Place>);
+
+/// What leads to a namespace.
+#[derive(Debug, Default)]
+struct Place {
+    mounts: Vec<PathBuf>,
+    /// The process in it with the lowest number, mostly the one that it was made for.
+    process: Option<u32>,
+}
+
+impl Census {
+    /// Looks at all processes and mounts, and at some threads: one may be where its process is not.
+    ///
+    /// Namespaces that only a descriptor, a socket or a thread that is not among `threads` keeps are not found.
+    ///
+    /// # Errors
+    /// Where /proc cannot be read.
+    pub fn take(threads: &[u32]) -> io::Result<Self> {
+        let mut census = Self::default();
+        for (inode, mount) in mounts()? {
+            census.0.entry(inode).or_default().mounts.push(mount);
+        }
+        for process in processes()?.into_iter().chain(threads.iter().copied()) {
+            if let Some(inode) = namespace_of(process) {
+                census
+                    .0
+                    .entry(inode)
+                    .or_default()
+                    .process
+                    .get_or_insert(process);
+            }
+        }
+        Ok(census)
+    }
+
+    /// Whether a task is, or was, in a namespace that `wanted` says.
+    pub fn is_in(task: u32, wanted: impl Fn(u64) -> bool) -> bool {
+        namespace_of(task).is_some_and(wanted)
+    }
+
+    /// All, by inode.
+    pub fn inodes(&self) -> impl Iterator<Item = u64> {
+        self.0.keys().copied()
+    }
+
+    /// Whether somebody is in the namespace with this inode, or a mount leads to it.
+    pub fn has(&self, inode: u64) -> bool {
+        self.0.contains_key(&inode)
+    }
+
+    /// What a person calls it: its name in /run/netns, `host`, the beginning of its container's id, or `net:[INODE]`.
+    pub fn name(&self, inode: u64) -> String {
+        let Some(place) = self.0.get(&inode) else {
+            return anonymous(inode);
+        };
+        let mut names: Vec<_> = place
+            .mounts
+            .iter()
+            .filter(|mount| mount.parent() == Some(Path::new(NAMED)))
+            .filter_map(|mount| mount.file_name()?.to_str())
+            .collect();
+        names.sort_unstable();
+        if let Some(name) = names.first() {
+            return (*name).to_owned();
+        }
+        if inode == INITIAL_INODE || place.process == Some(1) {
+            return super::netns::HOST.to_owned();
+        }
+        place
+            .process
+            .and_then(container)
+            .unwrap_or_else(|| anonymous(inode))
+    }
+
+    /// Opens a namespace by what leads to it. None where it has gone in the meantime.
+    ///
+    /// # Errors
+    /// Where it may not be entered.
+    pub fn open(&self, inode: u64) -> Result<Option<NetNs>, NetNsError> {
+        let Some(place) = self.0.get(&inode) else {
+            return Ok(None);
+        };
+        let process = place.process.map(file_of);
+        for path in process.iter().chain(&place.mounts) {
+            match NetNs::at(path, self.name(inode)) {
+                Ok(netns) if netns.inode == inode => return Ok(Some(netns)),
+                // The process has ended or moved, or something else was mounted over it.
+                Ok(_) | Err(NetNsError::Unknown { .. } | NetNsError::NotANamespace(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Tells when to look again.
+pub struct Watch {
+    mounts: AsyncFd<File>,
+    /// Of the namespaces that a process alone keeps, that process and who waits for its end.
+    keepers: BTreeMap<u64, (u32, AbortHandle)>,
+    ended: mpsc::UnboundedReceiver<()>,
+    tell: mpsc::UnboundedSender<()>,
+    looked: Instant,
+    next: Option<Instant>,
+}
+
+impl Watch {
+    /// Begins. The first look is due at once. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where /proc/self/mountinfo cannot be watched (proc(5), `mounts_poll`).
+    pub fn open() -> io::Result<Self> {
+        let mounts = File::open("/proc/self/mountinfo")?;
+        let interest = Interest::PRIORITY | Interest::ERROR;
+        let (tell, ended) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        Ok(Self {
+            // SAFETY: the file owns its descriptor, and neither closes nor changes it before it is dropped.
+            mounts: unsafe { AsyncFd::register_with_interest(mounts, interest)? },
+            keepers: BTreeMap::new(),
+            ended,
+            tell,
+            looked: now,
+            next: Some(now),
+        })
+    }
+
+    /// Waits until it is time to look. Safe to cancel.
+    pub async fn due(&mut self) {
+        loop {
+            let rare = (!self.keepers.is_empty()).then(|| self.looked + AT_LEAST_EVERY);
+            let next = self.next.or(rare);
+            let time = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = time => return,
+                ready = self.mounts.ready(Interest::PRIORITY | Interest::ERROR) => {
+                    match ready {
+                        Ok(mut ready) => ready.clear_ready(),
+                        // The only error is a runtime that shuts down.
+                        Err(_) => std::future::pending().await,
+                    }
+                    self.soon();
+                }
+                Some(()) = self.ended.recv() => self.soon(),
+            }
+        }
+    }
+
+    /// Asks for a look.
+    pub fn soon(&mut self) {
+        let earliest = Instant::now().max(self.looked + PAUSE);
+        self.next.get_or_insert(earliest);
+    }
+
+    /// Asks for a look without a pause, to go on with the last one.
+    pub fn at_once(&mut self) {
+        self.next = Some(Instant::now());
+    }
+
+    /// Notes that a look begins.
+    pub fn looks(&mut self) {
+        self.looked = Instant::now();
+        self.next = None;
+    }
+
+    /// Whether something keeps the namespace, as the census says. What it is is watched from now on.
+    pub fn keeps(&mut self, inode: u64, census: &Census) -> bool {
+        let Some(place) = census.0.get(&inode) else {
+            self.forget(inode);
+            return false;
+        };
+        match place.process {
+            // The end of a mount is told anyway.
+            Some(process) if place.mounts.is_empty() => self.wait_for(inode, process),
+            _ => self.forget(inode),
+        }
+        true
+    }
+
+    /// Watches no longer what keeps a namespace.
+    pub fn forget(&mut self, inode: u64) {
+        if let Some((_, waiting)) = self.keepers.remove(&inode) {
+            waiting.abort();
+        }
+    }
+
+    fn wait_for(&mut self, inode: u64, process: u32) {
+        if self
+            .keepers
+            .get(&inode)
+            .is_some_and(|(known, waiting)| *known == process && !waiting.is_finished())
+        {
+            return;
+        }
+        self.forget(inode);
+        let tell = self.tell.clone();
+        let waiting = tokio::spawn(async move {
+            match end_of(process, inode).await {
+                // Nobody listens any more when the audit is over.
+                Ok(()) => drop(tell.send(())),
+                // A thread, for example, of which pidfd_open(2) wants to know nothing.
+                Err(error) => log::debug!("process {process} cannot be waited for: {error}"),
+            }
+        });
+        self.keepers
+            .insert(inode, (process, waiting.abort_handle()));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        for (_, waiting) in self.keepers.values() {
+            waiting.abort();
+        }
+    }
+}
+
+/// Ends when the process does, or at once if it is not in the namespace.
+async fn end_of(process: u32, inode: u64) -> io::Result<()> {
+    let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+    // The number may have become another's since the census; not so any more.
+    if namespace_of(process) != Some(inode) {
+        return Ok(());
+    }
+    // SAFETY: the descriptor owns itself, and neither closes nor changes before it is dropped.
+    let descriptor = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? };
+    descriptor.readable().await?.retain_ready();
+    Ok(())
+}
+
+/// The mounts of network namespaces, each with the namespace's inode.
+fn mounts() -> io::Result<Vec<(u64, PathBuf)>> {
+    let mounts = procfs::process::Process::myself()
+        .and_then(|process| process.mountinfo())
+        .map_err(io::Error::other)?;
+    Ok(mounts
+        .into_iter()
+        .filter(|mount| mount.fs_type == "nsfs")
+        .filter_map(|mount| Some((inode_in(&mount.root)?, mount.mount_point)))
+        .collect())
+}
+
+/// The numbers of all processes, in their order.
+fn processes() -> io::Result<Vec<u32>> {
+    let mut processes: Vec<u32> = fs::read_dir("/proc")?
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    processes.sort_unstable();
+    Ok(processes)
+}
+
+fn file_of(task: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{task}/ns/net"))
+}
+
+/// The inode of a task's network namespace. None where it has ended, or may not be looked at (ptrace(2)).
+fn namespace_of(task: u32) -> Option<u64> {
+    inode_in(fs::read_link(file_of(task)).ok()?.to_str()?)
+}
+
+/// The inode in `net:[INODE]` (`ns_get_name`).
+fn inode_in(name: &str) -> Option<u64> {
+    name.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// What a namespace is called that has no name.
+pub fn anonymous(inode: u64) -> String {
+    format!("net:[{inode}]")
+}
+
+/// The beginning of the id of the container that a process is in.
+pub(super) fn container(process: u32) -> Option<String> {
+    let cgroups = procfs::process::Process::new(process.try_into().ok()?)
+        .and_then(|process| process.cgroups())
+        .ok()?;
+    cgroups
+        .into_iter()
+        .find_map(|cgroup| container_in(&cgroup.pathname))
+}
+
+/// Container engines name a cgroup by the container's id, of 64 hexadecimal digits: `docker-ID.scope`,
+/// `cri-containerd-ID.scope`, `libpod-ID.scope`, `/docker/ID`. People know its first twelve.
+fn container_in(cgroup: &str) -> Option<String> {
+    const ID: usize = 64;
+    const SHOWN: usize = 12;
+    cgroup.rsplit('/').find_map(|directory| {
+        directory
+            .trim_end_matches(".scope")
+            .split('-')
+            .find(|part| part.len() == ID && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .map(|id| id[..SHOWN].to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use globset::Glob;
+
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_cgroup() {
+        let id = "0123456789abcdef".repeat(4);
+        for cgroup in [
+            format!("/system.slice/docker-{id}.scope"),
+            format!("/docker/{id}"),
+            format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"),
+            format!("/machine.slice/libpod-{id}.scope/container"),
+            format!("/kubepods/besteffort/pod1/{id}"),
+        ] {
+            assert_eq!(
+                container_in(&cgroup).as_deref(),
+                Some("0123456789ab"),
+                "{cgroup}"
+            );
+        }
+        for cgroup in [
+            "/",
+            "/user.slice/user-0.slice/session-1.scope",
+            "/docker",
+            &id[..63],
+        ] {
+            assert_eq!(container_in(cgroup), None, "{cgroup}");
+        }
+    }
+
+    #[test]
+    fn an_inode_is_read_as_the_kernel_writes_it() {
+        assert_eq!(inode_in("net:[4026531840]"), Some(4_026_531_840));
+        assert_eq!(
+            inode_in(&anonymous(4_026_531_840)),
+            Some(4_026_531_840),
+            "the same by both"
+        );
+        for other in ["mnt:[4026531840]", "net:[", "net:[x]", "/", ""] {
+            assert_eq!(inode_in(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn this_process_keeps_its_namespace() {
+        let current = NetNs::current().expect("current");
+        let census = Census::take(&[]).expect("a census");
+        assert!(census.has(current.inode));
+        assert_eq!(census.name(current.inode), current.name);
+        assert!(!census.has(1));
+        assert_eq!(census.name(1), "net:[1]");
+        assert!(census.open(1).expect("no error").is_none());
+    }
+
+    #[test]
+    fn names_are_wanted_as_they_are_and_as_globs() {
+        let globs = ["web-*", "net:[7]"].map(|glob| {
+            Glob::new(glob)
+                .map(|glob| glob.compile_matcher())
+                .expect("a glob")
+        });
+        let wanted = Wanted::Matching(globs.to_vec());
+        assert!(wanted.is("web-1") && wanted.is("net:[7]"));
+        assert!(!wanted.is("db-1") && wanted.may_be_more());
+        assert!(Wanted::All.is("db-1") && !Wanted::Named.is("web-1"));
+        assert!(!Wanted::Named.may_be_more());
+    }
+}

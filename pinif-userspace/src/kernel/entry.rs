@@ -1,0 +1,306 @@
+//! Entry programs: what is attached to the interfaces of a namespace. Each writes its namespace's cookie to where the
+//! traffic program reads it (`state/netns.rs` of the programs) and goes on with that one by a tail call.
+//!
+//! The traffic program is large, and takes the verifier tens of milliseconds; so it is loaded once, and each namespace costs
+//! the verifier a dozen instructions. They are assembled here, since their only difference is a constant.
+
+use std::{
+    ffi::{CStr, CString},
+    fs, io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, ProgramArray},
+    programs::{ProgramFd, SchedClassifier},
+};
+use pinif_ebpf::key::NetNsCookie;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+/// Commands of bpf(2).
+const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_OBJ_PIN: libc::c_long = 6;
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+/// The entry programs' licence, as the kernel wants it.
+const LICENCE: &CStr = c"Dual MIT/GPL";
+/// The place of the traffic program in `TRAFFIC`.
+const EGRESS: u32 = 0;
+
+/// Makes entry programs to one traffic program.
+pub struct Entries {
+    /// Under which name they are known to the kernel, and told from other programs of an interface.
+    name: &'static str,
+    netns: MapData,
+    /// The table that holds the traffic program, for as long as it is open.
+    table: ProgramArray<MapData>,
+    /// The same table's descriptor, which aya does not give.
+    table_descriptor: OwnedFd,
+    /// A program that was loaded here is handed to aya by a pin, in a BPF file system that is mounted nowhere.
+    pins: OwnedFd,
+}
+
+impl Entries {
+    /// Makes the traffic program the one that entry programs go on with.
+    ///
+    /// # Errors
+    ///
+    /// When the object lacks a map, or the kernel refuses the program there or has no BPF file system to give.
+    pub fn to(traffic: &ProgramFd, name: &'static str, ebpf: &mut Ebpf) -> Result<Self> {
+        let mut take = |name: &str| {
+            ebpf.take_map(name)
+                .with_context(|| format!("the eBPF object has no map {name}"))
+        };
+        let Map::PerCpuArray(netns) = take("NETNS")? else {
+            bail!("the eBPF object's map NETNS is of another type");
+        };
+        let Map::ProgramArray(table) = take("TRAFFIC")? else {
+            bail!("the eBPF object's map TRAFFIC is of another type");
+        };
+        let held = table.fd().as_fd().try_clone_to_owned()?;
+        let mut table = ProgramArray::try_from(Map::ProgramArray(table))?;
+        table
+            .set(EGRESS, traffic, 0)
+            .context("the kernel refused the traffic program in its table")?;
+        Ok(Self {
+            name,
+            netns,
+            table,
+            table_descriptor: held,
+            pins: detached_bpffs()?,
+        })
+    }
+
+    /// Has the entry programs go on with nothing any more: everywhere at the same instant, no packet that comes after it is
+    /// seen.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn close(&mut self) -> Result<()> {
+        self.table
+            .clear_index(&EGRESS)
+            .context("the traffic program cannot be taken out of its table")
+    }
+
+    /// Loads the entry program of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn of(&self, netns: NetNsCookie) -> Result<SchedClassifier> {
+        let instructions = assemble(
+            netns,
+            self.netns.fd().as_fd(),
+            self.table_descriptor.as_fd(),
+        );
+        let program = load(&instructions, self.name)
+            .context("the kernel refused the entry program of a network namespace")?;
+        let pin = PathBuf::from(format!(
+            "/proc/self/fd/{}/{}",
+            self.pins.as_raw_fd(),
+            netns.0
+        ));
+        hand_over(&program, &pin).context("an entry program cannot be handed over")
+    }
+}
+
+fn hand_over(program: &OwnedFd, pin: &Path) -> Result<SchedClassifier> {
+    self::pin(program, pin)?;
+    let handed_over = SchedClassifier::from_pin(pin);
+    fs::remove_file(pin)?;
+    Ok(handed_over?)
+}
+
+/// `struct bpf_insn`: code, destination and source register, offset, immediate.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Instruction {
+    code: u8,
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
+    Instruction {
+        code,
+        registers: from << 4 | to,
+        offset,
+        immediate,
+    }
+}
+
+/// The instructions that are needed, by the names of the kernel's documentation (Documentation/bpf/standardization).
+mod op {
+    pub const ADD: u8 = 0x07;
+    pub const JEQ: u8 = 0x15;
+    pub const LDDW: u8 = 0x18;
+    pub const ST_W: u8 = 0x62;
+    pub const STX_DW: u8 = 0x7b;
+    pub const CALL: u8 = 0x85;
+    pub const EXIT: u8 = 0x95;
+    pub const MOV: u8 = 0xb7;
+    pub const MOV_REGISTER: u8 = 0xbf;
+    /// `BPF_PSEUDO_MAP_FD`: the constant of `LDDW` is a map's descriptor.
+    pub const MAP: u8 = 1;
+    /// `BPF_FUNC_map_lookup_elem`.
+    pub const LOOK_UP: i32 = 1;
+    /// `BPF_FUNC_tail_call`.
+    pub const TAIL_CALL: i32 = 12;
+}
+
+/// `TC_ACT_UNSPEC`: no verdict.
+const UNSPEC: i32 = -1;
+/// The frame pointer.
+const FRAME: u8 = 10;
+
+fn assemble(netns: NetNsCookie, place: BorrowedFd<'_>, table: BorrowedFd<'_>) -> Vec<Instruction> {
+    let [low, high] = [netns.0 as u32, (netns.0 >> 32) as u32].map(u32::cast_signed);
+    vec![
+        // *NETNS[0] = netns, where it is: it always is.
+        instruction(op::MOV_REGISTER, 6, 1, 0, 0),
+        instruction(op::ST_W, FRAME, 0, -4, 0),
+        instruction(op::MOV_REGISTER, 2, FRAME, 0, 0),
+        instruction(op::ADD, 2, 0, 0, -4),
+        instruction(op::LDDW, 1, op::MAP, 0, place.as_raw_fd()),
+        instruction(0, 0, 0, 0, 0),
+        instruction(op::CALL, 0, 0, 0, op::LOOK_UP),
+        instruction(op::JEQ, 0, 0, 8, 0),
+        instruction(op::LDDW, 1, 0, 0, low),
+        instruction(0, 0, 0, 0, high),
+        instruction(op::STX_DW, 0, 1, 0, 0),
+        // TRAFFIC[EGRESS](context): with a constant index a direct jump (`bpf_arch_poke`).
+        instruction(op::MOV_REGISTER, 1, 6, 0, 0),
+        instruction(op::LDDW, 2, op::MAP, 0, table.as_raw_fd()),
+        instruction(0, 0, 0, 0, 0),
+        instruction(op::MOV, 3, 0, 0, EGRESS.cast_signed()),
+        instruction(op::CALL, 0, 0, 0, op::TAIL_CALL),
+        instruction(op::MOV, 0, 0, 0, UNSPEC),
+        instruction(op::EXIT, 0, 0, 0, 0),
+    ]
+}
+
+/// The beginning of `union bpf_attr`, as `BPF_PROG_LOAD` has it; the kernel takes the rest for zero.
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttributes {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    licence: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+/// The same for `BPF_OBJ_PIN`.
+#[repr(C)]
+struct PinAttributes {
+    path: u64,
+    descriptor: u32,
+    flags: u32,
+}
+
+fn load(instructions: &[Instruction], name: &str) -> io::Result<OwnedFd> {
+    let mut attributes = LoadAttributes {
+        kind: BPF_PROG_TYPE_SCHED_CLS,
+        instruction_count: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        licence: LICENCE.as_ptr() as u64,
+        ..LoadAttributes::default()
+    };
+    // Zero-terminated.
+    let room = attributes.name.len() - 1;
+    for (byte, &letter) in attributes.name[..room].iter_mut().zip(name.as_bytes()) {
+        *byte = letter;
+    }
+    // SAFETY: instructions and licence outlive the call, and are as long as is said.
+    let descriptor = unsafe { bpf(BPF_PROG_LOAD, &attributes) }?;
+    // SAFETY: the call just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn pin(program: &OwnedFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let attributes = PinAttributes {
+        path: path.as_ptr() as u64,
+        descriptor: program.as_raw_fd().cast_unsigned(),
+        flags: 0,
+    };
+    // SAFETY: the path outlives the call, and ends with a zero.
+    unsafe { bpf(BPF_OBJ_PIN, &attributes) }.map(|_| ())
+}
+
+/// # Safety
+///
+/// `attributes` are those of the command, and what they point to is there as they say.
+unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<libc::c_int> {
+    // SAFETY: as the caller promises; the size is that of what is passed.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attributes),
+            size_of::<T>(),
+        )
+    };
+    if outcome < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(outcome as libc::c_int)
+    }
+}
+
+/// A BPF file system that is mounted nowhere (`fsopen(2)`, `fsmount(2)`): there is no path to collide with, and it goes
+/// with the process.
+fn detached_bpffs() -> Result<OwnedFd> {
+    let context = fsopen("bpf", FsOpenFlags::FSOPEN_CLOEXEC)
+        .context("no BPF file system can be made (fsopen \"bpf\")")?;
+    fsconfig_create(&context).context("no BPF file system can be made (fsconfig)")?;
+    fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )
+    .context("no BPF file system can be made (fsmount)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_program_is_what_the_kernel_takes_for_one() {
+        let null = fs::File::open("/dev/null").expect("/dev/null");
+        let cookie = NetNsCookie(0x0123_4567_89ab_cdef);
+        let instructions = assemble(cookie, null.as_fd(), null.as_fd());
+        assert_eq!(size_of::<Instruction>(), 8);
+        assert_eq!(size_of::<LoadAttributes>(), 64);
+        let constant = instructions
+            .iter()
+            .position(|instruction| instruction.immediate == 0x89ab_cdef_u32.cast_signed())
+            .expect("the cookie's lower half");
+        assert_eq!(instructions[constant + 1].immediate, 0x0123_4567);
+        let jump = instructions
+            .iter()
+            .position(|instruction| instruction.code == op::JEQ)
+            .expect("a jump");
+        let target = jump + 1 + instructions[jump].offset as usize;
+        assert_eq!(
+            instructions[target..]
+                .iter()
+                .map(|i| i.code)
+                .collect::<Vec<_>>(),
+            [op::MOV, op::EXIT]
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! The kernels: Debian's packages, unpacked, never installed.
+
+use std::{
+    cmp::Ordering,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    debian,
+    process::{output, run, say, which},
+    workspace::Workspace,
+};
+
+/// A line of kernels that pinif must work on, beside the one that runs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Line {
+    /// The oldest: Debian 12's.
+    #[value(name = "6.1")]
+    V6_1,
+    /// The first with long support that has TCX and netkit: Debian 13's, and in Debian 12's updates.
+    #[value(name = "6.12")]
+    V6_12,
+}
+
+impl Line {
+    /// All, the oldest first.
+    pub const ALL: [Self; 2] = [Self::V6_1, Self::V6_12];
+
+    /// Its version.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 => "6.12",
+        }
+    }
+}
+
+/// An unpacked kernel, with its modules beside it as virtme-ng looks for them.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Its line.
+    pub line: Line,
+    /// What `uname -r` says in it.
+    pub release: String,
+    /// Its image, `boot/vmlinuz-RELEASE`.
+    pub image: PathBuf,
+}
+
+/// Finds the kernel in `target/vm/kernels`, or brings it there.
+///
+/// # Errors
+/// Where this machine's apt has none, or it cannot be downloaded.
+pub fn ensure(workspace: &Workspace, line: Line) -> Result<Kernel> {
+    if std::env::consts::ARCH != "x86_64" {
+        bail!("its machine is an x86-64 one, and what is built here does not run there");
+    }
+    let kernels = workspace.target.join("vm/kernels");
+    let directory = kernels.join(line.name());
+    if let Some(kernel) = unpacked(&directory, line) {
+        return Ok(kernel);
+    }
+    let package = package(line)?;
+    say(format_args!("downloading {package}"));
+    unpack(&kernels.join(".new"), &directory, &package)?;
+    unpacked(&directory, line)
+        .with_context(|| format!("the package {package} has no kernel with modules in it"))
+}
+
+/// The kernel in a directory that a package was unpacked to.
+fn unpacked(directory: &Path, line: Line) -> Option<Kernel> {
+    fs::read_dir(directory.join("boot"))
+        .ok()?
+        .filter_map(|entry| {
+            let image = entry.ok()?.path();
+            let release = image.file_name()?.to_str()?.strip_prefix("vmlinuz-")?;
+            let modules = directory.join("lib/modules").join(release);
+            modules.join("modules.dep").is_file().then(|| Kernel {
+                line,
+                release: release.to_owned(),
+                image: image.clone(),
+            })
+        })
+        .next()
+}
+
+/// Downloads a package and unpacks it, aside until it is whole.
+fn unpack(aside: &Path, directory: &Path, package: &str) -> Result<()> {
+    let _nothing = fs::remove_dir_all(aside);
+    fs::create_dir_all(aside).with_context(|| format!("cannot make {}", aside.display()))?;
+    run(Command::new("apt-get")
+        .args(["-q", "download", package])
+        .current_dir(aside))?;
+    let archive = fs::read_dir(aside)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .with_context(|| format!("apt-get downloaded no package {package}"))?;
+    run(Command::new("dpkg-deb")
+        .arg("--extract")
+        .arg(&archive)
+        .arg(aside))?;
+    fs::remove_file(&archive)?;
+    // Debian's newer packages have the modules in /usr only.
+    if aside.join("usr/lib/modules").is_dir() && !aside.join("lib").exists() {
+        std::os::unix::fs::symlink("usr/lib", aside.join("lib"))?;
+    }
+    for modules in fs::read_dir(aside.join("lib/modules"))? {
+        let depmod = which("depmod").context("depmod is missing (Debian's package kmod)")?;
+        run(Command::new(depmod)
+            .arg("-b")
+            .arg(aside)
+            .arg(modules?.file_name()))?;
+    }
+    let _nothing = fs::remove_dir_all(directory);
+    fs::rename(aside, directory).with_context(|| format!("cannot make {}", directory.display()))
+}
+
+/// The newest package of a line that apt can download.
+fn package(line: Line) -> Result<String> {
+    if !debian::is_here() {
+        bail!("this machine has no apt-get to download Debian's kernels with");
+    }
+    let prefix = format!("linux-image-{}.", line.name());
+    let newest = |names: &str| {
+        let mut packages: Vec<_> = names
+            .lines()
+            .filter(|name| is_image(name, &prefix))
+            .map(str::to_owned)
+            .collect();
+        packages.sort_by(|a, b| by_numbers(b, a));
+        packages.into_iter().find(|name| debian::is_known(name))
+    };
+    let names = || output(Command::new("apt-cache").arg("pkgnames").arg(&prefix));
+    if let Some(package) = newest(&names().unwrap_or_default()) {
+        return Ok(package);
+    }
+    debian::renew_list()?;
+    newest(&names().unwrap_or_default()).with_context(|| {
+        format!("apt knows no package {prefix}*-amd64 on this machine: add the Debian release that has it to apt's sources")
+    })
+}
+
+/// Whether a package is the ordinary kernel of a line: neither for clouds nor for real time, and with its signature.
+fn is_image(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .and_then(|rest| rest.strip_suffix("-amd64"))
+        .is_some_and(|version| {
+            // As in `12.117+deb12` or `0-56`: a variant comes behind a further dash.
+            let (version, release) = version.split_once('+').unwrap_or((version, "deb"));
+            let is_version = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+            version.chars().all(is_version) && release.chars().all(|c| c.is_ascii_alphanumeric())
+        })
+}
+
+/// Orders names by the numbers in them.
+fn by_numbers(a: &str, b: &str) -> Ordering {
+    let numbers = |name: &str| -> Vec<u64> {
+        name.split(|c: char| !c.is_ascii_digit())
+            .filter_map(|digits| digits.parse().ok())
+            .collect()
+    };
+    numbers(a).cmp(&numbers(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ordinary_kernels_are_told_from_their_variants() {
+        let is = |name| is_image(name, "linux-image-6.1.");
+        assert!(is("linux-image-6.1.0-56-amd64"));
+        assert!(!is("linux-image-6.1.0-56-cloud-amd64"));
+        assert!(!is("linux-image-6.1.0-56-rt-amd64"));
+        assert!(!is("linux-image-6.1.0-56-amd64-dbg"));
+        assert!(!is("linux-image-6.1.0-56-amd64-unsigned"));
+        assert!(!is("linux-image-6.12.117+deb12-amd64"));
+        assert!(is_image(
+            "linux-image-6.12.117+deb12-amd64",
+            "linux-image-6.12."
+        ));
+        assert!(!is_image(
+            "linux-image-6.12.117+deb12-rt-amd64",
+            "linux-image-6.12."
+        ));
+    }
+
+    #[test]
+    fn the_newest_is_the_one_with_the_greatest_numbers() {
+        assert_eq!(
+            by_numbers("6.1.0-9-amd64", "6.1.0-56-amd64"),
+            Ordering::Less
+        );
+        assert_eq!(
+            by_numbers("6.12.117+deb12-amd64", "6.12.38+deb13-amd64"),
+            Ordering::Greater
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The tests in a machine: built here, run there.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{kernels::Kernel, machine::Machine};
+use crate::{
+    build::{self, Profile},
+    process::{in_words, say, which},
+    scenarios::{self, DIRECTORY_VARIABLE},
+    tally::{self, Totals},
+    workspace::Workspace,
+};
+
+/// The tests that run in a machine: those of userspace that need a kernel. What else there is tests the same everywhere.
+const FILTER: &str = "kind(test) & package(pinif-userspace) \
+    & not (binary(demo) | binary(policy) | binary(output) | binary(service))";
+/// How much longer than usual the tests wait for what ought to come: the processor is emulated.
+const PATIENCE: &str = "5";
+
+/// The built tests.
+#[derive(Debug)]
+pub struct Suite {
+    nextest: PathBuf,
+    /// An optimized pinif: where the processor is emulated, it makes a scenario three times as fast.
+    pinif: PathBuf,
+    /// The one that the tests call.
+    called: PathBuf,
+    binaries: PathBuf,
+    metadata: PathBuf,
+}
+
+/// What became of the tests on one kernel.
+#[derive(Debug)]
+pub struct Done {
+    /// How many passed, failed and were skipped.
+    pub totals: Totals,
+    /// Whether all that ran passed.
+    pub success: bool,
+    /// What the scenarios tell.
+    pub summary: String,
+}
+
+impl Suite {
+    /// Builds the tests and notes where they are.
+    ///
+    /// # Errors
+    /// Where they do not build.
+    pub fn build(workspace: &Workspace) -> Result<Self> {
+        let directory = workspace.target.join("vm");
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        let suite = Self {
+            nextest: nextest(workspace)?,
+            pinif: build::build(workspace, &Profile::default())?,
+            called: workspace.pinif("debug"),
+            binaries: directory.join("binaries.json"),
+            metadata: directory.join("metadata.json"),
+        };
+        let mut list = workspace.cargo();
+        list.args(["nextest", "list", "--package", "pinif-userspace"])
+            .args(["--list-type", "binaries-only", "--message-format", "json"]);
+        into_file(&mut list, &suite.binaries)?;
+        let mut metadata = workspace.cargo();
+        metadata.args(["metadata", "--format-version", "1", "--offline"]);
+        into_file(&mut metadata, &suite.metadata)?;
+        Ok(suite)
+    }
+
+    /// Runs them in a machine.
+    ///
+    /// # Errors
+    /// Where the machine does not come to their end.
+    pub fn run(
+        &self,
+        workspace: &Workspace,
+        mut machine: Machine<'_>,
+        kernel: &Kernel,
+    ) -> Result<Done> {
+        let scenarios = scenarios::directory(workspace, kernel.line.name());
+        scenarios::clear(&scenarios)?;
+        machine.share(&scenarios);
+        let report = machine.directory()?.join("report.json");
+        let _none = fs::remove_file(&report);
+        let started = Instant::now();
+        let success = machine.run(&self.command(&scenarios, &report))?;
+        let text = fs::read_to_string(&report)
+            .with_context(|| format!("cannot read {}", report.display()))?;
+        let mut tally = tally::Nextest::default();
+        text.lines().for_each(|line| tally.take(line));
+        let totals = tally.totals();
+        if totals == Totals::default() {
+            bail!("no test ran on Linux {}", kernel.release);
+        }
+        let scenarios = scenarios::read(&scenarios)?;
+        let skipped = scenarios
+            .iter()
+            .filter(|scenario| scenario.is_skipped())
+            .count();
+        let totals = totals.with_skipped_by_themselves(skipped);
+        say(format_args!(
+            "Linux {}: {totals}, in {} s",
+            kernel.release,
+            started.elapsed().as_secs()
+        ));
+        Ok(Done {
+            totals,
+            success,
+            summary: scenarios::summary(&scenarios),
+        })
+    }
+
+    /// nextest in the machine: it has cargo's files, and needs no cargo.
+    fn command(&self, scenarios: &Path, report: &Path) -> Vec<OsString> {
+        let script = r#"mount --bind "$1" "$2" && report=$3; shift 3; exec "$@" >"$report""#;
+        let mut words: Vec<OsString> = ["env", "NEXTEST_EXPERIMENTAL_LIBTEST_JSON=1"]
+            .map(OsString::from)
+            .into();
+        words.push(format!("PINIF_PATIENCE={PATIENCE}").into());
+        words.push(assignment(DIRECTORY_VARIABLE, scenarios));
+        words.extend(["sh", "-c", script, "sh"].map(OsString::from));
+        words.extend([&self.pinif, &self.called].map(OsString::from));
+        words.push(report.into());
+        words.push((&self.nextest).into());
+        words.extend(
+            ["nextest", "run", "--profile", "vm", "--binaries-metadata"].map(OsString::from),
+        );
+        words.push((&self.binaries).into());
+        words.push("--cargo-metadata".into());
+        words.push((&self.metadata).into());
+        words.extend(
+            [
+                "--message-format",
+                "libtest-json",
+                "--show-progress",
+                "none",
+            ]
+            .map(OsString::from),
+        );
+        let color = if io::stderr().is_terminal() {
+            "always"
+        } else {
+            "never"
+        };
+        words.extend(["--color", color, "--filterset", FILTER].map(OsString::from));
+        words
+    }
+}
+
+fn assignment(variable: &str, value: &Path) -> OsString {
+    let mut word = OsString::from(variable);
+    word.push("=");
+    word.push(value);
+    word
+}
+
+/// The program of `cargo nextest`, where cargo would find it.
+fn nextest(workspace: &Workspace) -> Result<PathBuf> {
+    let homes = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    homes
+        .into_iter()
+        .chain([workspace.tools()])
+        .map(|home| home.join("bin/cargo-nextest"))
+        .find(|program| program.is_file())
+        .or_else(|| which("cargo-nextest"))
+        .context("cargo-nextest is on no path that cargo looks for it on")
+}
+
+/// Runs a command, its standard output into a file.
+fn into_file(command: &mut Command, file: &Path) -> Result<()> {
+    let out = fs::File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let status = command
+        .stdout(Stdio::from(out))
+        .status()
+        .with_context(|| format!("cannot start `{}`", in_words(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", in_words(command));
+    }
+    Ok(())
+}
