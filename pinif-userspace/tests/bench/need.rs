@@ -2,6 +2,7 @@
 
 use std::env;
 
+use pinif_userspace::kernel::attach::Mode;
 use pinif_userspace::lab::{LinkKind, hierarchy};
 
 /// A requirement. [`Need::unmet`] tells why it does not hold here.
@@ -13,6 +14,8 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link.
     Link(LinkKind),
+    /// TCX, the hook that comes before the clsact qdisc.
+    Tcx,
 }
 
 impl Need {
@@ -28,6 +31,8 @@ impl Need {
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
             }
+            Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
+                .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {
                 Ok(true) => None,
                 Ok(false) => Some(format!("this kernel has no {} devices", kind.name())),

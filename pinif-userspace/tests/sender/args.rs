@@ -195,6 +195,9 @@ pub struct Given {
     /// How many messages.
     #[arg(long, default_value_t = 1)]
     pub count: u64,
+    /// A descriptor whose end of file is waited for before anything is sent
+    #[arg(long, hide = true)]
+    pub after: Option<i32>,
 }
 
 /// One TCP connection: the client sends `--bytes`, the server reads them.

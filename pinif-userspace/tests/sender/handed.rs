@@ -1,13 +1,15 @@
 //! A socket that one process makes and another uses.
 
 use std::env::current_exe;
-use std::io::{Write as _, stdin, stdout};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::fs::File;
+use std::io::{Read as _, Write as _, stdin, stdout};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl::set_name;
-use nix::unistd::pause;
+use nix::unistd::{pause, pipe2};
 use pinif_userspace::lab::send::{self, Extras};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -28,15 +30,20 @@ pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
     if args.wait_stdin {
         rendezvous("ready")?;
     }
+    // The child sends when this process has let go of the socket: until then, two have it.
+    let (alone, let_go) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&alone, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut command = Command::new(current_exe()?);
     command.args(["given", "--to", &to.to_string()]);
     command.args(["--count", &how.given.count.to_string()]);
+    command.args(["--after", &alone.as_raw_fd().to_string()]);
     if how.connect {
         command.arg("--connected");
     }
     let mut child = command.stdin(OwnedFd::from(socket)).spawn()?;
     // The command has a copy.
     drop(command);
+    drop(let_go);
     let status = child.wait()?;
     drop(kept);
     bail!("the child ended: {status}")
@@ -44,6 +51,11 @@ pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
 
 /// Sends by the socket that is standard input, tells so, and stays.
 pub fn given(given: &Given) -> Result<()> {
+    if let Some(after) = given.after {
+        // SAFETY: the parent left it open for this, and nothing else here knows of it.
+        let mut alone = File::from(unsafe { OwnedFd::from_raw_fd(after) });
+        alone.read_to_end(&mut Vec::new())?;
+    }
     let socket = Socket::from(stdin().as_fd().try_clone_to_owned()?);
     let to = (!given.connected).then_some(given.to);
     let mut sent = Sent::by(&socket)?;

@@ -115,7 +115,8 @@ fn a_filter_in_the_first_place_stays_untouched_and_is_told_of() {
 
 #[test]
 fn a_filter_that_ends_the_asking_takes_nothing_from_tcx() {
-    scenario("service tcx-beside-clsact", TC, |bench| {
+    let needs = &[TC, &[Need::Tcx]].concat();
+    scenario("service tcx-beside-clsact", needs, |bench| {
         beside(
             bench,
             "protocol all pref 1 u32 match u32 0 0 flowid 1:1",
