@@ -45,7 +45,7 @@ fn namespaces_are_told_apart_and_entered() {
         .filter(|inode| [&one.0, &other.0].contains(&&census.name(*inode)))
         .map(|inode| census.open(inode).expect("no error").expect("it is there"))
         .collect();
-    ours.sort_by_key(|netns| netns.cookie);
+    ours.sort_by_key(|netns| netns.name.clone());
     assert_eq!(ours, [first.clone(), second.clone()]);
     let error = NetNs::named(&format!("{}-not", one.0)).expect_err("unknown");
     let NetNsError::Unknown { known, .. } = &error else {
