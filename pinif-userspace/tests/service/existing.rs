@@ -171,12 +171,21 @@ fn a_connection_from_before_is_known() {
 /// What is left of the connection, when its process has gone, is still its socket.
 #[test]
 fn the_end_of_a_connection_from_before_is_known() {
-    scenario("service existing-time-wait", &[], |bench| {
+    end_of_a_connection("service existing-time-wait", true);
+}
+
+#[test]
+fn the_end_of_a_connection_of_another_cgroup_is_known() {
+    end_of_a_connection("service existing-time-wait-elsewhere", false);
+}
+
+fn end_of_a_connection(name: &str, is_followed: bool) {
+    scenario(name, &[], |bench| {
         let outside = &bench.chassis.outside;
         let listener = outside.run(|| TcpListener::bind("10.9.0.9:7000"));
         let listener = listener.expect("the outside").expect("a free port");
         let arguments = "tcp --to 10.9.0.9:7000 --close first --pause-connected";
-        let mut sender = early(bench, arguments, true);
+        let mut sender = early(bench, arguments, is_followed);
         sender.go();
         let (mut far, _) = listener.accept().expect("a connection");
         sender.wait_for("connected");
