@@ -84,36 +84,21 @@ impl CgroupHooks {
                 cgroup.display()
             )
         };
-        let mode = CgroupAttachMode::Single;
-        for name in [
-            "pinif_create",
-            "pinif_release",
-            "pinif_post_bind4",
-            "pinif_post_bind6",
-        ] {
-            let program: &mut CgroupSock = program(&mut ebpf, name)?;
-            program.load().map_err(refusal).with_context(|| at(name))?;
-            program.attach(&directory, mode).with_context(|| at(name))?;
+        // The types have these methods in common, and no trait for them.
+        macro_rules! attach {
+            ($program:ty: $($name:literal),+) => {
+                for name in [$($name),+] {
+                    let program: &mut $program = program(&mut ebpf, name)?;
+                    program.load().map_err(refusal).with_context(|| at(name))?;
+                    program
+                        .attach(&directory, CgroupAttachMode::Single)
+                        .with_context(|| at(name))?;
+                }
+            };
         }
-        for name in [
-            "pinif_connect4",
-            "pinif_connect6",
-            "pinif_sendmsg4",
-            "pinif_sendmsg6",
-        ] {
-            let program: &mut CgroupSockAddr = program(&mut ebpf, name)?;
-            program.load().map_err(refusal).with_context(|| at(name))?;
-            program.attach(&directory, mode).with_context(|| at(name))?;
-        }
-        let name = "pinif_setsockopt";
-        let setsockopt: &mut CgroupSockopt = program(&mut ebpf, name)?;
-        setsockopt
-            .load()
-            .map_err(refusal)
-            .with_context(|| at(name))?;
-        setsockopt
-            .attach(&directory, mode)
-            .with_context(|| at(name))?;
+        attach!(CgroupSock: "pinif_create", "pinif_release", "pinif_post_bind4", "pinif_post_bind6");
+        attach!(CgroupSockAddr: "pinif_connect4", "pinif_connect6", "pinif_sendmsg4", "pinif_sendmsg6");
+        attach!(CgroupSockopt: "pinif_setsockopt");
         Ok(Self { ebpf })
     }
 
