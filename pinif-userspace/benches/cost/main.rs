@@ -7,6 +7,7 @@ mod parts;
 mod policies;
 mod progress;
 mod report;
+mod rivals;
 mod site;
 mod statistics;
 

@@ -41,6 +41,8 @@ pub struct Row {
 pub enum Target {
     /// No more than this.
     AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
 }
 
 impl Row {
@@ -69,6 +71,8 @@ impl Row {
         match target {
             Target::AtMost(most) if measured.median <= most => format!("≤ {most}: yes"),
             Target::AtMost(most) => format!("≤ {most}: **no**"),
+            Target::AtLeast(least) if measured.median >= least => format!("≥ {least}: yes"),
+            Target::AtLeast(least) => format!("≥ {least}: **no**"),
         }
     }
 }
@@ -136,7 +140,7 @@ fn lay_out(cells: &[Vec<String>], numbers: usize) -> String {
 /// A number with as many digits as it deserves.
 fn number(value: f64) -> String {
     match value.abs() {
-        0.0..10.0 => format!("{value:.2}"),
+        0.0..10.0 => format!("{value:.3}"),
         10.0..1000.0 => format!("{value:.1}"),
         _ => grouped(value.round() as i64),
     }

@@ -27,8 +27,10 @@ const BATCH: usize = 64;
 pub struct Udp {
     /// Where to; of several destinations, the first.
     pub to: SocketAddr,
-    /// How many addresses are sent to in turn, by one unconnected socket; one makes it a connected one.
+    /// How many addresses are sent to in turn.
     pub destinations: u32,
+    /// Whether each datagram has its address with it, as it must with several; else the sockets are connected.
+    pub unconnected: bool,
     /// How many sockets are open, each of which has sent.
     pub sockets: u32,
     /// The number of the first of them: those that send in turn have a port by their number.
@@ -47,6 +49,7 @@ impl Udp {
         Self {
             to,
             destinations: 1,
+            unconnected: false,
             sockets: 1,
             first: 0,
             in_turn: false,
@@ -68,7 +71,7 @@ impl Udp {
         for number in 0..self.sockets {
             let socket = self.socket(self.first + number)?;
             // Each has sent, so that all is known of it that a packet tells.
-            if self.destinations == 1 {
+            if !self.unconnected {
                 socket.send(&PAYLOAD).context("cannot send")?;
             }
             sockets.push(socket);
@@ -76,7 +79,7 @@ impl Udp {
         let leave_by = self.leave_by.as_deref().map(index).transpose()?;
         let addresses = (0..self.destinations).map(|number| SockAddr::from(nth(self.to, number)));
         Ok(Datagrams {
-            messages: Messages::new(addresses.collect(), self.destinations > 1, leave_by),
+            messages: Messages::new(addresses.collect(), self.unconnected, leave_by),
             sockets,
             in_turn: self.in_turn,
             next: 0,
@@ -96,7 +99,7 @@ impl Udp {
             let port = FIRST_PORT + (number % PORTS) as u16;
             socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
         }
-        if self.destinations == 1 {
+        if !self.unconnected {
             socket.connect(&self.to.into())?;
         }
         Ok(socket)

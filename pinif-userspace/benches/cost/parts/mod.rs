@@ -2,6 +2,7 @@
 
 pub mod programs;
 pub mod sizes;
+pub mod throughput;
 
 use anyhow::Result;
 
@@ -27,7 +28,7 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 2] = [
+pub const ALL: [Part; 3] = [
     Part {
         name: "programs",
         run: programs::run,
@@ -35,5 +36,9 @@ pub const ALL: [Part; 2] = [
     Part {
         name: "sizes",
         run: sizes::run,
+    },
+    Part {
+        name: "throughput",
+        run: throughput::run,
     },
 ];

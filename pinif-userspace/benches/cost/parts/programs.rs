@@ -179,6 +179,7 @@ fn loads(site: &Site, sockets: u32) -> Result<Vec<(&'static str, Vec<Load>)>> {
             MANY,
             Kind::Udp(Udp {
                 destinations: DESTINATIONS,
+                unconnected: true,
                 ..Udp::to("10.64.0.0:9".parse()?).bound_to("fab0")
             }),
         ),
