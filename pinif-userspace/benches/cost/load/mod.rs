@@ -56,7 +56,8 @@ pub struct Sent {
     pub bytes: u64,
     /// Nanoseconds that went by.
     pub elapsed: u64,
-    /// Nanoseconds of a processor that the sending thread took.
+    /// Nanoseconds that this process was on its processor meanwhile: what others take of it makes this no longer. The kernel
+    /// counts among them what it does for arriving packets in between, unless it was built with `IRQ_TIME_ACCOUNTING`.
     pub busy: u64,
 }
 
@@ -75,7 +76,7 @@ pub fn run(order: &str) -> Result<()> {
     fs::write(order.cgroup.join("cgroup.procs"), "0")
         .with_context(|| format!("cannot enter the cgroup {}", order.cgroup.display()))?;
     enter(&order.netns)?;
-    run_on_processor(0);
+    run_on_first_processor();
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let mut sender: Box<dyn Sender> = match order.kind {
@@ -105,9 +106,9 @@ fn measure(sender: &mut dyn Sender, time: Duration) -> Result<Sent> {
     Ok(sent)
 }
 
-/// How long the calling thread was on a processor.
+/// How long this process was on a processor.
 fn busy() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
         time.tv_sec.unsigned_abs(),
         time.tv_nsec.unsigned_abs() as u32,
@@ -120,11 +121,12 @@ fn enter(netns: &Path) -> Result<()> {
     enter().with_context(|| format!("cannot enter the network namespace {}", netns.display()))
 }
 
-/// Keeps the calling thread on one processor, so that it is not moved within a sample; where the machine has no such
-/// processor, it stays free.
-fn run_on_processor(number: usize) {
+/// Keeps this process on one processor, with what it starts from now on: it is not moved within a sample, and its other
+/// ends do not run beside it.
+fn run_on_first_processor() {
     let mut set = CpuSet::new();
-    if set.set(number).is_ok() {
+    if set.set(0).is_ok() {
+        // It may be another's alone; then the samples are less even.
         let _ = sched_setaffinity(Pid::from_raw(0), &set);
     }
 }
