@@ -2,6 +2,7 @@
 
 mod auditor;
 mod bpf;
+mod clock;
 mod load;
 mod parts;
 mod policies;

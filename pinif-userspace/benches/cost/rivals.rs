@@ -54,7 +54,7 @@ impl Rival {
                 let program = Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?;
                 Guard::Program(site.attach(&program, Hook::EGRESS)?)
             }
-            Self::Pinif => Guard::Pinif(Auditor::start(site, &policies::one_prefix())?),
+            Self::Pinif => Guard::Pinif(Auditor::of(site, &policies::one_prefix())?),
             Self::Nftables => Guard::Rules(Rules::load(&site.chassis.card)?),
             Self::Tcpdump => Guard::Process(tcpdump(&site.chassis.card)?),
             Self::Bpftrace => Guard::Process(bpftrace()?),

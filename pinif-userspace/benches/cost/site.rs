@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
-use pinif_userspace::lab::{self, Cgroup, Chassis, LinkKind, Route};
+use pinif_userspace::lab::{self, Cgroup, Chassis, LinkKind, Namespace, Route};
 
 use crate::bpf::{Hook, Link, Program};
 use crate::load::{Kind, Load, Order, Udp};
@@ -77,32 +77,16 @@ impl Site {
         self.load_from(&self.chassis.peer, kind)
     }
 
-    /// Opens many sockets on the card, each of which has sent and sends in turn: in several loads, since a process seldom
-    /// may have so many files.
+    /// Opens many sockets on the card. See [`open_sockets`].
     ///
     /// # Errors
     /// Where one does not get ready.
     pub fn sockets(&self, like: &Udp, count: u32) -> Result<Vec<Load>> {
-        const FILES: u32 = 12_500;
-        (0..count.div_ceil(FILES))
-            .map(|number| {
-                let first = number * FILES;
-                self.load(Kind::Udp(Udp {
-                    sockets: FILES.min(count - first),
-                    first,
-                    in_turn: true,
-                    ..like.clone()
-                }))
-            })
-            .collect()
+        open_sockets(&self.chassis.card, &self.cgroup, like, count)
     }
 
-    fn load_from(&self, namespace: &lab::Namespace, kind: Kind) -> Result<Load> {
-        Load::start(&Order {
-            netns: namespace.path().to_owned(),
-            cgroup: self.cgroup.path().to_owned(),
-            kind,
-        })
+    fn load_from(&self, namespace: &Namespace, kind: Kind) -> Result<Load> {
+        start(namespace, &self.cgroup, kind)
     }
 
     /// Attaches a program to the egress of all links of the card, or to the cgroup, behind what is there.
@@ -126,4 +110,38 @@ impl Site {
                 .collect()
         })?
     }
+}
+
+/// Opens many sockets, each of which has sent and sends in turn: in several loads, since a process seldom may have so many
+/// files.
+///
+/// # Errors
+/// Where one does not get ready.
+pub fn open_sockets(
+    namespace: &Namespace,
+    cgroup: &Cgroup,
+    like: &Udp,
+    count: u32,
+) -> Result<Vec<Load>> {
+    const FILES: u32 = 12_500;
+    (0..count.div_ceil(FILES))
+        .map(|number| {
+            let first = number * FILES;
+            let sockets = Udp {
+                sockets: FILES.min(count - first),
+                first,
+                in_turn: true,
+                ..like.clone()
+            };
+            start(namespace, cgroup, Kind::Udp(sockets))
+        })
+        .collect()
+}
+
+fn start(namespace: &Namespace, cgroup: &Cgroup, kind: Kind) -> Result<Load> {
+    Load::start(&Order {
+        netns: namespace.path().to_owned(),
+        cgroup: cgroup.path().to_owned(),
+        kind,
+    })
 }

@@ -3,8 +3,10 @@
 //! It is told what to be by one argument in JSON, says `ready`, and then sends for as many milliseconds as each line on
 //! its standard input says, telling after each what it did. It ends with its input.
 
+mod alerts;
 mod churn;
 mod driver;
+mod spoof;
 mod tcp;
 mod udp;
 
@@ -20,8 +22,10 @@ use nix::unistd::Pid;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{Alert, Alerts};
 pub use churn::Churn;
 pub use driver::Load;
+pub use spoof::Spoof;
 pub use tcp::Tcp;
 pub use udp::Udp;
 
@@ -45,10 +49,14 @@ pub enum Kind {
     Tcp(Tcp),
     /// Sockets that are made, used once and closed.
     Churn(Churn),
+    /// Leaks, a socket each.
+    Alerts(Alerts),
+    /// Datagrams of flows whose sources are made up.
+    Spoof(Spoof),
 }
 
 /// What a load did.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Sent {
     /// Packets that the kernel took; of TCP, writes; sockets, of those that are used once.
     pub count: u64,
@@ -59,6 +67,8 @@ pub struct Sent {
     /// Nanoseconds that this process was on its processor meanwhile: what others take of it makes this no longer. The kernel
     /// counts among them what it does for arriving packets in between, unless it was built with `IRQ_TIME_ACCOUNTING`.
     pub busy: u64,
+    /// The leaks that are to be told of.
+    pub alerts: Vec<Alert>,
 }
 
 /// Something that sends until a moment.
@@ -76,13 +86,18 @@ pub fn run(order: &str) -> Result<()> {
     fs::write(order.cgroup.join("cgroup.procs"), "0")
         .with_context(|| format!("cannot enter the cgroup {}", order.cgroup.display()))?;
     enter(&order.netns)?;
-    run_on_first_processor();
+    // Leaks are told of in time whatever else sends at full rate.
+    if !matches!(order.kind, Kind::Alerts(_)) {
+        run_on_first_processor();
+    }
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let mut sender: Box<dyn Sender> = match order.kind {
         Kind::Udp(udp) => Box::new(udp.open()?),
         Kind::Tcp(tcp) => Box::new(tcp.open()?),
         Kind::Churn(churn) => Box::new(churn.open()?),
+        Kind::Alerts(alerts) => Box::new(alerts.open()?),
+        Kind::Spoof(spoof) => Box::new(spoof.open()?),
     };
     println!("ready");
     for line in io::stdin().lock().lines() {

@@ -1,7 +1,10 @@
 //! What is measured, a file each.
 
+pub mod collector;
+pub mod latency;
 pub mod programs;
 pub mod sizes;
+pub mod start;
 pub mod throughput;
 
 use anyhow::Result;
@@ -28,17 +31,16 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 3] = [
-    Part {
-        name: "programs",
-        run: programs::run,
-    },
-    Part {
-        name: "sizes",
-        run: sizes::run,
-    },
-    Part {
-        name: "throughput",
-        run: throughput::run,
-    },
+pub const ALL: [Part; 6] = [
+    part("programs", programs::run),
+    part("sizes", sizes::run),
+    part("throughput", throughput::run),
+    part("latency", latency::run),
+    part("collector", collector::run),
+    // Last, since a thousand interfaces keep the kernel busy after they are gone.
+    part("start", start::run),
 ];
+
+const fn part(name: &'static str, run: fn(&Plan) -> Result<Vec<Section>>) -> Part {
+    Part { name, run }
+}

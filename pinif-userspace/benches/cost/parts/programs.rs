@@ -67,7 +67,7 @@ struct Stage {
 impl Stage {
     fn new(name: &'static str, policy: &str, sockets: u32) -> Result<Self> {
         let site = Site::new()?;
-        let auditor = Auditor::start(&site, policy)?;
+        let auditor = Auditor::of(&site, policy)?;
         let programs = attached_by(auditor.pid())?;
         let mut hooks: Vec<Hook> = programs.iter().map(|attached| attached.hook).collect();
         hooks.sort_unstable();

@@ -16,7 +16,7 @@ use crate::site::Site;
 pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     plan.progress.say("sizes");
     let site = Site::new()?;
-    let auditor = Auditor::start(&site, &policies::one_prefix())?;
+    let auditor = Auditor::of(&site, &policies::one_prefix())?;
     let mut rows = Vec::new();
     for (facts, hooks) in facts_of(auditor.pid())? {
         let hooks: Vec<String> = hooks.iter().map(ToString::to_string).collect();
