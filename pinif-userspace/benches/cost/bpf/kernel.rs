@@ -82,7 +82,7 @@ impl Program {
             ..LoadAttributes::default()
         };
         // SAFETY: instructions, licence and log outlive the call, and are as long as is said.
-        let loaded = unsafe { bpf(BPF_PROG_LOAD, &attributes) };
+        let loaded = unsafe { make(BPF_PROG_LOAD, &attributes) };
         let descriptor = loaded.with_context(|| {
             let end = log.iter().position(|&byte| byte == 0).unwrap_or(0);
             let log = String::from_utf8_lossy(&log[..end]);
@@ -98,6 +98,11 @@ impl Program {
     /// The kernel's number for it.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Its descriptor.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.descriptor.as_raw_fd()
     }
 
     /// Attaches it to an interface of the calling thread's namespace, behind all programs that are there (TCX, since
@@ -127,7 +132,7 @@ impl Program {
             ..LinkAttributes::default()
         };
         // SAFETY: the attributes point to nothing.
-        unsafe { bpf(BPF_LINK_CREATE, &attributes) }.map(Link)
+        unsafe { make(BPF_LINK_CREATE, &attributes) }.map(Link)
     }
 }
 
@@ -141,10 +146,32 @@ fn id(descriptor: &OwnedFd) -> Result<u32> {
         .with_context(|| format!("{file} names no program"))
 }
 
+/// A command that makes a descriptor.
+///
 /// # Safety
 ///
 /// `attributes` are those of the command, which makes a descriptor, and what they point to is there as they say.
-unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
+pub(super) unsafe fn make<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
+    // SAFETY: as the caller promises.
+    let descriptor = unsafe { bpf(command, attributes) }?;
+    // SAFETY: the call just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// A command that makes nothing.
+///
+/// # Safety
+///
+/// `attributes` are those of the command, and what they point to is there as they say.
+pub(super) unsafe fn tell<T>(command: libc::c_long, attributes: &T) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    unsafe { bpf(command, attributes) }.map(|_| ())
+}
+
+/// # Safety
+///
+/// As of [`tell`].
+unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<libc::c_int> {
     // SAFETY: as the caller promises; the size is that of what is passed.
     let outcome = unsafe {
         libc::syscall(
@@ -157,6 +184,5 @@ unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
     if outcome < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(outcome as libc::c_int) })
+    Ok(outcome as libc::c_int)
 }

@@ -1,6 +1,7 @@
 //! What is measured, a file each.
 
 pub mod collector;
+pub mod floor;
 pub mod latency;
 pub mod programs;
 pub mod sizes;
@@ -31,8 +32,9 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 6] = [
+pub const ALL: [Part; 7] = [
     part("programs", programs::run),
+    part("floor", floor::run),
     part("sizes", sizes::run),
     part("throughput", throughput::run),
     part("latency", latency::run),

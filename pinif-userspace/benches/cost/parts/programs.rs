@@ -17,12 +17,12 @@ use crate::report::{Row, Section, Target};
 use crate::site::{STACKED, Site};
 
 /// How long each sample is.
-const MILLISECONDS: u64 = 60;
+pub(super) const MILLISECONDS: u64 = 60;
 /// How often a program must have run in a sample: fewer are by chance.
 const LEAST_RUNS: u64 = 100;
 /// How many sockets, addresses and prefixes there are where there are many.
 const SOCKETS: u32 = 100_000;
-const DESTINATIONS: u32 = 10_000;
+pub(super) const DESTINATIONS: u32 = 10_000;
 
 /// Measures.
 ///
@@ -132,7 +132,7 @@ impl Stage {
 }
 
 /// The mean time of a run between two moments, in nanoseconds; nothing of too few.
-fn mean(
+pub(super) fn mean(
     programs: &mut dyn Iterator<Item = &Attached>,
     before: &BTreeMap<u32, Runs>,
     after: &BTreeMap<u32, Runs>,
