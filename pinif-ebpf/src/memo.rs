@@ -114,7 +114,7 @@ const fn stir(word: u64, multiplier: u64) -> u64 {
 #[inline(always)]
 const fn finish(sum: u64) -> u64 {
     // Never all zeros above the cell's bits: an empty memo is no decision.
-    stir(stir(sum, 0x9e37_79b9_7f4a_7c15), 0xd6e8_feb8_6659_fd93) | (1 << CELL_BITS)
+    stir(sum, 0x9e37_79b9_7f4a_7c15) | (1 << CELL_BITS)
 }
 
 /// The digest of all but the destination: for a decision that holds whatever that is.

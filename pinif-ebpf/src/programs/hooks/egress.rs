@@ -46,7 +46,7 @@ fn audit(context: &TcContext) {
     let Some(in_force) = policy::in_force() else {
         return;
     };
-    if standing::stands(skb, in_force) != 0 {
+    if standing::stands(skb, in_force) {
         return;
     }
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
