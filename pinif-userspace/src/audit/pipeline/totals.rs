@@ -19,6 +19,7 @@ pub(super) struct Place {
     egress_interface: String,
     verdict: Option<Kind>,
     origin: Origin,
+    carried: bool,
 }
 
 impl Place {
@@ -34,6 +35,7 @@ impl Place {
             egress_interface: interface(key.netns, key.egress),
             verdict: Kind::from_number(key.kind),
             origin: Origin::from_number(key.origin),
+            carried: key.carried != 0,
         }
     }
 }
@@ -72,6 +74,7 @@ impl Past {
                 bytes: count.bytes,
                 verdict: place.verdict,
                 origin: place.origin.into(),
+                carried: place.carried,
             })
             .collect()
     }
@@ -90,17 +93,18 @@ fn since(before: Count, now: Count) -> Count {
     }
 }
 
-/// Sums up.
+/// Sums up. A packet that passed several interfaces on top of each other is in a cell of each, and once in the totals.
 pub(super) fn summary(
     duration: Duration,
     matrix: Vec<Cell>,
     findings: u64,
     losses: &[(Loss, u64)],
 ) -> Summary {
+    let once = matrix.iter().filter(|cell| !cell.carried);
     Summary {
         duration_s: duration.as_secs_f64(),
-        packets: matrix.iter().map(|cell| cell.packets).sum(),
-        bytes: matrix.iter().map(|cell| cell.bytes).sum(),
+        packets: once.clone().map(|cell| cell.packets).sum(),
+        bytes: once.map(|cell| cell.bytes).sum(),
         matrix,
         findings,
         uncounted: losses
