@@ -232,7 +232,8 @@ impl Wrong {
                 Severity::Risk => risks = risks.saturating_add(unfound),
                 Severity::Note => {}
             }
-            let once = once(kind, &summary.matrix);
+            let again = all.saturating_sub(once(kind, &summary.matrix));
+            let once = leaks.saturating_add(risks).saturating_sub(again);
             leaks = leaks.min(once);
             risks = risks.min(once - leaks);
             match kind {
@@ -292,4 +293,33 @@ fn once(kind: Kind, cells: &[Cell]) -> u64 {
     let once = by_sender.into_values();
     once.map(|(first, carried)| if first > 0 { first } else { carried })
         .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(egress: &str, packets: u64, carried: bool) -> Cell {
+        Cell {
+            netns: "card".to_owned(),
+            bound_device: None,
+            egress_interface: egress.to_owned(),
+            packets,
+            bytes: packets * 100,
+            verdict: Some(Kind::PolicyEscape),
+            origin: Origin::Socket,
+            carried,
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_wrong_on_two_layers_is_one() {
+        let kind = Kind::PolicyEscape;
+        let both = [cell("eth1", 7, true), cell("eth1.5", 7, false)];
+        assert_eq!(once(kind, &both), 7);
+        assert_eq!(once(kind, &[cell("eth1", 7, true)]), 7, "right above");
+        let apart = [cell("eth1", 7, false), cell("eth2", 5, false)];
+        assert_eq!(once(kind, &apart), 12);
+        assert_eq!(once(Kind::Unpinned, &both), 0);
+    }
 }

@@ -171,4 +171,16 @@ mod tests {
         assert_eq!((summary.packets, summary.bytes), (3, 300));
         assert_eq!(summary.uncounted.get("unparsed"), Some(&1));
     }
+
+    #[test]
+    fn what_was_counted_above_is_no_part_of_the_totals() {
+        let carried = CellKey {
+            carried: 1,
+            ..key(4)
+        };
+        let cells = Past::default().and(&[(key(3), count(5)), (carried, count(5))], named("eth2"));
+        assert_eq!(packets(&cells), [("eth2", 5, 500), ("eth2", 5, 500)]);
+        let summary = summary(Duration::ZERO, cells, 0, &[]);
+        assert_eq!((summary.packets, summary.bytes), (5, 500));
+    }
 }
