@@ -11,14 +11,17 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::CarrierKey,
+    carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
     policy::{InterfaceZones, Slot, ZoneSet},
 };
 
 use self::tables::Tables;
 use crate::{
-    host::{carriers::carriers, network::Network},
+    host::{
+        carriers::{bridges, carriers},
+        network::Network,
+    },
     policy::Policy,
 };
 
@@ -34,6 +37,8 @@ pub struct Publisher {
 #[derive(Default)]
 struct Published {
     carriers: BTreeSet<(IfIndex, IfIndex)>,
+    /// The ports of audited bridges, each with its bridge.
+    bridges: BTreeMap<IfIndex, IfIndex>,
     addresses: BTreeMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, ZoneSet>,
 }
@@ -68,7 +73,7 @@ impl Publisher {
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
-    /// gone, so that nothing is unknown in between.
+    /// gone, so that nothing is unknown in between. `audited` tells the interfaces that the programs are attached to.
     ///
     /// # Errors
     ///
@@ -78,9 +83,11 @@ impl Publisher {
         netns: NetNsCookie,
         network: &Network,
         policy: &Policy,
+        audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
         let now = Published {
             carriers: carriers(&network.links),
+            bridges: bridges(&network.links, audited),
             addresses: addresses(network),
             zones: zones(network, policy),
         };
@@ -96,6 +103,13 @@ impl Publisher {
             now.carriers.iter().map(|&pair| (carrier(netns, pair), 1)),
         )
         .context("the table of carriers is full")?;
+        let port = |(&port, &bridge): (&IfIndex, &IfIndex)| (device(netns, port), bridge);
+        sync(
+            &mut tables.bridges,
+            before.bridges.iter().map(port),
+            now.bridges.iter().map(port),
+        )
+        .context("the table of bridges' ports is full")?;
         let address =
             |(&address, &owner): (&Address, &IfIndex)| (AddressKey { netns, address }, owner);
         sync(
@@ -113,7 +127,16 @@ impl Publisher {
         )
         .context("the table of interfaces is full")?;
         *before = now;
-        Ok(())
+        self.count_bridged()
+    }
+
+    /// Tells the programs whether there is any port of a bridge at all.
+    fn count_bridged(&mut self) -> Result<()> {
+        let ports = self.published.values().map(|one| one.bridges.len() as u32);
+        self.tables
+            .bridged
+            .set(0, ports.sum::<u32>(), 0)
+            .context("the number of bridges' ports cannot be written")
     }
 
     /// Forgets a namespace that is gone.
@@ -124,6 +147,9 @@ impl Publisher {
         let slot = self.slot;
         for pair in gone.carriers {
             let _ = self.tables.carriers.remove(&carrier(netns, pair));
+        }
+        for port in gone.bridges.into_keys() {
+            let _ = self.tables.bridges.remove(&device(netns, port));
         }
         for address in gone.addresses.into_keys() {
             let _ = self.tables.addresses.remove(&AddressKey { netns, address });
@@ -195,6 +221,14 @@ fn carrier(netns: NetNsCookie, (upper, lower): (IfIndex, IfIndex)) -> CarrierKey
         netns,
         upper,
         lower,
+    }
+}
+
+fn device(netns: NetNsCookie, device: IfIndex) -> DeviceKey {
+    DeviceKey {
+        netns,
+        device,
+        _pad: 0,
     }
 }
 

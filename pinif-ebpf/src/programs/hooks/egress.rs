@@ -23,7 +23,7 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    reread, sender,
+    layers, reread, sender,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
@@ -53,6 +53,7 @@ fn audit(context: &TcContext) {
     key.bound = sender::write(&mut new.sighting, skb, packet);
     let verdict = judge(skb, active, packet, key, &mut new.sighting);
     let count = skb.count();
+    let carried = layers::pass(skb, key.netns, key.egress);
     cells::add(
         &CellKey {
             netns: key.netns,
@@ -60,7 +61,8 @@ fn audit(context: &TcContext) {
             egress: key.egress,
             kind: verdict as u8,
             origin: reread(&new.sighting.origin),
-            _pad: [0; 6],
+            carried: u8::from(carried),
+            _pad: [0; 5],
         },
         count,
     );
