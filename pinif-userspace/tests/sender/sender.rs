@@ -9,6 +9,7 @@ mod frame;
 mod handed;
 mod sent;
 mod socket;
+mod storm;
 mod stream;
 
 use std::fs;
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
         Traffic::Raw(raw) => datagram::raw(raw, &args)?,
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Storm(storm) => storm::storm(storm, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
