@@ -12,6 +12,8 @@ mod layers;
 #[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
+mod standing;
+#[cfg(target_arch = "bpf")]
 mod state;
 #[cfg(target_arch = "bpf")]
 mod words;

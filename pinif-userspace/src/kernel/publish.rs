@@ -13,7 +13,7 @@ use aya::{
 use pinif_ebpf::{
     carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InterfaceZones, Slot, ZoneSet},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, kept},
 };
 
 use self::tables::Tables;
@@ -30,7 +30,7 @@ pub struct Publisher {
     tables: Tables,
     /// What the maps hold of each namespace.
     published: BTreeMap<NetNsCookie, Published>,
-    slot: Slot,
+    in_force: InForce,
     generation: u32,
 }
 
@@ -40,7 +40,7 @@ struct Published {
     /// The ports of audited bridges, each with its bridge.
     bridges: BTreeMap<IfIndex, IfIndex>,
     addresses: BTreeMap<Address, IfIndex>,
-    zones: BTreeMap<IfIndex, ZoneSet>,
+    zones: BTreeMap<IfIndex, InterfaceZones>,
 }
 
 /// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
@@ -62,7 +62,7 @@ impl Publisher {
         Ok(Self {
             tables: Tables::open(ebpf)?,
             published: BTreeMap::new(),
-            slot: 0,
+            in_force: InForce::default(),
             generation: 0,
         })
     }
@@ -91,7 +91,7 @@ impl Publisher {
             addresses: addresses(network),
             zones: zones(network, policy),
         };
-        let slot = self.slot;
+        let slot = self.in_force.slot();
         let before = self.published.entry(netns).or_default();
         let tables = &mut self.tables;
         sync(
@@ -118,8 +118,9 @@ impl Publisher {
             now.addresses.iter().map(address),
         )
         .context("the table of local addresses is full")?;
-        let zone =
-            |(&interface, &zones): (&IfIndex, &ZoneSet)| zone_entry(netns, slot, interface, zones);
+        let zone = |(&interface, &zones): (&IfIndex, &InterfaceZones)| {
+            zone_entry(netns, slot, interface, zones)
+        };
         sync(
             &mut tables.zones,
             before.zones.iter().map(zone),
@@ -127,7 +128,17 @@ impl Publisher {
         )
         .context("the table of interfaces is full")?;
         *before = now;
-        self.count_bridged()
+        self.count_bridged()?;
+        // Whatever was decided by what was is decided anew.
+        self.take_effect(self.in_force.next_of_same())
+            .context("the decisions on earlier packets cannot be made void")
+    }
+
+    /// Says what is in force from now on: every packet after this is judged by it.
+    fn take_effect(&mut self, in_force: InForce) -> Result<()> {
+        self.tables.in_force.set(0, in_force.0, 0)?;
+        self.in_force = in_force;
+        Ok(())
     }
 
     /// Tells the programs whether there is any port of a bridge at all.
@@ -144,7 +155,7 @@ impl Publisher {
         let Some(gone) = self.published.remove(&netns) else {
             return;
         };
-        let slot = self.slot;
+        let slot = self.in_force.slot();
         for pair in gone.carriers {
             let _ = self.tables.carriers.remove(&carrier(netns, pair));
         }
@@ -173,15 +184,15 @@ impl Publisher {
         policy: &Policy,
         networks: &[(NetNsCookie, &Network)],
     ) -> Result<Vec<Unresolved>> {
-        let slot = 1 - self.slot;
+        let slot = 1 - self.in_force.slot();
         let generation = self.generation.wrapping_add(1);
         self.tables.clear(slot)?;
         let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
-        if let Err(error) = self
+        let written = self
             .tables
             .write(policy, slot, generation, &mut unresolved)
-            .and_then(|()| {
+            .and_then(|dimensions| {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);
                     for (&interface, &zones) in &zones {
@@ -193,18 +204,19 @@ impl Publisher {
                     }
                     zones_of.push((netns, zones));
                 }
-                Ok(())
-            })
-        {
-            self.tables.clear(slot)?;
-            return Err(error);
-        }
+                Ok(dimensions)
+            });
+        let dimensions = match written {
+            Ok(dimensions) => dimensions,
+            Err(error) => {
+                self.tables.clear(slot)?;
+                return Err(error);
+            }
+        };
         // From this write on, packets see the new policy.
-        self.tables
-            .slot
-            .set(0, u64::from(slot), 0)
+        let old = self.in_force.slot();
+        self.take_effect(self.in_force.next(slot, dimensions))
             .context("the policy cannot be put into force")?;
-        let old = std::mem::replace(&mut self.slot, slot);
         self.generation = generation;
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
@@ -236,7 +248,7 @@ fn zone_entry(
     netns: NetNsCookie,
     slot: Slot,
     interface: IfIndex,
-    zones: ZoneSet,
+    zones: InterfaceZones,
 ) -> (InterfaceKey, InterfaceZones) {
     (
         InterfaceKey {
@@ -244,7 +256,7 @@ fn zone_entry(
             interface,
             slot,
         },
-        InterfaceZones { zones },
+        zones,
     )
 }
 
@@ -263,8 +275,9 @@ fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
     addresses
 }
 
-/// The zones of every interface: its own, and those of the interfaces that it carries.
-fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
+/// The zones of every interface, its own and those of the interfaces that it carries, and what it keeps every rule for.
+/// Interfaces for which neither says anything are left out.
+fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
     let mut zones: BTreeMap<IfIndex, ZoneSet> = network
         .links
         .iter()
@@ -277,8 +290,28 @@ fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
             lower.0 |= policy.zones_of(&link.name).0;
         }
     }
-    zones.retain(|_, zones| !zones.is_empty());
     zones
+        .into_iter()
+        .map(|(interface, zones)| {
+            let keeps = keeps(zones, policy);
+            (interface, InterfaceZones { zones, keeps })
+        })
+        .filter(|(_, said)| *said != InterfaceZones::default())
+        .collect()
+}
+
+/// For whom no rule is broken by leaving by an interface of these zones ([`kept`]).
+fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
+    let may_leave = |only_via: &[usize]| {
+        only_via.is_empty() || only_via.iter().any(|&zone| zones.contains(zone))
+    };
+    if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
+        0
+    } else if policy.rules.iter().any(|rule| rule.pinned) {
+        kept::PINNED
+    } else {
+        kept::PINNED | kept::UNPINNED
+    }
 }
 
 /// Writes the entries that are new or other, then removes those that are gone.

@@ -23,7 +23,7 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    layers, reread, sender,
+    layers, reread, sender, standing,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
@@ -43,7 +43,14 @@ pub fn pinif_egress(context: TcContext) -> i32 {
 #[inline(always)]
 fn audit(context: &TcContext) {
     let skb = Skb::new(context);
-    let (Some(active), Some(scratch)) = (policy::active(), scratch::get()) else {
+    let Some(in_force) = policy::in_force() else {
+        return;
+    };
+    let carried = layers::pass(skb, kernel::netns(), skb.interface());
+    if standing::stands(skb, in_force, carried) {
+        return;
+    }
+    let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
         return;
     };
     let Scratch { packet, key, new } = scratch;
@@ -53,8 +60,7 @@ fn audit(context: &TcContext) {
     key.bound = sender::write(&mut new.sighting, skb, packet);
     let verdict = judge(skb, active, packet, key, &mut new.sighting);
     let count = skb.count();
-    let carried = layers::pass(skb, key.netns, key.egress);
-    cells::add(
+    let cell = cells::add(
         &CellKey {
             netns: key.netns,
             bound: key.bound,
@@ -80,6 +86,10 @@ fn audit(context: &TcContext) {
             key.bound.0,
             key.egress.0
         );
+    } else if let (Some(packet), Some(cell)) = (packet, cell)
+        && reread(&new.sighting.origin) == Origin::Process as u8
+    {
+        standing::keep(skb, packet, active, cell);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `__sk_buff` of a traffic program.
 
 use core::{
+    arch::asm,
     mem::MaybeUninit,
     ptr::{addr_of, addr_of_mut},
 };
@@ -17,6 +18,7 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie, SocketCookie},
+    memo::Glance,
     packet::{Bytes, Header, NotParsed, Packet, ethertype, parse, untag},
     sighting::Count,
 };
@@ -36,6 +38,30 @@ macro_rules! member {
         // SAFETY: the context is valid for the program's whole run, and the verifier checks the access.
         unsafe { addr_of!((*$context).$($member).+ $([$index])?).read_volatile() }
     };
+}
+
+const ETHERNET_HEADER: usize = 14;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+/// The fragment's offset, in network byte order (RFC 791).
+const FRAGMENT_OFFSET: u16 = 0x1fff_u16.to_be();
+
+/// Loads from the packet at once, as wide as is said: the compiler would load a word byte by byte, since it knows of no
+/// alignment there. The kernel needs none, or keeps it (`NET_IP_ALIGN`).
+macro_rules! load {
+    ($size:ident, $base:expr, $offset:literal) => {{
+        let value: u64;
+        // SAFETY: the bounds were compared before, which the verifier checks.
+        unsafe {
+            asm!(
+                concat!("{value} = *(", stringify!($size), " *)({base} + ", $offset, ")"),
+                value = out(reg) value,
+                base = in(reg) $base,
+                options(nostack, readonly, pure),
+            );
+        }
+        value
+    }};
 }
 
 impl Skb {
@@ -143,6 +169,51 @@ impl Skb {
         unsafe {
             addr_of_mut!((*self.0).cb[3]).write_volatile(seal(netns, here));
             addr_of_mut!((*self.0).cb[4]).write_volatile(here.0);
+        }
+    }
+
+    /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header
+    /// without options or extensions, TCP or UDP, not a later fragment, in the linear part. Nothing if they cannot be
+    /// there; where the device has no Ethernet header, what is seen may be no addresses ([`Glance::is`]).
+    #[inline(always)]
+    pub fn glance(self) -> Option<Glance> {
+        let (start, end) = (
+            member!(self.0, data) as usize,
+            member!(self.0, data_end) as usize,
+        );
+        let header = start + ETHERNET_HEADER;
+        let kind = member!(self.0, protocol) as u16;
+        if kind == ethertype::IPV4.to_be() {
+            if header + IPV4_HEADER + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 9) as u8);
+            let fragment = load!(u16, header, 6) as u16;
+            if first != 0x45 || !Glance::is_of(protocol) || fragment & FRAGMENT_OFFSET != 0 {
+                return None;
+            }
+            Some(Glance {
+                source: Glance::v4(load!(u32, header, 12) as u32),
+                destination: Glance::v4(load!(u32, header, 16) as u32),
+                ports: load!(u32, header, 20) as u32,
+                protocol,
+            })
+        } else if kind == ethertype::IPV6.to_be() {
+            if header + IPV6_HEADER + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 6) as u8);
+            if first >> 4 != 6 || !Glance::is_of(protocol) {
+                return None;
+            }
+            Some(Glance {
+                source: [load!(u64, header, 8), load!(u64, header, 16)],
+                destination: [load!(u64, header, 24), load!(u64, header, 32)],
+                ports: load!(u32, header, 40) as u32,
+                protocol,
+            })
+        } else {
+            None
         }
     }
 
