@@ -16,3 +16,5 @@ pub mod processes;
 pub mod routes;
 pub mod sockets;
 mod tables;
+pub mod tunnels;
+mod wireguard;
