@@ -14,6 +14,7 @@ pub mod network;
 mod privileges;
 pub mod processes;
 pub mod routes;
+pub mod rules;
 pub mod sockets;
 mod tables;
 pub mod tunnels;

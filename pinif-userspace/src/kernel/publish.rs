@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, kept},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
 };
 
 use self::{host::Host, tables::Tables};
@@ -215,32 +215,36 @@ fn zone_entry(
     )
 }
 
-/// The zones of every interface, its own and those of the interfaces that it carries, and what it keeps every rule for.
-/// Interfaces for which neither says anything are left out.
+/// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
+/// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let mut zones: BTreeMap<IfIndex, ZoneSet> = network
+    let mut said: BTreeMap<IfIndex, InterfaceZones> = network
         .links
         .iter()
-        .map(|link| (link.index, policy.zones_of(&link.name)))
+        .map(|link| {
+            let zones = policy.zones_of(&link.name);
+            (link.index, InterfaceZones { zones, about: 0 })
+        })
         .collect();
     for (upper, lower) in carriers(&network.links) {
-        if let Some(link) = network.links.get(upper)
-            && let Some(lower) = zones.get_mut(&lower)
-        {
-            lower.0 |= policy.zones_of(&link.name).0;
+        let Some(link) = network.links.get(upper) else {
+            continue;
+        };
+        if let Some(lower) = said.get_mut(&lower) {
+            lower.zones.0 |= policy.zones_of(&link.name).0;
+        }
+        if let Some(upper) = said.get_mut(&upper) {
+            upper.about |= about::STACKED;
         }
     }
-    zones
-        .into_iter()
-        .map(|(interface, zones)| {
-            let keeps = keeps(zones, policy);
-            (interface, InterfaceZones { zones, keeps })
-        })
-        .filter(|(_, said)| *said != InterfaceZones::default())
-        .collect()
+    for said in said.values_mut() {
+        said.about |= keeps(said.zones, policy);
+    }
+    said.retain(|_, said| *said != InterfaceZones::default());
+    said
 }
 
-/// For whom no rule is broken by leaving by an interface of these zones ([`kept`]).
+/// For whom no rule is broken by leaving by an interface of these zones.
 fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     let may_leave = |only_via: &[usize]| {
         only_via.is_empty() || only_via.iter().any(|&zone| zones.contains(zone))
@@ -248,9 +252,9 @@ fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
         0
     } else if policy.rules.iter().any(|rule| rule.pinned) {
-        kept::PINNED
+        about::KEEPS_PINNED
     } else {
-        kept::PINNED | kept::UNPINNED
+        about::KEEPS_PINNED | about::KEEPS_UNPINNED
     }
 }
 

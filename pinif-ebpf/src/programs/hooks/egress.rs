@@ -47,8 +47,7 @@ fn audit(context: &TcContext) {
     let Some(in_force) = policy::in_force() else {
         return;
     };
-    let carried = layers::pass(skb, kernel::netns(), skb.interface());
-    if standing::stands(skb, in_force, carried) {
+    if standing::stands(skb, in_force) {
         return;
     }
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
@@ -70,7 +69,7 @@ fn audit(context: &TcContext) {
         live::prepare(second, active);
         verdict = live::reconsider(skb, packet, key, &mut new.sighting, second);
     }
-    let carried = carried || tunnel::is_counted(skb, layer);
+    let carried = layers::pass(skb, key.netns, key.egress) || tunnel::is_counted(skb, layer);
     let count = skb.count();
     let cell = cells::add(
         &CellKey {
@@ -101,7 +100,7 @@ fn audit(context: &TcContext) {
     } else if let (Some(packet), Some(cell)) = (packet, cell)
         && reread(&new.sighting.origin) == Origin::Process as u8
     {
-        standing::keep(skb, packet, active, cell);
+        standing::keep(skb, key.netns, packet, active, cell);
     }
 }
 

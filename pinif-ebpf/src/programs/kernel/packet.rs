@@ -6,9 +6,8 @@ use core::{
     ptr::{addr_of, addr_of_mut},
 };
 
-use aya_ebpf::Global;
 use aya_ebpf::{
-    EbpfContext as _,
+    EbpfContext as _, Global,
     bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
     helpers::generated::{
         bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
@@ -172,36 +171,6 @@ impl Skb {
         kind == 4 && u16::from_be_bytes([high, low]) > udp + empty
     }
 
-    /// The interface above this one that has counted the packet before; none if this is the first that does.
-    ///
-    /// A device that is stacked on another hands the `skb` on, or clones of it, with its control block
-    /// (`dev_queue_xmit` from `ndo_start_xmit`: VLAN, bond, team, macvlan). A bridge clears it (`br_dev_xmit`), and so
-    /// does the IP layer that a tunnel sends through.
-    #[inline(always)]
-    pub fn passed_above(self, netns: NetNsCookie) -> IfIndex {
-        let above = IfIndex(member!(self.0, cb[4]));
-        if above.is_some()
-            && above != self.interface()
-            && member!(self.0, cb[3]) == seal(netns, above)
-        {
-            above
-        } else {
-            IfIndex::NONE
-        }
-    }
-
-    /// Marks the packet as counted on this interface, for the one below. In the last two words of what the control block
-    /// has for programs: qdiscs write to the first (`fq_skb_cb`, `cobalt_skb_cb`, `netem_skb_cb`).
-    #[inline(always)]
-    pub fn mark_passed(self, netns: NetNsCookie) {
-        let here = self.interface();
-        // SAFETY: the context is valid, and the verifier checks the access; volatile for the reason of `member`.
-        unsafe {
-            addr_of_mut!((*self.0).cb[3]).write_volatile(seal(netns, here));
-            addr_of_mut!((*self.0).cb[4]).write_volatile(here.0);
-        }
-    }
-
     /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header
     /// without options or extensions, TCP or UDP, not a later fragment, in the linear part. Nothing if they cannot be
     /// there; where the device has no Ethernet header, what is seen may be no addresses ([`Glance::is`]).
@@ -244,6 +213,36 @@ impl Skb {
             })
         } else {
             None
+        }
+    }
+
+    /// The interface above this one that has counted the packet before; none if this is the first that does.
+    ///
+    /// A device that is stacked on another hands the `skb` on, or clones of it, with its control block
+    /// (`dev_queue_xmit` from `ndo_start_xmit`: VLAN, bond, team, macvlan). A bridge clears it (`br_dev_xmit`), and so
+    /// does the IP layer that a tunnel sends through.
+    #[inline(always)]
+    pub fn passed_above(self, netns: NetNsCookie) -> IfIndex {
+        let above = IfIndex(member!(self.0, cb[4]));
+        if above.is_some()
+            && above != self.interface()
+            && member!(self.0, cb[3]) == seal(netns, above)
+        {
+            above
+        } else {
+            IfIndex::NONE
+        }
+    }
+
+    /// Marks the packet as counted on this interface, for the one below. In the last two words of what the control block
+    /// has for programs: qdiscs write to the first (`fq_skb_cb`, `cobalt_skb_cb`, `netem_skb_cb`).
+    #[inline(always)]
+    pub fn mark_passed(self, netns: NetNsCookie) {
+        let here = self.interface();
+        // SAFETY: the context is valid, and the verifier checks the access; volatile for the reason of `member`.
+        unsafe {
+            addr_of_mut!((*self.0).cb[3]).write_volatile(seal(netns, here));
+            addr_of_mut!((*self.0).cb[4]).write_volatile(here.0);
         }
     }
 
