@@ -14,4 +14,5 @@ pub mod offsets;
 pub mod packet;
 pub mod policy;
 pub mod sighting;
+pub mod tunnel;
 pub mod verdict;

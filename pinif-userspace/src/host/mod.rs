@@ -17,3 +17,5 @@ pub mod routes;
 pub mod rules;
 pub mod sockets;
 mod tables;
+pub mod tunnels;
+mod wireguard;
