@@ -40,9 +40,17 @@ pub struct Offsets {
     pub cgroup_kernfs: u32,
     /// `kernfs_node.id`.
     pub kernfs_id: u32,
+    /// `packet_sock.ifindex`: the interface that a packet socket is bound to.
+    pub packet_interface: u32,
+    /// `xdp_sock.dev`: the device that an AF_XDP socket is bound to.
+    pub xdp_device: u32,
+    /// `xdp_sock.tx`: the ring that an AF_XDP socket sends by.
+    pub xdp_send_ring: u32,
+    /// `net_device.ifindex`.
+    pub device_index: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 17 * 4);
+const _: () = assert!(size_of::<Offsets>() == 21 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

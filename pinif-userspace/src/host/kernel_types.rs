@@ -46,6 +46,11 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
         sock_cgroup: btf.offset("sock", "sk_cgrp_data.cgroup")?,
         cgroup_kernfs: btf.offset("cgroup", "kn")?,
         kernfs_id: btf.offset("kernfs_node", "id")?,
+        // Where these families are modules, or are not built, the kernel's own types do not have them.
+        packet_interface: btf.offset("packet_sock", "ifindex").unwrap_or_default(),
+        xdp_device: btf.offset("xdp_sock", "dev").unwrap_or_default(),
+        xdp_send_ring: btf.offset("xdp_sock", "tx").unwrap_or_default(),
+        device_index: btf.offset("net_device", "ifindex")?,
     })
 }
 

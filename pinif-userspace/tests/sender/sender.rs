@@ -10,6 +10,7 @@ mod handed;
 mod sent;
 mod socket;
 mod stream;
+mod xdp;
 
 use std::fs;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
         Traffic::Raw(raw) => datagram::raw(raw, &args)?,
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),

@@ -27,6 +27,10 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_cgroup: 0,
     cgroup_kernfs: 0,
     kernfs_id: 0,
+    packet_interface: 0,
+    xdp_device: 0,
+    xdp_send_ring: 0,
+    device_index: 0,
 });
 
 /// The namespace that the traffic programs look at.
