@@ -465,8 +465,8 @@ impl Audit {
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
-        let duration = self.started.elapsed();
         self.look_for_all_gaps(sink)?;
+        let duration = self.started.elapsed();
         // From this instant on, nothing is counted anywhere.
         self.following.entries.close()?;
         // A packet that is inside the programs is counted to its end.

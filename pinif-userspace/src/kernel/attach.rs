@@ -22,7 +22,7 @@ use pinif_ebpf::bypass::Bypass;
 use super::{bypass, entry::Entries, filters};
 use crate::host::netns::NetNs;
 
-pub use ahead::Ahead;
+pub use ahead::{Ahead, at_egress};
 
 /// The traffic program, by the name of its function.
 const EGRESS: &str = "pinif_egress";

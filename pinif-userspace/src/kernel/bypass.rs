@@ -11,6 +11,8 @@ use aya::{
 use pinif_ebpf::bypass::Bypass;
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::host::kernel_types;
+
 /// The iterator over them, by the name of its function.
 const ITERATOR: &str = "pinif_bypassing";
 
@@ -88,6 +90,18 @@ pub fn list(ebpf: &mut Ebpf) -> Result<Vec<Bypass>> {
     let mut sockets = Vec::new();
     each_of(&output, &mut |socket| sockets.push(socket));
     Ok(sockets)
+}
+
+/// The same without an audit: the programs are loaded for this alone, and go with it.
+///
+/// # Errors
+///
+/// What an audit would lack.
+pub fn list_once() -> Result<Vec<Bypass>> {
+    let btf = Btf::from_sys_fs().context("the kernel's types cannot be read")?;
+    let mut ebpf = super::load::load(&kernel_types::offsets()?, 0, &btf)?;
+    load(&mut ebpf, &btf)?;
+    list(&mut ebpf)
 }
 
 fn iterator(ebpf: &mut Ebpf) -> Result<&mut Iter> {

@@ -200,6 +200,70 @@ fn a_program_that_was_put_before_pinif_is_told_of() {
 }
 
 #[test]
+fn an_xdp_program_that_can_redirect_is_told_of() {
+    scenario("gap xdp-redirect", NOTHING, |bench| {
+        let foreign = Foreign::xdp(bench, "eth1", "balancer", true);
+        let mut auditor = bench.audit(&[]);
+        auditor.wait_for_finding("unaudited");
+        let report = auditor.stop();
+        drop(foreign);
+        report
+            .expect()
+            .finding(unaudited("XDP program balancer (id "))
+            .nothing_else();
+    });
+}
+
+#[test]
+fn an_xdp_program_that_filters_is_a_note() {
+    scenario("gap xdp-filter", NOTHING, |bench| {
+        let foreign = Foreign::xdp(bench, "eth1", "firewall", false);
+        let report = bench.audit(&[]).stop();
+        drop(foreign);
+        assert!(
+            report
+                .stderr
+                .starts_with("eth1 has the XDP program firewall (id "),
+            "{report}"
+        );
+        report.expect().nothing_else();
+    });
+}
+
+#[test]
+fn the_doctor_tells_of_each() {
+    scenario("gap doctor", &[Need::AfXdp], |bench| {
+        let doctor = || bench.ask(env!("CARGO_BIN_EXE_pinif"), "doctor --format json");
+        let lines = doctor();
+        for name in ["packet sockets", "AF_XDP", "XDP programs", "pktgen"] {
+            let good = format!(r#""name":"{name}","outcome":"ok""#);
+            assert!(lines.contains(&good), "{lines}");
+        }
+        let mut packets = bench.sender(&format!("packet --bypass --stay {FRAMES}"));
+        let mut frames = bench.sender(&format!("xdp --stay {FRAMES}"));
+        packets.wait_for("sent");
+        frames.wait_for("sent");
+        let foreign = Foreign::xdp(bench, "fab0", "balancer", true);
+        let lines = doctor();
+        let (packets, frames) = (packets.go_and_finish(), frames.go_and_finish());
+        drop(foreign);
+        for told in [
+            format!(
+                "pinif-sender (pid {}) sends by eth1 past TC egress",
+                packets.pid
+            ),
+            format!(
+                "pinif-sender (pid {}) sends by eth1 past TC egress",
+                frames.pid
+            ),
+            "on fab0 may redirect packets to other interfaces".to_owned(),
+        ] {
+            assert!(lines.contains(&told), "{told}: {lines}");
+        }
+    });
+}
+
+#[test]
 fn other_auditors_are_no_gap() {
     scenario("gap tcx-two-auditors", &[Need::Tcx], |bench| {
         let first = bench.audit(&[]);

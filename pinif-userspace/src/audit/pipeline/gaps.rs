@@ -49,6 +49,8 @@ pub(super) struct Gaps {
     look_at: Option<Instant>,
     /// When those that were bound to nothing at the first look are looked at again.
     settle_at: Option<Instant>,
+    /// When all is looked for, since a namespace is new.
+    all_at: Option<Instant>,
     checked: Instant,
     /// Found, and to be told once the audit is ready.
     found: Vec<Gap>,
@@ -63,6 +65,7 @@ impl Gaps {
             told: Vec::new(),
             look_at: None,
             settle_at: None,
+            all_at: None,
             checked: Instant::now(),
             found: Vec::new(),
             noted: BTreeSet::new(),
@@ -77,10 +80,15 @@ impl Gaps {
     /// When to look next.
     pub(super) fn due(&self) -> Instant {
         let asleep = self.checked + ASLEEP;
-        [self.look_at, self.settle_at]
+        [self.look_at, self.settle_at, self.all_at]
             .into_iter()
             .flatten()
             .fold(asleep, Instant::min)
+    }
+
+    /// Has all be looked for soon: of many namespaces that come at once, together.
+    pub(super) fn look_for_all_soon(&mut self) {
+        self.all_at.get_or_insert(Instant::now() + LATER);
     }
 
     /// Whether it is time to look for all, now that pinif is awake.
@@ -103,17 +111,18 @@ impl Audit {
     /// Looks for what is due.
     pub(super) fn look_for_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
         let now = Instant::now();
-        if now >= self.gaps.checked + ASLEEP {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if is_due(Some(self.gaps.checked + ASLEEP)) || is_due(self.gaps.all_at) {
             return self.look_for_all_gaps(sink);
         }
-        let settles = self.gaps.settle_at.is_some_and(|at| now >= at);
+        let settles = is_due(self.gaps.settle_at);
         self.look_at_sockets(settles, sink)?;
         self.tell_gaps(sink)
     }
 
     /// Looks for all gaps that there are.
     pub(super) fn look_for_all_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        self.gaps.checked = Instant::now();
+        (self.gaps.checked, self.gaps.all_at) = (Instant::now(), None);
         self.look_at_sockets(true, sink)?;
         let namespaces: Vec<NetNsCookie> = self.namespaces.keys().copied().collect();
         for netns in namespaces {
@@ -160,7 +169,7 @@ impl Audit {
             Err(error) => {
                 let text =
                     format!("{error:#}: of those that send past TC egress only new ones are told");
-                self.note_once(text, sink)?;
+                self.note_once(Level::Warning, text, sink)?;
                 Vec::new()
             }
         };
@@ -185,7 +194,7 @@ impl Audit {
                         "packet sockets of process {} cannot be asked whether they send past TC egress: {error}",
                         socket.owner.pid
                     );
-                    self.note_once(text, sink)?;
+                    self.note_once(Level::Warning, text, sink)?;
                 }
             }
         }
@@ -284,7 +293,7 @@ impl Audit {
                 let text = format!(
                     "{interface} has the XDP program {shown}: what it sends by itself (XDP_TX) is not seen"
                 );
-                self.note_once(text, sink)?;
+                self.note_once(Level::Info, text, sink)?;
                 continue;
             }
             self.gaps.add(Gap {
@@ -334,9 +343,9 @@ impl Audit {
         }
     }
 
-    fn note_once(&mut self, text: String, sink: &mut dyn Sink) -> Result<()> {
+    fn note_once(&mut self, level: Level, text: String, sink: &mut dyn Sink) -> Result<()> {
         if self.gaps.noted.insert(text.clone()) {
-            sink.note(Level::Warning, &text)?;
+            sink.note(level, &text)?;
         }
         Ok(())
     }

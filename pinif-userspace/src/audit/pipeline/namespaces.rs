@@ -291,7 +291,8 @@ impl Audit {
         let text =
             format!("the network namespace {name} is audited from now on, with {interfaces}");
         sink.note(Level::Info, &text)?;
-        self.look_for_all_gaps(sink)
+        self.gaps.look_for_all_soon();
+        Ok(())
     }
 
     /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, fmt, io};
 
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
-use nix::net::if_::if_indextoname;
+use nix::net::if_::{if_indextoname, if_nameindex};
 use pinif_ebpf::key::IfIndex;
 
 use super::{EGRESS, Mode, NamespaceHooks};
-use crate::kernel::filters;
+use crate::{host::netns::NetNs, kernel::filters};
 
 /// Something that is asked before pinif.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +65,27 @@ impl NamespaceHooks {
     }
 }
 
-/// The programs before this one; all of them, if it is a filter.
+/// What others have at the egress of a namespace's interfaces, each with the interface's name; not auditors.
+///
+/// # Errors
+///
+/// When the namespace cannot be entered.
+pub fn at_egress(netns: &NetNs) -> io::Result<Vec<(String, Vec<Ahead>)>> {
+    netns.run(|| {
+        let interfaces = if_nameindex().map_err(io::Error::from)?;
+        let found = interfaces.iter().filter_map(|interface| {
+            let index = IfIndex(interface.index());
+            let mut there = programs(index, 0).unwrap_or_default();
+            there.extend(filters::ahead(index, EGRESS).unwrap_or_default());
+            there.dedup();
+            let name = interface.name().to_string_lossy().into_owned();
+            (!there.is_empty()).then_some((name, there))
+        });
+        Ok(found.collect())
+    })?
+}
+
+/// The programs before this one; all of them, if it is not among them.
 fn programs(interface: IfIndex, own: u32) -> Result<Vec<Ahead>, ProgramError> {
     let name = if_indextoname(interface.0).map_err(|errno| ProgramError::IOError(errno.into()))?;
     let name = name.to_string_lossy();
