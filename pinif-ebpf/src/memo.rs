@@ -1,18 +1,21 @@
 //! Decisions that stand: what was decided for one packet holds for the next that is like it in all that was looked at.
 //!
-//! A memo is one word: most of a digest of all that led to the decision, and the cell that such packets are counted in.
-//! One word is read and written at once, whatever other CPUs do, on every architecture. The digest has a secret of each
-//! socket in it ([`crate::intent::SocketRecord::salt`]), and 50 bits: of 10¹⁵ packets that are not like the one
-//! remembered, one would be taken for it.
+//! A memo is one word: most of a digest of all that led to the decision, and what to do with such packets. One word is
+//! read and written at once, whatever other CPUs do, on every architecture. The digest has a secret of each socket in it
+//! ([`crate::intent::SocketRecord::salt`]), and 49 bits: of 5·10¹⁴ packets that are not like the one remembered, one
+//! would be taken for it.
 
 use crate::{
-    key::{Address, IfIndex, NetNsCookie},
+    key::{Address, IfIndex},
     packet::{Packet, protocol},
 };
 
 /// How many bits of a memo are the cell's number.
 pub const CELL_BITS: u32 = 14;
 const CELL: u64 = (1 << CELL_BITS) - 1;
+const MARKED: u64 = 1 << CELL_BITS;
+/// The bits of a memo that are the digest's.
+const DIGEST: u64 = !(CELL | MARKED);
 
 /// A packet's addresses and ports, as few words as tell it from any other: what a memo is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +87,8 @@ pub struct Circumstances {
     pub epoch: u64,
     /// What changes with the socket's record, and is no other socket's.
     pub salt: u64,
-    /// The namespace.
-    pub netns: NetNsCookie,
+    /// The interface above that has counted the packet before.
+    pub above: IfIndex,
     /// The bound device.
     pub bound: IfIndex,
     /// The egress interface.
@@ -113,20 +116,20 @@ const fn stir(word: u64, multiplier: u64) -> u64 {
 
 #[inline(always)]
 const fn finish(sum: u64) -> u64 {
-    // Never all zeros above the cell's bits: an empty memo is no decision.
-    stir(stir(sum, 0x9e37_79b9_7f4a_7c15), 0xd6e8_feb8_6659_fd93) | (1 << CELL_BITS)
+    // Never all zeros in the digest's bits: an empty memo is no decision.
+    stir(sum, 0x9e37_79b9_7f4a_7c15) | (MARKED << 1)
 }
 
 /// The digest of all but the destination: for a decision that holds whatever that is.
 #[inline(always)]
 pub const fn digest_of_source(packet: &Glance, of: &Circumstances) -> SourceDigest {
     let interfaces = (of.bound.0 as u64) << 32 | of.egress.0 as u64;
-    let source_end =
-        (packet.source_port() as u64) << 40 | (packet.protocol as u64) << 32 | of.user as u64;
+    let others = (of.above.0 as u64) << 32 | of.user as u64;
+    let source_end = (packet.source_port() as u64) << 8 | packet.protocol as u64;
     SourceDigest(
         stir(of.salt, 0xff51_afd7_ed55_8ccd)
             .wrapping_add(stir(of.epoch, 0xc4ce_b9fe_1a85_ec53))
-            .wrapping_add(stir(of.netns.0, 0xbf58_476d_1ce4_e5b9))
+            .wrapping_add(stir(others, 0xbf58_476d_1ce4_e5b9))
             .wrapping_add(stir(interfaces, 0x94d0_49bb_1331_11eb))
             .wrapping_add(stir(packet.source[0], 0xe703_7ed1_a0b4_28db))
             .wrapping_add(stir(packet.source[1], 0x8ebc_6af0_9c88_c6e3))
@@ -158,17 +161,30 @@ impl SourceDigest {
     }
 }
 
-/// The memo of a decision: count such packets in this cell. The cell's number is less than `1 << CELL_BITS`.
-#[inline(always)]
-pub const fn memo(digest: u64, cell: u32) -> u64 {
-    digest & !CELL | cell as u64 & CELL
+/// What to do with a packet whose decision stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The number of the cell to count it in, less than `1 << CELL_BITS`.
+    pub cell: u32,
+    /// Whether the interface below has to know that it was counted.
+    pub marked: bool,
 }
 
-/// The cell to count in, if the memo is of this digest.
+/// The memo of a decision.
 #[inline(always)]
-pub const fn recall(memo: u64, digest: u64) -> Option<u32> {
-    if (memo ^ digest) & !CELL == 0 {
-        Some((memo & CELL) as u32)
+pub const fn memo(digest: u64, of: Recalled) -> u64 {
+    let marked = if of.marked { MARKED } else { 0 };
+    digest & DIGEST | marked | of.cell as u64 & CELL
+}
+
+/// What the memo says, if it is of this digest.
+#[inline(always)]
+pub const fn recall(memo: u64, digest: u64) -> Option<Recalled> {
+    if (memo ^ digest) & DIGEST == 0 {
+        Some(Recalled {
+            cell: (memo & CELL) as u32,
+            marked: memo & MARKED != 0,
+        })
     } else {
         None
     }

@@ -329,16 +329,19 @@ pub struct ExecutableKey {
 pub struct InterfaceZones {
     /// The zones that it is in.
     pub zones: ZoneSet,
-    /// What it keeps every rule for ([`kept`]).
-    pub keeps: u64,
+    /// What else there is to say of it ([`about`]).
+    pub about: u64,
 }
 
-/// [`InterfaceZones::keeps`]: for whom no rule is broken by leaving here, whatever the packet.
-pub mod kept {
-    /// The interface is in a zone of each rule's `only_via`: for sockets with a bound device.
-    pub const PINNED: u64 = 1 << 0;
-    /// Nor does any rule demand a bound device: for all traffic.
-    pub const UNPINNED: u64 = 1 << 1;
+/// [`InterfaceZones::about`].
+pub mod about {
+    /// The interface is in a zone of each rule's `only_via`: whatever a socket with a bound device sends here, no rule is
+    /// broken.
+    pub const KEEPS_PINNED: u64 = 1 << 0;
+    /// Nor does any rule demand a bound device: whoever sends here, no rule is broken.
+    pub const KEEPS_UNPINNED: u64 = 1 << 1;
+    /// Another interface carries its packets.
+    pub const STACKED: u64 = 1 << 2;
 }
 
 /// What is in force, as one word: a number that changes whenever a decision may be another, whether users are looked at,

@@ -37,11 +37,16 @@ fn glance(packet: &Packet) -> Glance {
     }
 }
 
+const SAID: Recalled = Recalled {
+    cell: 3,
+    marked: false,
+};
+
 fn circumstances() -> Circumstances {
     Circumstances {
         epoch: 4,
         salt: 0x1234_5678_9abc_def1,
-        netns: NetNsCookie(7),
+        above: IfIndex(0),
         bound: IfIndex(2),
         egress: IfIndex(2),
         user: 0,
@@ -79,10 +84,11 @@ proptest! {
     }
 
     #[test]
-    fn a_memo_is_recalled_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS) {
+    fn a_memo_is_recalled_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS, marked: bool) {
         let digests = digest(&glance(&packet), &circumstances());
         for digest in [digests.whole, digests.any_destination] {
-            prop_assert_eq!(recall(memo(digest, cell), digest), Some(cell));
+            let said = Recalled { cell, marked };
+            prop_assert_eq!(recall(memo(digest, said), digest), Some(said));
         }
     }
 
@@ -100,7 +106,7 @@ proptest! {
         let changed = [
             Circumstances { epoch: here.epoch ^ u64::from(other), ..here },
             Circumstances { salt: here.salt ^ u64::from(other), ..here },
-            Circumstances { netns: NetNsCookie(here.netns.0 ^ u64::from(other)), ..here },
+            Circumstances { above: IfIndex(here.above.0 ^ other), ..here },
             Circumstances { bound: IfIndex(here.bound.0 ^ other), ..here },
             Circumstances { egress: IfIndex(here.egress.0 ^ other), ..here },
             Circumstances { user: here.user ^ other, ..here },
@@ -108,8 +114,8 @@ proptest! {
         let digests = digest(&glance, &here);
         for changed in changed {
             let changed = digest(&glance, &changed);
-            prop_assert_eq!(recall(memo(digests.whole, 3), changed.whole), None);
-            prop_assert_eq!(recall(memo(digests.any_destination, 3), changed.any_destination), None);
+            prop_assert_eq!(recall(memo(digests.whole, SAID), changed.whole), None);
+            prop_assert_eq!(recall(memo(digests.any_destination, SAID), changed.any_destination), None);
         }
     }
 
@@ -119,7 +125,7 @@ proptest! {
         let other = Packet { destination: other.destination, destination_port: other.destination_port, ..one };
         let (one, other) = (digest(&glance(&one), &circumstances()), digest(&glance(&other), &circumstances()));
         prop_assert_eq!(one.any_destination, other.any_destination);
-        prop_assert_eq!(recall(memo(one.whole, 3), other.whole), None);
+        prop_assert_eq!(recall(memo(one.whole, SAID), other.whole), None);
     }
 }
 
@@ -132,7 +138,7 @@ fn a_million_flows_have_a_million_memos() {
                 let to = IpAddr::from([10, 0, high, low]);
                 let packet = packet(IpAddr::from([10, 0, 0, 1]), to, (port, port), 17);
                 let digest = digest(&glance(&packet), &circumstances()).whole;
-                let before = seen.insert(memo(digest, 0), packet);
+                let before = seen.insert(memo(digest, SAID), packet);
                 assert_eq!(before, None, "{packet:?}");
             }
         }

@@ -8,6 +8,8 @@ mod hooks;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
+mod layers;
+#[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
 mod standing;

@@ -2,14 +2,14 @@
 
 use aya_ebpf::{btf_maps::PerCpuArray, helpers::generated::bpf_get_prandom_u32, macros::btf_map};
 use pinif_ebpf::{
-    memo::{Circumstances, Digests, digest_of_source, memo, recall},
+    key::NetNsCookie,
+    memo::{Circumstances, Digests, Recalled, digest_of_source, memo, recall},
     packet::Packet,
-    policy::{Active, InForce},
+    policy::{Active, InForce, about},
 };
 
 use crate::{
     kernel::{
-        self,
         packet::Skb,
         sock::{AF_PACKET, Sock},
     },
@@ -21,27 +21,32 @@ use crate::{
 #[btf_map]
 static DIGESTS: PerCpuArray<Digests, 1> = PerCpuArray::new();
 
-/// Looks for the memo of the packet's decision, and counts it; zero if there is none, and it is to be judged.
-#[inline(never)]
-pub fn stands(skb: Skb, in_force: InForce) -> u32 {
+/// Looks for the memo of the packet's decision, and counts it; false if there is none, and it is to be
+/// judged. Inlined: where returns are mitigated (`spec_rstack_overflow`), a call costs more than what it does.
+#[inline(always)]
+pub fn stands(skb: Skb, in_force: InForce) -> bool {
     match look(skb, in_force) {
-        Ok(cell) => {
-            cells::count_in(cell, skb.count());
-            1
+        Ok((said, netns)) => {
+            cells::count_in(said.cell, skb.count());
+            if said.marked {
+                skb.mark_passed(netns);
+            }
+            true
         }
         Err(digests) => {
             if let Some(place) = DIGESTS.get_ptr_mut(0) {
                 // SAFETY: the entry is this CPU's own.
                 unsafe { place.write_volatile(digests) };
             }
-            0
+            false
         }
     }
 }
 
-/// The cell of the memo, or the digests under which the decision may be kept; zeros where it may not.
+/// What the memo says, with the socket's namespace; or the digests under which the decision may be kept, zeros where it
+/// may not.
 #[inline(always)]
-fn look(skb: Skb, in_force: InForce) -> Result<u32, Digests> {
+fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests> {
     const NONE: Digests = Digests {
         any_destination: 0,
         whole: 0,
@@ -49,7 +54,13 @@ fn look(skb: Skb, in_force: InForce) -> Result<u32, Digests> {
     let sock = Sock::new(skb.sock()).ok_or(NONE)?;
     // Only full sockets have one (`bpf_sk_storage_get`).
     let record = records::of(sock.as_ptr().cast()).ok_or(NONE)?;
+    // What a socket sends did not come in anywhere. This tells as well that it is in the socket's own namespace: where a
+    // packet keeps its socket on its way into another (older kernels' veth), it comes in there.
+    if skb.arrived().is_some() {
+        return Err(NONE);
+    }
     let glance = skb.glance().ok_or(NONE)?;
+    let netns = record.netns;
     if record.salt == 0 {
         record.salt = random();
     }
@@ -63,26 +74,29 @@ fn look(skb: Skb, in_force: InForce) -> Result<u32, Digests> {
         &Circumstances {
             epoch: in_force.0,
             salt: record.salt,
-            netns: kernel::netns(),
+            above: skb.passed_above(netns),
             bound: sock.bound_device(),
             egress: skb.interface(),
             user,
         },
     );
     let any_destination = source.any_destination();
-    if let Some(cell) = recall(record.any_destination, any_destination) {
-        return Ok(cell);
+    if let Some(said) = recall(record.any_destination, any_destination) {
+        return Ok((said, netns));
     }
     let whole = source.whole(&glance);
-    recall(*record.memo_of(whole), whole).ok_or(Digests {
-        any_destination,
-        whole,
-    })
+    match recall(*record.memo_of(whole), whole) {
+        Some(said) => Ok((said, netns)),
+        None => Err(Digests {
+            any_destination,
+            whole,
+        }),
+    }
 }
 
 /// Keeps the decision that a process's packet is contained, for those like it.
 #[inline(never)]
-pub fn keep(skb: Skb, packet: &Packet, active: &Active, cell: u32) -> u32 {
+pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell: u32) -> u32 {
     let Some(digests) = DIGESTS.get_ptr(0) else {
         return 0;
     };
@@ -101,11 +115,26 @@ pub fn keep(skb: Skb, packet: &Packet, active: &Active, cell: u32) -> u32 {
     let Some(record) = records::of(sock.as_ptr().cast()) else {
         return 0;
     };
-    let pinned = sock.bound_device().is_some();
-    if policy::keeps_every_rule(kernel::netns(), active, skb.interface(), pinned) {
-        record.any_destination = memo(digests.any_destination, cell);
+    if record.netns.0 == 0 {
+        // No hook saw it made. The digests are of the record as it was: the next packet is remembered.
+        record.netns = netns;
+        record.changed();
+        return 0;
+    }
+    let about = policy::about(netns, active.slot, skb.interface());
+    let said = Recalled {
+        cell,
+        marked: about & about::STACKED != 0,
+    };
+    let keeps = if sock.bound_device().is_some() {
+        about::KEEPS_PINNED
     } else {
-        *record.memo_of(digests.whole) = memo(digests.whole, cell);
+        about::KEEPS_UNPINNED
+    };
+    if active.rules == 0 || about & keeps != 0 {
+        record.any_destination = memo(digests.any_destination, said);
+    } else {
+        *record.memo_of(digests.whole) = memo(digests.whole, said);
     }
     0
 }

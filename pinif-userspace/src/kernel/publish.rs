@@ -11,14 +11,17 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::CarrierKey,
+    carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, kept},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
 };
 
 use self::tables::Tables;
 use crate::{
-    host::{carriers::carriers, network::Network},
+    host::{
+        carriers::{bridges, carriers},
+        network::Network,
+    },
     policy::Policy,
 };
 
@@ -34,6 +37,8 @@ pub struct Publisher {
 #[derive(Default)]
 struct Published {
     carriers: BTreeSet<(IfIndex, IfIndex)>,
+    /// The ports of audited bridges, each with its bridge.
+    bridges: BTreeMap<IfIndex, IfIndex>,
     addresses: BTreeMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, InterfaceZones>,
 }
@@ -68,7 +73,7 @@ impl Publisher {
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
-    /// gone, so that nothing is unknown in between.
+    /// gone, so that nothing is unknown in between. `audited` tells the interfaces that the programs are attached to.
     ///
     /// # Errors
     ///
@@ -78,9 +83,11 @@ impl Publisher {
         netns: NetNsCookie,
         network: &Network,
         policy: &Policy,
+        audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
         let now = Published {
             carriers: carriers(&network.links),
+            bridges: bridges(&network.links, audited),
             addresses: addresses(network),
             zones: zones(network, policy),
         };
@@ -96,6 +103,13 @@ impl Publisher {
             now.carriers.iter().map(|&pair| (carrier(netns, pair), 1)),
         )
         .context("the table of carriers is full")?;
+        let port = |(&port, &bridge): (&IfIndex, &IfIndex)| (device(netns, port), bridge);
+        sync(
+            &mut tables.bridges,
+            before.bridges.iter().map(port),
+            now.bridges.iter().map(port),
+        )
+        .context("the table of bridges' ports is full")?;
         let address =
             |(&address, &owner): (&Address, &IfIndex)| (AddressKey { netns, address }, owner);
         sync(
@@ -114,6 +128,7 @@ impl Publisher {
         )
         .context("the table of interfaces is full")?;
         *before = now;
+        self.count_bridged()?;
         // Whatever was decided by what was is decided anew.
         self.take_effect(self.in_force.next_of_same())
             .context("the decisions on earlier packets cannot be made void")
@@ -126,6 +141,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// Tells the programs whether there is any port of a bridge at all.
+    fn count_bridged(&mut self) -> Result<()> {
+        let ports = self.published.values().map(|one| one.bridges.len() as u32);
+        self.tables
+            .bridged
+            .set(0, ports.sum::<u32>(), 0)
+            .context("the number of bridges' ports cannot be written")
+    }
+
     /// Forgets a namespace that is gone.
     pub fn forget(&mut self, netns: NetNsCookie) {
         let Some(gone) = self.published.remove(&netns) else {
@@ -134,6 +158,9 @@ impl Publisher {
         let slot = self.in_force.slot();
         for pair in gone.carriers {
             let _ = self.tables.carriers.remove(&carrier(netns, pair));
+        }
+        for port in gone.bridges.into_keys() {
+            let _ = self.tables.bridges.remove(&device(netns, port));
         }
         for address in gone.addresses.into_keys() {
             let _ = self.tables.addresses.remove(&AddressKey { netns, address });
@@ -209,6 +236,14 @@ fn carrier(netns: NetNsCookie, (upper, lower): (IfIndex, IfIndex)) -> CarrierKey
     }
 }
 
+fn device(netns: NetNsCookie, device: IfIndex) -> DeviceKey {
+    DeviceKey {
+        netns,
+        device,
+        _pad: 0,
+    }
+}
+
 fn zone_entry(
     netns: NetNsCookie,
     slot: Slot,
@@ -240,32 +275,36 @@ fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
     addresses
 }
 
-/// The zones of every interface, its own and those of the interfaces that it carries, and what it keeps every rule for.
-/// Interfaces for which neither says anything are left out.
+/// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
+/// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let mut zones: BTreeMap<IfIndex, ZoneSet> = network
+    let mut said: BTreeMap<IfIndex, InterfaceZones> = network
         .links
         .iter()
-        .map(|link| (link.index, policy.zones_of(&link.name)))
+        .map(|link| {
+            let zones = policy.zones_of(&link.name);
+            (link.index, InterfaceZones { zones, about: 0 })
+        })
         .collect();
     for (upper, lower) in carriers(&network.links) {
-        if let Some(link) = network.links.get(upper)
-            && let Some(lower) = zones.get_mut(&lower)
-        {
-            lower.0 |= policy.zones_of(&link.name).0;
+        let Some(link) = network.links.get(upper) else {
+            continue;
+        };
+        if let Some(lower) = said.get_mut(&lower) {
+            lower.zones.0 |= policy.zones_of(&link.name).0;
+        }
+        if let Some(upper) = said.get_mut(&upper) {
+            upper.about |= about::STACKED;
         }
     }
-    zones
-        .into_iter()
-        .map(|(interface, zones)| {
-            let keeps = keeps(zones, policy);
-            (interface, InterfaceZones { zones, keeps })
-        })
-        .filter(|(_, said)| *said != InterfaceZones::default())
-        .collect()
+    for said in said.values_mut() {
+        said.about |= keeps(said.zones, policy);
+    }
+    said.retain(|_, said| *said != InterfaceZones::default());
+    said
 }
 
-/// For whom no rule is broken by leaving by an interface of these zones ([`kept`]).
+/// For whom no rule is broken by leaving by an interface of these zones.
 fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     let may_leave = |only_via: &[usize]| {
         only_via.is_empty() || only_via.iter().any(|&zone| zones.contains(zone))
@@ -273,9 +312,9 @@ fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
         0
     } else if policy.rules.iter().any(|rule| rule.pinned) {
-        kept::PINNED
+        about::KEEPS_PINNED
     } else {
-        kept::PINNED | kept::UNPINNED
+        about::KEEPS_PINNED | about::KEEPS_UNPINNED
     }
 }
 

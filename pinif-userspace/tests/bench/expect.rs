@@ -212,6 +212,7 @@ pub struct Expectation<'a> {
     findings: Vec<Finding>,
     places: BTreeMap<Place, u64>,
     exit: Option<i32>,
+    total: Option<u64>,
     apart: Vec<&'static str>,
     losses: BTreeMap<String, u64>,
 }
@@ -223,6 +224,7 @@ impl<'a> Expectation<'a> {
             findings: Vec::new(),
             places: BTreeMap::new(),
             exit: None,
+            total: None,
             apart: Vec::new(),
             losses: BTreeMap::new(),
         }
@@ -255,6 +257,14 @@ impl<'a> Expectation<'a> {
         );
         *self.places.entry(place).or_default() += packets;
         self
+    }
+
+    /// So many packets in all: where interfaces lie on top of each other, each is in several cells and counts once.
+    pub fn total(self, packets: u64) -> Self {
+        Self {
+            total: Some(packets),
+            ..self
+        }
     }
 
     /// So many losses at this place.
@@ -309,6 +319,13 @@ impl<'a> Expectation<'a> {
             report.summary.uncounted, self.losses,
             "the losses (left) are not as expected (right)\n{report}"
         );
+
+        if let Some(total) = self.total {
+            assert_eq!(
+                report.summary.packets, total,
+                "the total of packets\n{report}"
+            );
+        }
 
         let is_leak = self
             .findings

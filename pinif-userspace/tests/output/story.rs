@@ -111,6 +111,7 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
         bytes,
         verdict: None,
         origin: Origin::Socket,
+        carried: false,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    reread, sender, standing,
+    layers, reread, sender, standing,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
@@ -46,7 +46,7 @@ fn audit(context: &TcContext) {
     let Some(in_force) = policy::in_force() else {
         return;
     };
-    if standing::stands(skb, in_force) != 0 {
+    if standing::stands(skb, in_force) {
         return;
     }
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
@@ -59,6 +59,7 @@ fn audit(context: &TcContext) {
     key.bound = sender::write(&mut new.sighting, skb, packet);
     let verdict = judge(skb, active, packet, key, &mut new.sighting);
     let count = skb.count();
+    let carried = layers::pass(skb, key.netns, key.egress);
     let cell = cells::add(
         &CellKey {
             netns: key.netns,
@@ -66,7 +67,8 @@ fn audit(context: &TcContext) {
             egress: key.egress,
             kind: verdict as u8,
             origin: reread(&new.sighting.origin),
-            _pad: [0; 6],
+            carried: u8::from(carried),
+            _pad: [0; 5],
         },
         count,
     );
@@ -87,7 +89,7 @@ fn audit(context: &TcContext) {
     } else if let (Some(packet), Some(cell)) = (packet, cell)
         && reread(&new.sighting.origin) == Origin::Process as u8
     {
-        standing::keep(skb, packet, active, cell);
+        standing::keep(skb, key.netns, packet, active, cell);
     }
 }
 

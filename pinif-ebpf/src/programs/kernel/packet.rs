@@ -1,9 +1,13 @@
 //! The `__sk_buff` of a traffic program.
 
-use core::{arch::asm, mem::MaybeUninit, ptr::addr_of};
+use core::{
+    arch::asm,
+    mem::MaybeUninit,
+    ptr::{addr_of, addr_of_mut},
+};
 
 use aya_ebpf::{
-    EbpfContext as _,
+    EbpfContext as _, Global,
     bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
     helpers::generated::{
         bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
@@ -12,11 +16,15 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use pinif_ebpf::{
-    key::{IfIndex, SocketCookie},
+    key::{IfIndex, NetNsCookie, SocketCookie},
     memo::Glance,
     packet::{Bytes, Header, NotParsed, Packet, ethertype, parse, untag},
     sighting::Count,
 };
+
+/// Tells this auditor's marks from whatever else is in a packet's control block; userspace sets a random one.
+#[unsafe(no_mangle)]
+static MARK_SECRET: Global<u32> = Global::new(0);
 
 /// A packet on its way out of an interface.
 #[derive(Clone, Copy)]
@@ -25,9 +33,9 @@ pub struct Skb(*mut __sk_buff);
 /// Reads a member of the context: a volatile load, so that the compiler neither widens, merges nor moves it, which the
 /// verifier would refuse.
 macro_rules! member {
-    ($context:expr, $($member:ident).+) => {
+    ($context:expr, $($member:ident).+ $([$index:literal])?) => {
         // SAFETY: the context is valid for the program's whole run, and the verifier checks the access.
-        unsafe { addr_of!((*$context).$($member).+).read_volatile() }
+        unsafe { addr_of!((*$context).$($member).+ $([$index])?).read_volatile() }
     };
 }
 
@@ -178,6 +186,36 @@ impl Skb {
         }
     }
 
+    /// The interface above this one that has counted the packet before; none if this is the first that does.
+    ///
+    /// A device that is stacked on another hands the `skb` on, or clones of it, with its control block
+    /// (`dev_queue_xmit` from `ndo_start_xmit`: VLAN, bond, team, macvlan). A bridge clears it (`br_dev_xmit`), and so
+    /// does the IP layer that a tunnel sends through.
+    #[inline(always)]
+    pub fn passed_above(self, netns: NetNsCookie) -> IfIndex {
+        let above = IfIndex(member!(self.0, cb[4]));
+        if above.is_some()
+            && above != self.interface()
+            && member!(self.0, cb[3]) == seal(netns, above)
+        {
+            above
+        } else {
+            IfIndex::NONE
+        }
+    }
+
+    /// Marks the packet as counted on this interface, for the one below. In the last two words of what the control block
+    /// has for programs: qdiscs write to the first (`fq_skb_cb`, `cobalt_skb_cb`, `netem_skb_cb`).
+    #[inline(always)]
+    pub fn mark_passed(self, netns: NetNsCookie) {
+        let here = self.interface();
+        // SAFETY: the context is valid, and the verifier checks the access; volatile for the reason of `member`.
+        unsafe {
+            addr_of_mut!((*self.0).cb[3]).write_volatile(seal(netns, here));
+            addr_of_mut!((*self.0).cb[4]).write_volatile(here.0);
+        }
+    }
+
     /// Reads its headers. Tags in the frame exist on Ethernet devices only, where the data starts with the frame;
     /// otherwise the network header's own offset serves every kind of device.
     #[inline(always)]
@@ -198,6 +236,14 @@ impl Skb {
         }
         parse(kind, &Network(self))
     }
+}
+
+/// What only this auditor writes for an interface: an index alone would mean another interface in another namespace,
+/// which a packet may reach with its control block.
+#[inline(always)]
+fn seal(netns: NetNsCookie, interface: IfIndex) -> u32 {
+    let netns = (netns.0 as u32).wrapping_mul(0x9e37_79b1);
+    MARK_SECRET.load() ^ netns ^ interface.0.wrapping_mul(0x85eb_ca6b)
 }
 
 /// The packet from its network header on.

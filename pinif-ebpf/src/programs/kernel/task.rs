@@ -101,8 +101,9 @@ pub mod bypass {
         let at = offsets();
         let index = match family {
             AF_PACKET => read::<u32>(sock, at.packet_interface),
-            AF_XDP => follow(sock, at.xdp_device)
-                .and_then(|device| read::<u32>(device, at.device_index)),
+            AF_XDP => {
+                follow(sock, at.xdp_device).and_then(|device| read::<u32>(device, at.device_index))
+            }
             _ => None,
         };
         IfIndex(index.unwrap_or_default())

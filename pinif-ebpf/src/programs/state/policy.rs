@@ -9,7 +9,7 @@ use pinif_ebpf::{
     key::{Address, IfIndex, InterfaceKey, NetNsCookie},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InForce, InterfaceZones, NumberKey,
-        PortKey, PrefixKey, RuleSet, Slot, ZoneSet, kept,
+        PortKey, PrefixKey, RuleSet, Slot, ZoneSet,
     },
 };
 
@@ -58,25 +58,16 @@ pub fn active(in_force: InForce) -> Option<&'static Active> {
     POLICIES.get(in_force.slot())
 }
 
-/// Whether the decision for traffic that leaves by the interface holds for every destination.
+/// What is said of an interface, beside its zones ([`pinif_ebpf::policy::about`]).
 #[inline(always)]
-pub fn keeps_every_rule(
-    netns: NetNsCookie,
-    active: &Active,
-    interface: IfIndex,
-    pinned: bool,
-) -> bool {
-    if active.rules == 0 {
-        return true;
-    }
+pub fn about(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> u64 {
     let key = InterfaceKey {
         netns,
         interface,
-        slot: active.slot,
+        slot,
     };
-    let kept = if pinned { kept::PINNED } else { kept::UNPINNED };
     // SAFETY: the value is one word; it is read at once.
-    unsafe { ZONES.get(&key) }.is_some_and(|found| found.keeps & kept != 0)
+    unsafe { ZONES.get(&key) }.map_or(0, |found| found.about)
 }
 
 /// The zones of an interface.

@@ -8,7 +8,7 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, MapData, lpm_trie::Key},
 };
 use pinif_ebpf::{
-    carrier::CarrierKey,
+    carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
@@ -28,6 +28,8 @@ use crate::{
 /// The maps, by their names in the programs.
 pub(super) struct Tables {
     pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
+    pub(super) bridges: HashMap<MapData, DeviceKey, IfIndex>,
+    pub(super) bridged: Array<MapData, u32>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
     pub(super) in_force: Array<MapData, u64>,
@@ -56,6 +58,8 @@ impl Tables {
         };
         Ok(Self {
             carriers: take("CARRIERS")?.try_into()?,
+            bridges: take("BRIDGES")?.try_into()?,
+            bridged: take("BRIDGED")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
             in_force: take("IN_FORCE")?.try_into()?,
