@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arrival;
+pub mod bypass;
 pub mod carrier;
 pub mod intent;
 pub mod key;

@@ -68,9 +68,15 @@ pub struct Offsets {
     pub ipv6_addresses: u32,
     /// `inet6_ifaddr.if_list`, by which these are linked; its `addr` is at 0.
     pub ipv6_list: u32,
+    /// `packet_sock.ifindex`: the interface that a packet socket is bound to.
+    pub packet_interface: u32,
+    /// `xdp_sock.dev`: the device that an AF_XDP socket is bound to.
+    pub xdp_device: u32,
+    /// `xdp_sock.tx`: the ring that an AF_XDP socket sends by.
+    pub xdp_send_ring: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 31 * 4);
+const _: () = assert!(size_of::<Offsets>() == 34 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

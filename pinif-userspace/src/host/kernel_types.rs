@@ -61,6 +61,10 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
         device_ipv6: btf.offset("net_device", "ip6_ptr").unwrap_or_default(),
         ipv6_addresses: btf.offset("inet6_dev", "addr_list").unwrap_or_default(),
         ipv6_list: btf.offset("inet6_ifaddr", "if_list").unwrap_or_default(),
+        // Where these families are modules, or are not built, the kernel's own types do not have them.
+        packet_interface: btf.offset("packet_sock", "ifindex").unwrap_or_default(),
+        xdp_device: btf.offset("xdp_sock", "dev").unwrap_or_default(),
+        xdp_send_ring: btf.offset("xdp_sock", "tx").unwrap_or_default(),
     })
 }
 

@@ -36,6 +36,8 @@ pub enum Traffic {
     Packet(Packet),
     /// UDP datagrams, of many threads and sockets.
     Storm(Storm),
+    /// The same frames by an AF_XDP socket.
+    Xdp(Packet),
     /// One TCP connection.
     Tcp(Tcp),
     /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
@@ -169,6 +171,12 @@ pub struct Packet {
     /// An IEEE 802.1ad tag around it.
     #[arg(long, value_name = "ID")]
     pub service_vlan: Option<u16>,
+    /// `PACKET_QDISC_BYPASS`: past the queueing disciplines.
+    #[arg(long)]
+    pub bypass: bool,
+    /// Once all is sent, print `sent` and wait for a line.
+    #[arg(long)]
+    pub stay: bool,
 }
 
 /// UDP datagrams, of many threads and sockets.

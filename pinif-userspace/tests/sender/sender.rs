@@ -11,6 +11,7 @@ mod sent;
 mod socket;
 mod storm;
 mod stream;
+mod xdp;
 
 use std::fs;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
         Traffic::Storm(storm) => storm::storm(storm, &args)?,
+        Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),

@@ -42,6 +42,9 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     device_ipv6: 0,
     ipv6_addresses: 0,
     ipv6_list: 0,
+    packet_interface: 0,
+    xdp_device: 0,
+    xdp_send_ring: 0,
 });
 
 /// The namespace that the traffic programs look at.
