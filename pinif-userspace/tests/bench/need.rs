@@ -4,6 +4,7 @@ use std::env;
 
 use pinif_userspace::kernel::attach::Mode;
 use pinif_userspace::lab::{LinkKind, hierarchy};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// A requirement. [`Need::unmet`] tells why it does not hold here.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link.
     Link(LinkKind),
+    /// Multipath TCP.
+    Mptcp,
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
 }
@@ -31,6 +34,9 @@ impl Need {
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
             }
+            Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
+                .err()
+                .map(|error| format!("this kernel has no Multipath TCP: {error}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {

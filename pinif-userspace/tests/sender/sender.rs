@@ -7,6 +7,7 @@ mod args;
 mod datagram;
 mod frame;
 mod handed;
+mod sandbox;
 mod sent;
 mod socket;
 mod stream;
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };
