@@ -23,6 +23,7 @@ pub struct Finding {
     source: Option<String>,
     destination: Option<&'static str>,
     causes: Vec<&'static str>,
+    mends: Vec<&'static str>,
 }
 
 /// The process that a finding must name.
@@ -63,6 +64,7 @@ impl Finding {
             source: None,
             destination: None,
             causes: Vec::new(),
+            mends: Vec::new(),
         }
     }
 
@@ -151,6 +153,12 @@ impl Finding {
         self
     }
 
+    /// Words that the mend must have in it.
+    pub fn mend(mut self, words: &'static str) -> Self {
+        self.mends.push(words);
+        self
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -184,6 +192,7 @@ impl Finding {
             && same(self.source.as_deref(), Some(&told.source))
             && same(self.destination, Some(&told.destination))
             && self.causes.iter().all(|words| told.cause.contains(words))
+            && self.mends.iter().all(|words| told.remedy.contains(words))
             && !told.explanation.is_empty()
             && !told.remedy.is_empty()
     }
