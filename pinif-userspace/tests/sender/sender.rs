@@ -7,6 +7,7 @@ mod args;
 mod datagram;
 mod frame;
 mod handed;
+mod sandbox;
 mod sent;
 mod socket;
 mod storm;
@@ -42,6 +43,7 @@ fn main() -> Result<()> {
         Traffic::Storm(storm) => storm::storm(storm, &args)?,
         Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };
