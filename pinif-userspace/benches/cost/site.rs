@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
-use pinif_userspace::lab::{self, Cgroup, Chassis, LinkKind, Namespace, Route};
+use pinif_userspace::lab::{self, Cgroup, Chassis, Device, LinkKind, Namespace, Route};
 
 use crate::bpf::{Hook, Link, Program};
 use crate::load::{Kind, Load, Order, Udp};
@@ -44,8 +44,8 @@ impl Site {
         card.add_route(Route::new("10.64.0.0/16".parse()?, "fab0").via("10.0.0.2".parse()?))?;
 
         card.veth("fab1", peer, "fab1", 0x21)?;
-        card.add_device(LinkKind::MacVlan, "fab1m", Some("fab1"), 0)?;
-        card.add_device(LinkKind::Bridge, STACKED, None, 0)?;
+        card.add_device(Device::new(LinkKind::MacVlan, "fab1m").over("fab1"))?;
+        card.add_device(Device::new(LinkKind::Bridge, STACKED))?;
         card.enslave("fab1m", STACKED)?;
         peer.set_up("fab1")?;
         for link in ["fab1", "fab1m", STACKED] {
