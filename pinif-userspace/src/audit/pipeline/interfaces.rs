@@ -132,7 +132,11 @@ impl Audit {
         };
         let mut there = Vec::new();
         match news {
-            News::Change(Change::Routes | Change::Lost) => return Ok(()),
+            News::Change(Change::Routes) => {
+                namespace.oracle.rules_changed();
+                return Ok(());
+            }
+            News::Change(Change::Lost) => return Ok(()),
             News::Change(change) => {
                 namespace.network.apply(&change);
                 match change {
