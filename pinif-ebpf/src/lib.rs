@@ -11,6 +11,7 @@ pub mod key;
 pub mod loss;
 pub mod offsets;
 pub mod packet;
+pub mod pin;
 pub mod policy;
 pub mod sighting;
 pub mod verdict;

@@ -3,4 +3,6 @@
 pub mod audit;
 pub mod demo;
 pub mod doctor;
+pub mod pin;
 pub mod policy;
+pub mod run;

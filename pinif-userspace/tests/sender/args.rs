@@ -38,6 +38,10 @@ pub enum Traffic {
     Tcp(Tcp),
     /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
     HandOn(HandOn),
+    /// UDP datagrams of several threads, a socket each.
+    Threads(Crowd),
+    /// UDP datagrams by io_uring, the socket as well.
+    Ring(Ring),
     /// That child: the socket is its standard input, as inetd(8) gives it.
     #[command(hide = true)]
     Given(Given),
@@ -167,6 +171,31 @@ pub struct Packet {
     /// An IEEE 802.1ad tag around it.
     #[arg(long, value_name = "ID")]
     pub service_vlan: Option<u16>,
+}
+
+/// What each of several threads sends.
+#[derive(clap::Args, Debug)]
+pub struct Crowd {
+    /// The destination.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many threads.
+    #[arg(long, default_value_t = 2)]
+    pub threads: u64,
+    /// How many messages each.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
+}
+
+/// What is sent by io_uring.
+#[derive(clap::Args, Debug)]
+pub struct Ring {
+    /// The destination.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many messages.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
 }
 
 /// How a socket is handed on.

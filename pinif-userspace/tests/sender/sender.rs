@@ -4,9 +4,11 @@
 //! and waits for a line; its last line is a JSON object ([`sent::Sent`]). It ends with whoever started it.
 
 mod args;
+mod crowd;
 mod datagram;
 mod frame;
 mod handed;
+mod ring;
 mod sent;
 mod socket;
 mod stream;
@@ -38,6 +40,8 @@ fn main() -> Result<()> {
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::Threads(many) => crowd::crowd(many)?,
+        Traffic::Ring(how) => ring::ring(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };

@@ -48,6 +48,18 @@ impl Sent {
         }
     }
 
+    /// What both sent; socket and process are the other's.
+    pub fn and(mut self, other: Self) -> Self {
+        for (name, times) in &other.refused {
+            *self.refused.entry(name.clone()).or_default() += times;
+        }
+        Self {
+            sent: self.sent + other.sent,
+            refused: self.refused,
+            ..other
+        }
+    }
+
     /// Adds the address that the socket has now.
     pub fn at(mut self, socket: &Socket) -> Self {
         self.local = socket

@@ -34,6 +34,10 @@ macro_rules! member {
 #[cgroup_sockopt(setsockopt)]
 pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
     let option = context.sockopt;
+    if member!(option, optlen) < 0 {
+        // A program of a cgroup below has done what was asked for, and the kernel is to do nothing.
+        return ALLOW;
+    }
     if member!(option, level) == SOL_SOCKET {
         match member!(option, optname) {
             SO_BINDTODEVICE => requested(option, true),
