@@ -54,7 +54,8 @@ impl Bench {
     }
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits for what nothing tells of, by asking again and again.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience(PATIENCE);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long until {what}");

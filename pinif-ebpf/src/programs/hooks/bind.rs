@@ -39,5 +39,6 @@ fn bound(context: &SockContext, address: Address, port: u16) {
         } else {
             record.flags |= flag::BOUND_ADDRESS;
         }
+        record.changed();
     }
 }

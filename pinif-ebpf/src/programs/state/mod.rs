@@ -1,5 +1,6 @@
 //! The maps, each private to its file with its typed accessors.
 
+pub mod bridges;
 pub mod carriers;
 pub mod cells;
 pub mod endpoints;

@@ -147,7 +147,10 @@ impl Audit {
             self.meet(cookie, *index, name, sink)?;
         }
         self.publish(cookie, sink)?;
-        self.attach(cookie, &links)
+        let attached = self.attach(cookie, &links)?;
+        // What is above others counts from now on.
+        self.publish(cookie, sink)?;
+        Ok(attached)
     }
 
     /// Learns of namespaces that somebody made a socket in.
