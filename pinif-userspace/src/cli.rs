@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, doctor, pin, policy, run},
+    commands::{audit, demo, doctor, pin, policy, run, sockets},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -42,6 +42,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Run a command whose sockets are bound to an interface from birth, and send by no other
     Run(run::RunArgs),
+    /// List every socket with its owner, and the interface that it would leave by now, the greatest risk first
+    Sockets(sockets::SocketsArgs),
 }
 
 /// Runs the command and gives its exit status.
@@ -58,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),
+        Command::Sockets(args) => sockets::run(args),
     }
 }
 

@@ -9,3 +9,4 @@ pub mod kernel;
 pub mod lab;
 pub mod policy;
 pub mod sinks;
+pub mod survey;

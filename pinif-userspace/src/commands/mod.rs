@@ -6,3 +6,4 @@ pub mod doctor;
 pub mod pin;
 pub mod policy;
 pub mod run;
+pub mod sockets;
