@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use pinif_userspace::lab::{LinkKind, Route, patience};
+use pinif_userspace::lab::{Device, LinkKind, Route, patience};
 
 use bench::{Account, Bench, Held, Need, SENDER, Sent, scenario};
 
@@ -341,7 +341,7 @@ fn the_hosts_own_addresses_are_reached() {
 fn a_socket_of_a_vrf_leaves_by_its_members() {
     scenario("run vrf", &[Need::Link(LinkKind::Vrf)], |bench| {
         let card = bench.card();
-        card.add_device(LinkKind::Vrf, "blue", None, 10)
+        card.add_device(Device::new(LinkKind::Vrf, "blue").id(10))
             .expect("a vrf");
         card.set_up("blue").expect("up");
         card.enslave("fab0", "blue").expect("enslaved");
@@ -370,7 +370,7 @@ fn a_socket_of_a_vrf_leaves_by_its_members() {
 fn a_vlans_packets_do_not_leave_untagged_by_its_trunk() {
     scenario("run vlan", &[Need::Link(LinkKind::Vlan)], |bench| {
         let card = bench.card();
-        card.add_device(LinkKind::Vlan, "fab0.7", Some("fab0"), 7)
+        card.add_device(Device::new(LinkKind::Vlan, "fab0.7").over("fab0").id(7))
             .expect("a vlan");
         card.set_up("fab0.7").expect("up");
         let before = bench.inside();
