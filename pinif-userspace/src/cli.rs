@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, doctor, pin, policy, run, sockets},
+    commands::{audit, demo, doctor, explain, pin, policy, run, sockets},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -36,6 +36,8 @@ enum Command {
     DemoDaemon,
     /// Tell what this kernel and these privileges allow, and mend for what is missing
     Doctor(doctor::DoctorArgs),
+    /// Explain a kind of finding, or a finding that `pinif audit --format json` told
+    Explain(explain::ExplainArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
     /// Check a policy file
@@ -57,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::DemoDaemon => demo::daemon(),
         Command::Doctor(args) => doctor::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),
