@@ -1,5 +1,7 @@
 //! Reading a packet's headers: IPv4 and IPv6, extension headers, VLAN tags, and the first bytes of the transport.
 
+pub mod base;
+
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
 use crate::key::Address;

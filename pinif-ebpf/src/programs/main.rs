@@ -12,6 +12,8 @@ mod sender;
 #[cfg(target_arch = "bpf")]
 mod state;
 #[cfg(target_arch = "bpf")]
+mod taker;
+#[cfg(target_arch = "bpf")]
 mod words;
 
 /// Reads a place in a map anew, of which the verifier then knows nothing.

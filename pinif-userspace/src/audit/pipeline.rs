@@ -56,7 +56,7 @@ use crate::{
         counters::Counters,
         load::load,
         logs,
-        publish::{Publisher, Unresolved, wait_for_running_programs},
+        publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
     policy::{Policy, PolicyErrors, counted},
@@ -402,6 +402,11 @@ impl Audit {
     }
 
     fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
+        for namespace in self.namespaces.values_mut() {
+            let wanted = watched(&namespace.network, &policy);
+            namespace.watch_arrivals(&wanted, sink)?;
+        }
         let networks: Vec<_> = self
             .namespaces
             .iter()
@@ -430,6 +435,9 @@ impl Audit {
                     format!("the new policy does not fit, and the one in force stays: {error:#}");
                 sink.note(Level::Error, &text)?;
             }
+        }
+        for netns in self.order.clone() {
+            self.watch_arrivals(netns, sink)?;
         }
         Ok(())
     }

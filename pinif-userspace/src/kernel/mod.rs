@@ -3,8 +3,10 @@
 pub mod arrivals;
 pub mod attach;
 pub mod counters;
+pub mod direction;
 pub mod entry;
 mod filters;
+mod hook;
 pub mod load;
 pub mod logs;
 pub mod publish;

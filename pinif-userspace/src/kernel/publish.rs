@@ -1,6 +1,7 @@
 //! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
+pub mod gates;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use pinif_ebpf::{
     carrier::CarrierKey,
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
     policy::{InterfaceZones, Slot, ZoneSet},
+    verdict::arrival::Gate,
 };
 
 use self::tables::Tables;
@@ -36,6 +38,7 @@ struct Published {
     carriers: BTreeSet<(IfIndex, IfIndex)>,
     addresses: BTreeMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, ZoneSet>,
+    gates: BTreeMap<IfIndex, Gate>,
 }
 
 /// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
@@ -83,6 +86,7 @@ impl Publisher {
             carriers: carriers(&network.links),
             addresses: addresses(network),
             zones: zones(network, policy),
+            gates: gates::of(network, policy),
         };
         let slot = self.slot;
         let before = self.published.entry(netns).or_default();
@@ -112,6 +116,13 @@ impl Publisher {
             now.zones.iter().map(zone),
         )
         .context("the table of interfaces is full")?;
+        let gate = |(&interface, &gate): (&IfIndex, &Gate)| (key(netns, slot, interface), gate);
+        sync(
+            &mut tables.gates,
+            before.gates.iter().map(gate),
+            now.gates.iter().map(gate),
+        )
+        .context("the table of what may arrive is full")?;
         *before = now;
         Ok(())
     }
@@ -129,8 +140,11 @@ impl Publisher {
             let _ = self.tables.addresses.remove(&AddressKey { netns, address });
         }
         for (interface, zones) in gone.zones {
-            let (key, _) = zone_entry(netns, slot, interface, zones);
-            let _ = self.tables.zones.remove(&key);
+            let (zone, _) = zone_entry(netns, slot, interface, zones);
+            let _ = self.tables.zones.remove(&zone);
+        }
+        for interface in gone.gates.into_keys() {
+            let _ = self.tables.gates.remove(&key(netns, slot, interface));
         }
     }
 
@@ -152,6 +166,7 @@ impl Publisher {
         self.tables.clear(slot)?;
         let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
+        let mut gates_of = Vec::new();
         if let Err(error) = self
             .tables
             .write(policy, slot, generation, &mut unresolved)
@@ -159,13 +174,21 @@ impl Publisher {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);
                     for (&interface, &zones) in &zones {
-                        let (key, value) = zone_entry(netns, slot, interface, zones);
+                        let (zone, value) = zone_entry(netns, slot, interface, zones);
                         self.tables
                             .zones
-                            .insert(key, value, 0)
+                            .insert(zone, value, 0)
                             .context("the table of interfaces is full")?;
                     }
                     zones_of.push((netns, zones));
+                    let gates = gates::of(network, policy);
+                    for (&interface, &gate) in &gates {
+                        self.tables
+                            .gates
+                            .insert(key(netns, slot, interface), gate, 0)
+                            .context("the table of what may arrive is full")?;
+                    }
+                    gates_of.push((netns, gates));
                 }
                 Ok(())
             })
@@ -182,6 +205,9 @@ impl Publisher {
         self.generation = generation;
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
+        }
+        for (netns, gates) in gates_of {
+            self.published.entry(netns).or_default().gates = gates;
         }
         // A packet that read the old slot is judged by it to its end before that is cleared.
         wait_for_running_programs();
@@ -204,14 +230,15 @@ fn zone_entry(
     interface: IfIndex,
     zones: ZoneSet,
 ) -> (InterfaceKey, InterfaceZones) {
-    (
-        InterfaceKey {
-            netns,
-            interface,
-            slot,
-        },
-        InterfaceZones { zones },
-    )
+    (key(netns, slot, interface), InterfaceZones { zones })
+}
+
+fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
+    InterfaceKey {
+        netns,
+        interface,
+        slot,
+    }
 }
 
 /// Every local address with its sole owner, or none.

@@ -4,6 +4,7 @@ mod bind;
 mod connect;
 mod egress;
 mod existing;
+mod ingress;
 mod setsockopt;
 mod socket;
 

@@ -23,9 +23,11 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     socket_inode_number: 0,
     sock_netns: 0,
     net_cookie: 0,
+    sock_cookie: 0,
     sock_uid: 0,
     sock_cgroup: 0,
     cgroup_kernfs: 0,
+    cgroup_parent: 0,
     kernfs_id: 0,
 });
 

@@ -1,9 +1,11 @@
 //! The maps, each private to its file with its typed accessors.
 
+pub mod arriving;
 pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
+pub mod gates;
 pub mod losses;
 pub mod namespaces;
 pub mod netns;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, News, totals};
+use super::{Audit, Namespace, News, totals};
 use crate::{
     host::network::{Change, Network},
-    kernel::attach::Place,
+    kernel::{attach::Place, publish::gates::watched},
     sinks::{Level, Sink},
 };
 
@@ -120,6 +120,23 @@ impl Audit {
         Ok(attached)
     }
 
+    /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
+    pub(super) fn watch_arrivals(
+        &mut self,
+        netns: NetNsCookie,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let (Some((_, policy)), Some(namespace)) = (
+            self.policies.last_key_value(),
+            self.namespaces.get_mut(&netns),
+        ) else {
+            return Ok(());
+        };
+        let wanted = watched(&namespace.network, policy);
+        namespace.hooks.watch_arrivals_only_at(&wanted)?;
+        namespace.watch_arrivals(&wanted, sink)
+    }
+
     /// Takes a change of a namespace into the maps, and attaches to what is new.
     pub(super) fn learn(
         &mut self,
@@ -170,6 +187,7 @@ impl Audit {
         }
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there)?;
+        self.watch_arrivals(netns, sink)?;
         for name in &attached.new {
             sink.note(Level::Info, &format!("{name} is audited from now on"))?;
         }
@@ -243,6 +261,32 @@ impl Audit {
                 self.names.of(netns, index)
             })
         });
+        Ok(())
+    }
+}
+
+impl Namespace {
+    /// Watches what arrives at these interfaces too.
+    pub(super) fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let mut warnings = Vec::new();
+        self.hooks.watch_arrivals(interfaces, |name, outcome| match outcome {
+            Ok(Place::First) => {}
+            Ok(Place::Behind) => warnings.push(format!(
+                "others have filters at the ingress of {name} that are asked before pinif's: what these drop or redirect \
+                 is not audited when it arrives"
+            )),
+            Err(error) => warnings.push(format!(
+                "what arrives by {name} is not audited: {:#}",
+                anyhow::Error::from(error)
+            )),
+        })?;
+        for warning in warnings {
+            sink.note(Level::Warning, &warning)?;
+        }
         Ok(())
     }
 }

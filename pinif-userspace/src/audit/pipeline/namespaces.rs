@@ -147,7 +147,9 @@ impl Audit {
             self.meet(cookie, *index, name, sink)?;
         }
         self.publish(cookie, sink)?;
-        self.attach(cookie, &links)
+        let attached = self.attach(cookie, &links)?;
+        self.watch_arrivals(cookie, sink)?;
+        Ok(attached)
     }
 
     /// Learns of namespaces that somebody made a socket in.

@@ -14,6 +14,7 @@ use pinif_ebpf::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
         PrefixKey, RuleSet, Slot,
     },
+    verdict::arrival::Gate,
 };
 
 use super::Unresolved;
@@ -30,6 +31,7 @@ pub(super) struct Tables {
     pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
+    pub(super) gates: HashMap<MapData, InterfaceKey, Gate>,
     pub(super) slot: Array<MapData, u64>,
     pub(super) policies: Array<MapData, Active>,
     pub(super) demands: HashMap<MapData, DemandKey, Demand>,
@@ -58,6 +60,7 @@ impl Tables {
             carriers: take("CARRIERS")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
+            gates: take("GATES")?.try_into()?,
             slot: take("SLOT")?.try_into()?,
             policies: take("POLICIES")?.try_into()?,
             demands: take("DEMANDS")?.try_into()?,
@@ -75,6 +78,7 @@ impl Tables {
     /// Removes a policy from a slot that is not in force.
     pub(super) fn clear(&mut self, slot: Slot) -> Result<()> {
         remove_where(&mut self.zones, |key| key.slot == slot)?;
+        remove_where(&mut self.gates, |key| key.slot == slot)?;
         remove_where(&mut self.demands, |key| key.slot == slot)?;
         remove_where(&mut self.protocols, |key| key.slot == slot)?;
         remove_where(&mut self.users, |key| key.slot == slot)?;
