@@ -72,8 +72,7 @@ pub fn write(
     }
     if is_tcp {
         // SAFETY: as above.
-        let remains =
-            unsafe { bpf_skc_lookup_tcp(skb.as_ptr(), &raw mut tuple, size, HERE, 0) };
+        let remains = unsafe { bpf_skc_lookup_tcp(skb.as_ptr(), &raw mut tuple, size, HERE, 0) };
         if !remains.is_null() {
             // A connection in TIME_WAIT. Through a map: the verifier allows no arithmetic on the pointer itself.
             sighting.socket_inode = remains as u64;

@@ -44,7 +44,7 @@ use super::{
 };
 use crate::{
     host::{
-        kernel_types,
+        entrance, kernel_types,
         namespaces::{Wanted, Watch},
         netns::NetNs,
         network::Network,
@@ -368,6 +368,7 @@ impl Audit {
             network: &namespace.network,
             policy,
             name: &name,
+            entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
         };
         let oracle = &mut namespace.oracle;
         Some(enrich::finding(

@@ -5,6 +5,7 @@ pub mod addresses;
 mod btf;
 pub mod capabilities;
 pub mod carriers;
+pub mod entrance;
 pub mod kernel_types;
 pub mod links;
 pub mod namespaces;

@@ -71,9 +71,9 @@ pub(super) fn make_way(
 /// taken to be.
 pub(super) fn is_attached(interface: IfIndex, direction: Direction) -> bool {
     at(interface, direction).map_or(true, |filters| {
-        filters.iter().any(|filter| {
-            filter.is_called(direction.program()) && filter.handle == own_handle()
-        })
+        filters
+            .iter()
+            .any(|filter| filter.is_called(direction.program()) && filter.handle == own_handle())
     })
 }
 

@@ -83,13 +83,7 @@ fn addresses(skb: Skb, place: &mut Base) -> u32 {
 
 /// What follows for the few that are under suspicion.
 #[inline(always)]
-fn examine(
-    skb: Skb,
-    gate: &Gate,
-    active: &Active,
-    arriving: &mut Arriving,
-    suspicion: Suspicion,
-) {
+fn examine(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, suspicion: Suspicion) {
     arriving.key.netns = kernel::netns();
     arriving.key.egress = skb.interface();
     arriving.new.sighting.source_owner = suspicion.owner;
@@ -144,13 +138,7 @@ fn headers(skb: Skb, arriving: &mut Arriving) -> u32 {
 
 /// Writes the rules for the reply, and tells whether there is one that is not kept here.
 #[inline(never)]
-fn rules(
-    skb: Skb,
-    gate: &Gate,
-    active: &Active,
-    arriving: &mut Arriving,
-    is_suspect: bool,
-) -> u32 {
+fn rules(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, is_suspect: bool) -> u32 {
     arriving.rules = RuleSet::EMPTY;
     let base = &arriving.base;
     let is_error = !base.later_fragment

@@ -121,11 +121,7 @@ impl Audit {
     }
 
     /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
-    pub(super) fn watch_arrivals(
-        &mut self,
-        netns: NetNsCookie,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
         let (Some((_, policy)), Some(namespace)) = (
             self.policies.last_key_value(),
             self.namespaces.get_mut(&netns),
