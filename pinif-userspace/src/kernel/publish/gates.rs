@@ -129,3 +129,6 @@ fn unmet(policy: &Policy, zones: ZoneSet) -> RuleSet {
     }
     unmet
 }
+
+#[cfg(test)]
+mod tests;
