@@ -15,8 +15,24 @@ pub struct CarrierKey {
     pub lower: IfIndex,
 }
 
+/// A device of a namespace, as the kernel maps of layers are keyed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceKey {
+    /// The namespace.
+    pub netns: NetNsCookie,
+    /// The device.
+    pub device: IfIndex,
+    /// Zero.
+    pub _pad: u32,
+}
+
 const _: () = assert!(size_of::<CarrierKey>() == 16);
+const _: () = assert!(size_of::<DeviceKey>() == 16);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
 unsafe impl aya::Pod for CarrierKey {}
+#[cfg(feature = "user")]
+// SAFETY: as above.
+unsafe impl aya::Pod for DeviceKey {}

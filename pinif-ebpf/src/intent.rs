@@ -57,6 +57,13 @@ pub mod flag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketRecord {
+    /// A secret that no other record has, in the digest of each memo: a new one makes all memos void. Zero where the
+    /// record has changed in what a decision looks at; the next packet gives it another.
+    pub salt: u64,
+    /// The decision that holds for packets of this source, whatever their destination ([`crate::memo`]).
+    pub any_destination: u64,
+    /// Decisions for packets of one source and destination, by a bit of the digest.
+    pub memos: [u64; MEMOS],
     /// Who owns it.
     pub owner: Owner,
     /// Its network namespace; zero when unknown.
@@ -92,15 +99,40 @@ pub struct SocketRecord {
     pub requested: u64,
 }
 
+/// How many destinations a record has memos of.
+pub const MEMOS: usize = 2;
+
 impl SocketRecord {
+    /// Makes every memo void, after what a decision looks at has changed.
+    #[inline(always)]
+    pub fn changed(&mut self) {
+        // SAFETY: a valid reference; volatile, so that it stays behind what was changed.
+        unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
+    }
+
+    /// Where the memo of this digest is, if there is one.
+    #[inline(always)]
+    pub fn memo_of(&mut self, digest: u64) -> &mut u64 {
+        // A bit that the memo keeps.
+        if digest >> 63 == 0 {
+            &mut self.memos[0]
+        } else {
+            &mut self.memos[1]
+        }
+    }
+
     /// Notes that the hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
     /// table of endpoints is entered anew.
     #[inline(always)]
     pub fn becomes_hooked(&mut self) {
-        if !self.has(flag::HOOKED) {
-            self.flags &= !flag::ENDPOINT;
+        let known = flag::OWNED | flag::HOOKED;
+        if self.flags & known != known {
+            if !self.has(flag::HOOKED) {
+                self.flags &= !flag::ENDPOINT;
+            }
+            self.flags |= known;
+            self.changed();
         }
-        self.flags |= flag::OWNED | flag::HOOKED;
     }
 
     /// Notes the device that the socket sends with now.
@@ -134,7 +166,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 32 + 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]

@@ -9,6 +9,7 @@ pub mod carrier;
 pub mod intent;
 pub mod key;
 pub mod loss;
+pub mod memo;
 pub mod offsets;
 pub mod packet;
 pub mod policy;

@@ -335,6 +335,56 @@ pub struct ExecutableKey {
 pub struct InterfaceZones {
     /// The zones that it is in.
     pub zones: ZoneSet,
+    /// What else there is to say of it ([`about`]).
+    pub about: u64,
+}
+
+/// [`InterfaceZones::about`].
+pub mod about {
+    /// The interface is in a zone of each rule's `only_via`: whatever a socket with a bound device sends here, no rule is
+    /// broken.
+    pub const KEEPS_PINNED: u64 = 1 << 0;
+    /// Nor does any rule demand a bound device: whoever sends here, no rule is broken.
+    pub const KEEPS_UNPINNED: u64 = 1 << 1;
+    /// Another interface carries its packets.
+    pub const STACKED: u64 = 1 << 2;
+}
+
+/// What is in force, as one word: a number that changes whenever a decision may be another, whether users are looked at,
+/// and the slot of the policy.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InForce(pub u64);
+
+impl InForce {
+    const USERS: u64 = 1 << 1;
+
+    /// The next word, for a policy in this slot with these dimensions.
+    pub const fn next(self, slot: Slot, dimensions: u32) -> Self {
+        let users = if dimensions & dimension::USER != 0 {
+            Self::USERS
+        } else {
+            0
+        };
+        Self(((self.0 >> 2) + 1) << 2 | users | slot as u64 & 1)
+    }
+
+    /// The next word for the same policy, after the host has changed.
+    pub const fn next_of_same(self) -> Self {
+        Self(self.0 + (1 << 2))
+    }
+
+    /// The slot of the policy in force.
+    #[inline(always)]
+    pub const fn slot(self) -> Slot {
+        (self.0 & 1) as Slot
+    }
+
+    /// Whether a rule asks for the user of a socket.
+    #[inline(always)]
+    pub const fn looks_at_users(self) -> bool {
+        self.0 & Self::USERS != 0
+    }
 }
 
 const _: () = assert!(size_of::<Active>() == 24 + 8 * size_of::<RuleSet>());

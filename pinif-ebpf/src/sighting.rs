@@ -43,8 +43,10 @@ pub struct CellKey {
     pub kind: u8,
     /// The [`Origin`].
     pub origin: u8,
+    /// Not zero: the packets have been counted on an interface above this one, which carries them for it.
+    pub carried: u8,
     /// Zero.
-    pub _pad: [u8; 6],
+    pub _pad: [u8; 5],
 }
 
 /// Packets and bytes. A packet is what goes on the wire (a GSO `skb` is many); bytes include the link header.

@@ -8,8 +8,9 @@ use std::path::Path;
 use aya::programs::{SchedClassifier, TcAttachType};
 use bench::{
     Auditor, Bench, CONTROL_PLANE, Finding, Need, Sender, Sent, Told, leak, risk, scenario,
+    wait_until,
 };
-use pinif_userspace::lab::{LinkKind, Namespace, Route};
+use pinif_userspace::lab::{Device, LinkKind, Namespace, Route};
 
 const NOTHING: &[Need] = &[];
 
@@ -475,7 +476,7 @@ fn a_bridge_takes_what_its_port_lets_in() {
     scenario("20 bridge", &[Need::Link(LinkKind::Bridge)], |bench| {
         let (card, peer) = (bench.card(), &bench.chassis.peer);
         // The backplane is a bridge, of which no port has a name of the zone's.
-        card.add_device(LinkKind::Bridge, "fabbr", None, 0)
+        card.add_device(Device::new(LinkKind::Bridge, "fabbr"))
             .expect("a bridge");
         card.veth("port", peer, "port", 0x21).expect("a wire");
         card.enslave("port", "fabbr").expect("a port");
@@ -571,7 +572,7 @@ fn what_arrives_is_watched_for_as_long_as_a_policy_asks_for_it() {
         auditor.wait_for_note("a new policy is in force: 1 zone, 0 rules");
         knock(100);
         let escaped = escape().packets(600).by(&end(taker));
-        bench.wait_until("nothing is watched", || watched(bench) == [0, 0, 0]);
+        wait_until("nothing is watched", || watched(bench) == [0, 0, 0]);
         auditor.stop().expect().arrived(escaped).nothing_else();
     });
 }
@@ -605,7 +606,7 @@ fn a_vlan_of_the_zone_arrives_by_its_trunk() {
         let (card, outside) = (bench.card(), &bench.chassis.outside);
         for (namespace, trunk) in [(card, "eth1"), (outside, "eth0")] {
             namespace
-                .add_device(LinkKind::Vlan, "fabv", Some(trunk), 100)
+                .add_device(Device::new(LinkKind::Vlan, "fabv").over(trunk).id(100))
                 .expect("a VLAN");
             namespace.set_arp("fabv", false).expect("a VLAN");
             namespace.set_multicast("fabv", false).expect("a VLAN");
@@ -637,7 +638,7 @@ fn a_vlan_of_the_zone_arrives_by_its_trunk() {
 fn an_address_in_a_vrf_is_not_reached_from_outside_it() {
     scenario("20 vrf", &[Need::Link(LinkKind::Vrf)], |bench| {
         let card = bench.card();
-        card.add_device(LinkKind::Vrf, "blue", None, 10)
+        card.add_device(Device::new(LinkKind::Vrf, "blue").id(10))
             .expect("a VRF");
         card.set_up("blue").expect("a VRF");
         card.enslave("fab0", "blue").expect("a port");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use pinif_userspace::lab::{self, Cgroup, LinkKind, Namespace, Route, Rule};
+use pinif_userspace::lab::{self, Cgroup, Device, LinkKind, Namespace, Route, Rule};
 
 #[test]
 fn a_namespace_is_there_under_its_name_until_dropped() -> Result<()> {
@@ -181,26 +181,35 @@ fn routes_rules_and_addresses_come_and_go() -> Result<()> {
 
 #[test]
 fn devices_stack_where_the_kernel_has_them() -> Result<()> {
-    for kind in [
-        LinkKind::Bridge,
-        LinkKind::Dummy,
-        LinkKind::MacVlan,
-        LinkKind::Vlan,
-        LinkKind::Vrf,
-    ] {
+    for kind in LinkKind::ALL {
         if !kind.is_available()? {
             eprintln!("this kernel has no {} devices", kind.name());
             continue;
         }
         let namespace = Namespace::new("stack")?;
         namespace.veth("lower0", &namespace, "lower1", 0x21)?;
-        let lower = matches!(kind, LinkKind::MacVlan | LinkKind::Vlan).then_some("lower0");
-        namespace.add_device(kind, "upper0", lower, 42)?;
-        if let Some(lower) = lower {
-            // A VLAN or macvlan device goes up only where the one below it is (`vlan_dev_open`, `macvlan_open`).
-            namespace.set_up(lower)?;
-        }
-        if matches!(kind, LinkKind::Bridge | LinkKind::Vrf) {
+        let device = Device::new(kind, "upper0")
+            .id(42)
+            .between("192.0.2.1".parse()?, "192.0.2.2".parse()?);
+        namespace.add_device(match kind {
+            LinkKind::IpVlan | LinkKind::MacVlan | LinkKind::Vlan => {
+                // It goes up only where the one below it is (`vlan_dev_open`, `macvlan_open`).
+                namespace.set_up("lower0")?;
+                device.over("lower0")
+            }
+            LinkKind::Hsr => device.over("lower0").and_over("lower1"),
+            LinkKind::Gre
+            | LinkKind::GreTap
+            | LinkKind::IpIp
+            | LinkKind::Sit
+            | LinkKind::Vxlan
+            | LinkKind::Xfrm => device.over("lower0"),
+            _ => device,
+        })?;
+        if matches!(
+            kind,
+            LinkKind::Bond | LinkKind::Bridge | LinkKind::Team | LinkKind::Vrf
+        ) {
             namespace.enslave("lower0", "upper0")?;
         }
         namespace.set_up("upper0")?;

@@ -90,7 +90,12 @@ fn a_rule_by_mark_lets_control_traffic_out() {
         auditor
             .stop()
             .expect()
-            .finding(escape().packets(600).by(&marked).cause("in table 100"))
+            .finding(
+                escape()
+                    .packets(600)
+                    .by(&marked)
+                    .cause("(fwmark 0x7) sent it to table 100"),
+            )
             .finding(lucky().packets(400).by(&unmarked))
             .nothing_else();
     });

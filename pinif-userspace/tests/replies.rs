@@ -161,7 +161,8 @@ fn the_kernel_resets_a_stranger_by_the_default_route() {
             .packets(1)
             .protocol("tcp")
             .source("10.0.0.1:7000")
-            .destination("203.0.113.77:4000");
+            .destination("203.0.113.77:4000")
+            .cause("the kernel's own reply; route ");
         auditor.stop().expect().finding(escape).nothing_else();
     });
 }
@@ -178,7 +179,8 @@ fn the_kernel_resets_an_ipv6_stranger_by_the_default_route() {
             .packets(1)
             .protocol("tcp")
             .source("[fd00::1]:7000")
-            .destination("[2001:db8:f::77]:4000");
+            .destination("[2001:db8:f::77]:4000")
+            .cause("the kernel's own reply; route ");
         auditor.stop().expect().finding(escape).nothing_else();
     });
 }
@@ -202,7 +204,8 @@ fn the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route() {
             .packets(10)
             .protocol("icmp")
             .source("10.0.0.1")
-            .destination("203.0.113.77");
+            .destination("203.0.113.77")
+            .cause("the kernel's own reply; route ");
         auditor.stop().expect().finding(escape).nothing_else();
     });
 }

@@ -3,6 +3,7 @@
 //! Every task brings what it needs first, and says what it brings; where all is there, it is silent about it. What the
 //! tasks themselves say goes to standard error, so that standard output is pinif's alone.
 
+mod bench;
 mod build;
 mod debian;
 mod launch;
@@ -42,6 +43,8 @@ enum Task {
     Vm(vm::Args),
     /// Show what the last runs found in each case on each kernel, and write it into the documentation
     Scenarios,
+    /// Measure what pinif costs, as root, and write it into the documentation
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&workspace, &args),
         Task::Vm(args) => vm::run(&workspace, &args),
         Task::Scenarios => scenarios::run(&workspace),
+        Task::Bench(args) => bench::run(&workspace, &args),
     };
     done.unwrap_or_else(|error| fail(&error))
 }

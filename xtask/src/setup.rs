@@ -17,7 +17,8 @@ use crate::{
 const NEXTEST_RELEASE: &str = "0.9.114";
 
 /// The programs that the tests call, each with Debian's package that has it.
-const TEST_PROGRAMS: [(&str, &str); 7] = [
+const TEST_PROGRAMS: [(&str, &str); 11] = [
+    ("bridge", "iproute2"),
     ("curl", "curl"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),
@@ -25,6 +26,9 @@ const TEST_PROGRAMS: [(&str, &str); 7] = [
     ("ping", "iputils-ping"),
     ("socat", "socat"),
     ("tcpdump", "tcpdump"),
+    ("tcpreplay", "tcpreplay"),
+    ("teamnl", "libteam-utils"),
+    ("wg", "wireguard-tools"),
 ];
 
 /// What builds the eBPF object.

@@ -72,7 +72,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     println!("{}", scenarios::summary(&scenarios));
     let mut totals = totals.with_skipped_by_themselves(skipped);
     if args.kernels {
-        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL)?;
+        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL, None)?;
         totals = totals.plus(of_others);
         success &= passed;
     }

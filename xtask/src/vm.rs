@@ -26,6 +26,9 @@ pub struct Args {
     /// The kernel: all where it is not given
     #[arg(long = "kernel", value_enum)]
     kernels: Vec<Line>,
+    /// Only those of the tests that this filterset of nextest's names
+    #[arg(long, conflicts_with = "command")]
+    filter: Option<String>,
     /// What runs in the machine, as root, instead of the scenarios
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -44,7 +47,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     };
     if args.command.is_empty() {
         setup::ensure_test_tools(workspace)?;
-        let (totals, success) = run_scenarios(workspace, lines)?;
+        let (totals, success) = run_scenarios(workspace, lines, args.filter.as_deref())?;
         closing_line(totals);
         return Ok(exit(success));
     }
@@ -67,7 +70,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_scenarios(workspace: &Workspace, lines: &[Line]) -> Result<(Totals, bool)> {
+pub fn run_scenarios(
+    workspace: &Workspace,
+    lines: &[Line],
+    filter: Option<&str>,
+) -> Result<(Totals, bool)> {
     let tools = match tools::ensure(workspace) {
         Ok(tools) => tools,
         Err(error) => {
@@ -77,7 +84,7 @@ pub fn run_scenarios(workspace: &Workspace, lines: &[Line]) -> Result<(Totals, b
             return Ok((Totals::default(), true));
         }
     };
-    let suite = Suite::build(workspace)?;
+    let suite = Suite::build(workspace, filter)?;
     let mut kernels = Vec::new();
     for &line in lines {
         match kernels::ensure(workspace, line) {

@@ -1,8 +1,6 @@
 //! The fixed part of an IP header alone: all that most packets are looked at for where they arrive.
 
-use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
-
-use super::{Bytes, ethertype};
+use super::{Bytes, Header, ethertype};
 use crate::key::Address;
 
 /// What the fixed part of a header says.
@@ -23,47 +21,74 @@ pub struct Base {
     pub later_fragment: bool,
 }
 
-/// Reads the fixed part of the IP header that `kind` announces. Nothing for what is no IP packet, and for what `ip_rcv` and
+/// A header in whole words, which the programs then read as such: of a header made of bytes, they would read each.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Words<const N: usize>([u32; N]);
+
+// SAFETY: integers.
+unsafe impl<const N: usize> Header for Words<N> {}
+
+/// Reads the fixed part of the IP header that `kind` announces. False for what is no IP packet, and for what `ip_rcv` and
 /// `ipv6_rcv` drop: a header that is cut short, or of another version.
 #[inline(always)]
-pub fn read(kind: u16, packet: &impl Bytes) -> Option<Base> {
+pub fn read(kind: u16, packet: &impl Bytes, place: &mut Base) -> bool {
     match kind {
-        ethertype::IPV4 => {
-            let header = packet.load::<Ipv4Hdr>(0)?;
-            let length = u16::from(header.ihl());
-            (header.version() == 4 && length >= Ipv4Hdr::LEN as u16).then(|| Base {
-                source: Address::v4(header.src_addr),
-                destination: Address::v4(header.dst_addr),
-                total: u32::from(u16::from_be_bytes(header.tot_len)),
-                length,
-                next: header.proto,
-                later_fragment: u16::from_be_bytes(header.frags) & 0x1fff != 0,
-            })
-        }
-        ethertype::IPV6 => {
-            let header = packet.load::<Ipv6Hdr>(0)?;
-            let payload = u32::from(u16::from_be_bytes(header.payload_len));
-            (header.vcf[0] >> 4 == 6).then(|| Base {
-                source: Address::v6(header.src_addr),
-                destination: Address::v6(header.dst_addr),
-                total: if payload == 0 {
-                    0
-                } else {
-                    payload + Ipv6Hdr::LEN as u32
-                },
-                length: Ipv6Hdr::LEN as u16,
-                next: header.next_hdr,
-                later_fragment: false,
-            })
-        }
-        _ => None,
+        ethertype::IPV4 => packet.load(0).is_some_and(|header| v4(&header, place)),
+        ethertype::IPV6 => packet.load(0).is_some_and(|header| v6(&header, place)),
+        _ => false,
     }
+}
+
+/// RFC 791, 3.1.
+#[inline(always)]
+fn v4(Words(header): &Words<5>, place: &mut Base) -> bool {
+    let first = u32::from_be(header[0]);
+    let length = (first >> 22 & 0x3c) as u16;
+    if first >> 28 != 4 || length < 20 {
+        return false;
+    }
+    place.source = address([0, 0, V4_MAPPED, header[3]]);
+    place.destination = address([0, 0, V4_MAPPED, header[4]]);
+    place.total = first & 0xffff;
+    place.length = length;
+    place.next = (u32::from_be(header[2]) >> 16) as u8;
+    place.later_fragment = u32::from_be(header[1]) & 0x1fff != 0;
+    true
+}
+
+/// RFC 8200, 3.
+#[inline(always)]
+fn v6(Words(header): &Words<10>, place: &mut Base) -> bool {
+    let second = u32::from_be(header[1]);
+    if u32::from_be(header[0]) >> 28 != 6 {
+        return false;
+    }
+    place.source = address([header[2], header[3], header[4], header[5]]);
+    place.destination = address([header[6], header[7], header[8], header[9]]);
+    place.total = if second >> 16 == 0 {
+        0
+    } else {
+        (second >> 16) + 40
+    };
+    place.length = 40;
+    place.next = (second >> 8) as u8;
+    place.later_fragment = false;
+    true
+}
+
+/// The third word of an IPv4 address as IPv6 maps it (RFC 4291, 2.5.5.2).
+const V4_MAPPED: u32 = 0xffff_u32.to_be();
+
+#[inline(always)]
+const fn address(words: [u32; 4]) -> Address {
+    // SAFETY: sixteen bytes either way, of any values.
+    Address(unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::Header;
 
     struct Slice<'a>(&'a [u8]);
 
@@ -73,6 +98,11 @@ mod tests {
             // SAFETY: as many bytes as a `T` has, and any bytes are one.
             Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
         }
+    }
+
+    fn read(kind: u16, bytes: &Slice<'_>) -> Option<Base> {
+        let mut base = Base::default();
+        super::read(kind, bytes, &mut base).then_some(base)
     }
 
     #[test]

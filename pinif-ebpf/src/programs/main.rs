@@ -8,7 +8,11 @@ mod hooks;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
+mod layers;
+#[cfg(target_arch = "bpf")]
 mod sender;
+#[cfg(target_arch = "bpf")]
+mod standing;
 #[cfg(target_arch = "bpf")]
 mod state;
 #[cfg(target_arch = "bpf")]

@@ -13,15 +13,15 @@ use super::{
 use crate::{
     host::{
         entrance::Entrance,
-        links::Link,
+        links::{Link, Links},
         network::Network,
-        routes::{RouteError, RouteQuery},
+        routes::{Choice, RouteError, RouteQuery, RouteType, table_name},
     },
     policy::Policy,
 };
 
-/// The kernel's answer to where a packet would go.
-pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<crate::host::routes::Route, RouteError> + 'a;
+/// The kernel's answer to where a packet would go, and the rule that led there.
+pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<Choice, RouteError> + 'a;
 
 /// What the causes of a finding are looked for in.
 pub struct Scene<'a> {
@@ -35,28 +35,33 @@ pub struct Scene<'a> {
     pub name: &'a dyn Fn(IfIndex) -> String,
     /// What the kernel lets in by an interface of this name.
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
+    /// The names of interfaces that were there, and are there no more.
+    pub gone: &'a [String],
 }
 
 impl Scene<'_> {
     /// The interfaces of the zones that the rule allows which decided, if one did.
     pub fn allowed(&self, sighted: &Sighted) -> Vec<&Link> {
-        let Some(rule) = sighted.rule.and_then(|rule| self.policy.rules.get(rule)) else {
-            return Vec::new();
-        };
         let links = self.network.links.iter();
         links
-            .filter(|link| {
-                let zones = self.policy.zones_of(&link.name);
-                rule.only_via.iter().any(|&zone| zones.contains(zone))
-            })
+            .filter(|link| self.allows(sighted, &link.name))
             .collect()
+    }
+
+    /// Whether the rule that decided allows an interface of this name.
+    fn allows(&self, sighted: &Sighted, name: &str) -> bool {
+        let rule = sighted.rule.and_then(|rule| self.policy.rules.get(rule));
+        let zones = self.policy.zones_of(name);
+        rule.is_some_and(|rule| rule.only_via.iter().any(|&zone| zones.contains(zone)))
     }
 }
 
 /// The causes of a finding, the first in the chain of events first; none where the machine tells nothing.
 pub fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
     match sighted.kind {
-        Kind::DeviceEscape => vec![override_of(sighted, scene)],
+        Kind::DeviceEscape => {
+            vec![vrf_miss(sighted, scene, look_up).unwrap_or_else(|| override_of(sighted, scene))]
+        }
         Kind::CopyEscape => vec![Cause::certain(CauseKind::Mirror)],
         Kind::CrossedBind => crossed(sighted, scene),
         Kind::AddressEscape | Kind::PolicyEscape | Kind::Unpinned => {
@@ -115,7 +120,7 @@ fn crossed(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
 
 fn by_origin(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
     match sighted.origin {
-        Origin::None => vec![without_socket(sighted, scene)],
+        Origin::None => without_socket(sighted, scene, look_up),
         Origin::Kernel => {
             let mut causes = vec![Cause::certain(CauseKind::KernelReply)];
             causes.extend(links_down(sighted, scene));
@@ -126,7 +131,7 @@ fn by_origin(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> 
     }
 }
 
-fn without_socket(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
+fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
     let local = sighted.headers.is_some_and(|headers| {
         scene
             .network
@@ -135,10 +140,21 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
             .any(|local| local.address == headers.source)
     });
     if local {
-        return Cause::likely(CauseKind::Mirror);
+        // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It goes
+        // where the tables lead, which is no copy's way.
+        return match way(sighted, scene, look_up) {
+            Ok(route) => vec![Cause::likely(CauseKind::KernelReply), route],
+            Err(_) => vec![Cause::likely(CauseKind::Mirror)],
+        };
     }
     let from = sighted.arrived.map(|arrived| (scene.name)(arrived));
-    Cause::certain(CauseKind::Forwarded { from })
+    let mut causes = vec![Cause::certain(CauseKind::Forwarded { from })];
+    // What was bridged, or came from another namespace, was not routed here.
+    if sighted.arrived.is_some() {
+        causes.extend(links_down(sighted, scene));
+        causes.extend(way(sighted, scene, look_up).ok());
+    }
+    causes
 }
 
 fn by_process(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
@@ -146,7 +162,8 @@ fn by_process(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) ->
         return vec![Cause::certain(CauseKind::PacketSocket)];
     }
     let mut causes: Vec<Cause> = pinning(sighted, scene).into_iter().collect();
-    if sighted.bound.is_none() {
+    // What is bound to a VRF goes where the VRF's table leads.
+    if sighted.bound.is_none() || bound_vrf(sighted, scene).is_some() {
         causes.extend(links_down(sighted, scene));
         causes.extend(route(sighted, scene, look_up));
     }
@@ -172,6 +189,9 @@ fn pinning(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
         }));
     }
     match &sighted.requested {
+        Some(Requested::Name(device)) if device.parse::<IpAddr>().is_ok() => {
+            Some(Cause::certain(CauseKind::AddressForDevice(device.clone())))
+        }
         Some(Requested::Name(device)) => {
             let there = scene.network.links.by_name(device).is_some();
             Some(refused(device.clone(), there))
@@ -201,7 +221,7 @@ fn refused(device: String, there: bool) -> Cause {
     })
 }
 
-/// The interfaces that the traffic should have left by, and that are down.
+/// The interfaces that the traffic should have left by, and that are down or gone.
 fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
     let meant: Vec<&Link> = match sighted.kind {
         Kind::AddressEscape => sighted
@@ -212,11 +232,15 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
         _ => scene.allowed(sighted),
     };
     let none_runs = !meant.iter().any(|link| link.up && link.running);
-    meant
+    let down = meant
         .iter()
         .filter(|link| !(link.up && link.running))
         .filter(|link| none_runs || reaches(sighted, scene, link.index))
-        .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())))
+        .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())));
+    let gone = scene.gone.iter().filter(|name| {
+        none_runs && sighted.kind != Kind::AddressEscape && scene.allows(sighted, name)
+    });
+    down.chain(gone.map(|name| Cause::certain(CauseKind::LinkGone(name.clone()))))
         .collect()
 }
 
@@ -231,11 +255,87 @@ fn reaches(sighted: &Sighted, scene: &Scene<'_>, interface: IfIndex) -> bool {
     })
 }
 
-/// The route that the kernel has for this packet now, if it explains where the packet left.
+/// The VRF device that the socket is bound to.
+fn bound_vrf<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Option<&'a Link> {
+    let link = scene.network.links.get(sighted.bound?)?;
+    link.vrf_table.is_some().then_some(link)
+}
+
+/// A socket of a VRF whose packet left by another table: the VRF's own has no route for it, and the rules go on to the next.
+fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let vrf = bound_vrf(sighted, scene)?;
+    let table = vrf.vrf_table?;
+    let choice = questions(sighted, scene)
+        .iter()
+        .filter_map(|query| look_up(query).ok())
+        .find(|choice| choice.route.table != table && leads_out(choice, sighted.egress))?;
+    Some(Cause::certain(CauseKind::VrfMiss {
+        vrf: vrf.name.clone(),
+        table: table_name(table, &Links::default()),
+        route: described(&choice, sighted.egress, scene),
+    }))
+}
+
+/// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
 fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let routed = match way(sighted, scene, look_up) {
+        Ok(cause) => return Some(cause),
+        Err(routed) => routed,
+    };
+    // What the kernel sends by itself names the interface where it must, which is no mistake of anybody's. And a link
+    // that is down took its routes along, which may have come back by now.
+    if sighted.origin != Origin::Process || !links_down(sighted, scene).is_empty() {
+        return None;
+    }
     let headers = sighted.headers?;
-    let query = RouteQuery {
+    let how = match headers.destination {
+        IpAddr::V4(address) if address.is_multicast() => "IP_MULTICAST_IF",
+        IpAddr::V6(address) if address.is_multicast() => "IPV6_MULTICAST_IF or sin6_scope_id",
+        IpAddr::V4(_) => "IP_PKTINFO or IP_UNICAST_IF",
+        IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
+        IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
+    };
+    Some(Cause::likely(CauseKind::Named {
+        how,
+        interface: (scene.name)(sighted.egress),
+        routed: routed.map(scene.name),
+    }))
+}
+
+/// The route by which the packet left, if there is one now; else where the kernel would send it.
+fn way(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Result<Cause, Option<IfIndex>> {
+    let mut routed = None;
+    for query in questions(sighted, scene) {
+        let Ok(choice) = look_up(&query) else {
+            continue;
+        };
+        if leads_out(&choice, sighted.egress) {
+            let route = described(&choice, sighted.egress, scene);
+            return Ok(Cause::certain(CauseKind::Route(route)));
+        }
+        routed = routed.or(choice.route.output);
+    }
+    Err(routed)
+}
+
+/// What the kernel asked its tables for this packet, the likeliest first.
+///
+/// A socket without an address asks without a source, and is given one by the route; TCP over IPv4 asks again with it
+/// (`ip_route_connect`), and so does what was sent on a connected socket.
+fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
+    let Some(headers) = sighted.headers else {
+        return Vec::new();
+    };
+    let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
+    let with = RouteQuery {
         source: Some(headers.source),
+        // What is bound to another interface goes by that, whatever the tables say.
+        output: bound_vrf(sighted, scene).map(|vrf| vrf.index),
+        input: forwarded,
         mark: sighted.mark,
         uid: sighted.owner.as_ref().map(|owner| owner.uid),
         protocol: Some(headers.protocol),
@@ -243,15 +343,35 @@ fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Opti
         destination_port: headers.destination_port,
         ..RouteQuery::to(headers.destination)
     };
-    let route = look_up(&query).ok()?;
-    let output = route.output?;
-    let described = Route {
-        prefix: route.prefix.to_string(),
-        via: route.gateway.map(|gateway| gateway.to_string()),
-        device: (scene.name)(output),
-        table: crate::host::routes::table_name(route.table, &scene.network.links),
-        rule: None,
+    if forwarded.is_some() || sighted.bound_address.is_some() {
+        return vec![with];
+    }
+    let without = RouteQuery {
+        source: None,
+        ..with.clone()
     };
-    // Where the kernel now routes it elsewhere, the route that this packet took is gone already.
-    (output == sighted.egress).then(|| Cause::certain(CauseKind::Route(described)))
+    let asks_again = headers.destination.is_ipv4() && headers.protocol == protocol::TCP;
+    if asks_again || sighted.origin == Origin::Kernel {
+        vec![with, without]
+    } else {
+        vec![without, with]
+    }
+}
+
+/// Whether a route leads out by an interface; one to the host's own address names it, and leads to `lo`.
+fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
+    choice.route.kind != RouteType::Local && choice.route.way_by(interface).is_some()
+}
+
+/// The way of a route by an interface, in words.
+fn described(choice: &Choice, interface: IfIndex, scene: &Scene<'_>) -> Route {
+    let mut choice = choice.clone();
+    if let Some(way) = choice.route.way_by(interface) {
+        choice.route.gateway = way.gateway;
+        choice.route.output = way.output;
+    }
+    Route {
+        device: Some((scene.name)(interface)),
+        ..Route::chosen(&choice, &scene.network.links)
+    }
 }

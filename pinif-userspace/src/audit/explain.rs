@@ -5,12 +5,14 @@
 mod arrival;
 mod causes;
 mod remedy;
+mod route;
 
 use pinif_ebpf::verdict::Kind;
 
 use super::finding::Origin;
 
-pub use causes::{Cause, CauseKind, Route, cause_text};
+pub use causes::{Cause, CauseKind, cause_text};
+pub use route::Route;
 
 /// What is known of a finding when its words are chosen.
 #[derive(Clone, Copy, Debug)]
@@ -197,10 +199,16 @@ impl<'a> Circumstance<'a> {
     }
 
     fn traffic(&self) -> String {
-        match (self.protocol, self.destination) {
-            ("", _) => "traffic".to_owned(),
-            (protocol, "") => protocol.to_owned(),
-            (protocol, destination) => format!("{protocol} to {destination}"),
+        let protocol = match self.protocol {
+            "" => return "traffic".to_owned(),
+            number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("IP protocol {number}")
+            }
+            name => name.to_owned(),
+        };
+        match self.destination {
+            "" => protocol,
+            destination => format!("{protocol} to {destination}"),
         }
     }
 

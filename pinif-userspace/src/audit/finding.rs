@@ -163,9 +163,9 @@ pub struct Process {
 pub struct Summary {
     /// How long packets were judged, in seconds.
     pub duration_s: f64,
-    /// How many packets left by the audited interfaces.
+    /// How many packets left by the audited interfaces. One that passed several on top of each other counts once.
     pub packets: u64,
-    /// How many bytes these had, with the link header.
+    /// How many bytes these had, with the link header of the first interface.
     pub bytes: u64,
     /// Who sent how much by which interface.
     pub matrix: Vec<Cell>,
@@ -195,6 +195,9 @@ pub struct Cell {
     pub verdict: Option<Kind>,
     /// Who sent them.
     pub origin: Origin,
+    /// They have left by an interface above this one before, which it carries: a VLAN's trunk, a bond's or bridge's port, a
+    /// tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
+    pub carried: bool,
 }
 
 /// Who sent a packet.

@@ -214,6 +214,7 @@ mod tests {
             bytes: packets * 100,
             verdict,
             origin: Origin::Socket,
+            carried: false,
         }
     }
 

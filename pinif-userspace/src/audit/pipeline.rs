@@ -363,14 +363,16 @@ impl Audit {
         let name = |index: IfIndex| names.of(key.netns, index);
         let namespace = self.namespaces.get_mut(&key.netns)?;
         let netns = self.following.name(key.netns);
+        let gone = names.gone_from(key.netns);
         let scene = Scene {
+            gone: &gone,
             netns: &netns,
             network: &namespace.network,
             policy,
             name: &name,
             entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
         };
-        let oracle = &mut namespace.oracle;
+        let (oracle, links) = (&mut namespace.oracle, &namespace.network.links);
         Some(enrich::finding(
             self.names.finding_id(key),
             sighted,
@@ -378,7 +380,7 @@ impl Audit {
             count,
             wall_clock(sighted.time),
             &scene,
-            &mut |query| oracle.look_up(query),
+            &mut |query| oracle.choose(query, links),
         ))
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinif_ebpf::key::IfIndex;
 
-use super::links::Links;
+use super::links::{Link, Links};
 
 /// Every pair (carried, carrier) of a namespace, through any number of layers, never an interface with itself.
 ///
@@ -27,6 +27,16 @@ pub fn carriers(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
     pairs
 }
 
+/// The ports of those bridges that `audited` says are, each with its bridge.
+pub fn bridges(links: &Links, audited: impl Fn(IfIndex) -> bool) -> BTreeMap<IfIndex, IfIndex> {
+    let bridge_of = |link: &Link| {
+        let controller = links.get(link.controller?)?;
+        let counts = controller.kind.as_deref() == Some("bridge") && audited(controller.index);
+        counts.then_some((link.index, controller.index))
+    };
+    links.iter().filter_map(bridge_of).collect()
+}
+
 fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
     let mut below: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for link in links.iter() {
@@ -45,7 +55,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::links::Link;
 
     fn link(index: u32, controller: Option<u32>, lower: Option<u32>) -> Link {
         Link {

@@ -15,5 +15,6 @@ pub mod network;
 mod privileges;
 pub mod processes;
 pub mod routes;
+pub mod rules;
 pub mod sockets;
 mod tables;

@@ -1,17 +1,14 @@
-//! Which route a packet takes, as the kernel's own look-up tells.
+//! Which route a packet takes, as the kernel's own look-up tells, and the rule that chose it.
 
-use std::{
-    fmt::Write,
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+mod answer;
 
-use ipnet::IpNet;
+use std::{io, net::IpAddr};
+
 use netlink_packet_core::{DecodeError, Parseable};
-pub use netlink_packet_route::route::{RouteProtocol, RouteType};
 use netlink_packet_route::{
     AddressFamily,
-    route::{RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteVia},
+    link::{LinkAttribute, LinkMessage},
+    route::{RouteAttribute, RouteFlags, RouteMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
@@ -20,8 +17,11 @@ use super::{
     links::Links,
     netlink::Requester,
     netns::NetNs,
-    tables::{self, RT_TABLE_LOCAL, RT_TABLE_MAIN},
+    rules::{Flow, Rule, Rules},
+    tables::{RT_TABLE_LOCAL, RT_TABLE_MAIN},
 };
+
+pub use answer::{Hop, Route, RouteProtocol, RouteType, kind_name, table_name};
 
 /// A packet, as far as routing looks at it (`struct flowi`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct RouteQuery {
     pub source: Option<IpAddr>,
     /// The interface that it is bound to, or that it names.
     pub output: Option<IfIndex>,
+    /// The interface that it came in by, where it is forwarded; then it has a source.
+    pub input: Option<IfIndex>,
     /// Its mark (`SO_MARK`); zero is none.
     pub mark: u32,
     /// The user that sends it; without one, root does.
@@ -42,6 +44,8 @@ pub struct RouteQuery {
     pub source_port: Option<u16>,
     /// Its destination port, in host byte order.
     pub destination_port: Option<u16>,
+    /// Its type of service or traffic class (`IP_TOS`, `IPV6_TCLASS`); zero where it is not known.
+    pub tos: u8,
 }
 
 impl RouteQuery {
@@ -51,11 +55,40 @@ impl RouteQuery {
             destination,
             source: None,
             output: None,
+            input: None,
             mark: 0,
             uid: None,
             protocol: None,
             source_port: None,
             destination_port: None,
+            tos: 0,
+        }
+    }
+
+    /// The protocol that the kernel is asked with: `rtm_getroute_parse_ip_proto` knows no more than these, and refuses the
+    /// others.
+    pub(super) fn asked_protocol(&self) -> Option<u8> {
+        let known = [libc::IPPROTO_TCP, libc::IPPROTO_UDP, self.icmp()];
+        self.protocol
+            .filter(|protocol| known.contains(&i32::from(*protocol)))
+    }
+
+    /// The ports that the kernel is asked with; zero where it is asked without.
+    pub(super) fn asked_ports(&self) -> (u16, u16) {
+        match self.asked_protocol() {
+            Some(protocol) if i32::from(protocol) != self.icmp() => (
+                self.source_port.unwrap_or_default(),
+                self.destination_port.unwrap_or_default(),
+            ),
+            _ => (0, 0),
+        }
+    }
+
+    fn icmp(&self) -> i32 {
+        if self.destination.is_ipv4() {
+            libc::IPPROTO_ICMP
+        } else {
+            libc::IPPROTO_ICMPV6
         }
     }
 
@@ -70,6 +103,7 @@ impl RouteQuery {
         };
         header.destination_prefix_length = bits(self.destination);
         header.flags = flags;
+        header.tos = self.tos;
         let attributes = &mut message.attributes;
         attributes.push(RouteAttribute::Destination(self.destination.into()));
         if let Some(source) = self.source.filter(|source| !source.is_unspecified()) {
@@ -81,50 +115,20 @@ impl RouteQuery {
                 .filter(|index| index.is_some())
                 .map(|index| RouteAttribute::Oif(index.0)),
         );
+        attributes.extend(self.input.map(|index| RouteAttribute::Iif(index.0)));
         if self.mark != 0 {
             attributes.push(RouteAttribute::Mark(self.mark));
         }
         attributes.extend(self.uid.map(RouteAttribute::Uid));
-        // rtm_getroute_parse_ip_proto knows no more than these, and refuses the others.
-        let icmp = if self.destination.is_ipv4() {
-            libc::IPPROTO_ICMP
-        } else {
-            libc::IPPROTO_ICMPV6
-        };
-        let known = [libc::IPPROTO_TCP, libc::IPPROTO_UDP, icmp];
-        if let Some(protocol) = self
-            .protocol
-            .filter(|protocol| known.contains(&i32::from(*protocol)))
-        {
+        if let Some(protocol) = self.asked_protocol() {
             attributes.push(RouteAttribute::IpProto(protocol));
-            if i32::from(protocol) != icmp {
+            if i32::from(protocol) != self.icmp() {
                 attributes.extend(self.source_port.map(RouteAttribute::Sport));
                 attributes.extend(self.destination_port.map(RouteAttribute::Dport));
             }
         }
         message
     }
-}
-
-/// The entry of a routing table that a packet follows, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The destinations that it is for.
-    pub prefix: IpNet,
-    /// The router that it leads to; none where the destination is on the link.
-    pub gateway: Option<IpAddr>,
-    /// The interface that it leads out of.
-    pub output: Option<IfIndex>,
-    /// The table that it stands in.
-    pub table: u32,
-    /// The source address that it gives to packets that have none.
-    pub preferred_source: Option<IpAddr>,
-    /// Who made it.
-    pub protocol: RouteProtocol,
-    /// What it does with a packet.
-    pub kind: RouteType,
-    /// Its metric; less is preferred. Zero where it has none.
-    pub metric: u32,
 }
 
 /// Why a look-up has no answer.
@@ -158,8 +162,22 @@ pub enum RouteError {
     },
 }
 
+/// A packet's route, and the rule that led to its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The route.
+    pub route: Route,
+    /// The rule; none where it cannot be told.
+    pub rule: Option<Rule>,
+}
+
 /// Asks one namespace's routing.
-pub struct RouteOracle(Requester);
+pub struct RouteOracle {
+    netns: NetNs,
+    requester: Requester,
+    /// Of IPv4 and of IPv6, as they were read last.
+    rules: [Option<Rules>; 2],
+}
 
 impl RouteOracle {
     /// Opens a connection to a namespace's routing.
@@ -167,7 +185,44 @@ impl RouteOracle {
     /// # Errors
     /// Where the namespace may not be entered, or the kernel refuses netlink.
     pub fn open(netns: &NetNs) -> io::Result<Self> {
-        netns.run(|| Requester::open(NETLINK_ROUTE))?.map(Self)
+        Ok(Self {
+            netns: netns.clone(),
+            requester: netns.run(|| Requester::open(NETLINK_ROUTE))??,
+            rules: [None, None],
+        })
+    }
+
+    /// The route that a packet takes now, and the rule that led to its table. `links` are the namespace's interfaces.
+    ///
+    /// # Errors
+    /// As [`Self::look_up`]. Rules that cannot be read leave the rule unknown.
+    pub fn choose(&mut self, query: &RouteQuery, links: &Links) -> Result<Choice, RouteError> {
+        let route = self.look_up(query)?;
+        let rule = self.rule_of(query, &route, links);
+        Ok(Choice { route, rule })
+    }
+
+    /// That rules or routes have changed: rules are read again when they are needed.
+    pub fn rules_changed(&mut self) {
+        self.rules = [None, None];
+    }
+
+    fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<Rule> {
+        let Self {
+            netns,
+            requester,
+            rules,
+        } = self;
+        let is_ipv6 = query.destination.is_ipv6();
+        let rules = &mut rules[usize::from(is_ipv6)];
+        if rules.is_none() {
+            *rules = Rules::read(netns, is_ipv6).ok();
+        }
+        let mut group = |interface| group_of(requester, interface);
+        rules
+            .as_ref()?
+            .chosen(&Flow::of(query, links), route, &mut group)
+            .cloned()
     }
 
     /// The route that a packet takes now.
@@ -191,9 +246,7 @@ impl RouteOracle {
         let mut route = Route::read(&message);
         // While there are no rules of the administrator's, IPv4 keeps the local table's routes in the main table's tree,
         // and tells that one's number (`fib_trie_unmerge`).
-        if route.table == RT_TABLE_MAIN
-            && matches!(route.kind, RouteType::Local | RouteType::Broadcast)
-        {
+        if route.table == RT_TABLE_MAIN && route.is_of_the_host() {
             route.table = RT_TABLE_LOCAL;
         }
         if route.output.is_none() {
@@ -210,7 +263,7 @@ impl RouteOracle {
         let destination = query.destination;
         let read = |_, payload: &[u8]| RouteMessage::parse(payload);
         match self
-            .0
+            .requester
             .request(libc::RTM_GETROUTE, &query.message(flags), read)
         {
             Ok(result) => result.map_err(|source| RouteError::Unreadable {
@@ -231,172 +284,25 @@ impl RouteOracle {
     }
 }
 
-impl Route {
-    fn read(message: &RouteMessage) -> Self {
-        let RouteHeader {
-            destination_prefix_length,
-            table,
-            protocol,
-            kind,
-            address_family,
-            ..
-        } = message.header;
-        let (any, most) = match address_family {
-            AddressFamily::Inet6 => (IpAddr::from(Ipv6Addr::UNSPECIFIED), 128),
-            _ => (IpAddr::from(Ipv4Addr::UNSPECIFIED), 32),
-        };
-        let mut route = Self {
-            prefix: IpNet::new_assert(any, 0),
-            gateway: None,
-            output: None,
-            table: u32::from(table),
-            preferred_source: None,
-            protocol,
-            kind,
-            metric: 0,
-        };
-        for attribute in &message.attributes {
-            match attribute {
-                RouteAttribute::Destination(address) => {
-                    let length = destination_prefix_length.min(most);
-                    route.prefix = ip(address)
-                        .map_or(route.prefix, |address| IpNet::new_assert(address, length));
-                }
-                RouteAttribute::Gateway(address) => route.gateway = ip(address),
-                RouteAttribute::Via(RouteVia::Inet(address)) => {
-                    route.gateway = Some((*address).into())
-                }
-                RouteAttribute::Via(RouteVia::Inet6(address)) => {
-                    route.gateway = Some((*address).into())
-                }
-                RouteAttribute::Oif(index) => route.output = Some(IfIndex(*index)),
-                RouteAttribute::PrefSource(address) => route.preferred_source = ip(address),
-                RouteAttribute::Table(table) => route.table = *table,
-                RouteAttribute::Priority(metric) => route.metric = *metric,
-                _ => {}
-            }
-        }
-        route
-    }
-
-    /// The route as a person reads it: `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
-    pub fn describe(&self, links: &Links) -> String {
-        let mut text = match self.kind {
-            RouteType::Unicast => String::new(),
-            kind => format!("{} ", kind_name(kind)),
-        };
-        // Writing to a string never fails.
-        let _ = write!(text, "route {}", self.prefix);
-        if let Some(gateway) = self.gateway {
-            let _ = write!(text, " via {gateway}");
-        }
-        if let Some(index) = self.output {
-            let _ = match links.get(index) {
-                Some(link) => write!(text, " dev {}", link.name),
-                None => write!(text, " dev if{}", index.0),
-            };
-        }
-        let _ = write!(text, " in table {}", table_name(self.table, links));
-        text
-    }
-}
-
-/// A table as a person knows it: its name or number, and the VRF whose it is.
-pub fn table_name(table: u32, links: &Links) -> String {
-    let name = tables::name(table);
-    match links.vrf(table) {
-        Some(vrf) => format!("{name} (vrf {})", vrf.name),
-        None => name,
-    }
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(address) => Some((*address).into()),
-        RouteAddress::Inet6(address) => Some((*address).into()),
-        _ => None,
-    }
-}
-
-/// The name of a route's type in iproute2 (ip-route(8)).
-fn kind_name(kind: RouteType) -> &'static str {
-    match kind {
-        RouteType::Unicast => "unicast",
-        RouteType::Local => "local",
-        RouteType::Broadcast => "broadcast",
-        RouteType::Anycast => "anycast",
-        RouteType::Multicast => "multicast",
-        RouteType::BlackHole => "blackhole",
-        RouteType::Unreachable => "unreachable",
-        RouteType::Prohibit => "prohibit",
-        RouteType::Throw => "throw",
-        RouteType::Nat => "nat",
-        _ => "unknown",
-    }
+/// The group of an interface (`ip link set group`).
+fn group_of(requester: &mut Requester, interface: IfIndex) -> Option<u32> {
+    let mut question = LinkMessage::default();
+    question.header.index = interface.0;
+    let read = |_, payload: &[u8]| LinkMessage::parse(payload).ok();
+    let link = requester
+        .request(libc::RTM_GETLINK, &question, read)
+        .ok()??;
+    link.attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Group(group) => Some(*group),
+            _ => None,
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::links::Link;
-
-    fn default_route() -> Route {
-        Route {
-            prefix: "0.0.0.0/0".parse().expect("a prefix"),
-            gateway: Some([192, 0, 2, 2].into()),
-            output: Some(IfIndex(3)),
-            table: 254,
-            preferred_source: None,
-            protocol: RouteProtocol::Static,
-            kind: RouteType::Unicast,
-            metric: 100,
-        }
-    }
-
-    #[test]
-    fn a_route_is_told_as_a_person_writes_it() {
-        let vrf = Link {
-            vrf_table: Some(10),
-            ..Link::new(IfIndex(9), "blue")
-        };
-        let links = Links::from_iter([Link::new(IfIndex(3), "eth1"), vrf]);
-        let route = default_route();
-        assert_eq!(
-            route.describe(&links),
-            "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
-        );
-        let unknown = Route {
-            output: Some(IfIndex(7)),
-            table: 4711,
-            ..default_route()
-        };
-        assert_eq!(
-            unknown.describe(&links),
-            "route 0.0.0.0/0 via 192.0.2.2 dev if7 in table 4711"
-        );
-        let local = Route {
-            prefix: "2001:db8::1/128".parse().expect("a prefix"),
-            gateway: None,
-            kind: RouteType::Local,
-            table: 255,
-            ..default_route()
-        };
-        assert_eq!(
-            local.describe(&links),
-            "local route 2001:db8::1/128 dev eth1 in table local"
-        );
-        let blackhole = Route {
-            gateway: None,
-            output: None,
-            kind: RouteType::BlackHole,
-            table: 10,
-            ..default_route()
-        };
-        assert_eq!(
-            blackhole.describe(&links),
-            "blackhole route 0.0.0.0/0 in table 10 (vrf blue)"
-        );
-    }
 
     #[test]
     fn ports_are_asked_for_only_with_a_protocol_that_the_kernel_knows() {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path, sync::LazyLock};
 
 /// The table of last resort.
-const RT_TABLE_DEFAULT: u32 = libc::RT_TABLE_DEFAULT as u32;
+pub(super) const RT_TABLE_DEFAULT: u32 = libc::RT_TABLE_DEFAULT as u32;
 /// The table that routes are in unless they say otherwise.
 pub(super) const RT_TABLE_MAIN: u32 = libc::RT_TABLE_MAIN as u32;
 /// The table of the host's own addresses.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap},
+    maps::{HashMap, MapData, PerCpuArray},
 };
 use pinif_ebpf::{
     loss::Loss,
@@ -12,7 +12,10 @@ use pinif_ebpf::{
 
 /// The counters of a loaded object.
 pub struct Counters {
-    cells: PerCpuHashMap<MapData, CellKey, Count>,
+    /// The number of each cell.
+    cells: HashMap<MapData, CellKey, u32>,
+    /// What is counted under each number.
+    counts: PerCpuArray<MapData, Count>,
     findings: HashMap<MapData, FindingKey, FindingValue>,
     losses: PerCpuArray<MapData, u64>,
 }
@@ -30,6 +33,7 @@ impl Counters {
         };
         Ok(Self {
             cells: take("CELLS")?.try_into()?,
+            counts: take("COUNTS")?.try_into()?,
             findings: take("FINDINGS")?.try_into()?,
             losses: take("LOSSES")?.try_into()?,
         })
@@ -45,7 +49,8 @@ impl Counters {
         self.cells
             .iter()
             .map(|cell| {
-                let (key, per_cpu) = cell.context(read)?;
+                let (key, number) = cell.context(read)?;
+                let per_cpu = self.counts.get(&number, 0).context(read)?;
                 let mut sum = Count::default();
                 for &count in per_cpu.iter() {
                     sum += count;

@@ -1,5 +1,7 @@
 //! Loading the programs and making their maps, once for the machine.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use anyhow::{Context as _, Result, bail};
 use aya::{Btf, Ebpf, EbpfLoader};
 use pinif_ebpf::offsets::Offsets;
@@ -30,7 +32,14 @@ pub fn load(offsets: &Offsets, log_level: u8, btf: &Btf) -> Result<Ebpf> {
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)
+        .override_global("MARK_SECRET", &secret(), true)
         .override_global("AYA_LOG_LEVEL", &log_level, false)
         .load(&OBJECT.bytes)
         .context("the kernel refused pinif's maps; `pinif doctor` tells what it lacks")
+}
+
+/// A number that no other auditor on this machine has.
+fn secret() -> u32 {
+    // The standard library keys each of its hash tables at random.
+    RandomState::new().build_hasher().finish() as u32
 }

@@ -12,15 +12,18 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::CarrierKey,
+    carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InterfaceZones, Slot, ZoneSet},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
     verdict::arrival::Gate,
 };
 
 use self::tables::Tables;
 use crate::{
-    host::{carriers::carriers, network::Network},
+    host::{
+        carriers::{bridges, carriers},
+        network::Network,
+    },
     policy::Policy,
 };
 
@@ -29,15 +32,17 @@ pub struct Publisher {
     tables: Tables,
     /// What the maps hold of each namespace.
     published: BTreeMap<NetNsCookie, Published>,
-    slot: Slot,
+    in_force: InForce,
     generation: u32,
 }
 
 #[derive(Default)]
 struct Published {
     carriers: BTreeSet<(IfIndex, IfIndex)>,
+    /// The ports of audited bridges, each with its bridge.
+    bridges: BTreeMap<IfIndex, IfIndex>,
     addresses: BTreeMap<Address, IfIndex>,
-    zones: BTreeMap<IfIndex, ZoneSet>,
+    zones: BTreeMap<IfIndex, InterfaceZones>,
     gates: BTreeMap<IfIndex, Gate>,
 }
 
@@ -60,7 +65,7 @@ impl Publisher {
         Ok(Self {
             tables: Tables::open(ebpf)?,
             published: BTreeMap::new(),
-            slot: 0,
+            in_force: InForce::default(),
             generation: 0,
         })
     }
@@ -71,7 +76,7 @@ impl Publisher {
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
-    /// gone, so that nothing is unknown in between.
+    /// gone, so that nothing is unknown in between. `audited` tells the interfaces that the programs are attached to.
     ///
     /// # Errors
     ///
@@ -81,14 +86,16 @@ impl Publisher {
         netns: NetNsCookie,
         network: &Network,
         policy: &Policy,
+        audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
         let now = Published {
             carriers: carriers(&network.links),
+            bridges: bridges(&network.links, audited),
             addresses: addresses(network),
             zones: zones(network, policy),
             gates: gates::of(network, policy),
         };
-        let slot = self.slot;
+        let slot = self.in_force.slot();
         let before = self.published.entry(netns).or_default();
         let tables = &mut self.tables;
         sync(
@@ -100,6 +107,13 @@ impl Publisher {
             now.carriers.iter().map(|&pair| (carrier(netns, pair), 1)),
         )
         .context("the table of carriers is full")?;
+        let port = |(&port, &bridge): (&IfIndex, &IfIndex)| (device(netns, port), bridge);
+        sync(
+            &mut tables.bridges,
+            before.bridges.iter().map(port),
+            now.bridges.iter().map(port),
+        )
+        .context("the table of bridges' ports is full")?;
         let address =
             |(&address, &owner): (&Address, &IfIndex)| (AddressKey { netns, address }, owner);
         sync(
@@ -108,8 +122,9 @@ impl Publisher {
             now.addresses.iter().map(address),
         )
         .context("the table of local addresses is full")?;
-        let zone =
-            |(&interface, &zones): (&IfIndex, &ZoneSet)| zone_entry(netns, slot, interface, zones);
+        let zone = |(&interface, &zones): (&IfIndex, &InterfaceZones)| {
+            zone_entry(netns, slot, interface, zones)
+        };
         sync(
             &mut tables.zones,
             before.zones.iter().map(zone),
@@ -124,7 +139,26 @@ impl Publisher {
         )
         .context("the table of what may arrive is full")?;
         *before = now;
+        self.count_bridged()?;
+        // Whatever was decided by what was is decided anew.
+        self.take_effect(self.in_force.next_of_same())
+            .context("the decisions on earlier packets cannot be made void")
+    }
+
+    /// Says what is in force from now on: every packet after this is judged by it.
+    fn take_effect(&mut self, in_force: InForce) -> Result<()> {
+        self.tables.in_force.set(0, in_force.0, 0)?;
+        self.in_force = in_force;
         Ok(())
+    }
+
+    /// Tells the programs whether there is any port of a bridge at all.
+    fn count_bridged(&mut self) -> Result<()> {
+        let ports = self.published.values().map(|one| one.bridges.len() as u32);
+        self.tables
+            .bridged
+            .set(0, ports.sum::<u32>(), 0)
+            .context("the number of bridges' ports cannot be written")
     }
 
     /// Forgets a namespace that is gone.
@@ -132,9 +166,12 @@ impl Publisher {
         let Some(gone) = self.published.remove(&netns) else {
             return;
         };
-        let slot = self.slot;
+        let slot = self.in_force.slot();
         for pair in gone.carriers {
             let _ = self.tables.carriers.remove(&carrier(netns, pair));
+        }
+        for port in gone.bridges.into_keys() {
+            let _ = self.tables.bridges.remove(&device(netns, port));
         }
         for address in gone.addresses.into_keys() {
             let _ = self.tables.addresses.remove(&AddressKey { netns, address });
@@ -161,16 +198,16 @@ impl Publisher {
         policy: &Policy,
         networks: &[(NetNsCookie, &Network)],
     ) -> Result<Vec<Unresolved>> {
-        let slot = 1 - self.slot;
+        let slot = 1 - self.in_force.slot();
         let generation = self.generation.wrapping_add(1);
         self.tables.clear(slot)?;
         let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
         let mut gates_of = Vec::new();
-        if let Err(error) = self
+        let written = self
             .tables
             .write(policy, slot, generation, &mut unresolved)
-            .and_then(|()| {
+            .and_then(|dimensions| {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);
                     for (&interface, &zones) in &zones {
@@ -190,18 +227,19 @@ impl Publisher {
                     }
                     gates_of.push((netns, gates));
                 }
-                Ok(())
-            })
-        {
-            self.tables.clear(slot)?;
-            return Err(error);
-        }
+                Ok(dimensions)
+            });
+        let dimensions = match written {
+            Ok(dimensions) => dimensions,
+            Err(error) => {
+                self.tables.clear(slot)?;
+                return Err(error);
+            }
+        };
         // From this write on, packets see the new policy.
-        self.tables
-            .slot
-            .set(0, u64::from(slot), 0)
+        let old = self.in_force.slot();
+        self.take_effect(self.in_force.next(slot, dimensions))
             .context("the policy cannot be put into force")?;
-        let old = std::mem::replace(&mut self.slot, slot);
         self.generation = generation;
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
@@ -224,13 +262,21 @@ fn carrier(netns: NetNsCookie, (upper, lower): (IfIndex, IfIndex)) -> CarrierKey
     }
 }
 
+fn device(netns: NetNsCookie, device: IfIndex) -> DeviceKey {
+    DeviceKey {
+        netns,
+        device,
+        _pad: 0,
+    }
+}
+
 fn zone_entry(
     netns: NetNsCookie,
     slot: Slot,
     interface: IfIndex,
-    zones: ZoneSet,
+    zones: InterfaceZones,
 ) -> (InterfaceKey, InterfaceZones) {
-    (key(netns, slot, interface), InterfaceZones { zones })
+    (key(netns, slot, interface), zones)
 }
 
 fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
@@ -256,22 +302,47 @@ fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
     addresses
 }
 
-/// The zones of every interface: its own, and those of the interfaces that it carries.
-fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
-    let mut zones: BTreeMap<IfIndex, ZoneSet> = network
+/// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
+/// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
+fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
+    let mut said: BTreeMap<IfIndex, InterfaceZones> = network
         .links
         .iter()
-        .map(|link| (link.index, policy.zones_of(&link.name)))
+        .map(|link| {
+            let zones = policy.zones_of(&link.name);
+            (link.index, InterfaceZones { zones, about: 0 })
+        })
         .collect();
     for (upper, lower) in carriers(&network.links) {
-        if let Some(link) = network.links.get(upper)
-            && let Some(lower) = zones.get_mut(&lower)
-        {
-            lower.0 |= policy.zones_of(&link.name).0;
+        let Some(link) = network.links.get(upper) else {
+            continue;
+        };
+        if let Some(lower) = said.get_mut(&lower) {
+            lower.zones.0 |= policy.zones_of(&link.name).0;
+        }
+        if let Some(upper) = said.get_mut(&upper) {
+            upper.about |= about::STACKED;
         }
     }
-    zones.retain(|_, zones| !zones.is_empty());
-    zones
+    for said in said.values_mut() {
+        said.about |= keeps(said.zones, policy);
+    }
+    said.retain(|_, said| *said != InterfaceZones::default());
+    said
+}
+
+/// For whom no rule is broken by leaving by an interface of these zones.
+fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
+    let may_leave = |only_via: &[usize]| {
+        only_via.is_empty() || only_via.iter().any(|&zone| zones.contains(zone))
+    };
+    if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
+        0
+    } else if policy.rules.iter().any(|rule| rule.pinned) {
+        about::KEEPS_PINNED
+    } else {
+        about::KEEPS_PINNED | about::KEEPS_UNPINNED
+    }
 }
 
 /// Writes the entries that are new or other, then removes those that are gone.

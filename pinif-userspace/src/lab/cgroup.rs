@@ -8,7 +8,7 @@ use procfs::process::Process;
 
 use super::name;
 
-/// A cgroup below the root of the v2 hierarchy, removed when dropped. Its processes must have ended by then: a cgroup
+/// A cgroup below the root of the v2 hierarchy, removed when dropped with all below it. Its processes must have ended by then: a cgroup
 /// that still holds one stays, for a later sweep.
 #[derive(Debug)]
 pub struct Cgroup(PathBuf);
@@ -38,8 +38,17 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _gone = fs::remove_dir(&self.0);
+        remove(&self.0);
     }
+}
+
+/// Removes a cgroup, and first those below it, which a program made (`ip vrf exec` does). What is in use stays.
+pub(super) fn remove(path: &Path) {
+    let below = fs::read_dir(path).into_iter().flatten().flatten();
+    below
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .for_each(|entry| remove(&entry.path()));
+    let _gone = fs::remove_dir(path);
 }
 
 /// Where the v2 hierarchy is mounted: at `/sys/fs/cgroup`, or beside the first version.

@@ -1,64 +1,12 @@
-//! Links: pairs, bridges, what is stacked on another link; their state, counters and offloads.
+//! Links: pairs of them, their state, and what they count.
 
 use anyhow::{Context, Result};
-use netlink_packet_route::link::{
-    InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, MacVlanMode,
-};
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage};
 use pinif_ebpf::key::IfIndex;
-use rtnetlink::{
-    Handle, LinkBridge, LinkDummy, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan,
-    LinkVrf,
-};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::Namespace;
 use super::netlink::{index, link};
-
-/// What a kernel may lack, being a module of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkKind {
-    /// A switch.
-    Bridge,
-    /// A device that drops all.
-    Dummy,
-    /// A further MAC address on another link.
-    MacVlan,
-    /// IEEE 802.1Q on another link.
-    Vlan,
-    /// A routing domain.
-    Vrf,
-}
-
-impl LinkKind {
-    /// The name, as `ip link add … type` takes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bridge => "bridge",
-            Self::Dummy => "dummy",
-            Self::MacVlan => "macvlan",
-            Self::Vlan => "vlan",
-            Self::Vrf => "vrf",
-        }
-    }
-
-    /// Whether this kernel has such links: makes one, in a namespace of its own. Another failure than the lack of them
-    /// is an error.
-    pub fn is_available(self) -> Result<bool> {
-        let scratch = Namespace::new("probe")?;
-        scratch.veth("lower0", &scratch, "lower1", 0)?;
-        let lower = matches!(self, Self::Vlan | Self::MacVlan).then_some("lower0");
-        match scratch.add_device(self, "upper0", lower, 1) {
-            Ok(()) => Ok(true),
-            Err(error) => match error.downcast_ref() {
-                Some(rtnetlink::Error::NetlinkError(refused))
-                    if refused.raw_code() == -libc::EOPNOTSUPP =>
-                {
-                    Ok(false)
-                }
-                _ => Err(error),
-            },
-        }
-    }
-}
 
 /// What a link's driver says it has sent: an account that is independent of the auditor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,32 +40,7 @@ impl Namespace {
         self.add_link(name, pair)
     }
 
-    /// Makes a device stacked on, or beside, others: `lower` is the link that a VLAN or macvlan rides on, and `id` its
-    /// tag (or a VRF's table). It begins down.
-    pub fn add_device(
-        &self,
-        kind: LinkKind,
-        name: &str,
-        lower: Option<&str>,
-        id: u16,
-    ) -> Result<()> {
-        let lower = match lower {
-            Some(lower) => self.index(lower)?.0,
-            None => 0,
-        };
-        let device = match kind {
-            LinkKind::Bridge => LinkMessageBuilder::<LinkBridge>::new(name)
-                .mcast_snooping(false)
-                .build(),
-            LinkKind::Dummy => LinkMessageBuilder::<LinkDummy>::new(name).build(),
-            LinkKind::MacVlan => LinkMacVlan::new(name, lower, MacVlanMode::Bridge).build(),
-            LinkKind::Vlan => LinkVlan::new(name, lower, id).build(),
-            LinkKind::Vrf => LinkVrf::new(name, u32::from(id)).build(),
-        };
-        self.add_link(name, device)
-    }
-
-    fn add_link(&self, name: &str, link: LinkMessage) -> Result<()> {
+    pub(super) fn add_link(&self, name: &str, link: LinkMessage) -> Result<()> {
         self.netlink(async |handle| {
             let added = handle.link().add(link).execute().await;
             added.with_context(|| format!("cannot make the link {name} in {}", self.name()))
@@ -148,7 +71,8 @@ impl Namespace {
             .with_context(|| format!("cannot set multicast of {name}"))
     }
 
-    /// Makes `port` a port of the bridge, or a slave of the VRF, `controller`.
+    /// Makes `port` a port of the bridge, bond or team, or a slave of the VRF, `controller`. A bond and a team take a link
+    /// that is down, and set it up.
     pub fn enslave(&self, port: &str, controller: &str) -> Result<()> {
         let controller_index = self.index(controller)?.0;
         self.set_link(port, |link| link.controller(controller_index))
@@ -219,6 +143,6 @@ impl Namespace {
 }
 
 /// A locally administered MAC address (IEEE 802).
-fn local_mac(last: u8) -> Vec<u8> {
+pub(super) fn local_mac(last: u8) -> Vec<u8> {
     vec![0x02, 0, 0, 0, 0, last]
 }

@@ -11,6 +11,7 @@
 mod address;
 mod cgroup;
 mod chassis;
+mod device;
 mod frame;
 mod link;
 mod name;
@@ -25,8 +26,9 @@ mod sysctl;
 
 pub use cgroup::{Cgroup, hierarchy};
 pub use chassis::{Chassis, chassis};
+pub use device::{Device, LinkKind};
 pub use frame::{Ethernet, Vlan, udp_packet};
-pub use link::{Counters, LinkKind};
+pub use link::Counters;
 pub use namespace::Namespace;
 pub use patience::patience;
 pub use route::{Route, Rule};

@@ -12,7 +12,7 @@ pub fn sweep() {
         namespace::remove(&path);
     }
     for path in cgroup::hierarchy().iter().flat_map(|root| orphans(root)) {
-        let _gone = fs::remove_dir(path);
+        cgroup::remove(&path);
     }
 }
 

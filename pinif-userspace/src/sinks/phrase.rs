@@ -1,11 +1,13 @@
 //! The phrases that the sinks for people share. All of them are safe to show.
 
+use std::collections::BTreeMap;
+
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::seen::Row;
 use super::text::{counted, grouped, visible};
-use crate::audit::finding::{Finding, Origin, Ready, Summary, usual_severity};
+use crate::audit::finding::{Cell, Finding, Origin, Ready, Summary, usual_severity};
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {
@@ -204,7 +206,8 @@ struct Wrong {
 
 impl Wrong {
     /// A packet is in one finding and one cell at most, so that sums are exact. What is in the matrix alone, because the
-    /// table of findings was full, is as grave as its kind usually is.
+    /// table of findings was full, is as grave as its kind usually is. One that passed several interfaces on top of each
+    /// other is in a finding of each, and counts once.
     fn of(rows: &[Row], summary: &Summary) -> Self {
         let mut wrong = Self::default();
         for kind in Kind::ALL {
@@ -230,6 +233,10 @@ impl Wrong {
                 Severity::Risk => risks = risks.saturating_add(unfound),
                 Severity::Note => {}
             }
+            let again = all.saturating_sub(once(kind, &summary.matrix));
+            let once = leaks.saturating_add(risks).saturating_sub(again);
+            leaks = leaks.min(once);
+            risks = risks.min(once - leaks);
             match kind {
                 Kind::IngressEscape => {
                     wrong.arrived = wrong.arrived.saturating_add(leaks);
@@ -283,5 +290,49 @@ impl Wrong {
             .chain(untaken)
             .collect::<Vec<_>>()
             .join(" ")
+    }
+}
+
+/// How many packets these cells have of a kind, each counted once: on the first interface that it had the kind on. What has
+/// it only where it was carried to is of the senders that have none of it elsewhere.
+fn once(kind: Kind, cells: &[Cell]) -> u64 {
+    let mut by_sender: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for cell in cells.iter().filter(|cell| cell.verdict == Some(kind)) {
+        let sender = (&cell.netns, &cell.bound_device, cell.origin);
+        let (first, carried) = by_sender.entry(sender).or_default();
+        let sum = if cell.carried { carried } else { first };
+        *sum = sum.saturating_add(cell.packets);
+    }
+    let once = by_sender.into_values();
+    once.map(|(first, carried)| if first > 0 { first } else { carried })
+        .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(egress: &str, packets: u64, carried: bool) -> Cell {
+        Cell {
+            netns: "card".to_owned(),
+            bound_device: None,
+            egress_interface: egress.to_owned(),
+            packets,
+            bytes: packets * 100,
+            verdict: Some(Kind::PolicyEscape),
+            origin: Origin::Socket,
+            carried,
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_wrong_on_two_layers_is_one() {
+        let kind = Kind::PolicyEscape;
+        let both = [cell("eth1", 7, true), cell("eth1.5", 7, false)];
+        assert_eq!(once(kind, &both), 7);
+        assert_eq!(once(kind, &[cell("eth1", 7, true)]), 7, "right above");
+        let apart = [cell("eth1", 7, false), cell("eth2", 5, false)];
+        assert_eq!(once(kind, &apart), 12);
+        assert_eq!(once(Kind::Unpinned, &both), 0);
     }
 }

@@ -190,8 +190,10 @@ impl Auditor<'_> {
 
     /// What each link's driver has sent until now.
     fn driver(&self) -> BTreeMap<&'static str, Counters> {
+        let further = self.bench.counting.borrow();
         LINKS
             .iter()
+            .chain(further.iter())
             .map(|&link| (link, self.bench.card().sent(link).expect("the card has it")))
             .collect()
     }

@@ -23,6 +23,7 @@ pub struct Finding {
     source: Option<String>,
     destination: Option<&'static str>,
     causes: Vec<&'static str>,
+    mends: Vec<&'static str>,
 }
 
 /// The process that a finding must name.
@@ -63,6 +64,7 @@ impl Finding {
             source: None,
             destination: None,
             causes: Vec::new(),
+            mends: Vec::new(),
         }
     }
 
@@ -151,6 +153,12 @@ impl Finding {
         self
     }
 
+    /// Words that the mend must have in it.
+    pub fn mend(mut self, words: &'static str) -> Self {
+        self.mends.push(words);
+        self
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -184,6 +192,7 @@ impl Finding {
             && same(self.source.as_deref(), Some(&told.source))
             && same(self.destination, Some(&told.destination))
             && self.causes.iter().all(|words| told.cause.contains(words))
+            && self.mends.iter().all(|words| told.remedy.contains(words))
             && !told.explanation.is_empty()
             && !told.remedy.is_empty()
     }
@@ -203,6 +212,7 @@ pub struct Expectation<'a> {
     findings: Vec<Finding>,
     places: BTreeMap<Place, u64>,
     exit: Option<i32>,
+    total: Option<u64>,
     apart: Vec<&'static str>,
     losses: BTreeMap<String, u64>,
 }
@@ -214,6 +224,7 @@ impl<'a> Expectation<'a> {
             findings: Vec::new(),
             places: BTreeMap::new(),
             exit: None,
+            total: None,
             apart: Vec::new(),
             losses: BTreeMap::new(),
         }
@@ -250,6 +261,14 @@ impl<'a> Expectation<'a> {
         );
         *self.places.entry(place).or_default() += packets;
         self
+    }
+
+    /// So many packets in all: where interfaces lie on top of each other, each is in several cells and counts once.
+    pub fn total(self, packets: u64) -> Self {
+        Self {
+            total: Some(packets),
+            ..self
+        }
     }
 
     /// So many losses at this place.
@@ -304,6 +323,13 @@ impl<'a> Expectation<'a> {
             report.summary.uncounted, self.losses,
             "the losses (left) are not as expected (right)\n{report}"
         );
+
+        if let Some(total) = self.total {
+            assert_eq!(
+                report.summary.packets, total,
+                "the total of packets\n{report}"
+            );
+        }
 
         let is_leak = self
             .findings

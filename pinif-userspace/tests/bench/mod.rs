@@ -28,6 +28,7 @@ mod report;
 mod sender;
 mod settle;
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -41,6 +42,7 @@ pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
 pub use sender::{SENDER, Sender, Sent};
+pub use settle::wait_until;
 
 use record::Record;
 
@@ -49,6 +51,8 @@ pub struct Bench {
     /// The namespaces. The auditor watches the card.
     pub chassis: Chassis,
     cgroup: Cgroup,
+    /// Further links of the card whose drivers' counters the report is held against.
+    counting: RefCell<Vec<&'static str>>,
 }
 
 /// Runs a scenario of KERNEL.md, whose name begins with the case's number, where the machine meets its needs. Where it
@@ -67,6 +71,7 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     let bench = Bench {
         chassis: lab::chassis().expect("cannot build the chassis"),
         cgroup: Cgroup::new("bench").expect("cannot make a cgroup"),
+        counting: RefCell::default(),
     };
     // The namespaces go before the panic does, so that they are gone when the runner is told.
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&bench)));
@@ -79,6 +84,11 @@ impl Bench {
     /// The namespace that is audited.
     pub fn card(&self) -> &Namespace {
         &self.chassis.card
+    }
+
+    /// Holds the report against this link's own counters too: a link of the card that the scenario has made.
+    pub fn count_on(&self, link: &'static str) {
+        self.counting.borrow_mut().push(link);
     }
 
     /// Starts the auditor on the card and waits until it is ready.

@@ -43,11 +43,6 @@ impl Bench {
         });
     }
 
-    /// Waits until something holds that nobody tells of.
-    pub fn wait_until(&self, what: &str, holds: impl FnMut() -> bool) {
-        wait_until(what, holds);
-    }
-
     /// How many IP packets the card's network layer was given so far, by any interface: each of them has passed TC ingress.
     pub fn received(&self) -> u64 {
         self.card()
@@ -73,7 +68,8 @@ impl Bench {
     }
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits for what nothing tells of, by asking again and again.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience(PATIENCE);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long until {what}");

@@ -3,6 +3,7 @@
 mod namespaces;
 mod network;
 mod routing;
+mod rules;
 mod sockets;
 
 use std::{

@@ -1,8 +1,12 @@
 //! Routes, as the kernel's look-up tells them.
 
 use pinif_ebpf::key::IfIndex;
-use pinif_userspace::host::routes::{
-    Route, RouteError, RouteOracle, RouteProtocol, RouteQuery, RouteType,
+use pinif_userspace::{
+    audit::explain,
+    host::{
+        links::Links,
+        routes::{Hop, Route, RouteError, RouteOracle, RouteProtocol, RouteQuery, RouteType},
+    },
 };
 
 use crate::{Card, card, ip};
@@ -23,10 +27,8 @@ fn routes_are_the_kernels_own_answer() {
     let (fab0, eth1) = (card.index("fab0"), card.index("eth1"));
     let mut oracle = oracle(&card);
     let mut described = |to: &str| {
-        oracle
-            .look_up(&RouteQuery::to(ip(to)))
-            .expect(to)
-            .describe(&links)
+        let route = oracle.look_up(&RouteQuery::to(ip(to))).expect(to);
+        explain::Route::of(&route, &links).to_string()
     };
 
     assert_eq!(
@@ -61,6 +63,8 @@ fn routes_are_the_kernels_own_answer() {
         prefix: "0.0.0.0/0".parse().expect("a prefix"),
         gateway: Some(ip("192.0.2.2")),
         output: Some(eth1),
+        hops: Vec::new(),
+        next_hop: None,
         table: 254,
         preferred_source: None,
         protocol: RouteProtocol::Boot,
@@ -120,97 +124,6 @@ fn routes_are_the_kernels_own_answer() {
 }
 
 #[test]
-fn rules_choose_the_table_that_is_told() {
-    let card = card();
-    card.ip("route add default via 192.0.2.2");
-    card.ip("route add default via 10.0.0.2 table 100");
-    card.ip("-6 route add default via 2001:db8::2 table 100");
-    card.ip("rule add fwmark 7 lookup 100");
-    card.ip("-6 rule add fwmark 7 lookup 100");
-    card.ip("rule add from 10.0.0.1 lookup 100");
-    card.ip("rule add uidrange 4711-4711 lookup 100");
-    card.ip("rule add ipproto udp dport 4789 lookup 100");
-    let links = card.network().links;
-    let mut oracle = oracle(&card);
-    let mut described =
-        |query: RouteQuery| oracle.look_up(&query).expect("a route").describe(&links);
-
-    let (outside, inside) = (
-        "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
-        "route 0.0.0.0/0 via 10.0.0.2 dev fab0 in table 100",
-    );
-    let plain = RouteQuery::to(ip("10.9.9.9"));
-    assert_eq!(described(plain.clone()), outside);
-    assert_eq!(
-        described(RouteQuery {
-            mark: 7,
-            ..plain.clone()
-        }),
-        inside
-    );
-    assert_eq!(
-        described(RouteQuery {
-            source: Some(ip("10.0.0.1")),
-            ..plain.clone()
-        }),
-        inside
-    );
-    assert_eq!(
-        described(RouteQuery {
-            source: Some(ip("192.0.2.1")),
-            ..plain.clone()
-        }),
-        outside
-    );
-    assert_eq!(
-        described(RouteQuery {
-            uid: Some(4711),
-            ..plain.clone()
-        }),
-        inside
-    );
-    assert_eq!(
-        described(RouteQuery {
-            uid: Some(4712),
-            ..plain.clone()
-        }),
-        outside
-    );
-    let datagram = RouteQuery {
-        protocol: Some(17),
-        destination_port: Some(4789),
-        ..plain.clone()
-    };
-    assert_eq!(described(datagram.clone()), inside);
-    assert_eq!(
-        described(RouteQuery {
-            destination_port: Some(4790),
-            ..datagram
-        }),
-        outside
-    );
-    assert_eq!(
-        described(RouteQuery {
-            protocol: Some(132),
-            ..plain
-        }),
-        outside
-    );
-    let marked = RouteQuery {
-        mark: 7,
-        ..RouteQuery::to(ip("2001:db8:9::9"))
-    };
-    assert_eq!(
-        described(marked),
-        "route ::/0 via 2001:db8::2 dev fab0 in table 100"
-    );
-    assert_eq!(
-        described(RouteQuery::to(ip("10.0.0.1"))),
-        "local route 10.0.0.1/32 dev fab0 in table local"
-    );
-}
-
-#[test]
 fn of_several_next_hops_the_flows_own_is_told() {
     let card = card();
     card.ip(
@@ -236,5 +149,43 @@ fn of_several_next_hops_the_flows_own_is_told() {
             route.output.expect("an interface"),
         );
         assert!(hops.contains(&hop), "{hop:?}");
+        let ways: Vec<_> = hops
+            .iter()
+            .filter(|(gateway, _)| gateway.is_ipv4() == ip(to).is_ipv4())
+            .map(|(gateway, output)| Hop {
+                gateway: Some(*gateway),
+                output: Some(*output),
+            })
+            .collect();
+        assert_eq!(route.hops.len(), 2);
+        assert!(ways.iter().all(|way| route.hops.contains(way)), "{route:?}");
+        assert!(route.way_by(eth1).is_some_and(|way| way.gateway.is_some()));
     }
+}
+
+#[test]
+fn a_next_hop_object_is_told() {
+    let card = card();
+    card.ip("nexthop add id 7 via 192.0.2.2 dev eth1");
+    card.ip("nexthop add id 8 via 10.0.0.2 dev fab0");
+    card.ip("nexthop add id 9 group 7/8");
+    card.ip("route add 203.0.113.0/24 nhid 7");
+    card.ip("route add 198.51.100.0/24 nhid 9");
+    let links: Links = card.network().links;
+    let mut oracle = oracle(&card);
+    let mut route = |to: &str| oracle.look_up(&RouteQuery::to(ip(to))).expect(to);
+    let single = route("203.0.113.9");
+    assert_eq!(single.next_hop, Some(7));
+    assert_eq!(
+        explain::Route::of(&single, &links).to_string(),
+        "route 203.0.113.0/24 via 192.0.2.2 dev eth1 in table main"
+    );
+    let group = route("198.51.100.9");
+    assert_eq!(group.next_hop, Some(9));
+    let text = explain::Route::of(&group, &links).to_string();
+    assert!(
+        text.starts_with("route 198.51.100.0/24 via ")
+            && text.ends_with(" in table main, one of its 2 ways"),
+        "{text}"
+    );
 }

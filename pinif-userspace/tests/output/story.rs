@@ -69,9 +69,9 @@ pub fn address_escape() -> Finding {
     let causes = [Cause::certain(CauseKind::Route(Route {
         prefix: "0.0.0.0/0".to_owned(),
         via: Some("192.0.2.2".to_owned()),
-        device: "eth1".to_owned(),
+        device: Some("eth1".to_owned()),
         table: "main".to_owned(),
-        rule: None,
+        ..Route::default()
     }))];
     let words = Circumstance {
         protocol: "tcp",
@@ -112,6 +112,7 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
         bytes,
         verdict: None,
         origin: Origin::Socket,
+        carried: false,
     }
 }
 

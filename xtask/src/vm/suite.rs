@@ -37,6 +37,7 @@ pub struct Suite {
     called: PathBuf,
     binaries: PathBuf,
     metadata: PathBuf,
+    filter: String,
 }
 
 /// What became of the tests on one kernel.
@@ -51,11 +52,11 @@ pub struct Done {
 }
 
 impl Suite {
-    /// Builds the tests and notes where they are.
+    /// Builds the tests and notes where they are. A filter leaves those of them that it names.
     ///
     /// # Errors
     /// Where they do not build.
-    pub fn build(workspace: &Workspace) -> Result<Self> {
+    pub fn build(workspace: &Workspace, filter: Option<&str>) -> Result<Self> {
         let directory = workspace.target.join("vm");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -65,6 +66,10 @@ impl Suite {
             called: workspace.pinif("debug"),
             binaries: directory.join("binaries.json"),
             metadata: directory.join("metadata.json"),
+            filter: match filter {
+                Some(filter) => format!("({FILTER}) & ({filter})"),
+                None => FILTER.to_owned(),
+            },
         };
         let mut list = workspace.cargo();
         list.args(["nextest", "list", "--package", "pinif-userspace"])
@@ -151,7 +156,7 @@ impl Suite {
         } else {
             "never"
         };
-        words.extend(["--color", color, "--filterset", FILTER].map(OsString::from));
+        words.extend(["--color", color, "--filterset", &self.filter].map(OsString::from));
         words
     }
 }

@@ -45,5 +45,6 @@ fn bound(context: &SockContext, address: Address, port: u16) {
         } else {
             record.flags |= flag::BOUND_ADDRESS;
         }
+        record.changed();
     }
 }

@@ -55,6 +55,7 @@ fn used(context: &SockAddrContext) {
     // A socket may be made by one process and used by another: socket activation, fork.
     if record.owner.pid != task::current_pid() {
         task::write_caller(&mut record.owner);
+        record.changed();
     }
     record.becomes_hooked();
     let (port, bound) = (sock.local_port(), sock.bound_device());

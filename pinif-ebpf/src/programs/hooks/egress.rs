@@ -23,7 +23,7 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    reread, sender,
+    layers, reread, sender, standing,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
@@ -43,7 +43,13 @@ pub fn pinif_egress(context: TcContext) -> i32 {
 #[inline(always)]
 fn audit(context: &TcContext) {
     let skb = Skb::new(context);
-    let (Some(active), Some(scratch)) = (policy::active(), scratch::get()) else {
+    let Some(in_force) = policy::in_force() else {
+        return;
+    };
+    if standing::stands(skb, in_force) {
+        return;
+    }
+    let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
         return;
     };
     let Scratch { packet, key, new } = scratch;
@@ -53,14 +59,16 @@ fn audit(context: &TcContext) {
     key.bound = sender::write(&mut new.sighting, skb, packet);
     let verdict = judge(skb, active, packet, key, &mut new.sighting);
     let count = skb.count();
-    cells::add(
+    let carried = layers::pass(skb, key.netns, key.egress);
+    let cell = cells::add(
         &CellKey {
             netns: key.netns,
             bound: key.bound,
             egress: key.egress,
             kind: verdict as u8,
             origin: reread(&new.sighting.origin),
-            _pad: [0; 6],
+            carried: u8::from(carried),
+            _pad: [0; 5],
         },
         count,
     );
@@ -78,6 +86,10 @@ fn audit(context: &TcContext) {
             key.bound.0,
             key.egress.0
         );
+    } else if let (Some(packet), Some(cell)) = (packet, cell)
+        && reread(&new.sighting.origin) == Origin::Process as u8
+    {
+        standing::keep(skb, key.netns, packet, active, cell);
     }
 }
 

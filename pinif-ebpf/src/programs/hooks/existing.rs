@@ -81,6 +81,7 @@ pub unsafe extern "C" fn pinif_existing(context: *const TaskFile) -> i32 {
         task::write(&mut record.owner, task as u64, sock as u64);
         record.netns = NetNsCookie(task::netns_of(sock as u64));
         record.flags |= flag::OWNED;
+        record.changed();
     }
     0
 }

@@ -40,7 +40,7 @@ pub fn pinif_ingress(context: TcContext) -> i32 {
 #[inline(always)]
 fn watch(context: &TcContext) {
     let skb = Skb::new(context);
-    let Some(active) = policy::active() else {
+    let Some(active) = policy::in_force().and_then(policy::active) else {
         return;
     };
     let Some(gate) = gates::of(kernel::netns(), active.slot, skb.interface()) else {
@@ -72,13 +72,7 @@ fn watch(context: &TcContext) {
 /// bytes for the deepest chain of calls.
 #[inline(never)]
 fn addresses(skb: Skb, place: &mut Base) -> u32 {
-    match skb.base() {
-        Some(base) => {
-            *place = base;
-            1
-        }
-        None => 0,
-    }
+    u32::from(skb.read_base(place))
 }
 
 /// What follows for the few that are under suspicion.

@@ -57,6 +57,7 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
     };
     if record.owner.pid != task::current_pid() {
         task::write_caller(&mut record.owner);
+        record.changed();
     }
     let value = value(option);
     record.flags |= flag::OWNED | flag::REQUESTED;

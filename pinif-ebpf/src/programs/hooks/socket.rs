@@ -31,6 +31,7 @@ pub fn pinif_create(context: SockContext) -> i32 {
         // SAFETY: the helper has no arguments.
         record.created = unsafe { bpf_ktime_get_ns() };
         record.flags = flag::OWNED | flag::HOOKED | flag::BORN;
+        record.changed();
     }
     ALLOW
 }

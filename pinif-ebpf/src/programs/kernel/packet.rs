@@ -1,9 +1,13 @@
 //! The `__sk_buff` of a traffic program.
 
-use core::{mem::MaybeUninit, ptr::addr_of};
+use core::{
+    arch::asm,
+    mem::MaybeUninit,
+    ptr::{addr_of, addr_of_mut},
+};
 
 use aya_ebpf::{
-    EbpfContext as _,
+    EbpfContext as _, Global,
     bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
     helpers::generated::{
         bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
@@ -12,7 +16,8 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use pinif_ebpf::{
-    key::{IfIndex, SocketCookie},
+    key::{IfIndex, NetNsCookie, SocketCookie},
+    memo::Glance,
     packet::{
         Bytes, Header, NotParsed, Packet,
         base::{self, Base},
@@ -20,6 +25,10 @@ use pinif_ebpf::{
     },
     sighting::Count,
 };
+
+/// Tells this auditor's marks from whatever else is in a packet's control block; userspace sets a random one.
+#[unsafe(no_mangle)]
+static MARK_SECRET: Global<u32> = Global::new(0);
 
 /// A packet on its way out of an interface, or into it.
 #[derive(Clone, Copy)]
@@ -37,10 +46,34 @@ const HEADERS: u32 = 256;
 /// Reads a member of the context: a volatile load, so that the compiler neither widens, merges nor moves it, which the
 /// verifier would refuse.
 macro_rules! member {
-    ($context:expr, $($member:ident).+) => {
+    ($context:expr, $($member:ident).+ $([$index:literal])?) => {
         // SAFETY: the context is valid for the program's whole run, and the verifier checks the access.
-        unsafe { addr_of!((*$context).$($member).+).read_volatile() }
+        unsafe { addr_of!((*$context).$($member).+ $([$index])?).read_volatile() }
     };
+}
+
+const ETHERNET_HEADER: usize = 14;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+/// The fragment's offset, in network byte order (RFC 791).
+const FRAGMENT_OFFSET: u16 = 0x1fff_u16.to_be();
+
+/// Loads from the packet at once, as wide as is said: the compiler would load a word byte by byte, since it knows of no
+/// alignment there. The kernel needs none, or keeps it (`NET_IP_ALIGN`).
+macro_rules! load {
+    ($size:ident, $base:expr, $offset:literal) => {{
+        let value: u64;
+        // SAFETY: the bounds were compared before, which the verifier checks.
+        unsafe {
+            asm!(
+                concat!("{value} = *(", stringify!($size), " *)({base} + ", $offset, ")"),
+                value = out(reg) value,
+                base = in(reg) $base,
+                options(nostack, readonly, pure),
+            );
+        }
+        value
+    }};
 }
 
 impl Skb {
@@ -96,20 +129,21 @@ impl Skb {
         kind <= PACKET_MULTICAST && !(tagged && member!(self.0, vlan_tci) & VLAN_ID != 0)
     }
 
-    /// The fixed part of its IP header, if it has one.
+    /// Reads the fixed part of its IP header into `place`, if it has one.
     #[inline(always)]
-    pub fn base(self) -> Option<Base> {
+    pub fn read_base(self, place: &mut Base) -> bool {
         let kind = u16::from_be(member!(self.0, protocol) as u16);
         if kind != ethertype::IPV4 && kind != ethertype::IPV6 {
-            return None;
+            return false;
         }
-        base::read(kind, &Network(self)).or_else(|| {
-            // A driver may leave headers in pages. `ip_rcv` pulls them to the front as well, next (`pskb_may_pull`).
-            let length = member!(self.0, len).min(HEADERS);
-            // SAFETY: the helper takes the context; no pointer into the packet is held.
-            unsafe { bpf_skb_pull_data(self.0, length) };
-            base::read(kind, &Network(self))
-        })
+        if base::read(kind, &Network(self), place) {
+            return true;
+        }
+        // A driver may leave headers in pages. `ip_rcv` pulls them to the front as well, next (`pskb_may_pull`).
+        let length = member!(self.0, len).min(HEADERS);
+        // SAFETY: the helper takes the context; no pointer into the packet is held.
+        unsafe { bpf_skb_pull_data(self.0, length) };
+        base::read(kind, &Network(self), place)
     }
 
     /// The first byte behind the fixed part of its header.
@@ -196,6 +230,81 @@ impl Skb {
         unsafe { bpf_skb_ancestor_cgroup_id(self.0, level) }
     }
 
+    /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header
+    /// without options or extensions, TCP or UDP, not a later fragment, in the linear part. Nothing if they cannot be
+    /// there; where the device has no Ethernet header, what is seen may be no addresses ([`Glance::is`]).
+    #[inline(always)]
+    pub fn glance(self) -> Option<Glance> {
+        let (start, end) = (
+            member!(self.0, data) as usize,
+            member!(self.0, data_end) as usize,
+        );
+        let header = start + ETHERNET_HEADER;
+        let kind = member!(self.0, protocol) as u16;
+        if kind == ethertype::IPV4.to_be() {
+            if header + IPV4_HEADER + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 9) as u8);
+            let fragment = load!(u16, header, 6) as u16;
+            if first != 0x45 || !Glance::is_of(protocol) || fragment & FRAGMENT_OFFSET != 0 {
+                return None;
+            }
+            Some(Glance {
+                source: Glance::v4(load!(u32, header, 12) as u32),
+                destination: Glance::v4(load!(u32, header, 16) as u32),
+                ports: load!(u32, header, 20) as u32,
+                protocol,
+            })
+        } else if kind == ethertype::IPV6.to_be() {
+            if header + IPV6_HEADER + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 6) as u8);
+            if first >> 4 != 6 || !Glance::is_of(protocol) {
+                return None;
+            }
+            Some(Glance {
+                source: [load!(u64, header, 8), load!(u64, header, 16)],
+                destination: [load!(u64, header, 24), load!(u64, header, 32)],
+                ports: load!(u32, header, 40) as u32,
+                protocol,
+            })
+        } else {
+            None
+        }
+    }
+
+    /// The interface above this one that has counted the packet before; none if this is the first that does.
+    ///
+    /// A device that is stacked on another hands the `skb` on, or clones of it, with its control block
+    /// (`dev_queue_xmit` from `ndo_start_xmit`: VLAN, bond, team, macvlan). A bridge clears it (`br_dev_xmit`), and so
+    /// does the IP layer that a tunnel sends through.
+    #[inline(always)]
+    pub fn passed_above(self, netns: NetNsCookie) -> IfIndex {
+        let above = IfIndex(member!(self.0, cb[4]));
+        if above.is_some()
+            && above != self.interface()
+            && member!(self.0, cb[3]) == seal(netns, above)
+        {
+            above
+        } else {
+            IfIndex::NONE
+        }
+    }
+
+    /// Marks the packet as counted on this interface, for the one below. In the last two words of what the control block
+    /// has for programs: qdiscs write to the first (`fq_skb_cb`, `cobalt_skb_cb`, `netem_skb_cb`).
+    #[inline(always)]
+    pub fn mark_passed(self, netns: NetNsCookie) {
+        let here = self.interface();
+        // SAFETY: the context is valid, and the verifier checks the access; volatile for the reason of `member`.
+        unsafe {
+            addr_of_mut!((*self.0).cb[3]).write_volatile(seal(netns, here));
+            addr_of_mut!((*self.0).cb[4]).write_volatile(here.0);
+        }
+    }
+
     /// Reads its headers. Tags in the frame exist on Ethernet devices only, where the data starts with the frame;
     /// otherwise the network header's own offset serves every kind of device.
     #[inline(always)]
@@ -216,6 +325,14 @@ impl Skb {
         }
         parse(kind, &Network(self))
     }
+}
+
+/// What only this auditor writes for an interface: an index alone would mean another interface in another namespace,
+/// which a packet may reach with its control block.
+#[inline(always)]
+fn seal(netns: NetNsCookie, interface: IfIndex) -> u32 {
+    let netns = (netns.0 as u32).wrapping_mul(0x9e37_79b1);
+    MARK_SECRET.load() ^ netns ^ interface.0.wrapping_mul(0x85eb_ca6b)
 }
 
 /// The packet from its network header on.

@@ -38,6 +38,12 @@ impl Sock {
         (!sock.is_null()).then_some(Self(sock))
     }
 
+    /// The pointer that helpers take.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *mut bpf_sock {
+        self.0
+    }
+
     /// Its bound device, live. All three kinds keep it in `sock_common.skc_bound_dev_if` (`tw_bound_dev_if`, `ir_iif`).
     #[inline(always)]
     pub fn bound_device(self) -> IfIndex {

@@ -1,37 +1,86 @@
-//! The matrix: exact counts by bound device, egress interface and verdict.
+//! The matrix: exact counts by bound device, egress interface and verdict. A table gives each cell a number; its counters
+//! are in an array under that number, so that a packet whose decision stands needs no look-up in the table.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
-    btf_maps::PerCpuHashMap,
+    btf_maps::{Array, HashMap, PerCpuArray},
     macros::btf_map,
 };
 use pinif_ebpf::{
     loss::Loss,
+    memo::CELL_BITS,
     sighting::{CellKey, Count},
 };
 
 use super::losses;
 
-#[btf_map]
-static CELLS: PerCpuHashMap<CellKey, Count, 16384, { BPF_F_NO_PREALLOC as usize }> =
-    PerCpuHashMap::new();
+const MAX_CELLS: usize = 1 << CELL_BITS;
 
-/// Adds a packet to its cell. No lock: the entry is this CPU's own, and traffic programs do not interrupt each other.
+/// The number of each cell.
+#[btf_map]
+static CELLS: HashMap<CellKey, u32, MAX_CELLS, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What is counted under each number.
+#[btf_map]
+static COUNTS: PerCpuArray<Count, MAX_CELLS> = PerCpuArray::new();
+
+/// How many numbers were given.
+#[btf_map]
+static NUMBERS: Array<u64, 1> = Array::new();
+
+/// Adds a packet to its cell, and returns the cell's number; nothing where the table is full.
 #[inline(always)]
-pub fn add(key: &CellKey, count: Count) {
-    let cell = CELLS.get_ptr_mut(key).or_else(|| {
-        // Fails where another CPU was first, which is as good.
-        let _ = CELLS.insert(key, Count::default(), u64::from(BPF_NOEXIST));
-        CELLS.get_ptr_mut(key)
-    });
-    match cell {
-        Some(cell) => {
-            // SAFETY: as said above.
-            unsafe {
-                (*cell).packets += count.packets;
-                (*cell).bytes += count.bytes;
-            }
+pub fn add(key: &CellKey, count: Count) -> Option<u32> {
+    let Some(number) = number_of(key) else {
+        losses::add(Loss::CellsFull);
+        return None;
+    };
+    count_in(number, count);
+    Some(number)
+}
+
+/// Adds a packet to the cell with this number. No lock: the entry is this CPU's own, and traffic programs do not
+/// interrupt each other.
+#[inline(always)]
+pub fn count_in(number: u32, count: Count) {
+    if let Some(cell) = COUNTS.get_ptr_mut(number) {
+        // SAFETY: as said above.
+        unsafe {
+            (*cell).packets += count.packets;
+            (*cell).bytes += count.bytes;
         }
-        None => losses::add(Loss::CellsFull),
     }
+}
+
+#[inline(always)]
+fn number_of(key: &CellKey) -> Option<u32> {
+    if let Some(number) = known(key) {
+        return Some(number);
+    }
+    let number = next()?;
+    // Fails where another CPU was first; the number taken here is then nobody's.
+    let _ = CELLS.insert(key, &number, u64::from(BPF_NOEXIST));
+    known(key)
+}
+
+#[inline(always)]
+fn known(key: &CellKey) -> Option<u32> {
+    // SAFETY: the value is one word, which never changes.
+    unsafe { CELLS.get(key) }.copied()
+}
+
+/// A number that was given to none.
+#[inline(never)]
+fn next() -> Option<u32> {
+    let numbers = NUMBERS.get_ptr_mut(0)?;
+    let mut number: u64 = 1;
+    // SAFETY: `BPF_ATOMIC | BPF_ADD | BPF_FETCH` on an aligned word of a map; the target has no `AtomicU64::fetch_add`.
+    unsafe {
+        core::arch::asm!(
+            "{number} = atomic_fetch_add((u64 *)({numbers} + 0), {number})",
+            numbers = in(reg) numbers,
+            number = inout(reg) number,
+        );
+    }
+    (number < MAX_CELLS as u64).then_some(number as u32)
 }

@@ -68,6 +68,8 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
     record.endpoint_bound = bound;
     record.sends_bound_to(bound);
     record.flags |= flag::ENDPOINT;
+    // Memos of another endpoint's packets would leave the table at this one.
+    record.changed();
 }
 
 /// Whether [`note_any_address`] has nothing new to note.

@@ -8,16 +8,16 @@ use aya_ebpf::{
 use pinif_ebpf::{
     key::{Address, IfIndex, InterfaceKey, NetNsCookie},
     policy::{
-        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
-        PrefixKey, RuleSet, Slot, ZoneSet,
+        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InForce, InterfaceZones, NumberKey,
+        PortKey, PrefixKey, RuleSet, Slot, ZoneSet,
     },
 };
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
-/// The slot in force. One aligned word, so that its change is the instant at which a policy takes effect.
+/// What is in force ([`InForce`]). One aligned word, so that its change is the instant at which a policy takes effect.
 #[btf_map]
-static SLOT: Array<u64, 1> = Array::new();
+static IN_FORCE: Array<u64, 1> = Array::new();
 #[btf_map]
 static POLICIES: Array<Active, 2> = Array::new();
 #[btf_map]
@@ -41,13 +41,33 @@ static CGROUPS: HashMap<CgroupKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new()
 #[btf_map]
 static EXECUTABLES: HashMap<ExecutableKey, RuleSet, 16384, NO_PREALLOC> = HashMap::new();
 
+/// What is in force: a word that changes with the policy and with the host's links and addresses, and says which slot the
+/// policy is in. Read once for each packet, so that it sees one policy.
+#[inline(always)]
+pub fn in_force() -> Option<InForce> {
+    let word = IN_FORCE.get(0)?;
+    // SAFETY: the entry is one aligned word. Volatile, so that it is read once.
+    Some(InForce(unsafe {
+        core::ptr::from_ref(word).read_volatile()
+    }))
+}
+
 /// The policy in force.
 #[inline(always)]
-pub fn active() -> Option<&'static Active> {
-    let slot = SLOT.get(0)?;
-    // SAFETY: the entry is one aligned word. Volatile, so that it is read once: a packet sees one policy.
-    let slot = unsafe { core::ptr::from_ref(slot).read_volatile() };
-    POLICIES.get(slot as u32 & 1)
+pub fn active(in_force: InForce) -> Option<&'static Active> {
+    POLICIES.get(in_force.slot())
+}
+
+/// What is said of an interface, beside its zones ([`pinif_ebpf::policy::about`]).
+#[inline(always)]
+pub fn about(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> u64 {
+    let key = InterfaceKey {
+        netns,
+        interface,
+        slot,
+    };
+    // SAFETY: the value is one word; it is read at once.
+    unsafe { ZONES.get(&key) }.map_or(0, |found| found.about)
 }
 
 /// The zones of an interface.

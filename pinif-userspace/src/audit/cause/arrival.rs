@@ -48,7 +48,10 @@ pub(super) fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<
             CauseKind::StrictReversePath {
                 interface: arrived.clone(),
                 source: headers.source.to_string(),
-                routed_by: route.ok().and_then(|route| route.output).map(scene.name),
+                routed_by: route
+                    .ok()
+                    .and_then(|choice| choice.route.output)
+                    .map(scene.name),
             }
         }
     };

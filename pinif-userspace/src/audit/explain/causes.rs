@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Route;
+
 /// A cause, and how sure it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -55,6 +57,24 @@ pub enum CauseKind {
     LinkGone(String),
     /// The routing table chose.
     Route(Route),
+    /// The VRF's table has no route there, and the rules went on to another table's.
+    VrfMiss {
+        /// The VRF device.
+        vrf: String,
+        /// Its table.
+        table: String,
+        /// The route that was taken instead.
+        route: Route,
+    },
+    /// The process named the interface for this packet, or a route did that is gone.
+    Named {
+        /// How it is named: `IP_PKTINFO or IP_UNICAST_IF`.
+        how: &'static str,
+        /// The interface.
+        interface: String,
+        /// Where the kernel would send it; `None`, nowhere.
+        routed: Option<String>,
+    },
     /// The socket was bound to another device than before.
     Rebound {
         /// The device before; `None`, it was bound to none.
@@ -69,6 +89,9 @@ pub enum CauseKind {
         /// The error, such as `EPERM`.
         error: String,
     },
+    /// The program took this address, which it was given for an interface, for a device's name first, which no device
+    /// has; and then it bound the socket to the address (`curl --interface ADDRESS`).
+    AddressForDevice(String),
     /// The process bound the socket to this device.
     Bound(String),
     /// The process bound the socket to one interface's address and to another's device: both calls succeed.
@@ -137,35 +160,6 @@ pub enum CauseKind {
     Unknown,
 }
 
-/// A route, as `ip route` writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The destination prefix, such as `0.0.0.0/0`.
-    pub prefix: String,
-    /// The gateway; `None` where the destination is on the link.
-    pub via: Option<String>,
-    /// The interface.
-    pub device: String,
-    /// The table's name or number.
-    pub table: String,
-    /// The rule that led to the table, as `ip rule` writes it, where it is none of the three that every system has.
-    pub rule: Option<String>,
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "route {}", self.prefix)?;
-        if let Some(via) = &self.via {
-            write!(f, " via {via}")?;
-        }
-        write!(f, " dev {} in table {}", self.device, self.table)?;
-        match &self.rule {
-            Some(rule) => write!(f, " by rule {rule}"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Display for CauseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -177,10 +171,32 @@ impl fmt::Display for CauseKind {
             Self::LinkDown(device) => write!(f, "link {device} is down"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),
+            Self::VrfMiss { vrf, table, route } => write!(
+                f,
+                "table {table} of the VRF {vrf} has no route there, so it took {route}"
+            ),
+            Self::Named {
+                how,
+                interface,
+                routed,
+            } => {
+                write!(
+                    f,
+                    "the program named {interface} ({how}), or a route that is gone did: "
+                )?;
+                match routed {
+                    Some(other) => write!(f, "the kernel routes it by {other} now"),
+                    None => f.write_str("the kernel has no route for it now"),
+                }
+            }
             Self::Rebound { from, to } => rebound(f, from.as_deref(), to.as_deref()),
             Self::BindRefused { device, error } => {
                 write!(f, "SO_BINDTODEVICE to {device} was refused ({error})")
             }
+            Self::AddressForDevice(address) => write!(
+                f,
+                "the program was given the address {address} for an interface, and bound the socket to that alone"
+            ),
             Self::Bound(device) => write!(f, "the process bound the socket to {device}"),
             Self::Crossed {
                 address,

@@ -37,12 +37,24 @@ fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
         CauseKind::LinkDown(device) => returned(c, &format!("bring {device} up")),
         CauseKind::LinkGone(device) => returned(c, &format!("bring {device} back")),
         CauseKind::Route(_) => return routed(c),
+        CauseKind::VrfMiss { vrf, table, .. } => format!(
+            "give {} a route in table {table} of the VRF {vrf}, and end that table with an unreachable default route, so \
+             that nothing falls through to another",
+            destination(c)
+        ),
+        CauseKind::Named { how, .. } if owned(c) && c.bound_device.is_none() => {
+            format!("{}, and let the program name no other ({how})", pin(c))
+        }
+        CauseKind::Named { .. } => route(c),
         CauseKind::Rebound { .. } => {
             format!("bind the socket to {home} once, before it sends, and leave it bound")
         }
         CauseKind::BindRefused { device, error } => format!(
             "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
         ),
+        CauseKind::AddressForDevice(address) => {
+            format!("give the program the name {home} instead of the address {address}")
+        }
         CauseKind::NeverPinned => pin(c),
         CauseKind::Mirror => untwine(c),
         CauseKind::Forwarded { .. } => {
@@ -151,13 +163,27 @@ fn pin(c: &Circumstance<'_>) -> String {
     format!("bind the socket to {} with SO_BINDTODEVICE", home(c))
 }
 
+/// Another route; where a rule chose the table, the rule is the other way to mend it.
 fn route(c: &Circumstance<'_>) -> String {
-    let destination = if c.destination.is_empty() {
+    let (destination, home) = (destination(c), home(c));
+    let by_rule = c.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Route(route) => Some((route.rule.as_ref()?, &route.table)),
+        _ => None,
+    });
+    match by_rule {
+        Some((rule, table)) => format!(
+            "give {destination} a route by {home} in table {table}, or keep it out of {rule}"
+        ),
+        None => format!("give {destination} a route by {home}"),
+    }
+}
+
+fn destination<'a>(c: &Circumstance<'a>) -> &'a str {
+    if c.destination.is_empty() {
         "the destination"
     } else {
         address(c.destination)
-    };
-    format!("give {destination} a route by {}", home(c))
+    }
 }
 
 fn untwine(c: &Circumstance<'_>) -> String {

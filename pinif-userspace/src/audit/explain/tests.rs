@@ -20,9 +20,9 @@ fn default_route() -> CauseKind {
     CauseKind::Route(Route {
         prefix: "0.0.0.0/0".to_owned(),
         via: Some("192.0.2.2".to_owned()),
-        device: "eth1".to_owned(),
+        device: Some("eth1".to_owned()),
         table: "main".to_owned(),
-        rule: None,
+        ..Route::default()
     })
 }
 
@@ -86,6 +86,59 @@ fn an_address_that_chooses_no_way() {
             .ends_with("Zone backplane, which holds fab0, is contained."),
         "{}",
         contained.explanation()
+    );
+}
+
+#[test]
+fn a_rule_is_named_in_cause_and_mend() {
+    let causes = [Cause::certain(CauseKind::Route(Route {
+        prefix: "0.0.0.0/0".to_owned(),
+        device: Some("eth1".to_owned()),
+        table: "7".to_owned(),
+        rule: Some("rule 100 (fwmark 0x7)".to_owned()),
+        ..Route::default()
+    }))];
+    let c = Circumstance {
+        source_owner: Some("fab0"),
+        causes: &causes,
+        ..circumstance(Kind::AddressEscape)
+    };
+    assert_eq!(
+        cause_text(&causes),
+        "rule 100 (fwmark 0x7) sent it to table 7, whose default route leaves by eth1"
+    );
+    assert_eq!(
+        c.remedy(),
+        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route by fab0 in table 7, or keep it out of \
+         rule 100 (fwmark 0x7)"
+    );
+}
+
+#[test]
+fn a_vrf_without_a_route_lets_its_packets_fall_through() {
+    let causes = [Cause::certain(CauseKind::VrfMiss {
+        vrf: "blue".to_owned(),
+        table: "10".to_owned(),
+        route: Route {
+            prefix: "0.0.0.0/0".to_owned(),
+            device: Some("eth1".to_owned()),
+            table: "main".to_owned(),
+            ..Route::default()
+        },
+    })];
+    let c = Circumstance {
+        bound_device: Some("blue"),
+        causes: &causes,
+        ..circumstance(Kind::DeviceEscape)
+    };
+    assert_eq!(
+        cause_text(&causes),
+        "table 10 of the VRF blue has no route there, so it took route 0.0.0.0/0 dev eth1 in table main"
+    );
+    assert_eq!(
+        c.remedy(),
+        "give 203.0.113.9 a route in table 10 of the VRF blue, and end that table with an unreachable default route, so \
+         that nothing falls through to another"
     );
 }
 
@@ -352,6 +405,17 @@ fn no_circumstance_is_without_words() {
         CauseKind::BindRefused {
             device: "fab0".to_owned(),
             error: "ENODEV".to_owned(),
+        },
+        CauseKind::AddressForDevice("10.0.0.1".to_owned()),
+        CauseKind::VrfMiss {
+            vrf: "blue".to_owned(),
+            table: "10".to_owned(),
+            route: Route::default(),
+        },
+        CauseKind::Named {
+            how: "IP_PKTINFO or IP_UNICAST_IF",
+            interface: "eth1".to_owned(),
+            routed: None,
         },
         CauseKind::NeverPinned,
         CauseKind::Mirror,

@@ -145,7 +145,11 @@ impl Audit {
         };
         let mut there = Vec::new();
         match news {
-            News::Change(Change::Routes | Change::Lost) => return Ok(()),
+            News::Change(Change::Routes) => {
+                namespace.oracle.rules_changed();
+                return Ok(());
+            }
+            News::Change(Change::Lost) => return Ok(()),
             News::Change(change) => {
                 namespace.network.apply(&change);
                 match change {
@@ -184,6 +188,10 @@ impl Audit {
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there)?;
         self.watch_arrivals(netns, sink)?;
+        if attached.count() > 0 {
+            // What is above others counts from now on.
+            self.publish(netns, sink)?;
+        }
         for name in &attached.new {
             sink.note(Level::Info, &format!("{name} is audited from now on"))?;
         }
@@ -197,8 +205,12 @@ impl Audit {
             .last_key_value()
             .map(|(_, policy)| policy)
             .context("there is no policy in force")?;
-        let network = &self.namespaces[&netns].network;
-        if let Err(error) = self.publisher.network(netns, network, policy) {
+        let namespace = &self.namespaces[&netns];
+        let audited = |index| namespace.hooks.has(index);
+        let told = self
+            .publisher
+            .network(netns, &namespace.network, policy, audited);
+        if let Err(error) = told {
             sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
         }
         Ok(())

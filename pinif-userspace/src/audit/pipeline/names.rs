@@ -76,6 +76,20 @@ impl Names {
         (!is_another && old != name).then_some(old)
     }
 
+    /// The names of a namespace's interfaces that are there no more.
+    pub(super) fn gone_from(&self, netns: NetNsCookie) -> Vec<String> {
+        let all = (netns, IfIndex(0))..=(netns, IfIndex(u32::MAX));
+        let there = |name: &str| {
+            let mut known = self.0.range(all.clone()).map(|(_, known)| known);
+            known.any(|known| !known.is_gone && known.name == name)
+        };
+        let known = self.0.range(all.clone()).map(|(_, known)| known);
+        known
+            .filter(|known| known.is_gone && !there(&known.name))
+            .map(|known| known.name.clone())
+            .collect()
+    }
+
     /// Learns that an interface is gone.
     pub(super) fn gone(&mut self, netns: NetNsCookie, index: IfIndex) {
         if let Some(known) = self.0.get_mut(&(netns, index)) {
@@ -108,6 +122,8 @@ mod tests {
         names.gone(HERE, INDEX);
         assert!(names.is_gone(HERE, INDEX));
         assert_eq!(names.of(HERE, INDEX), "wan0", "until another has its index");
+        assert_eq!(names.gone_from(HERE), ["wan0"]);
+        assert!(names.gone_from(THERE).is_empty());
         assert_eq!(names.learn(HERE, INDEX, "fab1"), None);
         assert!(!names.is_gone(HERE, INDEX));
         assert_ne!(names.finding_id(&key), first);

@@ -149,6 +149,8 @@ impl Audit {
         self.publish(cookie, sink)?;
         let attached = self.attach(cookie, &links)?;
         self.watch_arrivals(cookie, sink)?;
+        // What is above others counts from now on.
+        self.publish(cookie, sink)?;
         Ok(attached)
     }
 

@@ -19,6 +19,7 @@ pub(super) struct Place {
     egress_interface: String,
     verdict: Option<Kind>,
     origin: Origin,
+    carried: bool,
 }
 
 impl Place {
@@ -34,6 +35,7 @@ impl Place {
             egress_interface: interface(key.netns, key.egress),
             verdict: Kind::from_number(key.kind),
             origin: Origin::from_number(key.origin),
+            carried: key.carried != 0,
         }
     }
 }
@@ -72,6 +74,7 @@ impl Past {
                 bytes: count.bytes,
                 verdict: place.verdict,
                 origin: place.origin.into(),
+                carried: place.carried,
             })
             .collect()
     }
@@ -90,17 +93,18 @@ fn since(before: Count, now: Count) -> Count {
     }
 }
 
-/// Sums up.
+/// Sums up. A packet that passed several interfaces on top of each other is in a cell of each, and once in the totals.
 pub(super) fn summary(
     duration: Duration,
     matrix: Vec<Cell>,
     findings: u64,
     losses: &[(Loss, u64)],
 ) -> Summary {
+    let once = matrix.iter().filter(|cell| !cell.carried);
     Summary {
         duration_s: duration.as_secs_f64(),
-        packets: matrix.iter().map(|cell| cell.packets).sum(),
-        bytes: matrix.iter().map(|cell| cell.bytes).sum(),
+        packets: once.clone().map(|cell| cell.packets).sum(),
+        bytes: once.map(|cell| cell.bytes).sum(),
         matrix,
         findings,
         uncounted: losses
@@ -166,5 +170,17 @@ mod tests {
         let summary = summary(Duration::ZERO, cells, 0, &[(Loss::Unparsed, 1)]);
         assert_eq!((summary.packets, summary.bytes), (3, 300));
         assert_eq!(summary.uncounted.get("unparsed"), Some(&1));
+    }
+
+    #[test]
+    fn what_was_counted_above_is_no_part_of_the_totals() {
+        let carried = CellKey {
+            carried: 1,
+            ..key(4)
+        };
+        let cells = Past::default().and(&[(key(3), count(5)), (carried, count(5))], named("eth2"));
+        assert_eq!(packets(&cells), [("eth2", 5, 500), ("eth2", 5, 500)]);
+        let summary = summary(Duration::ZERO, cells, 0, &[]);
+        assert_eq!((summary.packets, summary.bytes), (5, 500));
     }
 }

@@ -8,7 +8,7 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, MapData, lpm_trie::Key},
 };
 use pinif_ebpf::{
-    carrier::CarrierKey,
+    carrier::{CarrierKey, DeviceKey},
     key::{Address, AddressKey, IfIndex, InterfaceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
@@ -29,10 +29,12 @@ use crate::{
 /// The maps, by their names in the programs.
 pub(super) struct Tables {
     pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
+    pub(super) bridges: HashMap<MapData, DeviceKey, IfIndex>,
+    pub(super) bridged: Array<MapData, u32>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
     pub(super) gates: HashMap<MapData, InterfaceKey, Gate>,
-    pub(super) slot: Array<MapData, u64>,
+    pub(super) in_force: Array<MapData, u64>,
     pub(super) policies: Array<MapData, Active>,
     pub(super) demands: HashMap<MapData, DemandKey, Demand>,
     pub(super) destinations: LpmTrie<MapData, PrefixKey, RuleSet>,
@@ -58,10 +60,12 @@ impl Tables {
         };
         Ok(Self {
             carriers: take("CARRIERS")?.try_into()?,
+            bridges: take("BRIDGES")?.try_into()?,
+            bridged: take("BRIDGED")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
             gates: take("GATES")?.try_into()?,
-            slot: take("SLOT")?.try_into()?,
+            in_force: take("IN_FORCE")?.try_into()?,
             policies: take("POLICIES")?.try_into()?,
             demands: take("DEMANDS")?.try_into()?,
             destinations: take("DESTINATIONS")?.try_into()?,
@@ -92,14 +96,20 @@ impl Tables {
         prune(&mut self.source_ports, port)
     }
 
+    /// Writes a policy into a slot that is not in force. Returns what its rules look at.
+    ///
+    /// # Errors
+    ///
+    /// When a table is full.
     pub(super) fn write(
         &mut self,
         policy: &Policy,
         slot: Slot,
         generation: u32,
         unresolved: &mut Vec<Unresolved>,
-    ) -> Result<()> {
+    ) -> Result<u32> {
         let compiled = compile(policy, slot, generation);
+        let dimensions = compiled.active.dimensions;
         fill(&mut self.demands, compiled.demands)?;
         fill(&mut self.protocols, compiled.protocols)?;
         fill(&mut self.users, compiled.users)?;
@@ -154,7 +164,8 @@ impl Tables {
         fill(&mut self.executables, executables)?;
         self.policies
             .set(slot, compiled.active, 0)
-            .context("the policy cannot be written")
+            .context("the policy cannot be written")?;
+        Ok(dimensions)
     }
 }
 

@@ -1,0 +1,146 @@
+use std::{collections::HashMap, net::IpAddr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) -> Packet {
+    Packet {
+        source: source.into(),
+        destination: destination.into(),
+        source_port: ports.0,
+        destination_port: ports.1,
+        protocol,
+        later_fragment: false,
+    }
+}
+
+/// The glance at a packet, made from bytes as they stand in it.
+fn glance(packet: &Packet) -> Glance {
+    let ip = |address: &Address| match address.ip() {
+        IpAddr::V4(v4) => Glance::v4(u32::from_ne_bytes(v4.octets())),
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            let word =
+                |at: usize| u64::from_ne_bytes(octets[at..at + 8].try_into().expect("eight bytes"));
+            [word(0), word(8)]
+        }
+    };
+    let mut ports = [0; 4];
+    ports[..2].copy_from_slice(&packet.source_port.to_be_bytes());
+    ports[2..].copy_from_slice(&packet.destination_port.to_be_bytes());
+    Glance {
+        source: ip(&packet.source),
+        destination: ip(&packet.destination),
+        ports: u32::from_ne_bytes(ports),
+        protocol: packet.protocol,
+    }
+}
+
+const SAID: Recalled = Recalled {
+    cell: 3,
+    marked: false,
+};
+
+fn circumstances() -> Circumstances {
+    Circumstances {
+        epoch: 4,
+        salt: 0x1234_5678_9abc_def1,
+        above: IfIndex(0),
+        bound: IfIndex(2),
+        egress: IfIndex(2),
+        user: 0,
+    }
+}
+
+fn digest(packet: &Glance, of: &Circumstances) -> Digests {
+    let source = digest_of_source(packet, of);
+    Digests {
+        any_destination: source.any_destination(),
+        whole: source.whole(packet),
+    }
+}
+
+fn any_packet() -> impl Strategy<Value = Packet> {
+    (
+        any::<(IpAddr, IpAddr)>(),
+        any::<(u16, u16)>(),
+        any::<bool>(),
+    )
+        .prop_map(|((source, destination), ports, tcp)| {
+            packet(source, destination, ports, if tcp { 6 } else { 17 })
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_glance_sees_what_the_parser_sees(packet in any_packet()) {
+        prop_assert!(glance(&packet).is(&packet));
+    }
+
+    #[test]
+    fn a_glance_at_another_packet_does_not(one in any_packet(), other in any_packet()) {
+        prop_assert_eq!(glance(&one).is(&other), one == other);
+    }
+
+    #[test]
+    fn a_memo_is_recalled_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS, marked: bool) {
+        let digests = digest(&glance(&packet), &circumstances());
+        for digest in [digests.whole, digests.any_destination] {
+            let said = Recalled { cell, marked };
+            prop_assert_eq!(recall(memo(digest, said), digest), Some(said));
+        }
+    }
+
+    #[test]
+    fn an_empty_memo_is_of_nothing(packet in any_packet(), salt in any::<u64>()) {
+        let digests = digest(&glance(&packet), &Circumstances { salt, ..circumstances() });
+        prop_assert_eq!(recall(0, digests.whole), None);
+        prop_assert_eq!(recall(0, digests.any_destination), None);
+    }
+
+    #[test]
+    fn whatever_is_other_is_another_memo(packet in any_packet(), other in 1u32..) {
+        let here = circumstances();
+        let glance = glance(&packet);
+        let changed = [
+            Circumstances { epoch: here.epoch ^ u64::from(other), ..here },
+            Circumstances { salt: here.salt ^ u64::from(other), ..here },
+            Circumstances { above: IfIndex(here.above.0 ^ other), ..here },
+            Circumstances { bound: IfIndex(here.bound.0 ^ other), ..here },
+            Circumstances { egress: IfIndex(here.egress.0 ^ other), ..here },
+            Circumstances { user: here.user ^ other, ..here },
+        ];
+        let digests = digest(&glance, &here);
+        for changed in changed {
+            let changed = digest(&glance, &changed);
+            prop_assert_eq!(recall(memo(digests.whole, SAID), changed.whole), None);
+            prop_assert_eq!(recall(memo(digests.any_destination, SAID), changed.any_destination), None);
+        }
+    }
+
+    #[test]
+    fn another_destination_is_another_memo_of_the_whole_alone(one in any_packet(), other in any_packet()) {
+        prop_assume!((one.destination, one.destination_port) != (other.destination, other.destination_port));
+        let other = Packet { destination: other.destination, destination_port: other.destination_port, ..one };
+        let (one, other) = (digest(&glance(&one), &circumstances()), digest(&glance(&other), &circumstances()));
+        prop_assert_eq!(one.any_destination, other.any_destination);
+        prop_assert_eq!(recall(memo(one.whole, SAID), other.whole), None);
+    }
+}
+
+#[test]
+fn a_million_flows_have_a_million_memos() {
+    let mut seen = HashMap::new();
+    for high in 0..16u8 {
+        for low in 0..=255u8 {
+            for port in 0..256u16 {
+                let to = IpAddr::from([10, 0, high, low]);
+                let packet = packet(IpAddr::from([10, 0, 0, 1]), to, (port, port), 17);
+                let digest = digest(&glance(&packet), &circumstances()).whole;
+                let before = seen.insert(memo(digest, SAID), packet);
+                assert_eq!(before, None, "{packet:?}");
+            }
+        }
+    }
+}

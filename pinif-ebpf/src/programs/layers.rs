@@ -1,0 +1,27 @@
+//! Interfaces on top of each other: whether a packet has been counted before it came here.
+
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
+
+use crate::{
+    kernel::packet::Skb,
+    state::{bridges, carriers},
+};
+
+/// Whether the packet was counted on an interface above this one. Marks it for the one below.
+#[inline(always)]
+pub fn pass(skb: Skb, netns: NetNsCookie, egress: IfIndex) -> bool {
+    let above = skb.passed_above(netns);
+    skb.mark_passed(netns);
+    if above.is_some() {
+        // A copy has the mark as well, and no socket (`skb_clone`): it is the same packet only on a carrier.
+        return !skb.sock().is_null() || carriers::carries(netns, above, egress);
+    }
+    let bridge = bridges::of(netns, egress);
+    if !bridge.is_some() {
+        return false;
+    }
+    // What came in by another port was switched, and not sent by the bridge itself. What the bridge's host forwards came
+    // in by the bridge or by an interface that is none of its ports (`br_pass_frame_up`).
+    let arrived = skb.arrived();
+    !arrived.is_some() || !carriers::carries(netns, bridge, arrived)
+}

@@ -1,0 +1,148 @@
+//! The short way: a packet like one that was found contained is counted without another look. See [`pinif_ebpf::memo`].
+
+use aya_ebpf::{btf_maps::PerCpuArray, helpers::generated::bpf_get_prandom_u32, macros::btf_map};
+use pinif_ebpf::{
+    key::NetNsCookie,
+    memo::{Circumstances, Digests, Recalled, digest_of_source, memo, recall},
+    packet::Packet,
+    policy::{Active, InForce, about},
+};
+
+use crate::{
+    kernel::{
+        packet::Skb,
+        sock::{AF_PACKET, Sock},
+    },
+    state::{cells, policy, records},
+};
+
+/// The digests of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would tell
+/// apart the ways that lead here, and follow each through all that comes.
+#[btf_map]
+static DIGESTS: PerCpuArray<Digests, 1> = PerCpuArray::new();
+
+/// Looks for the memo of the packet's decision, and counts it; false if there is none, and it is to be
+/// judged. Inlined: where returns are mitigated (`spec_rstack_overflow`), a call costs more than what it does.
+#[inline(always)]
+pub fn stands(skb: Skb, in_force: InForce) -> bool {
+    match look(skb, in_force) {
+        Ok((said, netns)) => {
+            cells::count_in(said.cell, skb.count());
+            if said.marked {
+                skb.mark_passed(netns);
+            }
+            true
+        }
+        Err(digests) => {
+            if let Some(place) = DIGESTS.get_ptr_mut(0) {
+                // SAFETY: the entry is this CPU's own.
+                unsafe { place.write_volatile(digests) };
+            }
+            false
+        }
+    }
+}
+
+/// What the memo says, with the socket's namespace; or the digests under which the decision may be kept, zeros where it
+/// may not.
+#[inline(always)]
+fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests> {
+    const NONE: Digests = Digests {
+        any_destination: 0,
+        whole: 0,
+    };
+    let sock = Sock::new(skb.sock()).ok_or(NONE)?;
+    // Only full sockets have one (`bpf_sk_storage_get`).
+    let record = records::of(sock.as_ptr().cast()).ok_or(NONE)?;
+    // What a socket sends did not come in anywhere. This tells as well that it is in the socket's own namespace: where a
+    // packet keeps its socket on its way into another (older kernels' veth), it comes in there.
+    if skb.arrived().is_some() {
+        return Err(NONE);
+    }
+    let glance = skb.glance().ok_or(NONE)?;
+    let netns = record.netns;
+    if record.salt == 0 {
+        record.salt = random();
+    }
+    let user = if in_force.looks_at_users() {
+        skb.uid()
+    } else {
+        0
+    };
+    let source = digest_of_source(
+        &glance,
+        &Circumstances {
+            epoch: in_force.0,
+            salt: record.salt,
+            above: skb.passed_above(netns),
+            bound: sock.bound_device(),
+            egress: skb.interface(),
+            user,
+        },
+    );
+    let any_destination = source.any_destination();
+    if let Some(said) = recall(record.any_destination, any_destination) {
+        return Ok((said, netns));
+    }
+    let whole = source.whole(&glance);
+    match recall(*record.memo_of(whole), whole) {
+        Some(said) => Ok((said, netns)),
+        None => Err(Digests {
+            any_destination,
+            whole,
+        }),
+    }
+}
+
+/// Keeps the decision that a process's packet is contained, for those like it.
+#[inline(never)]
+pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell: u32) -> u32 {
+    let Some(digests) = DIGESTS.get_ptr(0) else {
+        return 0;
+    };
+    // SAFETY: the entry is this CPU's own.
+    let digests = unsafe { digests.read_volatile() };
+    if digests.whole == 0 {
+        return 0;
+    }
+    let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
+        return 0;
+    };
+    // A packet socket says where each of its packets leaves.
+    if sock.family() == AF_PACKET || !skb.glance().is_some_and(|glance| glance.is(packet)) {
+        return 0;
+    }
+    let Some(record) = records::of(sock.as_ptr().cast()) else {
+        return 0;
+    };
+    if record.netns.0 == 0 {
+        // No hook saw it made. The digests are of the record as it was: the next packet is remembered.
+        record.netns = netns;
+        record.changed();
+        return 0;
+    }
+    let about = policy::about(netns, active.slot, skb.interface());
+    let said = Recalled {
+        cell,
+        marked: about & about::STACKED != 0,
+    };
+    let keeps = if sock.bound_device().is_some() {
+        about::KEEPS_PINNED
+    } else {
+        about::KEEPS_UNPINNED
+    };
+    if active.rules == 0 || about & keeps != 0 {
+        record.any_destination = memo(digests.any_destination, said);
+    } else {
+        *record.memo_of(digests.whole) = memo(digests.whole, said);
+    }
+    0
+}
+
+/// Sixty-four bits that nobody can foresee, not zero.
+#[inline(always)]
+fn random() -> u64 {
+    // SAFETY: the helper has no arguments.
+    let (high, low) = unsafe { (bpf_get_prandom_u32(), bpf_get_prandom_u32()) };
+    u64::from(high) << 32 | u64::from(low) | 1
+}

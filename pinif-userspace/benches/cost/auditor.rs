@@ -1,0 +1,180 @@
+//! `pinif audit` as it is installed, of one site.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use pinif_userspace::lab::{Cgroup, Namespace};
+use procfs::process::Process;
+use tempfile::NamedTempFile;
+
+use crate::clock;
+use crate::site::Site;
+
+/// How long pinif may take until it says something: it loads its programs, and attaches to all interfaces.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running auditor; ended when dropped.
+#[derive(Debug)]
+pub struct Auditor {
+    child: Child,
+    lines: Receiver<Line>,
+    ready_after: Duration,
+    errors: Option<JoinHandle<String>>,
+    _policy: NamedTempFile,
+}
+
+/// A line on its standard output.
+#[derive(Debug)]
+pub struct Line {
+    /// When it was read: nanoseconds of [`clock::now`].
+    pub read: u64,
+    /// What it says.
+    pub text: String,
+}
+
+/// What it has taken until a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// The moment: nanoseconds of [`clock::now`].
+    pub at: u64,
+    /// Time on a processor, of all threads, in user mode and in the kernel.
+    pub busy: Duration,
+    /// How often a thread was woken up, having waited (`voluntary_ctxt_switches` of proc_pid_status(5)).
+    pub wake_ups: u64,
+    /// Bytes in memory (`VmRSS`).
+    pub resident: u64,
+}
+
+impl Auditor {
+    /// Starts it on a site's card and cgroup. See [`Auditor::start`].
+    ///
+    /// # Errors
+    /// Where it does not get ready; its own words are in the error.
+    pub fn of(site: &Site, policy: &str) -> Result<Self> {
+        Self::start(&site.chassis.card, &site.cgroup, policy)
+    }
+
+    /// Starts it, and waits until all is attached.
+    ///
+    /// # Errors
+    /// Where it does not get ready; its own words are in the error.
+    pub fn start(netns: &Namespace, cgroup: &Cgroup, policy: &str) -> Result<Self> {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
+        file.write_all(policy.as_bytes())?;
+        let started = clock::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pinif"))
+            .args([
+                "audit",
+                "--format",
+                "json",
+                "--netns",
+                netns.name(),
+                "--cgroup",
+            ])
+            .arg(cgroup.path())
+            .arg("--policy")
+            .arg(file.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start pinif")?;
+        let stdout = child.stdout.take().context("pinif has no output")?;
+        let stderr = child.stderr.take().context("pinif has no errors")?;
+        let mut auditor = Self {
+            child,
+            ready_after: Duration::ZERO,
+            lines: lines(stdout),
+            errors: Some(thread::spawn(move || all(stderr))),
+            _policy: file,
+        };
+        let Line { read, text } = auditor.next_line()?;
+        if !text.contains(r#""type":"ready""#) {
+            bail!("pinif began with {text:?} instead of \"ready\"");
+        }
+        auditor.ready_after = Duration::from_nanos(read - started);
+        Ok(auditor)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// How long it took from the call that started it until its line of being ready was read.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// What it has taken until now.
+    ///
+    /// # Errors
+    /// Where it ended.
+    pub fn usage(&self) -> Result<Usage> {
+        let process = Process::new(self.pid().as_raw())?;
+        let mut wake_ups = 0;
+        for task in process.tasks()? {
+            // One that has ended meanwhile takes its switches along.
+            let status = task.and_then(|task| task.status());
+            wake_ups += status.map_or(0, |status| status.voluntary_ctxt_switches.unwrap_or(0));
+        }
+        let kibibytes = process.status()?.vmrss.unwrap_or(0);
+        Ok(Usage {
+            at: clock::now(),
+            busy: clock_gettime(clock_getcpuclockid(self.pid())?)?.into(),
+            wake_ups,
+            resident: kibibytes * 1024,
+        })
+    }
+
+    /// Its next line.
+    ///
+    /// # Errors
+    /// Where it ended; its own words are in the error.
+    pub fn next_line(&mut self) -> Result<Line> {
+        if let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            return Ok(line);
+        }
+        let _ended = self.child.kill();
+        let status = self.child.wait()?;
+        let errors = self.errors.take().and_then(|errors| errors.join().ok());
+        bail!(
+            "pinif ended ({status}) or said nothing: {}",
+            errors.unwrap_or_default().trim()
+        )
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        let _asked = kill(self.pid(), Signal::SIGTERM);
+        let _ended = self.child.wait();
+    }
+}
+
+/// Its lines, with the moment at which each was there. They are read at once, so that pinif never waits for its reader.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<Line> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for text in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let read = clock::now();
+            if sender.send(Line { read, text }).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn all(mut pipe: impl Read) -> String {
+    let mut text = String::new();
+    let _read = pipe.read_to_string(&mut text);
+    text
+}

@@ -1,0 +1,201 @@
+//! Instructions, by the names of the kernel's documentation (Documentation/bpf/standardization).
+
+use super::Hook;
+use super::map::Map;
+
+/// `struct bpf_insn`: code, destination and source register, offset, immediate.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    code: u8,
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+/// The frame pointer.
+const FRAME: u8 = 10;
+/// Where the context is kept while helpers are called.
+const CONTEXT: u8 = 6;
+/// The place of `sk` in `struct __sk_buff`, and of `bound_dev_if` in `struct bpf_sock`.
+const SK: i16 = 168;
+const BOUND_DEVICE: i16 = 0;
+/// `BPF_SK_STORAGE_GET_F_CREATE`.
+const CREATE: i32 = 1;
+
+/// Helpers, by their numbers in `linux/bpf.h`.
+mod helper {
+    pub const MAP_LOOKUP: i32 = 1;
+    pub const KTIME: i32 = 5;
+    pub const TAIL_CALL: i32 = 12;
+    pub const SKB_LOAD_BYTES: i32 = 26;
+    pub const SOCKET_COOKIE: i32 = 46;
+    pub const SK_FULLSOCK: i32 = 95;
+    pub const SK_STORAGE_GET: i32 = 107;
+}
+
+const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
+    Instruction {
+        code,
+        registers: from << 4 | to,
+        offset,
+        immediate,
+    }
+}
+
+const fn set(to: u8, value: i32) -> Instruction {
+    instruction(0xb7, to, 0, 0, value)
+}
+
+const fn copy(to: u8, from: u8) -> Instruction {
+    instruction(0xbf, to, from, 0, 0)
+}
+
+const fn add(to: u8, value: i32) -> Instruction {
+    instruction(0x07, to, 0, 0, value)
+}
+
+const fn load_word(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0x61, to, from, offset, 0)
+}
+
+const fn load_double(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0x79, to, from, offset, 0)
+}
+
+const fn store_word(offset: i16, value: i32) -> Instruction {
+    instruction(0x62, FRAME, 0, offset, value)
+}
+
+const fn store_double(offset: i16, value: i32) -> Instruction {
+    instruction(0x7a, FRAME, 0, offset, value)
+}
+
+/// Goes over the next instructions, as many as said, where a register is zero.
+const fn skip_if_zero(register: u8, over: i16) -> Instruction {
+    instruction(0x15, register, 0, over, 0)
+}
+
+const fn call(helper: i32) -> Instruction {
+    instruction(0x85, 0, 0, 0, helper)
+}
+
+/// A map's address: two places for one constant, `BPF_PSEUDO_MAP_FD`.
+fn map_address(to: u8, map: &Map) -> [Instruction; 2] {
+    [
+        instruction(0x18, to, 1, 0, map.descriptor()),
+        instruction(0, 0, 0, 0, 0),
+    ]
+}
+
+/// What a program answers so that nothing changes: no verdict (`TC_ACT_UNSPEC`) of a packet, 1 in a cgroup.
+fn pass(hook: Hook) -> [Instruction; 2] {
+    let answer = if hook.is_of_interface() { -1 } else { 1 };
+    [set(0, answer), instruction(0x95, 0, 0, 0, 0)]
+}
+
+/// A program that does nothing.
+pub fn empty(hook: Hook) -> Vec<Instruction> {
+    pass(hook).to_vec()
+}
+
+/// A program for packets that takes these steps and then does nothing.
+fn packet_program(steps: impl IntoIterator<Item = Instruction>) -> Vec<Instruction> {
+    std::iter::once(copy(CONTEXT, 1))
+        .chain(steps)
+        .chain(pass(Hook::EGRESS))
+        .collect()
+}
+
+/// Goes on with the first program of a program array.
+pub fn tail_call(programs: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(2, programs);
+    packet_program([low, high, set(3, 0), call(helper::TAIL_CALL)])
+}
+
+/// Calls a helper that takes nothing or the context.
+fn call_with_context(helper: i32) -> Vec<Instruction> {
+    packet_program([call(helper)])
+}
+
+/// Asks for the time (`bpf_ktime_get_ns`).
+pub fn time() -> Vec<Instruction> {
+    call_with_context(helper::KTIME)
+}
+
+/// Asks for the cookie of the packet's socket.
+pub fn cookie() -> Vec<Instruction> {
+    call_with_context(helper::SOCKET_COOKIE)
+}
+
+/// Copies the IPv4 header from the packet (`bpf_skb_load_bytes`).
+pub fn header() -> Vec<Instruction> {
+    packet_program([
+        set(2, 14),
+        copy(3, FRAME),
+        add(3, -24),
+        set(4, 20),
+        call(helper::SKB_LOAD_BYTES),
+    ])
+}
+
+/// Reads the bound device of the packet's socket.
+pub fn bound_device() -> Vec<Instruction> {
+    packet_program([
+        load_double(1, CONTEXT, SK),
+        skip_if_zero(1, 3),
+        call(helper::SK_FULLSOCK),
+        skip_if_zero(0, 1),
+        load_word(1, 0, BOUND_DEVICE),
+    ])
+}
+
+/// Finds what is stored with the packet's socket, and makes it where there is nothing.
+pub fn storage(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    packet_program([
+        load_double(1, CONTEXT, SK),
+        skip_if_zero(1, 8),
+        call(helper::SK_FULLSOCK),
+        skip_if_zero(0, 6),
+        copy(2, 0),
+        low,
+        high,
+        set(3, 0),
+        set(4, CREATE),
+        call(helper::SK_STORAGE_GET),
+    ])
+}
+
+/// Looks up a key of up to 24 bytes, all zeros, in a map.
+pub fn look_up(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    packet_program([
+        store_double(-24, 0),
+        store_double(-16, 0),
+        store_double(-8, 0),
+        copy(2, FRAME),
+        add(2, -24),
+        low,
+        high,
+        call(helper::MAP_LOOKUP),
+    ])
+}
+
+/// Looks up the packet's IPv4 destination in a trie of prefixes.
+pub fn look_up_destination(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    packet_program([
+        set(2, 30),
+        copy(3, FRAME),
+        add(3, -4),
+        set(4, 4),
+        call(helper::SKB_LOAD_BYTES),
+        store_word(-8, 32),
+        copy(2, FRAME),
+        add(2, -8),
+        low,
+        high,
+        call(helper::MAP_LOOKUP),
+    ])
+}

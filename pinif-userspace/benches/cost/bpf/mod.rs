@@ -1,0 +1,14 @@
+//! Small programs by hand: the empty ones that pinif's are measured against, and those that show what a single step of
+//! a program cannot cost less than. And what the kernel tells of any program.
+
+pub mod assemble;
+mod hook;
+mod info;
+mod kernel;
+mod map;
+
+pub use assemble::{Instruction, empty};
+pub use hook::Hook;
+pub use info::{Attached, Runs, attached_by, facts_of, runs_of};
+pub use kernel::{Link, Program};
+pub use map::{Map, MapKind};

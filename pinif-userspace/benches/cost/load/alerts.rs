@@ -1,0 +1,77 @@
+//! Leaks to be told of: each a new socket's, so that each is a new finding, and each with the moment before it was sent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use pinif_userspace::lab::send::{Extras, index, send};
+use serde::{Deserialize, Serialize};
+use socket2::{Domain, Socket, Type};
+
+use super::{Sender, Sent};
+use crate::clock;
+
+/// Sockets that are bound to one device, and ask for another in a datagram (`IP_PKTINFO`).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Alerts {
+    /// Where the datagrams go.
+    pub to: SocketAddr,
+    /// The device that they are bound to.
+    pub device: String,
+    /// The interface that they leave by.
+    pub leave_by: String,
+    /// How long to wait after each, in microseconds.
+    pub pause: u64,
+}
+
+/// One leak.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Alert {
+    /// Its socket's cookie.
+    pub cookie: u64,
+    /// When it was about to be sent: nanoseconds of [`clock::now`].
+    pub sent: u64,
+}
+
+impl Alerts {
+    pub(super) fn open(self) -> Result<Leaks> {
+        Ok(Leaks {
+            interface: index(&self.leave_by)?,
+            sockets: Vec::new(),
+            alerts: self,
+        })
+    }
+}
+
+/// What has leaked. The sockets stay open, as those of a real leak would.
+pub(super) struct Leaks {
+    alerts: Alerts,
+    interface: u32,
+    sockets: Vec<Socket>,
+}
+
+impl Sender for Leaks {
+    fn send_until(&mut self, end: Instant, sent: &mut Sent) -> io::Result<()> {
+        let to = self.alerts.to;
+        let extras = Extras {
+            packet_info: Some(self.interface),
+            ..Extras::default()
+        };
+        while Instant::now() < end {
+            let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
+            socket.bind_device(Some(self.alerts.device.as_bytes()))?;
+            let cookie = socket.cookie()?;
+            sent.alerts.push(Alert {
+                cookie,
+                sent: clock::now(),
+            });
+            send(&socket, &[0; 18], Some(to), extras)?;
+            self.sockets.push(socket);
+            sent.count += 1;
+            thread::sleep(Duration::from_micros(self.alerts.pause));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! What is measured, a file each.
+
+pub mod collector;
+pub mod floor;
+pub mod latency;
+pub mod programs;
+pub mod sizes;
+pub mod start;
+pub mod throughput;
+
+use anyhow::Result;
+
+use crate::progress::Progress;
+use crate::report::Section;
+
+/// What every part is given.
+#[derive(Debug)]
+pub struct Plan {
+    /// How often each thing is measured, all in turn.
+    pub rounds: usize,
+    /// Where it is told how far it is.
+    pub progress: Progress,
+}
+
+/// A part of the bench.
+#[derive(Debug)]
+pub struct Part {
+    /// Its name, which `--only` takes.
+    pub name: &'static str,
+    /// Measures.
+    pub run: fn(&Plan) -> Result<Vec<Section>>,
+}
+
+/// All of them, in the order in which they run.
+pub const ALL: [Part; 7] = [
+    part("programs", programs::run),
+    part("floor", floor::run),
+    part("sizes", sizes::run),
+    part("throughput", throughput::run),
+    part("latency", latency::run),
+    part("collector", collector::run),
+    // Last, since a thousand interfaces keep the kernel busy after they are gone.
+    part("start", start::run),
+];
+
+const fn part(name: &'static str, run: fn(&Plan) -> Result<Vec<Section>>) -> Part {
+    Part { name, run }
+}

@@ -1,0 +1,141 @@
+//! How long it takes from the start of pinif until all is audited, beside the bare calls that attach a program.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::TryStreamExt as _;
+use pinif_ebpf::key::IfIndex;
+use pinif_userspace::lab::{Cgroup, Namespace};
+use rtnetlink::{LinkMessageBuilder, LinkVeth};
+
+use super::Plan;
+use crate::auditor::Auditor;
+use crate::bpf::{Hook, Link, Program, empty};
+use crate::clock;
+use crate::load::{Load, Udp};
+use crate::policies;
+use crate::report::{Row, Section, Target};
+use crate::site::open_sockets;
+
+/// A thousand interfaces take the kernel some ten seconds to attach and to detach, whoever asks: so they are measured in
+/// a fifth of the rounds.
+const SELDOM: usize = 5;
+
+/// Measures.
+///
+/// # Errors
+/// Where the kernel refuses something, or pinif or a load ends.
+pub fn run(plan: &Plan) -> Result<Vec<Section>> {
+    plan.progress.say("start: building");
+    let mut machines = [
+        Machine::new("10 interfaces, 1 socket", 10, 1)?,
+        Machine::new("10 interfaces, 100,000 sockets", 10, 100_000)?,
+        Machine::new("1,000 interfaces, 1 socket", 1_000, 1)?,
+    ];
+    for round in 0..plan.rounds {
+        plan.progress.round("start", round, plan.rounds);
+        for machine in &mut machines {
+            if machine.interfaces.len() < 100 || round % SELDOM == 0 {
+                machine.sample()?;
+            }
+        }
+    }
+    Ok(vec![Section {
+        name: "start",
+        title: "From exec to ready",
+        columns: vec!["machine", "what"],
+        rows: machines.iter().flat_map(Machine::rows).collect(),
+    }])
+}
+
+/// A namespace with interfaces, and a cgroup with sockets.
+struct Machine {
+    name: &'static str,
+    netns: Namespace,
+    interfaces: Vec<IfIndex>,
+    sockets: u32,
+    _loads: Vec<Load>,
+    cgroup: Cgroup,
+    /// Seconds until ready, and those that the bare calls take.
+    measured: Vec<(f64, f64)>,
+}
+
+impl Machine {
+    fn new(name: &'static str, interfaces: usize, sockets: u32) -> Result<Self> {
+        let netns = Namespace::new("start")?;
+        let cgroup = Cgroup::new("start")?;
+        // Loopback is one.
+        netns.netlink(async |handle| {
+            for number in 0..interfaces / 2 {
+                let (one, other) = (format!("one{number}"), format!("other{number}"));
+                let pair = LinkMessageBuilder::<LinkVeth>::new(&one, &other).build();
+                handle.link().add(pair).execute().await?;
+            }
+            Ok(())
+        })?;
+        let indexes = netns.netlink(async |handle| {
+            let links: Vec<_> = handle.link().get().execute().try_collect().await?;
+            let indexes = links.iter().map(|link| IfIndex(link.header.index));
+            Ok(indexes.collect::<Vec<_>>())
+        })?;
+        let like = Udp::to("127.0.0.1:9".parse()?);
+        Ok(Self {
+            name,
+            interfaces: indexes,
+            sockets,
+            _loads: open_sockets(&netns, &cgroup, &like, sockets)?,
+            netns,
+            cgroup,
+            measured: Vec::new(),
+        })
+    }
+
+    fn sample(&mut self) -> Result<()> {
+        let auditor = Auditor::start(&self.netns, &self.cgroup, &policies::one_prefix())?;
+        let ready = auditor.ready_after();
+        drop(auditor);
+        let bare = self.attach_bare()?;
+        self.measured
+            .push((ready.as_secs_f64(), bare.as_secs_f64()));
+        Ok(())
+    }
+
+    /// How long it takes to attach an empty program to all interfaces, one after the other.
+    fn attach_bare(&self) -> Result<Duration> {
+        let program = Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?;
+        self.netns.run(|| {
+            let start = clock::now();
+            let links: Vec<Link> = self
+                .interfaces
+                .iter()
+                .map(|&interface| program.attach_to_interface(interface))
+                .collect::<Result<_>>()?;
+            let took = clock::now() - start;
+            drop(links);
+            Ok(Duration::from_nanos(took))
+        })?
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |what, unit, figure: fn(&(f64, f64)) -> f64, target: Option<f64>| Row {
+            target: target.map(Target::AtMost),
+            ..Row::new(
+                [self.name, what],
+                unit,
+                self.measured.iter().map(figure).collect(),
+            )
+        };
+        let many_interfaces = (self.interfaces.len() > 100).then_some(1.15);
+        let many_sockets = (self.sockets > 100).then_some(2.0);
+        vec![
+            row("ready", "s", |(ready, _)| *ready, many_sockets),
+            row("the bare calls", "s", |(_, bare)| *bare, None),
+            row(
+                "ready, of the bare calls",
+                "",
+                |(ready, bare)| ready / bare,
+                many_interfaces,
+            ),
+        ]
+    }
+}

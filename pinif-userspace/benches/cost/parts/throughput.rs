@@ -1,0 +1,145 @@
+//! What is left of a host's rate of packets and bytes, with pinif and with what it is compared with.
+//!
+//! All send by the same sockets on the same links; what watches them is exchanged for each sample, in another order in
+//! each round.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::Plan;
+use crate::load::{Kind, Load, Sent, Tcp, Udp};
+use crate::report::{Row, Section, Target};
+use crate::rivals::Rival;
+use crate::site::Site;
+
+/// How long each sample is.
+const MILLISECONDS: u64 = 200;
+/// How long a load sends before it, for what is set up at the first packets.
+const WARM_UP: u64 = 50;
+
+const SMALL: &str = "UDP of the least size";
+const UNCONNECTED: &str = "UDP of the least size, unconnected";
+const BULK: &str = "TCP in bulk";
+
+/// Measures.
+///
+/// # Errors
+/// Where the kernel refuses something, or pinif or a load ends.
+pub fn run(plan: &Plan) -> Result<Vec<Section>> {
+    plan.progress.say("throughput: building");
+    let site = Site::new()?;
+    let mut loads = loads(&site)?;
+    let mut rates: BTreeMap<(&str, Rival), Vec<f64>> = BTreeMap::new();
+    let mut obstacles = BTreeMap::new();
+    for round in 0..plan.rounds {
+        plan.progress.round("throughput", round, plan.rounds);
+        for rival in order(round) {
+            if obstacles.contains_key(&rival) {
+                continue;
+            }
+            let _there = match rival.set_up(&site) {
+                Ok(there) => there,
+                Err(error) if rival > Rival::Pinif => {
+                    obstacles.insert(rival, format!("{error:#}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for (name, load) in &mut loads {
+                load.send(WARM_UP)?;
+                let sent = load.send(MILLISECONDS)?;
+                rates
+                    .entry((*name, rival))
+                    .or_default()
+                    .push(rate(name, sent));
+            }
+        }
+    }
+    drop(loads);
+    Ok(vec![section(&rates, &obstacles)])
+}
+
+/// All of them in an order in which, over the rounds, each comes behind each other: what one leaves in the caches falls on
+/// all alike.
+fn order(round: usize) -> impl Iterator<Item = Rival> {
+    // One more than there are is a prime, so that multiples of each step come by all places.
+    const PLACES: usize = Rival::ALL.len() + 1;
+    let step = round % Rival::ALL.len() + 1;
+    (1..PLACES).map(move |place| Rival::ALL[place * step % PLACES - 1])
+}
+
+fn loads(site: &Site) -> Result<Vec<(&'static str, Load)>> {
+    let small = Udp::to("10.0.0.2:9".parse()?).bound_to("fab0");
+    let unconnected = Udp {
+        unconnected: true,
+        ..small.clone()
+    };
+    let bulk = Tcp {
+        peer: site.chassis.peer.path().to_owned(),
+        to: "10.0.0.2:7".parse()?,
+        device: Some("fab0".to_owned()),
+    };
+    Ok(vec![
+        (SMALL, site.load(Kind::Udp(small))?),
+        (UNCONNECTED, site.load(Kind::Udp(unconnected))?),
+        (BULK, site.load(Kind::Tcp(bulk))?),
+    ])
+}
+
+/// Packets a second, or MiB a second.
+fn rate(load: &str, sent: Sent) -> f64 {
+    let seconds = sent.busy as f64 / 1e9;
+    if load == BULK {
+        sent.bytes as f64 / f64::from(1 << 20) / seconds
+    } else {
+        sent.count as f64 / seconds
+    }
+}
+
+fn section(
+    rates: &BTreeMap<(&'static str, Rival), Vec<f64>>,
+    obstacles: &BTreeMap<Rival, String>,
+) -> Section {
+    let mut rows = Vec::new();
+    for (load, unit, least) in [
+        (SMALL, "packets/s", 0.97),
+        (UNCONNECTED, "packets/s", 0.97),
+        (BULK, "MiB/s", 0.99),
+    ] {
+        let bare = rates
+            .get(&(load, Rival::Nothing))
+            .cloned()
+            .unwrap_or_default();
+        for rival in Rival::ALL {
+            let with = rates.get(&(load, rival)).cloned().unwrap_or_default();
+            // Of one round, in which all had the same machine.
+            let shares = with
+                .iter()
+                .zip(&bare)
+                .map(|(with, bare)| with / bare)
+                .collect();
+            let of = |what: &str| [load.to_owned(), rival.to_string(), what.to_owned()];
+            let obstacle = obstacles.get(&rival);
+            let missing = |row: Row| Row {
+                missing: obstacle.cloned().or(row.missing.clone()),
+                ..row
+            };
+            rows.push(missing(Row::new(of("rate"), unit, with)));
+            if rival != Rival::Nothing {
+                let share = Row::new(of("of nothing's"), "", shares);
+                let target = (rival == Rival::Pinif).then_some(Target::AtLeast(least));
+                rows.push(Row {
+                    target,
+                    ..missing(share)
+                });
+            }
+        }
+    }
+    Section {
+        name: "throughput",
+        title: "What is left of the rate",
+        columns: vec!["traffic", "attached", "what"],
+        rows,
+    }
+}

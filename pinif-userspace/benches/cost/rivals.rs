@@ -1,0 +1,227 @@
+//! What pinif is compared with: other ways to watch, or to state, the same. Each is there while its guard lives.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pinif_userspace::lab::Namespace;
+
+use crate::auditor::Auditor;
+use crate::bpf::{Hook, Link, Program, empty};
+use crate::policies;
+use crate::site::Site;
+
+/// What may be there while a load sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rival {
+    /// Nothing.
+    Nothing,
+    /// A TCX program that does nothing, on every link.
+    EmptyProgram,
+    /// `pinif audit` with a policy.
+    Pinif,
+    /// An nftables ruleset that states the same policy.
+    Nftables,
+    /// `tcpdump -i any -w /dev/null`.
+    Tcpdump,
+    /// A bpftrace program that counts by bound device and interface.
+    Bpftrace,
+}
+
+impl Rival {
+    /// All, what the others are compared with first.
+    pub const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::EmptyProgram,
+        Self::Pinif,
+        Self::Nftables,
+        Self::Tcpdump,
+        Self::Bpftrace,
+    ];
+
+    /// Sets it up; it is there when this returns, until what it returns is dropped.
+    ///
+    /// # Errors
+    /// Where it cannot run here; the error says why.
+    pub fn set_up(self, site: &Site) -> Result<Guard<'_>> {
+        Ok(match self {
+            Self::Nothing => Guard::Nothing,
+            Self::EmptyProgram => {
+                let program = Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?;
+                Guard::Program(site.attach(&program, Hook::EGRESS)?)
+            }
+            Self::Pinif => Guard::Pinif(Auditor::of(site, &policies::one_prefix())?),
+            Self::Nftables => Guard::Rules(Rules::load(&site.chassis.card)?),
+            Self::Tcpdump => Guard::Process(tcpdump(&site.chassis.card)?),
+            Self::Bpftrace => Guard::Process(bpftrace()?),
+        })
+    }
+}
+
+impl fmt::Display for Rival {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::EmptyProgram => "an empty program",
+            Self::Pinif => "pinif",
+            Self::Nftables => "nftables",
+            Self::Tcpdump => "tcpdump",
+            Self::Bpftrace => "bpftrace",
+        })
+    }
+}
+
+/// What is there.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are held, not read")]
+pub enum Guard<'a> {
+    /// Nothing.
+    Nothing,
+    /// Attached programs.
+    Program(Vec<Link>),
+    /// An auditor.
+    Pinif(Auditor),
+    /// A ruleset.
+    Rules(Rules<'a>),
+    /// A process.
+    Process(Watcher),
+}
+
+/// A ruleset of one namespace; flushed when dropped.
+#[derive(Debug)]
+pub struct Rules<'a>(&'a Namespace);
+
+/// The policy of [`policies::one_prefix`] in nftables' words (nft(8)).
+const RULESET: &str = r#"
+table inet bench {
+    set backplane { type ifname; elements = { "fab0", "fab1", "fab1m", "fab1b" } }
+    set control { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 } }
+    chain egress {
+        type filter hook postrouting priority filter; policy accept;
+        ip daddr @control oifname @backplane counter accept
+        ip daddr @control counter
+    }
+}
+"#;
+
+impl<'a> Rules<'a> {
+    fn load(namespace: &'a Namespace) -> Result<Self> {
+        nft(namespace, RULESET)?;
+        Ok(Self(namespace))
+    }
+}
+
+impl Drop for Rules<'_> {
+    fn drop(&mut self) {
+        // The namespace takes along what stays.
+        let _flushed = nft(self.0, "flush ruleset\n");
+    }
+}
+
+fn nft(namespace: &Namespace, ruleset: &str) -> Result<()> {
+    let mut command = Command::new("nft");
+    command
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut nft = namespace
+        .run(|| command.spawn())?
+        .context("cannot start nft")?;
+    nft.stdin
+        .take()
+        .context("nft has no input")?
+        .write_all(ruleset.as_bytes())?;
+    let output = nft.wait_with_output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "nft refuses the ruleset: {}",
+        errors.trim()
+    );
+    Ok(())
+}
+
+/// A process that watches; ended by an interrupt when dropped.
+#[derive(Debug)]
+pub struct Watcher(Child);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _asked = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGINT);
+        let _ended = self.0.wait();
+    }
+}
+
+fn tcpdump(namespace: &Namespace) -> Result<Watcher> {
+    let mut command = Command::new("tcpdump");
+    command.args(["-Z", "root", "-n", "-i", "any", "-w", "/dev/null"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let child = namespace.run(|| command.spawn())?;
+    let mut watcher = Watcher(child.context("cannot start tcpdump")?);
+    let stderr = watcher.0.stderr.take().context("tcpdump has no errors")?;
+    until(BufReader::new(stderr), "listening on")?;
+    Ok(watcher)
+}
+
+/// What the transmission of a packet tells bpftrace. The second probe says that the first is attached.
+const ONE_LINER: &str = "tracepoint:net:net_dev_start_xmit {
+    $skb = (struct sk_buff *)args->skbaddr;
+    @[$skb->sk->__sk_common.skc_bound_dev_if, $skb->dev->ifindex] = count();
+}
+interval:ms:100 { if (@told == 0) { @told = 1; printf(\"attached\\n\"); } }";
+
+/// The tracing file system is mounted for it alone, where it is not mounted.
+const WITH_TRACING: &str = "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing; exec bpftrace -e \"$0\"";
+
+fn bpftrace() -> Result<Watcher> {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        WITH_TRACING,
+        ONE_LINER,
+    ]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut watcher = Watcher(command.spawn().context("cannot start unshare")?);
+    let stdout = watcher.0.stdout.take().context("bpftrace has no output")?;
+    if until(BufReader::new(stdout), "attached").is_err() {
+        let mut errors = String::new();
+        if let Some(mut stderr) = watcher.0.stderr.take() {
+            stderr.read_to_string(&mut errors)?;
+        }
+        bail!(
+            "bpftrace cannot run here: {}",
+            errors.lines().last().unwrap_or_default()
+        );
+    }
+    Ok(watcher)
+}
+
+/// Reads lines until one has these words in it; then all that comes, for nobody, so that the writer never waits.
+fn until(mut reader: impl BufRead + Send + 'static, words: &str) -> Result<()> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            bail!("it ended before it said {words:?}");
+        }
+        if line.contains(words) {
+            break;
+        }
+    }
+    thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! A route, and the rule that led to it, in words.
+
+use std::fmt;
+
+use pinif_ebpf::key::IfIndex;
+
+use crate::host::{
+    links::Links,
+    routes::{self, Choice, RouteType, kind_name, table_name},
+};
+
+/// A route, as `ip route` writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// What it does, where that is not to send on (`local`, `blackhole`, …).
+    pub kind: Option<&'static str>,
+    /// The destination prefix, such as `0.0.0.0/0`.
+    pub prefix: String,
+    /// The gateway; `None` where the destination is on the link.
+    pub via: Option<String>,
+    /// The interface; `None` where it leads nowhere.
+    pub device: Option<String>,
+    /// How many ways it leads, of which each flow takes one; zero, if there is but one.
+    pub ways: usize,
+    /// The table's name or number, and the VRF whose it is.
+    pub table: String,
+    /// The rule that led to the table, as `rule 100 (fwmark 0x7)`, where it is none of the three that every system has.
+    pub rule: Option<String>,
+}
+
+impl Route {
+    /// A route that the kernel told.
+    pub fn of(route: &routes::Route, links: &Links) -> Self {
+        let name = |index: IfIndex| match links.get(index) {
+            Some(link) => link.name.clone(),
+            None => format!("if{}", index.0),
+        };
+        Self {
+            kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
+            prefix: route.prefix.to_string(),
+            via: route.gateway.map(|gateway| gateway.to_string()),
+            device: route.output.map(name),
+            ways: route.hops.len(),
+            table: table_name(route.table, links),
+            rule: None,
+        }
+    }
+
+    /// The same, with the rule that led to it.
+    pub fn chosen(choice: &Choice, links: &Links) -> Self {
+        let rule = choice.rule.as_ref();
+        Self {
+            rule: rule
+                .filter(|rule| !rule.is_everywhere())
+                .map(ToString::to_string),
+            ..Self::of(&choice.route, links)
+        }
+    }
+
+    /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
+    fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(kind) = self.kind {
+            write!(f, "{kind} ")?;
+        }
+        write!(f, "route {}", self.prefix)?;
+        if let Some(via) = &self.via {
+            write!(f, " via {via}")?;
+        }
+        if let Some(device) = &self.device {
+            write!(f, " dev {device}")?;
+        }
+        write!(f, " in table {}", self.table)
+    }
+
+    /// `rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves by eth1`.
+    fn by_rule(&self, rule: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{rule} sent it to table {}, whose ", self.table)?;
+        if let Some(kind) = self.kind {
+            write!(f, "{kind} ")?;
+        }
+        match self.prefix.as_str() {
+            "0.0.0.0/0" | "::/0" => f.write_str("default route")?,
+            prefix => write!(f, "route {prefix}")?,
+        }
+        if let Some(via) = &self.via {
+            write!(f, " via {via}")?;
+        }
+        match &self.device {
+            Some(device) => write!(f, " leaves by {device}"),
+            None => f.write_str(" takes it"),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Some(rule) => self.by_rule(rule, f)?,
+            None => self.alone(f)?,
+        }
+        match self.ways {
+            0 | 1 => Ok(()),
+            ways => write!(f, ", one of its {ways} ways"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::route::RouteProtocol;
+
+    use super::*;
+    use crate::host::{
+        links::Link,
+        routes::Hop,
+        rules::{Action, Rule, Selector},
+    };
+
+    fn default_route() -> routes::Route {
+        routes::Route {
+            prefix: "0.0.0.0/0".parse().expect("a prefix"),
+            gateway: Some([192, 0, 2, 2].into()),
+            output: Some(IfIndex(3)),
+            hops: Vec::new(),
+            next_hop: None,
+            table: 254,
+            preferred_source: None,
+            protocol: RouteProtocol::Static,
+            kind: RouteType::Unicast,
+            metric: 100,
+        }
+    }
+
+    fn links() -> Links {
+        let vrf = Link {
+            vrf_table: Some(10),
+            ..Link::new(IfIndex(9), "blue")
+        };
+        Links::from_iter([Link::new(IfIndex(3), "eth1"), vrf])
+    }
+
+    fn text(route: &routes::Route) -> String {
+        Route::of(route, &links()).to_string()
+    }
+
+    #[test]
+    fn a_route_is_told_as_a_person_writes_it() {
+        assert_eq!(
+            text(&default_route()),
+            "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
+        );
+        let unknown = routes::Route {
+            output: Some(IfIndex(7)),
+            table: 4711,
+            ..default_route()
+        };
+        assert_eq!(
+            text(&unknown),
+            "route 0.0.0.0/0 via 192.0.2.2 dev if7 in table 4711"
+        );
+        let local = routes::Route {
+            prefix: "2001:db8::1/128".parse().expect("a prefix"),
+            gateway: None,
+            kind: RouteType::Local,
+            table: 255,
+            ..default_route()
+        };
+        assert_eq!(
+            text(&local),
+            "local route 2001:db8::1/128 dev eth1 in table local"
+        );
+        let blackhole = routes::Route {
+            gateway: None,
+            output: None,
+            kind: RouteType::BlackHole,
+            table: 10,
+            ..default_route()
+        };
+        assert_eq!(
+            text(&blackhole),
+            "blackhole route 0.0.0.0/0 in table 10 (vrf blue)"
+        );
+    }
+
+    #[test]
+    fn the_rule_comes_first_and_the_ways_last() {
+        let way = |index| Hop {
+            gateway: None,
+            output: Some(IfIndex(index)),
+        };
+        let rule = Rule {
+            priority: 100,
+            selector: Selector {
+                mark: Some((7, u32::MAX)),
+                ..Selector::default()
+            },
+            action: Action::Table {
+                table: 7,
+                suppressed_length: None,
+                suppressed_group: None,
+            },
+        };
+        let route = routes::Route {
+            table: 7,
+            ..default_route()
+        };
+        let mut choice = Choice {
+            route,
+            rule: Some(rule),
+        };
+        assert_eq!(
+            Route::chosen(&choice, &links()).to_string(),
+            "rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves by eth1"
+        );
+        choice.route.prefix = "10.0.0.0/8".parse().expect("a prefix");
+        choice.route.gateway = None;
+        choice.route.hops = vec![way(3), way(4)];
+        assert_eq!(
+            Route::chosen(&choice, &links()).to_string(),
+            "rule 100 (fwmark 0x7) sent it to table 7, whose route 10.0.0.0/8 leaves by eth1, one of its 2 ways"
+        );
+        choice.rule = None;
+        assert_eq!(
+            Route::chosen(&choice, &links()).to_string(),
+            "route 10.0.0.0/8 dev eth1 in table 7, one of its 2 ways"
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! What the kernel answers: an entry of a routing table, and where it leads.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+pub use netlink_packet_route::route::{RouteProtocol, RouteType};
+use netlink_packet_route::{
+    AddressFamily,
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteVia},
+};
+use pinif_ebpf::key::IfIndex;
+
+use super::super::{links::Links, tables};
+
+/// The entry of a routing table that a packet follows, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The destinations that it is for.
+    pub prefix: IpNet,
+    /// The router that it leads to; none where the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The interface that it leads out of.
+    pub output: Option<IfIndex>,
+    /// All ways that it leads, of which the flow takes one (`ip route add … nexthop …`); none, if there is but one.
+    pub hops: Vec<Hop>,
+    /// The next-hop object that it uses (`ip nexthop`).
+    pub next_hop: Option<u32>,
+    /// The table that it stands in.
+    pub table: u32,
+    /// The source address that it gives to packets that have none.
+    pub preferred_source: Option<IpAddr>,
+    /// Who made it.
+    pub protocol: RouteProtocol,
+    /// What it does with a packet.
+    pub kind: RouteType,
+    /// Its metric; less is preferred. Zero where it has none.
+    pub metric: u32,
+}
+
+/// One of several ways that a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The router; none where the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The interface.
+    pub output: Option<IfIndex>,
+}
+
+impl Route {
+    /// One for all destinations of a family, without anything else.
+    pub(super) fn blank(address_family: AddressFamily) -> Self {
+        let any = match address_family {
+            AddressFamily::Inet6 => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+            _ => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        };
+        Self {
+            prefix: IpNet::new_assert(any, 0),
+            gateway: None,
+            output: None,
+            hops: Vec::new(),
+            next_hop: None,
+            table: 0,
+            preferred_source: None,
+            protocol: RouteProtocol::Unspec,
+            kind: RouteType::Unspec,
+            metric: 0,
+        }
+    }
+
+    pub(super) fn read(message: &RouteMessage) -> Self {
+        let RouteHeader {
+            destination_prefix_length,
+            table,
+            protocol,
+            kind,
+            address_family,
+            ..
+        } = message.header;
+        let mut route = Self {
+            table: u32::from(table),
+            protocol,
+            kind,
+            ..Self::blank(address_family)
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                RouteAttribute::Destination(address) => {
+                    let length = destination_prefix_length.min(route.prefix.max_prefix_len());
+                    route.prefix = ip(address)
+                        .map_or(route.prefix, |address| IpNet::new_assert(address, length));
+                }
+                RouteAttribute::Oif(index) => route.output = Some(IfIndex(*index)),
+                RouteAttribute::PrefSource(address) => route.preferred_source = ip(address),
+                RouteAttribute::Table(table) => route.table = *table,
+                RouteAttribute::Priority(metric) => route.metric = *metric,
+                RouteAttribute::NhId(id) => route.next_hop = Some(*id),
+                RouteAttribute::MultiPath(hops) => {
+                    route.hops = hops.iter().map(Hop::read).collect();
+                }
+                other => route.gateway = gateway(other).or(route.gateway),
+            }
+        }
+        route
+    }
+
+    /// Whether it is for the host's own addresses, or for a link's broadcast address.
+    pub fn is_of_the_host(&self) -> bool {
+        matches!(self.kind, RouteType::Local | RouteType::Broadcast)
+    }
+
+    /// The way by an interface, if it leads there.
+    pub fn way_by(&self, interface: IfIndex) -> Option<Hop> {
+        let chosen = Hop {
+            gateway: self.gateway,
+            output: self.output,
+        };
+        let mut ways = std::iter::once(&chosen).chain(&self.hops);
+        ways.find(|way| way.output == Some(interface)).copied()
+    }
+}
+
+impl Hop {
+    fn read(hop: &RouteNextHop) -> Self {
+        Self {
+            gateway: hop.attributes.iter().find_map(gateway),
+            output: Some(IfIndex(hop.interface_index)).filter(|index| index.is_some()),
+        }
+    }
+}
+
+fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        RouteAttribute::Via(RouteVia::Inet(address)) => Some((*address).into()),
+        RouteAttribute::Via(RouteVia::Inet6(address)) => Some((*address).into()),
+        _ => None,
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some((*address).into()),
+        RouteAddress::Inet6(address) => Some((*address).into()),
+        _ => None,
+    }
+}
+
+/// A table as a person knows it: its name or number, and the VRF whose it is.
+pub fn table_name(table: u32, links: &Links) -> String {
+    let name = tables::name(table);
+    match links.vrf(table) {
+        Some(vrf) => format!("{name} (vrf {})", vrf.name),
+        None => name,
+    }
+}
+
+/// The name of a route's type in iproute2 (ip-route(8)).
+pub fn kind_name(kind: RouteType) -> &'static str {
+    match kind {
+        RouteType::Unicast => "unicast",
+        RouteType::Local => "local",
+        RouteType::Broadcast => "broadcast",
+        RouteType::Anycast => "anycast",
+        RouteType::Multicast => "multicast",
+        RouteType::BlackHole => "blackhole",
+        RouteType::Unreachable => "unreachable",
+        RouteType::Prohibit => "prohibit",
+        RouteType::Throw => "throw",
+        RouteType::Nat => "nat",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,221 @@
+//! Which rule sent a packet to the table that has its route.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use pinif_ebpf::key::IfIndex;
+
+use super::{Action, Rule, Rules, Selector};
+use crate::host::{
+    links::Links,
+    routes::{Route, RouteQuery},
+};
+
+/// The index of `lo`, which everything that is sent here counts as coming from (`LOOPBACK_IFINDEX`).
+const LOOPBACK: IfIndex = IfIndex(1);
+
+/// A packet, as far as rules look at it (`struct flowi`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow<'a> {
+    /// What was asked. Its protocol and ports are those that the kernel looked at.
+    query: &'a RouteQuery,
+    links: &'a Links,
+    /// The VRF that it is in (`flowi_l3mdev`).
+    vrf: Option<IfIndex>,
+}
+
+/// Whether a selector takes a packet: certain or not.
+type Taken = Option<bool>;
+
+impl<'a> Flow<'a> {
+    /// The packet of a query, in a namespace that has these interfaces.
+    pub fn of(query: &'a RouteQuery, links: &'a Links) -> Self {
+        // l3mdev_update_flow
+        let device = query
+            .output
+            .or(query.input)
+            .and_then(|index| links.get(index));
+        let vrf = device.and_then(|link| {
+            let controller = link.controller.and_then(|index| links.get(index));
+            [Some(link), controller]
+                .into_iter()
+                .flatten()
+                .find(|link| link.vrf_table.is_some())
+                .map(|link| link.index)
+        });
+        Self { query, links, vrf }
+    }
+
+    fn vrf_table(&self) -> Option<u32> {
+        self.links.get(self.vrf?)?.vrf_table
+    }
+
+    /// Whether the interface that a rule names is the packet's.
+    fn is_on(&self, name: &str, index: Option<IfIndex>) -> Taken {
+        // A rule of an interface that is not there takes nothing, until it comes.
+        let Some(link) = self.links.by_name(name) else {
+            return Some(false);
+        };
+        if link.vrf_table.is_some() && self.vrf == Some(link.index) {
+            // Not since the VRF is a part of the flow of its own (5.18); again since 6.15 (`fib_rule_iif_match`).
+            return None;
+        }
+        Some(index == Some(link.index))
+    }
+}
+
+impl Selector {
+    /// Whether the rule takes the packet; nothing where that cannot be told.
+    pub fn takes(&self, flow: &Flow<'_>) -> Option<bool> {
+        let query = flow.query;
+        let input = query.input.unwrap_or(LOOPBACK);
+        let ports = query.asked_ports();
+        let checks: [Taken; 12] = [
+            Some(within(self.from, query.source)),
+            Some(within(self.to, Some(query.destination))),
+            // The two bits of congestion notification are no part of it.
+            Some(self.tos == 0 || self.tos & !3 == query.tos & !3),
+            Some(
+                self.mark
+                    .is_none_or(|(mark, mask)| (mark ^ query.mark) & mask == 0),
+            ),
+            named(&self.input, |name| {
+                if name == "lo" {
+                    Some(input == LOOPBACK)
+                } else {
+                    flow.is_on(name, Some(input))
+                }
+            }),
+            named(&self.output, |name| flow.is_on(name, query.output)),
+            // Without a user, root sends, and root forwards (`sock_net_uid`).
+            Some(holds(&self.users, |users| {
+                users.contains(&query.uid.unwrap_or(0))
+            })),
+            Some(
+                self.protocol
+                    .is_none_or(|protocol| query.asked_protocol() == Some(protocol)),
+            ),
+            Some(holds(&self.source_ports, |range| range.contains(&ports.0))),
+            Some(holds(&self.destination_ports, |range| {
+                range.contains(&ports.1)
+            })),
+            // Only what came out of a tunnel has one.
+            Some(self.tunnel == 0),
+            Some(!self.l3mdev || flow.vrf.is_some()),
+        ];
+        let unknown = self.more.then_some(None);
+        let taken = checks.into_iter().chain(unknown).fold(Some(true), and);
+        taken.map(|taken| taken != self.inverted)
+    }
+}
+
+/// Both, as far as that is known.
+fn and(one: Taken, other: Taken) -> Taken {
+    match (one, other) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), other) => other,
+        (None, _) => None,
+    }
+}
+
+fn holds<T>(wanted: &Option<T>, is: impl FnOnce(&T) -> bool) -> bool {
+    wanted.as_ref().is_none_or(is)
+}
+
+fn named(name: &Option<String>, is: impl FnOnce(&str) -> Taken) -> Taken {
+    name.as_deref().map_or(Some(true), is)
+}
+
+/// An address that is not known yet is the unspecified one.
+fn within(network: Option<IpNet>, address: Option<IpAddr>) -> bool {
+    match (network, address) {
+        (None, _) => true,
+        (Some(network), Some(address)) => network.contains(&address),
+        (Some(network), None) => network.prefix_len() == 0,
+    }
+}
+
+impl Rules {
+    /// The rule that sent a packet to the table in which the kernel found its route. Nothing where more than one may have
+    /// been.
+    ///
+    /// `group` tells the group of an interface, for rules with `suppress_ifgroup`.
+    pub fn chosen(
+        &self,
+        flow: &Flow<'_>,
+        route: &Route,
+        group: &mut dyn FnMut(IfIndex) -> Option<u32>,
+    ) -> Option<&Rule> {
+        let mut candidates: Vec<&Rule> = Vec::new();
+        let mut at = 0;
+        while let Some(rule) = self.0.get(at) {
+            at += 1;
+            let taken = rule.selector.takes(flow);
+            if taken == Some(false) {
+                continue;
+            }
+            match rule.action {
+                Action::Goto(target) => {
+                    // One that may or may not jump leaves more than one way.
+                    taken?;
+                    if let Some(ahead) =
+                        self.0[at..].iter().position(|rule| rule.priority >= target)
+                        && self.0[at + ahead].priority == target
+                    {
+                        at += ahead;
+                    }
+                }
+                Action::Table { .. } => match rule.leads_to(flow, route, group) {
+                    Some(false) => {}
+                    Some(true) if taken == Some(true) => {
+                        candidates.push(rule);
+                        break;
+                    }
+                    Some(true) | None => candidates.push(rule),
+                },
+                Action::Nop => {}
+                // The packet was routed all the same, so these did not take it.
+                Action::Blackhole | Action::Unreachable | Action::Prohibit | Action::Other(_) => {}
+            }
+        }
+        match candidates[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether this route is what comes of the rule, once it takes a packet.
+    fn leads_to(
+        &self,
+        flow: &Flow<'_>,
+        route: &Route,
+        group: &mut dyn FnMut(IfIndex) -> Option<u32>,
+    ) -> Option<bool> {
+        let Action::Table {
+            table,
+            suppressed_length,
+            suppressed_group,
+        } = self.action
+        else {
+            return Some(false);
+        };
+        let table = if self.selector.l3mdev {
+            flow.vrf_table().unwrap_or(table)
+        } else {
+            table
+        };
+        if table != route.table {
+            return Some(false);
+        }
+        if suppressed_length.is_some_and(|length| route.prefix.prefix_len() <= length) {
+            return Some(false);
+        }
+        let Some(suppressed) = suppressed_group else {
+            return Some(true);
+        };
+        let group = route.output.and_then(group);
+        group.map(|group| group != suppressed)
+    }
+}

@@ -1,0 +1,126 @@
+//! `cargo xtask bench`: what pinif costs on this machine.
+//!
+//! What measures is a bench of cargo (`pinif-userspace/benches/cost`), which is not installed with pinif.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    build,
+    process::{as_root, can_be_root, in_words, is_root, say},
+    setup,
+    workspace::Workspace,
+};
+
+const TASK: &str = "cargo xtask bench";
+
+/// What pinif is compared with, each with Debian's package that has it.
+const COMPARED: [(&str, &str); 4] = [
+    ("bpftrace", "bpftrace"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("tcpdump", "tcpdump"),
+];
+
+/// What is measured, and how often.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How often each thing is measured, all in turn
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+}
+
+/// Builds pinif and its bench, and becomes the bench: signals reach it, and its exit status is the task's.
+///
+/// # Errors
+/// Where a tool is missing, the build fails, or the bench cannot be started as root.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    can_be_root(TASK)?;
+    setup::ensure_programs(&COMPARED, "the bench compares with")?;
+    build::build_ebpf(workspace)?;
+    let bench = build_bench(workspace)?;
+    // This user's, also where the bench is root's.
+    let output = workspace.target.join("bench");
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+
+    let mut bench = as_root(bench, TASK)?;
+    bench
+        .args(["--rounds", &args.rounds.to_string()])
+        .args(args.only.iter().flat_map(|part| ["--only", part]))
+        .arg("--output")
+        .arg(output)
+        .arg("--documentation")
+        .arg(workspace.root.join("docs"))
+        .env_remove("LD_LIBRARY_PATH");
+    if !is_root() {
+        say(in_words(&bench));
+    }
+    let error = bench.exec();
+    Err(error).with_context(|| format!("cannot start `{}`", in_words(&bench)))
+}
+
+/// Builds the bench, with the pinif that it measures, and tells where it is.
+fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "bench",
+        "--package",
+        "pinif-userspace",
+        "--bench",
+        "cost",
+        "--no-run",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    let output = built(&mut cargo)?;
+    output
+        .lines()
+        .find_map(executable)
+        .with_context(|| format!("`{}` names no executable", in_words(&cargo)))
+}
+
+/// What cargo tells programs of what it built; what it tells people is shown.
+fn built(cargo: &mut Command) -> Result<String> {
+    let output = cargo
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", in_words(cargo)))?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}", in_words(cargo), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The executable of a message of cargo's, if it is of the bench.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    (message["target"]["name"] == "cost")
+        .then(|| message["executable"].as_str().map(PathBuf::from))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_benchs() {
+        let of = |name: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":"/t/{name}-1"}}"#
+            )
+        };
+        assert_eq!(executable(&of("cost")), Some(PathBuf::from("/t/cost-1")));
+        assert_eq!(executable(&of("pinif")), None);
+        assert_eq!(executable(r#"{"reason":"build-finished"}"#), None);
+    }
+}
