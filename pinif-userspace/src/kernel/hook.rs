@@ -125,9 +125,13 @@ impl Hook {
 
     /// Detaches from those interfaces that are not to be `kept`.
     pub(super) fn detach(&mut self, kept: impl Fn(IfIndex) -> bool) {
-        for (_, link) in self.links.extract_if(.., |index, _| !kept(*index)) {
-            // The device may be gone, and the link with it.
-            let _ = self.program.detach(link);
+        let mut gone: Vec<IfIndex> = self.interfaces().collect();
+        gone.retain(|index| !kept(*index));
+        for index in gone {
+            if let Some(link) = self.links.remove(&index) {
+                // The device may be gone, and the link with it.
+                let _ = self.program.detach(link);
+            }
         }
     }
 
