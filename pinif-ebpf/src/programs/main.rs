@@ -10,6 +10,8 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod layers;
 #[cfg(target_arch = "bpf")]
+mod live;
+#[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
 mod standing;
@@ -17,6 +19,8 @@ mod standing;
 mod state;
 #[cfg(target_arch = "bpf")]
 mod taker;
+#[cfg(target_arch = "bpf")]
+mod tunnel;
 #[cfg(target_arch = "bpf")]
 mod words;
 

@@ -1,5 +1,7 @@
 //! Attaching: the cgroup hooks once, the traffic programs to the interfaces of a namespace.
 
+mod ahead;
+
 use std::{collections::BTreeSet, fs::File, io, path::Path};
 
 use anyhow::{Context as _, Result};
@@ -11,10 +13,12 @@ use aya::{
     },
     util::KernelVersion,
 };
-use pinif_ebpf::key::IfIndex;
+use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
-use super::{direction::Direction, entry::Entries, hook::Hook};
+use super::{bypass, direction::Direction, entry::Entries, hook::Hook};
 use crate::host::netns::NetNs;
+
+pub use ahead::{Ahead, at_egress};
 
 /// The iterator over sockets that were there before.
 const EXISTING: &str = "pinif_existing";
@@ -45,15 +49,6 @@ impl Mode {
             Self::Clsact => "clsact",
         }
     }
-}
-
-/// Where the traffic program stands among what others have attached to an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It sees every packet.
-    First,
-    /// Filters of others are asked before it: it does not see what they drop or redirect.
-    Behind,
 }
 
 /// The cgroup hooks, attached below one cgroup.
@@ -106,6 +101,24 @@ impl CgroupHooks {
     pub fn mark_existing(&mut self, btf: &Btf) -> Result<()> {
         mark_existing(&mut self.ebpf, btf)
     }
+
+    /// Prepares [`Self::bypassing`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the iterator.
+    pub fn prepare_bypassing(&mut self, btf: &Btf) -> Result<()> {
+        bypass::load(&mut self.ebpf, btf)
+    }
+
+    /// The sockets that can send past TC egress ([`bypass::list`]).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
+        bypass::list(&mut self.ebpf)
+    }
 }
 
 /// Runs the iterator once over all files of all processes.
@@ -153,6 +166,7 @@ pub fn load_traffic(ebpf: &mut Ebpf) -> Result<Entries> {
 /// The entry programs of one namespace, and where they are attached.
 pub struct NamespaceHooks {
     netns: NetNs,
+    mode: Mode,
     egress: Hook,
     /// What arrives is looked at where a policy can find something amiss with it.
     ingress: Hook,
@@ -172,6 +186,7 @@ impl NamespaceHooks {
         Ok(Self {
             egress: hook(Direction::Egress)?,
             ingress: hook(Direction::Ingress)?,
+            mode,
             netns,
         })
     }
@@ -201,7 +216,7 @@ impl NamespaceHooks {
     pub fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        done: impl FnMut(&str, Result<Place, ProgramError>) + Send,
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
     ) -> Result<()> {
         let Self { netns, egress, .. } = self;
         netns
@@ -218,12 +233,13 @@ impl NamespaceHooks {
     pub fn watch_arrivals(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        done: impl FnMut(&str, Result<Place, ProgramError>) + Send,
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
     ) -> Result<()> {
         let Self {
             netns,
             egress,
             ingress,
+            ..
         } = self;
         let mut new = interfaces.to_vec();
         new.retain(|(index, _)| egress.has(*index) && !ingress.has(*index));
@@ -277,6 +293,7 @@ impl NamespaceHooks {
             netns,
             egress,
             ingress,
+            ..
         } = self;
         if egress.interfaces().next().is_none() {
             return;

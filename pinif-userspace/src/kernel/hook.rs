@@ -10,11 +10,7 @@ use aya::programs::{
 use nix::net::if_::if_indextoname;
 use pinif_ebpf::key::IfIndex;
 
-use super::{
-    attach::{Mode, Place},
-    direction::Direction,
-    filters,
-};
+use super::{attach::Mode, direction::Direction, filters};
 
 /// An entry program, and where it is attached. What attaches, detaches or looks runs in a thread of the namespace.
 pub(super) struct Hook {
@@ -47,7 +43,7 @@ impl Hook {
     pub(super) fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        mut done: impl FnMut(&str, Result<Place, ProgramError>),
+        mut done: impl FnMut(&str, Result<(), ProgramError>),
     ) {
         for (index, name) in interfaces {
             if self.has(*index) {
@@ -60,12 +56,12 @@ impl Hook {
             };
             // Another may have taken the name in between.
             match attached {
-                Ok((link, _)) if name_now(*index, name) != Name::Same => {
+                Ok(link) if name_now(*index, name) != Name::Same => {
                     let _ = self.program.detach(link);
                 }
-                Ok((link, place)) => {
+                Ok(link) => {
                     self.links.insert(*index, link);
-                    done(name, Ok(place));
+                    done(name, Ok(()));
                 }
                 Err(error) => done(name, Err(error)),
             }
@@ -77,34 +73,28 @@ impl Hook {
         &mut self,
         interface: IfIndex,
         name: &str,
-    ) -> Result<(SchedClassifierLinkId, Place), ProgramError> {
-        let (options, place) = match self.mode {
+    ) -> Result<SchedClassifierLinkId, ProgramError> {
+        let options = match self.mode {
             // First, since a program before ours could end the run.
-            Mode::Tcx => (TcAttachOptions::TcxOrder(LinkOrder::first()), Place::First),
+            Mode::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
             Mode::Clsact => {
-                let options = filters::make_way(interface, name, self.direction)?;
-                let place = if options.priority == filters::FIRST_PLACE {
-                    Place::First
-                } else {
-                    Place::Behind
-                };
-                (TcAttachOptions::Netlink(options), place)
+                TcAttachOptions::Netlink(filters::make_way(interface, name, self.direction)?)
             }
         };
         let attach_type = self.direction.attach_type();
-        let link = self
-            .program
-            .attach_with_options(name, attach_type, options)?;
-        Ok((link, place))
+        self.program.attach_with_options(name, attach_type, options)
+    }
+
+    /// The number of the entry program.
+    pub(super) fn id(&self) -> Result<u32, ProgramError> {
+        self.program.info().map(|program| program.id())
     }
 
     /// Those of the interfaces that it was attached to and is not any more: another has their index by now.
     pub(super) fn deserted(&self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
         let id = self
-            .program
-            .info()
-            .context("the program cannot be asked for its id")?
-            .id();
+            .id()
+            .context("the program cannot be asked for its id")?;
         let held = there.iter().filter(|(index, _)| self.has(*index));
         Ok(held
             .filter(|(index, name)| match self.mode {

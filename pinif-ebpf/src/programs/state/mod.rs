@@ -2,15 +2,18 @@
 
 pub mod arriving;
 pub mod bridges;
+pub mod bypasses;
 pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
 pub mod gates;
 pub mod losses;
+pub mod names;
 pub mod namespaces;
 pub mod netns;
 pub mod owners;
 pub mod policy;
 pub mod records;
 pub mod scratch;
+pub mod tunnels;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{LookUp, Scene};
+use super::{LookUp, Scene, described, leads_out};
 use crate::{
     audit::{
         decode::Sighted,
@@ -25,7 +25,7 @@ pub(super) fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<
         Some(owner) => causes.push(Cause::certain(CauseKind::WeakHost {
             owner: (scene.name)(owner),
         })),
-        None => causes.push(Cause::likely(CauseKind::AnotherWay)),
+        None => causes.push(way_back(sighted, headers.source, scene, look_up)),
     }
     // IPv6 has neither setting.
     let (IpAddr::V4(_), Some(entrance)) = (headers.source, (scene.entrance)(&arrived)) else {
@@ -63,6 +63,21 @@ pub(super) fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<
         }));
     }
     causes
+}
+
+/// Why it came by this way: the host itself sends to its source by it, or somebody outside chose it.
+fn way_back(
+    sighted: &Sighted,
+    source: IpAddr,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Cause {
+    match look_up(&RouteQuery::to(source)) {
+        Ok(choice) if leads_out(&choice, sighted.egress) => {
+            Cause::certain(CauseKind::Route(described(&choice, sighted.egress, scene)))
+        }
+        _ => Cause::likely(CauseKind::AnotherWay),
+    }
 }
 
 /// Whether the sender is a neighbour on the interface, to whom an ARP reply may have shown the way.

@@ -113,6 +113,16 @@ pub(super) fn remedy(c: &Circumstance<'_>, home: &str) -> String {
              iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF{pin}{arp}"
         );
     }
+    let is_routed_here = c
+        .causes
+        .iter()
+        .any(|cause| matches!(cause.kind, CauseKind::Route(_)));
+    if is_routed_here {
+        return format!(
+            "give {} a route by {home}: it is answered by {arrived}, where this host sends to it{pin}",
+            c.source_address()
+        );
+    }
     let allow = match c.only_via {
         [] => String::new(),
         zones => format!(", or let {arrived} be of zone {}", listed(zones, "or")),
