@@ -18,3 +18,5 @@ pub mod routes;
 pub mod rules;
 pub mod sockets;
 mod tables;
+pub mod tunnels;
+mod wireguard;

@@ -376,7 +376,7 @@ fn is_attached(id: u32, interface: &str) -> bool {
 
 /// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
 /// what it minds.
-fn refusal(error: ProgramError) -> anyhow::Error {
+pub(super) fn refusal(error: ProgramError) -> anyhow::Error {
     let ProgramError::LoadError {
         io_error,
         verifier_log,

@@ -8,5 +8,6 @@ pub mod entry;
 mod filters;
 pub mod load;
 pub mod logs;
+pub mod pins;
 pub mod publish;
 pub mod sightings;
