@@ -215,7 +215,7 @@ impl Audit {
         audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
-        audit.look_for_all_gaps(sink)?;
+        audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
 
@@ -318,7 +318,7 @@ impl Audit {
                 }
             }
             if self.gaps.is_due_awake() {
-                self.look_for_all_gaps(sink)?;
+                self.look_for_all_gaps(false, sink)?;
             }
         }
         Ok(())
@@ -474,7 +474,7 @@ impl Audit {
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
-        self.look_for_all_gaps(sink)?;
+        self.look_for_all_gaps(true, sink)?;
         let duration = self.started.elapsed();
         // From this instant on, nothing is counted anywhere.
         self.following.entries.close()?;
