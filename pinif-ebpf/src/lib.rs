@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arrival;
+pub mod bypass;
 pub mod carrier;
 pub mod intent;
 pub mod key;
@@ -14,4 +15,5 @@ pub mod offsets;
 pub mod packet;
 pub mod policy;
 pub mod sighting;
+pub mod tunnel;
 pub mod verdict;

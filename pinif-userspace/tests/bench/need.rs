@@ -1,6 +1,8 @@
 //! What a scenario needs of the machine.
 
 use std::env;
+use std::path::Path;
+use std::process::Command;
 
 use pinif_userspace::kernel::attach::Mode;
 use pinif_userspace::lab::{LinkKind, hierarchy};
@@ -15,6 +17,10 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link.
     Link(LinkKind),
+    /// AF_XDP sockets.
+    AfXdp,
+    /// pktgen, whose module the kernel does not load by itself.
+    Pktgen,
     /// Multipath TCP.
     Mptcp,
     /// TCX, the hook that comes before the clsact qdisc.
@@ -33,6 +39,17 @@ impl Need {
                 let path = env::var_os("PATH").unwrap_or_default();
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
+            }
+            Self::AfXdp => {
+                let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
+                socket
+                    .err()
+                    .map(|error| format!("this kernel has no AF_XDP sockets ({error})"))
+            }
+            Self::Pktgen => {
+                let _loaded = Command::new("modprobe").arg("pktgen").output();
+                let is_there = Path::new("/proc/net/pktgen").is_dir();
+                (!is_there).then(|| "this kernel has no pktgen".to_owned())
             }
             Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
                 .err()

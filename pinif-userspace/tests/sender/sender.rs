@@ -10,7 +10,9 @@ mod handed;
 mod sandbox;
 mod sent;
 mod socket;
+mod storm;
 mod stream;
+mod xdp;
 
 use std::fs;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
@@ -38,6 +40,8 @@ fn main() -> Result<()> {
         Traffic::Raw(raw) => datagram::raw(raw, &args)?,
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Storm(storm) => storm::storm(storm, &args)?,
+        Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
         Traffic::HandOn(how) => return handed::hand_on(how, &args),

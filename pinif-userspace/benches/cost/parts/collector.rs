@@ -15,6 +15,8 @@ use crate::site::Site;
 /// How long a window is, and one in which a million flows come by.
 const WINDOW: u64 = 2_000;
 const LONG_WINDOW: u64 = 6_000;
+/// How long pinif is left alone before: what it still does after it said that it is ready is its start's.
+const SETTLE: Duration = Duration::from_millis(500);
 /// How many findings the kernel's table holds.
 const MOST_FINDINGS: u32 = 65_536;
 
@@ -38,6 +40,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "collector",
         title: "The collector in userspace",
+        about: None,
         columns: vec!["traffic", "what"],
         rows: states.into_iter().flat_map(State::rows).collect(),
     }])
@@ -117,6 +120,7 @@ fn states(site: &Site) -> Result<Vec<State>> {
 impl State {
     fn sample(&mut self, site: &Site) -> Result<()> {
         let auditor = Auditor::of(site, &policies::one_prefix())?;
+        thread::sleep(SETTLE);
         let before = auditor.usage()?;
         let packets = match &mut self.load {
             Some(load) => load.send(self.window)?.count,

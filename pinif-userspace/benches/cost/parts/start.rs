@@ -43,6 +43,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "start",
         title: "From exec to ready",
+        about: None,
         columns: vec!["machine", "what"],
         rows: machines.iter().flat_map(Machine::rows).collect(),
     }])

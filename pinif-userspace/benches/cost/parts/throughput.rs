@@ -139,6 +139,9 @@ fn section(
     Section {
         name: "throughput",
         title: "What is left of the rate",
+        about: Some(
+            "Rates are of one processor, which sends, carries and receives. The nftables ruleset counts by the same policy and records nothing; bpftrace counts by (bound device, interface) at `net_dev_start_xmit`, on all of the machine.",
+        ),
         columns: vec!["traffic", "attached", "what"],
         rows,
     }
