@@ -9,20 +9,36 @@ use pinif_ebpf::intent::Owner;
 use super::{offsets, sock::SOCK_RAW};
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
-/// helper for it before 6.10.
+/// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
 #[inline(always)]
 pub fn write_current(owner: &mut Owner) {
     // SAFETY: the helper has no arguments.
-    write_task(owner, unsafe { bpf_get_current_task() });
+    let task = unsafe { bpf_get_current_task() };
+    if !is_kernel_thread(task) {
+        write_task(owner, task);
+    }
 }
 
-/// Writes the process that runs this cgroup hook, with the cgroup and the user that it has now.
+/// Writes the process that runs this cgroup hook, with the cgroup and the user that it has now. A thread of the kernel's
+/// is not written: it binds and connects what others have asked for, as Multipath TCP's subflows.
 #[inline(always)]
 pub fn write_caller(owner: &mut Owner) {
-    write_current(owner);
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    if is_kernel_thread(task) {
+        return;
+    }
+    write_task(owner, task);
     // SAFETY: the helper has no arguments.
     owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
     owner.uid = bpf_get_current_uid_gid() as u32;
+}
+
+/// Whether a task has no memory of its own (`task->mm`), as far as that can be told.
+#[inline(always)]
+fn is_kernel_thread(task: u64) -> bool {
+    let at = offsets();
+    at.task_mm != 0 && follow(task, at.task_mm).is_none()
 }
 
 /// The id of the process that runs this hook.
