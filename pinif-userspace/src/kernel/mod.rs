@@ -2,10 +2,12 @@
 
 pub mod arrivals;
 pub mod attach;
+pub mod bypass;
 pub mod counters;
 pub mod entry;
 mod filters;
 pub mod load;
 pub mod logs;
+pub mod pins;
 pub mod publish;
 pub mod sightings;

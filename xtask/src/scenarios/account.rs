@@ -34,6 +34,8 @@ pub struct Scenario {
     pub expected: Option<Vec<String>>,
     /// The kinds of the findings that there were.
     pub found: Option<Vec<String>>,
+    /// What it expects in words, where that is no report as a whole.
+    pub promise: String,
     /// The kernel's release.
     pub kernel: String,
 }
@@ -63,6 +65,7 @@ impl Scenario {
             outcome,
             expected: list("expected"),
             found: list("found"),
+            promise: field("promise").unwrap_or_default(),
             kernel: field("kernel").unwrap_or_default(),
         })
     }
@@ -156,6 +159,7 @@ mod tests {
             outcome,
             expected: None,
             found: None,
+            promise: String::new(),
             kernel: "6.18.5".to_owned(),
         }
     }
