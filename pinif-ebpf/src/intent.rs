@@ -11,6 +11,48 @@ pub const NAME_LENGTH: usize = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Name(pub [u8; NAME_LENGTH]);
 
+impl Name {
+    /// A name of these bytes, cut where the kernel would.
+    pub fn of(text: &[u8]) -> Self {
+        let mut name = Self::default();
+        let room = name.0[..NAME_LENGTH - 1].iter_mut();
+        room.zip(text).for_each(|(byte, &letter)| *byte = letter);
+        name
+    }
+
+    /// Its two words, the first bytes in the low ones.
+    #[inline(always)]
+    pub const fn words(self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
+        [
+            u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+        ]
+    }
+
+    /// The same, with zeros for all that follows the first zero: the kernel leaves there what was left of a longer name.
+    #[inline(always)]
+    pub const fn until_zero(self) -> [u64; 2] {
+        let [first, second] = self.words();
+        let mask = before_zero(first);
+        let rest = if mask == u64::MAX {
+            before_zero(second)
+        } else {
+            0
+        };
+        [first & mask, second & rest]
+    }
+}
+
+/// A mask of the bytes before the first, in the lowest bits, that is zero.
+#[inline(always)]
+const fn before_zero(word: u64) -> u64 {
+    // The lowest bit of these is right; above it, a borrow may have made others.
+    let zeros = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+    let lowest = zeros & zeros.wrapping_neg();
+    (lowest >> 7).wrapping_sub(1)
+}
+
 /// No user (`INVALID_UID`).
 pub const NO_USER: u32 = u32::MAX;
 
@@ -171,11 +213,38 @@ const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Flow, Owner, SocketRecord};
+    use super::{Flow, Name, Owner, SocketRecord};
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
     unsafe impl aya::Pod for Owner {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SocketRecord {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Flow {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Name {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_at_its_first_zero() {
+        let name = |text: &[u8]| {
+            let mut name = Name::default();
+            name.0[..text.len()].copy_from_slice(text);
+            name
+        };
+        for (live, known) in [
+            (&b"eth1\0fab"[..], &b"eth1"[..]),
+            (b"eth1\x01\0\x01", b"eth1\x01"),
+            (b"a-name-of-15-by", b"a-name-of-15-by"),
+            (b"exactly8\0longer", b"exactly8"),
+            (b"\0\0\0\0\0\0\0\0what was", b""),
+            (b"\xff\x80\x01\0\x01", b"\xff\x80\x01"),
+        ] {
+            assert_eq!(name(live).until_zero(), name(known).words(), "{live:?}");
+        }
+        assert_ne!(name(b"eth10").until_zero(), name(b"eth1").words());
+    }
 }

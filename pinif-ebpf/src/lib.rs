@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arrival;
+pub mod bypass;
 pub mod carrier;
 pub mod intent;
 pub mod key;
@@ -15,4 +16,5 @@ pub mod packet;
 pub mod pin;
 pub mod policy;
 pub mod sighting;
+pub mod tunnel;
 pub mod verdict;

@@ -40,9 +40,43 @@ pub struct Offsets {
     pub cgroup_kernfs: u32,
     /// `kernfs_node.id`.
     pub kernfs_id: u32,
+    /// `sk_buff.dev`.
+    pub packet_device: u32,
+    /// `sk_buff.inner_network_header`: where the packet begins that this one was put around; zero if it was around none.
+    pub packet_inner_header: u32,
+    /// `net_device.ifindex`.
+    pub device_index: u32,
+    /// `net_device.name`.
+    pub device_name: u32,
+    /// `net_device.nd_net`: the pointer to the namespace.
+    pub device_netns: u32,
+    /// `net_device.adj_list.upper`: the list of the devices above.
+    pub device_uppers: u32,
+    /// `netdev_adjacent.list`, by which these are linked; its `dev` is at 0.
+    pub adjacent_list: u32,
+    /// `net_device.ip_ptr`.
+    pub device_ipv4: u32,
+    /// `in_device.ifa_list`.
+    pub ipv4_addresses: u32,
+    /// `in_ifaddr.ifa_next`.
+    pub ipv4_next: u32,
+    /// `in_ifaddr.ifa_local`.
+    pub ipv4_local: u32,
+    /// `net_device.ip6_ptr`.
+    pub device_ipv6: u32,
+    /// `inet6_dev.addr_list`.
+    pub ipv6_addresses: u32,
+    /// `inet6_ifaddr.if_list`, by which these are linked; its `addr` is at 0.
+    pub ipv6_list: u32,
+    /// `packet_sock.ifindex`: the interface that a packet socket is bound to.
+    pub packet_interface: u32,
+    /// `xdp_sock.dev`: the device that an AF_XDP socket is bound to.
+    pub xdp_device: u32,
+    /// `xdp_sock.tx`: the ring that an AF_XDP socket sends by.
+    pub xdp_send_ring: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 17 * 4);
+const _: () = assert!(size_of::<Offsets>() == 34 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

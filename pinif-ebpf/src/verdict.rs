@@ -1,5 +1,9 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
+mod live;
+
+pub use live::Live;
+
 use crate::{
     key::{Address, IfIndex},
     packet::Packet,

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::{
     intent::{NO_USER, SocketRecord, flag},
-    key::{Address, IfIndex, SocketCookie},
+    key::{Address, IfIndex, NetNsCookie, SocketCookie},
     packet::Packet,
     sighting::{Origin, Sighting},
 };
@@ -16,37 +16,81 @@ use crate::{
     },
     reread,
     state::{endpoints, owners, records},
+    tunnel::{self, Layer},
     words::{clear, copy},
 };
 
 /// Writes the sender into the sighting, and gives the device that its socket is bound to; for a packet without socket,
 /// the one of the socket whose endpoint it has.
+///
+/// An outer packet of a tunnel is the kernel's, whoever sent the inner one, which was judged on the tunnel.
 #[inline(never)]
-pub fn write(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) -> IfIndex {
+pub fn write(
+    sighting: &mut Sighting,
+    skb: Skb,
+    packet: Option<&Packet>,
+    layer: &mut Layer,
+) -> IfIndex {
+    tunnel::clear(layer);
     match Sock::new(skb.sock()) {
         None => {
             sighting.cookie = SocketCookie(0);
-            copied(sighting, packet)
+            copied(sighting, skb, packet, layer)
         }
         Some(sock) => {
             sighting.cookie = skb.cookie();
             match sock.full() {
-                Some(full) => socket(sighting, skb, full, packet),
-                None => remains(sighting, sock),
+                Some(full) => {
+                    tunnel::look_at_sent(layer, skb, full, packet);
+                    if reread(&layer.outer) != 0 {
+                        return tunnels(sighting);
+                    }
+                    socket(sighting, skb, full, packet)
+                }
+                None => {
+                    tunnel::look_at_remains(layer, skb, sock, packet);
+                    if reread(&layer.outer) != 0 {
+                        return tunnels(sighting);
+                    }
+                    remains(sighting, sock)
+                }
             }
         }
     }
 }
 
+/// A tunnel's own packet.
+#[inline(always)]
+fn tunnels(sighting: &mut Sighting) -> IfIndex {
+    nobody(sighting);
+    sighting.cookie = SocketCookie(0);
+    sighting.origin = Origin::Kernel as u8;
+    IfIndex::NONE
+}
+
 /// A packet without socket: a copy of one that has a local endpoint, or somebody else's.
 #[inline(always)]
-fn copied(sighting: &mut Sighting, packet: Option<&Packet>) -> IfIndex {
+fn copied(
+    sighting: &mut Sighting,
+    skb: Skb,
+    packet: Option<&Packet>,
+    layer: &mut Layer,
+) -> IfIndex {
     let netns = kernel::netns();
     nobody(sighting);
-    if let Some(packet) = packet
-        && owners::of(netns, &packet.source).is_some()
-        && let Some(flow) = endpoints::find(netns, packet)
-    {
+    let Some(packet) = packet else {
+        tunnel::look_at_lone(layer, skb, None);
+        return IfIndex::NONE;
+    };
+    if owners::of(netns, &packet.source).is_none() {
+        return IfIndex::NONE;
+    }
+    tunnel::look_at_lone(layer, skb, Some(packet));
+    if reread(&layer.outer) != 0 {
+        sighting.origin = Origin::Kernel as u8;
+        return IfIndex::NONE;
+    }
+    if let Some(flow) = endpoints::find(netns, packet) {
         sighting.cookie = flow.cookie;
         copy(&mut sighting.owner, &flow.owner);
         return flow.bound;
@@ -108,6 +152,7 @@ fn record_of(
     }
     let record = records::of_or_insert(sock.as_ptr().cast())?;
     record.flags = flag::OWNED;
+    record.netns = NetNsCookie(task::netns_of(reread(&sighting.socket_inode)));
     if family == AF_PACKET {
         // No hook sees these made; but they send in their process's system call, always (`packet_snd`).
         task::write_current(&mut record.owner);
@@ -119,6 +164,14 @@ fn record_of(
 /// A request socket, or what is left of a connection in TIME_WAIT.
 #[inline(always)]
 fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
+    // Through a map, as above.
+    sighting.socket_inode = sock.address();
+    let netns = task::netns_of(reread(&sighting.socket_inode));
+    if netns != 0 && netns != kernel::netns().0 {
+        nobody(sighting);
+        sighting.cookie = SocketCookie(0);
+        return IfIndex::NONE;
+    }
     let record = match sock.listener() {
         Some(listener) => records::of(listener.as_ptr().cast()).map(|record| &*record),
         None => records::of_closed(sighting.cookie),

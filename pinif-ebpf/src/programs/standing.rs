@@ -10,6 +10,7 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
+        self,
         packet::Skb,
         sock::{AF_PACKET, Sock},
     },
@@ -54,13 +55,16 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests>
     let sock = Sock::new(skb.sock()).ok_or(NONE)?;
     // Only full sockets have one (`bpf_sk_storage_get`).
     let record = records::of(sock.as_ptr().cast()).ok_or(NONE)?;
-    // What a socket sends did not come in anywhere. This tells as well that it is in the socket's own namespace: where a
-    // packet keeps its socket on its way into another (older kernels' veth), it comes in there.
+    // What a socket sends did not come in anywhere.
     if skb.arrived().is_some() {
         return Err(NONE);
     }
     let glance = skb.glance().ok_or(NONE)?;
     let netns = record.netns;
+    // A macvlan may be in another namespace than what it is on, where the index of either means another interface.
+    if netns != kernel::netns() {
+        return Err(NONE);
+    }
     if record.salt == 0 {
         record.salt = random();
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use pinif_ebpf::{
+    intent,
     key::{IfIndex, SocketCookie},
     sighting::{self, Count},
     verdict::Kind,
@@ -14,7 +15,7 @@ use pinif_ebpf::{
 
 use super::{
     cause::{LookUp, Scene, causes},
-    decode::Sighted,
+    decode::{Owner, Sighted},
     explain::{Circumstance, cause_text},
     finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
 };
@@ -131,9 +132,17 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
 pub fn process(sighted: &Sighted) -> Option<Process> {
-    let owner = sighted.owner.as_ref()?;
+    sighted.owner.as_ref().and_then(known)
+}
+
+/// The process that the kernel takes to have a socket: the same.
+pub fn owner(owner: &intent::Owner) -> Option<Process> {
+    known(&Owner::decode(owner))
+}
+
+fn known(owner: &Owner) -> Option<Process> {
     let pid = owner.pid?;
-    let known = |now: processes::Process| Process {
+    let now = |now: processes::Process| Process {
         pid,
         comm: now.comm,
         exe: now.exe,
@@ -142,7 +151,7 @@ pub fn process(sighted: &Sighted) -> Option<Process> {
     };
     Some(
         processes::describe(pid)
-            .map(known)
+            .map(now)
             .unwrap_or_else(|| Process {
                 pid,
                 comm: owner.comm.clone(),

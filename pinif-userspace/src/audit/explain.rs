@@ -8,7 +8,7 @@ mod route;
 
 use pinif_ebpf::verdict::Kind;
 
-use super::finding::Origin;
+use super::{finding::Origin, gaps::ANY_INTERFACE};
 
 pub use causes::{Cause, CauseKind, cause_text};
 pub use route::Route;
@@ -190,15 +190,42 @@ impl<'a> Circumstance<'a> {
         )
     }
 
+    /// Of the one cause that a gap has.
     fn unaudited(&self) -> String {
-        let egress = self.egress_interface;
-        let by = self
-            .process
-            .map(|process| format!(" of {process}"))
-            .unwrap_or_default();
-        format!(
-            "Traffic{by} by {egress} cannot be seen here, and nothing that pinif says covers it."
-        )
+        let unseen = "pinif neither judges nor counts it";
+        let whose = match self.process {
+            Some(process) => format!("{process}'s"),
+            None => "An unknown process's".to_owned(),
+        };
+        let by = match self.egress_interface {
+            ANY_INTERFACE => "any interface, each packet by the one that it names".to_owned(),
+            interface => interface.to_owned(),
+        };
+        match self.causes.first().map(|cause| &cause.kind) {
+            Some(CauseKind::QdiscBypass) => format!(
+                "{whose} packet socket sends by {by}, and past TC egress (PACKET_QDISC_BYPASS): {unseen}."
+            ),
+            Some(CauseKind::Xdp) => {
+                format!("{whose} AF_XDP socket hands frames to {by}, past TC egress: {unseen}.")
+            }
+            Some(CauseKind::NotAttached { interface, .. }) => {
+                format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
+            }
+            Some(CauseKind::Ahead(what)) => format!(
+                "At {by}, {what} is asked before pinif: what it drops, redirects or lets go by itself, pinif does not see."
+            ),
+            Some(CauseKind::XdpProgram(program)) => format!(
+                "XDP program {program} on {by} has a map of devices: what it sends back or redirects leaves past TC egress, \
+                 and {unseen}."
+            ),
+            Some(CauseKind::Pktgen) => {
+                format!("pktgen is set up to send by {by}, past TC egress: {unseen}.")
+            }
+            Some(CauseKind::Netconsole) => {
+                format!("netconsole sends the kernel's log by {by}, past TC egress: {unseen}.")
+            }
+            _ => format!("Traffic by {by} cannot be seen here: {unseen}."),
+        }
     }
 
     /// The one who sent it, at the head of a sentence. A process's name stays as it is.

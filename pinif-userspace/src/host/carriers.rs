@@ -9,7 +9,8 @@ use super::links::{Link, Links};
 /// Every pair (carried, carrier) of a namespace, through any number of layers, never an interface with itself.
 ///
 /// An interface is carried by those that belong to it (the ports of a bond, team, bridge or VRF) and by the one that it
-/// is stacked on (a VLAN's trunk, a macvlan's device, a tunnel's underlay), and by whatever carries those.
+/// is stacked on (a VLAN's trunk, a macvlan's device, the underlay of a tunnel that names one), and by whatever carries
+/// those. The two ends of a pair (veth, netkit) carry nothing for each other: what one sends arrives at the other.
 pub fn carriers(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
     let below = directly_below(links);
     let mut pairs = BTreeSet::new();
@@ -45,6 +46,9 @@ fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
         }
         if let Some(lower) = link.lower {
             below.entry(link.index).or_default().insert(lower);
+        }
+        if !link.ring.is_empty() {
+            below.entry(link.index).or_default().extend(&link.ring);
         }
     }
     below
@@ -94,6 +98,16 @@ mod tests {
             link(9, None, None),
         ]);
         assert_eq!(carriers(&links), pairs([(9, 3), (9, 2), (3, 2)]));
+    }
+
+    #[test]
+    fn a_ring_travels_through_both_its_links() {
+        let ring = Link {
+            ring: vec![IfIndex(2), IfIndex(3)],
+            ..link(4, None, None)
+        };
+        let links = Links::from_iter([link(2, None, None), link(3, None, None), ring]);
+        assert_eq!(carriers(&links), pairs([(4, 2), (4, 3)]));
     }
 
     #[test]

@@ -71,6 +71,25 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
         sock_cgroup: btf.offset("sock", "sk_cgrp_data.cgroup")?,
         cgroup_kernfs: btf.offset("cgroup", "kn")?,
         kernfs_id: btf.offset("kernfs_node", "id")?,
+        packet_device: btf.offset("sk_buff", "dev")?,
+        packet_inner_header: btf.offset("sk_buff", "inner_network_header")?,
+        device_index: btf.offset("net_device", "ifindex")?,
+        device_name: btf.offset("net_device", "name")?,
+        device_netns: btf.offset("net_device", "nd_net")?,
+        device_uppers: btf.offset("net_device", "adj_list.upper")?,
+        adjacent_list: btf.offset("netdev_adjacent", "list")?,
+        device_ipv4: btf.offset("net_device", "ip_ptr")?,
+        ipv4_addresses: btf.offset("in_device", "ifa_list")?,
+        ipv4_next: btf.offset("in_ifaddr", "ifa_next")?,
+        ipv4_local: btf.offset("in_ifaddr", "ifa_local")?,
+        // A kernel without IPv6, or with it as a module, does not tell these.
+        device_ipv6: btf.offset("net_device", "ip6_ptr").unwrap_or_default(),
+        ipv6_addresses: btf.offset("inet6_dev", "addr_list").unwrap_or_default(),
+        ipv6_list: btf.offset("inet6_ifaddr", "if_list").unwrap_or_default(),
+        // Where these families are modules, or are not built, the kernel's own types do not have them.
+        packet_interface: btf.offset("packet_sock", "ifindex").unwrap_or_default(),
+        xdp_device: btf.offset("xdp_sock", "dev").unwrap_or_default(),
+        xdp_send_ring: btf.offset("xdp_sock", "tx").unwrap_or_default(),
     })
 }
 

@@ -1,13 +1,15 @@
 //! Interfaces: what one is, and the table of a namespace's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u32};
 use netlink_packet_route::{
     AddressFamily,
     link::{LinkFlags, LinkHeader},
 };
-use pinif_ebpf::key::IfIndex;
+use pinif_ebpf::{intent::Name, key::IfIndex, tunnel::Signature};
+
+use super::tunnels;
 
 /// Attributes of `RTM_NEWLINK` (linux/if_link.h).
 mod attribute {
@@ -22,6 +24,8 @@ mod attribute {
     pub const INFO_DATA: u16 = 2;
     pub const VRF_TABLE: u16 = 1;
     pub const VXLAN_LINK: u16 = 3;
+    /// Two slaves, and the link to another ring.
+    pub const HSR_PORTS: [u16; 3] = [1, 2, 8];
 }
 
 /// `struct ifinfomsg`.
@@ -37,6 +41,8 @@ pub struct Link {
     pub index: IfIndex,
     /// Its name.
     pub name: String,
+    /// The same in the kernel's own bytes, which need not be text.
+    pub kernel_name: Name,
     /// The kind of virtual device (`IFLA_INFO_KIND`: `veth`, `bond`, `vlan`, …); none for hardware and loopback.
     pub kind: Option<String>,
     /// Set up by the administrator (`IFF_UP`).
@@ -53,14 +59,20 @@ pub struct Link {
     pub mtu: u32,
     /// The routing table of a VRF device (`IFLA_VRF_TABLE`).
     pub vrf_table: Option<u32>,
+    /// The interfaces that an HSR or PRP device sends each frame by (`IFLA_HSR_SLAVE1`, …).
+    pub ring: Vec<IfIndex>,
+    /// The headers of a tunnel's outer packets, whatever interface a route sends them by.
+    pub outer: BTreeSet<Signature>,
 }
 
 impl Link {
     /// An interface with a name and nothing else: down, alone, of no kind.
     pub fn new(index: IfIndex, name: impl Into<String>) -> Self {
+        let name = name.into();
         Self {
             index,
-            name: name.into(),
+            kernel_name: Name::of(name.as_bytes()),
+            name,
             kind: None,
             up: false,
             running: false,
@@ -69,6 +81,8 @@ impl Link {
             lower: None,
             mtu: 0,
             vrf_table: None,
+            ring: Vec::new(),
+            outer: BTreeSet::new(),
         }
     }
 
@@ -98,7 +112,10 @@ impl Link {
         for nla in attributes(message.get(HEADER..)?) {
             let value = nla.value();
             match nla.kind() {
-                attribute::IFNAME => link.name = text(value),
+                attribute::IFNAME => {
+                    link.name = text(value);
+                    link.kernel_name = Name::of(until_zero(value));
+                }
                 attribute::MTU => link.mtu = parse_u32(value).unwrap_or_default(),
                 attribute::MASTER => link.controller = interface(value),
                 attribute::LINK => {
@@ -125,7 +142,11 @@ impl Link {
     fn decode_kind(&mut self, information: &[u8]) {
         let find = |kind| attributes(information).find(|nla| nla.kind() == kind);
         self.kind = find(attribute::INFO_KIND).map(|nla| text(nla.value()));
-        let Some(data) = find(attribute::INFO_DATA) else {
+        let data = find(attribute::INFO_DATA);
+        if let Some(kind) = &self.kind {
+            self.outer = tunnels::signatures(kind, data.as_ref().map(|nla| nla.value()));
+        }
+        let Some(data) = data else {
             return;
         };
         let number = |kind| {
@@ -140,19 +161,26 @@ impl Link {
                     .map(IfIndex)
                     .filter(|index| index.is_some())
             }
+            Some("hsr") => {
+                let ports = attribute::HSR_PORTS.into_iter().filter_map(number);
+                self.ring = ports.map(IfIndex).filter(|port| port.is_some()).collect();
+            }
             _ => {}
         }
     }
 }
 
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 
 /// A name. The kernel takes any bytes for one, and none of them must hide an interface.
 fn text(value: &[u8]) -> String {
-    let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(name).into_owned()
+    String::from_utf8_lossy(until_zero(value)).into_owned()
+}
+
+fn until_zero(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn interface(value: &[u8]) -> Option<IfIndex> {

@@ -32,7 +32,7 @@ pub(super) const NAMED: &str = "/run/netns";
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
 /// The namespace that the machine's first process is in, by the name that pinif gives it.
-pub(super) const HOST: &str = "host";
+pub const HOST: &str = "host";
 /// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
 pub(super) const INITIAL_INODE: u64 = 0xEFFF_FFF9;
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.

@@ -17,6 +17,7 @@ use super::{
     links::{Link, Links},
     netlink::{Messages, Requester, receive},
     netns::NetNs,
+    tunnels, wireguard,
 };
 
 /// Room for the news of about a thousand interfaces that come at once.
@@ -107,7 +108,8 @@ impl Network {
         message
             .attributes
             .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        let links = collect(libc::RTM_GETLINK, &message, libc::RTM_NEWLINK, Link::decode)?;
+        let mut links = collect(libc::RTM_GETLINK, &message, libc::RTM_NEWLINK, Link::decode)?;
+        links.iter_mut().for_each(complete);
         let addresses = collect(
             libc::RTM_GETADDR,
             &AddressMessage::default(),
@@ -118,6 +120,17 @@ impl Network {
             links: links.into_iter().collect(),
             addresses: addresses.into_iter().collect(),
         })
+    }
+}
+
+/// Adds what a link's message does not tell. In the link's namespace.
+fn complete(link: &mut Link) {
+    if tunnels::is_wireguard(link) {
+        match wireguard::listen_port(link.index) {
+            Ok(port) => link.outer = tunnels::wireguard(port),
+            // It is gone by now, most likely.
+            Err(error) => log::debug!("{} does not tell its port: {error}", link.name),
+        }
     }
 }
 
@@ -199,7 +212,8 @@ impl NetworkWatch {
     /// The next change. It may be dropped at any time without losing one.
     pub async fn next(&mut self) -> Change {
         loop {
-            if let Some(change) = self.pending.pop_front() {
+            if let Some(mut change) = self.pending.pop_front() {
+                self.complete(&mut change);
                 return change;
             }
             let Self {
@@ -231,6 +245,15 @@ impl NetworkWatch {
                     ready.clear_ready();
                 }
             }
+        }
+    }
+
+    fn complete(&self, change: &mut Change) {
+        if let Change::Link(link) = change
+            && tunnels::is_wireguard(link)
+            && let Err(error) = self.netns.run(|| complete(link))
+        {
+            log::debug!("a namespace cannot be entered any more: {error}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Attaching: the cgroup hooks once, the traffic program to every interface of a namespace.
 
+mod ahead;
+
 use std::{collections::BTreeMap, fs::File, io, path::Path};
 
 use anyhow::{Context as _, Result};
@@ -15,8 +17,12 @@ use aya::{
 use nix::net::if_::if_indextoname;
 use pinif_ebpf::key::IfIndex;
 
-use super::{entry::Entries, filters};
+use pinif_ebpf::bypass::Bypass;
+
+use super::{bypass, entry::Entries, filters};
 use crate::host::netns::NetNs;
+
+pub use ahead::{Ahead, at_egress};
 
 /// The traffic program, by the name of its function.
 const EGRESS: &str = "pinif_egress";
@@ -49,15 +55,6 @@ impl Mode {
             Self::Clsact => "clsact",
         }
     }
-}
-
-/// Where the traffic program stands among what others have attached to an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It sees every packet.
-    First,
-    /// Filters of others are asked before it: it does not see what they drop or redirect.
-    Behind,
 }
 
 /// The cgroup hooks, attached below one cgroup.
@@ -109,6 +106,24 @@ impl CgroupHooks {
     /// When the kernel refuses the iterator: a socket's process is then looked for when there is a finding (`sock_diag`).
     pub fn mark_existing(&mut self, btf: &Btf) -> Result<()> {
         mark_existing(&mut self.ebpf, btf)
+    }
+
+    /// Prepares [`Self::bypassing`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the iterator.
+    pub fn prepare_bypassing(&mut self, btf: &Btf) -> Result<()> {
+        bypass::load(&mut self.ebpf, btf)
+    }
+
+    /// The sockets that can send past TC egress ([`bypass::list`]).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
+        bypass::list(&mut self.ebpf)
     }
 }
 
@@ -196,7 +211,7 @@ impl NamespaceHooks {
     pub fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        mut done: impl FnMut(&str, Result<Place, ProgramError>) + Send,
+        mut done: impl FnMut(&str, Result<(), ProgramError>) + Send,
     ) -> Result<()> {
         let Self {
             netns,
@@ -217,12 +232,12 @@ impl NamespaceHooks {
                     };
                     // Another may have taken the name in between.
                     match attached {
-                        Ok((link, _)) if name_now(*index, name) != Name::Same => {
+                        Ok(link) if name_now(*index, name) != Name::Same => {
                             let _ = egress.detach(link);
                         }
-                        Ok((link, place)) => {
+                        Ok(link) => {
                             links.insert(*index, link);
-                            done(name, Ok(place));
+                            done(name, Ok(()));
                         }
                         Err(error) => done(name, Err(error)),
                     }
@@ -342,22 +357,13 @@ fn attach_one(
     interface: IfIndex,
     name: &str,
     mode: Mode,
-) -> Result<(SchedClassifierLinkId, Place), ProgramError> {
-    let (options, place) = match mode {
+) -> Result<SchedClassifierLinkId, ProgramError> {
+    let options = match mode {
         // First, since a program before ours could end the run.
-        Mode::Tcx => (TcAttachOptions::TcxOrder(LinkOrder::first()), Place::First),
-        Mode::Clsact => {
-            let options = filters::make_way(interface, name, EGRESS)?;
-            let place = if options.priority == filters::FIRST_PLACE {
-                Place::First
-            } else {
-                Place::Behind
-            };
-            (TcAttachOptions::Netlink(options), place)
-        }
+        Mode::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
+        Mode::Clsact => TcAttachOptions::Netlink(filters::make_way(interface, name, EGRESS)?),
     };
-    let link = egress.attach_with_options(name, TcAttachType::Egress, options)?;
-    Ok((link, place))
+    egress.attach_with_options(name, TcAttachType::Egress, options)
 }
 
 /// Whether the program with this id is among those that the interface has. Where that cannot be told, it is taken to be.

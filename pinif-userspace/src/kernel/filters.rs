@@ -12,6 +12,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
+use super::attach::Ahead;
 use crate::host::netlink::Requester;
 
 /// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
@@ -24,12 +25,16 @@ mod attribute {
 /// `struct tcmsg`.
 const HEADER: usize = 20;
 /// The place that is asked first; zero would be any.
-pub(super) const FIRST_PLACE: u16 = 1;
+const FIRST_PLACE: u16 = 1;
 /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)`.
 const EGRESS: TcHandle = TcHandle {
     major: 0xffff,
     minor: 0xfff3,
 };
+/// `TC_H_INGRESS`, the parent of a clsact qdisc too (`TC_H_CLSACT`).
+const HOOKS: u32 = 0xffff_fff1;
+/// The kind of the qdisc that has an ingress alone.
+const INGRESS: &str = "ingress";
 /// `ETH_P_ALL`, as the header has it.
 const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
 
@@ -44,10 +49,15 @@ pub(super) fn make_way(
     name: &str,
     program: &str,
 ) -> Result<NlOptions, TcError> {
-    if let Err(error) = qdisc_add_clsact(name)
-        && !is_there(&error)
-    {
-        return Err(error);
+    match qdisc_add_clsact(name) {
+        Ok(()) => {}
+        Err(error) if is_there(&error) => {
+            // Its older kind takes a filter for egress, too, and puts it at the ingress (`ingress_tcf_block`).
+            if kind_of_qdisc(interface)?.as_deref() == Some(INGRESS) {
+                return Err(TcError::IoError(without_egress(name)));
+            }
+        }
+        Err(error) => return Err(error),
     }
     let mut filters = at_egress(interface)?;
     for filter in filters.extract_if(.., |filter| filter.is_left_behind(program)) {
@@ -68,6 +78,51 @@ pub(super) fn is_attached(interface: IfIndex, program: &str) -> bool {
             .iter()
             .any(|filter| filter.is_called(program) && filter.handle == own_handle())
     })
+}
+
+/// The kind of the qdisc of an interface's hooks: `clsact`, or `ingress`, which stand in one place.
+fn kind_of_qdisc(interface: IfIndex) -> io::Result<Option<String>> {
+    let mut found = None;
+    Requester::open(NETLINK_ROUTE)?.dump(
+        libc::RTM_GETQDISC,
+        &TcMessage::default(),
+        |_, payload| {
+            if let Some(header) = payload.first_chunk::<HEADER>() {
+                let word =
+                    |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
+                if (word(4), word(12)) == (interface.0, HOOKS) {
+                    found = attributes(&payload[HEADER..])
+                        .find(|nla| nla.kind() == attribute::KIND)
+                        .map(|nla| text(nla.value()));
+                }
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    Ok(found)
+}
+
+fn without_egress(name: &str) -> io::Error {
+    let text = format!(
+        "its qdisc `ingress` has no egress; put a clsact qdisc in its place: `tc qdisc del dev {name} ingress`, then \
+         `tc qdisc add dev {name} clsact`, and add its filters again"
+    );
+    io::Error::other(text)
+}
+
+/// The filters that are asked before this auditor's, in the calling thread's namespace; not those of other auditors.
+pub(super) fn ahead(interface: IfIndex, program: &str) -> io::Result<Vec<Ahead>> {
+    let filters = at_egress(interface)?;
+    let before = filters
+        .into_iter()
+        .take_while(|filter| !(filter.is_called(program) && filter.handle == own_handle()));
+    // Each place begins with an entry that is no filter; a place that is pinif's alone has nobody else's.
+    let others = before.filter(|filter| filter.handle != 0 && !filter.is_called(program));
+    let others = others.map(|filter| Ahead::Filter {
+        priority: filter.priority,
+        kind: filter.kind,
+    });
+    Ok(others.collect())
 }
 
 /// The first place where a program can stand.

@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod attach;
+pub mod bypass;
 pub mod counters;
 pub mod entry;
 mod filters;

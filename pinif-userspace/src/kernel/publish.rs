@@ -1,27 +1,21 @@
 //! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
+mod host;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf, Pod,
-    maps::{HashMap, MapData},
-};
+use aya::Ebpf;
 use pinif_ebpf::{
-    carrier::{CarrierKey, DeviceKey},
-    key::{Address, AddressKey, IfIndex, InterfaceKey, NetNsCookie},
+    key::{IfIndex, InterfaceKey, NetNsCookie},
     policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
 };
 
-use self::tables::Tables;
+use self::{host::Host, tables::Tables};
 use crate::{
-    host::{
-        carriers::{bridges, carriers},
-        network::Network,
-    },
+    host::{carriers::carriers, network::Network},
     policy::Policy,
 };
 
@@ -36,10 +30,7 @@ pub struct Publisher {
 
 #[derive(Default)]
 struct Published {
-    carriers: BTreeSet<(IfIndex, IfIndex)>,
-    /// The ports of audited bridges, each with its bridge.
-    bridges: BTreeMap<IfIndex, IfIndex>,
-    addresses: BTreeMap<Address, IfIndex>,
+    host: Host,
     zones: BTreeMap<IfIndex, InterfaceZones>,
 }
 
@@ -86,52 +77,38 @@ impl Publisher {
         audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
         let now = Published {
-            carriers: carriers(&network.links),
-            bridges: bridges(&network.links, audited),
-            addresses: addresses(network),
+            host: Host::of(netns, network, audited),
             zones: zones(network, policy),
         };
-        let slot = self.in_force.slot();
-        let before = self.published.entry(netns).or_default();
-        let tables = &mut self.tables;
-        sync(
-            &mut tables.carriers,
-            before
-                .carriers
-                .iter()
-                .map(|&pair| (carrier(netns, pair), 1)),
-            now.carriers.iter().map(|&pair| (carrier(netns, pair), 1)),
-        )
-        .context("the table of carriers is full")?;
-        let port = |(&port, &bridge): (&IfIndex, &IfIndex)| (device(netns, port), bridge);
-        sync(
-            &mut tables.bridges,
-            before.bridges.iter().map(port),
-            now.bridges.iter().map(port),
-        )
-        .context("the table of bridges' ports is full")?;
-        let address =
-            |(&address, &owner): (&Address, &IfIndex)| (AddressKey { netns, address }, owner);
-        sync(
-            &mut tables.addresses,
-            before.addresses.iter().map(address),
-            now.addresses.iter().map(address),
-        )
-        .context("the table of local addresses is full")?;
-        let zone = |(&interface, &zones): (&IfIndex, &InterfaceZones)| {
-            zone_entry(netns, slot, interface, zones)
-        };
-        sync(
-            &mut tables.zones,
-            before.zones.iter().map(zone),
-            now.zones.iter().map(zone),
-        )
-        .context("the table of interfaces is full")?;
-        *before = now;
-        self.count_bridged()?;
+        self.write(netns, &now)?;
+        self.published.insert(netns, now);
+        self.count_layers((0, 0))?;
         // Whatever was decided by what was is decided anew.
         self.take_effect(self.in_force.next_of_same())
             .context("the decisions on earlier packets cannot be made void")
+    }
+
+    fn write(&mut self, netns: NetNsCookie, now: &Published) -> Result<()> {
+        // While both are there, of what was and what is.
+        self.count_layers(now.host.layers())?;
+        let nothing = Published::default();
+        let before = self.published.get(&netns).unwrap_or(&nothing);
+        let tables = &mut self.tables;
+        let slot = self.in_force.slot();
+        let entries = |zones: &BTreeMap<IfIndex, InterfaceZones>| -> BTreeMap<_, _> {
+            let zones = zones.iter();
+            zones
+                .map(|(&interface, &zones)| zone_entry(netns, slot, interface, zones))
+                .collect()
+        };
+        let (zones_before, zones_now) = (entries(&before.zones), entries(&now.zones));
+        now.host.write(&before.host, tables)?;
+        host::write(&mut tables.zones, &zones_before, &zones_now)
+            .context("the table of interfaces is full")?;
+        now.host.write_names(&before.host, tables)?;
+        host::sweep(&mut tables.zones, &zones_before, &zones_now);
+        now.host.sweep(&before.host, tables);
+        Ok(())
     }
 
     /// Says what is in force from now on: every packet after this is judged by it.
@@ -141,13 +118,15 @@ impl Publisher {
         Ok(())
     }
 
-    /// Tells the programs whether there is any port of a bridge at all.
-    fn count_bridged(&mut self) -> Result<()> {
-        let ports = self.published.values().map(|one| one.bridges.len() as u32);
+    /// Tells the programs whether there is any port of a bridge at all, and any tunnel.
+    fn count_layers(&mut self, further: (u32, u32)) -> Result<()> {
+        let all = self.published.values().map(|one| one.host.layers());
+        let (ports, headers) = all.fold(further, |sum, one| (sum.0 + one.0, sum.1 + one.1));
         self.tables
             .bridged
-            .set(0, ports.sum::<u32>(), 0)
-            .context("the number of bridges' ports cannot be written")
+            .set(0, ports, 0)
+            .and_then(|()| self.tables.tunneled.set(0, headers, 0))
+            .context("the number of layers cannot be written")
     }
 
     /// Forgets a namespace that is gone.
@@ -156,15 +135,7 @@ impl Publisher {
             return;
         };
         let slot = self.in_force.slot();
-        for pair in gone.carriers {
-            let _ = self.tables.carriers.remove(&carrier(netns, pair));
-        }
-        for port in gone.bridges.into_keys() {
-            let _ = self.tables.bridges.remove(&device(netns, port));
-        }
-        for address in gone.addresses.into_keys() {
-            let _ = self.tables.addresses.remove(&AddressKey { netns, address });
-        }
+        Host::default().sweep(&gone.host, &mut self.tables);
         for (interface, zones) in gone.zones {
             let (key, _) = zone_entry(netns, slot, interface, zones);
             let _ = self.tables.zones.remove(&key);
@@ -228,22 +199,6 @@ impl Publisher {
     }
 }
 
-fn carrier(netns: NetNsCookie, (upper, lower): (IfIndex, IfIndex)) -> CarrierKey {
-    CarrierKey {
-        netns,
-        upper,
-        lower,
-    }
-}
-
-fn device(netns: NetNsCookie, device: IfIndex) -> DeviceKey {
-    DeviceKey {
-        netns,
-        device,
-        _pad: 0,
-    }
-}
-
 fn zone_entry(
     netns: NetNsCookie,
     slot: Slot,
@@ -258,21 +213,6 @@ fn zone_entry(
         },
         zones,
     )
-}
-
-/// Every local address with its sole owner, or none.
-fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
-    let all = network
-        .addresses
-        .iter()
-        .map(|local| (Address::from(local.address), IfIndex::NONE));
-    let mut addresses: BTreeMap<Address, IfIndex> = all.collect();
-    addresses.extend(
-        network
-            .sole_owners()
-            .map(|(address, owner)| (Address::from(address), owner)),
-    );
-    addresses
 }
 
 /// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
@@ -316,24 +256,6 @@ fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     } else {
         about::KEEPS_PINNED | about::KEEPS_UNPINNED
     }
-}
-
-/// Writes the entries that are new or other, then removes those that are gone.
-fn sync<K: Pod + Ord, V: Pod + PartialEq>(
-    map: &mut HashMap<MapData, K, V>,
-    before: impl Iterator<Item = (K, V)>,
-    now: impl Iterator<Item = (K, V)>,
-) -> Result<()> {
-    let mut before: BTreeMap<K, V> = before.collect();
-    for (key, value) in now {
-        if before.remove(&key).is_none_or(|old| old != value) {
-            map.insert(key, value, 0)?;
-        }
-    }
-    for key in before.into_keys() {
-        let _ = map.remove(&key);
-    }
-    Ok(())
 }
 
 /// Returns when every program that ran has ended: they run inside RCU read sections, and `MEMBARRIER_CMD_GLOBAL` is

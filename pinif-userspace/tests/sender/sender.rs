@@ -4,14 +4,15 @@
 //! and waits for a line; its last line is a JSON object ([`sent::Sent`]). It ends with whoever started it.
 
 mod args;
-mod crowd;
 mod datagram;
 mod frame;
 mod handed;
 mod ring;
 mod sent;
 mod socket;
+mod storm;
 mod stream;
+mod xdp;
 
 use std::fs;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
@@ -39,8 +40,9 @@ fn main() -> Result<()> {
         Traffic::Raw(raw) => datagram::raw(raw, &args)?,
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Storm(storm) => storm::storm(storm, &args)?,
+        Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
-        Traffic::Threads(many) => crowd::crowd(many)?,
         Traffic::Ring(how) => ring::ring(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),

@@ -48,15 +48,11 @@ impl Sent {
         }
     }
 
-    /// What both sent; socket and process are the other's.
-    pub fn and(mut self, other: Self) -> Self {
-        for (name, times) in &other.refused {
-            *self.refused.entry(name.clone()).or_default() += times;
-        }
-        Self {
-            sent: self.sent + other.sent,
-            refused: self.refused,
-            ..other
+    /// Counts what another sent, of the same process.
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        for (name, times) in other.refused {
+            *self.refused.entry(name).or_default() += times;
         }
     }
 

@@ -23,11 +23,12 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    layers, reread, sender, standing,
+    layers, live, reread, sender, standing,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
+    tunnel,
     words::{clear, copy},
 };
 
@@ -52,14 +53,24 @@ fn audit(context: &TcContext) {
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
         return;
     };
-    let Scratch { packet, key, new } = scratch;
+    let Scratch {
+        packet,
+        key,
+        new,
+        layer,
+        second,
+    } = scratch;
     key.netns = kernel::netns();
     key.egress = skb.interface();
     let packet = headers(skb, packet).then_some(&*packet);
-    key.bound = sender::write(&mut new.sighting, skb, packet);
-    let verdict = judge(skb, active, packet, key, &mut new.sighting);
+    key.bound = sender::write(&mut new.sighting, skb, packet, layer);
+    let mut verdict = judge(skb, active, packet, key, &mut new.sighting);
+    if verdict != 0 {
+        live::prepare(second, active);
+        verdict = live::reconsider(skb, packet, key, &mut new.sighting, second);
+    }
+    let carried = layers::pass(skb, key.netns, key.egress) || tunnel::is_counted(skb, layer);
     let count = skb.count();
-    let carried = layers::pass(skb, key.netns, key.egress);
     let cell = cells::add(
         &CellKey {
             netns: key.netns,

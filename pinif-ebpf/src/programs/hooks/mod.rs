@@ -1,6 +1,7 @@
 //! The hooks: thin, and none of them ever changes what happens.
 
 mod bind;
+mod bypass;
 mod connect;
 mod egress;
 mod existing;

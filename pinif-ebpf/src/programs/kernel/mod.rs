@@ -1,5 +1,6 @@
 //! The kernel's own structures, as helpers and contexts give them: each unsafe read is here, once.
 
+pub mod devices;
 pub mod packet;
 pub mod sock;
 pub mod task;
@@ -27,6 +28,23 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_cgroup: 0,
     cgroup_kernfs: 0,
     kernfs_id: 0,
+    packet_device: 0,
+    packet_inner_header: 0,
+    device_index: 0,
+    device_name: 0,
+    device_netns: 0,
+    device_uppers: 0,
+    adjacent_list: 0,
+    device_ipv4: 0,
+    ipv4_addresses: 0,
+    ipv4_next: 0,
+    ipv4_local: 0,
+    device_ipv6: 0,
+    ipv6_addresses: 0,
+    ipv6_list: 0,
+    packet_interface: 0,
+    xdp_device: 0,
+    xdp_send_ring: 0,
 });
 
 /// The namespace that the traffic programs look at.

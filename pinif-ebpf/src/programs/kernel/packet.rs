@@ -15,6 +15,7 @@ use aya_ebpf::{
     },
     programs::TcContext,
 };
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie, SocketCookie},
     memo::Glance,
@@ -67,6 +68,18 @@ impl Skb {
     #[inline(always)]
     pub fn new(context: &TcContext) -> Self {
         Self(context.as_ptr().cast())
+    }
+
+    /// The address of the `struct sk_buff` itself, for what no helper tells.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// Its ethertype, in host byte order; of a frame with tags in it, the outermost tag's.
+    #[inline(always)]
+    pub fn ethertype(self) -> u16 {
+        u16::from_be(member!(self.0, protocol) as u16)
     }
 
     /// The interface that it leaves by (`skb->dev->ifindex`).
@@ -139,6 +152,23 @@ impl Skb {
     pub fn cgroup_at(self, level: i32) -> u64 {
         // SAFETY: the helper takes the context.
         unsafe { bpf_skb_ancestor_cgroup_id(self.0, level) }
+    }
+
+    /// Whether a datagram of WireGuard's has a packet inside: its type is 4, and there is more to it than header and tag,
+    /// as which a keepalive comes (`struct message_data`; `wg_socket_send_skb_to_peer` writes no options).
+    #[inline(always)]
+    pub fn has_wireguard_data(self) -> bool {
+        let header = if self.ethertype() == ethertype::IPV4 {
+            size_of::<Ipv4Hdr>()
+        } else {
+            size_of::<Ipv6Hdr>()
+        };
+        // Length and checksum of UDP, and the first byte of the message.
+        let [high, low, _, _, kind] = Network(self)
+            .load::<[u8; 5]>(header + 4)
+            .unwrap_or_default();
+        let (udp, empty) = (8, 32);
+        kind == 4 && u16::from_be_bytes([high, low]) > udp + empty
     }
 
     /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header

@@ -44,10 +44,22 @@ impl Sock {
         self.0
     }
 
+    /// Its address in the kernel.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.0 as u64
+    }
+
     /// Its bound device, live. All three kinds keep it in `sock_common.skc_bound_dev_if` (`tw_bound_dev_if`, `ir_iif`).
     #[inline(always)]
     pub fn bound_device(self) -> IfIndex {
         IfIndex(member!(self.0, bound_dev_if))
+    }
+
+    /// Its local port, in host byte order.
+    #[inline(always)]
+    pub fn local_port(self) -> u16 {
+        member!(self.0, src_port) as u16
     }
 
     /// Its family.

@@ -86,6 +86,37 @@ pub fn inode_of(sock: u64) -> u64 {
         .unwrap_or_default()
 }
 
+/// Of sockets that can send past TC egress.
+pub mod bypass {
+    use pinif_ebpf::{
+        bypass::{AF_PACKET, AF_XDP},
+        key::IfIndex,
+    };
+
+    use super::{follow, offsets, read};
+
+    /// The interface that a packet socket (`packet_sock.ifindex`) or an AF_XDP socket (`xdp_sock.dev`) is bound to.
+    #[inline(always)]
+    pub fn interface(sock: u64, family: u32) -> IfIndex {
+        let at = offsets();
+        let index = match family {
+            AF_PACKET => read::<u32>(sock, at.packet_interface),
+            AF_XDP => {
+                follow(sock, at.xdp_device).and_then(|device| read::<u32>(device, at.device_index))
+            }
+            _ => None,
+        };
+        IfIndex(index.unwrap_or_default())
+    }
+
+    /// Whether an AF_XDP socket can send; where this kernel's types do not tell, it is taken to.
+    #[inline(always)]
+    pub fn has_ring_to_send(sock: u64) -> bool {
+        let at = offsets();
+        at.xdp_send_ring == 0 || follow(sock, at.xdp_send_ring).is_some()
+    }
+}
+
 /// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
 fn executable(task: u64) -> (u64, u32) {

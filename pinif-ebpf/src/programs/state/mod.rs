@@ -1,14 +1,17 @@
 //! The maps, each private to its file with its typed accessors.
 
 pub mod bridges;
+pub mod bypasses;
 pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
 pub mod losses;
+pub mod names;
 pub mod namespaces;
 pub mod netns;
 pub mod owners;
 pub mod policy;
 pub mod records;
 pub mod scratch;
+pub mod tunnels;

@@ -6,6 +6,8 @@ use pinif_ebpf::{
     sighting::{FindingKey, FindingValue},
 };
 
+use crate::{live::Second, tunnel::Layer};
+
 /// What a run of the traffic program works on.
 #[repr(C)]
 pub struct Scratch {
@@ -15,6 +17,10 @@ pub struct Scratch {
     pub key: FindingKey,
     /// The finding's entry, if it is new.
     pub new: FindingValue,
+    /// What the packet is to its socket.
+    pub layer: Layer,
+    /// The second look at its verdict.
+    pub second: Second,
 }
 
 #[btf_map]

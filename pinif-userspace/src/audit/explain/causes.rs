@@ -125,6 +125,14 @@ pub enum CauseKind {
         /// Why not.
         error: String,
     },
+    /// Something is asked before pinif, and what it ends, pinif does not see.
+    Ahead(String),
+    /// An XDP program, which may send by any interface.
+    XdpProgram(String),
+    /// The kernel's traffic generator.
+    Pktgen,
+    /// The kernel's log by UDP.
+    Netconsole,
     /// The machine's state does not tell.
     Unknown,
 }
@@ -187,6 +195,10 @@ impl fmt::Display for CauseKind {
             Self::NotAttached { interface, error } => {
                 write!(f, "{interface} could not be attached ({error})")
             }
+            Self::Ahead(what) => write!(f, "{what} comes before pinif"),
+            Self::XdpProgram(program) => write!(f, "XDP program {program}"),
+            Self::Pktgen => f.write_str("pktgen"),
+            Self::Netconsole => f.write_str("netconsole"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

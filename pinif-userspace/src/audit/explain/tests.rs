@@ -285,11 +285,13 @@ fn what_arrives_and_what_is_not_seen() {
     };
     assert_eq!(
         unaudited.explanation(),
-        "Traffic of telemetryd by eth1 cannot be seen here, and nothing that pinif says covers it."
+        "telemetryd's packet socket sends by eth1, and past TC egress (PACKET_QDISC_BYPASS): pinif neither judges nor \
+         counts it."
     );
     assert_eq!(
         unaudited.remedy(),
-        "send without PACKET_QDISC_BYPASS, or audit the next hop"
+        "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev egress \
+         hook of eth1 sees its packets"
     );
 }
 
@@ -332,6 +334,10 @@ fn no_circumstance_is_without_words() {
             interface: "eth1".to_owned(),
             error: "EBUSY".to_owned(),
         },
+        CauseKind::Ahead("TCX program x (id 5)".to_owned()),
+        CauseKind::XdpProgram("x (id 5)".to_owned()),
+        CauseKind::Pktgen,
+        CauseKind::Netconsole,
         CauseKind::Unknown,
     ];
     let (zones, interfaces) = (names(&["backplane"]), names(&["fab0"]));

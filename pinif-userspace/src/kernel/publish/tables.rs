@@ -9,11 +9,13 @@ use aya::{
 };
 use pinif_ebpf::{
     carrier::{CarrierKey, DeviceKey},
+    intent::Name,
     key::{Address, AddressKey, IfIndex, InterfaceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
         PrefixKey, RuleSet, Slot,
     },
+    tunnel::TunnelKey,
 };
 
 use super::Unresolved;
@@ -30,6 +32,9 @@ pub(super) struct Tables {
     pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
     pub(super) bridges: HashMap<MapData, DeviceKey, IfIndex>,
     pub(super) bridged: Array<MapData, u32>,
+    pub(super) tunnels: HashMap<MapData, TunnelKey, u32>,
+    pub(super) tunneled: Array<MapData, u32>,
+    pub(super) names: HashMap<MapData, DeviceKey, Name>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
     pub(super) in_force: Array<MapData, u64>,
@@ -60,6 +65,9 @@ impl Tables {
             carriers: take("CARRIERS")?.try_into()?,
             bridges: take("BRIDGES")?.try_into()?,
             bridged: take("BRIDGED")?.try_into()?,
+            tunnels: take("TUNNELS")?.try_into()?,
+            tunneled: take("TUNNELED")?.try_into()?,
+            names: take("NAMES")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
             in_force: take("IN_FORCE")?.try_into()?,

@@ -1,0 +1,148 @@
+//! Outer packets of tunnels, told by their header. See [`pinif_ebpf::tunnel`].
+
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    packet::{Packet, ethertype, protocol},
+    tunnel::{Own, Signature, said},
+};
+
+use crate::{
+    kernel::{
+        self,
+        devices::is_encapsulated,
+        packet::Skb,
+        sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
+    },
+    reread,
+    state::{names, tunnels},
+};
+
+/// What a packet is to its socket.
+#[repr(C)]
+pub struct Layer {
+    /// Not zero: the socket did not write this header; the stack has put it before the packet.
+    pub foreign: u32,
+    /// What is said of it ([`said`]), if it is an outer packet of a tunnel.
+    pub outer: u32,
+    /// The packet's address in the kernel.
+    skb: u64,
+}
+
+/// Forgets the packet before.
+#[inline(always)]
+pub fn clear(layer: &mut Layer) {
+    layer.foreign = 0;
+    layer.outer = 0;
+}
+
+/// Looks whether a packet with a full socket is an outer one. It is, if its header is not the socket's own and is that of
+/// a tunnel; of a pinned socket, of one that carries its device. Else whoever it is that put it there, the packet is the
+/// socket's (a policy of IPsec, address translation).
+#[inline(never)]
+pub fn look_at_sent(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<&Packet>) -> u32 {
+    if !tunnels::any() {
+        return 0;
+    }
+    layer.foreign = u32::from(is_foreign(layer, skb, sock, packet));
+    layer.outer = outer(
+        skb,
+        packet,
+        sock.bound_device(),
+        reread(&layer.foreign) != 0,
+    );
+    0
+}
+
+/// The same for a packet of a request or time-wait socket, which are TCP's.
+#[inline(never)]
+pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&Packet>) -> u32 {
+    if !tunnels::any() {
+        return 0;
+    }
+    let own = Own {
+        protocol: protocol::TCP,
+        port: sock.local_port(),
+    };
+    layer.foreign = u32::from(!packet.is_some_and(|packet| own.may_have_written(packet)));
+    layer.outer = outer(
+        skb,
+        packet,
+        sock.bound_device(),
+        reread(&layer.foreign) != 0,
+    );
+    0
+}
+
+/// The same for a packet without socket, from an address of this host.
+#[inline(never)]
+pub fn look_at_lone(layer: &mut Layer, skb: Skb, packet: Option<&Packet>) -> u32 {
+    if tunnels::any() {
+        layer.outer = outer(skb, packet, IfIndex::NONE, true);
+    }
+    0
+}
+
+#[inline(always)]
+fn is_foreign(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<&Packet>) -> bool {
+    if sock.family() == AF_PACKET || sock.kind() == SOCK_RAW {
+        // These write what they like.
+        layer.skb = skb.address();
+        return is_encapsulated(reread(&layer.skb));
+    }
+    let own = Own {
+        protocol: sock.protocol() as u8,
+        port: sock.local_port(),
+    };
+    !packet.is_some_and(|packet| own.may_have_written(packet))
+}
+
+/// Whether the stack put the packet into another, as the outer one of a tunnel that carries the bound device, or of one
+/// that userspace has not heard of yet. Asked again, when the socket's pin seems to be broken: it may have heard meanwhile.
+#[inline(always)]
+pub fn is_of_bound(skb_address: u64, packet: Option<&Packet>, bound: IfIndex) -> bool {
+    let netns = kernel::netns();
+    is_encapsulated(skb_address)
+        && (names::of(netns, bound).is_none()
+            || packet.is_some_and(|packet| {
+                let [one, other] = Signature::of(packet);
+                found(netns, bound, one) | found(netns, bound, other) != 0
+            }))
+}
+
+/// A later fragment of UDP may be the socket's own as well: only of a pinned socket, which would not have sent it by
+/// another device, it is taken for a tunnel's.
+#[inline(always)]
+fn outer(skb: Skb, packet: Option<&Packet>, bound: IfIndex, foreign: bool) -> u32 {
+    let netns = kernel::netns();
+    let [one, other] = match packet {
+        Some(packet) => {
+            if !foreign && !(packet.later_fragment && bound.is_some()) {
+                return 0;
+            }
+            Signature::of(packet)
+        }
+        None => {
+            let kind = skb.ethertype();
+            if kind == ethertype::IPV4 || kind == ethertype::IPV6 {
+                return 0;
+            }
+            [Signature::ethertype(kind); 2]
+        }
+    };
+    found(netns, bound, one) | found(netns, bound, other)
+}
+
+#[inline(always)]
+fn found(netns: NetNsCookie, upper: IfIndex, signature: Signature) -> u32 {
+    tunnels::find(netns, upper, signature).unwrap_or(0)
+}
+
+/// Whether the inner packet of an outer one was counted, on the tunnel.
+#[inline(always)]
+pub fn is_counted(skb: Skb, layer: &Layer) -> bool {
+    let outer = reread(&layer.outer);
+    if outer & said::COUNTED == 0 {
+        return false;
+    }
+    outer & said::TALKS == 0 || skb.has_wireguard_data()
+}

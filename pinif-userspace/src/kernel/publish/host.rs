@@ -1,0 +1,153 @@
+//! What the programs are told of a namespace's interfaces and addresses, beside the policy's zones.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Pod,
+    maps::{HashMap, MapData},
+};
+use pinif_ebpf::{
+    carrier::{CarrierKey, DeviceKey},
+    intent::Name,
+    key::{Address, AddressKey, IfIndex, NetNsCookie},
+    tunnel::TunnelKey,
+};
+
+use super::tables::Tables;
+use crate::host::{
+    carriers::{bridges, carriers},
+    network::Network,
+    tunnels,
+};
+
+/// The entries of a namespace in the maps.
+#[derive(Default)]
+pub(super) struct Host {
+    carriers: BTreeMap<CarrierKey, u32>,
+    bridges: BTreeMap<DeviceKey, IfIndex>,
+    tunnels: BTreeMap<TunnelKey, u32>,
+    addresses: BTreeMap<AddressKey, IfIndex>,
+    names: BTreeMap<DeviceKey, Name>,
+}
+
+impl Host {
+    /// What is to be told of a namespace. `audited` says which interfaces the programs are attached to.
+    pub(super) fn of(
+        netns: NetNsCookie,
+        network: &Network,
+        audited: impl Fn(IfIndex) -> bool,
+    ) -> Self {
+        let links = &network.links;
+        let device = |device| DeviceKey {
+            netns,
+            device,
+            _pad: 0,
+        };
+        let carrier = |(upper, lower)| CarrierKey {
+            netns,
+            upper,
+            lower,
+        };
+        let tunnel = |((upper, signature), said)| {
+            let key = TunnelKey {
+                netns,
+                upper,
+                signature,
+            };
+            (key, said)
+        };
+        let pairs = carriers(links).into_iter();
+        let ports = bridges(links, &audited).into_iter();
+        Self {
+            carriers: pairs.map(|pair| (carrier(pair), 1)).collect(),
+            bridges: ports.map(|(port, bridge)| (device(port), bridge)).collect(),
+            tunnels: tunnels::outer(links, &audited)
+                .into_iter()
+                .map(tunnel)
+                .collect(),
+            addresses: addresses(network)
+                .into_iter()
+                .map(|(address, owner)| (AddressKey { netns, address }, owner))
+                .collect(),
+            names: links
+                .iter()
+                .map(|link| (device(link.index), link.kernel_name))
+                .collect(),
+        }
+    }
+
+    /// Writes what is new or other than `before`.
+    pub(super) fn write(&self, before: &Self, tables: &mut Tables) -> Result<()> {
+        let full = |table: &str| format!("the table of {table} is full");
+        write(&mut tables.carriers, &before.carriers, &self.carriers)
+            .with_context(|| full("carriers"))?;
+        write(&mut tables.bridges, &before.bridges, &self.bridges)
+            .with_context(|| full("bridges' ports"))?;
+        write(&mut tables.tunnels, &before.tunnels, &self.tunnels)
+            .with_context(|| full("tunnels"))?;
+        write(&mut tables.addresses, &before.addresses, &self.addresses)
+            .with_context(|| full("local addresses"))
+    }
+
+    /// Writes the names that are new. After the zones that come of them: until its name is told, the programs take an
+    /// interface for one whose zones are not known.
+    pub(super) fn write_names(&self, before: &Self, tables: &mut Tables) -> Result<()> {
+        write(&mut tables.names, &before.names, &self.names).context("the table of names is full")
+    }
+
+    /// Removes what is gone since `before`. Carriers last: while an address is still said to be that of an interface, so is
+    /// who carries that one.
+    pub(super) fn sweep(&self, before: &Self, tables: &mut Tables) {
+        sweep(&mut tables.names, &before.names, &self.names);
+        sweep(&mut tables.addresses, &before.addresses, &self.addresses);
+        sweep(&mut tables.tunnels, &before.tunnels, &self.tunnels);
+        sweep(&mut tables.bridges, &before.bridges, &self.bridges);
+        sweep(&mut tables.carriers, &before.carriers, &self.carriers);
+    }
+
+    /// How many ports of bridges there are, and how many headers of tunnels.
+    pub(super) fn layers(&self) -> (u32, u32) {
+        (self.bridges.len() as u32, self.tunnels.len() as u32)
+    }
+}
+
+/// Writes the entries that are new or other.
+pub(super) fn write<K: Pod + Ord, V: Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, V>,
+    before: &BTreeMap<K, V>,
+    now: &BTreeMap<K, V>,
+) -> Result<()> {
+    for (key, value) in now {
+        if before.get(key) != Some(value) {
+            map.insert(key, value, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the entries that are gone.
+pub(super) fn sweep<K: Pod + Ord, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    before: &BTreeMap<K, V>,
+    now: &BTreeMap<K, V>,
+) {
+    for key in before.keys().filter(|key| !now.contains_key(key)) {
+        let _ = map.remove(key);
+    }
+}
+
+/// Every local address with its sole owner, or none.
+fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
+    let all = network
+        .addresses
+        .iter()
+        .map(|local| (Address::from(local.address), IfIndex::NONE));
+    let mut addresses: BTreeMap<Address, IfIndex> = all.collect();
+    addresses.extend(
+        network
+            .sole_owners()
+            .map(|(address, owner)| (Address::from(address), owner)),
+    );
+    addresses
+}
