@@ -105,6 +105,4 @@ mod pod {
     unsafe impl aya::Pod for Pin {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Tally {}
-    // SAFETY: bytes.
-    unsafe impl aya::Pod for crate::intent::Name {}
 }
