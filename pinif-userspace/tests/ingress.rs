@@ -276,6 +276,28 @@ fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
 }
 
 #[test]
+fn what_rp_filter_drops_is_said_to_be_dropped() {
+    scenario("20 rule-rp-filter", NOTHING, |bench| {
+        let strict = bench.card().set_sysctl("ipv4/conf/eth1/rp_filter", "1");
+        strict.expect("a setting");
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let to_it = "udp --bind 10.0.0.2 --to 192.0.2.1:5000 --count 100";
+        send(bench, &bench.chassis.outside, to_it, 100);
+        let escaped = escape().rule("control-plane").packets(100).by(&end(taker));
+        let cause =
+            "rp_filter is strict on eth1, and 10.0.0.2 is routed by fab0: the kernel drops it";
+        let report = auditor.stop();
+        report.expect().arrived(escaped.cause(cause)).nothing_else();
+        let told = &report.findings[0].explanation;
+        assert!(
+            told.contains("drops this packet as routes are now"),
+            "{report}"
+        );
+    });
+}
+
+#[test]
 fn what_a_rule_keeps_inside_and_nobody_takes_is_no_finding() {
     scenario("20 rule-no-socket", NOTHING, |bench| {
         bench
