@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
 };
 use pinif_ebpf::intent::Owner;
 
-use super::{offsets, sock::SOCK_RAW};
+use super::{offset, sock::SOCK_RAW};
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
 /// helper for it before 6.10.
@@ -39,30 +39,27 @@ pub fn current_task() -> u32 {
 
 #[inline(always)]
 fn write_task(owner: &mut Owner, task: u64) {
-    let at = offsets();
     (owner.executable_inode, owner.executable_device) = executable(task);
-    owner.pid = read::<u32>(task, at.task_tgid).unwrap_or_default();
-    owner.comm = read(task, at.task_comm).unwrap_or_default();
+    owner.pid = read::<u32>(task, offset!(task_tgid)).unwrap_or_default();
+    owner.comm = read(task, offset!(task_comm)).unwrap_or_default();
 }
 
 /// Writes a process that an iterator shows, as the owner of a socket (both addresses in the kernel).
 #[inline(always)]
 pub fn write(owner: &mut Owner, task: u64, sock: u64) {
-    let at = offsets();
     write_task(owner, task);
-    owner.cgroup = follow(sock, at.sock_cgroup)
-        .and_then(|cgroup| follow(cgroup, at.cgroup_kernfs))
-        .and_then(|kernfs| read::<u64>(kernfs, at.kernfs_id))
+    owner.cgroup = follow(sock, offset!(sock_cgroup))
+        .and_then(|cgroup| follow(cgroup, offset!(cgroup_kernfs)))
+        .and_then(|kernfs| read::<u64>(kernfs, offset!(kernfs_id)))
         .unwrap_or_default();
-    owner.uid = read::<u32>(sock, at.sock_uid).unwrap_or_default();
+    owner.uid = read::<u32>(sock, offset!(sock_uid)).unwrap_or_default();
 }
 
 /// The cookie of the namespace of a socket; zero if it has none yet.
 #[inline(always)]
 pub fn netns_of(sock: u64) -> u64 {
-    let at = offsets();
-    follow(sock, at.sock_netns)
-        .and_then(|net| read::<u64>(net, at.net_cookie))
+    follow(sock, offset!(sock_netns))
+        .and_then(|net| read::<u64>(net, offset!(net_cookie)))
         .unwrap_or_default()
 }
 
@@ -70,9 +67,8 @@ pub fn netns_of(sock: u64) -> u64 {
 /// (`sock_create_kern`). A connection that waits for `accept()`, or that was closed, has neither.
 #[inline(always)]
 pub fn is_kernels(sock: u64, kind: u32) -> bool {
-    let at = offsets();
-    match follow(sock, at.sock_socket) {
-        Some(socket) => follow(socket, at.socket_file).is_none(),
+    match follow(sock, offset!(sock_socket)) {
+        Some(socket) => follow(socket, offset!(socket_file)).is_none(),
         None => kind == SOCK_RAW,
     }
 }
@@ -80,26 +76,24 @@ pub fn is_kernels(sock: u64, kind: u32) -> bool {
 /// The inode number of a full socket, by which `/proc/PID/fd` names it; zero if no process holds it.
 #[inline(always)]
 pub fn inode_of(sock: u64) -> u64 {
-    let at = offsets();
-    follow(sock, at.sock_socket)
-        .and_then(|socket| read::<u64>(socket, at.socket_inode_number))
+    follow(sock, offset!(sock_socket))
+        .and_then(|socket| read::<u64>(socket, offset!(socket_inode_number)))
         .unwrap_or_default()
 }
 
 /// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
 fn executable(task: u64) -> (u64, u32) {
-    let at = offsets();
-    let inode = follow(task, at.task_mm)
-        .and_then(|mm| follow(mm, at.mm_exe_file))
-        .and_then(|file| follow(file, at.file_inode));
+    let inode = follow(task, offset!(task_mm))
+        .and_then(|mm| follow(mm, offset!(mm_exe_file)))
+        .and_then(|file| follow(file, offset!(file_inode)));
     let Some(inode) = inode else {
         return (0, 0);
     };
-    let device = follow(inode, at.inode_superblock)
-        .and_then(|superblock| read::<u32>(superblock, at.superblock_device));
+    let device = follow(inode, offset!(inode_superblock))
+        .and_then(|superblock| read::<u32>(superblock, offset!(superblock_device)));
     (
-        read::<u64>(inode, at.inode_number).unwrap_or_default(),
+        read::<u64>(inode, offset!(inode_number)).unwrap_or_default(),
         device.unwrap_or_default(),
     )
 }
