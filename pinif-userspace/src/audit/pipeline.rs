@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     host::{
-        kernel_types,
+        entrance, kernel_types,
         namespaces::{Wanted, Watch},
         netns::NetNs,
         network::Network,
@@ -59,7 +59,7 @@ use crate::{
         counters::Counters,
         load::load,
         logs,
-        publish::{Publisher, Unresolved, wait_for_running_programs},
+        publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
     policy::{Policy, PolicyErrors, counted},
@@ -397,6 +397,7 @@ impl Audit {
             network: &namespace.network,
             policy,
             name: &name,
+            entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
         };
         let (oracle, links) = (&mut namespace.oracle, &namespace.network.links);
         Some(enrich::finding(
@@ -431,6 +432,11 @@ impl Audit {
     }
 
     fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
+        for namespace in self.namespaces.values_mut() {
+            let wanted = watched(&namespace.network, &policy);
+            namespace.watch_arrivals(&wanted, sink)?;
+        }
         let networks: Vec<_> = self
             .namespaces
             .iter()
@@ -459,6 +465,9 @@ impl Audit {
                     format!("the new policy does not fit, and the one in force stays: {error:#}");
                 sink.note(Level::Error, &text)?;
             }
+        }
+        for netns in self.order.clone() {
+            self.watch_arrivals(netns, sink)?;
         }
         Ok(())
     }
