@@ -13,6 +13,7 @@ pub mod loss;
 pub mod memo;
 pub mod offsets;
 pub mod packet;
+pub mod pin;
 pub mod policy;
 pub mod sighting;
 pub mod tunnel;

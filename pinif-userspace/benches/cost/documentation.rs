@@ -51,7 +51,7 @@ fn targets(sections: &[Section]) -> Section {
     for section in sections {
         for row in section.rows.iter().filter(|row| row.target.is_some()) {
             rows.push(Row {
-                of: vec![format!("{}: {}", section.title, row.of.join(", "))],
+                of: vec![format!("{}: {}", section.name, row.of.join(", "))],
                 missing: row.missing.clone(),
                 rounds: Vec::new(),
                 ..*row

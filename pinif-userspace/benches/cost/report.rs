@@ -149,6 +149,7 @@ fn short(bound: f64) -> String {
 /// A number with as many digits as it deserves.
 fn number(value: f64) -> String {
     match value.abs() {
+        size if size >= 10.0 && value.fract() == 0.0 => grouped(value as i64),
         0.0..10.0 => format!("{value:.3}"),
         10.0..1000.0 => format!("{value:.1}"),
         _ => grouped(value.round() as i64),

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     panic,
     path::{Path, PathBuf},
     sync::Arc,
@@ -151,6 +154,11 @@ impl NetNs {
     /// Where `inside` does.
     pub fn run<R: Send>(&self, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
         run_in(&self.file, inside)
+    }
+
+    /// Its descriptor, as setns(2) takes it.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     fn host() -> Result<Self, NetNsError> {

@@ -19,6 +19,7 @@
 
 mod auditor;
 mod expect;
+mod held;
 mod lines;
 mod need;
 mod pinif;
@@ -40,6 +41,7 @@ use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
 pub use auditor::{Auditor, Setup};
 pub use expect::{Finding, leak, note, risk};
+pub use held::{Account, Held};
 pub use need::Need;
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};

@@ -44,6 +44,8 @@ pub enum Traffic {
     RefuseBind(RefuseBind),
     /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
     HandOn(HandOn),
+    /// UDP datagrams by io_uring, the socket as well.
+    Ring(Ring),
     /// That child: the socket is its standard input, as inetd(8) gives it.
     #[command(hide = true)]
     Given(Given),
@@ -216,6 +218,17 @@ pub enum Sharing {
     One,
     /// Another thread closes each socket while it sends.
     Closed,
+}
+
+/// What is sent by io_uring.
+#[derive(clap::Args, Debug)]
+pub struct Ring {
+    /// The destination.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many messages.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
 }
 
 /// How a socket is handed on.

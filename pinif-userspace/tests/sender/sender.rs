@@ -7,6 +7,7 @@ mod args;
 mod datagram;
 mod frame;
 mod handed;
+mod ring;
 mod sandbox;
 mod sent;
 mod socket;
@@ -44,6 +45,7 @@ fn main() -> Result<()> {
         Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
+        Traffic::Ring(how) => ring::ring(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };

@@ -35,6 +35,10 @@ macro_rules! member {
 #[cgroup_sockopt(setsockopt)]
 pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
     let option = context.sockopt;
+    if member!(option, optlen) < 0 {
+        // A program of a cgroup below has done what was asked for, and the kernel is to do nothing.
+        return ALLOW;
+    }
     match (member!(option, level), member!(option, optname)) {
         (SOL_SOCKET, SO_BINDTODEVICE) => requested(option, true),
         (SOL_SOCKET, SO_BINDTOIFINDEX) => requested(option, false),

@@ -12,7 +12,7 @@ use super::programs::{DESTINATIONS, MILLISECONDS, SOCKETS, mean, send_in_shares}
 use crate::bpf::{
     Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, empty, runs_of,
 };
-use crate::load::{Churn, Kind, Load, Udp};
+use crate::load::{Churn, Kind, Load, Tcp, Udp};
 use crate::report::{Row, Section};
 use crate::site::Site;
 
@@ -21,6 +21,7 @@ const WARM_UP: u64 = 1_000;
 
 const ONE: &str = "UDP to one address";
 const MANY: &str = "UDP to 10,000 addresses";
+const BULK: &str = "TCP in bulk";
 const IN_TURN: &str = "UDP, 100,000 sockets in turn";
 const SHORT: &str = "sockets of one packet";
 
@@ -39,12 +40,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     let steps = steps(&site, &programs)?;
     let hooks = [
         Hook::EGRESS,
-        Hook(2),
-        Hook(22),
-        Hook(12),
-        Hook(10),
-        Hook(14),
-        Hook(34),
+        Hook::CREATE,
+        Hook::SETSOCKOPT,
+        Hook::POST_BIND4,
+        Hook::CONNECT4,
+        Hook::SENDMSG4,
+        Hook::RELEASE,
     ];
     // Each socket's storage is made at its first packet.
     for (_, senders) in &mut loads {
@@ -95,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         }
     }
     for (number, (name, _)) in steps.iter().enumerate() {
-        for load in [ONE, MANY, IN_TURN] {
+        for load in [ONE, BULK, MANY, IN_TURN] {
             let rounds = of_steps.remove(&(number, load)).unwrap_or_default();
             rows.push(Row::new(
                 [*name, load],
@@ -207,6 +208,11 @@ fn loads(site: &Site) -> Result<Vec<(&'static str, Vec<Load>)>> {
         unconnected: true,
         ..Udp::to("10.64.0.0:9".parse()?).bound_to("fab0")
     };
+    let bulk = Tcp {
+        peer: site.chassis.peer.path().to_owned(),
+        to: "10.0.0.2:7".parse()?,
+        device: Some("fab0".to_owned()),
+    };
     let short = Churn {
         to: "10.0.0.2:9".parse()?,
         device: "fab0".to_owned(),
@@ -214,6 +220,7 @@ fn loads(site: &Site) -> Result<Vec<(&'static str, Vec<Load>)>> {
     Ok(vec![
         (IN_TURN, site.sockets(&one, SOCKETS)?),
         (ONE, vec![site.load(Kind::Udp(one))?]),
+        (BULK, vec![site.load(Kind::Tcp(bulk))?]),
         (MANY, vec![site.load(Kind::Udp(many))?]),
         (SHORT, vec![site.load(Kind::Churn(short))?]),
     ])

@@ -92,7 +92,7 @@ impl Machine {
     }
 
     fn sample(&mut self) -> Result<()> {
-        let auditor = Auditor::start(&self.netns, &self.cgroup, &policies::one_prefix())?;
+        let auditor = Auditor::plain(&self.netns, &self.cgroup, &policies::one_prefix())?;
         let ready = auditor.ready_after();
         drop(auditor);
         let bare = self.attach_bare()?;
