@@ -182,7 +182,8 @@ fn a_domain_that_loses_its_route_leaks_by_the_main_table() {
             .egress("eth1")
             .packets(600)
             .by(&sent)
-            .cause("main");
+            .cause("table 10 of the VRF blue has no route there")
+            .cause("in table main");
         auditor
             .stop()
             .expect()

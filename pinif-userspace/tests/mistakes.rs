@@ -25,7 +25,6 @@ fn curl_falls_back_to_the_address_when_the_device_is_refused() {
             .egress("eth1")
             .packets(packets)
             .by_program("curl", curl)
-            .bound_address("10.0.0.1")
             .protocol("tcp")
             .destination("203.0.113.9:7000");
         report.expect().finding(escape).nothing_else();

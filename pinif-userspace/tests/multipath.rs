@@ -73,6 +73,7 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
         endpoint(bench);
         let (_, report) = connect(bench, bench.audit_with(CONTROL_PLANE, &[]));
         let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
+        // A thread of the kernel's made the subflow, and no process has it.
         let escape = leak("policy-escape")
             .rule("control-plane")
             .bound("eth1")

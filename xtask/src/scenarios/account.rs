@@ -83,6 +83,22 @@ pub fn clear(directory: &Path) -> Result<()> {
     .with_context(|| format!("cannot empty {}", directory.display()))
 }
 
+/// Copies what a run's scenarios wrote to what is kept of their kernel.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn keep(run: &Path, kept: &Path) -> Result<()> {
+    let copy = || {
+        fs::create_dir_all(kept)?;
+        for entry in fs::read_dir(run)? {
+            let entry = entry?;
+            fs::copy(entry.path(), kept.join(entry.file_name()))?;
+        }
+        io::Result::Ok(())
+    };
+    copy().with_context(|| format!("cannot copy {} to {}", run.display(), kept.display()))
+}
+
 /// Reads what a run's scenarios wrote, in the order of their names.
 ///
 /// # Errors

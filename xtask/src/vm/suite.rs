@@ -86,12 +86,11 @@ impl Suite {
     pub fn run(
         &self,
         workspace: &Workspace,
-        mut machine: Machine<'_>,
+        machine: Machine<'_>,
         kernel: &Kernel,
     ) -> Result<Done> {
-        let scenarios = scenarios::directory(workspace, kernel.line.name());
+        let scenarios = machine.directory()?.join("scenarios");
         scenarios::clear(&scenarios)?;
-        machine.share(&scenarios);
         let report = machine.directory()?.join("report.json");
         let _none = fs::remove_file(&report);
         let started = Instant::now();
@@ -104,6 +103,11 @@ impl Suite {
         if totals == Totals::default() {
             bail!("no test ran on Linux {}", kernel.release);
         }
+        let kept = scenarios::directory(workspace, kernel.line.name());
+        if self.is_whole() {
+            scenarios::clear(&kept)?;
+        }
+        scenarios::keep(&scenarios, &kept)?;
         let scenarios = scenarios::read(&scenarios)?;
         let skipped = scenarios
             .iter()
@@ -120,6 +124,11 @@ impl Suite {
             success,
             summary: scenarios::summary(&scenarios),
         })
+    }
+
+    /// Whether all tests run, so that what others told before is out of date.
+    fn is_whole(&self) -> bool {
+        self.filter == FILTER
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
