@@ -17,7 +17,9 @@ use super::{
     cause::{LookUp, Scene, causes},
     decode::{Owner, Sighted},
     explain::{Circumstance, cause_text},
-    finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
+    finding::{
+        Direction, Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text,
+    },
 };
 use crate::host::{netns::NetNs, processes, sockets};
 
@@ -88,6 +90,7 @@ pub fn finding(
             .then(|| rule.map(|rule| rule.name.clone()))
             .flatten(),
         netns: scene.netns.to_owned(),
+        direction: Direction::of(sighted.kind),
         bound_device: bound_device.clone(),
         bound_address: sighted.bound_address.map(|address| address.to_string()),
         egress_interface: egress_interface.clone(),
@@ -107,11 +110,18 @@ pub fn finding(
 
 /// Whether a finding of this kind is one for the rule that decided.
 const fn breaks_rule(kind: Kind) -> bool {
-    matches!(kind, Kind::PolicyEscape | Kind::Unpinned)
+    matches!(
+        kind,
+        Kind::PolicyEscape | Kind::Unpinned | Kind::IngressEscape
+    )
 }
 
 /// The interface that alone has the address that the finding speaks of.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
+    if sighted.kind == Kind::IngressEscape {
+        // Of what arrived, the destination address is meant, not the one that its taker is bound to.
+        return sighted.source_owner;
+    }
     sighted.source_owner.or_else(|| {
         sighted
             .bound_address

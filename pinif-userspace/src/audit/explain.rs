@@ -2,6 +2,7 @@
 //!
 //! Names in them are as the system says them; who shows a text escapes it.
 
+mod arrival;
 mod causes;
 mod remedy;
 mod route;
@@ -26,7 +27,7 @@ pub struct Circumstance<'a> {
     pub source: &'a str,
     /// The destination, written likewise.
     pub destination: &'a str,
-    /// Who sent it.
+    /// Who sent it; of what arrived, who takes it.
     pub origin: Origin,
     /// The name of the process that owns the socket; of a copy, the socket that it is a copy of.
     pub process: Option<&'a str>,
@@ -34,7 +35,7 @@ pub struct Circumstance<'a> {
     pub bound_device: Option<&'a str>,
     /// Where it left, or arrived.
     pub egress_interface: &'a str,
-    /// The one interface that has the source address.
+    /// The one interface that has the source address; of what arrived, the destination address.
     pub source_owner: Option<&'a str>,
     /// The contained zone that this concerns: that of `source_owner`, or of the traffic that arrived.
     pub contained_zone: Option<&'a str>,
@@ -79,7 +80,7 @@ impl<'a> Circumstance<'a> {
             Kind::PolicyEscape => self.policy_escape(),
             Kind::Unpinned => self.unpinned(),
             Kind::CrossedBind => self.crossed_bind(),
-            Kind::IngressEscape => self.ingress_escape(),
+            Kind::IngressEscape => arrival::explanation(self),
             Kind::Unaudited => self.unaudited(),
         };
         if !self.also.is_empty() {
@@ -173,20 +174,6 @@ impl<'a> Circumstance<'a> {
              {owner}, where this socket does not hear them.",
             self.sender(),
             self.source_address(),
-        )
-    }
-
-    fn ingress_escape(&self) -> String {
-        let arrived = self.egress_interface;
-        let zone = self
-            .contained_zone
-            .map_or("a contained zone".to_owned(), |zone| {
-                format!("the contained zone {zone}")
-            });
-        format!(
-            "{} from {} arrived by {arrived}, but belongs to {zone}.",
-            capital(&self.traffic()),
-            self.source_endpoint(),
         )
     }
 

@@ -9,7 +9,7 @@ use pinif_ebpf::{
 
 use super::{
     explain::{Cause, CauseKind, Circumstance, cause_text},
-    finding::{Finding, FindingId, Origin, Process, time_text, usual_severity},
+    finding::{Direction, Finding, FindingId, Origin, Process, time_text, usual_severity},
 };
 
 /// What a finding's `egress_interface` says where it may be any of the namespace's.
@@ -87,6 +87,7 @@ pub fn finding(
         severity: usual_severity(Kind::Unaudited),
         rule: None,
         netns,
+        direction: Direction::Out,
         bound_device: None,
         bound_address: None,
         cause: cause_text(&causes),

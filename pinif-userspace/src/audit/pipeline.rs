@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     host::{
-        kernel_types,
+        entrance, kernel_types,
         namespaces::{Wanted, Watch},
         netns::NetNs,
         network::Network,
@@ -59,7 +59,7 @@ use crate::{
         counters::Counters,
         load::load,
         logs,
-        publish::{Publisher, Unresolved, wait_for_running_programs},
+        publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
     policy::{Policy, PolicyErrors, counted},
@@ -215,7 +215,7 @@ impl Audit {
         audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
-        audit.look_for_all_gaps(sink)?;
+        audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
 
@@ -318,7 +318,7 @@ impl Audit {
                 }
             }
             if self.gaps.is_due_awake() {
-                self.look_for_all_gaps(sink)?;
+                self.look_for_all_gaps(false, sink)?;
             }
         }
         Ok(())
@@ -397,6 +397,7 @@ impl Audit {
             network: &namespace.network,
             policy,
             name: &name,
+            entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
         };
         let (oracle, links) = (&mut namespace.oracle, &namespace.network.links);
         Some(enrich::finding(
@@ -431,6 +432,11 @@ impl Audit {
     }
 
     fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
+        for namespace in self.namespaces.values_mut() {
+            let wanted = watched(&namespace.network, &policy);
+            namespace.watch_arrivals(&wanted, sink)?;
+        }
         let networks: Vec<_> = self
             .namespaces
             .iter()
@@ -460,12 +466,15 @@ impl Audit {
                 sink.note(Level::Error, &text)?;
             }
         }
+        for netns in self.order.clone() {
+            self.watch_arrivals(netns, sink)?;
+        }
         Ok(())
     }
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
-        self.look_for_all_gaps(sink)?;
+        self.look_for_all_gaps(true, sink)?;
         let duration = self.started.elapsed();
         // From this instant on, nothing is counted anywhere.
         self.following.entries.close()?;

@@ -67,9 +67,15 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
             .context("`struct socket_alloc` has the inode before the socket")?,
         sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
+        sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
         sock_uid: btf.offset("sock", "sk_uid")?,
         sock_cgroup: btf.offset("sock", "sk_cgrp_data.cgroup")?,
         cgroup_kernfs: btf.offset("cgroup", "kn")?,
+        cgroup_parent: match btf.offset("cgroup", "self")? {
+            0 => btf.offset("cgroup", "self.parent")?,
+            // It would lead into the middle of the cgroup above: unknown, then.
+            _ => 0,
+        },
         kernfs_id: btf.offset("kernfs_node", "id")?,
         packet_device: btf.offset("sk_buff", "dev")?,
         packet_inner_header: btf.offset("sk_buff", "inner_network_header")?,
@@ -103,6 +109,8 @@ mod tests {
         // `__sk_common` is the first of struct sock, and its first 16 bytes are addresses, hash and ports.
         assert!((16..256).contains(&offsets.sock_netns), "{offsets:?}");
         let aligned = [
+            offsets.sock_cookie,
+            offsets.cgroup_parent,
             offsets.task_mm,
             offsets.mm_exe_file,
             offsets.file_inode,
@@ -110,6 +118,7 @@ mod tests {
             offsets.kernfs_id,
         ];
         assert!(aligned.iter().all(|offset| offset % 8 == 0), "{offsets:?}");
+        assert!(offsets.cgroup_parent > 0, "{offsets:?}");
         let apart = [offsets.task_tgid, offsets.task_comm, offsets.task_mm];
         assert!(apart.iter().all(|offset| *offset > 0), "{offsets:?}");
         assert!(

@@ -228,6 +228,7 @@ struct Wrong {
     left: u64,
     risked: u64,
     arrived: u64,
+    untaken: u64,
 }
 
 impl Wrong {
@@ -264,7 +265,10 @@ impl Wrong {
             leaks = leaks.min(once);
             risks = risks.min(once - leaks);
             match kind {
-                Kind::IngressEscape => wrong.arrived = wrong.arrived.saturating_add(leaks),
+                Kind::IngressEscape => {
+                    wrong.arrived = wrong.arrived.saturating_add(leaks);
+                    wrong.untaken = wrong.untaken.saturating_add(risks);
+                }
                 Kind::Unaudited => {}
                 Kind::DeviceEscape
                 | Kind::AddressEscape
@@ -300,8 +304,17 @@ impl Wrong {
                 grouped(arrived)
             )),
         };
+        let untaken = match self.untaken {
+            0 => None,
+            1 => Some("1 packet arrived where it must not, and nobody took it.".to_owned()),
+            untaken => Some(format!(
+                "{} packets arrived where they must not, and nobody took them.",
+                grouped(untaken)
+            )),
+        };
         left.into_iter()
             .chain(arrived)
+            .chain(untaken)
             .collect::<Vec<_>>()
             .join(" ")
     }

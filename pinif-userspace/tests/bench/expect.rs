@@ -239,6 +239,12 @@ impl<'a> Expectation<'a> {
         self
     }
 
+    /// This finding of what arrived, which is in no cell: the matrix is of what leaves.
+    pub fn arrived(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
     /// So many contained packets of sockets bound to `bound`, by `egress`.
     pub fn contained(self, bound: &str, egress: &str, packets: u64) -> Self {
         self.cell(Some(bound), egress, packets)

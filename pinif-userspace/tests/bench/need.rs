@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pinif_userspace::kernel::attach::Mode;
 use pinif_userspace::lab::{LinkKind, hierarchy};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// A requirement. [`Need::unmet`] tells why it does not hold here.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub enum Need {
     AfXdp,
     /// pktgen, whose module the kernel does not load by itself.
     Pktgen,
+    /// Multipath TCP.
+    Mptcp,
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
 }
@@ -49,6 +51,9 @@ impl Need {
                 let is_there = Path::new("/proc/net/pktgen").is_dir();
                 (!is_there).then(|| "this kernel has no pktgen".to_owned())
             }
+            Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
+                .err()
+                .map(|error| format!("this kernel has no Multipath TCP: {error}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {

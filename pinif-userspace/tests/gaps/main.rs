@@ -301,8 +301,11 @@ fn pktgen_is_told_of() {
 
 /// Tells pktgen in the card's namespace something.
 fn pktgen(bench: &Bench, file: &str, line: &str) {
-    let written = bench
-        .card()
-        .run(|| std::fs::write(format!("/proc/thread-self/net/pktgen/{file}"), line));
+    let written = bench.card().run(|| {
+        std::fs::write(
+            format!("/proc/thread-self/net/pktgen/{file}"),
+            format!("{line}\n"),
+        )
+    });
     written.expect("the card").expect("pktgen takes it");
 }

@@ -40,6 +40,8 @@ pub enum Traffic {
     Xdp(Packet),
     /// One TCP connection.
     Tcp(Tcp),
+    /// Becomes a program to which `SO_BINDTODEVICE` is forbidden, as a sandbox may.
+    RefuseBind(RefuseBind),
     /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
     HandOn(HandOn),
     /// UDP datagrams by io_uring, the socket as well.
@@ -278,9 +280,23 @@ pub struct Tcp {
     /// Once connected, print `connected` and wait for a line.
     #[arg(long)]
     pub pause_connected: bool,
+    /// Once all bytes are sent, print `sent` and wait for a line.
+    #[arg(long)]
+    pub pause_sent: bool,
+    /// `IPPROTO_MPTCP`: let the kernel use several ways.
+    #[arg(long)]
+    pub mptcp: bool,
     /// Who ends the connection.
     #[arg(long, value_enum, default_value_t = Close::First)]
     pub close: Close,
+}
+
+/// A program in a sandbox.
+#[derive(clap::Args, Debug)]
+pub struct RefuseBind {
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
 }
 
 /// How a side ends its connection.

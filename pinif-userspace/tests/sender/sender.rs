@@ -8,6 +8,7 @@ mod datagram;
 mod frame;
 mod handed;
 mod ring;
+mod sandbox;
 mod sent;
 mod socket;
 mod storm;
@@ -43,6 +44,7 @@ fn main() -> Result<()> {
         Traffic::Storm(storm) => storm::storm(storm, &args)?,
         Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
         Traffic::Ring(how) => ring::ring(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),

@@ -20,21 +20,29 @@ pub fn storm(storm: &Storm, args: &Args) -> Result<Sent> {
         storm.sharing != Sharing::Closed || storm.threads == 1,
         "a descriptor that another thread closes is one thread's alone"
     );
-    let first = socket(storm)?;
+    let shared = match storm.sharing {
+        Sharing::One => Some(socket(storm)?),
+        Sharing::None | Sharing::Closed => None,
+    };
     if args.wait_stdin {
         rendezvous("ready")?;
     }
-    let mut sent = Sent::by(&first)?;
+    let mut sent = shared
+        .as_ref()
+        .map(Sent::by)
+        .transpose()?
+        .unwrap_or_default();
+    sent.pid = std::process::id();
     let start = Barrier::new(storm.threads);
     let outcomes: Vec<Result<Sent>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..storm.threads)
             .map(|_| {
                 scope.spawn(|| {
                     start.wait();
-                    match storm.sharing {
-                        Sharing::One => send_all(storm, &first, storm.count),
-                        Sharing::None => by_short_lives(storm),
-                        Sharing::Closed => close_while_sending(storm),
+                    match (&shared, storm.sharing) {
+                        (Some(socket), _) => send_all(storm, socket, storm.count),
+                        (None, Sharing::Closed) => close_while_sending(storm),
+                        (None, _) => by_short_lives(storm),
                     }
                 })
             })

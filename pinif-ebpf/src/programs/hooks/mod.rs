@@ -5,6 +5,7 @@ mod bypass;
 mod connect;
 mod egress;
 mod existing;
+mod ingress;
 mod setsockopt;
 mod socket;
 

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, Circumstance, address, listed};
+use super::{CauseKind, Circumstance, address, arrival, listed};
 use crate::audit::{finding::Origin, gaps::ANY_INTERFACE};
 
 /// The mend, as an order to the reader, without a full stop.
@@ -92,7 +92,14 @@ fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
         CauseKind::Netconsole => {
             "send the log by a program (a syslog daemon), or audit the next hop".to_owned()
         }
-        CauseKind::Bound(_) | CauseKind::Crossed { .. } | CauseKind::Unknown => return None,
+        CauseKind::Bound(_)
+        | CauseKind::Crossed { .. }
+        | CauseKind::WeakHost { .. }
+        | CauseKind::AnotherWay
+        | CauseKind::NoReversePath { .. }
+        | CauseKind::StrictReversePath { .. }
+        | CauseKind::AnswersArp { .. }
+        | CauseKind::Unknown => return None,
     })
 }
 
@@ -126,14 +133,7 @@ fn by_kind(c: &Circumstance<'_>) -> String {
                 None => format!("bind the socket to an address of {bound}"),
             }
         }
-        Kind::IngressEscape => {
-            let zone = c
-                .contained_zone
-                .map_or("the zone".to_owned(), |zone| format!("zone {zone}"));
-            format!(
-                "drop on {egress} what belongs to {zone}, and bind the sockets that listen there to its devices"
-            )
-        }
+        Kind::IngressEscape => arrival::remedy(c, &home),
         Kind::Unaudited => {
             "audit the next hop; pinif doctor tells what cannot be seen here".to_owned()
         }

@@ -91,6 +91,10 @@ impl Gaps {
         self.all_at.get_or_insert(Instant::now() + LATER);
     }
 
+    fn is_due(&self, at: Option<Instant>) -> bool {
+        at.is_some_and(|at| Instant::now() >= at)
+    }
+
     /// Whether it is time to look for all, now that pinif is awake.
     pub(super) fn is_due_awake(&self) -> bool {
         self.checked.elapsed() >= AWAKE
@@ -110,20 +114,19 @@ impl Audit {
 
     /// Looks for what is due.
     pub(super) fn look_for_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let now = Instant::now();
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if is_due(Some(self.gaps.checked + ASLEEP)) || is_due(self.gaps.all_at) {
-            return self.look_for_all_gaps(sink);
+        let settles = self.gaps.is_due(self.gaps.settle_at);
+        if self.gaps.is_due(Some(self.gaps.checked + ASLEEP)) || self.gaps.is_due(self.gaps.all_at)
+        {
+            return self.look_for_all_gaps(settles, sink);
         }
-        let settles = is_due(self.gaps.settle_at);
         self.look_at_sockets(settles, sink)?;
         self.tell_gaps(sink)
     }
 
-    /// Looks for all gaps that there are.
-    pub(super) fn look_for_all_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    /// Looks for all gaps that there are; `settles` what waits to be bound.
+    pub(super) fn look_for_all_gaps(&mut self, settles: bool, sink: &mut dyn Sink) -> Result<()> {
         (self.gaps.checked, self.gaps.all_at) = (Instant::now(), None);
-        self.look_at_sockets(true, sink)?;
+        self.look_at_sockets(settles, sink)?;
         let namespaces: Vec<NetNsCookie> = self.namespaces.keys().copied().collect();
         for netns in namespaces {
             self.look_ahead(netns);
@@ -164,35 +167,24 @@ impl Audit {
         let mut told = std::mem::take(&mut self.gaps.told);
         self.gaps.news.drain(|socket| told.push(socket));
         (self.gaps.look_at, self.gaps.settle_at) = (None, None);
-        let listed = match self.cgroup.bypassing() {
-            Ok(listed) => listed,
-            Err(error) => {
-                let text =
-                    format!("{error:#}: of those that send past TC egress only new ones are told");
-                self.note_once(Level::Warning, text, sink)?;
-                Vec::new()
-            }
-        };
+        let listed = self.list_sockets(sink)?;
         let is_told = |inode| told.iter().any(|socket: &Bypass| socket.inode == inode);
         let mut unsettled = BTreeSet::new();
         for socket in &listed {
-            if !self.namespaces.contains_key(&socket.netns) {
-                continue;
-            }
             match sockets::state(socket) {
-                Ok(Some(state)) if state.bypasses => {
-                    let waits = state.interface.is_none() && is_told(socket.inode) && !settles;
-                    if waits {
-                        unsettled.insert(socket.inode);
-                    } else {
-                        self.add_socket(socket, Some(state));
-                    }
+                Ok(Some(State {
+                    interface: None, ..
+                })) if is_told(socket.inode) && !settles => {
+                    unsettled.insert(socket.inode);
                 }
+                Ok(Some(state)) if state.bypasses => self.add_socket(socket, Some(state)),
                 Ok(_) => {}
+                // What the hook told of is known without.
+                Err(_) if is_told(socket.inode) => self.add_socket(socket, None),
                 Err(error) => {
+                    let pid = socket.owner.pid;
                     let text = format!(
-                        "packet sockets of process {} cannot be asked whether they send past TC egress: {error}",
-                        socket.owner.pid
+                        "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
                     );
                     self.note_once(Level::Warning, text, sink)?;
                 }
@@ -200,17 +192,31 @@ impl Audit {
         }
         let there: BTreeSet<u64> = listed.iter().map(|socket| socket.inode).collect();
         for socket in told {
-            if !there.contains(&socket.inode) {
+            if unsettled.contains(&socket.inode) {
+                self.gaps.told.push(socket);
+                self.gaps.settle_at = Some(Instant::now() + LATER);
+            } else if !there.contains(&socket.inode) {
                 // It is gone already, and what it sent with it.
                 self.add_socket(&socket, None);
-            } else if unsettled.contains(&socket.inode) {
-                self.gaps.told.push(socket);
             }
         }
-        if !unsettled.is_empty() {
-            self.gaps.settle_at = Some(Instant::now() + LATER);
-        }
         Ok(())
+    }
+
+    /// The sockets of audited namespaces that may bypass.
+    fn list_sockets(&mut self, sink: &mut dyn Sink) -> Result<Vec<Bypass>> {
+        match self.cgroup.bypassing() {
+            Ok(mut listed) => {
+                listed.retain(|socket| self.namespaces.contains_key(&socket.netns));
+                Ok(listed)
+            }
+            Err(error) => {
+                let text =
+                    format!("{error:#}: of those that send past TC egress only new ones are told");
+                self.note_once(Level::Warning, text, sink)?;
+                Ok(Vec::new())
+            }
+        }
     }
 
     fn add_socket(&mut self, socket: &Bypass, state: Option<State>) {

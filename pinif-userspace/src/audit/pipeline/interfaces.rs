@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, News, totals};
+use super::{Audit, Namespace, News, totals};
 use crate::{
     audit::{
         explain::CauseKind,
@@ -13,6 +13,7 @@ use crate::{
         ledger::Key,
     },
     host::network::{Change, Network},
+    kernel::publish::gates::watched,
     sinks::{Level, Sink},
 };
 
@@ -118,6 +119,19 @@ impl Audit {
         Ok(attached)
     }
 
+    /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
+    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+        let (Some((_, policy)), Some(namespace)) = (
+            self.policies.last_key_value(),
+            self.namespaces.get_mut(&netns),
+        ) else {
+            return Ok(());
+        };
+        let wanted = watched(&namespace.network, policy);
+        namespace.hooks.watch_arrivals_only_at(&wanted)?;
+        namespace.watch_arrivals(&wanted, sink)
+    }
+
     /// Takes a change of a namespace into the maps, and attaches to what is new.
     pub(super) fn learn(
         &mut self,
@@ -172,6 +186,7 @@ impl Audit {
         }
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there)?;
+        self.watch_arrivals(netns, sink)?;
         if attached.count() > 0 {
             // What is above others counts from now on.
             self.publish(netns, sink)?;
@@ -252,6 +267,27 @@ impl Audit {
                 self.names.of(netns, index)
             })
         });
+        Ok(())
+    }
+}
+
+impl Namespace {
+    /// Watches what arrives at these interfaces too.
+    pub(super) fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let mut warnings = Vec::new();
+        self.hooks.watch_arrivals(interfaces, |name, outcome| {
+            if let Err(error) = outcome {
+                let error = anyhow::Error::from(error);
+                warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+            }
+        })?;
+        for warning in warnings {
+            sink.note(Level::Warning, &warning)?;
+        }
         Ok(())
     }
 }

@@ -152,6 +152,7 @@ impl Audit {
         }
         self.publish(cookie, sink)?;
         let attached = self.attach(cookie, &links)?;
+        self.watch_arrivals(cookie, sink)?;
         // What is above others counts from now on.
         self.publish(cookie, sink)?;
         Ok(attached)

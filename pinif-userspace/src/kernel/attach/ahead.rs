@@ -6,8 +6,11 @@ use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use nix::net::if_::{if_indextoname, if_nameindex};
 use pinif_ebpf::key::IfIndex;
 
-use super::{EGRESS, Mode, NamespaceHooks};
-use crate::{host::netns::NetNs, kernel::filters};
+use super::{Mode, NamespaceHooks};
+use crate::{
+    host::netns::NetNs,
+    kernel::{direction::Direction, filters},
+};
 
 /// Something that is asked before pinif.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,8 +49,7 @@ impl NamespaceHooks {
     ///
     /// When the namespace cannot be entered.
     pub fn ahead(&self) -> io::Result<Vec<(IfIndex, Vec<Ahead>)>> {
-        let own = self.egress.info().map(|program| program.id());
-        let own = own.map_err(io::Error::other)?;
+        let own = self.egress.id().map_err(io::Error::other)?;
         let interfaces: Vec<IfIndex> = self.interfaces().collect();
         let mode = self.mode;
         self.netns.run(|| {
@@ -56,7 +58,7 @@ impl NamespaceHooks {
                 // TCX comes before any filter.
                 ahead.extend(programs(interface, own).unwrap_or_default());
                 if mode == Mode::Clsact {
-                    ahead.extend(filters::ahead(interface, EGRESS).unwrap_or_default());
+                    ahead.extend(filters::ahead(interface, Direction::Egress).unwrap_or_default());
                 }
                 (interface, ahead.into_iter().collect())
             });
@@ -76,7 +78,7 @@ pub fn at_egress(netns: &NetNs) -> io::Result<Vec<(String, Vec<Ahead>)>> {
         let found = interfaces.iter().filter_map(|interface| {
             let index = IfIndex(interface.index());
             let mut there = programs(index, 0).unwrap_or_default();
-            there.extend(filters::ahead(index, EGRESS).unwrap_or_default());
+            there.extend(filters::ahead(index, Direction::Egress).unwrap_or_default());
             there.dedup();
             let name = interface.name().to_string_lossy().into_owned();
             (!there.is_empty()).then_some((name, there))
@@ -93,7 +95,8 @@ fn programs(interface: IfIndex, own: u32) -> Result<Vec<Ahead>, ProgramError> {
     let before = programs
         .into_iter()
         .take_while(|program| program.id() != own);
-    let others = before.filter(|program| program.name_as_str() != Some(EGRESS));
+    let others =
+        before.filter(|program| program.name_as_str() != Some(Direction::Egress.program()));
     let others = others.map(|program| Ahead::Program {
         id: program.id(),
         name: program.name_as_str().unwrap_or_default().to_owned(),
