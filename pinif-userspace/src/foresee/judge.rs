@@ -10,7 +10,9 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::{Event, Original};
 use crate::{
-    audit::finding::{Finding, FindingId, Origin, endpoint_text, protocol_text, time_text},
+    audit::finding::{
+        Direction, Finding, FindingId, Origin, endpoint_text, protocol_text, time_text,
+    },
     host::{network::Network, routes::RouteOracle, sockets::DiagSocket},
     survey::{Leaves, Owned},
 };
@@ -122,6 +124,7 @@ impl Judge<'_> {
             severity: Severity::Risk,
             rule: None,
             netns: self.original.netns.name.clone(),
+            direction: Direction::Out,
             bound_device: None,
             bound_address: None,
             egress_interface: to.to_owned(),
