@@ -132,7 +132,7 @@ pub mod bypass {
         key::IfIndex,
     };
 
-    use super::{follow, offsets, read};
+    use super::{follow, offset, read};
 
     /// The interface that a packet socket (`packet_sock.ifindex`) or an AF_XDP socket (`xdp_sock.dev`) is bound to.
     #[inline(always)]
