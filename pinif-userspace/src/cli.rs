@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, doctor, explain, pin, policy, run, sockets},
+    commands::{audit, demo, doctor, explain, foresee, pin, policy, run, sockets},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -38,6 +38,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Explain a kind of finding, or a finding that `pinif audit --format json` told
     Explain(explain::ExplainArgs),
+    /// Tell which sockets would leave by another interface, if an interface went down or a route changed
+    Foresee(foresee::ForeseeArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
     /// Check a policy file
@@ -60,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DemoDaemon => demo::daemon(),
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Foresee(args) => foresee::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),

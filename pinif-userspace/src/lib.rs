@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cli;
 pub mod commands;
+pub mod foresee;
 pub mod hold;
 pub mod host;
 pub mod kernel;

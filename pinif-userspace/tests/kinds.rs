@@ -17,7 +17,7 @@ use pinif_userspace::lab::Cgroup;
 use bench::{Need, scenario};
 
 /// Kinds that no audit tells yet.
-const NOT_TOLD: [Kind; 2] = [Kind::IngressEscape, Kind::Unaudited];
+const NOT_TOLD: [Kind; 1] = [Kind::IngressEscape];
 
 /// The shell lines of a page.
 fn lines(kind: Kind) -> String {
@@ -131,7 +131,11 @@ fn shows(kind: Kind) {
         };
         let start = format!("{} {} ", usual_severity(kind).name(), kind.name());
         assert!(headline.starts_with(&start), "{said}");
-        assert!(said.contains("seen      1 packet and "), "{said}");
+        let seen = match kind {
+            Kind::Unaudited => "seen      found at ",
+            _ => "seen      1 packet and ",
+        };
+        assert!(said.contains(seen), "{said}");
         assert!(
             said.contains(&format!("more      pinif explain {}\n", kind.name())),
             "{said}"
@@ -167,6 +171,11 @@ fn the_lines_of_unpinned_show_it() {
 #[test]
 fn the_lines_of_crossed_bind_show_it() {
     shows(Kind::CrossedBind);
+}
+
+#[test]
+fn the_lines_of_unaudited_show_it() {
+    shows(Kind::Unaudited);
 }
 
 /// What pinif says, and how it ends.

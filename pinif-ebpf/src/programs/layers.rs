@@ -1,17 +1,29 @@
 //! Interfaces on top of each other: whether a packet has been counted before it came here.
 
-use pinif_ebpf::key::{IfIndex, NetNsCookie};
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    sighting::FindingKey,
+};
 
 use crate::{
     kernel::packet::Skb,
     state::{bridges, carriers},
+    tunnel::{self, Layer},
 };
 
-/// Whether the packet was counted on an interface above this one. Marks it for the one below.
-#[inline(always)]
-pub fn pass(skb: Skb, netns: NetNsCookie, egress: IfIndex) -> bool {
+/// Notes whether the packet was counted on an interface above this one. Marks it for the one below.
+#[inline(never)]
+pub fn pass(skb: Skb, key: &FindingKey, layer: &mut Layer) -> u32 {
+    let (netns, egress) = (key.netns, key.egress);
     let above = skb.passed_above(netns);
     skb.mark_passed(netns);
+    layer.carried =
+        u32::from(is_carried(skb, netns, egress, above) || tunnel::is_counted(skb, layer));
+    0
+}
+
+#[inline(always)]
+fn is_carried(skb: Skb, netns: NetNsCookie, egress: IfIndex, above: IfIndex) -> bool {
     if above.is_some() {
         // A copy has the mark as well, and no socket (`skb_clone`): it is the same packet only on a carrier.
         return !skb.sock().is_null() || carriers::carries(netns, above, egress);

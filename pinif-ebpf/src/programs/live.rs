@@ -3,7 +3,7 @@
 
 use pinif_ebpf::{
     intent::flag,
-    key::IfIndex,
+    key::{Address, IfIndex},
     packet::Packet,
     policy::{Active, NO_RULE, Slot, ZoneSet},
     sighting::{FindingKey, Sighting},
@@ -12,16 +12,14 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
-        devices::{Chain, Device},
+        devices::{Chain, Device, MAX_DEVICES},
         packet::Skb,
     },
     reread,
-    state::{names, owners, policy},
+    state::{names, owners, policy, scratch::Scratch},
     tunnel,
+    words::copy,
 };
-
-/// How many devices are asked for their names: the egress interface, and those above it.
-const MAX_DEVICES: u32 = 16;
 
 /// What the second look works on.
 #[repr(C)]
@@ -33,7 +31,11 @@ pub struct Second {
     found: u32,
     zones: ZoneSet,
     contained: ZoneSet,
+    address: Address,
     slot: Slot,
+    has_packet: u32,
+    /// Not zero: `address` is looked for.
+    seeks: u32,
     /// Not zero: one of the chain has the address that was looked for.
     has_address: u32,
     skb: u64,
@@ -43,22 +45,34 @@ const BOUND: u32 = 1 << 0;
 const SOURCE_OWNER: u32 = 1 << 1;
 const BOUND_OWNER: u32 = 1 << 2;
 
-/// Says by which policy the verdict was made.
+/// Says by which policy the verdict was made, and whether on a packet whose headers were read.
 #[inline(always)]
-pub fn prepare(second: &mut Second, active: &Active) {
+pub fn prepare(second: &mut Second, active: &Active, has_packet: bool) {
     second.slot = active.slot;
     second.contained = active.contained;
+    second.has_packet = u32::from(has_packet);
 }
 
-/// Reconsiders what the key and the sighting say, and returns the number of the kind that remains.
+/// Reconsiders what the key and the sighting say. All is in the map, so that the verifier follows one way through this
+/// alone, whatever led here.
 #[inline(never)]
-pub fn reconsider(
-    skb: Skb,
-    packet: Option<&Packet>,
-    key: &mut FindingKey,
-    sighting: &mut Sighting,
-    second: &mut Second,
-) -> u32 {
+pub fn reconsider(skb: Skb, scratch: &mut Scratch) -> u32 {
+    let Scratch {
+        packet,
+        key,
+        new,
+        second,
+        ..
+    } = scratch;
+    let sighting = &mut new.sighting;
+    let kinds = KindSet(1 << reread(&key.kind) | reread(&sighting.also));
+    if kinds.0 & KindSet::REVOCABLE.0 == 0 || !second.chain.walk(skb) {
+        return 0;
+    }
+    search(key, sighting, second);
+    choose_address(kinds, packet, sighting, second);
+    second.has_address = u32::from(reread(&second.seeks) != 0 && second.chain.has(&second.address));
+    second.skb = skb.address();
     let decision = Decision {
         kind: reread(&key.kind),
         severity: reread(&key.severity),
@@ -66,17 +80,11 @@ pub fn reconsider(
         rule: reread(&sighting.rule),
         source_owner: reread(&sighting.source_owner),
     };
-    if decision.kinds().0 & KindSet::REVOCABLE.0 == 0 || !second.chain.walk(skb) {
-        return u32::from(decision.kind);
-    }
-    search(key, sighting, second);
-    look_for_address(packet, key, sighting, second);
-    second.skb = skb.address();
     let decision = decision.reconsidered(&live(packet, key, sighting, second));
     key.kind = decision.kind;
     key.severity = decision.severity;
     sighting.also = decision.also.0;
-    u32::from(reread(&key.kind))
+    0
 }
 
 /// Looks for whom the verdict is about among the devices above the egress interface, and for the zones of all of them.
@@ -91,18 +99,22 @@ fn search(key: &FindingKey, sighting: &Sighting, second: &mut Second) -> u32 {
     };
     second.found = 0;
     second.zones = ZoneSet::EMPTY;
-    for place in 0..MAX_DEVICES {
+    // Two loops, since the verifier follows each way through the first part of one with each through the second.
+    for place in 1..MAX_DEVICES {
         let Some(device) = second.chain.device(place) else {
             break;
         };
         let index = device.index();
-        if place > 0 {
-            second.found = reread(&second.found)
-                | bit(reread(&second.wanted[0]) == index, BOUND)
-                | bit(reread(&second.wanted[1]) == index, SOURCE_OWNER)
-                | bit(reread(&second.wanted[2]) == index, BOUND_OWNER);
-        }
-        second.zones.0 = reread(&second.zones.0) | zones_of(key, second, device, index);
+        second.found = reread(&second.found)
+            | bit(reread(&second.wanted[0]) == index, BOUND)
+            | bit(reread(&second.wanted[1]) == index, SOURCE_OWNER)
+            | bit(reread(&second.wanted[2]) == index, BOUND_OWNER);
+    }
+    for place in 0..MAX_DEVICES {
+        let Some(device) = second.chain.device(place) else {
+            break;
+        };
+        second.zones.0 = reread(&second.zones.0) | zones_of(key, second, device);
     }
     0
 }
@@ -115,7 +127,8 @@ const fn bit(is_set: bool, bit: u32) -> u32 {
 /// The zones that are published for a device; all, if that was for another name: userspace is about to hear of the new
 /// one, and to find its zones.
 #[inline(always)]
-fn zones_of(key: &FindingKey, second: &Second, device: Device, index: IfIndex) -> u64 {
+fn zones_of(key: &FindingKey, second: &Second, device: Device) -> u64 {
+    let index = device.index();
     match names::of(key.netns, index) {
         Some(name) if name.words() == device.name().until_zero() => {
             policy::zones(key.netns, reread(&second.slot), index).0
@@ -124,36 +137,31 @@ fn zones_of(key: &FindingKey, second: &Second, device: Device, index: IfIndex) -
     }
 }
 
-/// Looks for the one address that the verdict is about. A verdict on an address is one on the source of an unpinned socket,
-/// or on the bound address of a pinned one.
+/// Writes the one address that the verdict is about: that is the bound address of a pinned socket, or the source of
+/// another's packet.
 #[inline(always)]
-fn look_for_address(
-    packet: Option<&Packet>,
-    key: &FindingKey,
-    sighting: &Sighting,
-    second: &mut Second,
-) {
-    let kinds = KindSet(1 << reread(&key.kind) | reread(&sighting.also));
-    let address = if kinds.contains(Kind::CrossedBind) {
-        Some(&sighting.bound_address)
-    } else if kinds.contains(Kind::AddressEscape) {
-        packet.map(|packet| &packet.source)
-    } else {
-        None
-    };
-    second.has_address = match address {
-        Some(address) => u32::from(second.chain.has(address)),
-        None => 0,
-    };
+fn choose_address(kinds: KindSet, packet: &Packet, sighting: &Sighting, second: &mut Second) {
+    second.seeks = 0;
+    if kinds.contains(Kind::CrossedBind) {
+        copy(&mut second.address, &sighting.bound_address);
+        second.seeks = 1;
+    }
+    if kinds.contains(Kind::AddressEscape) {
+        copy(&mut second.address, &packet.source);
+        second.seeks = 1;
+    }
 }
 
 #[inline(always)]
-fn live(packet: Option<&Packet>, key: &FindingKey, sighting: &Sighting, second: &Second) -> Live {
+fn live(packet: &Packet, key: &FindingKey, sighting: &Sighting, second: &Second) -> Live {
     let found = reread(&second.found);
     let (netns, slot, bound) = (key.netns, reread(&second.slot), reread(&key.bound));
     let has_address = reread(&second.has_address) != 0;
     let is_at_bound = bound == key.egress || found & BOUND != 0;
-    let is_tunnels = || tunnel::is_of_bound(reread(&second.skb), packet, bound);
+    let is_tunnels = || {
+        let packet = (reread(&second.has_packet) != 0).then_some(packet);
+        tunnel::is_of_bound(reread(&second.skb), packet, bound)
+    };
     let rule = reread(&sighting.rule);
     Live {
         carries_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),

@@ -24,6 +24,8 @@ pub struct Layer {
     pub foreign: u32,
     /// What is said of it ([`said`]), if it is an outer packet of a tunnel.
     pub outer: u32,
+    /// Not zero: it was counted on an interface above this one.
+    pub carried: u32,
     /// The packet's address in the kernel.
     skb: u64,
 }

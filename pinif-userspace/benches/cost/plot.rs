@@ -13,12 +13,12 @@ use plotters::style::{Color as _, IntoFont as _, ShapeStyle, TextStyle};
 use crate::report::{Row, Section, Target};
 use crate::statistics::Spread;
 
-const WIDTH: u32 = 920;
+const WIDTH: u32 = 960;
 const ROW: i32 = 18;
 const GAP: i32 = 10;
 /// Where bars begin, and how long the longest is.
-const LEFT: i32 = 300;
-const LENGTH: i32 = 500;
+const LEFT: i32 = 380;
+const LENGTH: i32 = 480;
 
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const FAINT: RGBColor = RGBColor(0xd0, 0xd0, 0xd0);
@@ -142,7 +142,7 @@ impl Panel {
         let left = Pos::new(HPos::Left, VPos::Center);
         let right = Pos::new(HPos::Right, VPos::Center);
         let mut y = top + GAP + ROW;
-        write(root, &self.title, (20, y), &text(15).pos(left))?;
+        write(root, &self.title, (20, y), &text(18).pos(left))?;
         if !self.legend.is_empty() {
             y += ROW + 4;
             let mut x = LEFT;
@@ -151,16 +151,18 @@ impl Panel {
                     [(x, y - 5), (x + 10, y + 5)],
                     COLOURS[number].filled(),
                 ))?;
-                write(root, name, (x + 16, y), &text(12).pos(left))?;
+                write(root, name, (x + 16, y), &text(14).pos(left))?;
                 x += 180;
             }
+            line(root, [(20, y - 6), (20, y + 6)], TARGET)?;
+            write(root, "target", (28, y), &text(14).pos(left))?;
         }
         y += ROW + GAP / 2;
         let scale = f64::from(LENGTH) / self.longest();
         let place = |value: f64| LEFT + (value * scale).round() as i32;
         for (name, bars) in &self.groups {
             let middle = y + bars.len() as i32 * ROW / 2;
-            write(root, name, (LEFT - 10, middle), &text(12).pos(right))?;
+            write(root, name, (LEFT - 10, middle), &text(14).pos(right))?;
             for bar in bars {
                 let Spread {
                     median,
@@ -175,12 +177,17 @@ impl Panel {
                 ))?;
                 let middle = y + ROW / 2;
                 line(root, [(place(lower), middle), (place(upper), middle)], INK)?;
+                let mut behind = place(median.max(upper)) + 8;
                 if let Some(Target::AtMost(bound) | Target::AtLeast(bound)) = bar.target {
-                    line(root, [(place(bound), y), (place(bound), y + ROW)], TARGET)?;
+                    let target = place(bound);
+                    line(root, [(target, y), (target, y + ROW)], TARGET)?;
+                    // The figure is not written across it.
+                    if (behind - 8..behind + 40).contains(&target) {
+                        behind = target + 8;
+                    }
                 }
                 let figure = format!("{median:.*}", self.decimals);
-                let behind = (place(median.max(upper)) + 8, middle);
-                write(root, &figure, behind, &text(12).pos(left))?;
+                write(root, &figure, (behind, middle), &text(14).pos(left))?;
                 y += ROW;
             }
             y += GAP;

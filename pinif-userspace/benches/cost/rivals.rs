@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use pinif_userspace::lab::Namespace;
 
 use crate::auditor::Auditor;
@@ -170,24 +168,46 @@ fn nft(namespace: &Namespace, ruleset: &str) -> Result<()> {
     Ok(())
 }
 
-/// A process that watches; ended by an interrupt when dropped.
+/// A process that watches; ended when dropped, and also when the bench ends in any way.
 #[derive(Debug)]
 pub struct Watcher(Child);
 
+/// Runs a program until standard input ends, which it does with the bench.
+const WHILE_THERE_IS_INPUT: &str = r#""$@" & read -r _; kill $!; wait $!"#;
+
+impl Watcher {
+    /// The command that runs a program so.
+    fn command(program: &[&str]) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", WHILE_THERE_IS_INPUT, "sh"])
+            .args(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let _asked = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGINT);
+        drop(self.0.stdin.take());
         let _ended = self.0.wait();
     }
 }
 
 fn tcpdump(namespace: &Namespace) -> Result<Watcher> {
-    let mut command = Command::new("tcpdump");
-    command.args(["-Z", "root", "-n", "-i", "any", "-w", "/dev/null"]);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    let program = [
+        "tcpdump",
+        "-Z",
+        "root",
+        "-n",
+        "-i",
+        "any",
+        "-w",
+        "/dev/null",
+    ];
+    let mut command = Watcher::command(&program);
     let child = namespace.run(|| command.spawn())?;
     let mut watcher = Watcher(child.context("cannot start tcpdump")?);
     let stderr = watcher.0.stderr.take().context("tcpdump has no errors")?;
@@ -206,8 +226,8 @@ interval:ms:100 { if (@told == 0) { @told = 1; printf(\"attached\\n\"); } }";
 const WITH_TRACING: &str = "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing; exec bpftrace -e \"$0\"";
 
 fn bpftrace() -> Result<Watcher> {
-    let mut command = Command::new("unshare");
-    command.args([
+    let program = [
+        "unshare",
         "--mount",
         "--propagation",
         "private",
@@ -215,12 +235,9 @@ fn bpftrace() -> Result<Watcher> {
         "-c",
         WITH_TRACING,
         ONE_LINER,
-    ]);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut watcher = Watcher(command.spawn().context("cannot start unshare")?);
+    ];
+    let mut command = Watcher::command(&program);
+    let mut watcher = Watcher(command.spawn().context("cannot start bpftrace")?);
     let stdout = watcher.0.stdout.take().context("bpftrace has no output")?;
     if until(BufReader::new(stdout), "attached").is_err() {
         let mut errors = String::new();

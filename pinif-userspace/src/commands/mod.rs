@@ -4,6 +4,7 @@ pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod foresee;
 pub mod pin;
 pub mod policy;
 pub mod run;

@@ -1,7 +1,7 @@
 //! Just enough of BTF (Documentation/bpf/btf.rst) to find the members of kernel structures.
 //!
 //! A general library builds every type of the kernel first, a hundred thousand of them, and finds types by their name
-//! alone, where a function and a structure may share one. Here ten structures are looked up in the bytes as they are.
+//! alone, where a function and a structure may share one. Here some twenty structures are looked up in the bytes as they are.
 
 /// Why something was not found.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

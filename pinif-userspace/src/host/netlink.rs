@@ -6,8 +6,9 @@
 use std::{io, ops::ControlFlow, os::fd::AsRawFd};
 
 use netlink_packet_core::{
-    DoneBuffer, Emitable, ErrorBuffer, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
-    NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkHeader,
+    DoneBuffer, Emitable, ErrorBuffer, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR,
+    NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer,
+    NetlinkHeader,
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::{
@@ -67,6 +68,12 @@ impl Requester {
     /// Sends a request that has no answer but that it is done.
     pub fn order(&mut self, kind: u16, body: &impl Emitable) -> io::Result<()> {
         self.send(kind, NLM_F_REQUEST | NLM_F_ACK, body)?;
+        self.answer(|_, _| ())
+    }
+
+    /// Sends a request that makes something, with further flags (`NLM_F_EXCL`, …), and has no answer but that it is done.
+    pub fn create(&mut self, kind: u16, flags: u16, body: &impl Emitable) -> io::Result<()> {
+        self.send(kind, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | flags, body)?;
         self.answer(|_, _| ())
     }
 

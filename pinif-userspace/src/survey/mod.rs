@@ -140,6 +140,40 @@ impl Seen {
     }
 }
 
+/// A TCP, UDP or raw socket, with the processes that have it.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// The socket.
+    pub socket: DiagSocket,
+    /// Its processes.
+    pub processes: Vec<Process>,
+}
+
+/// The TCP, UDP and raw sockets of a namespace, with their processes.
+///
+/// # Errors
+///
+/// Where the namespace may not be entered, or the kernel refuses `sock_diag`.
+pub fn owned(netns: &NetNs) -> Result<Vec<Owned>> {
+    let sockets = sockets::list(netns).with_context(|| {
+        format!(
+            "the sockets of the network namespace {} cannot be read",
+            netns.name
+        )
+    })?;
+    let inodes = sockets.iter().map(|socket| socket.inode);
+    let mut owners = Owners::of(&inodes.filter(|inode| *inode != 0).collect());
+    let living = sockets
+        .into_iter()
+        .filter(|socket| socket.state != TIME_WAIT);
+    Ok(living
+        .map(|socket| Owned {
+            processes: owners.have(socket.inode),
+            socket,
+        })
+        .collect())
+}
+
 /// What sockets of one namespace are looked at in.
 struct Scene<'a> {
     netns: &'a NetNs,

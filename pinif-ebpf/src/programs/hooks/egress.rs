@@ -28,7 +28,6 @@ use crate::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
-    tunnel,
     words::{clear, copy},
 };
 
@@ -53,32 +52,44 @@ fn audit(context: &TcContext) {
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
         return;
     };
+    scratch.key.netns = kernel::netns();
+    scratch.key.egress = skb.interface();
+    let has_packet = headers(skb, &mut scratch.packet);
+    {
+        let Scratch {
+            packet,
+            key,
+            new,
+            layer,
+            ..
+        } = &mut *scratch;
+        let packet = has_packet.then_some(&*packet);
+        key.bound = sender::write(&mut new.sighting, skb, packet, layer);
+        judge(skb, active, packet, key, &mut new.sighting);
+        layers::pass(skb, key, layer);
+    }
+    if reread(&scratch.key.kind) != 0 {
+        live::prepare(&mut scratch.second, active, has_packet);
+        live::reconsider(skb, scratch);
+    }
     let Scratch {
         packet,
         key,
         new,
         layer,
-        second,
+        ..
     } = scratch;
-    key.netns = kernel::netns();
-    key.egress = skb.interface();
-    let packet = headers(skb, packet).then_some(&*packet);
-    key.bound = sender::write(&mut new.sighting, skb, packet, layer);
-    let mut verdict = judge(skb, active, packet, key, &mut new.sighting);
-    if verdict != 0 {
-        live::prepare(second, active);
-        verdict = live::reconsider(skb, packet, key, &mut new.sighting, second);
-    }
-    let carried = layers::pass(skb, key.netns, key.egress) || tunnel::is_counted(skb, layer);
+    let packet = has_packet.then_some(&*packet);
+    let verdict = reread(&key.kind);
     let count = skb.count();
     let cell = cells::add(
         &CellKey {
             netns: key.netns,
             bound: key.bound,
             egress: key.egress,
-            kind: verdict as u8,
+            kind: verdict,
             origin: reread(&new.sighting.origin),
-            carried: u8::from(carried),
+            carried: reread(&layer.carried) as u8,
             _pad: [0; 5],
         },
         count,

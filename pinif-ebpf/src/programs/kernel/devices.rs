@@ -1,21 +1,26 @@
 //! Network devices as the kernel has them at this instant: who is above whom, and which addresses they have. Read with
 //! `bpf_probe_read_kernel`, under the RCU read lock that traffic programs run in, so that what is found is not freed.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use pinif_ebpf::{
     intent::Name,
     key::{Address, IfIndex},
 };
 
-use super::{offsets, packet::Skb};
+use super::{offset, packet::Skb};
 use crate::reread;
 
 /// How many devices are looked at: the egress interface, and those above it.
-const MAX_DEVICES: u32 = 16;
-/// How many steps the way through them has.
-const MAX_STEPS: u32 = 48;
+pub const MAX_DEVICES: u32 = 16;
+/// How many steps the way through them has: each device, and the end of each one's list.
+const MAX_STEPS: u32 = 2 * MAX_DEVICES;
+/// `list_head.prev`: a trunk may have a thousand VLANs, and it is the newest that userspace may not have heard of
+/// (`__netdev_adjacent_dev_insert` adds at the tail). An entry that is being taken out leads nowhere (`LIST_POISON2`).
+const PREVIOUS: u32 = 8;
 /// How many addresses of them are looked at.
-const MAX_ADDRESSES: u32 = 128;
+const MAX_ADDRESSES: u32 = 32;
 
 /// The egress interface, and the devices above it in its namespace, at any distance (`net_device.adj_list.upper`): those
 /// whose packets it carries, as far as the kernel itself knows.
@@ -33,19 +38,18 @@ impl Chain {
     /// Finds them; false where this kernel's structures are not known.
     #[inline(never)]
     pub fn walk(&mut self, skb: Skb) -> bool {
-        let at = offsets();
-        if at.device_uppers == 0 || at.device_index == 0 {
+        if offset!(device_uppers) == 0 || offset!(device_index) == 0 {
             return false;
         }
         // Through a map: the verifier allows no arithmetic on the context.
         self.node = skb.address();
-        let egress = read::<u64>(reread(&self.node), at.packet_device);
-        let netns = read::<u64>(egress, at.device_netns);
+        let egress = read::<u64>(reread(&self.node), offset!(packet_device));
+        let netns = read::<u64>(egress, offset!(device_netns));
         self.devices[0] = egress;
         self.count = 1;
         self.at = 0;
-        self.head = egress + u64::from(at.device_uppers);
-        self.node = read(self.head, 0);
+        self.head = egress + u64::from(offset!(device_uppers));
+        self.node = read(reread(&self.head), PREVIOUS);
         for _ in 0..MAX_STEPS {
             let (node, head) = (reread(&self.node), reread(&self.head));
             if node == head || node == 0 {
@@ -55,19 +59,19 @@ impl Chain {
                 }
                 self.at = next;
                 self.head =
-                    self.devices[(next % MAX_DEVICES) as usize] + u64::from(at.device_uppers);
-                self.node = read(reread(&self.head), 0);
+                    self.devices[(next % MAX_DEVICES) as usize] + u64::from(offset!(device_uppers));
+                self.node = read(reread(&self.head), PREVIOUS);
                 continue;
             }
             // `netdev_adjacent.dev` is its first member.
-            let upper = read::<u64>(node - u64::from(at.adjacent_list), 0);
+            let upper = read::<u64>(node - u64::from(offset!(adjacent_list)), 0);
             let count = reread(&self.count);
             // A macvlan may be in another namespace than what it is on: its index means another interface here.
-            if count < MAX_DEVICES && read::<u64>(upper, at.device_netns) == netns {
+            if count < MAX_DEVICES && read::<u64>(upper, offset!(device_netns)) == netns {
                 self.devices[(count % MAX_DEVICES) as usize] = upper;
                 self.count = count + 1;
             }
-            self.node = read(node, 0);
+            self.node = read(node, PREVIOUS);
         }
         true
     }
@@ -99,8 +103,7 @@ impl Chain {
 
     #[inline(always)]
     fn has_v4(&mut self, address: u32) -> bool {
-        let at = offsets();
-        if at.device_ipv4 == 0 || at.ipv4_local == 0 {
+        if offset!(device_ipv4) == 0 || offset!(ipv4_local) == 0 {
             return false;
         }
         self.at = 0;
@@ -114,18 +117,17 @@ impl Chain {
                 self.node = first_v4(next.0);
                 continue;
             }
-            if read::<u32>(node, at.ipv4_local) == address {
+            if read::<u32>(node, offset!(ipv4_local)) == address {
                 return true;
             }
-            self.node = read(node, at.ipv4_next);
+            self.node = read(node, offset!(ipv4_next));
         }
         false
     }
 
     #[inline(always)]
     fn has_v6(&mut self, address: &Address) -> bool {
-        let at = offsets();
-        if at.device_ipv6 == 0 || at.ipv6_list == 0 {
+        if offset!(device_ipv6) == 0 || offset!(ipv6_list) == 0 {
             return false;
         }
         self.at = 0;
@@ -142,7 +144,7 @@ impl Chain {
                 continue;
             }
             // `inet6_ifaddr.addr` is its first member.
-            if read::<Address>(node - u64::from(at.ipv6_list), 0) == *address {
+            if read::<Address>(node - u64::from(offset!(ipv6_list)), 0) == *address {
                 return true;
             }
             self.node = read(node, 0);
@@ -159,14 +161,12 @@ impl Chain {
 
 #[inline(always)]
 fn first_v4(device: u64) -> u64 {
-    let at = offsets();
-    read(read(device, at.device_ipv4), at.ipv4_addresses)
+    read(read(device, offset!(device_ipv4)), offset!(ipv4_addresses))
 }
 
 #[inline(always)]
 fn list_v6(device: u64) -> u64 {
-    let at = offsets();
-    read::<u64>(device, at.device_ipv6) + u64::from(at.ipv6_addresses)
+    read::<u64>(device, offset!(device_ipv6)) + u64::from(offset!(ipv6_addresses))
 }
 
 /// A `struct net_device`.
@@ -177,13 +177,13 @@ impl Device {
     /// Its index.
     #[inline(always)]
     pub fn index(self) -> IfIndex {
-        IfIndex(read(self.0, offsets().device_index))
+        IfIndex(read(self.0, offset!(device_index)))
     }
 
     /// Its name.
     #[inline(always)]
     pub fn name(self) -> Name {
-        read(self.0, offsets().device_name)
+        read(self.0, offset!(device_name))
     }
 }
 
@@ -191,7 +191,7 @@ impl Device {
 /// zero in what a process wrote (`skb_reset_inner_headers`, by every tunnel but WireGuard).
 #[inline(always)]
 pub fn is_encapsulated(skb_address: u64) -> bool {
-    let offset = offsets().packet_inner_header;
+    let offset = offset!(packet_inner_header);
     offset != 0 && read::<u16>(skb_address, offset) != 0
 }
 
@@ -199,6 +199,15 @@ pub fn is_encapsulated(skb_address: u64) -> bool {
 #[inline(always)]
 fn read<T: Default>(structure: u64, offset: u32) -> T {
     let address = structure.wrapping_add(u64::from(offset));
-    // SAFETY: the helper checks the address itself, and fails where there is nothing.
-    unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the address itself, and writes zeros where there is nothing (`bpf_probe_read_kernel_common`):
+    // no branch, or the verifier would follow both ways of each read.
+    unsafe {
+        bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            address as *const c_void,
+        );
+        value.assume_init()
+    }
 }

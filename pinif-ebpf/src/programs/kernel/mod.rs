@@ -55,7 +55,13 @@ pub fn netns() -> NetNsCookie {
     crate::state::netns::get()
 }
 
-#[inline(always)]
-fn offsets() -> Offsets {
-    OFFSETS.load()
+/// One of the [`Offsets`]: a volatile load of it alone, since userspace has written it. Loading all of them is as many
+/// instructions.
+macro_rules! offset {
+    ($member:ident) => {{
+        let offsets = (&raw const $crate::kernel::OFFSETS).cast::<pinif_ebpf::offsets::Offsets>();
+        // SAFETY: `Global` is transparent, and nobody writes to it once the programs are loaded.
+        unsafe { (&raw const (*offsets).$member).read_volatile() }
+    }};
 }
+use offset;

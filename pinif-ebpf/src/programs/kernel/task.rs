@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
 };
 use pinif_ebpf::intent::Owner;
 
-use super::{offsets, sock::SOCK_RAW};
+use super::{offset, sock::SOCK_RAW};
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
 /// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
@@ -37,8 +37,7 @@ pub fn write_caller(owner: &mut Owner) {
 /// Whether a task has no memory of its own (`task->mm`), as far as that can be told.
 #[inline(always)]
 fn is_kernel_thread(task: u64) -> bool {
-    let at = offsets();
-    at.task_mm != 0 && follow(task, at.task_mm).is_none()
+    offset!(task_mm) != 0 && follow(task, offset!(task_mm)).is_none()
 }
 
 /// The id of the process that runs this hook.
@@ -55,48 +54,44 @@ pub fn current_task() -> u32 {
 
 #[inline(always)]
 fn write_task(owner: &mut Owner, task: u64) {
-    let at = offsets();
     (owner.executable_inode, owner.executable_device) = executable(task);
-    owner.pid = read::<u32>(task, at.task_tgid).unwrap_or_default();
-    owner.comm = read(task, at.task_comm).unwrap_or_default();
+    owner.pid = read::<u32>(task, offset!(task_tgid)).unwrap_or_default();
+    owner.comm = read(task, offset!(task_comm)).unwrap_or_default();
 }
 
 /// Writes a process that an iterator shows, as the owner of a socket (both addresses in the kernel).
 #[inline(always)]
 pub fn write(owner: &mut Owner, task: u64, sock: u64) {
-    let at = offsets();
     write_task(owner, task);
     owner.cgroup = cgroup_of(sock).map_or(0, cgroup_id);
-    owner.uid = read::<u32>(sock, at.sock_uid).unwrap_or_default();
+    owner.uid = read::<u32>(sock, offset!(sock_uid)).unwrap_or_default();
 }
 
 /// Where the cgroup of a full socket is.
 #[inline(always)]
 pub fn cgroup_of(sock: u64) -> Option<u64> {
-    follow(sock, offsets().sock_cgroup)
+    follow(sock, offset!(sock_cgroup))
 }
 
 /// Where the cgroup above a cgroup is; none above the root.
 #[inline(always)]
 pub fn cgroup_above(cgroup: u64) -> Option<u64> {
-    follow(cgroup, offsets().cgroup_parent)
+    follow(cgroup, offset!(cgroup_parent))
 }
 
 /// The id of a cgroup.
 #[inline(always)]
 pub fn cgroup_id(cgroup: u64) -> u64 {
-    let at = offsets();
-    follow(cgroup, at.cgroup_kernfs)
-        .and_then(|kernfs| read::<u64>(kernfs, at.kernfs_id))
+    follow(cgroup, offset!(cgroup_kernfs))
+        .and_then(|kernfs| read::<u64>(kernfs, offset!(kernfs_id)))
         .unwrap_or_default()
 }
 
 /// The cookie of the namespace of a socket; zero if it has none yet.
 #[inline(always)]
 pub fn netns_of(sock: u64) -> u64 {
-    let at = offsets();
-    follow(sock, at.sock_netns)
-        .and_then(|net| read::<u64>(net, at.net_cookie))
+    follow(sock, offset!(sock_netns))
+        .and_then(|net| read::<u64>(net, offset!(net_cookie)))
         .unwrap_or_default()
 }
 
@@ -104,9 +99,8 @@ pub fn netns_of(sock: u64) -> u64 {
 /// (`sock_create_kern`). A connection that waits for `accept()`, or that was closed, has neither.
 #[inline(always)]
 pub fn is_kernels(sock: u64, kind: u32) -> bool {
-    let at = offsets();
-    match follow(sock, at.sock_socket) {
-        Some(socket) => follow(socket, at.socket_file).is_none(),
+    match follow(sock, offset!(sock_socket)) {
+        Some(socket) => follow(socket, offset!(socket_file)).is_none(),
         None => kind == SOCK_RAW,
     }
 }
@@ -114,21 +108,20 @@ pub fn is_kernels(sock: u64, kind: u32) -> bool {
 /// The cookie of a socket in any state, which no helper gives of one that was looked up; zero if nobody has asked for it.
 #[inline(always)]
 pub fn cookie_of(sock: u64) -> u64 {
-    read::<u64>(sock, offsets().sock_cookie).unwrap_or_default()
+    read::<u64>(sock, offset!(sock_cookie)).unwrap_or_default()
 }
 
 /// The user id of a full socket.
 #[inline(always)]
 pub fn user_of(sock: u64) -> Option<u32> {
-    read::<u32>(sock, offsets().sock_uid)
+    read::<u32>(sock, offset!(sock_uid))
 }
 
 /// The inode number of a full socket, by which `/proc/PID/fd` names it; zero if no process holds it.
 #[inline(always)]
 pub fn inode_of(sock: u64) -> u64 {
-    let at = offsets();
-    follow(sock, at.sock_socket)
-        .and_then(|socket| read::<u64>(socket, at.socket_inode_number))
+    follow(sock, offset!(sock_socket))
+        .and_then(|socket| read::<u64>(socket, offset!(socket_inode_number)))
         .unwrap_or_default()
 }
 
@@ -139,17 +132,15 @@ pub mod bypass {
         key::IfIndex,
     };
 
-    use super::{follow, offsets, read};
+    use super::{follow, offset, read};
 
     /// The interface that a packet socket (`packet_sock.ifindex`) or an AF_XDP socket (`xdp_sock.dev`) is bound to.
     #[inline(always)]
     pub fn interface(sock: u64, family: u32) -> IfIndex {
-        let at = offsets();
         let index = match family {
-            AF_PACKET => read::<u32>(sock, at.packet_interface),
-            AF_XDP => {
-                follow(sock, at.xdp_device).and_then(|device| read::<u32>(device, at.device_index))
-            }
+            AF_PACKET => read::<u32>(sock, offset!(packet_interface)),
+            AF_XDP => follow(sock, offset!(xdp_device))
+                .and_then(|device| read::<u32>(device, offset!(device_index))),
             _ => None,
         };
         IfIndex(index.unwrap_or_default())
@@ -158,25 +149,23 @@ pub mod bypass {
     /// Whether an AF_XDP socket can send; where this kernel's types do not tell, it is taken to.
     #[inline(always)]
     pub fn has_ring_to_send(sock: u64) -> bool {
-        let at = offsets();
-        at.xdp_send_ring == 0 || follow(sock, at.xdp_send_ring).is_some()
+        offset!(xdp_send_ring) == 0 || follow(sock, offset!(xdp_send_ring)).is_some()
     }
 }
 
 /// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
 fn executable(task: u64) -> (u64, u32) {
-    let at = offsets();
-    let inode = follow(task, at.task_mm)
-        .and_then(|mm| follow(mm, at.mm_exe_file))
-        .and_then(|file| follow(file, at.file_inode));
+    let inode = follow(task, offset!(task_mm))
+        .and_then(|mm| follow(mm, offset!(mm_exe_file)))
+        .and_then(|file| follow(file, offset!(file_inode)));
     let Some(inode) = inode else {
         return (0, 0);
     };
-    let device = follow(inode, at.inode_superblock)
-        .and_then(|superblock| read::<u32>(superblock, at.superblock_device));
+    let device = follow(inode, offset!(inode_superblock))
+        .and_then(|superblock| read::<u32>(superblock, offset!(superblock_device)));
     (
-        read::<u64>(inode, at.inode_number).unwrap_or_default(),
+        read::<u64>(inode, offset!(inode_number)).unwrap_or_default(),
         device.unwrap_or_default(),
     )
 }

@@ -19,8 +19,8 @@ const MILLISECONDS: u64 = 200;
 /// How long a load sends before it, for what is set up at the first packets.
 const WARM_UP: u64 = 50;
 
-const SMALL: &str = "UDP of the least size";
-const UNCONNECTED: &str = "UDP of the least size, unconnected";
+const SMALL: &str = "small UDP";
+const UNCONNECTED: &str = "small UDP, unconnected";
 const BULK: &str = "TCP in bulk";
 
 /// Measures.
@@ -142,7 +142,7 @@ fn section(
         name: "throughput",
         title: "What is left of the rate",
         about: Some(
-            "Rates are of one processor, which sends, carries and receives. The nftables ruleset counts by the same policy and records nothing; bpftrace counts by (bound device, interface) at `net_dev_start_xmit`, on all of the machine.",
+            "Small UDP is of the least size of a frame. Rates are of one processor, which sends, carries and receives. The nftables ruleset counts by the same policy and records nothing; bpftrace counts by (bound device, interface) at `net_dev_start_xmit`, on all of the machine.",
         ),
         columns: vec!["traffic", "attached", "what"],
         rows,

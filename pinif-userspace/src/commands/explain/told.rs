@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use pinif_ebpf::verdict::Kind;
 use serde::Deserialize;
 
 use crate::sinks::text::{counted, visible};
@@ -60,22 +61,39 @@ impl Told {
             Some(device) => format!("bound to {device}"),
             None => "unpinned".to_owned(),
         };
+        // Of a gap there are no packets: no protocol, no addresses, and nothing to count.
+        let is_gap = self.kind == Kind::Unaudited.name();
+        let what = if is_gap {
+            format!("{who}, not seen on {}", self.egress_interface)
+        } else {
+            format!(
+                "{who}, {bound}, {} by {}",
+                self.protocol, self.egress_interface
+            )
+        };
         let mut text = visible(&format!(
-            "{} {} {}: {who}, {bound}, {} by {}",
-            self.severity, self.kind, self.id, self.protocol, self.egress_interface
+            "{} {} {}: {what}",
+            self.severity, self.kind, self.id
         ))
         .into_owned();
         text.push('\n');
-        let seen = format!(
-            "{} and {} since {}",
-            counted(self.packets, "packet"),
-            counted(self.bytes, "byte"),
-            self.time
-        );
+        let seen = if is_gap {
+            format!("found at {}", self.time)
+        } else {
+            format!(
+                "{} and {} since {}",
+                counted(self.packets, "packet"),
+                counted(self.bytes, "byte"),
+                self.time
+            )
+        };
+        let flow = if is_gap {
+            String::new()
+        } else {
+            format!("{} → {}, ", self.source, self.destination)
+        };
         let path = format!(
-            "{} → {}, namespace {}{}",
-            self.source,
-            self.destination,
+            "{flow}namespace {}{}",
             self.netns,
             match &self.rule {
                 Some(rule) => format!(", rule {rule}"),

@@ -1,0 +1,434 @@
+//! A namespace's network, and scratch copies of it.
+
+use std::{collections::BTreeSet, io, net::IpAddr, ops::ControlFlow, thread};
+
+use anyhow::{Context as _, Result, anyhow};
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_EXCL};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::sched::{CloneFlags, unshare};
+use pinif_ebpf::key::IfIndex;
+
+use super::{
+    route::RouteSpec,
+    wire::{Raw, push},
+};
+use crate::host::{links::Link, netlink::Requester, netns::NetNs, network::Network};
+
+const INET: u8 = libc::AF_INET as u8;
+const INET6: u8 = libc::AF_INET6 as u8;
+/// Lengths of the fixed headers (linux/rtnetlink.h, linux/fib_rules.h, linux/nexthop.h, linux/if_addr.h).
+const ROUTE: usize = 12;
+const RULE: usize = 12;
+const HOP: usize = 8;
+const ADDRESS: usize = 8;
+/// `RTM_NEWNEXTHOP`, `RTM_GETNEXTHOP`.
+const NEW_HOP: u16 = 104;
+const GET_HOP: u16 = 106;
+const IFF_UP: u32 = libc::IFF_UP as u32;
+const RTA_MULTIPATH: u16 = 9;
+const RTNH_F_ONLINK: u8 = 4;
+
+/// What a namespace's routing is made of, as it was read.
+pub struct Original {
+    /// The namespace.
+    pub netns: NetNs,
+    /// Its interfaces and addresses.
+    pub network: Network,
+    /// The networks that routes lead to, but for the default: what sockets that are not connected may send to. At most
+    /// [`NETWORKS`].
+    pub networks: Vec<IpNet>,
+    addresses: Vec<Raw>,
+    hops: Vec<Raw>,
+    routes: Vec<Raw>,
+    rules: Vec<Raw>,
+    settings: Vec<(&'static str, String)>,
+}
+
+/// How many networks are looked at for sockets that are not connected.
+pub const NETWORKS: usize = 256;
+
+/// Settings that routing goes by (Documentation/networking/ip-sysctl.rst).
+const SETTINGS: [&str; 5] = [
+    "net/ipv4/fib_multipath_hash_policy",
+    "net/ipv4/fib_multipath_use_neigh",
+    "net/ipv4/conf/all/ignore_routes_with_linkdown",
+    "net/ipv6/fib_multipath_hash_policy",
+    "net/ipv4/ip_nonlocal_bind",
+];
+
+impl Original {
+    /// Reads a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Where it may not be entered, or the kernel refuses netlink.
+    pub fn read(netns: &NetNs) -> Result<Self> {
+        let network = Network::read(netns)?;
+        let inside = || -> io::Result<Self> {
+            let both = |kind, length| -> io::Result<Vec<Raw>> {
+                let mut all = dump(kind, Raw::question(length, INET))?;
+                all.extend(dump(kind, Raw::question(length, INET6))?);
+                Ok(all)
+            };
+            let routes = both(libc::RTM_GETROUTE, ROUTE)?;
+            Ok(Self {
+                netns: netns.clone(),
+                network,
+                networks: networks(&routes),
+                addresses: both(libc::RTM_GETADDR, ADDRESS)?,
+                hops: dump(GET_HOP, Raw::question(HOP, 0))?,
+                routes,
+                rules: both(libc::RTM_GETRULE, RULE)?,
+                settings: SETTINGS
+                    .into_iter()
+                    .filter_map(|key| Some((key, std::fs::read_to_string(setting(key)).ok()?)))
+                    .collect(),
+            })
+        };
+        netns
+            .run(inside)
+            .and_then(|result| result)
+            .with_context(|| {
+                format!(
+                    "the routes of the network namespace {} cannot be read",
+                    netns.name
+                )
+            })
+    }
+
+    /// Makes a copy in a namespace of its own, which goes when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Where no namespace can be made, or an interface's place in it is taken.
+    pub fn copy(&self) -> Result<Copy> {
+        let made = thread::scope(|scope| {
+            let thread = scope.spawn(|| -> Result<Copy> {
+                unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {
+                    anyhow!("no scratch network namespace can be made: {errno}; this needs root (CAP_SYS_ADMIN)")
+                })?;
+                let netns = NetNs::current()?;
+                let mut copy = Copy {
+                    netns,
+                    uncopied: Vec::new(),
+                };
+                self.fill(&mut copy)?;
+                Ok(copy)
+            });
+            thread.join()
+        });
+        made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// In the copy's thread.
+    fn fill(&self, copy: &mut Copy) -> Result<()> {
+        for (key, value) in &self.settings {
+            let _ = std::fs::write(setting(key), value.trim());
+        }
+        // No address that the original has not: IN6_ADDR_GEN_MODE_NONE.
+        let _ = std::fs::write(setting("net/ipv6/conf/default/addr_gen_mode"), "1");
+        let mut requester = Requester::open(NETLINK_ROUTE)?;
+        self.links(&mut requester)?;
+        for address in &self.addresses {
+            copy.add(
+                &mut requester,
+                libc::RTM_NEWADDR,
+                &usable(address),
+                "an address",
+            );
+        }
+        for hop in &self.hops {
+            let mut hop = hop.clone();
+            // nh_flags, after family, scope, protocol and a reserved byte.
+            hop.0[4..8].fill(0);
+            hop.0[1] = 0;
+            copy.add(&mut requester, NEW_HOP, &hop, "a next hop");
+        }
+        for family in [INET, INET6] {
+            for rule in dump(libc::RTM_GETRULE, Raw::question(RULE, family))? {
+                requester.order(libc::RTM_DELRULE, &rule_of(&rule))?;
+            }
+        }
+        for rule in &self.rules {
+            copy.add(&mut requester, libc::RTM_NEWRULE, &rule_of(rule), "a rule");
+        }
+        self.add_routes(&mut requester, copy);
+        Ok(())
+    }
+
+    /// Interfaces with the same names and indexes, of a kind that every kernel has: routing looks at no more of them. A
+    /// VRF is one, since it has a table.
+    fn links(&self, requester: &mut Requester) -> Result<()> {
+        let mut far = self
+            .network
+            .links
+            .iter()
+            .map(|link| link.index.0)
+            .max()
+            .unwrap_or(1);
+        for link in self
+            .network
+            .links
+            .iter()
+            .filter(|link| link.index != IfIndex::LOOPBACK)
+        {
+            far += 1;
+            let message = stand_in(link, far);
+            requester
+                .create(libc::RTM_NEWLINK, NLM_F_EXCL, &message)
+                .map_err(|error| {
+                    anyhow!(
+                        "the interface {} with its index {} cannot be made in a scratch namespace: {error}; if that makes tunnels of its \
+                         own, set `sysctl net.core.fb_tunnels_only_for_init_net=2`",
+                        link.name,
+                        link.index.0
+                    )
+                })?;
+            if link.vrf_table.is_none() {
+                requester.order(libc::RTM_NEWLINK, &Raw::link(far, IFF_UP, IFF_UP))?;
+            }
+        }
+        let links = &self.network.links;
+        for link in links.iter() {
+            let vrf = link.controller.filter(|index| {
+                links
+                    .get(*index)
+                    .is_some_and(|controller| controller.vrf_table.is_some())
+            });
+            if let Some(vrf) = vrf {
+                let message = Raw::link(link.index.0, 0, 0).with(10, &vrf.0.to_ne_bytes());
+                requester.order(libc::RTM_NEWLINK, &message)?;
+            }
+            if link.up {
+                requester.order(libc::RTM_NEWLINK, &Raw::link(link.index.0, IFF_UP, IFF_UP))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Wide ones first, in the order in which they were told: routes to one prefix keep it. A gateway may be reached by a
+    /// route that comes later, or be hidden by one that came before: then it is said to be on the link, which it is, or
+    /// the original would not have the route.
+    fn add_routes(&self, requester: &mut Requester, copy: &mut Copy) {
+        let mut routes: Vec<_> = self.routes.iter().map(route_of).collect();
+        routes.sort_by_key(|route| route.0[1]);
+        for route in &routes {
+            let added = create(requester, libc::RTM_NEWROUTE, route)
+                .or_else(|_| create(requester, libc::RTM_NEWROUTE, &on_link(route)));
+            if let Err(error) = added {
+                copy.uncopied.push(format!("a route: {error}"));
+            }
+        }
+    }
+}
+
+/// A copy of a namespace.
+pub struct Copy {
+    /// The namespace, of no name.
+    pub netns: NetNs,
+    /// What could not be copied, and why.
+    pub uncopied: Vec<String>,
+}
+
+impl Copy {
+    fn add(&mut self, requester: &mut Requester, kind: u16, message: &Raw, what: &str) {
+        if let Err(error) = create(requester, kind, message) {
+            self.uncopied.push(format!("{what}: {error}"));
+        }
+    }
+
+    /// Sets an interface down.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or the kernel refuses.
+    pub fn set_down(&self, network: &Network, name: &str) -> Result<()> {
+        let link = network
+            .links
+            .by_name(name)
+            .context("the interface is gone")?;
+        let message = Raw::link(link.index.0, 0, IFF_UP);
+        let set = self.netns.run(|| -> io::Result<()> {
+            Requester::open(NETLINK_ROUTE)?.order(libc::RTM_NEWLINK, &message)
+        });
+        set.and_then(|result| result)
+            .with_context(|| format!("{name} cannot be set down in the scratch namespace"))
+    }
+}
+
+impl Copy {
+    /// Adds a route, or removes it.
+    ///
+    /// # Errors
+    ///
+    /// Where its interface does not exist, or the kernel refuses it, as it would in the original.
+    pub fn route(&self, network: &Network, route: &RouteSpec, adds: bool) -> Result<()> {
+        let message = route
+            .message(&network.links, adds)
+            .map_err(|name| anyhow!("there is no interface {name} for the {route}"))?;
+        let done = self.netns.run(|| -> io::Result<()> {
+            let mut requester = Requester::open(NETLINK_ROUTE)?;
+            if adds {
+                requester.create(libc::RTM_NEWROUTE, NLM_F_EXCL, &message)
+            } else {
+                requester.order(libc::RTM_DELROUTE, &message)
+            }
+        });
+        let verb = if adds { "added" } else { "removed" };
+        done.and_then(|result| result)
+            .with_context(|| format!("the {route} cannot be {verb}"))
+    }
+}
+
+/// Makes something; what the kernel has made by itself meanwhile is there already.
+fn create(requester: &mut Requester, kind: u16, message: &Raw) -> io::Result<()> {
+    // Routes to one prefix keep their order.
+    let flags = if kind == libc::RTM_NEWROUTE {
+        NLM_F_APPEND
+    } else {
+        NLM_F_EXCL
+    };
+    match requester.create(kind, flags, message) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        result => result,
+    }
+}
+
+/// The networks that unicast routes lead to, each once.
+fn networks(routes: &[Raw]) -> Vec<IpNet> {
+    const RTN_UNICAST: u8 = 1;
+    const RTA_DST: u16 = 1;
+    let network = |route: &Raw| {
+        let octets = route.find(ROUTE, RTA_DST)?;
+        let address = match <[u8; 4]>::try_from(&*octets) {
+            Ok(octets) => IpAddr::from(octets),
+            Err(_) => IpAddr::from(<[u8; 16]>::try_from(&*octets).ok()?),
+        };
+        let local = match address {
+            IpAddr::V4(address) => address.is_link_local() || address.is_loopback(),
+            IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
+        };
+        let network = IpNet::new(address, route.0[1]).ok()?;
+        (route.0[7] == RTN_UNICAST && !local && network.prefix_len() != 0).then_some(network)
+    };
+    let all: BTreeSet<IpNet> = routes.iter().filter_map(network).collect();
+    all.into_iter().take(NETWORKS).collect()
+}
+
+fn setting(key: &str) -> String {
+    format!("/proc/sys/{key}")
+}
+
+fn dump(kind: u16, question: Raw) -> io::Result<Vec<Raw>> {
+    let mut all = Vec::new();
+    let requester = Requester::open(NETLINK_ROUTE)?;
+    let answered = requester.dump(kind, &question, |_, payload| {
+        all.push(Raw(payload.to_vec()));
+        ControlFlow::Continue(())
+    });
+    match answered {
+        // A kernel without IPv6, or without next-hop objects.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
+        Err(error) => Err(error),
+        Ok(()) => Ok(all),
+    }
+}
+
+/// The stand-in of an interface: a VRF, or one end of a pair whose other end has the index `far`.
+fn stand_in(link: &Link, far: u32) -> Raw {
+    let mut info = Vec::new();
+    let mut data = Vec::new();
+    match link.vrf_table {
+        Some(table) => {
+            push(&mut info, 1, b"vrf\0");
+            push(&mut data, 1, &table.to_ne_bytes());
+        }
+        None => {
+            push(&mut info, 1, b"veth\0");
+            let peer = Raw::link(far, 0, 0).with(3, format!("~{far}\0").as_bytes());
+            push(&mut data, 1, &peer.0);
+        }
+    }
+    push(&mut info, 2, &data);
+    let mut name = link.name.clone().into_bytes();
+    name.push(0);
+    Raw::link(link.index.0, 0, 0).with(3, &name).with(18, &info)
+}
+
+/// An address as it can be added: without the detection of duplicates, and valid for as long as the copy lives.
+fn usable(address: &Raw) -> Raw {
+    const IFA_CACHEINFO: u16 = 6;
+    const IFA_FLAGS: u16 = 8;
+    const IFA_F_NODAD: u32 = 2;
+    const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+    let mut address = address.changed(ADDRESS, |kind, value| match kind {
+        IFA_CACHEINFO => None,
+        IFA_FLAGS => {
+            let flags = value.try_into().map_or(0, u32::from_ne_bytes);
+            Some(
+                (flags & IFA_F_NOPREFIXROUTE | IFA_F_NODAD)
+                    .to_ne_bytes()
+                    .to_vec(),
+            )
+        }
+        _ => Some(value),
+    });
+    address.0[2] = IFA_F_NODAD as u8;
+    address
+}
+
+/// A rule as it can be added: of its flags, only that it is inverted is its own.
+fn rule_of(rule: &Raw) -> Raw {
+    const FIB_RULE_INVERT: u32 = 2;
+    let mut rule = rule.clone();
+    let flags = u32::from_ne_bytes([rule.0[8], rule.0[9], rule.0[10], rule.0[11]]);
+    rule.0[8..12].copy_from_slice(&(flags & FIB_RULE_INVERT).to_ne_bytes());
+    rule
+}
+
+/// The same route, whose gateways are taken to be on their links.
+fn on_link(route: &Raw) -> Raw {
+    let mut route = route.changed(ROUTE, |kind, mut value| {
+        if kind == RTA_MULTIPATH {
+            each_hop(&mut value, |flags| *flags |= RTNH_F_ONLINK);
+        }
+        Some(value)
+    });
+    route.0[8] |= RTNH_F_ONLINK;
+    route
+}
+
+/// A route as it can be added: without what the kernel says of its state.
+fn route_of(route: &Raw) -> Raw {
+    const RTA_OIF: u16 = 4;
+    const RTA_GATEWAY: u16 = 5;
+    const RTA_CACHEINFO: u16 = 12;
+    const RTA_VIA: u16 = 18;
+    const RTA_NH_ID: u16 = 30;
+    let object = route.find(ROUTE, RTA_NH_ID).is_some();
+    let mut route = route.changed(ROUTE, |kind, value| match kind {
+        RTA_CACHEINFO => None,
+        RTA_OIF | RTA_GATEWAY | RTA_VIA | RTA_MULTIPATH if object => None,
+        RTA_MULTIPATH => {
+            let mut hops = value;
+            each_hop(&mut hops, |flags| *flags &= RTNH_F_ONLINK);
+            Some(hops)
+        }
+        _ => Some(value),
+    });
+    // rtm_flags, in this machine's byte order, which is little-endian.
+    route.0[8] &= RTNH_F_ONLINK;
+    route.0[9..12].fill(0);
+    route
+}
+
+/// Shows the flags of each next hop of a route (`struct rtnexthop`: length, flags, weight, interface).
+fn each_hop(hops: &mut [u8], change: impl Fn(&mut u8)) {
+    let mut at = 0;
+    while at + 8 <= hops.len() {
+        let length = usize::from(u16::from_ne_bytes([hops[at], hops[at + 1]]));
+        change(&mut hops[at + 2]);
+        at += length.max(8).next_multiple_of(4);
+    }
+}
