@@ -191,7 +191,8 @@ pub fn markdown(columns: &[Column]) -> String {
         Made by `cargo xtask scenarios` from what the last `cargo xtask test` and `cargo xtask vm` found; not to be edited. What\n\
         each scenario sends is told in [scenarios.md](scenarios.md), how kernels differ in [compatibility.md](compatibility.md).\n\
         \"passed\" means the findings that are expected, with exact counts, and none else; \"nothing\" is expected of contained\n\
-        traffic. What a kernel cannot run is no pass.\n\n"
+        traffic. What a kernel cannot run is no pass. Scenarios of how the program begins, ends, reads its policy and prints ask\n\
+        nothing of the kernel, and run on one alone: elsewhere they are \"not run\".\n\n"
         .to_owned();
     for column in columns {
         let _ = writeln!(text, "- Linux {}: {}", column.line, totals(column));
