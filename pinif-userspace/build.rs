@@ -1,7 +1,7 @@
-//! Puts the eBPF object where `kernel/load.rs` includes it: `OUT_DIR/pinif.o`.
+//! Puts the eBPF objects where `kernel/` includes them: `OUT_DIR/pinif.o` for the audit, `OUT_DIR/pins.o` for pins.
 //!
-//! `cargo xtask build` leaves the object at `bpf/pinif.o` in the target directory; `PINIF_EBPF_OBJECT` names another one.
-//! Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested.
+//! `cargo xtask build` leaves them in `bpf` of the target directory; `PINIF_EBPF_OBJECT` and `PINIF_PINS_OBJECT` name
+//! others. Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested.
 
 use std::{
     env,
@@ -14,28 +14,38 @@ use std::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=PINIF_EBPF_OBJECT");
+    for (name, variable) in [
+        ("pinif.o", "PINIF_EBPF_OBJECT"),
+        ("pins.o", "PINIF_PINS_OBJECT"),
+    ] {
+        take(name, variable)?;
+    }
+    Ok(())
+}
+
+fn take(name: &str, variable: &str) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={variable}");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let object = match env::var_os("PINIF_EBPF_OBJECT") {
+    let object = match env::var_os(variable) {
         Some(object) => PathBuf::from(object),
-        None => object_of_xtask(&out)?,
+        None => object_of_xtask(&out, name)?,
     };
     println!("cargo::rerun-if-changed={}", object.display());
     let programs =
         fs::read(&object).map_err(|error| format!("cannot read {}: {error}", object.display()))?;
     if programs.is_empty() {
         println!(
-            "cargo::warning=this pinif has no eBPF programs inside; `cargo xtask build` makes one that has"
+            "cargo::warning=this pinif has no eBPF programs of {name} inside; `cargo xtask build` makes one that has"
         );
     }
-    fs::write(out.join("pinif.o"), programs)?;
+    fs::write(out.join(name), programs)?;
     Ok(())
 }
 
-/// Where `cargo xtask build` puts the object. An empty one is left there until then: cargo takes a file that is missing
+/// Where `cargo xtask build` puts an object. An empty one is left there until then: cargo takes a file that is missing
 /// for one that has changed, and would build pinif anew each time.
-fn object_of_xtask(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let object = target_directory(out)?.join("bpf/pinif.o");
+fn object_of_xtask(out: &Path, name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let object = target_directory(out)?.join("bpf").join(name);
     fs::create_dir_all(object.with_file_name(""))?;
     match File::create_new(&object) {
         // Older than this build, which therefore has seen it.

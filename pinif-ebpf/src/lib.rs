@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arrival;
+pub mod bypass;
 pub mod carrier;
 pub mod intent;
 pub mod key;
@@ -12,6 +13,7 @@ pub mod loss;
 pub mod memo;
 pub mod offsets;
 pub mod packet;
+pub mod pin;
 pub mod policy;
 pub mod sighting;
 pub mod tunnel;

@@ -32,12 +32,16 @@ pub struct Offsets {
     pub sock_netns: u32,
     /// `net.net_cookie`.
     pub net_cookie: u32,
+    /// `sock.__sk_common.skc_cookie`; zero in a socket that nobody asked for it yet.
+    pub sock_cookie: u32,
     /// `sock.sk_uid`.
     pub sock_uid: u32,
     /// `sock.sk_cgrp_data.cgroup`.
     pub sock_cgroup: u32,
     /// `cgroup.kn`.
     pub cgroup_kernfs: u32,
+    /// `cgroup.self.parent`: leads to the one above, whose `self` is its first member.
+    pub cgroup_parent: u32,
     /// `kernfs_node.id`.
     pub kernfs_id: u32,
     /// `sk_buff.dev`.
@@ -68,9 +72,15 @@ pub struct Offsets {
     pub ipv6_addresses: u32,
     /// `inet6_ifaddr.if_list`, by which these are linked; its `addr` is at 0.
     pub ipv6_list: u32,
+    /// `packet_sock.ifindex`: the interface that a packet socket is bound to.
+    pub packet_interface: u32,
+    /// `xdp_sock.dev`: the device that an AF_XDP socket is bound to.
+    pub xdp_device: u32,
+    /// `xdp_sock.tx`: the ring that an AF_XDP socket sends by.
+    pub xdp_send_ring: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 31 * 4);
+const _: () = assert!(size_of::<Offsets>() == 36 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

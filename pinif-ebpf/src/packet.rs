@@ -1,5 +1,7 @@
 //! Reading a packet's headers: IPv4 and IPv6, extension headers, VLAN tags, and the first bytes of the transport.
 
+pub mod base;
+
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
 use crate::key::Address;
@@ -52,15 +54,15 @@ const ETHERNET_ADDRESSES: usize = 12;
 
 /// Bytes of a packet by offset: the kernel's `bpf_skb_load_bytes`, a slice in tests.
 pub trait Bytes {
-    /// The `T` at `offset`, if the packet has all of it. `T` is a header of byte arrays: any bytes are a valid one.
+    /// The `T` at `offset`, if the packet has all of it. Any bytes are a valid `T`.
     fn load<T: Header>(&self, offset: usize) -> Option<T>;
 }
 
-/// A header made of bytes only, so that any bytes are a valid one.
+/// A header made of integers only, so that any bytes are a valid one.
 ///
 /// # Safety
 ///
-/// Every bit pattern of the size of the type is a valid value, and its alignment is one.
+/// Every bit pattern of the size of the type is a valid value.
 pub unsafe trait Header: Copy {}
 
 // SAFETY: bytes and byte arrays only.

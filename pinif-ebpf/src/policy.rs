@@ -9,7 +9,7 @@
 
 mod rules;
 
-pub use rules::{Tables, decide_rule};
+pub use rules::{Tables, decide_rule, rules_for, rules_of_owner};
 
 use crate::key::Address;
 
@@ -126,6 +126,12 @@ impl ZoneSet {
     #[inline(always)]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Whether all zones of the set are in the other one.
+    #[inline(always)]
+    pub const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 
     /// Adds the zone with this number; numbers from [`MAX_ZONES`] on are ignored.

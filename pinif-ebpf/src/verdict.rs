@@ -1,5 +1,6 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
+pub mod arrival;
 mod live;
 
 pub use live::Live;

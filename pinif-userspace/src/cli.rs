@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, doctor, policy},
+    commands::{audit, demo, doctor, explain, pin, policy, run, sockets},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -36,8 +36,16 @@ enum Command {
     DemoDaemon,
     /// Tell what this kernel and these privileges allow, and mend for what is missing
     Doctor(doctor::DoctorArgs),
+    /// Explain a kind of finding, or a finding that `pinif audit --format json` told
+    Explain(explain::ExplainArgs),
+    /// Pin a running service's cgroup to an interface, list the pins, undo them
+    Pin(pin::PinArgs),
     /// Check a policy file
     Policy(policy::PolicyArgs),
+    /// Run a command whose sockets are bound to an interface from birth, and send by no other
+    Run(run::RunArgs),
+    /// List every socket with its owner, and the interface that it would leave by now, the greatest risk first
+    Sockets(sockets::SocketsArgs),
 }
 
 /// Runs the command and gives its exit status.
@@ -51,18 +59,26 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::DemoDaemon => demo::daemon(),
         Command::Doctor(args) => doctor::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Run(args) => Ok(run::run(args)),
+        Command::Sockets(args) => sockets::run(args),
     }
 }
 
 /// Shows what clap has to say instead of a command line that can be run: help, the version, or what is wrong with it.
 ///
-/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit tells of findings.
+/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit tells of findings. Of `pinif run` it
+/// is 125, as whenever pinif fails there.
 pub fn explain(usage: &clap::Error) -> ExitCode {
     // Where it cannot be shown, there is nobody to tell.
     let _ = usage.print();
     if usage.use_stderr() {
-        ExitCode::FAILURE
+        match std::env::args_os().nth(1) {
+            Some(command) if command == "run" => ExitCode::from(run::FAILED),
+            _ => ExitCode::FAILURE,
+        }
     } else {
         ExitCode::SUCCESS
     }

@@ -3,8 +3,10 @@
 pub mod audit;
 pub mod cli;
 pub mod commands;
+pub mod hold;
 pub mod host;
 pub mod kernel;
 pub mod lab;
 pub mod policy;
 pub mod sinks;
+pub mod survey;

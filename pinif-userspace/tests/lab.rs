@@ -117,7 +117,7 @@ fn echo(server: &Namespace, client: &Namespace, address: &str) -> Result<std::ne
     };
     let here = client.run(|| UdpSocket::bind(any))??;
     for socket in [&there, &here] {
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.set_read_timeout(Some(lab::patience(Duration::from_secs(5))))?;
     }
     here.send_to(b"ping", address)?;
     let mut buffer = [0; 8];

@@ -18,7 +18,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use pinif_userspace::host::netns::NetNs;
-use pinif_userspace::lab::{Namespace, hierarchy};
+use pinif_userspace::lab::{Namespace, hierarchy, patience};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 /// How long the kernel may take to remove a namespace that nobody holds (`cleanup_net`).
@@ -78,7 +78,7 @@ fn directory(bench: &Bench) -> PathBuf {
 }
 
 fn wait_until_gone(namespace: &Namespace, link: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience(PATIENCE);
     while namespace.index(link).is_ok() {
         assert!(
             Instant::now() < deadline,

@@ -1,14 +1,13 @@
-//! Programs that people use, bound as their manuals say: by device, and by address. Cases 1 and 9 of KERNEL.md.
+//! Programs that people use, bound as their manuals say: by device, and by address; and those that look on, or replay.
+//! Cases 1, 9 and 17 of KERNEL.md.
 
 mod bench;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::io::Write as _;
 
-use bench::{Need, risk, scenario};
-use pinif_userspace::lab::Namespace;
+use bench::{CONTROL_PLANE, Need, Server, leak, risk, scenario, serve};
+use pinif_userspace::lab::{Ethernet, udp_packet};
+use tempfile::NamedTempFile;
 
 #[test]
 fn ping_by_device_is_contained() {
@@ -118,46 +117,102 @@ fn curl_by_address_follows_the_routing_table() {
     });
 }
 
-/// A program that serves in a namespace; ended when dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(namespace: &Namespace, program: &str, arguments: &str) -> Self {
-        let mut command = Command::new(program);
-        command
-            .args(arguments.split_whitespace())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = namespace
-            .run(|| command.spawn())
-            .expect("the namespace is there");
-        Self(child.expect("the program is installed"))
-    }
+/// A capture sends nothing, whatever it listens at.
+fn captured(name: &str, device: &str) {
+    scenario(name, &[Need::Program("tcpdump")], |bench| {
+        let auditor = bench.audit(&[]);
+        let arguments = format!("-n -Z root -c 100 -w /dev/null -i {device}");
+        let mut tcpdump = bench.start("tcpdump", &arguments);
+        tcpdump.wait_for("listening on");
+        bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 100");
+        tcpdump.finish();
+        auditor
+            .stop()
+            .expect()
+            .contained("fab0", "fab0", 100)
+            .nothing_else();
+    });
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
+#[test]
+fn tcpdump_of_an_interface_finds_nothing_to_tell() {
+    captured("1 program-tcpdump", "fab0");
 }
 
-/// Answers one request of HTTP.
-fn serve(namespace: &Namespace, address: &str) -> thread::JoinHandle<()> {
-    let listener = namespace
-        .run(|| TcpListener::bind(address))
-        .expect("the namespace")
-        .expect("a free port");
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        let mut request = Vec::new();
-        let mut buffer = [0; 1024];
-        while !request.ends_with(b"\r\n\r\n") {
-            let length = stream.read(&mut buffer).expect("a request");
-            assert_ne!(length, 0, "the request ended early");
-            request.extend(&buffer[..length]);
-        }
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        stream.write_all(answer).expect("curl reads");
-    })
+#[test]
+fn tcpdump_of_all_interfaces_finds_nothing_to_tell() {
+    captured("1 program-tcpdump-any", "any");
+}
+
+/// A capture of `count` frames with a datagram each, as tcpdump writes one (pcap-savefile(5)).
+fn capture(count: u32, from: &str, to: &str) -> NamedTempFile {
+    let datagram = udp_packet(
+        from.parse().expect("an address"),
+        to.parse().expect("an address"),
+        &[0; 32],
+    );
+    let ethernet = Ethernet {
+        destination: [2, 0, 0, 0, 0, 0x77],
+        source: [2, 0, 0, 0, 0, 0xaa],
+        tags: Vec::new(),
+    };
+    let frame = ethernet.around(&datagram.expect("a datagram"));
+    let length = u32::try_from(frame.len()).expect("it is short");
+    // Magic, version 2.4, no time zone, all of each frame, Ethernet.
+    let mut bytes: Vec<u8> = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 0xffff, 1]
+        .map(u32::to_le_bytes)
+        .concat();
+    for at in 0..count {
+        bytes.extend([0, at, length, length].map(u32::to_le_bytes).concat());
+        bytes.extend(&frame);
+    }
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(&bytes).expect("a capture");
+    file
+}
+
+#[test]
+fn tcpreplay_on_the_right_interface_is_contained() {
+    scenario(
+        "1 program-tcpreplay",
+        &[Need::Program("tcpreplay")],
+        |bench| {
+            let capture = capture(100, "10.0.0.1:4000", "10.0.0.2:9");
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            bench.program(
+                "tcpreplay",
+                &format!("-q --topspeed --intf1=fab0 {}", capture.path().display()),
+            );
+            auditor
+                .stop()
+                .expect()
+                .contained_unpinned("fab0", 100)
+                .nothing_else();
+        },
+    );
+}
+
+#[test]
+fn tcpreplay_on_the_outside_leaks_control_traffic() {
+    scenario(
+        "17 program-tcpreplay",
+        &[Need::Program("tcpreplay")],
+        |bench| {
+            let capture = capture(100, "192.0.2.1:4000", "10.0.0.2:9");
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            let tcpreplay = bench.program(
+                "tcpreplay",
+                &format!("-q --topspeed --intf1=eth1 {}", capture.path().display()),
+            );
+            let leaked = leak("policy-escape")
+                .rule("control-plane")
+                .egress("eth1")
+                .packets(100)
+                .by_program("tcpreplay", tcpreplay)
+                .protocol("udp")
+                .source("192.0.2.1:4000")
+                .destination("10.0.0.2:9");
+            auditor.stop().expect().finding(leaked).nothing_else();
+        },
+    );
 }

@@ -26,6 +26,9 @@ pub struct Profile {
     debug: bool,
 }
 
+/// The binary targets of `pinif-ebpf`, and the files that `pinif-userspace/build.rs` takes them from.
+const OBJECTS: [(&str, &str); 2] = [("pinif-programs", "pinif.o"), ("pinif-pins", "pins.o")];
+
 /// Runs the task.
 ///
 /// # Errors
@@ -61,7 +64,7 @@ pub fn build(workspace: &Workspace, profile: &Profile) -> Result<PathBuf> {
     Ok(pinif)
 }
 
-/// Builds the eBPF object, and puts it where pinif's build takes it.
+/// Builds the eBPF objects, and puts them where pinif's build takes them.
 ///
 /// # Errors
 /// Where a tool is missing or the build fails.
@@ -70,10 +73,11 @@ pub fn build_ebpf(workspace: &Workspace) -> Result<()> {
     let directory = workspace.target.join("bpf");
     run_cargo(&mut ebpf_cargo(workspace, &tools, &directory))
         .context("the eBPF programs could not be built")?;
-    replace_if_changed(
-        &directory.join(TARGET).join("release/pinif-programs"),
-        &workspace.ebpf_object(),
-    )
+    let built = directory.join(TARGET).join("release");
+    for (program, object) in OBJECTS {
+        replace_if_changed(&built.join(program), &directory.join(object))?;
+    }
+    Ok(())
 }
 
 /// The command that builds the eBPF programs, into a target directory of their own.
@@ -83,14 +87,8 @@ fn ebpf_cargo(workspace: &Workspace, tools: &BuildTools, directory: &Path) -> Co
     let mut command = detached(cargo);
     command
         .current_dir(&workspace.root)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "pinif-ebpf",
-            "--bin",
-            "pinif-programs",
-        ])
+        .args(["build", "--release", "--package", "pinif-ebpf"])
+        .args(OBJECTS.iter().flat_map(|(program, _)| ["--bin", program]))
         .args(["--target", TARGET, "--target-dir"])
         .arg(directory)
         .env("RUSTC", &tools.toolchain.rustc)
@@ -104,7 +102,10 @@ fn ebpf_cargo(workspace: &Workspace, tools: &BuildTools, directory: &Path) -> Co
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
     match tools.toolchain.core {
         // What of the language is unstable on this target is used by these crates alone.
-        Core::Precompiled => command.env("RUSTC_BOOTSTRAP", "aya_ebpf,pinif_ebpf,pinif_programs"),
+        Core::Precompiled => command.env(
+            "RUSTC_BOOTSTRAP",
+            "aya_ebpf,pinif_ebpf,pinif_programs,pinif_pins",
+        ),
         Core::FromSource => command.args(["-Z", "build-std=core"]),
     };
     command

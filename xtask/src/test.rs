@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, as root, and a closing line that counts them.
+//! `cargo xtask test`: every test, as root, here and on the older kernels, and a closing line that counts them.
 
 use std::{
     env,
@@ -22,6 +22,8 @@ use crate::{
 };
 
 const TASK: &str = "cargo xtask test";
+/// The profile that the tests are built by, on every kernel: with assertions, and optimized a little.
+pub const CHECKED: &str = "checked";
 
 /// Which tests run, and how they are built.
 #[derive(Debug, clap::Args)]
@@ -29,10 +31,10 @@ pub struct Args {
     /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
     #[arg(long)]
     release: bool,
-    /// Run the scenarios on the older kernels too, in virtual machines (`cargo xtask vm`)
-    #[arg(long, conflicts_with = "args")]
-    kernels: bool,
-    /// What nextest is given: a filter, for example
+    /// Leave the older kernels out, on which the scenarios run in virtual machines (`cargo xtask vm`)
+    #[arg(long)]
+    this_kernel: bool,
+    /// What nextest is given: a filter, for example. Some of the tests are run on this kernel alone
     #[arg(last = true)]
     args: Vec<OsString>,
 }
@@ -71,7 +73,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .count();
     println!("{}", scenarios::summary(&scenarios));
     let mut totals = totals.with_skipped_by_themselves(skipped);
-    if args.kernels {
+    if args.args.is_empty() && !args.this_kernel {
         let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL, None)?;
         totals = totals.plus(of_others);
         success &= passed;
@@ -103,6 +105,8 @@ fn nextest(workspace: &Workspace, args: &Args) -> Command {
         .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1");
     if args.release {
         nextest.arg("--release");
+    } else {
+        nextest.args(["--cargo-profile", CHECKED]);
     }
     nextest.args(&args.args);
     nextest
@@ -162,6 +166,8 @@ fn count_documentation_tests(workspace: &Workspace, args: &Args) -> Result<(Tota
     cargo.args(["test", "--quiet", "--workspace", "--doc"]);
     if args.release {
         cargo.arg("--release");
+    } else {
+        cargo.args(["--profile", CHECKED]);
     }
     let output = cargo
         .stderr(Stdio::inherit())

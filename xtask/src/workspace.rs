@@ -48,11 +48,6 @@ impl Workspace {
         self.target.join("tools")
     }
 
-    /// The eBPF object as `pinif-userspace/build.rs` takes it.
-    pub fn ebpf_object(&self) -> PathBuf {
-        self.target.join("bpf/pinif.o")
-    }
-
     /// The binary of a profile, `release` or `debug`.
     pub fn pinif(&self, profile: &str) -> PathBuf {
         self.artifacts.join(profile).join("pinif")

@@ -50,7 +50,6 @@ fn circumstances() -> Circumstances {
         bound: IfIndex(2),
         egress: IfIndex(2),
         user: 0,
-        carried: false,
     }
 }
 
@@ -111,7 +110,6 @@ proptest! {
             Circumstances { bound: IfIndex(here.bound.0 ^ other), ..here },
             Circumstances { egress: IfIndex(here.egress.0 ^ other), ..here },
             Circumstances { user: here.user ^ other, ..here },
-            Circumstances { carried: !here.carried, ..here },
         ];
         let digests = digest(&glance, &here);
         for changed in changed {

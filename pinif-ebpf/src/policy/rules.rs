@@ -32,6 +32,19 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
     if active.rules == 0 {
         return (NO_RULE, Demand::NONE);
     }
+    let rules = rules_of_owner(tables, active, rules_for(tables, active, packet));
+    match rules.first() {
+        Some(rule) => {
+            let demand = tables.demand(active.slot, rule);
+            (rule, demand.unwrap_or(Demand::NONE))
+        }
+        None => (NO_RULE, Demand::NONE),
+    }
+}
+
+/// The rules that match a packet by what is in it, whoever sends or takes it.
+#[inline(always)]
+pub fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> RuleSet {
     let slot = active.slot;
     let looked_at = |bit: u32| active.dimensions & bit != 0;
     // Fragments after the first carry no ports, and are of no port: not even of port zero.
@@ -58,6 +71,15 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
         let found = ported.then(|| tables.by_source_port(slot, packet.source_port));
         rules = rules.intersection(found.flatten().unwrap_or(active.any_source_port));
     }
+    rules
+}
+
+/// Those of the rules that match the owner of the packet's socket, too.
+#[inline(always)]
+pub fn rules_of_owner(tables: &impl Tables, active: &Active, rules: RuleSet) -> RuleSet {
+    let slot = active.slot;
+    let looked_at = |bit: u32| active.dimensions & bit != 0;
+    let mut rules = rules;
     if looked_at(dimension::USER) {
         rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));
     }
@@ -68,8 +90,5 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
         let found = tables.by_executable(slot);
         rules = rules.intersection(found.unwrap_or(active.any_executable));
     }
-    match rules.first() {
-        Some(rule) => (rule, tables.demand(slot, rule).unwrap_or(Demand::NONE)),
-        None => (NO_RULE, Demand::NONE),
-    }
+    rules
 }

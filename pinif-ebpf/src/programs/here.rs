@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How deep cgroups are followed for rules that name one.
-const MAX_CGROUP_DEPTH: i32 = 16;
+pub const MAX_CGROUP_DEPTH: i32 = 16;
 
 /// The namespace of this program, and the sender of this packet.
 pub struct Here<'a> {

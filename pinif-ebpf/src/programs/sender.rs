@@ -188,8 +188,9 @@ fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
     sock.bound_device()
 }
 
+/// Writes what a socket's record tells.
 #[inline(always)]
-fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
+pub fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
     sighting.flags = record.flags;
     sighting.requested_index = record.requested_index;
@@ -202,7 +203,7 @@ fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
 
 /// Clears what only a socket's record tells.
 #[inline(always)]
-fn nobody(sighting: &mut Sighting) {
+pub fn nobody(sighting: &mut Sighting) {
     sighting.origin = Origin::None as u8;
     sighting.family = 0;
     sighting.socket_type = 0;

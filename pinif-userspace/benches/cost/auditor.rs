@@ -17,6 +17,8 @@ use tempfile::NamedTempFile;
 use crate::clock;
 use crate::site::Site;
 
+/// The pinif that was built with this bench.
+const PINIF: &str = env!("CARGO_BIN_EXE_pinif");
 /// How long pinif may take until it says something: it loads its programs, and attaches to all interfaces.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -53,23 +55,36 @@ pub struct Usage {
 }
 
 impl Auditor {
-    /// Starts it on a site's card and cgroup. See [`Auditor::start`].
+    /// Starts it on a site's card and cgroup, and waits until all is attached. It has a mount namespace of its own, so that
+    /// what others on the machine mount, namespaces among it, does not wake it.
     ///
     /// # Errors
     /// Where it does not get ready; its own words are in the error.
     pub fn of(site: &Site, policy: &str) -> Result<Self> {
-        Self::start(&site.chassis.card, &site.cgroup, policy)
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", PINIF]);
+        Self::start(command, &site.chassis.card, &site.cgroup, policy)
     }
 
-    /// Starts it, and waits until all is attached.
+    /// Starts it just as it is, and waits until all is attached.
     ///
     /// # Errors
     /// Where it does not get ready; its own words are in the error.
-    pub fn start(netns: &Namespace, cgroup: &Cgroup, policy: &str) -> Result<Self> {
+    pub fn plain(netns: &Namespace, cgroup: &Cgroup, policy: &str) -> Result<Self> {
+        Self::start(Command::new(PINIF), netns, cgroup, policy)
+    }
+
+    /// `command` is, or becomes, pinif.
+    fn start(
+        mut command: Command,
+        netns: &Namespace,
+        cgroup: &Cgroup,
+        policy: &str,
+    ) -> Result<Self> {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
         file.write_all(policy.as_bytes())?;
         let started = clock::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pinif"))
+        let mut child = command
             .args([
                 "audit",
                 "--format",

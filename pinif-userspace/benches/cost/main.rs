@@ -3,8 +3,11 @@
 mod auditor;
 mod bpf;
 mod clock;
+mod documentation;
 mod load;
+mod machine;
 mod parts;
+mod plot;
 mod policies;
 mod progress;
 mod report;
@@ -20,9 +23,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use pinif_userspace::lab;
+use serde::Serialize;
 
 use crate::parts::Plan;
 use crate::progress::Progress;
+use crate::report::Section;
 
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
@@ -57,6 +62,14 @@ enum Role {
         /// What, in JSON
         order: String,
     },
+}
+
+/// What `results.json` holds.
+#[derive(Serialize)]
+struct Results<'a> {
+    machine: String,
+    rounds: usize,
+    sections: &'a [Section],
 }
 
 fn main() -> ExitCode {
@@ -134,8 +147,21 @@ fn measure(args: &Args) -> Result<()> {
     if let Some(output) = &args.output {
         fs::create_dir_all(output)?;
         let file = output.join("results.json");
-        fs::write(&file, serde_json::to_string_pretty(&sections)?)
+        let results = Results {
+            machine: machine::description(),
+            rounds: args.rounds,
+            sections: &sections,
+        };
+        fs::write(&file, serde_json::to_string_pretty(&results)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    // Part of it is for the one who asked.
+    if let Some(directory) = args
+        .documentation
+        .as_deref()
+        .filter(|_| args.only.is_empty())
+    {
+        documentation::write(&sections, args.rounds, directory)?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ pub struct Section {
     pub name: &'static str,
     /// What it is about, as a heading.
     pub title: &'static str,
+    /// What must be known to read it, where there is something.
+    pub about: Option<&'static str>,
     /// What its columns before the figures are called.
     pub columns: Vec<&'static str>,
     /// The figures.
@@ -63,17 +65,17 @@ impl Row {
         }
     }
 
-    /// Where the target is met, `yes`, else by how much it is missed.
+    /// The target, and whether it is met.
     fn verdict(&self) -> String {
         let (Some(measured), Some(target)) = (self.measured, self.target) else {
             return String::new();
         };
-        match target {
-            Target::AtMost(most) if measured.median <= most => format!("≤ {most}: yes"),
-            Target::AtMost(most) => format!("≤ {most}: **no**"),
-            Target::AtLeast(least) if measured.median >= least => format!("≥ {least}: yes"),
-            Target::AtLeast(least) => format!("≥ {least}: **no**"),
-        }
+        let (sign, bound, is_met) = match target {
+            Target::AtMost(most) => ('≤', most, measured.median <= most),
+            Target::AtLeast(least) => ('≥', least, measured.median >= least),
+        };
+        let met = if is_met { "yes" } else { "**no**" };
+        format!("{sign} {}: {met}", short(bound))
     }
 }
 
@@ -137,9 +139,17 @@ fn lay_out(cells: &[Vec<String>], numbers: usize) -> String {
     text
 }
 
+/// A bound, with the digits that it has.
+fn short(bound: f64) -> String {
+    let text = format!("{bound:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    text.to_owned()
+}
+
 /// A number with as many digits as it deserves.
 fn number(value: f64) -> String {
     match value.abs() {
+        size if size >= 10.0 && value.fract() == 0.0 => grouped(value as i64),
         0.0..10.0 => format!("{value:.3}"),
         10.0..1000.0 => format!("{value:.1}"),
         _ => grouped(value.round() as i64),

@@ -16,12 +16,14 @@ use crate::policies;
 use crate::site::Site;
 
 /// What may be there while a load sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rival {
     /// Nothing.
     Nothing,
     /// A TCX program that does nothing, on every link.
     EmptyProgram,
+    /// The same, and one at each of the hooks on system calls that pinif has.
+    EmptyPrograms,
     /// `pinif audit` with a policy.
     Pinif,
     /// An nftables ruleset that states the same policy.
@@ -34,9 +36,10 @@ pub enum Rival {
 
 impl Rival {
     /// All, what the others are compared with first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nothing,
         Self::EmptyProgram,
+        Self::EmptyPrograms,
         Self::Pinif,
         Self::Nftables,
         Self::Tcpdump,
@@ -50,10 +53,8 @@ impl Rival {
     pub fn set_up(self, site: &Site) -> Result<Guard<'_>> {
         Ok(match self {
             Self::Nothing => Guard::Nothing,
-            Self::EmptyProgram => {
-                let program = Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?;
-                Guard::Program(site.attach(&program, Hook::EGRESS)?)
-            }
+            Self::EmptyProgram => Guard::Programs(attach_empty(site, &[Hook::EGRESS])?),
+            Self::EmptyPrograms => Guard::Programs(attach_empty(site, &PINIFS)?),
             Self::Pinif => Guard::Pinif(Auditor::of(site, &policies::one_prefix())?),
             Self::Nftables => Guard::Rules(Rules::load(&site.chassis.card)?),
             Self::Tcpdump => Guard::Process(tcpdump(&site.chassis.card)?),
@@ -67,6 +68,7 @@ impl fmt::Display for Rival {
         formatter.write_str(match self {
             Self::Nothing => "nothing",
             Self::EmptyProgram => "an empty program",
+            Self::EmptyPrograms => "empty programs at all hooks",
             Self::Pinif => "pinif",
             Self::Nftables => "nftables",
             Self::Tcpdump => "tcpdump",
@@ -82,13 +84,36 @@ pub enum Guard<'a> {
     /// Nothing.
     Nothing,
     /// Attached programs.
-    Program(Vec<Link>),
+    Programs(Vec<Link>),
     /// An auditor.
     Pinif(Auditor),
     /// A ruleset.
     Rules(Rules<'a>),
     /// A process.
     Process(Watcher),
+}
+
+/// Where pinif's programs are.
+const PINIFS: [Hook; 10] = [
+    Hook::EGRESS,
+    Hook::CREATE,
+    Hook::RELEASE,
+    Hook::POST_BIND4,
+    Hook::POST_BIND6,
+    Hook::CONNECT4,
+    Hook::CONNECT6,
+    Hook::SENDMSG4,
+    Hook::SENDMSG6,
+    Hook::SETSOCKOPT,
+];
+
+fn attach_empty(site: &Site, hooks: &[Hook]) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    for &hook in hooks {
+        let program = Program::load(hook, &empty(hook))?;
+        links.extend(site.attach(&program, hook)?);
+    }
+    Ok(links)
 }
 
 /// A ruleset of one namespace; flushed when dropped.

@@ -1,5 +1,7 @@
 //! Why a packet left where it left, as far as the state of the machine tells it at the first sighting.
 
+mod arrival;
+
 use std::net::IpAddr;
 
 use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, verdict::Kind};
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::{
     host::{
+        entrance::Entrance,
         links::{Link, Links},
         network::Network,
         routes::{Choice, RouteError, RouteQuery, RouteType, table_name},
@@ -30,6 +33,8 @@ pub struct Scene<'a> {
     pub policy: &'a Policy,
     /// The name of an interface of the namespace, also of one that is gone.
     pub name: &'a dyn Fn(IfIndex) -> String,
+    /// What the kernel lets in by an interface of this name.
+    pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
 }
@@ -62,7 +67,8 @@ pub fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) ->
         Kind::AddressEscape | Kind::PolicyEscape | Kind::Unpinned => {
             by_origin(sighted, scene, look_up)
         }
-        Kind::IngressEscape | Kind::Unaudited => Vec::new(),
+        Kind::IngressEscape => arrival::causes(sighted, scene, look_up),
+        Kind::Unaudited => Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use pinif_ebpf::{
-    intent::{NO_USER, flag},
+    intent::{self, NO_USER, flag},
     key::{IfIndex, NetNsCookie, SocketCookie},
     packet::protocol,
     policy::NO_RULE,
@@ -174,12 +174,19 @@ fn requested(sighting: &Sighting) -> Option<Requested> {
 fn owner(sighting: &Sighting, origin: Origin) -> Option<Owner> {
     let owner = &sighting.owner;
     let known = owner.pid != 0 || origin == Origin::Process;
-    (known && owner.uid != NO_USER).then(|| Owner {
-        pid: Some(owner.pid).filter(|&pid| pid != 0),
-        comm: text(&owner.comm.0),
-        uid: owner.uid,
-        cgroup: owner.cgroup,
-    })
+    (known && owner.uid != NO_USER).then(|| Owner::decode(owner))
+}
+
+impl Owner {
+    /// Decodes what the programs wrote.
+    pub fn decode(owner: &intent::Owner) -> Self {
+        Self {
+            pid: Some(owner.pid).filter(|&pid| pid != 0),
+            comm: text(&owner.comm.0),
+            uid: owner.uid,
+            cgroup: owner.cgroup,
+        }
+    }
 }
 
 /// The text before the first zero; bytes that are no UTF-8 show as U+FFFD.

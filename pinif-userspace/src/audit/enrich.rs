@@ -7,6 +7,7 @@ use std::{
 };
 
 use pinif_ebpf::{
+    intent,
     key::{IfIndex, SocketCookie},
     sighting::{self, Count},
     verdict::Kind,
@@ -14,9 +15,11 @@ use pinif_ebpf::{
 
 use super::{
     cause::{LookUp, Scene, causes},
-    decode::Sighted,
+    decode::{Owner, Sighted},
     explain::{Circumstance, cause_text},
-    finding::{Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text},
+    finding::{
+        Direction, Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text,
+    },
 };
 use crate::host::{netns::NetNs, processes, sockets};
 
@@ -87,6 +90,7 @@ pub fn finding(
             .then(|| rule.map(|rule| rule.name.clone()))
             .flatten(),
         netns: scene.netns.to_owned(),
+        direction: Direction::of(sighted.kind),
         bound_device: bound_device.clone(),
         bound_address: sighted.bound_address.map(|address| address.to_string()),
         egress_interface: egress_interface.clone(),
@@ -106,11 +110,18 @@ pub fn finding(
 
 /// Whether a finding of this kind is one for the rule that decided.
 const fn breaks_rule(kind: Kind) -> bool {
-    matches!(kind, Kind::PolicyEscape | Kind::Unpinned)
+    matches!(
+        kind,
+        Kind::PolicyEscape | Kind::Unpinned | Kind::IngressEscape
+    )
 }
 
 /// The interface that alone has the address that the finding speaks of.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
+    if sighted.kind == Kind::IngressEscape {
+        // Of what arrived, the destination address is meant, not the one that its taker is bound to.
+        return sighted.source_owner;
+    }
     sighted.source_owner.or_else(|| {
         sighted
             .bound_address
@@ -131,9 +142,17 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
 pub fn process(sighted: &Sighted) -> Option<Process> {
-    let owner = sighted.owner.as_ref()?;
+    sighted.owner.as_ref().and_then(known)
+}
+
+/// The process that the kernel takes to have a socket: the same.
+pub fn owner(owner: &intent::Owner) -> Option<Process> {
+    known(&Owner::decode(owner))
+}
+
+fn known(owner: &Owner) -> Option<Process> {
     let pid = owner.pid?;
-    let known = |now: processes::Process| Process {
+    let now = |now: processes::Process| Process {
         pid,
         comm: now.comm,
         exe: now.exe,
@@ -142,7 +161,7 @@ pub fn process(sighted: &Sighted) -> Option<Process> {
     };
     Some(
         processes::describe(pid)
-            .map(known)
+            .map(now)
             .unwrap_or_else(|| Process {
                 pid,
                 comm: owner.comm.clone(),

@@ -2,13 +2,14 @@
 //!
 //! Names in them are as the system says them; who shows a text escapes it.
 
+mod arrival;
 mod causes;
 mod remedy;
 mod route;
 
 use pinif_ebpf::verdict::Kind;
 
-use super::finding::Origin;
+use super::{finding::Origin, gaps::ANY_INTERFACE};
 
 pub use causes::{Cause, CauseKind, cause_text};
 pub use route::Route;
@@ -26,7 +27,7 @@ pub struct Circumstance<'a> {
     pub source: &'a str,
     /// The destination, written likewise.
     pub destination: &'a str,
-    /// Who sent it.
+    /// Who sent it; of what arrived, who takes it.
     pub origin: Origin,
     /// The name of the process that owns the socket; of a copy, the socket that it is a copy of.
     pub process: Option<&'a str>,
@@ -34,7 +35,7 @@ pub struct Circumstance<'a> {
     pub bound_device: Option<&'a str>,
     /// Where it left, or arrived.
     pub egress_interface: &'a str,
-    /// The one interface that has the source address.
+    /// The one interface that has the source address; of what arrived, the destination address.
     pub source_owner: Option<&'a str>,
     /// The contained zone that this concerns: that of `source_owner`, or of the traffic that arrived.
     pub contained_zone: Option<&'a str>,
@@ -79,7 +80,7 @@ impl<'a> Circumstance<'a> {
             Kind::PolicyEscape => self.policy_escape(),
             Kind::Unpinned => self.unpinned(),
             Kind::CrossedBind => self.crossed_bind(),
-            Kind::IngressEscape => self.ingress_escape(),
+            Kind::IngressEscape => arrival::explanation(self),
             Kind::Unaudited => self.unaudited(),
         };
         if !self.also.is_empty() {
@@ -176,29 +177,42 @@ impl<'a> Circumstance<'a> {
         )
     }
 
-    fn ingress_escape(&self) -> String {
-        let arrived = self.egress_interface;
-        let zone = self
-            .contained_zone
-            .map_or("a contained zone".to_owned(), |zone| {
-                format!("the contained zone {zone}")
-            });
-        format!(
-            "{} from {} arrived by {arrived}, but belongs to {zone}.",
-            capital(&self.traffic()),
-            self.source_endpoint(),
-        )
-    }
-
+    /// Of the one cause that a gap has.
     fn unaudited(&self) -> String {
-        let egress = self.egress_interface;
-        let by = self
-            .process
-            .map(|process| format!(" of {process}"))
-            .unwrap_or_default();
-        format!(
-            "Traffic{by} by {egress} cannot be seen here, and nothing that pinif says covers it."
-        )
+        let unseen = "pinif neither judges nor counts it";
+        let whose = match self.process {
+            Some(process) => format!("{process}'s"),
+            None => "An unknown process's".to_owned(),
+        };
+        let by = match self.egress_interface {
+            ANY_INTERFACE => "any interface, each packet by the one that it names".to_owned(),
+            interface => interface.to_owned(),
+        };
+        match self.causes.first().map(|cause| &cause.kind) {
+            Some(CauseKind::QdiscBypass) => format!(
+                "{whose} packet socket sends by {by}, and past TC egress (PACKET_QDISC_BYPASS): {unseen}."
+            ),
+            Some(CauseKind::Xdp) => {
+                format!("{whose} AF_XDP socket hands frames to {by}, past TC egress: {unseen}.")
+            }
+            Some(CauseKind::NotAttached { interface, .. }) => {
+                format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
+            }
+            Some(CauseKind::Ahead(what)) => format!(
+                "At {by}, {what} is asked before pinif: what it drops, redirects or lets go by itself, pinif does not see."
+            ),
+            Some(CauseKind::XdpProgram(program)) => format!(
+                "XDP program {program} on {by} has a map of devices: what it sends back or redirects leaves past TC egress, \
+                 and {unseen}."
+            ),
+            Some(CauseKind::Pktgen) => {
+                format!("pktgen is set up to send by {by}, past TC egress: {unseen}.")
+            }
+            Some(CauseKind::Netconsole) => {
+                format!("netconsole sends the kernel's log by {by}, past TC egress: {unseen}.")
+            }
+            _ => format!("Traffic by {by} cannot be seen here: {unseen}."),
+        }
     }
 
     /// The one who sent it, at the head of a sentence. A process's name stays as it is.

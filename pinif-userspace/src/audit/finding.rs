@@ -89,6 +89,8 @@ pub struct Finding {
     pub bound_address: Option<String>,
     /// Where the packets left; of `ingress-escape`, where they arrived.
     pub egress_interface: String,
+    /// Whether they left there or arrived there.
+    pub direction: Direction,
     /// The protocol's name in lower case (`udp`, `tcp`, `icmp`, …), or its number.
     pub protocol: String,
     /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
@@ -101,7 +103,8 @@ pub struct Finding {
     pub bytes: u64,
     /// The socket's cookie (`SO_COOKIE`).
     pub socket_cookie: Option<u64>,
-    /// The process that owns the socket, where it is known.
+    /// The process that owns the socket, where it is known. The socket is the one that sent it; of `ingress-escape`, the one
+    /// that takes it.
     pub process: Option<Process>,
     /// Why it left there, as far as this machine can tell; several causes are joined with `; `.
     pub cause: String,
@@ -109,8 +112,35 @@ pub struct Finding {
     pub explanation: String,
     /// What mends it.
     pub remedy: String,
-    /// Who sent it.
+    /// Who sent it; of `ingress-escape`, who takes it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
+    /// where no socket takes it.
     pub origin: Origin,
+}
+
+/// Which way packets went, as the interface has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// They left by it.
+    Out,
+    /// They arrived by it.
+    In,
+}
+
+impl Direction {
+    /// The way that packets of this kind of finding go.
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::IngressEscape => Self::In,
+            Kind::DeviceEscape
+            | Kind::AddressEscape
+            | Kind::CopyEscape
+            | Kind::PolicyEscape
+            | Kind::Unpinned
+            | Kind::CrossedBind
+            | Kind::Unaudited => Self::Out,
+        }
+    }
 }
 
 /// The process that owns a socket.

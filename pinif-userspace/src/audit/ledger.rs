@@ -6,14 +6,56 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pinif_ebpf::verdict::Severity;
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    sighting::FindingKey,
+    verdict::Severity,
+};
 
-use super::finding::{Finding, FindingId};
+use super::{
+    finding::{Finding, FindingId},
+    gaps::GapKey,
+};
 
 /// A finding is said again no sooner than this after the last time.
 pub const PAUSE: Duration = Duration::from_secs(1);
 
-/// All findings of a run. `K` is what tells one from another, usually the kernel's key of its counter.
+/// What a finding is told from others by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// What the kernel counts: its counter's key.
+    Counted(FindingKey),
+    /// What it cannot see.
+    Gap(GapKey),
+}
+
+impl Key {
+    /// The namespace that the finding is in.
+    pub fn netns(&self) -> NetNsCookie {
+        match self {
+            Self::Counted(key) => key.netns,
+            Self::Gap(key) => key.netns,
+        }
+    }
+
+    /// The interface that the finding is at; none, if it may be any.
+    pub fn egress(&self) -> Option<IfIndex> {
+        match self {
+            Self::Counted(key) => Some(key.egress),
+            Self::Gap(key) => key.interface,
+        }
+    }
+
+    /// The bound device of the socket that sent.
+    pub fn bound(&self) -> Option<IfIndex> {
+        match self {
+            Self::Counted(key) => Some(key.bound).filter(|bound| bound.is_some()),
+            Self::Gap(_) => None,
+        }
+    }
+}
+
+/// All findings of a run. `K` is what tells one from another, usually a [`Key`].
 #[derive(Debug)]
 pub struct Ledger<K = FindingId> {
     places: HashMap<K, usize>,
@@ -120,12 +162,12 @@ impl<K: Eq + Hash> Ledger<K> {
     /// The keys of the open findings that are `wanted`.
     pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K>
     where
-        K: Copy,
+        K: Clone,
     {
         self.places
             .keys()
-            .copied()
             .filter(|key| wanted(key))
+            .cloned()
             .collect()
     }
 

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod enrich;
 pub mod explain;
 pub mod finding;
+pub mod gaps;
 pub mod ledger;
 pub mod matrix;
 pub mod pipeline;

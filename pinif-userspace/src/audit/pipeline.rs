@@ -3,6 +3,7 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod gaps;
 mod interfaces;
 mod names;
 mod namespaces;
@@ -27,6 +28,7 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
+    gaps::Gaps,
     names::Names,
     namespaces::Following,
     news::{Changes, Followed, News},
@@ -40,11 +42,11 @@ use super::{
     decode::{Sighted, decode},
     enrich,
     finding::{Attach, Finding, Process, Ready},
-    ledger::{FailOn, Ledger, exit_status},
+    ledger::{FailOn, Key, Ledger, exit_status},
 };
 use crate::{
     host::{
-        kernel_types,
+        entrance, kernel_types,
         namespaces::{Wanted, Watch},
         netns::NetNs,
         network::Network,
@@ -53,10 +55,11 @@ use crate::{
     kernel::{
         arrivals::Arrivals,
         attach::{CgroupHooks, Mode, NamespaceHooks, load_traffic},
+        bypass::Bypasses,
         counters::Counters,
         load::load,
         logs,
-        publish::{Publisher, Unresolved, wait_for_running_programs},
+        publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
     policy::{Policy, PolicyErrors, counted},
@@ -136,11 +139,14 @@ struct Audit {
     names: Names,
     past: Past,
     /// Attached for as long as it lives.
-    _cgroup: CgroupHooks,
+    cgroup: CgroupHooks,
+    gaps: Gaps,
     publisher: Publisher,
     sightings: Sightings,
     counters: Counters,
-    ledger: Ledger<FindingKey>,
+    ledger: Ledger<Key>,
+    /// Some finding has a counter.
+    counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
     policies: BTreeMap<u32, Policy>,
     interfaces: Vec<GlobMatcher>,
@@ -165,6 +171,7 @@ impl Audit {
         let mut publisher = Publisher::open(&mut ebpf)?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
+        let bypasses = Bypasses::open(&mut ebpf)?;
         let following = Following::new(
             plan.wanted,
             plan.attach,
@@ -179,6 +186,10 @@ impl Audit {
             let text = format!("sockets from before may stay without a process: {error:#}");
             sink.note(Level::Warning, &text)?;
         }
+        if let Err(error) = cgroup.prepare_bypassing(&btf) {
+            let text = format!("sockets that send past TC egress may stay unknown: {error:#}");
+            sink.note(Level::Warning, &text)?;
+        }
         drop(btf);
         let mut audit = Self {
             namespaces: BTreeMap::new(),
@@ -186,7 +197,9 @@ impl Audit {
             following,
             names: Names::default(),
             past: Past::default(),
-            _cgroup: cgroup,
+            cgroup,
+            gaps: Gaps::new(bypasses),
+            counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
             publisher,
             sightings,
@@ -202,6 +215,7 @@ impl Audit {
         audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
         sink.ready(&audit.ready(plan.attach))?;
+        audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
 
@@ -259,7 +273,9 @@ impl Audit {
         while !sink.has_left() {
             let mut seen = Vec::new();
             let mut arrived = Vec::new();
-            let has_findings = !self.ledger.is_empty();
+            let mut bypassing = Vec::new();
+            let has_findings = self.counts;
+            let gaps_due = self.gaps.due();
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
@@ -276,6 +292,11 @@ impl Audit {
                     outcome.context("the ring buffer of namespaces cannot be read")?;
                     self.arrived(&arrived);
                 }
+                outcome = self.gaps.news.next(|socket| bypassing.push(socket)) => {
+                    outcome.context("the ring buffer of sockets that bypass cannot be read")?;
+                    self.bypassing(&bypassing);
+                }
+                () = tokio::time::sleep_until(gaps_due.into()) => self.look_for_gaps(sink)?,
                 () = self.following.watch.due() => self.look(changes, sink)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy, sink)?,
@@ -296,6 +317,9 @@ impl Audit {
                     self.show_due(sink)?;
                 }
             }
+            if self.gaps.is_due_awake() {
+                self.look_for_all_gaps(false, sink)?;
+            }
         }
         Ok(())
     }
@@ -311,7 +335,7 @@ impl Audit {
 
     /// Enters a finding into the ledger and shows it.
     fn sight(&mut self, key: &FindingKey, sighting: &Sighting, sink: &mut dyn Sink) -> Result<()> {
-        if self.ledger.contains(key) {
+        if self.ledger.contains(&Key::Counted(*key)) {
             return Ok(());
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
@@ -323,8 +347,11 @@ impl Audit {
         };
         let process = enrich::process(&sighted);
         if let Some(finding) = self.describe(key, &sighted, process, count)
-            && let Some(finding) = self.ledger.sighted(*key, finding, self.started.elapsed())
+            && let Some(finding) =
+                self.ledger
+                    .sighted(Key::Counted(*key), finding, self.started.elapsed())
         {
+            self.counts = true;
             sink.finding(&finding, true)?;
             let netns = self.namespaces[&key.netns].hooks.netns();
             if let Some(suspect) = enrich::suspect(&sighted, netns) {
@@ -342,7 +369,7 @@ impl Audit {
             .and_then(|(sighted, count)| {
                 self.describe(key, &sighted, Some(process.clone()), count)
             });
-        self.ledger.refine(key, |finding| {
+        self.ledger.refine(&Key::Counted(*key), |finding| {
             finding.process = Some(process);
             if let Some(again) = again {
                 finding.explanation = again.explanation;
@@ -370,6 +397,7 @@ impl Audit {
             network: &namespace.network,
             policy,
             name: &name,
+            entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
         };
         let (oracle, links) = (&mut namespace.oracle, &namespace.network.links);
         Some(enrich::finding(
@@ -388,7 +416,7 @@ impl Audit {
         for (key, value) in self.counters.findings()? {
             if !self
                 .ledger
-                .counted(&key, value.count.packets, value.count.bytes)
+                .counted(&Key::Counted(key), value.count.packets, value.count.bytes)
             {
                 self.sight(&key, &value.sighting, sink)?;
             }
@@ -404,6 +432,11 @@ impl Audit {
     }
 
     fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
+        for namespace in self.namespaces.values_mut() {
+            let wanted = watched(&namespace.network, &policy);
+            namespace.watch_arrivals(&wanted, sink)?;
+        }
         let networks: Vec<_> = self
             .namespaces
             .iter()
@@ -433,11 +466,15 @@ impl Audit {
                 sink.note(Level::Error, &text)?;
             }
         }
+        for netns in self.order.clone() {
+            self.watch_arrivals(netns, sink)?;
+        }
         Ok(())
     }
 
     /// Detaches, so that nothing is counted any more, and tells the exact totals.
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
+        self.look_for_all_gaps(true, sink)?;
         let duration = self.started.elapsed();
         // From this instant on, nothing is counted anywhere.
         self.following.entries.close()?;

@@ -11,7 +11,13 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use crate::host::capabilities::{self, Check, Outcome};
+use crate::{
+    host::{
+        capabilities::{self, Check, Outcome, gaps},
+        netns::NetNs,
+    },
+    kernel::{attach, bypass},
+};
 
 /// The arguments of `pinif doctor`.
 #[derive(Args, Clone, Debug)]
@@ -30,12 +36,24 @@ enum Format {
     Json,
 }
 
-/// Looks at everything that pinif needs and prints it. The exit status is 1 where nothing can be audited.
+/// Looks at everything that pinif needs, and at what it cannot see here, and prints it. The exit status is 1 where nothing can be audited.
 ///
 /// # Errors
 /// Where standard output cannot be written.
 pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let checks = capabilities::check();
+    let mut checks = capabilities::check();
+    if let Ok(netns) = NetNs::current() {
+        let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));
+        let ahead = attach::at_egress(&netns).unwrap_or_default();
+        let ahead: Vec<_> = ahead
+            .into_iter()
+            .map(|(interface, others)| {
+                let others = others.iter().map(ToString::to_string).collect();
+                (interface, others)
+            })
+            .collect();
+        checks.extend(gaps::check(&netns, &sockets, &ahead));
+    }
     let text = match args.format {
         Format::Human => human(&checks, width(), colours()),
         Format::Json => json(&checks)?,

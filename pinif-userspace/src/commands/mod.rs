@@ -3,4 +3,8 @@
 pub mod audit;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
+pub mod pin;
 pub mod policy;
+pub mod run;
+pub mod sockets;

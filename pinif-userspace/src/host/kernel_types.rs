@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
-use pinif_ebpf::offsets::Offsets;
+use pinif_ebpf::{offsets::Offsets, pin};
 
 use super::btf::Btf;
 
@@ -15,12 +15,37 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// # Errors
 /// Where the kernel has no BTF, or a structure is not as expected.
 pub fn offsets() -> anyhow::Result<Offsets> {
-    let data = fs::read(VMLINUX).with_context(|| {
+    find(read()?).with_context(unusable)
+}
+
+/// Reads the offsets that a pin's programs need, likewise.
+///
+/// # Errors
+/// As of [`offsets`].
+pub fn offsets_of_pins() -> anyhow::Result<pin::Offsets> {
+    find_of_pins(read()?).with_context(unusable)
+}
+
+fn read() -> anyhow::Result<Vec<u8>> {
+    fs::read(VMLINUX).with_context(|| {
         format!(
             "cannot read the kernel's types in {VMLINUX}; it must be built with CONFIG_DEBUG_INFO_BTF"
         )
-    })?;
-    find(data).with_context(|| format!("cannot use the kernel's types in {VMLINUX}"))
+    })
+}
+
+fn unusable() -> String {
+    format!("cannot use the kernel's types in {VMLINUX}")
+}
+
+fn find_of_pins(data: Vec<u8>) -> anyhow::Result<pin::Offsets> {
+    let btf = Btf::parse(data)?;
+    Ok(pin::Offsets {
+        skb_device: btf.offset("sk_buff", "dev")?,
+        device_name: btf.offset("net_device", "name")?,
+        device_netns: btf.offset("net_device", "nd_net.net")?,
+        net_cookie: btf.offset("net", "net_cookie")?,
+    })
 }
 
 fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
@@ -42,9 +67,15 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
             .context("`struct socket_alloc` has the inode before the socket")?,
         sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
+        sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
         sock_uid: btf.offset("sock", "sk_uid")?,
         sock_cgroup: btf.offset("sock", "sk_cgrp_data.cgroup")?,
         cgroup_kernfs: btf.offset("cgroup", "kn")?,
+        cgroup_parent: match btf.offset("cgroup", "self")? {
+            0 => btf.offset("cgroup", "self.parent")?,
+            // It would lead into the middle of the cgroup above: unknown, then.
+            _ => 0,
+        },
         kernfs_id: btf.offset("kernfs_node", "id")?,
         packet_device: btf.offset("sk_buff", "dev")?,
         packet_inner_header: btf.offset("sk_buff", "inner_network_header")?,
@@ -61,6 +92,10 @@ fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
         device_ipv6: btf.offset("net_device", "ip6_ptr").unwrap_or_default(),
         ipv6_addresses: btf.offset("inet6_dev", "addr_list").unwrap_or_default(),
         ipv6_list: btf.offset("inet6_ifaddr", "if_list").unwrap_or_default(),
+        // Where these families are modules, or are not built, the kernel's own types do not have them.
+        packet_interface: btf.offset("packet_sock", "ifindex").unwrap_or_default(),
+        xdp_device: btf.offset("xdp_sock", "dev").unwrap_or_default(),
+        xdp_send_ring: btf.offset("xdp_sock", "tx").unwrap_or_default(),
     })
 }
 
@@ -74,6 +109,8 @@ mod tests {
         // `__sk_common` is the first of struct sock, and its first 16 bytes are addresses, hash and ports.
         assert!((16..256).contains(&offsets.sock_netns), "{offsets:?}");
         let aligned = [
+            offsets.sock_cookie,
+            offsets.cgroup_parent,
             offsets.task_mm,
             offsets.mm_exe_file,
             offsets.file_inode,
@@ -81,12 +118,20 @@ mod tests {
             offsets.kernfs_id,
         ];
         assert!(aligned.iter().all(|offset| offset % 8 == 0), "{offsets:?}");
+        assert!(offsets.cgroup_parent > 0, "{offsets:?}");
         let apart = [offsets.task_tgid, offsets.task_comm, offsets.task_mm];
         assert!(apart.iter().all(|offset| *offset > 0), "{offsets:?}");
         assert!(
             offsets.task_tgid.is_multiple_of(4) && offsets.task_tgid != offsets.task_comm,
             "{offsets:?}"
         );
+    }
+
+    #[test]
+    fn the_running_kernel_has_those_of_pins() {
+        let offsets = offsets_of_pins().expect("the kernel's types");
+        let pointers = [offsets.skb_device, offsets.device_netns, offsets.net_cookie];
+        assert!(pointers.iter().all(|offset| offset % 8 == 0), "{offsets:?}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ pub mod addresses;
 mod btf;
 pub mod capabilities;
 pub mod carriers;
+pub mod entrance;
+pub mod gaps;
 pub mod kernel_types;
 pub mod links;
 pub mod namespaces;

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     panic,
     path::{Path, PathBuf},
     sync::Arc,
@@ -29,7 +32,7 @@ pub(super) const NAMED: &str = "/run/netns";
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
 /// The namespace that the machine's first process is in, by the name that pinif gives it.
-pub(super) const HOST: &str = "host";
+pub const HOST: &str = "host";
 /// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
 pub(super) const INITIAL_INODE: u64 = 0xEFFF_FFF9;
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
@@ -151,6 +154,11 @@ impl NetNs {
     /// Where `inside` does.
     pub fn run<R: Send>(&self, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
         run_in(&self.file, inside)
+    }
+
+    /// Its descriptor, as setns(2) takes it.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     fn host() -> Result<Self, NetNsError> {

@@ -1,25 +1,25 @@
-//! Attaching: the cgroup hooks once, the traffic program to every interface of a namespace.
+//! Attaching: the cgroup hooks once, the traffic programs to the interfaces of a namespace.
 
-use std::{collections::BTreeMap, fs::File, io, path::Path};
+mod ahead;
+
+use std::{collections::BTreeSet, fs::File, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use aya::{
     Btf, Ebpf,
     programs::{
-        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, LinkOrder, ProgramError,
-        SchedClassifier, TcAttachType,
-        tc::{SchedClassifierLinkId, TcAttachOptions},
+        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, ProgramError,
+        SchedClassifier,
     },
     util::KernelVersion,
 };
-use nix::net::if_::if_indextoname;
-use pinif_ebpf::key::IfIndex;
+use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
-use super::{entry::Entries, filters};
+use super::{bypass, direction::Direction, entry::Entries, hook::Hook};
 use crate::host::netns::NetNs;
 
-/// The traffic program, by the name of its function.
-const EGRESS: &str = "pinif_egress";
+pub use ahead::{Ahead, at_egress};
+
 /// The iterator over sockets that were there before.
 const EXISTING: &str = "pinif_existing";
 
@@ -49,15 +49,6 @@ impl Mode {
             Self::Clsact => "clsact",
         }
     }
-}
-
-/// Where the traffic program stands among what others have attached to an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It sees every packet.
-    First,
-    /// Filters of others are asked before it: it does not see what they drop or redirect.
-    Behind,
 }
 
 /// The cgroup hooks, attached below one cgroup.
@@ -110,6 +101,24 @@ impl CgroupHooks {
     pub fn mark_existing(&mut self, btf: &Btf) -> Result<()> {
         mark_existing(&mut self.ebpf, btf)
     }
+
+    /// Prepares [`Self::bypassing`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the iterator.
+    pub fn prepare_bypassing(&mut self, btf: &Btf) -> Result<()> {
+        bypass::load(&mut self.ebpf, btf)
+    }
+
+    /// The sockets that can send past TC egress ([`bypass::list`]).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
+        bypass::list(&mut self.ebpf)
+    }
 }
 
 /// Runs the iterator once over all files of all processes.
@@ -131,44 +140,54 @@ fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
     Ok(())
 }
 
-/// Loads the traffic program, for every namespace's entry program to go on with.
+/// Loads the traffic programs, for every namespace's entry programs to go on with.
 ///
 /// # Errors
 ///
-/// When the kernel refuses it.
+/// When the kernel refuses one.
 pub fn load_traffic(ebpf: &mut Ebpf) -> Result<Entries> {
-    let egress: &mut SchedClassifier = program(ebpf, EGRESS)?;
-    egress
-        .load()
-        .map_err(refusal)
-        .context("the kernel refused the program for TC egress")?;
-    let traffic = egress
-        .fd()
-        .and_then(|descriptor| Ok(descriptor.try_clone()?))
-        .context("the program for TC egress has no descriptor")?;
-    Entries::to(&traffic, EGRESS, ebpf)
+    let mut traffic = Vec::new();
+    for direction in Direction::ALL {
+        let name = direction.program();
+        let program: &mut SchedClassifier = program(ebpf, name)?;
+        program
+            .load()
+            .map_err(refusal)
+            .with_context(|| format!("the kernel refused the program {name} for TC"))?;
+        let descriptor = program
+            .fd()
+            .and_then(|descriptor| Ok(descriptor.try_clone()?))
+            .with_context(|| format!("the program {name} has no descriptor"))?;
+        traffic.push((direction, descriptor));
+    }
+    Entries::to(&traffic, ebpf)
 }
 
-/// The entry program of one namespace, and where it is attached.
+/// The entry programs of one namespace, and where they are attached.
 pub struct NamespaceHooks {
     netns: NetNs,
-    egress: SchedClassifier,
     mode: Mode,
-    links: BTreeMap<IfIndex, SchedClassifierLinkId>,
+    egress: Hook,
+    /// What arrives is looked at where a policy can find something amiss with it.
+    ingress: Hook,
 }
 
 impl NamespaceHooks {
-    /// Loads the entry program of a namespace.
+    /// Loads the entry programs of a namespace.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses it.
+    /// When the kernel refuses one.
     pub fn load(entries: &Entries, netns: NetNs, mode: Mode) -> Result<Self> {
+        let hook = |direction| -> Result<Hook> {
+            let program = entries.of(netns.cookie, direction)?;
+            Ok(Hook::new(direction, mode, program))
+        };
         Ok(Self {
-            egress: entries.of(netns.cookie)?,
-            netns,
+            egress: hook(Direction::Egress)?,
+            ingress: hook(Direction::Ingress)?,
             mode,
-            links: BTreeMap::new(),
+            netns,
         })
     }
 
@@ -177,18 +196,19 @@ impl NamespaceHooks {
         &self.netns
     }
 
-    /// Where it is attached.
+    /// The interfaces of which what leaves is seen: those that are audited.
     pub fn interfaces(&self) -> impl Iterator<Item = IfIndex> {
-        self.links.keys().copied()
+        self.egress.interfaces()
     }
 
-    /// Whether it is attached to the interface.
+    /// Whether what leaves by the interface is seen.
     pub fn has(&self, interface: IfIndex) -> bool {
-        self.links.contains_key(&interface)
+        self.egress.has(interface)
     }
 
-    /// Attaches to interfaces, by the names that they have now; those that it has already are left alone. `done` hears
-    /// of each, and what went wrong with it; not of one that is gone or has another name by now, of which there are news.
+    /// Attaches to the egress of interfaces, by the names that they have now; those that it has already are left alone.
+    /// `done` hears of each, and what went wrong with it; not of one that is gone or has another name by now, of which there
+    /// are news.
     ///
     /// # Errors
     ///
@@ -196,39 +216,55 @@ impl NamespaceHooks {
     pub fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        mut done: impl FnMut(&str, Result<Place, ProgramError>) + Send,
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
+    ) -> Result<()> {
+        let Self { netns, egress, .. } = self;
+        netns
+            .run(|| egress.attach(interfaces, done))
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Attaches to the ingress of those of the interfaces that are audited and where what arrives may be amiss; `done` as for
+    /// [`Self::attach`].
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
     ) -> Result<()> {
         let Self {
             netns,
             egress,
-            mode,
-            links,
+            ingress,
+            ..
         } = self;
+        let mut new = interfaces.to_vec();
+        new.retain(|(index, _)| egress.has(*index) && !ingress.has(*index));
+        if new.is_empty() {
+            return Ok(());
+        }
         netns
-            .run(|| {
-                for (index, name) in interfaces {
-                    if links.contains_key(index) {
-                        continue;
-                    }
-                    let attached = match name_now(*index, name) {
-                        Name::Same => attach_one(egress, *index, name, *mode),
-                        Name::NoText => Err(no_text()),
-                        Name::Another => continue,
-                    };
-                    // Another may have taken the name in between.
-                    match attached {
-                        Ok((link, _)) if name_now(*index, name) != Name::Same => {
-                            let _ = egress.detach(link);
-                        }
-                        Ok((link, place)) => {
-                            links.insert(*index, link);
-                            done(name, Ok(place));
-                        }
-                        Err(error) => done(name, Err(error)),
-                    }
-                }
-            })
-            .with_context(|| format!("the network namespace {} cannot be entered", netns.name))
+            .run(|| ingress.attach(&new, done))
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Detaches from the ingress of all interfaces but these.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn watch_arrivals_only_at(&mut self, interfaces: &[(IfIndex, String)]) -> Result<()> {
+        let Self { netns, ingress, .. } = self;
+        let wanted: BTreeSet<IfIndex> = interfaces.iter().map(|(index, _)| *index).collect();
+        if ingress.interfaces().all(|index| wanted.contains(&index)) {
+            return Ok(());
+        }
+        netns
+            .run(|| ingress.detach(|index| wanted.contains(&index)))
+            .with_context(|| no_entry(netns))
     }
 
     /// Forgets the interfaces that are gone, also those whose index another has by now; `there` are those that there are.
@@ -240,30 +276,11 @@ impl NamespaceHooks {
     pub fn forget_gone(&mut self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
         let mut gone: Vec<IfIndex> = self.interfaces().collect();
         gone.retain(|index| there.iter().all(|(other, _)| other != index));
-        let Self {
-            netns,
-            egress,
-            mode,
-            links,
-        } = self;
-        let id = egress
-            .info()
-            .context("the program cannot be asked for its id")?
-            .id();
-        let held = there.iter().filter(|(index, _)| links.contains_key(index));
-        let deserted = netns.run(|| {
-            held.filter(|(index, name)| match mode {
-                Mode::Tcx => !is_attached(id, name),
-                Mode::Clsact => !filters::is_attached(*index, EGRESS),
-            })
-            .map(|(index, _)| *index)
-            .collect::<Vec<_>>()
-        });
-        gone.extend(
-            deserted.with_context(|| {
-                format!("the network namespace {} cannot be entered", netns.name)
-            })?,
-        );
+        let Self { netns, egress, .. } = self;
+        let deserted = netns
+            .run(|| egress.deserted(there))
+            .with_context(|| no_entry(netns))?;
+        gone.extend(deserted?);
         for &index in &gone {
             self.forget(index);
         }
@@ -272,34 +289,27 @@ impl NamespaceHooks {
 
     /// Detaches from all interfaces.
     pub fn detach(&mut self) {
-        let links = std::mem::take(&mut self.links);
-        if links.is_empty() {
+        let Self {
+            netns,
+            egress,
+            ingress,
+            ..
+        } = self;
+        if egress.interfaces().next().is_none() {
             return;
         }
-        let egress = &mut self.egress;
-        let detach = || {
-            for link in links.into_values() {
-                // The device may be gone, and the link with it.
-                let _ = egress.detach(link);
-            }
-        };
         // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
         // took its filters along.
-        let _ = self.netns.run(detach);
+        let _ = netns.run(|| {
+            ingress.detach(|_| false);
+            egress.detach(|_| false);
+        });
     }
 
-    /// Forgets an interface that is gone, and the program's place with it. Returns whether it was attached there.
+    /// Forgets an interface that is gone, and the programs' place with it. Returns whether it was audited.
     pub fn forget(&mut self, interface: IfIndex) -> bool {
-        let Some(link) = self.links.remove(&interface) else {
-            return false;
-        };
-        match self.mode {
-            // The device took its link along; the descriptor is closed here.
-            Mode::Tcx => drop(self.egress.take_link(link)),
-            // The qdisc went with the device. Detaching would hit another that has its index by now.
-            Mode::Clsact => std::mem::forget(self.egress.take_link(link)),
-        }
-        true
+        self.ingress.forget(interface);
+        self.egress.forget(interface)
     }
 }
 
@@ -309,68 +319,13 @@ impl Drop for NamespaceHooks {
     }
 }
 
-/// What an interface is called now, compared with what it was called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Name {
-    /// The same.
-    Same,
-    /// Something that is no text, and therefore was shown as something else.
-    NoText,
-    /// Something else; or it is gone.
-    Another,
-}
-
-/// In the calling thread's namespace.
-fn name_now(index: IfIndex, name: &str) -> Name {
-    match if_indextoname(index.0) {
-        Ok(now) if now.to_bytes() == name.as_bytes() => Name::Same,
-        Ok(now) if now.to_str().is_err() => Name::NoText,
-        Ok(_) | Err(_) => Name::Another,
-    }
-}
-
-fn no_text() -> ProgramError {
-    ProgramError::IOError(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "its name is not UTF-8; rename it",
-    ))
-}
-
-/// In the namespace's thread: aya attaches by name, in the calling thread's namespace.
-fn attach_one(
-    egress: &mut SchedClassifier,
-    interface: IfIndex,
-    name: &str,
-    mode: Mode,
-) -> Result<(SchedClassifierLinkId, Place), ProgramError> {
-    let (options, place) = match mode {
-        // First, since a program before ours could end the run.
-        Mode::Tcx => (TcAttachOptions::TcxOrder(LinkOrder::first()), Place::First),
-        Mode::Clsact => {
-            let options = filters::make_way(interface, name, EGRESS)?;
-            let place = if options.priority == filters::FIRST_PLACE {
-                Place::First
-            } else {
-                Place::Behind
-            };
-            (TcAttachOptions::Netlink(options), place)
-        }
-    };
-    let link = egress.attach_with_options(name, TcAttachType::Egress, options)?;
-    Ok((link, place))
-}
-
-/// Whether the program with this id is among those that the interface has. Where that cannot be told, it is taken to be.
-fn is_attached(id: u32, interface: &str) -> bool {
-    match SchedClassifier::query_tcx(interface, TcAttachType::Egress) {
-        Ok((_, programs)) => programs.iter().any(|program| program.id() == id),
-        Err(_) => true,
-    }
+fn no_entry(netns: &NetNs) -> String {
+    format!("the network namespace {} cannot be entered", netns.name)
 }
 
 /// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
 /// what it minds.
-fn refusal(error: ProgramError) -> anyhow::Error {
+pub(super) fn refusal(error: ProgramError) -> anyhow::Error {
     let ProgramError::LoadError {
         io_error,
         verifier_log,

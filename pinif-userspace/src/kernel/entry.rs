@@ -1,7 +1,7 @@
 //! Entry programs: what is attached to the interfaces of a namespace. Each writes its namespace's cookie to where the
-//! traffic program reads it (`state/netns.rs` of the programs) and goes on with that one by a tail call.
+//! traffic programs read it (`state/netns.rs` of the programs) and goes on with one of these by a tail call.
 //!
-//! The traffic program is large, and takes the verifier tens of milliseconds; so it is loaded once, and each namespace costs
+//! A traffic program is large, and takes the verifier tens of milliseconds; so it is loaded once, and each namespace costs
 //! the verifier a dozen instructions. They are assembled here, since their only difference is a constant.
 
 use std::{
@@ -23,21 +23,19 @@ use aya::{
 use pinif_ebpf::key::NetNsCookie;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
+use super::direction::Direction;
+
 /// Commands of bpf(2).
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 /// The entry programs' licence, as the kernel wants it.
 const LICENCE: &CStr = c"Dual MIT/GPL";
-/// The place of the traffic program in `TRAFFIC`.
-const EGRESS: u32 = 0;
 
-/// Makes entry programs to one traffic program.
+/// Makes entry programs to the traffic programs.
 pub struct Entries {
-    /// Under which name they are known to the kernel, and told from other programs of an interface.
-    name: &'static str,
     netns: MapData,
-    /// The table that holds the traffic program, for as long as it is open.
+    /// The table that holds the traffic programs, for as long as it is open.
     table: ProgramArray<MapData>,
     /// The same table's descriptor, which aya does not give.
     table_descriptor: OwnedFd,
@@ -46,12 +44,12 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Makes the traffic program the one that entry programs go on with.
+    /// Makes the traffic programs those that entry programs go on with.
     ///
     /// # Errors
     ///
-    /// When the object lacks a map, or the kernel refuses the program there or has no BPF file system to give.
-    pub fn to(traffic: &ProgramFd, name: &'static str, ebpf: &mut Ebpf) -> Result<Self> {
+    /// When the object lacks a map, or the kernel refuses a program there or has no BPF file system to give.
+    pub fn to(traffic: &[(Direction, ProgramFd)], ebpf: &mut Ebpf) -> Result<Self> {
         let mut take = |name: &str| {
             ebpf.take_map(name)
                 .with_context(|| format!("the eBPF object has no map {name}"))
@@ -64,11 +62,12 @@ impl Entries {
         };
         let held = table.fd().as_fd().try_clone_to_owned()?;
         let mut table = ProgramArray::try_from(Map::ProgramArray(table))?;
-        table
-            .set(EGRESS, traffic, 0)
-            .context("the kernel refused the traffic program in its table")?;
+        for (direction, program) in traffic {
+            table
+                .set(direction.place(), program, 0)
+                .context("the kernel refused a traffic program in its table")?;
+        }
         Ok(Self {
-            name,
             netns,
             table,
             table_descriptor: held,
@@ -83,23 +82,28 @@ impl Entries {
     ///
     /// When the kernel refuses.
     pub fn close(&mut self) -> Result<()> {
-        self.table
-            .clear_index(&EGRESS)
-            .context("the traffic program cannot be taken out of its table")
+        for direction in Direction::ALL {
+            self.table
+                .clear_index(&direction.place())
+                .context("a traffic program cannot be taken out of its table")?;
+        }
+        Ok(())
     }
 
-    /// Loads the entry program of a namespace.
+    /// Loads the entry program of a namespace for one direction, under the traffic program's name: by that it is told from
+    /// other programs of an interface.
     ///
     /// # Errors
     ///
     /// When the kernel refuses it.
-    pub fn of(&self, netns: NetNsCookie) -> Result<SchedClassifier> {
+    pub fn of(&self, netns: NetNsCookie, direction: Direction) -> Result<SchedClassifier> {
         let instructions = assemble(
             netns,
+            direction.place(),
             self.netns.fd().as_fd(),
             self.table_descriptor.as_fd(),
         );
-        let program = load(&instructions, self.name)
+        let program = load(&instructions, direction.program())
             .context("the kernel refused the entry program of a network namespace")?;
         let pin = PathBuf::from(format!(
             "/proc/self/fd/{}/{}",
@@ -160,7 +164,12 @@ const UNSPEC: i32 = -1;
 /// The frame pointer.
 const FRAME: u8 = 10;
 
-fn assemble(netns: NetNsCookie, place: BorrowedFd<'_>, table: BorrowedFd<'_>) -> Vec<Instruction> {
+fn assemble(
+    netns: NetNsCookie,
+    traffic: u32,
+    place: BorrowedFd<'_>,
+    table: BorrowedFd<'_>,
+) -> Vec<Instruction> {
     let [low, high] = [netns.0 as u32, (netns.0 >> 32) as u32].map(u32::cast_signed);
     vec![
         // *NETNS[0] = netns, where it is: it always is.
@@ -175,11 +184,11 @@ fn assemble(netns: NetNsCookie, place: BorrowedFd<'_>, table: BorrowedFd<'_>) ->
         instruction(op::LDDW, 1, 0, 0, low),
         instruction(0, 0, 0, 0, high),
         instruction(op::STX_DW, 0, 1, 0, 0),
-        // TRAFFIC[EGRESS](context): with a constant index a direct jump (`bpf_arch_poke`).
+        // TRAFFIC[traffic](context): with a constant index a direct jump (`bpf_arch_poke`).
         instruction(op::MOV_REGISTER, 1, 6, 0, 0),
         instruction(op::LDDW, 2, op::MAP, 0, table.as_raw_fd()),
         instruction(0, 0, 0, 0, 0),
-        instruction(op::MOV, 3, 0, 0, EGRESS.cast_signed()),
+        instruction(op::MOV, 3, 0, 0, traffic.cast_signed()),
         instruction(op::CALL, 0, 0, 0, op::TAIL_CALL),
         instruction(op::MOV, 0, 0, 0, UNSPEC),
         instruction(op::EXIT, 0, 0, 0, 0),
@@ -282,7 +291,7 @@ mod tests {
     fn an_entry_program_is_what_the_kernel_takes_for_one() {
         let null = fs::File::open("/dev/null").expect("/dev/null");
         let cookie = NetNsCookie(0x0123_4567_89ab_cdef);
-        let instructions = assemble(cookie, null.as_fd(), null.as_fd());
+        let instructions = assemble(cookie, 1, null.as_fd(), null.as_fd());
         assert_eq!(size_of::<Instruction>(), 8);
         assert_eq!(size_of::<LoadAttributes>(), 64);
         let constant = instructions

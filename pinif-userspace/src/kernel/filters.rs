@@ -12,6 +12,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
+use super::{attach::Ahead, direction::Direction};
 use crate::host::netlink::Requester;
 
 /// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
@@ -24,12 +25,13 @@ mod attribute {
 /// `struct tcmsg`.
 const HEADER: usize = 20;
 /// The place that is asked first; zero would be any.
-pub(super) const FIRST_PLACE: u16 = 1;
-/// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)`.
-const EGRESS: TcHandle = TcHandle {
-    major: 0xffff,
-    minor: 0xfff3,
-};
+const FIRST_PLACE: u16 = 1;
+/// `TC_H_CLSACT`: its egress and its ingress have numbers of their own below it.
+const CLSACT: u16 = 0xffff;
+/// `TC_H_INGRESS`, the parent of a clsact qdisc too (`TC_H_CLSACT`).
+const HOOKS: u32 = 0xffff_fff1;
+/// The kind of the qdisc that has an ingress alone.
+const INGRESS: &str = "ingress";
 /// `ETH_P_ALL`, as the header has it.
 const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
 
@@ -42,17 +44,31 @@ const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
 pub(super) fn make_way(
     interface: IfIndex,
     name: &str,
-    program: &str,
+    direction: Direction,
 ) -> Result<NlOptions, TcError> {
-    if let Err(error) = qdisc_add_clsact(name)
-        && !is_there(&error)
-    {
-        return Err(error);
+    match qdisc_add_clsact(name) {
+        Ok(()) => {}
+        Err(error) if is_there(&error) => {
+            // Its older kind takes a filter for egress, too, and puts it at the ingress (`ingress_tcf_block`).
+            if kind_of_qdisc(interface)?.as_deref() == Some(INGRESS) {
+                return Err(TcError::IoError(without_egress(name)));
+            }
+        }
+        Err(error) => return Err(error),
     }
-    let mut filters = at_egress(interface)?;
-    for filter in filters.extract_if(.., |filter| filter.is_left_behind(program)) {
-        remove(interface, &filter)?;
+    // At the egress first, and only later perhaps at the ingress: what was left there counts all the same until then.
+    let ways = match direction {
+        Direction::Egress => &Direction::ALL[..],
+        Direction::Ingress => &[Direction::Ingress],
+    };
+    for &way in ways {
+        for filter in at(interface, way)? {
+            if filter.is_left_behind(way.program()) {
+                remove(interface, way, &filter)?;
+            }
+        }
     }
+    let filters = at(interface, direction)?;
     Ok(NlOptions {
         priority: free_place(&filters),
         handle: own_handle().into(),
@@ -62,12 +78,58 @@ pub(super) fn make_way(
 
 /// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that cannot be told, it is
 /// taken to be.
-pub(super) fn is_attached(interface: IfIndex, program: &str) -> bool {
-    at_egress(interface).map_or(true, |filters| {
+pub(super) fn is_attached(interface: IfIndex, direction: Direction) -> bool {
+    at(interface, direction).map_or(true, |filters| {
         filters
             .iter()
-            .any(|filter| filter.is_called(program) && filter.handle == own_handle())
+            .any(|filter| filter.is_called(direction.program()) && filter.handle == own_handle())
     })
+}
+
+/// The kind of the qdisc of an interface's hooks: `clsact`, or `ingress`, which stand in one place.
+fn kind_of_qdisc(interface: IfIndex) -> io::Result<Option<String>> {
+    let mut found = None;
+    Requester::open(NETLINK_ROUTE)?.dump(
+        libc::RTM_GETQDISC,
+        &TcMessage::default(),
+        |_, payload| {
+            if let Some(header) = payload.first_chunk::<HEADER>() {
+                let word =
+                    |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
+                if (word(4), word(12)) == (interface.0, HOOKS) {
+                    found = attributes(&payload[HEADER..])
+                        .find(|nla| nla.kind() == attribute::KIND)
+                        .map(|nla| text(nla.value()));
+                }
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    Ok(found)
+}
+
+fn without_egress(name: &str) -> io::Error {
+    let text = format!(
+        "its qdisc `ingress` has no egress; put a clsact qdisc in its place: `tc qdisc del dev {name} ingress`, then \
+         `tc qdisc add dev {name} clsact`, and add its filters again"
+    );
+    io::Error::other(text)
+}
+
+/// The filters that are asked before this auditor's, in the calling thread's namespace; not those of other auditors.
+pub(super) fn ahead(interface: IfIndex, direction: Direction) -> io::Result<Vec<Ahead>> {
+    let program = direction.program();
+    let filters = at(interface, direction)?;
+    let before = filters
+        .into_iter()
+        .take_while(|filter| !(filter.is_called(program) && filter.handle == own_handle()));
+    // Each place begins with an entry that is no filter; a place that is pinif's alone has nobody else's.
+    let others = before.filter(|filter| filter.handle != 0 && !filter.is_called(program));
+    let others = others.map(|filter| Ahead::Filter {
+        priority: filter.priority,
+        kind: filter.kind,
+    });
+    Ok(others.collect())
 }
 
 /// The first place where a program can stand.
@@ -102,7 +164,7 @@ fn is_auditor(pid: u32) -> bool {
     pid != process::id() && alive && name(pid) == name(process::id())
 }
 
-/// A filter at the egress of an interface.
+/// A filter at the egress or ingress of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Filter {
     /// Its place: those with a lower one are asked before. One place is for one kind and one protocol.
@@ -157,13 +219,13 @@ impl Filter {
     }
 }
 
-/// The filters at the egress of an interface of the calling thread's namespace, in their order. Each place begins with one
-/// that has no handle. Without a qdisc, there are none.
-fn at_egress(interface: IfIndex) -> io::Result<Vec<Filter>> {
+/// The filters of one direction at an interface of the calling thread's namespace, in their order. Each place begins with
+/// one that has no handle. Without a qdisc, there are none.
+fn at(interface: IfIndex, direction: Direction) -> io::Result<Vec<Filter>> {
     let mut filters = Vec::new();
     Requester::open(NETLINK_ROUTE)?.dump(
         libc::RTM_GETTFILTER,
-        &message(interface),
+        &message(interface, direction),
         |kind, payload| {
             if kind == libc::RTM_NEWTFILTER {
                 filters.extend(Filter::decode(payload));
@@ -174,18 +236,21 @@ fn at_egress(interface: IfIndex) -> io::Result<Vec<Filter>> {
     Ok(filters)
 }
 
-/// Removes a filter from the egress of an interface of the calling thread's namespace.
-fn remove(interface: IfIndex, filter: &Filter) -> io::Result<()> {
-    let mut message = message(interface);
+/// Removes a filter from an interface of the calling thread's namespace.
+fn remove(interface: IfIndex, direction: Direction, filter: &Filter) -> io::Result<()> {
+    let mut message = message(interface, direction);
     message.header.handle = TcHandle::from(filter.handle);
     message.header.info = u32::from(filter.priority) << 16 | u32::from(filter.protocol);
     Requester::open(NETLINK_ROUTE)?.order(libc::RTM_DELTFILTER, &message)
 }
 
-fn message(interface: IfIndex) -> TcMessage {
+fn message(interface: IfIndex, direction: Direction) -> TcMessage {
     let mut message = TcMessage::default();
     message.header.index = interface.0.cast_signed();
-    message.header.parent = EGRESS;
+    message.header.parent = TcHandle {
+        major: CLSACT,
+        minor: direction.minor(),
+    };
     message
 }
 

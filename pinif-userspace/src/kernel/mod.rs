@@ -2,10 +2,14 @@
 
 pub mod arrivals;
 pub mod attach;
+pub mod bypass;
 pub mod counters;
+pub mod direction;
 pub mod entry;
 mod filters;
+mod hook;
 pub mod load;
 pub mod logs;
+pub mod pins;
 pub mod publish;
 pub mod sightings;

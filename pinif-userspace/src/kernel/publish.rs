@@ -1,6 +1,7 @@
 //! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
+pub mod gates;
 mod host;
 mod tables;
 
@@ -11,6 +12,7 @@ use aya::Ebpf;
 use pinif_ebpf::{
     key::{IfIndex, InterfaceKey, NetNsCookie},
     policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
+    verdict::arrival::Gate,
 };
 
 use self::{host::Host, tables::Tables};
@@ -32,6 +34,7 @@ pub struct Publisher {
 struct Published {
     host: Host,
     zones: BTreeMap<IfIndex, InterfaceZones>,
+    gates: BTreeMap<IfIndex, Gate>,
 }
 
 /// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
@@ -79,6 +82,7 @@ impl Publisher {
         let now = Published {
             host: Host::of(netns, network, audited),
             zones: zones(network, policy),
+            gates: gates::of(network, policy),
         };
         self.write(netns, &now)?;
         self.published.insert(netns, now);
@@ -102,11 +106,21 @@ impl Publisher {
                 .collect()
         };
         let (zones_before, zones_now) = (entries(&before.zones), entries(&now.zones));
+        let gates = |gates: &BTreeMap<IfIndex, Gate>| -> BTreeMap<_, _> {
+            let gates = gates.iter();
+            gates
+                .map(|(&interface, &gate)| (key(netns, slot, interface), gate))
+                .collect()
+        };
+        let (gates_before, gates_now) = (gates(&before.gates), gates(&now.gates));
         now.host.write(&before.host, tables)?;
+        host::write(&mut tables.gates, &gates_before, &gates_now)
+            .context("the table of what may arrive is full")?;
         host::write(&mut tables.zones, &zones_before, &zones_now)
             .context("the table of interfaces is full")?;
         now.host.write_names(&before.host, tables)?;
         host::sweep(&mut tables.zones, &zones_before, &zones_now);
+        host::sweep(&mut tables.gates, &gates_before, &gates_now);
         now.host.sweep(&before.host, tables);
         Ok(())
     }
@@ -137,8 +151,11 @@ impl Publisher {
         let slot = self.in_force.slot();
         Host::default().sweep(&gone.host, &mut self.tables);
         for (interface, zones) in gone.zones {
-            let (key, _) = zone_entry(netns, slot, interface, zones);
-            let _ = self.tables.zones.remove(&key);
+            let (zone, _) = zone_entry(netns, slot, interface, zones);
+            let _ = self.tables.zones.remove(&zone);
+        }
+        for interface in gone.gates.into_keys() {
+            let _ = self.tables.gates.remove(&key(netns, slot, interface));
         }
     }
 
@@ -160,6 +177,7 @@ impl Publisher {
         self.tables.clear(slot)?;
         let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
+        let mut gates_of = Vec::new();
         let written = self
             .tables
             .write(policy, slot, generation, &mut unresolved)
@@ -167,13 +185,21 @@ impl Publisher {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);
                     for (&interface, &zones) in &zones {
-                        let (key, value) = zone_entry(netns, slot, interface, zones);
+                        let (zone, value) = zone_entry(netns, slot, interface, zones);
                         self.tables
                             .zones
-                            .insert(key, value, 0)
+                            .insert(zone, value, 0)
                             .context("the table of interfaces is full")?;
                     }
                     zones_of.push((netns, zones));
+                    let gates = gates::of(network, policy);
+                    for (&interface, &gate) in &gates {
+                        self.tables
+                            .gates
+                            .insert(key(netns, slot, interface), gate, 0)
+                            .context("the table of what may arrive is full")?;
+                    }
+                    gates_of.push((netns, gates));
                 }
                 Ok(dimensions)
             });
@@ -192,6 +218,9 @@ impl Publisher {
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
         }
+        for (netns, gates) in gates_of {
+            self.published.entry(netns).or_default().gates = gates;
+        }
         // A packet that read the old slot is judged by it to its end before that is cleared.
         wait_for_running_programs();
         self.tables.clear(old)?;
@@ -205,14 +234,15 @@ fn zone_entry(
     interface: IfIndex,
     zones: InterfaceZones,
 ) -> (InterfaceKey, InterfaceZones) {
-    (
-        InterfaceKey {
-            netns,
-            interface,
-            slot,
-        },
-        zones,
-    )
+    (key(netns, slot, interface), zones)
+}
+
+fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
+    InterfaceKey {
+        netns,
+        interface,
+        slot,
+    }
 }
 
 /// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and

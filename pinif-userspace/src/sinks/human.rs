@@ -3,6 +3,8 @@
 use std::io::{self, Stderr, Stdout, Write};
 use std::time::{Duration, Instant};
 
+use pinif_ebpf::verdict::Kind;
+
 use super::grid::{Grid, Text};
 use super::look::{self, Look};
 use super::notes::{Level, Notes};
@@ -165,10 +167,14 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
         );
         details.push(("process", parts.join(", ")));
     }
-    let mut parts = vec![format!(
-        "{} {} → {}",
-        finding.protocol, finding.source, finding.destination
-    )];
+    let is_gap = finding.kind == Kind::Unaudited;
+    let mut parts = Vec::new();
+    parts.extend((!is_gap).then(|| {
+        format!(
+            "{} {} → {}",
+            finding.protocol, finding.source, finding.destination
+        )
+    }));
     parts.extend(
         finding
             .bound_address
@@ -180,14 +186,11 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
             .socket_cookie
             .map(|cookie| format!("cookie {cookie}")),
     );
-    details.push((
-        if finding.socket_cookie.is_some() {
-            "socket"
-        } else {
-            "flow"
-        },
-        parts.join(", "),
-    ));
+    let label = match finding.socket_cookie {
+        Some(_) => "socket",
+        None => "flow",
+    };
+    details.extend((!parts.is_empty()).then(|| (label, parts.join(", "))));
     let mut parts = vec![format!(
         "{} {}",
         phrase::does(finding.kind),
@@ -202,15 +205,18 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
     parts.push(format!("namespace {}", finding.netns));
     parts.extend(finding.rule.as_ref().map(|rule| format!("rule {rule}")));
     details.push(("path", parts.join(", ")));
-    details.push((
-        "seen",
+    // Of a gap no packet is seen, and it may be older than the audit.
+    let seen = if is_gap {
+        format!("found at {}", finding.time)
+    } else {
         format!(
             "{}, {}, {}",
             finding.time,
             counted(finding.packets, "packet"),
             counted(finding.bytes, "byte")
-        ),
-    ));
+        )
+    };
+    details.push(("seen", seen));
     details
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Stderr, Write};
 use std::time::{Duration, Instant};
 
-use pinif_ebpf::verdict::Severity;
+use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::look::Look;
 use super::notes::{Level, Notes};
@@ -80,6 +80,18 @@ impl<E: Write + Send> Sink for Journal<E> {
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         for row in self.seen.rows() {
+            if row.kind == Kind::Unaudited {
+                let line = format!(
+                    "{} {}: {} on {} in {}: not seen.",
+                    row.severity.name(),
+                    row.kind.name(),
+                    row.sender,
+                    row.egress_interface(),
+                    row.netns()
+                );
+                self.lines.note(Level::Info, &line)?;
+                continue;
+            }
             let line = format!(
                 "{} {}: {}: {}, {} by {} in {} in all.",
                 row.severity.name(),

@@ -2,7 +2,7 @@
 //!
 //! Texts reach a sink as processes and the kernel wrote them; each makes them safe for where it writes.
 
-mod grid;
+pub mod grid;
 pub mod human;
 pub mod journal;
 pub mod json;

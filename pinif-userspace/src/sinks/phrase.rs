@@ -7,11 +7,18 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::seen::Row;
 use super::text::{counted, grouped, visible};
-use crate::audit::finding::{Cell, Finding, Origin, Ready, Summary, usual_severity};
+use crate::audit::{
+    finding::{Cell, Finding, Origin, Ready, Summary, usual_severity},
+    gaps::ANY_INTERFACE,
+};
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {
     let who = match (&finding.process, finding.origin) {
+        // Of a gap, what makes it.
+        (None, _) if finding.kind == Kind::Unaudited => {
+            return visible(&finding.cause).into_owned();
+        }
         (Some(process), _) => format!("{} (pid {})", visible(&process.comm), process.pid),
         (None, Origin::Socket) => "a socket of no known process".to_owned(),
         (None, Origin::Kernel) => "the kernel".to_owned(),
@@ -23,6 +30,7 @@ pub fn sender(finding: &Finding) -> String {
         _ => who,
     };
     match (&finding.bound_device, finding.origin) {
+        _ if finding.kind == Kind::Unaudited => who,
         (Some(device), _) => format!("{who}, bound to {}", visible(device)),
         (None, Origin::Socket) => format!("{who}, unpinned"),
         (None, Origin::Kernel | Origin::None) => who,
@@ -45,6 +53,9 @@ pub const fn does(kind: Kind) -> &'static str {
 
 /// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left by eth1`.
 pub fn headline(finding: &Finding) -> String {
+    if finding.kind == Kind::Unaudited {
+        return unseen(finding);
+    }
     format!(
         "{}: {} to {} {} {}",
         sender(finding),
@@ -57,11 +68,27 @@ pub fn headline(finding: &Finding) -> String {
 
 /// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
 pub fn growth(finding: &Finding) -> String {
+    if finding.kind == Kind::Unaudited {
+        return unseen(finding);
+    }
     format!(
         "{}: {} by {} so far",
         sender(finding),
         counted(finding.packets, "packet"),
         visible(&finding.egress_interface)
+    )
+}
+
+/// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.
+fn unseen(finding: &Finding) -> String {
+    let interface = match finding.egress_interface.as_str() {
+        ANY_INTERFACE => "any interface".into(),
+        interface => visible(interface),
+    };
+    format!(
+        "{}: traffic {} {interface}",
+        sender(finding),
+        does(finding.kind)
     )
 }
 
@@ -201,6 +228,7 @@ struct Wrong {
     left: u64,
     risked: u64,
     arrived: u64,
+    untaken: u64,
 }
 
 impl Wrong {
@@ -237,7 +265,10 @@ impl Wrong {
             leaks = leaks.min(once);
             risks = risks.min(once - leaks);
             match kind {
-                Kind::IngressEscape => wrong.arrived = wrong.arrived.saturating_add(leaks),
+                Kind::IngressEscape => {
+                    wrong.arrived = wrong.arrived.saturating_add(leaks);
+                    wrong.untaken = wrong.untaken.saturating_add(risks);
+                }
                 Kind::Unaudited => {}
                 Kind::DeviceEscape
                 | Kind::AddressEscape
@@ -273,8 +304,17 @@ impl Wrong {
                 grouped(arrived)
             )),
         };
+        let untaken = match self.untaken {
+            0 => None,
+            1 => Some("1 packet arrived where it must not, and nobody took it.".to_owned()),
+            untaken => Some(format!(
+                "{} packets arrived where they must not, and nobody took them.",
+                grouped(untaken)
+            )),
+        };
         left.into_iter()
             .chain(arrived)
+            .chain(untaken)
             .collect::<Vec<_>>()
             .join(" ")
     }

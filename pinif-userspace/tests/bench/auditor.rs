@@ -128,6 +128,11 @@ impl Auditor<'_> {
         self.end(|pinif| pinif.signal(signal))
     }
 
+    /// Ends the audit although connections are open: one whose way is cut off would stay so for minutes.
+    pub fn stop_unsettled(self) -> Report {
+        self.end(|pinif| pinif.signal(Signal::SIGTERM))
+    }
+
     /// Takes all that an audit said that ends by itself.
     pub fn over(self) -> Report {
         self.end(|_| ())

@@ -230,9 +230,17 @@ impl<'a> Expectation<'a> {
         }
     }
 
-    /// This finding, and its packets in its cell.
+    /// This finding, and its packets in its cell; what is unaudited has none.
     pub fn finding(mut self, finding: Finding) -> Self {
-        *self.places.entry(finding.place()).or_default() += finding.packets;
+        if finding.kind != "unaudited" {
+            *self.places.entry(finding.place()).or_default() += finding.packets;
+        }
+        self.findings.push(finding);
+        self
+    }
+
+    /// This finding of what arrived, which is in no cell: the matrix is of what leaves.
+    pub fn arrived(mut self, finding: Finding) -> Self {
         self.findings.push(finding);
         self
     }

@@ -19,13 +19,17 @@
 
 mod auditor;
 mod expect;
+mod held;
 mod lines;
 mod need;
 mod pinif;
 mod policy;
+mod promise;
 mod record;
 mod report;
+mod running;
 mod sender;
+mod serve;
 mod settle;
 
 use std::cell::RefCell;
@@ -37,11 +41,14 @@ use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
 pub use auditor::{Auditor, Setup};
 pub use expect::{Finding, leak, note, risk};
+pub use held::{Account, Held};
 pub use need::Need;
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
+pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
+pub use serve::{Server, serve};
 pub use settle::wait_until;
 
 use record::Record;
@@ -138,11 +145,22 @@ impl Bench {
 
     /// Runs a program on the card, in the audited cgroup, from begin to end; its process id.
     pub fn program(&self, program: &str, arguments: &str) -> u32 {
-        // The shell joins the cgroup and becomes the program, with the same process id.
+        self.on_card(self.in_cgroup(program), arguments).0
+    }
+
+    /// Starts a program on the card, in the audited cgroup.
+    pub fn start(&self, program: &str, arguments: &str) -> Running {
+        let mut command = self.in_cgroup(program);
+        command.args(arguments.split_whitespace());
+        Running::start(self.card(), command)
+    }
+
+    /// The shell joins the cgroup and becomes the program, with the same process id.
+    fn in_cgroup(&self, program: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", r#"echo 0 > "$0/cgroup.procs" && exec "$@""#]);
         command.arg(self.cgroup.path()).arg(program);
-        self.on_card(command, arguments).0
+        command
     }
 
     /// Runs `nft` or `tc` on the card.

@@ -1,9 +1,12 @@
 //! What a scenario needs of the machine.
 
 use std::env;
+use std::path::Path;
+use std::process::Command;
 
 use pinif_userspace::kernel::attach::Mode;
 use pinif_userspace::lab::{LinkKind, hierarchy};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// A requirement. [`Need::unmet`] tells why it does not hold here.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +17,12 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link.
     Link(LinkKind),
+    /// AF_XDP sockets.
+    AfXdp,
+    /// pktgen, whose module the kernel does not load by itself.
+    Pktgen,
+    /// Multipath TCP.
+    Mptcp,
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
 }
@@ -31,6 +40,20 @@ impl Need {
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
             }
+            Self::AfXdp => {
+                let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
+                socket
+                    .err()
+                    .map(|error| format!("this kernel has no AF_XDP sockets ({error})"))
+            }
+            Self::Pktgen => {
+                let _loaded = Command::new("modprobe").arg("pktgen").output();
+                let is_there = Path::new("/proc/net/pktgen").is_dir();
+                (!is_there).then(|| "this kernel has no pktgen".to_owned())
+            }
+            Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
+                .err()
+                .map(|error| format!("this kernel has no Multipath TCP: {error}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::expect::Finding;
+use super::promise;
 use super::report::{Report, Told};
 
 /// The kinds of findings of one scenario, each as often as it is there.
@@ -63,6 +64,7 @@ impl<'a> Record<'a> {
             "reason": reason,
             "expected": kinds.as_ref().map(|kinds| &kinds.expected),
             "found": kinds.as_ref().map(|kinds| &kinds.found),
+            "promise": promise::of(self.name),
             "kernel": kernel.release().to_string_lossy(),
         });
         fs::write(file, account.to_string()).expect("cannot write what became of the scenario");

@@ -88,6 +88,12 @@ impl Sender {
         self
     }
 
+    /// Lets it go on, and waits for its end.
+    pub fn go_and_finish(mut self) -> Sent {
+        self.go();
+        self.finish()
+    }
+
     /// Waits until it says what it sent, though it stays.
     pub fn sent(&mut self) -> Sent {
         match self.stdout.next() {

@@ -43,6 +43,20 @@ impl Bench {
         });
     }
 
+    /// How many IP packets the card's network layer was given so far, by any interface: each of them has passed TC ingress.
+    pub fn received(&self) -> u64 {
+        self.card()
+            .run(received_packets)
+            .expect("the card is there")
+    }
+
+    /// Waits until the card's network layer was given so many packets more than `before`.
+    pub fn wait_until_received(&self, before: u64, packets: u64) {
+        wait_until("the packets are received", || {
+            self.received() >= before + packets
+        });
+    }
+
     /// Waits until the card has a time-wait socket: its side of a connection is closed, the other's is not yet.
     pub fn wait_for_time_wait(&self) {
         wait_until("there is a time-wait socket", || {
@@ -74,6 +88,26 @@ fn connections(namespace: &Namespace) -> Vec<TcpState> {
     states
         .expect("the namespace is there")
         .expect("/proc tells of its connections")
+}
+
+/// `InReceives` of `/proc/net/snmp` and `Ip6InReceives` of `/proc/net/snmp6` (RFC 4293): counted first of all in `ip_rcv`.
+fn received_packets() -> u64 {
+    let read = |name: &str| {
+        fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).expect("/proc is mounted")
+    };
+    let text = read("snmp");
+    let mut lines = text.lines().filter(|line| line.starts_with("Ip:"));
+    let (names, numbers) = (lines.next().expect("names"), lines.next().expect("numbers"));
+    let mut columns = names.split(' ').zip(numbers.split(' '));
+    let v4 = columns.find(|(name, _)| *name == "InReceives");
+    let text = read("snmp6");
+    let v6 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Ip6InReceives"));
+    [v4.expect("InReceives").1, v6.expect("Ip6InReceives")]
+        .map(|number| number.trim().parse::<u64>().expect("a number"))
+        .iter()
+        .sum()
 }
 
 /// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.

@@ -31,7 +31,12 @@ async fn until(
 ) -> Change {
     let mut seen = Vec::new();
     loop {
-        let Ok(change) = tokio::time::timeout(Duration::from_secs(20), watch.next()).await else {
+        let Ok(change) = tokio::time::timeout(
+            pinif_userspace::lab::patience(Duration::from_secs(20)),
+            watch.next(),
+        )
+        .await
+        else {
             panic!("it did not come; what came is {seen:#?}");
         };
         network.apply(&change);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::audit::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
 use pinif_userspace::audit::finding::{
-    Attach, Cell, Finding, FindingId, Origin, Process, Ready, Summary,
+    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Summary,
 };
 
 pub fn ready() -> Ready {
@@ -46,6 +46,7 @@ pub fn device_escape() -> Finding {
         severity: Severity::Leak,
         rule: None,
         netns: "card".to_owned(),
+        direction: Direction::Out,
         bound_device: Some("fab0".to_owned()),
         bound_address: None,
         egress_interface: "eth1".to_owned(),

@@ -34,10 +34,18 @@ pub enum Traffic {
     Ping(Ping),
     /// UDP datagrams in frames of a packet socket.
     Packet(Packet),
+    /// UDP datagrams, of many threads and sockets.
+    Storm(Storm),
+    /// The same frames by an AF_XDP socket.
+    Xdp(Packet),
     /// One TCP connection.
     Tcp(Tcp),
+    /// Becomes a program to which `SO_BINDTODEVICE` is forbidden, as a sandbox may.
+    RefuseBind(RefuseBind),
     /// UDP datagrams, sent by a child that is given the socket. Both stay until they are killed.
     HandOn(HandOn),
+    /// UDP datagrams by io_uring, the socket as well.
+    Ring(Ring),
     /// That child: the socket is its standard input, as inetd(8) gives it.
     #[command(hide = true)]
     Given(Given),
@@ -167,6 +175,60 @@ pub struct Packet {
     /// An IEEE 802.1ad tag around it.
     #[arg(long, value_name = "ID")]
     pub service_vlan: Option<u16>,
+    /// `PACKET_QDISC_BYPASS`: past the queueing disciplines.
+    #[arg(long)]
+    pub bypass: bool,
+    /// Once all is sent, print `sent` and wait for a line.
+    #[arg(long)]
+    pub stay: bool,
+}
+
+/// UDP datagrams, of many threads and sockets.
+#[derive(clap::Args, Debug)]
+pub struct Storm {
+    /// How the sockets are made.
+    #[command(flatten)]
+    pub intent: Intent,
+    /// The destination.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many threads send.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// How many messages each of them sends.
+    #[arg(long)]
+    pub count: u64,
+    /// What the threads have in common.
+    #[arg(long, value_enum, default_value_t = Sharing::None)]
+    pub sharing: Sharing,
+    /// How many messages a socket lives for, where each thread has its own.
+    #[arg(long, default_value_t = 1)]
+    pub each: u64,
+    /// `IP_PKTINFO` with this device.
+    #[arg(long, value_name = "DEVICE")]
+    pub pktinfo: Option<String>,
+}
+
+/// What the threads of a storm have in common.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nothing: each makes sockets of its own, one after the other.
+    None,
+    /// One socket for all.
+    One,
+    /// Another thread closes each socket while it sends.
+    Closed,
+}
+
+/// What is sent by io_uring.
+#[derive(clap::Args, Debug)]
+pub struct Ring {
+    /// The destination.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: SocketAddr,
+    /// How many messages.
+    #[arg(long, default_value_t = 1)]
+    pub count: u64,
 }
 
 /// How a socket is handed on.
@@ -218,9 +280,23 @@ pub struct Tcp {
     /// Once connected, print `connected` and wait for a line.
     #[arg(long)]
     pub pause_connected: bool,
+    /// Once all bytes are sent, print `sent` and wait for a line.
+    #[arg(long)]
+    pub pause_sent: bool,
+    /// `IPPROTO_MPTCP`: let the kernel use several ways.
+    #[arg(long)]
+    pub mptcp: bool,
     /// Who ends the connection.
     #[arg(long, value_enum, default_value_t = Close::First)]
     pub close: Close,
+}
+
+/// A program in a sandbox.
+#[derive(clap::Args, Debug)]
+pub struct RefuseBind {
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub command: Vec<String>,
 }
 
 /// How a side ends its connection.

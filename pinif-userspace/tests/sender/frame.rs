@@ -1,15 +1,39 @@
 //! Frames of a packet socket.
 
 use anyhow::{Context, Result};
-use pinif_userspace::lab::{Ethernet, Vlan, send, udp_packet};
+use pinif_userspace::lab::send::{self, set_option};
+use pinif_userspace::lab::{Ethernet, Vlan, udp_packet};
 
 use crate::args::{Args, Packet};
 use crate::rendezvous;
 use crate::sent::Sent;
 
+/// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
+const PACKET_QDISC_BYPASS: libc::c_int = 20;
+
 /// Sends frames, all alike, to everyone on the link.
 pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
     let socket = send::packet_socket(send::index(&packet.device)?)?;
+    let frame = frame_of(packet)?;
+    if packet.bypass {
+        set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+            .context("PACKET_QDISC_BYPASS")?;
+    }
+    if args.wait_stdin {
+        rendezvous("ready")?;
+    }
+    let mut sent = Sent::by(&socket)?;
+    for _ in 0..packet.count {
+        sent.count(socket.send(&frame));
+    }
+    if packet.stay {
+        rendezvous("sent")?;
+    }
+    Ok(sent)
+}
+
+/// The frame that is asked for.
+pub fn frame_of(packet: &Packet) -> Result<Vec<u8>> {
     let payload = vec![0; packet.size];
     let datagram =
         udp_packet(packet.from, packet.to, &payload).context("no such datagram can be made")?;
@@ -23,13 +47,5 @@ pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
         source: [2, 0, 0, 0, 0, 0xaa],
         tags: tags.collect(),
     };
-    let frame = ethernet.around(&datagram);
-    if args.wait_stdin {
-        rendezvous("ready")?;
-    }
-    let mut sent = Sent::by(&socket)?;
-    for _ in 0..packet.count {
-        sent.count(socket.send(&frame));
-    }
-    Ok(sent)
+    Ok(ethernet.around(&datagram))
 }

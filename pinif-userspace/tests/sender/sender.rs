@@ -7,9 +7,13 @@ mod args;
 mod datagram;
 mod frame;
 mod handed;
+mod ring;
+mod sandbox;
 mod sent;
 mod socket;
+mod storm;
 mod stream;
+mod xdp;
 
 use std::fs;
 use std::io::{BufRead as _, Write as _, stdin, stdout};
@@ -37,7 +41,11 @@ fn main() -> Result<()> {
         Traffic::Raw(raw) => datagram::raw(raw, &args)?,
         Traffic::Ping(ping) => datagram::ping(ping, &args)?,
         Traffic::Packet(packet) => frame::packet(packet, &args)?,
+        Traffic::Storm(storm) => storm::storm(storm, &args)?,
+        Traffic::Xdp(packet) => xdp::xdp(packet, &args)?,
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
+        Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
+        Traffic::Ring(how) => ring::ring(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };

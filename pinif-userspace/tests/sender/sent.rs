@@ -48,6 +48,14 @@ impl Sent {
         }
     }
 
+    /// Counts what another sent, of the same process.
+    pub fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        for (name, times) in other.refused {
+            *self.refused.entry(name).or_default() += times;
+        }
+    }
+
     /// Adds the address that the socket has now.
     pub fn at(mut self, socket: &Socket) -> Self {
         self.local = socket

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use pinif_userspace::lab::patience;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Close, Tcp};
@@ -25,7 +26,7 @@ pub fn tcp(tcp: &Tcp, args: &Args) -> Result<Sent> {
 }
 
 fn connect(tcp: &Tcp, args: &Args, to: SocketAddr) -> Result<Sent> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(protocol(tcp)))?;
     apply(&tcp.intent, &socket)?;
     if args.wait_stdin {
         rendezvous("ready")?;
@@ -42,13 +43,16 @@ fn connect(tcp: &Tcp, args: &Args, to: SocketAddr) -> Result<Sent> {
         let mut stream = TcpStream::from(socket);
         copy(&mut repeat(0).take(tcp.bytes), &mut stream).context("cannot send")?;
         stream.flush()?;
+        if tcp.pause_sent {
+            rendezvous("sent")?;
+        }
         close(stream, tcp.close)?;
     }
     Ok(sent)
 }
 
 fn serve(tcp: &Tcp, at: SocketAddr) -> Result<Sent> {
-    let listener = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    let listener = Socket::new(Domain::for_address(at), Type::STREAM, Some(protocol(tcp)))?;
     apply(&tcp.intent, &listener)?;
     listener.set_reuse_address(true)?;
     listener
@@ -60,17 +64,25 @@ fn serve(tcp: &Tcp, at: SocketAddr) -> Result<Sent> {
     let mut sent = Sent::by(&socket)?.at(&socket);
     sent.sent = 1;
     let mut stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience(PATIENCE)))?;
     copy(&mut Read::by_ref(&mut stream).take(tcp.bytes), &mut sink()).context("cannot receive")?;
     close(stream, tcp.close)?;
     Ok(sent)
+}
+
+fn protocol(tcp: &Tcp) -> Protocol {
+    if tcp.mptcp {
+        Protocol::MPTCP
+    } else {
+        Protocol::TCP
+    }
 }
 
 fn close(mut stream: TcpStream, how: Close) -> Result<()> {
     match how {
         Close::First => (),
         Close::Last => {
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(patience(PATIENCE)))?;
             match copy(&mut stream, &mut sink()) {
                 // A reset is an end too.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => (),

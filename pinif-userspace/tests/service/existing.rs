@@ -101,6 +101,10 @@ fn a_raw_socket_from_before_is_known() {
 #[test]
 fn a_ping_socket_from_before_is_known() {
     scenario("service existing-ping", &[], |bench| {
+        // What would answer it would arrive where it must not.
+        let outside = &bench.chassis.outside;
+        let silenced = outside.set_sysctl("ipv4/icmp_echo_ignore_all", "1");
+        silenced.expect("a setting");
         leaks_later(bench, CONTROL_PLANE, "ping --to 10.9.0.9", || {
             leak("policy-escape").egress("eth1").protocol("icmp")
         });
@@ -152,10 +156,13 @@ fn a_connection_from_before_is_known() {
             let mut sender = early(bench, arguments, is_followed);
             sender.go().wait_for("connected");
             let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            let before = outside.sent("eth0").expect("eth0").packets;
             sender.go();
             auditor.wait_for_finding("policy-escape");
             let sent = sender.finish();
             far.finish();
+            bench.settle();
+            let answers = outside.sent("eth0").expect("eth0").packets - before;
             let report = auditor.stop();
             let packets = report.sent_by("eth1").packets;
             assert!(packets >= 3, "data, ACK and FIN\n{report}");
@@ -163,6 +170,7 @@ fn a_connection_from_before_is_known() {
             report
                 .expect()
                 .finding(escape.packets(packets).by(&sent).protocol("tcp"))
+                .arrived(answer(&sent).packets(answers))
                 .nothing_else();
         }
     });
@@ -190,6 +198,7 @@ fn end_of_a_connection(name: &str, is_followed: bool) {
         let (mut far, _) = listener.accept().expect("a connection");
         sender.wait_for("connected");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let answered = outside.sent("eth0").expect("eth0").packets;
         sender.go();
         let sent = sender.finish();
         far.read_to_end(&mut Vec::new()).expect("all of it");
@@ -201,6 +210,7 @@ fn end_of_a_connection(name: &str, is_followed: bool) {
         // … which then answers the other side's FIN.
         drop(far);
         bench.wait_until_sent("eth1", before + 1);
+        let answers = outside.sent("eth0").expect("eth0").packets - answered;
         let report = auditor.stop();
         let packets = report.sent_by("eth1").packets;
         assert!(packets >= 3, "data, FIN, ACK\n{report}");
@@ -208,8 +218,19 @@ fn end_of_a_connection(name: &str, is_followed: bool) {
         report
             .expect()
             .finding(escape.packets(packets).by(&sent).protocol("tcp"))
+            .arrived(answer(&sent).packets(answers))
             .nothing_else();
     });
+}
+
+/// What answers a connection that leaves where it must not.
+fn answer(sent: &Sent) -> Finding {
+    leak("ingress-escape")
+        .egress("eth1")
+        .rule("control-plane")
+        .protocol("tcp")
+        .by(sent)
+        .cause("in table main")
 }
 
 /// A socket that one process makes and hands to another, which sends a hundred datagrams by it.

@@ -27,7 +27,9 @@ fn the_service_manager_is_told_of_the_beginning_and_of_the_end() {
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("a socket");
         manager
-            .set_read_timeout(Some(Duration::from_secs(60)))
+            .set_read_timeout(Some(pinif_userspace::lab::patience(Duration::from_secs(
+                60,
+            ))))
             .expect("a socket");
         let auditor = bench.auditor().environment("NOTIFY_SOCKET", &path).start();
         assert_eq!(told(&manager), "READY=1\n");

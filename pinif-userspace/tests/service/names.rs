@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::bench::{Bench, SENDER, Sender, Setup, scenario};
+use crate::bench::{Bench, SENDER, Sender, Setup, risk, scenario};
 use crate::plug::{plug, rename_to_bytes};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
@@ -187,10 +187,14 @@ fn an_interface_whose_name_is_no_text_is_told_to_be_out_of_sight() {
         plug(bench, bench.card(), "eth2", None);
         rename_to_bytes(bench.card(), "eth2", b"eth\xff");
         let report = bench.audit(&[]).stop();
-        assert_eq!(
-            report.stderr,
-            "warning: eth\u{fffd} cannot be attached, and its traffic is not audited: its name is not UTF-8; rename it"
-        );
+        report
+            .expect()
+            .finding(
+                risk("unaudited")
+                    .egress("eth\u{fffd}")
+                    .cause("eth\u{fffd} could not be attached (its name is not UTF-8; rename it)"),
+            )
+            .nothing_else();
         assert_eq!(report.ready.interfaces, ["lo", "fab0", "eth1"]);
     });
 }

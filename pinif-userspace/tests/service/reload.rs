@@ -270,7 +270,7 @@ fn every_packet_is_counted_once_while_policies_change() {
         let mut auditor = audit(bench, &file.path());
         let mut sender = bench.sender(&format!("{TRAFFIC} --until-line --wait-stdin"));
         sender.wait_for("ready").go();
-        for number in 2..=20 {
+        for number in 2..=100 {
             file.replace(&numbered(number));
             // At once; it is seen by itself a moment later, and then once more.
             auditor.signal(Signal::SIGHUP);

@@ -34,6 +34,8 @@ pub struct Scenario {
     pub expected: Option<Vec<String>>,
     /// The kinds of the findings that there were.
     pub found: Option<Vec<String>>,
+    /// What it expects in words, where that is no report as a whole.
+    pub promise: String,
     /// The kernel's release.
     pub kernel: String,
 }
@@ -63,6 +65,7 @@ impl Scenario {
             outcome,
             expected: list("expected"),
             found: list("found"),
+            promise: field("promise").unwrap_or_default(),
             kernel: field("kernel").unwrap_or_default(),
         })
     }
@@ -78,6 +81,22 @@ pub fn clear(directory: &Path) -> Result<()> {
         _ => fs::create_dir_all(directory),
     }
     .with_context(|| format!("cannot empty {}", directory.display()))
+}
+
+/// Copies what a run's scenarios wrote to what is kept of their kernel.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn keep(run: &Path, kept: &Path) -> Result<()> {
+    let copy = || {
+        fs::create_dir_all(kept)?;
+        for entry in fs::read_dir(run)? {
+            let entry = entry?;
+            fs::copy(entry.path(), kept.join(entry.file_name()))?;
+        }
+        io::Result::Ok(())
+    };
+    copy().with_context(|| format!("cannot copy {} to {}", run.display(), kept.display()))
 }
 
 /// Reads what a run's scenarios wrote, in the order of their names.
@@ -156,6 +175,7 @@ mod tests {
             outcome,
             expected: None,
             found: None,
+            promise: String::new(),
             kernel: "6.18.5".to_owned(),
         }
     }

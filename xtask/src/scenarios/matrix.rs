@@ -108,14 +108,28 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
     names
         .into_iter()
         .map(|(_, name)| {
-            let expected = columns
-                .iter()
-                .find_map(|column| column.scenarios.get(name)?.expected.as_ref());
-            let expected = expected.map_or_else(|| "–".to_owned(), |expected| kinds(expected));
+            let expected = expected(columns, name);
             let cells = columns.iter().map(|column| column.cell(name));
             [name.clone(), expected].into_iter().chain(cells).collect()
         })
         .collect()
+}
+
+/// What a scenario expects: the findings, or what else it asks for.
+fn expected(columns: &[Column], name: &str) -> String {
+    let told = || {
+        columns
+            .iter()
+            .filter_map(|column| column.scenarios.get(name))
+    };
+    let findings = told().find_map(|scenario| scenario.expected.as_ref());
+    match findings {
+        Some(findings) => kinds(findings),
+        None => told()
+            .map(|scenario| scenario.promise.clone())
+            .find(|promise| !promise.is_empty())
+            .unwrap_or_else(|| "–".to_owned()),
+    }
 }
 
 fn heading(columns: &[Column]) -> Vec<String> {
@@ -206,6 +220,7 @@ mod tests {
             outcome,
             expected: Some(vec!["policy-escape".to_owned(), "unpinned".to_owned()]),
             found: Some(found),
+            promise: String::new(),
             kernel: kernel.to_owned(),
         }
     }

@@ -20,7 +20,7 @@ use crate::{process::say, workspace::Workspace};
 const BEGINS: &str = "-- the command begins --";
 const ENDED: &str = "-- the command has ended --";
 /// A machine that runs longer hangs.
-const TIME_LIMIT: &str = "30m";
+const TIME_LIMIT: &str = "60m";
 
 /// A machine to be booted, once or more.
 #[derive(Debug)]
@@ -30,7 +30,6 @@ pub struct Machine<'a> {
     root: &'a Path,
     /// The one directory that the machine can write.
     directory: PathBuf,
-    shared: Vec<PathBuf>,
 }
 
 impl<'a> Machine<'a> {
@@ -41,7 +40,6 @@ impl<'a> Machine<'a> {
             tools,
             root: &workspace.root,
             directory: workspace.target.join("vm/run").join(kernel.line.name()),
-            shared: Vec::new(),
         }
     }
 
@@ -53,11 +51,6 @@ impl<'a> Machine<'a> {
         fs::create_dir_all(&self.directory)
             .with_context(|| format!("cannot make {}", self.directory.display()))?;
         Ok(&self.directory)
-    }
-
-    /// Lets the machine write a directory.
-    pub fn share(&mut self, directory: &Path) {
-        self.shared.push(directory.to_owned());
     }
 
     /// Boots, runs a command as root in the workspace, and shows what it prints. Whether it ended well.
@@ -170,10 +163,8 @@ impl<'a> Machine<'a> {
         .map(str::to_owned)
         .into();
         words.push(self.kernel.image.to_string_lossy().into_owned());
-        for directory in [&self.directory].into_iter().chain(&self.shared) {
-            let directory = directory.to_str().context("a path is no UTF-8")?;
-            words.push(format!("--rwdir={directory}"));
-        }
+        let directory = self.directory.to_str().context("a path is no UTF-8")?;
+        words.push(format!("--rwdir={directory}"));
         words.push("--".to_owned());
         words.push(format!("sh {}", quoted(&script.to_string_lossy())));
         Ok(words

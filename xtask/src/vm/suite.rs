@@ -14,16 +14,17 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{kernels::Kernel, machine::Machine};
 use crate::{
-    build::{self, Profile},
+    build,
     process::{in_words, say, which},
     scenarios::{self, DIRECTORY_VARIABLE},
     tally::{self, Totals},
+    test::CHECKED,
     workspace::Workspace,
 };
 
 /// The tests that run in a machine: those of userspace that need a kernel. What else there is tests the same everywhere.
 const FILTER: &str = "kind(test) & package(pinif-userspace) \
-    & not (binary(demo) | binary(policy) | binary(output) | (binary(service) & not test(/^clsact::/)))";
+    & not (binary(policy) | binary(output))";
 /// How much longer than usual the tests wait for what ought to come: the processor is emulated.
 const PATIENCE: &str = "5";
 
@@ -31,10 +32,6 @@ const PATIENCE: &str = "5";
 #[derive(Debug)]
 pub struct Suite {
     nextest: PathBuf,
-    /// An optimized pinif: where the processor is emulated, it makes a scenario three times as fast.
-    pinif: PathBuf,
-    /// The one that the tests call.
-    called: PathBuf,
     binaries: PathBuf,
     metadata: PathBuf,
     filter: String,
@@ -60,10 +57,9 @@ impl Suite {
         let directory = workspace.target.join("vm");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
+        build::build_ebpf(workspace)?;
         let suite = Self {
             nextest: nextest(workspace)?,
-            pinif: build::build(workspace, &Profile::default())?,
-            called: workspace.pinif("debug"),
             binaries: directory.join("binaries.json"),
             metadata: directory.join("metadata.json"),
             filter: match filter {
@@ -71,8 +67,10 @@ impl Suite {
                 None => FILTER.to_owned(),
             },
         };
+        // The same build as that of the tests on this machine's kernel.
         let mut list = workspace.cargo();
         list.args(["nextest", "list", "--package", "pinif-userspace"])
+            .args(["--cargo-profile", CHECKED])
             .args(["--list-type", "binaries-only", "--message-format", "json"]);
         into_file(&mut list, &suite.binaries)?;
         let mut metadata = workspace.cargo();
@@ -88,12 +86,11 @@ impl Suite {
     pub fn run(
         &self,
         workspace: &Workspace,
-        mut machine: Machine<'_>,
+        machine: Machine<'_>,
         kernel: &Kernel,
     ) -> Result<Done> {
-        let scenarios = scenarios::directory(workspace, kernel.line.name());
+        let scenarios = machine.directory()?.join("scenarios");
         scenarios::clear(&scenarios)?;
-        machine.share(&scenarios);
         let report = machine.directory()?.join("report.json");
         let _none = fs::remove_file(&report);
         let started = Instant::now();
@@ -106,6 +103,11 @@ impl Suite {
         if totals == Totals::default() {
             bail!("no test ran on Linux {}", kernel.release);
         }
+        let kept = scenarios::directory(workspace, kernel.line.name());
+        if self.is_whole() {
+            scenarios::clear(&kept)?;
+        }
+        scenarios::keep(&scenarios, &kept)?;
         let scenarios = scenarios::read(&scenarios)?;
         let skipped = scenarios
             .iter()
@@ -124,16 +126,20 @@ impl Suite {
         })
     }
 
+    /// Whether all tests run, so that what others told before is out of date.
+    fn is_whole(&self) -> bool {
+        self.filter == FILTER
+    }
+
     /// nextest in the machine: it has cargo's files, and needs no cargo.
     fn command(&self, scenarios: &Path, report: &Path) -> Vec<OsString> {
-        let script = r#"mount --bind "$1" "$2" && report=$3; shift 3; exec "$@" >"$report""#;
+        let script = r#"report=$1; shift; exec "$@" >"$report""#;
         let mut words: Vec<OsString> = ["env", "NEXTEST_EXPERIMENTAL_LIBTEST_JSON=1"]
             .map(OsString::from)
             .into();
         words.push(format!("PINIF_PATIENCE={PATIENCE}").into());
         words.push(assignment(DIRECTORY_VARIABLE, scenarios));
         words.extend(["sh", "-c", script, "sh"].map(OsString::from));
-        words.extend([&self.pinif, &self.called].map(OsString::from));
         words.push(report.into());
         words.push((&self.nextest).into());
         words.extend(

@@ -1,6 +1,9 @@
 //! `bind()` succeeded: the bound address.
 
-use aya_ebpf::{EbpfContext as _, macros::cgroup_sock, programs::SockContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::generated::bpf_get_socket_cookie, macros::cgroup_sock,
+    programs::SockContext,
+};
 use pinif_ebpf::{intent::flag, key::Address};
 
 use super::ALLOW;
@@ -34,6 +37,9 @@ fn bound(context: &SockContext, address: Address, port: u16) {
         record.bound_address = address;
         record.bound_port = port;
         record.becomes_hooked();
+        // It has a cookie from here on: what arrives for it is told by that, and cannot ask for one.
+        // SAFETY: the helper takes the context.
+        unsafe { bpf_get_socket_cookie(context.as_ptr()) };
         if address.is_unspecified() {
             record.flags &= !flag::BOUND_ADDRESS;
         } else {

@@ -17,7 +17,7 @@ use crate::{
 /// `struct bpf_iter__task_file` (kernel/bpf/task_iter.c).
 #[repr(C)]
 pub struct TaskFile {
-    meta: *const c_void,
+    pub meta: *const c_void,
     task: *const c_void,
     descriptor: u32,
     file: *mut file,
@@ -35,11 +35,40 @@ struct Socket {
 
 /// `struct sock_common`, as far as to its family (include/net/sock.h); checked as well.
 #[repr(C)]
-struct SockCommon {
+pub struct SockCommon {
     _addresses: u64,
     _hash: u32,
     _ports: u32,
     family: u16,
+}
+
+/// The task, the descriptor, the socket and its family, of a file that is a socket.
+#[inline(always)]
+pub fn socket_of(context: *const TaskFile) -> Option<(*const c_void, u32, *const SockCommon, u32)> {
+    // SAFETY: the context is valid, and the verifier checks every access that follows.
+    let (task, descriptor, file) = unsafe {
+        (
+            (&raw const (*context).task).read_volatile(),
+            (&raw const (*context).descriptor).read_volatile(),
+            (&raw const (*context).file).read_volatile(),
+        )
+    };
+    if task.is_null() || file.is_null() {
+        return None;
+    }
+    // SAFETY: the helper takes any file, and answers null for what is no socket.
+    let socket: *const Socket = unsafe { bpf_sock_from_file(file) }.cast();
+    if socket.is_null() {
+        return None;
+    }
+    // SAFETY: as above.
+    let sock = unsafe { (&raw const (*socket).sock).read_volatile() };
+    if sock.is_null() {
+        return None;
+    }
+    // SAFETY: as above.
+    let family = u32::from(unsafe { (&raw const (*sock).family).read_volatile() });
+    Some((task, descriptor, sock, family))
 }
 
 /// Runs once, after the cgroup hooks are attached: what is made from then on, they see.
@@ -50,28 +79,9 @@ struct SockCommon {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 pub unsafe extern "C" fn pinif_existing(context: *const TaskFile) -> i32 {
-    // SAFETY: the context is valid, and the verifier checks every access that follows.
-    let (task, file) = unsafe {
-        (
-            (&raw const (*context).task).read_volatile(),
-            (&raw const (*context).file).read_volatile(),
-        )
+    let Some((task, _, sock, family)) = socket_of(context) else {
+        return 0;
     };
-    if task.is_null() || file.is_null() {
-        return 0;
-    }
-    // SAFETY: the helper takes any file, and answers null for what is no socket.
-    let socket: *const Socket = unsafe { bpf_sock_from_file(file) }.cast();
-    if socket.is_null() {
-        return 0;
-    }
-    // SAFETY: as above.
-    let sock = unsafe { (&raw const (*socket).sock).read_volatile() };
-    if sock.is_null() {
-        return 0;
-    }
-    // SAFETY: as above.
-    let family = u32::from(unsafe { (&raw const (*sock).family).read_volatile() });
     if !matches!(family, AF_INET | AF_INET6 | AF_PACKET) {
         return 0;
     }

@@ -1,9 +1,11 @@
 //! The hooks: thin, and none of them ever changes what happens.
 
 mod bind;
+mod bypass;
 mod connect;
 mod egress;
 mod existing;
+mod ingress;
 mod setsockopt;
 mod socket;
 

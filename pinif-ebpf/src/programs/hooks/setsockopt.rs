@@ -1,4 +1,5 @@
-//! `setsockopt()`: which device was asked for. Whether the kernel agrees is for the live socket to tell.
+//! `setsockopt()`: which device was asked for, and that a socket is to send past TC egress. Whether the kernel agrees is
+//! for the live socket to tell.
 
 use aya_ebpf::{
     bindings::bpf_sockopt, helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt,
@@ -9,7 +10,7 @@ use pinif_ebpf::{
     key::IfIndex,
 };
 
-use super::ALLOW;
+use super::{ALLOW, bypass};
 use crate::{
     kernel::{
         sock::{AF_PACKET, FullSock},
@@ -34,12 +35,18 @@ macro_rules! member {
 #[cgroup_sockopt(setsockopt)]
 pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
     let option = context.sockopt;
-    if member!(option, level) == SOL_SOCKET {
-        match member!(option, optname) {
-            SO_BINDTODEVICE => requested(option, true),
-            SO_BINDTOIFINDEX => requested(option, false),
-            _ => {}
+    if member!(option, optlen) < 0 {
+        // A program of a cgroup below has done what was asked for, and the kernel is to do nothing.
+        return ALLOW;
+    }
+    match (member!(option, level), member!(option, optname)) {
+        (SOL_SOCKET, SO_BINDTODEVICE) => requested(option, true),
+        (SOL_SOCKET, SO_BINDTOIFINDEX) => requested(option, false),
+        (bypass::SOL_PACKET, bypass::PACKET_QDISC_BYPASS) if number(&value(option)) != 0 => {
+            bypasses(option);
         }
+        (bypass::SOL_XDP, bypass::XDP_TX_RING) => bypasses(option),
+        _ => {}
     }
     // SAFETY: the context is writable here. Zero makes the kernel use the caller's own buffer, whatever its length;
     // else a value of more than a page would fail (`__cgroup_bpf_run_filter_setsockopt`).
@@ -72,9 +79,20 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
         record.requested_index = IfIndex::NONE;
     } else {
         clear(&mut record.requested_device);
-        record.requested_index =
-            IfIndex(u32::from_ne_bytes([value[0], value[1], value[2], value[3]]));
+        record.requested_index = IfIndex(number(&value));
     }
+}
+
+#[inline(always)]
+fn bypasses(option: *mut bpf_sockopt) {
+    if let Some(sock) = FullSock::new(member!(option, __bindgen_anon_1.sk)) {
+        bypass::asked(sock);
+    }
+}
+
+#[inline(always)]
+fn number(value: &[u8; NAME_LENGTH]) -> u32 {
+    u32::from_ne_bytes([value[0], value[1], value[2], value[3]])
 }
 
 /// The first bytes of the option's value, zeros where it is shorter.

@@ -24,9 +24,11 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     socket_inode_number: 0,
     sock_netns: 0,
     net_cookie: 0,
+    sock_cookie: 0,
     sock_uid: 0,
     sock_cgroup: 0,
     cgroup_kernfs: 0,
+    cgroup_parent: 0,
     kernfs_id: 0,
     packet_device: 0,
     packet_inner_header: 0,
@@ -42,6 +44,9 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     device_ipv6: 0,
     ipv6_addresses: 0,
     ipv6_list: 0,
+    packet_interface: 0,
+    xdp_device: 0,
+    xdp_send_ring: 0,
 });
 
 /// The namespace that the traffic programs look at.

@@ -11,7 +11,7 @@ use aya_ebpf::{
     bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
     helpers::generated::{
         bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
-        bpf_skb_load_bytes, bpf_skb_load_bytes_relative,
+        bpf_skb_load_bytes, bpf_skb_load_bytes_relative, bpf_skb_pull_data,
     },
     programs::TcContext,
 };
@@ -19,7 +19,11 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie, SocketCookie},
     memo::Glance,
-    packet::{Bytes, Header, NotParsed, Packet, ethertype, parse, untag},
+    packet::{
+        Bytes, Header, NotParsed, Packet,
+        base::{self, Base},
+        ethertype, parse, protocol, untag,
+    },
     sighting::Count,
 };
 
@@ -27,9 +31,18 @@ use pinif_ebpf::{
 #[unsafe(no_mangle)]
 static MARK_SECRET: Global<u32> = Global::new(0);
 
-/// A packet on its way out of an interface.
+/// A packet on its way out of an interface, or into it.
 #[derive(Clone, Copy)]
 pub struct Skb(*mut __sk_buff);
+
+/// `PACKET_MULTICAST` (linux/if_packet.h): up to it, a frame is for this host; beyond, for another, or its own.
+const PACKET_MULTICAST: u32 = 2;
+/// The bits of a tag that are the VLAN's number; zero is none, but a priority (802.1Q, 9.6).
+const VLAN_ID: u32 = 0xfff;
+/// The length of an Ethernet header.
+const ETHERNET: u32 = 14;
+/// As much as headers take, of packets that have them outside the linear part.
+const HEADERS: u32 = 256;
 
 /// Reads a member of the context: a volatile load, so that the compiler neither widens, merges nor moves it, which the
 /// verifier would refuse.
@@ -82,7 +95,7 @@ impl Skb {
         u16::from_be(member!(self.0, protocol) as u16)
     }
 
-    /// The interface that it leaves by (`skb->dev->ifindex`).
+    /// The interface that it leaves or arrives by (`skb->dev->ifindex`).
     #[inline(always)]
     pub fn interface(self) -> IfIndex {
         IfIndex(member!(self.0, ifindex))
@@ -118,6 +131,82 @@ impl Skb {
             packets: u64::from(packets),
             bytes: u64::from(member!(self.0, wire_len)),
         }
+    }
+
+    /// Whether what arrived is this interface's own, to be given to the network layer. Not so a frame that was sent to
+    /// another station, or looped back here (`dev_loopback_xmit`), and one with the tag of a VLAN: its device sees it next.
+    #[inline(always)]
+    pub fn is_taken_in(self) -> bool {
+        let tagged = member!(self.0, vlan_present) != 0;
+        let kind = member!(self.0, pkt_type);
+        kind <= PACKET_MULTICAST && !(tagged && member!(self.0, vlan_tci) & VLAN_ID != 0)
+    }
+
+    /// Reads the fixed part of its IP header into `place`, if it has one.
+    #[inline(always)]
+    pub fn read_base(self, place: &mut Base) -> bool {
+        let kind = u16::from_be(member!(self.0, protocol) as u16);
+        if kind != ethertype::IPV4 && kind != ethertype::IPV6 {
+            return false;
+        }
+        if base::read(kind, &Network(self), place) {
+            return true;
+        }
+        // A driver may leave headers in pages. `ip_rcv` pulls them to the front as well, next (`pskb_may_pull`).
+        let length = member!(self.0, len).min(HEADERS);
+        // SAFETY: the helper takes the context; no pointer into the packet is held.
+        unsafe { bpf_skb_pull_data(self.0, length) };
+        base::read(kind, &Network(self), place)
+    }
+
+    /// The first byte behind the fixed part of its header.
+    #[inline(always)]
+    pub fn behind(self, base: &Base) -> Option<u8> {
+        let [byte] = Network(self).load::<[u8; 1]>(usize::from(base.length))?;
+        Some(byte)
+    }
+
+    /// What it counts as on the wire that it came from: where it was put together (GRO) or never taken apart (GSO), each
+    /// segment with headers of its own.
+    #[inline(always)]
+    pub fn count_arrived(self, base: &Base) -> Count {
+        let (segments, size) = (member!(self.0, gso_segs), member!(self.0, gso_size));
+        let length = member!(self.0, len);
+        if size == 0 {
+            return Count {
+                packets: 1,
+                bytes: u64::from(length),
+            };
+        }
+        let transport = if base.next == protocol::TCP {
+            // The upper half of its thirteenth byte: the header's length in words (RFC 9293, 3.1).
+            let offset = usize::from(base.length) + 12;
+            let length = Network(self).load::<[u8; 1]>(offset);
+            length.map_or(20, |[byte]| u32::from(byte >> 4) * 4)
+        } else {
+            8
+        };
+        let link = if base.total == 0 {
+            ETHERNET
+        } else {
+            length.saturating_sub(base.total)
+        };
+        let headers = link + u32::from(base.length) + transport;
+        let packets = if segments != 0 {
+            segments
+        } else {
+            length.saturating_sub(headers).div_ceil(size)
+        };
+        Count {
+            packets: u64::from(packets),
+            bytes: u64::from(length) + u64::from(packets.saturating_sub(1)) * u64::from(headers),
+        }
+    }
+
+    /// The context, as look-ups of sockets take it.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *mut core::ffi::c_void {
+        self.0.cast()
     }
 
     /// `skb->sk`, whatever its state; null without one.

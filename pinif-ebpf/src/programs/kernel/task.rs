@@ -9,20 +9,35 @@ use pinif_ebpf::intent::Owner;
 use super::{offset, sock::SOCK_RAW};
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
-/// helper for it before 6.10.
+/// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
 #[inline(always)]
 pub fn write_current(owner: &mut Owner) {
     // SAFETY: the helper has no arguments.
-    write_task(owner, unsafe { bpf_get_current_task() });
+    let task = unsafe { bpf_get_current_task() };
+    if !is_kernel_thread(task) {
+        write_task(owner, task);
+    }
 }
 
-/// Writes the process that runs this cgroup hook, with the cgroup and the user that it has now.
+/// Writes the process that runs this cgroup hook, with the cgroup and the user that it has now. A thread of the kernel's
+/// is not written: it binds and connects what others have asked for, as Multipath TCP's subflows.
 #[inline(always)]
 pub fn write_caller(owner: &mut Owner) {
-    write_current(owner);
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    if is_kernel_thread(task) {
+        return;
+    }
+    write_task(owner, task);
     // SAFETY: the helper has no arguments.
     owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
     owner.uid = bpf_get_current_uid_gid() as u32;
+}
+
+/// Whether a task has no memory of its own (`task->mm`), as far as that can be told.
+#[inline(always)]
+fn is_kernel_thread(task: u64) -> bool {
+    offset!(task_mm) != 0 && follow(task, offset!(task_mm)).is_none()
 }
 
 /// The id of the process that runs this hook.
@@ -48,11 +63,28 @@ fn write_task(owner: &mut Owner, task: u64) {
 #[inline(always)]
 pub fn write(owner: &mut Owner, task: u64, sock: u64) {
     write_task(owner, task);
-    owner.cgroup = follow(sock, offset!(sock_cgroup))
-        .and_then(|cgroup| follow(cgroup, offset!(cgroup_kernfs)))
-        .and_then(|kernfs| read::<u64>(kernfs, offset!(kernfs_id)))
-        .unwrap_or_default();
+    owner.cgroup = cgroup_of(sock).map_or(0, cgroup_id);
     owner.uid = read::<u32>(sock, offset!(sock_uid)).unwrap_or_default();
+}
+
+/// Where the cgroup of a full socket is.
+#[inline(always)]
+pub fn cgroup_of(sock: u64) -> Option<u64> {
+    follow(sock, offset!(sock_cgroup))
+}
+
+/// Where the cgroup above a cgroup is; none above the root.
+#[inline(always)]
+pub fn cgroup_above(cgroup: u64) -> Option<u64> {
+    follow(cgroup, offset!(cgroup_parent))
+}
+
+/// The id of a cgroup.
+#[inline(always)]
+pub fn cgroup_id(cgroup: u64) -> u64 {
+    follow(cgroup, offset!(cgroup_kernfs))
+        .and_then(|kernfs| read::<u64>(kernfs, offset!(kernfs_id)))
+        .unwrap_or_default()
 }
 
 /// The cookie of the namespace of a socket; zero if it has none yet.
@@ -73,12 +105,52 @@ pub fn is_kernels(sock: u64, kind: u32) -> bool {
     }
 }
 
+/// The cookie of a socket in any state, which no helper gives of one that was looked up; zero if nobody has asked for it.
+#[inline(always)]
+pub fn cookie_of(sock: u64) -> u64 {
+    read::<u64>(sock, offset!(sock_cookie)).unwrap_or_default()
+}
+
+/// The user id of a full socket.
+#[inline(always)]
+pub fn user_of(sock: u64) -> Option<u32> {
+    read::<u32>(sock, offset!(sock_uid))
+}
+
 /// The inode number of a full socket, by which `/proc/PID/fd` names it; zero if no process holds it.
 #[inline(always)]
 pub fn inode_of(sock: u64) -> u64 {
     follow(sock, offset!(sock_socket))
         .and_then(|socket| read::<u64>(socket, offset!(socket_inode_number)))
         .unwrap_or_default()
+}
+
+/// Of sockets that can send past TC egress.
+pub mod bypass {
+    use pinif_ebpf::{
+        bypass::{AF_PACKET, AF_XDP},
+        key::IfIndex,
+    };
+
+    use super::{follow, offset, read};
+
+    /// The interface that a packet socket (`packet_sock.ifindex`) or an AF_XDP socket (`xdp_sock.dev`) is bound to.
+    #[inline(always)]
+    pub fn interface(sock: u64, family: u32) -> IfIndex {
+        let index = match family {
+            AF_PACKET => read::<u32>(sock, offset!(packet_interface)),
+            AF_XDP => follow(sock, offset!(xdp_device))
+                .and_then(|device| read::<u32>(device, offset!(device_index))),
+            _ => None,
+        };
+        IfIndex(index.unwrap_or_default())
+    }
+
+    /// Whether an AF_XDP socket can send; where this kernel's types do not tell, it is taken to.
+    #[inline(always)]
+    pub fn has_ring_to_send(sock: u64) -> bool {
+        offset!(xdp_send_ring) == 0 || follow(sock, offset!(xdp_send_ring)).is_some()
+    }
 }
 
 /// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.

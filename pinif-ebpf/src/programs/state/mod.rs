@@ -1,10 +1,13 @@
 //! The maps, each private to its file with its typed accessors.
 
+pub mod arriving;
 pub mod bridges;
+pub mod bypasses;
 pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
+pub mod gates;
 pub mod losses;
 pub mod names;
 pub mod namespaces;

@@ -12,9 +12,9 @@ use pinif_ebpf::key::NetNsCookie;
 #[btf_map]
 static NETNS: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-/// The traffic programs, for the entry programs' tail calls. Named by them only.
+/// The traffic programs, for the entry programs' tail calls: what leaves, and what arrives. Named by them only.
 #[btf_map]
-static TRAFFIC: ProgramArray<1> = ProgramArray::new();
+static TRAFFIC: ProgramArray<2> = ProgramArray::new();
 
 /// The namespace of the packet in work.
 #[inline(always)]

@@ -10,6 +10,25 @@ impl Hook {
     /// TCX egress of an interface.
     pub const EGRESS: Self = Self(47);
 
+    /// The end of `socket()`.
+    pub const CREATE: Self = Self(2);
+    /// The end of `bind()`, of IPv4.
+    pub const POST_BIND4: Self = Self(12);
+    /// The end of `bind()`, of IPv6.
+    pub const POST_BIND6: Self = Self(13);
+    /// The start of `connect()`, of IPv4.
+    pub const CONNECT4: Self = Self(10);
+    /// The start of `connect()`, of IPv6.
+    pub const CONNECT6: Self = Self(11);
+    /// A datagram with its address, of IPv4.
+    pub const SENDMSG4: Self = Self(14);
+    /// A datagram with its address, of IPv6.
+    pub const SENDMSG6: Self = Self(15);
+    /// `setsockopt()`.
+    pub const SETSOCKOPT: Self = Self(22);
+    /// The last `close()`.
+    pub const RELEASE: Self = Self(34);
+
     const SCHED_CLS: u32 = 3;
     const CGROUP_SKB: u32 = 8;
     const CGROUP_SOCK: u32 = 9;

@@ -8,16 +8,21 @@ use anyhow::{Context as _, Result};
 use aya::sys::{Stats, enable_stats};
 
 use super::Plan;
-use super::programs::{DESTINATIONS, MILLISECONDS, mean};
+use super::programs::{DESTINATIONS, MILLISECONDS, SOCKETS, mean, send_in_shares};
 use crate::bpf::{
     Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, empty, runs_of,
 };
-use crate::load::{Churn, Kind, Load, Udp};
+use crate::load::{Churn, Kind, Load, Tcp, Udp};
 use crate::report::{Row, Section};
 use crate::site::Site;
 
+/// How long all loads send beforehand, so that every socket has sent.
+const WARM_UP: u64 = 1_000;
+
 const ONE: &str = "UDP to one address";
 const MANY: &str = "UDP to 10,000 addresses";
+const BULK: &str = "TCP in bulk";
+const IN_TURN: &str = "UDP, 100,000 sockets in turn";
 const SHORT: &str = "sockets of one packet";
 
 /// Measures.
@@ -35,13 +40,17 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     let steps = steps(&site, &programs)?;
     let hooks = [
         Hook::EGRESS,
-        Hook(2),
-        Hook(22),
-        Hook(12),
-        Hook(10),
-        Hook(14),
-        Hook(34),
+        Hook::CREATE,
+        Hook::SETSOCKOPT,
+        Hook::POST_BIND4,
+        Hook::CONNECT4,
+        Hook::SENDMSG4,
+        Hook::RELEASE,
     ];
+    // Each socket's storage is made at its first packet.
+    for (_, senders) in &mut loads {
+        send_in_shares(senders, WARM_UP)?;
+    }
     let empties: Vec<Placed> = hooks
         .into_iter()
         .map(|hook| Placed::new(&site, hook, &empty(hook)))
@@ -51,11 +60,11 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     let mut of_empties: BTreeMap<(Hook, &str), Vec<f64>> = BTreeMap::new();
     for round in 0..plan.rounds {
         plan.progress.round("floor", round, plan.rounds);
-        for (load, sender) in &mut loads {
+        for (load, senders) in &mut loads {
             let all = empties.iter().chain(steps.iter().map(|(_, step)| step));
             let ids: Vec<u32> = all.map(|placed| placed.attached.program).collect();
             let before = runs_of(&ids)?;
-            sender.send(MILLISECONDS)?;
+            send_in_shares(senders, MILLISECONDS)?;
             let after = runs_of(&ids)?;
             let mean =
                 |placed: &Placed| mean(&mut std::iter::once(&placed.attached), &before, &after);
@@ -87,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         }
     }
     for (number, (name, _)) in steps.iter().enumerate() {
-        for load in [ONE, MANY] {
+        for load in [ONE, BULK, MANY, IN_TURN] {
             let rounds = of_steps.remove(&(number, load)).unwrap_or_default();
             rows.push(Row::new(
                 [*name, load],
@@ -99,6 +108,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "floor",
         title: "What single steps of a program take",
+        about: Some("Negative figures are empty programs, as far as can be told."),
         columns: vec!["step", "traffic"],
         rows,
     }])
@@ -191,20 +201,27 @@ fn prefix(length: u32, address: [u8; 4]) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-fn loads(site: &Site) -> Result<Vec<(&'static str, Load)>> {
+fn loads(site: &Site) -> Result<Vec<(&'static str, Vec<Load>)>> {
     let one = Udp::to("10.0.0.2:9".parse()?).bound_to("fab0");
     let many = Udp {
         destinations: DESTINATIONS,
         unconnected: true,
         ..Udp::to("10.64.0.0:9".parse()?).bound_to("fab0")
     };
+    let bulk = Tcp {
+        peer: site.chassis.peer.path().to_owned(),
+        to: "10.0.0.2:7".parse()?,
+        device: Some("fab0".to_owned()),
+    };
     let short = Churn {
         to: "10.0.0.2:9".parse()?,
         device: "fab0".to_owned(),
     };
     Ok(vec![
-        (ONE, site.load(Kind::Udp(one))?),
-        (MANY, site.load(Kind::Udp(many))?),
-        (SHORT, site.load(Kind::Churn(short))?),
+        (IN_TURN, site.sockets(&one, SOCKETS)?),
+        (ONE, vec![site.load(Kind::Udp(one))?]),
+        (BULK, vec![site.load(Kind::Tcp(bulk))?]),
+        (MANY, vec![site.load(Kind::Udp(many))?]),
+        (SHORT, vec![site.load(Kind::Churn(short))?]),
     ])
 }

@@ -49,6 +49,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "latency",
         title: "From the packet to its finding's line",
+        about: None,
         columns: vec!["machine", "from", "percentile"],
         rows,
     }])

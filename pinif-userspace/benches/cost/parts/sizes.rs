@@ -42,6 +42,9 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "sizes",
         title: "The size of each program",
+        about: Some(
+            "They do not depend on the machine's speed. The program without a place is gone on with by the ones at TC egress; the iterator runs once, at the start.",
+        ),
         columns: vec!["program", "attached to", "what"],
         rows,
     }])

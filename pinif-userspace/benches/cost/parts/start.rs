@@ -43,6 +43,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "start",
         title: "From exec to ready",
+        about: None,
         columns: vec!["machine", "what"],
         rows: machines.iter().flat_map(Machine::rows).collect(),
     }])
@@ -91,7 +92,7 @@ impl Machine {
     }
 
     fn sample(&mut self) -> Result<()> {
-        let auditor = Auditor::start(&self.netns, &self.cgroup, &policies::one_prefix())?;
+        let auditor = Auditor::plain(&self.netns, &self.cgroup, &policies::one_prefix())?;
         let ready = auditor.ready_after();
         drop(auditor);
         let bare = self.attach_bare()?;

@@ -125,6 +125,45 @@ pub enum CauseKind {
         /// Why not.
         error: String,
     },
+    /// Something is asked before pinif, and what it ends, pinif does not see.
+    Ahead(String),
+    /// An XDP program, which may send by any interface.
+    XdpProgram(String),
+    /// The kernel's traffic generator.
+    Pktgen,
+    /// The kernel's log by UDP.
+    Netconsole,
+    /// A packet for any local address is taken by any interface (the weak host model, RFC 1122, 3.3.4.2), and so by another
+    /// than the one that has the address.
+    WeakHost {
+        /// The one interface that has it.
+        owner: String,
+    },
+    /// It came by another way than what answers it may go.
+    AnotherWay,
+    /// The kernel does not ask whether the source is routed by the interface that a packet arrived by (`rp_filter`).
+    NoReversePath {
+        /// The interface.
+        interface: String,
+        /// It asks whether there is a route at all.
+        loose: bool,
+    },
+    /// The kernel drops what arrives by an interface that its source is not routed by (`rp_filter` of 1).
+    StrictReversePath {
+        /// The interface.
+        interface: String,
+        /// The source.
+        source: String,
+        /// The interface that the source is routed by now.
+        routed_by: Option<String>,
+    },
+    /// The interface answers ARP requests for an address that another has (`arp_ignore` of 0).
+    AnswersArp {
+        /// The interface.
+        interface: String,
+        /// The address.
+        address: String,
+    },
     /// The machine's state does not tell.
     Unknown,
 }
@@ -187,6 +226,36 @@ impl fmt::Display for CauseKind {
             Self::NotAttached { interface, error } => {
                 write!(f, "{interface} could not be attached ({error})")
             }
+            Self::Ahead(what) => write!(f, "{what} comes before pinif"),
+            Self::XdpProgram(program) => write!(f, "XDP program {program}"),
+            Self::Pktgen => f.write_str("pktgen"),
+            Self::Netconsole => f.write_str("netconsole"),
+            Self::WeakHost { owner } => write!(
+                f,
+                "Linux takes a packet for {owner}'s address by any interface (weak host model)"
+            ),
+            Self::AnotherWay => f.write_str(
+                "a sender or router outside chose this way: routes are not symmetric, or the source is forged",
+            ),
+            Self::NoReversePath {
+                interface,
+                loose: false,
+            } => write!(f, "rp_filter is off on {interface}"),
+            Self::NoReversePath {
+                interface,
+                loose: true,
+            } => write!(
+                f,
+                "rp_filter is loose on {interface}: a route to the source by any interface will do"
+            ),
+            Self::StrictReversePath {
+                interface,
+                source,
+                routed_by,
+            } => strict(f, interface, source, routed_by.as_deref()),
+            Self::AnswersArp { interface, address } => {
+                write!(f, "arp_ignore is 0 on {interface}, which answers for {address}")
+            }
             Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -198,6 +267,20 @@ fn rebound(f: &mut fmt::Formatter<'_>, from: Option<&str>, to: Option<&str>) -> 
         (Some(from), None) => write!(f, "socket was unbound from {from}"),
         (None, Some(to)) => write!(f, "socket was bound to {to} late"),
         (None, None) => f.write_str("socket was rebound"),
+    }
+}
+
+fn strict(
+    f: &mut fmt::Formatter<'_>,
+    interface: &str,
+    source: &str,
+    routed_by: Option<&str>,
+) -> fmt::Result {
+    write!(f, "rp_filter is strict on {interface}, ")?;
+    match routed_by {
+        Some(by) if by == interface => write!(f, "but {source} is routed by it"),
+        Some(by) => write!(f, "and {source} is routed by {by}: the kernel drops it"),
+        None => write!(f, "and {source} has no route: the kernel drops it"),
     }
 }
 

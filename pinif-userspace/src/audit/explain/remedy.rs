@@ -2,8 +2,8 @@
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, Circumstance, address, listed};
-use crate::audit::finding::Origin;
+use super::{CauseKind, Circumstance, address, arrival, listed};
+use crate::audit::{finding::Origin, gaps::ANY_INTERFACE};
 
 /// The mend, as an order to the reader, without a full stop.
 pub(super) fn of(c: &Circumstance<'_>) -> String {
@@ -70,16 +70,36 @@ fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
                 route(c)
             )
         }
-        CauseKind::QdiscBypass => {
-            "send without PACKET_QDISC_BYPASS, or audit the next hop".to_owned()
-        }
+        CauseKind::QdiscBypass => format!(
+            "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev egress \
+             hook of {} sees its packets",
+            at(c)
+        ),
         CauseKind::Xdp => {
-            "judge this program by its own configuration, or audit the next hop".to_owned()
+            "audit the next hop, or take CAP_NET_RAW from the program if it is not to send so".to_owned()
         }
         CauseKind::NotAttached { .. } => {
-            "remove what keeps the programs from being attached; pinif doctor names it".to_owned()
+            "remove what keeps pinif from being attached, as the error says".to_owned()
         }
-        CauseKind::Bound(_) | CauseKind::Crossed { .. } | CauseKind::Unknown => return None,
+        CauseKind::Ahead(_) => {
+            "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order"
+                .to_owned()
+        }
+        CauseKind::XdpProgram(_) => {
+            "audit the next hop, or the interfaces that it redirects to; bpftool net shows the program".to_owned()
+        }
+        CauseKind::Pktgen => "end pktgen (rmmod pktgen), or audit the next hop".to_owned(),
+        CauseKind::Netconsole => {
+            "send the log by a program (a syslog daemon), or audit the next hop".to_owned()
+        }
+        CauseKind::Bound(_)
+        | CauseKind::Crossed { .. }
+        | CauseKind::WeakHost { .. }
+        | CauseKind::AnotherWay
+        | CauseKind::NoReversePath { .. }
+        | CauseKind::StrictReversePath { .. }
+        | CauseKind::AnswersArp { .. }
+        | CauseKind::Unknown => return None,
     })
 }
 
@@ -113,14 +133,7 @@ fn by_kind(c: &Circumstance<'_>) -> String {
                 None => format!("bind the socket to an address of {bound}"),
             }
         }
-        Kind::IngressEscape => {
-            let zone = c
-                .contained_zone
-                .map_or("the zone".to_owned(), |zone| format!("zone {zone}"));
-            format!(
-                "drop on {egress} what belongs to {zone}, and bind the sockets that listen there to its devices"
-            )
-        }
+        Kind::IngressEscape => arrival::remedy(c, &home),
         Kind::Unaudited => {
             "audit the next hop; pinif doctor tells what cannot be seen here".to_owned()
         }
@@ -183,6 +196,14 @@ fn destination<'a>(c: &Circumstance<'a>) -> &'a str {
         "the destination"
     } else {
         address(c.destination)
+    }
+}
+
+/// The interface of a gap.
+fn at<'a>(c: &Circumstance<'a>) -> &'a str {
+    match c.egress_interface {
+        ANY_INTERFACE => "each interface",
+        interface => interface,
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::audit::finding::{Origin, Process};
+use crate::audit::finding::{Direction, Origin, Process};
 use pinif_ebpf::verdict::Kind;
 
 fn at(milliseconds: u64) -> Duration {
@@ -14,6 +14,7 @@ fn finding(id: u64) -> Finding {
         severity: Severity::Leak,
         rule: Some("control-plane".to_owned()),
         netns: "card".to_owned(),
+        direction: Direction::Out,
         bound_device: Some("fab0".to_owned()),
         bound_address: Some("10.0.0.1".to_owned()),
         egress_interface: "eth1".to_owned(),

@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, News, totals};
+use super::{Audit, Namespace, News, totals};
 use crate::{
+    audit::{
+        explain::CauseKind,
+        gaps::{By, Gap, GapKey},
+        ledger::Key,
+    },
     host::network::{Change, Network},
-    kernel::attach::Place,
+    kernel::publish::gates::watched,
     sinks::{Level, Sink},
 };
 
@@ -19,8 +24,6 @@ pub(super) struct Attached {
     new: Vec<String>,
     /// Of those that refused, a sentence each.
     refusals: Vec<String>,
-    /// What else is not as it should be.
-    warnings: Vec<String>,
 }
 
 impl Attached {
@@ -28,7 +31,6 @@ impl Attached {
     pub(super) fn add(&mut self, others: Self) {
         self.new.extend(others.new);
         self.refusals.extend(others.refusals);
-        self.warnings.extend(others.warnings);
     }
 
     /// How many are audited from now on.
@@ -39,14 +41,6 @@ impl Attached {
     /// Why the first that refused did.
     pub(super) fn first_refusal(&self) -> Option<&str> {
         self.refusals.first().map(String::as_str)
-    }
-
-    /// Tells what is not as it should be.
-    pub(super) fn warn(&self, sink: &mut dyn Sink) -> Result<()> {
-        for warning in self.refusals.iter().chain(&self.warnings) {
-            sink.note(Level::Warning, warning)?;
-        }
-        Ok(())
     }
 }
 
@@ -95,15 +89,7 @@ impl Audit {
         namespace
             .hooks
             .attach(&wanted, |name, outcome| match outcome {
-                Ok(place) => {
-                    attached.new.push(name.to_owned());
-                    if place == Place::Behind {
-                        attached.warnings.push(format!(
-                            "others have filters at {name} that are asked before pinif's: what these drop or redirect \
-                             is not audited"
-                        ));
-                    }
-                }
+                Ok(()) => attached.new.push(name.to_owned()),
                 Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
             })?;
         // One that is gone by now has nothing to be audited.
@@ -111,13 +97,39 @@ impl Audit {
             Network::read(namespace.hooks.netns())
                 .map_or(true, |now| now.links.by_name(name).is_some())
         });
-        attached.refusals = refusals
-            .into_iter()
-            .map(|(name, error)| {
-                format!("{name} cannot be attached, and its traffic is not audited: {error:#}")
-            })
-            .collect();
+        for (name, error) in refusals {
+            let refused = wanted.iter().find(|(_, wanted)| *wanted == name);
+            self.gaps.add(Gap {
+                key: GapKey {
+                    netns,
+                    interface: refused.map(|(index, _)| *index),
+                    by: By::Nobody,
+                },
+                cause: CauseKind::NotAttached {
+                    interface: name.clone(),
+                    error: format!("{error:#}"),
+                },
+                process: None,
+                socket: None,
+            });
+            attached.refusals.push(format!(
+                "{name} cannot be attached, and its traffic is not audited: {error:#}"
+            ));
+        }
         Ok(attached)
+    }
+
+    /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
+    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+        let (Some((_, policy)), Some(namespace)) = (
+            self.policies.last_key_value(),
+            self.namespaces.get_mut(&netns),
+        ) else {
+            return Ok(());
+        };
+        let wanted = watched(&namespace.network, policy);
+        namespace.hooks.watch_arrivals_only_at(&wanted)?;
+        namespace.watch_arrivals(&wanted, sink)
     }
 
     /// Takes a change of a namespace into the maps, and attaches to what is new.
@@ -174,6 +186,7 @@ impl Audit {
         }
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there)?;
+        self.watch_arrivals(netns, sink)?;
         if attached.count() > 0 {
             // What is above others counts from now on.
             self.publish(netns, sink)?;
@@ -181,7 +194,7 @@ impl Audit {
         for name in &attached.new {
             sink.note(Level::Info, &format!("{name} is audited from now on"))?;
         }
-        attached.warn(sink)
+        self.tell_gaps(sink)
     }
 
     /// Tells the programs what a namespace is like now.
@@ -216,15 +229,15 @@ impl Audit {
         let Some(old) = self.names.learn(netns, index, name) else {
             return Ok(());
         };
-        let concerned = self
-            .ledger
-            .keys_where(|key| key.netns == netns && (key.egress == index || key.bound == index));
+        let concerned = self.ledger.keys_where(|key| {
+            key.netns() == netns && [key.egress(), key.bound()].contains(&Some(index))
+        });
         for key in concerned {
             self.ledger.refine(&key, |finding| {
-                if key.egress == index {
+                if key.egress() == Some(index) {
                     finding.egress_interface = name.to_owned();
                 }
-                if key.bound == index {
+                if key.bound() == Some(index) {
                     finding.bound_device = Some(name.to_owned());
                 }
             });
@@ -239,12 +252,11 @@ impl Audit {
     /// leaves by the index that the programs could count.
     fn close(&mut self, netns: NetNsCookie, index: IfIndex, sink: &mut dyn Sink) -> Result<()> {
         self.read_findings(sink)?;
-        let left_by_it = |egress, of| egress == index && of == netns;
-        for key in self
-            .ledger
-            .keys_where(|key| left_by_it(key.egress, key.netns))
-        {
-            self.counters.forget(&key);
+        let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
+        for key in self.ledger.keys_where(left_by_it) {
+            if let Key::Counted(key) = &key {
+                self.counters.forget(key);
+            }
             self.ledger.close(&key);
         }
         let mut cells = self.counters.cells()?;
@@ -255,6 +267,27 @@ impl Audit {
                 self.names.of(netns, index)
             })
         });
+        Ok(())
+    }
+}
+
+impl Namespace {
+    /// Watches what arrives at these interfaces too.
+    pub(super) fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let mut warnings = Vec::new();
+        self.hooks.watch_arrivals(interfaces, |name, outcome| {
+            if let Err(error) = outcome {
+                let error = anyhow::Error::from(error);
+                warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+            }
+        })?;
+        for warning in warnings {
+            sink.note(Level::Warning, &warning)?;
+        }
         Ok(())
     }
 }

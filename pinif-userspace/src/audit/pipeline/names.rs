@@ -31,7 +31,7 @@ impl Names {
     }
 
     /// How many interfaces have had the index before the one that has it now, or had it last.
-    fn predecessors(&self, netns: NetNsCookie, index: IfIndex) -> u32 {
+    pub(super) fn predecessors(&self, netns: NetNsCookie, index: IfIndex) -> u32 {
         self.0
             .get(&(netns, index))
             .map_or(0, |known| known.predecessors)

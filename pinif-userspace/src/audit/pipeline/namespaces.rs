@@ -14,6 +14,10 @@ use super::{
     news::{Changes, follow},
 };
 use crate::{
+    audit::{
+        explain::CauseKind,
+        gaps::{By, Gap, GapKey},
+    },
     host::{
         namespaces::{Census, Wanted, Watch, anonymous},
         netns::NetNs,
@@ -114,7 +118,7 @@ impl Audit {
                 None => bail!("{}", self.none_is_wanted()),
             }
         }
-        attached.warn(sink)
+        Ok(())
     }
 
     /// Prepares the maps for a namespace, then attaches: from the first packet on, everything is known that is needed to
@@ -148,6 +152,7 @@ impl Audit {
         }
         self.publish(cookie, sink)?;
         let attached = self.attach(cookie, &links)?;
+        self.watch_arrivals(cookie, sink)?;
         // What is above others counts from now on.
         self.publish(cookie, sink)?;
         Ok(attached)
@@ -196,6 +201,7 @@ impl Audit {
         self.leave(&gone, sink)?;
         self.name_anew(&census, sink)?;
         self.look_for_new(&census, changes, sink)?;
+        self.tell_gaps(sink)?;
         let audited = self.audited();
         self.following
             .threads
@@ -250,6 +256,19 @@ impl Audit {
         sink: &mut dyn Sink,
     ) -> Result<()> {
         self.following.refused.insert(inode);
+        self.gaps.add(Gap {
+            key: GapKey {
+                netns: NetNsCookie(0),
+                interface: None,
+                by: By::Namespace(name.to_owned()),
+            },
+            cause: CauseKind::NotAttached {
+                interface: format!("any interface of the network namespace {name}"),
+                error: format!("{error:#}"),
+            },
+            process: None,
+            socket: None,
+        });
         let text = format!("the network namespace {name} cannot be audited: {error:#}");
         Ok(sink.note(Level::Warning, &text)?)
     }
@@ -276,7 +295,8 @@ impl Audit {
         let text =
             format!("the network namespace {name} is audited from now on, with {interfaces}");
         sink.note(Level::Info, &text)?;
-        attached.warn(sink)
+        self.gaps.look_for_all_soon();
+        Ok(())
     }
 
     /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
@@ -312,7 +332,7 @@ impl Audit {
             if old != anonymous(inode) || name == old || !namespace.is_kept {
                 continue;
             }
-            for key in self.ledger.keys_where(|key| key.netns == netns) {
+            for key in self.ledger.keys_where(|key| key.netns() == netns) {
                 self.ledger
                     .refine(&key, |finding| finding.netns.clone_from(&name));
             }

@@ -16,6 +16,7 @@ use pinif_ebpf::{
         PrefixKey, RuleSet, Slot,
     },
     tunnel::TunnelKey,
+    verdict::arrival::Gate,
 };
 
 use super::Unresolved;
@@ -37,6 +38,7 @@ pub(super) struct Tables {
     pub(super) names: HashMap<MapData, DeviceKey, Name>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
+    pub(super) gates: HashMap<MapData, InterfaceKey, Gate>,
     pub(super) in_force: Array<MapData, u64>,
     pub(super) policies: Array<MapData, Active>,
     pub(super) demands: HashMap<MapData, DemandKey, Demand>,
@@ -70,6 +72,7 @@ impl Tables {
             names: take("NAMES")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
+            gates: take("GATES")?.try_into()?,
             in_force: take("IN_FORCE")?.try_into()?,
             policies: take("POLICIES")?.try_into()?,
             demands: take("DEMANDS")?.try_into()?,
@@ -87,6 +90,7 @@ impl Tables {
     /// Removes a policy from a slot that is not in force.
     pub(super) fn clear(&mut self, slot: Slot) -> Result<()> {
         remove_where(&mut self.zones, |key| key.slot == slot)?;
+        remove_where(&mut self.gates, |key| key.slot == slot)?;
         remove_where(&mut self.demands, |key| key.slot == slot)?;
         remove_where(&mut self.protocols, |key| key.slot == slot)?;
         remove_where(&mut self.users, |key| key.slot == slot)?;

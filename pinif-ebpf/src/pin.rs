@@ -1,0 +1,108 @@
+//! The contract of a pin (`pinif run`, `pinif pin`): a cgroup whose sockets are bound to one device from birth, and whose
+//! packets leave by no other.
+
+use crate::{
+    intent::Name,
+    key::{IfIndex, NetNsCookie},
+};
+
+/// [`Pin::flags`].
+pub mod flag {
+    /// Processes may bind their sockets to another device, which is then theirs.
+    pub const ALLOW_REBIND: u32 = 1 << 0;
+}
+
+/// What a cgroup is pinned to. Only `interface` ever changes: the name is what the pin follows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pin {
+    /// The namespace that the interface is in.
+    pub netns: NetNsCookie,
+    /// The interface that has the name now; none while there is none.
+    pub interface: IfIndex,
+    /// [`flag`].
+    pub flags: u32,
+    /// The interface's name.
+    pub name: Name,
+}
+
+/// What pinned sockets sent by one interface, or were kept from sending.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// What the interface was called.
+    pub name: Name,
+    /// Packets that left, as they are on the wire.
+    pub packets: u64,
+    /// Their bytes, from the IP header on.
+    pub bytes: u64,
+    /// Packets that were dropped instead.
+    pub kept_packets: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
+
+/// What became of sockets and of their options.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Sockets that were bound to the device as they were made.
+    pub pinned: u64,
+    /// Sockets that were refused, since the interface was away.
+    pub away: u64,
+    /// Sockets that were refused, since they were made in another network namespace.
+    pub elsewhere: u64,
+    /// Attempts to bind a socket to another device, or to none, that were refused.
+    pub refused: u64,
+    /// Packets that left, or were kept from leaving, by an interface for which there was no room among the counters.
+    pub uncounted: u64,
+}
+
+/// Who tried to bind a socket to what: the key of a counter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// The task's name: untrusted bytes.
+    pub comm: Name,
+    /// The device's name that was asked for: untrusted bytes. Empty for [`Attempt::index`].
+    pub device: Name,
+    /// The process id, in the initial namespace.
+    pub pid: u32,
+    /// The index that was asked for (`SO_BINDTOIFINDEX`); where both are empty, the socket was to be unbound.
+    pub index: IfIndex,
+}
+
+/// Where this kernel keeps what no helper tells a cgroup's program, in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// `sk_buff.dev`.
+    pub skb_device: u32,
+    /// `net_device.name`.
+    pub device_name: u32,
+    /// `net_device.nd_net.net`.
+    pub device_netns: u32,
+    /// `net.net_cookie`.
+    pub net_cookie: u32,
+}
+
+const _: () = assert!(size_of::<Pin>() == 32);
+const _: () = assert!(size_of::<Departure>() == 48);
+const _: () = assert!(size_of::<Tally>() == 40);
+const _: () = assert!(size_of::<Attempt>() == 40);
+const _: () = assert!(size_of::<Offsets>() == 16);
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{Attempt, Departure, Offsets, Pin, Tally};
+    // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for Attempt {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Departure {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Offsets {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Pin {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Tally {}
+}

@@ -1,0 +1,37 @@
+//! A socket is made: bound to the device before its process has it.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_get_netns_cookie, bpf_set_retval},
+    macros::cgroup_sock,
+    programs::SockContext,
+};
+use pinif_ebpf::key::NetNsCookie;
+
+use crate::{ALLOW, REFUSE, state};
+
+const ENODEV: i32 = 19;
+
+/// At the end of `inet_create` and `inet6_create`. The kernel's own sockets do not come here.
+#[cgroup_sock(sock_create)]
+pub fn pinif_pin_sock(context: SockContext) -> i32 {
+    let Some(pin) = state::pin() else {
+        return REFUSE;
+    };
+    // SAFETY: the helper takes the context.
+    let netns = NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) });
+    if netns != pin.netns {
+        state::count(|tally| &mut tally.elsewhere);
+        return REFUSE;
+    }
+    if !pin.interface.is_some() {
+        // SAFETY: the helper takes any errno; it is there from Linux 6.1 on for this hook.
+        unsafe { bpf_set_retval(-ENODEV) };
+        state::count(|tally| &mut tally.away);
+        return REFUSE;
+    }
+    // SAFETY: the context is valid, and this member writable here (`sock_filter_is_valid_access`).
+    unsafe { (&raw mut (*context.sock).bound_dev_if).write_volatile(pin.interface.0) };
+    state::count(|tally| &mut tally.pinned);
+    ALLOW
+}

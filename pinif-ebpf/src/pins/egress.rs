@@ -1,0 +1,71 @@
+//! A packet of a pinned socket leaves: by the device, or not at all.
+//!
+//! `IP_PKTINFO`, `IPV6_PKTINFO` and `sin6_scope_id` name another interface than the socket's, and no hook at `sendmsg()`
+//! sees them (`struct bpf_sock_addr` has no room for control messages or scopes). So it is looked at where it comes to:
+//! `ip_finish_output`, after routing, within the same system call. A refusal there is the `EPERM` of that call.
+
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_probe_read_kernel, macros::cgroup_skb, programs::SkBuffContext,
+};
+use pinif_ebpf::{
+    intent::Name,
+    key::{IfIndex, NetNsCookie},
+    pin::{Pin, flag},
+};
+
+use crate::{ALLOW, REFUSE, member, state};
+
+/// For every packet of a socket of the cgroup, in `ip_finish_output`, `ip6_finish_output` and their like for multicast. What
+/// a tunnel makes of it does not come here again, nor what a lower device carries.
+#[cgroup_skb(egress)]
+pub fn pinif_pin_out(context: SkBuffContext) -> i32 {
+    let Some(pin) = state::pin() else {
+        return REFUSE;
+    };
+    let skb = context.skb.skb;
+    let interface = IfIndex(member!(skb, ifindex));
+    let device = Device::of(context.as_ptr() as u64);
+    let may_leave = pin.netns == device.netns && state::way(interface) == Some(device.name)
+        || is_rebound(pin, skb);
+    let packets = u64::from(member!(skb, gso_segs).max(1));
+    let bytes = u64::from(member!(skb, len));
+    state::depart(interface, device.name, packets, bytes, may_leave);
+    if may_leave { ALLOW } else { REFUSE }
+}
+
+/// The device that a packet is about to leave by. The index alone could be another device's by now.
+struct Device {
+    name: Name,
+    netns: NetNsCookie,
+}
+
+impl Device {
+    #[inline(always)]
+    fn of(skb: u64) -> Self {
+        let at = state::offsets();
+        let device = read::<u64>(skb, at.skb_device);
+        let net = read::<u64>(device, at.device_netns);
+        Self {
+            name: read(device, at.device_name),
+            netns: NetNsCookie(read(net, at.net_cookie)),
+        }
+    }
+}
+
+/// Whether the process bound the socket to another device, and may.
+#[inline(always)]
+fn is_rebound(pin: &Pin, skb: *mut aya_ebpf::bindings::__sk_buff) -> bool {
+    if pin.flags & flag::ALLOW_REBIND == 0 {
+        return false;
+    }
+    let sock = member!(skb, __bindgen_anon_2.sk);
+    !sock.is_null() && IfIndex(member!(sock, bound_dev_if)) != pin.interface
+}
+
+/// What is at an offset of a structure of the kernel; zeros where nothing can be read.
+#[inline(always)]
+fn read<T: Default>(structure: u64, offset: u32) -> T {
+    let address = structure + u64::from(offset);
+    // SAFETY: the helper checks the address itself, and fails where there is nothing.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
+}

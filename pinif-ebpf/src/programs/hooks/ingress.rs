@@ -1,0 +1,275 @@
+//! A packet arrives at an interface: TC ingress. What a policy keeps inside must not come from outside.
+
+use aya_ebpf::{
+    bindings::TC_ACT_UNSPEC, helpers::generated::bpf_ktime_get_ns, macros::classifier,
+    programs::TcContext,
+};
+use pinif_ebpf::{
+    intent::Owner,
+    key::{Address, IfIndex, SocketCookie},
+    packet::{Packet, base::Base},
+    policy::{Active, Demand, RuleSet, Slot, Tables},
+    sighting::{Origin, Sighting},
+    verdict::arrival::{
+        Arrival, Gate, Premises, Suspicion, decide_arrival, is_icmp_error, reply_to,
+        rules_for_reply, suspect,
+    },
+};
+
+use crate::{
+    kernel::{self, packet::Skb},
+    reread,
+    state::{
+        arriving::{self, Arriving},
+        findings, gates, owners, policy,
+    },
+    taker,
+    words::{clear, copy},
+};
+
+/// Runs for every packet that comes in by an interface at which something can be amiss (TCX ingress, or clsact before 6.6).
+/// Watching never changes a packet: the verdict is always that there is none.
+#[classifier]
+pub fn pinif_ingress(context: TcContext) -> i32 {
+    watch(&context);
+    TC_ACT_UNSPEC
+}
+
+/// Most packets end at their destination address, which is not local, or at the addresses' having nothing to do with what
+/// the policy keeps inside.
+#[inline(always)]
+fn watch(context: &TcContext) {
+    let skb = Skb::new(context);
+    let Some(active) = policy::in_force().and_then(policy::active) else {
+        return;
+    };
+    let Some(gate) = gates::of(kernel::netns(), active.slot, skb.interface()) else {
+        return;
+    };
+    if gate.is_open(active.contained) || !skb.is_taken_in() {
+        return;
+    }
+    let Some(arriving) = arriving::get() else {
+        return;
+    };
+    if addresses(skb, &mut arriving.base) == 0 {
+        return;
+    }
+    let here = Here { arriving: None };
+    let suspicion = suspect(
+        &arriving.base.source,
+        &arriving.base.destination,
+        gate,
+        active,
+        &here,
+    );
+    if suspicion.is_some() {
+        examine(skb, gate, active, arriving, suspicion);
+    }
+}
+
+/// Reads the fixed part of the header into `place`; zero if there is none. A function of its own, since the stack is 512
+/// bytes for the deepest chain of calls.
+#[inline(never)]
+fn addresses(skb: Skb, place: &mut Base) -> u32 {
+    u32::from(skb.read_base(place))
+}
+
+/// What follows for the few that are under suspicion.
+#[inline(always)]
+fn examine(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, suspicion: Suspicion) {
+    arriving.key.netns = kernel::netns();
+    arriving.key.egress = skb.interface();
+    arriving.new.sighting.source_owner = suspicion.owner;
+    headers(skb, arriving);
+    if rules(skb, gate, active, arriving, suspicion.by_rule) == 0 && !suspicion.owner.is_some() {
+        return;
+    }
+    let Arriving {
+        packet,
+        cgroup_rules,
+        key,
+        new,
+        ..
+    } = arriving;
+    key.bound = taker::write(&mut new.sighting, skb, packet, cgroup_rules, active);
+    if judge(gate, active, arriving) == 0 {
+        return;
+    }
+    let count = skb.count_arrived(&arriving.base);
+    write_subject(arriving);
+    let Arriving {
+        packet, key, new, ..
+    } = arriving;
+    let generation = active.generation;
+    findings::add(key, count, new, |sighting| {
+        sighting.generation = generation;
+        describe(sighting, skb, packet);
+    });
+}
+
+/// Reads all headers. Of a packet that has more of them than are followed, or ends within one, only the addresses are
+/// known: it is taken for a fragment, which has no ports.
+#[inline(never)]
+fn headers(skb: Skb, arriving: &mut Arriving) -> u32 {
+    let base = &arriving.base;
+    match skb.parse() {
+        Ok(packet) => arriving.packet = packet,
+        Err(_) => {
+            arriving.packet = Packet {
+                source: base.source,
+                destination: base.destination,
+                source_port: 0,
+                destination_port: 0,
+                protocol: base.next,
+                later_fragment: true,
+            };
+        }
+    }
+    arriving.reply = reply_to(&arriving.packet);
+    0
+}
+
+/// Writes the rules for the reply, and tells whether there is one that is not kept here.
+#[inline(never)]
+fn rules(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, is_suspect: bool) -> u32 {
+    arriving.rules = RuleSet::EMPTY;
+    let base = &arriving.base;
+    let is_error = !base.later_fragment
+        && skb
+            .behind(base)
+            .is_some_and(|kind| is_icmp_error(base.next, kind));
+    if is_suspect && !is_error {
+        let here = Here { arriving: None };
+        arriving.rules = rules_for_reply(&arriving.reply, gate, active, &here);
+    }
+    u32::from(!arriving.rules.is_empty())
+}
+
+/// Decides, and writes the verdict into the finding's key and what led to it into the sighting. Returns the kind's number.
+#[inline(never)]
+fn judge(gate: &Gate, active: &Active, arriving: &mut Arriving) -> u32 {
+    let arrival = Arrival {
+        owner: reread(&arriving.new.sighting.source_owner),
+        rules: arriving.rules,
+        is_taken: reread(&arriving.new.sighting.origin) != Origin::None as u8,
+    };
+    let here = Here {
+        arriving: Some(arriving),
+    };
+    let decision = decide_arrival(&arrival, gate, active, &here);
+    let Arriving { key, new, .. } = arriving;
+    key.kind = decision.kind;
+    key.severity = decision.severity;
+    new.sighting.rule = decision.rule;
+    new.sighting.also = decision.also.0;
+    new.sighting.source_owner = decision.source_owner;
+    u32::from(decision.kind)
+}
+
+/// What is one finding: all that arrives here for one local endpoint; where no socket takes it, for one address and
+/// protocol, and what no port is known of likewise. Strangers choose how many addresses and ports they send from and to, and
+/// must not fill the table by it.
+#[inline(always)]
+fn write_subject(arriving: &mut Arriving) {
+    let Arriving {
+        packet, key, new, ..
+    } = arriving;
+    key.cookie = SocketCookie(0);
+    clear(&mut key.source);
+    copy(&mut key.destination, &packet.destination);
+    key.source_port = 0;
+    key.destination_port = if reread(&new.sighting.origin) == Origin::None as u8 {
+        0
+    } else {
+        reread(&packet.destination_port)
+    };
+    key.protocol = packet.protocol;
+}
+
+#[inline(always)]
+fn describe(sighting: &mut Sighting, skb: Skb, packet: &Packet) {
+    // SAFETY: the helper has no arguments.
+    sighting.time = unsafe { bpf_ktime_get_ns() };
+    sighting.mark = skb.mark();
+    sighting.arrived = IfIndex::NONE;
+    copy(&mut sighting.source, &packet.source);
+    copy(&mut sighting.destination, &packet.destination);
+    sighting.source_port = packet.source_port;
+    sighting.destination_port = packet.destination_port;
+    sighting.protocol = packet.protocol;
+}
+
+/// What the maps know of this namespace; and, once it was looked for, who takes the packet.
+struct Here<'a> {
+    arriving: Option<&'a Arriving>,
+}
+
+impl Here<'_> {
+    #[inline(always)]
+    fn owner(&self) -> Option<&Owner> {
+        self.arriving
+            .as_ref()
+            .map(|arriving| &arriving.new.sighting.owner)
+    }
+}
+
+impl Premises for Here<'_> {
+    #[inline(always)]
+    fn owner(&self, address: &Address) -> Option<IfIndex> {
+        owners::of(kernel::netns(), address)
+    }
+
+    #[inline(always)]
+    fn gate(&self, slot: Slot, interface: IfIndex) -> Option<&Gate> {
+        gates::of(kernel::netns(), slot, interface)
+    }
+}
+
+impl Tables for Here<'_> {
+    #[inline(always)]
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        policy::by_destination(slot, address)
+    }
+
+    #[inline(always)]
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        policy::by_source(slot, address)
+    }
+
+    #[inline(always)]
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        policy::by_port(slot, port)
+    }
+
+    #[inline(always)]
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        policy::by_source_port(slot, port)
+    }
+
+    #[inline(always)]
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+        policy::by_protocol(slot, protocol)
+    }
+
+    #[inline(always)]
+    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
+        policy::by_user(slot, Self::owner(self)?.uid)
+    }
+
+    #[inline(always)]
+    fn by_cgroup(&self, _slot: Slot) -> Option<RuleSet> {
+        self.arriving.map(|arriving| arriving.cgroup_rules)
+    }
+
+    #[inline(always)]
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
+        let owner = Self::owner(self)?;
+        policy::by_executable(slot, owner.executable_inode, owner.executable_device)
+    }
+
+    #[inline(always)]
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
+        policy::demand(slot, rule)
+    }
+}

@@ -1,0 +1,174 @@
+//! Who takes a packet that arrived: the socket that the kernel's own look-up finds.
+//!
+//! The look-up takes the interface into account, so that a socket which is bound to another device is not found, as the
+//! packet would not be given to it (`inet_bound_dev_eq`). That netfilter or `rp_filter` drop the packet first is not known here.
+
+use core::{ffi::c_void, mem};
+
+use aya_ebpf::{
+    bindings::{bpf_sock, bpf_sock_tuple},
+    helpers::generated::{
+        bpf_sk_lookup_tcp, bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp,
+    },
+};
+use pinif_ebpf::{
+    key::{Address, IfIndex, SocketCookie},
+    packet::{Packet, protocol},
+    policy::{Active, RuleSet, dimension},
+    sighting::{Origin, Sighting},
+};
+
+use crate::{
+    here::MAX_CGROUP_DEPTH,
+    kernel::{packet::Skb, sock::FullSock, task},
+    reread,
+    sender::{nobody, recorded},
+    state::{policy, records},
+};
+
+/// `BPF_F_CURRENT_NETNS`: the namespace of the interface.
+const HERE: u64 = u64::MAX;
+/// Bytes of an IPv4 tuple.
+const V4_TUPLE: u32 = 12;
+
+/// Writes the socket that takes the packet into the sighting, and gives the device that it is bound to. The origin is
+/// the process's where a socket is found, the kernel's where there is no look-up (only TCP and UDP have one), and none
+/// where no socket is found.
+#[inline(never)]
+pub fn write(
+    sighting: &mut Sighting,
+    skb: Skb,
+    packet: &Packet,
+    cgroup_rules: &mut RuleSet,
+    active: &Active,
+) -> IfIndex {
+    nobody(sighting);
+    sighting.cookie = SocketCookie(0);
+    sighting.socket_inode = 0;
+    *cgroup_rules = active.any_cgroup;
+    if packet.later_fragment || !matches!(packet.protocol, protocol::TCP | protocol::UDP) {
+        sighting.origin = Origin::Kernel as u8;
+        return IfIndex::NONE;
+    }
+    let mut tuple = tuple(packet);
+    let size = if is_v4(&packet.destination) {
+        V4_TUPLE
+    } else {
+        size_of::<bpf_sock_tuple>() as u32
+    };
+    let is_tcp = packet.protocol == protocol::TCP;
+    // SAFETY: the helpers take the context, and a tuple of this size. A socket is given back below.
+    let found = unsafe {
+        if is_tcp {
+            bpf_sk_lookup_tcp(skb.as_ptr(), &raw mut tuple, size, HERE, 0)
+        } else {
+            bpf_sk_lookup_udp(skb.as_ptr(), &raw mut tuple, size, HERE, 0)
+        }
+    };
+    if let Some(sock) = FullSock::new(found) {
+        let bound = taken(sighting, sock, cgroup_rules, active);
+        release(found);
+        return bound;
+    }
+    if is_tcp {
+        // SAFETY: as above.
+        let remains = unsafe { bpf_skc_lookup_tcp(skb.as_ptr(), &raw mut tuple, size, HERE, 0) };
+        if !remains.is_null() {
+            // A connection in TIME_WAIT. Through a map: the verifier allows no arithmetic on the pointer itself.
+            sighting.socket_inode = remains as u64;
+            sighting.cookie = SocketCookie(task::cookie_of(reread(&sighting.socket_inode)));
+            release(remains);
+            sighting.socket_inode = 0;
+            if let Some(record) = records::of_closed(sighting.cookie) {
+                recorded(sighting, record);
+            }
+            sighting.origin = Origin::Process as u8;
+        }
+    }
+    IfIndex::NONE
+}
+
+#[inline(always)]
+fn release(sock: *mut bpf_sock) {
+    // SAFETY: it was looked up, and is not used any more.
+    unsafe { bpf_sk_release(sock.cast::<c_void>()) };
+}
+
+/// Writes a socket that was found.
+#[inline(always)]
+fn taken(
+    sighting: &mut Sighting,
+    sock: FullSock,
+    cgroup_rules: &mut RuleSet,
+    active: &Active,
+) -> IfIndex {
+    let (family, kind, bound) = (sock.family(), sock.kind(), sock.bound_device());
+    // Through a map: the verifier allows no arithmetic on the pointer itself.
+    sighting.socket_inode = sock.as_ptr() as u64;
+    let address = reread(&sighting.socket_inode);
+    match records::of(sock.as_ptr().cast()) {
+        Some(record) => recorded(sighting, record),
+        None if task::is_kernels(address, kind) => sighting.origin = Origin::Kernel as u8,
+        None => {
+            sighting.origin = Origin::Process as u8;
+            if let Some(user) = task::user_of(address) {
+                sighting.owner.uid = user;
+            }
+        }
+    }
+    sighting.cookie = SocketCookie(task::cookie_of(address));
+    sighting.socket_inode = task::inode_of(address);
+    sighting.family = family as u16;
+    sighting.socket_type = kind as u16;
+    if active.dimensions & dimension::CGROUP != 0 {
+        write_cgroup_rules(address, cgroup_rules, active);
+    }
+    bound
+}
+
+/// The rules of the deepest of its cgroup and those above that a rule names. No helper tells the cgroup of a socket that was
+/// looked up.
+#[inline(always)]
+fn write_cgroup_rules(sock: u64, rules: &mut RuleSet, active: &Active) {
+    let mut cgroup = task::cgroup_of(sock);
+    for _ in 0..MAX_CGROUP_DEPTH {
+        let Some(this) = cgroup else { break };
+        if let Some(found) = policy::by_cgroup(active.slot, task::cgroup_id(this)) {
+            *rules = *found;
+            break;
+        }
+        cgroup = task::cgroup_above(this);
+    }
+}
+
+#[inline(always)]
+fn is_v4(address: &Address) -> bool {
+    address.0[..12] == Address::v4([0; 4]).0[..12]
+}
+
+/// The packet's addresses and ports, as they are in it.
+#[inline(always)]
+fn tuple(packet: &Packet) -> bpf_sock_tuple {
+    // SAFETY: integers only.
+    let mut tuple: bpf_sock_tuple = unsafe { mem::zeroed() };
+    let (sport, dport) = (packet.source_port.to_be(), packet.destination_port.to_be());
+    let (from, to) = (words(&packet.source), words(&packet.destination));
+    if is_v4(&packet.destination) {
+        tuple.__bindgen_anon_1.ipv4.saddr = from[3];
+        tuple.__bindgen_anon_1.ipv4.daddr = to[3];
+        tuple.__bindgen_anon_1.ipv4.sport = sport;
+        tuple.__bindgen_anon_1.ipv4.dport = dport;
+    } else {
+        tuple.__bindgen_anon_1.ipv6.saddr = from;
+        tuple.__bindgen_anon_1.ipv6.daddr = to;
+        tuple.__bindgen_anon_1.ipv6.sport = sport;
+        tuple.__bindgen_anon_1.ipv6.dport = dport;
+    }
+    tuple
+}
+
+#[inline(always)]
+fn words(address: &Address) -> [u32; 4] {
+    // SAFETY: sixteen bytes either way, of any values.
+    unsafe { mem::transmute::<[u8; 16], [u32; 4]>(address.0) }
+}

@@ -1,0 +1,423 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::{
+    Demand,
+    tests::rules::{InMemory, Rule, Rules, SLOT, Sender, set},
+};
+
+const FAB0: IfIndex = IfIndex(2);
+const FAB1: IfIndex = IfIndex(3);
+const ETH1: IfIndex = IfIndex(4);
+const STORE: IfIndex = IfIndex(5);
+const VRF: u32 = 9;
+
+/// On fab0 alone.
+const FABRIC: Address = Address::v4([10, 0, 0, 1]);
+/// On eth1 alone.
+const FRONT: Address = Address::v4([192, 0, 2, 1]);
+/// On several interfaces.
+const VIP: Address = Address::v4([10, 0, 0, 100]);
+/// Of another card on the backplane.
+const PEER: Address = Address::v4([10, 0, 0, 2]);
+/// Of the world.
+const WORLD: Address = Address::v4([203, 0, 113, 9]);
+/// fab0's own, and another's, on a link.
+const LINK_LOCAL: Address = Address([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+const NEIGHBOUR: Address = Address([0xfe, 0xbf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+
+const BACKPLANE: usize = 0;
+const FRONTPANEL: usize = 1;
+const STORAGE: usize = 2;
+
+/// A card: fab0 and fab1 on the backplane, eth1 to the outside, and storage of its own, backplane and storage contained.
+struct Card {
+    owners: BTreeMap<Address, IfIndex>,
+    gates: BTreeMap<IfIndex, Gate>,
+    policy: Rules,
+    taker: Sender,
+}
+
+impl Card {
+    fn new() -> Self {
+        let owners = [
+            (FABRIC, FAB0),
+            (LINK_LOCAL, FAB0),
+            (FRONT, ETH1),
+            (VIP, IfIndex::NONE),
+        ];
+        let zones = [
+            (FAB0, BACKPLANE),
+            (FAB1, BACKPLANE),
+            (ETH1, FRONTPANEL),
+            (STORE, STORAGE),
+        ];
+        let gate = |zone: usize| {
+            let zones = if zone == FRONTPANEL {
+                ZoneSet::EMPTY
+            } else {
+                set(&[zone])
+            };
+            Gate {
+                keeps: zones,
+                admits: zones,
+                ..Gate::default()
+            }
+        };
+        Self {
+            owners: owners.into(),
+            gates: zones.map(|(link, zone)| (link, gate(zone))).into(),
+            policy: Rules {
+                contained: set(&[BACKPLANE, STORAGE]),
+                ..Rules::default()
+            },
+            taker: Sender::default(),
+        }
+    }
+
+    /// Under a rule that keeps its traffic to the backplane.
+    fn with(mut self, rule: Rule) -> Self {
+        let number = self.policy.rules.len();
+        for (link, gate) in &mut self.gates {
+            if ![FAB0, FAB1].contains(link) {
+                gate.unmet.insert(number);
+            }
+        }
+        self.policy.rules.push(rule.only_via(&[BACKPLANE]));
+        self
+    }
+
+    fn control_plane() -> Self {
+        Self::new().with(Rule::any().to(PEER))
+    }
+
+    fn in_vrf(mut self, link: IfIndex) -> Self {
+        self.gates.entry(link).or_default().domain = IfIndex(VRF);
+        self
+    }
+
+    fn tables(&self) -> InMemory<'_> {
+        self.policy.tables(self.taker)
+    }
+
+    fn judge(&self, packet: &Packet, at: IfIndex, is_taken: bool) -> Decision {
+        let gate = &self.gates[&at];
+        let active = self.policy.active();
+        if gate.is_open(active.contained) {
+            return Decision::CONTAINED;
+        }
+        let suspicion = suspect(&packet.source, &packet.destination, gate, &active, self);
+        let rules = if suspicion.by_rule {
+            rules_for_reply(&reply_to(packet), gate, &active, self)
+        } else {
+            RuleSet::EMPTY
+        };
+        if !suspicion.owner.is_some() && rules.is_empty() {
+            return Decision::CONTAINED;
+        }
+        let arrival = Arrival {
+            owner: suspicion.owner,
+            rules,
+            is_taken,
+        };
+        decide_arrival(&arrival, gate, &active, self)
+    }
+}
+
+impl Premises for Card {
+    fn owner(&self, address: &Address) -> Option<IfIndex> {
+        self.owners.get(address).copied()
+    }
+
+    fn gate(&self, slot: Slot, interface: IfIndex) -> Option<&Gate> {
+        assert_eq!(slot, SLOT, "asked for the policy that is not in force");
+        self.gates.get(&interface)
+    }
+}
+
+impl Tables for Card {
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_destination(slot, address)
+    }
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_source(slot, address)
+    }
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_port(slot, port)
+    }
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_source_port(slot, port)
+    }
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+        self.tables().by_protocol(slot, protocol)
+    }
+    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_user(slot)
+    }
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_cgroup(slot)
+    }
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_executable(slot)
+    }
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
+        self.tables().demand(slot, rule)
+    }
+}
+
+fn udp(source: Address, destination: Address) -> Packet {
+    Packet {
+        source,
+        destination,
+        source_port: 9,
+        destination_port: 5000,
+        protocol: protocol::UDP,
+        later_fragment: false,
+    }
+}
+
+fn told(severity: Severity, owner: IfIndex, rule: u16) -> Decision {
+    Decision {
+        kind: Kind::IngressEscape as u8,
+        severity: severity as u8,
+        rule,
+        source_owner: owner,
+        ..Decision::CONTAINED
+    }
+}
+
+const CONTAINED: Decision = Decision::CONTAINED;
+const LEAK: Severity = Severity::Leak;
+
+#[test]
+fn what_is_for_a_contained_address_arrives_within_its_zone() {
+    let (card, packet) = (Card::new(), udp(WORLD, FABRIC));
+    assert_eq!(card.judge(&packet, FAB0, true), CONTAINED);
+    assert_eq!(card.judge(&packet, FAB1, true), CONTAINED);
+    assert_eq!(card.judge(&packet, ETH1, true), told(LEAK, FAB0, NO_RULE));
+    // Another contained zone is as far outside.
+    assert_eq!(card.judge(&packet, STORE, true), told(LEAK, FAB0, NO_RULE));
+}
+
+#[test]
+fn what_nobody_takes_is_a_risk() {
+    let decision = Card::new().judge(&udp(WORLD, FABRIC), ETH1, false);
+    assert_eq!(decision, told(Severity::Risk, FAB0, NO_RULE));
+}
+
+#[test]
+fn what_carries_a_zone_admits_its_traffic() {
+    let mut card = Card::new();
+    card.gates.entry(ETH1).or_default().admits = set(&[BACKPLANE]);
+    assert_eq!(card.judge(&udp(WORLD, FABRIC), ETH1, true), CONTAINED);
+}
+
+#[test]
+fn addresses_that_are_nobodys_alone_or_not_local_belong_to_no_zone() {
+    let card = Card::new();
+    for destination in [
+        VIP,
+        PEER,
+        FRONT,
+        Address::v4([255; 4]),
+        Address::v4([224, 0, 0, 5]),
+    ] {
+        assert_eq!(card.judge(&udp(WORLD, destination), ETH1, true), CONTAINED);
+    }
+}
+
+#[test]
+fn a_link_local_address_is_of_the_link_it_is_used_on() {
+    let card = Card::new().with(Rule::any());
+    assert_eq!(
+        card.judge(&udp(NEIGHBOUR, LINK_LOCAL), ETH1, true),
+        CONTAINED
+    );
+    // A neighbour that writes to another link's address is none of that.
+    assert_eq!(
+        card.judge(&udp(NEIGHBOUR, FABRIC), ETH1, true),
+        told(LEAK, FAB0, NO_RULE)
+    );
+}
+
+#[test]
+fn an_address_in_a_vrf_is_local_there_alone() {
+    let packet = udp(WORLD, FABRIC);
+    let apart = Card::new().in_vrf(FAB0);
+    assert_eq!(apart.judge(&packet, ETH1, true), CONTAINED);
+    let together = Card::new().in_vrf(FAB0).in_vrf(ETH1);
+    assert_eq!(
+        together.judge(&packet, ETH1, true),
+        told(LEAK, FAB0, NO_RULE)
+    );
+    // What is outside all VRFs is local to them as well: the table `local` is asked first.
+    let inside = Card::new().in_vrf(ETH1);
+    assert_eq!(inside.judge(&packet, ETH1, true), told(LEAK, FAB0, NO_RULE));
+}
+
+#[test]
+fn what_a_rule_keeps_inside_is_not_delivered_from_outside() {
+    let card = Card::control_plane();
+    let packet = udp(PEER, FRONT);
+    assert_eq!(card.judge(&packet, FAB0, true), CONTAINED);
+    assert_eq!(
+        card.judge(&packet, ETH1, true),
+        told(LEAK, IfIndex::NONE, 0)
+    );
+    assert_eq!(card.judge(&packet, ETH1, false), CONTAINED);
+    assert_eq!(card.judge(&udp(WORLD, FRONT), ETH1, true), CONTAINED);
+    assert_eq!(
+        card.judge(&udp(PEER, VIP), ETH1, true),
+        told(LEAK, IfIndex::NONE, 0)
+    );
+    assert_eq!(
+        card.judge(&udp(PEER, FABRIC), ETH1, true),
+        told(LEAK, FAB0, 0)
+    );
+}
+
+#[test]
+fn a_rule_looks_at_the_reply() {
+    // Ports and addresses of the reply, not of the packet.
+    let mut rule = Rule::any();
+    rule.ports.insert(9);
+    rule.source_ports.insert(5000);
+    rule.sources.insert(FRONT);
+    rule.protocols.insert(protocol::UDP);
+    let card = Card::new().with(rule);
+    let packet = udp(WORLD, FRONT);
+    assert_eq!(
+        card.judge(&packet, ETH1, true),
+        told(LEAK, IfIndex::NONE, 0)
+    );
+    let other_port = Packet {
+        source_port: 10,
+        ..packet
+    };
+    assert_eq!(card.judge(&other_port, ETH1, true), CONTAINED);
+    let fragment = Packet {
+        later_fragment: true,
+        ..packet
+    };
+    assert_eq!(card.judge(&fragment, ETH1, true), CONTAINED);
+}
+
+#[test]
+fn the_first_rule_decides_and_looks_at_who_takes_it() {
+    let mut roots = Rule::any();
+    roots.users.insert(0);
+    let mut card = Card::new().with(roots).with(Rule::any().to(WORLD));
+    let packet = udp(WORLD, FRONT);
+    card.taker.user = Some(0);
+    assert_eq!(
+        card.judge(&packet, ETH1, true),
+        told(LEAK, IfIndex::NONE, 0)
+    );
+    card.taker.user = Some(1000);
+    assert_eq!(
+        card.judge(&packet, ETH1, true),
+        told(LEAK, IfIndex::NONE, 1)
+    );
+    // A rule before it that this interface keeps is the one that decides.
+    if let Some(gate) = card.gates.get_mut(&ETH1) {
+        gate.unmet = RuleSet::EMPTY;
+        gate.unmet.insert(1);
+    }
+    card.taker.user = Some(0);
+    assert_eq!(card.judge(&packet, ETH1, true), CONTAINED);
+}
+
+#[test]
+fn what_the_host_sends_to_itself_answers_nobody() {
+    let card = Card::new().with(Rule::any());
+    assert_eq!(card.judge(&udp(VIP, FRONT), ETH1, true), CONTAINED);
+    assert_eq!(
+        card.judge(&udp(Address::UNSPECIFIED, FRONT), ETH1, true),
+        CONTAINED
+    );
+    assert_eq!(
+        card.judge(&udp(Address::v4([0; 4]), FRONT), ETH1, true),
+        CONTAINED
+    );
+}
+
+#[test]
+fn errors_are_told_from_what_is_answered() {
+    for (protocol, kinds, errors) in [
+        (
+            protocol::ICMP,
+            [0, 3, 8, 11, 13],
+            [false, true, false, true, false],
+        ),
+        (
+            protocol::ICMPV6,
+            [1, 4, 128, 129, 135],
+            [true, true, false, false, false],
+        ),
+        (protocol::UDP, [0, 3, 8, 11, 13], [false; 5]),
+    ] {
+        for (kind, error) in kinds.into_iter().zip(errors) {
+            assert_eq!(is_icmp_error(protocol, kind), error, "{protocol} {kind}");
+        }
+    }
+}
+
+fn any_address() -> impl Strategy<Value = Address> {
+    prop_oneof![
+        Just(FABRIC),
+        Just(FRONT),
+        Just(VIP),
+        Just(PEER),
+        Just(WORLD),
+        Just(LINK_LOCAL),
+        Just(NEIGHBOUR),
+        Just(Address::UNSPECIFIED),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_open_gate_lets_everything_in(
+        source in any_address(),
+        destination in any_address(),
+        is_taken: bool,
+        ruled: bool,
+    ) {
+        let card = if ruled { Card::control_plane() } else { Card::new() };
+        let mut active = card.policy.active();
+        active.contained = set(&[BACKPLANE]);
+        let gate = &card.gates[&FAB0];
+        prop_assert!(gate.is_open(active.contained));
+        let suspicion = suspect(&source, &destination, gate, &active, &card);
+        prop_assert_eq!(suspicion, Suspicion::NONE);
+        let arrival = Arrival { owner: suspicion.owner, rules: RuleSet::EMPTY, is_taken };
+        prop_assert_eq!(decide_arrival(&arrival, gate, &active, &card), CONTAINED);
+    }
+
+    #[test]
+    fn a_reply_to_a_reply_is_the_packet(
+        source in any_address(),
+        destination in any_address(),
+        source_port: u16,
+        destination_port: u16,
+    ) {
+        let packet = Packet { source_port, destination_port, ..udp(source, destination) };
+        prop_assert_eq!(reply_to(&reply_to(&packet)), packet);
+    }
+
+    #[test]
+    fn only_what_is_for_this_host_is_told(
+        source in any_address(),
+        destination in any_address(),
+        is_taken: bool,
+    ) {
+        let card = Card::control_plane();
+        let decision = card.judge(&udp(source, destination), ETH1, is_taken);
+        if decision != CONTAINED {
+            prop_assert!(card.owner(&destination).is_some());
+            prop_assert!(is_taken || decision.source_owner == FAB0);
+        }
+    }
+}

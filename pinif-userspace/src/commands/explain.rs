@@ -1,0 +1,176 @@
+//! `pinif explain`: what a kind means, or a finding that was told.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use pinif_ebpf::verdict::Kind;
+
+use crate::sinks::text::visible;
+
+mod page;
+mod told;
+
+pub use page::page;
+use told::Told;
+
+/// What `pinif explain` takes for standard input.
+const STANDARD_INPUT: &str = "-";
+/// How alike a word and a kind must be for the one to be meant (Jaro and Winkler).
+const ALIKE: f64 = 0.8;
+
+/// The arguments of `pinif explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// A kind, such as device-escape, or the id of a finding in --from [default: every finding in --from]
+    #[arg(value_name = "KIND|ID", required_unless_present = "from")]
+    what: Option<String>,
+
+    /// What `pinif audit --format json` printed; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+/// Runs `pinif explain`.
+///
+/// # Errors
+///
+/// Where there is no such kind or finding, or what it is in cannot be read.
+pub fn run(args: ExplainArgs) -> Result<ExitCode> {
+    let text = match (&args.what, &args.from) {
+        (Some(what), None) => of_kind(what)?,
+        (what, Some(from)) => {
+            let findings = read(from)?;
+            match what {
+                Some(what) => one(what, &findings, from)?,
+                None => all(&findings),
+            }
+        }
+        (None, None) => String::new(),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result.context("standard output cannot be written")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of_kind(word: &str) -> Result<String> {
+    if let Some(kind) = named(word) {
+        return Ok(page(kind).to_owned());
+    }
+    if is_id(word) {
+        bail!(
+            "{word} is the id of a finding, which only its audit knows: name what `pinif audit --format json` printed with --from FILE"
+        );
+    }
+    let alike = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
+    let nearest = Kind::ALL
+        .into_iter()
+        .max_by(|one, other| alike(one).total_cmp(&alike(other)))
+        .filter(|kind| alike(kind) >= ALIKE);
+    match nearest {
+        Some(kind) => bail!(
+            "there is no kind `{}`; `{}` is the nearest",
+            visible(word),
+            kind.name()
+        ),
+        None => bail!(
+            "there is no kind `{}`; there are {}",
+            visible(word),
+            Kind::ALL.map(Kind::name).join(", ")
+        ),
+    }
+}
+
+fn named(word: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == word)
+}
+
+/// Whether a word is written as ids are ([`crate::audit::finding::FindingId`]).
+fn is_id(word: &str) -> bool {
+    word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The findings of an audit's output, each as it was told last, in the order in which they were told first.
+fn read(from: &Path) -> Result<Vec<Told>> {
+    let shown = || visible(&from.to_string_lossy()).into_owned();
+    let input: Box<dyn BufRead> = if from.as_os_str() == STANDARD_INPUT {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        let file = File::open(from).with_context(|| format!("{} cannot be read", shown()))?;
+        Box::new(BufReader::new(file))
+    };
+    let mut findings: Vec<Told> = Vec::new();
+    for (number, line) in input.lines().enumerate() {
+        let line = line.with_context(|| format!("{} cannot be read", shown()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let told = told::read(&line).with_context(|| {
+            format!(
+                "line {} of {} is none of `pinif audit --format json`",
+                number + 1,
+                shown()
+            )
+        })?;
+        let Some(told) = told else { continue };
+        match findings.iter_mut().find(|known| known.id == told.id) {
+            Some(known) => *known = told,
+            None => findings.push(told),
+        }
+    }
+    Ok(findings)
+}
+
+/// One finding, and the page of its kind with its own values; or a kind's page, with those of the first such finding.
+fn one(what: &str, findings: &[Told], from: &Path) -> Result<String> {
+    if let Some(kind) = named(what) {
+        let found = findings.iter().find(|told| told.kind == kind.name());
+        return Ok(found.map_or_else(|| page(kind).to_owned(), |told| told.page(page(kind))));
+    }
+    let Some(told) = findings.iter().find(|told| told.id == what) else {
+        let ids: Vec<_> = findings.iter().map(|told| &*told.id).collect();
+        bail!(
+            "there is no finding {} in {}; {}",
+            visible(what),
+            visible(&from.to_string_lossy()),
+            if ids.is_empty() {
+                "there is none at all".to_owned()
+            } else {
+                format!("there are {}", ids.join(", "))
+            }
+        );
+    };
+    let mut text = told.text();
+    if let Some(kind) = named(&told.kind) {
+        text.push('\n');
+        text.push_str(&told.page(page(kind)));
+    }
+    Ok(text)
+}
+
+/// All findings, each in short.
+fn all(findings: &[Told]) -> String {
+    if findings.is_empty() {
+        return "no finding\n".to_owned();
+    }
+    let mut text = String::new();
+    for told in findings {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&told.text());
+        text.push_str(&format!(
+            "  more      pinif explain {}\n",
+            visible(&told.kind)
+        ));
+    }
+    text
+}

@@ -1,0 +1,323 @@
+//! `pinif pin`: the sockets of a running service's cgroup are bound to one device.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    hold::{
+        Target, cgroup,
+        follow::refresh,
+        sockets::{self, Bound},
+        tell::Account,
+    },
+    host::{
+        capabilities, kernel_types, namespaces::Census, netns::NetNs, network::Network, processes,
+    },
+    kernel::pins::{self, NewPin, PinMaps},
+    sinks::{Format, text::visible},
+};
+
+/// The arguments of `pinif pin`.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["interface", "list", "undo", "refresh"]))]
+pub struct PinArgs {
+    /// Pin the cgroup to this interface, by its name
+    #[arg(long, value_name = "NAME", requires = "cgroup")]
+    interface: Option<String>,
+
+    /// The cgroup, a directory of the v2 hierarchy; those below it are held as well
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+
+    /// The network namespace that the interface is in: a name, a path or a process id [default: this one]
+    #[arg(long, value_name = "NAME", requires = "interface")]
+    netns: Option<String>,
+
+    /// Let processes bind their sockets to another device
+    #[arg(long, requires = "interface")]
+    allow_rebind: bool,
+
+    /// List the pins: what they are pinned to, and what they did
+    #[arg(long)]
+    list: bool,
+
+    /// Undo the pin of the cgroup
+    #[arg(long, requires = "cgroup")]
+    undo: bool,
+
+    /// Point the pin of the cgroup, or every pin, at the interface that has its name now
+    #[arg(long)]
+    refresh: bool,
+
+    /// How pins are listed
+    #[arg(long, value_enum, default_value_t = Format::Human, requires = "list")]
+    format: Format,
+}
+
+/// Runs `pinif pin`.
+///
+/// # Errors
+///
+/// What it lacks, in a sentence with the mend.
+pub fn run(args: PinArgs) -> Result<ExitCode> {
+    if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
+        bail!("{obstacle}");
+    }
+    let cgroup = args.cgroup.as_deref().map(directory).transpose()?;
+    match (args.interface, cgroup) {
+        (Some(interface), Some(cgroup)) => {
+            let target = Target {
+                netns: match &args.netns {
+                    Some(name) => NetNs::named(name)?,
+                    None => NetNs::current()?,
+                },
+                interface,
+                allow_rebind: args.allow_rebind,
+            };
+            pin(&target, &cgroup)?;
+        }
+        (None, Some(cgroup)) if args.undo => undo(&cgroup)?,
+        (_, cgroup) => {
+            let found = found(cgroup)?;
+            if args.refresh {
+                for (cgroup, mut maps) in found {
+                    refreshed(&cgroup, &mut maps)?;
+                }
+            } else {
+                list(&found, args.format)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn directory(named: &Path) -> Result<PathBuf> {
+    processes::check_cgroup(named)?;
+    named
+        .canonicalize()
+        .with_context(|| format!("the cgroup {} cannot be looked at", named.display()))
+}
+
+fn pin(target: &Target, cgroup: &Path) -> Result<()> {
+    let root = processes::cgroup2_root()?;
+    if cgroup == root {
+        bail!(
+            "the root cgroup holds every process of this machine, the one that would undo the pin among them; name one below {}",
+            root.display()
+        );
+    }
+    if let Some((held, maps)) = pins::nearest(cgroup, &root)? {
+        return pinned_already(target, cgroup, &held, maps);
+    }
+    if let Some((below, account)) = pinned_below(cgroup)? {
+        bail!(
+            "the cgroup {}, which is below {}, is pinned to {}, and both would hold; undo that: `pinif pin --undo --cgroup {0}`",
+            below.display(),
+            cgroup.display(),
+            visible(&account.interface)
+        );
+    }
+    let network = Network::read(&target.netns)
+        .with_context(|| format!("the interfaces of {} cannot be read", target.netns.name))?;
+    let pin = target.pin(&network.links)?;
+    let offsets = kernel_types::offsets_of_pins()?;
+    NewPin::load(pin, &target.ways(&network.links), &offsets)?.attach(cgroup)?;
+    let bound = sockets::bind(cgroup, &target.netns, pin.interface);
+    say(&format!(
+        "{} is pinned to {}{}",
+        cgroup.display(),
+        visible(&target.interface),
+        before(bound)
+    ))
+}
+
+fn before(bound: Bound) -> String {
+    let are = |number| match number {
+        1 => "one is".to_owned(),
+        many => format!("{many} are"),
+    };
+    match bound {
+        Bound { bound: 0, left: 0 } => String::new(),
+        Bound { bound, left: 0 } => {
+            format!(
+                "; of the sockets that were there, {} bound to it",
+                are(bound)
+            )
+        }
+        Bound { bound, left } => format!(
+            "; of the sockets that were there, {} bound to it, and {} not, but can send by no other either: restart the service",
+            are(bound),
+            are(left)
+        ),
+    }
+}
+
+/// The same pin once more is refreshed; another is an error.
+fn pinned_already(target: &Target, cgroup: &Path, held: &Path, mut maps: PinMaps) -> Result<()> {
+    let account = Account::read(held, &maps)?;
+    let is_same = account.netns_cookie == target.netns.cookie.0
+        && account.interface == target.interface
+        && account.allow_rebind == target.allow_rebind;
+    if is_same && held == cgroup {
+        return refreshed(cgroup, &mut maps);
+    }
+    bail!(
+        "the cgroup {} is pinned to {} already{}; undo that first: `pinif pin --undo --cgroup {0}`",
+        held.display(),
+        visible(&account.interface),
+        if held == cgroup {
+            ""
+        } else {
+            ", and those below it with it"
+        }
+    )
+}
+
+fn pinned_below(cgroup: &Path) -> Result<Option<(PathBuf, Account)>> {
+    for below in cgroup::below(cgroup) {
+        if let Some(maps) = pins::on(&below)? {
+            let account = Account::read(&below, &maps)?;
+            return Ok(Some((below, account)));
+        }
+        if let Some(found) = pinned_below(&below)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn undo(cgroup: &Path) -> Result<()> {
+    let account = match pins::on(cgroup) {
+        Ok(Some(maps)) => Account::read(cgroup, &maps).ok(),
+        // One of another version can be undone, though not read.
+        Err(_) | Ok(None) => None,
+    };
+    if !pins::detach(cgroup)? {
+        bail!(
+            "the cgroup {} is not pinned; `pinif pin --list` shows those that are",
+            cgroup.display()
+        );
+    }
+    let sockets = match account.filter(|account| account.pinned != 0) {
+        Some(account) => format!(
+            "; its sockets stay bound to {} until they are closed",
+            visible(&account.interface)
+        ),
+        None => String::new(),
+    };
+    say(&format!(
+        "{} is no longer pinned{sockets}",
+        cgroup.display()
+    ))
+}
+
+/// The pin of a cgroup, or all that there are.
+fn found(cgroup: Option<PathBuf>) -> Result<Vec<(PathBuf, PinMaps)>> {
+    if let Some(cgroup) = cgroup {
+        let Some(maps) = pins::on(&cgroup)? else {
+            bail!(
+                "the cgroup {} is not pinned; `pinif pin --list` shows those that are",
+                cgroup.display()
+            );
+        };
+        return Ok(vec![(cgroup, maps)]);
+    }
+    let mut found = Vec::new();
+    collect(&processes::cgroup2_root()?, &mut found)?;
+    Ok(found)
+}
+
+fn collect(cgroup: &Path, found: &mut Vec<(PathBuf, PinMaps)>) -> Result<()> {
+    match pins::on(cgroup) {
+        Ok(maps) => found.extend(maps.map(|maps| (cgroup.to_owned(), maps))),
+        // It went away while it was looked at.
+        Err(_) if !cgroup.exists() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    cgroup::below(cgroup)
+        .iter()
+        .try_for_each(|below| collect(below, found))
+}
+
+fn refreshed(cgroup: &Path, maps: &mut PinMaps) -> Result<()> {
+    let account = Account::read(cgroup, maps)?;
+    let target = Target {
+        netns: namespace(account.netns_cookie)?.with_context(|| {
+            format!(
+                "the network namespace of the pin of {} is gone; undo it: `pinif pin --undo --cgroup {0}`",
+                cgroup.display()
+            )
+        })?,
+        interface: account.interface,
+        allow_rebind: account.allow_rebind,
+    };
+    let from = maps.pin()?.interface;
+    let now = refresh(&target, maps, cgroup)?;
+    let name = visible(&target.interface);
+    let shown = cgroup.display();
+    say(&if !now.is_some() {
+        format!("{shown} is pinned to {name}, which is away: nothing leaves until it is back")
+    } else if now == from {
+        format!("{shown} is pinned to {name}, as before")
+    } else {
+        format!(
+            "{shown} is pinned to {name}, which is interface {} now",
+            now.0
+        )
+    })
+}
+
+/// The namespace with a cookie, wherever it is mounted or has a process.
+fn namespace(cookie: u64) -> Result<Option<NetNs>> {
+    let own = NetNs::current()?;
+    if own.cookie.0 == cookie {
+        return Ok(Some(own));
+    }
+    let census = Census::take(&[]).context("/proc cannot be read")?;
+    for inode in census.inodes() {
+        // One that may not be entered is not this one, or cannot be refreshed.
+        if let Ok(Some(netns)) = census.open(inode)
+            && netns.cookie.0 == cookie
+        {
+            return Ok(Some(netns));
+        }
+    }
+    Ok(None)
+}
+
+fn list(found: &[(PathBuf, PinMaps)], format: Format) -> Result<()> {
+    if found.is_empty() && format != Format::Json {
+        return say("no cgroup is pinned");
+    }
+    for (cgroup, maps) in found {
+        let account = Account::read(cgroup, maps)?;
+        match format {
+            Format::Json => say(&serde_json::to_string(&account)?)?,
+            _ => {
+                say(&visible(&cgroup.to_string_lossy()))?;
+                let away = if account.index.is_none() {
+                    vec![
+                        "the interface is away: nothing leaves until `pinif pin --refresh`"
+                            .to_owned(),
+                    ]
+                } else {
+                    Vec::new()
+                };
+                for line in account.lines().iter().chain(&away) {
+                    say(&format!("  {line}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(io::stdout(), "{line}").context("standard output cannot be written")
+}

@@ -1,0 +1,206 @@
+//! `pinif sockets`: every socket, and the interface that it would leave by now.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use pinif_ebpf::verdict::Severity;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
+    sinks::{Format, look::Look},
+    survey::{Risk, Seen, survey},
+};
+
+mod line;
+mod table;
+
+/// Sockets tell no news: they are looked for this often, unless the network tells some.
+const PERIOD: &str = "2";
+
+/// The arguments of `pinif sockets`.
+#[derive(Args, Clone, Debug)]
+pub struct SocketsArgs {
+    /// A network namespace: a name, a path or a process id; may be repeated [default: this one]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_netns")]
+    netns: Vec<String>,
+
+    /// Every network namespace that has a name or a process in it
+    #[arg(long)]
+    all_netns: bool,
+
+    /// Go on, and show what changes; look every SECONDS, and whenever interfaces, addresses or routes change
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = PERIOD,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    watch: Option<u64>,
+
+    /// How sockets are shown
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// Runs `pinif sockets`.
+///
+/// # Errors
+///
+/// Where a namespace cannot be had, or the kernel refuses to tell.
+pub fn run(args: SocketsArgs) -> Result<ExitCode> {
+    let namespaces = namespaces(&args)?;
+    let mut shown = Shown::default();
+    let first = survey(&namespaces)?;
+    let outcome = shown.show(&first, args.format, args.watch.is_some());
+    if let (Some(seconds), Ok(())) = (args.watch, &outcome) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the runtime cannot be started")?;
+        let handle = runtime.handle().clone();
+        let period = Duration::from_secs(seconds);
+        let watched =
+            runtime.block_on(watch(&namespaces, &handle, period, args.format, &mut shown));
+        runtime.shutdown_background();
+        return ended(watched);
+    }
+    ended(outcome)
+}
+
+/// Whoever read it may have read enough.
+fn ended(outcome: Result<()>) -> Result<ExitCode> {
+    match outcome {
+        Err(error) if is_closed(&error) => Ok(ExitCode::SUCCESS),
+        outcome => outcome.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn namespaces(args: &SocketsArgs) -> Result<Vec<NetNs>> {
+    let mut all = Vec::new();
+    if args.all_netns {
+        let census = Census::take(&[]).context("/proc cannot be read")?;
+        for inode in census.inodes() {
+            all.extend(census.open(inode)?);
+        }
+    } else if args.netns.is_empty() {
+        all.push(NetNs::current()?);
+    }
+    for name in &args.netns {
+        all.push(NetNs::named(name)?);
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|netns| seen.insert(netns.cookie));
+    Ok(all)
+}
+
+async fn watch(
+    namespaces: &[NetNs],
+    handle: &tokio::runtime::Handle,
+    period: Duration,
+    format: Format,
+    shown: &mut Shown,
+) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let mut watches = Vec::new();
+    for netns in namespaces {
+        watches.push(NetworkWatch::open(netns, handle)?.1);
+    }
+    let mut again = tokio::time::interval(period);
+    again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let news =
+            futures::future::select_all(watches.iter_mut().map(|watch| Box::pin(watch.next())));
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = again.tick() => {}
+            // What it is does not matter: all is read anew.
+            _ = news => {}
+        }
+        shown.show(&survey(namespaces)?, format, true)?;
+    }
+}
+
+/// What was shown last.
+#[derive(Default)]
+struct Shown {
+    lines: BTreeMap<(String, u64), String>,
+    table: String,
+}
+
+impl Shown {
+    fn show(&mut self, sockets: &[Seen], format: Format, go_on: bool) -> Result<()> {
+        match format {
+            Format::Json => self.show_lines(sockets),
+            Format::Human => self.show_table(sockets, go_on),
+        }
+    }
+
+    /// The sockets that are new or otherwise than they were, then those that are gone.
+    fn show_lines(&mut self, sockets: &[Seen]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        let mut now = BTreeMap::new();
+        for socket in sockets {
+            let key = (socket.netns.clone(), socket.cookie.0);
+            let line = serde_json::to_string(&line::Line::of(socket))?;
+            if self.lines.get(&key) != Some(&line) {
+                writeln!(out, "{line}")?;
+            }
+            now.insert(key, line);
+        }
+        for key in self.lines.keys().filter(|key| !now.contains_key(*key)) {
+            let gone = serde_json::to_string(&line::Gone::of(&key.0, key.1))?;
+            writeln!(out, "{gone}")?;
+        }
+        out.flush()?;
+        self.lines = now;
+        Ok(())
+    }
+
+    fn show_table(&mut self, sockets: &[Seen], go_on: bool) -> Result<()> {
+        let mut out = io::stdout().lock();
+        let terminal = out.is_terminal();
+        let mut table = table::render(sockets, Look::of(&out), crate::sinks::look::columns(&out));
+        table.push_str(&sum(sockets));
+        if table == self.table {
+            return Ok(());
+        }
+        if go_on && terminal {
+            // The cursor goes home, and all below it is cleared (ECMA-48, CUP and ED).
+            write!(out, "\x1b[H\x1b[J")?;
+        } else if !self.table.is_empty() {
+            writeln!(out)?;
+        }
+        out.write_all(table.as_bytes())?;
+        out.flush()?;
+        self.table = table;
+        Ok(())
+    }
+}
+
+/// How many there are of each risk, in a line.
+fn sum(sockets: &[Seen]) -> String {
+    let mut text = crate::sinks::text::counted(sockets.len() as u64, "socket");
+    for risk in Risk::ALL {
+        let many = sockets.iter().filter(|socket| socket.risk == risk).count();
+        if many != 0 {
+            text.push_str(if text.contains(':') { ", " } else { ": " });
+            text.push_str(&format!("{many} {}", risk.name()));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The severity's name, for a line or a table.
+fn severity(severity: Option<Severity>) -> Option<&'static str> {
+    severity.map(Severity::name)
+}

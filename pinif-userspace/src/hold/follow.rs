@@ -1,0 +1,134 @@
+//! A pin follows its interface by name.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use pinif_ebpf::key::IfIndex;
+use tokio::runtime::Runtime;
+
+use super::{Target, sockets};
+use crate::{
+    host::network::{Change, Network, NetworkWatch},
+    kernel::pins::PinMaps,
+    sinks::text::visible,
+};
+
+/// The interfaces of a pin's namespace, watched.
+pub struct Follower {
+    target: Target,
+    runtime: Runtime,
+    network: Network,
+    watch: NetworkWatch,
+}
+
+impl Follower {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered, or the kernel refuses netlink.
+    pub fn open(target: Target) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the runtime cannot be started")?;
+        let (network, watch) = NetworkWatch::open(&target.netns, runtime.handle())?;
+        Ok(Self {
+            target,
+            runtime,
+            network,
+            watch,
+        })
+    }
+
+    /// The interfaces as they were when it began.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Keeps the pin of a cgroup pointed at whichever interface has the name, on a thread of its own, until the process
+    /// ends. Sockets that are bound to what had the name before are bound to what has it now.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be made.
+    pub fn follow(mut self, mut maps: PinMaps, cgroup: PathBuf) -> Result<()> {
+        let mut last = self.target.index(&self.network.links);
+        let body = move || {
+            while self.next() {
+                let links = &self.network.links;
+                let now = self.target.index(links);
+                let ways = self.target.ways(links);
+                if let Err(error) = maps.point(now, &ways) {
+                    // The pin holds as it was: nothing leaks, though nothing may leave.
+                    tell(&format!("{error:#}"));
+                }
+                if now.is_some() && now != last {
+                    sockets::rebind(&cgroup, &self.target.netns, links, now);
+                }
+                if now.is_some() {
+                    last = now;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("follow".to_owned());
+        thread.spawn(body).context("a thread cannot be made")?;
+        Ok(())
+    }
+
+    /// Waits for a change, and learns of it. False where nothing can be learnt any more.
+    fn next(&mut self) -> bool {
+        let Self {
+            runtime,
+            network,
+            watch,
+            target,
+        } = self;
+        runtime.block_on(async {
+            match watch.next().await {
+                Change::Lost => match watch.dump().await {
+                    Ok(now) => *network = now,
+                    Err(error) => {
+                        tell(&format!(
+                            "the interface {} is followed no longer: {error}",
+                            visible(&target.interface)
+                        ));
+                        return false;
+                    }
+                },
+                change => network.apply(&change),
+            }
+            true
+        })
+    }
+}
+
+fn tell(what: &str) {
+    // Where it cannot be told, the pin holds all the same.
+    let _ = writeln!(std::io::stderr(), "pinif: {what}");
+}
+
+/// Points a pin at the interface that has its name now, and binds to it what was bound to another that is gone. The index;
+/// none while there is no such interface.
+///
+/// # Errors
+///
+/// When the namespace cannot be entered, or the kernel refuses.
+pub fn refresh(target: &Target, maps: &mut PinMaps, cgroup: &Path) -> Result<IfIndex> {
+    let network = Network::read(&target.netns).with_context(|| {
+        format!(
+            "the interfaces of the network namespace {} cannot be read",
+            target.netns.name
+        )
+    })?;
+    let now = target.index(&network.links);
+    maps.point(now, &target.ways(&network.links))?;
+    if now.is_some() {
+        sockets::rebind(cgroup, &target.netns, &network.links, now);
+    }
+    Ok(now)
+}

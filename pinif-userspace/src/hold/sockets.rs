@@ -1,0 +1,217 @@
+//! Sockets that were there before their pin: bound to the device from outside (pidfd_getfd(2)), or told of.
+
+use std::{
+    collections::HashSet,
+    fs,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use nix::{
+    getsockopt_impl, setsockopt_impl, sockopt_impl,
+    sys::socket::{getsockopt, setsockopt},
+};
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use socket2::{Domain, SockRef, Type};
+
+use super::cgroup;
+use crate::{
+    audit::finding::protocol_text,
+    host::{links::Links, netns::NetNs},
+};
+
+/// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+
+sockopt_impl!(
+    /// The interface that a socket is bound to, by index.
+    BindToIfindex, Both, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, u32
+);
+sockopt_impl!(
+    /// The cookie of the namespace that a socket belongs to.
+    NetnsCookie, GetOnly, libc::SOL_SOCKET, SO_NETNS_COOKIE, u64
+);
+
+/// What became of the sockets that were there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// Those that are bound to the device now.
+    pub bound: usize,
+    /// Those that are not: the kernel refused, or they are bound to something else. Their packets are held all the same.
+    pub left: usize,
+}
+
+/// Binds every IP socket of a cgroup's processes that is bound to nothing to the device, but for connections within the
+/// host, which would be cut by it.
+pub fn bind(cgroup: &Path, netns: &NetNs, to: IfIndex) -> Bound {
+    let mut outcome = Bound::default();
+    each(cgroup, netns.cookie, |socket, from| {
+        if from == to || is_internal(socket) {
+            return;
+        }
+        if !from.is_some() && setsockopt(&socket, BindToIfindex, &to.0).is_ok() {
+            outcome.bound += 1;
+        } else {
+            outcome.left += 1;
+        }
+    });
+    outcome
+}
+
+/// Binds the sockets that are bound to an interface which is gone to the one that has its name now.
+pub fn rebind(cgroup: &Path, netns: &NetNs, links: &Links, to: IfIndex) {
+    each(cgroup, netns.cookie, |socket, bound| {
+        if bound.is_some() && links.get(bound).is_none() {
+            // One that cannot be bound sends nothing: its device is gone.
+            let _ = setsockopt(&socket, BindToIfindex, &to.0);
+        }
+    });
+}
+
+/// Shows each IP socket of a namespace that a cgroup's processes have, with the interface that it is bound to.
+fn each(cgroup: &Path, netns: NetNsCookie, mut look: impl FnMut(BorrowedFd<'_>, IfIndex)) {
+    let mut seen = HashSet::new();
+    for pid in cgroup::processes(cgroup) {
+        let Some(process) = Pid::from_raw(pid.cast_signed()) else {
+            continue;
+        };
+        // One that may not be looked into, or is gone, is passed over: what leaves is held.
+        let Ok(process) = pidfd_open(process, PidfdFlags::empty()) else {
+            continue;
+        };
+        for (number, inode) in sockets_of(pid) {
+            if !seen.insert(inode) {
+                continue;
+            }
+            let flags = PidfdGetfdFlags::empty();
+            if let Ok(socket) = pidfd_getfd(&process, number, flags)
+                && let Some(bound) = bound_device(&socket, netns)
+            {
+                look(socket.as_fd(), bound);
+            }
+        }
+    }
+}
+
+/// The sockets among a process's descriptors, with their inodes.
+fn sockets_of(pid: u32) -> Vec<(i32, u64)> {
+    let socket = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let inode = target
+            .to_str()?
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?;
+        Some((
+            entry.file_name().to_str()?.parse().ok()?,
+            inode.parse().ok()?,
+        ))
+    };
+    let files = fs::read_dir(format!("/proc/{pid}/fd"));
+    let files = files.into_iter().flatten().filter_map(Result::ok);
+    files.filter_map(socket).collect()
+}
+
+/// The interface that an IP socket of this namespace is bound to; none of any other.
+fn bound_device(socket: &OwnedFd, netns: NetNsCookie) -> Option<IfIndex> {
+    let domain = SockRef::from(socket).domain().ok()?;
+    if domain != Domain::IPV4 && domain != Domain::IPV6 {
+        return None;
+    }
+    if getsockopt(socket, NetnsCookie).ok()? != netns.0 {
+        return None;
+    }
+    getsockopt(socket, BindToIfindex).ok().map(IfIndex)
+}
+
+/// Whether a socket speaks with its own host.
+fn is_internal(socket: BorrowedFd<'_>) -> bool {
+    let socket = SockRef::from(&socket);
+    let addresses = [socket.local_addr(), socket.peer_addr()];
+    addresses
+        .into_iter()
+        .filter_map(|address| address.ok()?.as_socket())
+        .any(|address| address.ip().to_canonical().is_loopback())
+}
+
+/// A socket that this process was started with, and hands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// The descriptor's number.
+    pub descriptor: i32,
+    /// What it is: `udp`, `tcp`, `raw`, `packet`.
+    pub kind: String,
+    /// What it is bound to; none of a packet socket.
+    pub local: Option<SocketAddr>,
+}
+
+/// The IP and packet sockets among the descriptors that a command will inherit.
+pub fn handed() -> Vec<Handed> {
+    let own = std::process::id();
+    let mut all: Vec<_> = sockets_of(own)
+        .into_iter()
+        .filter_map(|(number, _)| describe(number))
+        .collect();
+    all.sort_by_key(|socket| socket.descriptor);
+    all
+}
+
+fn describe(number: i32) -> Option<Handed> {
+    // SAFETY: the descriptor was open a moment ago, and is only asked; of one that is gone, the kernel says so.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+    let flags = rustix::io::fcntl_getfd(descriptor).ok()?;
+    if flags.contains(rustix::io::FdFlags::CLOEXEC) {
+        return None;
+    }
+    let socket = SockRef::from(&descriptor);
+    let domain = socket.domain().ok()?;
+    let kind = if domain == Domain::PACKET {
+        "packet".to_owned()
+    } else if domain != Domain::IPV4 && domain != Domain::IPV6 {
+        return None;
+    } else if socket.r#type().ok()? == Type::RAW {
+        "raw".to_owned()
+    } else {
+        let protocol = i32::from(socket.protocol().ok()??);
+        u8::try_from(protocol).map_or_else(|_| protocol.to_string(), protocol_text)
+    };
+    Some(Handed {
+        descriptor: number,
+        kind,
+        local: socket.local_addr().ok().and_then(|local| local.as_socket()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, os::fd::AsRawFd as _};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_handed_in_if_it_outlives_exec() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let is_there = || {
+            let number = socket.as_raw_fd();
+            handed().into_iter().find(|it| it.descriptor == number)
+        };
+        assert_eq!(is_there(), None, "close-on-exec");
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty()).expect("a flag");
+        let expected = Handed {
+            descriptor: socket.as_raw_fd(),
+            kind: "udp".to_owned(),
+            local: socket.local_addr().ok(),
+        };
+        assert_eq!(is_there(), Some(expected));
+        assert!(is_internal(socket.as_fd()));
+    }
+
+    #[test]
+    fn the_namespace_of_a_socket_is_looked_at() {
+        let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+        let netns = NetNs::current().expect("a namespace").cookie;
+        assert_eq!(bound_device(&socket, netns), Some(IfIndex::NONE));
+        assert_eq!(bound_device(&socket, NetNsCookie(netns.0 + 1)), None);
+    }
+}

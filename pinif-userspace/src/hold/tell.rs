@@ -1,0 +1,349 @@
+//! What a pin did, for a person and for a script.
+
+use std::path::Path;
+
+use anyhow::Result;
+use pinif_ebpf::{
+    intent::Name,
+    pin::{Attempt, Pin, flag},
+};
+use serde::Serialize;
+
+use crate::{
+    kernel::pins::PinMaps,
+    sinks::text::{counted, grouped, visible, visible_bytes},
+};
+
+/// How many attempts are told one by one.
+const TOLD: usize = 8;
+
+/// A pin and what came of it: what `--format json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "pin")]
+pub struct Account {
+    /// The cgroup's directory.
+    pub cgroup: String,
+    /// The interface's name.
+    pub interface: String,
+    /// The index that it has; null while no interface has the name.
+    pub index: Option<u32>,
+    /// The cookie of the namespace that it is in (`SO_NETNS_COOKIE`).
+    pub netns_cookie: u64,
+    /// Whether sockets may be bound to another device.
+    pub allow_rebind: bool,
+    /// Sockets that were bound to the device as they were made.
+    pub pinned: u64,
+    /// Sockets that were not made, since the interface was away.
+    pub away: u64,
+    /// Sockets that were not made, since their process was in another network namespace.
+    pub elsewhere: u64,
+    /// What left, and what was kept, by interface.
+    pub interfaces: Vec<Interface>,
+    /// Attempts to bind a socket to another device, or to none, that were refused.
+    pub refused: u64,
+    /// Those of them that there was room to tell apart.
+    pub attempts: Vec<Try>,
+    /// Packets whose interface there was no room to count.
+    pub uncounted: u64,
+}
+
+/// Packets of pinned sockets by one interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// What it was called at the first.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Packets that left by it, as they are on the wire.
+    pub packets: u64,
+    /// Their bytes, from the IP header on.
+    pub bytes: u64,
+    /// Packets that were kept from leaving by it.
+    pub kept_packets: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
+
+/// Attempts of one process to bind a socket to one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Try {
+    /// The process.
+    pub pid: u32,
+    /// Its task's name.
+    pub comm: String,
+    /// The device's name that was asked for.
+    pub device: Option<String>,
+    /// The index that was asked for. Neither, where the socket was to be unbound.
+    pub index: Option<u32>,
+    /// How often.
+    pub times: u64,
+}
+
+impl Account {
+    /// Reads what a pin's programs counted.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn read(cgroup: &Path, maps: &PinMaps) -> Result<Self> {
+        let pin: Pin = maps.pin()?;
+        let tally = maps.tally()?;
+        let interfaces = maps
+            .departures()?
+            .into_iter()
+            .map(|(index, departure)| Interface {
+                name: text(departure.name),
+                index: index.0,
+                packets: departure.packets,
+                bytes: departure.bytes,
+                kept_packets: departure.kept_packets,
+                kept_bytes: departure.kept_bytes,
+            });
+        Ok(Self {
+            cgroup: cgroup.to_string_lossy().into_owned(),
+            interface: text(pin.name),
+            index: Some(pin.interface.0).filter(|index| *index != 0),
+            netns_cookie: pin.netns.0,
+            allow_rebind: pin.flags & flag::ALLOW_REBIND != 0,
+            pinned: tally.pinned,
+            away: tally.away,
+            elsewhere: tally.elsewhere,
+            interfaces: interfaces.collect(),
+            refused: tally.refused,
+            attempts: maps.attempts()?.into_iter().map(Try::from).collect(),
+            uncounted: tally.uncounted,
+        })
+    }
+
+    /// The same as lines for a person, safe to show.
+    pub fn lines(&self) -> Vec<String> {
+        let device = visible(&self.interface);
+        let mut lines = vec![format!(
+            "{} pinned to {device}",
+            counted(self.pinned, "socket")
+        )];
+        lines.push(self.left());
+        lines.extend(self.kept());
+        lines.extend(self.tried());
+        if self.away != 0 {
+            lines.push(format!(
+                "{} not made, since there was no interface {device}",
+                were(self.away, "socket")
+            ));
+        }
+        if self.elsewhere != 0 {
+            lines.push(format!(
+                "{} not made in another network namespace than {device}'s",
+                were(self.elsewhere, "socket")
+            ));
+        }
+        if self.uncounted != 0 {
+            lines.push(format!(
+                "{} held to the device, but counted by no interface",
+                were(self.uncounted, "packet")
+            ));
+        }
+        lines
+    }
+
+    fn left(&self) -> String {
+        let mut ways: Vec<_> = self
+            .interfaces
+            .iter()
+            .filter(|way| way.packets != 0)
+            .collect();
+        // The device itself comes first.
+        ways.sort_by_key(|way| way.name != self.interface);
+        let mut text = String::new();
+        for way in &ways {
+            text.push_str(&if text.is_empty() {
+                format!(
+                    "{} left by {}",
+                    counted(way.packets, "packet"),
+                    visible(&way.name)
+                )
+            } else {
+                format!(", {} by {}", grouped(way.packets), visible(&way.name))
+            });
+        }
+        if text.is_empty() {
+            text.push_str("no packet left");
+        } else if !self.allow_rebind {
+            text.push_str(", none by another interface");
+        }
+        text
+    }
+
+    fn kept(&self) -> Option<String> {
+        let kept: Vec<_> = self
+            .interfaces
+            .iter()
+            .filter(|way| way.kept_packets != 0)
+            .collect();
+        let all: u64 = kept.iter().map(|way| way.kept_packets).sum();
+        let by = |way: &&Interface| match kept.len() {
+            1 => visible(&way.name).into_owned(),
+            _ => format!("{} ({})", visible(&way.name), grouped(way.kept_packets)),
+        };
+        let names: Vec<_> = kept.iter().map(by).collect();
+        (all != 0).then(|| {
+            format!(
+                "{} kept from leaving by {}",
+                were(all, "packet"),
+                names.join(", ")
+            )
+        })
+    }
+
+    fn tried(&self) -> Option<String> {
+        let mut told: Vec<_> = self.attempts.iter().take(TOLD).map(Try::told).collect();
+        if self.attempts.len() > TOLD {
+            told.push(format!("and {} more", self.attempts.len() - TOLD));
+        }
+        (self.refused != 0).then(|| {
+            format!(
+                "{} to bind a socket to something else {} refused: {}",
+                counted(self.refused, "attempt"),
+                if self.refused == 1 { "was" } else { "were" },
+                told.join("; ")
+            )
+        })
+    }
+}
+
+fn were(number: u64, thing: &str) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(number, thing))
+}
+
+impl From<(Attempt, u64)> for Try {
+    fn from((attempt, times): (Attempt, u64)) -> Self {
+        let device = text(attempt.device);
+        Self {
+            pid: attempt.pid,
+            comm: text(attempt.comm),
+            device: (!device.is_empty()).then_some(device),
+            index: Some(attempt.index.0).filter(|index| *index != 0),
+            times,
+        }
+    }
+}
+
+impl Try {
+    fn told(&self) -> String {
+        let to = match (&self.device, self.index) {
+            (Some(device), _) => format!("to {}", visible(device)),
+            (None, Some(index)) => format!("to interface {index}"),
+            (None, None) => "to nothing".to_owned(),
+        };
+        let times = match self.times {
+            1 => String::new(),
+            times => format!(", {} times", grouped(times)),
+        };
+        format!("{} (pid {}) {to}{times}", visible(&self.comm), self.pid)
+    }
+}
+
+/// A name of the kernel's. What is no UTF-8 is shown as it is written in a string.
+fn text(name: Name) -> String {
+    let bytes = name.0.split(|byte| *byte == 0).next().unwrap_or_default();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => visible_bytes(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            cgroup: "/cg/pinned".to_owned(),
+            interface: "fab0".to_owned(),
+            index: Some(3),
+            netns_cookie: 1,
+            allow_rebind: false,
+            pinned: 1,
+            away: 0,
+            elsewhere: 0,
+            interfaces: Vec::new(),
+            refused: 0,
+            attempts: Vec::new(),
+            uncounted: 0,
+        }
+    }
+
+    fn interface(name: &str, packets: u64, kept_packets: u64) -> Interface {
+        Interface {
+            name: name.to_owned(),
+            index: 1,
+            packets,
+            bytes: 0,
+            kept_packets,
+            kept_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_quiet_command_is_two_lines() {
+        assert_eq!(
+            account().lines(),
+            ["1 socket pinned to fab0", "no packet left"]
+        );
+    }
+
+    #[test]
+    fn all_that_happened_is_told() {
+        let attempt = Try {
+            pid: 7,
+            comm: "cu\u{1b}rl".to_owned(),
+            device: Some("eth1".to_owned()),
+            index: None,
+            times: 3,
+        };
+        let unbind = Try {
+            device: None,
+            times: 1,
+            ..attempt.clone()
+        };
+        let account = Account {
+            pinned: 2,
+            away: 1,
+            elsewhere: 2,
+            interfaces: vec![
+                interface("lo", 2, 0),
+                interface("fab0", 1000, 0),
+                interface("eth1", 0, 12),
+                interface("eth2", 0, 1),
+            ],
+            refused: 4,
+            attempts: vec![attempt, unbind],
+            uncounted: 5,
+            ..account()
+        };
+        assert_eq!(
+            account.lines(),
+            [
+                "2 sockets pinned to fab0",
+                "1,000 packets left by fab0, 2 by lo, none by another interface",
+                "13 packets were kept from leaving by eth1 (12), eth2 (1)",
+                "4 attempts to bind a socket to something else were refused: cu\\x1brl (pid 7) to eth1, 3 times; \
+                 cu\\x1brl (pid 7) to nothing",
+                "1 socket was not made, since there was no interface fab0",
+                "2 sockets were not made in another network namespace than fab0's",
+                "5 packets were held to the device, but counted by no interface",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_sockets_may_be_bound_anew_nothing_is_claimed_of_others() {
+        let account = Account {
+            allow_rebind: true,
+            interfaces: vec![interface("fab0", 1, 0), interface("eth1", 1, 0)],
+            ..account()
+        };
+        assert_eq!(account.lines()[1], "1 packet left by fab0, 1 by eth1");
+    }
+}

@@ -1,0 +1,245 @@
+//! What of this namespace's traffic cannot be seen, now or ever: a check each.
+
+use pinif_ebpf::{bypass::Bypass, key::IfIndex};
+
+use super::{Check, Outcome};
+use crate::host::{
+    gaps::{
+        netconsole, pktgen,
+        sockets::{self, Way},
+        xdp,
+    },
+    links::Links,
+    netns::{HOST, NetNs},
+    network::Network,
+    processes,
+};
+
+/// Looks at each way past TC egress that the host tells of. `sockets` are the kernel's list of those that may have one,
+/// and `ahead` what stands at the egress of interfaces, each with its name, as it is shown.
+pub fn check(
+    netns: &NetNs,
+    sockets: &Result<Vec<Bypass>, String>,
+    ahead: &[(String, Vec<String>)],
+) -> Vec<Check> {
+    let links = Network::read(netns)
+        .map(|network| network.links)
+        .unwrap_or_default();
+    vec![
+        Check::new(
+            "packet sockets",
+            bypassing(netns, &links, sockets, Way::QdiscBypass),
+        ),
+        Check::new("AF_XDP", bypassing(netns, &links, sockets, Way::Xdp)),
+        Check::new("XDP programs", xdp_programs(netns, &links)),
+        Check::new("before pinif", others(ahead)),
+        Check::new("pktgen", generator("pktgen", &pktgen::devices(netns))),
+        Check::new("netconsole", {
+            let devices = if netns.name == HOST {
+                netconsole::devices()
+            } else {
+                Vec::new()
+            };
+            generator("netconsole", &devices)
+        }),
+        Check::new("out of sight", never_seen()),
+    ]
+}
+
+fn bypassing(
+    netns: &NetNs,
+    links: &Links,
+    sockets: &Result<Vec<Bypass>, String>,
+    way: Way,
+) -> Outcome {
+    let (none, mend) = match way {
+        Way::QdiscBypass => (
+            "none sends past TC egress (PACKET_QDISC_BYPASS)",
+            "let it send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it",
+        ),
+        Way::Xdp => (
+            "no AF_XDP socket sends",
+            "audit the next hop, or take CAP_NET_RAW from it",
+        ),
+    };
+    let listed = match sockets {
+        Ok(listed) => listed,
+        Err(error) => return Outcome::Note(format!("unknown: {error}")),
+    };
+    let here = listed.iter().filter(|socket| {
+        socket.netns == netns.cookie && Way::of_family(socket.family) == Some(way)
+    });
+    let mut unknown = None;
+    let mut found = Vec::new();
+    for socket in here {
+        match sockets::state(socket) {
+            Ok(Some(state)) if state.bypasses => found.push(sender(socket, state.interface, links)),
+            Ok(_) => {}
+            Err(error) => {
+                unknown = Some(format!(
+                    "those of process {} cannot be asked: {error}",
+                    socket.owner.pid
+                ));
+            }
+        }
+    }
+    found.dedup();
+    match (found.is_empty(), unknown) {
+        (false, _) => Outcome::lack(format!("{} past TC egress", found.join("; ")), mend),
+        (true, Some(unknown)) => Outcome::Note(unknown),
+        (true, None) => Outcome::Ok(none.to_owned()),
+    }
+}
+
+/// `tcpreplay (pid 4242) sends by eth1`.
+fn sender(socket: &Bypass, interface: Option<IfIndex>, links: &Links) -> String {
+    let pid = socket.owner.pid;
+    let name = processes::describe(pid).map_or_else(|| "a process".to_owned(), |known| known.comm);
+    let interface = match interface {
+        Some(index) => name_of(index, links),
+        None => "any interface".to_owned(),
+    };
+    format!("{name} (pid {pid}) sends by {interface}")
+}
+
+fn name_of(index: IfIndex, links: &Links) -> String {
+    links
+        .get(index)
+        .map_or_else(|| format!("if{}", index.0), |link| link.name.clone())
+}
+
+fn xdp_programs(netns: &NetNs, links: &Links) -> Outcome {
+    match xdp::programs(netns) {
+        Ok(programs) => xdp_programs_of(&programs, links),
+        Err(error) => Outcome::Note(format!("unknown: {error}")),
+    }
+}
+
+fn xdp_programs_of(programs: &[xdp::Program], links: &Links) -> Outcome {
+    let shown = |program: &xdp::Program| {
+        let interface = name_of(program.interface, links);
+        match program.name.as_str() {
+            "" => format!("{} on {interface}", program.id),
+            name => format!("{name} (id {}) on {interface}", program.id),
+        }
+    };
+    let senders: Vec<String> = programs
+        .iter()
+        .filter(|program| program.sends)
+        .map(shown)
+        .collect();
+    if !senders.is_empty() {
+        return Outcome::lack(
+            format!(
+                "{} may redirect packets to other interfaces, past TC egress",
+                senders.join(", ")
+            ),
+            "audit the next hop; `bpftool net` shows the programs",
+        );
+    }
+    let all: Vec<String> = programs.iter().map(shown).collect();
+    if all.is_empty() {
+        Outcome::Ok("none".to_owned())
+    } else {
+        Outcome::Note(format!(
+            "{}: what it sends back by itself (XDP_TX) is not seen",
+            all.join(", ")
+        ))
+    }
+}
+
+fn others(ahead: &[(String, Vec<String>)]) -> Outcome {
+    let shown: Vec<String> = ahead
+        .iter()
+        .map(|(interface, others)| format!("{} at {interface}", others.join(", ")))
+        .collect();
+    if shown.is_empty() {
+        Outcome::Ok("nobody has programs or filters at the egress here".to_owned())
+    } else {
+        Outcome::Note(format!(
+            "at the egress there are {}; `pinif audit` goes before them where it can, and tells where it cannot",
+            shown.join("; ")
+        ))
+    }
+}
+
+fn generator(name: &str, devices: &[String]) -> Outcome {
+    if devices.is_empty() {
+        return Outcome::Ok("not in use".to_owned());
+    }
+    Outcome::lack(
+        format!(
+            "{name} is set up to send by {}, past TC egress",
+            devices.join(", ")
+        ),
+        match name {
+            "pktgen" => "`rmmod pktgen` ends it",
+            _ => "send the log by a syslog daemon, or audit the next hop",
+        },
+    )
+}
+
+/// What no kernel tells of.
+fn never_seen() -> Outcome {
+    Outcome::Note(
+        "what hardware forwards (switchdev, tc with skip_sw, offloaded flowtables), and what RDMA, DPDK and VFIO send, never \
+         reaches TC egress, and nothing here tells of it"
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::links::Link;
+
+    #[test]
+    fn a_program_that_redirects_is_told_from_one_that_may_not() {
+        let links = Links::from_iter([Link::new(IfIndex(3), "eth1")]);
+        let program = xdp::Program {
+            interface: IfIndex(3),
+            id: 7,
+            name: "filter".to_owned(),
+            sends: false,
+        };
+        assert_eq!(xdp_programs_of(&[], &links), Outcome::Ok("none".to_owned()));
+        let Outcome::Note(note) = xdp_programs_of(std::slice::from_ref(&program), &links) else {
+            panic!("a note");
+        };
+        assert!(note.starts_with("filter (id 7) on eth1: "), "{note}");
+        let redirecting = xdp::Program {
+            sends: true,
+            name: String::new(),
+            ..program
+        };
+        let Outcome::Lack { why, fatal, .. } = xdp_programs_of(&[redirecting], &links) else {
+            panic!("a gap");
+        };
+        assert!(why.starts_with("7 on eth1 may redirect"), "{why}");
+        assert!(!fatal);
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_gap() {
+        assert!(matches!(generator("pktgen", &[]), Outcome::Ok(_)));
+        assert!(matches!(others(&[]), Outcome::Ok(_)));
+        let devices = ["eth1".to_owned()];
+        assert!(matches!(
+            generator("pktgen", &devices),
+            Outcome::Lack { fatal: false, .. }
+        ));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_had_is_unknown() {
+        let Ok(netns) = NetNs::current() else {
+            return;
+        };
+        let refused = Err("no".to_owned());
+        let outcome = bypassing(&netns, &Links::default(), &refused, Way::Xdp);
+        assert_eq!(outcome, Outcome::Note("unknown: no".to_owned()));
+        let none = Ok(Vec::new());
+        let outcome = bypassing(&netns, &Links::default(), &none, Way::QdiscBypass);
+        assert!(matches!(outcome, Outcome::Ok(_)));
+    }
+}

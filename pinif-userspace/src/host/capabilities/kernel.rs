@@ -1,0 +1,152 @@
+//! The kernel itself: its version, its types, its hook, what it allows.
+
+use std::{fs, io};
+
+use procfs::sys::kernel::Version;
+
+use super::Outcome;
+use crate::host::kernel_types as types;
+
+pub(super) fn kernel() -> Outcome {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    match Version::current() {
+        Ok(version) => kernel_of(version, release.trim()),
+        Err(_) => Outcome::fatal(
+            "the kernel's version cannot be read",
+            "mount /proc: `mount -t proc proc /proc`",
+        ),
+    }
+}
+
+fn kernel_of(version: Version, release: &str) -> Outcome {
+    if (version.major, version.minor) >= (6, 1) {
+        Outcome::Ok(format!("Linux {release}"))
+    } else if (version.major, version.minor) >= (5, 14) {
+        Outcome::lack(
+            format!("Linux {release} is older than those that pinif is tested on"),
+            "use Linux 6.1 or later",
+        )
+    } else {
+        // SO_NETNS_COOKIE came with 5.14.
+        Outcome::fatal(
+            format!("Linux {release} cannot tell namespaces apart for good"),
+            "use Linux 6.1 or later",
+        )
+    }
+}
+
+pub(super) fn kernel_types() -> Outcome {
+    match types::offsets() {
+        Ok(_) => Outcome::Ok(types::VMLINUX.to_owned()),
+        Err(error) => Outcome::fatal(
+            format!("{error:#}"),
+            "use a kernel that is built with CONFIG_DEBUG_INFO_BTF, as the large distributions' are",
+        ),
+    }
+}
+
+pub(super) fn egress_hook() -> Outcome {
+    match Version::current() {
+        Ok(version) => egress_hook_of(version),
+        Err(_) => Outcome::Note("unknown, as the kernel's version is".to_owned()),
+    }
+}
+
+fn egress_hook_of(version: Version) -> Outcome {
+    if (version.major, version.minor) >= (6, 6) {
+        Outcome::Ok("TCX".to_owned())
+    } else {
+        Outcome::Ok("clsact, since TCX came with Linux 6.6".to_owned())
+    }
+}
+
+/// What the kernel's lockdown allows.
+pub(super) fn lockdown() -> Outcome {
+    let modes = fs::read_to_string("/sys/kernel/security/lockdown");
+    lockdown_of(modes.as_deref().unwrap_or_default())
+}
+
+fn lockdown_of(modes: &str) -> Outcome {
+    if modes.contains("[confidentiality]") {
+        // LOCKDOWN_BPF_READ_KERNEL
+        Outcome::fatal(
+            "kernel lockdown forbids programs to read the kernel's memory",
+            "boot with `lockdown=integrity` at most",
+        )
+    } else {
+        Outcome::Ok(
+            if modes.contains("[integrity]") {
+                "integrity, which allows all that is needed"
+            } else {
+                "none"
+            }
+            .to_owned(),
+        )
+    }
+}
+
+/// Whether programs are compiled.
+pub(super) fn compiler() -> Outcome {
+    compiler_of(fs::read_to_string("/proc/sys/net/core/bpf_jit_enable"))
+}
+
+fn compiler_of(setting: io::Result<String>) -> Outcome {
+    match setting.as_deref().map(str::trim) {
+        Ok("0") => Outcome::lack(
+            "programs are interpreted, which makes every packet slower",
+            "`sysctl net.core.bpf_jit_enable=1`",
+        ),
+        Ok(_) => Outcome::Ok("programs are compiled".to_owned()),
+        // Only root may read it.
+        Err(_) => Outcome::Note("unknown".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(major: u8, minor: u8) -> Version {
+        Version::new(major, minor, 0)
+    }
+
+    fn is_fatal(outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Lack { fatal: true, .. })
+    }
+
+    #[test]
+    fn old_kernels_are_told_from_too_old_ones() {
+        assert_eq!(
+            kernel_of(version(6, 1), "6.1.0-9"),
+            Outcome::Ok("Linux 6.1.0-9".to_owned())
+        );
+        assert!(matches!(
+            kernel_of(version(5, 15), "5.15"),
+            Outcome::Lack { fatal: false, .. }
+        ));
+        assert!(is_fatal(&kernel_of(version(5, 10), "5.10")));
+        assert_eq!(egress_hook_of(version(6, 6)), Outcome::Ok("TCX".to_owned()));
+        assert_ne!(egress_hook_of(version(6, 5)), Outcome::Ok("TCX".to_owned()));
+    }
+
+    #[test]
+    fn settings() {
+        assert!(is_fatal(&lockdown_of("none integrity [confidentiality]\n")));
+        for modes in [
+            "",
+            "[none] integrity confidentiality\n",
+            "none [integrity] confidentiality\n",
+        ] {
+            assert!(matches!(lockdown_of(modes), Outcome::Ok(_)), "{modes}");
+        }
+        assert!(matches!(compiler_of(Ok("1\n".to_owned())), Outcome::Ok(_)));
+        assert!(matches!(
+            compiler_of(Ok("0\n".to_owned())),
+            Outcome::Lack { fatal: false, .. }
+        ));
+        assert!(matches!(
+            compiler_of(Err(io::ErrorKind::PermissionDenied.into())),
+            Outcome::Note(_)
+        ));
+    }
+}

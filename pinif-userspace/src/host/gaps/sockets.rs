@@ -1,0 +1,176 @@
+//! Sockets that send past TC egress: packet sockets with `PACKET_QDISC_BYPASS` (packet(7)), and AF_XDP sockets.
+//!
+//! The kernel's list has every packet socket. Whether one bypasses, the socket itself is asked for: a copy of its descriptor
+//! is taken (pidfd_getfd(2)), as no diagnosis tells it (`PDI_*` of linux/packet_diag.h).
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use nix::{
+    getsockopt_impl, sockopt_impl,
+    sys::{
+        socket::{LinkAddr, getsockname, getsockopt},
+        stat::fstat,
+    },
+};
+use pinif_ebpf::{
+    bypass::{AF_PACKET, AF_XDP, Bypass, NO_DESCRIPTOR},
+    key::{IfIndex, SocketCookie},
+};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+/// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
+const PACKET_QDISC_BYPASS: libc::c_int = 20;
+/// `SO_COOKIE` (asm-generic/socket.h).
+const SO_COOKIE: libc::c_int = 57;
+
+sockopt_impl!(
+    /// Whether a packet socket sends past the queueing disciplines.
+    QdiscBypass,
+    GetOnly,
+    libc::SOL_PACKET,
+    PACKET_QDISC_BYPASS,
+    libc::c_int
+);
+sockopt_impl!(
+    /// A socket's cookie.
+    Cookie,
+    GetOnly,
+    libc::SOL_SOCKET,
+    SO_COOKIE,
+    u64
+);
+
+/// A way past TC egress that a socket has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// A packet socket's, by `PACKET_QDISC_BYPASS`.
+    QdiscBypass,
+    /// An AF_XDP socket's.
+    Xdp,
+}
+
+impl Way {
+    /// The way of a family's sockets; none of a family that has none.
+    pub fn of_family(family: u32) -> Option<Self> {
+        match family {
+            AF_PACKET => Some(Self::QdiscBypass),
+            AF_XDP => Some(Self::Xdp),
+            _ => None,
+        }
+    }
+}
+
+/// What a socket itself tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Whether it sends past TC egress.
+    pub bypasses: bool,
+    /// The interface that it is bound to; none if each packet names its own.
+    pub interface: Option<IfIndex>,
+    /// Its cookie.
+    pub cookie: SocketCookie,
+}
+
+/// Asks a socket of the kernel's list. Nothing, if it is not there any more.
+///
+/// # Errors
+/// Where the process may not be looked into (ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`), or is in another PID namespace.
+pub fn state(socket: &Bypass) -> io::Result<Option<State>> {
+    let Some(copy) = copy(socket)? else {
+        return Ok(None);
+    };
+    let told = Some(socket.interface).filter(|index| index.is_some());
+    let cookie = SocketCookie(getsockopt(&copy, Cookie)?);
+    let state = match socket.family {
+        AF_PACKET => State {
+            bypasses: getsockopt(&copy, QdiscBypass)? != 0,
+            interface: bound_to(&copy).or(told),
+            cookie,
+        },
+        _ => State {
+            bypasses: true,
+            interface: told,
+            cookie,
+        },
+    };
+    Ok(Some(state))
+}
+
+/// A copy of a socket, if the process still has it where it was.
+fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(socket.owner.pid).ok().and_then(Pid::from_raw);
+    let (Some(pid), false) = (pid, socket.descriptor == NO_DESCRIPTOR) else {
+        return Ok(None);
+    };
+    let taken = pidfd_open(pid, PidfdFlags::empty()).and_then(|process| {
+        pidfd_getfd(
+            process,
+            socket.descriptor.cast_signed(),
+            PidfdGetfdFlags::empty(),
+        )
+    });
+    let copy = match taken {
+        Ok(copy) => copy,
+        Err(rustix::io::Errno::SRCH | rustix::io::Errno::BADF) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // The number may be another file's by now.
+    let is_same = fstat(&copy)?.st_ino == socket.inode;
+    Ok(is_same.then_some(copy))
+}
+
+fn bound_to(socket: &OwnedFd) -> Option<IfIndex> {
+    let name: LinkAddr = getsockname(socket.as_raw_fd()).ok()?;
+    let index = u32::try_from(name.ifindex()).ok()?;
+    Some(IfIndex(index)).filter(|index| index.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use pinif_ebpf::intent::Owner;
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::lab::send::set_option;
+
+    fn listed(socket: &Socket) -> Bypass {
+        Bypass {
+            owner: Owner {
+                pid: process::id(),
+                ..Owner::default()
+            },
+            inode: fstat(socket).expect("a socket").st_ino,
+            family: AF_PACKET,
+            descriptor: socket.as_raw_fd().cast_unsigned(),
+            ..Bypass::default()
+        }
+    }
+
+    #[test]
+    fn a_packet_socket_tells_whether_it_bypasses() {
+        // With no protocol it receives nothing, and it is bound to no interface.
+        let Ok(socket) = Socket::new(Domain::PACKET, Type::RAW, None) else {
+            return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");
+        };
+        let listed = listed(&socket);
+        let before = state(&listed).expect("this process").expect("a socket");
+        assert_eq!((before.bypasses, before.interface), (false, None));
+        assert_eq!(before.cookie.0, socket.cookie().expect("a cookie"));
+        set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1).expect("an option");
+        let after = state(&listed).expect("this process").expect("a socket");
+        assert!(after.bypasses);
+        // Another file has the number.
+        let other = Bypass {
+            inode: listed.inode + 1,
+            ..listed
+        };
+        assert_eq!(state(&other).expect("this process"), None);
+        drop(socket);
+        assert_eq!(state(&listed).expect("this process"), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! The two directions in which an interface's packets are seen, each by a traffic program of its own.
+
+use aya::programs::TcAttachType;
+
+/// A direction, as the interface has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What leaves by it.
+    Egress,
+    /// What arrives by it.
+    Ingress,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Egress, Self::Ingress];
+
+    /// The traffic program, by the name of its function.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Egress => "pinif_egress",
+            Self::Ingress => "pinif_ingress",
+        }
+    }
+
+    /// The traffic program's place in `TRAFFIC`.
+    pub(super) const fn place(self) -> u32 {
+        match self {
+            Self::Egress => 0,
+            Self::Ingress => 1,
+        }
+    }
+
+    /// Where it is attached.
+    pub(super) const fn attach_type(self) -> TcAttachType {
+        match self {
+            Self::Egress => TcAttachType::Egress,
+            Self::Ingress => TcAttachType::Ingress,
+        }
+    }
+
+    /// Its number below the clsact qdisc (`TC_H_MIN_EGRESS`, `TC_H_MIN_INGRESS`; linux/pkt_sched.h).
+    pub(super) const fn minor(self) -> u16 {
+        match self {
+            Self::Egress => 0xfff3,
+            Self::Ingress => 0xfff2,
+        }
+    }
+}

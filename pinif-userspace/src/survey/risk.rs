@@ -1,0 +1,126 @@
+//! How a socket stands: what could go wrong with it, the worst first.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Leaves;
+use crate::host::{network::Network, sockets::DiagSocket};
+
+/// How a socket stands. The order is that of the risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Risk {
+    /// It has one interface's address and leaves by another: an `address-escape`, as soon as it sends.
+    Astray,
+    /// Nothing binds it, and the default route is what it takes.
+    DefaultRoute,
+    /// Nothing binds it; a route of its own leads it, until that is gone.
+    Unpinned,
+    /// It is bound to one interface's address and to another device: a `crossed-bind`.
+    Crossed,
+    /// It can send nothing: its device is down or gone, or no route leads where it is connected to.
+    Stuck,
+    /// It is bound to the device that it leaves by.
+    Pinned,
+    /// It speaks with its own host.
+    Internal,
+}
+
+impl Risk {
+    /// All, the greatest first.
+    pub const ALL: [Self; 7] = [
+        Self::Astray,
+        Self::DefaultRoute,
+        Self::Unpinned,
+        Self::Crossed,
+        Self::Stuck,
+        Self::Pinned,
+        Self::Internal,
+    ];
+
+    /// The name in JSON and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Astray => "astray",
+            Self::DefaultRoute => "default-route",
+            Self::Unpinned => "unpinned",
+            Self::Crossed => "crossed",
+            Self::Stuck => "stuck",
+            Self::Pinned => "pinned",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// How grave it is; none of what is well.
+    pub const fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Astray | Self::DefaultRoute => Some(Severity::Risk),
+            Self::Unpinned | Self::Crossed | Self::Stuck => Some(Severity::Note),
+            Self::Pinned | Self::Internal => None,
+        }
+    }
+}
+
+/// How a socket stands, and why.
+pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Risk, String) {
+    let local = socket.local.ip();
+    // The interface that alone has the address that the socket has.
+    let home = (!local.is_unspecified())
+        .then(|| network.sole_owner(local))
+        .flatten()
+        .map(|owner| super::name(owner, &network.links));
+    let device = socket
+        .device
+        .map(|device| super::name(device, &network.links));
+    match leaves {
+        Leaves::None { why } => (Risk::Stuck, why.clone()),
+        Leaves::By { interface, .. } if interface == "lo" => {
+            (Risk::Internal, "it speaks with this host".to_owned())
+        }
+        Leaves::By {
+            interface,
+            route,
+            default,
+        } => match (device, home) {
+            (Some(device), Some(home)) if home != device => (
+                Risk::Crossed,
+                format!("{local} is {home}'s, and it is bound to {device}"),
+            ),
+            (Some(device), _) => (Risk::Pinned, format!("it is bound to {device}")),
+            (None, Some(home)) if home != *interface => (
+                Risk::Astray,
+                format!("{local} is {home}'s{}", by(route.as_deref())),
+            ),
+            (None, _) if *default => (
+                Risk::DefaultRoute,
+                format!("nothing binds it{}", by(route.as_deref())),
+            ),
+            (None, _) => (
+                Risk::Unpinned,
+                format!("nothing binds it{}", by(route.as_deref())),
+            ),
+        },
+        Leaves::Any {
+            default: Some(default),
+        } => (
+            Risk::DefaultRoute,
+            match home.filter(|home| home != default) {
+                Some(home) => format!(
+                    "nothing binds it; {local} is {home}'s, and what has no route of its own leaves by {default}"
+                ),
+                None => {
+                    format!("nothing binds it; what has no route of its own leaves by {default}")
+                }
+            },
+        ),
+        Leaves::Any { default: None } => (
+            Risk::Unpinned,
+            "nothing binds it; each destination is routed by itself".to_owned(),
+        ),
+    }
+}
+
+fn by(route: Option<&str>) -> String {
+    match route {
+        Some(route) => format!("; {route}"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,73 @@
+//! What the scenarios expect that ask for something else than a whole report, for the table of `cargo xtask scenarios`.
+
+/// Each scenario with what it expects, in words.
+const PROMISES: [(&str, &str); 45] = [
+    ("2 bond-lacp", "nothing, beside what the bond negotiates"),
+    (
+        "5 same-index-in-two-namespaces",
+        "2 device-escape, policy-escape; each in its namespace",
+    ),
+    (
+        "5 same-index-in-two-namespaces-clsact",
+        "2 device-escape, policy-escape; each in its namespace",
+    ),
+    ("6 netkit-both", "nothing; a cell in each namespace"),
+    ("6 netns-all", "nothing; the namespaces that are meant"),
+    ("6 netns-container-link", "nothing; the container's cell"),
+    ("6 netns-container-name", "nothing; the container's name"),
+    ("6 netns-container-socket", "nothing; the container's cell"),
+    ("6 netns-many", "nothing; a cell for each sender"),
+    ("6 netns-moved", "nothing; a cell in each namespace"),
+    ("6 netns-named-goes", "nothing; its cell stays"),
+    ("6 netns-named-later", "nothing; its cell"),
+    ("6 netns-unnamed", "nothing; its cell"),
+    ("6 veth-both", "nothing; a cell in each namespace"),
+    ("15 syn-ack", "address-escape"),
+    ("service fail-on-leak", "the exit status"),
+    ("service fail-on-risk", "the exit status"),
+    ("service full-output", "an error, and the exit status"),
+    ("service handed-on-in-time", "the process, in time"),
+    ("service human-end", "the exit status"),
+    (
+        "service interface-later-in-the-second-namespace",
+        "nothing; a cell in each namespace",
+    ),
+    ("service journal", "the lines' priorities"),
+    ("service journal-elsewhere", "lines without priorities"),
+    ("service journal-json", "JSON beside the journal"),
+    ("service names-human", "names without control characters"),
+    (
+        "service names-interface",
+        "names without control characters",
+    ),
+    ("service names-journal", "names without control characters"),
+    ("service names-json", "names as they are"),
+    ("service names-no-text", "a warning"),
+    ("service no-cgroup", "an error with its mend"),
+    ("service no-interface", "an error with its mend"),
+    ("service no-privileges", "an error with its mend"),
+    ("service no-reader", "the exit status"),
+    ("service reader-leaves", "the exit status"),
+    ("service reader-leaves-leak", "the exit status"),
+    ("service reload-hangup", "the new policy in force"),
+    ("service reload-link", "the new policy in force"),
+    ("service reload-removed", "the old policy in force"),
+    ("service reload-replaced", "the new policy in force"),
+    ("service reload-volume", "the new policy in force"),
+    ("service reload-warnings", "the policy's warnings"),
+    ("service reload-written", "the new policy in force"),
+    (
+        "service reload-wrong",
+        "the old policy in force, then the new",
+    ),
+    ("service unknown-namespace", "an error with its mend"),
+    ("service unreadable-policy", "an error with its mend"),
+];
+
+/// What a scenario expects beside findings.
+pub fn of(scenario: &str) -> &'static str {
+    PROMISES
+        .iter()
+        .find(|(name, _)| *name == scenario)
+        .map_or("what its test says", |(_, promise)| promise)
+}

@@ -1,0 +1,53 @@
+//! What answers the card's programs, elsewhere.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use pinif_userspace::lab::Namespace;
+
+/// A program that serves in a namespace; ended when dropped.
+pub struct Server(Child);
+
+impl Server {
+    /// Starts it; it may not serve yet.
+    pub fn start(namespace: &Namespace, program: &str, arguments: &str) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(arguments.split_whitespace())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = namespace
+            .run(|| command.spawn())
+            .expect("the namespace is there");
+        Self(child.expect("the program is installed"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Answers one request of HTTP.
+pub fn serve(namespace: &Namespace, address: &str) -> thread::JoinHandle<()> {
+    let listener = namespace
+        .run(|| TcpListener::bind(address))
+        .expect("the namespace")
+        .expect("a free port");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut request = Vec::new();
+        let mut buffer = [0; 1024];
+        while !request.ends_with(b"\r\n\r\n") {
+            let length = stream.read(&mut buffer).expect("a request");
+            assert_ne!(length, 0, "the request ended early");
+            request.extend(&buffer[..length]);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).expect("curl reads");
+    })
+}

@@ -1,0 +1,155 @@
+//! Programs of somebody else: one of TCX that lets every packet pass, and so ends the run before pinif sees it, and one of
+//! XDP that lets every packet pass, with or without a map of devices.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+use nix::net::if_::if_nametoindex;
+
+use crate::bench::Bench;
+
+const BPF_MAP_CREATE: libc::c_long = 0;
+const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+const BPF_PROG_TYPE_XDP: u32 = 6;
+const BPF_MAP_TYPE_DEVMAP: u32 = 14;
+const BPF_XDP: u32 = 37;
+const BPF_TCX_EGRESS: u32 = 47;
+const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
+const BPF_F_BEFORE: u32 = 1 << 3;
+
+/// Such a program, as long as it lives.
+pub struct Foreign {
+    _link: File,
+}
+
+/// The beginning of `union bpf_attr` for `BPF_PROG_LOAD`.
+#[repr(C)]
+struct Load {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    licence: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+/// The same for `BPF_LINK_CREATE` of TCX.
+#[repr(C)]
+struct Link {
+    program: u32,
+    interface: u32,
+    attach_type: u32,
+    flags: u32,
+    relative: u32,
+    _pad: u32,
+    expected_revision: u64,
+}
+
+/// The same for `BPF_MAP_CREATE`.
+#[repr(C)]
+struct Map {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+}
+
+/// r0 = 0 (`TCX_PASS`); exit
+const PASS_TCX: [u64; 2] = [0xb7, 0x95];
+/// r0 = 2 (`XDP_PASS`); exit
+const PASS_XDP: [u64; 2] = [2 << 32 | 0xb7, 0x95];
+
+impl Foreign {
+    /// Puts one before all others at the egress of a link of the card.
+    pub fn before_all(bench: &Bench, link: &str, name: &str) -> Self {
+        attach(bench, link, (BPF_TCX_EGRESS, BPF_F_BEFORE), || {
+            load(BPF_PROG_TYPE_SCHED_CLS, name, &PASS_TCX)
+        })
+    }
+
+    /// Puts an XDP program on a link of the card; with a map of devices, which it never uses, if it is one that `sends`.
+    pub fn xdp(bench: &Bench, link: &str, name: &str, sends: bool) -> Self {
+        attach(bench, link, (BPF_XDP, XDP_FLAGS_SKB_MODE), || {
+            if !sends {
+                return load(BPF_PROG_TYPE_XDP, name, &PASS_XDP);
+            }
+            let devices = Map {
+                kind: BPF_MAP_TYPE_DEVMAP,
+                key_size: 4,
+                value_size: 4,
+                entries: 1,
+            };
+            let devices = bpf(BPF_MAP_CREATE, &devices)?;
+            // r1 = the map, by its descriptor (BPF_PSEUDO_MAP_FD), in two places
+            let map = u64::from(devices.as_raw_fd().cast_unsigned()) << 32 | 0x1118;
+            let instructions = [map, 0, PASS_XDP[0], PASS_XDP[1]];
+            load(BPF_PROG_TYPE_XDP, name, &instructions)
+        })
+    }
+}
+
+fn load(kind: u32, name: &str, instructions: &[u64]) -> io::Result<OwnedFd> {
+    let mut load = Load {
+        kind,
+        instruction_count: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        licence: c"GPL".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: 0,
+        name: [0; 16],
+    };
+    load.name[..name.len()].copy_from_slice(name.as_bytes());
+    bpf(BPF_PROG_LOAD, &load)
+}
+
+fn attach(
+    bench: &Bench,
+    link: &str,
+    (attach_type, flags): (u32, u32),
+    program: impl FnOnce() -> io::Result<OwnedFd> + Send,
+) -> Foreign {
+    let attached = bench.card().run(|| {
+        let program = program()?;
+        let attributes = Link {
+            program: program.as_raw_fd().cast_unsigned(),
+            interface: if_nametoindex(link)?,
+            attach_type,
+            flags,
+            relative: 0,
+            _pad: 0,
+            expected_revision: 0,
+        };
+        bpf(BPF_LINK_CREATE, &attributes)
+    });
+    let attached: io::Result<OwnedFd> = attached.expect("the card is there");
+    Foreign {
+        _link: attached.expect("the program is attached").into(),
+    }
+}
+
+fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes are those of the command, of the size that is told, and what they point to outlives the call.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attributes),
+            size_of::<T>(),
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(outcome as i32) })
+}
