@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use bench::{Bench, Need, Report, leak, risk, scenario};
 use pinif_userspace::lab::{Device, LinkKind, Route};
 
-/// The tunnel's other end: no link of the card knows it, so that a route chooses the underlay.
-const FAR: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 9);
+/// The tunnel's other end: no link of the card knows it, so that a route chooses the underlay. Nobody is there, to answer
+/// that it knows no such protocol.
+const FAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 /// In the tunnel.
 const INSIDE: &str = "10.77.0.1/24";
 
@@ -32,7 +33,7 @@ fn routed<'a>(kind: LinkKind) -> Device<'a> {
 
 /// A route to the tunnel's other end by fab0, as long as it is there; else the default one is by eth1.
 fn by_the_backplane() -> Route {
-    let far = "10.9.0.9/32".parse().expect("a network");
+    let far = "198.51.100.7/32".parse().expect("a network");
     Route::new(far, "fab0").via(Ipv4Addr::new(10, 0, 0, 2).into())
 }
 
@@ -170,7 +171,7 @@ fn a_tunnels_own_address_may_leave_by_the_wrong_interface() {
             .egress("eth1")
             .packets(1000)
             .protocol("udp")
-            .destination("10.9.0.9:4789");
+            .destination("198.51.100.7:4789");
         report
             .expect()
             .contained("tun0", "tun0", 1000)
@@ -187,7 +188,7 @@ fn a_socket_bound_to_a_tunnel_that_leaves_beside_it_escapes() {
         let auditor = bench.audit(&[]);
         // To the tunnel's own port, but with a header of the socket's own.
         let sent =
-            bench.send("udp --bind-device tun0 --pktinfo eth1 --to 10.9.0.9:4789 --count 1000");
+            bench.send("udp --bind-device tun0 --pktinfo eth1 --to 198.51.100.7:4789 --count 1000");
         let report = auditor.stop();
         counted(&report, 1000);
         let escape = leak("device-escape")

@@ -111,7 +111,7 @@ fn a_tunnel_that_is_made() {
             let name = format!("tun{change}");
             let device = Device::new(LinkKind::Vxlan, &name)
                 .id(7)
-                .between(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(10, 9, 0, 9));
+                .between(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(198, 51, 100, 7));
             card.add_device(device).expect("a tunnel");
             card.set_up(&name).expect("up");
             meet_the_peer(bench, &name);
