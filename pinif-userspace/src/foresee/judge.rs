@@ -10,7 +10,9 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::{Event, Original};
 use crate::{
-    audit::finding::{Finding, FindingId, Origin, endpoint_text, protocol_text, time_text},
+    audit::finding::{
+        Direction, Finding, FindingId, Origin, endpoint_text, protocol_text, time_text,
+    },
     host::{network::Network, routes::RouteOracle, sockets::DiagSocket},
     survey::{Leaves, Owned},
 };
@@ -138,6 +140,7 @@ impl Judge<'_> {
             socket_cookie: Some(socket.cookie.0),
             process,
             origin: Origin::Socket,
+            direction: Direction::Out,
         }
     }
 }
