@@ -27,6 +27,15 @@ pub struct DeviceKey {
     pub _pad: u32,
 }
 
+/// What is said of a carrier, as bits.
+pub mod said {
+    /// It carries. Always set.
+    pub const CARRIES: u32 = 1 << 0;
+    /// What it carries was counted on the upper one, and bears no mark of that: an ipvlan that routes sends through the IP
+    /// layer once more (`ipvlan_process_outbound`).
+    pub const COUNTED: u32 = 1 << 1;
+}
+
 const _: () = assert!(size_of::<CarrierKey>() == 16);
 const _: () = assert!(size_of::<DeviceKey>() == 16);
 

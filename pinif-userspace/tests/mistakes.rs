@@ -138,9 +138,12 @@ fn tcp_takes_no_notice_of_ip_unicast_if() {
         );
         far.wait_for("ready").go();
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
+        let outside = &bench.chassis.outside;
+        let answered = outside.sent("eth0").expect("eth0").packets;
         let sent = bench.send("tcp --unicast-if fab0 --to 10.9.0.9:7000");
         far.finish();
         let report = auditor.stop();
+        let answered = outside.sent("eth0").expect("eth0").packets - answered;
         let packets = report.sent_by("eth1").packets;
         assert!(packets >= 5, "SYN, ACK, data, FIN, ACK\n{report}");
         let escape = leak("policy-escape")
@@ -149,7 +152,14 @@ fn tcp_takes_no_notice_of_ip_unicast_if() {
             .packets(packets)
             .by(&sent)
             .destination("10.9.0.9:7000");
-        report.expect().finding(escape).nothing_else();
+        let answer = leak("ingress-escape")
+            .rule(RULE)
+            .egress("eth1")
+            .packets(answered)
+            .by(&sent)
+            .source("10.9.0.9:7000");
+        let expected = report.expect().finding(escape).arrived(answer);
+        expected.nothing_else();
     });
 }
 

@@ -71,7 +71,11 @@ fn a_subflow_leaves_by_its_endpoints_device() {
 fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
     scenario("18 subflow-policy", &MPTCP, |bench| {
         endpoint(bench);
-        let (_, report) = connect(bench, bench.audit_with(CONTROL_PLANE, &[]));
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let outside = &bench.chassis.outside;
+        let answered = outside.sent("eth0").expect("eth0").packets;
+        let (_, report) = connect(bench, auditor);
+        let answered = outside.sent("eth0").expect("eth0").packets - answered;
         let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
         // A thread of the kernel's made the subflow, and no process has it.
         let escape = leak("policy-escape")
@@ -81,10 +85,17 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
             .packets(eth1.packets)
             .protocol("tcp")
             .destination("10.0.0.2:7000");
+        let answer = leak("ingress-escape")
+            .rule("control-plane")
+            .bound("eth1")
+            .egress("eth1")
+            .packets(answered)
+            .source("10.0.0.2:7000");
         report
             .expect()
             .contained("fab0", "fab0", fab0.packets)
             .finding(escape)
+            .arrived(answer)
             .nothing_else();
     });
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, as root, here and on the older kernels, and a closing line that counts them.
+//! `cargo xtask test`: every test, as root, and a closing line that counts them.
 
 use std::{
     env,
@@ -31,10 +31,10 @@ pub struct Args {
     /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
     #[arg(long)]
     release: bool,
-    /// Leave the older kernels out, on which the scenarios run in virtual machines (`cargo xtask vm`)
-    #[arg(long)]
-    this_kernel: bool,
-    /// What nextest is given: a filter, for example. Some of the tests are run on this kernel alone
+    /// Run the scenarios on the older kernels too, in virtual machines (`cargo xtask vm`)
+    #[arg(long, conflicts_with = "args")]
+    kernels: bool,
+    /// What nextest is given: a filter, for example
     #[arg(last = true)]
     args: Vec<OsString>,
 }
@@ -73,7 +73,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .count();
     println!("{}", scenarios::summary(&scenarios));
     let mut totals = totals.with_skipped_by_themselves(skipped);
-    if args.args.is_empty() && !args.this_kernel {
+    if args.kernels {
         let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL, None)?;
         totals = totals.plus(of_others);
         success &= passed;

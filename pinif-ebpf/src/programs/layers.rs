@@ -13,20 +13,35 @@ use crate::{
 
 /// Notes whether the packet was counted on an interface above this one. Marks it for the one below.
 #[inline(never)]
-pub fn pass(skb: Skb, key: &FindingKey, layer: &mut Layer) -> u32 {
+pub fn pass(skb: Skb, key: &FindingKey, source_owner: IfIndex, layer: &mut Layer) -> u32 {
     let (netns, egress) = (key.netns, key.egress);
+    // Whose packet it is: the bound device's, else its source address's.
+    let home = if key.bound.is_some() {
+        key.bound
+    } else {
+        source_owner
+    };
     let above = skb.passed_above(netns);
     skb.mark_passed(netns);
     layer.carried =
-        u32::from(is_carried(skb, netns, egress, above) || tunnel::is_counted(skb, layer));
+        u32::from(is_carried(skb, netns, egress, above, home) || tunnel::is_counted(skb, layer));
     0
 }
 
 #[inline(always)]
-fn is_carried(skb: Skb, netns: NetNsCookie, egress: IfIndex, above: IfIndex) -> bool {
+fn is_carried(
+    skb: Skb,
+    netns: NetNsCookie,
+    egress: IfIndex,
+    above: IfIndex,
+    home: IfIndex,
+) -> bool {
     if above.is_some() {
         // A copy has the mark as well, and no socket (`skb_clone`): it is the same packet only on a carrier.
         return !skb.sock().is_null() || carriers::carries(netns, above, egress);
+    }
+    if home.is_some() && carriers::carries_unmarked(netns, home, egress) {
+        return true;
     }
     let bridge = bridges::of(netns, egress);
     if !bridge.is_some() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u32};
+use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u16, parse_u32};
 use netlink_packet_route::{
     AddressFamily,
     link::{LinkFlags, LinkHeader},
@@ -24,6 +24,9 @@ mod attribute {
     pub const INFO_DATA: u16 = 2;
     pub const VRF_TABLE: u16 = 1;
     pub const VXLAN_LINK: u16 = 3;
+    pub const IPVLAN_MODE: u16 = 1;
+    /// `IPVLAN_MODE_L2`.
+    pub const IPVLAN_MODE_L2: u16 = 0;
     /// Two slaves, and the link to another ring.
     pub const HSR_PORTS: [u16; 3] = [1, 2, 8];
 }
@@ -61,6 +64,8 @@ pub struct Link {
     pub vrf_table: Option<u32>,
     /// The interfaces that an HSR or PRP device sends each frame by (`IFLA_HSR_SLAVE1`, …).
     pub ring: Vec<IfIndex>,
+    /// An ipvlan that routes (modes `l3` and `l3s`): what it sends goes through the IP layer again on its way down.
+    pub routes: bool,
     /// The headers of a tunnel's outer packets, whatever interface a route sends them by.
     pub outer: BTreeSet<Signature>,
 }
@@ -82,6 +87,7 @@ impl Link {
             mtu: 0,
             vrf_table: None,
             ring: Vec::new(),
+            routes: false,
             outer: BTreeSet::new(),
         }
     }
@@ -154,6 +160,13 @@ impl Link {
             parse_u32(nla.value()).ok()
         };
         match self.kind.as_deref() {
+            Some("ipvlan") => {
+                let mode =
+                    attributes(data.value()).find(|nla| nla.kind() == attribute::IPVLAN_MODE);
+                self.routes = mode
+                    .and_then(|nla| parse_u16(nla.value()).ok())
+                    .is_some_and(|mode| mode != attribute::IPVLAN_MODE_L2);
+            }
             Some("vrf") => self.vrf_table = number(attribute::VRF_TABLE),
             // VXLAN tells its underlay here only (`vxlan_fill_info`).
             Some("vxlan") => {

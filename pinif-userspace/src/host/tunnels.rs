@@ -123,22 +123,34 @@ pub fn outer(
     for (upper, lower) in carriers(links) {
         above.entry(lower).or_default().push(upper);
     }
+    let whole = |tunnel: &Link| {
+        let carried = above.get(&tunnel.index).into_iter().flatten().copied();
+        std::iter::once(tunnel.index)
+            .chain(carried)
+            .collect::<Vec<_>>()
+    };
+    // A tunnel's outer packets may be routed into another tunnel, unless it names its interface. What it has counted stays
+    // counted there.
+    let mut routed: BTreeMap<IfIndex, u32> = BTreeMap::new();
+    for tunnel in links.iter() {
+        if !tunnel.outer.is_empty() && tunnel.lower.is_none() {
+            let counted = said_of(tunnel, &audited) & said::COUNTED;
+            for upper in whole(tunnel) {
+                *routed.entry(upper).or_default() |= counted;
+            }
+        }
+    }
     let mut all = BTreeMap::new();
     for tunnel in links.iter() {
-        let mut said = said::OUTER;
-        if audited(tunnel.index) {
-            said |= said::COUNTED;
-        }
-        if is_wireguard(tunnel) {
-            said |= said::TALKS;
-        }
-        let carried = above.get(&tunnel.index).into_iter().flatten().copied();
-        let uppers: Vec<_> = [IfIndex::NONE, tunnel.index]
-            .into_iter()
-            .chain(carried)
+        let said = said_of(tunnel, &audited);
+        let mut uppers: BTreeMap<IfIndex, u32> = routed
+            .iter()
+            .map(|(&upper, &counted)| (upper, said | counted))
             .collect();
+        uppers.insert(IfIndex::NONE, said);
+        uppers.extend(whole(tunnel).into_iter().map(|upper| (upper, said)));
         for &signature in &tunnel.outer {
-            for &upper in &uppers {
+            for (&upper, &said) in &uppers {
                 all.entry((upper, signature))
                     .and_modify(|others| *others = both(*others, said))
                     .or_insert(said);
@@ -146,6 +158,17 @@ pub fn outer(
         }
     }
     all
+}
+
+fn said_of(tunnel: &Link, audited: impl Fn(IfIndex) -> bool) -> u32 {
+    let mut said = said::OUTER;
+    if audited(tunnel.index) {
+        said |= said::COUNTED;
+    }
+    if is_wireguard(tunnel) {
+        said |= said::TALKS;
+    }
+    said
 }
 
 /// What holds of the packets of either of two tunnels.
@@ -222,6 +245,21 @@ mod tests {
         let told = outer(&links, |_| false);
         let expected = [0, 5, 6].map(|upper| ((IfIndex(upper), gre), said::OUTER));
         assert_eq!(told, expected.into());
+    }
+
+    #[test]
+    fn a_tunnel_may_lead_into_another() {
+        let (gre, vxlan) = (Signature::protocol(47), Signature::udp_to(4789));
+        let fixed = Link {
+            lower: Some(IfIndex(9)),
+            ..tunnel(7, vxlan)
+        };
+        let links = Links::from_iter([tunnel(5, gre), tunnel(6, vxlan), fixed]);
+        let told = outer(&links, |_| false);
+        let leads = |upper, signature| told.contains_key(&(IfIndex(upper), signature));
+        assert!(leads(6, gre), "VXLAN over GRE");
+        assert!(leads(5, vxlan), "GRE over VXLAN");
+        assert!(!leads(7, gre), "what names its interface leaves by that");
     }
 
     #[test]

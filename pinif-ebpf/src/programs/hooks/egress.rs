@@ -66,7 +66,7 @@ fn audit(context: &TcContext) {
         let packet = has_packet.then_some(&*packet);
         key.bound = sender::write(&mut new.sighting, skb, packet, layer);
         judge(skb, active, packet, key, &mut new.sighting);
-        layers::pass(skb, key, layer);
+        layers::pass(skb, key, reread(&new.sighting.source_owner), layer);
     }
     if reread(&scratch.key.kind) != 0 {
         live::prepare(&mut scratch.second, active, has_packet);

@@ -8,7 +8,7 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::{CarrierKey, DeviceKey},
+    carrier::{CarrierKey, DeviceKey, said},
     intent::Name,
     key::{Address, AddressKey, IfIndex, NetNsCookie},
     tunnel::TunnelKey,
@@ -44,10 +44,15 @@ impl Host {
             device,
             _pad: 0,
         };
-        let carrier = |(upper, lower)| CarrierKey {
-            netns,
-            upper,
-            lower,
+        let carrier = |(upper, lower)| {
+            let key = CarrierKey {
+                netns,
+                upper,
+                lower,
+            };
+            let unmarked = links.get(upper).is_some_and(|link| link.routes) && audited(upper);
+            let counted = if unmarked { said::COUNTED } else { 0 };
+            (key, said::CARRIES | counted)
         };
         let tunnel = |((upper, signature), said)| {
             let key = TunnelKey {
@@ -60,7 +65,7 @@ impl Host {
         let pairs = carriers(links).into_iter();
         let ports = bridges(links, &audited).into_iter();
         Self {
-            carriers: pairs.map(|pair| (carrier(pair), 1)).collect(),
+            carriers: pairs.map(carrier).collect(),
             bridges: ports.map(|(port, bridge)| (device(port), bridge)).collect(),
             tunnels: tunnels::outer(links, &audited)
                 .into_iter()
