@@ -102,8 +102,9 @@ pub struct SocketRecord {
     /// A secret that no other record has, in the digest of each memo: a new one makes all memos void. Zero where the
     /// record has changed in what a decision looks at; the next packet gives it another.
     pub salt: u64,
-    /// The decision that holds for packets of this source, whatever their destination ([`crate::memo`]).
-    pub any_destination: u64,
+    /// Decisions that hold for packets of one source, whatever their destination ([`crate::memo`]), by the interface: of
+    /// those on top of each other, each has its own.
+    pub any_destination: [u64; INTERFACES],
     /// Decisions for packets of one source and destination, by a bit of the digest.
     pub memos: [u64; MEMOS],
     /// Who owns it.
@@ -143,6 +144,8 @@ pub struct SocketRecord {
 
 /// How many destinations a record has memos of.
 pub const MEMOS: usize = 2;
+/// How many interfaces a record has memos of, whatever the destination.
+pub const INTERFACES: usize = 4;
 
 impl SocketRecord {
     /// Makes every memo void, after what a decision looks at has changed.
@@ -150,6 +153,12 @@ impl SocketRecord {
     pub fn changed(&mut self) {
         // SAFETY: a valid reference; volatile, so that it stays behind what was changed.
         unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
+    }
+
+    /// Where the memo for any destination by this interface is, if there is one.
+    #[inline(always)]
+    pub fn memo_by(&mut self, egress: IfIndex) -> &mut u64 {
+        &mut self.any_destination[egress.0 as usize % INTERFACES]
     }
 
     /// Where the memo of this digest is, if there is one.
@@ -208,7 +217,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 32 + 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 56 + 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 64);
 
 #[cfg(feature = "user")]

@@ -73,6 +73,7 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests>
     } else {
         0
     };
+    let egress = skb.interface();
     let source = digest_of_source(
         &glance,
         &Circumstances {
@@ -80,12 +81,12 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests>
             salt: record.salt,
             above: skb.passed_above(netns),
             bound: sock.bound_device(),
-            egress: skb.interface(),
+            egress,
             user,
         },
     );
     let any_destination = source.any_destination();
-    if let Some(said) = recall(record.any_destination, any_destination) {
+    if let Some(said) = recall(*record.memo_by(egress), any_destination) {
         return Ok((said, netns));
     }
     let whole = source.whole(&glance);
@@ -125,7 +126,8 @@ pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell
         record.changed();
         return 0;
     }
-    let about = policy::about(netns, active.slot, skb.interface());
+    let egress = skb.interface();
+    let about = policy::about(netns, active.slot, egress);
     let said = Recalled {
         cell,
         marked: about & about::STACKED != 0,
@@ -136,7 +138,7 @@ pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell
         about::KEEPS_UNPINNED
     };
     if active.rules == 0 || about & keeps != 0 {
-        record.any_destination = memo(digests.any_destination, said);
+        *record.memo_by(egress) = memo(digests.any_destination, said);
     } else {
         *record.memo_of(digests.whole) = memo(digests.whole, said);
     }
