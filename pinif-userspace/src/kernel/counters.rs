@@ -1,14 +1,18 @@
 //! Reading what the programs counted: the truth, of which sightings are only a hint.
 
-use anyhow::{Context as _, Result};
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, PerCpuArray},
+    maps::{HashMap, Map, MapData, PerCpuArray},
 };
 use pinif_ebpf::{
     loss::Loss,
     sighting::{CellKey, Count, FindingKey, FindingValue},
 };
+
+use super::batch;
 
 /// The counters of a loaded object.
 pub struct Counters {
@@ -17,6 +21,8 @@ pub struct Counters {
     /// What is counted under each number.
     counts: PerCpuArray<MapData, Count>,
     findings: HashMap<MapData, FindingKey, FindingValue>,
+    /// The same table's descriptor, which aya does not give.
+    findings_descriptor: OwnedFd,
     losses: PerCpuArray<MapData, u64>,
 }
 
@@ -31,10 +37,15 @@ impl Counters {
             ebpf.take_map(name)
                 .with_context(|| format!("the eBPF object has no map {name}"))
         };
+        let findings = take("FINDINGS")?;
+        let Map::HashMap(data) = &findings else {
+            bail!("the eBPF object's map FINDINGS is of another type");
+        };
         Ok(Self {
+            findings_descriptor: data.fd().as_fd().try_clone_to_owned()?,
             cells: take("CELLS")?.try_into()?,
             counts: take("COUNTS")?.try_into()?,
-            findings: take("FINDINGS")?.try_into()?,
+            findings: findings.try_into()?,
             losses: take("LOSSES")?.try_into()?,
         })
     }
@@ -77,10 +88,8 @@ impl Counters {
     ///
     /// When the map cannot be read.
     pub fn findings(&self) -> Result<Vec<(FindingKey, FindingValue)>> {
-        self.findings
-            .iter()
-            .map(|finding| finding.context("the findings cannot be read from their map"))
-            .collect()
+        batch::entries(self.findings_descriptor.as_fd())
+            .context("the findings cannot be read from their map")
     }
 
     /// What was lost, by place; only where something was.

@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod attach;
+mod batch;
 pub mod bypass;
 pub mod counters;
 pub mod direction;
