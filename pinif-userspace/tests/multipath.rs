@@ -3,7 +3,7 @@
 
 mod bench;
 
-use bench::{Auditor, Bench, CONTROL_PLANE, Need, Report, leak, scenario};
+use bench::{Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, Told, leak, scenario};
 
 const MPTCP: [Need; 2] = [Need::Mptcp, Need::Program("ip")];
 
@@ -14,7 +14,7 @@ fn endpoint(bench: &Bench) {
 }
 
 /// A connection that is bound to fab0, and is open until the path manager has sent by eth1.
-fn connect(bench: &Bench, auditor: Auditor<'_>) -> (bench::Sent, Report) {
+fn connect(bench: &Bench, auditor: Auditor<'_>) -> (Sent, Report) {
     let mut far = bench.far_sender(
         &bench.chassis.peer,
         "tcp --mptcp --listen 10.0.0.2:7000 --close last",
@@ -74,10 +74,23 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let outside = &bench.chassis.outside;
         let answered = outside.sent("eth0").expect("eth0").packets;
-        let (_, report) = connect(bench, auditor);
+        let (sent, report) = connect(bench, auditor);
         let answered = outside.sent("eth0").expect("eth0").packets - answered;
         let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
-        // A thread of the kernel's made the subflow, and no process has it.
+        // A thread of the kernel's made the subflow. Whose it is can be found as long as the process is there.
+        let by_whom = |finding: Finding| {
+            let told = |told: &&Told| told.kind == finding.kind() && told.process.is_some();
+            match report.findings.iter().find(told) {
+                Some(Told {
+                    socket_cookie: Some(cookie),
+                    ..
+                }) => finding.by(&Sent {
+                    cookie: *cookie,
+                    ..sent.clone()
+                }),
+                _ => finding,
+            }
+        };
         let escape = leak("policy-escape")
             .rule("control-plane")
             .bound("eth1")
@@ -91,6 +104,7 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
             .egress("eth1")
             .packets(answered)
             .source("10.0.0.2:7000");
+        let (escape, answer) = (by_whom(escape), by_whom(answer));
         report
             .expect()
             .contained("fab0", "fab0", fab0.packets)
