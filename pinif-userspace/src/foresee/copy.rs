@@ -36,7 +36,7 @@ pub struct Original {
     /// Its interfaces and addresses.
     pub network: Network,
     /// The networks that routes lead to, but for the default: what sockets that are not connected may send to. At most
-    /// [`NETWORKS`].
+    /// `NETWORKS`.
     pub networks: Vec<IpNet>,
     addresses: Vec<Raw>,
     hops: Vec<Raw>,
