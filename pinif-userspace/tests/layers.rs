@@ -115,12 +115,13 @@ fn a_copy_counts_as_a_packet_of_its_own() {
     scenario("11 once-mirror", &need, |bench| {
         let device = Device::new(LinkKind::MacVlan, "mv0").over("fab0");
         over_fab0(bench, device, "mv0");
+        // Before 6.6, pinif would have made it.
+        bench.run("tc", "qdisc add dev mv0 clsact");
         let auditor = bench.audit(&[]);
         // Behind pinif: the copy has the mark that the packet has.
-        bench.run("tc", "qdisc add dev mv0 clsact");
         bench.run(
             "tc",
-            "filter add dev mv0 egress protocol ip u32 match u32 0 0 action mirred egress mirror dev eth1",
+            "filter add dev mv0 egress protocol ip pref 100 u32 match u32 0 0 action mirred egress mirror dev eth1",
         );
         let sent = bench.send("udp --bind-device mv0 --to 10.0.0.2:9 --count 1000");
         let report = auditor.stop();
