@@ -5,11 +5,14 @@ use std::{
     io,
     mem::MaybeUninit,
     os::fd::{AsRawFd as _, BorrowedFd},
+    ptr,
 };
 
 use aya::Pod;
 
-const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
+use super::syscall::bpf;
+
+const BPF_MAP_LOOKUP_BATCH: u32 = 24;
 
 /// Entries of a call: what a megabyte or less has room for, of pinif's largest.
 const ENTRIES: usize = 2048;
@@ -38,16 +41,13 @@ pub fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
     let mut keys = vec![MaybeUninit::<K>::uninit(); ENTRIES];
     let mut values = vec![MaybeUninit::<V>::uninit(); ENTRIES];
     // Where the next call goes on: a bucket's number.
-    let mut place = 0u32;
-    let mut begun = false;
+    let mut place: Option<u32> = None;
     loop {
         let mut next = 0u32;
         let mut attributes = Attributes {
-            from: if begun {
-                (&raw const place).expose_provenance() as u64
-            } else {
-                0
-            },
+            from: place
+                .as_ref()
+                .map_or(0, |place| ptr::from_ref(place).expose_provenance() as u64),
             next: (&raw mut next).expose_provenance() as u64,
             keys: keys.as_mut_ptr().expose_provenance() as u64,
             values: values.as_mut_ptr().expose_provenance() as u64,
@@ -57,35 +57,29 @@ pub fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
         };
         // SAFETY: the kernel reads the attributes, and writes at most `count` keys and values of the map's sizes, which are
         // those of `K` and `V`: the maps are made from the same types.
-        let status = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                BPF_MAP_LOOKUP_BATCH,
-                &raw mut attributes,
-                size_of::<Attributes>(),
-            )
+        let outcome = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) };
+        let is_last = match outcome {
+            Ok(_) => false,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOENT) => true,
+                // A bucket has more entries than there is room for.
+                Some(libc::ENOSPC) => {
+                    let room = keys.len() * 2;
+                    keys.resize(room, MaybeUninit::uninit());
+                    values.resize(room, MaybeUninit::uninit());
+                    continue;
+                }
+                _ => return Err(error),
+            },
         };
-        let error = (status < 0).then(io::Error::last_os_error);
-        match error.as_ref().and_then(io::Error::raw_os_error) {
-            // The last of them.
-            None | Some(libc::ENOENT) => {}
-            // A bucket has more entries than there is room for.
-            Some(libc::ENOSPC) => {
-                let room = keys.len() * 2;
-                keys.resize(room, MaybeUninit::uninit());
-                values.resize(room, MaybeUninit::uninit());
-                continue;
-            }
-            Some(_) => return Err(error.unwrap_or_else(|| io::Error::other("no error"))),
-        }
         let read = attributes.count as usize;
         entries.extend(keys.iter().zip(&values).take(read).map(|(key, value)| {
             // SAFETY: the kernel has written these, and any bytes are a valid `Pod`.
             unsafe { (key.assume_init(), value.assume_init()) }
         }));
-        if error.is_some() {
+        if is_last {
             return Ok(entries);
         }
-        (place, begun) = (next, true);
+        place = Some(next);
     }
 }

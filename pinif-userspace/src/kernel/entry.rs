@@ -8,7 +8,7 @@ use std::{
     ffi::{CStr, CString},
     fs, io,
     os::{
-        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
@@ -23,11 +23,13 @@ use aya::{
 use pinif_ebpf::key::NetNsCookie;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-use super::direction::Direction;
+use super::{
+    direction::Direction,
+    syscall::{self, BPF_PROG_LOAD, LoadAttributes},
+};
 
-/// Commands of bpf(2).
-const BPF_PROG_LOAD: libc::c_long = 5;
-const BPF_OBJ_PIN: libc::c_long = 6;
+/// `BPF_OBJ_PIN` of bpf(2).
+const BPF_OBJ_PIN: u32 = 6;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 /// The entry programs' licence, as the kernel wants it.
 const LICENCE: &CStr = c"Dual MIT/GPL";
@@ -195,23 +197,7 @@ fn assemble(
     ]
 }
 
-/// The beginning of `union bpf_attr`, as `BPF_PROG_LOAD` has it; the kernel takes the rest for zero.
-#[repr(C)]
-#[derive(Default)]
-struct LoadAttributes {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    licence: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
-}
-
-/// The same for `BPF_OBJ_PIN`.
+/// The beginning of `union bpf_attr`, as `BPF_OBJ_PIN` has it.
 #[repr(C)]
 struct PinAttributes {
     path: u64,
@@ -225,48 +211,22 @@ fn load(instructions: &[Instruction], name: &str) -> io::Result<OwnedFd> {
         instruction_count: instructions.len() as u32,
         instructions: instructions.as_ptr() as u64,
         licence: LICENCE.as_ptr() as u64,
+        name: syscall::name(name),
         ..LoadAttributes::default()
     };
-    // Zero-terminated.
-    let room = attributes.name.len() - 1;
-    for (byte, &letter) in attributes.name[..room].iter_mut().zip(name.as_bytes()) {
-        *byte = letter;
-    }
     // SAFETY: instructions and licence outlive the call, and are as long as is said.
-    let descriptor = unsafe { bpf(BPF_PROG_LOAD, &attributes) }?;
-    // SAFETY: the call just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    unsafe { syscall::make(BPF_PROG_LOAD, &mut attributes) }
 }
 
 fn pin(program: &OwnedFd, path: &Path) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let attributes = PinAttributes {
+    let mut attributes = PinAttributes {
         path: path.as_ptr() as u64,
         descriptor: program.as_raw_fd().cast_unsigned(),
         flags: 0,
     };
     // SAFETY: the path outlives the call, and ends with a zero.
-    unsafe { bpf(BPF_OBJ_PIN, &attributes) }.map(|_| ())
-}
-
-/// # Safety
-///
-/// `attributes` are those of the command, and what they point to is there as they say.
-unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<libc::c_int> {
-    // SAFETY: as the caller promises; the size is that of what is passed.
-    let outcome = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
-    };
-    if outcome < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(outcome as libc::c_int)
-    }
+    unsafe { syscall::bpf(BPF_OBJ_PIN, &mut attributes) }.map(|_| ())
 }
 
 /// A BPF file system that is mounted nowhere (`fsopen(2)`, `fsmount(2)`): there is no path to collide with, and it goes

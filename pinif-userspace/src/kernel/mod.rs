@@ -14,3 +14,4 @@ pub mod logs;
 pub mod pins;
 pub mod publish;
 pub mod sightings;
+pub mod syscall;

@@ -3,15 +3,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::net::if_::if_nametoindex;
+use pinif_userspace::kernel::syscall::{self, BPF_PROG_LOAD, LoadAttributes};
 
 use crate::bench::Bench;
 
-const BPF_MAP_CREATE: libc::c_long = 0;
-const BPF_PROG_LOAD: libc::c_long = 5;
-const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_MAP_CREATE: u32 = 0;
+const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_MAP_TYPE_DEVMAP: u32 = 14;
@@ -25,22 +25,7 @@ pub struct Foreign {
     _link: File,
 }
 
-/// The beginning of `union bpf_attr` for `BPF_PROG_LOAD`.
-#[repr(C)]
-struct Load {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    licence: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
-}
-
-/// The same for `BPF_LINK_CREATE` of TCX.
+/// The beginning of `union bpf_attr` for `BPF_LINK_CREATE` of TCX.
 #[repr(C)]
 struct Link {
     program: u32,
@@ -80,13 +65,14 @@ impl Foreign {
             if !sends {
                 return load(BPF_PROG_TYPE_XDP, name, &PASS_XDP);
             }
-            let devices = Map {
+            let mut devices = Map {
                 kind: BPF_MAP_TYPE_DEVMAP,
                 key_size: 4,
                 value_size: 4,
                 entries: 1,
             };
-            let devices = bpf(BPF_MAP_CREATE, &devices)?;
+            // SAFETY: the attributes point to nothing.
+            let devices = unsafe { syscall::make(BPF_MAP_CREATE, &mut devices) }?;
             // r1 = the map, by its descriptor (BPF_PSEUDO_MAP_FD), in two places
             let map = u64::from(devices.as_raw_fd().cast_unsigned()) << 32 | 0x1118;
             let instructions = [map, 0, PASS_XDP[0], PASS_XDP[1]];
@@ -96,20 +82,16 @@ impl Foreign {
 }
 
 fn load(kind: u32, name: &str, instructions: &[u64]) -> io::Result<OwnedFd> {
-    let mut load = Load {
+    let mut load = LoadAttributes {
         kind,
         instruction_count: instructions.len() as u32,
         instructions: instructions.as_ptr() as u64,
         licence: c"GPL".as_ptr() as u64,
-        log_level: 0,
-        log_size: 0,
-        log: 0,
-        kernel_version: 0,
-        flags: 0,
-        name: [0; 16],
+        name: syscall::name(name),
+        ..LoadAttributes::default()
     };
-    load.name[..name.len()].copy_from_slice(name.as_bytes());
-    bpf(BPF_PROG_LOAD, &load)
+    // SAFETY: instructions and licence outlive the call, and are as long as is said.
+    unsafe { syscall::make(BPF_PROG_LOAD, &mut load) }
 }
 
 fn attach(
@@ -120,7 +102,7 @@ fn attach(
 ) -> Foreign {
     let attached = bench.card().run(|| {
         let program = program()?;
-        let attributes = Link {
+        let mut attributes = Link {
             program: program.as_raw_fd().cast_unsigned(),
             interface: if_nametoindex(link)?,
             attach_type,
@@ -129,27 +111,11 @@ fn attach(
             _pad: 0,
             expected_revision: 0,
         };
-        bpf(BPF_LINK_CREATE, &attributes)
+        // SAFETY: as above.
+        unsafe { syscall::make(BPF_LINK_CREATE, &mut attributes) }
     });
     let attached: io::Result<OwnedFd> = attached.expect("the card is there");
     Foreign {
         _link: attached.expect("the program is attached").into(),
     }
-}
-
-fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
-    // SAFETY: the attributes are those of the command, of the size that is told, and what they point to outlives the call.
-    let outcome = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
-    };
-    if outcome < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(outcome as i32) })
 }

@@ -1,18 +1,18 @@
-//! bpf(2), where aya has no way for programs that were not in an object file.
+//! Programs that were not in an object file, which aya has no way for.
 
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::IfIndex;
+use pinif_userspace::kernel::syscall::{BPF_PROG_LOAD, LoadAttributes, make, name};
 
 use super::Hook;
 use super::assemble::Instruction;
 
-const BPF_PROG_LOAD: libc::c_long = 5;
-const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_LINK_CREATE: u32 = 28;
 const LICENCE: &CStr = c"Dual MIT/GPL";
 
 /// A loaded program.
@@ -27,25 +27,16 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Link(#[expect(dead_code, reason = "it is held, not read")] OwnedFd);
 
-/// The beginning of `union bpf_attr`, as `BPF_PROG_LOAD` has it.
+/// More of `BPF_PROG_LOAD`'s, for the types of program that are for one hook.
 #[repr(C)]
-#[derive(Default)]
-struct LoadAttributes {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    licence: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
+struct HookAttributes {
+    load: LoadAttributes,
+    /// The device, where hardware runs it.
     interface: u32,
     attach_type: u32,
 }
 
-/// The same for `BPF_LINK_CREATE`.
+/// The beginning of `union bpf_attr`, as `BPF_LINK_CREATE` has it.
 #[repr(C)]
 #[derive(Default)]
 struct LinkAttributes {
@@ -69,7 +60,7 @@ impl Program {
             .program_type()
             .with_context(|| format!("no program can be attached to {hook}"))?;
         let mut log = vec![0_u8; 1 << 16];
-        let attributes = LoadAttributes {
+        let load = LoadAttributes {
             kind,
             instruction_count: instructions.len() as u32,
             instructions: instructions.as_ptr() as u64,
@@ -77,12 +68,16 @@ impl Program {
             log_level: 1,
             log_size: log.len() as u32,
             log: log.as_mut_ptr() as u64,
-            name: *b"pinif_bench\0\0\0\0\0",
-            attach_type: hook.0,
+            name: name("pinif_bench"),
             ..LoadAttributes::default()
         };
+        let mut attributes = HookAttributes {
+            load,
+            interface: 0,
+            attach_type: hook.0,
+        };
         // SAFETY: instructions, licence and log outlive the call, and are as long as is said.
-        let loaded = unsafe { make(BPF_PROG_LOAD, &attributes) };
+        let loaded = unsafe { make(BPF_PROG_LOAD, &mut attributes) };
         let descriptor = loaded.with_context(|| {
             let end = log.iter().position(|&byte| byte == 0).unwrap_or(0);
             let log = String::from_utf8_lossy(&log[..end]);
@@ -125,14 +120,14 @@ impl Program {
     }
 
     fn link(&self, target: u32) -> io::Result<Link> {
-        let attributes = LinkAttributes {
+        let mut attributes = LinkAttributes {
             program: self.descriptor.as_raw_fd().cast_unsigned(),
             target,
             attach_type: self.hook.0,
             ..LinkAttributes::default()
         };
         // SAFETY: the attributes point to nothing.
-        unsafe { make(BPF_LINK_CREATE, &attributes) }.map(Link)
+        unsafe { make(BPF_LINK_CREATE, &mut attributes) }.map(Link)
     }
 }
 
@@ -144,45 +139,4 @@ fn id(descriptor: &OwnedFd) -> Result<u32> {
         .find_map(|line| line.strip_prefix("prog_id:"))
         .and_then(|id| id.trim().parse().ok())
         .with_context(|| format!("{file} names no program"))
-}
-
-/// A command that makes a descriptor.
-///
-/// # Safety
-///
-/// `attributes` are those of the command, which makes a descriptor, and what they point to is there as they say.
-pub(super) unsafe fn make<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
-    // SAFETY: as the caller promises.
-    let descriptor = unsafe { bpf(command, attributes) }?;
-    // SAFETY: the call just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// A command that makes nothing.
-///
-/// # Safety
-///
-/// `attributes` are those of the command, and what they point to is there as they say.
-pub(super) unsafe fn tell<T>(command: libc::c_long, attributes: &T) -> io::Result<()> {
-    // SAFETY: as the caller promises.
-    unsafe { bpf(command, attributes) }.map(|_| ())
-}
-
-/// # Safety
-///
-/// As of [`tell`].
-unsafe fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<libc::c_int> {
-    // SAFETY: as the caller promises; the size is that of what is passed.
-    let outcome = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
-    };
-    if outcome < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(outcome as libc::c_int)
 }

@@ -3,12 +3,13 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
+use pinif_userspace::kernel::syscall;
 
-use super::kernel::{self, Program};
+use super::kernel::Program;
 
-const BPF_MAP_CREATE: libc::c_long = 0;
-const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
-const BPF_BTF_LOAD: libc::c_long = 18;
+const BPF_MAP_CREATE: u32 = 0;
+const BPF_MAP_UPDATE_ELEM: u32 = 2;
+const BPF_BTF_LOAD: u32 = 18;
 const BPF_F_NO_PREALLOC: u32 = 1;
 
 /// A map.
@@ -88,10 +89,9 @@ impl Map {
         };
         match kind {
             MapKind::Array | MapKind::Programs | MapKind::PerCpuArray => {}
-            MapKind::Hash | MapKind::PerCpuHash | MapKind::Prefixes => {
+            MapKind::Hash | MapKind::PerCpuHash | MapKind::Prefixes | MapKind::SocketStorage => {
                 attributes.flags = BPF_F_NO_PREALLOC;
             }
-            MapKind::SocketStorage => attributes.flags = BPF_F_NO_PREALLOC,
         }
         let types = match kind {
             // It is the only one that must have types.
@@ -103,7 +103,7 @@ impl Map {
             (attributes.key_type, attributes.value_type) = (1, 2);
         }
         // SAFETY: the attributes point to nothing.
-        let descriptor = unsafe { kernel::make(BPF_MAP_CREATE, &attributes) };
+        let descriptor = unsafe { syscall::make(BPF_MAP_CREATE, &mut attributes) };
         Ok(Self(descriptor.with_context(|| {
             format!("the kernel refused a map of kind {kind:?}")
         })?))
@@ -133,7 +133,7 @@ impl Map {
     }
 
     fn update(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        let attributes = UpdateAttributes {
+        let mut attributes = UpdateAttributes {
             map: self.0.as_raw_fd().cast_unsigned(),
             _pad: 0,
             key: key.as_ptr() as u64,
@@ -141,7 +141,8 @@ impl Map {
             flags: 0,
         };
         // SAFETY: key and value outlive the call, and are as long as the kernel reads them.
-        unsafe { kernel::tell(BPF_MAP_UPDATE_ELEM, &attributes) }
+        unsafe { syscall::bpf(BPF_MAP_UPDATE_ELEM, &mut attributes) }
+            .map(|_| ())
             .context("the kernel refused a map's entry")
     }
 }
@@ -161,7 +162,7 @@ fn integers() -> Result<OwnedFd> {
     }
     blob.extend(types.iter().flat_map(|word| word.to_ne_bytes()));
     blob.extend(NAMES);
-    let attributes = TypesAttributes {
+    let mut attributes = TypesAttributes {
         types: blob.as_ptr() as u64,
         log: 0,
         size: blob.len() as u32,
@@ -170,5 +171,5 @@ fn integers() -> Result<OwnedFd> {
         _pad: 0,
     };
     // SAFETY: the types outlive the call, and are as long as is said.
-    unsafe { kernel::make(BPF_BTF_LOAD, &attributes) }.context("the kernel refused types")
+    unsafe { syscall::make(BPF_BTF_LOAD, &mut attributes) }.context("the kernel refused types")
 }

@@ -11,10 +11,12 @@ use std::{
 use anyhow::{Result, anyhow};
 use aya::programs::{ProgramFd, ProgramInfo, loaded_programs};
 
+use crate::kernel::syscall;
+
 /// Commands of bpf(2).
-const BPF_PROG_ATTACH: libc::c_int = 8;
-const BPF_PROG_DETACH: libc::c_int = 9;
-const BPF_PROG_QUERY: libc::c_int = 16;
+const BPF_PROG_ATTACH: u32 = 8;
+const BPF_PROG_DETACH: u32 = 9;
+const BPF_PROG_QUERY: u32 = 16;
 /// Programs of cgroups above and below are run as well.
 const BPF_F_ALLOW_MULTI: u32 = 1 << 1;
 /// How many programs a cgroup may have of one kind (`BPF_CGROUP_MAX_PROGS`).
@@ -70,22 +72,9 @@ struct Attr {
 
 const _: () = assert!(size_of::<Attr>() == 64);
 
-fn bpf(command: libc::c_int, attr: &mut Attr) -> io::Result<()> {
-    // SAFETY: the attributes are of the length that is told, zero where they say nothing, and live through the call, as
-    // does the room for ids that they may point to.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_mut(attr),
-            size_of::<Attr>(),
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+fn bpf(command: u32, attr: &mut Attr) -> io::Result<()> {
+    // SAFETY: zero where they say nothing, and the room for ids that they may point to lives through the call.
+    unsafe { syscall::bpf(command, attr) }.map(|_| ())
 }
 
 fn descriptor(file: &impl AsRawFd) -> u32 {
