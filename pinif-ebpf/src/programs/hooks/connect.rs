@@ -53,10 +53,7 @@ fn used(context: &SockAddrContext) {
         return;
     };
     // A socket may be made by one process and used by another: socket activation, fork.
-    if record.owner.pid != task::current_pid() {
-        task::write_caller(&mut record.owner);
-        record.changed();
-    }
+    task::take_over(record);
     record.becomes_hooked();
     let (port, bound) = (sock.local_port(), sock.bound_device());
     if endpoints::knows_any_address(record, port, bound) {

@@ -8,7 +8,7 @@ use pinif_ebpf::{
     intent::Owner,
     key::{Address, IfIndex, SocketCookie},
     packet::{Packet, base::Base},
-    policy::{Active, Demand, RuleSet, Slot, Tables},
+    policy::{Active, RuleSet, Slot, Tables},
     sighting::{Origin, Sighting},
     verdict::arrival::{
         Arrival, Gate, Premises, Suspicion, decide_arrival, is_icmp_error, reply_to,
@@ -227,30 +227,7 @@ impl Premises for Here<'_> {
 }
 
 impl Tables for Here<'_> {
-    #[inline(always)]
-    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        policy::by_destination(slot, address)
-    }
-
-    #[inline(always)]
-    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        policy::by_source(slot, address)
-    }
-
-    #[inline(always)]
-    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        policy::by_port(slot, port)
-    }
-
-    #[inline(always)]
-    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        policy::by_source_port(slot, port)
-    }
-
-    #[inline(always)]
-    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
-        policy::by_protocol(slot, protocol)
-    }
+    policy::answers_whoever_sends!();
 
     #[inline(always)]
     fn by_user(&self, slot: Slot) -> Option<RuleSet> {
@@ -266,10 +243,5 @@ impl Tables for Here<'_> {
     fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
         let owner = Self::owner(self)?;
         policy::by_executable(slot, owner.executable_inode, owner.executable_device)
-    }
-
-    #[inline(always)]
-    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
-        policy::demand(slot, rule)
     }
 }

@@ -62,10 +62,7 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
     let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
         return;
     };
-    if record.owner.pid != task::current_pid() {
-        task::write_caller(&mut record.owner);
-        record.changed();
-    }
+    task::take_over(record);
     let value = value(option);
     record.flags |= flag::OWNED | flag::REQUESTED;
     if sock.family() != AF_PACKET {

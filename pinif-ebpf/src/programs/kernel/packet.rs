@@ -53,9 +53,6 @@ macro_rules! member {
     };
 }
 
-const ETHERNET_HEADER: usize = 14;
-const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
 /// The fragment's offset, in network byte order (RFC 791).
 const FRAGMENT_OFFSET: u16 = 0x1fff_u16.to_be();
 
@@ -269,10 +266,10 @@ impl Skb {
             member!(self.0, data) as usize,
             member!(self.0, data_end) as usize,
         );
-        let header = start + ETHERNET_HEADER;
+        let header = start + ETHERNET as usize;
         let kind = member!(self.0, protocol) as u16;
         if kind == ethertype::IPV4.to_be() {
-            if header + IPV4_HEADER + 4 > end {
+            if header + Ipv4Hdr::LEN + 4 > end {
                 return None;
             }
             let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 9) as u8);
@@ -287,7 +284,7 @@ impl Skb {
                 protocol,
             })
         } else if kind == ethertype::IPV6.to_be() {
-            if header + IPV6_HEADER + 4 > end {
+            if header + Ipv6Hdr::LEN + 4 > end {
                 return None;
             }
             let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 6) as u8);

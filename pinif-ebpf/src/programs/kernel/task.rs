@@ -4,7 +4,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
     generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
 };
-use pinif_ebpf::intent::Owner;
+use pinif_ebpf::intent::{Owner, SocketRecord};
 
 use super::{offset, sock::SOCK_RAW};
 
@@ -40,10 +40,13 @@ fn is_kernel_thread(task: u64) -> bool {
     offset!(task_mm) != 0 && follow(task, offset!(task_mm)).is_none()
 }
 
-/// The id of the process that runs this hook.
+/// Makes the process that runs this cgroup hook the owner of the socket, if it is not.
 #[inline(always)]
-pub fn current_pid() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
+pub fn take_over(record: &mut SocketRecord) {
+    if record.owner.pid != (bpf_get_current_pid_tgid() >> 32) as u32 {
+        write_caller(&mut record.owner);
+        record.changed();
+    }
 }
 
 /// The number of the task that runs this hook: a thread's, which may be another than its process's.

@@ -169,3 +169,39 @@ pub fn by_executable(slot: Slot, inode: u64, device: u32) -> Option<RuleSet> {
     // SAFETY: entries of the slot in force are not changed.
     unsafe { EXECUTABLES.get(&key) }.copied()
 }
+
+/// The methods of [`pinif_ebpf::policy::Tables`] that look at the packet or the rule alone: the same whoever sends.
+macro_rules! answers_whoever_sends {
+    () => {
+        #[inline(always)]
+        fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+            $crate::state::policy::by_destination(slot, address)
+        }
+
+        #[inline(always)]
+        fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+            $crate::state::policy::by_source(slot, address)
+        }
+
+        #[inline(always)]
+        fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+            $crate::state::policy::by_port(slot, port)
+        }
+
+        #[inline(always)]
+        fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+            $crate::state::policy::by_source_port(slot, port)
+        }
+
+        #[inline(always)]
+        fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+            $crate::state::policy::by_protocol(slot, protocol)
+        }
+
+        #[inline(always)]
+        fn demand(&self, slot: Slot, rule: u16) -> Option<pinif_ebpf::policy::Demand> {
+            $crate::state::policy::demand(slot, rule)
+        }
+    };
+}
+pub(crate) use answers_whoever_sends;
