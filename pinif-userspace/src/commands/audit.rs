@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     audit::{
         finding::{Finding, Ready, Summary},
+        latent::Latent,
         ledger::FailOn,
         pipeline::{self, Plan},
     },
@@ -24,11 +25,13 @@ use crate::{
         processes,
     },
     kernel::attach::Mode,
+    policy::{Policy, PolicyErrors},
     sinks::{self, Format, Level, Sink},
 };
 
 mod logging;
 mod reload;
+pub mod session;
 
 use reload::Source;
 
@@ -68,6 +71,10 @@ pub struct AuditArgs {
     #[arg(long, value_enum, default_value_t = FailOn::Leak)]
     fail_on: FailOn,
 
+    /// Foresee at each change of the network what would leak if an interface went down
+    #[arg(long)]
+    foresee: bool,
+
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
     attach: Option<Mode>,
@@ -75,6 +82,15 @@ pub struct AuditArgs {
     /// What pinif and its programs tell of themselves on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
     log_level: log::LevelFilter,
+}
+
+/// The policy of the named file, or of the default one; the empty policy, where that is not there.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn policy_of(named: Option<PathBuf>) -> Result<Policy, PolicyErrors> {
+    Ok(Source::new(named).read()?.unwrap_or_default())
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, String> {
@@ -121,6 +137,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         policy,
         duration: args.duration,
         fail_on: args.fail_on,
+        foresee: args.foresee,
         attach: args.attach.unwrap_or_else(Mode::of_kernel),
         log_level: logging::level_of_programs(args.log_level),
     };
@@ -232,6 +249,10 @@ impl Sink for Service {
 
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         self.0.finding(finding, first)
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.0.latent(latent)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

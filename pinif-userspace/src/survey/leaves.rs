@@ -1,6 +1,6 @@
 //! Where a socket's packets would leave, as the kernel's own look-up tells.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::audit::explain::Route as Described;
 use crate::host::{
@@ -92,19 +92,7 @@ impl Leaves {
         links: &Links,
         oracle: &mut RouteOracle,
     ) -> Self {
-        let local = socket.local.ip();
-        let query = RouteQuery {
-            source: Some(local).filter(|local| {
-                !local.is_unspecified() && local.is_ipv4() == destination.is_ipv4()
-            }),
-            output: socket.device,
-            mark: socket.mark,
-            uid: Some(socket.uid),
-            protocol: Some(socket.protocol),
-            source_port: Some(socket.local.port()).filter(|port| *port != 0),
-            destination_port: Some(socket.remote.port()).filter(|port| *port != 0),
-            ..RouteQuery::to(destination)
-        };
+        let query = Self::query(socket, SocketAddr::new(destination, socket.remote.port()));
         let choice = oracle.choose(&query, links);
         let described = choice.as_ref().map_or_else(
             |_| String::new(),
@@ -137,6 +125,22 @@ impl Leaves {
             Err(error) => Self::None {
                 why: error.to_string(),
             },
+        }
+    }
+
+    /// What routing is asked for a socket that sends there.
+    pub fn query(socket: &DiagSocket, to: SocketAddr) -> RouteQuery {
+        let local = socket.local.ip();
+        RouteQuery {
+            source: Some(local)
+                .filter(|local| !local.is_unspecified() && local.is_ipv4() == to.is_ipv4()),
+            output: socket.device,
+            mark: socket.mark,
+            uid: Some(socket.uid),
+            protocol: Some(socket.protocol),
+            source_port: Some(socket.local.port()).filter(|port| *port != 0),
+            destination_port: Some(to.port()).filter(|port| *port != 0),
+            ..RouteQuery::to(to.ip())
         }
     }
 

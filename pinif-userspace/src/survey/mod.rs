@@ -2,6 +2,7 @@
 
 mod leaves;
 mod risk;
+pub mod sends;
 
 use std::{
     cmp::Ordering,
@@ -147,6 +148,16 @@ pub struct Owned {
     pub socket: DiagSocket,
     /// Its processes.
     pub processes: Vec<Process>,
+}
+
+impl Owned {
+    /// The process that most likely sends by it: not the first one, which makes sockets for others and keeps its copy.
+    pub fn holder(&self) -> Option<&Process> {
+        let mut processes = self.processes.iter();
+        processes
+            .find(|process| process.pid != 1)
+            .or(self.processes.first())
+    }
 }
 
 /// The TCP, UDP and raw sockets of a namespace, with their processes.
