@@ -1,11 +1,11 @@
 //! What is asked of routing, each question once: many sockets ask the same.
 
-use std::{collections::HashMap, net::IpAddr, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr};
 
 use ipnet::IpNet;
 use pinif_ebpf::{key::IfIndex, packet::Packet};
 
-use super::{Original, copy::RULE};
+use super::{Original, copy::RULE, probes::Probe};
 use crate::{
     host::{
         links::Links,
@@ -27,15 +27,6 @@ pub(super) struct Sending {
     pub packet: Packet,
     /// The network that it is for, of a socket that is not connected.
     pub network: Option<IpNet>,
-}
-
-/// A destination of sockets that are not connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Probe {
-    /// The network.
-    pub network: IpNet,
-    /// The port; zero where no rule asks for one.
-    pub port: u16,
 }
 
 /// All that sockets may send, and the questions that it takes.
@@ -60,7 +51,7 @@ impl Questions {
             let mut ask = |to: SocketAddr, network| {
                 let query = Leaves::query(socket, to);
                 let packet = packet(socket, to);
-                let question = *places.entry(looks.ed(query)).or_insert_with_key(|query| {
+                let question = *places.entry(looks.only(query)).or_insert_with_key(|query| {
                     all.questions.push(query.clone());
                     all.asked_by.push(Vec::new());
                     all.questions.len() - 1
@@ -78,7 +69,7 @@ impl Questions {
             } else if !listens(socket) && !socket.local.ip().is_loopback() {
                 let local = socket.local.ip();
                 for probe in probes {
-                    let to = SocketAddr::new(within(&probe.network), probe.port);
+                    let to = SocketAddr::new(probe.address(), probe.port);
                     if to.is_ipv4() == local.is_ipv4() || local.is_ipv6() && local.is_unspecified()
                     {
                         ask(to, Some(probe.network));
@@ -123,8 +114,8 @@ impl Looks {
         }
     }
 
-    /// The question, without what is not looked at.
-    fn ed(self, query: RouteQuery) -> RouteQuery {
+    /// The question without all else.
+    fn only(self, query: RouteQuery) -> RouteQuery {
         let mut query = query;
         if !self.uid {
             query.uid = None;
@@ -158,12 +149,4 @@ pub(super) fn ways(
 pub(super) fn name(network: &Network, index: IfIndex) -> String {
     let link = network.links.get(index);
     link.map_or_else(|| format!("if{}", index.0), |link| link.name.clone())
-}
-
-/// An address of a network that is hardly the host's own: its second.
-fn within(network: &IpNet) -> IpAddr {
-    match network {
-        IpNet::V4(network) => network.hosts().nth(1).unwrap_or(network.addr()).into(),
-        IpNet::V6(network) => network.hosts().nth(2).unwrap_or(network.addr()).into(),
-    }
 }

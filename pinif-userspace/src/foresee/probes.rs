@@ -1,15 +1,50 @@
 //! The destinations that are looked at for sockets that are not connected: one for each network that a route or a rule of
 //! the policy tells apart from others.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ipnet::IpNet;
 
-use super::ask::Probe;
-use crate::policy::{Policy, Rule};
+use crate::{
+    policy::{Policy, Rule},
+    survey::{NOWHERE_4, NOWHERE_6},
+};
 
 /// How many there are at most.
 pub const MOST: usize = 256;
+
+/// A destination of sockets that are not connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Probe {
+    /// The network.
+    pub network: IpNet,
+    /// The port; zero where no rule asks for one.
+    pub port: u16,
+}
+
+impl Probe {
+    /// An address of the network that is hardly the host's own: its second. Of the network of all addresses, one that nobody
+    /// has, and of the lower half of IPv4 one beyond `0.0.0.0/8`, to which nothing can be sent (RFC 1122, 3.2.1.3).
+    pub fn address(&self) -> IpAddr {
+        match self.network {
+            IpNet::V4(network) if network.prefix_len() == 0 => NOWHERE_4.into(),
+            IpNet::V6(network) if network.prefix_len() == 0 => NOWHERE_6.into(),
+            IpNet::V4(network) => {
+                let second = network.hosts().nth(1).unwrap_or(network.addr());
+                let beyond = Ipv4Addr::new(1, 0, 0, 2);
+                if second.octets()[0] == 0 && network.contains(&beyond) {
+                    beyond.into()
+                } else {
+                    second.into()
+                }
+            }
+            IpNet::V6(network) => network.hosts().nth(2).unwrap_or(network.addr()).into(),
+        }
+    }
+}
 
 /// Those of the policy's rules first, as far as a route leads there; then the networks of the routes, but for the default.
 pub(super) fn of(networks: &BTreeSet<IpNet>, policy: &Policy) -> Vec<Probe> {
@@ -91,9 +126,28 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_an_address_to_be_asked_for() {
+        for (text, address) in [
+            ("10.0.0.0/24", "10.0.0.2"),
+            ("10.0.0.2/32", "10.0.0.2"),
+            ("0.0.0.0/0", "240.0.0.1"),
+            ("0.0.0.0/1", "1.0.0.2"),
+            ("128.0.0.0/1", "128.0.0.2"),
+            ("::/0", "4000::1"),
+            ("fd00::/64", "fd00::2"),
+        ] {
+            let probe = Probe {
+                network: network(text),
+                port: 0,
+            };
+            assert_eq!(probe.address().to_string(), address, "{text}");
+        }
+    }
+
+    #[test]
     fn a_full_table_of_routes_is_cut() {
         let networks = (0..1000u32)
-            .map(|number| IpNet::new(std::net::Ipv4Addr::from(number << 8).into(), 24))
+            .map(|number| IpNet::new(Ipv4Addr::from(number << 8).into(), 24))
             .map(|network| network.expect("a network"))
             .collect();
         assert_eq!(of(&networks, &Policy::default()).len(), MOST);

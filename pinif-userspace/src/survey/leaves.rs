@@ -11,8 +11,9 @@ use crate::host::{
 
 /// Destinations that no route of its own leads to, since nothing is there: class E (RFC 1112), and what is reserved beyond
 /// global unicast (RFC 4291, 2.4). What leads there is the default route.
-const NOWHERE_4: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
-const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1);
+pub const NOWHERE_4: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
+/// The same of IPv6.
+pub const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1);
 
 /// Where a socket's packets would leave now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,20 +2,23 @@
 //! an ancestor process of pinif holds, for sudo(8) strips the environment, and the one that `SSH_CONNECTION` names (ssh(1)).
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     fmt,
     net::{IpAddr, SocketAddr},
     path::Path,
 };
 
 use anyhow::{Context as _, Result};
-use pinif_ebpf::{
-    key::NetNsCookie,
-    verdict::{Decision, Kind, Severity},
-};
+use pinif_ebpf::verdict::{Decision, Kind, Severity};
 
 use crate::{
-    host::{netns::NetNs, network::Network, processes, routes::RouteOracle, sockets::DiagSocket},
+    host::{
+        netns::NetNs,
+        network::Network,
+        processes,
+        routes::RouteOracle,
+        sockets::{self, DiagSocket},
+    },
     policy::{
         Policy, Rule,
         evaluate::{InForce, Surroundings, rule_of},
@@ -68,17 +71,14 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
     let family = Family::of_this_process();
     let mut cuts = Vec::new();
     for netns in namespaces {
-        let network = Network::read(netns).with_context(|| {
-            format!(
-                "the interfaces of the network namespace {} cannot be read",
-                netns.name
-            )
-        })?;
-        let mut sockets = survey::owned(netns)?;
-        sockets.retain(|owned| is_remote(&owned.socket, &network) && family.has(&owned.socket));
+        let mut sockets = sockets::list(netns).with_context(|| unreadable("sockets", netns))?;
+        sockets.retain(|socket| is_connected(socket) && family.has(socket));
         if sockets.is_empty() {
             continue;
         }
+        let network = Network::read(netns).with_context(|| unreadable("interfaces", netns))?;
+        sockets.retain(|socket| is_elsewhere(socket.remote.ip(), &network));
+        let sockets = survey::with_owners(sockets);
         let surroundings = Surroundings::of(&network, policy);
         let mut oracle = RouteOracle::open(netns).context("routes cannot be asked for")?;
         for (owned, sender) in sockets.iter().zip(senders(&sockets, &in_force)) {
@@ -93,9 +93,8 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
             };
             let packet = packet(&owned.socket, owned.socket.remote);
             let decision = by.verdict(&packet, way, &in_force, &surroundings);
-            let link = network.links.get(way.output);
-            if let Some(kind) = dropped(&decision, policy)
-                && let Some(link) = link
+            if let Some(kind) = dropped(&decision)
+                && let Some(link) = network.links.get(way.output)
             {
                 cuts.push(Cut {
                     connection: connection(owned),
@@ -110,17 +109,15 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
     Ok(cuts)
 }
 
-/// Those of the namespaces with these cookies that an ancestor of this process, or itself, is in.
-pub fn namespaces(audited: &BTreeSet<NetNsCookie>) -> Vec<NetNs> {
-    let mut seen = BTreeSet::new();
-    let of = |pid: &u32| NetNs::named(&pid.to_string()).ok();
-    let mut all: Vec<NetNs> = ancestors().iter().filter_map(of).collect();
-    all.retain(|netns| audited.contains(&netns.cookie) && seen.insert(netns.cookie));
-    all
+fn unreadable(what: &str, netns: &NetNs) -> String {
+    format!(
+        "the {what} of the network namespace {} cannot be read",
+        netns.name
+    )
 }
 
 /// The kind of leak for which it is dropped.
-fn dropped(decision: &Decision, _policy: &Policy) -> Option<Kind> {
+fn dropped(decision: &Decision) -> Option<Kind> {
     match decision.finding() {
         Some((kind, Severity::Leak)) => Some(kind),
         _ => None,
@@ -132,15 +129,18 @@ fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p
     rule.filter(|_| kind == Kind::PolicyEscape)
 }
 
-/// Whether it is a TCP connection to another host.
-fn is_remote(socket: &DiagSocket, network: &Network) -> bool {
+/// Whether it is a TCP connection, as sessions are.
+fn is_connected(socket: &DiagSocket) -> bool {
     let peer = socket.remote.ip();
-    let is_own = || network.addresses.iter().any(|own| own.address == peer);
     i32::from(socket.protocol) == libc::IPPROTO_TCP
         && !socket.raw
         && !peer.is_unspecified()
         && !peer.is_loopback()
-        && !is_own()
+}
+
+fn is_elsewhere(peer: IpAddr, network: &Network) -> bool {
+    let mut own = network.addresses.iter();
+    own.all(|own| own.address != peer)
 }
 
 fn connection(owned: &Owned) -> String {
