@@ -173,6 +173,17 @@ impl Bench {
         self.on_card(Command::new(program), arguments).1
     }
 
+    /// Lets the card pass on what others send through it.
+    pub fn let_forward(&self) {
+        let card = self.card();
+        for link in ["fab0", "eth1"] {
+            card.set_multicast(link, false).expect("it is there");
+        }
+        for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            card.set_sysctl(setting, "1").expect("it is there");
+        }
+    }
+
     /// What pinif says where the card has no such interface, up to those that there are, which `told` goes on with. Some
     /// kernels give every namespace a device of each kind of tunnel.
     pub fn lacks(&self, interface: &str, told: &str) {
