@@ -9,8 +9,11 @@ use crate::{
     hold::tell::Account,
 };
 
+/// What makes one.
+pub type Make = fn() -> Value;
+
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, fn() -> Value); 5] = [
+pub const ALL: [(&str, Make); 5] = [
     ("pinif-audit", finding::schema),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),

@@ -254,3 +254,41 @@ fn lacking<'a>(all: &'a [Raw], others: &[Raw]) -> Vec<&'a Raw> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use pinif_ebpf::key::IfIndex;
+
+    use super::*;
+
+    #[test]
+    fn vlans_fall_with_what_they_are_on() {
+        let link = |index: u32, kind: &str, lower: u32, up| Link {
+            kind: Some(kind.to_owned()),
+            lower: Some(IfIndex(lower)).filter(|lower| lower.is_some()),
+            up,
+            ..Link::new(IfIndex(index), format!("if{index}"))
+        };
+        let links: Links = [
+            link(2, "veth", 0, true),
+            link(3, "vlan", 2, true),
+            link(4, "vlan", 3, true),
+            link(5, "macvlan", 2, true),
+            link(6, "vlan", 2, false),
+            link(7, "vlan", 5, true),
+        ]
+        .into_iter()
+        .collect();
+        let down = |index| falling(links.get(IfIndex(index)).expect("a link"), &links);
+        assert_eq!(down(2), [2, 3, 4]);
+        assert_eq!(down(4), [4]);
+    }
+
+    #[test]
+    fn what_is_lacking_is_counted() {
+        let raw = |byte| Raw(vec![byte]);
+        let all = [raw(1), raw(2), raw(1)];
+        assert_eq!(lacking(&all, &[raw(1)]), [&all[1], &all[2]]);
+        assert!(lacking(&all, &all).is_empty());
+    }
+}

@@ -26,7 +26,7 @@ pub(in crate::policy) struct Packet {
 }
 
 impl Packet {
-    fn ports(&self) -> Option<(u16, u16)> {
+    pub(in crate::policy) fn ports(&self) -> Option<(u16, u16)> {
         WITH_PORTS.contains(&self.protocol).then_some(self.ports)
     }
 }

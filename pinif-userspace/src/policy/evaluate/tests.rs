@@ -190,7 +190,8 @@ proptest! {
                 destination_port: packet.ports.0,
                 source_port: packet.ports.1,
                 protocol: packet.protocol,
-                later_fragment: false,
+                // What has no ports is of no port; no rule that was checked asks for one of such a protocol.
+                later_fragment: packet.ports().is_none(),
             };
             let sender = Sender {
                 user: packet.user,
