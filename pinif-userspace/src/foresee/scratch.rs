@@ -4,7 +4,10 @@
 //! before: only where nothing differs, also in their order, the next event happens in the same namespace. Otherwise it gets
 //! a new copy.
 
-use std::{collections::HashMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use netlink_packet_core::NLM_F_EXCL;
@@ -138,21 +141,24 @@ impl<'a> Scratch<'a> {
     }
 
     fn restore(&self, copy: &mut Copy, before: &State) -> Result<()> {
-        let now = State::read(copy)?;
         let netns = copy.netns.clone();
         let restored = netns.run(|| -> io::Result<()> {
             let mut requester = Requester::open(NETLINK_ROUTE)?;
-            for route in lacking(&now.routes, &before.routes) {
-                requester.order(libc::RTM_DELROUTE, route)?;
-            }
             self.original.add_ends(&mut requester, copy);
             // With the addresses, the kernel has brought some back itself.
-            let now = State::read_here()?;
-            add_routes(
-                &mut requester,
-                lacking(&before.routes, &now.routes).into_iter(),
-                copy,
-            );
+            let now = groups(&State::read_here()?.routes);
+            let before = groups(&before.routes);
+            let is_other = |key: &&Destination| now.get(*key) != before.get(*key);
+            let keys: BTreeSet<_> = now.keys().chain(before.keys()).filter(is_other).collect();
+            // Of those to one destination, the order counts too: all of them are made anew.
+            let none = Vec::new();
+            for key in &keys {
+                for route in now.get(*key).unwrap_or(&none) {
+                    requester.order(libc::RTM_DELROUTE, route)?;
+                }
+            }
+            let lost = keys.iter().filter_map(|key| before.get(*key)).flatten();
+            add_routes(&mut requester, lost, copy);
             Ok(())
         });
         Ok(restored??)
@@ -238,21 +244,21 @@ impl State {
     }
 }
 
-/// Those of `all` that are not, or not as often, in `others`.
-fn lacking<'a>(all: &'a [Raw], others: &[Raw]) -> Vec<&'a Raw> {
-    let mut there: HashMap<&[u8], usize> = HashMap::new();
-    for other in others {
-        *there.entry(&other.0).or_default() += 1;
+/// Family, table and prefix of a route.
+type Destination = (u8, Option<Vec<u8>>, u8, Option<Vec<u8>>);
+
+/// The routes to each destination, in their order.
+fn groups(routes: &[Raw]) -> BTreeMap<Destination, Vec<Raw>> {
+    const RTA_DST: u16 = 1;
+    const RTA_TABLE: u16 = 15;
+    let mut groups: BTreeMap<_, Vec<Raw>> = BTreeMap::new();
+    for route in routes {
+        let [family, length] = [route.0[0], route.0[1]];
+        let (table, prefix) = (route.find(ROUTE, RTA_TABLE), route.find(ROUTE, RTA_DST));
+        let group = groups.entry((family, table, length, prefix));
+        group.or_default().push(route.clone());
     }
-    all.iter()
-        .filter(|one| match there.get_mut(&*one.0) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                false
-            }
-            _ => true,
-        })
-        .collect()
+    groups
 }
 
 #[cfg(test)]
@@ -282,13 +288,5 @@ mod tests {
         let down = |index| falling(links.get(IfIndex(index)).expect("a link"), &links);
         assert_eq!(down(2), [2, 3, 4]);
         assert_eq!(down(4), [4]);
-    }
-
-    #[test]
-    fn what_is_lacking_is_counted() {
-        let raw = |byte| Raw(vec![byte]);
-        let all = [raw(1), raw(2), raw(1)];
-        assert_eq!(lacking(&all, &[raw(1)]), [&all[1], &all[2]]);
-        assert!(lacking(&all, &all).is_empty());
     }
 }
