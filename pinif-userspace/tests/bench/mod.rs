@@ -50,7 +50,7 @@ pub use report::{Cell, Report, Told};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve};
-pub use settle::{time_wait_has_packets, wait_until};
+pub use settle::{renames_what_is_up, time_wait_has_packets, wait_until};
 pub use valid::valid;
 
 use record::Record;

@@ -115,7 +115,16 @@ fn received_packets() -> u64 {
 /// Whether what a time-wait socket answers is its own packet. Until Linux 6.13 the kernel's control socket sent it
 /// (`ip_send_unicast_reply`).
 pub fn time_wait_has_packets() -> bool {
-    KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 13, 0))
+    is_since(KernelVersion::new(6, 13, 0))
+}
+
+/// Whether an interface that is up can be given another name.
+pub fn renames_what_is_up() -> bool {
+    is_since(KernelVersion::new(6, 2, 0))
+}
+
+fn is_since(kernel: KernelVersion) -> bool {
+    KernelVersion::current().is_ok_and(|current| current >= kernel)
 }
 
 fn time_wait_sockets() -> u64 {
