@@ -3,6 +3,7 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod enforce;
 mod gaps;
 mod interfaces;
 mod names;
@@ -28,6 +29,7 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
+    enforce::monotonic,
     gaps::Gaps,
     names::Names,
     namespaces::Following,
@@ -40,6 +42,7 @@ use self::{
 use super::{
     cause::Scene,
     decode::{Sighted, decode},
+    enforce::{Enforce, Enforcement},
     enrich,
     finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Key, Ledger, exit_status},
@@ -83,6 +86,8 @@ pub struct Plan {
     pub cgroup: PathBuf,
     /// The policy in force at the start.
     pub policy: Policy,
+    /// Whether leaks are dropped.
+    pub enforce: Enforce,
     /// How long to audit; until `stop` where there is none.
     pub duration: Option<Duration>,
     /// From which severity on the exit status is 2.
@@ -99,6 +104,8 @@ pub enum Order {
     Policy(Box<Policy>),
     /// The policy was changed, and is wrong now: the one in force stays.
     WrongPolicy(PolicyErrors),
+    /// The operator confirms that leaks are to be dropped for good.
+    Confirm,
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
@@ -149,6 +156,9 @@ struct Audit {
     counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
     policies: BTreeMap<u32, Policy>,
+    enforcement: Enforcement,
+    /// When nothing is dropped any more.
+    enforced_until: Option<Instant>,
     interfaces: Vec<GlobMatcher>,
     duration: Option<Duration>,
     fail_on: FailOn,
@@ -169,6 +179,8 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
+        let enforcement = Enforcement::new(plan.enforce, monotonic());
+        publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
         let bypasses = Bypasses::open(&mut ebpf)?;
@@ -201,6 +213,8 @@ impl Audit {
             gaps: Gaps::new(bypasses),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
+            enforcement,
+            enforced_until: None,
             publisher,
             sightings,
             counters,
@@ -212,9 +226,14 @@ impl Audit {
             searches: Searches::start(),
         };
         let mut changes = Changes::new();
+        if let Some(policy) = audit.policies.values().next() {
+            audit.warn_of_idle_rules(policy, sink)?;
+        }
         audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
+        audit.begin_enforcing()?;
         sink.ready(&audit.ready(plan.attach))?;
+        audit.ask_to_confirm(sink)?;
         audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
@@ -249,6 +268,7 @@ impl Audit {
                 Mode::Tcx => Attach::Tcx,
                 Mode::Clsact => Attach::Clsact,
             },
+            enforce: self.enforcement.is_on(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -276,10 +296,12 @@ impl Audit {
             let mut bypassing = Vec::new();
             let has_findings = self.counts;
             let gaps_due = self.gaps.due();
+            let enforced_until = self.enforced_until;
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut over => return Ok(()),
+                () = at(enforced_until) => self.end_enforcing(sink)?,
                 outcome = self.sightings.next(|record| seen.push(record)) => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.hear(changes, sink)?;
@@ -307,6 +329,7 @@ impl Audit {
                             sink.note(Level::Error, &problem.brief())?;
                         }
                     }
+                    Order::Confirm => self.confirm_enforcing(sink)?,
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
@@ -458,6 +481,7 @@ impl Audit {
                 };
                 sink.note(level, &text)?;
                 warn_of(&policy, &unresolved, sink)?;
+                self.warn_of_idle_rules(&policy, sink)?;
                 self.policies.insert(self.publisher.generation(), policy);
             }
             Err(error) => {
@@ -515,10 +539,16 @@ fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> R
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
-fn wall_clock(monotonic: u64) -> SystemTime {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
-    SystemTime::now() - now.saturating_sub(Duration::from_nanos(monotonic))
+fn wall_clock(time: u64) -> SystemTime {
+    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
+}
+
+/// Ready at this time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Each interface takes a descriptor: as many as the system allows.

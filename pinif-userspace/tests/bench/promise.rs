@@ -1,7 +1,7 @@
 //! What the scenarios expect that ask for something else than a whole report, for the table of `cargo xtask scenarios`.
 
 /// Each scenario with what it expects, in words.
-const PROMISES: [(&str, &str); 45] = [
+const PROMISES: [(&str, &str); 48] = [
     ("2 bond-lacp", "nothing, beside what the bond negotiates"),
     (
         "5 same-index-in-two-namespaces",
@@ -23,6 +23,12 @@ const PROMISES: [(&str, &str); 45] = [
     ("6 netns-unnamed", "nothing; its cell"),
     ("6 veth-both", "nothing; a cell in each namespace"),
     ("15 syn-ack", "address-escape"),
+    ("enforce for-enter", "the confirmation"),
+    (
+        "enforce for-undone",
+        "2 device-escape, dropped and not; device-escape",
+    ),
+    ("enforce window-vlan", "nothing, and nothing dropped"),
     ("service fail-on-leak", "the exit status"),
     ("service fail-on-risk", "the exit status"),
     ("service full-output", "an error, and the exit status"),
