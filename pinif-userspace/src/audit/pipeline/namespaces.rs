@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
-    Audit, Namespace,
+    Audit, Namespace, When,
     interfaces::Attached,
     news::{Changes, follow},
 };
@@ -22,6 +22,7 @@ use crate::{
         namespaces::{Census, Wanted, Watch, anonymous},
         netns::NetNs,
         routes::RouteOracle,
+        running::Running,
     },
     kernel::{
         arrivals::Arrivals,
@@ -134,6 +135,7 @@ impl Audit {
         let links = super::interfaces::names(&network);
         let namespace = Namespace {
             oracle: RouteOracle::open(&netns).context("routes cannot be asked for")?,
+            running: Running::open(&netns).context("interfaces cannot be asked for")?,
             hooks: NamespaceHooks::load(
                 &self.following.entries,
                 netns.clone(),
@@ -312,7 +314,7 @@ impl Audit {
         }
         // Findings are told by what only the namespace knows, its addresses and routes.
         wait_for_running_programs();
-        self.read_findings(sink)?;
+        self.read_findings(When::Now, sink)?;
         for &netns in gone {
             self.remove(netns);
             let name = self.following.name(netns);
