@@ -275,12 +275,14 @@ cgroup = ["/system.slice/fabd.service", "/user.slice/"]
 executable = "/usr/sbin/fabd"
 only_via = ["front", "backplane", "front"]
 pinned = true
+action = "drop"
 
 [[rule]]
 name = "unpinned is allowed"
 protocol = "icmp"
 only_via = "front"
 pinned = false
+action = "alert"
 "#
     ));
     insta::assert_debug_snapshot!("every_key", (&policy.zones, &policy.rules));

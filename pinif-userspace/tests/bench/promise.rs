@@ -29,7 +29,7 @@ const PROMISES: &[(&str, &str)] = &[
         "enforce for-undone",
         "2 device-escape, dropped and not; device-escape",
     ),
-    ("enforce window-vlan", "nothing, and nothing dropped"),
+    ("enforce window-*", "nothing, and nothing dropped"),
     ("service fail-on-leak", "the exit status"),
     ("service fail-on-risk", "the exit status"),
     ("service full-output", "an error, and the exit status"),

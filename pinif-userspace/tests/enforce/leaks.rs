@@ -162,14 +162,22 @@ fn a_copy_is_dropped_and_its_original_is_not() {
     });
 }
 
+/// Who is told of it differs: raw sockets of IPv4 only if they ask (`raw_sendmsg`), those of IPv6 always
+/// (`rawv6_sendmsg`), ping sockets of IPv4 always (`ping_v4_sendmsg`), of IPv6 never (`ping_v6_sendmsg`).
 #[test]
-fn a_raw_socket_sends_nothing_outside() {
-    for (name, to) in [("enforce raw", "10.0.0.2"), ("enforce raw-v6", "fd00::2")] {
+fn raw_and_ping_sockets_send_nothing_outside() {
+    for (name, sender, protocol, told) in [
+        ("enforce raw", "raw --to 10.0.0.2", "253", 0),
+        ("enforce raw-v6", "raw --to fd00::2", "253", 2000),
+        ("enforce ping", "ping --to 10.0.0.2", "icmp", 2000),
+        ("enforce ping-v6", "ping --to fd00::2", "icmpv6", 0),
+    ] {
         scenario(name, NOTHING, |bench| {
             let outside = Outside::of(bench);
             let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
-            let sent = bench.send(&format!("raw --bind-device eth1 --to {to} --count 2000"));
-            assert_eq!(sent.sent, 2000);
+            let sent = bench.send(&format!("{sender} --bind-device eth1 --count 2000"));
+            let refused = sent.refused.get("ENOBUFS").copied().unwrap_or(0);
+            assert_eq!((sent.sent, refused), (2000 - told, told), "{sent:?}");
             let report = auditor.stop();
             outside.got_nothing();
             let escape = leak("policy-escape")
@@ -178,7 +186,7 @@ fn a_raw_socket_sends_nothing_outside() {
                 .egress("eth1");
             report
                 .expect()
-                .finding(escape.dropped().packets(2000).by(&sent).protocol("253"))
+                .finding(escape.dropped().packets(2000).by(&sent).protocol(protocol))
                 .nothing_else();
         });
     }

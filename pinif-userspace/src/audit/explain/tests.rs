@@ -80,7 +80,9 @@ fn what_was_dropped_did_not_leave() {
             let ends = text.ends_with(" It was dropped, and did not leave.");
             assert!(ends && text.contains("would have "), "{text}");
             let said = [
-                " left by",
+                "5000 left by",
+                "it left by",
+                "socket left by",
                 "socket sent it",
                 "kernel sent it",
                 "table made its",
