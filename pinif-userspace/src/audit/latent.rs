@@ -126,6 +126,7 @@ mod tests {
             explanation: String::new(),
             remedy: String::new(),
             origin: Origin::Socket,
+            dropped: false,
         };
         Latent {
             finding,

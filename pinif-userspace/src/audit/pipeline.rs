@@ -3,6 +3,7 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod enforce;
 mod gaps;
 mod interfaces;
 mod latent;
@@ -12,6 +13,7 @@ mod news;
 mod pace;
 mod reader;
 mod searches;
+mod session;
 mod totals;
 
 use std::{
@@ -30,6 +32,7 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
+    enforce::monotonic,
     gaps::Gaps,
     latent::Foreseeing,
     names::Names,
@@ -41,9 +44,12 @@ use self::{
     totals::{Past, Place},
 };
 
+pub use session::Objection;
+
 use super::{
     cause::Scene,
     decode::{Sighted, decode},
+    enforce::{Enforce, Enforcement},
     enrich,
     finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Key, Ledger, exit_status},
@@ -88,6 +94,10 @@ pub struct Plan {
     pub cgroup: PathBuf,
     /// The policy in force at the start.
     pub policy: Policy,
+    /// Whether leaks are dropped.
+    pub enforce: Enforce,
+    /// Whether a policy that comes later would drop the session.
+    pub objection: Objection,
     /// How long to audit; until `stop` where there is none.
     pub duration: Option<Duration>,
     /// From which severity on the exit status is 2.
@@ -106,6 +116,8 @@ pub enum Order {
     Policy(Box<Policy>),
     /// The policy was changed, and is wrong now: the one in force stays.
     WrongPolicy(PolicyErrors),
+    /// The operator confirms that leaks are to be dropped for good.
+    Confirm,
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
@@ -167,6 +179,10 @@ struct Audit {
     counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
     policies: BTreeMap<u32, Policy>,
+    enforcement: Enforcement,
+    objection: Objection,
+    /// When nothing is dropped any more.
+    enforced_until: Option<Instant>,
     interfaces: Vec<GlobMatcher>,
     duration: Option<Duration>,
     fail_on: FailOn,
@@ -188,6 +204,8 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
+        let enforcement = Enforcement::new(plan.enforce, monotonic());
+        publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
         let bypasses = Bypasses::open(&mut ebpf)?;
@@ -220,6 +238,9 @@ impl Audit {
             gaps: Gaps::new(bypasses),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
+            enforcement,
+            objection: plan.objection,
+            enforced_until: None,
             publisher,
             sightings,
             counters,
@@ -233,9 +254,14 @@ impl Audit {
             foreseeing: Foreseeing::new(plan.foresee),
         };
         let mut changes = Changes::new();
+        if let Some(policy) = audit.policies.values().next() {
+            audit.warn_of_idle_rules(policy, sink)?;
+        }
         audit.take_in_all(plan.namespaces, &mut changes, sink)?;
         audit.started = Instant::now();
+        audit.begin_enforcing()?;
         sink.ready(&audit.ready(plan.attach))?;
+        audit.ask_to_confirm(sink)?;
         audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
@@ -270,6 +296,7 @@ impl Audit {
                 Mode::Tcx => Attach::Tcx,
                 Mode::Clsact => Attach::Clsact,
             },
+            enforce: self.enforcement.is_on(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -297,11 +324,13 @@ impl Audit {
             let mut bypassing = Vec::new();
             let has_findings = self.counts;
             let gaps_due = self.gaps.due();
+            let enforced_until = self.enforced_until;
             let resting = self.pace.rests_until();
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut over => return Ok(()),
+                () = at(enforced_until) => self.end_enforcing(sink)?,
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.hear(changes, sink)?;
@@ -332,6 +361,7 @@ impl Audit {
                             sink.note(Level::Error, &problem.brief())?;
                         }
                     }
+                    Order::Confirm => self.confirm_enforcing(sink)?,
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
@@ -473,6 +503,9 @@ impl Audit {
     }
 
     fn reload(&mut self, policy: Policy, sink: &mut dyn Sink) -> Result<()> {
+        if !self.spares_session(&policy, sink)? {
+            return Ok(());
+        }
         // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
         for namespace in self.namespaces.values_mut() {
             let wanted = watched(&namespace.network, &policy);
@@ -499,6 +532,7 @@ impl Audit {
                 };
                 sink.note(level, &text)?;
                 warn_of(&policy, &unresolved, sink)?;
+                self.warn_of_idle_rules(&policy, sink)?;
                 self.policies.insert(self.publisher.generation(), policy);
             }
             Err(error) => {
@@ -560,10 +594,16 @@ fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> R
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
-fn wall_clock(monotonic: u64) -> SystemTime {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
-    SystemTime::now() - now.saturating_sub(Duration::from_nanos(monotonic))
+fn wall_clock(time: u64) -> SystemTime {
+    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
+}
+
+/// Ready at this time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Each interface takes a descriptor: as many as the system allows.

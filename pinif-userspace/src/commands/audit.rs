@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     audit::{
+        enforce::Enforce,
         finding::{Finding, Ready, Summary},
         latent::Latent,
         ledger::FailOn,
@@ -29,6 +30,7 @@ use crate::{
     sinks::{self, Format, Level, Sink},
 };
 
+mod enforce;
 mod logging;
 mod reload;
 pub mod session;
@@ -74,6 +76,14 @@ pub struct AuditArgs {
     /// Foresee at each change of the network what would leak if an interface went down
     #[arg(long)]
     foresee: bool,
+
+    /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
+    #[arg(long)]
+    enforce: bool,
+
+    /// The same for this time, such as 60s; then only audit, unless it is confirmed: by Enter on a terminal, or by SIGUSR1
+    #[arg(long, value_name = "TIME", value_parser = enforce::time)]
+    enforce_for: Option<Duration>,
 
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
@@ -129,12 +139,16 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         bail!("{obstacle}");
     }
     let (namespaces, wanted) = namespaces(&args)?;
+    let enforce = args.enforce();
+    let warning = session_is_spared(&enforce, &policy, &namespaces)?;
     let plan = Plan {
         namespaces,
         wanted,
         interfaces: args.interface,
         cgroup: cgroup(args.cgroup)?,
         policy,
+        enforce,
+        objection: session::objection,
         duration: args.duration,
         fail_on: args.fail_on,
         foresee: args.foresee,
@@ -145,18 +159,43 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
-    let status = runtime.block_on(audit(plan, source, args.format))?;
+    let status = runtime.block_on(audit(plan, source, args.format, warning))?;
     // A search for a process may still be under way; nobody waits for it any more.
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
 }
 
-async fn audit(plan: Plan, source: Source, format: Format) -> Result<u8> {
+/// That an operator does not lock themselves out: what is dropped for good must not be the session. What undoes itself may be
+/// tried, after a warning.
+fn session_is_spared(
+    enforce: &Enforce,
+    policy: &Policy,
+    namespaces: &[NetNs],
+) -> Result<Option<String>> {
+    let objection = match enforce {
+        Enforce::Never => None,
+        Enforce::Always | Enforce::For { .. } => session::objection(policy, namespaces)?,
+    };
+    match (enforce, objection) {
+        (Enforce::Always, Some(objection)) => {
+            bail!("--enforce {objection}. `--enforce-for 60s` lets you try it, and undoes itself")
+        }
+        (_, objection) => Ok(objection.map(|objection| format!("--enforce-for {objection}"))),
+    }
+}
+
+async fn audit(plan: Plan, source: Source, format: Format, warning: Option<String>) -> Result<u8> {
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
+    if matches!(plan.enforce, Enforce::For { .. }) {
+        enforce::follow(orders.clone())?;
+    }
     reload::follow(source, orders)?;
     let mut sink = Service(sinks::open(format));
+    if let Some(warning) = warning {
+        sink.note(Level::Warning, &warning)?;
+    }
     pipeline::run(plan, &mut received, &mut sink, stop).await
 }
 

@@ -71,6 +71,7 @@ impl Words<'_> {
             explanation: String::new(),
             remedy: String::new(),
             origin: Origin::Socket,
+            dropped: false,
         };
         finding.explanation = self.explanation(worse, &finding);
         finding.remedy = self.remedy(worse, &finding);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
+    enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
     policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
     verdict::arrival::Gate,
@@ -28,6 +29,8 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     in_force: InForce,
     generation: u32,
+    /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
+    enforce_until: u64,
 }
 
 #[derive(Default)]
@@ -58,12 +61,27 @@ impl Publisher {
             published: BTreeMap::new(),
             in_force: InForce::default(),
             generation: 0,
+            enforce_until: until::NEVER,
         })
     }
 
     /// The number of the policy in force, as sightings name it.
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):
+    /// nanoseconds of `CLOCK_MONOTONIC`. The programs look at their own clock: nobody has to be there to end it.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn enforce(&mut self, until: u64) -> Result<()> {
+        self.tables
+            .enforce(self.in_force.slot(), until)
+            .context("how long the policy is enforced cannot be written")?;
+        self.enforce_until = until;
+        Ok(())
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
@@ -180,7 +198,13 @@ impl Publisher {
         let mut gates_of = Vec::new();
         let written = self
             .tables
-            .write(policy, slot, generation, &mut unresolved)
+            .write(
+                policy,
+                slot,
+                generation,
+                self.enforce_until,
+                &mut unresolved,
+            )
             .and_then(|dimensions| {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);

@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use pinif_ebpf::verdict::{Decision, Kind, Severity};
+use pinif_ebpf::{
+    enforce::Action,
+    verdict::{Decision, Kind},
+};
 
 use crate::{
     host::{
@@ -58,8 +61,25 @@ impl fmt::Display for Cut {
 }
 
 /// What mends it, for the end of a sentence.
-pub const MEND: &str = "change the policy, put a rule with `action = \"alert\"` for this connection above, or try it with \
-    `--enforce-for 60s`, which undoes itself";
+const MEND: &str =
+    "change the policy, or put a rule with `action = \"alert\"` for this connection above";
+
+/// That a policy would drop the session, in these namespaces, if it were enforced: a sentence without its end. Nothing, where
+/// it would not.
+///
+/// # Errors
+///
+/// Where a namespace cannot be looked into.
+pub fn objection(policy: &Policy, namespaces: &[NetNs]) -> Result<Option<String>> {
+    let cuts = check(policy, namespaces)?;
+    let texts: Vec<_> = cuts.iter().map(Cut::to_string).collect();
+    Ok((!texts.is_empty()).then(|| {
+        format!(
+            "would drop the session that pinif is run from: {}; {MEND}",
+            texts.join("; ")
+        )
+    }))
+}
 
 /// The connections of the session in these namespaces that a policy would drop.
 ///
@@ -93,7 +113,7 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
             };
             let packet = packet(&owned.socket, owned.socket.remote);
             let decision = by.verdict(&packet, way, &in_force, &surroundings);
-            if let Some(kind) = dropped(&decision)
+            if let Some(kind) = dropped(&decision, policy)
                 && let Some(link) = network.links.get(way.output)
             {
                 cuts.push(Cut {
@@ -116,17 +136,19 @@ fn unreadable(what: &str, netns: &NetNs) -> String {
     )
 }
 
-/// The kind of leak for which it is dropped.
-fn dropped(decision: &Decision) -> Option<Kind> {
-    match decision.finding() {
-        Some((kind, Severity::Leak)) => Some(kind),
-        _ => None,
-    }
+/// The kind for which it is dropped; the gravest, where there are several.
+fn dropped(decision: &Decision, policy: &Policy) -> Option<Kind> {
+    let rule = rule_of(decision).and_then(|number| policy.rules.get(number));
+    let action = rule.map_or(Action::Unsaid, |rule| rule.action);
+    let finding = decision.finding();
+    finding
+        .filter(|_| decision.is_dropped(action))
+        .map(|(kind, _)| kind)
 }
 
 fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p Rule> {
     let rule = policy.rules.get(rule_of(decision)?);
-    rule.filter(|_| kind == Kind::PolicyEscape)
+    rule.filter(|_| matches!(kind, Kind::PolicyEscape | Kind::Unpinned))
 }
 
 /// Whether it is a TCP connection, as sessions are.
