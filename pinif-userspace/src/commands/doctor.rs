@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -12,11 +13,16 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    audit::pipeline::lives::ago,
     host::{
         capabilities::{self, Check, Outcome, gaps},
         netns::NetNs,
     },
-    kernel::{attach, bypass},
+    kernel::{
+        attach, bypass,
+        persist::{self, State},
+    },
+    policy::counted,
 };
 
 /// The arguments of `pinif doctor`.
@@ -54,6 +60,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             .collect();
         checks.extend(gaps::check(&netns, &sockets, &ahead));
     }
+    checks.extend(persist::state(Path::new(persist::DIRECTORY)).map(persistent));
     let text = match args.format {
         Format::Human => human(&checks, width(), colours()),
         Format::Json => json(&checks)?,
@@ -69,6 +76,27 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The auditor that outlives its collectors, if there is one.
+fn persistent(state: State) -> Check {
+    let mut text = match state.interfaces {
+        0 => "an auditor".to_owned(),
+        links => format!("an auditor, attached to {}", counted(links, "interface")),
+    };
+    if let Some(age) = state.age {
+        text += &format!(" for {}", ago(age));
+    }
+    text += &match state.attended {
+        Some(pid) => format!("; process {pid} collects what it counts"),
+        None => "; no collector runs, and it goes on counting: `pinif audit --persist` takes over, `pinif detach` \
+                 ends it"
+            .to_owned(),
+    };
+    Check {
+        name: "persistent",
+        outcome: Outcome::Note(text),
+    }
 }
 
 /// One check, as `--format json` prints it.

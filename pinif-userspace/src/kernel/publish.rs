@@ -47,18 +47,61 @@ pub struct Unresolved {
 }
 
 impl Publisher {
-    /// Takes the maps of a loaded object.
+    /// Takes the maps of a loaded object, with what an earlier life has published in them.
     ///
     /// # Errors
     ///
-    /// When the object lacks one, or has it in another shape.
+    /// When the object lacks one, or has it in another shape, or one cannot be read.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
+        let tables = Tables::open(ebpf)?;
+        let read = "what an earlier life has published cannot be read";
+        let in_force = InForce(tables.in_force.get(&0, 0).context(read)?);
+        let slot = in_force.slot();
+        let mut published: BTreeMap<NetNsCookie, Published> = BTreeMap::new();
+        for (netns, host) in Host::read(&tables).context(read)? {
+            published.entry(netns).or_default().host = host;
+        }
+        for zone in tables.zones.iter() {
+            let (key, zones) = zone.context(read)?;
+            if key.slot == slot {
+                let of = &mut published.entry(key.netns).or_default().zones;
+                of.insert(key.interface, zones);
+            }
+        }
+        for gate in tables.gates.iter() {
+            let (key, gate) = gate.context(read)?;
+            if key.slot == slot {
+                let of = &mut published.entry(key.netns).or_default().gates;
+                of.insert(key.interface, gate);
+            }
+        }
         Ok(Self {
-            tables: Tables::open(ebpf)?,
-            published: BTreeMap::new(),
-            in_force: InForce::default(),
-            generation: 0,
+            generation: tables.policies.get(&slot, 0).context(read)?.generation,
+            published,
+            in_force,
+            tables,
         })
+    }
+
+    /// The slot of the policy in force.
+    pub fn slot(&self) -> Slot {
+        self.in_force.slot()
+    }
+
+    /// The slot that the next policy will be in.
+    pub fn next_slot(&self) -> Slot {
+        1 - self.in_force.slot()
+    }
+
+    /// Has the next policy be the one in force once more, under the same number: an earlier life's, which has it from the same
+    /// file.
+    pub fn goes_on(&mut self) {
+        self.generation = self.generation.wrapping_sub(1);
+    }
+
+    /// The namespaces of which something is published.
+    pub fn namespaces(&self) -> Vec<NetNsCookie> {
+        self.published.keys().copied().collect()
     }
 
     /// The number of the policy in force, as sightings name it.
