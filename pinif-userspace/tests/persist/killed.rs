@@ -1,10 +1,8 @@
 //! The collector is killed, and nothing is lost: what was sent in both lives, and in between, is in one report.
 
 use std::fs;
-use std::io::Write as _;
 
 use nix::sys::signal::Signal;
-use tempfile::NamedTempFile;
 
 use crate::bench::{Bench, Need, Pinif, leak, scenario, wait_until};
 use crate::place::{CLSACT, Place};
@@ -162,16 +160,16 @@ fn policy(rule: &str) -> String {
 fn a_collector_may_be_killed_while_its_policy_changes() {
     scenario("persist killed-at-reload", &[], |bench| {
         let place = Place::new();
-        let mut file = NamedTempFile::new().expect("a file");
-        let path = file.path().to_str().expect("UTF-8").to_owned();
-        let mut write = |rule: &str| {
-            let file = file.as_file_mut();
-            file.set_len(0).expect("it is ours");
-            std::io::Seek::rewind(file).expect("it is ours");
-            file.write_all(policy(rule).as_bytes()).expect("it is ours");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("policy.toml");
+        // As a whole: a collector that starts reads it at any time.
+        let write = |rule: &str| {
+            let new = folder.path().join("new");
+            fs::write(&new, policy(rule)).expect("it is ours");
+            fs::rename(new, &file).expect("it is ours");
         };
         write("first");
-        let arguments = ["--policy", &path];
+        let arguments = ["--policy", file.to_str().expect("UTF-8")];
         let mut auditor = place.audit(bench, &arguments);
         let began = auditor.began();
         let mut contained = bench.sender("udp --to 10.0.0.2:9 --until-line --wait-stdin");

@@ -96,7 +96,7 @@ pub fn filters(bench: &Bench) -> usize {
     let of = |link: &&str| {
         bench
             .ask("tc", &format!("filter show dev {link} egress"))
-            .matches("pinif_egress")
+            .matches("pinif_egress_p direct-action")
             .count()
     };
     ["lo", "fab0", "eth1"].iter().map(|link| of(&link)).sum()
