@@ -2,7 +2,9 @@
 
 mod bench;
 
-use bench::{Bench, CONTROL_PLANE, Need, Report, leak, note, risk, scenario};
+use bench::{
+    Bench, CONTROL_PLANE, Need, Report, leak, note, risk, scenario, time_wait_has_packets,
+};
 
 const NOTHING: &[Need] = &[];
 
@@ -78,7 +80,8 @@ fn an_ipv6_connection_from_a_bound_address_leaves_by_the_default_route() {
     });
 }
 
-/// From the SYN to the last ACK, which a time-wait socket may send, all is one finding of one socket.
+/// From the SYN to the last ACK, all is one finding of one socket. The last may be a time-wait socket's, which older kernels
+/// have no packet of: the kernel's control socket sends it (IPv4), or none (IPv6).
 fn address_bound_connection(bench: &Bench, local: &'static str, server: &'static str) {
     let mut far = bench.far_sender(
         &bench.chassis.outside,
@@ -91,14 +94,19 @@ fn address_bound_connection(bench: &Bench, local: &'static str, server: &'static
     let report = auditor.stop();
     let packets = report.sent_by("eth1").packets;
     assert!(packets >= 5, "SYN, ACK, data, FIN, ACK\n{report}");
-    let escape = risk("address-escape")
-        .egress("eth1")
-        .packets(packets)
-        .by(&sent)
-        .protocol("tcp")
-        .bound_address(local)
-        .destination(server);
-    report.expect().finding(escape).nothing_else();
+    let escape = |packets| {
+        let escape = risk("address-escape").egress("eth1").packets(packets);
+        escape.protocol("tcp").destination(server)
+    };
+    let of_kernel = report.findings.iter().any(|told| told.process.is_none());
+    let mut expected = report.expect();
+    if of_kernel && !time_wait_has_packets() {
+        expected = expected.finding(escape(1));
+    }
+    let packets = packets - u64::from(of_kernel);
+    expected
+        .finding(escape(packets).by(&sent).bound_address(local))
+        .nothing_else();
 }
 
 #[test]

@@ -8,11 +8,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use pinif_ebpf::verdict::Kind;
 use pinif_userspace::audit::finding::usual_severity;
 use pinif_userspace::commands::explain::page;
-use pinif_userspace::lab::Cgroup;
+use pinif_userspace::lab::{Cgroup, patience};
 
 use bench::{Need, scenario};
 
@@ -91,8 +92,11 @@ fn run(kind: Kind) -> Output {
         .write(true)
         .open(cgroup.path().join("cgroup.procs"));
     let procs = procs.expect("it is ours");
+    // What people wait for is too short for a processor that is emulated.
+    let time = patience(Duration::from_secs(3)).as_secs();
+    let lines = lines(kind).replace("--duration 3s", &format!("--duration {time}s"));
     let mut bash = Command::new("unshare");
-    bash.args(["--net", "bash", "-euc", &lines(kind)])
+    bash.args(["--net", "bash", "-euc", &lines])
         .env("PATH", format!("{}:{path}", folder.path().display()))
         .stdin(Stdio::null());
     // SAFETY: one system call, of a descriptor that is open.

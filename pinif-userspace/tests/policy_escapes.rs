@@ -274,7 +274,7 @@ fn forwarded_ipv6_control_traffic_leaks_without_a_socket() {
 /// The peer takes the card for its router.
 fn forwarded(name: &str, to: &'static str, from: &str) {
     scenario(name, NOTHING, |bench| {
-        let_forward(bench);
+        bench.let_forward();
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
         let sent = bench
             .far_sender(&bench.chassis.peer, &format!("udp --to {to} --count 1000"))
@@ -298,7 +298,7 @@ fn forwarded(name: &str, to: &'static str, from: &str) {
 #[test]
 fn forwarded_traffic_that_no_rule_names_is_contained() {
     scenario("16 forwarded-no-rule", NOTHING, |bench| {
-        let_forward(bench);
+        bench.let_forward();
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
         bench
             .far_sender(&bench.chassis.peer, "udp --to 203.0.113.9:9 --count 1000")
@@ -310,17 +310,6 @@ fn forwarded_traffic_that_no_rule_names_is_contained() {
             .contained_unpinned("eth1", 1000)
             .nothing_else();
     });
-}
-
-/// Makes a router of the card, one that joins no groups of routers and so reports none.
-fn let_forward(bench: &Bench) {
-    let card = bench.card();
-    card.set_multicast("fab0", false).expect("fab0 is there");
-    card.set_multicast("eth1", false).expect("eth1 is there");
-    card.set_sysctl("ipv4/ip_forward", "1")
-        .expect("IPv4 is there");
-    card.set_sysctl("ipv6/conf/all/forwarding", "1")
-        .expect("IPv6 is there");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     debian, linker,
     process::{output, run as run_command, say, which},
     toolchain::{self, Toolchain},
+    vm,
     workspace::Workspace,
 };
 
@@ -47,6 +48,7 @@ pub struct BuildTools {
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let BuildTools { toolchain, linker } = ensure_build_tools(workspace)?;
     ensure_test_tools(workspace)?;
+    vm::bring(workspace);
     say(format_args!(
         "all is there: {toolchain}, {}",
         linker.display()

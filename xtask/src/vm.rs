@@ -65,6 +65,23 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Ok(exit(success))
 }
 
+/// Brings what boots the machines, and their kernels. What cannot be had is told: the tests run without.
+pub fn bring(workspace: &Workspace) {
+    if let Err(error) = tools::ensure(workspace) {
+        return say(format_args!(
+            "no older kernels can be tried here: {error:#}"
+        ));
+    }
+    for line in Line::ALL {
+        if let Err(error) = kernels::ensure(workspace, line) {
+            say(format_args!(
+                "Linux {} cannot be tried here: {error:#}",
+                line.name()
+            ));
+        }
+    }
+}
+
 /// Runs the scenarios on each kernel, all at once, and tells and counts them. Whether all that ran passed. A machine that
 /// does not come to their end counts as one that failed.
 ///

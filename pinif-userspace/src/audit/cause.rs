@@ -35,6 +35,8 @@ pub struct Scene<'a> {
     pub name: &'a dyn Fn(IfIndex) -> String,
     /// What the kernel lets in by an interface of this name.
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
+    /// Whether an interface of this name runs by now; nothing where that cannot be told.
+    pub runs: &'a dyn Fn(&str) -> Option<bool>,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
 }
@@ -231,10 +233,12 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
             .collect(),
         _ => scene.allowed(sighted),
     };
-    let none_runs = !meant.iter().any(|link| link.up && link.running);
-    let down = meant
-        .iter()
-        .filter(|link| !(link.up && link.running))
+    // One that went down loses its routes before anybody is told of it.
+    let runs = |link: &&&Link| link.up && link.running && (scene.runs)(&link.name).unwrap_or(true);
+    let (up, down): (Vec<&Link>, Vec<&Link>) = meant.iter().partition(runs);
+    let none_runs = up.is_empty();
+    let down = down
+        .into_iter()
         .filter(|link| none_runs || reaches(sighted, scene, link.index))
         .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())));
     let gone = scene.gone.iter().filter(|name| {

@@ -63,7 +63,7 @@ impl Attach {
 }
 
 /// One kind for one socket (or flow, where there is no socket) and one egress interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Finding {
     /// The same for all lines of one finding, and for no other finding of this run.
     #[schemars(regex(pattern = "^[0-9a-f]{12}$"))]
@@ -118,7 +118,7 @@ pub struct Finding {
 }
 
 /// Which way packets went, as the interface has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// They left by it.
@@ -144,7 +144,7 @@ impl Direction {
 }
 
 /// The process that owns a socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
@@ -201,7 +201,7 @@ pub struct Cell {
 }
 
 /// Who sent a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A socket that a process owns.

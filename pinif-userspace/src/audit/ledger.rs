@@ -1,17 +1,25 @@
 //! The book of findings: what was found, how often, and what of it is still to be said. It reads no clock: `now` is the
 //! time since the audit began, and what is to be shown comes back to the caller.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
-use std::time::Duration;
+mod entry;
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    hash::{BuildHasher as _, Hash},
+    iter,
+    time::Duration,
+};
 
 use clap::ValueEnum;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     sighting::FindingKey,
     verdict::Severity,
 };
 
+use self::entry::{Shapes, Slim};
 use super::{
     finding::{Finding, FindingId},
     gaps::GapKey,
@@ -19,6 +27,8 @@ use super::{
 
 /// A finding is said again no sooner than this after the last time.
 pub const PAUSE: Duration = Duration::from_secs(1);
+/// No more findings than these are said again at a time: thousands that grow take turns, and the end tells all counts.
+pub const REPEATS: usize = 250;
 
 /// What a finding is told from others by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,26 +68,41 @@ impl Key {
 /// All findings of a run. `K` is what tells one from another, usually a [`Key`].
 #[derive(Debug)]
 pub struct Ledger<K = FindingId> {
-    places: HashMap<K, usize>,
+    /// The places of the open ones, found by their keys.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// In the order of their first sightings.
-    entries: Vec<Entry>,
-    /// The places of those that have something new to say, each with the time from which it may.
-    waiting: BTreeSet<(Duration, usize)>,
+    entries: Vec<Entry<K>>,
+    shapes: Shapes,
+    /// The places of those that have something new to say, each with the time from which it may: the longest due first.
+    waiting: BinaryHeap<Reverse<(Micros, u32)>>,
+    worst: Option<Severity>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    finding: Finding,
-    shown_at: Duration,
+struct Entry<K> {
+    key: K,
+    finding: Slim,
+    shown_at: Micros,
     waits: bool,
+}
+
+/// Microseconds since the audit began.
+type Micros = u64;
+
+fn micros(time: Duration) -> Micros {
+    time.as_micros() as Micros
 }
 
 impl<K> Default for Ledger<K> {
     fn default() -> Self {
         Self {
-            places: HashMap::new(),
+            places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
-            waiting: BTreeSet::new(),
+            shapes: Shapes::default(),
+            waiting: BinaryHeap::new(),
+            worst: None,
         }
     }
 }
@@ -91,29 +116,50 @@ impl<K: Eq + Hash> Ledger<K> {
     /// Enters a finding and gives it back to be shown at once. A finding that is in the book already, because two
     /// processors saw its first packet, only brings its counts, and nothing is to be shown.
     pub fn sighted(&mut self, key: K, finding: Finding, now: Duration) -> Option<Finding> {
-        if self.places.contains_key(&key) {
+        if self.contains(&key) {
             self.counted(&key, finding.packets, finding.bytes);
             return None;
         }
-        self.places.insert(key, self.entries.len());
-        // The clone stays: it holds no more than its text, whatever was reserved while that was written.
+        let place = self.entries.len();
+        self.worst = self.worst.max(Some(finding.severity));
+        if place == self.entries.capacity() {
+            // Less than twice as much, which would be megabytes for nothing.
+            self.entries.reserve_exact(place / 16 + 16);
+        }
+        let hash = self.hasher.hash_one(&key);
         self.entries.push(Entry {
-            finding: finding.clone(),
-            shown_at: now,
+            key,
+            finding: self.shapes.slim(&finding),
+            shown_at: micros(now),
             waits: false,
+        });
+        let Self {
+            places,
+            entries,
+            hasher,
+            ..
+        } = self;
+        places.insert_unique(hash, place as u32, |&place| {
+            hasher.hash_one(&entries[place as usize].key)
         });
         Some(finding)
     }
 
     /// Whether the finding is in the book. One whose sighting was lost is known by its counter alone, and is not.
     pub fn contains(&self, key: &K) -> bool {
-        self.places.contains_key(key)
+        self.place(key).is_some()
+    }
+
+    fn place(&self, key: &K) -> Option<usize> {
+        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
+        let place = self.places.find(self.hasher.hash_one(key), is_it)?;
+        Some(*place as usize)
     }
 
     /// Takes the counter's exact totals so far. Totals never shrink; those of an unknown finding are not taken, and the
     /// answer is false.
     pub fn counted(&mut self, key: &K, packets: u64, bytes: u64) -> bool {
-        let Some(&place) = self.places.get(key) else {
+        let Some(place) = self.place(key) else {
             return false;
         };
         let finding = &mut self.entries[place].finding;
@@ -128,35 +174,36 @@ impl<K: Eq + Hash> Ledger<K> {
     /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is said again,
     /// like one whose counts grew; the answer is whether it is.
     pub fn refine(&mut self, key: &K, amend: impl FnOnce(&mut Finding)) -> bool {
-        let Some(&place) = self.places.get(key) else {
+        let Some(place) = self.place(key) else {
             return false;
         };
-        let mut amended = self.entries[place].finding.clone();
+        let before = self.shapes.whole(&self.entries[place].finding);
+        let mut amended = before.clone();
         amend(&mut amended);
-        let changed = amended != self.entries[place].finding;
+        let changed = amended != before;
         if changed {
-            self.entries[place].finding = amended.clone();
+            self.worst = self.worst.max(Some(amended.severity));
+            self.entries[place].finding = self.shapes.slim(&amended);
             self.wait(place);
         }
         changed
     }
 
-    /// What is to be said again now: grown or amended findings whose last line is a second old.
-    pub fn due(&mut self, now: Duration) -> Vec<Finding> {
-        let mut due = Vec::new();
-        while let Some(&(from, _)) = self.waiting.first()
-            && from <= now
-        {
-            due.extend(self.take_first(now));
-        }
-        due
+    /// What is to be said again now: grown or amended findings whose last line is a second old, at most [`REPEATS`] of them,
+    /// those that have waited longest.
+    pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Finding> {
+        let now = micros(now);
+        iter::from_fn(move || {
+            self.waiting.peek().filter(|due| due.0.0 <= now)?;
+            self.take_first(now)
+        })
+        .take(REPEATS)
     }
 
     /// How long until [`Self::due`] has something; `None` while nothing waits, so that nobody wakes for nothing.
     pub fn next_due(&self, now: Duration) -> Option<Duration> {
-        self.waiting
-            .first()
-            .map(|(from, _)| from.saturating_sub(now))
+        let Reverse((from, _)) = self.waiting.peek()?;
+        Some(Duration::from_micros(*from).saturating_sub(now))
     }
 
     /// The keys of the open findings that are `wanted`.
@@ -164,8 +211,8 @@ impl<K: Eq + Hash> Ledger<K> {
     where
         K: Clone,
     {
-        self.places
-            .keys()
+        let open = self.places.iter();
+        open.map(|&place| &self.entries[place as usize].key)
             .filter(|key| wanted(key))
             .cloned()
             .collect()
@@ -173,21 +220,23 @@ impl<K: Eq + Hash> Ledger<K> {
 
     /// Closes a finding: it stays in the book as it is, and what is sighted under its key from now on is another.
     pub fn close(&mut self, key: &K) {
-        self.places.remove(key);
+        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
+        if let Ok(place) = self.places.find_entry(self.hasher.hash_one(key), is_it) {
+            place.remove();
+        }
     }
 
     /// What is still unsaid, without regard to the pause: the last lines before the summary, with the exact counts.
-    pub fn rest(&mut self) -> Vec<Finding> {
-        let mut rest = Vec::new();
-        while let Some(&(from, _)) = self.waiting.first() {
-            rest.extend(self.take_first(from));
-        }
-        rest
+    pub fn rest(&mut self) -> impl Iterator<Item = Finding> {
+        iter::from_fn(|| {
+            let Reverse((from, _)) = *self.waiting.peek()?;
+            self.take_first(from)
+        })
     }
 
     /// The gravest severity in the book.
     pub fn worst(&self) -> Option<Severity> {
-        self.findings().map(|finding| finding.severity).max()
+        self.worst
     }
 
     /// How many findings there are.
@@ -200,25 +249,21 @@ impl<K: Eq + Hash> Ledger<K> {
         self.entries.is_empty()
     }
 
-    /// All findings as they stand, in the order of their first sightings.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.entries.iter().map(|entry| &entry.finding)
-    }
-
     fn wait(&mut self, place: usize) {
         let entry = &mut self.entries[place];
         if !entry.waits {
             entry.waits = true;
-            self.waiting.insert((entry.shown_at + PAUSE, place));
+            let from = entry.shown_at + micros(PAUSE);
+            self.waiting.push(Reverse((from, place as u32)));
         }
     }
 
-    fn take_first(&mut self, now: Duration) -> Option<Finding> {
-        let (_, place) = self.waiting.pop_first()?;
-        let entry = &mut self.entries[place];
+    fn take_first(&mut self, now: Micros) -> Option<Finding> {
+        let Reverse((_, place)) = self.waiting.pop()?;
+        let entry = &mut self.entries[place as usize];
         entry.waits = false;
         entry.shown_at = now;
-        Some(entry.finding.clone())
+        Some(self.shapes.whole(&entry.finding))
     }
 }
 

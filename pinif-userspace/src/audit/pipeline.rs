@@ -9,6 +9,7 @@ pub(crate) mod lives;
 mod names;
 mod namespaces;
 mod news;
+mod pace;
 mod reader;
 mod searches;
 mod totals;
@@ -35,6 +36,7 @@ use self::{
     names::Names,
     namespaces::Following,
     news::{Changes, Followed, News},
+    pace::Pace,
     reader::Reader,
     searches::Searches,
     totals::{Past, Place},
@@ -54,6 +56,7 @@ use crate::{
         netns::NetNs,
         network::Network,
         routes::{RouteError, RouteOracle},
+        running::Running,
     },
     kernel::{
         arrivals::Arrivals,
@@ -135,9 +138,19 @@ struct Namespace {
     hooks: NamespaceHooks,
     network: Network,
     oracle: RouteOracle,
+    running: Running,
     /// Something led to it at the last look: when nothing does any more, it is gone.
     is_kept: bool,
     _followed: Followed,
+}
+
+/// When a new finding is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// At once.
+    Now,
+    /// As soon as its like let it ([`Pace`]).
+    InTurn,
 }
 
 struct Audit {
@@ -156,6 +169,7 @@ struct Audit {
     sightings: Sightings,
     counters: Counters,
     ledger: Ledger<Key>,
+    pace: Pace,
     /// Some finding has a counter.
     counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
@@ -229,6 +243,7 @@ impl Audit {
             sightings,
             counters,
             ledger: Ledger::new(),
+            pace: Pace::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
             fail_on: plan.fail_on,
@@ -307,16 +322,20 @@ impl Audit {
             let mut bypassing = Vec::new();
             let has_findings = self.counts;
             let gaps_due = self.gaps.due();
+            let resting = self.pace.rests_until();
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut over => return Ok(()),
-                outcome = self.sightings.next(|record| seen.push(record)) => {
+                outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.hear(changes, sink)?;
                     for SightingRecord { key, sighting } in seen {
-                        self.sight(&key, &sighting, sink)?;
+                        self.sight(&key, &sighting, When::InTurn, sink)?;
                     }
+                }
+                () = tokio::time::sleep_until(resting.unwrap_or(next_read).into()), if resting.is_some() => {
+                    self.pace.wakes();
                 }
                 Some((netns, news)) = changes.next() => self.learn(netns, news, sink)?,
                 outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
@@ -344,7 +363,7 @@ impl Audit {
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
                     self.hear(changes, sink)?;
-                    self.read_findings(sink)?;
+                    self.read_findings(When::InTurn, sink)?;
                     self.show_due(sink)?;
                 }
             }
@@ -364,9 +383,19 @@ impl Audit {
         Ok(())
     }
 
-    /// Enters a finding into the ledger and shows it.
-    fn sight(&mut self, key: &FindingKey, sighting: &Sighting, sink: &mut dyn Sink) -> Result<()> {
+    /// Enters a finding into the ledger and shows it; later, where it is one of very many.
+    fn sight(
+        &mut self,
+        key: &FindingKey,
+        sighting: &Sighting,
+        when: When,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
         if self.ledger.contains(&Key::Counted(*key)) {
+            return Ok(());
+        }
+        if when == When::InTurn && !self.pace.admits(key, sighting, Instant::now()) {
+            self.counts = true;
             return Ok(());
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
@@ -428,14 +457,15 @@ impl Audit {
         };
         // One that is gone since an earlier life has a name, and nothing that it could be asked for.
         let nothing = Network::default();
-        let (network, hooks, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
             Some(namespace) => (
                 &namespace.network,
                 Some(&namespace.hooks),
+                Some(&namespace.running),
                 Some(&mut namespace.oracle),
             ),
             None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
-                (&nothing, None, None)
+                (&nothing, None, None, None)
             }
             None => return None,
         };
@@ -448,6 +478,7 @@ impl Audit {
             policy: known.unwrap_or(&empty),
             name: &name,
             entrance: &|interface| entrance::read(hooks?.netns(), interface),
+            runs: &|interface| running?.is(interface),
         };
         let mut finding = enrich::finding(
             match closed {
@@ -471,13 +502,17 @@ impl Audit {
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
-    fn read_findings(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for (key, value) in self.counters.findings()? {
-            if !self
-                .ledger
-                .counted(&Key::Counted(key), value.count.packets, value.count.bytes)
-            {
-                self.sight(&key, &value.sighting, sink)?;
+    fn read_findings(&mut self, when: When, sink: &mut dyn Sink) -> Result<()> {
+        let mut batches = self.counters.findings()?;
+        while let Some(batch) = batches
+            .next()
+            .context("the findings cannot be read from their map")?
+        {
+            for (key, FindingValue { count, sighting }) in batch {
+                let known = Key::Counted(key);
+                if !self.ledger.counted(&known, count.packets, count.bytes) {
+                    self.sight(&key, &sighting, when, sink)?;
+                }
             }
         }
         Ok(())
@@ -542,7 +577,7 @@ impl Audit {
         }
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
-        self.read_findings(sink)?;
+        self.read_findings(When::Now, sink)?;
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
             self.correct(&key, process);
         }

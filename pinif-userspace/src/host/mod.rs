@@ -17,6 +17,7 @@ mod privileges;
 pub mod processes;
 pub mod routes;
 pub mod rules;
+pub mod running;
 pub mod sockets;
 mod tables;
 pub mod tunnels;

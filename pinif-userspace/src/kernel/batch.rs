@@ -4,7 +4,7 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
     ptr,
 };
 
@@ -31,55 +31,77 @@ struct Attributes {
     flags: u64,
 }
 
-/// Every entry of a hash map. What is added or removed meanwhile is there or not; all else is there once.
-///
-/// # Errors
-///
-/// The kernel's, for a map of another type or size.
-pub fn entries<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
-    let mut entries = Vec::new();
-    let mut keys = vec![MaybeUninit::<K>::uninit(); ENTRIES];
-    let mut values = vec![MaybeUninit::<V>::uninit(); ENTRIES];
-    // Where the next call goes on: a bucket's number.
-    let mut place: Option<u32> = None;
-    loop {
-        let mut next = 0u32;
-        let mut attributes = Attributes {
-            from: place
-                .as_ref()
-                .map_or(0, |place| ptr::from_ref(place).expose_provenance() as u64),
-            next: (&raw mut next).expose_provenance() as u64,
-            keys: keys.as_mut_ptr().expose_provenance() as u64,
-            values: values.as_mut_ptr().expose_provenance() as u64,
-            count: keys.len() as u32,
-            map: map.as_raw_fd().cast_unsigned(),
-            ..Attributes::default()
-        };
-        // SAFETY: the kernel reads the attributes, and writes at most `count` keys and values of the map's sizes, which are
-        // those of `K` and `V`: the maps are made from the same types.
-        let outcome = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) };
-        let is_last = match outcome {
-            Ok(_) => false,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ENOENT) => true,
-                // A bucket has more entries than there is room for.
-                Some(libc::ENOSPC) => {
-                    let room = keys.len() * 2;
-                    keys.resize(room, MaybeUninit::uninit());
-                    values.resize(room, MaybeUninit::uninit());
-                    continue;
-                }
-                _ => return Err(error),
-            },
-        };
-        let read = attributes.count as usize;
-        entries.extend(keys.iter().zip(&values).take(read).map(|(key, value)| {
+/// The entries of a hash map, some at a time. What is added or removed meanwhile is there or not; all else is there once.
+pub struct Batches<K, V> {
+    map: OwnedFd,
+    keys: Vec<MaybeUninit<K>>,
+    values: Vec<MaybeUninit<V>>,
+    /// Where the next call goes on: a bucket's number; none at the beginning.
+    place: Option<u32>,
+    is_over: bool,
+}
+
+impl<K: Pod, V: Pod> Batches<K, V> {
+    /// The entries of a map, whose keys and values these are.
+    pub fn of(map: OwnedFd) -> Self {
+        Self {
+            map,
+            keys: vec![MaybeUninit::uninit(); ENTRIES],
+            values: vec![MaybeUninit::uninit(); ENTRIES],
+            place: None,
+            is_over: false,
+        }
+    }
+
+    /// The next ones; nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, for a map of another type or size.
+    pub fn next(&mut self) -> io::Result<Option<impl Iterator<Item = (K, V)>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let read = self.read()?;
+        let entries = self.keys.iter().zip(&self.values).take(read);
+        Ok(Some(entries.map(|(key, value)| {
             // SAFETY: the kernel has written these, and any bytes are a valid `Pod`.
             unsafe { (key.assume_init(), value.assume_init()) }
-        }));
-        if is_last {
-            return Ok(entries);
+        })))
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        loop {
+            let mut next = 0u32;
+            let mut attributes = Attributes {
+                from: self
+                    .place
+                    .as_ref()
+                    .map_or(0, |place| ptr::from_ref(place).expose_provenance() as u64),
+                next: (&raw mut next).expose_provenance() as u64,
+                keys: self.keys.as_mut_ptr().expose_provenance() as u64,
+                values: self.values.as_mut_ptr().expose_provenance() as u64,
+                count: self.keys.len() as u32,
+                map: self.map.as_raw_fd().cast_unsigned(),
+                ..Attributes::default()
+            };
+            // SAFETY: the kernel reads the attributes, and writes at most `count` keys and values of the map's sizes, which
+            // are those of `K` and `V`: the maps are made from the same types.
+            match unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) } {
+                Ok(_) => self.place = Some(next),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ENOENT) => self.is_over = true,
+                    // A bucket has more entries than there is room for.
+                    Some(libc::ENOSPC) => {
+                        let room = self.keys.len() * 2;
+                        self.keys.resize(room, MaybeUninit::uninit());
+                        self.values.resize(room, MaybeUninit::uninit());
+                        continue;
+                    }
+                    _ => return Err(error),
+                },
+            }
+            return Ok(attributes.count as usize);
         }
-        place = Some(next);
     }
 }

@@ -12,7 +12,7 @@ use pinif_ebpf::{
     sighting::{CellKey, Count, FindingKey, FindingValue},
 };
 
-use super::batch;
+use super::batch::Batches;
 
 /// The counters of a loaded object.
 pub struct Counters {
@@ -82,14 +82,13 @@ impl Counters {
         let _ = self.findings.remove(key);
     }
 
-    /// All findings, each with its counter and its first packet.
+    /// All findings, each with its counter and its first packet, some at a time.
     ///
     /// # Errors
     ///
-    /// When the map cannot be read.
-    pub fn findings(&self) -> Result<Vec<(FindingKey, FindingValue)>> {
-        batch::entries(self.findings_descriptor.as_fd())
-            .context("the findings cannot be read from their map")
+    /// When the map's descriptor cannot be duplicated.
+    pub fn findings(&self) -> Result<Batches<FindingKey, FindingValue>> {
+        Ok(Batches::of(self.findings_descriptor.try_clone()?))
     }
 
     /// What was lost, by place; only where something was.

@@ -49,7 +49,7 @@ pub use report::{Cell, Report, Told};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve};
-pub use settle::wait_until;
+pub use settle::{renames_what_is_up, time_wait_has_packets, wait_until};
 
 use record::Record;
 
@@ -171,6 +171,30 @@ impl Bench {
     /// What `nft` or `tc` says of the card.
     pub fn ask(&self, program: &str, arguments: &str) -> String {
         self.on_card(Command::new(program), arguments).1
+    }
+
+    /// Lets the card pass on what others send through it.
+    pub fn let_forward(&self) {
+        let card = self.card();
+        for link in ["fab0", "eth1"] {
+            card.set_multicast(link, false).expect("it is there");
+        }
+        for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            card.set_sysctl(setting, "1").expect("it is there");
+        }
+    }
+
+    /// What pinif says where the card has no such interface, up to those that there are, which `told` goes on with. Some
+    /// kernels give every namespace a device of each kind of tunnel.
+    pub fn lacks(&self, interface: &str, told: &str) {
+        let there = told.strip_prefix(&format!(
+            "pinif: there is no interface {interface} in the network namespace {}; those that there are: ",
+            self.card().name()
+        ));
+        let there: Vec<_> = there.expect(told).trim_end().split(", ").collect();
+        for name in ["eth1", "fab0", "lo"] {
+            assert!(there.contains(&name), "{told}");
+        }
     }
 
     /// The process id, and what was said on standard output.

@@ -23,6 +23,22 @@ pub struct Ready {
     pub attach: String,
 }
 
+/// The devices that some kernels give every namespace, one of each kind of tunnel whose module is loaded
+/// (`net.core.fb_tunnels_only_for_init_net`).
+const FALLBACK_TUNNELS: [&str; 9] = [
+    "erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0", "tunl0",
+];
+
+impl Ready {
+    /// The interfaces that somebody made.
+    pub fn made(&self) -> Vec<&str> {
+        let names = self.interfaces.iter().map(String::as_str);
+        names
+            .filter(|name| !FALLBACK_TUNNELS.contains(name))
+            .collect()
+    }
+}
+
 /// A finding, as its last line has it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Told {

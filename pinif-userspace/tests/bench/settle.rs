@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aya::util::KernelVersion;
 use pinif_userspace::lab::{Namespace, patience};
 use procfs::net::TcpState;
 use procfs::process::Process;
@@ -111,6 +112,21 @@ fn received_packets() -> u64 {
 }
 
 /// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.
+/// Whether what a time-wait socket answers is its own packet. Until Linux 6.13 the kernel's control socket sent it
+/// (`ip_send_unicast_reply`).
+pub fn time_wait_has_packets() -> bool {
+    is_since(KernelVersion::new(6, 13, 0))
+}
+
+/// Whether an interface that is up can be given another name.
+pub fn renames_what_is_up() -> bool {
+    is_since(KernelVersion::new(6, 2, 0))
+}
+
+fn is_since(kernel: KernelVersion) -> bool {
+    KernelVersion::current().is_ok_and(|current| current >= kernel)
+}
+
 fn time_wait_sockets() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc is mounted");
     let mut words = text

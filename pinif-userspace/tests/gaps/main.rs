@@ -165,7 +165,7 @@ fn an_interface_that_cannot_be_attached_is_told_of() {
         bench.send("udp --bind-device eth1 --to 203.0.113.9:9 --count 1000");
         let report = auditor.stop();
         assert_eq!(report.sent_by("eth1").packets, 1000, "they did leave");
-        assert_eq!(report.ready.interfaces, ["lo", "fab0"]);
+        assert_eq!(report.ready.made(), ["lo", "fab0"]);
         report
             .expect()
             .finding(

@@ -195,7 +195,7 @@ fn an_interface_whose_name_is_no_text_is_told_to_be_out_of_sight() {
                     .cause("eth\u{fffd} could not be attached (its name is not UTF-8; rename it)"),
             )
             .nothing_else();
-        assert_eq!(report.ready.interfaces, ["lo", "fab0", "eth1"]);
+        assert_eq!(report.ready.made(), ["lo", "fab0", "eth1"]);
     });
 }
 

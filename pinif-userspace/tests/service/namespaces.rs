@@ -40,7 +40,7 @@ fn same_index(bench: &Bench, arguments: &[&str]) {
     let ready = auditor.ready();
     assert_eq!(ready.netns, [card.name(), peer.name()]);
     assert_eq!(
-        ready.interfaces,
+        ready.made(),
         ["lo", "fab0", "eth1", "eth2", "lo", "fab0", "fab2"]
     );
 

@@ -9,7 +9,7 @@ use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use pinif_userspace::lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, renames_what_is_up};
 
 /// Plugs a cable from the namespace's `name` into the outside, and waits until it carries packets. Like the chassis's links,
 /// it resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
@@ -37,7 +37,12 @@ pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>
 
 /// Gives a link another name.
 pub fn rename(namespace: &Namespace, old: &str, new: &str) {
+    if renames_what_is_up() {
+        return change(namespace, old, |link| link.name(new));
+    }
+    namespace.set_down(old).expect("it is there");
     change(namespace, old, |link| link.name(new));
+    namespace.set_up(new).expect("it is there");
 }
 
 /// Gives a link a name that need not be text: the kernel takes any bytes but whitespace, `/` and `:`.

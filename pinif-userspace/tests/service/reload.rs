@@ -296,3 +296,41 @@ fn every_packet_is_counted_once_while_policies_change() {
             .nothing_else();
     });
 }
+
+#[test]
+fn a_forwarded_flow_is_judged_by_the_policy_in_force() {
+    scenario("service reload-forwarded", &[], |bench| {
+        bench.let_forward();
+        let forward = || {
+            let before = bench.card().sent("eth1").expect("eth1").packets;
+            let flow = "udp --bind 10.0.0.2:4000 --to 10.9.0.9:9 --count 1000";
+            bench.far_sender(&bench.chassis.peer, flow).finish();
+            bench.wait_until_sent("eth1", before + 1000);
+        };
+        // With a rule that allows this flow, and with one that is not about it.
+        for allowing in [
+            control_plane("control-plane").replace("fab*", "eth*"),
+            control_plane("control-plane").replace("10.0.0.0/8", "172.16.0.0/12"),
+        ] {
+            let file = File::new(&allowing);
+            let mut auditor = audit(bench, &file.path());
+            forward();
+            let further = "\n[[rule]]\nname = \"further\"\ndestination = [\"172.15.0.0/16\"]\nonly_via = [\"backplane\"]\n";
+            let forbidding = control_plane("backplane-only") + further;
+            let again = allowing + further + &further.replace("further", "further still");
+            for (policy, rules) in [(forbidding, "2 rules"), (again, "3 rules")] {
+                file.replace(&policy);
+                auditor.signal(Signal::SIGHUP);
+                auditor.wait_for_note(&format!("1 zone, {rules}"));
+                forward();
+            }
+            let report = auditor.stop();
+            let escape = leak("policy-escape").egress("eth1").rule("backplane-only");
+            report
+                .expect()
+                .finding(escape.packets(1000).protocol("udp").cause("forwarded"))
+                .contained_unpinned("eth1", 2000)
+                .nothing_else();
+        }
+    });
+}

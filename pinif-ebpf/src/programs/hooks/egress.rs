@@ -108,10 +108,13 @@ fn audit(context: &TcContext) {
             key.bound.0,
             key.egress.0
         );
-    } else if let (Some(packet), Some(cell)) = (packet, cell)
-        && reread(&new.sighting.origin) == Origin::Process as u8
-    {
-        standing::keep(skb, key.netns, packet, active, cell);
+    } else if let (Some(packet), Some(cell)) = (packet, cell) {
+        let origin = reread(&new.sighting.origin);
+        if origin == Origin::Process as u8 {
+            standing::keep(skb, key.netns, packet, active, cell);
+        } else if origin == Origin::None as u8 && skb.sock().is_null() {
+            standing::keep_passed_on(skb, key.netns, packet, active, cell);
+        }
     }
 }
 

@@ -27,7 +27,8 @@ use pinif_ebpf::{
     sighting::Count,
 };
 
-/// Tells this auditor's marks from whatever else is in a packet's control block; userspace sets a random one.
+/// Tells this auditor's marks from whatever else is in a packet's control block, and keeps strangers from guessing which
+/// packets are taken for like ones; userspace sets a random one.
 #[unsafe(no_mangle)]
 static MARK_SECRET: Global<u32> = Global::new(0);
 
@@ -360,6 +361,12 @@ impl Skb {
 fn seal(netns: NetNsCookie, interface: IfIndex) -> u32 {
     let netns = (netns.0 as u32).wrapping_mul(0x9e37_79b1);
     MARK_SECRET.load() ^ netns ^ interface.0.wrapping_mul(0x85eb_ca6b)
+}
+
+/// What nobody can foresee, for what is remembered of a namespace's packets.
+#[inline(always)]
+pub fn secret_of(netns: NetNsCookie) -> u64 {
+    (u64::from(MARK_SECRET.load()) << 32) ^ netns.0
 }
 
 /// The packet from its network header on.

@@ -26,6 +26,8 @@ const CREATE: i32 = 1;
 /// Helpers, by their numbers in `linux/bpf.h`.
 mod helper {
     pub const MAP_LOOKUP: i32 = 1;
+    pub const MAP_UPDATE: i32 = 2;
+    pub const MAP_DELETE: i32 = 3;
     pub const KTIME: i32 = 5;
     pub const TAIL_CALL: i32 = 12;
     pub const SKB_LOAD_BYTES: i32 = 26;
@@ -179,6 +181,30 @@ pub fn look_up(map: &Map) -> Vec<Instruction> {
         low,
         high,
         call(helper::MAP_LOOKUP),
+    ])
+}
+
+/// Enters a key of up to 24 bytes, all ones, into a map, and removes it again.
+pub fn enter_and_remove(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    packet_program([
+        store_double(-24, -1),
+        store_double(-16, -1),
+        store_double(-8, -1),
+        store_double(-32, 0),
+        copy(2, FRAME),
+        add(2, -24),
+        copy(3, FRAME),
+        add(3, -32),
+        set(4, 0),
+        low,
+        high,
+        call(helper::MAP_UPDATE),
+        copy(2, FRAME),
+        add(2, -24),
+        low,
+        high,
+        call(helper::MAP_DELETE),
     ])
 }
 

@@ -96,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         }
     }
     for (number, (name, _)) in steps.iter().enumerate() {
-        for load in [ONE, BULK, MANY, IN_TURN] {
+        for load in [ONE, BULK, MANY, IN_TURN, SHORT] {
             let rounds = of_steps.remove(&(number, load)).unwrap_or_default();
             rows.push(Row::new(
                 [*name, load],
@@ -144,6 +144,7 @@ fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
     hash.enter(&[0; 24])?;
     let per_cpu_hash = Map::new(MapKind::PerCpuHash, 24, 65_536)?;
     per_cpu_hash.enter(&[0; 24])?;
+    let entered = Map::new(MapKind::Hash, 24, 65_536)?;
     let one_prefix = Map::new(MapKind::Prefixes, 8, 1)?;
     one_prefix.enter(&prefix(8, [10, 0, 0, 0]))?;
     let prefixes = Map::new(MapKind::Prefixes, 8, DESTINATIONS)?;
@@ -176,6 +177,10 @@ fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
         (
             "a look-up in a hash table of each processor",
             assemble::look_up(&per_cpu_hash),
+        ),
+        (
+            "an entry into a hash table, and out of it",
+            assemble::enter_and_remove(&entered),
         ),
         (
             "the destination in a trie of 1 prefix",

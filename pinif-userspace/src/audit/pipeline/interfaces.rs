@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, Namespace, News, totals};
+use super::{Audit, Namespace, News, When, totals};
 use crate::{
     audit::{
         explain::CauseKind,
@@ -251,7 +251,7 @@ impl Audit {
     /// Closes the account of an interface that is gone, before another that has its index is audited: until then, nothing
     /// leaves by the index that the programs could count.
     fn close(&mut self, netns: NetNsCookie, index: IfIndex, sink: &mut dyn Sink) -> Result<()> {
-        self.read_findings(sink)?;
+        self.read_findings(When::Now, sink)?;
         let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
         for key in self.ledger.keys_where(left_by_it) {
             if let Key::Counted(key) = &key {

@@ -11,14 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     sighting::{CellKey, Count, FindingKey},
 };
 
 use super::{
-    Audit,
+    Audit, When,
     namespaces::Following,
     totals::{Past, Place},
 };
@@ -47,7 +47,9 @@ pub(super) struct Earlier {
     namespaces: BTreeSet<NetNsCookie>,
     /// The interfaces for which something was counted.
     counted: BTreeSet<(NetNsCookie, IfIndex)>,
-    /// The findings whose accounts it closed.
+    /// How many findings there are.
+    findings: usize,
+    /// Those whose accounts it closed.
     closed: Vec<ClosedFinding>,
 }
 
@@ -66,14 +68,24 @@ impl Earlier {
             counted.extend([(key.netns, key.egress), (key.netns, key.bound)]);
         }
         // What arrives is in no cell.
-        for (key, _) in counters.findings()? {
-            counted.extend([(key.netns, key.egress), (key.netns, key.bound)]);
+        let mut findings = 0;
+        let mut batches = counters.findings()?;
+        while let Some(batch) = batches
+            .next()
+            .context("the findings cannot be read from their map")?
+        {
+            for (key, _) in batch {
+                counted.extend([(key.netns, key.egress), (key.netns, key.bound)]);
+                findings += 1;
+            }
         }
+        let closed = persist.closed_findings();
         let namespaces = persist.namespaces().into_iter();
         Ok(Self {
             namespaces: namespaces.map(|(netns, _)| netns).collect(),
             counted,
-            closed: persist.closed_findings(),
+            findings: findings + closed.len(),
+            closed,
         })
     }
 
@@ -270,11 +282,12 @@ impl Audit {
         self.earlier.namespaces.clear();
         self.tell_closed(|_| true, sink)?;
         if persist.takes_over() {
-            self.read_findings(sink)?;
+            self.counts = true;
+            self.read_findings(When::InTurn, sink)?;
             let text = format!(
                 "took over from an earlier collector: counts begin {} ago, with {}",
                 ago(persist.age()),
-                counted(self.ledger.len(), "finding")
+                counted(self.earlier.findings, "finding")
             );
             sink.note(Level::Info, &text)?;
         }

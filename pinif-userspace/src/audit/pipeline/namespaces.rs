@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
-    Audit, Namespace,
+    Audit, Namespace, When,
     interfaces::Attached,
     lives,
     news::{Changes, follow},
@@ -24,6 +24,7 @@ use crate::{
         namespaces::{Census, Wanted, Watch, anonymous},
         netns::NetNs,
         routes::RouteOracle,
+        running::Running,
     },
     kernel::{
         arrivals::Arrivals,
@@ -155,6 +156,7 @@ impl Audit {
         let links = super::interfaces::names(&network);
         let namespace = Namespace {
             oracle: RouteOracle::open(&netns).context("routes cannot be asked for")?,
+            running: Running::open(&netns).context("interfaces cannot be asked for")?,
             hooks: NamespaceHooks::load(
                 &self.following.entries,
                 netns.clone(),
@@ -337,7 +339,7 @@ impl Audit {
         }
         // Findings are told by what only the namespace knows, its addresses and routes.
         wait_for_running_programs();
-        self.read_findings(sink)?;
+        self.read_findings(When::Now, sink)?;
         for &netns in gone {
             self.remove(netns);
             let name = self.following.name(netns);

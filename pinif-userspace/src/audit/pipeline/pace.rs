@@ -1,0 +1,106 @@
+//! How fast new findings are told where there are thousands at once, as when strangers' flows are forwarded astray: all
+//! that are alike share one pace, so that they neither take the processor from others nor hide a finding of another kind.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    sighting::{FindingKey, Sighting},
+};
+
+/// How many new findings of a class are told at once within [`PERIOD`].
+pub(super) const MANY: u32 = 250;
+/// How long a class that has told so many waits.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
+/// How long nobody looks at the ring buffer after it held findings that have to wait.
+const NAP: Duration = Duration::from_millis(10);
+
+/// What findings that are alike have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Class {
+    netns: NetNsCookie,
+    egress: IfIndex,
+    bound: IfIndex,
+    kind: u8,
+    severity: u8,
+    origin: u8,
+    rule: u16,
+}
+
+/// How many were told lately.
+#[derive(Debug)]
+pub(super) struct Pace {
+    told: HashMap<Class, u32>,
+    since: Instant,
+    rests_until: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            told: HashMap::new(),
+            since: Instant::now(),
+            rests_until: None,
+        }
+    }
+
+    /// Whether a new finding is told now; otherwise it stays in the kernel's table, and is told at one of the next looks.
+    pub(super) fn admits(&mut self, key: &FindingKey, sighting: &Sighting, now: Instant) -> bool {
+        if now.duration_since(self.since) >= PERIOD {
+            self.told.clear();
+            self.since = now;
+        }
+        let class = Class {
+            netns: key.netns,
+            egress: key.egress,
+            bound: key.bound,
+            kind: key.kind,
+            severity: key.severity,
+            origin: sighting.origin,
+            rule: sighting.rule,
+        };
+        let told = self.told.entry(class).or_default();
+        let admits = *told < MANY;
+        if admits {
+            *told += 1;
+        } else {
+            self.rests_until = Some(now + NAP);
+        }
+        admits
+    }
+
+    /// Until when the ring buffer may fill: each look at it would be for findings that have to wait.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        self.rests_until
+    }
+
+    /// The rest is over.
+    pub(super) fn wakes(&mut self) {
+        self.rests_until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_that_are_alike_wait_and_another_kind_does_not() {
+        let mut pace = Pace::new();
+        let now = pace.since;
+        let sighting = Sighting::default();
+        let key = |kind, port| FindingKey {
+            kind,
+            source_port: port,
+            ..FindingKey::default()
+        };
+        let admitted = (0..1000).filter(|&port| pace.admits(&key(4, port), &sighting, now));
+        assert_eq!(admitted.count(), MANY as usize);
+        assert_eq!(pace.rests_until(), Some(now + NAP));
+        assert!(pace.admits(&key(1, 0), &sighting, now));
+        assert!(pace.admits(&key(4, 2000), &sighting, now + PERIOD));
+    }
+}
