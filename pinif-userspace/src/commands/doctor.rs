@@ -273,6 +273,26 @@ pinif cannot audit here: cgroup v2 is not mounted; mount it.
     }
 
     #[test]
+    fn a_persistent_auditor_is_told_in_a_line() {
+        let mut state = State {
+            attended: Some(7),
+            interfaces: 3,
+            age: Some(std::time::Duration::from_secs(7500)),
+        };
+        let told = |state| match persistent(state).outcome {
+            Outcome::Note(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            told(state),
+            "an auditor, attached to 3 interfaces for 2h 5m; process 7 collects what it counts"
+        );
+        state.attended = None;
+        let text = told(state);
+        assert!(text.contains("no collector runs") && text.contains("`pinif detach` ends it"));
+    }
+
+    #[test]
     fn colours_change_nothing_else() {
         let coloured = human(&checks(), 80, true);
         assert!(

@@ -99,5 +99,5 @@ pub fn filters(bench: &Bench) -> usize {
             .matches("pinif_egress_p direct-action")
             .count()
     };
-    ["lo", "fab0", "eth1"].iter().map(|link| of(&link)).sum()
+    ["lo", "fab0", "eth1"].iter().map(of).sum()
 }

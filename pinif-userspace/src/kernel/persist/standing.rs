@@ -211,7 +211,10 @@ impl StandingMap {
 /// A text in so many bytes, cut at a character's end where it is longer; then zeros.
 pub(super) fn bytes<const ROOM: usize>(text: &str) -> [u8; ROOM] {
     let mut bytes = [0; ROOM];
-    let length = text.floor_char_boundary(ROOM);
+    let length = (0..=ROOM.min(text.len()))
+        .rev()
+        .find(|&length| text.is_char_boundary(length))
+        .unwrap_or_default();
     bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
     bytes
 }
