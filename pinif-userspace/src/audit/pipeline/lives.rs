@@ -27,6 +27,7 @@ use crate::{
         decode::decode,
         enrich,
         finding::{Finding, Ready, Summary},
+        latent::Latent,
         ledger::Key,
     },
     host::{netns::NetNs, network::Network},
@@ -427,6 +428,10 @@ impl Sink for Starting<'_> {
     fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
         self.found.push(finding.clone());
         Ok(())
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.sink.latent(latent)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
