@@ -24,7 +24,7 @@ use crate::{
         netns::NetNs,
         processes,
     },
-    kernel::attach::Mode,
+    kernel::{attach::Mode, load, persist},
     sinks::{self, Format, Level, Sink},
 };
 
@@ -82,6 +82,18 @@ pub struct AuditArgs {
     #[arg(long, value_enum)]
     attach: Option<Mode>,
 
+    /// Leave the programs attached and counting when pinif ends, however it ends; the next `pinif audit --persist` takes over,
+    /// and `pinif detach` ends it
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = persist::DIRECTORY,
+        hide_default_value = true
+    )]
+    persist: Option<PathBuf>,
+
     /// What pinif and its programs tell of themselves on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
     log_level: log::LevelFilter,
@@ -124,7 +136,12 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     }
     let (namespaces, wanted) = namespaces(&args)?;
     let enforce = args.enforce();
+    let attach = args.attach.unwrap_or_else(Mode::of_kernel);
+    let persist = args
+        .persist
+        .map(|directory| load::persist(&directory, attach));
     let plan = Plan {
+        persist: persist.transpose()?,
         namespaces,
         wanted,
         interfaces: args.interface,
@@ -133,7 +150,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         enforce,
         duration: args.duration,
         fail_on: args.fail_on,
-        attach: args.attach.unwrap_or_else(Mode::of_kernel),
+        attach,
         log_level: logging::level_of_programs(args.log_level),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

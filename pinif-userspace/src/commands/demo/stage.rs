@@ -52,6 +52,7 @@ impl Stage {
             fail_on: FailOn::Never,
             attach: Mode::of_kernel(),
             log_level: 0,
+            persist: None,
         })
     }
 
