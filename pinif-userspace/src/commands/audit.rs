@@ -184,8 +184,8 @@ async fn audit(plan: Plan, source: Source, format: Format) -> Result<u8> {
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
-    if matches!(plan.enforce, Enforce::For { .. }) {
-        enforce::follow(orders.clone())?;
+    if plan.enforce != Enforce::Never {
+        enforce::follow(&plan.enforce, orders.clone())?;
     }
     reload::follow(source, orders)?;
     let mut sink = Service(sinks::open(format));
