@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod bypass;
 pub mod carrier;
+pub mod enforce;
 pub mod intent;
 pub mod key;
 pub mod loss;

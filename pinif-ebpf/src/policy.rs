@@ -187,6 +187,8 @@ pub struct Active {
     pub dimensions: u32,
     /// The zones that are contained.
     pub contained: ZoneSet,
+    /// Until when it is enforced ([`crate::enforce::until`]).
+    pub enforce_until: u64,
     /// Rules that take any destination.
     pub any_destination: RuleSet,
     /// Rules that take any source.
@@ -213,8 +215,8 @@ pub struct Demand {
     pub only_via: ZoneSet,
     /// Not zero: the socket must have a bound device.
     pub pinned: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// The [`Action`](crate::enforce::Action)'s number.
+    pub action: u32,
 }
 
 impl Demand {
@@ -222,7 +224,7 @@ impl Demand {
     pub const NONE: Self = Self {
         only_via: ZoneSet::EMPTY,
         pinned: 0,
-        _pad: 0,
+        action: 0,
     };
 }
 
@@ -387,7 +389,7 @@ impl InForce {
     }
 }
 
-const _: () = assert!(size_of::<Active>() == 24 + 8 * size_of::<RuleSet>());
+const _: () = assert!(size_of::<Active>() == 32 + 8 * size_of::<RuleSet>());
 const _: () = assert!(size_of::<Demand>() == 16);
 const _: () = assert!(size_of::<PrefixKey>() == 24);
 const _: () = assert!(size_of::<PortKey>() == 8);

@@ -45,8 +45,10 @@ pub struct CellKey {
     pub origin: u8,
     /// Not zero: the packets have been counted on an interface above this one, which carries them for it.
     pub carried: u8,
+    /// Not zero: the packets were dropped there, and did not leave.
+    pub dropped: u8,
     /// Zero.
-    pub _pad: [u8; 5],
+    pub _pad: [u8; 4],
 }
 
 /// Packets and bytes. A packet is what goes on the wire (a GSO `skb` is many); bytes include the link header.
@@ -88,8 +90,8 @@ pub struct FindingKey {
     pub kind: u8,
     /// The [`crate::verdict::Severity`]'s number.
     pub severity: u8,
-    /// Zero.
-    pub _pad: u8,
+    /// Not zero: the packets were dropped there, and did not leave.
+    pub dropped: u8,
     /// The bound device, of the socket or of the flow that this is a copy of.
     pub bound: IfIndex,
     /// Where the packets left.
@@ -106,7 +108,7 @@ impl FindingKey {
         bytes[32..48].copy_from_slice(&self.destination.0);
         bytes[48..50].copy_from_slice(&self.source_port.to_le_bytes());
         bytes[50..52].copy_from_slice(&self.destination_port.to_le_bytes());
-        bytes[52..55].copy_from_slice(&[self.protocol, self.kind, self.severity]);
+        bytes[52..56].copy_from_slice(&[self.protocol, self.kind, self.severity, self.dropped]);
         bytes[56..60].copy_from_slice(&self.bound.0.to_le_bytes());
         bytes[60..64].copy_from_slice(&self.egress.0.to_le_bytes());
         bytes

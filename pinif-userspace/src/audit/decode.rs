@@ -18,6 +18,8 @@ pub struct Sighted {
     pub kind: Kind,
     /// How grave it is.
     pub severity: Severity,
+    /// It was dropped, and did not leave.
+    pub dropped: bool,
     /// The other kinds that held too.
     pub also: Vec<Kind>,
     /// Who sent it.
@@ -107,6 +109,7 @@ pub fn decode(key: &FindingKey, sighting: &Sighting) -> Option<Sighted> {
     Some(Sighted {
         kind,
         severity: Severity::from_number(key.severity)?,
+        dropped: key.dropped != 0,
         also: KindSet(sighting.also)
             .iter()
             .filter(|&other| other != kind)

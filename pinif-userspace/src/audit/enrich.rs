@@ -78,6 +78,7 @@ pub fn finding(
         rule: rule.map(|rule| rule.name.as_str()),
         only_via: &only_via,
         only_via_interfaces: &only_via_interfaces,
+        dropped: sighted.dropped,
         causes: &causes,
         ..Circumstance::new(sighted.kind, &egress_interface)
     };
@@ -105,6 +106,7 @@ pub fn finding(
         socket_cookie: sighted.socket.map(|cookie| cookie.0),
         process,
         origin: sighted.origin.into(),
+        dropped: sighted.dropped,
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Circumstance<'a> {
     pub only_via: &'a [String],
     /// The interfaces that these zones have now.
     pub only_via_interfaces: &'a [String],
+    /// It was dropped, and did not leave.
+    pub dropped: bool,
     /// Why, the first in the chain of events first.
     pub causes: &'a [Cause],
 }
@@ -67,6 +69,7 @@ impl<'a> Circumstance<'a> {
             rule: None,
             only_via: &[],
             only_via_interfaces: &[],
+            dropped: false,
             causes: &[],
         }
     }
@@ -87,6 +90,9 @@ impl<'a> Circumstance<'a> {
             let names: Vec<&str> = self.also.iter().map(|kind| kind.name()).collect();
             text.push_str(&format!(" It is {} as well.", listed(&names, "and")));
         }
+        if self.dropped {
+            text.push_str(" It was dropped, and did not leave.");
+        }
         text
     }
 
@@ -99,9 +105,10 @@ impl<'a> Circumstance<'a> {
         let egress = self.egress_interface;
         let bound = self.bound_device.unwrap_or("another interface");
         format!(
-            "{} is bound to {bound}, but its {} left by {egress}, which carries nothing for {bound}.",
+            "{} is bound to {bound}, but its {} {} {egress}, which carries nothing for {bound}.",
             self.sender(),
             self.traffic(),
+            self.left(),
         )
     }
 
@@ -109,7 +116,7 @@ impl<'a> Circumstance<'a> {
         let egress = self.egress_interface;
         let owner = self.source_owner.unwrap_or("another interface");
         let mut text = format!(
-            "{} {} from {}, an address of {owner} alone, and it left by {egress}: an address chooses the source, never \
+            "{} {} from {}, an address of {owner} alone, and it {} {egress}: an address chooses the source, never \
              the way.",
             self.sender(),
             match self.origin {
@@ -117,6 +124,7 @@ impl<'a> Circumstance<'a> {
                 Origin::None => format!("went as {}", self.traffic()),
             },
             self.source_address(),
+            self.left(),
         );
         if let Some(zone) = self.contained_zone {
             text.push_str(&format!(" Zone {zone}, which holds {owner}, is contained."));
@@ -132,8 +140,9 @@ impl<'a> Circumstance<'a> {
             .unwrap_or_default();
         let bound = self.bound_device.unwrap_or("another interface");
         format!(
-            "A packet without a socket left by {egress}: {} from {}, which belongs to {owner}socket bound to \
+            "A packet without a socket {} {egress}: {} from {}, which belongs to {owner}socket bound to \
              {bound}. It was copied or taken away on its way.",
+            self.left(),
             self.traffic(),
             self.source_endpoint(),
         )
@@ -141,11 +150,16 @@ impl<'a> Circumstance<'a> {
 
     fn policy_escape(&self) -> String {
         let egress = self.egress_interface;
+        let did = if self.dropped {
+            "would have sent it by"
+        } else {
+            "sent it by"
+        };
         let sent = match (self.origin, self.process) {
-            (Origin::Socket, Some(process)) => format!("{process}'s socket sent it by {egress}"),
-            (Origin::Socket, None) => format!("a socket of no known process sent it by {egress}"),
-            (Origin::Kernel, _) => format!("the kernel sent it by {egress}"),
-            (Origin::None, _) => format!("it left by {egress}"),
+            (Origin::Socket, Some(process)) => format!("{process}'s socket {did} {egress}"),
+            (Origin::Socket, None) => format!("a socket of no known process {did} {egress}"),
+            (Origin::Kernel, _) => format!("the kernel {did} {egress}"),
+            (Origin::None, _) => format!("it {} {egress}", self.left()),
         };
         format!(
             "{} lets {} leave by {} only, and {sent}.",
@@ -158,10 +172,15 @@ impl<'a> Circumstance<'a> {
     fn unpinned(&self) -> String {
         let egress = self.egress_interface;
         format!(
-            "{} demands a socket that is bound to a device. {} is bound to none: only the routing table made its \
+            "{} demands a socket that is bound to a device. {} is bound to none: only the routing table {} its \
              {} leave by {egress}.",
             self.rule_text(),
             self.sender(),
+            if self.dropped {
+                "would have made"
+            } else {
+                "made"
+            },
             self.traffic(),
         )
     }
@@ -222,6 +241,15 @@ impl<'a> Circumstance<'a> {
             (Origin::Socket, None) => "A socket of no known process".to_owned(),
             (Origin::Kernel, _) => "The kernel's own socket".to_owned(),
             (Origin::None, _) => "A packet without a socket".to_owned(),
+        }
+    }
+
+    /// What it did at the egress interface.
+    const fn left(&self) -> &'static str {
+        if self.dropped {
+            "would have left by"
+        } else {
+            "left by"
         }
     }
 

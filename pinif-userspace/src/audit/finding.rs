@@ -38,6 +38,8 @@ pub struct Ready {
     pub kernel: String,
     /// How the programs are attached.
     pub attach: Attach,
+    /// Whether leaks are dropped (`--enforce`).
+    pub enforce: bool,
     /// The version of pinif.
     pub version: String,
 }
@@ -87,7 +89,7 @@ pub struct Finding {
     pub bound_device: Option<String>,
     /// The address that the socket is bound to (`bind()`).
     pub bound_address: Option<String>,
-    /// Where the packets left; of `ingress-escape`, where they arrived.
+    /// Where the packets left, or would have left, had they not been dropped; of `ingress-escape`, where they arrived.
     pub egress_interface: String,
     /// Whether they left there or arrived there.
     pub direction: Direction,
@@ -115,6 +117,8 @@ pub struct Finding {
     /// Who sent it; of `ingress-escape`, who takes it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
     /// where no socket takes it.
     pub origin: Origin,
+    /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
+    pub dropped: bool,
 }
 
 /// Which way packets went, as the interface has it.
@@ -167,6 +171,8 @@ pub struct Summary {
     pub packets: u64,
     /// How many bytes these had, with the link header of the first interface.
     pub bytes: u64,
+    /// How many packets were dropped, and did not leave (`--enforce`).
+    pub dropped: u64,
     /// Who sent how much by which interface.
     pub matrix: Vec<Cell>,
     /// How many findings there are.
@@ -183,7 +189,7 @@ pub struct Cell {
     /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent. Of a copy, the
     /// device of the socket that it is a copy of.
     pub bound_device: Option<String>,
-    /// Where the packets left.
+    /// Where the packets left, or would have left, had they not been dropped.
     pub egress_interface: String,
     /// How many packets.
     pub packets: u64,
@@ -198,6 +204,8 @@ pub struct Cell {
     /// They have left by an interface above this one before, which it carries: a VLAN's trunk, a bond's or bridge's port, a
     /// tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
     pub carried: bool,
+    /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
+    pub dropped: bool,
 }
 
 /// Who sent a packet.

@@ -105,6 +105,7 @@ pub fn finding(
             By::Nobody | By::Namespace(_) | By::Ahead(_) | By::XdpProgram(_) => Origin::None,
         },
         process: gap.process,
+        dropped: false,
         egress_interface,
     }
 }

@@ -24,7 +24,7 @@ pub struct Matrix {
 pub struct Row {
     /// Who sent it.
     pub sender: Sender,
-    /// A sum for each column; `None` where nothing left.
+    /// A sum for each column; `None` where nothing was sent.
     pub sums: Vec<Option<Sum>>,
 }
 
@@ -77,16 +77,22 @@ impl PartialOrd for Sender {
 /// What one sender sent by one interface, over all verdicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// All packets.
+    /// All packets that left.
     pub packets: u64,
-    /// All bytes.
+    /// All bytes of these.
     pub bytes: u64,
     /// The gravest severity among them, and how many packets have it.
     pub gravest: Option<(Severity, u64)>,
+    /// Packets that were dropped, and did not leave.
+    pub dropped: u64,
 }
 
 impl Sum {
     fn add(&mut self, cell: &Cell, severity: Option<Severity>) {
+        if cell.dropped {
+            self.dropped = self.dropped.saturating_add(cell.packets);
+            return;
+        }
         self.packets = self.packets.saturating_add(cell.packets);
         self.bytes = self.bytes.saturating_add(cell.bytes);
         let Some(severity) = severity.filter(|_| cell.packets > 0) else {
@@ -215,6 +221,7 @@ mod tests {
             verdict,
             origin: Origin::Socket,
             carried: false,
+            dropped: false,
         }
     }
 
@@ -244,6 +251,7 @@ mod tests {
                 packets,
                 bytes: packets * 100,
                 gravest,
+                dropped: 0,
             })
         };
         let row = |sender, sums| Row { sender, sums };
@@ -263,6 +271,29 @@ mod tests {
                 ],
             }]
         );
+    }
+
+    #[test]
+    fn what_was_dropped_is_beside_what_left() {
+        let leak = Some(Kind::DeviceEscape);
+        let dropped = Cell {
+            dropped: true,
+            ..cell(Some("fab0"), "eth1", 7, leak)
+        };
+        let sums = |cells: &[Cell]| of(cells)[0].rows[0].sums.clone();
+        let alone = Sum {
+            dropped: 7,
+            ..Sum::default()
+        };
+        assert_eq!(sums(std::slice::from_ref(&dropped)), [Some(alone)]);
+        let both = Sum {
+            packets: 2,
+            bytes: 200,
+            gravest: Some((Severity::Leak, 2)),
+            dropped: 7,
+        };
+        let left = cell(Some("fab0"), "eth1", 2, leak);
+        assert_eq!(sums(&[dropped, left]), [Some(both)]);
     }
 
     #[test]

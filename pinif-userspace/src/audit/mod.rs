@@ -4,6 +4,7 @@
 
 pub mod cause;
 pub mod decode;
+pub mod enforce;
 pub mod enrich;
 pub mod explain;
 pub mod finding;

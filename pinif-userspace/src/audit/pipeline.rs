@@ -3,6 +3,7 @@
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
 //! finding, and at the end. News of the host's interfaces go the other way, into the maps.
 
+mod enforce;
 mod gaps;
 mod interfaces;
 pub(crate) mod lives;
@@ -31,6 +32,7 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
+    enforce::monotonic,
     gaps::Gaps,
     lives::{Earlier, Starting},
     names::Names,
@@ -45,6 +47,7 @@ use self::{
 use super::{
     cause::Scene,
     decode::{Sighted, decode},
+    enforce::{Enforce, Enforcement},
     enrich,
     finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Key, Ledger, exit_status},
@@ -93,6 +96,8 @@ pub struct Plan {
     pub cgroup: PathBuf,
     /// The policy in force at the start.
     pub policy: Policy,
+    /// Whether leaks are dropped.
+    pub enforce: Enforce,
     /// How long to audit; until `stop` where there is none.
     pub duration: Option<Duration>,
     /// From which severity on the exit status is 2.
@@ -111,6 +116,8 @@ pub enum Order {
     Policy(Box<Policy>),
     /// The policy was changed, and is wrong now: the one in force stays.
     WrongPolicy(PolicyErrors),
+    /// The operator confirms that leaks are to be dropped for good.
+    Confirm,
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
@@ -174,6 +181,9 @@ struct Audit {
     counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
     policies: BTreeMap<u32, Policy>,
+    enforcement: Enforcement,
+    /// When nothing is dropped any more.
+    enforced_until: Option<Instant>,
     interfaces: Vec<GlobMatcher>,
     duration: Option<Duration>,
     fail_on: FailOn,
@@ -196,6 +206,9 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
+        let told = publisher.enforced_until();
+        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
+        publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
         let bypasses = Bypasses::open(&mut ebpf)?;
@@ -239,6 +252,8 @@ impl Audit {
             gaps: Gaps::new(bypasses),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
+            enforcement,
+            enforced_until: None,
             publisher,
             sightings,
             counters,
@@ -251,16 +266,21 @@ impl Audit {
             searches: Searches::start(),
         };
         let mut changes = Changes::new();
+        if let Some(policy) = audit.policies.values().next() {
+            audit.warn_of_idle_rules(policy, sink)?;
+        }
         let mut starting = Starting::new(sink);
         audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
         let found = starting.found();
         audit.sweep();
         audit.started = audit.began();
+        audit.begin_enforcing()?;
         sink.ready(&audit.ready(plan.attach))?;
         for finding in found {
             sink.finding(&finding, true)?;
         }
         audit.settle(sink)?;
+        audit.ask_to_confirm(sink)?;
         audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
     }
@@ -295,6 +315,7 @@ impl Audit {
                 Mode::Tcx => Attach::Tcx,
                 Mode::Clsact => Attach::Clsact,
             },
+            enforce: self.enforcement.is_on(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -322,11 +343,13 @@ impl Audit {
             let mut bypassing = Vec::new();
             let has_findings = self.counts;
             let gaps_due = self.gaps.due();
+            let enforced_until = self.enforced_until;
             let resting = self.pace.rests_until();
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut over => return Ok(()),
+                () = at(enforced_until) => self.end_enforcing(sink)?,
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.hear(changes, sink)?;
@@ -357,6 +380,7 @@ impl Audit {
                             sink.note(Level::Error, &problem.brief())?;
                         }
                     }
+                    Order::Confirm => self.confirm_enforcing(sink)?,
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
@@ -553,6 +577,7 @@ impl Audit {
                 };
                 sink.note(level, &text)?;
                 warn_of(&policy, &unresolved, sink)?;
+                self.warn_of_idle_rules(&policy, sink)?;
                 self.policies.insert(self.publisher.generation(), policy);
             }
             Err(error) => {
@@ -587,12 +612,13 @@ impl Audit {
         let losses = self.counters.losses()?;
         let netns = |cookie: NetNsCookie| self.following.name(cookie);
         let interface = |netns, index| self.names.of(netns, index);
-        let matrix = self.past.and(&self.counters.cells()?, |key| {
+        let past = std::mem::take(&mut self.past);
+        let matrix = past.and(&self.counters.cells()?, |key| {
             Place::of(key, &netns, &interface)
         });
         let findings = self.ledger.len() as u64;
         sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
-        Self::leave_attached(self.persist.as_ref(), sink)?;
+        self.leave_attached(sink)?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }
@@ -613,10 +639,16 @@ fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> R
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
-fn wall_clock(monotonic: u64) -> SystemTime {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
-    SystemTime::now() - now.saturating_sub(Duration::from_nanos(monotonic))
+fn wall_clock(time: u64) -> SystemTime {
+    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
+}
+
+/// Ready at this time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Each interface takes a descriptor: as many as the system allows.

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     audit::{
+        enforce::Enforce,
         finding::{Finding, Ready, Summary},
         ledger::FailOn,
         pipeline::{self, Plan},
@@ -27,6 +28,7 @@ use crate::{
     sinks::{self, Format, Level, Sink},
 };
 
+mod enforce;
 mod logging;
 mod reload;
 
@@ -67,6 +69,14 @@ pub struct AuditArgs {
     /// The severity from which on a finding makes the exit status 2
     #[arg(long, value_enum, default_value_t = FailOn::Leak)]
     fail_on: FailOn,
+
+    /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
+    #[arg(long)]
+    enforce: bool,
+
+    /// The same for this time, such as 60s; then only audit, unless it is confirmed: by Enter on a terminal, or by SIGUSR1
+    #[arg(long, value_name = "TIME", value_parser = enforce::time)]
+    enforce_for: Option<Duration>,
 
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
@@ -128,7 +138,9 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let attach = args.attach.unwrap_or_else(Mode::of_kernel);
     let persist = args
         .persist
-        .map(|directory| load::persist(&directory, attach));
+        .as_deref()
+        .map(|directory| load::persist(directory, attach));
+    let enforce = args.enforce();
     let plan = Plan {
         persist: persist.transpose()?,
         namespaces,
@@ -136,6 +148,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         interfaces: args.interface,
         cgroup: cgroup(args.cgroup)?,
         policy,
+        enforce,
         duration: args.duration,
         fail_on: args.fail_on,
         attach,
@@ -155,6 +168,9 @@ async fn audit(plan: Plan, source: Source, format: Format) -> Result<u8> {
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
+    if matches!(plan.enforce, Enforce::For { .. }) {
+        enforce::follow(orders.clone())?;
+    }
     reload::follow(source, orders)?;
     let mut sink = Service(sinks::open(format));
     pipeline::run(plan, &mut received, &mut sink, stop).await

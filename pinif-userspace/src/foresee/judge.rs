@@ -141,6 +141,7 @@ impl Judge<'_> {
             socket_cookie: Some(socket.cookie.0),
             process,
             origin: Origin::Socket,
+            dropped: false,
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     in_force: InForce,
     generation: u32,
+    /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
+    enforce_until: u64,
 }
 
 #[derive(Default)]
@@ -75,8 +77,10 @@ impl Publisher {
                 of.insert(key.interface, gate);
             }
         }
+        let active = tables.policies.get(&slot, 0).context(read)?;
         Ok(Self {
-            generation: tables.policies.get(&slot, 0).context(read)?.generation,
+            generation: active.generation,
+            enforce_until: active.enforce_until,
             published,
             in_force,
             tables,
@@ -107,6 +111,25 @@ impl Publisher {
     /// The number of the policy in force, as sightings name it.
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Until when the policy in force is enforced, by this life or an earlier one.
+    pub fn enforced_until(&self) -> u64 {
+        self.enforce_until
+    }
+
+    /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):
+    /// nanoseconds of `CLOCK_MONOTONIC`. The programs look at their own clock: nobody has to be there to end it.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn enforce(&mut self, until: u64) -> Result<()> {
+        self.tables
+            .enforce(self.in_force.slot(), until)
+            .context("how long the policy is enforced cannot be written")?;
+        self.enforce_until = until;
+        Ok(())
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
@@ -223,7 +246,13 @@ impl Publisher {
         let mut gates_of = Vec::new();
         let written = self
             .tables
-            .write(policy, slot, generation, &mut unresolved)
+            .write(
+                policy,
+                slot,
+                generation,
+                self.enforce_until,
+                &mut unresolved,
+            )
             .and_then(|dimensions| {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
 
 use super::file::{RawPolicy, RawRule, RawZone, Scalar};
@@ -157,6 +158,7 @@ impl Checker<'_, '_> {
             }),
             only_via: self.zones_named(raw),
             pinned: raw.pinned,
+            action: self.action(raw),
         };
         self.demands(raw);
         if self.report.errors() == errors_before {
@@ -180,6 +182,16 @@ impl Checker<'_, '_> {
             }
         }
         parsed
+    }
+
+    fn action(&mut self, raw: &RawRule) -> Action {
+        let Some(action) = &raw.action else {
+            return Action::Unsaid;
+        };
+        values::action(action.get_ref()).unwrap_or_else(|flaw| {
+            self.report.error(&action.span(), flaw);
+            Action::Unsaid
+        })
     }
 
     fn zones_named(&mut self, raw: &RawRule) -> Vec<usize> {

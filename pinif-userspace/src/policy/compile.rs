@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use pinif_ebpf::enforce::until;
 use pinif_ebpf::key::Address;
 use pinif_ebpf::policy::{
     Active, Demand, DemandKey, NumberKey, PortKey, PrefixKey, RuleSet, Slot, ZoneSet, dimension,
@@ -20,7 +21,8 @@ use super::{Policy, Rule};
 /// All that the kernel's tables hold of one policy.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The policy itself, to be published last: it names the slot, and what to answer for values without an entry.
+    /// The policy itself, to be published last: it names the slot, and what to answer for values without an entry. Whether
+    /// it is enforced is the publisher's to say.
     pub active: Active,
     /// What each rule demands.
     pub demands: Vec<(DemandKey, Demand)>,
@@ -129,6 +131,7 @@ pub fn compile(policy: &Policy, slot: Slot, generation: u32) -> Compiled {
                     .filter(|(_, zone)| zone.contained)
                     .map(|(number, _)| number),
             ),
+            enforce_until: until::NEVER,
             any_destination,
             any_source,
             any_port,
@@ -162,7 +165,7 @@ fn demand(slot: Slot, number: usize, rule: &Rule) -> (DemandKey, Demand) {
     let demand = Demand {
         only_via: zones(rule.only_via.iter().copied()),
         pinned: rule.pinned.into(),
-        _pad: 0,
+        action: rule.action as u32,
     };
     (key, demand)
 }

@@ -70,9 +70,10 @@ pub(super) struct RawRule {
     /// Its header.
     pub header: Span,
     pub name: Option<Spanned<String>>,
-    /// Every key but `name` and `pinned`, each a list; a single value is a list of one.
+    /// Every key but `name`, `pinned` and `action`, each a list; a single value is a list of one.
     pub lists: BTreeMap<&'static str, List>,
     pub pinned: bool,
+    pub action: Option<Spanned<String>>,
     /// Whether a part of it was not understood, so that what is missing may be there.
     pub incomplete: bool,
 }
@@ -240,6 +241,7 @@ impl Reader<'_, '_> {
             name: None,
             lists: BTreeMap::new(),
             pinned: false,
+            action: None,
             incomplete: false,
         };
         let errors_before = self.report.errors();
@@ -249,6 +251,7 @@ impl Reader<'_, '_> {
             };
             match known.takes {
                 Takes::Truth => raw.pinned = self.truth(known, value).unwrap_or_default(),
+                Takes::Text if known.name == "action" => raw.action = self.text(known, value),
                 Takes::Text => raw.name = self.text(known, value),
                 Takes::Texts | Takes::TextsOrNumbers => {
                     if let Some(list) = self.list(known, key, value) {

@@ -63,7 +63,7 @@ pub(super) const ZONE_KEYS: [Key; 2] = [
 ];
 
 /// Below `[[rule]]`.
-pub(super) const RULE_KEYS: [Key; 11] = [
+pub(super) const RULE_KEYS: [Key; 12] = [
     key("name", Takes::Text, r#""control-plane""#),
     key("destination", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
     key("source", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
@@ -75,6 +75,7 @@ pub(super) const RULE_KEYS: [Key; 11] = [
     key("executable", Takes::Texts, r#"["/usr/sbin/fabd"]"#),
     key("only_via", Takes::Texts, r#"["backplane"]"#),
     key("pinned", Takes::Truth, "true"),
+    key("action", Takes::Text, r#""drop""#),
 ];
 
 /// What other tools call the keys of a rule.

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use globset::GlobMatcher;
 use ipnet::IpNet;
 use nix::errno::Errno;
+use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::ZoneSet;
 
 pub use problem::{Gravity, PolicyErrors, Problem};
@@ -81,6 +82,8 @@ pub struct Rule {
     pub only_via: Vec<usize>,
     /// Demands a bound device.
     pub pinned: bool,
+    /// What becomes of a packet that breaks it, where the policy is enforced.
+    pub action: Action,
 }
 
 impl Policy {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use globset::{Glob, GlobMatcher};
 use ipnet::{IpNet, Ipv4Net, ipv4_mask_to_prefix};
+use pinif_ebpf::enforce::Action;
 
 use super::file::Scalar;
 use super::problem::{Flaw, escaped, nearest, quoted};
@@ -41,6 +42,19 @@ const PROTOCOLS: [(&str, u8); 22] = [
     ("sctp", 132),
     ("udplite", 136),
     ("mpls-in-ip", 137),
+];
+
+/// What other tools call the actions of a rule.
+const OTHER_ACTIONS: [(&str, &str); 9] = [
+    ("audit", "alert"),
+    ("log", "alert"),
+    ("report", "alert"),
+    ("warn", "alert"),
+    ("block", "drop"),
+    ("deny", "drop"),
+    ("discard", "drop"),
+    ("enforce", "drop"),
+    ("reject", "drop"),
 ];
 
 /// A prefix, or an address, which is a prefix of its whole length.
@@ -283,6 +297,26 @@ pub(super) fn name(text: &str, owner: &str) -> Result<String, Flaw> {
     }
 }
 
+/// What becomes of what breaks a rule.
+pub(super) fn action(text: &str) -> Result<Action, Flaw> {
+    match text {
+        "alert" => return Ok(Action::Alert),
+        "drop" => return Ok(Action::Drop),
+        _ => {}
+    }
+    let flaw = Flaw::new(format!("unknown action {}", quoted(text)));
+    let other = OTHER_ACTIONS.iter().find(|(other, _)| *other == text);
+    let meant = other
+        .map(|(_, meant)| *meant)
+        .or_else(|| nearest(text, ["alert", "drop"]));
+    Err(match meant {
+        Some(meant) => flaw.mend(format!("did you mean `{meant}`?")),
+        None => flaw.mend(
+            "write `alert`, to tell of it and never drop it, `drop`, to drop it under `--enforce`, or leave `action` out",
+        ),
+    })
+}
+
 /// A name or a glob for the names of interfaces.
 pub(super) fn interfaces(text: &str) -> Result<GlobMatcher, Flaw> {
     let flaw = || Flaw::new(format!("{} is no interface name or pattern", quoted(text)));
@@ -429,6 +463,18 @@ mod tests {
         assert!(cgroup("/sys/fs/cgroup/unified/system.slice").is_err());
         assert!(executable("/usr/bin/").is_err());
         assert!(executable("/usr/bin/*").is_err());
+    }
+
+    #[test]
+    fn actions_are_words() {
+        assert_eq!(action("alert"), Ok(Action::Alert));
+        assert_eq!(action("drop"), Ok(Action::Drop));
+        for bad in ["", "Drop", "allow", "reject"] {
+            assert!(action(bad).is_err(), "{bad}");
+        }
+        for (other, meant) in OTHER_ACTIONS {
+            assert!(action(other).is_err() && action(meant).is_ok(), "{other}");
+        }
     }
 
     #[test]

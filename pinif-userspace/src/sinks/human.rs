@@ -193,7 +193,7 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
     details.extend((!parts.is_empty()).then(|| (label, parts.join(", "))));
     let mut parts = vec![format!(
         "{} {}",
-        phrase::does(finding.kind),
+        phrase::does(finding),
         finding.egress_interface
     )];
     parts.extend(
@@ -225,6 +225,7 @@ fn table(rows: &[Row]) -> Grid {
     let mut rows: Vec<&Row> = rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.severity));
     let several = rows.iter().any(|row| row.netns() != rows[0].netns());
+    let fates = rows.iter().any(|row| row.dropped);
     let strong = |text: Text| text.styled(look::strong());
     let mut headings = vec![Text::left("finding"), Text::left("kind")];
     headings.extend(several.then(|| Text::left("netns")));
@@ -232,8 +233,9 @@ fn table(rows: &[Row]) -> Grid {
         Text::left("interface"),
         Text::right("packets"),
         Text::right("bytes"),
-        Text::left("sender"),
     ]);
+    headings.extend(fates.then(|| Text::left("fate")));
+    headings.push(Text::left("sender"));
     let rows = rows.iter().map(|row| {
         let mut texts = vec![
             Text::left(row.severity.name()).styled(look::of_severity(row.severity)),
@@ -244,8 +246,9 @@ fn table(rows: &[Row]) -> Grid {
             Text::left(row.egress_interface()),
             Text::right(grouped(row.packets)),
             Text::right(grouped(row.bytes)),
-            Text::left(&*row.sender),
         ]);
+        texts.extend(fates.then(|| Text::left(phrase::fate(row))));
+        texts.push(Text::left(&*row.sender));
         texts
     });
     Grid {

@@ -93,12 +93,13 @@ impl<E: Write + Send> Sink for Journal<E> {
                 continue;
             }
             let line = format!(
-                "{} {}: {}: {}, {} by {} in {} in all.",
+                "{} {}: {}: {}, {} {} {} in {} in all.",
                 row.severity.name(),
                 row.kind.name(),
                 row.sender,
                 counted(row.packets, "packet"),
                 counted(row.bytes, "byte"),
+                if row.dropped { "dropped at" } else { "by" },
                 row.egress_interface(),
                 row.netns()
             );

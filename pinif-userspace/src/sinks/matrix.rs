@@ -7,8 +7,10 @@ use super::look::{self, Look};
 use super::text::{grouped, visible};
 use crate::audit::matrix::{Matrix, Sum};
 
-/// Where nothing left.
+/// Where nothing was sent.
 const EMPTY: &str = "·";
+/// The mark of what was dropped.
+const DROPPED: char = 'x';
 
 /// The matrix of a namespace: a title, the table, and what its marks mean, if there are any.
 pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
@@ -41,29 +43,32 @@ pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
     )
 }
 
-/// `1,040`; `1,040 !` when all of them leaked; `40 of 1,040 !` when some did. Two places at the right are the mark's, so
-/// that numbers stand under each other.
+/// `1,040`; `1,040 !` when all of them leaked; `40 of 1,040 !` when some did; `1,040 x` when all were dropped, and
+/// `40 of 1,040 ! + 1,000 x` when others were. Two places at the right are the mark's, so that numbers stand under each other.
 fn cell(sum: Option<Sum>) -> Text {
-    match sum {
-        None => Text::right(format!("{EMPTY}  ")).styled(look::faint()),
-        Some(Sum {
-            packets,
-            gravest: None,
-            ..
-        }) => Text::right(format!("{}  ", grouped(packets))),
-        Some(Sum {
-            packets,
-            gravest: Some((severity, marked)),
-            ..
-        }) => {
-            let all = grouped(packets);
-            let numbers = if marked == packets {
-                all
-            } else {
-                format!("{} of {all}", grouped(marked))
-            };
-            Text::right(format!("{numbers} {}", mark(severity))).styled(look::of_severity(severity))
-        }
+    let Some(sum) = sum else {
+        return Text::right(format!("{EMPTY}  ")).styled(look::faint());
+    };
+    let left = (sum.packets > 0 || sum.dropped == 0).then(|| left(&sum));
+    let dropped = (sum.dropped > 0).then(|| format!("{} {DROPPED}", grouped(sum.dropped)));
+    let style = sum
+        .gravest
+        .map(|(severity, _)| look::of_severity(severity))
+        .unwrap_or_default();
+    Text::right(match (left, dropped) {
+        (Some(left), Some(dropped)) => format!("{} + {dropped}", left.trim_end()),
+        (left, dropped) => left.or(dropped).unwrap_or_default(),
+    })
+    .styled(style)
+}
+
+/// What of it left.
+fn left(sum: &Sum) -> String {
+    let all = grouped(sum.packets);
+    match sum.gravest {
+        None => format!("{all}  "),
+        Some((severity, marked)) if marked == sum.packets => format!("{all} {}", mark(severity)),
+        Some((severity, marked)) => format!("{} of {all} {}", grouped(marked), mark(severity)),
     }
 }
 
@@ -76,16 +81,9 @@ const fn mark(severity: Severity) -> char {
 }
 
 fn legend(matrix: &Matrix, look: Look) -> String {
-    let gravest = |sum: &Sum| sum.gravest.map(|(severity, _)| severity);
-    let there = |severity| {
-        matrix
-            .rows
-            .iter()
-            .flat_map(|row| &row.sums)
-            .flatten()
-            .any(|sum| gravest(sum) == Some(severity))
-    };
-    let meanings: Vec<String> = [
+    let sums = || matrix.rows.iter().flat_map(|row| &row.sums).flatten();
+    let there = |severity| sums().any(|sum| sum.gravest.is_some_and(|(its, _)| its == severity));
+    let mut meanings: Vec<String> = [
         (Severity::Leak, "left where it must not"),
         (Severity::Risk, "left well by luck"),
         (Severity::Note, "odd"),
@@ -94,6 +92,9 @@ fn legend(matrix: &Matrix, look: Look) -> String {
     .filter(|(severity, _)| there(*severity))
     .map(|(severity, meaning)| format!("{} {meaning}", mark(severity)))
     .collect();
+    if sums().any(|sum| sum.dropped > 0) {
+        meanings.push(format!("{DROPPED} kept from leaving"));
+    }
     if meanings.is_empty() {
         return String::new();
     }

@@ -38,8 +38,9 @@ pub fn sender(finding: &Finding) -> String {
 }
 
 /// What a finding's packets do at its interface.
-pub const fn does(kind: Kind) -> &'static str {
-    match kind {
+pub const fn does(finding: &Finding) -> &'static str {
+    match finding.kind {
+        _ if finding.dropped => "dropped at",
         Kind::IngressEscape => "arrived by",
         Kind::Unaudited => "is not seen on",
         Kind::DeviceEscape
@@ -48,6 +49,21 @@ pub const fn does(kind: Kind) -> &'static str {
         | Kind::PolicyEscape
         | Kind::Unpinned
         | Kind::CrossedBind => "left by",
+    }
+}
+
+/// What became of a finding's packets, in a word.
+pub const fn fate(row: &Row) -> &'static str {
+    match row.kind {
+        _ if row.dropped => "dropped",
+        Kind::IngressEscape => "arrived",
+        Kind::Unaudited => "not seen",
+        Kind::DeviceEscape
+        | Kind::AddressEscape
+        | Kind::CopyEscape
+        | Kind::PolicyEscape
+        | Kind::Unpinned
+        | Kind::CrossedBind => "left",
     }
 }
 
@@ -61,7 +77,7 @@ pub fn headline(finding: &Finding) -> String {
         sender(finding),
         visible(&finding.protocol),
         visible(&finding.destination),
-        does(finding.kind),
+        does(finding),
         visible(&finding.egress_interface)
     )
 }
@@ -72,9 +88,10 @@ pub fn growth(finding: &Finding) -> String {
         return unseen(finding);
     }
     format!(
-        "{}: {} by {} so far",
+        "{}: {} {} {} so far",
         sender(finding),
         counted(finding.packets, "packet"),
+        if finding.dropped { "dropped at" } else { "by" },
         visible(&finding.egress_interface)
     )
 }
@@ -85,14 +102,10 @@ fn unseen(finding: &Finding) -> String {
         ANY_INTERFACE => "any interface".into(),
         interface => visible(interface),
     };
-    format!(
-        "{}: traffic {} {interface}",
-        sender(finding),
-        does(finding.kind)
-    )
+    format!("{}: traffic {} {interface}", sender(finding), does(finding))
 }
 
-/// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`
+/// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`, and whether leaks are dropped.
 pub fn ready(ready: &Ready) -> String {
     const SHOWN: usize = 12;
     let mut names: Vec<String> = ready
@@ -110,8 +123,13 @@ pub fn ready(ready: &Ready) -> String {
         several => format!(" of {} namespaces", several.len()),
     };
     let colon = if names.is_empty() { "" } else { ": " };
+    let enforce = if ready.enforce {
+        " Leaks are dropped."
+    } else {
+        ""
+    };
     format!(
-        "Auditing {}{netns} by {} on Linux {}{colon}{}.",
+        "Auditing {}{netns} by {} on Linux {}{colon}{}.{enforce}",
         counted(ready.interfaces.len() as u64, "interface"),
         ready.attach.name(),
         visible(&ready.kernel),
@@ -161,8 +179,8 @@ fn lost_by(loss: Loss, number: u64) -> String {
 pub fn verdict(rows: &[Row], summary: &Summary) -> String {
     let wrong = Wrong::of(rows, summary);
     let mut text = match (rows.is_empty(), wrong == Wrong::default()) {
-        (true, true) => contained(summary.packets),
-        (true, false) => wrong.text(summary.packets),
+        (true, true) if summary.dropped == 0 => contained(summary.packets),
+        (true, _) => wrong.text(summary.packets),
         (false, _) => {
             let findings = counted(rows.len() as u64, "finding");
             format!(
@@ -172,6 +190,14 @@ pub fn verdict(rows: &[Row], summary: &Summary) -> String {
             )
         }
     };
+    match summary.dropped {
+        0 => {}
+        1 => text.push_str(" 1 packet was kept from leaving."),
+        dropped => {
+            let packets = grouped(dropped);
+            text.push_str(&format!(" {packets} packets were kept from leaving."));
+        }
+    }
     if incomplete(summary) {
         text.push_str(" But not all packets could be counted.");
     }
@@ -234,14 +260,14 @@ struct Wrong {
 impl Wrong {
     /// A packet is in one finding and one cell at most, so that sums are exact. What is in the matrix alone, because the
     /// table of findings was full, is as grave as its kind usually is. One that passed several interfaces on top of each
-    /// other is in a finding of each, and counts once.
+    /// other is in a finding of each, and counts once. What was dropped did nothing wrong.
     fn of(rows: &[Row], summary: &Summary) -> Self {
         let mut wrong = Self::default();
         for kind in Kind::ALL {
             let found = |severity| {
                 let rows = rows
                     .iter()
-                    .filter(|row| row.kind == kind && row.severity == severity);
+                    .filter(|row| row.kind == kind && row.severity == severity && !row.dropped);
                 rows.fold(0u64, |sum, row| sum.saturating_add(row.packets))
             };
             let (mut leaks, mut risks, notes) = (
@@ -252,7 +278,7 @@ impl Wrong {
             let cells = summary
                 .matrix
                 .iter()
-                .filter(|cell| cell.verdict == Some(kind));
+                .filter(|cell| cell.verdict == Some(kind) && !cell.dropped);
             let all = cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
             let unfound = all.saturating_sub(leaks.saturating_add(risks).saturating_add(notes));
             match usual_severity(kind) {
@@ -320,11 +346,12 @@ impl Wrong {
     }
 }
 
-/// How many packets these cells have of a kind, each counted once: on the first interface that it had the kind on. What has
+/// How many packets that left these cells have of a kind, each counted once: on the first interface that it had the kind on. What has
 /// it only where it was carried to is of the senders that have none of it elsewhere.
 fn once(kind: Kind, cells: &[Cell]) -> u64 {
     let mut by_sender: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-    for cell in cells.iter().filter(|cell| cell.verdict == Some(kind)) {
+    let cells = cells.iter().filter(|cell| !cell.dropped);
+    for cell in cells.filter(|cell| cell.verdict == Some(kind)) {
         let sender = (&cell.netns, &cell.bound_device, cell.origin);
         let (first, carried) = by_sender.entry(sender).or_default();
         let sum = if cell.carried { carried } else { first };
@@ -349,6 +376,7 @@ mod tests {
             verdict: Some(Kind::PolicyEscape),
             origin: Origin::Socket,
             carried,
+            dropped: false,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Row {
     bound_device: Option<String>,
     /// Where it left, as it is.
     egress_interface: String,
+    /// Whether its packets were dropped, and did not leave.
+    pub dropped: bool,
     /// The last count of packets.
     pub packets: u64,
     /// The last count of bytes.
@@ -116,6 +118,7 @@ impl Row {
 
     fn is_of(&self, cell: &Cell, kind: Kind) -> bool {
         self.kind == kind
+            && self.dropped == cell.dropped
             && self.egress_interface == cell.egress_interface
             && self.bound_device == cell.bound_device
             && self.netns == cell.netns
@@ -129,6 +132,7 @@ impl Row {
             sender: phrase::sender(finding),
             bound_device: finding.bound_device.clone(),
             egress_interface: finding.egress_interface.clone(),
+            dropped: finding.dropped,
             packets: finding.packets,
             bytes: finding.bytes,
             cause: finding.cause.clone(),

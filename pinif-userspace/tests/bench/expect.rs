@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::loss::Loss;
 
 use super::record;
-use super::report::{Place, Report, Told};
+use super::report::{Place, Report, Told, verdict};
 use super::sender::Sent;
 
 /// A finding that must be there once. Whatever is set must hold exactly.
@@ -16,6 +16,7 @@ pub struct Finding {
     bound: Option<String>,
     egress: String,
     packets: u64,
+    dropped: bool,
     process: Option<Process>,
     protocol: Option<&'static str>,
     rule: Option<&'static str>,
@@ -57,6 +58,7 @@ impl Finding {
             bound: None,
             egress: String::new(),
             packets: 0,
+            dropped: false,
             process: None,
             protocol: None,
             rule: None,
@@ -87,6 +89,14 @@ impl Finding {
     /// How many packets, exactly.
     pub fn packets(self, packets: u64) -> Self {
         Self { packets, ..self }
+    }
+
+    /// They were dropped; they left unless this is called.
+    pub fn dropped(self) -> Self {
+        Self {
+            dropped: true,
+            ..self
+        }
     }
 
     /// By this sender and its socket; by nobody unless one of these is called.
@@ -186,6 +196,11 @@ impl Finding {
             && told.bound_device == self.bound
             && told.egress_interface == self.egress
             && told.packets == self.packets
+            && told.dropped == self.dropped
+            && told
+                .explanation
+                .ends_with("It was dropped, and did not leave.")
+                == self.dropped
             && same(self.rule, told.rule.as_deref())
             && same(self.protocol, Some(&told.protocol))
             && same(self.address, told.bound_address.as_deref())
@@ -201,7 +216,7 @@ impl Finding {
         (
             self.bound.clone(),
             self.egress.clone(),
-            self.kind.to_owned(),
+            verdict(self.kind, self.dropped),
         )
     }
 }
@@ -265,7 +280,7 @@ impl<'a> Expectation<'a> {
         self
     }
 
-    /// So many packets in all: where interfaces lie on top of each other, each is in several cells and counts once.
+    /// So many packets that left, in all: where interfaces lie on top of each other, each is in several cells and counts once.
     pub fn total(self, packets: u64) -> Self {
         Self {
             total: Some(packets),
@@ -357,7 +372,7 @@ impl<'a> Expectation<'a> {
                 .summary
                 .matrix
                 .iter()
-                .filter(|cell| cell.egress_interface == **link)
+                .filter(|cell| cell.egress_interface == **link && !cell.dropped)
                 .fold((0, 0), |sum, cell| {
                     (sum.0 + cell.packets, sum.1 + cell.bytes)
                 });

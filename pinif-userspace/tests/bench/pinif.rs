@@ -38,7 +38,14 @@ impl Pinif {
     pub fn start(mut command: Command) -> Self {
         let (stderr, theirs) = pipe().expect("cannot make a pipe");
         command.stderr(theirs);
-        Self::said_to(command, stderr)
+        Self::said_to(command, stderr, Stdio::null())
+    }
+
+    /// The same, with this for standard input.
+    pub fn start_on(mut command: Command, stdin: Stdio) -> Self {
+        let (stderr, theirs) = pipe().expect("cannot make a pipe");
+        command.stderr(theirs);
+        Self::said_to(command, stderr, stdin)
     }
 
     /// The same, where standard error is the journal, as systemd.exec(5) tells it.
@@ -50,11 +57,11 @@ impl Pinif {
             format!("{}:{}", status.st_dev, status.st_ino),
         );
         command.stderr(theirs);
-        Self::said_to(command, stderr)
+        Self::said_to(command, stderr, Stdio::null())
     }
 
-    fn said_to(mut command: Command, stderr: PipeReader) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+    fn said_to(mut command: Command, stderr: PipeReader, stdin: Stdio) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped());
         let mut child = command.spawn().expect("cannot start pinif");
         // It holds our copy of the pipe's other end, without which there is no end.
         drop(command);

@@ -24,6 +24,12 @@ const PROMISES: &[(&str, &str)] = &[
     ("6 netns-unnamed", "nothing; its cell"),
     ("6 veth-both", "nothing; a cell in each namespace"),
     ("15 syn-ack", "address-escape"),
+    ("enforce for-enter", "the confirmation"),
+    (
+        "enforce for-undone",
+        "2 device-escape, dropped and not; device-escape",
+    ),
+    ("enforce window-*", "nothing, and nothing dropped"),
     ("service fail-on-leak", "the exit status"),
     ("service fail-on-risk", "the exit status"),
     ("service full-output", "an error, and the exit status"),

@@ -21,6 +21,7 @@ pub struct Ready {
     pub interfaces: Vec<String>,
     pub netns: Vec<String>,
     pub attach: String,
+    pub enforce: bool,
 }
 
 /// The devices that some kernels give every namespace, one of each kind of tunnel whose module is loaded
@@ -61,6 +62,7 @@ pub struct Told {
     pub cause: String,
     pub explanation: String,
     pub remedy: String,
+    pub dropped: bool,
 }
 
 /// The process of a finding.
@@ -79,6 +81,7 @@ pub struct Summary {
     pub duration_s: f64,
     pub packets: u64,
     pub bytes: u64,
+    pub dropped: u64,
     pub matrix: Vec<Cell>,
     pub findings: usize,
     pub uncounted: BTreeMap<String, u64>,
@@ -94,6 +97,7 @@ pub struct Cell {
     pub bytes: u64,
     pub verdict: String,
     pub carried: bool,
+    pub dropped: bool,
 }
 
 /// All that an auditor said.
@@ -111,8 +115,17 @@ pub struct Report {
     pub lines: Vec<String>,
 }
 
-/// A row and a column of the matrix, and a verdict.
+/// A row and a column of the matrix, and a verdict ([`verdict`]).
 pub type Place = (Option<String>, String, String);
+
+/// What became of packets: the verdict, and whether they were dropped for it.
+pub(super) fn verdict(verdict: &str, dropped: bool) -> String {
+    if dropped {
+        format!("{verdict}, dropped")
+    } else {
+        verdict.to_owned()
+    }
+}
 
 impl Report {
     pub(super) fn new(
@@ -154,7 +167,7 @@ impl Report {
             let place = (
                 cell.bound_device.clone(),
                 cell.egress_interface.clone(),
-                cell.verdict.clone(),
+                verdict(&cell.verdict, cell.dropped),
             );
             (place, (cell.packets, cell.bytes))
         }))
@@ -171,7 +184,7 @@ impl Report {
             let place = (
                 told.bound_device.clone(),
                 told.egress_interface.clone(),
-                told.kind.clone(),
+                verdict(&told.kind, told.dropped),
             );
             (place, (told.packets, told.bytes))
         }));
@@ -191,7 +204,14 @@ impl Report {
                 "the findings' counts are not the cells'\n{self}"
             );
         }
-        let once = self.summary.matrix.iter().filter(|cell| !cell.carried);
+        let (dropped, left): (Vec<&Cell>, Vec<&Cell>) =
+            self.summary.matrix.iter().partition(|cell| cell.dropped);
+        assert_eq!(
+            dropped.iter().map(|cell| cell.packets).sum::<u64>(),
+            self.summary.dropped,
+            "the dropped packets are not the matrix's\n{self}"
+        );
+        let once = left.iter().filter(|cell| !cell.carried);
         let total = once.fold((0, 0), |sum, cell| {
             (sum.0 + cell.packets, sum.1 + cell.bytes)
         });
@@ -277,8 +297,8 @@ fn last_of_each(lines: &[String]) -> Vec<Told> {
                     "a count fell: {line}"
                 );
                 assert_eq!(
-                    (&told.kind, &told.netns),
-                    (&earlier.kind, &earlier.netns),
+                    (&told.kind, &told.netns, told.dropped),
+                    (&earlier.kind, &earlier.netns, earlier.dropped),
                     "{line}"
                 );
                 *earlier = told;

@@ -51,6 +51,14 @@ impl Bench {
             .expect("the card is there")
     }
 
+    /// How many IP packets the network layer of the outside was given so far: what came out of the front port.
+    pub fn received_outside(&self) -> u64 {
+        self.chassis
+            .outside
+            .run(received_packets)
+            .expect("the outside is there")
+    }
+
     /// Waits until the card's network layer was given so many packets more than `before`.
     pub fn wait_until_received(&self, before: u64, packets: u64) {
         wait_until("the packets are received", || {

@@ -34,6 +34,8 @@ fn the_examples_in_the_documentation_are_what_the_sinks_print() -> io::Result<()
         &mut sink,
         &story::summary(vec![story::cell(Some("fab0"), "fab0", 1000, 66_000)], 0),
     )?;
+    let (mut sink, enforced, _) = human(no_terminal, false, &clock);
+    stage::enforced(&mut sink)?;
     let (mut sink, lines, _) = json();
     stage::leaking(&mut sink)?;
     let journal = Stream::default();
@@ -43,6 +45,7 @@ fn the_examples_in_the_documentation_are_what_the_sinks_print() -> io::Result<()
         &[
             ("human", &leaking.text()),
             ("contained", &contained.text()),
+            ("enforced", &enforced.text()),
             ("json", &lines.text()),
             ("journal", &journal.text()),
         ],

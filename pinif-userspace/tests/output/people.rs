@@ -180,6 +180,30 @@ fn a_wide_matrix_of_two_namespaces() -> io::Result<()> {
 }
 
 #[test]
+fn what_was_dropped_stands_beside_what_left() -> io::Result<()> {
+    let (leak, dropped) = (story::device_escape(), story::dropped_escape());
+    let cell = |egress, packets, finding| {
+        story::of(story::cell(Some("fab0"), egress, packets, 1), finding)
+    };
+    let matrix = vec![
+        story::cell(Some("fab0"), "fab0", 7, 1),
+        cell("eth0", 1000, &dropped),
+        cell("eth1", 1000, &dropped),
+        cell("eth1", 40, &leak),
+        story::cell(Some("fab0"), "eth1", 2, 1),
+        cell("eth2", 1000, &dropped),
+        story::cell(Some("fab0"), "eth2", 2, 1),
+    ];
+    let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
+    sink.finding(&stage::grown(&leak, 40, 1), true)?;
+    sink.summary(&story::summary(matrix, 1))?;
+    let text = out.text();
+    let end = text.lines().skip_while(|line| !line.starts_with("card: "));
+    assert_snapshot!(end.collect::<Vec<_>>().join("\n"));
+    Ok(())
+}
+
+#[test]
 fn what_was_lost_is_said_in_words() -> io::Result<()> {
     let mut summary = story::leaking_summary();
     for (index, loss) in Loss::ALL.into_iter().enumerate() {
@@ -216,6 +240,7 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
         severity: Severity::Note,
         ..leak.clone()
     };
+    let dropped = story::dropped_escape();
     let clean = |packets| story::cell(None, "fab0", packets, 1);
     let cell = |finding: &Finding, packets| {
         story::of(
@@ -246,8 +271,17 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
         ),
         (vec![note.clone()], vec![cell(&note, 5)]),
         (vec![arrived], vec![clean(5)]),
+        (
+            vec![stage::grown(&dropped, 1040, 1)],
+            vec![clean(11_304), cell(&dropped, 1040)],
+        ),
+        (
+            vec![leak.clone(), dropped.clone()],
+            vec![clean(5), cell(&leak, 1), cell(&dropped, 1)],
+        ),
         // The table of findings was full: the matrix alone knows.
         (vec![], vec![clean(5), cell(&leak, 7)]),
+        (vec![], vec![clean(5), cell(&dropped, 7)]),
     ] {
         let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
         for finding in &findings {

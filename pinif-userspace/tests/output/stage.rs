@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pinif_userspace::audit::finding::{Finding, Summary};
+use pinif_userspace::audit::finding::{Finding, Ready, Summary};
 use pinif_userspace::sinks::Sink;
 use pinif_userspace::sinks::human::Human;
 use pinif_userspace::sinks::json::Json;
@@ -93,6 +93,19 @@ pub fn leaking(sink: &mut dyn Sink) -> io::Result<()> {
     sink.finding(&grown(&address, 12, 5180), false)?;
     sink.finding(&grown(&device, 1040, 68_640), false)?;
     sink.summary(&story::leaking_summary())
+}
+
+/// The same card while leaks are dropped, told to a sink.
+pub fn enforced(sink: &mut dyn Sink) -> io::Result<()> {
+    let (dropped, risk) = (story::dropped_escape(), story::address_escape());
+    sink.ready(&Ready {
+        enforce: true,
+        ..story::ready()
+    })?;
+    sink.finding(&dropped, true)?;
+    sink.finding(&grown(&risk, 12, 5180), true)?;
+    sink.finding(&grown(&dropped, 1040, 68_640), false)?;
+    sink.summary(&story::enforced_summary())
 }
 
 /// A card on which nothing leaks, told to a sink.

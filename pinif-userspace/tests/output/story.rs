@@ -13,6 +13,7 @@ pub fn ready() -> Ready {
         netns: vec!["card".to_owned()],
         kernel: "6.18.44".to_owned(),
         attach: Attach::Tcx,
+        enforce: false,
         version: "0.1.0".to_owned(),
     }
 }
@@ -61,6 +62,26 @@ pub fn device_escape() -> Finding {
         explanation: words.explanation(),
         remedy: words.remedy(),
         origin: Origin::Socket,
+        dropped: false,
+    }
+}
+
+/// The same, dropped.
+pub fn dropped_escape() -> Finding {
+    let told = device_escape();
+    let words = Circumstance {
+        protocol: "udp",
+        destination: "10.0.0.2:5000",
+        process: Some("telemetryd"),
+        bound_device: Some("fab0"),
+        dropped: true,
+        ..Circumstance::new(Kind::DeviceEscape, "eth1")
+    };
+    Finding {
+        id: FindingId(0x3f86_d7a2_2a77).to_string(),
+        explanation: words.explanation(),
+        dropped: true,
+        ..told
     }
 }
 
@@ -113,25 +134,40 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
         verdict: None,
         origin: Origin::Socket,
         carried: false,
+        dropped: false,
     }
 }
 
 pub fn of(cell: Cell, finding: &Finding) -> Cell {
     Cell {
         verdict: Some(finding.kind),
+        dropped: finding.dropped,
         ..cell
     }
 }
 
 pub fn summary(matrix: Vec<Cell>, findings: u64) -> Summary {
+    let (dropped, left): (Vec<&Cell>, Vec<&Cell>) = matrix.iter().partition(|cell| cell.dropped);
     Summary {
         duration_s: 10.002,
-        packets: matrix.iter().map(|cell| cell.packets).sum(),
-        bytes: matrix.iter().map(|cell| cell.bytes).sum(),
+        packets: left.iter().map(|cell| cell.packets).sum(),
+        bytes: left.iter().map(|cell| cell.bytes).sum(),
+        dropped: dropped.iter().map(|cell| cell.packets).sum(),
         matrix,
         findings,
         uncounted: BTreeMap::new(),
     }
+}
+
+pub fn enforced_summary() -> Summary {
+    let matrix = vec![
+        cell(Some("fab0"), "fab0", 11_203, 1_120_300),
+        of(cell(Some("fab0"), "eth1", 1040, 68_640), &dropped_escape()),
+        cell(None, "fab0", 60, 5880),
+        of(cell(None, "eth1", 12, 5180), &address_escape()),
+        cell(None, "eth1", 30, 2940),
+    ];
+    summary(matrix, 2)
 }
 
 pub fn leaking_summary() -> Summary {

@@ -50,10 +50,10 @@ fn wanted<T: Ord + Clone + Debug>(
 
 fn demand() -> impl Strategy<Value = Demand> {
     let only_via = prop_oneof![1 => Just(ZoneSet::EMPTY), 2 => zones()];
-    (only_via, any::<bool>()).prop_map(|(only_via, pinned)| Demand {
+    (only_via, any::<bool>(), 0u32..3).prop_map(|(only_via, pinned, action)| Demand {
         only_via,
         pinned: pinned.into(),
-        _pad: 0,
+        action,
     })
 }
 

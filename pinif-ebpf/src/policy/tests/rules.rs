@@ -101,6 +101,7 @@ impl Rules {
                 | uses(dimension::CGROUP, |rule| !rule.cgroups.is_empty())
                 | uses(dimension::EXECUTABLE, |rule| !rule.executables.is_empty()),
             contained: self.contained,
+            enforce_until: 0,
             any_destination: self.that(|rule| rule.destinations.is_empty()),
             any_source: self.that(|rule| rule.sources.is_empty()),
             any_port: self.that(|rule| rule.ports.is_empty()),

@@ -1,7 +1,9 @@
 //! A packet leaves an interface: TC egress, the heart of pinif.
 
 use aya_ebpf::{
-    bindings::TC_ACT_UNSPEC, helpers::generated::bpf_ktime_get_ns, macros::classifier,
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    helpers::generated::bpf_ktime_get_ns,
+    macros::classifier,
     programs::TcContext,
 };
 use aya_log_ebpf::debug;
@@ -16,6 +18,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
+    enforce,
     here::Here,
     kernel::{
         self,
@@ -32,25 +35,29 @@ use crate::{
 };
 
 /// Runs for every packet that an audited interface sends (TCX egress, or clsact before 6.6). Watching never changes a
-/// packet: the verdict is always that there is none.
+/// packet: the verdict is that there is none, unless the policy is enforced, and the packet must not leave.
 #[classifier]
 pub fn pinif_egress(context: TcContext) -> i32 {
-    audit(&context);
-    TC_ACT_UNSPEC
+    if audit(&context) {
+        TC_ACT_SHOT
+    } else {
+        TC_ACT_UNSPEC
+    }
 }
 
-/// The steps are functions of their own, since the stack is 512 bytes for the deepest chain of calls.
+/// Judges and counts the packet, and tells whether it is to be dropped. The steps are functions of their own, since the
+/// stack is 512 bytes for the deepest chain of calls.
 #[inline(always)]
-fn audit(context: &TcContext) {
+fn audit(context: &TcContext) -> bool {
     let skb = Skb::new(context);
     let Some(in_force) = policy::in_force() else {
-        return;
+        return false;
     };
     if standing::stands(skb, in_force) {
-        return;
+        return false;
     }
     let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
-        return;
+        return false;
     };
     scratch.key.netns = kernel::netns();
     scratch.key.egress = skb.interface();
@@ -68,9 +75,11 @@ fn audit(context: &TcContext) {
         judge(skb, active, packet, key, &mut new.sighting);
         layers::pass(skb, key, reread(&new.sighting.source_owner), layer);
     }
+    scratch.key.dropped = 0;
     if reread(&scratch.key.kind) != 0 {
         live::prepare(&mut scratch.second, active, has_packet);
         live::reconsider(skb, scratch);
+        scratch.key.dropped = enforce::drops(active, &scratch.key, &scratch.new.sighting) as u8;
     }
     let Scratch {
         packet,
@@ -90,7 +99,8 @@ fn audit(context: &TcContext) {
             kind: verdict,
             origin: reread(&new.sighting.origin),
             carried: reread(&layer.carried) as u8,
-            _pad: [0; 5],
+            dropped: reread(&key.dropped),
+            _pad: [0; 4],
         },
         count,
     );
@@ -116,6 +126,7 @@ fn audit(context: &TcContext) {
             standing::keep_passed_on(skb, key.netns, packet, active, cell);
         }
     }
+    reread(&key.dropped) != 0
 }
 
 /// Reads the headers into `place`; false if there are none that can be read.

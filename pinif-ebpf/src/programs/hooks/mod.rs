@@ -1,4 +1,4 @@
-//! The hooks: thin, and none of them ever changes what happens.
+//! The hooks: thin, and none of them changes what happens, but that egress drops what must not leave where it is enforced.
 
 mod bind;
 mod bypass;

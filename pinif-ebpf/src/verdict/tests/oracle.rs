@@ -4,6 +4,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::host::{Host, Sent};
 use crate::{
+    enforce::Action,
     key::{Address, IfIndex},
     policy::{Demand, NO_RULE, ZoneSet},
     sighting::Origin,
@@ -63,6 +64,23 @@ pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
         rule: case.rule().map_or(NO_RULE, |number| number as u16),
         source_owner: case.escaped_source().unwrap_or(IfIndex::NONE),
     }
+}
+
+/// Whether a packet is to be dropped where the policy is enforced, said slowly: each kind by itself.
+pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
+    if sent.egress == IfIndex::LOOPBACK {
+        return false;
+    }
+    let case = Case { host, sent };
+    let action = Action::from_number(case.demand().action);
+    TABLE.iter().any(|&kind| match case.severity(kind) {
+        None => false,
+        Some(severity) => match (kind, action) {
+            (Kind::PolicyEscape | Kind::Unpinned, Action::Alert) => false,
+            (Kind::PolicyEscape | Kind::Unpinned, Action::Drop) => true,
+            _ => severity == Severity::Leak,
+        },
+    })
 }
 
 struct Case<'a> {

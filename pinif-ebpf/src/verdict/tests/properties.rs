@@ -16,7 +16,10 @@ use super::{
     host::{Host, Sent},
     oracle::{self, Verdict},
 };
-use crate::policy::{RuleSet, tests::random};
+use crate::{
+    enforce::Action,
+    policy::{RuleSet, tests::random},
+};
 
 /// Interfaces are few, the loopback device (1) among them.
 fn interface() -> impl Strategy<Value = IfIndex> {
@@ -190,9 +193,35 @@ proptest! {
         traffic.packet = packet.as_ref();
         let decision = decide(&traffic, &active, &Noise(answers));
         prop_assert_eq!(decision.kind == 0, decision.finding().is_none());
+        prop_assert!(decision.kind != 0 || !decision.is_dropped(Action::Drop));
         if traffic.egress == IfIndex::LOOPBACK {
             prop_assert_eq!(decision, Decision::CONTAINED);
         }
+    }
+}
+
+/// Whether `decide` has it dropped.
+fn is_dropped(host: &Host, decision: &Decision) -> bool {
+    let rule = host.policy.rules.get(usize::from(decision.rule));
+    let demand = rule.and_then(|rule| rule.demand).unwrap_or_default();
+    decision.is_dropped(demand.action())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn what_is_dropped_is_what_the_table_says(host in host(), sent in sent()) {
+        prop_assert_eq!(is_dropped(&host, &host.judge(&sent)), oracle::is_dropped(&host, &sent));
+    }
+
+    #[test]
+    fn rules_that_say_nothing_drop_the_leaks(host in host(), sent in sent()) {
+        let decision = host.judge(&sent);
+        let is_leak = decision.severity == Severity::Leak as u8;
+        prop_assert_eq!(decision.is_dropped(Action::Unsaid), is_leak);
+        prop_assert!(!decision.is_dropped(Action::Alert) || is_leak);
+        prop_assert!(decision.is_dropped(Action::Drop) || !is_leak);
     }
 }
 
@@ -302,7 +331,7 @@ impl Tables for Noise {
         (bits & 2 != 0).then_some(Demand {
             only_via: ZoneSet(bits),
             pinned: bits as u32 & 5,
-            _pad: 0,
+            action: bits as u32 >> 3,
         })
     }
 }
@@ -346,6 +375,7 @@ prop_compose! {
             rules,
             dimensions,
             contained: ZoneSet(contained),
+            enforce_until: 0,
             any_destination: RuleSet(any[0]),
             any_source: RuleSet(any[1]),
             any_port: RuleSet(any[2]),
@@ -397,7 +427,9 @@ proptest! {
         }
         truth.zones.entry(sent.egress).or_default().0 |= zones.0;
         let live = live(&truth, &sent, &known);
-        prop_assert_eq!(known.reconsidered(&live), truth.judge(&sent), "{:?}", live);
+        let again = known.reconsidered(&live);
+        prop_assert_eq!(again, truth.judge(&sent), "{:?}", live);
+        prop_assert_eq!(is_dropped(&host, &again), oracle::is_dropped(&truth, &sent), "{:?}", live);
     }
 
     #[test]

@@ -142,6 +142,9 @@ fn by_kind(c: &Circumstance<'_>) -> String {
 
 /// A link that should have carried it must come back; a pinned socket would not have left.
 fn returned(c: &Circumstance<'_>, back: &str) -> String {
+    if !owned(c) && c.dropped {
+        return back.to_owned();
+    }
     if !owned(c) {
         return format!(
             "{back}, and drop on {} what must not leave by it",

@@ -55,6 +55,48 @@ fn a_bound_socket_that_overrides_its_device() {
     assert_eq!(cause_text(&causes), "most likely sin6_scope_id override");
 }
 
+/// Of each kind that leaves, no word says that it did.
+#[test]
+fn what_was_dropped_did_not_leave() {
+    let zones = names(&["backplane"]);
+    let dropped = |kind, origin| Circumstance {
+        origin,
+        bound_device: Some("fab0"),
+        source_owner: Some("fab0"),
+        rule: Some("control-plane"),
+        only_via: &zones,
+        dropped: true,
+        ..circumstance(kind)
+    };
+    for kind in [
+        Kind::DeviceEscape,
+        Kind::AddressEscape,
+        Kind::CopyEscape,
+        Kind::PolicyEscape,
+        Kind::Unpinned,
+    ] {
+        for origin in [Origin::Socket, Origin::Kernel, Origin::None] {
+            let text = dropped(kind, origin).explanation();
+            let ends = text.ends_with(" It was dropped, and did not leave.");
+            assert!(ends && text.contains("would have "), "{text}");
+            let said = [
+                "5000 left by",
+                "it left by",
+                "socket left by",
+                "socket sent it",
+                "kernel sent it",
+                "table made its",
+            ];
+            assert!(said.iter().all(|words| !text.contains(words)), "{text}");
+        }
+    }
+    assert_eq!(
+        dropped(Kind::DeviceEscape, Origin::Socket).explanation(),
+        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 would have left by eth1, which carries \
+         nothing for fab0. It was dropped, and did not leave."
+    );
+}
+
 #[test]
 fn an_address_that_chooses_no_way() {
     let causes = [Cause::certain(default_route())];

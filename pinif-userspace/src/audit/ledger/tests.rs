@@ -31,6 +31,7 @@ pub(super) fn finding(id: u64) -> Finding {
             .to_owned(),
         remedy: "send without IP_PKTINFO's ipi_ifindex, or set it to fab0".to_owned(),
         origin: Origin::Socket,
+        dropped: false,
     }
 }
 

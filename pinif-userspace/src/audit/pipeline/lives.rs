@@ -7,7 +7,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -372,11 +371,17 @@ impl Audit {
     /// # Errors
     ///
     /// When the sink fails.
-    pub(super) fn leave_attached(persist: Option<&Rc<Persist>>, sink: &mut dyn Sink) -> Result<()> {
-        if persist.is_some() {
-            let text = "the programs stay attached, and go on counting: `pinif audit --persist` takes over, `pinif \
-                        detach` ends it";
-            sink.note(Level::Info, text)?;
+    pub(super) fn leave_attached(&self, sink: &mut dyn Sink) -> Result<()> {
+        if self.persist.is_some() {
+            let goes_on = if self.enforcement.is_on() {
+                "go on counting, and dropping what leaks"
+            } else {
+                "go on counting"
+            };
+            let text = format!(
+                "the programs stay attached, and {goes_on}: `pinif audit --persist` takes over, `pinif detach` ends it"
+            );
+            sink.note(Level::Info, &text)?;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ pub(super) struct Place {
     verdict: Option<Kind>,
     origin: Origin,
     carried: bool,
+    dropped: bool,
 }
 
 impl Place {
@@ -36,6 +37,7 @@ impl Place {
             verdict: Kind::from_number(key.kind),
             origin: Origin::from_number(key.origin),
             carried: key.carried != 0,
+            dropped: key.dropped != 0,
         }
     }
 }
@@ -75,6 +77,7 @@ impl Past {
                 verdict: place.verdict,
                 origin: place.origin.into(),
                 carried: place.carried,
+                dropped: place.dropped,
             })
             .collect()
     }
@@ -93,18 +96,21 @@ fn since(before: Count, now: Count) -> Count {
     }
 }
 
-/// Sums up. A packet that passed several interfaces on top of each other is in a cell of each, and once in the totals.
+/// Sums up. A packet that passed several interfaces on top of each other is in a cell of each, and once in the totals; one
+/// that was dropped is in those of what was dropped alone.
 pub(super) fn summary(
     duration: Duration,
     matrix: Vec<Cell>,
     findings: u64,
     losses: &[(Loss, u64)],
 ) -> Summary {
-    let once = matrix.iter().filter(|cell| !cell.carried);
+    let once = matrix.iter().filter(|cell| !cell.carried && !cell.dropped);
+    let dropped = matrix.iter().filter(|cell| cell.dropped);
     Summary {
         duration_s: duration.as_secs_f64(),
         packets: once.clone().map(|cell| cell.packets).sum(),
         bytes: once.map(|cell| cell.bytes).sum(),
+        dropped: dropped.map(|cell| cell.packets).sum(),
         matrix,
         findings,
         uncounted: losses
@@ -170,6 +176,21 @@ mod tests {
         let summary = summary(Duration::ZERO, cells, 0, &[(Loss::Unparsed, 1)]);
         assert_eq!((summary.packets, summary.bytes), (3, 300));
         assert_eq!(summary.uncounted.get("unparsed"), Some(&1));
+    }
+
+    #[test]
+    fn what_was_dropped_did_not_leave() {
+        let dropped = CellKey {
+            dropped: 1,
+            ..key(3)
+        };
+        let cells = Past::default().and(&[(key(3), count(5)), (dropped, count(7))], named("eth2"));
+        assert_eq!(packets(&cells), [("eth2", 5, 500), ("eth2", 7, 700)]);
+        let summary = summary(Duration::ZERO, cells, 0, &[]);
+        assert_eq!(
+            (summary.packets, summary.bytes, summary.dropped),
+            (5, 500, 7)
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 
 use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
+use crate::audit::enforce::Enforce;
 use crate::audit::ledger::FailOn;
 use crate::audit::pipeline::Plan;
 use crate::host::namespaces::Wanted;
@@ -45,6 +46,7 @@ impl Stage {
             interfaces: Vec::new(),
             cgroup: self.cgroup.path().to_owned(),
             policy: policy()?,
+            enforce: Enforce::Never,
             duration: None,
             // Leaks are what the demo is about: only lost counts are a failure.
             fail_on: FailOn::Never,

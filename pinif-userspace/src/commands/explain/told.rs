@@ -27,6 +27,9 @@ pub(super) struct Told {
     cause: String,
     explanation: String,
     remedy: String,
+    /// Lines from before `--enforce` do not have it.
+    #[serde(default)]
+    dropped: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -66,8 +69,9 @@ impl Told {
         let what = if is_gap {
             format!("{who}, not seen on {}", self.egress_interface)
         } else {
+            let by = if self.dropped { "dropped at" } else { "by" };
             format!(
-                "{who}, {bound}, {} by {}",
+                "{who}, {bound}, {} {by} {}",
                 self.protocol, self.egress_interface
             )
         };
@@ -200,7 +204,18 @@ mod tests {
             cause: "IP_PKTINFO override".to_owned(),
             explanation: String::new(),
             remedy: "a\nmend".to_owned(),
+            dropped: false,
         }
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_so() {
+        let dropped = Told {
+            dropped: true,
+            ..told()
+        };
+        let head = "bound to bp0, udp dropped at wan0\n";
+        assert!(dropped.text().contains(head), "{}", dropped.text());
     }
 
     #[test]

@@ -104,6 +104,18 @@ impl Tables {
         prune(&mut self.source_ports, port)
     }
 
+    /// Has the policy of a slot enforced until this instant. All else in its entry is written as it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read or written.
+    pub(super) fn enforce(&mut self, slot: Slot, until: u64) -> Result<()> {
+        let mut active = self.policies.get(&slot, 0)?;
+        active.enforce_until = until;
+        self.policies.set(slot, active, 0)?;
+        Ok(())
+    }
+
     /// Writes a policy into a slot that is not in force. Returns what its rules look at.
     ///
     /// # Errors
@@ -114,9 +126,11 @@ impl Tables {
         policy: &Policy,
         slot: Slot,
         generation: u32,
+        enforce_until: u64,
         unresolved: &mut Vec<Unresolved>,
     ) -> Result<u32> {
-        let compiled = compile(policy, slot, generation);
+        let mut compiled = compile(policy, slot, generation);
+        compiled.active.enforce_until = enforce_until;
         let dimensions = compiled.active.dimensions;
         fill(&mut self.demands, compiled.demands)?;
         fill(&mut self.protocols, compiled.protocols)?;

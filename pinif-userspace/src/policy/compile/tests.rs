@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::MAX_RULES;
 use proptest::collection::vec;
 use proptest::option;
@@ -349,7 +350,7 @@ fn a_policy_becomes_its_tables() {
         zone.backplane = { interfaces = "fab*", contained = true }
         rule = [
             { name = "dns", port = 53, protocol = "udp", only_via = ["front", "backplane"] },
-            { name = "control", destination = ["10.0.0.0/8", "::/0"], only_via = "backplane", pinned = true },
+            { name = "control", destination = ["10.0.0.0/8", "::/0"], only_via = "backplane", pinned = true, action = "drop" },
         ]
     "#;
     let policy = Policy::parse(text, "policy.toml").expect("a good policy");
@@ -366,6 +367,7 @@ fn a_policy_becomes_its_tables() {
         rules: 2,
         dimensions: dimension::DESTINATION | dimension::PORT | dimension::PROTOCOL,
         contained: ZoneSet(0b10),
+        enforce_until: until::NEVER,
         any_destination: set(&[0]),
         any_source: all,
         any_port: set(&[1]),
@@ -376,18 +378,22 @@ fn a_policy_becomes_its_tables() {
         any_executable: all,
     };
     assert_eq!(compiled.active, active);
-    let demand = |rule, only_via, pinned| {
+    let demand = |rule, only_via, pinned, action| {
         let only_via = ZoneSet(only_via);
         (
             DemandKey { slot: 1, rule },
             Demand {
                 only_via,
                 pinned,
-                _pad: 0,
+                action: action as u32,
             },
         )
     };
-    assert_eq!(compiled.demands, [demand(0, 0b11, 0), demand(1, 0b10, 1)]);
+    let demands = [
+        demand(0, 0b11, 0, Action::Unsaid),
+        demand(1, 0b10, 1, Action::Drop),
+    ];
+    assert_eq!(compiled.demands, demands);
     let entry = |length, address: [u16; 8], rules| TrieEntry {
         length,
         key: PrefixKey::new(1, IpAddr::from(address).into()),

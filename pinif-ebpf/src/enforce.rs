@@ -1,0 +1,183 @@
+//! What is dropped of what is found, while a policy is enforced.
+//!
+//! A leak is dropped, and nothing else, unless a rule says otherwise of what breaks it. Where nothing is enforced, nothing
+//! is dropped, whatever a rule says.
+
+use crate::{
+    policy::{Active, Demand},
+    verdict::{Decision, Kind, Severity},
+};
+
+/// What becomes of a packet that breaks a rule: what is said of the rule's own kinds, `policy-escape` and `unpinned`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// The rule does not say: a leak is dropped, a risk is not.
+    #[default]
+    Unsaid = 0,
+    /// It is told, and not dropped.
+    Alert = 1,
+    /// It is dropped, be it a risk alone.
+    Drop = 2,
+}
+
+impl Action {
+    /// The action with this number; unknown numbers say nothing.
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Alert,
+            2 => Self::Drop,
+            _ => Self::Unsaid,
+        }
+    }
+
+    /// Whether it drops what is as grave as this for the sake of its rule.
+    #[inline(always)]
+    const fn drops(self, severity: Severity) -> bool {
+        match self {
+            Self::Unsaid => matches!(severity, Severity::Leak),
+            Self::Alert => false,
+            Self::Drop => true,
+        }
+    }
+}
+
+/// Until when is enforced ([`Active::enforce_until`]), in nanoseconds of `CLOCK_MONOTONIC` (`bpf_ktime_get_ns`).
+pub mod until {
+    /// Not at all.
+    pub const NEVER: u64 = 0;
+    /// For good.
+    pub const ALWAYS: u64 = u64::MAX;
+}
+
+impl Active {
+    /// Whether it is enforced at this instant. `now` is asked only where that depends on it.
+    #[inline(always)]
+    pub fn enforces(&self, now: impl FnOnce() -> u64) -> bool {
+        // SAFETY: a valid reference. Volatile: userspace may move the deadline while this is in force.
+        match unsafe { (&raw const self.enforce_until).read_volatile() } {
+            until::NEVER => false,
+            until::ALWAYS => true,
+            deadline => now() < deadline,
+        }
+    }
+}
+
+impl Demand {
+    /// What becomes of a packet that breaks the rule.
+    #[inline(always)]
+    pub const fn action(&self) -> Action {
+        Action::from_number(self.action)
+    }
+}
+
+impl Decision {
+    /// Whether a packet with this verdict is dropped where it is enforced; `action` is that of the rule that decided.
+    ///
+    /// What a packet is beside the gravest is looked at as well: it may be an alert for its rule, and a leak for another
+    /// reason. An `address-escape` that is not the gravest is a risk: it is asked of unpinned traffic, of which it is the
+    /// first in the table, so that as a leak nothing goes before it.
+    #[inline(always)]
+    pub const fn is_dropped(&self, action: Action) -> bool {
+        let kinds = self.kinds();
+        let leaks = kinds.contains(Kind::DeviceEscape)
+            || kinds.contains(Kind::CopyEscape)
+            || (self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8);
+        leaks
+            || (kinds.contains(Kind::PolicyEscape) && action.drops(Severity::Leak))
+            || (kinds.contains(Kind::Unpinned) && action.drops(Severity::Risk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::KindSet;
+
+    const ACTIONS: [Action; 3] = [Action::Unsaid, Action::Alert, Action::Drop];
+
+    fn enforced_until(enforce_until: u64) -> Active {
+        Active {
+            enforce_until,
+            ..Active::default()
+        }
+    }
+
+    fn held(kind: Kind, severity: Severity, also: &[Kind]) -> Decision {
+        let mut others = KindSet::default();
+        also.iter().for_each(|&kind| others.insert(kind));
+        Decision {
+            kind: kind as u8,
+            severity: severity as u8,
+            also: others,
+            ..Decision::CONTAINED
+        }
+    }
+
+    /// Whether it is dropped by a rule that says nothing, by one that alerts, by one that drops.
+    fn dropped(decision: Decision) -> [bool; 3] {
+        ACTIONS.map(|action| decision.is_dropped(action))
+    }
+
+    #[test]
+    fn the_clock_is_asked_for_a_deadline_alone() {
+        let nobody = || panic!("nobody asked");
+        assert!(!enforced_until(until::NEVER).enforces(nobody));
+        assert!(enforced_until(until::ALWAYS).enforces(nobody));
+        for (now, enforces) in [(0, true), (99, true), (100, false), (u64::MAX, false)] {
+            assert_eq!(enforced_until(100).enforces(|| now), enforces, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_new_policy_enforces_nothing() {
+        assert_eq!(Active::default().enforce_until, until::NEVER);
+        assert_eq!(Demand::default().action(), Action::Unsaid);
+    }
+
+    #[test]
+    fn numbers_lead_back_to_their_actions() {
+        for action in ACTIONS {
+            assert_eq!(Action::from_number(action as u32), action);
+        }
+        assert_eq!(Action::from_number(3), Action::Unsaid);
+    }
+
+    #[test]
+    fn what_is_contained_is_never_dropped() {
+        assert_eq!(dropped(Decision::CONTAINED), [false; 3]);
+    }
+
+    #[test]
+    fn a_leak_that_is_not_the_rules_is_dropped_whatever_the_rule_says() {
+        let all = [true; 3];
+        for kind in [Kind::DeviceEscape, Kind::CopyEscape, Kind::AddressEscape] {
+            assert_eq!(dropped(held(kind, Severity::Leak, &[])), all, "{kind:?}");
+            let other = held(kind, Severity::Leak, &[Kind::PolicyEscape, Kind::Unpinned]);
+            assert_eq!(dropped(other), all, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_says_what_becomes_of_what_breaks_it() {
+        let escape = held(Kind::PolicyEscape, Severity::Leak, &[]);
+        assert_eq!(dropped(escape), [true, false, true]);
+        let unpinned = held(Kind::Unpinned, Severity::Risk, &[]);
+        assert_eq!(dropped(unpinned), [false, false, true]);
+        let both = held(Kind::PolicyEscape, Severity::Leak, &[Kind::Unpinned]);
+        assert_eq!(dropped(both), [true, false, true]);
+    }
+
+    #[test]
+    fn a_risk_beside_what_is_only_told_is_not_dropped() {
+        let beside = held(Kind::PolicyEscape, Severity::Leak, &[Kind::AddressEscape]);
+        assert_eq!(dropped(beside), [true, false, true]);
+        let risk = held(Kind::AddressEscape, Severity::Risk, &[]);
+        assert_eq!(dropped(risk), [false; 3]);
+        let both = held(Kind::AddressEscape, Severity::Risk, &[Kind::Unpinned]);
+        assert_eq!(dropped(both), [false, false, true]);
+        let crossed = held(Kind::CrossedBind, Severity::Note, &[]);
+        assert_eq!(dropped(crossed), [false; 3]);
+    }
+}

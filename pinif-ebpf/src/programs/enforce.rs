@@ -1,0 +1,37 @@
+//! Whether a packet that must not leave is dropped. See [`pinif_ebpf::enforce`].
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use pinif_ebpf::{
+    enforce::{Action, until},
+    policy::{Active, NO_RULE},
+    sighting::{FindingKey, Sighting},
+    verdict::{Decision, KindSet},
+};
+
+use crate::{reread, state::policy};
+
+/// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
+/// deepest chain of calls.
+#[inline(never)]
+pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting) -> u32 {
+    // The usual case: without an enforced policy nothing else is looked at.
+    if reread(&active.enforce_until) == until::NEVER {
+        return 0;
+    }
+    let rule = reread(&sighting.rule);
+    let decision = Decision {
+        kind: reread(&key.kind),
+        severity: reread(&key.severity),
+        also: KindSet(reread(&sighting.also)),
+        rule,
+        source_owner: reread(&sighting.source_owner),
+    };
+    let action = if rule == NO_RULE {
+        Action::Unsaid
+    } else {
+        policy::demand(active.slot, rule).map_or(Action::Unsaid, |demand| demand.action())
+    };
+    // SAFETY: the helper has no arguments.
+    let now = || unsafe { bpf_ktime_get_ns() };
+    u32::from(decision.is_dropped(action) && active.enforces(now))
+}

@@ -1,0 +1,99 @@
+//! `--enforce` and `--enforce-for`: what was asked for, and how the operator confirms it.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use nix::{
+    sys::signal::{SigSet, Signal},
+    unistd::{getpgrp, tcgetpgrp},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::AuditArgs;
+use crate::audit::{enforce::Enforce, pipeline::Order};
+
+impl AuditArgs {
+    /// What is to be enforced.
+    pub(super) fn enforce(&self) -> Enforce {
+        match (self.enforce_for, self.enforce) {
+            (Some(time), _) => Enforce::For {
+                time,
+                confirm: how_to_confirm(),
+            },
+            (None, true) => Enforce::Always,
+            (None, false) => Enforce::Never,
+        }
+    }
+}
+
+/// A time to enforce for.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match super::duration(text)? {
+        Duration::ZERO => Err(format!(
+            "`{text}` is no time to enforce for; give as long as it takes you to see that all works, such as 60s"
+        )),
+        time => Ok(time),
+    }
+}
+
+fn how_to_confirm() -> String {
+    let kill = format!("kill -USR1 {}", std::process::id());
+    if has_terminal() {
+        format!("press Enter, or run {kill}")
+    } else {
+        format!("run {kill}")
+    }
+}
+
+/// Whether a person may press Enter here: not where the terminal is another job's (tcgetpgrp(3) fails where it is not this
+/// session's, and then nobody's job controls it).
+fn has_terminal() -> bool {
+    let input = io::stdin();
+    input.is_terminal() && tcgetpgrp(&input).map_or(true, |foreground| foreground == getpgrp())
+}
+
+/// Sends an order each time that the operator confirms. Within a tokio runtime.
+///
+/// # Errors
+///
+/// When SIGUSR1 cannot be handled.
+pub(super) fn follow(orders: mpsc::UnboundedSender<Order>) -> Result<()> {
+    let mut confirm = signal(SignalKind::user_defined1()).context("SIGUSR1 cannot be handled")?;
+    if has_terminal() {
+        let orders = orders.clone();
+        // A thread of its own: what else reads this terminal may take the line, and the reading goes on.
+        thread::spawn(move || {
+            if enter_is_pressed() {
+                // Where nobody receives it, the audit is over.
+                let _ = orders.send(Order::Confirm);
+            }
+        });
+    }
+    tokio::spawn(async move {
+        while confirm.recv().await.is_some() {
+            if orders.send(Order::Confirm).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Waits for a line on the terminal; false if none comes any more.
+fn enter_is_pressed() -> bool {
+    let mut stops = SigSet::empty();
+    stops.add(Signal::SIGTTIN);
+    // Where this became a background job, reading shall fail, and not stop the audit (termios(3), "job control").
+    if stops.thread_block().is_err() {
+        return false;
+    }
+    let mut line = String::new();
+    matches!(io::stdin().lock().read_line(&mut line), Ok(read) if read > 0)
+}
