@@ -206,8 +206,13 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let told = publisher.enforced_until();
+        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
         let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
+        if !enforcement.is_on() && publisher.enforces(monotonic()) {
+            let text =
+                "the earlier collector dropped leaks; without --enforce they leave from now on";
+            sink.note(Level::Warning, text)?;
+        }
         publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
@@ -612,13 +617,12 @@ impl Audit {
         let losses = self.counters.losses()?;
         let netns = |cookie: NetNsCookie| self.following.name(cookie);
         let interface = |netns, index| self.names.of(netns, index);
-        let past = std::mem::take(&mut self.past);
-        let matrix = past.and(&self.counters.cells()?, |key| {
+        let matrix = self.past.and(&self.counters.cells()?, |key| {
             Place::of(key, &netns, &interface)
         });
         let findings = self.ledger.len() as u64;
         sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
-        self.leave_attached(sink)?;
+        Self::leave_attached(self.persist.as_ref(), self.enforcement.is_on(), sink)?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
     }

@@ -135,12 +135,11 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         bail!("{obstacle}");
     }
     let (namespaces, wanted) = namespaces(&args)?;
+    let enforce = args.enforce();
     let attach = args.attach.unwrap_or_else(Mode::of_kernel);
     let persist = args
         .persist
-        .as_deref()
-        .map(|directory| load::persist(directory, attach));
-    let enforce = args.enforce();
+        .map(|directory| load::persist(&directory, attach));
     let plan = Plan {
         persist: persist.transpose()?,
         namespaces,

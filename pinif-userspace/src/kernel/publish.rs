@@ -5,13 +5,13 @@ pub mod gates;
 mod host;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
+    policy::{Active, InForce, InterfaceZones, Slot, ZoneSet, about},
     verdict::arrival::Gate,
 };
 
@@ -59,6 +59,7 @@ impl Publisher {
         let read = "what an earlier life has published cannot be read";
         let in_force = InForce(tables.in_force.get(&0, 0).context(read)?);
         let slot = in_force.slot();
+        let active = tables.policies.get(&slot, 0).context(read)?;
         let mut published: BTreeMap<NetNsCookie, Published> = BTreeMap::new();
         for (netns, host) in Host::read(&tables).context(read)? {
             published.entry(netns).or_default().host = host;
@@ -77,7 +78,6 @@ impl Publisher {
                 of.insert(key.interface, gate);
             }
         }
-        let active = tables.policies.get(&slot, 0).context(read)?;
         Ok(Self {
             generation: active.generation,
             enforce_until: active.enforce_until,
@@ -113,9 +113,18 @@ impl Publisher {
         self.generation
     }
 
-    /// Until when the policy in force is enforced, by this life or an earlier one.
+    /// Until when the policy in force is enforced, by this life or an earlier one ([`pinif_ebpf::enforce::until`]).
     pub fn enforced_until(&self) -> u64 {
         self.enforce_until
+    }
+
+    /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
+    pub fn enforces(&self, now: Duration) -> bool {
+        let active = Active {
+            enforce_until: self.enforce_until,
+            ..Active::default()
+        };
+        active.enforces(|| now.as_nanos() as u64)
     }
 
     /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):

@@ -7,11 +7,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{
+    enforce::until,
     key::{IfIndex, NetNsCookie},
     sighting::{CellKey, Count, FindingKey},
 };
@@ -132,7 +134,7 @@ pub(super) fn put_into_force(
                 networks.insert(netns.cookie, network);
             }
         }
-        if persist.has_policy(publisher.slot(), digest(policy)) {
+        if goes_on(publisher, policy, persist) {
             publisher.goes_on();
         }
     }
@@ -142,6 +144,24 @@ pub(super) fn put_into_force(
         .map(|(&netns, network)| (netns, network))
         .collect();
     publisher.policy(policy, &networks)
+}
+
+/// Whether an earlier life has put the same policy into force.
+fn goes_on(publisher: &Publisher, policy: &Policy, persist: &Persist) -> bool {
+    persist.has_policy(publisher.slot(), digest(policy))
+}
+
+/// Until when an earlier life has had this policy enforced. Another policy is another matter: what was confirmed of the one
+/// was not of the other.
+pub(super) fn enforced_until(
+    publisher: &Publisher,
+    policy: &Policy,
+    persist: Option<&Persist>,
+) -> u64 {
+    match persist {
+        Some(persist) if goes_on(publisher, policy, persist) => publisher.enforced_until(),
+        _ => until::NEVER,
+    }
 }
 
 /// Notes for later lives which policy will be in force next.
@@ -366,20 +386,21 @@ impl Audit {
         }
     }
 
-    /// Says, last of all, that counting goes on.
+    /// Says, last of all, that counting goes on, and dropping, where leaks are dropped.
     ///
     /// # Errors
     ///
     /// When the sink fails.
-    pub(super) fn leave_attached(&self, sink: &mut dyn Sink) -> Result<()> {
-        if self.persist.is_some() {
-            let goes_on = if self.enforcement.is_on() {
-                "go on counting, and dropping what leaks"
-            } else {
-                "go on counting"
-            };
+    pub(super) fn leave_attached(
+        persist: Option<&Rc<Persist>>,
+        drops: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if persist.is_some() {
+            let and = if drops { " and dropping" } else { "" };
             let text = format!(
-                "the programs stay attached, and {goes_on}: `pinif audit --persist` takes over, `pinif detach` ends it"
+                "the programs stay attached, and go on counting{and}: `pinif audit --persist` takes over, `pinif detach` \
+                 ends it"
             );
             sink.note(Level::Info, &text)?;
         }
