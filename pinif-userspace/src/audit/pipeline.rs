@@ -211,7 +211,8 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let enforcement = Enforcement::new(plan.enforce, monotonic());
+        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
         if !enforcement.is_on() && publisher.enforces(monotonic()) {
             let text =
                 "the earlier collector dropped leaks; without --enforce they leave from now on";

@@ -113,6 +113,11 @@ impl Publisher {
         self.generation
     }
 
+    /// Until when the policy in force is enforced, by this life or an earlier one ([`pinif_ebpf::enforce::until`]).
+    pub fn enforced_until(&self) -> u64 {
+        self.enforce_until
+    }
+
     /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
     pub fn enforces(&self, now: Duration) -> bool {
         let active = Active {
