@@ -8,7 +8,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, doctor, explain, foresee, pin, policy, run, sockets},
+    commands::{audit, demo, detach, doctor, explain, foresee, pin, policy, run, sockets},
     policy::PolicyErrors,
     sinks::{Level, journal, notes::Notes, text},
 };
@@ -34,6 +34,8 @@ enum Command {
     Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoDaemon,
+    /// End an auditor that was started with `audit --persist`: detach its programs, and drop its counts
+    Detach(detach::DetachArgs),
     /// Tell what this kernel and these privileges allow, and mend for what is missing
     Doctor(doctor::DoctorArgs),
     /// Explain a kind of finding, or a finding that `pinif audit --format json` told
@@ -60,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(args),
         Command::Demo(args) => demo::run(args),
         Command::DemoDaemon => demo::daemon(),
+        Command::Detach(args) => detach::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Foresee(args) => foresee::run(args),

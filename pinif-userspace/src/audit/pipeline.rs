@@ -7,6 +7,7 @@ mod enforce;
 mod gaps;
 mod interfaces;
 mod latent;
+pub(crate) mod lives;
 mod names;
 mod namespaces;
 mod news;
@@ -19,6 +20,7 @@ mod totals;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -35,6 +37,7 @@ use self::{
     enforce::monotonic,
     gaps::Gaps,
     latent::Foreseeing,
+    lives::{Earlier, Starting},
     names::Names,
     namespaces::Following,
     news::{Changes, Followed, News},
@@ -60,7 +63,7 @@ use crate::{
         namespaces::{Wanted, Watch},
         netns::NetNs,
         network::Network,
-        routes::RouteOracle,
+        routes::{RouteError, RouteOracle},
         running::Running,
     },
     kernel::{
@@ -70,6 +73,7 @@ use crate::{
         counters::Counters,
         load::load,
         logs,
+        persist::{ClosedFinding, Persist},
         publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
@@ -81,6 +85,9 @@ use crate::{
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long the end waits for processes that are still looked for.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Of a finding that was judged by a policy which only an earlier life knew.
+const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
 
 /// What to audit.
 pub struct Plan {
@@ -108,6 +115,8 @@ pub struct Plan {
     pub attach: Mode,
     /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
     pub log_level: u8,
+    /// What is to stay when the collector ends; nothing, if nothing is.
+    pub persist: Option<Persist>,
 }
 
 /// What may happen to an audit from outside.
@@ -161,6 +170,8 @@ enum When {
 }
 
 struct Audit {
+    persist: Option<Rc<Persist>>,
+    earlier: Earlier,
     namespaces: BTreeMap<NetNsCookie, Namespace>,
     /// In the order of the command line, and then of their coming.
     order: Vec<NetNsCookie>,
@@ -199,26 +210,43 @@ impl Audit {
         raise_descriptor_limit();
         let btf = aya::Btf::from_sys_fs()
             .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
-        let mut ebpf = load(&kernel_types::offsets()?, plan.log_level, &btf)?;
+        let persist = plan.persist.map(Rc::new);
+        let offsets = kernel_types::offsets()?;
+        let mut ebpf = load(&offsets, plan.log_level, &btf, persist.as_deref())?;
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let enforcement = Enforcement::new(plan.enforce, monotonic());
+        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
+        if !enforcement.is_on() && publisher.enforces(monotonic()) {
+            let text =
+                "the earlier collector dropped leaks; without --enforce they leave from now on";
+            sink.note(Level::Warning, text)?;
+        }
         publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Sightings::open(&mut ebpf)?;
         let bypasses = Bypasses::open(&mut ebpf)?;
+        let earlier = Earlier::read(persist.as_deref(), &counters)?;
+        let mut arrivals = Arrivals::open(&mut ebpf)?;
+        arrivals.forget_all();
         let following = Following::new(
             plan.wanted,
             plan.attach,
             load_traffic(&mut ebpf)?,
             Watch::open().context("mounts of network namespaces cannot be watched")?,
-            Arrivals::open(&mut ebpf)?,
+            arrivals,
+            persist.clone(),
         );
-        let unresolved = publisher.policy(&plan.policy, &[])?;
+        let unresolved = lives::put_into_force(
+            &mut publisher,
+            &plan.policy,
+            persist.as_deref(),
+            &plan.namespaces,
+        )?;
         warn_of(&plan.policy, &unresolved, sink)?;
-        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup)?;
+        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
         if let Err(error) = cgroup.mark_existing(&btf) {
             let text = format!("sockets from before may stay without a process: {error:#}");
             sink.note(Level::Warning, &text)?;
@@ -229,11 +257,13 @@ impl Audit {
         }
         drop(btf);
         let mut audit = Self {
+            earlier,
             namespaces: BTreeMap::new(),
             order: Vec::new(),
+            past: lives::past(persist.as_deref(), &following),
             following,
-            names: Names::default(),
-            past: Past::default(),
+            names: Names::with(persist.clone()),
+            persist,
             cgroup,
             gaps: Gaps::new(bypasses),
             counts: false,
@@ -257,10 +287,17 @@ impl Audit {
         if let Some(policy) = audit.policies.values().next() {
             audit.warn_of_idle_rules(policy, sink)?;
         }
-        audit.take_in_all(plan.namespaces, &mut changes, sink)?;
-        audit.started = Instant::now();
+        let mut starting = Starting::new(sink);
+        audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
+        let found = starting.found();
+        audit.sweep();
+        audit.started = audit.began();
         audit.begin_enforcing()?;
         sink.ready(&audit.ready(plan.attach))?;
+        for finding in found {
+            sink.finding(&finding, true)?;
+        }
+        audit.settle(sink)?;
         audit.ask_to_confirm(sink)?;
         audit.look_for_all_gaps(true, sink)?;
         Ok((audit, changes))
@@ -412,15 +449,17 @@ impl Audit {
             return Ok(());
         };
         let process = enrich::process(&sighted);
-        if let Some(finding) = self.describe(key, &sighted, process, count)
+        if let Some(finding) = self.describe(key, &sighted, process, count, None)
             && let Some(finding) =
                 self.ledger
                     .sighted(Key::Counted(*key), finding, self.started.elapsed())
         {
             self.counts = true;
             sink.finding(&finding, true)?;
-            let netns = self.namespaces[&key.netns].hooks.netns();
-            if let Some(suspect) = enrich::suspect(&sighted, netns) {
+            let namespace = self.namespaces.get(&key.netns);
+            let suspect =
+                namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
+            if let Some(suspect) = suspect {
                 self.searches.ask(*key, suspect);
             }
         }
@@ -433,7 +472,7 @@ impl Audit {
         let again = first
             .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
             .and_then(|(sighted, count)| {
-                self.describe(key, &sighted, Some(process.clone()), count)
+                self.describe(key, &sighted, Some(process.clone()), count, None)
             });
         self.ledger.refine(&Key::Counted(*key), |finding| {
             finding.process = Some(process);
@@ -443,39 +482,66 @@ impl Audit {
         });
     }
 
+    /// A finding in words. One whose account was `closed` has the names of then.
     fn describe(
         &mut self,
         key: &FindingKey,
         sighted: &Sighted,
         process: Option<Process>,
         count: Count,
+        closed: Option<&ClosedFinding>,
     ) -> Option<Finding> {
         let empty = Policy::default();
-        let policy = self.policies.get(&sighted.generation).unwrap_or(&empty);
+        let known = self.policies.get(&sighted.generation);
         let names = &self.names;
-        let name = |index: IfIndex| names.of(key.netns, index);
-        let namespace = self.namespaces.get_mut(&key.netns)?;
+        let name = |index: IfIndex| {
+            let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
+            then.map_or_else(|| names.of(key.netns, index), str::to_owned)
+        };
+        // One that is gone since an earlier life has a name, and nothing that it could be asked for.
+        let nothing = Network::default();
+        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+            Some(namespace) => (
+                &namespace.network,
+                Some(&namespace.hooks),
+                Some(&namespace.running),
+                Some(&mut namespace.oracle),
+            ),
+            None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
+                (&nothing, None, None, None)
+            }
+            None => return None,
+        };
         let netns = self.following.name(key.netns);
         let gone = names.gone_from(key.netns);
         let scene = Scene {
             gone: &gone,
             netns: &netns,
-            network: &namespace.network,
-            policy,
+            network,
+            policy: known.unwrap_or(&empty),
             name: &name,
-            entrance: &|interface| entrance::read(namespace.hooks.netns(), interface),
-            runs: &|interface| namespace.running.is(interface),
+            entrance: &|interface| entrance::read(hooks?.netns(), interface),
+            runs: &|interface| running?.is(interface),
         };
-        let (oracle, links) = (&mut namespace.oracle, &namespace.network.links);
-        Some(enrich::finding(
-            self.names.finding_id(key),
+        let mut finding = enrich::finding(
+            match closed {
+                Some(closed) => Names::id(key, closed.predecessors),
+                None => self.names.finding_id(key),
+            },
             sighted,
             process,
             count,
             wall_clock(sighted.time),
             &scene,
-            &mut |query| oracle.choose(query, links),
-        ))
+            &mut |query| match &mut oracle {
+                Some(oracle) => oracle.choose(query, &network.links),
+                None => Err(RouteError::Unreachable(query.destination)),
+            },
+        );
+        if known.is_none() && sighted.rule.is_some() {
+            finding.explanation.push_str(OF_AN_EARLIER_LIFE);
+        }
+        Some(finding)
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
@@ -516,6 +582,7 @@ impl Audit {
             .iter()
             .map(|(&netns, namespace)| (netns, &namespace.network))
             .collect();
+        lives::note_next(&self.publisher, &policy, self.persist.as_deref())?;
         match self.publisher.policy(&policy, &networks) {
             Ok(unresolved) => {
                 let text = format!(
@@ -552,8 +619,10 @@ impl Audit {
     async fn end(mut self, sink: &mut dyn Sink) -> Result<u8> {
         self.look_for_all_gaps(true, sink)?;
         let duration = self.started.elapsed();
-        // From this instant on, nothing is counted anywhere.
-        self.following.entries.close()?;
+        if self.persist.is_none() {
+            // From this instant on, nothing is counted anywhere.
+            self.following.entries.close()?;
+        }
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
         self.read_findings(When::Now, sink)?;
@@ -574,6 +643,7 @@ impl Audit {
         let findings = self.ledger.len() as u64 + foreseen.told();
         let worst = self.ledger.worst().max(foreseen.worst());
         sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
+        Self::leave_attached(self.persist.as_ref(), self.enforcement.is_on(), sink)?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
         Ok(exit_status(self.fail_on, worst, incomplete))
     }

@@ -25,7 +25,7 @@ use crate::{
         netns::NetNs,
         processes,
     },
-    kernel::attach::Mode,
+    kernel::{attach::Mode, load, persist},
     policy::{Policy, PolicyErrors},
     sinks::{self, Format, Level, Sink},
 };
@@ -73,10 +73,6 @@ pub struct AuditArgs {
     #[arg(long, value_enum, default_value_t = FailOn::Leak)]
     fail_on: FailOn,
 
-    /// Foresee at each change of the network what would leak if an interface went down
-    #[arg(long)]
-    foresee: bool,
-
     /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
     #[arg(long)]
     enforce: bool,
@@ -85,9 +81,25 @@ pub struct AuditArgs {
     #[arg(long, value_name = "TIME", value_parser = enforce::time)]
     enforce_for: Option<Duration>,
 
+    /// Foresee at each change of the network what would leak if an interface went down
+    #[arg(long)]
+    foresee: bool,
+
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
     attach: Option<Mode>,
+
+    /// Leave the programs attached and counting when pinif ends, however it ends; the next `pinif audit --persist` takes over,
+    /// and `pinif detach` ends it
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = persist::DIRECTORY,
+        hide_default_value = true
+    )]
+    persist: Option<PathBuf>,
 
     /// What pinif and its programs tell of themselves on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
@@ -141,7 +153,12 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let (namespaces, wanted) = namespaces(&args)?;
     let enforce = args.enforce();
     let warning = session_is_spared(&enforce, &policy, &namespaces)?;
+    let attach = args.attach.unwrap_or_else(Mode::of_kernel);
+    let persist = args
+        .persist
+        .map(|directory| load::persist(&directory, attach));
     let plan = Plan {
+        persist: persist.transpose()?,
         namespaces,
         wanted,
         interfaces: args.interface,
@@ -152,7 +169,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         duration: args.duration,
         fail_on: args.fail_on,
         foresee: args.foresee,
-        attach: args.attach.unwrap_or_else(Mode::of_kernel),
+        attach,
         log_level: logging::level_of_programs(args.log_level),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -188,8 +205,8 @@ async fn audit(plan: Plan, source: Source, format: Format, warning: Option<Strin
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
     let (orders, mut received) = mpsc::unbounded_channel();
-    if matches!(plan.enforce, Enforce::For { .. }) {
-        enforce::follow(orders.clone())?;
+    if plan.enforce != Enforce::Never {
+        enforce::follow(&plan.enforce, orders.clone())?;
     }
     reload::follow(source, orders)?;
     let mut sink = Service(sinks::open(format));

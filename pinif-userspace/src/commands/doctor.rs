@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -13,11 +14,16 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
+    audit::pipeline::lives::ago,
     host::{
         capabilities::{self, Check, Outcome, gaps},
         netns::NetNs,
     },
-    kernel::{attach, bypass},
+    kernel::{
+        attach, bypass,
+        persist::{self, State},
+    },
+    policy::counted,
 };
 
 /// The arguments of `pinif doctor`.
@@ -55,6 +61,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             .collect();
         checks.extend(gaps::check(&netns, &sockets, &ahead));
     }
+    checks.extend(persist::state(Path::new(persist::DIRECTORY)).map(persistent));
     let text = match args.format {
         Format::Human => human(&checks, width(), colours()),
         Format::Json => json(&checks)?,
@@ -70,6 +77,27 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The auditor that outlives its collectors, if there is one.
+fn persistent(state: State) -> Check {
+    let mut text = match state.interfaces {
+        0 => "an auditor".to_owned(),
+        links => format!("an auditor, attached to {}", counted(links, "interface")),
+    };
+    if let Some(age) = state.age {
+        text += &format!(" for {}", ago(age));
+    }
+    text += &match state.attended {
+        Some(pid) => format!("; process {pid} collects what it counts"),
+        None => "; no collector runs, and it goes on counting: `pinif audit --persist` takes over, `pinif detach` \
+                 ends it"
+            .to_owned(),
+    };
+    Check {
+        name: "persistent",
+        outcome: Outcome::Note(text),
+    }
 }
 
 /// One check, as `--format json` prints it. More fields may come; readers ignore those they do not know.
@@ -249,6 +277,26 @@ pinif cannot audit here: cgroup v2 is not mounted; mount it.
 ";
         assert_eq!(human(&checks(), 45, false), expected);
         assert!(human(&checks()[..1], 80, false).ends_with("\n\npinif can audit here.\n"));
+    }
+
+    #[test]
+    fn a_persistent_auditor_is_told_in_a_line() {
+        let mut state = State {
+            attended: Some(7),
+            interfaces: 3,
+            age: Some(std::time::Duration::from_secs(7500)),
+        };
+        let told = |state| match persistent(state).outcome {
+            Outcome::Note(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            told(state),
+            "an auditor, attached to 3 interfaces for 2h 5m; process 7 collects what it counts"
+        );
+        state.attended = None;
+        let text = told(state);
+        assert!(text.contains("no collector runs") && text.contains("`pinif detach` ends it"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod demo;
+pub mod detach;
 pub mod doctor;
 pub mod explain;
 pub mod foresee;

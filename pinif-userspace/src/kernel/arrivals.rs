@@ -53,6 +53,14 @@ impl Arrivals {
         Ok(())
     }
 
+    /// Has all namespaces told of again: an earlier life was told of them.
+    pub fn forget_all(&mut self) {
+        let told: Vec<NetNsCookie> = self.told.keys().filter_map(Result::ok).collect();
+        for netns in told {
+            self.forget(netns);
+        }
+    }
+
     /// Has a namespace told of again, at the next socket that is made in it.
     pub fn forget(&mut self, netns: NetNsCookie) {
         // Where nobody has made a socket in it, it is not there.

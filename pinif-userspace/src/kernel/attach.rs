@@ -2,7 +2,13 @@
 
 mod ahead;
 
-use std::{collections::BTreeSet, fs::File, io, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -13,10 +19,18 @@ use aya::{
     },
     util::KernelVersion,
 };
+use nix::net::if_::if_nameindex;
 use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
-use super::{bypass, direction::Direction, entry::Entries, hook::Hook};
-use crate::host::netns::NetNs;
+use super::{
+    bypass,
+    direction::Direction,
+    entry::Entries,
+    filters,
+    hook::Hook,
+    persist::{self, Persist, Pins, link},
+};
+use crate::host::{netns::NetNs, processes};
 
 pub use ahead::{Ahead, at_egress};
 
@@ -57,12 +71,12 @@ pub struct CgroupHooks {
 }
 
 impl CgroupHooks {
-    /// Attaches the hooks to a cgroup.
+    /// Attaches the hooks to a cgroup; those that persist take the places of an earlier life's.
     ///
     /// # Errors
     ///
     /// When the cgroup cannot be opened, or the kernel refuses a hook.
-    pub fn attach(mut ebpf: Ebpf, cgroup: &Path) -> Result<Self> {
+    pub fn attach(mut ebpf: Ebpf, cgroup: &Path, persist: Option<&Persist>) -> Result<Self> {
         let directory = File::open(cgroup).with_context(|| {
             format!(
                 "the cgroup {} cannot be opened; --cgroup takes a directory of the cgroup v2 hierarchy",
@@ -75,21 +89,40 @@ impl CgroupHooks {
                 cgroup.display()
             )
         };
+        let pin = |name: &str| -> Result<Option<(PathBuf, u64)>> {
+            let Some(persist) = persist else {
+                return Ok(None);
+            };
+            let id = processes::cgroup_id(cgroup).with_context(|| at(name))?;
+            Ok(Some((persist.cgroup_link(name), id)))
+        };
         // The types have these methods in common, and no trait for them.
         macro_rules! attach {
-            ($program:ty: $($name:literal),+) => {
-                for name in [$($name),+] {
+            ($program:ty: $($name:literal = $attach_type:literal),+) => {
+                for (name, attach_type) in [$(($name, $attach_type)),+] {
+                    let pin = pin(name)?;
                     let program: &mut $program = program(&mut ebpf, name)?;
                     program.load().map_err(refusal).with_context(|| at(name))?;
-                    program
-                        .attach(&directory, CgroupAttachMode::Single)
-                        .with_context(|| at(name))?;
+                    if let Some((pin, cgroup)) = &pin {
+                        let program = program.fd()?.as_fd();
+                        if !link::update(&program, pin, *cgroup) {
+                            link::create(&program, &directory, attach_type, pin)
+                                .with_context(|| at(name))?;
+                        }
+                    } else {
+                        program
+                            .attach(&directory, CgroupAttachMode::Single)
+                            .with_context(|| at(name))?;
+                    }
                 }
             };
         }
-        attach!(CgroupSock: "pinif_create", "pinif_release", "pinif_post_bind4", "pinif_post_bind6");
-        attach!(CgroupSockAddr: "pinif_connect4", "pinif_connect6", "pinif_sendmsg4", "pinif_sendmsg6");
-        attach!(CgroupSockopt: "pinif_setsockopt");
+        // With the numbers of `enum bpf_attach_type`.
+        attach!(CgroupSock: "pinif_create" = 2, "pinif_release" = 34);
+        attach!(CgroupSock: "pinif_post_bind4" = 12, "pinif_post_bind6" = 13);
+        attach!(CgroupSockAddr: "pinif_connect4" = 10, "pinif_connect6" = 11);
+        attach!(CgroupSockAddr: "pinif_sendmsg4" = 14, "pinif_sendmsg6" = 15);
+        attach!(CgroupSockopt: "pinif_setsockopt" = 22);
         Ok(Self { ebpf })
     }
 
@@ -173,15 +206,16 @@ pub struct NamespaceHooks {
 }
 
 impl NamespaceHooks {
-    /// Loads the entry programs of a namespace.
+    /// Loads the entry programs of a namespace, for links that are pinned where there are `pins`.
     ///
     /// # Errors
     ///
     /// When the kernel refuses one.
-    pub fn load(entries: &Entries, netns: NetNs, mode: Mode) -> Result<Self> {
+    pub fn load(entries: &Entries, netns: NetNs, mode: Mode, pins: Option<Pins>) -> Result<Self> {
         let hook = |direction| -> Result<Hook> {
-            let program = entries.of(netns.cookie, direction)?;
-            Ok(Hook::new(direction, mode, program))
+            let program = entries.of(netns.cookie, direction, pins.is_some())?;
+            let pins = pins.clone();
+            Ok(Hook::new(netns.cookie, direction, mode, program, pins))
         };
         Ok(Self {
             egress: hook(Direction::Egress)?,
@@ -204,6 +238,39 @@ impl NamespaceHooks {
     /// Whether what leaves by the interface is seen.
     pub fn has(&self, interface: IfIndex) -> bool {
         self.egress.has(interface)
+    }
+
+    /// Those of the interfaces at which an earlier life's program is still: they are the ones that it knew.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn left_at(&self, interfaces: &[(IfIndex, String)]) -> Result<BTreeSet<IfIndex>> {
+        let Self { netns, egress, .. } = self;
+        let was_left = |(index, name): &&(IfIndex, String)| egress.was_left_at(*index, name);
+        netns
+            .run(|| {
+                let left = interfaces.iter().filter(was_left);
+                left.map(|(index, _)| *index).collect()
+            })
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Whether the program is attached to an interface in this direction.
+    pub fn holds(&self, interface: IfIndex, direction: Direction) -> bool {
+        match direction {
+            Direction::Egress => self.egress.has(interface),
+            Direction::Ingress => self.ingress.has(interface),
+        }
+    }
+
+    /// Removes the filters that an earlier life has left at interfaces which are not audited any more.
+    pub fn remove_other_filters(&self) {
+        if self.mode == Mode::Clsact {
+            let Self { netns, egress, .. } = self;
+            // One that cannot be entered any more took its filters along.
+            let _ = netns.run(|| persist::filters_here(|interface| egress.has(interface)));
+        }
     }
 
     /// Attaches to the egress of interfaces, by the names that they have now; those that it has already are left alone.
@@ -287,7 +354,7 @@ impl NamespaceHooks {
         Ok(gone)
     }
 
-    /// Detaches from all interfaces.
+    /// Detaches from all interfaces, also where it is to persist.
     pub fn detach(&mut self) {
         let Self {
             netns,
@@ -315,8 +382,50 @@ impl NamespaceHooks {
 
 impl Drop for NamespaceHooks {
     fn drop(&mut self) {
-        self.detach();
+        if !(self.ingress.leave() & self.egress.leave()) {
+            self.detach();
+        }
     }
+}
+
+/// An interface of a namespace to which an auditor is attached that outlives its collectors, and is not the one that `own`
+/// tells.
+///
+/// # Errors
+///
+/// When the namespace cannot be entered.
+pub fn strangers(netns: &NetNs, own: Option<&Persist>) -> Result<Option<String>> {
+    let mut ours = BTreeSet::new();
+    let mut is_ours = false;
+    if let Some(persist) = own {
+        is_ours = persist.knows(netns.cookie);
+        let pins = persist.pins();
+        let here = pins
+            .all()
+            .into_iter()
+            .filter(|pin| pin.netns == netns.cookie);
+        ours.extend(here.filter_map(|pin| link::program_of(&pins.path_of(pin))));
+    }
+    let has_stranger = |name: &str, index: IfIndex| {
+        let direction = Direction::Egress;
+        let programs = SchedClassifier::query_tcx(name, direction.attach_type());
+        let by_tcx = programs.is_ok_and(|(_, programs)| {
+            programs.iter().any(|program| {
+                program.name_as_str() == Some(direction.lasting_program())
+                    && !ours.contains(&program.id())
+            })
+        });
+        by_tcx || (!is_ours && filters::has_lasting(index, direction))
+    };
+    netns
+        .run(|| {
+            let interfaces = if_nameindex().ok()?;
+            interfaces.iter().find_map(|interface| {
+                let name = interface.name().to_string_lossy().into_owned();
+                has_stranger(&name, IfIndex(interface.index())).then_some(name)
+            })
+        })
+        .with_context(|| no_entry(netns))
 }
 
 fn no_entry(netns: &NetNs) -> String {

@@ -99,7 +99,7 @@ pub fn list(ebpf: &mut Ebpf) -> Result<Vec<Bypass>> {
 /// What an audit would lack.
 pub fn list_once() -> Result<Vec<Bypass>> {
     let btf = Btf::from_sys_fs().context("the kernel's types cannot be read")?;
-    let mut ebpf = super::load::load(&kernel_types::offsets()?, 0, &btf)?;
+    let mut ebpf = super::load::load(&kernel_types::offsets()?, 0, &btf, None)?;
     load(&mut ebpf, &btf)?;
     list(&mut ebpf)
 }

@@ -23,6 +23,19 @@ impl Direction {
         }
     }
 
+    /// The entry program of an auditor that is to outlive its collector: by its name it is told from those that go with theirs.
+    pub(super) const fn lasting_program(self) -> &'static str {
+        match self {
+            Self::Egress => "pinif_egress_p",
+            Self::Ingress => "pinif_ingress_p",
+        }
+    }
+
+    /// Whether a program of this name is an auditor's.
+    pub(super) fn is_entry(self, name: &str) -> bool {
+        name == self.program() || name == self.lasting_program()
+    }
+
     /// The traffic program's place in `TRAFFIC`.
     pub(super) const fn place(self) -> u32 {
         match self {

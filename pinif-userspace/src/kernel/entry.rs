@@ -5,12 +5,9 @@
 //! the verifier a dozen instructions. They are assembled here, since their only difference is a constant.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CStr,
     fs, io,
-    os::{
-        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -28,8 +25,6 @@ use super::{
     syscall::{self, BPF_PROG_LOAD, LoadAttributes},
 };
 
-/// `BPF_OBJ_PIN` of bpf(2).
-const BPF_OBJ_PIN: u32 = 6;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 /// The entry programs' licence, as the kernel wants it.
 const LICENCE: &CStr = c"Dual MIT/GPL";
@@ -92,20 +87,30 @@ impl Entries {
         Ok(())
     }
 
-    /// Loads the entry program of a namespace for one direction, under the traffic program's name: by that it is told from
-    /// other programs of an interface.
+    /// Loads the entry program of a namespace for one direction, under the traffic program's name, or under that of an auditor
+    /// that persists: by that it is told from other programs of an interface.
     ///
     /// # Errors
     ///
     /// When the kernel refuses it.
-    pub fn of(&self, netns: NetNsCookie, direction: Direction) -> Result<SchedClassifier> {
+    pub fn of(
+        &self,
+        netns: NetNsCookie,
+        direction: Direction,
+        persists: bool,
+    ) -> Result<SchedClassifier> {
+        let name = if persists {
+            direction.lasting_program()
+        } else {
+            direction.program()
+        };
         let instructions = assemble(
             netns,
             direction.place(),
             self.netns.fd().as_fd(),
             self.table_descriptor.as_fd(),
         );
-        let program = load(&instructions, direction.program())
+        let program = load(&instructions, name)
             .context("the kernel refused the entry program of a network namespace")?;
         let pin = PathBuf::from(format!(
             "/proc/self/fd/{}/{}",
@@ -117,7 +122,7 @@ impl Entries {
 }
 
 fn hand_over(program: &OwnedFd, pin: &Path) -> Result<SchedClassifier> {
-    self::pin(program, pin)?;
+    syscall::pin(program, pin)?;
     let handed_over = SchedClassifier::from_pin(pin);
     fs::remove_file(pin)?;
     Ok(handed_over?)
@@ -197,14 +202,6 @@ fn assemble(
     ]
 }
 
-/// The beginning of `union bpf_attr`, as `BPF_OBJ_PIN` has it.
-#[repr(C)]
-struct PinAttributes {
-    path: u64,
-    descriptor: u32,
-    flags: u32,
-}
-
 fn load(instructions: &[Instruction], name: &str) -> io::Result<OwnedFd> {
     let mut attributes = LoadAttributes {
         kind: BPF_PROG_TYPE_SCHED_CLS,
@@ -216,17 +213,6 @@ fn load(instructions: &[Instruction], name: &str) -> io::Result<OwnedFd> {
     };
     // SAFETY: instructions and licence outlive the call, and are as long as is said.
     unsafe { syscall::make(BPF_PROG_LOAD, &mut attributes) }
-}
-
-fn pin(program: &OwnedFd, path: &Path) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attributes = PinAttributes {
-        path: path.as_ptr() as u64,
-        descriptor: program.as_raw_fd().cast_unsigned(),
-        flags: 0,
-    };
-    // SAFETY: the path outlives the call, and ends with a zero.
-    unsafe { syscall::bpf(BPF_OBJ_PIN, &mut attributes) }.map(|_| ())
 }
 
 /// A BPF file system that is mounted nowhere (`fsopen(2)`, `fsmount(2)`): there is no path to collide with, and it goes

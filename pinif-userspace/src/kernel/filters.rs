@@ -1,11 +1,12 @@
 //! The filters of an interface's clsact qdisc (tc-bpf(8)): how programs are attached before Linux 6.6.
 //!
 //! Ours has the process id of its auditor for a handle. So several auditors can stand side by side, and what one that was
-//! killed left behind, which would count everything once more, is known and removed.
+//! killed left behind, which would count everything once more, is known and removed. That of an auditor which outlives its
+//! collectors has a handle of its own, and stays.
 
 use std::{fs, io, ops::ControlFlow, process};
 
-use aya::programs::tc::{NlOptions, TcError, qdisc_add_clsact};
+use aya::programs::tc::{NlOptions, SchedClassifierLink, TcError, qdisc_add_clsact};
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 use netlink_packet_route::tc::{TcHandle, TcMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -35,17 +36,53 @@ const INGRESS: &str = "ingress";
 /// `ETH_P_ALL`, as the header has it.
 const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
 
+/// The handle of an auditor's filter that persists: above all process ids (`PID_MAX_LIMIT`).
+const LASTING: u32 = 0x7069_6e66;
+
+/// What tells this auditor's filters from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Own {
+    direction: Direction,
+    program: &'static str,
+    handle: u32,
+}
+
+impl Own {
+    /// The filters of this process's auditor, or of the one that outlives it.
+    pub(super) fn of(direction: Direction, persists: bool) -> Self {
+        let (program, handle) = if persists {
+            (direction.lasting_program(), LASTING)
+        } else {
+            (direction.program(), process::id())
+        };
+        Self {
+            direction,
+            program,
+            handle,
+        }
+    }
+
+    fn is(self, filter: &Filter) -> bool {
+        filter.is_called(self.program) && filter.handle == self.handle
+    }
+}
+
+/// Where this auditor's filter can stand.
+pub(super) enum Way {
+    /// Here.
+    Free(NlOptions),
+    /// Where an earlier life's stands, whose program can be replaced.
+    Taken(SchedClassifierLink),
+}
+
 /// Prepares an interface of the calling thread's namespace for this auditor's filter: the qdisc is there, and no filter of
 /// an auditor that was killed. Gives the place for ours: the first, or the first free one.
 ///
 /// # Errors
 ///
 /// What the kernel says.
-pub(super) fn make_way(
-    interface: IfIndex,
-    name: &str,
-    direction: Direction,
-) -> Result<NlOptions, TcError> {
+pub(super) fn make_way(interface: IfIndex, name: &str, own: Own) -> Result<Way, TcError> {
+    let direction = own.direction;
     match qdisc_add_clsact(name) {
         Ok(()) => {}
         Err(error) if is_there(&error) => {
@@ -69,21 +106,45 @@ pub(super) fn make_way(
         }
     }
     let filters = at(interface, direction)?;
-    Ok(NlOptions {
+    let handle = own.handle.into();
+    if let Some(before) = filters.iter().find(|filter| own.is(filter)) {
+        let link = SchedClassifierLink::attached(
+            name,
+            direction.attach_type(),
+            before.priority,
+            handle,
+            None,
+        )?;
+        return Ok(Way::Taken(link));
+    }
+    Ok(Way::Free(NlOptions {
         priority: free_place(&filters),
-        handle: own_handle().into(),
+        handle,
         classid: None,
-    })
+    }))
 }
 
 /// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that cannot be told, it is
 /// taken to be.
-pub(super) fn is_attached(interface: IfIndex, direction: Direction) -> bool {
-    at(interface, direction).map_or(true, |filters| {
-        filters
-            .iter()
-            .any(|filter| filter.is_called(direction.program()) && filter.handle == own_handle())
-    })
+pub(super) fn is_attached(interface: IfIndex, own: Own) -> bool {
+    at(interface, own.direction).map_or(true, |filters| filters.iter().any(|filter| own.is(filter)))
+}
+
+/// Whether the interface has a filter of an auditor that outlives its collectors, in the calling thread's namespace.
+pub(super) fn has_lasting(interface: IfIndex, direction: Direction) -> bool {
+    let own = Own::of(direction, true);
+    at(interface, direction).is_ok_and(|filters| filters.iter().any(|filter| own.is(filter)))
+}
+
+/// Removes that filter, in the calling thread's namespace. Whether it was there.
+pub(super) fn remove_lasting(interface: IfIndex, direction: Direction) -> bool {
+    let own = Own::of(direction, true);
+    let filters = at(interface, direction).unwrap_or_default();
+    let mut removed = false;
+    for filter in filters.iter().filter(|filter| own.is(filter)) {
+        removed |= remove(interface, direction, filter).is_ok();
+    }
+    removed
 }
 
 /// The kind of the qdisc of an interface's hooks: `clsact`, or `ingress`, which stand in one place.
@@ -117,14 +178,13 @@ fn without_egress(name: &str) -> io::Error {
 }
 
 /// The filters that are asked before this auditor's, in the calling thread's namespace; not those of other auditors.
-pub(super) fn ahead(interface: IfIndex, direction: Direction) -> io::Result<Vec<Ahead>> {
-    let program = direction.program();
-    let filters = at(interface, direction)?;
-    let before = filters
-        .into_iter()
-        .take_while(|filter| !(filter.is_called(program) && filter.handle == own_handle()));
+pub(super) fn ahead(interface: IfIndex, own: Own) -> io::Result<Vec<Ahead>> {
+    let filters = at(interface, own.direction)?;
+    let before = filters.into_iter().take_while(|filter| !own.is(filter));
+    let is_entry = |name: &str| own.direction.is_entry(name);
     // Each place begins with an entry that is no filter; a place that is pinif's alone has nobody else's.
-    let others = before.filter(|filter| filter.handle != 0 && !filter.is_called(program));
+    let others = before
+        .filter(|filter| filter.handle != 0 && !filter.program.as_deref().is_some_and(is_entry));
     let others = others.map(|filter| Ahead::Filter {
         priority: filter.priority,
         kind: filter.kind,
@@ -151,10 +211,6 @@ fn is_there(error: &TcError) -> bool {
         TcError::NetlinkError(error) => error.raw_os_error() == Some(libc::EEXIST),
         _ => false,
     }
-}
-
-fn own_handle() -> u32 {
-    process::id()
 }
 
 /// Whether an auditor with this process id runs: not, if it is this one's, which has attached nothing yet.

@@ -1,10 +1,15 @@
 //! Loading the programs and making their maps, once for the machine.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{Btf, Ebpf, EbpfLoader};
 use pinif_ebpf::offsets::Offsets;
+
+use super::{attach::Mode, persist::Persist};
 
 /// The object that `cargo xtask build` made; empty if this binary was built without it.
 static OBJECT: &Aligned<[u8]> = &Aligned {
@@ -20,22 +25,48 @@ struct Aligned<T: ?Sized> {
 }
 
 /// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). No program is
-/// given to the kernel yet: each user loads the ones that it attaches.
+/// given to the kernel yet: each user loads the ones that it attaches. Where there is something that persists, the maps are
+/// those of earlier lives, and stay.
 ///
 /// # Errors
 ///
 /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
-pub fn load(offsets: &Offsets, log_level: u8, btf: &Btf) -> Result<Ebpf> {
+pub fn load(
+    offsets: &Offsets,
+    log_level: u8,
+    btf: &Btf,
+    persist: Option<&Persist>,
+) -> Result<Ebpf> {
     if OBJECT.bytes.is_empty() {
         bail!("this binary was built without its eBPF programs: build it with `cargo xtask build`");
     }
-    EbpfLoader::new()
+    let secret = persist.map_or_else(secret, Persist::secret);
+    let maps = persist.map(Persist::maps).unwrap_or_default();
+    let mut loader = EbpfLoader::new();
+    loader
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)
-        .override_global("MARK_SECRET", &secret(), true)
-        .override_global("AYA_LOG_LEVEL", &log_level, false)
+        .override_global("MARK_SECRET", &secret, true)
+        .override_global("AYA_LOG_LEVEL", &log_level, false);
+    for (name, path) in &maps {
+        loader.map_pin_path(name, path);
+    }
+    let ebpf = loader
         .load(&OBJECT.bytes)
-        .context("the kernel refused pinif's maps; `pinif doctor` tells what it lacks")
+        .context("the kernel refused pinif's maps; `pinif doctor` tells what it lacks")?;
+    if let Some(persist) = persist {
+        persist.hold(&ebpf)?;
+    }
+    Ok(ebpf)
+}
+
+/// Opens what persists of these programs in a directory ([`Persist::open`]).
+///
+/// # Errors
+///
+/// As of that.
+pub fn persist(directory: &Path, mode: Mode) -> Result<Persist> {
+    Persist::open(directory, &OBJECT.bytes, mode, secret())
 }
 
 /// A number that no other auditor on this machine has.

@@ -11,6 +11,7 @@ mod filters;
 mod hook;
 pub mod load;
 pub mod logs;
+pub mod persist;
 pub mod pins;
 pub mod publish;
 pub mod sightings;

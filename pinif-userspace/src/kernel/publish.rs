@@ -5,14 +5,13 @@ pub mod gates;
 mod host;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
-    enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
+    policy::{Active, InForce, InterfaceZones, Slot, ZoneSet, about},
     verdict::arrival::Gate,
 };
 
@@ -50,24 +49,82 @@ pub struct Unresolved {
 }
 
 impl Publisher {
-    /// Takes the maps of a loaded object.
+    /// Takes the maps of a loaded object, with what an earlier life has published in them.
     ///
     /// # Errors
     ///
-    /// When the object lacks one, or has it in another shape.
+    /// When the object lacks one, or has it in another shape, or one cannot be read.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
+        let tables = Tables::open(ebpf)?;
+        let read = "what an earlier life has published cannot be read";
+        let in_force = InForce(tables.in_force.get(&0, 0).context(read)?);
+        let slot = in_force.slot();
+        let active = tables.policies.get(&slot, 0).context(read)?;
+        let mut published: BTreeMap<NetNsCookie, Published> = BTreeMap::new();
+        for (netns, host) in Host::read(&tables).context(read)? {
+            published.entry(netns).or_default().host = host;
+        }
+        for zone in tables.zones.iter() {
+            let (key, zones) = zone.context(read)?;
+            if key.slot == slot {
+                let of = &mut published.entry(key.netns).or_default().zones;
+                of.insert(key.interface, zones);
+            }
+        }
+        for gate in tables.gates.iter() {
+            let (key, gate) = gate.context(read)?;
+            if key.slot == slot {
+                let of = &mut published.entry(key.netns).or_default().gates;
+                of.insert(key.interface, gate);
+            }
+        }
         Ok(Self {
-            tables: Tables::open(ebpf)?,
-            published: BTreeMap::new(),
-            in_force: InForce::default(),
-            generation: 0,
-            enforce_until: until::NEVER,
+            generation: active.generation,
+            enforce_until: active.enforce_until,
+            published,
+            in_force,
+            tables,
         })
+    }
+
+    /// The slot of the policy in force.
+    pub fn slot(&self) -> Slot {
+        self.in_force.slot()
+    }
+
+    /// The slot that the next policy will be in.
+    pub fn next_slot(&self) -> Slot {
+        1 - self.in_force.slot()
+    }
+
+    /// Has the next policy be the one in force once more, under the same number: an earlier life's, which has it from the same
+    /// file.
+    pub fn goes_on(&mut self) {
+        self.generation = self.generation.wrapping_sub(1);
+    }
+
+    /// The namespaces of which something is published.
+    pub fn namespaces(&self) -> Vec<NetNsCookie> {
+        self.published.keys().copied().collect()
     }
 
     /// The number of the policy in force, as sightings name it.
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Until when the policy in force is enforced, by this life or an earlier one ([`pinif_ebpf::enforce::until`]).
+    pub fn enforced_until(&self) -> u64 {
+        self.enforce_until
+    }
+
+    /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
+    pub fn enforces(&self, now: Duration) -> bool {
+        let active = Active {
+            enforce_until: self.enforce_until,
+            ..Active::default()
+        };
+        active.enforces(|| now.as_nanos() as u64)
     }
 
     /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):

@@ -1,10 +1,17 @@
 //! bpf(2) itself, for what aya has no way for.
 
 use std::{
+    ffi::CString,
     io,
-    os::fd::{FromRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
 };
 
+const BPF_OBJ_PIN: u32 = 6;
+const BPF_OBJ_GET: u32 = 7;
 /// `BPF_PROG_LOAD`.
 pub const BPF_PROG_LOAD: u32 = 5;
 
@@ -83,4 +90,44 @@ pub unsafe fn make<T>(command: u32, attributes: &mut T) -> io::Result<OwnedFd> {
     let descriptor = unsafe { bpf(command, attributes) }?;
     // SAFETY: the call just made this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// The beginning of `union bpf_attr`, as `BPF_OBJ_PIN` and `BPF_OBJ_GET` have it.
+#[repr(C)]
+struct PathAttributes {
+    path: u64,
+    descriptor: u32,
+    flags: u32,
+}
+
+/// Pins a program, a map or a link here, in a BPF file system (`BPF_OBJ_PIN`).
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = PathAttributes {
+        path: path.as_ptr() as u64,
+        descriptor: object.as_raw_fd().cast_unsigned(),
+        flags: 0,
+    };
+    // SAFETY: the path outlives the call, and ends with a zero.
+    unsafe { bpf(BPF_OBJ_PIN, &mut attributes) }.map(|_| ())
+}
+
+/// Opens what is pinned here (`BPF_OBJ_GET`).
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn pinned(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = PathAttributes {
+        path: path.as_ptr() as u64,
+        descriptor: 0,
+        flags: 0,
+    };
+    // SAFETY: the path outlives the call, and ends with a zero; the command makes a descriptor.
+    unsafe { make(BPF_OBJ_GET, &mut attributes) }
 }

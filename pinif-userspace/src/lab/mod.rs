@@ -9,6 +9,7 @@
 //! left behind is found by its dead pid and removed by [`sweep()`], which every user calls first.
 
 mod address;
+mod bpffs;
 mod cgroup;
 mod chassis;
 mod device;
@@ -24,6 +25,7 @@ pub mod send;
 mod sweep;
 mod sysctl;
 
+pub use bpffs::BpfFs;
 pub use cgroup::{Cgroup, hierarchy};
 pub use chassis::{Chassis, chassis};
 pub use device::{Device, LinkKind};

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{cgroup, name, namespace};
+use super::{bpffs, cgroup, name, namespace};
 
-/// Removes the namespaces and cgroups of processes that were killed before their guards could: their names carry a pid
+/// Removes the namespaces, cgroups and BPF file systems of processes that were killed before their guards could: their names carry a pid
 /// that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
 pub fn sweep() {
     for path in orphans(Path::new(namespace::DIRECTORY)) {
@@ -13,6 +13,9 @@ pub fn sweep() {
     }
     for path in cgroup::hierarchy().iter().flat_map(|root| orphans(root)) {
         cgroup::remove(&path);
+    }
+    for path in orphans(Path::new(bpffs::DIRECTORY)) {
+        bpffs::remove(&path);
     }
 }
 

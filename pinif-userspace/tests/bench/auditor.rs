@@ -112,6 +112,10 @@ pub struct Auditor<'a> {
     _policy: Option<NamedTempFile>,
 }
 
+/// What each link's driver had sent when an auditor began.
+#[derive(Clone, Debug)]
+pub struct Began(BTreeMap<&'static str, Counters>);
+
 /// The links whose own counters the report is held against.
 const LINKS: [&str; 3] = ["lo", "fab0", "eth1"];
 
@@ -138,14 +142,28 @@ impl Auditor<'_> {
         self.end(|_| ())
     }
 
+    /// What the links had sent when it began.
+    pub fn began(&self) -> Began {
+        Began(self.before.clone())
+    }
+
     /// What it said when it was ready.
     pub fn ready(&self) -> report::Ready {
         report::ready(&self.ready)
     }
 
-    /// Kills the auditor, so that it cannot clean up.
-    pub fn kill(self) {
+    /// Kills the auditor, so that it cannot clean up. Gives what the links had sent when it began.
+    pub fn kill(self) -> Began {
         self.pinif.kill();
+        Began(self.before)
+    }
+
+    /// Counts what the links have sent since an earlier auditor began.
+    pub fn since(self, began: &Began) -> Self {
+        Self {
+            before: began.0.clone(),
+            ..self
+        }
     }
 
     /// Waits for a line of a finding of this kind, and gives what it says.

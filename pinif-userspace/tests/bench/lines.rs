@@ -46,6 +46,12 @@ impl Lines {
         }
     }
 
+    /// A line that is there already.
+    #[allow(dead_code, reason = "not every test that waits looks")]
+    pub fn now(&self) -> Option<String> {
+        self.0.try_recv().ok()
+    }
+
     /// All lines until the end, for a child that is about to end; `None` if it does not.
     pub fn rest(&self) -> Option<Vec<String>> {
         let mut lines = Vec::new();

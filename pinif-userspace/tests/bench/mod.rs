@@ -40,7 +40,7 @@ use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
-pub use auditor::{Auditor, Setup};
+pub use auditor::{Auditor, Began, Setup};
 pub use expect::{Finding, leak, note, risk};
 pub use held::{Account, Held};
 pub use need::Need;

@@ -89,6 +89,12 @@ impl Pinif {
             .unwrap_or_else(|why| self.failed(&format!("{why} before {what} on standard output")))
     }
 
+    /// Whether it has said anything on standard output yet.
+    pub fn has_spoken(&mut self) -> bool {
+        self.stdout.taken.extend(self.stdout.lines.now());
+        !self.stdout.taken.is_empty()
+    }
+
     /// Waits for a line on standard error that has these words in it.
     pub fn wait_for_note(&mut self, words: &str) -> String {
         let outcome = self.stderr.wait_for(|line| line.contains(words));

@@ -29,6 +29,7 @@ const PROMISES: &[(&str, &str)] = &[
         "enforce for-undone",
         "2 device-escape, dropped and not; device-escape",
     ),
+    ("enforce killed*", "dropped until then"),
     ("enforce window-*", "nothing, and nothing dropped"),
     ("service fail-on-leak", "the exit status"),
     ("service fail-on-risk", "the exit status"),

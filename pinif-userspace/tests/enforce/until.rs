@@ -107,6 +107,32 @@ fn a_stopped_collector_does_not_let_anything_out() {
     });
 }
 
+/// Whoever ends the collector ends the enforcing.
+#[test]
+fn a_killed_collector_drops_nothing() {
+    for (name, arguments) in [
+        ("enforce killed", &["--enforce"][..]),
+        (
+            "enforce killed-clsact",
+            &["--enforce", "--attach", "clsact"],
+        ),
+    ] {
+        scenario(name, NOTHING, |bench| {
+            let outside = Outside::of(bench);
+            let auditor = bench.audit(arguments);
+            auditor.signal(Signal::SIGUSR1);
+            bench.send(&format!("{LEAK} --count 100"));
+            outside.got_nothing();
+            auditor.kill();
+            // The kernel lets go of what it had some time later.
+            wait_until("packets leave", || {
+                bench.send(LEAK);
+                outside.got() > 0
+            });
+        });
+    }
+}
+
 /// The kernel undoes it, though nobody is there who would.
 #[test]
 fn it_undoes_itself_without_the_collector() {

@@ -34,6 +34,9 @@ impl Audit {
     /// Tells how to keep what would else undo itself.
     pub(super) fn ask_to_confirm(&self, sink: &mut dyn Sink) -> Result<()> {
         if let Some((time, confirm)) = self.enforcement.to_confirm() {
+            // Less, where an earlier collector began it.
+            let rest = self.enforcement.ends_in(monotonic()).unwrap_or(time);
+            let time = time.min(Duration::from_secs(rest.as_secs() + 1));
             let text = format!(
                 "leaks are dropped for {}, and then only told, unless you confirm it: {confirm}",
                 duration(time)
@@ -45,22 +48,28 @@ impl Audit {
 
     /// The operator confirmed it.
     pub(super) fn confirm_enforcing(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let end = if self.persist.is_some() {
+            "`pinif detach`"
+        } else {
+            "pinif ends"
+        };
         let (level, text) = match self.enforcement.confirm(monotonic()) {
             Confirmed::Now => {
                 self.publisher.enforce(self.enforcement.until())?;
                 self.enforced_until = None;
-                (Level::Info, "confirmed: leaks are dropped until pinif ends")
+                let text = format!("confirmed: leaks are dropped until {end}");
+                (Level::Info, text)
             }
-            Confirmed::Already => (
-                Level::Info,
-                "there is nothing to confirm: leaks are dropped until pinif ends",
-            ),
-            Confirmed::TooLate => (
-                Level::Warning,
-                "it is too late to confirm: nothing is dropped any more; start pinif audit --enforce anew",
-            ),
+            Confirmed::Already => {
+                let text = format!("there is nothing to confirm: leaks are dropped until {end}");
+                (Level::Info, text)
+            }
+            Confirmed::TooLate => {
+                let text = "it is too late to confirm: nothing is dropped any more; start pinif audit --enforce anew";
+                (Level::Warning, text.to_owned())
+            }
         };
-        sink.note(level, text)?;
+        sink.note(level, &text)?;
         Ok(())
     }
 

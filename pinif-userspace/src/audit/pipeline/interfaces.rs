@@ -256,12 +256,14 @@ impl Audit {
         let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
         for key in self.ledger.keys_where(left_by_it) {
             if let Key::Counted(key) = &key {
+                self.keep_finding(key);
                 self.counters.forget(key);
             }
             self.ledger.close(&key);
         }
         let mut cells = self.counters.cells()?;
         cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));
+        self.keep_cells(&cells);
         let name = self.following.name(netns);
         self.past.keep(&cells, |key| {
             totals::Place::of(key, &|_| name.clone(), &|netns, index| {

@@ -1,17 +1,24 @@
 //! What interfaces are called, and which of them have had an index one after another.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     sighting::FindingKey,
 };
 
-use crate::audit::finding::FindingId;
+use crate::{
+    audit::finding::FindingId,
+    kernel::persist::{Persist, Remembered},
+};
 
 /// The last name of every interface that was ever seen, also of those that are gone.
-#[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<(NetNsCookie, IfIndex), Known>);
+#[derive(Default)]
+pub(super) struct Names {
+    known: BTreeMap<(NetNsCookie, IfIndex), Known>,
+    /// What later lives are to know.
+    persist: Option<Rc<Persist>>,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -22,9 +29,48 @@ struct Known {
 }
 
 impl Names {
+    /// The names that earlier lives knew, and that later ones will.
+    pub(super) fn with(persist: Option<Rc<Persist>>) -> Self {
+        let earlier = persist.iter().flat_map(|persist| persist.interfaces());
+        let known = earlier.map(|interface| {
+            let known = Known {
+                name: interface.name,
+                is_gone: interface.is_gone,
+                predecessors: interface.predecessors,
+            };
+            ((interface.netns, interface.index), known)
+        });
+        Self {
+            known: known.collect(),
+            persist,
+        }
+    }
+
+    fn remember(&self, netns: NetNsCookie, index: IfIndex) {
+        if let (Some(persist), Some(known)) = (&self.persist, self.known.get(&(netns, index))) {
+            persist.remember_interface(&Remembered {
+                netns,
+                index,
+                name: known.name.clone(),
+                is_gone: known.is_gone,
+                predecessors: known.predecessors,
+            });
+        }
+    }
+
+    /// The interfaces of a namespace that are not known to be gone.
+    pub(super) fn there(&self, netns: NetNsCookie) -> Vec<IfIndex> {
+        let all = (netns, IfIndex(0))..=(netns, IfIndex(u32::MAX));
+        let known = self.known.range(all);
+        known
+            .filter(|(_, known)| !known.is_gone)
+            .map(|((_, index), _)| *index)
+            .collect()
+    }
+
     /// The name of an interface, or its number where it was never told.
     pub(super) fn of(&self, netns: NetNsCookie, index: IfIndex) -> String {
-        match self.0.get(&(netns, index)) {
+        match self.known.get(&(netns, index)) {
             Some(known) => known.name.clone(),
             None => format!("if{}", index.0),
         }
@@ -32,15 +78,19 @@ impl Names {
 
     /// How many interfaces have had the index before the one that has it now, or had it last.
     pub(super) fn predecessors(&self, netns: NetNsCookie, index: IfIndex) -> u32 {
-        self.0
+        self.known
             .get(&(netns, index))
             .map_or(0, |known| known.predecessors)
     }
 
     /// What a finding is called: for the interfaces that have had one index, not the same.
     pub(super) fn finding_id(&self, key: &FindingKey) -> FindingId {
+        Self::id(key, self.predecessors(key.netns, key.egress))
+    }
+
+    /// What a finding is called, at an interface whose index so many have had before.
+    pub(super) fn id(key: &FindingKey, predecessors: u32) -> FindingId {
         let mut bytes = key.to_bytes().to_vec();
-        let predecessors = self.predecessors(key.netns, key.egress);
         if predecessors > 0 {
             bytes.extend(predecessors.to_le_bytes());
         }
@@ -49,7 +99,7 @@ impl Names {
 
     /// Whether the interface with this index was there and is gone: another that has the index is not the same.
     pub(super) fn is_gone(&self, netns: NetNsCookie, index: IfIndex) -> bool {
-        self.0
+        self.known
             .get(&(netns, index))
             .is_some_and(|known| known.is_gone)
     }
@@ -61,18 +111,22 @@ impl Names {
         index: IfIndex,
         name: &str,
     ) -> Option<String> {
-        let Some(known) = self.0.get_mut(&(netns, index)) else {
+        let Some(known) = self.known.get_mut(&(netns, index)) else {
             let known = Known {
                 name: name.to_owned(),
                 is_gone: false,
                 predecessors: 0,
             };
-            self.0.insert((netns, index), known);
+            self.known.insert((netns, index), known);
+            self.remember(netns, index);
             return None;
         };
         let is_another = std::mem::take(&mut known.is_gone);
         known.predecessors += u32::from(is_another);
         let old = std::mem::replace(&mut known.name, name.to_owned());
+        if is_another || old != name {
+            self.remember(netns, index);
+        }
         (!is_another && old != name).then_some(old)
     }
 
@@ -80,10 +134,10 @@ impl Names {
     pub(super) fn gone_from(&self, netns: NetNsCookie) -> Vec<String> {
         let all = (netns, IfIndex(0))..=(netns, IfIndex(u32::MAX));
         let there = |name: &str| {
-            let mut known = self.0.range(all.clone()).map(|(_, known)| known);
+            let mut known = self.known.range(all.clone()).map(|(_, known)| known);
             known.any(|known| !known.is_gone && known.name == name)
         };
-        let known = self.0.range(all.clone()).map(|(_, known)| known);
+        let known = self.known.range(all.clone()).map(|(_, known)| known);
         known
             .filter(|known| known.is_gone && !there(&known.name))
             .map(|known| known.name.clone())
@@ -92,8 +146,9 @@ impl Names {
 
     /// Learns that an interface is gone.
     pub(super) fn gone(&mut self, netns: NetNsCookie, index: IfIndex) {
-        if let Some(known) = self.0.get_mut(&(netns, index)) {
+        if let Some(known) = self.known.get_mut(&(netns, index)) {
             known.is_gone = true;
+            self.remember(netns, index);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,7 @@ use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 use super::{
     Audit, Namespace, When,
     interfaces::Attached,
+    lives,
     news::{Changes, follow},
 };
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
         arrivals::Arrivals,
         attach::{Mode, NamespaceHooks},
         entry::Entries,
+        persist::Persist,
         publish::wait_for_running_programs,
     },
     policy::counted,
@@ -53,6 +56,8 @@ pub(super) struct Following {
     refused: BTreeSet<u64>,
     /// The names of all that ever were audited.
     names: BTreeMap<NetNsCookie, String>,
+    /// What later lives are to know.
+    persist: Option<Rc<Persist>>,
 }
 
 impl Following {
@@ -62,7 +67,9 @@ impl Following {
         entries: Entries,
         watch: Watch,
         arrivals: Arrivals,
+        persist: Option<Rc<Persist>>,
     ) -> Self {
+        let earlier = persist.iter().flat_map(|persist| persist.namespaces());
         Self {
             wanted,
             mode,
@@ -71,13 +78,26 @@ impl Following {
             arrivals,
             threads: Vec::new(),
             refused: BTreeSet::new(),
-            names: BTreeMap::new(),
+            names: earlier.collect(),
+            persist,
         }
     }
 
     /// What a namespace is called, or was.
     pub(super) fn name(&self, netns: NetNsCookie) -> String {
         self.names.get(&netns).cloned().unwrap_or_default()
+    }
+
+    /// Whether a namespace is, or ever was, audited.
+    pub(super) fn knows(&self, netns: NetNsCookie) -> bool {
+        self.names.contains_key(&netns)
+    }
+
+    fn call(&mut self, netns: NetNsCookie, name: String) {
+        if let Some(persist) = &self.persist {
+            persist.remember_namespace(netns, &name);
+        }
+        self.names.insert(netns, name);
     }
 }
 
@@ -132,6 +152,7 @@ impl Audit {
         sink: &mut dyn Sink,
     ) -> Result<Attached> {
         let cookie = netns.cookie;
+        lives::refuse_strangers(&netns, self.persist.as_deref())?;
         let (network, followed) = follow(&netns, changes)?;
         let links = super::interfaces::names(&network);
         let namespace = Namespace {
@@ -141,14 +162,17 @@ impl Audit {
                 &self.following.entries,
                 netns.clone(),
                 self.following.mode,
+                self.persist.as_ref().map(|persist| persist.pins()),
             )?,
             network,
             is_kept: false,
             _followed: followed,
         };
-        self.following.names.insert(cookie, netns.name);
+        self.following.call(cookie, netns.name);
         self.namespaces.insert(cookie, namespace);
         self.order.push(cookie);
+        let unaudited = self.recognize(cookie, &links)?;
+        self.tell_closed(|netns| netns == cookie, sink)?;
         // One that was left and comes again has its interfaces under the same indexes.
         for (index, name) in &links {
             self.meet(cookie, *index, name, sink)?;
@@ -158,6 +182,7 @@ impl Audit {
         self.watch_arrivals(cookie, sink)?;
         // What is above others counts from now on.
         self.publish(cookie, sink)?;
+        self.warn_of_late(cookie, &unaudited, sink)?;
         self.foreseeing.changed(cookie);
         Ok(attached)
     }
@@ -346,13 +371,14 @@ impl Audit {
             }
             let text = format!("the network namespace {old} is called {name} from now on");
             sink.note(Level::Info, &text)?;
-            self.following.names.insert(netns, name);
+            self.following.call(netns, name);
         }
         Ok(())
     }
 
     fn remove(&mut self, netns: NetNsCookie) {
-        if let Some(namespace) = self.namespaces.remove(&netns) {
+        if let Some(mut namespace) = self.namespaces.remove(&netns) {
+            namespace.hooks.detach();
             for link in namespace.network.links.iter() {
                 self.names.gone(netns, link.index);
             }

@@ -59,14 +59,15 @@ fn has_terminal() -> bool {
     input.is_terminal() && tcgetpgrp(&input).map_or(true, |foreground| foreground == getpgrp())
 }
 
-/// Sends an order each time that the operator confirms. Within a tokio runtime.
+/// Sends an order each time that the operator confirms. SIGUSR1 is taken also where there is nothing to confirm: it would
+/// else end the audit, and the enforcing with it. Within a tokio runtime.
 ///
 /// # Errors
 ///
 /// When SIGUSR1 cannot be handled.
-pub(super) fn follow(orders: mpsc::UnboundedSender<Order>) -> Result<()> {
+pub(super) fn follow(enforce: &Enforce, orders: mpsc::UnboundedSender<Order>) -> Result<()> {
     let mut confirm = signal(SignalKind::user_defined1()).context("SIGUSR1 cannot be handled")?;
-    if has_terminal() {
+    if matches!(enforce, Enforce::For { .. }) && has_terminal() {
         let orders = orders.clone();
         // A thread of its own: what else reads this terminal may take the line, and the reading goes on.
         thread::spawn(move || {

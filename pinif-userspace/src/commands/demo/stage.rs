@@ -54,6 +54,7 @@ impl Stage {
             foresee: false,
             attach: Mode::of_kernel(),
             log_level: 0,
+            persist: None,
         })
     }
 

@@ -58,7 +58,8 @@ impl NamespaceHooks {
                 // TCX comes before any filter.
                 ahead.extend(programs(interface, own).unwrap_or_default());
                 if mode == Mode::Clsact {
-                    ahead.extend(filters::ahead(interface, Direction::Egress).unwrap_or_default());
+                    let own = self.egress.own_filter();
+                    ahead.extend(filters::ahead(interface, own).unwrap_or_default());
                 }
                 (interface, ahead.into_iter().collect())
             });
@@ -78,7 +79,8 @@ pub fn at_egress(netns: &NetNs) -> io::Result<Vec<(String, Vec<Ahead>)>> {
         let found = interfaces.iter().filter_map(|interface| {
             let index = IfIndex(interface.index());
             let mut there = programs(index, 0).unwrap_or_default();
-            there.extend(filters::ahead(index, Direction::Egress).unwrap_or_default());
+            let none = filters::Own::of(Direction::Egress, false);
+            there.extend(filters::ahead(index, none).unwrap_or_default());
             there.dedup();
             let name = interface.name().to_string_lossy().into_owned();
             (!there.is_empty()).then_some((name, there))
@@ -95,8 +97,8 @@ fn programs(interface: IfIndex, own: u32) -> Result<Vec<Ahead>, ProgramError> {
     let before = programs
         .into_iter()
         .take_while(|program| program.id() != own);
-    let others =
-        before.filter(|program| program.name_as_str() != Some(Direction::Egress.program()));
+    let is_entry = |name: &str| Direction::Egress.is_entry(name);
+    let others = before.filter(|program| !program.name_as_str().is_some_and(is_entry));
     let others = others.map(|program| Ahead::Program {
         id: program.id(),
         name: program.name_as_str().unwrap_or_default().to_owned(),

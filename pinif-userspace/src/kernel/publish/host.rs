@@ -82,6 +82,48 @@ impl Host {
         }
     }
 
+    /// What the maps hold, by namespace.
+    pub(super) fn read(tables: &Tables) -> Result<BTreeMap<NetNsCookie, Self>> {
+        let mut hosts: BTreeMap<NetNsCookie, Self> = BTreeMap::new();
+        for entry in tables.carriers.iter() {
+            let (key, said) = entry?;
+            hosts
+                .entry(key.netns)
+                .or_default()
+                .carriers
+                .insert(key, said);
+        }
+        for entry in tables.bridges.iter() {
+            let (key, bridge) = entry?;
+            hosts
+                .entry(key.netns)
+                .or_default()
+                .bridges
+                .insert(key, bridge);
+        }
+        for entry in tables.tunnels.iter() {
+            let (key, said) = entry?;
+            hosts
+                .entry(key.netns)
+                .or_default()
+                .tunnels
+                .insert(key, said);
+        }
+        for entry in tables.addresses.iter() {
+            let (key, owner) = entry?;
+            hosts
+                .entry(key.netns)
+                .or_default()
+                .addresses
+                .insert(key, owner);
+        }
+        for entry in tables.names.iter() {
+            let (key, name) = entry?;
+            hosts.entry(key.netns).or_default().names.insert(key, name);
+        }
+        Ok(hosts)
+    }
+
     /// Writes what is new or other than `before`.
     pub(super) fn write(&self, before: &Self, tables: &mut Tables) -> Result<()> {
         let full = |table: &str| format!("the table of {table} is full");

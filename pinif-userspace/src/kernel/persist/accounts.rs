@@ -1,0 +1,200 @@
+//! Accounts that were closed: what was counted for interfaces whose indexes others have had since. The programs' counters go on
+//! under the same keys, so that only this tells the one from the other.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Pod,
+    maps::{HashMap, Map, MapData},
+};
+use pinif_ebpf::{
+    key::IfIndex,
+    sighting::{CellKey, Count, FindingKey, FindingValue},
+};
+
+use super::standing::{NO_PREALLOC, NameBytes, bytes, text};
+
+/// As many as the programs' own tables hold.
+const FINDINGS: u32 = 65_536;
+const CELLS: u32 = 16_384;
+
+/// A finding whose interface is gone.
+#[derive(Clone, Debug)]
+pub struct ClosedFinding {
+    /// Its key.
+    pub key: FindingKey,
+    /// Its counter and its first packet.
+    pub value: FindingValue,
+    /// How many interfaces had the index of its egress before it.
+    pub predecessors: u32,
+    /// What its interfaces were called.
+    pub names: Names,
+}
+
+/// What was counted in a cell until one of its interfaces was gone.
+#[derive(Clone, Debug)]
+pub struct ClosedCell {
+    /// Its key.
+    pub key: CellKey,
+    /// All that the counter had then.
+    pub total: Count,
+    /// What its interfaces were called.
+    pub names: Names,
+}
+
+/// What the interfaces of an account were called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Where it left.
+    pub egress: String,
+    /// The bound device.
+    pub bound: String,
+}
+
+impl Names {
+    /// The name of one of the two interfaces; nothing of another.
+    pub fn of(&self, index: IfIndex, egress: IfIndex, bound: IfIndex) -> Option<&str> {
+        if index == egress {
+            Some(&self.egress)
+        } else if index == bound {
+            Some(&self.bound)
+        } else {
+            None
+        }
+    }
+}
+
+/// An account's key, and a number that tells it from others with that key.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Numbered<K> {
+    key: K,
+    number: u32,
+    _pad: u32,
+}
+
+/// An account, with the names of its interfaces.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Named<V> {
+    value: V,
+    egress: NameBytes,
+    bound: NameBytes,
+}
+
+// SAFETY: `repr(C)`; the key is a `Pod` of whole words, so that nothing is between it and the number.
+unsafe impl Pod for Numbered<FindingKey> {}
+// SAFETY: as above.
+unsafe impl Pod for Numbered<CellKey> {}
+// SAFETY: `repr(C)`; the value is a `Pod` of whole words, and bytes follow, whole words as well.
+unsafe impl Pod for Named<FindingValue> {}
+// SAFETY: as above.
+unsafe impl Pod for Named<Count> {}
+
+const _: () = assert!(size_of::<Numbered<FindingKey>>() == size_of::<FindingKey>() + 8);
+const _: () = assert!(size_of::<Numbered<CellKey>>() == size_of::<CellKey>() + 8);
+const _: () = assert!(size_of::<Named<FindingValue>>() == size_of::<FindingValue>() + 96);
+const _: () = assert!(size_of::<Named<Count>>() == size_of::<Count>() + 96);
+
+/// All closed accounts.
+pub(super) struct Accounts {
+    findings: HashMap<MapData, Numbered<FindingKey>, Named<FindingValue>>,
+    cells: HashMap<MapData, Numbered<CellKey>, Named<Count>>,
+}
+
+impl Accounts {
+    /// Makes the maps and pins them in a directory.
+    pub(super) fn make(directory: &Path) -> Result<()> {
+        HashMap::<MapData, Numbered<FindingKey>, Named<FindingValue>>::create(
+            FINDINGS,
+            NO_PREALLOC,
+        )?
+        .pin(directory.join("findings"))?;
+        HashMap::<MapData, Numbered<CellKey>, Named<Count>>::create(CELLS, NO_PREALLOC)?
+            .pin(directory.join("cells"))?;
+        Ok(())
+    }
+
+    /// Opens the maps that are pinned in a directory.
+    pub(super) fn open(directory: &Path) -> Result<Self> {
+        let open = |name: &str| {
+            MapData::from_pin(directory.join(name))
+                .map(Map::HashMap)
+                .with_context(|| format!("the pinned map {name} cannot be opened"))
+        };
+        Ok(Self {
+            findings: open("findings")?.try_into()?,
+            cells: open("cells")?.try_into()?,
+        })
+    }
+
+    pub(super) fn findings(&self) -> Vec<ClosedFinding> {
+        let closed = self.findings.iter().filter_map(Result::ok);
+        closed
+            .map(|(key, value)| ClosedFinding {
+                key: key.key,
+                value: value.value,
+                predecessors: key.number,
+                names: value.names(),
+            })
+            .collect()
+    }
+
+    /// In the order in which they were closed.
+    pub(super) fn cells(&self) -> Vec<ClosedCell> {
+        let closed = self.cells.iter().filter_map(Result::ok);
+        let mut closed: Vec<_> = closed.collect();
+        closed.sort_by_key(|(key, _)| key.number);
+        let cell = |(key, value): (Numbered<CellKey>, Named<Count>)| ClosedCell {
+            key: key.key,
+            total: value.value,
+            names: value.names(),
+        };
+        closed.into_iter().map(cell).collect()
+    }
+
+    /// Keeps a finding. Where the map is full, the next life does not know of it.
+    pub(super) fn close_finding(&mut self, closed: &ClosedFinding) {
+        let key = Numbered {
+            key: closed.key,
+            number: closed.predecessors,
+            _pad: 0,
+        };
+        let _ = self
+            .findings
+            .insert(key, Named::of(closed.value, &closed.names), 0);
+    }
+
+    /// Keeps a cell; likewise.
+    pub(super) fn close_cell(&mut self, closed: &ClosedCell) {
+        let mut key = Numbered {
+            key: closed.key,
+            number: 0,
+            _pad: 0,
+        };
+        while self.cells.get(&key, 0).is_ok() {
+            key.number += 1;
+        }
+        let _ = self
+            .cells
+            .insert(key, Named::of(closed.total, &closed.names), 0);
+    }
+}
+
+impl<V> Named<V> {
+    fn of(value: V, names: &Names) -> Self {
+        Self {
+            value,
+            egress: bytes(&names.egress),
+            bound: bytes(&names.bound),
+        }
+    }
+
+    fn names(&self) -> Names {
+        Names {
+            egress: text(&self.egress),
+            bound: text(&self.bound),
+        }
+    }
+}

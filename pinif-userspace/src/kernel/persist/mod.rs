@@ -1,0 +1,462 @@
+//! What stays when a collector ends: maps and links, pinned in a BPF file system. The programs go on counting, and the next
+//! collector takes over.
+//!
+//! ```text
+//! DIRECTORY            locked by the collector that lives
+//!   BUILD              which programs made what is below: another build would misread the maps
+//!     standing         what is true of all lives; pinned last of all maps, so that a start that was cut short has none
+//!     interfaces, namespaces                     the names that they have or had
+//!     findings, cells                            of interfaces whose indexes others have had since
+//!     maps/NAME                                  the programs' maps
+//!     cgroup/PROGRAM                             links of the cgroup hooks
+//!     links/COOKIE-INDEX-DIRECTION               links of interfaces (TCX; a filter of clsact stays by itself)
+//! ```
+
+mod accounts;
+mod bpffs;
+pub(in crate::kernel) mod link;
+mod lock;
+mod remove;
+mod standing;
+
+use std::{
+    cell::RefCell,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::Ebpf;
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    policy::Slot,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use self::{
+    accounts::Accounts,
+    lock::Locked,
+    standing::{Memory, Standing, StandingMap, number_of},
+};
+use super::{attach::Mode, direction::Direction};
+
+pub use accounts::{ClosedCell, ClosedFinding, Names};
+pub(super) use remove::filters_here;
+pub use remove::{Removed, State, remove, state};
+pub use standing::Remembered;
+
+/// Where it is, unless another directory is named.
+pub const DIRECTORY: &str = "/sys/fs/bpf/pinif";
+/// What the maps of [`standing`] look like: another number is another build.
+const LAYOUT: u8 = 1;
+
+/// What one auditor has pinned.
+pub struct Persist {
+    build: PathBuf,
+    /// Held for as long as this collector lives.
+    _lock: File,
+    /// None until all maps are pinned.
+    standing: RefCell<Option<StandingMap>>,
+    memory: RefCell<Memory>,
+    accounts: RefCell<Accounts>,
+    takes_over: bool,
+    new: Standing,
+    keeps: Arc<AtomicBool>,
+}
+
+/// The links of interfaces, for those who attach.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    links: PathBuf,
+    keeps: Arc<AtomicBool>,
+}
+
+impl Persist {
+    /// Opens a directory for a collector whose programs are `object`, and takes over what another has left there. `secret`
+    /// tells the marks of a new auditor.
+    ///
+    /// # Errors
+    ///
+    /// When there is no BPF file system, another collector lives, or what is there is another build's or was attached
+    /// otherwise.
+    pub fn open(directory: &Path, object: &[u8], mode: Mode, secret: u32) -> Result<Self> {
+        bpffs::make_directory(directory)?;
+        let lock = match lock::lock(directory)
+            .with_context(|| format!("the directory {} cannot be locked", directory.display()))?
+        {
+            Locked::Ours(lock) => lock,
+            Locked::Anothers(holder) => bail!("{}", remove::attended(directory, holder)),
+        };
+        let tag = tag(object);
+        if let Some(other) = builds(directory).into_iter().find(|build| *build != tag) {
+            bail!(
+                "{} has what another build of pinif ({other}) counts in; start that one, or end it with `pinif detach`: \
+                 its counts and findings are lost then",
+                directory.display()
+            );
+        }
+        let build = directory.join(tag);
+        let standing = build.join("standing");
+        let standing = standing
+            .exists()
+            .then(|| StandingMap::open(&standing))
+            .transpose()
+            .context("what an earlier collector has pinned cannot be read")?;
+        let now = clock_gettime(ClockId::Monotonic);
+        let new = Standing {
+            started: (now.tv_sec.cast_unsigned() * 1_000_000_000) + now.tv_nsec.cast_unsigned(),
+            policies: [0; 2],
+            secret,
+            mode: number_of(mode),
+        };
+        let takes_over = standing.is_some();
+        if let Some(standing) = &standing {
+            let before = standing.now.mode();
+            if before != mode {
+                bail!(
+                    "the auditor that is to be taken over is attached by {}; start with `--attach {0}`, or end it with \
+                     `pinif detach`",
+                    before.name()
+                );
+            }
+            // Of one that was killed while it put a hook in the place of another.
+            for name in entries(&build.join("cgroup")) {
+                if name.ends_with(link::NEW) {
+                    let _ = fs::remove_file(build.join("cgroup").join(name));
+                }
+            }
+        } else {
+            // One that was cut short has attached nothing.
+            let _ = fs::remove_dir_all(&build);
+            for directory in ["", "maps", "cgroup", "links"] {
+                bpffs::make_directory(&build.join(directory))?;
+            }
+            Memory::make(&build)
+                .and_then(|()| Accounts::make(&build))
+                .context("maps cannot be pinned")?;
+        }
+        Ok(Self {
+            _lock: lock,
+            standing: RefCell::new(standing),
+            memory: RefCell::new(Memory::open(&build)?),
+            accounts: RefCell::new(Accounts::open(&build)?),
+            takes_over,
+            new,
+            keeps: Arc::new(AtomicBool::new(takes_over)),
+            build,
+        })
+    }
+
+    /// Whether there is something to take over.
+    pub fn takes_over(&self) -> bool {
+        self.takes_over
+    }
+
+    fn now(&self) -> Standing {
+        self.standing
+            .borrow()
+            .as_ref()
+            .map_or(self.new, |standing| standing.now)
+    }
+
+    /// What tells this auditor's marks: the same in all lives.
+    pub fn secret(&self) -> u32 {
+        self.now().secret
+    }
+
+    /// How long ago the first life began.
+    pub fn age(&self) -> Duration {
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
+        now.saturating_sub(Duration::from_nanos(self.now().started))
+    }
+
+    /// The programs' maps that are pinned, with their names.
+    pub(super) fn maps(&self) -> Vec<(String, PathBuf)> {
+        entries(&self.build.join("maps"))
+            .into_iter()
+            .map(|name| (name.clone(), self.build.join("maps").join(name)))
+            .collect()
+    }
+
+    /// Pins the maps of a new auditor, and then what says that they are complete.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be pinned; of an auditor that is taken over, when one is missing.
+    pub(super) fn hold(&self, ebpf: &Ebpf) -> Result<()> {
+        let maps = self.build.join("maps");
+        let lasting = ebpf.maps().filter(|(name, _)| lasts(name));
+        if self.takes_over {
+            for (name, _) in lasting {
+                if !maps.join(name).exists() {
+                    bail!("the pinned map {name} is missing; begin anew with `pinif detach`");
+                }
+            }
+            return Ok(());
+        }
+        for (name, map) in lasting {
+            map.pin(maps.join(name))
+                .with_context(|| format!("the map {name} cannot be pinned"))?;
+        }
+        let standing = StandingMap::make(self.new, &self.build.join("standing"))
+            .context("what stays cannot be pinned")?;
+        *self.standing.borrow_mut() = Some(standing);
+        Ok(())
+    }
+
+    /// From now on, all stays attached, whatever ends this collector.
+    pub fn keep(&self) {
+        self.keeps.store(true, Ordering::Relaxed);
+    }
+
+    /// The links of interfaces.
+    pub fn pins(&self) -> Pins {
+        Pins {
+            links: self.build.join("links"),
+            keeps: self.keeps.clone(),
+        }
+    }
+
+    /// Where the link of a cgroup hook is, by the name of its program.
+    pub(super) fn cgroup_link(&self, program: &str) -> PathBuf {
+        self.build.join("cgroup").join(program)
+    }
+
+    /// Whether the policy in a slot was made from what has this digest.
+    pub fn has_policy(&self, slot: Slot, digest: u64) -> bool {
+        self.takes_over && self.now().policies[slot as usize & 1] == digest
+    }
+
+    /// Notes what the policy in a slot will be made from. Before it is in force: what is said of the one in force is true.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn note_policy(&self, slot: Slot, digest: u64) -> Result<()> {
+        match self.standing.borrow_mut().as_mut() {
+            Some(standing) => standing.note_policy(slot, digest),
+            None => Ok(()),
+        }
+    }
+
+    /// The interfaces that earlier lives knew.
+    pub fn interfaces(&self) -> Vec<Remembered> {
+        self.memory.borrow().interfaces()
+    }
+
+    /// The namespaces that earlier lives audited.
+    pub fn namespaces(&self) -> Vec<(NetNsCookie, String)> {
+        self.memory.borrow().namespaces()
+    }
+
+    /// Whether an earlier life audited a namespace.
+    pub fn knows(&self, netns: NetNsCookie) -> bool {
+        self.takes_over && self.memory.borrow().has(netns)
+    }
+
+    /// Remembers an interface for the next life.
+    pub fn remember_interface(&self, interface: &Remembered) {
+        self.memory.borrow_mut().interface(interface);
+    }
+
+    /// Remembers a namespace for the next life.
+    pub fn remember_namespace(&self, netns: NetNsCookie, name: &str) {
+        self.memory.borrow_mut().namespace(netns, name);
+    }
+
+    /// The findings of interfaces whose indexes others have had since.
+    pub fn closed_findings(&self) -> Vec<ClosedFinding> {
+        self.accounts.borrow().findings()
+    }
+
+    /// The cells of such interfaces, in the order in which they were closed.
+    pub fn closed_cells(&self) -> Vec<ClosedCell> {
+        self.accounts.borrow().cells()
+    }
+
+    /// Keeps a finding for the next life, before its counter is removed.
+    pub fn close_finding(&self, closed: &ClosedFinding) {
+        self.accounts.borrow_mut().close_finding(closed);
+    }
+
+    /// Keeps for the next life what a cell had until now.
+    pub fn close_cell(&self, closed: &ClosedCell) {
+        self.accounts.borrow_mut().close_cell(closed);
+    }
+
+    /// Detaches from all namespaces but these, which an earlier life audited and this one does not.
+    pub fn leave_all_but(&self, netns: impl Fn(NetNsCookie) -> bool) {
+        self.pins().retain(|pin| netns(pin.netns));
+        if self.now().mode() == Mode::Clsact {
+            remove::filters(|cookie| !netns(cookie) && self.knows(cookie));
+        }
+    }
+}
+
+impl Drop for Persist {
+    fn drop(&mut self) {
+        // A new auditor that could not start.
+        if !self.keeps.load(Ordering::Relaxed) {
+            let _ = fs::remove_dir_all(&self.build);
+            if let Some(directory) = self.build.parent() {
+                let _ = fs::remove_dir(directory);
+            }
+        }
+    }
+}
+
+/// An interface's pinned link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The namespace.
+    pub netns: NetNsCookie,
+    /// The interface.
+    pub interface: IfIndex,
+    /// The direction.
+    pub direction: Direction,
+}
+
+impl Pin {
+    fn name(self) -> String {
+        let direction = match self.direction {
+            Direction::Egress => "egress",
+            Direction::Ingress => "ingress",
+        };
+        format!("{}-{}-{direction}", self.netns.0, self.interface.0)
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        let mut parts = name.split('-');
+        let pin = Self {
+            netns: NetNsCookie(parts.next()?.parse().ok()?),
+            interface: IfIndex(parts.next()?.parse().ok()?),
+            direction: match parts.next()? {
+                "egress" => Direction::Egress,
+                "ingress" => Direction::Ingress,
+                _ => return None,
+            },
+        };
+        parts.next().is_none().then_some(pin)
+    }
+}
+
+impl Pins {
+    /// Where an interface's link is.
+    pub(super) fn path(
+        &self,
+        netns: NetNsCookie,
+        interface: IfIndex,
+        direction: Direction,
+    ) -> PathBuf {
+        let pin = Pin {
+            netns,
+            interface,
+            direction,
+        };
+        self.links.join(pin.name())
+    }
+
+    /// Where it is pinned.
+    pub(super) fn path_of(&self, pin: Pin) -> PathBuf {
+        self.links.join(pin.name())
+    }
+
+    /// Whether all stays attached when the collector ends.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// All links that are pinned.
+    pub fn all(&self) -> Vec<Pin> {
+        let names = entries(&self.links);
+        names.iter().filter_map(|name| Pin::of(name)).collect()
+    }
+
+    /// Detaches what is not to be kept.
+    pub fn retain(&self, is_kept: impl Fn(Pin) -> bool) {
+        for name in entries(&self.links) {
+            if !Pin::of(&name).is_some_and(&is_kept) {
+                let _ = fs::remove_file(self.links.join(name));
+            }
+        }
+    }
+}
+
+/// Whether a map stays. What stands in the object's own sections is a build's, and the ring of debug messages is of the one
+/// who reads it.
+fn lasts(map: &str) -> bool {
+    !map.starts_with('.') && map != "AYA_LOGS"
+}
+
+/// What a build's directory is called.
+fn tag(object: &[u8]) -> String {
+    format!("{:016x}", digest(object.iter().copied().chain([LAYOUT])))
+}
+
+/// What tells one policy from another, as far as it is the same build's.
+pub fn digest_of(text: &str) -> u64 {
+    digest(text.bytes())
+}
+
+/// FNV-1a, 64 bits.
+fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The builds that have pinned something in a directory.
+fn builds(directory: &Path) -> Vec<String> {
+    entries(directory)
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_found_again_by_its_name() {
+        for direction in Direction::ALL {
+            let pin = Pin {
+                netns: NetNsCookie(4097),
+                interface: IfIndex(12),
+                direction,
+            };
+            assert_eq!(Pin::of(&pin.name()), Some(pin));
+            assert_eq!(Pin::of(&format!("{}-new", pin.name())), None);
+        }
+        for name in ["", "7", "7-3", "7-3-out", "x-3-egress", "7-x-egress"] {
+            assert_eq!(Pin::of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_build_is_told_by_every_byte() {
+        assert_eq!(tag(b"one").len(), 16);
+        assert_ne!(tag(b"one"), tag(b"onf"));
+        assert!(
+            !tag(b"one").contains('.'),
+            "a BPF file system takes no dots"
+        );
+        assert_ne!(digest_of("a"), digest_of("b"));
+    }
+
+    #[test]
+    fn what_the_programs_share_stays() {
+        assert!(lasts("FINDINGS") && lasts("TRAFFIC"));
+        assert!(!lasts(".rodata") && !lasts(".bss") && !lasts("AYA_LOGS"));
+    }
+}
