@@ -9,5 +9,6 @@ pub mod host;
 pub mod kernel;
 pub mod lab;
 pub mod policy;
+pub mod schema;
 pub mod sinks;
 pub mod survey;

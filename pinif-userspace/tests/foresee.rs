@@ -2,19 +2,17 @@
 
 mod bench;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::Write as _;
+use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
 
-use pinif_userspace::foresee::{self, Event, Original};
-use pinif_userspace::host::netns::NetNs;
-use pinif_userspace::lab::{Namespace, Route, Rule};
-use pinif_userspace::survey;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use pinif_userspace::lab::{Device, LinkKind, Namespace, Route};
+use pinif_userspace::schema;
 use serde_json::{Value, json};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
+use tempfile::NamedTempFile;
 
-use bench::{Bench, scenario};
+use bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, scenario};
 
 fn pinif(bench: &Bench, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pinif"))
@@ -25,11 +23,25 @@ fn pinif(bench: &Bench, arguments: &[&str]) -> Output {
         .expect("pinif")
 }
 
+/// What its lines say, each of which must be as the published schema has it.
 fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .map(|line| bench::valid(line, schema::foresee))
         .collect()
+}
+
+/// A policy in a file of its own.
+fn policy(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".toml").expect("a file");
+    file.write_all(text.as_bytes()).expect("it is written");
+    file
+}
+
+/// What a finding is told from others by.
+fn brief(finding: &Value) -> [&str; 5] {
+    ["source", "kind", "rule", "destination", "egress_interface"]
+        .map(|key| finding[key].as_str().unwrap_or("none"))
 }
 
 fn connected(card: &Namespace, local: &str, remote: &str) -> UdpSocket {
@@ -100,15 +112,10 @@ fn every_interface_is_foreseen_in_turn_and_nothing_is_changed() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(
-            said.starts_with(
-                "fab0 down: 1 socket would leave by another interface\n  risk  address-escape  "
-            ),
+            said.starts_with("fab0 down: 1 latent leak\n  risk  address-escape  "),
             "{said}"
         );
-        assert!(
-            said.ends_with("eth1 down: 0 sockets would leave by another interface\n"),
-            "{said}"
-        );
+        assert!(said.ends_with("eth1 down: 0 latent leaks\n"), "{said}");
         assert_eq!(pinif(bench, &["--fail-on", "leak"]).status.code(), Some(0));
         assert_eq!(pinif(bench, &["--down", "eth1"]).status.code(), Some(0));
         let (sent, outside) = bench.outside_while(|| _inside.send(b"x"));
@@ -197,190 +204,174 @@ fn what_cannot_be_foreseen_is_told() {
     });
 }
 
-/// The interfaces of a random card.
-const LINKS: [&str; 3] = ["fab0", "eth1", "eth2"];
+#[test]
+fn the_whole_policy_judges_what_is_foreseen() {
+    scenario("foresee policy", &[], |bench| {
+        let card = bench.card();
+        let inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        // It leaks already, and would not leak more.
+        let _outside = connected(card, "0.0.0.0:7002", "203.0.113.9:9");
+        // Where the zone is not contained: else its address, outside, is the first thing that is told.
+        let file = policy(&CONTROL_PLANE_PINNED.replace("contained = true", ""));
+        let path = file.path().to_str().expect("a path");
+        let foresee = |arguments: &[&str]| {
+            let mut all = vec!["--policy", path, "--format", "json"];
+            all.extend(arguments);
+            pinif(bench, &all)
+        };
+        let output = foresee(&[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let lines_of = lines(&output);
+        let [finding, summary] = &lines_of[..] else {
+            panic!("{lines_of:?}")
+        };
+        assert_eq!(
+            brief(finding),
+            [
+                "10.0.0.1:7001",
+                "policy-escape",
+                "control-plane",
+                "10.0.0.2:9",
+                "eth1"
+            ]
+        );
+        assert_eq!(finding["severity"], "risk");
+        assert_eq!(finding["if"], "fab0 down");
+        let explanation = finding["explanation"].as_str().expect("text");
+        assert!(
+            explanation.ends_with(
+                "by fab0 now. With fab0 down, it would leave by eth1, and rule control-plane lets it leave by backplane alone."
+            ),
+            "{explanation}"
+        );
+        assert_eq!(summary["foreseen"], json!(["fab0 down", "eth1 down"]));
+        drop(lines_of);
 
-/// A random network, and sockets in it.
-#[derive(Clone, Debug)]
-struct World {
-    /// Interface, prefix, gateway on it or none, table.
-    routes: Vec<(usize, u8, bool, u32)>,
-    /// Marks that lead to table 77.
-    marks: Vec<u32>,
-    /// Destination, mark, and the interface whose address they are bound to, if any; IPv6 or not.
-    sockets: Vec<(u8, u32, Option<usize>, bool)>,
-    /// Which interface goes down.
-    down: usize,
-}
-
-fn world() -> impl Strategy<Value = World> {
-    let route = (
-        0..3usize,
-        0..6u8,
-        any::<bool>(),
-        prop_oneof![Just(254u32), Just(77)],
-    );
-    let socket = (
-        0..6u8,
-        0..3u32,
-        proptest::option::of(0..3usize),
-        any::<bool>(),
-    );
-    (
-        proptest::collection::vec(route, 0..8),
-        proptest::collection::vec(1..3u32, 0..3),
-        proptest::collection::vec(socket, 1..10),
-        0..3usize,
-    )
-        .prop_map(|(routes, marks, sockets, down)| World {
-            routes,
-            marks,
-            sockets,
-            down,
-        })
-}
-
-fn address(link: usize, host: u8, v6: bool) -> IpAddr {
-    let text = if v6 {
-        format!("fd00:{link}::{host}")
-    } else {
-        format!("10.{link}.0.{host}")
-    };
-    text.parse().expect("an address")
-}
-
-/// A destination: on one of the links, or beyond them.
-fn destination(number: u8, v6: bool) -> IpAddr {
-    match number {
-        0..=2 => address(number.into(), 2, v6),
-        _ if v6 => format!("fd00:9{number}::9").parse().expect("an address"),
-        _ => format!("10.9{number}.0.9").parse().expect("an address"),
-    }
-}
-
-fn prefix(number: u8, v6: bool) -> String {
-    match (number, v6) {
-        (0, false) => "0.0.0.0/0".to_owned(),
-        (0, true) => "::/0".to_owned(),
-        (1, _) => format!("{}/{}", destination(0, v6), if v6 { 128 } else { 32 }),
-        (2, false) => "10.0.0.0/8".to_owned(),
-        (2, true) => "fd00::/16".to_owned(),
-        (_, false) => format!("10.9{number}.0.0/16"),
-        (_, true) => format!("fd00:9{number}::/32"),
-    }
-}
-
-fn build(world: &World) -> (Namespace, Namespace, Vec<Socket>) {
-    let card = Namespace::new("card").expect("a namespace");
-    let far = Namespace::new("far").expect("a namespace");
-    for (number, link) in LINKS.iter().enumerate() {
-        card.veth(link, &far, link, 1 + 16 * number as u8)
-            .expect("a link");
-        card.set_up(link).expect("up");
-        far.set_up(link).expect("up");
-        card.wait_until_operational(link).expect("operational");
-        for v6 in [false, true] {
-            let text = format!("{}/{}", address(number, 1, v6), if v6 { 64 } else { 24 });
-            card.add_address(link, text.parse().expect("a prefix"))
-                .expect("an address");
-        }
-    }
-    for &(link, number, via, table) in &world.routes {
-        for v6 in [false, true] {
-            let mut route =
-                Route::new(prefix(number, v6).parse().expect("a prefix"), LINKS[link]).table(table);
-            if via {
-                route = route.via(address(link, 2, v6));
-            }
-            // The same route twice is refused.
-            let _ = card.add_route(route);
-        }
-    }
-    for &mark in &world.marks {
-        let _ = card.add_rule(Rule { mark, table: 77 });
-    }
-    let sockets = world
-        .sockets
-        .iter()
-        .filter_map(|&(number, mark, bound, v6)| {
-            card.run(|| {
-                let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
-                let socket =
-                    Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
-                socket.set_mark(mark).expect("a mark");
-                if let Some(link) = bound {
-                    socket
-                        .bind(&SocketAddr::new(address(link, 1, v6), 0).into())
-                        .expect("an address");
-                }
-                // Where no route leads, there is nothing to foresee.
-                socket
-                    .connect(&SocketAddr::new(destination(number, v6), 9).into())
-                    .ok()?;
-                Some(socket)
-            })
-            .expect("the card is there")
-        });
-    let sockets = sockets.collect();
-    (card, far, sockets)
-}
-
-/// The interface that a socket's message leaves by.
-fn leaves(card: &Namespace, socket: &Socket) -> Option<&'static str> {
-    let count = || LINKS.map(|link| card.sent(link).expect("it is there").packets);
-    let before = count();
-    // What was refused tells of an earlier message's end first.
-    let _ = socket.take_error();
-    let _ = socket.send(b"x");
-    let after = count();
-    let mut by = (0..LINKS.len()).filter(|&link| after[link] != before[link]);
-    by.next().map(|link| LINKS[link])
+        // A pinned one stays, and so does what was bound.
+        SockRef::from(&inside)
+            .bind_device(Some(b"fab0"))
+            .expect("a device");
+        assert_eq!(foresee(&[]).status.code(), Some(0));
+    });
 }
 
 #[test]
-fn what_is_foreseen_happens_in_any_network() {
-    scenario("foresee property", &[], |_| {
-        let config = Config {
-            cases: 40,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-        let mut runner = TestRunner::new_with_rng(config, rng);
-        let outcome = runner.run(&world(), |world| {
-            let (card, _far, sockets) = build(&world);
-            let netns = NetNs::named(card.name()).expect("the card");
-            let before: Vec<_> = sockets.iter().map(|socket| leaves(&card, socket)).collect();
-            let original = Original::read(&netns).expect("it is readable");
-            let owned = survey::owned(&netns).expect("they are readable");
-            let down = LINKS[world.down];
-            let event = Event::Down(down.to_owned());
-            let told = foresee::foresee(&original, &owned, &event).expect("it is copied");
-            prop_assert_eq!(&told.uncopied, &Vec::<String>::new());
-
-            card.set_down(down).expect("down");
-            for (socket, before) in sockets.iter().zip(before) {
-                let cookie = socket.cookie().expect("a cookie");
-                let finding = told
-                    .findings
-                    .iter()
-                    .find(|finding| finding.socket_cookie == Some(cookie));
-                let after = leaves(&card, socket);
-                match finding {
-                    Some(finding) => {
-                        prop_assert_eq!(Some(&*finding.egress_interface), after, "{:?}", finding)
-                    }
-                    // It goes on as it did, or sends nothing.
-                    None => prop_assert!(
-                        after.is_none() || after == before,
-                        "{:?} then {:?}",
-                        before,
-                        after
-                    ),
-                }
-            }
-            Ok(())
-        });
-        outcome.unwrap_or_else(|error| panic!("{error}"));
+fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
+    scenario("foresee policy unconnected", &[], |bench| {
+        let card = bench.card();
+        let _socket = card
+            .run(|| UdpSocket::bind("0.0.0.0:7001").expect("a socket"))
+            .expect("the card");
+        // No route of its own leads there: the default route does, which a better one would take over.
+        let text = "[zone.front]\ninterfaces = [\"eth*\"]\n[zone.backplane]\ninterfaces = [\"fab*\"]\n\
+            [[rule]]\nname = \"web\"\ndestination = \"198.51.100.0/24\"\nport = [443]\nprotocol = \"udp\"\nonly_via = \"front\"\n";
+        let file = policy(text);
+        let arguments = [
+            "--policy",
+            file.path().to_str().expect("a path"),
+            "--route-add",
+            "198.51.100.0/25 dev fab0",
+            "--route-add",
+            "198.51.100.0/24 dev fab0",
+            "--format",
+            "json",
+        ];
+        let output = pinif(bench, &arguments);
+        let lines_of = lines(&output);
+        let told: Vec<_> = lines_of
+            .iter()
+            .filter(|line| line["type"] == "finding")
+            .map(|line| (brief(line), &line["if"]))
+            .collect();
+        let escape = [
+            "0.0.0.0:7001",
+            "policy-escape",
+            "web",
+            "198.51.100.0/24 port 443",
+            "fab0",
+        ];
+        assert_eq!(
+            told,
+            [
+                (escape, &json!("route 198.51.100.0/25 dev fab0 added")),
+                (escape, &json!("route 198.51.100.0/24 dev fab0 added")),
+            ],
+            "{output:?}"
+        );
     });
+}
+
+#[test]
+fn the_senders_of_a_rule_are_told_apart() {
+    scenario("foresee policy senders", &[], |bench| {
+        let card = bench.card();
+        let _by_root = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        let by_another = connected(card, "0.0.0.0:7002", "10.0.0.2:9");
+        nix::unistd::fchown(&by_another, Some(4711.into()), None).expect("another user");
+        let mut sender = bench.sender("udp --connect --to 10.0.0.2:9 --count 2 --pause-after 1");
+        sender.wait_for("paused");
+        let told = |rule: &str| {
+            let text = format!("{}{rule}only_via = [\"backplane\"]\n", {
+                let text = CONTROL_PLANE.replace("contained = true", "");
+                let zones = text.split("[[rule]]").next().map(str::to_owned);
+                format!("{}[[rule]]\nname = \"some\"\n", zones.expect("zones"))
+            });
+            let file = policy(&text);
+            let path = file.path().to_str().expect("a path");
+            let output = pinif(
+                bench,
+                &["--policy", path, "--down", "fab0", "--format", "json"],
+            );
+            let mut processes: Vec<_> = lines(&output)
+                .iter()
+                .filter(|line| line["kind"] == "policy-escape")
+                .map(|line| line["source"].as_str().expect("text").to_owned())
+                .collect();
+            processes.sort();
+            processes
+        };
+        assert_eq!(told("user = 4711\n"), ["10.0.0.1:7002"]);
+        let own = std::env::current_exe().expect("a program");
+        assert_eq!(
+            told(&format!("executable = {own:?}\n")),
+            ["10.0.0.1:7001", "10.0.0.1:7002"]
+        );
+        let of_the_sender = told(&format!("cgroup = {:?}\n", bench.cgroup()));
+        assert_eq!(of_the_sender.len(), 1, "{of_the_sender:?}");
+        sender.go();
+        sender.finish();
+    });
+}
+
+#[test]
+fn vlans_go_down_with_their_trunk() {
+    scenario(
+        "foresee vlan",
+        &[bench::Need::Link(LinkKind::Vlan)],
+        |bench| {
+            let card = bench.card();
+            card.add_device(Device::new(LinkKind::Vlan, "fab0.7").over("fab0").id(7))
+                .expect("a VLAN");
+            card.set_up("fab0.7").expect("up");
+            card.add_address("fab0.7", "10.7.0.1/24".parse().expect("a prefix"))
+                .expect("an address");
+            let socket = connected(card, "0.0.0.0:7001", "10.7.0.2:9");
+            let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
+            let lines_of = lines(&output);
+            assert_eq!(
+                brief(&lines_of[0]),
+                [
+                    "10.7.0.1:7001",
+                    "address-escape",
+                    "none",
+                    "10.7.0.2:9",
+                    "eth1"
+                ],
+                "{output:?}"
+            );
+            card.set_down("fab0").expect("down");
+            let (sent, outside) = bench.outside_while(|| socket.send(b"x"));
+            assert_eq!((sent.expect("it is sent"), outside), (1, 1));
+        },
+    );
 }

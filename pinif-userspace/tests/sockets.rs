@@ -8,6 +8,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
 use pinif_userspace::lab::{Namespace, Rule};
+use pinif_userspace::schema;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -28,7 +29,7 @@ fn lines(bench: &Bench) -> Vec<Value> {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .map(|line| bench::valid(line, schema::sockets))
         .collect()
 }
 
@@ -265,7 +266,10 @@ fn what_changes_is_told_as_it_happens() {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut next = || -> BTreeMap<String, Value> {
             let line = lines.next().expect("a line").expect("text");
-            serde_json::from_str(&line).expect("JSON")
+            let Value::Object(line) = bench::valid(&line, schema::sockets) else {
+                panic!("no object: {line}");
+            };
+            line.into_iter().collect()
         };
         assert_eq!(next()["leaves_by"], "fab0");
         card.set_down("fab0").expect("down");

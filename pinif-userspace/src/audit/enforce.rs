@@ -27,6 +27,8 @@ pub enum Enforce {
 pub struct Enforcement {
     asked: Enforce,
     state: State,
+    /// An earlier collector began it.
+    goes_on: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,33 @@ impl Enforcement {
             Enforce::Always => State::On,
             Enforce::For { time, .. } => State::Until(now.saturating_add(time)),
         };
-        Self { asked, state }
+        Self {
+            asked,
+            state,
+            goes_on: false,
+        }
     }
 
-    /// Begins again now: what can be confirmed has all its time from here on.
+    /// The same, where an earlier collector has told the kernel already until when: what was confirmed stays confirmed, and a
+    /// time that is not over yet does not begin anew.
+    pub fn resume(asked: Enforce, told: u64, now: Duration) -> Self {
+        let mut new = Self::new(asked, now);
+        if let State::Until(_) = new.state {
+            let deadline = Duration::from_nanos(told);
+            if told == until::ALWAYS {
+                (new.state, new.goes_on) = (State::On, true);
+            } else if deadline > now {
+                (new.state, new.goes_on) = (State::Until(deadline), true);
+            }
+        }
+        new
+    }
+
+    /// Begins again now: what can be confirmed has all its time from here on, unless it goes on from an earlier collector.
     pub fn begin(&mut self, now: Duration) {
-        *self = Self::new(std::mem::take(&mut self.asked), now);
+        if !self.goes_on {
+            *self = Self::new(std::mem::take(&mut self.asked), now);
+        }
     }
 
     /// What the kernel is to be told ([`pinif_ebpf::enforce::until`]).
@@ -166,6 +189,29 @@ mod tests {
         late.end();
         assert_eq!((late.until(), late.is_on()), (until::NEVER, false));
         assert_eq!(late.confirm(161 * SECOND), Confirmed::TooLate);
+    }
+
+    #[test]
+    fn another_life_neither_prolongs_nor_forgets() {
+        let asked = || Enforce::For {
+            time: 60 * SECOND,
+            confirm: "press Enter".to_owned(),
+        };
+        let told = 150_000_000_000;
+        let mut goes_on = Enforcement::resume(asked(), told, 140 * SECOND);
+        goes_on.begin(141 * SECOND);
+        assert_eq!(goes_on.until(), told);
+        assert_eq!(goes_on.confirm(149 * SECOND), Confirmed::Now);
+        let mut confirmed = Enforcement::resume(asked(), until::ALWAYS, 140 * SECOND);
+        confirmed.begin(141 * SECOND);
+        assert_eq!(confirmed.until(), until::ALWAYS);
+        for told in [until::NEVER, 100_000_000_000] {
+            let mut anew = Enforcement::resume(asked(), told, 140 * SECOND);
+            anew.begin(141 * SECOND);
+            assert_eq!(anew.until(), 201_000_000_000);
+        }
+        let never = Enforcement::resume(Enforce::Never, until::ALWAYS, SECOND);
+        assert_eq!(never.until(), until::NEVER);
     }
 
     #[test]

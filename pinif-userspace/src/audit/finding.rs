@@ -13,6 +13,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::latent::Latent;
+
 /// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
 /// its counts grow, at most once a second, and `summary` last. More fields may come; readers ignore those they do not know.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -22,9 +24,43 @@ pub enum Line<'a> {
     /// All programs are attached: from here on, every packet is judged.
     Ready(&'a Ready),
     /// A finding at its first sighting, and again with the same `id` when its counts have grown or more is known of it.
-    Finding(&'a Finding),
+    Finding(Told<'a>),
     /// The audit has ended: exact totals.
     Summary(&'a Summary),
+}
+
+/// A finding as a line tells it. One that is foreseen (`--foresee`) has not happened: its `severity` is `risk`, its `packets`
+/// and `bytes` are 0, and `cause` is the route that the packets would take.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Told<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    /// It is foreseen; only of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latent: Option<bool>,
+    /// What would have to happen: `fab0 down`; only of what is foreseen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#if: Option<&'a str>,
+}
+
+impl<'a> From<&'a Finding> for Told<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            finding,
+            latent: None,
+            r#if: None,
+        }
+    }
+}
+
+impl<'a> From<&'a Latent> for Told<'a> {
+    fn from(latent: &'a Latent) -> Self {
+        Self {
+            finding: &latent.finding,
+            latent: Some(true),
+            r#if: Some(&latent.condition),
+        }
+    }
 }
 
 /// What is audited, and how.

@@ -9,6 +9,7 @@ pub mod enrich;
 pub mod explain;
 pub mod finding;
 pub mod gaps;
+pub mod latent;
 pub mod ledger;
 pub mod matrix;
 pub mod pipeline;

@@ -6,6 +6,7 @@
 mod enforce;
 mod gaps;
 mod interfaces;
+mod latent;
 pub(crate) mod lives;
 mod names;
 mod namespaces;
@@ -34,6 +35,7 @@ use tokio::sync::mpsc;
 use self::{
     enforce::monotonic,
     gaps::Gaps,
+    latent::Foreseeing,
     lives::{Earlier, Starting},
     names::Names,
     namespaces::Following,
@@ -102,6 +104,8 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// From which severity on the exit status is 2.
     pub fail_on: FailOn,
+    /// Whether it is foreseen what would leak if an interface went down.
+    pub foresee: bool,
     /// How to attach.
     pub attach: Mode,
     /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
@@ -189,6 +193,7 @@ struct Audit {
     fail_on: FailOn,
     started: Instant,
     searches: Searches,
+    foreseeing: Foreseeing,
 }
 
 impl Audit {
@@ -206,7 +211,8 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let enforcement = Enforcement::new(plan.enforce, monotonic());
+        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
         if !enforcement.is_on() && publisher.enforces(monotonic()) {
             let text =
                 "the earlier collector dropped leaks; without --enforce they leave from now on";
@@ -268,6 +274,7 @@ impl Audit {
             fail_on: plan.fail_on,
             started: Instant::now(),
             searches: Searches::start(),
+            foreseeing: Foreseeing::new(plan.foresee),
         };
         let mut changes = Changes::new();
         if let Some(policy) = audit.policies.values().next() {
@@ -388,6 +395,7 @@ impl Audit {
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
+                step = self.foreseeing.next() => self.foresee(step, sink)?,
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
                     self.hear(changes, sink)?;
@@ -592,6 +600,7 @@ impl Audit {
         }
         for netns in self.order.clone() {
             self.watch_arrivals(netns, sink)?;
+            self.foreseeing.changed(netns);
         }
         Ok(())
     }
@@ -607,6 +616,7 @@ impl Audit {
         // A packet that is inside the programs is counted to its end.
         wait_for_running_programs();
         self.read_findings(When::Now, sink)?;
+        self.end_foreseeing(sink).await?;
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
             self.correct(&key, process);
         }
@@ -619,11 +629,13 @@ impl Audit {
         let matrix = self.past.and(&self.counters.cells()?, |key| {
             Place::of(key, &netns, &interface)
         });
-        let findings = self.ledger.len() as u64;
+        let foreseen = self.foreseeing.book();
+        let findings = self.ledger.len() as u64 + foreseen.told();
+        let worst = self.ledger.worst().max(foreseen.worst());
         sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
         Self::leave_attached(self.persist.as_ref(), self.enforcement.is_on(), sink)?;
         let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
-        Ok(exit_status(self.fail_on, self.ledger.worst(), incomplete))
+        Ok(exit_status(self.fail_on, worst, incomplete))
     }
 }
 

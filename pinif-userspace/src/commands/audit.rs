@@ -15,6 +15,7 @@ use crate::{
     audit::{
         enforce::Enforce,
         finding::{Finding, Ready, Summary},
+        latent::Latent,
         ledger::FailOn,
         pipeline::{self, Plan},
     },
@@ -25,12 +26,14 @@ use crate::{
         processes,
     },
     kernel::{attach::Mode, load, persist},
+    policy::{Policy, PolicyErrors},
     sinks::{self, Format, Level, Sink},
 };
 
 mod enforce;
 mod logging;
 mod reload;
+pub mod session;
 
 use reload::Source;
 
@@ -78,6 +81,10 @@ pub struct AuditArgs {
     #[arg(long, value_name = "TIME", value_parser = enforce::time)]
     enforce_for: Option<Duration>,
 
+    /// Foresee at each change of the network what would leak if an interface went down
+    #[arg(long)]
+    foresee: bool,
+
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
     attach: Option<Mode>,
@@ -97,6 +104,15 @@ pub struct AuditArgs {
     /// What pinif and its programs tell of themselves on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
     log_level: log::LevelFilter,
+}
+
+/// The policy of the named file, or of the default one; the empty policy, where that is not there.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn policy_of(named: Option<PathBuf>) -> Result<Policy, PolicyErrors> {
+    Ok(Source::new(named).read()?.unwrap_or_default())
 }
 
 fn glob(text: &str) -> Result<GlobMatcher, String> {
@@ -150,6 +166,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         enforce,
         duration: args.duration,
         fail_on: args.fail_on,
+        foresee: args.foresee,
         attach,
         log_level: logging::level_of_programs(args.log_level),
     };
@@ -264,6 +281,10 @@ impl Sink for Service {
 
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         self.0.finding(finding, first)
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.0.latent(latent)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

@@ -9,6 +9,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
@@ -99,15 +100,22 @@ fn persistent(state: State) -> Check {
     }
 }
 
-/// One check, as `--format json` prints it.
-#[derive(Serialize)]
-struct Line<'a> {
-    r#type: &'static str,
+/// One check, as `--format json` prints it. More fields may come; readers ignore those they do not know.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", rename = "check")]
+#[schemars(title = "A line of pinif doctor --format json")]
+pub struct Line<'a> {
+    /// What was looked at.
     name: &'a str,
+    /// `ok`; `note`, it is well enough; `lack`, something is missing.
+    #[schemars(extend("enum" = ["ok", "note", "lack"]))]
     outcome: &'static str,
+    /// What was found.
     detail: &'a str,
+    /// What mends it; only of a lack.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<&'a str>,
+    /// Whether no audit can run without it; only of a lack.
     #[serde(skip_serializing_if = "Option::is_none")]
     fatal: Option<bool>,
 }
@@ -120,7 +128,6 @@ impl<'a> Line<'a> {
             Outcome::Lack { why, mend, fatal } => ("lack", why, Some(mend.as_str()), Some(*fatal)),
         };
         Self {
-            r#type: "check",
             name: check.name,
             outcome,
             detail,

@@ -1,23 +1,27 @@
-//! `pinif foresee`: which sockets would leave by another interface, if something happened to the network.
+//! `pinif foresee`: which sockets would be judged worse than now, if something happened to the network.
 
 use std::{
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::audit::policy_of;
 use crate::{
     audit::{
         finding::Finding,
         ledger::{FailOn, exit_status},
     },
-    foresee::{self, Event, Foreseen, Original, RouteSpec},
+    foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
     host::netns::NetNs,
     sinks::{
         Format,
+        json::json_line,
         look::{self, Look},
         text::{counted, visible},
     },
@@ -39,6 +43,10 @@ pub struct ForeseeArgs {
     #[arg(long, value_name = "ROUTE")]
     route_del: Vec<RouteSpec>,
 
+    /// The policy file [default: /etc/pinif/policy.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
     /// The network namespace: a name, a path or a process id [default: this one]
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
@@ -58,16 +66,14 @@ pub struct ForeseeArgs {
 ///
 /// What it lacks, in a sentence with the mend.
 pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
+    let policy = policy_of(args.policy.clone())?;
     let netns = match &args.netns {
         Some(name) => NetNs::named(name)?,
         None => NetNs::current()?,
     };
     let original = Original::read(&netns)?;
     let sockets = survey::owned(&netns)?;
-    let mut all = Vec::new();
-    for event in events(&args, &original)? {
-        all.push(foresee::foresee(&original, &sockets, &event)?);
-    }
+    let all = foresee::foresee(&original, &policy, &sockets, &events(&args, &original)?)?;
     let shown = match args.format {
         Format::Human => human(&all),
         Format::Json => json(&all),
@@ -96,22 +102,38 @@ fn events(args: &ForeseeArgs, original: &Original) -> Result<Vec<Event>> {
     Ok(all)
 }
 
-/// A finding of what has not happened.
-#[derive(Serialize)]
-struct Latent<'a> {
-    r#type: &'static str,
+/// One line that `pinif foresee --format json` prints: each `finding`, and `summary` last. More fields may come; readers ignore
+/// those they do not know.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schemars(title = "A line of pinif foresee --format json")]
+pub enum Line<'a> {
+    /// What a socket would be judged, worse than now, if something happened.
+    Finding(Latent<'a>),
+    /// All that was foreseen.
+    Summary(Sum<'a>),
+}
+
+/// A finding of what has not happened: an audit's fields, of the packets that would leave. `severity` is always `risk`,
+/// `packets` and `bytes` are 0, `cause` is the route that it would fall to.
+#[derive(Serialize, JsonSchema)]
+pub struct Latent<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
+    /// Always true: it has not happened.
     latent: bool,
+    /// What would have to happen: `fab0 down`, `route 10.0.0.0/8 dev fab0 removed`.
     r#if: String,
 }
 
-/// The last line.
-#[derive(Serialize)]
-struct Sum<'a> {
-    r#type: &'static str,
+/// What was foreseen, in all.
+#[derive(Serialize, JsonSchema)]
+pub struct Sum<'a> {
+    /// How many findings there are.
     findings: usize,
+    /// What was made to happen, each by itself.
     foreseen: Vec<String>,
+    /// What could not be copied, so that findings may be wrong or lacking; empty when all was.
     uncopied: Vec<&'a str>,
 }
 
@@ -119,17 +141,15 @@ fn json(all: &[Foreseen]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for foreseen in all {
         for finding in &foreseen.findings {
-            let line = Latent {
-                r#type: "finding",
+            let line = Line::Finding(Latent {
                 finding,
                 latent: true,
                 r#if: foreseen.event.to_string(),
-            };
-            writeln!(out, "{}", serde_json::to_string(&line)?)?;
+            });
+            out.write_all(&json_line(&line)?)?;
         }
     }
     let sum = Sum {
-        r#type: "summary",
         findings: all.iter().map(|foreseen| foreseen.findings.len()).sum(),
         foreseen: all
             .iter()
@@ -137,19 +157,7 @@ fn json(all: &[Foreseen]) -> io::Result<()> {
             .collect(),
         uncopied: uncopied(all),
     };
-    writeln!(out, "{}", serde_json::to_string(&sum)?)
-}
-
-/// What could not be copied, each once.
-fn uncopied(all: &[Foreseen]) -> Vec<&str> {
-    let mut texts: Vec<_> = all
-        .iter()
-        .flat_map(|foreseen| &foreseen.uncopied)
-        .map(String::as_str)
-        .collect();
-    texts.sort_unstable();
-    texts.dedup();
-    texts
+    out.write_all(&json_line(&Line::Summary(sum))?)
 }
 
 fn human(all: &[Foreseen]) -> io::Result<()> {
@@ -157,12 +165,8 @@ fn human(all: &[Foreseen]) -> io::Result<()> {
     let look = Look::of(&out);
     for foreseen in all {
         let event = visible(&foreseen.event.to_string()).into_owned();
-        let many = counted(foreseen.findings.len() as u64, "socket");
-        writeln!(
-            out,
-            "{}: {many} would leave by another interface",
-            look.paint(look::strong(), &event)
-        )?;
+        let many = counted(foreseen.findings.len() as u64, "latent leak");
+        writeln!(out, "{}: {many}", look.paint(look::strong(), &event))?;
         for finding in &foreseen.findings {
             let severity = look.paint(look::of_severity(finding.severity), finding.severity.name());
             writeln!(
@@ -171,6 +175,9 @@ fn human(all: &[Foreseen]) -> io::Result<()> {
                 finding.kind.name(),
                 visible(&finding.explanation)
             )?;
+            if let Some(rule) = &finding.rule {
+                writeln!(out, "        rule   {}", visible(rule))?;
+            }
             writeln!(out, "        route  {}", visible(&finding.cause))?;
             writeln!(out, "        mend   {}", visible(&finding.remedy))?;
         }

@@ -21,6 +21,8 @@ use crate::{
 mod line;
 mod table;
 
+pub use line::Line;
+
 /// Sockets tell no news: they are looked for this often, unless the network tells some.
 const PERIOD: &str = "2";
 
@@ -150,14 +152,14 @@ impl Shown {
         let mut now = BTreeMap::new();
         for socket in sockets {
             let key = (socket.netns.clone(), socket.cookie.0);
-            let line = serde_json::to_string(&line::Line::of(socket))?;
+            let line = serde_json::to_string(&Line::of(socket))?;
             if self.lines.get(&key) != Some(&line) {
                 writeln!(out, "{line}")?;
             }
             now.insert(key, line);
         }
         for key in self.lines.keys().filter(|key| !now.contains_key(*key)) {
-            let gone = serde_json::to_string(&line::Gone::of(&key.0, key.1))?;
+            let gone = serde_json::to_string(&Line::gone(&key.0, key.1))?;
             writeln!(out, "{gone}")?;
         }
         out.flush()?;

@@ -9,23 +9,20 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, unshare};
 use pinif_ebpf::key::IfIndex;
 
-use super::{
-    route::RouteSpec,
-    wire::{Raw, push},
-};
+use super::wire::{Raw, push};
 use crate::host::{links::Link, netlink::Requester, netns::NetNs, network::Network};
 
-const INET: u8 = libc::AF_INET as u8;
-const INET6: u8 = libc::AF_INET6 as u8;
+pub(super) const INET: u8 = libc::AF_INET as u8;
+pub(super) const INET6: u8 = libc::AF_INET6 as u8;
 /// Lengths of the fixed headers (linux/rtnetlink.h, linux/fib_rules.h, linux/nexthop.h, linux/if_addr.h).
-const ROUTE: usize = 12;
-const RULE: usize = 12;
-const HOP: usize = 8;
-const ADDRESS: usize = 8;
+pub(super) const ROUTE: usize = 12;
+pub(super) const RULE: usize = 12;
+pub(super) const HOP: usize = 8;
+pub(super) const ADDRESS: usize = 8;
 /// `RTM_NEWNEXTHOP`, `RTM_GETNEXTHOP`.
 const NEW_HOP: u16 = 104;
-const GET_HOP: u16 = 106;
-const IFF_UP: u32 = libc::IFF_UP as u32;
+pub(super) const GET_HOP: u16 = 106;
+pub(super) const IFF_UP: u32 = libc::IFF_UP as u32;
 const RTA_MULTIPATH: u16 = 9;
 const RTNH_F_ONLINK: u8 = 4;
 
@@ -35,27 +32,26 @@ pub struct Original {
     pub netns: NetNs,
     /// Its interfaces and addresses.
     pub network: Network,
-    /// The networks that routes lead to, but for the default: what sockets that are not connected may send to. At most
-    /// `NETWORKS`.
-    pub networks: Vec<IpNet>,
-    addresses: Vec<Raw>,
-    hops: Vec<Raw>,
-    routes: Vec<Raw>,
-    rules: Vec<Raw>,
-    settings: Vec<(&'static str, String)>,
+    /// The networks that unicast routes lead to, the default routes' included: each once.
+    pub networks: BTreeSet<IpNet>,
+    pub(super) addresses: Vec<Raw>,
+    pub(super) hops: Vec<Raw>,
+    pub(super) routes: Vec<Raw>,
+    pub(super) rules: Vec<Raw>,
+    settings: Vec<(String, String)>,
 }
 
-/// How many networks are looked at for sockets that are not connected.
-pub const NETWORKS: usize = 256;
-
 /// Settings that routing goes by (Documentation/networking/ip-sysctl.rst).
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "net/ipv4/fib_multipath_hash_policy",
     "net/ipv4/fib_multipath_use_neigh",
     "net/ipv4/conf/all/ignore_routes_with_linkdown",
     "net/ipv6/fib_multipath_hash_policy",
     "net/ipv4/ip_nonlocal_bind",
+    "net/ipv6/conf/all/keep_addr_on_down",
 ];
+/// The one that each interface has for itself.
+const KEEPS_ADDRESSES: &str = "keep_addr_on_down";
 
 impl Original {
     /// Reads a namespace.
@@ -65,6 +61,9 @@ impl Original {
     /// Where it may not be entered, or the kernel refuses netlink.
     pub fn read(netns: &NetNs) -> Result<Self> {
         let network = Network::read(netns)?;
+        let own = network.links.iter();
+        let own = own.map(|link| format!("net/ipv6/conf/{}/{KEEPS_ADDRESSES}", link.name));
+        let keys: Vec<_> = SETTINGS.map(str::to_owned).into_iter().chain(own).collect();
         let inside = || -> io::Result<Self> {
             let both = |kind, length| -> io::Result<Vec<Raw>> {
                 let mut all = dump(kind, Raw::question(length, INET))?;
@@ -80,9 +79,12 @@ impl Original {
                 hops: dump(GET_HOP, Raw::question(HOP, 0))?,
                 routes,
                 rules: both(libc::RTM_GETRULE, RULE)?,
-                settings: SETTINGS
+                settings: keys
                     .into_iter()
-                    .filter_map(|key| Some((key, std::fs::read_to_string(setting(key)).ok()?)))
+                    .filter_map(|key| {
+                        let value = std::fs::read_to_string(setting(&key)).ok()?;
+                        Some((key, value))
+                    })
                     .collect(),
             })
         };
@@ -95,6 +97,19 @@ impl Original {
                     netns.name
                 )
             })
+    }
+
+    /// Whether some route leads several ways, of which a flow takes one: by what, a setting tells (`fib_multipath_hash_policy`).
+    pub(super) fn has_several_ways(&self) -> bool {
+        const RTA_NH_ID: u16 = 30;
+        let several = |kind: &u16| [RTA_MULTIPATH, RTA_NH_ID].contains(kind);
+        let mut routes = self.routes.iter();
+        routes.any(|route| {
+            route
+                .attributes(ROUTE)
+                .iter()
+                .any(|(kind, _)| several(kind))
+        })
     }
 
     /// Makes a copy in a namespace of its own, which goes when it is dropped.
@@ -123,28 +138,13 @@ impl Original {
 
     /// In the copy's thread.
     fn fill(&self, copy: &mut Copy) -> Result<()> {
-        for (key, value) in &self.settings {
-            let _ = std::fs::write(setting(key), value.trim());
-        }
+        self.set(|key| !key.ends_with(KEEPS_ADDRESSES));
         // No address that the original has not: IN6_ADDR_GEN_MODE_NONE.
         let _ = std::fs::write(setting("net/ipv6/conf/default/addr_gen_mode"), "1");
         let mut requester = Requester::open(NETLINK_ROUTE)?;
         self.links(&mut requester)?;
-        for address in &self.addresses {
-            copy.add(
-                &mut requester,
-                libc::RTM_NEWADDR,
-                &usable(address),
-                "an address",
-            );
-        }
-        for hop in &self.hops {
-            let mut hop = hop.clone();
-            // nh_flags, after family, scope, protocol and a reserved byte.
-            hop.0[4..8].fill(0);
-            hop.0[1] = 0;
-            copy.add(&mut requester, NEW_HOP, &hop, "a next hop");
-        }
+        self.set(|key| key.ends_with(KEEPS_ADDRESSES));
+        self.add_ends(&mut requester, copy);
         for family in [INET, INET6] {
             for rule in dump(libc::RTM_GETRULE, Raw::question(RULE, family))? {
                 requester.order(libc::RTM_DELRULE, &rule_of(&rule))?;
@@ -153,8 +153,29 @@ impl Original {
         for rule in &self.rules {
             copy.add(&mut requester, libc::RTM_NEWRULE, &rule_of(rule), "a rule");
         }
-        self.add_routes(&mut requester, copy);
+        add_routes(&mut requester, self.routes.iter(), copy);
         Ok(())
+    }
+
+    /// Sets those of the settings that are `wanted`. What this kernel does not have, the original had not either.
+    fn set(&self, wanted: impl Fn(&str) -> bool) {
+        for (key, value) in self.settings.iter().filter(|(key, _)| wanted(key)) {
+            let _ = std::fs::write(setting(key), value.trim());
+        }
+    }
+
+    /// What routes need: addresses and next hops. Those that are there stay.
+    pub(super) fn add_ends(&self, requester: &mut Requester, copy: &mut Copy) {
+        for address in &self.addresses {
+            copy.add(requester, libc::RTM_NEWADDR, &usable(address), "an address");
+        }
+        for hop in &self.hops {
+            let mut hop = hop.clone();
+            // nh_flags, after family, scope, protocol and a reserved byte.
+            hop.0[4..8].fill(0);
+            hop.0[1] = 0;
+            copy.add(requester, NEW_HOP, &hop, "a next hop");
+        }
     }
 
     /// Interfaces with the same names and indexes, of a kind that every kernel has: routing looks at no more of them. A
@@ -206,19 +227,23 @@ impl Original {
         }
         Ok(())
     }
+}
 
-    /// Wide ones first, in the order in which they were told: routes to one prefix keep it. A gateway may be reached by a
-    /// route that comes later, or be hidden by one that came before: then it is said to be on the link, which it is, or
-    /// the original would not have the route.
-    fn add_routes(&self, requester: &mut Requester, copy: &mut Copy) {
-        let mut routes: Vec<_> = self.routes.iter().map(route_of).collect();
-        routes.sort_by_key(|route| route.0[1]);
-        for route in &routes {
-            let added = create(requester, libc::RTM_NEWROUTE, route)
-                .or_else(|_| create(requester, libc::RTM_NEWROUTE, &on_link(route)));
-            if let Err(error) = added {
-                copy.uncopied.push(format!("a route: {error}"));
-            }
+/// Wide ones first, in the order in which they were told: routes to one prefix keep it. A gateway may be reached by a
+/// route that comes later, or be hidden by one that came before: then it is said to be on the link, which it is, or
+/// the original would not have the route.
+pub(super) fn add_routes<'a>(
+    requester: &mut Requester,
+    routes: impl Iterator<Item = &'a Raw>,
+    copy: &mut Copy,
+) {
+    let mut routes: Vec<_> = routes.map(route_of).collect();
+    routes.sort_by_key(|route| route.0[1]);
+    for route in &routes {
+        let added = create(requester, libc::RTM_NEWROUTE, route)
+            .or_else(|_| create(requester, libc::RTM_NEWROUTE, &on_link(route)));
+        if let Err(error) = added {
+            copy.uncopied.push(format!("a route: {error}"));
         }
     }
 }
@@ -232,57 +257,15 @@ pub struct Copy {
 }
 
 impl Copy {
-    fn add(&mut self, requester: &mut Requester, kind: u16, message: &Raw, what: &str) {
+    pub(super) fn add(&mut self, requester: &mut Requester, kind: u16, message: &Raw, what: &str) {
         if let Err(error) = create(requester, kind, message) {
             self.uncopied.push(format!("{what}: {error}"));
         }
     }
-
-    /// Sets an interface down.
-    ///
-    /// # Errors
-    ///
-    /// Where there is none, or the kernel refuses.
-    pub fn set_down(&self, network: &Network, name: &str) -> Result<()> {
-        let link = network
-            .links
-            .by_name(name)
-            .context("the interface is gone")?;
-        let message = Raw::link(link.index.0, 0, IFF_UP);
-        let set = self.netns.run(|| -> io::Result<()> {
-            Requester::open(NETLINK_ROUTE)?.order(libc::RTM_NEWLINK, &message)
-        });
-        set.and_then(|result| result)
-            .with_context(|| format!("{name} cannot be set down in the scratch namespace"))
-    }
-}
-
-impl Copy {
-    /// Adds a route, or removes it.
-    ///
-    /// # Errors
-    ///
-    /// Where its interface does not exist, or the kernel refuses it, as it would in the original.
-    pub fn route(&self, network: &Network, route: &RouteSpec, adds: bool) -> Result<()> {
-        let message = route
-            .message(&network.links, adds)
-            .map_err(|name| anyhow!("there is no interface {name} for the {route}"))?;
-        let done = self.netns.run(|| -> io::Result<()> {
-            let mut requester = Requester::open(NETLINK_ROUTE)?;
-            if adds {
-                requester.create(libc::RTM_NEWROUTE, NLM_F_EXCL, &message)
-            } else {
-                requester.order(libc::RTM_DELROUTE, &message)
-            }
-        });
-        let verb = if adds { "added" } else { "removed" };
-        done.and_then(|result| result)
-            .with_context(|| format!("the {route} cannot be {verb}"))
-    }
 }
 
 /// Makes something; what the kernel has made by itself meanwhile is there already.
-fn create(requester: &mut Requester, kind: u16, message: &Raw) -> io::Result<()> {
+pub(super) fn create(requester: &mut Requester, kind: u16, message: &Raw) -> io::Result<()> {
     // Routes to one prefix keep their order.
     let flags = if kind == libc::RTM_NEWROUTE {
         NLM_F_APPEND
@@ -296,31 +279,40 @@ fn create(requester: &mut Requester, kind: u16, message: &Raw) -> io::Result<()>
 }
 
 /// The networks that unicast routes lead to, each once.
-fn networks(routes: &[Raw]) -> Vec<IpNet> {
+fn networks(routes: &[Raw]) -> BTreeSet<IpNet> {
     const RTN_UNICAST: u8 = 1;
     const RTA_DST: u16 = 1;
     let network = |route: &Raw| {
-        let octets = route.find(ROUTE, RTA_DST)?;
-        let address = match <[u8; 4]>::try_from(&*octets) {
-            Ok(octets) => IpAddr::from(octets),
-            Err(_) => IpAddr::from(<[u8; 16]>::try_from(&*octets).ok()?),
+        if route.0[7] != RTN_UNICAST {
+            return None;
+        }
+        let address = match route.find(ROUTE, RTA_DST) {
+            Some(octets) => address(&octets)?,
+            None if route.0[0] == INET => IpAddr::from([0; 4]),
+            None => IpAddr::from([0; 16]),
         };
         let local = match address {
             IpAddr::V4(address) => address.is_link_local() || address.is_loopback(),
             IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
         };
         let network = IpNet::new(address, route.0[1]).ok()?;
-        (route.0[7] == RTN_UNICAST && !local && network.prefix_len() != 0).then_some(network)
+        (!local).then_some(network)
     };
-    let all: BTreeSet<IpNet> = routes.iter().filter_map(network).collect();
-    all.into_iter().take(NETWORKS).collect()
+    routes.iter().filter_map(network).collect()
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    match <[u8; 4]>::try_from(octets) {
+        Ok(octets) => Some(octets.into()),
+        Err(_) => Some(<[u8; 16]>::try_from(octets).ok()?.into()),
+    }
 }
 
 fn setting(key: &str) -> String {
     format!("/proc/sys/{key}")
 }
 
-fn dump(kind: u16, question: Raw) -> io::Result<Vec<Raw>> {
+pub(super) fn dump(kind: u16, question: Raw) -> io::Result<Vec<Raw>> {
     let mut all = Vec::new();
     let requester = Requester::open(NETLINK_ROUTE)?;
     let answered = requester.dump(kind, &question, |_, payload| {

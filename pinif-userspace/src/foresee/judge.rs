@@ -1,155 +1,184 @@
-//! Where a socket would leave after an event, against where it leaves now.
+//! What would be judged worse after an event than it is now.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    time::SystemTime,
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
 };
 
-use ipnet::IpNet;
-use pinif_ebpf::verdict::{Kind, Severity};
+use anyhow::{Context as _, Result};
+use pinif_ebpf::{
+    key::IfIndex,
+    verdict::{Decision, Kind, Severity},
+};
 
-use super::{Event, Original};
+use super::{
+    Event, Original,
+    ask::{Questions, Sending, ways},
+    probes, tell,
+};
 use crate::{
-    audit::finding::{
-        Direction, Finding, FindingId, Origin, endpoint_text, protocol_text, time_text,
+    audit::finding::Finding,
+    host::{
+        network::Network,
+        routes::{RouteOracle, Way},
     },
-    host::{network::Network, routes::RouteOracle, sockets::DiagSocket},
-    survey::{Leaves, Owned},
+    policy::{
+        Policy,
+        evaluate::{InForce, Sender, Surroundings},
+    },
+    survey::{
+        Owned,
+        sends::{By, senders},
+    },
 };
 
-/// Both sides of an event.
+/// All that events are judged by.
 pub(super) struct Judge<'a> {
     pub original: &'a Original,
-    pub after: &'a Network,
-    pub now: &'a mut RouteOracle,
-    pub then: &'a mut RouteOracle,
-    pub event: &'a Event,
+    pub policy: &'a Policy,
+    pub sockets: &'a [Owned],
+    in_force: InForce,
+    senders: Vec<Sender>,
+    asked: Questions,
+    /// How it is now.
+    now: Side,
 }
 
-impl Judge<'_> {
-    /// The finding of a socket that would leave by another interface than it does; of one that is not connected, for the
-    /// first network that routes of the original lead to and that it would reach otherwise.
-    pub fn judge(&mut self, owned: &Owned) -> Option<Finding> {
-        let socket = &owned.socket;
-        if socket.device.is_some() {
-            return None;
-        }
-        if !socket.remote.ip().is_unspecified() {
-            return self.compare(owned, socket, None);
-        }
-        if i32::from(socket.protocol) == libc::IPPROTO_TCP && !socket.raw {
-            // It only listens.
-            return None;
-        }
-        let original = self.original;
-        original.networks.iter().find_map(|network| {
-            let speaks = network.addr().is_ipv4() == socket.local.is_ipv4()
-                || socket.local.is_ipv6() && socket.local.ip().is_unspecified();
-            let sends = DiagSocket {
-                remote: SocketAddr::new(within(network), 0),
-                ..socket.clone()
-            };
-            speaks.then(|| self.compare(owned, &sends, Some(network)))?
+/// Before or after an event.
+struct Side {
+    surroundings: Surroundings,
+    ways: Vec<Option<Way>>,
+}
+
+/// A socket's sending that is worse than it was.
+pub(super) struct Worse<'a> {
+    pub sending: &'a Sending,
+    pub kind: Kind,
+    pub decision: Decision,
+    pub before: Option<Way>,
+    pub after: Way,
+}
+
+/// How grave a verdict is: as DESIGN's table orders them.
+type Gravity = Option<(Severity, Reverse<Kind>)>;
+
+fn gravity(decision: &Decision) -> Gravity {
+    let finding = decision.finding();
+    finding.map(|(kind, severity)| (severity, Reverse(kind)))
+}
+
+impl<'a> Judge<'a> {
+    /// Asks how it is now.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace may not be entered.
+    pub fn new(original: &'a Original, policy: &'a Policy, sockets: &'a [Owned]) -> Result<Self> {
+        let in_force = InForce::new(policy);
+        let probes = probes::of(&original.networks, policy);
+        let asked = Questions::of(sockets, &probes, original);
+        let mut oracle =
+            RouteOracle::open(&original.netns).context("routes cannot be asked for")?;
+        Ok(Self {
+            original,
+            policy,
+            sockets,
+            senders: senders(sockets, &in_force),
+            in_force,
+            now: Side {
+                surroundings: Surroundings::of(&original.network, policy),
+                ways: ways(&asked.questions, &mut oracle, &original.network.links),
+            },
+            asked,
         })
     }
 
-    fn compare(
-        &mut self,
-        owned: &Owned,
-        socket: &DiagSocket,
-        network: Option<&IpNet>,
-    ) -> Option<Finding> {
-        let before = Leaves::of(socket, &self.original.network.links, self.now);
-        let after = Leaves::of(socket, &self.after.links, self.then);
-        let (
-            Some(from),
-            Leaves::By {
-                interface, route, ..
-            },
-        ) = (before.interface(), &after)
-        else {
-            return None;
+    /// The findings of an event after which the network is this one, and answers so: at most one of each socket, its
+    /// gravest.
+    pub fn judge(
+        &self,
+        event: &Event,
+        network: &Network,
+        oracle: &mut RouteOracle,
+    ) -> Vec<Finding> {
+        let then = Side {
+            surroundings: Surroundings::of(network, self.policy),
+            ways: ways(&self.asked.questions, oracle, &network.links),
         };
-        if from == interface || interface == "lo" || from == "lo" {
-            return None;
+        let mut worst: HashMap<usize, Worse<'_>> = HashMap::new();
+        for place in self.touched(&then) {
+            let sending = &self.asked.sendings[place];
+            let Some(worse) = self.compare(sending, &then) else {
+                continue;
+            };
+            let known = worst.get(&sending.socket);
+            if known.is_none_or(|known| gravity(&worse.decision) > gravity(&known.decision)) {
+                worst.insert(sending.socket, worse);
+            }
         }
-        let route = route.clone().unwrap_or_default();
-        let mut finding = self.finding(owned, from, interface, &route);
-        if let Some(network) = network {
-            finding.destination = network.to_string();
-        }
-        finding.explanation = self.explanation(&finding, from);
-        Some(finding)
+        let mut all: Vec<_> = worst.into_values().collect();
+        all.sort_by_key(|worse| worse.sending.socket);
+        let mut words = tell::Words {
+            judge: self,
+            event,
+            network,
+            oracle,
+            routes: HashMap::new(),
+        };
+        all.iter().map(|worse| words.finding(worse)).collect()
     }
 
-    fn explanation(&self, finding: &Finding, from: &str) -> String {
-        let who = match &finding.process {
-            Some(process) => format!("{}'s socket", process.comm),
-            None => "A socket of no known process".to_owned(),
-        };
-        let what = format!("{} to {}", finding.protocol, finding.destination);
-        format!(
-            "{who} sends {what} by {from} now. With {}, it would leave by {}.",
-            self.event, finding.egress_interface
-        )
+    /// The sendings that may be judged otherwise than now, in their order.
+    fn touched(&self, then: &Side) -> BTreeSet<usize> {
+        let all_are = then.surroundings != self.now.surroundings;
+        let questions = 0..self.asked.questions.len();
+        questions
+            .filter(|&question| all_are || then.ways[question] != self.now.ways[question])
+            .flat_map(|question| self.asked.asked_by[question].iter().copied())
+            .collect()
     }
 
-    fn finding(&self, owned: &Owned, from: &str, to: &str, route: &str) -> Finding {
-        let socket = &owned.socket;
-        let links = &self.original.network.links;
-        let home = self.original.network.sole_owner(socket.local.ip());
-        let home = home
-            .and_then(|home| links.get(home))
-            .map(|home| &*home.name);
-        let kind = match home {
-            Some(home) if home != to => Kind::AddressEscape,
-            _ => Kind::Unpinned,
+    fn compare<'s>(&'s self, sending: &'s Sending, then: &Side) -> Option<Worse<'s>> {
+        let after = then.ways[sending.question]?;
+        let before = self.now.ways[sending.question];
+        let judged = before.map(|way| self.verdict(sending, way, &self.now.surroundings));
+        let judged = judged.unwrap_or(Decision::CONTAINED);
+        let decision = self.verdict(sending, after, &then.surroundings);
+        let is_worse =
+            gravity(&decision) > gravity(&judged) && decision.severity >= Severity::Risk as u8;
+        let kind = match decision.finding() {
+            Some((kind, _)) if is_worse => kind,
+            finding if self.moves(sending, before, after) => {
+                finding.map_or(Kind::Unpinned, |(kind, _)| kind)
+            }
+            _ => return None,
         };
-        let end = |end: SocketAddr| endpoint_text(end.ip(), (!socket.raw).then_some(end.port()));
-        let (protocol, source, destination) = (
-            protocol_text(socket.protocol),
-            end(socket.local),
-            end(socket.remote),
-        );
-        let process = owned.processes.first().cloned();
-        let event = self.event;
-        let key = format!(
-            "{event} {} {}",
-            self.original.netns.cookie.0, socket.cookie.0
-        );
-        Finding {
-            id: FindingId::of(key.as_bytes()).to_string(),
-            time: time_text(SystemTime::now()),
+        Some(Worse {
+            sending,
             kind,
-            severity: Severity::Risk,
-            rule: None,
-            netns: self.original.netns.name.clone(),
-            direction: Direction::Out,
-            bound_device: None,
-            bound_address: None,
-            egress_interface: to.to_owned(),
-            explanation: String::new(),
-            cause: route.to_owned(),
-            remedy: format!(
-                "bind the socket to {from} with SO_BINDTODEVICE: a bound socket leaves by no other interface"
-            ),
-            protocol,
-            source,
-            destination,
-            packets: 0,
-            bytes: 0,
-            socket_cookie: Some(socket.cookie.0),
-            process,
-            origin: Origin::Socket,
-            dropped: false,
-        }
+            decision,
+            before,
+            after,
+        })
     }
-}
 
-/// An address of a network that is hardly the host's own: its second.
-fn within(network: &IpNet) -> IpAddr {
-    match network {
-        IpNet::V4(network) => network.hosts().nth(1).unwrap_or(network.addr()).into(),
-        IpNet::V6(network) => network.hosts().nth(2).unwrap_or(network.addr()).into(),
+    /// Whether it leaves by another interface than it does, where no policy says which are alike.
+    fn moves(&self, sending: &Sending, before: Option<Way>, after: Way) -> bool {
+        let says_nothing = self.policy.zones.is_empty() && self.policy.rules.is_empty();
+        let is_pinned = self.sockets[sending.socket].socket.device.is_some();
+        says_nothing
+            && !is_pinned
+            && before.is_some_and(|before| {
+                let outside = |way: Way| way.output != IfIndex::LOOPBACK;
+                outside(before) && outside(after) && before.output != after.output
+            })
+    }
+
+    fn verdict(&self, sending: &Sending, way: Way, surroundings: &Surroundings) -> Decision {
+        let by = By {
+            owned: &self.sockets[sending.socket],
+            sender: &self.senders[sending.socket],
+        };
+        by.verdict(&sending.packet, way, &self.in_force, surroundings)
     }
 }

@@ -1,17 +1,24 @@
 //! What would leave elsewhere if something happened to the network: the kernel is its own oracle. A namespace's interfaces,
 //! addresses, rules and routes are copied into a scratch namespace, it happens there, and each socket's route is looked up
-//! there.
+//! there. What the whole policy judges worse there than here is a latent leak.
 
+mod ask;
 mod copy;
 mod judge;
+mod probes;
 mod route;
+mod scratch;
+mod tell;
 mod wire;
+
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
     audit::finding::Finding,
     host::{netns::NetNs, network::Network, routes::RouteOracle},
+    policy::Policy,
     sinks::text::visible,
     survey::Owned,
 };
@@ -45,42 +52,47 @@ impl std::fmt::Display for Event {
 pub struct Foreseen {
     /// The event.
     pub event: Event,
-    /// The sockets that would leave by another interface.
+    /// What would be worse than now, at most one of each socket; all of severity `risk`, for nothing has leaked.
     pub findings: Vec<Finding>,
     /// What could not be copied, so that the answer may be wrong.
     pub uncopied: Vec<String>,
 }
 
-/// Lets an event happen in a copy of a namespace, and tells which of its sockets would then leave by another interface.
+/// Lets each event happen in a copy of a namespace, by itself, and tells which of the namespace's sockets would then be
+/// judged worse than now under a policy. Under the empty one, which leaves nothing unsaid, those that would leave by another
+/// interface are told too.
 ///
 /// # Errors
 ///
-/// Where no scratch namespace can be made, or an interface's place in it is taken.
-pub fn foresee(original: &Original, sockets: &[Owned], event: &Event) -> Result<Foreseen> {
-    let copy = original.copy()?;
-    match event {
-        Event::Down(name) => copy.set_down(&original.network, name)?,
-        Event::RouteAdded(route) => copy.route(&original.network, route, true)?,
-        Event::RouteRemoved(route) => copy.route(&original.network, route, false)?,
-    }
-    let network = Network::read(&copy.netns).context("the scratch namespace cannot be read")?;
-    let mut now = RouteOracle::open(&original.netns).context("routes cannot be asked for")?;
-    let mut then = RouteOracle::open(&copy.netns).context("routes cannot be asked for")?;
-    let mut judge = judge::Judge {
-        original,
-        after: &network,
-        now: &mut now,
-        then: &mut then,
-        event,
+/// Where no scratch namespace can be made, an interface's place in it is taken, or the kernel refuses an event.
+pub fn foresee(
+    original: &Original,
+    policy: &Policy,
+    sockets: &[Owned],
+    events: &[Event],
+) -> Result<Vec<Foreseen>> {
+    let judge = judge::Judge::new(original, policy, sockets)?;
+    let mut scratch = scratch::Scratch::of(original);
+    let mut foresee = |event: &Event| -> Result<Foreseen> {
+        let after = scratch.happen(event)?;
+        let mut oracle =
+            RouteOracle::open(&after.copy().netns).context("routes cannot be asked for")?;
+        let foreseen = Foreseen {
+            event: event.clone(),
+            findings: judge.judge(event, &after.network, &mut oracle),
+            uncopied: after.copy().uncopied.clone(),
+        };
+        scratch.undo(after);
+        Ok(foreseen)
     };
-    Ok(Foreseen {
-        event: event.clone(),
-        findings: sockets
-            .iter()
-            .filter_map(|socket| judge.judge(socket))
-            .collect(),
-        uncopied: copy.uncopied,
-    })
+    events.iter().map(&mut foresee).collect()
+}
+
+/// What could not be copied, each once.
+pub fn uncopied(all: &[Foreseen]) -> Vec<&str> {
+    let texts = all.iter().flat_map(|foreseen| &foreseen.uncopied);
+    let texts: BTreeSet<_> = texts.map(String::as_str).collect();
+    texts.into_iter().collect()
 }
 
 /// The events that are foreseen where none is named: each interface that is up goes down, but for loopback.

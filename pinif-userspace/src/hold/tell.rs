@@ -7,6 +7,7 @@ use pinif_ebpf::{
     intent::Name,
     pin::{Attempt, Pin, flag},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -18,8 +19,9 @@ use crate::{
 const TOLD: usize = 8;
 
 /// A pin and what came of it: what `--format json` prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "pin")]
+#[schemars(title = "A line of pinif pin --list --format json, and of pinif run --report json")]
 pub struct Account {
     /// The cgroup's directory.
     pub cgroup: String,
@@ -48,7 +50,7 @@ pub struct Account {
 }
 
 /// Packets of pinned sockets by one interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Interface {
     /// What it was called at the first.
     pub name: String,
@@ -65,7 +67,7 @@ pub struct Interface {
 }
 
 /// Attempts of one process to bind a socket to one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Try {
     /// The process.
     pub pid: u32,

@@ -24,7 +24,7 @@ use super::{
 pub use answer::{Hop, Route, RouteProtocol, RouteType, kind_name, table_name};
 
 /// A packet, as far as routing looks at it (`struct flowi`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteQuery {
     /// Where it goes.
     pub destination: IpAddr,
@@ -171,6 +171,15 @@ pub struct Choice {
     pub rule: Option<Rule>,
 }
 
+/// Where a packet leaves, and from which address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The interface; the loopback device, where it is for the host itself.
+    pub output: IfIndex,
+    /// The source address that the kernel chooses for it, where it has none before it is routed.
+    pub source: Option<IpAddr>,
+}
+
 /// Asks one namespace's routing.
 pub struct RouteOracle {
     netns: NetNs,
@@ -223,6 +232,22 @@ impl RouteOracle {
             .as_ref()?
             .chosen(&Flow::of(query, links), route, &mut group)
             .cloned()
+    }
+
+    /// Where a packet leaves now, and from which address: one question, where [`Self::look_up`] may ask several.
+    ///
+    /// # Errors
+    /// As [`Self::look_up`], but for `OnLink`, which is a way.
+    pub fn way(&mut self, query: &RouteQuery) -> Result<Option<Way>, RouteError> {
+        let route = Route::read(&self.ask(query, RouteFlags::empty())?);
+        let output = match route.kind {
+            RouteType::Local => Some(IfIndex::LOOPBACK),
+            _ => route.output,
+        };
+        Ok(output.map(|output| Way {
+            output,
+            source: query.source.or(route.preferred_source),
+        }))
     }
 
     /// The route that a packet takes now.

@@ -18,7 +18,7 @@ use pinif_ebpf::{
 use self::{host::Host, tables::Tables};
 use crate::{
     host::{carriers::carriers, network::Network},
-    policy::Policy,
+    policy::{Policy, evaluate},
 };
 
 /// Writes the maps that the programs read.
@@ -111,6 +111,11 @@ impl Publisher {
     /// The number of the policy in force, as sightings name it.
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Until when the policy in force is enforced, by this life or an earlier one ([`pinif_ebpf::enforce::until`]).
+    pub fn enforced_until(&self) -> u64 {
+        self.enforce_until
     }
 
     /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
@@ -324,21 +329,11 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
 /// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
 /// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let mut said: BTreeMap<IfIndex, InterfaceZones> = network
-        .links
-        .iter()
-        .map(|link| {
-            let zones = policy.zones_of(&link.name);
-            (link.index, InterfaceZones { zones, about: 0 })
-        })
+    let mut said: BTreeMap<IfIndex, InterfaceZones> = evaluate::zones(network, policy)
+        .into_iter()
+        .map(|(index, zones)| (index, InterfaceZones { zones, about: 0 }))
         .collect();
-    for (upper, lower) in carriers(&network.links) {
-        let Some(link) = network.links.get(upper) else {
-            continue;
-        };
-        if let Some(lower) = said.get_mut(&lower) {
-            lower.zones.0 |= policy.zones_of(&link.name).0;
-        }
+    for (upper, _) in carriers(&network.links) {
         if let Some(upper) = said.get_mut(&upper) {
             upper.about |= about::STACKED;
         }

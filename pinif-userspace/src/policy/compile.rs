@@ -344,4 +344,4 @@ fn blocks(ranges: &[RangeInclusive<u16>]) -> Vec<Block> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod compile;
+pub mod evaluate;
 mod file;
 mod keys;
 mod problem;

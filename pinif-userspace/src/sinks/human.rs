@@ -13,6 +13,7 @@ use super::seen::{Row, Seen, Show};
 use super::text::{counted, duration, grouped, visible, wrapped};
 use super::{Sink, matrix, unwritten};
 use crate::audit::finding::{Finding, Ready, Summary};
+use crate::audit::latent::Latent;
 use crate::audit::matrix::Matrix;
 
 /// The findings and the end on `out`; progress and notes apart from them.
@@ -23,6 +24,7 @@ pub struct Human<O, E> {
     columns: fn() -> Option<usize>,
     clock: Box<dyn Fn() -> Duration + Send>,
     seen: Seen,
+    latent: u64,
 }
 
 impl Human<Stdout, Stderr> {
@@ -56,6 +58,7 @@ impl<O: Write, E: Write> Human<O, E> {
             columns,
             clock: Box::new(clock),
             seen: Seen::default(),
+            latent: 0,
         }
     }
 
@@ -72,8 +75,16 @@ impl<O: Write, E: Write> Human<O, E> {
     }
 
     fn whole(&self, finding: &Finding) -> String {
-        let mut text = self.headed(finding, &phrase::headline(finding));
-        for (label, detail) in details(finding) {
+        self.under(
+            self.headed(finding, &phrase::headline(finding)),
+            details(finding),
+        )
+    }
+
+    /// A headline with the details under it.
+    fn under(&self, headline: String, details: Vec<(&'static str, String)>) -> String {
+        let mut text = headline;
+        for (label, detail) in details {
             const INDENT: usize = 12;
             let label = self
                 .look
@@ -109,6 +120,7 @@ impl<O: Write, E: Write> Human<O, E> {
             .look
             .paint(worst.map_or(look::strong(), look::of_severity), &verdict)
             .into_owned();
+        let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
         let audited = duration(Duration::try_from_secs_f64(summary.duration_s).unwrap_or_default());
         text.push_str(&format!("{verdict} Audited for {audited}.\n"));
         text
@@ -130,6 +142,24 @@ impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
             }
             Show::Nothing => return Ok(()),
         };
+        self.show(&text)
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.latent += 1;
+        let finding = &latent.finding;
+        let mut details = details(finding);
+        // The last two tell where packets left, and how many: none has.
+        details.truncate(details.len() - 2);
+        let path = format!(
+            "would leave by {}, namespace {}",
+            finding.egress_interface, finding.netns
+        );
+        let rule = finding.rule.as_ref();
+        let rule = rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
+        details.push(("path", format!("{path}{rule}")));
+        details.push(("if", latent.condition.clone()));
+        let text = self.under(self.headed(finding, &phrase::latent(latent)), details);
         self.show(&text)
     }
 

@@ -11,6 +11,7 @@ use super::seen::{Seen, Show};
 use super::text::{counted, visible};
 use super::{Sink, matrix, phrase};
 use crate::audit::finding::{Finding, Ready, Summary};
+use crate::audit::latent::Latent;
 use crate::audit::matrix::Matrix;
 
 /// Lines with priorities.
@@ -18,6 +19,7 @@ pub struct Journal<E> {
     lines: Notes<E>,
     clock: Box<dyn Fn() -> Duration + Send>,
     seen: Seen,
+    latent: u64,
 }
 
 impl Journal<Stderr> {
@@ -35,6 +37,7 @@ impl<E: Write> Journal<E> {
             lines: Notes::journal(to),
             clock: Box::new(clock),
             seen: Seen::default(),
+            latent: 0,
         }
     }
 
@@ -78,6 +81,21 @@ impl<E: Write + Send> Sink for Journal<E> {
         self.say(finding, &text)
     }
 
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.latent += 1;
+        let finding = &latent.finding;
+        let rule = finding.rule.as_ref();
+        let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
+        let text = format!(
+            "{} in {}. Cause: {}. Mend: {}{rule}",
+            phrase::latent(latent),
+            finding.netns,
+            finding.cause,
+            finding.remedy
+        );
+        self.say(finding, &text)
+    }
+
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         for row in self.seen.rows() {
             if row.kind == Kind::Unaudited {
@@ -114,8 +132,9 @@ impl<E: Write + Send> Sink for Journal<E> {
             self.lines
                 .note(Level::Warning, &format!("Uncounted: {lost}"))?;
         }
-        self.lines
-            .note(Level::Info, &phrase::verdict(self.seen.rows(), summary))
+        let verdict = phrase::verdict(self.seen.rows(), summary);
+        let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
+        self.lines.note(Level::Info, &verdict)
     }
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {

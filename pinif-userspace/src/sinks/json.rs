@@ -9,6 +9,7 @@ use super::notes::{Level, Notes};
 use super::text::is_hazardous;
 use super::{Sink, journal, unwritten};
 use crate::audit::finding::{Finding, Line, Ready, Summary};
+use crate::audit::latent::Latent;
 
 /// Lines on `out`; notes apart from them, on `notes`.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl<O: Write, E: Write> Json<O, E> {
     }
 
     fn line(&mut self, line: Line<'_>) -> io::Result<()> {
-        let line = json_line(line)?;
+        let line = json_line(&line)?;
         let written = self.out.write_all(&line).and_then(|()| self.out.flush());
         written.map_err(unwritten)
     }
@@ -48,7 +49,11 @@ impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
     }
 
     fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
-        self.line(Line::Finding(finding))
+        self.line(Line::Finding(finding.into()))
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.line(Line::Finding(latent.into()))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
@@ -63,7 +68,7 @@ impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
 }
 
 /// A line with its newline. Whoever reads it gets every text as it was; whoever only looks at it on a terminal is safe.
-fn json_line(line: Line<'_>) -> io::Result<Vec<u8>> {
+pub(crate) fn json_line(line: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(1024);
     line.serialize(&mut Serializer::with_formatter(
         &mut bytes,

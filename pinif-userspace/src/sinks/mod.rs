@@ -17,7 +17,10 @@ use std::io;
 
 use clap::ValueEnum;
 
-use crate::audit::finding::{Finding, Ready, Summary};
+use crate::audit::{
+    finding::{Finding, Ready, Summary},
+    latent::Latent,
+};
 pub use notes::Level;
 
 /// Something that shows what the audit finds. Calls come in the order `ready`, any number of `finding` and `note`,
@@ -31,6 +34,9 @@ pub trait Sink: Send {
 
     /// A finding; `first` at its first sighting, otherwise it has grown or more is known of it.
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()>;
+
+    /// What would be a finding if something happened; once.
+    fn latent(&mut self, latent: &Latent) -> io::Result<()>;
 
     /// The audit has ended, and all findings were shown with their last counts.
     fn summary(&mut self, summary: &Summary) -> io::Result<()>;
@@ -68,6 +74,10 @@ impl Sink for Vec<Box<dyn Sink>> {
 
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         serve(self, |sink| sink.finding(finding, first))
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        serve(self, |sink| sink.latent(latent))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

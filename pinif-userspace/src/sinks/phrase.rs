@@ -10,6 +10,7 @@ use super::text::{counted, grouped, visible};
 use crate::audit::{
     finding::{Cell, Finding, Origin, Ready, Summary, usual_severity},
     gaps::ANY_INTERFACE,
+    latent::Latent,
 };
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
@@ -80,6 +81,28 @@ pub fn headline(finding: &Finding) -> String {
         does(finding),
         visible(&finding.egress_interface)
     )
+}
+
+/// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down`.
+pub fn latent(latent: &Latent) -> String {
+    let Latent { finding, condition } = latent;
+    format!(
+        "{}: {} to {} would leave by {} with {}",
+        sender(finding),
+        visible(&finding.protocol),
+        visible(&finding.destination),
+        visible(&finding.egress_interface),
+        visible(condition)
+    )
+}
+
+/// How much was foreseen, to be added to the verdict: ` 2 latent leaks were foreseen.`
+pub fn foreseen(latent: u64) -> String {
+    match latent {
+        0 => String::new(),
+        1 => " 1 latent leak was foreseen.".to_owned(),
+        many => format!(" {} were foreseen.", counted(many, "latent leak")),
+    }
 }
 
 /// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.

@@ -1,6 +1,6 @@
 //! Where a socket's packets would leave, as the kernel's own look-up tells.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::audit::explain::Route as Described;
 use crate::host::{
@@ -11,8 +11,9 @@ use crate::host::{
 
 /// Destinations that no route of its own leads to, since nothing is there: class E (RFC 1112), and what is reserved beyond
 /// global unicast (RFC 4291, 2.4). What leads there is the default route.
-const NOWHERE_4: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
-const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1);
+pub const NOWHERE_4: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
+/// The same of IPv6.
+pub const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1);
 
 /// Where a socket's packets would leave now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,19 +93,7 @@ impl Leaves {
         links: &Links,
         oracle: &mut RouteOracle,
     ) -> Self {
-        let local = socket.local.ip();
-        let query = RouteQuery {
-            source: Some(local).filter(|local| {
-                !local.is_unspecified() && local.is_ipv4() == destination.is_ipv4()
-            }),
-            output: socket.device,
-            mark: socket.mark,
-            uid: Some(socket.uid),
-            protocol: Some(socket.protocol),
-            source_port: Some(socket.local.port()).filter(|port| *port != 0),
-            destination_port: Some(socket.remote.port()).filter(|port| *port != 0),
-            ..RouteQuery::to(destination)
-        };
+        let query = Self::query(socket, SocketAddr::new(destination, socket.remote.port()));
         let choice = oracle.choose(&query, links);
         let described = choice.as_ref().map_or_else(
             |_| String::new(),
@@ -137,6 +126,22 @@ impl Leaves {
             Err(error) => Self::None {
                 why: error.to_string(),
             },
+        }
+    }
+
+    /// What routing is asked for a socket that sends there.
+    pub fn query(socket: &DiagSocket, to: SocketAddr) -> RouteQuery {
+        let local = socket.local.ip();
+        RouteQuery {
+            source: Some(local)
+                .filter(|local| !local.is_unspecified() && local.is_ipv4() == to.is_ipv4()),
+            output: socket.device,
+            mark: socket.mark,
+            uid: Some(socket.uid),
+            protocol: Some(socket.protocol),
+            source_port: Some(socket.local.port()).filter(|port| *port != 0),
+            destination_port: Some(to.port()).filter(|port| *port != 0),
+            ..RouteQuery::to(to.ip())
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod leaves;
 mod risk;
+pub mod sends;
 
 use std::{
     cmp::Ordering,
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 
-pub use leaves::Leaves;
+pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
 pub use risk::Risk;
 
 /// `TCP_TIME_WAIT`: no process has it any more.
@@ -149,6 +150,16 @@ pub struct Owned {
     pub processes: Vec<Process>,
 }
 
+impl Owned {
+    /// The process that most likely sends by it: not the first one, which makes sockets for others and keeps its copy.
+    pub fn holder(&self) -> Option<&Process> {
+        let mut processes = self.processes.iter();
+        processes
+            .find(|process| process.pid != 1)
+            .or(self.processes.first())
+    }
+}
+
 /// The TCP, UDP and raw sockets of a namespace, with their processes.
 ///
 /// # Errors
@@ -161,17 +172,21 @@ pub fn owned(netns: &NetNs) -> Result<Vec<Owned>> {
             netns.name
         )
     })?;
-    let inodes = sockets.iter().map(|socket| socket.inode);
-    let mut owners = Owners::of(&inodes.filter(|inode| *inode != 0).collect());
     let living = sockets
         .into_iter()
         .filter(|socket| socket.state != TIME_WAIT);
-    Ok(living
-        .map(|socket| Owned {
-            processes: owners.have(socket.inode),
-            socket,
-        })
-        .collect())
+    Ok(with_owners(living.collect()))
+}
+
+/// Sockets with their processes.
+pub fn with_owners(sockets: Vec<DiagSocket>) -> Vec<Owned> {
+    let inodes = sockets.iter().map(|socket| socket.inode);
+    let mut owners = Owners::of(&inodes.filter(|inode| *inode != 0).collect());
+    let owned = |socket: DiagSocket| Owned {
+        processes: owners.have(socket.inode),
+        socket,
+    };
+    sockets.into_iter().map(owned).collect()
 }
 
 /// What sockets of one namespace are looked at in.

@@ -56,7 +56,8 @@ pub struct Try {
 impl Account {
     /// Reads a line.
     pub fn of(line: &str) -> Self {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+        let value = super::valid(line, pinif_userspace::schema::pin);
+        serde_json::from_value(value).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     /// What left, by interface.

@@ -31,6 +31,7 @@ mod running;
 mod sender;
 mod serve;
 mod settle;
+mod valid;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -50,6 +51,7 @@ pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve};
 pub use settle::{renames_what_is_up, time_wait_has_packets, wait_until};
+pub use valid::valid;
 
 use record::Record;
 

@@ -63,6 +63,9 @@ pub struct Told {
     pub explanation: String,
     pub remedy: String,
     pub dropped: bool,
+    /// It is foreseen.
+    #[serde(default)]
+    pub latent: bool,
 }
 
 /// The process of a finding.
@@ -175,11 +178,11 @@ impl Report {
 
     fn agrees_with_itself(&self) {
         let places = self.places();
-        // What cannot be seen has no packets, and what arrives is in no cell.
+        // What cannot be seen, or has not happened, has no packets, and what arrives is in no cell.
         let seen = self
             .findings
             .iter()
-            .filter(|told| told.kind != "unaudited" && told.direction == "out");
+            .filter(|told| told.kind != "unaudited" && told.direction == "out" && !told.latent);
         let found = sum(seen.map(|told| {
             let place = (
                 told.bound_device.clone(),

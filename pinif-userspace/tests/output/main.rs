@@ -9,7 +9,7 @@ mod story;
 use std::io;
 
 use pinif_ebpf::loss::Loss;
-use pinif_userspace::audit::finding;
+use pinif_userspace::schema;
 use pinif_userspace::sinks::human::Human;
 use pinif_userspace::sinks::journal::Journal;
 use pinif_userspace::sinks::json::Json;
@@ -20,8 +20,11 @@ use stage::{Clock, Gone, Stream, human, json, no_terminal};
 
 #[test]
 fn the_schema_in_the_documentation_is_that_of_the_types() {
-    let made = serde_json::to_string_pretty(&finding::schema()).expect("JSON");
-    examples::file("docs/schema/pinif-audit.schema.json", &format!("{made}\n"));
+    for (name, schema) in schema::ALL {
+        let made = serde_json::to_string_pretty(&schema()).expect("JSON");
+        let path = format!("docs/schema/{name}.schema.json");
+        examples::file(&path, &format!("{made}\n"));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The collector is killed, and nothing is lost: what was sent in both lives, and in between, is in one report.
 
 use std::fs;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
@@ -68,7 +69,11 @@ fn the_next_collector_takes_over_filters_as_well() {
 /// Starts a collector, and kills it once it has so many descriptors: how far it has come. At the latest, when it is ready.
 fn kill_at(bench: &Bench, place: &Place, descriptors: usize) {
     let command = place.auditor(bench).arguments(["--format", "json"]);
-    let mut collector = Pinif::start(command.into_command());
+    kill_command_at(command.into_command(), descriptors);
+}
+
+fn kill_command_at(command: Command, descriptors: usize) {
+    let mut collector = Pinif::start(command);
     let all = format!("/proc/{}/fd", collector.pid());
     wait_until("the collector has come so far", || {
         let open = fs::read_dir(&all).map_or(0, Iterator::count);
@@ -197,5 +202,43 @@ fn a_collector_may_be_killed_while_its_policy_changes() {
             .finding(escape.packets(leaked.sent).by(&leaked))
             .contained_unpinned("fab0", contained.sent)
             .nothing_else();
+    });
+}
+
+#[test]
+fn what_leaks_is_dropped_while_no_collector_runs() {
+    scenario("persist fails-closed", &[], |bench| {
+        let place = Place::new();
+        let enforce = ["--enforce"];
+        let first = place.audit(bench, &enforce);
+        let mut leaking = bench.sender(&format!("{LEAK} --until-line --wait-stdin"));
+        let mut contained = bench.sender(&format!("{CONTAINED} --until-line --wait-stdin"));
+        contained.wait_for("ready").go();
+        leaking.wait_for("ready").go();
+        let began = first.kill();
+        for descriptors in [4, 20, 40, 60] {
+            let command = place.auditor(bench).arguments(enforce);
+            let command = command.arguments(["--format", "json"]).into_command();
+            kill_command_at(command, descriptors);
+        }
+        let last = place.audit(bench, &enforce).since(&began);
+        leaking.go();
+        contained.go();
+        let (leaked, contained) = (leaking.finish(), contained.finish());
+        let left = bench.card().sent("eth1").expect("the card has it");
+        let report = last.stop();
+        let [told] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert_eq!(told.socket_cookie, Some(leaked.cookie));
+        // Not one packet has left, in no life and between none.
+        assert_eq!(left.packets, 0, "{report}");
+        let cell = |interface: &str| {
+            let cells = report.summary.matrix.iter();
+            let of = cells.filter(|cell| cell.egress_interface == interface);
+            of.map(|cell| cell.packets).sum::<u64>()
+        };
+        assert_eq!(cell("fab0"), contained.sent, "{report}");
+        assert_eq!(report.summary.dropped, cell("eth1"), "{report}");
     });
 }

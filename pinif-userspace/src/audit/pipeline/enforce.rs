@@ -34,6 +34,9 @@ impl Audit {
     /// Tells how to keep what would else undo itself.
     pub(super) fn ask_to_confirm(&self, sink: &mut dyn Sink) -> Result<()> {
         if let Some((time, confirm)) = self.enforcement.to_confirm() {
+            // Less, where an earlier collector began it.
+            let rest = self.enforcement.ends_in(monotonic()).unwrap_or(time);
+            let time = time.min(Duration::from_secs(rest.as_secs() + 1));
             let text = format!(
                 "leaks are dropped for {}, and then only told, unless you confirm it: {confirm}",
                 duration(time)

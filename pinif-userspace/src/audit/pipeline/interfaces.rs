@@ -142,6 +142,7 @@ impl Audit {
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(());
         };
+        self.foreseeing.changed(netns);
         let mut there = Vec::new();
         match news {
             News::Change(Change::Routes) => {

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{
+    enforce::until,
     key::{IfIndex, NetNsCookie},
     sighting::{CellKey, Count, FindingKey},
 };
@@ -27,6 +28,7 @@ use crate::{
         decode::decode,
         enrich,
         finding::{Finding, Ready, Summary},
+        latent::Latent,
         ledger::Key,
     },
     host::{netns::NetNs, network::Network},
@@ -133,7 +135,7 @@ pub(super) fn put_into_force(
                 networks.insert(netns.cookie, network);
             }
         }
-        if persist.has_policy(publisher.slot(), digest(policy)) {
+        if goes_on(publisher, policy, persist) {
             publisher.goes_on();
         }
     }
@@ -143,6 +145,24 @@ pub(super) fn put_into_force(
         .map(|(&netns, network)| (netns, network))
         .collect();
     publisher.policy(policy, &networks)
+}
+
+/// Whether an earlier life has put the same policy into force.
+fn goes_on(publisher: &Publisher, policy: &Policy, persist: &Persist) -> bool {
+    persist.has_policy(publisher.slot(), digest(policy))
+}
+
+/// Until when an earlier life has had this policy enforced. Another policy is another matter: what was confirmed of the one
+/// was not of the other.
+pub(super) fn enforced_until(
+    publisher: &Publisher,
+    policy: &Policy,
+    persist: Option<&Persist>,
+) -> u64 {
+    match persist {
+        Some(persist) if goes_on(publisher, policy, persist) => publisher.enforced_until(),
+        _ => until::NEVER,
+    }
 }
 
 /// Notes for later lives which policy will be in force next.
@@ -427,6 +447,10 @@ impl Sink for Starting<'_> {
     fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
         self.found.push(finding.clone());
         Ok(())
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.sink.latent(latent)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -182,12 +183,17 @@ impl Audit {
         // What is above others counts from now on.
         self.publish(cookie, sink)?;
         self.warn_of_late(cookie, &unaudited, sink)?;
+        self.foreseeing.changed(cookie);
         Ok(attached)
     }
 
     /// Learns of namespaces that somebody made a socket in.
     pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
         for arrival in arrivals {
+            if is_own(arrival.task) {
+                // In a scratch namespace of its own.
+                continue;
+            }
             let namespace = self.namespaces.get(&arrival.netns);
             match namespace.map(|namespace| namespace.hooks.netns().inode) {
                 None if self.following.wanted.may_be_more() => {
@@ -380,6 +386,14 @@ impl Audit {
         }
         self.order.retain(|other| *other != netns);
         self.publisher.forget(netns);
+        self.forget_foreseen(netns);
         self.following.arrivals.forget(netns);
     }
+}
+
+/// Whether a thread is pinif's.
+fn is_own(thread: u32) -> bool {
+    Path::new("/proc/self/task")
+        .join(thread.to_string())
+        .exists()
 }

@@ -3,7 +3,10 @@
 use std::io;
 
 use crate::{
-    audit::finding::{Finding, Ready, Summary},
+    audit::{
+        finding::{Finding, Ready, Summary},
+        latent::Latent,
+    },
     sinks::{Level, Sink, reader_left},
 };
 
@@ -45,6 +48,10 @@ impl Sink for Reader<'_> {
 
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         self.tell(|sink| sink.finding(finding, first))
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.tell(|sink| sink.latent(latent))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

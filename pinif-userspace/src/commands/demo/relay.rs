@@ -5,6 +5,7 @@ use std::io;
 use std::sync::mpsc::Sender;
 
 use crate::audit::finding::{Finding, Ready, Summary};
+use crate::audit::latent::Latent;
 use crate::sinks::{Level, Sink};
 
 /// What the audit says.
@@ -40,6 +41,11 @@ impl Sink for Relay {
 
     fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
         self.pass(Event::Finding(Box::new(finding.clone()), first))
+    }
+
+    fn latent(&mut self, _: &Latent) -> io::Result<()> {
+        // The demo shows what happens.
+        Ok(())
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

@@ -50,6 +50,7 @@ impl Stage {
             duration: None,
             // Leaks are what the demo is about: only lost counts are a failure.
             fail_on: FailOn::Never,
+            foresee: false,
             attach: Mode::of_kernel(),
             log_level: 0,
             persist: None,

@@ -1,44 +1,78 @@
 //! A socket as `--format json` prints it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     audit::finding::Process,
-    survey::{Leaves, Seen},
+    survey::{Leaves, Risk, Seen},
 };
 
-/// One socket.
-#[derive(Serialize)]
-pub(super) struct Line<'a> {
-    r#type: &'static str,
+/// One line that `pinif sockets --format json` prints. More fields may come; readers ignore those they do not know.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schemars(title = "A line of pinif sockets --format json")]
+pub enum Line<'a> {
+    /// A socket; with `--watch`, again when something of it has changed.
+    Socket(Socket<'a>),
+    /// A socket that was told, and is closed now.
+    Gone(Gone<'a>),
+}
+
+/// Whose a socket is, what it is bound to, and where what it sends would leave now.
+#[derive(Serialize, JsonSchema)]
+pub struct Socket<'a> {
+    /// Its network namespace.
     netns: &'a str,
+    /// Its cookie (`SO_COOKIE`).
     socket_cookie: u64,
+    /// How it stands.
+    #[schemars(extend("enum" = Risk::ALL.map(Risk::name)))]
     risk: &'static str,
+    /// How grave that is; null where nothing is wrong.
     severity: Option<&'static str>,
+    /// Why, in a sentence.
     why: &'a str,
+    /// Its protocol: `tcp`, `udp`, a number, or `packet`; raw sockets have `raw ` before it.
     protocol: &'a str,
+    /// `listen`, `established`, … of TCP; `connected` or `unconnected` of others.
     state: &'static str,
+    /// The address and port that it is bound to.
     local: Option<&'a str>,
+    /// What it is connected to.
     remote: Option<&'a str>,
+    /// The device that it is bound to.
     bound_device: Option<&'a str>,
     /// The one interface; null where there is none, or where each destination has its own.
     leaves_by: Option<&'a str>,
     /// The default route's interface, where each destination has its own.
     default_interface: Option<&'a str>,
+    /// The route that it takes.
     route: Option<&'a str>,
+    /// The user that made it.
     uid: Option<u32>,
+    /// The processes that have it.
     processes: &'a [Process],
 }
 
+/// A socket by its namespace and cookie.
+#[derive(Serialize, JsonSchema)]
+pub struct Gone<'a> {
+    /// Its network namespace.
+    netns: &'a str,
+    /// Its cookie.
+    socket_cookie: u64,
+}
+
 impl<'a> Line<'a> {
+    /// Of a socket.
     pub fn of(socket: &'a Seen) -> Self {
         let (default_interface, route) = match &socket.leaves {
             Leaves::By { route, .. } => (None, route.as_deref()),
             Leaves::Any { default } => (default.as_deref(), None),
             Leaves::None { .. } => (None, None),
         };
-        Self {
-            r#type: "socket",
+        Self::Socket(Socket {
             netns: &socket.netns,
             socket_cookie: socket.cookie.0,
             risk: socket.risk.name(),
@@ -54,24 +88,14 @@ impl<'a> Line<'a> {
             route,
             uid: socket.uid,
             processes: &socket.processes,
-        }
+        })
     }
-}
 
-/// A socket that was shown, and is closed now.
-#[derive(Serialize)]
-pub(super) struct Gone<'a> {
-    r#type: &'static str,
-    netns: &'a str,
-    socket_cookie: u64,
-}
-
-impl<'a> Gone<'a> {
-    pub fn of(netns: &'a str, socket_cookie: u64) -> Self {
-        Self {
-            r#type: "gone",
+    /// Of one that is closed.
+    pub fn gone(netns: &'a str, socket_cookie: u64) -> Self {
+        Self::Gone(Gone {
             netns,
             socket_cookie,
-        }
+        })
     }
 }

@@ -15,25 +15,25 @@ use crate::policy::values::WITH_PORTS;
 
 /// All of a packet that rules look at.
 #[derive(Clone, Debug)]
-struct Packet {
-    destination: IpAddr,
-    source: IpAddr,
-    protocol: u8,
+pub(in crate::policy) struct Packet {
+    pub(in crate::policy) destination: IpAddr,
+    pub(in crate::policy) source: IpAddr,
+    pub(in crate::policy) protocol: u8,
     /// Destination and source port, for protocols that have them.
-    ports: (u16, u16),
-    user: Option<u32>,
-    cgroup: Option<String>,
-    executable: Option<PathBuf>,
+    pub(in crate::policy) ports: (u16, u16),
+    pub(in crate::policy) user: Option<u32>,
+    pub(in crate::policy) cgroup: Option<String>,
+    pub(in crate::policy) executable: Option<PathBuf>,
 }
 
 impl Packet {
-    fn ports(&self) -> Option<(u16, u16)> {
+    pub(in crate::policy) fn ports(&self) -> Option<(u16, u16)> {
         WITH_PORTS.contains(&self.protocol).then_some(self.ports)
     }
 }
 
 /// What a rule means, read off its documentation.
-fn matches(rule: &Rule, packet: &Packet) -> bool {
+pub(in crate::policy) fn matches(rule: &Rule, packet: &Packet) -> bool {
     fn one_of<T>(list: &[T], matches: impl Fn(&T) -> bool) -> bool {
         list.is_empty() || list.iter().any(matches)
     }
@@ -264,7 +264,7 @@ fn a_rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-fn a_policy() -> impl Strategy<Value = Policy> {
+pub(in crate::policy) fn a_policy() -> impl Strategy<Value = Policy> {
     // Some policies have rules in more than one word of the sets.
     prop_oneof![8 => vec(a_rule(), 0..8), 1 => vec(a_rule(), 60..80)].prop_map(|rules| Policy {
         rules,
@@ -272,7 +272,7 @@ fn a_policy() -> impl Strategy<Value = Policy> {
     })
 }
 
-fn a_packet() -> impl Strategy<Value = Packet> {
+pub(in crate::policy) fn a_packet() -> impl Strategy<Value = Packet> {
     let who = (
         option::of(0u32..4),
         option::of(a_cgroup()),

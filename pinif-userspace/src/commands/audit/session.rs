@@ -1,0 +1,247 @@
+//! The session that pinif is run from, and whether a policy that is enforced would drop it: its connections are those that
+//! an ancestor process of pinif holds, for sudo(8) strips the environment, and the one that `SSH_CONNECTION` names (ssh(1)).
+
+use std::{
+    collections::HashSet,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use pinif_ebpf::verdict::{Decision, Kind, Severity};
+
+use crate::{
+    host::{
+        netns::NetNs,
+        network::Network,
+        processes,
+        routes::RouteOracle,
+        sockets::{self, DiagSocket},
+    },
+    policy::{
+        Policy, Rule,
+        evaluate::{InForce, Surroundings, rule_of},
+    },
+    sinks::text::visible,
+    survey::{
+        self, Leaves, Owned,
+        sends::{By, packet, senders},
+    },
+};
+
+/// A connection of the session that a policy would drop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Whose connection it is, and its ends: `sshd's (pid 812) connection from 10.0.0.1:22 to 198.51.100.7:50022`.
+    pub connection: String,
+    /// The interface that it leaves by.
+    pub interface: String,
+    /// Its network namespace.
+    pub netns: String,
+    /// What would be wrong.
+    pub kind: Kind,
+    /// The rule that would be broken.
+    pub rule: Option<String>,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (connection, interface) = (&self.connection, visible(&self.interface));
+        let kind = self.kind.name();
+        write!(f, "{connection} leaves by {interface}, which is a {kind}")?;
+        match &self.rule {
+            Some(rule) => write!(f, " under the rule {}", visible(rule)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What mends it, for the end of a sentence.
+pub const MEND: &str = "change the policy, put a rule with `action = \"alert\"` for this connection above, or try it with \
+    `--enforce-for 60s`, which undoes itself";
+
+/// The connections of the session in these namespaces that a policy would drop.
+///
+/// # Errors
+///
+/// Where a namespace cannot be looked into.
+pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
+    let in_force = InForce::new(policy);
+    let family = Family::of_this_process();
+    let mut cuts = Vec::new();
+    for netns in namespaces {
+        let mut sockets = sockets::list(netns).with_context(|| unreadable("sockets", netns))?;
+        sockets.retain(|socket| is_connected(socket) && family.has(socket));
+        if sockets.is_empty() {
+            continue;
+        }
+        let network = Network::read(netns).with_context(|| unreadable("interfaces", netns))?;
+        sockets.retain(|socket| is_elsewhere(socket.remote.ip(), &network));
+        let sockets = survey::with_owners(sockets);
+        let surroundings = Surroundings::of(&network, policy);
+        let mut oracle = RouteOracle::open(netns).context("routes cannot be asked for")?;
+        for (owned, sender) in sockets.iter().zip(senders(&sockets, &in_force)) {
+            let query = Leaves::query(&owned.socket, owned.socket.remote);
+            // What has no way is not dropped by a policy.
+            let Ok(Some(way)) = oracle.way(&query) else {
+                continue;
+            };
+            let by = By {
+                owned,
+                sender: &sender,
+            };
+            let packet = packet(&owned.socket, owned.socket.remote);
+            let decision = by.verdict(&packet, way, &in_force, &surroundings);
+            if let Some(kind) = dropped(&decision)
+                && let Some(link) = network.links.get(way.output)
+            {
+                cuts.push(Cut {
+                    connection: connection(owned),
+                    interface: link.name.clone(),
+                    netns: netns.name.clone(),
+                    kind,
+                    rule: broken(&decision, kind, policy).map(|rule| rule.name.clone()),
+                });
+            }
+        }
+    }
+    Ok(cuts)
+}
+
+fn unreadable(what: &str, netns: &NetNs) -> String {
+    format!(
+        "the {what} of the network namespace {} cannot be read",
+        netns.name
+    )
+}
+
+/// The kind of leak for which it is dropped.
+fn dropped(decision: &Decision) -> Option<Kind> {
+    match decision.finding() {
+        Some((kind, Severity::Leak)) => Some(kind),
+        _ => None,
+    }
+}
+
+fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p Rule> {
+    let rule = policy.rules.get(rule_of(decision)?);
+    rule.filter(|_| kind == Kind::PolicyEscape)
+}
+
+/// Whether it is a TCP connection, as sessions are.
+fn is_connected(socket: &DiagSocket) -> bool {
+    let peer = socket.remote.ip();
+    i32::from(socket.protocol) == libc::IPPROTO_TCP
+        && !socket.raw
+        && !peer.is_unspecified()
+        && !peer.is_loopback()
+}
+
+fn is_elsewhere(peer: IpAddr, network: &Network) -> bool {
+    let mut own = network.addresses.iter();
+    own.all(|own| own.address != peer)
+}
+
+fn connection(owned: &Owned) -> String {
+    let whose = match owned.holder() {
+        Some(process) => format!("{}'s (pid {})", visible(&process.comm), process.pid),
+        None => "the session's".to_owned(),
+    };
+    let DiagSocket { local, remote, .. } = owned.socket;
+    format!("{whose} connection from {local} to {remote}")
+}
+
+/// What the session's sockets are known by.
+struct Family {
+    inodes: HashSet<u64>,
+    /// The session's two ends, its own first.
+    named: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl Family {
+    fn of_this_process() -> Self {
+        let named = std::env::var("SSH_CONNECTION").ok();
+        Self {
+            inodes: ancestors()
+                .into_iter()
+                .flat_map(processes::sockets_of)
+                .collect(),
+            named: named.as_deref().and_then(ends),
+        }
+    }
+
+    fn has(&self, socket: &DiagSocket) -> bool {
+        self.inodes.contains(&socket.inode) || self.named == Some((socket.local, socket.remote))
+    }
+}
+
+/// The server's end and the client's, of `CLIENT PORT SERVER PORT`.
+fn ends(text: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [client, client_port, server, server_port] = words[..] else {
+        return None;
+    };
+    let end = |address: &str, port: &str| {
+        // Of a link-local address, the interface follows.
+        let address = address.split('%').next()?;
+        let address: IpAddr = address.parse().ok()?;
+        Some(SocketAddr::new(address.to_canonical(), port.parse().ok()?))
+    };
+    Some((end(server, server_port)?, end(client, client_port)?))
+}
+
+/// This process, its parent, and so on.
+fn ancestors() -> Vec<u32> {
+    let mut all = vec![std::process::id()];
+    // As deep as process numbers go: one that is used again meanwhile must not make a circle.
+    while let Some(&pid) = all.last()
+        && let Some(parent) = parent_of(pid)
+        && parent != 0
+        && !all.contains(&parent)
+    {
+        all.push(parent);
+    }
+    all
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    if !Path::new("/proc").join(pid.to_string()).exists() {
+        return None;
+    }
+    let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
+    process.stat().ok()?.ppid.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_a_session_are_read_as_ssh_writes_them() {
+        let both = |text: &str| ends(text).map(|(own, peer)| format!("{own} {peer}"));
+        assert_eq!(
+            both("198.51.100.7 50022 10.0.0.1 22").as_deref(),
+            Some("10.0.0.1:22 198.51.100.7:50022")
+        );
+        assert_eq!(
+            both("fe80::2%eth1 50022 fe80::1%eth1 22").as_deref(),
+            Some("[fe80::1]:22 [fe80::2]:50022")
+        );
+        for text in [
+            "",
+            "198.51.100.7 50022 10.0.0.1",
+            "UNKNOWN 65535 UNKNOWN 65535",
+            "a b c d",
+        ] {
+            assert_eq!(both(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn this_process_has_ancestors() {
+        let all = ancestors();
+        assert_eq!(all[0], std::process::id());
+        assert_eq!(all[1], nix::unistd::getppid().as_raw().cast_unsigned());
+    }
+}

@@ -1,0 +1,239 @@
+//! The policy judged in userspace, by the decision that the programs make: [`compile`]'s tables, and what the programs are
+//! told of a namespace, held in memory and asked by the same code.
+
+mod prefixes;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+    path::Path,
+};
+
+use pinif_ebpf::{
+    key::{Address, IfIndex},
+    policy::{Demand, NO_RULE, RuleSet, Slot, Tables, ZoneSet},
+    verdict::{Decision, Traffic, World, decide},
+};
+
+use self::prefixes::Prefixes;
+use super::{
+    Policy,
+    compile::{Compiled, compile},
+};
+use crate::host::{carriers::carriers, network::Network, processes};
+
+/// A policy, as the programs have it in force.
+#[derive(Debug)]
+pub struct InForce {
+    compiled: Compiled,
+    destinations: Prefixes,
+    sources: Prefixes,
+    ports: Prefixes,
+    source_ports: Prefixes,
+    protocols: HashMap<u32, RuleSet>,
+    users: HashMap<u32, RuleSet>,
+    executables: HashMap<Executable, RuleSet>,
+    demands: Vec<Demand>,
+}
+
+/// A program's file, as the kernel knows it ([`processes::executable_identity`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Executable {
+    device: u64,
+    inode: u64,
+}
+
+/// Who sends, as far as rules look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sender {
+    /// The user whom the socket belongs to; none without a socket.
+    pub user: Option<u32>,
+    /// The cgroup that the socket was made in: a path in the v2 hierarchy.
+    pub cgroup: Option<String>,
+    /// The program that made the socket.
+    pub executable: Option<Executable>,
+}
+
+/// What the programs are told of a namespace: who carries whom, whose alone an address is, and the zones of its interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    carriers: BTreeSet<(IfIndex, IfIndex)>,
+    owners: HashMap<Address, IfIndex>,
+    zones: BTreeMap<IfIndex, ZoneSet>,
+}
+
+impl Executable {
+    /// The file at a path; of a process, `/proc/PID/exe`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be looked at.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let (device, inode) = processes::executable_identity(path)?;
+        Ok(Self { device, inode })
+    }
+}
+
+impl InForce {
+    /// A policy that comes into force now. Programs that it names and that are not there match nothing.
+    pub fn new(policy: &Policy) -> Self {
+        Self::with(policy, |path| Executable::at(path).ok())
+    }
+
+    fn with(policy: &Policy, file: impl Fn(&Path) -> Option<Executable>) -> Self {
+        let compiled = compile(policy, 0, 0);
+        let mut executables: HashMap<_, RuleSet> = HashMap::new();
+        for (path, rules) in &compiled.executables {
+            if let Some(file) = file(path) {
+                let all = executables.entry(file).or_default();
+                *all = all.union(*rules);
+            }
+        }
+        let mut demands = vec![Demand::NONE; policy.rules.len()];
+        for (key, demand) in &compiled.demands {
+            if let Some(place) = demands.get_mut(key.rule as usize) {
+                *place = *demand;
+            }
+        }
+        let numbers = |table: &[(pinif_ebpf::policy::NumberKey, RuleSet)]| {
+            let entries = table.iter().map(|(key, rules)| (key.number, *rules));
+            entries.collect()
+        };
+        Self {
+            destinations: Prefixes::of_addresses(&compiled.destinations),
+            sources: Prefixes::of_addresses(&compiled.sources),
+            ports: Prefixes::of_ports(&compiled.ports),
+            source_ports: Prefixes::of_ports(&compiled.source_ports),
+            protocols: numbers(&compiled.protocols),
+            users: numbers(&compiled.users),
+            executables,
+            demands,
+            compiled,
+        }
+    }
+
+    /// Whether some rule looks at a dimension ([`pinif_ebpf::policy::dimension`]).
+    pub fn looks_at(&self, dimension: u32) -> bool {
+        self.compiled.active.dimensions & dimension != 0
+    }
+
+    /// The verdict on one packet of a sender, in these surroundings.
+    pub fn judge(
+        &self,
+        traffic: &Traffic<'_>,
+        sender: &Sender,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let world = Case {
+            policy: self,
+            sender,
+            surroundings,
+        };
+        decide(traffic, &self.compiled.active, &world)
+    }
+}
+
+/// The number of the rule that decided, in the order of the file.
+pub fn rule_of(decision: &Decision) -> Option<usize> {
+    (decision.rule != NO_RULE).then_some(decision.rule.into())
+}
+
+impl Surroundings {
+    /// Those of a namespace under a policy.
+    pub fn of(network: &Network, policy: &Policy) -> Self {
+        let owners = network.sole_owners();
+        Self {
+            carriers: carriers(&network.links),
+            owners: owners
+                .map(|(address, owner)| (Address::from(address), owner))
+                .collect(),
+            zones: zones(network, policy),
+        }
+    }
+
+    /// The zones that an interface is in, with those of the interfaces that it carries.
+    pub fn zones_of(&self, interface: IfIndex) -> ZoneSet {
+        self.zones.get(&interface).copied().unwrap_or_default()
+    }
+}
+
+/// The zones of every interface: its own, and those of the interfaces that it carries.
+pub fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
+    let own = network.links.iter();
+    let mut zones: BTreeMap<IfIndex, ZoneSet> = own
+        .map(|link| (link.index, policy.zones_of(&link.name)))
+        .collect();
+    for (upper, lower) in carriers(&network.links) {
+        if let Some(link) = network.links.get(upper)
+            && let Some(lower) = zones.get_mut(&lower)
+        {
+            lower.0 |= policy.zones_of(&link.name).0;
+        }
+    }
+    zones
+}
+
+/// What the decision asks.
+struct Case<'a> {
+    policy: &'a InForce,
+    sender: &'a Sender,
+    surroundings: &'a Surroundings,
+}
+
+impl World for Case<'_> {
+    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
+        self.surroundings.carriers.contains(&(upper, lower))
+    }
+
+    fn sole_owner(&self, address: &Address) -> IfIndex {
+        let owner = self.surroundings.owners.get(address);
+        owner.copied().unwrap_or(IfIndex::NONE)
+    }
+
+    fn zones(&self, _: Slot, interface: IfIndex) -> ZoneSet {
+        self.surroundings.zones_of(interface)
+    }
+}
+
+impl Tables for Case<'_> {
+    fn by_destination(&self, _: Slot, address: &Address) -> Option<RuleSet> {
+        self.policy.destinations.of_address(address)
+    }
+
+    fn by_source(&self, _: Slot, address: &Address) -> Option<RuleSet> {
+        self.policy.sources.of_address(address)
+    }
+
+    fn by_port(&self, _: Slot, port: u16) -> Option<RuleSet> {
+        self.policy.ports.of_port(port)
+    }
+
+    fn by_source_port(&self, _: Slot, port: u16) -> Option<RuleSet> {
+        self.policy.source_ports.of_port(port)
+    }
+
+    fn by_protocol(&self, _: Slot, protocol: u8) -> Option<RuleSet> {
+        self.policy.protocols.get(&protocol.into()).copied()
+    }
+
+    fn by_user(&self, _: Slot) -> Option<RuleSet> {
+        self.policy.users.get(&self.sender.user?).copied()
+    }
+
+    fn by_cgroup(&self, _: Slot) -> Option<RuleSet> {
+        let path = self.sender.cgroup.as_deref()?;
+        Some(self.policy.compiled.cgroups.rules_of(path))
+    }
+
+    fn by_executable(&self, _: Slot) -> Option<RuleSet> {
+        let file = self.sender.executable?;
+        self.policy.executables.get(&file).copied()
+    }
+
+    fn demand(&self, _: Slot, rule: u16) -> Option<Demand> {
+        self.policy.demands.get(usize::from(rule)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

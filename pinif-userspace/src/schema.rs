@@ -1,0 +1,50 @@
+//! The JSON Schemas of all lines that pinif prints, made from the types that print them.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+use crate::{
+    audit::finding,
+    commands::{doctor, foresee, sockets},
+    hold::tell::Account,
+};
+
+/// What makes one.
+pub type Make = fn() -> Value;
+
+/// Those that are published, by the names of their files in `docs/schema`.
+pub const ALL: [(&str, Make); 5] = [
+    ("pinif-audit", finding::schema),
+    ("pinif-doctor", doctor),
+    ("pinif-foresee", foresee),
+    ("pinif-pin", pin),
+    ("pinif-sockets", sockets),
+];
+
+/// Of `pinif doctor`.
+pub fn doctor() -> Value {
+    of::<doctor::Line<'static>>()
+}
+
+/// Of `pinif foresee`.
+pub fn foresee() -> Value {
+    of::<foresee::Line<'static>>()
+}
+
+/// Of `pinif pin` and `pinif run`.
+pub fn pin() -> Value {
+    of::<Account>()
+}
+
+/// Of `pinif sockets`.
+pub fn sockets() -> Value {
+    of::<sockets::Line<'static>>()
+}
+
+fn of<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}

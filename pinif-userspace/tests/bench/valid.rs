@@ -1,0 +1,17 @@
+//! Lines of JSON against the schemas that are published.
+
+use serde_json::Value;
+
+/// What a line says, which must be as the schema has it.
+#[track_caller]
+pub fn valid(line: &str, schema: fn() -> Value) -> Value {
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema())
+        .expect("the schema is one");
+    let value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    if let Err(error) = validator.validate(&value) {
+        panic!("against the schema: {error}: {line}");
+    }
+    value
+}
