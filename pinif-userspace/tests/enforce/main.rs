@@ -2,9 +2,13 @@
 
 #[path = "../bench/mod.rs"]
 mod bench;
+#[path = "../persist/place.rs"]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod place;
 
 mod layers;
 mod leaks;
+mod lives;
 mod rules;
 mod stream;
 mod until;
