@@ -30,6 +30,8 @@ pub(super) struct Told {
     /// Lines from before `--enforce` do not have it.
     #[serde(default)]
     dropped: bool,
+    /// What it would happen under, of one that is foreseen.
+    r#if: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -69,7 +71,11 @@ impl Told {
         let what = if is_gap {
             format!("{who}, not seen on {}", self.egress_interface)
         } else {
-            let by = if self.dropped { "dropped at" } else { "by" };
+            let by = match (&self.r#if, self.dropped) {
+                (Some(_), _) => "would leave by",
+                (None, true) => "dropped at",
+                (None, false) => "by",
+            };
             format!(
                 "{who}, {bound}, {} {by} {}",
                 self.protocol, self.egress_interface
@@ -81,7 +87,9 @@ impl Told {
         ))
         .into_owned();
         text.push('\n');
-        let seen = if is_gap {
+        let seen = if let Some(condition) = &self.r#if {
+            format!("foreseen at {}, with {condition}", self.time)
+        } else if is_gap {
             format!("found at {}", self.time)
         } else {
             format!(
@@ -205,7 +213,21 @@ mod tests {
             explanation: String::new(),
             remedy: "a\nmend".to_owned(),
             dropped: false,
+            r#if: None,
         }
+    }
+
+    #[test]
+    fn what_is_foreseen_has_not_happened() {
+        let latent = Told {
+            r#if: Some("bp0 down".to_owned()),
+            packets: 0,
+            ..told()
+        };
+        let text = latent.text();
+        assert!(text.contains("udp would leave by wan0\n"), "{text}");
+        let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
+        assert!(text.ends_with(seen), "{text}");
     }
 
     #[test]
