@@ -20,7 +20,7 @@ use crate::{process::say, workspace::Workspace};
 const BEGINS: &str = "-- the command begins --";
 const ENDED: &str = "-- the command has ended --";
 /// A machine that runs longer hangs.
-const TIME_LIMIT: &str = "60m";
+const TIME_LIMIT: &str = "75m";
 
 /// A machine to be booted, once or more.
 #[derive(Debug)]
