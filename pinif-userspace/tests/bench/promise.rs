@@ -91,6 +91,19 @@ const PROMISES: &[(&str, &str)] = &[
     ("run errors", "an error with its mend"),
     ("run *", "nothing leaves elsewhere; the account at the end"),
     ("sockets *", "each socket's line"),
+    ("enforce session held", "the new policy is refused"),
+    ("enforce session inside", "nothing is refused"),
+    ("enforce session later", "the new policy is refused"),
+    ("enforce session *", "it is refused, or warned of"),
+    ("persist another-*", "it is refused"),
+    ("persist detach-clsact", "no filter is left"),
+    (
+        "persist fails-closed",
+        "nothing leaves; the total of all lives",
+    ),
+    ("persist gone-namespace", "its finding, once more"),
+    ("persist killed-while-reading", "the total of all lives"),
+    ("persist no-bpffs", "an error with its mend"),
 ];
 
 /// What a scenario expects beside findings.
