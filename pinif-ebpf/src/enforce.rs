@@ -49,6 +49,16 @@ pub mod until {
     pub const NEVER: u64 = 0;
     /// For good.
     pub const ALWAYS: u64 = u64::MAX;
+
+    /// Whether it is enforced at this instant. `now` is asked only where that depends on it.
+    #[inline(always)]
+    pub fn holds(until: u64, now: impl FnOnce() -> u64) -> bool {
+        match until {
+            NEVER => false,
+            ALWAYS => true,
+            deadline => now() < deadline,
+        }
+    }
 }
 
 impl Active {
@@ -56,11 +66,8 @@ impl Active {
     #[inline(always)]
     pub fn enforces(&self, now: impl FnOnce() -> u64) -> bool {
         // SAFETY: a valid reference. Volatile: userspace may move the deadline while this is in force.
-        match unsafe { (&raw const self.enforce_until).read_volatile() } {
-            until::NEVER => false,
-            until::ALWAYS => true,
-            deadline => now() < deadline,
-        }
+        let until = unsafe { (&raw const self.enforce_until).read_volatile() };
+        until::holds(until, now)
     }
 }
 

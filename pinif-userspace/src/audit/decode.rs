@@ -11,6 +11,8 @@ use pinif_ebpf::{
     verdict::{Kind, KindSet, Severity},
 };
 
+use crate::host::links::text;
+
 /// The first packet of a finding, and what the kernel knew of its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighted {
@@ -190,10 +192,4 @@ impl Owner {
             cgroup: owner.cgroup,
         }
     }
-}
-
-/// The text before the first zero; bytes that are no UTF-8 show as U+FFFD.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0);
-    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
 }

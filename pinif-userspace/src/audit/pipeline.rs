@@ -11,6 +11,7 @@ pub(crate) mod lives;
 mod names;
 mod namespaces;
 mod news;
+mod noted;
 mod pace;
 mod reader;
 mod searches;
@@ -34,7 +35,6 @@ use pinif_ebpf::{
 use tokio::sync::mpsc;
 
 use self::{
-    enforce::monotonic,
     gaps::Gaps,
     latent::Foreseeing,
     lives::{Earlier, Starting},
@@ -70,6 +70,7 @@ use crate::{
         arrivals::Arrivals,
         attach::{CgroupHooks, Mode, NamespaceHooks, load_traffic},
         bypass::Bypasses,
+        clock::monotonic,
         counters::Counters,
         load::load,
         logs,

@@ -183,12 +183,13 @@ impl Link {
     }
 }
 
-pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 
-/// A name. The kernel takes any bytes for one, and none of them must hide an interface.
-fn text(value: &[u8]) -> String {
+/// The text before the first zero. The kernel takes any bytes for a name, and none of them must hide an interface: those that
+/// are no UTF-8 show as U+FFFD.
+pub(crate) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(until_zero(value)).into_owned()
 }
 

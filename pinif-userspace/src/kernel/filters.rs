@@ -7,14 +7,16 @@
 use std::{fs, io, ops::ControlFlow, process};
 
 use aya::programs::tc::{NlOptions, SchedClassifierLink, TcError, qdisc_add_clsact};
-use netlink_packet_core::{NlaBuffer, NlasIterator};
 use netlink_packet_route::tc::{TcHandle, TcMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
 use super::{attach::Ahead, direction::Direction};
-use crate::host::netlink::Requester;
+use crate::host::{
+    links::{attributes, text},
+    netlink::Requester,
+};
 
 /// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
 mod attribute {
@@ -308,15 +310,6 @@ fn message(interface: IfIndex, direction: Direction) -> TcMessage {
         minor: direction.minor(),
     };
     message
-}
-
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
-    NlasIterator::new(bytes).map_while(Result::ok)
-}
-
-fn text(value: &[u8]) -> String {
-    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
 }
 
 #[cfg(test)]

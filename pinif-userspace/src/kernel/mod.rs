@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod attach;
 mod batch;
 pub mod bypass;
+pub mod clock;
 pub mod counters;
 pub mod direction;
 pub mod entry;

@@ -10,8 +10,9 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, Result};
 use aya::Ebpf;
 use pinif_ebpf::{
+    enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{Active, InForce, InterfaceZones, Slot, ZoneSet, about},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
     verdict::arrival::Gate,
 };
 
@@ -120,11 +121,7 @@ impl Publisher {
 
     /// Whether the policy in force is enforced now, at this instant of `CLOCK_MONOTONIC`.
     pub fn enforces(&self, now: Duration) -> bool {
-        let active = Active {
-            enforce_until: self.enforce_until,
-            ..Active::default()
-        };
-        active.enforces(|| now.as_nanos() as u64)
+        until::holds(self.enforce_until, || now.as_nanos() as u64)
     }
 
     /// Has the policy in force, and those that come after it, enforced until this instant ([`pinif_ebpf::enforce::until`]):
@@ -329,11 +326,12 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
 /// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
 /// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let mut said: BTreeMap<IfIndex, InterfaceZones> = evaluate::zones(network, policy)
+    let carriers = carriers(&network.links);
+    let mut said: BTreeMap<IfIndex, InterfaceZones> = evaluate::zones(network, policy, &carriers)
         .into_iter()
         .map(|(index, zones)| (index, InterfaceZones { zones, about: 0 }))
         .collect();
-    for (upper, _) in carriers(&network.links) {
+    for (upper, _) in carriers {
         if let Some(upper) = said.get_mut(&upper) {
             upper.about |= about::STACKED;
         }

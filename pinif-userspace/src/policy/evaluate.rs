@@ -142,12 +142,13 @@ impl Surroundings {
     /// Those of a namespace under a policy.
     pub fn of(network: &Network, policy: &Policy) -> Self {
         let owners = network.sole_owners();
+        let carriers = carriers(&network.links);
         Self {
-            carriers: carriers(&network.links),
+            zones: zones(network, policy, &carriers),
             owners: owners
                 .map(|(address, owner)| (Address::from(address), owner))
                 .collect(),
-            zones: zones(network, policy),
+            carriers,
         }
     }
 
@@ -157,15 +158,20 @@ impl Surroundings {
     }
 }
 
-/// The zones of every interface: its own, and those of the interfaces that it carries.
-pub fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
+/// The zones of every interface: its own, and those of the interfaces that it carries, as the network's
+/// [`carriers`] say.
+pub fn zones(
+    network: &Network,
+    policy: &Policy,
+    carriers: &BTreeSet<(IfIndex, IfIndex)>,
+) -> BTreeMap<IfIndex, ZoneSet> {
     let own = network.links.iter();
     let mut zones: BTreeMap<IfIndex, ZoneSet> = own
         .map(|link| (link.index, policy.zones_of(&link.name)))
         .collect();
-    for (upper, lower) in carriers(&network.links) {
-        if let Some(link) = network.links.get(upper)
-            && let Some(lower) = zones.get_mut(&lower)
+    for (upper, lower) in carriers {
+        if let Some(link) = network.links.get(*upper)
+            && let Some(lower) = zones.get_mut(lower)
         {
             lower.0 |= policy.zones_of(&link.name).0;
         }

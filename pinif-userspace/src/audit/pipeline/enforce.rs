@@ -8,15 +8,10 @@ use pinif_ebpf::enforce::Action;
 use super::Audit;
 use crate::{
     audit::enforce::Confirmed,
+    kernel::clock::monotonic,
     policy::Policy,
     sinks::{Level, Sink, text::duration},
 };
-
-/// `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it in the kernel.
-pub(super) fn monotonic() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
-}
 
 impl Audit {
     /// Has leaks dropped from now on, if that was asked for: until now, the time began when the first program was attached.

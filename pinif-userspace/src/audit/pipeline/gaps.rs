@@ -12,7 +12,7 @@ use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
 };
 
-use super::Audit;
+use super::{Audit, noted::Noted};
 use crate::{
     audit::{
         enrich,
@@ -54,8 +54,7 @@ pub(super) struct Gaps {
     checked: Instant,
     /// Found, and to be told once the audit is ready.
     found: Vec<Gap>,
-    /// What was told in notes, which is told once.
-    noted: BTreeSet<String>,
+    noted: Noted,
 }
 
 impl Gaps {
@@ -68,7 +67,7 @@ impl Gaps {
             all_at: None,
             checked: Instant::now(),
             found: Vec::new(),
-            noted: BTreeSet::new(),
+            noted: Noted::default(),
         }
     }
 
@@ -186,7 +185,7 @@ impl Audit {
                     let text = format!(
                         "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
                     );
-                    self.note_once(Level::Warning, text, sink)?;
+                    self.gaps.noted.once(Level::Warning, text, sink)?;
                 }
             }
         }
@@ -213,7 +212,7 @@ impl Audit {
             Err(error) => {
                 let text =
                     format!("{error:#}: of those that send past TC egress only new ones are told");
-                self.note_once(Level::Warning, text, sink)?;
+                self.gaps.noted.once(Level::Warning, text, sink)?;
                 Ok(Vec::new())
             }
         }
@@ -299,7 +298,7 @@ impl Audit {
                 let text = format!(
                     "{interface} has the XDP program {shown}: what it sends by itself (XDP_TX) is not seen"
                 );
-                self.note_once(Level::Info, text, sink)?;
+                self.gaps.noted.once(Level::Info, text, sink)?;
                 continue;
             }
             self.gaps.add(Gap {
@@ -347,12 +346,5 @@ impl Audit {
                 });
             }
         }
-    }
-
-    fn note_once(&mut self, level: Level, text: String, sink: &mut dyn Sink) -> Result<()> {
-        if self.gaps.noted.insert(text.clone()) {
-            sink.note(level, &text)?;
-        }
-        Ok(())
     }
 }

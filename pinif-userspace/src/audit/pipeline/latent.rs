@@ -2,7 +2,7 @@
 //! the network and lets it happen there, while the packets' findings are told as ever.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,7 @@ use anyhow::Result;
 use pinif_ebpf::key::NetNsCookie;
 use tokio::task::JoinHandle;
 
-use super::Audit;
+use super::{Audit, noted::Noted};
 use crate::{
     audit::latent::{Foreseen, Latent},
     foresee::{self, Original},
@@ -31,10 +31,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Foreseeing {
     wanted: bool,
     book: Foreseen,
-    /// Those that have changed, each with the first and the last time.
-    changed: BTreeMap<NetNsCookie, (Instant, Instant)>,
+    /// Those that have changed.
+    changed: BTreeMap<NetNsCookie, Changed>,
     under_way: Option<JoinHandle<Vec<Outcome>>>,
-    noted: BTreeSet<String>,
+    noted: Noted,
+}
+
+/// When a network changed.
+struct Changed {
+    first: Instant,
+    last: Instant,
+}
+
+impl Changed {
+    /// When it is looked at.
+    fn due(&self) -> Instant {
+        (self.last + SETTLED).min(self.first + AT_LAST)
+    }
 }
 
 /// What came of one namespace.
@@ -59,7 +72,7 @@ impl Foreseeing {
             book: Foreseen::default(),
             changed: BTreeMap::new(),
             under_way: None,
-            noted: BTreeSet::new(),
+            noted: Noted::default(),
         }
     }
 
@@ -67,7 +80,11 @@ impl Foreseeing {
     pub(super) fn changed(&mut self, netns: NetNsCookie) {
         if self.wanted {
             let now = Instant::now();
-            self.changed.entry(netns).or_insert((now, now)).1 = now;
+            let changed = Changed {
+                first: now,
+                last: now,
+            };
+            self.changed.entry(netns).or_insert(changed).last = now;
         }
     }
 
@@ -78,10 +95,7 @@ impl Foreseeing {
 
     /// When something is to be looked at.
     fn due(&self) -> Option<Instant> {
-        let changed = self.changed.values();
-        changed
-            .map(|&(first, last)| (last + SETTLED).min(first + AT_LAST))
-            .min()
+        self.changed.values().map(Changed::due).min()
     }
 
     /// The next step. It may be dropped at any time without losing one.
@@ -98,9 +112,8 @@ impl Foreseeing {
         }
         // What changes at the same time is looked at together.
         let settled = Instant::now();
-        let is_due =
-            |&(first, last): &(Instant, Instant)| (last + SETTLED).min(first + AT_LAST) <= settled;
-        let due = self.changed.iter().filter(|(_, times)| is_due(times));
+        let changed = self.changed.iter();
+        let due = changed.filter(|(_, changed)| changed.due() <= settled);
         let due: Vec<_> = due.map(|(netns, _)| *netns).collect();
         for netns in &due {
             self.changed.remove(netns);
@@ -158,7 +171,8 @@ impl Audit {
                     "what would leak in the network namespace {} cannot be foreseen: {error:#}",
                     netns.name
                 );
-                return self.foreseeing.note_once(text, sink);
+                self.foreseeing.noted.once(Level::Warning, text, sink)?;
+                return Ok(());
             }
         };
         for what in foresee::uncopied(&foreseen) {
@@ -166,7 +180,7 @@ impl Audit {
                 "what would leak in the network namespace {} may be foreseen wrongly, not copied: {what}",
                 netns.name
             );
-            self.foreseeing.note_once(text, sink)?;
+            self.foreseeing.noted.once(Level::Warning, text, sink)?;
         }
         let latent = foreseen.into_iter().flat_map(|foreseen| {
             let condition = foreseen.event.to_string();
@@ -205,15 +219,6 @@ impl Audit {
             Ok(outcome) => self.foresee(Step::Tell(outcome.unwrap_or_default()), sink),
             Err(_) => Ok(()),
         }
-    }
-}
-
-impl Foreseeing {
-    fn note_once(&mut self, text: String, sink: &mut dyn Sink) -> Result<()> {
-        if self.noted.insert(text.clone()) {
-            sink.note(Level::Warning, &text)?;
-        }
-        Ok(())
     }
 }
 

@@ -3,17 +3,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use aya::{
     Pod,
-    maps::{HashMap, Map, MapData},
+    maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
     key::IfIndex,
     sighting::{CellKey, Count, FindingKey, FindingValue},
 };
 
-use super::standing::{NO_PREALLOC, NameBytes, bytes, text};
+use super::standing::{NameBytes, bytes, make, open};
+use crate::host::links::text;
 
 /// As many as the programs' own tables hold.
 const FINDINGS: u32 = 65_536;
@@ -106,26 +107,15 @@ pub(super) struct Accounts {
 impl Accounts {
     /// Makes the maps and pins them in a directory.
     pub(super) fn make(directory: &Path) -> Result<()> {
-        HashMap::<MapData, Numbered<FindingKey>, Named<FindingValue>>::create(
-            FINDINGS,
-            NO_PREALLOC,
-        )?
-        .pin(directory.join("findings"))?;
-        HashMap::<MapData, Numbered<CellKey>, Named<Count>>::create(CELLS, NO_PREALLOC)?
-            .pin(directory.join("cells"))?;
-        Ok(())
+        make::<Numbered<FindingKey>, Named<FindingValue>>(directory, "findings", FINDINGS)?;
+        make::<Numbered<CellKey>, Named<Count>>(directory, "cells", CELLS)
     }
 
     /// Opens the maps that are pinned in a directory.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        let open = |name: &str| {
-            MapData::from_pin(directory.join(name))
-                .map(Map::HashMap)
-                .with_context(|| format!("the pinned map {name} cannot be opened"))
-        };
         Ok(Self {
-            findings: open("findings")?.try_into()?,
-            cells: open("cells")?.try_into()?,
+            findings: open(directory, "findings")?,
+            cells: open(directory, "cells")?,
         })
     }
 

@@ -36,14 +36,13 @@ use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     policy::Slot,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 use self::{
     accounts::Accounts,
     lock::Locked,
     standing::{Memory, Standing, StandingMap, number_of},
 };
-use super::{attach::Mode, direction::Direction};
+use super::{attach::Mode, clock::monotonic, direction::Direction};
 
 pub use accounts::{ClosedCell, ClosedFinding, Names};
 pub(super) use remove::filters_here;
@@ -107,9 +106,8 @@ impl Persist {
             .then(|| StandingMap::open(&standing))
             .transpose()
             .context("what an earlier collector has pinned cannot be read")?;
-        let now = clock_gettime(ClockId::Monotonic);
         let new = Standing {
-            started: (now.tv_sec.cast_unsigned() * 1_000_000_000) + now.tv_nsec.cast_unsigned(),
+            started: monotonic().as_nanos() as u64,
             policies: [0; 2],
             secret,
             mode: number_of(mode),
@@ -171,9 +169,7 @@ impl Persist {
 
     /// How long ago the first life began.
     pub fn age(&self) -> Duration {
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
-        now.saturating_sub(Duration::from_nanos(self.now().started))
+        self.now().age()
     }
 
     /// The programs' maps that are pinned, with their names.

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, fs, io, path::Path, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use nix::net::if_::if_nameindex;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     DIRECTORY, Pin, builds, entries, lock,
@@ -61,14 +60,11 @@ pub(super) fn attended(directory: &Path, holder: Option<u32>) -> String {
 /// What there is in a directory; nothing, if there is nothing.
 pub fn state(directory: &Path) -> Option<State> {
     let build = directory.join(builds(directory).first()?);
-    let now = clock_gettime(ClockId::Monotonic);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32);
     let standing = StandingMap::open(&build.join("standing")).ok();
     Some(State {
         attended: lock::holder_of(directory),
         interfaces: linked(&build),
-        age: standing
-            .map(|standing| now.saturating_sub(Duration::from_nanos(standing.now.started))),
+        age: standing.map(|standing| standing.now.age()),
     })
 }
 

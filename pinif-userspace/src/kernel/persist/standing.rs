@@ -1,6 +1,6 @@
 //! What outlives a collector beside the programs' own maps, and only collectors read: maps without a program.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -13,10 +13,13 @@ use pinif_ebpf::{
     policy::Slot,
 };
 
-use crate::kernel::attach::Mode;
+use crate::{
+    host::links::text,
+    kernel::{attach::Mode, clock::monotonic},
+};
 
 /// `BPF_F_NO_PREALLOC`.
-pub(super) const NO_PREALLOC: u32 = 1;
+const NO_PREALLOC: u32 = 1;
 /// How many interfaces and namespaces are remembered, those that are gone among them.
 const INTERFACES: u32 = 131_072;
 const NAMESPACES: u32 = 16_384;
@@ -36,6 +39,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// How long ago the first began.
+    pub(super) fn age(&self) -> Duration {
+        monotonic().saturating_sub(Duration::from_nanos(self.started))
+    }
+
     /// How it is attached.
     pub(super) const fn mode(&self) -> Mode {
         match self.mode {
@@ -104,25 +112,15 @@ pub struct Memory {
 impl Memory {
     /// Makes the maps and pins them in a directory.
     pub(super) fn make(directory: &Path) -> Result<()> {
-        let interfaces =
-            HashMap::<MapData, DeviceKey, InterfaceValue>::create(INTERFACES, NO_PREALLOC)?;
-        interfaces.pin(directory.join("interfaces"))?;
-        let namespaces =
-            HashMap::<MapData, NetNsCookie, NamespaceValue>::create(NAMESPACES, NO_PREALLOC)?;
-        namespaces.pin(directory.join("namespaces"))?;
-        Ok(())
+        make::<DeviceKey, InterfaceValue>(directory, "interfaces", INTERFACES)?;
+        make::<NetNsCookie, NamespaceValue>(directory, "namespaces", NAMESPACES)
     }
 
     /// Opens the maps that are pinned in a directory.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        let open = |name: &str| {
-            MapData::from_pin(directory.join(name))
-                .map(Map::HashMap)
-                .with_context(|| format!("the pinned map {name} cannot be opened"))
-        };
         Ok(Self {
-            interfaces: open("interfaces")?.try_into()?,
-            namespaces: open("namespaces")?.try_into()?,
+            interfaces: open(directory, "interfaces")?,
+            namespaces: open(directory, "namespaces")?,
         })
     }
 
@@ -174,6 +172,20 @@ impl Memory {
     }
 }
 
+/// Makes a map that only collectors read, and pins it in a directory.
+pub(super) fn make<K: Pod, V: Pod>(directory: &Path, name: &str, entries: u32) -> Result<()> {
+    HashMap::<MapData, K, V>::create(entries, NO_PREALLOC)?.pin(directory.join(name))?;
+    Ok(())
+}
+
+/// Opens a map that is pinned in a directory.
+pub(super) fn open<K: Pod, V: Pod>(directory: &Path, name: &str) -> Result<HashMap<MapData, K, V>> {
+    let map = MapData::from_pin(directory.join(name))
+        .map(Map::HashMap)
+        .with_context(|| format!("the pinned map {name} cannot be opened"))?;
+    Ok(map.try_into()?)
+}
+
 /// The map of what is true of all lives, with the values that it has.
 pub(super) struct StandingMap {
     map: Array<MapData, Standing>,
@@ -217,12 +229,6 @@ pub(super) fn bytes<const ROOM: usize>(text: &str) -> [u8; ROOM] {
         .unwrap_or_default();
     bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
     bytes
-}
-
-/// The text before the first zero.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0);
-    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
 }
 
 #[cfg(test)]

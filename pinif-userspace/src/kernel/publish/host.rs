@@ -85,42 +85,28 @@ impl Host {
     /// What the maps hold, by namespace.
     pub(super) fn read(tables: &Tables) -> Result<BTreeMap<NetNsCookie, Self>> {
         let mut hosts: BTreeMap<NetNsCookie, Self> = BTreeMap::new();
-        for entry in tables.carriers.iter() {
-            let (key, said) = entry?;
-            hosts
-                .entry(key.netns)
-                .or_default()
-                .carriers
-                .insert(key, said);
-        }
-        for entry in tables.bridges.iter() {
-            let (key, bridge) = entry?;
-            hosts
-                .entry(key.netns)
-                .or_default()
-                .bridges
-                .insert(key, bridge);
-        }
-        for entry in tables.tunnels.iter() {
-            let (key, said) = entry?;
-            hosts
-                .entry(key.netns)
-                .or_default()
-                .tunnels
-                .insert(key, said);
-        }
-        for entry in tables.addresses.iter() {
-            let (key, owner) = entry?;
-            hosts
-                .entry(key.netns)
-                .or_default()
-                .addresses
-                .insert(key, owner);
-        }
-        for entry in tables.names.iter() {
-            let (key, name) = entry?;
-            hosts.entry(key.netns).or_default().names.insert(key, name);
-        }
+        let all = &mut hosts;
+        let netns = |key: &DeviceKey| key.netns;
+        read(
+            all,
+            &tables.carriers,
+            |key| key.netns,
+            |host| &mut host.carriers,
+        )?;
+        read(all, &tables.bridges, netns, |host| &mut host.bridges)?;
+        read(
+            all,
+            &tables.tunnels,
+            |key| key.netns,
+            |host| &mut host.tunnels,
+        )?;
+        read(
+            all,
+            &tables.addresses,
+            |key| key.netns,
+            |host| &mut host.addresses,
+        )?;
+        read(all, &tables.names, netns, |host| &mut host.names)?;
         Ok(hosts)
     }
 
@@ -157,6 +143,20 @@ impl Host {
     pub(super) fn layers(&self) -> (u32, u32) {
         (self.bridges.len() as u32, self.tunnels.len() as u32)
     }
+}
+
+/// Reads a table's entries into that part of their namespaces' hosts.
+fn read<K: Pod + Ord, V: Pod>(
+    hosts: &mut BTreeMap<NetNsCookie, Host>,
+    table: &HashMap<MapData, K, V>,
+    netns: impl Fn(&K) -> NetNsCookie,
+    part: impl Fn(&mut Host) -> &mut BTreeMap<K, V>,
+) -> Result<()> {
+    for entry in table.iter() {
+        let (key, value) = entry?;
+        part(hosts.entry(netns(&key)).or_default()).insert(key, value);
+    }
+    Ok(())
 }
 
 /// Writes the entries that are new or other.
