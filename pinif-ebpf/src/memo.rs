@@ -64,6 +64,31 @@ impl Glance {
             && !packet.later_fragment
     }
 
+    /// Whether a socket of this protocol, with this local port in host byte order, wrote the headers.
+    #[inline(always)]
+    pub const fn is_from(&self, protocol: u8, port: u16) -> bool {
+        self.protocol == protocol && self.source_port() == u16::to_be(port) as u32
+    }
+
+    /// What is seen, whatever the source port.
+    #[inline(always)]
+    pub const fn from_any_port(self) -> Self {
+        let ports = if cfg!(target_endian = "little") {
+            self.ports & !0xffff
+        } else {
+            self.ports & 0xffff
+        };
+        Self { ports, ..self }
+    }
+
+    /// The source address.
+    #[inline(always)]
+    pub const fn source_address(&self) -> Address {
+        // SAFETY: of the same size, and any bytes are an address.
+        Address(unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(self.source) })
+    }
+
+    /// The source port as memory has it, in the low half.
     #[inline(always)]
     const fn source_port(&self) -> u32 {
         if cfg!(target_endian = "little") {
@@ -74,8 +99,9 @@ impl Glance {
     }
 }
 
+/// The two words of an address, as memory has them.
 #[inline(always)]
-fn words(address: &Address) -> [u64; 2] {
+pub fn words(address: &Address) -> [u64; 2] {
     // SAFETY: sixteen bytes, aligned as a word.
     unsafe { core::ptr::from_ref(address).cast::<[u64; 2]>().read() }
 }
@@ -95,6 +121,8 @@ pub struct Circumstances {
     pub egress: IfIndex,
     /// The socket's user, where a rule asks for it; else zero.
     pub user: u32,
+    /// The words of the address that `bind()` was called with, where the salt does not stand for it; else zeros.
+    pub bound_address: [u64; 2],
 }
 
 /// Both digests of a packet and its circumstances; zero where there are none.
@@ -133,7 +161,9 @@ pub const fn digest_of_source(packet: &Glance, of: &Circumstances) -> SourceDige
             .wrapping_add(stir(interfaces, 0x94d0_49bb_1331_11eb))
             .wrapping_add(stir(packet.source[0], 0xe703_7ed1_a0b4_28db))
             .wrapping_add(stir(packet.source[1], 0x8ebc_6af0_9c88_c6e3))
-            .wrapping_add(stir(source_end, 0x5899_65cc_7537_4cc3)),
+            .wrapping_add(stir(source_end, 0x5899_65cc_7537_4cc3))
+            .wrapping_add(stir(of.bound_address[0], 0xd6e8_feb8_6659_fd93))
+            .wrapping_add(stir(of.bound_address[1], 0xa24b_aed4_963e_e407)),
     )
 }
 

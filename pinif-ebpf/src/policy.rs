@@ -352,7 +352,7 @@ pub mod about {
     pub const STACKED: u64 = 1 << 2;
 }
 
-/// What is in force, as one word: a number that changes whenever a decision may be another, whether users are looked at,
+/// What is in force, as one word: a number that changes whenever a decision may be another, what of a sender is looked at,
 /// and the slot of the policy.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -360,20 +360,26 @@ pub struct InForce(pub u64);
 
 impl InForce {
     const USERS: u64 = 1 << 1;
+    const OWNERS: u64 = 1 << 2;
+    const SOURCE_PORTS: u64 = 1 << 3;
+    /// How many bits the number is above.
+    const BITS: u32 = 4;
 
     /// The next word, for a policy in this slot with these dimensions.
     pub const fn next(self, slot: Slot, dimensions: u32) -> Self {
-        let users = if dimensions & dimension::USER != 0 {
-            Self::USERS
-        } else {
-            0
-        };
-        Self(((self.0 >> 2) + 1) << 2 | users | slot as u64 & 1)
+        const fn bit(dimensions: u32, of: u32, bit: u64) -> u64 {
+            if dimensions & of != 0 { bit } else { 0 }
+        }
+        let owner = dimension::USER | dimension::CGROUP | dimension::EXECUTABLE;
+        let looks_at = bit(dimensions, dimension::USER, Self::USERS)
+            | bit(dimensions, owner, Self::OWNERS)
+            | bit(dimensions, dimension::SOURCE_PORT, Self::SOURCE_PORTS);
+        Self(((self.0 >> Self::BITS) + 1) << Self::BITS | looks_at | slot as u64 & 1)
     }
 
     /// The next word for the same policy, after the host has changed.
     pub const fn next_of_same(self) -> Self {
-        Self(self.0 + (1 << 2))
+        Self(self.0 + (1 << Self::BITS))
     }
 
     /// The slot of the policy in force.
@@ -386,6 +392,18 @@ impl InForce {
     #[inline(always)]
     pub const fn looks_at_users(self) -> bool {
         self.0 & Self::USERS != 0
+    }
+
+    /// Whether a rule asks who has a socket: its user, its cgroup or its executable.
+    #[inline(always)]
+    pub const fn looks_at_owners(self) -> bool {
+        self.0 & Self::OWNERS != 0
+    }
+
+    /// Whether a rule asks for the port that is sent from.
+    #[inline(always)]
+    pub const fn looks_at_source_ports(self) -> bool {
+        self.0 & Self::SOURCE_PORTS != 0
     }
 }
 

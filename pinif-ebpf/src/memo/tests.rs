@@ -50,6 +50,7 @@ fn circumstances() -> Circumstances {
         bound: IfIndex(2),
         egress: IfIndex(2),
         user: 0,
+        bound_address: [0; 2],
     }
 }
 
@@ -110,6 +111,8 @@ proptest! {
             Circumstances { bound: IfIndex(here.bound.0 ^ other), ..here },
             Circumstances { egress: IfIndex(here.egress.0 ^ other), ..here },
             Circumstances { user: here.user ^ other, ..here },
+            Circumstances { bound_address: [u64::from(other), 0], ..here },
+            Circumstances { bound_address: [0, u64::from(other)], ..here },
         ];
         let digests = digest(&glance, &here);
         for changed in changed {
@@ -126,6 +129,32 @@ proptest! {
         let (one, other) = (digest(&glance(&one), &circumstances()), digest(&glance(&other), &circumstances()));
         prop_assert_eq!(one.any_destination, other.any_destination);
         prop_assert_eq!(recall(memo(one.whole, SAID), other.whole), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_port_is_another_source_port_alone(one in any_packet(), port: u16) {
+        let seen = |packet: &Packet| glance(packet).from_any_port();
+        let ported = Packet { source_port: port, ..one };
+        prop_assert_eq!(seen(&one), seen(&ported));
+        for other in [
+            Packet { destination_port: !one.destination_port, ..one },
+            Packet { source: one.destination, destination: one.source, ..one },
+            Packet { protocol: one.protocol ^ 23, ..one },
+        ] {
+            prop_assume!(other != one);
+            prop_assert_ne!(seen(&one), seen(&other));
+        }
+    }
+
+    #[test]
+    fn a_socket_wrote_what_is_from_its_port(packet in any_packet(), port: u16) {
+        let glance = glance(&packet);
+        prop_assert!(glance.is_from(packet.protocol, packet.source_port));
+        prop_assert_eq!(glance.is_from(packet.protocol, port), port == packet.source_port);
+        prop_assert!(!glance.is_from(packet.protocol ^ 23, packet.source_port));
+        prop_assert_eq!(glance.source_address(), packet.source);
     }
 }
 

@@ -331,3 +331,33 @@ fn rule_set(numbers: &BTreeSet<usize>) -> RuleSet {
 
 /// The slot of the tests is not the one that zeros name.
 const _: () = assert!(SLOT != 0);
+
+#[test]
+fn what_is_in_force_tells_what_a_rule_asks_of_a_sender() {
+    let looks = |word: InForce| {
+        [
+            word.looks_at_users(),
+            word.looks_at_owners(),
+            word.looks_at_source_ports(),
+        ]
+    };
+    let asked = [
+        (dimension::DESTINATION | dimension::PORT, [false; 3]),
+        (dimension::USER, [true, true, false]),
+        (dimension::CGROUP, [false, true, false]),
+        (dimension::EXECUTABLE, [false, true, false]),
+        (dimension::SOURCE_PORT, [false, false, true]),
+        (u32::MAX, [true; 3]),
+    ];
+    let mut word = InForce(0);
+    for (slot, (dimensions, expected)) in (0..).zip(asked) {
+        let next = word.next(slot % 2, dimensions);
+        let same = next.next_of_same();
+        for word in [next, same] {
+            assert_eq!(looks(word), expected, "{dimensions:#x}");
+            assert_eq!(word.slot(), slot % 2);
+        }
+        assert!(word.0 < next.0 && next.0 < same.0, "each is another word");
+        word = same;
+    }
+}

@@ -120,8 +120,11 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     }
     if let Some(packet) = packet
         && family != AF_PACKET
+        && !packet.later_fragment
     {
-        endpoints::note(record, kernel::netns(), packet, sighting.cookie, bound);
+        let (port, protocol) = (packet.source_port, packet.protocol);
+        let endpoint = endpoints::of(kernel::netns(), packet.source, port, protocol);
+        endpoints::note(record, &endpoint, sighting.cookie, bound);
     }
     recorded(sighting, record);
     // The live socket knows its user best.

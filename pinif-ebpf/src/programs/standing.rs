@@ -6,8 +6,11 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use pinif_ebpf::{
+    intent::{SocketRecord, flag},
     key::NetNsCookie,
-    memo::{CELL_BITS, Circumstances, Digests, Recalled, digest_of_source, memo, recall},
+    memo::{
+        CELL_BITS, Circumstances, Digests, Glance, Recalled, digest_of_source, memo, recall, words,
+    },
     packet::Packet,
     policy::{Active, InForce, about},
 };
@@ -16,19 +19,44 @@ use crate::{
     kernel::{
         self,
         packet::Skb,
-        sock::{AF_PACKET, Sock},
+        sock::{AF_PACKET, SOCK_RAW, Sock},
     },
-    state::{cells, owners, policy, records},
+    state::{cells, endpoints, owners, policy, records},
 };
 
-/// The digests of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would tell
+/// The digests under which the decision of the packet in work may be kept; zeros where it may not.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Keys {
+    /// In the socket's record.
+    own: Digests,
+    /// Among those of packets that are alike, whoever sent them.
+    alike: Digests,
+}
+
+/// No keys.
+const NONE: Keys = Keys {
+    own: NO_DIGESTS,
+    alike: NO_DIGESTS,
+};
+
+const NO_DIGESTS: Digests = Digests {
+    any_destination: 0,
+    whole: 0,
+};
+
+/// The keys of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would tell
 /// apart the ways that lead here, and follow each through all that comes.
 #[btf_map]
-static DIGESTS: PerCpuArray<Digests, 1> = PerCpuArray::new();
+static KEYS: PerCpuArray<Keys, 1> = PerCpuArray::new();
 
-/// The memos of what this host passes on for others, by the bits of their digests that memos leave out.
+/// The memos of packets that are alike in all that a decision looks at: what this host passes on for others, and what
+/// sockets send that have no memo yet. By the bits of their digests that memos leave out.
 #[btf_map]
-static PASSED_ON: Array<u64, { 1 << CELL_BITS }> = Array::new();
+static ALIKE: Array<u64, { 1 << CELL_BITS }> = Array::new();
+
+/// Keeps the digests of what processes send apart from those of what is passed on.
+const OF_PROCESSES: u64 = 0x70_726f_6365_7373;
 
 /// Looks for the memo of the packet's decision, and counts it; false if there is none, and it is to be
 /// judged. Inlined: where returns are mitigated (`spec_rstack_overflow`), a call costs more than what it does.
@@ -42,28 +70,29 @@ pub fn stands(skb: Skb, in_force: InForce) -> bool {
             }
             true
         }
-        Err(digests) => {
-            if let Some(place) = DIGESTS.get_ptr_mut(0) {
-                // SAFETY: the entry is this CPU's own.
-                unsafe { place.write_volatile(digests) };
+        Err(keys) => {
+            if let Some(keys) = keys {
+                set(keys);
             }
             false
         }
     }
 }
 
-/// No digests.
-const NONE: Digests = Digests {
-    any_destination: 0,
-    whole: 0,
-};
-
-/// What the memo says, with the socket's namespace; or the digests under which the decision may be kept, zeros where it
-/// may not.
 #[inline(always)]
-fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests> {
+fn set(keys: Keys) {
+    if let Some(place) = KEYS.get_ptr_mut(0) {
+        // SAFETY: the entry is this CPU's own.
+        unsafe { place.write_volatile(keys) };
+    }
+}
+
+/// What the memo says, with the socket's namespace; or where the decision may be kept, if that is not set yet.
+#[inline(always)]
+fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Option<Keys>> {
+    const NONE: Option<Keys> = Some(self::NONE);
     let Some(sock) = Sock::new(skb.sock()) else {
-        return look_at_passed_on(skb, in_force);
+        return look_at_passed_on(skb, in_force).map_err(Some);
     };
     // Only full sockets have one (`bpf_sk_storage_get`).
     let record = records::of(sock.as_ptr().cast()).ok_or(NONE)?;
@@ -86,54 +115,139 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests>
         0
     };
     let egress = skb.interface();
-    let source = digest_of_source(
-        &glance,
-        &Circumstances {
-            epoch: in_force.0,
-            salt: record.salt,
-            above: skb.passed_above(netns),
-            bound: sock.bound_device(),
-            egress,
-            user,
-        },
-    );
+    let here = Circumstances {
+        epoch: in_force.0,
+        salt: record.salt,
+        above: skb.passed_above(netns),
+        bound: sock.bound_device(),
+        egress,
+        user,
+        bound_address: [0; 2],
+    };
+    let source = digest_of_source(&glance, &here);
     let any_destination = source.any_destination();
     if let Some(said) = recall(*record.memo_by(egress), any_destination) {
         return Ok((said, netns));
     }
     let whole = source.whole(&glance);
-    match recall(*record.memo_of(whole), whole) {
-        Some(said) => Ok((said, netns)),
-        None => Err(Digests {
-            any_destination,
-            whole,
-        }),
+    if let Some(said) = recall(*record.memo_of(whole), whole) {
+        return Ok((said, netns));
     }
+    let own = Digests {
+        any_destination,
+        whole,
+    };
+    match recall(look_at_others(skb, sock, record, &own, in_force), u64::MAX) {
+        Some(said) => Ok((said, netns)),
+        None => Err(None),
+    }
+}
+
+/// What was decided for another socket's packet that is like this one in all that a decision looks at: as a memo whose
+/// digest is all ones; else zero, and it is set where the decision may be kept.
+///
+/// In a frame of its own: the stack of a program is 512 bytes.
+#[inline(never)]
+fn look_at_others(
+    skb: Skb,
+    sock: Sock,
+    record: &mut SocketRecord,
+    own: &Digests,
+    in_force: InForce,
+) -> u64 {
+    match find_of_others(skb, sock, record, in_force) {
+        Ok((said, whatever_destination)) => {
+            if whatever_destination {
+                *record.memo_by(skb.interface()) = memo(own.any_destination, said);
+            } else {
+                *record.memo_of(own.whole) = memo(own.whole, said);
+            }
+            memo(u64::MAX, said)
+        }
+        Err(alike) => {
+            set(Keys { own: *own, alike });
+            0
+        }
+    }
+}
+
+/// What was decided, and whether for any destination; or the digests under which it may be kept for others. The socket is
+/// noted as one that sends from here, as it is by a full look.
+///
+/// Not where a rule asks who has the socket. Nor for a header that is not the socket's own, but a tunnel's.
+#[inline(always)]
+fn find_of_others(
+    skb: Skb,
+    sock: Sock,
+    record: &mut SocketRecord,
+    in_force: InForce,
+) -> Result<(Recalled, bool), Digests> {
+    let full = sock.full().ok_or(NO_DIGESTS)?;
+    let glance = skb.glance().ok_or(NO_DIGESTS)?;
+    let (protocol, port) = (full.protocol() as u8, full.local_port());
+    if in_force.looks_at_owners()
+        || full.family() == AF_PACKET
+        || full.kind() == SOCK_RAW
+        || !glance.is_from(protocol, port)
+    {
+        return Err(NO_DIGESTS);
+    }
+    let seen = if in_force.looks_at_source_ports() {
+        glance
+    } else {
+        glance.from_any_port()
+    };
+    let netns = record.netns;
+    let here = Circumstances {
+        epoch: in_force.0,
+        salt: kernel::packet::secret_of(netns) ^ OF_PROCESSES,
+        above: skb.passed_above(netns),
+        bound: sock.bound_device(),
+        egress: skb.interface(),
+        user: 0,
+        bound_address: if record.has(flag::BOUND_ADDRESS) {
+            words(&record.bound_address)
+        } else {
+            [0; 2]
+        },
+    };
+    let found = look_among_alike(&seen, &here)?;
+    let endpoint = endpoints::of(netns, glance.source_address(), port, protocol);
+    endpoints::note(record, &endpoint, skb.cookie(), here.bound);
+    Ok(found)
 }
 
 /// The same for a packet without socket.
 #[inline(always)]
-fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Digests> {
+fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Keys> {
     let glance = skb.glance().ok_or(NONE)?;
     let netns = kernel::netns();
-    let source = digest_of_source(
-        &glance,
-        &Circumstances {
-            epoch: in_force.0,
-            salt: kernel::packet::secret_of(netns),
-            above: skb.passed_above(netns),
-            bound: skb.arrived(),
-            egress: skb.interface(),
-            user: 0,
-        },
-    );
+    let here = Circumstances {
+        epoch: in_force.0,
+        salt: kernel::packet::secret_of(netns),
+        above: skb.passed_above(netns),
+        bound: skb.arrived(),
+        egress: skb.interface(),
+        user: 0,
+        bound_address: [0; 2],
+    };
+    look_among_alike(&glance, &here)
+        .map(|(said, _)| (said, netns))
+        .map_err(|alike| Keys { alike, ..NONE })
+}
+
+/// What was decided for a packet like this one, and whether for any destination; or the digests under which its decision
+/// may be kept.
+#[inline(always)]
+fn look_among_alike(seen: &Glance, here: &Circumstances) -> Result<(Recalled, bool), Digests> {
+    let source = digest_of_source(seen, here);
     let any_destination = source.any_destination();
     if let Some(said) = recall(recall_at(any_destination), any_destination) {
-        return Ok((said, netns));
+        return Ok((said, true));
     }
-    let whole = source.whole(&glance);
+    let whole = source.whole(seen);
     match recall(recall_at(whole), whole) {
-        Some(said) => Ok((said, netns)),
+        Some(said) => Ok((said, false)),
         None => Err(Digests {
             any_destination,
             whole,
@@ -144,10 +258,19 @@ fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCook
 /// The memo at a digest's place.
 #[inline(always)]
 fn recall_at(digest: u64) -> u64 {
-    PASSED_ON.get_ptr(place_of(digest)).map_or(0, |place| {
+    ALIKE.get_ptr(place_of(digest)).map_or(0, |place| {
         // SAFETY: an aligned word of the map; other CPUs write it at once.
         unsafe { place.read_volatile() }
     })
+}
+
+/// Keeps what is said of packets that are alike.
+#[inline(always)]
+fn keep_alike(digest: u64, said: Recalled) {
+    if let Some(place) = ALIKE.get_ptr_mut(place_of(digest)) {
+        // SAFETY: an aligned word of the map, written at once.
+        unsafe { place.write_volatile(memo(digest, said)) };
+    }
 }
 
 #[inline(always)]
@@ -155,13 +278,12 @@ fn place_of(digest: u64) -> u32 {
     digest as u32 & ((1 << CELL_BITS) - 1)
 }
 
-/// The digests of the packet in work; nothing where its decision may not be kept.
+/// The keys of the packet in work.
 #[inline(always)]
-fn digests() -> Option<Digests> {
-    let digests = DIGESTS.get_ptr(0)?;
+fn keys() -> Option<Keys> {
+    let keys = KEYS.get_ptr(0)?;
     // SAFETY: the entry is this CPU's own.
-    let digests = unsafe { digests.read_volatile() };
-    (digests.whole != 0).then_some(digests)
+    Some(unsafe { keys.read_volatile() })
 }
 
 /// Keeps the decision that a packet without socket is contained, for those like it. Not where its source is an address of
@@ -174,10 +296,11 @@ pub fn keep_passed_on(
     active: &Active,
     cell: u32,
 ) -> u32 {
-    let Some(digests) = digests() else {
+    let Some(Keys { alike, .. }) = keys() else {
         return 0;
     };
-    if !skb.glance().is_some_and(|glance| glance.is(packet))
+    if alike.whole == 0
+        || !skb.glance().is_some_and(|glance| glance.is(packet))
         || owners::of(netns, &packet.source).is_some()
     {
         return 0;
@@ -189,28 +312,28 @@ pub fn keep_passed_on(
     };
     // Nobody asks what no process sends for a bound device.
     let digest = if active.rules == 0 || about & about::KEEPS_PINNED != 0 {
-        digests.any_destination
+        alike.any_destination
     } else {
-        digests.whole
+        alike.whole
     };
-    if let Some(place) = PASSED_ON.get_ptr_mut(place_of(digest)) {
-        // SAFETY: an aligned word of the map, written at once.
-        unsafe { place.write_volatile(memo(digest, said)) };
-    }
+    keep_alike(digest, said);
     0
 }
 
 /// Keeps the decision that a process's packet is contained, for those like it.
 #[inline(never)]
 pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell: u32) -> u32 {
-    let Some(digests) = digests() else {
+    let Some(Keys { own, alike }) = keys() else {
         return 0;
     };
     let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
         return 0;
     };
     // A packet socket says where each of its packets leaves.
-    if sock.family() == AF_PACKET || !skb.glance().is_some_and(|glance| glance.is(packet)) {
+    if own.whole == 0
+        || sock.family() == AF_PACKET
+        || !skb.glance().is_some_and(|glance| glance.is(packet))
+    {
         return 0;
     }
     let Some(record) = records::of(sock.as_ptr().cast()) else {
@@ -233,10 +356,19 @@ pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell
     } else {
         about::KEEPS_UNPINNED
     };
-    if active.rules == 0 || about & keeps != 0 {
-        *record.memo_by(egress) = memo(digests.any_destination, said);
+    let whatever_destination = active.rules == 0 || about & keeps != 0;
+    if whatever_destination {
+        *record.memo_by(egress) = memo(own.any_destination, said);
     } else {
-        *record.memo_of(digests.whole) = memo(digests.whole, said);
+        *record.memo_of(own.whole) = memo(own.whole, said);
+    }
+    if alike.whole != 0 {
+        let digest = if whatever_destination {
+            alike.any_destination
+        } else {
+            alike.whole
+        };
+        keep_alike(digest, said);
     }
     0
 }

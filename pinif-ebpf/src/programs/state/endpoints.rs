@@ -23,24 +23,14 @@ static ENDPOINTS: HashMap<Endpoint, Flow, 262144, { BPF_F_NO_PREALLOC as usize }
 #[btf_map]
 static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
 
-/// Notes that a socket sends from the packet's endpoint. Costs a comparison when that is known.
+/// Notes that a socket sends from an endpoint. Costs a comparison when that is known.
 #[inline(always)]
-pub fn note(
-    record: &mut SocketRecord,
-    netns: NetNsCookie,
-    packet: &Packet,
-    cookie: SocketCookie,
-    bound: IfIndex,
-) {
-    if packet.later_fragment {
-        return;
-    }
-    let endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
+pub fn note(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
     if !(record.has(flag::ENDPOINT)
-        && record.endpoint == endpoint
+        && record.endpoint == *endpoint
         && record.endpoint_bound == bound)
     {
-        renew(record, &endpoint, cookie, bound);
+        renew(record, endpoint, cookie, bound);
     }
 }
 
@@ -67,9 +57,11 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
     record.endpoint = *endpoint;
     record.endpoint_bound = bound;
     record.sends_bound_to(bound);
+    if record.has(flag::ENDPOINT) {
+        // Memos of the other endpoint's packets would leave the table at this one.
+        record.changed();
+    }
     record.flags |= flag::ENDPOINT;
-    // Memos of another endpoint's packets would leave the table at this one.
-    record.changed();
 }
 
 /// Whether [`note_any_address`] has nothing new to note.
@@ -156,8 +148,9 @@ fn flow(record: &SocketRecord, cookie: SocketCookie, bound: IfIndex) -> Flow {
     flow
 }
 
+/// The endpoint of a namespace; the port is in host byte order.
 #[inline(always)]
-fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endpoint {
+pub fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endpoint {
     Endpoint {
         netns,
         address,

@@ -17,7 +17,9 @@ pub struct Instruction {
 const FRAME: u8 = 10;
 /// Where the context is kept while helpers are called.
 const CONTEXT: u8 = 6;
-/// The place of `sk` in `struct __sk_buff`, and of `bound_dev_if` in `struct bpf_sock`.
+/// The places of `data`, `data_end` and `sk` in `struct __sk_buff`, and of `bound_dev_if` in `struct bpf_sock`.
+const DATA: i16 = 76;
+const DATA_END: i16 = 80;
 const SK: i16 = 168;
 const BOUND_DEVICE: i16 = 0;
 /// `BPF_SK_STORAGE_GET_F_CREATE`.
@@ -69,6 +71,11 @@ const fn store_word(offset: i16, value: i32) -> Instruction {
     instruction(0x62, FRAME, 0, offset, value)
 }
 
+/// Stores a register, all eight bytes.
+const fn store(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0x7b, to, from, offset, 0)
+}
+
 const fn store_double(offset: i16, value: i32) -> Instruction {
     instruction(0x7a, FRAME, 0, offset, value)
 }
@@ -76,6 +83,11 @@ const fn store_double(offset: i16, value: i32) -> Instruction {
 /// Goes over the next instructions, as many as said, where a register is zero.
 const fn skip_if_zero(register: u8, over: i16) -> Instruction {
     instruction(0x15, register, 0, over, 0)
+}
+
+/// The same where a register is greater than another.
+const fn skip_if_greater(register: u8, than: u8, over: i16) -> Instruction {
+    instruction(0x2d, register, than, over, 0)
 }
 
 const fn call(helper: i32) -> Instruction {
@@ -141,6 +153,20 @@ pub fn header() -> Vec<Instruction> {
     ])
 }
 
+/// Reads the addresses and ports where they stand in an IPv4 packet, without a copy.
+pub fn addresses() -> Vec<Instruction> {
+    packet_program([
+        load_word(2, 1, DATA),
+        load_word(3, 1, DATA_END),
+        copy(4, 2),
+        add(4, 38),
+        skip_if_greater(4, 3, 3),
+        load_word(5, 2, 26),
+        load_word(5, 2, 30),
+        load_word(5, 2, 34),
+    ])
+}
+
 /// Reads the bound device of the packet's socket.
 pub fn bound_device() -> Vec<Instruction> {
     packet_program([
@@ -169,6 +195,21 @@ pub fn storage(map: &Map) -> Vec<Instruction> {
     ])
 }
 
+/// Makes what is to be stored with a socket that is made.
+pub fn make_storage(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    let mut steps = vec![
+        copy(2, 1),
+        low,
+        high,
+        set(3, 0),
+        set(4, CREATE),
+        call(helper::SK_STORAGE_GET),
+    ];
+    steps.extend(pass(Hook::CREATE));
+    steps
+}
+
 /// Looks up a key of up to 24 bytes, all zeros, in a map.
 pub fn look_up(map: &Map) -> Vec<Instruction> {
     let [low, high] = map_address(1, map);
@@ -182,6 +223,55 @@ pub fn look_up(map: &Map) -> Vec<Instruction> {
         high,
         call(helper::MAP_LOOKUP),
     ])
+}
+
+/// Takes the steps of several programs for packets, one after the other.
+pub fn all(programs: impl IntoIterator<Item = Vec<Instruction>>) -> Vec<Instruction> {
+    let end = pass(Hook::EGRESS).len();
+    packet_program(programs.into_iter().flat_map(|mut program| {
+        program.truncate(program.len() - end);
+        // Each begins with the context where it is for the first, and keeps it.
+        program[0] = copy(1, CONTEXT);
+        program
+    }))
+}
+
+/// Enters the cookie of the packet's socket into a map, as a key of 24 bytes.
+pub fn enter_cookie(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    packet_program([
+        call(helper::SOCKET_COOKIE),
+        store(FRAME, 0, -24),
+        store_double(-16, 0),
+        store_double(-8, 0),
+        store_double(-32, 0),
+        copy(2, FRAME),
+        add(2, -24),
+        copy(3, FRAME),
+        add(3, -32),
+        set(4, 0),
+        low,
+        high,
+        call(helper::MAP_UPDATE),
+    ])
+}
+
+/// Removes the cookie of a socket that is closed from a map, where a packet's program has entered it.
+pub fn remove_cookie(map: &Map) -> Vec<Instruction> {
+    let [low, high] = map_address(1, map);
+    let mut steps = vec![
+        call(helper::SOCKET_COOKIE),
+        store(FRAME, 0, -24),
+        store_double(-16, 0),
+        store_double(-8, 0),
+        copy(2, FRAME),
+        add(2, -24),
+        low,
+        high,
+        call(helper::MAP_DELETE),
+    ];
+    steps.extend(pass(Hook::RELEASE));
+    steps
 }
 
 /// Enters a key of up to 24 bytes, all ones, into a map, and removes it again.

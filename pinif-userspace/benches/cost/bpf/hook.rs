@@ -7,6 +7,8 @@ use std::fmt;
 pub struct Hook(pub u32);
 
 impl Hook {
+    /// TCX ingress of an interface.
+    pub const INGRESS: Self = Self(46);
     /// TCX egress of an interface.
     pub const EGRESS: Self = Self(47);
 

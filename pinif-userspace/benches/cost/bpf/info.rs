@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use aya::programs::loaded_programs;
 use nix::unistd::Pid;
+use pinif_ebpf::key::IfIndex;
 
 use super::Hook;
 
@@ -69,6 +70,22 @@ pub fn attached_by(process: Pid) -> Result<Vec<Attached>> {
     attached.sort_unstable();
     attached.dedup();
     Ok(attached)
+}
+
+/// Where a process has attached programs to interfaces, each link of it.
+///
+/// # Errors
+/// Where the process is gone.
+pub fn attached_to_interfaces(process: Pid) -> Result<Vec<(IfIndex, Hook)>> {
+    let links = descriptors(process)?;
+    Ok(links
+        .iter()
+        .filter_map(|text| {
+            let fields = fields(text);
+            let (interface, hook) = (fields.get("ifindex")?, fields.get("attach_type")?);
+            Some((IfIndex(*interface), Hook(*hook)))
+        })
+        .collect())
 }
 
 /// The numbers of all programs that a process holds, attached or not.

@@ -9,6 +9,6 @@ mod map;
 
 pub use assemble::{Instruction, empty};
 pub use hook::Hook;
-pub use info::{Attached, Runs, attached_by, facts_of, runs_of};
+pub use info::{Attached, Runs, attached_by, attached_to_interfaces, facts_of, runs_of};
 pub use kernel::{Link, Program};
 pub use map::{Map, MapKind};

@@ -37,7 +37,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     let mut loads = loads(&site)?;
     let programs = Map::new(MapKind::Programs, 4, 1)?;
     programs.enter_program(&Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?)?;
-    let steps = steps(&site, &programs)?;
+    let (steps, _beside) = steps(&site, &programs)?;
     let hooks = [
         Hook::EGRESS,
         Hook::CREATE,
@@ -135,8 +135,8 @@ impl Placed {
     }
 }
 
-/// `programs` is a program array, which forgets its programs once nobody holds it.
-fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
+/// The steps, and what runs beside them. `programs` is a program array, which forgets its programs once nobody holds it.
+fn steps(site: &Site, programs: &Map) -> Result<(Vec<(&'static str, Placed)>, Vec<Placed>)> {
     let storage = Map::new(MapKind::SocketStorage, 4, 0)?;
     let array = Map::new(MapKind::Array, 4, 1)?;
     let per_cpu_array = Map::new(MapKind::PerCpuArray, 4, 1)?;
@@ -145,6 +145,13 @@ fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
     let per_cpu_hash = Map::new(MapKind::PerCpuHash, 24, 65_536)?;
     per_cpu_hash.enter(&[0; 24])?;
     let entered = Map::new(MapKind::Hash, 24, 65_536)?;
+    // As pinif does, at socket() and at the last close().
+    let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
+    let first = Map::new(MapKind::Hash, 24, 262_144)?;
+    let beside = vec![
+        Placed::new(site, Hook::CREATE, &assemble::make_storage(&stored))?,
+        Placed::new(site, Hook::RELEASE, &assemble::remove_cookie(&first))?,
+    ];
     let one_prefix = Map::new(MapKind::Prefixes, 8, 1)?;
     one_prefix.enter(&prefix(8, [10, 0, 0, 0]))?;
     let prefixes = Map::new(MapKind::Prefixes, 8, DESTINATIONS)?;
@@ -154,8 +161,21 @@ fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
             [10, 64, (number / 256) as u8, (number % 256) as u8],
         ))?;
     }
-    // What a map is used by keeps it.
-    [
+    // What a map is used by keeps it. The first finds out of the caches what those behind it find in them.
+    let steps = [
+        (
+            "the least for a packet: bound device, what is stored with its socket, addresses, a counter",
+            assemble::all([
+                assemble::bound_device(),
+                assemble::storage(&stored),
+                assemble::addresses(),
+                assemble::look_up(&per_cpu_array),
+            ]),
+        ),
+        (
+            "beside that, for a first packet: an entry of the socket into a hash table, until it is closed",
+            assemble::enter_cookie(&first),
+        ),
         ("a tail call", assemble::tail_call(programs)),
         (
             "the bound device of the packet's socket",
@@ -196,7 +216,8 @@ fn steps(site: &Site, programs: &Map) -> Result<Vec<(&'static str, Placed)>> {
         let placed = Placed::new(site, Hook::EGRESS, &instructions).context(name)?;
         Ok((name, placed))
     })
-    .collect::<Result<_>>()
+    .collect::<Result<_>>()?;
+    Ok((steps, beside))
 }
 
 /// A key of a trie: `struct bpf_lpm_trie_key_u8`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use futures::TryStreamExt as _;
 use pinif_ebpf::key::IfIndex;
 use pinif_userspace::lab::{Cgroup, Namespace};
@@ -10,15 +10,15 @@ use rtnetlink::{LinkMessageBuilder, LinkVeth};
 
 use super::Plan;
 use crate::auditor::Auditor;
-use crate::bpf::{Hook, Link, Program, empty};
+use crate::bpf::{Hook, Link, Program, attached_to_interfaces, empty};
 use crate::clock;
 use crate::load::{Load, Udp};
 use crate::policies;
 use crate::report::{Row, Section, Target};
 use crate::site::open_sockets;
 
-/// A thousand interfaces take the kernel some ten seconds to attach and to detach, whoever asks: so they are measured in
-/// a fifth of the rounds.
+/// A thousand interfaces take the kernel some ten seconds to attach to and to detach from, whoever asks: so they are
+/// measured in a fifth of the rounds.
 const SELDOM: usize = 5;
 
 /// Measures.
@@ -27,10 +27,22 @@ const SELDOM: usize = 5;
 /// Where the kernel refuses something, or pinif or a load ends.
 pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     plan.progress.say("start: building");
+    let none = String::new;
     let mut machines = [
-        Machine::new("10 interfaces, 1 socket", 10, 1)?,
-        Machine::new("10 interfaces, 100,000 sockets", 10, 100_000)?,
-        Machine::new("1,000 interfaces, 1 socket", 1_000, 1)?,
+        Machine::new("10 interfaces, 1 socket", 10, 1, policies::one_prefix())?,
+        Machine::new(
+            "10 interfaces, 100,000 sockets",
+            10,
+            100_000,
+            policies::one_prefix(),
+        )?,
+        Machine::new("1,000 interfaces, 1 socket, no policy", 1_000, 1, none())?,
+        Machine::new(
+            "1,000 interfaces, 1 socket",
+            1_000,
+            1,
+            policies::one_prefix(),
+        )?,
     ];
     for round in 0..plan.rounds {
         plan.progress.round("start", round, plan.rounds);
@@ -43,7 +55,9 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "start",
         title: "From exec to ready",
-        about: None,
+        about: Some(
+            "The bare calls attach an empty program wherever pinif has one: at the egress of each interface, and at the ingress of each where what arrives can break a rule of the policy.",
+        ),
         columns: vec!["machine", "what"],
         rows: machines.iter().flat_map(Machine::rows).collect(),
     }])
@@ -55,6 +69,7 @@ struct Machine {
     netns: Namespace,
     interfaces: Vec<IfIndex>,
     sockets: u32,
+    policy: String,
     _loads: Vec<Load>,
     cgroup: Cgroup,
     /// Seconds until ready, and those that the bare calls take.
@@ -62,7 +77,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(name: &'static str, interfaces: usize, sockets: u32) -> Result<Self> {
+    fn new(name: &'static str, interfaces: usize, sockets: u32, policy: String) -> Result<Self> {
         let netns = Namespace::new("start")?;
         let cgroup = Cgroup::new("start")?;
         // Loopback is one.
@@ -84,6 +99,7 @@ impl Machine {
             name,
             interfaces: indexes,
             sockets,
+            policy,
             _loads: open_sockets(&netns, &cgroup, &like, sockets)?,
             netns,
             cgroup,
@@ -92,24 +108,39 @@ impl Machine {
     }
 
     fn sample(&mut self) -> Result<()> {
-        let auditor = Auditor::plain(&self.netns, &self.cgroup, &policies::one_prefix())?;
+        let auditor = Auditor::plain(&self.netns, &self.cgroup, &self.policy)?;
         let ready = auditor.ready_after();
+        let attached = attached_to_interfaces(auditor.pid())?;
         drop(auditor);
-        let bare = self.attach_bare()?;
+        for interface in &self.interfaces {
+            ensure!(
+                attached.contains(&(*interface, Hook::EGRESS)),
+                "pinif did not attach to interface {}",
+                interface.0
+            );
+        }
+        let bare = self.attach_bare(&attached)?;
         self.measured
             .push((ready.as_secs_f64(), bare.as_secs_f64()));
         Ok(())
     }
 
-    /// How long it takes to attach an empty program to all interfaces, one after the other.
-    fn attach_bare(&self) -> Result<Duration> {
-        let program = Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?;
+    /// How long it takes to attach an empty program to these places, one after the other.
+    fn attach_bare(&self, places: &[(IfIndex, Hook)]) -> Result<Duration> {
+        let load = |hook| Program::load(hook, &empty(hook));
+        let (ingress, egress) = (load(Hook::INGRESS)?, load(Hook::EGRESS)?);
         self.netns.run(|| {
             let start = clock::now();
-            let links: Vec<Link> = self
-                .interfaces
+            let links: Vec<Link> = places
                 .iter()
-                .map(|&interface| program.attach_to_interface(interface))
+                .map(|&(interface, hook)| {
+                    let program = if hook == Hook::INGRESS {
+                        &ingress
+                    } else {
+                        &egress
+                    };
+                    program.attach_to_interface(interface)
+                })
                 .collect::<Result<_>>()?;
             let took = clock::now() - start;
             drop(links);
