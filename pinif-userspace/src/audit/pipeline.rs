@@ -13,6 +13,7 @@ mod namespaces;
 mod news;
 mod noted;
 mod pace;
+mod progress;
 mod reader;
 mod searches;
 mod session;

@@ -10,6 +10,7 @@ pub mod gaps;
 pub mod kernel_types;
 pub mod links;
 pub mod namespaces;
+pub mod netdevice;
 pub(crate) mod netlink;
 pub mod netns;
 pub mod network;

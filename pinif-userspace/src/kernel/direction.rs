@@ -52,6 +52,14 @@ impl Direction {
         }
     }
 
+    /// The same, as a number of `enum bpf_attach_type` (`BPF_TCX_EGRESS`, `BPF_TCX_INGRESS`).
+    pub(super) const fn tcx(self) -> u32 {
+        match self {
+            Self::Egress => 47,
+            Self::Ingress => 46,
+        }
+    }
+
     /// Its number below the clsact qdisc (`TC_H_MIN_EGRESS`, `TC_H_MIN_INGRESS`; linux/pkt_sched.h).
     pub(super) const fn minor(self) -> u16 {
         match self {

@@ -1,14 +1,17 @@
 //! The entry program of one direction of a namespace, and the interfaces that it is attached to.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier,
-    links::FdLink,
+    ProgramError, SchedClassifier,
     tc::{SchedClassifierLinkId, TcAttachOptions},
 };
-use nix::net::if_::if_indextoname;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
@@ -17,6 +20,7 @@ use super::{
     filters::{self, Way},
     persist::{Pins, link},
 };
+use crate::host::netdevice::{self, NetDevice};
 
 /// An entry program, and where it is attached. What attaches, detaches or looks runs in a thread of the namespace.
 pub(super) struct Hook {
@@ -31,8 +35,10 @@ pub(super) struct Hook {
 
 /// What holds the program at an interface.
 enum Place {
-    /// A link of this process, or a filter.
-    Link(SchedClassifierLinkId),
+    /// A link that goes with this process.
+    Link(#[expect(dead_code, reason = "it is held, not read")] OwnedFd),
+    /// A filter.
+    Filter(SchedClassifierLinkId),
     /// A link that is pinned here.
     Pin(PathBuf),
 }
@@ -69,19 +75,20 @@ impl Hook {
         &mut self,
         interfaces: &[(IfIndex, String)],
         mut done: impl FnMut(&str, Result<(), ProgramError>),
-    ) {
+    ) -> io::Result<()> {
+        let now = NetDevice::open()?;
         for (index, name) in interfaces {
             if self.has(*index) {
                 continue;
             }
-            let attached = match name_now(*index, name) {
+            let attached = match name_now(&now, *index, name) {
                 Name::Same => self.attach_one(*index, name),
                 Name::NoText => Err(no_text()),
                 Name::Another => continue,
             };
             // Another may have taken the name in between.
             match attached {
-                Ok(place) if name_now(*index, name) != Name::Same => self.detach_from(place),
+                Ok(place) if name_now(&now, *index, name) != Name::Same => self.detach_from(place),
                 Ok(place) => {
                     self.places.insert(*index, place);
                     done(name, Ok(()));
@@ -89,30 +96,43 @@ impl Hook {
                 Err(error) => done(name, Err(error)),
             }
         }
+        Ok(())
+    }
+
+    fn attach_one(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {
+        match self.mode {
+            Mode::Tcx => self.link(interface, name),
+            Mode::Clsact => self.filter(interface, name).map(Place::Filter),
+        }
+    }
+
+    fn link(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {
+        if let Some(pin) = self.adopt(interface, name) {
+            return Ok(Place::Pin(pin));
+        }
+        // First, since a program before ours could end the run.
+        let link = link::attach(&self.program.fd()?.as_fd(), interface, self.direction)?;
+        let Some(pin) = self.pin_of(interface) else {
+            return Ok(Place::Link(link));
+        };
+        // Over that of an interface that is gone, perhaps.
+        link::pin(&link, &pin)?;
+        Ok(Place::Pin(pin))
     }
 
     /// aya attaches by name, in the calling thread's namespace.
-    fn attach_one(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {
-        let attach_type = self.direction.attach_type();
-        let options = match self.mode {
-            Mode::Tcx => {
-                if let Some(pin) = self.adopt(interface, name) {
-                    return Ok(Place::Pin(pin));
-                }
-                // First, since a program before ours could end the run.
-                TcAttachOptions::TcxOrder(LinkOrder::first())
-            }
-            Mode::Clsact => match filters::make_way(interface, name, self.own_filter())? {
-                Way::Free(options) => TcAttachOptions::Netlink(options),
-                Way::Taken(before) => return self.program.attach_to_link(before).map(Place::Link),
-            },
-        };
-        let link = self
-            .program
-            .attach_with_options(name, attach_type, options)?;
-        match self.pin_of(interface) {
-            Some(pin) => self.pin(link, pin),
-            None => Ok(Place::Link(link)),
+    fn filter(
+        &mut self,
+        interface: IfIndex,
+        name: &str,
+    ) -> Result<SchedClassifierLinkId, ProgramError> {
+        match filters::make_way(interface, name, self.own_filter())? {
+            Way::Free(options) => self.program.attach_with_options(
+                name,
+                self.direction.attach_type(),
+                TcAttachOptions::Netlink(options),
+            ),
+            Way::Taken(before) => self.program.attach_to_link(before),
         }
     }
 
@@ -126,13 +146,6 @@ impl Hook {
     fn adopt(&mut self, interface: IfIndex, name: &str) -> Option<PathBuf> {
         let pin = self.pin_of(interface)?;
         link::adopt(&mut self.program, &pin, name, self.direction.attach_type()).then_some(pin)
-    }
-
-    fn pin(&mut self, link: SchedClassifierLinkId, pin: PathBuf) -> Result<Place, ProgramError> {
-        let link = FdLink::try_from(self.program.take_link(link)?).map_err(io::Error::other)?;
-        // Over that of an interface that is gone, perhaps.
-        link::pin(link, &pin)?;
-        Ok(Place::Pin(pin))
     }
 
     /// This auditor's filter, where programs are attached by filters.
@@ -192,8 +205,9 @@ impl Hook {
     fn detach_from(&mut self, place: Place) {
         // The device may be gone, and the link with it.
         match place {
-            Place::Link(link) => {
-                let _ = self.program.detach(link);
+            Place::Link(_) => {}
+            Place::Filter(filter) => {
+                let _ = self.program.detach(filter);
             }
             Place::Pin(pin) => {
                 let _ = fs::remove_file(pin);
@@ -207,9 +221,9 @@ impl Hook {
             return false;
         }
         for place in std::mem::take(&mut self.places).into_values() {
-            if let Place::Link(link) = place {
-                // A filter stays unless it is removed.
-                std::mem::forget(self.program.take_link(link));
+            if let Place::Filter(filter) = place {
+                // It stays unless it is removed.
+                std::mem::forget(self.program.take_link(filter));
             }
         }
         true
@@ -220,12 +234,11 @@ impl Hook {
         let Some(place) = self.places.remove(&interface) else {
             return false;
         };
-        match (place, self.mode) {
-            // The device took its link along; the descriptor is closed here.
-            (Place::Link(link), Mode::Tcx) => drop(self.program.take_link(link)),
+        match place {
             // The qdisc went with the device. Detaching would hit another that has its index by now.
-            (Place::Link(link), Mode::Clsact) => std::mem::forget(self.program.take_link(link)),
-            (pin @ Place::Pin(_), _) => self.detach_from(pin),
+            Place::Filter(filter) => std::mem::forget(self.program.take_link(filter)),
+            // The device took its link along; the descriptor is closed, or the pin removed.
+            link @ (Place::Link(_) | Place::Pin(_)) => self.detach_from(link),
         }
         true
     }
@@ -242,12 +255,17 @@ enum Name {
     Another,
 }
 
-/// In the calling thread's namespace.
-fn name_now(index: IfIndex, name: &str) -> Name {
-    match if_indextoname(index.0) {
-        Ok(now) if now.to_bytes() == name.as_bytes() => Name::Same,
-        Ok(now) if now.to_str().is_err() => Name::NoText,
-        Ok(_) | Err(_) => Name::Another,
+fn name_now(now: &NetDevice, index: IfIndex, name: &str) -> Name {
+    let Some(now) = now.name_of(index) else {
+        return Name::Another;
+    };
+    let now = netdevice::bytes(&now);
+    if now == name.as_bytes() {
+        Name::Same
+    } else if std::str::from_utf8(now).is_err() {
+        Name::NoText
+    } else {
+        Name::Another
     }
 }
 

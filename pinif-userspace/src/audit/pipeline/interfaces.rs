@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, Namespace, News, When, totals};
+use super::{Audit, Namespace, News, When, progress::Progress, totals};
 use crate::{
     audit::{
         explain::CauseKind,
@@ -16,6 +16,9 @@ use crate::{
     kernel::publish::gates::watched,
     sinks::{Level, Sink},
 };
+
+/// How many interfaces are attached to at once: they take the kernel half a second.
+const AT_ONCE: usize = 64;
 
 /// What came of attaching to some interfaces.
 #[derive(Default)]
@@ -69,6 +72,7 @@ impl Audit {
         &mut self,
         netns: NetNsCookie,
         names: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
     ) -> Result<Attached> {
         let mut attached = Attached::default();
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
@@ -86,12 +90,19 @@ impl Audit {
             return Ok(attached);
         }
         let mut refusals = Vec::new();
-        namespace
-            .hooks
-            .attach(&wanted, |name, outcome| match outcome {
-                Ok(()) => attached.new.push(name.to_owned()),
-                Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
+        let mut progress = Progress::new();
+        for some in wanted.chunks(AT_ONCE) {
+            namespace
+                .hooks
+                .attach(some, |name, outcome| match outcome {
+                    Ok(()) => attached.new.push(name.to_owned()),
+                    Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
+                })?;
+            progress.tell(sink, || {
+                let (done, all) = (attached.new.len(), wanted.len());
+                format!("{done} of {all} interfaces are attached")
             })?;
+        }
         // One that is gone by now has nothing to be audited.
         refusals.retain(|(name, _)| {
             Network::read(namespace.hooks.netns())
@@ -186,7 +197,7 @@ impl Audit {
             self.meet(netns, *index, name, sink)?;
         }
         self.publish(netns, sink)?;
-        let attached = self.attach(netns, &there)?;
+        let attached = self.attach(netns, &there, sink)?;
         self.watch_arrivals(netns, sink)?;
         if attached.count() > 0 {
             // What is above others counts from now on.
@@ -281,15 +292,22 @@ impl Namespace {
         interfaces: &[(IfIndex, String)],
         sink: &mut dyn Sink,
     ) -> Result<()> {
-        let mut warnings = Vec::new();
-        self.hooks.watch_arrivals(interfaces, |name, outcome| {
-            if let Err(error) = outcome {
-                let error = anyhow::Error::from(error);
-                warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+        let mut progress = Progress::new();
+        for (done, some) in interfaces.chunks(AT_ONCE).enumerate() {
+            let mut warnings = Vec::new();
+            self.hooks.watch_arrivals(some, |name, outcome| {
+                if let Err(error) = outcome {
+                    let error = anyhow::Error::from(error);
+                    warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+                }
+            })?;
+            for warning in warnings {
+                sink.note(Level::Warning, &warning)?;
             }
-        })?;
-        for warning in warnings {
-            sink.note(Level::Warning, &warning)?;
+            progress.tell(sink, || {
+                let (done, all) = (done * AT_ONCE + some.len(), interfaces.len());
+                format!("what arrives is watched at {done} of {all} interfaces")
+            })?;
         }
         Ok(())
     }

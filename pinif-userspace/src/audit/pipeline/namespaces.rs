@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     rc::Rc,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +14,7 @@ use super::{
     interfaces::Attached,
     lives,
     news::{Changes, follow},
+    progress::Progress,
 };
 use crate::{
     audit::{
@@ -40,8 +40,6 @@ use crate::{
 
 /// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
 const AT_ONCE: usize = 8;
-/// How often it is told how many are attached, where that takes long.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What it takes to follow namespaces.
 pub(super) struct Following {
@@ -115,13 +113,11 @@ impl Audit {
     ) -> Result<()> {
         let all = namespaces.len();
         let mut attached = Attached::default();
-        let mut told = Instant::now();
+        let mut progress = Progress::new();
         for (done, netns) in namespaces.into_iter().enumerate() {
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
-                let text = format!("{done} of {all} network namespaces are attached");
-                sink.note(Level::Info, &text)?;
-            }
+            progress.tell(sink, || {
+                format!("{done} of {all} network namespaces are attached")
+            })?;
             match self.take_in(netns.clone(), changes, sink) {
                 Ok(new) => attached.add(new),
                 Err(error) if self.following.wanted.may_be_more() => {
@@ -178,7 +174,7 @@ impl Audit {
             self.meet(cookie, *index, name, sink)?;
         }
         self.publish(cookie, sink)?;
-        let attached = self.attach(cookie, &links)?;
+        let attached = self.attach(cookie, &links, sink)?;
         self.watch_arrivals(cookie, sink)?;
         // What is above others counts from now on.
         self.publish(cookie, sink)?;
