@@ -22,6 +22,9 @@ const DATA: i16 = 76;
 const DATA_END: i16 = 80;
 const SK: i16 = 168;
 const BOUND_DEVICE: i16 = 0;
+/// The places on the stack of a map's key of 24 bytes, and of its value.
+const KEY: i16 = -24;
+const VALUE: i16 = -32;
 /// `BPF_SK_STORAGE_GET_F_CREATE`.
 const CREATE: i32 = 1;
 
@@ -180,49 +183,33 @@ pub fn bound_device() -> Vec<Instruction> {
 
 /// Finds what is stored with the packet's socket, and makes it where there is nothing.
 pub fn storage(map: &Map) -> Vec<Instruction> {
-    let [low, high] = map_address(1, map);
-    packet_program([
+    let steps = [
         load_double(1, CONTEXT, SK),
         skip_if_zero(1, 8),
         call(helper::SK_FULLSOCK),
         skip_if_zero(0, 6),
         copy(2, 0),
-        low,
-        high,
-        set(3, 0),
-        set(4, CREATE),
-        call(helper::SK_STORAGE_GET),
-    ])
+    ];
+    packet_program(steps.into_iter().chain(stored(map)))
 }
 
 /// Makes what is to be stored with a socket that is made.
 pub fn make_storage(map: &Map) -> Vec<Instruction> {
+    let steps = [copy(2, 1)].into_iter().chain(stored(map));
+    steps.chain(pass(Hook::CREATE)).collect()
+}
+
+/// What is stored with the socket in the second register.
+fn stored(map: &Map) -> [Instruction; 5] {
     let [low, high] = map_address(1, map);
-    let mut steps = vec![
-        copy(2, 1),
-        low,
-        high,
-        set(3, 0),
-        set(4, CREATE),
-        call(helper::SK_STORAGE_GET),
-    ];
-    steps.extend(pass(Hook::CREATE));
-    steps
+    let get = call(helper::SK_STORAGE_GET);
+    [low, high, set(3, 0), set(4, CREATE), get]
 }
 
 /// Looks up a key of up to 24 bytes, all zeros, in a map.
 pub fn look_up(map: &Map) -> Vec<Instruction> {
-    let [low, high] = map_address(1, map);
-    packet_program([
-        store_double(-24, 0),
-        store_double(-16, 0),
-        store_double(-8, 0),
-        copy(2, FRAME),
-        add(2, -24),
-        low,
-        high,
-        call(helper::MAP_LOOKUP),
-    ])
+    let steps = key(0).into_iter().chain(by_key(map, helper::MAP_LOOKUP));
+    packet_program(steps)
 }
 
 /// Takes the steps of several programs for packets, one after the other.
@@ -238,64 +225,52 @@ pub fn all(programs: impl IntoIterator<Item = Vec<Instruction>>) -> Vec<Instruct
 
 /// Enters the cookie of the packet's socket into a map, as a key of 24 bytes.
 pub fn enter_cookie(map: &Map) -> Vec<Instruction> {
-    let [low, high] = map_address(1, map);
-    packet_program([
-        call(helper::SOCKET_COOKIE),
-        store(FRAME, 0, -24),
-        store_double(-16, 0),
-        store_double(-8, 0),
-        store_double(-32, 0),
-        copy(2, FRAME),
-        add(2, -24),
-        copy(3, FRAME),
-        add(3, -32),
-        set(4, 0),
-        low,
-        high,
-        call(helper::MAP_UPDATE),
-    ])
+    packet_program(key_of_cookie().into_iter().chain(enter(map)))
 }
 
 /// Removes the cookie of a socket that is closed from a map, where a packet's program has entered it.
 pub fn remove_cookie(map: &Map) -> Vec<Instruction> {
-    let [low, high] = map_address(1, map);
-    let mut steps = vec![
-        call(helper::SOCKET_COOKIE),
-        store(FRAME, 0, -24),
-        store_double(-16, 0),
-        store_double(-8, 0),
-        copy(2, FRAME),
-        add(2, -24),
-        low,
-        high,
-        call(helper::MAP_DELETE),
-    ];
-    steps.extend(pass(Hook::RELEASE));
-    steps
+    let remove = by_key(map, helper::MAP_DELETE);
+    let steps = key_of_cookie().into_iter().chain(remove);
+    steps.chain(pass(Hook::RELEASE)).collect()
 }
 
 /// Enters a key of up to 24 bytes, all ones, into a map, and removes it again.
 pub fn enter_and_remove(map: &Map) -> Vec<Instruction> {
+    let remove = by_key(map, helper::MAP_DELETE);
+    packet_program(key(-1).into_iter().chain(enter(map)).chain(remove))
+}
+
+/// Puts a key on the stack, with three times the same word.
+fn key(word: i32) -> [Instruction; 3] {
+    [KEY, KEY + 8, KEY + 16].map(|place| store_double(place, word))
+}
+
+/// Puts the cookie of the context's socket there.
+fn key_of_cookie() -> [Instruction; 4] {
+    [
+        call(helper::SOCKET_COOKIE),
+        store(FRAME, 0, KEY),
+        store_double(KEY + 8, 0),
+        store_double(KEY + 16, 0),
+    ]
+}
+
+/// Calls a helper with a map and the key.
+fn by_key(map: &Map, helper: i32) -> [Instruction; 5] {
     let [low, high] = map_address(1, map);
-    packet_program([
-        store_double(-24, -1),
-        store_double(-16, -1),
-        store_double(-8, -1),
-        store_double(-32, 0),
-        copy(2, FRAME),
-        add(2, -24),
+    [copy(2, FRAME), add(2, KEY.into()), low, high, call(helper)]
+}
+
+/// Enters the key into a map, with zeros as its value.
+fn enter(map: &Map) -> impl Iterator<Item = Instruction> {
+    let value = [
+        store_double(VALUE, 0),
         copy(3, FRAME),
-        add(3, -32),
+        add(3, VALUE.into()),
         set(4, 0),
-        low,
-        high,
-        call(helper::MAP_UPDATE),
-        copy(2, FRAME),
-        add(2, -24),
-        low,
-        high,
-        call(helper::MAP_DELETE),
-    ])
+    ];
+    value.into_iter().chain(by_key(map, helper::MAP_UPDATE))
 }
 
 /// Looks up the packet's IPv4 destination in a trie of prefixes.

@@ -114,6 +114,9 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     }])
 }
 
+/// A step's name, and the program that takes it.
+type Step = (&'static str, Placed);
+
 /// An attached program.
 struct Placed {
     attached: Attached,
@@ -136,7 +139,7 @@ impl Placed {
 }
 
 /// The steps, and what runs beside them. `programs` is a program array, which forgets its programs once nobody holds it.
-fn steps(site: &Site, programs: &Map) -> Result<(Vec<(&'static str, Placed)>, Vec<Placed>)> {
+fn steps(site: &Site, programs: &Map) -> Result<(Vec<Step>, Vec<Placed>)> {
     let storage = Map::new(MapKind::SocketStorage, 4, 0)?;
     let array = Map::new(MapKind::Array, 4, 1)?;
     let per_cpu_array = Map::new(MapKind::PerCpuArray, 4, 1)?;
