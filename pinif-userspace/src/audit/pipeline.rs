@@ -17,28 +17,27 @@ mod progress;
 mod reader;
 mod searches;
 mod session;
+mod start;
+mod told;
 mod totals;
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     rc::Rc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, StreamExt as _};
 use globset::GlobMatcher;
-use pinif_ebpf::{
-    key::{IfIndex, NetNsCookie},
-    sighting::{Count, FindingKey, FindingValue, Sighting, SightingRecord},
-};
+use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord};
 use tokio::sync::mpsc;
 
 use self::{
     gaps::Gaps,
     latent::Foreseeing,
-    lives::{Earlier, Starting},
+    lives::Earlier,
     names::Names,
     namespaces::Following,
     news::{Changes, Followed, News},
@@ -51,31 +50,17 @@ use self::{
 pub use session::Objection;
 
 use super::{
-    cause::Scene,
-    decode::{Sighted, decode},
     enforce::{Enforce, Enforcement},
-    enrich,
-    finding::{Attach, Finding, Process, Ready},
     ledger::{FailOn, Key, Ledger, exit_status},
 };
 use crate::{
     host::{
-        entrance, kernel_types,
-        namespaces::{Wanted, Watch},
-        netns::NetNs,
-        network::Network,
-        routes::{RouteError, RouteOracle},
-        running::Running,
+        namespaces::Wanted, netns::NetNs, network::Network, routes::RouteOracle, running::Running,
     },
     kernel::{
-        arrivals::Arrivals,
-        attach::{CgroupHooks, Mode, NamespaceHooks, load_traffic},
-        bypass::Bypasses,
-        clock::monotonic,
+        attach::{CgroupHooks, Mode, NamespaceHooks},
         counters::Counters,
-        load::load,
-        logs,
-        persist::{ClosedFinding, Persist},
+        persist::Persist,
         publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
     },
@@ -87,9 +72,6 @@ use crate::{
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long the end waits for processes that are still looked for.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Of a finding that was judged by a policy which only an earlier life knew.
-const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
 
 /// What to audit.
 pub struct Plan {
@@ -205,141 +187,6 @@ struct Audit {
 }
 
 impl Audit {
-    fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, Changes)> {
-        if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
-            bail!("there is no network namespace to audit");
-        }
-        raise_descriptor_limit();
-        let btf = aya::Btf::from_sys_fs()
-            .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
-        let persist = plan.persist.map(Rc::new);
-        let offsets = kernel_types::offsets()?;
-        let mut ebpf = load(&offsets, plan.log_level, &btf, persist.as_deref())?;
-        if plan.log_level > 0 {
-            logs::follow(&mut ebpf)?;
-        }
-        let mut publisher = Publisher::open(&mut ebpf)?;
-        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
-        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
-        if !enforcement.is_on() && publisher.enforces(monotonic()) {
-            let text =
-                "the earlier collector dropped leaks; without --enforce they leave from now on";
-            sink.note(Level::Warning, text)?;
-        }
-        publisher.enforce(enforcement.until())?;
-        let counters = Counters::open(&mut ebpf)?;
-        let sightings = Sightings::open(&mut ebpf)?;
-        let bypasses = Bypasses::open(&mut ebpf)?;
-        let earlier = Earlier::read(persist.as_deref(), &counters)?;
-        let mut arrivals = Arrivals::open(&mut ebpf)?;
-        arrivals.forget_all();
-        let following = Following::new(
-            plan.wanted,
-            plan.attach,
-            load_traffic(&mut ebpf)?,
-            Watch::open().context("mounts of network namespaces cannot be watched")?,
-            arrivals,
-            persist.clone(),
-        );
-        let unresolved = lives::put_into_force(
-            &mut publisher,
-            &plan.policy,
-            persist.as_deref(),
-            &plan.namespaces,
-        )?;
-        warn_of(&plan.policy, &unresolved, sink)?;
-        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
-        if let Err(error) = cgroup.mark_existing(&btf) {
-            let text = format!("sockets from before may stay without a process: {error:#}");
-            sink.note(Level::Warning, &text)?;
-        }
-        if let Err(error) = cgroup.prepare_bypassing(&btf) {
-            let text = format!("sockets that send past TC egress may stay unknown: {error:#}");
-            sink.note(Level::Warning, &text)?;
-        }
-        drop(btf);
-        let mut audit = Self {
-            earlier,
-            namespaces: BTreeMap::new(),
-            order: Vec::new(),
-            past: lives::past(persist.as_deref(), &following),
-            following,
-            names: Names::with(persist.clone()),
-            persist,
-            cgroup,
-            gaps: Gaps::new(bypasses),
-            counts: false,
-            policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
-            enforcement,
-            objection: plan.objection,
-            enforced_until: None,
-            publisher,
-            sightings,
-            counters,
-            ledger: Ledger::new(),
-            pace: Pace::new(),
-            interfaces: plan.interfaces,
-            duration: plan.duration,
-            fail_on: plan.fail_on,
-            started: Instant::now(),
-            searches: Searches::start(),
-            foreseeing: Foreseeing::new(plan.foresee),
-        };
-        let mut changes = Changes::new();
-        if let Some(policy) = audit.policies.values().next() {
-            audit.warn_of_idle_rules(policy, sink)?;
-        }
-        let mut starting = Starting::new(sink);
-        audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
-        let found = starting.found();
-        audit.sweep();
-        audit.started = audit.began();
-        audit.begin_enforcing()?;
-        sink.ready(&audit.ready(plan.attach))?;
-        for finding in found {
-            sink.finding(&finding, true)?;
-        }
-        audit.settle(sink)?;
-        audit.ask_to_confirm(sink)?;
-        audit.look_for_all_gaps(true, sink)?;
-        Ok((audit, changes))
-    }
-
-    fn ready(&self, attach: Mode) -> Ready {
-        let namespaces = self
-            .order
-            .iter()
-            .filter_map(|netns| self.namespaces.get(netns));
-        Ready {
-            interfaces: namespaces
-                .clone()
-                .flat_map(|namespace| {
-                    namespace
-                        .network
-                        .links
-                        .iter()
-                        .filter(|link| namespace.hooks.has(link.index))
-                        .map(|link| link.name.clone())
-                })
-                .collect(),
-            netns: self
-                .order
-                .iter()
-                .map(|netns| self.following.name(*netns))
-                .collect(),
-            kernel: nix::sys::utsname::uname().map_or_else(
-                |_| String::new(),
-                |name| name.release().to_string_lossy().into_owned(),
-            ),
-            attach: match attach {
-                Mode::Tcx => Attach::Tcx,
-                Mode::Clsact => Attach::Clsact,
-            },
-            enforce: self.enforcement.is_on(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
     async fn until(
         &mut self,
         stop: impl Future<Output = ()>,
@@ -424,148 +271,6 @@ impl Audit {
     fn hear(&mut self, changes: &mut Changes, sink: &mut dyn Sink) -> Result<()> {
         while let Some(Some((netns, news))) = changes.next().now_or_never() {
             self.learn(netns, news, sink)?;
-        }
-        Ok(())
-    }
-
-    /// Enters a finding into the ledger and shows it; later, where it is one of very many.
-    fn sight(
-        &mut self,
-        key: &FindingKey,
-        sighting: &Sighting,
-        when: When,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
-        if self.ledger.contains(&Key::Counted(*key)) {
-            return Ok(());
-        }
-        if when == When::InTurn && !self.pace.admits(key, sighting, Instant::now()) {
-            self.counts = true;
-            return Ok(());
-        }
-        // Without a counter it is of an interface that is gone, whose account is closed.
-        let Some(FindingValue { count, .. }) = self.counters.finding(key) else {
-            return Ok(());
-        };
-        let Some(sighted) = decode(key, sighting) else {
-            return Ok(());
-        };
-        let process = enrich::process(&sighted);
-        if let Some(finding) = self.describe(key, &sighted, process, count, None)
-            && let Some(finding) =
-                self.ledger
-                    .sighted(Key::Counted(*key), finding, self.started.elapsed())
-        {
-            self.counts = true;
-            sink.finding(&finding, true)?;
-            let namespace = self.namespaces.get(&key.netns);
-            let suspect =
-                namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
-            if let Some(suspect) = suspect {
-                self.searches.ask(*key, suspect);
-            }
-        }
-        Ok(())
-    }
-
-    /// Names another process than the one that was taken to have the socket.
-    fn correct(&mut self, key: &FindingKey, process: Process) {
-        let first = self.counters.finding(key);
-        let again = first
-            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
-            .and_then(|(sighted, count)| {
-                self.describe(key, &sighted, Some(process.clone()), count, None)
-            });
-        self.ledger.refine(&Key::Counted(*key), |finding| {
-            finding.process = Some(process);
-            if let Some(again) = again {
-                finding.explanation = again.explanation;
-            }
-        });
-    }
-
-    /// A finding in words. One whose account was `closed` has the names of then.
-    fn describe(
-        &mut self,
-        key: &FindingKey,
-        sighted: &Sighted,
-        process: Option<Process>,
-        count: Count,
-        closed: Option<&ClosedFinding>,
-    ) -> Option<Finding> {
-        let empty = Policy::default();
-        let known = self.policies.get(&sighted.generation);
-        let names = &self.names;
-        let name = |index: IfIndex| {
-            let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
-            then.map_or_else(|| names.of(key.netns, index), str::to_owned)
-        };
-        // One that is gone since an earlier life has a name, and nothing that it could be asked for.
-        let nothing = Network::default();
-        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
-            Some(namespace) => (
-                &namespace.network,
-                Some(&namespace.hooks),
-                Some(&namespace.running),
-                Some(&mut namespace.oracle),
-            ),
-            None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
-                (&nothing, None, None, None)
-            }
-            None => return None,
-        };
-        let netns = self.following.name(key.netns);
-        let gone = names.gone_from(key.netns);
-        let scene = Scene {
-            gone: &gone,
-            netns: &netns,
-            network,
-            policy: known.unwrap_or(&empty),
-            name: &name,
-            entrance: &|interface| entrance::read(hooks?.netns(), interface),
-            runs: &|interface| running?.is(interface),
-        };
-        let mut finding = enrich::finding(
-            match closed {
-                Some(closed) => Names::id(key, closed.predecessors),
-                None => self.names.finding_id(key),
-            },
-            sighted,
-            process,
-            count,
-            wall_clock(sighted.time),
-            &scene,
-            &mut |query| match &mut oracle {
-                Some(oracle) => oracle.choose(query, &network.links),
-                None => Err(RouteError::Unreachable(query.destination)),
-            },
-        );
-        if known.is_none() && sighted.rule.is_some() {
-            finding.explanation.push_str(OF_AN_EARLIER_LIFE);
-        }
-        Some(finding)
-    }
-
-    /// Reads every finding's counter, also of those whose sighting was lost.
-    fn read_findings(&mut self, when: When, sink: &mut dyn Sink) -> Result<()> {
-        let mut batches = self.counters.findings()?;
-        while let Some(batch) = batches
-            .next()
-            .context("the findings cannot be read from their map")?
-        {
-            for (key, FindingValue { count, sighting }) in batch {
-                let known = Key::Counted(key);
-                if !self.ledger.counted(&known, count.packets, count.bytes) {
-                    self.sight(&key, &sighting, when, sink)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for finding in self.ledger.due(self.started.elapsed()) {
-            sink.finding(&finding, false)?;
         }
         Ok(())
     }
@@ -665,23 +370,10 @@ fn warn_of(policy: &Policy, unresolved: &[Unresolved], sink: &mut dyn Sink) -> R
     Ok(())
 }
 
-/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
-fn wall_clock(time: u64) -> SystemTime {
-    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
-}
-
 /// Ready at this time; never, if there is none.
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Each interface takes a descriptor: as many as the system allows.
-fn raise_descriptor_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }

@@ -1,0 +1,176 @@
+//! What was found is told: in words, once at its first packet, and again as it grows.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result};
+use pinif_ebpf::{
+    key::IfIndex,
+    sighting::{Count, FindingKey, FindingValue, Sighting},
+};
+
+use super::{Audit, When, names::Names};
+use crate::{
+    audit::{
+        cause::Scene,
+        decode::{Sighted, decode},
+        enrich,
+        finding::{Finding, Process},
+        ledger::Key,
+    },
+    host::{entrance, network::Network, routes::RouteError},
+    kernel::{clock::monotonic, persist::ClosedFinding},
+    policy::Policy,
+    sinks::Sink,
+};
+
+/// Of a finding that was judged by a policy which only an earlier life knew.
+const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
+
+impl Audit {
+    /// Enters a finding into the ledger and shows it; later, where it is one of very many.
+    pub(super) fn sight(
+        &mut self,
+        key: &FindingKey,
+        sighting: &Sighting,
+        when: When,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if self.ledger.contains(&Key::Counted(*key)) {
+            return Ok(());
+        }
+        if when == When::InTurn && !self.pace.admits(key, sighting, Instant::now()) {
+            self.counts = true;
+            return Ok(());
+        }
+        // Without a counter it is of an interface that is gone, whose account is closed.
+        let Some(FindingValue { count, .. }) = self.counters.finding(key) else {
+            return Ok(());
+        };
+        let Some(sighted) = decode(key, sighting) else {
+            return Ok(());
+        };
+        let process = enrich::process(&sighted);
+        if let Some(finding) = self.describe(key, &sighted, process, count, None)
+            && let Some(finding) =
+                self.ledger
+                    .sighted(Key::Counted(*key), finding, self.started.elapsed())
+        {
+            self.counts = true;
+            sink.finding(&finding, true)?;
+            let namespace = self.namespaces.get(&key.netns);
+            let suspect =
+                namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
+            if let Some(suspect) = suspect {
+                self.searches.ask(*key, suspect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Names another process than the one that was taken to have the socket.
+    pub(super) fn correct(&mut self, key: &FindingKey, process: Process) {
+        let first = self.counters.finding(key);
+        let again = first
+            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
+            .and_then(|(sighted, count)| {
+                self.describe(key, &sighted, Some(process.clone()), count, None)
+            });
+        self.ledger.refine(&Key::Counted(*key), |finding| {
+            finding.process = Some(process);
+            if let Some(again) = again {
+                finding.explanation = again.explanation;
+            }
+        });
+    }
+
+    /// A finding in words. One whose account was `closed` has the names of then.
+    pub(super) fn describe(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        process: Option<Process>,
+        count: Count,
+        closed: Option<&ClosedFinding>,
+    ) -> Option<Finding> {
+        let empty = Policy::default();
+        let known = self.policies.get(&sighted.generation);
+        let names = &self.names;
+        let name = |index: IfIndex| {
+            let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
+            then.map_or_else(|| names.of(key.netns, index), str::to_owned)
+        };
+        // One that is gone since an earlier life has a name, and nothing that it could be asked for.
+        let nothing = Network::default();
+        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+            Some(namespace) => (
+                &namespace.network,
+                Some(&namespace.hooks),
+                Some(&namespace.running),
+                Some(&mut namespace.oracle),
+            ),
+            None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
+                (&nothing, None, None, None)
+            }
+            None => return None,
+        };
+        let netns = self.following.name(key.netns);
+        let gone = names.gone_from(key.netns);
+        let scene = Scene {
+            gone: &gone,
+            netns: &netns,
+            network,
+            policy: known.unwrap_or(&empty),
+            name: &name,
+            entrance: &|interface| entrance::read(hooks?.netns(), interface),
+            runs: &|interface| running?.is(interface),
+        };
+        let mut finding = enrich::finding(
+            match closed {
+                Some(closed) => Names::id(key, closed.predecessors),
+                None => self.names.finding_id(key),
+            },
+            sighted,
+            process,
+            count,
+            wall_clock(sighted.time),
+            &scene,
+            &mut |query| match &mut oracle {
+                Some(oracle) => oracle.choose(query, &network.links),
+                None => Err(RouteError::Unreachable(query.destination)),
+            },
+        );
+        if known.is_none() && sighted.rule.is_some() {
+            finding.explanation.push_str(OF_AN_EARLIER_LIFE);
+        }
+        Some(finding)
+    }
+
+    /// Reads every finding's counter, also of those whose sighting was lost.
+    pub(super) fn read_findings(&mut self, when: When, sink: &mut dyn Sink) -> Result<()> {
+        let mut batches = self.counters.findings()?;
+        while let Some(batch) = batches
+            .next()
+            .context("the findings cannot be read from their map")?
+        {
+            for (key, FindingValue { count, sighting }) in batch {
+                let known = Key::Counted(key);
+                if !self.ledger.counted(&known, count.packets, count.bytes) {
+                    self.sight(&key, &sighting, when, sink)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        for finding in self.ledger.due(self.started.elapsed()) {
+            sink.finding(&finding, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
+fn wall_clock(time: u64) -> SystemTime {
+    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
+}
