@@ -288,8 +288,7 @@ impl NamespaceHooks {
         let Self { netns, egress, .. } = self;
         netns
             .run(|| egress.attach(interfaces, done))
-            .with_context(|| no_entry(netns))?
-            .with_context(|| no_socket(netns))
+            .with_context(|| no_entry(netns))
     }
 
     /// Attaches to the ingress of those of the interfaces that are audited and where what arrives may be amiss; `done` as for
@@ -316,8 +315,7 @@ impl NamespaceHooks {
         }
         netns
             .run(|| ingress.attach(&new, done))
-            .with_context(|| no_entry(netns))?
-            .with_context(|| no_socket(netns))
+            .with_context(|| no_entry(netns))
     }
 
     /// Detaches from the ingress of all interfaces but these.
@@ -428,10 +426,6 @@ pub fn strangers(netns: &NetNs, own: Option<&Persist>) -> Result<Option<String>>
             })
         })
         .with_context(|| no_entry(netns))
-}
-
-fn no_socket(netns: &NetNs) -> String {
-    format!("the network namespace {} cannot be asked", netns.name)
 }
 
 fn no_entry(netns: &NetNs) -> String {

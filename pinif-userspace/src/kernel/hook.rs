@@ -75,12 +75,21 @@ impl Hook {
         &mut self,
         interfaces: &[(IfIndex, String)],
         mut done: impl FnMut(&str, Result<(), ProgramError>),
-    ) -> io::Result<()> {
-        let now = NetDevice::open()?;
-        for (index, name) in interfaces {
-            if self.has(*index) {
-                continue;
+    ) {
+        let missing = |(index, _): &&(IfIndex, String)| !self.has(*index);
+        let missing: Vec<_> = interfaces.iter().filter(missing).collect();
+        let now = match NetDevice::open() {
+            Ok(now) => now,
+            // There are too many descriptors, perhaps: each is told to be out of sight, and the rest goes on.
+            Err(error) => {
+                for (_, name) in missing {
+                    let error = io::Error::new(error.kind(), error.to_string());
+                    done(name, Err(error.into()));
+                }
+                return;
             }
+        };
+        for (index, name) in missing {
             let attached = match name_now(&now, *index, name) {
                 Name::Same => self.attach_one(*index, name),
                 Name::NoText => Err(no_text()),
@@ -96,7 +105,6 @@ impl Hook {
                 Err(error) => done(name, Err(error)),
             }
         }
-        Ok(())
     }
 
     fn attach_one(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {
