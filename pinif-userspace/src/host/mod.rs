@@ -6,6 +6,7 @@ mod btf;
 pub mod capabilities;
 pub mod carriers;
 pub mod entrance;
+pub mod executables;
 pub mod gaps;
 pub mod kernel_types;
 pub mod links;

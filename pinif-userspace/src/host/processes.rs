@@ -2,12 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ffi::CString,
     fs::{self, File},
     io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::MetadataExt},
+        unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
 };
@@ -227,20 +226,6 @@ fn walk(directory: &Path, id: u64) -> Option<PathBuf> {
         .find_map(|entry| walk(&entry.path(), id))
 }
 
-/// The device and inode of a file, as the kernel has them in `inode->i_sb->s_dev` and `inode->i_ino`.
-///
-/// The device is in the kernel's own encoding (`MKDEV`: major in the upper twelve bits of 32). Of file systems that
-/// tell another device than their superblock's (btrfs subvolumes, overlayfs over several file systems) it is stat(2)'s.
-///
-/// # Errors
-/// Where the file cannot be looked at.
-pub fn executable_identity(path: &Path) -> io::Result<(u64, u64)> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let stat = nix::sys::stat::stat(path.as_c_str())?;
-    let device = u64::from(libc::major(stat.st_dev)) << 20 | u64::from(libc::minor(stat.st_dev));
-    Ok((device, stat.st_ino))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -337,24 +322,5 @@ mod tests {
         drop(cgroup);
         assert_eq!(cgroup_path(id), None);
         assert!(cgroup_id(Path::new(&path)).is_err());
-    }
-
-    #[test]
-    fn an_executable_has_the_kernels_device_number() {
-        let (device, inode) = executable_identity(Path::new("/proc/self/exe")).expect("identity");
-        let metadata = fs::metadata("/proc/self/exe").expect("metadata");
-        assert_eq!(inode, metadata.ino());
-        // /proc/self/maps prints MAJOR(s_dev):MINOR(s_dev) of the file itself.
-        let maps = fs::read_to_string("/proc/self/maps").expect("maps");
-        let words: Vec<_> = maps
-            .lines()
-            .next()
-            .expect("a line")
-            .split_whitespace()
-            .collect();
-        assert_eq!(
-            words[3],
-            format!("{:02x}:{:02x}", device >> 20, device & 0xf_ffff)
-        );
     }
 }

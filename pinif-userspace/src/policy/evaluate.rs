@@ -4,6 +4,7 @@
 mod prefixes;
 
 use std::{
+    cell::LazyCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
     path::Path,
@@ -20,7 +21,7 @@ use super::{
     Policy,
     compile::{Compiled, compile},
 };
-use crate::host::{carriers::carriers, network::Network, processes};
+use crate::host::{carriers::carriers, executables::Mounts, network::Network};
 
 /// A policy, as the programs have it in force.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub struct InForce {
     demands: Vec<Demand>,
 }
 
-/// A program's file, as the kernel knows it ([`processes::executable_identity`]).
+/// A program's file, as the kernel knows it ([`Mounts::identity`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Executable {
     device: u64,
@@ -63,13 +64,13 @@ pub struct Surroundings {
 }
 
 impl Executable {
-    /// The file at a path; of a process, `/proc/PID/exe`.
+    /// The file at a path, which is in one of the mounts.
     ///
     /// # Errors
     ///
     /// Where it cannot be looked at.
-    pub fn at(path: &Path) -> io::Result<Self> {
-        let (device, inode) = processes::executable_identity(path)?;
+    pub fn at(path: &Path, mounts: &Mounts) -> io::Result<Self> {
+        let (device, inode) = mounts.identity(path)?;
         Ok(Self { device, inode })
     }
 }
@@ -77,7 +78,8 @@ impl Executable {
 impl InForce {
     /// A policy that comes into force now. Programs that it names and that are not there match nothing.
     pub fn new(policy: &Policy) -> Self {
-        Self::with(policy, |path| Executable::at(path).ok())
+        let mounts = LazyCell::new(Mounts::here);
+        Self::with(policy, |path| Executable::at(path, &mounts).ok())
     }
 
     fn with(policy: &Policy, file: impl Fn(&Path) -> Option<Executable>) -> Self {

@@ -16,7 +16,7 @@ use pinif_ebpf::{
 
 use super::Owned;
 use crate::{
-    host::{processes, routes::Way, sockets::DiagSocket},
+    host::{executables::Mounts, processes, routes::Way, sockets::DiagSocket},
     policy::evaluate::{Executable, InForce, Sender, Surroundings},
 };
 
@@ -124,7 +124,7 @@ impl Known {
 
     fn program(&mut self, owned: &Owned) -> Option<Executable> {
         let pid = owned.holder()?.pid;
-        let file = || Executable::at(&program_of(pid)).ok();
+        let file = || Executable::at(&program_of(pid), &Mounts::of(pid)).ok();
         *self.programs.entry(pid).or_insert_with(file)
     }
 }

@@ -1,6 +1,6 @@
 //! The maps that the policy and the host's state are written into.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::LazyCell, collections::BTreeMap};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -21,7 +21,7 @@ use pinif_ebpf::{
 
 use super::Unresolved;
 use crate::{
-    host::processes,
+    host::{executables::Mounts, processes},
     policy::{
         Policy,
         compile::{TrieEntry, compile},
@@ -160,9 +160,10 @@ impl Tables {
             }
         }
         fill(&mut self.cgroups, cgroups)?;
-        let mut executables: BTreeMap<(u64, u32), RuleSet> = BTreeMap::new();
+        let mounts = LazyCell::new(Mounts::here);
+        let mut executables: BTreeMap<(u64, u64), RuleSet> = BTreeMap::new();
         for (path, rules) in compiled.executables {
-            match identity(&path) {
+            match mounts.identity(&path) {
                 Ok(file) => {
                     let all = executables.entry(file).or_default();
                     *all = all.union(rules);
@@ -173,11 +174,11 @@ impl Tables {
                 }),
             }
         }
-        let executables = executables.into_iter().map(|((inode, device), rules)| {
+        let executables = executables.into_iter().map(|((device, inode), rules)| {
             (
                 ExecutableKey {
                     inode,
-                    device,
+                    device: device as u32,
                     slot,
                 },
                 rules,
@@ -189,11 +190,6 @@ impl Tables {
             .context("the policy cannot be written")?;
         Ok(dimensions)
     }
-}
-
-fn identity(path: &Path) -> std::io::Result<(u64, u32)> {
-    let (device, inode) = processes::executable_identity(path)?;
-    Ok((inode, device as u32))
 }
 
 fn fill<K: Pod, V: Pod>(

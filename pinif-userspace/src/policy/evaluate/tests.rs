@@ -222,8 +222,8 @@ fn a_program_is_known_by_its_file_whatever_its_path() {
     let own = Path::new("/proc/self/exe");
     let path = std::env::current_exe().expect("a program");
     assert_eq!(
-        Executable::at(own).expect("it is there"),
-        Executable::at(&path).expect("it is there")
+        Executable::at(own, &Mounts::here()).expect("it is there"),
+        Executable::at(&path, &Mounts::here()).expect("it is there")
     );
     let text = format!(
         "[zone.inside]\ninterfaces = [\"if3\"]\n[[rule]]\nname = \"own\"\nexecutable = [{path:?}]\nonly_via = [\"inside\"]\n"
@@ -247,13 +247,18 @@ fn a_program_is_known_by_its_file_whatever_its_path() {
         let surroundings = Surroundings::of(&network, &policy);
         InForce::new(&policy).judge(&traffic, &sender, &surroundings)
     };
-    let escaped = judge(Some(Executable::at(own).expect("it is there")));
+    let escaped = judge(Some(
+        Executable::at(own, &Mounts::here()).expect("it is there"),
+    ));
     assert_eq!(
         escaped.finding(),
         Some((Kind::PolicyEscape, Severity::Leak))
     );
     assert_eq!(rule_of(&escaped), Some(0));
-    for other in [None, Executable::at(Path::new("/bin/sh")).ok()] {
+    for other in [
+        None,
+        Executable::at(Path::new("/bin/sh"), &Mounts::here()).ok(),
+    ] {
         assert_eq!(judge(other), Decision::CONTAINED);
     }
 }
