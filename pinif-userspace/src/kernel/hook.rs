@@ -1,16 +1,14 @@
 //! The entry program of one direction of a namespace, and the interfaces that it is attached to.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    os::fd::{AsFd as _, OwnedFd},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fs, io, os::fd::OwnedFd, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use aya::programs::{
-    ProgramError, SchedClassifier,
-    tc::{SchedClassifierLinkId, TcAttachOptions},
+use aya::{
+    programs::{
+        ProgramError, SchedClassifier,
+        tc::{SchedClassifierLinkId, TcAttachOptions},
+    },
+    sys::SyscallError,
 };
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
@@ -19,6 +17,7 @@ use super::{
     direction::Direction,
     filters::{self, Way},
     persist::{Pins, link},
+    syscall,
 };
 use crate::host::netdevice::{self, NetDevice};
 
@@ -114,12 +113,19 @@ impl Hook {
         }
     }
 
+    /// By index: aya attaches by name alone, and asks for the index each time by a socket that it closes, which makes the
+    /// kernel wait for twice as long ([`NetDevice`]).
     fn link(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {
         if let Some(pin) = self.adopt(interface, name) {
             return Ok(Place::Pin(pin));
         }
         // First, since a program before ours could end the run.
-        let link = link::attach(&self.program.fd()?.as_fd(), interface, self.direction)?;
+        let (place, first) = (self.direction.tcx(), syscall::BPF_F_BEFORE);
+        let link = syscall::link(self.program.fd()?, interface.0, place, first);
+        let link = link.map_err(|io_error| SyscallError {
+            call: "bpf_link_create",
+            io_error,
+        })?;
         let Some(pin) = self.pin_of(interface) else {
             return Ok(Place::Link(link));
         };

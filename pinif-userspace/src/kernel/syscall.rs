@@ -4,7 +4,7 @@ use std::{
     ffi::CString,
     io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -12,6 +12,9 @@ use std::{
 
 const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET: u32 = 7;
+const BPF_LINK_CREATE: u32 = 28;
+/// For [`link`]: before the program that is named, or before all where none is.
+pub const BPF_F_BEFORE: u32 = 1 << 3;
 /// `BPF_PROG_LOAD`.
 pub const BPF_PROG_LOAD: u32 = 5;
 
@@ -90,6 +93,32 @@ pub unsafe fn make<T>(command: u32, attributes: &mut T) -> io::Result<OwnedFd> {
     let descriptor = unsafe { bpf(command, attributes) }?;
     // SAFETY: the call just made this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// The beginning of `union bpf_attr`, as `BPF_LINK_CREATE` has it.
+#[repr(C)]
+struct LinkAttributes {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches a program by a link (`BPF_LINK_CREATE`): to a cgroup, by its descriptor, or to an interface of the calling thread's
+/// namespace, by its index. The attach type is a number of `enum bpf_attach_type`.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn link(program: &impl AsFd, target: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attributes = LinkAttributes {
+        program: program.as_fd().as_raw_fd().cast_unsigned(),
+        target,
+        attach_type,
+        flags,
+    };
+    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
+    unsafe { make(BPF_LINK_CREATE, &mut attributes) }
 }
 
 /// The beginning of `union bpf_attr`, as `BPF_OBJ_PIN` and `BPF_OBJ_GET` have it.

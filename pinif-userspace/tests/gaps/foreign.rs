@@ -11,33 +11,19 @@ use pinif_userspace::kernel::syscall::{self, BPF_PROG_LOAD, LoadAttributes};
 use crate::bench::Bench;
 
 const BPF_MAP_CREATE: u32 = 0;
-const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_MAP_TYPE_DEVMAP: u32 = 14;
 const BPF_XDP: u32 = 37;
 const BPF_TCX_EGRESS: u32 = 47;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
-const BPF_F_BEFORE: u32 = 1 << 3;
 
 /// Such a program, as long as it lives.
 pub struct Foreign {
     _link: File,
 }
 
-/// The beginning of `union bpf_attr` for `BPF_LINK_CREATE` of TCX.
-#[repr(C)]
-struct Link {
-    program: u32,
-    interface: u32,
-    attach_type: u32,
-    flags: u32,
-    relative: u32,
-    _pad: u32,
-    expected_revision: u64,
-}
-
-/// The same for `BPF_MAP_CREATE`.
+/// The beginning of `union bpf_attr` for `BPF_MAP_CREATE`.
 #[repr(C)]
 struct Map {
     kind: u32,
@@ -54,7 +40,7 @@ const PASS_XDP: [u64; 2] = [2 << 32 | 0xb7, 0x95];
 impl Foreign {
     /// Puts one before all others at the egress of a link of the card.
     pub fn before_all(bench: &Bench, link: &str, name: &str) -> Self {
-        attach(bench, link, (BPF_TCX_EGRESS, BPF_F_BEFORE), || {
+        attach(bench, link, (BPF_TCX_EGRESS, syscall::BPF_F_BEFORE), || {
             load(BPF_PROG_TYPE_SCHED_CLS, name, &PASS_TCX)
         })
     }
@@ -102,17 +88,7 @@ fn attach(
 ) -> Foreign {
     let attached = bench.card().run(|| {
         let program = program()?;
-        let mut attributes = Link {
-            program: program.as_raw_fd().cast_unsigned(),
-            interface: if_nametoindex(link)?,
-            attach_type,
-            flags,
-            relative: 0,
-            _pad: 0,
-            expected_revision: 0,
-        };
-        // SAFETY: as above.
-        unsafe { syscall::make(BPF_LINK_CREATE, &mut attributes) }
+        syscall::link(&program, if_nametoindex(link)?, attach_type, flags)
     });
     let attached: io::Result<OwnedFd> = attached.expect("the card is there");
     Foreign {

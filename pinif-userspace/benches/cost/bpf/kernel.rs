@@ -7,12 +7,11 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::IfIndex;
-use pinif_userspace::kernel::syscall::{BPF_PROG_LOAD, LoadAttributes, make, name};
+use pinif_userspace::kernel::syscall::{self, BPF_PROG_LOAD, LoadAttributes, make, name};
 
 use super::Hook;
 use super::assemble::Instruction;
 
-const BPF_LINK_CREATE: u32 = 28;
 const LICENCE: &CStr = c"Dual MIT/GPL";
 
 /// A loaded program.
@@ -34,20 +33,6 @@ struct HookAttributes {
     /// The device, where hardware runs it.
     interface: u32,
     attach_type: u32,
-}
-
-/// The beginning of `union bpf_attr`, as `BPF_LINK_CREATE` has it.
-#[repr(C)]
-#[derive(Default)]
-struct LinkAttributes {
-    program: u32,
-    /// A cgroup's descriptor or an interface's index.
-    target: u32,
-    attach_type: u32,
-    flags: u32,
-    relative: u32,
-    _pad: u32,
-    revision: u64,
 }
 
 impl Program {
@@ -120,14 +105,7 @@ impl Program {
     }
 
     fn link(&self, target: u32) -> io::Result<Link> {
-        let mut attributes = LinkAttributes {
-            program: self.descriptor.as_raw_fd().cast_unsigned(),
-            target,
-            attach_type: self.hook.0,
-            ..LinkAttributes::default()
-        };
-        // SAFETY: the attributes point to nothing.
-        unsafe { make(BPF_LINK_CREATE, &mut attributes) }.map(Link)
+        syscall::link(&self.descriptor, target, self.hook.0, 0).map(Link)
     }
 }
 

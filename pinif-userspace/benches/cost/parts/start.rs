@@ -27,7 +27,6 @@ const SELDOM: usize = 5;
 /// Where the kernel refuses something, or pinif or a load ends.
 pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     plan.progress.say("start: building");
-    let none = String::new;
     let mut machines = [
         Machine::new("10 interfaces, 1 socket", 10, 1, policies::one_prefix())?,
         Machine::new(
@@ -36,7 +35,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
             100_000,
             policies::one_prefix(),
         )?,
-        Machine::new("1,000 interfaces, 1 socket, no policy", 1_000, 1, none())?,
+        Machine::new(
+            "1,000 interfaces, 1 socket, no policy",
+            1_000,
+            1,
+            String::new(),
+        )?,
         Machine::new(
             "1,000 interfaces, 1 socket",
             1_000,

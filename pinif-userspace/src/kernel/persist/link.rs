@@ -8,35 +8,19 @@ use std::{
     path::Path,
 };
 
-use aya::{
-    programs::{
-        ProgramError, SchedClassifier, TcAttachType,
-        links::{FdLink, PinnedLink},
-        tc::SchedClassifierLink,
-    },
-    sys::SyscallError,
+use aya::programs::{
+    ProgramError, SchedClassifier, TcAttachType,
+    links::{FdLink, PinnedLink},
+    tc::SchedClassifierLink,
 };
-use pinif_ebpf::key::IfIndex;
 
-use crate::kernel::{direction::Direction, syscall};
+use crate::kernel::syscall;
 
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
-const BPF_LINK_CREATE: u32 = 28;
 const BPF_LINK_UPDATE: u32 = 29;
-/// Before the program that is named, or before all where none is.
-const BPF_F_BEFORE: u32 = 1 << 3;
 
 /// How the name ends of a link that is about to take the place of another.
 pub(super) const NEW: &str = "-new";
-
-/// The beginning of `link_create` of `union bpf_attr`.
-#[repr(C)]
-struct CreateAttributes {
-    program: u32,
-    target: u32,
-    attach_type: u32,
-    flags: u32,
-}
 
 /// `info` of `union bpf_attr`.
 #[repr(C)]
@@ -78,31 +62,6 @@ pub(in crate::kernel) fn pin(link: &OwnedFd, path: &Path) -> io::Result<()> {
     syscall::pin(link, path)
 }
 
-/// Attaches a program to an interface of the calling thread's namespace, before all others (TCX). By its index: aya attaches
-/// by name alone, and asks for the index each time by a socket that it closes, which makes the kernel wait for twice as
-/// long ([`crate::host::netdevice`]).
-///
-/// # Errors
-///
-/// The kernel's.
-pub(in crate::kernel) fn attach(
-    program: &impl AsFd,
-    interface: IfIndex,
-    direction: Direction,
-) -> Result<OwnedFd, SyscallError> {
-    let mut attributes = CreateAttributes {
-        program: program.as_fd().as_raw_fd().cast_unsigned(),
-        target: interface.0,
-        attach_type: direction.tcx(),
-        flags: BPF_F_BEFORE,
-    };
-    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
-    unsafe { syscall::make(BPF_LINK_CREATE, &mut attributes) }.map_err(|io_error| SyscallError {
-        call: "bpf_link_create",
-        io_error,
-    })
-}
-
 /// Attaches a program to a cgroup by a link that is pinned here. Where another one is, that is detached afterwards: at no time
 /// there is none. aya has no way to pin the links of all of these programs.
 ///
@@ -115,14 +74,8 @@ pub(in crate::kernel) fn create(
     attach_type: u32,
     path: &Path,
 ) -> io::Result<()> {
-    let mut attributes = CreateAttributes {
-        program: program.as_fd().as_raw_fd().cast_unsigned(),
-        target: cgroup.as_raw_fd().cast_unsigned(),
-        attach_type,
-        flags: 0,
-    };
-    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
-    let link = unsafe { syscall::make(BPF_LINK_CREATE, &mut attributes) }?;
+    let cgroup = cgroup.as_raw_fd().cast_unsigned();
+    let link = syscall::link(program, cgroup, attach_type, 0)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!("{name}{NEW}"));
     syscall::pin(&link, &new)?;
