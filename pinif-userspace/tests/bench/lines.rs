@@ -47,7 +47,6 @@ impl Lines {
     }
 
     /// A line that is there already.
-    #[allow(dead_code, reason = "not every test that waits looks")]
     pub fn now(&self) -> Option<String> {
         self.0.try_recv().ok()
     }

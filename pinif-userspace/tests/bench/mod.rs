@@ -20,9 +20,10 @@
 mod auditor;
 mod expect;
 mod held;
-mod lines;
+pub mod lines;
 mod need;
 mod pinif;
+pub mod plug;
 mod policy;
 mod promise;
 mod record;

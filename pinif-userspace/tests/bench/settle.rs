@@ -119,7 +119,6 @@ fn received_packets() -> u64 {
         .sum()
 }
 
-/// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.
 /// Whether what a time-wait socket answers is its own packet. Until Linux 6.13 the kernel's control socket sent it
 /// (`ip_send_unicast_reply`).
 pub fn time_wait_has_packets() -> bool {
@@ -135,6 +134,7 @@ fn is_since(kernel: KernelVersion) -> bool {
     KernelVersion::current().is_ok_and(|current| current >= kernel)
 }
 
+/// The `tw` of `/proc/net/sockstat`: sockets that are no full sockets any more, `FIN_WAIT2` among them.
 fn time_wait_sockets() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc is mounted");
     let mut words = text

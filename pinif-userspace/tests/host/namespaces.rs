@@ -7,7 +7,7 @@ use pinif_userspace::host::{
     netns::{NetNs, NetNsError},
 };
 
-use crate::Card;
+use crate::card::Card;
 
 #[test]
 fn namespaces_are_told_apart_and_entered() {

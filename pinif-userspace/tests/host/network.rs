@@ -9,7 +9,7 @@ use pinif_userspace::host::{
     network::{Change, Network, NetworkWatch},
 };
 
-use crate::{Card, card, ip, run};
+use crate::card::{Card, card, ip, run};
 
 fn block_on<R>(future: impl Future<Output = R>) -> R {
     tokio::runtime::Builder::new_current_thread()

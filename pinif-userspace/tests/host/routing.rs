@@ -9,7 +9,7 @@ use pinif_userspace::{
     },
 };
 
-use crate::{Card, card, ip};
+use crate::card::{Card, card, ip};
 
 fn oracle(card: &Card) -> RouteOracle {
     RouteOracle::open(&card.netns()).expect("an oracle")

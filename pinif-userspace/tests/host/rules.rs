@@ -10,7 +10,7 @@ use pinif_userspace::{
     },
 };
 
-use crate::{Card, card, ip};
+use crate::card::{Card, card, ip};
 
 /// Asks for packets to 10.9.9.9 and 2001:db8:9::9, where the main table leads out by eth1 and table 100 by fab0.
 struct Asked {

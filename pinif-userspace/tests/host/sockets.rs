@@ -13,7 +13,7 @@ use nix::sys::socket::{
 use pinif_ebpf::key::SocketCookie;
 use pinif_userspace::host::{netns::NetNs, processes, sockets};
 
-use crate::card;
+use crate::card::card;
 
 /// `SO_COOKIE`, which nix does not know.
 fn cookie(socket: &impl AsFd) -> SocketCookie {

@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
+use crate::bench::plug::{flood_with_news, move_to, plug, rename};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, leak, scenario};
-use crate::plug::{flood_with_news, move_to, plug, rename};
 
 const TCX: &[&str] = &[];
 const CLSACT: &[&str] = &["--attach", "clsact"];

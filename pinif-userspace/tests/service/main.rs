@@ -1,16 +1,19 @@
-//! `pinif audit` as a program: how it begins, what it does while it runs, and how it ends.
+//! pinif as a program: how it begins, what it reads and prints, what it does while it runs, and how it ends.
 
 #[path = "../bench/mod.rs"]
 mod bench;
-
 mod clsact;
+mod demo;
 mod ends;
 mod errors;
 mod existing;
 mod interfaces;
 mod journal;
+mod kinds;
 mod logging;
 mod names;
 mod namespaces;
-mod plug;
+mod output;
+mod policy;
 mod reload;
+mod session;

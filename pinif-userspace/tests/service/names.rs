@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::bench::plug::{plug, rename_to_bytes};
 use crate::bench::{Bench, SENDER, Sender, Setup, risk, scenario};
-use crate::plug::{plug, rename_to_bytes};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
 

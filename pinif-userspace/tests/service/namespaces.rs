@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::bench::plug::plug;
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Report, scenario};
-use crate::plug::plug;
 
 /// An auditor of the card and of its peer.
 fn audit_both<'a>(bench: &'a Bench, policy: &str, arguments: &[&str]) -> Auditor<'a> {

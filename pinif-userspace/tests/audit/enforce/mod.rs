@@ -1,0 +1,47 @@
+//! What must not leave does not: thousands of packets are attempted, none is outside, and each is counted as dropped.
+
+mod layers;
+mod leaks;
+mod lives;
+mod rules;
+mod stream;
+mod until;
+
+use crate::bench::{Bench, Finding, leak};
+
+const ENFORCE: &[&str] = &["--enforce"];
+
+/// A socket bound to the backplane, whose datagrams name the front port.
+const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
+/// What is where it should be.
+const CONTAINED: &str = "udp --bind-device fab0 --to 10.0.0.2:9";
+
+/// The finding of [`LEAK`], all of it dropped.
+fn kept() -> Finding {
+    leak("device-escape").bound("fab0").egress("eth1").dropped()
+}
+
+/// What is behind the front port, which nothing is to reach.
+struct Outside<'a> {
+    bench: &'a Bench,
+    before: u64,
+}
+
+impl<'a> Outside<'a> {
+    fn of(bench: &'a Bench) -> Self {
+        Self {
+            bench,
+            before: bench.received_outside(),
+        }
+    }
+
+    /// How many packets came since then.
+    fn got(&self) -> u64 {
+        self.bench.received_outside() - self.before
+    }
+
+    #[track_caller]
+    fn got_nothing(&self) {
+        assert_eq!(self.got(), 0, "packets that came out of the front port");
+    }
+}

@@ -1,0 +1,231 @@
+//! A contained address is reached from the outside.
+
+use super::{NOTHING, end, escape, port, send, taker};
+use crate::bench::{CONTROL_PLANE, Sent, Told, leak, risk, scenario};
+
+/// 1000 datagrams from the outside, for the backplane's address, to a socket that is bound to it but to no device.
+fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
+    scenario(name, NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, arguments);
+        let taker = taker(bench, &format!("--bind {to}"));
+        let to_it = format!("udp --to {to} --count 1000");
+        let sent = send(bench, &bench.chassis.outside, &to_it, 1000);
+        let taker = end(taker);
+        let report = auditor.stop();
+        let escaped = escape()
+            .packets(1000)
+            .by(&taker)
+            .protocol("udp")
+            .source(&format!("{from}:{}", port(&sent)))
+            .destination(to)
+            .cause("weak host model");
+        report.expect().arrived(escaped).nothing_else();
+        let [told] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        // 32 bytes of payload, UDP, IP and Ethernet.
+        let header = if to.starts_with('[') { 40 } else { 20 };
+        assert_eq!(told.bytes, 1000 * (32 + 8 + header + 14), "{report}");
+        assert_eq!(
+            (told.direction.as_str(), told.rule.as_deref()),
+            ("in", None)
+        );
+        assert!(
+            told.explanation.contains("bound to no device, takes it"),
+            "{report}"
+        );
+    });
+}
+
+#[test]
+fn a_contained_address_is_reached_from_the_outside() {
+    udp("20 udp", "10.0.0.1:5000", "192.0.2.2", &[]);
+}
+
+#[test]
+fn a_contained_ipv6_address_is_reached_from_the_outside() {
+    udp("20 udp-v6", "[fd00::1]:5000", "[2001:db8::2]", &[]);
+}
+
+#[test]
+fn a_filter_of_clsact_sees_the_same_arrive() {
+    udp(
+        "20 udp-clsact",
+        "10.0.0.1:5000",
+        "192.0.2.2",
+        &["--attach", "clsact"],
+    );
+}
+
+#[test]
+fn a_contained_listener_is_reached_from_the_outside() {
+    tcp("20 tcp", "10.0.0.1:7000", "first", "last");
+}
+
+#[test]
+fn a_contained_ipv6_listener_is_reached_from_the_outside() {
+    tcp("20 tcp-v6", "[fd00::1]:7000", "last", "first");
+}
+
+/// A connection from the outside, and its last segments, which a time-wait socket takes where the card closes first.
+fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
+    scenario(name, NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let outside = &bench.chassis.outside;
+        let (before, arrived) = (
+            outside.sent("eth0").expect("eth0").packets,
+            bench.received(),
+        );
+        let mut server = bench.sender(&format!("tcp --listen {to} --close {close}"));
+        server.wait_for("ready").go();
+        bench
+            .far_sender(
+                outside,
+                &format!("tcp --to {to} --close {far_close} --bytes 100"),
+            )
+            .finish();
+        let served = server.finish();
+        bench.settle();
+        let packets = outside.sent("eth0").expect("eth0").packets - before;
+        bench.wait_until_received(arrived, packets);
+        let report = auditor.stop();
+        // The answers leave by the front port, with the backplane's address.
+        let left = report.sent_by("eth1").packets;
+        let answered: Vec<_> = report
+            .findings
+            .iter()
+            .filter(|told| told.kind == "address-escape")
+            .collect();
+        assert_eq!(answered.iter().map(|told| told.packets).sum::<u64>(), left);
+        let mut expected = report.expect();
+        for told in answered {
+            let cookie = told.socket_cookie.expect("the connection's");
+            let of_listener = Sent {
+                cookie,
+                ..served.clone()
+            };
+            let answer = leak("address-escape").egress("eth1").packets(told.packets);
+            expected = expected.finding(answer.by(&of_listener));
+        }
+        let told = report
+            .findings
+            .iter()
+            .find(|told| told.kind == "ingress-escape")
+            .expect("what arrived");
+        let taker = Sent {
+            cookie: told.socket_cookie.expect("the listener's"),
+            ..served
+        };
+        let escaped = escape().packets(packets).protocol("tcp").destination(to);
+        expected.arrived(escaped.by(&taker)).nothing_else();
+    });
+}
+
+#[test]
+fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
+    scenario("20 icmp", NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let outside = &bench.chassis.outside;
+        send(bench, outside, "ping --to 10.0.0.1 --count 500", 500);
+        send(bench, outside, "ping --to fd00::1 --count 500", 500);
+        bench.wait_until_sent("eth1", 1000);
+        // The kernel takes them, and answers.
+        let asked = |to| escape().packets(500).destination(to);
+        let report = auditor.stop();
+        let answers: Vec<_> = report
+            .findings
+            .iter()
+            .filter(|told| told.kind == "address-escape")
+            .collect();
+        let answered = answers.iter().map(|told| told.packets).sum::<u64>();
+        assert_eq!(answered, 1000, "{report}");
+        let mut expected = report.expect();
+        for told in answers {
+            let answer = leak("address-escape").egress("eth1").packets(told.packets);
+            expected = expected.finding(answer.source(&told.source));
+        }
+        expected
+            .arrived(asked("10.0.0.1").protocol("icmp"))
+            .arrived(asked("fd00::1").protocol("icmpv6"))
+            .nothing_else();
+    });
+}
+
+/// A few datagrams to where no socket takes them: the kernel says so, by the way that they came.
+fn untaken(name: &str, intent: Option<&str>) {
+    scenario(name, NOTHING, |bench| {
+        for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
+            bench.card().set_sysctl(limit, "0").expect("a limit");
+        }
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let taker = intent.map(|intent| taker(bench, intent));
+        let to_it = "udp --to 10.0.0.1:5000 --count 10";
+        send(bench, &bench.chassis.outside, to_it, 10);
+        bench.wait_until_sent("eth1", 10);
+        drop(taker);
+        let knocked = risk("ingress-escape").egress("eth1").packets(10);
+        let answered = leak("address-escape").egress("eth1").packets(10);
+        let report = auditor.stop();
+        report
+            .expect()
+            .arrived(knocked.protocol("udp").destination("10.0.0.1:5000"))
+            .finding(answered.protocol("icmp").cause("the kernel's own reply"))
+            .nothing_else();
+        let told = |told: &&Told| told.kind == "ingress-escape";
+        let told = report.findings.iter().find(told).expect("it was found");
+        assert!(told.explanation.contains("No socket takes it"), "{report}");
+    });
+}
+
+#[test]
+fn what_nobody_listens_for_is_a_risk() {
+    untaken("20 no-socket", None);
+}
+
+#[test]
+fn a_socket_that_is_pinned_to_the_backplane_does_not_hear_the_outside() {
+    untaken("20 pinned", Some("--bind 10.0.0.1:5000 --bind-device fab0"));
+}
+
+#[test]
+fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
+    scenario("20 pinned-outside", NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let taker = taker(bench, "--bind 0.0.0.0:5000 --bind-device eth1");
+        let to_it = "udp --to 10.0.0.1:5000 --count 1000";
+        send(bench, &bench.chassis.outside, to_it, 1000);
+        let escaped = escape().bound("eth1").packets(1000).by(&end(taker));
+        auditor.stop().expect().arrived(escaped).nothing_else();
+    });
+}
+
+#[test]
+fn the_wire_is_counted_in_segments() {
+    scenario("20 gso", NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let to_it = "udp --to 10.0.0.1:5000 --gso 1000 --size 9500 --count 100";
+        send(bench, &bench.chassis.outside, to_it, 100);
+        let escaped = escape().packets(1000).by(&end(taker));
+        let report = auditor.stop();
+        report.expect().arrived(escaped).nothing_else();
+        assert_eq!(report.findings[0].bytes, 100 * (9500 + 10 * 42), "{report}");
+    });
+}
+
+#[test]
+fn fragments_are_counted() {
+    scenario("20 fragments", NOTHING, |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let to_it = "udp --to 10.0.0.1:5000 --size 4000 --count 100";
+        send(bench, &bench.chassis.outside, to_it, 300);
+        // The first has the ports; the others have none, and nobody knows yet who takes them.
+        auditor
+            .stop()
+            .expect()
+            .arrived(escape().packets(100).by(&end(taker)))
+            .arrived(escape().packets(200).destination("10.0.0.1"))
+            .nothing_else();
+    });
+}

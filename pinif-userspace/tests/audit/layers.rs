@@ -1,0 +1,207 @@
+//! Interfaces on top of each other: each packet is shown on every one that it passes, and counted once. Cases 2 to 4 of
+//! KERNEL.md.
+
+use std::process::Command;
+
+use crate::bench::{Bench, Need, Report, leak, scenario};
+use pinif_userspace::lab::{Device, LinkKind};
+
+/// What the totals say.
+#[track_caller]
+fn counted(report: &Report, packets: u64) {
+    assert_eq!(
+        report.summary.packets, packets,
+        "the total of packets\n{report}"
+    );
+}
+
+/// Gives a link of the card the address `10.0.0.11`, and the peer as its neighbour.
+fn use_link(bench: &Bench, link: &str) {
+    let (card, peer) = (bench.card(), &bench.chassis.peer);
+    card.set_up(link).expect("up");
+    let address = "10.0.0.11/24".parse().expect("an address");
+    card.add_address(link, address).expect("an address");
+    let mac = peer.mac("fab0").expect("the peer's MAC address");
+    let neighbour = "10.0.0.2".parse().expect("an address");
+    card.add_neighbour(link, neighbour, &mac)
+        .expect("a neighbour");
+}
+
+/// A device over fab0 sends what its socket sends.
+fn over_fab0(bench: &Bench, device: Device<'_>, name: &str) {
+    bench.card().add_device(device).expect("a device");
+    use_link(bench, name);
+}
+
+fn counts_once(bench: &Bench, upper: &str) -> Report {
+    let auditor = bench.audit(&[]);
+    bench.send(&format!(
+        "udp --bind-device {upper} --to 10.0.0.2:9 --count 1000"
+    ));
+    auditor.stop()
+}
+
+#[test]
+fn a_macvlans_packets_are_counted_once() {
+    let need = [Need::Link(LinkKind::MacVlan)];
+    scenario("2 once-macvlan", &need, |bench| {
+        let device = Device::new(LinkKind::MacVlan, "mv0").over("fab0");
+        over_fab0(bench, device, "mv0");
+        let report = counts_once(bench, "mv0");
+        counted(&report, 1000);
+        report
+            .expect()
+            .contained("mv0", "mv0", 1000)
+            .contained("mv0", "fab0", 1000)
+            .nothing_else();
+    });
+}
+
+/// Makes it the qdisc of mv0, where this kernel has it.
+fn has_qdisc(bench: &Bench, qdisc: &str) -> bool {
+    let mut command = Command::new("tc");
+    command.args(["qdisc", "replace", "dev", "mv0", "root", qdisc]);
+    let output = bench.card().run(|| command.output()).expect("the card");
+    output.expect("tc").status.success()
+}
+
+#[test]
+fn a_qdisc_between_two_layers_changes_no_count() {
+    let need = [Need::Link(LinkKind::MacVlan), Need::Program("tc")];
+    scenario("2 once-qdisc", &need, |bench| {
+        let device = Device::new(LinkKind::MacVlan, "mv0").over("fab0");
+        over_fab0(bench, device, "mv0");
+        let qdiscs = [
+            "pfifo", "fq", "fq_codel", "codel", "pie", "cake", "sfq", "sfb", "netem",
+        ];
+        for qdisc in qdiscs {
+            if !has_qdisc(bench, qdisc) {
+                // This kernel has none.
+                continue;
+            }
+            let report = counts_once(bench, "mv0");
+            counted(&report, 1000);
+            report
+                .expect()
+                .contained("mv0", "mv0", 1000)
+                .contained("mv0", "fab0", 1000)
+                .nothing_else();
+        }
+    });
+}
+
+#[test]
+fn an_interface_above_that_is_not_audited_counts_nothing() {
+    let need = [Need::Link(LinkKind::MacVlan)];
+    scenario("2 once-lower-alone", &need, |bench| {
+        let device = Device::new(LinkKind::MacVlan, "mv0").over("fab0");
+        over_fab0(bench, device, "mv0");
+        let auditor = bench.audit(&["--interface", "fab0"]);
+        bench.send("udp --bind-device mv0 --to 10.0.0.2:9 --count 1000");
+        let report = auditor.stop();
+        counted(&report, 1000);
+        report
+            .expect()
+            .contained("mv0", "fab0", 1000)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn a_copy_counts_as_a_packet_of_its_own() {
+    let need = [Need::Link(LinkKind::MacVlan), Need::Program("tc")];
+    scenario("11 once-mirror", &need, |bench| {
+        let device = Device::new(LinkKind::MacVlan, "mv0").over("fab0");
+        over_fab0(bench, device, "mv0");
+        // Before 6.6, pinif would have made it.
+        bench.run("tc", "qdisc add dev mv0 clsact");
+        let auditor = bench.audit(&[]);
+        // Behind pinif: the copy has the mark that the packet has.
+        bench.run(
+            "tc",
+            "filter add dev mv0 egress protocol ip pref 100 u32 match u32 0 0 action mirred egress mirror dev eth1",
+        );
+        let sent = bench.send("udp --bind-device mv0 --to 10.0.0.2:9 --count 1000");
+        let report = auditor.stop();
+        counted(&report, 2000);
+        let finding = leak("copy-escape")
+            .bound("mv0")
+            .egress("eth1")
+            .packets(1000)
+            .by(&sent);
+        report
+            .expect()
+            .contained("mv0", "mv0", 1000)
+            .contained("mv0", "fab0", 1000)
+            .finding(finding)
+            .nothing_else();
+    });
+}
+
+/// Makes fab0 the port of a bridge.
+fn bridge(bench: &Bench) {
+    let card = bench.card();
+    card.add_device(Device::new(LinkKind::Bridge, "br0"))
+        .expect("a bridge");
+    card.enslave("fab0", "br0").expect("a port");
+    use_link(bench, "br0");
+    card.wait_until_operational("br0").expect("a bridge");
+}
+
+#[test]
+fn a_bridges_packets_are_counted_once() {
+    let need = [Need::Link(LinkKind::Bridge)];
+    scenario("2 once-bridge", &need, |bench| {
+        bridge(bench);
+        let report = counts_once(bench, "br0");
+        counted(&report, 1000);
+        report
+            .expect()
+            .contained("br0", "br0", 1000)
+            .contained("br0", "fab0", 1000)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn a_bridge_that_is_not_audited_counts_nothing() {
+    let need = [Need::Link(LinkKind::Bridge)];
+    scenario("2 once-port-alone", &need, |bench| {
+        bridge(bench);
+        let auditor = bench.audit(&["--interface", "fab0"]);
+        bench.send("udp --bind-device br0 --to 10.0.0.2:9 --count 1000");
+        let report = auditor.stop();
+        counted(&report, 1000);
+        report
+            .expect()
+            .contained("br0", "fab0", 1000)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn what_a_bridge_switches_is_counted_on_its_port() {
+    let need = [Need::Link(LinkKind::Bridge)];
+    scenario("6 once-switched", &need, |bench| {
+        bridge(bench);
+        let (card, peer) = (bench.card(), &bench.chassis.peer);
+        card.enslave("eth1", "br0").expect("a second port");
+        let mac = bench.chassis.outside.mac("eth0").expect("a MAC address");
+        let beyond = "10.0.0.77".parse().expect("an address");
+        peer.add_neighbour("fab0", beyond, &mac)
+            .expect("a neighbour");
+        let auditor = bench.audit(&[]);
+        let sender = bench.far_sender(peer, "udp --to 10.0.0.77:9 --count 1000");
+        sender.finish();
+        bench.send("udp --bind-device br0 --to 10.0.0.2:9 --count 100");
+        let report = auditor.stop();
+        // The bridge learned where the peer is when that sent.
+        counted(&report, 1100);
+        report
+            .expect()
+            .contained_unpinned("eth1", 1000)
+            .contained("br0", "br0", 100)
+            .contained("br0", "fab0", 100)
+            .nothing_else();
+    });
+}

@@ -1,0 +1,29 @@
+//! What an audit finds of what the kernel sends and takes, over the chassis: each family of scenarios is a module.
+
+mod addresses;
+mod alike;
+#[path = "../bench/mod.rs"]
+mod bench;
+mod causes;
+mod contained;
+mod containers;
+mod copies;
+mod domains;
+mod enforce;
+mod escapes;
+mod exact;
+mod gaps;
+mod ingress;
+mod layers;
+mod mistakes;
+mod multipath;
+mod namespaces;
+mod packets;
+mod persist;
+mod policy_escapes;
+mod programs;
+mod replies;
+mod stacks;
+mod tunnels;
+mod underlays;
+mod windows;

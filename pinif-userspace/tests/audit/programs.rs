@@ -1,0 +1,216 @@
+//! Programs that people use, bound as their manuals say: by device, and by address; and those that look on, or replay.
+//! Cases 1, 9 and 17 of KERNEL.md.
+
+use std::io::Write as _;
+
+use crate::bench::{CONTROL_PLANE, Need, Server, leak, risk, scenario, serve};
+use pinif_userspace::lab::{Ethernet, udp_packet};
+use tempfile::NamedTempFile;
+
+#[test]
+fn ping_by_device_is_contained() {
+    scenario("1 program-ping", &[Need::Program("ping")], |bench| {
+        let auditor = bench.audit(&[]);
+        bench.program("ping", "-n -q -c 5 -i 0.01 -I fab0 10.0.0.2");
+        auditor
+            .stop()
+            .expect()
+            .contained("fab0", "fab0", 5)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn ping_by_address_follows_the_routing_table() {
+    scenario("9 program-ping", &[Need::Program("ping")], |bench| {
+        let auditor = bench.audit(&[]);
+        let ping = bench.program("ping", "-n -q -c 5 -i 0.01 -I 10.0.0.1 203.0.113.9");
+        let escape = risk("address-escape")
+            .egress("eth1")
+            .packets(5)
+            .by_program("ping", ping)
+            .protocol("icmp")
+            .destination("203.0.113.9");
+        auditor.stop().expect().finding(escape).nothing_else();
+    });
+}
+
+#[test]
+fn socat_by_device_is_contained() {
+    scenario("1 program-socat", &[Need::Program("socat")], |bench| {
+        let auditor = bench.audit(&[]);
+        // One short file is one datagram.
+        bench.program(
+            "socat",
+            "-u OPEN:/proc/version UDP4-SENDTO:10.0.0.2:9,so-bindtodevice=fab0",
+        );
+        auditor
+            .stop()
+            .expect()
+            .contained("fab0", "fab0", 1)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn iperf3_by_device_is_contained() {
+    scenario("1 program-iperf3", &[Need::Program("iperf3")], |bench| {
+        bench
+            .card()
+            .segment_in_software("fab0")
+            .expect("fab0 has offloads");
+        let peer = &bench.chassis.peer;
+        let _server = Server::start(peer, "iperf3", "--server --one-off --bind 10.0.0.2");
+        bench.wait_for_listener(peer);
+        let auditor = bench.audit(&[]);
+        bench.program("iperf3", "--client 10.0.0.2 --bind-dev fab0 --bytes 2M");
+        let report = auditor.stop();
+        let packets = report.sent_by("fab0").packets;
+        // iperf3 ends once its socket took all of it: not all of it leaves.
+        assert!(packets > 100, "it sends a lot\n{report}");
+        report
+            .expect()
+            .contained("fab0", "fab0", packets)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn curl_by_device_is_contained() {
+    scenario("1 program-curl", &[Need::Program("curl")], |bench| {
+        let served = serve(&bench.chassis.peer, "10.0.0.2:7000");
+        let auditor = bench.audit(&[]);
+        bench.program("curl", "--silent --interface fab0 http://10.0.0.2:7000/");
+        served.join().expect("a request");
+        let report = auditor.stop();
+        let packets = report.sent_by("fab0").packets;
+        report
+            .expect()
+            .contained("fab0", "fab0", packets)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn curl_by_address_follows_the_routing_table() {
+    scenario("9 program-curl", &[Need::Program("curl")], |bench| {
+        let served = serve(&bench.chassis.outside, "203.0.113.9:7000");
+        let auditor = bench.audit(&[]);
+        let curl = bench.program(
+            "curl",
+            "--silent --interface 10.0.0.1 http://203.0.113.9:7000/",
+        );
+        served.join().expect("a request");
+        let report = auditor.stop();
+        let packets = report.sent_by("eth1").packets;
+        let escape = risk("address-escape")
+            .egress("eth1")
+            .packets(packets)
+            .by_program("curl", curl)
+            .protocol("tcp")
+            .destination("203.0.113.9:7000")
+            .cause("the program was given the address 10.0.0.1 for an interface")
+            .mend("give the program the name fab0 instead of the address 10.0.0.1");
+        report.expect().finding(escape).nothing_else();
+    });
+}
+
+/// A capture sends nothing, whatever it listens at.
+fn captured(name: &str, device: &str) {
+    scenario(name, &[Need::Program("tcpdump")], |bench| {
+        let auditor = bench.audit(&[]);
+        let arguments = format!("-n -Z root -c 100 -w /dev/null -i {device}");
+        let mut tcpdump = bench.start("tcpdump", &arguments);
+        tcpdump.wait_for("listening on");
+        bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 100");
+        tcpdump.finish();
+        auditor
+            .stop()
+            .expect()
+            .contained("fab0", "fab0", 100)
+            .nothing_else();
+    });
+}
+
+#[test]
+fn tcpdump_of_an_interface_finds_nothing_to_tell() {
+    captured("1 program-tcpdump", "fab0");
+}
+
+#[test]
+fn tcpdump_of_all_interfaces_finds_nothing_to_tell() {
+    captured("1 program-tcpdump-any", "any");
+}
+
+/// A capture of `count` frames with a datagram each, as tcpdump writes one (pcap-savefile(5)).
+fn capture(count: u32, from: &str, to: &str) -> NamedTempFile {
+    let datagram = udp_packet(
+        from.parse().expect("an address"),
+        to.parse().expect("an address"),
+        &[0; 32],
+    );
+    let ethernet = Ethernet {
+        destination: [2, 0, 0, 0, 0, 0x77],
+        source: [2, 0, 0, 0, 0, 0xaa],
+        tags: Vec::new(),
+    };
+    let frame = ethernet.around(&datagram.expect("a datagram"));
+    let length = u32::try_from(frame.len()).expect("it is short");
+    // Magic, version 2.4, no time zone, all of each frame, Ethernet.
+    let mut bytes: Vec<u8> = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 0xffff, 1]
+        .map(u32::to_le_bytes)
+        .concat();
+    for at in 0..count {
+        bytes.extend([0, at, length, length].map(u32::to_le_bytes).concat());
+        bytes.extend(&frame);
+    }
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(&bytes).expect("a capture");
+    file
+}
+
+#[test]
+fn tcpreplay_on_the_right_interface_is_contained() {
+    scenario(
+        "1 program-tcpreplay",
+        &[Need::Program("tcpreplay")],
+        |bench| {
+            let capture = capture(100, "10.0.0.1:4000", "10.0.0.2:9");
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            bench.program(
+                "tcpreplay",
+                &format!("-q --topspeed --intf1=fab0 {}", capture.path().display()),
+            );
+            auditor
+                .stop()
+                .expect()
+                .contained_unpinned("fab0", 100)
+                .nothing_else();
+        },
+    );
+}
+
+#[test]
+fn tcpreplay_on_the_outside_leaks_control_traffic() {
+    scenario(
+        "17 program-tcpreplay",
+        &[Need::Program("tcpreplay")],
+        |bench| {
+            let capture = capture(100, "192.0.2.1:4000", "10.0.0.2:9");
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            let tcpreplay = bench.program(
+                "tcpreplay",
+                &format!("-q --topspeed --intf1=eth1 {}", capture.path().display()),
+            );
+            let leaked = leak("policy-escape")
+                .rule("control-plane")
+                .egress("eth1")
+                .packets(100)
+                .by_program("tcpreplay", tcpreplay)
+                .protocol("udp")
+                .source("192.0.2.1:4000")
+                .destination("10.0.0.2:9");
+            auditor.stop().expect().finding(leaked).nothing_else();
+        },
+    );
+}

@@ -1,0 +1,121 @@
+//! Bridges, teams, macvlans and ipvlans.
+
+use netlink_packet_route::link::IpVlanMode;
+use pinif_userspace::lab::{Device, LinkKind};
+
+use super::{TO, add, carried, enslave, plug, settle_in, up};
+use crate::bench::{Bench, Need, scenario};
+
+const IPVLAN: [Need; 1] = [Need::Link(LinkKind::IpVlan)];
+
+/// A bridge of fab1 and fab2.
+fn bridge(bench: &Bench) {
+    plug(bench);
+    up(bench);
+    add(bench, Device::new(LinkKind::Bridge, "br0"));
+    enslave(bench, &["fab1", "fab2"], "br0");
+    settle_in(bench, "br0");
+}
+
+#[test]
+fn a_bridge_sends_by_the_port_that_it_learned() {
+    let needs = [Need::Link(LinkKind::Bridge), Need::Program("bridge")];
+    scenario("2 bridge", &needs, |bench| {
+        bridge(bench);
+        bench.run("bridge", "fdb add 02:00:00:00:00:77 dev fab2 master static");
+        carried(bench, "br0", TO, &[("br0", 1000), ("fab2", 1000)]);
+    });
+}
+
+#[test]
+fn a_bridge_floods_all_its_ports() {
+    let needs = [Need::Link(LinkKind::Bridge)];
+    scenario("2 bridge-flood", &needs, |bench| {
+        bridge(bench);
+        // All but the last are clones that have lost the socket (`deliver_clone`).
+        let path = [("br0", 1000), ("fab1", 1000), ("fab2", 1000)];
+        carried(bench, "br0", TO, &path);
+    });
+}
+
+#[test]
+fn a_macvlan_sends_by_its_link() {
+    scenario("2 macvlan", &[Need::Link(LinkKind::MacVlan)], |bench| {
+        plug(bench);
+        up(bench);
+        add(bench, Device::new(LinkKind::MacVlan, "mv0").over("fab1"));
+        settle_in(bench, "mv0");
+        carried(bench, "mv0", TO, &[("mv0", 1000), ("fab1", 1000)]);
+    });
+}
+
+/// A macvlan's way to a group is by clones (`macvlan_broadcast`), which lose the socket.
+#[test]
+fn a_macvlan_sends_to_a_group_by_its_link() {
+    scenario(
+        "2 macvlan-multicast",
+        &[Need::Link(LinkKind::MacVlan)],
+        |bench| {
+            plug(bench);
+            up(bench);
+            for name in ["mv0", "mv1"] {
+                add(bench, Device::new(LinkKind::MacVlan, name).over("fab1"));
+            }
+            settle_in(bench, "mv0");
+            bench.card().set_up("mv1").expect("a sibling");
+            let path = [("mv0", 1000), ("fab1", 1000)];
+            carried(bench, "mv0", "239.1.2.3:9", &path);
+        },
+    );
+}
+
+fn ipvlan(name: &str, mode: IpVlanMode) {
+    scenario(name, &IPVLAN, |bench| {
+        plug(bench);
+        up(bench);
+        let device = Device::new(LinkKind::IpVlan, "ipv0").over("fab1");
+        add(bench, device.ipvlan_mode(mode));
+        settle_in(bench, "ipv0");
+        if mode != IpVlanMode::L2 {
+            // It asks the routing table itself (`ipvlan_process_v4_outbound`), and names the neighbour on the link below.
+            let neighbour = "10.0.7.2".parse().expect("an address");
+            bench
+                .card()
+                .add_neighbour("fab1", neighbour, &[0x02, 0, 0, 0, 0, 0x77])
+                .expect("a neighbour");
+        }
+        carried(bench, "ipv0", TO, &[("ipv0", 1000), ("fab1", 1000)]);
+    });
+}
+
+#[test]
+fn an_ipvlan_sends_by_its_link() {
+    ipvlan("2 ipvlan", IpVlanMode::L2);
+}
+
+#[test]
+fn a_routing_ipvlan_sends_by_its_link() {
+    ipvlan("2 ipvlan-l3", IpVlanMode::L3);
+}
+
+#[test]
+fn a_routing_ipvlan_with_netfilter_sends_by_its_link() {
+    ipvlan("2 ipvlan-l3s", IpVlanMode::L3S);
+}
+
+#[test]
+fn a_team_sends_by_its_ports_in_turn() {
+    let needs = [Need::Link(LinkKind::Team), Need::Program("teamnl")];
+    scenario("2 team", &needs, |bench| {
+        plug(bench);
+        add(bench, Device::new(LinkKind::Team, "team0"));
+        bench.run("teamnl", "team0 setoption mode roundrobin");
+        enslave(bench, &["fab1", "fab2"], "team0");
+        settle_in(bench, "team0");
+        for port in ["fab1", "fab2"] {
+            bench.card().wait_until_operational(port).expect("a port");
+        }
+        let path = [("team0", 1000), ("fab1", 500), ("fab2", 500)];
+        carried(bench, "team0", TO, &path);
+    });
+}

@@ -1,0 +1,371 @@
+//! `pinif foresee`: what it tells is what happens.
+
+use std::io::Write as _;
+use std::net::UdpSocket;
+use std::process::{Command, Output, Stdio};
+
+use pinif_userspace::lab::{Device, LinkKind, Namespace, Route};
+use pinif_userspace::schema;
+use serde_json::{Value, json};
+use socket2::SockRef;
+use tempfile::NamedTempFile;
+
+use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need, scenario, valid};
+
+fn pinif(bench: &Bench, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pinif"))
+        .args(["foresee", "--netns", bench.card().name()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("pinif")
+}
+
+/// What its lines say, each of which must be as the published schema has it.
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .map(|line| valid(line, schema::foresee))
+        .collect()
+}
+
+/// A policy in a file of its own.
+fn policy(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".toml").expect("a file");
+    file.write_all(text.as_bytes()).expect("it is written");
+    file
+}
+
+/// What a finding is told from others by.
+fn brief(finding: &Value) -> [&str; 5] {
+    ["source", "kind", "rule", "destination", "egress_interface"]
+        .map(|key| finding[key].as_str().unwrap_or("none"))
+}
+
+fn connected(card: &Namespace, local: &str, remote: &str) -> UdpSocket {
+    card.run(|| {
+        let socket = UdpSocket::bind(local).expect("a socket");
+        socket.connect(remote).expect("a route");
+        socket
+    })
+    .expect("the card is there")
+}
+
+#[test]
+fn a_link_that_goes_down_is_foreseen() {
+    scenario("foresee down", &[], |bench| {
+        let socket = connected(bench.card(), "0.0.0.0:7001", "10.0.0.2:9");
+        let _pinned = connected(bench.card(), "0.0.0.0:7002", "10.0.0.2:9");
+        SockRef::from(&_pinned)
+            .bind_device(Some(b"fab0"))
+            .expect("a device");
+        let _outside = connected(bench.card(), "0.0.0.0:7003", "203.0.113.9:9");
+        let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let lines = lines(&output);
+        let [finding, summary] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        for (key, value) in [
+            ("type", json!("finding")),
+            ("latent", json!(true)),
+            ("if", json!("fab0 down")),
+            ("kind", json!("address-escape")),
+            ("severity", json!("risk")),
+            ("egress_interface", json!("eth1")),
+            ("source", json!("10.0.0.1:7001")),
+            ("destination", json!("10.0.0.2:9")),
+            (
+                "cause",
+                json!("route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"),
+            ),
+            (
+                "remedy",
+                json!(
+                    "bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves by no other interface"
+                ),
+            ),
+        ] {
+            assert_eq!(finding[key], value, "{finding}");
+        }
+        assert_eq!(finding["process"]["pid"], json!(std::process::id()));
+        assert_eq!(
+            (&summary["findings"], &summary["uncopied"]),
+            (&json!(1), &json!([]))
+        );
+        assert_eq!(summary["foreseen"], json!(["fab0 down"]));
+
+        // And so it happens.
+        bench.card().set_down("fab0").expect("down");
+        let (sent, outside) = bench.outside_while(|| socket.send(b"x"));
+        assert_eq!((sent.expect("it is sent"), outside), (1, 1));
+    });
+}
+
+#[test]
+fn every_interface_is_foreseen_in_turn_and_nothing_is_changed() {
+    scenario("foresee all", &[], |bench| {
+        let _inside = connected(bench.card(), "0.0.0.0:7001", "10.0.0.2:9");
+        let output = pinif(bench, &[]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.starts_with("fab0 down: 1 latent leak\n  risk  address-escape  "),
+            "{said}"
+        );
+        assert!(said.ends_with("eth1 down: 0 latent leaks\n"), "{said}");
+        assert_eq!(pinif(bench, &["--fail-on", "leak"]).status.code(), Some(0));
+        assert_eq!(pinif(bench, &["--down", "eth1"]).status.code(), Some(0));
+        let (sent, outside) = bench.outside_while(|| _inside.send(b"x"));
+        assert_eq!((sent.expect("it is sent"), outside), (1, 0));
+    });
+}
+
+#[test]
+fn a_socket_that_is_not_connected_is_foreseen_by_the_networks_that_it_may_send_to() {
+    scenario("foresee unconnected", &[], |bench| {
+        let card = bench.card();
+        let bind = |local: &str| {
+            card.run(|| UdpSocket::bind(local).expect("a socket"))
+                .expect("the card")
+        };
+        let (anywhere, _inside) = (bind("0.0.0.0:7001"), bind("10.0.0.1:7002"));
+        let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
+        let mut told: Vec<_> = lines(&output)
+            .iter()
+            .filter(|line| line["type"] == "finding")
+            .map(|line| {
+                ["source", "kind", "destination", "egress_interface"]
+                    .map(|key| line[key].as_str().expect("text").to_owned())
+            })
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                ["0.0.0.0:7001", "unpinned", "10.0.0.0/24", "eth1"],
+                ["10.0.0.1:7002", "address-escape", "10.0.0.0/24", "eth1"],
+            ]
+        );
+        card.set_down("fab0").expect("down");
+        let (sent, outside) = bench.outside_while(|| anywhere.send_to(b"x", "10.0.0.2:9"));
+        assert_eq!((sent.expect("it is sent"), outside), (1, 1));
+    });
+}
+
+#[test]
+fn routes_that_come_and_go_are_foreseen() {
+    scenario("foresee routes", &[], |bench| {
+        let card = bench.card();
+        let _inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        let astray = "10.0.0.2/32 via 192.0.2.2 dev eth1";
+        let output = pinif(bench, &["--route-add", astray, "--format", "json"]);
+        let lines_of = lines(&output);
+        assert_eq!(lines_of[0]["egress_interface"], "eth1", "{output:?}");
+        assert_eq!(lines_of[0]["if"], format!("route {astray} added"));
+
+        card.add_route(Route::new("10.9.0.0/16".parse().expect("a prefix"), "fab0"))
+            .expect("a route");
+        let _further = connected(card, "0.0.0.0:7002", "10.9.0.9:9");
+        let output = pinif(
+            bench,
+            &["--route-del", "10.9.0.0/16 dev fab0", "--format", "json"],
+        );
+        let lines_of = lines(&output);
+        assert_eq!(lines_of.len(), 2, "{output:?}");
+        assert_eq!(
+            (&lines_of[0]["source"], &lines_of[0]["egress_interface"]),
+            (&json!("10.0.0.1:7002"), &json!("eth1"))
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_foreseen_is_told() {
+    scenario("foresee errors", &[], |bench| {
+        let refused = |arguments: &[&str]| {
+            let output = pinif(bench, arguments);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            said
+        };
+        bench.lacks("fab9", &refused(&["--down", "fab9"]));
+        let said = refused(&["--route-del", "10.77.0.0/16 dev fab0"]);
+        assert!(
+            said.starts_with(
+                "pinif: the route 10.77.0.0/16 dev fab0 cannot be removed: No such process"
+            ),
+            "{said}"
+        );
+        let said = refused(&["--route-add", "10.0.0.0/8 through eth1"]);
+        assert!(said.contains("`through` is not known"), "{said}");
+    });
+}
+
+#[test]
+fn the_whole_policy_judges_what_is_foreseen() {
+    scenario("foresee policy", &[], |bench| {
+        let card = bench.card();
+        let inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        // It leaks already, and would not leak more.
+        let _outside = connected(card, "0.0.0.0:7002", "203.0.113.9:9");
+        // Where the zone is not contained: else its address, outside, is the first thing that is told.
+        let file = policy(&CONTROL_PLANE_PINNED.replace("contained = true", ""));
+        let path = file.path().to_str().expect("a path");
+        let foresee = |arguments: &[&str]| {
+            let mut all = vec!["--policy", path, "--format", "json"];
+            all.extend(arguments);
+            pinif(bench, &all)
+        };
+        let output = foresee(&[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let lines_of = lines(&output);
+        let [finding, summary] = &lines_of[..] else {
+            panic!("{lines_of:?}")
+        };
+        assert_eq!(
+            brief(finding),
+            [
+                "10.0.0.1:7001",
+                "policy-escape",
+                "control-plane",
+                "10.0.0.2:9",
+                "eth1"
+            ]
+        );
+        assert_eq!(finding["severity"], "risk");
+        assert_eq!(finding["if"], "fab0 down");
+        let explanation = finding["explanation"].as_str().expect("text");
+        assert!(
+            explanation.ends_with(
+                "by fab0 now. With fab0 down, it would leave by eth1, and rule control-plane lets it leave by backplane alone."
+            ),
+            "{explanation}"
+        );
+        assert_eq!(summary["foreseen"], json!(["fab0 down", "eth1 down"]));
+        drop(lines_of);
+
+        // A pinned one stays, and so does what was bound.
+        SockRef::from(&inside)
+            .bind_device(Some(b"fab0"))
+            .expect("a device");
+        assert_eq!(foresee(&[]).status.code(), Some(0));
+    });
+}
+
+#[test]
+fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
+    scenario("foresee policy unconnected", &[], |bench| {
+        let card = bench.card();
+        let _socket = card
+            .run(|| UdpSocket::bind("0.0.0.0:7001").expect("a socket"))
+            .expect("the card");
+        // No route of its own leads there: the default route does, which a better one would take over.
+        let text = "[zone.front]\ninterfaces = [\"eth*\"]\n[zone.backplane]\ninterfaces = [\"fab*\"]\n\
+            [[rule]]\nname = \"web\"\ndestination = \"198.51.100.0/24\"\nport = [443]\nprotocol = \"udp\"\nonly_via = \"front\"\n";
+        let file = policy(text);
+        let arguments = [
+            "--policy",
+            file.path().to_str().expect("a path"),
+            "--route-add",
+            "198.51.100.0/25 dev fab0",
+            "--route-add",
+            "198.51.100.0/24 dev fab0",
+            "--format",
+            "json",
+        ];
+        let output = pinif(bench, &arguments);
+        let lines_of = lines(&output);
+        let told: Vec<_> = lines_of
+            .iter()
+            .filter(|line| line["type"] == "finding")
+            .map(|line| (brief(line), &line["if"]))
+            .collect();
+        let escape = [
+            "0.0.0.0:7001",
+            "policy-escape",
+            "web",
+            "198.51.100.0/24 port 443",
+            "fab0",
+        ];
+        assert_eq!(
+            told,
+            [
+                (escape, &json!("route 198.51.100.0/25 dev fab0 added")),
+                (escape, &json!("route 198.51.100.0/24 dev fab0 added")),
+            ],
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
+fn the_senders_of_a_rule_are_told_apart() {
+    scenario("foresee policy senders", &[], |bench| {
+        let card = bench.card();
+        let _by_root = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        let by_another = connected(card, "0.0.0.0:7002", "10.0.0.2:9");
+        nix::unistd::fchown(&by_another, Some(4711.into()), None).expect("another user");
+        let mut sender = bench.sender("udp --connect --to 10.0.0.2:9 --count 2 --pause-after 1");
+        sender.wait_for("paused");
+        let told = |rule: &str| {
+            let text = format!("{}{rule}only_via = [\"backplane\"]\n", {
+                let text = CONTROL_PLANE.replace("contained = true", "");
+                let zones = text.split("[[rule]]").next().map(str::to_owned);
+                format!("{}[[rule]]\nname = \"some\"\n", zones.expect("zones"))
+            });
+            let file = policy(&text);
+            let path = file.path().to_str().expect("a path");
+            let output = pinif(
+                bench,
+                &["--policy", path, "--down", "fab0", "--format", "json"],
+            );
+            let mut processes: Vec<_> = lines(&output)
+                .iter()
+                .filter(|line| line["kind"] == "policy-escape")
+                .map(|line| line["source"].as_str().expect("text").to_owned())
+                .collect();
+            processes.sort();
+            processes
+        };
+        assert_eq!(told("user = 4711\n"), ["10.0.0.1:7002"]);
+        let own = std::env::current_exe().expect("a program");
+        assert_eq!(
+            told(&format!("executable = {own:?}\n")),
+            ["10.0.0.1:7001", "10.0.0.1:7002"]
+        );
+        let of_the_sender = told(&format!("cgroup = {:?}\n", bench.cgroup()));
+        assert_eq!(of_the_sender.len(), 1, "{of_the_sender:?}");
+        sender.go();
+        sender.finish();
+    });
+}
+
+#[test]
+fn vlans_go_down_with_their_trunk() {
+    scenario("foresee vlan", &[Need::Link(LinkKind::Vlan)], |bench| {
+        let card = bench.card();
+        card.add_device(Device::new(LinkKind::Vlan, "fab0.7").over("fab0").id(7))
+            .expect("a VLAN");
+        card.set_up("fab0.7").expect("up");
+        card.add_address("fab0.7", "10.7.0.1/24".parse().expect("a prefix"))
+            .expect("an address");
+        let socket = connected(card, "0.0.0.0:7001", "10.7.0.2:9");
+        let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
+        let lines_of = lines(&output);
+        assert_eq!(
+            brief(&lines_of[0]),
+            [
+                "10.7.0.1:7001",
+                "address-escape",
+                "none",
+                "10.7.0.2:9",
+                "eth1"
+            ],
+            "{output:?}"
+        );
+        card.set_down("fab0").expect("down");
+        let (sent, outside) = bench.outside_while(|| socket.send(b"x"));
+        assert_eq!((sent.expect("it is sent"), outside), (1, 1));
+    });
+}

@@ -1,0 +1,135 @@
+//! `pinif audit --foresee`: what would leak is told beside what leaks.
+
+use std::net::UdpSocket;
+
+use serde_json::Value;
+use socket2::SockRef;
+
+use crate::bench::{Auditor, Bench, CONTROL_PLANE, scenario, valid};
+
+/// Control traffic stays on the backplane, whose addresses may be seen outside: else these are told first.
+fn policy() -> String {
+    CONTROL_PLANE.replace("contained = true", "")
+}
+
+/// A socket of this process on the card, which sends to the backplane.
+fn inside(bench: &Bench) -> UdpSocket {
+    let socket = bench.card().run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:7001").expect("a socket");
+        socket.connect("10.0.0.2:9").expect("a route");
+        socket
+    });
+    socket.expect("the card is there")
+}
+
+/// The next finding that is foreseen.
+fn foreseen(auditor: &mut Auditor<'_>) -> Value {
+    let line = auditor.wait_for_line("it foresaw something", |line| {
+        line.contains("\"latent\":true")
+    });
+    valid(&line, pinif_userspace::audit::finding::schema)
+}
+
+/// A change that changes nothing for anybody.
+fn stir(bench: &Bench, number: u8) {
+    let address = format!("10.200.0.{number}/32").parse().expect("an address");
+    bench.card().add_address("fab0", address).expect("added");
+}
+
+#[test]
+fn what_would_leak_is_told_once_while_it_holds() {
+    scenario("foresee audit", &[], |bench| {
+        let socket = inside(bench);
+        let mut auditor = bench.audit_with(&policy(), &["--foresee", "--fail-on", "risk"]);
+        let first = foreseen(&mut auditor);
+        for (key, value) in [
+            ("type", "finding"),
+            ("kind", "policy-escape"),
+            ("severity", "risk"),
+            ("if", "fab0 down"),
+            ("rule", "control-plane"),
+            ("netns", bench.card().name()),
+            ("egress_interface", "eth1"),
+            ("source", "10.0.0.1:7001"),
+            ("destination", "10.0.0.2:9"),
+        ] {
+            assert_eq!(first[key], value, "{first}");
+        }
+        // A pinned socket stays: what was foreseen holds no more, as is seen with the next change.
+        SockRef::from(&socket)
+            .bind_device(Some(b"fab0"))
+            .expect("a device");
+        stir(bench, 1);
+        let id = first["id"].as_str().expect("an id").to_owned();
+        auditor.wait_for_note(&format!(
+            "{id} would not be a policy-escape any more with fab0 down"
+        ));
+        SockRef::from(&socket).bind_device(None).expect("unbound");
+        stir(bench, 2);
+        let again = foreseen(&mut auditor);
+        assert_ne!(again["id"], first["id"]);
+        assert_eq!(again["socket_cookie"], first["socket_cookie"]);
+
+        // Where it goes on to hold, nothing is told of it, but of what is new.
+        let astray = "10.0.0.2/32".parse().expect("a prefix");
+        let gateway = "192.0.2.2".parse().expect("an address");
+        let route = pinif_userspace::lab::Route::new(astray, "eth1").via(gateway);
+        let other = bench.card().run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:7002").expect("a socket");
+            socket.connect("10.0.0.3:9").expect("a route");
+            socket
+        });
+        stir(bench, 3);
+        let new = foreseen(&mut auditor);
+        assert_eq!(new["source"], "10.0.0.1:7002");
+        drop(other);
+
+        // What has happened is a leak, and not foreseen any more.
+        bench.card().add_route(route).expect("a route");
+        socket.send(b"x").expect("it is sent");
+        let told = auditor.wait_for_finding("policy-escape");
+        assert_eq!(told.severity, "leak");
+        let report = auditor.stop_unsettled();
+        assert_eq!(report.status.code(), Some(2), "{report}");
+        assert_eq!(report.findings.len(), 4, "{report}");
+        for told in &report.findings {
+            let lines = report.lines.iter().filter(|line| line.contains(&told.id));
+            assert_eq!(lines.count(), 1, "{report}");
+        }
+    });
+}
+
+#[test]
+fn what_is_foreseen_counts_as_a_risk() {
+    scenario("foresee audit status", &[], |bench| {
+        let _socket = inside(bench);
+        for (fail_on, status) in [("leak", 0), ("risk", 2)] {
+            let arguments = ["--foresee", "--fail-on", fail_on];
+            let mut auditor = bench.audit_with(&policy(), &arguments);
+            foreseen(&mut auditor);
+            let report = auditor.stop();
+            assert_eq!(report.status.code(), Some(status), "{report}");
+        }
+    });
+}
+
+#[test]
+fn people_are_told_what_would_leak() {
+    scenario("foresee audit people", &[], |bench| {
+        let _socket = inside(bench);
+        let mut pinif = bench.auditor().arguments(["--foresee"]).start_for_people();
+        let line = pinif.wait_for_line("it foresaw something", |line| line.starts_with("risk"));
+        let own = std::process::id();
+        assert!(
+            line.starts_with("risk  address-escape  ")
+                && line.ends_with(&format!(
+                    "(pid {own}), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down"
+                )),
+            "{line}"
+        );
+        pinif.signal(nix::sys::signal::Signal::SIGTERM);
+        let ended = pinif.end();
+        let last = ended.stdout.last().expect("a verdict");
+        assert!(last.contains("1 latent leak was foreseen."), "{last}");
+    });
+}

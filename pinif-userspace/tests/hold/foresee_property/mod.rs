@@ -1,0 +1,6 @@
+//! What `pinif foresee` tells is what happens, in any network and under any policy.
+
+mod audited;
+mod many;
+mod network;
+mod world;

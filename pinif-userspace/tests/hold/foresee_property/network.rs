@@ -1,0 +1,87 @@
+//! What is foreseen is what the kernel does then.
+
+use pinif_userspace::audit::finding::Finding;
+use pinif_userspace::foresee::{self, Event, Original};
+use pinif_userspace::host::netns::NetNs;
+use pinif_userspace::policy::Policy;
+use pinif_userspace::survey;
+use proptest::prelude::*;
+
+use super::world::{LINKS, build, down, leaves, runner, world};
+use crate::bench::scenario;
+
+#[test]
+fn what_is_foreseen_happens_in_any_network() {
+    scenario("foresee property", &[], |_| {
+        let mut runner = runner(40);
+        let outcome = runner.run(&world(), |world| {
+            let (card, _far, sockets) = build(&world);
+            let netns = NetNs::named(card.name()).expect("the card");
+            let before: Vec<_> = sockets.iter().map(|socket| leaves(&card, socket)).collect();
+            let original = Original::read(&netns).expect("it is readable");
+            let owned = survey::owned(&netns).expect("they are readable");
+            let down = LINKS[world.down];
+            let event = self::down(down);
+            let empty = Policy::default();
+            let all = foresee::foresee(&original, &empty, &owned, &[event]).expect("it is copied");
+            let told = &all[0];
+            prop_assert_eq!(&told.uncopied, &Vec::<String>::new());
+
+            card.set_down(down).expect("down");
+            for (socket, before) in sockets.iter().zip(before) {
+                let cookie = socket.cookie().expect("a cookie");
+                let finding = told
+                    .findings
+                    .iter()
+                    .find(|finding| finding.socket_cookie == Some(cookie));
+                let after = leaves(&card, socket);
+                match finding {
+                    Some(finding) => {
+                        prop_assert_eq!(Some(&*finding.egress_interface), after, "{:?}", finding)
+                    }
+                    // It goes on as it did, or sends nothing.
+                    None => prop_assert!(
+                        after.is_none() || after == before,
+                        "{:?} then {:?}",
+                        before,
+                        after
+                    ),
+                }
+            }
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{error}"));
+    });
+}
+
+#[test]
+fn one_scratch_namespace_after_the_other_is_like_new() {
+    scenario("foresee turns", &[], |_| {
+        let mut runner = runner(20);
+        let outcome = runner.run(&world(), |world| {
+            let (card, _far, _sockets) = build(&world);
+            let netns = NetNs::named(card.name()).expect("the card");
+            let original = Original::read(&netns).expect("it is readable");
+            let owned = survey::owned(&netns).expect("they are readable");
+            let policy = Policy::default();
+            let events: Vec<_> = LINKS.iter().chain(&LINKS).copied().map(down).collect();
+            let told = |events: &[Event]| {
+                let all = foresee::foresee(&original, &policy, &owned, events).expect("foreseen");
+                let findings = all.into_iter().map(|foreseen| foreseen.findings);
+                let brief = findings.map(|findings| {
+                    let brief =
+                        |finding: Finding| (finding.id, finding.egress_interface, finding.cause);
+                    findings.into_iter().map(brief).collect::<Vec<_>>()
+                });
+                brief.collect::<Vec<_>>()
+            };
+            let alone: Vec<_> = events
+                .iter()
+                .flat_map(|event| told(std::slice::from_ref(event)))
+                .collect();
+            prop_assert_eq!(told(&events), alone);
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{error}"));
+    });
+}

@@ -1,0 +1,104 @@
+//! What pinif prints: for programs against the schema, for people, and the examples in the documentation.
+
+mod examples;
+mod json;
+mod people;
+mod stage;
+mod story;
+
+use std::io;
+
+use self::stage::{Clock, Gone, Stream, human, json, no_terminal};
+use pinif_ebpf::loss::Loss;
+use pinif_userspace::schema;
+use pinif_userspace::sinks::human::Human;
+use pinif_userspace::sinks::journal::Journal;
+use pinif_userspace::sinks::json::Json;
+use pinif_userspace::sinks::look::Look;
+use pinif_userspace::sinks::notes::Notes;
+use pinif_userspace::sinks::{Level, Sink, reader_left};
+
+#[test]
+fn the_schema_in_the_documentation_is_that_of_the_types() {
+    for (name, schema) in schema::ALL {
+        let made = serde_json::to_string_pretty(&schema()).expect("JSON");
+        let path = format!("docs/schema/{name}.schema.json");
+        examples::file(&path, &format!("{made}\n"));
+    }
+}
+
+#[test]
+fn the_examples_in_the_documentation_are_what_the_sinks_print() -> io::Result<()> {
+    let clock = Clock::default();
+    let (mut sink, leaking, _) = human(no_terminal, false, &clock);
+    stage::leaking(&mut sink)?;
+    let (mut sink, contained, _) = human(no_terminal, false, &clock);
+    stage::contained(
+        &mut sink,
+        &story::summary(vec![story::cell(Some("fab0"), "fab0", 1000, 66_000)], 0),
+    )?;
+    let (mut sink, enforced, _) = human(no_terminal, false, &clock);
+    stage::enforced(&mut sink)?;
+    let (mut sink, lines, _) = json();
+    stage::leaking(&mut sink)?;
+    let journal = Stream::default();
+    stage::leaking(&mut Journal::new(journal.clone(), clock.reader()))?;
+    examples::blocks(
+        "docs/output.md",
+        &[
+            ("human", &leaking.text()),
+            ("contained", &contained.text()),
+            ("enforced", &enforced.text()),
+            ("json", &lines.text()),
+            ("journal", &journal.text()),
+        ],
+    );
+    Ok(())
+}
+
+#[test]
+fn the_documentation_names_every_loss() {
+    for loss in Loss::ALL {
+        let incomplete = if loss.loses_counts() { "yes" } else { "no" };
+        let rows = examples::read("docs/output.md");
+        let row = rows
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", loss.name())));
+        assert!(
+            row.is_some_and(|row| row.ends_with(&format!("| {incomplete} |"))),
+            "{}: {row:?}",
+            loss.name()
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let mut json = Json::new(Gone, Notes::new(Gone));
+    let error = json
+        .finding(&story::device_escape(), true)
+        .expect_err("the reader has gone");
+    assert!(reader_left(&error));
+    assert!(json.note(Level::Info, "nobody reads this").is_ok());
+    let mut human = Human::new(
+        Gone,
+        Notes::new(Gone),
+        Look::PLAIN,
+        no_terminal,
+        Clock::default().reader(),
+    );
+    let error = human
+        .finding(&story::device_escape(), true)
+        .expect_err("the reader has gone");
+    assert!(reader_left(&error));
+    assert!(human.ready(&story::ready()).is_ok());
+}
+
+#[test]
+fn several_sinks_are_all_served() {
+    let (sink, out, _) = json();
+    let mut sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(Json::new(Gone, Notes::new(Gone))), Box::new(sink)];
+    assert!(sinks.ready(&story::ready()).is_err());
+    assert_eq!(out.writes().len(), 1);
+}

@@ -1,0 +1,30 @@
+//! The policy file: what its errors look like, what a good one means, and that the documentation's examples are good.
+
+mod errors;
+mod meaning;
+mod random;
+mod reference;
+
+use pinif_userspace::policy::{Policy, PolicyErrors};
+
+/// Two zones for the rules of a test to name.
+const ZONES: &str = "\
+[zone.backplane]
+interfaces = [\"fab*\"]
+contained = true
+
+[zone.front]
+interfaces = [\"eth*\"]
+
+";
+
+fn errors_of(text: &str) -> PolicyErrors {
+    match Policy::parse(text, "policy.toml") {
+        Ok(policy) => panic!("this policy has errors, and none was found: {policy:#?}"),
+        Err(errors) => errors,
+    }
+}
+
+fn good(text: &str) -> Policy {
+    Policy::parse(text, "policy.toml").unwrap_or_else(|errors| panic!("{errors}"))
+}
