@@ -60,8 +60,8 @@ fn iperf3_by_device_is_contained() {
             .segment_in_software("fab0")
             .expect("fab0 has offloads");
         let peer = &bench.chassis.peer;
-        let _server = Server::start(peer, "iperf3", "--server --one-off --bind 10.0.0.2");
-        bench.wait_for_listener(peer);
+        let arguments = "--server --one-off --forceflush --bind 10.0.0.2";
+        let _server = Server::start(peer, "iperf3", arguments, "Server listening");
         let auditor = bench.audit(&[]);
         bench.program("iperf3", "--client 10.0.0.2 --bind-dev fab0 --bytes 2M");
         let report = auditor.stop();

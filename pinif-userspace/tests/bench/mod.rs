@@ -33,6 +33,7 @@ mod sender;
 mod serve;
 mod settle;
 mod valid;
+mod wait;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -51,8 +52,9 @@ pub use report::{Cell, Report, Told};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve};
-pub use settle::{renames_what_is_up, time_wait_has_packets, wait_until};
+pub use settle::{renames_what_is_up, time_wait_has_packets};
 pub use valid::valid;
+pub use wait::{Events, wait_until};
 
 use record::Record;
 

@@ -7,28 +7,45 @@ use std::thread;
 
 use pinif_userspace::lab::Namespace;
 
+use super::lines::{Lines, Next};
+
 /// A program that serves in a namespace; ended when dropped.
-pub struct Server(Child);
+pub struct Server {
+    child: Child,
+    stdout: Lines,
+}
 
 impl Server {
-    /// Starts it; it may not serve yet.
-    pub fn start(namespace: &Namespace, program: &str, arguments: &str) -> Self {
+    /// Starts it, and waits until it says on standard output that it serves.
+    pub fn start(namespace: &Namespace, program: &str, arguments: &str, serves: &str) -> Self {
         let mut command = Command::new(program);
         command
             .args(arguments.split_whitespace())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let child = namespace
             .run(|| command.spawn())
             .expect("the namespace is there");
-        Self(child.expect("the program is installed"))
+        let mut child = child.expect("the program is installed");
+        let server = Self {
+            stdout: Lines::of(child.stdout.take().expect("piped")),
+            child,
+        };
+        loop {
+            match server.stdout.next() {
+                Next::Line(line) if line.contains(serves) => return server,
+                Next::Line(_) => (),
+                Next::End => panic!("{program} ended before it said {serves:?}"),
+                Next::Silence => panic!("{program} never said {serves:?}"),
+            }
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
     }
 }
 

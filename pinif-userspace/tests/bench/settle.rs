@@ -2,44 +2,42 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aya::util::KernelVersion;
-use pinif_userspace::lab::{Namespace, patience};
+use pinif_userspace::lab::Namespace;
 use procfs::net::TcpState;
 use procfs::process::Process;
 
 use super::Bench;
+use super::wait::{Events, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often `/proc/net/snmp` is read, whose counters the kernel gives no event of. The senders have ended by then, so that
+/// most often the first look is enough.
+const COUNTERS: Duration = Duration::from_millis(20);
+/// How often connections are looked at beside their events: a request for one that is reset ends without an event.
+const REQUESTS: Duration = Duration::from_millis(200);
 
 impl Bench {
     /// Waits until every connection of every namespace is over: what the kernel still has to send for it is sent.
     pub fn settle(&self) {
-        for namespace in [
+        let namespaces = [
             &self.chassis.card,
             &self.chassis.peer,
             &self.chassis.outside,
-        ] {
-            wait_until("the connections are over", || {
-                connections(namespace)
-                    .iter()
-                    .all(|state| matches!(state, TcpState::Listen | TcpState::TimeWait))
-            });
-        }
-    }
-
-    /// Waits until somebody listens for connections in the namespace.
-    pub fn wait_for_listener(&self, namespace: &Namespace) {
-        wait_until("somebody listens", || {
-            connections(namespace).contains(&TcpState::Listen)
+        ];
+        let events = Events::of_connections(namespaces).or(Events::every(REQUESTS));
+        wait_until("the connections are over", &events, || {
+            let mut states = namespaces.into_iter().flat_map(connections);
+            states.all(|state| matches!(state, TcpState::Listen | TcpState::TimeWait))
         });
     }
 
-    /// Waits until the card's link has sent so many packets: for what no sender's end tells of.
+    /// Waits until the card's link to the peer or the outside has sent so many packets: for what no sender's end tells of. The
+    /// driver counts a packet before the other end gets it (`veth_xmit`).
     pub fn wait_until_sent(&self, link: &str, packets: u64) {
-        wait_until("the packets are sent", || {
+        let events = Events::of_arrivals([&self.chassis.peer, &self.chassis.outside]);
+        wait_until("the packets are sent", &events, || {
             self.card().sent(link).expect("the card has it").packets >= packets
         });
     }
@@ -61,28 +59,20 @@ impl Bench {
 
     /// Waits until the card's network layer was given so many packets more than `before`.
     pub fn wait_until_received(&self, before: u64, packets: u64) {
-        wait_until("the packets are received", || {
+        wait_until("the packets are received", &Events::every(COUNTERS), || {
             self.received() >= before + packets
         });
     }
 
     /// Waits until the card has a time-wait socket: its side of a connection is closed, the other's is not yet.
     pub fn wait_for_time_wait(&self) {
-        wait_until("there is a time-wait socket", || {
+        let events = Events::of_connections([self.card()]);
+        wait_until("there is a time-wait socket", &events, || {
             self.card()
                 .run(time_wait_sockets)
                 .expect("the card is there")
                 > 0
         });
-    }
-}
-
-/// Waits for what nothing tells of, by asking again and again.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience(PATIENCE);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited too long until {what}");
-        thread::yield_now();
     }
 }
 

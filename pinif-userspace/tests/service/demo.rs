@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::bench::lines::{Lines, Next};
+use crate::bench::{Events, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use pinif_userspace::lab;
@@ -70,10 +69,15 @@ fn what_a_kill_leaves_is_swept() {
     };
     let pid = demo.child.id();
     demo.wait_for(ALERTS[0]);
+    let cgroups = left_of(pid).into_iter().map(|name| {
+        let cgroup = lab::hierarchy().expect("it was there before").join(name);
+        cgroup.join("cgroup.events")
+    });
+    let ends = Events::of_files(cgroups.filter(|file| file.exists()));
     demo.signal(Signal::SIGKILL);
-    // Its standard error ends with fabricd, which has it too.
+    // Its standard error ends with fabricd, which has it too, a moment before its cgroup is empty.
     demo.end();
-    wait_until("all is swept", || {
+    wait_until("all is swept", &ends, || {
         lab::sweep();
         left_of(pid).is_empty()
     });
@@ -201,12 +205,4 @@ fn left_of(pid: u32) -> Vec<String> {
     names
         .filter(|name| name.starts_with(&format!("pinif-{pid}-")))
         .collect()
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited too long until {what}");
-        thread::yield_now();
-    }
 }

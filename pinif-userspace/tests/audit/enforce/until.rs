@@ -8,9 +8,11 @@ use nix::pty::openpty;
 use nix::sys::signal::Signal;
 
 use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
-use crate::bench::{Need, Pinif, leak, scenario, wait_until};
+use crate::bench::{Events, Need, Pinif, leak, scenario, wait_until};
 
 const NOTHING: &[Need] = &[];
+/// How often it is tried whether the kernel has let go of what a killed collector attached.
+const RELEASE: Duration = Duration::from_millis(20);
 const UNDONE: &str = "not confirmed in time: nothing is dropped any more";
 
 #[test]
@@ -55,7 +57,10 @@ fn what_is_confirmed_stays() {
         auditor.signal(Signal::SIGUSR1);
         auditor.wait_for_note("confirmed: leaks are dropped until pinif ends");
         let early = bench.send(&format!("{LEAK} --count 1000"));
-        wait_until("its time is over", || ready.elapsed() > TIME);
+        // Time itself is what is waited for.
+        wait_until("its time is over", &Events::every(TIME), || {
+            ready.elapsed() > TIME
+        });
         let late = bench.send(&format!("{LEAK} --count 1000"));
         auditor.signal(Signal::SIGUSR1);
         auditor.wait_for_note("there is nothing to confirm");
@@ -124,8 +129,8 @@ fn a_killed_collector_drops_nothing() {
             bench.send(&format!("{LEAK} --count 100"));
             outside.got_nothing();
             auditor.kill();
-            // The kernel lets go of what it had some time later.
-            wait_until("packets leave", || {
+            // The kernel lets go of what it had some time later, and gives no event of it.
+            wait_until("packets leave", &Events::every(RELEASE), || {
                 bench.send(LEAK);
                 outside.got() > 0
             });
@@ -141,8 +146,9 @@ fn it_undoes_itself_without_the_collector() {
         let mut auditor = bench.audit(&["--enforce-for", "2s"]);
         auditor.signal(Signal::SIGSTOP);
         let mut sender = bench.sender(&format!("{LEAK} --until-line --wait-stdin"));
+        let events = Events::of_arrivals([&bench.chassis.outside]);
         sender.wait_for("ready").go();
-        wait_until("packets leave", || outside.got() > 0);
+        wait_until("packets leave", &events, || outside.got() > 0);
         let escaped = sender.go_and_finish();
         auditor.signal(Signal::SIGCONT);
         auditor.wait_for_note(UNDONE);

@@ -8,17 +8,12 @@ mod named;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use netlink_packet_route::link::{InfoData, InfoVeth};
-use pinif_userspace::lab::{Namespace, hierarchy, patience};
+use pinif_userspace::lab::{Namespace, hierarchy};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use crate::bench::{Bench, Report};
-
-/// How long the kernel may take to remove a namespace that nobody holds (`cleanup_net`).
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::bench::{Bench, Events, Report, wait_until};
 
 /// The names of this test's namespaces that end in `label`.
 fn glob(label: &str) -> String {
@@ -73,15 +68,13 @@ fn directory(bench: &Bench) -> PathBuf {
     root.join(bench.cgroup().trim_start_matches('/'))
 }
 
+/// Waits until a link of the namespace has gone with the namespace of its other end, which nobody holds (`cleanup_net`).
 fn wait_until_gone(namespace: &Namespace, link: &str) {
-    let deadline = Instant::now() + patience(PATIENCE);
-    while namespace.index(link).is_ok() {
-        assert!(
-            Instant::now() < deadline,
-            "{link}: the namespace of its other end is kept alive"
-        );
-        thread::yield_now();
-    }
+    wait_until(
+        &format!("{link} is gone"),
+        &Events::of_links([namespace]),
+        || namespace.index(link).is_err(),
+    );
 }
 
 /// The packets of each namespace's cells: bound device, egress interface, packets.

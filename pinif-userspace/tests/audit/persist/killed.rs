@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::place::{CLSACT, Place};
-use crate::bench::{Bench, Need, Pinif, leak, scenario, wait_until};
+use crate::bench::{Bench, Events, Need, Pinif, leak, scenario, wait_until};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
 const CONTAINED: &str = "udp --bind-device fab0 --to 10.0.0.2:9";
+/// How often a collector's descriptors are counted, which give no event: often enough to meet it in the middle of its start.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Two lives, and the time between them, in which sockets are made and closed as well.
 fn two_lives(bench: &Bench, arguments: &[&str]) {
@@ -75,10 +78,14 @@ fn kill_at(bench: &Bench, place: &Place, descriptors: usize) {
 fn kill_command_at(command: Command, descriptors: usize) {
     let mut collector = Pinif::start(command);
     let all = format!("/proc/{}/fd", collector.pid());
-    wait_until("the collector has come so far", || {
-        let open = fs::read_dir(&all).map_or(0, Iterator::count);
-        open >= descriptors || collector.has_spoken()
-    });
+    wait_until(
+        "the collector has come so far",
+        &Events::every(LOOK),
+        || {
+            let open = fs::read_dir(&all).map_or(0, Iterator::count);
+            open >= descriptors || collector.has_spoken()
+        },
+    );
     collector.kill();
 }
 

@@ -6,7 +6,7 @@ use netlink_packet_route::link::BondMode;
 use pinif_userspace::lab::{Device, LinkKind};
 
 use super::{TO, add, carried, enslave, plug, settle_in};
-use crate::bench::{Bench, Need, leak, risk, scenario, wait_until};
+use crate::bench::{Bench, Events, Need, leak, risk, scenario, wait_until};
 
 pub const BOND: [Need; 1] = [Need::Link(LinkKind::Bond)];
 
@@ -59,8 +59,9 @@ fn a_bond_sends_the_other_way_when_a_port_fails() {
         ));
         sender.wait_for("paused");
         let peer = &bench.chassis.peer;
+        let events = Events::of_links([bench.card()]);
         peer.set_down("fab1").expect("the peer unplugs it");
-        wait_until("the bond has changed its port", || {
+        wait_until("the bond has changed its port", &events, || {
             let told = bench
                 .card()
                 .run(|| fs::read_to_string("/proc/thread-self/net/bonding/bond0"))

@@ -9,9 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::follows::wait_until;
 use super::{cgroup_of_command, status};
-use crate::bench::scenario;
+use crate::bench::{Events, scenario, wait_until};
 
 #[test]
 fn the_end_is_the_commands() {
@@ -196,8 +195,9 @@ fn what_a_command_leaves_behind_stays_pinned() {
             )
         );
         assert_eq!(bench.pin_of(&cgroup).interface, "fab0");
+        let events = Events::of_files([cgroup.join("cgroup.events")]);
         drop(writer);
-        wait_until("the process is gone", || {
+        wait_until("the process is gone", &events, || {
             fs::read_to_string(cgroup.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
         });
         // The next one takes away what was left.

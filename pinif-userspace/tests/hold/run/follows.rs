@@ -3,21 +3,13 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use pinif_userspace::lab::patience;
+use std::time::Duration;
 
 use super::{INSIDE, cgroup_of_command};
-use crate::bench::{Account, Bench, SENDER, Sent, scenario};
+use crate::bench::{Account, Bench, Events, SENDER, Sent, scenario, wait_until};
 
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience(Duration::from_secs(30));
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited too long until {what}");
-        thread::yield_now();
-    }
-}
+/// How often a pin is looked at. `pinif run` moves it a moment after it hears of the interface, which is no event.
+const PIN: Duration = Duration::from_millis(20);
 
 /// Makes fab0 once more, as it was, with another index.
 fn plug_in(bench: &Bench) {
@@ -56,15 +48,16 @@ fn the_pin_follows_the_interface_by_its_name() {
         wait_for("one");
         let cgroup = cgroup_of_command(bench);
         let first = bench.pin_of(&cgroup).index;
+        let moved = Events::every(PIN);
         let ((), outside) = bench.outside_while(|| {
             bench.card().delete_link("fab0").expect("it is there");
-            wait_until("the pin knows that it is away", || {
+            wait_until("the pin knows that it is away", &moved, || {
                 bench.pin_of(&cgroup).index.is_none()
             });
             go.write_all(b"go\n").expect("it waits");
             wait_for("two");
             plug_in(bench);
-            wait_until("the pin knows that it is back", || {
+            wait_until("the pin knows that it is back", &moved, || {
                 bench.pin_of(&cgroup).index.is_some()
             });
             go.write_all(b"go\n").expect("it waits");
@@ -75,15 +68,17 @@ fn the_pin_follows_the_interface_by_its_name() {
             let second = bench.pin_of(&cgroup).index;
             assert_ne!(first, second);
             bench.card().delete_link("fab0").expect("it is there");
-            wait_until("the pin knows that it is away", || {
+            wait_until("the pin knows that it is away", &moved, || {
                 bench.pin_of(&cgroup).index.is_none()
             });
             plug_in(bench);
             // The socket is bound to the new one once the pin points to it, or a moment later.
-            wait_until("the pin knows that it is back", || {
+            wait_until("the pin knows that it is back", &moved, || {
                 bench.pin_of(&cgroup).index.is_some()
             });
-            wait_until("the socket is bound anew", || is_bound(bench, &cgroup));
+            wait_until("the socket is bound anew", &moved, || {
+                is_bound(bench, &cgroup)
+            });
             go.write_all(b"go\n").expect("it waits");
         });
         let output = child.wait_with_output().expect("a child");
@@ -129,6 +124,7 @@ fn a_pinif_that_is_killed_leaves_its_command_held() {
         let mut next = || said.next().expect("a line").expect("text");
         assert_eq!(next(), "ready");
         let cgroup = cgroup_of_command(bench);
+        let events = Events::of_files([cgroup.join("cgroup.events")]);
         let ((), outside) = bench.outside_while(|| {
             go.write_all(b"go\n").expect("it waits");
             assert_eq!(next(), "paused");
@@ -141,6 +137,8 @@ fn a_pinif_that_is_killed_leaves_its_command_held() {
         });
         assert_eq!(outside, 0);
         assert_eq!(bench.pin_of(&cgroup).kept(), [("eth1", 2000)]);
-        wait_until("the cgroup is empty", || fs::remove_dir(&cgroup).is_ok());
+        wait_until("the cgroup is empty", &events, || {
+            fs::remove_dir(&cgroup).is_ok()
+        });
     });
 }
