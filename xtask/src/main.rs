@@ -9,6 +9,7 @@ mod debian;
 mod launch;
 mod linker;
 mod process;
+mod report;
 mod scenarios;
 mod setup;
 mod tally;

@@ -41,19 +41,46 @@ pub struct BuildTools {
     pub linker: PathBuf,
 }
 
-/// Runs the task.
+/// Runs the task: brings all that it can, and ends with what is there, or with all that is missing.
 ///
 /// # Errors
 /// Where something is missing and cannot be brought.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    let BuildTools { toolchain, linker } = ensure_build_tools(workspace)?;
-    ensure_test_tools(workspace)?;
-    vm::bring(workspace);
-    say(format_args!(
-        "all is there: {toolchain}, {}",
-        linker.display()
-    ));
-    Ok(ExitCode::SUCCESS)
+    let build_tools = ensure_build_tools(workspace);
+    let mut missing = Vec::new();
+    missing.extend(ensure_programs(&TEST_PROGRAMS, "the tests need").err());
+    missing.extend(ensure_nextest(workspace).err());
+    let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
+    let kernels = machines.kernels();
+    let mut missing: Vec<_> = missing
+        .into_iter()
+        .map(|error| format!("{error:#}"))
+        .chain(machines.missing())
+        .collect();
+    match build_tools {
+        Ok(BuildTools { toolchain, linker }) if missing.is_empty() => {
+            say(format_args!(
+                "all is there: {toolchain}, {}, Linux {}",
+                linker.display(),
+                kernels.join(" and ")
+            ));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(_) => {}
+        Err(error) => missing.insert(0, format!("{error:#}")),
+    }
+    bail!("{}", sentence(&missing));
+}
+
+/// Names all that is missing, each with its fix.
+fn sentence(missing: &[String]) -> String {
+    match missing {
+        [one] => format!("one thing is missing: {one}"),
+        several => several.iter().enumerate().fold(
+            format!("{} things are missing:", several.len()),
+            |text, (index, one)| format!("{text}\n  {}. {one}", index + 1),
+        ),
+    }
 }
 
 /// Brings what builds pinif.
@@ -123,4 +150,22 @@ fn ensure_nextest(workspace: &Workspace) -> Result<()> {
             .arg(workspace.tools()),
     )
     .context("cargo-nextest could not be built")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_missing_is_named() {
+        let missing = ["a: install b".to_owned(), "c: install d".to_owned()];
+        assert_eq!(
+            sentence(&missing[..1]),
+            "one thing is missing: a: install b"
+        );
+        assert_eq!(
+            sentence(&missing),
+            "2 things are missing:\n  1. a: install b\n  2. c: install d"
+        );
+    }
 }

@@ -25,10 +25,18 @@ impl Totals {
         }
     }
 
-    /// A run that failed as a whole.
-    pub fn of_failure() -> Self {
+    /// So many runs that failed as a whole.
+    pub fn of_failures(count: usize) -> Self {
         Self {
-            failed: 1,
+            failed: count,
+            ..Self::default()
+        }
+    }
+
+    /// A run that was skipped as a whole.
+    pub fn of_skip() -> Self {
+        Self {
+            skipped: 1,
             ..Self::default()
         }
     }
@@ -63,11 +71,21 @@ enum Outcome {
     Skipped,
 }
 
+/// How long a test took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timed {
+    /// The test's binary and name.
+    pub name: String,
+    /// Its seconds.
+    pub seconds: f64,
+}
+
 /// The outcomes in nextest's `--message-format libtest-json`, by test: its sums by suite count a test twice where a
 /// binary's tests end out of order.
 #[derive(Debug, Default)]
 pub struct Nextest {
-    outcomes: BTreeMap<String, Outcome>,
+    /// With the seconds that each took, where the report has them.
+    outcomes: BTreeMap<String, (Outcome, Option<f64>)>,
 }
 
 impl Nextest {
@@ -83,8 +101,9 @@ impl Nextest {
             _ => return,
         };
         if let Some(name) = event["name"].as_str() {
+            let seconds = event["exec_time"].as_f64();
             self.outcomes
-                .insert(without_attempt(name).to_owned(), outcome);
+                .insert(without_attempt(name).to_owned(), (outcome, seconds));
         }
     }
 
@@ -93,7 +112,7 @@ impl Nextest {
         let count = |outcome| {
             self.outcomes
                 .values()
-                .filter(|other| **other == outcome)
+                .filter(|(other, _)| *other == outcome)
                 .count()
         };
         Totals {
@@ -101,6 +120,30 @@ impl Nextest {
             failed: count(Outcome::Failed),
             skipped: count(Outcome::Skipped),
         }
+    }
+
+    /// How long each test took that ran.
+    pub fn times(&self) -> Vec<Timed> {
+        self.outcomes
+            .iter()
+            .filter_map(|(name, (_, seconds))| {
+                Some(Timed {
+                    name: in_words(name),
+                    seconds: (*seconds)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A test's name of nextest's, `package::binary$test`, as a filter names its parts: `binary test`.
+fn in_words(name: &str) -> String {
+    match name.split_once('$') {
+        Some((binary, test)) => {
+            let binary = binary.rsplit("::").next().unwrap_or(binary);
+            format!("{binary} {test}")
+        }
+        None => name.to_owned(),
     }
 }
 
@@ -163,6 +206,20 @@ mod tests {
         let mut nextest = Nextest::default();
         report.lines().for_each(|line| nextest.take(line));
         assert_eq!(nextest.totals(), totals(2, 1, 1));
+        let times = nextest.times();
+        let names: Vec<_> = times.iter().map(|test| test.name.as_str()).collect();
+        assert_eq!(names, ["nx a", "nx b", "nx d"]);
+        assert!((times[1].seconds - 0.07).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_test_is_named_by_its_binary_and_its_path() {
+        assert_eq!(
+            in_words("pinif-userspace::stacks$bond::a"),
+            "stacks bond::a"
+        );
+        assert_eq!(in_words("xtask$tally::b"), "xtask tally::b");
+        assert_eq!(in_words("other"), "other");
     }
 
     #[test]

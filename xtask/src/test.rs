@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     io::{self, BufRead as _, BufReader, Write as _},
     process::{Command, ExitCode, ExitStatus, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -13,6 +14,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use crate::{
     build,
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
+    report::Report,
     scenarios::{self, DIRECTORY_VARIABLE},
     setup,
     tally::{self, Totals},
@@ -42,74 +44,87 @@ pub struct Args {
 /// Runs the task. Its last line on standard output is `N passed, N failed, N skipped`.
 ///
 /// # Errors
-/// Where a tool is missing, or the tests do not build; failed tests are told by the exit status.
+/// Where a tool is missing, or the tests do not build; failed tests are reported by the exit status.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let began = Instant::now();
+    let mut report = Report::default();
     can_be_root(TASK)?;
     setup::ensure_test_tools(workspace)?;
+    // A run of chosen tests is of those alone.
+    let is_whole = args.args.is_empty();
+    let supply =
+        (is_whole && !args.this_kernel).then(|| vm::Supply::bring(workspace, &vm::Line::ALL));
+    report.add_work("tools and kernels", began.elapsed());
+
+    let started = Instant::now();
     build::build_ebpf(workspace)?;
-    let directory = scenarios::directory(workspace, scenarios::HERE);
-    scenarios::clear(&directory)?;
+    // What chooses tests may be no arguments of a build alone.
+    if is_whole {
+        run_command(nextest(workspace, args).arg("--no-run"))?;
+    }
+    report.add_work("build", started.elapsed());
 
     survive_interrupts()?;
-    let mut nextest = nextest(workspace, args);
-    nextest.env(DIRECTORY_VARIABLE, &directory);
-    run_as_root(&mut nextest, workspace)?;
-    let (mut totals, status) = count_nextest(&mut nextest)?;
-    let mut success = status.success();
-    if totals == Totals::default() && !success {
-        bail!("no test ran: `{}` ended with {status}", in_words(&nextest));
+    count_this_kernel(workspace, args, &mut report)?;
+    if is_whole {
+        let started = Instant::now();
+        let (totals, status) = count_documentation_tests(workspace, args)?;
+        let name = "documentation tests";
+        report.add_tests(name, started.elapsed(), totals, status.success());
     }
-    // A run of chosen tests is of those alone.
-    if args.args.is_empty() {
-        let (documentation, status) = count_documentation_tests(workspace, args)?;
-        totals = totals.plus(documentation);
-        success &= status.success();
-    }
-
-    let scenarios = scenarios::read(&directory)?;
-    let skipped = scenarios
-        .iter()
-        .filter(|scenario| scenario.is_skipped())
-        .count();
-    println!("{}", scenarios::summary(&scenarios));
-    let mut totals = totals.with_skipped_by_themselves(skipped);
-    if args.args.is_empty() && !args.this_kernel {
+    if let Some(supply) = supply {
         say("the same on older kernels, in virtual machines; `--this-kernel` leaves them out");
-        let (of_others, passed) = vm::run_scenarios(workspace, &vm::Line::ALL, None)?;
-        totals = totals.plus(of_others);
-        success &= passed;
+        vm::run_scenarios(workspace, &supply, None, &mut report)?;
     }
-    closing_line(totals);
-    Ok(if success {
+    Ok(if report.close(began.elapsed()) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// Prints the last line, which tells what became of all tests.
-pub fn closing_line(totals: Totals) {
-    println!("{totals}");
+/// Runs the tests on this machine's kernel.
+fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) -> Result<()> {
+    let started = Instant::now();
+    let directory = scenarios::directory(workspace, scenarios::HERE);
+    scenarios::clear(&directory)?;
+    let mut nextest = nextest(workspace, args);
+    nextest
+        .args(["--message-format", "libtest-json"])
+        .args(&args.args)
+        .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1")
+        .env(DIRECTORY_VARIABLE, &directory);
+    run_as_root(&mut nextest, workspace)?;
+    let (tally, status) = count_nextest(&mut nextest)?;
+    let totals = tally.totals();
+    if totals == Totals::default() && !status.success() {
+        bail!("no test ran: `{}` ended with {status}", in_words(&nextest));
+    }
+    let scenarios = scenarios::read(&directory)?;
+    let skipped = scenarios
+        .iter()
+        .filter(|scenario| scenario.is_skipped())
+        .count();
+    println!("{}", scenarios::summary(&scenarios));
+    report.add_tests(
+        "this machine's kernel",
+        started.elapsed(),
+        totals.with_skipped_by_themselves(skipped),
+        status.success(),
+    );
+    report.add_times("here", tally.times());
+    Ok(())
 }
 
-/// The runner, reporting each test's outcome on standard output besides what it tells a person on standard error.
+/// The runner of all tests, of the profile that was chosen.
 fn nextest(workspace: &Workspace, args: &Args) -> Command {
     let mut nextest = workspace.cargo();
-    nextest
-        .args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--message-format",
-            "libtest-json",
-        ])
-        .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1");
+    nextest.args(["nextest", "run", "--workspace"]);
     if args.release {
         nextest.arg("--release");
     } else {
         nextest.args(["--cargo-profile", CHECKED]);
     }
-    nextest.args(&args.args);
     nextest
 }
 
@@ -130,7 +145,10 @@ fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
 }
 
 /// The target that cargo builds the tests for.
-fn host(workspace: &Workspace) -> Result<String> {
+///
+/// # Errors
+/// Where `rustc` does not say.
+pub fn host(workspace: &Workspace) -> Result<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     output(Command::new(rustc).arg("-vV").current_dir(&workspace.root))
         .and_then(|verbose| Version::parse(&verbose))
@@ -146,8 +164,8 @@ fn runner_variable(target: &str) -> String {
     )
 }
 
-/// Runs nextest and counts.
-fn count_nextest(nextest: &mut Command) -> Result<(Totals, ExitStatus)> {
+/// Runs nextest and counts what it reports on standard output; what a person reads is on standard error.
+fn count_nextest(nextest: &mut Command) -> Result<(tally::Nextest, ExitStatus)> {
     let mut child = nextest
         .stdout(Stdio::piped())
         .spawn()
@@ -158,7 +176,7 @@ fn count_nextest(nextest: &mut Command) -> Result<(Totals, ExitStatus)> {
             tally.take(&String::from_utf8_lossy(&line?));
         }
     }
-    Ok((tally.totals(), child.wait()?))
+    Ok((tally, child.wait()?))
 }
 
 /// Runs the tests in the documentation, which nextest does not, and counts. They are shown where there are any.

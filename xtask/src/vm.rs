@@ -1,24 +1,38 @@
-//! `cargo xtask vm`: other kernels, each in a virtual machine on this machine's own files.
+//! `cargo xtask vm`: other kernels, each in virtual machines on this machine's own files.
 //!
-//! The machine boots Debian's kernel with virtme-ng under QEMU's software emulation, so that it needs neither KVM nor a
-//! disk image: what is built here is what runs there. Everything that it needs lies in `target/vm`.
+//! A machine boots Debian's kernel with virtme-ng under QEMU, and needs no disk image: what is built here is what runs
+//! there. Everything that it needs lies in `target/vm`.
 
+mod apt;
+mod elf;
 mod kernels;
+mod kvm;
 mod machine;
+mod pool;
+mod results;
 mod suite;
+mod supply;
 mod tools;
+mod unpacked;
+mod virtme;
 
-use std::{ffi::OsString, panic::resume_unwind, process::ExitCode, thread};
-
-use anyhow::Result;
-
-use crate::{
-    process::say, scenarios, setup, tally::Totals, test::closing_line, workspace::Workspace,
+use std::{
+    ffi::OsString,
+    process::ExitCode,
+    time::{Duration, Instant},
 };
 
+use anyhow::{Result, anyhow};
+
+use crate::{process::say, report::Report, scenarios, setup, workspace::Workspace};
+
+use kernels::Kernel;
 pub use kernels::Line;
-use machine::Machine;
+use machine::{Accelerator, End, Machine};
+use results::{Absence, Ended};
 use suite::Suite;
+pub use supply::Supply;
+use tools::Tools;
 
 /// Which kernels, and what they run.
 #[derive(Debug, clap::Args)]
@@ -37,122 +51,154 @@ pub struct Args {
 /// Runs the task. Where no command is given, its last line on standard output counts the tests.
 ///
 /// # Errors
-/// Where a tool is missing, the tests do not build, or the machine does not end well. A kernel that cannot be had is
-/// told, and no error.
+/// Where a tool is missing, the tests do not build, or a command does not come to its end.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
     let lines = if args.kernels.is_empty() {
         &Line::ALL[..]
     } else {
         &args.kernels
     };
-    if args.command.is_empty() {
+    let success = if args.command.is_empty() {
         setup::ensure_test_tools(workspace)?;
-        let (totals, success) = run_scenarios(workspace, lines, args.filter.as_deref())?;
-        closing_line(totals);
-        return Ok(exit(success));
-    }
-    let tools = tools::ensure(workspace)?;
-    let mut success = true;
-    for &line in lines {
-        match kernels::ensure(workspace, line) {
-            Ok(kernel) => {
-                let machine = Machine::new(workspace, &tools, &kernel);
-                success &= machine.run(&args.command)?;
-            }
-            Err(error) => say(format_args!("Linux {} is skipped: {error:#}", line.name())),
-        }
-    }
-    Ok(exit(success))
-}
-
-/// Brings what boots the machines, and their kernels. What cannot be had is told: the tests run without.
-pub fn bring(workspace: &Workspace) {
-    if let Err(error) = tools::ensure(workspace) {
-        return say(format_args!(
-            "no older kernels can be tried here: {error:#}"
-        ));
-    }
-    for line in Line::ALL {
-        if let Err(error) = kernels::ensure(workspace, line) {
-            say(format_args!(
-                "Linux {} cannot be tried here: {error:#}",
-                line.name()
-            ));
-        }
-    }
-}
-
-/// Runs the scenarios on each kernel, all at once, and tells and counts them. Whether all that ran passed. A machine that
-/// does not come to their end counts as one that failed.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_scenarios(
-    workspace: &Workspace,
-    lines: &[Line],
-    filter: Option<&str>,
-) -> Result<(Totals, bool)> {
-    let tools = match tools::ensure(workspace) {
-        Ok(tools) => tools,
-        Err(error) => {
-            for &line in lines {
-                skip(workspace, line, &error)?;
-            }
-            return Ok((Totals::default(), true));
-        }
+        let mut report = Report::default();
+        let supply = Supply::bring(workspace, lines);
+        report.add_work("tools and kernels", started.elapsed());
+        run_scenarios(workspace, &supply, args.filter.as_deref(), &mut report)?;
+        report.close(started.elapsed())
+    } else {
+        run_command(workspace, &Supply::bring(workspace, lines), &args.command)?
     };
-    let suite = Suite::build(workspace, filter)?;
-    let mut kernels = Vec::new();
-    for &line in lines {
-        match kernels::ensure(workspace, line) {
-            Ok(kernel) => kernels.push(kernel),
-            Err(error) => skip(workspace, line, &error)?,
-        }
-    }
-    let outcomes: Vec<_> = thread::scope(|scope| {
-        let start = |kernel| {
-            let machine = Machine::new(workspace, &tools, kernel);
-            let suite = &suite;
-            scope.spawn(move || suite.run(workspace, machine, kernel))
-        };
-        let running: Vec<_> = kernels.iter().map(start).collect();
-        running
-            .into_iter()
-            .map(|machine| machine.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    });
-    let mut totals = Totals::default();
-    let mut success = true;
-    for (kernel, outcome) in kernels.iter().zip(outcomes) {
-        match outcome {
-            Ok(done) => {
-                println!("{}", done.summary);
-                totals = totals.plus(done.totals);
-                success &= done.success;
-            }
-            Err(error) => {
-                println!("Linux {} failed: {error:#}", kernel.release);
-                totals = totals.plus(Totals::of_failure());
-                success = false;
-            }
-        }
-    }
-    Ok((totals, success))
-}
-
-/// Tells that a kernel could not be had, here and in the table.
-fn skip(workspace: &Workspace, line: Line, error: &anyhow::Error) -> Result<()> {
-    println!("Linux {} is skipped: {error:#}", line.name());
-    scenarios::miss(
-        &scenarios::directory(workspace, line.name()),
-        &format!("{error:#}"),
-    )
-}
-
-fn exit(success: bool) -> ExitCode {
-    if success {
+    Ok(if success {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Runs a command on each kernel, one after the other. Whether it ended well on all.
+fn run_command(workspace: &Workspace, supply: &Supply, command: &[OsString]) -> Result<bool> {
+    let mut success = true;
+    let mut accelerator = None;
+    for (line, kernel) in &supply.kernels {
+        let (Ok(tools), Ok(kernel)) = (&supply.tools, kernel) else {
+            let reason = kernel.as_ref().err().map_or("", String::as_str);
+            say(format_args!("Linux {} did not run: {reason}", line.name()));
+            success = false;
+            continue;
+        };
+        let accelerator = *accelerator.get_or_insert_with(|| kvm::choose(workspace, tools, kernel));
+        let machine = Machine::new(workspace, tools, kernel, accelerator, "");
+        match machine.run(command)? {
+            End::Command { success: well } => success &= well,
+            End::Cut | End::NotUp => {
+                return Err(anyhow!(
+                    "Linux {} did not come to the command's end: {} has what it printed",
+                    kernel.release,
+                    machine.console().display()
+                ));
+            }
+        }
     }
+    Ok(success)
+}
+
+/// Runs the scenarios on each kernel, in as many machines at a time as there are processors, and adds to the report what
+/// became of them. A kernel that did not run counts as [`Absence`] says.
+///
+/// # Errors
+/// Where the tests do not build, or a file cannot be read or written.
+pub fn run_scenarios(
+    workspace: &Workspace,
+    supply: &Supply,
+    filter: Option<&str>,
+    report: &mut Report,
+) -> Result<()> {
+    let mut kernels = Vec::new();
+    for (line, kernel) in &supply.kernels {
+        match kernel {
+            Ok(kernel) => kernels.push(kernel),
+            Err(reason) => did_not_run(workspace, *line, reason, report)?,
+        }
+    }
+    let (Ok(tools), Some(first)) = (&supply.tools, kernels.first()) else {
+        return Ok(());
+    };
+    let started = Instant::now();
+    let suite = Suite::build(workspace, filter)?;
+    report.add_work("build for the machines", started.elapsed());
+    let accelerator = kvm::choose(workspace, tools, first);
+    let started = Instant::now();
+    let processors = pool::processors();
+    let machines = machines(workspace, tools, &kernels, accelerator, processors);
+    let mut ended = pool::in_parallel(processors, &machines, |(machine, share)| {
+        suite
+            .run(machine, *share)
+            .unwrap_or_else(|error| Ended::Broken(format!("{error:#}")))
+    })
+    .into_iter();
+    report.add_work(
+        &format!("the machines, {processors} at a time"),
+        started.elapsed(),
+    );
+    let shares = machines.len() / kernels.len();
+    for (kernel, machines) in kernels.iter().zip(machines.chunks(shares)) {
+        let name = kernel.line.name();
+        match results::Kernel::of(ended.by_ref().take(shares).collect()) {
+            results::Kernel::DidNotRun(reason) => {
+                did_not_run(workspace, kernel.line, &reason, report)?;
+            }
+            results::Kernel::Ran { done, broken } => {
+                let kept = scenarios::directory(workspace, name);
+                suite.keep_scenarios(&kept, machines.iter().map(|(machine, _)| machine))?;
+                println!("{}", done.summary());
+                for reason in &broken {
+                    println!("Linux {} failed: {reason}", kernel.release);
+                }
+                report.add_tests(
+                    &format!("Linux {}, {shares} machines added", kernel.release),
+                    done.time,
+                    done.totals,
+                    done.success,
+                );
+                report.add_times(name, done.tests);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each machine with its share of the tests.
+fn machines<'a>(
+    workspace: &'a Workspace,
+    tools: &'a Tools,
+    kernels: &[&'a Kernel],
+    accelerator: Accelerator,
+    processors: usize,
+) -> Vec<(Machine<'a>, pool::Share)> {
+    pool::shares(kernels.len(), processors)
+        .into_iter()
+        .map(|share| {
+            let part = share.number.to_string();
+            let kernel = kernels[share.kernel];
+            (
+                Machine::new(workspace, tools, kernel, accelerator, &part),
+                share,
+            )
+        })
+        .collect()
+}
+
+/// Reports that a kernel did not run, here and in the table.
+fn did_not_run(workspace: &Workspace, line: Line, reason: &str, report: &mut Report) -> Result<()> {
+    let absence = Absence::here();
+    println!("{}", absence.sentence(line.name(), reason));
+    let totals = absence.totals();
+    report.add_tests(
+        &format!("Linux {}, did not run", line.name()),
+        Duration::ZERO,
+        totals,
+        totals.failed == 0,
+    );
+    scenarios::miss(&scenarios::directory(workspace, line.name()), reason)
 }

@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    debian,
-    process::{output, run, say, which},
-    workspace::Workspace,
+use super::{
+    apt::{Apt, Extent},
+    tools::Tools,
 };
+use crate::{process::run, workspace::Workspace};
 
 /// A line of kernels that pinif must work on, beside the one that runs here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -54,18 +54,20 @@ pub struct Kernel {
 ///
 /// # Errors
 /// Where this machine's apt has none, or it cannot be downloaded.
-pub fn ensure(workspace: &Workspace, line: Line) -> Result<Kernel> {
+pub fn ensure(workspace: &Workspace, tools: &Tools, line: Line) -> Result<Kernel> {
     if std::env::consts::ARCH != "x86_64" {
         bail!("its machine is an x86-64 one, and what is built here does not run there");
     }
-    let kernels = workspace.target.join("vm/kernels");
-    let directory = kernels.join(line.name());
+    let directory = workspace.target.join("vm/kernels").join(line.name());
     if let Some(kernel) = unpacked(&directory, line) {
         return Ok(kernel);
     }
-    let package = package(line)?;
-    say(format_args!("downloading {package}"));
-    unpack(&kernels.join(".new"), &directory, &package)?;
+    let apt = Apt::new(workspace)?;
+    let package = package(&apt, line)?;
+    let depmod = tools.program("depmod");
+    apt.unpack(&[&package], Extent::Alone, &directory, |aside| {
+        complete(&depmod, aside)
+    })?;
     unpacked(&directory, line)
         .with_context(|| format!("the package {package} has no kernel with modules in it"))
 }
@@ -87,60 +89,35 @@ fn unpacked(directory: &Path, line: Line) -> Option<Kernel> {
         .next()
 }
 
-/// Downloads a package and unpacks it, aside until it is whole.
-fn unpack(aside: &Path, directory: &Path, package: &str) -> Result<()> {
-    let _nothing = fs::remove_dir_all(aside);
-    fs::create_dir_all(aside).with_context(|| format!("cannot make {}", aside.display()))?;
-    run(Command::new("apt-get")
-        .args(["-q", "download", package])
-        .current_dir(aside))?;
-    let archive = fs::read_dir(aside)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get downloaded no package {package}"))?;
-    run(Command::new("dpkg-deb")
-        .arg("--extract")
-        .arg(&archive)
-        .arg(aside))?;
-    fs::remove_file(&archive)?;
+/// Completes an unpacked package, with kmod's `depmod`.
+fn complete(depmod: &Path, directory: &Path) -> Result<()> {
     // Debian's newer packages have the modules in /usr only.
-    if aside.join("usr/lib/modules").is_dir() && !aside.join("lib").exists() {
-        std::os::unix::fs::symlink("usr/lib", aside.join("lib"))?;
+    if directory.join("usr/lib/modules").is_dir() && !directory.join("lib").exists() {
+        std::os::unix::fs::symlink("usr/lib", directory.join("lib"))?;
     }
-    for modules in fs::read_dir(aside.join("lib/modules"))? {
-        let depmod = which("depmod").context("depmod is missing (Debian's package kmod)")?;
+    for modules in fs::read_dir(directory.join("lib/modules"))? {
         run(Command::new(depmod)
             .arg("-b")
-            .arg(aside)
+            .arg(directory)
             .arg(modules?.file_name()))?;
     }
-    let _nothing = fs::remove_dir_all(directory);
-    fs::rename(aside, directory).with_context(|| format!("cannot make {}", directory.display()))
+    Ok(())
 }
 
 /// The newest package of a line that apt can download.
-fn package(line: Line) -> Result<String> {
-    if !debian::is_here() {
-        bail!("this machine has no apt-get to download Debian's kernels with");
-    }
+fn package(apt: &Apt, line: Line) -> Result<String> {
     let prefix = format!("linux-image-{}.", line.name());
     let newest = |names: &str| {
-        let mut packages: Vec<_> = names
+        names
             .lines()
             .filter(|name| is_image(name, &prefix))
+            .max_by(|a, b| by_numbers(a, b))
             .map(str::to_owned)
-            .collect();
-        packages.sort_by(|a, b| by_numbers(b, a));
-        packages.into_iter().find(|name| debian::is_known(name))
     };
-    let names = || output(Command::new("apt-cache").arg("pkgnames").arg(&prefix));
-    if let Some(package) = newest(&names().unwrap_or_default()) {
-        return Ok(package);
-    }
-    debian::renew_list()?;
-    newest(&names().unwrap_or_default()).with_context(|| {
-        format!("apt knows no package {prefix}*-amd64 on this machine: add the Debian release that has it to apt's sources")
-    })
+    let missing = format!(
+        "apt knows no package {prefix}*-amd64 on this machine: add the Debian release that has it to apt's sources"
+    );
+    apt.choose(&prefix, newest, &missing)
 }
 
 /// Whether a package is the ordinary kernel of a line: neither for clouds nor for real time, and with its signature.

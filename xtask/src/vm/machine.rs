@@ -8,19 +8,53 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nix::sys::{prctl, signal::Signal};
 
-use super::{kernels::Kernel, tools::Tools};
+use super::{
+    kernels::Kernel,
+    tools::{QEMU, Tools},
+};
 use crate::{process::say, workspace::Workspace};
 
 /// What the machine prints before and after what the command prints.
 const BEGINS: &str = "-- the command begins --";
 const ENDED: &str = "-- the command has ended --";
 /// A machine that runs longer hangs.
-const TIME_LIMIT: &str = "75m";
+const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// The processor that software emulates fastest: of the newer instructions it has only the one that makes random numbers,
+/// without which programs wait for the kernel to collect enough.
+pub const EMULATED_CPU: &str = "qemu64,+rdrand";
+/// Against waiting: for defences that an emulated processor does not need, for RCU's grace periods to be long enough for
+/// many processors, and for the slow clocks that the kernel takes where it distrusts the processor's.
+const KERNEL_ARGUMENTS: &str = "mitigations=off rcupdate.rcu_expedited=1 tsc=reliable";
+
+/// What executes the machine's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The processor.
+    Kvm,
+    /// QEMU's software.
+    Emulation,
+}
+
+/// How a machine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the command, which ended well or not.
+    Command {
+        /// Whether it ended well.
+        success: bool,
+    },
+    /// While the command ran.
+    Cut,
+    /// Before the command began.
+    NotUp,
+}
 
 /// A machine to be booted, once or more.
 #[derive(Debug)]
@@ -28,19 +62,42 @@ pub struct Machine<'a> {
     kernel: &'a Kernel,
     tools: &'a Tools,
     root: &'a Path,
+    accelerator: Accelerator,
+    /// What begins each line that its command prints.
+    name: String,
     /// The one directory that the machine can write.
     directory: PathBuf,
+    time_limit: Duration,
 }
 
 impl<'a> Machine<'a> {
-    /// Describes a machine.
-    pub fn new(workspace: &'a Workspace, tools: &'a Tools, kernel: &'a Kernel) -> Self {
+    /// Describes a machine. Those that run at one time differ in `part`.
+    pub fn new(
+        workspace: &'a Workspace,
+        tools: &'a Tools,
+        kernel: &'a Kernel,
+        accelerator: Accelerator,
+        part: &str,
+    ) -> Self {
+        let line = kernel.line.name();
         Self {
             kernel,
             tools,
             root: &workspace.root,
-            directory: workspace.target.join("vm/run").join(kernel.line.name()),
+            accelerator,
+            name: if part.is_empty() {
+                line.to_owned()
+            } else {
+                format!("{line}/{part}")
+            },
+            directory: workspace.target.join("vm/run").join(line).join(part),
+            time_limit: TIME_LIMIT,
         }
+    }
+
+    /// The same with another limit of its time.
+    pub fn with_time_limit(self, time_limit: Duration) -> Self {
+        Self { time_limit, ..self }
     }
 
     /// A directory of its own, for what goes in and comes out.
@@ -53,28 +110,34 @@ impl<'a> Machine<'a> {
         Ok(&self.directory)
     }
 
-    /// Boots, runs a command as root in the workspace, and shows what it prints. Whether it ended well.
+    /// The file of all that it prints.
+    pub fn console(&self) -> PathBuf {
+        self.directory.join("console")
+    }
+
+    /// Boots, runs a command as root in the workspace, and shows what it prints.
     ///
     /// # Errors
-    /// Where the machine does not boot, or does not come to the command's end.
-    pub fn run(&self, command: &[OsString]) -> Result<bool> {
+    /// Where a file cannot be written, or what starts the machine does not start.
+    pub fn run(&self, command: &[OsString]) -> Result<End> {
         let directory = self.directory()?;
         let script = directory.join("command");
         let status = directory.join("status");
         let _none = fs::remove_file(&status);
-        let console = directory.join("console");
         fs::write(&script, self.script(command, &status))
             .with_context(|| format!("cannot write {}", script.display()))?;
-        say(format_args!("booting Linux {}", self.kernel.release));
-        self.boot(&script, &console)?;
-        let Ok(status) = fs::read_to_string(&status) else {
-            bail!(
-                "Linux {} did not come to the command's end: {} tells what it said",
-                self.kernel.release,
-                console.display()
-            );
-        };
-        Ok(status.trim() == "0")
+        say(format_args!(
+            "booting Linux {} for {}",
+            self.kernel.release, self.name
+        ));
+        let has_begun = self.boot(&script)?;
+        Ok(match fs::read_to_string(&status) {
+            Ok(status) => End::Command {
+                success: status.trim() == "0",
+            },
+            Err(_) if has_begun => End::Cut,
+            Err(_) => End::NotUp,
+        })
     }
 
     /// What the machine runs. The kernel's own messages stay in its log.
@@ -83,8 +146,12 @@ impl<'a> Machine<'a> {
             .iter()
             .map(|word| quoted(&word.to_string_lossy()))
             .collect();
+        // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only.
         format!(
-            "dmesg --console-level 1\ncd {} || exit\necho {}\n{}\necho $? >{}\necho {}\n",
+            "dmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
+             echo {}\n{}\necho $? >{}\necho {}\n",
+            quoted(&self.tools.bin.to_string_lossy()),
+            quoted(&self.tools.program("modprobe").to_string_lossy()),
             quoted(&self.root.to_string_lossy()),
             quoted(BEGINS),
             words.join(" "),
@@ -93,23 +160,19 @@ impl<'a> Machine<'a> {
         )
     }
 
-    /// Runs virtme-ng in a pseudo-terminal, which it wants, and shows of the console what the command prints.
-    fn boot(&self, script: &Path, console: &Path) -> Result<()> {
-        let mut path = OsString::from(&self.tools.virtme);
+    /// Runs virtme-ng in a pseudo-terminal, which it wants, and shows of the console what the command prints. Whether the
+    /// command began.
+    fn boot(&self, script: &Path) -> Result<bool> {
+        let mut path = self.tools.bin.clone().into_os_string();
         path.push(":");
         path.push(env::var_os("PATH").unwrap_or_default());
         let mut timeout = Command::new("timeout");
         // In the group of this process, for Ctrl-C to reach it.
         timeout
-            .args([
-                "--foreground",
-                "--kill-after=30s",
-                TIME_LIMIT,
-                "script",
-                "--quiet",
-                "--return",
-                "--command",
-            ])
+            .args(["--foreground", "--kill-after=30s"])
+            .arg(format!("{}s", self.time_limit.as_secs()))
+            .arg(self.tools.program("script"))
+            .args(["--quiet", "--return", "--command"])
             .arg(self.virtme_ng(script)?)
             .arg("/dev/null")
             .current_dir(self.root)
@@ -117,9 +180,11 @@ impl<'a> Machine<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         end_with_parent(&mut timeout);
-        let mut child = timeout.spawn().context("cannot start `timeout script`")?;
-        let mut log = fs::File::create(console)
+        let mut child = timeout.spawn().context("cannot start `timeout`")?;
+        let console = self.console();
+        let mut log = fs::File::create(&console)
             .with_context(|| format!("cannot write {}", console.display()))?;
+        let mut has_begun = false;
         let mut is_commands = false;
         if let Some(stdout) = child.stdout.take() {
             for line in BufReader::new(stdout).split(b'\n') {
@@ -132,41 +197,54 @@ impl<'a> Machine<'a> {
                 }
                 if is_commands {
                     // In one piece: other machines run beside this one.
-                    eprintln!("{} | {line}", self.kernel.line.name());
+                    eprintln!("{} | {line}", self.name);
                 }
                 if line.contains(BEGINS) {
+                    has_begun = true;
                     is_commands = true;
                 }
             }
         }
         // The command's own status is in its file; virtme-ng's says nothing without virtio ports.
         child.wait()?;
-        Ok(())
+        Ok(has_begun)
     }
 
     /// The command line. One processor: two that are emulated wait for each other, and take half as much time again of the
-    /// real ones'. Software emulation serves everywhere; the file system is served by QEMU itself (9p), which
-    /// needs no daemon of a certain version. Without `--verbose` there is no output but by virtio ports, which want udev.
+    /// real ones'. The file system is served by QEMU itself (9p), which needs no daemon of a certain version. Without
+    /// `--verbose` there is no output but by virtio ports, which want udev.
     fn virtme_ng(&self, script: &Path) -> Result<String> {
+        let utf8 = |path: &Path| -> Result<String> {
+            let path = path.to_str().context("a path is no UTF-8")?;
+            Ok(path.to_owned())
+        };
         let mut words: Vec<_> = [
             "vng",
             "--verbose",
-            "--disable-kvm",
             "--disable-microvm",
             "--force-9p",
             "--memory",
             "2G",
             "--cpus",
             "1",
-            "--run",
+            "--append",
+            KERNEL_ARGUMENTS,
         ]
         .map(str::to_owned)
         .into();
-        words.push(self.kernel.image.to_string_lossy().into_owned());
-        let directory = self.directory.to_str().context("a path is no UTF-8")?;
-        words.push(format!("--rwdir={directory}"));
+        if self.accelerator == Accelerator::Emulation {
+            words.push("--disable-kvm".to_owned());
+            words.push(format!("--qemu-opts=-cpu {EMULATED_CPU}"));
+        }
+        words.push("--qemu".to_owned());
+        words.push(utf8(&self.tools.program(QEMU))?);
+        words.push("--busybox".to_owned());
+        words.push(utf8(&self.tools.program("busybox"))?);
+        words.push("--run".to_owned());
+        words.push(utf8(&self.kernel.image)?);
+        words.push(format!("--rwdir={}", utf8(&self.directory)?));
         words.push("--".to_owned());
-        words.push(format!("sh {}", quoted(&script.to_string_lossy())));
+        words.push(format!("sh {}", quoted(&utf8(script)?)));
         Ok(words
             .iter()
             .map(|word| quoted(word))
@@ -183,7 +261,7 @@ fn end_with_parent(command: &mut Command) {
 }
 
 /// A word as a shell takes it literally.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -12,13 +12,17 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{kernels::Kernel, machine::Machine};
+use super::{
+    machine::{End, Machine},
+    pool::Share,
+    results::{Done, Ended},
+};
 use crate::{
     build,
-    process::{in_words, say, which},
+    process::{in_words, which},
     scenarios::{self, DIRECTORY_VARIABLE},
     tally::{self, Totals},
-    test::CHECKED,
+    test::{CHECKED, host},
     workspace::Workspace,
 };
 
@@ -36,17 +40,6 @@ pub struct Suite {
     binaries: PathBuf,
     metadata: PathBuf,
     filter: String,
-}
-
-/// What became of the tests on one kernel.
-#[derive(Debug)]
-pub struct Done {
-    /// How many passed, failed and were skipped.
-    pub totals: Totals,
-    /// Whether all that ran passed.
-    pub success: bool,
-    /// What the scenarios tell.
-    pub summary: String,
 }
 
 impl Suite {
@@ -75,65 +68,85 @@ impl Suite {
             .args(["--list-type", "binaries-only", "--message-format", "json"]);
         into_file(&mut list, &suite.binaries)?;
         let mut metadata = workspace.cargo();
-        metadata.args(["metadata", "--format-version", "1", "--offline"]);
+        // Of this platform alone: cargo has not downloaded the packages of others.
+        metadata.args(["metadata", "--format-version", "1", "--filter-platform"]);
+        metadata.arg(host(workspace)?);
         into_file(&mut metadata, &suite.metadata)?;
         Ok(suite)
     }
 
-    /// Runs them in a machine.
+    /// Runs a share of them in a machine.
     ///
     /// # Errors
-    /// Where the machine does not come to their end.
-    pub fn run(
-        &self,
-        workspace: &Workspace,
-        machine: Machine<'_>,
-        kernel: &Kernel,
-    ) -> Result<Done> {
+    /// Where a file cannot be read or written, or the machine cannot be started.
+    pub fn run(&self, machine: &Machine<'_>, share: Share) -> Result<Ended> {
         let scenarios = machine.directory()?.join("scenarios");
         scenarios::clear(&scenarios)?;
         let report = machine.directory()?.join("report.json");
         let _none = fs::remove_file(&report);
         let started = Instant::now();
-        let success = machine.run(&self.command(&scenarios, &report))?;
+        let end = machine.run(&self.command(&scenarios, &report, share))?;
+        let console = machine.console();
+        let success = match end {
+            End::Command { success } => success,
+            End::Cut => {
+                return Ok(Ended::Broken(format!(
+                    "a machine did not come to the tests' end: {} has what it printed",
+                    console.display()
+                )));
+            }
+            End::NotUp => {
+                return Ok(Ended::NotUp(format!(
+                    "its machine did not come up: {} has what it printed",
+                    console.display()
+                )));
+            }
+        };
         let text = fs::read_to_string(&report)
             .with_context(|| format!("cannot read {}", report.display()))?;
         let mut tally = tally::Nextest::default();
         text.lines().for_each(|line| tally.take(line));
         let totals = tally.totals();
-        if totals == Totals::default() {
-            bail!("no test ran on Linux {}", kernel.release);
+        if totals == Totals::default() && !success {
+            return Ok(Ended::Broken(format!(
+                "the test runner ran no test: {} has what it printed",
+                console.display()
+            )));
         }
-        let kept = scenarios::directory(workspace, kernel.line.name());
-        if self.is_whole() {
-            scenarios::clear(&kept)?;
-        }
-        scenarios::keep(&scenarios, &kept)?;
-        let scenarios = scenarios::read(&scenarios)?;
-        let skipped = scenarios
-            .iter()
-            .filter(|scenario| scenario.is_skipped())
-            .count();
-        let totals = totals.with_skipped_by_themselves(skipped);
-        say(format_args!(
-            "Linux {}: {totals}, in {} s",
-            kernel.release,
-            started.elapsed().as_secs()
-        ));
-        Ok(Done {
+        Ok(Ended::Done(Done {
             totals,
             success,
-            summary: scenarios::summary(&scenarios),
-        })
+            tests: tally.times(),
+            scenarios: scenarios::read(&scenarios)?,
+            time: started.elapsed(),
+        }))
     }
 
-    /// Whether all tests run, so that what others told before is out of date.
+    /// Keeps what the scenarios of all shares said of a kernel.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or written.
+    pub fn keep_scenarios<'a>(
+        &self,
+        kept: &Path,
+        machines: impl Iterator<Item = &'a Machine<'a>>,
+    ) -> Result<()> {
+        if self.is_whole() {
+            scenarios::clear(kept)?;
+        }
+        for machine in machines {
+            scenarios::keep(&machine.directory()?.join("scenarios"), kept)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all tests run, so that what an earlier run left is out of date.
     fn is_whole(&self) -> bool {
         self.filter == FILTER
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
-    fn command(&self, scenarios: &Path, report: &Path) -> Vec<OsString> {
+    fn command(&self, scenarios: &Path, report: &Path, share: Share) -> Vec<OsString> {
         let script = r#"report=$1; shift; exec "$@" >"$report""#;
         let mut words: Vec<OsString> = ["env", "NEXTEST_EXPERIMENTAL_LIBTEST_JSON=1"]
             .map(OsString::from)
@@ -155,9 +168,14 @@ impl Suite {
                 "libtest-json",
                 "--show-progress",
                 "none",
+                // A share of a few chosen tests may have none of them.
+                "--no-tests",
+                "pass",
+                "--partition",
             ]
             .map(OsString::from),
         );
+        words.push(format!("count:{}/{}", share.number, share.of).into());
         let color = if io::stderr().is_terminal() {
             "always"
         } else {
