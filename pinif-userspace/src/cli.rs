@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{audit, demo, detach, doctor, explain, foresee, pin, policy, run, sockets},
     policy::PolicyErrors,
-    sinks::{Level, journal, notes::Notes, text},
+    sinks::{Level, journal, notes::Notes},
+    text::escape::{is_hazardous, visible},
 };
 
 /// Audits where packets really leave, against the device that each socket is bound to.
@@ -79,7 +80,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// is 125, as whenever pinif fails there.
 pub fn explain(usage: &clap::Error) -> ExitCode {
     // Where it cannot be shown, there is nobody to tell.
-    let _ = usage.print();
+    let _ = of_visible_arguments().as_ref().unwrap_or(usage).print();
     if usage.use_stderr() {
         match std::env::args_os().nth(1) {
             Some(command) if command == "run" => ExitCode::from(run::FAILED),
@@ -88,6 +89,19 @@ pub fn explain(usage: &clap::Error) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The error once more, of the arguments with their hazards escaped: clap repeats what it was given. Nothing, where no argument
+/// has a hazard.
+fn of_visible_arguments() -> Option<clap::Error> {
+    let given: Vec<_> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let hazardous = given.iter().any(|argument| argument.contains(is_hazardous));
+    let shown = given.iter().map(|argument| visible(argument).into_owned());
+    hazardous
+        .then(|| Cli::try_parse_from(shown).err())
+        .flatten()
 }
 
 /// Tells on standard error why a command could not be done: the whole chain, once, as a sentence, with whatever a file or
@@ -119,5 +133,5 @@ fn sentence(error: &anyhow::Error) -> String {
         Some(errors) => errors.brief(),
         None => format!("{error:#}"),
     };
-    text::visible(&sentence).into_owned()
+    visible(&sentence).into_owned()
 }

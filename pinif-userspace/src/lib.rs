@@ -1,5 +1,8 @@
 //! pinif audits where packets really leave, against the device that each socket is bound to.
 
+// They panic where the stream is closed or full: `text::streams` and the sinks do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod audit;
 pub mod cli;
 pub mod commands;
@@ -12,3 +15,4 @@ pub mod policy;
 pub mod schema;
 pub mod sinks;
 pub mod survey;
+pub mod text;

@@ -1,17 +1,14 @@
 //! `pinif detach`: the end of an auditor that outlives its collectors.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::{
     kernel::persist::{DIRECTORY, Removed, remove},
     policy::counted,
+    text::streams,
 };
 
 /// The arguments of `pinif detach`.
@@ -29,8 +26,7 @@ pub struct DetachArgs {
 /// When a collector lives, or the kernel refuses.
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
     let removed = remove(&args.persist)?;
-    let mut output = io::stdout().lock();
-    writeln!(output, "{}", told(&removed)).context("standard output cannot be written")?;
+    streams::done(&told(&removed));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal as _},
     path::Path,
     process::ExitCode,
 };
@@ -24,6 +24,7 @@ use crate::{
         persist::{self, State},
     },
     policy::counted,
+    text::{escape::visible, json, streams},
 };
 
 /// The arguments of `pinif doctor`.
@@ -64,13 +65,9 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     checks.extend(persist::state(Path::new(persist::DIRECTORY)).map(persistent));
     let text = match args.format {
         Format::Human => human(&checks, width(), colours()),
-        Format::Json => json(&checks)?,
+        Format::Json => lines(&checks)?,
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read it has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result?,
-    }
+    streams::answer(&text)?;
     let able = capabilities::obstacle(&checks).is_none();
     Ok(if able {
         ExitCode::SUCCESS
@@ -137,11 +134,10 @@ impl<'a> Line<'a> {
     }
 }
 
-fn json(checks: &[Check]) -> serde_json::Result<String> {
+fn lines(checks: &[Check]) -> serde_json::Result<String> {
     let mut text = String::new();
     for check in checks {
-        text += &serde_json::to_string(&Line::of(check))?;
-        text.push('\n');
+        text += &json::line(&Line::of(check))?;
     }
     Ok(text)
 }
@@ -185,7 +181,7 @@ fn human(checks: &[Check], width: usize, colours: bool) -> String {
     }
     let last = match capabilities::obstacle(checks) {
         None => "pinif can audit here.".to_owned(),
-        Some(obstacle) => format!("pinif cannot audit here: {}.", printable(&obstacle)),
+        Some(obstacle) => format!("pinif cannot audit here: {}.", visible(&obstacle)),
     };
     text + "\n" + &last + "\n"
 }
@@ -204,7 +200,7 @@ fn style_of(line: &Line<'_>) -> Style {
 fn wrapped(text: &str, room: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut column = 0;
-    for word in printable(text).split_whitespace() {
+    for word in visible(text).split_whitespace() {
         if column > 0 && column + 1 + word.width() > room {
             lines.push('\n');
             lines += &" ".repeat(indent);
@@ -217,19 +213,6 @@ fn wrapped(text: &str, room: usize, indent: usize) -> String {
         column += word.width();
     }
     lines + "\n"
-}
-
-/// Text without anything that a terminal would obey: paths and the kernel's release are not ours.
-fn printable(text: &str) -> String {
-    let mut printable = String::new();
-    for character in text.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
 }
 
 #[cfg(test)]
@@ -265,7 +248,7 @@ mod tests {
     #[test]
     fn a_person_reads_aligned_lines_with_mends() {
         let expected = "\
-ok    kernel        Linux 6.18\\u{1b}[2J
+ok    kernel        Linux 6.18\\x1b[2J
 lack  cgroup v2     cgroup v2 is not mounted
                     → mount it
 lack  JIT           slow
@@ -315,7 +298,7 @@ pinif cannot audit here: cgroup v2 is not mounted; mount it.
 
     #[test]
     fn a_program_reads_an_object_a_line() {
-        let text = json(&checks()).expect("JSON");
+        let text = lines(&checks()).expect("JSON");
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Write as _},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use pinif_ebpf::verdict::Kind;
 
-use crate::sinks::text::visible;
+use crate::text::{escape::visible, streams};
 
 mod page;
 mod told;
@@ -53,11 +53,7 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
         }
         (None, None) => String::new(),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read it has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result.context("standard output cannot be written")?,
-    }
+    streams::answer(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

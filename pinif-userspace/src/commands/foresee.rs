@@ -21,11 +21,11 @@ use crate::{
     host::netns::NetNs,
     sinks::{
         Format,
-        json::json_line,
         look::{self, Look},
-        text::{counted, visible},
+        text::counted,
     },
     survey,
+    text::{escape::visible, json, streams},
 };
 
 /// The arguments of `pinif foresee`.
@@ -76,13 +76,9 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     let all = foresee::foresee(&original, &policy, &sockets, &events(&args, &original)?)?;
     let shown = match args.format {
         Format::Human => human(&all),
-        Format::Json => json(&all),
+        Format::Json => lines(&all),
     };
-    match shown {
-        // Whoever read it has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result.context("standard output cannot be written")?,
-    }
+    streams::unless_closed(shown).context(streams::UNWRITTEN)?;
     let findings = all.iter().flat_map(|foreseen| &foreseen.findings);
     let worst = findings.map(|finding| finding.severity).max();
     let incomplete = !uncopied(&all).is_empty();
@@ -137,7 +133,7 @@ pub struct Sum<'a> {
     uncopied: Vec<&'a str>,
 }
 
-fn json(all: &[Foreseen]) -> io::Result<()> {
+fn lines(all: &[Foreseen]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for foreseen in all {
         for finding in &foreseen.findings {
@@ -146,7 +142,7 @@ fn json(all: &[Foreseen]) -> io::Result<()> {
                 latent: true,
                 r#if: foreseen.event.to_string(),
             });
-            out.write_all(&json_line(&line)?)?;
+            out.write_all(json::line(&line)?.as_bytes())?;
         }
     }
     let sum = Sum {
@@ -157,7 +153,7 @@ fn json(all: &[Foreseen]) -> io::Result<()> {
             .collect(),
         uncopied: uncopied(all),
     };
-    out.write_all(&json_line(&Line::Summary(sum))?)
+    out.write_all(json::line(&Line::Summary(sum))?.as_bytes())
 }
 
 fn human(all: &[Foreseen]) -> io::Result<()> {

@@ -1,7 +1,6 @@
 //! `pinif pin`: the sockets of a running service's cgroup are bound to one device.
 
 use std::{
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -20,7 +19,8 @@ use crate::{
         capabilities, kernel_types, namespaces::Census, netns::NetNs, network::Network, processes,
     },
     kernel::pins::{self, NewPin, PinMaps},
-    sinks::{Format, text::visible},
+    sinks::Format,
+    text::{escape::visible, json, streams},
 };
 
 /// The arguments of `pinif pin`.
@@ -129,12 +129,13 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
     let offsets = kernel_types::offsets_of_pins()?;
     NewPin::load(pin, &target.ways(&network.links), &offsets)?.attach(cgroup)?;
     let bound = sockets::bind(cgroup, &target.netns, pin.interface);
-    say(&format!(
+    streams::done(&format!(
         "{} is pinned to {}{}",
         cgroup.display(),
-        visible(&target.interface),
+        target.interface,
         before(bound)
-    ))
+    ));
+    Ok(())
 }
 
 fn before(bound: Bound) -> String {
@@ -207,14 +208,15 @@ fn undo(cgroup: &Path) -> Result<()> {
     let sockets = match account.filter(|account| account.pinned != 0) {
         Some(account) => format!(
             "; its sockets stay bound to {} until they are closed",
-            visible(&account.interface)
+            account.interface
         ),
         None => String::new(),
     };
-    say(&format!(
+    streams::done(&format!(
         "{} is no longer pinned{sockets}",
         cgroup.display()
-    ))
+    ));
+    Ok(())
 }
 
 /// The pin of a cgroup, or all that there are.
@@ -259,9 +261,9 @@ fn refreshed(cgroup: &Path, maps: &mut PinMaps) -> Result<()> {
     };
     let from = maps.pin()?.interface;
     let now = refresh(&target, maps, cgroup)?;
-    let name = visible(&target.interface);
+    let name = &target.interface;
     let shown = cgroup.display();
-    say(&if !now.is_some() {
+    streams::done(&if !now.is_some() {
         format!("{shown} is pinned to {name}, which is away: nothing leaves until it is back")
     } else if now == from {
         format!("{shown} is pinned to {name}, as before")
@@ -270,7 +272,8 @@ fn refreshed(cgroup: &Path, maps: &mut PinMaps) -> Result<()> {
             "{shown} is pinned to {name}, which is interface {} now",
             now.0
         )
-    })
+    });
+    Ok(())
 }
 
 /// The namespace with a cookie, wherever it is mounted or has a process.
@@ -293,31 +296,24 @@ fn namespace(cookie: u64) -> Result<Option<NetNs>> {
 
 fn list(found: &[(PathBuf, PinMaps)], format: Format) -> Result<()> {
     if found.is_empty() && format != Format::Json {
-        return say("no cgroup is pinned");
+        return streams::answer("no cgroup is pinned\n");
     }
+    let mut text = String::new();
     for (cgroup, maps) in found {
         let account = Account::read(cgroup, maps)?;
         match format {
-            Format::Json => say(&serde_json::to_string(&account)?)?,
-            _ => {
-                say(&visible(&cgroup.to_string_lossy()))?;
-                let away = if account.index.is_none() {
-                    vec![
-                        "the interface is away: nothing leaves until `pinif pin --refresh`"
-                            .to_owned(),
-                    ]
-                } else {
-                    Vec::new()
-                };
+            Format::Json => text.push_str(&json::line(&account)?),
+            Format::Human => {
+                text.push_str(&visible(&cgroup.to_string_lossy()));
+                text.push('\n');
+                let away =
+                    "the interface is away: nothing leaves until `pinif pin --refresh`".to_owned();
+                let away = account.index.is_none().then_some(away);
                 for line in account.lines().iter().chain(&away) {
-                    say(&format!("  {line}"))?;
+                    text.push_str(&format!("  {line}\n"));
                 }
             }
         }
     }
-    Ok(())
-}
-
-fn say(line: &str) -> Result<()> {
-    writeln!(io::stdout(), "{line}").context("standard output cannot be written")
+    streams::answer(&text)
 }

@@ -7,7 +7,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use crate::policy::{Policy, Problem, counted, escaped};
+use crate::{
+    policy::{Policy, Problem, counted},
+    text::{
+        escape::visible,
+        streams::{UNWRITTEN, unless_closed},
+    },
+};
 
 /// The arguments of `pinif policy`.
 #[derive(Args, Clone, Debug)]
@@ -29,7 +35,7 @@ enum PolicyCommand {
 ///
 /// # Errors
 ///
-/// Where standard output or standard error cannot be written to.
+/// Where standard output cannot be written to.
 pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     let PolicyCommand::Check { file } = args.command;
     let good = check(
@@ -38,7 +44,7 @@ pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
         &mut anstream::stdout(),
         &mut anstream::stderr(),
     )
-    .context("cannot write the result")?;
+    .context(UNWRITTEN)?;
     Ok(if good {
         ExitCode::SUCCESS
     } else {
@@ -61,17 +67,19 @@ fn check(
     match policy {
         Ok(policy) => {
             for warning in &policy.warnings {
-                writeln!(err, "{}\n", Problem::styled(warning))?;
+                // The exit status says what the policy is, whoever reads why.
+                let _ = writeln!(err, "{}\n", Problem::styled(warning));
             }
             let (zones, rules) = (
                 counted(policy.zones.len(), "zone"),
                 counted(policy.rules.len(), "rule"),
             );
-            writeln!(out, "{}: ok, {zones}, {rules}", escaped(&origin))?;
+            let ok = format!("{}: ok, {zones}, {rules}", visible(&origin));
+            unless_closed(writeln!(out, "{ok}"))?;
             Ok(true)
         }
         Err(errors) => {
-            writeln!(err, "{}", errors.styled())?;
+            let _ = writeln!(err, "{}", errors.styled());
             Ok(false)
         }
     }

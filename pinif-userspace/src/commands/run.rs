@@ -21,7 +21,7 @@ use crate::{
     },
     host::{capabilities, kernel_types, netns::NetNs, processes},
     kernel::pins::{self, NewPin},
-    sinks::text::visible,
+    text::{escape::visible, json, streams::tell},
 };
 
 mod child;
@@ -122,7 +122,7 @@ fn held(args: &RunArgs) -> Result<u8> {
         Ok(child) => child,
         Err(child::StartError::Command(error)) => {
             let name = args.command[0].to_string_lossy();
-            tell(&format!("cannot run {}: {error}", visible(&name)));
+            tell(&format!("cannot run {name}: {error}"));
             return Ok(if error.kind() == io::ErrorKind::NotFound {
                 127
             } else {
@@ -200,8 +200,9 @@ fn report(how: Report, cgroup: &Path) {
     match how {
         Report::Human => account.lines().iter().for_each(|line| tell(line)),
         Report::Json => {
-            if let Ok(line) = serde_json::to_string(&account) {
-                let _ = writeln!(io::stderr(), "{line}");
+            if let Ok(line) = json::line(&account) {
+                // The command is what counts, whoever reads of it.
+                let _ = io::stderr().write_all(line.as_bytes());
             }
         }
         Report::None => {}
@@ -222,9 +223,4 @@ fn left_behind(own: Own, how: Report) {
             cgroup.display()
         ));
     }
-}
-
-/// Tells on standard error; where that cannot be, the command goes on all the same.
-fn tell(what: &str) {
-    let _ = writeln!(io::stderr(), "pinif: {what}");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _, Write},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use crate::{
     host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
     sinks::{Format, look::Look},
     survey::{Risk, Seen, survey},
+    text::{json, streams},
 };
 
 mod line;
@@ -75,15 +76,9 @@ pub fn run(args: SocketsArgs) -> Result<ExitCode> {
 /// Whoever read it may have read enough.
 fn ended(outcome: Result<()>) -> Result<ExitCode> {
     match outcome {
-        Err(error) if is_closed(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.downcast_ref().is_some_and(streams::is_closed) => Ok(ExitCode::SUCCESS),
         outcome => outcome.map(|()| ExitCode::SUCCESS),
     }
-}
-
-fn is_closed(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn namespaces(args: &SocketsArgs) -> Result<Vec<NetNs>> {
@@ -123,6 +118,7 @@ async fn watch(
             futures::future::select_all(watches.iter_mut().map(|watch| Box::pin(watch.next())));
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
+            () = streams::closed() => return Ok(()),
             _ = again.tick() => {}
             // What it is does not matter: all is read anew.
             _ = news => {}
@@ -148,44 +144,49 @@ impl Shown {
 
     /// The sockets that are new or otherwise than they were, then those that are gone.
     fn show_lines(&mut self, sockets: &[Seen]) -> Result<()> {
-        let mut out = io::stdout().lock();
+        let mut text = String::new();
         let mut now = BTreeMap::new();
         for socket in sockets {
             let key = (socket.netns.clone(), socket.cookie.0);
-            let line = serde_json::to_string(&Line::of(socket))?;
+            let line = json::line(&Line::of(socket))?;
             if self.lines.get(&key) != Some(&line) {
-                writeln!(out, "{line}")?;
+                text.push_str(&line);
             }
             now.insert(key, line);
         }
         for key in self.lines.keys().filter(|key| !now.contains_key(*key)) {
-            let gone = serde_json::to_string(&Line::gone(&key.0, key.1))?;
-            writeln!(out, "{gone}")?;
+            text.push_str(&json::line(&Line::gone(&key.0, key.1))?);
         }
-        out.flush()?;
+        write(&text)?;
         self.lines = now;
         Ok(())
     }
 
     fn show_table(&mut self, sockets: &[Seen], go_on: bool) -> Result<()> {
-        let mut out = io::stdout().lock();
-        let terminal = out.is_terminal();
+        let out = io::stdout();
         let mut table = table::render(sockets, Look::of(&out), crate::sinks::look::columns(&out));
         table.push_str(&sum(sockets));
         if table == self.table {
             return Ok(());
         }
-        if go_on && terminal {
+        let before = if go_on && out.is_terminal() {
             // The cursor goes home, and all below it is cleared (ECMA-48, CUP and ED).
-            write!(out, "\x1b[H\x1b[J")?;
-        } else if !self.table.is_empty() {
-            writeln!(out)?;
-        }
-        out.write_all(table.as_bytes())?;
-        out.flush()?;
+            "\x1b[H\x1b[J"
+        } else if self.table.is_empty() {
+            ""
+        } else {
+            "\n"
+        };
+        write(&format!("{before}{table}"))?;
         self.table = table;
         Ok(())
     }
+}
+
+fn write(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context(streams::UNWRITTEN)
 }
 
 /// How many there are of each risk, in a line.

@@ -19,8 +19,8 @@ use crate::{
     audit::finding::Finding,
     host::{netns::NetNs, network::Network, routes::RouteOracle},
     policy::Policy,
-    sinks::text::visible,
     survey::Owned,
+    text::escape::visible,
 };
 
 pub use copy::Original;

@@ -1,7 +1,6 @@
 //! A pin follows its interface by name.
 
 use std::{
-    io::Write as _,
     path::{Path, PathBuf},
     thread,
 };
@@ -14,7 +13,7 @@ use super::{Target, sockets};
 use crate::{
     host::network::{Change, Network, NetworkWatch},
     kernel::pins::PinMaps,
-    sinks::text::visible,
+    text::streams::tell,
 };
 
 /// The interfaces of a pin's namespace, watched.
@@ -95,7 +94,7 @@ impl Follower {
                     Err(error) => {
                         tell(&format!(
                             "the interface {} is followed no longer: {error}",
-                            visible(&target.interface)
+                            target.interface
                         ));
                         return false;
                     }
@@ -105,11 +104,6 @@ impl Follower {
             true
         })
     }
-}
-
-fn tell(what: &str) {
-    // Where it cannot be told, the pin holds all the same.
-    let _ = writeln!(std::io::stderr(), "pinif: {what}");
 }
 
 /// Points a pin at the interface that has its name now, and binds to it what was bound to another that is gone. The index;

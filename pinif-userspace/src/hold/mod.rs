@@ -16,7 +16,7 @@ use pinif_ebpf::{
 use crate::{
     host::{links::Links, netns::NetNs},
     kernel::pins::Ways,
-    sinks::text::visible,
+    text::escape::visible,
 };
 
 /// What a cgroup is to be pinned to.

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::{
     kernel::pins::PinMaps,
-    sinks::text::{counted, grouped, visible, visible_bytes},
+    sinks::text::{counted, grouped},
+    text::escape::visible,
 };
 
 /// How many attempts are told one by one.
@@ -246,13 +247,10 @@ impl Try {
     }
 }
 
-/// A name of the kernel's. What is no UTF-8 is shown as it is written in a string.
+/// A name of the kernel's. What is not UTF-8 is U+FFFD, as in every name that pinif reads.
 fn text(name: Name) -> String {
     let bytes = name.0.split(|byte| *byte == 0).next().unwrap_or_default();
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => visible_bytes(bytes),
-    }
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

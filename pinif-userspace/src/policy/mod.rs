@@ -25,8 +25,8 @@ use nix::errno::Errno;
 use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::ZoneSet;
 
+pub(crate) use problem::counted;
 pub use problem::{Gravity, PolicyErrors, Problem};
-pub(crate) use problem::{counted, escaped};
 
 /// A policy without errors. The default is the empty one, which demands nothing.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,12 @@
 //! What is wrong with a policy, where it stands, and the mend.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::text::escape::visible;
 
 /// A place in the file, in bytes.
 pub(super) type Span = Range<usize>;
@@ -54,13 +56,13 @@ impl Problem {
 
     /// The column in characters, from 1, where it concerns one.
     pub fn column(&self) -> Option<usize> {
-        self.place.as_ref().map(Excerpt::column)
+        self.place.as_ref().map(|place| place.column)
     }
 
     /// All of it in one line, for a log: `policy.toml:12:5: unknown zone `bakplane`; did you mean `backplane`?`
     pub fn brief(&self) -> String {
         let place = match &self.place {
-            Some(place) => format!("{}:{}:{}: ", self.origin, place.line, place.column()),
+            Some(place) => format!("{}:{}:{}: ", self.origin, place.line, place.column),
             None => String::new(),
         };
         let mend = match &self.mend {
@@ -117,7 +119,11 @@ impl Display for Problem {
 #[derive(Clone, Debug)]
 struct Excerpt {
     line: usize,
+    /// Of what is marked, in characters of the file, from 1.
+    column: usize,
+    /// The line, safe to show.
     text: String,
+    /// In the bytes of `text`.
     marked: Range<usize>,
 }
 
@@ -138,19 +144,18 @@ impl Excerpt {
             .map_or(text.len(), |newline| start + newline);
         let line = text[line_start..line_end].trim_end_matches('\r');
         let end = within(span.end).clamp(start, line_start + line.len().max(start - line_start));
+        let before = line.get(..start - line_start).unwrap_or(line);
+        let mut safe = shown(before);
+        let marked_from = safe.len();
+        safe.push_str(&shown(&text[start..end]));
+        let marked = marked_from..safe.len();
+        safe.push_str(&shown(line.get(end - line_start..).unwrap_or_default()));
         Self {
             line: 1 + text[..line_start].matches('\n').count(),
-            text: line.to_owned(),
-            marked: start - line_start..end - line_start,
+            column: 1 + before.chars().count(),
+            text: safe,
+            marked,
         }
-    }
-
-    fn column(&self) -> usize {
-        1 + self
-            .text
-            .char_indices()
-            .take_while(|(at, _)| *at < self.marked.start)
-            .count()
     }
 
     fn snippet<'a>(&'a self, origin: &'a str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
@@ -158,6 +163,12 @@ impl Excerpt {
             .line_start(self.line)
             .path(origin)
     }
+}
+
+/// A part of a line of the file, safe to show. Tabs stay: the renderer makes columns of them.
+fn shown(text: &str) -> String {
+    let parts: Vec<_> = text.split('\t').map(visible).collect();
+    parts.join("\t")
 }
 
 /// All that is wrong with a policy file. Prints every [`Problem`] and, last, how many there are.
@@ -184,7 +195,7 @@ impl PolicyErrors {
             ErrorKind::IsADirectory => ("it is a directory".into(), "name the policy file in it"),
             _ => (error.to_string(), "name a policy file that can be read"),
         };
-        let what = format!("cannot read {}: {reason}", escaped(origin));
+        let what = format!("cannot read {}: {reason}", visible(origin));
         Self {
             missing: error.kind() == ErrorKind::NotFound,
             ..Self::without_place(origin, Flaw::new(what).mend(mend))
@@ -286,7 +297,7 @@ impl<'a> Report<'a> {
     pub fn new(text: &'a str, origin: &str) -> Self {
         Self {
             text,
-            origin: escaped(origin).into(),
+            origin: visible(origin).into(),
             errors: Vec::new(),
             warnings: Vec::new(),
         }
@@ -343,12 +354,14 @@ impl<'a> Report<'a> {
     }
 
     fn problem(&self, gravity: Gravity, flaw: Flaw) -> Problem {
+        // Whoever writes a flaw quotes what is in the file; a library's own message need not.
+        let safe = |text: String| visible(&text).into_owned();
         Problem {
             gravity,
             origin: self.origin.clone(),
-            what: flaw.what,
-            mark: flaw.mark,
-            mend: flaw.mend,
+            what: safe(flaw.what),
+            mark: safe(flaw.mark),
+            mend: flaw.mend.map(safe),
             place: None,
             other: None,
         }
@@ -360,24 +373,9 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Text of unknown origin, fit for a terminal: control characters and those that change the direction of writing are
-/// shown by their numbers.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        let redirects = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || redirects {
-            let _ = write!(safe, "{}", character.escape_unicode());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
 /// A word of the file, escaped and in the quotes that messages use.
 pub(super) fn quoted(text: &str) -> String {
-    format!("`{}`", escaped(text))
+    format!("`{}`", visible(text))
 }
 
 /// The candidate that a person who wrote `word` most likely meant.

@@ -9,7 +9,8 @@ use ipnet::{IpNet, Ipv4Net, ipv4_mask_to_prefix};
 use pinif_ebpf::enforce::Action;
 
 use super::file::Scalar;
-use super::problem::{Flaw, escaped, nearest, quoted};
+use super::problem::{Flaw, nearest, quoted};
+use crate::text::escape::visible;
 
 /// The longest name of an interface (`IFNAMSIZ`, less the final zero).
 const MAX_INTERFACE_NAME: usize = 15;
@@ -230,7 +231,7 @@ pub(super) fn user(
             let flaw = Flaw::new(format!(
                 "user {} could not be looked up: {}",
                 quoted(text),
-                escaped(&reason)
+                visible(&reason)
             ));
             Err(flaw.mend("give the number of the user"))
         }
@@ -335,7 +336,7 @@ pub(super) fn interfaces(text: &str) -> Result<GlobMatcher, Flaw> {
         )));
     }
     Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|error| {
-        let what = format!("{} is no valid pattern: {}", quoted(text), escaped(&error.kind().to_string()));
+        let what = format!("{} is no valid pattern: {}", quoted(text), visible(&error.kind().to_string()));
         Flaw::new(what).mend("`*` is any text, `?` one character, `[ab]` one of several, `{a,b}` one of several texts")
     })
 }

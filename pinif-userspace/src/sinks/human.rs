@@ -10,11 +10,12 @@ use super::look::{self, Look};
 use super::notes::{Level, Notes};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
-use super::text::{counted, duration, grouped, visible, wrapped};
+use super::text::{counted, duration, grouped, wrapped};
 use super::{Sink, matrix, unwritten};
 use crate::audit::finding::{Finding, Ready, Summary};
 use crate::audit::latent::Latent;
 use crate::audit::matrix::Matrix;
+use crate::text::escape::visible;
 
 /// The findings and the end on `out`; progress and notes apart from them.
 pub struct Human<O, E> {

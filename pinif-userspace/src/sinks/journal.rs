@@ -8,11 +8,12 @@ use pinif_ebpf::verdict::{Kind, Severity};
 use super::look::Look;
 use super::notes::{Level, Notes};
 use super::seen::{Seen, Show};
-use super::text::{counted, visible};
+use super::text::counted;
 use super::{Sink, matrix, phrase};
 use crate::audit::finding::{Finding, Ready, Summary};
 use crate::audit::latent::Latent;
 use crate::audit::matrix::Matrix;
+use crate::text::escape::visible;
 
 /// Lines with priorities.
 pub struct Journal<E> {

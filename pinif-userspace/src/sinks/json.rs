@@ -2,14 +2,11 @@
 
 use std::io::{self, Stderr, Stdout, Write};
 
-use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
-
 use super::notes::{Level, Notes};
-use super::text::is_hazardous;
 use super::{Sink, journal, unwritten};
 use crate::audit::finding::{Finding, Line, Ready, Summary};
 use crate::audit::latent::Latent;
+use crate::text::json;
 
 /// Lines on `out`; notes apart from them, on `notes`.
 #[derive(Debug)]
@@ -37,8 +34,9 @@ impl<O: Write, E: Write> Json<O, E> {
     }
 
     fn line(&mut self, line: Line<'_>) -> io::Result<()> {
-        let line = json_line(&line)?;
-        let written = self.out.write_all(&line).and_then(|()| self.out.flush());
+        let line = json::line(&line)?;
+        let written = self.out.write_all(line.as_bytes());
+        let written = written.and_then(|()| self.out.flush());
         written.map_err(unwritten)
     }
 }
@@ -64,40 +62,5 @@ impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
         // The lines are what counts: that nobody reads the notes is no reason to end.
         let _ = self.notes.note(level, text);
         Ok(())
-    }
-}
-
-/// A line with its newline. Whoever reads it gets every text as it was; whoever only looks at it on a terminal is safe.
-pub(crate) fn json_line(line: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(1024);
-    line.serialize(&mut Serializer::with_formatter(
-        &mut bytes,
-        Safe(CompactFormatter),
-    ))?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
-/// Writes as `\uXXXX` also what JSON need not escape, but a terminal would act on (DEL, C1, bidirectional overrides).
-struct Safe(CompactFormatter);
-
-impl Formatter for Safe {
-    fn write_string_fragment<W: Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((at, hazard)) = rest
-            .char_indices()
-            .find(|(_, character)| is_hazardous(*character))
-        {
-            self.0.write_string_fragment(writer, &rest[..at])?;
-            for unit in hazard.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[at + hazard.len_utf8()..];
-        }
-        self.0.write_string_fragment(writer, rest)
     }
 }

@@ -4,8 +4,9 @@ use pinif_ebpf::verdict::Severity;
 
 use super::grid::{Grid, Text};
 use super::look::{self, Look};
-use super::text::{grouped, visible};
+use super::text::grouped;
 use crate::audit::matrix::{Matrix, Sum};
+use crate::text::escape::visible;
 
 /// Where nothing was sent.
 const EMPTY: &str = "·";

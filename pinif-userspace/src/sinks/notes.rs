@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::text::visible;
+use crate::text::escape::visible;
 
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

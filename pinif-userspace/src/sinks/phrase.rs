@@ -6,12 +6,13 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::seen::Row;
-use super::text::{counted, grouped, visible};
+use super::text::{counted, grouped};
 use crate::audit::{
     finding::{Cell, Finding, Origin, Ready, Summary, usual_severity},
     gaps::ANY_INTERFACE,
     latent::Latent,
 };
+use crate::text::escape::visible;
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::phrase;
-use super::text::visible;
 use crate::audit::finding::{Cell, Finding, usual_severity};
+use crate::text::escape::visible;
 
 /// A finding that only doubles is shown again no sooner than this.
 pub const PAUSE: Duration = Duration::from_secs(10);

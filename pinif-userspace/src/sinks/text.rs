@@ -1,65 +1,9 @@
-//! Text for people: names made safe to show, numbers grouped, durations and plurals in words.
+//! Text for people: numbers grouped, durations and plurals in words, lines broken.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
-
-/// The text with everything visible that would move the cursor, change colours, break the line or turn the direction of
-/// writing: what processes and interfaces call themselves is theirs to choose. Newline becomes `\n`, escape `\x1b`, a
-/// bidirectional override `\u{202e}`.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hazardous) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            hazard if is_hazardous(hazard) && hazard.is_ascii() => {
-                push(&mut safe, format_args!("\\x{:02x}", u32::from(hazard)))
-            }
-            hazard if is_hazardous(hazard) => {
-                push(&mut safe, format_args!("\\u{{{:x}}}", u32::from(hazard)))
-            }
-            other => safe.push(other),
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Bytes as text: what is not UTF-8 becomes `\xff`, and hazards become visible as in [`visible`].
-pub fn visible_bytes(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(&visible(chunk.valid()));
-        for byte in chunk.invalid() {
-            push(&mut text, format_args!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
-/// Whether a character does something to a terminal rather than standing there: control characters (C0, DEL, C1), line
-/// and paragraph separators, and the invisible ones that turn or join text (Unicode TR 36, TR 9).
-pub fn is_hazardous(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{00ad}'
-                | '\u{061c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
 
 /// A number with its thousands grouped: `1,234,567`.
 pub fn grouped(number: u64) -> String {
@@ -139,24 +83,6 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_would_act_on_a_terminal_becomes_visible() {
-        assert_eq!(visible("ospfd"), "ospfd");
-        assert_eq!(visible("Grüße 日本"), "Grüße 日本");
-        assert_eq!(
-            visible("a\x1b[2Jb\nc\td\r\x7f"),
-            "a\\x1b[2Jb\\nc\\td\\r\\x7f"
-        );
-        assert_eq!(
-            visible("\u{9b}31m \u{202e}gpj.exe\u{2066}"),
-            "\\u{9b}31m \\u{202e}gpj.exe\\u{2066}"
-        );
-        assert_eq!(
-            visible_bytes(b"caf\xc3\xa9 \xff\xfe\n"),
-            "café \\xff\\xfe\\n"
-        );
-    }
-
-    #[test]
     fn numbers_and_plurals() {
         for (number, text) in [
             (0, "0"),
@@ -203,12 +129,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn nothing_hazardous_is_left(text in any::<String>(), bytes in any::<Vec<u8>>()) {
-            prop_assert!(!visible(&text).contains(is_hazardous));
-            prop_assert!(!visible_bytes(&bytes).contains(is_hazardous));
-        }
-
         #[test]
         fn wrapping_loses_no_word(text in "[a-z ]{0,80}", columns in 0usize..40, indent in 0usize..8) {
             let wrapped = wrapped(&text, columns, indent);

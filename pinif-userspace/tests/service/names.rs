@@ -66,7 +66,7 @@ impl Drop for Masked<'_> {
 
 /// Nothing of a line may act on a terminal.
 fn is_harmless(line: &str) -> bool {
-    !line.contains(pinif_userspace::sinks::text::is_hazardous)
+    !line.contains(pinif_userspace::text::escape::is_hazardous)
 }
 
 /// Lets an auditor find the masked sender, and gives all that it says until its end, which must be harmless.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::sinks::text;
+use crate::text::escape::visible;
 
 struct StandardError;
 
@@ -25,7 +25,7 @@ impl Log for StandardError {
             "{} {}: {}",
             record.level(),
             record.target(),
-            text::visible(&line)
+            visible(&line)
         );
     }
 

@@ -26,11 +26,11 @@ use crate::{
         Policy, Rule,
         evaluate::{InForce, Surroundings, rule_of},
     },
-    sinks::text::visible,
     survey::{
         self, Leaves, Owned,
         sends::{By, packet, senders},
     },
+    text::escape::visible,
 };
 
 /// A connection of the session that a policy would drop.

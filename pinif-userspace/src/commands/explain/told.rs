@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use pinif_ebpf::verdict::Kind;
 use serde::Deserialize;
 
-use crate::sinks::text::{counted, visible};
+use crate::{sinks::text::counted, text::escape::visible};
 
 /// What is explained of a finding (`audit/finding.rs`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -4,9 +4,9 @@ use crate::{
     sinks::{
         grid::{Grid, Text},
         look::{self, Look},
-        text::visible,
     },
     survey::{Leaves, Seen},
+    text::escape::visible,
 };
 
 /// The table, a line a socket. Names of processes and interfaces are made safe to show.

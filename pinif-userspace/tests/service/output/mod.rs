@@ -1,6 +1,7 @@
 //! What pinif prints: for programs against the schema, for people, and the examples in the documentation.
 
 mod examples;
+mod hazards;
 mod json;
 mod people;
 mod stage;

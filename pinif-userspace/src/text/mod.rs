@@ -1,0 +1,5 @@
+//! Text: the ground floor of all that pinif prints.
+
+pub mod escape;
+pub mod json;
+pub mod streams;

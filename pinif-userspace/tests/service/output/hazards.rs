@@ -1,0 +1,142 @@
+//! One name with every hazard in it, through every sink: none comes out as it is, and JSON says exactly what was said.
+
+use std::io;
+
+use pinif_userspace::audit::finding::{Cell, Finding, Process};
+use pinif_userspace::audit::latent::Latent;
+use pinif_userspace::sinks::journal::Journal;
+use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::text::escape::is_hazardous;
+use serde_json::Value;
+
+use super::stage::{self, Clock, Stream, human, json};
+use super::story;
+
+/// Every character that is a hazard, each behind a letter, so that a lost one is seen.
+fn hostile() -> String {
+    let hazards = (char::MIN..=char::MAX).filter(|character| is_hazardous(*character));
+    hazards.flat_map(|hazard| ['x', hazard]).collect()
+}
+
+/// A finding whose every text is hostile.
+fn finding(text: &str) -> Finding {
+    let text = || text.to_owned();
+    Finding {
+        id: text(),
+        time: text(),
+        rule: Some(text()),
+        netns: text(),
+        bound_device: Some(text()),
+        bound_address: Some(text()),
+        egress_interface: text(),
+        protocol: text(),
+        source: text(),
+        destination: text(),
+        process: Some(Process {
+            pid: 1,
+            comm: text(),
+            exe: Some(text()),
+            uid: 0,
+            cgroup: Some(text()),
+        }),
+        cause: text(),
+        explanation: text(),
+        remedy: text(),
+        ..story::device_escape()
+    }
+}
+
+/// All that a sink is told in its life, with hostile texts in all places.
+fn tell(sink: &mut dyn Sink, text: &str) -> io::Result<()> {
+    let finding = finding(text);
+    let mut ready = story::ready();
+    ready.netns = vec![text.to_owned()];
+    ready.interfaces = vec![text.to_owned()];
+    ready.kernel = text.to_owned();
+    sink.note(Level::Warning, text)?;
+    sink.ready(&ready)?;
+    sink.finding(&finding, true)?;
+    sink.finding(&stage::grown(&finding, 1000, 1000), false)?;
+    sink.finding(
+        &Finding {
+            cause: format!("another {text}"),
+            ..finding.clone()
+        },
+        false,
+    )?;
+    sink.latent(&Latent {
+        finding: finding.clone(),
+        condition: text.to_owned(),
+    })?;
+    let cell = Cell {
+        netns: text.to_owned(),
+        bound_device: Some(text.to_owned()),
+        ..story::cell(None, text, 1, 1)
+    };
+    let mut summary = story::summary(vec![cell], 1);
+    summary.uncounted.insert(text.to_owned(), 1);
+    sink.summary(&summary)
+}
+
+#[test]
+fn no_hazard_passes_to_a_person() -> io::Result<()> {
+    let hostile = hostile();
+    let (mut person, out, notes) = human(|| Some(40), false, &Clock::default());
+    tell(&mut person, &hostile)?;
+    let lines = Stream::default();
+    tell(
+        &mut Journal::new(lines.clone(), Clock::default().reader()),
+        &hostile,
+    )?;
+    for stream in [out, notes, lines] {
+        let text = stream.text();
+        assert!(
+            text.contains("\\u{202e}") && text.contains("\\x1b"),
+            "{text}"
+        );
+        let passed = text
+            .chars()
+            .find(|&passed| passed != '\n' && is_hazardous(passed));
+        assert_eq!(passed, None);
+    }
+    Ok(())
+}
+
+#[test]
+fn no_hazard_passes_in_json_and_every_text_is_exact() -> io::Result<()> {
+    let hostile = hostile();
+    let (mut sink, out, notes) = json();
+    tell(&mut sink, &hostile)?;
+    for text in [out.text(), notes.text()] {
+        let passed = text
+            .chars()
+            .find(|&passed| passed != '\n' && is_hazardous(passed));
+        assert_eq!(passed, None);
+    }
+    let lines: Vec<Value> = out
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [ready, finding, _, _, latent, summary] = &lines[..] else {
+        panic!("{} lines", lines.len());
+    };
+    for exact in [
+        &ready["netns"][0],
+        &ready["kernel"],
+        &finding["rule"],
+        &finding["netns"],
+        &finding["bound_device"],
+        &finding["egress_interface"],
+        &finding["process"]["comm"],
+        &finding["process"]["exe"],
+        &finding["process"]["cgroup"],
+        &finding["explanation"],
+        &latent["if"],
+        &summary["matrix"][0]["bound_device"],
+    ] {
+        assert_eq!(exact, &hostile);
+    }
+    assert_eq!(summary["uncounted"][&*hostile], 1);
+    Ok(())
+}
