@@ -7,17 +7,18 @@ use clap::Args;
 use globset::{Glob, GlobMatcher};
 use sd_notify::NotifyState;
 use tokio::{
-    io::{Interest, unix::AsyncFd},
+    signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
+use super::signals::Ignored;
 use crate::{
     audit::{
         enforce::Enforce,
         finding::{Finding, Ready, Summary},
         latent::Latent,
         ledger::FailOn,
-        pipeline::{self, Plan},
+        pipeline::{self, Order, Plan},
     },
     host::{
         capabilities,
@@ -28,6 +29,7 @@ use crate::{
     kernel::{attach::Mode, load, persist},
     policy::{Policy, PolicyErrors},
     sinks::{self, Format, Level, Sink},
+    text::streams,
 };
 
 mod enforce;
@@ -145,6 +147,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// What the audit lacks, in a sentence with the mend.
 pub fn run(args: AuditArgs) -> Result<ExitCode> {
     logging::start(args.log_level);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch()?
+    };
     let mut source = Source::new(args.policy.clone());
     let policy = source.read()?.unwrap_or_default();
     if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
@@ -172,11 +182,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         attach,
         log_level: logging::level_of_programs(args.log_level),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let status = runtime.block_on(audit(plan, source, args.format, warning))?;
+    let status = runtime.block_on(audit(plan, source, args.format, warning, signals))?;
     // A search for a process may still be under way; nobody waits for it any more.
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
@@ -201,14 +207,17 @@ fn session_is_spared(
     }
 }
 
-async fn audit(plan: Plan, source: Source, format: Format, warning: Option<String>) -> Result<u8> {
+async fn audit(
+    plan: Plan,
+    source: Source,
+    format: Format,
+    warning: Option<String>,
+    signals: Signals,
+) -> Result<u8> {
+    let (orders, mut received) = mpsc::unbounded_channel();
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
     let stop = stop()?;
-    let (orders, mut received) = mpsc::unbounded_channel();
-    if plan.enforce != Enforce::Never {
-        enforce::follow(&plan.enforce, orders.clone())?;
-    }
-    reload::follow(source, orders)?;
+    signals.follow(&plan.enforce, source, orders)?;
     let mut sink = Service(sinks::open(format));
     if let Some(warning) = warning {
         sink.note(Level::Warning, &warning)?;
@@ -216,32 +225,56 @@ async fn audit(plan: Plan, source: Source, format: Format, warning: Option<Strin
     pipeline::run(plan, &mut received, &mut sink, stop).await
 }
 
-/// Ready at the first SIGINT or SIGTERM, and when nobody reads any more.
+/// The signals that do not end an audit, caught before it begins.
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    confirm: tokio::signal::unix::Signal,
+    ignored: Ignored,
+}
+
+impl Signals {
+    fn catch() -> Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?,
+            confirm: signal(SignalKind::user_defined1()).context("SIGUSR1 cannot be handled")?,
+            ignored: Ignored::but(&[SignalKind::user_defined1()])?,
+        })
+    }
+
+    /// Does what they mean: SIGHUP reads the policy again, SIGUSR1 confirms, and others are told of.
+    fn follow(
+        self,
+        enforce: &Enforce,
+        source: Source,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Result<()> {
+        enforce::follow(enforce, self.confirm, orders.clone());
+        let ignored = orders.clone();
+        self.ignored.tell(move |name| {
+            let text = format!("{name} means nothing to pinif: the audit goes on; SIGTERM ends it");
+            let _ = ignored.send(Order::Note(Level::Warning, text));
+        });
+        reload::follow(source, self.hangup, orders)
+    }
+}
+
+/// Ready at the first signal that asks for the end, and when nobody reads any more.
 fn stop() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut quit = signal(SignalKind::quit()).context("SIGQUIT cannot be handled")?;
+    // The processor time that it may use is over (RLIMIT_CPU).
+    let expired = SignalKind::from_raw(libc::SIGXCPU);
+    let mut expired = signal(expired).context("SIGXCPU cannot be handled")?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = reader_left() => {}
+            _ = quit.recv() => {}
+            _ = expired.recv() => {}
+            () = streams::closed() => {}
         }
     })
-}
-
-/// Ready once the reader of standard output has closed the other end of its pipe (`EPOLLERR`: epoll(7), pipe(7)): an audit
-/// that finds nothing would never learn it from a write. Never, where it is no pipe.
-async fn reader_left() {
-    // SAFETY: the descriptor is standard output's, which stays open and the same for as long as the process runs.
-    let output = unsafe { AsyncFd::register_with_interest(io::stdout(), Interest::ERROR) };
-    // Of a file, epoll wants to know nothing.
-    if let Ok(output) = output
-        && output.ready(Interest::ERROR).await.is_ok()
-    {
-        return;
-    }
-    std::future::pending().await
 }
 
 fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {

@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::signals::Ignored;
 use crate::audit::pipeline;
 use crate::host::capabilities;
 use crate::lab;
@@ -154,23 +155,26 @@ Stopped. The namespaces, the cgroup and fabricd are gone again.
 ";
 
 /// The signals that end the demo.
-struct Signals([Signal; 3]);
+struct Signals([Signal; 4]);
 
 impl Signals {
-    fn catch() -> io::Result<Self> {
+    fn catch() -> Result<Self> {
+        Ignored::but(&[])?;
         Ok(Self([
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
+            signal(SignalKind::quit())?,
             // The terminal has gone.
             signal(SignalKind::hangup())?,
         ]))
     }
 
     async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
+        let [interrupt, terminate, quit, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = quit.recv() => {}
             _ = hangup.recv() => {}
         }
     }

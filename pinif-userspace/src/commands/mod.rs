@@ -9,4 +9,5 @@ pub mod foresee;
 pub mod pin;
 pub mod policy;
 pub mod run;
+mod signals;
 pub mod sockets;

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use super::signals::Held;
 use crate::{
     hold::{
         Target, cgroup,
@@ -127,8 +128,12 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
         .with_context(|| format!("the interfaces of {} cannot be read", target.netns.name))?;
     let pin = target.pin(&network.links)?;
     let offsets = kernel_types::offsets_of_pins()?;
-    NewPin::load(pin, &target.ways(&network.links), &offsets)?.attach(cgroup)?;
+    let pinned = NewPin::load(pin, &target.ways(&network.links), &offsets)?;
+    // A signal must not leave half a pin.
+    let held = Held::new();
+    pinned.attach(cgroup)?;
     let bound = sockets::bind(cgroup, &target.netns, pin.interface);
+    drop(held);
     streams::done(&format!(
         "{} is pinned to {}{}",
         cgroup.display(),
@@ -199,7 +204,10 @@ fn undo(cgroup: &Path) -> Result<()> {
         // One of another version can be undone, though not read.
         Err(_) | Ok(None) => None,
     };
-    if !pins::detach(cgroup)? {
+    let held = Held::new();
+    let was_pinned = pins::detach(cgroup)?;
+    drop(held);
+    if !was_pinned {
         bail!(
             "the cgroup {} is not pinned; `pinif pin --list` shows those that are",
             cgroup.display()

@@ -105,6 +105,8 @@ fn held(args: &RunArgs) -> Result<u8> {
     let pin = target.pin(links)?;
     let parent = parent(args.cgroup.as_deref())?;
     refuse_nesting(&parent, &target)?;
+    // Before there is anything that a signal would leave behind.
+    let signals = signals::Signals::block()?;
     let own = Own::make(&parent)?;
     let offsets = kernel_types::offsets_of_pins()?;
     let maps = NewPin::load(pin, &target.ways(links), &offsets)?.attach(own.path())?;
@@ -117,7 +119,10 @@ fn held(args: &RunArgs) -> Result<u8> {
         }
     }
 
-    let signals = signals::Signals::block()?;
+    if let Some(signal) = signals.fatal()? {
+        left_behind(own, args.report);
+        return Ok(signals::end_by(signal));
+    }
     let child = match Child::start(&args.command, &target.netns, own.path(), &signals) {
         Ok(child) => child,
         Err(child::StartError::Command(error)) => {

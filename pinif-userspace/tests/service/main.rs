@@ -18,4 +18,5 @@ mod output;
 mod policy;
 mod reload;
 mod session;
+mod signals;
 mod streams;

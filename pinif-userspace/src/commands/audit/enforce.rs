@@ -6,18 +6,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
 use nix::{
     sys::signal::{SigSet, Signal},
     unistd::{getpgrp, tcgetpgrp},
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{signal::unix, sync::mpsc};
 
 use super::AuditArgs;
-use crate::audit::{enforce::Enforce, pipeline::Order};
+use crate::{
+    audit::{enforce::Enforce, pipeline::Order},
+    sinks::Level,
+};
 
 impl AuditArgs {
     /// What is to be enforced.
@@ -59,14 +58,13 @@ fn has_terminal() -> bool {
     input.is_terminal() && tcgetpgrp(&input).map_or(true, |foreground| foreground == getpgrp())
 }
 
-/// Sends an order each time that the operator confirms. SIGUSR1 is taken also where there is nothing to confirm: it would
-/// else end the audit, and the enforcing with it. Within a tokio runtime.
-///
-/// # Errors
-///
-/// When SIGUSR1 cannot be handled.
-pub(super) fn follow(enforce: &Enforce, orders: mpsc::UnboundedSender<Order>) -> Result<()> {
-    let mut confirm = signal(SignalKind::user_defined1()).context("SIGUSR1 cannot be handled")?;
+/// Sends an order each time that the operator confirms: by SIGUSR1, or by Enter. Where nothing is enforced there is nothing to
+/// confirm, which is told once. Within a tokio runtime.
+pub(super) fn follow(
+    enforce: &Enforce,
+    mut confirm: unix::Signal,
+    orders: mpsc::UnboundedSender<Order>,
+) {
     if matches!(enforce, Enforce::For { .. }) && has_terminal() {
         let orders = orders.clone();
         // A thread of its own: what else reads this terminal may take the line, and the reading goes on.
@@ -77,15 +75,24 @@ pub(super) fn follow(enforce: &Enforce, orders: mpsc::UnboundedSender<Order>) ->
             }
         });
     }
+    let is_enforcing = *enforce != Enforce::Never;
     tokio::spawn(async move {
         while confirm.recv().await.is_some() {
-            if orders.send(Order::Confirm).is_err() {
+            let order = if is_enforcing {
+                Order::Confirm
+            } else {
+                Order::Note(Level::Warning, NOTHING_TO_CONFIRM.to_owned())
+            };
+            if orders.send(order).is_err() || !is_enforcing {
                 return;
             }
         }
     });
-    Ok(())
 }
+
+/// What SIGUSR1 is without `--enforce` and `--enforce-for`.
+const NOTHING_TO_CONFIRM: &str =
+    "SIGUSR1 confirms --enforce-for, and nothing is enforced: the audit goes on; SIGTERM ends it";
 
 /// Waits for a line on the terminal; false if none comes any more.
 fn enter_is_pressed() -> bool {

@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{signal::unix, sync::mpsc};
 
 use crate::{
     audit::pipeline::Order,
@@ -106,14 +103,17 @@ fn state(file: &Path) -> Option<State> {
     })
 }
 
-/// Sends the policy each time that it is to be read again, or what is wrong with it, for as long as somebody receives it.
+/// Sends the policy each time that it is to be read again (at `hangup`, and when its file changes), or what is wrong with it, for as long as somebody receives it.
 /// Within a tokio runtime.
 ///
 /// # Errors
 ///
-/// When SIGHUP cannot be handled, or the file's directory cannot be watched.
-pub(super) fn follow(mut source: Source, orders: mpsc::UnboundedSender<Order>) -> Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
+/// When the file's directory cannot be watched.
+pub(super) fn follow(
+    mut source: Source,
+    mut hangup: unix::Signal,
+    orders: mpsc::UnboundedSender<Order>,
+) -> Result<()> {
     let (mut watch, mut changes) = Watch::new()?;
     watch.look_at(&source)?;
     tokio::spawn(async move {

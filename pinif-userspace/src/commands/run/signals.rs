@@ -4,6 +4,7 @@ use std::{io, mem::MaybeUninit, os::fd::OwnedFd, process};
 
 use anyhow::{Context as _, Result};
 use nix::libc;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Signals that pinif takes as they come: those that an own mistake raises, and those that stop it at its terminal, which
 /// the command, in the same process group, gets as well.
@@ -22,6 +23,15 @@ const OWN: [libc::c_int; 12] = [
     libc::SIGPIPE,
 ];
 
+/// Signals that end nobody who does not handle them, and SIGTSTP, which stops.
+const HARMLESS: [libc::c_int; 5] = [
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGURG,
+    libc::SIGWINCH,
+    libc::SIGTSTP,
+];
+
 /// Blocked signals, read one by one (signalfd(2)).
 pub struct Signals {
     descriptor: OwnedFd,
@@ -34,7 +44,7 @@ pub struct Signal {
     /// Its number.
     pub number: libc::c_int,
     /// Whether a process sent it to pinif, so that the command did not get it: the terminal sends to all of its foreground
-    /// process group.
+    /// process group. What pinif's own writing raises (SIGXFSZ) is none of the command's business.
     pub sent: bool,
 }
 
@@ -86,15 +96,31 @@ impl Signals {
                 Err(error) => return Err(error).context("signals cannot be read"),
             }
         }
-        // ssi_signo, ssi_errno, ssi_code: the first members of signalfd_siginfo.
+        // ssi_signo, ssi_errno, ssi_code, ssi_pid: the first members of signalfd_siginfo.
         let word = |at: usize| {
             i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         Ok(Signal {
             number: word(0),
             // SI_USER, SI_QUEUE, SI_TKILL and their like are not above zero; the kernel's own are.
-            sent: word(8) <= 0,
+            sent: word(8) <= 0 && word(12).cast_unsigned() != process::id(),
         })
+    }
+
+    /// A signal that came already and would have ended pinif, had it not been blocked.
+    pub fn fatal(&self) -> Result<Option<libc::c_int>> {
+        while self.is_pending() {
+            let signal = self.next()?.number;
+            if !HARMLESS.contains(&signal) {
+                return Ok(Some(signal));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_pending(&self) -> bool {
+        let mut streams = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        poll(&mut streams, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 }
 
