@@ -109,7 +109,10 @@ fn of_visible_arguments() -> Option<clap::Error> {
 pub fn complain(error: &anyhow::Error) {
     // Where it cannot be told, the exit status still says that it failed.
     let _ = match error.downcast_ref::<PolicyErrors>() {
-        _ if journal::is_standard_error() => to_journal(error),
+        _ if journal::is_standard_error() => {
+            to_journal(error);
+            Ok(())
+        }
         Some(errors) if errors.have_places() => {
             writeln!(anstream::stderr(), "{}", errors.styled())
         }
@@ -117,13 +120,13 @@ pub fn complain(error: &anyhow::Error) {
     };
 }
 
-fn to_journal(error: &anyhow::Error) -> io::Result<()> {
-    let mut notes = Notes::journal(io::stderr());
+fn to_journal(error: &anyhow::Error) {
+    let mut notes = Notes::standard();
     match error.downcast_ref::<PolicyErrors>() {
         Some(errors) => errors
             .problems()
             .iter()
-            .try_for_each(|problem| notes.note(Level::Error, &problem.brief())),
+            .for_each(|problem| notes.note(Level::Error, &problem.brief())),
         None => notes.note(Level::Error, &sentence(error)),
     }
 }

@@ -16,7 +16,8 @@ use serde::{Serialize, Serializer};
 use super::latent::Latent;
 
 /// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
-/// its counts grow, at most once a second, and `summary` last. More fields may come; readers ignore those they do not know.
+/// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
+/// come; readers ignore those they do not know.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[schemars(title = "A line of pinif audit --format json")]
@@ -27,6 +28,15 @@ pub enum Line<'a> {
     Finding(Told<'a>),
     /// The audit has ended: exact totals.
     Summary(&'a Summary),
+    /// Lines are missing here that could not be written, as on a full disk.
+    Lost(Lost),
+}
+
+/// Lines that could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Lost {
+    /// How many.
+    pub lines: u64,
 }
 
 /// A finding as a line tells it. One that is foreseen (`--foresee`) has not happened: its `severity` is `risk`, its `packets`
@@ -332,7 +342,7 @@ pub fn protocol_text(number: u8) -> String {
     name.to_owned()
 }
 
-/// The JSON Schema of the three lines, as `docs/schema/pinif-audit.schema.json` has it.
+/// The JSON Schema of all lines, as `docs/schema/pinif-audit.schema.json` has it.
 pub fn schema() -> serde_json::Value {
     SchemaSettings::draft2020_12()
         .for_serialize()

@@ -279,10 +279,10 @@ pub enum FailOn {
     Never,
 }
 
-/// The exit status of an audit that ran: 2 when a finding is at or over `fail_on`; otherwise 3 when counts may be
-/// incomplete, for then the absence of such a finding is not certain; otherwise 0. A leak that was seen is certain
+/// The exit status of an audit that ran: 2 when a finding is at or over `fail_on`; otherwise 3 when counts or what was written
+/// of them may be incomplete, for then the absence of such a finding is not certain; otherwise 0. A leak that was seen is certain
 /// however much was lost, so 2 wins over 3. An audit that could not run ends with 1, which is not decided here.
-pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, counts_incomplete: bool) -> u8 {
+pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, incomplete: bool) -> u8 {
     let threshold = match fail_on {
         FailOn::Leak => Some(Severity::Leak),
         FailOn::Risk => Some(Severity::Risk),
@@ -291,7 +291,7 @@ pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, counts_incomplete: 
     let failed = threshold
         .zip(worst)
         .is_some_and(|(threshold, worst)| worst >= threshold);
-    match (failed, counts_incomplete) {
+    match (failed, incomplete) {
         (true, _) => 2,
         (false, true) => 3,
         (false, false) => 0,

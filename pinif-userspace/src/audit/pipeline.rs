@@ -111,15 +111,17 @@ pub enum Order {
     WrongPolicy(PolicyErrors),
     /// The operator confirms that leaks are to be dropped for good.
     Confirm,
+    /// Nobody reads standard output any more, and the audit goes on.
+    ReaderLeft,
     /// Something to be told, such as a policy that is wrong.
     Note(Level, String),
 }
 
-/// Audits until `stop` is ready, the plan's time is over or nobody reads any more, and returns the exit status.
+/// Audits until `stop` is ready, the plan's time is over or a sink says that its reader has left, and returns the exit status.
 ///
 /// # Errors
 ///
-/// When the kernel refuses what an audit needs, or a sink fails.
+/// When the kernel refuses what an audit needs.
 pub async fn run(
     plan: Plan,
     orders: &mut mpsc::UnboundedReceiver<Order>,
@@ -248,6 +250,7 @@ impl Audit {
                         }
                     }
                     Order::Confirm => self.confirm_enforcing(sink)?,
+                    Order::ReaderLeft => sink.reader_left(),
                     Order::Note(level, text) => sink.note(level, &text)?,
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
@@ -351,7 +354,7 @@ impl Audit {
         let worst = self.ledger.worst().max(foreseen.worst());
         sink.summary(&totals::summary(duration, matrix, findings, &losses))?;
         Self::leave_attached(self.persist.as_ref(), self.enforcement.is_on(), sink)?;
-        let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts());
+        let incomplete = losses.iter().any(|(loss, _)| loss.loses_counts()) || sink.lost() > 0;
         Ok(exit_status(self.fail_on, worst, incomplete))
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     },
     kernel::{attach::Mode, load, persist},
     policy::{Policy, PolicyErrors},
-    sinks::{self, Format, Level, Sink},
+    sinks::{self, Format, Level, Sink, WithoutReader},
     text::streams,
 };
 
@@ -214,11 +214,24 @@ async fn audit(
     warning: Option<String>,
     signals: Signals,
 ) -> Result<u8> {
+    let without_reader = match plan.enforce {
+        Enforce::Never => WithoutReader::Ends,
+        Enforce::Always | Enforce::For { .. } => WithoutReader::GoesOn,
+    };
     let (orders, mut received) = mpsc::unbounded_channel();
+    let is_read = sinks::is_on_standard_output(format);
     // Before anything is attached, so that no signal ends pinif the hard way from then on.
-    let stop = stop()?;
+    let stop = stop(is_read && without_reader == WithoutReader::Ends)?;
+    if is_read && without_reader == WithoutReader::GoesOn {
+        let orders = orders.clone();
+        tokio::spawn(async move {
+            streams::closed().await;
+            // Where nobody receives it, the audit is over.
+            let _ = orders.send(Order::ReaderLeft);
+        });
+    }
     signals.follow(&plan.enforce, source, orders)?;
-    let mut sink = Service(sinks::open(format));
+    let mut sink = Service(sinks::open(format, without_reader));
     if let Some(warning) = warning {
         sink.note(Level::Warning, &warning)?;
     }
@@ -258,8 +271,8 @@ impl Signals {
     }
 }
 
-/// Ready at the first signal that asks for the end, and when nobody reads any more.
-fn stop() -> Result<impl Future<Output = ()>> {
+/// Ready at the first signal that asks for the end, and when nobody reads any more, if it `is_read`.
+fn stop(is_read: bool) -> Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut quit = signal(SignalKind::quit()).context("SIGQUIT cannot be handled")?;
@@ -272,7 +285,7 @@ fn stop() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = quit.recv() => {}
             _ = expired.recv() => {}
-            () = streams::closed() => {}
+            () = streams::closed(), if is_read => {}
         }
     })
 }
@@ -351,5 +364,13 @@ impl Sink for Service {
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
         self.0.note(level, text)
+    }
+
+    fn reader_left(&mut self) {
+        self.0.reader_left();
+    }
+
+    fn lost(&self) -> u64 {
+        self.0.lost()
     }
 }

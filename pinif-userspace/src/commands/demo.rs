@@ -28,7 +28,7 @@ use super::signals::Ignored;
 use crate::audit::pipeline;
 use crate::host::capabilities;
 use crate::lab;
-use crate::sinks::reader_left;
+use crate::text::streams::{is_closed, unless_closed};
 use relay::Relay;
 use stage::Stage;
 use story::{CutShort, Story};
@@ -131,15 +131,14 @@ fn end(told: Result<Vec<String>>) -> Result<ExitCode> {
         Ok(broken) if broken.is_empty() => (END, ExitCode::SUCCESS),
         Ok(broken) => bail!("the demo failed: {}", broken.join("; ")),
         Err(error) if error.is::<CutShort>() => (STOPPED, ExitCode::FAILURE),
-        Err(error) if error.downcast_ref().is_some_and(reader_left) => {
+        Err(error) if error.downcast_ref().is_some_and(is_closed) => {
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error),
     };
-    match io::stdout().write_all(words.as_bytes()) {
-        Err(error) if !reader_left(&error) => Err(error).context("cannot write the last words"),
-        _ => Ok(code),
-    }
+    unless_closed(io::stdout().write_all(words.as_bytes()))
+        .context("cannot write the last words")?;
+    Ok(code)
 }
 
 const END: &str = "

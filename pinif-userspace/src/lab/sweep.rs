@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{bpffs, cgroup, name, namespace};
 
-/// Removes the namespaces, cgroups and BPF file systems of processes that were killed before their guards could: their names carry a pid
+/// Removes the namespaces, cgroups and file systems of processes that were killed before their guards could: their names carry a pid
 /// that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
 pub fn sweep() {
     for path in orphans(Path::new(namespace::DIRECTORY)) {

@@ -8,10 +8,11 @@ use pinif_ebpf::verdict::Kind;
 use super::grid::{Grid, Text};
 use super::look::{self, Look};
 use super::notes::{Level, Notes};
+use super::output::{Output, Unbuffered, WithoutReader};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
 use super::text::{counted, duration, grouped, wrapped};
-use super::{Sink, matrix, unwritten};
+use super::{Sink, matrix};
 use crate::audit::finding::{Finding, Ready, Summary};
 use crate::audit::latent::Latent;
 use crate::audit::matrix::Matrix;
@@ -19,7 +20,7 @@ use crate::text::escape::visible;
 
 /// The findings and the end on `out`; progress and notes apart from them.
 pub struct Human<O, E> {
-    out: O,
+    out: Output<O>,
     notes: Notes<E>,
     look: Look,
     columns: fn() -> Option<usize>,
@@ -28,13 +29,13 @@ pub struct Human<O, E> {
     latent: u64,
 }
 
-impl Human<Stdout, Stderr> {
+impl Human<Unbuffered<Stdout>, Unbuffered<Stderr>> {
     /// On standard output, as its terminal allows, with the notes on standard error.
-    pub fn standard() -> Self {
+    pub fn standard(without_reader: WithoutReader) -> Self {
         let start = Instant::now();
         Self::new(
-            io::stdout(),
-            Notes::new(io::stderr()),
+            Output::standard(without_reader),
+            Notes::standard(),
             Look::of(&io::stdout()),
             || look::columns(io::stdout()),
             move || start.elapsed(),
@@ -46,7 +47,7 @@ impl<O: Write, E: Write> Human<O, E> {
     /// On any streams. `columns` is asked for the terminal's width whenever it matters; `clock` tells the time since any
     /// beginning, and only spaces out what is said again.
     pub fn new(
-        out: O,
+        out: Output<O>,
         notes: Notes<E>,
         look: Look,
         columns: fn() -> Option<usize>,
@@ -64,8 +65,11 @@ impl<O: Write, E: Write> Human<O, E> {
     }
 
     fn show(&mut self, text: &str) -> io::Result<()> {
-        let written = self.out.write_all(text.as_bytes());
-        written.and_then(|()| self.out.flush()).map_err(unwritten)
+        let gap = |lost| {
+            let lines = counted(lost, "line");
+            format!("warning: {lines} could not be written here\n")
+        };
+        self.out.write(text, gap, &mut self.notes)
     }
 
     fn headed(&self, finding: &Finding, line: &str) -> String {
@@ -166,13 +170,22 @@ impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let text = self.end(summary);
-        self.show(&text)
+        self.show(&text)?;
+        self.out.end(&mut self.notes);
+        Ok(())
     }
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        // The findings are what counts: that nobody reads the notes is no reason to end.
-        let _ = self.notes.note(level, text);
+        self.notes.note(level, text);
         Ok(())
+    }
+
+    fn reader_left(&mut self) {
+        self.out.reader_left(&mut self.notes);
+    }
+
+    fn lost(&self) -> u64 {
+        self.out.lost()
     }
 }
 

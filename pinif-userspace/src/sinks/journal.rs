@@ -7,6 +7,7 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::look::Look;
 use super::notes::{Level, Notes};
+use super::output::Unbuffered;
 use super::seen::{Seen, Show};
 use super::text::counted;
 use super::{Sink, matrix, phrase};
@@ -23,11 +24,11 @@ pub struct Journal<E> {
     latent: u64,
 }
 
-impl Journal<Stderr> {
+impl Journal<Unbuffered<Stderr>> {
     /// On standard error.
     pub fn standard() -> Self {
         let start = Instant::now();
-        Self::new(io::stderr(), move || start.elapsed())
+        Self::new(Unbuffered(io::stderr()), move || start.elapsed())
     }
 }
 
@@ -43,20 +44,21 @@ impl<E: Write> Journal<E> {
     }
 
     /// A line of a finding. All of it is made safe here, once more: a newline would begin a line with its own priority.
-    fn say(&mut self, finding: &Finding, text: &str) -> io::Result<()> {
+    fn say(&mut self, finding: &Finding, text: &str) {
         let (priority, severity) = (priority(finding.severity), finding.severity.name());
         let line = format!(
             "{severity} {}: {text}. Finding {}.",
             finding.kind.name(),
             finding.id
         );
-        self.lines.line(&format!("<{priority}>{}", visible(&line)))
+        self.lines.line(&format!("<{priority}>{}", visible(&line)));
     }
 }
 
 impl<E: Write + Send> Sink for Journal<E> {
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
-        self.lines.note(Level::Info, &phrase::ready(ready))
+        self.lines.note(Level::Info, &phrase::ready(ready));
+        Ok(())
     }
 
     fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
@@ -79,7 +81,8 @@ impl<E: Write + Send> Sink for Journal<E> {
             Show::Change => format!("{}. Cause: {}", phrase::growth(finding), finding.cause),
             Show::Nothing => return Ok(()),
         };
-        self.say(finding, &text)
+        self.say(finding, &text);
+        Ok(())
     }
 
     fn latent(&mut self, latent: &Latent) -> io::Result<()> {
@@ -94,7 +97,8 @@ impl<E: Write + Send> Sink for Journal<E> {
             finding.cause,
             finding.remedy
         );
-        self.say(finding, &text)
+        self.say(finding, &text);
+        Ok(())
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
@@ -108,7 +112,7 @@ impl<E: Write + Send> Sink for Journal<E> {
                     row.egress_interface(),
                     row.netns()
                 );
-                self.lines.note(Level::Info, &line)?;
+                self.lines.note(Level::Info, &line);
                 continue;
             }
             let line = format!(
@@ -122,24 +126,30 @@ impl<E: Write + Send> Sink for Journal<E> {
                 row.egress_interface(),
                 row.netns()
             );
-            self.lines.note(Level::Info, &line)?;
+            self.lines.note(Level::Info, &line);
         }
         for matrix in Matrix::of(&summary.matrix, |cell, kind| self.seen.severity(cell, kind)) {
             for line in matrix::render(&matrix, Look::PLAIN, None).lines() {
-                self.lines.note(Level::Info, line)?;
+                self.lines.note(Level::Info, line);
             }
         }
         for lost in phrase::lost(summary) {
             self.lines
-                .note(Level::Warning, &format!("Uncounted: {lost}"))?;
+                .note(Level::Warning, &format!("Uncounted: {lost}"));
         }
         let verdict = phrase::verdict(self.seen.rows(), summary);
         let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
-        self.lines.note(Level::Info, &verdict)
+        self.lines.note(Level::Info, &verdict);
+        Ok(())
     }
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        self.lines.note(level, text)
+        self.lines.note(level, text);
+        Ok(())
+    }
+
+    fn lost(&self) -> u64 {
+        self.lines.lost()
     }
 }
 

@@ -2,42 +2,36 @@
 
 use std::io::{self, Stderr, Stdout, Write};
 
+use super::Sink;
 use super::notes::{Level, Notes};
-use super::{Sink, journal, unwritten};
-use crate::audit::finding::{Finding, Line, Ready, Summary};
+use super::output::{Output, Unbuffered, WithoutReader};
+use crate::audit::finding::{Finding, Line, Lost, Ready, Summary};
 use crate::audit::latent::Latent;
 use crate::text::json;
 
 /// Lines on `out`; notes apart from them, on `notes`.
 #[derive(Debug)]
 pub struct Json<O, E> {
-    out: O,
+    out: Output<O>,
     notes: Notes<E>,
 }
 
-impl Json<Stdout, Stderr> {
+impl Json<Unbuffered<Stdout>, Unbuffered<Stderr>> {
     /// On standard output, with the notes on standard error.
-    pub fn standard() -> Self {
-        let notes = if journal::is_standard_error() {
-            Notes::journal(io::stderr())
-        } else {
-            Notes::new(io::stderr())
-        };
-        Self::new(io::stdout(), notes)
+    pub fn standard(without_reader: WithoutReader) -> Self {
+        Self::new(Output::standard(without_reader), Notes::standard())
     }
 }
 
 impl<O: Write, E: Write> Json<O, E> {
     /// On any streams.
-    pub fn new(out: O, notes: Notes<E>) -> Self {
+    pub fn new(out: Output<O>, notes: Notes<E>) -> Self {
         Self { out, notes }
     }
 
     fn line(&mut self, line: Line<'_>) -> io::Result<()> {
-        let line = json::line(&line)?;
-        let written = self.out.write_all(line.as_bytes());
-        let written = written.and_then(|()| self.out.flush());
-        written.map_err(unwritten)
+        let gap = |lines| json::line(&Line::Lost(Lost { lines })).unwrap_or_default();
+        self.out.write(&json::line(&line)?, gap, &mut self.notes)
     }
 }
 
@@ -55,12 +49,21 @@ impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        self.line(Line::Summary(summary))
+        self.line(Line::Summary(summary))?;
+        self.out.end(&mut self.notes);
+        Ok(())
     }
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        // The lines are what counts: that nobody reads the notes is no reason to end.
-        let _ = self.notes.note(level, text);
+        self.notes.note(level, text);
         Ok(())
+    }
+
+    fn reader_left(&mut self) {
+        self.out.reader_left(&mut self.notes);
+    }
+
+    fn lost(&self) -> u64 {
+        self.out.lost()
     }
 }

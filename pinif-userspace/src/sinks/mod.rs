@@ -6,9 +6,11 @@ pub mod grid;
 pub mod human;
 pub mod journal;
 pub mod json;
+mod lines;
 pub mod look;
 mod matrix;
 pub mod notes;
+pub mod output;
 mod phrase;
 mod seen;
 pub mod text;
@@ -22,12 +24,13 @@ use crate::audit::{
     latent::Latent,
 };
 pub use notes::Level;
+pub use output::WithoutReader;
 
 /// Something that shows what the audit finds. Calls come in the order `ready`, any number of `finding` and `note`,
 /// `summary`; a note may also come before.
 ///
-/// An error of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) means that the reader has gone: the audit ends as after
-/// Ctrl-C, and complains of nothing ([`reader_left`]).
+/// An error of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) means that the reader has left and the audit is to end as after
+/// Ctrl-C ([`WithoutReader::Ends`]). A sink that cannot write otherwise is no error: it counts what is lost, and says so.
 pub trait Sink: Send {
     /// All programs are attached.
     fn ready(&mut self, ready: &Ready) -> io::Result<()>;
@@ -43,6 +46,14 @@ pub trait Sink: Send {
 
     /// Something to be known that is no finding, such as a policy that was reloaded: one sentence.
     fn note(&mut self, level: Level, text: &str) -> io::Result<()>;
+
+    /// Nobody reads standard output any more, and the audit goes on.
+    fn reader_left(&mut self) {}
+
+    /// How many lines could not be written.
+    fn lost(&self) -> u64 {
+        0
+    }
 }
 
 /// How the audit speaks (`--format`).
@@ -56,14 +67,19 @@ pub enum Format {
 }
 
 /// The sinks of a format, on this process's standard streams. Here, and only here, a sink is entered.
-pub fn open(format: Format) -> Vec<Box<dyn Sink>> {
-    match format {
-        Format::Human if journal::is_standard_error() => {
-            vec![Box::new(journal::Journal::standard())]
-        }
-        Format::Human => vec![Box::new(human::Human::standard())],
-        Format::Json => vec![Box::new(json::Json::standard())],
+pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Sink>> {
+    if !is_on_standard_output(format) {
+        return vec![Box::new(journal::Journal::standard())];
     }
+    match format {
+        Format::Human => vec![Box::new(human::Human::standard(without_reader))],
+        Format::Json => vec![Box::new(json::Json::standard(without_reader))],
+    }
+}
+
+/// Whether standard output is written to: beside the journal, there is nothing on it for people.
+pub fn is_on_standard_output(format: Format) -> bool {
+    format != Format::Human || !journal::is_standard_error()
 }
 
 /// Several sinks are one: each is served even when another fails, and the first error is told.
@@ -87,6 +103,14 @@ impl Sink for Vec<Box<dyn Sink>> {
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
         serve(self, |sink| sink.note(level, text))
     }
+
+    fn reader_left(&mut self) {
+        self.iter_mut().for_each(|sink| sink.reader_left());
+    }
+
+    fn lost(&self) -> u64 {
+        self.iter().map(|sink| sink.lost()).sum()
+    }
 }
 
 fn serve(
@@ -98,17 +122,4 @@ fn serve(
         served = served.and(show(sink.as_mut()));
     }
     served
-}
-
-/// That a finding could not be told, in a sentence; of the same kind.
-fn unwritten(error: io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("standard output cannot be written to: {error}"),
-    )
-}
-
-/// Whether the error says no more than that nobody reads on, as in `pinif audit | head -1`.
-pub fn reader_left(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
 }

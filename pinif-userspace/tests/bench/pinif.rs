@@ -1,6 +1,6 @@
 //! `pinif` as a child: what it says, line by line, and how it ends.
 
-use std::io::{PipeReader, pipe};
+use std::io::{self, PipeReader, pipe};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -38,14 +38,21 @@ impl Pinif {
     pub fn start(mut command: Command) -> Self {
         let (stderr, theirs) = pipe().expect("cannot make a pipe");
         command.stderr(theirs);
-        Self::said_to(command, stderr, Stdio::null())
+        Self::said_to(command, stderr, Stdio::null(), Stdio::piped())
+    }
+
+    /// The same, with its standard output elsewhere: only what it notes is taken.
+    pub fn start_onto(mut command: Command, stdout: impl Into<Stdio>) -> Self {
+        let (stderr, theirs) = pipe().expect("cannot make a pipe");
+        command.stderr(theirs);
+        Self::said_to(command, stderr, Stdio::null(), stdout.into())
     }
 
     /// The same, with this for standard input.
     pub fn start_on(mut command: Command, stdin: Stdio) -> Self {
         let (stderr, theirs) = pipe().expect("cannot make a pipe");
         command.stderr(theirs);
-        Self::said_to(command, stderr, stdin)
+        Self::said_to(command, stderr, stdin, Stdio::piped())
     }
 
     /// The same, where standard error is the journal, as systemd.exec(5) tells it.
@@ -57,16 +64,19 @@ impl Pinif {
             format!("{}:{}", status.st_dev, status.st_ino),
         );
         command.stderr(theirs);
-        Self::said_to(command, stderr, Stdio::null())
+        Self::said_to(command, stderr, Stdio::null(), Stdio::piped())
     }
 
-    fn said_to(mut command: Command, stderr: PipeReader, stdin: Stdio) -> Self {
-        command.stdin(stdin).stdout(Stdio::piped());
+    fn said_to(mut command: Command, stderr: PipeReader, stdin: Stdio, stdout: Stdio) -> Self {
+        command.stdin(stdin).stdout(stdout);
         let mut child = command.spawn().expect("cannot start pinif");
         // It holds our copy of the pipe's other end, without which there is no end.
         drop(command);
         Self {
-            stdout: Told::new(Lines::of(child.stdout.take().expect("piped"))),
+            stdout: Told::new(match child.stdout.take() {
+                Some(stdout) => Lines::of(stdout),
+                None => Lines::of(io::empty()),
+            }),
             stderr: Told::new(Lines::of(stderr)),
             child,
         }

@@ -263,20 +263,3 @@ fn an_error_that_nobody_hears_is_no_panic() {
         assert_eq!(status.code(), Some(1), "{arguments:?}");
     }
 }
-
-#[test]
-fn findings_that_cannot_be_written_are_an_error() {
-    scenario("service full-output", &[], |bench| {
-        let mut command = audit(bench, &["--format", "json", "--cgroup"]);
-        command.arg(bench.cgroup_path());
-        let output = command
-            .stdout(fs::File::create("/dev/full").expect("/dev/full"))
-            .output()
-            .expect("cannot start pinif");
-        assert_eq!(output.status.code(), Some(1));
-        assert_eq!(
-            String::from_utf8_lossy(&output.stderr),
-            "pinif: standard output cannot be written to: No space left on device (os error 28)\n"
-        );
-    });
-}

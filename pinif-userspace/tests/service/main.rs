@@ -15,6 +15,7 @@ mod logging;
 mod names;
 mod namespaces;
 mod output;
+mod outputs;
 mod policy;
 mod reload;
 mod session;

@@ -460,6 +460,14 @@ impl Sink for Starting<'_> {
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
         self.sink.note(level, text)
     }
+
+    fn reader_left(&mut self) {
+        self.sink.reader_left();
+    }
+
+    fn lost(&self) -> u64 {
+        self.sink.lost()
+    }
 }
 
 #[cfg(test)]

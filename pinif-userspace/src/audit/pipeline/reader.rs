@@ -7,7 +7,8 @@ use crate::{
         finding::{Finding, Ready, Summary},
         latent::Latent,
     },
-    sinks::{Level, Sink, reader_left},
+    sinks::{Level, Sink},
+    text::streams::is_closed,
 };
 
 /// A sink that is told nothing more once its reader has left, which is no error.
@@ -32,7 +33,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         match tell(self.sink) {
-            Err(error) if reader_left(&error) => {
+            Err(error) if is_closed(&error) => {
                 self.left = true;
                 Ok(())
             }
@@ -60,5 +61,14 @@ impl Sink for Reader<'_> {
 
     fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
         self.tell(|sink| sink.note(level, text))
+    }
+
+    fn reader_left(&mut self) {
+        self.sink.reader_left();
+    }
+
+    fn lost(&self) -> u64 {
+        // A reader that left has read enough.
+        if self.left { 0 } else { self.sink.lost() }
     }
 }

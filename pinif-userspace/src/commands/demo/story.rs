@@ -17,6 +17,7 @@ use crate::sinks::Sink as _;
 use crate::sinks::human::Human;
 use crate::sinks::look::{self, Look};
 use crate::sinks::notes::Notes;
+use crate::sinks::output::{Output, WithoutReader};
 use crate::sinks::text::{counted, width, wrapped};
 
 /// How long a finding may take before it counts as missing. It takes milliseconds; this is for a machine that is busy.
@@ -55,7 +56,7 @@ impl<'a> Story<'a> {
             events,
             pause,
             human: Human::new(
-                io::stdout(),
+                Output::new(io::stdout(), WithoutReader::Ends),
                 Notes::new(io::stdout()),
                 look,
                 || look::columns(io::stdout()),

@@ -17,7 +17,9 @@ use pinif_userspace::sinks::journal::Journal;
 use pinif_userspace::sinks::json::Json;
 use pinif_userspace::sinks::look::Look;
 use pinif_userspace::sinks::notes::Notes;
-use pinif_userspace::sinks::{Level, Sink, reader_left};
+use pinif_userspace::sinks::output::{Output, WithoutReader};
+use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::text::streams::is_closed;
 
 #[test]
 fn the_schema_in_the_documentation_is_that_of_the_types() {
@@ -75,14 +77,14 @@ fn the_documentation_names_every_loss() {
 
 #[test]
 fn a_reader_that_goes_is_no_failure() {
-    let mut json = Json::new(Gone, Notes::new(Gone));
+    let mut json = Json::new(gone(), Notes::new(Gone));
     let error = json
         .finding(&story::device_escape(), true)
         .expect_err("the reader has gone");
-    assert!(reader_left(&error));
+    assert!(is_closed(&error));
     assert!(json.note(Level::Info, "nobody reads this").is_ok());
     let mut human = Human::new(
-        Gone,
+        gone(),
         Notes::new(Gone),
         Look::PLAIN,
         no_terminal,
@@ -91,15 +93,21 @@ fn a_reader_that_goes_is_no_failure() {
     let error = human
         .finding(&story::device_escape(), true)
         .expect_err("the reader has gone");
-    assert!(reader_left(&error));
+    assert!(is_closed(&error));
     assert!(human.ready(&story::ready()).is_ok());
+}
+
+fn gone() -> Output<Gone> {
+    Output::new(Gone, WithoutReader::Ends)
 }
 
 #[test]
 fn several_sinks_are_all_served() {
     let (sink, out, _) = json();
-    let mut sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(Json::new(Gone, Notes::new(Gone))), Box::new(sink)];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![
+        Box::new(Json::new(gone(), Notes::new(Gone))),
+        Box::new(sink),
+    ];
     assert!(sinks.ready(&story::ready()).is_err());
     assert_eq!(out.writes().len(), 1);
 }

@@ -10,6 +10,7 @@ use pinif_userspace::sinks::human::Human;
 use pinif_userspace::sinks::json::Json;
 use pinif_userspace::sinks::look::Look;
 use pinif_userspace::sinks::notes::Notes;
+use pinif_userspace::sinks::output::{Output, WithoutReader};
 
 use super::story;
 
@@ -127,7 +128,7 @@ pub fn human(
 ) -> (Human<Stream, Stream>, Stream, Stream) {
     let (out, notes) = (Stream::default(), Stream::default());
     let sink = Human::new(
-        out.clone(),
+        Output::new(out.clone(), WithoutReader::Ends),
         Notes::new(notes.clone()),
         Look { colour },
         columns,
@@ -140,7 +141,10 @@ pub fn human(
 pub fn json() -> (Json<Stream, Stream>, Stream, Stream) {
     let (out, notes) = (Stream::default(), Stream::default());
     (
-        Json::new(out.clone(), Notes::new(notes.clone())),
+        Json::new(
+            Output::new(out.clone(), WithoutReader::Ends),
+            Notes::new(notes.clone()),
+        ),
         out,
         notes,
     )
