@@ -132,47 +132,51 @@ pub fn untag(frame: &impl Bytes) -> Result<(u16, usize), NotParsed> {
     Ok((kind, offset))
 }
 
-/// Reads the headers of the packet that `kind` announces, from its network header on.
+/// Reads the headers of the packet that `kind` announces, from its network header on, into `found`: in place, since a program's
+/// stack is small. After an error, what is in there means nothing.
 ///
 /// # Errors
 ///
 /// [`NotParsed::NotIp`] for any other ethertype, [`NotParsed::Malformed`] for a broken packet.
 #[inline(always)]
-pub fn parse(kind: u16, packet: &impl Bytes) -> Result<Packet, NotParsed> {
-    match kind {
-        ethertype::IPV4 => parse_v4(packet),
-        ethertype::IPV6 => parse_v6(packet),
-        _ => Err(NotParsed::NotIp),
+pub fn parse(kind: u16, packet: &impl Bytes, found: &mut Packet) -> Result<(), NotParsed> {
+    let offset = match kind {
+        ethertype::IPV4 => network_v4(packet, found)?,
+        ethertype::IPV6 => network_v6(packet, found)?,
+        _ => return Err(NotParsed::NotIp),
+    };
+    found.source_port = 0;
+    found.destination_port = 0;
+    if !found.later_fragment {
+        read_ports(packet, offset, found);
     }
+    Ok(())
 }
 
+/// Reads the IPv4 header, and gives the offset of what is behind it.
 #[inline(always)]
-fn parse_v4(packet: &impl Bytes) -> Result<Packet, NotParsed> {
+fn network_v4(packet: &impl Bytes, found: &mut Packet) -> Result<usize, NotParsed> {
     let header = packet.load::<Ipv4Hdr>(0).ok_or(NotParsed::Malformed)?;
     let length = usize::from(header.ihl());
     if header.version() != 4 || length < Ipv4Hdr::LEN {
         return Err(NotParsed::Malformed);
     }
-    let later_fragment = u16::from_be_bytes(header.frags) & 0x1fff != 0;
-    with_ports(
-        packet,
-        length,
-        Packet {
-            source: Address::v4(header.src_addr),
-            destination: Address::v4(header.dst_addr),
-            protocol: header.proto,
-            later_fragment,
-            ..Packet::default()
-        },
-    )
+    found.source = Address::v4(header.src_addr);
+    found.destination = Address::v4(header.dst_addr);
+    found.protocol = header.proto;
+    found.later_fragment = u16::from_be_bytes(header.frags) & 0x1fff != 0;
+    Ok(length)
 }
 
+/// Reads the IPv6 header and its extensions, and gives the offset of what is behind them.
 #[inline(always)]
-fn parse_v6(packet: &impl Bytes) -> Result<Packet, NotParsed> {
+fn network_v6(packet: &impl Bytes, found: &mut Packet) -> Result<usize, NotParsed> {
     let header = packet.load::<Ipv6Hdr>(0).ok_or(NotParsed::Malformed)?;
     if header.vcf[0] >> 4 != 6 {
         return Err(NotParsed::Malformed);
     }
+    found.source = Address::v6(header.src_addr);
+    found.destination = Address::v6(header.dst_addr);
     let mut next = header.next_hdr;
     let mut offset = Ipv6Hdr::LEN;
     let mut later_fragment = false;
@@ -195,17 +199,9 @@ fn parse_v6(packet: &impl Bytes) -> Result<Packet, NotParsed> {
     if is_extension(next) && !later_fragment {
         return Err(NotParsed::Malformed);
     }
-    with_ports(
-        packet,
-        offset,
-        Packet {
-            source: Address::v6(header.src_addr),
-            destination: Address::v6(header.dst_addr),
-            protocol: next,
-            later_fragment,
-            ..Packet::default()
-        },
-    )
+    found.protocol = next;
+    found.later_fragment = later_fragment;
+    Ok(offset)
 }
 
 #[inline(always)]
@@ -220,13 +216,10 @@ const fn is_extension(next: u8) -> bool {
     )
 }
 
-/// Adds the ports, which a packet cut short inside its transport header does not have: such a packet leaves all the
+/// Reads the ports, which a packet cut short inside its transport header does not have: such a packet leaves all the
 /// same, and is judged by its addresses.
 #[inline(always)]
-fn with_ports(packet: &impl Bytes, offset: usize, mut found: Packet) -> Result<Packet, NotParsed> {
-    if found.later_fragment {
-        return Ok(found);
-    }
+fn read_ports(packet: &impl Bytes, offset: usize, found: &mut Packet) {
     match found.protocol {
         protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::SCTP | protocol::DCCP => {
             if let Some(ports) = packet.load::<[u8; 4]>(offset) {
@@ -243,7 +236,6 @@ fn with_ports(packet: &impl Bytes, offset: usize, mut found: Packet) -> Result<P
         }
         _ => {}
     }
-    Ok(found)
 }
 
 /// Whether an ICMP type is an echo request, whose identifier is the local port of a ping socket (RFC 792, RFC 4443).

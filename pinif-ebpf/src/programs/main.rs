@@ -12,7 +12,7 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod layers;
 #[cfg(target_arch = "bpf")]
-mod live;
+mod recheck;
 #[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
@@ -23,6 +23,8 @@ mod state;
 mod taker;
 #[cfg(target_arch = "bpf")]
 mod tunnel;
+#[cfg(target_arch = "bpf")]
+mod verified_once;
 #[cfg(target_arch = "bpf")]
 mod words;
 

@@ -24,7 +24,7 @@ use crate::{
 /// the one of the socket whose endpoint it has.
 ///
 /// An outer packet of a tunnel is the kernel's, whoever sent the inner one, which was judged on the tunnel.
-#[inline(never)]
+#[inline(always)]
 pub fn write(
     sighting: &mut Sighting,
     skb: Skb,

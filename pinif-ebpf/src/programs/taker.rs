@@ -19,7 +19,6 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    here::MAX_CGROUP_DEPTH,
     kernel::{packet::Skb, sock::FullSock, task},
     reread,
     sender::{nobody, recorded},
@@ -34,18 +33,20 @@ const V4_TUPLE: u32 = 12;
 /// Writes the socket that takes the packet into the sighting, and gives the device that it is bound to. The origin is
 /// the process's where a socket is found, the kernel's where there is no look-up (only TCP and UDP have one), and none
 /// where no socket is found.
-#[inline(never)]
+///
+/// Where a rule asks for cgroups, the socket's is in `cgroup`, for [`look_at_cgroup`]; else zero.
+#[inline(always)]
 pub fn write(
     sighting: &mut Sighting,
     skb: Skb,
     packet: &Packet,
-    cgroup_rules: &mut RuleSet,
+    cgroup: &mut u64,
     active: &Active,
 ) -> IfIndex {
     nobody(sighting);
     sighting.cookie = SocketCookie(0);
     sighting.socket_inode = 0;
-    *cgroup_rules = active.any_cgroup;
+    *cgroup = 0;
     if packet.later_fragment || !matches!(packet.protocol, protocol::TCP | protocol::UDP) {
         sighting.origin = Origin::Kernel as u8;
         return IfIndex::NONE;
@@ -66,7 +67,7 @@ pub fn write(
         }
     };
     if let Some(sock) = FullSock::new(found) {
-        let bound = taken(sighting, sock, cgroup_rules, active);
+        let bound = taken(sighting, sock, cgroup, active);
         release(found);
         return bound;
     }
@@ -96,12 +97,7 @@ fn release(sock: *mut bpf_sock) {
 
 /// Writes a socket that was found.
 #[inline(always)]
-fn taken(
-    sighting: &mut Sighting,
-    sock: FullSock,
-    cgroup_rules: &mut RuleSet,
-    active: &Active,
-) -> IfIndex {
+fn taken(sighting: &mut Sighting, sock: FullSock, cgroup: &mut u64, active: &Active) -> IfIndex {
     let (family, kind, bound) = (sock.family(), sock.kind(), sock.bound_device());
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
@@ -121,24 +117,25 @@ fn taken(
     sighting.family = family as u16;
     sighting.socket_type = kind as u16;
     if active.dimensions & dimension::CGROUP != 0 {
-        write_cgroup_rules(address, cgroup_rules, active);
+        *cgroup = task::cgroup_of(address).unwrap_or(0);
     }
     bound
 }
 
-/// The rules of the deepest of its cgroup and those above that a rule names. No helper tells the cgroup of a socket that was
-/// looked up.
+/// Takes the rules that name a cgroup, and goes on to the one above where none does. False at the end: the deepest that a rule
+/// names is the one that counts. No helper tells the cgroup of a socket that was looked up.
 #[inline(always)]
-fn write_cgroup_rules(sock: u64, rules: &mut RuleSet, active: &Active) {
-    let mut cgroup = task::cgroup_of(sock);
-    for _ in 0..MAX_CGROUP_DEPTH {
-        let Some(this) = cgroup else { break };
-        if let Some(found) = policy::by_cgroup(active.slot, task::cgroup_id(this)) {
-            *rules = *found;
-            break;
-        }
-        cgroup = task::cgroup_above(this);
+pub fn look_at_cgroup(cgroup: &mut u64, rules: &mut RuleSet, active: &Active) -> bool {
+    let this = reread(cgroup);
+    if this == 0 {
+        return false;
     }
+    if let Some(found) = policy::by_cgroup(active.slot, task::cgroup_id(this)) {
+        *rules = *found;
+        return false;
+    }
+    *cgroup = task::cgroup_above(this).unwrap_or(0);
+    true
 }
 
 #[inline(always)]

@@ -285,6 +285,12 @@ impl Audit {
         // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
         for namespace in self.namespaces.values_mut() {
             let wanted = watched(&namespace.network, &policy);
+            if !wanted.is_empty()
+                && let Err(error) = self.cgroup.load_ingress(&mut self.following.entries)
+            {
+                let text = format!("the policy in force stays: {error:#}");
+                return Ok(sink.note(Level::Error, &text)?);
+            }
             namespace.watch_arrivals(&wanted, sink)?;
         }
         let networks: Vec<_> = self

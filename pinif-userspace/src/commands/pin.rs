@@ -127,7 +127,7 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
     let network = Network::read(&target.netns)
         .with_context(|| format!("the interfaces of {} cannot be read", target.netns.name))?;
     let pin = target.pin(&network.links)?;
-    let offsets = kernel_types::offsets_of_pins()?;
+    let offsets = kernel_types::of_kernel()?.offsets_of_pins;
     let pinned = NewPin::load(pin, &target.ways(&network.links), &offsets)?;
     // A signal must not leave half a pin.
     let held = Held::new();

@@ -108,7 +108,7 @@ fn held(args: &RunArgs) -> Result<u8> {
     // Before there is anything that a signal would leave behind.
     let signals = signals::Signals::block()?;
     let own = Own::make(&parent)?;
-    let offsets = kernel_types::offsets_of_pins()?;
+    let offsets = kernel_types::of_kernel()?.offsets_of_pins;
     let maps = NewPin::load(pin, &target.ways(links), &offsets)?.attach(own.path())?;
     if args.report != Report::None {
         for socket in &handed {

@@ -18,6 +18,9 @@ pub(super) enum BtfError {
     /// No such structure.
     #[error("it has no `struct {0}`")]
     NoStructure(String),
+    /// No such function.
+    #[error("it has no function `{0}`")]
+    NoFunction(String),
     /// No such member, or one that has no byte offset.
     #[error("`struct {structure}` has no member `{path}`")]
     NoMember {
@@ -31,6 +34,7 @@ pub(super) enum BtfError {
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const FUNCTION: u32 = 12;
 /// A structure inside a structure inside …: none of the kernel's goes deeper.
 const DEPTH: usize = 16;
 
@@ -39,6 +43,8 @@ pub(super) struct Btf {
     data: Vec<u8>,
     /// Where each type begins in the data; a type's id is its index here, and 0 is `void`.
     types: Vec<usize>,
+    /// The ids of the structures that have members: a tenth of all.
+    structures: Vec<u32>,
     strings: usize,
 }
 
@@ -48,6 +54,7 @@ impl Btf {
         let mut btf = Self {
             data,
             types: vec![0],
+            structures: Vec::new(),
             strings: 0,
         };
         let magic = btf.data.get(..2).ok_or(BtfError::NotBtf)?;
@@ -60,8 +67,12 @@ impl Btf {
         let mut at = header + types;
         let end = at + length;
         while at < end {
+            let info = Info(btf.word(at + 4)?);
+            if info.kind() == STRUCT && info.count() > 0 {
+                btf.structures.push(btf.types.len() as u32);
+            }
             btf.types.push(at);
-            at += 12 + trailing(Info(btf.word(at + 4)?))?;
+            at += 12 + trailing(info)?;
         }
         Ok(btf)
     }
@@ -88,11 +99,21 @@ impl Btf {
         }
     }
 
-    fn structure(&self, name: &str) -> Result<u32, BtfError> {
+    /// The id of a function.
+    pub fn function(&self, name: &str) -> Result<u32, BtfError> {
         for (id, &at) in self.types.iter().enumerate().skip(1) {
             let info = Info(self.word(at + 4)?);
-            if info.kind() == STRUCT && info.count() > 0 && self.is_named(self.word(at)?, name) {
+            if info.kind() == FUNCTION && self.is_named(self.word(at)?, name) {
                 return Ok(id as u32);
+            }
+        }
+        Err(BtfError::NoFunction(name.to_owned()))
+    }
+
+    fn structure(&self, name: &str) -> Result<u32, BtfError> {
+        for &id in &self.structures {
+            if self.is_named(self.word(self.at(id)?)?, name) {
+                return Ok(id);
             }
         }
         Err(BtfError::NoStructure(name.to_owned()))

@@ -1,6 +1,6 @@
 //! Where the kernel keeps what the programs read from its structures.
 
-use std::fs;
+use std::{fs, sync::OnceLock};
 
 use anyhow::Context;
 use pinif_ebpf::{offsets::Offsets, pin};
@@ -10,20 +10,33 @@ use super::btf::Btf;
 /// The types of the running kernel (`CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Reads the offsets that the programs need from the running kernel's BTF. It takes some milliseconds.
+/// What pinif takes from the kernel's types.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelTypes {
+    /// The offsets that the audit's programs need.
+    pub offsets: Offsets,
+    /// The offsets that a pin's programs need.
+    pub offsets_of_pins: pin::Offsets,
+    /// The id of the function that an iterator over the files of all tasks is attached to ([`TASK_FILE`]); none where the kernel
+    /// has no such iterator.
+    pub task_file: Option<u32>,
+}
+
+/// The function that an iterator over the files of all tasks is attached to (kernel/bpf/task_iter.c).
+pub const TASK_FILE: &str = "bpf_iter_task_file";
+
+/// What the running kernel's BTF says. It is read once in a process: it is some megabytes.
 ///
 /// # Errors
 /// Where the kernel has no BTF, or a structure is not as expected.
-pub fn offsets() -> anyhow::Result<Offsets> {
-    find(read()?).with_context(unusable)
-}
-
-/// Reads the offsets that a pin's programs need, likewise.
-///
-/// # Errors
-/// As of [`offsets`].
-pub fn offsets_of_pins() -> anyhow::Result<pin::Offsets> {
-    find_of_pins(read()?).with_context(unusable)
+pub fn of_kernel() -> anyhow::Result<&'static KernelTypes> {
+    static TYPES: OnceLock<KernelTypes> = OnceLock::new();
+    if let Some(types) = TYPES.get() {
+        return Ok(types);
+    }
+    let types =
+        find(read()?).with_context(|| format!("cannot use the kernel's types in {VMLINUX}"))?;
+    Ok(TYPES.get_or_init(|| types))
 }
 
 fn read() -> anyhow::Result<Vec<u8>> {
@@ -34,12 +47,16 @@ fn read() -> anyhow::Result<Vec<u8>> {
     })
 }
 
-fn unusable() -> String {
-    format!("cannot use the kernel's types in {VMLINUX}")
+fn find(data: Vec<u8>) -> anyhow::Result<KernelTypes> {
+    let btf = Btf::parse(data)?;
+    Ok(KernelTypes {
+        offsets: offsets(&btf)?,
+        offsets_of_pins: offsets_of_pins(&btf)?,
+        task_file: btf.function(TASK_FILE).ok(),
+    })
 }
 
-fn find_of_pins(data: Vec<u8>) -> anyhow::Result<pin::Offsets> {
-    let btf = Btf::parse(data)?;
+fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
     Ok(pin::Offsets {
         skb_device: btf.offset("sk_buff", "dev")?,
         device_name: btf.offset("net_device", "name")?,
@@ -48,8 +65,7 @@ fn find_of_pins(data: Vec<u8>) -> anyhow::Result<pin::Offsets> {
     })
 }
 
-fn find(data: Vec<u8>) -> anyhow::Result<Offsets> {
-    let btf = Btf::parse(data)?;
+fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
     Ok(Offsets {
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
@@ -105,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_running_kernel_has_them_all() {
-        let offsets = offsets().expect("the kernel's types");
+        let offsets = of_kernel().expect("the kernel's types").offsets;
         // `__sk_common` is the first of struct sock, and its first 16 bytes are addresses, hash and ports.
         assert!((16..256).contains(&offsets.sock_netns), "{offsets:?}");
         let aligned = [
@@ -129,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_running_kernel_has_those_of_pins() {
-        let offsets = offsets_of_pins().expect("the kernel's types");
+        let offsets = of_kernel().expect("the kernel's types").offsets_of_pins;
         let pointers = [offsets.skb_device, offsets.device_netns, offsets.net_cookie];
         assert!(pointers.iter().all(|offset| offset % 8 == 0), "{offsets:?}");
     }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     programs::{
         CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, ProgramError,
         SchedClassifier,
@@ -29,8 +29,9 @@ use super::{
     filters,
     hook::Hook,
     persist::{self, Persist, Pins, link},
+    task_files,
 };
-use crate::host::{netns::NetNs, processes};
+use crate::host::{kernel_types::KernelTypes, netns::NetNs, processes};
 
 pub use ahead::{Ahead, at_egress};
 
@@ -126,13 +127,25 @@ impl CgroupHooks {
         Ok(Self { ebpf })
     }
 
+    /// Loads the traffic program for what arrives, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
+        if entries.has_ingress() {
+            return Ok(());
+        }
+        load_traffic(&mut self.ebpf, Direction::Ingress, entries)
+    }
+
     /// Gives every socket that was there before its owner.
     ///
     /// # Errors
     ///
     /// When the kernel refuses the iterator: a socket's process is then looked for when there is a finding (`sock_diag`).
-    pub fn mark_existing(&mut self, btf: &Btf) -> Result<()> {
-        mark_existing(&mut self.ebpf, btf)
+    pub fn mark_existing(&mut self, types: &KernelTypes) -> Result<()> {
+        mark_existing(&mut self.ebpf, types)
     }
 
     /// Prepares [`Self::bypassing`].
@@ -140,8 +153,8 @@ impl CgroupHooks {
     /// # Errors
     ///
     /// When the kernel refuses the iterator.
-    pub fn prepare_bypassing(&mut self, btf: &Btf) -> Result<()> {
-        bypass::load(&mut self.ebpf, btf)
+    pub fn prepare_bypassing(&mut self, types: &KernelTypes) -> Result<()> {
+        bypass::load(&mut self.ebpf, types)
     }
 
     /// The sockets that can send past TC egress ([`bypass::list`]).
@@ -155,13 +168,10 @@ impl CgroupHooks {
 }
 
 /// Runs the iterator once over all files of all processes.
-fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
+fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
     let refused = "the kernel refused the iterator over existing sockets";
     let iterator: &mut Iter = program(ebpf, EXISTING)?;
-    iterator
-        .load("task_file", btf)
-        .map_err(refusal)
-        .context(refused)?;
+    task_files::load(iterator, types).context(refused)?;
     let link = iterator.attach().context(refused)?;
     let mut output = iterator
         .take_link(link)
@@ -173,27 +183,26 @@ fn mark_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
     Ok(())
 }
 
-/// Loads the traffic programs, for every namespace's entry programs to go on with.
+/// Loads the traffic program for what leaves, for every namespace's entry programs to go on with. The one for what arrives
+/// comes where a policy needs it ([`CgroupHooks::load_ingress`]): the verifier takes as long for it.
 ///
 /// # Errors
 ///
-/// When the kernel refuses one.
-pub fn load_traffic(ebpf: &mut Ebpf) -> Result<Entries> {
-    let mut traffic = Vec::new();
-    for direction in Direction::ALL {
-        let name = direction.program();
-        let program: &mut SchedClassifier = program(ebpf, name)?;
-        program
-            .load()
-            .map_err(refusal)
-            .with_context(|| format!("the kernel refused the program {name} for TC"))?;
-        let descriptor = program
-            .fd()
-            .and_then(|descriptor| Ok(descriptor.try_clone()?))
-            .with_context(|| format!("the program {name} has no descriptor"))?;
-        traffic.push((direction, descriptor));
-    }
-    Entries::to(&traffic, ebpf)
+/// When the kernel refuses it.
+pub fn load_egress(ebpf: &mut Ebpf) -> Result<Entries> {
+    let mut entries = Entries::open(ebpf)?;
+    load_traffic(ebpf, Direction::Egress, &mut entries)?;
+    Ok(entries)
+}
+
+fn load_traffic(ebpf: &mut Ebpf, direction: Direction, entries: &mut Entries) -> Result<()> {
+    let name = direction.program();
+    let program: &mut SchedClassifier = program(ebpf, name)?;
+    program
+        .load()
+        .map_err(refusal)
+        .with_context(|| format!("the kernel refused the program {name} for TC"))?;
+    entries.put(direction, program.fd()?)
 }
 
 /// The entry programs of one namespace, and where they are attached.

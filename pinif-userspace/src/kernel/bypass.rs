@@ -4,14 +4,15 @@ use std::io::{self, Read as _};
 
 use anyhow::{Context as _, Result};
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{MapData, RingBuf},
     programs::Iter,
 };
 use pinif_ebpf::bypass::Bypass;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::host::kernel_types;
+use super::task_files;
+use crate::host::kernel_types::{self, KernelTypes};
 
 /// The iterator over them, by the name of its function.
 const ITERATOR: &str = "pinif_bypassing";
@@ -64,9 +65,8 @@ fn drain(ring: &mut RingBuf<MapData>, each: &mut impl FnMut(Bypass)) {
 /// # Errors
 ///
 /// When the kernel refuses it.
-pub fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
-    iterator(ebpf)?
-        .load("task_file", btf)
+pub fn load(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
+    task_files::load(iterator(ebpf)?, types)
         .context("the kernel refused the iterator over packet and AF_XDP sockets")
 }
 
@@ -98,9 +98,9 @@ pub fn list(ebpf: &mut Ebpf) -> Result<Vec<Bypass>> {
 ///
 /// What an audit would lack.
 pub fn list_once() -> Result<Vec<Bypass>> {
-    let btf = Btf::from_sys_fs().context("the kernel's types cannot be read")?;
-    let mut ebpf = super::load::load(&kernel_types::offsets()?, 0, &btf, None)?;
-    load(&mut ebpf, &btf)?;
+    let types = kernel_types::of_kernel()?;
+    let mut ebpf = super::load::load(&types.offsets, 0, None)?;
+    load(&mut ebpf, types)?;
     list(&mut ebpf)
 }
 

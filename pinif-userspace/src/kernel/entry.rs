@@ -36,17 +36,19 @@ pub struct Entries {
     table: ProgramArray<MapData>,
     /// The same table's descriptor, which aya does not give.
     table_descriptor: OwnedFd,
+    /// Whether there is one for what arrives in it.
+    has_ingress: bool,
     /// A program that was loaded here is handed to aya by a pin, in a BPF file system that is mounted nowhere.
     pins: OwnedFd,
 }
 
 impl Entries {
-    /// Makes the traffic programs those that entry programs go on with.
+    /// Opens the table of traffic programs. Without one for its direction, an entry program lets every packet pass unseen.
     ///
     /// # Errors
     ///
-    /// When the object lacks a map, or the kernel refuses a program there or has no BPF file system to give.
-    pub fn to(traffic: &[(Direction, ProgramFd)], ebpf: &mut Ebpf) -> Result<Self> {
+    /// When the object lacks a map, or the kernel has no BPF file system to give.
+    pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let mut take = |name: &str| {
             ebpf.take_map(name)
                 .with_context(|| format!("the eBPF object has no map {name}"))
@@ -57,19 +59,31 @@ impl Entries {
         let Map::ProgramArray(table) = take("TRAFFIC")? else {
             bail!("the eBPF object's map TRAFFIC is of another type");
         };
-        let held = table.fd().as_fd().try_clone_to_owned()?;
-        let mut table = ProgramArray::try_from(Map::ProgramArray(table))?;
-        for (direction, program) in traffic {
-            table
-                .set(direction.place(), program, 0)
-                .context("the kernel refused a traffic program in its table")?;
-        }
         Ok(Self {
             netns,
-            table,
-            table_descriptor: held,
+            table_descriptor: table.fd().as_fd().try_clone_to_owned()?,
+            table: ProgramArray::try_from(Map::ProgramArray(table))?,
+            has_ingress: false,
             pins: detached_bpffs()?,
         })
+    }
+
+    /// Makes a traffic program the one that entry programs go on with.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn put(&mut self, direction: Direction, program: &ProgramFd) -> Result<()> {
+        self.table
+            .set(direction.place(), program, 0)
+            .context("the kernel refused a traffic program in its table")?;
+        self.has_ingress |= direction == Direction::Ingress;
+        Ok(())
+    }
+
+    /// Whether entry programs for what arrives have a traffic program to go on with.
+    pub fn has_ingress(&self) -> bool {
+        self.has_ingress
     }
 
     /// Has the entry programs go on with nothing any more: everywhere at the same instant, no packet that comes after it is

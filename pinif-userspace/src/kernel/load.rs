@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use pinif_ebpf::offsets::Offsets;
 
 use super::{attach::Mode, persist::Persist};
@@ -31,12 +31,7 @@ struct Aligned<T: ?Sized> {
 /// # Errors
 ///
 /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
-pub fn load(
-    offsets: &Offsets,
-    log_level: u8,
-    btf: &Btf,
-    persist: Option<&Persist>,
-) -> Result<Ebpf> {
+pub fn load(offsets: &Offsets, log_level: u8, persist: Option<&Persist>) -> Result<Ebpf> {
     if OBJECT.bytes.is_empty() {
         bail!("this binary was built without its eBPF programs: build it with `cargo xtask build`");
     }
@@ -44,7 +39,8 @@ pub fn load(
     let maps = persist.map(Persist::maps).unwrap_or_default();
     let mut loader = EbpfLoader::new();
     loader
-        .btf(Some(btf))
+        // The programs have no relocations by the kernel's types.
+        .btf(None)
         .override_global("OFFSETS", offsets, true)
         .override_global("MARK_SECRET", &secret, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false);

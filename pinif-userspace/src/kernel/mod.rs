@@ -17,3 +17,4 @@ pub mod pins;
 pub mod publish;
 pub mod sightings;
 pub mod syscall;
+mod task_files;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    Btf, Ebpf, EbpfLoader, Pod,
+    Ebpf, EbpfLoader, Pod,
     maps::{Array, HashMap, Map, MapData},
     programs::{CgroupSkb, CgroupSock, CgroupSockopt, ProgramError, ProgramFd},
 };
@@ -162,9 +162,9 @@ impl NewPin {
                 "this binary was built without its eBPF programs: build it with `cargo xtask build`"
             );
         }
-        let btf = Btf::from_sys_fs().context("the kernel's types cannot be read")?;
         let mut ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
+            // The programs have no relocations by the kernel's types.
+            .btf(None)
             .override_global("PIN_OFFSETS", offsets, true)
             .load(&OBJECT.bytes)
             .context("the kernel refused a pin's maps; `pinif doctor` tells what it lacks")?;

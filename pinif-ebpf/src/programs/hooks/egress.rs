@@ -26,11 +26,14 @@ use crate::{
         sock::{AF_PACKET, Sock},
         task,
     },
-    layers, live, reread, sender, standing,
+    layers,
+    recheck::pinif_recheck,
+    reread, sender, standing,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
+    verified_once::verified_once,
     words::{clear, copy},
 };
 
@@ -45,98 +48,118 @@ pub fn pinif_egress(context: TcContext) -> i32 {
     }
 }
 
-/// Judges and counts the packet, and tells whether it is to be dropped. The steps are functions of their own, since the
-/// stack is 512 bytes for the deepest chain of calls.
+/// Judges and counts the packet. Whether it is to be dropped.
 #[inline(always)]
 fn audit(context: &TcContext) -> bool {
     let skb = Skb::new(context);
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    if standing::stands(skb, in_force) {
+    if standing::stands(skb, in_force) || !scratch::begin(in_force) {
         return false;
     }
-    let (Some(active), Some(scratch)) = (policy::active(in_force), scratch::get()) else {
-        return false;
-    };
-    scratch.key.netns = kernel::netns();
-    scratch.key.egress = skb.interface();
-    let has_packet = headers(skb, &mut scratch.packet);
-    {
-        let Scratch {
-            packet,
-            key,
-            new,
-            layer,
-            ..
-        } = &mut *scratch;
-        let packet = has_packet.then_some(&*packet);
+    let context = skb.context();
+    pinif_headers(context);
+    pinif_sender(context);
+    if pinif_judge(context) != 0 {
+        pinif_recheck(context);
+    }
+    pinif_count(context) != 0
+}
+
+verified_once! {
+    /// Reads the packet's headers.
+    fn pinif_headers(skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        scratch.key.netns = kernel::netns();
+        scratch.key.egress = skb.interface();
+        scratch.has_packet = u32::from(headers(skb, &mut scratch.packet));
+        0
+    }
+
+    /// Writes who sent the packet.
+    fn pinif_sender(skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
         key.bound = sender::write(&mut new.sighting, skb, packet, layer);
+        0
+    }
+
+    /// Decides. Not zero: the packet is not contained.
+    fn pinif_judge(skb) {
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
         judge(skb, active, packet, key, &mut new.sighting);
         layers::pass(skb, key, reread(&new.sighting.source_owner), layer);
+        u32::from(reread(&key.kind))
     }
-    scratch.key.dropped = 0;
-    if reread(&scratch.key.kind) != 0 {
-        live::prepare(&mut scratch.second, active, has_packet);
-        live::reconsider(skb, scratch);
-        scratch.key.dropped = enforce::drops(active, &scratch.key, &scratch.new.sighting) as u8;
-    }
-    let Scratch {
-        packet,
-        key,
-        new,
-        layer,
-        ..
-    } = scratch;
-    let packet = has_packet.then_some(&*packet);
-    let verdict = reread(&key.kind);
-    let count = skb.count();
-    let cell = cells::add(
-        &CellKey {
-            netns: key.netns,
-            bound: key.bound,
-            egress: key.egress,
-            kind: verdict,
-            origin: reread(&new.sighting.origin),
-            carried: reread(&layer.carried) as u8,
-            dropped: reread(&key.dropped),
-            _pad: [0; 4],
-        },
-        count,
-    );
-    if verdict != 0 {
-        write_subject(key, &new.sighting, packet);
-        findings::add(key, count, new, |sighting| {
-            sighting.generation = active.generation;
-            describe(sighting, skb, packet);
-        });
-        debug!(
-            context,
-            "verdict {}: cookie {}, bound to {}, left by {}",
-            key.kind,
-            key.cookie.0,
-            key.bound.0,
-            key.egress.0
+
+    /// Counts the packet under its verdict, and remembers that. Not zero: the packet is to be dropped.
+    fn pinif_count(skb) {
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        let verdict = reread(&key.kind);
+        key.dropped = if verdict == 0 {
+            0
+        } else {
+            enforce::drops(active, key, &new.sighting) as u8
+        };
+        let count = skb.count();
+        let cell = cells::add(
+            &CellKey {
+                netns: key.netns,
+                bound: key.bound,
+                egress: key.egress,
+                kind: verdict,
+                origin: reread(&new.sighting.origin),
+                carried: reread(&layer.carried) as u8,
+                dropped: reread(&key.dropped),
+                _pad: [0; 4],
+            },
+            count,
         );
-    } else if let (Some(packet), Some(cell)) = (packet, cell) {
-        let origin = reread(&new.sighting.origin);
-        if origin == Origin::Process as u8 {
-            standing::keep(skb, key.netns, packet, active, cell);
-        } else if origin == Origin::None as u8 && skb.sock().is_null() {
-            standing::keep_passed_on(skb, key.netns, packet, active, cell);
+        if verdict != 0 {
+            write_subject(key, &new.sighting, packet);
+            findings::add(key, count, new, |sighting| {
+                sighting.generation = active.generation;
+                describe(sighting, skb, packet);
+            });
+            debug!(
+                &TcContext::new(skb.context()),
+                "verdict {}: cookie {}, bound to {}, left by {}",
+                key.kind,
+                key.cookie.0,
+                key.bound.0,
+                key.egress.0
+            );
+        } else if let (Some(packet), Some(cell)) = (packet, cell) {
+            let origin = reread(&new.sighting.origin);
+            if origin == Origin::Process as u8 {
+                standing::keep(skb, key.netns, packet, active, cell);
+            } else if origin == Origin::None as u8 && skb.sock().is_null() {
+                standing::keep_passed_on(skb, key.netns, packet, active, cell);
+            }
         }
+        u32::from(reread(&key.dropped))
     }
-    reread(&key.dropped) != 0
 }
 
 /// Reads the headers into `place`; false if there are none that can be read.
-#[inline(never)]
+#[inline(always)]
 fn headers(skb: Skb, place: &mut Packet) -> bool {
-    match skb.parse() {
-        Ok(packet) => {
-            *place = packet;
-            true
-        }
+    match skb.parse(place) {
+        Ok(()) => true,
         Err(NotParsed::NotIp) => false,
         Err(NotParsed::Malformed) => {
             losses::add(Loss::Unparsed);
@@ -146,17 +169,14 @@ fn headers(skb: Skb, place: &mut Packet) -> bool {
 }
 
 /// Decides, and writes the verdict into the finding's key and what led to it into the sighting.
-///
-/// Returns the kind's number: a function that returned nothing would leave in `r0` whatever it had there, and the
-/// verifier wants that to be no pointer to its stack.
-#[inline(never)]
+#[inline(always)]
 fn judge(
     skb: Skb,
     active: &Active,
     packet: Option<&Packet>,
     key: &mut FindingKey,
     sighting: &mut Sighting,
-) -> u32 {
+) {
     let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
     let traffic = Traffic {
         origin: Origin::from_number(reread(&sighting.origin)),
@@ -176,7 +196,6 @@ fn judge(
     sighting.rule = decision.rule;
     sighting.also = decision.also.0;
     sighting.source_owner = decision.source_owner;
-    u32::from(decision.kind)
 }
 
 /// A process's socket is one finding; without one, each flow is.

@@ -11,12 +11,12 @@ use pinif_ebpf::{
     policy::{Active, RuleSet, Slot, Tables},
     sighting::{Origin, Sighting},
     verdict::arrival::{
-        Arrival, Gate, Premises, Suspicion, decide_arrival, is_icmp_error, reply_to,
-        rules_for_reply, suspect,
+        Arrival, Gate, Premises, decide_arrival, is_icmp_error, reply_to, rules_for_reply, suspect,
     },
 };
 
 use crate::{
+    here::MAX_CGROUP_DEPTH,
     kernel::{self, packet::Skb},
     reread,
     state::{
@@ -24,6 +24,7 @@ use crate::{
         findings, gates, owners, policy,
     },
     taker,
+    verified_once::verified_once,
     words::{clear, copy},
 };
 
@@ -40,16 +41,19 @@ pub fn pinif_ingress(context: TcContext) -> i32 {
 #[inline(always)]
 fn watch(context: &TcContext) {
     let skb = Skb::new(context);
-    let Some(active) = policy::in_force().and_then(policy::active) else {
+    let Some(in_force) = policy::in_force() else {
         return;
     };
-    let Some(gate) = gates::of(kernel::netns(), active.slot, skb.interface()) else {
+    let Some(active) = policy::active(in_force) else {
+        return;
+    };
+    let Some(gate) = gate_of(skb, active) else {
         return;
     };
     if gate.is_open(active.contained) || !skb.is_taken_in() {
         return;
     }
-    let Some(arriving) = arriving::get() else {
+    let Some(arriving) = arriving::begin(in_force) else {
         return;
     };
     if addresses(skb, &mut arriving.base) == 0 {
@@ -64,8 +68,32 @@ fn watch(context: &TcContext) {
         &here,
     );
     if suspicion.is_some() {
-        examine(skb, gate, active, arriving, suspicion);
+        arriving.new.sighting.source_owner = suspicion.owner;
+        arriving.by_rule = u32::from(suspicion.by_rule);
+        examine(skb);
     }
+}
+
+/// What follows for the few that are under suspicion.
+#[inline(always)]
+fn examine(skb: Skb) {
+    let context = skb.context();
+    if pinif_rules(context) == 0 {
+        return;
+    }
+    pinif_receiver(context);
+    for _ in 0..MAX_CGROUP_DEPTH {
+        if pinif_receivers_cgroup(context) == 0 {
+            break;
+        }
+    }
+    pinif_judge_arrival(context);
+}
+
+/// What the policy admits at the interface of a packet.
+#[inline(always)]
+fn gate_of(skb: Skb, active: &Active) -> Option<&'static Gate> {
+    gates::of(kernel::netns(), active.slot, skb.interface())
 }
 
 /// Reads the fixed part of the header into `place`; zero if there is none. A function of its own, since the stack is 512
@@ -75,59 +103,83 @@ fn addresses(skb: Skb, place: &mut Base) -> u32 {
     u32::from(skb.read_base(place))
 }
 
-/// What follows for the few that are under suspicion.
-#[inline(always)]
-fn examine(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, suspicion: Suspicion) {
-    arriving.key.netns = kernel::netns();
-    arriving.key.egress = skb.interface();
-    arriving.new.sighting.source_owner = suspicion.owner;
-    headers(skb, arriving);
-    if rules(skb, gate, active, arriving, suspicion.by_rule) == 0 && !suspicion.owner.is_some() {
-        return;
+verified_once! {
+    /// Reads the headers, and writes the rules for the reply. Zero where nothing can be amiss.
+    fn pinif_rules(skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
+            return 0;
+        };
+        let Some(gate) = gate_of(skb, active) else {
+            return 0;
+        };
+        arriving.key.netns = kernel::netns();
+        arriving.key.egress = skb.interface();
+        headers(skb, arriving);
+        let is_broken = rules(skb, gate, active, arriving, reread(&arriving.by_rule) != 0) != 0;
+        u32::from(is_broken || reread(&arriving.new.sighting.source_owner).is_some())
     }
-    let Arriving {
-        packet,
-        cgroup_rules,
-        key,
-        new,
-        ..
-    } = arriving;
-    key.bound = taker::write(&mut new.sighting, skb, packet, cgroup_rules, active);
-    if judge(gate, active, arriving) == 0 {
-        return;
+
+    /// Writes which socket receives the packet.
+    fn pinif_receiver(skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
+            return 0;
+        };
+        let Arriving { packet, cgroup, cgroup_rules, key, new, .. } = arriving;
+        *cgroup_rules = active.any_cgroup;
+        key.bound = taker::write(&mut new.sighting, skb, packet, cgroup, active);
+        0
     }
-    let count = skb.count_arrived(&arriving.base);
-    write_subject(arriving);
-    let Arriving {
-        packet, key, new, ..
-    } = arriving;
-    let generation = active.generation;
-    findings::add(key, count, new, |sighting| {
-        sighting.generation = generation;
-        describe(sighting, skb, packet);
-    });
+
+    /// Looks for the rules of that socket's cgroup, one level at a time. Zero at the end.
+    fn pinif_receivers_cgroup(_skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
+            return 0;
+        };
+        let Arriving { cgroup, cgroup_rules, .. } = arriving;
+        u32::from(taker::look_at_cgroup(cgroup, cgroup_rules, active))
+    }
+
+    /// Decides, and counts what is amiss.
+    fn pinif_judge_arrival(skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
+            return 0;
+        };
+        let Some(gate) = gate_of(skb, active) else {
+            return 0;
+        };
+        if judge(gate, active, arriving) == 0 {
+            return 0;
+        }
+        let count = skb.count_arrived(&arriving.base);
+        write_subject(arriving);
+        let Arriving {
+            packet, key, new, ..
+        } = arriving;
+        let generation = active.generation;
+        findings::add(key, count, new, |sighting| {
+            sighting.generation = generation;
+            describe(sighting, skb, packet);
+        });
+        0
+    }
 }
 
 /// Reads all headers. Of a packet that has more of them than are followed, or ends within one, only the addresses are
 /// known: it is taken for a fragment, which has no ports.
-#[inline(never)]
-fn headers(skb: Skb, arriving: &mut Arriving) -> u32 {
+#[inline(always)]
+fn headers(skb: Skb, arriving: &mut Arriving) {
     let base = &arriving.base;
-    match skb.parse() {
-        Ok(packet) => arriving.packet = packet,
-        Err(_) => {
-            arriving.packet = Packet {
-                source: base.source,
-                destination: base.destination,
-                source_port: 0,
-                destination_port: 0,
-                protocol: base.next,
-                later_fragment: true,
-            };
-        }
+    if skb.parse(&mut arriving.packet).is_err() {
+        arriving.packet = Packet {
+            source: base.source,
+            destination: base.destination,
+            source_port: 0,
+            destination_port: 0,
+            protocol: base.next,
+            later_fragment: true,
+        };
     }
     arriving.reply = reply_to(&arriving.packet);
-    0
 }
 
 /// Writes the rules for the reply, and tells whether there is one that is not kept here.

@@ -14,13 +14,13 @@ use crate::reread;
 
 /// How many devices are looked at: the egress interface, and those above it.
 pub const MAX_DEVICES: u32 = 16;
-/// How many steps the way through them has: each device, and the end of each one's list.
-const MAX_STEPS: u32 = 2 * MAX_DEVICES;
+/// How many steps the walk over them has: each device, and the end of each one's list.
+pub const MAX_STEPS: u32 = 2 * MAX_DEVICES;
 /// `list_head.prev`: a trunk may have a thousand VLANs, and it is the newest that userspace may not have heard of
 /// (`__netdev_adjacent_dev_insert` adds at the tail). An entry that is being taken out leads nowhere (`LIST_POISON2`).
 const PREVIOUS: u32 = 8;
 /// How many addresses of them are looked at.
-const MAX_ADDRESSES: u32 = 32;
+pub const MAX_ADDRESSES: u32 = 32;
 
 /// The egress interface, and the devices above it in its namespace, at any distance (`net_device.adj_list.upper`): those
 /// whose packets it carries, as far as the kernel itself knows.
@@ -29,134 +29,174 @@ pub struct Chain {
     devices: [u64; MAX_DEVICES as usize],
     count: u32,
     at: u32,
+    /// The namespace of the egress interface (`struct net`).
+    netns: u64,
+    /// Not zero: the wanted address is an IPv4 one.
+    is_v4: u32,
+    _pad: u32,
     /// Where the way is.
     node: u64,
     head: u64,
 }
 
 impl Chain {
-    /// Finds them; false where this kernel's structures are not known.
-    #[inline(never)]
-    pub fn walk(&mut self, skb: Skb) -> bool {
+    /// Begins with the egress interface; false where this kernel's structures are not known.
+    #[inline(always)]
+    pub fn begin(&mut self, skb: Skb) -> bool {
         if offset!(device_uppers) == 0 || offset!(device_index) == 0 {
             return false;
         }
         // Through a map: the verifier allows no arithmetic on the context.
         self.node = skb.address();
         let egress = read::<u64>(reread(&self.node), offset!(packet_device));
-        let netns = read::<u64>(egress, offset!(device_netns));
+        self.netns = read(egress, offset!(device_netns));
         self.devices[0] = egress;
         self.count = 1;
         self.at = 0;
         self.head = egress + u64::from(offset!(device_uppers));
         self.node = read(reread(&self.head), PREVIOUS);
-        for _ in 0..MAX_STEPS {
-            let (node, head) = (reread(&self.node), reread(&self.head));
-            if node == head || node == 0 {
-                let next = reread(&self.at) + 1;
-                if next >= reread(&self.count) {
-                    break;
-                }
-                self.at = next;
-                self.head =
-                    self.devices[(next % MAX_DEVICES) as usize] + u64::from(offset!(device_uppers));
-                self.node = read(reread(&self.head), PREVIOUS);
-                continue;
-            }
-            // `netdev_adjacent.dev` is its first member.
-            let upper = read::<u64>(node - u64::from(offset!(adjacent_list)), 0);
-            let count = reread(&self.count);
-            // A macvlan may be in another namespace than what it is on: its index means another interface here.
-            if count < MAX_DEVICES && read::<u64>(upper, offset!(device_netns)) == netns {
-                self.devices[(count % MAX_DEVICES) as usize] = upper;
-                self.count = count + 1;
-            }
-            self.node = read(node, PREVIOUS);
-        }
         true
     }
 
-    /// The device at a place; none behind the last.
+    /// One step to the next device above; false behind the last.
     #[inline(always)]
-    pub fn device(&self, place: u32) -> Option<Device> {
-        (place < MAX_DEVICES && place < reread(&self.count))
-            .then(|| Device(reread(&self.devices[(place % MAX_DEVICES) as usize])))
+    pub fn step(&mut self) -> bool {
+        let (node, head) = (reread(&self.node), reread(&self.head));
+        if node == head || node == 0 {
+            let next = reread(&self.at) + 1;
+            if next >= reread(&self.count) {
+                return false;
+            }
+            self.at = next;
+            self.head =
+                self.devices[(next % MAX_DEVICES) as usize] + u64::from(offset!(device_uppers));
+            self.node = read(reread(&self.head), PREVIOUS);
+            return true;
+        }
+        // `netdev_adjacent.dev` is its first member.
+        let upper = read::<u64>(node - u64::from(offset!(adjacent_list)), 0);
+        let count = reread(&self.count);
+        // A macvlan may be in another namespace than what it is on: its index means another interface here.
+        if count < MAX_DEVICES && read::<u64>(upper, offset!(device_netns)) == self.netns {
+            self.devices[(count % MAX_DEVICES) as usize] = upper;
+            self.count = count + 1;
+        }
+        self.node = read(node, PREVIOUS);
+        true
     }
 
-    /// Whether one of them has the address.
-    #[inline(never)]
-    pub fn has(&mut self, address: &Address) -> bool {
-        let words = address.0;
-        let is_v4 = u64::from_ne_bytes([
-            words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7],
-        ]) == 0
-            && u32::from_ne_bytes([words[8], words[9], words[10], words[11]])
-                == u32::from_be(0xffff);
-        if is_v4 {
-            self.has_v4(u32::from_ne_bytes([
-                words[12], words[13], words[14], words[15],
-            ]))
-        } else {
-            self.has_v6(address)
-        }
-    }
-
+    /// Goes back to the egress interface.
     #[inline(always)]
-    fn has_v4(&mut self, address: u32) -> bool {
-        if offset!(device_ipv4) == 0 || offset!(ipv4_local) == 0 {
-            return false;
-        }
+    pub fn rewind(&mut self) {
         self.at = 0;
-        self.node = first_v4(reread(&self.devices[0]));
-        for _ in 0..MAX_ADDRESSES {
-            let node = reread(&self.node);
-            if node == 0 {
-                let Some(next) = self.advance() else {
-                    return false;
-                };
-                self.node = first_v4(next.0);
-                continue;
-            }
-            if read::<u32>(node, offset!(ipv4_local)) == address {
-                return true;
-            }
-            self.node = read(node, offset!(ipv4_next));
-        }
-        false
     }
 
+    /// Where the walk is: zero at the egress interface.
     #[inline(always)]
-    fn has_v6(&mut self, address: &Address) -> bool {
-        if offset!(device_ipv6) == 0 || offset!(ipv6_list) == 0 {
-            return false;
-        }
-        self.at = 0;
-        self.head = list_v6(reread(&self.devices[0]));
-        self.node = read(reread(&self.head), 0);
-        for _ in 0..MAX_ADDRESSES {
-            let (node, head) = (reread(&self.node), reread(&self.head));
-            if node == head || node == 0 {
-                let Some(next) = self.advance() else {
-                    return false;
-                };
-                self.head = list_v6(next.0);
-                self.node = read(reread(&self.head), 0);
-                continue;
-            }
-            // `inet6_ifaddr.addr` is its first member.
-            if read::<Address>(node - u64::from(offset!(ipv6_list)), 0) == *address {
-                return true;
-            }
-            self.node = read(node, 0);
-        }
-        false
+    pub fn place(&self) -> u32 {
+        reread(&self.at)
     }
 
+    /// The device that the walk is at; none behind the last.
     #[inline(always)]
-    fn advance(&mut self) -> Option<Device> {
+    pub fn device(&self) -> Option<Device> {
+        let at = reread(&self.at);
+        (at < MAX_DEVICES && at < reread(&self.count))
+            .then(|| Device(reread(&self.devices[(at % MAX_DEVICES) as usize])))
+    }
+
+    /// Goes on to the next device.
+    #[inline(always)]
+    pub fn advance(&mut self) {
         self.at = reread(&self.at) + 1;
-        self.device(reread(&self.at))
     }
+
+    /// Begins with the addresses of the egress interface. False where this kernel's structures are not known.
+    #[inline(always)]
+    pub fn begin_addresses(&mut self, wanted: &Address) -> bool {
+        self.rewind();
+        self.is_v4 = u32::from(is_v4(wanted));
+        if reread(&self.is_v4) != 0 {
+            self.node = first_v4(reread(&self.devices[0]));
+            offset!(device_ipv4) != 0 && offset!(ipv4_local) != 0
+        } else {
+            self.head = list_v6(reread(&self.devices[0]));
+            self.node = read(reread(&self.head), 0);
+            offset!(device_ipv6) != 0 && offset!(ipv6_list) != 0
+        }
+    }
+
+    /// Whether the next of their addresses is the wanted one.
+    #[inline(always)]
+    pub fn step_addresses(&mut self, wanted: &Address) -> Step {
+        if reread(&self.is_v4) != 0 {
+            self.step_v4(wanted)
+        } else {
+            self.step_v6(wanted)
+        }
+    }
+
+    #[inline(always)]
+    fn step_v4(&mut self, wanted: &Address) -> Step {
+        let node = reread(&self.node);
+        if node == 0 {
+            self.advance();
+            let Some(next) = self.device() else {
+                return Step::Last;
+            };
+            self.node = first_v4(next.0);
+            return Step::Next;
+        }
+        self.node = read(node, offset!(ipv4_next));
+        let [.., a, b, c, d] = wanted.0;
+        if read::<u32>(node, offset!(ipv4_local)) == u32::from_ne_bytes([a, b, c, d]) {
+            Step::Found
+        } else {
+            Step::Next
+        }
+    }
+
+    #[inline(always)]
+    fn step_v6(&mut self, wanted: &Address) -> Step {
+        let (node, head) = (reread(&self.node), reread(&self.head));
+        if node == head || node == 0 {
+            self.advance();
+            let Some(next) = self.device() else {
+                return Step::Last;
+            };
+            self.head = list_v6(next.0);
+            self.node = read(reread(&self.head), 0);
+            return Step::Next;
+        }
+        self.node = read(node, 0);
+        // `inet6_ifaddr.addr` is its first member.
+        if read::<Address>(node - u64::from(offset!(ipv6_list)), 0) == *wanted {
+            Step::Found
+        } else {
+            Step::Next
+        }
+    }
+}
+
+/// What a step over addresses comes to. The number is what a function that is verified once returns.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// There are no more.
+    Last = 0,
+    /// It is another one.
+    Next = 1,
+    /// It is the wanted one.
+    Found = 2,
+}
+
+/// Whether the address is an IPv4 one (`::ffff:0:0/96`).
+#[inline(always)]
+fn is_v4(address: &Address) -> bool {
+    let words = address.0;
+    u64::from_ne_bytes([
+        words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7],
+    ]) == 0
+        && u32::from_ne_bytes([words[8], words[9], words[10], words[11]]) == u32::from_be(0xffff)
 }
 
 #[inline(always)]

@@ -8,10 +8,14 @@ use core::{
 
 use aya_ebpf::{
     EbpfContext as _, Global,
-    bindings::{__sk_buff, bpf_hdr_start_off::BPF_HDR_START_NET, bpf_sock},
+    bindings::{
+        __sk_buff,
+        bpf_hdr_start_off::{BPF_HDR_START_MAC, BPF_HDR_START_NET},
+        bpf_sock,
+    },
     helpers::generated::{
         bpf_get_socket_cookie, bpf_get_socket_uid, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
-        bpf_skb_load_bytes, bpf_skb_load_bytes_relative, bpf_skb_pull_data,
+        bpf_skb_load_bytes_relative, bpf_skb_pull_data,
     },
     programs::TcContext,
 };
@@ -81,6 +85,18 @@ impl Skb {
         Self(context.as_ptr().cast())
     }
 
+    /// The packet of a step ([`crate::verified_once`]).
+    #[inline(always)]
+    pub fn of(context: *mut __sk_buff) -> Self {
+        Self(context)
+    }
+
+    /// The context, as a step takes it.
+    #[inline(always)]
+    pub fn context(self) -> *mut __sk_buff {
+        self.0
+    }
+
     /// The address of the `struct sk_buff` itself, for what no helper tells.
     #[inline(always)]
     pub fn address(self) -> u64 {
@@ -147,20 +163,20 @@ impl Skb {
         if kind != ethertype::IPV4 && kind != ethertype::IPV6 {
             return false;
         }
-        if base::read(kind, &Network(self), place) {
+        if base::read(kind, &Headers::network(self), place) {
             return true;
         }
         // A driver may leave headers in pages. `ip_rcv` pulls them to the front as well, next (`pskb_may_pull`).
         let length = member!(self.0, len).min(HEADERS);
         // SAFETY: the helper takes the context; no pointer into the packet is held.
         unsafe { bpf_skb_pull_data(self.0, length) };
-        base::read(kind, &Network(self), place)
+        base::read(kind, &Headers::network(self), place)
     }
 
     /// The first byte behind the fixed part of its header.
     #[inline(always)]
     pub fn behind(self, base: &Base) -> Option<u8> {
-        let [byte] = Network(self).load::<[u8; 1]>(usize::from(base.length))?;
+        let [byte] = Headers::network(self).load::<[u8; 1]>(usize::from(base.length))?;
         Some(byte)
     }
 
@@ -179,7 +195,7 @@ impl Skb {
         let transport = if base.next == protocol::TCP {
             // The upper half of its thirteenth byte: the header's length in words (RFC 9293, 3.1).
             let offset = usize::from(base.length) + 12;
-            let length = Network(self).load::<[u8; 1]>(offset);
+            let length = Headers::network(self).load::<[u8; 1]>(offset);
             length.map_or(20, |[byte]| u32::from(byte >> 4) * 4)
         } else {
             8
@@ -251,7 +267,7 @@ impl Skb {
             size_of::<Ipv6Hdr>()
         };
         // Length and checksum of UDP, and the first byte of the message.
-        let [high, low, _, _, kind] = Network(self)
+        let [high, low, _, _, kind] = Headers::network(self)
             .load::<[u8; 5]>(header + 4)
             .unwrap_or_default();
         let (udp, empty) = (8, 32);
@@ -333,25 +349,17 @@ impl Skb {
         }
     }
 
-    /// Reads its headers. Tags in the frame exist on Ethernet devices only, where the data starts with the frame;
+    /// Reads its headers into `place`. Tags in the frame exist on Ethernet devices only, where the frame begins with the link layer's header;
     /// otherwise the network header's own offset serves every kind of device.
     #[inline(always)]
-    pub fn parse(self) -> Result<Packet, NotParsed> {
-        let kind = u16::from_be(member!(self.0, protocol) as u16);
+    pub fn parse(self, place: &mut Packet) -> Result<(), NotParsed> {
+        let mut kind = u16::from_be(member!(self.0, protocol) as u16);
+        let mut at = Headers::network(self);
         if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
-            let (kind, offset) = untag(&Frame {
-                skb: self,
-                start: 0,
-            })?;
-            return parse(
-                kind,
-                &Frame {
-                    skb: self,
-                    start: offset,
-                },
-            );
+            at.from = BPF_HDR_START_MAC as u32;
+            (kind, at.start) = untag(&at)?;
         }
-        parse(kind, &Network(self))
+        parse(kind, &at, place)
     }
 }
 
@@ -369,45 +377,38 @@ pub fn secret_of(netns: NetNsCookie) -> u64 {
     (u64::from(MARK_SECRET.load()) << 32) ^ netns.0
 }
 
-/// The packet from its network header on.
-struct Network(Skb);
+/// The packet from one of its headers on (`bpf_skb_load_bytes_relative`).
+struct Headers {
+    skb: Skb,
+    /// Which header (`enum bpf_hdr_start_off`).
+    from: u32,
+    /// How many bytes behind its beginning.
+    start: usize,
+}
 
-impl Bytes for Network {
+impl Headers {
+    #[inline(always)]
+    fn network(skb: Skb) -> Self {
+        Self {
+            skb,
+            from: BPF_HDR_START_NET as u32,
+            start: 0,
+        }
+    }
+}
+
+impl Bytes for Headers {
     #[inline(always)]
     fn load<T: Header>(&self, offset: usize) -> Option<T> {
         let mut header = MaybeUninit::<T>::uninit();
         // SAFETY: the helper takes the context, and writes the whole header or fails.
         let status = unsafe {
             bpf_skb_load_bytes_relative(
-                self.0.0.cast(),
-                offset as u32,
-                header.as_mut_ptr().cast(),
-                size_of::<T>() as u32,
-                BPF_HDR_START_NET as u32,
-            )
-        };
-        // SAFETY: it was written, and any bytes are a valid `Header`.
-        (status == 0).then(|| unsafe { header.assume_init() })
-    }
-}
-
-/// The packet from an offset of its frame on.
-struct Frame {
-    skb: Skb,
-    start: usize,
-}
-
-impl Bytes for Frame {
-    #[inline(always)]
-    fn load<T: Header>(&self, offset: usize) -> Option<T> {
-        let mut header = MaybeUninit::<T>::uninit();
-        // SAFETY: the helper takes the context, and writes the whole header or fails.
-        let status = unsafe {
-            bpf_skb_load_bytes(
                 self.skb.0.cast(),
                 (self.start + offset) as u32,
                 header.as_mut_ptr().cast(),
                 size_of::<T>() as u32,
+                self.from,
             )
         };
         // SAFETY: it was written, and any bytes are a valid `Header`.

@@ -3,13 +3,19 @@
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     packet::{Packet, base::Base},
-    policy::RuleSet,
+    policy::{Active, InForce, RuleSet},
     sighting::{FindingKey, FindingValue},
 };
+
+use super::policy;
 
 /// What a run of the program for what arrives works on.
 #[repr(C)]
 pub struct Arriving {
+    /// What is in force for this packet: it is read once, so that no packet sees half a policy.
+    in_force: InForce,
+    /// Not zero: a rule may be broken.
+    pub by_rule: u32,
     /// The fixed part of its header.
     pub base: Base,
     /// Its headers.
@@ -18,7 +24,9 @@ pub struct Arriving {
     pub reply: Packet,
     /// The rules for that, by what is in it.
     pub rules: RuleSet,
-    /// The rules for the cgroup of the socket that takes it.
+    /// The cgroup of the socket that receives it, or one above (`struct cgroup`); zero behind the root.
+    pub cgroup: u64,
+    /// The rules for that socket's cgroup.
     pub cgroup_rules: RuleSet,
     /// The finding's key.
     pub key: FindingKey,
@@ -29,10 +37,28 @@ pub struct Arriving {
 #[btf_map]
 static ARRIVING: PerCpuArray<Arriving, 1> = PerCpuArray::new();
 
+/// Begins with a packet.
+#[inline(always)]
+pub fn begin(in_force: InForce) -> Option<&'static mut Arriving> {
+    let arriving = get()?;
+    arriving.in_force = in_force;
+    Some(arriving)
+}
+
+/// What the packet in work has so far, and the policy that it is judged by.
+///
+/// Each step of a run asks for it anew, and holds it no longer than until it calls the next.
+#[inline(always)]
+pub fn in_work() -> Option<(&'static mut Arriving, &'static Active)> {
+    let arriving = get()?;
+    let active = policy::active(arriving.in_force)?;
+    Some((arriving, active))
+}
+
 /// This CPU's own.
 #[inline(always)]
-pub fn get() -> Option<&'static mut Arriving> {
+fn get() -> Option<&'static mut Arriving> {
     let arriving = ARRIVING.get_ptr_mut(0)?;
-    // SAFETY: the entry is this CPU's own, and this is called once in a run.
+    // SAFETY: the entry is this CPU's own, and the steps of a run hold it one after the other.
     Some(unsafe { &mut *arriving })
 }

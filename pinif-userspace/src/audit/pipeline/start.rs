@@ -25,7 +25,7 @@ use crate::{
     host::{kernel_types, namespaces::Watch},
     kernel::{
         arrivals::Arrivals,
-        attach::{CgroupHooks, Mode, load_traffic},
+        attach::{CgroupHooks, Mode, load_egress},
         bypass::Bypasses,
         clock::monotonic,
         counters::Counters,
@@ -44,11 +44,9 @@ impl Audit {
             bail!("there is no network namespace to audit");
         }
         raise_descriptor_limit();
-        let btf = aya::Btf::from_sys_fs()
-            .context("the kernel's types cannot be read; `pinif doctor` tells what it lacks")?;
         let persist = plan.persist.map(Rc::new);
-        let offsets = kernel_types::offsets()?;
-        let mut ebpf = load(&offsets, plan.log_level, &btf, persist.as_deref())?;
+        let types = kernel_types::of_kernel()?;
+        let mut ebpf = load(&types.offsets, plan.log_level, persist.as_deref())?;
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }
@@ -67,10 +65,10 @@ impl Audit {
         let earlier = Earlier::read(persist.as_deref(), &counters)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();
-        let following = Following::new(
+        let mut following = Following::new(
             plan.wanted,
             plan.attach,
-            load_traffic(&mut ebpf)?,
+            load_egress(&mut ebpf)?,
             Watch::open().context("mounts of network namespaces cannot be watched")?,
             arrivals,
             persist.clone(),
@@ -83,15 +81,18 @@ impl Audit {
         )?;
         warn_of(&plan.policy, &unresolved, sink)?;
         let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
-        if let Err(error) = cgroup.mark_existing(&btf) {
+        if persist.is_some() {
+            // An earlier collector's stands in the table until this one's takes its place.
+            cgroup.load_ingress(&mut following.entries)?;
+        }
+        if let Err(error) = cgroup.mark_existing(types) {
             let text = format!("sockets from before may stay without a process: {error:#}");
             sink.note(Level::Warning, &text)?;
         }
-        if let Err(error) = cgroup.prepare_bypassing(&btf) {
+        if let Err(error) = cgroup.prepare_bypassing(types) {
             let text = format!("sockets that send past TC egress may stay unknown: {error:#}");
             sink.note(Level::Warning, &text)?;
         }
-        drop(btf);
         let mut audit = Self {
             earlier,
             namespaces: BTreeMap::new(),

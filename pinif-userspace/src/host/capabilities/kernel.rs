@@ -36,7 +36,7 @@ fn kernel_of(version: Version, release: &str) -> Outcome {
 }
 
 pub(super) fn kernel_types() -> Outcome {
-    match types::offsets() {
+    match types::of_kernel() {
         Ok(_) => Outcome::Ok(types::VMLINUX.to_owned()),
         Err(error) => Outcome::fatal(
             format!("{error:#}"),

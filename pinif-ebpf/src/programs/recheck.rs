@@ -1,0 +1,277 @@
+//! Rechecks a verdict before it is reported: what the kernel itself says at this instant. See
+//! [`pinif_ebpf::verdict::Live`].
+
+use pinif_ebpf::{
+    intent::flag,
+    key::{Address, IfIndex},
+    packet::Packet,
+    policy::{NO_RULE, Slot, ZoneSet},
+    sighting::{FindingKey, Sighting},
+    verdict::{Decision, Kind, KindSet, Live},
+};
+
+use crate::{
+    kernel::devices::{Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
+    reread,
+    state::{
+        names, owners, policy,
+        scratch::{self, Scratch},
+    },
+    tunnel,
+    verified_once::verified_once,
+    words::copy,
+};
+
+/// What the recheck works on.
+#[repr(C)]
+pub struct Recheck {
+    chain: Chain,
+    /// The bound device, the owner of the source address, the owner of the bound address.
+    wanted: [IfIndex; 3],
+    /// A bit for each of these that is above the egress interface.
+    found: u32,
+    zones: ZoneSet,
+    contained: ZoneSet,
+    address: Address,
+    slot: Slot,
+    /// Not zero: one of the chain has the address that was looked for.
+    has_address: u32,
+    skb: u64,
+}
+
+const BOUND: u32 = 1 << 0;
+const SOURCE_OWNER: u32 = 1 << 1;
+const BOUND_OWNER: u32 = 1 << 2;
+
+verified_once! {
+    /// Reconsiders what the key and the sighting say of the packet in work.
+    pub fn pinif_recheck(skb) {
+        if pinif_recheck_begin(skb.context()) == 0 {
+            return 0;
+        }
+        for _ in 0..MAX_STEPS {
+            if pinif_recheck_step(skb.context()) == 0 {
+                break;
+            }
+        }
+        if pinif_recheck_search(skb.context()) == 0 {
+            return 0;
+        }
+        for _ in 0..MAX_DEVICES {
+            if pinif_recheck_device(skb.context()) == 0 {
+                break;
+            }
+        }
+        let mut has_address = 0;
+        if pinif_recheck_address(skb.context()) != 0 {
+            for _ in 0..MAX_ADDRESSES {
+                let step = pinif_recheck_next_address(skb.context());
+                if step != Step::Next as u32 {
+                    has_address = u32::from(step == Step::Found as u32);
+                    break;
+                }
+            }
+        }
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        scratch.recheck.has_address = has_address;
+        pinif_reconsider(skb.context())
+    }
+
+    /// Begins to walk over the devices above the egress interface. Zero where the verdict holds whatever they are.
+    fn pinif_recheck_begin(skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        let kinds = kinds(&scratch.key, &scratch.new.sighting);
+        u32::from(kinds.0 & KindSet::REVOCABLE.0 != 0 && scratch.recheck.chain.begin(skb))
+    }
+
+    /// One step of the walk. Zero at its end.
+    fn pinif_recheck_step(_skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        u32::from(scratch.recheck.chain.step())
+    }
+
+    /// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
+    fn pinif_recheck_search(_skb) {
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { key, new, recheck, .. } = scratch;
+        begin_search(key, &new.sighting, recheck);
+        recheck.slot = active.slot;
+        recheck.contained = active.contained;
+        1
+    }
+
+    /// Takes the next of these devices into account. Zero behind the last.
+    fn pinif_recheck_device(_skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        u32::from(search(&scratch.key, &mut scratch.recheck))
+    }
+
+    /// Begins to look for the address that the verdict is about. Zero where it is about none.
+    fn pinif_recheck_address(_skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { packet, key, new, recheck, .. } = scratch;
+        let kinds = kinds(key, &new.sighting);
+        if !choose_address(kinds, packet, &new.sighting, recheck) {
+            return 0;
+        }
+        u32::from(recheck.chain.begin_addresses(&recheck.address))
+    }
+
+    /// Looks at the next address; a [`Step`].
+    fn pinif_recheck_next_address(_skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        let recheck = &mut scratch.recheck;
+        recheck.chain.step_addresses(&recheck.address) as u32
+    }
+
+    /// Decides anew, with all that was found.
+    fn pinif_reconsider(skb) {
+        let Some((scratch, _)) = scratch::in_work() else {
+            return 0;
+        };
+        scratch.recheck.skb = skb.address();
+        reconsider(scratch);
+        0
+    }
+}
+
+#[inline(always)]
+fn kinds(key: &FindingKey, sighting: &Sighting) -> KindSet {
+    KindSet(1 << reread(&key.kind) | reread(&sighting.also))
+}
+
+#[inline(always)]
+fn reconsider(scratch: &mut Scratch) {
+    let Scratch {
+        has_packet,
+        packet,
+        key,
+        new,
+        recheck,
+        ..
+    } = scratch;
+    let sighting = &mut new.sighting;
+    let packet = (reread(has_packet) != 0).then_some(&*packet);
+    let decision = Decision {
+        kind: reread(&key.kind),
+        severity: reread(&key.severity),
+        also: KindSet(reread(&sighting.also)),
+        rule: reread(&sighting.rule),
+        source_owner: reread(&sighting.source_owner),
+    };
+    let decision = decision.reconsidered(&live(packet, key, sighting, recheck));
+    key.kind = decision.kind;
+    key.severity = decision.severity;
+    sighting.also = decision.also.0;
+}
+
+#[inline(always)]
+fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut Recheck) {
+    recheck.wanted[0] = key.bound;
+    recheck.wanted[1] = sighting.source_owner;
+    recheck.wanted[2] = if sighting.flags & flag::BOUND_ADDRESS != 0 {
+        owners::of(key.netns, &sighting.bound_address).unwrap_or(IfIndex::NONE)
+    } else {
+        IfIndex::NONE
+    };
+    recheck.found = 0;
+    recheck.zones = ZoneSet::EMPTY;
+    recheck.chain.rewind();
+}
+
+/// False behind the last device.
+#[inline(always)]
+fn search(key: &FindingKey, recheck: &mut Recheck) -> bool {
+    let Some(device) = recheck.chain.device() else {
+        return false;
+    };
+    // The egress interface itself is above none.
+    if recheck.chain.place() != 0 {
+        let index = device.index();
+        recheck.found = reread(&recheck.found)
+            | bit(reread(&recheck.wanted[0]) == index, BOUND)
+            | bit(reread(&recheck.wanted[1]) == index, SOURCE_OWNER)
+            | bit(reread(&recheck.wanted[2]) == index, BOUND_OWNER);
+    }
+    recheck.zones.0 = reread(&recheck.zones.0) | zones_of(key, recheck, device);
+    recheck.chain.advance();
+    true
+}
+
+#[inline(always)]
+const fn bit(is_set: bool, bit: u32) -> u32 {
+    if is_set { bit } else { 0 }
+}
+
+/// The zones that are published for a device; all, if that was for another name: userspace is about to hear of the new
+/// one, and to find its zones.
+#[inline(always)]
+fn zones_of(key: &FindingKey, recheck: &Recheck, device: Device) -> u64 {
+    let index = device.index();
+    match names::of(key.netns, index) {
+        Some(name) if name.words() == device.name().until_zero() => {
+            policy::zones(key.netns, reread(&recheck.slot), index).0
+        }
+        Some(_) | None => u64::MAX,
+    }
+}
+
+/// Writes the one address that the verdict is about: that is the bound address of a pinned socket, or the source of
+/// another's packet. False where it is about none.
+#[inline(always)]
+fn choose_address(
+    kinds: KindSet,
+    packet: &Packet,
+    sighting: &Sighting,
+    recheck: &mut Recheck,
+) -> bool {
+    if kinds.contains(Kind::AddressEscape) {
+        copy(&mut recheck.address, &packet.source);
+        return true;
+    }
+    if kinds.contains(Kind::CrossedBind) {
+        copy(&mut recheck.address, &sighting.bound_address);
+        return true;
+    }
+    false
+}
+
+#[inline(always)]
+fn live(packet: Option<&Packet>, key: &FindingKey, sighting: &Sighting, recheck: &Recheck) -> Live {
+    let found = reread(&recheck.found);
+    let (netns, slot, bound) = (key.netns, reread(&recheck.slot), reread(&key.bound));
+    let has_address = reread(&recheck.has_address) != 0;
+    let is_at_bound = bound == key.egress || found & BOUND != 0;
+    let is_tunnels = || tunnel::is_of_bound(reread(&recheck.skb), packet, bound);
+    let rule = reread(&sighting.rule);
+    Live {
+        carries_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),
+        carries_source_owner: found & SOURCE_OWNER != 0,
+        has_source: has_address && !bound.is_some(),
+        has_bound_address: (has_address && is_at_bound)
+            || (found & BOUND_OWNER != 0 && bound == key.egress)
+            || (found & BOUND != 0 && reread(&recheck.wanted[2]) == key.egress),
+        zones: ZoneSet(reread(&recheck.zones.0)),
+        only_via: if rule == NO_RULE {
+            ZoneSet::EMPTY
+        } else {
+            policy::demand(slot, rule).map_or(ZoneSet::EMPTY, |demand| demand.only_via)
+        },
+        owner_contained: policy::zones(netns, slot, reread(&sighting.source_owner))
+            .intersection(ZoneSet(reread(&recheck.contained.0))),
+    }
+}
