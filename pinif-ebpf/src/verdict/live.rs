@@ -1,4 +1,4 @@
-//! A second look at a verdict, by what the kernel itself says at this instant: what userspace published may be some
+//! The recheck of a verdict, by what the kernel itself says at this instant: what userspace published may be some
 //! milliseconds old, and nothing that is contained may be told as a leak meanwhile.
 
 use super::{Decision, Kind, KindSet, Severity};

@@ -26,4 +26,5 @@ mod replies;
 mod stacks;
 mod tunnels;
 mod underlays;
+mod verified;
 mod windows;
