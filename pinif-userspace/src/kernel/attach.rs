@@ -133,7 +133,7 @@ impl CgroupHooks {
     ///
     /// When the kernel refuses it.
     pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
-        if entries.has_ingress() {
+        if entries.has(Direction::Ingress) {
             return Ok(());
         }
         load_traffic(&mut self.ebpf, Direction::Ingress, entries)

@@ -36,8 +36,8 @@ pub struct Entries {
     table: ProgramArray<MapData>,
     /// The same table's descriptor, which aya does not give.
     table_descriptor: OwnedFd,
-    /// Whether there is one for what arrives in it.
-    has_ingress: bool,
+    /// The directions that there is one for.
+    directions: Vec<Direction>,
     /// A program that was loaded here is handed to aya by a pin, in a BPF file system that is mounted nowhere.
     pins: OwnedFd,
 }
@@ -63,7 +63,7 @@ impl Entries {
             netns,
             table_descriptor: table.fd().as_fd().try_clone_to_owned()?,
             table: ProgramArray::try_from(Map::ProgramArray(table))?,
-            has_ingress: false,
+            directions: Vec::new(),
             pins: detached_bpffs()?,
         })
     }
@@ -77,13 +77,15 @@ impl Entries {
         self.table
             .set(direction.place(), program, 0)
             .context("the kernel refused a traffic program in its table")?;
-        self.has_ingress |= direction == Direction::Ingress;
+        if !self.has(direction) {
+            self.directions.push(direction);
+        }
         Ok(())
     }
 
-    /// Whether entry programs for what arrives have a traffic program to go on with.
-    pub fn has_ingress(&self) -> bool {
-        self.has_ingress
+    /// Whether entry programs of this direction have a traffic program to go on with.
+    pub fn has(&self, direction: Direction) -> bool {
+        self.directions.contains(&direction)
     }
 
     /// Has the entry programs go on with nothing any more: everywhere at the same instant, no packet that comes after it is
@@ -93,7 +95,7 @@ impl Entries {
     ///
     /// When the kernel refuses.
     pub fn close(&mut self) -> Result<()> {
-        for direction in Direction::ALL {
+        for direction in &self.directions {
             self.table
                 .clear_index(&direction.place())
                 .context("a traffic program cannot be taken out of its table")?;
