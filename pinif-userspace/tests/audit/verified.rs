@@ -61,7 +61,9 @@ fn held_by(process: Pid) -> BTreeSet<u32> {
     let texts = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
     texts
         .filter_map(|text| {
-            let id = text.lines().find_map(|line| line.strip_prefix("prog_id:"))?;
+            let id = text
+                .lines()
+                .find_map(|line| line.strip_prefix("prog_id:"))?;
             id.trim().parse().ok()
         })
         .collect()
