@@ -213,7 +213,7 @@ fn starts(root: &Path, bin: &Path, program: &Program) -> bool {
 fn starts_a_machine(qemu: &Path) -> bool {
     let mut command = Command::new("timeout");
     command
-        .arg("60")
+        .arg("120")
         .arg(qemu)
         .args(["-machine", "q35,accel=tcg", "-cpu", EMULATED_CPU])
         .args(["-m", "64", "-nodefaults", "-display", "none"])
