@@ -1,12 +1,15 @@
 //! `pinif detach`: the end of an auditor that outlives its collectors.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    kernel::persist::{DIRECTORY, Removed, remove},
+    kernel::persist::{Removed, named, remove, remove_only},
     policy::counted,
     text::streams,
 };
@@ -14,32 +17,48 @@ use crate::{
 /// The arguments of `pinif detach`.
 #[derive(Args, Clone, Debug)]
 pub struct DetachArgs {
-    /// The directory of `audit --persist=DIR`
-    #[arg(long, value_name = "DIR", default_value = DIRECTORY, hide = true)]
-    persist: PathBuf,
+    /// The directory of `audit --persist=DIR` [default: wherever the auditor is pinned]
+    #[arg(long, value_name = "DIR")]
+    persist: Option<PathBuf>,
 }
 
 /// Detaches all that a persistent auditor has left attached, and removes its maps.
 ///
 /// # Errors
 ///
-/// When a collector lives, or the kernel refuses.
+/// When a collector lives, there are several auditors and none is named, the directory is no auditor's, or the kernel refuses.
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
-    let removed = remove(&args.persist)?;
-    streams::done(&told(&removed));
+    let removed = match &args.persist {
+        Some(directory) => remove(directory)?,
+        None => remove_only()?,
+    };
+    streams::done(&report(&removed, args.persist.as_deref()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(removed: &Removed) -> String {
-    if !removed.is_anything() {
-        return "no auditor has left anything attached".to_owned();
+fn report(removed: &Removed, directory: Option<&Path>) -> String {
+    let mut text = match directory {
+        _ if removed.is_anything() => format!(
+            "detached from {} and {}; {} with all that was counted in them are gone",
+            counted(removed.interfaces, "interface"),
+            counted(removed.hooks, "cgroup hook"),
+            counted(removed.maps, "map"),
+        ),
+        Some(directory) => format!("no auditor is pinned in {}", directory.display()),
+        None => "no auditor has left anything attached".to_owned(),
+    };
+    if !removed.left.is_empty() {
+        text += &format!(
+            "\nnot made by pinif, and left as it is: {}",
+            named(&removed.left)
+        );
     }
-    format!(
-        "detached from {} and {}; {} with all that was counted in them are gone",
-        counted(removed.interfaces, "interface"),
-        counted(removed.hooks, "cgroup hook"),
-        counted(removed.maps, "map"),
-    )
+    for command in &removed.elsewhere {
+        text += &format!(
+            "\nanother auditor is pinned in another mount namespace: end it with `{command}`"
+        );
+    }
+    text
 }
 
 #[cfg(test)]
@@ -49,17 +68,25 @@ mod tests {
     #[test]
     fn what_was_removed_is_said() {
         assert_eq!(
-            told(&Removed::default()),
+            report(&Removed::default(), None),
             "no auditor has left anything attached"
+        );
+        assert_eq!(
+            report(&Removed::default(), Some(Path::new("/run/bpf"))),
+            "no auditor is pinned in /run/bpf"
         );
         let removed = Removed {
             interfaces: 3,
             hooks: 9,
             maps: 40,
+            left: vec!["tc/globals".to_owned(), "\x1b[2J".to_owned()],
+            elsewhere: vec!["pinif detach --persist=/run/bpf".to_owned()],
         };
         assert_eq!(
-            told(&removed),
-            "detached from 3 interfaces and 9 cgroup hooks; 40 maps with all that was counted in them are gone"
+            report(&removed, None),
+            "detached from 3 interfaces and 9 cgroup hooks; 40 maps with all that was counted in them are gone\n\
+             not made by pinif, and left as it is: \"tc/globals\", \"\\u{1b}[2J\"\n\
+             another auditor is pinned in another mount namespace: end it with `pinif detach --persist=/run/bpf`"
         );
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     kernel::{
         attach, bypass,
-        persist::{self, State},
+        persist::{self, Found, State},
     },
     policy::counted,
     text::{escape::visible, json, streams},
@@ -62,7 +62,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             .collect();
         checks.extend(gaps::check(&netns, &sockets, &ahead));
     }
-    checks.extend(persist::state(Path::new(persist::DIRECTORY)).map(persistent));
+    checks.extend(persistent());
     let text = match args.format {
         Format::Human => human(&checks, width(), colours()),
         Format::Json => lines(&checks)?,
@@ -76,25 +76,39 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The auditor that outlives its collectors, if there is one.
-fn persistent(state: State) -> Check {
-    let mut text = match state.interfaces {
-        0 => "an auditor".to_owned(),
-        links => format!("an auditor, attached to {}", counted(links, "interface")),
+/// The auditors that outlive their collectors.
+fn persistent() -> Vec<Check> {
+    let found = match persist::find() {
+        Ok(found) => found,
+        Err(error) => return vec![persistent_check(format!("it cannot be told: {error:#}"))],
     };
+    let text = |found: &Found| persistent_text(found.state(), &found.directory, &found.command());
+    found.iter().map(|it| persistent_check(text(it))).collect()
+}
+
+fn persistent_check(text: String) -> Check {
+    Check {
+        name: "persistent",
+        outcome: Outcome::Note(text),
+    }
+}
+
+fn persistent_text(state: State, directory: &Path, detach: &str) -> String {
+    let mut text = format!("an auditor, pinned in {}", directory.display());
+    if state.interfaces > 0 {
+        text += &format!(", attached to {}", counted(state.interfaces, "interface"));
+    }
     if let Some(age) = state.age {
         text += &format!(" for {}", ago(age));
     }
     text += &match state.attended {
         Some(pid) => format!("; process {pid} collects what it counts"),
-        None => "; no collector runs, and it goes on counting: `pinif audit --persist` takes over, `pinif detach` \
-                 ends it"
-            .to_owned(),
+        None => format!(
+            "; no collector runs, and it goes on counting: `pinif audit --persist={}` takes over, `{detach}` ends it",
+            directory.display()
+        ),
     };
-    Check {
-        name: "persistent",
-        outcome: Outcome::Note(text),
-    }
+    text
 }
 
 /// One check, as `--format json` prints it. More fields may come; readers ignore those they do not know.
@@ -263,23 +277,26 @@ pinif cannot audit here: cgroup v2 is not mounted; mount it.
     }
 
     #[test]
-    fn a_persistent_auditor_is_told_in_a_line() {
+    fn a_persistent_auditor_is_reported_in_a_line() {
         let mut state = State {
             attended: Some(7),
             interfaces: 3,
             age: Some(std::time::Duration::from_secs(7500)),
         };
-        let told = |state| match persistent(state).outcome {
-            Outcome::Note(text) => text,
-            other => panic!("{other:?}"),
-        };
+        let directory = Path::new("/sys/fs/bpf/pinif");
+        let text =
+            |state| persistent_text(state, directory, "pinif detach --persist=/sys/fs/bpf/pinif");
         assert_eq!(
-            told(state),
-            "an auditor, attached to 3 interfaces for 2h 5m; process 7 collects what it counts"
+            text(state),
+            "an auditor, pinned in /sys/fs/bpf/pinif, attached to 3 interfaces for 2h 5m; process 7 collects what it counts"
         );
         state.attended = None;
-        let text = told(state);
-        assert!(text.contains("no collector runs") && text.contains("`pinif detach` ends it"));
+        assert_eq!(
+            text(state),
+            "an auditor, pinned in /sys/fs/bpf/pinif, attached to 3 interfaces for 2h 5m; no collector runs, and it goes on \
+             counting: `pinif audit --persist=/sys/fs/bpf/pinif` takes over, \
+             `pinif detach --persist=/sys/fs/bpf/pinif` ends it"
+        );
     }
 
     #[test]

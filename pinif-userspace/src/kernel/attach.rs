@@ -28,7 +28,7 @@ use super::{
     entry::Entries,
     filters,
     hook::Hook,
-    persist::{self, Persist, Pins, link},
+    persist::{self, Owner, Persist, Pins, link},
     task_files,
 };
 use crate::host::{kernel_types::KernelTypes, netns::NetNs, processes};
@@ -273,12 +273,17 @@ impl NamespaceHooks {
         }
     }
 
-    /// Removes the filters that an earlier life has left at interfaces which are not audited any more.
-    pub fn remove_other_filters(&self) {
+    /// Removes the filters that an earlier life of this auditor has left at interfaces which are not audited any more.
+    pub fn remove_other_filters(&self, own: &Owner) {
         if self.mode == Mode::Clsact {
             let Self { netns, egress, .. } = self;
             // One that cannot be entered any more took its filters along.
-            let _ = netns.run(|| persist::filters_here(|interface| egress.has(interface)));
+            let _ = netns.run(|| {
+                persist::filters_here(
+                    |interface| egress.has(interface),
+                    |program| own.has(program),
+                )
+            });
         }
     }
 
@@ -405,9 +410,7 @@ impl Drop for NamespaceHooks {
 /// When the namespace cannot be entered.
 pub fn strangers(netns: &NetNs, own: Option<&Persist>) -> Result<Option<String>> {
     let mut ours = BTreeSet::new();
-    let mut is_ours = false;
     if let Some(persist) = own {
-        is_ours = persist.knows(netns.cookie);
         let pins = persist.pins();
         let here = pins
             .all()
@@ -415,26 +418,36 @@ pub fn strangers(netns: &NetNs, own: Option<&Persist>) -> Result<Option<String>>
             .filter(|pin| pin.netns == netns.cookie);
         ours.extend(here.filter_map(|pin| link::program_of(&pins.path_of(pin))));
     }
-    let has_stranger = |name: &str, index: IfIndex| {
-        let direction = Direction::Egress;
+    let direction = Direction::Egress;
+    let has_anothers_link = |name: &str| {
         let programs = SchedClassifier::query_tcx(name, direction.attach_type());
-        let by_tcx = programs.is_ok_and(|(_, programs)| {
+        programs.is_ok_and(|(_, programs)| {
             programs.iter().any(|program| {
                 program.name_as_str() == Some(direction.lasting_program())
                     && !ours.contains(&program.id())
             })
-        });
-        by_tcx || (!is_ours && filters::has_lasting(index, direction))
+        })
     };
-    netns
+    let mut filters = Vec::new();
+    let linked = netns
         .run(|| {
             let interfaces = if_nameindex().ok()?;
             interfaces.iter().find_map(|interface| {
                 let name = interface.name().to_string_lossy().into_owned();
-                has_stranger(&name, IfIndex(interface.index())).then_some(name)
+                let lasting = filters::lasting(IfIndex(interface.index()), direction);
+                filters.extend(lasting.into_iter().map(|program| (name.clone(), program)));
+                has_anothers_link(&name).then_some(name)
             })
         })
-        .with_context(|| no_entry(netns))
+        .with_context(|| no_entry(netns))?;
+    if linked.is_some() || filters.is_empty() {
+        return Ok(linked);
+    }
+    let owner = own.map(Persist::owner).unwrap_or_default();
+    let strange = filters
+        .into_iter()
+        .find(|(_, program)| !owner.has(*program));
+    Ok(strange.map(|(name, _)| name))
 }
 
 fn no_entry(netns: &NetNs) -> String {

@@ -23,6 +23,7 @@ mod attribute {
     pub const KIND: u16 = 1;
     pub const OPTIONS: u16 = 2;
     pub const BPF_NAME: u16 = 7;
+    pub const BPF_ID: u16 = 11;
 }
 
 /// `struct tcmsg`.
@@ -132,19 +133,29 @@ pub(super) fn is_attached(interface: IfIndex, own: Own) -> bool {
     at(interface, own.direction).map_or(true, |filters| filters.iter().any(|filter| own.is(filter)))
 }
 
-/// Whether the interface has a filter of an auditor that outlives its collectors, in the calling thread's namespace.
-pub(super) fn has_lasting(interface: IfIndex, direction: Direction) -> bool {
+/// The programs, by their numbers, of an interface's filters of auditors that outlive their collectors; in the calling thread's
+/// namespace.
+pub(super) fn lasting(interface: IfIndex, direction: Direction) -> Vec<u32> {
     let own = Own::of(direction, true);
-    at(interface, direction).is_ok_and(|filters| filters.iter().any(|filter| own.is(filter)))
+    let filters = at(interface, direction).unwrap_or_default();
+    let lasting = filters.into_iter().filter(|filter| own.is(filter));
+    lasting.filter_map(|filter| filter.program_id).collect()
 }
 
-/// Removes that filter, in the calling thread's namespace. Whether it was there.
-pub(super) fn remove_lasting(interface: IfIndex, direction: Direction) -> bool {
+/// Removes the filters of auditors that outlive their collectors, in the calling thread's namespace: those whose program, by
+/// its number, is `wanted`. Whether there was one.
+pub(super) fn remove_lasting(
+    interface: IfIndex,
+    direction: Direction,
+    wanted: impl Fn(u32) -> bool,
+) -> bool {
     let own = Own::of(direction, true);
     let filters = at(interface, direction).unwrap_or_default();
     let mut removed = false;
     for filter in filters.iter().filter(|filter| own.is(filter)) {
-        removed |= remove(interface, direction, filter).is_ok();
+        if filter.program_id.is_some_and(&wanted) {
+            removed |= remove(interface, direction, filter).is_ok();
+        }
     }
     removed
 }
@@ -233,6 +244,8 @@ struct Filter {
     kind: String,
     /// The name of the program, of those that are one.
     program: Option<String>,
+    /// Its number.
+    program_id: Option<u32>,
     /// The ethertype that it is asked for, in network byte order.
     protocol: u16,
 }
@@ -260,20 +273,30 @@ impl Filter {
             handle,
             kind: String::new(),
             program: None,
+            program_id: None,
             protocol: information as u16,
         };
         for nla in attributes(&message[HEADER..]) {
             match nla.kind() {
                 attribute::KIND => filter.kind = text(nla.value()),
-                attribute::OPTIONS => {
-                    filter.program = attributes(nla.value())
-                        .find(|nla| nla.kind() == attribute::BPF_NAME)
-                        .map(|nla| text(nla.value()));
-                }
+                attribute::OPTIONS => filter.decode_program(nla.value()),
                 _ => {}
             }
         }
         Some(filter)
+    }
+
+    fn decode_program(&mut self, options: &[u8]) {
+        for nla in attributes(options) {
+            match nla.kind() {
+                attribute::BPF_NAME => self.program = Some(text(nla.value())),
+                attribute::BPF_ID => {
+                    let id = nla.value().first_chunk();
+                    self.program_id = id.map(|bytes| u32::from_ne_bytes(*bytes));
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -323,16 +346,19 @@ mod tests {
         let mut bytes = vec![0; HEADER];
         bytes[8..12].copy_from_slice(&42u32.to_ne_bytes());
         bytes[16..20].copy_from_slice(&(7 << 16 | u32::from(EVERY_PROTOCOL)).to_ne_bytes());
-        // TCA_KIND "bpf", TCA_OPTIONS with TCA_BPF_NAME "egress".
+        // TCA_KIND "bpf", TCA_OPTIONS with TCA_BPF_NAME "egress" and TCA_BPF_ID.
         bytes.extend([8, 0, 1, 0, b'b', b'p', b'f', 0]);
-        bytes.extend([16, 0, 2, 0, 11, 0, 7, 0]);
+        bytes.extend([24, 0, 2, 0, 11, 0, 7, 0]);
         bytes.extend(*b"egress\0\0");
+        bytes.extend([8, 0, 11, 0]);
+        bytes.extend(77u32.to_ne_bytes());
         let filter = Filter::decode(&bytes).expect("a filter");
         let expected = Filter {
             priority: 7,
             handle: 42,
             kind: "bpf".to_owned(),
             program: Some("egress".to_owned()),
+            program_id: Some(77),
             protocol: EVERY_PROTOCOL,
         };
         assert_eq!(filter, expected);

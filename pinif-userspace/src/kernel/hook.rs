@@ -173,7 +173,7 @@ impl Hook {
             Mode::Tcx => self
                 .pin_of(interface)
                 .is_some_and(|pin| link::is_at(&pin, name, self.direction.attach_type())),
-            Mode::Clsact => filters::has_lasting(interface, self.direction),
+            Mode::Clsact => !filters::lasting(interface, self.direction).is_empty(),
         }
     }
 

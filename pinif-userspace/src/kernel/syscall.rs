@@ -12,6 +12,8 @@ use std::{
 
 const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET: u32 = 7;
+const BPF_PROG_GET_FD_BY_ID: u32 = 13;
+const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_CREATE: u32 = 28;
 /// For [`link`]: before the program that is named, or before all where none is.
 pub const BPF_F_BEFORE: u32 = 1 << 3;
@@ -159,4 +161,79 @@ pub fn pinned(path: &Path) -> io::Result<OwnedFd> {
     };
     // SAFETY: the path outlives the call, and ends with a zero; the command makes a descriptor.
     unsafe { make(BPF_OBJ_GET, &mut attributes) }
+}
+
+/// `info` of `union bpf_attr`.
+#[repr(C)]
+struct InfoAttributes {
+    descriptor: u32,
+    length: u32,
+    info: u64,
+}
+
+/// Asks what a program, a map or a link is (`BPF_OBJ_GET_INFO_BY_FD`).
+///
+/// # Errors
+///
+/// The kernel's.
+///
+/// # Safety
+///
+/// `info` is the beginning of the kernel's structure for this kind of object, and what it points to is there as it says.
+pub unsafe fn info<T>(object: &impl AsFd, info: &mut T) -> io::Result<()> {
+    let mut attributes = InfoAttributes {
+        descriptor: object.as_fd().as_raw_fd().cast_unsigned(),
+        length: size_of::<T>() as u32,
+        info: std::ptr::from_mut(info).expose_provenance() as u64,
+    };
+    // SAFETY: the kernel writes no more than the length, which is that of what is there; the rest is the caller's promise.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }.map(|_| ())
+}
+
+/// `get_id` of `union bpf_attr`.
+#[repr(C)]
+struct IdAttributes {
+    id: u32,
+    next: u32,
+    flags: u32,
+}
+
+/// The beginning of `struct bpf_prog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    _before: [u64; 6],
+    _user: u32,
+    map_count: u32,
+    maps: u64,
+}
+
+const _: () = assert!(size_of::<ProgramInfo>() == 64);
+
+/// How many maps of a program [`maps_of_program`] asks for at most: an entry program has two.
+const MAPS: usize = 64;
+
+/// The numbers of the maps that a program uses, by its number.
+///
+/// # Errors
+///
+/// The kernel's; that there is no such program among them.
+pub fn maps_of_program(id: u32) -> io::Result<Vec<u32>> {
+    let mut attributes = IdAttributes {
+        id,
+        next: 0,
+        flags: 0,
+    };
+    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
+    let program = unsafe { make(BPF_PROG_GET_FD_BY_ID, &mut attributes) }?;
+    let mut maps = vec![0u32; MAPS];
+    let mut program_info = ProgramInfo {
+        map_count: MAPS as u32,
+        maps: maps.as_mut_ptr().expose_provenance() as u64,
+        ..ProgramInfo::default()
+    };
+    // SAFETY: it is a program, and the numbers have the room that is said; all other pointers and lengths are zero.
+    unsafe { info(&program, &mut program_info) }?;
+    maps.truncate(program_info.map_count as usize);
+    Ok(maps)
 }

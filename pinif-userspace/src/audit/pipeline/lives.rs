@@ -268,8 +268,9 @@ impl Audit {
         if !persist.takes_over() {
             return;
         }
+        let own = persist.owner();
         for namespace in self.namespaces.values() {
-            namespace.hooks.remove_other_filters();
+            namespace.hooks.remove_other_filters(&own);
         }
         for netns in self.publisher.namespaces() {
             if !self.namespaces.contains_key(&netns) {

@@ -16,19 +16,10 @@ use aya::programs::{
 
 use crate::kernel::syscall;
 
-const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_UPDATE: u32 = 29;
 
 /// How the name ends of a link that is about to take the place of another.
 pub(super) const NEW: &str = "-new";
-
-/// `info` of `union bpf_attr`.
-#[repr(C)]
-struct InfoAttributes {
-    descriptor: u32,
-    length: u32,
-    info: u64,
-}
 
 /// `link_update` of `union bpf_attr`.
 #[repr(C)]
@@ -139,12 +130,7 @@ pub(in crate::kernel) fn update(program: &impl AsFd, path: &Path, cgroup: u64) -
 /// The id of the cgroup that a link is attached to; zero where that is gone.
 fn cgroup_of(link: &OwnedFd) -> io::Result<u64> {
     let mut info = CgroupInfo::default();
-    let mut attributes = InfoAttributes {
-        descriptor: link.as_raw_fd().cast_unsigned(),
-        length: size_of::<CgroupInfo>() as u32,
-        info: (&raw mut info).expose_provenance() as u64,
-    };
-    // SAFETY: the kernel writes no more than the length that it is told, which is that of what is there.
-    unsafe { syscall::bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+    // SAFETY: it is a link of a cgroup hook, and the structure points nowhere.
+    unsafe { syscall::info(link, &mut info) }?;
     Ok(info.cgroup)
 }

@@ -1,8 +1,16 @@
 //! One collector at a time: a lock on the directory, which the kernel takes back when the process ends, however it does.
 
-use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::Path,
+};
 
-use nix::sys::stat::{major, minor};
+use nix::sys::stat::{fstat, major, minor};
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
@@ -23,33 +31,35 @@ pub(super) enum Locked {
 /// When it is not there, or cannot be opened.
 pub(super) fn lock(directory: &Path) -> io::Result<Locked> {
     loop {
-        let file = File::open(directory)?;
+        // Of a FIFO, opening it would wait for a writer.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY)
+            .open(directory)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(Locked::Anothers(holder(&file))),
             Err(error) => return Err(error.into()),
         }
         // Who had it before may have removed the directory.
+        let locked = file.metadata()?;
         match std::fs::metadata(directory) {
-            Ok(now) if now.ino() == file.metadata()?.ino() => return Ok(Locked::Ours(file)),
+            Ok(now) if (now.dev(), now.ino()) == (locked.dev(), locked.ino()) => {
+                return Ok(Locked::Ours(file));
+            }
             _ => {}
         }
     }
 }
 
-/// The process that has locked a directory, as far as it can be known; locking it to find out would keep others from it.
-pub(super) fn holder_of(directory: &Path) -> Option<u32> {
-    holder(&File::open(directory).ok()?)
-}
-
-/// The process that has the lock on a file (proc_locks(5)).
-fn holder(file: &File) -> Option<u32> {
-    let metadata = file.metadata().ok()?;
-    let device = metadata.dev();
+/// The process that has the lock on an open directory (proc_locks(5)); locking it to find out would keep others from it.
+pub(super) fn holder(directory: impl AsFd) -> Option<u32> {
+    let metadata = fstat(directory).ok()?;
+    let device = metadata.st_dev;
     let wanted = (
         u32::try_from(major(device)).ok()?,
         u32::try_from(minor(device)).ok()?,
-        metadata.ino(),
+        metadata.st_ino,
     );
     let locks = procfs::locks().ok()?;
     locks

@@ -4,6 +4,7 @@
 //! ```text
 //! DIRECTORY            locked by the collector that lives
 //!   BUILD              which programs made what is below: another build would misread the maps
+//!     own              an empty directory, where pinif made DIRECTORY
 //!     standing         what is true of all lives; pinned last of all maps, so that a start that was cut short has none
 //!     interfaces, namespaces                     the names that they have or had
 //!     findings, cells                            of interfaces whose indexes others have had since
@@ -14,14 +15,19 @@
 
 mod accounts;
 mod bpffs;
+mod find;
+mod layout;
 pub(in crate::kernel) mod link;
 mod lock;
+mod owner;
 mod remove;
 mod standing;
 
 use std::{
     cell::RefCell,
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -45,8 +51,10 @@ use self::{
 use super::{attach::Mode, clock::monotonic, direction::Direction};
 
 pub use accounts::{ClosedCell, ClosedFinding, Names};
+pub use find::{Found, find};
+pub use owner::Owner;
 pub(super) use remove::filters_here;
-pub use remove::{Removed, State, remove, state};
+pub use remove::{Removed, State, named, remove, remove_only};
 pub use standing::Remembered;
 
 /// Where it is, unless another directory is named.
@@ -57,8 +65,9 @@ const LAYOUT: u8 = 1;
 /// What one auditor has pinned.
 pub struct Persist {
     build: PathBuf,
-    /// Held for as long as this collector lives.
-    _lock: File,
+    tag: String,
+    /// The directory, held for as long as this collector lives.
+    lock: File,
     /// None until all maps are pinned.
     standing: RefCell<Option<StandingMap>>,
     memory: RefCell<Memory>,
@@ -84,25 +93,28 @@ impl Persist {
     /// When there is no BPF file system, another collector lives, or what is there is another build's or was attached
     /// otherwise.
     pub fn open(directory: &Path, object: &[u8], mode: Mode, secret: u32) -> Result<Self> {
-        bpffs::make_directory(directory)?;
-        let lock = match lock::lock(directory)
-            .with_context(|| format!("the directory {} cannot be locked", directory.display()))?
+        let bpffs::Directory {
+            path: directory,
+            is_new,
+        } = bpffs::make_directory(directory)?;
+        let shown = directory.display();
+        let lock = match lock::lock(&directory)
+            .with_context(|| format!("the directory {shown} cannot be locked"))?
         {
             Locked::Ours(lock) => lock,
-            Locked::Anothers(holder) => bail!("{}", remove::attended(directory, holder)),
+            Locked::Anothers(holder) => bail!("{}", remove::attended(&directory, holder)),
         };
         let tag = tag(object);
-        if let Some(other) = builds(directory).into_iter().find(|build| *build != tag) {
+        let builds = layout::builds(&lock).with_context(|| format!("{shown} cannot be read"))?;
+        if let Some(other) = builds.iter().find(|build| **build != tag) {
             bail!(
-                "{} has what another build of pinif ({other}) counts in; start that one, or end it with `pinif detach`: \
-                 its counts and findings are lost then",
-                directory.display()
+                "{shown} has what another build of pinif ({other}) counts in; start that one, or end it with \
+                 `pinif detach --persist={shown}`: its counts and findings are lost then"
             );
         }
-        let build = directory.join(tag);
-        let standing = build.join("standing");
-        let standing = standing
-            .exists()
+        let build = directory.join(&tag);
+        let standing = build.join(layout::STANDING);
+        let standing = (builds.contains(&tag) && standing.exists())
             .then(|| StandingMap::open(&standing))
             .transpose()
             .context("what an earlier collector has pinned cannot be read")?;
@@ -123,23 +135,16 @@ impl Persist {
                 );
             }
             // Of one that was killed while it put a hook in the place of another.
-            for name in entries(&build.join("cgroup")) {
-                if name.ends_with(link::NEW) {
-                    let _ = fs::remove_file(build.join("cgroup").join(name));
-                }
-            }
+            layout::clear_unfinished(&lock, &tag)
+                .context("what an earlier collector has left unfinished cannot be removed")?;
         } else {
-            // One that was cut short has attached nothing.
-            let _ = fs::remove_dir_all(&build);
-            for directory in ["", "maps", "cgroup", "links"] {
-                bpffs::make_directory(&build.join(directory))?;
-            }
+            begin(&lock, &build, &tag, is_new)?;
             Memory::make(&build)
                 .and_then(|()| Accounts::make(&build))
                 .context("maps cannot be pinned")?;
         }
         Ok(Self {
-            _lock: lock,
+            lock,
             standing: RefCell::new(standing),
             memory: RefCell::new(Memory::open(&build)?),
             accounts: RefCell::new(Accounts::open(&build)?),
@@ -147,6 +152,7 @@ impl Persist {
             new,
             keeps: Arc::new(AtomicBool::new(takes_over)),
             build,
+            tag,
         })
     }
 
@@ -174,9 +180,9 @@ impl Persist {
 
     /// The programs' maps that are pinned, with their names.
     pub(super) fn maps(&self) -> Vec<(String, PathBuf)> {
-        entries(&self.build.join("maps"))
+        entries(&self.build.join(layout::MAPS))
             .into_iter()
-            .map(|name| (name.clone(), self.build.join("maps").join(name)))
+            .map(|name| (name.clone(), self.build.join(layout::MAPS).join(name)))
             .collect()
     }
 
@@ -186,7 +192,7 @@ impl Persist {
     ///
     /// When one cannot be pinned; of an auditor that is taken over, when one is missing.
     pub(super) fn hold(&self, ebpf: &Ebpf) -> Result<()> {
-        let maps = self.build.join("maps");
+        let maps = self.build.join(layout::MAPS);
         let lasting = ebpf.maps().filter(|(name, _)| lasts(name));
         if self.takes_over {
             for (name, _) in lasting {
@@ -200,7 +206,7 @@ impl Persist {
             map.pin(maps.join(name))
                 .with_context(|| format!("the map {name} cannot be pinned"))?;
         }
-        let standing = StandingMap::make(self.new, &self.build.join("standing"))
+        let standing = StandingMap::make(self.new, &self.build.join(layout::STANDING))
             .context("what stays cannot be pinned")?;
         *self.standing.borrow_mut() = Some(standing);
         Ok(())
@@ -214,14 +220,14 @@ impl Persist {
     /// The links of interfaces.
     pub fn pins(&self) -> Pins {
         Pins {
-            links: self.build.join("links"),
+            links: self.build.join(layout::LINKS),
             keeps: self.keeps.clone(),
         }
     }
 
     /// Where the link of a cgroup hook is, by the name of its program.
     pub(super) fn cgroup_link(&self, program: &str) -> PathBuf {
-        self.build.join("cgroup").join(program)
+        self.build.join(layout::CGROUP).join(program)
     }
 
     /// Whether the policy in a slot was made from what has this digest.
@@ -290,17 +296,53 @@ impl Persist {
     pub fn leave_all_but(&self, netns: impl Fn(NetNsCookie) -> bool) {
         self.pins().retain(|pin| netns(pin.netns));
         if self.now().mode() == Mode::Clsact {
-            remove::filters(|cookie| !netns(cookie) && self.knows(cookie));
+            let owner = self.owner();
+            remove::filters(
+                |cookie| !netns(cookie) && self.knows(cookie),
+                |program| owner.has(program),
+            );
         }
     }
+
+    /// What tells this auditor's entry programs from those of another.
+    pub fn owner(&self) -> Owner {
+        Owner::of(&self.lock)
+    }
+}
+
+/// Makes the directories of a new auditor.
+fn begin(lock: &File, build: &Path, tag: &str, owns_directory: bool) -> Result<()> {
+    // One that was cut short has attached nothing.
+    let before = layout::clear(lock, tag)
+        .with_context(|| format!("{} cannot be begun anew", build.display()))?;
+    let own = owns_directory || before.owned_directory;
+    let parts = ["", layout::MAPS, layout::CGROUP, layout::LINKS].into_iter();
+    for part in parts.chain(own.then_some(layout::OWN)) {
+        let directory = build.join(part);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            // It has what pinif did not make, and stayed.
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && is_directory(&directory) => {}
+            made => made
+                .with_context(|| format!("the directory {} cannot be made", directory.display()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is a directory itself, and no symbolic link to one.
+fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
 }
 
 impl Drop for Persist {
     fn drop(&mut self) {
         // A new auditor that could not start.
         if !self.keeps.load(Ordering::Relaxed) {
-            let _ = fs::remove_dir_all(&self.build);
-            if let Some(directory) = self.build.parent() {
+            let cleared = layout::clear(&self.lock, &self.tag);
+            if cleared.is_ok_and(|it| it.owned_directory)
+                && let Some(directory) = self.build.parent()
+            {
                 let _ = fs::remove_dir(directory);
             }
         }
@@ -377,7 +419,7 @@ impl Pins {
     /// Detaches what is not to be kept.
     pub fn retain(&self, is_kept: impl Fn(Pin) -> bool) {
         for name in entries(&self.links) {
-            if !Pin::of(&name).is_some_and(&is_kept) {
+            if Pin::of(&name).is_some_and(|pin| !is_kept(pin)) {
                 let _ = fs::remove_file(self.links.join(name));
             }
         }
@@ -405,11 +447,6 @@ fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// The builds that have pinned something in a directory.
-fn builds(directory: &Path) -> Vec<String> {
-    entries(directory)
 }
 
 fn entries(directory: &Path) -> Vec<String> {

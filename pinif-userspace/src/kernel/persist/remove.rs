@@ -1,23 +1,29 @@
-//! Ending it: `pinif detach`; and what `pinif doctor` tells of it.
+//! Ending it: `pinif detach`; and what `pinif doctor` says of it.
 
-use std::{collections::BTreeSet, fs, io, path::Path, time::Duration};
+use std::{fs, fs::File, io, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::net::if_::if_nameindex;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
-    DIRECTORY, Pin, builds, entries, lock,
+    DIRECTORY, bpffs,
+    find::{Found, find},
+    layout, lock,
     lock::Locked,
-    standing::{Memory, StandingMap},
+    owner::Owner,
+    standing::StandingMap,
 };
 use crate::{
     host::namespaces::Census,
-    kernel::{direction::Direction, filters},
+    kernel::{direction::Direction, filters, syscall::maps_of_program},
 };
 
+/// How many names an error has room for.
+const NAMES: usize = 5;
+
 /// What was removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Links and filters of interfaces.
     pub interfaces: usize,
@@ -25,12 +31,16 @@ pub struct Removed {
     pub hooks: usize,
     /// Maps.
     pub maps: usize,
+    /// What is in the directory beside it, and stays.
+    pub left: Vec<String>,
+    /// How the auditors are ended that are pinned in other mount namespaces.
+    pub elsewhere: Vec<String>,
 }
 
 impl Removed {
     /// Whether there was anything.
     pub fn is_anything(&self) -> bool {
-        *self != Self::default()
+        self.interfaces + self.hooks + self.maps > 0
     }
 }
 
@@ -57,77 +67,162 @@ pub(super) fn attended(directory: &Path, holder: Option<u32>) -> String {
     )
 }
 
-/// What there is in a directory; nothing, if there is nothing.
-pub fn state(directory: &Path) -> Option<State> {
-    let build = directory.join(builds(directory).first()?);
-    let standing = StandingMap::open(&build.join("standing")).ok();
-    Some(State {
-        attended: lock::holder_of(directory),
-        interfaces: linked(&build),
-        age: standing.map(|standing| standing.now.age()),
-    })
+impl Found {
+    /// What there is of the auditor.
+    pub fn state(&self) -> State {
+        let builds = layout::builds(&self.open).unwrap_or_default();
+        let linked = builds.iter().map(|build| layout::linked(&self.open, build));
+        let standing = builds.iter().find_map(|build| {
+            let path = layout::path_of(&self.open, build).join(layout::STANDING);
+            StandingMap::open(&path).ok()
+        });
+        State {
+            attended: lock::holder(&self.open),
+            interfaces: linked.sum(),
+            age: standing.map(|standing| standing.now.age()),
+        }
+    }
 }
 
-/// Detaches what a persistent auditor of any build has left attached, and removes its maps.
+/// Detaches the persistent auditor that is pinned in a directory, of whatever build, and removes its maps. What else is in the
+/// directory stays. The directory is removed if pinif made it, and nothing else is in it.
 ///
 /// # Errors
 ///
-/// When a collector lives, or the kernel refuses.
+/// When the directory is not in a BPF file system or holds something else instead, a collector lives, or the kernel refuses.
 pub fn remove(directory: &Path) -> Result<Removed> {
-    let mut removed = Removed::default();
+    let shown = directory.display();
+    let directory = match fs::canonicalize(directory) {
+        Ok(directory) => directory,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
+        Err(error) => return Err(error).with_context(|| format!("{shown} cannot be opened")),
+    };
     // Held to the end, so that no collector takes over what is being removed.
-    let _lock = match lock::lock(directory) {
-        Ok(Locked::Ours(lock)) => Some(lock),
-        Ok(Locked::Anothers(holder)) => bail!("{}", attended(directory, holder)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    let lock = match lock::lock(&directory) {
+        Ok(Locked::Ours(lock)) => lock,
+        Ok(Locked::Anothers(holder)) => bail!("{}", attended(&directory, holder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
         Err(error) => {
-            return Err(error).with_context(|| {
-                format!("the directory {} cannot be locked", directory.display())
-            });
+            return Err(error).with_context(|| format!("the directory {shown} cannot be locked"));
         }
     };
-    let mut namespaces = BTreeSet::new();
-    for build in builds(directory) {
-        let build = directory.join(build);
-        if let Ok(memory) = Memory::open(&build) {
-            namespaces.extend(memory.namespaces().into_iter().map(|(netns, _)| netns));
-        }
-        removed.interfaces += linked(&build);
-        removed.hooks += entries(&build.join("cgroup")).len();
-        removed.maps += entries(&build.join("maps")).len();
-        for part in ["links", "cgroup", ""] {
-            match fs::remove_dir_all(build.join(part)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| {
-                        format!("{} cannot be removed", build.join(part).display())
-                    });
-                }
-                _ => {}
+    if !bpffs::is_one(&lock) {
+        bail!(
+            "{shown} is not in a BPF file system, so that no auditor is pinned there: nothing was removed"
+        );
+    }
+    clear(&directory, &lock).with_context(|| format!("not all of {shown} could be removed"))
+}
+
+fn clear(directory: &Path, lock: &File) -> Result<Removed> {
+    let mut removed = Removed::default();
+    let builds = layout::builds(lock)?;
+    let others = layout::others(lock)?;
+    if builds.is_empty() && !others.is_empty() {
+        bail!(
+            "no auditor is pinned in {}, so that nothing was removed: it holds {}",
+            directory.display(),
+            named(&others)
+        );
+    }
+    let owner = Owner::of(lock);
+    let mut is_own = directory == Path::new(DIRECTORY);
+    for build in builds {
+        let cleared = layout::clear(lock, &build)?;
+        removed.interfaces += cleared.interfaces;
+        removed.hooks += cleared.hooks;
+        removed.maps += cleared.maps;
+        removed.left.extend(cleared.left);
+        is_own |= cleared.owned_directory;
+    }
+    removed.interfaces += filters(|_| true, |program| owner.has(program));
+    removed.left.extend(others);
+    if is_own && removed.left.is_empty() {
+        match fs::remove_dir(directory) {
+            // Something is mounted there, or was made there a moment ago.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::ResourceBusy
+                        | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Err(error.into());
             }
+            _ => {}
         }
     }
-    // Filters stay also where the file system was unmounted that told whose they are.
-    let all = directory == Path::new(DIRECTORY);
-    removed.interfaces += filters(|netns| all || namespaces.contains(&netns));
-    match fs::remove_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} cannot be removed", directory.display()))
+    Ok(removed)
+}
+
+/// Detaches the persistent auditor that there is, wherever it is pinned, and removes filters whose auditor is pinned nowhere any
+/// more.
+///
+/// # Errors
+///
+/// As of [`remove`]; that there are several, or that it is pinned in another mount namespace: then nothing is removed.
+pub fn remove_only() -> Result<Removed> {
+    let found = find()?;
+    let here: Vec<&Found> = found.iter().filter(|it| it.process.is_none()).collect();
+    let strays = Strays::beside(&found);
+    let mut removed = match *here.as_slice() {
+        // Of a start that was cut short, something may be there that is not attached.
+        [] if found.is_empty() => remove(Path::new(DIRECTORY))?,
+        [only] => remove(&only.directory)?,
+        _ => return Err(several(&found)),
+    };
+    removed.interfaces += strays.remove();
+    let elsewhere = found.iter().filter(|it| it.process.is_some());
+    removed.elsewhere = elsewhere.map(Found::command).collect();
+    Ok(removed)
+}
+
+/// Which auditors there are, and how each is ended.
+fn several(found: &[Found]) -> anyhow::Error {
+    let commands: Vec<_> = found
+        .iter()
+        .map(|it| format!("`{}`", it.command()))
+        .collect();
+    match commands.as_slice() {
+        [only] => {
+            anyhow!("a persistent auditor is pinned in another mount namespace: end it with {only}")
         }
-        _ => Ok(removed),
+        all => anyhow!(
+            "there are {} persistent auditors, and nothing was removed: end each with {}",
+            all.len(),
+            all.join(", ")
+        ),
     }
 }
 
-/// How many interfaces have a link of a build. One that is watched both ways has two.
-fn linked(build: &Path) -> usize {
-    let links = entries(&build.join("links"));
-    let pins = links.iter().filter_map(|name| Pin::of(name));
-    pins.filter(|pin| pin.direction == Direction::Egress)
-        .count()
+/// Filters of persistent auditors that are pinned nowhere: their file system was unmounted, and the filters stay.
+struct Strays(Vec<Owner>);
+
+impl Strays {
+    fn beside(found: &[Found]) -> Self {
+        Self(found.iter().map(|it| Owner::of(&it.open)).collect())
+    }
+
+    fn remove(&self) -> usize {
+        // Where the maps of one cannot be read, its filters cannot be told from those of nobody.
+        if self.0.iter().any(Owner::is_unknown) {
+            return 0;
+        }
+        let is_stray = |program| {
+            maps_of_program(program)
+                .is_ok_and(|maps| !self.0.iter().any(|owner| owner.has_one_of(&maps)))
+        };
+        filters(|_| true, is_stray)
+    }
 }
 
-/// Removes the filters of persistent auditors from the namespaces that are `wanted` and can be entered. How many interfaces
-/// had one.
-pub(super) fn filters(wanted: impl Fn(NetNsCookie) -> bool) -> usize {
+/// Removes the filters of persistent auditors whose program, by its number, is `wanted`, from the namespaces that are `in_scope`
+/// and can be entered. How many interfaces had one.
+pub(super) fn filters(
+    in_scope: impl Fn(NetNsCookie) -> bool,
+    wanted: impl Fn(u32) -> bool + Sync,
+) -> usize {
     let Ok(census) = Census::take(&[]) else {
         return 0;
     };
@@ -135,14 +230,21 @@ pub(super) fn filters(wanted: impl Fn(NetNsCookie) -> bool) -> usize {
         .inodes()
         .filter_map(|inode| census.open(inode).ok().flatten());
     namespaces
-        .filter(|netns| wanted(netns.cookie))
-        .map(|netns| netns.run(|| filters_here(|_| false)).unwrap_or_default())
+        .filter(|netns| in_scope(netns.cookie))
+        .map(|netns| {
+            netns
+                .run(|| filters_here(|_| false, &wanted))
+                .unwrap_or_default()
+        })
         .sum()
 }
 
-/// Removes the filters of persistent auditors from the interfaces of the calling thread's namespace, but for those that are
-/// to be kept. How many interfaces had one at their egress.
-pub(in crate::kernel) fn filters_here(is_kept: impl Fn(IfIndex) -> bool) -> usize {
+/// Removes the filters of persistent auditors whose program is `wanted` from the interfaces of the calling thread's namespace, but
+/// for those that are to be kept. How many interfaces had one at their egress.
+pub(in crate::kernel) fn filters_here(
+    is_kept: impl Fn(IfIndex) -> bool,
+    wanted: impl Fn(u32) -> bool,
+) -> usize {
     let Ok(interfaces) = if_nameindex() else {
         return 0;
     };
@@ -152,9 +254,22 @@ pub(in crate::kernel) fn filters_here(is_kept: impl Fn(IfIndex) -> bool) -> usiz
     interfaces
         .filter(|&interface| !is_kept(interface))
         .filter(|&interface| {
-            let removed =
-                Direction::ALL.map(|direction| filters::remove_lasting(interface, direction));
+            let removed = Direction::ALL
+                .map(|direction| filters::remove_lasting(interface, direction, &wanted));
             removed.contains(&true)
         })
         .count()
+}
+
+/// Some of the names that stay in a directory. What others named is shown without what a terminal would obey.
+pub fn named(names: &[String]) -> String {
+    let shown: Vec<_> = names
+        .iter()
+        .take(NAMES)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -41,7 +41,8 @@ fn a_second_collector_and_the_end_wait_for_the_first() {
 fn detaching_leaves_nothing() {
     scenario("persist detach", &[Need::Tcx], |bench| {
         let place = Place::new();
-        assert_eq!(place.detached(), "no auditor has left anything attached\n");
+        let nothing = format!("no auditor is pinned in {}\n", place.directory().display());
+        assert_eq!(place.detached(), nothing);
         let auditor = place.audit(bench, &[]);
         let interfaces = auditor.ready().interfaces.len();
         auditor.kill();
@@ -51,7 +52,7 @@ fn detaching_leaves_nothing() {
         assert!(told.starts_with(&removed), "{told}");
         assert_eq!(attached(bench), [""; 0]);
         assert!(!place.directory().exists());
-        assert_eq!(place.detached(), "no auditor has left anything attached\n");
+        assert_eq!(place.detached(), nothing);
         // The next one begins at nothing.
         place.audit(bench, &[]).stop().expect().nothing_else();
     });
@@ -123,7 +124,8 @@ fn what_another_build_counts_is_not_misread() {
             told.contains("another build of pinif (0123456789abcdef)"),
             "{told}"
         );
-        assert!(told.contains("end it with `pinif detach`"), "{told}");
+        let end = format!("end it with `pinif detach {}`", place.argument());
+        assert!(told.contains(&end), "{told}");
         place.detached();
         assert!(!place.directory().exists());
     });

@@ -1,6 +1,8 @@
 //! An auditor that outlives its collectors: killed at any moment, taken over, ended.
 
+mod apart;
 mod changes;
+mod detach;
 mod ends;
 mod killed;
 pub mod place;
