@@ -1,6 +1,6 @@
 //! A namespace's network, and scratch copies of it.
 
-use std::{collections::BTreeSet, io, net::IpAddr, ops::ControlFlow, thread};
+use std::{collections::BTreeSet, fs, io, net::IpAddr, ops::ControlFlow, thread};
 
 use anyhow::{Context as _, Result, anyhow};
 use ipnet::IpNet;
@@ -82,7 +82,7 @@ impl Original {
                 settings: keys
                     .into_iter()
                     .filter_map(|key| {
-                        let value = std::fs::read_to_string(setting(&key)).ok()?;
+                        let value = fs::read_to_string(setting(&key)).ok()?;
                         Some((key, value))
                     })
                     .collect(),
@@ -138,12 +138,12 @@ impl Original {
 
     /// In the copy's thread.
     fn fill(&self, copy: &mut Copy) -> Result<()> {
-        self.set(|key| !key.ends_with(KEEPS_ADDRESSES));
+        self.set(copy, |key| !key.ends_with(KEEPS_ADDRESSES));
         // No address that the original has not: IN6_ADDR_GEN_MODE_NONE.
-        let _ = std::fs::write(setting("net/ipv6/conf/default/addr_gen_mode"), "1");
+        copy.set("net/ipv6/conf/default/addr_gen_mode", "1");
         let mut requester = Requester::open(NETLINK_ROUTE)?;
         self.links(&mut requester)?;
-        self.set(|key| key.ends_with(KEEPS_ADDRESSES));
+        self.set(copy, |key| key.ends_with(KEEPS_ADDRESSES));
         self.add_ends(&mut requester, copy);
         for family in [INET, INET6] {
             for rule in dump(libc::RTM_GETRULE, Raw::question(RULE, family))? {
@@ -157,10 +157,10 @@ impl Original {
         Ok(())
     }
 
-    /// Sets those of the settings that are `wanted`. What this kernel does not have, the original had not either.
-    fn set(&self, wanted: impl Fn(&str) -> bool) {
+    /// Sets those of the settings that are `wanted`.
+    fn set(&self, copy: &mut Copy, wanted: impl Fn(&str) -> bool) {
         for (key, value) in self.settings.iter().filter(|(key, _)| wanted(key)) {
-            let _ = std::fs::write(setting(key), value.trim());
+            copy.set(key, value.trim());
         }
     }
 
@@ -260,6 +260,18 @@ impl Copy {
     pub(super) fn add(&mut self, requester: &mut Requester, kind: u16, message: &Raw, what: &str) {
         if let Err(error) = create(requester, kind, message) {
             self.uncopied.push(format!("{what}: {error}"));
+        }
+    }
+
+    /// Sets a setting. What this kernel does not have, the original had not either; where settings may not be written
+    /// (`ProtectKernelTunables=` of systemd.exec(5)), one that has another value is reported.
+    fn set(&mut self, key: &str, value: &str) {
+        let path = setting(key);
+        let has_another = || fs::read_to_string(&path).is_ok_and(|now| now.trim() != value);
+        if let Err(error) = fs::write(&path, value)
+            && has_another()
+        {
+            self.uncopied.push(format!("the setting {key}: {error}"));
         }
     }
 }

@@ -58,6 +58,12 @@ impl<'a> Setup<'a> {
         self
     }
 
+    /// With its command changed so.
+    pub fn changed(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
     /// The command itself, for what only it can do. A policy's file must be the caller's.
     pub fn into_command(self) -> Command {
         assert!(self.policy.is_none(), "the file would go too early");

@@ -3,6 +3,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 mod clsact;
+mod confined;
 mod demo;
 mod ends;
 mod errors;

@@ -1,0 +1,73 @@
+//! A unit file of systemd, as far as it confines a service (systemd.exec(5)).
+
+use std::collections::BTreeSet;
+
+/// The unit that pinif is shipped with.
+const SHIPPED: &str = include_str!("../../../../contrib/pinif.service");
+/// What the group `@system-service` means.
+const SYSTEM_SERVICE: &str = include_str!("system-service.txt");
+
+/// The settings of a unit, in order.
+#[derive(Clone)]
+pub struct Unit(Vec<(String, String)>);
+
+impl Unit {
+    /// The one that pinif is shipped with.
+    pub fn shipped() -> Self {
+        Self::read(SHIPPED)
+    }
+
+    fn read(text: &str) -> Self {
+        let is_setting = |line: &&str| !line.starts_with(['#', ';', '[']) && !line.is_empty();
+        let settings = text.lines().map(str::trim).filter(is_setting);
+        let setting = |line: &str| {
+            let (name, value) = line.split_once('=').expect("a setting");
+            assert!(
+                !value.ends_with('\\'),
+                "a line that goes on is not read: {line}"
+            );
+            (name.trim().to_owned(), value.trim().to_owned())
+        };
+        Self(settings.map(setting).collect())
+    }
+
+    /// The same without a setting.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// The words of all settings of this name.
+    pub fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+        let settings = self.0.iter().filter(move |(other, _)| other == name);
+        settings.flat_map(|(_, value)| value.split_whitespace())
+    }
+
+    /// The system calls that the service may make.
+    pub fn system_calls(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for word in self.words("SystemCallFilter") {
+            if word == "@system-service" {
+                let lines = SYSTEM_SERVICE.lines().filter(|line| !line.starts_with('#'));
+                all.extend(lines.flat_map(str::split_whitespace).map(str::to_owned));
+            } else {
+                let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+                assert!(
+                    word.chars().all(is_name),
+                    "{word} has to be expanded here as well"
+                );
+                all.insert(word.to_owned());
+            }
+        }
+        all
+    }
+}
+
+#[test]
+fn the_shipped_unit_is_understood() {
+    let calls = Unit::shipped().system_calls();
+    for call in ["execve", "socket", "bpf", "setns"] {
+        assert!(calls.contains(call), "{call}");
+    }
+    assert!(!calls.contains("ptrace"));
+}
