@@ -26,7 +26,7 @@ pub struct Profile {
     debug: bool,
 }
 
-/// The binary targets of `pinif-ebpf`, and the files that `pinif-userspace/build.rs` takes them from.
+/// The binary targets of `pinif-ebpf`, and the files that `pinif-userspace/build` takes them from.
 const OBJECTS: [(&str, &str); 2] = [("pinif-programs", "pinif.o"), ("pinif-pins", "pins.o")];
 
 /// Runs the task.

@@ -20,8 +20,9 @@ use crate::{
         netns::NetNs,
     },
     kernel::{
-        attach, bypass,
+        attach, bypass, load,
         persist::{self, Found, State},
+        pins,
     },
     policy::counted,
     text::{escape::visible, json, streams},
@@ -49,7 +50,8 @@ enum Format {
 /// # Errors
 /// Where standard output cannot be written.
 pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut checks = capabilities::check();
+    let mut checks = vec![capabilities::inside(load::object(), pins::object())];
+    checks.extend(capabilities::check());
     if let Ok(netns) = NetNs::current() {
         let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));
         let ahead = attach::at_egress(&netns).unwrap_or_default();
@@ -185,7 +187,10 @@ fn human(checks: &[Check], width: usize, colours: bool) -> String {
         } else {
             Style::new()
         };
-        let outcome = line.outcome;
+        let outcome = match line.fatal {
+            Some(true) => "FAIL",
+            _ => line.outcome,
+        };
         text += &format!("{style}{outcome:<4}{style:#}  {:<longest$}  ", check.name);
         text += &wrapped(line.detail, room, indent);
         if let Some(mend) = line.mend {
@@ -263,7 +268,7 @@ mod tests {
     fn a_person_reads_aligned_lines_with_mends() {
         let expected = "\
 ok    kernel        Linux 6.18\\x1b[2J
-lack  cgroup v2     cgroup v2 is not mounted
+FAIL  cgroup v2     cgroup v2 is not mounted
                     → mount it
 lack  JIT           slow
                     → `sysctl a=1`
@@ -303,7 +308,7 @@ pinif cannot audit here: cgroup v2 is not mounted; mount it.
     fn colours_change_nothing_else() {
         let coloured = human(&checks(), 80, true);
         assert!(
-            coloured.contains("\x1b[31mlack\x1b[0m  cgroup v2")
+            coloured.contains("\x1b[31mFAIL\x1b[0m  cgroup v2")
                 && coloured.contains("\x1b[33mlack\x1b[0m  JIT")
         );
         let mut plain = coloured.replace("\x1b[0m", "");

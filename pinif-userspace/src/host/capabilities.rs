@@ -98,9 +98,47 @@ pub fn check() -> Vec<Check> {
     checks
 }
 
+/// Whether pinif has its programs inside: those of the audit, and those of a pin.
+pub fn inside(audit: &[u8], pin: &[u8]) -> Check {
+    let missing: Vec<_> = [("audit", audit), ("pin", pin)]
+        .into_iter()
+        .filter(|(_, object)| object.is_empty())
+        .map(|(of, _)| of)
+        .collect();
+    let outcome = if missing.is_empty() {
+        Outcome::Ok(format!(
+            "{} KiB of eBPF objects",
+            (audit.len() + pin.len()) / 1024
+        ))
+    } else {
+        Outcome::fatal(
+            format!(
+                "this pinif was built without its eBPF programs ({})",
+                missing.join(", ")
+            ),
+            "build it with `cargo xtask build`",
+        )
+    };
+    Check::new("built in", outcome)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinif_without_programs_cannot_audit() {
+        let lacking = |audit: &[u8], pin: &[u8]| obstacle(&[inside(audit, pin)]);
+        let sentence = |of| {
+            format!(
+                "this pinif was built without its eBPF programs ({of}); build it with `cargo xtask build`"
+            )
+        };
+        assert_eq!(lacking(b"", b""), Some(sentence("audit, pin")));
+        assert_eq!(lacking(b"", b"ELF"), Some(sentence("audit")));
+        assert_eq!(lacking(b"ELF", b""), Some(sentence("pin")));
+        assert_eq!(lacking(b"ELF", b"ELF"), None);
+    }
 
     #[test]
     fn the_first_thing_without_which_nothing_works_is_the_obstacle() {

@@ -31,6 +31,11 @@ static OBJECT: &Aligned<[u8]> = &Aligned {
     bytes: *include_bytes!(concat!(env!("OUT_DIR"), "/pins.o")),
 };
 
+/// The object with a pin's programs; empty if this binary was built without it.
+pub fn object() -> &'static [u8] {
+    &OBJECT.bytes
+}
+
 /// Bytes at an address that an ELF reader may read words at.
 #[repr(C)]
 struct Aligned<T: ?Sized> {

@@ -22,3 +22,4 @@ mod reload;
 mod session;
 mod signals;
 mod streams;
+mod without_programs;

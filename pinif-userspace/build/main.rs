@@ -1,7 +1,10 @@
 //! Puts the eBPF objects where `kernel/` includes them: `OUT_DIR/pinif.o` for the audit, `OUT_DIR/pins.o` for pins.
 //!
 //! `cargo xtask build` leaves them in `bpf` of the target directory; `PINIF_EBPF_OBJECT` and `PINIF_PINS_OBJECT` name
-//! others. Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested.
+//! others. Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested;
+//! in an optimized pinif, which is installed, that is an error ([`empty`]).
+
+mod empty;
 
 use std::{
     env,
@@ -13,7 +16,8 @@ use std::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-env-changed={}", empty::ALLOWED);
     for (name, variable) in [
         ("pinif.o", "PINIF_EBPF_OBJECT"),
         ("pins.o", "PINIF_PINS_OBJECT"),
@@ -35,7 +39,13 @@ fn take(name: &str, variable: &str) -> Result<(), Box<dyn Error>> {
         fs::read(&object).map_err(|error| format!("cannot read {}: {error}", object.display()))?;
     if programs.is_empty() {
         println!(
-            "cargo::warning=this pinif has no eBPF programs of {name} inside; `cargo xtask build` makes one that has"
+            "{}",
+            empty::message(
+                name,
+                variable,
+                &env::var("PROFILE")?,
+                env::var_os(empty::ALLOWED).as_deref()
+            )
         );
     }
     fs::write(out.join(name), programs)?;
