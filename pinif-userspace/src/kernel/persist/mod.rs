@@ -20,6 +20,7 @@ mod layout;
 pub(in crate::kernel) mod link;
 mod lock;
 mod owner;
+mod pin;
 mod remove;
 mod standing;
 
@@ -38,21 +39,19 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use aya::Ebpf;
-use pinif_ebpf::{
-    key::{IfIndex, NetNsCookie},
-    policy::Slot,
-};
+use pinif_ebpf::{key::NetNsCookie, policy::Slot};
 
 use self::{
     accounts::Accounts,
     lock::Locked,
     standing::{Memory, Standing, StandingMap, number_of},
 };
-use super::{attach::Mode, clock::monotonic, direction::Direction};
+use super::{attach::Mode, clock::monotonic};
 
 pub use accounts::{ClosedCell, ClosedFinding, Names};
 pub use find::{Found, find};
 pub use owner::Owner;
+pub use pin::{Pin, Pins};
 pub(super) use remove::filters_here;
 pub use remove::{Removed, State, named, remove, remove_only};
 pub use standing::Remembered;
@@ -74,13 +73,6 @@ pub struct Persist {
     accounts: RefCell<Accounts>,
     takes_over: bool,
     new: Standing,
-    keeps: Arc<AtomicBool>,
-}
-
-/// The links of interfaces, for those who attach.
-#[derive(Clone, Debug)]
-pub struct Pins {
-    links: PathBuf,
     keeps: Arc<AtomicBool>,
 }
 
@@ -349,83 +341,6 @@ impl Drop for Persist {
     }
 }
 
-/// An interface's pinned link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// The namespace.
-    pub netns: NetNsCookie,
-    /// The interface.
-    pub interface: IfIndex,
-    /// The direction.
-    pub direction: Direction,
-}
-
-impl Pin {
-    fn name(self) -> String {
-        let direction = match self.direction {
-            Direction::Egress => "egress",
-            Direction::Ingress => "ingress",
-        };
-        format!("{}-{}-{direction}", self.netns.0, self.interface.0)
-    }
-
-    fn of(name: &str) -> Option<Self> {
-        let mut parts = name.split('-');
-        let pin = Self {
-            netns: NetNsCookie(parts.next()?.parse().ok()?),
-            interface: IfIndex(parts.next()?.parse().ok()?),
-            direction: match parts.next()? {
-                "egress" => Direction::Egress,
-                "ingress" => Direction::Ingress,
-                _ => return None,
-            },
-        };
-        parts.next().is_none().then_some(pin)
-    }
-}
-
-impl Pins {
-    /// Where an interface's link is.
-    pub(super) fn path(
-        &self,
-        netns: NetNsCookie,
-        interface: IfIndex,
-        direction: Direction,
-    ) -> PathBuf {
-        let pin = Pin {
-            netns,
-            interface,
-            direction,
-        };
-        self.links.join(pin.name())
-    }
-
-    /// Where it is pinned.
-    pub(super) fn path_of(&self, pin: Pin) -> PathBuf {
-        self.links.join(pin.name())
-    }
-
-    /// Whether all stays attached when the collector ends.
-    pub(super) fn keeps(&self) -> bool {
-        self.keeps.load(Ordering::Relaxed)
-    }
-
-    /// All links that are pinned.
-    pub fn all(&self) -> Vec<Pin> {
-        let names = entries(&self.links);
-        names.iter().filter_map(|name| Pin::of(name)).collect()
-    }
-
-    /// Detaches what is not to be kept.
-    pub fn retain(&self, is_kept: impl Fn(Pin) -> bool) {
-        for name in entries(&self.links) {
-            if Pin::of(&name).is_some_and(|pin| !is_kept(pin)) {
-                let _ = fs::remove_file(self.links.join(name));
-            }
-        }
-    }
-}
-
 /// Whether a map stays. What stands in the object's own sections is a build's, and the ring of debug messages is of the one
 /// who reads it.
 fn lasts(map: &str) -> bool {
@@ -459,22 +374,6 @@ fn entries(directory: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_link_is_found_again_by_its_name() {
-        for direction in Direction::ALL {
-            let pin = Pin {
-                netns: NetNsCookie(4097),
-                interface: IfIndex(12),
-                direction,
-            };
-            assert_eq!(Pin::of(&pin.name()), Some(pin));
-            assert_eq!(Pin::of(&format!("{}-new", pin.name())), None);
-        }
-        for name in ["", "7", "7-3", "7-3-out", "x-3-egress", "7-x-egress"] {
-            assert_eq!(Pin::of(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn a_build_is_told_by_every_byte() {
