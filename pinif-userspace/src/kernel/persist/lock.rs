@@ -66,4 +66,6 @@ pub(super) fn holder(directory: impl AsFd) -> Option<u32> {
         .into_iter()
         .find(|lock| (lock.devmaj, lock.devmin, lock.inode) == wanted)
         .and_then(|lock| u32::try_from(lock.pid?).ok())
+        // That of a process in another PID namespace.
+        .filter(|&pid| pid != 0)
 }

@@ -11,8 +11,8 @@ use nix::unistd::mkfifo;
 use pinif_userspace::lab::BpfFs;
 
 use super::apart;
-use crate::bench::{Bench, Need, Pinif, scenario};
 use super::place::{CLSACT, Place, attached, filters};
+use crate::bench::{Bench, Need, Pinif, scenario};
 
 /// A build's name that no build has.
 const BUILD: &str = "0123456789abcdef";
@@ -343,16 +343,20 @@ fn filters_that_nobody_can_take_over_are_found() {
 }
 
 #[test]
-fn filters_of_another_auditor_stay() {
+fn filters_of_an_auditor_that_is_attended_stay() {
     let needs = &[Need::Program("tc")];
-    scenario("persist detach-beside-clsact", needs, |bench| {
+    scenario("persist detach-attended-clsact", needs, |bench| {
         let place = Place::new();
-        place.audit(bench, CLSACT).kill();
-        // Somebody else's directory is not what tells whose the filters are.
-        let empty = Place::new();
-        make(empty.directory().to_owned());
-        empty.detached();
+        let auditor = place.audit(bench, CLSACT);
+        let root = place.directory().parent().expect("the mount point");
+        let said = refused(&apart::detach(&[root, netns(bench)]));
+        // Its number is another one there, if it has any.
+        assert!(
+            said.contains("another collector attends to what is pinned in "),
+            "{said}"
+        );
         assert_eq!(filters(bench), 3);
+        auditor.stop().expect().nothing_else();
         place.detached();
         assert_eq!(filters(bench), 0);
     });
