@@ -32,12 +32,15 @@ pub fn run(args: DetachArgs) -> Result<ExitCode> {
         Some(directory) => remove(directory)?,
         None => remove_only()?,
     };
-    streams::done(&report(&removed, args.persist.as_deref()));
+    for line in report(&removed, args.persist.as_deref()) {
+        streams::done(&line);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(removed: &Removed, directory: Option<&Path>) -> String {
-    let mut text = match directory {
+/// What was done, a line each.
+fn report(removed: &Removed, directory: Option<&Path>) -> Vec<String> {
+    let outcome = match directory {
         _ if removed.is_anything() => format!(
             "detached from {} and {}; {} with all that was counted in them are gone",
             counted(removed.interfaces, "interface"),
@@ -47,18 +50,19 @@ fn report(removed: &Removed, directory: Option<&Path>) -> String {
         Some(directory) => format!("no auditor is pinned in {}", directory.display()),
         None => "no auditor has left anything attached".to_owned(),
     };
-    if !removed.left.is_empty() {
-        text += &format!(
-            "\nnot made by pinif, and left as it is: {}",
+    let left = (!removed.left.is_empty()).then(|| {
+        format!(
+            "not made by pinif, and left as it is: {}",
             named(&removed.left)
-        );
-    }
-    for command in &removed.elsewhere {
-        text += &format!(
-            "\nanother auditor is pinned in another mount namespace: end it with `{command}`"
-        );
-    }
-    text
+        )
+    });
+    let elsewhere = removed.elsewhere.iter().map(|command| {
+        format!("another auditor is pinned in another mount namespace: end it with `{command}`")
+    });
+    std::iter::once(outcome)
+        .chain(left)
+        .chain(elsewhere)
+        .collect()
 }
 
 #[cfg(test)]
@@ -69,24 +73,26 @@ mod tests {
     fn what_was_removed_is_said() {
         assert_eq!(
             report(&Removed::default(), None),
-            "no auditor has left anything attached"
+            ["no auditor has left anything attached"]
         );
         assert_eq!(
             report(&Removed::default(), Some(Path::new("/run/bpf"))),
-            "no auditor is pinned in /run/bpf"
+            ["no auditor is pinned in /run/bpf"]
         );
         let removed = Removed {
             interfaces: 3,
             hooks: 9,
             maps: 40,
-            left: vec!["tc/globals".to_owned(), "\x1b[2J".to_owned()],
+            left: vec!["tc/globals".to_owned(), "ip".to_owned()],
             elsewhere: vec!["pinif detach --persist=/run/bpf".to_owned()],
         };
         assert_eq!(
             report(&removed, None),
-            "detached from 3 interfaces and 9 cgroup hooks; 40 maps with all that was counted in them are gone\n\
-             not made by pinif, and left as it is: \"tc/globals\", \"\\u{1b}[2J\"\n\
-             another auditor is pinned in another mount namespace: end it with `pinif detach --persist=/run/bpf`"
+            [
+                "detached from 3 interfaces and 9 cgroup hooks; 40 maps with all that was counted in them are gone",
+                "not made by pinif, and left as it is: `tc/globals`, `ip`",
+                "another auditor is pinned in another mount namespace: end it with `pinif detach --persist=/run/bpf`",
+            ]
         );
     }
 }

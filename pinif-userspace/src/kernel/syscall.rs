@@ -15,6 +15,7 @@ const BPF_OBJ_GET: u32 = 7;
 const BPF_PROG_GET_FD_BY_ID: u32 = 13;
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_CREATE: u32 = 28;
+const BPF_LINK_DETACH: u32 = 34;
 /// For [`link`]: before the program that is named, or before all where none is.
 pub const BPF_F_BEFORE: u32 = 1 << 3;
 /// `BPF_PROG_LOAD`.
@@ -121,6 +122,18 @@ pub fn link(program: &impl AsFd, target: u32, attach_type: u32, flags: u32) -> i
     };
     // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
     unsafe { make(BPF_LINK_CREATE, &mut attributes) }
+}
+
+/// Detaches a link (`BPF_LINK_DETACH`), whoever else has it: what comes after this is not seen by its program. Closing or unpinning
+/// the last descriptor does so an RCU grace period later.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn detach(link: &impl AsFd) -> io::Result<()> {
+    let mut descriptor = link.as_fd().as_raw_fd().cast_unsigned();
+    // SAFETY: the attributes are those of the command, and point nowhere.
+    unsafe { bpf(BPF_LINK_DETACH, &mut descriptor) }.map(|_| ())
 }
 
 /// The beginning of `union bpf_attr`, as `BPF_OBJ_PIN` and `BPF_OBJ_GET` have it.

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{Pin, link::NEW};
-use crate::kernel::direction::Direction;
+use crate::kernel::{direction::Direction, syscall};
 
 /// The map that is pinned last: without it, a start was cut short.
 pub(super) const STANDING: &str = "standing";
@@ -107,9 +107,13 @@ pub(super) fn clear(directory: impl AsFd, build: &str) -> io::Result<Cleared> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(cleared),
         Err(error) => return Err(error),
     };
-    let links = part(&inside, LINKS, |_, name| Pin::of(name).is_some())?;
+    let links = part(&inside, LINKS, |links, name| {
+        Pin::of(name).is_some() && detach(links, name)
+    })?;
     cleared.interfaces = links.removed.iter().filter(|name| is_egress(name)).count();
-    let hooks = part(&inside, CGROUP, |_, name| name.starts_with(PROGRAM))?;
+    let hooks = part(&inside, CGROUP, |hooks, name| {
+        name.starts_with(PROGRAM) && detach(hooks, name)
+    })?;
     cleared.hooks = hooks
         .removed
         .iter()
@@ -198,6 +202,15 @@ fn map(directory: &OwnedFd, name: &str) -> Option<MapInfo> {
     let map = MapInfo::from_pin(path_of(directory, name)).ok()?;
     let kept = name.get(..name.len().min(KERNEL_NAME))?;
     (map.name_as_str() == Some(kept)).then_some(map)
+}
+
+/// Detaches a pinned link, at once: that it is unpinned has it detached some time later. Whether it is a link.
+fn detach(directory: &OwnedFd, name: &str) -> bool {
+    match syscall::pinned(&path_of(directory, name)).map(|link| syscall::detach(&link)) {
+        // It is detached already, since its interface or cgroup is gone.
+        Ok(Err(error)) => error.raw_os_error() != Some(libc::EINVAL),
+        outcome => outcome.is_ok(),
+    }
 }
 
 fn is_egress(link: &str) -> bool {

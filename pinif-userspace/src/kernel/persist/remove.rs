@@ -261,12 +261,12 @@ pub(in crate::kernel) fn filters_here(
         .count()
 }
 
-/// Some of the names that stay in a directory. What others named is shown without what a terminal would obey.
+/// Some of the names that stay in a directory.
 pub fn named(names: &[String]) -> String {
     let shown: Vec<_> = names
         .iter()
         .take(NAMES)
-        .map(|name| format!("{name:?}"))
+        .map(|name| format!("`{name}`"))
         .collect();
     match names.len().saturating_sub(NAMES) {
         0 => shown.join(", "),

@@ -112,8 +112,8 @@ fn other_programs_pins_stay() {
         pin(root.join("cilium/maps/FINDINGS"));
         let before = tree(mounted.path());
         for (directory, holds) in [
-            ("", r#""cilium", "ip", "pinif_egress", "standing", "tc""#),
-            ("cilium", r#""maps""#),
+            ("", "`cilium`, `ip`, `pinif_egress`, `standing`, `tc`"),
+            ("cilium", "`maps`"),
         ] {
             let path = root.join(directory).display().to_string();
             let said = refused(&detach(&path, Path::new("/")));
@@ -167,8 +167,8 @@ fn what_is_beside_an_auditor_stays_and_is_named() {
         assert_eq!(attached(bench), [""; 0]);
         let tag = build.file_name().expect("a name").to_string_lossy();
         let last = format!(
-            "not made by pinif, and left as it is: \"{tag}/links/others\", \"{tag}/cgroup/others\", \
-             \"{tag}/maps/others\", \"{tag}/findings_of_others\", \"{BUILD}\" and 1 more"
+            "not made by pinif, and left as it is: `{tag}/links/others`, `{tag}/cgroup/others`, \
+             `{tag}/maps/others`, `{tag}/findings_of_others`, `{BUILD}` and 1 more"
         );
         assert_eq!(said.lines().last(), Some(last.as_str()), "{said}");
         for part in ["links", "cgroup", "maps"] {
