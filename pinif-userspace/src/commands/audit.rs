@@ -220,7 +220,7 @@ async fn audit(
     };
     let (orders, mut received) = mpsc::unbounded_channel();
     let is_read = sinks::is_on_standard_output(format);
-    // Before anything is attached, so that no signal ends pinif the hard way from then on.
+    // Before anything is attached, so that no signal ends pinif without its summary from then on.
     let stop = stop(is_read && without_reader == WithoutReader::Ends)?;
     if is_read && without_reader == WithoutReader::GoesOn {
         let orders = orders.clone();
@@ -254,7 +254,7 @@ impl Signals {
         })
     }
 
-    /// Does what they mean: SIGHUP reads the policy again, SIGUSR1 confirms, and others are told of.
+    /// Does what they mean: SIGHUP reads the policy again, SIGUSR1 confirms, and others are reported.
     fn follow(
         self,
         enforce: &Enforce,
@@ -263,7 +263,7 @@ impl Signals {
     ) -> Result<()> {
         enforce::follow(enforce, self.confirm, orders.clone());
         let ignored = orders.clone();
-        self.ignored.tell(move |name| {
+        self.ignored.report(move |name| {
             let text = format!("{name} means nothing to pinif: the audit goes on; SIGTERM ends it");
             let _ = ignored.send(Order::Note(Level::Warning, text));
         });

@@ -21,7 +21,7 @@ use crate::{
     },
     host::{capabilities, kernel_types, netns::NetNs, processes},
     kernel::pins::{self, NewPin},
-    text::{escape::visible, json, streams::tell},
+    text::{escape::visible, json, streams::note},
 };
 
 mod child;
@@ -112,7 +112,7 @@ fn held(args: &RunArgs) -> Result<u8> {
     let maps = NewPin::load(pin, &target.ways(links), &offsets)?.attach(own.path())?;
     if args.report != Report::None {
         for socket in &handed {
-            tell(&format!(
+            note(&format!(
                 "{}: it is not pinned, and not held",
                 phrase(socket)
             ));
@@ -127,7 +127,7 @@ fn held(args: &RunArgs) -> Result<u8> {
         Ok(child) => child,
         Err(child::StartError::Command(error)) => {
             let name = args.command[0].to_string_lossy();
-            tell(&format!("cannot run {name}: {error}"));
+            note(&format!("cannot run {name}: {error}"));
             return Ok(if error.kind() == io::ErrorKind::NotFound {
                 127
             } else {
@@ -196,14 +196,14 @@ fn report(how: Report, cgroup: &Path) {
     let account = match read() {
         Ok(Some(account)) => account,
         Ok(None) => {
-            return tell(
+            return note(
                 "the pin was undone while the command ran: its sockets were held no longer",
             );
         }
-        Err(error) => return tell(&format!("what was counted cannot be read: {error:#}")),
+        Err(error) => return note(&format!("what was counted cannot be read: {error:#}")),
     };
     match how {
-        Report::Human => account.lines().iter().for_each(|line| tell(line)),
+        Report::Human => account.lines().iter().for_each(|line| note(line)),
         Report::Json => {
             if let Ok(line) = json::line(&account) {
                 // The command is what counts, whoever reads of it.
@@ -223,7 +223,7 @@ fn left_behind(own: Own, how: Report) {
             1 => ("one process".to_owned(), "goes", "it stays"),
             many => (format!("{many} processes"), "go", "they stay"),
         };
-        tell(&format!(
+        note(&format!(
             "{processes} of the command {go} on, and {their} pinned, in the cgroup {}",
             cgroup.display()
         ));

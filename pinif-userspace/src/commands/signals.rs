@@ -33,7 +33,7 @@ impl Ignored {
     ///
     /// When the kernel refuses.
     pub fn but(used: &[SignalKind]) -> Result<Self> {
-        // A file may have its largest size (RLIMIT_FSIZE): that is the stream's matter, which tells of it.
+        // A file may have its largest size (RLIMIT_FSIZE): the stream reports that its write failed.
         let _caught = catch(libc::SIGXFSZ)?;
         let unused = meaningless().filter(|number| {
             let kind = SignalKind::from_raw(*number);
@@ -43,13 +43,13 @@ impl Ignored {
         caught.collect::<Result<_>>().map(Self)
     }
 
-    /// Calls `tell` once for each signal that comes, with its name.
-    pub fn tell(self, tell: impl Fn(String) + Clone + Send + 'static) {
+    /// Calls `report` once for each signal that comes, with its name.
+    pub fn report(self, report: impl Fn(String) + Clone + Send + 'static) {
         for (number, mut signal) in self.0 {
-            let tell = tell.clone();
+            let report = report.clone();
             tokio::spawn(async move {
                 if signal.recv().await.is_some() {
-                    tell(name(number));
+                    report(name(number));
                 }
             });
         }

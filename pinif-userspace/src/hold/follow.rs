@@ -13,7 +13,7 @@ use super::{Target, sockets};
 use crate::{
     host::network::{Change, Network, NetworkWatch},
     kernel::pins::PinMaps,
-    text::streams::tell,
+    text::streams::note,
 };
 
 /// The interfaces of a pin's namespace, watched.
@@ -64,7 +64,7 @@ impl Follower {
                 let ways = self.target.ways(links);
                 if let Err(error) = maps.point(now, &ways) {
                     // The pin holds as it was: nothing leaks, though nothing may leave.
-                    tell(&format!("{error:#}"));
+                    note(&format!("{error:#}"));
                 }
                 if now.is_some() && now != last {
                     sockets::rebind(&cgroup, &self.target.netns, links, now);
@@ -92,7 +92,7 @@ impl Follower {
                 Change::Lost => match watch.dump().await {
                     Ok(now) => *network = now,
                     Err(error) => {
-                        tell(&format!(
+                        note(&format!(
                             "the interface {} is followed no longer: {error}",
                             target.interface
                         ));

@@ -16,8 +16,8 @@ pub struct Lines<W> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Outage {
     lost: u64,
-    /// Those of them that no line on the stream has told.
-    untold: u64,
+    /// Those of them that no line on the stream has reported.
+    unreported: u64,
 }
 
 /// What became of lines.
@@ -76,7 +76,7 @@ impl<W: Write> Lines<W> {
                 self.lost += lost;
                 let mut outage = before.unwrap_or_default();
                 outage.lost += lost;
-                outage.untold += lost;
+                outage.unreported += lost;
                 self.outage = Some(outage);
                 Outcome::Failed {
                     error,
@@ -107,19 +107,19 @@ impl<W: Write> Lines<W> {
             }
             return Err(error);
         }
-        let untold = self.outage.map_or(0, |outage| outage.untold);
-        if untold == 0 {
+        let unreported = self.outage.map_or(0, |outage| outage.unreported);
+        if unreported == 0 {
             return Ok(());
         }
-        let told = self.put(gap(untold).as_bytes());
+        let written = self.put(gap(unreported).as_bytes());
         if let Some(outage) = &mut self.outage
-            && told
+            && written
                 .as_ref()
                 .map_or_else(|failure| failure.begun, |()| true)
         {
-            outage.untold = 0;
+            outage.unreported = 0;
         }
-        told.map_err(|failure| failure.error)
+        written.map_err(|failure| failure.error)
     }
 
     /// Writes it all; what is left of it after a beginning is kept.
@@ -283,19 +283,19 @@ mod tests {
             }
             disk.has_room(10_000);
             lines.write("end\n", gap);
-            let (mut next, mut told) = (0, 0);
+            let (mut next, mut reported) = (0, 0);
             for line in disk.text().lines() {
                 if line == "end" {
                     prop_assert_eq!(next, rooms.len());
                 } else if let Some(lost) = line.strip_prefix("lost ") {
                     let lost: usize = lost.parse().expect("a number");
-                    (next, told) = (next + lost, told + lost as u64);
+                    (next, reported) = (next + lost, reported + lost as u64);
                 } else {
                     prop_assert_eq!(line, format!("line {next}"));
                     next += 1;
                 }
             }
-            prop_assert_eq!(lines.lost(), told);
+            prop_assert_eq!(lines.lost(), reported);
             prop_assert!(disk.text().ends_with("end\n"));
         }
     }

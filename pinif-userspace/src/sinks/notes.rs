@@ -19,7 +19,7 @@ pub enum Level {
     Error,
 }
 
-/// The stream of the notes. Where it cannot be written to, nothing ends: what is lost is told on it once it can be.
+/// The stream of the notes. Where it cannot be written to, nothing ends: what is lost is reported on it once it can be.
 #[derive(Debug)]
 pub struct Notes<W> {
     to: Lines<W>,
@@ -69,7 +69,7 @@ impl<W: Write> Notes<W> {
             format!("{prefix}{lines} could not be written here\n")
         };
         match self.to.write(&format!("{line}\n"), gap) {
-            // There is no other place to tell it.
+            // There is no other place to report it.
             Outcome::Written | Outcome::WrittenAgain { .. } | Outcome::Failed { .. } => {}
         }
     }

@@ -48,7 +48,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes lines, which may fail: that is noted when it begins and when it ends. `gap` makes the line that tells how many
+    /// Writes lines, which may fail: that is noted when it begins and when it ends. `gap` makes the line that says how many
     /// lines are missing before it.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// The reader has left, before anything was written that would have told.
+    /// The reader has left, before a write failed for it.
     pub fn reader_left(&mut self, notes: &mut Notes<impl Write>) {
         if self.lines.fail() {
             self.note("its reader has left", 0, notes);

@@ -24,12 +24,12 @@ pub fn answer(text: &str) -> Result<()> {
 pub fn done(what: &str) {
     let written = writeln!(io::stdout(), "{}", visible(what));
     if let Err(error) = unless_closed(written) {
-        tell(&format!("{what} ({UNWRITTEN}: {error})"));
+        note(&format!("{what} ({UNWRITTEN}: {error})"));
     }
 }
 
 /// Prints a line on standard error. Where that cannot be written to, the command goes on all the same.
-pub fn tell(what: &str) {
+pub fn note(what: &str) {
     let _ = writeln!(io::stderr(), "pinif: {}", visible(what));
 }
 

@@ -59,7 +59,7 @@ fn has_terminal() -> bool {
 }
 
 /// Sends an order each time that the operator confirms: by SIGUSR1, or by Enter. Where nothing is enforced there is nothing to
-/// confirm, which is told once. Within a tokio runtime.
+/// confirm, which is reported once. Within a tokio runtime.
 pub(super) fn follow(
     enforce: &Enforce,
     mut confirm: unix::Signal,
