@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-pub use account::{DIRECTORY_VARIABLE, Scenario, clear, keep, read, summary};
+pub use account::{DIRECTORY_VARIABLE, Scenario, clear, count, keep, read, summary};
 use matrix::Column;
 
 use crate::workspace::Workspace;

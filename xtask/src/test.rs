@@ -101,15 +101,11 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         bail!("no test ran: `{}` ended with {status}", in_words(&nextest));
     }
     let scenarios = scenarios::read(&directory)?;
-    let skipped = scenarios
-        .iter()
-        .filter(|scenario| scenario.is_skipped())
-        .count();
     println!("{}", scenarios::summary(&scenarios));
     report.add_tests(
         "this machine's kernel",
         started.elapsed(),
-        totals.with_skipped_by_themselves(skipped),
+        scenarios::count(totals, &scenarios),
         status.success(),
     );
     report.add_times("here", tally.times());

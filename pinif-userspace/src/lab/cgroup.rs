@@ -11,34 +11,46 @@ use super::name;
 /// A cgroup below the root of the v2 hierarchy, removed when dropped with all below it. Its processes must have ended by then: a cgroup
 /// that still holds one stays, for a later sweep.
 #[derive(Debug)]
-pub struct Cgroup(PathBuf);
+pub struct Cgroup {
+    path: PathBuf,
+    /// Its path within the hierarchy.
+    name: String,
+}
 
 impl Cgroup {
     /// Makes a cgroup whose name ends in `label`.
     pub fn new(label: &str) -> Result<Self> {
-        let path = hierarchy()?.join(name::unique(label));
+        Self::make(&hierarchy()?, "", label)
+    }
+
+    /// Makes one below this one, which removes it as well when dropped.
+    pub fn below(&self, label: &str) -> Result<Self> {
+        Self::make(&self.path, &self.name, label)
+    }
+
+    fn make(parent: &Path, parents_name: &str, label: &str) -> Result<Self> {
+        let name = name::unique(label);
+        let path = parent.join(&name);
         fs::create_dir(&path)
             .with_context(|| format!("cannot make the cgroup {}", path.display()))?;
-        Ok(Self(path))
+        let name = format!("{parents_name}/{name}");
+        Ok(Self { path, name })
     }
 
     /// Its directory.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Its path within the hierarchy, as `/proc/PID/cgroup` shows it.
     pub fn name(&self) -> String {
-        format!(
-            "/{}",
-            self.0.file_name().unwrap_or_default().to_string_lossy()
-        )
+        self.name.clone()
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        remove(&self.0);
+        remove(&self.path);
     }
 }
 

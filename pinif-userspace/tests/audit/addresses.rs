@@ -1,7 +1,19 @@
 //! Addresses that are no single interface's: whoever has one of them is nowhere astray. Case 8 of KERNEL.md.
 
-use crate::bench::{Bench, Need, risk, scenario};
+use crate::bench::{Bench, Need, risk, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind};
+
+together! {
+    shared_addresses:
+        an_address_of_the_loopback_is_the_hosts,
+        an_ipv6_address_of_the_loopback_is_the_hosts,
+        a_router_id_on_a_dummy_device_is_the_hosts,
+        an_address_on_two_interfaces_is_neithers,
+        an_ipv6_address_on_two_interfaces_is_neithers,
+        an_anycast_address_is_the_hosts,
+        an_address_of_a_local_route_is_the_hosts,
+        an_address_that_one_interface_keeps_is_that_ones_again;
+}
 
 fn plug(bench: &Bench, link: &str, address: &str) {
     bench
@@ -28,7 +40,6 @@ fn everywhere(bench: &Bench, local: &str) {
         .nothing_else();
 }
 
-#[test]
 fn an_address_of_the_loopback_is_the_hosts() {
     scenario("8 loopback", &[], |bench| {
         plug(bench, "lo", "10.255.0.1/32");
@@ -36,7 +47,6 @@ fn an_address_of_the_loopback_is_the_hosts() {
     });
 }
 
-#[test]
 fn an_ipv6_address_of_the_loopback_is_the_hosts() {
     scenario("8 loopback-v6", &[], |bench| {
         plug(bench, "lo", "fd00:ff::1/128");
@@ -44,7 +54,6 @@ fn an_ipv6_address_of_the_loopback_is_the_hosts() {
     });
 }
 
-#[test]
 fn a_router_id_on_a_dummy_device_is_the_hosts() {
     scenario("8 router-id", &[Need::Link(LinkKind::Dummy)], |bench| {
         bench
@@ -57,7 +66,6 @@ fn a_router_id_on_a_dummy_device_is_the_hosts() {
     });
 }
 
-#[test]
 fn an_address_on_two_interfaces_is_neithers() {
     scenario("8 vip", &[], |bench| {
         for link in ["fab0", "eth1"] {
@@ -67,7 +75,6 @@ fn an_address_on_two_interfaces_is_neithers() {
     });
 }
 
-#[test]
 fn an_ipv6_address_on_two_interfaces_is_neithers() {
     scenario("8 vip-v6", &[], |bench| {
         for link in ["fab0", "eth1"] {
@@ -78,7 +85,6 @@ fn an_ipv6_address_on_two_interfaces_is_neithers() {
 }
 
 /// Each host that serves an anycast address has it on its loopback, and on the interface that announces it.
-#[test]
 fn an_anycast_address_is_the_hosts() {
     scenario("8 anycast", &[], |bench| {
         for link in ["lo", "fab0"] {
@@ -88,7 +94,6 @@ fn an_anycast_address_is_the_hosts() {
     });
 }
 
-#[test]
 fn an_address_of_a_local_route_is_the_hosts() {
     scenario("8 anyip", &[Need::Program("ip")], |bench| {
         bench.run("ip", "route add local 10.255.0.0/16 dev lo");
@@ -96,7 +101,6 @@ fn an_address_of_a_local_route_is_the_hosts() {
     });
 }
 
-#[test]
 fn an_address_that_one_interface_keeps_is_that_ones_again() {
     scenario("9 vip-left-on-one", &[], |bench| {
         for link in ["fab0", "eth1"] {

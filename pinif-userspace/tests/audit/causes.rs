@@ -2,8 +2,23 @@
 
 use std::net::UdpSocket;
 
-use crate::bench::{Bench, CONTROL_PLANE, Finding, Need, leak, risk, scenario};
+use crate::bench::{Bench, CONTROL_PLANE, Finding, Need, leak, risk, scenario, together};
 use pinif_userspace::lab::LinkKind;
+
+together! {
+    causes:
+        the_rule_by_mark_is_named,
+        the_rule_by_user_is_named,
+        the_rule_by_destination_and_port_is_named,
+        the_rule_by_source_is_named,
+        a_rule_whose_routes_are_suppressed_is_passed_over,
+        of_two_tables_the_one_with_the_route_is_named,
+        one_of_several_ways_is_named,
+        an_interface_that_the_program_named_is_told_as_such,
+        forwarded_traffic_has_its_rule_named,
+        what_the_kernel_answers_has_its_rule_named,
+        a_vrf_that_lost_its_route_is_named;
+}
 
 const NOTHING: &[Need] = &[];
 const OUT: &str = "default route via 192.0.2.2 leaves by eth1";
@@ -36,7 +51,6 @@ fn outside(bench: &Bench, table: &str) {
     );
 }
 
-#[test]
 fn the_rule_by_mark_is_named() {
     astray(
         "12 cause-rule-by-mark",
@@ -47,7 +61,6 @@ fn the_rule_by_mark_is_named() {
     );
 }
 
-#[test]
 fn the_rule_by_user_is_named() {
     astray(
         "12 cause-rule-by-user",
@@ -58,7 +71,6 @@ fn the_rule_by_user_is_named() {
     );
 }
 
-#[test]
 fn the_rule_by_destination_and_port_is_named() {
     astray(
         "12 cause-rule-by-port",
@@ -69,7 +81,6 @@ fn the_rule_by_destination_and_port_is_named() {
     );
 }
 
-#[test]
 fn the_rule_by_source_is_named() {
     scenario("9 cause-rule-by-source", NOTHING, |bench| {
         outside(bench, "100");
@@ -94,7 +105,6 @@ fn the_rule_by_source_is_named() {
     });
 }
 
-#[test]
 fn a_rule_whose_routes_are_suppressed_is_passed_over() {
     scenario("12 cause-rule-suppressed", NOTHING, |bench| {
         outside(bench, "100");
@@ -120,7 +130,6 @@ fn a_rule_whose_routes_are_suppressed_is_passed_over() {
     });
 }
 
-#[test]
 fn of_two_tables_the_one_with_the_route_is_named() {
     scenario("12 cause-two-tables", NOTHING, |bench| {
         outside(bench, "200");
@@ -138,7 +147,6 @@ fn of_two_tables_the_one_with_the_route_is_named() {
     });
 }
 
-#[test]
 fn one_of_several_ways_is_named() {
     scenario("12 cause-multipath", NOTHING, |bench| {
         bench.run(
@@ -155,7 +163,6 @@ fn one_of_several_ways_is_named() {
     });
 }
 
-#[test]
 fn an_interface_that_the_program_named_is_told_as_such() {
     scenario("12 cause-named", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -175,7 +182,6 @@ fn an_interface_that_the_program_named_is_told_as_such() {
     });
 }
 
-#[test]
 fn forwarded_traffic_has_its_rule_named() {
     scenario("16 cause-forwarded-by-rule", NOTHING, |bench| {
         let card = bench.card();
@@ -199,7 +205,6 @@ fn forwarded_traffic_has_its_rule_named() {
     });
 }
 
-#[test]
 fn what_the_kernel_answers_has_its_rule_named() {
     scenario("15 cause-reply-by-rule", NOTHING, |bench| {
         outside(bench, "100");
@@ -247,7 +252,6 @@ fn an_interface_that_is_gone_is_named() {
     });
 }
 
-#[test]
 fn a_vrf_that_lost_its_route_is_named() {
     let needs = [Need::Link(LinkKind::Vrf)];
     scenario("12 cause-vrf-miss", &needs, |bench| {

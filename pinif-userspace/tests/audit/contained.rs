@@ -2,7 +2,32 @@
 
 use std::net::UdpSocket;
 
-use crate::bench::{Bench, scenario};
+use crate::bench::{Bench, scenario, together};
+
+together! {
+    unicast:
+        udp_leaves_the_bound_device,
+        connected_udp_leaves_the_bound_device,
+        udp_over_ipv6_leaves_the_bound_device,
+        udp_to_a_link_local_address_leaves_the_bound_device,
+        udp_leaves_the_bound_device_against_the_routing_table,
+        udp_of_an_address_on_the_bound_device_is_no_crossed_bind,
+        raw_ip_leaves_the_bound_device,
+        raw_ipv6_leaves_the_bound_device,
+        a_ping_leaves_the_bound_device,
+        a_ping_over_ipv6_leaves_the_bound_device;
+    groups_connections_and_the_host:
+        multicast_leaves_the_bound_device,
+        multicast_over_ipv6_leaves_the_bound_device,
+        link_local_multicast_leaves_the_bound_device,
+        broadcast_leaves_the_bound_device,
+        subnet_broadcast_leaves_the_bound_device,
+        tcp_leaves_the_bound_device,
+        tcp_over_ipv6_leaves_the_bound_device,
+        both_devices_have_their_own_row,
+        the_hosts_own_address_leaves_by_the_loopback,
+        the_hosts_own_ipv6_address_leaves_by_the_loopback;
+}
 
 /// A pinned sender whose `packets` leave the device that it is bound to.
 fn contained(name: &str, arguments: &str, packets: u64) {
@@ -18,7 +43,6 @@ fn contained(name: &str, arguments: &str, packets: u64) {
     });
 }
 
-#[test]
 fn udp_leaves_the_bound_device() {
     contained(
         "1 udp",
@@ -27,7 +51,6 @@ fn udp_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn connected_udp_leaves_the_bound_device() {
     contained(
         "1 udp-connected",
@@ -36,7 +59,6 @@ fn connected_udp_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn udp_over_ipv6_leaves_the_bound_device() {
     contained(
         "1 udp-v6",
@@ -45,7 +67,6 @@ fn udp_over_ipv6_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn udp_to_a_link_local_address_leaves_the_bound_device() {
     contained(
         "1 udp-v6-link-local",
@@ -54,7 +75,6 @@ fn udp_to_a_link_local_address_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn udp_leaves_the_bound_device_against_the_routing_table() {
     contained(
         "1 udp-no-route",
@@ -63,7 +83,6 @@ fn udp_leaves_the_bound_device_against_the_routing_table() {
     );
 }
 
-#[test]
 fn udp_of_an_address_on_the_bound_device_is_no_crossed_bind() {
     contained(
         "1 udp-address",
@@ -72,7 +91,6 @@ fn udp_of_an_address_on_the_bound_device_is_no_crossed_bind() {
     );
 }
 
-#[test]
 fn raw_ip_leaves_the_bound_device() {
     contained(
         "1 raw",
@@ -81,7 +99,6 @@ fn raw_ip_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn raw_ipv6_leaves_the_bound_device() {
     contained(
         "1 raw-v6",
@@ -90,7 +107,6 @@ fn raw_ipv6_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn a_ping_leaves_the_bound_device() {
     contained(
         "1 ping",
@@ -99,7 +115,6 @@ fn a_ping_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn a_ping_over_ipv6_leaves_the_bound_device() {
     contained(
         "1 ping-v6",
@@ -108,7 +123,6 @@ fn a_ping_over_ipv6_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn multicast_leaves_the_bound_device() {
     contained(
         "1 multicast",
@@ -117,7 +131,6 @@ fn multicast_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn multicast_over_ipv6_leaves_the_bound_device() {
     contained(
         "1 multicast-v6",
@@ -126,7 +139,6 @@ fn multicast_over_ipv6_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn link_local_multicast_leaves_the_bound_device() {
     contained(
         "1 multicast-v6-link-local",
@@ -135,7 +147,6 @@ fn link_local_multicast_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn broadcast_leaves_the_bound_device() {
     contained(
         "1 broadcast",
@@ -144,7 +155,6 @@ fn broadcast_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn subnet_broadcast_leaves_the_bound_device() {
     contained(
         "1 broadcast-subnet",
@@ -153,12 +163,10 @@ fn subnet_broadcast_leaves_the_bound_device() {
     );
 }
 
-#[test]
 fn tcp_leaves_the_bound_device() {
     scenario("1 tcp", &[], |bench| tcp(bench, "10.0.0.2:7000"));
 }
 
-#[test]
 fn tcp_over_ipv6_leaves_the_bound_device() {
     scenario("1 tcp-v6", &[], |bench| tcp(bench, "[fd00::2]:7000"));
 }
@@ -189,7 +197,6 @@ fn tcp(bench: &Bench, server: &str) {
         .nothing_else();
 }
 
-#[test]
 fn both_devices_have_their_own_row() {
     scenario("1 two-devices", &[], |bench| {
         let auditor = bench.audit(&[]);
@@ -229,12 +236,10 @@ fn many_sockets_at_once_are_counted_exactly() {
     });
 }
 
-#[test]
 fn the_hosts_own_address_leaves_by_the_loopback() {
     to_itself("5 own-address", "10.0.0.1:9");
 }
 
-#[test]
 fn the_hosts_own_ipv6_address_leaves_by_the_loopback() {
     to_itself("5 own-address-v6", "[fd00::1]:9");
 }

@@ -3,8 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
+use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind, Namespace};
+
+together! {
+    elsewhere:
+        a_containers_packets_through_a_bridge_are_nobodys_here,
+        a_containers_device_is_not_the_cards_with_its_index,
+        a_containers_packets_through_a_netkit_pair_are_nobodys_here,
+        a_containers_device_behind_netkit_is_not_the_cards_with_its_index,
+        a_containers_packets_that_are_routed_are_nobodys_here,
+        a_containers_packets_that_are_routed_behind_netkit_are_nobodys_here,
+        a_containers_control_traffic_that_is_routed_outside_leaks;
+}
 
 const BRIDGE: [Need; 1] = [Need::Link(LinkKind::Bridge)];
 const NETKIT: [Need; 1] = [Need::Link(LinkKind::Netkit)];
@@ -113,24 +124,20 @@ fn switched(name: &str, needs: &[Need], how: Plug, link: &'static str) {
     });
 }
 
-#[test]
 fn a_containers_packets_through_a_bridge_are_nobodys_here() {
     switched("6 veth-bridge", &BRIDGE, Plug::Veth, "fab0");
 }
 
-#[test]
 fn a_containers_device_is_not_the_cards_with_its_index() {
     // Older kernels let the packet keep its socket here, whose device has the index of fab0.
     switched("6 veth-bridge-same-index", &BRIDGE, Plug::Veth, "eth1");
 }
 
-#[test]
 fn a_containers_packets_through_a_netkit_pair_are_nobodys_here() {
     let needs = [NETKIT[0], BRIDGE[0]];
     switched("6 netkit-bridge", &needs, Plug::Netkit, "fab0");
 }
 
-#[test]
 fn a_containers_device_behind_netkit_is_not_the_cards_with_its_index() {
     let needs = [NETKIT[0], BRIDGE[0]];
     switched("6 netkit-bridge-same-index", &needs, Plug::Netkit, "eth1");
@@ -152,17 +159,14 @@ fn routed(name: &str, needs: &[Need], how: Plug) {
     });
 }
 
-#[test]
 fn a_containers_packets_that_are_routed_are_nobodys_here() {
     routed("6 veth-routed", &[], Plug::Veth);
 }
 
-#[test]
 fn a_containers_packets_that_are_routed_behind_netkit_are_nobodys_here() {
     routed("6 netkit-routed", &NETKIT, Plug::Netkit);
 }
 
-#[test]
 fn a_containers_control_traffic_that_is_routed_outside_leaks() {
     scenario("16 container", &[], |bench| {
         let container = container(bench, Plug::Veth);

@@ -1,6 +1,16 @@
 //! Packets that something takes, or copies, to another interface after their socket sent them. Case 11 of KERNEL.md.
 
-use crate::bench::{Bench, Need, Report, leak, note, scenario};
+use crate::bench::{Bench, Need, Report, leak, note, scenario, together};
+
+together! {
+    copies:
+        nft_fwd_takes_the_packet_with_its_socket,
+        tc_mirred_redirect_moves_the_packet,
+        tc_mirred_mirror_copies_the_packet,
+        nft_dup_on_egress_copies_the_packet,
+        nft_dup_to_a_gateway_copies_the_packet,
+        a_copy_of_a_rebound_socket_is_told_by_its_new_device;
+}
 
 const NFT: &[Need] = &[Need::Program("nft")];
 const TC: &[Need] = &[Need::Program("tc")];
@@ -26,7 +36,6 @@ fn mirred(bench: &Bench, action: &str) {
     bench.run("tc", &format!("{filter} {action} dev eth1"));
 }
 
-#[test]
 fn nft_fwd_takes_the_packet_with_its_socket() {
     scenario("11 nft-fwd", NFT, |bench| {
         on_egress(bench, "fwd to eth1");
@@ -64,7 +73,6 @@ fn copied(bench: &Bench) -> Report {
     report
 }
 
-#[test]
 fn tc_mirred_redirect_moves_the_packet() {
     scenario("11 tc-redirect", TC, |bench| {
         mirred(bench, "redirect");
@@ -77,7 +85,6 @@ fn tc_mirred_redirect_moves_the_packet() {
     });
 }
 
-#[test]
 fn tc_mirred_mirror_copies_the_packet() {
     scenario("11 tc-mirror", TC, |bench| {
         mirred(bench, "mirror");
@@ -86,7 +93,6 @@ fn tc_mirred_mirror_copies_the_packet() {
     });
 }
 
-#[test]
 fn nft_dup_on_egress_copies_the_packet() {
     scenario("11 nft-dup", NFT, |bench| {
         on_egress(bench, "dup to eth1");
@@ -95,7 +101,6 @@ fn nft_dup_on_egress_copies_the_packet() {
     });
 }
 
-#[test]
 fn nft_dup_to_a_gateway_copies_the_packet() {
     scenario("11 nft-dup-gateway", NFT, |bench| {
         bench.run("nft", "add table ip lab");
@@ -112,7 +117,6 @@ fn nft_dup_to_a_gateway_copies_the_packet() {
     });
 }
 
-#[test]
 fn a_copy_of_a_rebound_socket_is_told_by_its_new_device() {
     scenario("11 tc-mirror-rebound", TC, |bench| {
         bench.run("tc", "qdisc add dev eth1 clsact");

@@ -3,8 +3,24 @@
 
 use std::fs;
 
-use crate::bench::{Bench, CONTROL_PLANE, Need, leak, scenario};
+use crate::bench::{Bench, CONTROL_PLANE, Need, leak, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind, Route};
+
+together! {
+    domains:
+        a_domain_sends_by_its_interface,
+        a_domain_sends_ipv6_by_its_interface,
+        a_socket_bound_to_an_enslaved_interface_leaves_by_it,
+        a_domains_connection_leaves_by_its_interface,
+        a_domains_listener_answers_by_its_interface,
+        an_address_of_a_domain_leaves_by_its_interface,
+        a_domain_without_an_answer_sends_nothing,
+        a_domain_that_loses_its_route_leaks_by_the_main_table,
+        an_unpinned_socket_leaks_when_a_route_into_the_domain_goes,
+        forwarded_traffic_of_a_domain_leaks_by_the_main_table,
+        what_ip_vrf_exec_starts_leaves_by_the_domains_interface,
+        what_ip_vrf_exec_starts_leaks_by_the_main_table;
+}
 
 const VRF: [Need; 1] = [Need::Link(LinkKind::Vrf)];
 /// The routing table of the domain `blue`.
@@ -70,22 +86,18 @@ fn contained(name: &str, device: &str, to: &str) {
     });
 }
 
-#[test]
 fn a_domain_sends_by_its_interface() {
     contained("3 vrf", "blue", "10.0.7.2:9");
 }
 
-#[test]
 fn a_domain_sends_ipv6_by_its_interface() {
     contained("3 vrf-v6", "blue", "[fd07::2]:9");
 }
 
-#[test]
 fn a_socket_bound_to_an_enslaved_interface_leaves_by_it() {
     contained("3 vrf-enslaved", "fab1", "10.0.7.2:9");
 }
 
-#[test]
 fn a_domains_connection_leaves_by_its_interface() {
     scenario("3 vrf-tcp", &VRF, |bench| {
         blue(bench);
@@ -111,7 +123,6 @@ fn a_domains_connection_leaves_by_its_interface() {
     });
 }
 
-#[test]
 fn a_domains_listener_answers_by_its_interface() {
     scenario("3 vrf-listener", &VRF, |bench| {
         blue(bench);
@@ -133,7 +144,6 @@ fn a_domains_listener_answers_by_its_interface() {
     });
 }
 
-#[test]
 fn an_address_of_a_domain_leaves_by_its_interface() {
     scenario("3 vrf-address", &VRF, |bench| {
         blue(bench);
@@ -147,7 +157,6 @@ fn an_address_of_a_domain_leaves_by_its_interface() {
     });
 }
 
-#[test]
 fn a_domain_without_an_answer_sends_nothing() {
     scenario("12 vrf-unreachable", &VRF, |bench| {
         blue(bench);
@@ -163,7 +172,6 @@ fn a_domain_without_an_answer_sends_nothing() {
 }
 
 /// A domain without a default route asks the main table next: the rule of routing domains ends nothing.
-#[test]
 fn a_domain_that_loses_its_route_leaks_by_the_main_table() {
     scenario("12 vrf-route-lost", &VRF, |bench| {
         blue(bench);
@@ -191,7 +199,6 @@ fn a_domain_that_loses_its_route_leaks_by_the_main_table() {
     });
 }
 
-#[test]
 fn an_unpinned_socket_leaks_when_a_route_into_the_domain_goes() {
     scenario("12 vrf-leaked-route-lost", &VRF, |bench| {
         blue(bench);
@@ -221,7 +228,6 @@ fn an_unpinned_socket_leaks_when_a_route_into_the_domain_goes() {
     });
 }
 
-#[test]
 fn forwarded_traffic_of_a_domain_leaks_by_the_main_table() {
     scenario("16 vrf-forwarded", &VRF, |bench| {
         blue(bench);
@@ -255,7 +261,6 @@ fn forwarded_traffic_of_a_domain_leaks_by_the_main_table() {
 /// The environment of a program that `ip vrf exec` starts is a cgroup whose program pins each socket.
 const EXEC: [Need; 2] = [Need::Link(LinkKind::Vrf), Need::Program("ip")];
 
-#[test]
 fn what_ip_vrf_exec_starts_leaves_by_the_domains_interface() {
     scenario("3 program-vrf-exec", &EXEC, |bench| {
         blue(bench);
@@ -269,7 +274,6 @@ fn what_ip_vrf_exec_starts_leaves_by_the_domains_interface() {
     });
 }
 
-#[test]
 fn what_ip_vrf_exec_starts_leaks_by_the_main_table() {
     scenario("12 program-vrf-exec", &EXEC, |bench| {
         blue(bench);

@@ -2,16 +2,38 @@
 
 use crate::bench::{
     Bench, CONTROL_PLANE, Need, Report, Sent, leak, note, risk, scenario, time_wait_has_packets,
+    together,
 };
+
+together! {
+    bound_addresses:
+        an_address_bind_does_not_control_the_route,
+        an_ipv6_address_bind_does_not_control_the_route,
+        an_address_bind_fails_an_audit_that_fails_on_risks,
+        an_address_bind_of_a_contained_zone_is_a_leak,
+        a_connection_from_a_bound_address_leaves_by_the_default_route,
+        an_ipv6_connection_from_a_bound_address_leaves_by_the_default_route,
+        an_address_that_leaves_by_its_own_interface_is_contained,
+        one_interfaces_address_on_anothers_device_is_crossed;
+    bound_devices:
+        ip_pktinfo_overrides_the_bound_device_of_udp,
+        ip_pktinfo_overrides_the_bound_device_of_raw_ip,
+        sin6_scope_id_overrides_the_bound_device_of_a_link_local_destination,
+        sin6_scope_id_overrides_the_bound_device_of_multicast,
+        sin6_scope_id_overrides_the_bound_device_of_raw_ipv6,
+        every_socket_has_its_own_finding,
+        ipv6_pktinfo_is_refused_and_nothing_leaves,
+        a_socket_unbound_after_connect_follows_the_routing_table,
+        a_socket_rebound_after_connect_keeps_its_address,
+        a_socket_rebound_away_from_its_bound_address_is_crossed;
+}
 
 const NOTHING: &[Need] = &[];
 
-#[test]
 fn an_address_bind_does_not_control_the_route() {
     address_bind("9 address-bind-udp", "10.0.0.1", "203.0.113.9:9");
 }
 
-#[test]
 fn an_ipv6_address_bind_does_not_control_the_route() {
     address_bind("9 address-bind-udp-v6", "fd00::1", "[2001:db8:f::9]:9");
 }
@@ -33,7 +55,6 @@ fn address_bind(name: &str, local: &'static str, to: &'static str) {
     });
 }
 
-#[test]
 fn an_address_bind_fails_an_audit_that_fails_on_risks() {
     scenario("9 address-bind-fail-on-risk", NOTHING, |bench| {
         let auditor = bench.audit(&["--fail-on", "risk"]);
@@ -51,7 +72,6 @@ fn an_address_bind_fails_an_audit_that_fails_on_risks() {
     });
 }
 
-#[test]
 fn an_address_bind_of_a_contained_zone_is_a_leak() {
     scenario("9 address-bind-contained-zone", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -64,14 +84,12 @@ fn an_address_bind_of_a_contained_zone_is_a_leak() {
     });
 }
 
-#[test]
 fn a_connection_from_a_bound_address_leaves_by_the_default_route() {
     scenario("9 address-bind-tcp", NOTHING, |bench| {
         address_bound_connection(bench, "10.0.0.1", "203.0.113.9:7000");
     });
 }
 
-#[test]
 fn an_ipv6_connection_from_a_bound_address_leaves_by_the_default_route() {
     scenario("9 address-bind-tcp-v6", NOTHING, |bench| {
         address_bound_connection(bench, "fd00::1", "[2001:db8:f::9]:7000");
@@ -107,7 +125,6 @@ fn address_bound_connection(bench: &Bench, local: &'static str, server: &'static
         .nothing_else();
 }
 
-#[test]
 fn an_address_that_leaves_by_its_own_interface_is_contained() {
     scenario("9 address-bind-right-route", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -120,7 +137,6 @@ fn an_address_that_leaves_by_its_own_interface_is_contained() {
     });
 }
 
-#[test]
 fn one_interfaces_address_on_anothers_device_is_crossed() {
     scenario("9 crossed-bind", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -159,7 +175,6 @@ fn device_escape(
     });
 }
 
-#[test]
 fn ip_pktinfo_overrides_the_bound_device_of_udp() {
     device_escape(
         "10 pktinfo-udp",
@@ -170,7 +185,6 @@ fn ip_pktinfo_overrides_the_bound_device_of_udp() {
     );
 }
 
-#[test]
 fn ip_pktinfo_overrides_the_bound_device_of_raw_ip() {
     device_escape(
         "10 pktinfo-raw",
@@ -181,7 +195,6 @@ fn ip_pktinfo_overrides_the_bound_device_of_raw_ip() {
     );
 }
 
-#[test]
 fn sin6_scope_id_overrides_the_bound_device_of_a_link_local_destination() {
     device_escape(
         "10 scope-link-local",
@@ -192,7 +205,6 @@ fn sin6_scope_id_overrides_the_bound_device_of_a_link_local_destination() {
     );
 }
 
-#[test]
 fn sin6_scope_id_overrides_the_bound_device_of_multicast() {
     device_escape(
         "10 scope-multicast",
@@ -203,7 +215,6 @@ fn sin6_scope_id_overrides_the_bound_device_of_multicast() {
     );
 }
 
-#[test]
 fn sin6_scope_id_overrides_the_bound_device_of_raw_ipv6() {
     device_escape(
         "10 scope-raw",
@@ -214,7 +225,6 @@ fn sin6_scope_id_overrides_the_bound_device_of_raw_ipv6() {
     );
 }
 
-#[test]
 fn every_socket_has_its_own_finding() {
     scenario("10 two-sockets", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -234,7 +244,6 @@ fn every_socket_has_its_own_finding() {
     });
 }
 
-#[test]
 fn ipv6_pktinfo_is_refused_and_nothing_leaves() {
     scenario("10 pktinfo-v6-refused", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -253,7 +262,6 @@ fn changed(bench: &Bench, arguments: &str) -> (Sent, Report) {
     (sent, auditor.stop())
 }
 
-#[test]
 fn a_socket_unbound_after_connect_follows_the_routing_table() {
     scenario("14 unbound", NOTHING, |bench| {
         let (sent, report) = changed(bench, "--unbind-after 400");
@@ -270,7 +278,6 @@ fn a_socket_unbound_after_connect_follows_the_routing_table() {
     });
 }
 
-#[test]
 fn a_socket_rebound_after_connect_keeps_its_address() {
     scenario("14 rebound", NOTHING, |bench| {
         let (_, report) = changed(bench, "--rebind eth1 --rebind-after 400");
@@ -282,7 +289,6 @@ fn a_socket_rebound_after_connect_keeps_its_address() {
     });
 }
 
-#[test]
 fn a_socket_rebound_away_from_its_bound_address_is_crossed() {
     scenario("14 rebound-address", NOTHING, |bench| {
         let (sent, report) = changed(bench, "--bind 10.0.0.1 --rebind eth1 --rebind-after 400");

@@ -3,8 +3,19 @@
 
 use std::process::Command;
 
-use crate::bench::{Bench, Need, Report, leak, scenario};
+use crate::bench::{Bench, Need, Report, leak, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind};
+
+together! {
+    counted_once:
+        a_macvlans_packets_are_counted_once,
+        a_qdisc_between_two_layers_changes_no_count,
+        an_interface_above_that_is_not_audited_counts_nothing,
+        a_copy_counts_as_a_packet_of_its_own,
+        a_bridges_packets_are_counted_once,
+        a_bridge_that_is_not_audited_counts_nothing,
+        what_a_bridge_switches_is_counted_on_its_port;
+}
 
 /// What the totals say.
 #[track_caller]
@@ -41,7 +52,6 @@ fn counts_once(bench: &Bench, upper: &str) -> Report {
     auditor.stop()
 }
 
-#[test]
 fn a_macvlans_packets_are_counted_once() {
     let need = [Need::Link(LinkKind::MacVlan)];
     scenario("2 once-macvlan", &need, |bench| {
@@ -65,7 +75,6 @@ fn has_qdisc(bench: &Bench, qdisc: &str) -> bool {
     output.expect("tc").status.success()
 }
 
-#[test]
 fn a_qdisc_between_two_layers_changes_no_count() {
     let need = [Need::Link(LinkKind::MacVlan), Need::Program("tc")];
     scenario("2 once-qdisc", &need, |bench| {
@@ -90,7 +99,6 @@ fn a_qdisc_between_two_layers_changes_no_count() {
     });
 }
 
-#[test]
 fn an_interface_above_that_is_not_audited_counts_nothing() {
     let need = [Need::Link(LinkKind::MacVlan)];
     scenario("2 once-lower-alone", &need, |bench| {
@@ -107,7 +115,6 @@ fn an_interface_above_that_is_not_audited_counts_nothing() {
     });
 }
 
-#[test]
 fn a_copy_counts_as_a_packet_of_its_own() {
     let need = [Need::Link(LinkKind::MacVlan), Need::Program("tc")];
     scenario("11 once-mirror", &need, |bench| {
@@ -148,7 +155,6 @@ fn bridge(bench: &Bench) {
     card.wait_until_operational("br0").expect("a bridge");
 }
 
-#[test]
 fn a_bridges_packets_are_counted_once() {
     let need = [Need::Link(LinkKind::Bridge)];
     scenario("2 once-bridge", &need, |bench| {
@@ -163,7 +169,6 @@ fn a_bridges_packets_are_counted_once() {
     });
 }
 
-#[test]
 fn a_bridge_that_is_not_audited_counts_nothing() {
     let need = [Need::Link(LinkKind::Bridge)];
     scenario("2 once-port-alone", &need, |bench| {
@@ -179,7 +184,6 @@ fn a_bridge_that_is_not_audited_counts_nothing() {
     });
 }
 
-#[test]
 fn what_a_bridge_switches_is_counted_on_its_port() {
     let need = [Need::Link(LinkKind::Bridge)];
     scenario("6 once-switched", &need, |bench| {

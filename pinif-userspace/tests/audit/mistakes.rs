@@ -1,15 +1,25 @@
 //! Mistakes that users of real programs reported, each as it was made.
 
 use crate::bench::{
-    Bench, CONTROL_PLANE_PINNED, Need, Report, SENDER, Sent, leak, risk, scenario, serve,
+    Bench, CONTROL_PLANE_PINNED, Need, Report, SENDER, Sent, leak, risk, scenario, serve, together,
 };
 use pinif_userspace::lab::Route;
+
+together! {
+    mistakes:
+        curl_falls_back_to_the_address_when_the_device_is_refused,
+        a_bound_listener_binds_no_sender,
+        a_reset_leaves_by_the_other_interface_when_its_own_is_down,
+        a_reset_stays_at_home_when_its_address_has_gone,
+        tcp_takes_no_notice_of_ip_unicast_if,
+        udp_follows_ip_unicast_if_unpinned,
+        a_default_route_over_the_midplane_takes_the_world_there;
+}
 
 const RULE: &str = "control-plane";
 
 /// curl#686: where the device is refused, curl takes the interface's address instead, and says nothing. A sandbox that
 /// forbids `SO_BINDTODEVICE` refuses it here.
-#[test]
 fn curl_falls_back_to_the_address_when_the_device_is_refused() {
     scenario("9 curl-fallback", &[Need::Program("curl")], |bench| {
         let served = serve(&bench.chassis.outside, "203.0.113.9:7000");
@@ -32,7 +42,6 @@ fn curl_falls_back_to_the_address_when_the_device_is_refused() {
 }
 
 /// openwrt/packages#14403: the listener is bound to the device, and the socket that sends is not.
-#[test]
 fn a_bound_listener_binds_no_sender() {
     scenario("13 listener-bound-alone", &[], |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -91,7 +100,6 @@ fn closed_after(bench: &Bench, close: &str, change: impl FnOnce()) -> (Sent, Rep
 
 /// ics-openvpn#346: what a connection still has to say when its interface has gone leaves by another, and tells the world
 /// the inner address.
-#[test]
 fn a_reset_leaves_by_the_other_interface_when_its_own_is_down() {
     scenario("9 reset-after-link-down", &[], |bench| {
         let (sent, report) = closed_after(bench, "reset", || {
@@ -114,7 +122,6 @@ fn a_reset_leaves_by_the_other_interface_when_its_own_is_down() {
 
 /// The same where the address has been taken away: today's kernels send nothing from an address that is not theirs
 /// (`ip_route_output_key_hash_rcu`).
-#[test]
 fn a_reset_stays_at_home_when_its_address_has_gone() {
     scenario("9 reset-after-address-gone", &[], |bench| {
         let (_, report) = closed_after(bench, "reset", || {
@@ -129,7 +136,6 @@ fn a_reset_stays_at_home_when_its_address_has_gone() {
 }
 
 /// `IP_UNICAST_IF` chooses the way of datagrams, and TCP does not look at it.
-#[test]
 fn tcp_takes_no_notice_of_ip_unicast_if() {
     scenario("12 unicast-if-tcp", &[], |bench| {
         let mut far = bench.far_sender(
@@ -163,7 +169,6 @@ fn tcp_takes_no_notice_of_ip_unicast_if() {
     });
 }
 
-#[test]
 fn udp_follows_ip_unicast_if_unpinned() {
     scenario("13 unicast-if-udp", &[], |bench| {
         bench
@@ -187,7 +192,6 @@ fn udp_follows_ip_unicast_if_unpinned() {
 
 /// sonic-mgmt#21392: a card learns a default route over the midplane, and what is meant for the world goes to its
 /// neighbours in the chassis.
-#[test]
 fn a_default_route_over_the_midplane_takes_the_world_there() {
     const POLICY: &str = r#"
 [zone.midplane]

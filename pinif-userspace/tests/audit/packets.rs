@@ -1,6 +1,18 @@
 //! Packets of every shape are read and counted as what goes on the wire: segments, fragments, tags, extension headers.
 
-use crate::bench::{CONTROL_PLANE, Need, leak, scenario};
+use crate::bench::{CONTROL_PLANE, Need, leak, scenario, together};
+
+together! {
+    shapes:
+        segments_of_udp_are_counted_each,
+        segments_of_udp_that_escape_are_counted_each,
+        segments_of_tcp_are_counted_each,
+        fragments_are_counted_each_with_their_socket,
+        fragments_that_escape_are_one_finding,
+        a_vlan_tag_hides_nothing,
+        two_vlan_tags_hide_nothing,
+        ipv6_extension_headers_hide_no_port;
+}
 
 const NOTHING: &[Need] = &[];
 
@@ -9,7 +21,6 @@ const SEGMENTED: &str = "--to 10.0.0.2:9 --count 100 --size 12000 --gso 1200";
 /// Ethernet, IPv4, UDP, payload.
 const SEGMENT_BYTES: u64 = 14 + 20 + 8 + 1200;
 
-#[test]
 fn segments_of_udp_are_counted_each() {
     scenario("1 gso-udp", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -25,7 +36,6 @@ fn segments_of_udp_are_counted_each() {
     });
 }
 
-#[test]
 fn segments_of_udp_that_escape_are_counted_each() {
     scenario("10 gso-pktinfo", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -47,7 +57,6 @@ fn segments_of_udp_that_escape_are_counted_each() {
     });
 }
 
-#[test]
 fn segments_of_tcp_are_counted_each() {
     scenario("1 gso-tcp", NOTHING, |bench| {
         // The kernel cuts them after TC egress: the driver, counting segments, is the judge of the auditor's sum.
@@ -76,7 +85,6 @@ fn segments_of_tcp_are_counted_each() {
     });
 }
 
-#[test]
 fn fragments_are_counted_each_with_their_socket() {
     scenario("1 fragments", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -90,7 +98,6 @@ fn fragments_are_counted_each_with_their_socket() {
     });
 }
 
-#[test]
 fn fragments_that_escape_are_one_finding() {
     scenario("10 fragments-pktinfo", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -130,12 +137,10 @@ fn tagged(name: &str, tags: &str) {
     });
 }
 
-#[test]
 fn a_vlan_tag_hides_nothing() {
     tagged("17 vlan", "--vlan 42");
 }
 
-#[test]
 fn two_vlan_tags_hide_nothing() {
     tagged("17 vlan-in-vlan", "--service-vlan 7 --vlan 42");
 }
@@ -153,7 +158,6 @@ port = [9]
 only_via = ["backplane"]
 "#;
 
-#[test]
 fn ipv6_extension_headers_hide_no_port() {
     scenario("17 extension-headers", NOTHING, |bench| {
         let auditor = bench.audit_with(ONE_PORT, &[]);

@@ -1,9 +1,34 @@
 //! What a policy forbids. Cases 12, 13, 14, 16 and 17 of KERNEL.md.
 
 use crate::bench::{
-    Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Finding, Need, leak, risk, scenario,
+    Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Finding, Need, leak, risk, scenario, together,
 };
 use pinif_userspace::lab::{Route, Rule};
+
+together! {
+    changes_of_the_host:
+        a_link_that_goes_down_lets_control_traffic_out,
+        a_link_that_goes_down_lets_ipv6_control_traffic_out,
+        an_added_route_lets_control_traffic_out,
+        a_rule_by_mark_lets_control_traffic_out,
+        an_address_bind_does_not_survive_its_link,
+        a_pinned_socket_stays_when_its_link_goes_down,
+        unpinned_control_traffic_leaves_well_by_luck,
+        unpinned_control_traffic_fails_an_audit_that_fails_on_risks,
+        pinned_control_traffic_keeps_the_policy,
+        a_policy_without_pinning_is_content_with_the_right_interface;
+    senders:
+        a_process_that_ignores_a_refused_bind_leaks,
+        a_socket_rebound_to_the_outside_breaks_the_policy,
+        a_socket_unbound_after_connect_leaks_a_contained_address,
+        forwarded_control_traffic_leaks_without_a_socket,
+        forwarded_ipv6_control_traffic_leaks_without_a_socket,
+        forwarded_traffic_that_no_rule_names_is_contained,
+        a_raw_socket_on_the_outside_leaks_control_traffic,
+        a_raw_ipv6_socket_on_the_outside_leaks_control_traffic,
+        a_packet_socket_on_the_outside_leaks_control_traffic,
+        a_packet_socket_that_forges_a_contained_address_leaks_it;
+}
 
 const NOTHING: &[Need] = &[];
 const RULE: &str = "control-plane";
@@ -36,14 +61,12 @@ fn moved(name: &str, to: &'static str, cause: &'static str, change: impl Fn(&Ben
     });
 }
 
-#[test]
 fn a_link_that_goes_down_lets_control_traffic_out() {
     moved("12 link-down", "10.0.0.2:9", "link fab0 is down", |bench| {
         bench.card().set_down("fab0").expect("fab0 goes down");
     });
 }
 
-#[test]
 fn a_link_that_goes_down_lets_ipv6_control_traffic_out() {
     moved(
         "12 link-down-v6",
@@ -55,7 +78,6 @@ fn a_link_that_goes_down_lets_ipv6_control_traffic_out() {
     );
 }
 
-#[test]
 fn an_added_route_lets_control_traffic_out() {
     let cause = "route 10.0.0.2/32 via 192.0.2.2 dev eth1 in table main";
     moved("12 route-added", "10.0.0.2:9", cause, |bench| {
@@ -68,7 +90,6 @@ fn an_added_route_lets_control_traffic_out() {
     });
 }
 
-#[test]
 fn a_rule_by_mark_lets_control_traffic_out() {
     scenario("12 rule-by-mark", NOTHING, |bench| {
         let everything = "0.0.0.0/0".parse().expect("a prefix");
@@ -101,7 +122,6 @@ fn a_rule_by_mark_lets_control_traffic_out() {
     });
 }
 
-#[test]
 fn an_address_bind_does_not_survive_its_link() {
     scenario("12 link-down-address-bind", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -125,7 +145,6 @@ fn an_address_bind_does_not_survive_its_link() {
     });
 }
 
-#[test]
 fn a_pinned_socket_stays_when_its_link_goes_down() {
     scenario("12 link-down-pinned", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -144,7 +163,6 @@ fn a_pinned_socket_stays_when_its_link_goes_down() {
     });
 }
 
-#[test]
 fn unpinned_control_traffic_leaves_well_by_luck() {
     scenario("13 unpinned", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -157,7 +175,6 @@ fn unpinned_control_traffic_leaves_well_by_luck() {
     });
 }
 
-#[test]
 fn unpinned_control_traffic_fails_an_audit_that_fails_on_risks() {
     scenario("13 unpinned-fail-on-risk", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &["--fail-on", "risk"]);
@@ -171,7 +188,6 @@ fn unpinned_control_traffic_fails_an_audit_that_fails_on_risks() {
     });
 }
 
-#[test]
 fn pinned_control_traffic_keeps_the_policy() {
     scenario("13 pinned", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -186,7 +202,6 @@ fn pinned_control_traffic_keeps_the_policy() {
     });
 }
 
-#[test]
 fn a_policy_without_pinning_is_content_with_the_right_interface() {
     scenario("13 not-demanded", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -199,7 +214,6 @@ fn a_policy_without_pinning_is_content_with_the_right_interface() {
     });
 }
 
-#[test]
 fn a_process_that_ignores_a_refused_bind_leaks() {
     scenario("14 bind-refused", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -213,7 +227,6 @@ fn a_process_that_ignores_a_refused_bind_leaks() {
     });
 }
 
-#[test]
 fn a_socket_rebound_to_the_outside_breaks_the_policy() {
     scenario("14 rebound-policy", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -235,7 +248,6 @@ fn a_socket_rebound_to_the_outside_breaks_the_policy() {
     });
 }
 
-#[test]
 fn a_socket_unbound_after_connect_leaks_a_contained_address() {
     scenario("14 unbound-policy", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -261,12 +273,10 @@ fn a_socket_unbound_after_connect_leaks_a_contained_address() {
     });
 }
 
-#[test]
 fn forwarded_control_traffic_leaks_without_a_socket() {
     forwarded("16 forwarded", "10.9.0.9:9", "10.0.0.2");
 }
 
-#[test]
 fn forwarded_ipv6_control_traffic_leaks_without_a_socket() {
     forwarded("16 forwarded-v6", "[fd00:9::9]:9", "[fd00::2]");
 }
@@ -295,7 +305,6 @@ fn forwarded(name: &str, to: &'static str, from: &str) {
     });
 }
 
-#[test]
 fn forwarded_traffic_that_no_rule_names_is_contained() {
     scenario("16 forwarded-no-rule", NOTHING, |bench| {
         bench.let_forward();
@@ -312,7 +321,6 @@ fn forwarded_traffic_that_no_rule_names_is_contained() {
     });
 }
 
-#[test]
 fn a_raw_socket_on_the_outside_leaks_control_traffic() {
     scenario("17 raw", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -327,7 +335,6 @@ fn a_raw_socket_on_the_outside_leaks_control_traffic() {
     });
 }
 
-#[test]
 fn a_raw_ipv6_socket_on_the_outside_leaks_control_traffic() {
     scenario("17 raw-v6", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -342,7 +349,6 @@ fn a_raw_ipv6_socket_on_the_outside_leaks_control_traffic() {
     });
 }
 
-#[test]
 fn a_packet_socket_on_the_outside_leaks_control_traffic() {
     scenario("17 packet", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
@@ -359,7 +365,6 @@ fn a_packet_socket_on_the_outside_leaks_control_traffic() {
     });
 }
 
-#[test]
 fn a_packet_socket_that_forges_a_contained_address_leaks_it() {
     scenario("17 packet-forged", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);

@@ -4,34 +4,44 @@ use std::io::Read as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
-use crate::bench::{Bench, CONTROL_PLANE, Need, leak, risk, scenario};
+use crate::bench::{Bench, CONTROL_PLANE, Need, leak, risk, scenario, together};
 use pinif_userspace::lab::Namespace;
 use socket2::{Domain, Socket, Type};
 
+together! {
+    replies:
+        a_pinned_listener_answers_by_its_device,
+        a_pinned_ipv6_listener_answers_by_its_device,
+        a_pinned_connection_is_reset_by_its_device,
+        a_pinned_connection_that_the_other_side_closes_is_acknowledged_by_its_device,
+        a_time_wait_socket_acknowledges_by_its_device,
+        the_kernel_resets_a_closed_port_by_the_way_the_call_came,
+        the_kernel_resets_a_stranger_by_the_default_route,
+        the_kernel_resets_an_ipv6_stranger_by_the_default_route,
+        the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route,
+        an_unpinned_listener_answers_a_stranger_by_the_default_route;
+}
+
 const NOTHING: &[Need] = &[];
 
-#[test]
 fn a_pinned_listener_answers_by_its_device() {
     scenario("7 syn-ack", NOTHING, |bench| {
         served(bench, "10.0.0.1:7000", "first")
     });
 }
 
-#[test]
 fn a_pinned_ipv6_listener_answers_by_its_device() {
     scenario("7 syn-ack-v6", NOTHING, |bench| {
         served(bench, "[fd00::1]:7000", "first")
     });
 }
 
-#[test]
 fn a_pinned_connection_is_reset_by_its_device() {
     scenario("7 reset", NOTHING, |bench| {
         served(bench, "10.0.0.1:7000", "reset")
     });
 }
 
-#[test]
 fn a_pinned_connection_that_the_other_side_closes_is_acknowledged_by_its_device() {
     scenario("7 closed-by-peer", NOTHING, |bench| {
         served(bench, "10.0.0.1:7000", "last")
@@ -62,7 +72,6 @@ fn served(bench: &Bench, address: &str, close: &str) {
         .nothing_else();
 }
 
-#[test]
 fn a_time_wait_socket_acknowledges_by_its_device() {
     scenario("7 time-wait", NOTHING, |bench| {
         let listener = bench
@@ -122,7 +131,6 @@ fn knock(namespace: &Namespace, from: &str, to: &str) {
     knocked.expect("the namespace").expect("a SYN");
 }
 
-#[test]
 fn the_kernel_resets_a_closed_port_by_the_way_the_call_came() {
     scenario("7 closed-port", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
@@ -147,7 +155,6 @@ fn stranger(bench: &Bench) -> &Namespace {
     peer
 }
 
-#[test]
 fn the_kernel_resets_a_stranger_by_the_default_route() {
     scenario("15 reset", NOTHING, |bench| {
         let peer = stranger(bench);
@@ -165,7 +172,6 @@ fn the_kernel_resets_a_stranger_by_the_default_route() {
     });
 }
 
-#[test]
 fn the_kernel_resets_an_ipv6_stranger_by_the_default_route() {
     scenario("15 reset-v6", NOTHING, |bench| {
         let peer = stranger(bench);
@@ -183,7 +189,6 @@ fn the_kernel_resets_an_ipv6_stranger_by_the_default_route() {
     });
 }
 
-#[test]
 fn the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route() {
     scenario("15 icmp", NOTHING, |bench| {
         let peer = stranger(bench);
@@ -208,7 +213,6 @@ fn the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route() {
     });
 }
 
-#[test]
 fn an_unpinned_listener_answers_a_stranger_by_the_default_route() {
     scenario("15 syn-ack", NOTHING, |bench| {
         let peer = stranger(bench);

@@ -3,9 +3,31 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, Need, leak, scenario};
+use crate::bench::{Bench, Need, leak, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind, Namespace};
 use tempfile::NamedTempFile;
+
+together! {
+    inside:
+        vxlan_is_carried_by_the_device_that_it_names,
+        vxlan_is_carried_by_where_its_route_leads,
+        vxlan_carries_ipv6,
+        geneve_is_carried_by_where_its_route_leads,
+        gre_is_carried_by_where_its_route_leads,
+        gre_is_carried_by_the_device_that_it_names,
+        ethernet_in_gre_is_carried_by_where_its_route_leads,
+        ipip_is_carried_by_where_its_route_leads,
+        ipip_is_carried_by_the_device_that_it_names,
+        sit_is_carried_by_where_its_route_leads;
+    around_and_beside:
+        a_tunnels_address_is_at_home_below_it,
+        a_tunnel_to_the_outside_is_carried_there,
+        a_socket_bound_to_a_tunnel_leaks_beside_it,
+        an_xfrm_interface_is_carried_by_where_its_route_leads,
+        wireguard_is_carried_by_where_its_peer_is,
+        vxlan_over_wireguard_is_carried_by_both,
+        a_socket_bound_to_wireguard_leaks_beside_it;
+}
 
 /// The other end is on the backplane, takes all, and answers nothing.
 const FAR: [u8; 4] = [10, 0, 0, 77];
@@ -74,57 +96,46 @@ fn carries(name: &str, kind: LinkKind, lower: Option<&str>, to: &str) {
 const V4: &str = "10.0.7.2:9";
 const V6: &str = "[fd07::2]:9";
 
-#[test]
 fn vxlan_is_carried_by_the_device_that_it_names() {
     carries("4 vxlan-dev", LinkKind::Vxlan, Some("fab0"), V4);
 }
 
-#[test]
 fn vxlan_is_carried_by_where_its_route_leads() {
     carries("4 vxlan", LinkKind::Vxlan, None, V4);
 }
 
-#[test]
 fn vxlan_carries_ipv6() {
     carries("4 vxlan-v6", LinkKind::Vxlan, None, V6);
 }
 
-#[test]
 fn geneve_is_carried_by_where_its_route_leads() {
     carries("4 geneve", LinkKind::Geneve, None, V4);
 }
 
-#[test]
 fn gre_is_carried_by_where_its_route_leads() {
     carries("4 gre", LinkKind::Gre, None, V4);
 }
 
-#[test]
 fn gre_is_carried_by_the_device_that_it_names() {
     carries("4 gre-dev", LinkKind::Gre, Some("fab0"), V4);
 }
 
-#[test]
 fn ethernet_in_gre_is_carried_by_where_its_route_leads() {
     carries("4 gretap", LinkKind::GreTap, None, V4);
 }
 
-#[test]
 fn ipip_is_carried_by_where_its_route_leads() {
     carries("4 ipip", LinkKind::IpIp, None, V4);
 }
 
-#[test]
 fn ipip_is_carried_by_the_device_that_it_names() {
     carries("4 ipip-dev", LinkKind::IpIp, Some("fab0"), V4);
 }
 
-#[test]
 fn sit_is_carried_by_where_its_route_leads() {
     carries("4 sit", LinkKind::Sit, None, V6);
 }
 
-#[test]
 fn a_tunnels_address_is_at_home_below_it() {
     scenario("4 vxlan-address", &[Need::Link(LinkKind::Vxlan)], |bench| {
         tunnel(bench, LinkKind::Vxlan, "tun7", None);
@@ -141,7 +152,6 @@ fn a_tunnels_address_is_at_home_below_it() {
 }
 
 /// The policy may forbid it, but not the socket: it is bound to the tunnel, and that leads there.
-#[test]
 fn a_tunnel_to_the_outside_is_carried_there() {
     scenario("4 vxlan-outside", &[Need::Link(LinkKind::Vxlan)], |bench| {
         let device = Device::new(LinkKind::Vxlan, "tun7")
@@ -163,7 +173,6 @@ fn a_tunnel_to_the_outside_is_carried_there() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_a_tunnel_leaks_beside_it() {
     scenario(
         "10 pktinfo-vxlan",
@@ -184,7 +193,6 @@ fn a_socket_bound_to_a_tunnel_leaks_beside_it() {
     );
 }
 
-#[test]
 fn an_xfrm_interface_is_carried_by_where_its_route_leads() {
     let needs = [Need::Link(LinkKind::Xfrm), Need::Program("ip")];
     scenario("4 xfrm", &needs, |bench| {
@@ -288,7 +296,6 @@ fn through_wireguard(bench: &Bench, device: &str) {
     }
 }
 
-#[test]
 fn wireguard_is_carried_by_where_its_peer_is() {
     scenario("4 wireguard", &WIREGUARD, |bench| {
         wireguard(bench);
@@ -296,7 +303,6 @@ fn wireguard_is_carried_by_where_its_peer_is() {
     });
 }
 
-#[test]
 fn vxlan_over_wireguard_is_carried_by_both() {
     let needs = [WIREGUARD[0], WIREGUARD[1], Need::Link(LinkKind::Vxlan)];
     scenario("4 vxlan-wireguard", &needs, |bench| {
@@ -317,7 +323,6 @@ fn vxlan_over_wireguard_is_carried_by_both() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_wireguard_leaks_beside_it() {
     scenario("10 pktinfo-wireguard", &WIREGUARD, |bench| {
         wireguard(bench);

@@ -2,8 +2,23 @@
 
 use std::net::Ipv4Addr;
 
-use crate::bench::{Bench, Need, Report, leak, risk, scenario};
+use crate::bench::{Bench, Need, Report, leak, risk, scenario, together};
 use pinif_userspace::lab::{Device, LinkKind, Route};
+
+together! {
+    routed_tunnels:
+        vxlan_over_a_route,
+        a_raw_socket_in_vxlan,
+        geneve_over_a_route,
+        gre_over_a_route,
+        a_raw_socket_in_gre,
+        gretap_over_a_route,
+        ipip_over_a_route,
+        vxlan_over_a_device,
+        a_tunnels_own_address_may_leave_by_the_wrong_interface,
+        a_socket_bound_to_a_tunnel_that_leaves_beside_it_escapes,
+        a_socket_bound_elsewhere_escapes_through_a_tunnel;
+}
 
 /// The tunnel's other end: no link of the card knows it, so that a route chooses the underlay. Nobody is there, to answer
 /// that it knows no such protocol.
@@ -62,42 +77,34 @@ fn contained(name: &str, kind: LinkKind, send: &str) {
 const UDP: &str = "udp --bind-device tun0 --to 10.77.0.2:9 --count 1000";
 const RAW: &str = "raw --bind-device tun0 --to 10.77.0.2 --count 1000";
 
-#[test]
 fn vxlan_over_a_route() {
     contained("4 vxlan-routed", LinkKind::Vxlan, UDP);
 }
 
-#[test]
 fn a_raw_socket_in_vxlan() {
     contained("4 vxlan-raw", LinkKind::Vxlan, RAW);
 }
 
-#[test]
 fn geneve_over_a_route() {
     contained("4 geneve-routed", LinkKind::Geneve, UDP);
 }
 
-#[test]
 fn gre_over_a_route() {
     contained("4 gre-routed", LinkKind::Gre, UDP);
 }
 
-#[test]
 fn a_raw_socket_in_gre() {
     contained("4 gre-raw", LinkKind::Gre, RAW);
 }
 
-#[test]
 fn gretap_over_a_route() {
     contained("4 gretap-routed", LinkKind::GreTap, UDP);
 }
 
-#[test]
 fn ipip_over_a_route() {
     contained("4 ipip-routed", LinkKind::IpIp, UDP);
 }
 
-#[test]
 fn vxlan_over_a_device() {
     let need = [Need::Link(LinkKind::Vxlan)];
     scenario("4 vxlan-device", &need, |bench| {
@@ -152,7 +159,6 @@ fn a_tunnel_follows_its_route_from_one_underlay_to_another() {
     });
 }
 
-#[test]
 fn a_tunnels_own_address_may_leave_by_the_wrong_interface() {
     let need = [Need::Link(LinkKind::Vxlan)];
     scenario("9 vxlan-outer-address", &need, |bench| {
@@ -178,7 +184,6 @@ fn a_tunnels_own_address_may_leave_by_the_wrong_interface() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_a_tunnel_that_leaves_beside_it_escapes() {
     let need = [Need::Link(LinkKind::Vxlan)];
     scenario("10 beside-vxlan", &need, |bench| {
@@ -198,7 +203,6 @@ fn a_socket_bound_to_a_tunnel_that_leaves_beside_it_escapes() {
     });
 }
 
-#[test]
 fn a_socket_bound_elsewhere_escapes_through_a_tunnel() {
     let need = [Need::Link(LinkKind::Vxlan)];
     scenario("10 through-vxlan", &need, |bench| {

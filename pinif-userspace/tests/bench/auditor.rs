@@ -1,10 +1,12 @@
 //! `pinif audit` as a child.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use pinif_userspace::lab::Counters;
@@ -13,82 +15,162 @@ use tempfile::NamedTempFile;
 use super::Bench;
 use super::pinif::{Ended, Pinif};
 use super::report::{self, Report};
+use super::share::Share;
 
-/// An auditor of the card that is to be started.
-pub struct Setup<'a> {
-    bench: &'a Bench,
-    command: Command,
-    policy: Option<NamedTempFile>,
+/// How an auditor is to be started, whatever it audits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    arguments: Vec<OsString>,
+    policy: Option<String>,
+    environment: Vec<(String, OsString)>,
 }
 
-impl<'a> Setup<'a> {
-    pub(super) fn new(bench: &'a Bench) -> Self {
+impl Orders {
+    /// The command, without a policy.
+    fn command<'a>(&self, netns: impl IntoIterator<Item = &'a str>, cgroup: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
-        command.args(["audit", "--netns", bench.card().name(), "--cgroup"]);
-        command.arg(bench.cgroup.path());
-        Self {
-            bench,
-            command,
-            policy: None,
+        command.arg("audit");
+        for netns in netns {
+            command.args(["--netns", netns]);
         }
-    }
-
-    /// With these arguments too.
-    pub fn arguments<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.command.args(arguments);
-        self
-    }
-
-    /// With this policy, in a file of its own.
-    pub fn policy(mut self, text: &str) -> Self {
-        let mut file = tempfile::Builder::new()
-            .suffix(".toml")
-            .tempfile()
-            .expect("cannot make a file");
-        file.write_all(text.as_bytes())
-            .expect("cannot write the policy");
-        self.command.arg("--policy").arg(file.path());
-        self.policy = Some(file);
-        self
-    }
-
-    /// With this environment variable.
-    pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.command.env(name, value);
-        self
-    }
-
-    /// With its command changed so.
-    pub fn changed(mut self, change: impl FnOnce(&mut Command)) -> Self {
-        change(&mut self.command);
-        self
-    }
-
-    /// The command itself, for what only it can do. A policy's file must be the caller's.
-    pub fn into_command(self) -> Command {
-        assert!(self.policy.is_none(), "the file would go too early");
-        self.command
+        command.arg("--cgroup").arg(cgroup).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Starts it, speaking JSON, and waits until it is ready.
-    pub fn start(self) -> Auditor<'a> {
-        let Self {
-            bench,
-            mut command,
-            policy,
-        } = self;
+    pub fn start<'a>(&self, netns: impl IntoIterator<Item = &'a str>, cgroup: &Path) -> Started {
+        self.start_command(self.command(netns, cgroup))
+    }
+
+    fn start_command(&self, mut command: Command) -> Started {
+        let policy = self.policy.as_deref().map(|text| {
+            let mut file = NamedTempFile::with_suffix(".toml").expect("cannot make a file");
+            file.write_all(text.as_bytes())
+                .expect("cannot write the policy");
+            command.arg("--policy").arg(file.path());
+            file
+        });
         command.args(["--format", "json"]);
         let mut pinif = Pinif::start(command);
         let ready = pinif.wait_for_line("it was ready", |line| {
             report::check(line);
             true
         });
-        let mut auditor = Auditor {
-            bench,
+        Started {
             pinif,
             ready,
-            before: BTreeMap::new(),
             _policy: policy,
+        }
+    }
+}
+
+/// An auditor that speaks JSON, and is ready; ended when dropped.
+pub struct Started {
+    pinif: Pinif,
+    /// The line that says so.
+    pub ready: String,
+    _policy: Option<NamedTempFile>,
+}
+
+impl Started {
+    /// Lets something end it, and takes all that it said. `sent` is what each link's driver sent in the meantime.
+    pub fn end(self, end: impl FnOnce(&Pinif), sent: BTreeMap<&'static str, Counters>) -> Report {
+        let Self { pinif, ready, .. } = self;
+        end(&pinif);
+        let Ended {
+            status,
+            stdout,
+            stderr,
+        } = pinif.end();
+        assert_eq!(stdout.first(), Some(&ready));
+        Report::new(&ready, &stdout[1..], status, stderr.join("\n"), sent)
+    }
+}
+
+/// An auditor of the card that is to be started.
+pub struct Setup<'a> {
+    bench: &'a Bench,
+    orders: Orders,
+    change: Option<Change<'a>>,
+}
+
+type Change<'a> = Box<dyn FnOnce(&mut Command) + 'a>;
+
+impl<'a> Setup<'a> {
+    pub(super) fn new(bench: &'a Bench) -> Self {
+        Self {
+            bench,
+            orders: Orders::default(),
+            change: None,
+        }
+    }
+
+    /// With these arguments too.
+    pub fn arguments<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        let arguments = arguments.into_iter();
+        let arguments = arguments.map(|argument| argument.as_ref().to_owned());
+        self.orders.arguments.extend(arguments);
+        self
+    }
+
+    /// With this policy, in a file of its own.
+    pub fn policy(mut self, text: &str) -> Self {
+        self.orders.policy = Some(text.to_owned());
+        self
+    }
+
+    /// With this environment variable.
+    pub fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let value = value.as_ref().to_owned();
+        self.orders.environment.push((name.to_owned(), value));
+        self
+    }
+
+    /// With its command changed so.
+    pub fn changed(mut self, change: impl FnOnce(&mut Command) + 'a) -> Self {
+        self.change = Some(Box::new(change));
+        self
+    }
+
+    /// The command itself, for what only it can do. A policy's file must be the caller's.
+    pub fn into_command(mut self) -> Command {
+        assert!(self.orders.policy.is_none(), "the file would go too early");
+        self.command()
+    }
+
+    fn command(&mut self) -> Command {
+        let bench = self.bench;
+        let netns = [bench.card().name()];
+        let mut command = self.orders.command(netns, bench.cgroup.path());
+        if let Some(change) = self.change.take() {
+            change(&mut command);
+        }
+        command
+    }
+
+    /// Starts it, speaking JSON, and waits until it is ready. Scenarios of a group that start the same share one.
+    pub fn start(mut self) -> Auditor<'a> {
+        let bench = self.bench;
+        let (run, ready) = match &bench.group {
+            Some(group) => {
+                assert!(self.change.is_none(), "{SHARED}");
+                let share = group.audit(self.orders, bench.card().name());
+                let ready = share.ready().to_owned();
+                (Run::Shared(Used(Some(share))), ready)
+            }
+            None => {
+                let command = self.command();
+                let started = self.orders.start_command(command);
+                let ready = started.ready.clone();
+                (Run::Own(started), ready)
+            }
+        };
+        let mut auditor = Auditor {
+            bench,
+            run,
+            ready,
+            before: BTreeMap::new(),
         };
         auditor.before = auditor.driver();
         auditor
@@ -112,10 +194,25 @@ impl<'a> Setup<'a> {
 /// A running auditor that speaks JSON; ended when dropped.
 pub struct Auditor<'a> {
     bench: &'a Bench,
-    pinif: Pinif,
+    run: Run,
     ready: String,
     before: BTreeMap<&'static str, Counters>,
-    _policy: Option<NamedTempFile>,
+}
+
+enum Run {
+    Own(Started),
+    Shared(Used),
+}
+
+/// A scenario's part in an auditor that it shares.
+struct Used(Option<Arc<Share>>);
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        if let Some(share) = self.0.take() {
+            share.abandon();
+        }
+    }
 }
 
 /// What each link's driver had sent when an auditor began.
@@ -128,14 +225,16 @@ const LINKS: [&str; 3] = ["lo", "fab0", "eth1"];
 impl Auditor<'_> {
     /// Ends the audit as an operator would, and takes all that it said.
     pub fn stop(self) -> Report {
-        self.stop_by(Signal::SIGTERM)
+        // The links are asked after the last packet: the senders have ended, and so must their connections.
+        self.bench.settle();
+        self.end(|pinif| pinif.signal(Signal::SIGTERM))
     }
 
     /// Ends the audit by a signal, and takes all that it said.
     pub fn stop_by(self, signal: Signal) -> Report {
-        // The links are asked after the last packet: the senders have ended, and so must their connections.
         self.bench.settle();
-        self.end(|pinif| pinif.signal(signal))
+        self.signal(signal);
+        self.over()
     }
 
     /// Ends the audit although connections are open: one whose way is cut off would stay so for minutes.
@@ -145,6 +244,7 @@ impl Auditor<'_> {
 
     /// Takes all that an audit said that ends by itself.
     pub fn over(self) -> Report {
+        assert!(matches!(self.run, Run::Own(_)), "{SHARED}");
         self.end(|_| ())
     }
 
@@ -160,7 +260,10 @@ impl Auditor<'_> {
 
     /// Kills the auditor, so that it cannot clean up. Gives what the links had sent when it began.
     pub fn kill(self) -> Began {
-        self.pinif.kill();
+        let Run::Own(started) = self.run else {
+            panic!("{SHARED}")
+        };
+        started.pinif.kill();
         Began(self.before)
     }
 
@@ -183,38 +286,24 @@ impl Auditor<'_> {
         what: &str,
         is: impl Fn(&report::Told) -> bool,
     ) -> report::Told {
-        let line = self.pinif.wait_for_line(what, |line| {
+        let line = self.wait_for_line(what, |line| {
             report::finding(line).is_some_and(|told| is(&told))
         });
         report::finding(&line).expect("it was one")
     }
 
     fn end(self, end: impl FnOnce(&Pinif)) -> Report {
-        let driver = self.driver();
-        let Self {
-            pinif,
-            ready,
-            before,
-            _policy,
-            ..
-        } = self;
-        end(&pinif);
-        let Ended {
-            status,
-            stdout,
-            stderr,
-        } = pinif.end();
+        let driver = self.driver().into_iter();
         let sent = driver
-            .into_iter()
-            .map(|(link, after)| (link, since(before[link], after)));
-        assert_eq!(stdout.first(), Some(&ready));
-        Report::new(
-            &ready,
-            &stdout[1..],
-            status,
-            stderr.join("\n"),
-            sent.collect(),
-        )
+            .map(|(link, after)| (link, since(self.before[link], after)))
+            .collect();
+        match self.run {
+            Run::Own(started) => started.end(end, sent),
+            Run::Shared(mut used) => {
+                let share = used.0.take().expect("it is used until now");
+                share.report().part(self.bench.card().name(), sent)
+            }
+        }
     }
 
     /// What each link's driver has sent until now.
@@ -228,17 +317,25 @@ impl Auditor<'_> {
     }
 }
 
+const SHARED: &str = "this scenario changes its auditor's process, looks at it, or ends it: it must not be in a group";
+
 impl Deref for Auditor<'_> {
     type Target = Pinif;
 
     fn deref(&self) -> &Pinif {
-        &self.pinif
+        match &self.run {
+            Run::Own(started) => &started.pinif,
+            Run::Shared(_) => panic!("{SHARED}"),
+        }
     }
 }
 
 impl DerefMut for Auditor<'_> {
     fn deref_mut(&mut self) -> &mut Pinif {
-        &mut self.pinif
+        match &mut self.run {
+            Run::Own(started) => &mut started.pinif,
+            Run::Shared(_) => panic!("{SHARED}"),
+        }
     }
 }
 

@@ -14,11 +14,13 @@
 #![allow(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "every file of scenarios uses its own part of the bench"
 )]
 
 mod auditor;
 mod expect;
+mod group;
 mod held;
 pub mod lines;
 mod need;
@@ -32,6 +34,7 @@ mod running;
 mod sender;
 mod serve;
 mod settle;
+mod share;
 mod valid;
 mod wait;
 
@@ -39,11 +42,14 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
 pub use auditor::{Auditor, Began, Setup};
 pub use expect::{Finding, leak, note, risk};
+pub(crate) use group::together;
+pub use group::{MOST, run_together};
 pub use held::{Account, Held};
 pub use need::Need;
 pub use pinif::{Ended, Pinif};
@@ -51,11 +57,12 @@ pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Cell, Report, Told};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
-pub use serve::{Server, serve};
+pub use serve::{Server, serve, serve_after};
 pub use settle::{renames_what_is_up, time_wait_has_packets};
 pub use valid::valid;
 pub use wait::{Events, wait_until};
 
+use group::Group;
 use record::Record;
 
 /// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
@@ -63,6 +70,8 @@ pub struct Bench {
     /// The namespaces. The auditor watches the card.
     pub chassis: Chassis,
     cgroup: Cgroup,
+    /// The group of scenarios that it shares its audits with.
+    group: Option<Arc<Group>>,
     /// Further links of the card whose drivers' counters the report is held against.
     counting: RefCell<Vec<&'static str>>,
 }
@@ -80,9 +89,15 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
         eprintln!("SKIPPED scenario {name}: {reason}");
         return;
     }
+    let group = Group::current();
+    let cgroup = match &group {
+        Some(group) => group.cgroup().below("bench"),
+        None => Cgroup::new("bench"),
+    };
     let bench = Bench {
         chassis: lab::chassis().expect("cannot build the chassis"),
-        cgroup: Cgroup::new("bench").expect("cannot make a cgroup"),
+        cgroup: cgroup.expect("cannot make a cgroup"),
+        group,
         counting: RefCell::default(),
     };
     // The namespaces go before the panic does, so that they are gone when the runner is told.

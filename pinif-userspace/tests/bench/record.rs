@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::expect::Finding;
+use super::group::Group;
 use super::promise;
 use super::report::{Report, Told};
 
@@ -65,6 +66,7 @@ impl<'a> Record<'a> {
             "expected": kinds.as_ref().map(|kinds| &kinds.expected),
             "found": kinds.as_ref().map(|kinds| &kinds.found),
             "promise": promise::of(self.name),
+            "group": Group::current().map(|group| group.name()),
             "kernel": kernel.release().to_string_lossy(),
         });
         fs::write(file, account.to_string()).expect("cannot write what became of the scenario");

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::expect::Expectation;
 
 /// The line that says that all is attached.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Ready {
     pub interfaces: Vec<String>,
     pub netns: Vec<String>,
@@ -154,6 +154,49 @@ impl Report {
         report
     }
 
+    /// What was said of one of the audited namespaces alone, whose links' drivers sent this in the meantime. What was not counted
+    /// is not told apart by namespace, and neither are the interfaces.
+    pub fn part(&self, netns: &str, driver: BTreeMap<&'static str, Counters>) -> Self {
+        let of_it = |told: &&Told| told.netns == netns;
+        let findings: Vec<_> = self.findings.iter().filter(of_it).cloned().collect();
+        let cells = self.summary.matrix.iter();
+        let matrix: Vec<_> = cells.filter(|cell| cell.netns == netns).cloned().collect();
+        let once = || matrix.iter().filter(|cell| !cell.dropped && !cell.carried);
+        let dropped = matrix.iter().filter(|cell| cell.dropped);
+        let summary = Summary {
+            duration_s: self.summary.duration_s,
+            packets: once().map(|cell| cell.packets).sum(),
+            bytes: once().map(|cell| cell.bytes).sum(),
+            dropped: dropped.map(|cell| cell.packets).sum(),
+            findings: findings.len(),
+            uncounted: self.summary.uncounted.clone(),
+            matrix,
+        };
+        let ready = Ready {
+            netns: vec![netns.to_owned()],
+            ..self.ready.clone()
+        };
+        let is_of_another = |line: &&String| finding(line).is_some_and(|told| told.netns != netns);
+        let lines = self.lines.iter().filter(|line| !is_of_another(line));
+        let part = Self {
+            ready,
+            // It ends with 2 for any leak: one that is in this part, or one of others.
+            status: if has_leak(&findings) || !has_leak(&self.findings) {
+                self.status
+            } else {
+                assert_eq!(self.status.code(), Some(2), "a leak was found\n{self}");
+                ExitStatus::default()
+            },
+            findings,
+            summary,
+            stderr: self.stderr.clone(),
+            driver,
+            lines: lines.cloned().collect(),
+        };
+        part.agrees_with_itself();
+        part
+    }
+
     /// Begins to say what the report must be, as a whole.
     pub fn expect(&self) -> Expectation<'_> {
         Expectation::of(self)
@@ -240,6 +283,10 @@ impl fmt::Display for Report {
         writeln!(f, "── on standard error:\n{}", self.stderr)?;
         writeln!(f, "── the links' own counters: {:#?}", self.driver)
     }
+}
+
+fn has_leak(findings: &[Told]) -> bool {
+    findings.iter().any(|told| told.severity == "leak")
 }
 
 fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u64, u64)> {

@@ -28,6 +28,11 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it says these words on standard error.
     pub fn wait_for(&mut self, words: &str) {
         loop {

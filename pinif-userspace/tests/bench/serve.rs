@@ -51,6 +51,15 @@ impl Drop for Server {
 
 /// Answers one request of HTTP.
 pub fn serve(namespace: &Namespace, address: &str) -> thread::JoinHandle<()> {
+    serve_after(namespace, address, || ())
+}
+
+/// Answers one request of HTTP, once something has returned.
+pub fn serve_after(
+    namespace: &Namespace,
+    address: &str,
+    wait: impl FnOnce() + Send + 'static,
+) -> thread::JoinHandle<()> {
     let listener = namespace
         .run(|| TcpListener::bind(address))
         .expect("the namespace")
@@ -64,6 +73,7 @@ pub fn serve(namespace: &Namespace, address: &str) -> thread::JoinHandle<()> {
             assert_ne!(length, 0, "the request ended early");
             request.extend(&buffer[..length]);
         }
+        wait();
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         stream.write_all(answer).expect("curl reads");
     })

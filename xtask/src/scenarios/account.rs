@@ -2,12 +2,14 @@
 //!
 //! Each test writes one file, `NAME.json`, into the directory that [`DIRECTORY_VARIABLE`] names: `{"scenario": "10
 //! pktinfo-udp", "outcome": "passed"|"failed"|"skipped", "reason": "…", "expected": ["device-escape"], "found":
-//! ["device-escape"], "kernel": "6.18.5"}`. It says "failed" until the scenario has ended.
+//! ["device-escape"], "group": null, "kernel": "6.18.5"}`. It says "failed" until the scenario has ended.
 
-use std::{fmt::Write as _, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+
+use crate::tally::Totals;
 
 /// The environment variable that tells the tests where to write.
 pub const DIRECTORY_VARIABLE: &str = "PINIF_SCENARIO_DIR";
@@ -36,6 +38,8 @@ pub struct Scenario {
     pub found: Option<Vec<String>>,
     /// What it expects in words, where that is no report as a whole.
     pub promise: String,
+    /// The test that ran it at once with others, where there is one.
+    pub group: Option<String>,
     /// The kernel's release.
     pub kernel: String,
 }
@@ -66,9 +70,35 @@ impl Scenario {
             expected: list("expected"),
             found: list("found"),
             promise: field("promise").unwrap_or_default(),
+            group: field("group"),
             kernel: field("kernel").unwrap_or_default(),
         })
     }
+}
+
+/// What a run comes to whose runner counted `tests`: a test of several scenarios counts as these, and a scenario that could not
+/// run did not pass.
+pub fn count(tests: Totals, scenarios: &[Scenario]) -> Totals {
+    let (grouped, alone): (Vec<_>, Vec<_>) = scenarios.iter().partition(|one| one.group.is_some());
+    let mut groups: BTreeMap<_, Totals> = BTreeMap::new();
+    for scenario in grouped {
+        let group = groups.entry(&scenario.group).or_default();
+        match scenario.outcome {
+            Outcome::Passed => group.passed += 1,
+            Outcome::Failed(_) => group.failed += 1,
+            Outcome::Skipped(_) => group.skipped += 1,
+        }
+    }
+    let failed = groups.values().filter(|group| group.failed != 0).count();
+    let tests = Totals {
+        passed: tests.passed.saturating_sub(groups.len() - failed),
+        failed: tests.failed.saturating_sub(failed),
+        ..tests
+    };
+    let skipped = alone.into_iter().filter(|one| one.is_skipped()).count();
+    groups
+        .into_values()
+        .fold(tests.with_skipped_by_themselves(skipped), Totals::plus)
 }
 
 /// Empties the directory, so that it tells of one run alone.
@@ -176,6 +206,7 @@ mod tests {
             expected: None,
             found: None,
             promise: String::new(),
+            group: None,
             kernel: "6.18.5".to_owned(),
         }
     }
@@ -201,6 +232,13 @@ mod tests {
     }
 
     #[test]
+    fn the_group_of_an_account_is_read() {
+        let text = r#"{"scenario":"1 udp","outcome":"passed","reason":"","group":"audit::contained::unicast","kernel":"6.18.5"}"#;
+        let group = Scenario::parse(text).and_then(|scenario| scenario.group);
+        assert_eq!(group.as_deref(), Some("audit::contained::unicast"));
+    }
+
+    #[test]
     fn a_skip_without_a_reason_is_no_account() {
         for text in [
             "",
@@ -211,6 +249,37 @@ mod tests {
         ] {
             assert_eq!(Scenario::parse(text), None, "{text}");
         }
+    }
+
+    fn totals(passed: usize, failed: usize, skipped: usize) -> Totals {
+        Totals {
+            passed,
+            failed,
+            skipped,
+        }
+    }
+
+    #[test]
+    fn a_group_counts_as_its_scenarios() {
+        let of = |group: &str, name: &str, outcome| Scenario {
+            group: Some(group.to_owned()),
+            ..scenario(name, outcome)
+        };
+        let lacks = || Outcome::Skipped("no such device".to_owned());
+        let failed = || Outcome::Failed(String::new());
+        let run = [
+            of("audit::contained::unicast", "1 udp", Outcome::Passed),
+            of("audit::contained::unicast", "1 raw", Outcome::Passed),
+            of("audit::domains::domains", "3 vrf", lacks()),
+            of("audit::domains::domains", "3 vrf-v6", lacks()),
+            of("audit::copies::copies", "11 nft-fwd", failed()),
+            of("audit::copies::copies", "11 nft-dup", Outcome::Passed),
+            scenario("gap af-xdp", lacks()),
+            scenario("exact one-socket", Outcome::Passed),
+        ];
+        // Three groups, one of which failed, two scenarios alone, and a test that is no scenario.
+        assert_eq!(count(totals(5, 1, 0), &run), totals(5, 1, 3));
+        assert_eq!(count(totals(5, 1, 2), &[]), totals(5, 1, 2));
     }
 
     #[test]

@@ -222,6 +222,7 @@ mod tests {
             expected: Some(vec!["policy-escape".to_owned(), "unpinned".to_owned()]),
             found: Some(found),
             promise: String::new(),
+            group: None,
             kernel: kernel.to_owned(),
         }
     }

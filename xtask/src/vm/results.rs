@@ -76,11 +76,8 @@ impl Kernel {
         }
         // Its other machines came up: that is a fault, and none of what this machine has.
         broken.extend(not_up);
-        let skipped = done.scenarios.iter().filter(|one| one.is_skipped()).count();
-        done.totals = done
-            .totals
-            .with_skipped_by_themselves(skipped)
-            .plus(Totals::of_failures(broken.len()));
+        done.totals =
+            scenarios::count(done.totals, &done.scenarios).plus(Totals::of_failures(broken.len()));
         done.success &= broken.is_empty();
         Self::Ran { done, broken }
     }

@@ -3,9 +3,19 @@
 use pinif_userspace::lab::{Device, LinkKind, Route};
 
 use super::{NOTHING, plug, send, taker};
-use crate::bench::{CONTROL_PLANE, Need, scenario};
+use crate::bench::{CONTROL_PLANE, Need, scenario, together};
 
-#[test]
+together! {
+    within:
+        what_arrives_within_is_contained,
+        an_address_on_several_interfaces_belongs_to_none,
+        another_interface_of_the_zone_is_within,
+        a_bridge_takes_what_its_port_lets_in,
+        groups_belong_to_no_interface,
+        a_vlan_of_the_zone_arrives_by_its_trunk,
+        an_address_in_a_vrf_is_not_reached_from_outside_it;
+}
+
 fn what_arrives_within_is_contained() {
     scenario("20 contained", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -29,7 +39,6 @@ fn what_arrives_within_is_contained() {
     });
 }
 
-#[test]
 fn an_address_on_several_interfaces_belongs_to_none() {
     scenario("20 vip", NOTHING, |bench| {
         for link in ["fab0", "eth1"] {
@@ -49,7 +58,6 @@ fn an_address_on_several_interfaces_belongs_to_none() {
     });
 }
 
-#[test]
 fn another_interface_of_the_zone_is_within() {
     scenario("20 same-zone", NOTHING, |bench| {
         let (card, peer) = (bench.card(), &bench.chassis.peer);
@@ -67,7 +75,6 @@ fn another_interface_of_the_zone_is_within() {
     });
 }
 
-#[test]
 fn a_bridge_takes_what_its_port_lets_in() {
     scenario("20 bridge", &[Need::Link(LinkKind::Bridge)], |bench| {
         let (card, peer) = (bench.card(), &bench.chassis.peer);
@@ -102,7 +109,6 @@ fn a_bridge_takes_what_its_port_lets_in() {
     });
 }
 
-#[test]
 fn groups_belong_to_no_interface() {
     scenario("20 groups", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -121,7 +127,6 @@ fn groups_belong_to_no_interface() {
     });
 }
 
-#[test]
 fn a_vlan_of_the_zone_arrives_by_its_trunk() {
     scenario("20 vlan", &[Need::Link(LinkKind::Vlan)], |bench| {
         let (card, outside) = (bench.card(), &bench.chassis.outside);
@@ -155,7 +160,6 @@ fn a_vlan_of_the_zone_arrives_by_its_trunk() {
     });
 }
 
-#[test]
 fn an_address_in_a_vrf_is_not_reached_from_outside_it() {
     scenario("20 vrf", &[Need::Link(LinkKind::Vrf)], |bench| {
         let card = bench.card();

@@ -1,7 +1,22 @@
 //! A contained address is reached from the outside.
 
 use super::{NOTHING, end, escape, port, send, taker};
-use crate::bench::{CONTROL_PLANE, Sent, Told, leak, risk, scenario};
+use crate::bench::{CONTROL_PLANE, Sent, Told, leak, risk, scenario, together};
+
+together! {
+    reached:
+        a_contained_address_is_reached_from_the_outside,
+        a_contained_ipv6_address_is_reached_from_the_outside,
+        a_filter_of_clsact_sees_the_same_arrive,
+        a_contained_listener_is_reached_from_the_outside,
+        a_contained_ipv6_listener_is_reached_from_the_outside,
+        an_echo_request_for_a_contained_address_comes_from_the_outside,
+        what_nobody_listens_for_is_a_risk,
+        a_socket_that_is_pinned_to_the_backplane_does_not_hear_the_outside,
+        a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address,
+        the_wire_is_counted_in_segments,
+        fragments_are_counted;
+}
 
 /// 1000 datagrams from the outside, for the backplane's address, to a socket that is bound to it but to no device.
 fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
@@ -37,17 +52,14 @@ fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
     });
 }
 
-#[test]
 fn a_contained_address_is_reached_from_the_outside() {
     udp("20 udp", "10.0.0.1:5000", "192.0.2.2", &[]);
 }
 
-#[test]
 fn a_contained_ipv6_address_is_reached_from_the_outside() {
     udp("20 udp-v6", "[fd00::1]:5000", "[2001:db8::2]", &[]);
 }
 
-#[test]
 fn a_filter_of_clsact_sees_the_same_arrive() {
     udp(
         "20 udp-clsact",
@@ -57,12 +69,10 @@ fn a_filter_of_clsact_sees_the_same_arrive() {
     );
 }
 
-#[test]
 fn a_contained_listener_is_reached_from_the_outside() {
     tcp("20 tcp", "10.0.0.1:7000", "first", "last");
 }
 
-#[test]
 fn a_contained_ipv6_listener_is_reached_from_the_outside() {
     tcp("20 tcp-v6", "[fd00::1]:7000", "last", "first");
 }
@@ -121,7 +131,6 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
     });
 }
 
-#[test]
 fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
     scenario("20 icmp", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -183,17 +192,14 @@ fn untaken(name: &str, intent: Option<&str>) {
     });
 }
 
-#[test]
 fn what_nobody_listens_for_is_a_risk() {
     untaken("20 no-socket", None);
 }
 
-#[test]
 fn a_socket_that_is_pinned_to_the_backplane_does_not_hear_the_outside() {
     untaken("20 pinned", Some("--bind 10.0.0.1:5000 --bind-device fab0"));
 }
 
-#[test]
 fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
     scenario("20 pinned-outside", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -205,7 +211,6 @@ fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
     });
 }
 
-#[test]
 fn the_wire_is_counted_in_segments() {
     scenario("20 gso", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -219,7 +224,6 @@ fn the_wire_is_counted_in_segments() {
     });
 }
 
-#[test]
 fn fragments_are_counted() {
     scenario("20 fragments", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);

@@ -1,9 +1,17 @@
 //! What a rule keeps inside arrives from the outside.
 
 use super::{NOTHING, end, escape, port, send, taker};
-use crate::bench::{CONTROL_PLANE, risk, scenario};
+use crate::bench::{CONTROL_PLANE, risk, scenario, together};
 
-#[test]
+together! {
+    ruled:
+        what_a_rule_keeps_inside_is_delivered_from_the_outside,
+        what_rp_filter_drops_is_said_to_be_dropped,
+        what_a_rule_keeps_inside_and_nobody_takes_is_no_finding,
+        an_error_from_a_router_that_has_a_kept_address_is_no_finding,
+        rules_look_at_the_cgroup_of_the_socket_that_takes_it;
+}
+
 fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
     scenario("20 rule", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
@@ -23,7 +31,6 @@ fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
     });
 }
 
-#[test]
 fn what_rp_filter_drops_is_said_to_be_dropped() {
     scenario("20 rule-rp-filter", NOTHING, |bench| {
         let strict = bench.card().set_sysctl("ipv4/conf/eth1/rp_filter", "1");
@@ -45,7 +52,6 @@ fn what_rp_filter_drops_is_said_to_be_dropped() {
     });
 }
 
-#[test]
 fn what_a_rule_keeps_inside_and_nobody_takes_is_no_finding() {
     scenario("20 rule-no-socket", NOTHING, |bench| {
         bench
@@ -62,7 +68,6 @@ fn what_a_rule_keeps_inside_and_nobody_takes_is_no_finding() {
     });
 }
 
-#[test]
 fn an_error_from_a_router_that_has_a_kept_address_is_no_finding() {
     scenario("20 icmp-error", NOTHING, |bench| {
         bench
@@ -84,7 +89,6 @@ fn an_error_from_a_router_that_has_a_kept_address_is_no_finding() {
     });
 }
 
-#[test]
 fn rules_look_at_the_cgroup_of_the_socket_that_takes_it() {
     scenario("20 rule-cgroup", NOTHING, |bench| {
         let policy = format!(

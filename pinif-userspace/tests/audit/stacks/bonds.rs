@@ -6,7 +6,22 @@ use netlink_packet_route::link::BondMode;
 use pinif_userspace::lab::{Device, LinkKind};
 
 use super::{TO, add, carried, enslave, plug, settle_in};
-use crate::bench::{Bench, Events, Need, leak, risk, scenario, wait_until};
+use crate::bench::{Bench, Events, Need, leak, risk, scenario, together, wait_until};
+
+together! {
+    bonds:
+        a_bond_sends_by_its_active_port,
+        a_bond_sends_ipv6_by_its_active_port,
+        a_bond_sends_by_its_ports_in_turn,
+        a_bond_sends_the_other_way_when_a_port_fails,
+        a_bond_sends_by_all_its_ports,
+        a_bond_that_negotiates_tells_no_stories,
+        a_bonds_address_is_at_home_on_its_port,
+        a_bonds_zone_holds_on_its_port,
+        a_socket_bound_to_a_bond_leaks_beside_it,
+        a_socket_bound_to_a_port_leaks_by_its_bonds_other_port,
+        an_address_of_a_bond_is_not_at_home_beside_it;
+}
 
 pub const BOND: [Need; 1] = [Need::Link(LinkKind::Bond)];
 
@@ -21,7 +36,6 @@ pub fn bond(bench: &Bench, mode: BondMode) {
     }
 }
 
-#[test]
 fn a_bond_sends_by_its_active_port() {
     scenario("2 bond", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -29,7 +43,6 @@ fn a_bond_sends_by_its_active_port() {
     });
 }
 
-#[test]
 fn a_bond_sends_ipv6_by_its_active_port() {
     scenario("2 bond-v6", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -38,7 +51,6 @@ fn a_bond_sends_ipv6_by_its_active_port() {
     });
 }
 
-#[test]
 fn a_bond_sends_by_its_ports_in_turn() {
     scenario("2 bond-round-robin", &BOND, |bench| {
         bond(bench, BondMode::BalanceRr);
@@ -47,7 +59,6 @@ fn a_bond_sends_by_its_ports_in_turn() {
     });
 }
 
-#[test]
 fn a_bond_sends_the_other_way_when_a_port_fails() {
     scenario("2 bond-failover", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -82,7 +93,6 @@ fn a_bond_sends_the_other_way_when_a_port_fails() {
     });
 }
 
-#[test]
 fn a_bond_sends_by_all_its_ports() {
     scenario("2 bond-broadcast", &BOND, |bench| {
         bond(bench, BondMode::Broadcast);
@@ -91,7 +101,6 @@ fn a_bond_sends_by_all_its_ports() {
     });
 }
 
-#[test]
 fn a_bond_that_negotiates_tells_no_stories() {
     scenario("2 bond-lacp", &BOND, |bench| {
         bond(bench, BondMode::Ieee8023Ad);
@@ -115,7 +124,6 @@ fn a_bond_that_negotiates_tells_no_stories() {
     });
 }
 
-#[test]
 fn a_bonds_address_is_at_home_on_its_port() {
     scenario("2 bond-address", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -131,7 +139,6 @@ fn a_bonds_address_is_at_home_on_its_port() {
     });
 }
 
-#[test]
 fn a_bonds_zone_holds_on_its_port() {
     const POLICY: &str = r#"
 [zone.backplane]
@@ -158,7 +165,6 @@ pinned = true
     });
 }
 
-#[test]
 fn a_socket_bound_to_a_bond_leaks_beside_it() {
     scenario("10 pktinfo-bond", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -180,7 +186,6 @@ fn a_socket_bound_to_a_bond_leaks_beside_it() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_a_port_leaks_by_its_bonds_other_port() {
     scenario("10 pktinfo-bond-of-port", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
@@ -206,7 +211,6 @@ fn a_socket_bound_to_a_port_leaks_by_its_bonds_other_port() {
     });
 }
 
-#[test]
 fn an_address_of_a_bond_is_not_at_home_beside_it() {
     scenario("9 address-bind-bond", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);

@@ -4,7 +4,19 @@ use netlink_packet_route::link::IpVlanMode;
 use pinif_userspace::lab::{Device, LinkKind};
 
 use super::{TO, add, carried, enslave, plug, settle_in, up};
-use crate::bench::{Bench, Need, scenario};
+use crate::bench::{Bench, Need, scenario, together};
+
+together! {
+    links:
+        a_bridge_sends_by_the_port_that_it_learned,
+        a_bridge_floods_all_its_ports,
+        a_macvlan_sends_by_its_link,
+        a_macvlan_sends_to_a_group_by_its_link,
+        an_ipvlan_sends_by_its_link,
+        a_routing_ipvlan_sends_by_its_link,
+        a_routing_ipvlan_with_netfilter_sends_by_its_link,
+        a_team_sends_by_its_ports_in_turn;
+}
 
 const IPVLAN: [Need; 1] = [Need::Link(LinkKind::IpVlan)];
 
@@ -17,7 +29,6 @@ fn bridge(bench: &Bench) {
     settle_in(bench, "br0");
 }
 
-#[test]
 fn a_bridge_sends_by_the_port_that_it_learned() {
     let needs = [Need::Link(LinkKind::Bridge), Need::Program("bridge")];
     scenario("2 bridge", &needs, |bench| {
@@ -27,7 +38,6 @@ fn a_bridge_sends_by_the_port_that_it_learned() {
     });
 }
 
-#[test]
 fn a_bridge_floods_all_its_ports() {
     let needs = [Need::Link(LinkKind::Bridge)];
     scenario("2 bridge-flood", &needs, |bench| {
@@ -38,7 +48,6 @@ fn a_bridge_floods_all_its_ports() {
     });
 }
 
-#[test]
 fn a_macvlan_sends_by_its_link() {
     scenario("2 macvlan", &[Need::Link(LinkKind::MacVlan)], |bench| {
         plug(bench);
@@ -50,7 +59,6 @@ fn a_macvlan_sends_by_its_link() {
 }
 
 /// A macvlan's way to a group is by clones (`macvlan_broadcast`), which lose the socket.
-#[test]
 fn a_macvlan_sends_to_a_group_by_its_link() {
     scenario(
         "2 macvlan-multicast",
@@ -88,22 +96,18 @@ fn ipvlan(name: &str, mode: IpVlanMode) {
     });
 }
 
-#[test]
 fn an_ipvlan_sends_by_its_link() {
     ipvlan("2 ipvlan", IpVlanMode::L2);
 }
 
-#[test]
 fn a_routing_ipvlan_sends_by_its_link() {
     ipvlan("2 ipvlan-l3", IpVlanMode::L3);
 }
 
-#[test]
 fn a_routing_ipvlan_with_netfilter_sends_by_its_link() {
     ipvlan("2 ipvlan-l3s", IpVlanMode::L3S);
 }
 
-#[test]
 fn a_team_sends_by_its_ports_in_turn() {
     let needs = [Need::Link(LinkKind::Team), Need::Program("teamnl")];
     scenario("2 team", &needs, |bench| {

@@ -5,9 +5,14 @@ use pinif_userspace::lab::{Device, LinkKind};
 
 use super::bonds::bond;
 use super::{TO, add, carried, enslave, plug, settle_in};
-use crate::bench::{Need, scenario};
+use crate::bench::{Need, scenario, together};
 
-#[test]
+together! {
+    towers:
+        a_vlan_on_a_bond_in_a_bridge_sends_by_all_of_them,
+        a_macvlan_on_a_vlan_on_a_bond_sends_by_all_of_them;
+}
+
 fn a_vlan_on_a_bond_in_a_bridge_sends_by_all_of_them() {
     let needs = [
         Need::Link(LinkKind::Bond),
@@ -41,7 +46,6 @@ fn a_vlan_on_a_bond_in_a_bridge_sends_by_all_of_them() {
     });
 }
 
-#[test]
 fn a_macvlan_on_a_vlan_on_a_bond_sends_by_all_of_them() {
     let needs = [
         Need::Link(LinkKind::Bond),

@@ -3,7 +3,17 @@
 use pinif_userspace::lab::{Device, LinkKind};
 
 use super::{TO, add, carried, plug, settle_in, up};
-use crate::bench::{Bench, Need, leak, scenario};
+use crate::bench::{Bench, Need, leak, scenario, together};
+
+together! {
+    vlans:
+        a_vlan_sends_by_its_trunk,
+        a_vlan_sends_ipv6_by_its_trunk,
+        a_vlan_in_a_vlan_sends_by_both,
+        a_vlans_address_is_at_home_on_its_trunk,
+        a_socket_bound_to_a_vlan_leaks_by_its_neighbour_on_the_trunk,
+        a_socket_bound_to_the_trunk_leaks_by_a_vlan;
+}
 
 const VLAN: [Need; 1] = [Need::Link(LinkKind::Vlan)];
 
@@ -18,7 +28,6 @@ fn vlan(bench: &Bench) {
     settle_in(bench, "fab1.42");
 }
 
-#[test]
 fn a_vlan_sends_by_its_trunk() {
     scenario("2 vlan", &VLAN, |bench| {
         vlan(bench);
@@ -26,7 +35,6 @@ fn a_vlan_sends_by_its_trunk() {
     });
 }
 
-#[test]
 fn a_vlan_sends_ipv6_by_its_trunk() {
     scenario("2 vlan-v6", &VLAN, |bench| {
         vlan(bench);
@@ -35,7 +43,6 @@ fn a_vlan_sends_ipv6_by_its_trunk() {
     });
 }
 
-#[test]
 fn a_vlan_in_a_vlan_sends_by_both() {
     scenario("2 vlan-in-vlan", &VLAN, |bench| {
         plug(bench);
@@ -55,7 +62,6 @@ fn a_vlan_in_a_vlan_sends_by_both() {
     });
 }
 
-#[test]
 fn a_vlans_address_is_at_home_on_its_trunk() {
     scenario("2 vlan-address", &VLAN, |bench| {
         vlan(bench);
@@ -71,7 +77,6 @@ fn a_vlans_address_is_at_home_on_its_trunk() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_a_vlan_leaks_by_its_neighbour_on_the_trunk() {
     scenario("10 pktinfo-sibling-vlan", &VLAN, |bench| {
         vlan(bench);
@@ -100,7 +105,6 @@ fn a_socket_bound_to_a_vlan_leaks_by_its_neighbour_on_the_trunk() {
     });
 }
 
-#[test]
 fn a_socket_bound_to_the_trunk_leaks_by_a_vlan() {
     scenario("10 pktinfo-trunk", &VLAN, |bench| {
         vlan(bench);
