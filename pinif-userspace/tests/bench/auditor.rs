@@ -13,6 +13,7 @@ use pinif_userspace::lab::Counters;
 use tempfile::NamedTempFile;
 
 use super::Bench;
+use super::group::Turn;
 use super::pinif::{Ended, Pinif};
 use super::report::{self, Report};
 use super::share::Share;
@@ -157,7 +158,11 @@ impl<'a> Setup<'a> {
                 assert!(self.change.is_none(), "{SHARED}");
                 let share = group.audit(self.orders, bench.card().name());
                 let ready = share.ready().to_owned();
-                (Run::Shared(Used(Some(share))), ready)
+                let used = Used {
+                    share: Some(share),
+                    turn: Some(group.turn()),
+                };
+                (Run::Shared(used), ready)
             }
             None => {
                 let command = self.command();
@@ -205,11 +210,24 @@ enum Run {
 }
 
 /// A scenario's part in an auditor that it shares.
-struct Used(Option<Arc<Share>>);
+struct Used {
+    share: Option<Arc<Share>>,
+    turn: Option<Turn>,
+}
+
+impl Used {
+    /// The scenario is done with it, and gets what was said once all others are.
+    fn report(mut self) -> Arc<Report> {
+        drop(self.turn.take());
+        let share = self.share.take().expect("it is used until now");
+        share.report()
+    }
+}
 
 impl Drop for Used {
     fn drop(&mut self) {
-        if let Some(share) = self.0.take() {
+        if let Some(share) = self.share.take() {
+            drop(self.turn.take());
             share.abandon();
         }
     }
@@ -299,10 +317,7 @@ impl Auditor<'_> {
             .collect();
         match self.run {
             Run::Own(started) => started.end(end, sent),
-            Run::Shared(mut used) => {
-                let share = used.0.take().expect("it is used until now");
-                share.report().part(self.bench.card().name(), sent)
-            }
+            Run::Shared(used) => used.report().part(self.bench.card().name(), sent),
         }
     }
 

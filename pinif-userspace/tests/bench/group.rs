@@ -1,15 +1,17 @@
 //! Scenarios that share their audits. To start an auditor is most of what a scenario costs in an emulated machine.
 //!
 //! Each scenario of a group runs on a thread of its own, with namespaces and a cgroup of its own. Where it asks for an audit, it
-//! waits until every other has asked, too, or has ended. Those that asked for the same audit then share one. The audit ends once
-//! all of them are done, and each gets the part of the report that is of its own namespace.
+//! waits until every other has asked, too, or has ended. Those that asked for the same audit then share one. From there on they
+//! take turns, since all links of the machine share a processor's queue of received packets (`netdev_max_backlog`), which drops
+//! what several senders at once put too much into it. The audit ends once all of them are done, and each gets the part of the
+//! report that is of its own namespace.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::env;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 
 use pinif_userspace::lab::Cgroup;
@@ -62,6 +64,19 @@ pub struct Group {
     name: &'static str,
     cgroup: OnceLock<Cgroup>,
     state: Mutex<State>,
+    /// Whether it is no scenario's turn.
+    is_free: Mutex<bool>,
+    is_over: Condvar,
+}
+
+/// A scenario's turn to do what it does under its audit; over when dropped.
+pub struct Turn(Arc<Group>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *self.0.is_free.lock().expect("nobody panics with it") = true;
+        self.0.is_over.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -92,6 +107,8 @@ pub fn run_together(name: &'static str, scenarios: &[(&str, fn())]) {
             outstanding: wanted.len(),
             asked: Vec::new(),
         }),
+        is_free: Mutex::new(true),
+        is_over: Condvar::new(),
     });
     let failed: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = wanted
@@ -157,6 +174,17 @@ impl Group {
         state.outstanding -= usize::from(is_first_audit());
         self.start_if_all_asked(state);
         share.recv().expect("each that asked is answered")
+    }
+
+    /// Waits until it is no other scenario's turn.
+    pub fn turn(self: &Arc<Self>) -> Turn {
+        let is_free = self.is_free.lock().expect("nobody panics with it");
+        let mut is_free = self
+            .is_over
+            .wait_while(is_free, |is_free| !*is_free)
+            .expect("nobody panics with it");
+        *is_free = false;
+        Turn(Arc::clone(self))
     }
 
     /// Runs a scenario on this thread.
