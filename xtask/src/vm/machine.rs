@@ -24,7 +24,7 @@ use crate::{process::say, workspace::Workspace};
 const BEGINS: &str = "-- the command begins --";
 const ENDED: &str = "-- the command has ended --";
 /// A machine that runs longer hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// The processor that software emulates fastest: of the newer instructions it has only the one that makes random numbers,
 /// without which programs wait for the kernel to collect enough.

@@ -28,6 +28,7 @@ const SELDOM: usize = 5;
 pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     plan.progress.say("start: building");
     let mut machines = [
+        Machine::new("10 interfaces, 1 socket, no policy", 10, 1, String::new())?,
         Machine::new("10 interfaces, 1 socket", 10, 1, policies::one_prefix())?,
         Machine::new(
             "10 interfaces, 100,000 sockets",
