@@ -18,7 +18,6 @@ together! {
         pinned_control_traffic_keeps_the_policy,
         a_policy_without_pinning_is_content_with_the_right_interface;
     senders:
-        a_process_that_ignores_a_refused_bind_leaks,
         a_socket_rebound_to_the_outside_breaks_the_policy,
         a_socket_unbound_after_connect_leaks_a_contained_address,
         forwarded_control_traffic_leaks_without_a_socket,
@@ -214,6 +213,8 @@ fn a_policy_without_pinning_is_content_with_the_right_interface() {
     });
 }
 
+// Not beside another audit of the cgroup: the hook at `setsockopt()` of the one that comes second sees an empty value.
+#[test]
 fn a_process_that_ignores_a_refused_bind_leaks() {
     scenario("14 bind-refused", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
