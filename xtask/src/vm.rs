@@ -10,6 +10,7 @@ mod kvm;
 mod machine;
 mod pool;
 mod results;
+mod sources;
 mod suite;
 mod supply;
 mod tools;

@@ -100,9 +100,8 @@ fn value(option: *mut bpf_sockopt) -> [u8; NAME_LENGTH] {
     let by_name = member!(option, optname) == SO_BINDTODEVICE;
     let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
     let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
-    let length = member!(option, optlen);
     for index in 0..NAME_LENGTH - 1 {
-        if index as i32 >= length || start as usize + index + 1 > end as usize {
+        if start as usize + index + 1 > end as usize {
             break;
         }
         // SAFETY: within the bounds that were just compared, which the verifier follows.

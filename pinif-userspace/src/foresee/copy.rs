@@ -9,8 +9,14 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, unshare};
 use pinif_ebpf::key::IfIndex;
 
-use super::wire::{Raw, push};
-use crate::host::{links::Link, netlink::Requester, netns::NetNs, network::Network};
+use super::{
+    STAND_INS, numbered,
+    wire::{Raw, push},
+};
+use crate::{
+    host::{links::Link, netlink::Requester, netns::NetNs, network::Network},
+    text::escape::visible,
+};
 
 pub(super) const INET: u8 = libc::AF_INET as u8;
 pub(super) const INET6: u8 = libc::AF_INET6 as u8;
@@ -23,7 +29,9 @@ pub(super) const ADDRESS: usize = 8;
 const NEW_HOP: u16 = 104;
 pub(super) const GET_HOP: u16 = 106;
 pub(super) const IFF_UP: u32 = libc::IFF_UP as u32;
-const RTA_MULTIPATH: u16 = 9;
+const IFLA_IFNAME: u16 = 3;
+pub(super) const RTA_OIF: u16 = 4;
+pub(super) const RTA_MULTIPATH: u16 = 9;
 const RTNH_F_ONLINK: u8 = 4;
 
 /// What a namespace's routing is made of, as it was read.
@@ -34,6 +42,7 @@ pub struct Original {
     pub network: Network,
     /// The networks that unicast routes lead to, the default routes' included: each once.
     pub networks: BTreeSet<IpNet>,
+    /// With the indexes of the copy's interfaces, as [`Self::hops`] and [`Self::routes`].
     pub(super) addresses: Vec<Raw>,
     pub(super) hops: Vec<Raw>,
     pub(super) routes: Vec<Raw>,
@@ -64,6 +73,7 @@ impl Original {
         let own = network.links.iter();
         let own = own.map(|link| format!("net/ipv6/conf/{}/{KEEPS_ADDRESSES}", link.name));
         let keys: Vec<_> = SETTINGS.map(str::to_owned).into_iter().chain(own).collect();
+        let all = |raws: Vec<Raw>, of_copy: fn(&Raw) -> Raw| raws.iter().map(of_copy).collect();
         let inside = || -> io::Result<Self> {
             let both = |kind, length| -> io::Result<Vec<Raw>> {
                 let mut all = dump(kind, Raw::question(length, INET))?;
@@ -75,9 +85,9 @@ impl Original {
                 netns: netns.clone(),
                 network,
                 networks: networks(&routes),
-                addresses: both(libc::RTM_GETADDR, ADDRESS)?,
-                hops: dump(GET_HOP, Raw::question(HOP, 0))?,
-                routes,
+                addresses: all(both(libc::RTM_GETADDR, ADDRESS)?, numbered::address),
+                hops: all(dump(GET_HOP, Raw::question(HOP, 0))?, numbered::hop),
+                routes: all(routes, numbered::route),
                 rules: both(libc::RTM_GETRULE, RULE)?,
                 settings: keys
                     .into_iter()
@@ -116,7 +126,7 @@ impl Original {
     ///
     /// # Errors
     ///
-    /// Where no namespace can be made, or an interface's place in it is taken.
+    /// Where no namespace can be made, or the kernel refuses an interface in it.
     pub fn copy(&self) -> Result<Copy> {
         let made = thread::scope(|scope| {
             let thread = scope.spawn(|| -> Result<Copy> {
@@ -178,9 +188,10 @@ impl Original {
         }
     }
 
-    /// Interfaces with the same names and indexes, of a kind that every kernel has: routing looks at no more of them. A
-    /// VRF is one, since it has a table.
+    /// Interfaces with the same names, of a kind that every kernel has: routing looks at no more of them. A VRF is one,
+    /// since it has a table.
     fn links(&self, requester: &mut Requester) -> Result<()> {
+        give_way(requester)?;
         let mut far = self
             .network
             .links
@@ -200,14 +211,13 @@ impl Original {
                 .create(libc::RTM_NEWLINK, NLM_F_EXCL, &message)
                 .map_err(|error| {
                     anyhow!(
-                        "the interface {} with its index {} cannot be made in a scratch namespace: {error}; if that makes tunnels of its \
-                         own, set `sysctl net.core.fb_tunnels_only_for_init_net=2`",
-                        link.name,
-                        link.index.0
+                        "the interface {} cannot be made in a scratch namespace: {error}",
+                        visible(&link.name)
                     )
                 })?;
             if link.vrf_table.is_none() {
-                requester.order(libc::RTM_NEWLINK, &Raw::link(far, IFF_UP, IFF_UP))?;
+                let end = STAND_INS.stand_in(IfIndex(far));
+                requester.order(libc::RTM_NEWLINK, &Raw::link(end, IFF_UP, IFF_UP))?;
             }
         }
         let links = &self.network.links;
@@ -217,12 +227,14 @@ impl Original {
                     .get(*index)
                     .is_some_and(|controller| controller.vrf_table.is_some())
             });
+            let index = STAND_INS.stand_in(link.index);
             if let Some(vrf) = vrf {
-                let message = Raw::link(link.index.0, 0, 0).with(10, &vrf.0.to_ne_bytes());
+                let vrf = STAND_INS.stand_in(vrf);
+                let message = Raw::link(index, 0, 0).with(10, &vrf.0.to_ne_bytes());
                 requester.order(libc::RTM_NEWLINK, &message)?;
             }
             if link.up {
-                requester.order(libc::RTM_NEWLINK, &Raw::link(link.index.0, IFF_UP, IFF_UP))?;
+                requester.order(libc::RTM_NEWLINK, &Raw::link(index, IFF_UP, IFF_UP))?;
             }
         }
         Ok(())
@@ -339,7 +351,24 @@ pub(super) fn dump(kind: u16, question: Raw) -> io::Result<Vec<Raw>> {
     }
 }
 
-/// The stand-in of an interface: a VRF, or one end of a pair whose other end has the index `far`.
+/// Leaves the names to the stand-ins: a new namespace may have tunnels that the kernel made by itself, and does not delete.
+fn give_way(requester: &mut Requester) -> io::Result<()> {
+    for link in dump(libc::RTM_GETLINK, Raw::link(IfIndex::NONE, 0, 0))? {
+        let index = numbered::interface(&link);
+        if index != IfIndex::LOOPBACK {
+            let message = Raw::link(index, 0, 0).with(IFLA_IFNAME, &unused_name(index));
+            requester.order(libc::RTM_NEWLINK, &message)?;
+        }
+    }
+    Ok(())
+}
+
+/// A name, and the zero at its end, that no stand-in has.
+fn unused_name(index: IfIndex) -> Vec<u8> {
+    format!("~{}\0", index.0).into_bytes()
+}
+
+/// The stand-in of an interface: a VRF, or one end of a pair whose other end stands for the index `far`.
 fn stand_in(link: &Link, far: u32) -> Raw {
     let mut info = Vec::new();
     let mut data = Vec::new();
@@ -350,14 +379,18 @@ fn stand_in(link: &Link, far: u32) -> Raw {
         }
         None => {
             push(&mut info, 1, b"veth\0");
-            let peer = Raw::link(far, 0, 0).with(3, format!("~{far}\0").as_bytes());
+            let far = STAND_INS.stand_in(IfIndex(far));
+            let peer = Raw::link(far, 0, 0).with(IFLA_IFNAME, &unused_name(far));
             push(&mut data, 1, &peer.0);
         }
     }
     push(&mut info, 2, &data);
     let mut name = link.name.clone().into_bytes();
     name.push(0);
-    Raw::link(link.index.0, 0, 0).with(3, &name).with(18, &info)
+    let index = STAND_INS.stand_in(link.index);
+    Raw::link(index, 0, 0)
+        .with(IFLA_IFNAME, &name)
+        .with(18, &info)
 }
 
 /// An address as it can be added: without the detection of duplicates, and valid for as long as the copy lives.
@@ -395,7 +428,7 @@ fn rule_of(rule: &Raw) -> Raw {
 fn on_link(route: &Raw) -> Raw {
     let mut route = route.changed(ROUTE, |kind, mut value| {
         if kind == RTA_MULTIPATH {
-            each_hop(&mut value, |flags| *flags |= RTNH_F_ONLINK);
+            each_hop(&mut value, |hop| hop[2] |= RTNH_F_ONLINK);
         }
         Some(value)
     });
@@ -405,7 +438,6 @@ fn on_link(route: &Raw) -> Raw {
 
 /// A route as it can be added: without what the kernel says of its state.
 fn route_of(route: &Raw) -> Raw {
-    const RTA_OIF: u16 = 4;
     const RTA_GATEWAY: u16 = 5;
     const RTA_CACHEINFO: u16 = 12;
     const RTA_VIA: u16 = 18;
@@ -416,7 +448,7 @@ fn route_of(route: &Raw) -> Raw {
         RTA_OIF | RTA_GATEWAY | RTA_VIA | RTA_MULTIPATH if object => None,
         RTA_MULTIPATH => {
             let mut hops = value;
-            each_hop(&mut hops, |flags| *flags &= RTNH_F_ONLINK);
+            each_hop(&mut hops, |hop| hop[2] &= RTNH_F_ONLINK);
             Some(hops)
         }
         _ => Some(value),
@@ -427,12 +459,13 @@ fn route_of(route: &Raw) -> Raw {
     route
 }
 
-/// Shows the flags of each next hop of a route (`struct rtnexthop`: length, flags, weight, interface).
-fn each_hop(hops: &mut [u8], change: impl Fn(&mut u8)) {
+/// Shows the header of each next hop of a route (`struct rtnexthop`: two bytes of length, one of flags, one of weight, four of
+/// the interface).
+pub(super) fn each_hop(hops: &mut [u8], change: impl Fn(&mut [u8; 8])) {
     let mut at = 0;
-    while at + 8 <= hops.len() {
-        let length = usize::from(u16::from_ne_bytes([hops[at], hops[at + 1]]));
-        change(&mut hops[at + 2]);
+    while let Some(header) = hops.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        change(header);
         at += length.max(8).next_multiple_of(4);
     }
 }

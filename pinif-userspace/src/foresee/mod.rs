@@ -5,6 +5,7 @@
 mod ask;
 mod copy;
 mod judge;
+mod numbered;
 mod probes;
 mod route;
 mod scratch;
@@ -17,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     audit::finding::Finding,
-    host::{netns::NetNs, network::Network, routes::RouteOracle},
+    host::{netns::NetNs, network::Network, numbering::Numbering, routes::RouteOracle},
     policy::Policy,
     survey::Owned,
     text::escape::visible,
@@ -25,6 +26,9 @@ use crate::{
 
 pub use copy::Original;
 pub use route::RouteSpec;
+
+/// How the interfaces of a copy are numbered.
+const STAND_INS: Numbering = Numbering::STAND_INS;
 
 /// Something that may happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub struct Foreseen {
 ///
 /// # Errors
 ///
-/// Where no scratch namespace can be made, an interface's place in it is taken, or the kernel refuses an event.
+/// Where no scratch namespace can be made, or the kernel refuses an interface in it, or an event.
 pub fn foresee(
     original: &Original,
     policy: &Policy,
@@ -75,8 +79,8 @@ pub fn foresee(
     let mut scratch = scratch::Scratch::of(original);
     let mut foresee = |event: &Event| -> Result<Foreseen> {
         let after = scratch.happen(event)?;
-        let mut oracle =
-            RouteOracle::open(&after.copy().netns).context("routes cannot be asked for")?;
+        let mut oracle = RouteOracle::open_copy(&after.copy().netns, STAND_INS)
+            .context("routes cannot be asked for")?;
         let foreseen = Foreseen {
             event: event.clone(),
             findings: judge.judge(event, &after.network, &mut oracle),

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::wire::Raw;
+use super::{STAND_INS, copy::RTA_OIF, wire::Raw};
 use crate::host::links::Links;
 
 /// `PREFIX [via ADDRESS] [dev NAME] [table NUMBER] [metric NUMBER]`.
@@ -91,7 +91,7 @@ impl fmt::Display for RouteSpec {
 }
 
 impl RouteSpec {
-    /// The message that adds it, or removes it (`struct rtmsg`).
+    /// The message that adds it in a copy, or removes it (`struct rtmsg`).
     ///
     /// # Errors
     ///
@@ -122,7 +122,8 @@ impl RouteSpec {
         }
         if let Some(name) = &self.device {
             let link = links.by_name(name).ok_or_else(|| name.clone())?;
-            message = message.with(4, &link.index.0.to_ne_bytes());
+            let index = STAND_INS.stand_in(link.index);
+            message = message.with(RTA_OIF, &index.0.to_ne_bytes());
         }
         if let Some(via) = self.via {
             message = message.with(5, &octets(via));

@@ -12,13 +12,15 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use netlink_packet_core::NLM_F_EXCL;
 use netlink_sys::protocols::NETLINK_ROUTE;
+use pinif_ebpf::key::IfIndex;
 
 use super::{
-    Event, Original,
+    Event, Original, STAND_INS,
     copy::{ADDRESS, Copy, GET_HOP, HOP, IFF_UP, INET, INET6, ROUTE, add_routes, dump},
     wire::Raw,
 };
 use crate::host::{
+    addresses::LocalAddress,
     links::{Link, Links},
     netlink::Requester,
     network::Network,
@@ -36,7 +38,7 @@ pub(super) struct After {
     /// How it was before.
     before: State,
     /// The interfaces that went down, in the order in which they did.
-    down: Vec<u32>,
+    down: Vec<IfIndex>,
     /// The original's interfaces and addresses, as they would be now.
     pub network: Network,
 }
@@ -110,13 +112,22 @@ impl<'a> Scratch<'a> {
     /// true.
     fn network(&self, copy: &Copy) -> Result<Network> {
         let now = Network::read(&copy.netns).context("the scratch namespace cannot be read")?;
-        let links = self.original.network.links.iter().map(|link| Link {
-            up: now.links.get(link.index).is_some_and(|now| now.up),
-            ..link.clone()
+        let links = self.original.network.links.iter().map(|link| {
+            let stand_in = now.links.get(STAND_INS.stand_in(link.index));
+            Link {
+                up: stand_in.is_some_and(|stand_in| stand_in.up),
+                ..link.clone()
+            }
+        });
+        let addresses = now.addresses.iter().filter_map(|local| {
+            Some(LocalAddress {
+                index: STAND_INS.stands_for(local.index)?,
+                ..*local
+            })
         });
         Ok(Network {
             links: links.collect(),
-            addresses: now.addresses,
+            addresses: addresses.collect(),
         })
     }
 
@@ -167,17 +178,17 @@ impl<'a> Scratch<'a> {
 
 /// An interface that goes down, and the VLANs that go with it (`vlan_device_event`, but for those with loose binding): lower
 /// ones first.
-fn falling(link: &Link, links: &Links) -> Vec<u32> {
-    let mut down = vec![link.index.0];
+fn falling(link: &Link, links: &Links) -> Vec<IfIndex> {
+    let mut down = vec![link.index];
     let mut next = 0;
     while let Some(&lower) = down.get(next) {
         let vlans = links.iter().filter(|link| {
-            let on_it = link.lower.is_some_and(|index| index.0 == lower);
+            let on_it = link.lower == Some(lower);
             on_it && link.up && link.kind.as_deref() == Some("vlan")
         });
         for vlan in vlans {
-            if !down.contains(&vlan.index.0) {
-                down.push(vlan.index.0);
+            if !down.contains(&vlan.index) {
+                down.push(vlan.index);
             }
         }
         next += 1;
@@ -185,10 +196,12 @@ fn falling(link: &Link, links: &Links) -> Vec<u32> {
     down
 }
 
-fn set(copy: &Copy, links: &[u32], flags: u32) -> Result<()> {
+/// Sets stand-ins up or down.
+fn set(copy: &Copy, links: &[IfIndex], flags: u32) -> Result<()> {
     inside(copy, |requester| {
         let mut each = links.iter();
         each.try_for_each(|&index| {
+            let index = STAND_INS.stand_in(index);
             requester.order(libc::RTM_NEWLINK, &Raw::link(index, flags, IFF_UP))
         })
     })
@@ -263,8 +276,6 @@ fn groups(routes: &[Raw]) -> BTreeMap<Destination, Vec<Raw>> {
 
 #[cfg(test)]
 mod tests {
-    use pinif_ebpf::key::IfIndex;
-
     use super::*;
 
     #[test]
@@ -286,7 +297,7 @@ mod tests {
         .into_iter()
         .collect();
         let down = |index| falling(links.get(IfIndex(index)).expect("a link"), &links);
-        assert_eq!(down(2), [2, 3, 4]);
-        assert_eq!(down(4), [4]);
+        assert_eq!(down(2), [2, 3, 4].map(IfIndex));
+        assert_eq!(down(4), [4].map(IfIndex));
     }
 }

@@ -2,6 +2,7 @@
 //! is lost that pinif does not know.
 
 use netlink_packet_core::{Emitable, NlasIterator};
+use pinif_ebpf::key::IfIndex;
 
 /// A message's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ impl Raw {
     }
 
     /// `struct ifinfomsg` (linux/rtnetlink.h).
-    pub fn link(index: u32, flags: u32, change: u32) -> Self {
+    pub fn link(index: IfIndex, flags: u32, change: u32) -> Self {
         let mut bytes = vec![0; 4];
-        for word in [index, flags, change] {
+        for word in [index.0, flags, change] {
             bytes.extend(word.to_ne_bytes());
         }
         Self(bytes)

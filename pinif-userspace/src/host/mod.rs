@@ -15,6 +15,7 @@ pub mod netdevice;
 pub(crate) mod netlink;
 pub mod netns;
 pub mod network;
+pub mod numbering;
 mod privileges;
 pub mod processes;
 pub mod routes;

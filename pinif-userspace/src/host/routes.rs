@@ -17,6 +17,7 @@ use super::{
     links::Links,
     netlink::Requester,
     netns::NetNs,
+    numbering::Numbering,
     rules::{Flow, Rule, Rules},
     tables::{RT_TABLE_LOCAL, RT_TABLE_MAIN},
 };
@@ -92,7 +93,7 @@ impl RouteQuery {
         }
     }
 
-    fn message(&self, flags: RouteFlags) -> RouteMessage {
+    fn message(&self, flags: RouteFlags, numbering: Numbering) -> RouteMessage {
         let bits = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
         let mut message = RouteMessage::default();
         let header = &mut message.header;
@@ -113,9 +114,12 @@ impl RouteQuery {
         attributes.extend(
             self.output
                 .filter(|index| index.is_some())
-                .map(|index| RouteAttribute::Oif(index.0)),
+                .map(|index| RouteAttribute::Oif(numbering.stand_in(index).0)),
         );
-        attributes.extend(self.input.map(|index| RouteAttribute::Iif(index.0)));
+        attributes.extend(
+            self.input
+                .map(|index| RouteAttribute::Iif(numbering.stand_in(index).0)),
+        );
         if self.mark != 0 {
             attributes.push(RouteAttribute::Mark(self.mark));
         }
@@ -183,6 +187,7 @@ pub struct Way {
 /// Asks one namespace's routing.
 pub struct RouteOracle {
     netns: NetNs,
+    numbering: Numbering,
     requester: Requester,
     /// Of IPv4 and of IPv6, as they were read last.
     rules: [Option<Rules>; 2],
@@ -194,8 +199,17 @@ impl RouteOracle {
     /// # Errors
     /// Where the namespace may not be entered, or the kernel refuses netlink.
     pub fn open(netns: &NetNs) -> io::Result<Self> {
+        Self::open_copy(netns, Numbering::OWN)
+    }
+
+    /// The same for a copy of a namespace. Interfaces are asked for, and told, by the original's indexes.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_copy(netns: &NetNs, numbering: Numbering) -> io::Result<Self> {
         Ok(Self {
             netns: netns.clone(),
+            numbering,
             requester: netns.run(|| Requester::open(NETLINK_ROUTE))??,
             rules: [None, None],
         })
@@ -219,6 +233,7 @@ impl RouteOracle {
     fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<Rule> {
         let Self {
             netns,
+            numbering,
             requester,
             rules,
         } = self;
@@ -227,7 +242,7 @@ impl RouteOracle {
         if rules.is_none() {
             *rules = Rules::read(netns, is_ipv6).ok();
         }
-        let mut group = |interface| group_of(requester, interface);
+        let mut group = |interface| group_of(requester, numbering.stand_in(interface));
         rules
             .as_ref()?
             .chosen(&Flow::of(query, links), route, &mut group)
@@ -239,7 +254,7 @@ impl RouteOracle {
     /// # Errors
     /// As [`Self::look_up`], but for `OnLink`, which is a way.
     pub fn way(&mut self, query: &RouteQuery) -> Result<Option<Way>, RouteError> {
-        let route = Route::read(&self.ask(query, RouteFlags::empty())?);
+        let route = self.ask(query, RouteFlags::empty())?;
         let output = match route.kind {
             RouteType::Local => Some(IfIndex::LOOPBACK),
             _ => route.output,
@@ -258,7 +273,7 @@ impl RouteOracle {
     /// Where no route leads there, or the kernel refuses the question.
     pub fn look_up(&mut self, query: &RouteQuery) -> Result<Route, RouteError> {
         let matched = RouteFlags::FibMatch | RouteFlags::LookupTable;
-        let message = match self.ask(query, matched) {
+        let mut route = match self.ask(query, matched) {
             Err(RouteError::Unreachable(destination)) if query.output.is_some() => {
                 // The entry that matches is asked for, and there is none; the packet may go all the same.
                 return Err(match self.ask(query, RouteFlags::empty()) {
@@ -268,7 +283,6 @@ impl RouteOracle {
             }
             result => result?,
         };
-        let mut route = Route::read(&message);
         // While there are no rules of the administrator's, IPv4 keeps the local table's routes in the main table's tree,
         // and tells that one's number (`fib_trie_unmerge`).
         if route.table == RT_TABLE_MAIN && route.is_of_the_host() {
@@ -276,7 +290,7 @@ impl RouteOracle {
         }
         if route.output.is_none() {
             // Several next hops: only an ordinary look-up tells which of them this flow takes.
-            let chosen = Route::read(&self.ask(query, RouteFlags::empty())?);
+            let chosen = self.ask(query, RouteFlags::empty())?;
             route.gateway = chosen.gateway;
             route.output = chosen.output;
             route.preferred_source = route.preferred_source.or(chosen.preferred_source);
@@ -284,14 +298,16 @@ impl RouteOracle {
         Ok(route)
     }
 
-    fn ask(&mut self, query: &RouteQuery, flags: RouteFlags) -> Result<RouteMessage, RouteError> {
+    fn ask(&mut self, query: &RouteQuery, flags: RouteFlags) -> Result<Route, RouteError> {
         let destination = query.destination;
+        let numbering = self.numbering;
         let read = |_, payload: &[u8]| RouteMessage::parse(payload);
         match self
             .requester
-            .request(libc::RTM_GETROUTE, &query.message(flags), read)
+            .request(libc::RTM_GETROUTE, &query.message(flags, numbering), read)
         {
-            Ok(result) => result.map_err(|source| RouteError::Unreadable {
+            Ok(Ok(message)) => Ok(Route::read(&message, numbering)),
+            Ok(Err(source)) => Err(RouteError::Unreadable {
                 destination,
                 source,
             }),
@@ -338,7 +354,7 @@ mod tests {
             ..RouteQuery::to([10, 0, 0, 1].into())
         };
         let asked = |protocol| {
-            let message = query(protocol).message(RouteFlags::FibMatch);
+            let message = query(protocol).message(RouteFlags::FibMatch, Numbering::OWN);
             message.attributes.into_iter().skip(1).collect::<Vec<_>>()
         };
         let ports = [

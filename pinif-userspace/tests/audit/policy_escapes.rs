@@ -18,6 +18,7 @@ together! {
         pinned_control_traffic_keeps_the_policy,
         a_policy_without_pinning_is_content_with_the_right_interface;
     senders:
+        a_process_that_ignores_a_refused_bind_leaks,
         a_socket_rebound_to_the_outside_breaks_the_policy,
         a_socket_unbound_after_connect_leaks_a_contained_address,
         forwarded_control_traffic_leaks_without_a_socket,
@@ -213,18 +214,35 @@ fn a_policy_without_pinning_is_content_with_the_right_interface() {
     });
 }
 
-// Not beside another audit of the cgroup: the hook at `setsockopt()` of the one that comes second sees an empty value.
-#[test]
+/// What a process sends on that was to bind its socket to a device that is not there.
+const REFUSED: &str = "udp --bind-device fab9 --ignore-bind-error --to 10.9.0.9:9 --count 1000";
+
 fn a_process_that_ignores_a_refused_bind_leaks() {
     scenario("14 bind-refused", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
-        let sent =
-            bench.send("udp --bind-device fab9 --ignore-bind-error --to 10.9.0.9:9 --count 1000");
+        let sent = bench.send(REFUSED);
         auditor
             .stop()
             .expect()
             .finding(escape().packets(1000).by(&sent).cause("fab9"))
             .nothing_else();
+    });
+}
+
+/// The hook of the audit that came first tells the kernel that it changed nothing, by a length of zero, which the second
+/// one's hook sees.
+#[test]
+fn two_audits_of_a_cgroup_both_see_what_was_asked_for() {
+    scenario("14 bind-refused-twice", &[Need::Tcx], |bench| {
+        let auditors = [(); 2].map(|()| bench.audit_with(CONTROL_PLANE_PINNED, &[]));
+        let sent = bench.send(REFUSED);
+        for auditor in auditors {
+            auditor
+                .stop()
+                .expect()
+                .finding(escape().packets(1000).by(&sent).cause("fab9"))
+                .nothing_else();
+        }
     });
 }
 

@@ -23,6 +23,8 @@ pub enum Need {
     Pktgen,
     /// Multipath TCP.
     Mptcp,
+    /// A machine for this run alone, whose settings a scenario may change for all its namespaces.
+    OwnMachine,
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
 }
@@ -54,6 +56,9 @@ impl Need {
             Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
                 .err()
                 .map(|error| format!("this kernel has no Multipath TCP: {error}")),
+            Self::OwnMachine => env::var_os("PINIF_OWN_MACHINE").is_none().then(|| {
+                "it changes a setting of the whole machine, which only one of `cargo xtask vm` lets it".to_owned()
+            }),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {

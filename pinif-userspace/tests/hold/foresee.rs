@@ -1,7 +1,9 @@
 //! `pinif foresee`: what it tells is what happens.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use pinif_userspace::lab::{Device, LinkKind, Namespace, Route};
@@ -119,6 +121,54 @@ fn every_interface_is_foreseen_in_turn_and_nothing_is_changed() {
         let (sent, outside) = bench.outside_while(|| _inside.send(b"x"));
         assert_eq!((sent.expect("it is sent"), outside), (1, 0));
     });
+}
+
+/// A kernel whose tunnels are modules gives each new namespace one of each kind that is loaded, and deletes none of them:
+/// the scratch namespace has interfaces, and names, before it is filled.
+#[test]
+fn tunnels_that_a_namespace_has_from_the_beginning_are_in_nobodys_place() {
+    let needs = [Need::OwnMachine, Need::Link(LinkKind::IpIp)];
+    scenario("foresee beside-tunnels", &needs, |bench| {
+        let _setting = Setting::of("net/core/fb_tunnels_only_for_init_net", "0");
+        let card = bench.card();
+        if card.index("tunl0").is_err() {
+            card.add_device(Device::new(LinkKind::Dummy, "tunl0"))
+                .expect("a device");
+        }
+        let other = Namespace::new("beside").expect("a namespace");
+        other.index("tunl0").expect("it is in each namespace");
+        let socket = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
+        let told = lines(&output);
+        let finding = told.iter().find(|line| line["type"] == "finding");
+        let finding = finding.expect("a finding");
+        assert_eq!(brief(finding)[4], "eth1", "{finding}");
+        assert_eq!(finding["process"]["pid"], json!(std::process::id()));
+        drop(socket);
+    });
+}
+
+/// A setting of all namespaces, until this is dropped.
+struct Setting {
+    path: PathBuf,
+    before: String,
+}
+
+impl Setting {
+    fn of(key: &str, value: &str) -> Self {
+        let path = Path::new("/proc/sys").join(key);
+        let before = fs::read_to_string(&path).expect("a setting");
+        fs::write(&path, value).expect("it is set");
+        Self { path, before }
+    }
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(&self.path, &self.before) {
+            eprintln!("{} is not as it was: {error}", self.path.display());
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Debian's packages, downloaded by an apt with state of its own and unpacked: nothing on the machine changes.
 //!
 //! Its list of installed packages is empty. So apt resolves each dependency down to the C library, nothing conflicts with
-//! what is installed, and it needs no root. Its sources are the machine's.
+//! what is installed, and it needs no root. Its sources are the machine's, and its release's backports.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::sources;
 use crate::{
     debian,
     process::{output, run, say},
@@ -22,7 +23,7 @@ use crate::{
 pub enum Extent {
     /// Those that are named.
     Alone,
-    /// Those, and all that they depend on.
+    /// Those, and all that they depend on: of the backports, where these have them.
     WithDependencies,
 }
 
@@ -31,6 +32,8 @@ pub enum Extent {
 pub struct Apt {
     directory: PathBuf,
     configuration: PathBuf,
+    /// The code name of the machine's Debian.
+    release: Option<String>,
 }
 
 impl Apt {
@@ -46,6 +49,7 @@ impl Apt {
         let apt = Self {
             configuration: directory.join("apt.conf"),
             directory,
+            release: sources::release(),
         };
         apt.prepare()
             .with_context(|| format!("cannot write in {}", apt.directory.display()))?;
@@ -58,10 +62,13 @@ impl Apt {
             fs::create_dir_all(self.directory.join(name))?;
         }
         fs::write(self.status(), "")?;
-        fs::write(
-            &self.configuration,
-            configuration(&self.directory, &self.status()),
-        )
+        let mut text = configuration(&self.directory, &self.status());
+        if let Some(release) = &self.release {
+            let list = self.directory.join("sources.list");
+            fs::write(&list, sources::list(release))?;
+            text += &format!("Dir::Etc::sourcelist \"{}\";\n", list.display());
+        }
+        fs::write(&self.configuration, text)
     }
 
     fn status(&self) -> PathBuf {
@@ -169,12 +176,17 @@ impl Apt {
         let mut apt_get = self.command("apt-get");
         match extent {
             Extent::Alone => apt_get.current_dir(self.archives()).arg("download"),
-            Extent::WithDependencies => apt_get.args([
-                "--yes",
-                "--no-install-recommends",
-                "--download-only",
-                "install",
-            ]),
+            Extent::WithDependencies => {
+                if let Some(suite) = self.backports() {
+                    apt_get.args(["--target-release", &suite]);
+                }
+                apt_get.args([
+                    "--yes",
+                    "--no-install-recommends",
+                    "--download-only",
+                    "install",
+                ])
+            }
         };
         if run(apt_get.args(packages)).is_err() {
             bail!(
@@ -183,6 +195,13 @@ impl Apt {
             );
         }
         Ok(())
+    }
+
+    /// The suite of backports, where there is one. apt refuses a suite that none of its sources has.
+    fn backports(&self) -> Option<String> {
+        let suite = sources::backports(self.release.as_ref()?);
+        let known = output(self.command("apt-cache").arg("policy"))?;
+        known.contains(&format!("n={suite}")).then_some(suite)
     }
 
     fn downloaded(&self) -> Result<Vec<PathBuf>> {

@@ -27,8 +27,11 @@ const ENDED: &str = "-- the command has ended --";
 const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// The processor that software emulates fastest: of the newer instructions it has only the one that makes random numbers,
-/// without which programs wait for the kernel to collect enough.
-pub const EMULATED_CPU: &str = "qemu64,+rdrand";
+/// without which programs wait for the kernel to collect enough, and those that reach its timer without a device.
+pub const EMULATED_CPU: &str = "qemu64,+rdrand,+x2apic";
+/// virtme-ng gives the machine six serial devices of 31 ports each, and has one port of each: QEMU waits for as many queues
+/// as there are ports, and looks at all of them each time that it wakes.
+const FEW_QUEUES: &str = "-global virtio-serial-pci.max_ports=2";
 /// Against waiting: for defences that an emulated processor does not need, for RCU's grace periods to be long enough for
 /// many processors, and for the slow clocks that the kernel takes where it distrusts the processor's.
 const KERNEL_ARGUMENTS: &str = "mitigations=off rcupdate.rcu_expedited=1 tsc=reliable";
@@ -232,10 +235,12 @@ impl<'a> Machine<'a> {
         ]
         .map(str::to_owned)
         .into();
+        let mut options = FEW_QUEUES.to_owned();
         if self.accelerator == Accelerator::Emulation {
             words.push("--disable-kvm".to_owned());
-            words.push(format!("--qemu-opts=-cpu {EMULATED_CPU}"));
+            options += &format!(" -cpu {EMULATED_CPU}");
         }
+        words.push(format!("--qemu-opts={options}"));
         words.push("--qemu".to_owned());
         words.push(utf8(&self.tools.program(QEMU))?);
         words.push("--busybox".to_owned());

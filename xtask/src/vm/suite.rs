@@ -153,6 +153,7 @@ impl Suite {
             .map(OsString::from)
             .into();
         words.push(format!("PINIF_PATIENCE={PATIENCE}").into());
+        words.push("PINIF_OWN_MACHINE=1".into());
         words.push(assignment(DIRECTORY_VARIABLE, scenarios));
         words.extend(["sh", "-c", script, "sh"].map(OsString::from));
         words.push(report.into());

@@ -92,15 +92,16 @@ fn number(value: &[u8; NAME_LENGTH]) -> u32 {
     u32::from_ne_bytes([value[0], value[1], value[2], value[3]])
 }
 
-/// The first bytes of the option's value, zeros where it is shorter.
+/// The first bytes of the option's value, zeros where it is shorter: the kernel's copy of it has room for 16 bytes at least,
+/// and is zero beyond the value (`__cgroup_bpf_run_filter_setsockopt`). `optlen` is not asked: a program that ran before this
+/// one may have set it to zero, as this one does.
 #[inline(always)]
 fn value(option: *mut bpf_sockopt) -> [u8; NAME_LENGTH] {
     let mut bytes = [0; NAME_LENGTH];
     let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
     let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
-    let length = member!(option, optlen);
     for (index, byte) in bytes.iter_mut().enumerate() {
-        if index as i32 >= length || start as usize + index + 1 > end as usize {
+        if start as usize + index + 1 > end as usize {
             break;
         }
         // SAFETY: within the bounds that were just compared, which the verifier follows.

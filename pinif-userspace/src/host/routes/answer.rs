@@ -10,7 +10,7 @@ use netlink_packet_route::{
 };
 use pinif_ebpf::key::IfIndex;
 
-use super::super::{links::Links, tables};
+use super::super::{links::Links, numbering::Numbering, tables};
 
 /// The entry of a routing table that a packet follows, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,8 @@ impl Route {
         }
     }
 
-    pub(super) fn read(message: &RouteMessage) -> Self {
+    /// Reads a message of a namespace whose interfaces are numbered so.
+    pub(super) fn read(message: &RouteMessage, numbering: Numbering) -> Self {
         let RouteHeader {
             destination_prefix_length,
             table,
@@ -89,13 +90,16 @@ impl Route {
                     route.prefix = ip(address)
                         .map_or(route.prefix, |address| IpNet::new_assert(address, length));
                 }
-                RouteAttribute::Oif(index) => route.output = Some(IfIndex(*index)),
+                RouteAttribute::Oif(index) => {
+                    route.output = numbering.stands_for(IfIndex(*index));
+                }
                 RouteAttribute::PrefSource(address) => route.preferred_source = ip(address),
                 RouteAttribute::Table(table) => route.table = *table,
                 RouteAttribute::Priority(metric) => route.metric = *metric,
                 RouteAttribute::NhId(id) => route.next_hop = Some(*id),
                 RouteAttribute::MultiPath(hops) => {
-                    route.hops = hops.iter().map(Hop::read).collect();
+                    let read = |hop| Hop::read(hop, numbering);
+                    route.hops = hops.iter().map(read).collect();
                 }
                 other => route.gateway = gateway(other).or(route.gateway),
             }
@@ -120,10 +124,12 @@ impl Route {
 }
 
 impl Hop {
-    fn read(hop: &RouteNextHop) -> Self {
+    fn read(hop: &RouteNextHop, numbering: Numbering) -> Self {
         Self {
             gateway: hop.attributes.iter().find_map(gateway),
-            output: Some(IfIndex(hop.interface_index)).filter(|index| index.is_some()),
+            output: numbering
+                .stands_for(IfIndex(hop.interface_index))
+                .filter(|index| index.is_some()),
         }
     }
 }
