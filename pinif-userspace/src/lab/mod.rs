@@ -33,7 +33,7 @@ pub use device::{Device, LinkKind};
 pub use disk::FullDisk;
 pub use frame::{Ethernet, Vlan, udp_packet};
 pub use link::Counters;
-pub use namespace::Namespace;
+pub use namespace::{FALLBACK_TUNNELS, Namespace};
 pub use patience::patience;
 pub use route::{Route, Rule};
 pub use sweep::sweep;

@@ -17,6 +17,12 @@ use super::name;
 /// Where named namespaces are mounted: ip-netns(8).
 pub(super) const DIRECTORY: &str = "/run/netns";
 
+/// The devices that some kernels give every namespace, one of each kind of tunnel whose module is loaded
+/// (`net.core.fb_tunnels_only_for_init_net`).
+pub const FALLBACK_TUNNELS: [&str; 9] = [
+    "erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0", "tunl0",
+];
+
 /// A named network namespace that is removed when dropped. `ip netns exec` and `pinif audit --netns` know it by
 /// [`Namespace::name`].
 ///

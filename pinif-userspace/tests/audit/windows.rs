@@ -3,13 +3,17 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::bench::{Bench, Need, Report, scenario};
-use pinif_userspace::lab::{Device, LinkKind, Route};
+use pinif_userspace::lab::{Device, LinkKind, Route, patience};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How often the host changes.
-const CHANGES: usize = 100;
+/// How often the host changes. Where the processor is emulated, each change takes longer, and so does what follows of it.
+fn changes() -> usize {
+    100 / patience(Duration::from_secs(1)).as_secs().max(1) as usize
+}
+
 /// Where all goes.
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
@@ -69,13 +73,13 @@ fn a_port_that_joins_a_bridge() {
         card.add_address("br0", address).expect("an address");
         meet_the_peer(bench, "br0");
         let auditor = bench.audit_with(&only_via("[\"br0\"]"), &[]);
-        for _ in 0..CHANGES {
+        for _ in 0..changes() {
             card.enslave("fab0", "br0").expect("a port");
             send(bench, Some("br0"), None);
             bench.run("ip", "link set fab0 nomaster");
         }
         // The bridge's own link comes and goes with its port, and drops some of them.
-        nothing_found(&auditor.stop(), "fab0", CHANGES);
+        nothing_found(&auditor.stop(), "fab0", changes());
     });
 }
 
@@ -85,7 +89,7 @@ fn a_macvlan_that_is_made() {
     scenario("2 window-macvlan", &need, |bench| {
         let card = bench.card();
         let auditor = bench.audit_with(&only_via("[\"mv*\"]"), &[]);
-        for change in 0..CHANGES {
+        for change in 0..changes() {
             let name = format!("mv{change}");
             card.add_device(Device::new(LinkKind::MacVlan, &name).over("fab0"))
                 .expect("a macvlan");
@@ -98,7 +102,7 @@ fn a_macvlan_that_is_made() {
         // What the kernel was told before the new link was operational, it may have dropped.
         let report = auditor.stop();
         let left = report.sent_by("fab0").packets as usize;
-        assert!(left >= CHANGES, "{report}");
+        assert!(left >= changes(), "{report}");
         nothing_found(&report, "fab0", left);
     });
 }
@@ -109,7 +113,7 @@ fn a_tunnel_that_is_made() {
     scenario("4 window-vxlan", &need, |bench| {
         let card = bench.card();
         let auditor = bench.audit(&[]);
-        for change in 0..CHANGES {
+        for change in 0..changes() {
             let name = format!("tun{change}");
             let device = Device::new(LinkKind::Vxlan, &name)
                 .id(7)
@@ -120,7 +124,7 @@ fn a_tunnel_that_is_made() {
             send(bench, Some(&name), None);
             card.delete_link(&name).expect("a tunnel");
         }
-        nothing_found(&auditor.stop(), "eth1", 5 * CHANGES);
+        nothing_found(&auditor.stop(), "eth1", 5 * changes());
     });
 }
 
@@ -139,7 +143,7 @@ fn an_address_that_moves() {
         }
         let auditor = bench.audit_with(&only_via("[\"mv*\"]"), &[]);
         let with_prefix = "10.0.0.50/32".parse().expect("an address");
-        for change in 0..CHANGES {
+        for change in 0..changes() {
             let link = links[change % 2];
             let peer = || Route::new("10.0.0.2/32".parse().expect("a network"), link);
             card.add_address(link, with_prefix).expect("an address");
@@ -149,8 +153,8 @@ fn an_address_that_moves() {
             card.delete_address(link, with_prefix).expect("an address");
         }
         let report = auditor.stop();
-        nothing_found(&report, "mv0", 5 * CHANGES / 2);
-        nothing_found(&report, "mv1", 5 * CHANGES / 2);
+        nothing_found(&report, "mv0", 5 * changes() / 2);
+        nothing_found(&report, "mv1", 5 * changes() / 2);
     });
 }
 
@@ -170,7 +174,7 @@ fn an_ipv6_address_that_moves() {
         }
         let auditor = bench.audit(&[]);
         let address = "fd00::50/128".parse().expect("an address");
-        for change in 0..CHANGES {
+        for change in 0..changes() {
             let link = links[change % 2];
             let peer = || Route::new("fd00::2/128".parse().expect("a network"), link);
             card.add_address(link, address).expect("an address");
@@ -187,8 +191,8 @@ fn an_ipv6_address_that_moves() {
             card.delete_address(link, address).expect("an address");
         }
         let report = auditor.stop();
-        nothing_found(&report, "mv0", 5 * CHANGES / 2);
-        nothing_found(&report, "mv1", 5 * CHANGES / 2);
+        nothing_found(&report, "mv0", 5 * changes() / 2);
+        nothing_found(&report, "mv1", 5 * changes() / 2);
     });
 }
 
@@ -208,13 +212,13 @@ fn an_interface_that_gets_another_name() {
     let need = [Need::Program("ip")];
     scenario("12 window-name", &need, |bench| {
         let auditor = bench.audit_with(&only_via("[\"back*\"]"), &[]);
-        for _ in 0..CHANGES {
+        for _ in 0..changes() {
             rename(bench, "fab0", "back0");
             send(bench, None, None);
             rename(bench, "back0", "fab0");
         }
         let report = auditor.stop();
         // All are counted under the name that it has in the end.
-        nothing_found(&report, "fab0", 5 * CHANGES);
+        nothing_found(&report, "fab0", 5 * changes());
     });
 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
 use pinif_userspace::audit::finding::schema;
-use pinif_userspace::lab::Counters;
+use pinif_userspace::lab::{Counters, FALLBACK_TUNNELS};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,12 +23,6 @@ pub struct Ready {
     pub attach: String,
     pub enforce: bool,
 }
-
-/// The devices that some kernels give every namespace, one of each kind of tunnel whose module is loaded
-/// (`net.core.fb_tunnels_only_for_init_net`).
-const FALLBACK_TUNNELS: [&str; 9] = [
-    "erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0", "tunl0",
-];
 
 impl Ready {
     /// The interfaces that somebody made.

@@ -8,6 +8,7 @@ use pinif_userspace::host::{
     carriers::carriers,
     network::{Change, Network, NetworkWatch},
 };
+use pinif_userspace::lab::FALLBACK_TUNNELS;
 
 use crate::card::{Card, card, ip, run};
 
@@ -82,7 +83,10 @@ fn links_and_who_carries_whom() {
     let index = |name: &str| links.by_name(name).expect(name).index;
     let link = |name: &str| links.by_name(name).expect(name);
 
-    assert_eq!(links.len(), 8);
+    let made = links
+        .iter()
+        .filter(|link| !FALLBACK_TUNNELS.contains(&&*link.name));
+    assert_eq!(made.count(), 8);
     assert_eq!(link("lo").kind, None);
     assert!(link("lo").loopback && link("lo").index == IfIndex::LOOPBACK && !link("fab0").loopback);
     let kinds =

@@ -7,8 +7,18 @@ use socket2::SockRef;
 
 use crate::bench::{
     Bench, CONTROL_PLANE, Finding, SENDER, Sender, Sent, Told, leak, risk, scenario,
-    time_wait_has_packets,
+    time_wait_has_packets, together,
 };
+
+together! {
+    whose_socket_it_is:
+        a_packet_socket_from_before_is_known,
+        a_packet_socket_of_another_cgroup_is_known,
+        a_connected_socket_that_is_handed_on_is_of_the_one_who_has_it,
+        one_of_another_cgroup_is_of_the_one_who_has_it,
+        one_of_another_cgroup_that_is_not_connected_is_of_the_one_who_has_it,
+        a_socket_that_two_have_is_of_the_one_who_uses_it;
+}
 
 /// A sender whose socket is made now, in the audited cgroup or out of it.
 fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
@@ -30,23 +40,29 @@ fn names(told: &Told, sent: &Sent) {
     assert_eq!(told.socket_cookie, Some(sent.cookie));
 }
 
-/// A hundred datagrams, of a socket from before; the last is held back until the finding was seen.
+/// A hundred datagrams of each of two sockets from before, one in the audited cgroup and one out of it; the last is held back
+/// until the finding was seen.
 fn leaks_later(bench: &Bench, policy: &str, arguments: &str, wanted: impl Fn() -> Finding) {
-    for is_followed in [true, false] {
-        let arguments = format!("{arguments} --count 100 --pause-after 99");
-        let mut sender = early(bench, &arguments, is_followed);
-        let mut auditor = bench.audit_with(policy, &[]);
+    let arguments = format!("{arguments} --count 100 --pause-after 99");
+    let senders = [true, false].map(|is_followed| early(bench, &arguments, is_followed));
+    let mut auditor = bench.audit_with(policy, &[]);
+    let mut known = None;
+    let sent = senders.map(|mut sender| {
         sender.go().wait_for("paused");
-        let told = auditor.wait_for_finding_that("a finding", |_| true);
+        let told = auditor.wait_for_finding_that("its finding", |told| told.socket_cookie != known);
+        known = told.socket_cookie;
         sender.go();
         let sent = sender.finish();
         names(&told, &sent);
-        auditor
-            .stop()
-            .expect()
-            .finding(wanted().packets(100).by(&sent))
-            .nothing_else();
-    }
+        sent
+    });
+    let [first, second] = &sent;
+    auditor
+        .stop()
+        .expect()
+        .finding(wanted().packets(100).by(first))
+        .finding(wanted().packets(100).by(second))
+        .nothing_else();
 }
 
 #[test]
@@ -122,23 +138,28 @@ fn an_ipv6_socket_from_before_is_known() {
     });
 }
 
-#[test]
-fn a_packet_socket_from_before_is_known() {
-    scenario("service existing-packet", &[], |bench| {
-        for is_followed in [true, false] {
-            let arguments = "packet --device eth1 --from 192.0.2.1:7 --to 10.9.0.9:9 --count 100";
-            let mut sender = early(bench, arguments, is_followed);
-            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-            sender.go();
-            let sent = sender.finish();
-            let escape = leak("policy-escape").egress("eth1").rule("control-plane");
-            auditor
-                .stop()
-                .expect()
-                .finding(escape.packets(100).by(&sent))
-                .nothing_else();
-        }
+fn packet_socket(name: &str, is_followed: bool) {
+    scenario(name, &[], |bench| {
+        let arguments = "packet --device eth1 --from 192.0.2.1:7 --to 10.9.0.9:9 --count 100";
+        let mut sender = early(bench, arguments, is_followed);
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        sender.go();
+        let sent = sender.finish();
+        let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+        auditor
+            .stop()
+            .expect()
+            .finding(escape.packets(100).by(&sent))
+            .nothing_else();
     });
+}
+
+fn a_packet_socket_from_before_is_known() {
+    packet_socket("service existing-packet", true);
+}
+
+fn a_packet_socket_of_another_cgroup_is_known() {
+    packet_socket("service existing-packet-elsewhere", false);
 }
 
 #[test]
@@ -241,38 +262,40 @@ fn answer(sent: &Sent) -> Finding {
 }
 
 /// A socket that one process makes and hands to another, which sends a hundred datagrams by it.
-fn handed_on(bench: &Bench, arguments: &str, is_followed: bool) {
-    let arguments = format!("hand-on {arguments} --to 10.9.0.9:9 --count 100");
-    let mut sender = early(bench, &arguments, is_followed);
-    let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-    let sent = sender.go().sent();
-    let report = auditor.stop();
-    assert_eq!(report.findings.len(), 1, "{report}");
-    names(&report.findings[0], &sent);
-    let explanation = &report.findings[0].explanation;
-    assert!(explanation.contains(" pinif-sender's socket "), "{report}");
-    let escape = leak("policy-escape").egress("eth1").rule("control-plane");
-    report
-        .expect()
-        .finding(escape.packets(100).by(&sent))
-        .nothing_else();
-}
-
-#[test]
-fn a_socket_that_is_handed_on_is_of_the_one_who_has_it() {
-    scenario("service handed-on", &[], |bench| {
-        // Of a connected socket, no hook hears who sends.
-        handed_on(bench, "--connect", true);
-        handed_on(bench, "--connect", false);
-        handed_on(bench, "", false);
+fn handed_on(name: &str, arguments: &str, is_followed: bool) {
+    scenario(name, &[], |bench| {
+        let arguments = format!("hand-on {arguments} --to 10.9.0.9:9 --count 100");
+        let mut sender = early(bench, &arguments, is_followed);
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let sent = sender.go().sent();
+        let report = auditor.stop();
+        assert_eq!(report.findings.len(), 1, "{report}");
+        names(&report.findings[0], &sent);
+        let explanation = &report.findings[0].explanation;
+        assert!(explanation.contains(" pinif-sender's socket "), "{report}");
+        let escape = leak("policy-escape").egress("eth1").rule("control-plane");
+        report
+            .expect()
+            .finding(escape.packets(100).by(&sent))
+            .nothing_else();
     });
 }
 
-#[test]
+/// Of a connected socket, no hook hears who sends.
+fn a_connected_socket_that_is_handed_on_is_of_the_one_who_has_it() {
+    handed_on("service handed-on", "--connect", true);
+}
+
+fn one_of_another_cgroup_is_of_the_one_who_has_it() {
+    handed_on("service handed-on-elsewhere", "--connect", false);
+}
+
+fn one_of_another_cgroup_that_is_not_connected_is_of_the_one_who_has_it() {
+    handed_on("service handed-on-unconnected", "", false);
+}
+
 fn a_socket_that_two_have_is_of_the_one_who_uses_it() {
-    scenario("service shared", &[], |bench| {
-        handed_on(bench, "--keep", true);
-    });
+    handed_on("service shared", "--keep", true);
 }
 
 #[test]

@@ -5,7 +5,24 @@ use std::net::UdpSocket;
 use pinif_userspace::lab::Namespace;
 
 use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
-use crate::bench::{Auditor, Bench, CONTROL_PLANE, Need, leak, risk, scenario};
+use crate::bench::{Auditor, Bench, CONTROL_PLANE, Need, leak, risk, scenario, together};
+
+together! {
+    without_a_policy:
+        an_override_of_the_bound_device_is_dropped,
+        an_ipv6_override_of_the_bound_device_is_dropped,
+        threads_that_share_a_socket_are_counted_exactly,
+        a_risk_leaves,
+        a_copy_is_dropped_and_its_original_is_not,
+        segments_of_udp_are_dropped_and_counted_each;
+    under_a_policy:
+        an_address_of_a_contained_zone_stays_inside,
+        a_raw_socket_sends_nothing_outside,
+        a_raw_ipv6_socket_sends_nothing_outside,
+        a_ping_socket_sends_nothing_outside,
+        an_ipv6_ping_socket_sends_nothing_outside,
+        a_packet_socket_is_told_of_each_frame;
+}
 
 const NOTHING: &[Need] = &[];
 const TC: &[Need] = &[Need::Program("tc")];
@@ -38,7 +55,6 @@ fn held(bench: &Bench, arguments: &[&str]) {
         .nothing_else();
 }
 
-#[test]
 fn an_override_of_the_bound_device_is_dropped() {
     scenario("enforce pktinfo", NOTHING, |bench| held(bench, ENFORCE));
 }
@@ -52,7 +68,6 @@ fn filters_drop_as_well() {
     });
 }
 
-#[test]
 fn an_ipv6_override_of_the_bound_device_is_dropped() {
     scenario("enforce scope-v6", NOTHING, |bench| {
         let outside = Outside::of(bench);
@@ -89,7 +104,6 @@ fn nothing_is_dropped_unless_it_is_asked_for() {
     });
 }
 
-#[test]
 fn threads_that_share_a_socket_are_counted_exactly() {
     scenario("enforce threads", NOTHING, |bench| {
         let outside = Outside::of(bench);
@@ -107,7 +121,6 @@ fn threads_that_share_a_socket_are_counted_exactly() {
     });
 }
 
-#[test]
 fn an_address_of_a_contained_zone_stays_inside() {
     scenario("enforce address", NOTHING, |bench| {
         let outside = Outside::of(bench);
@@ -123,7 +136,6 @@ fn an_address_of_a_contained_zone_stays_inside() {
     });
 }
 
-#[test]
 fn a_risk_leaves() {
     scenario("enforce risk", NOTHING, |bench| {
         let outside = Outside::of(bench);
@@ -139,7 +151,6 @@ fn a_risk_leaves() {
     });
 }
 
-#[test]
 fn a_copy_is_dropped_and_its_original_is_not() {
     scenario("enforce mirror", TC, |bench| {
         bench.run("tc", "qdisc add dev fab0 clsact");
@@ -162,37 +173,46 @@ fn a_copy_is_dropped_and_its_original_is_not() {
     });
 }
 
+/// Two thousand of a socket that is bound to the outside, which is told of so many.
+///
 /// Who is told of it differs: raw sockets of IPv4 only if they ask (`raw_sendmsg`), those of IPv6 always
 /// (`rawv6_sendmsg`), ping sockets of IPv4 always (`ping_v4_sendmsg`), of IPv6 never (`ping_v6_sendmsg`).
-#[test]
-fn raw_and_ping_sockets_send_nothing_outside() {
-    for (name, sender, protocol, told) in [
-        ("enforce raw", "raw --to 10.0.0.2", "253", 0),
-        ("enforce raw-v6", "raw --to fd00::2", "253", 2000),
-        ("enforce ping", "ping --to 10.0.0.2", "icmp", 2000),
-        ("enforce ping-v6", "ping --to fd00::2", "icmpv6", 0),
-    ] {
-        scenario(name, NOTHING, |bench| {
-            let outside = Outside::of(bench);
-            let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
-            let sent = bench.send(&format!("{sender} --bind-device eth1 --count 2000"));
-            let refused = sent.refused.get("ENOBUFS").copied().unwrap_or(0);
-            assert_eq!((sent.sent, refused), (2000 - told, told), "{sent:?}");
-            let report = auditor.stop();
-            outside.got_nothing();
-            let escape = leak("policy-escape")
-                .rule(RULE)
-                .bound("eth1")
-                .egress("eth1");
-            report
-                .expect()
-                .finding(escape.dropped().packets(2000).by(&sent).protocol(protocol))
-                .nothing_else();
-        });
-    }
+fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str, told: u64) {
+    scenario(name, NOTHING, |bench| {
+        let outside = Outside::of(bench);
+        let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
+        let sent = bench.send(&format!("{sender} --bind-device eth1 --count 2000"));
+        let refused = sent.refused.get("ENOBUFS").copied().unwrap_or(0);
+        assert_eq!((sent.sent, refused), (2000 - told, told), "{sent:?}");
+        let report = auditor.stop();
+        outside.got_nothing();
+        let escape = leak("policy-escape")
+            .rule(RULE)
+            .bound("eth1")
+            .egress("eth1");
+        report
+            .expect()
+            .finding(escape.dropped().packets(2000).by(&sent).protocol(protocol))
+            .nothing_else();
+    });
 }
 
-#[test]
+fn a_raw_socket_sends_nothing_outside() {
+    sends_nothing_outside("enforce raw", "raw --to 10.0.0.2", "253", 0);
+}
+
+fn a_raw_ipv6_socket_sends_nothing_outside() {
+    sends_nothing_outside("enforce raw-v6", "raw --to fd00::2", "253", 2000);
+}
+
+fn a_ping_socket_sends_nothing_outside() {
+    sends_nothing_outside("enforce ping", "ping --to 10.0.0.2", "icmp", 2000);
+}
+
+fn an_ipv6_ping_socket_sends_nothing_outside() {
+    sends_nothing_outside("enforce ping-v6", "ping --to fd00::2", "icmpv6", 0);
+}
+
 fn a_packet_socket_is_told_of_each_frame() {
     scenario("enforce packet", NOTHING, |bench| {
         let outside = Outside::of(bench);
@@ -292,7 +312,6 @@ fn what_the_kernel_answers_by_itself_is_dropped() {
     });
 }
 
-#[test]
 fn segments_of_udp_are_dropped_and_counted_each() {
     scenario("enforce gso-udp", NOTHING, |bench| {
         let outside = Outside::of(bench);
