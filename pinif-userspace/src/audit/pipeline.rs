@@ -58,8 +58,9 @@ use crate::{
         namespaces::Wanted, netns::NetNs, network::Network, routes::RouteOracle, running::Running,
     },
     kernel::{
-        attach::{CgroupHooks, Mode, NamespaceHooks},
+        attach::{Hooks, Mode, NamespaceHooks},
         counters::Counters,
+        load::Loader,
         persist::Persist,
         publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
         sightings::Sightings,
@@ -99,6 +100,8 @@ pub struct Plan {
     pub attach: Mode,
     /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
     pub log_level: u8,
+    /// What loads the programs.
+    pub loader: Loader,
     /// What is to stay when the collector ends; nothing, if nothing is.
     pub persist: Option<Persist>,
 }
@@ -165,7 +168,7 @@ struct Audit {
     names: Names,
     past: Past,
     /// Attached for as long as it lives.
-    cgroup: CgroupHooks,
+    hooks: Hooks,
     gaps: Gaps,
     publisher: Publisher,
     sightings: Sightings,
@@ -286,7 +289,7 @@ impl Audit {
         for namespace in self.namespaces.values_mut() {
             let wanted = watched(&namespace.network, &policy);
             if !wanted.is_empty()
-                && let Err(error) = self.cgroup.load_ingress(&mut self.following.entries)
+                && let Err(error) = self.hooks.load_ingress(&mut self.following.entries)
             {
                 let text = format!("the policy in force stays: {error:#}");
                 return Ok(sink.note(Level::Error, &text)?);

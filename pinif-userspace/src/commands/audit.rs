@@ -26,7 +26,11 @@ use crate::{
         netns::NetNs,
         processes,
     },
-    kernel::{attach::Mode, load, persist},
+    kernel::{
+        attach::Mode,
+        load::{self, Loader},
+        persist,
+    },
     policy::{Policy, PolicyErrors},
     sinks::{self, Format, Level, Sink, WithoutReader},
     text::streams,
@@ -157,6 +161,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     };
     let mut source = Source::new(args.policy.clone());
     let policy = source.read()?.unwrap_or_default();
+    let loader = Loader::begin();
     if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
         bail!("{obstacle}");
     }
@@ -168,6 +173,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         .persist
         .map(|directory| load::persist(&directory, attach));
     let plan = Plan {
+        loader,
         persist: persist.transpose()?,
         namespaces,
         wanted,

@@ -1,42 +1,30 @@
-//! Attaching: the cgroup hooks once, the traffic programs to the interfaces of a namespace.
+//! Attaching the traffic programs to the interfaces of a namespace.
 
 mod ahead;
+mod hooks;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io,
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use aya::{
-    Ebpf,
-    programs::{
-        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, ProgramError,
-        SchedClassifier,
-    },
+    programs::{ProgramError, SchedClassifier},
     util::KernelVersion,
 };
 use nix::net::if_::if_nameindex;
-use pinif_ebpf::{bypass::Bypass, key::IfIndex};
+use pinif_ebpf::key::IfIndex;
 
 use super::{
-    bypass,
     direction::Direction,
     entry::Entries,
     filters,
     hook::Hook,
     persist::{self, Owner, Persist, Pins, link},
-    task_files,
 };
-use crate::host::{kernel_types::KernelTypes, netns::NetNs, processes};
+use crate::host::netns::NetNs;
 
 pub use ahead::{Ahead, at_egress};
-
-/// The iterator over sockets that were there before.
-const EXISTING: &str = "pinif_existing";
+pub(super) use hooks::refusal;
+pub use hooks::{CgroupHooks, Hooks, load_egress};
 
 /// How the traffic program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,145 +52,6 @@ impl Mode {
             Self::Clsact => "clsact",
         }
     }
-}
-
-/// The cgroup hooks, attached below one cgroup.
-pub struct CgroupHooks {
-    ebpf: Ebpf,
-}
-
-impl CgroupHooks {
-    /// Attaches the hooks to a cgroup; those that persist take the places of an earlier life's.
-    ///
-    /// # Errors
-    ///
-    /// When the cgroup cannot be opened, or the kernel refuses a hook.
-    pub fn attach(mut ebpf: Ebpf, cgroup: &Path, persist: Option<&Persist>) -> Result<Self> {
-        let directory = File::open(cgroup).with_context(|| {
-            format!(
-                "the cgroup {} cannot be opened; --cgroup takes a directory of the cgroup v2 hierarchy",
-                cgroup.display()
-            )
-        })?;
-        let at = |name: &str| {
-            format!(
-                "the kernel refused the hook {name} on the cgroup {}",
-                cgroup.display()
-            )
-        };
-        let pin = |name: &str| -> Result<Option<(PathBuf, u64)>> {
-            let Some(persist) = persist else {
-                return Ok(None);
-            };
-            let id = processes::cgroup_id(cgroup).with_context(|| at(name))?;
-            Ok(Some((persist.cgroup_link(name), id)))
-        };
-        // The types have these methods in common, and no trait for them.
-        macro_rules! attach {
-            ($program:ty: $($name:literal = $attach_type:literal),+) => {
-                for (name, attach_type) in [$(($name, $attach_type)),+] {
-                    let pin = pin(name)?;
-                    let program: &mut $program = program(&mut ebpf, name)?;
-                    program.load().map_err(refusal).with_context(|| at(name))?;
-                    if let Some((pin, cgroup)) = &pin {
-                        let program = program.fd()?.as_fd();
-                        if !link::update(&program, pin, *cgroup) {
-                            link::create(&program, &directory, attach_type, pin)
-                                .with_context(|| at(name))?;
-                        }
-                    } else {
-                        program
-                            .attach(&directory, CgroupAttachMode::Single)
-                            .with_context(|| at(name))?;
-                    }
-                }
-            };
-        }
-        // With the numbers of `enum bpf_attach_type`.
-        attach!(CgroupSock: "pinif_create" = 2, "pinif_release" = 34);
-        attach!(CgroupSock: "pinif_post_bind4" = 12, "pinif_post_bind6" = 13);
-        attach!(CgroupSockAddr: "pinif_connect4" = 10, "pinif_connect6" = 11);
-        attach!(CgroupSockAddr: "pinif_sendmsg4" = 14, "pinif_sendmsg6" = 15);
-        attach!(CgroupSockopt: "pinif_setsockopt" = 22);
-        Ok(Self { ebpf })
-    }
-
-    /// Loads the traffic program for what arrives, unless it is there.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses it.
-    pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
-        if entries.has(Direction::Ingress) {
-            return Ok(());
-        }
-        load_traffic(&mut self.ebpf, Direction::Ingress, entries)
-    }
-
-    /// Gives every socket that was there before its owner.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses the iterator: a socket's process is then looked for when there is a finding (`sock_diag`).
-    pub fn mark_existing(&mut self, types: &KernelTypes) -> Result<()> {
-        mark_existing(&mut self.ebpf, types)
-    }
-
-    /// Prepares [`Self::bypassing`].
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses the iterator.
-    pub fn prepare_bypassing(&mut self, types: &KernelTypes) -> Result<()> {
-        bypass::load(&mut self.ebpf, types)
-    }
-
-    /// The sockets that can send past TC egress ([`bypass::list`]).
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
-        bypass::list(&mut self.ebpf)
-    }
-}
-
-/// Runs the iterator once over all files of all processes.
-fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
-    let refused = "the kernel refused the iterator over existing sockets";
-    let iterator: &mut Iter = program(ebpf, EXISTING)?;
-    task_files::load(iterator, types).context(refused)?;
-    let link = iterator.attach().context(refused)?;
-    let mut output = iterator
-        .take_link(link)
-        .context(refused)?
-        .into_file()
-        .context(refused)?;
-    // The program prints nothing; reading is what runs it.
-    io::copy(&mut output, &mut io::sink()).context(refused)?;
-    Ok(())
-}
-
-/// Loads the traffic program for what leaves, for every namespace's entry programs to go on with. The one for what arrives
-/// comes where a policy needs it ([`CgroupHooks::load_ingress`]): the verifier takes as long for it.
-///
-/// # Errors
-///
-/// When the kernel refuses it.
-pub fn load_egress(ebpf: &mut Ebpf) -> Result<Entries> {
-    let mut entries = Entries::open(ebpf)?;
-    load_traffic(ebpf, Direction::Egress, &mut entries)?;
-    Ok(entries)
-}
-
-fn load_traffic(ebpf: &mut Ebpf, direction: Direction, entries: &mut Entries) -> Result<()> {
-    let name = direction.program();
-    let program: &mut SchedClassifier = program(ebpf, name)?;
-    program
-        .load()
-        .map_err(refusal)
-        .with_context(|| format!("the kernel refused the program {name} for TC"))?;
-    entries.put(direction, program.fd()?)
 }
 
 /// The entry programs of one namespace, and where they are attached.
@@ -452,39 +301,4 @@ pub fn strangers(netns: &NetNs, own: Option<&Persist>) -> Result<Option<String>>
 
 fn no_entry(netns: &NetNs) -> String {
     format!("the network namespace {} cannot be entered", netns.name)
-}
-
-/// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
-/// what it minds.
-pub(super) fn refusal(error: ProgramError) -> anyhow::Error {
-    let ProgramError::LoadError {
-        io_error,
-        verifier_log,
-    } = &error
-    else {
-        return error.into();
-    };
-    let log = verifier_log.to_string();
-    log::debug!("the verifier's log:\n{log}");
-    let complaint = log
-        .lines()
-        .rev()
-        .find(|line| {
-            let told_always = ["processed ", "verification time ", "stack depth "];
-            !line.is_empty() && !told_always.iter().any(|start| line.starts_with(start))
-        })
-        .map_or_else(String::new, |line| format!(" (verifier: {line})"));
-    anyhow::anyhow!("{io_error}{complaint}")
-}
-
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-{
-    let program = ebpf
-        .program_mut(name)
-        .with_context(|| format!("the eBPF object has no program {name}"))?;
-    program
-        .try_into()
-        .with_context(|| format!("the eBPF program {name} is of another type"))
 }

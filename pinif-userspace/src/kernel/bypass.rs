@@ -11,7 +11,7 @@ use aya::{
 use pinif_ebpf::bypass::Bypass;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::task_files;
+use super::{load, task_files};
 use crate::host::kernel_types::{self, KernelTypes};
 
 /// The iterator over them, by the name of its function.
@@ -99,7 +99,7 @@ pub fn list(ebpf: &mut Ebpf) -> Result<Vec<Bypass>> {
 /// What an audit would lack.
 pub fn list_once() -> Result<Vec<Bypass>> {
     let types = kernel_types::of_kernel()?;
-    let mut ebpf = super::load::load(&types.offsets, 0, None)?;
+    let mut ebpf = load::load(load::Loader::begin(), &types.offsets, 0, None)?;
     load(&mut ebpf, types)?;
     list(&mut ebpf)
 }

@@ -2,7 +2,9 @@
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
+    panic::resume_unwind,
     path::Path,
+    thread::{self, JoinHandle},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -29,6 +31,22 @@ struct Aligned<T: ?Sized> {
     bytes: T,
 }
 
+/// What loads the object. A thread of its own makes it, since it reads the kernel's types for itself: some 50 ms
+/// (`EbpfLoader::new`), in which a start has other things to do.
+pub struct Loader(JoinHandle<EbpfLoader<'static>>);
+
+impl Loader {
+    /// Begins to make one.
+    pub fn begin() -> Self {
+        Self(thread::spawn(EbpfLoader::new))
+    }
+
+    fn ready(self) -> EbpfLoader<'static> {
+        let Self(thread) = self;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
 /// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). No program is
 /// given to the kernel yet: each user loads the ones that it attaches. Where there is something that persists, the maps are
 /// those of earlier lives, and stay.
@@ -36,13 +54,18 @@ struct Aligned<T: ?Sized> {
 /// # Errors
 ///
 /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
-pub fn load(offsets: &Offsets, log_level: u8, persist: Option<&Persist>) -> Result<Ebpf> {
+pub fn load(
+    loader: Loader,
+    offsets: &Offsets,
+    log_level: u8,
+    persist: Option<&Persist>,
+) -> Result<Ebpf> {
     if OBJECT.bytes.is_empty() {
         bail!("this binary was built without its eBPF programs: build it with `cargo xtask build`");
     }
     let secret = persist.map_or_else(secret, Persist::secret);
     let maps = persist.map(Persist::maps).unwrap_or_default();
-    let mut loader = EbpfLoader::new();
+    let mut loader: EbpfLoader<'_> = loader.ready();
     loader
         // The programs have no relocations by the kernel's types.
         .btf(None)

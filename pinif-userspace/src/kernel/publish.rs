@@ -29,6 +29,8 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     in_force: InForce,
     generation: u32,
+    /// A policy is, or was, in force: of this life or of an earlier one.
+    has_policy: bool,
     /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
     enforce_until: u64,
 }
@@ -81,6 +83,7 @@ impl Publisher {
         }
         Ok(Self {
             generation: active.generation,
+            has_policy: active.generation != 0,
             enforce_until: active.enforce_until,
             published,
             in_force,
@@ -299,9 +302,12 @@ impl Publisher {
         for (netns, gates) in gates_of {
             self.published.entry(netns).or_default().gates = gates;
         }
-        // A packet that read the old slot is judged by it to its end before that is cleared.
-        wait_for_running_programs();
-        self.tables.clear(old)?;
+        if self.has_policy {
+            // A packet that read the old slot is judged by it to its end before that is cleared.
+            wait_for_running_programs();
+            self.tables.clear(old)?;
+        }
+        self.has_policy = true;
         Ok(unresolved)
     }
 }

@@ -28,7 +28,7 @@ use crate::{
         },
         netns::HOST,
     },
-    kernel::bypass::Bypasses,
+    kernel::{attach::CgroupHooks, bypass::Bypasses},
     sinks::{Level, Sink},
 };
 
@@ -204,7 +204,8 @@ impl Audit {
 
     /// The sockets of audited namespaces that may bypass.
     fn list_sockets(&mut self, sink: &mut dyn Sink) -> Result<Vec<Bypass>> {
-        match self.cgroup.bypassing() {
+        let hooks = self.hooks.get(&mut self.following.entries);
+        match hooks.and_then(CgroupHooks::bypassing) {
             Ok(mut listed) => {
                 listed.retain(|socket| self.namespaces.contains_key(&socket.netns));
                 Ok(listed)

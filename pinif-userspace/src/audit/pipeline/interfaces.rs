@@ -141,7 +141,7 @@ impl Audit {
         let wanted = watched(&namespace.network, policy);
         namespace.hooks.watch_arrivals_only_at(&wanted)?;
         if !wanted.is_empty() {
-            self.cgroup.load_ingress(&mut self.following.entries)?;
+            self.hooks.load_ingress(&mut self.following.entries)?;
         }
         namespace.watch_arrivals(&wanted, sink)
     }

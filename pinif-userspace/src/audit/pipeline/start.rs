@@ -25,10 +25,11 @@ use crate::{
     host::{kernel_types, namespaces::Watch},
     kernel::{
         arrivals::Arrivals,
-        attach::{CgroupHooks, Mode, load_egress},
+        attach::{CgroupHooks, Hooks, Mode, load_egress},
         bypass::Bypasses,
         clock::monotonic,
         counters::Counters,
+        entry::Entries,
         load::load,
         logs,
         publish::Publisher,
@@ -46,7 +47,12 @@ impl Audit {
         raise_descriptor_limit();
         let persist = plan.persist.map(Rc::new);
         let types = kernel_types::of_kernel()?;
-        let mut ebpf = load(&types.offsets, plan.log_level, persist.as_deref())?;
+        let mut ebpf = load(
+            plan.loader,
+            &types.offsets,
+            plan.log_level,
+            persist.as_deref(),
+        )?;
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }
@@ -65,10 +71,15 @@ impl Audit {
         let earlier = Earlier::read(persist.as_deref(), &counters)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();
+        let mut entries = Entries::open(&mut ebpf)?;
+        if persist.is_some() {
+            // An earlier collector's stands in the table until this one's takes its place.
+            load_egress(&mut ebpf, &mut entries)?;
+        }
         let mut following = Following::new(
             plan.wanted,
             plan.attach,
-            load_egress(&mut ebpf)?,
+            entries,
             Watch::open().context("mounts of network namespaces cannot be watched")?,
             arrivals,
             persist.clone(),
@@ -80,19 +91,13 @@ impl Audit {
             &plan.namespaces,
         )?;
         warn_of(&plan.policy, &unresolved, sink)?;
-        let mut cgroup = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
-        if persist.is_some() {
-            // An earlier collector's stands in the table until this one's takes its place.
-            cgroup.load_ingress(&mut following.entries)?;
-        }
-        if let Err(error) = cgroup.mark_existing(types) {
-            let text = format!("sockets from before may stay without a process: {error:#}");
-            sink.note(Level::Warning, &text)?;
-        }
-        if let Err(error) = cgroup.prepare_bypassing(types) {
-            let text = format!("sockets that send past TC egress may stay unknown: {error:#}");
-            sink.note(Level::Warning, &text)?;
-        }
+        let hooks = if persist.is_some() {
+            let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
+            hooks.load_ingress(&mut following.entries)?;
+            Hooks::here(hooks, types)
+        } else {
+            Hooks::come(ebpf, &plan.cgroup, types)?
+        };
         let mut audit = Self {
             earlier,
             namespaces: BTreeMap::new(),
@@ -101,7 +106,7 @@ impl Audit {
             following,
             names: Names::with(persist.clone()),
             persist,
-            cgroup,
+            hooks,
             gaps: Gaps::new(bypasses),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
@@ -127,6 +132,10 @@ impl Audit {
         let mut starting = Starting::new(sink);
         audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
         let found = starting.found();
+        audit.hooks.get(&mut audit.following.entries)?;
+        for warning in audit.hooks.warnings() {
+            sink.note(Level::Warning, &warning)?;
+        }
         audit.sweep();
         audit.started = audit.began();
         audit.begin_enforcing()?;

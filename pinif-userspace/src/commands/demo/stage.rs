@@ -9,7 +9,7 @@ use crate::audit::ledger::FailOn;
 use crate::audit::pipeline::Plan;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
-use crate::kernel::attach::Mode;
+use crate::kernel::{attach::Mode, load::Loader};
 use crate::lab::{self, Cgroup, Chassis};
 use crate::policy::Policy;
 
@@ -54,6 +54,7 @@ impl Stage {
             foresee: false,
             attach: Mode::of_kernel(),
             log_level: 0,
+            loader: Loader::begin(),
             persist: None,
         })
     }

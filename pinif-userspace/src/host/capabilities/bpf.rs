@@ -32,7 +32,8 @@ pub(super) fn maps() -> Outcome {
         (MapType::Hash, "hash"),
         (MapType::PerCpuArray, "percpu_array"),
         (MapType::LpmTrie, "lpm_trie"),
-        (MapType::SkStorage, "sk_storage"),
+        // A kernel with this one has storage for sockets (`BPF_MAP_TYPE_SK_STORAGE`, three years older), which each start
+        // would make, only to wait 30 ms until it is gone (`bpf_local_storage_map_free`).
         (MapType::RingBuf, "ringbuf"),
     ];
     let probed = wanted.map(|(kind, name)| {

@@ -1,0 +1,305 @@
+//! The hooks of a cgroup, and the traffic programs: loaded once for the machine.
+
+use std::{
+    fs::File,
+    io, mem,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf,
+    programs::{
+        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, ProgramError,
+        SchedClassifier,
+    },
+};
+use pinif_ebpf::bypass::Bypass;
+
+use crate::{
+    host::{kernel_types::KernelTypes, processes},
+    kernel::{
+        bypass,
+        direction::Direction,
+        entry::Entries,
+        persist::{Persist, link},
+        task_files,
+    },
+};
+
+/// The iterator over sockets that were there before.
+const EXISTING: &str = "pinif_existing";
+
+/// The hooks of an auditor, which a thread of their own may still be attaching: meanwhile entry programs are attached to
+/// interfaces, for each of which the kernel waits until no processor uses what was there before (`tcx_entry_sync`).
+pub struct Hooks {
+    state: State,
+    warnings: Vec<String>,
+}
+
+enum State {
+    Coming(JoinHandle<Result<(CgroupHooks, Vec<String>)>>),
+    Here(CgroupHooks),
+    /// They could not be attached, which was reported.
+    Missing,
+}
+
+impl Hooks {
+    /// Begins to load the traffic program for what leaves and to attach the hooks to a cgroup. Until [`Self::get`] has
+    /// waited for them, entry programs let every packet pass uncounted.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no thread.
+    pub fn come(ebpf: Ebpf, cgroup: &Path, types: &'static KernelTypes) -> Result<Self> {
+        let cgroup = cgroup.to_owned();
+        let bring = move || {
+            let mut ebpf = ebpf;
+            verify_traffic(&mut ebpf, Direction::Egress)?;
+            let mut hooks = CgroupHooks::attach(ebpf, &cgroup, None)?;
+            let warnings = hooks.look_back(types);
+            Ok((hooks, warnings))
+        };
+        let thread = thread::Builder::new().name("hooks".to_owned());
+        Ok(Self {
+            state: State::Coming(thread.spawn(bring).context("no thread can be started")?),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Those that are attached, to the cgroup and in the table of traffic programs.
+    pub fn here(mut hooks: CgroupHooks, types: &KernelTypes) -> Self {
+        let warnings = hooks.look_back(types);
+        Self {
+            state: State::Here(hooks),
+            warnings,
+        }
+    }
+
+    /// The hooks. Waits for them where they are not attached yet, and has the entry programs go on with the traffic program
+    /// from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the cgroup cannot be opened, or the kernel refuses a program or a hook.
+    pub fn get(&mut self, entries: &mut Entries) -> Result<&mut CgroupHooks> {
+        if matches!(self.state, State::Coming(_))
+            && let State::Coming(thread) = mem::replace(&mut self.state, State::Missing)
+        {
+            let brought = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let (mut hooks, warnings) = brought?;
+            hooks.begin(entries)?;
+            self.warnings.extend(warnings);
+            self.state = State::Here(hooks);
+        }
+        match &mut self.state {
+            State::Here(hooks) => Ok(hooks),
+            State::Coming(_) | State::Missing => bail!("the hooks are not attached"),
+        }
+    }
+
+    /// Loads the traffic program for what arrives, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::get`].
+    pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
+        self.get(entries)?.load_ingress(entries)
+    }
+
+    /// What does not work as it should, a sentence each; once.
+    pub fn warnings(&mut self) -> Vec<String> {
+        mem::take(&mut self.warnings)
+    }
+}
+
+/// The cgroup hooks, attached below one cgroup.
+pub struct CgroupHooks {
+    ebpf: Ebpf,
+}
+
+impl CgroupHooks {
+    /// Attaches the hooks to a cgroup; those that persist take the places of an earlier life's.
+    ///
+    /// # Errors
+    ///
+    /// When the cgroup cannot be opened, or the kernel refuses a hook.
+    pub fn attach(mut ebpf: Ebpf, cgroup: &Path, persist: Option<&Persist>) -> Result<Self> {
+        let directory = File::open(cgroup).with_context(|| {
+            format!(
+                "the cgroup {} cannot be opened; --cgroup takes a directory of the cgroup v2 hierarchy",
+                cgroup.display()
+            )
+        })?;
+        let at = |name: &str| {
+            format!(
+                "the kernel refused the hook {name} on the cgroup {}",
+                cgroup.display()
+            )
+        };
+        let pin = |name: &str| -> Result<Option<(PathBuf, u64)>> {
+            let Some(persist) = persist else {
+                return Ok(None);
+            };
+            let id = processes::cgroup_id(cgroup).with_context(|| at(name))?;
+            Ok(Some((persist.cgroup_link(name), id)))
+        };
+        // The types have these methods in common, and no trait for them.
+        macro_rules! attach {
+            ($program:ty: $($name:literal = $attach_type:literal),+) => {
+                for (name, attach_type) in [$(($name, $attach_type)),+] {
+                    let pin = pin(name)?;
+                    let program: &mut $program = program(&mut ebpf, name)?;
+                    program.load().map_err(refusal).with_context(|| at(name))?;
+                    if let Some((pin, cgroup)) = &pin {
+                        let program = program.fd()?.as_fd();
+                        if !link::update(&program, pin, *cgroup) {
+                            link::create(&program, &directory, attach_type, pin)
+                                .with_context(|| at(name))?;
+                        }
+                    } else {
+                        program
+                            .attach(&directory, CgroupAttachMode::Single)
+                            .with_context(|| at(name))?;
+                    }
+                }
+            };
+        }
+        // With the numbers of `enum bpf_attach_type`.
+        attach!(CgroupSock: "pinif_create" = 2, "pinif_release" = 34);
+        attach!(CgroupSock: "pinif_post_bind4" = 12, "pinif_post_bind6" = 13);
+        attach!(CgroupSockAddr: "pinif_connect4" = 10, "pinif_connect6" = 11);
+        attach!(CgroupSockAddr: "pinif_sendmsg4" = 14, "pinif_sendmsg6" = 15);
+        attach!(CgroupSockopt: "pinif_setsockopt" = 22);
+        Ok(Self { ebpf })
+    }
+
+    /// Has the entry programs of what leaves go on with the traffic program from here on, which is loaded: at this instant
+    /// counting begins, everywhere.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    fn begin(&mut self, entries: &mut Entries) -> Result<()> {
+        let direction = Direction::Egress;
+        let program: &mut SchedClassifier = program(&mut self.ebpf, direction.program())?;
+        entries.put(direction, program.fd()?)
+    }
+
+    /// Loads the traffic program for what arrives, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
+        if entries.has(Direction::Ingress) {
+            return Ok(());
+        }
+        load_traffic(&mut self.ebpf, Direction::Ingress, entries)
+    }
+
+    /// Gives every socket that was there before its owner, and prepares [`Self::bypassing`]. What the kernel refuses of it is
+    /// a warning: a socket's process is then looked for when there is a finding (`sock_diag`).
+    fn look_back(&mut self, types: &KernelTypes) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Err(error) = mark_existing(&mut self.ebpf, types) {
+            warnings.push(format!(
+                "sockets from before may stay without a process: {error:#}"
+            ));
+        }
+        if let Err(error) = bypass::load(&mut self.ebpf, types) {
+            warnings.push(format!(
+                "sockets that send past TC egress may stay unknown: {error:#}"
+            ));
+        }
+        warnings
+    }
+
+    /// The sockets that can send past TC egress ([`bypass::list`]).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
+        bypass::list(&mut self.ebpf)
+    }
+}
+
+/// Runs the iterator once over all files of all processes.
+fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
+    let refused = "the kernel refused the iterator over existing sockets";
+    let iterator: &mut Iter = program(ebpf, EXISTING)?;
+    task_files::load(iterator, types).context(refused)?;
+    let link = iterator.attach().context(refused)?;
+    let mut output = iterator
+        .take_link(link)
+        .context(refused)?
+        .into_file()
+        .context(refused)?;
+    // The program prints nothing; reading is what runs it.
+    io::copy(&mut output, &mut io::sink()).context(refused)?;
+    Ok(())
+}
+
+/// Loads the traffic program for what leaves, for every namespace's entry programs to go on with. The one for what arrives
+/// comes where a policy needs it ([`CgroupHooks::load_ingress`]): the verifier takes as long for it.
+///
+/// # Errors
+///
+/// When the kernel refuses it.
+pub fn load_egress(ebpf: &mut Ebpf, entries: &mut Entries) -> Result<()> {
+    load_traffic(ebpf, Direction::Egress, entries)
+}
+
+fn load_traffic(ebpf: &mut Ebpf, direction: Direction, entries: &mut Entries) -> Result<()> {
+    entries.put(direction, verify_traffic(ebpf, direction)?.fd()?)
+}
+
+fn verify_traffic(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
+    let name = direction.program();
+    let program: &mut SchedClassifier = program(ebpf, name)?;
+    program
+        .load()
+        .map_err(refusal)
+        .with_context(|| format!("the kernel refused the program {name} for TC"))?;
+    Ok(program)
+}
+
+/// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
+/// what it minds.
+pub(in crate::kernel) fn refusal(error: ProgramError) -> anyhow::Error {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = &error
+    else {
+        return error.into();
+    };
+    let log = verifier_log.to_string();
+    log::debug!("the verifier's log:\n{log}");
+    let complaint = log
+        .lines()
+        .rev()
+        .find(|line| {
+            let told_always = ["processed ", "verification time ", "stack depth "];
+            !line.is_empty() && !told_always.iter().any(|start| line.starts_with(start))
+        })
+        .map_or_else(String::new, |line| format!(" (verifier: {line})"));
+    anyhow::anyhow!("{io_error}{complaint}")
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf
+        .program_mut(name)
+        .with_context(|| format!("the eBPF object has no program {name}"))?;
+    program
+        .try_into()
+        .with_context(|| format!("the eBPF program {name} is of another type"))
+}
