@@ -16,7 +16,10 @@ use std::{
 };
 
 use globset::GlobMatcher;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::mpsc,
@@ -285,12 +288,16 @@ impl Drop for Watch {
     }
 }
 
-/// Ends when the process does, or at once if it is not in the namespace.
+/// Ends when the process does, or at once if it has ended or is not in the namespace.
 async fn end_of(process: u32, inode: u64) -> io::Result<()> {
     let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
         return Ok(());
     };
-    let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+    let descriptor = match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        // Since the census.
+        Err(Errno::SRCH) => return Ok(()),
+        opened => opened?,
+    };
     // The number may have become another's since the census; not so any more.
     if namespace_of(process) != Some(inode) {
         return Ok(());
@@ -371,6 +378,16 @@ mod tests {
     use globset::Glob;
 
     use super::*;
+
+    /// Nothing else asks for a look: a namespace whose last process ends between the census and the wait for it would be
+    /// audited for a minute more.
+    #[tokio::test]
+    async fn a_process_that_has_ended_is_not_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        child.wait().expect("a child");
+        let ended = end_of(child.id(), 1).await;
+        assert!(ended.is_ok(), "{ended:?}");
+    }
 
     #[test]
     fn a_container_is_known_by_its_cgroup() {

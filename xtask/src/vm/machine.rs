@@ -36,14 +36,6 @@ const FEW_QUEUES: &str = "-global virtio-serial-pci.max_ports=2";
 /// many processors, and for the slow clocks that the kernel takes where it distrusts the processor's.
 const KERNEL_ARGUMENTS: &str = "mitigations=off rcupdate.rcu_expedited=1 tsc=reliable";
 
-/// Processes take longer turns: emulation forgets each address that it has translated when another process gets the
-/// processor. The settings are the scheduler's in debugfs, up to Linux 6.5 and from 6.6 on.
-const LONG_TURNS: &str = "mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null\n\
-    for setting in latency_ns min_granularity_ns wakeup_granularity_ns base_slice_ns; do\n\
-    file=/sys/kernel/debug/sched/$setting\n\
-    test ! -e $file || echo 50000000 >$file\n\
-    done";
-
 /// What executes the machine's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accelerator {
@@ -159,7 +151,7 @@ impl<'a> Machine<'a> {
             .collect();
         // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only.
         format!(
-            "dmesg --console-level 1\n{LONG_TURNS}\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
+            "dmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
              echo {}\n{}\necho $? >{}\necho {}\n",
             quoted(&self.tools.bin.to_string_lossy()),
             quoted(&self.tools.program("modprobe").to_string_lossy()),
