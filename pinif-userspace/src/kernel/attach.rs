@@ -23,8 +23,8 @@ use super::{
 use crate::host::netns::NetNs;
 
 pub use ahead::{Ahead, at_egress};
-pub(super) use hooks::refusal;
 pub use hooks::{CgroupHooks, Hooks, load_egress};
+pub(super) use hooks::{program, refusal};
 
 /// How the traffic program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

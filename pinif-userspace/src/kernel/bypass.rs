@@ -11,7 +11,7 @@ use aya::{
 use pinif_ebpf::bypass::Bypass;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{load, task_files};
+use super::{attach::program, load, task_files};
 use crate::host::kernel_types::{self, KernelTypes};
 
 /// The iterator over them, by the name of its function.
@@ -98,19 +98,15 @@ pub fn list(ebpf: &mut Ebpf) -> Result<Vec<Bypass>> {
 ///
 /// What an audit would lack.
 pub fn list_once() -> Result<Vec<Bypass>> {
+    let loader = load::Loader::begin();
     let types = kernel_types::of_kernel()?;
-    let mut ebpf = load::load(load::Loader::begin(), &types.offsets, 0, None)?;
+    let mut ebpf = load::load(loader, &types.offsets, 0, None)?;
     load(&mut ebpf, types)?;
     list(&mut ebpf)
 }
 
 fn iterator(ebpf: &mut Ebpf) -> Result<&mut Iter> {
-    let program = ebpf
-        .program_mut(ITERATOR)
-        .with_context(|| format!("the eBPF object has no program {ITERATOR}"))?;
-    program
-        .try_into()
-        .with_context(|| format!("the eBPF program {ITERATOR} is of another type"))
+    program(ebpf, ITERATOR)
 }
 
 /// The records that stand in a row of bytes. One that is cut short ends them.

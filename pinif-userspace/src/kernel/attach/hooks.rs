@@ -292,7 +292,12 @@ pub(in crate::kernel) fn refusal(error: ProgramError) -> anyhow::Error {
     anyhow::anyhow!("{io_error}{complaint}")
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
+/// A program of the object by the name of its function.
+///
+/// # Errors
+///
+/// When the object has none of this name and type.
+pub(in crate::kernel) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
