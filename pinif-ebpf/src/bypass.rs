@@ -37,7 +37,7 @@ pub struct Bypass {
     pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<Bypass>() == 80);
+const _: () = assert!(size_of::<Bypass>() == 88);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -70,8 +70,12 @@ pub struct Owner {
     pub pid: u32,
     /// The socket's user id (`sk->sk_uid`); [`NO_USER`] where no process sent.
     pub uid: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// What tells the executable from another file that had its inode's number before (`inode->i_generation`); zero where
+    /// the file system keeps none.
+    pub executable_generation: u32,
+    /// When the process was started, in nanoseconds of `CLOCK_BOOTTIME` (`task->group_leader->start_boottime`), which tells it
+    /// from another that had its number before; zero when unknown.
+    pub started: u64,
     /// The task's name: untrusted bytes, ended by a zero.
     pub comm: Name,
 }
@@ -216,9 +220,9 @@ pub struct Flow {
     pub owner: Owner,
 }
 
-const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<SocketRecord>() == 56 + 48 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
-const _: () = assert!(size_of::<Flow>() == 64);
+const _: () = assert!(size_of::<Owner>() == 56);
+const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
+const _: () = assert!(size_of::<Flow>() == 72);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -9,6 +9,10 @@ pub struct Offsets {
     pub task_tgid: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
+    /// `task_struct.group_leader`.
+    pub task_leader: u32,
+    /// `task_struct.start_boottime`.
+    pub task_started: u32,
     /// `task_struct.mm`.
     pub task_mm: u32,
     /// `mm_struct.exe_file`.
@@ -17,6 +21,8 @@ pub struct Offsets {
     pub file_inode: u32,
     /// `inode.i_ino`.
     pub inode_number: u32,
+    /// `inode.i_generation`.
+    pub inode_generation: u32,
     /// `inode.i_sb`.
     pub inode_superblock: u32,
     /// `super_block.s_dev`, in the kernel's encoding.
@@ -80,7 +86,7 @@ pub struct Offsets {
     pub xdp_send_ring: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 36 * 4);
+const _: () = assert!(size_of::<Offsets>() == 39 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -44,6 +44,12 @@ pub mod protocol {
     pub const SCTP: u8 = 132;
     /// UDP-Lite.
     pub const UDP_LITE: u8 = 136;
+
+    /// Whether a protocol's header begins with the two ports.
+    #[inline(always)]
+    pub const fn has_ports(protocol: u8) -> bool {
+        matches!(protocol, TCP | UDP | UDP_LITE | SCTP | DCCP)
+    }
 }
 
 /// How many IPv6 extension headers are followed. A packet with more is not parsed.
@@ -91,6 +97,8 @@ pub struct Packet {
     pub protocol: u8,
     /// A fragment after the first: it carries no ports.
     pub later_fragment: bool,
+    /// The type of an ICMP or ICMPv6 message, or zero.
+    pub icmp_type: u8,
 }
 
 /// Why a packet gave no [`Packet`].
@@ -147,6 +155,7 @@ pub fn parse(kind: u16, packet: &impl Bytes, found: &mut Packet) -> Result<(), N
     };
     found.source_port = 0;
     found.destination_port = 0;
+    found.icmp_type = 0;
     if !found.later_fragment {
         read_ports(packet, offset, found);
     }
@@ -228,10 +237,11 @@ fn read_ports(packet: &impl Bytes, offset: usize, found: &mut Packet) {
             }
         }
         protocol::ICMP | protocol::ICMPV6 => {
-            if let Some(header) = packet.load::<[u8; 6]>(offset)
-                && is_echo_request(found.protocol, header[0])
-            {
-                found.source_port = u16::from_be_bytes([header[4], header[5]]);
+            if let Some(header) = packet.load::<[u8; 6]>(offset) {
+                found.icmp_type = header[0];
+                if is_echo_request(found.protocol, header[0]) {
+                    found.source_port = u16::from_be_bytes([header[4], header[5]]);
+                }
             }
         }
         _ => {}

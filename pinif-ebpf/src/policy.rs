@@ -217,6 +217,10 @@ pub struct Demand {
     pub pinned: u32,
     /// The [`Action`](crate::enforce::Action)'s number.
     pub action: u32,
+    /// What a rule of this name has in every policy, so that a finding stays the same when a policy is loaded anew; not zero.
+    pub id: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
 impl Demand {
@@ -225,6 +229,8 @@ impl Demand {
         only_via: ZoneSet::EMPTY,
         pinned: 0,
         action: 0,
+        id: 0,
+        _pad: 0,
     };
 }
 
@@ -408,7 +414,7 @@ impl InForce {
 }
 
 const _: () = assert!(size_of::<Active>() == 32 + 8 * size_of::<RuleSet>());
-const _: () = assert!(size_of::<Demand>() == 16);
+const _: () = assert!(size_of::<Demand>() == 24);
 const _: () = assert!(size_of::<PrefixKey>() == 24);
 const _: () = assert!(size_of::<PortKey>() == 8);
 const _: () = assert!(size_of::<CgroupKey>() == 16);

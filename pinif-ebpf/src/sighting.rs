@@ -3,6 +3,8 @@
 use crate::{
     intent::{Name, Owner},
     key::{Address, IfIndex, NetNsCookie, SocketCookie},
+    sample::Samples,
+    subject::SubjectKey,
 };
 
 /// Who sent a packet.
@@ -68,49 +70,41 @@ impl core::ops::AddAssign for Count {
     }
 }
 
-/// What makes a finding one: a kind, for a socket or (where no process owns one) for a flow, on one interface.
+/// What makes a finding one thing to fix: a kind, by one subject, with one intent, at one interface. Never a socket, a port or
+/// a remote address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingKey {
     /// The namespace.
     pub netns: NetNsCookie,
-    /// The process's socket; zero for a flow, which the next five name.
-    pub cookie: SocketCookie,
-    /// The flow's source.
-    pub source: Address,
-    /// The flow's destination.
-    pub destination: Address,
-    /// The flow's source port, in host byte order.
-    pub source_port: u16,
-    /// The flow's destination port, in host byte order.
-    pub destination_port: u16,
-    /// The flow's IP protocol.
-    pub protocol: u8,
+    /// Who it is about.
+    pub subject: SubjectKey,
+    /// The bound device, of the socket or of the flow that this is a copy of.
+    pub bound: IfIndex,
+    /// Where the packets left.
+    pub egress: IfIndex,
+    /// The rule that is broken ([`crate::policy::Demand::id`]); zero where the kind is about none.
+    pub rule: u32,
     /// The [`crate::verdict::Kind`]'s number.
     pub kind: u8,
     /// The [`crate::verdict::Severity`]'s number.
     pub severity: u8,
     /// Not zero: the packets were dropped there, and did not leave.
     pub dropped: u8,
-    /// The bound device, of the socket or of the flow that this is a copy of.
-    pub bound: IfIndex,
-    /// Where the packets left.
-    pub egress: IfIndex,
+    /// Zero.
+    pub _pad: u8,
 }
 
 impl FindingKey {
     /// What tells it from any other, as bytes: the key of one finding gives the same on every run.
-    pub fn to_bytes(&self) -> [u8; 64] {
-        let mut bytes = [0; 64];
+    pub fn to_bytes(&self) -> [u8; 56] {
+        let mut bytes = [0; 56];
         bytes[0..8].copy_from_slice(&self.netns.0.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.cookie.0.to_le_bytes());
-        bytes[16..32].copy_from_slice(&self.source.0);
-        bytes[32..48].copy_from_slice(&self.destination.0);
-        bytes[48..50].copy_from_slice(&self.source_port.to_le_bytes());
-        bytes[50..52].copy_from_slice(&self.destination_port.to_le_bytes());
-        bytes[52..56].copy_from_slice(&[self.protocol, self.kind, self.severity, self.dropped]);
-        bytes[56..60].copy_from_slice(&self.bound.0.to_le_bytes());
-        bytes[60..64].copy_from_slice(&self.egress.0.to_le_bytes());
+        bytes[8..40].copy_from_slice(&self.subject.to_bytes());
+        bytes[40..44].copy_from_slice(&self.bound.0.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.egress.0.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.rule.to_le_bytes());
+        bytes[52..56].copy_from_slice(&[self.kind, self.severity, self.dropped, 0]);
         bytes
     }
 }
@@ -171,14 +165,46 @@ pub struct Sighting {
     pub owner: Owner,
 }
 
-/// A finding's entry in the kernel's table: its counter, and its first packet.
+/// What is known of a finding: its counter, its first packet, and what it has seen.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FindingValue {
+pub struct FindingState {
     /// Exact, over all CPUs.
     pub count: Count,
     /// The first packet.
     pub sighting: Sighting,
+    /// The first processes, sockets and destinations.
+    pub samples: Samples,
+}
+
+/// A lock that the kernel knows by the name of its type (`bpf_spin_lock`, since Linux 5.1): in a map's value, at the top.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct bpf_spin_lock {
+    /// The kernel's own.
+    pub val: u32,
+}
+
+/// A finding's entry in the kernel's table.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FindingValue {
+    /// Held while a place among the samples is taken.
+    pub lock: bpf_spin_lock,
+    /// Zero.
+    pub _pad: u32,
+    /// What is known of it.
+    pub state: FindingState,
+}
+
+/// A finding that is not in the table yet. The kernel allows no lock in the programs' own room.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewFinding {
+    /// Zero: where [`FindingValue`] has the lock.
+    pub _lock: u64,
+    /// What is known of it.
+    pub state: FindingState,
 }
 
 /// A record of the ring buffer: a hint to look, and all that is needed to tell the finding at once.
@@ -192,10 +218,12 @@ pub struct SightingRecord {
 }
 
 const _: () = assert!(size_of::<CellKey>() == 24);
-const _: () = assert!(size_of::<FindingKey>() == 64);
-const _: () = assert!(size_of::<Sighting>() == 184);
-const _: () = assert!(size_of::<FindingValue>() == 16 + size_of::<Sighting>());
-const _: () = assert!(size_of::<SightingRecord>() == 64 + size_of::<Sighting>());
+const _: () = assert!(size_of::<FindingKey>() == 56);
+const _: () = assert!(size_of::<Sighting>() == 192);
+const _: () = assert!(size_of::<FindingState>() == 16 + 192 + size_of::<Samples>());
+const _: () = assert!(size_of::<FindingValue>() == 8 + size_of::<FindingState>());
+const _: () = assert!(size_of::<FindingValue>() == size_of::<NewFinding>());
+const _: () = assert!(size_of::<SightingRecord>() == 56 + size_of::<Sighting>());
 
 #[cfg(feature = "user")]
 mod pod {

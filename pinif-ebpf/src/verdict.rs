@@ -115,6 +115,15 @@ impl KindSet {
     /// The bit of no kind at all, which is never set.
     const CONTAINED: Self = Self(1);
 
+    /// Those that are about a rule which is broken.
+    pub const OF_RULES: Self = {
+        let mut kinds = Self(0);
+        kinds.insert(Kind::PolicyEscape);
+        kinds.insert(Kind::Unpinned);
+        kinds.insert(Kind::IngressEscape);
+        kinds
+    };
+
     /// Adds a kind.
     #[inline(always)]
     pub const fn insert(&mut self, kind: Kind) {

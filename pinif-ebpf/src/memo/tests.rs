@@ -12,6 +12,7 @@ fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) 
         destination_port: ports.1,
         protocol,
         later_fragment: false,
+        icmp_type: 0,
     }
 }
 

@@ -69,6 +69,7 @@ fn udp_over_ipv4_with_and_without_options() {
                 destination_port: 5000,
                 protocol: protocol::UDP,
                 later_fragment: false,
+                icmp_type: 0,
             }
         );
     }

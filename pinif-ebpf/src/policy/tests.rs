@@ -41,6 +41,7 @@ fn to(destination: Address) -> Packet {
         destination_port: 443,
         protocol: 6,
         later_fragment: false,
+        icmp_type: 0,
     }
 }
 

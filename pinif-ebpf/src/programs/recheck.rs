@@ -54,9 +54,7 @@ verified_once! {
                 break;
             }
         }
-        if pinif_recheck_search(skb.context()) == 0 {
-            return 0;
-        }
+        pinif_recheck_search(skb.context());
         for _ in 0..MAX_DEVICES {
             if pinif_recheck_device(skb.context()) == 0 {
                 break;
@@ -66,8 +64,8 @@ verified_once! {
         if pinif_recheck_address(skb.context()) != 0 {
             for _ in 0..MAX_ADDRESSES {
                 let step = pinif_recheck_next_address(skb.context());
-                if step != Step::Next as u32 {
-                    has_address = u32::from(step == Step::Found as u32);
+                if step != Step::Next as u64 {
+                    has_address = u32::from(step == Step::Found as u64);
                     break;
                 }
             }
@@ -76,7 +74,8 @@ verified_once! {
             return 0;
         };
         scratch.recheck.has_address = has_address;
-        pinif_reconsider(skb.context())
+        pinif_reconsider(skb.context());
+        0
     }
 
     /// Begins to walk over the devices above the egress interface. Zero where the verdict holds whatever they are.
@@ -84,7 +83,7 @@ verified_once! {
         let Some((scratch, _)) = scratch::in_work() else {
             return 0;
         };
-        let kinds = kinds(&scratch.key, &scratch.new.sighting);
+        let kinds = kinds(&scratch.key, &scratch.new.state.sighting);
         u32::from(kinds.0 & KindSet::REVOCABLE.0 != 0 && scratch.recheck.chain.begin(skb))
     }
 
@@ -102,10 +101,10 @@ verified_once! {
             return 0;
         };
         let Scratch { key, new, recheck, .. } = scratch;
-        begin_search(key, &new.sighting, recheck);
+        begin_search(key, &new.state.sighting, recheck);
         recheck.slot = active.slot;
         recheck.contained = active.contained;
-        1
+        0
     }
 
     /// Takes the next of these devices into account. Zero behind the last.
@@ -122,8 +121,8 @@ verified_once! {
             return 0;
         };
         let Scratch { packet, key, new, recheck, .. } = scratch;
-        let kinds = kinds(key, &new.sighting);
-        if !choose_address(kinds, packet, &new.sighting, recheck) {
+        let kinds = kinds(key, &new.state.sighting);
+        if !choose_address(kinds, packet, &new.state.sighting, recheck) {
             return 0;
         }
         u32::from(recheck.chain.begin_addresses(&recheck.address))
@@ -164,7 +163,7 @@ fn reconsider(scratch: &mut Scratch) {
         recheck,
         ..
     } = scratch;
-    let sighting = &mut new.sighting;
+    let sighting = &mut new.state.sighting;
     let packet = (reread(has_packet) != 0).then_some(&*packet);
     let decision = Decision {
         kind: reread(&key.kind),

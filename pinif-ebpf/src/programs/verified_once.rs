@@ -10,12 +10,14 @@ macro_rules! verified_once {
         $(#[$attribute])*
         #[unsafe(no_mangle)]
         #[inline(never)]
-        $visibility extern "C" fn $name(context: *mut aya_ebpf::bindings::__sk_buff) -> u32 {
+        $visibility extern "C" fn $name(context: *mut aya_ebpf::bindings::__sk_buff) -> u64 {
+            #[inline(always)]
+            fn step($skb: $crate::kernel::packet::Skb) -> u32 $body
             // Else the compiler leaves out the argument of a function that does not use it, which the verifier refuses.
             // SAFETY: it copies a register to itself.
             unsafe { core::arch::asm!("{0} = {0}", in(reg) context, options(nomem, nostack)) };
-            let $skb = $crate::kernel::packet::Skb::of(context);
-            $body
+            // A whole register, or each call would be followed by instructions that clear its upper half.
+            u64::from(step($crate::kernel::packet::Skb::of(context)))
         }
     )+};
 }

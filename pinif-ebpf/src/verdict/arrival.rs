@@ -137,10 +137,7 @@ pub const fn is_icmp_error(protocol: u8, kind: u8) -> bool {
 /// The packet that would answer this one: addresses and ports exchanged.
 #[inline(always)]
 pub const fn reply_to(packet: &Packet) -> Packet {
-    let has_ports = matches!(
-        packet.protocol,
-        protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::SCTP | protocol::DCCP
-    );
+    let has_ports = protocol::has_ports(packet.protocol);
     Packet {
         source: packet.destination,
         destination: packet.source,
@@ -152,6 +149,7 @@ pub const fn reply_to(packet: &Packet) -> Packet {
         destination_port: if has_ports { packet.source_port } else { 0 },
         protocol: packet.protocol,
         later_fragment: packet.later_fragment,
+        icmp_type: 0,
     }
 }
 

@@ -8,6 +8,7 @@ use pinif_ebpf::{
     packet::protocol,
     policy::NO_RULE,
     sighting::{FindingKey, Origin, Sighting},
+    subject::Subject,
     verdict::{Kind, KindSet, Severity},
 };
 
@@ -26,6 +27,8 @@ pub struct Sighted {
     pub also: Vec<Kind>,
     /// Who sent it.
     pub origin: Origin,
+    /// Who the finding is about.
+    pub subject: Subject,
     /// The namespace that it left.
     pub netns: NetNsCookie,
     /// Where it left.
@@ -95,6 +98,8 @@ pub enum Requested {
 pub struct Owner {
     /// Its number; none if only the socket's user is known.
     pub pid: Option<u32>,
+    /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`; zero when unknown.
+    pub started: u64,
     /// Its name: untrusted.
     pub comm: String,
     /// The user.
@@ -117,6 +122,7 @@ pub fn decode(key: &FindingKey, sighting: &Sighting) -> Option<Sighted> {
             .filter(|&other| other != kind)
             .collect(),
         origin,
+        subject: key.subject.decode()?,
         netns: key.netns,
         egress: key.egress,
         bound: interface(key.bound),
@@ -149,10 +155,8 @@ fn headers(sighting: &Sighting) -> Option<Headers> {
     if sighting.destination.0 == [0; 16] && sighting.source.0 == [0; 16] {
         return None;
     }
-    let ports = matches!(
-        sighting.protocol,
-        protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::SCTP | protocol::DCCP
-    ) && (sighting.source_port, sighting.destination_port) != (0, 0);
+    let ports = protocol::has_ports(sighting.protocol)
+        && (sighting.source_port, sighting.destination_port) != (0, 0);
     Some(Headers {
         source: sighting.source.ip(),
         destination: sighting.destination.ip(),
@@ -187,6 +191,7 @@ impl Owner {
     pub fn decode(owner: &intent::Owner) -> Self {
         Self {
             pid: Some(owner.pid).filter(|&pid| pid != 0),
+            started: owner.started,
             comm: text(&owner.comm.0),
             uid: owner.uid,
             cgroup: owner.cgroup,

@@ -10,7 +10,7 @@ use pinif_ebpf::{
     intent,
     key::{IfIndex, SocketCookie},
     sighting::{self, Count},
-    verdict::Kind,
+    verdict::{Kind, KindSet},
 };
 
 use super::{
@@ -20,6 +20,8 @@ use super::{
     finding::{
         Direction, Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text,
     },
+    samples::Samples,
+    subject,
 };
 use crate::host::{netns::NetNs, processes, sockets};
 
@@ -82,12 +84,16 @@ pub fn finding(
         causes: &causes,
         ..Circumstance::new(sighted.kind, &egress_interface)
     };
+    let subject = subject::of(&sighted.subject, process.as_ref(), scene.name);
+    let mut explanation = words.explanation();
+    explanation.extend(subject::stands_for(&subject));
     Finding {
         id: id.to_string(),
         time: time_text(time),
         kind: sighted.kind,
         severity: sighted.severity,
-        rule: breaks_rule(sighted.kind)
+        rule: KindSet::OF_RULES
+            .contains(sighted.kind)
             .then(|| rule.map(|rule| rule.name.clone()))
             .flatten(),
         netns: scene.netns.to_owned(),
@@ -96,7 +102,7 @@ pub fn finding(
         bound_address: sighted.bound_address.map(|address| address.to_string()),
         egress_interface: egress_interface.clone(),
         cause: cause_text(&causes),
-        explanation: words.explanation(),
+        explanation,
         remedy: words.remedy(),
         protocol,
         source,
@@ -105,17 +111,11 @@ pub fn finding(
         bytes: count.bytes,
         socket_cookie: sighted.socket.map(|cookie| cookie.0),
         process,
+        subject: Some(subject),
+        samples: Samples::default(),
         origin: sighted.origin.into(),
         dropped: sighted.dropped,
     }
-}
-
-/// Whether a finding of this kind is one for the rule that decided.
-const fn breaks_rule(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::PolicyEscape | Kind::Unpinned | Kind::IngressEscape
-    )
 }
 
 /// The interface that alone has the address that the finding speaks of.
@@ -162,7 +162,7 @@ fn known(owner: &Owner) -> Option<Process> {
         cgroup: now.cgroup,
     };
     Some(
-        processes::describe(pid)
+        processes::describe_if(pid, owner.started)
             .map(now)
             .unwrap_or_else(|| Process {
                 pid,

@@ -13,7 +13,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::latent::Latent;
+use super::{latent::Latent, samples::Samples};
+use crate::text::hash::fnv1a;
 
 /// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
 /// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
@@ -110,8 +111,8 @@ impl Attach {
     }
 }
 
-/// One kind for one socket (or flow, where there is no socket) and one egress interface.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+/// One thing to fix: one kind, of one subject, with one bound device, egress interface and rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// The same for all lines of one finding, and for no other finding of this run.
     #[schemars(regex(pattern = "^[0-9a-f]{12}$"))]
@@ -149,10 +150,10 @@ pub struct Finding {
     pub packets: u64,
     /// How many bytes these had, with the link header.
     pub bytes: u64,
-    /// The socket's cookie (`SO_COOKIE`).
+    /// The cookie of the first packet's socket (`SO_COOKIE`).
     pub socket_cookie: Option<u64>,
-    /// The process that owns the socket, where it is known. The socket is the one that sent it; of `ingress-escape`, the one
-    /// that takes it.
+    /// The process that owns the first packet's socket, where it is known. The socket is the one that sent it; of
+    /// `ingress-escape`, the one that takes it.
     pub process: Option<Process>,
     /// Why it left there, as far as this machine can tell; several causes are joined with `; `.
     pub cause: String,
@@ -160,11 +161,62 @@ pub struct Finding {
     pub explanation: String,
     /// What mends it.
     pub remedy: String,
+    /// Who is at fault; null of what is foreseen, and of an `unaudited` that no program causes.
+    pub subject: Option<Subject>,
+    /// What it has seen: `processes`, `sockets` and `destinations`.
+    #[serde(flatten)]
+    pub samples: Samples,
     /// Who sent it; of `ingress-escape`, who takes it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
     /// where no socket takes it.
     pub origin: Origin,
     /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
     pub dropped: bool,
+}
+
+/// Who a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Subject {
+    /// All processes of one program, user and cgroup.
+    Program {
+        /// The executable; null where it is not known any more.
+        exe: Option<String>,
+        /// The user; null where it is not known.
+        uid: Option<u32>,
+        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
+        cgroup: Option<String>,
+    },
+    /// The kernel itself.
+    Kernel {
+        /// What it sends: `arp or another link-layer protocol`, `tcp reset`, `icmp`, `neighbour discovery`, `group membership
+        /// report`, `tunnel`, or `other`.
+        what: String,
+        /// The local address that it sends from.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
+        protocol: Option<String>,
+    },
+    /// What is forwarded.
+    Forwarded {
+        /// The interface that it came in by.
+        interface: String,
+        /// The IP protocol, as in `protocol`; null of what is no IP packet.
+        protocol: Option<String>,
+    },
+    /// What arrives for a local address, and no process's socket receives.
+    Receiver {
+        /// The local address.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`.
+        protocol: String,
+    },
+    /// All further programs of a user that has too many findings of this kind.
+    OtherPrograms {
+        /// The user.
+        uid: u32,
+    },
+    /// All that has no finding of its own, since there are too many.
+    Others,
 }
 
 /// Which way packets went, as the interface has it.
@@ -286,11 +338,9 @@ pub const CONTAINED: &str = "contained";
 pub struct FindingId(pub u64);
 
 impl FindingId {
-    /// The identity that comes of a key's bytes (FNV-1a, 64 bits).
+    /// The identity that comes of a key's bytes.
     pub fn of(key: &[u8]) -> Self {
-        Self(key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        }))
+        Self(fnv1a(key.iter().copied()))
     }
 }
 

@@ -4,13 +4,17 @@ use std::time::SystemTime;
 
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie, SocketCookie},
+    subject::SubjectKey,
     verdict::Kind,
 };
 
 use super::{
     explain::{Cause, CauseKind, Circumstance, cause_text},
     finding::{Direction, Finding, FindingId, Origin, Process, time_text, usual_severity},
+    samples::Samples,
+    subject,
 };
+use crate::host::gaps::sockets::Way;
 
 /// What a finding's `egress_interface` says where it may be any of the namespace's.
 pub const ANY_INTERFACE: &str = "*";
@@ -28,7 +32,7 @@ pub struct Gap {
     pub socket: Option<SocketCookie>,
 }
 
-/// What tells one gap from another.
+/// What tells one gap from another: never a socket, since a program that opens a thousand has one fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GapKey {
     /// The namespace.
@@ -42,8 +46,8 @@ pub struct GapKey {
 /// What makes a gap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum By {
-    /// A socket, by its inode number.
-    Socket(u64),
+    /// The sockets of one kind of a program.
+    Sockets(Way, SubjectKey),
     /// Nobody: pinif is not attached to the interface.
     Nobody,
     /// Nobody: the namespace of this name is not audited.
@@ -61,7 +65,59 @@ pub enum By {
 impl GapKey {
     /// What the gap's finding is called; `predecessors` is how many interfaces have had the index before.
     pub fn finding_id(&self, predecessors: u32) -> FindingId {
-        FindingId::of(format!("{self:?} {predecessors}").as_bytes())
+        let mut bytes = self.netns.0.to_le_bytes().to_vec();
+        bytes.extend(self.interface.unwrap_or_default().0.to_le_bytes());
+        bytes.extend(predecessors.to_le_bytes());
+        self.by.write(&mut bytes);
+        FindingId::of(&bytes)
+    }
+}
+
+impl By {
+    /// Adds what tells it from any other: a number for what it is, and the rest.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Sockets(way, subject) => {
+                bytes.extend([1, way.number()]);
+                bytes.extend(subject.to_bytes());
+            }
+            Self::Nobody => bytes.push(2),
+            Self::Namespace(name) => {
+                bytes.push(3);
+                bytes.extend(name.bytes());
+            }
+            Self::Ahead(what) => {
+                bytes.push(4);
+                bytes.extend(what.bytes());
+            }
+            Self::XdpProgram(id) => {
+                bytes.push(5);
+                bytes.extend(id.to_le_bytes());
+            }
+            Self::Pktgen => bytes.push(6),
+            Self::Netconsole => bytes.push(7),
+        }
+    }
+
+    /// The same of all programs of the user that have no finding of their own.
+    pub fn of_other_programs(&self, uid: u32) -> Self {
+        match self {
+            Self::Sockets(way, _) => Self::Sockets(*way, SubjectKey::other_programs(uid)),
+            other => other.clone(),
+        }
+    }
+
+    /// The program that makes the gap.
+    fn subject(&self) -> Option<pinif_ebpf::subject::Subject> {
+        match self {
+            Self::Sockets(_, subject) => subject.decode(),
+            Self::Nobody
+            | Self::Namespace(_)
+            | Self::Ahead(_)
+            | Self::XdpProgram(_)
+            | Self::Pktgen
+            | Self::Netconsole => None,
+        }
     }
 }
 
@@ -80,6 +136,11 @@ pub fn finding(
         causes: &causes,
         ..Circumstance::new(Kind::Unaudited, &egress_interface)
     };
+    // A program's subject names no interface.
+    let subject = gap.key.by.subject();
+    let subject = subject.map(|of| subject::of(&of, gap.process.as_ref(), &|_| String::new()));
+    let mut explanation = words.explanation();
+    explanation.extend(subject.as_ref().and_then(subject::stands_for));
     Finding {
         id: id.to_string(),
         time: time_text(time),
@@ -91,7 +152,7 @@ pub fn finding(
         bound_device: None,
         bound_address: None,
         cause: cause_text(&causes),
-        explanation: words.explanation(),
+        explanation,
         remedy: words.remedy(),
         protocol: String::new(),
         source: String::new(),
@@ -100,11 +161,13 @@ pub fn finding(
         bytes: 0,
         socket_cookie: gap.socket.map(|cookie| cookie.0),
         origin: match gap.key.by {
-            By::Socket(_) => Origin::Socket,
+            By::Sockets(..) => Origin::Socket,
             By::Pktgen | By::Netconsole => Origin::Kernel,
             By::Nobody | By::Namespace(_) | By::Ahead(_) | By::XdpProgram(_) => Origin::None,
         },
         process: gap.process,
+        subject,
+        samples: Samples::default(),
         dropped: false,
         egress_interface,
     }
@@ -162,8 +225,14 @@ mod tests {
             key.finding_id(0)
         };
         let eth1 = Some(IfIndex(3));
-        assert_ne!(at(eth1, By::Socket(7)), at(eth1, By::Socket(8)));
-        assert_ne!(at(eth1, By::Socket(7)), at(None, By::Socket(7)));
+        let sockets = |way, uid| By::Sockets(way, SubjectKey::other_programs(uid));
+        let bypass = sockets(Way::QdiscBypass, 7);
+        assert_ne!(
+            at(eth1, bypass.clone()),
+            at(eth1, sockets(Way::QdiscBypass, 8))
+        );
+        assert_ne!(at(eth1, bypass.clone()), at(eth1, sockets(Way::Xdp, 7)));
+        assert_ne!(at(eth1, bypass.clone()), at(None, bypass));
         assert_ne!(at(eth1, By::Pktgen), at(eth1, By::Nobody));
         assert_eq!(at(eth1, By::Pktgen), at(eth1, By::Pktgen));
     }

@@ -99,7 +99,10 @@ fn key(netns: NetNsCookie, latent: &Latent) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::finding::{Direction, Origin};
+    use crate::audit::{
+        finding::{Direction, Origin},
+        samples::Samples,
+    };
 
     const CARD: NetNsCookie = NetNsCookie(1);
 
@@ -122,6 +125,8 @@ mod tests {
             bytes: 0,
             socket_cookie: Some(socket),
             process: None,
+            subject: None,
+            samples: Samples::default(),
             cause: String::new(),
             explanation: String::new(),
             remedy: String::new(),

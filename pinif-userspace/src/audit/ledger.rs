@@ -1,8 +1,6 @@
 //! The book of findings: what was found, how often, and what of it is still to be said. It reads no clock: `now` is the
 //! time since the audit began, and what is to be shown comes back to the caller.
 
-mod entry;
-
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
@@ -15,14 +13,14 @@ use clap::ValueEnum;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
-    sighting::FindingKey,
+    sighting::{Count, FindingKey},
     verdict::Severity,
 };
 
-use self::entry::{Shapes, Slim};
 use super::{
     finding::{Finding, FindingId},
     gaps::GapKey,
+    samples::Samples,
 };
 
 /// A finding is said again no sooner than this after the last time.
@@ -73,7 +71,6 @@ pub struct Ledger<K = FindingId> {
     hasher: DefaultHashBuilder,
     /// In the order of their first sightings.
     entries: Vec<Entry<K>>,
-    shapes: Shapes,
     /// The places of those that have something new to say, each with the time from which it may: the longest due first.
     waiting: BinaryHeap<Reverse<(Micros, u32)>>,
     worst: Option<Severity>,
@@ -82,9 +79,20 @@ pub struct Ledger<K = FindingId> {
 #[derive(Debug)]
 struct Entry<K> {
     key: K,
-    finding: Slim,
+    finding: Finding,
+    /// It may grow: no other finding has its key.
+    is_open: bool,
     shown_at: Micros,
     waits: bool,
+}
+
+/// A finding that is to be said again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due<K> {
+    /// Its key; none where it is closed, and another may have the key.
+    pub key: Option<K>,
+    /// The finding. What it has seen is known to whoever counts, unless it is closed.
+    pub finding: Finding,
 }
 
 /// Microseconds since the audit began.
@@ -100,14 +108,13 @@ impl<K> Default for Ledger<K> {
             places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
-            shapes: Shapes::default(),
             waiting: BinaryHeap::new(),
             worst: None,
         }
     }
 }
 
-impl<K: Eq + Hash> Ledger<K> {
+impl<K: Clone + Eq + Hash> Ledger<K> {
     /// An empty book.
     pub fn new() -> Self {
         Self::default()
@@ -117,7 +124,8 @@ impl<K: Eq + Hash> Ledger<K> {
     /// processors saw its first packet, only brings its counts, and nothing is to be shown.
     pub fn sighted(&mut self, key: K, finding: Finding, now: Duration) -> Option<Finding> {
         if self.contains(&key) {
-            self.counted(&key, finding.packets, finding.bytes);
+            let Finding { packets, bytes, .. } = finding;
+            self.counted(&key, Count { packets, bytes });
             return None;
         }
         let place = self.entries.len();
@@ -129,7 +137,8 @@ impl<K: Eq + Hash> Ledger<K> {
         let hash = self.hasher.hash_one(&key);
         self.entries.push(Entry {
             key,
-            finding: self.shapes.slim(&finding),
+            finding: finding.clone(),
+            is_open: true,
             shown_at: micros(now),
             waits: false,
         });
@@ -158,17 +167,24 @@ impl<K: Eq + Hash> Ledger<K> {
 
     /// Takes the counter's exact totals so far. Totals never shrink; those of an unknown finding are not taken, and the
     /// answer is false.
-    pub fn counted(&mut self, key: &K, packets: u64, bytes: u64) -> bool {
+    pub fn counted(&mut self, key: &K, count: Count) -> bool {
         let Some(place) = self.place(key) else {
             return false;
         };
         let finding = &mut self.entries[place].finding;
-        if packets > finding.packets || bytes > finding.bytes {
-            finding.packets = finding.packets.max(packets);
-            finding.bytes = finding.bytes.max(bytes);
+        if count.packets > finding.packets || count.bytes > finding.bytes {
+            finding.packets = finding.packets.max(count.packets);
+            finding.bytes = finding.bytes.max(count.bytes);
             self.wait(place);
         }
         true
+    }
+
+    /// Notes that an open finding is to be said again, since more of it was seen that nobody can count.
+    pub fn grown(&mut self, key: &K) {
+        if let Some(place) = self.place(key) {
+            self.wait(place);
+        }
     }
 
     /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is said again,
@@ -177,13 +193,12 @@ impl<K: Eq + Hash> Ledger<K> {
         let Some(place) = self.place(key) else {
             return false;
         };
-        let before = self.shapes.whole(&self.entries[place].finding);
-        let mut amended = before.clone();
-        amend(&mut amended);
-        let changed = amended != before;
+        let finding = &mut self.entries[place].finding;
+        let before = finding.clone();
+        amend(finding);
+        let changed = *finding != before;
         if changed {
-            self.worst = self.worst.max(Some(amended.severity));
-            self.entries[place].finding = self.shapes.slim(&amended);
+            self.worst = self.worst.max(Some(finding.severity));
             self.wait(place);
         }
         changed
@@ -191,13 +206,18 @@ impl<K: Eq + Hash> Ledger<K> {
 
     /// What is to be said again now: grown or amended findings whose last line is a second old, at most [`REPEATS`] of them,
     /// those that have waited longest.
-    pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Finding> {
+    pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Due<K>> {
         let now = micros(now);
         iter::from_fn(move || {
             self.waiting.peek().filter(|due| due.0.0 <= now)?;
             self.take_first(now)
         })
         .take(REPEATS)
+    }
+
+    /// Whether a finding is to be said again, now or later.
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// How long until [`Self::due`] has something; `None` while nothing waits, so that nobody wakes for nothing.
@@ -207,10 +227,7 @@ impl<K: Eq + Hash> Ledger<K> {
     }
 
     /// The keys of the open findings that are `wanted`.
-    pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K>
-    where
-        K: Clone,
-    {
+    pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
         let open = self.places.iter();
         open.map(|&place| &self.entries[place as usize].key)
             .filter(|key| wanted(key))
@@ -218,16 +235,20 @@ impl<K: Eq + Hash> Ledger<K> {
             .collect()
     }
 
-    /// Closes a finding: it stays in the book as it is, and what is sighted under its key from now on is another.
-    pub fn close(&mut self, key: &K) {
+    /// Closes a finding: it stays in the book as it is, with what it has seen, and what is sighted under its key from now on is
+    /// another.
+    pub fn close(&mut self, key: &K, samples: Samples) {
         let is_it = |&place: &u32| self.entries[place as usize].key == *key;
         if let Ok(place) = self.places.find_entry(self.hasher.hash_one(key), is_it) {
-            place.remove();
+            let (place, _) = place.remove();
+            let entry = &mut self.entries[place as usize];
+            entry.is_open = false;
+            entry.finding.samples = samples;
         }
     }
 
     /// What is still unsaid, without regard to the pause: the last lines before the summary, with the exact counts.
-    pub fn rest(&mut self) -> impl Iterator<Item = Finding> {
+    pub fn rest(&mut self) -> impl Iterator<Item = Due<K>> {
         iter::from_fn(|| {
             let Reverse((from, _)) = *self.waiting.peek()?;
             self.take_first(from)
@@ -258,12 +279,15 @@ impl<K: Eq + Hash> Ledger<K> {
         }
     }
 
-    fn take_first(&mut self, now: Micros) -> Option<Finding> {
+    fn take_first(&mut self, now: Micros) -> Option<Due<K>> {
         let Reverse((_, place)) = self.waiting.pop()?;
         let entry = &mut self.entries[place as usize];
         entry.waits = false;
         entry.shown_at = now;
-        Some(self.shapes.whole(&entry.finding))
+        Some(Due {
+            key: entry.is_open.then(|| entry.key.clone()),
+            finding: entry.finding.clone(),
+        })
     }
 }
 

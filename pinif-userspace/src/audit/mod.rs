@@ -13,3 +13,5 @@ pub mod latent;
 pub mod ledger;
 pub mod matrix;
 pub mod pipeline;
+pub mod samples;
+pub mod subject;

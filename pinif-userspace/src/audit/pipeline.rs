@@ -51,7 +51,7 @@ pub use session::Objection;
 
 use super::{
     enforce::{Enforce, Enforcement},
-    ledger::{FailOn, Key, Ledger, exit_status},
+    ledger::{Due, FailOn, Key, Ledger, exit_status},
 };
 use crate::{
     host::{
@@ -213,7 +213,7 @@ impl Audit {
             let mut seen = Vec::new();
             let mut arrived = Vec::new();
             let mut bypassing = Vec::new();
-            let has_findings = self.counts;
+            let has_findings = self.counts || self.ledger.waits();
             let gaps_due = self.gaps.due();
             let enforced_until = self.enforced_until;
             let resting = self.pace.rests_until();
@@ -349,8 +349,9 @@ impl Audit {
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
             self.correct(&key, process);
         }
-        for finding in self.ledger.rest() {
-            sink.finding(&finding, false)?;
+        let rest: Vec<_> = self.ledger.rest().collect();
+        for Due { key, finding } in rest {
+            self.show(key.as_ref(), finding, false, sink)?;
         }
         let losses = self.counters.losses()?;
         let netns = |cookie: NetNsCookie| self.following.name(cookie);

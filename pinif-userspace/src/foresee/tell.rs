@@ -13,6 +13,7 @@ use crate::{
     audit::{
         explain::Route as Described,
         finding::{Direction, Finding, FindingId, Origin, endpoint_text, protocol_text, time_text},
+        samples::Samples,
     },
     host::{network::Network, routes::RouteOracle},
     policy::{Rule, evaluate::rule_of},
@@ -67,6 +68,8 @@ impl Words<'_> {
             bytes: 0,
             socket_cookie: Some(socket.cookie.0),
             process: owned.holder().cloned(),
+            subject: None,
+            samples: Samples::default(),
             cause: self.route(worse),
             explanation: String::new(),
             remedy: String::new(),

@@ -69,10 +69,16 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
     Ok(Offsets {
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
+        task_leader: btf.offset("task_struct", "group_leader")?,
+        // `real_start_time` before Linux 5.5.
+        task_started: btf
+            .offset("task_struct", "start_boottime")
+            .unwrap_or_default(),
         task_mm: btf.offset("task_struct", "mm")?,
         mm_exe_file: btf.offset("mm_struct", "exe_file")?,
         file_inode: btf.offset("file", "f_inode")?,
         inode_number: btf.offset("inode", "i_ino")?,
+        inode_generation: btf.offset("inode", "i_generation")?,
         inode_superblock: btf.offset("inode", "i_sb")?,
         superblock_device: btf.offset("super_block", "s_dev")?,
         sock_socket: btf.offset("sock", "sk_socket")?,

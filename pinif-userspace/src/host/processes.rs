@@ -30,6 +30,34 @@ pub struct Process {
     pub cgroup: Option<String>,
 }
 
+/// What there is to say of the process that was started then (nanoseconds of `CLOCK_BOOTTIME`; zero where that is not
+/// known); none where it is gone, also if another has its number by now.
+pub fn describe_if(pid: u32, started: u64) -> Option<Process> {
+    describe(pid).filter(|_| is(pid, started))
+}
+
+/// The name of the process that was started then, likewise.
+pub fn name_of(pid: u32, started: u64) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    is(pid, started).then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Whether the process that has this number was started then. procfs tells it in hundredths of a second, cut off
+/// (`nsec_to_clock_t`).
+fn is(pid: u32, started: u64) -> bool {
+    const NANOSECONDS: u64 = 1_000_000_000;
+    if started == 0 {
+        return true;
+    }
+    let stat = || {
+        let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
+        process.stat().ok()
+    };
+    stat()
+        .is_some_and(|stat| stat.starttime == started / (NANOSECONDS / procfs::ticks_per_second()))
+}
+
 /// What there is to say of a process; none where it is gone.
 pub fn describe(pid: u32) -> Option<Process> {
     // procfs holds the directory open: all that follows is of this process, even if its number is used again.

@@ -15,7 +15,7 @@ use super::syscall::bpf;
 const BPF_MAP_LOOKUP_BATCH: u32 = 24;
 
 /// Entries of a call: what a megabyte or less has room for, of pinif's largest.
-const ENTRIES: usize = 2048;
+const ENTRIES: usize = 512;
 
 /// The `batch` member of `union bpf_attr`.
 #[repr(C)]

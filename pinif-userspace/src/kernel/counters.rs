@@ -9,7 +9,8 @@ use aya::{
 };
 use pinif_ebpf::{
     loss::Loss,
-    sighting::{CellKey, Count, FindingKey, FindingValue},
+    share::{ShareKey, charged},
+    sighting::{CellKey, Count, FindingKey, FindingState, FindingValue},
 };
 
 use super::batch::Batches;
@@ -23,6 +24,8 @@ pub struct Counters {
     findings: HashMap<MapData, FindingKey, FindingValue>,
     /// The same table's descriptor, which aya does not give.
     findings_descriptor: OwnedFd,
+    /// How many findings were removed, of each who had them.
+    released: HashMap<MapData, ShareKey, u64>,
     losses: PerCpuArray<MapData, u64>,
 }
 
@@ -46,6 +49,7 @@ impl Counters {
             cells: take("CELLS")?.try_into()?,
             counts: take("COUNTS")?.try_into()?,
             findings: findings.try_into()?,
+            released: take("RELEASED")?.try_into()?,
             losses: take("LOSSES")?.try_into()?,
         })
     }
@@ -71,18 +75,28 @@ impl Counters {
             .collect()
     }
 
-    /// One finding, with its counter and its first packet.
-    pub fn finding(&self, key: &FindingKey) -> Option<FindingValue> {
-        self.findings.get(key, 0).ok()
+    /// One finding, with its counter, its first packet and what it has seen.
+    pub fn finding(&self, key: &FindingKey) -> Option<FindingState> {
+        let found = self.findings.get(key, 0);
+        found.ok().map(|FindingValue { state, .. }| state)
     }
 
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.
     pub fn forget(&mut self, key: &FindingKey) {
         // Where it is not there, there is nothing to forget.
-        let _ = self.findings.remove(key);
+        if self.findings.remove(key).is_err() {
+            return;
+        }
+        if let Some((user, class)) = charged(key) {
+            for share in user.into_iter().chain([class]) {
+                let released = self.released.get(&share, 0).unwrap_or_default();
+                // Where there is no room, the share stays smaller: nothing is lost by it but a finding of its own.
+                let _ = self.released.insert(share, released + 1, 0);
+            }
+        }
     }
 
-    /// All findings, each with its counter and its first packet, some at a time.
+    /// All findings, each with its counter, its first packet and what it has seen, some at a time.
     ///
     /// # Errors
     ///

@@ -166,6 +166,8 @@ fn demand(slot: Slot, number: usize, rule: &Rule) -> (DemandKey, Demand) {
         only_via: zones(rule.only_via.iter().copied()),
         pinned: rule.pinned.into(),
         action: rule.action as u32,
+        id: rule.id(),
+        _pad: 0,
     };
     (key, demand)
 }

@@ -25,6 +25,8 @@ use nix::errno::Errno;
 use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::ZoneSet;
 
+use crate::text::hash::fnv1a;
+
 pub(crate) use problem::counted;
 pub use problem::{Gravity, PolicyErrors, Problem};
 
@@ -87,7 +89,19 @@ pub struct Rule {
     pub action: Action,
 }
 
+impl Rule {
+    /// What a rule of this name has in every policy, by which a finding stays the same; not zero.
+    pub fn id(&self) -> u32 {
+        (fnv1a(self.name.bytes()) as u32).max(1)
+    }
+}
+
 impl Policy {
+    /// The number of the rule that has this id.
+    pub fn rule_with(&self, id: u32) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.id() == id)
+    }
+
     /// The policy of `text`; `origin` is the name of the file in messages.
     ///
     /// # Errors

@@ -8,14 +8,18 @@ use pinif_ebpf::verdict::{Kind, Severity};
 use super::seen::Row;
 use super::text::{counted, grouped};
 use crate::audit::{
-    finding::{Cell, Finding, Origin, Ready, Summary, usual_severity},
+    finding::{Cell, Finding, Origin, Ready, Subject, Summary, usual_severity},
     gaps::ANY_INTERFACE,
     latent::Latent,
+    samples::Samples,
 };
 use crate::text::escape::visible;
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {
+    if let Some(others) = others(finding) {
+        return others;
+    }
     let who = match (&finding.process, finding.origin) {
         // Of a gap, what makes it.
         (None, _) if finding.kind == Kind::Unaudited => {
@@ -36,6 +40,18 @@ pub fn sender(finding: &Finding) -> String {
         (Some(device), _) => format!("{who}, bound to {}", visible(device)),
         (None, Origin::Socket) => format!("{who}, unpinned"),
         (None, Origin::Kernel | Origin::None) => who,
+    }
+}
+
+/// Of a finding that stands for what has none of its own.
+fn others(finding: &Finding) -> Option<String> {
+    match finding.subject.as_ref()? {
+        Subject::OtherPrograms { uid } => Some(format!("other programs of user {uid}")),
+        Subject::Others => Some("others, of which none has a finding of its own".to_owned()),
+        Subject::Program { .. }
+        | Subject::Kernel { .. }
+        | Subject::Forwarded { .. }
+        | Subject::Receiver { .. } => None,
     }
 }
 
@@ -112,12 +128,37 @@ pub fn growth(finding: &Finding) -> String {
         return unseen(finding);
     }
     format!(
-        "{}: {} {} {} so far",
+        "{}: {} {} {} so far{}",
         sender(finding),
         counted(finding.packets, "packet"),
         if finding.dropped { "dropped at" } else { "by" },
-        visible(&finding.egress_interface)
+        visible(&finding.egress_interface),
+        several(&finding.samples)
     )
+}
+
+/// What a finding has seen several of: ` (3 processes, 16+ sockets, 2 destinations)`.
+fn several(samples: &Samples) -> String {
+    let Samples {
+        processes,
+        sockets,
+        destinations,
+    } = samples;
+    let numbers = [
+        (processes.count, processes.number(), "processes"),
+        (sockets.count, sockets.number(), "sockets"),
+        (destinations.count, destinations.number(), "destinations"),
+    ];
+    let several: Vec<String> = numbers
+        .into_iter()
+        .filter(|(count, ..)| *count > 1)
+        .map(|(_, number, what)| format!("{number} {what}"))
+        .collect();
+    if several.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", several.join(", "))
+    }
 }
 
 /// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.

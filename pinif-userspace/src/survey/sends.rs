@@ -30,6 +30,7 @@ pub fn packet(socket: &DiagSocket, to: SocketAddr) -> Packet {
         destination_port: if ported { to.port() } else { 0 },
         protocol: socket.protocol,
         later_fragment: false,
+        icmp_type: 0,
     }
 }
 

@@ -1,14 +1,13 @@
 //! Counts are exact: what was sent is what was counted, to the packet, whatever happens meanwhile. What each kernel counted
 //! is held against the drivers' own counters as well.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
-use pinif_ebpf::loss::Loss;
+use pinif_ebpf::share::OF_A_USER;
 use pinif_userspace::lab::Namespace;
 
-use crate::bench::{Bench, Report, leak, scenario};
-
-/// Findings that the programs have room for.
-const FINDINGS: u64 = 65_536;
+use crate::bench::{Bench, CONTROL_PLANE, Report, SENDER, Sender, leak, scenario};
 
 const PINNED: &str = "storm --bind-device fab0 --to 10.0.0.2:9";
 const LEAKING: &str = "storm --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
@@ -64,42 +63,118 @@ fn two_hundred_thousand_sockets_live_for_one_packet() {
     });
 }
 
-/// The findings that were told, and the packets in them.
-fn told(report: &Report) -> (u64, u64) {
-    let packets = report.findings.iter().map(|told| told.packets).sum();
-    (report.findings.len() as u64, packets)
-}
-
 #[test]
 fn a_collector_that_stands_still_loses_no_count() {
     scenario("exact stopped-collector", &[], |bench| {
         let auditor = bench.audit(&[]);
         auditor.signal(Signal::SIGSTOP);
-        // Several times what the ring buffer has room for.
         let sent = bench.send(&format!("{LEAKING} --threads 2 --count 20000 --each 2"));
         assert_eq!(sent.sent, 40_000, "{:?}", sent.refused);
         auditor.signal(Signal::SIGCONT);
         let report = auditor.stop();
-        assert_eq!(told(&report), (sent.sent / 2, sent.sent));
+        assert_eq!(told(&report), [(40_000, "16+", "1")]);
         assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
         assert_eq!(report.summary.packets, sent.sent);
     });
 }
 
+/// Packets, sockets and processes of each finding.
+fn told(report: &Report) -> Vec<(u64, &'static str, &'static str)> {
+    let number = |count, more| match (count, more) {
+        (1, false) => "1",
+        (16, true) => "16+",
+        other => panic!("{other:?}"),
+    };
+    let told = report.findings.iter().map(|told| {
+        let (sockets, processes) = (&told.sockets, &told.processes);
+        (
+            told.packets,
+            number(sockets.count, sockets.more),
+            number(processes.count, processes.more),
+        )
+    });
+    told.collect()
+}
+
+/// A program that leaks by 70,000 sockets has one fault, and hides no other program's.
 #[test]
-fn more_leaks_than_there_is_room_for_are_counted_as_such() {
-    scenario("exact full-table", &[], |bench| {
-        // A leak that was seen would be the worse news.
-        let auditor = bench.audit(&["--fail-on", "never"]);
+fn seventy_thousand_sockets_of_a_program_are_one_finding() {
+    scenario("exact many-sockets", &[], |bench| {
+        let auditor = bench.audit(&[]);
         let sent = bench.send(&format!("{LEAKING} --threads 4 --count 17500"));
         assert_eq!(sent.sent, 70_000, "{:?}", sent.refused);
+        let directory = tempfile::tempdir().expect("a directory");
+        let other = directory.path().join("telemetryd");
+        fs::copy(SENDER, &other).expect("a copy of the sender");
+        let leak = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 3";
+        let other = Sender::start_as(&other, bench.card(), Some(bench.cgroup_path()), leak);
+        let other = other.finish();
         let report = auditor.stop();
-        assert_eq!(told(&report), (FINDINGS, FINDINGS));
-        let lost = report.summary.uncounted.get(Loss::FindingsFull.name());
-        assert_eq!(lost, Some(&(sent.sent - FINDINGS)));
-        assert_eq!(report.status.code(), Some(3), "{}", report.stderr);
-        // In the matrix they are all the same.
-        assert_eq!(report.summary.packets, sent.sent);
+        assert_eq!(told(&report), [(70_000, "16+", "1"), (3, "1", "1")]);
+        let process = report.findings[1].process.as_ref();
+        let process = process.map(|process| (process.pid, &*process.comm));
+        assert_eq!(process, Some((other.pid, "telemetryd")));
+        assert_eq!(report.summary.packets, 70_003);
+        assert!(report.summary.uncounted.is_empty(), "{report}");
+    });
+}
+
+/// Whoever makes a cgroup for each of its packets fills its share, and no more.
+#[test]
+fn a_user_who_invents_subjects_has_a_share() {
+    scenario("exact share", &[], |bench| {
+        const MORE: u64 = 20;
+        let auditor = bench.audit(&[]);
+        let leak = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
+        for _ in 0..OF_A_USER + MORE {
+            let cgroup = bench.cgroup_below("invented");
+            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), leak);
+            assert_eq!(sender.finish().sent, 1);
+        }
+        let report = auditor.stop();
+        let (others, own): (Vec<_>, Vec<_>) = report
+            .findings
+            .iter()
+            .partition(|told| told.subject["type"] == "other-programs");
+        assert_eq!(own.len() as u64, OF_A_USER);
+        assert!(own.iter().all(|told| told.packets == 1), "{report}");
+        let [others] = &others[..] else {
+            panic!("{others:#?}");
+        };
+        assert_eq!((others.packets, others.processes.count), (MORE, 16));
+        assert!(others.processes.more, "{others:#?}");
+        assert_eq!(others.subject["uid"], 0);
+        assert!(
+            others.explanation.contains("User 0 has 1024 findings"),
+            "{others:#?}"
+        );
+        assert!(report.summary.uncounted.is_empty(), "{report}");
+    });
+}
+
+/// A stranger's packets to a contained address are one finding, whatever ports they come from, and hide no leak.
+#[test]
+fn seventy_thousand_packets_of_a_stranger_are_one_finding() {
+    scenario("exact stranger", &[], |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let before = bench.received();
+        let flood = "storm --to 10.0.0.1:9 --threads 4 --count 17500";
+        let sent = bench.far_sender(&bench.chassis.outside, flood).finish();
+        assert_eq!(sent.sent, 70_000, "{:?}", sent.refused);
+        bench.wait_until_received(before, 70_000);
+        let leaking = bench.send(&format!("{LEAKING} --count 3 --sharing one"));
+        let report = auditor.stop();
+        // The kernel's answers, port unreachable, are another fact. It limits their rate.
+        let all = report.findings.iter();
+        let kinds = all.filter(|told| told.kind != "address-escape");
+        let kinds = kinds.map(|told| (&*told.kind, told.packets));
+        assert_eq!(
+            kinds.collect::<Vec<_>>(),
+            [("ingress-escape", 70_000), ("device-escape", leaking.sent)],
+            "{report}"
+        );
+        assert!(report.findings.len() <= 3, "{report}");
+        assert!(report.summary.uncounted.is_empty(), "{report}");
     });
 }
 

@@ -8,7 +8,8 @@ use super::record;
 use super::report::{Place, Report, Told, verdict};
 use super::sender::Sent;
 
-/// A finding that must be there once. Whatever is set must hold exactly.
+/// A finding, or the part of it that one sender has: what one program sent in several processes and by several sockets is one
+/// finding. Whatever is set must hold exactly.
 #[derive(Clone, Debug)]
 pub struct Finding {
     kind: &'static str,
@@ -174,11 +175,73 @@ impl Finding {
         self.kind
     }
 
-    fn is(&self, told: &Told, netns: &str) -> bool {
-        fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
-            wanted.is_none_or(|wanted| told == Some(wanted))
-        }
-        let by = match (&self.process, &told.process) {
+    /// Whether it may be this finding's, or a part of it: a finding is of all processes of a program, and all their sockets.
+    fn fits(&self, told: &Told, netns: &str) -> bool {
+        told.netns == netns
+            && told.kind == self.kind
+            && told.severity == self.severity
+            && told.bound_device == self.bound
+            && told.egress_interface == self.egress
+            && told.dropped == self.dropped
+            && told
+                .explanation
+                .ends_with("It was dropped, and did not leave.")
+                == self.dropped
+            && same(self.rule, told.rule.as_deref())
+            && self.is_seen(told)
+            && !told.explanation.is_empty()
+            && !told.remedy.is_empty()
+    }
+
+    /// Whether the finding has seen these packets: among its samples, of which it has the first 16 of each.
+    fn is_seen(&self, told: &Told) -> bool {
+        let Told {
+            processes,
+            sockets,
+            destinations,
+            ..
+        } = told;
+        let by = match &self.process {
+            Some(_) if self.is_by(told) => true,
+            Some(Process { pid, cookie, .. }) => {
+                let mut all = processes.samples.iter();
+                let has_process =
+                    processes.more || all.any(|one| one.pid == *pid && one.packets >= self.packets);
+                let mut all = sockets.samples.iter();
+                let has_socket = |cookie: u64| {
+                    sockets.more
+                        || all.any(|one| one.socket_cookie == cookie && one.packets == self.packets)
+                };
+                has_process && cookie.is_none_or(has_socket)
+            }
+            None => told.process.is_none() && self.is_from(told),
+        };
+        let mut all = destinations.samples.iter();
+        let sent = (self.protocol, self.destination) == (None, None)
+            || destinations.more
+            || self.is_of_first_packet(told)
+            || all.any(|one| {
+                same(self.protocol, Some(&one.protocol))
+                    && same(self.destination, Some(&one.destination))
+                    && one.packets >= self.packets
+            });
+        by && sent
+    }
+
+    /// Whether it is what the finding tells of its first packet.
+    fn is_of_first_packet(&self, told: &Told) -> bool {
+        self.is_by(told)
+            && same(self.protocol, Some(&told.protocol))
+            && same(self.address, told.bound_address.as_deref())
+            && same(self.source.as_deref(), Some(&told.source))
+            && same(self.destination, Some(&told.destination))
+            && self.causes.iter().all(|words| told.cause.contains(words))
+            && self.mends.iter().all(|words| told.remedy.contains(words))
+    }
+
+    /// Whether the first packet is of this process and socket.
+    fn is_by(&self, told: &Told) -> bool {
+        match (&self.process, &told.process) {
             (Some(wanted), Some(process)) => {
                 process.pid == wanted.pid
                     && process.comm == wanted.comm
@@ -189,27 +252,15 @@ impl Finding {
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Whether the local address, which tells what the kernel sends by itself from another of its findings, is the source's.
+    fn is_from(&self, told: &Told) -> bool {
+        let (Some(source), Some(address)) = (&self.source, told.subject["address"].as_str()) else {
+            return true;
         };
-        by && told.netns == netns
-            && told.kind == self.kind
-            && told.severity == self.severity
-            && told.bound_device == self.bound
-            && told.egress_interface == self.egress
-            && told.packets == self.packets
-            && told.dropped == self.dropped
-            && told
-                .explanation
-                .ends_with("It was dropped, and did not leave.")
-                == self.dropped
-            && same(self.rule, told.rule.as_deref())
-            && same(self.protocol, Some(&told.protocol))
-            && same(self.address, told.bound_address.as_deref())
-            && same(self.source.as_deref(), Some(&told.source))
-            && same(self.destination, Some(&told.destination))
-            && self.causes.iter().all(|words| told.cause.contains(words))
-            && self.mends.iter().all(|words| told.remedy.contains(words))
-            && !told.explanation.is_empty()
-            && !told.remedy.is_empty()
+        told.subject["type"] != "kernel" || source.contains(address)
     }
 
     fn place(&self) -> Place {
@@ -219,6 +270,10 @@ impl Finding {
             verdict(self.kind, self.dropped),
         )
     }
+}
+
+fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| told == Some(wanted))
 }
 
 /// What a report must be, so far.
@@ -315,16 +370,22 @@ impl<'a> Expectation<'a> {
         let [netns] = &report.ready.netns[..] else {
             panic!("one namespace is audited\n{report}");
         };
-        let mut left: Vec<&Told> = report.findings.iter().collect();
-        for finding in &self.findings {
-            let Some(at) = left.iter().position(|told| finding.is(told, netns)) else {
-                panic!("there is no such finding: {finding:#?}\n{report}");
-            };
-            left.swap_remove(at);
+        let mut wanted: Vec<&Finding> = self.findings.iter().collect();
+        for told in &report.findings {
+            let (of_it, others) = wanted
+                .into_iter()
+                .partition::<Vec<_>, _>(|finding| finding.fits(told, netns));
+            wanted = others;
+            let packets: u64 = of_it.iter().map(|finding| finding.packets).sum();
+            let is_told = of_it.iter().any(|one| one.is_of_first_packet(told));
+            assert!(
+                is_told && packets == told.packets,
+                "this finding is not as expected: {told:#?}\nexpected of it: {of_it:#?}\n{report}"
+            );
         }
         assert!(
-            left.is_empty(),
-            "there are other findings: {left:#?}\n{report}"
+            wanted.is_empty(),
+            "there are no such findings: {wanted:#?}\n{report}"
         );
 
         let places: BTreeMap<_, _> = report

@@ -158,6 +158,11 @@ impl Bench {
         self.cgroup.name()
     }
 
+    /// Another cgroup below it.
+    pub fn cgroup_below(&self, label: &str) -> Cgroup {
+        self.cgroup.below(label).expect("cannot make a cgroup")
+    }
+
     /// The directory of that cgroup.
     pub fn cgroup_path(&self) -> &Path {
         self.cgroup.path()

@@ -83,5 +83,8 @@ pub fn note(expected: &[Finding], report: &Report) {
         kinds.found.extend(told);
         kinds.expected.sort_unstable();
         kinds.found.sort_unstable();
+        // What several senders of one program did is one finding.
+        kinds.expected.dedup();
+        kinds.found.dedup();
     });
 }

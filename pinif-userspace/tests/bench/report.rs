@@ -53,6 +53,10 @@ pub struct Told {
     pub bytes: u64,
     pub socket_cookie: Option<u64>,
     pub process: Option<Process>,
+    pub subject: Value,
+    pub processes: Sampled<ProcessSample>,
+    pub sockets: Sampled<SocketSample>,
+    pub destinations: Sampled<DestinationSample>,
     pub cause: String,
     pub explanation: String,
     pub remedy: String,
@@ -60,6 +64,33 @@ pub struct Told {
     /// It is foreseen.
     #[serde(default)]
     pub latent: bool,
+}
+
+/// What a finding has seen of something.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sampled<T> {
+    pub count: u64,
+    pub more: bool,
+    pub samples: Vec<T>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct ProcessSample {
+    pub pid: u32,
+    pub packets: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SocketSample {
+    pub socket_cookie: u64,
+    pub packets: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct DestinationSample {
+    pub protocol: String,
+    pub destination: String,
+    pub packets: u64,
 }
 
 /// The process of a finding.

@@ -54,6 +54,7 @@ fn demand() -> impl Strategy<Value = Demand> {
         only_via,
         pinned: pinned.into(),
         action,
+        ..Demand::NONE
     })
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn packet() -> impl Strategy<Value = Packet> {
                 destination_port: destination_port.into(),
                 protocol,
                 later_fragment: later_fragment && ports.is_none(),
+                icmp_type: 0,
             }
         },
     )

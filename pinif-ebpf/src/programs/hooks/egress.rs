@@ -9,11 +9,11 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use pinif_ebpf::{
     intent::flag,
-    key::SocketCookie,
     loss::Loss,
     packet::{NotParsed, Packet},
     policy::Active,
     sighting::{CellKey, FindingKey, Origin, Sighting},
+    subject::{KernelPacket, SubjectKey},
     verdict::{Traffic, decide},
 };
 
@@ -30,7 +30,9 @@ use crate::{
     recheck::pinif_recheck,
     reread, sender, standing,
     state::{
-        cells, findings, losses, policy,
+        cells, findings, losses,
+        owners::local,
+        policy,
         scratch::{self, Scratch},
     },
     verified_once::verified_once,
@@ -64,8 +66,18 @@ fn audit(context: &TcContext) -> bool {
     if pinif_judge(context) != 0 {
         pinif_recheck(context);
     }
-    pinif_count(context) != 0
+    let outcome = pinif_count(context);
+    if outcome & u64::from(FOUND) != 0 {
+        pinif_identify(context);
+        findings::record!(context, pinif_grow, pinif_enter, pinif_note);
+    }
+    outcome & u64::from(DROPPED) != 0
 }
+
+/// What [`pinif_count`] returns: the packet is to be dropped.
+const DROPPED: u32 = 1 << 0;
+/// And: it is not contained.
+const FOUND: u32 = 1 << 1;
 
 verified_once! {
     /// Reads the packet's headers.
@@ -86,7 +98,7 @@ verified_once! {
         };
         let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
-        key.bound = sender::write(&mut new.sighting, skb, packet, layer);
+        key.bound = sender::write(&mut new.state.sighting, skb, packet, layer);
         0
     }
 
@@ -97,12 +109,12 @@ verified_once! {
         };
         let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
-        judge(skb, active, packet, key, &mut new.sighting);
-        layers::pass(skb, key, reread(&new.sighting.source_owner), layer);
+        judge(skb, active, packet, key, &mut new.state.sighting);
+        layers::pass(skb, key, reread(&new.state.sighting.source_owner), layer);
         u32::from(reread(&key.kind))
     }
 
-    /// Counts the packet under its verdict, and remembers that. Not zero: the packet is to be dropped.
+    /// Counts the packet under its verdict, and remembers that. Returns [`DROPPED`] and [`FOUND`].
     fn pinif_count(skb) {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
@@ -113,7 +125,7 @@ verified_once! {
         key.dropped = if verdict == 0 {
             0
         } else {
-            enforce::drops(active, key, &new.sighting) as u8
+            enforce::drops(active, key, &new.state.sighting) as u8
         };
         let count = skb.count();
         let cell = cells::add(
@@ -122,36 +134,77 @@ verified_once! {
                 bound: key.bound,
                 egress: key.egress,
                 kind: verdict,
-                origin: reread(&new.sighting.origin),
+                origin: reread(&new.state.sighting.origin),
                 carried: reread(&layer.carried) as u8,
                 dropped: reread(&key.dropped),
                 _pad: [0; 4],
             },
             count,
         );
-        if verdict != 0 {
-            write_subject(key, &new.sighting, packet);
-            findings::add(key, count, new, |sighting| {
-                sighting.generation = active.generation;
-                describe(sighting, skb, packet);
-            });
-            debug!(
-                &TcContext::new(skb.context()),
-                "verdict {}: cookie {}, bound to {}, left by {}",
-                key.kind,
-                key.cookie.0,
-                key.bound.0,
-                key.egress.0
-            );
-        } else if let (Some(packet), Some(cell)) = (packet, cell) {
-            let origin = reread(&new.sighting.origin);
+        if let (0, Some(packet), Some(cell)) = (verdict, packet, cell) {
+            let origin = reread(&new.state.sighting.origin);
             if origin == Origin::Process as u8 {
                 standing::keep(skb, key.netns, packet, active, cell);
             } else if origin == Origin::None as u8 && skb.sock().is_null() {
                 standing::keep_passed_on(skb, key.netns, packet, active, cell);
             }
         }
-        u32::from(reread(&key.dropped))
+        let found = if verdict == 0 { 0 } else { FOUND };
+        let dropped = if reread(&key.dropped) == 0 { 0 } else { DROPPED };
+        found | dropped
+    }
+
+    /// Writes which finding the packet is of.
+    fn pinif_identify(skb) {
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        let is_outer = reread(&layer.outer) != 0;
+        key.rule = policy::id_of_broken_rule(active, reread(&key.kind), &new.state.sighting);
+        write_identity(skb, key, &new.state.sighting, packet, is_outer);
+        findings::begin(new, skb.count(), packet);
+        debug!(
+            &TcContext::new(skb.context()),
+            "verdict {}: cookie {}, bound to {}, left by {}",
+            key.kind,
+            new.state.sighting.cookie.0,
+            key.bound.0,
+            key.egress.0
+        );
+        0
+    }
+
+    /// Adds the packet to it ([`findings::grow`]).
+    fn pinif_grow(_skb) {
+        let Some(scratch) = scratch::get() else {
+            return 0;
+        };
+        let Scratch { key, new, missed, .. } = scratch;
+        findings::grow(key, new, missed)
+    }
+
+    /// Enters it, as its first packet ([`findings::enter`]).
+    fn pinif_enter(skb) {
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        let sighting = &mut new.state.sighting;
+        sighting.generation = active.generation;
+        describe(sighting, skb, packet);
+        findings::enter(key, new)
+    }
+
+    /// Notes one of the samples that are left. Zero behind the last.
+    fn pinif_note(_skb) {
+        let Some(scratch) = scratch::get() else {
+            return 0;
+        };
+        let Scratch { key, new, missed, .. } = scratch;
+        findings::note(key, new, missed)
     }
 }
 
@@ -198,32 +251,34 @@ fn judge(
     sighting.source_owner = decision.source_owner;
 }
 
-/// A process's socket is one finding; without one, each flow is.
-#[inline(always)]
-fn write_subject(key: &mut FindingKey, sighting: &Sighting, packet: Option<&Packet>) {
-    let owned = reread(&sighting.origin) == Origin::Process as u8;
-    match packet {
-        Some(packet) if !owned => {
-            key.cookie = SocketCookie(0);
-            copy(&mut key.source, &packet.source);
-            copy(&mut key.destination, &packet.destination);
-            key.source_port = packet.source_port;
-            key.destination_port = packet.destination_port;
-            key.protocol = packet.protocol;
+/// Writes what makes the finding one thing to fix, beside the verdict and the interfaces: who is at fault, and the rule.
+///
+/// A copy has its original's subject. A function of its own, since the stack is 512 bytes for the deepest chain of calls.
+#[inline(never)]
+fn write_identity(
+    skb: Skb,
+    key: &mut FindingKey,
+    sighting: &Sighting,
+    packet: Option<&Packet>,
+    is_outer: bool,
+) -> u32 {
+    let origin = reread(&sighting.origin);
+    let is_copy = origin == Origin::None as u8 && reread(&sighting.cookie).0 != 0;
+    let arrived = skb.arrived();
+    key.subject = if origin == Origin::Process as u8 || is_copy {
+        SubjectKey::program(&sighting.owner)
+    } else if origin == Origin::None as u8 && !is_outer && arrived.is_some() {
+        SubjectKey::forwarded(arrived, packet.map_or(0, |packet| packet.protocol))
+    } else {
+        match packet {
+            Some(packet) => {
+                let address = local(key.netns, &packet.source);
+                SubjectKey::kernel(KernelPacket::of(packet, is_outer), address)
+            }
+            None => SubjectKey::kernel(KernelPacket::NotIp, [0; 2]),
         }
-        _ => {
-            key.cookie = if owned {
-                sighting.cookie
-            } else {
-                SocketCookie(0)
-            };
-            clear(&mut key.source);
-            clear(&mut key.destination);
-            key.source_port = 0;
-            key.destination_port = 0;
-            key.protocol = 0;
-        }
-    }
+    };
+    0
 }
 
 #[inline(always)]

@@ -6,10 +6,11 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     intent::Owner,
-    key::{Address, IfIndex, SocketCookie},
+    key::{Address, IfIndex},
     packet::{Packet, base::Base},
     policy::{Active, RuleSet, Slot, Tables},
     sighting::{Origin, Sighting},
+    subject::SubjectKey,
     verdict::arrival::{
         Arrival, Gate, Premises, decide_arrival, is_icmp_error, reply_to, rules_for_reply, suspect,
     },
@@ -21,11 +22,13 @@ use crate::{
     reread,
     state::{
         arriving::{self, Arriving},
-        findings, gates, owners, policy,
+        findings, gates,
+        owners::{self, local},
+        policy,
     },
     taker,
     verified_once::verified_once,
-    words::{clear, copy},
+    words::copy,
 };
 
 /// Runs for every packet that comes in by an interface at which something can be amiss (TCX ingress, or clsact before 6.6).
@@ -68,7 +71,7 @@ fn watch(context: &TcContext) {
         &here,
     );
     if suspicion.is_some() {
-        arriving.new.sighting.source_owner = suspicion.owner;
+        arriving.new.state.sighting.source_owner = suspicion.owner;
         arriving.by_rule = u32::from(suspicion.by_rule);
         examine(skb);
     }
@@ -87,7 +90,14 @@ fn examine(skb: Skb) {
             break;
         }
     }
-    pinif_judge_arrival(context);
+    if pinif_judge_arrival(context) != 0 {
+        findings::record!(
+            context,
+            pinif_grow_arrival,
+            pinif_enter_arrival,
+            pinif_note_arrival
+        );
+    }
 }
 
 /// What the policy admits at the interface of a packet.
@@ -116,7 +126,7 @@ verified_once! {
         arriving.key.egress = skb.interface();
         headers(skb, arriving);
         let is_broken = rules(skb, gate, active, arriving, reread(&arriving.by_rule) != 0) != 0;
-        u32::from(is_broken || reread(&arriving.new.sighting.source_owner).is_some())
+        u32::from(is_broken || reread(&arriving.new.state.sighting.source_owner).is_some())
     }
 
     /// Writes which socket receives the packet.
@@ -126,7 +136,7 @@ verified_once! {
         };
         let Arriving { packet, cgroup, cgroup_rules, key, new, .. } = arriving;
         *cgroup_rules = active.any_cgroup;
-        key.bound = taker::write(&mut new.sighting, skb, packet, cgroup, active);
+        key.bound = taker::write(&mut new.state.sighting, skb, packet, cgroup, active);
         0
     }
 
@@ -139,7 +149,7 @@ verified_once! {
         u32::from(taker::look_at_cgroup(cgroup, cgroup_rules, active))
     }
 
-    /// Decides, and counts what is amiss.
+    /// Decides, and writes which finding the packet is of. Zero: nothing is amiss.
     fn pinif_judge_arrival(skb) {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
@@ -151,16 +161,38 @@ verified_once! {
             return 0;
         }
         let count = skb.count_arrived(&arriving.base);
-        write_subject(arriving);
-        let Arriving {
-            packet, key, new, ..
-        } = arriving;
-        let generation = active.generation;
-        findings::add(key, count, new, |sighting| {
-            sighting.generation = generation;
-            describe(sighting, skb, packet);
-        });
-        0
+        write_identity(arriving, active);
+        findings::begin(&mut arriving.new, count, Some(&arriving.packet));
+        1
+    }
+
+    /// Adds the packet to it ([`findings::grow`]).
+    fn pinif_grow_arrival(_skb) {
+        let Some(arriving) = arriving::get() else {
+            return 0;
+        };
+        let Arriving { key, new, missed, .. } = arriving;
+        findings::grow(key, new, missed)
+    }
+
+    /// Enters it, as its first packet ([`findings::enter`]).
+    fn pinif_enter_arrival(skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
+            return 0;
+        };
+        let Arriving { packet, key, new, .. } = arriving;
+        new.state.sighting.generation = active.generation;
+        describe(&mut new.state.sighting, skb, packet);
+        findings::enter(key, new)
+    }
+
+    /// Notes one of the samples that are left. Zero behind the last.
+    fn pinif_note_arrival(_skb) {
+        let Some(arriving) = arriving::get() else {
+            return 0;
+        };
+        let Arriving { key, new, missed, .. } = arriving;
+        findings::note(key, new, missed)
     }
 }
 
@@ -177,6 +209,7 @@ fn headers(skb: Skb, arriving: &mut Arriving) {
             destination_port: 0,
             protocol: base.next,
             later_fragment: true,
+            icmp_type: 0,
         };
     }
     arriving.reply = reply_to(&arriving.packet);
@@ -202,9 +235,9 @@ fn rules(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, is_sus
 #[inline(never)]
 fn judge(gate: &Gate, active: &Active, arriving: &mut Arriving) -> u32 {
     let arrival = Arrival {
-        owner: reread(&arriving.new.sighting.source_owner),
+        owner: reread(&arriving.new.state.sighting.source_owner),
         rules: arriving.rules,
-        is_taken: reread(&arriving.new.sighting.origin) != Origin::None as u8,
+        is_taken: reread(&arriving.new.state.sighting.origin) != Origin::None as u8,
     };
     let here = Here {
         arriving: Some(arriving),
@@ -213,30 +246,26 @@ fn judge(gate: &Gate, active: &Active, arriving: &mut Arriving) -> u32 {
     let Arriving { key, new, .. } = arriving;
     key.kind = decision.kind;
     key.severity = decision.severity;
-    new.sighting.rule = decision.rule;
-    new.sighting.also = decision.also.0;
-    new.sighting.source_owner = decision.source_owner;
+    new.state.sighting.rule = decision.rule;
+    new.state.sighting.also = decision.also.0;
+    new.state.sighting.source_owner = decision.source_owner;
     u32::from(decision.kind)
 }
 
-/// What is one finding: all that arrives here for one local endpoint; where no socket takes it, for one address and
-/// protocol, and what no port is known of likewise. Strangers choose how many addresses and ports they send from and to, and
-/// must not fill the table by it.
+/// Writes what makes the finding one thing to fix: the program that receives it, else the local address. Strangers choose
+/// how many addresses and ports they send from and to, and must not fill the table by it.
 #[inline(always)]
-fn write_subject(arriving: &mut Arriving) {
+fn write_identity(arriving: &mut Arriving, active: &Active) {
     let Arriving {
         packet, key, new, ..
     } = arriving;
-    key.cookie = SocketCookie(0);
-    clear(&mut key.source);
-    copy(&mut key.destination, &packet.destination);
-    key.source_port = 0;
-    key.destination_port = if reread(&new.sighting.origin) == Origin::None as u8 {
-        0
+    let sighting = &new.state.sighting;
+    key.rule = policy::id_of_broken_rule(active, reread(&key.kind), sighting);
+    key.subject = if reread(&sighting.origin) == Origin::Process as u8 {
+        SubjectKey::program(&sighting.owner)
     } else {
-        reread(&packet.destination_port)
+        SubjectKey::receiver(local(key.netns, &packet.destination), packet.protocol)
     };
-    key.protocol = packet.protocol;
 }
 
 #[inline(always)]
@@ -262,7 +291,7 @@ impl Here<'_> {
     fn owner(&self) -> Option<&Owner> {
         self.arriving
             .as_ref()
-            .map(|arriving| &arriving.new.sighting.owner)
+            .map(|arriving| &arriving.new.state.sighting.owner)
     }
 }
 

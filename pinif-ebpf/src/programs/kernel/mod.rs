@@ -13,10 +13,13 @@ use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_tgid: 0,
     task_comm: 0,
+    task_leader: 0,
+    task_started: 0,
     task_mm: 0,
     mm_exe_file: 0,
     file_inode: 0,
     inode_number: 0,
+    inode_generation: 0,
     inode_superblock: 0,
     superblock_device: 0,
     sock_socket: 0,

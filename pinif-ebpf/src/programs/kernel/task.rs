@@ -57,7 +57,9 @@ pub fn current_task() -> u32 {
 
 #[inline(always)]
 fn write_task(owner: &mut Owner, task: u64) {
-    (owner.executable_inode, owner.executable_device) = executable(task);
+    write_executable(owner, task);
+    let leader = follow(task, offset!(task_leader)).unwrap_or(task);
+    owner.started = read::<u64>(leader, offset!(task_started)).unwrap_or_default();
     owner.pid = read::<u32>(task, offset!(task_tgid)).unwrap_or_default();
     owner.comm = read(task, offset!(task_comm)).unwrap_or_default();
 }
@@ -156,21 +158,22 @@ pub mod bypass {
     }
 }
 
-/// The inode number and the device of a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
+/// Writes a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
-fn executable(task: u64) -> (u64, u32) {
+fn write_executable(owner: &mut Owner, task: u64) {
+    (owner.executable_inode, owner.executable_device) = (0, 0);
+    owner.executable_generation = 0;
     let inode = follow(task, offset!(task_mm))
         .and_then(|mm| follow(mm, offset!(mm_exe_file)))
         .and_then(|file| follow(file, offset!(file_inode)));
     let Some(inode) = inode else {
-        return (0, 0);
+        return;
     };
-    let device = follow(inode, offset!(inode_superblock))
-        .and_then(|superblock| read::<u32>(superblock, offset!(superblock_device)));
-    (
-        read::<u64>(inode, offset!(inode_number)).unwrap_or_default(),
-        device.unwrap_or_default(),
-    )
+    owner.executable_inode = read::<u64>(inode, offset!(inode_number)).unwrap_or_default();
+    owner.executable_generation = read::<u32>(inode, offset!(inode_generation)).unwrap_or_default();
+    owner.executable_device = follow(inode, offset!(inode_superblock))
+        .and_then(|superblock| read::<u32>(superblock, offset!(superblock_device)))
+        .unwrap_or_default();
 }
 
 /// The pointer at an offset, if it is known and not null.

@@ -4,7 +4,7 @@ use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     packet::{Packet, base::Base},
     policy::{Active, InForce, RuleSet},
-    sighting::{FindingKey, FindingValue},
+    sighting::{FindingKey, NewFinding},
 };
 
 use super::policy;
@@ -31,7 +31,9 @@ pub struct Arriving {
     /// The finding's key.
     pub key: FindingKey,
     /// The finding's entry, if it is new.
-    pub new: FindingValue,
+    pub new: NewFinding,
+    /// The bits of its samples that are still to be noted.
+    pub missed: u32,
 }
 
 #[btf_map]
@@ -55,9 +57,9 @@ pub fn in_work() -> Option<(&'static mut Arriving, &'static Active)> {
     Some((arriving, active))
 }
 
-/// This CPU's own.
+/// What the packet in work has so far, for a step that asks for nothing of the policy.
 #[inline(always)]
-fn get() -> Option<&'static mut Arriving> {
+pub fn get() -> Option<&'static mut Arriving> {
     let arriving = ARRIVING.get_ptr_mut(0)?;
     // SAFETY: the entry is this CPU's own, and the steps of a run hold it one after the other.
     Some(unsafe { &mut *arriving })

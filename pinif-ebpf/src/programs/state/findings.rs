@@ -1,55 +1,121 @@
-//! The findings: an exact counter each, and a record in the ring buffer at the first sighting.
+//! The findings: an exact counter each, what they have seen, and a record in the ring buffer at the first sighting.
+
+use core::ptr;
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{HashMap, RingBuf},
+    helpers::generated::{bpf_spin_lock, bpf_spin_unlock},
     macros::btf_map,
 };
 use pinif_ebpf::{
     loss::Loss,
-    sighting::{Count, FindingKey, FindingValue, Sighting, SightingRecord},
+    memo::words,
+    packet::Packet,
+    sample::{MOST, Of, Sample, Samples},
+    share,
+    sighting::{
+        Count, FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord,
+    },
 };
 
-use super::losses;
-use crate::words::copy;
+use super::{losses, shares};
+use crate::{reread, words::copy};
 
 #[btf_map]
-static FINDINGS: HashMap<FindingKey, FindingValue, 65536, { BPF_F_NO_PREALLOC as usize }> =
-    HashMap::new();
+static FINDINGS: HashMap<
+    FindingKey,
+    FindingValue,
+    { share::FINDINGS as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
 
 #[btf_map]
 static SIGHTINGS: RingBuf<SightingRecord, { 1024 * 1024 }> = RingBuf::new();
 
-/// Adds a packet to its finding; `describe` fills in the sighting, in `new`, if it is the first.
+/// What [`grow`] returns for a finding that is not there.
+pub const ABSENT: u32 = 1 << 31;
+
+/// The steps of a packet that is not contained, for the programs to call in this order; each is verified once
+/// ([`crate::verified_once`]).
+macro_rules! record {
+    ($context:expr, $grow:ident, $enter:ident, $note:ident) => {{
+        let mut missed = $grow($context);
+        if missed == u64::from($crate::state::findings::ABSENT) {
+            // Where it cannot be entered, it is there by now, or what stands in for it is; or the table is full.
+            missed = if $enter($context) == 0 {
+                $grow($context)
+            } else {
+                0
+            };
+            if missed == u64::from($crate::state::findings::ABSENT) {
+                $crate::state::losses::add(pinif_ebpf::loss::Loss::FindingsFull);
+                missed = 0;
+            }
+        }
+        if missed != 0 {
+            for _ in pinif_ebpf::sample::Of::ALL {
+                if $note($context) == 0 {
+                    break;
+                }
+            }
+        }
+    }};
+}
+pub(crate) use record;
+
+/// Begins with a packet: writes what it adds.
 #[inline(always)]
-pub fn add(
-    key: &FindingKey,
-    count: Count,
-    new: &mut FindingValue,
-    describe: impl FnOnce(&mut Sighting),
-) {
-    if let Some(finding) = FINDINGS.get_ptr_mut(key) {
-        return increase(finding, count);
-    }
-    new.count = count;
-    describe(&mut new.sighting);
-    insert(key, new);
+pub fn begin(new: &mut NewFinding, count: Count, packet: Option<&Packet>) {
+    new.state.count = count;
+    write_samples(&mut new.state, packet);
 }
 
-#[inline(never)]
-fn insert(key: &FindingKey, new: &FindingValue) {
-    if FINDINGS.insert(key, new, u64::from(BPF_NOEXIST)).is_ok() {
-        return tell(key, &new.sighting);
+/// Writes what the packet is a sample of, in the first places.
+#[inline(always)]
+fn write_samples(state: &mut FindingState, packet: Option<&Packet>) {
+    let FindingState {
+        sighting, samples, ..
+    } = state;
+    let [processes, sockets, destinations] = &mut samples.lists;
+    processes[0].key = Sample::of_process(&sighting.owner);
+    sockets[0].key = Sample::of_socket(sighting.cookie);
+    destinations[0].key = match packet {
+        Some(packet) => Sample::of_destination(packet, words(&packet.destination)),
+        None => [0; 3],
+    };
+}
+
+/// Enters a finding, and reports it; zero where it is there already, or cannot be. Where a share is full, the key becomes that
+/// of what stands in.
+#[inline(always)]
+pub fn enter(key: &mut FindingKey, new: &mut NewFinding) -> u32 {
+    if let Some(subject) = shares::stand_in(key) {
+        key.subject = subject;
     }
-    // Another CPU was first, or the table is full.
-    match FINDINGS.get_ptr_mut(key) {
-        Some(finding) => increase(finding, new.count),
-        None => losses::add(Loss::FindingsFull),
+    let packets = reread(&new.state.count.packets);
+    for list in &mut new.state.samples.lists {
+        list[0].packets = if reread(&list[0].key[0]) == 0 {
+            0
+        } else {
+            packets
+        };
     }
+    // SAFETY: both are laid out alike, and zeros are a lock that nobody holds.
+    let value = unsafe { &*ptr::from_ref(new).cast::<FindingValue>() };
+    if FINDINGS
+        .insert(&*key, value, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
+        shares::charge(key);
+        report(key, &new.state.sighting);
+        return 1;
+    }
+    0
 }
 
 #[inline(always)]
-fn tell(key: &FindingKey, sighting: &Sighting) {
+fn report(key: &FindingKey, sighting: &Sighting) {
     let Some(mut record) = SIGHTINGS.reserve(0) else {
         return losses::add(Loss::SightingsFull);
     };
@@ -62,13 +128,133 @@ fn tell(key: &FindingKey, sighting: &Sighting) {
     record.submit(0);
 }
 
+/// Adds the packet to its finding, and returns the bits of the samples ([`Of`]) that are still to be noted: mostly a finding
+/// has one process, socket and destination, and they are the first. [`ABSENT`] where it is not there.
 #[inline(always)]
-fn increase(finding: *mut FindingValue, count: Count) {
+pub fn grow(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
+    let Some(finding) = FINDINGS.get_ptr_mut(key) else {
+        return ABSENT;
+    };
+    *missed = 0;
+    let packets = reread(&new.state.count.packets);
     // SAFETY: the entry stays valid for the program's run (entries are freed after an RCU grace period).
     unsafe {
-        atomic_add(&raw mut (*finding).count.packets, count.packets);
-        atomic_add(&raw mut (*finding).count.bytes, count.bytes);
+        let state = &raw mut (*finding).state;
+        atomic_add(&raw mut (*state).count.packets, packets);
+        atomic_add(
+            &raw mut (*state).count.bytes,
+            reread(&new.state.count.bytes),
+        );
+        let (samples, mine) = (&raw mut (*state).samples, &raw const new.state.samples);
+        let mut of = 0;
+        while of < Of::ALL.len() {
+            let key = &(*places(mine.cast_mut(), of)).key;
+            let first = places(samples, of);
+            if is(first, key) {
+                atomic_add(&raw mut (*first).packets, packets);
+            } else if reread(&key[0]) != 0 {
+                // In memory, of which the verifier knows nothing: the ways become one.
+                *missed = reread(missed) | 1 << of;
+            }
+            of += 1;
+        }
     }
+    reread(missed)
+}
+
+/// Notes one of the samples that [`grow`] has left, and returns the bits of the others.
+#[inline(always)]
+pub fn note(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
+    let bits = reread(missed);
+    *missed = if bits & 1 != 0 {
+        0
+    } else if bits & 2 != 0 {
+        1
+    } else {
+        2
+    };
+    // Not what was found but any of them, as far as the verifier knows: it checks what follows once.
+    let of = reread(missed) as usize;
+    *missed = bits & bits.wrapping_sub(1);
+    if of >= Of::ALL.len() {
+        return 0;
+    }
+    if let Some(finding) = FINDINGS.get_ptr_mut(key) {
+        // SAFETY: an entry of the table, and one of its lists.
+        unsafe { note_in(finding, of, &new.state) };
+    }
+    reread(missed)
+}
+
+/// Counts packets for one of the finding's samples, which is entered if there is a free place.
+///
+/// # Safety
+///
+/// The finding is an entry of the table, and `of` is one of [`Of`].
+#[inline(always)]
+unsafe fn note_in(finding: *mut FindingValue, of: usize, new: &FindingState) {
+    let packets = reread(&new.count.packets);
+    // SAFETY: as the caller promises.
+    unsafe {
+        let key = &(*places((&raw const new.samples).cast_mut(), of)).key;
+        let samples = &raw mut (*finding).state.samples;
+        let places = places(samples, of);
+        let more = (&raw mut (*samples).more).cast::<u32>().add(of);
+        // Two CPUs must not take one place, nor one key two places. No function may be called while the lock is held.
+        let mut place = 0;
+        let mut is_noted = false;
+        bpf_spin_lock((&raw mut (*finding).lock).cast());
+        while place < MOST {
+            let there = places.add(place);
+            let is_free = (&raw const (*there).key[0]).read_volatile() == 0;
+            if is_free || is(there, key) {
+                if is_free {
+                    (&raw mut (*there).key[1]).write_volatile(reread(&key[1]));
+                    (&raw mut (*there).key[2]).write_volatile(reread(&key[2]));
+                    // Last, since it is read without the lock.
+                    (&raw mut (*there).key[0]).write_volatile(reread(&key[0]));
+                }
+                atomic_add(&raw mut (*there).packets, packets);
+                is_noted = true;
+                break;
+            }
+            place += 1;
+        }
+        if !is_noted {
+            more.write_volatile(1);
+        }
+        bpf_spin_unlock((&raw mut (*finding).lock).cast());
+    }
+}
+
+/// The places of one kind. Not by index: a check of the bounds would leave a call of the panic handler, which no program may have.
+///
+/// # Safety
+///
+/// `of` is one of [`Of`].
+#[inline(always)]
+unsafe fn places(samples: *mut Samples, of: usize) -> *mut Sample {
+    // SAFETY: as the caller promises.
+    unsafe { samples.cast::<[Sample; MOST]>().add(of).cast() }
+}
+
+/// Whether a place has this key.
+///
+/// # Safety
+///
+/// The place is one of a finding's samples.
+#[inline(always)]
+unsafe fn is(there: *const Sample, key: &[u64; 3]) -> bool {
+    let mut word = 0;
+    while word < key.len() {
+        // SAFETY: as the caller promises; volatile, since other CPUs write it.
+        let theirs = unsafe { (&raw const (*there).key[word]).read_volatile() };
+        if theirs != reread(&key[word]) {
+            return false;
+        }
+        word += 1;
+    }
+    true
 }
 
 /// `BPF_ATOMIC | BPF_ADD`: the target has no `AtomicU64::fetch_add`.
@@ -77,7 +263,7 @@ fn increase(finding: *mut FindingValue, count: Count) {
 ///
 /// `counter` points to eight writable, aligned bytes of a map's value.
 #[inline(always)]
-unsafe fn atomic_add(counter: *mut u64, value: u64) {
+pub unsafe fn atomic_add(counter: *mut u64, value: u64) {
     // SAFETY: as the caller promises.
     unsafe {
         core::arch::asm!(

@@ -16,4 +16,5 @@ pub mod owners;
 pub mod policy;
 pub mod records;
 pub mod scratch;
+pub mod shares;
 pub mod tunnels;

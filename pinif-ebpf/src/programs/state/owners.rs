@@ -1,7 +1,10 @@
 //! The local addresses, and the interface that alone has each.
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
-use pinif_ebpf::key::{Address, AddressKey, IfIndex, NetNsCookie};
+use pinif_ebpf::{
+    key::{Address, AddressKey, IfIndex, NetNsCookie},
+    memo::words,
+};
 
 /// A local address's only interface; [`IfIndex::NONE`] where several have it, or a loopback device.
 #[btf_map]
@@ -18,4 +21,14 @@ pub fn of(netns: NetNsCookie, address: &Address) -> Option<IfIndex> {
     };
     // SAFETY: the value is one word; it is read at once.
     unsafe { ADDRESSES.get(&key) }.copied()
+}
+
+/// The words of the address, if it is local; else zeros: others choose those.
+#[inline(always)]
+pub fn local(netns: NetNsCookie, address: &Address) -> [u64; 2] {
+    if of(netns, address).is_some() {
+        words(address)
+    } else {
+        [0; 2]
+    }
 }

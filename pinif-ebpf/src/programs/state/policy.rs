@@ -8,10 +8,14 @@ use aya_ebpf::{
 use pinif_ebpf::{
     key::{Address, IfIndex, InterfaceKey, NetNsCookie},
     policy::{
-        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InForce, InterfaceZones, NumberKey,
-        PortKey, PrefixKey, RuleSet, Slot, ZoneSet,
+        Active, CgroupKey, Demand, DemandKey, ExecutableKey, InForce, InterfaceZones, NO_RULE,
+        NumberKey, PortKey, PrefixKey, RuleSet, Slot, ZoneSet,
     },
+    sighting::Sighting,
+    verdict::KindSet,
 };
+
+use crate::reread;
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
@@ -91,6 +95,16 @@ pub fn demand(slot: Slot, rule: u16) -> Option<Demand> {
     };
     // SAFETY: entries of the slot in force are not changed.
     unsafe { DEMANDS.get(&key) }.copied()
+}
+
+/// The id of the rule that a verdict is about; zero where it is about none.
+#[inline(always)]
+pub fn id_of_broken_rule(active: &Active, kind: u8, sighting: &Sighting) -> u32 {
+    let rule = reread(&sighting.rule);
+    if rule == NO_RULE || KindSet::OF_RULES.0 & 1 << kind == 0 {
+        return 0;
+    }
+    demand(active.slot, rule).map_or(0, |demand| demand.id)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     packet::Packet,
     policy::{Active, InForce},
-    sighting::{FindingKey, FindingValue},
+    sighting::{FindingKey, NewFinding},
 };
 
 use super::policy;
@@ -22,7 +22,9 @@ pub struct Scratch {
     /// The finding's key.
     pub key: FindingKey,
     /// The finding's entry, if it is new.
-    pub new: FindingValue,
+    pub new: NewFinding,
+    /// The bits of its samples that are still to be noted.
+    pub missed: u32,
     /// What the packet is to its socket.
     pub layer: Layer,
     /// The recheck of its verdict.
@@ -52,9 +54,9 @@ pub fn in_work() -> Option<(&'static mut Scratch, &'static Active)> {
     Some((scratch, active))
 }
 
-/// This CPU's own.
+/// What the packet in work has so far, for a step that asks for nothing of the policy.
 #[inline(always)]
-fn get() -> Option<&'static mut Scratch> {
+pub fn get() -> Option<&'static mut Scratch> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: the entry is this CPU's own, and the steps of a run hold it one after the other.
     Some(unsafe { &mut *scratch })

@@ -175,6 +175,7 @@ fn udp(source: Address, destination: Address) -> Packet {
         destination_port: 5000,
         protocol: protocol::UDP,
         later_fragment: false,
+        icmp_type: 0,
     }
 }
 

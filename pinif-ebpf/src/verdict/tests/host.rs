@@ -99,6 +99,7 @@ impl Sent {
                 destination_port: 5000,
                 protocol: 17,
                 later_fragment: false,
+                icmp_type: 0,
             }),
             egress,
         }

@@ -332,6 +332,7 @@ impl Tables for Noise {
             only_via: ZoneSet(bits),
             pinned: bits as u32 & 5,
             action: bits as u32 >> 3,
+            ..Demand::NONE
         })
     }
 }
@@ -363,6 +364,7 @@ prop_compose! {
             destination_port: ports[1],
             protocol,
             later_fragment,
+            icmp_type: 0,
         }
     }
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::audit::finding::{Direction, Origin, Process};
+use crate::audit::{
+    finding::{Direction, Origin, Process},
+    samples::{Sampled, SocketSample},
+};
 use pinif_ebpf::verdict::Kind;
 
 fn at(milliseconds: u64) -> Duration {
@@ -25,6 +28,8 @@ pub(super) fn finding(id: u64) -> Finding {
         bytes: 60,
         socket_cookie: Some(4711),
         process: None,
+        subject: None,
+        samples: Samples::default(),
         cause: "IP_PKTINFO override".to_owned(),
         explanation: "The socket of telemetryd is bound to fab0, but its udp to 203.0.113.9:5000 left by eth1, \
                       which carries nothing for fab0. It is policy-escape as well."
@@ -36,11 +41,16 @@ pub(super) fn finding(id: u64) -> Finding {
 }
 
 fn due(ledger: &mut Ledger<i32>, milliseconds: u64) -> Vec<Finding> {
-    ledger.due(at(milliseconds)).collect()
+    let due = ledger.due(at(milliseconds));
+    due.map(|due| due.finding).collect()
 }
 
 fn rest(ledger: &mut Ledger<i32>) -> Vec<Finding> {
-    ledger.rest().collect()
+    ledger.rest().map(|due| due.finding).collect()
+}
+
+fn count(packets: u64, bytes: u64) -> Count {
+    Count { packets, bytes }
 }
 
 fn said(findings: &[Finding]) -> Vec<(&str, u64, u64)> {
@@ -66,8 +76,8 @@ fn growth_is_said_at_most_once_a_second() {
     ledger.sighted(1, finding(1), at(100));
     let mut lines = Vec::new();
     for now in (100..=4100).step_by(10) {
-        ledger.counted(&1, now, now * 60);
-        lines.extend(ledger.due(at(now)).map(|f| (now, f.packets)));
+        ledger.counted(&1, count(now, now * 60));
+        lines.extend(due(&mut ledger, now).iter().map(|f| (now, f.packets)));
     }
     assert_eq!(
         lines,
@@ -81,13 +91,13 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
     let mut ledger = Ledger::new();
     ledger.sighted(1, finding(1), at(0));
     ledger.sighted(2, finding(2), at(0));
-    ledger.counted(&1, 999, 59_940);
+    ledger.counted(&1, count(999, 59_940));
     assert_eq!(said(&due(&mut ledger, 1000)), [("1", 999, 59_940)]);
-    ledger.counted(&1, 1000, 60_000);
-    ledger.counted(&1, 1000, 60_000);
+    ledger.counted(&1, count(1000, 60_000));
+    ledger.counted(&1, count(1000, 60_000));
     assert_eq!(due(&mut ledger, 1999), []);
     assert_eq!(said(&rest(&mut ledger)), [("1", 1000, 60_000)]);
-    ledger.counted(&1, 1000, 60_000);
+    ledger.counted(&1, count(1000, 60_000));
     assert_eq!(
         (
             rest(&mut ledger),
@@ -102,9 +112,9 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
 fn totals_never_shrink_and_unknown_findings_are_not_taken() {
     let mut ledger = Ledger::new();
     ledger.sighted(1, finding(1), at(0));
-    assert!(ledger.counted(&1, 10, 600));
-    assert!(ledger.counted(&1, 4, 240));
-    assert!(!ledger.counted(&2, 4, 240));
+    assert!(ledger.counted(&1, count(10, 600)));
+    assert!(ledger.counted(&1, count(4, 240)));
+    assert!(!ledger.counted(&2, count(4, 240)));
     assert!(!ledger.contains(&2));
     assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600)]);
 }
@@ -135,9 +145,9 @@ fn nobody_wakes_for_nothing() {
     ledger.sighted(1, finding(1), at(0));
     ledger.sighted(2, finding(2), at(300));
     assert_eq!(ledger.next_due(at(300)), None);
-    ledger.counted(&2, 2, 120);
+    ledger.counted(&2, count(2, 120));
     assert_eq!(ledger.next_due(at(400)), Some(at(900)));
-    ledger.counted(&1, 2, 120);
+    ledger.counted(&1, count(2, 120));
     assert_eq!(ledger.next_due(at(400)), Some(at(600)));
     assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
     assert_eq!(
@@ -172,22 +182,32 @@ fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
 }
 
 #[test]
-fn a_finding_stays_small() {
+fn a_closed_finding_keeps_what_it_has_seen_and_its_key_is_anothers() {
     let mut ledger = Ledger::new();
-    for flow in 0..50_000u32 {
-        let key = Key::Counted(FindingKey {
-            source_port: flow as u16,
-            ..FindingKey::default()
-        });
-        let finding = Finding {
-            source: format!("10.0.0.1:{}", flow as u16),
-            ..finding(flow.into())
-        };
-        ledger.sighted(key, finding, at(0));
-    }
-    let all = size_of::<Entry<Key>>() * ledger.entries.capacity() + ledger.places.allocation_size();
-    let each = all / ledger.len();
-    assert!(each <= 200, "{each} bytes");
+    ledger.sighted(1, finding(1), at(0));
+    ledger.counted(&1, count(2, 120));
+    let samples = Samples {
+        sockets: Sampled {
+            count: 1,
+            more: false,
+            samples: vec![SocketSample {
+                socket_cookie: 4711,
+                packets: 2,
+            }],
+        },
+        ..Samples::default()
+    };
+    ledger.close(&1, samples.clone());
+    assert!(!ledger.contains(&1));
+    ledger.sighted(1, finding(2), at(0));
+    ledger.grown(&1);
+    let due: Vec<_> = ledger.due(at(1000)).collect();
+    let shown = due.iter().map(|due| (due.key, &due.finding.samples));
+    let none = Samples::default();
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [(None, &samples), (Some(1), &none)]
+    );
 }
 
 #[test]
@@ -196,7 +216,7 @@ fn many_that_grow_take_turns() {
     let many = 2 * REPEATS as i32 + 1;
     for key in 0..many {
         ledger.sighted(key, finding(key as u64), at(0));
-        ledger.counted(&key, 2, 120);
+        ledger.counted(&key, count(2, 120));
     }
     let mut told = Vec::new();
     for second in 1..=3 {
@@ -205,7 +225,7 @@ fn many_that_grow_take_turns() {
         }
         // All grow on, and those that were told stand at the end.
         for key in 0..many {
-            ledger.counted(&key, 2 + second, 120);
+            ledger.counted(&key, count(2 + second, 120));
         }
     }
     told.truncate(many as usize);
@@ -247,13 +267,13 @@ fn a_leak_that_was_seen_wins_over_counts_that_were_lost() {
 fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
     let mut ledger = Ledger::new();
     ledger.sighted(1, finding(1), at(0));
-    ledger.counted(&1, 10, 600);
+    ledger.counted(&1, count(10, 600));
     assert_eq!(ledger.keys_where(|key| *key == 1), [1]);
-    ledger.close(&1);
+    ledger.close(&1, Samples::default());
     assert!(ledger.keys_where(|_| true).is_empty());
-    assert!(!ledger.counted(&1, 3, 180), "it is not known yet");
+    assert!(!ledger.counted(&1, count(3, 180)), "it is not known yet");
     assert_eq!(ledger.sighted(1, finding(2), at(5)), Some(finding(2)));
-    assert!(ledger.counted(&1, 3, 180));
+    assert!(ledger.counted(&1, count(3, 180)));
     assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600), ("2", 3, 180)]);
     assert_eq!(ledger.len(), 2);
 }

@@ -2,7 +2,7 @@
 //! minute, and before the end.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -10,6 +10,8 @@ use anyhow::Result;
 use pinif_ebpf::{
     bypass::Bypass,
     key::{IfIndex, NetNsCookie},
+    share,
+    subject::SubjectKey,
 };
 
 use super::{Audit, noted::Noted};
@@ -19,6 +21,7 @@ use crate::{
         explain::CauseKind,
         gaps::{self, By, Gap, GapKey},
         ledger::Key,
+        samples::{Samples, UnseenSenders},
     },
     host::{
         gaps::{
@@ -54,6 +57,10 @@ pub(super) struct Gaps {
     checked: Instant,
     /// Found, and to be told once the audit is ready.
     found: Vec<Gap>,
+    /// Who sends by those that programs make.
+    senders: HashMap<GapKey, UnseenSenders>,
+    /// How many of these a user has.
+    held: HashMap<u32, u64>,
     noted: Noted,
 }
 
@@ -67,6 +74,8 @@ impl Gaps {
             all_at: None,
             checked: Instant::now(),
             found: Vec::new(),
+            senders: HashMap::new(),
+            held: HashMap::new(),
             noted: Noted::default(),
         }
     }
@@ -74,6 +83,30 @@ impl Gaps {
     /// Takes a gap, to be told with the others.
     pub(super) fn add(&mut self, gap: Gap) {
         self.found.push(gap);
+    }
+
+    /// What is known of who sends by a gap.
+    pub(super) fn samples(&self, key: &GapKey) -> Option<Samples> {
+        self.senders.get(key).map(UnseenSenders::samples)
+    }
+
+    /// Takes a sender of a gap that a program makes; whether anything is new. A user who has too many is known by one more.
+    fn take_sender(&mut self, gap: &mut Gap) -> bool {
+        let By::Sockets(_, subject) = &mut gap.key.by else {
+            return false;
+        };
+        if let Some(uid) = subject.user_of_program()
+            && !self.senders.contains_key(&gap.key)
+        {
+            let held = self.held.entry(uid).or_default();
+            if *held >= share::OF_A_USER {
+                gap.key.by = gap.key.by.of_other_programs(uid);
+            } else {
+                *held += 1;
+            }
+        }
+        let senders = self.senders.entry(gap.key.clone()).or_default();
+        senders.add(gap.process.as_ref().map(|process| process.pid), gap.socket)
     }
 
     /// When to look next.
@@ -137,9 +170,13 @@ impl Audit {
 
     /// Tells of the gaps that were found and not told yet.
     pub(super) fn tell_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for gap in std::mem::take(&mut self.gaps.found) {
+        for mut gap in std::mem::take(&mut self.gaps.found) {
+            let has_grown = self.gaps.take_sender(&mut gap);
             let key = Key::Gap(gap.key.clone());
             if self.ledger.contains(&key) {
+                if has_grown {
+                    self.ledger.grown(&key);
+                }
                 continue;
             }
             let GapKey {
@@ -153,8 +190,9 @@ impl Audit {
             };
             let interface = interface.map(|index| self.names.of(netns, index));
             let finding = gaps::finding(gap, id, name, interface, SystemTime::now());
-            if let Some(finding) = self.ledger.sighted(key, finding, self.started.elapsed()) {
-                sink.finding(&finding, true)?;
+            let now = self.started.elapsed();
+            if let Some(finding) = self.ledger.sighted(key.clone(), finding, now) {
+                self.show(Some(&key), finding, true, sink)?;
             }
         }
         Ok(())
@@ -236,7 +274,7 @@ impl Audit {
             key: GapKey {
                 netns: socket.netns,
                 interface,
-                by: By::Socket(socket.inode),
+                by: By::Sockets(way, SubjectKey::program(&socket.owner)),
             },
             cause: match way {
                 Way::QdiscBypass => CauseKind::QdiscBypass,

@@ -269,11 +269,12 @@ impl Audit {
         self.read_findings(When::Now, sink)?;
         let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
         for key in self.ledger.keys_where(left_by_it) {
+            let samples = self.samples(&key).unwrap_or_default();
             if let Key::Counted(key) = &key {
                 self.keep_finding(key);
                 self.counters.forget(key);
             }
-            self.ledger.close(&key);
+            self.ledger.close(&key, samples);
         }
         let mut cells = self.counters.cells()?;
         cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));

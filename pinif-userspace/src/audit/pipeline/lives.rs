@@ -30,6 +30,7 @@ use crate::{
         finding::{Finding, Ready, Summary},
         latent::Latent,
         ledger::Key,
+        samples::Samples,
     },
     host::{netns::NetNs, network::Network},
     kernel::{
@@ -341,11 +342,13 @@ impl Audit {
             let process = enrich::process(&sighted);
             let finding = self.describe(key, &sighted, process, value.count, Some(&closed));
             if let Some(finding) = finding
-                && let Some(finding) =
+                && let Some(mut finding) =
                     self.ledger
                         .sighted(Key::Counted(*key), finding, self.started.elapsed())
             {
-                self.ledger.close(&Key::Counted(*key));
+                let samples = Samples::of(&value.samples);
+                self.ledger.close(&Key::Counted(*key), samples.clone());
+                finding.samples = samples;
                 sink.finding(&finding, true)?;
             }
         }

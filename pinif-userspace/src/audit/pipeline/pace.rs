@@ -92,12 +92,12 @@ mod tests {
         let mut pace = Pace::new();
         let now = pace.since;
         let sighting = Sighting::default();
-        let key = |kind, port| FindingKey {
+        let key = |kind, rule| FindingKey {
             kind,
-            source_port: port,
+            rule,
             ..FindingKey::default()
         };
-        let admitted = (0..1000).filter(|&port| pace.admits(&key(4, port), &sighting, now));
+        let admitted = (0..1000).filter(|&rule| pace.admits(&key(4, rule), &sighting, now));
         assert_eq!(admitted.count(), MANY as usize);
         assert_eq!(pace.rests_until(), Some(now + NAP));
         assert!(pace.admits(&key(1, 0), &sighting, now));

@@ -1,11 +1,15 @@
 //! What was found is told: in words, once at its first packet, and again as it grows.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
 
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{Count, FindingKey, FindingValue, Sighting},
+    sighting::{Count, FindingKey, FindingState, FindingValue, Sighting},
 };
 
 use super::{Audit, When, names::Names};
@@ -15,7 +19,8 @@ use crate::{
         decode::{Sighted, decode},
         enrich,
         finding::{Finding, Process},
-        ledger::Key,
+        ledger::{Due, Key},
+        samples::Samples,
     },
     host::{entrance, network::Network, routes::RouteError},
     kernel::{clock::monotonic, persist::ClosedFinding},
@@ -43,7 +48,7 @@ impl Audit {
             return Ok(());
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
-        let Some(FindingValue { count, .. }) = self.counters.finding(key) else {
+        let Some(FindingState { count, .. }) = self.counters.finding(key) else {
             return Ok(());
         };
         let Some(sighted) = decode(key, sighting) else {
@@ -56,7 +61,7 @@ impl Audit {
                     .sighted(Key::Counted(*key), finding, self.started.elapsed())
         {
             self.counts = true;
-            sink.finding(&finding, true)?;
+            self.show(Some(&Key::Counted(*key)), finding, true, sink)?;
             let namespace = self.namespaces.get(&key.netns);
             let suspect =
                 namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
@@ -79,6 +84,7 @@ impl Audit {
             finding.process = Some(process);
             if let Some(again) = again {
                 finding.explanation = again.explanation;
+                finding.subject = again.subject;
             }
         });
     }
@@ -93,7 +99,14 @@ impl Audit {
         closed: Option<&ClosedFinding>,
     ) -> Option<Finding> {
         let empty = Policy::default();
-        let known = self.policies.get(&sighted.generation);
+        let mut known = self.policies.get(&sighted.generation);
+        let mut sighted = Cow::Borrowed(sighted);
+        if known.is_none()
+            && let Some((policy, rule)) = rule_of(&self.policies, key)
+        {
+            known = Some(policy);
+            sighted.to_mut().rule = Some(rule);
+        }
         let names = &self.names;
         let name = |index: IfIndex| {
             let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
@@ -129,7 +142,7 @@ impl Audit {
                 Some(closed) => Names::id(key, closed.predecessors),
                 None => self.names.finding_id(key),
             },
-            sighted,
+            &sighted,
             process,
             count,
             wall_clock(sighted.time),
@@ -152,10 +165,9 @@ impl Audit {
             .next()
             .context("the findings cannot be read from their map")?
         {
-            for (key, FindingValue { count, sighting }) in batch {
-                let known = Key::Counted(key);
-                if !self.ledger.counted(&known, count.packets, count.bytes) {
-                    self.sight(&key, &sighting, when, sink)?;
+            for (key, FindingValue { state, .. }) in batch {
+                if !self.ledger.counted(&Key::Counted(key), state.count) {
+                    self.sight(&key, &state.sighting, when, sink)?;
                 }
             }
         }
@@ -163,11 +175,49 @@ impl Audit {
     }
 
     pub(super) fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        for finding in self.ledger.due(self.started.elapsed()) {
-            sink.finding(&finding, false)?;
+        let due: Vec<_> = self.ledger.due(self.started.elapsed()).collect();
+        for Due { key, finding } in due {
+            self.show(key.as_ref(), finding, false, sink)?;
         }
         Ok(())
     }
+
+    /// Shows a finding, with what it has seen by now. One without a key is closed, and has that with it.
+    pub(super) fn show(
+        &self,
+        key: Option<&Key>,
+        mut finding: Finding,
+        first: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if let Some(samples) = key.and_then(|key| self.samples(key)) {
+            finding.samples = samples;
+            finding.samples.correct(finding.process.as_ref());
+        }
+        Ok(sink.finding(&finding, first)?)
+    }
+
+    /// What an open finding has seen by now.
+    pub(super) fn samples(&self, key: &Key) -> Option<Samples> {
+        match key {
+            Key::Counted(key) => {
+                let counted = self.counters.finding(key)?;
+                Some(Samples::of(&counted.samples))
+            }
+            Key::Gap(gap) => self.gaps.samples(gap),
+        }
+    }
+}
+
+/// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.
+fn rule_of<'a>(
+    policies: &'a BTreeMap<u32, Policy>,
+    key: &FindingKey,
+) -> Option<(&'a Policy, usize)> {
+    let newest = policies.values().rev();
+    newest
+        .filter(|_| key.rule != 0)
+        .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
 }
 
 /// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.

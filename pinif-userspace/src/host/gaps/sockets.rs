@@ -53,6 +53,14 @@ pub enum Way {
 }
 
 impl Way {
+    /// A number that no other has, for what is kept beyond this process.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::QdiscBypass => 1,
+            Self::Xdp => 2,
+        }
+    }
+
     /// The way of a family's sockets; none of a family that has none.
     pub fn of_family(family: u32) -> Option<Self> {
         match family {

@@ -10,14 +10,15 @@ use aya::{
 };
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{CellKey, Count, FindingKey, FindingValue},
+    share,
+    sighting::{CellKey, Count, FindingKey, FindingState},
 };
 
 use super::standing::{NameBytes, bytes, make, open};
 use crate::host::links::text;
 
 /// As many as the programs' own tables hold.
-const FINDINGS: u32 = 65_536;
+const FINDINGS: u32 = share::FINDINGS;
 const CELLS: u32 = 16_384;
 
 /// A finding whose interface is gone.
@@ -25,8 +26,8 @@ const CELLS: u32 = 16_384;
 pub struct ClosedFinding {
     /// Its key.
     pub key: FindingKey,
-    /// Its counter and its first packet.
-    pub value: FindingValue,
+    /// Its counter, its first packet and what it has seen.
+    pub value: FindingState,
     /// How many interfaces had the index of its egress before it.
     pub predecessors: u32,
     /// What its interfaces were called.
@@ -89,25 +90,25 @@ unsafe impl Pod for Numbered<FindingKey> {}
 // SAFETY: as above.
 unsafe impl Pod for Numbered<CellKey> {}
 // SAFETY: `repr(C)`; the value is a `Pod` of whole words, and bytes follow, whole words as well.
-unsafe impl Pod for Named<FindingValue> {}
+unsafe impl Pod for Named<FindingState> {}
 // SAFETY: as above.
 unsafe impl Pod for Named<Count> {}
 
 const _: () = assert!(size_of::<Numbered<FindingKey>>() == size_of::<FindingKey>() + 8);
 const _: () = assert!(size_of::<Numbered<CellKey>>() == size_of::<CellKey>() + 8);
-const _: () = assert!(size_of::<Named<FindingValue>>() == size_of::<FindingValue>() + 96);
+const _: () = assert!(size_of::<Named<FindingState>>() == size_of::<FindingState>() + 96);
 const _: () = assert!(size_of::<Named<Count>>() == size_of::<Count>() + 96);
 
 /// All closed accounts.
 pub(super) struct Accounts {
-    findings: HashMap<MapData, Numbered<FindingKey>, Named<FindingValue>>,
+    findings: HashMap<MapData, Numbered<FindingKey>, Named<FindingState>>,
     cells: HashMap<MapData, Numbered<CellKey>, Named<Count>>,
 }
 
 impl Accounts {
     /// Makes the maps and pins them in a directory.
     pub(super) fn make(directory: &Path) -> Result<()> {
-        make::<Numbered<FindingKey>, Named<FindingValue>>(directory, "findings", FINDINGS)?;
+        make::<Numbered<FindingKey>, Named<FindingState>>(directory, "findings", FINDINGS)?;
         make::<Numbered<CellKey>, Named<Count>>(directory, "cells", CELLS)
     }
 

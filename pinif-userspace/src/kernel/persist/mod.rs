@@ -47,6 +47,7 @@ use self::{
     standing::{Memory, Standing, StandingMap, number_of},
 };
 use super::{attach::Mode, clock::monotonic};
+use crate::text::hash::fnv1a;
 
 pub use accounts::{ClosedCell, ClosedFinding, Names};
 pub use find::{Found, find};
@@ -349,19 +350,12 @@ fn lasts(map: &str) -> bool {
 
 /// What a build's directory is called.
 fn tag(object: &[u8]) -> String {
-    format!("{:016x}", digest(object.iter().copied().chain([LAYOUT])))
+    format!("{:016x}", fnv1a(object.iter().copied().chain([LAYOUT])))
 }
 
 /// What tells one policy from another, as far as it is the same build's.
 pub fn digest_of(text: &str) -> u64 {
-    digest(text.bytes())
-}
-
-/// FNV-1a, 64 bits.
-fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a(text.bytes())
 }
 
 fn entries(directory: &Path) -> Vec<String> {

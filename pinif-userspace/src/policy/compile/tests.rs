@@ -12,6 +12,7 @@ use proptest::{prop_assert_eq, proptest};
 
 use super::*;
 use crate::policy::values::WITH_PORTS;
+use crate::text::hash::fnv1a;
 
 /// All of a packet that rules look at.
 #[derive(Clone, Debug)]
@@ -378,7 +379,7 @@ fn a_policy_becomes_its_tables() {
         any_executable: all,
     };
     assert_eq!(compiled.active, active);
-    let demand = |rule, only_via, pinned, action| {
+    let demand = |rule, name: &str, only_via, pinned, action| {
         let only_via = ZoneSet(only_via);
         (
             DemandKey { slot: 1, rule },
@@ -386,12 +387,14 @@ fn a_policy_becomes_its_tables() {
                 only_via,
                 pinned,
                 action: action as u32,
+                id: fnv1a(name.bytes()) as u32,
+                _pad: 0,
             },
         )
     };
     let demands = [
-        demand(0, 0b11, 0, Action::Unsaid),
-        demand(1, 0b10, 1, Action::Drop),
+        demand(0, "dns", 0b11, 0, Action::Unsaid),
+        demand(1, "control", 0b10, 1, Action::Drop),
     ];
     assert_eq!(compiled.demands, demands);
     let entry = |length, address: [u16; 8], rules| TrieEntry {

@@ -192,6 +192,7 @@ proptest! {
                 protocol: packet.protocol,
                 // What has no ports is of no port; no rule that was checked asks for one of such a protocol.
                 later_fragment: packet.ports().is_none(),
+                icmp_type: 0,
             };
             let sender = Sender {
                 user: packet.user,

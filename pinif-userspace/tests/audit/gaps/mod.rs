@@ -53,6 +53,32 @@ fn a_packet_socket_that_bypasses_and_is_gone_at_once_is_told_of() {
     });
 }
 
+/// A program that bypasses by twenty sockets has one fault.
+#[test]
+fn many_sockets_of_a_program_are_one_finding_that_grows() {
+    scenario("gap qdisc-bypass-many", NOTHING, |bench| {
+        let mut auditor = bench.audit(&[]);
+        let start = || {
+            let mut sender = bench.sender(&format!("packet --bypass --stay {FRAMES}"));
+            sender.wait_for("sent");
+            sender
+        };
+        let first = start();
+        auditor.wait_for_finding("unaudited");
+        let others: Vec<_> = (0..19).map(|_| start()).collect();
+        let grown = auditor.wait_for_finding_that("a finding of many", |told| told.sockets.more);
+        assert_eq!((grown.sockets.count, grown.processes.count), (16, 16));
+        let first = first.go_and_finish();
+        assert_eq!(grown.socket_cookie, Some(first.cookie));
+        for other in others {
+            other.go_and_finish();
+        }
+        let report = auditor.stop();
+        assert_eq!(report.findings.len(), 1, "{report}");
+        assert_eq!(report.findings[0].id, grown.id);
+    });
+}
+
 #[test]
 fn a_packet_socket_that_bypassed_before_is_found() {
     scenario("gap qdisc-bypass-before", NOTHING, |bench| {

@@ -107,10 +107,13 @@ fn audited(bench: &Bench, policy: &NamedTempFile, cards: &[Card]) -> Verdicts {
     for line in &ended.stdout {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let text = |key: &str| line[key].as_str().map(str::to_owned);
-        let Some(cookie) = line["socket_cookie"].as_u64() else {
+        if line["direction"] != "out" {
             continue;
-        };
-        if line["direction"] == "out" {
+        }
+        assert_eq!(line["sockets"]["more"], false, "{line}");
+        // All are of one program: its finding has them all.
+        for socket in line["sockets"]["samples"].as_array().expect("a list") {
+            let cookie = socket["socket_cookie"].as_u64().expect("a cookie");
             let kind = text("kind").expect("a kind");
             let severity = text("severity").expect("a severity");
             verdicts.insert(

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::audit::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
 use pinif_userspace::audit::finding::{
-    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Summary,
+    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Subject, Summary,
+};
+use pinif_userspace::audit::samples::{
+    DestinationSample, ProcessSample, Sampled, Samples, SocketSample,
 };
 
 pub fn ready() -> Ready {
@@ -26,6 +29,47 @@ fn process(pid: u32, comm: &str) -> Option<Process> {
         uid: 0,
         cgroup: Some(format!("/system.slice/{comm}.service")),
     })
+}
+
+fn subject(comm: &str) -> Option<Subject> {
+    Some(Subject::Program {
+        exe: Some(format!("/usr/sbin/{comm}")),
+        uid: Some(0),
+        cgroup: Some(format!("/system.slice/{comm}.service")),
+    })
+}
+
+/// One process with one socket, which sends to one destination.
+fn samples(
+    pid: u32,
+    comm: &str,
+    socket_cookie: u64,
+    (protocol, destination): (&str, &str),
+    packets: u64,
+) -> Samples {
+    fn one<T>(sample: T) -> Sampled<T> {
+        Sampled {
+            count: 1,
+            more: false,
+            samples: vec![sample],
+        }
+    }
+    Samples {
+        processes: one(ProcessSample {
+            pid,
+            comm: Some(comm.to_owned()),
+            packets,
+        }),
+        sockets: one(SocketSample {
+            socket_cookie,
+            packets,
+        }),
+        destinations: one(DestinationSample {
+            protocol: protocol.to_owned(),
+            destination: destination.to_owned(),
+            packets,
+        }),
+    }
 }
 
 /// A socket bound to fab0 whose `IP_PKTINFO` names eth1.
@@ -58,6 +102,14 @@ pub fn device_escape() -> Finding {
         bytes: 66,
         socket_cookie: Some(4711),
         process: process(4242, "telemetryd"),
+        subject: subject("telemetryd"),
+        samples: samples(
+            4242,
+            "telemetryd",
+            4711,
+            (words.protocol, words.destination),
+            1,
+        ),
         cause: cause_text(&causes),
         explanation: words.explanation(),
         remedy: words.remedy(),
@@ -117,6 +169,14 @@ pub fn address_escape() -> Finding {
         bytes: 74,
         socket_cookie: Some(4712),
         process: process(4243, "updated"),
+        subject: subject("updated"),
+        samples: samples(
+            4243,
+            "updated",
+            4712,
+            (words.protocol, words.destination),
+            1,
+        ),
         cause: cause_text(&causes),
         explanation: words.explanation(),
         remedy: words.remedy(),
