@@ -12,7 +12,7 @@ use crate::{
     sighting::Origin,
 };
 
-/// A kind of finding, in the order of DESIGN's table: where severities are equal, the first wins.
+/// A kind of finding, in the order of the table in README.md: where severities are equal, the first wins.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

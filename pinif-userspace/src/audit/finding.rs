@@ -13,7 +13,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::{latent::Latent, samples::Samples};
+use super::{latent::Latent, samples::Samples, subject::Subject};
 use crate::text::hash::fnv1a;
 
 /// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
@@ -171,52 +171,6 @@ pub struct Finding {
     pub origin: Origin,
     /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
     pub dropped: bool,
-}
-
-/// Who a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Subject {
-    /// All processes of one program, user and cgroup.
-    Program {
-        /// The executable; null where it is not known any more.
-        exe: Option<String>,
-        /// The user; null where it is not known.
-        uid: Option<u32>,
-        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
-        cgroup: Option<String>,
-    },
-    /// The kernel itself.
-    Kernel {
-        /// What it sends: `arp or another link-layer protocol`, `tcp reset`, `icmp`, `neighbour discovery`, `group membership
-        /// report`, `tunnel`, or `other`.
-        what: String,
-        /// The local address that it sends from.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
-        protocol: Option<String>,
-    },
-    /// What is forwarded.
-    Forwarded {
-        /// The interface that it came in by.
-        interface: String,
-        /// The IP protocol, as in `protocol`; null of what is no IP packet.
-        protocol: Option<String>,
-    },
-    /// What arrives for a local address, and no process's socket receives.
-    Receiver {
-        /// The local address.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`.
-        protocol: String,
-    },
-    /// All further programs of a user that has too many findings of this kind.
-    OtherPrograms {
-        /// The user.
-        uid: u32,
-    },
-    /// All that has no finding of its own, since there are too many.
-    Others,
 }
 
 /// Which way packets went, as the interface has it.

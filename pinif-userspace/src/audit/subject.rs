@@ -3,12 +3,78 @@
 use pinif_ebpf::{
     intent::NO_USER,
     key::{Address, IfIndex},
-    share,
-    subject::{self, KernelPacket},
+    share, subject,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::finding::{Process, Subject, protocol_text};
+use super::finding::{Process, protocol_text};
 use crate::host::processes;
+
+/// Who a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Subject {
+    /// All processes of one program, user and cgroup.
+    Program {
+        /// The executable; null where it is not known any more.
+        exe: Option<String>,
+        /// The user; null where it is not known.
+        uid: Option<u32>,
+        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
+        cgroup: Option<String>,
+    },
+    /// The kernel itself.
+    Kernel {
+        /// What it sends.
+        what: KernelPacket,
+        /// The local address that it sends from.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
+        protocol: Option<String>,
+    },
+    /// What is forwarded.
+    Forwarded {
+        /// The interface that it came in by.
+        interface: String,
+        /// The IP protocol, as in `protocol`; null of what is no IP packet.
+        protocol: Option<String>,
+    },
+    /// What arrives for a local address, and no process's socket receives.
+    Receiver {
+        /// The local address.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`.
+        protocol: String,
+    },
+    /// All further programs of a user that has too many findings of this kind.
+    OtherPrograms {
+        /// The user.
+        uid: u32,
+    },
+    /// All that has no finding of its own, since there are too many.
+    Others,
+}
+
+/// What the kernel sends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelPacket {
+    /// No IP packet: ARP, a bridge's or a bond's own protocol.
+    NotIp,
+    /// A RST of TCP.
+    TcpReset,
+    /// ICMP or ICMPv6, but for the next two.
+    Icmp,
+    /// Neighbour discovery (RFC 4861).
+    NeighbourDiscovery,
+    /// A report of group memberships (IGMP, MLD).
+    GroupMembership,
+    /// A tunnel's outer packet.
+    Tunnel,
+    /// Another protocol.
+    Other,
+}
 
 /// The subject of a finding. `process` is that of its first packet, `name` gives the names of interfaces.
 pub fn of(
@@ -27,7 +93,7 @@ pub fn of(
         subject::Subject::Kernel { what, address } => {
             let (what, protocol) = of_kernel(what);
             Subject::Kernel {
-                what: what.to_owned(),
+                what,
                 address: text(address),
                 protocol: protocol.map(protocol_text),
             }
@@ -45,15 +111,15 @@ pub fn of(
     }
 }
 
-const fn of_kernel(what: KernelPacket) -> (&'static str, Option<u8>) {
+const fn of_kernel(what: subject::KernelPacket) -> (KernelPacket, Option<u8>) {
     match what {
-        KernelPacket::NotIp => ("arp or another link-layer protocol", None),
-        KernelPacket::TcpReset => ("tcp reset", None),
-        KernelPacket::Icmp => ("icmp", None),
-        KernelPacket::NeighbourDiscovery => ("neighbour discovery", None),
-        KernelPacket::GroupMembership => ("group membership report", None),
-        KernelPacket::Tunnel(protocol) => ("tunnel", Some(protocol)),
-        KernelPacket::Protocol(protocol) => ("other", Some(protocol)),
+        subject::KernelPacket::NotIp => (KernelPacket::NotIp, None),
+        subject::KernelPacket::TcpReset => (KernelPacket::TcpReset, None),
+        subject::KernelPacket::Icmp => (KernelPacket::Icmp, None),
+        subject::KernelPacket::NeighbourDiscovery => (KernelPacket::NeighbourDiscovery, None),
+        subject::KernelPacket::GroupMembership => (KernelPacket::GroupMembership, None),
+        subject::KernelPacket::Tunnel(protocol) => (KernelPacket::Tunnel, Some(protocol)),
+        subject::KernelPacket::Protocol(protocol) => (KernelPacket::Other, Some(protocol)),
     }
 }
 
@@ -90,13 +156,13 @@ mod tests {
         let name = |index: IfIndex| format!("eth{}", index.0);
         let of = |subject| of(&subject, None, &name);
         let kernel = of(subject::Subject::Kernel {
-            what: KernelPacket::Tunnel(47),
+            what: subject::KernelPacket::Tunnel(47),
             address: Address::v4([10, 0, 0, 1]),
         });
         assert_eq!(
             kernel,
             Subject::Kernel {
-                what: "tunnel".to_owned(),
+                what: KernelPacket::Tunnel,
                 address: Some("10.0.0.1".to_owned()),
                 protocol: Some("gre".to_owned())
             }

@@ -143,7 +143,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit).map_err(|_| error())
 }
 
-/// Runs `pinif audit`. The exit status is that of DESIGN: 0 nothing at or over `--fail-on`, 2 a finding, 3 counts may be
+/// Runs `pinif audit`. The exit status: 0 nothing at or over `--fail-on`, 2 a finding, 3 counts may be
 /// incomplete.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ pub(super) struct Worse<'a> {
     pub after: Way,
 }
 
-/// How grave a verdict is: as DESIGN's table orders them.
+/// How grave a verdict is: as [`Kind::ALL`] orders them.
 type Gravity = Option<(Severity, Reverse<Kind>)>;
 
 fn gravity(decision: &Decision) -> Gravity {

@@ -286,6 +286,23 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_known_by_its_number_and_its_start() {
+        let own = process::id();
+        let stat = procfs::process::Process::myself().and_then(|myself| myself.stat());
+        let tick = 1_000_000_000 / procfs::ticks_per_second();
+        let started = stat.expect("this process").starttime * tick;
+        for started in [0, started, started + tick - 1] {
+            let found = describe_if(own, started).map(|process| process.pid);
+            assert_eq!(found, Some(own), "{started}");
+            assert!(name_of(own, started).is_some(), "{started}");
+        }
+        for another in [1, started - 1, started + tick] {
+            assert_eq!(describe_if(own, another), None, "{another}");
+            assert_eq!(name_of(own, another), None, "{another}");
+        }
+    }
+
+    #[test]
     fn this_process_is_described() {
         let own = describe(process::id()).expect("this process");
         let exe = std::env::current_exe().expect("an executable");

@@ -8,10 +8,11 @@ use pinif_ebpf::verdict::{Kind, Severity};
 use super::seen::Row;
 use super::text::{counted, grouped};
 use crate::audit::{
-    finding::{Cell, Finding, Origin, Ready, Subject, Summary, usual_severity},
+    finding::{Cell, Finding, Origin, Ready, Summary, usual_severity},
     gaps::ANY_INTERFACE,
     latent::Latent,
     samples::Samples,
+    subject::Subject,
 };
 use crate::text::escape::visible;
 

@@ -1,4 +1,4 @@
-//! Why it left there: the rule and the route that the kernel took, named. Cases 9, 12, 15 and 16 of KERNEL.md.
+//! Why it left there: the rule and the route that the kernel took, named. Cases 9, 12, 15 and 16 of docs/scenarios.md.
 
 use std::net::UdpSocket;
 

@@ -1,4 +1,4 @@
-//! Packets that something takes, or copies, to another interface after their socket sent them. Case 11 of KERNEL.md.
+//! Packets that something takes, or copies, to another interface after their socket sent them. Case 11 of docs/scenarios.md.
 
 use crate::bench::{Bench, Need, Report, leak, note, scenario, together};
 

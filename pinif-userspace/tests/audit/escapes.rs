@@ -1,4 +1,4 @@
-//! Leaks that need no policy. Cases 9, 10 and 14 of KERNEL.md.
+//! Leaks that need no policy. Cases 9, 10 and 14 of docs/scenarios.md.
 
 use crate::bench::{
     Bench, CONTROL_PLANE, Need, Report, Sent, leak, note, risk, scenario, time_wait_has_packets,

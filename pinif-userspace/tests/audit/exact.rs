@@ -4,8 +4,12 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use pinif_ebpf::share::OF_A_USER;
-use pinif_userspace::lab::Namespace;
+use pinif_ebpf::share::{OF_A_USER, OF_PROGRAMS};
+use pinif_userspace::lab::{
+    Namespace,
+    send::{self, Extras},
+};
+use socket2::{Domain, Socket, Type};
 
 use crate::bench::{Bench, CONTROL_PLANE, Report, SENDER, Sender, leak, scenario};
 
@@ -150,6 +154,49 @@ fn a_user_who_invents_subjects_has_a_share() {
         );
         assert!(report.summary.uncounted.is_empty(), "{report}");
     });
+}
+
+/// Nor do many users together fill the table: what else leaks has room.
+#[test]
+fn all_programs_together_have_a_share() {
+    scenario("exact share-of-all", &[], |bench| {
+        const MORE: u64 = 500;
+        let auditor = bench.audit(&[]);
+        let leaked = bench.card().run(|| leak_as_users(OF_PROGRAMS + MORE));
+        leaked.expect("the card is there");
+        let report = auditor.stop();
+        let (others, own): (Vec<_>, Vec<_>) = report
+            .findings
+            .iter()
+            .partition(|told| told.subject["type"] == "others");
+        assert_eq!(own.len() as u64, OF_PROGRAMS);
+        let [others] = &others[..] else {
+            panic!("{others:#?}");
+        };
+        assert_eq!((others.packets, others.sockets.more), (MORE, true));
+        assert!(report.summary.uncounted.is_empty(), "{}", report.stderr);
+        assert_eq!(report.summary.packets, OF_PROGRAMS + MORE);
+    });
+}
+
+/// A packet of each of so many users, which leaves by another interface than its socket's device.
+fn leak_as_users(users: u64) {
+    const FIRST: u32 = 3_000_000;
+    let to = "10.0.0.2:9".parse().expect("an address");
+    let extras = Extras {
+        packet_info: Some(send::index("eth1").expect("it is there")),
+        ..Extras::default()
+    };
+    for user in 0..users as u32 {
+        // SAFETY: the call takes a number. A socket is of the user of the thread that makes it.
+        unsafe { libc::setfsuid(FIRST + user) };
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+        // SAFETY: as above.
+        unsafe { libc::setfsuid(0) };
+        let socket = socket.expect("a socket");
+        socket.bind_device(Some(b"fab0")).expect("it is there");
+        send::send(&socket, b"x", Some(to), extras).expect("it leaves");
+    }
 }
 
 /// A stranger's packets to a contained address are one finding, whatever ports they come from, and hide no leak.

@@ -1,5 +1,5 @@
 //! Multipath TCP: the kernel opens a further connection by an interface that no socket of the process asked for. Case 18 of
-//! KERNEL.md.
+//! docs/scenarios.md.
 
 use crate::bench::{
     Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, Told, leak, scenario,

@@ -1,4 +1,4 @@
-//! What a policy forbids. Cases 12, 13, 14, 16 and 17 of KERNEL.md.
+//! What a policy forbids. Cases 12, 13, 14, 16 and 17 of docs/scenarios.md.
 
 use crate::bench::{
     Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Finding, Need, leak, risk, scenario, together,

@@ -1,5 +1,5 @@
 //! Programs that people use, bound as their manuals say: by device, and by address; and those that look on, or replay.
-//! Cases 1, 9 and 17 of KERNEL.md.
+//! Cases 1, 9 and 17 of docs/scenarios.md.
 
 use std::io::Write as _;
 use std::sync::mpsc::channel;

@@ -1,4 +1,4 @@
-//! What the kernel sends by itself, or for a socket that is none any more. Cases 7 and 15 of KERNEL.md.
+//! What the kernel sends by itself, or for a socket that is none any more. Cases 7 and 15 of docs/scenarios.md.
 
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use aya::programs::loaded_programs;
+use aya::{maps::loaded_maps, programs::loaded_programs};
 use nix::unistd::Pid;
 
 use crate::bench::{CONTROL_PLANE, Need, scenario};
@@ -39,9 +39,47 @@ fn the_program_for_what_arrives_is_loaded_where_a_policy_needs_it() {
     });
 }
 
+#[test]
+fn the_maps_are_those_that_the_documentation_has() {
+    scenario("verified maps", &[Need::Namespaces], |bench| {
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let held = held_by(auditor.pid(), "map_id:");
+        let infos = loaded_maps()
+            .flatten()
+            .filter(|map| held.contains(&map.id()));
+        let mut made: Vec<String> = infos
+            .filter_map(|map| Some(map.name_as_str()?.to_owned()))
+            // The constants and variables of the object, and what belongs to no program.
+            .filter(|name| {
+                name.chars()
+                    .all(|letter| letter.is_ascii_uppercase() || letter == '_')
+            })
+            .collect();
+        made.sort();
+        assert_eq!(made, documented());
+        auditor.stop().expect().nothing_else();
+    });
+}
+
+/// The maps in the table of docs/architecture.md.
+fn documented() -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/architecture.md");
+    let text = fs::read_to_string(path).expect("the documentation");
+    let (_, section) = text.split_once("\n## The maps\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("the next one");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`'));
+    let mut names: Vec<String> = names
+        .filter(|name| name.chars().any(|letter| letter.is_ascii_uppercase()))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
 /// The instructions that the verifier went through for each program that a process holds, by name: the most where several have it.
 fn verified(process: Pid) -> BTreeMap<String, u32> {
-    let held = held_by(process);
+    let held = held_by(process, "prog_id:");
     let mut verified = BTreeMap::new();
     for program in loaded_programs().flatten() {
         if held.contains(&program.id())
@@ -55,15 +93,13 @@ fn verified(process: Pid) -> BTreeMap<String, u32> {
     verified
 }
 
-/// The ids of the programs that a process has descriptors of (proc_pid_fdinfo(5)).
-fn held_by(process: Pid) -> BTreeSet<u32> {
+/// The ids of the programs (`prog_id:`) or maps (`map_id:`) that a process has descriptors of (proc_pid_fdinfo(5)).
+fn held_by(process: Pid, what: &str) -> BTreeSet<u32> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).expect("the auditor runs");
     let texts = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
     texts
         .filter_map(|text| {
-            let id = text
-                .lines()
-                .find_map(|line| line.strip_prefix("prog_id:"))?;
+            let id = text.lines().find_map(|line| line.strip_prefix(what))?;
             id.trim().parse().ok()
         })
         .collect()

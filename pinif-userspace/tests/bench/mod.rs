@@ -37,6 +37,7 @@ mod settle;
 mod share;
 mod valid;
 mod wait;
+mod wanted;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -47,7 +48,6 @@ use std::sync::Arc;
 use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
 
 pub use auditor::{Auditor, Began, Setup};
-pub use expect::{Finding, leak, note, risk};
 pub(crate) use group::together;
 pub use group::{MOST, run_together};
 pub use held::{Account, Held};
@@ -61,6 +61,7 @@ pub use serve::{Server, serve, serve_after};
 pub use settle::{renames_what_is_up, time_wait_has_packets};
 pub use valid::valid;
 pub use wait::{Events, wait_until};
+pub use wanted::{Finding, leak, note, risk};
 
 use group::Group;
 use record::Record;
@@ -76,7 +77,7 @@ pub struct Bench {
     counting: RefCell<Vec<&'static str>>,
 }
 
-/// Runs a scenario of KERNEL.md, whose name begins with the case's number, where the machine meets its needs. Where it
+/// Runs a scenario of docs/scenarios.md, whose name begins with the case's number, where the machine meets its needs. Where it
 /// does not, says so loudly, and to the file that `PINIF_SCENARIO_DIR` asks for: a skipped scenario is not a passed one.
 pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     lab::sweep();

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::expect::Finding;
 use super::group::Group;
 use super::promise;
 use super::report::{Report, Told};
+use super::wanted::Finding;
 
 /// The kinds of findings of one scenario, each as often as it is there.
 #[derive(Clone, Default)]

@@ -1,4 +1,4 @@
-//! Interfaces that come, change their names and go while the auditor runs. Case 19 of KERNEL.md among them.
+//! Interfaces that come, change their names and go while the auditor runs. Case 19 of docs/scenarios.md among them.
 
 use nix::sys::signal::Signal;
 

@@ -1,4 +1,4 @@
-//! Leaks to be told of: each a new socket's, so that each is a new finding, and each with the moment before it was sent.
+//! Leaks to be reported: each of another user's socket, so that each is a new finding, and each with the moment before it was sent.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ impl Alerts {
         Ok(Leaks {
             interface: index(&self.leave_by)?,
             sockets: Vec::new(),
+            user: FIRST_USER,
             alerts: self,
         })
     }
@@ -50,6 +51,20 @@ pub(super) struct Leaks {
     alerts: Alerts,
     interface: u32,
     sockets: Vec<Socket>,
+    user: u32,
+}
+
+/// The first user; no account has it, nor those after it.
+const FIRST_USER: u32 = 2_000_000;
+
+/// What is made as a user, who is this thread's alone for that time (setfsuid(2)): a socket is its maker's.
+fn of_user<T>(user: u32, make: impl FnOnce() -> T) -> T {
+    // SAFETY: the call takes a number.
+    let before = unsafe { libc::setfsuid(user) };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::setfsuid(before.cast_unsigned()) };
+    made
 }
 
 impl Sender for Leaks {
@@ -60,7 +75,10 @@ impl Sender for Leaks {
             ..Extras::default()
         };
         while Instant::now() < end {
-            let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
+            let socket = of_user(self.user, || {
+                Socket::new(Domain::for_address(to), Type::DGRAM, None)
+            })?;
+            self.user += 1;
             socket.bind_device(Some(self.alerts.device.as_bytes()))?;
             let cookie = socket.cookie()?;
             sent.alerts.push(Alert {

@@ -1,6 +1,6 @@
 //! How long after a leaking packet its finding's line can be read.
 //!
-//! Each leak is a new socket's, and so a new finding. Its time is taken before the system call that sends it.
+//! Each leak is another user's, and so a new finding. Its time is taken before the system call that sends it.
 
 use std::collections::BTreeMap;
 

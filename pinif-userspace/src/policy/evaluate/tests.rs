@@ -108,7 +108,7 @@ struct Standing {
     egress: IfIndex,
 }
 
-/// DESIGN's table of kinds, read off it for one packet: the rule, and the kinds that hold.
+/// The table of kinds in README.md, read off it for one packet: the rule, and the kinds that hold.
 fn meant(
     policy: &Policy,
     network: &Network,

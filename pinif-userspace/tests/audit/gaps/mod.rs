@@ -1,5 +1,5 @@
 //! What cannot be seen, on the real kernel: packets leave, by the link's own counters, and pinif says that it did not see
-//! them. KERNEL.md, "What TC egress sees".
+//! them. docs/limitations.md, "Packets that never pass TC egress".
 
 mod foreign;
 

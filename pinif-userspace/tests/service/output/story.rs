@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::audit::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
 use pinif_userspace::audit::finding::{
-    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Subject, Summary,
+    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Summary,
 };
 use pinif_userspace::audit::samples::{
     DestinationSample, ProcessSample, Sampled, Samples, SocketSample,
 };
+use pinif_userspace::audit::subject::Subject;
 
 pub fn ready() -> Ready {
     Ready {

@@ -1,0 +1,272 @@
+//! A finding that a report must have.
+
+use super::report::{Place, Told, verdict};
+use super::sender::Sent;
+
+/// A finding, or the part of it that one sender has: what one program sent in several processes and by several sockets is one
+/// finding. Whatever is set must hold exactly.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub(super) kind: &'static str,
+    pub(super) severity: &'static str,
+    bound: Option<String>,
+    egress: String,
+    pub(super) packets: u64,
+    dropped: bool,
+    process: Option<Process>,
+    protocol: Option<&'static str>,
+    rule: Option<&'static str>,
+    address: Option<&'static str>,
+    source: Option<String>,
+    destination: Option<&'static str>,
+    causes: Vec<&'static str>,
+    mends: Vec<&'static str>,
+}
+
+/// The process that a finding must name.
+#[derive(Clone, Debug)]
+struct Process {
+    pid: u32,
+    comm: String,
+    cookie: Option<u64>,
+}
+
+/// A finding that is a leak.
+pub fn leak(kind: &'static str) -> Finding {
+    Finding::new(kind, "leak")
+}
+
+/// A finding that is a risk.
+pub fn risk(kind: &'static str) -> Finding {
+    Finding::new(kind, "risk")
+}
+
+/// A finding that is a note.
+pub fn note(kind: &'static str) -> Finding {
+    Finding::new(kind, "note")
+}
+
+impl Finding {
+    fn new(kind: &'static str, severity: &'static str) -> Self {
+        Self {
+            kind,
+            severity,
+            bound: None,
+            egress: String::new(),
+            packets: 0,
+            dropped: false,
+            process: None,
+            protocol: None,
+            rule: None,
+            address: None,
+            source: None,
+            destination: None,
+            causes: Vec::new(),
+            mends: Vec::new(),
+        }
+    }
+
+    /// The bound device; none unless this is called.
+    pub fn bound(self, device: &str) -> Self {
+        Self {
+            bound: Some(device.to_owned()),
+            ..self
+        }
+    }
+
+    /// Where it left.
+    pub fn egress(self, interface: &str) -> Self {
+        Self {
+            egress: interface.to_owned(),
+            ..self
+        }
+    }
+
+    /// How many packets, exactly.
+    pub fn packets(self, packets: u64) -> Self {
+        Self { packets, ..self }
+    }
+
+    /// They were dropped; they left unless this is called.
+    pub fn dropped(self) -> Self {
+        Self {
+            dropped: true,
+            ..self
+        }
+    }
+
+    /// By this sender and its socket; by nobody unless one of these is called.
+    pub fn by(self, sent: &Sent) -> Self {
+        self.by_process("pinif-sender", sent.pid, Some(sent.cookie))
+    }
+
+    /// By a program that [`super::Bench::program`] ran.
+    pub fn by_program(self, name: &str, pid: u32) -> Self {
+        self.by_process(name, pid, None)
+    }
+
+    fn by_process(self, comm: &str, pid: u32, cookie: Option<u64>) -> Self {
+        let comm = comm.to_owned();
+        Self {
+            process: Some(Process { pid, comm, cookie }),
+            ..self
+        }
+    }
+
+    /// The protocol's name.
+    pub fn protocol(self, protocol: &'static str) -> Self {
+        Self {
+            protocol: Some(protocol),
+            ..self
+        }
+    }
+
+    /// The rule that it breaks.
+    pub fn rule(self, rule: &'static str) -> Self {
+        Self {
+            rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// The bound address.
+    pub fn bound_address(self, address: &'static str) -> Self {
+        Self {
+            address: Some(address),
+            ..self
+        }
+    }
+
+    /// The source, with port.
+    pub fn source(self, source: &str) -> Self {
+        Self {
+            source: Some(source.to_owned()),
+            ..self
+        }
+    }
+
+    /// The destination, with port.
+    pub fn destination(self, destination: &'static str) -> Self {
+        Self {
+            destination: Some(destination),
+            ..self
+        }
+    }
+
+    /// Words that the cause must have in it.
+    pub fn cause(mut self, words: &'static str) -> Self {
+        self.causes.push(words);
+        self
+    }
+
+    /// Words that the mend must have in it.
+    pub fn mend(mut self, words: &'static str) -> Self {
+        self.mends.push(words);
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Whether it may be this finding's, or a part of it: a finding is of all processes of a program, and all their sockets.
+    pub(super) fn fits(&self, told: &Told, netns: &str) -> bool {
+        told.netns == netns
+            && told.kind == self.kind
+            && told.severity == self.severity
+            && told.bound_device == self.bound
+            && told.egress_interface == self.egress
+            && told.dropped == self.dropped
+            && told
+                .explanation
+                .ends_with("It was dropped, and did not leave.")
+                == self.dropped
+            && same(self.rule, told.rule.as_deref())
+            && self.is_seen(told)
+            && !told.explanation.is_empty()
+            && !told.remedy.is_empty()
+    }
+
+    /// Whether the finding has seen these packets: among its samples, of which it has the first 16 of each.
+    fn is_seen(&self, told: &Told) -> bool {
+        let Told {
+            processes,
+            sockets,
+            destinations,
+            ..
+        } = told;
+        let by = match &self.process {
+            Some(_) if self.is_by(told) => true,
+            Some(Process { pid, cookie, .. }) => {
+                let mut all = processes.samples.iter();
+                let has_process =
+                    processes.more || all.any(|one| one.pid == *pid && one.packets >= self.packets);
+                let mut all = sockets.samples.iter();
+                let has_socket = |cookie: u64| {
+                    sockets.more
+                        || all.any(|one| one.socket_cookie == cookie && one.packets == self.packets)
+                };
+                has_process && cookie.is_none_or(has_socket)
+            }
+            None => told.process.is_none() && self.is_from(told),
+        };
+        let mut all = destinations.samples.iter();
+        let sent = (self.protocol, self.destination) == (None, None)
+            || destinations.more
+            || self.is_of_first_packet(told)
+            || all.any(|one| {
+                same(self.protocol, Some(&one.protocol))
+                    && same(self.destination, Some(&one.destination))
+                    && one.packets >= self.packets
+            });
+        by && sent
+    }
+
+    /// Whether it is what the finding tells of its first packet.
+    pub(super) fn is_of_first_packet(&self, told: &Told) -> bool {
+        self.is_by(told)
+            && same(self.protocol, Some(&told.protocol))
+            && same(self.address, told.bound_address.as_deref())
+            && same(self.source.as_deref(), Some(&told.source))
+            && same(self.destination, Some(&told.destination))
+            && self.causes.iter().all(|words| told.cause.contains(words))
+            && self.mends.iter().all(|words| told.remedy.contains(words))
+    }
+
+    /// Whether the first packet is of this process and socket.
+    fn is_by(&self, told: &Told) -> bool {
+        match (&self.process, &told.process) {
+            (Some(wanted), Some(process)) => {
+                process.pid == wanted.pid
+                    && process.comm == wanted.comm
+                    && process.uid == 0
+                    && wanted
+                        .cookie
+                        .is_none_or(|cookie| told.socket_cookie == Some(cookie))
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Whether the local address, which tells what the kernel sends by itself from another of its findings, is the source's.
+    fn is_from(&self, told: &Told) -> bool {
+        let (Some(source), Some(address)) = (&self.source, told.subject["address"].as_str()) else {
+            return true;
+        };
+        told.subject["type"] != "kernel" || source.contains(address)
+    }
+
+    pub(super) fn place(&self) -> Place {
+        (
+            self.bound.clone(),
+            self.egress.clone(),
+            verdict(self.kind, self.dropped),
+        )
+    }
+}
+
+fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| told == Some(wanted))
+}
