@@ -28,7 +28,7 @@ pub struct DeviceKey {
 }
 
 /// What is said of a carrier, as bits.
-pub mod said {
+pub mod flags {
     /// It carries. Always set.
     pub const CARRIES: u32 = 1 << 0;
     /// What it carries was counted on the upper one, and bears no mark of that: an ipvlan that routes sends through the IP

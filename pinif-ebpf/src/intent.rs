@@ -103,14 +103,14 @@ pub mod flag {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketRecord {
-    /// A secret that no other record has, in the digest of each memo: a new one makes all memos void. Zero where the
+    /// A secret that no other record has, in the digest of each entry: a new one makes all entries void. Zero where the
     /// record has changed in what a decision looks at; the next packet gives it another.
     pub salt: u64,
-    /// Decisions that hold for packets of one source, whatever their destination ([`crate::memo`]), by the interface: of
+    /// Decisions that hold for packets of one source, whatever their destination ([`crate::verdict_cache`]), by the interface: of
     /// those on top of each other, each has its own.
     pub any_destination: [u64; INTERFACES],
     /// Decisions for packets of one source and destination, by a bit of the digest.
-    pub memos: [u64; MEMOS],
+    pub entries: [u64; ENTRIES],
     /// Who owns it.
     pub owner: Owner,
     /// Its network namespace; zero when unknown.
@@ -146,33 +146,33 @@ pub struct SocketRecord {
     pub requested: u64,
 }
 
-/// How many destinations a record has memos of.
-pub const MEMOS: usize = 2;
-/// How many interfaces a record has memos of, whatever the destination.
+/// How many destinations a record has entries of.
+pub const ENTRIES: usize = 2;
+/// How many interfaces a record has entries of, whatever the destination.
 pub const INTERFACES: usize = 4;
 
 impl SocketRecord {
-    /// Makes every memo void, after what a decision looks at has changed.
+    /// Makes every entry void, after what a decision looks at has changed.
     #[inline(always)]
     pub fn changed(&mut self) {
         // SAFETY: a valid reference; volatile, so that it stays behind what was changed.
         unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
     }
 
-    /// Where the memo for any destination by this interface is, if there is one.
+    /// Where the entry for any destination by this interface is, if there is one.
     #[inline(always)]
-    pub fn memo_by(&mut self, egress: IfIndex) -> &mut u64 {
+    pub fn entry_by(&mut self, egress: IfIndex) -> &mut u64 {
         &mut self.any_destination[egress.0 as usize % INTERFACES]
     }
 
-    /// Where the memo of this digest is, if there is one.
+    /// Where the entry of this digest is, if there is one.
     #[inline(always)]
-    pub fn memo_of(&mut self, digest: u64) -> &mut u64 {
-        // A bit that the memo keeps.
+    pub fn entry_of(&mut self, digest: u64) -> &mut u64 {
+        // A bit that the entry keeps.
         if digest >> 63 == 0 {
-            &mut self.memos[0]
+            &mut self.entries[0]
         } else {
-            &mut self.memos[1]
+            &mut self.entries[1]
         }
     }
 

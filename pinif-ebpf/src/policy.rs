@@ -348,7 +348,7 @@ pub struct InterfaceZones {
 }
 
 /// [`InterfaceZones::about`].
-pub mod about {
+pub mod flags {
     /// The interface is in a zone of each rule's `only_via`: whatever a socket with a bound device sends here, no rule is
     /// broken.
     pub const KEEPS_PINNED: u64 = 1 << 0;

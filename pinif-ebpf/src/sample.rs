@@ -137,7 +137,7 @@ const _: () = assert!(size_of::<Samples>() == 3 * MOST * 32 + 16);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memo::words;
+    use crate::verdict_cache::words;
 
     #[test]
     fn what_is_encoded_is_decoded() {

@@ -259,7 +259,7 @@ mod pod {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memo::words;
+    use crate::verdict_cache::words;
 
     const ADDRESS: Address = Address::v4([10, 0, 0, 1]);
 

@@ -84,7 +84,7 @@ pub struct TunnelKey {
 }
 
 /// What is said of packets with a [`TunnelKey`]'s header, as bits.
-pub mod said {
+pub mod flags {
     /// They are outer packets. Always set.
     pub const OUTER: u32 = 1 << 0;
     /// The inner packets were counted on the tunnel: it is audited (all are, where several have this header).

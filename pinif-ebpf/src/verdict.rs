@@ -1,9 +1,9 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
 pub mod arrival;
-mod live;
+mod recheck;
 
-pub use live::Live;
+pub use recheck::Recheck;
 
 use crate::{
     key::{Address, IfIndex},

@@ -4,25 +4,25 @@
 #[cfg(target_arch = "bpf")]
 mod enforce;
 #[cfg(target_arch = "bpf")]
-mod here;
-#[cfg(target_arch = "bpf")]
 mod hooks;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod layers;
 #[cfg(target_arch = "bpf")]
+mod map_world;
+#[cfg(target_arch = "bpf")]
+mod receiver;
+#[cfg(target_arch = "bpf")]
 mod recheck;
 #[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]
-mod standing;
-#[cfg(target_arch = "bpf")]
 mod state;
 #[cfg(target_arch = "bpf")]
-mod taker;
-#[cfg(target_arch = "bpf")]
 mod tunnel;
+#[cfg(target_arch = "bpf")]
+mod verdict_cache;
 #[cfg(target_arch = "bpf")]
 mod verified_once;
 #[cfg(target_arch = "bpf")]

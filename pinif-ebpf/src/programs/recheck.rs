@@ -1,5 +1,5 @@
 //! Rechecks a verdict before it is reported: what the kernel itself says at this instant. See
-//! [`pinif_ebpf::verdict::Live`].
+//! [`pinif_ebpf::verdict::Recheck`].
 
 use pinif_ebpf::{
     intent::flag,
@@ -7,7 +7,7 @@ use pinif_ebpf::{
     packet::Packet,
     policy::{NO_RULE, Slot, ZoneSet},
     sighting::{FindingKey, Sighting},
-    verdict::{Decision, Kind, KindSet, Live},
+    verdict::{Decision, Kind, KindSet, Recheck},
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// What the recheck works on.
 #[repr(C)]
-pub struct Recheck {
+pub struct RecheckState {
     chain: Chain,
     /// The bound device, the owner of the source address, the owner of the bound address.
     wanted: [IfIndex; 3],
@@ -172,14 +172,14 @@ fn reconsider(scratch: &mut Scratch) {
         rule: reread(&sighting.rule),
         source_owner: reread(&sighting.source_owner),
     };
-    let decision = decision.reconsidered(&live(packet, key, sighting, recheck));
+    let decision = decision.reconsidered(&facts(packet, key, sighting, recheck));
     key.kind = decision.kind;
     key.severity = decision.severity;
     sighting.also = decision.also.0;
 }
 
 #[inline(always)]
-fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut Recheck) {
+fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut RecheckState) {
     recheck.wanted[0] = key.bound;
     recheck.wanted[1] = sighting.source_owner;
     recheck.wanted[2] = if sighting.flags & flag::BOUND_ADDRESS != 0 {
@@ -194,7 +194,7 @@ fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut Recheck) {
 
 /// False behind the last device.
 #[inline(always)]
-fn search(key: &FindingKey, recheck: &mut Recheck) -> bool {
+fn search(key: &FindingKey, recheck: &mut RecheckState) -> bool {
     let Some(device) = recheck.chain.device() else {
         return false;
     };
@@ -219,7 +219,7 @@ const fn bit(is_set: bool, bit: u32) -> u32 {
 /// The zones that are published for a device; all, if that was for another name: userspace is about to hear of the new
 /// one, and to find its zones.
 #[inline(always)]
-fn zones_of(key: &FindingKey, recheck: &Recheck, device: Device) -> u64 {
+fn zones_of(key: &FindingKey, recheck: &RecheckState, device: Device) -> u64 {
     let index = device.index();
     match names::of(key.netns, index) {
         Some(name) if name.words() == device.name().until_zero() => {
@@ -236,7 +236,7 @@ fn choose_address(
     kinds: KindSet,
     packet: &Packet,
     sighting: &Sighting,
-    recheck: &mut Recheck,
+    recheck: &mut RecheckState,
 ) -> bool {
     if kinds.contains(Kind::AddressEscape) {
         copy(&mut recheck.address, &packet.source);
@@ -250,14 +250,19 @@ fn choose_address(
 }
 
 #[inline(always)]
-fn live(packet: Option<&Packet>, key: &FindingKey, sighting: &Sighting, recheck: &Recheck) -> Live {
+fn facts(
+    packet: Option<&Packet>,
+    key: &FindingKey,
+    sighting: &Sighting,
+    recheck: &RecheckState,
+) -> Recheck {
     let found = reread(&recheck.found);
     let (netns, slot, bound) = (key.netns, reread(&recheck.slot), reread(&key.bound));
     let has_address = reread(&recheck.has_address) != 0;
     let is_at_bound = bound == key.egress || found & BOUND != 0;
     let is_tunnels = || tunnel::is_of_bound(reread(&recheck.skb), packet, bound);
     let rule = reread(&sighting.rule);
-    Live {
+    Recheck {
         carries_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),
         carries_source_owner: found & SOURCE_OWNER != 0,
         has_source: has_address && !bound.is_some(),

@@ -35,7 +35,7 @@ pub fn write(
     match Sock::new(skb.sock()) {
         None => {
             sighting.cookie = SocketCookie(0);
-            copied(sighting, skb, packet, layer)
+            socketless(sighting, skb, packet, layer)
         }
         Some(sock) => {
             sighting.cookie = skb.cookie();
@@ -52,7 +52,7 @@ pub fn write(
                     if reread(&layer.outer) != 0 {
                         return tunnels(sighting);
                     }
-                    remains(sighting, sock)
+                    timewait_or_request(sighting, sock)
                 }
             }
         }
@@ -62,7 +62,7 @@ pub fn write(
 /// A tunnel's own packet.
 #[inline(always)]
 fn tunnels(sighting: &mut Sighting) -> IfIndex {
-    nobody(sighting);
+    reset(sighting);
     sighting.cookie = SocketCookie(0);
     sighting.origin = Origin::Kernel as u8;
     IfIndex::NONE
@@ -70,14 +70,14 @@ fn tunnels(sighting: &mut Sighting) -> IfIndex {
 
 /// A packet without socket: a copy of one that has a local endpoint, or somebody else's.
 #[inline(always)]
-fn copied(
+fn socketless(
     sighting: &mut Sighting,
     skb: Skb,
     packet: Option<&Packet>,
     layer: &mut Layer,
 ) -> IfIndex {
     let netns = kernel::netns();
-    nobody(sighting);
+    reset(sighting);
     let Some(packet) = packet else {
         tunnel::look_at_lone(layer, skb, None);
         return IfIndex::NONE;
@@ -105,7 +105,7 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     let kind = sock.kind();
     let bound = sock.bound_device();
     let Some(record) = record_of(sighting, skb, sock, kind, family) else {
-        nobody(sighting);
+        reset(sighting);
         sighting.cookie = SocketCookie(0);
         sighting.origin = Origin::Kernel as u8;
         sighting.family = family as u16;
@@ -114,7 +114,7 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     };
     if record.netns.0 != 0 && record.netns != kernel::netns() {
         // Older kernels let a packet keep its socket through a veth: its device means nothing here.
-        nobody(sighting);
+        reset(sighting);
         sighting.cookie = SocketCookie(0);
         return IfIndex::NONE;
     }
@@ -126,7 +126,7 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
         let endpoint = endpoints::of(kernel::netns(), packet.source, port, protocol);
         endpoints::note(record, &endpoint, sighting.cookie, bound);
     }
-    recorded(sighting, record);
+    from_record(sighting, record);
     // The live socket knows its user best.
     sighting.owner.uid = skb.uid();
     sighting.family = family as u16;
@@ -166,12 +166,12 @@ fn record_of(
 
 /// A request socket, or what is left of a connection in TIME_WAIT.
 #[inline(always)]
-fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
+fn timewait_or_request(sighting: &mut Sighting, sock: Sock) -> IfIndex {
     // Through a map, as above.
     sighting.socket_inode = sock.address();
     let netns = task::netns_of(reread(&sighting.socket_inode));
     if netns != 0 && netns != kernel::netns().0 {
-        nobody(sighting);
+        reset(sighting);
         sighting.cookie = SocketCookie(0);
         return IfIndex::NONE;
     }
@@ -180,9 +180,9 @@ fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
         None => records::of_closed(sighting.cookie),
     };
     match record {
-        Some(record) => recorded(sighting, record),
+        Some(record) => from_record(sighting, record),
         None => {
-            nobody(sighting);
+            reset(sighting);
             sighting.origin = Origin::Process as u8;
         }
     }
@@ -193,7 +193,7 @@ fn remains(sighting: &mut Sighting, sock: Sock) -> IfIndex {
 
 /// Writes what a socket's record tells.
 #[inline(always)]
-pub fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
+pub fn from_record(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
     sighting.flags = record.flags;
     sighting.requested_index = record.requested_index;
@@ -206,7 +206,7 @@ pub fn recorded(sighting: &mut Sighting, record: &SocketRecord) {
 
 /// Clears what only a socket's record tells.
 #[inline(always)]
-pub fn nobody(sighting: &mut Sighting) {
+pub fn reset(sighting: &mut Sighting) {
     sighting.origin = Origin::None as u8;
     sighting.family = 0;
     sighting.socket_type = 0;

@@ -3,7 +3,7 @@
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     packet::{Packet, ethertype, protocol},
-    tunnel::{Own, Signature, said},
+    tunnel::{Own, Signature, flags},
 };
 
 use crate::{
@@ -143,8 +143,8 @@ fn found(netns: NetNsCookie, upper: IfIndex, signature: Signature) -> u32 {
 #[inline(always)]
 pub fn is_counted(skb: Skb, layer: &Layer) -> bool {
     let outer = reread(&layer.outer);
-    if outer & said::COUNTED == 0 {
+    if outer & flags::COUNTED == 0 {
         return false;
     }
-    outer & said::TALKS == 0 || skb.has_wireguard_data()
+    outer & flags::TALKS == 0 || skb.has_wireguard_data()
 }

@@ -13,26 +13,26 @@ use crate::{
 /// An interface as a place to arrive at, under one of the policies in the tables.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gate {
+pub struct IngressPolicy {
     /// The contained zones that it is in: what is sent to an address that it alone has is their traffic.
-    pub keeps: ZoneSet,
+    pub protected: ZoneSet,
     /// The contained zones whose traffic may arrive by it: its own, those of the interfaces that it carries, and those of
     /// its ports, which were asked before it.
-    pub admits: ZoneSet,
+    pub allowed: ZoneSet,
     /// The rules that demand zones of which none is its own, by the same reckoning.
-    pub unmet: RuleSet,
+    pub unmet_rules: RuleSet,
     /// The VRF that it is in, or that it is; none outside them. What is addressed to an interface of a VRF is local to that
     /// one alone (`l3mdev`).
-    pub domain: IfIndex,
+    pub l3mdev: IfIndex,
     /// Zero.
     pub _pad: u32,
 }
 
-impl Gate {
+impl IngressPolicy {
     /// Whether nothing that arrives here can be amiss.
     #[inline(always)]
     pub const fn is_open(&self, contained: ZoneSet) -> bool {
-        self.unmet.is_empty() && contained.is_within(self.admits)
+        self.unmet_rules.is_empty() && contained.is_within(self.allowed)
     }
 }
 
@@ -42,7 +42,7 @@ pub trait Premises: Tables {
     /// nothing where it is not local.
     fn owner(&self, address: &Address) -> Option<IfIndex>;
     /// What may arrive by an interface.
-    fn gate(&self, slot: Slot, interface: IfIndex) -> Option<&Gate>;
+    fn ingress_policy(&self, slot: Slot, interface: IfIndex) -> Option<&IngressPolicy>;
 }
 
 /// What the addresses of a packet say of it.
@@ -68,7 +68,7 @@ impl Suspicion {
     }
 }
 
-/// Looks at the addresses of a packet that arrives at `gate`.
+/// Looks at the addresses of a packet that arrives at `ingress`.
 ///
 /// What is not for a local unicast address is judged where it leaves, if it is forwarded; and groups belong to no
 /// interface. A link-local address (RFC 4291, 2.5.6) means the link that it is used on, of whichever interface, and has
@@ -77,7 +77,7 @@ impl Suspicion {
 pub fn suspect(
     source: &Address,
     destination: &Address,
-    gate: &Gate,
+    ingress: &IngressPolicy,
     active: &Active,
     world: &impl Premises,
 ) -> Suspicion {
@@ -90,24 +90,24 @@ pub fn suspect(
     let slot = active.slot;
     let mut suspicion = Suspicion::NONE;
     if owner.is_some()
-        && let Some(home) = world.gate(slot, owner)
+        && let Some(home) = world.ingress_policy(slot, owner)
     {
-        if home.domain.is_some() && home.domain.0 != gate.domain.0 {
+        if home.l3mdev.is_some() && home.l3mdev.0 != ingress.l3mdev.0 {
             // To this interface's routing table it is a stranger's address.
             return Suspicion::NONE;
         }
-        if !home.keeps.is_empty() && !home.keeps.intersects(gate.admits) {
+        if !home.protected.is_empty() && !home.protected.intersects(ingress.allowed) {
             suspicion.owner = owner;
         }
     }
-    if !gate.unmet.is_empty() && !is_link_local(source) && !source.is_unspecified() {
+    if !ingress.unmet_rules.is_empty() && !is_link_local(source) && !source.is_unspecified() {
         let mut rules = active.any_destination;
         if active.dimensions & dimension::DESTINATION != 0 {
             rules = world
                 .by_destination(slot, source)
                 .unwrap_or(active.any_destination);
         }
-        rules = rules.intersection(gate.unmet);
+        rules = rules.intersection(ingress.unmet_rules);
         if active.dimensions & dimension::SOURCE != 0 {
             let found = world.by_source(slot, destination);
             rules = rules.intersection(found.unwrap_or(active.any_source));
@@ -157,12 +157,12 @@ pub const fn reply_to(packet: &Packet) -> Packet {
 #[inline(always)]
 pub fn rules_for_reply(
     reply: &Packet,
-    gate: &Gate,
+    ingress: &IngressPolicy,
     active: &Active,
     tables: &impl Tables,
 ) -> RuleSet {
     let rules = rules_for(tables, active, reply);
-    if rules.intersection(gate.unmet).is_empty() {
+    if rules.intersection(ingress.unmet_rules).is_empty() {
         RuleSet::EMPTY
     } else {
         rules
@@ -187,14 +187,14 @@ pub struct Arrival {
 #[inline(always)]
 pub fn decide_arrival(
     arrival: &Arrival,
-    gate: &Gate,
+    ingress: &IngressPolicy,
     active: &Active,
     tables: &impl Tables,
 ) -> Decision {
     let mut decision = Decision::CONTAINED;
     let rules = rules_of_owner(tables, active, arrival.rules);
     let first = rules.first().unwrap_or(NO_RULE);
-    let breaks_rule = arrival.is_taken && gate.unmet.contains(first as usize);
+    let breaks_rule = arrival.is_taken && ingress.unmet_rules.contains(first as usize);
     if arrival.owner.is_some() || breaks_rule {
         decision.kind = Kind::IngressEscape as u8;
         decision.severity = if arrival.is_taken {
@@ -208,11 +208,11 @@ pub fn decide_arrival(
     decision
 }
 
-const _: () = assert!(size_of::<Gate>() == 56);
+const _: () = assert!(size_of::<IngressPolicy>() == 56);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
-unsafe impl aya::Pod for Gate {}
+unsafe impl aya::Pod for IngressPolicy {}
 
 #[cfg(test)]
 mod tests;

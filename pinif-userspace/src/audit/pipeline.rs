@@ -1,24 +1,25 @@
 //! The only wiring: host, kernel, ledger and sinks, from start to summary.
 //!
 //! What the kernel sees wakes the collector; what it counted is read from its maps, once a second while there is a
-//! finding, and at the end. News of the host's interfaces go the other way, into the maps.
+//! finding, and at the end. NetlinkEvent of the host's interfaces go the other way, into the maps.
 
 mod enforce;
 mod gaps;
 mod interfaces;
 mod latent;
-pub(crate) mod lives;
+mod logged;
 mod names;
 mod namespaces;
-mod news;
-mod noted;
-mod pace;
+mod netlink_events;
 mod progress;
+mod rate_limit;
 mod reader;
+mod report;
 mod searches;
 mod session;
 mod start;
-mod told;
+mod starting;
+mod takeover;
 mod totals;
 
 use std::{
@@ -37,13 +38,13 @@ use tokio::sync::mpsc;
 use self::{
     gaps::Gaps,
     latent::Foreseeing,
-    lives::Earlier,
     names::Names,
     namespaces::Following,
-    news::{Changes, Followed, News},
-    pace::Pace,
+    netlink_events::{Followed, NetlinkEvent, NetlinkEvents},
+    rate_limit::RateLimit,
     reader::Reader,
     searches::Searches,
+    takeover::Earlier,
     totals::{Past, Place},
 };
 
@@ -62,7 +63,7 @@ use crate::{
         counters::Counters,
         load::Loader,
         persist::Persist,
-        publish::{Publisher, Unresolved, gates::watched, wait_for_running_programs},
+        publish::{Publisher, Unresolved, ingress_policy::watched, wait_for_running_programs},
         sightings::Sightings,
     },
     policy::{Policy, PolicyErrors, counted},
@@ -134,7 +135,7 @@ pub async fn run(
     let mut reader = Reader::of(sink);
     let (mut audit, mut changes) = Audit::start(plan, &mut reader)?;
     audit.until(stop, orders, &mut changes, &mut reader).await?;
-    audit.hear(&mut changes, &mut reader)?;
+    audit.drain_events(&mut changes, &mut reader)?;
     audit.end(&mut reader).await
 }
 
@@ -154,8 +155,8 @@ struct Namespace {
 enum When {
     /// At once.
     Now,
-    /// As soon as its like let it ([`Pace`]).
-    InTurn,
+    /// As soon as its like let it ([`RateLimit`]).
+    RateLimited,
 }
 
 struct Audit {
@@ -174,7 +175,7 @@ struct Audit {
     sightings: Sightings,
     counters: Counters,
     ledger: Ledger<Key>,
-    pace: Pace,
+    rate_limit: RateLimit,
     /// Some finding has a counter.
     counts: bool,
     /// Every policy that was in force, by generation: sightings name the one that they were judged by.
@@ -196,7 +197,7 @@ impl Audit {
         &mut self,
         stop: impl Future<Output = ()>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
-        changes: &mut Changes,
+        changes: &mut NetlinkEvents,
         sink: &mut Reader<'_>,
     ) -> Result<()> {
         tokio::pin!(stop);
@@ -216,7 +217,7 @@ impl Audit {
             let has_findings = self.counts || self.ledger.waits();
             let gaps_due = self.gaps.due();
             let enforced_until = self.enforced_until;
-            let resting = self.pace.rests_until();
+            let resting = self.rate_limit.rests_until();
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
@@ -224,13 +225,13 @@ impl Audit {
                 () = at(enforced_until) => self.end_enforcing(sink)?,
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
-                    self.hear(changes, sink)?;
+                    self.drain_events(changes, sink)?;
                     for SightingRecord { key, sighting } in seen {
-                        self.sight(&key, &sighting, When::InTurn, sink)?;
+                        self.on_sighting(&key, &sighting, When::RateLimited, sink)?;
                     }
                 }
                 () = tokio::time::sleep_until(resting.unwrap_or(next_read).into()), if resting.is_some() => {
-                    self.pace.wakes();
+                    self.rate_limit.wakes();
                 }
                 Some((netns, news)) = changes.next() => self.learn(netns, news, sink)?,
                 outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
@@ -260,8 +261,8 @@ impl Audit {
                 step = self.foreseeing.next() => self.foresee(step, sink)?,
                 () = tokio::time::sleep_until(next_read.into()), if has_findings => {
                     next_read = Instant::now() + READ_EVERY;
-                    self.hear(changes, sink)?;
-                    self.read_findings(When::InTurn, sink)?;
+                    self.drain_events(changes, sink)?;
+                    self.read_findings(When::RateLimited, sink)?;
                     self.show_due(sink)?;
                 }
             }
@@ -274,7 +275,7 @@ impl Audit {
 
     /// Takes the news that wait, before findings are told: a link that went down was told of before the first packet
     /// that left elsewhere for it, so the cause is to be found.
-    fn hear(&mut self, changes: &mut Changes, sink: &mut dyn Sink) -> Result<()> {
+    fn drain_events(&mut self, changes: &mut NetlinkEvents, sink: &mut dyn Sink) -> Result<()> {
         while let Some(Some((netns, news))) = changes.next().now_or_never() {
             self.learn(netns, news, sink)?;
         }
@@ -301,7 +302,7 @@ impl Audit {
             .iter()
             .map(|(&netns, namespace)| (netns, &namespace.network))
             .collect();
-        lives::note_next(&self.publisher, &policy, self.persist.as_deref())?;
+        takeover::note_next(&self.publisher, &policy, self.persist.as_deref())?;
         match self.publisher.policy(&policy, &networks) {
             Ok(unresolved) => {
                 let text = format!(

@@ -198,7 +198,7 @@ fn add<T: Ord>(known: &mut BTreeSet<T>, more: &mut bool, one: T) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use pinif_ebpf::{key::Address, memo::words, packet::Packet, sample::Sample};
+    use pinif_ebpf::{key::Address, packet::Packet, sample::Sample, verdict_cache::words};
 
     use super::*;
 

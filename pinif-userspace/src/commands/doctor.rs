@@ -14,7 +14,6 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    audit::pipeline::lives::ago,
     host::{
         capabilities::{self, Check, Outcome, gaps},
         netns::NetNs,
@@ -25,7 +24,7 @@ use crate::{
         pins,
     },
     policy::counted,
-    text::{escape::visible, json, streams},
+    text::{age::ago, escape::visible, json, streams},
 };
 
 /// The arguments of `pinif doctor`.

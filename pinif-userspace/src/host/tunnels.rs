@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use netlink_packet_core::{NlaBuffer, parse_u16, parse_u16_be};
 use pinif_ebpf::{
     key::IfIndex,
-    tunnel::{Signature, said},
+    tunnel::{Signature, flags},
 };
 
 use super::{
@@ -134,7 +134,7 @@ pub fn outer(
     let mut routed: BTreeMap<IfIndex, u32> = BTreeMap::new();
     for tunnel in links.iter() {
         if !tunnel.outer.is_empty() && tunnel.lower.is_none() {
-            let counted = said_of(tunnel, &audited) & said::COUNTED;
+            let counted = said_of(tunnel, &audited) & flags::COUNTED;
             for upper in whole(tunnel) {
                 *routed.entry(upper).or_default() |= counted;
             }
@@ -161,20 +161,20 @@ pub fn outer(
 }
 
 fn said_of(tunnel: &Link, audited: impl Fn(IfIndex) -> bool) -> u32 {
-    let mut said = said::OUTER;
+    let mut said = flags::OUTER;
     if audited(tunnel.index) {
-        said |= said::COUNTED;
+        said |= flags::COUNTED;
     }
     if is_wireguard(tunnel) {
-        said |= said::TALKS;
+        said |= flags::TALKS;
     }
     said
 }
 
 /// What holds of the packets of either of two tunnels.
 const fn both(one: u32, other: u32) -> u32 {
-    let counted = one & other & said::COUNTED;
-    (one | other) & !said::COUNTED | counted
+    let counted = one & other & flags::COUNTED;
+    (one | other) & !flags::COUNTED | counted
 }
 
 pub(super) fn is_wireguard(link: &Link) -> bool {
@@ -243,7 +243,7 @@ mod tests {
         };
         let links = Links::from_iter([tunnel(5, gre), vlan, Link::new(IfIndex(7), "eth0")]);
         let told = outer(&links, |_| false);
-        let expected = [0, 5, 6].map(|upper| ((IfIndex(upper), gre), said::OUTER));
+        let expected = [0, 5, 6].map(|upper| ((IfIndex(upper), gre), flags::OUTER));
         assert_eq!(told, expected.into());
     }
 
@@ -266,10 +266,10 @@ mod tests {
     fn of_two_tunnels_with_one_header_both_must_be_audited() {
         let gre = Signature::protocol(47);
         let links = Links::from_iter([tunnel(5, gre), tunnel(6, gre)]);
-        let counted = said::OUTER | said::COUNTED;
+        let counted = flags::OUTER | flags::COUNTED;
         assert_eq!(outer(&links, |_| true)[&(IfIndex::NONE, gre)], counted);
         let one = outer(&links, |index| index == IfIndex(5));
-        assert_eq!(one[&(IfIndex::NONE, gre)], said::OUTER);
+        assert_eq!(one[&(IfIndex::NONE, gre)], flags::OUTER);
         assert_eq!(one[&(IfIndex(5), gre)], counted);
     }
 }

@@ -1,8 +1,8 @@
 //! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
-pub mod gates;
 mod host;
+pub mod ingress_policy;
 mod tables;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -12,8 +12,8 @@ use aya::Ebpf;
 use pinif_ebpf::{
     enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, about},
-    verdict::arrival::Gate,
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, flags},
+    verdict::arrival::IngressPolicy,
 };
 
 use self::{host::Host, tables::Tables};
@@ -39,7 +39,7 @@ pub struct Publisher {
 struct Published {
     host: Host,
     zones: BTreeMap<IfIndex, InterfaceZones>,
-    gates: BTreeMap<IfIndex, Gate>,
+    ingress: BTreeMap<IfIndex, IngressPolicy>,
 }
 
 /// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
@@ -74,11 +74,11 @@ impl Publisher {
                 of.insert(key.interface, zones);
             }
         }
-        for gate in tables.gates.iter() {
-            let (key, gate) = gate.context(read)?;
+        for allows in tables.ingress_policy.iter() {
+            let (key, allows) = allows.context(read)?;
             if key.slot == slot {
-                let of = &mut published.entry(key.netns).or_default().gates;
-                of.insert(key.interface, gate);
+                let of = &mut published.entry(key.netns).or_default().ingress;
+                of.insert(key.interface, allows);
             }
         }
         Ok(Self {
@@ -157,7 +157,7 @@ impl Publisher {
         let now = Published {
             host: Host::of(netns, network, audited),
             zones: zones(network, policy),
-            gates: gates::of(network, policy),
+            ingress: ingress_policy::of(network, policy),
         };
         self.write(netns, &now)?;
         self.published.insert(netns, now);
@@ -181,21 +181,21 @@ impl Publisher {
                 .collect()
         };
         let (zones_before, zones_now) = (entries(&before.zones), entries(&now.zones));
-        let gates = |gates: &BTreeMap<IfIndex, Gate>| -> BTreeMap<_, _> {
-            let gates = gates.iter();
-            gates
-                .map(|(&interface, &gate)| (key(netns, slot, interface), gate))
+        let ingress = |ingress: &BTreeMap<IfIndex, IngressPolicy>| -> BTreeMap<_, _> {
+            let ingress = ingress.iter();
+            ingress
+                .map(|(&interface, &allows)| (key(netns, slot, interface), allows))
                 .collect()
         };
-        let (gates_before, gates_now) = (gates(&before.gates), gates(&now.gates));
+        let (ingress_before, ingress_now) = (ingress(&before.ingress), ingress(&now.ingress));
         now.host.write(&before.host, tables)?;
-        host::write(&mut tables.gates, &gates_before, &gates_now)
+        host::write(&mut tables.ingress_policy, &ingress_before, &ingress_now)
             .context("the table of what may arrive is full")?;
         host::write(&mut tables.zones, &zones_before, &zones_now)
             .context("the table of interfaces is full")?;
         now.host.write_names(&before.host, tables)?;
         host::sweep(&mut tables.zones, &zones_before, &zones_now);
-        host::sweep(&mut tables.gates, &gates_before, &gates_now);
+        host::sweep(&mut tables.ingress_policy, &ingress_before, &ingress_now);
         now.host.sweep(&before.host, tables);
         Ok(())
     }
@@ -229,8 +229,11 @@ impl Publisher {
             let (zone, _) = zone_entry(netns, slot, interface, zones);
             let _ = self.tables.zones.remove(&zone);
         }
-        for interface in gone.gates.into_keys() {
-            let _ = self.tables.gates.remove(&key(netns, slot, interface));
+        for interface in gone.ingress.into_keys() {
+            let _ = self
+                .tables
+                .ingress_policy
+                .remove(&key(netns, slot, interface));
         }
     }
 
@@ -252,7 +255,7 @@ impl Publisher {
         self.tables.clear(slot)?;
         let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
-        let mut gates_of = Vec::new();
+        let mut ingress_of = Vec::new();
         let written = self
             .tables
             .write(
@@ -273,14 +276,14 @@ impl Publisher {
                             .context("the table of interfaces is full")?;
                     }
                     zones_of.push((netns, zones));
-                    let gates = gates::of(network, policy);
-                    for (&interface, &gate) in &gates {
+                    let ingress = ingress_policy::of(network, policy);
+                    for (&interface, &allows) in &ingress {
                         self.tables
-                            .gates
-                            .insert(key(netns, slot, interface), gate, 0)
+                            .ingress_policy
+                            .insert(key(netns, slot, interface), allows, 0)
                             .context("the table of what may arrive is full")?;
                     }
-                    gates_of.push((netns, gates));
+                    ingress_of.push((netns, ingress));
                 }
                 Ok(dimensions)
             });
@@ -299,8 +302,8 @@ impl Publisher {
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
         }
-        for (netns, gates) in gates_of {
-            self.published.entry(netns).or_default().gates = gates;
+        for (netns, ingress) in ingress_of {
+            self.published.entry(netns).or_default().ingress = ingress;
         }
         if self.has_policy {
             // A packet that read the old slot is judged by it to its end before that is cleared.
@@ -339,7 +342,7 @@ fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones
         .collect();
     for (upper, _) in carriers {
         if let Some(upper) = said.get_mut(&upper) {
-            upper.about |= about::STACKED;
+            upper.about |= flags::STACKED;
         }
     }
     for said in said.values_mut() {
@@ -357,9 +360,9 @@ fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
     if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
         0
     } else if policy.rules.iter().any(|rule| rule.pinned) {
-        about::KEEPS_PINNED
+        flags::KEEPS_PINNED
     } else {
-        about::KEEPS_PINNED | about::KEEPS_UNPINNED
+        flags::KEEPS_PINNED | flags::KEEPS_UNPINNED
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pinif_ebpf::verdict::Kind;
 
+use super::conclusion::conclusion;
 use super::grid::{Grid, Text};
 use super::look::{self, Look};
 use super::notes::{Level, Notes};
@@ -119,7 +120,7 @@ impl<O: Write, E: Write> Human<O, E> {
         for lost in phrase::lost(summary) {
             text.push_str(&format!("uncounted: {lost}\n"));
         }
-        let verdict = phrase::verdict(self.seen.rows(), summary);
+        let verdict = conclusion(self.seen.rows(), summary);
         let worst = self.seen.rows().iter().map(|row| row.severity).max();
         let verdict = self
             .look

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pinif_ebpf::verdict::{Kind, Severity};
 
+use super::conclusion::conclusion;
 use super::look::Look;
 use super::notes::{Level, Notes};
 use super::output::Unbuffered;
@@ -137,7 +138,7 @@ impl<E: Write + Send> Sink for Journal<E> {
             self.lines
                 .note(Level::Warning, &format!("Uncounted: {lost}"));
         }
-        let verdict = phrase::verdict(self.seen.rows(), summary);
+        let verdict = conclusion(self.seen.rows(), summary);
         let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
         self.lines.note(Level::Info, &verdict);
         Ok(())

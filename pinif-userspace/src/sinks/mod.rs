@@ -2,6 +2,7 @@
 //!
 //! Texts reach a sink as processes and the kernel wrote them; each makes them safe for where it writes.
 
+mod conclusion;
 pub mod grid;
 pub mod human;
 pub mod journal;

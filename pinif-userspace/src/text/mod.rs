@@ -1,5 +1,6 @@
 //! Text: the ground floor of all that pinif prints.
 
+pub mod age;
 pub mod escape;
 pub mod hash;
 pub mod json;

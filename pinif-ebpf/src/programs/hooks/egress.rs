@@ -19,7 +19,6 @@ use pinif_ebpf::{
 
 use crate::{
     enforce,
-    here::Here,
     kernel::{
         self,
         packet::Skb,
@@ -27,14 +26,16 @@ use crate::{
         task,
     },
     layers,
+    map_world::MapWorld,
     recheck::pinif_recheck,
-    reread, sender, standing,
+    reread, sender,
     state::{
         cells, findings, losses,
         owners::local,
         policy,
         scratch::{self, Scratch},
     },
+    verdict_cache,
     verified_once::verified_once,
     words::{clear, copy},
 };
@@ -57,7 +58,7 @@ fn audit(context: &TcContext) -> bool {
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    if standing::stands(skb, in_force) || !scratch::begin(in_force) {
+    if verdict_cache::holds(skb, in_force) || !scratch::begin(in_force) {
         return false;
     }
     let context = skb.context();
@@ -144,9 +145,9 @@ verified_once! {
         if let (0, Some(packet), Some(cell)) = (verdict, packet, cell) {
             let origin = reread(&new.state.sighting.origin);
             if origin == Origin::Process as u8 {
-                standing::keep(skb, key.netns, packet, active, cell);
+                verdict_cache::keep(skb, key.netns, packet, active, cell);
             } else if origin == Origin::None as u8 && skb.sock().is_null() {
-                standing::keep_passed_on(skb, key.netns, packet, active, cell);
+                verdict_cache::keep_passed_on(skb, key.netns, packet, active, cell);
             }
         }
         let found = if verdict == 0 { 0 } else { FOUND };
@@ -239,7 +240,7 @@ fn judge(
         packet,
         egress: reread(&key.egress),
     };
-    let here = Here {
+    let here = MapWorld {
         skb,
         owner: &sighting.owner,
     };

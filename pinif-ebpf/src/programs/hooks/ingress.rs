@@ -12,21 +12,21 @@ use pinif_ebpf::{
     sighting::{Origin, Sighting},
     subject::SubjectKey,
     verdict::arrival::{
-        Arrival, Gate, Premises, decide_arrival, is_icmp_error, reply_to, rules_for_reply, suspect,
+        Arrival, IngressPolicy, Premises, decide_arrival, is_icmp_error, reply_to, rules_for_reply,
+        suspect,
     },
 };
 
 use crate::{
-    here::MAX_CGROUP_DEPTH,
     kernel::{self, packet::Skb},
-    reread,
+    map_world::MAX_CGROUP_DEPTH,
+    receiver, reread,
     state::{
         arriving::{self, Arriving},
-        findings, gates,
+        findings, ingress_policy,
         owners::{self, local},
         policy,
     },
-    taker,
     verified_once::verified_once,
     words::copy,
 };
@@ -50,10 +50,10 @@ fn watch(context: &TcContext) {
     let Some(active) = policy::active(in_force) else {
         return;
     };
-    let Some(gate) = gate_of(skb, active) else {
+    let Some(ingress) = ingress_policy_of(skb, active) else {
         return;
     };
-    if gate.is_open(active.contained) || !skb.is_taken_in() {
+    if ingress.is_open(active.contained) || !skb.is_taken_in() {
         return;
     }
     let Some(arriving) = arriving::begin(in_force) else {
@@ -62,11 +62,11 @@ fn watch(context: &TcContext) {
     if addresses(skb, &mut arriving.base) == 0 {
         return;
     }
-    let here = Here { arriving: None };
+    let here = ArrivalWorld { arriving: None };
     let suspicion = suspect(
         &arriving.base.source,
         &arriving.base.destination,
-        gate,
+        ingress,
         active,
         &here,
     );
@@ -102,8 +102,8 @@ fn examine(skb: Skb) {
 
 /// What the policy admits at the interface of a packet.
 #[inline(always)]
-fn gate_of(skb: Skb, active: &Active) -> Option<&'static Gate> {
-    gates::of(kernel::netns(), active.slot, skb.interface())
+fn ingress_policy_of(skb: Skb, active: &Active) -> Option<&'static IngressPolicy> {
+    ingress_policy::of(kernel::netns(), active.slot, skb.interface())
 }
 
 /// Reads the fixed part of the header into `place`; zero if there is none. A function of its own, since the stack is 512
@@ -119,13 +119,13 @@ verified_once! {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
         };
-        let Some(gate) = gate_of(skb, active) else {
+        let Some(ingress) = ingress_policy_of(skb, active) else {
             return 0;
         };
         arriving.key.netns = kernel::netns();
         arriving.key.egress = skb.interface();
         headers(skb, arriving);
-        let is_broken = rules(skb, gate, active, arriving, reread(&arriving.by_rule) != 0) != 0;
+        let is_broken = rules(skb, ingress, active, arriving, reread(&arriving.by_rule) != 0) != 0;
         u32::from(is_broken || reread(&arriving.new.state.sighting.source_owner).is_some())
     }
 
@@ -136,7 +136,7 @@ verified_once! {
         };
         let Arriving { packet, cgroup, cgroup_rules, key, new, .. } = arriving;
         *cgroup_rules = active.any_cgroup;
-        key.bound = taker::write(&mut new.state.sighting, skb, packet, cgroup, active);
+        key.bound = receiver::write(&mut new.state.sighting, skb, packet, cgroup, active);
         0
     }
 
@@ -146,7 +146,7 @@ verified_once! {
             return 0;
         };
         let Arriving { cgroup, cgroup_rules, .. } = arriving;
-        u32::from(taker::look_at_cgroup(cgroup, cgroup_rules, active))
+        u32::from(receiver::look_at_cgroup(cgroup, cgroup_rules, active))
     }
 
     /// Decides, and writes which finding the packet is of. Zero: nothing is amiss.
@@ -154,10 +154,10 @@ verified_once! {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
         };
-        let Some(gate) = gate_of(skb, active) else {
+        let Some(ingress) = ingress_policy_of(skb, active) else {
             return 0;
         };
-        if judge(gate, active, arriving) == 0 {
+        if judge(ingress, active, arriving) == 0 {
             return 0;
         }
         let count = skb.count_arrived(&arriving.base);
@@ -217,7 +217,13 @@ fn headers(skb: Skb, arriving: &mut Arriving) {
 
 /// Writes the rules for the reply, and tells whether there is one that is not kept here.
 #[inline(never)]
-fn rules(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, is_suspect: bool) -> u32 {
+fn rules(
+    skb: Skb,
+    ingress: &IngressPolicy,
+    active: &Active,
+    arriving: &mut Arriving,
+    is_suspect: bool,
+) -> u32 {
     arriving.rules = RuleSet::EMPTY;
     let base = &arriving.base;
     let is_error = !base.later_fragment
@@ -225,24 +231,24 @@ fn rules(skb: Skb, gate: &Gate, active: &Active, arriving: &mut Arriving, is_sus
             .behind(base)
             .is_some_and(|kind| is_icmp_error(base.next, kind));
     if is_suspect && !is_error {
-        let here = Here { arriving: None };
-        arriving.rules = rules_for_reply(&arriving.reply, gate, active, &here);
+        let here = ArrivalWorld { arriving: None };
+        arriving.rules = rules_for_reply(&arriving.reply, ingress, active, &here);
     }
     u32::from(!arriving.rules.is_empty())
 }
 
 /// Decides, and writes the verdict into the finding's key and what led to it into the sighting. Returns the kind's number.
 #[inline(never)]
-fn judge(gate: &Gate, active: &Active, arriving: &mut Arriving) -> u32 {
+fn judge(ingress: &IngressPolicy, active: &Active, arriving: &mut Arriving) -> u32 {
     let arrival = Arrival {
         owner: reread(&arriving.new.state.sighting.source_owner),
         rules: arriving.rules,
         is_taken: reread(&arriving.new.state.sighting.origin) != Origin::None as u8,
     };
-    let here = Here {
+    let here = ArrivalWorld {
         arriving: Some(arriving),
     };
-    let decision = decide_arrival(&arrival, gate, active, &here);
+    let decision = decide_arrival(&arrival, ingress, active, &here);
     let Arriving { key, new, .. } = arriving;
     key.kind = decision.kind;
     key.severity = decision.severity;
@@ -282,11 +288,11 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: &Packet) {
 }
 
 /// What the maps know of this namespace; and, once it was looked for, who takes the packet.
-struct Here<'a> {
+struct ArrivalWorld<'a> {
     arriving: Option<&'a Arriving>,
 }
 
-impl Here<'_> {
+impl ArrivalWorld<'_> {
     #[inline(always)]
     fn owner(&self) -> Option<&Owner> {
         self.arriving
@@ -295,19 +301,19 @@ impl Here<'_> {
     }
 }
 
-impl Premises for Here<'_> {
+impl Premises for ArrivalWorld<'_> {
     #[inline(always)]
     fn owner(&self, address: &Address) -> Option<IfIndex> {
         owners::of(kernel::netns(), address)
     }
 
     #[inline(always)]
-    fn gate(&self, slot: Slot, interface: IfIndex) -> Option<&Gate> {
-        gates::of(kernel::netns(), slot, interface)
+    fn ingress_policy(&self, slot: Slot, interface: IfIndex) -> Option<&IngressPolicy> {
+        ingress_policy::of(kernel::netns(), slot, interface)
     }
 }
 
-impl Tables for Here<'_> {
+impl Tables for ArrivalWorld<'_> {
     policy::answers_whoever_sends!();
 
     #[inline(always)]

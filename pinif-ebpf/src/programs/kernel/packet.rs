@@ -22,13 +22,13 @@ use aya_ebpf::{
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie, SocketCookie},
-    memo::Glance,
     packet::{
         Bytes, Header, NotParsed, Packet,
         base::{self, Base},
         ethertype, parse, protocol, untag,
     },
     sighting::Count,
+    verdict_cache::FlowKey,
 };
 
 /// Tells this auditor's marks from whatever else is in a packet's control block, and keeps strangers from guessing which
@@ -276,9 +276,9 @@ impl Skb {
 
     /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header
     /// without options or extensions, TCP or UDP, not a later fragment, in the linear part. Nothing if they cannot be
-    /// there; where the device has no Ethernet header, what is seen may be no addresses ([`Glance::is`]).
+    /// there; where the device has no Ethernet header, what is seen may be no addresses ([`FlowKey::is`]).
     #[inline(always)]
-    pub fn glance(self) -> Option<Glance> {
+    pub fn flow_key(self) -> Option<FlowKey> {
         let (start, end) = (
             member!(self.0, data) as usize,
             member!(self.0, data_end) as usize,
@@ -291,12 +291,12 @@ impl Skb {
             }
             let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 9) as u8);
             let fragment = load!(u16, header, 6) as u16;
-            if first != 0x45 || !Glance::is_of(protocol) || fragment & FRAGMENT_OFFSET != 0 {
+            if first != 0x45 || !FlowKey::is_of(protocol) || fragment & FRAGMENT_OFFSET != 0 {
                 return None;
             }
-            Some(Glance {
-                source: Glance::v4(load!(u32, header, 12) as u32),
-                destination: Glance::v4(load!(u32, header, 16) as u32),
+            Some(FlowKey {
+                source: FlowKey::v4(load!(u32, header, 12) as u32),
+                destination: FlowKey::v4(load!(u32, header, 16) as u32),
                 ports: load!(u32, header, 20) as u32,
                 protocol,
             })
@@ -305,10 +305,10 @@ impl Skb {
                 return None;
             }
             let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 6) as u8);
-            if first >> 4 != 6 || !Glance::is_of(protocol) {
+            if first >> 4 != 6 || !FlowKey::is_of(protocol) {
                 return None;
             }
-            Some(Glance {
+            Some(FlowKey {
                 source: [load!(u64, header, 8), load!(u64, header, 16)],
                 destination: [load!(u64, header, 24), load!(u64, header, 32)],
                 ports: load!(u32, header, 40) as u32,

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use pinif_ebpf::{
-    carrier::{CarrierKey, said},
+    carrier::{CarrierKey, flags},
     key::{IfIndex, NetNsCookie},
 };
 
@@ -18,7 +18,7 @@ pub fn carries(netns: NetNsCookie, upper: IfIndex, lower: IfIndex) -> bool {
 /// Whether it does, and they were counted on `upper`, and bear no mark of that.
 #[inline(always)]
 pub fn carries_unmarked(netns: NetNsCookie, upper: IfIndex, lower: IfIndex) -> bool {
-    find(netns, upper, lower) & said::COUNTED != 0
+    find(netns, upper, lower) & flags::COUNTED != 0
 }
 
 #[inline(always)]

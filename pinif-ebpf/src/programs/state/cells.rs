@@ -8,8 +8,8 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     loss::Loss,
-    memo::CELL_BITS,
     sighting::{CellKey, Count},
+    verdict_cache::CELL_BITS,
 };
 
 use super::losses;

@@ -10,13 +10,13 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     loss::Loss,
-    memo::words,
     packet::Packet,
     sample::{MOST, Of, Sample, Samples},
     share,
     sighting::{
         Count, FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord,
     },
+    verdict_cache::words,
 };
 
 use super::{losses, shares};

@@ -7,7 +7,7 @@ pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
-pub mod gates;
+pub mod ingress_policy;
 pub mod losses;
 pub mod names;
 pub mod namespaces;

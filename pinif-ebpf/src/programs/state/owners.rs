@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use pinif_ebpf::{
     key::{Address, AddressKey, IfIndex, NetNsCookie},
-    memo::words,
+    verdict_cache::words,
 };
 
 /// A local address's only interface; [`IfIndex::NONE`] where several have it, or a loopback device.

@@ -8,7 +8,7 @@ use pinif_ebpf::{
 };
 
 use super::policy;
-use crate::{recheck::Recheck, tunnel::Layer};
+use crate::{recheck::RecheckState, tunnel::Layer};
 
 /// What a run of the traffic program works on.
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct Scratch {
     /// What the packet is to its socket.
     pub layer: Layer,
     /// The recheck of its verdict.
-    pub recheck: Recheck,
+    pub recheck: RecheckState,
 }
 
 #[btf_map]

@@ -35,9 +35,9 @@ const STORAGE: usize = 2;
 /// A card: fab0 and fab1 on the backplane, eth1 to the outside, and storage of its own, backplane and storage contained.
 struct Card {
     owners: BTreeMap<Address, IfIndex>,
-    gates: BTreeMap<IfIndex, Gate>,
+    ingress: BTreeMap<IfIndex, IngressPolicy>,
     policy: Rules,
-    taker: Sender,
+    receiver: Sender,
 }
 
 impl Card {
@@ -54,35 +54,35 @@ impl Card {
             (ETH1, FRONTPANEL),
             (STORE, STORAGE),
         ];
-        let gate = |zone: usize| {
+        let ingress = |zone: usize| {
             let zones = if zone == FRONTPANEL {
                 ZoneSet::EMPTY
             } else {
                 set(&[zone])
             };
-            Gate {
-                keeps: zones,
-                admits: zones,
-                ..Gate::default()
+            IngressPolicy {
+                protected: zones,
+                allowed: zones,
+                ..IngressPolicy::default()
             }
         };
         Self {
             owners: owners.into(),
-            gates: zones.map(|(link, zone)| (link, gate(zone))).into(),
+            ingress: zones.map(|(link, zone)| (link, ingress(zone))).into(),
             policy: Rules {
                 contained: set(&[BACKPLANE, STORAGE]),
                 ..Rules::default()
             },
-            taker: Sender::default(),
+            receiver: Sender::default(),
         }
     }
 
     /// Under a rule that keeps its traffic to the backplane.
     fn with(mut self, rule: Rule) -> Self {
         let number = self.policy.rules.len();
-        for (link, gate) in &mut self.gates {
+        for (link, ingress) in &mut self.ingress {
             if ![FAB0, FAB1].contains(link) {
-                gate.unmet.insert(number);
+                ingress.unmet_rules.insert(number);
             }
         }
         self.policy.rules.push(rule.only_via(&[BACKPLANE]));
@@ -94,23 +94,23 @@ impl Card {
     }
 
     fn in_vrf(mut self, link: IfIndex) -> Self {
-        self.gates.entry(link).or_default().domain = IfIndex(VRF);
+        self.ingress.entry(link).or_default().l3mdev = IfIndex(VRF);
         self
     }
 
     fn tables(&self) -> InMemory<'_> {
-        self.policy.tables(self.taker)
+        self.policy.tables(self.receiver)
     }
 
     fn judge(&self, packet: &Packet, at: IfIndex, is_taken: bool) -> Decision {
-        let gate = &self.gates[&at];
+        let ingress = &self.ingress[&at];
         let active = self.policy.active();
-        if gate.is_open(active.contained) {
+        if ingress.is_open(active.contained) {
             return Decision::CONTAINED;
         }
-        let suspicion = suspect(&packet.source, &packet.destination, gate, &active, self);
+        let suspicion = suspect(&packet.source, &packet.destination, ingress, &active, self);
         let rules = if suspicion.by_rule {
-            rules_for_reply(&reply_to(packet), gate, &active, self)
+            rules_for_reply(&reply_to(packet), ingress, &active, self)
         } else {
             RuleSet::EMPTY
         };
@@ -122,7 +122,7 @@ impl Card {
             rules,
             is_taken,
         };
-        decide_arrival(&arrival, gate, &active, self)
+        decide_arrival(&arrival, ingress, &active, self)
     }
 }
 
@@ -131,9 +131,9 @@ impl Premises for Card {
         self.owners.get(address).copied()
     }
 
-    fn gate(&self, slot: Slot, interface: IfIndex) -> Option<&Gate> {
+    fn ingress_policy(&self, slot: Slot, interface: IfIndex) -> Option<&IngressPolicy> {
         assert_eq!(slot, SLOT, "asked for the policy that is not in force");
-        self.gates.get(&interface)
+        self.ingress.get(&interface)
     }
 }
 
@@ -211,7 +211,7 @@ fn what_nobody_takes_is_a_risk() {
 #[test]
 fn what_carries_a_zone_admits_its_traffic() {
     let mut card = Card::new();
-    card.gates.entry(ETH1).or_default().admits = set(&[BACKPLANE]);
+    card.ingress.entry(ETH1).or_default().allowed = set(&[BACKPLANE]);
     assert_eq!(card.judge(&udp(WORLD, FABRIC), ETH1, true), CONTAINED);
 }
 
@@ -311,22 +311,22 @@ fn the_first_rule_decides_and_looks_at_who_takes_it() {
     roots.users.insert(0);
     let mut card = Card::new().with(roots).with(Rule::any().to(WORLD));
     let packet = udp(WORLD, FRONT);
-    card.taker.user = Some(0);
+    card.receiver.user = Some(0);
     assert_eq!(
         card.judge(&packet, ETH1, true),
         told(LEAK, IfIndex::NONE, 0)
     );
-    card.taker.user = Some(1000);
+    card.receiver.user = Some(1000);
     assert_eq!(
         card.judge(&packet, ETH1, true),
         told(LEAK, IfIndex::NONE, 1)
     );
     // A rule before it that this interface keeps is the one that decides.
-    if let Some(gate) = card.gates.get_mut(&ETH1) {
-        gate.unmet = RuleSet::EMPTY;
-        gate.unmet.insert(1);
+    if let Some(ingress) = card.ingress.get_mut(&ETH1) {
+        ingress.unmet_rules = RuleSet::EMPTY;
+        ingress.unmet_rules.insert(1);
     }
-    card.taker.user = Some(0);
+    card.receiver.user = Some(0);
     assert_eq!(card.judge(&packet, ETH1, true), CONTAINED);
 }
 
@@ -389,12 +389,12 @@ proptest! {
         let card = if ruled { Card::control_plane() } else { Card::new() };
         let mut active = card.policy.active();
         active.contained = set(&[BACKPLANE]);
-        let gate = &card.gates[&FAB0];
-        prop_assert!(gate.is_open(active.contained));
-        let suspicion = suspect(&source, &destination, gate, &active, &card);
+        let ingress = &card.ingress[&FAB0];
+        prop_assert!(ingress.is_open(active.contained));
+        let suspicion = suspect(&source, &destination, ingress, &active, &card);
         prop_assert_eq!(suspicion, Suspicion::NONE);
         let arrival = Arrival { owner: suspicion.owner, rules: RuleSet::EMPTY, is_taken };
-        prop_assert_eq!(decide_arrival(&arrival, gate, &active, &card), CONTAINED);
+        prop_assert_eq!(decide_arrival(&arrival, ingress, &active, &card), CONTAINED);
     }
 
     #[test]

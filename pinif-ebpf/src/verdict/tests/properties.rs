@@ -391,14 +391,14 @@ prop_compose! {
 }
 
 /// What the kernel would tell on `truth`, of a decision that was made on what was known before.
-fn live(truth: &Host, sent: &Sent, known: &Decision) -> Live {
+fn live(truth: &Host, sent: &Sent, known: &Decision) -> Recheck {
     let within = |upper: IfIndex, lower: IfIndex| upper == lower || truth.carries(upper, lower);
     let active = truth.policy.active();
     let zones = |interface| World::zones(truth, active.slot, interface);
     let source = sent.packet.map(|packet| truth.sole_owner(&packet.source));
     let (owner, bound) = (known.source_owner, sent.bound);
     let bound_owner = sent.bound_address.map(|address| truth.sole_owner(&address));
-    Live {
+    Recheck {
         carries_bound: bound.is_some() && within(bound, sent.egress),
         carries_source_owner: owner.is_some() && within(owner, sent.egress),
         has_source: owner.is_some() && source == Some(sent.egress),
@@ -443,7 +443,7 @@ proptest! {
     #[test]
     fn an_address_that_moved_to_the_egress_interface_accuses_nobody(host in host(), sent in sent()) {
         let known = host.judge(&sent);
-        let live = Live { has_source: true, ..live(&host, &sent, &known) };
+        let live = Recheck { has_source: true, ..live(&host, &sent, &known) };
         prop_assert!(!known.reconsidered(&live).kinds().contains(Kind::AddressEscape));
     }
 }

@@ -14,7 +14,7 @@ use pinif_ebpf::{
     subject::SubjectKey,
 };
 
-use super::{Audit, noted::Noted};
+use super::{Audit, logged::Logged};
 use crate::{
     audit::{
         enrich,
@@ -61,7 +61,7 @@ pub(super) struct Gaps {
     senders: HashMap<GapKey, UnseenSenders>,
     /// How many of these a user has.
     held: HashMap<u32, u64>,
-    noted: Noted,
+    logged: Logged,
 }
 
 impl Gaps {
@@ -76,7 +76,7 @@ impl Gaps {
             found: Vec::new(),
             senders: HashMap::new(),
             held: HashMap::new(),
-            noted: Noted::default(),
+            logged: Logged::default(),
         }
     }
 
@@ -223,7 +223,7 @@ impl Audit {
                     let text = format!(
                         "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
                     );
-                    self.gaps.noted.once(Level::Warning, text, sink)?;
+                    self.gaps.logged.once(Level::Warning, text, sink)?;
                 }
             }
         }
@@ -251,7 +251,7 @@ impl Audit {
             Err(error) => {
                 let text =
                     format!("{error:#}: of those that send past TC egress only new ones are told");
-                self.gaps.noted.once(Level::Warning, text, sink)?;
+                self.gaps.logged.once(Level::Warning, text, sink)?;
                 Ok(Vec::new())
             }
         }
@@ -337,7 +337,7 @@ impl Audit {
                 let text = format!(
                     "{interface} has the XDP program {shown}: what it sends by itself (XDP_TX) is not seen"
                 );
-                self.gaps.noted.once(Level::Info, text, sink)?;
+                self.gaps.logged.once(Level::Info, text, sink)?;
                 continue;
             }
             self.gaps.add(Gap {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, Namespace, News, When, progress::Progress, totals};
+use super::{Audit, Namespace, NetlinkEvent, When, progress::Progress, totals};
 use crate::{
     audit::{
         explain::CauseKind,
@@ -13,7 +13,7 @@ use crate::{
         ledger::Key,
     },
     host::network::{Change, Network},
-    kernel::publish::gates::watched,
+    kernel::publish::ingress_policy::watched,
     sinks::{Level, Sink},
 };
 
@@ -150,7 +150,7 @@ impl Audit {
     pub(super) fn learn(
         &mut self,
         netns: NetNsCookie,
-        news: News,
+        news: NetlinkEvent,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
@@ -159,12 +159,12 @@ impl Audit {
         self.foreseeing.changed(netns);
         let mut there = Vec::new();
         match news {
-            News::Change(Change::Routes) => {
+            NetlinkEvent::Change(Change::Routes) => {
                 namespace.oracle.rules_changed();
                 return Ok(());
             }
-            News::Change(Change::Lost) => return Ok(()),
-            News::Change(change) => {
+            NetlinkEvent::Change(Change::Lost) => return Ok(()),
+            NetlinkEvent::Change(change) => {
                 namespace.network.apply(&change);
                 match change {
                     Change::LinkGone(index, name) => {
@@ -186,7 +186,7 @@ impl Audit {
                     }
                 }
             }
-            News::Anew(network) => {
+            NetlinkEvent::Anew(network) => {
                 there = names(&network);
                 namespace.network = network;
                 for index in namespace.hooks.forget_gone(&there)? {
@@ -197,7 +197,7 @@ impl Audit {
             }
         }
         for (index, name) in &there {
-            self.meet(netns, *index, name, sink)?;
+            self.on_link(netns, *index, name, sink)?;
         }
         self.publish(netns, sink)?;
         let attached = self.attach(netns, &there, sink)?;
@@ -231,7 +231,7 @@ impl Audit {
     }
 
     /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
-    pub(super) fn meet(
+    pub(super) fn on_link(
         &mut self,
         netns: NetNsCookie,
         index: IfIndex,

@@ -10,7 +10,7 @@ use anyhow::Result;
 use pinif_ebpf::key::NetNsCookie;
 use tokio::task::JoinHandle;
 
-use super::{Audit, noted::Noted};
+use super::{Audit, logged::Logged};
 use crate::{
     audit::latent::{Foreseen, Latent},
     foresee::{self, Original},
@@ -34,7 +34,7 @@ pub(super) struct Foreseeing {
     /// Those that have changed.
     changed: BTreeMap<NetNsCookie, Changed>,
     under_way: Option<JoinHandle<Vec<Outcome>>>,
-    noted: Noted,
+    logged: Logged,
 }
 
 /// When a network changed.
@@ -72,7 +72,7 @@ impl Foreseeing {
             book: Foreseen::default(),
             changed: BTreeMap::new(),
             under_way: None,
-            noted: Noted::default(),
+            logged: Logged::default(),
         }
     }
 
@@ -171,7 +171,7 @@ impl Audit {
                     "what would leak in the network namespace {} cannot be foreseen: {error:#}",
                     netns.name
                 );
-                self.foreseeing.noted.once(Level::Warning, text, sink)?;
+                self.foreseeing.logged.once(Level::Warning, text, sink)?;
                 return Ok(());
             }
         };
@@ -180,7 +180,7 @@ impl Audit {
                 "what would leak in the network namespace {} may be foreseen wrongly, not copied: {what}",
                 netns.name
             );
-            self.foreseeing.noted.once(Level::Warning, text, sink)?;
+            self.foreseeing.logged.once(Level::Warning, text, sink)?;
         }
         let latent = foreseen.into_iter().flat_map(|foreseen| {
             let condition = foreseen.event.to_string();

@@ -12,9 +12,9 @@ use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 use super::{
     Audit, Namespace, When,
     interfaces::Attached,
-    lives,
-    news::{Changes, follow},
+    netlink_events::{NetlinkEvents, follow},
     progress::Progress,
+    takeover,
 };
 use crate::{
     audit::{
@@ -108,7 +108,7 @@ impl Audit {
     pub(super) fn take_in_all(
         &mut self,
         namespaces: Vec<NetNs>,
-        changes: &mut Changes,
+        changes: &mut NetlinkEvents,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let all = namespaces.len();
@@ -144,11 +144,11 @@ impl Audit {
     fn take_in(
         &mut self,
         netns: NetNs,
-        changes: &mut Changes,
+        changes: &mut NetlinkEvents,
         sink: &mut dyn Sink,
     ) -> Result<Attached> {
         let cookie = netns.cookie;
-        lives::refuse_strangers(&netns, self.persist.as_deref())?;
+        takeover::refuse_strangers(&netns, self.persist.as_deref())?;
         let (network, followed) = follow(&netns, changes)?;
         let links = super::interfaces::names(&network);
         let namespace = Namespace {
@@ -171,7 +171,7 @@ impl Audit {
         self.tell_closed(|netns| netns == cookie, sink)?;
         // One that was left and comes again has its interfaces under the same indexes.
         for (index, name) in &links {
-            self.meet(cookie, *index, name, sink)?;
+            self.on_link(cookie, *index, name, sink)?;
         }
         self.publish(cookie, sink)?;
         let attached = self.attach(cookie, &links, sink)?;
@@ -204,7 +204,7 @@ impl Audit {
     }
 
     /// Leaves the namespaces that are gone, and takes in those that are new.
-    pub(super) fn look(&mut self, changes: &mut Changes, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn look(&mut self, changes: &mut NetlinkEvents, sink: &mut dyn Sink) -> Result<()> {
         self.following.watch.looks();
         let census = match Census::take(&self.following.threads) {
             Ok(census) => census,
@@ -248,7 +248,7 @@ impl Audit {
     fn look_for_new(
         &mut self,
         census: &Census,
-        changes: &mut Changes,
+        changes: &mut NetlinkEvents,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         self.following.refused.retain(|inode| census.has(*inode));
@@ -266,7 +266,7 @@ impl Audit {
             let outcome = match census.open(inode) {
                 // It is looked for again when something is told of it.
                 Ok(None) => continue,
-                Ok(Some(netns)) => self.welcome(netns, census, changes, sink),
+                Ok(Some(netns)) => self.add_namespace(netns, census, changes, sink),
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = outcome {
@@ -302,11 +302,11 @@ impl Audit {
         Ok(sink.note(Level::Warning, &text)?)
     }
 
-    fn welcome(
+    fn add_namespace(
         &mut self,
         netns: NetNs,
         census: &Census,
-        changes: &mut Changes,
+        changes: &mut NetlinkEvents,
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let (cookie, inode, name) = (netns.cookie, netns.inode, netns.name.clone());

@@ -8,12 +8,13 @@ use super::{
     Audit, Plan,
     gaps::Gaps,
     latent::Foreseeing,
-    lives::{self, Earlier, Starting},
     names::Names,
     namespaces::Following,
-    news::Changes,
-    pace::Pace,
+    netlink_events::NetlinkEvents,
+    rate_limit::RateLimit,
     searches::Searches,
+    starting::Starting,
+    takeover::{self, Earlier},
     warn_of,
 };
 use crate::{
@@ -40,7 +41,7 @@ use crate::{
 
 impl Audit {
     /// Attaches to all that is planned, and tells that it is ready.
-    pub(super) fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, Changes)> {
+    pub(super) fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, NetlinkEvents)> {
         if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
             bail!("there is no network namespace to audit");
         }
@@ -57,7 +58,7 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let told = lives::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let told = takeover::enforced_until(&publisher, &plan.policy, persist.as_deref());
         let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
         if !enforcement.is_on() && publisher.enforces(monotonic()) {
             let text =
@@ -84,7 +85,7 @@ impl Audit {
             arrivals,
             persist.clone(),
         );
-        let unresolved = lives::put_into_force(
+        let unresolved = takeover::put_into_force(
             &mut publisher,
             &plan.policy,
             persist.as_deref(),
@@ -102,7 +103,7 @@ impl Audit {
             earlier,
             namespaces: BTreeMap::new(),
             order: Vec::new(),
-            past: lives::past(persist.as_deref(), &following),
+            past: takeover::past(persist.as_deref(), &following),
             following,
             names: Names::with(persist.clone()),
             persist,
@@ -117,7 +118,7 @@ impl Audit {
             sightings,
             counters,
             ledger: Ledger::new(),
-            pace: Pace::new(),
+            rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
             fail_on: plan.fail_on,
@@ -125,7 +126,7 @@ impl Audit {
             searches: Searches::start(),
             foreseeing: Foreseeing::new(plan.foresee),
         };
-        let mut changes = Changes::new();
+        let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {
             audit.warn_of_idle_rules(policy, sink)?;
         }

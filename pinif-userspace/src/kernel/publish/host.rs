@@ -8,7 +8,7 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::{CarrierKey, DeviceKey, said},
+    carrier::{CarrierKey, DeviceKey, flags},
     intent::Name,
     key::{Address, AddressKey, IfIndex, NetNsCookie},
     tunnel::TunnelKey,
@@ -51,8 +51,8 @@ impl Host {
                 lower,
             };
             let unmarked = links.get(upper).is_some_and(|link| link.routes) && audited(upper);
-            let counted = if unmarked { said::COUNTED } else { 0 };
-            (key, said::CARRIES | counted)
+            let counted = if unmarked { flags::COUNTED } else { 0 };
+            (key, flags::CARRIES | counted)
         };
         let tunnel = |((upper, signature), said)| {
             let key = TunnelKey {

@@ -16,7 +16,7 @@ use pinif_ebpf::{
         PrefixKey, RuleSet, Slot,
     },
     tunnel::TunnelKey,
-    verdict::arrival::Gate,
+    verdict::arrival::IngressPolicy,
 };
 
 use super::Unresolved;
@@ -38,7 +38,7 @@ pub(super) struct Tables {
     pub(super) names: HashMap<MapData, DeviceKey, Name>,
     pub(super) addresses: HashMap<MapData, AddressKey, IfIndex>,
     pub(super) zones: HashMap<MapData, InterfaceKey, InterfaceZones>,
-    pub(super) gates: HashMap<MapData, InterfaceKey, Gate>,
+    pub(super) ingress_policy: HashMap<MapData, InterfaceKey, IngressPolicy>,
     pub(super) in_force: Array<MapData, u64>,
     pub(super) policies: Array<MapData, Active>,
     pub(super) demands: HashMap<MapData, DemandKey, Demand>,
@@ -72,7 +72,7 @@ impl Tables {
             names: take("NAMES")?.try_into()?,
             addresses: take("ADDRESSES")?.try_into()?,
             zones: take("ZONES")?.try_into()?,
-            gates: take("GATES")?.try_into()?,
+            ingress_policy: take("INGRESS_POLICY")?.try_into()?,
             in_force: take("IN_FORCE")?.try_into()?,
             policies: take("POLICIES")?.try_into()?,
             demands: take("DEMANDS")?.try_into()?,
@@ -90,7 +90,7 @@ impl Tables {
     /// Removes a policy from a slot that is not in force.
     pub(super) fn clear(&mut self, slot: Slot) -> Result<()> {
         remove_where(&mut self.zones, |key| key.slot == slot)?;
-        remove_where(&mut self.gates, |key| key.slot == slot)?;
+        remove_where(&mut self.ingress_policy, |key| key.slot == slot)?;
         remove_where(&mut self.demands, |key| key.slot == slot)?;
         remove_where(&mut self.protocols, |key| key.slot == slot)?;
         remove_where(&mut self.users, |key| key.slot == slot)?;

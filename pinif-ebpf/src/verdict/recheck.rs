@@ -6,7 +6,7 @@ use crate::policy::ZoneSet;
 
 /// What the kernel says of the egress interface at this instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Live {
+pub struct Recheck {
     /// It carries the packets of the bound device.
     pub carries_bound: bool,
     /// It carries the packets of the interface that was taken to have the source address alone.
@@ -24,7 +24,7 @@ pub struct Live {
     pub owner_contained: ZoneSet,
 }
 
-impl Live {
+impl Recheck {
     /// The kinds that do not hold.
     #[inline(always)]
     const fn withdrawn(&self) -> KindSet {
@@ -47,7 +47,7 @@ impl Live {
 }
 
 impl KindSet {
-    /// What [`Live`] may withdraw.
+    /// What [`Recheck`] may withdraw.
     pub const REVOCABLE: Self = Self(
         1 << Kind::DeviceEscape as u8
             | 1 << Kind::CopyEscape as u8
@@ -66,7 +66,7 @@ impl Decision {
 
     /// The decision that would have been made, had all been known that `live` tells.
     #[inline(always)]
-    pub const fn reconsidered(&self, live: &Live) -> Self {
+    pub const fn reconsidered(&self, live: &Recheck) -> Self {
         let held = self.kinds().0 & !live.withdrawn().0;
         let mut decision = Self {
             rule: self.rule,

@@ -1,4 +1,4 @@
-//! News of the audited namespaces, in one stream.
+//! NetlinkEvent of the audited namespaces, in one stream.
 
 use anyhow::Result;
 use futures::{
@@ -13,7 +13,7 @@ use crate::host::{
 };
 
 /// What happened in a namespace.
-pub(super) enum News {
+pub(super) enum NetlinkEvent {
     /// One change.
     Change(Change),
     /// More than could be followed: this is how it is now.
@@ -21,7 +21,7 @@ pub(super) enum News {
 }
 
 /// The news, each with its namespace.
-pub(super) type Changes = SelectAll<BoxStream<'static, (NetNsCookie, News)>>;
+pub(super) type NetlinkEvents = SelectAll<BoxStream<'static, (NetNsCookie, NetlinkEvent)>>;
 
 /// A namespace whose news are among the others, until this is dropped.
 pub(super) struct Followed(AbortHandle);
@@ -37,7 +37,7 @@ impl Drop for Followed {
 /// # Errors
 ///
 /// When the namespace cannot be entered or watched.
-pub(super) fn follow(netns: &NetNs, changes: &mut Changes) -> Result<(Network, Followed)> {
+pub(super) fn follow(netns: &NetNs, changes: &mut NetlinkEvents) -> Result<(Network, Followed)> {
     let runtime = tokio::runtime::Handle::current();
     let (network, watch) = NetworkWatch::open(netns, &runtime)?;
     let cookie = netns.cookie;
@@ -50,16 +50,16 @@ pub(super) fn follow(netns: &NetNs, changes: &mut Changes) -> Result<(Network, F
     Ok((network, Followed(handle)))
 }
 
-async fn next(watch: &mut NetworkWatch) -> News {
+async fn next(watch: &mut NetworkWatch) -> NetlinkEvent {
     loop {
         match watch.next().await {
             Change::Lost => {
                 // Where it cannot be read any more, the next news tell why, if any come.
                 if let Ok(network) = watch.dump().await {
-                    return News::Anew(network);
+                    return NetlinkEvent::Anew(network);
                 }
             }
-            change => return News::Change(change),
+            change => return NetlinkEvent::Change(change),
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::sinks::{Level, Sink};
 
 /// The notes that were told.
 #[derive(Debug, Default)]
-pub(super) struct Noted(BTreeSet<String>);
+pub(super) struct Logged(BTreeSet<String>);
 
-impl Noted {
+impl Logged {
     /// Tells a note, unless the same was told before.
     pub(super) fn once(
         &mut self,

@@ -16,10 +16,10 @@ fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) 
     }
 }
 
-/// The glance at a packet, made from bytes as they stand in it.
-fn glance(packet: &Packet) -> Glance {
+/// The flow at a packet, made from bytes as they stand in it.
+fn flow_key(packet: &Packet) -> FlowKey {
     let ip = |address: &Address| match address.ip() {
-        IpAddr::V4(v4) => Glance::v4(u32::from_ne_bytes(v4.octets())),
+        IpAddr::V4(v4) => FlowKey::v4(u32::from_ne_bytes(v4.octets())),
         IpAddr::V6(v6) => {
             let octets = v6.octets();
             let word =
@@ -30,7 +30,7 @@ fn glance(packet: &Packet) -> Glance {
     let mut ports = [0; 4];
     ports[..2].copy_from_slice(&packet.source_port.to_be_bytes());
     ports[2..].copy_from_slice(&packet.destination_port.to_be_bytes());
-    Glance {
+    FlowKey {
         source: ip(&packet.source),
         destination: ip(&packet.destination),
         ports: u32::from_ne_bytes(ports),
@@ -38,13 +38,13 @@ fn glance(packet: &Packet) -> Glance {
     }
 }
 
-const SAID: Recalled = Recalled {
+const SAID: CachedVerdict = CachedVerdict {
     cell: 3,
     marked: false,
 };
 
-fn circumstances() -> Circumstances {
-    Circumstances {
+fn circumstances() -> CacheInputs {
+    CacheInputs {
         epoch: 4,
         salt: 0x1234_5678_9abc_def1,
         above: IfIndex(0),
@@ -55,7 +55,7 @@ fn circumstances() -> Circumstances {
     }
 }
 
-fn digest(packet: &Glance, of: &Circumstances) -> Digests {
+fn digest(packet: &FlowKey, of: &CacheInputs) -> Digests {
     let source = digest_of_source(packet, of);
     Digests {
         any_destination: source.any_destination(),
@@ -77,49 +77,49 @@ fn any_packet() -> impl Strategy<Value = Packet> {
 proptest! {
     #[test]
     fn a_glance_sees_what_the_parser_sees(packet in any_packet()) {
-        prop_assert!(glance(&packet).is(&packet));
+        prop_assert!(flow_key(&packet).is(&packet));
     }
 
     #[test]
     fn a_glance_at_another_packet_does_not(one in any_packet(), other in any_packet()) {
-        prop_assert_eq!(glance(&one).is(&other), one == other);
+        prop_assert_eq!(flow_key(&one).is(&other), one == other);
     }
 
     #[test]
     fn a_memo_is_recalled_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS, marked: bool) {
-        let digests = digest(&glance(&packet), &circumstances());
+        let digests = digest(&flow_key(&packet), &circumstances());
         for digest in [digests.whole, digests.any_destination] {
-            let said = Recalled { cell, marked };
-            prop_assert_eq!(recall(memo(digest, said), digest), Some(said));
+            let said = CachedVerdict { cell, marked };
+            prop_assert_eq!(look_up(entry(digest, said), digest), Some(said));
         }
     }
 
     #[test]
     fn an_empty_memo_is_of_nothing(packet in any_packet(), salt in any::<u64>()) {
-        let digests = digest(&glance(&packet), &Circumstances { salt, ..circumstances() });
-        prop_assert_eq!(recall(0, digests.whole), None);
-        prop_assert_eq!(recall(0, digests.any_destination), None);
+        let digests = digest(&flow_key(&packet), &CacheInputs { salt, ..circumstances() });
+        prop_assert_eq!(look_up(0, digests.whole), None);
+        prop_assert_eq!(look_up(0, digests.any_destination), None);
     }
 
     #[test]
     fn whatever_is_other_is_another_memo(packet in any_packet(), other in 1u32..) {
         let here = circumstances();
-        let glance = glance(&packet);
+        let flow = flow_key(&packet);
         let changed = [
-            Circumstances { epoch: here.epoch ^ u64::from(other), ..here },
-            Circumstances { salt: here.salt ^ u64::from(other), ..here },
-            Circumstances { above: IfIndex(here.above.0 ^ other), ..here },
-            Circumstances { bound: IfIndex(here.bound.0 ^ other), ..here },
-            Circumstances { egress: IfIndex(here.egress.0 ^ other), ..here },
-            Circumstances { user: here.user ^ other, ..here },
-            Circumstances { bound_address: [u64::from(other), 0], ..here },
-            Circumstances { bound_address: [0, u64::from(other)], ..here },
+            CacheInputs { epoch: here.epoch ^ u64::from(other), ..here },
+            CacheInputs { salt: here.salt ^ u64::from(other), ..here },
+            CacheInputs { above: IfIndex(here.above.0 ^ other), ..here },
+            CacheInputs { bound: IfIndex(here.bound.0 ^ other), ..here },
+            CacheInputs { egress: IfIndex(here.egress.0 ^ other), ..here },
+            CacheInputs { user: here.user ^ other, ..here },
+            CacheInputs { bound_address: [u64::from(other), 0], ..here },
+            CacheInputs { bound_address: [0, u64::from(other)], ..here },
         ];
-        let digests = digest(&glance, &here);
+        let digests = digest(&flow, &here);
         for changed in changed {
-            let changed = digest(&glance, &changed);
-            prop_assert_eq!(recall(memo(digests.whole, SAID), changed.whole), None);
-            prop_assert_eq!(recall(memo(digests.any_destination, SAID), changed.any_destination), None);
+            let changed = digest(&flow, &changed);
+            prop_assert_eq!(look_up(entry(digests.whole, SAID), changed.whole), None);
+            prop_assert_eq!(look_up(entry(digests.any_destination, SAID), changed.any_destination), None);
         }
     }
 
@@ -127,16 +127,16 @@ proptest! {
     fn another_destination_is_another_memo_of_the_whole_alone(one in any_packet(), other in any_packet()) {
         prop_assume!((one.destination, one.destination_port) != (other.destination, other.destination_port));
         let other = Packet { destination: other.destination, destination_port: other.destination_port, ..one };
-        let (one, other) = (digest(&glance(&one), &circumstances()), digest(&glance(&other), &circumstances()));
+        let (one, other) = (digest(&flow_key(&one), &circumstances()), digest(&flow_key(&other), &circumstances()));
         prop_assert_eq!(one.any_destination, other.any_destination);
-        prop_assert_eq!(recall(memo(one.whole, SAID), other.whole), None);
+        prop_assert_eq!(look_up(entry(one.whole, SAID), other.whole), None);
     }
 }
 
 proptest! {
     #[test]
     fn any_port_is_another_source_port_alone(one in any_packet(), port: u16) {
-        let seen = |packet: &Packet| glance(packet).from_any_port();
+        let seen = |packet: &Packet| flow_key(packet).from_any_port();
         let ported = Packet { source_port: port, ..one };
         prop_assert_eq!(seen(&one), seen(&ported));
         for other in [
@@ -151,11 +151,11 @@ proptest! {
 
     #[test]
     fn a_socket_wrote_what_is_from_its_port(packet in any_packet(), port: u16) {
-        let glance = glance(&packet);
-        prop_assert!(glance.is_from(packet.protocol, packet.source_port));
-        prop_assert_eq!(glance.is_from(packet.protocol, port), port == packet.source_port);
-        prop_assert!(!glance.is_from(packet.protocol ^ 23, packet.source_port));
-        prop_assert_eq!(glance.source_address(), packet.source);
+        let flow = flow_key(&packet);
+        prop_assert!(flow.is_from(packet.protocol, packet.source_port));
+        prop_assert_eq!(flow.is_from(packet.protocol, port), port == packet.source_port);
+        prop_assert!(!flow.is_from(packet.protocol ^ 23, packet.source_port));
+        prop_assert_eq!(flow.source_address(), packet.source);
     }
 }
 
@@ -167,8 +167,8 @@ fn a_million_flows_have_a_million_memos() {
             for port in 0..256u16 {
                 let to = IpAddr::from([10, 0, high, low]);
                 let packet = packet(IpAddr::from([10, 0, 0, 1]), to, (port, port), 17);
-                let digest = digest(&glance(&packet), &circumstances()).whole;
-                let before = seen.insert(memo(digest, SAID), packet);
+                let digest = digest(&flow_key(&packet), &circumstances()).whole;
+                let before = seen.insert(entry(digest, SAID), packet);
                 assert_eq!(before, None, "{packet:?}");
             }
         }

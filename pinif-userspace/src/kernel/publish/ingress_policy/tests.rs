@@ -72,16 +72,16 @@ fn names(network: &Network, policy: &Policy) -> Vec<String> {
 #[test]
 fn a_gate_tells_what_an_interface_keeps_and_admits() {
     let network = network([link(2, "fab0"), link(3, "eth1")]);
-    let gates = of(&network, &policy(POLICY));
-    let within = Gate {
-        keeps: BACKPLANE,
-        admits: BACKPLANE,
-        ..Gate::default()
+    let ingress = of(&network, &policy(POLICY));
+    let within = IngressPolicy {
+        protected: BACKPLANE,
+        allowed: BACKPLANE,
+        ..IngressPolicy::default()
     };
-    assert_eq!(gates[&IfIndex(2)], within);
-    let mut outside = Gate::default();
-    outside.unmet.insert(0);
-    assert_eq!(gates[&IfIndex(3)], outside);
+    assert_eq!(ingress[&IfIndex(2)], within);
+    let mut outside = IngressPolicy::default();
+    outside.unmet_rules.insert(0);
+    assert_eq!(ingress[&IfIndex(3)], outside);
     assert_eq!(names(&network, &policy(POLICY)), ["eth1"]);
 }
 
@@ -108,11 +108,14 @@ fn what_carries_the_zone_admits_its_traffic_and_keeps_none() {
         in_controller(link(6, "eth3"), 4),
         link(7, "eth4"),
     ]);
-    let gates = of(&network, &policy(POLICY));
+    let ingress = of(&network, &policy(POLICY));
     for carrier in [2, 5, 6] {
-        let gate = gates[&IfIndex(carrier)];
-        assert_eq!((gate.keeps, gate.admits), (ZoneSet::EMPTY, BACKPLANE));
-        assert!(gate.is_open(BACKPLANE));
+        let allows = ingress[&IfIndex(carrier)];
+        assert_eq!(
+            (allows.protected, allows.allowed),
+            (ZoneSet::EMPTY, BACKPLANE)
+        );
+        assert!(allows.is_open(BACKPLANE));
     }
     assert_eq!(names(&network, &policy(POLICY)), ["eth4"]);
 }
@@ -126,9 +129,9 @@ fn a_controller_takes_the_frames_of_its_ports_which_are_not_watched() {
         in_controller(of_kind(link(4, "bond0"), "bond"), 2),
         in_controller(link(5, "eth1"), 4),
     ]);
-    let gates = of(&network, &policy(POLICY));
-    assert_eq!(gates[&IfIndex(2)].admits, BACKPLANE);
-    assert_eq!(gates[&IfIndex(4)].admits, ZoneSet::EMPTY);
+    let ingress = of(&network, &policy(POLICY));
+    assert_eq!(ingress[&IfIndex(2)].allowed, BACKPLANE);
+    assert_eq!(ingress[&IfIndex(4)].allowed, ZoneSet::EMPTY);
     assert_eq!(names(&network, &policy(POLICY)), Vec::<String>::new());
     let apart = self::network([
         of_kind(link(2, "br0"), "bridge"),
@@ -144,8 +147,8 @@ fn a_vrf_is_a_domain_and_its_members_are_watched() {
         in_controller(link(3, "eth1"), 2),
         link(4, "eth2"),
     ]);
-    let gates = of(&network, &policy(POLICY));
-    let domains = [2, 3, 4].map(|index| gates[&IfIndex(index)].domain.0);
+    let ingress = of(&network, &policy(POLICY));
+    let domains = [2, 3, 4].map(|index| ingress[&IfIndex(index)].l3mdev.0);
     assert_eq!(domains, [2, 2, 0]);
     assert_eq!(names(&network, &policy(POLICY)), ["eth1", "eth2"]);
 }

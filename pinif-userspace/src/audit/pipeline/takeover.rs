@@ -6,9 +6,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -24,14 +23,7 @@ use super::{
     totals::{Past, Place},
 };
 use crate::{
-    audit::{
-        decode::decode,
-        enrich,
-        finding::{Finding, Ready, Summary},
-        latent::Latent,
-        ledger::Key,
-        samples::Samples,
-    },
+    audit::{decode::decode, enrich, ledger::Key, samples::Samples},
     host::{netns::NetNs, network::Network},
     kernel::{
         attach::strangers,
@@ -41,6 +33,7 @@ use crate::{
     },
     policy::{Policy, counted},
     sinks::{Level, Sink},
+    text::age::ago,
 };
 
 /// What an earlier life has left that is not recognized yet.
@@ -305,7 +298,7 @@ impl Audit {
         self.tell_closed(|_| true, sink)?;
         if persist.takes_over() {
             self.counts = true;
-            self.read_findings(When::InTurn, sink)?;
+            self.read_findings(When::RateLimited, sink)?;
             let text = format!(
                 "took over from an earlier collector: counts begin {} ago, with {}",
                 ago(persist.age()),
@@ -410,85 +403,5 @@ impl Audit {
             sink.note(Level::Info, &text)?;
         }
         Ok(())
-    }
-}
-
-/// A time as a person says it: `3s`, `5m`, `2h 5m`, `3d 2h`.
-pub(crate) fn ago(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m"),
-        (0, ..) => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
-    }
-}
-
-/// A sink that is not told of findings before it is ready.
-pub(super) struct Starting<'a> {
-    sink: &'a mut dyn Sink,
-    found: Vec<Finding>,
-}
-
-impl<'a> Starting<'a> {
-    pub(super) fn new(sink: &'a mut dyn Sink) -> Self {
-        let found = Vec::new();
-        Self { sink, found }
-    }
-
-    /// What is to be told once it is ready.
-    pub(super) fn found(self) -> Vec<Finding> {
-        self.found
-    }
-}
-
-impl Sink for Starting<'_> {
-    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
-        self.sink.ready(ready)
-    }
-
-    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
-        self.found.push(finding.clone());
-        Ok(())
-    }
-
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
-        self.sink.latent(latent)
-    }
-
-    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        self.sink.summary(summary)
-    }
-
-    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        self.sink.note(level, text)
-    }
-
-    fn reader_left(&mut self) {
-        self.sink.reader_left();
-    }
-
-    fn lost(&self) -> u64 {
-        self.sink.lost()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_said_in_two_units_at_most() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m"),
-            (7500, "2h 5m"),
-            (3600, "1h 0m"),
-            (266_400, "3d 2h"),
-        ] {
-            assert_eq!(ago(Duration::from_secs(seconds)), text);
-        }
     }
 }

@@ -33,7 +33,7 @@ const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier colle
 
 impl Audit {
     /// Enters a finding into the ledger and shows it; later, where it is one of very many.
-    pub(super) fn sight(
+    pub(super) fn on_sighting(
         &mut self,
         key: &FindingKey,
         sighting: &Sighting,
@@ -43,7 +43,7 @@ impl Audit {
         if self.ledger.contains(&Key::Counted(*key)) {
             return Ok(());
         }
-        if when == When::InTurn && !self.pace.admits(key, sighting, Instant::now()) {
+        if when == When::RateLimited && !self.rate_limit.admits(key, sighting, Instant::now()) {
             self.counts = true;
             return Ok(());
         }
@@ -167,7 +167,7 @@ impl Audit {
         {
             for (key, FindingValue { state, .. }) in batch {
                 if !self.ledger.counted(&Key::Counted(key), state.count) {
-                    self.sight(&key, &state.sighting, when, sink)?;
+                    self.on_sighting(&key, &state.sighting, when, sink)?;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The short way: a packet like one that was found contained is counted without another look. See [`pinif_ebpf::memo`].
+//! The fast path: a packet like one that was found contained is counted by its cached verdict. See [`pinif_ebpf::verdict_cache`].
 
 use aya_ebpf::{
     btf_maps::{Array, PerCpuArray},
@@ -8,11 +8,12 @@ use aya_ebpf::{
 use pinif_ebpf::{
     intent::{SocketRecord, flag},
     key::NetNsCookie,
-    memo::{
-        CELL_BITS, Circumstances, Digests, Glance, Recalled, digest_of_source, memo, recall, words,
-    },
     packet::Packet,
-    policy::{Active, InForce, about},
+    policy::{Active, InForce, flags},
+    verdict_cache::{
+        CELL_BITS, CacheInputs, CachedVerdict, Digests, FlowKey, digest_of_source, entry, look_up,
+        words,
+    },
 };
 
 use crate::{
@@ -30,14 +31,14 @@ use crate::{
 struct Keys {
     /// In the socket's record.
     own: Digests,
-    /// Among those of packets that are alike, whoever sent them.
-    alike: Digests,
+    /// Among those of packets of one class, whoever sent them.
+    class: Digests,
 }
 
 /// No keys.
 const NONE: Keys = Keys {
     own: NO_DIGESTS,
-    alike: NO_DIGESTS,
+    class: NO_DIGESTS,
 };
 
 const NO_DIGESTS: Digests = Digests {
@@ -50,18 +51,18 @@ const NO_DIGESTS: Digests = Digests {
 #[btf_map]
 static KEYS: PerCpuArray<Keys, 1> = PerCpuArray::new();
 
-/// The memos of packets that are alike in all that a decision looks at: what this host passes on for others, and what
-/// sockets send that have no memo yet. By the bits of their digests that memos leave out.
+/// The entries of packets of one class, which are the same in all that a decision looks at: what this host passes on for others, and what
+/// sockets send that have no entry yet. By the bits of their digests that entries leave out.
 #[btf_map]
-static ALIKE: Array<u64, { 1 << CELL_BITS }> = Array::new();
+static FLOW_CACHE: Array<u64, { 1 << CELL_BITS }> = Array::new();
 
 /// Keeps the digests of what processes send apart from those of what is passed on.
 const OF_PROCESSES: u64 = 0x70_726f_6365_7373;
 
-/// Looks for the memo of the packet's decision, and counts it; false if there is none, and it is to be
+/// Looks for the entry of the packet's decision, and counts it; false if there is none, and it is to be
 /// judged. Inlined: where returns are mitigated (`spec_rstack_overflow`), a call costs more than what it does.
 #[inline(always)]
-pub fn stands(skb: Skb, in_force: InForce) -> bool {
+pub fn holds(skb: Skb, in_force: InForce) -> bool {
     match look(skb, in_force) {
         Ok((said, netns)) => {
             cells::count_in(said.cell, skb.count());
@@ -87,9 +88,9 @@ fn set(keys: Keys) {
     }
 }
 
-/// What the memo says, with the socket's namespace; or where the decision may be kept, if that is not set yet.
+/// What the entry says, with the socket's namespace; or where the decision may be kept, if that is not set yet.
 #[inline(always)]
-fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Option<Keys>> {
+fn look(skb: Skb, in_force: InForce) -> Result<(CachedVerdict, NetNsCookie), Option<Keys>> {
     const NONE: Option<Keys> = Some(self::NONE);
     let Some(sock) = Sock::new(skb.sock()) else {
         return look_at_passed_on(skb, in_force).map_err(Some);
@@ -100,7 +101,7 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Option<K
     if skb.arrived().is_some() {
         return Err(NONE);
     }
-    let glance = skb.glance().ok_or(NONE)?;
+    let flow = skb.flow_key().ok_or(NONE)?;
     let netns = record.netns;
     // A macvlan may be in another namespace than what it is on, where the index of either means another interface.
     if netns != kernel::netns() {
@@ -115,7 +116,7 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Option<K
         0
     };
     let egress = skb.interface();
-    let here = Circumstances {
+    let here = CacheInputs {
         epoch: in_force.0,
         salt: record.salt,
         above: skb.passed_above(netns),
@@ -124,26 +125,26 @@ fn look(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Option<K
         user,
         bound_address: [0; 2],
     };
-    let source = digest_of_source(&glance, &here);
+    let source = digest_of_source(&flow, &here);
     let any_destination = source.any_destination();
-    if let Some(said) = recall(*record.memo_by(egress), any_destination) {
+    if let Some(said) = look_up(*record.entry_by(egress), any_destination) {
         return Ok((said, netns));
     }
-    let whole = source.whole(&glance);
-    if let Some(said) = recall(*record.memo_of(whole), whole) {
+    let whole = source.whole(&flow);
+    if let Some(said) = look_up(*record.entry_of(whole), whole) {
         return Ok((said, netns));
     }
     let own = Digests {
         any_destination,
         whole,
     };
-    match recall(look_at_others(skb, sock, record, &own, in_force), u64::MAX) {
+    match look_up(look_at_others(skb, sock, record, &own, in_force), u64::MAX) {
         Some(said) => Ok((said, netns)),
         None => Err(None),
     }
 }
 
-/// What was decided for another socket's packet that is like this one in all that a decision looks at: as a memo whose
+/// What was decided for another socket's packet that is like this one in all that a decision looks at: as an entry whose
 /// digest is all ones; else zero, and it is set where the decision may be kept.
 ///
 /// In a frame of its own: the stack of a program is 512 bytes.
@@ -158,14 +159,14 @@ fn look_at_others(
     match find_of_others(skb, sock, record, in_force) {
         Ok((said, whatever_destination)) => {
             if whatever_destination {
-                *record.memo_by(skb.interface()) = memo(own.any_destination, said);
+                *record.entry_by(skb.interface()) = entry(own.any_destination, said);
             } else {
-                *record.memo_of(own.whole) = memo(own.whole, said);
+                *record.entry_of(own.whole) = entry(own.whole, said);
             }
-            memo(u64::MAX, said)
+            entry(u64::MAX, said)
         }
-        Err(alike) => {
-            set(Keys { own: *own, alike });
+        Err(class) => {
+            set(Keys { own: *own, class });
             0
         }
     }
@@ -181,24 +182,24 @@ fn find_of_others(
     sock: Sock,
     record: &mut SocketRecord,
     in_force: InForce,
-) -> Result<(Recalled, bool), Digests> {
+) -> Result<(CachedVerdict, bool), Digests> {
     let full = sock.full().ok_or(NO_DIGESTS)?;
-    let glance = skb.glance().ok_or(NO_DIGESTS)?;
+    let flow = skb.flow_key().ok_or(NO_DIGESTS)?;
     let (protocol, port) = (full.protocol() as u8, full.local_port());
     if in_force.looks_at_owners()
         || full.family() == AF_PACKET
         || full.kind() == SOCK_RAW
-        || !glance.is_from(protocol, port)
+        || !flow.is_from(protocol, port)
     {
         return Err(NO_DIGESTS);
     }
     let seen = if in_force.looks_at_source_ports() {
-        glance
+        flow
     } else {
-        glance.from_any_port()
+        flow.from_any_port()
     };
     let netns = record.netns;
-    let here = Circumstances {
+    let here = CacheInputs {
         epoch: in_force.0,
         salt: kernel::packet::secret_of(netns) ^ OF_PROCESSES,
         above: skb.passed_above(netns),
@@ -211,18 +212,18 @@ fn find_of_others(
             [0; 2]
         },
     };
-    let found = look_among_alike(&seen, &here)?;
-    let endpoint = endpoints::of(netns, glance.source_address(), port, protocol);
+    let found = look_in_flow_cache(&seen, &here)?;
+    let endpoint = endpoints::of(netns, flow.source_address(), port, protocol);
     endpoints::note(record, &endpoint, skb.cookie(), here.bound);
     Ok(found)
 }
 
 /// The same for a packet without socket.
 #[inline(always)]
-fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCookie), Keys> {
-    let glance = skb.glance().ok_or(NONE)?;
+fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(CachedVerdict, NetNsCookie), Keys> {
+    let flow = skb.flow_key().ok_or(NONE)?;
     let netns = kernel::netns();
-    let here = Circumstances {
+    let here = CacheInputs {
         epoch: in_force.0,
         salt: kernel::packet::secret_of(netns),
         above: skb.passed_above(netns),
@@ -231,22 +232,25 @@ fn look_at_passed_on(skb: Skb, in_force: InForce) -> Result<(Recalled, NetNsCook
         user: 0,
         bound_address: [0; 2],
     };
-    look_among_alike(&glance, &here)
+    look_in_flow_cache(&flow, &here)
         .map(|(said, _)| (said, netns))
-        .map_err(|alike| Keys { alike, ..NONE })
+        .map_err(|class| Keys { class, ..NONE })
 }
 
 /// What was decided for a packet like this one, and whether for any destination; or the digests under which its decision
 /// may be kept.
 #[inline(always)]
-fn look_among_alike(seen: &Glance, here: &Circumstances) -> Result<(Recalled, bool), Digests> {
+fn look_in_flow_cache(
+    seen: &FlowKey,
+    here: &CacheInputs,
+) -> Result<(CachedVerdict, bool), Digests> {
     let source = digest_of_source(seen, here);
     let any_destination = source.any_destination();
-    if let Some(said) = recall(recall_at(any_destination), any_destination) {
+    if let Some(said) = look_up(entry_at(any_destination), any_destination) {
         return Ok((said, true));
     }
     let whole = source.whole(seen);
-    match recall(recall_at(whole), whole) {
+    match look_up(entry_at(whole), whole) {
         Some(said) => Ok((said, false)),
         None => Err(Digests {
             any_destination,
@@ -255,21 +259,21 @@ fn look_among_alike(seen: &Glance, here: &Circumstances) -> Result<(Recalled, bo
     }
 }
 
-/// The memo at a digest's place.
+/// The entry at a digest's place.
 #[inline(always)]
-fn recall_at(digest: u64) -> u64 {
-    ALIKE.get_ptr(place_of(digest)).map_or(0, |place| {
+fn entry_at(digest: u64) -> u64 {
+    FLOW_CACHE.get_ptr(place_of(digest)).map_or(0, |place| {
         // SAFETY: an aligned word of the map; other CPUs write it at once.
         unsafe { place.read_volatile() }
     })
 }
 
-/// Keeps what is said of packets that are alike.
+/// Keeps what is said of packets of one class.
 #[inline(always)]
-fn keep_alike(digest: u64, said: Recalled) {
-    if let Some(place) = ALIKE.get_ptr_mut(place_of(digest)) {
+fn keep_for_class(digest: u64, said: CachedVerdict) {
+    if let Some(place) = FLOW_CACHE.get_ptr_mut(place_of(digest)) {
         // SAFETY: an aligned word of the map, written at once.
-        unsafe { place.write_volatile(memo(digest, said)) };
+        unsafe { place.write_volatile(entry(digest, said)) };
     }
 }
 
@@ -296,34 +300,34 @@ pub fn keep_passed_on(
     active: &Active,
     cell: u32,
 ) -> u32 {
-    let Some(Keys { alike, .. }) = keys() else {
+    let Some(Keys { class, .. }) = keys() else {
         return 0;
     };
-    if alike.whole == 0
-        || !skb.glance().is_some_and(|glance| glance.is(packet))
+    if class.whole == 0
+        || !skb.flow_key().is_some_and(|flow| flow.is(packet))
         || owners::of(netns, &packet.source).is_some()
     {
         return 0;
     }
     let about = policy::about(netns, active.slot, skb.interface());
-    let said = Recalled {
+    let said = CachedVerdict {
         cell,
-        marked: about & about::STACKED != 0,
+        marked: about & flags::STACKED != 0,
     };
     // Nobody asks what no process sends for a bound device.
-    let digest = if active.rules == 0 || about & about::KEEPS_PINNED != 0 {
-        alike.any_destination
+    let digest = if active.rules == 0 || about & flags::KEEPS_PINNED != 0 {
+        class.any_destination
     } else {
-        alike.whole
+        class.whole
     };
-    keep_alike(digest, said);
+    keep_for_class(digest, said);
     0
 }
 
 /// Keeps the decision that a process's packet is contained, for those like it.
 #[inline(never)]
 pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell: u32) -> u32 {
-    let Some(Keys { own, alike }) = keys() else {
+    let Some(Keys { own, class }) = keys() else {
         return 0;
     };
     let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
@@ -332,7 +336,7 @@ pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell
     // A packet socket says where each of its packets leaves.
     if own.whole == 0
         || sock.family() == AF_PACKET
-        || !skb.glance().is_some_and(|glance| glance.is(packet))
+        || !skb.flow_key().is_some_and(|flow| flow.is(packet))
     {
         return 0;
     }
@@ -347,28 +351,28 @@ pub fn keep(skb: Skb, netns: NetNsCookie, packet: &Packet, active: &Active, cell
     }
     let egress = skb.interface();
     let about = policy::about(netns, active.slot, egress);
-    let said = Recalled {
+    let said = CachedVerdict {
         cell,
-        marked: about & about::STACKED != 0,
+        marked: about & flags::STACKED != 0,
     };
     let keeps = if sock.bound_device().is_some() {
-        about::KEEPS_PINNED
+        flags::KEEPS_PINNED
     } else {
-        about::KEEPS_UNPINNED
+        flags::KEEPS_UNPINNED
     };
     let whatever_destination = active.rules == 0 || about & keeps != 0;
     if whatever_destination {
-        *record.memo_by(egress) = memo(own.any_destination, said);
+        *record.entry_by(egress) = entry(own.any_destination, said);
     } else {
-        *record.memo_of(own.whole) = memo(own.whole, said);
+        *record.entry_of(own.whole) = entry(own.whole, said);
     }
-    if alike.whole != 0 {
+    if class.whole != 0 {
         let digest = if whatever_destination {
-            alike.any_destination
+            class.any_destination
         } else {
-            alike.whole
+            class.whole
         };
-        keep_alike(digest, said);
+        keep_for_class(digest, said);
     }
     0
 }

@@ -4,21 +4,26 @@ use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use pinif_ebpf::{
     key::{IfIndex, InterfaceKey, NetNsCookie},
     policy::Slot,
-    verdict::arrival::Gate,
+    verdict::arrival::IngressPolicy,
 };
 
 /// Of all interfaces, where the policy keeps anything inside; otherwise empty.
 #[btf_map]
-static GATES: HashMap<InterfaceKey, Gate, 131072, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+static INGRESS_POLICY: HashMap<
+    InterfaceKey,
+    IngressPolicy,
+    131072,
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
 
-/// The gate of an interface.
+/// What may arrive by an interface.
 #[inline(always)]
-pub fn of(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> Option<&'static Gate> {
+pub fn of(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> Option<&'static IngressPolicy> {
     let key = InterfaceKey {
         netns,
         interface,
         slot,
     };
     // SAFETY: entries are freed after an RCU grace period, and replaced as a whole.
-    unsafe { GATES.get(&key) }
+    unsafe { INGRESS_POLICY.get(&key) }
 }

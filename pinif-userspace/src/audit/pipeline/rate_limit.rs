@@ -32,13 +32,13 @@ struct Class {
 
 /// How many were told lately.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimit {
     told: HashMap<Class, u32>,
     since: Instant,
     rests_until: Option<Instant>,
 }
 
-impl Pace {
+impl RateLimit {
     pub(super) fn new() -> Self {
         Self {
             told: HashMap::new(),
@@ -89,18 +89,18 @@ mod tests {
 
     #[test]
     fn many_that_are_alike_wait_and_another_kind_does_not() {
-        let mut pace = Pace::new();
-        let now = pace.since;
+        let mut limit = RateLimit::new();
+        let now = limit.since;
         let sighting = Sighting::default();
         let key = |kind, rule| FindingKey {
             kind,
             rule,
             ..FindingKey::default()
         };
-        let admitted = (0..1000).filter(|&rule| pace.admits(&key(4, rule), &sighting, now));
+        let admitted = (0..1000).filter(|&rule| limit.admits(&key(4, rule), &sighting, now));
         assert_eq!(admitted.count(), MANY as usize);
-        assert_eq!(pace.rests_until(), Some(now + NAP));
-        assert!(pace.admits(&key(1, 0), &sighting, now));
-        assert!(pace.admits(&key(4, 2000), &sighting, now + PERIOD));
+        assert_eq!(limit.rests_until(), Some(now + NAP));
+        assert!(limit.admits(&key(1, 0), &sighting, now));
+        assert!(limit.admits(&key(4, 2000), &sighting, now + PERIOD));
     }
 }

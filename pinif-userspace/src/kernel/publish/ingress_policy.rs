@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::{
     key::IfIndex,
     policy::{RuleSet, ZoneSet},
-    verdict::arrival::Gate,
+    verdict::arrival::IngressPolicy,
 };
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     policy::Policy,
 };
 
-/// The gate of every interface; none where the policy keeps nothing inside.
-pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, Gate> {
+/// What may arrive by every interface; none where the policy keeps nothing inside.
+pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, IngressPolicy> {
     let contained = contained(policy);
     if contained.is_empty() && policy.rules.iter().all(|rule| rule.only_via.is_empty()) {
         return BTreeMap::new();
@@ -33,14 +33,14 @@ pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, Gate> 
         .iter()
         .map(|link| {
             let index = link.index;
-            let gate = Gate {
-                keeps: own[&index].intersection(contained),
-                admits: reached[&index].intersection(contained),
-                unmet: unmet(policy, reached[&index]),
-                domain: domain(links, link),
+            let allows = IngressPolicy {
+                protected: own[&index].intersection(contained),
+                allowed: reached[&index].intersection(contained),
+                unmet_rules: unmet(policy, reached[&index]),
+                l3mdev: domain(links, link),
                 _pad: 0,
             };
-            (index, gate)
+            (index, allows)
         })
         .collect()
 }
@@ -50,11 +50,11 @@ pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, Gate> 
 /// outside.
 pub fn watched(network: &Network, policy: &Policy) -> Vec<(IfIndex, String)> {
     let contained = contained(policy);
-    let gates = of(network, policy);
+    let ingress = of(network, policy);
     let links = &network.links;
     let may_be_amiss = |link: &&Link| {
-        let gate = gates.get(&link.index);
-        gate.is_some_and(|gate| !gate.is_open(contained))
+        let allows = ingress.get(&link.index);
+        allows.is_some_and(|allows| !allows.is_open(contained))
     };
     links
         .iter()

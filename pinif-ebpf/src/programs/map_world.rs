@@ -16,7 +16,7 @@ use crate::{
 pub const MAX_CGROUP_DEPTH: i32 = 16;
 
 /// The namespace of this program, and the sender of this packet.
-pub struct Here<'a> {
+pub struct MapWorld<'a> {
     /// The packet.
     pub skb: Skb,
     /// The process that sent it, or the one whose packet it is a copy of; of none, a user, a cgroup and an executable
@@ -24,7 +24,7 @@ pub struct Here<'a> {
     pub owner: &'a Owner,
 }
 
-impl World for Here<'_> {
+impl World for MapWorld<'_> {
     #[inline(always)]
     fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
         carriers::carries(kernel::netns(), upper, lower)
@@ -41,7 +41,7 @@ impl World for Here<'_> {
     }
 }
 
-impl Tables for Here<'_> {
+impl Tables for MapWorld<'_> {
     policy::answers_whoever_sends!();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
-//! Decisions that stand: what was decided for one packet holds for the next that is like it in all that was looked at.
+//! Cached verdicts: what was decided for one packet holds for the next that is like it in all that was looked at.
 //!
-//! A memo is one word: most of a digest of all that led to the decision, and what to do with such packets. One word is
+//! An entry is one word: most of a digest of all that led to the decision, and what to do with such packets. One word is
 //! read and written at once, whatever other CPUs do, on every architecture. The digest has a secret of each socket in it
 //! ([`crate::intent::SocketRecord::salt`]), and 49 bits: of 5·10¹⁴ packets that are not like the one remembered, one
 //! would be taken for it.
@@ -10,16 +10,16 @@ use crate::{
     packet::{Packet, protocol},
 };
 
-/// How many bits of a memo are the cell's number.
+/// How many bits of an entry are the cell's number.
 pub const CELL_BITS: u32 = 14;
 const CELL: u64 = (1 << CELL_BITS) - 1;
 const MARKED: u64 = 1 << CELL_BITS;
-/// The bits of a memo that are the digest's.
+/// The bits of an entry that are the digest's.
 const DIGEST: u64 = !(CELL | MARKED);
 
-/// A packet's addresses and ports, as few words as tell it from any other: what a memo is of.
+/// A packet's addresses and ports, as few words as tell it from any other: what an entry is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glance {
+pub struct FlowKey {
     /// The source address, its two words as memory has them.
     pub source: [u64; 2],
     /// The destination address, likewise.
@@ -30,7 +30,7 @@ pub struct Glance {
     pub protocol: u8,
 }
 
-impl Glance {
+impl FlowKey {
     /// The words of an IPv4 address, in network byte order, as [`Address`] has them.
     #[inline(always)]
     pub const fn v4(address: u32) -> [u64; 2] {
@@ -49,7 +49,7 @@ impl Glance {
         matches!(protocol, protocol::TCP | protocol::UDP)
     }
 
-    /// Whether the glance saw what a full look at the headers saw. It is taken at the usual place of the headers, which
+    /// Whether the flow saw what a full look at the headers saw. It is taken at the usual place of the headers, which
     /// need not be this packet's.
     #[inline(always)]
     pub fn is(&self, packet: &Packet) -> bool {
@@ -108,7 +108,7 @@ pub fn words(address: &Address) -> [u64; 2] {
 
 /// Where a packet leaves, and what of its socket and of the policy led to the decision.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
+pub struct CacheInputs {
     /// What changes with the policy and with the host's links and addresses.
     pub epoch: u64,
     /// What changes with the socket's record, and is no other socket's.
@@ -137,33 +137,33 @@ pub struct Digests {
 /// Each word goes through a bijection of its own, and the sum through one more: packets that differ in one word only
 /// never have the same sum. The multiplications do not wait for each other.
 #[inline(always)]
-const fn stir(word: u64, multiplier: u64) -> u64 {
+const fn mix(word: u64, multiplier: u64) -> u64 {
     let word = word.wrapping_mul(multiplier);
     word ^ (word >> 32)
 }
 
 #[inline(always)]
 const fn finish(sum: u64) -> u64 {
-    // Never all zeros in the digest's bits: an empty memo is no decision.
-    stir(sum, 0x9e37_79b9_7f4a_7c15) | (MARKED << 1)
+    // Never all zeros in the digest's bits: an empty entry is no decision.
+    mix(sum, 0x9e37_79b9_7f4a_7c15) | (MARKED << 1)
 }
 
 /// The digest of all but the destination: for a decision that holds whatever that is.
 #[inline(always)]
-pub const fn digest_of_source(packet: &Glance, of: &Circumstances) -> SourceDigest {
+pub const fn digest_of_source(packet: &FlowKey, of: &CacheInputs) -> SourceDigest {
     let interfaces = (of.bound.0 as u64) << 32 | of.egress.0 as u64;
     let others = (of.above.0 as u64) << 32 | of.user as u64;
     let source_end = (packet.source_port() as u64) << 8 | packet.protocol as u64;
     SourceDigest(
-        stir(of.salt, 0xff51_afd7_ed55_8ccd)
-            .wrapping_add(stir(of.epoch, 0xc4ce_b9fe_1a85_ec53))
-            .wrapping_add(stir(others, 0xbf58_476d_1ce4_e5b9))
-            .wrapping_add(stir(interfaces, 0x94d0_49bb_1331_11eb))
-            .wrapping_add(stir(packet.source[0], 0xe703_7ed1_a0b4_28db))
-            .wrapping_add(stir(packet.source[1], 0x8ebc_6af0_9c88_c6e3))
-            .wrapping_add(stir(source_end, 0x5899_65cc_7537_4cc3))
-            .wrapping_add(stir(of.bound_address[0], 0xd6e8_feb8_6659_fd93))
-            .wrapping_add(stir(of.bound_address[1], 0xa24b_aed4_963e_e407)),
+        mix(of.salt, 0xff51_afd7_ed55_8ccd)
+            .wrapping_add(mix(of.epoch, 0xc4ce_b9fe_1a85_ec53))
+            .wrapping_add(mix(others, 0xbf58_476d_1ce4_e5b9))
+            .wrapping_add(mix(interfaces, 0x94d0_49bb_1331_11eb))
+            .wrapping_add(mix(packet.source[0], 0xe703_7ed1_a0b4_28db))
+            .wrapping_add(mix(packet.source[1], 0x8ebc_6af0_9c88_c6e3))
+            .wrapping_add(mix(source_end, 0x5899_65cc_7537_4cc3))
+            .wrapping_add(mix(of.bound_address[0], 0xd6e8_feb8_6659_fd93))
+            .wrapping_add(mix(of.bound_address[1], 0xa24b_aed4_963e_e407)),
     )
 }
 
@@ -180,40 +180,40 @@ impl SourceDigest {
 
     /// The digest of that and of the packet's destination.
     #[inline(always)]
-    pub const fn whole(self, packet: &Glance) -> u64 {
+    pub const fn whole(self, packet: &FlowKey) -> u64 {
         let sum = self
             .0
             .wrapping_add(1)
-            .wrapping_add(stir(packet.destination[0], 0x1d8e_4e27_c47d_124f))
-            .wrapping_add(stir(packet.destination[1], 0xeb44_acca_b455_d165))
-            .wrapping_add(stir(packet.ports as u64, 0xa076_1d64_78bd_642f));
+            .wrapping_add(mix(packet.destination[0], 0x1d8e_4e27_c47d_124f))
+            .wrapping_add(mix(packet.destination[1], 0xeb44_acca_b455_d165))
+            .wrapping_add(mix(packet.ports as u64, 0xa076_1d64_78bd_642f));
         finish(sum)
     }
 }
 
 /// What to do with a packet whose decision stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recalled {
+pub struct CachedVerdict {
     /// The number of the cell to count it in, less than `1 << CELL_BITS`.
     pub cell: u32,
     /// Whether the interface below has to know that it was counted.
     pub marked: bool,
 }
 
-/// The memo of a decision.
+/// The entry of a decision.
 #[inline(always)]
-pub const fn memo(digest: u64, of: Recalled) -> u64 {
+pub const fn entry(digest: u64, of: CachedVerdict) -> u64 {
     let marked = if of.marked { MARKED } else { 0 };
     digest & DIGEST | marked | of.cell as u64 & CELL
 }
 
-/// What the memo says, if it is of this digest.
+/// What the entry says, if it is of this digest.
 #[inline(always)]
-pub const fn recall(memo: u64, digest: u64) -> Option<Recalled> {
-    if (memo ^ digest) & DIGEST == 0 {
-        Some(Recalled {
-            cell: (memo & CELL) as u32,
-            marked: memo & MARKED != 0,
+pub const fn look_up(entry: u64, digest: u64) -> Option<CachedVerdict> {
+    if (entry ^ digest) & DIGEST == 0 {
+        Some(CachedVerdict {
+            cell: (entry & CELL) as u32,
+            marked: entry & MARKED != 0,
         })
     } else {
         None

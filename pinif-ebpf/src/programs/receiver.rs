@@ -21,7 +21,7 @@ use pinif_ebpf::{
 use crate::{
     kernel::{packet::Skb, sock::FullSock, task},
     reread,
-    sender::{nobody, recorded},
+    sender::{from_record, reset},
     state::{policy, records},
 };
 
@@ -43,7 +43,7 @@ pub fn write(
     cgroup: &mut u64,
     active: &Active,
 ) -> IfIndex {
-    nobody(sighting);
+    reset(sighting);
     sighting.cookie = SocketCookie(0);
     sighting.socket_inode = 0;
     *cgroup = 0;
@@ -81,7 +81,7 @@ pub fn write(
             release(remains);
             sighting.socket_inode = 0;
             if let Some(record) = records::of_closed(sighting.cookie) {
-                recorded(sighting, record);
+                from_record(sighting, record);
             }
             sighting.origin = Origin::Process as u8;
         }
@@ -103,7 +103,7 @@ fn taken(sighting: &mut Sighting, sock: FullSock, cgroup: &mut u64, active: &Act
     sighting.socket_inode = sock.as_ptr() as u64;
     let address = reread(&sighting.socket_inode);
     match records::of(sock.as_ptr().cast()) {
-        Some(record) => recorded(sighting, record),
+        Some(record) => from_record(sighting, record),
         None if task::is_kernels(address, kind) => sighting.origin = Origin::Kernel as u8,
         None => {
             sighting.origin = Origin::Process as u8;
