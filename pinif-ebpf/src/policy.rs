@@ -343,7 +343,7 @@ pub struct ExecutableKey {
 pub struct InterfaceZones {
     /// The zones that it is in.
     pub zones: ZoneSet,
-    /// What else there is to say of it ([`about`]).
+    /// What else there is to say of it ([`flags`]).
     pub about: u64,
 }
 
