@@ -22,7 +22,7 @@ use crate::{
 pub struct Layer {
     /// Not zero: the socket did not write this header; the stack has put it before the packet.
     pub foreign: u32,
-    /// What is said of it ([`said`]), if it is an outer packet of a tunnel.
+    /// What is said of it ([`flags`]), if it is an outer packet of a tunnel.
     pub outer: u32,
     /// Not zero: it was counted on an interface above this one.
     pub carried: u32,

@@ -333,7 +333,7 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
 }
 
 /// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
-/// the rest ([`about`]). Interfaces of which there is nothing to say are left out.
+/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
     let carriers = carriers(&network.links);
     let mut said: BTreeMap<IfIndex, InterfaceZones> = evaluate::zones(network, policy, &carriers)

@@ -10,7 +10,7 @@ use pinif_ebpf::{
     tunnel::{Signature, TunnelKey},
 };
 
-/// For each tunnel, and each interface that it carries, its headers; the value is made of [`pinif_ebpf::tunnel::said`].
+/// For each tunnel, and each interface that it carries, its headers; the value is made of [`pinif_ebpf::tunnel::flags`].
 #[btf_map]
 static TUNNELS: HashMap<TunnelKey, u32, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
