@@ -65,6 +65,20 @@ impl Address {
         *self == Self::UNSPECIFIED || *self == Self::v4([0; 4])
     }
 
+    /// Its two words, as memory has them.
+    #[inline(always)]
+    pub fn words(&self) -> [u64; 2] {
+        // SAFETY: sixteen bytes, aligned as a word.
+        unsafe { core::ptr::from_ref(self).cast::<[u64; 2]>().read() }
+    }
+
+    /// The address that has these two words.
+    #[inline(always)]
+    pub const fn of_words(words: [u64; 2]) -> Self {
+        // SAFETY: of the same size, and any bytes are an address.
+        Self(unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(words) })
+    }
+
     /// The address as the standard library knows it.
     pub fn ip(&self) -> IpAddr {
         IpAddr::V6(Ipv6Addr::from(self.0)).to_canonical()

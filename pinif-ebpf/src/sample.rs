@@ -108,11 +108,8 @@ impl Sample {
     /// The destination that it is of.
     pub fn destination(&self) -> Destination {
         let [end, high, low] = self.key;
-        let mut octets = [0; 16];
-        octets[..8].copy_from_slice(&high.to_ne_bytes());
-        octets[8..].copy_from_slice(&low.to_ne_bytes());
         Destination {
-            address: Address(octets),
+            address: Address::of_words([high, low]),
             port: (end >> 8) as u16,
             protocol: end as u8,
         }
@@ -137,7 +134,6 @@ const _: () = assert!(size_of::<Samples>() == 3 * MOST * 32 + 16);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict_cache::words;
 
     #[test]
     fn what_is_encoded_is_decoded() {
@@ -156,7 +152,7 @@ mod tests {
         let keys = [
             Sample::of_process(&owner),
             Sample::of_socket(SocketCookie(7)),
-            Sample::of_destination(&packet, words(&packet.destination)),
+            Sample::of_destination(&packet, packet.destination.words()),
         ];
         for (list, key) in samples.lists.iter_mut().zip(keys) {
             list[3] = Sample { key, packets: 1 };

@@ -155,12 +155,7 @@ impl SubjectKey {
         let [first, second, third, tag] = self.0;
         let [kind, what, protocol, _, user @ ..] = tag.to_le_bytes();
         let uid = u32::from_le_bytes(user);
-        let address = || {
-            let mut octets = [0; 16];
-            octets[..8].copy_from_slice(&first.to_ne_bytes());
-            octets[8..].copy_from_slice(&second.to_ne_bytes());
-            Address(octets)
-        };
+        let address = || Address::of_words([first, second]);
         Some(match kind {
             PROGRAM => Subject::Program(Program {
                 inode: first,
@@ -259,7 +254,6 @@ mod pod {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict_cache::words;
 
     const ADDRESS: Address = Address::v4([10, 0, 0, 1]);
 
@@ -296,7 +290,7 @@ mod tests {
             KernelPacket::Tunnel(47),
             KernelPacket::Protocol(89),
         ] {
-            let key = SubjectKey::kernel(what, words(&ADDRESS));
+            let key = SubjectKey::kernel(what, ADDRESS.words());
             let subject = Subject::Kernel {
                 what,
                 address: ADDRESS,
@@ -310,7 +304,7 @@ mod tests {
             Some(Subject::Forwarded { arrived, protocol })
         );
         assert_eq!(
-            SubjectKey::receiver(words(&ADDRESS), 6).decode(),
+            SubjectKey::receiver(ADDRESS.words(), 6).decode(),
             Some(Subject::Receiver {
                 address: ADDRESS,
                 protocol: 6

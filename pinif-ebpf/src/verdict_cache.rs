@@ -57,8 +57,8 @@ impl FlowKey {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
             u32::from_ne_bytes([a, b, c, d])
         };
-        self.source == words(&packet.source)
-            && self.destination == words(&packet.destination)
+        self.source == packet.source.words()
+            && self.destination == packet.destination.words()
             && self.ports == port(packet.source_port, packet.destination_port)
             && self.protocol == packet.protocol
             && !packet.later_fragment
@@ -84,8 +84,7 @@ impl FlowKey {
     /// The source address.
     #[inline(always)]
     pub const fn source_address(&self) -> Address {
-        // SAFETY: of the same size, and any bytes are an address.
-        Address(unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(self.source) })
+        Address::of_words(self.source)
     }
 
     /// The source port as memory has it, in the low half.
@@ -97,13 +96,6 @@ impl FlowKey {
             self.ports >> 16
         }
     }
-}
-
-/// The two words of an address, as memory has them.
-#[inline(always)]
-pub fn words(address: &Address) -> [u64; 2] {
-    // SAFETY: sixteen bytes, aligned as a word.
-    unsafe { core::ptr::from_ref(address).cast::<[u64; 2]>().read() }
 }
 
 /// Where a packet leaves, and what of its socket and of the policy led to the decision.

@@ -12,7 +12,6 @@ use pinif_ebpf::{
     policy::{Active, InForce, flags},
     verdict_cache::{
         CELL_BITS, CacheInputs, CachedVerdict, Digests, FlowKey, digest_of_source, entry, look_up,
-        words,
     },
 };
 
@@ -207,7 +206,7 @@ fn find_of_others(
         egress: skb.interface(),
         user: 0,
         bound_address: if record.has(flag::BOUND_ADDRESS) {
-            words(&record.bound_address)
+            record.bound_address.words()
         } else {
             [0; 2]
         },

@@ -99,14 +99,6 @@ impl By {
         }
     }
 
-    /// The same of all programs of the user that have no finding of their own.
-    pub fn of_other_programs(&self, uid: u32) -> Self {
-        match self {
-            Self::Sockets(way, _) => Self::Sockets(*way, SubjectKey::other_programs(uid)),
-            other => other.clone(),
-        }
-    }
-
     /// The program that makes the gap.
     fn subject(&self) -> Option<pinif_ebpf::subject::Subject> {
         match self {

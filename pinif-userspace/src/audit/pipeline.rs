@@ -52,7 +52,7 @@ pub use session::Objection;
 
 use super::{
     enforce::{Enforce, Enforcement},
-    ledger::{Due, FailOn, Key, Ledger, exit_status},
+    ledger::{FailOn, Key, Ledger, exit_status},
 };
 use crate::{
     host::{
@@ -351,9 +351,7 @@ impl Audit {
             self.correct(&key, process);
         }
         let rest: Vec<_> = self.ledger.rest().collect();
-        for Due { key, finding } in rest {
-            self.show(key.as_ref(), finding, false, sink)?;
-        }
+        self.show_again(rest, sink)?;
         let losses = self.counters.losses()?;
         let netns = |cookie: NetNsCookie| self.following.name(cookie);
         let interface = |netns, index| self.names.of(netns, index);

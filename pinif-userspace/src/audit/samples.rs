@@ -122,17 +122,15 @@ impl Samples {
             destinations: Sampled::of(destinations.collect(), samples.has_more(Of::Destination)),
         }
     }
-}
 
-impl Samples {
     /// Names the process that really has the one socket that was seen: the programs know the one that made it, or none.
     pub fn correct(&mut self, process: Option<&Process>) {
-        let is_one = |count, more: bool| count <= 1 && !more;
         let (sockets, processes) = (&self.sockets, &mut self.processes);
         if let Some(process) = process
             && let [socket] = &sockets.samples[..]
-            && is_one(sockets.count, sockets.more)
-            && is_one(processes.count, processes.more)
+            && processes.count <= 1
+            && !sockets.more
+            && !processes.more
         {
             *processes = Sampled::of(
                 vec![ProcessSample {
@@ -198,7 +196,7 @@ fn add<T: Ord>(known: &mut BTreeSet<T>, more: &mut bool, one: T) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use pinif_ebpf::{key::Address, packet::Packet, sample::Sample, verdict_cache::words};
+    use pinif_ebpf::{key::Address, packet::Packet, sample::Sample};
 
     use super::*;
 
@@ -215,7 +213,7 @@ mod tests {
             ..Packet::default()
         };
         written.lists[Of::Destination as usize][0] = Sample {
-            key: Sample::of_destination(&packet, words(&Address::v4([10, 0, 0, 2]))),
+            key: Sample::of_destination(&packet, Address::v4([10, 0, 0, 2]).words()),
             packets: 3,
         };
         written.more[Of::Socket as usize] = 1;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, time::SystemTime};
 
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{Kind, KindSet, Severity};
 
 use super::{
     Event,
@@ -84,8 +84,9 @@ impl Words<'_> {
     /// The rule that would be broken.
     fn rule(&self, worse: &Worse<'_>) -> Option<&Rule> {
         let number = rule_of(&worse.decision)?;
-        let breaks = matches!(worse.kind, Kind::PolicyEscape | Kind::Unpinned);
-        breaks.then(|| &self.judge.policy.rules[number])
+        KindSet::OF_RULES
+            .contains(worse.kind)
+            .then(|| &self.judge.policy.rules[number])
     }
 
     /// The route that it would fall to.

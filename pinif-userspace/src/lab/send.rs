@@ -16,6 +16,17 @@ pub struct Extras {
     pub segment: Option<u16>,
 }
 
+/// What `make` gives while this thread is another user for the file system (setfsuid(2)), whose a socket made by it then is.
+/// As root.
+pub fn as_user<T>(user: u32, make: impl FnOnce() -> T) -> T {
+    // SAFETY: the call takes a number, and is of this thread alone.
+    let before = unsafe { libc::setfsuid(user) };
+    let made = make();
+    // SAFETY: as above.
+    unsafe { libc::setfsuid(before.cast_unsigned()) };
+    made
+}
+
 /// Sends one message; the number of bytes taken. A connected socket needs no destination.
 pub fn send(
     socket: &Socket,

@@ -188,11 +188,9 @@ fn leak_as_users(users: u64) {
         ..Extras::default()
     };
     for user in 0..users as u32 {
-        // SAFETY: the call takes a number. A socket is of the user of the thread that makes it.
-        unsafe { libc::setfsuid(FIRST + user) };
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
-        // SAFETY: as above.
-        unsafe { libc::setfsuid(0) };
+        let socket = send::as_user(FIRST + user, || {
+            Socket::new(Domain::IPV4, Type::DGRAM, None)
+        });
         let socket = socket.expect("a socket");
         socket.bind_device(Some(b"fab0")).expect("it is there");
         send::send(&socket, b"x", Some(to), extras).expect("it leaves");

@@ -16,7 +16,6 @@ use pinif_ebpf::{
     sighting::{
         Count, FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord,
     },
-    verdict_cache::words,
 };
 
 use super::{losses, shares};
@@ -81,7 +80,7 @@ fn write_samples(state: &mut FindingState, packet: Option<&Packet>) {
     processes[0].key = Sample::of_process(&sighting.owner);
     sockets[0].key = Sample::of_socket(sighting.cookie);
     destinations[0].key = match packet {
-        Some(packet) => Sample::of_destination(packet, words(&packet.destination)),
+        Some(packet) => Sample::of_destination(packet, packet.destination.words()),
         None => [0; 3],
     };
 }

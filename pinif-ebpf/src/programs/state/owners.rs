@@ -1,10 +1,7 @@
 //! The local addresses, and the interface that alone has each.
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
-use pinif_ebpf::{
-    key::{Address, AddressKey, IfIndex, NetNsCookie},
-    verdict_cache::words,
-};
+use pinif_ebpf::key::{Address, AddressKey, IfIndex, NetNsCookie};
 
 /// A local address's only interface; [`IfIndex::NONE`] where several have it, or a loopback device.
 #[btf_map]
@@ -27,7 +24,7 @@ pub fn of(netns: NetNsCookie, address: &Address) -> Option<IfIndex> {
 #[inline(always)]
 pub fn local(netns: NetNsCookie, address: &Address) -> [u64; 2] {
     if of(netns, address).is_some() {
-        words(address)
+        address.words()
     } else {
         [0; 2]
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use pinif_userspace::lab::send::{Extras, index, send};
+use pinif_userspace::lab::send::{Extras, as_user, index, send};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
@@ -57,16 +57,6 @@ pub(super) struct Leaks {
 /// The first user; no account has it, nor those after it.
 const FIRST_USER: u32 = 2_000_000;
 
-/// What is made as a user, who is this thread's alone for that time (setfsuid(2)): a socket is its maker's.
-fn of_user<T>(user: u32, make: impl FnOnce() -> T) -> T {
-    // SAFETY: the call takes a number.
-    let before = unsafe { libc::setfsuid(user) };
-    let made = make();
-    // SAFETY: as above.
-    unsafe { libc::setfsuid(before.cast_unsigned()) };
-    made
-}
-
 impl Sender for Leaks {
     fn send_until(&mut self, end: Instant, sent: &mut Sent) -> io::Result<()> {
         let to = self.alerts.to;
@@ -75,7 +65,7 @@ impl Sender for Leaks {
             ..Extras::default()
         };
         while Instant::now() < end {
-            let socket = of_user(self.user, || {
+            let socket = as_user(self.user, || {
                 Socket::new(Domain::for_address(to), Type::DGRAM, None)
             })?;
             self.user += 1;

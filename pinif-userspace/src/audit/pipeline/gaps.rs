@@ -92,7 +92,7 @@ impl Gaps {
 
     /// Takes a sender of a gap that a program makes; whether anything is new. A user who has too many is known by one more.
     fn take_sender(&mut self, gap: &mut Gap) -> bool {
-        let By::Sockets(_, subject) = &mut gap.key.by else {
+        let By::Sockets(way, subject) = gap.key.by else {
             return false;
         };
         if let Some(uid) = subject.user_of_program()
@@ -100,7 +100,7 @@ impl Gaps {
         {
             let held = self.held.entry(uid).or_default();
             if *held >= share::OF_A_USER {
-                gap.key.by = gap.key.by.of_other_programs(uid);
+                gap.key.by = By::Sockets(way, SubjectKey::other_programs(uid));
             } else {
                 *held += 1;
             }

@@ -176,6 +176,11 @@ impl Audit {
 
     pub(super) fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
         let due: Vec<_> = self.ledger.due(self.started.elapsed()).collect();
+        self.show_again(due, sink)
+    }
+
+    /// Shows findings that have grown, or of which more is known.
+    pub(super) fn show_again(&self, due: Vec<Due<Key>>, sink: &mut dyn Sink) -> Result<()> {
         for Due { key, finding } in due {
             self.show(key.as_ref(), finding, false, sink)?;
         }
