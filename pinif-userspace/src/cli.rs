@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{audit, demo, detach, doctor, explain, foresee, pin, policy, run, sockets},
     policy::PolicyErrors,
-    sinks::{Level, journal, notes::Notes},
+    surfaces::{Level, journal, notes::Notes},
     text::escape::{is_hazardous, visible},
 };
 

@@ -3,9 +3,10 @@
 // They panic where the stream is closed or full: `text::streams` and the sinks do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod audit;
 pub mod cli;
+pub mod collector;
 pub mod commands;
+pub mod findings;
 pub mod foresee;
 pub mod hold;
 pub mod host;
@@ -13,6 +14,6 @@ pub mod kernel;
 pub mod lab;
 pub mod policy;
 pub mod schema;
-pub mod sinks;
+pub mod surfaces;
 pub mod survey;
 pub mod text;

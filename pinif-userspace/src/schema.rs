@@ -4,8 +4,8 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    audit::finding,
     commands::{doctor, foresee, sockets},
+    findings::finding,
     hold::tell::Account,
 };
 

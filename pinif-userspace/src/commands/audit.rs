@@ -13,12 +13,10 @@ use tokio::{
 
 use super::signals::Ignored;
 use crate::{
-    audit::{
-        enforce::Enforce,
+    collector::{self, Order, Plan, enforcement::Enforce, ledger::FailOn},
+    findings::{
         finding::{Finding, Ready, Summary},
         latent::Latent,
-        ledger::FailOn,
-        pipeline::{self, Order, Plan},
     },
     host::{
         capabilities,
@@ -32,7 +30,7 @@ use crate::{
         persist,
     },
     policy::{Policy, PolicyErrors},
-    sinks::{self, Format, Level, Sink, WithoutReader},
+    surfaces::{self, Format, Level, Sink, WithoutReader},
     text::streams,
 };
 
@@ -225,7 +223,7 @@ async fn audit(
         Enforce::Always | Enforce::For { .. } => WithoutReader::GoesOn,
     };
     let (orders, mut received) = mpsc::unbounded_channel();
-    let is_read = sinks::is_on_standard_output(format);
+    let is_read = surfaces::is_on_standard_output(format);
     // Before anything is attached, so that no signal ends pinif without its summary from then on.
     let stop = stop(is_read && without_reader == WithoutReader::Ends)?;
     if is_read && without_reader == WithoutReader::GoesOn {
@@ -237,11 +235,11 @@ async fn audit(
         });
     }
     signals.follow(&plan.enforce, source, orders)?;
-    let mut sink = Service(sinks::open(format, without_reader));
+    let mut sink = Service(surfaces::open(format, without_reader));
     if let Some(warning) = warning {
         sink.note(Level::Warning, &warning)?;
     }
-    pipeline::run(plan, &mut received, &mut sink, stop).await
+    collector::run(plan, &mut received, &mut sink, stop).await
 }
 
 /// The signals that do not end an audit, caught before it begins.

@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::signals::Ignored;
-use crate::audit::pipeline;
+use crate::collector;
 use crate::host::capabilities;
 use crate::lab;
 use crate::text::streams::{is_closed, unless_closed};
@@ -109,7 +109,7 @@ fn perform(
             let mut relay = Relay(sender);
             // Nobody gives orders here.
             let (_, mut orders) = tokio::sync::mpsc::unbounded_channel();
-            runtime.block_on(pipeline::run(plan, &mut orders, &mut relay, stop))
+            runtime.block_on(collector::run(plan, &mut orders, &mut relay, stop))
         };
         let told = story.join().unwrap_or_else(|panic| resume_unwind(panic));
         // Whichever of the two broke off first tells why: a story that was cut short does not.

@@ -89,7 +89,7 @@ fn named(word: &str) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind.name() == word)
 }
 
-/// Whether a word is written as ids are ([`crate::audit::finding::FindingId`]).
+/// Whether a word is written as ids are ([`crate::findings::finding::FindingId`]).
 fn is_id(word: &str) -> bool {
     word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

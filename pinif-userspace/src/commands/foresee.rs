@@ -13,18 +13,16 @@ use serde::Serialize;
 
 use super::audit::policy_of;
 use crate::{
-    audit::{
-        finding::Finding,
-        ledger::{FailOn, exit_status},
-    },
+    collector::ledger::{FailOn, exit_status},
+    findings::finding::Finding,
     foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
     host::netns::NetNs,
-    sinks::{
+    surfaces::{
         Format,
         look::{self, Look},
-        text::counted,
     },
     survey,
+    text::words::counted,
     text::{escape::visible, json, streams},
 };
 

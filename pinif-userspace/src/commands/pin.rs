@@ -20,7 +20,7 @@ use crate::{
         capabilities, kernel_types, namespaces::Census, netns::NetNs, network::Network, processes,
     },
     kernel::pins::{self, NewPin, PinMaps},
-    sinks::Format,
+    surfaces::Format,
     text::{escape::visible, json, streams},
 };
 

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
-    sinks::{Format, look::Look},
+    surfaces::{Format, look::Look},
     survey::{Risk, Seen, survey},
     text::{json, streams},
 };
@@ -164,7 +164,11 @@ impl Shown {
 
     fn show_table(&mut self, sockets: &[Seen], go_on: bool) -> Result<()> {
         let out = io::stdout();
-        let mut table = table::render(sockets, Look::of(&out), crate::sinks::look::columns(&out));
+        let mut table = table::render(
+            sockets,
+            Look::of(&out),
+            crate::surfaces::look::columns(&out),
+        );
         table.push_str(&sum(sockets));
         if table == self.table {
             return Ok(());
@@ -191,7 +195,7 @@ fn write(text: &str) -> Result<()> {
 
 /// How many there are of each risk, in a line.
 fn sum(sockets: &[Seen]) -> String {
-    let mut text = crate::sinks::text::counted(sockets.len() as u64, "socket");
+    let mut text = crate::text::words::counted(sockets.len() as u64, "socket");
     for risk in Risk::ALL {
         let many = sockets.iter().filter(|socket| socket.risk == risk).count();
         if many != 0 {

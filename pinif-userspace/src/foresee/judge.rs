@@ -17,7 +17,7 @@ use super::{
     probes, tell,
 };
 use crate::{
-    audit::finding::Finding,
+    findings::finding::Finding,
     host::{
         network::Network,
         routes::{RouteOracle, Way},

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    audit::finding::Finding,
+    findings::finding::Finding,
     host::{netns::NetNs, network::Network, numbering::Numbering, routes::RouteOracle},
     policy::Policy,
     survey::Owned,

@@ -10,7 +10,7 @@ use super::{
     judge::{Judge, Worse},
 };
 use crate::{
-    audit::{
+    findings::{
         explain::Route as Described,
         finding::{Direction, Finding, FindingId, Origin, endpoint_text, protocol_text, time_text},
         samples::Samples,

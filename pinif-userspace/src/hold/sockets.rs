@@ -18,7 +18,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::cgroup;
 use crate::{
-    audit::finding::protocol_text,
+    findings::finding::protocol_text,
     host::{links::Links, netns::NetNs},
 };
 

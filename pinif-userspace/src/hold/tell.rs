@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::{
     kernel::pins::PinMaps,
-    sinks::text::{counted, grouped},
     text::escape::visible,
+    text::words::{counted, grouped},
 };
 
 /// How many attempts are told one by one.

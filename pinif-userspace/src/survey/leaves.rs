@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::audit::explain::Route as Described;
+use crate::findings::explain::Route as Described;
 use crate::host::{
     links::Links,
     routes::{RouteError, RouteOracle, RouteQuery, RouteType},

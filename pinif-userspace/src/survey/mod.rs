@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use pinif_ebpf::key::{IfIndex, SocketCookie};
 
 use crate::{
-    audit::finding::{Process, endpoint_text, protocol_text},
+    findings::finding::{Process, endpoint_text, protocol_text},
     host::{
         links::Links,
         netns::NetNs,

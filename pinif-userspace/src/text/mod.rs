@@ -5,3 +5,4 @@ pub mod escape;
 pub mod hash;
 pub mod json;
 pub mod streams;
+pub mod words;

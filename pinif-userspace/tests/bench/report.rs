@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
-use pinif_userspace::audit::finding::schema;
+use pinif_userspace::findings::finding::schema;
 use pinif_userspace::lab::{Counters, FALLBACK_TUNNELS};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::key::IfIndex;
 use pinif_userspace::{
-    audit::explain,
+    findings::explain,
     host::{
         links::Links,
         routes::{RouteOracle, RouteQuery},

@@ -14,8 +14,8 @@ use tokio::{signal::unix, sync::mpsc};
 
 use super::AuditArgs;
 use crate::{
-    audit::{enforce::Enforce, pipeline::Order},
-    sinks::Level,
+    collector::{Order, enforcement::Enforce},
+    surfaces::Level,
 };
 
 impl AuditArgs {

@@ -13,9 +13,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{signal::unix, sync::mpsc};
 
 use crate::{
-    audit::pipeline::Order,
+    collector::Order,
     policy::{Policy, PolicyErrors},
-    sinks::Level,
+    surfaces::Level,
 };
 
 /// Where the policy is, unless it is named.

@@ -4,9 +4,9 @@
 use std::io;
 use std::sync::mpsc::Sender;
 
-use crate::audit::finding::{Finding, Ready, Summary};
-use crate::audit::latent::Latent;
-use crate::sinks::{Level, Sink};
+use crate::findings::finding::{Finding, Ready, Summary};
+use crate::findings::latent::Latent;
+use crate::surfaces::{Level, Sink};
 
 /// What the audit says.
 #[derive(Clone, Debug)]

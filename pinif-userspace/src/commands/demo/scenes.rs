@@ -4,7 +4,7 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::daemon::Step;
 use super::stage::Stage;
-use crate::audit::finding::Finding;
+use crate::findings::finding::Finding;
 
 /// The name that fabricd's findings carry.
 const FABRICD: &str = "fabricd";

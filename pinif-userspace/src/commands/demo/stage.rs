@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
-use crate::audit::enforce::Enforce;
-use crate::audit::ledger::FailOn;
-use crate::audit::pipeline::Plan;
+use crate::collector::Plan;
+use crate::collector::enforcement::Enforce;
+use crate::collector::ledger::FailOn;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::{attach::Mode, load::Loader};

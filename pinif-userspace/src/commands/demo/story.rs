@@ -13,12 +13,12 @@ use super::daemon::{Answer, DATAGRAMS};
 use super::relay::Event;
 use super::scenes::{DRAWING, Expected, PREMISE, Promise, SCENES, Scene};
 use super::stage::{PORTS, Stage};
-use crate::sinks::Sink as _;
-use crate::sinks::human::Human;
-use crate::sinks::look::{self, Look};
-use crate::sinks::notes::Notes;
-use crate::sinks::output::{Output, WithoutReader};
-use crate::sinks::text::{counted, width, wrapped};
+use crate::surfaces::Sink as _;
+use crate::surfaces::human::Human;
+use crate::surfaces::look::{self, Look};
+use crate::surfaces::notes::Notes;
+use crate::surfaces::output::{Output, WithoutReader};
+use crate::text::words::{counted, width, wrapped};
 
 /// How long a finding may take before it counts as missing. It takes milliseconds; this is for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use pinif_ebpf::verdict::Kind;
 use serde::Deserialize;
 
-use crate::{sinks::text::counted, text::escape::visible};
+use crate::{text::escape::visible, text::words::counted};
 
-/// What is explained of a finding (`audit/finding.rs`).
+/// What is explained of a finding (`findings/finding.rs`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Told {
     pub id: String,

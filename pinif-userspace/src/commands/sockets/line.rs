@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    audit::finding::Process,
+    findings::finding::Process,
     survey::{Leaves, Risk, Seen},
 };
 

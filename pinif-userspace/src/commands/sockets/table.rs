@@ -1,7 +1,7 @@
 //! Sockets as a table for people.
 
 use crate::{
-    sinks::{
+    surfaces::{
         grid::{Grid, Text},
         look::{self, Look},
     },

@@ -1,6 +1,6 @@
 //! What is foreseen is what the kernel does then.
 
-use pinif_userspace::audit::finding::Finding;
+use pinif_userspace::findings::finding::Finding;
 use pinif_userspace::foresee::{self, Event, Original};
 use pinif_userspace::host::netns::NetNs;
 use pinif_userspace::policy::Policy;

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use pinif_userspace::audit::finding::{Cell, Finding, Process};
-use pinif_userspace::audit::latent::Latent;
-use pinif_userspace::sinks::journal::Journal;
-use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::findings::finding::{Cell, Finding, Process};
+use pinif_userspace::findings::latent::Latent;
+use pinif_userspace::surfaces::journal::Journal;
+use pinif_userspace::surfaces::{Level, Sink};
 use pinif_userspace::text::escape::is_hazardous;
 use serde_json::Value;
 

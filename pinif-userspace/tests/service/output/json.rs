@@ -1,8 +1,8 @@
 //! What programs read.
 use std::io;
 
-use pinif_userspace::audit::finding::{self, Finding, Process};
-use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::findings::finding::{self, Finding, Process};
+use pinif_userspace::surfaces::{Level, Sink};
 
 use super::stage::{self, json};
 use super::story;

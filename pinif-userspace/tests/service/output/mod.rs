@@ -12,13 +12,13 @@ use std::io;
 use self::stage::{Clock, Gone, Stream, human, json, no_terminal};
 use pinif_ebpf::loss::Loss;
 use pinif_userspace::schema;
-use pinif_userspace::sinks::human::Human;
-use pinif_userspace::sinks::journal::Journal;
-use pinif_userspace::sinks::json::Json;
-use pinif_userspace::sinks::look::Look;
-use pinif_userspace::sinks::notes::Notes;
-use pinif_userspace::sinks::output::{Output, WithoutReader};
-use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::surfaces::human::Human;
+use pinif_userspace::surfaces::journal::Journal;
+use pinif_userspace::surfaces::json::Json;
+use pinif_userspace::surfaces::look::Look;
+use pinif_userspace::surfaces::notes::Notes;
+use pinif_userspace::surfaces::output::{Output, WithoutReader};
+use pinif_userspace::surfaces::{Level, Sink};
 use pinif_userspace::text::streams::is_closed;
 
 #[test]

@@ -4,9 +4,9 @@ use std::io;
 use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
-use pinif_userspace::audit::finding::{Cell, Finding, Origin, Process};
-use pinif_userspace::sinks::journal::Journal;
-use pinif_userspace::sinks::{Level, Sink};
+use pinif_userspace::findings::finding::{Cell, Finding, Origin, Process};
+use pinif_userspace::surfaces::journal::Journal;
+use pinif_userspace::surfaces::{Level, Sink};
 
 use super::stage::{self, Clock, Stream, human, no_terminal};
 use super::story;

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pinif_userspace::audit::finding::{Finding, Ready, Summary};
-use pinif_userspace::sinks::Sink;
-use pinif_userspace::sinks::human::Human;
-use pinif_userspace::sinks::json::Json;
-use pinif_userspace::sinks::look::Look;
-use pinif_userspace::sinks::notes::Notes;
-use pinif_userspace::sinks::output::{Output, WithoutReader};
+use pinif_userspace::findings::finding::{Finding, Ready, Summary};
+use pinif_userspace::surfaces::Sink;
+use pinif_userspace::surfaces::human::Human;
+use pinif_userspace::surfaces::json::Json;
+use pinif_userspace::surfaces::look::Look;
+use pinif_userspace::surfaces::notes::Notes;
+use pinif_userspace::surfaces::output::{Output, WithoutReader};
 
 use super::story;
 

@@ -2,14 +2,14 @@
 use std::collections::BTreeMap;
 
 use pinif_ebpf::verdict::{Kind, Severity};
-use pinif_userspace::audit::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
-use pinif_userspace::audit::finding::{
+use pinif_userspace::findings::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
+use pinif_userspace::findings::finding::{
     Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Summary,
 };
-use pinif_userspace::audit::samples::{
+use pinif_userspace::findings::samples::{
     DestinationSample, ProcessSample, Sampled, Samples, SocketSample,
 };
-use pinif_userspace::audit::subject::Subject;
+use pinif_userspace::findings::subject::Subject;
 
 pub fn ready() -> Ready {
     Ready {

@@ -1,0 +1,324 @@
+//! Interfaces come, change their names and go: the programs and the counts follow.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
+
+use super::{Audit, Namespace, NetlinkEvent, When, progress::Progress, totals};
+use crate::{
+    collector::ledger::Key,
+    findings::{
+        explain::CauseKind,
+        gaps::{By, Gap, GapKey},
+    },
+    host::network::{Change, Network},
+    kernel::publish::ingress_policy::watched,
+    surfaces::{Level, Sink},
+};
+
+/// How many interfaces are attached to at once: they take the kernel half a second.
+const AT_ONCE: usize = 64;
+
+/// What came of attaching to some interfaces.
+#[derive(Default)]
+pub(super) struct Attached {
+    /// The names of those that are audited from now on.
+    new: Vec<String>,
+    /// Of those that refused, a sentence each.
+    refusals: Vec<String>,
+}
+
+impl Attached {
+    /// What came of others, too.
+    pub(super) fn add(&mut self, others: Self) {
+        self.new.extend(others.new);
+        self.refusals.extend(others.refusals);
+    }
+
+    /// How many are audited from now on.
+    pub(super) fn count(&self) -> usize {
+        self.new.len()
+    }
+
+    /// Why the first that refused did.
+    pub(super) fn first_refusal(&self) -> Option<&str> {
+        self.refusals.first().map(String::as_str)
+    }
+}
+
+impl Audit {
+    /// That `--interface` asks for nothing that is there.
+    pub(super) fn none_is_wanted(&self) -> String {
+        let wanted = self
+            .interfaces
+            .iter()
+            .map(|glob| format!("`{}`", glob.glob()));
+        let there: BTreeSet<&str> = self
+            .namespaces
+            .values()
+            .flat_map(|namespace| namespace.network.links.iter())
+            .map(|link| link.name.as_str())
+            .collect();
+        format!(
+            "no interface is named {}; there are {}",
+            wanted.collect::<Vec<_>>().join(" or "),
+            Vec::from_iter(there).join(", ")
+        )
+    }
+
+    /// Attaches to those of the interfaces that are wanted.
+    pub(super) fn attach(
+        &mut self,
+        netns: NetNsCookie,
+        names: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
+    ) -> Result<Attached> {
+        let mut attached = Attached::default();
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(attached);
+        };
+        let wanted: Vec<_> = names
+            .iter()
+            .filter(|(_, name)| {
+                self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
+            })
+            .filter(|(index, _)| !namespace.hooks.has(*index))
+            .cloned()
+            .collect();
+        if wanted.is_empty() {
+            return Ok(attached);
+        }
+        let mut refusals = Vec::new();
+        let mut progress = Progress::new();
+        for some in wanted.chunks(AT_ONCE) {
+            namespace
+                .hooks
+                .attach(some, |name, outcome| match outcome {
+                    Ok(()) => attached.new.push(name.to_owned()),
+                    Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
+                })?;
+            progress.tell(sink, || {
+                let (done, all) = (attached.new.len(), wanted.len());
+                format!("{done} of {all} interfaces are attached")
+            })?;
+        }
+        // One that is gone by now has nothing to be audited.
+        refusals.retain(|(name, _)| {
+            Network::read(namespace.hooks.netns())
+                .map_or(true, |now| now.links.by_name(name).is_some())
+        });
+        for (name, error) in refusals {
+            let refused = wanted.iter().find(|(_, wanted)| *wanted == name);
+            self.gaps.add(Gap {
+                key: GapKey {
+                    netns,
+                    interface: refused.map(|(index, _)| *index),
+                    by: By::Nobody,
+                },
+                cause: CauseKind::NotAttached {
+                    interface: name.clone(),
+                    error: format!("{error:#}"),
+                },
+                process: None,
+                socket: None,
+            });
+            attached.refusals.push(format!(
+                "{name} cannot be attached, and its traffic is not audited: {error:#}"
+            ));
+        }
+        Ok(attached)
+    }
+
+    /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
+    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+        let (Some((_, policy)), Some(namespace)) = (
+            self.policies.last_key_value(),
+            self.namespaces.get_mut(&netns),
+        ) else {
+            return Ok(());
+        };
+        let wanted = watched(&namespace.network, policy);
+        namespace.hooks.watch_arrivals_only_at(&wanted)?;
+        if !wanted.is_empty() {
+            self.hooks.load_ingress(&mut self.following.entries)?;
+        }
+        namespace.watch_arrivals(&wanted, sink)
+    }
+
+    /// Takes a change of a namespace into the maps, and attaches to what is new.
+    pub(super) fn learn(
+        &mut self,
+        netns: NetNsCookie,
+        news: NetlinkEvent,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+            return Ok(());
+        };
+        self.foreseeing.changed(netns);
+        let mut there = Vec::new();
+        match news {
+            NetlinkEvent::Change(Change::Routes) => {
+                namespace.oracle.rules_changed();
+                return Ok(());
+            }
+            NetlinkEvent::Change(Change::Lost) => return Ok(()),
+            NetlinkEvent::Change(change) => {
+                namespace.network.apply(&change);
+                match change {
+                    Change::LinkGone(index, name) => {
+                        // It may have been moved to a namespace that is not known.
+                        self.following.watch.soon();
+                        self.names.gone(netns, index);
+                        if namespace.hooks.forget(index) {
+                            sink.note(Level::Info, &format!("{name} is gone"))?;
+                        }
+                    }
+                    Change::Link(link) => {
+                        if !namespace.hooks.has(link.index) {
+                            // Its other end may be in a namespace that is not known.
+                            self.following.watch.soon();
+                        }
+                        there.push((link.index, link.name));
+                    }
+                    Change::Address(_) | Change::AddressGone(_) | Change::Routes | Change::Lost => {
+                    }
+                }
+            }
+            NetlinkEvent::Anew(network) => {
+                there = names(&network);
+                namespace.network = network;
+                for index in namespace.hooks.forget_gone(&there)? {
+                    self.names.gone(netns, index);
+                    let name = self.names.of(netns, index);
+                    sink.note(Level::Info, &format!("{name} is gone"))?;
+                }
+            }
+        }
+        for (index, name) in &there {
+            self.on_link(netns, *index, name, sink)?;
+        }
+        self.publish(netns, sink)?;
+        let attached = self.attach(netns, &there, sink)?;
+        self.watch_arrivals(netns, sink)?;
+        if attached.count() > 0 {
+            // What is above others counts from now on.
+            self.publish(netns, sink)?;
+        }
+        for name in &attached.new {
+            sink.note(Level::Info, &format!("{name} is audited from now on"))?;
+        }
+        self.tell_gaps(sink)
+    }
+
+    /// Tells the programs what a namespace is like now.
+    pub(super) fn publish(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+        let policy = self
+            .policies
+            .last_key_value()
+            .map(|(_, policy)| policy)
+            .context("there is no policy in force")?;
+        let namespace = &self.namespaces[&netns];
+        let audited = |index| namespace.hooks.has(index);
+        let told = self
+            .publisher
+            .network(netns, &namespace.network, policy, audited);
+        if let Err(error) = told {
+            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
+        }
+        Ok(())
+    }
+
+    /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
+    pub(super) fn on_link(
+        &mut self,
+        netns: NetNsCookie,
+        index: IfIndex,
+        name: &str,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if self.names.is_gone(netns, index) {
+            self.close(netns, index, sink)?;
+        }
+        let Some(old) = self.names.learn(netns, index, name) else {
+            return Ok(());
+        };
+        let concerned = self.ledger.keys_where(|key| {
+            key.netns() == netns && [key.egress(), key.bound()].contains(&Some(index))
+        });
+        for key in concerned {
+            self.ledger.refine(&key, |finding| {
+                if key.egress() == Some(index) {
+                    finding.egress_interface = name.to_owned();
+                }
+                if key.bound() == Some(index) {
+                    finding.bound_device = Some(name.to_owned());
+                }
+            });
+        }
+        if self.namespaces[&netns].hooks.has(index) {
+            sink.note(Level::Info, &format!("{old} is called {name} from now on"))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the account of an interface that is gone, before another that has its index is audited: until then, nothing
+    /// leaves by the index that the programs could count.
+    fn close(&mut self, netns: NetNsCookie, index: IfIndex, sink: &mut dyn Sink) -> Result<()> {
+        self.read_findings(When::Now, sink)?;
+        let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
+        for key in self.ledger.keys_where(left_by_it) {
+            let samples = self.samples(&key).unwrap_or_default();
+            if let Key::Counted(key) = &key {
+                self.keep_finding(key);
+                self.counters.forget(key);
+            }
+            self.ledger.close(&key, samples);
+        }
+        let mut cells = self.counters.cells()?;
+        cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));
+        self.keep_cells(&cells);
+        let name = self.following.name(netns);
+        self.past.keep(&cells, |key| {
+            totals::Place::of(key, &|_| name.clone(), &|netns, index| {
+                self.names.of(netns, index)
+            })
+        });
+        Ok(())
+    }
+}
+
+impl Namespace {
+    /// Watches what arrives at these interfaces too.
+    pub(super) fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let mut progress = Progress::new();
+        for (done, some) in interfaces.chunks(AT_ONCE).enumerate() {
+            let mut warnings = Vec::new();
+            self.hooks.watch_arrivals(some, |name, outcome| {
+                if let Err(error) = outcome {
+                    let error = anyhow::Error::from(error);
+                    warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+                }
+            })?;
+            for warning in warnings {
+                sink.note(Level::Warning, &warning)?;
+            }
+            progress.tell(sink, || {
+                let (done, all) = (done * AT_ONCE + some.len(), interfaces.len());
+                format!("what arrives is watched at {done} of {all} interfaces")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The interfaces of a namespace.
+pub(super) fn names(network: &Network) -> Vec<(IfIndex, String)> {
+    let links = network.links.iter();
+    links.map(|link| (link.index, link.name.clone())).collect()
+}

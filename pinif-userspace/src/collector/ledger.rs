@@ -1,0 +1,326 @@
+//! The book of findings: what was found, how often, and what of it is still to be said. It reads no clock: `now` is the
+//! time since the audit began, and what is to be shown comes back to the caller.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    hash::{BuildHasher as _, Hash},
+    iter,
+    time::Duration,
+};
+
+use clap::ValueEnum;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use pinif_ebpf::{
+    key::{IfIndex, NetNsCookie},
+    sighting::{Count, FindingKey},
+    verdict::Severity,
+};
+
+use crate::findings::{
+    finding::{Finding, FindingId},
+    gaps::GapKey,
+    samples::Samples,
+};
+
+/// A finding is said again no sooner than this after the last time.
+pub const PAUSE: Duration = Duration::from_secs(1);
+/// No more findings than these are said again at a time: thousands that grow take turns, and the end tells all counts.
+pub const REPEATS: usize = 250;
+
+/// What a finding is told from others by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// What the kernel counts: its counter's key.
+    Counted(FindingKey),
+    /// What it cannot see.
+    Gap(GapKey),
+}
+
+impl Key {
+    /// The namespace that the finding is in.
+    pub fn netns(&self) -> NetNsCookie {
+        match self {
+            Self::Counted(key) => key.netns,
+            Self::Gap(key) => key.netns,
+        }
+    }
+
+    /// The interface that the finding is at; none, if it may be any.
+    pub fn egress(&self) -> Option<IfIndex> {
+        match self {
+            Self::Counted(key) => Some(key.egress),
+            Self::Gap(key) => key.interface,
+        }
+    }
+
+    /// The bound device of the socket that sent.
+    pub fn bound(&self) -> Option<IfIndex> {
+        match self {
+            Self::Counted(key) => Some(key.bound).filter(|bound| bound.is_some()),
+            Self::Gap(_) => None,
+        }
+    }
+}
+
+/// All findings of a run. `K` is what tells one from another, usually a [`Key`].
+#[derive(Debug)]
+pub struct Ledger<K = FindingId> {
+    /// The places of the open ones, found by their keys.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// In the order of their first sightings.
+    entries: Vec<Entry<K>>,
+    /// The places of those that have something new to say, each with the time from which it may: the longest due first.
+    waiting: BinaryHeap<Reverse<(Micros, u32)>>,
+    worst: Option<Severity>,
+}
+
+#[derive(Debug)]
+struct Entry<K> {
+    key: K,
+    finding: Finding,
+    /// It may grow: no other finding has its key.
+    is_open: bool,
+    shown_at: Micros,
+    waits: bool,
+}
+
+/// A finding that is to be said again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due<K> {
+    /// Its key; none where it is closed, and another may have the key.
+    pub key: Option<K>,
+    /// The finding. What it has seen is known to whoever counts, unless it is closed.
+    pub finding: Finding,
+}
+
+/// Microseconds since the audit began.
+type Micros = u64;
+
+fn micros(time: Duration) -> Micros {
+    time.as_micros() as Micros
+}
+
+impl<K> Default for Ledger<K> {
+    fn default() -> Self {
+        Self {
+            places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            entries: Vec::new(),
+            waiting: BinaryHeap::new(),
+            worst: None,
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Ledger<K> {
+    /// An empty book.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Enters a finding and gives it back to be shown at once. A finding that is in the book already, because two
+    /// processors saw its first packet, only brings its counts, and nothing is to be shown.
+    pub fn sighted(&mut self, key: K, finding: Finding, now: Duration) -> Option<Finding> {
+        if self.contains(&key) {
+            let Finding { packets, bytes, .. } = finding;
+            self.counted(&key, Count { packets, bytes });
+            return None;
+        }
+        let place = self.entries.len();
+        self.worst = self.worst.max(Some(finding.severity));
+        if place == self.entries.capacity() {
+            // Less than twice as much, which would be megabytes for nothing.
+            self.entries.reserve_exact(place / 16 + 16);
+        }
+        let hash = self.hasher.hash_one(&key);
+        self.entries.push(Entry {
+            key,
+            finding: finding.clone(),
+            is_open: true,
+            shown_at: micros(now),
+            waits: false,
+        });
+        let Self {
+            places,
+            entries,
+            hasher,
+            ..
+        } = self;
+        places.insert_unique(hash, place as u32, |&place| {
+            hasher.hash_one(&entries[place as usize].key)
+        });
+        Some(finding)
+    }
+
+    /// Whether the finding is in the book. One whose sighting was lost is known by its counter alone, and is not.
+    pub fn contains(&self, key: &K) -> bool {
+        self.place(key).is_some()
+    }
+
+    fn place(&self, key: &K) -> Option<usize> {
+        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
+        let place = self.places.find(self.hasher.hash_one(key), is_it)?;
+        Some(*place as usize)
+    }
+
+    /// Takes the counter's exact totals so far. Totals never shrink; those of an unknown finding are not taken, and the
+    /// answer is false.
+    pub fn counted(&mut self, key: &K, count: Count) -> bool {
+        let Some(place) = self.place(key) else {
+            return false;
+        };
+        let finding = &mut self.entries[place].finding;
+        if count.packets > finding.packets || count.bytes > finding.bytes {
+            finding.packets = finding.packets.max(count.packets);
+            finding.bytes = finding.bytes.max(count.bytes);
+            self.wait(place);
+        }
+        true
+    }
+
+    /// Notes that an open finding is to be said again, since more of it was seen that nobody can count.
+    pub fn grown(&mut self, key: &K) {
+        if let Some(place) = self.place(key) {
+            self.wait(place);
+        }
+    }
+
+    /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is said again,
+    /// like one whose counts grew; the answer is whether it is.
+    pub fn refine(&mut self, key: &K, amend: impl FnOnce(&mut Finding)) -> bool {
+        let Some(place) = self.place(key) else {
+            return false;
+        };
+        let finding = &mut self.entries[place].finding;
+        let before = finding.clone();
+        amend(finding);
+        let changed = *finding != before;
+        if changed {
+            self.worst = self.worst.max(Some(finding.severity));
+            self.wait(place);
+        }
+        changed
+    }
+
+    /// What is to be said again now: grown or amended findings whose last line is a second old, at most [`REPEATS`] of them,
+    /// those that have waited longest.
+    pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Due<K>> {
+        let now = micros(now);
+        iter::from_fn(move || {
+            self.waiting.peek().filter(|due| due.0.0 <= now)?;
+            self.take_first(now)
+        })
+        .take(REPEATS)
+    }
+
+    /// Whether a finding is to be said again, now or later.
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How long until [`Self::due`] has something; `None` while nothing waits, so that nobody wakes for nothing.
+    pub fn next_due(&self, now: Duration) -> Option<Duration> {
+        let Reverse((from, _)) = self.waiting.peek()?;
+        Some(Duration::from_micros(*from).saturating_sub(now))
+    }
+
+    /// The keys of the open findings that are `wanted`.
+    pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
+        let open = self.places.iter();
+        open.map(|&place| &self.entries[place as usize].key)
+            .filter(|key| wanted(key))
+            .cloned()
+            .collect()
+    }
+
+    /// Closes a finding: it stays in the book as it is, with what it has seen, and what is sighted under its key from now on is
+    /// another.
+    pub fn close(&mut self, key: &K, samples: Samples) {
+        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
+        if let Ok(place) = self.places.find_entry(self.hasher.hash_one(key), is_it) {
+            let (place, _) = place.remove();
+            let entry = &mut self.entries[place as usize];
+            entry.is_open = false;
+            entry.finding.samples = samples;
+        }
+    }
+
+    /// What is still unsaid, without regard to the pause: the last lines before the summary, with the exact counts.
+    pub fn rest(&mut self) -> impl Iterator<Item = Due<K>> {
+        iter::from_fn(|| {
+            let Reverse((from, _)) = *self.waiting.peek()?;
+            self.take_first(from)
+        })
+    }
+
+    /// The gravest severity in the book.
+    pub fn worst(&self) -> Option<Severity> {
+        self.worst
+    }
+
+    /// How many findings there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn wait(&mut self, place: usize) {
+        let entry = &mut self.entries[place];
+        if !entry.waits {
+            entry.waits = true;
+            let from = entry.shown_at + micros(PAUSE);
+            self.waiting.push(Reverse((from, place as u32)));
+        }
+    }
+
+    fn take_first(&mut self, now: Micros) -> Option<Due<K>> {
+        let Reverse((_, place)) = self.waiting.pop()?;
+        let entry = &mut self.entries[place as usize];
+        entry.waits = false;
+        entry.shown_at = now;
+        Some(Due {
+            key: entry.is_open.then(|| entry.key.clone()),
+            finding: entry.finding.clone(),
+        })
+    }
+}
+
+/// From which severity on a finding fails the audit (`--fail-on`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Packets that left where they must not.
+    #[default]
+    Leak,
+    /// Those, and packets that left well by luck.
+    Risk,
+    /// Nothing: findings are told, and that is all.
+    Never,
+}
+
+/// The exit status of an audit that ran: 2 when a finding is at or over `fail_on`; otherwise 3 when counts or what was written
+/// of them may be incomplete, for then the absence of such a finding is not certain; otherwise 0. A leak that was seen is certain
+/// however much was lost, so 2 wins over 3. An audit that could not run ends with 1, which is not decided here.
+pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, incomplete: bool) -> u8 {
+    let threshold = match fail_on {
+        FailOn::Leak => Some(Severity::Leak),
+        FailOn::Risk => Some(Severity::Risk),
+        FailOn::Never => None,
+    };
+    let failed = threshold
+        .zip(worst)
+        .is_some_and(|(threshold, worst)| worst >= threshold);
+    match (failed, incomplete) {
+        (true, _) => 2,
+        (false, true) => 3,
+        (false, false) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

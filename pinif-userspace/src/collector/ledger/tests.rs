@@ -1,0 +1,279 @@
+use super::*;
+use crate::findings::{
+    finding::{Direction, Origin, Process},
+    samples::{Sampled, SocketSample},
+};
+use pinif_ebpf::verdict::Kind;
+
+fn at(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(super) fn finding(id: u64) -> Finding {
+    Finding {
+        id: FindingId(id).to_string(),
+        time: "2026-03-01T12:00:00.000001Z".to_owned(),
+        kind: Kind::DeviceEscape,
+        severity: Severity::Leak,
+        rule: Some("control-plane".to_owned()),
+        netns: "card".to_owned(),
+        direction: Direction::Out,
+        bound_device: Some("fab0".to_owned()),
+        bound_address: Some("10.0.0.1".to_owned()),
+        egress_interface: "eth1".to_owned(),
+        protocol: "udp".to_owned(),
+        source: "10.0.0.1:40000".to_owned(),
+        destination: "203.0.113.9:5000".to_owned(),
+        packets: 1,
+        bytes: 60,
+        socket_cookie: Some(4711),
+        process: None,
+        subject: None,
+        samples: Samples::default(),
+        cause: "IP_PKTINFO override".to_owned(),
+        explanation: "The socket of telemetryd is bound to fab0, but its udp to 203.0.113.9:5000 left by eth1, \
+                      which carries nothing for fab0. It is policy-escape as well."
+            .to_owned(),
+        remedy: "send without IP_PKTINFO's ipi_ifindex, or set it to fab0".to_owned(),
+        origin: Origin::Socket,
+        dropped: false,
+    }
+}
+
+fn due(ledger: &mut Ledger<i32>, milliseconds: u64) -> Vec<Finding> {
+    let due = ledger.due(at(milliseconds));
+    due.map(|due| due.finding).collect()
+}
+
+fn rest(ledger: &mut Ledger<i32>) -> Vec<Finding> {
+    ledger.rest().map(|due| due.finding).collect()
+}
+
+fn count(packets: u64, bytes: u64) -> Count {
+    Count { packets, bytes }
+}
+
+fn said(findings: &[Finding]) -> Vec<(&str, u64, u64)> {
+    findings
+        .iter()
+        .map(|f| (f.id.trim_start_matches('0'), f.packets, f.bytes))
+        .collect()
+}
+
+#[test]
+fn the_first_sighting_is_said_at_once_and_only_once() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.sighted(1, finding(1), at(0)), Some(finding(1)));
+    assert_eq!(ledger.sighted(1, finding(1), at(1)), None);
+    assert_eq!(due(&mut ledger, 5000), []);
+    assert_eq!(rest(&mut ledger), []);
+    assert_eq!((ledger.len(), ledger.worst()), (1, Some(Severity::Leak)));
+}
+
+#[test]
+fn growth_is_said_at_most_once_a_second() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(100));
+    let mut lines = Vec::new();
+    for now in (100..=4100).step_by(10) {
+        ledger.counted(&1, count(now, now * 60));
+        lines.extend(due(&mut ledger, now).iter().map(|f| (now, f.packets)));
+    }
+    assert_eq!(
+        lines,
+        [(1100, 1100), (2100, 2100), (3100, 3100), (4100, 4100)]
+    );
+    assert_eq!(rest(&mut ledger), [], "the last line had the last counts");
+}
+
+#[test]
+fn the_last_counts_are_exact_and_nothing_is_said_twice() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.sighted(2, finding(2), at(0));
+    ledger.counted(&1, count(999, 59_940));
+    assert_eq!(said(&due(&mut ledger, 1000)), [("1", 999, 59_940)]);
+    ledger.counted(&1, count(1000, 60_000));
+    ledger.counted(&1, count(1000, 60_000));
+    assert_eq!(due(&mut ledger, 1999), []);
+    assert_eq!(said(&rest(&mut ledger)), [("1", 1000, 60_000)]);
+    ledger.counted(&1, count(1000, 60_000));
+    assert_eq!(
+        (
+            rest(&mut ledger),
+            due(&mut ledger, 9000),
+            ledger.next_due(at(9000))
+        ),
+        (vec![], vec![], None)
+    );
+}
+
+#[test]
+fn totals_never_shrink_and_unknown_findings_are_not_taken() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert!(ledger.counted(&1, count(10, 600)));
+    assert!(ledger.counted(&1, count(4, 240)));
+    assert!(!ledger.counted(&2, count(4, 240)));
+    assert!(!ledger.contains(&2));
+    assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600)]);
+}
+
+#[test]
+fn a_second_sighting_of_the_same_finding_brings_its_counts() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert_eq!(
+        ledger.sighted(
+            1,
+            Finding {
+                packets: 2,
+                bytes: 120,
+                ..finding(1)
+            },
+            at(0)
+        ),
+        None
+    );
+    assert_eq!(said(&due(&mut ledger, 1000)), [("1", 2, 120)]);
+}
+
+#[test]
+fn nobody_wakes_for_nothing() {
+    let mut ledger = Ledger::new();
+    assert_eq!(ledger.next_due(at(0)), None);
+    ledger.sighted(1, finding(1), at(0));
+    ledger.sighted(2, finding(2), at(300));
+    assert_eq!(ledger.next_due(at(300)), None);
+    ledger.counted(&2, count(2, 120));
+    assert_eq!(ledger.next_due(at(400)), Some(at(900)));
+    ledger.counted(&1, count(2, 120));
+    assert_eq!(ledger.next_due(at(400)), Some(at(600)));
+    assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
+    assert_eq!(
+        said(&due(&mut ledger, 4000)),
+        [("1", 2, 120), ("2", 2, 120)]
+    );
+    assert_eq!(ledger.next_due(at(4000)), None);
+}
+
+#[test]
+fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    assert!(!ledger.refine(&1, |f| f.cause = "IP_PKTINFO override".to_owned()));
+    assert_eq!(ledger.next_due(at(0)), None);
+    let process = Process {
+        pid: 7,
+        comm: "telemetryd".to_owned(),
+        exe: None,
+        uid: 0,
+        cgroup: None,
+    };
+    assert!(ledger.refine(&1, |f| f.process = Some(process.clone())));
+    assert_eq!(
+        due(&mut ledger, 1000),
+        [Finding {
+            process: Some(process),
+            ..finding(1)
+        }]
+    );
+    assert!(!ledger.refine(&2, |_| ()));
+}
+
+#[test]
+fn a_closed_finding_keeps_what_it_has_seen_and_its_key_is_anothers() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.counted(&1, count(2, 120));
+    let samples = Samples {
+        sockets: Sampled {
+            count: 1,
+            more: false,
+            samples: vec![SocketSample {
+                socket_cookie: 4711,
+                packets: 2,
+            }],
+        },
+        ..Samples::default()
+    };
+    ledger.close(&1, samples.clone());
+    assert!(!ledger.contains(&1));
+    ledger.sighted(1, finding(2), at(0));
+    ledger.grown(&1);
+    let due: Vec<_> = ledger.due(at(1000)).collect();
+    let shown = due.iter().map(|due| (due.key, &due.finding.samples));
+    let none = Samples::default();
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [(None, &samples), (Some(1), &none)]
+    );
+}
+
+#[test]
+fn many_that_grow_take_turns() {
+    let mut ledger = Ledger::new();
+    let many = 2 * REPEATS as i32 + 1;
+    for key in 0..many {
+        ledger.sighted(key, finding(key as u64), at(0));
+        ledger.counted(&key, count(2, 120));
+    }
+    let mut told = Vec::new();
+    for second in 1..=3 {
+        for finding in due(&mut ledger, second * 1000) {
+            told.push(finding.id);
+        }
+        // All grow on, and those that were told stand at the end.
+        for key in 0..many {
+            ledger.counted(&key, count(2 + second, 120));
+        }
+    }
+    told.truncate(many as usize);
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), many as usize);
+}
+
+#[test]
+fn a_leak_that_was_seen_wins_over_counts_that_were_lost() {
+    use FailOn::{Leak, Never, Risk};
+    let note = Some(Severity::Note);
+    let risk = Some(Severity::Risk);
+    let leak = Some(Severity::Leak);
+    for (fail_on, worst, status) in [
+        (Leak, None, 0),
+        (Leak, note, 0),
+        (Leak, risk, 0),
+        (Leak, leak, 2),
+        (Risk, note, 0),
+        (Risk, risk, 2),
+        (Risk, leak, 2),
+        (Never, leak, 0),
+    ] {
+        assert_eq!(
+            exit_status(fail_on, worst, false),
+            status,
+            "{fail_on:?} {worst:?}"
+        );
+        assert_eq!(
+            exit_status(fail_on, worst, true),
+            if status == 2 { 2 } else { 3 },
+            "{fail_on:?} {worst:?}"
+        );
+    }
+}
+
+#[test]
+fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.counted(&1, count(10, 600));
+    assert_eq!(ledger.keys_where(|key| *key == 1), [1]);
+    ledger.close(&1, Samples::default());
+    assert!(ledger.keys_where(|_| true).is_empty());
+    assert!(!ledger.counted(&1, count(3, 180)), "it is not known yet");
+    assert_eq!(ledger.sighted(1, finding(2), at(5)), Some(finding(2)));
+    assert!(ledger.counted(&1, count(3, 180)));
+    assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600), ("2", 3, 180)]);
+    assert_eq!(ledger.len(), 2);
+}

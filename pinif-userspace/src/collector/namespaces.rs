@@ -1,0 +1,395 @@
+//! Namespaces come and go: which are audited, and for how long.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    rc::Rc,
+};
+
+use anyhow::{Context as _, Result, bail};
+use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
+
+use super::{
+    Audit, Namespace, When,
+    interfaces::Attached,
+    netlink_events::{NetlinkEvents, follow},
+    progress::Progress,
+    takeover,
+};
+use crate::{
+    findings::{
+        explain::CauseKind,
+        gaps::{By, Gap, GapKey},
+    },
+    host::{
+        namespaces::{Census, Wanted, Watch, anonymous},
+        netns::NetNs,
+        routes::RouteOracle,
+        running::Running,
+    },
+    kernel::{
+        arrivals::Arrivals,
+        attach::{Mode, NamespaceHooks},
+        entry::Entries,
+        persist::Persist,
+        publish::wait_for_running_programs,
+    },
+    policy::counted,
+    surfaces::{Level, Sink},
+};
+
+/// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
+const AT_ONCE: usize = 8;
+
+/// What it takes to follow namespaces.
+pub(super) struct Following {
+    pub(super) wanted: Wanted,
+    pub(super) mode: Mode,
+    pub(super) entries: Entries,
+    pub(super) watch: Watch,
+    pub(super) arrivals: Arrivals,
+    /// Threads that were told to be in a namespace, as long as it is audited: their processes may be in another.
+    threads: Vec<u32>,
+    /// The inodes of those that could not be audited, of which was told.
+    refused: BTreeSet<u64>,
+    /// The names of all that ever were audited.
+    names: BTreeMap<NetNsCookie, String>,
+    /// What later lives are to know.
+    persist: Option<Rc<Persist>>,
+}
+
+impl Following {
+    pub(super) fn new(
+        wanted: Wanted,
+        mode: Mode,
+        entries: Entries,
+        watch: Watch,
+        arrivals: Arrivals,
+        persist: Option<Rc<Persist>>,
+    ) -> Self {
+        let earlier = persist.iter().flat_map(|persist| persist.namespaces());
+        Self {
+            wanted,
+            mode,
+            entries,
+            watch,
+            arrivals,
+            threads: Vec::new(),
+            refused: BTreeSet::new(),
+            names: earlier.collect(),
+            persist,
+        }
+    }
+
+    /// What a namespace is called, or was.
+    pub(super) fn name(&self, netns: NetNsCookie) -> String {
+        self.names.get(&netns).cloned().unwrap_or_default()
+    }
+
+    /// Whether a namespace is, or ever was, audited.
+    pub(super) fn knows(&self, netns: NetNsCookie) -> bool {
+        self.names.contains_key(&netns)
+    }
+
+    fn call(&mut self, netns: NetNsCookie, name: String) {
+        if let Some(persist) = &self.persist {
+            persist.remember_namespace(netns, &name);
+        }
+        self.names.insert(netns, name);
+    }
+}
+
+impl Audit {
+    /// Takes in the namespaces of the beginning.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be audited, or no interface of any.
+    pub(super) fn take_in_all(
+        &mut self,
+        namespaces: Vec<NetNs>,
+        changes: &mut NetlinkEvents,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let all = namespaces.len();
+        let mut attached = Attached::default();
+        let mut progress = Progress::new();
+        for (done, netns) in namespaces.into_iter().enumerate() {
+            progress.tell(sink, || {
+                format!("{done} of {all} network namespaces are attached")
+            })?;
+            match self.take_in(netns.clone(), changes, sink) {
+                Ok(new) => attached.add(new),
+                Err(error) if self.following.wanted.may_be_more() => {
+                    self.remove(netns.cookie);
+                    // Nothing is to be said where it went while the others were attached.
+                    if Census::take(&[]).is_ok_and(|census| census.has(netns.inode)) {
+                        self.refuse(netns.inode, &netns.name, &error, sink)?;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if attached.count() == 0 && !self.following.wanted.may_be_more() {
+            match attached.first_refusal() {
+                Some(refusal) => bail!("no interface could be attached: {refusal}"),
+                None => bail!("{}", self.none_is_wanted()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Prepares the maps for a namespace, then attaches: from the first packet on, everything is known that is needed to
+    /// judge it.
+    fn take_in(
+        &mut self,
+        netns: NetNs,
+        changes: &mut NetlinkEvents,
+        sink: &mut dyn Sink,
+    ) -> Result<Attached> {
+        let cookie = netns.cookie;
+        takeover::refuse_strangers(&netns, self.persist.as_deref())?;
+        let (network, followed) = follow(&netns, changes)?;
+        let links = super::interfaces::names(&network);
+        let namespace = Namespace {
+            oracle: RouteOracle::open(&netns).context("routes cannot be asked for")?,
+            running: Running::open(&netns).context("interfaces cannot be asked for")?,
+            hooks: NamespaceHooks::load(
+                &self.following.entries,
+                netns.clone(),
+                self.following.mode,
+                self.persist.as_ref().map(|persist| persist.pins()),
+            )?,
+            network,
+            is_kept: false,
+            _followed: followed,
+        };
+        self.following.call(cookie, netns.name);
+        self.namespaces.insert(cookie, namespace);
+        self.order.push(cookie);
+        let unaudited = self.recognize(cookie, &links)?;
+        self.tell_closed(|netns| netns == cookie, sink)?;
+        // One that was left and comes again has its interfaces under the same indexes.
+        for (index, name) in &links {
+            self.on_link(cookie, *index, name, sink)?;
+        }
+        self.publish(cookie, sink)?;
+        let attached = self.attach(cookie, &links, sink)?;
+        self.watch_arrivals(cookie, sink)?;
+        // What is above others counts from now on.
+        self.publish(cookie, sink)?;
+        self.warn_of_late(cookie, &unaudited, sink)?;
+        self.foreseeing.changed(cookie);
+        Ok(attached)
+    }
+
+    /// Learns of namespaces that somebody made a socket in.
+    pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
+        for arrival in arrivals {
+            if is_own(arrival.task) {
+                // In a scratch namespace of its own.
+                continue;
+            }
+            let namespace = self.namespaces.get(&arrival.netns);
+            match namespace.map(|namespace| namespace.hooks.netns().inode) {
+                None if self.following.wanted.may_be_more() => {
+                    self.following.threads.push(arrival.task);
+                }
+                // Whose process it is gives it a name.
+                Some(inode) if self.following.name(arrival.netns) == anonymous(inode) => {}
+                _ => continue,
+            }
+            self.following.watch.soon();
+        }
+    }
+
+    /// Leaves the namespaces that are gone, and takes in those that are new.
+    pub(super) fn look(&mut self, changes: &mut NetlinkEvents, sink: &mut dyn Sink) -> Result<()> {
+        self.following.watch.looks();
+        let census = match Census::take(&self.following.threads) {
+            Ok(census) => census,
+            Err(error) => {
+                let text = format!("namespaces cannot be followed, /proc is not readable: {error}");
+                return Ok(sink.note(Level::Warning, &text)?);
+            }
+        };
+        let mut gone = Vec::new();
+        for (&cookie, namespace) in &mut self.namespaces {
+            let inode = namespace.hooks.netns().inode;
+            let is_kept = self.following.watch.keeps(inode, &census);
+            if namespace.is_kept && !is_kept {
+                gone.push(cookie);
+            } else {
+                namespace.is_kept = is_kept;
+            }
+        }
+        if gone.len() > AT_ONCE {
+            gone.truncate(AT_ONCE);
+            self.following.watch.at_once();
+        }
+        self.leave(&gone, sink)?;
+        self.name_anew(&census, sink)?;
+        self.look_for_new(&census, changes, sink)?;
+        self.tell_gaps(sink)?;
+        let audited = self.audited();
+        self.following
+            .threads
+            .retain(|thread| Census::is_in(*thread, |inode| audited.contains(&inode)));
+        Ok(())
+    }
+
+    fn audited(&self) -> BTreeSet<u64> {
+        let namespaces = self.namespaces.values();
+        namespaces
+            .map(|namespace| namespace.hooks.netns().inode)
+            .collect()
+    }
+
+    fn look_for_new(
+        &mut self,
+        census: &Census,
+        changes: &mut NetlinkEvents,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        self.following.refused.retain(|inode| census.has(*inode));
+        // Those that are audited are held, so that no other can have the inode.
+        let mut known = self.audited();
+        known.extend(&self.following.refused);
+        let new = census.inodes().filter(|inode| !known.contains(inode));
+        let mut new = new.filter(|inode| self.following.wanted.is(&census.name(*inode)));
+        let now: Vec<_> = new.by_ref().take(AT_ONCE).collect();
+        if new.next().is_some() {
+            self.following.watch.at_once();
+        }
+        for inode in now {
+            let name = census.name(inode);
+            let outcome = match census.open(inode) {
+                // It is looked for again when something is told of it.
+                Ok(None) => continue,
+                Ok(Some(netns)) => self.add_namespace(netns, census, changes, sink),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = outcome {
+                self.refuse(inode, &name, &error, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells once of a namespace that cannot be audited.
+    fn refuse(
+        &mut self,
+        inode: u64,
+        name: &str,
+        error: &anyhow::Error,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        self.following.refused.insert(inode);
+        self.gaps.add(Gap {
+            key: GapKey {
+                netns: NetNsCookie(0),
+                interface: None,
+                by: By::Namespace(name.to_owned()),
+            },
+            cause: CauseKind::NotAttached {
+                interface: format!("any interface of the network namespace {name}"),
+                error: format!("{error:#}"),
+            },
+            process: None,
+            socket: None,
+        });
+        let text = format!("the network namespace {name} cannot be audited: {error:#}");
+        Ok(sink.note(Level::Warning, &text)?)
+    }
+
+    fn add_namespace(
+        &mut self,
+        netns: NetNs,
+        census: &Census,
+        changes: &mut NetlinkEvents,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let (cookie, inode, name) = (netns.cookie, netns.inode, netns.name.clone());
+        let attached = match self.take_in(netns, changes, sink) {
+            Ok(attached) => attached,
+            Err(error) => {
+                self.remove(cookie);
+                return Err(error);
+            }
+        };
+        if let Some(namespace) = self.namespaces.get_mut(&cookie) {
+            namespace.is_kept = self.following.watch.keeps(inode, census);
+        }
+        let interfaces = counted(attached.count(), "interface");
+        let text =
+            format!("the network namespace {name} is audited from now on, with {interfaces}");
+        sink.note(Level::Info, &text)?;
+        self.gaps.look_for_all_soon();
+        Ok(())
+    }
+
+    /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
+    /// stays.
+    fn leave(&mut self, gone: &[NetNsCookie], sink: &mut dyn Sink) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for netns in gone {
+            if let Some(namespace) = self.namespaces.get_mut(netns) {
+                namespace.hooks.detach();
+            }
+        }
+        // Findings are told by what only the namespace knows, its addresses and routes.
+        wait_for_running_programs();
+        self.read_findings(When::Now, sink)?;
+        for &netns in gone {
+            self.remove(netns);
+            let name = self.following.name(netns);
+            sink.note(
+                Level::Info,
+                &format!("the network namespace {name} is gone"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Gives those a name that had none: engines make a container's namespace before its first process.
+    fn name_anew(&mut self, census: &Census, sink: &mut dyn Sink) -> Result<()> {
+        for (&netns, namespace) in &self.namespaces {
+            let inode = namespace.hooks.netns().inode;
+            let (old, name) = (self.following.name(netns), census.name(inode));
+            if old != anonymous(inode) || name == old || !namespace.is_kept {
+                continue;
+            }
+            for key in self.ledger.keys_where(|key| key.netns() == netns) {
+                self.ledger
+                    .refine(&key, |finding| finding.netns.clone_from(&name));
+            }
+            let text = format!("the network namespace {old} is called {name} from now on");
+            sink.note(Level::Info, &text)?;
+            self.following.call(netns, name);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, netns: NetNsCookie) {
+        if let Some(mut namespace) = self.namespaces.remove(&netns) {
+            namespace.hooks.detach();
+            for link in namespace.network.links.iter() {
+                self.names.gone(netns, link.index);
+            }
+            self.following.watch.forget(namespace.hooks.netns().inode);
+        }
+        self.order.retain(|other| *other != netns);
+        self.publisher.forget(netns);
+        self.forget_foreseen(netns);
+        self.following.arrivals.forget(netns);
+    }
+}
+
+/// Whether a thread is pinif's.
+fn is_own(thread: u32) -> bool {
+    Path::new("/proc/self/task")
+        .join(thread.to_string())
+        .exists()
+}

@@ -1,0 +1,231 @@
+//! What was found is told: in words, once at its first packet, and again as it grows.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, Result};
+use pinif_ebpf::{
+    key::IfIndex,
+    sighting::{Count, FindingKey, FindingState, FindingValue, Sighting},
+};
+
+use super::{Audit, When, names::Names};
+use crate::{
+    collector::ledger::{Due, Key},
+    findings::{
+        cause::Scene,
+        decode::{Sighted, decode},
+        enrich,
+        finding::{Finding, Process},
+        samples::Samples,
+    },
+    host::{entrance, network::Network, routes::RouteError},
+    kernel::{clock::monotonic, persist::ClosedFinding},
+    policy::Policy,
+    surfaces::Sink,
+};
+
+/// Of a finding that was judged by a policy which only an earlier life knew.
+const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
+
+impl Audit {
+    /// Enters a finding into the ledger and shows it; later, where it is one of very many.
+    pub(super) fn on_sighting(
+        &mut self,
+        key: &FindingKey,
+        sighting: &Sighting,
+        when: When,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if self.ledger.contains(&Key::Counted(*key)) {
+            return Ok(());
+        }
+        if when == When::RateLimited && !self.rate_limit.admits(key, sighting, Instant::now()) {
+            self.counts = true;
+            return Ok(());
+        }
+        // Without a counter it is of an interface that is gone, whose account is closed.
+        let Some(FindingState { count, .. }) = self.counters.finding(key) else {
+            return Ok(());
+        };
+        let Some(sighted) = decode(key, sighting) else {
+            return Ok(());
+        };
+        let process = enrich::process(&sighted);
+        if let Some(finding) = self.describe(key, &sighted, process, count, None)
+            && let Some(finding) =
+                self.ledger
+                    .sighted(Key::Counted(*key), finding, self.started.elapsed())
+        {
+            self.counts = true;
+            self.show(Some(&Key::Counted(*key)), finding, true, sink)?;
+            let namespace = self.namespaces.get(&key.netns);
+            let suspect =
+                namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
+            if let Some(suspect) = suspect {
+                self.searches.ask(*key, suspect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Names another process than the one that was taken to have the socket.
+    pub(super) fn correct(&mut self, key: &FindingKey, process: Process) {
+        let first = self.counters.finding(key);
+        let again = first
+            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
+            .and_then(|(sighted, count)| {
+                self.describe(key, &sighted, Some(process.clone()), count, None)
+            });
+        self.ledger.refine(&Key::Counted(*key), |finding| {
+            finding.process = Some(process);
+            if let Some(again) = again {
+                finding.explanation = again.explanation;
+                finding.subject = again.subject;
+            }
+        });
+    }
+
+    /// A finding in words. One whose account was `closed` has the names of then.
+    pub(super) fn describe(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        process: Option<Process>,
+        count: Count,
+        closed: Option<&ClosedFinding>,
+    ) -> Option<Finding> {
+        let empty = Policy::default();
+        let mut known = self.policies.get(&sighted.generation);
+        let mut sighted = Cow::Borrowed(sighted);
+        if known.is_none()
+            && let Some((policy, rule)) = rule_of(&self.policies, key)
+        {
+            known = Some(policy);
+            sighted.to_mut().rule = Some(rule);
+        }
+        let names = &self.names;
+        let name = |index: IfIndex| {
+            let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
+            then.map_or_else(|| names.of(key.netns, index), str::to_owned)
+        };
+        // One that is gone since an earlier life has a name, and nothing that it could be asked for.
+        let nothing = Network::default();
+        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+            Some(namespace) => (
+                &namespace.network,
+                Some(&namespace.hooks),
+                Some(&namespace.running),
+                Some(&mut namespace.oracle),
+            ),
+            None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
+                (&nothing, None, None, None)
+            }
+            None => return None,
+        };
+        let netns = self.following.name(key.netns);
+        let gone = names.gone_from(key.netns);
+        let scene = Scene {
+            gone: &gone,
+            netns: &netns,
+            network,
+            policy: known.unwrap_or(&empty),
+            name: &name,
+            entrance: &|interface| entrance::read(hooks?.netns(), interface),
+            runs: &|interface| running?.is(interface),
+        };
+        let mut finding = enrich::finding(
+            match closed {
+                Some(closed) => Names::id(key, closed.predecessors),
+                None => self.names.finding_id(key),
+            },
+            &sighted,
+            process,
+            count,
+            wall_clock(sighted.time),
+            &scene,
+            &mut |query| match &mut oracle {
+                Some(oracle) => oracle.choose(query, &network.links),
+                None => Err(RouteError::Unreachable(query.destination)),
+            },
+        );
+        if known.is_none() && sighted.rule.is_some() {
+            finding.explanation.push_str(OF_AN_EARLIER_LIFE);
+        }
+        Some(finding)
+    }
+
+    /// Reads every finding's counter, also of those whose sighting was lost.
+    pub(super) fn read_findings(&mut self, when: When, sink: &mut dyn Sink) -> Result<()> {
+        let mut batches = self.counters.findings()?;
+        while let Some(batch) = batches
+            .next()
+            .context("the findings cannot be read from their map")?
+        {
+            for (key, FindingValue { state, .. }) in batch {
+                if !self.ledger.counted(&Key::Counted(key), state.count) {
+                    self.on_sighting(&key, &state.sighting, when, sink)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let due: Vec<_> = self.ledger.due(self.started.elapsed()).collect();
+        self.show_again(due, sink)
+    }
+
+    /// Shows findings that have grown, or of which more is known.
+    pub(super) fn show_again(&self, due: Vec<Due<Key>>, sink: &mut dyn Sink) -> Result<()> {
+        for Due { key, finding } in due {
+            self.show(key.as_ref(), finding, false, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Shows a finding, with what it has seen by now. One without a key is closed, and has that with it.
+    pub(super) fn show(
+        &self,
+        key: Option<&Key>,
+        mut finding: Finding,
+        first: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if let Some(samples) = key.and_then(|key| self.samples(key)) {
+            finding.samples = samples;
+            finding.samples.correct(finding.process.as_ref());
+        }
+        Ok(sink.finding(&finding, first)?)
+    }
+
+    /// What an open finding has seen by now.
+    pub(super) fn samples(&self, key: &Key) -> Option<Samples> {
+        match key {
+            Key::Counted(key) => {
+                let counted = self.counters.finding(key)?;
+                Some(Samples::of(&counted.samples))
+            }
+            Key::Gap(gap) => self.gaps.samples(gap),
+        }
+    }
+}
+
+/// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.
+fn rule_of<'a>(
+    policies: &'a BTreeMap<u32, Policy>,
+    key: &FindingKey,
+) -> Option<(&'a Policy, usize)> {
+    let newest = policies.values().rev();
+    newest
+        .filter(|_| key.rule != 0)
+        .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
+}
+
+/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
+fn wall_clock(time: u64) -> SystemTime {
+    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
+}

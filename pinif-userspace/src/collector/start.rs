@@ -1,0 +1,192 @@
+//! From the plan to the line `ready`: what is known of the host is in the maps before the first packet is judged by it.
+
+use std::{collections::BTreeMap, rc::Rc, time::Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Audit, Plan,
+    foresight::Foreseeing,
+    gaps::Gaps,
+    names::Names,
+    namespaces::Following,
+    netlink_events::NetlinkEvents,
+    rate_limit::RateLimit,
+    searches::Searches,
+    starting::Starting,
+    takeover::{self, Earlier},
+    warn_of,
+};
+use crate::{
+    collector::{enforcement::Enforcement, ledger::Ledger},
+    findings::finding::{Attach, Ready},
+    host::{kernel_types, namespaces::Watch},
+    kernel::{
+        arrivals::Arrivals,
+        attach::{CgroupHooks, Hooks, Mode, load_egress},
+        bypass::Bypasses,
+        clock::monotonic,
+        counters::Counters,
+        entry::Entries,
+        load::load,
+        logs,
+        publish::Publisher,
+        sightings::Sightings,
+    },
+    surfaces::{Level, Sink},
+};
+
+impl Audit {
+    /// Attaches to all that is planned, and tells that it is ready.
+    pub(super) fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, NetlinkEvents)> {
+        if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
+            bail!("there is no network namespace to audit");
+        }
+        raise_descriptor_limit();
+        let persist = plan.persist.map(Rc::new);
+        let types = kernel_types::of_kernel()?;
+        let mut ebpf = load(
+            plan.loader,
+            &types.offsets,
+            plan.log_level,
+            persist.as_deref(),
+        )?;
+        if plan.log_level > 0 {
+            logs::follow(&mut ebpf)?;
+        }
+        let mut publisher = Publisher::open(&mut ebpf)?;
+        let told = takeover::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
+        if !enforcement.is_on() && publisher.enforces(monotonic()) {
+            let text =
+                "the earlier collector dropped leaks; without --enforce they leave from now on";
+            sink.note(Level::Warning, text)?;
+        }
+        publisher.enforce(enforcement.until())?;
+        let counters = Counters::open(&mut ebpf)?;
+        let sightings = Sightings::open(&mut ebpf)?;
+        let bypasses = Bypasses::open(&mut ebpf)?;
+        let earlier = Earlier::read(persist.as_deref(), &counters)?;
+        let mut arrivals = Arrivals::open(&mut ebpf)?;
+        arrivals.forget_all();
+        let mut entries = Entries::open(&mut ebpf)?;
+        if persist.is_some() {
+            // An earlier collector's stands in the table until this one's takes its place.
+            load_egress(&mut ebpf, &mut entries)?;
+        }
+        let mut following = Following::new(
+            plan.wanted,
+            plan.attach,
+            entries,
+            Watch::open().context("mounts of network namespaces cannot be watched")?,
+            arrivals,
+            persist.clone(),
+        );
+        let unresolved = takeover::put_into_force(
+            &mut publisher,
+            &plan.policy,
+            persist.as_deref(),
+            &plan.namespaces,
+        )?;
+        warn_of(&plan.policy, &unresolved, sink)?;
+        let hooks = if persist.is_some() {
+            let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
+            hooks.load_ingress(&mut following.entries)?;
+            Hooks::here(hooks, types)
+        } else {
+            Hooks::come(ebpf, &plan.cgroup, types)?
+        };
+        let mut audit = Self {
+            earlier,
+            namespaces: BTreeMap::new(),
+            order: Vec::new(),
+            past: takeover::past(persist.as_deref(), &following),
+            following,
+            names: Names::with(persist.clone()),
+            persist,
+            hooks,
+            gaps: Gaps::new(bypasses),
+            counts: false,
+            policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
+            enforcement,
+            objection: plan.objection,
+            enforced_until: None,
+            publisher,
+            sightings,
+            counters,
+            ledger: Ledger::new(),
+            rate_limit: RateLimit::new(),
+            interfaces: plan.interfaces,
+            duration: plan.duration,
+            fail_on: plan.fail_on,
+            started: Instant::now(),
+            searches: Searches::start(),
+            foreseeing: Foreseeing::new(plan.foresee),
+        };
+        let mut changes = NetlinkEvents::new();
+        if let Some(policy) = audit.policies.values().next() {
+            audit.warn_of_idle_rules(policy, sink)?;
+        }
+        let mut starting = Starting::new(sink);
+        audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
+        let found = starting.found();
+        audit.hooks.get(&mut audit.following.entries)?;
+        for warning in audit.hooks.warnings() {
+            sink.note(Level::Warning, &warning)?;
+        }
+        audit.sweep();
+        audit.started = audit.began();
+        audit.begin_enforcing()?;
+        sink.ready(&audit.ready(plan.attach))?;
+        for finding in found {
+            sink.finding(&finding, true)?;
+        }
+        audit.settle(sink)?;
+        audit.ask_to_confirm(sink)?;
+        audit.look_for_all_gaps(true, sink)?;
+        Ok((audit, changes))
+    }
+
+    fn ready(&self, attach: Mode) -> Ready {
+        let namespaces = self
+            .order
+            .iter()
+            .filter_map(|netns| self.namespaces.get(netns));
+        Ready {
+            interfaces: namespaces
+                .clone()
+                .flat_map(|namespace| {
+                    namespace
+                        .network
+                        .links
+                        .iter()
+                        .filter(|link| namespace.hooks.has(link.index))
+                        .map(|link| link.name.clone())
+                })
+                .collect(),
+            netns: self
+                .order
+                .iter()
+                .map(|netns| self.following.name(*netns))
+                .collect(),
+            kernel: nix::sys::utsname::uname().map_or_else(
+                |_| String::new(),
+                |name| name.release().to_string_lossy().into_owned(),
+            ),
+            attach: match attach {
+                Mode::Tcx => Attach::Tcx,
+                Mode::Clsact => Attach::Clsact,
+            },
+            enforce: self.enforcement.is_on(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// Each interface takes a descriptor: as many as the system allows.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

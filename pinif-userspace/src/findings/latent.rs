@@ -1,0 +1,184 @@
+//! The book of what is foreseen: what would be a finding if something happened. It is told once while it holds; what comes of
+//! a namespace being foreseen anew goes back to the caller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pinif_ebpf::{
+    key::NetNsCookie,
+    verdict::{Kind, Severity},
+};
+
+use super::finding::{Finding, FindingId};
+
+/// A finding of what has not happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latent {
+    /// What it would be, of severity `risk`, without packets.
+    pub finding: Finding,
+    /// What would have to happen: `fab0 down`.
+    pub condition: String,
+}
+
+/// What one is told from others by: what would happen to whom, and what would come of it.
+type Key = (
+    NetNsCookie,
+    String,
+    Option<u64>,
+    Kind,
+    Option<String>,
+    String,
+);
+
+/// All that was foreseen in a run.
+#[derive(Debug, Default)]
+pub struct Foreseen {
+    holds: BTreeMap<Key, Latent>,
+    told: u64,
+    worst: Option<Severity>,
+}
+
+/// What is other than it was.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// What holds from now on.
+    pub new: Vec<Latent>,
+    /// What held until now.
+    pub gone: Vec<Latent>,
+}
+
+impl Foreseen {
+    /// Takes all that is foreseen in a namespace now.
+    pub fn take(&mut self, netns: NetNsCookie, all: Vec<Latent>) -> News {
+        let mut news = News::default();
+        let mut now = BTreeSet::new();
+        for mut latent in all {
+            let key = key(netns, &latent);
+            if !now.insert(key.clone()) || self.holds.contains_key(&key) {
+                continue;
+            }
+            self.told += 1;
+            self.worst = self.worst.max(Some(latent.finding.severity));
+            // It may have held before: then it is another finding.
+            let number = format!("{} {}", latent.finding.id, self.told);
+            latent.finding.id = FindingId::of(number.as_bytes()).to_string();
+            self.holds.insert(key, latent.clone());
+            news.new.push(latent);
+        }
+        let gone = |key: &Key| key.0 == netns && !now.contains(key);
+        let keys: Vec<Key> = self.holds.keys().filter(|key| gone(key)).cloned().collect();
+        news.gone = keys
+            .iter()
+            .filter_map(|key| self.holds.remove(key))
+            .collect();
+        news
+    }
+
+    /// How many were told.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// The gravest that was told, whether it still holds or not.
+    pub fn worst(&self) -> Option<Severity> {
+        self.worst
+    }
+}
+
+fn key(netns: NetNsCookie, latent: &Latent) -> Key {
+    let Latent { finding, condition } = latent;
+    (
+        netns,
+        condition.clone(),
+        finding.socket_cookie,
+        finding.kind,
+        finding.rule.clone(),
+        finding.egress_interface.clone(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{
+        finding::{Direction, Origin},
+        samples::Samples,
+    };
+
+    const CARD: NetNsCookie = NetNsCookie(1);
+
+    fn latent(condition: &str, socket: u64, egress: &str) -> Latent {
+        let finding = Finding {
+            id: format!("{socket:012x}"),
+            time: String::new(),
+            kind: Kind::PolicyEscape,
+            severity: Severity::Risk,
+            rule: None,
+            netns: "card".to_owned(),
+            bound_device: None,
+            bound_address: None,
+            egress_interface: egress.to_owned(),
+            direction: Direction::Out,
+            protocol: "udp".to_owned(),
+            source: String::new(),
+            destination: String::new(),
+            packets: 0,
+            bytes: 0,
+            socket_cookie: Some(socket),
+            process: None,
+            subject: None,
+            samples: Samples::default(),
+            cause: String::new(),
+            explanation: String::new(),
+            remedy: String::new(),
+            origin: Origin::Socket,
+            dropped: false,
+        };
+        Latent {
+            finding,
+            condition: condition.to_owned(),
+        }
+    }
+
+    fn sockets(all: &[Latent]) -> Vec<u64> {
+        all.iter()
+            .filter_map(|latent| latent.finding.socket_cookie)
+            .collect()
+    }
+
+    #[test]
+    fn what_holds_is_told_once_and_what_comes_again_is_another() {
+        let mut foreseen = Foreseen::default();
+        let first = latent("fab0 down", 1, "eth1");
+        let other = latent("fab0 down", 2, "eth1");
+        let told = foreseen.take(CARD, vec![first.clone(), other.clone(), first.clone()]);
+        assert_eq!((sockets(&told.new), told.gone), (vec![1, 2], vec![]));
+        assert_eq!(
+            foreseen.take(CARD, vec![other.clone(), first.clone()]),
+            News::default()
+        );
+
+        let news = foreseen.take(CARD, vec![other.clone()]);
+        assert_eq!((news.new, sockets(&news.gone)), (vec![], vec![1]));
+        let again = foreseen.take(CARD, vec![other.clone(), first]);
+        assert_eq!(sockets(&again.new), [1]);
+        assert_ne!(again.new[0].finding.id, told.new[0].finding.id);
+        assert_eq!(
+            (foreseen.told(), foreseen.worst()),
+            (3, Some(Severity::Risk))
+        );
+    }
+
+    #[test]
+    fn another_way_out_is_news_and_another_namespace_is_let_alone() {
+        let mut foreseen = Foreseen::default();
+        foreseen.take(CARD, vec![latent("fab0 down", 1, "eth1")]);
+        foreseen.take(NetNsCookie(2), vec![latent("fab0 down", 1, "eth1")]);
+        let news = foreseen.take(CARD, vec![latent("fab0 down", 1, "eth2")]);
+        assert_eq!(
+            (sockets(&news.new), sockets(&news.gone)),
+            (vec![1], vec![1])
+        );
+        assert_eq!(sockets(&foreseen.take(NetNsCookie(2), vec![]).gone), [1]);
+        assert_eq!(foreseen.told(), 3);
+    }
+}

@@ -1,0 +1,12 @@
+//! What pinif says of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
+
+pub mod cause;
+pub mod decode;
+pub mod enrich;
+pub mod explain;
+pub mod finding;
+pub mod gaps;
+pub mod latent;
+pub mod matrix;
+pub mod samples;
+pub mod subject;

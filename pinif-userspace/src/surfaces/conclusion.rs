@@ -1,0 +1,228 @@
+//! The end of an audit in a sentence or two, which the sinks for people share. Safe to show.
+
+use std::collections::BTreeMap;
+
+use pinif_ebpf::loss::Loss;
+use pinif_ebpf::verdict::{Kind, Severity};
+
+use super::seen::Row;
+use crate::findings::finding::{Cell, Summary, usual_severity};
+use crate::text::words::{counted, grouped};
+
+/// The audit in a sentence or two: `3 findings: 2 leaks, 1 risk. 1,040 of 12,345 packets left where they must not.`
+pub fn conclusion(rows: &[Row], summary: &Summary) -> String {
+    let wrong = Wrong::of(rows, summary);
+    let mut text = match (rows.is_empty(), wrong == Wrong::default()) {
+        (true, true) if summary.dropped == 0 => contained(summary.packets),
+        (true, _) => wrong.text(summary.packets),
+        (false, _) => {
+            let findings = counted(rows.len() as u64, "finding");
+            format!(
+                "{findings}: {}. {}",
+                severities(rows),
+                wrong.text(summary.packets)
+            )
+        }
+    };
+    match summary.dropped {
+        0 => {}
+        1 => text.push_str(" 1 packet was kept from leaving."),
+        dropped => {
+            let packets = grouped(dropped);
+            text.push_str(&format!(" {packets} packets were kept from leaving."));
+        }
+    }
+    if incomplete(summary) {
+        text.push_str(" But not all packets could be counted.");
+    }
+    text
+}
+
+/// Whether what was lost makes the counts uncertain.
+pub fn incomplete(summary: &Summary) -> bool {
+    let lost = |name: &str| {
+        summary
+            .uncounted
+            .get(name)
+            .is_some_and(|number| *number > 0)
+    };
+    Loss::ALL
+        .into_iter()
+        .any(|loss| loss.loses_counts() && lost(loss.name()))
+}
+
+fn contained(packets: u64) -> String {
+    match packets {
+        0 => "No packet left by the audited interfaces.".to_owned(),
+        1 => "The one packet that left did so where it was meant to.".to_owned(),
+        _ => format!(
+            "Every one of {} packets left where it was meant to.",
+            grouped(packets)
+        ),
+    }
+}
+
+fn severities(rows: &[Row]) -> String {
+    let names = [
+        (Severity::Leak, "leak"),
+        (Severity::Risk, "risk"),
+        (Severity::Note, "note"),
+    ];
+    let counts = names.map(|(severity, name)| {
+        (
+            rows.iter().filter(|row| row.severity == severity).count() as u64,
+            name,
+        )
+    });
+    let words: Vec<String> = counts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, name)| counted(number, name))
+        .collect();
+    words.join(", ")
+}
+
+/// How many packets went wrong, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wrong {
+    left: u64,
+    risked: u64,
+    arrived: u64,
+    untaken: u64,
+}
+
+impl Wrong {
+    /// A packet is in one finding and one cell at most, so that sums are exact. What is in the matrix alone, because the
+    /// table of findings was full, is as grave as its kind usually is. One that passed several interfaces on top of each
+    /// other is in a finding of each, and counts once. What was dropped did nothing wrong.
+    fn of(rows: &[Row], summary: &Summary) -> Self {
+        let mut wrong = Self::default();
+        for kind in Kind::ALL {
+            let found = |severity| {
+                let rows = rows
+                    .iter()
+                    .filter(|row| row.kind == kind && row.severity == severity && !row.dropped);
+                rows.fold(0u64, |sum, row| sum.saturating_add(row.packets))
+            };
+            let (mut leaks, mut risks, notes) = (
+                found(Severity::Leak),
+                found(Severity::Risk),
+                found(Severity::Note),
+            );
+            let cells = summary
+                .matrix
+                .iter()
+                .filter(|cell| cell.verdict == Some(kind) && !cell.dropped);
+            let all = cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
+            let unfound = all.saturating_sub(leaks.saturating_add(risks).saturating_add(notes));
+            match usual_severity(kind) {
+                Severity::Leak => leaks = leaks.saturating_add(unfound),
+                Severity::Risk => risks = risks.saturating_add(unfound),
+                Severity::Note => {}
+            }
+            let again = all.saturating_sub(once(kind, &summary.matrix));
+            let once = leaks.saturating_add(risks).saturating_sub(again);
+            leaks = leaks.min(once);
+            risks = risks.min(once - leaks);
+            match kind {
+                Kind::IngressEscape => {
+                    wrong.arrived = wrong.arrived.saturating_add(leaks);
+                    wrong.untaken = wrong.untaken.saturating_add(risks);
+                }
+                Kind::Unaudited => {}
+                Kind::DeviceEscape
+                | Kind::AddressEscape
+                | Kind::CopyEscape
+                | Kind::PolicyEscape
+                | Kind::Unpinned
+                | Kind::CrossedBind => {
+                    wrong.left = wrong.left.saturating_add(leaks);
+                    wrong.risked = wrong.risked.saturating_add(risks);
+                }
+            }
+        }
+        wrong
+    }
+
+    fn text(self, all: u64) -> String {
+        let of = format!("of {}", counted(all, "packet"));
+        let left = match (self.left, self.risked) {
+            (0, 0) if self.arrived > 0 => None,
+            (0, 0) => Some("No packet that was seen left where it must not.".to_owned()),
+            (0, risked) => Some(format!(
+                "No packet left where it must not, but {} {of} did so by luck alone.",
+                grouped(risked)
+            )),
+            (1, _) => Some(format!("1 {of} left where it must not.")),
+            (left, _) => Some(format!("{} {of} left where they must not.", grouped(left))),
+        };
+        let arrived = match self.arrived {
+            0 => None,
+            1 => Some("1 packet arrived where it must not.".to_owned()),
+            arrived => Some(format!(
+                "{} packets arrived where they must not.",
+                grouped(arrived)
+            )),
+        };
+        let untaken = match self.untaken {
+            0 => None,
+            1 => Some("1 packet arrived where it must not, and nobody took it.".to_owned()),
+            untaken => Some(format!(
+                "{} packets arrived where they must not, and nobody took them.",
+                grouped(untaken)
+            )),
+        };
+        left.into_iter()
+            .chain(arrived)
+            .chain(untaken)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// How many packets that left these cells have of a kind, each counted once: on the first interface that it had the kind on. What has
+/// it only where it was carried to is of the senders that have none of it elsewhere.
+fn once(kind: Kind, cells: &[Cell]) -> u64 {
+    let mut by_sender: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    let cells = cells.iter().filter(|cell| !cell.dropped);
+    for cell in cells.filter(|cell| cell.verdict == Some(kind)) {
+        let sender = (&cell.netns, &cell.bound_device, cell.origin);
+        let (first, carried) = by_sender.entry(sender).or_default();
+        let sum = if cell.carried { carried } else { first };
+        *sum = sum.saturating_add(cell.packets);
+    }
+    let once = by_sender.into_values();
+    once.map(|(first, carried)| if first > 0 { first } else { carried })
+        .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::finding::Origin;
+
+    fn cell(egress: &str, packets: u64, carried: bool) -> Cell {
+        Cell {
+            netns: "card".to_owned(),
+            bound_device: None,
+            egress_interface: egress.to_owned(),
+            packets,
+            bytes: packets * 100,
+            verdict: Some(Kind::PolicyEscape),
+            origin: Origin::Socket,
+            carried,
+            dropped: false,
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_wrong_on_two_layers_is_one() {
+        let kind = Kind::PolicyEscape;
+        let both = [cell("eth1", 7, true), cell("eth1.5", 7, false)];
+        assert_eq!(once(kind, &both), 7);
+        assert_eq!(once(kind, &[cell("eth1", 7, true)]), 7, "right above");
+        let apart = [cell("eth1", 7, false), cell("eth2", 5, false)];
+        assert_eq!(once(kind, &apart), 12);
+        assert_eq!(once(Kind::Unpinned, &both), 0);
+    }
+}

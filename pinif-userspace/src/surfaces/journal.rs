@@ -1,0 +1,193 @@
+//! For the journal of a service: one line a finding on standard error, each with its priority (sd-daemon(3)).
+
+use std::io::{self, Stderr, Write};
+use std::time::{Duration, Instant};
+
+use pinif_ebpf::verdict::{Kind, Severity};
+
+use super::conclusion::conclusion;
+use super::look::Look;
+use super::notes::{Level, Notes};
+use super::output::Unbuffered;
+use super::seen::{Seen, Show};
+use super::{Sink, matrix, phrase};
+use crate::findings::finding::{Finding, Ready, Summary};
+use crate::findings::latent::Latent;
+use crate::findings::matrix::Matrix;
+use crate::text::escape::visible;
+use crate::text::words::counted;
+
+/// Lines with priorities.
+pub struct Journal<E> {
+    lines: Notes<E>,
+    clock: Box<dyn Fn() -> Duration + Send>,
+    seen: Seen,
+    latent: u64,
+}
+
+impl Journal<Unbuffered<Stderr>> {
+    /// On standard error.
+    pub fn standard() -> Self {
+        let start = Instant::now();
+        Self::new(Unbuffered(io::stderr()), move || start.elapsed())
+    }
+}
+
+impl<E: Write> Journal<E> {
+    /// On any stream; `clock` tells the time since any beginning, and only spaces out what is said again.
+    pub fn new(to: E, clock: impl Fn() -> Duration + Send + 'static) -> Self {
+        Self {
+            lines: Notes::journal(to),
+            clock: Box::new(clock),
+            seen: Seen::default(),
+            latent: 0,
+        }
+    }
+
+    /// A line of a finding. All of it is made safe here, once more: a newline would begin a line with its own priority.
+    fn say(&mut self, finding: &Finding, text: &str) {
+        let (priority, severity) = (priority(finding.severity), finding.severity.name());
+        let line = format!(
+            "{severity} {}: {text}. Finding {}.",
+            finding.kind.name(),
+            finding.id
+        );
+        self.lines.line(&format!("<{priority}>{}", visible(&line)));
+    }
+}
+
+impl<E: Write + Send> Sink for Journal<E> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        self.lines.note(Level::Info, &phrase::ready(ready));
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+        let text = match self.seen.take(finding, (self.clock)()) {
+            Show::Whole => {
+                let rule = finding
+                    .rule
+                    .as_ref()
+                    .map(|rule| format!(". Rule: {rule}"))
+                    .unwrap_or_default();
+                format!(
+                    "{} in {}. Cause: {}. Mend: {}{rule}",
+                    phrase::headline(finding),
+                    finding.netns,
+                    finding.cause,
+                    finding.remedy
+                )
+            }
+            Show::Growth => phrase::growth(finding),
+            Show::Change => format!("{}. Cause: {}", phrase::growth(finding), finding.cause),
+            Show::Nothing => return Ok(()),
+        };
+        self.say(finding, &text);
+        Ok(())
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.latent += 1;
+        let finding = &latent.finding;
+        let rule = finding.rule.as_ref();
+        let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
+        let text = format!(
+            "{} in {}. Cause: {}. Mend: {}{rule}",
+            phrase::latent(latent),
+            finding.netns,
+            finding.cause,
+            finding.remedy
+        );
+        self.say(finding, &text);
+        Ok(())
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        for row in self.seen.rows() {
+            if row.kind == Kind::Unaudited {
+                let line = format!(
+                    "{} {}: {} on {} in {}: not seen.",
+                    row.severity.name(),
+                    row.kind.name(),
+                    row.sender,
+                    row.egress_interface(),
+                    row.netns()
+                );
+                self.lines.note(Level::Info, &line);
+                continue;
+            }
+            let line = format!(
+                "{} {}: {}: {}, {} {} {} in {} in all.",
+                row.severity.name(),
+                row.kind.name(),
+                row.sender,
+                counted(row.packets, "packet"),
+                counted(row.bytes, "byte"),
+                if row.dropped { "dropped at" } else { "by" },
+                row.egress_interface(),
+                row.netns()
+            );
+            self.lines.note(Level::Info, &line);
+        }
+        for matrix in Matrix::of(&summary.matrix, |cell, kind| self.seen.severity(cell, kind)) {
+            for line in matrix::render(&matrix, Look::PLAIN, None).lines() {
+                self.lines.note(Level::Info, line);
+            }
+        }
+        for lost in phrase::lost(summary) {
+            self.lines
+                .note(Level::Warning, &format!("Uncounted: {lost}"));
+        }
+        let verdict = conclusion(self.seen.rows(), summary);
+        let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
+        self.lines.note(Level::Info, &verdict);
+        Ok(())
+    }
+
+    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
+        self.lines.note(level, text);
+        Ok(())
+    }
+
+    fn lost(&self) -> u64 {
+        self.lines.lost()
+    }
+}
+
+/// The journal's priority (syslog(3)): critical, warning, notice.
+const fn priority(severity: Severity) -> u8 {
+    match severity {
+        Severity::Leak => 2,
+        Severity::Risk => 4,
+        Severity::Note => 5,
+    }
+}
+
+/// Whether standard error goes to the journal: `JOURNAL_STREAM` names its device and inode (systemd.exec(5)). The
+/// variable alone says nothing, for it is inherited by programs whose output goes elsewhere.
+pub fn is_standard_error() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM");
+    let status = nix::sys::stat::fstat(io::stderr());
+    stream
+        .is_ok_and(|stream| status.is_ok_and(|status| names(&stream, status.st_dev, status.st_ino)))
+}
+
+fn names(stream: &str, device: u64, inode: u64) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok();
+    stream
+        .split_once(':')
+        .is_some_and(|(d, i)| number(d) == Some(device) && number(i) == Some(inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn only_the_very_stream_is_the_journal() {
+        assert!(names("8:1234", 8, 1234));
+        for stream in ["8:1235", "9:1234", "8", "", ":", "8:1234:1", "8:-1", "a:b"] {
+            assert!(!names(stream, 8, 1234), "{stream}");
+        }
+    }
+}

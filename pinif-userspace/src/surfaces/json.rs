@@ -1,0 +1,69 @@
+//! JSON Lines for programs: one object a line, each line in a single write, so that a reader never sees half of one.
+
+use std::io::{self, Stderr, Stdout, Write};
+
+use super::Sink;
+use super::notes::{Level, Notes};
+use super::output::{Output, Unbuffered, WithoutReader};
+use crate::findings::finding::{Finding, Line, Lost, Ready, Summary};
+use crate::findings::latent::Latent;
+use crate::text::json;
+
+/// Lines on `out`; notes apart from them, on `notes`.
+#[derive(Debug)]
+pub struct Json<O, E> {
+    out: Output<O>,
+    notes: Notes<E>,
+}
+
+impl Json<Unbuffered<Stdout>, Unbuffered<Stderr>> {
+    /// On standard output, with the notes on standard error.
+    pub fn standard(without_reader: WithoutReader) -> Self {
+        Self::new(Output::standard(without_reader), Notes::standard())
+    }
+}
+
+impl<O: Write, E: Write> Json<O, E> {
+    /// On any streams.
+    pub fn new(out: Output<O>, notes: Notes<E>) -> Self {
+        Self { out, notes }
+    }
+
+    fn line(&mut self, line: Line<'_>) -> io::Result<()> {
+        let gap = |lines| json::line(&Line::Lost(Lost { lines })).unwrap_or_default();
+        self.out.write(&json::line(&line)?, gap, &mut self.notes)
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
+    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        self.line(Line::Ready(ready))
+    }
+
+    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+        self.line(Line::Finding(finding.into()))
+    }
+
+    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+        self.line(Line::Finding(latent.into()))
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        self.line(Line::Summary(summary))?;
+        self.out.end(&mut self.notes);
+        Ok(())
+    }
+
+    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
+        self.notes.note(level, text);
+        Ok(())
+    }
+
+    fn reader_left(&mut self) {
+        self.out.reader_left(&mut self.notes);
+    }
+
+    fn lost(&self) -> u64 {
+        self.out.lost()
+    }
+}

@@ -1,0 +1,103 @@
+//! The matrix for people: marks that are seen without colour, too.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::grid::{Grid, Text};
+use super::look::{self, Look};
+use crate::findings::matrix::{Matrix, Sum};
+use crate::text::escape::visible;
+use crate::text::words::grouped;
+
+/// Where nothing was sent.
+const EMPTY: &str = "·";
+/// The mark of what was dropped.
+const DROPPED: char = 'x';
+
+/// The matrix of a namespace: a title, the table, and what its marks mean, if there are any.
+pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
+    let mut headings = vec![Text::left("bound to").styled(look::faint())];
+    headings.extend(
+        matrix
+            .columns
+            .iter()
+            .map(|name| Text::right(format!("{}  ", visible(name))).styled(look::strong())),
+    );
+    let rows = matrix.rows.iter().map(|row| {
+        let name = Text::left(visible(row.sender.name())).styled(look::strong());
+        std::iter::once(name)
+            .chain(row.sums.iter().map(|sum| cell(*sum)))
+            .collect()
+    });
+    let grid = Grid {
+        headings,
+        rows: rows.collect(),
+    };
+    let title = format!(
+        "{}: packets by bound device (rows) and egress interface (columns)",
+        visible(&matrix.netns)
+    );
+    let table = grid.render(look, columns, |text| text.text.trim_end() == EMPTY);
+    format!(
+        "{}\n{table}{}",
+        look.paint(look::strong(), &title),
+        legend(matrix, look)
+    )
+}
+
+/// `1,040`; `1,040 !` when all of them leaked; `40 of 1,040 !` when some did; `1,040 x` when all were dropped, and
+/// `40 of 1,040 ! + 1,000 x` when others were. Two places at the right are the mark's, so that numbers stand under each other.
+fn cell(sum: Option<Sum>) -> Text {
+    let Some(sum) = sum else {
+        return Text::right(format!("{EMPTY}  ")).styled(look::faint());
+    };
+    let left = (sum.packets > 0 || sum.dropped == 0).then(|| left(&sum));
+    let dropped = (sum.dropped > 0).then(|| format!("{} {DROPPED}", grouped(sum.dropped)));
+    let style = sum
+        .gravest
+        .map(|(severity, _)| look::of_severity(severity))
+        .unwrap_or_default();
+    Text::right(match (left, dropped) {
+        (Some(left), Some(dropped)) => format!("{} + {dropped}", left.trim_end()),
+        (left, dropped) => left.or(dropped).unwrap_or_default(),
+    })
+    .styled(style)
+}
+
+/// What of it left.
+fn left(sum: &Sum) -> String {
+    let all = grouped(sum.packets);
+    match sum.gravest {
+        None => format!("{all}  "),
+        Some((severity, marked)) if marked == sum.packets => format!("{all} {}", mark(severity)),
+        Some((severity, marked)) => format!("{} of {all} {}", grouped(marked), mark(severity)),
+    }
+}
+
+const fn mark(severity: Severity) -> char {
+    match severity {
+        Severity::Leak => '!',
+        Severity::Risk => '?',
+        Severity::Note => '*',
+    }
+}
+
+fn legend(matrix: &Matrix, look: Look) -> String {
+    let sums = || matrix.rows.iter().flat_map(|row| &row.sums).flatten();
+    let there = |severity| sums().any(|sum| sum.gravest.is_some_and(|(its, _)| its == severity));
+    let mut meanings: Vec<String> = [
+        (Severity::Leak, "left where it must not"),
+        (Severity::Risk, "left well by luck"),
+        (Severity::Note, "odd"),
+    ]
+    .into_iter()
+    .filter(|(severity, _)| there(*severity))
+    .map(|(severity, meaning)| format!("{} {meaning}", mark(severity)))
+    .collect();
+    if sums().any(|sum| sum.dropped > 0) {
+        meanings.push(format!("{DROPPED} kept from leaving"));
+    }
+    if meanings.is_empty() {
+        return String::new();
+    }
+    format!("{}\n", look.paint(look::faint(), &meanings.join("   ")))
+}

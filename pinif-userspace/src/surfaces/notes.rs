@@ -1,0 +1,92 @@
+//! What is said beside the findings, on standard error: one line each.
+
+use std::io::{self, Stderr, Write};
+
+use super::journal;
+use super::lines::{Lines, Outcome};
+use super::output::Unbuffered;
+use crate::text::escape::visible;
+use crate::text::words::counted;
+
+/// How much a note matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// All goes as it should.
+    Info,
+    /// The audit goes on, but not as it was asked to.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// The stream of the notes. Where it cannot be written to, nothing ends: what is lost is reported on it once it can be.
+#[derive(Debug)]
+pub struct Notes<W> {
+    to: Lines<W>,
+    journal: bool,
+}
+
+impl Notes<Unbuffered<Stderr>> {
+    /// On standard error, which may be the journal.
+    pub fn standard() -> Self {
+        let to = Unbuffered(io::stderr());
+        if journal::is_standard_error() {
+            Self::journal(to)
+        } else {
+            Self::new(to)
+        }
+    }
+}
+
+impl<W: Write> Notes<W> {
+    /// Notes for a person who reads along.
+    pub fn new(to: W) -> Self {
+        Self {
+            to: Lines::new(to),
+            journal: false,
+        }
+    }
+
+    /// Notes for the journal: each line begins with its priority (sd-daemon(3)).
+    pub fn journal(to: W) -> Self {
+        Self {
+            to: Lines::new(to),
+            journal: true,
+        }
+    }
+
+    /// Writes a note, in a single write.
+    pub fn note(&mut self, level: Level, text: &str) {
+        let prefix = self.prefix(level);
+        self.line(&format!("{prefix}{}", visible(text)));
+    }
+
+    /// Writes a line that is safe already, in a single write.
+    pub fn line(&mut self, line: &str) {
+        let prefix = self.prefix(Level::Warning);
+        let gap = |lost| {
+            let lines = counted(lost, "line");
+            format!("{prefix}{lines} could not be written here\n")
+        };
+        match self.to.write(&format!("{line}\n"), gap) {
+            // There is no other place to report it.
+            Outcome::Written | Outcome::WrittenAgain { .. } | Outcome::Failed { .. } => {}
+        }
+    }
+
+    /// How many lines could not be written.
+    pub fn lost(&self) -> u64 {
+        self.to.lost()
+    }
+
+    fn prefix(&self, level: Level) -> &'static str {
+        match (self.journal, level) {
+            (true, Level::Info) => "<6>",
+            (true, Level::Warning) => "<4>",
+            (true, Level::Error) => "<3>",
+            (false, Level::Info) => "",
+            (false, Level::Warning) => "warning: ",
+            (false, Level::Error) => "error: ",
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The phrases that the sinks for people share. All of them are safe to show.
+
+use pinif_ebpf::loss::Loss;
+use pinif_ebpf::verdict::Kind;
+
+use super::seen::Row;
+use crate::findings::{
+    finding::{Finding, Origin, Ready, Summary},
+    gaps::ANY_INTERFACE,
+    latent::Latent,
+    samples::Samples,
+    subject::Subject,
+};
+use crate::text::escape::visible;
+use crate::text::words::{counted, grouped};
+
+/// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
+pub fn sender(finding: &Finding) -> String {
+    if let Some(others) = others(finding) {
+        return others;
+    }
+    let who = match (&finding.process, finding.origin) {
+        // Of a gap, what makes it.
+        (None, _) if finding.kind == Kind::Unaudited => {
+            return visible(&finding.cause).into_owned();
+        }
+        (Some(process), _) => format!("{} (pid {})", visible(&process.comm), process.pid),
+        (None, Origin::Socket) => "a socket of no known process".to_owned(),
+        (None, Origin::Kernel) => "the kernel".to_owned(),
+        (None, Origin::None) => "no socket".to_owned(),
+    };
+    let who = match (finding.kind, &finding.process) {
+        (Kind::CopyEscape, Some(_)) => format!("a copy from {who}"),
+        (Kind::CopyEscape, None) => "a copy".to_owned(),
+        _ => who,
+    };
+    match (&finding.bound_device, finding.origin) {
+        _ if finding.kind == Kind::Unaudited => who,
+        (Some(device), _) => format!("{who}, bound to {}", visible(device)),
+        (None, Origin::Socket) => format!("{who}, unpinned"),
+        (None, Origin::Kernel | Origin::None) => who,
+    }
+}
+
+/// Of a finding that stands for what has none of its own.
+fn others(finding: &Finding) -> Option<String> {
+    match finding.subject.as_ref()? {
+        Subject::OtherPrograms { uid } => Some(format!("other programs of user {uid}")),
+        Subject::Others => Some("others, of which none has a finding of its own".to_owned()),
+        Subject::Program { .. }
+        | Subject::Kernel { .. }
+        | Subject::Forwarded { .. }
+        | Subject::Receiver { .. } => None,
+    }
+}
+
+/// What a finding's packets do at its interface.
+pub const fn does(finding: &Finding) -> &'static str {
+    match finding.kind {
+        _ if finding.dropped => "dropped at",
+        Kind::IngressEscape => "arrived by",
+        Kind::Unaudited => "is not seen on",
+        Kind::DeviceEscape
+        | Kind::AddressEscape
+        | Kind::CopyEscape
+        | Kind::PolicyEscape
+        | Kind::Unpinned
+        | Kind::CrossedBind => "left by",
+    }
+}
+
+/// What became of a finding's packets, in a word.
+pub const fn fate(row: &Row) -> &'static str {
+    match row.kind {
+        _ if row.dropped => "dropped",
+        Kind::IngressEscape => "arrived",
+        Kind::Unaudited => "not seen",
+        Kind::DeviceEscape
+        | Kind::AddressEscape
+        | Kind::CopyEscape
+        | Kind::PolicyEscape
+        | Kind::Unpinned
+        | Kind::CrossedBind => "left",
+    }
+}
+
+/// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left by eth1`.
+pub fn headline(finding: &Finding) -> String {
+    if finding.kind == Kind::Unaudited {
+        return unseen(finding);
+    }
+    format!(
+        "{}: {} to {} {} {}",
+        sender(finding),
+        visible(&finding.protocol),
+        visible(&finding.destination),
+        does(finding),
+        visible(&finding.egress_interface)
+    )
+}
+
+/// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down`.
+pub fn latent(latent: &Latent) -> String {
+    let Latent { finding, condition } = latent;
+    format!(
+        "{}: {} to {} would leave by {} with {}",
+        sender(finding),
+        visible(&finding.protocol),
+        visible(&finding.destination),
+        visible(&finding.egress_interface),
+        visible(condition)
+    )
+}
+
+/// How much was foreseen, to be added to the verdict: ` 2 latent leaks were foreseen.`
+pub fn foreseen(latent: u64) -> String {
+    match latent {
+        0 => String::new(),
+        1 => " 1 latent leak was foreseen.".to_owned(),
+        many => format!(" {} were foreseen.", counted(many, "latent leak")),
+    }
+}
+
+/// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
+pub fn growth(finding: &Finding) -> String {
+    if finding.kind == Kind::Unaudited {
+        return unseen(finding);
+    }
+    format!(
+        "{}: {} {} {} so far{}",
+        sender(finding),
+        counted(finding.packets, "packet"),
+        if finding.dropped { "dropped at" } else { "by" },
+        visible(&finding.egress_interface),
+        several(&finding.samples)
+    )
+}
+
+/// What a finding has seen several of: ` (3 processes, 16+ sockets, 2 destinations)`.
+fn several(samples: &Samples) -> String {
+    let Samples {
+        processes,
+        sockets,
+        destinations,
+    } = samples;
+    let numbers = [
+        (processes.count, processes.number(), "processes"),
+        (sockets.count, sockets.number(), "sockets"),
+        (destinations.count, destinations.number(), "destinations"),
+    ];
+    let several: Vec<String> = numbers
+        .into_iter()
+        .filter(|(count, ..)| *count > 1)
+        .map(|(_, number, what)| format!("{number} {what}"))
+        .collect();
+    if several.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", several.join(", "))
+    }
+}
+
+/// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.
+fn unseen(finding: &Finding) -> String {
+    let interface = match finding.egress_interface.as_str() {
+        ANY_INTERFACE => "any interface".into(),
+        interface => visible(interface),
+    };
+    format!("{}: traffic {} {interface}", sender(finding), does(finding))
+}
+
+/// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`, and whether leaks are dropped.
+pub fn ready(ready: &Ready) -> String {
+    const SHOWN: usize = 12;
+    let mut names: Vec<String> = ready
+        .interfaces
+        .iter()
+        .take(SHOWN)
+        .map(|name| visible(name).into_owned())
+        .collect();
+    if ready.interfaces.len() > SHOWN {
+        names.push(format!("and {} more", ready.interfaces.len() - SHOWN));
+    }
+    let netns = match ready.netns.as_slice() {
+        [] => String::new(),
+        [one] => format!(" of {}", visible(one)),
+        several => format!(" of {} namespaces", several.len()),
+    };
+    let colon = if names.is_empty() { "" } else { ": " };
+    let enforce = if ready.enforce {
+        " Leaks are dropped."
+    } else {
+        ""
+    };
+    format!(
+        "Auditing {}{netns} by {} on Linux {}{colon}{}.{enforce}",
+        counted(ready.interfaces.len() as u64, "interface"),
+        ready.attach.name(),
+        visible(&ready.kernel),
+        names.join(", ")
+    )
+}
+
+/// What was lost, a sentence for each place that lost something.
+pub fn lost(summary: &Summary) -> Vec<String> {
+    summary
+        .uncounted
+        .iter()
+        .filter(|(_, number)| **number > 0)
+        .map(
+            |(name, &number)| match Loss::ALL.into_iter().find(|loss| loss.name() == name) {
+                Some(loss) => lost_by(loss, number),
+                None => format!("{}: {}.", visible(name), grouped(number)),
+            },
+        )
+        .collect()
+}
+
+fn lost_by(loss: Loss, number: u64) -> String {
+    let packets = counted(number, "packet");
+    match loss {
+        Loss::Unparsed => format!("{packets} with unreadable headers: counted in no cell."),
+        Loss::CellsFull => format!("{packets} beyond a full matrix: counted in no cell."),
+        Loss::FindingsFull => {
+            format!("{packets} beyond a full table of findings: counted in the matrix alone.")
+        }
+        Loss::SightingsFull => format!(
+            "{} told late: the ring buffer was full.",
+            counted(number, "sighting")
+        ),
+        Loss::EndpointsFull => format!(
+            "{} beyond a full table of local endpoints: copies of what they sent are not told.",
+            counted(number, "socket")
+        ),
+        Loss::RecordsFull => format!(
+            "{} beyond a full table of sockets: their processes may be unknown.",
+            counted(number, "socket")
+        ),
+    }
+}
