@@ -10,6 +10,7 @@ pub mod findings;
 pub mod foresee;
 pub mod hold;
 pub mod host;
+pub mod hub;
 pub mod kernel;
 pub mod lab;
 pub mod policy;

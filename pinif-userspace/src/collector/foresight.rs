@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,13 +11,13 @@ use anyhow::Result;
 use pinif_ebpf::key::NetNsCookie;
 use tokio::task::JoinHandle;
 
-use super::{Audit, logged::Logged};
+use super::{logged::Logged, run::Audit};
 use crate::{
     findings::latent::{Foreseen, Latent},
     foresee::{self, Original},
     host::netns::NetNs,
+    hub::{Event, Notice},
     policy::Policy,
-    surfaces::{Level, Sink},
     survey,
 };
 
@@ -61,7 +62,7 @@ pub(super) enum Step {
     /// Some networks are to be looked at.
     Look(Vec<NetNsCookie>),
     /// This is how it is.
-    Tell(Vec<Outcome>),
+    Report(Vec<Outcome>),
 }
 
 impl Foreseeing {
@@ -104,7 +105,7 @@ impl Foreseeing {
             let outcome = task.await;
             self.under_way = None;
             // It ends early only with the runtime, or by a panic, which was told.
-            return Step::Tell(outcome.unwrap_or_default());
+            return Step::Report(outcome.unwrap_or_default());
         }
         match self.due() {
             Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -124,15 +125,13 @@ impl Foreseeing {
 
 impl Audit {
     /// Looks at networks, or tells what came of it.
-    pub(super) fn foresee(&mut self, step: Step, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn foresee(&mut self, step: Step) {
         match step {
-            Step::Look(namespaces) => {
-                self.begin_to_foresee(&namespaces);
-                Ok(())
-            }
-            Step::Tell(outcomes) => {
-                let mut all = outcomes.into_iter();
-                all.try_for_each(|outcome| self.tell_foreseen(outcome, sink))
+            Step::Look(namespaces) => self.begin_to_foresee(&namespaces),
+            Step::Report(outcomes) => {
+                for outcome in outcomes {
+                    self.report_foreseen(outcome);
+                }
             }
         }
     }
@@ -159,28 +158,30 @@ impl Audit {
         self.foreseeing.under_way = Some(task);
     }
 
-    fn tell_foreseen(&mut self, outcome: Outcome, sink: &mut dyn Sink) -> Result<()> {
+    fn report_foreseen(&mut self, outcome: Outcome) {
         let Outcome { netns, foreseen } = outcome;
         if !self.namespaces.contains_key(&netns.cookie) {
-            return Ok(());
+            return;
         }
         let foreseen = match foreseen {
             Ok(foreseen) => foreseen,
             Err(error) => {
-                let text = format!(
-                    "what would leak in the network namespace {} cannot be foreseen: {error:#}",
-                    netns.name
-                );
-                self.foreseeing.logged.once(Level::Warning, text, sink)?;
-                return Ok(());
+                let notice = Notice::NotForeseen {
+                    netns: netns.name,
+                    error: format!("{error:#}"),
+                    in_part: false,
+                };
+                self.foreseeing.logged.once(notice, &self.hub);
+                return;
             }
         };
         for what in foresee::uncopied(&foreseen) {
-            let text = format!(
-                "what would leak in the network namespace {} may be foreseen wrongly, not copied: {what}",
-                netns.name
-            );
-            self.foreseeing.logged.once(Level::Warning, text, sink)?;
+            let notice = Notice::NotForeseen {
+                netns: netns.name.clone(),
+                error: what.to_string(),
+                in_part: true,
+            };
+            self.foreseeing.logged.once(notice, &self.hub);
         }
         let latent = foreseen.into_iter().flat_map(|foreseen| {
             let condition = foreseen.event.to_string();
@@ -190,18 +191,12 @@ impl Audit {
             })
         });
         let news = self.foreseeing.book.take(netns.cookie, latent.collect());
-        for latent in &news.new {
-            sink.latent(latent)?;
+        for latent in news.new {
+            self.hub.publish(Event::Foreseen(Arc::new(latent)));
         }
-        for Latent { finding, condition } in &news.gone {
-            let text = format!(
-                "{} would not be a {} any more with {condition}",
-                finding.id,
-                finding.kind.name()
-            );
-            sink.note(Level::Info, &text)?;
+        for latent in news.gone {
+            self.hub.note(Notice::ForeseenNoLonger(Arc::new(latent)));
         }
-        Ok(())
     }
 
     /// What is foreseen of a namespace that is left holds no more.
@@ -211,13 +206,12 @@ impl Audit {
     }
 
     /// Waits for what is under way, for a while.
-    pub(super) async fn end_foreseeing(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) async fn end_foreseeing(&mut self) {
         let Some(task) = self.foreseeing.under_way.take() else {
-            return Ok(());
+            return;
         };
-        match tokio::time::timeout(PATIENCE, task).await {
-            Ok(outcome) => self.foresee(Step::Tell(outcome.unwrap_or_default()), sink),
-            Err(_) => Ok(()),
+        if let Ok(outcome) = tokio::time::timeout(PATIENCE, task).await {
+            self.foresee(Step::Report(outcome.unwrap_or_default()));
         }
     }
 }

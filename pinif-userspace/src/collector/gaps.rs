@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::Result;
 use pinif_ebpf::{
     bypass::Bypass,
     key::{IfIndex, NetNsCookie},
@@ -14,9 +13,8 @@ use pinif_ebpf::{
     subject::SubjectKey,
 };
 
-use super::{Audit, logged::Logged};
+use super::{ledger::Key, logged::Logged, run::Audit};
 use crate::{
-    collector::ledger::Key,
     findings::{
         enrich,
         explain::CauseKind,
@@ -31,8 +29,8 @@ use crate::{
         },
         netns::HOST,
     },
+    hub::{Change, Notice},
     kernel::{attach::CgroupHooks, bypass::Bypasses},
-    surfaces::{Level, Sink},
 };
 
 /// How long after a socket was made to bypass it is looked at: the option is set by then, and mostly it is bound.
@@ -145,31 +143,31 @@ impl Audit {
     }
 
     /// Looks for what is due.
-    pub(super) fn look_for_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn look_for_gaps(&mut self) {
         let settles = self.gaps.is_due(self.gaps.settle_at);
         if self.gaps.is_due(Some(self.gaps.checked + ASLEEP)) || self.gaps.is_due(self.gaps.all_at)
         {
-            return self.look_for_all_gaps(settles, sink);
+            return self.look_for_all_gaps(settles);
         }
-        self.look_at_sockets(settles, sink)?;
-        self.tell_gaps(sink)
+        self.look_at_sockets(settles);
+        self.tell_gaps();
     }
 
     /// Looks for all gaps that there are; `settles` what waits to be bound.
-    pub(super) fn look_for_all_gaps(&mut self, settles: bool, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn look_for_all_gaps(&mut self, settles: bool) {
         (self.gaps.checked, self.gaps.all_at) = (Instant::now(), None);
-        self.look_at_sockets(settles, sink)?;
+        self.look_at_sockets(settles);
         let namespaces: Vec<NetNsCookie> = self.namespaces.keys().copied().collect();
         for netns in namespaces {
             self.look_ahead(netns);
-            self.look_at_xdp(netns, sink)?;
+            self.look_at_xdp(netns);
             self.look_at_generators(netns);
         }
-        self.tell_gaps(sink)
+        self.tell_gaps();
     }
 
     /// Tells of the gaps that were found and not told yet.
-    pub(super) fn tell_gaps(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn tell_gaps(&mut self) {
         for mut gap in std::mem::take(&mut self.gaps.found) {
             let has_grown = self.gaps.take_sender(&mut gap);
             let key = Key::Gap(gap.key.clone());
@@ -192,19 +190,18 @@ impl Audit {
             let finding = gaps::finding(gap, id, name, interface, SystemTime::now());
             let now = self.started.elapsed();
             if let Some(finding) = self.ledger.sighted(key.clone(), finding, now) {
-                self.show(Some(&key), finding, true, sink)?;
+                self.show(Some(&key), finding, Change::Opened);
             }
         }
-        Ok(())
     }
 
     /// Looks at the sockets that bypass. `settles` those that are bound to nothing as well: they name an interface with
     /// each packet.
-    fn look_at_sockets(&mut self, settles: bool, sink: &mut dyn Sink) -> Result<()> {
+    fn look_at_sockets(&mut self, settles: bool) {
         let mut told = std::mem::take(&mut self.gaps.told);
         self.gaps.news.drain(|socket| told.push(socket));
         (self.gaps.look_at, self.gaps.settle_at) = (None, None);
-        let listed = self.list_sockets(sink)?;
+        let listed = self.list_sockets();
         let is_told = |inode| told.iter().any(|socket: &Bypass| socket.inode == inode);
         let mut unsettled = BTreeSet::new();
         for socket in &listed {
@@ -220,10 +217,9 @@ impl Audit {
                 Err(_) if is_told(socket.inode) => self.add_socket(socket, None),
                 Err(error) => {
                     let pid = socket.owner.pid;
-                    let text = format!(
-                        "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
-                    );
-                    self.gaps.logged.once(Level::Warning, text, sink)?;
+                    let error = error.to_string();
+                    let notice = Notice::PacketSocketsNotExamined { pid, error };
+                    self.gaps.logged.once(notice, &self.hub);
                 }
             }
         }
@@ -237,22 +233,21 @@ impl Audit {
                 self.add_socket(&socket, None);
             }
         }
-        Ok(())
     }
 
     /// The sockets of audited namespaces that may bypass.
-    fn list_sockets(&mut self, sink: &mut dyn Sink) -> Result<Vec<Bypass>> {
+    fn list_sockets(&mut self) -> Vec<Bypass> {
         let hooks = self.hooks.get(&mut self.following.entries);
         match hooks.and_then(CgroupHooks::bypassing) {
             Ok(mut listed) => {
                 listed.retain(|socket| self.namespaces.contains_key(&socket.netns));
-                Ok(listed)
+                listed
             }
             Err(error) => {
-                let text =
-                    format!("{error:#}: of those that send past TC egress only new ones are told");
-                self.gaps.logged.once(Level::Warning, text, sink)?;
-                Ok(Vec::new())
+                let error = format!("{error:#}");
+                let notice = Notice::PacketSocketsNotListed { error };
+                self.gaps.logged.once(notice, &self.hub);
+                Vec::new()
             }
         }
     }
@@ -320,9 +315,9 @@ impl Audit {
     }
 
     /// Looks for XDP programs: those that have a map of devices send by them.
-    fn look_at_xdp(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+    fn look_at_xdp(&mut self, netns: NetNsCookie) {
         let Some(namespace) = self.namespaces.get(&netns) else {
-            return Ok(());
+            return;
         };
         for program in xdp::programs(namespace.hooks.netns()).unwrap_or_default() {
             if !self.is_audited(netns, Some(program.interface)) {
@@ -334,10 +329,11 @@ impl Audit {
             };
             if !program.sends {
                 let interface = self.names.of(netns, program.interface);
-                let text = format!(
-                    "{interface} has the XDP program {shown}: what it sends by itself (XDP_TX) is not seen"
-                );
-                self.gaps.logged.once(Level::Info, text, sink)?;
+                let notice = Notice::XdpProgram {
+                    interface,
+                    program: shown,
+                };
+                self.gaps.logged.once(notice, &self.hub);
                 continue;
             }
             self.gaps.add(Gap {
@@ -351,7 +347,6 @@ impl Audit {
                 socket: None,
             });
         }
-        Ok(())
     }
 
     /// Looks for the kernel's own senders.

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{Audit, Namespace, NetlinkEvent, When, progress::Progress, totals};
+use super::{
+    netlink_events::NetlinkEvent,
+    progress::Progress,
+    run::{Audit, Namespace, When},
+    totals,
+};
 use crate::{
     collector::ledger::Key,
     findings::{
@@ -13,8 +18,8 @@ use crate::{
         gaps::{By, Gap, GapKey},
     },
     host::network::{Change, Network},
+    hub::{Hub, Notice, notice::Work},
     kernel::publish::ingress_policy::watched,
-    surfaces::{Level, Sink},
 };
 
 /// How many interfaces are attached to at once: they take the kernel half a second.
@@ -72,7 +77,6 @@ impl Audit {
         &mut self,
         netns: NetNsCookie,
         names: &[(IfIndex, String)],
-        sink: &mut dyn Sink,
     ) -> Result<Attached> {
         let mut attached = Attached::default();
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
@@ -90,7 +94,7 @@ impl Audit {
             return Ok(attached);
         }
         let mut refusals = Vec::new();
-        let mut progress = Progress::new();
+        let mut progress = Progress::new(Work::Attaching, wanted.len());
         for some in wanted.chunks(AT_ONCE) {
             namespace
                 .hooks
@@ -98,10 +102,7 @@ impl Audit {
                     Ok(()) => attached.new.push(name.to_owned()),
                     Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
                 })?;
-            progress.tell(sink, || {
-                let (done, all) = (attached.new.len(), wanted.len());
-                format!("{done} of {all} interfaces are attached")
-            })?;
+            progress.report(attached.new.len(), &self.hub);
         }
         // One that is gone by now has nothing to be audited.
         refusals.retain(|(name, _)| {
@@ -131,7 +132,7 @@ impl Audit {
     }
 
     /// Watches what arrives, at the interfaces where the policy in force can find something amiss with it, and there only.
-    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn watch_arrivals(&mut self, netns: NetNsCookie) -> Result<()> {
         let (Some((_, policy)), Some(namespace)) = (
             self.policies.last_key_value(),
             self.namespaces.get_mut(&netns),
@@ -143,15 +144,14 @@ impl Audit {
         if !wanted.is_empty() {
             self.hooks.load_ingress(&mut self.following.entries)?;
         }
-        namespace.watch_arrivals(&wanted, sink)
+        namespace.watch_arrivals(&wanted, &self.hub)
     }
 
     /// Takes a change of a namespace into the maps, and attaches to what is new.
-    pub(super) fn learn(
+    pub(super) fn on_netlink_event(
         &mut self,
         netns: NetNsCookie,
         news: NetlinkEvent,
-        sink: &mut dyn Sink,
     ) -> Result<()> {
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(());
@@ -172,7 +172,7 @@ impl Audit {
                         self.following.watch.soon();
                         self.names.gone(netns, index);
                         if namespace.hooks.forget(index) {
-                            sink.note(Level::Info, &format!("{name} is gone"))?;
+                            self.hub.note(Notice::InterfaceGone(name));
                         }
                     }
                     Change::Link(link) => {
@@ -192,54 +192,48 @@ impl Audit {
                 for index in namespace.hooks.forget_gone(&there)? {
                     self.names.gone(netns, index);
                     let name = self.names.of(netns, index);
-                    sink.note(Level::Info, &format!("{name} is gone"))?;
+                    self.hub.note(Notice::InterfaceGone(name));
                 }
             }
         }
         for (index, name) in &there {
-            self.on_link(netns, *index, name, sink)?;
+            self.on_link(netns, *index, name)?;
         }
-        self.publish(netns, sink)?;
-        let attached = self.attach(netns, &there, sink)?;
-        self.watch_arrivals(netns, sink)?;
+        self.publish(netns);
+        let attached = self.attach(netns, &there)?;
+        self.watch_arrivals(netns)?;
         if attached.count() > 0 {
             // What is above others counts from now on.
-            self.publish(netns, sink)?;
+            self.publish(netns);
         }
-        for name in &attached.new {
-            sink.note(Level::Info, &format!("{name} is audited from now on"))?;
+        for name in attached.new {
+            self.hub.note(Notice::InterfaceAudited(name));
         }
-        self.tell_gaps(sink)
-    }
-
-    /// Tells the programs what a namespace is like now.
-    pub(super) fn publish(&mut self, netns: NetNsCookie, sink: &mut dyn Sink) -> Result<()> {
-        let policy = self
-            .policies
-            .last_key_value()
-            .map(|(_, policy)| policy)
-            .context("there is no policy in force")?;
-        let namespace = &self.namespaces[&netns];
-        let audited = |index| namespace.hooks.has(index);
-        let told = self
-            .publisher
-            .network(netns, &namespace.network, policy, audited);
-        if let Err(error) = told {
-            sink.note(Level::Error, &format!("{error:#}: verdicts may be wrong"))?;
-        }
+        self.tell_gaps();
         Ok(())
     }
 
+    /// Writes into the maps what a namespace is like now.
+    pub(super) fn publish(&mut self, netns: NetNsCookie) {
+        let (Some((_, policy)), Some(namespace)) =
+            (self.policies.last_key_value(), self.namespaces.get(&netns))
+        else {
+            return;
+        };
+        let audited = |index| namespace.hooks.has(index);
+        let written = self
+            .publisher
+            .network(netns, &namespace.network, policy, audited);
+        if let Err(error) = written {
+            let error = format!("{error:#}");
+            self.hub.note(Notice::MapsNotWritten { error });
+        }
+    }
+
     /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
-    pub(super) fn on_link(
-        &mut self,
-        netns: NetNsCookie,
-        index: IfIndex,
-        name: &str,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    pub(super) fn on_link(&mut self, netns: NetNsCookie, index: IfIndex, name: &str) -> Result<()> {
         if self.names.is_gone(netns, index) {
-            self.close(netns, index, sink)?;
+            self.close(netns, index)?;
         }
         let Some(old) = self.names.learn(netns, index, name) else {
             return Ok(());
@@ -258,15 +252,16 @@ impl Audit {
             });
         }
         if self.namespaces[&netns].hooks.has(index) {
-            sink.note(Level::Info, &format!("{old} is called {name} from now on"))?;
+            let new = name.to_owned();
+            self.hub.note(Notice::InterfaceRenamed { old, new });
         }
         Ok(())
     }
 
     /// Closes the account of an interface that is gone, before another that has its index is audited: until then, nothing
     /// leaves by the index that the programs could count.
-    fn close(&mut self, netns: NetNsCookie, index: IfIndex, sink: &mut dyn Sink) -> Result<()> {
-        self.read_findings(When::Now, sink)?;
+    fn close(&mut self, netns: NetNsCookie, index: IfIndex) -> Result<()> {
+        self.read_findings(When::Now)?;
         let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
         for key in self.ledger.keys_where(left_by_it) {
             let samples = self.samples(&key).unwrap_or_default();
@@ -294,24 +289,21 @@ impl Namespace {
     pub(super) fn watch_arrivals(
         &mut self,
         interfaces: &[(IfIndex, String)],
-        sink: &mut dyn Sink,
+        hub: &Hub,
     ) -> Result<()> {
-        let mut progress = Progress::new();
-        for (done, some) in interfaces.chunks(AT_ONCE).enumerate() {
-            let mut warnings = Vec::new();
+        let mut progress = Progress::new(Work::AttachingIngress, interfaces.len());
+        let mut done = 0;
+        for some in interfaces.chunks(AT_ONCE) {
             self.hooks.watch_arrivals(some, |name, outcome| {
                 if let Err(error) = outcome {
-                    let error = anyhow::Error::from(error);
-                    warnings.push(format!("what arrives by {name} is not audited: {error:#}"));
+                    hub.note(Notice::ArrivalsNotAudited {
+                        interface: name.to_owned(),
+                        error: format!("{:#}", anyhow::Error::from(error)),
+                    });
                 }
             })?;
-            for warning in warnings {
-                sink.note(Level::Warning, &warning)?;
-            }
-            progress.tell(sink, || {
-                let (done, all) = (done * AT_ONCE + some.len(), interfaces.len());
-                format!("what arrives is watched at {done} of {all} interfaces")
-            })?;
+            done += some.len();
+            progress.report(done, hub);
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::findings::{
     gaps::GapKey,
     samples::Samples,
 };
+use crate::hub::Change;
 
 /// A finding is said again no sooner than this after the last time.
 pub const PAUSE: Duration = Duration::from_secs(1);
@@ -84,6 +85,8 @@ struct Entry<K> {
     is_open: bool,
     shown_at: Micros,
     waits: bool,
+    /// What is new since it was shown.
+    change: Change,
 }
 
 /// A finding that is to be said again.
@@ -93,6 +96,8 @@ pub struct Due<K> {
     pub key: Option<K>,
     /// The finding. What it has seen is known to whoever counts, unless it is closed.
     pub finding: Finding,
+    /// What is new of it.
+    pub change: Change,
 }
 
 /// Microseconds since the audit began.
@@ -141,6 +146,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             is_open: true,
             shown_at: micros(now),
             waits: false,
+            change: Change::Grew,
         });
         let Self {
             places,
@@ -199,6 +205,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let changed = *finding != before;
         if changed {
             self.worst = self.worst.max(Some(finding.severity));
+            self.entries[place].change = Change::Refined;
             self.wait(place);
         }
         changed
@@ -284,7 +291,9 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let entry = &mut self.entries[place as usize];
         entry.waits = false;
         entry.shown_at = now;
+        let change = std::mem::replace(&mut entry.change, Change::Grew);
         Some(Due {
+            change,
             key: entry.is_open.then(|| entry.key.clone()),
             finding: entry.finding.clone(),
         })

@@ -1,26 +1,17 @@
-//! What was told in notes, and is told once.
+//! Notices that are published once.
 
-use std::{collections::BTreeSet, io};
+use crate::hub::{Hub, Notice};
 
-use crate::surfaces::{Level, Sink};
-
-/// The notes that were told.
+/// Those that were.
 #[derive(Debug, Default)]
-pub(super) struct Logged(BTreeSet<String>);
+pub(super) struct Logged(Vec<Notice>);
 
 impl Logged {
-    /// Tells a note, unless the same was told before.
-    pub(super) fn once(
-        &mut self,
-        level: Level,
-        text: String,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
-        if self.0.contains(&text) {
-            return Ok(());
+    /// Publishes a notice, unless the same was before.
+    pub(super) fn once(&mut self, notice: Notice, hub: &Hub) {
+        if !self.0.contains(&notice) {
+            self.0.push(notice.clone());
+            hub.note(notice);
         }
-        let told = sink.note(level, &text);
-        self.0.insert(text);
-        told
     }
 }

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
-    Audit, Namespace, When,
     interfaces::Attached,
     netlink_events::{NetlinkEvents, follow},
     progress::Progress,
+    run::{Audit, Namespace, When},
     takeover,
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         routes::RouteOracle,
         running::Running,
     },
+    hub::{Notice, notice::Work},
     kernel::{
         arrivals::Arrivals,
         attach::{Mode, NamespaceHooks},
@@ -34,8 +35,6 @@ use crate::{
         persist::Persist,
         publish::wait_for_running_programs,
     },
-    policy::counted,
-    surfaces::{Level, Sink},
 };
 
 /// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
@@ -109,22 +108,19 @@ impl Audit {
         &mut self,
         namespaces: Vec<NetNs>,
         changes: &mut NetlinkEvents,
-        sink: &mut dyn Sink,
     ) -> Result<()> {
         let all = namespaces.len();
         let mut attached = Attached::default();
-        let mut progress = Progress::new();
+        let mut progress = Progress::new(Work::Namespaces, all);
         for (done, netns) in namespaces.into_iter().enumerate() {
-            progress.tell(sink, || {
-                format!("{done} of {all} network namespaces are attached")
-            })?;
-            match self.take_in(netns.clone(), changes, sink) {
+            progress.report(done, &self.hub);
+            match self.take_in(netns.clone(), changes) {
                 Ok(new) => attached.add(new),
                 Err(error) if self.following.wanted.may_be_more() => {
                     self.remove(netns.cookie);
                     // Nothing is to be said where it went while the others were attached.
                     if Census::take(&[]).is_ok_and(|census| census.has(netns.inode)) {
-                        self.refuse(netns.inode, &netns.name, &error, sink)?;
+                        self.refuse(netns.inode, &netns.name, &error);
                     }
                 }
                 Err(error) => return Err(error),
@@ -141,12 +137,7 @@ impl Audit {
 
     /// Prepares the maps for a namespace, then attaches: from the first packet on, everything is known that is needed to
     /// judge it.
-    fn take_in(
-        &mut self,
-        netns: NetNs,
-        changes: &mut NetlinkEvents,
-        sink: &mut dyn Sink,
-    ) -> Result<Attached> {
+    fn take_in(&mut self, netns: NetNs, changes: &mut NetlinkEvents) -> Result<Attached> {
         let cookie = netns.cookie;
         takeover::refuse_strangers(&netns, self.persist.as_deref())?;
         let (network, followed) = follow(&netns, changes)?;
@@ -168,17 +159,17 @@ impl Audit {
         self.namespaces.insert(cookie, namespace);
         self.order.push(cookie);
         let unaudited = self.recognize(cookie, &links)?;
-        self.tell_closed(|netns| netns == cookie, sink)?;
+        self.tell_closed(|netns| netns == cookie);
         // One that was left and comes again has its interfaces under the same indexes.
         for (index, name) in &links {
-            self.on_link(cookie, *index, name, sink)?;
+            self.on_link(cookie, *index, name)?;
         }
-        self.publish(cookie, sink)?;
-        let attached = self.attach(cookie, &links, sink)?;
-        self.watch_arrivals(cookie, sink)?;
+        self.publish(cookie);
+        let attached = self.attach(cookie, &links)?;
+        self.watch_arrivals(cookie)?;
         // What is above others counts from now on.
-        self.publish(cookie, sink)?;
-        self.warn_of_late(cookie, &unaudited, sink)?;
+        self.publish(cookie);
+        self.warn_of_late(cookie, &unaudited);
         self.foreseeing.changed(cookie);
         Ok(attached)
     }
@@ -204,13 +195,14 @@ impl Audit {
     }
 
     /// Leaves the namespaces that are gone, and takes in those that are new.
-    pub(super) fn look(&mut self, changes: &mut NetlinkEvents, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn look(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
         self.following.watch.looks();
         let census = match Census::take(&self.following.threads) {
             Ok(census) => census,
             Err(error) => {
-                let text = format!("namespaces cannot be followed, /proc is not readable: {error}");
-                return Ok(sink.note(Level::Warning, &text)?);
+                let error = error.to_string();
+                self.hub.note(Notice::NamespacesNotFollowed { error });
+                return Ok(());
             }
         };
         let mut gone = Vec::new();
@@ -227,10 +219,10 @@ impl Audit {
             gone.truncate(AT_ONCE);
             self.following.watch.at_once();
         }
-        self.leave(&gone, sink)?;
-        self.name_anew(&census, sink)?;
-        self.look_for_new(&census, changes, sink)?;
-        self.tell_gaps(sink)?;
+        self.leave(&gone)?;
+        self.name_anew(&census);
+        self.look_for_new(&census, changes);
+        self.tell_gaps();
         let audited = self.audited();
         self.following
             .threads
@@ -245,12 +237,7 @@ impl Audit {
             .collect()
     }
 
-    fn look_for_new(
-        &mut self,
-        census: &Census,
-        changes: &mut NetlinkEvents,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    fn look_for_new(&mut self, census: &Census, changes: &mut NetlinkEvents) {
         self.following.refused.retain(|inode| census.has(*inode));
         // Those that are audited are held, so that no other can have the inode.
         let mut known = self.audited();
@@ -266,25 +253,19 @@ impl Audit {
             let outcome = match census.open(inode) {
                 // It is looked for again when something is told of it.
                 Ok(None) => continue,
-                Ok(Some(netns)) => self.add_namespace(netns, census, changes, sink),
+                Ok(Some(netns)) => self.add_namespace(netns, census, changes),
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = outcome {
-                self.refuse(inode, &name, &error, sink)?;
+                self.refuse(inode, &name, &error);
             }
         }
-        Ok(())
     }
 
-    /// Tells once of a namespace that cannot be audited.
-    fn refuse(
-        &mut self,
-        inode: u64,
-        name: &str,
-        error: &anyhow::Error,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    /// Reports once a namespace that cannot be audited.
+    fn refuse(&mut self, inode: u64, name: &str, error: &anyhow::Error) {
         self.following.refused.insert(inode);
+        let error = format!("{error:#}");
         self.gaps.add(Gap {
             key: GapKey {
                 netns: NetNsCookie(0),
@@ -293,13 +274,13 @@ impl Audit {
             },
             cause: CauseKind::NotAttached {
                 interface: format!("any interface of the network namespace {name}"),
-                error: format!("{error:#}"),
+                error: error.clone(),
             },
             process: None,
             socket: None,
         });
-        let text = format!("the network namespace {name} cannot be audited: {error:#}");
-        Ok(sink.note(Level::Warning, &text)?)
+        let name = name.to_owned();
+        self.hub.note(Notice::NamespaceRefused { name, error });
     }
 
     fn add_namespace(
@@ -307,10 +288,9 @@ impl Audit {
         netns: NetNs,
         census: &Census,
         changes: &mut NetlinkEvents,
-        sink: &mut dyn Sink,
     ) -> Result<()> {
         let (cookie, inode, name) = (netns.cookie, netns.inode, netns.name.clone());
-        let attached = match self.take_in(netns, changes, sink) {
+        let attached = match self.take_in(netns, changes) {
             Ok(attached) => attached,
             Err(error) => {
                 self.remove(cookie);
@@ -320,17 +300,15 @@ impl Audit {
         if let Some(namespace) = self.namespaces.get_mut(&cookie) {
             namespace.is_kept = self.following.watch.keeps(inode, census);
         }
-        let interfaces = counted(attached.count(), "interface");
-        let text =
-            format!("the network namespace {name} is audited from now on, with {interfaces}");
-        sink.note(Level::Info, &text)?;
+        let interfaces = attached.count();
+        self.hub.note(Notice::NamespaceAudited { name, interfaces });
         self.gaps.look_for_all_soon();
         Ok(())
     }
 
     /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
     /// stays.
-    fn leave(&mut self, gone: &[NetNsCookie], sink: &mut dyn Sink) -> Result<()> {
+    fn leave(&mut self, gone: &[NetNsCookie]) -> Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -341,20 +319,17 @@ impl Audit {
         }
         // Findings are told by what only the namespace knows, its addresses and routes.
         wait_for_running_programs();
-        self.read_findings(When::Now, sink)?;
+        self.read_findings(When::Now)?;
         for &netns in gone {
             self.remove(netns);
             let name = self.following.name(netns);
-            sink.note(
-                Level::Info,
-                &format!("the network namespace {name} is gone"),
-            )?;
+            self.hub.note(Notice::NamespaceGone(name));
         }
         Ok(())
     }
 
     /// Gives those a name that had none: engines make a container's namespace before its first process.
-    fn name_anew(&mut self, census: &Census, sink: &mut dyn Sink) -> Result<()> {
+    fn name_anew(&mut self, census: &Census) {
         for (&netns, namespace) in &self.namespaces {
             let inode = namespace.hooks.netns().inode;
             let (old, name) = (self.following.name(netns), census.name(inode));
@@ -365,11 +340,9 @@ impl Audit {
                 self.ledger
                     .refine(&key, |finding| finding.netns.clone_from(&name));
             }
-            let text = format!("the network namespace {old} is called {name} from now on");
-            sink.note(Level::Info, &text)?;
-            self.following.call(netns, name);
+            self.following.call(netns, name.clone());
+            self.hub.note(Notice::NamespaceRenamed { old, new: name });
         }
-        Ok(())
     }
 
     fn remove(&mut self, netns: NetNsCookie) {

@@ -2,34 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use crate::surfaces::{Level, Sink};
+use crate::hub::{Hub, Notice, notice::Work};
 
-/// How often it is told.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often it is reported.
+const EVERY: Duration = Duration::from_secs(1);
 
-/// Tells how far it is, where it takes longer than one is told of.
-pub(super) struct Progress(Instant);
+/// Reports how far it is, where it takes longer than [`EVERY`].
+pub(super) struct Progress {
+    what: Work,
+    all: usize,
+    since: Instant,
+}
 
 impl Progress {
     /// It begins.
-    pub(super) fn new() -> Self {
-        Self(Instant::now())
+    pub(super) fn new(what: Work, all: usize) -> Self {
+        let since = Instant::now();
+        Self { what, all, since }
     }
 
-    /// Tells, if it is time to.
-    ///
-    /// # Errors
-    ///
-    /// When the sink fails.
-    pub(super) fn tell(
-        &mut self,
-        sink: &mut dyn Sink,
-        text: impl FnOnce() -> String,
-    ) -> anyhow::Result<()> {
-        if self.0.elapsed() >= TELL_EVERY {
-            self.0 = Instant::now();
-            sink.note(Level::Info, &text())?;
+    /// Reports that so much is done, if it is time to.
+    pub(super) fn report(&mut self, done: usize, hub: &Hub) {
+        if self.since.elapsed() >= EVERY {
+            self.since = Instant::now();
+            let Self { what, all, .. } = *self;
+            hub.note(Notice::Progress { what, done, all });
         }
-        Ok(())
     }
 }

@@ -1,8 +1,9 @@
-//! What was found is told: in words, once at its first packet, and again as it grows.
+//! What was found is published: at its first packet, and again as it grows.
 
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,7 +13,10 @@ use pinif_ebpf::{
     sighting::{Count, FindingKey, FindingState, FindingValue, Sighting},
 };
 
-use super::{Audit, When, names::Names};
+use super::{
+    names::Names,
+    run::{Audit, When},
+};
 use crate::{
     collector::ledger::{Due, Key},
     findings::{
@@ -23,9 +27,9 @@ use crate::{
         samples::Samples,
     },
     host::{entrance, network::Network, routes::RouteError},
+    hub::{Change, Event},
     kernel::{clock::monotonic, persist::ClosedFinding},
     policy::Policy,
-    surfaces::Sink,
 };
 
 /// Of a finding that was judged by a policy which only an earlier life knew.
@@ -33,26 +37,20 @@ const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier colle
 
 impl Audit {
     /// Enters a finding into the ledger and shows it; later, where it is one of very many.
-    pub(super) fn on_sighting(
-        &mut self,
-        key: &FindingKey,
-        sighting: &Sighting,
-        when: When,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    pub(super) fn on_sighting(&mut self, key: &FindingKey, sighting: &Sighting, when: When) {
         if self.ledger.contains(&Key::Counted(*key)) {
-            return Ok(());
+            return;
         }
         if when == When::RateLimited && !self.rate_limit.admits(key, sighting, Instant::now()) {
             self.counts = true;
-            return Ok(());
+            return;
         }
         // Without a counter it is of an interface that is gone, whose account is closed.
         let Some(FindingState { count, .. }) = self.counters.finding(key) else {
-            return Ok(());
+            return;
         };
         let Some(sighted) = decode(key, sighting) else {
-            return Ok(());
+            return;
         };
         let process = enrich::process(&sighted);
         if let Some(finding) = self.describe(key, &sighted, process, count, None)
@@ -61,7 +59,7 @@ impl Audit {
                     .sighted(Key::Counted(*key), finding, self.started.elapsed())
         {
             self.counts = true;
-            self.show(Some(&Key::Counted(*key)), finding, true, sink)?;
+            self.show(Some(&Key::Counted(*key)), finding, Change::Opened);
             let namespace = self.namespaces.get(&key.netns);
             let suspect =
                 namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
@@ -69,7 +67,6 @@ impl Audit {
                 self.searches.ask(*key, suspect);
             }
         }
-        Ok(())
     }
 
     /// Names another process than the one that was taken to have the socket.
@@ -159,7 +156,7 @@ impl Audit {
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
-    pub(super) fn read_findings(&mut self, when: When, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn read_findings(&mut self, when: When) -> Result<()> {
         let mut batches = self.counters.findings()?;
         while let Some(batch) = batches
             .next()
@@ -167,39 +164,37 @@ impl Audit {
         {
             for (key, FindingValue { state, .. }) in batch {
                 if !self.ledger.counted(&Key::Counted(key), state.count) {
-                    self.on_sighting(&key, &state.sighting, when, sink)?;
+                    self.on_sighting(&key, &state.sighting, when);
                 }
             }
         }
         Ok(())
     }
 
-    pub(super) fn show_due(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn show_due(&mut self) {
         let due: Vec<_> = self.ledger.due(self.started.elapsed()).collect();
-        self.show_again(due, sink)
+        self.show_again(due);
     }
 
-    /// Shows findings that have grown, or of which more is known.
-    pub(super) fn show_again(&self, due: Vec<Due<Key>>, sink: &mut dyn Sink) -> Result<()> {
-        for Due { key, finding } in due {
-            self.show(key.as_ref(), finding, false, sink)?;
+    /// Publishes findings that have grown, or of which more is known.
+    pub(super) fn show_again(&self, due: Vec<Due<Key>>) {
+        for Due {
+            key,
+            finding,
+            change,
+        } in due
+        {
+            self.show(key.as_ref(), finding, change);
         }
-        Ok(())
     }
 
-    /// Shows a finding, with what it has seen by now. One without a key is closed, and has that with it.
-    pub(super) fn show(
-        &self,
-        key: Option<&Key>,
-        mut finding: Finding,
-        first: bool,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    /// Publishes a finding, with what it has seen by now. One without a key is closed, and has that with it.
+    pub(super) fn show(&self, key: Option<&Key>, mut finding: Finding, change: Change) {
         if let Some(samples) = key.and_then(|key| self.samples(key)) {
             finding.samples = samples;
             finding.samples.correct(finding.process.as_ref());
         }
-        Ok(sink.finding(&finding, first)?)
+        self.hub.publish(Event::Finding(Arc::new(finding), change));
     }
 
     /// What an open finding has seen by now.

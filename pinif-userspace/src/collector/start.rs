@@ -1,26 +1,28 @@
 //! From the plan to the line `ready`: what is known of the host is in the maps before the first packet is judged by it.
 
-use std::{collections::BTreeMap, rc::Rc, time::Instant};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Audit, Plan,
+    enforcement,
     foresight::Foreseeing,
     gaps::Gaps,
+    losses::Losses,
     names::Names,
     namespaces::Following,
     netlink_events::NetlinkEvents,
     rate_limit::RateLimit,
+    reload::warn_of,
+    run::{Audit, Plan},
     searches::Searches,
-    starting::Starting,
     takeover::{self, Earlier},
-    warn_of,
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
     findings::finding::{Attach, Ready},
     host::{kernel_types, namespaces::Watch},
+    hub::{Event, Hub, Notice},
     kernel::{
         arrivals::Arrivals,
         attach::{CgroupHooks, Hooks, Mode, load_egress},
@@ -33,12 +35,11 @@ use crate::{
         publish::Publisher,
         sightings::Sightings,
     },
-    surfaces::{Level, Sink},
 };
 
 impl Audit {
     /// Attaches to all that is planned, and tells that it is ready.
-    pub(super) fn start(plan: Plan, sink: &mut dyn Sink) -> Result<(Self, NetlinkEvents)> {
+    pub(super) fn start(plan: Plan, hub: Arc<Hub>) -> Result<(Self, NetlinkEvents)> {
         if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
             bail!("there is no network namespace to audit");
         }
@@ -55,12 +56,10 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let told = takeover::enforced_until(&publisher, &plan.policy, persist.as_deref());
-        let enforcement = Enforcement::resume(plan.enforce, told, monotonic());
+        let written = takeover::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let enforcement = Enforcement::new(plan.enforce, written, persist.is_some(), monotonic());
         if !enforcement.is_on() && publisher.enforces(monotonic()) {
-            let text =
-                "the earlier collector dropped leaks; without --enforce they leave from now on";
-            sink.note(Level::Warning, text)?;
+            hub.note(Notice::EnforcementNotContinued);
         }
         publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
@@ -88,7 +87,7 @@ impl Audit {
             persist.as_deref(),
             &plan.namespaces,
         )?;
-        warn_of(&plan.policy, &unresolved, sink)?;
+        warn_of(&plan.policy, &unresolved, &hub);
         let hooks = if persist.is_some() {
             let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
             hooks.load_ingress(&mut following.entries)?;
@@ -97,6 +96,8 @@ impl Audit {
             Hooks::come(ebpf, &plan.cgroup, types)?
         };
         let mut audit = Self {
+            hub,
+            losses: Losses::default(),
             earlier,
             namespaces: BTreeMap::new(),
             order: Vec::new(),
@@ -118,32 +119,31 @@ impl Audit {
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
-            fail_on: plan.fail_on,
             started: Instant::now(),
             searches: Searches::start(),
             foreseeing: Foreseeing::new(plan.foresee),
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {
-            audit.warn_of_idle_rules(policy, sink)?;
+            let input = enforcement::Input::Policy(policy);
+            let events = audit.enforcement.on(input, monotonic());
+            events
+                .into_iter()
+                .for_each(|event| audit.hub.publish(event));
         }
-        let mut starting = Starting::new(sink);
-        audit.take_in_all(plan.namespaces, &mut changes, &mut starting)?;
-        let found = starting.found();
+        audit.take_in_all(plan.namespaces, &mut changes)?;
         audit.hooks.get(&mut audit.following.entries)?;
         for warning in audit.hooks.warnings() {
-            sink.note(Level::Warning, &warning)?;
+            audit.hub.note(Notice::HookMissing(warning));
         }
         audit.sweep();
         audit.started = audit.began();
-        audit.begin_enforcing()?;
-        sink.ready(&audit.ready(plan.attach))?;
-        for finding in found {
-            sink.finding(&finding, true)?;
-        }
-        audit.settle(sink)?;
-        audit.ask_to_confirm(sink)?;
-        audit.look_for_all_gaps(true, sink)?;
+        audit.enforce(enforcement::Input::Begin)?;
+        let ready = audit.ready(plan.attach);
+        audit.hub.publish(Event::Ready(Arc::new(ready)));
+        audit.settle()?;
+        audit.enforce(enforcement::Input::Ready)?;
+        audit.look_for_all_gaps(true);
         Ok((audit, changes))
     }
 

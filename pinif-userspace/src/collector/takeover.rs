@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    sync::Arc,
     time::Instant,
 };
 
@@ -18,23 +18,22 @@ use pinif_ebpf::{
 };
 
 use super::{
-    Audit, When,
     namespaces::Following,
+    run::{Audit, When},
     totals::{Past, Place},
 };
 use crate::{
     collector::ledger::Key,
     findings::{decode::decode, enrich, samples::Samples},
     host::{netns::NetNs, network::Network},
+    hub::{Change, Event, Notice},
     kernel::{
         attach::strangers,
         counters::Counters,
         persist::{self, ClosedCell, ClosedFinding, Persist},
         publish::{Publisher, Unresolved},
     },
-    policy::{Policy, counted},
-    surfaces::{Level, Sink},
-    text::age::ago,
+    policy::Policy,
 };
 
 /// What an earlier life has left that is not recognized yet.
@@ -224,17 +223,8 @@ impl Audit {
         Ok(indexes.difference(&left).copied().collect())
     }
 
-    /// Tells of the interfaces of a namespace that no collector had attached to until now.
-    ///
-    /// # Errors
-    ///
-    /// When the sink fails.
-    pub(super) fn warn_of_late(
-        &self,
-        netns: NetNsCookie,
-        late: &BTreeSet<IfIndex>,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    /// Reports the interfaces of a namespace that no collector had attached to until now.
+    pub(super) fn warn_of_late(&self, netns: NetNsCookie, late: &BTreeSet<IfIndex>) {
         let hooks = &self.namespaces[&netns].hooks;
         let names: Vec<String> = late
             .iter()
@@ -242,13 +232,8 @@ impl Audit {
             .map(|index| self.names.of(netns, *index))
             .collect();
         if !names.is_empty() {
-            let text = format!(
-                "{} came while no collector ran: what left there until now was not audited",
-                names.join(", ")
-            );
-            sink.note(Level::Warning, &text)?;
+            self.hub.note(Notice::InterfacesCameLate { names });
         }
-        Ok(())
     }
 
     /// Takes away what an earlier life had attached, or published, and is not wanted any more.
@@ -288,38 +273,28 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When the counters cannot be read, or a sink fails.
-    pub(super) fn settle(&mut self, sink: &mut dyn Sink) -> Result<()> {
+    /// When the counters cannot be read.
+    pub(super) fn settle(&mut self) -> Result<()> {
         let Some(persist) = self.persist.clone() else {
             return Ok(());
         };
         persist.keep();
         // Of namespaces that are gone, too.
         self.earlier.namespaces.clear();
-        self.tell_closed(|_| true, sink)?;
+        self.tell_closed(|_| true);
         if persist.takes_over() {
             self.counts = true;
-            self.read_findings(When::RateLimited, sink)?;
-            let text = format!(
-                "took over from an earlier collector: counts begin {} ago, with {}",
-                ago(persist.age()),
-                counted(self.earlier.findings, "finding")
-            );
-            sink.note(Level::Info, &text)?;
+            self.read_findings(When::RateLimited)?;
+            self.hub.note(Notice::TookOver {
+                age: persist.age(),
+                findings: self.earlier.findings,
+            });
         }
         Ok(())
     }
 
     /// Tells of the findings in some namespaces whose accounts earlier lives have closed.
-    ///
-    /// # Errors
-    ///
-    /// When a sink fails.
-    pub(super) fn tell_closed(
-        &mut self,
-        wanted: impl Fn(NetNsCookie) -> bool,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    pub(super) fn tell_closed(&mut self, wanted: impl Fn(NetNsCookie) -> bool) {
         let (told, rest) = std::mem::take(&mut self.earlier.closed)
             .into_iter()
             .partition(|closed| wanted(closed.key.netns));
@@ -343,10 +318,10 @@ impl Audit {
                 let samples = Samples::of(&value.samples);
                 self.ledger.close(&Key::Counted(*key), samples.clone());
                 finding.samples = samples;
-                sink.finding(&finding, true)?;
+                let finding = Arc::new(finding);
+                self.hub.publish(Event::Finding(finding, Change::Opened));
             }
         }
-        Ok(())
     }
 
     /// Keeps a finding for the next life, before its account is closed.
@@ -383,26 +358,5 @@ impl Audit {
             egress: name(egress),
             bound: name(bound),
         }
-    }
-
-    /// Says, last of all, that counting goes on, and dropping, where leaks are dropped.
-    ///
-    /// # Errors
-    ///
-    /// When the sink fails.
-    pub(super) fn leave_attached(
-        persist: Option<&Rc<Persist>>,
-        drops: bool,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
-        if persist.is_some() {
-            let and = if drops { " and dropping" } else { "" };
-            let text = format!(
-                "the programs stay attached, and go on counting{and}: `pinif audit --persist` takes over, `pinif detach` \
-                 ends it"
-            );
-            sink.note(Level::Info, &text)?;
-        }
-        Ok(())
     }
 }

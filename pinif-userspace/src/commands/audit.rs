@@ -1,11 +1,11 @@
 //! `pinif audit`: the auditor.
 
-use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, task::Poll, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use futures::{Stream, StreamExt as _, stream};
 use globset::{Glob, GlobMatcher};
-use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -13,10 +13,11 @@ use tokio::{
 
 use super::signals::Ignored;
 use crate::{
-    collector::{self, Order, Plan, enforcement::Enforce, ledger::FailOn},
-    findings::{
-        finding::{Finding, Ready, Summary},
-        latent::Latent,
+    collector::{
+        self,
+        enforcement::Enforce,
+        ledger::FailOn,
+        run::{Order, Plan},
     },
     host::{
         capabilities,
@@ -24,13 +25,14 @@ use crate::{
         netns::NetNs,
         processes,
     },
+    hub::{Hub, Notice, notice::SessionPolicy},
     kernel::{
         attach::Mode,
         load::{self, Loader},
         persist,
     },
     policy::{Policy, PolicyErrors},
-    surfaces::{self, Format, Level, Sink, WithoutReader},
+    surfaces::{self, Format, WithoutReader},
     text::streams,
 };
 
@@ -198,7 +200,7 @@ fn session_is_spared(
     enforce: &Enforce,
     policy: &Policy,
     namespaces: &[NetNs],
-) -> Result<Option<String>> {
+) -> Result<Option<Notice>> {
     let objection = match enforce {
         Enforce::Never => None,
         Enforce::Always | Enforce::For { .. } => session::objection(policy, namespaces)?,
@@ -207,7 +209,10 @@ fn session_is_spared(
         (Enforce::Always, Some(objection)) => {
             bail!("--enforce {objection}. `--enforce-for 60s` lets you try it, and undoes itself")
         }
-        (_, objection) => Ok(objection.map(|objection| format!("--enforce-for {objection}"))),
+        (_, objection) => Ok(objection.map(|objection| Notice::SessionDropped {
+            policy: SessionPolicy::OfStart,
+            objection,
+        })),
     }
 }
 
@@ -215,7 +220,7 @@ async fn audit(
     plan: Plan,
     source: Source,
     format: Format,
-    warning: Option<String>,
+    warning: Option<Notice>,
     signals: Signals,
 ) -> Result<u8> {
     let without_reader = match plan.enforce {
@@ -225,7 +230,7 @@ async fn audit(
     let (orders, mut received) = mpsc::unbounded_channel();
     let is_read = surfaces::is_on_standard_output(format);
     // Before anything is attached, so that no signal ends pinif without its summary from then on.
-    let stop = stop(is_read && without_reader == WithoutReader::Ends)?;
+    let stops = stops(is_read && without_reader == WithoutReader::Ends)?;
     if is_read && without_reader == WithoutReader::GoesOn {
         let orders = orders.clone();
         tokio::spawn(async move {
@@ -235,11 +240,15 @@ async fn audit(
         });
     }
     signals.follow(&plan.enforce, source, orders)?;
-    let mut sink = Service(surfaces::open(format, without_reader));
-    if let Some(warning) = warning {
-        sink.note(Level::Warning, &warning)?;
+    let hub = Hub::new();
+    for subscriber in surfaces::open(format, without_reader) {
+        hub.add(subscriber)
+            .context("no thread can be started for the output")?;
     }
-    collector::run(plan, &mut received, &mut sink, stop).await
+    if let Some(warning) = warning {
+        hub.note(warning);
+    }
+    collector::run::run(plan, &mut received, hub, stops).await
 }
 
 /// The signals that do not end an audit, caught before it begins.
@@ -268,30 +277,32 @@ impl Signals {
         enforce::follow(enforce, self.confirm, orders.clone());
         let ignored = orders.clone();
         self.ignored.report(move |name| {
-            let text = format!("{name} means nothing to pinif: the audit goes on; SIGTERM ends it");
-            let _ = ignored.send(Order::Note(Level::Warning, text));
+            let notice = Notice::SignalIgnored(name.to_owned());
+            let _ = ignored.send(Order::Notice(notice));
         });
         reload::follow(source, self.hangup, orders)
     }
 }
 
-/// Ready at the first signal that asks for the end, and when nobody reads any more, if it `is_read`.
-fn stop(is_read: bool) -> Result<impl Future<Output = ()>> {
+/// Each request for the end: a signal, or, if it `is_read`, that nobody reads any more.
+fn stops(is_read: bool) -> Result<impl Stream<Item = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut quit = signal(SignalKind::quit()).context("SIGQUIT cannot be handled")?;
     // The processor time that it may use is over (RLIMIT_CPU).
     let expired = SignalKind::from_raw(libc::SIGXCPU);
     let mut expired = signal(expired).context("SIGXCPU cannot be handled")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = quit.recv() => {}
-            _ = expired.recv() => {}
-            () = streams::closed(), if is_read => {}
+    let signals = stream::poll_fn(move |context| {
+        let signals = [&mut interrupt, &mut terminate, &mut quit, &mut expired];
+        for signal in signals {
+            if signal.poll_recv(context).is_ready() {
+                return Poll::Ready(Some(()));
+            }
         }
-    })
+        Poll::Pending
+    });
+    let closed = stream::iter(is_read.then_some(())).then(|()| streams::closed());
+    Ok(stream::select(signals, closed))
 }
 
 fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
@@ -342,39 +353,4 @@ fn namespaces(args: &AuditArgs) -> Result<(Vec<NetNs>, Wanted)> {
 /// Whether a name of namespaces means those that match it. A path does not, nor does a file that is called so.
 fn is_glob(name: &str) -> bool {
     name.contains(['*', '?', '[', '{']) && !name.contains('/')
-}
-
-/// The sinks, and the service manager: it is told when all is attached, and when the end begins (sd_notify(3)).
-struct Service(Vec<Box<dyn Sink>>);
-
-impl Sink for Service {
-    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
-        self.0.ready(ready)
-    }
-
-    fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
-        self.0.finding(finding, first)
-    }
-
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
-        self.0.latent(latent)
-    }
-
-    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        let _ = sd_notify::notify(&[NotifyState::Stopping]);
-        self.0.summary(summary)
-    }
-
-    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        self.0.note(level, text)
-    }
-
-    fn reader_left(&mut self) {
-        self.0.reader_left();
-    }
-
-    fn lost(&self) -> u64 {
-        self.0.lost()
-    }
 }

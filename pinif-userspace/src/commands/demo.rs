@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use futures::FutureExt as _;
 use nix::unistd::geteuid;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 use super::signals::Ignored;
 use crate::collector;
 use crate::host::capabilities;
+use crate::hub::Hub;
 use crate::lab;
 use crate::text::streams::{is_closed, unless_closed};
 use relay::Relay;
@@ -106,10 +108,17 @@ fn perform(
         };
         // The story learns that the audit has ended when the relay is gone.
         let audited = {
-            let mut relay = Relay(sender);
+            let hub = Hub::new();
+            hub.add(Box::new(Relay(sender)))
+                .context("no thread can be started")?;
             // Nobody gives orders here.
             let (_, mut orders) = tokio::sync::mpsc::unbounded_channel();
-            runtime.block_on(collector::run(plan, &mut orders, &mut relay, stop))
+            runtime.block_on(collector::run::run(
+                plan,
+                &mut orders,
+                hub,
+                stop.into_stream(),
+            ))
         };
         let told = story.join().unwrap_or_else(|panic| resume_unwind(panic));
         // Whichever of the two broke off first tells why: a story that was cut short does not.

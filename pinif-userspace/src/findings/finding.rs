@@ -29,8 +29,19 @@ pub enum Line<'a> {
     Finding(Told<'a>),
     /// The audit has ended: exact totals.
     Summary(&'a Summary),
+    /// Something cannot be counted or shown: when the first is lost, within a second, and again as the number grows.
+    Uncounted(Uncounted),
     /// Lines are missing here that could not be written, as on a full disk.
     Lost(Lost),
+}
+
+/// What could not be counted or shown so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Uncounted {
+    /// The place that lost it, as in the summary's `uncounted`.
+    pub reason: &'static str,
+    /// How much it has lost, in all.
+    pub number: u64,
 }
 
 /// Lines that could not be written.
@@ -215,7 +226,7 @@ pub struct Process {
 }
 
 /// The totals at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Summary {
     /// How long packets were judged, in seconds.
     pub duration_s: f64,

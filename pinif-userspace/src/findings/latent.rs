@@ -33,7 +33,7 @@ type Key = (
 #[derive(Debug, Default)]
 pub struct Foreseen {
     holds: BTreeMap<Key, Latent>,
-    told: u64,
+    reported: u64,
     worst: Option<Severity>,
 }
 
@@ -56,10 +56,10 @@ impl Foreseen {
             if !now.insert(key.clone()) || self.holds.contains_key(&key) {
                 continue;
             }
-            self.told += 1;
+            self.reported += 1;
             self.worst = self.worst.max(Some(latent.finding.severity));
             // It may have held before: then it is another finding.
-            let number = format!("{} {}", latent.finding.id, self.told);
+            let number = format!("{} {}", latent.finding.id, self.reported);
             latent.finding.id = FindingId::of(number.as_bytes()).to_string();
             self.holds.insert(key, latent.clone());
             news.new.push(latent);
@@ -73,12 +73,12 @@ impl Foreseen {
         news
     }
 
-    /// How many were told.
-    pub fn told(&self) -> u64 {
-        self.told
+    /// How many were reported.
+    pub fn reported(&self) -> u64 {
+        self.reported
     }
 
-    /// The gravest that was told, whether it still holds or not.
+    /// The gravest that was reported, whether it still holds or not.
     pub fn worst(&self) -> Option<Severity> {
         self.worst
     }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(sockets(&again.new), [1]);
         assert_ne!(again.new[0].finding.id, told.new[0].finding.id);
         assert_eq!(
-            (foreseen.told(), foreseen.worst()),
+            (foreseen.reported(), foreseen.worst()),
             (3, Some(Severity::Risk))
         );
     }
@@ -179,6 +179,6 @@ mod tests {
             (vec![1], vec![1])
         );
         assert_eq!(sockets(&foreseen.take(NetNsCookie(2), vec![]).gone), [1]);
-        assert_eq!(foreseen.told(), 3);
+        assert_eq!(foreseen.reported(), 3);
     }
 }

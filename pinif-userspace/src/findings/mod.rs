@@ -3,6 +3,8 @@
 pub mod cause;
 pub mod decode;
 pub mod enrich;
+#[cfg(test)]
+pub(crate) mod example;
 pub mod explain;
 pub mod finding;
 pub mod gaps;

@@ -3,6 +3,7 @@
 use std::io::{self, Stderr, Stdout, Write};
 use std::time::{Duration, Instant};
 
+use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
 use super::conclusion::conclusion;
@@ -12,10 +13,11 @@ use super::notes::{Level, Notes};
 use super::output::{Output, Unbuffered, WithoutReader};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
-use super::{Sink, matrix};
+use super::{Surface, matrix};
 use crate::findings::finding::{Finding, Ready, Summary};
 use crate::findings::latent::Latent;
 use crate::findings::matrix::Matrix;
+use crate::hub::Change;
 use crate::text::escape::visible;
 use crate::text::words::{counted, duration, grouped, wrapped};
 
@@ -133,12 +135,16 @@ impl<O: Write, E: Write> Human<O, E> {
     }
 }
 
-impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
+impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
+    fn name(&self) -> &'static str {
+        "standard output"
+    }
+
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         self.note(Level::Info, &phrase::ready(ready))
     }
 
-    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+    fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
         let text = match self.seen.take(finding, (self.clock)()) {
             Show::Whole => self.whole(finding),
             Show::Growth => self.headed(finding, &phrase::growth(finding)),
@@ -151,7 +157,7 @@ impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
         self.show(&text)
     }
 
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+    fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.latent += 1;
         let finding = &latent.finding;
         let mut details = details(finding);
@@ -167,6 +173,15 @@ impl<O: Write + Send, E: Write + Send> Sink for Human<O, E> {
         details.push(("if", latent.condition.clone()));
         let text = self.under(self.headed(finding, &phrase::latent(latent)), details);
         self.show(&text)
+    }
+
+    fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()> {
+        self.note(Level::Warning, &phrase::lost_by(loss, number))
+    }
+
+    fn missed(&mut self, events: u64) -> io::Result<()> {
+        let text = format!("{}: {}", counted(events, "event"), phrase::MISSED);
+        self.note(Level::Warning, &text)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

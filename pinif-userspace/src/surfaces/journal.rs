@@ -3,6 +3,7 @@
 use std::io::{self, Stderr, Write};
 use std::time::{Duration, Instant};
 
+use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::conclusion::conclusion;
@@ -10,10 +11,11 @@ use super::look::Look;
 use super::notes::{Level, Notes};
 use super::output::Unbuffered;
 use super::seen::{Seen, Show};
-use super::{Sink, matrix, phrase};
+use super::{Surface, matrix, phrase};
 use crate::findings::finding::{Finding, Ready, Summary};
 use crate::findings::latent::Latent;
 use crate::findings::matrix::Matrix;
+use crate::hub::Change;
 use crate::text::escape::visible;
 use crate::text::words::counted;
 
@@ -56,13 +58,17 @@ impl<E: Write> Journal<E> {
     }
 }
 
-impl<E: Write + Send> Sink for Journal<E> {
+impl<E: Write + Send> Surface for Journal<E> {
+    fn name(&self) -> &'static str {
+        "the journal"
+    }
+
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         self.lines.note(Level::Info, &phrase::ready(ready));
         Ok(())
     }
 
-    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+    fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
         let text = match self.seen.take(finding, (self.clock)()) {
             Show::Whole => {
                 let rule = finding
@@ -86,7 +92,7 @@ impl<E: Write + Send> Sink for Journal<E> {
         Ok(())
     }
 
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+    fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.latent += 1;
         let finding = &latent.finding;
         let rule = finding.rule.as_ref();
@@ -100,6 +106,16 @@ impl<E: Write + Send> Sink for Journal<E> {
         );
         self.say(finding, &text);
         Ok(())
+    }
+
+    fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()> {
+        let text = format!("Uncounted: {}", phrase::lost_by(loss, number));
+        self.note(Level::Warning, &text)
+    }
+
+    fn missed(&mut self, events: u64) -> io::Result<()> {
+        let text = format!("{}: {}", counted(events, "event"), phrase::MISSED);
+        self.note(Level::Warning, &text)
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

@@ -2,11 +2,14 @@
 
 use std::io::{self, Stderr, Stdout, Write};
 
-use super::Sink;
+use pinif_ebpf::loss::Loss;
+
+use super::Surface;
 use super::notes::{Level, Notes};
 use super::output::{Output, Unbuffered, WithoutReader};
-use crate::findings::finding::{Finding, Line, Lost, Ready, Summary};
+use crate::findings::finding::{Finding, Line, Lost, Ready, Summary, Uncounted};
 use crate::findings::latent::Latent;
+use crate::hub::Change;
 use crate::text::json;
 
 /// Lines on `out`; notes apart from them, on `notes`.
@@ -35,17 +38,30 @@ impl<O: Write, E: Write> Json<O, E> {
     }
 }
 
-impl<O: Write + Send, E: Write + Send> Sink for Json<O, E> {
+impl<O: Write + Send, E: Write + Send> Surface for Json<O, E> {
+    fn name(&self) -> &'static str {
+        "standard output"
+    }
+
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
         self.line(Line::Ready(ready))
     }
 
-    fn finding(&mut self, finding: &Finding, _first: bool) -> io::Result<()> {
+    fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
         self.line(Line::Finding(finding.into()))
     }
 
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
+    fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.line(Line::Finding(latent.into()))
+    }
+
+    fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()> {
+        let reason = loss.name();
+        self.line(Line::Uncounted(Uncounted { reason, number }))
+    }
+
+    fn missed(&mut self, events: u64) -> io::Result<()> {
+        self.line(Line::Lost(Lost { lines: events }))
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {

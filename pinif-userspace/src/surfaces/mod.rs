@@ -1,6 +1,7 @@
-//! Where findings go. A sink shows the same three lines in its own way; [`open`] is the one list of them.
+//! What people and programs see of an audit. A surface shows the events of the hub in its own way; [`open`] is the one list
+//! of them.
 //!
-//! Texts reach a sink as processes and the kernel wrote them; each makes them safe for where it writes.
+//! Texts reach a surface as processes and the kernel wrote them; each makes them safe for where it writes.
 
 mod conclusion;
 pub mod grid;
@@ -11,35 +12,46 @@ mod lines;
 pub mod look;
 mod matrix;
 pub mod notes;
+mod notice;
 pub mod output;
 mod phrase;
 mod seen;
+mod service;
 
 use std::io;
 
 use clap::ValueEnum;
+use pinif_ebpf::loss::Loss;
 
-use crate::findings::{
-    finding::{Finding, Ready, Summary},
-    latent::Latent,
+pub use self::{notes::Level, output::WithoutReader};
+use crate::{
+    findings::{
+        finding::{Finding, Ready, Summary},
+        latent::Latent,
+    },
+    hub::{Change, Delivery, Event, Subscriber},
 };
-pub use notes::Level;
-pub use output::WithoutReader;
 
-/// Something that shows what the audit finds. Calls come in the order `ready`, any number of `finding` and `note`,
-/// `summary`; a note may also come before.
+/// Something that shows what the audit finds. Calls come in the order `ready`, any number of `finding` and others, `summary`; a
+/// note may also come before.
 ///
-/// An error of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) means that the reader has left and the audit is to end as after
-/// Ctrl-C ([`WithoutReader::Ends`]). A sink that cannot write otherwise is no error: it counts what is lost, and says so.
-pub trait Sink: Send {
+/// An error of the kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) means that the reader has left and the audit is to end as after
+/// Ctrl-C ([`WithoutReader::Ends`]). A surface that cannot write otherwise is no error: it counts what is lost, and says so.
+pub trait Surface: Send {
+    /// What it is called in messages.
+    fn name(&self) -> &'static str;
+
     /// All programs are attached.
     fn ready(&mut self, ready: &Ready) -> io::Result<()>;
 
-    /// A finding; `first` at its first sighting, otherwise it has grown or more is known of it.
-    fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()>;
+    /// A finding, and what is new of it.
+    fn finding(&mut self, finding: &Finding, change: Change) -> io::Result<()>;
 
     /// What would be a finding if something happened; once.
-    fn latent(&mut self, latent: &Latent) -> io::Result<()>;
+    fn foreseen(&mut self, latent: &Latent) -> io::Result<()>;
+
+    /// So much is lost for this reason, in all so far.
+    fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()>;
 
     /// The audit has ended, and all findings were shown with their last counts.
     fn summary(&mut self, summary: &Summary) -> io::Result<()>;
@@ -47,12 +59,57 @@ pub trait Sink: Send {
     /// Something to be known that is no finding, such as a policy that was reloaded: one sentence.
     fn note(&mut self, level: Level, text: &str) -> io::Result<()>;
 
+    /// So many events could not be shown, since the surface was not read fast enough.
+    fn missed(&mut self, events: u64) -> io::Result<()>;
+
     /// Nobody reads standard output any more, and the audit goes on.
     fn reader_left(&mut self) {}
 
     /// How many lines could not be written.
     fn lost(&self) -> u64 {
         0
+    }
+}
+
+/// Shows an event on a surface.
+///
+/// # Errors
+///
+/// The surface's.
+pub fn show(surface: &mut dyn Surface, event: &Event) -> io::Result<()> {
+    match event {
+        Event::Ready(ready) => surface.ready(ready),
+        Event::Finding(finding, change) => surface.finding(finding, *change),
+        Event::Foreseen(latent) => surface.foreseen(latent),
+        Event::Uncounted(loss, number) => surface.uncounted(*loss, *number),
+        Event::Notice(notice) => notice::lines(notice)
+            .iter()
+            .try_for_each(|(level, text)| surface.note(*level, text)),
+        Event::ReaderLeft => {
+            surface.reader_left();
+            Ok(())
+        }
+        Event::Ended(summary) => surface.summary(summary),
+    }
+}
+
+/// A surface that subscribes to the hub.
+struct Subscribed<S>(S);
+
+impl<S: Surface> Subscriber for Subscribed<S> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
+        match delivery {
+            Delivery::Event(event) => show(&mut self.0, event),
+            Delivery::Missed(events) => self.0.missed(*events),
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.0.lost()
     }
 }
 
@@ -66,60 +123,20 @@ pub enum Format {
     Json,
 }
 
-/// The sinks of a format, on this process's standard streams. Here, and only here, a sink is entered.
-pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Sink>> {
-    if !is_on_standard_output(format) {
-        return vec![Box::new(journal::Journal::standard())];
-    }
-    match format {
-        Format::Human => vec![Box::new(human::Human::standard(without_reader))],
-        Format::Json => vec![Box::new(json::Json::standard(without_reader))],
-    }
+/// The subscribers of a format, on this process's standard streams, and the service manager where there is one. Here, and only
+/// here, a surface is entered.
+pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscriber>> {
+    let shown: Box<dyn Subscriber> = match format {
+        _ if !is_on_standard_output(format) => Box::new(Subscribed(journal::Journal::standard())),
+        Format::Human => Box::new(Subscribed(human::Human::standard(without_reader))),
+        Format::Json => Box::new(Subscribed(json::Json::standard(without_reader))),
+    };
+    let manager = service::Manager::of_environment();
+    let manager = manager.map(|manager| Box::new(manager) as Box<dyn Subscriber>);
+    std::iter::once(shown).chain(manager).collect()
 }
 
 /// Whether standard output is written to: beside the journal, there is nothing on it for people.
 pub fn is_on_standard_output(format: Format) -> bool {
     format != Format::Human || !journal::is_standard_error()
-}
-
-/// Several sinks are one: each is served even when another fails, and the first error is told.
-impl Sink for Vec<Box<dyn Sink>> {
-    fn ready(&mut self, ready: &Ready) -> io::Result<()> {
-        serve(self, |sink| sink.ready(ready))
-    }
-
-    fn finding(&mut self, finding: &Finding, first: bool) -> io::Result<()> {
-        serve(self, |sink| sink.finding(finding, first))
-    }
-
-    fn latent(&mut self, latent: &Latent) -> io::Result<()> {
-        serve(self, |sink| sink.latent(latent))
-    }
-
-    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        serve(self, |sink| sink.summary(summary))
-    }
-
-    fn note(&mut self, level: Level, text: &str) -> io::Result<()> {
-        serve(self, |sink| sink.note(level, text))
-    }
-
-    fn reader_left(&mut self) {
-        self.iter_mut().for_each(|sink| sink.reader_left());
-    }
-
-    fn lost(&self) -> u64 {
-        self.iter().map(|sink| sink.lost()).sum()
-    }
-}
-
-fn serve(
-    sinks: &mut [Box<dyn Sink>],
-    mut show: impl FnMut(&mut dyn Sink) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut served = Ok(());
-    for sink in sinks {
-        served = served.and(show(sink.as_mut()));
-    }
-    served
 }

@@ -201,6 +201,10 @@ pub fn ready(ready: &Ready) -> String {
     )
 }
 
+/// What became of events that found no room in the queue of a surface.
+pub const MISSED: &str =
+    "they could not be shown, since this was not read fast enough; all packets are counted";
+
 /// What was lost, a sentence for each place that lost something.
 pub fn lost(summary: &Summary) -> Vec<String> {
     summary
@@ -216,7 +220,8 @@ pub fn lost(summary: &Summary) -> Vec<String> {
         .collect()
 }
 
-fn lost_by(loss: Loss, number: u64) -> String {
+/// What was lost for a reason, as a sentence.
+pub fn lost_by(loss: Loss, number: u64) -> String {
     let packets = counted(number, "packet");
     match loss {
         Loss::Unparsed => format!("{packets} with unreadable headers: counted in no cell."),
@@ -225,11 +230,11 @@ fn lost_by(loss: Loss, number: u64) -> String {
             format!("{packets} beyond a full table of findings: counted in the matrix alone.")
         }
         Loss::SightingsFull => format!(
-            "{} told late: the ring buffer was full.",
+            "{} reported late: the ring buffer was full.",
             counted(number, "sighting")
         ),
         Loss::EndpointsFull => format!(
-            "{} beyond a full table of local endpoints: copies of what they sent are not told.",
+            "{} beyond a full table of local endpoints: copies of what they sent are not reported.",
             counted(number, "socket")
         ),
         Loss::RecordsFull => format!(

@@ -14,8 +14,8 @@ use tokio::{signal::unix, sync::mpsc};
 
 use super::AuditArgs;
 use crate::{
-    collector::{Order, enforcement::Enforce},
-    surfaces::Level,
+    collector::{enforcement::Enforce, run::Order},
+    hub::Notice,
 };
 
 impl AuditArgs {
@@ -81,7 +81,7 @@ pub(super) fn follow(
             let order = if is_enforcing {
                 Order::Confirm
             } else {
-                Order::Note(Level::Warning, NOTHING_TO_CONFIRM.to_owned())
+                Order::Notice(Notice::NothingToConfirm)
             };
             if orders.send(order).is_err() || !is_enforcing {
                 return;
@@ -89,10 +89,6 @@ pub(super) fn follow(
         }
     });
 }
-
-/// What SIGUSR1 is without `--enforce` and `--enforce-for`.
-const NOTHING_TO_CONFIRM: &str =
-    "SIGUSR1 confirms --enforce-for, and nothing is enforced: the audit goes on; SIGTERM ends it";
 
 /// Waits for a line on the terminal; false if none comes any more.
 fn enter_is_pressed() -> bool {

@@ -13,9 +13,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{signal::unix, sync::mpsc};
 
 use crate::{
-    collector::Order,
+    collector::run::Order,
+    hub::Notice,
     policy::{Policy, PolicyErrors},
-    surfaces::Level,
 };
 
 /// Where the policy is, unless it is named.
@@ -73,7 +73,7 @@ impl Source {
     fn order(&mut self) -> Order {
         match self.read() {
             Ok(Some(policy)) => Order::Policy(Box::new(policy)),
-            Ok(None) => Order::Note(Level::Info, "there is no policy to read again".to_owned()),
+            Ok(None) => Order::Notice(Notice::PolicyAbsent),
             Err(errors) => Order::WrongPolicy(errors),
         }
     }

@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
-use crate::collector::Plan;
 use crate::collector::enforcement::Enforce;
 use crate::collector::ledger::FailOn;
+use crate::collector::run::Plan;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::{attach::Mode, load::Loader};

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use tokio::sync::oneshot;
 
 use super::daemon::{Answer, DATAGRAMS};
-use super::relay::Event;
 use super::scenes::{DRAWING, Expected, PREMISE, Promise, SCENES, Scene};
 use super::stage::{PORTS, Stage};
-use crate::surfaces::Sink as _;
+use crate::hub::{Change, Event};
+use crate::surfaces;
 use crate::surfaces::human::Human;
 use crate::surfaces::look::{self, Look};
 use crate::surfaces::notes::Notes;
@@ -145,7 +145,7 @@ impl<'a> Story<'a> {
     fn await_finding(&mut self, number: usize, expected: &Expected) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while let Some(event) = self.next(deadline)? {
-            if let Event::Finding(finding, true) = &event
+            if let Event::Finding(finding, Change::Opened) = &event
                 && expected.is(finding)
             {
                 self.kept.push(finding.id.clone());
@@ -176,7 +176,7 @@ impl<'a> Story<'a> {
         self.title("In sum: what each socket asked for, and where its packets left")?;
         loop {
             let event = self.events.recv().map_err(|_| CutShort)?;
-            let last = matches!(event, Event::Summary(_));
+            let last = matches!(event, Event::Ended(_));
             self.hear(event)?;
             if last {
                 break;
@@ -202,7 +202,7 @@ impl<'a> Story<'a> {
     fn next(&mut self, deadline: Instant) -> Result<Option<Event>> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.events.recv_timeout(left) {
-            Ok(Event::Summary(_)) | Err(RecvTimeoutError::Disconnected) => Err(CutShort.into()),
+            Ok(Event::Ended(_)) | Err(RecvTimeoutError::Disconnected) => Err(CutShort.into()),
             Ok(event) => Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
         }
@@ -210,15 +210,10 @@ impl<'a> Story<'a> {
 
     /// Shows what the audit says, as the audit itself would.
     fn hear(&mut self, event: Event) -> Result<()> {
-        shown(match event {
-            Event::Finding(finding, first) => {
-                self.packets.insert(finding.id.clone(), finding.packets);
-                self.human.finding(&finding, first)
-            }
-            Event::Note(level, text) => self.human.note(level, &text),
-            Event::Ready(ready) => self.human.ready(&ready),
-            Event::Summary(summary) => self.human.summary(&summary),
-        })
+        if let Event::Finding(finding, _) = &event {
+            self.packets.insert(finding.id.clone(), finding.packets);
+        }
+        shown(surfaces::show(&mut self.human, &event))
     }
 
     fn title(&self, text: &str) -> Result<()> {

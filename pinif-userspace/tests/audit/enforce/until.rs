@@ -23,7 +23,7 @@ fn what_is_not_confirmed_undoes_itself() {
         early.wait_for("ready").go();
         let mut auditor = bench.audit(&["--enforce-for", "2s"]);
         assert!(auditor.ready().enforce);
-        let ask = auditor.wait_for_note("leaks are dropped for 2.0 s, and then only told");
+        let ask = auditor.wait_for_note("leaks are dropped for 2.0 s, and then only reported");
         assert!(
             ask.contains(&format!("run kill -USR1 {}", auditor.pid())),
             "{ask}"

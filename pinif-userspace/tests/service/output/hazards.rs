@@ -4,8 +4,9 @@ use std::io;
 
 use pinif_userspace::findings::finding::{Cell, Finding, Process};
 use pinif_userspace::findings::latent::Latent;
+use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
-use pinif_userspace::surfaces::{Level, Sink};
+use pinif_userspace::surfaces::{Level, Surface};
 use pinif_userspace::text::escape::is_hazardous;
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ fn finding(text: &str) -> Finding {
 }
 
 /// All that a sink is told in its life, with hostile texts in all places.
-fn tell(sink: &mut dyn Sink, text: &str) -> io::Result<()> {
+fn tell(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
     let finding = finding(text);
     let mut ready = story::ready();
     ready.netns = vec![text.to_owned()];
@@ -55,16 +56,16 @@ fn tell(sink: &mut dyn Sink, text: &str) -> io::Result<()> {
     ready.kernel = text.to_owned();
     sink.note(Level::Warning, text)?;
     sink.ready(&ready)?;
-    sink.finding(&finding, true)?;
-    sink.finding(&stage::grown(&finding, 1000, 1000), false)?;
+    sink.finding(&finding, Change::Opened)?;
+    sink.finding(&stage::grown(&finding, 1000, 1000), Change::Grew)?;
     sink.finding(
         &Finding {
             cause: format!("another {text}"),
             ..finding.clone()
         },
-        false,
+        Change::Grew,
     )?;
-    sink.latent(&Latent {
+    sink.foreseen(&Latent {
         finding: finding.clone(),
         condition: text.to_owned(),
     })?;

@@ -2,7 +2,8 @@
 use std::io;
 
 use pinif_userspace::findings::finding::{self, Finding, Process};
-use pinif_userspace::surfaces::{Level, Sink};
+use pinif_userspace::hub::Change;
+use pinif_userspace::surfaces::{Level, Surface};
 
 use super::stage::{self, json};
 use super::story;
@@ -25,7 +26,7 @@ fn every_json_line_is_valid_and_one_write() -> io::Result<()> {
             bound_device: None,
             ..story::device_escape()
         },
-        true,
+        Change::Opened,
     )?;
     sink.note(Level::Warning, "policy\nbad")?;
     let validator = validator();
@@ -54,7 +55,7 @@ fn every_json_line_is_valid_and_one_write() -> io::Result<()> {
 #[test]
 fn a_broken_line_is_not_valid() -> io::Result<()> {
     let (mut sink, out, _) = json();
-    sink.finding(&story::device_escape(), true)?;
+    sink.finding(&story::device_escape(), Change::Opened)?;
     let good: serde_json::Value = serde_json::from_str(&out.text()).expect("JSON");
     let validator = validator();
     assert!(validator.is_valid(&good));
@@ -84,7 +85,7 @@ fn a_broken_line_is_not_valid() -> io::Result<()> {
 #[test]
 fn the_fields_stand_in_the_order_of_the_contract() -> io::Result<()> {
     let (mut sink, out, _) = json();
-    sink.finding(&story::device_escape(), true)?;
+    sink.finding(&story::device_escape(), Change::Opened)?;
     let text = out.text();
     let fields = [
         "type",
@@ -141,7 +142,7 @@ fn json_keeps_every_text_and_shows_a_terminal_none_of_its_tricks() -> io::Result
             process: Some(process),
             ..story::device_escape()
         },
-        true,
+        Change::Opened,
     )?;
     let text = out.text();
     let line: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -11,6 +11,7 @@ use std::io;
 
 use self::stage::{Clock, Gone, Stream, human, json, no_terminal};
 use pinif_ebpf::loss::Loss;
+use pinif_userspace::hub::Change;
 use pinif_userspace::schema;
 use pinif_userspace::surfaces::human::Human;
 use pinif_userspace::surfaces::journal::Journal;
@@ -18,7 +19,7 @@ use pinif_userspace::surfaces::json::Json;
 use pinif_userspace::surfaces::look::Look;
 use pinif_userspace::surfaces::notes::Notes;
 use pinif_userspace::surfaces::output::{Output, WithoutReader};
-use pinif_userspace::surfaces::{Level, Sink};
+use pinif_userspace::surfaces::{Level, Surface};
 use pinif_userspace::text::streams::is_closed;
 
 #[test]
@@ -79,7 +80,7 @@ fn the_documentation_names_every_loss() {
 fn a_reader_that_goes_is_no_failure() {
     let mut json = Json::new(gone(), Notes::new(Gone));
     let error = json
-        .finding(&story::device_escape(), true)
+        .finding(&story::device_escape(), Change::Opened)
         .expect_err("the reader has gone");
     assert!(is_closed(&error));
     assert!(json.note(Level::Info, "nobody reads this").is_ok());
@@ -91,7 +92,7 @@ fn a_reader_that_goes_is_no_failure() {
         Clock::default().reader(),
     );
     let error = human
-        .finding(&story::device_escape(), true)
+        .finding(&story::device_escape(), Change::Opened)
         .expect_err("the reader has gone");
     assert!(is_closed(&error));
     assert!(human.ready(&story::ready()).is_ok());
@@ -99,15 +100,4 @@ fn a_reader_that_goes_is_no_failure() {
 
 fn gone() -> Output<Gone> {
     Output::new(Gone, WithoutReader::Ends)
-}
-
-#[test]
-fn several_sinks_are_all_served() {
-    let (sink, out, _) = json();
-    let mut sinks: Vec<Box<dyn Sink>> = vec![
-        Box::new(Json::new(gone(), Notes::new(Gone))),
-        Box::new(sink),
-    ];
-    assert!(sinks.ready(&story::ready()).is_err());
-    assert_eq!(out.writes().len(), 1);
 }

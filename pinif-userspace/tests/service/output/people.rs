@@ -5,8 +5,9 @@ use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::findings::finding::{Cell, Finding, Origin, Process};
+use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
-use pinif_userspace::surfaces::{Level, Sink};
+use pinif_userspace::surfaces::{Level, Surface};
 
 use super::stage::{self, Clock, Stream, human, no_terminal};
 use super::story;
@@ -52,16 +53,16 @@ fn names_cannot_forge_lines_for_people() -> io::Result<()> {
     let (mut person, out, notes) = human(|| Some(40), false, &Clock::default());
     let lines = Stream::default();
     let mut journal = Journal::new(lines.clone(), Clock::default().reader());
-    for sink in [&mut person as &mut dyn Sink, &mut journal] {
+    for sink in [&mut person as &mut dyn Surface, &mut journal] {
         sink.ready(&ready)?;
-        sink.finding(&finding, true)?;
-        sink.finding(&stage::grown(&finding, 1000, 1000), false)?;
+        sink.finding(&finding, Change::Opened)?;
+        sink.finding(&stage::grown(&finding, 1000, 1000), Change::Grew)?;
         sink.finding(
             &Finding {
                 cause: format!("{evil}2"),
                 ..finding.clone()
             },
-            false,
+            Change::Grew,
         )?;
         sink.summary(&summary)?;
         sink.note(Level::Error, &evil)?;
@@ -86,11 +87,11 @@ fn a_person_sees_a_finding_grow_seldom() -> io::Result<()> {
     let (mut sink, out, _) = human(no_terminal, false, &clock);
     let finding = story::device_escape();
     let mut told = Vec::new();
-    sink.finding(&finding, true)?;
+    sink.finding(&finding, Change::Opened)?;
     for second in 1..=600 {
         clock.set(second);
         let before = out.writes().len();
-        sink.finding(&stage::grown(&finding, 1 + second * 100, 66), false)?;
+        sink.finding(&stage::grown(&finding, 1 + second * 100, 66), Change::Grew)?;
         if out.writes().len() > before {
             told.push(second);
         }
@@ -118,10 +119,10 @@ fn what_is_learned_late_is_told() -> io::Result<()> {
             cause: "unknown".to_owned(),
             ..known.clone()
         },
-        true,
+        Change::Opened,
     )?;
-    sink.finding(&known, false)?;
-    sink.finding(&known, false)?;
+    sink.finding(&known, Change::Grew)?;
+    sink.finding(&known, Change::Grew)?;
     let writes = out.writes();
     assert_eq!(writes.len(), 2);
     assert_eq!(
@@ -195,7 +196,7 @@ fn what_was_dropped_stands_beside_what_left() -> io::Result<()> {
         story::cell(Some("fab0"), "eth2", 2, 1),
     ];
     let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
-    sink.finding(&stage::grown(&leak, 40, 1), true)?;
+    sink.finding(&stage::grown(&leak, 40, 1), Change::Opened)?;
     sink.summary(&story::summary(matrix, 1))?;
     let text = out.text();
     let end = text.lines().skip_while(|line| !line.starts_with("card: "));
@@ -285,7 +286,7 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
     ] {
         let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
         for finding in &findings {
-            sink.finding(finding, true)?;
+            sink.finding(finding, Change::Opened)?;
         }
         sink.summary(&story::summary(cells, findings.len() as u64))?;
         told.extend(out.text().lines().last().map(str::to_owned));

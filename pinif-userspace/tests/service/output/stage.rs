@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pinif_userspace::findings::finding::{Finding, Ready, Summary};
-use pinif_userspace::surfaces::Sink;
+use pinif_userspace::hub::Change;
+use pinif_userspace::surfaces::Surface;
 use pinif_userspace::surfaces::human::Human;
 use pinif_userspace::surfaces::json::Json;
 use pinif_userspace::surfaces::look::Look;
@@ -90,32 +91,32 @@ pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
 }
 
 /// The story of the leaking card, told to a sink.
-pub fn leaking(sink: &mut dyn Sink) -> io::Result<()> {
+pub fn leaking(sink: &mut dyn Surface) -> io::Result<()> {
     let (device, address) = (story::device_escape(), story::address_escape());
     sink.ready(&story::ready())?;
-    sink.finding(&device, true)?;
-    sink.finding(&grown(&device, 104, 6864), false)?;
-    sink.finding(&address, true)?;
-    sink.finding(&grown(&address, 12, 5180), false)?;
-    sink.finding(&grown(&device, 1040, 68_640), false)?;
+    sink.finding(&device, Change::Opened)?;
+    sink.finding(&grown(&device, 104, 6864), Change::Grew)?;
+    sink.finding(&address, Change::Opened)?;
+    sink.finding(&grown(&address, 12, 5180), Change::Grew)?;
+    sink.finding(&grown(&device, 1040, 68_640), Change::Grew)?;
     sink.summary(&story::leaking_summary())
 }
 
 /// The same card while leaks are dropped, told to a sink.
-pub fn enforced(sink: &mut dyn Sink) -> io::Result<()> {
+pub fn enforced(sink: &mut dyn Surface) -> io::Result<()> {
     let (dropped, risk) = (story::dropped_escape(), story::address_escape());
     sink.ready(&Ready {
         enforce: true,
         ..story::ready()
     })?;
-    sink.finding(&dropped, true)?;
-    sink.finding(&grown(&risk, 12, 5180), true)?;
-    sink.finding(&grown(&dropped, 1040, 68_640), false)?;
+    sink.finding(&dropped, Change::Opened)?;
+    sink.finding(&grown(&risk, 12, 5180), Change::Opened)?;
+    sink.finding(&grown(&dropped, 1040, 68_640), Change::Grew)?;
     sink.summary(&story::enforced_summary())
 }
 
 /// A card on which nothing leaks, told to a sink.
-pub fn contained(sink: &mut dyn Sink, summary: &Summary) -> io::Result<()> {
+pub fn contained(sink: &mut dyn Surface, summary: &Summary) -> io::Result<()> {
     sink.ready(&story::ready())?;
     sink.summary(summary)
 }

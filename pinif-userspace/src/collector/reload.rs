@@ -1,0 +1,83 @@
+//! A policy comes into force while the audit runs.
+
+use anyhow::Result;
+
+use super::{enforcement, run::Audit, takeover};
+use crate::{
+    hub::{Hub, Notice},
+    kernel::{
+        clock::monotonic,
+        publish::{Unresolved, ingress_policy::watched},
+    },
+    policy::{Policy, PolicyErrors},
+};
+
+impl Audit {
+    /// Puts a new policy into force; where that fails, the one in force stays.
+    pub(super) fn reload(&mut self, policy: Policy) -> Result<()> {
+        if !self.spares_session(&policy) {
+            return Ok(());
+        }
+        // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
+        for namespace in self.namespaces.values_mut() {
+            let wanted = watched(&namespace.network, &policy);
+            if !wanted.is_empty()
+                && let Err(error) = self.hooks.load_ingress(&mut self.following.entries)
+            {
+                let error = format!("{error:#}");
+                self.hub.note(Notice::PolicyRefused { error });
+                return Ok(());
+            }
+            namespace.watch_arrivals(&wanted, &self.hub)?;
+        }
+        let networks: Vec<_> = self
+            .namespaces
+            .iter()
+            .map(|(&netns, namespace)| (netns, &namespace.network))
+            .collect();
+        takeover::note_next(&self.publisher, &policy, self.persist.as_deref())?;
+        match self.publisher.policy(&policy, &networks) {
+            Ok(unresolved) => {
+                self.hub.note(Notice::PolicyInForce {
+                    zones: policy.zones.len(),
+                    rules: policy.rules.len(),
+                });
+                warn_of(&policy, &unresolved, &self.hub);
+                let events = self
+                    .enforcement
+                    .on(enforcement::Input::Policy(&policy), monotonic());
+                events.into_iter().for_each(|event| self.hub.publish(event));
+                self.policies.insert(self.publisher.generation(), policy);
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                self.hub.note(Notice::PolicyTooLarge { error });
+            }
+        }
+        for netns in self.order.clone() {
+            self.watch_arrivals(netns)?;
+            self.foreseeing.changed(netns);
+        }
+        Ok(())
+    }
+
+    /// Reports that the policy was changed, and has errors.
+    pub(super) fn keep_policy(&self, errors: &PolicyErrors) {
+        let problems = errors.problems().iter();
+        let problems = problems.map(|problem| problem.brief()).collect();
+        self.hub.note(Notice::PolicyWrong(problems));
+    }
+}
+
+/// Reports what of a policy that is in force is probably not meant, and what of it has no effect.
+pub(super) fn warn_of(policy: &Policy, unresolved: &[Unresolved], hub: &Hub) {
+    for warning in &policy.warnings {
+        hub.note(Notice::PolicyWarning(warning.brief()));
+    }
+    for Unresolved { what, why } in unresolved {
+        hub.note(Notice::PolicyUnresolved {
+            what: what.clone(),
+            why: why.clone(),
+        });
+    }
+}

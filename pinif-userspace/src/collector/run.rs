@@ -1,0 +1,350 @@
+//! The only wiring: host, kernel, ledger and hub, from start to summary.
+//!
+//! What the kernel sees wakes the collector. What it counted is read from its maps, once a second while there is a finding,
+//! and at the end; what it lost, once a second always. Changes of the host's interfaces go the other way, into the maps.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use globset::GlobMatcher;
+use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord, verdict::Severity};
+use tokio::sync::mpsc;
+
+use super::{
+    enforcement::{self, Enforce, Enforcement},
+    foresight::Foreseeing,
+    gaps::Gaps,
+    ledger::{FailOn, Key, Ledger, exit_status},
+    losses::Losses,
+    names::Names,
+    namespaces::Following,
+    netlink_events::{Followed, NetlinkEvents},
+    rate_limit::RateLimit,
+    searches::Searches,
+    session::Objection,
+    takeover::Earlier,
+    totals::{self, Past, Place},
+};
+
+use crate::{
+    host::{
+        namespaces::Wanted, netns::NetNs, network::Network, routes::RouteOracle, running::Running,
+    },
+    hub::{Event, Hub, Notice},
+    kernel::{
+        attach::{Hooks, Mode, NamespaceHooks},
+        clock::monotonic,
+        counters::Counters,
+        load::Loader,
+        persist::Persist,
+        publish::{Publisher, wait_for_running_programs},
+        sightings::Sightings,
+    },
+    policy::{Policy, PolicyErrors},
+};
+
+/// How often counters are read while there is a finding.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long the end waits for processes that are still looked for.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What to audit.
+pub struct Plan {
+    /// The network namespaces of the beginning.
+    pub namespaces: Vec<NetNs>,
+    /// Those that are audited besides, for as long as they are there.
+    pub wanted: Wanted,
+    /// The interfaces, by name; all where empty.
+    pub interfaces: Vec<GlobMatcher>,
+    /// The cgroup below which sockets are followed: a directory of the v2 hierarchy.
+    pub cgroup: PathBuf,
+    /// The policy in force at the start.
+    pub policy: Policy,
+    /// Whether leaks are dropped.
+    pub enforce: Enforce,
+    /// Whether a policy that comes later would drop the session.
+    pub objection: Objection,
+    /// How long to audit; until `stop` where there is none.
+    pub duration: Option<Duration>,
+    /// From which severity on the exit status is 2.
+    pub fail_on: FailOn,
+    /// Whether it is foreseen what would leak if an interface went down.
+    pub foresee: bool,
+    /// How to attach.
+    pub attach: Mode,
+    /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
+    pub log_level: u8,
+    /// What loads the programs.
+    pub loader: Loader,
+    /// What is to stay when the collector ends; nothing, if nothing is.
+    pub persist: Option<Persist>,
+}
+
+/// What may happen to an audit from outside.
+pub enum Order {
+    /// A new policy comes into force.
+    Policy(Box<Policy>),
+    /// The policy was changed, and is wrong now: the one in force stays.
+    WrongPolicy(PolicyErrors),
+    /// The operator confirms that leaks are to be dropped for good.
+    Confirm,
+    /// Nobody reads standard output any more, and the audit goes on.
+    ReaderLeft,
+    /// Something to be known, such as a signal that means nothing.
+    Notice(Notice),
+}
+
+/// Audits until the first of `stops`, until the plan's time is over or until the hub says that a reader has left, and returns the
+/// exit status. A second stop gives up what is not shown yet.
+///
+/// # Errors
+///
+/// When the kernel refuses what an audit needs.
+pub async fn run(
+    plan: Plan,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    hub: Arc<Hub>,
+    stops: impl Stream<Item = ()>,
+) -> Result<u8> {
+    tokio::pin!(stops);
+    // It may end, and nothing ends the audit then.
+    let mut stops = stops.chain(stream::pending());
+    let (fail_on, hub_of_audit) = (plan.fail_on, Arc::clone(&hub));
+    let ended = audit(plan, orders, hub_of_audit, stops.next().map(drop)).await;
+    // What was published is shown also where the audit failed.
+    let unshown = hub.close(stops.next().map(drop)).await;
+    let Ended { worst, incomplete } = ended?;
+    Ok(exit_status(fail_on, worst, incomplete || unshown > 0))
+}
+
+async fn audit(
+    plan: Plan,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    hub: Arc<Hub>,
+    stop: impl Future<Output = ()>,
+) -> Result<Ended> {
+    let (mut audit, mut changes) = Audit::start(plan, hub)?;
+    audit.until(stop, orders, &mut changes).await?;
+    audit.drain_events(&mut changes)?;
+    audit.end().await
+}
+
+/// One audited namespace.
+pub(super) struct Namespace {
+    pub(super) hooks: NamespaceHooks,
+    pub(super) network: Network,
+    pub(super) oracle: RouteOracle,
+    pub(super) running: Running,
+    /// Something led to it at the last look: when nothing does any more, it is gone.
+    pub(super) is_kept: bool,
+    pub(super) _followed: Followed,
+}
+
+/// When a new finding is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// At once.
+    Now,
+    /// As soon as the rate limit of its class admits it ([`RateLimit`]).
+    RateLimited,
+}
+
+/// What an audit that has ended says of itself.
+struct Ended {
+    worst: Option<Severity>,
+    incomplete: bool,
+}
+
+pub(super) struct Audit {
+    pub(super) hub: Arc<Hub>,
+    pub(super) persist: Option<Rc<Persist>>,
+    pub(super) earlier: Earlier,
+    pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
+    /// In the order of the command line, and then of their coming.
+    pub(super) order: Vec<NetNsCookie>,
+    pub(super) following: Following,
+    pub(super) names: Names,
+    pub(super) past: Past,
+    /// Attached for as long as it lives.
+    pub(super) hooks: Hooks,
+    pub(super) gaps: Gaps,
+    pub(super) publisher: Publisher,
+    pub(super) sightings: Sightings,
+    pub(super) counters: Counters,
+    pub(super) ledger: Ledger<Key>,
+    pub(super) losses: Losses,
+    pub(super) rate_limit: RateLimit,
+    /// Some finding has a counter.
+    pub(super) counts: bool,
+    /// Every policy that was in force, by generation: sightings name the one that they were judged by.
+    pub(super) policies: BTreeMap<u32, Policy>,
+    pub(super) enforcement: Enforcement,
+    pub(super) objection: Objection,
+    /// When nothing is dropped any more.
+    pub(super) enforced_until: Option<Instant>,
+    pub(super) interfaces: Vec<GlobMatcher>,
+    pub(super) duration: Option<Duration>,
+    pub(super) started: Instant,
+    pub(super) searches: Searches,
+    pub(super) foreseeing: Foreseeing,
+}
+
+impl Audit {
+    async fn until(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        changes: &mut NetlinkEvents,
+    ) -> Result<()> {
+        tokio::pin!(stop);
+        let duration = self.duration;
+        let over = async {
+            match duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        let hub = Arc::clone(&self.hub);
+        let reader_left = hub.reader_left();
+        tokio::pin!(reader_left);
+        let mut next_read = Instant::now() + READ_EVERY;
+        loop {
+            let mut seen = Vec::new();
+            let mut arrived = Vec::new();
+            let mut bypassing = Vec::new();
+            let gaps_due = self.gaps.due();
+            let enforced_until = self.enforced_until;
+            let resting = self.rate_limit.rests_until();
+            tokio::select! {
+                biased;
+                () = &mut stop => return Ok(()),
+                () = &mut reader_left => return Ok(()),
+                () = &mut over => return Ok(()),
+                () = at(enforced_until) => self.enforce(enforcement::Input::TimeOver)?,
+                // Before the ring buffer, which a flood keeps full.
+                () = tokio::time::sleep_until(next_read.into()) => {
+                    next_read = Instant::now() + READ_EVERY;
+                    self.read_counters(changes)?;
+                }
+                outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
+                    outcome.context("the ring buffer cannot be read")?;
+                    self.drain_events(changes)?;
+                    for SightingRecord { key, sighting } in seen {
+                        self.on_sighting(&key, &sighting, When::RateLimited);
+                    }
+                }
+                () = at(resting), if resting.is_some() => self.rate_limit.wakes(),
+                Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
+                outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
+                    outcome.context("the ring buffer of namespaces cannot be read")?;
+                    self.arrived(&arrived);
+                }
+                outcome = self.gaps.news.next(|socket| bypassing.push(socket)) => {
+                    outcome.context("the ring buffer of sockets that bypass cannot be read")?;
+                    self.bypassing(&bypassing);
+                }
+                () = tokio::time::sleep_until(gaps_due.into()) => self.look_for_gaps(),
+                () = self.following.watch.due() => self.look(changes)?,
+                Some(order) = orders.recv() => match order {
+                    Order::Policy(policy) => self.reload(*policy)?,
+                    Order::WrongPolicy(errors) => self.keep_policy(&errors),
+                    Order::Confirm => self.enforce(enforcement::Input::Confirm)?,
+                    Order::ReaderLeft => self.hub.publish(Event::ReaderLeft),
+                    Order::Notice(notice) => self.hub.note(notice),
+                },
+                (key, process) = self.searches.next() => self.correct(&key, process),
+                step = self.foreseeing.next() => self.foresee(step),
+            }
+            if self.gaps.is_due_awake() {
+                self.look_for_all_gaps(false);
+            }
+        }
+    }
+
+    /// What is due once a second: the counters of findings, where there is one, and what was lost.
+    fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+        if self.counts || self.ledger.waits() {
+            self.drain_events(changes)?;
+            self.read_findings(When::RateLimited)?;
+            self.show_due();
+        }
+        let losses = self.counters.losses()?;
+        for event in self.losses.on(&losses) {
+            self.hub.publish(event);
+        }
+        Ok(())
+    }
+
+    /// Takes what has happened to the enforcement, and writes what follows of it for the kernel.
+    pub(super) fn enforce(&mut self, input: enforcement::Input<'_>) -> Result<()> {
+        let events = self.enforcement.on(input, monotonic());
+        self.publisher.enforce(self.enforcement.until())?;
+        // Computed last: no sooner than the kernel's own.
+        let rest = self.enforcement.ends_in(monotonic());
+        self.enforced_until = rest.and_then(|rest| Instant::now().checked_add(rest));
+        events.into_iter().for_each(|event| self.hub.publish(event));
+        Ok(())
+    }
+
+    /// Takes the netlink events that wait, before findings are reported: the kernel says that a link went down before the
+    /// first packet leaves elsewhere for it, so the cause is known by then.
+    fn drain_events(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+        while let Some(Some((netns, event))) = changes.next().now_or_never() {
+            self.on_netlink_event(netns, event)?;
+        }
+        Ok(())
+    }
+
+    /// Detaches, so that nothing is counted any more, and publishes the exact totals.
+    async fn end(mut self) -> Result<Ended> {
+        self.look_for_all_gaps(true);
+        let duration = self.started.elapsed();
+        if self.persist.is_none() {
+            // From this instant on, nothing is counted anywhere.
+            self.following.entries.close()?;
+        }
+        // A packet that is inside the programs is counted to its end.
+        wait_for_running_programs();
+        self.read_findings(When::Now)?;
+        self.end_foreseeing().await;
+        for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
+            self.correct(&key, process);
+        }
+        let rest: Vec<_> = self.ledger.rest().collect();
+        self.show_again(rest);
+        let losses = self.counters.losses()?;
+        let netns = |cookie: NetNsCookie| self.following.name(cookie);
+        let interface = |netns, index| self.names.of(netns, index);
+        let matrix = self.past.and(&self.counters.cells()?, |key| {
+            Place::of(key, &netns, &interface)
+        });
+        let foreseen = self.foreseeing.book();
+        let findings = self.ledger.len() as u64 + foreseen.reported();
+        let summary = totals::summary(duration, matrix, findings, &losses);
+        self.hub.publish(Event::Ended(Arc::new(summary)));
+        if self.persist.is_some() {
+            let drops = self.enforcement.is_on();
+            self.hub.note(Notice::StaysAttached { drops });
+        }
+        Ok(Ended {
+            worst: self.ledger.worst().max(foreseen.worst()),
+            incomplete: losses.iter().any(|(loss, _)| loss.loses_counts()),
+        })
+    }
+}
+
+/// Ready at this time; never, if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,206 @@
+//! The one published state of an audit: the collector publishes events, and each surface reads them from a queue of its own.
+//!
+//! No subscriber can block, end or fail the collector. To publish is to put an event into each queue, which is bounded
+//! ([`queue`]); what a queue has no room for is counted, and that subscriber learns how much it missed.
+
+pub mod event;
+pub mod notice;
+mod queue;
+mod subscription;
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use tokio::sync::{Notify, oneshot};
+
+pub use self::{
+    event::{Change, Event},
+    notice::Notice,
+    queue::{MAX_EVENTS, MAX_FINDINGS},
+    subscription::{Delivery, Subscription},
+};
+use self::{queue::Queue, subscription::Outcome};
+use crate::text::streams::is_closed;
+
+/// A reader of the events: it shows them to people or programs.
+///
+/// An error of the kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) says that its reader has left and that the audit is to end, as
+/// after Ctrl-C. Any other error ends this subscriber alone, and is reported to the others.
+pub trait Subscriber: Send {
+    /// What it is called in messages: `standard output`.
+    fn name(&self) -> &'static str;
+
+    /// Takes what was published, in its order. The collector does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot go on.
+    fn on(&mut self, delivery: &Delivery) -> io::Result<()>;
+
+    /// How many lines it could not write.
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+/// Where the events of one audit are published.
+#[derive(Debug, Default)]
+pub struct Hub {
+    state: Mutex<State>,
+    /// A subscriber's reader has left, and the audit is to end.
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    members: Vec<Member>,
+    /// Findings that were published before [`Event::Ready`]: they follow it.
+    early: Vec<Event>,
+    is_ready: bool,
+}
+
+/// A subscriber, as the hub has it.
+#[derive(Debug)]
+struct Member {
+    name: &'static str,
+    queue: Arc<Queue>,
+    /// Its outcome, once its thread has ended.
+    ended: oneshot::Receiver<Outcome>,
+}
+
+impl Hub {
+    /// A hub without subscribers.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Adds a subscriber, on a thread of its own. It takes what is published from now on.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub fn add(self: &Arc<Self>, mut subscriber: Box<dyn Subscriber>) -> io::Result<()> {
+        let name = subscriber.name();
+        let (subscription, queue) = Subscription::new();
+        let (end, ended) = oneshot::channel();
+        // Weak: the hub goes with the collector, and a thread that waits for its reader does not keep it.
+        let hub = Arc::downgrade(self);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let outcome = subscription.serve(subscriber.as_mut());
+                let error = outcome.error.as_ref();
+                if let (Some(error), Some(hub)) = (error, hub.upgrade()) {
+                    hub.failed(name, error);
+                }
+                // Nobody waits for it where the audit has given it up.
+                let _ = end.send(outcome);
+            })?;
+        self.lock().members.push(Member { name, queue, ended });
+        Ok(())
+    }
+
+    /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it.
+    pub fn publish(&self, event: Event) {
+        let mut state = self.lock();
+        match &event {
+            Event::Finding(..) if !state.is_ready => {
+                state.early.push(event);
+                return;
+            }
+            Event::Ready(_) => state.is_ready = true,
+            _ => {}
+        }
+        let is_ready = matches!(event, Event::Ready(_));
+        state.deliver(event);
+        if is_ready {
+            for event in std::mem::take(&mut state.early) {
+                state.deliver(event);
+            }
+        }
+    }
+
+    /// Publishes a notice.
+    pub fn note(&self, notice: Notice) {
+        self.publish(Event::Notice(Arc::new(notice)));
+    }
+
+    /// Ready once the reader of a subscriber has left, and the audit is to end for it.
+    pub async fn reader_left(&self) {
+        self.left.notified().await;
+    }
+
+    /// Ends all subscriptions after what was published, and waits until all of it is shown, or until `given_up` is ready. The
+    /// answer is how many lines could not be shown; of a reader that left, none count, for it has read enough.
+    pub async fn close(&self, given_up: impl Future<Output = ()>) -> u64 {
+        let members = std::mem::take(&mut self.lock().members);
+        for member in &members {
+            member.queue.close();
+        }
+        tokio::pin!(given_up);
+        let mut lost = 0;
+        let mut is_given_up = false;
+        for Member {
+            queue, mut ended, ..
+        } in members
+        {
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut ended => outcome.ok(),
+                () = &mut given_up, if !is_given_up => {
+                    is_given_up = true;
+                    ended.try_recv().ok()
+                }
+                () = std::future::ready(()), if is_given_up => None,
+            };
+            lost += match outcome {
+                Some(outcome) if outcome.has_left() => 0,
+                Some(outcome) => outcome.lost,
+                None => queue.waiting(),
+            };
+        }
+        lost
+    }
+
+    /// A subscriber has failed: its reader has left, or it is reported to the others.
+    fn failed(&self, name: &'static str, error: &io::Error) {
+        self.lock().members.iter().for_each(|member| {
+            if member.name == name {
+                member.queue.abandon();
+            }
+        });
+        if is_closed(error) {
+            self.left.notify_one();
+        } else {
+            let error = error.to_string();
+            self.note(Notice::SubscriberFailed { name, error });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deliver(&self, event: Event) {
+        for member in &self.members {
+            member.queue.push(event.clone());
+        }
+    }
+}
+
+impl Drop for Hub {
+    /// Nothing comes any more: who waits for it ends.
+    fn drop(&mut self) {
+        for member in &self.lock().members {
+            member.queue.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The subscriber's end of its queue.
+
+use std::{io, sync::Arc};
+
+use super::{Subscriber, event::Event, queue::Queue};
+use crate::text::streams::is_closed;
+
+/// What a subscriber takes from its queue.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// An event.
+    Event(Event),
+    /// So many events before this found no room in the queue, for it was not read fast enough.
+    Missed(u64),
+}
+
+/// A subscription: it ends when the hub closes it.
+#[derive(Debug)]
+pub struct Subscription(Arc<Queue>);
+
+/// How a subscriber has ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Why it ended before the hub closed its subscription.
+    pub error: Option<io::Error>,
+    /// How many lines it could not show.
+    pub lost: u64,
+}
+
+impl Outcome {
+    /// Whether it ended because its reader has left.
+    pub fn has_left(&self) -> bool {
+        self.error.as_ref().is_some_and(is_closed)
+    }
+}
+
+impl Subscription {
+    /// A new one, and the queue that is filled for it.
+    pub fn new() -> (Self, Arc<Queue>) {
+        let queue = Arc::new(Queue::default());
+        (Self(Arc::clone(&queue)), queue)
+    }
+
+    /// Hands over all that comes, until the subscription is closed or the subscriber fails.
+    pub fn serve(self, subscriber: &mut dyn Subscriber) -> Outcome {
+        let mut missed = 0;
+        let mut error = None;
+        while let Some(delivery) = self.0.next() {
+            if let Delivery::Missed(events) = delivery {
+                missed += events;
+            }
+            if let Err(failure) = subscriber.on(&delivery) {
+                error = Some(failure);
+                break;
+            }
+        }
+        // What it failed at, and what it would have got after that.
+        let waiting = error.as_ref().map_or(0, |_| 1 + self.0.waiting());
+        Outcome {
+            lost: subscriber.lost() + missed + waiting,
+            error,
+        }
+    }
+}

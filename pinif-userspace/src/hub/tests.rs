@@ -1,0 +1,226 @@
+//! What a subscriber takes, and that none of them matters to whoever publishes.
+
+use std::sync::mpsc;
+
+use pinif_ebpf::loss::Loss;
+
+use super::*;
+use crate::findings::{
+    example,
+    finding::{Attach, Finding, Ready, Summary},
+};
+
+fn ready() -> Event {
+    Event::Ready(Arc::new(Ready {
+        interfaces: Vec::new(),
+        netns: Vec::new(),
+        kernel: String::new(),
+        attach: Attach::Tcx,
+        enforce: false,
+        version: String::new(),
+    }))
+}
+
+fn ended() -> Event {
+    Event::Ended(Arc::new(Summary::default()))
+}
+
+fn finding(id: u64, packets: u64, change: Change) -> Event {
+    let finding = Finding {
+        packets,
+        ..example::finding(id)
+    };
+    Event::Finding(Arc::new(finding), change)
+}
+
+/// What a delivery is, in short.
+fn short(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Missed(events) => format!("missed {events}"),
+        Delivery::Event(Event::Ready(_)) => "ready".to_owned(),
+        Delivery::Event(Event::Finding(finding, change)) => {
+            format!(
+                "{change:?} {} {}",
+                finding.id.trim_start_matches('0'),
+                finding.packets
+            )
+        }
+        Delivery::Event(Event::Uncounted(loss, number)) => format!("{} {number}", loss.name()),
+        Delivery::Event(Event::Ended(_)) => "ended".to_owned(),
+        Delivery::Event(other) => format!("{other:?}"),
+    }
+}
+
+/// All that waits in a queue that is closed.
+fn rest(queue: &Queue) -> Vec<String> {
+    queue.close();
+    std::iter::from_fn(|| queue.next())
+        .map(|delivery| short(&delivery))
+        .collect()
+}
+
+#[test]
+fn a_finding_that_grows_waits_once_with_what_is_known_last() {
+    let queue = Queue::default();
+    queue.push(ready());
+    queue.push(finding(0xa, 1, Change::Opened));
+    queue.push(finding(0xb, 1, Change::Opened));
+    for packets in 2..1000 {
+        queue.push(finding(0xa, packets, Change::Grew));
+    }
+    queue.push(finding(0xb, 1, Change::Refined));
+    assert_eq!(rest(&queue), ["ready", "Opened a 999", "Opened b 1"]);
+}
+
+#[test]
+fn one_that_was_taken_waits_again_as_it_has_grown() {
+    let queue = Queue::default();
+    queue.push(finding(0xa, 1, Change::Opened));
+    assert_eq!(
+        queue.next().map(|next| short(&next)).as_deref(),
+        Some("Opened a 1")
+    );
+    queue.push(finding(0xa, 2, Change::Grew));
+    queue.push(finding(0xa, 2, Change::Refined));
+    assert_eq!(rest(&queue), ["Refined a 2"]);
+}
+
+#[test]
+fn what_finds_no_room_is_counted_where_it_is_missing_and_the_end_has_room() {
+    let queue = Queue::default();
+    for number in 0..MAX_EVENTS as u64 + 5 {
+        queue.push(Event::Uncounted(Loss::Unparsed, number));
+    }
+    for number in 0..MAX_FINDINGS as u64 + 3 {
+        queue.push(finding(number, 1, Change::Opened));
+    }
+    queue.push(ended());
+    assert_eq!(
+        queue.waiting(),
+        (MAX_EVENTS + 5 + MAX_FINDINGS + 3 + 1) as u64
+    );
+    let rest = rest(&queue);
+    assert_eq!(rest[MAX_EVENTS], "missed 5");
+    assert_eq!(rest[rest.len() - 2..], ["missed 3", "ended"]);
+    assert_eq!(rest.len(), MAX_EVENTS + 1 + MAX_FINDINGS + 2);
+}
+
+/// Passes on what it takes, and waits before each for a permit, if it has to.
+struct Reader {
+    taken: mpsc::Sender<String>,
+    permits: Option<mpsc::Receiver<()>>,
+    fails: Option<io::ErrorKind>,
+}
+
+impl Subscriber for Reader {
+    fn name(&self) -> &'static str {
+        if self.fails.is_some() {
+            "the one that fails"
+        } else {
+            "the reader"
+        }
+    }
+
+    fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
+        if let Some(permits) = &self.permits {
+            // The test has ended where there is none any more.
+            let _ = permits.recv();
+        }
+        if let Some(kind) = self.fails {
+            return Err(kind.into());
+        }
+        // Nobody looks at what it takes where the test does not.
+        let _ = self.taken.send(short(delivery));
+        Ok(())
+    }
+}
+
+/// A subscriber, and what it takes; that ends when its thread does.
+fn reader(
+    permits: Option<mpsc::Receiver<()>>,
+    fails: Option<io::ErrorKind>,
+) -> (Box<Reader>, mpsc::Receiver<String>) {
+    let (sender, taken) = mpsc::channel();
+    let reader = Reader {
+        taken: sender,
+        permits,
+        fails,
+    };
+    (Box::new(reader), taken)
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+#[test]
+fn findings_of_before_ready_follow_it() -> io::Result<()> {
+    let hub = Hub::new();
+    let (subscriber, taken) = reader(None, None);
+    hub.add(subscriber)?;
+    hub.publish(finding(0xa, 1, Change::Opened));
+    hub.publish(Event::Uncounted(Loss::Unparsed, 1));
+    hub.publish(ready());
+    hub.publish(ended());
+    assert_eq!(run(hub.close(std::future::pending())), 0);
+    let taken: Vec<String> = taken.iter().collect();
+    assert_eq!(taken, ["unparsed 1", "ready", "Opened a 1", "ended"]);
+    Ok(())
+}
+
+#[test]
+fn one_that_stands_still_holds_up_nobody_and_is_given_up_with_what_it_lacks() -> io::Result<()> {
+    let hub = Hub::new();
+    let (permit, permits) = mpsc::channel();
+    let (stands, _) = reader(Some(permits), None);
+    let (reads, taken) = reader(None, None);
+    hub.add(stands)?;
+    hub.add(reads)?;
+    hub.publish(ready());
+    for packets in 1..=1000 {
+        hub.publish(finding(0xa, packets, Change::Grew));
+    }
+    hub.publish(ended());
+    // Until its end, the other one goes on to the last event.
+    let last = taken.iter().find(|taken| taken == "ended");
+    assert!(last.is_some());
+    // It may have the first in its hands, which is not in the queue then.
+    let lacks = run(hub.close(std::future::ready(())));
+    assert!((2..=3).contains(&lacks), "{lacks}");
+    drop(permit);
+    Ok(())
+}
+
+#[test]
+fn one_that_fails_ends_itself_and_is_reported_to_the_others() -> io::Result<()> {
+    let hub = Hub::new();
+    let (fails, _) = reader(None, Some(io::ErrorKind::PermissionDenied));
+    let (reads, taken) = reader(None, None);
+    hub.add(fails)?;
+    hub.add(reads)?;
+    hub.publish(ready());
+    let first: Vec<String> = taken.iter().take(2).collect();
+    assert_eq!(first[0], "ready");
+    assert!(first[1].contains("SubscriberFailed") && first[1].contains("the one that fails"));
+    hub.publish(ended());
+    assert_eq!(
+        run(hub.close(std::future::pending())),
+        1,
+        "what it failed at"
+    );
+    assert_eq!(taken.iter().collect::<Vec<_>>(), ["ended"]);
+    Ok(())
+}
+
+#[test]
+fn an_audit_ends_with_its_reader() -> io::Result<()> {
+    let hub = Hub::new();
+    let (leaves, _) = reader(None, Some(io::ErrorKind::BrokenPipe));
+    hub.add(leaves)?;
+    hub.publish(ready());
+    run(hub.reader_left());
+    hub.publish(finding(0xa, 1, Change::Opened));
+    assert_eq!(run(hub.close(std::future::pending())), 0);
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! Notices in words: one sentence each, with its level. The texts are not safe to show yet.
+
+use super::notes::Level;
+use crate::{
+    findings::latent::Latent,
+    hub::notice::{Confirmed, Notice, SessionPolicy, Work},
+    text::{
+        age::ago,
+        words::{counted, duration},
+    },
+};
+
+/// What a notice says, in one line or several.
+pub fn lines(notice: &Notice) -> Vec<(Level, String)> {
+    match notice {
+        Notice::PolicyWrong(problems) => {
+            let first = "the changed policy is wrong, and the one in force stays".to_owned();
+            std::iter::once(first)
+                .chain(problems.iter().cloned())
+                .map(|text| (Level::Error, text))
+                .collect()
+        }
+        _ => vec![(level(notice), text(notice))],
+    }
+}
+
+/// How much a notice matters.
+fn level(notice: &Notice) -> Level {
+    match notice {
+        Notice::MapsNotWritten { .. }
+        | Notice::PolicyWrong(_)
+        | Notice::PolicyRefused { .. }
+        | Notice::PolicyTooLarge { .. }
+        | Notice::SessionDropped {
+            policy: SessionPolicy::Refused,
+            ..
+        }
+        | Notice::SubscriberFailed { .. } => Level::Error,
+
+        Notice::ArrivalsNotAudited { .. }
+        | Notice::NamespaceRefused { .. }
+        | Notice::NamespacesNotFollowed { .. }
+        | Notice::PolicyWarning(_)
+        | Notice::PolicyUnresolved { .. }
+        | Notice::PolicyNotEnforced { .. }
+        | Notice::NothingToConfirm
+        | Notice::EnforcementEnded
+        | Notice::EnforcementNotContinued
+        | Notice::EnforcementConfirmed {
+            outcome: Confirmed::TooLate,
+            ..
+        }
+        | Notice::SessionDropped { .. }
+        | Notice::SessionNotChecked { .. }
+        | Notice::NotForeseen { .. }
+        | Notice::PacketSocketsNotExamined { .. }
+        | Notice::PacketSocketsNotListed { .. }
+        | Notice::HookMissing(_)
+        | Notice::InterfacesCameLate { .. }
+        | Notice::SignalIgnored(_) => Level::Warning,
+
+        // A file that was cut short, perhaps.
+        Notice::PolicyInForce { zones: 0, rules: 0 } => Level::Warning,
+
+        Notice::Progress { .. }
+        | Notice::InterfaceAudited(_)
+        | Notice::InterfaceGone(_)
+        | Notice::InterfaceRenamed { .. }
+        | Notice::NamespaceAudited { .. }
+        | Notice::NamespaceGone(_)
+        | Notice::NamespaceRenamed { .. }
+        | Notice::PolicyInForce { .. }
+        | Notice::PolicyAbsent
+        | Notice::EnforcementToConfirm { .. }
+        | Notice::EnforcementConfirmed { .. }
+        | Notice::ForeseenNoLonger(_)
+        | Notice::XdpProgram { .. }
+        | Notice::TookOver { .. }
+        | Notice::StaysAttached { .. } => Level::Info,
+    }
+}
+
+fn text(notice: &Notice) -> String {
+    match notice {
+        Notice::Progress { what, done, all } => match what {
+            Work::Attaching => format!("{done} of {all} interfaces are attached"),
+            Work::AttachingIngress => {
+                format!("what arrives is watched at {done} of {all} interfaces")
+            }
+            Work::Namespaces => format!("{done} of {all} network namespaces are attached"),
+        },
+
+        Notice::InterfaceAudited(name) => format!("{name} is audited from now on"),
+        Notice::InterfaceGone(name) => format!("{name} is gone"),
+        Notice::InterfaceRenamed { old, new } => format!("{old} is called {new} from now on"),
+        Notice::ArrivalsNotAudited { interface, error } => {
+            format!("what arrives by {interface} is not audited: {error}")
+        }
+        Notice::MapsNotWritten { error } => format!("{error}: verdicts may be wrong"),
+
+        Notice::NamespaceAudited { name, interfaces } => {
+            let interfaces = counted(*interfaces as u64, "interface");
+            format!("the network namespace {name} is audited from now on, with {interfaces}")
+        }
+        Notice::NamespaceRefused { name, error } => {
+            format!("the network namespace {name} cannot be audited: {error}")
+        }
+        Notice::NamespaceGone(name) => format!("the network namespace {name} is gone"),
+        Notice::NamespaceRenamed { old, new } => {
+            format!("the network namespace {old} is called {new} from now on")
+        }
+        Notice::NamespacesNotFollowed { error } => {
+            format!("namespaces cannot be followed, /proc is not readable: {error}")
+        }
+
+        Notice::PolicyInForce { zones, rules } => format!(
+            "a new policy is in force: {}, {}",
+            counted(*zones as u64, "zone"),
+            counted(*rules as u64, "rule")
+        ),
+        Notice::PolicyWrong(problems) => problems.join("; "),
+        Notice::PolicyRefused { error } => format!("the policy in force stays: {error}"),
+        Notice::PolicyTooLarge { error } => {
+            format!("the new policy does not fit, and the one in force stays: {error}")
+        }
+        Notice::PolicyWarning(warning) => warning.clone(),
+        Notice::PolicyUnresolved { what, why } => format!(
+            "the policy's {what} is not on this machine ({why}): its rule matches nothing until the policy is read again"
+        ),
+        Notice::PolicyNotEnforced { rules } => {
+            let subject = match rules.as_slice() {
+                [name] => format!("rule {name} has"),
+                names => format!("rules {} have", names.join(", ")),
+            };
+            format!("{subject} action = \"drop\", and nothing is dropped without --enforce")
+        }
+        Notice::PolicyAbsent => "there is no policy to read again".to_owned(),
+
+        Notice::EnforcementToConfirm { time, confirm } => format!(
+            "leaks are dropped for {}, and then only reported, unless you confirm it: {confirm}",
+            duration(*time)
+        ),
+        Notice::EnforcementConfirmed { outcome, persists } => confirmed(*outcome, *persists),
+        Notice::NothingToConfirm => {
+            "SIGUSR1 confirms --enforce-for, and nothing is enforced: the audit goes on; SIGTERM ends it"
+                .to_owned()
+        }
+        Notice::EnforcementEnded => {
+            "not confirmed in time: nothing is dropped any more, leaks are reported and leave"
+                .to_owned()
+        }
+        Notice::EnforcementNotContinued => {
+            "the earlier collector dropped leaks; without --enforce they leave from now on"
+                .to_owned()
+        }
+        Notice::SessionDropped { policy, objection } => match policy {
+            SessionPolicy::OfStart => format!("--enforce-for {objection}"),
+            SessionPolicy::Changed => format!("the changed policy {objection}"),
+            SessionPolicy::Refused => {
+                format!("the changed policy {objection}. The one in force stays")
+            }
+        },
+        Notice::SessionNotChecked { error } => format!(
+            "whether the changed policy would drop the session that pinif is run from is not known: {error}"
+        ),
+
+        Notice::ForeseenNoLonger(latent) => {
+            let Latent { finding, condition } = latent.as_ref();
+            format!(
+                "{} would not be a {} any more with {condition}",
+                finding.id,
+                finding.kind.name()
+            )
+        }
+        Notice::NotForeseen {
+            netns,
+            error,
+            in_part: false,
+        } => format!("what would leak in the network namespace {netns} cannot be foreseen: {error}"),
+        Notice::NotForeseen {
+            netns,
+            error,
+            in_part: true,
+        } => format!(
+            "what would leak in the network namespace {netns} may be foreseen wrongly, not copied: {error}"
+        ),
+
+        Notice::PacketSocketsNotExamined { pid, error } => format!(
+            "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
+        ),
+        Notice::PacketSocketsNotListed { error } => {
+            format!("{error}: of those that send past TC egress only new ones are reported")
+        }
+        Notice::XdpProgram { interface, program } => format!(
+            "{interface} has the XDP program {program}: what it sends by itself (XDP_TX) is not seen"
+        ),
+        Notice::HookMissing(warning) => warning.clone(),
+
+        Notice::InterfacesCameLate { names } => format!(
+            "{} came while no collector ran: what left there until now was not audited",
+            names.join(", ")
+        ),
+        Notice::TookOver { age, findings } => format!(
+            "took over from an earlier collector: counts begin {} ago, with {}",
+            ago(*age),
+            counted(*findings as u64, "finding")
+        ),
+        Notice::StaysAttached { drops } => {
+            let and = if *drops { " and dropping" } else { "" };
+            format!(
+                "the programs stay attached, and go on counting{and}: `pinif audit --persist` takes over, `pinif detach` \
+                 ends it"
+            )
+        }
+
+        Notice::SignalIgnored(name) => {
+            format!("{name} means nothing to pinif: the audit goes on; SIGTERM ends it")
+        }
+        Notice::SubscriberFailed { name, error } => {
+            format!("{name} has failed, and the audit goes on without it: {error}")
+        }
+    }
+}
+
+fn confirmed(outcome: Confirmed, persists: bool) -> String {
+    let end = if persists {
+        "`pinif detach`"
+    } else {
+        "pinif ends"
+    };
+    match outcome {
+        Confirmed::Now => format!("confirmed: leaks are dropped until {end}"),
+        Confirmed::Already => {
+            format!("there is nothing to confirm: leaks are dropped until {end}")
+        }
+        Confirmed::TooLate => {
+            "it is too late to confirm: nothing is dropped any more; start pinif audit --enforce anew"
+                .to_owned()
+        }
+    }
+}
