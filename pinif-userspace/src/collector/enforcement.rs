@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn rules_that_drop_are_reported_where_nothing_is_dropped() {
-        let text = "[zone.a]\ninterfaces = [\"eth0\"]\n[[rule]]\nname = \"r\"\nonly_via = [\"a\"]\naction = \"drop\"\n";
+        let text = "[zone.a]\ninterfaces = [\"eth0\"]\n[[rule]]\nname = \"r\"\ndestination = [\"10.0.0.0/8\"]\nonly_via = [\"a\"]\naction = \"drop\"\n";
         let policy = Policy::parse(text, "policy.toml").expect("the policy is right");
         let mut never = new(Enforce::Never, SECOND);
         let rules = vec!["r".to_owned()];

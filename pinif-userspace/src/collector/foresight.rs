@@ -1,5 +1,5 @@
-//! What would leak if an interface went down is foreseen whenever a network has changed, beside the audit: a thread copies
-//! the network and lets it happen there, while the packets' findings are told as ever.
+//! When it is foreseen what would leak if an interface went down, and what of it is reported: after each change of a network,
+//! once it has been left alone for a while.
 
 use std::{
     collections::BTreeMap,
@@ -7,38 +7,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
 use pinif_ebpf::key::NetNsCookie;
-use tokio::task::JoinHandle;
 
-use super::{logged::Logged, run::Audit};
 use crate::{
     findings::latent::{Foreseen, Latent},
-    foresee::{self, Original},
-    host::netns::NetNs,
     hub::{Event, Notice},
-    policy::Policy,
-    survey,
 };
 
 /// A network is looked at when it has been left alone for this long,
 const SETTLED: Duration = Duration::from_millis(200);
 /// or when it has not been for this long.
 const AT_LAST: Duration = Duration::from_secs(5);
-/// How long the end waits for what is being foreseen.
-const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What may happen.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A namespace's network has changed, or the policy.
+    Changed(NetNsCookie),
+    /// A namespace is not audited any more.
+    Left(NetNsCookie),
+    /// A namespace was looked at.
+    Looked {
+        /// Which.
+        netns: NetNsCookie,
+        /// Its name.
+        name: String,
+        /// What would leak in it, and what could not be copied; or why that is not known.
+        outcome: Result<(Vec<Latent>, Vec<String>), String>,
+    },
+    /// All that were to be looked at were.
+    Done,
+}
 
 /// What was foreseen, and what is to be.
-pub(super) struct Foreseeing {
+#[derive(Debug)]
+pub(super) struct Foresight {
     wanted: bool,
     book: Foreseen,
     /// Those that have changed.
     changed: BTreeMap<NetNsCookie, Changed>,
-    under_way: Option<JoinHandle<Vec<Outcome>>>,
-    logged: Logged,
+    /// Some are being looked at: no others are until that is done.
+    looks: bool,
+    /// Notices that were published, each once.
+    published: Vec<Notice>,
 }
 
 /// When a network changed.
+#[derive(Clone, Copy, Debug)]
 struct Changed {
     first: Instant,
     last: Instant,
@@ -46,47 +61,74 @@ struct Changed {
 
 impl Changed {
     /// When it is looked at.
-    fn due(&self) -> Instant {
+    fn due(self) -> Instant {
         (self.last + SETTLED).min(self.first + AT_LAST)
     }
 }
 
-/// What came of one namespace.
-pub(super) struct Outcome {
-    netns: NetNs,
-    foreseen: Result<Vec<foresee::Foreseen>>,
-}
-
-/// What is to be done.
-pub(super) enum Step {
-    /// Some networks are to be looked at.
-    Look(Vec<NetNsCookie>),
-    /// This is how it is.
-    Report(Vec<Outcome>),
-}
-
-impl Foreseeing {
+impl Foresight {
     /// Nothing yet; nothing ever, where it is not `wanted`.
     pub(super) fn new(wanted: bool) -> Self {
         Self {
             wanted,
             book: Foreseen::default(),
             changed: BTreeMap::new(),
-            under_way: None,
-            logged: Logged::default(),
+            looks: false,
+            published: Vec::new(),
         }
     }
 
-    /// That a namespace's network has changed, or the policy.
-    pub(super) fn changed(&mut self, netns: NetNsCookie) {
-        if self.wanted {
-            let now = Instant::now();
-            let changed = Changed {
-                first: now,
-                last: now,
-            };
-            self.changed.entry(netns).or_insert(changed).last = now;
+    /// Takes what has happened.
+    pub(super) fn on(&mut self, input: Input, now: Instant) -> Vec<Event> {
+        match input {
+            Input::Changed(netns) => {
+                if self.wanted {
+                    let (first, last) = (now, now);
+                    let changed = self.changed.entry(netns);
+                    changed.or_insert(Changed { first, last }).last = now;
+                }
+                Vec::new()
+            }
+            Input::Left(netns) => {
+                // What was foreseen of it does not hold any more, and nobody asks for it.
+                self.changed.remove(&netns);
+                self.book.take(netns, Vec::new());
+                Vec::new()
+            }
+            Input::Looked {
+                netns,
+                name,
+                outcome,
+            } => self.looked(netns, &name, outcome),
+            Input::Done => {
+                self.looks = false;
+                Vec::new()
+            }
         }
+    }
+
+    /// When something is to be looked at.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let due = self.changed.values().map(|changed| changed.due()).min();
+        due.filter(|_| !self.looks)
+    }
+
+    /// The namespaces that are to be looked at now: those that changed at the same time, together. [`Input::Done`] says that
+    /// they were.
+    pub(super) fn look(&mut self, now: Instant) -> Vec<NetNsCookie> {
+        if self.looks {
+            return Vec::new();
+        }
+        let due = self
+            .changed
+            .iter()
+            .filter(|(_, changed)| changed.due() <= now);
+        let due: Vec<_> = due.map(|(netns, _)| *netns).collect();
+        for netns in &due {
+            self.changed.remove(netns);
+        }
+        self.looks = !due.is_empty();
+        due
     }
 
     /// What was foreseen in all.
@@ -94,132 +136,131 @@ impl Foreseeing {
         &self.book
     }
 
-    /// When something is to be looked at.
-    fn due(&self) -> Option<Instant> {
-        self.changed.values().map(Changed::due).min()
-    }
-
-    /// The next step. It may be dropped at any time without losing one.
-    pub(super) async fn next(&mut self) -> Step {
-        if let Some(task) = &mut self.under_way {
-            let outcome = task.await;
-            self.under_way = None;
-            // It ends early only with the runtime, or by a panic, which was told.
-            return Step::Report(outcome.unwrap_or_default());
-        }
-        match self.due() {
-            Some(due) => tokio::time::sleep_until(due.into()).await,
-            None => std::future::pending().await,
-        }
-        // What changes at the same time is looked at together.
-        let settled = Instant::now();
-        let changed = self.changed.iter();
-        let due = changed.filter(|(_, changed)| changed.due() <= settled);
-        let due: Vec<_> = due.map(|(netns, _)| *netns).collect();
-        for netns in &due {
-            self.changed.remove(netns);
-        }
-        Step::Look(due)
-    }
-}
-
-impl Audit {
-    /// Looks at networks, or tells what came of it.
-    pub(super) fn foresee(&mut self, step: Step) {
-        match step {
-            Step::Look(namespaces) => self.begin_to_foresee(&namespaces),
-            Step::Report(outcomes) => {
-                for outcome in outcomes {
-                    self.report_foreseen(outcome);
-                }
-            }
-        }
-    }
-
-    fn begin_to_foresee(&mut self, namespaces: &[NetNsCookie]) {
-        let Some((_, policy)) = self.policies.last_key_value() else {
-            return;
+    fn looked(
+        &mut self,
+        netns: NetNsCookie,
+        name: &str,
+        outcome: Result<(Vec<Latent>, Vec<String>), String>,
+    ) -> Vec<Event> {
+        let not_foreseen = |error, in_part| Notice::NotForeseen {
+            netns: name.to_owned(),
+            error,
+            in_part,
         };
-        let policy = policy.clone();
-        let known = namespaces.iter().filter_map(|netns| {
-            let namespace = self.namespaces.get(netns)?;
-            let mut netns = namespace.hooks.netns().clone();
-            netns.name = self.following.name(netns.cookie);
-            Some(netns)
-        });
-        let all: Vec<NetNs> = known.collect();
-        let task = tokio::task::spawn_blocking(move || {
-            let outcome = |netns: NetNs| Outcome {
-                foreseen: every_interface_down(&netns, &policy),
-                netns,
-            };
-            all.into_iter().map(outcome).collect()
-        });
-        self.foreseeing.under_way = Some(task);
-    }
-
-    fn report_foreseen(&mut self, outcome: Outcome) {
-        let Outcome { netns, foreseen } = outcome;
-        if !self.namespaces.contains_key(&netns.cookie) {
-            return;
-        }
-        let foreseen = match foreseen {
+        let (latent, uncopied) = match outcome {
             Ok(foreseen) => foreseen,
-            Err(error) => {
-                let notice = Notice::NotForeseen {
-                    netns: netns.name,
-                    error: format!("{error:#}"),
-                    in_part: false,
-                };
-                self.foreseeing.logged.once(notice, &self.hub);
-                return;
-            }
+            Err(error) => return self.once(not_foreseen(error, false)).into_iter().collect(),
         };
-        for what in foresee::uncopied(&foreseen) {
-            let notice = Notice::NotForeseen {
-                netns: netns.name.clone(),
-                error: what.to_string(),
-                in_part: true,
-            };
-            self.foreseeing.logged.once(notice, &self.hub);
+        let mut events = Vec::new();
+        for what in uncopied {
+            events.extend(self.once(not_foreseen(what, true)));
         }
-        let latent = foreseen.into_iter().flat_map(|foreseen| {
-            let condition = foreseen.event.to_string();
-            foreseen.findings.into_iter().map(move |finding| Latent {
-                finding,
-                condition: condition.clone(),
-            })
-        });
-        let news = self.foreseeing.book.take(netns.cookie, latent.collect());
-        for latent in news.new {
-            self.hub.publish(Event::Foreseen(Arc::new(latent)));
-        }
-        for latent in news.gone {
-            self.hub.note(Notice::ForeseenNoLonger(Arc::new(latent)));
-        }
+        let changes = self.book.take(netns, latent);
+        let new = changes.new.into_iter();
+        events.extend(new.map(|latent| Event::Foreseen(Arc::new(latent))));
+        let gone = changes.gone.into_iter();
+        let gone = gone.map(|latent| Notice::ForeseenNoLonger(Arc::new(latent)));
+        events.extend(gone.map(|notice| Event::Notice(Arc::new(notice))));
+        events
     }
 
-    /// What is foreseen of a namespace that is left holds no more.
-    pub(super) fn forget_foreseen(&mut self, netns: NetNsCookie) {
-        self.foreseeing.changed.remove(&netns);
-        self.foreseeing.book.take(netns, Vec::new());
-    }
-
-    /// Waits for what is under way, for a while.
-    pub(super) async fn end_foreseeing(&mut self) {
-        let Some(task) = self.foreseeing.under_way.take() else {
-            return;
-        };
-        if let Ok(outcome) = tokio::time::timeout(PATIENCE, task).await {
-            self.foresee(Step::Report(outcome.unwrap_or_default()));
+    /// A notice, unless the same was published before.
+    fn once(&mut self, notice: Notice) -> Option<Event> {
+        if self.published.contains(&notice) {
+            return None;
         }
+        self.published.push(notice.clone());
+        Some(Event::Notice(Arc::new(notice)))
     }
 }
 
-/// What would come of each interface that is up going down, by itself.
-fn every_interface_down(netns: &NetNs, policy: &Policy) -> Result<Vec<foresee::Foreseen>> {
-    let original = Original::read(netns)?;
-    let sockets = survey::owned(netns)?;
-    let events = foresee::every_interface(&original.network);
-    foresee::foresee(&original, policy, &sockets, &events)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::example;
+
+    const CARD: NetNsCookie = NetNsCookie(1);
+    const OTHER: NetNsCookie = NetNsCookie(2);
+
+    fn latent() -> Latent {
+        Latent {
+            finding: example::finding(1),
+            condition: "fab0 down".to_owned(),
+        }
+    }
+
+    fn looked(outcome: Result<(Vec<Latent>, Vec<String>), String>) -> Input {
+        Input::Looked {
+            netns: CARD,
+            name: "card".to_owned(),
+            outcome,
+        }
+    }
+
+    fn short(events: Vec<Event>) -> Vec<String> {
+        let short = |event| match event {
+            Event::Foreseen(latent) => format!("if {}", latent.condition),
+            Event::Notice(notice) => match notice.as_ref() {
+                Notice::ForeseenNoLonger(latent) => format!("no longer if {}", latent.condition),
+                Notice::NotForeseen { error, in_part, .. } => format!("{error} {in_part}"),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        events.into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn a_network_is_looked_at_once_it_is_left_alone_and_after_a_while_in_any_case() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut foresight = Foresight::new(true);
+        assert_eq!(foresight.due(), None);
+        foresight.on(Input::Changed(CARD), at(0));
+        foresight.on(Input::Changed(CARD), at(150));
+        assert_eq!(foresight.due(), Some(at(350)));
+        assert!(foresight.look(at(349)).is_empty());
+        assert_eq!(foresight.look(at(350)), [CARD]);
+        for time in (400..6000).step_by(100) {
+            foresight.on(Input::Changed(CARD), at(time));
+        }
+        assert_eq!(foresight.due(), None, "it is being looked at");
+        foresight.on(Input::Done, at(6000));
+        assert_eq!(foresight.due(), Some(at(5400)));
+    }
+
+    #[test]
+    fn those_that_are_due_are_looked_at_together_and_one_that_is_left_is_not() {
+        let now = Instant::now();
+        let mut foresight = Foresight::new(true);
+        foresight.on(Input::Changed(CARD), now);
+        foresight.on(Input::Changed(OTHER), now);
+        foresight.on(Input::Changed(NetNsCookie(3)), now);
+        foresight.on(Input::Left(NetNsCookie(3)), now);
+        assert_eq!(foresight.look(now + SETTLED), [CARD, OTHER]);
+        let mut unwanted = Foresight::new(false);
+        unwanted.on(Input::Changed(CARD), now);
+        assert_eq!(unwanted.due(), None);
+    }
+
+    #[test]
+    fn what_holds_is_reported_once_and_also_that_it_holds_no_longer() {
+        let now = Instant::now();
+        let mut foresight = Foresight::new(true);
+        let holds = || looked(Ok((vec![latent()], vec!["a tunnel".to_owned()])));
+        assert_eq!(
+            short(foresight.on(holds(), now)),
+            ["a tunnel true", "if fab0 down"]
+        );
+        assert!(foresight.on(holds(), now).is_empty());
+        let nothing = looked(Ok((Vec::new(), Vec::new())));
+        assert_eq!(
+            short(foresight.on(nothing, now)),
+            ["no longer if fab0 down"]
+        );
+        let fails = || looked(Err("no copy".to_owned()));
+        assert_eq!(short(foresight.on(fails(), now)), ["no copy false"]);
+        assert!(foresight.on(fails(), now).is_empty());
+        assert_eq!(foresight.book().reported(), 1);
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
+    attachments, foresight,
     netlink_events::NetlinkEvent,
     progress::Progress,
     run::{Audit, Namespace, When},
@@ -72,11 +73,12 @@ impl Audit {
         )
     }
 
-    /// Attaches to those of the interfaces that are wanted.
+    /// Attaches to those of the interfaces that are wanted; `alone`, where they came without their namespace.
     pub(super) fn attach(
         &mut self,
         netns: NetNsCookie,
         names: &[(IfIndex, String)],
+        alone: bool,
     ) -> Result<Attached> {
         let mut attached = Attached::default();
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
@@ -109,24 +111,36 @@ impl Audit {
             Network::read(namespace.hooks.netns())
                 .map_or(true, |now| now.links.by_name(name).is_some())
         });
+        let index_of = |name: &str| {
+            let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
+            wanted.map(|(index, _)| *index)
+        };
+        for name in &attached.new {
+            let index = index_of(name).unwrap_or_default();
+            let name = name.clone();
+            self.attachment(netns, index, attachments::Input::Attached { name, alone });
+        }
         for (name, error) in refusals {
-            let refused = wanted.iter().find(|(_, wanted)| *wanted == name);
+            let error = format!("{error:#}");
+            attached.refusals.push(format!(
+                "{name} cannot be attached, and its traffic is not audited: {error}"
+            ));
+            let interface = index_of(&name);
+            let index = interface.unwrap_or_default();
             self.gaps.add(Gap {
                 key: GapKey {
                     netns,
-                    interface: refused.map(|(index, _)| *index),
+                    interface,
                     by: By::Nobody,
                 },
                 cause: CauseKind::NotAttached {
                     interface: name.clone(),
-                    error: format!("{error:#}"),
+                    error: error.clone(),
                 },
                 process: None,
                 socket: None,
             });
-            attached.refusals.push(format!(
-                "{name} cannot be attached, and its traffic is not audited: {error:#}"
-            ));
+            self.attachment(netns, index, attachments::Input::Refused { name, error });
         }
         Ok(attached)
     }
@@ -153,10 +167,14 @@ impl Audit {
         netns: NetNsCookie,
         news: NetlinkEvent,
     ) -> Result<()> {
+        if !self.namespaces.contains_key(&netns) {
+            return Ok(());
+        }
+        self.foresight(foresight::Input::Changed(netns));
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(());
         };
-        self.foreseeing.changed(netns);
+        let mut gone = Vec::new();
         let mut there = Vec::new();
         match news {
             NetlinkEvent::Change(Change::Routes) => {
@@ -167,13 +185,11 @@ impl Audit {
             NetlinkEvent::Change(change) => {
                 namespace.network.apply(&change);
                 match change {
-                    Change::LinkGone(index, name) => {
+                    Change::LinkGone(index, _) => {
                         // It may have been moved to a namespace that is not known.
                         self.following.watch.soon();
-                        self.names.gone(netns, index);
-                        if namespace.hooks.forget(index) {
-                            self.hub.note(Notice::InterfaceGone(name));
-                        }
+                        namespace.hooks.forget(index);
+                        gone.push(index);
                     }
                     Change::Link(link) => {
                         if !namespace.hooks.has(link.index) {
@@ -189,28 +205,32 @@ impl Audit {
             NetlinkEvent::Anew(network) => {
                 there = names(&network);
                 namespace.network = network;
-                for index in namespace.hooks.forget_gone(&there)? {
-                    self.names.gone(netns, index);
-                    let name = self.names.of(netns, index);
-                    self.hub.note(Notice::InterfaceGone(name));
-                }
+                gone = namespace.hooks.forget_gone(&there)?;
             }
+        }
+        for index in gone {
+            self.names.gone(netns, index);
+            self.attachment(netns, index, attachments::Input::Gone);
         }
         for (index, name) in &there {
             self.on_link(netns, *index, name)?;
         }
         self.publish(netns);
-        let attached = self.attach(netns, &there)?;
+        let attached = self.attach(netns, &there, true)?;
         self.watch_arrivals(netns)?;
         if attached.count() > 0 {
             // What is above others counts from now on.
             self.publish(netns);
         }
-        for name in attached.new {
-            self.hub.note(Notice::InterfaceAudited(name));
-        }
         self.tell_gaps();
         Ok(())
+    }
+
+    /// Takes what has happened to an interface.
+    fn attachment(&mut self, netns: NetNsCookie, index: IfIndex, input: attachments::Input) {
+        for event in self.attachments.on(netns, index, input) {
+            self.hub.publish(event);
+        }
     }
 
     /// Writes into the maps what a namespace is like now.
@@ -235,9 +255,9 @@ impl Audit {
         if self.names.is_gone(netns, index) {
             self.close(netns, index)?;
         }
-        let Some(old) = self.names.learn(netns, index, name) else {
+        if self.names.learn(netns, index, name).is_none() {
             return Ok(());
-        };
+        }
         let concerned = self.ledger.keys_where(|key| {
             key.netns() == netns && [key.egress(), key.bound()].contains(&Some(index))
         });
@@ -251,10 +271,8 @@ impl Audit {
                 }
             });
         }
-        if self.namespaces[&netns].hooks.has(index) {
-            let new = name.to_owned();
-            self.hub.note(Notice::InterfaceRenamed { old, new });
-        }
+        let named = attachments::Input::Named(name.to_owned());
+        self.attachment(netns, index, named);
         Ok(())
     }
 

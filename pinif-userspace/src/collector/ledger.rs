@@ -3,9 +3,10 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BTreeMap, BinaryHeap},
     hash::{BuildHasher as _, Hash},
     iter,
+    sync::Arc,
     time::Duration,
 };
 
@@ -265,6 +266,23 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// The gravest severity in the book.
     pub fn worst(&self) -> Option<Severity> {
         self.worst
+    }
+
+    /// How many findings of each severity there are.
+    pub fn by_severity(&self) -> BTreeMap<Severity, u64> {
+        let mut counts = BTreeMap::new();
+        for entry in &self.entries {
+            *counts.entry(entry.finding.severity).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The gravest findings, at most so many, those with the most packets first.
+    pub fn gravest(&self, most: usize) -> Vec<Arc<Finding>> {
+        let mut all: Vec<&Finding> = self.entries.iter().map(|entry| &entry.finding).collect();
+        all.sort_by_key(|finding| Reverse((finding.severity, finding.packets)));
+        all.truncate(most);
+        all.into_iter().cloned().map(Arc::new).collect()
     }
 
     /// How many findings there are.

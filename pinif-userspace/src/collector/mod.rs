@@ -1,7 +1,9 @@
 //! The collector: from what the kernel counted to events. [`run`] is the only wiring; each other file is a part with a state
 //! of its own, and is given what it needs to know, time included.
 
+mod attachments;
 pub mod enforcement;
+mod foreseeing;
 mod foresight;
 mod gaps;
 mod interfaces;
@@ -18,6 +20,7 @@ mod report;
 pub mod run;
 mod searches;
 mod session;
+mod snapshot;
 mod start;
 mod takeover;
 mod totals;

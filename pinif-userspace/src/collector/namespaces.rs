@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
+    foresight,
     interfaces::Attached,
     netlink_events::{NetlinkEvents, follow},
     progress::Progress,
@@ -165,12 +166,12 @@ impl Audit {
             self.on_link(cookie, *index, name)?;
         }
         self.publish(cookie);
-        let attached = self.attach(cookie, &links)?;
+        let attached = self.attach(cookie, &links, false)?;
         self.watch_arrivals(cookie)?;
         // What is above others counts from now on.
         self.publish(cookie);
         self.warn_of_late(cookie, &unaudited);
-        self.foreseeing.changed(cookie);
+        self.foresight(foresight::Input::Changed(cookie));
         Ok(attached)
     }
 
@@ -353,9 +354,10 @@ impl Audit {
             }
             self.following.watch.forget(namespace.hooks.netns().inode);
         }
+        self.attachments.leave(netns);
         self.order.retain(|other| *other != netns);
         self.publisher.forget(netns);
-        self.forget_foreseen(netns);
+        self.foresight(foresight::Input::Left(netns));
         self.following.arrivals.forget(netns);
     }
 }

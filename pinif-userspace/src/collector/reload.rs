@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{enforcement, run::Audit, takeover};
+use super::{enforcement, foresight, run::Audit, takeover};
 use crate::{
     hub::{Hub, Notice},
     kernel::{
@@ -15,6 +15,8 @@ use crate::{
 impl Audit {
     /// Puts a new policy into force; where that fails, the one in force stays.
     pub(super) fn reload(&mut self, policy: Policy) -> Result<()> {
+        // Unless it comes to its end.
+        self.reload_failed = true;
         if !self.spares_session(&policy) {
             return Ok(());
         }
@@ -48,6 +50,7 @@ impl Audit {
                     .on(enforcement::Input::Policy(&policy), monotonic());
                 events.into_iter().for_each(|event| self.hub.publish(event));
                 self.policies.insert(self.publisher.generation(), policy);
+                self.reload_failed = false;
             }
             Err(error) => {
                 let error = format!("{error:#}");
@@ -56,13 +59,14 @@ impl Audit {
         }
         for netns in self.order.clone() {
             self.watch_arrivals(netns)?;
-            self.foreseeing.changed(netns);
+            self.foresight(foresight::Input::Changed(netns));
         }
         Ok(())
     }
 
     /// Reports that the policy was changed, and has errors.
-    pub(super) fn keep_policy(&self, errors: &PolicyErrors) {
+    pub(super) fn keep_policy(&mut self, errors: &PolicyErrors) {
+        self.reload_failed = true;
         let problems = errors.problems().iter();
         let problems = problems.map(|problem| problem.brief()).collect();
         self.hub.note(Notice::PolicyWrong(problems));

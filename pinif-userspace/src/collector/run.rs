@@ -18,8 +18,10 @@ use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord, verdict::Severity};
 use tokio::sync::mpsc;
 
 use super::{
+    attachments::Attachments,
     enforcement::{self, Enforce, Enforcement},
-    foresight::Foreseeing,
+    foreseeing::Foreseeing,
+    foresight::Foresight,
     gaps::Gaps,
     ledger::{FailOn, Key, Ledger, exit_status},
     losses::Losses,
@@ -193,6 +195,10 @@ pub(super) struct Audit {
     pub(super) duration: Option<Duration>,
     pub(super) started: Instant,
     pub(super) searches: Searches,
+    pub(super) attachments: Attachments,
+    /// The last reload of the policy failed.
+    pub(super) reload_failed: bool,
+    pub(super) foresight: Foresight,
     pub(super) foreseeing: Foreseeing,
 }
 
@@ -261,7 +267,7 @@ impl Audit {
                     Order::Notice(notice) => self.hub.note(notice),
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
-                step = self.foreseeing.next() => self.foresee(step),
+                step = self.foreseeing.next(&self.foresight) => self.foresee(step),
             }
             if self.gaps.is_due_awake() {
                 self.look_for_all_gaps(false);
@@ -280,7 +286,7 @@ impl Audit {
         for event in self.losses.on(&losses) {
             self.hub.publish(event);
         }
-        Ok(())
+        self.publish_snapshot(losses)
     }
 
     /// Takes what has happened to the enforcement, and writes what follows of it for the kernel.
@@ -326,7 +332,7 @@ impl Audit {
         let matrix = self.past.and(&self.counters.cells()?, |key| {
             Place::of(key, &netns, &interface)
         });
-        let foreseen = self.foreseeing.book();
+        let foreseen = self.foresight.book();
         let findings = self.ledger.len() as u64 + foreseen.reported();
         let summary = totals::summary(duration, matrix, findings, &losses);
         self.hub.publish(Event::Ended(Arc::new(summary)));
@@ -342,7 +348,7 @@ impl Audit {
 }
 
 /// Ready at this time; never, if there is none.
-async fn at(time: Option<Instant>) {
+pub(super) async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::{
+    attachments::Attachments,
     enforcement,
-    foresight::Foreseeing,
+    foreseeing::Foreseeing,
+    foresight::Foresight,
     gaps::Gaps,
     losses::Losses,
     names::Names,
@@ -121,7 +123,10 @@ impl Audit {
             duration: plan.duration,
             started: Instant::now(),
             searches: Searches::start(),
-            foreseeing: Foreseeing::new(plan.foresee),
+            attachments: Attachments::default(),
+            reload_failed: false,
+            foresight: Foresight::new(plan.foresee),
+            foreseeing: Foreseeing::default(),
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {
@@ -173,12 +178,18 @@ impl Audit {
                 |_| String::new(),
                 |name| name.release().to_string_lossy().into_owned(),
             ),
-            attach: match attach {
-                Mode::Tcx => Attach::Tcx,
-                Mode::Clsact => Attach::Clsact,
-            },
+            attach: attach.into(),
             enforce: self.enforcement.is_on(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl From<Mode> for Attach {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Tcx => Self::Tcx,
+            Mode::Clsact => Self::Clsact,
         }
     }
 }

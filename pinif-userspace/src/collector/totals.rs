@@ -43,7 +43,7 @@ impl Place {
 }
 
 /// What was counted for interfaces whose indexes others have by now. The kernel's counters go on from there.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Past {
     counted: BTreeMap<CellKey, Count>,
     cells: BTreeMap<Place, Count>,

@@ -6,12 +6,14 @@
 pub mod event;
 pub mod notice;
 mod queue;
+pub mod snapshot;
 mod subscription;
 
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -20,10 +22,14 @@ pub use self::{
     event::{Change, Event},
     notice::Notice,
     queue::{MAX_EVENTS, MAX_FINDINGS},
+    snapshot::Snapshot,
     subscription::{Delivery, Subscription},
 };
 use self::{queue::Queue, subscription::Outcome};
 use crate::text::streams::is_closed;
+
+/// How long the end waits for subscribers before it says so.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A reader of the events: it shows them to people or programs.
 ///
@@ -39,6 +45,11 @@ pub trait Subscriber: Send {
     ///
     /// When it cannot go on.
     fn on(&mut self, delivery: &Delivery) -> io::Result<()>;
+
+    /// Whether it takes snapshots ([`Delivery::Snapshot`]).
+    fn wants_snapshots(&self) -> bool {
+        false
+    }
 
     /// How many lines it could not write.
     fn lost(&self) -> u64 {
@@ -66,6 +77,7 @@ struct State {
 #[derive(Debug)]
 struct Member {
     name: &'static str,
+    wants_snapshots: bool,
     queue: Arc<Queue>,
     /// Its outcome, once its thread has ended.
     ended: oneshot::Receiver<Outcome>,
@@ -83,7 +95,7 @@ impl Hub {
     ///
     /// When no thread can be started.
     pub fn add(self: &Arc<Self>, mut subscriber: Box<dyn Subscriber>) -> io::Result<()> {
-        let name = subscriber.name();
+        let (name, wants_snapshots) = (subscriber.name(), subscriber.wants_snapshots());
         let (subscription, queue) = Subscription::new();
         let (end, ended) = oneshot::channel();
         // Weak: the hub goes with the collector, and a thread that waits for its reader does not keep it.
@@ -99,7 +111,12 @@ impl Hub {
                 // Nobody waits for it where the audit has given it up.
                 let _ = end.send(outcome);
             })?;
-        self.lock().members.push(Member { name, queue, ended });
+        self.lock().members.push(Member {
+            name,
+            wants_snapshots,
+            queue,
+            ended,
+        });
         Ok(())
     }
 
@@ -128,6 +145,21 @@ impl Hub {
         self.publish(Event::Notice(Arc::new(notice)));
     }
 
+    /// Whether a subscriber wants snapshots: to make one costs something.
+    pub fn wants_snapshots(&self) -> bool {
+        let state = self.lock();
+        state.members.iter().any(|member| member.wants_snapshots)
+    }
+
+    /// Publishes a snapshot, for those that want it. One that is not taken yet gives way to it.
+    pub fn publish_snapshot(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        let state = self.lock();
+        for member in state.members.iter().filter(|member| member.wants_snapshots) {
+            member.queue.replace(Arc::clone(&snapshot));
+        }
+    }
+
     /// Ready once the reader of a subscriber has left, and the audit is to end for it.
     pub async fn reader_left(&self) {
         self.left.notified().await;
@@ -136,25 +168,36 @@ impl Hub {
     /// Ends all subscriptions after what was published, and waits until all of it is shown, or until `given_up` is ready. The
     /// answer is how many lines could not be shown; of a reader that left, none count, for it has read enough.
     pub async fn close(&self, given_up: impl Future<Output = ()>) -> u64 {
+        tokio::pin!(given_up);
+        let mut is_given_up = false;
+        tokio::select! {
+            biased;
+            () = &mut given_up => is_given_up = true,
+            () = self.taken() => {}
+            () = tokio::time::sleep(PATIENCE) => {
+                self.note(Notice::WaitsForReader);
+            }
+        }
         let members = std::mem::take(&mut self.lock().members);
         for member in &members {
             member.queue.close();
         }
-        tokio::pin!(given_up);
         let mut lost = 0;
-        let mut is_given_up = false;
         for Member {
             queue, mut ended, ..
         } in members
         {
-            let outcome = tokio::select! {
-                biased;
-                outcome = &mut ended => outcome.ok(),
-                () = &mut given_up, if !is_given_up => {
-                    is_given_up = true;
-                    ended.try_recv().ok()
+            let outcome = if is_given_up {
+                ended.try_recv().ok()
+            } else {
+                tokio::select! {
+                    biased;
+                    outcome = &mut ended => outcome.ok(),
+                    () = &mut given_up => {
+                        is_given_up = true;
+                        None
+                    }
                 }
-                () = std::future::ready(()), if is_given_up => None,
             };
             lost += match outcome {
                 Some(outcome) if outcome.has_left() => 0,
@@ -163,6 +206,19 @@ impl Hub {
             };
         }
         lost
+    }
+
+    /// Ready once all that was published is taken.
+    async fn taken(&self) {
+        let queues: Vec<_> = self
+            .lock()
+            .members
+            .iter()
+            .map(|member| Arc::clone(&member.queue))
+            .collect();
+        for queue in queues {
+            queue.empty().await;
+        }
     }
 
     /// A subscriber has failed: its reader has left, or it is reported to the others.

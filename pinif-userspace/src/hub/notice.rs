@@ -191,6 +191,8 @@ pub enum Notice {
         drops: bool,
     },
 
+    /// The audit has ended, and not all of it is shown: a reader does not read.
+    WaitsForReader,
     /// A signal that means nothing to pinif.
     SignalIgnored(String),
     /// A subscriber cannot go on.

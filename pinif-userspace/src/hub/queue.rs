@@ -4,12 +4,17 @@
 //! the bound is the number of findings.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
+    hash::BuildHasher as _,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
+use hashbrown::{DefaultHashBuilder, HashTable};
+use tokio::sync::Notify;
+
 use super::{
     event::{Change, Event},
+    snapshot::Snapshot,
     subscription::Delivery,
 };
 use crate::findings::finding::Finding;
@@ -24,31 +29,46 @@ pub const MAX_FINDINGS: usize = 16_384;
 pub struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// All that was in it is taken.
+    emptied: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
     /// The findings among the items, by their ids.
-    findings: HashMap<Id, (Arc<Finding>, Change)>,
+    findings: HashTable<Waiting>,
+    hasher: DefaultHashBuilder,
     /// How many of the items are events.
     events: usize,
+    snapshot: Option<Arc<Snapshot>>,
     /// Nothing comes any more.
     is_closed: bool,
     /// Nobody takes anything any more.
     is_abandoned: bool,
 }
 
+/// What stands in the queue: two words.
 #[derive(Debug)]
 enum Item {
-    Event(Event),
+    Event(Box<Event>),
+    /// The finding with this id.
     Finding(Id),
     /// So many that came here found no room.
     Missed(u64),
 }
 
-/// What a finding is told from others by.
-type Id = String;
+/// A finding as it is known last, and what is new of it.
+#[derive(Debug)]
+struct Waiting(Arc<Finding>, Change);
+
+/// What a finding is known by.
+type Id = u64;
+
+fn id(finding: &Finding) -> Id {
+    // It is twelve hexadecimal digits.
+    Id::from_str_radix(&finding.id, 16).unwrap_or_default()
+}
 
 impl Queue {
     /// Puts an event in, or counts that there is no room for it.
@@ -62,11 +82,25 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Puts the newest snapshot in, in the place of one that waits. It is taken after all that waits.
+    pub fn replace(&self, snapshot: Arc<Snapshot>) {
+        let mut state = self.lock();
+        if state.is_closed || state.is_abandoned {
+            return;
+        }
+        state.snapshot = Some(snapshot);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Waits for the next delivery. Nothing, once the queue is closed and empty.
     pub fn next(&self) -> Option<Delivery> {
         let mut state = self.lock();
         loop {
             if let Some(delivery) = state.pop() {
+                if state.items.is_empty() {
+                    self.emptied.notify_waiters();
+                }
                 return Some(delivery);
             }
             if state.is_closed {
@@ -76,6 +110,18 @@ impl Queue {
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ready once all events that are in it are taken, or nobody takes any.
+    pub async fn empty(&self) {
+        loop {
+            // Before the look, so that what is taken after it wakes this.
+            let emptied = self.emptied.notified();
+            if self.lock().items.is_empty() {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -93,12 +139,21 @@ impl Queue {
             is_abandoned: true,
             ..State::default()
         };
+        self.emptied.notify_waiters();
     }
 
     /// How many deliveries wait, and how many events found no room.
     pub fn waiting(&self) -> u64 {
         let items = &self.lock().items;
         items.iter().map(Item::count).sum()
+    }
+
+    /// How many bytes it takes, without what others share.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        let state = self.lock();
+        let items = state.items.capacity() * size_of::<Item>();
+        items + state.findings.allocation_size() + state.events * size_of::<Event>()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,6 +171,10 @@ impl Item {
     }
 }
 
+fn is(id: Id) -> impl Fn(&Waiting) -> bool {
+    move |waiting| self::id(&waiting.0) == id
+}
+
 impl State {
     fn push(&mut self, event: Event) {
         let Event::Finding(finding, change) = event else {
@@ -124,38 +183,56 @@ impl State {
                 return self.miss();
             }
             self.events += 1;
-            self.items.push_back(Item::Event(event));
+            self.put(Item::Event(Box::new(event)));
             return;
         };
-        if let Some((waiting, so_far)) = self.findings.get_mut(&finding.id) {
+        let id = id(&finding);
+        let hash = self.hasher.hash_one(id);
+        if let Some(Waiting(waiting, so_far)) = self.findings.find_mut(hash, is(id)) {
             *waiting = finding;
             *so_far = change.max(*so_far);
         } else if self.findings.len() >= MAX_FINDINGS {
             self.miss();
         } else {
-            self.items.push_back(Item::Finding(finding.id.clone()));
-            self.findings.insert(finding.id.clone(), (finding, change));
+            self.put(Item::Finding(id));
+            let hasher = &self.hasher;
+            let rehash = |waiting: &Waiting| hasher.hash_one(self::id(&waiting.0));
+            self.findings
+                .insert_unique(hash, Waiting(finding, change), rehash);
         }
     }
 
     fn miss(&mut self) {
         match self.items.back_mut() {
             Some(Item::Missed(events)) => *events += 1,
-            _ => self.items.push_back(Item::Missed(1)),
+            _ => self.put(Item::Missed(1)),
         }
+    }
+
+    fn put(&mut self, item: Item) {
+        if self.items.len() == self.items.capacity() {
+            // Less than twice as much, which would be half of the bound for nothing.
+            self.items.reserve_exact(self.items.len() / 8 + 16);
+        }
+        self.items.push_back(item);
     }
 
     fn pop(&mut self) -> Option<Delivery> {
         loop {
-            return Some(match self.items.pop_front()? {
+            let Some(item) = self.items.pop_front() else {
+                return self.snapshot.take().map(Delivery::Snapshot);
+            };
+            return Some(match item {
                 Item::Event(event) => {
                     self.events -= 1;
-                    Delivery::Event(event)
+                    Delivery::Event(*event)
                 }
                 Item::Finding(id) => {
-                    let Some((finding, change)) = self.findings.remove(&id) else {
+                    let hash = self.hasher.hash_one(id);
+                    let Ok(waiting) = self.findings.find_entry(hash, is(id)) else {
                         continue;
                     };
+                    let (Waiting(finding, change), _) = waiting.remove();
                     Delivery::Event(Event::Finding(finding, change))
                 }
                 Item::Missed(events) => Delivery::Missed(events),

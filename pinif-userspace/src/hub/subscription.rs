@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{Subscriber, event::Event, queue::Queue};
+use super::{Subscriber, event::Event, queue::Queue, snapshot::Snapshot};
 use crate::text::streams::is_closed;
 
 /// What a subscriber takes from its queue.
@@ -10,6 +10,8 @@ use crate::text::streams::is_closed;
 pub enum Delivery {
     /// An event.
     Event(Event),
+    /// The newest snapshot; only for subscribers that want them.
+    Snapshot(Arc<Snapshot>),
     /// So many events before this found no room in the queue, for it was not read fast enough.
     Missed(u64),
 }

@@ -37,6 +37,7 @@ fn finding(id: u64, packets: u64, change: Change) -> Event {
 fn short(delivery: &Delivery) -> String {
     match delivery {
         Delivery::Missed(events) => format!("missed {events}"),
+        Delivery::Snapshot(snapshot) => format!("snapshot {:?}", snapshot.findings),
         Delivery::Event(Event::Ready(_)) => "ready".to_owned(),
         Delivery::Event(Event::Finding(finding, change)) => {
             format!(
@@ -150,7 +151,9 @@ fn reader(
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -223,4 +226,30 @@ fn an_audit_ends_with_its_reader() -> io::Result<()> {
     hub.publish(finding(0xa, 1, Change::Opened));
     assert_eq!(run(hub.close(std::future::pending())), 0);
     Ok(())
+}
+
+#[test]
+fn the_newest_snapshot_waits_alone_and_last() {
+    let snapshot = |leaks| {
+        Arc::new(Snapshot {
+            started: std::time::UNIX_EPOCH,
+            attach: Attach::Tcx,
+            interfaces: Vec::new(),
+            policy: snapshot::PolicyState {
+                zones: 0,
+                rules: 0,
+                reload_failed: false,
+            },
+            enforces: false,
+            matrix: Vec::new(),
+            losses: Vec::new(),
+            findings: [(pinif_ebpf::verdict::Severity::Leak, leaks)].into(),
+            worst: Vec::new(),
+        })
+    };
+    let queue = Queue::default();
+    queue.replace(snapshot(1));
+    queue.replace(snapshot(2));
+    queue.push(ready());
+    assert_eq!(rest(&queue), ["ready", "snapshot {Leak: 2}"]);
 }

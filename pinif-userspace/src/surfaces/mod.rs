@@ -105,11 +105,52 @@ impl<S: Surface> Subscriber for Subscribed<S> {
         match delivery {
             Delivery::Event(event) => show(&mut self.0, event),
             Delivery::Missed(events) => self.0.missed(*events),
+            // Nobody asks for one.
+            Delivery::Snapshot(_) => Ok(()),
         }
     }
 
     fn lost(&self) -> u64 {
         self.0.lost()
+    }
+}
+
+/// A surface that subscribes to all but the notices.
+struct Findings<S>(S);
+
+impl<S: Surface> Subscriber for Findings<S> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
+        match delivery {
+            Delivery::Event(Event::Notice(_)) | Delivery::Snapshot(_) => Ok(()),
+            Delivery::Event(event) => show(&mut self.0, event),
+            Delivery::Missed(events) => self.0.missed(*events),
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.0.lost()
+    }
+}
+
+/// The notices alone.
+struct Beside<W>(notes::Notes<W>);
+
+impl<W: io::Write + Send> Subscriber for Beside<W> {
+    fn name(&self) -> &'static str {
+        "standard error"
+    }
+
+    fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
+        if let Delivery::Event(Event::Notice(notice)) = delivery {
+            for (level, text) in notice::lines(notice) {
+                self.0.note(level, &text);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -126,14 +167,21 @@ pub enum Format {
 /// The subscribers of a format, on this process's standard streams, and the service manager where there is one. Here, and only
 /// here, a surface is entered.
 pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscriber>> {
-    let shown: Box<dyn Subscriber> = match format {
-        _ if !is_on_standard_output(format) => Box::new(Subscribed(journal::Journal::standard())),
-        Format::Human => Box::new(Subscribed(human::Human::standard(without_reader))),
-        Format::Json => Box::new(Subscribed(json::Json::standard(without_reader))),
+    let mut all: Vec<Box<dyn Subscriber>> = match format {
+        _ if !is_on_standard_output(format) => {
+            vec![Box::new(Subscribed(journal::Journal::standard()))]
+        }
+        Format::Human => vec![Box::new(Subscribed(human::Human::standard(without_reader)))],
+        // The notes do not wait for whoever reads standard output.
+        Format::Json => vec![
+            Box::new(Findings(json::Json::standard(without_reader))),
+            Box::new(Beside(notes::Notes::standard())),
+        ],
     };
-    let manager = service::Manager::of_environment();
-    let manager = manager.map(|manager| Box::new(manager) as Box<dyn Subscriber>);
-    std::iter::once(shown).chain(manager).collect()
+    if let Some(manager) = service::Manager::of_environment() {
+        all.push(Box::new(manager));
+    }
+    all
 }
 
 /// Whether standard output is written to: beside the journal, there is nothing on it for people.

@@ -76,7 +76,8 @@ fn level(notice: &Notice) -> Level {
         | Notice::ForeseenNoLonger(_)
         | Notice::XdpProgram { .. }
         | Notice::TookOver { .. }
-        | Notice::StaysAttached { .. } => Level::Info,
+        | Notice::StaysAttached { .. }
+        | Notice::WaitsForReader => Level::Info,
     }
 }
 
@@ -213,6 +214,10 @@ fn text(notice: &Notice) -> String {
             )
         }
 
+        Notice::WaitsForReader => {
+            "the audit has ended, and waits until its output is read; another SIGTERM or Ctrl-C ends pinif without that"
+                .to_owned()
+        }
         Notice::SignalIgnored(name) => {
             format!("{name} means nothing to pinif: the audit goes on; SIGTERM ends it")
         }

@@ -11,8 +11,8 @@ use crate::findings::{
     samples::Samples,
     subject::Subject,
 };
-use crate::text::escape::visible;
 use crate::text::words::{counted, grouped};
+use crate::{hub::snapshot::Snapshot, text::escape::visible};
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {
@@ -199,6 +199,44 @@ pub fn ready(ready: &Ready) -> String {
         visible(&ready.kernel),
         names.join(", ")
     )
+}
+
+/// How an audit stands, in short sentences: `Auditing 3 interfaces. 2 leaks, 1 risk.` It changes seldom.
+pub fn status(snapshot: &Snapshot) -> String {
+    let audited = snapshot.interfaces.iter();
+    let (audited, refused): (Vec<_>, Vec<_>) =
+        audited.partition(|interface| interface.refused.is_none());
+    let mut sentences = vec![format!(
+        "Auditing {}.",
+        counted(audited.len() as u64, "interface")
+    )];
+    let found = snapshot.findings.iter().rev();
+    let found: Vec<String> = found
+        .map(|(severity, number)| counted(*number, severity.name()))
+        .collect();
+    sentences.push(match found.as_slice() {
+        [] => "No finding.".to_owned(),
+        found => format!("{}.", found.join(", ")),
+    });
+    if snapshot.enforces {
+        sentences.push("Leaks are dropped.".to_owned());
+    }
+    match refused.as_slice() {
+        [] => {}
+        [one] => sentences.push(format!("{} is not audited.", one.name)),
+        several => sentences.push(format!(
+            "{} are not audited.",
+            counted(several.len() as u64, "interface")
+        )),
+    }
+    if snapshot.policy.reload_failed {
+        sentences
+            .push("The policy file is wrong, and the policy before it is in force.".to_owned());
+    }
+    if snapshot.losses.iter().any(|(loss, _)| loss.loses_counts()) {
+        sentences.push("Not all packets could be counted.".to_owned());
+    }
+    sentences.join(" ")
 }
 
 /// What became of events that found no room in the queue of a surface.

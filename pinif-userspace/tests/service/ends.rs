@@ -97,8 +97,12 @@ fn send_broken(bench: &Bench, count: usize) {
 fn a_packet_that_cannot_be_read_makes_the_counts_incomplete() {
     scenario("service unparsed", &[], |bench| {
         for on in ["leak", "never"] {
-            let auditor = bench.audit(&["--fail-on", on]);
+            let mut auditor = bench.audit(&["--fail-on", on]);
             send_broken(bench, 7);
+            // Not only at the end.
+            auditor.wait_for_line("the loss was reported", |line| {
+                line == r#"{"type":"uncounted","reason":"unparsed","number":7}"#
+            });
             let report = auditor.stop();
             report
                 .expect()

@@ -13,15 +13,23 @@ const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --coun
 const RISK: &str = "udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
 const NOTE: &str = "udp --bind-device eth1 --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
 
-/// The next thing that the service manager is told.
-fn told(manager: &UnixDatagram) -> String {
-    let mut buffer = [0; 4096];
-    let length = manager.recv(&mut buffer).expect("nothing is told");
-    String::from_utf8_lossy(&buffer[..length]).into_owned()
+/// The next message to the service manager that is one of these: `READY`.
+fn message(manager: &UnixDatagram, names: &[&str]) -> String {
+    loop {
+        let mut buffer = [0; 4096];
+        let length = manager.recv(&mut buffer).expect("no message");
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if names
+            .iter()
+            .any(|name| text.starts_with(&format!("{name}=")))
+        {
+            return text;
+        }
+    }
 }
 
 #[test]
-fn the_service_manager_is_told_of_the_beginning_and_of_the_end() {
+fn the_service_manager_learns_of_the_beginning_the_state_and_the_end() {
     scenario("service notify", &[], |bench| {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
@@ -32,13 +40,17 @@ fn the_service_manager_is_told_of_the_beginning_and_of_the_end() {
             ))))
             .expect("a socket");
         let auditor = bench.auditor().environment("NOTIFY_SOCKET", &path).start();
-        assert_eq!(told(&manager), "READY=1\n");
-        manager.set_nonblocking(true).expect("a socket");
-        assert!(manager.recv(&mut [0; 1]).is_err(), "nothing ends yet");
-        manager.set_nonblocking(false).expect("a socket");
+        assert_eq!(message(&manager, &["READY", "STOPPING"]), "READY=1\n");
+        let status = |text: &str| format!("STATUS=Auditing 3 interfaces. {text}\n");
+        let next = || message(&manager, &["STATUS", "STOPPING"]);
+        assert_eq!(next(), status("No finding."));
+        bench.send(LEAK);
+        assert_eq!(next(), status("1 leak."));
+        bench.send(RISK);
+        assert_eq!(next(), status("1 leak, 1 risk."));
         let report = auditor.stop();
-        assert_eq!(told(&manager), "STOPPING=1\n");
-        report.expect().nothing_else();
+        assert_eq!(message(&manager, &["READY", "STOPPING"]), "STOPPING=1\n");
+        assert_eq!(report.findings.len(), 2, "{report}");
     });
 }
 

@@ -6,13 +6,14 @@ use std::io::{BufRead as _, BufReader, PipeReader, pipe};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use pinif_userspace::lab::FullDisk;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::bench::plug::plug;
-use crate::bench::{Bench, Pinif, scenario};
+use crate::bench::{Bench, Pinif, SENDER, Sender, scenario};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
 const RISK: &str = "udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
@@ -98,6 +99,79 @@ fn a_reader_that_leaves_takes_no_enforcement_away() {
             let said = said.filter(|note| note.contains("cannot be written to"));
             assert_eq!(said.count(), 1, "{ended:#?}");
         }
+    });
+}
+
+/// A pipe that takes a page, of which the reader takes nothing after the first line.
+#[test]
+fn a_reader_that_stands_still_stops_nothing() {
+    scenario("service output-unread", &[], |bench| {
+        let (reader, writer) = pipe().expect("a pipe");
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
+        let command = command(bench, &["--enforce", "--format", "json"]);
+        let mut pinif = Pinif::start_onto(command, writer);
+        let mut reader = BufReader::with_capacity(1, reader);
+        assert!(line(&mut reader).starts_with(r#"{"type":"ready""#));
+        // More lines than the pipe takes.
+        for _ in 0..8 {
+            let cgroup = bench.cgroup_below("unread");
+            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), LEAK);
+            assert_eq!(sender.finish().sent, 10);
+        }
+        // What comes meanwhile is attached to, and held as well.
+        plug(bench, bench.card(), "eth2", None);
+        pinif.wait_for_note("eth2 is audited from now on");
+        enforces(bench);
+        let leak = "udp --bind-device fab0 --pktinfo eth2 --to 10.0.0.2:9 --count 10";
+        bench.send(leak);
+        assert_eq!(bench.card().sent("eth2").expect("it is there").packets, 0);
+        pinif.signal(Signal::SIGTERM);
+        let lines: Vec<Value> = reader
+            .lines()
+            .map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"))
+            .collect();
+        let last = lines.last().expect("a summary");
+        assert_eq!(
+            (&last["type"], &last["dropped"]),
+            (&"summary".into(), &100.into())
+        );
+        assert_eq!(last["uncounted"], Value::Object(serde_json::Map::new()));
+        let packets: std::collections::BTreeMap<&str, u64> = lines
+            .iter()
+            .filter(|line| line["type"] == "finding")
+            .map(|line| {
+                (
+                    line["id"].as_str().expect("text"),
+                    line["packets"].as_u64().expect("a count"),
+                )
+            })
+            .collect();
+        assert_eq!(packets.values().sum::<u64>(), 100, "{lines:#?}");
+        assert_eq!(pinif.end().status.code(), Some(0));
+    });
+}
+
+/// The second request for the end gives up a reader that never reads, and what it lacks is counted.
+#[test]
+fn an_audit_ends_without_a_reader_that_never_reads() {
+    scenario("service output-never-read", &[], |bench| {
+        let (reader, writer) = pipe().expect("a pipe");
+        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
+        let command = command(bench, &["--format", "json"]);
+        let mut pinif = Pinif::start_onto(command, writer);
+        let mut reader = BufReader::with_capacity(1, reader);
+        assert!(line(&mut reader).starts_with(r#"{"type":"ready""#));
+        for _ in 0..8 {
+            let cgroup = bench.cgroup_below("unread");
+            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), LEAK);
+            assert_eq!(sender.finish().sent, 10);
+        }
+        pinif.signal(Signal::SIGTERM);
+        pinif.wait_for_note("the audit has ended, and waits until its output is read");
+        pinif.signal(Signal::SIGTERM);
+        let ended = pinif.end();
+        assert_eq!(ended.status.code(), Some(3), "{ended:#?}");
+        drop(reader);
     });
 }
 

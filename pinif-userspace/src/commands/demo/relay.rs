@@ -21,7 +21,7 @@ impl Subscriber for Relay {
                 .0
                 .send(event.clone())
                 .map_err(|_| io::ErrorKind::BrokenPipe.into()),
-            Delivery::Missed(_) => Ok(()),
+            Delivery::Missed(_) | Delivery::Snapshot(_) => Ok(()),
         }
     }
 }

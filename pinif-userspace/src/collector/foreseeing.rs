@@ -1,0 +1,152 @@
+//! What would leak if an interface went down is foreseen beside the audit: a thread copies the network and lets it happen
+//! there, while the packets' findings are reported as ever.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use pinif_ebpf::key::NetNsCookie;
+use tokio::task::JoinHandle;
+
+use super::{
+    foresight::{Foresight, Input},
+    run::{Audit, at},
+};
+use crate::{
+    findings::latent::Latent,
+    foresee::{self, Original},
+    host::netns::NetNs,
+    policy::Policy,
+    survey,
+};
+
+/// How long the end waits for what is being foreseen.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The thread that foresees.
+#[derive(Debug, Default)]
+pub(super) struct Foreseeing(Option<JoinHandle<Vec<Outcome>>>);
+
+/// What came of one namespace.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    netns: NetNs,
+    foreseen: Result<Vec<foresee::Foreseen>>,
+}
+
+/// What is to be done.
+pub(super) enum Step {
+    /// Some networks are to be looked at.
+    Look,
+    /// They were.
+    Report(Vec<Outcome>),
+}
+
+impl Foreseeing {
+    /// The next step. It may be dropped at any time without losing one.
+    pub(super) async fn next(&mut self, foresight: &Foresight) -> Step {
+        if let Some(task) = &mut self.0 {
+            let outcome = task.await;
+            self.0 = None;
+            // It ends early only with the runtime, or by a panic, which was reported.
+            return Step::Report(outcome.unwrap_or_default());
+        }
+        at(foresight.due()).await;
+        Step::Look
+    }
+}
+
+impl Audit {
+    /// Looks at networks, or publishes what came of it.
+    pub(super) fn foresee(&mut self, step: Step) {
+        match step {
+            Step::Look => {
+                let namespaces = self.foresight.look(Instant::now());
+                self.begin_to_foresee(&namespaces);
+            }
+            Step::Report(outcomes) => {
+                for outcome in outcomes {
+                    self.report_foreseen(outcome);
+                }
+                self.foresight(Input::Done);
+            }
+        }
+    }
+
+    /// Takes what has happened to what is foreseen.
+    pub(super) fn foresight(&mut self, input: Input) {
+        for event in self.foresight.on(input, Instant::now()) {
+            self.hub.publish(event);
+        }
+    }
+
+    fn begin_to_foresee(&mut self, namespaces: &[NetNsCookie]) {
+        let Some((_, policy)) = self.policies.last_key_value() else {
+            return;
+        };
+        let policy = policy.clone();
+        let known = namespaces.iter().filter_map(|netns| {
+            let namespace = self.namespaces.get(netns)?;
+            let mut netns = namespace.hooks.netns().clone();
+            netns.name = self.following.name(netns.cookie);
+            Some(netns)
+        });
+        let all: Vec<NetNs> = known.collect();
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = |netns: NetNs| Outcome {
+                foreseen: every_interface_down(&netns, &policy),
+                netns,
+            };
+            all.into_iter().map(outcome).collect()
+        });
+        self.foreseeing = Foreseeing(Some(task));
+    }
+
+    fn report_foreseen(&mut self, Outcome { netns, foreseen }: Outcome) {
+        if !self.namespaces.contains_key(&netns.cookie) {
+            return;
+        }
+        let outcome = match foreseen {
+            Ok(foreseen) => {
+                let uncopied = foresee::uncopied(&foreseen);
+                let uncopied = uncopied.iter().map(ToString::to_string).collect();
+                Ok((latent(foreseen), uncopied))
+            }
+            Err(error) => Err(format!("{error:#}")),
+        };
+        self.foresight(Input::Looked {
+            netns: netns.cookie,
+            name: netns.name,
+            outcome,
+        });
+    }
+
+    /// Waits for what is under way, for a while.
+    pub(super) async fn end_foreseeing(&mut self) {
+        let Some(task) = self.foreseeing.0.take() else {
+            return;
+        };
+        if let Ok(outcome) = tokio::time::timeout(PATIENCE, task).await {
+            self.foresee(Step::Report(outcome.unwrap_or_default()));
+        }
+    }
+}
+
+fn latent(foreseen: Vec<foresee::Foreseen>) -> Vec<Latent> {
+    let of_one = |foreseen: foresee::Foreseen| {
+        let condition = foreseen.event.to_string();
+        let findings = foreseen.findings.into_iter();
+        findings.map(move |finding| Latent {
+            finding,
+            condition: condition.clone(),
+        })
+    };
+    foreseen.into_iter().flat_map(of_one).collect()
+}
+
+/// What would come of each interface that is up going down, by itself.
+fn every_interface_down(netns: &NetNs, policy: &Policy) -> Result<Vec<foresee::Foreseen>> {
+    let original = Original::read(netns)?;
+    let sockets = survey::owned(netns)?;
+    let events = foresee::every_interface(&original.network);
+    foresee::foresee(&original, policy, &sockets, &events)
+}

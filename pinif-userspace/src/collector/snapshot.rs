@@ -1,0 +1,43 @@
+//! The state of the audit in one piece, for subscribers that want it.
+
+use std::time::SystemTime;
+
+use anyhow::Result;
+use pinif_ebpf::loss::Loss;
+
+use super::{run::Audit, totals::Place};
+use crate::hub::snapshot::{PolicyState, Snapshot, WORST};
+
+impl Audit {
+    /// Publishes a snapshot, if a subscriber wants one. `losses` is what could not be counted so far.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub(super) fn publish_snapshot(&self, losses: Vec<(Loss, u64)>) -> Result<()> {
+        if !self.hub.wants_snapshots() {
+            return Ok(());
+        }
+        let netns = |cookie| self.following.name(cookie);
+        let interface = |netns, index| self.names.of(netns, index);
+        let cells = self.counters.cells()?;
+        let place = |key: &_| Place::of(key, &netns, &interface);
+        let policy = self.policies.values().next_back();
+        self.hub.publish_snapshot(Snapshot {
+            started: SystemTime::now() - self.started.elapsed(),
+            attach: self.following.mode.into(),
+            interfaces: self.attachments.all(netns),
+            policy: PolicyState {
+                zones: policy.map_or(0, |policy| policy.zones.len()),
+                rules: policy.map_or(0, |policy| policy.rules.len()),
+                reload_failed: self.reload_failed,
+            },
+            enforces: self.enforcement.is_on(),
+            matrix: self.past.clone().and(&cells, place),
+            losses,
+            findings: self.ledger.by_severity(),
+            worst: self.ledger.gravest(WORST),
+        });
+        Ok(())
+    }
+}
