@@ -12,7 +12,6 @@ pub mod hold;
 pub mod host;
 pub mod hub;
 pub mod kernel;
-pub mod lab;
 pub mod policy;
 pub mod schema;
 pub mod surfaces;

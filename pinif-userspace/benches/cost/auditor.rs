@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
-use pinif_userspace::lab::{Cgroup, Namespace};
+use pinif_lab::{Cgroup, Namespace};
 use procfs::process::Process;
 use tempfile::NamedTempFile;
 

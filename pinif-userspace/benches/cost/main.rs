@@ -22,7 +22,6 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use pinif_userspace::lab;
 use serde::Serialize;
 
 use crate::parts::Plan;
@@ -91,14 +90,14 @@ fn main() -> ExitCode {
 
 /// Has a child measure with the same arguments, and removes what it left, however it ended. Returns whether it succeeded.
 fn supervise() -> Result<bool> {
-    lab::sweep();
+    pinif_lab::sweep();
     ignore_interrupts()?;
     let status = Command::new(env::current_exe()?)
         .args(env::args_os().skip(1))
         .arg("measure")
         .status()
         .context("the bench cannot start itself")?;
-    lab::sweep();
+    pinif_lab::sweep();
     Ok(status.success())
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use crate::auditor::Auditor;
 use crate::bpf::{Hook, Link, Program, empty};

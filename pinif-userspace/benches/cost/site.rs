@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
-use pinif_userspace::lab::{self, Cgroup, Chassis, Device, LinkKind, Namespace, Route};
+use pinif_lab::{Cgroup, Chassis, Device, LinkKind, Namespace, Route};
 
 use crate::bpf::{Hook, Link, Program};
 use crate::load::{Kind, Load, Order, Udp};
@@ -16,7 +16,7 @@ pub const STACKED: &str = "fab1b";
 /// A chassis and a cgroup, removed when dropped.
 #[derive(Debug)]
 pub struct Site {
-    /// The namespaces. See [`lab::chassis`]; the card forwards.
+    /// The namespaces. See [`pinif_lab::chassis`]; the card forwards.
     pub chassis: Chassis,
     /// Where the loads are.
     pub cgroup: Cgroup,
@@ -36,7 +36,7 @@ impl Site {
     /// # Errors
     /// Where the kernel refuses a link or an address.
     pub fn new() -> Result<Self> {
-        let chassis = lab::chassis()?;
+        let chassis = pinif_lab::chassis()?;
         let (card, peer) = (&chassis.card, &chassis.peer);
         card.set_sysctl("ipv4/ip_forward", "1")?;
         // Beyond those that sockets in turn have, or the kernel would look long for a free one.

@@ -29,7 +29,6 @@ use super::signals::Ignored;
 use crate::collector;
 use crate::host::capabilities;
 use crate::hub::Hub;
-use crate::lab;
 use crate::text::streams::{is_closed, unless_closed};
 use relay::Relay;
 use stage::Stage;
@@ -69,7 +68,7 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
         let _inside = runtime.enter();
         Signals::catch().context("cannot watch for signals")?
     };
-    lab::sweep();
+    pinif_lab::sweep();
     let mut stage = Stage::build()?;
     let pause = if args.fast { Duration::ZERO } else { PAUSE };
     let told = perform(&runtime, &mut signals, &mut stage, pause);

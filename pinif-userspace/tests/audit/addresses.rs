@@ -1,7 +1,7 @@
 //! Addresses that are no single interface's: whoever has one of them is nowhere astray. Case 8 of docs/scenarios.md.
 
 use crate::bench::{Bench, Need, risk, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 together! {
     shared_addresses:

@@ -53,7 +53,7 @@ fn the_executable_counts_where_a_rule_asks_for_it() {
     scenario("alike executable", NOTHING, |bench| {
         let directory = tempfile::tempdir().expect("a directory");
         let other = directory.path().join("pinif-sender");
-        fs::copy(SENDER, &other).expect("a copy of the sender");
+        fs::copy(*SENDER, &other).expect("a copy of the sender");
         let policy = secret(&format!("executable = {:?}", other.display().to_string()));
         let auditor = bench.audit_with(&policy, &[]);
         let contained = "udp --to 203.0.113.9:9 --count 10";

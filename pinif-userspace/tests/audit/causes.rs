@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 
 use crate::bench::{Bench, CONTROL_PLANE, Finding, Need, leak, risk, scenario, together};
-use pinif_userspace::lab::LinkKind;
+use pinif_lab::LinkKind;
 
 together! {
     causes:

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind, Namespace};
+use pinif_lab::{Device, LinkKind, Namespace};
 
 together! {
     elsewhere:
@@ -92,7 +92,7 @@ fn route(bench: &Bench, container: &Namespace) {
         .expect("a neighbour");
     let everything = "0.0.0.0/0".parse().expect("a prefix");
     container
-        .add_route(pinif_userspace::lab::Route::new(everything, "eth0").via(router))
+        .add_route(pinif_lab::Route::new(everything, "eth0").via(router))
         .expect("a route");
 }
 

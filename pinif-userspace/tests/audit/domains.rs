@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::bench::{Bench, CONTROL_PLANE, Need, leak, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind, Route};
+use pinif_lab::{Device, LinkKind, Route};
 
 together! {
     domains:

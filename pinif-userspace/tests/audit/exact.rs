@@ -2,13 +2,13 @@
 //! is held against the drivers' own counters as well.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use pinif_ebpf::share::{OF_A_USER, OF_PROGRAMS};
-use pinif_userspace::lab::{
-    Namespace,
-    send::{self, Extras},
-};
+use pinif_lab::Namespace;
+use pinif_lab::send::{self, Extras};
+use pinif_lab::socket::as_user;
 use socket2::{Domain, Socket, Type};
 
 use crate::bench::{Bench, CONTROL_PLANE, Report, SENDER, Sender, leak, scenario};
@@ -109,7 +109,7 @@ fn seventy_thousand_sockets_of_a_program_are_one_finding() {
         assert_eq!(sent.sent, 70_000, "{:?}", sent.refused);
         let directory = tempfile::tempdir().expect("a directory");
         let other = directory.path().join("telemetryd");
-        fs::copy(SENDER, &other).expect("a copy of the sender");
+        fs::copy(*SENDER, &other).expect("a copy of the sender");
         let leak = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 3";
         let other = Sender::start_as(&other, bench.card(), Some(bench.cgroup_path()), leak);
         let other = other.finish();
@@ -132,7 +132,8 @@ fn a_user_who_invents_subjects_has_a_share() {
         let leak = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
         for _ in 0..OF_A_USER + MORE {
             let cgroup = bench.cgroup_below("invented");
-            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), leak);
+            let sender =
+                Sender::start_as(Path::new(*SENDER), bench.card(), Some(cgroup.path()), leak);
             assert_eq!(sender.finish().sent, 1);
         }
         let report = auditor.stop();
@@ -188,7 +189,7 @@ fn leak_as_users(users: u64) {
         ..Extras::default()
     };
     for user in 0..users as u32 {
-        let socket = send::as_user(FIRST + user, || {
+        let socket = as_user(FIRST + user, || {
             Socket::new(Domain::IPV4, Type::DGRAM, None)
         });
         let socket = socket.expect("a socket");

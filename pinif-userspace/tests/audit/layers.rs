@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::bench::{Bench, Need, Report, leak, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 together! {
     counted_once:

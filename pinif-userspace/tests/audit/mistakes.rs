@@ -3,7 +3,7 @@
 use crate::bench::{
     Bench, CONTROL_PLANE_PINNED, Need, Report, SENDER, Sent, leak, risk, scenario, serve, together,
 };
-use pinif_userspace::lab::Route;
+use pinif_lab::Route;
 
 together! {
     mistakes:
@@ -25,7 +25,7 @@ fn curl_falls_back_to_the_address_when_the_device_is_refused() {
         let served = serve(&bench.chassis.outside, "203.0.113.9:7000");
         let auditor = bench.audit(&[]);
         let curl = bench.program(
-            SENDER,
+            *SENDER,
             "refuse-bind -- curl --silent --interface fab0 http://203.0.113.9:7000/",
         );
         served.join().expect("a request");

@@ -3,7 +3,7 @@
 use crate::bench::{
     Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Finding, Need, leak, risk, scenario, together,
 };
-use pinif_userspace::lab::{Route, Rule};
+use pinif_lab::{Route, Rule};
 
 together! {
     changes_of_the_host:

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use crate::bench::{
     CONTROL_PLANE, Need, Server, leak, risk, scenario, serve, serve_after, together,
 };
-use pinif_userspace::lab::{Ethernet, udp_packet};
+use pinif_lab::{Ethernet, udp_packet};
 use tempfile::NamedTempFile;
 
 together! {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
 use crate::bench::{Bench, CONTROL_PLANE, Need, leak, risk, scenario, together};
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use socket2::{Domain, Socket, Type};
 
 together! {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, Need, leak, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind, Namespace};
+use pinif_lab::{Device, LinkKind, Namespace};
 use tempfile::NamedTempFile;
 
 together! {

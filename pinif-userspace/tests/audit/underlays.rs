@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::bench::{Bench, Need, Report, leak, risk, scenario, together};
-use pinif_userspace::lab::{Device, LinkKind, Route};
+use pinif_lab::{Device, LinkKind, Route};
 
 together! {
     routed_tunnels:

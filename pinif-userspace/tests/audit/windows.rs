@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::bench::{Bench, Need, Report, scenario};
-use pinif_userspace::lab::{Device, LinkKind, Route, patience};
+use pinif_lab::{Device, LinkKind, Route, patience};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// How often the host changes. Where the processor is emulated, each change takes longer, and so does what follows of it.

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use pinif_userspace::lab::Counters;
+use pinif_lab::Counters;
 use tempfile::NamedTempFile;
 
 use super::Bench;

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 
-use pinif_userspace::lab::Cgroup;
+use pinif_lab::Cgroup;
 
 use super::auditor::Orders;
 use super::share::Share;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use serde::Deserialize;
 
 use super::{Bench, SENDER, Sent};
@@ -143,7 +143,7 @@ impl Bench {
     /// Runs a sender pinned to fab0.
     pub fn send_held(&self, arguments: &str) -> Held {
         let mut run = self.pinned("fab0", "");
-        run.arg(SENDER).args(arguments.split_whitespace());
+        run.arg(*SENDER).args(arguments.split_whitespace());
         self.held(run)
     }
 

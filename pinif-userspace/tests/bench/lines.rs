@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use pinif_userspace::lab::patience;
+use pinif_lab::patience;
 
 /// How long a child may take for its next line. A debug build on a busy machine loads its programs within this.
 const PATIENCE: Duration = Duration::from_secs(60);

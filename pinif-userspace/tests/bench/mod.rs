@@ -45,7 +45,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use pinif_userspace::lab::{self, Cgroup, Chassis, Namespace};
+use pinif_lab::{Cgroup, Chassis, Namespace};
 
 pub use auditor::{Auditor, Began, Setup};
 pub(crate) use group::together;
@@ -66,7 +66,7 @@ pub use wanted::{Finding, leak, note, risk};
 use group::Group;
 use record::Record;
 
-/// Where senders and auditor meet: the chassis of [`lab::chassis`] and a cgroup.
+/// Where senders and auditor meet: the chassis of [`pinif_lab::chassis`] and a cgroup.
 pub struct Bench {
     /// The namespaces. The auditor watches the card.
     pub chassis: Chassis,
@@ -80,7 +80,7 @@ pub struct Bench {
 /// Runs a scenario of docs/scenarios.md, whose name begins with the case's number, where the machine meets its needs. Where it
 /// does not, says so loudly, and to the file that `PINIF_SCENARIO_DIR` asks for: a skipped scenario is not a passed one.
 pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
-    lab::sweep();
+    pinif_lab::sweep();
     let unmet = std::iter::once(&Need::Namespaces)
         .chain(needs)
         .find_map(Need::unmet);
@@ -96,7 +96,7 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
         None => Cgroup::new("bench"),
     };
     let bench = Bench {
-        chassis: lab::chassis().expect("cannot build the chassis"),
+        chassis: pinif_lab::chassis().expect("cannot build the chassis"),
         cgroup: cgroup.expect("cannot make a cgroup"),
         group,
         counting: RefCell::default(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::{Bench, renames_what_is_up};

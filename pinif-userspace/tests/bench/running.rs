@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use super::lines::{Lines, Next};
 

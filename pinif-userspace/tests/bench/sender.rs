@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use serde::Deserialize;
 
 use super::lines::{Lines, Next};
@@ -25,8 +26,19 @@ pub struct Sent {
     pub refused: BTreeMap<String, u64>,
 }
 
-/// Its executable.
-pub const SENDER: &str = env!("CARGO_BIN_EXE_pinif-sender");
+/// Its executable: an example of this package, which cargo and nextest build with the tests, beside pinif.
+pub static SENDER: LazyLock<&str> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_BIN_EXE_pinif")).with_file_name("examples/pinif-sender");
+    assert!(
+        path.is_file(),
+        "there is no {}: build it with `cargo build --package pinif-userspace --example pinif-sender`, by the tests' profile",
+        path.display()
+    );
+    path.into_os_string()
+        .into_string()
+        .expect("a path that is text")
+        .leak()
+});
 
 /// A running sender; ended when dropped.
 pub struct Sender {

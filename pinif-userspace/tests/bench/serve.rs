@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use super::lines::{Lines, Next};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aya::util::KernelVersion;
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use procfs::net::TcpState;
 use procfs::process::Process;
 

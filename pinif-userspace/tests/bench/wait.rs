@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use netlink_sys::Socket as Netlink;
 use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
-use pinif_userspace::lab::{Namespace, patience};
+use pinif_lab::{Namespace, patience};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use rustix::io::{Errno, read, retry_on_intr};

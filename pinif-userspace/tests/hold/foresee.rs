@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use pinif_userspace::lab::{Device, LinkKind, Namespace, Route};
+use pinif_lab::{Device, LinkKind, Namespace, Route};
 use pinif_userspace::schema;
 use serde_json::{Value, json};
 use socket2::SockRef;

@@ -73,7 +73,7 @@ fn what_would_leak_is_told_once_while_it_holds() {
         // Where it goes on to hold, nothing is told of it, but of what is new.
         let astray = "10.0.0.2/32".parse().expect("a prefix");
         let gateway = "192.0.2.2".parse().expect("an address");
-        let route = pinif_userspace::lab::Route::new(astray, "eth1").via(gateway);
+        let route = pinif_lab::Route::new(astray, "eth1").via(gateway);
         let other = bench.card().run(|| {
             let socket = UdpSocket::bind("0.0.0.0:7002").expect("a socket");
             socket.connect("10.0.0.3:9").expect("a route");

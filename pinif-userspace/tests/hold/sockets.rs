@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
-use pinif_userspace::lab::{Namespace, Rule};
+use pinif_lab::{Namespace, Rule};
 use pinif_userspace::schema;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -130,7 +130,7 @@ fn the_owner_of_a_socket_is_told() {
             let process = &line["processes"][0];
             assert_eq!(
                 (&process["comm"], &process["exe"]),
-                (&json!("pinif-sender"), &json!(SENDER))
+                (&json!("pinif-sender"), &json!(*SENDER))
             );
             assert_eq!(process["cgroup"], json!(bench.cgroup()));
             assert_eq!(line["local"], "0.0.0.0");
@@ -168,8 +168,7 @@ fn listeners_packet_sockets_and_marks_are_told() {
         assert_eq!(told(bench, "packet")["risk"], "unpinned");
 
         card.add_rule(Rule { mark: 7, table: 77 }).expect("a rule");
-        let inside =
-            pinif_userspace::lab::Route::new("10.9.0.0/16".parse().expect("a prefix"), "fab0");
+        let inside = pinif_lab::Route::new("10.9.0.0/16".parse().expect("a prefix"), "fab0");
         card.add_route(inside.table(77)).expect("a route");
         let marked = card.run(|| {
             let socket = UdpSocket::bind("0.0.0.0:7002").expect("a socket");

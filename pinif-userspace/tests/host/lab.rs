@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use pinif_userspace::lab::{self, Cgroup, Device, LinkKind, Namespace, Route, Rule};
+use pinif_lab::{Cgroup, Device, LinkKind, Namespace, Route, Rule};
 
 #[test]
 fn a_namespace_is_there_under_its_name_until_dropped() -> Result<()> {
@@ -14,13 +14,13 @@ fn a_namespace_is_there_under_its_name_until_dropped() -> Result<()> {
     let path = PathBuf::from("/run/netns").join(namespace.name());
     assert_eq!(path, namespace.path());
     assert!(fs::exists(&path)?);
-    let (outer, inner) = (lab::send::netns_cookie()?, namespace.cookie()?.0);
+    let (outer, inner) = (pinif_lab::send::netns_cookie()?, namespace.cookie()?.0);
     assert_ne!(outer, inner);
     assert_eq!(namespace.index("lo")?.0, 1);
     drop(namespace);
     assert!(!fs::exists(&path)?);
     assert_eq!(
-        lab::send::netns_cookie()?,
+        pinif_lab::send::netns_cookie()?,
         outer,
         "the caller stays where it is"
     );
@@ -47,11 +47,11 @@ fn what_a_dead_process_left_is_swept_and_the_living_is_not() -> Result<()> {
     dead.wait()?;
     let living = Namespace::new("living")?;
     let left = PathBuf::from("/run/netns").join(format!("pinif-{pid}-0-left"));
-    let cgroup = lab::hierarchy()?.join(format!("pinif-{pid}-1-left"));
+    let cgroup = pinif_lab::hierarchy()?.join(format!("pinif-{pid}-1-left"));
     fs::write(&left, "")?;
     fs::create_dir(&cgroup)?;
 
-    lab::sweep();
+    pinif_lab::sweep();
 
     assert!(!fs::exists(&left)?);
     assert!(!fs::exists(&cgroup)?);
@@ -76,7 +76,7 @@ fn a_cgroup_goes_with_its_guard() -> Result<()> {
 
 #[test]
 fn the_chassis_carries_both_families_both_ways_with_no_packet_of_its_own() -> Result<()> {
-    let chassis = lab::chassis()?;
+    let chassis = pinif_lab::chassis()?;
     let before = (chassis.card.sent("fab0")?, chassis.card.sent("eth1")?);
     assert_eq!(
         (before.0.packets, before.1.packets),
@@ -117,7 +117,7 @@ fn echo(server: &Namespace, client: &Namespace, address: &str) -> Result<std::ne
     };
     let here = client.run(|| UdpSocket::bind(any))??;
     for socket in [&there, &here] {
-        socket.set_read_timeout(Some(lab::patience(Duration::from_secs(5))))?;
+        socket.set_read_timeout(Some(pinif_lab::patience(Duration::from_secs(5))))?;
     }
     here.send_to(b"ping", address)?;
     let mut buffer = [0; 8];
@@ -129,7 +129,7 @@ fn echo(server: &Namespace, client: &Namespace, address: &str) -> Result<std::ne
 
 #[test]
 fn a_leaked_connection_is_answered_by_the_decoy() -> Result<()> {
-    let chassis = lab::chassis()?;
+    let chassis = pinif_lab::chassis()?;
     chassis.card.set_down("fab0")?;
     let decoy = chassis.outside.run(|| TcpListener::bind("10.0.0.2:80"))??;
     let leaked = chassis.card.run(|| TcpStream::connect("10.0.0.2:80"))??;
@@ -139,7 +139,7 @@ fn a_leaked_connection_is_answered_by_the_decoy() -> Result<()> {
 
 #[test]
 fn routes_rules_and_addresses_come_and_go() -> Result<()> {
-    let chassis = lab::chassis()?;
+    let chassis = pinif_lab::chassis()?;
     let source = |to: &'static str, mark: u32| {
         chassis.card.run(move || -> Result<_> {
             let socket = socket2::Socket::from(UdpSocket::bind("0.0.0.0:0")?);

@@ -3,12 +3,12 @@
 use std::{fs, future::Future, time::Duration};
 
 use pinif_ebpf::key::IfIndex;
+use pinif_lab::FALLBACK_TUNNELS;
 use pinif_userspace::host::{
     addresses::LocalAddress,
     carriers::carriers,
     network::{Change, Network, NetworkWatch},
 };
-use pinif_userspace::lab::FALLBACK_TUNNELS;
 
 use crate::card::{Card, card, ip, run};
 
@@ -32,11 +32,8 @@ async fn until(
 ) -> Change {
     let mut seen = Vec::new();
     loop {
-        let Ok(change) = tokio::time::timeout(
-            pinif_userspace::lab::patience(Duration::from_secs(20)),
-            watch.next(),
-        )
-        .await
+        let Ok(change) =
+            tokio::time::timeout(pinif_lab::patience(Duration::from_secs(20)), watch.next()).await
         else {
             panic!("it did not come; what came is {seen:#?}");
         };

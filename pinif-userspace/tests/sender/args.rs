@@ -1,4 +1,4 @@
-//! What it is told to do.
+//! The command line.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

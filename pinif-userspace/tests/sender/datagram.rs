@@ -4,7 +4,8 @@ use std::io::stdin;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
-use pinif_userspace::lab::send::{self, Extras};
+use pinif_lab::send::{self, Extras};
+use pinif_lab::socket::{self, scoped};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Course, Ping, Raw, Udp};
@@ -37,7 +38,7 @@ pub fn raw(raw: &Raw, args: &Args) -> Result<Sent> {
 
 /// Sends ICMP echo requests.
 pub fn ping(ping: &Ping, args: &Args) -> Result<Sent> {
-    let (socket, request) = send::ping(ping.course.to.is_ipv6(), ping.course.size)?;
+    let (socket, request) = socket::ping(ping.course.to.is_ipv6(), ping.course.size)?;
     follow(&ping.course, args, &socket, &request, None)
 }
 
@@ -50,7 +51,7 @@ fn follow(
 ) -> Result<Sent> {
     apply(&course.intent, socket)?;
     let to = match &course.scope {
-        Some(device) => send::scoped(course.to, send::index(device)?),
+        Some(device) => scoped(course.to, send::index(device)?),
         None => course.to,
     };
     let packet_info = course.pktinfo.as_deref().map(send::index).transpose()?;
@@ -67,9 +68,9 @@ fn follow(
         rendezvous("ready")?;
     }
     let mut sent = Sent::by(socket)?;
-    let told = course.until_line.then(line_comes);
-    let goes_on = |number| match &told {
-        Some(told) => !told.is_finished(),
+    let line = course.until_line.then(line_comes);
+    let goes_on = |number| match &line {
+        Some(line) => !line.is_finished(),
         None => number < course.count,
     };
     for number in (0..).take_while(|number| goes_on(*number)) {

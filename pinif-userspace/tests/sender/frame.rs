@@ -1,8 +1,9 @@
 //! Frames of a packet socket.
 
 use anyhow::{Context, Result};
-use pinif_userspace::lab::send::{self, set_option};
-use pinif_userspace::lab::{Ethernet, Vlan, udp_packet};
+use pinif_lab::send;
+use pinif_lab::socket::{packet_socket, set_option};
+use pinif_lab::{Ethernet, Vlan, udp_packet};
 
 use crate::args::{Args, Packet};
 use crate::rendezvous;
@@ -11,9 +12,9 @@ use crate::sent::Sent;
 /// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
 const PACKET_QDISC_BYPASS: libc::c_int = 20;
 
-/// Sends frames, all alike, to everyone on the link.
+/// Sends frames with the same content to everyone on the link.
 pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
-    let socket = send::packet_socket(send::index(&packet.device)?)?;
+    let socket = packet_socket(send::index(&packet.device)?)?;
     let frame = frame_of(packet)?;
     if packet.bypass {
         set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1)

@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl::set_name;
 use nix::unistd::{pause, pipe2};
-use pinif_userspace::lab::send::{self, Extras};
+use pinif_lab::send::{self, Extras};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Given, HandOn};
 use crate::rendezvous;
 use crate::sent::Sent;
 
-/// Makes a socket and hands it to a child, which tells what it sent. Stays until it is killed, and the child with it.
+/// Makes a socket and hands it to a child, which prints what it sent. Stays until it is killed, and the child with it.
 pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
     let to = how.given.to;
     // The child, which is another program in principle, has another name.
@@ -49,7 +49,7 @@ pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
     bail!("the child ended: {status}")
 }
 
-/// Sends by the socket that is standard input, tells so, and stays.
+/// Sends by the socket that is standard input, prints what it sent, and stays.
 pub fn given(given: &Given) -> Result<()> {
     if let Some(after) = given.after {
         // SAFETY: the parent left it open for this, and nothing else here knows of it.

@@ -1,4 +1,4 @@
-//! `pinif-sender`: a process of its own that sends what a scenario wants, and tells what it really sent.
+//! `pinif-sender`: a process of its own that sends what a scenario wants, and prints what it really sent.
 //!
 //! It joins its cgroup and enters its network namespace before it makes any socket. With `--wait-stdin` it prints `ready`
 //! and waits for a line; its last line is a JSON object ([`sent::Sent`]). It ends with whoever started it.

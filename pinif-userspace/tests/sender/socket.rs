@@ -1,7 +1,8 @@
 //! A socket with its intent.
 
 use anyhow::{Context, Result};
-use pinif_userspace::lab::send::{index, set_bytes, set_option};
+use pinif_lab::send::index;
+use pinif_lab::socket::{set_bytes, set_option};
 use socket2::{Domain, Socket};
 
 use crate::args::Intent;

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use anyhow::{Result, ensure};
-use pinif_userspace::lab::send::{self, Extras};
+use pinif_lab::send::{self, Extras};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Sharing, Storm};

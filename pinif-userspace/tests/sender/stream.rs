@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use pinif_userspace::lab::patience;
+use pinif_lab::patience;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Close, Tcp};

@@ -5,7 +5,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use pinif_userspace::lab::send::{self, set_bytes, set_option};
+use pinif_lab::send;
+use pinif_lab::socket::{set_bytes, set_option};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::args::{Args, Packet};
@@ -17,7 +18,7 @@ use crate::sent::Sent;
 const ENTRIES: u32 = 64;
 const FRAME: usize = 2048;
 
-/// Sends frames, all alike, by the first queue of the interface.
+/// Sends frames with the same content by the first queue of the interface.
 pub fn xdp(packet: &Packet, args: &Args) -> Result<Sent> {
     let frame = frame_of(packet)?;
     ensure!(frame.len() <= FRAME, "a frame has {FRAME} bytes at most");

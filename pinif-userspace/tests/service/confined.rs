@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pinif_userspace::lab::{BpfFs, Namespace, patience};
+use pinif_lab::{BpfFs, Namespace, patience};
 
 use self::unit::Unit;
 use crate::bench::{Bench, Finding, Pinif, Sender, leak, risk, scenario};

@@ -9,7 +9,6 @@ use crate::bench::lines::{Lines, Next};
 use crate::bench::{Events, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use pinif_userspace::lab;
 
 /// How each alert begins, in the order of the scenes.
 const ALERTS: [&str; 4] = [
@@ -70,7 +69,9 @@ fn what_a_kill_leaves_is_swept() {
     let pid = demo.child.id();
     demo.wait_for(ALERTS[0]);
     let cgroups = left_of(pid).into_iter().map(|name| {
-        let cgroup = lab::hierarchy().expect("it was there before").join(name);
+        let cgroup = pinif_lab::hierarchy()
+            .expect("it was there before")
+            .join(name);
         cgroup.join("cgroup.events")
     });
     let ends = Events::of_files(cgroups.filter(|file| file.exists()));
@@ -78,7 +79,7 @@ fn what_a_kill_leaves_is_swept() {
     // Its standard error ends with fabricd, which has it too, a moment before its cgroup is empty.
     demo.end();
     wait_until("all is swept", &ends, || {
-        lab::sweep();
+        pinif_lab::sweep();
         left_of(pid).is_empty()
     });
 }
@@ -184,7 +185,7 @@ fn command(arguments: &[&str]) -> Option<Command> {
         eprintln!("SKIPPED the demo: it makes network namespaces, and must run as root");
         return None;
     }
-    if let Err(error) = lab::hierarchy() {
+    if let Err(error) = pinif_lab::hierarchy() {
         eprintln!("SKIPPED the demo: {error}");
         return None;
     }
@@ -197,7 +198,7 @@ fn command(arguments: &[&str]) -> Option<Command> {
 
 /// The namespaces and cgroups that the process made.
 fn left_of(pid: u32) -> Vec<String> {
-    let cgroups = lab::hierarchy().expect("it was there before");
+    let cgroups = pinif_lab::hierarchy().expect("it was there before");
     let entries = [Path::new("/run/netns"), &cgroups]
         .into_iter()
         .flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use nix::sys::signal::Signal;
 use pinif_ebpf::loss::Loss;
-use pinif_userspace::lab::send;
+use pinif_lab::{send, socket};
 
 use crate::bench::{Bench, Report, Setup, leak, note, scenario};
 
@@ -87,7 +87,7 @@ fn a_note_fails_nothing() {
 fn send_broken(bench: &Bench, count: usize) {
     let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 0], &[0x55; 46]].concat();
     let sent = bench.card().run(|| -> std::io::Result<()> {
-        let socket = send::packet_socket(send::index("eth1")?)?;
+        let socket = socket::packet_socket(send::index("eth1")?)?;
         (0..count).try_for_each(|_| socket.send(&frame).map(drop))
     });
     sent.expect("the card is there").expect("cannot send");

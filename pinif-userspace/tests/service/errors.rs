@@ -6,8 +6,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pinif_userspace::lab;
-
 use crate::bench::{Bench, scenario};
 
 /// The user that has nothing (`nobody`).
@@ -158,7 +156,7 @@ fn a_policy_that_may_not_be_read_is_told() {
 #[test]
 fn a_cgroup_that_is_none_is_told_with_where_they_are() {
     scenario("service no-cgroup", &[], |bench| {
-        let root = lab::hierarchy().expect("cgroup v2");
+        let root = pinif_lab::hierarchy().expect("cgroup v2");
         let mend = format!(
             "name a directory below {}, where cgroup v2 is mounted\n",
             root.display()

@@ -36,7 +36,7 @@ fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
 fn names(told: &Told, sent: &Sent) {
     let process = told.process.as_ref().expect("its process is known");
     assert_eq!((process.pid, &*process.comm), (sent.pid, "pinif-sender"));
-    assert_eq!(process.exe.as_deref(), Some(SENDER));
+    assert_eq!(process.exe.as_deref(), Some(*SENDER));
     assert_eq!(told.socket_cookie, Some(sent.cookie));
 }
 

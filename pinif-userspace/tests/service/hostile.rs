@@ -82,7 +82,7 @@ impl Masked {
     fn new(bench: &Bench, arguments: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(HOSTILE);
-        symlink(SENDER, &path).expect("a link");
+        symlink(*SENDER, &path).expect("a link");
         let cgroup = bench.cgroup_path().join(HOSTILE);
         fs::create_dir(&cgroup).expect("a cgroup");
         let mut sender = Sender::start_as(&path, bench.card(), Some(&cgroup), arguments);

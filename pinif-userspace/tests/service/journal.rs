@@ -35,9 +35,7 @@ fn the_service_manager_learns_of_the_beginning_the_state_and_the_end() {
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("a socket");
         manager
-            .set_read_timeout(Some(pinif_userspace::lab::patience(Duration::from_secs(
-                60,
-            ))))
+            .set_read_timeout(Some(pinif_lab::patience(Duration::from_secs(60))))
             .expect("a socket");
         let auditor = bench.auditor().environment("NOTIFY_SOCKET", &path).start();
         assert_eq!(message(&manager, &["READY", "STOPPING"]), "READY=1\n");

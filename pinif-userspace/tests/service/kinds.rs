@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use pinif_ebpf::verdict::Kind;
+use pinif_lab::{Cgroup, patience};
 use pinif_userspace::commands::explain::page;
 use pinif_userspace::findings::finding::usual_severity;
-use pinif_userspace::lab::{Cgroup, patience};
 
 use crate::bench::{Need, scenario};
 

@@ -38,7 +38,7 @@ struct Masked<'a> {
 impl<'a> Masked<'a> {
     fn new(bench: &'a Bench) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        symlink(SENDER, folder.path().join(OsStr::from_bytes(COMM))).expect("a link");
+        symlink(*SENDER, folder.path().join(OsStr::from_bytes(COMM))).expect("a link");
         let cgroup = bench.cgroup_path().join(CGROUP);
         fs::create_dir(&cgroup).expect("a cgroup");
         Self {
@@ -132,7 +132,7 @@ fn a_name_of_a_process_is_whole_in_json() {
         assert_eq!(process.comm, COMM_TEXT);
         let cgroup = format!("{}/{CGROUP}", bench.cgroup());
         assert_eq!(process.cgroup.as_deref(), Some(&*cgroup));
-        assert_eq!(process.exe.as_deref(), Some(SENDER));
+        assert_eq!(process.exe.as_deref(), Some(*SENDER));
         sender.go();
         sender.finish();
         let report = auditor.stop();
@@ -224,5 +224,5 @@ fn an_interface_whose_name_is_no_text_any_more_is_still_audited() {
 fn the_mask_is_what_it_should_be() {
     assert!(COMM.len() <= 15 && LINK.len() <= 15);
     assert_eq!(String::from_utf8_lossy(COMM), COMM_TEXT);
-    assert!(Path::new(SENDER).is_absolute());
+    assert!(Path::new(*SENDER).is_absolute());
 }

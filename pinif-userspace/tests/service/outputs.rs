@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
-use pinif_userspace::lab::FullDisk;
+use pinif_lab::FullDisk;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 

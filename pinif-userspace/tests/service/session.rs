@@ -7,9 +7,9 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use pinif_ebpf::verdict::Kind;
+use pinif_lab::Namespace;
 use pinif_userspace::commands::audit::session;
 use pinif_userspace::host::netns::NetNs;
-use pinif_userspace::lab::Namespace;
 use pinif_userspace::policy::Policy;
 use tempfile::NamedTempFile;
 

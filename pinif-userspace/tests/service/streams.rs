@@ -48,7 +48,7 @@ fn a_command_is_held_whoever_reads_of_it() {
             for ((stdout, what), (stderr, _)) in broken().into_iter().zip(broken()) {
                 let mut command = bench.pinned_reported("fab0", report);
                 // Its own output goes nowhere, so that it ends well.
-                command.args(["sh", "-c", r#"exec "$@" >/dev/null 2>&1"#, "sh", SENDER]);
+                command.args(["sh", "-c", r#"exec "$@" >/dev/null 2>&1"#, "sh", *SENDER]);
                 command.args(SEND.split_whitespace());
                 command.stdout(stdout).stderr(stderr);
                 let before = bench.inside();

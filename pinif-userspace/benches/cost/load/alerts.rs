@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use pinif_userspace::lab::send::{Extras, as_user, index, send};
+use pinif_lab::send::{Extras, index, send};
+use pinif_lab::socket::as_user;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 

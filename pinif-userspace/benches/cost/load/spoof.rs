@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use pinif_userspace::lab::udp_packet;
+use pinif_lab::udp_packet;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use nix::sys::socket::{MsgFlags, send};
-use pinif_userspace::lab::send::index;
+use pinif_lab::send::index;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use futures::TryStreamExt as _;
 use pinif_ebpf::key::IfIndex;
-use pinif_userspace::lab::{Cgroup, Namespace};
+use pinif_lab::{Cgroup, Namespace};
 use rtnetlink::{LinkMessageBuilder, LinkVeth};
 
 use super::Plan;

@@ -7,10 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
+use pinif_lab::send::{self, Extras};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::lab::send::{self, Extras};
 
 /// How many datagrams a step sends: fewer than what makes a finding be shown again while the story goes on.
 pub const DATAGRAMS: u64 = 3;

@@ -6,9 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use pinif_lab::{Cgroup, Namespace};
 
 use super::daemon::{Answer, Step};
-use crate::lab::{Cgroup, Namespace};
 
 /// The hidden subcommand that is fabricd.
 const SUBCOMMAND: &str = "demo-daemon";

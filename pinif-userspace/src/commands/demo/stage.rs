@@ -1,6 +1,7 @@
 //! Where the demo plays: the chassis, the card's policy, fabricd and its cgroup. All of it goes when it is dropped.
 
 use anyhow::{Context, Result};
+use pinif_lab::{Cgroup, Chassis};
 
 use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
@@ -10,7 +11,6 @@ use crate::collector::run::Plan;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::{attach::Mode, load::Loader};
-use crate::lab::{self, Cgroup, Chassis};
 use crate::policy::Policy;
 
 const POLICY: &str = include_str!("policy.toml");
@@ -29,7 +29,7 @@ pub struct Stage {
 impl Stage {
     /// Builds it, with fabricd waiting.
     pub fn build() -> Result<Self> {
-        let chassis = lab::chassis().context("cannot build the demo's chassis")?;
+        let chassis = pinif_lab::chassis().context("cannot build the demo's chassis")?;
         let cgroup = Cgroup::new("demo")?;
         Ok(Self {
             fabricd: Fabricd::start(&chassis.card, &cgroup)?,

@@ -141,10 +141,10 @@ mod tests {
     use std::process;
 
     use pinif_ebpf::intent::Owner;
+    use pinif_lab::socket::set_option;
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::lab::send::set_option;
 
     fn listed(socket: &Socket) -> Bypass {
         Bypass {

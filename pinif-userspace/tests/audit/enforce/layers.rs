@@ -1,7 +1,7 @@
 //! Interfaces on top of each other, and such as have just come: what is contained passes all of them, and what is dropped on
 //! one reaches none below.
 
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 use super::{ENFORCE, Outside};
 use crate::bench::{Bench, Need, leak, scenario};

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Need, leak, risk, scenario, together};

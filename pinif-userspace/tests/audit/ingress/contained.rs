@@ -1,6 +1,6 @@
 //! What arrives within, and what belongs to no interface.
 
-use pinif_userspace::lab::{Device, LinkKind, Route};
+use pinif_lab::{Device, LinkKind, Route};
 
 use super::{NOTHING, plug, send, taker};
 use crate::bench::{CONTROL_PLANE, Need, scenario, together};

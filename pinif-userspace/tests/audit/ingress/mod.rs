@@ -6,7 +6,7 @@ mod rules;
 mod watched;
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use crate::bench::{Bench, Finding, Need, Sender, Sent, leak};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pinif_userspace::lab::Route;
+use pinif_lab::Route;
 
 use super::{NOTHING, end, escape, plug, send, taker, watched};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Events, Need, leak, scenario, wait_until};

@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::{add_pair, cells, directory};
-use crate::bench::{Auditor, Bench, Need, scenario};
+use crate::bench::{Auditor, Bench, Need, SENDER, scenario};
 
 /// A process alone in a namespace, as a container engine makes one: its cgroup is called by the container's id.
 pub struct Container {
@@ -124,7 +124,7 @@ fn a_container_is_found_by_its_first_socket() {
             "--cgroup {} udp --bind-device lo --to 127.0.0.1:9 --count 300 --wait-stdin",
             container.cgroup.display()
         );
-        let mut sender = container.enter(env!("CARGO_BIN_EXE_pinif-sender"), &arguments);
+        let mut sender = container.enter(*SENDER, &arguments);
         let mut sender = sender
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -167,7 +167,7 @@ fn a_container_has_a_name_as_soon_as_it_has_a_process() {
             "--cgroup {} udp --bind-device lo --to 127.0.0.1:9 --count 30",
             container.cgroup.display()
         );
-        let mut sender = container.enter(env!("CARGO_BIN_EXE_pinif-sender"), &arguments);
+        let mut sender = container.enter(*SENDER, &arguments);
         let sent = sender.stdout(Stdio::null()).status();
         assert!(sent.expect("nsenter").success());
         let name = container.name().to_owned();

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::{add_pair, cells, glob, row, send};

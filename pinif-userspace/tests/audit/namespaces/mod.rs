@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
 use netlink_packet_route::link::{InfoData, InfoVeth};
-use pinif_userspace::lab::{Namespace, hierarchy};
+use pinif_lab::{Namespace, hierarchy};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use crate::bench::{Bench, Events, Report, wait_until};

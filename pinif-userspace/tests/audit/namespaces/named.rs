@@ -5,8 +5,8 @@ use std::os::fd::AsRawFd as _;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use pinif_lab::Namespace;
 use pinif_userspace::host::netns::NetNs;
-use pinif_userspace::lab::Namespace;
 use rtnetlink::LinkUnspec;
 
 use super::containers::Container;

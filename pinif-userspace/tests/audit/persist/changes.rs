@@ -1,6 +1,6 @@
 //! What changes while no collector runs: interfaces, namespaces, the policy.
 
-use pinif_userspace::lab::Namespace;
+use pinif_lab::Namespace;
 
 use super::place::{CLSACT, Place};
 use crate::bench::plug::{plug, rename};

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use aya::maps::{Array, MapData};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use pinif_userspace::lab::BpfFs;
+use pinif_lab::BpfFs;
 
 use super::apart;
 use super::place::{CLSACT, Place, attached, filters};

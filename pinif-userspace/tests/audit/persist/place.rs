@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use pinif_userspace::lab::BpfFs;
+use pinif_lab::BpfFs;
 
 use crate::bench::{Auditor, Bench, Setup};
 

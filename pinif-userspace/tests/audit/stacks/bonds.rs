@@ -3,7 +3,7 @@
 use std::fs;
 
 use netlink_packet_route::link::BondMode;
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 use super::{TO, add, carried, enslave, plug, settle_in};
 use crate::bench::{Bench, Events, Need, leak, risk, scenario, together, wait_until};

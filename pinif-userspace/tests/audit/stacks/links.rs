@@ -1,7 +1,7 @@
 //! Bridges, teams, macvlans and ipvlans.
 
 use netlink_packet_route::link::IpVlanMode;
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 use super::{TO, add, carried, enslave, plug, settle_in, up};
 use crate::bench::{Bench, Need, scenario, together};

@@ -7,7 +7,7 @@ mod towers;
 mod vlans;
 
 use crate::bench::Bench;
-use pinif_userspace::lab::Device;
+use pinif_lab::Device;
 
 /// The card's address on the device of a scenario is `10.0.7.1`, and this is its neighbour.
 const TO: &str = "10.0.7.2:9";

@@ -1,7 +1,7 @@
 //! Several layers.
 
 use netlink_packet_route::link::BondMode;
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 use super::bonds::bond;
 use super::{TO, add, carried, enslave, plug, settle_in};

@@ -1,6 +1,6 @@
 //! VLANs, and their trunk.
 
-use pinif_userspace::lab::{Device, LinkKind};
+use pinif_lab::{Device, LinkKind};
 
 use super::{TO, add, carried, plug, settle_in, up};
 use crate::bench::{Bench, Need, leak, scenario, together};

@@ -4,9 +4,9 @@ use std::net::UdpSocket;
 use std::time::Instant;
 
 use pinif_ebpf::verdict::Kind;
+use pinif_lab::{Namespace, Route};
 use pinif_userspace::foresee::{self, Event, Original};
 use pinif_userspace::host::netns::NetNs;
-use pinif_userspace::lab::{Namespace, Route};
 use pinif_userspace::policy::Policy;
 use pinif_userspace::survey;
 

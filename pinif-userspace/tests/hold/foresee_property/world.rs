@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use pinif_lab::{Namespace, Route, Rule};
 use pinif_userspace::foresee::Event;
-use pinif_userspace::lab::{Namespace, Route, Rule};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use socket2::{Domain, Protocol, Socket, Type};

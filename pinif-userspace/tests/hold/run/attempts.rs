@@ -105,7 +105,7 @@ fn unbinding_and_rebinding_are_refused_and_told() {
 fn a_socket_may_be_bound_to_its_own_device_without_privileges() {
     scenario("run same-device", &[Need::Program("setpriv")], |bench| {
         let mut run = bench.pinned("fab0", "");
-        run.args(["setpriv", "--reuid", "65534", "--clear-groups", SENDER]);
+        run.args(["setpriv", "--reuid", "65534", "--clear-groups", *SENDER]);
         run.args([
             "udp",
             "--bind-device",
@@ -127,7 +127,7 @@ fn an_auditor_above_a_pin_changes_nothing_of_it() {
     scenario("run audited", &[Need::Program("setpriv")], |bench| {
         let auditor = bench.audit(&[]);
         let mut run = bench.pinned("fab0", "");
-        run.args(["setpriv", "--reuid", "65534", "--clear-groups", SENDER]);
+        run.args(["setpriv", "--reuid", "65534", "--clear-groups", *SENDER]);
         run.args(["udp", "--bind-device", "fab0"]);
         run.args(["--to", INSIDE, "--count", "1000"]);
         let held = bench.held(run);
@@ -144,7 +144,7 @@ fn an_auditor_above_a_pin_changes_nothing_of_it() {
 fn where_it_is_allowed_sockets_are_bound_anew() {
     scenario("run allow-rebind", &[], |bench| {
         let mut run = bench.pinned("fab0", "--allow-rebind");
-        run.arg(SENDER);
+        run.arg(*SENDER);
         let arguments = "udp --to 203.0.113.9:9 --count 20 --rebind eth1 --rebind-after 10";
         run.args(arguments.split(' '));
         let (held, outside) = bench.outside_while(|| bench.held(run));
@@ -154,7 +154,7 @@ fn where_it_is_allowed_sockets_are_bound_anew() {
         assert_eq!(left, [("eth1", 10), ("fab0", 10)]);
 
         let mut run = bench.pinned("fab0", "--allow-rebind");
-        run.arg(SENDER);
+        run.arg(*SENDER);
         run.args("udp --to 10.0.0.2:9 --pktinfo eth1 --count 20".split(' '));
         let (held, outside) = bench.outside_while(|| bench.held(run));
         assert_eq!((held.account.kept(), outside), (vec![("eth1", 20)], 0));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use pinif_userspace::lab::{Device, LinkKind, Route};
+use pinif_lab::{Device, LinkKind, Route};
 
 use super::INSIDE;
 use crate::bench::{Need, SENDER, scenario};
@@ -123,9 +123,10 @@ fn a_mark_that_routes_elsewhere_routes_nothing_elsewhere() {
 fn children_and_what_they_execute_are_pinned() {
     scenario("run children", &[], |bench| {
         let mut run = bench.pinned("fab0", "");
+        let sender = *SENDER;
         let script = format!(
-            "{SENDER} udp --to {INSIDE} --count 100 & (exec {SENDER} raw --to 10.9.0.9 --count 100) & wait; \
-             {SENDER} ping --to 10.9.0.9 --count 100"
+            "{sender} udp --to {INSIDE} --count 100 & (exec {sender} raw --to 10.9.0.9 --count 100) & wait; \
+             {sender} ping --to 10.9.0.9 --count 100"
         );
         run.args(["sh", "-c", &script]);
         let (held, outside) = bench.outside_while(|| bench.held(run));
@@ -178,7 +179,7 @@ fn a_socket_of_a_vrf_leaves_by_its_members() {
         card.set_up("blue").expect("up");
         card.enslave("fab0", "blue").expect("enslaved");
         let mut run = bench.pinned("blue", "");
-        run.arg(SENDER);
+        run.arg(*SENDER);
         run.args("udp --to 10.0.0.2:9 --count 1000".split(' '));
         let (held, outside) = bench.outside_while(|| bench.held(run));
         assert_eq!((held.sent().sent, outside), (1000, 0), "{held:?}");
@@ -191,7 +192,7 @@ fn a_socket_of_a_vrf_leaves_by_its_members() {
         assert_eq!(fab0, Some(("fab0", 1000)), "{held:?}");
 
         let mut run = bench.pinned("blue", "");
-        run.arg(SENDER);
+        run.arg(*SENDER);
         run.args("udp --to 10.0.0.2:9 --pktinfo eth1 --count 1000".split(' '));
         let (held, outside) = bench.outside_while(|| bench.held(run));
         assert_eq!((held.sent().sent, outside), (0, 0), "{held:?}");
@@ -207,7 +208,7 @@ fn a_vlans_packets_do_not_leave_untagged_by_its_trunk() {
         card.set_up("fab0.7").expect("up");
         let before = bench.inside();
         let mut run = bench.pinned("fab0.7", "");
-        run.arg(SENDER);
+        run.arg(*SENDER);
         run.args("udp --to 10.0.0.2:9 --pktinfo fab0 --count 1000".split(' '));
         let held = bench.held(run);
         assert_eq!(held.account.kept(), [("fab0", 1000)], "{held:?}");
@@ -219,7 +220,7 @@ fn a_vlans_packets_do_not_leave_untagged_by_its_trunk() {
 fn a_process_that_goes_to_another_namespace_makes_no_sockets_there() {
     scenario("run unshare", &[Need::Program("unshare")], |bench| {
         let mut run = bench.pinned("fab0", "");
-        run.args(["unshare", "--net", SENDER, "udp", "--to", INSIDE]);
+        run.args(["unshare", "--net", *SENDER, "udp", "--to", INSIDE]);
         let held = bench.held(run);
         assert_eq!(
             (held.account.elsewhere, held.account.pinned),

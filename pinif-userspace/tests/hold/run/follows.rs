@@ -26,12 +26,13 @@ fn plug_in(bench: &Bench) {
 #[test]
 fn the_pin_follows_the_interface_by_its_name() {
     scenario("run interface-comes-back", &[], |bench| {
-        let send = format!("{SENDER} udp --to {INSIDE} --count 1000");
+        let sender = *SENDER;
+        let send = format!("{sender} udp --to {INSIDE} --count 1000");
         let mut run = bench.pinned("fab0", "");
         // One socket outlives the interface.
         let script = format!(
             "{send}; echo one; read go; {send}; echo two; read go; {send}; echo three; \
-             exec {SENDER} --wait-stdin udp --to {INSIDE} --count 2000 --pause-after 1000"
+             exec {sender} --wait-stdin udp --to {INSIDE} --count 2000 --pause-after 1000"
         );
         run.args(["sh", "-c", &script]);
         run.stdin(Stdio::piped())
@@ -110,9 +111,10 @@ fn is_bound(bench: &Bench, cgroup: &std::path::Path) -> bool {
 fn a_pinif_that_is_killed_leaves_its_command_held() {
     scenario("run killed", &[], |bench| {
         let mut run = bench.pinned("fab0", "");
+        let sender = *SENDER;
         // The shell is the sender's parent, with which that would end.
         let script = format!(
-            "{SENDER} --wait-stdin udp --to 10.0.0.2:9 --pktinfo eth1 --count 2000 --pause-after 1000; true"
+            "{sender} --wait-stdin udp --to 10.0.0.2:9 --pktinfo eth1 --count 2000 --pause-after 1000; true"
         );
         run.args(["sh", "-c", &script]);
         run.stdin(Stdio::piped())

@@ -75,7 +75,7 @@ fn a_run_within_a_run_is_pinned_to_the_same_or_refused() {
                 "--interface",
                 interface,
                 "--",
-                SENDER,
+                *SENDER,
             ]);
             run.args(["udp", "--to", INSIDE, "--count", "10"]);
             bench.held(run)

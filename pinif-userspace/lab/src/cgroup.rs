@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use procfs::process::Process;
 
-use super::name;
+use crate::name;
 
 /// A cgroup below the root of the v2 hierarchy, removed when dropped with all below it. Its processes must have ended by then: a cgroup
 /// that still holds one stays, for a later sweep.
@@ -55,7 +55,7 @@ impl Drop for Cgroup {
 }
 
 /// Removes a cgroup, and first those below it, which a program made (`ip vrf exec` does). What is in use stays.
-pub(super) fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     let below = fs::read_dir(path).into_iter().flatten().flatten();
     below
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -7,8 +7,8 @@ use futures::TryStreamExt;
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
-use super::Namespace;
-use super::netlink::index;
+use crate::Namespace;
+use crate::netlink::index;
 
 impl Namespace {
     /// Gives the link an address, usable at once: IPv6 without duplicate address detection (`IFA_F_NODAD`).

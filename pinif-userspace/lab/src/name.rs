@@ -1,4 +1,4 @@
-//! Names that are unique, and that tell whose they are.
+//! Names that are unique, and that say which process made them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,14 +9,14 @@ use nix::unistd::Pid;
 const PREFIX: &str = "pinif";
 
 /// A name that no other process and no earlier call has: `pinif-<pid>-<n>-<label>`.
-pub(super) fn unique(label: &str) -> String {
+pub(crate) fn unique(label: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{PREFIX}-{}-{number}-{label}", std::process::id())
 }
 
 /// Whether `name` was made by [`unique`] in a process that has ended.
-pub(super) fn is_orphan(name: &str) -> bool {
+pub(crate) fn is_orphan(name: &str) -> bool {
     owner(name).is_some_and(|pid| !is_alive(pid))
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::Namespace;
+use crate::Namespace;
 
 impl Namespace {
     /// Sets `/proc/sys/net/KEY`, for example `ipv4/ip_forward`: slashes, for a link's name may have dots in it.

@@ -10,7 +10,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, State};
 use rtnetlink::{Handle, MulticastGroup};
 
-use super::{Namespace, patience};
+use crate::{Namespace, patience};
 
 /// How long the kernel may take to bring a link up before that is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl Namespace {
     }
 
     /// The link named `name`, as the kernel describes it.
-    pub(super) fn link_message(&self, name: &str) -> Result<LinkMessage> {
+    pub(crate) fn link_message(&self, name: &str) -> Result<LinkMessage> {
         self.netlink(async |handle| link(handle, name).await)
     }
 
@@ -76,14 +76,14 @@ fn is_operational(link: &LinkMessage) -> bool {
 }
 
 /// The link named `name`.
-pub(super) async fn link(handle: &Handle, name: &str) -> Result<LinkMessage> {
+pub(crate) async fn link(handle: &Handle, name: &str) -> Result<LinkMessage> {
     let mut links = pin!(handle.link().get().match_name(name).execute());
     let found = links.next().await.context("the kernel did not answer")?;
     found.with_context(|| format!("there is no link {name}"))
 }
 
 /// The index of the link named `name`.
-pub(super) async fn index(handle: &Handle, name: &str) -> Result<u32> {
+pub(crate) async fn index(handle: &Handle, name: &str) -> Result<u32> {
     Ok(link(handle, name).await?.header.index)
 }
 

@@ -13,8 +13,8 @@ use rtnetlink::{
     LinkVxlan, LinkWireguard, LinkXfrm,
 };
 
-use super::Namespace;
-use super::link::local_mac;
+use crate::Namespace;
+use crate::link::local_mac;
 
 /// The port that IANA gave to VXLAN (RFC 7348).
 const VXLAN_PORT: u16 = 4789;

@@ -5,8 +5,8 @@ use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, L
 use pinif_ebpf::key::IfIndex;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use super::Namespace;
-use super::netlink::{index, link};
+use crate::Namespace;
+use crate::netlink::{index, link};
 
 /// What a link's driver says it has sent: an account that is independent of the auditor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Namespace {
         self.add_link(name, pair)
     }
 
-    pub(super) fn add_link(&self, name: &str, link: LinkMessage) -> Result<()> {
+    pub(crate) fn add_link(&self, name: &str, link: LinkMessage) -> Result<()> {
         self.netlink(async |handle| {
             let added = handle.link().add(link).execute().await;
             added.with_context(|| format!("cannot make the link {name} in {}", self.name()))
@@ -143,6 +143,6 @@ impl Namespace {
 }
 
 /// A locally administered MAC address (IEEE 802).
-pub(super) fn local_mac(last: u8) -> Vec<u8> {
+pub(crate) fn local_mac(last: u8) -> Vec<u8> {
     vec![0x02, 0, 0, 0, 0, last]
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 
-use super::{bpffs, name};
+use super::bpffs;
+use crate::name;
 
 /// A file takes room in steps of this.
 const BLOCK: usize = 4096;

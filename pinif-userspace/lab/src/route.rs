@@ -9,8 +9,8 @@ use netlink_packet_route::route::{RouteHeader, RouteMessage, RouteScope};
 use netlink_packet_route::rule::RuleAction;
 use rtnetlink::{Handle, RouteMessageBuilder};
 
-use super::Namespace;
-use super::netlink::index;
+use crate::Namespace;
+use crate::netlink::index;
 
 /// A route: `ip route add DESTINATION [via GATEWAY] dev LINK [table TABLE]`.
 #[derive(Clone, Debug)]

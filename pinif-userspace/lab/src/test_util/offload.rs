@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 
-use super::Namespace;
+use crate::Namespace;
 
 impl Namespace {
     /// Lets the kernel, not the driver, cut TCP's large packets into segments (`ethtool -K … tso off`). TC egress still

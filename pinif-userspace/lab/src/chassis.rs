@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use anyhow::{Context, Result};
 use ipnet::IpNet;
 
-use super::{Namespace, Route};
+use crate::{Namespace, Route};
 
 /// A card with a backplane and a front port, another card, and the outside. See [`chassis`].
 #[derive(Debug)]

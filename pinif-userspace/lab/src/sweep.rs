@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{bpffs, cgroup, name, namespace};
+#[cfg(feature = "test-util")]
+use crate::test_util::bpffs;
+use crate::{cgroup, name, namespace};
 
-/// Removes the namespaces, cgroups and file systems of processes that were killed before their guards could: their names carry a pid
-/// that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
+/// Removes the namespaces and cgroups, and the tests' file systems, of processes that were killed before their guards could: their
+/// names carry a pid that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
 pub fn sweep() {
     for path in orphans(Path::new(namespace::DIRECTORY)) {
         namespace::remove(&path);
@@ -14,6 +16,7 @@ pub fn sweep() {
     for path in cgroup::hierarchy().iter().flat_map(|root| orphans(root)) {
         cgroup::remove(&path);
     }
+    #[cfg(feature = "test-util")]
     for path in orphans(Path::new(bpffs::DIRECTORY)) {
         bpffs::remove(&path);
     }

@@ -1,20 +1,10 @@
-//! Sockets that send as real programs do, and as they should not: the tests' sender and the demo's leaking daemon.
+//! Sockets for the tests' sender and the benchmarks: another user's, packet sockets, and options that socket2 has no name for.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-
-/// Per-datagram wishes that travel as control messages, beside the socket's own settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extras {
-    /// The index of the interface to leave by: `IP_PKTINFO`, `IPV6_PKTINFO` (ip(7), RFC 3542).
-    pub packet_info: Option<u32>,
-    /// The payload of each datagram that the kernel is to cut the message into: `UDP_SEGMENT` (udp(7)).
-    pub segment: Option<u16>,
-}
 
 /// What `make` gives while this thread is another user for the file system (setfsuid(2)), whose a socket made by it then is.
 /// As root.
@@ -27,46 +17,6 @@ pub fn as_user<T>(user: u32, make: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Sends one message; the number of bytes taken. A connected socket needs no destination.
-pub fn send(
-    socket: &Socket,
-    payload: &[u8],
-    to: Option<SocketAddr>,
-    extras: Extras,
-) -> io::Result<usize> {
-    let v6 = socket.domain()? == Domain::IPV6;
-    // The kernel knows the interface by one kind of integer in IPv4, by another in IPv6.
-    let index = extras.packet_info.unwrap_or(0);
-    let info4 = libc::in_pktinfo {
-        ipi_ifindex: index.cast_signed(),
-        ipi_spec_dst: libc::in_addr { s_addr: 0 },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    };
-    let info6 = libc::in6_pktinfo {
-        ipi6_addr: libc::in6_addr { s6_addr: [0; 16] },
-        ipi6_ifindex: index,
-    };
-    let mut control = Vec::new();
-    if extras.packet_info.is_some() {
-        control.push(if v6 {
-            ControlMessage::Ipv6PacketInfo(&info6)
-        } else {
-            ControlMessage::Ipv4PacketInfo(&info4)
-        });
-    }
-    if let Some(segment) = &extras.segment {
-        control.push(ControlMessage::UdpGsoSegments(segment));
-    }
-    let to = to.map(SockaddrStorage::from);
-    Ok(sendmsg(
-        socket.as_raw_fd(),
-        &[IoSlice::new(payload)],
-        &control,
-        MsgFlags::empty(),
-        to.as_ref(),
-    )?)
-}
-
 /// The address with `sin6_scope_id` set: the interface that a link-local destination is on (ipv6(7)). IPv4 has none.
 pub fn scoped(address: SocketAddr, index: u32) -> SocketAddr {
     match address {
@@ -76,11 +26,6 @@ pub fn scoped(address: SocketAddr, index: u32) -> SocketAddr {
             v6.into()
         }
     }
-}
-
-/// The index of an interface, in the namespace of the calling thread.
-pub fn index(device: &str) -> io::Result<u32> {
-    Ok(nix::net::if_::if_nametoindex(device)?)
 }
 
 /// A socket for ICMP echo without privileges (`net.ipv4.ping_group_range`), and the request to send by it; the kernel
@@ -146,29 +91,6 @@ pub fn set_bytes(
     };
     if outcome == 0 {
         Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-/// The kernel's name for the network namespace of the calling thread (`SO_NETNS_COOKIE`).
-pub fn netns_cookie() -> io::Result<u64> {
-    const SO_NETNS_COOKIE: libc::c_int = 71; // asm-generic/socket.h
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    let mut cookie = 0_u64;
-    let mut length = size_of::<u64>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes, the size of `cookie`, and how many they were to `length`.
-    let outcome = unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
-    };
-    if outcome == 0 {
-        Ok(cookie)
     } else {
         Err(io::Error::last_os_error())
     }

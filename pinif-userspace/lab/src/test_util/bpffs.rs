@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::name;
+use crate::name;
 
 /// Where they are mounted.
-pub(super) const DIRECTORY: &str = "/run";
+pub(crate) const DIRECTORY: &str = "/run";
 
 /// A mounted BPF file system, unmounted when dropped.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Drop for BpfFs {
 
 /// Unmounts a file system, also while somebody has a file of it open, and removes the directory. One that was never mounted
 /// has the directory alone.
-pub(super) fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     let _unmounted = umount2(path, MntFlags::MNT_DETACH);
     let _gone = fs::remove_dir(path);
 }

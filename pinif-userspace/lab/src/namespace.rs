@@ -12,10 +12,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use pinif_ebpf::key::NetNsCookie;
 
-use super::name;
+use crate::name;
 
 /// Where named namespaces are mounted: ip-netns(8).
-pub(super) const DIRECTORY: &str = "/run/netns";
+pub(crate) const DIRECTORY: &str = "/run/netns";
 
 /// The devices that some kernels give every namespace, one of each kind of tunnel whose module is loaded
 /// (`net.core.fb_tunnels_only_for_init_net`).
@@ -98,7 +98,7 @@ impl Namespace {
     }
 
     /// The descriptor that `IFLA_NET_NS_FD` takes.
-    pub(super) fn raw_fd(&self) -> i32 {
+    pub(crate) fn raw_fd(&self) -> i32 {
         self.handle.as_raw_fd()
     }
 
@@ -155,7 +155,7 @@ fn bind_new_namespace(path: &Path) -> nix::Result<()> {
 }
 
 /// Unmounts and unlinks a named namespace. Another's sweep may be at the same one: what is gone is well.
-pub(super) fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     // Detached, so that one that is still in use goes away as soon as its last user does.
     let _gone = umount2(path, MntFlags::MNT_DETACH);
     let _gone = fs::remove_file(path);

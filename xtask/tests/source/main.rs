@@ -1,0 +1,12 @@
+//! What the sources and their manifests must hold, whatever is written in them.
+
+mod installed;
+
+use std::path::Path;
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is in the workspace")
+}
