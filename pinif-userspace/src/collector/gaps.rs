@@ -30,7 +30,7 @@ use crate::{
         netns::HOST,
     },
     hub::{Change, Notice},
-    kernel::{attach::CgroupHooks, bypass::Bypasses},
+    kernel::{attach::CgroupHooks, ring::Ring},
 };
 
 /// How long after a socket was made to bypass it is looked at: the option is set by then, and mostly it is bound.
@@ -44,7 +44,7 @@ const ASLEEP: Duration = Duration::from_secs(60);
 
 /// What it takes to find gaps.
 pub(super) struct Gaps {
-    pub(super) news: Bypasses,
+    pub(super) news: Ring<Bypass>,
     /// Sockets that were told of, and are not settled yet.
     told: Vec<Bypass>,
     look_at: Option<Instant>,
@@ -63,7 +63,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    pub(super) fn new(news: Bypasses) -> Self {
+    pub(super) fn new(news: Ring<Bypass>) -> Self {
         Self {
             news,
             told: Vec::new(),

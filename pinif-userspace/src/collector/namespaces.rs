@@ -30,10 +30,7 @@ use crate::{
     },
     hub::{Notice, notice::Work},
     kernel::{
-        arrivals::Arrivals,
-        attach::{Mode, NamespaceHooks},
-        entry::Entries,
-        persist::Persist,
+        arrivals::Arrivals, attach::NamespaceHooks, entry::Entries, mode::Mode, persist::Persist,
         publish::wait_for_running_programs,
     },
 };

@@ -27,15 +27,15 @@ use crate::{
     hub::{Event, Hub, Notice},
     kernel::{
         arrivals::Arrivals,
-        attach::{CgroupHooks, Hooks, Mode, load_egress},
-        bypass::Bypasses,
+        attach::{CgroupHooks, Hooks, load_egress},
+        audit,
         clock::monotonic,
         counters::Counters,
         entry::Entries,
-        load::load,
         logs,
+        mode::Mode,
         publish::Publisher,
-        sightings::Sightings,
+        ring::Ring,
     },
 };
 
@@ -48,7 +48,7 @@ impl Audit {
         raise_descriptor_limit();
         let persist = plan.persist.map(Rc::new);
         let types = kernel_types::of_kernel()?;
-        let mut ebpf = load(
+        let mut ebpf = audit::load(
             plan.loader,
             &types.offsets,
             plan.log_level,
@@ -65,8 +65,8 @@ impl Audit {
         }
         publisher.enforce(enforcement.until())?;
         let counters = Counters::open(&mut ebpf)?;
-        let sightings = Sightings::open(&mut ebpf)?;
-        let bypasses = Bypasses::open(&mut ebpf)?;
+        let sightings = Ring::open(&mut ebpf)?;
+        let bypasses = Ring::open(&mut ebpf)?;
         let earlier = Earlier::read(persist.as_deref(), &counters)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();

@@ -28,7 +28,7 @@ use crate::{
     host::{netns::NetNs, network::Network},
     hub::{Change, Event, Notice},
     kernel::{
-        attach::strangers,
+        attach::foreign_instance,
         counters::Counters,
         persist::{self, ClosedCell, ClosedFinding, Persist},
         publish::{Publisher, Unresolved},
@@ -186,7 +186,7 @@ fn digest(policy: &Policy) -> u64 {
 ///
 /// That there is one, or that the namespace cannot be entered.
 pub(super) fn refuse_strangers(netns: &NetNs, own: Option<&Persist>) -> Result<()> {
-    let Some(interface) = strangers(netns, own)? else {
+    let Some(interface) = foreign_instance(netns, own)? else {
         return Ok(());
     };
     let name = &netns.name;

@@ -27,9 +27,9 @@ use crate::{
     },
     hub::{Hub, Notice, notice::SessionPolicy},
     kernel::{
-        attach::Mode,
-        load::{self, Loader},
-        persist,
+        load::Loader,
+        mode::Mode,
+        persist::{self, Persist},
     },
     policy::{Policy, PolicyErrors},
     surfaces::{self, Format, WithoutReader},
@@ -171,7 +171,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let attach = args.attach.unwrap_or_else(Mode::of_kernel);
     let persist = args
         .persist
-        .map(|directory| load::persist(&directory, attach));
+        .map(|directory| Persist::open(&directory, attach));
     let plan = Plan {
         loader,
         persist: persist.transpose()?,

@@ -19,9 +19,9 @@ use crate::{
         netns::NetNs,
     },
     kernel::{
-        attach, bypass, load,
+        attach, bypass,
+        object::Object,
         persist::{self, Found, State},
-        pins,
     },
     policy::counted,
     text::{age::ago, escape::visible, json, streams},
@@ -49,7 +49,10 @@ enum Format {
 /// # Errors
 /// Where standard output cannot be written.
 pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut checks = vec![capabilities::inside(load::object(), pins::object())];
+    let mut checks = vec![capabilities::inside(
+        Object::Audit.bytes(),
+        Object::Pins.bytes(),
+    )];
     checks.extend(capabilities::check());
     if let Ok(netns) = NetNs::current() {
         let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));

@@ -1,19 +1,20 @@
-//! The ring buffer of namespaces that somebody made a socket in, and that were not known.
+//! The network namespaces that a socket was made in and that were not reported yet.
 
 use std::io;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, RingBuf},
+    maps::{HashMap, MapData},
 };
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
-use tokio::io::{Interest, unix::AsyncFd};
 
-/// Wakes when a socket is made in a namespace that was not told of yet.
+use super::{object::take_map, ring::Ring};
+
+/// Wakes when a socket is made in a namespace that was not reported yet.
 pub struct Arrivals {
-    ring: AsyncFd<RingBuf<MapData>>,
-    told: HashMap<MapData, NetNsCookie, u32>,
+    ring: Ring<Arrival>,
+    reported: HashMap<MapData, NetNsCookie, u32>,
 }
 
 impl Arrivals {
@@ -23,15 +24,9 @@ impl Arrivals {
     ///
     /// When the object lacks one, or the runtime cannot watch it.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let mut take = |name: &str| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        };
-        let ring = RingBuf::try_from(take("ARRIVALS")?)?;
         Ok(Self {
-            told: take("TOLD")?.try_into()?,
-            // SAFETY: the ring owns its map, and keeps its descriptor open and the same for as long as it lives.
-            ring: unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE)? },
+            ring: Ring::open(ebpf)?,
+            reported: take_map(ebpf, "TOLD")?.try_into()?,
         })
     }
 
@@ -40,30 +35,21 @@ impl Arrivals {
     /// # Errors
     ///
     /// When the buffer cannot be waited for.
-    pub async fn next(&mut self, mut each: impl FnMut(Arrival)) -> io::Result<()> {
-        let mut guard = self.ring.readable_mut().await?;
-        let ring = guard.get_inner_mut();
-        while let Some(item) = ring.next() {
-            if item.len() >= size_of::<Arrival>() {
-                // SAFETY: the item is long enough, and any bytes are a valid record (`Pod`).
-                each(unsafe { item.as_ptr().cast::<Arrival>().read_unaligned() });
-            }
-        }
-        guard.clear_ready();
-        Ok(())
+    pub async fn next(&mut self, each: impl FnMut(Arrival)) -> io::Result<()> {
+        self.ring.next(each).await
     }
 
-    /// Has all namespaces told of again: an earlier life was told of them.
+    /// Has all namespaces reported again: they were reported to a previous instance.
     pub fn forget_all(&mut self) {
-        let told: Vec<NetNsCookie> = self.told.keys().filter_map(Result::ok).collect();
-        for netns in told {
+        let reported: Vec<NetNsCookie> = self.reported.keys().filter_map(Result::ok).collect();
+        for netns in reported {
             self.forget(netns);
         }
     }
 
-    /// Has a namespace told of again, at the next socket that is made in it.
+    /// Has a namespace reported again, at the next socket that is made in it.
     pub fn forget(&mut self, netns: NetNsCookie) {
         // Where nobody has made a socket in it, it is not there.
-        let _ = self.told.remove(&netns);
+        let _ = self.reported.remove(&netns);
     }
 }

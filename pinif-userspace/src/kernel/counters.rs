@@ -13,7 +13,7 @@ use pinif_ebpf::{
     sighting::{CellKey, Count, FindingKey, FindingState, FindingValue},
 };
 
-use super::batch::Batches;
+use super::{batch::Batches, object::take_map};
 
 /// The counters of a loaded object.
 pub struct Counters {
@@ -36,10 +36,7 @@ impl Counters {
     ///
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let mut take = |name: &str| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        };
+        let mut take = |name| take_map(ebpf, name);
         let findings = take("FINDINGS")?;
         let Map::HashMap(data) = &findings else {
             bail!("the eBPF object's map FINDINGS is of another type");

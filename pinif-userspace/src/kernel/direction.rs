@@ -23,7 +23,7 @@ impl Direction {
         }
     }
 
-    /// The entry program of an auditor that is to outlive its collector: by its name it is told from those that go with theirs.
+    /// The entry program of an auditor that is to outlive its collector: by its name it is distinguished from those that go with theirs.
     pub(super) const fn lasting_program(self) -> &'static str {
         match self {
             Self::Egress => "pinif_egress_p",

@@ -22,6 +22,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 use super::{
     direction::Direction,
+    object::take_map,
     syscall::{self, BPF_PROG_LOAD, LoadAttributes},
 };
 
@@ -49,10 +50,7 @@ impl Entries {
     ///
     /// When the object lacks a map, or the kernel has no BPF file system to give.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let mut take = |name: &str| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        };
+        let mut take = |name| take_map(ebpf, name);
         let Map::PerCpuArray(netns) = take("NETNS")? else {
             bail!("the eBPF object's map NETNS is of another type");
         };
@@ -104,7 +102,7 @@ impl Entries {
     }
 
     /// Loads the entry program of a namespace for one direction, under the traffic program's name, or under that of an auditor
-    /// that persists: by that it is told from other programs of an interface.
+    /// that persists: by that it is distinguished from other programs of an interface.
     ///
     /// # Errors
     ///

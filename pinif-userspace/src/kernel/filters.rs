@@ -1,6 +1,6 @@
 //! The filters of an interface's clsact qdisc (tc-bpf(8)): how programs are attached before Linux 6.6.
 //!
-//! Ours has the process id of its auditor for a handle. So several auditors can stand side by side, and what one that was
+//! Ours has the process id of its auditor for a handle. So several auditors can be side by side, and what one that was
 //! killed left behind, which would count everything once more, is known and removed. That of an auditor which outlives its
 //! collectors has a handle of its own, and stays.
 
@@ -12,7 +12,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
-use super::{attach::Ahead, direction::Direction};
+use super::{ahead::Ahead, direction::Direction};
 use crate::host::{
     links::{attributes, text},
     netlink::Requester,
@@ -42,15 +42,15 @@ const EVERY_PROTOCOL: u16 = (libc::ETH_P_ALL as u16).to_be();
 /// The handle of an auditor's filter that persists: above all process ids (`PID_MAX_LIMIT`).
 const LASTING: u32 = 0x7069_6e66;
 
-/// What tells this auditor's filters from others.
+/// What distinguishes this auditor's filters from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Own {
+pub(super) struct OwnFilter {
     direction: Direction,
     program: &'static str,
     handle: u32,
 }
 
-impl Own {
+impl OwnFilter {
     /// The filters of this process's auditor, or of the one that outlives it.
     pub(super) fn of(direction: Direction, persists: bool) -> Self {
         let (program, handle) = if persists {
@@ -70,11 +70,11 @@ impl Own {
     }
 }
 
-/// Where this auditor's filter can stand.
-pub(super) enum Way {
+/// Where this auditor's filter can be.
+pub(super) enum FilterPlace {
     /// Here.
     Free(NlOptions),
-    /// Where an earlier life's stands, whose program can be replaced.
+    /// Where a previous instance's is, whose program can be replaced.
     Taken(SchedClassifierLink),
 }
 
@@ -84,7 +84,11 @@ pub(super) enum Way {
 /// # Errors
 ///
 /// What the kernel says.
-pub(super) fn make_way(interface: IfIndex, name: &str, own: Own) -> Result<Way, TcError> {
+pub(super) fn prepare_place(
+    interface: IfIndex,
+    name: &str,
+    own: OwnFilter,
+) -> Result<FilterPlace, TcError> {
     let direction = own.direction;
     match qdisc_add_clsact(name) {
         Ok(()) => {}
@@ -97,14 +101,14 @@ pub(super) fn make_way(interface: IfIndex, name: &str, own: Own) -> Result<Way, 
         Err(error) => return Err(error),
     }
     // At the egress first, and only later perhaps at the ingress: what was left there counts all the same until then.
-    let ways = match direction {
+    let directions = match direction {
         Direction::Egress => &Direction::ALL[..],
         Direction::Ingress => &[Direction::Ingress],
     };
-    for &way in ways {
-        for filter in at(interface, way)? {
-            if filter.is_left_behind(way.program()) {
-                remove(interface, way, &filter)?;
+    for &direction in directions {
+        for filter in at(interface, direction)? {
+            if filter.is_left_behind(direction.program()) {
+                remove(interface, direction, &filter)?;
             }
         }
     }
@@ -118,25 +122,25 @@ pub(super) fn make_way(interface: IfIndex, name: &str, own: Own) -> Result<Way, 
             handle,
             None,
         )?;
-        return Ok(Way::Taken(link));
+        return Ok(FilterPlace::Taken(link));
     }
-    Ok(Way::Free(NlOptions {
+    Ok(FilterPlace::Free(NlOptions {
         priority: free_place(&filters),
         handle,
         classid: None,
     }))
 }
 
-/// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that cannot be told, it is
+/// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that is unknown, it is
 /// taken to be.
-pub(super) fn is_attached(interface: IfIndex, own: Own) -> bool {
+pub(super) fn is_attached(interface: IfIndex, own: OwnFilter) -> bool {
     at(interface, own.direction).map_or(true, |filters| filters.iter().any(|filter| own.is(filter)))
 }
 
 /// The programs, by their numbers, of an interface's filters of auditors that outlive their collectors; in the calling thread's
 /// namespace.
 pub(super) fn lasting(interface: IfIndex, direction: Direction) -> Vec<u32> {
-    let own = Own::of(direction, true);
+    let own = OwnFilter::of(direction, true);
     let filters = at(interface, direction).unwrap_or_default();
     let lasting = filters.into_iter().filter(|filter| own.is(filter));
     lasting.filter_map(|filter| filter.program_id).collect()
@@ -149,7 +153,7 @@ pub(super) fn remove_lasting(
     direction: Direction,
     wanted: impl Fn(u32) -> bool,
 ) -> bool {
-    let own = Own::of(direction, true);
+    let own = OwnFilter::of(direction, true);
     let filters = at(interface, direction).unwrap_or_default();
     let mut removed = false;
     for filter in filters.iter().filter(|filter| own.is(filter)) {
@@ -160,7 +164,7 @@ pub(super) fn remove_lasting(
     removed
 }
 
-/// The kind of the qdisc of an interface's hooks: `clsact`, or `ingress`, which stand in one place.
+/// The kind of the qdisc of an interface's hooks: `clsact`, or `ingress`, which have one place.
 fn kind_of_qdisc(interface: IfIndex) -> io::Result<Option<String>> {
     let mut found = None;
     Requester::open(NETLINK_ROUTE)?.dump(
@@ -191,7 +195,7 @@ fn without_egress(name: &str) -> io::Error {
 }
 
 /// The filters that are asked before this auditor's, in the calling thread's namespace; not those of other auditors.
-pub(super) fn ahead(interface: IfIndex, own: Own) -> io::Result<Vec<Ahead>> {
+pub(super) fn ahead(interface: IfIndex, own: OwnFilter) -> io::Result<Vec<Ahead>> {
     let filters = at(interface, own.direction)?;
     let before = filters.into_iter().take_while(|filter| !own.is(filter));
     let is_entry = |name: &str| own.direction.is_entry(name);
@@ -205,7 +209,7 @@ pub(super) fn ahead(interface: IfIndex, own: Own) -> io::Result<Vec<Ahead>> {
     Ok(others.collect())
 }
 
-/// The first place where a program can stand.
+/// The first place where a program can be.
 fn free_place(filters: &[Filter]) -> u16 {
     let is_free = |place: &u16| {
         filters
@@ -251,7 +255,7 @@ struct Filter {
 }
 
 impl Filter {
-    /// Whether a program that is asked for every packet can stand beside it.
+    /// Whether a program that is asked for every packet can be beside it.
     fn admits_programs(&self) -> bool {
         self.kind == "bpf" && self.protocol == EVERY_PROTOCOL
     }

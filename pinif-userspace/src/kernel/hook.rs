@@ -13,9 +13,9 @@ use aya::{
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
-    attach::Mode,
     direction::Direction,
-    filters::{self, Way},
+    filters::{self, FilterPlace, OwnFilter},
+    mode::Mode,
     persist::{Pins, link},
     syscall,
 };
@@ -68,8 +68,8 @@ impl Hook {
         self.places.contains_key(&interface)
     }
 
-    /// Attaches to interfaces, by the names that they have now; those that it has already are left alone. `done` hears of
-    /// each, and what went wrong with it; not of one that is gone or has another name by now, of which there are news.
+    /// Attaches to interfaces, by the names that they have now; those that it has already are left alone. `done` is called
+    /// for each, with what went wrong; not for one that is gone or has another name by now, for which a netlink event comes.
     pub(super) fn attach(
         &mut self,
         interfaces: &[(IfIndex, String)],
@@ -79,7 +79,7 @@ impl Hook {
         let missing: Vec<_> = interfaces.iter().filter(missing).collect();
         let now = match NetDevice::open() {
             Ok(now) => now,
-            // There are too many descriptors, perhaps: each is told to be out of sight, and the rest goes on.
+            // There are too many descriptors, perhaps: each is reported as not audited, and the rest goes on.
             Err(error) => {
                 for (_, name) in missing {
                     let error = io::Error::new(error.kind(), error.to_string());
@@ -140,13 +140,13 @@ impl Hook {
         interface: IfIndex,
         name: &str,
     ) -> Result<SchedClassifierLinkId, ProgramError> {
-        match filters::make_way(interface, name, self.own_filter())? {
-            Way::Free(options) => self.program.attach_with_options(
+        match filters::prepare_place(interface, name, self.own_filter())? {
+            FilterPlace::Free(options) => self.program.attach_with_options(
                 name,
                 self.direction.attach_type(),
                 TcAttachOptions::Netlink(options),
             ),
-            Way::Taken(before) => self.program.attach_to_link(before),
+            FilterPlace::Taken(before) => self.program.attach_to_link(before),
         }
     }
 
@@ -156,18 +156,18 @@ impl Hook {
         Some(pins.path(self.netns, interface, self.direction))
     }
 
-    /// Takes over what an earlier life has attached to the interface.
+    /// Takes over what a previous instance has attached to the interface.
     fn adopt(&mut self, interface: IfIndex, name: &str) -> Option<PathBuf> {
         let pin = self.pin_of(interface)?;
         link::adopt(&mut self.program, &pin, name, self.direction.attach_type()).then_some(pin)
     }
 
     /// This auditor's filter, where programs are attached by filters.
-    pub(super) fn own_filter(&self) -> filters::Own {
-        filters::Own::of(self.direction, self.pins.is_some())
+    pub(super) fn own_filter(&self) -> OwnFilter {
+        OwnFilter::of(self.direction, self.pins.is_some())
     }
 
-    /// Whether what an earlier life has attached to the interface is there still: it is the same interface then.
+    /// Whether what a previous instance has attached to the interface is there still: it is the same interface then.
     pub(super) fn was_left_at(&self, interface: IfIndex, name: &str) -> bool {
         match self.mode {
             Mode::Tcx => self
@@ -197,7 +197,7 @@ impl Hook {
             .collect())
     }
 
-    /// Whether the program with this id is among those that the interface has. Where that cannot be told, it is taken to be.
+    /// Whether the program with this id is among those that the interface has. Where that is unknown, it is taken to be.
     fn is_attached(&self, id: u32, interface: &str) -> bool {
         match SchedClassifier::query_tcx(interface, self.direction.attach_type()) {
             Ok((_, programs)) => programs.iter().any(|program| program.id() == id),
@@ -229,7 +229,7 @@ impl Hook {
         }
     }
 
-    /// Leaves all as it is, for the next life. Whether there is to be one.
+    /// Leaves all as it is, for the next instance. Whether there is to be one.
     pub(super) fn leave(&mut self) -> bool {
         if !self.pins.as_ref().is_some_and(Pins::keeps) {
             return false;

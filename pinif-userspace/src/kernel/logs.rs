@@ -1,4 +1,4 @@
-//! What the programs tell of themselves (aya-log), for debugging. Off, they hold no code for it: the verifier removes it.
+//! What the programs log (aya-log), for debugging. When it is off, they hold no code for it: the verifier removes it.
 
 use anyhow::{Context as _, Result};
 use aya::Ebpf;

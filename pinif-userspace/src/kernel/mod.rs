@@ -1,7 +1,9 @@
 //! All that touches eBPF: loading, attaching, publishing, and reading what the programs counted.
 
+mod ahead;
 pub mod arrivals;
 pub mod attach;
+pub mod audit;
 mod batch;
 pub mod bypass;
 pub mod clock;
@@ -12,9 +14,11 @@ mod filters;
 mod hook;
 pub mod load;
 pub mod logs;
+pub mod mode;
+pub mod object;
 pub mod persist;
 pub mod pins;
 pub mod publish;
-pub mod sightings;
+pub mod ring;
 pub mod syscall;
 mod task_files;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    Ebpf, EbpfLoader, Pod,
+    Ebpf, Pod,
     maps::{Array, HashMap, Map, MapData},
     programs::{CgroupSkb, CgroupSock, CgroupSockopt, ProgramError, ProgramFd},
 };
@@ -23,25 +23,11 @@ use pinif_ebpf::{
 
 mod attach;
 
-use attach::Hook;
-
-/// The object that `cargo xtask build` made; empty if this binary was built without it.
-static OBJECT: &Aligned<[u8]> = &Aligned {
-    _align: [],
-    bytes: *include_bytes!(concat!(env!("OUT_DIR"), "/pins.o")),
+use self::attach::Hook;
+use super::{
+    load::Loader,
+    object::{refusal, take_map},
 };
-
-/// The object with a pin's programs; empty if this binary was built without it.
-pub fn object() -> &'static [u8] {
-    &OBJECT.bytes
-}
-
-/// Bytes at an address that an ELF reader may read words at.
-#[repr(C)]
-struct Aligned<T: ?Sized> {
-    _align: [u64; 0],
-    bytes: T,
-}
 
 /// The interfaces by which a pin's packets may leave, and their names.
 pub type Ways = BTreeMap<IfIndex, Name>;
@@ -162,21 +148,8 @@ impl NewPin {
     ///
     /// When this binary has no programs inside, or the kernel refuses them.
     pub fn load(pin: Pin, ways: &Ways, offsets: &Offsets) -> Result<Self> {
-        if OBJECT.bytes.is_empty() {
-            bail!(
-                "this binary was built without its eBPF programs: build it with `cargo xtask build`"
-            );
-        }
-        let mut ebpf = EbpfLoader::new()
-            // The programs have no relocations by the kernel's types.
-            .btf(None)
-            .override_global("PIN_OFFSETS", offsets, true)
-            .load(&OBJECT.bytes)
-            .context("the kernel refused a pin's maps; `pinif doctor` tells what it lacks")?;
-        let mut maps = PinMaps::open(|name| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        })?;
+        let mut ebpf = Loader::begin().pins(offsets)?;
+        let mut maps = PinMaps::open(|name| take_map(&mut ebpf, name))?;
         maps.write(pin)?;
         maps.point(pin.interface, ways)?;
         Ok(Self { ebpf, maps })
@@ -193,7 +166,7 @@ impl NewPin {
         let attached = Hook::ALL.iter().try_for_each(|hook| {
             let name = hook.program();
             let program = load_program(&mut self.ebpf, *hook)
-                .map_err(super::attach::refusal)
+                .map_err(refusal)
                 .with_context(|| format!("the kernel refused the program {name}"))?;
             attach::attach(&directory, *hook, program)
                 .map_err(|error| attach::explain(error, cgroup))
@@ -233,15 +206,11 @@ fn open(cgroup: &Path) -> Result<File> {
 ///
 /// # Errors
 ///
-/// When the kernel refuses to tell, or the pin was made by another version of pinif.
+/// When the kernel refuses, or the pin was made by another version of pinif.
 pub fn on(cgroup: &Path) -> Result<Option<PinMaps>> {
     let directory = open(cgroup)?;
-    let found = attach::attached(&directory, Hook::Egress).with_context(|| {
-        format!(
-            "the kernel does not tell the programs of {}",
-            cgroup.display()
-        )
-    })?;
+    let found = attach::attached(&directory, Hook::Egress)
+        .with_context(|| format!("the programs of {} cannot be listed", cgroup.display()))?;
     let Some(program) = found.first() else {
         return Ok(None);
     };

@@ -1,4 +1,4 @@
-//! Telling the kernel what the host is like and what the policy demands. Everything is prepared in the maps first; a
+//! Publishing to the programs what the host is like and what the policy demands. Everything is prepared in the maps first; a
 //! policy takes effect in one step.
 
 mod host;
@@ -16,6 +16,7 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
+pub use self::tables::Unresolved;
 use self::{host::Host, tables::Tables};
 use crate::{
     host::{carriers::carriers, network::Network},
@@ -29,7 +30,7 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     in_force: InForce,
     generation: u32,
-    /// A policy is, or was, in force: of this life or of an earlier one.
+    /// A policy is, or was, in force: of this instance or of a previous one.
     has_policy: bool,
     /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
     enforce_until: u64,
@@ -42,24 +43,15 @@ struct Published {
     ingress: BTreeMap<IfIndex, IngressPolicy>,
 }
 
-/// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unresolved {
-    /// What is not there, with its kind: `cgroup /a`, `executable /b`.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
 impl Publisher {
-    /// Takes the maps of a loaded object, with what an earlier life has published in them.
+    /// Takes the maps of a loaded object, with what a previous instance has published in them.
     ///
     /// # Errors
     ///
     /// When the object lacks one, or has it in another shape, or one cannot be read.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let tables = Tables::open(ebpf)?;
-        let read = "what an earlier life has published cannot be read";
+        let read = "what an earlier collector has published cannot be read";
         let in_force = InForce(tables.in_force.get(&0, 0).context(read)?);
         let slot = in_force.slot();
         let active = tables.policies.get(&slot, 0).context(read)?;
@@ -101,8 +93,8 @@ impl Publisher {
         1 - self.in_force.slot()
     }
 
-    /// Has the next policy be the one in force once more, under the same number: an earlier life's, which has it from the same
-    /// file.
+    /// Has the next policy be the one in force once more, under the same number: a previous instance's, which has it from the
+    /// same file.
     pub fn goes_on(&mut self) {
         self.generation = self.generation.wrapping_sub(1);
     }
@@ -117,7 +109,7 @@ impl Publisher {
         self.generation
     }
 
-    /// Until when the policy in force is enforced, by this life or an earlier one ([`pinif_ebpf::enforce::until`]).
+    /// Until when the policy in force is enforced, by this instance or a previous one ([`pinif_ebpf::enforce::until`]).
     pub fn enforced_until(&self) -> u64 {
         self.enforce_until
     }
@@ -142,7 +134,7 @@ impl Publisher {
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is
-    /// gone, so that nothing is unknown in between. `audited` tells the interfaces that the programs are attached to.
+    /// gone, so that nothing is unknown in between. `audited` says which are the interfaces that the programs are attached to.
     ///
     /// # Errors
     ///
@@ -332,7 +324,7 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
     }
 }
 
-/// What the programs are told of every interface: its zones, its own and those of the interfaces that it carries, and
+/// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
 /// the rest ([`flags`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
     let carriers = carriers(&network.links);

@@ -33,7 +33,7 @@ pub struct LoadAttributes {
     pub instructions: u64,
     /// Where the licence is, ended by a zero.
     pub licence: u64,
-    /// How much the verifier tells; zero is nothing.
+    /// How much the verifier logs; zero is nothing.
     pub log_level: u32,
     /// The room for that, in bytes.
     pub log_size: u32,

@@ -1,9 +1,11 @@
-//! Loading iterators over the files of all tasks.
+//! Iterators over the files of all tasks: given to the kernel, and run.
+
+use std::io::Read as _;
 
 use anyhow::{Context as _, Result};
 use aya::{Btf, Endianness, programs::Iter};
 
-use super::attach::refusal;
+use super::object::refusal;
 use crate::host::kernel_types::{KernelTypes, TASK_FILE};
 
 /// Gives an iterator to the kernel.
@@ -17,6 +19,19 @@ pub(super) fn load(iterator: &mut Iter, types: &KernelTypes) -> Result<()> {
         .with_context(|| format!("the kernel has no {TASK_FILE}"))?;
     let types = Btf::parse(&types_of(id), Endianness::default())?;
     iterator.load("task_file", &types).map_err(refusal)
+}
+
+/// Runs an iterator that is loaded; what its program writes.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub(super) fn read(iterator: &mut Iter) -> Result<Vec<u8>> {
+    let link = iterator.attach()?;
+    let mut output = Vec::new();
+    let mut file = iterator.take_link(link)?.into_file()?;
+    file.read_to_end(&mut output)?;
+    Ok(output)
 }
 
 /// `struct btf_header` (linux/btf.h): its length, and what it begins with.

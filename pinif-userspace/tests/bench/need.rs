@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pinif_lab::{LinkKind, hierarchy};
-use pinif_userspace::kernel::attach::Mode;
+use pinif_userspace::kernel::mode::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// A requirement. [`Need::unmet`] tells why it does not hold here.

@@ -10,7 +10,7 @@ use crate::collector::ledger::FailOn;
 use crate::collector::run::Plan;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
-use crate::kernel::{attach::Mode, load::Loader};
+use crate::kernel::{load::Loader, mode::Mode};
 use crate::policy::Policy;
 
 const POLICY: &str = include_str!("policy.toml");

@@ -1,72 +1,19 @@
-//! What stands before pinif at an interface: what it ends, pinif never sees.
+//! What other owners have at the interfaces of a network namespace: what ends a packet's way there, pinif never sees.
 
-use std::{collections::BTreeSet, fmt, io};
+use std::io;
 
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use nix::net::if_::{if_indextoname, if_nameindex};
 use pinif_ebpf::key::IfIndex;
 
-use super::{Mode, NamespaceHooks};
 use crate::{
     host::netns::NetNs,
-    kernel::{direction::Direction, filters},
+    kernel::{
+        ahead::Ahead,
+        direction::Direction,
+        filters::{self, OwnFilter},
+    },
 };
-
-/// Something that is asked before pinif.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ahead {
-    /// A program of the TCX hook.
-    Program {
-        /// Its number.
-        id: u32,
-        /// Its name: untrusted; empty where it has none.
-        name: String,
-    },
-    /// A filter of the clsact qdisc.
-    Filter {
-        /// Its place (`pref`).
-        priority: u16,
-        /// What decides: `bpf`, `matchall`, `flower`, ….
-        kind: String,
-    },
-}
-
-impl fmt::Display for Ahead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Program { id, name } if name.is_empty() => write!(f, "TCX program {id}"),
-            Self::Program { id, name } => write!(f, "TCX program {name} (id {id})"),
-            Self::Filter { priority, kind } => write!(f, "{kind} filter at pref {priority}"),
-        }
-    }
-}
-
-impl NamespaceHooks {
-    /// What stands before pinif at each of the interfaces that it is attached to. Other auditors do not count: they let
-    /// everything go on. An interface that cannot be asked has nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the namespace cannot be entered.
-    pub fn ahead(&self) -> io::Result<Vec<(IfIndex, Vec<Ahead>)>> {
-        let own = self.egress.id().map_err(io::Error::other)?;
-        let interfaces: Vec<IfIndex> = self.interfaces().collect();
-        let mode = self.mode;
-        self.netns.run(|| {
-            let ahead = interfaces.into_iter().map(|interface| {
-                let mut ahead = BTreeSet::new();
-                // TCX comes before any filter.
-                ahead.extend(programs(interface, own).unwrap_or_default());
-                if mode == Mode::Clsact {
-                    let own = self.egress.own_filter();
-                    ahead.extend(filters::ahead(interface, own).unwrap_or_default());
-                }
-                (interface, ahead.into_iter().collect())
-            });
-            ahead.collect()
-        })
-    }
-}
 
 /// What others have at the egress of a namespace's interfaces, each with the interface's name; not auditors.
 ///
@@ -78,15 +25,26 @@ pub fn at_egress(netns: &NetNs) -> io::Result<Vec<(String, Vec<Ahead>)>> {
         let interfaces = if_nameindex().map_err(io::Error::from)?;
         let found = interfaces.iter().filter_map(|interface| {
             let index = IfIndex(interface.index());
-            let mut there = programs(index, 0).unwrap_or_default();
-            let none = filters::Own::of(Direction::Egress, false);
-            there.extend(filters::ahead(index, none).unwrap_or_default());
+            let none = OwnFilter::of(Direction::Egress, false);
+            let mut there = before(index, 0, Some(none));
             there.dedup();
             let name = interface.name().to_string_lossy().into_owned();
             (!there.is_empty()).then_some((name, there))
         });
         Ok(found.collect())
     })?
+}
+
+/// What is before this auditor's program, by its number, and before its filter where it is attached by one; all that there is, if
+/// neither is there. Other auditors do not count: they let everything pass. An interface that cannot be asked has nothing. In the
+/// calling thread's namespace.
+pub(super) fn before(interface: IfIndex, own: u32, own_filter: Option<OwnFilter>) -> Vec<Ahead> {
+    // TCX comes before any filter.
+    let mut ahead = programs(interface, own).unwrap_or_default();
+    if let Some(own) = own_filter {
+        ahead.extend(filters::ahead(interface, own).unwrap_or_default());
+    }
+    ahead
 }
 
 /// The programs before this one; all of them, if it is not among them.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io, mem,
+    mem,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
@@ -11,10 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    programs::{
-        CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, Iter, ProgramError,
-        SchedClassifier,
-    },
+    programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
 };
 use pinif_ebpf::bypass::Bypass;
 
@@ -24,6 +21,7 @@ use crate::{
         bypass,
         direction::Direction,
         entry::Entries,
+        object::{program, refusal},
         persist::{Persist, link},
         task_files,
     },
@@ -123,7 +121,7 @@ pub struct CgroupHooks {
 }
 
 impl CgroupHooks {
-    /// Attaches the hooks to a cgroup; those that persist take the places of an earlier life's.
+    /// Attaches the hooks to a cgroup; those that persist take the places of a previous instance's.
     ///
     /// # Errors
     ///
@@ -229,19 +227,12 @@ impl CgroupHooks {
     }
 }
 
-/// Runs the iterator once over all files of all processes.
+/// Runs the iterator once over all files of all processes. Its program writes nothing.
 fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
-    let refused = "the kernel refused the iterator over existing sockets";
-    let iterator: &mut Iter = program(ebpf, EXISTING)?;
-    task_files::load(iterator, types).context(refused)?;
-    let link = iterator.attach().context(refused)?;
-    let mut output = iterator
-        .take_link(link)
-        .context(refused)?
-        .into_file()
-        .context(refused)?;
-    // The program prints nothing; reading is what runs it.
-    io::copy(&mut output, &mut io::sink()).context(refused)?;
+    let iterator = program(ebpf, EXISTING)?;
+    task_files::load(iterator, types)
+        .and_then(|()| task_files::read(iterator))
+        .context("the kernel refused the iterator over existing sockets")?;
     Ok(())
 }
 
@@ -267,44 +258,4 @@ fn verify_traffic(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedCla
         .map_err(refusal)
         .with_context(|| format!("the kernel refused the program {name} for TC"))?;
     Ok(program)
-}
-
-/// What the kernel said when it refused a program, in one line: the verifier's log is for debugging, and its end names
-/// what it minds.
-pub(in crate::kernel) fn refusal(error: ProgramError) -> anyhow::Error {
-    let ProgramError::LoadError {
-        io_error,
-        verifier_log,
-    } = &error
-    else {
-        return error.into();
-    };
-    let log = verifier_log.to_string();
-    log::debug!("the verifier's log:\n{log}");
-    let complaint = log
-        .lines()
-        .rev()
-        .find(|line| {
-            let told_always = ["processed ", "verification time ", "stack depth "];
-            !line.is_empty() && !told_always.iter().any(|start| line.starts_with(start))
-        })
-        .map_or_else(String::new, |line| format!(" (verifier: {line})"));
-    anyhow::anyhow!("{io_error}{complaint}")
-}
-
-/// A program of the object by the name of its function.
-///
-/// # Errors
-///
-/// When the object has none of this name and type.
-pub(in crate::kernel) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
-{
-    let program = ebpf
-        .program_mut(name)
-        .with_context(|| format!("the eBPF object has no program {name}"))?;
-    program
-        .try_into()
-        .with_context(|| format!("the eBPF program {name} is of another type"))
 }

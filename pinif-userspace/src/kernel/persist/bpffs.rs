@@ -72,12 +72,20 @@ fn is_bpf(status: Statfs) -> bool {
     status.filesystem_type() == BPF_FS_MAGIC
 }
 
+/// The names in a directory; none of one that cannot be read.
+pub(super) fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
 fn mount_usual() -> Result<()> {
-    let mend = format!("mount it with `mount -t bpf bpf {USUAL}`");
+    let fix = format!("mount it with `mount -t bpf bpf {USUAL}`");
     let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     if mounts("self") != mounts("1") {
         // What is mounted here would be seen by this service alone, and be gone with it.
-        bail!("no BPF file system is mounted at {USUAL}; {mend} outside of this mount namespace");
+        bail!("no BPF file system is mounted at {USUAL}; {fix} outside of this mount namespace");
     }
     let below = File::open(USUAL).with_context(|| {
         format!("there is no directory {USUAL}; mount sysfs with `mount -t sysfs sysfs /sys`")
@@ -90,5 +98,5 @@ fn mount_usual() -> Result<()> {
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("bpf"), USUAL, Some("bpf"), flags, Some("mode=0700"))
-        .with_context(|| format!("no BPF file system can be mounted at {USUAL}; {mend}"))
+        .with_context(|| format!("no BPF file system can be mounted at {USUAL}; {fix}"))
 }

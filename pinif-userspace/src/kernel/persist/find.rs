@@ -44,7 +44,7 @@ impl Found {
 ///
 /// # Errors
 ///
-/// When /proc does not tell what is mounted here.
+/// When the mounts of this process cannot be read from /proc.
 pub fn find() -> Result<Vec<Found>> {
     let mut search = Search::default();
     let own = Process::myself()

@@ -14,11 +14,16 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Pin, link::NEW};
-use crate::kernel::{direction::Direction, syscall};
+use super::{link::NEW, pin::Pin};
+use crate::{
+    kernel::{direction::Direction, syscall},
+    text::hash::fnv1a,
+};
 
+/// Where an auditor is pinned, unless another directory is named.
+pub const DIRECTORY: &str = "/sys/fs/bpf/pinif";
 /// The map that is pinned last: without it, a start was cut short.
-pub(super) const STANDING: &str = "standing";
+pub(super) const STATE: &str = "state";
 /// The programs' maps.
 pub(super) const MAPS: &str = "maps";
 /// The links of the cgroup hooks.
@@ -29,6 +34,8 @@ pub(super) const LINKS: &str = "links";
 pub(super) const OWN: &str = "own";
 /// Maps that only collectors read.
 const COLLECTORS: [&str; 4] = ["interfaces", "namespaces", "findings", "cells"];
+/// Which maps those are, and what they hold: another number is another build.
+const LAYOUT: u8 = 2;
 /// How the names of all programs begin.
 const PROGRAM: &str = "pinif_";
 /// How much of a map's name the kernel keeps (`BPF_OBJ_NAME_LEN`, with a zero at its end).
@@ -68,7 +75,7 @@ pub(super) fn has_auditor(directory: impl AsFd) -> bool {
     let directory = directory.as_fd();
     let is_complete = |build: String| {
         let names = open(directory, &build).and_then(list);
-        names.is_ok_and(|names| names.iter().any(|(name, _)| name == STANDING))
+        names.is_ok_and(|names| names.iter().any(|(name, _)| name == STATE))
     };
     builds(directory).is_ok_and(|builds| builds.into_iter().any(is_complete))
 }
@@ -120,7 +127,7 @@ pub(super) fn clear(directory: impl AsFd, build: &str) -> io::Result<Cleared> {
         .filter(|name| !name.ends_with(NEW))
         .count();
     let pins = list(&inside)?;
-    for name in [STANDING].into_iter().chain(COLLECTORS) {
+    for name in [STATE].into_iter().chain(COLLECTORS) {
         if pins.iter().any(|(pin, kind)| pin == name && kind.is_file()) {
             remove_pin(&inside, name)?;
         }
@@ -217,7 +224,12 @@ fn is_egress(link: &str) -> bool {
     Pin::of(link).is_some_and(|pin| pin.direction == Direction::Egress)
 }
 
-/// Whether a name is one of those that `tag` gives.
+/// What the directory of a build is called, whose programs are this object.
+pub(super) fn tag(object: &[u8]) -> String {
+    format!("{:016x}", fnv1a(object.iter().copied().chain([LAYOUT])))
+}
+
+/// Whether a name is one of those that [`tag`] gives.
 fn is_build(name: &str) -> bool {
     name.len() == 16
         && name
@@ -278,7 +290,8 @@ mod tests {
 
     #[test]
     fn a_build_is_sixteen_digits() {
-        assert!(is_build(&crate::kernel::persist::tag(b"an object")));
+        assert!(is_build(&tag(b"one")));
+        assert_ne!(tag(b"one"), tag(b"onf"));
         for name in [
             "",
             "ip",

@@ -1,5 +1,4 @@
-//! Pinned links (bpf(2)): taken over from an earlier life, each in
-//! one step, so that no packet and no socket falls between two programs.
+//! Pinned links (bpf(2)): taken over from a previous instance, each in one step, so that no packet and no socket falls between two programs.
 
 use std::{
     fs::{self, File},
@@ -73,7 +72,7 @@ pub(in crate::kernel) fn create(
     fs::rename(&new, path)
 }
 
-/// Puts a program into the pinned link of an interface, if an earlier life's is attached there. Within the interface's
+/// Puts a program into the pinned link of an interface, if a previous instance's is attached there. Within the interface's
 /// namespace.
 pub(in crate::kernel) fn adopt(
     program: &mut SchedClassifier,

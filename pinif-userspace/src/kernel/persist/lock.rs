@@ -20,8 +20,8 @@ use rustix::{
 pub(super) enum Locked {
     /// It is this process's, for as long as the file is open.
     Ours(File),
-    /// Another has it: this one, as far as it can be known.
-    Anothers(Option<u32>),
+    /// Another process has it: the one with this id, as far as it can be known.
+    HeldBy(Option<u32>),
 }
 
 /// Locks a directory.
@@ -38,7 +38,7 @@ pub(super) fn lock(directory: &Path) -> io::Result<Locked> {
             .open(directory)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(Locked::Anothers(holder(&file))),
+            Err(Errno::WOULDBLOCK) => return Ok(Locked::HeldBy(holder(&file))),
             Err(error) => return Err(error.into()),
         }
         // Who had it before may have removed the directory.

@@ -11,7 +11,7 @@ use std::{
 
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::entries;
+use super::bpffs::names;
 use crate::kernel::direction::Direction;
 
 /// The links of interfaces, for those who attach.
@@ -84,13 +84,13 @@ impl Pins {
 
     /// All links that are pinned.
     pub fn all(&self) -> Vec<Pin> {
-        let names = entries(&self.links);
+        let names = names(&self.links);
         names.iter().filter_map(|name| Pin::of(name)).collect()
     }
 
     /// Detaches what is not to be kept.
     pub fn retain(&self, is_kept: impl Fn(Pin) -> bool) {
-        for name in entries(&self.links) {
+        for name in names(&self.links) {
             if Pin::of(&name).is_some_and(|pin| !is_kept(pin)) {
                 let _ = fs::remove_file(self.links.join(name));
             }

@@ -7,12 +7,12 @@ use nix::net::if_::if_nameindex;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
-    DIRECTORY, bpffs,
+    bpffs,
     find::{Found, find},
-    layout, lock,
-    lock::Locked,
+    layout::{self, DIRECTORY},
+    lock::{self, Locked},
     owner::Owner,
-    standing::StandingMap,
+    state::StateMap,
 };
 use crate::{
     host::namespaces::Census,
@@ -47,7 +47,7 @@ impl Removed {
 /// What there is of a persistent auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// The process of the collector, if one lives.
+    /// The process of the collector, if one runs.
     pub attended: Option<u32>,
     /// To how many interfaces it is attached by links; filters of clsact are not counted.
     pub interfaces: usize,
@@ -55,7 +55,7 @@ pub struct State {
     pub age: Option<Duration>,
 }
 
-/// That another collector lives.
+/// That another collector runs.
 pub(super) fn attended(directory: &Path, holder: Option<u32>) -> String {
     let who = match holder {
         Some(pid) => format!("another collector (process {pid})"),
@@ -72,14 +72,14 @@ impl Found {
     pub fn state(&self) -> State {
         let builds = layout::builds(&self.open).unwrap_or_default();
         let linked = builds.iter().map(|build| layout::linked(&self.open, build));
-        let standing = builds.iter().find_map(|build| {
-            let path = layout::path_of(&self.open, build).join(layout::STANDING);
-            StandingMap::open(&path).ok()
+        let state = builds.iter().find_map(|build| {
+            let path = layout::path_of(&self.open, build).join(layout::STATE);
+            StateMap::open(&path).ok()
         });
         State {
             attended: lock::holder(&self.open),
             interfaces: linked.sum(),
-            age: standing.map(|standing| standing.now.age()),
+            age: state.map(|state| state.now.age()),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Found {
 ///
 /// # Errors
 ///
-/// When the directory is not in a BPF file system or holds something else instead, a collector lives, or the kernel refuses.
+/// When the directory is not in a BPF file system or holds something else instead, a collector runs, or the kernel refuses.
 pub fn remove(directory: &Path) -> Result<Removed> {
     let shown = directory.display();
     let directory = match fs::canonicalize(directory) {
@@ -100,7 +100,7 @@ pub fn remove(directory: &Path) -> Result<Removed> {
     // Held to the end, so that no collector takes over what is being removed.
     let lock = match lock::lock(&directory) {
         Ok(Locked::Ours(lock)) => lock,
-        Ok(Locked::Anothers(holder)) => bail!("{}", attended(&directory, holder)),
+        Ok(Locked::HeldBy(holder)) => bail!("{}", attended(&directory, holder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
         Err(error) => {
             return Err(error).with_context(|| format!("the directory {shown} cannot be locked"));
@@ -205,7 +205,7 @@ impl Strays {
     }
 
     fn remove(&self) -> usize {
-        // Where the maps of one cannot be read, its filters cannot be told from those of nobody.
+        // Where the maps of one cannot be read, its filters cannot be distinguished from those of nobody.
         if self.0.iter().any(Owner::is_unknown) {
             return 0;
         }

@@ -1,4 +1,4 @@
-//! What the programs are told of a namespace's interfaces and addresses, beside the policy's zones.
+//! What is published of a namespace's interfaces and addresses, beside the policy's zones.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// What is to be told of a namespace. `audited` says which interfaces the programs are attached to.
+    /// What is to be published of a namespace. `audited` says which interfaces the programs are attached to.
     pub(super) fn of(
         netns: NetNsCookie,
         network: &Network,
@@ -123,7 +123,7 @@ impl Host {
             .with_context(|| full("local addresses"))
     }
 
-    /// Writes the names that are new. After the zones that come of them: until its name is told, the programs take an
+    /// Writes the names that are new. After the zones that come of them: until its name is there, the programs take an
     /// interface for one whose zones are not known.
     pub(super) fn write_names(&self, before: &Self, tables: &mut Tables) -> Result<()> {
         write(&mut tables.names, &before.names, &self.names).context("the table of names is full")

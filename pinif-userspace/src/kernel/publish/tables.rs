@@ -19,14 +19,23 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
-use super::Unresolved;
 use crate::{
     host::{executables::Mounts, processes},
+    kernel::object::take_map,
     policy::{
         Policy,
         compile::{TrieEntry, compile},
     },
 };
+
+/// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// What is not there, with its kind: `cgroup /a`, `executable /b`.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
 
 /// The maps, by their names in the programs.
 pub(super) struct Tables {
@@ -59,10 +68,7 @@ impl Tables {
     ///
     /// When the object lacks one, or has it in another shape.
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self> {
-        let mut take = |name: &str| {
-            ebpf.take_map(name)
-                .with_context(|| format!("the eBPF object has no map {name}"))
-        };
+        let mut take = |name| take_map(ebpf, name);
         Ok(Self {
             carriers: take("CARRIERS")?.try_into()?,
             bridges: take("BRIDGES")?.try_into()?,

@@ -76,7 +76,7 @@ fn a_directory_out_of_bpf_file_systems_is_refused() {
         for part in ["links", "cgroup", "maps"] {
             fs::write(make(build.join(part)).join("pinif_file"), "1").expect("a file");
         }
-        fs::write(build.join("standing"), "1").expect("a file");
+        fs::write(build.join("state"), "1").expect("a file");
         fs::write(folder.path().join("etc/passwd"), "1").expect("a file");
         let before = tree(folder.path());
         for path in ["etc", "./etc/", "etc/../etc", &format!("etc/{BUILD}")] {
@@ -105,14 +105,14 @@ fn other_programs_pins_stay() {
         let mounted = BpfFs::new("foreign").expect("cannot mount a BPF file system");
         let root = make(mounted.path().join("others"));
         make(root.join("tc"));
-        for name in ["tc/globals", "ip", "standing", "pinif_egress"] {
+        for name in ["tc/globals", "ip", "state", "pinif_egress"] {
             pin(root.join(name));
         }
         make(root.join("cilium/maps"));
         pin(root.join("cilium/maps/FINDINGS"));
         let before = tree(mounted.path());
         for (directory, holds) in [
-            ("", "`cilium`, `ip`, `pinif_egress`, `standing`, `tc`"),
+            ("", "`cilium`, `ip`, `pinif_egress`, `state`, `tc`"),
             ("cilium", "`maps`"),
         ] {
             let path = root.join(directory).display().to_string();
@@ -190,7 +190,7 @@ fn what_is_not_pinifs_outlives_takeovers() {
 fn what_is_not_pinifs_outlives_beginnings() {
     // As a start that was cut short leaves it. A filter of clsact would be one of a start that was not.
     outlives("persist beside-foreign-anew", &[Need::Tcx], |build| {
-        fs::remove_file(build.join("standing")).expect("it is there");
+        fs::remove_file(build.join("state")).expect("it is there");
     });
 }
 
@@ -319,7 +319,7 @@ fn of_several_auditors_each_is_named_and_none_is_detached() {
         place.audit(bench, &[]).kill();
         let root = place.directory().parent().expect("the mount point");
         let another = make(root.join("below/another"));
-        pin(make(another.join(BUILD)).join("standing"));
+        pin(make(another.join(BUILD)).join("state"));
         let before = tree(root);
         let said = refused(&apart::detach(&[root, netns(bench)]));
         let commands = [place.directory(), &another]

@@ -1,5 +1,5 @@
-//! Accounts that were closed: what was counted for interfaces whose indexes others have had since. The programs' counters go on
-//! under the same keys, so that only this tells the one from the other.
+//! Archived counters: what was counted for interfaces whose indexes others have had since. The programs' counters go on under the
+//! same keys, so that only this separates the one from the other.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use pinif_ebpf::{
     sighting::{CellKey, Count, FindingKey, FindingState},
 };
 
-use super::standing::{NameBytes, bytes, make, open};
+use super::maps::{NameBytes, bytes, make, open};
 use crate::host::links::text;
 
 /// As many as the programs' own tables hold.
@@ -45,7 +45,7 @@ pub struct ClosedCell {
     pub names: Names,
 }
 
-/// What the interfaces of an account were called.
+/// What the interfaces of an archived counter were called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Where it left.
@@ -67,7 +67,7 @@ impl Names {
     }
 }
 
-/// An account's key, and a number that tells it from others with that key.
+/// The key of an archived counter, and a number that distinguishes it from others with that key.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Numbered<K> {
@@ -76,7 +76,7 @@ struct Numbered<K> {
     _pad: u32,
 }
 
-/// An account, with the names of its interfaces.
+/// An archived counter, with the names of its interfaces.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Named<V> {
@@ -99,13 +99,13 @@ const _: () = assert!(size_of::<Numbered<CellKey>>() == size_of::<CellKey>() + 8
 const _: () = assert!(size_of::<Named<FindingState>>() == size_of::<FindingState>() + 96);
 const _: () = assert!(size_of::<Named<Count>>() == size_of::<Count>() + 96);
 
-/// All closed accounts.
-pub(super) struct Accounts {
+/// All archived counters.
+pub(super) struct ArchivedCounters {
     findings: HashMap<MapData, Numbered<FindingKey>, Named<FindingState>>,
     cells: HashMap<MapData, Numbered<CellKey>, Named<Count>>,
 }
 
-impl Accounts {
+impl ArchivedCounters {
     /// Makes the maps and pins them in a directory.
     pub(super) fn make(directory: &Path) -> Result<()> {
         make::<Numbered<FindingKey>, Named<FindingState>>(directory, "findings", FINDINGS)?;
@@ -145,7 +145,7 @@ impl Accounts {
         closed.into_iter().map(cell).collect()
     }
 
-    /// Keeps a finding. Where the map is full, the next life does not know of it.
+    /// Keeps a finding. Where the map is full, the next instance does not know of it.
     pub(super) fn close_finding(&mut self, closed: &ClosedFinding) {
         let key = Numbered {
             key: closed.key,

@@ -1,0 +1,240 @@
+//! The entry programs of one network namespace at its interfaces.
+
+use std::{collections::BTreeSet, io};
+
+use anyhow::{Context as _, Result};
+use aya::programs::ProgramError;
+use pinif_ebpf::key::IfIndex;
+
+use super::ahead;
+use crate::{
+    host::netns::NetNs,
+    kernel::{
+        ahead::Ahead,
+        direction::Direction,
+        entry::Entries,
+        hook::Hook,
+        mode::Mode,
+        persist::{self, Owner, Pins},
+    },
+};
+
+/// The entry programs of one namespace, and where they are attached.
+pub struct NamespaceHooks {
+    netns: NetNs,
+    mode: Mode,
+    egress: Hook,
+    /// What arrives is looked at where a policy can find something amiss with it.
+    ingress: Hook,
+}
+
+impl NamespaceHooks {
+    /// Loads the entry programs of a namespace, for links that are pinned where there are `pins`.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn load(entries: &Entries, netns: NetNs, mode: Mode, pins: Option<Pins>) -> Result<Self> {
+        let hook = |direction| -> Result<Hook> {
+            let program = entries.of(netns.cookie, direction, pins.is_some())?;
+            let pins = pins.clone();
+            Ok(Hook::new(netns.cookie, direction, mode, program, pins))
+        };
+        Ok(Self {
+            egress: hook(Direction::Egress)?,
+            ingress: hook(Direction::Ingress)?,
+            mode,
+            netns,
+        })
+    }
+
+    /// The namespace.
+    pub fn netns(&self) -> &NetNs {
+        &self.netns
+    }
+
+    /// The interfaces of which what leaves is seen: those that are audited.
+    pub fn interfaces(&self) -> impl Iterator<Item = IfIndex> {
+        self.egress.interfaces()
+    }
+
+    /// Whether what leaves by the interface is seen.
+    pub fn has(&self, interface: IfIndex) -> bool {
+        self.egress.has(interface)
+    }
+
+    /// Those of the interfaces at which a previous instance's program is still: they are the ones that it knew.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn left_at(&self, interfaces: &[(IfIndex, String)]) -> Result<BTreeSet<IfIndex>> {
+        let Self { netns, egress, .. } = self;
+        let was_left = |(index, name): &&(IfIndex, String)| egress.was_left_at(*index, name);
+        netns
+            .run(|| {
+                let left = interfaces.iter().filter(was_left);
+                left.map(|(index, _)| *index).collect()
+            })
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Whether the program is attached to an interface in this direction.
+    pub fn holds(&self, interface: IfIndex, direction: Direction) -> bool {
+        match direction {
+            Direction::Egress => self.egress.has(interface),
+            Direction::Ingress => self.ingress.has(interface),
+        }
+    }
+
+    /// Removes the filters that a previous instance of this auditor has left at interfaces which are not audited any more.
+    pub fn remove_other_filters(&self, own: &Owner) {
+        if self.mode == Mode::Clsact {
+            let Self { netns, egress, .. } = self;
+            // One that cannot be entered any more took its filters along.
+            let _ = netns.run(|| {
+                persist::filters_here(
+                    |interface| egress.has(interface),
+                    |program| own.has(program),
+                )
+            });
+        }
+    }
+
+    /// Attaches to the egress of interfaces, by the names that they have now; those that it has already are left alone.
+    /// `done` is called for each, with what went wrong; not for one that is gone or has another name by now, for which a
+    /// netlink event comes.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered. An interface that refuses is `done`'s to report.
+    pub fn attach(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
+    ) -> Result<()> {
+        let Self { netns, egress, .. } = self;
+        netns
+            .run(|| egress.attach(interfaces, done))
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Attaches to the ingress of those of the interfaces that are audited and where what arrives may be amiss; `done` as for
+    /// [`Self::attach`].
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn watch_arrivals(
+        &mut self,
+        interfaces: &[(IfIndex, String)],
+        done: impl FnMut(&str, Result<(), ProgramError>) + Send,
+    ) -> Result<()> {
+        let Self {
+            netns,
+            egress,
+            ingress,
+            ..
+        } = self;
+        let mut new = interfaces.to_vec();
+        new.retain(|(index, _)| egress.has(*index) && !ingress.has(*index));
+        if new.is_empty() {
+            return Ok(());
+        }
+        netns
+            .run(|| ingress.attach(&new, done))
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Detaches from the ingress of all interfaces but these.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn watch_arrivals_only_at(&mut self, interfaces: &[(IfIndex, String)]) -> Result<()> {
+        let Self { netns, ingress, .. } = self;
+        let wanted: BTreeSet<IfIndex> = interfaces.iter().map(|(index, _)| *index).collect();
+        if ingress.interfaces().all(|index| wanted.contains(&index)) {
+            return Ok(());
+        }
+        netns
+            .run(|| ingress.detach(|index| wanted.contains(&index)))
+            .with_context(|| no_entry(netns))
+    }
+
+    /// Forgets the interfaces that are gone, also those whose index another has by now; `there` are those that there are.
+    /// Returns the indexes that are, or were, free.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn forget_gone(&mut self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
+        let mut gone: Vec<IfIndex> = self.interfaces().collect();
+        gone.retain(|index| there.iter().all(|(other, _)| other != index));
+        let Self { netns, egress, .. } = self;
+        let deserted = netns
+            .run(|| egress.deserted(there))
+            .with_context(|| no_entry(netns))?;
+        gone.extend(deserted?);
+        for &index in &gone {
+            self.forget(index);
+        }
+        Ok(gone)
+    }
+
+    /// Detaches from all interfaces, also where it is to persist.
+    pub fn detach(&mut self) {
+        let Self {
+            netns,
+            egress,
+            ingress,
+            ..
+        } = self;
+        if egress.interfaces().next().is_none() {
+            return;
+        }
+        // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
+        // took its filters along.
+        let _ = netns.run(|| {
+            ingress.detach(|_| false);
+            egress.detach(|_| false);
+        });
+    }
+
+    /// What is before pinif at each of the interfaces that it is attached to. Other auditors do not count: they let
+    /// everything pass. An interface that cannot be asked has nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn ahead(&self) -> io::Result<Vec<(IfIndex, Vec<Ahead>)>> {
+        let own = self.egress.id().map_err(io::Error::other)?;
+        let own_filter = (self.mode == Mode::Clsact).then(|| self.egress.own_filter());
+        let interfaces: Vec<IfIndex> = self.interfaces().collect();
+        self.netns.run(|| {
+            let ahead = interfaces.into_iter().map(|interface| {
+                let ahead = BTreeSet::from_iter(ahead::before(interface, own, own_filter));
+                (interface, ahead.into_iter().collect())
+            });
+            ahead.collect()
+        })
+    }
+
+    /// Forgets an interface that is gone, and the programs' place with it. Returns whether it was audited.
+    pub fn forget(&mut self, interface: IfIndex) -> bool {
+        self.ingress.forget(interface);
+        self.egress.forget(interface)
+    }
+}
+
+impl Drop for NamespaceHooks {
+    fn drop(&mut self) {
+        if !(self.ingress.leave() & self.egress.leave()) {
+            self.detach();
+        }
+    }
+}
+
+pub(super) fn no_entry(netns: &NetNs) -> String {
+    format!("the network namespace {} cannot be entered", netns.name)
+}

@@ -1,0 +1,328 @@
+//! What one auditor has pinned: opened by a collector, and taken over from a previous instance.
+
+use std::{
+    cell::RefCell,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::Ebpf;
+use pinif_ebpf::{key::NetNsCookie, policy::Slot};
+
+use super::{
+    archive::{ArchivedCounters, ClosedCell, ClosedFinding},
+    bpffs, layout,
+    lock::{self, Locked},
+    names::{KnownNames, Remembered},
+    owner::Owner,
+    pin::Pins,
+    remove,
+    state::{PersistedState, StateMap},
+};
+use crate::{
+    kernel::{load, mode::Mode, object::Object},
+    text::hash::fnv1a,
+};
+
+/// What one auditor has pinned.
+pub struct Persist {
+    build: PathBuf,
+    tag: String,
+    /// The directory, held for as long as this collector runs.
+    lock: File,
+    /// None until all maps are pinned.
+    state: RefCell<Option<StateMap>>,
+    names: RefCell<KnownNames>,
+    archive: RefCell<ArchivedCounters>,
+    takes_over: bool,
+    new: PersistedState,
+    keeps: Arc<AtomicBool>,
+}
+
+impl Persist {
+    /// Opens a directory for a collector, and takes over what a previous instance has left there.
+    ///
+    /// # Errors
+    ///
+    /// When there is no BPF file system, another collector runs, or what is there is another build's or was attached
+    /// otherwise.
+    pub fn open(directory: &Path, mode: Mode) -> Result<Self> {
+        let bpffs::Directory {
+            path: directory,
+            is_new,
+        } = bpffs::make_directory(directory)?;
+        let shown = directory.display();
+        let lock = match lock::lock(&directory)
+            .with_context(|| format!("the directory {shown} cannot be locked"))?
+        {
+            Locked::Ours(lock) => lock,
+            Locked::HeldBy(holder) => bail!("{}", remove::attended(&directory, holder)),
+        };
+        let tag = layout::tag(Object::Audit.bytes());
+        let builds = layout::builds(&lock).with_context(|| format!("{shown} cannot be read"))?;
+        if let Some(other) = builds.iter().find(|build| **build != tag) {
+            bail!(
+                "{shown} has what another build of pinif ({other}) counts in; start that one, or end it with \
+                 `pinif detach --persist={shown}`: its counts and findings are lost then"
+            );
+        }
+        let build = directory.join(&tag);
+        let state = build.join(layout::STATE);
+        let state = (builds.contains(&tag) && state.exists())
+            .then(|| StateMap::open(&state))
+            .transpose()
+            .context("what an earlier collector has pinned cannot be read")?;
+        let takes_over = state.is_some();
+        if let Some(state) = &state {
+            let before = state.now.mode();
+            if before != mode {
+                bail!(
+                    "the auditor that is to be taken over is attached by {}; start with `--attach {0}`, or end it with \
+                     `pinif detach`",
+                    before.name()
+                );
+            }
+            // Of one that was killed while it put a hook in the place of another.
+            layout::clear_unfinished(&lock, &tag)
+                .context("what an earlier collector has left unfinished cannot be removed")?;
+        } else {
+            begin(&lock, &build, &tag, is_new)?;
+            KnownNames::make(&build)
+                .and_then(|()| ArchivedCounters::make(&build))
+                .context("maps cannot be pinned")?;
+        }
+        Ok(Self {
+            lock,
+            state: RefCell::new(state),
+            names: RefCell::new(KnownNames::open(&build)?),
+            archive: RefCell::new(ArchivedCounters::open(&build)?),
+            takes_over,
+            new: PersistedState::new(mode, load::secret()),
+            keeps: Arc::new(AtomicBool::new(takes_over)),
+            build,
+            tag,
+        })
+    }
+
+    /// Whether there is something to take over.
+    pub fn takes_over(&self) -> bool {
+        self.takes_over
+    }
+
+    fn now(&self) -> PersistedState {
+        self.state
+            .borrow()
+            .as_ref()
+            .map_or(self.new, |state| state.now)
+    }
+
+    /// What distinguishes this auditor's marks: the same in all instances.
+    pub fn secret(&self) -> u32 {
+        self.now().secret
+    }
+
+    /// How long ago the first instance began.
+    pub fn age(&self) -> Duration {
+        self.now().age()
+    }
+
+    /// The programs' maps that are pinned, with their names.
+    pub(in crate::kernel) fn maps(&self) -> Vec<(String, PathBuf)> {
+        bpffs::names(&self.build.join(layout::MAPS))
+            .into_iter()
+            .map(|name| (name.clone(), self.build.join(layout::MAPS).join(name)))
+            .collect()
+    }
+
+    /// Pins the maps of a new auditor, and then what says that they are complete.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be pinned; of an auditor that is taken over, when one is missing.
+    pub(in crate::kernel) fn hold(&self, ebpf: &Ebpf) -> Result<()> {
+        let maps = self.build.join(layout::MAPS);
+        let lasting = ebpf.maps().filter(|(name, _)| lasts(name));
+        if self.takes_over {
+            for (name, _) in lasting {
+                if !maps.join(name).exists() {
+                    bail!("the pinned map {name} is missing; begin anew with `pinif detach`");
+                }
+            }
+            return Ok(());
+        }
+        for (name, map) in lasting {
+            map.pin(maps.join(name))
+                .with_context(|| format!("the map {name} cannot be pinned"))?;
+        }
+        let state = StateMap::make(self.new, &self.build.join(layout::STATE))
+            .context("the persisted state cannot be pinned")?;
+        *self.state.borrow_mut() = Some(state);
+        Ok(())
+    }
+
+    /// From now on, all stays attached, whatever ends this collector.
+    pub fn keep(&self) {
+        self.keeps.store(true, Ordering::Relaxed);
+    }
+
+    /// The links of interfaces.
+    pub fn pins(&self) -> Pins {
+        Pins {
+            links: self.build.join(layout::LINKS),
+            keeps: self.keeps.clone(),
+        }
+    }
+
+    /// Where the link of a cgroup hook is, by the name of its program.
+    pub(in crate::kernel) fn cgroup_link(&self, program: &str) -> PathBuf {
+        self.build.join(layout::CGROUP).join(program)
+    }
+
+    /// Whether the policy in a slot was made from what has this digest.
+    pub fn has_policy(&self, slot: Slot, digest: u64) -> bool {
+        self.takes_over && self.now().has_policy(slot, digest)
+    }
+
+    /// Writes what the policy in a slot will be made from. Before it is in force: what is said of the one in force is true.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn note_policy(&self, slot: Slot, digest: u64) -> Result<()> {
+        match self.state.borrow_mut().as_mut() {
+            Some(state) => state.write_policy(slot, digest),
+            None => Ok(()),
+        }
+    }
+
+    /// The interfaces that previous instances knew.
+    pub fn interfaces(&self) -> Vec<Remembered> {
+        self.names.borrow().interfaces()
+    }
+
+    /// The namespaces that previous instances audited.
+    pub fn namespaces(&self) -> Vec<(NetNsCookie, String)> {
+        self.names.borrow().namespaces()
+    }
+
+    /// Whether a previous instance audited a namespace.
+    pub fn knows(&self, netns: NetNsCookie) -> bool {
+        self.takes_over && self.names.borrow().has(netns)
+    }
+
+    /// Remembers an interface for the next instance.
+    pub fn remember_interface(&self, interface: &Remembered) {
+        self.names.borrow_mut().interface(interface);
+    }
+
+    /// Remembers a namespace for the next instance.
+    pub fn remember_namespace(&self, netns: NetNsCookie, name: &str) {
+        self.names.borrow_mut().namespace(netns, name);
+    }
+
+    /// The findings of interfaces whose indexes others have had since.
+    pub fn closed_findings(&self) -> Vec<ClosedFinding> {
+        self.archive.borrow().findings()
+    }
+
+    /// The cells of such interfaces, in the order in which they were closed.
+    pub fn closed_cells(&self) -> Vec<ClosedCell> {
+        self.archive.borrow().cells()
+    }
+
+    /// Keeps a finding for the next instance, before its counter is removed.
+    pub fn close_finding(&self, closed: &ClosedFinding) {
+        self.archive.borrow_mut().close_finding(closed);
+    }
+
+    /// Keeps for the next instance what a cell had until now.
+    pub fn close_cell(&self, closed: &ClosedCell) {
+        self.archive.borrow_mut().close_cell(closed);
+    }
+
+    /// Detaches from all namespaces but these, which a previous instance audited and this one does not.
+    pub fn leave_all_but(&self, netns: impl Fn(NetNsCookie) -> bool) {
+        self.pins().retain(|pin| netns(pin.netns));
+        if self.now().mode() == Mode::Clsact {
+            let owner = self.owner();
+            remove::filters(
+                |cookie| !netns(cookie) && self.knows(cookie),
+                |program| owner.has(program),
+            );
+        }
+    }
+
+    /// What distinguishes this auditor's entry programs from those of another.
+    pub fn owner(&self) -> Owner {
+        Owner::of(&self.lock)
+    }
+}
+
+/// Makes the directories of a new auditor.
+fn begin(lock: &File, build: &Path, tag: &str, owns_directory: bool) -> Result<()> {
+    // One that was cut short has attached nothing.
+    let before = layout::clear(lock, tag)
+        .with_context(|| format!("{} cannot be begun anew", build.display()))?;
+    let own = owns_directory || before.owned_directory;
+    let parts = ["", layout::MAPS, layout::CGROUP, layout::LINKS].into_iter();
+    for part in parts.chain(own.then_some(layout::OWN)) {
+        let directory = build.join(part);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            // It has what pinif did not make, and stayed.
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && is_directory(&directory) => {}
+            made => made
+                .with_context(|| format!("the directory {} cannot be made", directory.display()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is a directory itself, and no symbolic link to one.
+fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_dir())
+}
+
+impl Drop for Persist {
+    fn drop(&mut self) {
+        // A new auditor that could not start.
+        if !self.keeps.load(Ordering::Relaxed) {
+            let cleared = layout::clear(&self.lock, &self.tag);
+            if cleared.is_ok_and(|it| it.owned_directory)
+                && let Some(directory) = self.build.parent()
+            {
+                let _ = fs::remove_dir(directory);
+            }
+        }
+    }
+}
+
+/// Whether a map stays. What is in the object's own sections is a build's, and the ring of debug messages is of the one
+/// who reads it.
+fn lasts(map: &str) -> bool {
+    !map.starts_with('.') && map != "AYA_LOGS"
+}
+
+/// What distinguishes one policy from another, of the same build.
+pub fn digest_of(text: &str) -> u64 {
+    fnv1a(text.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_programs_share_stays() {
+        assert!(lasts("FINDINGS") && lasts("TRAFFIC"));
+        assert!(!lasts(".rodata") && !lasts(".bss") && !lasts("AYA_LOGS"));
+    }
+}
