@@ -1,16 +1,11 @@
 //! The command line.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{audit, demo, detach, doctor, explain, foresee, pin, policy, run, sockets},
-    policy::PolicyErrors,
-    surfaces::{Level, journal, notes::Notes},
     text::escape::{is_hazardous, visible},
 };
 
@@ -102,39 +97,4 @@ fn of_visible_arguments() -> Option<clap::Error> {
     hazardous
         .then(|| Cli::try_parse_from(shown).err())
         .flatten()
-}
-
-/// Tells on standard error why a command could not be done: the whole chain, once, as a sentence, with whatever a file or
-/// a name brought into it made safe; of a policy, all that is wrong with it.
-pub fn complain(error: &anyhow::Error) {
-    // Where it cannot be told, the exit status still says that it failed.
-    let _ = match error.downcast_ref::<PolicyErrors>() {
-        _ if journal::is_standard_error() => {
-            to_journal(error);
-            Ok(())
-        }
-        Some(errors) if errors.have_places() => {
-            writeln!(anstream::stderr(), "{}", errors.styled())
-        }
-        _ => writeln!(io::stderr(), "pinif: {}", sentence(error)),
-    };
-}
-
-fn to_journal(error: &anyhow::Error) {
-    let mut notes = Notes::standard();
-    match error.downcast_ref::<PolicyErrors>() {
-        Some(errors) => errors
-            .problems()
-            .iter()
-            .for_each(|problem| notes.note(Level::Error, &problem.brief())),
-        None => notes.note(Level::Error, &sentence(error)),
-    }
-}
-
-fn sentence(error: &anyhow::Error) -> String {
-    let sentence = match error.downcast_ref::<PolicyErrors>() {
-        Some(errors) => errors.brief(),
-        None => format!("{error:#}"),
-    };
-    visible(&sentence).into_owned()
 }

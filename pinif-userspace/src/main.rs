@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use pinif_userspace::cli::{self, Cli};
+use pinif_userspace::{
+    cli::{self, Cli},
+    commands::complaint::complain,
+};
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -11,7 +14,7 @@ fn main() -> ExitCode {
         Err(usage) => return cli::explain(&usage),
     };
     outcome.unwrap_or_else(|error| {
-        cli::complain(&error);
+        complain(&error);
         ExitCode::FAILURE
     })
 }

@@ -1,6 +1,7 @@
 //! The subcommands, a file each.
 
 pub mod audit;
+pub mod complaint;
 pub mod demo;
 pub mod detach;
 pub mod doctor;

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli,
+    commands::complaint::complain,
     hold::{
         Target,
         cgroup::{self, Own},
@@ -80,7 +80,7 @@ enum Report {
 /// env(1), it is 125 where pinif failed, 126 where COMMAND cannot be executed, and 127 where there is none.
 pub fn run(args: RunArgs) -> ExitCode {
     let status = held(&args).unwrap_or_else(|error| {
-        cli::complain(&error);
+        complain(&error);
         FAILED
     });
     ExitCode::from(status)

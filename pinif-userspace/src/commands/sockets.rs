@@ -9,13 +9,12 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use pinif_ebpf::verdict::Severity;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
     surfaces::{Format, look::Look},
-    survey::{Risk, Seen, survey},
+    survey::{Risk, SurveyedSocket, survey},
     text::{json, streams},
 };
 
@@ -135,7 +134,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn show(&mut self, sockets: &[Seen], format: Format, go_on: bool) -> Result<()> {
+    fn show(&mut self, sockets: &[SurveyedSocket], format: Format, go_on: bool) -> Result<()> {
         match format {
             Format::Json => self.show_lines(sockets),
             Format::Human => self.show_table(sockets, go_on),
@@ -143,7 +142,7 @@ impl Shown {
     }
 
     /// The sockets that are new or otherwise than they were, then those that are gone.
-    fn show_lines(&mut self, sockets: &[Seen]) -> Result<()> {
+    fn show_lines(&mut self, sockets: &[SurveyedSocket]) -> Result<()> {
         let mut text = String::new();
         let mut now = BTreeMap::new();
         for socket in sockets {
@@ -162,7 +161,7 @@ impl Shown {
         Ok(())
     }
 
-    fn show_table(&mut self, sockets: &[Seen], go_on: bool) -> Result<()> {
+    fn show_table(&mut self, sockets: &[SurveyedSocket], go_on: bool) -> Result<()> {
         let out = io::stdout();
         let mut table = table::render(
             sockets,
@@ -194,7 +193,7 @@ fn write(text: &str) -> Result<()> {
 }
 
 /// How many there are of each risk, in a line.
-fn sum(sockets: &[Seen]) -> String {
+fn sum(sockets: &[SurveyedSocket]) -> String {
     let mut text = crate::text::words::counted(sockets.len() as u64, "socket");
     for risk in Risk::ALL {
         let many = sockets.iter().filter(|socket| socket.risk == risk).count();
@@ -205,9 +204,4 @@ fn sum(sockets: &[Seen]) -> String {
     }
     text.push('\n');
     text
-}
-
-/// The severity's name, for a line or a table.
-fn severity(severity: Option<Severity>) -> Option<&'static str> {
-    severity.map(Severity::name)
 }

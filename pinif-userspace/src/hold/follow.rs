@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use pinif_ebpf::key::IfIndex;
 use tokio::runtime::Runtime;
 
-use super::{Target, sockets};
+use super::{sockets, target::Target};
 use crate::{
     host::network::{Change, Network, NetworkWatch},
     kernel::pins::PinMaps,

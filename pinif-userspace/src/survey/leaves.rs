@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::device::name;
 use crate::findings::explain::Route as Described;
 use crate::host::{
     links::Links,
@@ -42,7 +43,7 @@ pub enum Leaves {
 impl Leaves {
     /// Asks for a socket.
     pub fn of(socket: &DiagSocket, links: &Links, oracle: &mut RouteOracle) -> Self {
-        let device = socket.device.map(|device| super::name(device, links));
+        let device = socket.device.map(|device| name(device, links));
         if let Some(index) = socket.device
             && let Some(why) = cannot(links, index, device.as_deref().unwrap_or_default())
         {
@@ -107,7 +108,7 @@ impl Leaves {
             },
             Ok(route) => match route.output {
                 Some(output) => Self::By {
-                    interface: super::name(output, links),
+                    interface: name(output, links),
                     route: Some(described),
                     default: route.prefix.prefix_len() == 0,
                 },
@@ -115,7 +116,7 @@ impl Leaves {
             },
             Err(error @ RouteError::OnLink(_)) => match socket.device {
                 Some(device) => Self::By {
-                    interface: super::name(device, links),
+                    interface: name(device, links),
                     route: None,
                     default: false,
                 },

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::verdict::Severity;
 
-use super::Leaves;
+use super::{device::name, leaves::Leaves};
 use crate::host::{network::Network, sockets::DiagSocket};
 
 /// How a socket stands. The order is that of the risk.
@@ -66,10 +66,8 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
     let home = (!local.is_unspecified())
         .then(|| network.sole_owner(local))
         .flatten()
-        .map(|owner| super::name(owner, &network.links));
-    let device = socket
-        .device
-        .map(|device| super::name(device, &network.links));
+        .map(|owner| name(owner, &network.links));
+    let device = socket.device.map(|device| name(device, &network.links));
     match leaves {
         Leaves::None { why } => (Risk::Stuck, why.clone()),
         Leaves::By { interface, .. } if interface == "lo" => {

@@ -14,7 +14,7 @@ use pinif_ebpf::{
     verdict::{Decision, Traffic},
 };
 
-use super::Owned;
+use super::owned::Owned;
 use crate::{
     host::{executables::Mounts, processes, routes::Way, sockets::DiagSocket},
     policy::evaluate::{Executable, InForce, Sender, Surroundings},

@@ -1,5 +1,6 @@
 //! What the sources and their manifests must hold, whatever is written in them.
 
+mod imports;
 mod installed;
 
 use std::path::Path;

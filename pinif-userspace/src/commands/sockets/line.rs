@@ -1,11 +1,12 @@
 //! A socket as `--format json` prints it.
 
+use pinif_ebpf::verdict::Severity;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     findings::finding::Process,
-    survey::{Leaves, Risk, Seen},
+    survey::{Leaves, Risk, SurveyedSocket},
 };
 
 /// One line that `pinif sockets --format json` prints. More fields may come; readers ignore those they do not know.
@@ -66,7 +67,7 @@ pub struct Gone<'a> {
 
 impl<'a> Line<'a> {
     /// Of a socket.
-    pub fn of(socket: &'a Seen) -> Self {
+    pub fn of(socket: &'a SurveyedSocket) -> Self {
         let (default_interface, route) = match &socket.leaves {
             Leaves::By { route, .. } => (None, route.as_deref()),
             Leaves::Any { default } => (default.as_deref(), None),
@@ -76,7 +77,7 @@ impl<'a> Line<'a> {
             netns: &socket.netns,
             socket_cookie: socket.cookie.0,
             risk: socket.risk.name(),
-            severity: super::severity(socket.risk.severity()),
+            severity: socket.risk.severity().map(Severity::name),
             why: &socket.why,
             protocol: &socket.protocol,
             state: socket.state,

@@ -5,12 +5,12 @@ use crate::{
         grid::{Grid, Text},
         look::{self, Look},
     },
-    survey::{Leaves, Seen},
+    survey::{Leaves, SurveyedSocket},
     text::escape::visible,
 };
 
 /// The table, a line a socket. Names of processes and interfaces are made safe to show.
-pub(super) fn render(sockets: &[Seen], look: Look, columns: Option<usize>) -> String {
+pub(super) fn render(sockets: &[SurveyedSocket], look: Look, columns: Option<usize>) -> String {
     let several = sockets
         .windows(2)
         .any(|pair| pair[0].netns != pair[1].netns);
@@ -31,7 +31,7 @@ pub(super) fn render(sockets: &[Seen], look: Look, columns: Option<usize>) -> St
     grid.render(look, columns, |_| false)
 }
 
-fn row(socket: &Seen, several: bool) -> Vec<Text> {
+fn row(socket: &SurveyedSocket, several: bool) -> Vec<Text> {
     let style = socket
         .risk
         .severity()
@@ -60,7 +60,7 @@ fn row(socket: &Seen, several: bool) -> Vec<Text> {
     row
 }
 
-fn processes(socket: &Seen) -> String {
+fn processes(socket: &SurveyedSocket) -> String {
     let Some(first) = socket.processes.first() else {
         return "unknown".to_owned();
     };
@@ -71,7 +71,7 @@ fn processes(socket: &Seen) -> String {
     format!("{} (pid {}){more}", visible(&first.comm), first.pid)
 }
 
-fn ends(socket: &Seen) -> String {
+fn ends(socket: &SurveyedSocket) -> String {
     let mut text = socket.protocol.clone();
     if let Some(local) = &socket.local {
         text.push_str(&format!(" {local}"));

@@ -1,0 +1,44 @@
+//! Why a command could not be done, for a person to read.
+
+use std::io::{self, Write as _};
+
+use crate::{
+    policy::PolicyErrors,
+    surfaces::{Level, journal, notes::Notes},
+    text::escape::visible,
+};
+
+/// Says on standard error why a command could not be done: the whole chain, once, as a sentence, with whatever a file or
+/// a name brought into it made safe; of a policy, all that is wrong with it.
+pub fn complain(error: &anyhow::Error) {
+    // Where it cannot be written, the exit status still says that it failed.
+    let _ = match error.downcast_ref::<PolicyErrors>() {
+        _ if journal::is_standard_error() => {
+            to_journal(error);
+            Ok(())
+        }
+        Some(errors) if errors.have_places() => {
+            writeln!(anstream::stderr(), "{}", errors.styled())
+        }
+        _ => writeln!(io::stderr(), "pinif: {}", sentence(error)),
+    };
+}
+
+fn to_journal(error: &anyhow::Error) {
+    let mut notes = Notes::standard();
+    match error.downcast_ref::<PolicyErrors>() {
+        Some(errors) => errors
+            .problems()
+            .iter()
+            .for_each(|problem| notes.note(Level::Error, &problem.brief())),
+        None => notes.note(Level::Error, &sentence(error)),
+    }
+}
+
+fn sentence(error: &anyhow::Error) -> String {
+    let sentence = match error.downcast_ref::<PolicyErrors>() {
+        Some(errors) => errors.brief(),
+        None => format!("{error:#}"),
+    };
+    visible(&sentence).into_owned()
+}

@@ -1,0 +1,167 @@
+//! What a cgroup is to be pinned to, and what that means while the links are as they are.
+
+use anyhow::{Context as _, Result, bail};
+use pinif_ebpf::{
+    intent::{NAME_LENGTH, Name},
+    key::IfIndex,
+    pin::{Pin, flag},
+};
+
+use crate::{
+    host::{links::Links, netns::NetNs},
+    kernel::pins::Ways,
+    text::escape::visible,
+};
+
+/// What a cgroup is to be pinned to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The namespace.
+    pub netns: NetNs,
+    /// The interface's name, which is followed.
+    pub interface: String,
+    /// Whether processes may bind their sockets to another device.
+    pub allow_rebind: bool,
+}
+
+impl Target {
+    /// The pin as its programs have it, while the links are as they are.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface; those that there are, are told.
+    pub fn pin(&self, links: &Links) -> Result<Pin> {
+        let interface = self.index(links);
+        if !interface.is_some() {
+            let mut known: Vec<_> = links.iter().map(|link| visible(&link.name)).collect();
+            known.sort_unstable();
+            bail!(
+                "there is no interface {} in the network namespace {}; those that there are: {}",
+                visible(&self.interface),
+                visible(&self.netns.name),
+                known.join(", ")
+            );
+        }
+        Ok(Pin {
+            netns: self.netns.cookie,
+            interface,
+            flags: if self.allow_rebind {
+                flag::ALLOW_REBIND
+            } else {
+                0
+            },
+            name: name(&self.interface).context("an interface's name has 15 bytes at most")?,
+        })
+    }
+
+    /// The index that the name has now; none while no interface has it.
+    pub fn index(&self, links: &Links) -> IfIndex {
+        links
+            .by_name(&self.interface)
+            .map_or(IfIndex::NONE, |link| link.index)
+    }
+
+    /// The interfaces by which packets may leave: the device, those that a VRF routes into, what an IPsec interface
+    /// encrypts to, since their packets pass `ip_finish_output` once more with their socket; and loopback, which leads to
+    /// the host's own addresses.
+    ///
+    /// Not what else carries the device: a VLAN's trunk has no business with its packets before they are tagged.
+    pub fn ways(&self, links: &Links) -> Ways {
+        let device = links.by_name(&self.interface);
+        let is_way = |index: IfIndex| {
+            device.is_some_and(|device| {
+                let routed = device.vrf_table.is_some()
+                    && links.get(index).and_then(|link| link.controller) == Some(device.index);
+                let encrypted = matches!(device.kind.as_deref(), Some("xfrm" | "vti" | "vti6"))
+                    && device.lower == Some(index);
+                index == device.index || routed || encrypted
+            })
+        };
+        links
+            .iter()
+            .filter(|link| link.loopback || is_way(link.index))
+            .filter_map(|link| Some((link.index, name(&link.name)?)))
+            .collect()
+    }
+}
+
+/// A name as the kernel has it; none of one that is too long.
+fn name(text: &str) -> Option<Name> {
+    let mut bytes = [0; NAME_LENGTH];
+    if text.len() >= NAME_LENGTH {
+        return None;
+    }
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    Some(Name(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::links::Link;
+
+    fn target(interface: &str) -> Target {
+        Target {
+            netns: NetNs::current().expect("a namespace"),
+            interface: interface.to_owned(),
+            allow_rebind: false,
+        }
+    }
+
+    fn links() -> Links {
+        let lo = Link {
+            loopback: true,
+            ..Link::new(IfIndex(1), "lo")
+        };
+        let vrf = Link {
+            vrf_table: Some(10),
+            ..Link::new(IfIndex(9), "blue")
+        };
+        let member = Link {
+            controller: Some(IfIndex(9)),
+            ..Link::new(IfIndex(3), "fab0")
+        };
+        let vlan = Link {
+            lower: Some(IfIndex(4)),
+            kind: Some("vlan".to_owned()),
+            ..Link::new(IfIndex(5), "eth1.7")
+        };
+        let xfrm = Link {
+            lower: Some(IfIndex(4)),
+            kind: Some("xfrm".to_owned()),
+            ..Link::new(IfIndex(6), "ipsec0")
+        };
+        Links::from_iter([lo, vrf, member, Link::new(IfIndex(4), "eth1"), vlan, xfrm])
+    }
+
+    #[test]
+    fn packets_leave_by_the_device_and_by_what_routes_or_encrypts_for_it() {
+        let ways = |interface| {
+            let ways = target(interface).ways(&links());
+            ways.into_keys().map(|index| index.0).collect::<Vec<_>>()
+        };
+        assert_eq!(ways("fab0"), [1, 3]);
+        assert_eq!(ways("blue"), [1, 3, 9]);
+        assert_eq!(ways("eth1.7"), [1, 5], "not untagged by the trunk");
+        assert_eq!(ways("ipsec0"), [1, 4, 6]);
+        assert_eq!(ways("gone"), [1]);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_told_with_those_that_there_are() {
+        let error = target("fab9").pin(&links()).expect_err("there is none");
+        let said = error.to_string();
+        assert!(said.starts_with("there is no interface fab9 in"), "{said}");
+        assert!(
+            said.ends_with("those that there are: blue, eth1, eth1.7, fab0, ipsec0, lo"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_name_keeps_its_ending_zero() {
+        assert_eq!(name("fab0").expect("short").0[..5], *b"fab0\0");
+        assert_eq!(name("a23456789012345").expect("it fits").0[15], 0);
+        assert_eq!(name("a234567890123456"), None);
+    }
+}

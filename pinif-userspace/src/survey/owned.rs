@@ -1,0 +1,102 @@
+//! Sockets with the processes that have them.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    findings::finding::Process,
+    host::{
+        netns::NetNs,
+        processes,
+        sockets::{self, DiagSocket},
+    },
+};
+
+/// `TCP_TIME_WAIT`: no process has it any more.
+pub(super) const TIME_WAIT: u8 = 6;
+
+/// A TCP, UDP or raw socket, with the processes that have it.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// The socket.
+    pub socket: DiagSocket,
+    /// Its processes.
+    pub processes: Vec<Process>,
+}
+
+impl Owned {
+    /// The process that most likely sends by it: not the first one, which makes sockets for others and keeps its copy.
+    pub fn holder(&self) -> Option<&Process> {
+        let mut processes = self.processes.iter();
+        processes
+            .find(|process| process.pid != 1)
+            .or(self.processes.first())
+    }
+}
+
+/// The TCP, UDP and raw sockets of a namespace, with their processes.
+///
+/// # Errors
+///
+/// Where the namespace may not be entered, or the kernel refuses `sock_diag`.
+pub fn owned(netns: &NetNs) -> Result<Vec<Owned>> {
+    let sockets = sockets::list(netns).with_context(|| {
+        format!(
+            "the sockets of the network namespace {} cannot be read",
+            netns.name
+        )
+    })?;
+    let living = sockets
+        .into_iter()
+        .filter(|socket| socket.state != TIME_WAIT);
+    Ok(with_owners(living.collect()))
+}
+
+/// Sockets with their processes.
+pub fn with_owners(sockets: Vec<DiagSocket>) -> Vec<Owned> {
+    let inodes = sockets.iter().map(|socket| socket.inode);
+    let mut owners = Owners::of(&inodes.filter(|inode| *inode != 0).collect());
+    let owned = |socket: DiagSocket| Owned {
+        processes: owners.have(socket.inode),
+        socket,
+    };
+    sockets.into_iter().map(owned).collect()
+}
+
+/// The processes that have sockets, each looked at once.
+pub(super) struct Owners {
+    holders: HashMap<u64, Vec<u32>>,
+    known: HashMap<u32, Option<Process>>,
+}
+
+impl Owners {
+    pub(super) fn of(inodes: &HashSet<u64>) -> Self {
+        Self {
+            holders: processes::holders(inodes),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Those that have a socket.
+    pub(super) fn have(&mut self, inode: u64) -> Vec<Process> {
+        let pids = self.holders.get(&inode).into_iter().flatten();
+        pids.filter_map(|pid| {
+            let known = self.known.entry(*pid);
+            known
+                .or_insert_with(|| processes::describe(*pid).map(process))
+                .clone()
+        })
+        .collect()
+    }
+}
+
+fn process(process: processes::Process) -> Process {
+    Process {
+        pid: process.pid,
+        comm: process.comm,
+        exe: process.exe,
+        uid: process.uid,
+        cgroup: process.cgroup,
+    }
+}
