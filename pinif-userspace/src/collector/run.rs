@@ -230,6 +230,7 @@ impl Audit {
             let gaps_due = self.gaps.due();
             let enforced_until = self.enforced_until;
             let resting = self.rate_limit.rests_until();
+            let mut is_idle = false;
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
@@ -239,7 +240,7 @@ impl Audit {
                 // Before the ring buffer, which a flood keeps full.
                 () = tokio::time::sleep_until(next_read.into()) => {
                     next_read = Instant::now() + READ_EVERY;
-                    self.read_counters(changes)?;
+                    is_idle = !self.read_counters(changes)?;
                 }
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
@@ -270,15 +271,18 @@ impl Audit {
                 (key, process) = self.searches.next() => self.correct(&key, process),
                 step = self.foreseeing.next(&self.foresight) => self.foresee(step),
             }
-            if self.gaps.is_due_awake() {
+            // What wakes it once a second, and finds nothing, is no occasion.
+            if !is_idle && self.gaps.is_due_awake() {
                 self.look_for_all_gaps(false);
             }
         }
     }
 
-    /// What is due once a second: the counters of findings, where there is one, and what was lost.
-    fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
-        if self.counts || self.ledger.waits() {
+    /// What is due once a second: the counters of findings, where there is one, and what was lost. The answer is whether there
+    /// is a finding.
+    fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
+        let has_findings = self.counts || self.ledger.waits();
+        if has_findings {
             self.drain_events(changes)?;
             self.read_findings(When::RateLimited)?;
             self.show_due();
@@ -287,7 +291,8 @@ impl Audit {
         for event in self.losses.on(&losses) {
             self.hub.publish(event);
         }
-        self.publish_snapshot(losses)
+        self.publish_snapshot(losses)?;
+        Ok(has_findings)
     }
 
     /// Takes what has happened to the enforcement, and writes what follows of it for the kernel.
