@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use pinif_ebpf::key::NetNsCookie;
-use tokio::task::JoinHandle;
 
 use super::{
-    foresight::{Foresight, Input},
-    run::{Audit, at},
+    audit::Audit,
+    foreseer::{Foreseer, Outcome, Step},
+    foresight::Input,
 };
 use crate::{
     findings::latent::Latent,
@@ -21,39 +21,6 @@ use crate::{
 
 /// How long the end waits for what is being foreseen.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The thread that foresees.
-#[derive(Debug, Default)]
-pub(super) struct Foreseeing(Option<JoinHandle<Vec<Outcome>>>);
-
-/// What came of one namespace.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    netns: NetNs,
-    foreseen: Result<Vec<foresee::Foreseen>>,
-}
-
-/// What is to be done.
-pub(super) enum Step {
-    /// Some networks are to be looked at.
-    Look,
-    /// They were.
-    Report(Vec<Outcome>),
-}
-
-impl Foreseeing {
-    /// The next step. It may be dropped at any time without losing one.
-    pub(super) async fn next(&mut self, foresight: &Foresight) -> Step {
-        if let Some(task) = &mut self.0 {
-            let outcome = task.await;
-            self.0 = None;
-            // It ends early only with the runtime, or by a panic, which was reported.
-            return Step::Report(outcome.unwrap_or_default());
-        }
-        at(foresight.due()).await;
-        Step::Look
-    }
-}
 
 impl Audit {
     /// Looks at networks, or publishes what came of it.
@@ -98,7 +65,7 @@ impl Audit {
             };
             all.into_iter().map(outcome).collect()
         });
-        self.foreseeing = Foreseeing(Some(task));
+        self.foreseer = Foreseer(Some(task));
     }
 
     fn report_foreseen(&mut self, Outcome { netns, foreseen }: Outcome) {
@@ -122,7 +89,7 @@ impl Audit {
 
     /// Waits for what is under way, for a while.
     pub(super) async fn end_foreseeing(&mut self) {
-        let Some(task) = self.foreseeing.0.take() else {
+        let Some(task) = self.foreseer.0.take() else {
             return;
         };
         if let Ok(outcome) = tokio::time::timeout(PATIENCE, task).await {

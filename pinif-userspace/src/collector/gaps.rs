@@ -13,7 +13,7 @@ use pinif_ebpf::{
     subject::SubjectKey,
 };
 
-use super::{ledger::Key, logged::Logged, run::Audit};
+use super::{audit::Audit, ledger::Key, logged::Logged};
 use crate::{
     findings::{
         enrich,

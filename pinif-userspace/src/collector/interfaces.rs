@@ -6,10 +6,11 @@ use anyhow::Result;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
-    attachments, foresight,
+    attachments,
+    audit::{Audit, Namespace, When},
+    foresight,
     netlink_events::NetlinkEvent,
     progress::Progress,
-    run::{Audit, Namespace, When},
     totals,
 };
 use crate::{

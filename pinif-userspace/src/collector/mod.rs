@@ -2,8 +2,12 @@
 //! of its own, and is given what it needs to know, time included.
 
 mod attachments;
+mod audit;
+mod earlier;
 pub mod enforcement;
+mod following;
 mod foreseeing;
+mod foreseer;
 mod foresight;
 mod gaps;
 mod interfaces;
@@ -13,6 +17,7 @@ mod losses;
 mod names;
 mod namespaces;
 mod netlink_events;
+pub mod plan;
 mod progress;
 mod rate_limit;
 mod reload;

@@ -1,20 +1,16 @@
 //! Namespaces come and go: which are audited, and for how long.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    rc::Rc,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
+    audit::{Audit, Namespace, When},
     foresight,
     interfaces::Attached,
     netlink_events::{NetlinkEvents, follow},
     progress::Progress,
-    run::{Audit, Namespace, When},
     takeover,
 };
 use crate::{
@@ -23,78 +19,17 @@ use crate::{
         gaps::{By, Gap, GapKey},
     },
     host::{
-        namespaces::{Census, Wanted, Watch, anonymous},
+        namespaces::{Census, anonymous},
         netns::NetNs,
         routes::RouteOracle,
         running::Running,
     },
     hub::{Notice, notice::Work},
-    kernel::{
-        arrivals::Arrivals, attach::NamespaceHooks, entry::Entries, mode::Mode, persist::Persist,
-        publish::wait_for_running_programs,
-    },
+    kernel::{attach::NamespaceHooks, publish::wait_for_running_programs},
 };
 
 /// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
 const AT_ONCE: usize = 8;
-
-/// What it takes to follow namespaces.
-pub(super) struct Following {
-    pub(super) wanted: Wanted,
-    pub(super) mode: Mode,
-    pub(super) entries: Entries,
-    pub(super) watch: Watch,
-    pub(super) arrivals: Arrivals,
-    /// Threads that were told to be in a namespace, as long as it is audited: their processes may be in another.
-    threads: Vec<u32>,
-    /// The inodes of those that could not be audited, of which was told.
-    refused: BTreeSet<u64>,
-    /// The names of all that ever were audited.
-    names: BTreeMap<NetNsCookie, String>,
-    /// What later lives are to know.
-    persist: Option<Rc<Persist>>,
-}
-
-impl Following {
-    pub(super) fn new(
-        wanted: Wanted,
-        mode: Mode,
-        entries: Entries,
-        watch: Watch,
-        arrivals: Arrivals,
-        persist: Option<Rc<Persist>>,
-    ) -> Self {
-        let earlier = persist.iter().flat_map(|persist| persist.namespaces());
-        Self {
-            wanted,
-            mode,
-            entries,
-            watch,
-            arrivals,
-            threads: Vec::new(),
-            refused: BTreeSet::new(),
-            names: earlier.collect(),
-            persist,
-        }
-    }
-
-    /// What a namespace is called, or was.
-    pub(super) fn name(&self, netns: NetNsCookie) -> String {
-        self.names.get(&netns).cloned().unwrap_or_default()
-    }
-
-    /// Whether a namespace is, or ever was, audited.
-    pub(super) fn knows(&self, netns: NetNsCookie) -> bool {
-        self.names.contains_key(&netns)
-    }
-
-    fn call(&mut self, netns: NetNsCookie, name: String) {
-        if let Some(persist) = &self.persist {
-            persist.remember_namespace(netns, &name);
-        }
-        self.names.insert(netns, name);
-    }
-}
 
 impl Audit {
     /// Takes in the namespaces of the beginning.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{enforcement, foresight, run::Audit, takeover};
+use super::{audit::Audit, enforcement, foresight, takeover};
 use crate::{
     hub::{Hub, Notice},
     kernel::{

@@ -14,8 +14,8 @@ use pinif_ebpf::{
 };
 
 use super::{
+    audit::{Audit, When},
     names::Names,
-    run::{Audit, When},
 };
 use crate::{
     collector::ledger::{Due, Key},

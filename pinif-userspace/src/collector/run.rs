@@ -4,105 +4,32 @@
 //! and at the end; what it lost, once a second always. Changes of the host's interfaces go the other way, into the maps.
 
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
-use globset::GlobMatcher;
 use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord, verdict::Severity};
 use tokio::sync::mpsc;
 
 use super::{
-    attachments::Attachments,
-    enforcement::{self, Enforce, Enforcement},
-    foreseeing::Foreseeing,
-    foresight::Foresight,
-    gaps::Gaps,
-    ledger::{FailOn, Key, Ledger, exit_status},
-    losses::Losses,
-    names::Names,
-    namespaces::Following,
-    netlink_events::{Followed, NetlinkEvents},
-    rate_limit::RateLimit,
-    searches::Searches,
-    session::Objection,
-    takeover::Earlier,
-    totals::{self, Past, Place},
+    audit::{Audit, When, at},
+    enforcement,
+    ledger::exit_status,
+    netlink_events::NetlinkEvents,
+    plan::{Order, Plan},
+    totals::{self, Place},
 };
-
 use crate::{
-    host::{
-        namespaces::Wanted, netns::NetNs, network::Network, routes::RouteOracle, running::Running,
-    },
     hub::{Event, Hub, Notice},
-    kernel::{
-        attach::{Hooks, NamespaceHooks},
-        clock::monotonic,
-        counters::Counters,
-        load::Loader,
-        mode::Mode,
-        persist::Persist,
-        publish::{Publisher, wait_for_running_programs},
-        ring::Ring,
-    },
-    policy::{Policy, PolicyErrors},
+    kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
 
 /// How often counters are read while there is a finding.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long the end waits for processes that are still looked for.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What to audit.
-pub struct Plan {
-    /// The network namespaces of the beginning.
-    pub namespaces: Vec<NetNs>,
-    /// Those that are audited besides, for as long as they are there.
-    pub wanted: Wanted,
-    /// The interfaces, by name; all where empty.
-    pub interfaces: Vec<GlobMatcher>,
-    /// The cgroup below which sockets are followed: a directory of the v2 hierarchy.
-    pub cgroup: PathBuf,
-    /// The policy in force at the start.
-    pub policy: Policy,
-    /// Whether leaks are dropped.
-    pub enforce: Enforce,
-    /// Whether a policy that comes later would drop the session.
-    pub objection: Objection,
-    /// How long to audit; until `stop` where there is none.
-    pub duration: Option<Duration>,
-    /// From which severity on the exit status is 2.
-    pub fail_on: FailOn,
-    /// Whether it is foreseen what would leak if an interface went down.
-    pub foresee: bool,
-    /// How to attach.
-    pub attach: Mode,
-    /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
-    pub log_level: u8,
-    /// What loads the programs.
-    pub loader: Loader,
-    /// What is to stay when the collector ends; nothing, if nothing is.
-    pub persist: Option<Persist>,
-}
-
-/// What may happen to an audit from outside.
-pub enum Order {
-    /// A new policy comes into force.
-    Policy(Box<Policy>),
-    /// The policy was changed, and is wrong now: the one in force stays.
-    WrongPolicy(PolicyErrors),
-    /// The operator confirms that leaks are to be dropped for good.
-    Confirm,
-    /// Nobody reads standard output any more, and the audit goes on.
-    ReaderLeft,
-    /// Something to be known, such as a signal that means nothing.
-    Notice(Notice),
-}
 
 /// Audits until the first of `stops`, until the plan's time is over or until the hub says that a reader has left, and returns the
 /// exit status. A second stop gives up what is not shown yet.
@@ -139,68 +66,10 @@ async fn audit(
     audit.end().await
 }
 
-/// One audited namespace.
-pub(super) struct Namespace {
-    pub(super) hooks: NamespaceHooks,
-    pub(super) network: Network,
-    pub(super) oracle: RouteOracle,
-    pub(super) running: Running,
-    /// Something led to it at the last look: when nothing does any more, it is gone.
-    pub(super) is_kept: bool,
-    pub(super) _followed: Followed,
-}
-
-/// When a new finding is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    /// At once.
-    Now,
-    /// As soon as the rate limit of its class admits it ([`RateLimit`]).
-    RateLimited,
-}
-
 /// What an audit that has ended says of itself.
 struct Ended {
     worst: Option<Severity>,
     incomplete: bool,
-}
-
-pub(super) struct Audit {
-    pub(super) hub: Arc<Hub>,
-    pub(super) persist: Option<Rc<Persist>>,
-    pub(super) earlier: Earlier,
-    pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
-    /// In the order of the command line, and then of their coming.
-    pub(super) order: Vec<NetNsCookie>,
-    pub(super) following: Following,
-    pub(super) names: Names,
-    pub(super) past: Past,
-    /// Attached for as long as it lives.
-    pub(super) hooks: Hooks,
-    pub(super) gaps: Gaps,
-    pub(super) publisher: Publisher,
-    pub(super) sightings: Ring<SightingRecord>,
-    pub(super) counters: Counters,
-    pub(super) ledger: Ledger<Key>,
-    pub(super) losses: Losses,
-    pub(super) rate_limit: RateLimit,
-    /// Some finding has a counter.
-    pub(super) counts: bool,
-    /// Every policy that was in force, by generation: sightings name the one that they were judged by.
-    pub(super) policies: BTreeMap<u32, Policy>,
-    pub(super) enforcement: Enforcement,
-    pub(super) objection: Objection,
-    /// When nothing is dropped any more.
-    pub(super) enforced_until: Option<Instant>,
-    pub(super) interfaces: Vec<GlobMatcher>,
-    pub(super) duration: Option<Duration>,
-    pub(super) started: Instant,
-    pub(super) searches: Searches,
-    pub(super) attachments: Attachments,
-    /// The last reload of the policy failed.
-    pub(super) reload_failed: bool,
-    pub(super) foresight: Foresight,
-    pub(super) foreseeing: Foreseeing,
 }
 
 impl Audit {
@@ -269,7 +138,7 @@ impl Audit {
                     Order::Notice(notice) => self.hub.note(notice),
                 },
                 (key, process) = self.searches.next() => self.correct(&key, process),
-                step = self.foreseeing.next(&self.foresight) => self.foresee(step),
+                step = self.foreseer.next(&self.foresight) => self.foresee(step),
             }
             // What wakes it once a second, and finds nothing, is no occasion.
             if !is_idle && self.gaps.is_due_awake() {
@@ -350,13 +219,5 @@ impl Audit {
             worst: self.ledger.worst().max(foreseen.worst()),
             incomplete: losses.iter().any(|(loss, _)| loss.loses_counts()),
         })
-    }
-}
-
-/// Ready at this time; never, if there is none.
-pub(super) async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,17 +1,11 @@
 //! A policy that comes while leaks are dropped must not drop the session that pinif is run from.
 
-use anyhow::Result;
-
-use super::run::Audit;
+use super::audit::Audit;
 use crate::{
     host::netns::NetNs,
     hub::{Notice, notice::SessionPolicy},
     policy::Policy,
 };
-
-/// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.
-/// Nothing, where it would not.
-pub type Objection = fn(&Policy, &[NetNs]) -> Result<Option<String>>;
 
 impl Audit {
     /// Whether a policy may come into force. One that would drop the session may not where leaks are dropped for good, and is

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use pinif_ebpf::loss::Loss;
 
-use super::{run::Audit, totals::Place};
+use super::{audit::Audit, totals::Place};
 use crate::hub::snapshot::{PolicyState, Snapshot, WORST};
 
 impl Audit {

@@ -5,20 +5,10 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    attachments::Attachments,
-    enforcement,
-    foreseeing::Foreseeing,
-    foresight::Foresight,
-    gaps::Gaps,
-    losses::Losses,
-    names::Names,
-    namespaces::Following,
-    netlink_events::NetlinkEvents,
-    rate_limit::RateLimit,
-    reload::warn_of,
-    run::{Audit, Plan},
-    searches::Searches,
-    takeover::{self, Earlier},
+    attachments::Attachments, audit::Audit, earlier::Earlier, enforcement, following::Following,
+    foreseer::Foreseer, foresight::Foresight, gaps::Gaps, losses::Losses, names::Names,
+    netlink_events::NetlinkEvents, plan::Plan, rate_limit::RateLimit, reload::warn_of,
+    searches::Searches, takeover,
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
@@ -126,7 +116,7 @@ impl Audit {
             attachments: Attachments::default(),
             reload_failed: false,
             foresight: Foresight::new(plan.foresee),
-            foreseeing: Foreseeing::default(),
+            foreseer: Foreseer::default(),
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use pinif_ebpf::{
     enforce::until,
     key::{IfIndex, NetNsCookie},
@@ -18,8 +18,8 @@ use pinif_ebpf::{
 };
 
 use super::{
-    namespaces::Following,
-    run::{Audit, When},
+    audit::{Audit, When},
+    following::Following,
     totals::{Past, Place},
 };
 use crate::{
@@ -29,67 +29,11 @@ use crate::{
     hub::{Change, Event, Notice},
     kernel::{
         attach::foreign_instance,
-        counters::Counters,
         persist::{self, ClosedCell, ClosedFinding, Persist},
         publish::{Publisher, Unresolved},
     },
     policy::Policy,
 };
-
-/// What an earlier life has left that is not recognized yet.
-#[derive(Default)]
-pub(super) struct Earlier {
-    /// The namespaces that it audited.
-    namespaces: BTreeSet<NetNsCookie>,
-    /// The interfaces for which something was counted.
-    counted: BTreeSet<(NetNsCookie, IfIndex)>,
-    /// How many findings there are.
-    findings: usize,
-    /// Those whose accounts it closed.
-    closed: Vec<ClosedFinding>,
-}
-
-impl Earlier {
-    /// Reads it.
-    ///
-    /// # Errors
-    ///
-    /// When the counters cannot be read.
-    pub(super) fn read(persist: Option<&Persist>, counters: &Counters) -> Result<Self> {
-        let Some(persist) = persist.filter(|persist| persist.takes_over()) else {
-            return Ok(Self::default());
-        };
-        let mut counted = BTreeSet::new();
-        for (key, _) in counters.cells()? {
-            counted.extend([(key.netns, key.egress), (key.netns, key.bound)]);
-        }
-        // What arrives is in no cell.
-        let mut findings = 0;
-        let mut batches = counters.findings()?;
-        while let Some(batch) = batches
-            .next()
-            .context("the findings cannot be read from their map")?
-        {
-            for (key, _) in batch {
-                counted.extend([(key.netns, key.egress), (key.netns, key.bound)]);
-                findings += 1;
-            }
-        }
-        let closed = persist.closed_findings();
-        let namespaces = persist.namespaces().into_iter();
-        Ok(Self {
-            namespaces: namespaces.map(|(netns, _)| netns).collect(),
-            counted,
-            findings: findings + closed.len(),
-            closed,
-        })
-    }
-
-    /// Whether a namespace may be taken in yet: what was found in it is told then.
-    pub(super) fn awaits(&self, netns: NetNsCookie) -> bool {
-        self.namespaces.contains(&netns)
-    }
-}
 
 /// What earlier lives have counted for interfaces whose indexes others have had since.
 pub(super) fn past(persist: Option<&Persist>, following: &Following) -> Past {

@@ -17,7 +17,7 @@ use crate::{
         self,
         enforcement::Enforce,
         ledger::FailOn,
-        run::{Order, Plan},
+        plan::{Order, Plan},
     },
     host::{
         capabilities,

@@ -14,7 +14,7 @@ use tokio::{signal::unix, sync::mpsc};
 
 use super::AuditArgs;
 use crate::{
-    collector::{enforcement::Enforce, run::Order},
+    collector::{enforcement::Enforce, plan::Order},
     hub::Notice,
 };
 

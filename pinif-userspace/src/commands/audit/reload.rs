@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{signal::unix, sync::mpsc};
 
 use crate::{
-    collector::run::Order,
+    collector::plan::Order,
     hub::Notice,
     policy::{Policy, PolicyErrors},
 };

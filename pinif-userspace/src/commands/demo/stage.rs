@@ -7,7 +7,7 @@ use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
 use crate::collector::enforcement::Enforce;
 use crate::collector::ledger::FailOn;
-use crate::collector::run::Plan;
+use crate::collector::plan::Plan;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::{load::Loader, mode::Mode};

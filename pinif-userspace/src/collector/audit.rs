@@ -1,0 +1,108 @@
+//! All that an audit holds. [`run`](super::run) and the files beside it wire it to the kernel and the host.
+
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use globset::GlobMatcher;
+use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord};
+
+use super::{
+    attachments::Attachments,
+    earlier::Earlier,
+    enforcement::Enforcement,
+    following::Following,
+    foreseer::Foreseer,
+    foresight::Foresight,
+    gaps::Gaps,
+    ledger::{Key, Ledger},
+    losses::Losses,
+    names::Names,
+    netlink_events::Followed,
+    plan::Objection,
+    rate_limit::RateLimit,
+    searches::Searches,
+    totals::Past,
+};
+use crate::{
+    host::{network::Network, routes::RouteOracle, running::Running},
+    hub::Hub,
+    kernel::{
+        attach::{Hooks, NamespaceHooks},
+        counters::Counters,
+        persist::Persist,
+        publish::Publisher,
+        ring::Ring,
+    },
+    policy::Policy,
+};
+
+/// One audited namespace.
+pub(super) struct Namespace {
+    pub(super) hooks: NamespaceHooks,
+    pub(super) network: Network,
+    pub(super) oracle: RouteOracle,
+    pub(super) running: Running,
+    /// Something led to it at the last look: when nothing does any more, it is gone.
+    pub(super) is_kept: bool,
+    pub(super) _followed: Followed,
+}
+
+/// When a new finding is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// At once.
+    Now,
+    /// As soon as the rate limit of its class admits it ([`RateLimit`]).
+    RateLimited,
+}
+
+/// An audit that runs.
+pub(super) struct Audit {
+    pub(super) hub: Arc<Hub>,
+    pub(super) persist: Option<Rc<Persist>>,
+    pub(super) earlier: Earlier,
+    pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
+    /// In the order of the command line, and then of their coming.
+    pub(super) order: Vec<NetNsCookie>,
+    pub(super) following: Following,
+    pub(super) names: Names,
+    pub(super) past: Past,
+    /// Attached for as long as it lives.
+    pub(super) hooks: Hooks,
+    pub(super) gaps: Gaps,
+    pub(super) publisher: Publisher,
+    pub(super) sightings: Ring<SightingRecord>,
+    pub(super) counters: Counters,
+    pub(super) ledger: Ledger<Key>,
+    pub(super) losses: Losses,
+    pub(super) rate_limit: RateLimit,
+    /// Some finding has a counter.
+    pub(super) counts: bool,
+    /// Every policy that was in force, by generation: sightings name the one that they were judged by.
+    pub(super) policies: BTreeMap<u32, Policy>,
+    pub(super) enforcement: Enforcement,
+    pub(super) objection: Objection,
+    /// When nothing is dropped any more.
+    pub(super) enforced_until: Option<Instant>,
+    pub(super) interfaces: Vec<GlobMatcher>,
+    pub(super) duration: Option<Duration>,
+    pub(super) started: Instant,
+    pub(super) searches: Searches,
+    pub(super) attachments: Attachments,
+    /// The last reload of the policy failed.
+    pub(super) reload_failed: bool,
+    pub(super) foresight: Foresight,
+    pub(super) foreseer: Foreseer,
+}
+
+/// Ready at this time; never, if there is none.
+pub(super) async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,64 @@
+//! What an audit is to do, and what may be asked of it while it runs.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use globset::GlobMatcher;
+
+use super::{enforcement::Enforce, ledger::FailOn};
+use crate::{
+    host::{namespaces::Wanted, netns::NetNs},
+    hub::Notice,
+    kernel::{load::Loader, mode::Mode, persist::Persist},
+    policy::{Policy, PolicyErrors},
+};
+
+/// What to audit.
+pub struct Plan {
+    /// The network namespaces of the beginning.
+    pub namespaces: Vec<NetNs>,
+    /// Those that are audited besides, for as long as they are there.
+    pub wanted: Wanted,
+    /// The interfaces, by name; all where empty.
+    pub interfaces: Vec<GlobMatcher>,
+    /// The cgroup below which sockets are followed: a directory of the v2 hierarchy.
+    pub cgroup: PathBuf,
+    /// The policy in force at the start.
+    pub policy: Policy,
+    /// Whether leaks are dropped.
+    pub enforce: Enforce,
+    /// Whether a policy that comes later would drop the session.
+    pub objection: Objection,
+    /// How long to audit; until `stop` where there is none.
+    pub duration: Option<Duration>,
+    /// From which severity on the exit status is 2.
+    pub fail_on: FailOn,
+    /// Whether it is foreseen what would leak if an interface went down.
+    pub foresee: bool,
+    /// How to attach.
+    pub attach: Mode,
+    /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.
+    pub log_level: u8,
+    /// What loads the programs.
+    pub loader: Loader,
+    /// What is to stay when the collector ends; nothing, if nothing is.
+    pub persist: Option<Persist>,
+}
+
+/// What may happen to an audit from outside.
+pub enum Order {
+    /// A new policy comes into force.
+    Policy(Box<Policy>),
+    /// The policy was changed, and is wrong now: the one in force stays.
+    WrongPolicy(PolicyErrors),
+    /// The operator confirms that leaks are to be dropped for good.
+    Confirm,
+    /// Nobody reads standard output any more, and the audit goes on.
+    ReaderLeft,
+    /// Something to be known, such as a signal that means nothing.
+    Notice(Notice),
+}
+
+/// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.
+/// Nothing, where it would not.
+pub type Objection = fn(&Policy, &[NetNs]) -> Result<Option<String>>;
