@@ -98,11 +98,3 @@ pub(super) struct Audit {
     pub(super) foresight: Foresight,
     pub(super) foreseer: Foreseer,
 }
-
-/// Ready at this time; never, if there is none.
-pub(super) async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
-    }
-}

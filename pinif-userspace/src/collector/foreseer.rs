@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::task::JoinHandle;
 
-use super::{audit::at, foresight::Foresight};
+use super::{foresight::Foresight, timer::at};
 use crate::{foresee, host::netns::NetNs};
 
 /// The thread that foresees.

@@ -28,4 +28,5 @@ mod session;
 mod snapshot;
 mod start;
 mod takeover;
+mod timer;
 mod totals;

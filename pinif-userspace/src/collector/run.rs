@@ -14,11 +14,12 @@ use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord, verdict::Severity};
 use tokio::sync::mpsc;
 
 use super::{
-    audit::{Audit, When, at},
+    audit::{Audit, When},
     enforcement,
     ledger::exit_status,
     netlink_events::NetlinkEvents,
     plan::{Order, Plan},
+    timer::at,
     totals::{self, Place},
 };
 use crate::{

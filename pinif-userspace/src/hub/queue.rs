@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::{
     event::{Change, Event},
     snapshot::Snapshot,
-    subscription::Delivery,
+    subscriber::Delivery,
 };
 use crate::findings::finding::Finding;
 

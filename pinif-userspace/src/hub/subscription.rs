@@ -2,19 +2,11 @@
 
 use std::{io, sync::Arc};
 
-use super::{Subscriber, event::Event, queue::Queue, snapshot::Snapshot};
+use super::{
+    queue::Queue,
+    subscriber::{Delivery, Subscriber},
+};
 use crate::text::streams::is_closed;
-
-/// What a subscriber takes from its queue.
-#[derive(Clone, Debug)]
-pub enum Delivery {
-    /// An event.
-    Event(Event),
-    /// The newest snapshot; only for subscribers that want them.
-    Snapshot(Arc<Snapshot>),
-    /// So many events before this found no room in the queue, for it was not read fast enough.
-    Missed(u64),
-}
 
 /// A subscription: it ends when the hub closes it.
 #[derive(Debug)]

@@ -1,10 +1,13 @@
 //! What a subscriber takes, and that none of them matters to whoever publishes.
 
-use std::sync::mpsc;
+use std::{
+    io,
+    sync::{Arc, mpsc},
+};
 
 use pinif_ebpf::loss::Loss;
 
-use super::*;
+use super::{queue::Queue, *};
 use crate::findings::{
     example,
     finding::{Attach, Finding, Ready, Summary},
@@ -96,6 +99,7 @@ fn what_finds_no_room_is_counted_where_it_is_missing_and_the_end_has_room() {
         queue.push(finding(number, 1, Change::Opened));
     }
     queue.push(ended());
+    assert!(queue.bytes() <= 1 << 20, "{} bytes", queue.bytes());
     assert_eq!(
         queue.waiting(),
         (MAX_EVENTS + 5 + MAX_FINDINGS + 3 + 1) as u64

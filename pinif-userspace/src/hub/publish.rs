@@ -1,0 +1,224 @@
+//! Publishing: an event goes into the queue of each subscriber, and nobody is waited for.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    event::Event,
+    notice::Notice,
+    queue::Queue,
+    snapshot::Snapshot,
+    subscriber::Subscriber,
+    subscription::{Outcome, Subscription},
+};
+use crate::text::streams::is_closed;
+
+/// How long the end waits for subscribers before it says so.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the events of one audit are published.
+#[derive(Debug, Default)]
+pub struct Hub {
+    state: Mutex<State>,
+    /// A subscriber's reader has left, and the audit is to end.
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    members: Vec<Member>,
+    /// Findings that were published before [`Event::Ready`]: they follow it.
+    early: Vec<Event>,
+    is_ready: bool,
+}
+
+/// A subscriber, as the hub has it.
+#[derive(Debug)]
+struct Member {
+    name: &'static str,
+    wants_snapshots: bool,
+    queue: Arc<Queue>,
+    /// Its outcome, once its thread has ended.
+    ended: oneshot::Receiver<Outcome>,
+}
+
+impl Hub {
+    /// A hub without subscribers.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Adds a subscriber, on a thread of its own. It takes what is published from now on.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub fn add(self: &Arc<Self>, mut subscriber: Box<dyn Subscriber>) -> io::Result<()> {
+        let (name, wants_snapshots) = (subscriber.name(), subscriber.wants_snapshots());
+        let (subscription, queue) = Subscription::new();
+        let (end, ended) = oneshot::channel();
+        // Weak: the hub goes with the collector, and a thread that waits for its reader does not keep it.
+        let hub = Arc::downgrade(self);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let outcome = subscription.serve(subscriber.as_mut());
+                let error = outcome.error.as_ref();
+                if let (Some(error), Some(hub)) = (error, hub.upgrade()) {
+                    hub.failed(name, error);
+                }
+                // Nobody waits for it where the audit has given it up.
+                let _ = end.send(outcome);
+            })?;
+        self.lock().members.push(Member {
+            name,
+            wants_snapshots,
+            queue,
+            ended,
+        });
+        Ok(())
+    }
+
+    /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it.
+    pub fn publish(&self, event: Event) {
+        let mut state = self.lock();
+        match &event {
+            Event::Finding(..) if !state.is_ready => {
+                state.early.push(event);
+                return;
+            }
+            Event::Ready(_) => state.is_ready = true,
+            _ => {}
+        }
+        let is_ready = matches!(event, Event::Ready(_));
+        state.deliver(event);
+        if is_ready {
+            for event in std::mem::take(&mut state.early) {
+                state.deliver(event);
+            }
+        }
+    }
+
+    /// Publishes a notice.
+    pub fn note(&self, notice: Notice) {
+        self.publish(Event::Notice(Arc::new(notice)));
+    }
+
+    /// Whether a subscriber wants snapshots: to make one costs something.
+    pub fn wants_snapshots(&self) -> bool {
+        let state = self.lock();
+        state.members.iter().any(|member| member.wants_snapshots)
+    }
+
+    /// Publishes a snapshot, for those that want it. One that is not taken yet gives way to it.
+    pub fn publish_snapshot(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        let state = self.lock();
+        for member in state.members.iter().filter(|member| member.wants_snapshots) {
+            member.queue.replace(Arc::clone(&snapshot));
+        }
+    }
+
+    /// Ready once the reader of a subscriber has left, and the audit is to end for it.
+    pub async fn reader_left(&self) {
+        self.left.notified().await;
+    }
+
+    /// Ends all subscriptions after what was published, and waits until all of it is shown, or until `given_up` is ready. The
+    /// answer is how many lines could not be shown; of a reader that left, none count, for it has read enough.
+    pub async fn close(&self, given_up: impl Future<Output = ()>) -> u64 {
+        tokio::pin!(given_up);
+        let mut is_given_up = false;
+        tokio::select! {
+            biased;
+            () = &mut given_up => is_given_up = true,
+            () = self.taken() => {}
+            () = tokio::time::sleep(PATIENCE) => {
+                self.note(Notice::WaitsForReader);
+            }
+        }
+        let members = std::mem::take(&mut self.lock().members);
+        for member in &members {
+            member.queue.close();
+        }
+        let mut lost = 0;
+        for Member {
+            queue, mut ended, ..
+        } in members
+        {
+            let outcome = if is_given_up {
+                ended.try_recv().ok()
+            } else {
+                tokio::select! {
+                    biased;
+                    outcome = &mut ended => outcome.ok(),
+                    () = &mut given_up => {
+                        is_given_up = true;
+                        None
+                    }
+                }
+            };
+            lost += match outcome {
+                Some(outcome) if outcome.has_left() => 0,
+                Some(outcome) => outcome.lost,
+                None => queue.waiting(),
+            };
+        }
+        lost
+    }
+
+    /// Ready once all that was published is taken.
+    async fn taken(&self) {
+        let queues: Vec<_> = self
+            .lock()
+            .members
+            .iter()
+            .map(|member| Arc::clone(&member.queue))
+            .collect();
+        for queue in queues {
+            queue.empty().await;
+        }
+    }
+
+    /// A subscriber has failed: its reader has left, or it is reported to the others.
+    fn failed(&self, name: &'static str, error: &io::Error) {
+        self.lock().members.iter().for_each(|member| {
+            if member.name == name {
+                member.queue.abandon();
+            }
+        });
+        if is_closed(error) {
+            self.left.notify_one();
+        } else {
+            let error = error.to_string();
+            self.note(Notice::SubscriberFailed { name, error });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deliver(&self, event: Event) {
+        for member in &self.members {
+            member.queue.push(event.clone());
+        }
+    }
+}
+
+impl Drop for Hub {
+    /// Nothing comes any more: who waits for it ends.
+    fn drop(&mut self) {
+        for member in &self.lock().members {
+            member.queue.close();
+        }
+    }
+}
