@@ -1,11 +1,9 @@
 //! `pinif audit`: the auditor.
 
-use std::{path::PathBuf, process::ExitCode, task::Poll, time::Duration};
+use std::{path::PathBuf, process::ExitCode, task::Poll};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
 use futures::{Stream, StreamExt as _, stream};
-use globset::{Glob, GlobMatcher};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -16,7 +14,6 @@ use crate::{
     collector::{
         self,
         enforcement::Enforce,
-        ledger::FailOn,
         plan::{Order, Plan},
     },
     host::{
@@ -26,91 +23,21 @@ use crate::{
         processes,
     },
     hub::{Hub, Notice, notice::SessionPolicy},
-    kernel::{
-        load::Loader,
-        mode::Mode,
-        persist::{self, Persist},
-    },
+    kernel::{load::Loader, mode::Mode, persist::Persist},
     policy::{Policy, PolicyErrors},
     surfaces::{self, Format, WithoutReader},
     text::streams,
 };
 
+mod args;
 mod enforce;
 mod logging;
 mod reload;
 pub mod session;
 
+pub use args::AuditArgs;
+use args::glob;
 use reload::Source;
-
-/// The arguments of `pinif audit`.
-#[derive(Args, Clone, Debug)]
-pub struct AuditArgs {
-    /// The policy file [default: /etc/pinif/policy.toml, if it is there]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-
-    /// A network namespace to audit: a name, a path or a process id, or a glob of names, also of those that come later; may
-    /// be repeated [default: this one]
-    #[arg(long, value_name = "NAME", conflicts_with = "all_netns")]
-    netns: Vec<String>,
-
-    /// Audit every network namespace that has a name or a process in it, also those that come later
-    #[arg(long)]
-    all_netns: bool,
-
-    /// The interfaces to audit, as a name or a glob; may be repeated [default: all]
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
-    interface: Vec<GlobMatcher>,
-
-    /// Follow the sockets of this cgroup and those below it [default: the root of the v2 hierarchy]
-    #[arg(long, value_name = "PATH")]
-    cgroup: Option<PathBuf>,
-
-    /// How findings are shown
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-
-    /// End after this time, such as 10s, 5m or 1h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    duration: Option<Duration>,
-
-    /// The severity from which on a finding makes the exit status 2
-    #[arg(long, value_enum, default_value_t = FailOn::Leak)]
-    fail_on: FailOn,
-
-    /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
-    #[arg(long)]
-    enforce: bool,
-
-    /// The same for this time, such as 60s; then only audit, unless it is confirmed: by Enter on a terminal, or by SIGUSR1
-    #[arg(long, value_name = "TIME", value_parser = enforce::time)]
-    enforce_for: Option<Duration>,
-
-    /// Foresee at each change of the network what would leak if an interface went down
-    #[arg(long)]
-    foresee: bool,
-
-    /// How the programs are attached [default: the better that this kernel has]
-    #[arg(long, value_enum)]
-    attach: Option<Mode>,
-
-    /// Leave the programs attached and counting when pinif ends, however it ends; the next `pinif audit --persist` takes over,
-    /// and `pinif detach` ends it
-    #[arg(
-        long,
-        value_name = "DIR",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = persist::DIRECTORY,
-        hide_default_value = true
-    )]
-    persist: Option<PathBuf>,
-
-    /// What pinif and its programs tell of themselves on standard error, for debugging
-    #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
-    log_level: log::LevelFilter,
-}
 
 /// The policy of the named file, or of the default one; the empty policy, where that is not there.
 ///
@@ -119,28 +46,6 @@ pub struct AuditArgs {
 /// What is wrong with it.
 pub(super) fn policy_of(named: Option<PathBuf>) -> Result<Policy, PolicyErrors> {
     Ok(Source::new(named).read()?.unwrap_or_default())
-}
-
-fn glob(text: &str) -> Result<GlobMatcher, String> {
-    Glob::new(text)
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| error.to_string())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let error =
-        || format!("`{text}` is no time; write a number and its unit, such as 10s, 5m or 1h");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: f64 = digits.parse().map_err(|_| error())?;
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86400.0,
-        _ => return Err(error()),
-    };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| error())
 }
 
 /// Runs `pinif audit`. The exit status: 0 nothing at or over `--fail-on`, 2 a finding, 3 counts may be
@@ -166,7 +71,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         bail!("{obstacle}");
     }
     let (namespaces, wanted) = namespaces(&args)?;
-    let enforce = args.enforce();
+    let enforce = enforce::asked(args.enforce_for, args.enforce);
     let warning = session_is_spared(&enforce, &policy, &namespaces)?;
     let attach = args.attach.unwrap_or_else(Mode::of_kernel);
     let persist = args

@@ -12,33 +12,20 @@ use nix::{
 };
 use tokio::{signal::unix, sync::mpsc};
 
-use super::AuditArgs;
 use crate::{
     collector::{enforcement::Enforce, plan::Order},
     hub::Notice,
 };
 
-impl AuditArgs {
-    /// What is to be enforced.
-    pub(super) fn enforce(&self) -> Enforce {
-        match (self.enforce_for, self.enforce) {
-            (Some(time), _) => Enforce::For {
-                time,
-                confirm: how_to_confirm(),
-            },
-            (None, true) => Enforce::Always,
-            (None, false) => Enforce::Never,
-        }
-    }
-}
-
-/// A time to enforce for.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    match super::duration(text)? {
-        Duration::ZERO => Err(format!(
-            "`{text}` is no time to enforce for; give as long as it takes you to see that all works, such as 60s"
-        )),
-        time => Ok(time),
+/// What `--enforce-for` and `--enforce` ask for.
+pub(super) fn asked(enforce_for: Option<Duration>, enforce: bool) -> Enforce {
+    match (enforce_for, enforce) {
+        (Some(time), _) => Enforce::For {
+            time,
+            confirm: how_to_confirm(),
+        },
+        (None, true) => Enforce::Always,
+        (None, false) => Enforce::Never,
     }
 }
 

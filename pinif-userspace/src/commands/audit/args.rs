@@ -1,0 +1,114 @@
+//! The arguments of `pinif audit`, and how their values are read.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use globset::{Glob, GlobMatcher};
+
+use crate::{
+    collector::ledger::FailOn,
+    kernel::{mode::Mode, persist},
+    surfaces::Format,
+};
+
+/// The arguments of `pinif audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// The policy file [default: /etc/pinif/policy.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+
+    /// A network namespace to audit: a name, a path or a process id, or a glob of names, also of those that come later; may
+    /// be repeated [default: this one]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_netns")]
+    pub(super) netns: Vec<String>,
+
+    /// Audit every network namespace that has a name or a process in it, also those that come later
+    #[arg(long)]
+    pub(super) all_netns: bool,
+
+    /// The interfaces to audit, as a name or a glob; may be repeated [default: all]
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(super) interface: Vec<GlobMatcher>,
+
+    /// Follow the sockets of this cgroup and those below it [default: the root of the v2 hierarchy]
+    #[arg(long, value_name = "PATH")]
+    pub(super) cgroup: Option<PathBuf>,
+
+    /// How findings are shown
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(super) format: Format,
+
+    /// End after this time, such as 10s, 5m or 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) duration: Option<Duration>,
+
+    /// The severity from which on a finding makes the exit status 2
+    #[arg(long, value_enum, default_value_t = FailOn::Leak)]
+    pub(super) fail_on: FailOn,
+
+    /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
+    #[arg(long)]
+    pub(super) enforce: bool,
+
+    /// The same for this time, such as 60s; then only audit, unless it is confirmed: by Enter on a terminal, or by SIGUSR1
+    #[arg(long, value_name = "TIME", value_parser = time_to_enforce)]
+    pub(super) enforce_for: Option<Duration>,
+
+    /// Foresee at each change of the network what would leak if an interface went down
+    #[arg(long)]
+    pub(super) foresee: bool,
+
+    /// How the programs are attached [default: the better that this kernel has]
+    #[arg(long, value_enum)]
+    pub(super) attach: Option<Mode>,
+
+    /// Leave the programs attached and counting when pinif ends, however it ends; the next `pinif audit --persist` takes over,
+    /// and `pinif detach` ends it
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = persist::DIRECTORY,
+        hide_default_value = true
+    )]
+    pub(super) persist: Option<PathBuf>,
+
+    /// What pinif and its programs tell of themselves on standard error, for debugging
+    #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
+    pub(super) log_level: log::LevelFilter,
+}
+
+/// A glob of names.
+pub(super) fn glob(text: &str) -> Result<GlobMatcher, String> {
+    Glob::new(text)
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| error.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let error =
+        || format!("`{text}` is no time; write a number and its unit, such as 10s, 5m or 1h");
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| error())?;
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(error()),
+    };
+    Duration::try_from_secs_f64(number * unit).map_err(|_| error())
+}
+
+/// A time to enforce for.
+fn time_to_enforce(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!(
+            "`{text}` is no time to enforce for; give as long as it takes you to see that all works, such as 60s"
+        )),
+        time => Ok(time),
+    }
+}
