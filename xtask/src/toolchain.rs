@@ -1,5 +1,7 @@
 //! Which Rust toolchain builds the eBPF programs: one that has, or can build, a `core` for the kernel's machine.
 
+mod version;
+
 use std::{
     env,
     fmt::Write as _,
@@ -13,6 +15,9 @@ use crate::{
     process::{all_on_path, detached, output},
     workspace::Workspace,
 };
+
+pub use version::Version;
+use version::major_minor;
 
 /// The target that the eBPF programs are built for: the machine of the kernel, in this machine's byte order.
 pub const TARGET: &str = if cfg!(target_endian = "big") {
@@ -47,46 +52,6 @@ pub enum Core {
     Precompiled,
     /// Cargo compiles it from `rust-src` (`-Z build-std=core`), which wants a nightly.
     FromSource,
-}
-
-/// What `rustc -vV` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// The release, as printed: `1.96.0`, `1.97.0-nightly`.
-    pub release: String,
-    /// Major and minor number of the release.
-    pub number: (u32, u32),
-    /// The target that it builds for unless told otherwise.
-    pub host: String,
-    /// The major version of its LLVM, which writes the bitcode that the linker reads.
-    pub llvm: u32,
-}
-
-impl Version {
-    /// Reads the output of `rustc -vV`; `None` where it is not one.
-    pub fn parse(verbose: &str) -> Option<Self> {
-        let field = |name| {
-            verbose
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-        };
-        let release = field("release")?;
-        Some(Self {
-            release: release.to_owned(),
-            number: major_minor(release)?,
-            host: field("host")?.to_owned(),
-            llvm: field("LLVM version")?.split('.').next()?.parse().ok()?,
-        })
-    }
-
-    /// Asks a compiler.
-    pub fn of(rustc: &Path) -> Option<Self> {
-        Self::parse(&output(detached(rustc).arg("-vV"))?)
-    }
-
-    fn is_nightly(&self) -> bool {
-        self.release.ends_with("-nightly") || self.release.ends_with("-dev")
-    }
 }
 
 impl std::fmt::Display for Toolchain {
@@ -279,23 +244,9 @@ fn minimum() -> (u32, u32) {
     major_minor(env!("CARGO_PKG_RUST_VERSION")).unwrap_or_default()
 }
 
-fn major_minor(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split('.');
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DEBIAN: &str = "rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)
-binary: rustc
-commit-hash: ac68faa20c58cbccd01ee7208bf3b6e93a7d7f96
-commit-date: 2026-05-25
-host: x86_64-unknown-linux-gnu
-release: 1.96.0
-LLVM version: 22.1.8
-";
 
     fn version(release: &str, llvm: u32) -> Version {
         Version {
@@ -320,22 +271,6 @@ LLVM version: 22.1.8
     fn chosen(candidates: &[Candidate]) -> Result<(String, Core), Vec<String>> {
         choose(candidates, (1, 88))
             .map(|toolchain| (toolchain.rustc.display().to_string(), toolchain.core))
-    }
-
-    #[test]
-    fn a_compiler_tells_its_version() {
-        assert_eq!(Version::parse(DEBIAN), Some(version("1.96.0", 22)));
-    }
-
-    #[test]
-    fn what_is_no_version_is_refused() {
-        assert_eq!(Version::parse(""), None);
-        assert_eq!(Version::parse("rustc 1.96.0"), None);
-        assert_eq!(Version::parse(&DEBIAN.replace("22.1.8", "unknown")), None);
-        assert_eq!(
-            Version::parse(&DEBIAN.replace("release: 1.96.0", "release: new")),
-            None
-        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A namespace's network, and scratch copies of it.
 
-use std::{collections::BTreeSet, fs, io, net::IpAddr, ops::ControlFlow, thread};
+mod messages;
+
+use std::{collections::BTreeSet, fs, io, ops::ControlFlow, thread};
 
 use anyhow::{Context as _, Result, anyhow};
 use ipnet::IpNet;
@@ -9,12 +11,9 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, unshare};
 use pinif_ebpf::key::IfIndex;
 
-use super::{
-    STAND_INS, numbered,
-    wire::{Raw, push},
-};
+use super::{STAND_INS, numbered, wire::Raw};
 use crate::{
-    host::{links::Link, netlink::Requester, netns::NetNs, network::Network},
+    host::{netlink::Requester, netns::NetNs, network::Network},
     text::escape::visible,
 };
 
@@ -32,7 +31,9 @@ pub(super) const IFF_UP: u32 = libc::IFF_UP as u32;
 const IFLA_IFNAME: u16 = 3;
 pub(super) const RTA_OIF: u16 = 4;
 pub(super) const RTA_MULTIPATH: u16 = 9;
-const RTNH_F_ONLINK: u8 = 4;
+
+pub(super) use messages::each_hop;
+use messages::{networks, on_link, route_of, rule_of, stand_in, unused_name, usable};
 
 /// What a namespace's routing is made of, as it was read.
 pub struct Original {
@@ -91,11 +92,8 @@ impl Original {
                 rules: both(libc::RTM_GETRULE, RULE)?,
                 settings: keys
                     .into_iter()
-                    .filter_map(|key| {
-                        let value = fs::read_to_string(setting(&key)).ok()?;
-                        Some((key, value))
-                    })
-                    .collect(),
+                    .filter_map(|key| read(key).transpose())
+                    .collect::<io::Result<_>>()?,
             })
         };
         netns
@@ -302,33 +300,11 @@ pub(super) fn create(requester: &mut Requester, kind: u16, message: &Raw) -> io:
     }
 }
 
-/// The networks that unicast routes lead to, each once.
-fn networks(routes: &[Raw]) -> BTreeSet<IpNet> {
-    const RTN_UNICAST: u8 = 1;
-    const RTA_DST: u16 = 1;
-    let network = |route: &Raw| {
-        if route.0[7] != RTN_UNICAST {
-            return None;
-        }
-        let address = match route.find(ROUTE, RTA_DST) {
-            Some(octets) => address(&octets)?,
-            None if route.0[0] == INET => IpAddr::from([0; 4]),
-            None => IpAddr::from([0; 16]),
-        };
-        let local = match address {
-            IpAddr::V4(address) => address.is_link_local() || address.is_loopback(),
-            IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
-        };
-        let network = IpNet::new(address, route.0[1]).ok()?;
-        (!local).then_some(network)
-    };
-    routes.iter().filter_map(network).collect()
-}
-
-fn address(octets: &[u8]) -> Option<IpAddr> {
-    match <[u8; 4]>::try_from(octets) {
-        Ok(octets) => Some(octets.into()),
-        Err(_) => Some(<[u8; 16]>::try_from(octets).ok()?.into()),
+/// A setting and its value; none that this kernel does not have.
+fn read(key: String) -> io::Result<Option<(String, String)>> {
+    match fs::read_to_string(setting(&key)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        value => Ok(Some((key, value?))),
     }
 }
 
@@ -361,111 +337,4 @@ fn give_way(requester: &mut Requester) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A name, and the zero at its end, that no stand-in has.
-fn unused_name(index: IfIndex) -> Vec<u8> {
-    format!("~{}\0", index.0).into_bytes()
-}
-
-/// The stand-in of an interface: a VRF, or one end of a pair whose other end stands for the index `far`.
-fn stand_in(link: &Link, far: u32) -> Raw {
-    let mut info = Vec::new();
-    let mut data = Vec::new();
-    match link.vrf_table {
-        Some(table) => {
-            push(&mut info, 1, b"vrf\0");
-            push(&mut data, 1, &table.to_ne_bytes());
-        }
-        None => {
-            push(&mut info, 1, b"veth\0");
-            let far = STAND_INS.stand_in(IfIndex(far));
-            let peer = Raw::link(far, 0, 0).with(IFLA_IFNAME, &unused_name(far));
-            push(&mut data, 1, &peer.0);
-        }
-    }
-    push(&mut info, 2, &data);
-    let mut name = link.name.clone().into_bytes();
-    name.push(0);
-    let index = STAND_INS.stand_in(link.index);
-    Raw::link(index, 0, 0)
-        .with(IFLA_IFNAME, &name)
-        .with(18, &info)
-}
-
-/// An address as it can be added: without the detection of duplicates, and valid for as long as the copy lives.
-fn usable(address: &Raw) -> Raw {
-    const IFA_CACHEINFO: u16 = 6;
-    const IFA_FLAGS: u16 = 8;
-    const IFA_F_NODAD: u32 = 2;
-    const IFA_F_NOPREFIXROUTE: u32 = 0x200;
-    let mut address = address.changed(ADDRESS, |kind, value| match kind {
-        IFA_CACHEINFO => None,
-        IFA_FLAGS => {
-            let flags = value.try_into().map_or(0, u32::from_ne_bytes);
-            Some(
-                (flags & IFA_F_NOPREFIXROUTE | IFA_F_NODAD)
-                    .to_ne_bytes()
-                    .to_vec(),
-            )
-        }
-        _ => Some(value),
-    });
-    address.0[2] = IFA_F_NODAD as u8;
-    address
-}
-
-/// A rule as it can be added: of its flags, only that it is inverted is its own.
-fn rule_of(rule: &Raw) -> Raw {
-    const FIB_RULE_INVERT: u32 = 2;
-    let mut rule = rule.clone();
-    let flags = u32::from_ne_bytes([rule.0[8], rule.0[9], rule.0[10], rule.0[11]]);
-    rule.0[8..12].copy_from_slice(&(flags & FIB_RULE_INVERT).to_ne_bytes());
-    rule
-}
-
-/// The same route, whose gateways are taken to be on their links.
-fn on_link(route: &Raw) -> Raw {
-    let mut route = route.changed(ROUTE, |kind, mut value| {
-        if kind == RTA_MULTIPATH {
-            each_hop(&mut value, |hop| hop[2] |= RTNH_F_ONLINK);
-        }
-        Some(value)
-    });
-    route.0[8] |= RTNH_F_ONLINK;
-    route
-}
-
-/// A route as it can be added: without what the kernel says of its state.
-fn route_of(route: &Raw) -> Raw {
-    const RTA_GATEWAY: u16 = 5;
-    const RTA_CACHEINFO: u16 = 12;
-    const RTA_VIA: u16 = 18;
-    const RTA_NH_ID: u16 = 30;
-    let object = route.find(ROUTE, RTA_NH_ID).is_some();
-    let mut route = route.changed(ROUTE, |kind, value| match kind {
-        RTA_CACHEINFO => None,
-        RTA_OIF | RTA_GATEWAY | RTA_VIA | RTA_MULTIPATH if object => None,
-        RTA_MULTIPATH => {
-            let mut hops = value;
-            each_hop(&mut hops, |hop| hop[2] &= RTNH_F_ONLINK);
-            Some(hops)
-        }
-        _ => Some(value),
-    });
-    // rtm_flags, in this machine's byte order, which is little-endian.
-    route.0[8] &= RTNH_F_ONLINK;
-    route.0[9..12].fill(0);
-    route
-}
-
-/// Shows the header of each next hop of a route (`struct rtnexthop`: two bytes of length, one of flags, one of weight, four of
-/// the interface).
-pub(super) fn each_hop(hops: &mut [u8], change: impl Fn(&mut [u8; 8])) {
-    let mut at = 0;
-    while let Some(header) = hops.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        change(header);
-        at += length.max(8).next_multiple_of(4);
-    }
 }

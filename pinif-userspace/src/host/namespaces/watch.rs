@@ -1,0 +1,195 @@
+//! When to look for namespaces again.
+//!
+//! A namespace lives while a process is in it or a mount leads to it; both have events, and nothing is polled. Mounts
+//! (ip-netns(8), container engines) are reported by `/proc/self/mountinfo`: inotify on /run/netns would report the file,
+//! which is there before the namespace is mounted on it and after it is unmounted. The end of a process is reported by its
+//! pidfd. That a process has entered a namespace that nobody has mounted is reported by nothing, until it makes a socket:
+//! then the cgroup hook does (`kernel/arrivals.rs`). Earlier than that, interfaces are moved to where they shall be, so that
+//! every event of an interface is a reason to look.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::mpsc,
+    task::AbortHandle,
+};
+
+use super::{Census, namespace_of};
+
+/// How long after a look the next one is put off, so that a thousand events are not a thousand looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often to look although nothing was told of, while a process alone keeps a namespace: it may have left without
+/// having ended (setns(2)).
+const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+
+/// Tells when to look again.
+pub struct Watch {
+    mounts: AsyncFd<File>,
+    /// Of the namespaces that a process alone keeps, that process and who waits for its end.
+    keepers: BTreeMap<u64, (u32, AbortHandle)>,
+    ended: mpsc::UnboundedReceiver<()>,
+    tell: mpsc::UnboundedSender<()>,
+    looked: Instant,
+    next: Option<Instant>,
+}
+
+impl Watch {
+    /// Begins. The first look is due at once. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where /proc/self/mountinfo cannot be watched (proc(5), `mounts_poll`).
+    pub fn open() -> io::Result<Self> {
+        let mounts = File::open("/proc/self/mountinfo")?;
+        let interest = Interest::PRIORITY | Interest::ERROR;
+        let (tell, ended) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        Ok(Self {
+            // SAFETY: the file owns its descriptor, and neither closes nor changes it before it is dropped.
+            mounts: unsafe { AsyncFd::register_with_interest(mounts, interest)? },
+            keepers: BTreeMap::new(),
+            ended,
+            tell,
+            looked: now,
+            next: Some(now),
+        })
+    }
+
+    /// Waits until it is time to look. Safe to cancel.
+    pub async fn due(&mut self) {
+        loop {
+            let rare = (!self.keepers.is_empty()).then(|| self.looked + AT_LEAST_EVERY);
+            let next = self.next.or(rare);
+            let time = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = time => return,
+                ready = self.mounts.ready(Interest::PRIORITY | Interest::ERROR) => {
+                    match ready {
+                        Ok(mut ready) => ready.clear_ready(),
+                        // The only error is a runtime that shuts down.
+                        Err(_) => std::future::pending().await,
+                    }
+                    self.soon();
+                }
+                Some(()) = self.ended.recv() => self.soon(),
+            }
+        }
+    }
+
+    /// Asks for a look.
+    pub fn soon(&mut self) {
+        let earliest = Instant::now().max(self.looked + PAUSE);
+        self.next.get_or_insert(earliest);
+    }
+
+    /// Asks for a look without a pause, to go on with the last one.
+    pub fn at_once(&mut self) {
+        self.next = Some(Instant::now());
+    }
+
+    /// Notes that a look begins.
+    pub fn looks(&mut self) {
+        self.looked = Instant::now();
+        self.next = None;
+    }
+
+    /// Whether something keeps the namespace, as the census says. What it is is watched from now on.
+    pub fn keeps(&mut self, inode: u64, census: &Census) -> bool {
+        let Some(place) = census.0.get(&inode) else {
+            self.forget(inode);
+            return false;
+        };
+        match place.process {
+            // The end of a mount is told anyway.
+            Some(process) if place.mounts.is_empty() => self.wait_for(inode, process),
+            _ => self.forget(inode),
+        }
+        true
+    }
+
+    /// Watches no longer what keeps a namespace.
+    pub fn forget(&mut self, inode: u64) {
+        if let Some((_, waiting)) = self.keepers.remove(&inode) {
+            waiting.abort();
+        }
+    }
+
+    fn wait_for(&mut self, inode: u64, process: u32) {
+        if self
+            .keepers
+            .get(&inode)
+            .is_some_and(|(known, waiting)| *known == process && !waiting.is_finished())
+        {
+            return;
+        }
+        self.forget(inode);
+        let tell = self.tell.clone();
+        let waiting = tokio::spawn(async move {
+            match end_of(process, inode).await {
+                // Nobody listens any more when the audit is over.
+                Ok(()) => drop(tell.send(())),
+                // A thread, for example, of which pidfd_open(2) wants to know nothing.
+                Err(error) => log::debug!("process {process} cannot be waited for: {error}"),
+            }
+        });
+        self.keepers
+            .insert(inode, (process, waiting.abort_handle()));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        for (_, waiting) in self.keepers.values() {
+            waiting.abort();
+        }
+    }
+}
+
+/// Ends when the process does, or at once if it has ended or is not in the namespace.
+async fn end_of(process: u32, inode: u64) -> io::Result<()> {
+    let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    let descriptor = match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        // Since the census.
+        Err(Errno::SRCH) => return Ok(()),
+        opened => opened?,
+    };
+    // The number may have become another's since the census; not so any more.
+    if namespace_of(process) != Some(inode) {
+        return Ok(());
+    }
+    // SAFETY: the descriptor owns itself, and neither closes nor changes before it is dropped.
+    let descriptor = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? };
+    descriptor.readable().await?.retain_ready();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing else asks for a look: a namespace whose last process ends between the census and the wait for it would be
+    /// audited for a minute more.
+    #[tokio::test]
+    async fn a_process_that_has_ended_is_not_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        child.wait().expect("a child");
+        let ended = end_of(child.id(), 1).await;
+        assert!(ended.is_ok(), "{ended:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The rules of a policy judge what is foreseen.
+
+use super::*;
+
+#[test]
+fn the_whole_policy_judges_what_is_foreseen() {
+    scenario("foresee policy", &[], |bench| {
+        let card = bench.card();
+        let inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        // It leaks already, and would not leak more.
+        let _outside = connected(card, "0.0.0.0:7002", "203.0.113.9:9");
+        // Where the zone is not contained: else its address, outside, is the first thing that is told.
+        let file = policy(&CONTROL_PLANE_PINNED.replace("contained = true", ""));
+        let path = file.path().to_str().expect("a path");
+        let foresee = |arguments: &[&str]| {
+            let mut all = vec!["--policy", path, "--format", "json"];
+            all.extend(arguments);
+            pinif(bench, &all)
+        };
+        let output = foresee(&[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let lines_of = lines(&output);
+        let [finding, summary] = &lines_of[..] else {
+            panic!("{lines_of:?}")
+        };
+        assert_eq!(
+            brief(finding),
+            [
+                "10.0.0.1:7001",
+                "policy-escape",
+                "control-plane",
+                "10.0.0.2:9",
+                "eth1"
+            ]
+        );
+        assert_eq!(finding["severity"], "risk");
+        assert_eq!(finding["if"], "fab0 down");
+        let explanation = finding["explanation"].as_str().expect("text");
+        assert!(
+            explanation.ends_with(
+                "by fab0 now. With fab0 down, it would leave by eth1, and rule control-plane lets it leave by backplane alone."
+            ),
+            "{explanation}"
+        );
+        assert_eq!(summary["foreseen"], json!(["fab0 down", "eth1 down"]));
+        drop(lines_of);
+
+        // A pinned one stays, and so does what was bound.
+        SockRef::from(&inside)
+            .bind_device(Some(b"fab0"))
+            .expect("a device");
+        assert_eq!(foresee(&[]).status.code(), Some(0));
+    });
+}
+
+#[test]
+fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
+    scenario("foresee policy unconnected", &[], |bench| {
+        let card = bench.card();
+        let _socket = card
+            .run(|| UdpSocket::bind("0.0.0.0:7001").expect("a socket"))
+            .expect("the card");
+        // No route of its own leads there: the default route does, which a better one would take over.
+        let text = "[zone.front]\ninterfaces = [\"eth*\"]\n[zone.backplane]\ninterfaces = [\"fab*\"]\n\
+            [[rule]]\nname = \"web\"\ndestination = \"198.51.100.0/24\"\nport = [443]\nprotocol = \"udp\"\nonly_via = \"front\"\n";
+        let file = policy(text);
+        let arguments = [
+            "--policy",
+            file.path().to_str().expect("a path"),
+            "--route-add",
+            "198.51.100.0/25 dev fab0",
+            "--route-add",
+            "198.51.100.0/24 dev fab0",
+            "--format",
+            "json",
+        ];
+        let output = pinif(bench, &arguments);
+        let lines_of = lines(&output);
+        let told: Vec<_> = lines_of
+            .iter()
+            .filter(|line| line["type"] == "finding")
+            .map(|line| (brief(line), &line["if"]))
+            .collect();
+        let escape = [
+            "0.0.0.0:7001",
+            "policy-escape",
+            "web",
+            "198.51.100.0/24 port 443",
+            "fab0",
+        ];
+        assert_eq!(
+            told,
+            [
+                (escape, &json!("route 198.51.100.0/25 dev fab0 added")),
+                (escape, &json!("route 198.51.100.0/24 dev fab0 added")),
+            ],
+            "{output:?}"
+        );
+    });
+}
+
+#[test]
+fn the_senders_of_a_rule_are_told_apart() {
+    scenario("foresee policy senders", &[], |bench| {
+        let card = bench.card();
+        let _by_root = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
+        let by_another = connected(card, "0.0.0.0:7002", "10.0.0.2:9");
+        nix::unistd::fchown(&by_another, Some(4711.into()), None).expect("another user");
+        let mut sender = bench.sender("udp --connect --to 10.0.0.2:9 --count 2 --pause-after 1");
+        sender.wait_for("paused");
+        let told = |rule: &str| {
+            let text = format!("{}{rule}only_via = [\"backplane\"]\n", {
+                let text = CONTROL_PLANE.replace("contained = true", "");
+                let zones = text.split("[[rule]]").next().map(str::to_owned);
+                format!("{}[[rule]]\nname = \"some\"\n", zones.expect("zones"))
+            });
+            let file = policy(&text);
+            let path = file.path().to_str().expect("a path");
+            let output = pinif(
+                bench,
+                &["--policy", path, "--down", "fab0", "--format", "json"],
+            );
+            let mut processes: Vec<_> = lines(&output)
+                .iter()
+                .filter(|line| line["kind"] == "policy-escape")
+                .map(|line| line["source"].as_str().expect("text").to_owned())
+                .collect();
+            processes.sort();
+            processes
+        };
+        assert_eq!(told("user = 4711\n"), ["10.0.0.1:7002"]);
+        let own = std::env::current_exe().expect("a program");
+        assert_eq!(
+            told(&format!("executable = {own:?}\n")),
+            ["10.0.0.1:7001", "10.0.0.1:7002"]
+        );
+        let of_the_sender = told(&format!("cgroup = {:?}\n", bench.cgroup()));
+        assert_eq!(of_the_sender.len(), 1, "{of_the_sender:?}");
+        sender.go();
+        sender.finish();
+    });
+}
