@@ -8,7 +8,7 @@ use std::{
 };
 
 use globset::GlobMatcher;
-use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord};
+use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
     attachments::Attachments,
@@ -73,6 +73,8 @@ pub(super) struct Audit {
     pub(super) past: Past,
     /// Attached for as long as it lives.
     pub(super) hooks: Hooks,
+    /// Sockets that the hook saw and that are about to bypass.
+    pub(super) bypasses: Ring<Bypass>,
     pub(super) gaps: Gaps,
     pub(super) publisher: Publisher,
     pub(super) sightings: Ring<SightingRecord>,

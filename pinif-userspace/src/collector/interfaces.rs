@@ -8,7 +8,7 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 use super::{
     attachments,
     audit::{Audit, Namespace, When},
-    foresight,
+    foresight, gaps,
     netlink_events::NetlinkEvent,
     progress::Progress,
     totals,
@@ -128,7 +128,7 @@ impl Audit {
             ));
             let interface = index_of(&name);
             let index = interface.unwrap_or_default();
-            self.gaps.add(Gap {
+            self.on_gaps(gaps::Input::Found(Gap {
                 key: GapKey {
                     netns,
                     interface,
@@ -140,7 +140,7 @@ impl Audit {
                 },
                 process: None,
                 socket: None,
-            });
+            }));
             self.attachment(netns, index, attachments::Input::Refused { name, error });
         }
         Ok(attached)
@@ -223,7 +223,7 @@ impl Audit {
             // What is above others counts from now on.
             self.publish(netns);
         }
-        self.tell_gaps();
+        self.on_gaps(gaps::Input::Report);
         Ok(())
     }
 

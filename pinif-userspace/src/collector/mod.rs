@@ -3,6 +3,7 @@
 
 mod attachments;
 mod audit;
+mod detect;
 mod earlier;
 pub mod enforcement;
 mod following;
@@ -12,7 +13,6 @@ mod foresight;
 mod gaps;
 mod interfaces;
 pub mod ledger;
-mod logged;
 mod losses;
 mod names;
 mod namespaces;

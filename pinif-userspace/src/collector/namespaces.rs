@@ -7,7 +7,7 @@ use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 
 use super::{
     audit::{Audit, Namespace, When},
-    foresight,
+    foresight, gaps,
     interfaces::Attached,
     netlink_events::{NetlinkEvents, follow},
     progress::Progress,
@@ -155,7 +155,7 @@ impl Audit {
         self.leave(&gone)?;
         self.name_anew(&census);
         self.look_for_new(&census, changes);
-        self.tell_gaps();
+        self.on_gaps(gaps::Input::Report);
         let audited = self.audited();
         self.following
             .threads
@@ -199,7 +199,7 @@ impl Audit {
     fn refuse(&mut self, inode: u64, name: &str, error: &anyhow::Error) {
         self.following.refused.insert(inode);
         let error = format!("{error:#}");
-        self.gaps.add(Gap {
+        self.on_gaps(gaps::Input::Found(Gap {
             key: GapKey {
                 netns: NetNsCookie(0),
                 interface: None,
@@ -211,7 +211,7 @@ impl Audit {
             },
             process: None,
             socket: None,
-        });
+        }));
         let name = name.to_owned();
         self.hub.note(Notice::NamespaceRefused { name, error });
     }
@@ -235,7 +235,7 @@ impl Audit {
         }
         let interfaces = attached.count();
         self.hub.note(Notice::NamespaceAudited { name, interfaces });
-        self.gaps.look_for_all_soon();
+        self.on_gaps(gaps::Input::Namespace);
         Ok(())
     }
 

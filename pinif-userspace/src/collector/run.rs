@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{Audit, When},
-    enforcement,
+    enforcement, gaps,
     ledger::exit_status,
     netlink_events::NetlinkEvents,
     plan::{Order, Plan},
@@ -125,11 +125,11 @@ impl Audit {
                     outcome.context("the ring buffer of namespaces cannot be read")?;
                     self.arrived(&arrived);
                 }
-                outcome = self.gaps.news.next(|socket| bypassing.push(socket)) => {
+                outcome = self.bypasses.next(|socket| bypassing.push(socket)) => {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
-                    self.bypassing(&bypassing);
+                    self.bypassing(bypassing);
                 }
-                () = tokio::time::sleep_until(gaps_due.into()) => self.look_for_gaps(),
+                () = tokio::time::sleep_until(gaps_due.into()) => self.on_gaps(gaps::Input::Due),
                 () = self.following.watch.due() => self.look(changes)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
@@ -142,8 +142,8 @@ impl Audit {
                 step = self.foreseer.next(&self.foresight) => self.foresee(step),
             }
             // What wakes it once a second, and finds nothing, is no occasion.
-            if !is_idle && self.gaps.is_due_awake() {
-                self.look_for_all_gaps(false);
+            if !is_idle {
+                self.on_gaps(gaps::Input::Awake);
             }
         }
     }
@@ -187,7 +187,7 @@ impl Audit {
 
     /// Detaches, so that nothing is counted any more, and publishes the exact totals.
     async fn end(mut self) -> Result<Ended> {
-        self.look_for_all_gaps(true);
+        self.on_gaps(gaps::Input::All);
         let duration = self.started.elapsed();
         if self.persist.is_none() {
             // From this instant on, nothing is counted anywhere.

@@ -5,10 +5,22 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    attachments::Attachments, audit::Audit, earlier::Earlier, enforcement, following::Following,
-    foreseer::Foreseer, foresight::Foresight, gaps::Gaps, losses::Losses, names::Names,
-    netlink_events::NetlinkEvents, plan::Plan, rate_limit::RateLimit, reload::warn_of,
-    searches::Searches, takeover,
+    attachments::Attachments,
+    audit::Audit,
+    earlier::Earlier,
+    enforcement,
+    following::Following,
+    foreseer::Foreseer,
+    foresight::Foresight,
+    gaps::{self, Gaps},
+    losses::Losses,
+    names::Names,
+    netlink_events::NetlinkEvents,
+    plan::Plan,
+    rate_limit::RateLimit,
+    reload::warn_of,
+    searches::Searches,
+    takeover,
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
@@ -98,7 +110,8 @@ impl Audit {
             names: Names::with(persist.clone()),
             persist,
             hooks,
-            gaps: Gaps::new(bypasses),
+            bypasses,
+            gaps: Gaps::new(Instant::now()),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
             enforcement,
@@ -138,7 +151,7 @@ impl Audit {
         audit.hub.publish(Event::Ready(Arc::new(ready)));
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
-        audit.look_for_all_gaps(true);
+        audit.on_gaps(gaps::Input::All);
         Ok((audit, changes))
     }
 

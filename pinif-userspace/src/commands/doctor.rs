@@ -54,17 +54,15 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         Object::Pins.bytes(),
     )];
     checks.extend(capabilities::check());
-    if let Ok(netns) = NetNs::current() {
-        let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));
-        let ahead = attach::at_egress(&netns).unwrap_or_default();
-        let ahead: Vec<_> = ahead
-            .into_iter()
-            .map(|(interface, others)| {
-                let others = others.iter().map(ToString::to_string).collect();
-                (interface, others)
-            })
-            .collect();
-        checks.extend(gaps::check(&netns, &sockets, &ahead));
+    match NetNs::current() {
+        Ok(netns) => {
+            let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));
+            let ahead = attach::at_egress(&netns).into_iter();
+            let ahead =
+                ahead.map(|found| found.map(|(interface, what)| (interface, what.to_string())));
+            checks.extend(gaps::check(&netns, &sockets, ahead.collect()));
+        }
+        Err(error) => checks.push(gaps::unknown(&error.to_string())),
     }
     checks.extend(persistent());
     let text = match args.format {

@@ -134,11 +134,17 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
     pinned.attach(cgroup)?;
     let bound = sockets::bind(cgroup, &target.netns, pin.interface);
     drop(held);
+    let before = match bound {
+        Ok(bound) => before(bound),
+        Err(error) => format!(
+            "; the sockets that were there cannot be looked for ({error}), but can send by no other either: restart the service"
+        ),
+    };
     streams::done(&format!(
         "{} is pinned to {}{}",
         cgroup.display(),
         target.interface,
-        before(bound)
+        before
     ));
     Ok(())
 }
@@ -186,7 +192,7 @@ fn pinned_already(target: &Target, cgroup: &Path, held: &Path, mut maps: PinMaps
 }
 
 fn pinned_below(cgroup: &Path) -> Result<Option<(PathBuf, Account)>> {
-    for below in cgroup::below(cgroup) {
+    for below in cgroup::below(cgroup)? {
         if let Some(maps) = pins::on(&below)? {
             let account = Account::read(&below, &maps)?;
             return Ok(Some((below, account)));
@@ -250,7 +256,7 @@ fn collect(cgroup: &Path, found: &mut Vec<(PathBuf, PinMaps)>) -> Result<()> {
         Err(_) if !cgroup.exists() => return Ok(()),
         Err(error) => return Err(error),
     }
-    cgroup::below(cgroup)
+    cgroup::below(cgroup)?
         .iter()
         .try_for_each(|below| collect(below, found))
 }

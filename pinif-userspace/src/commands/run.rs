@@ -217,7 +217,15 @@ fn report(how: Report, cgroup: &Path) {
 /// Removes the cgroup, or tells who is left in it. The pin stays with them: it is the cgroup's own.
 fn left_behind(own: Own, how: Report) {
     let cgroup = own.path().to_owned();
-    let left = own.remove();
+    let left = match own.remove() {
+        Ok(left) => left,
+        Err(error) => {
+            let shown = cgroup.display();
+            return note(&format!(
+                "whether processes are left in the cgroup {shown} is unknown: {error}"
+            ));
+        }
+    };
     if !left.is_empty() && how != Report::None {
         let (processes, go, their) = match left.len() {
             1 => ("one process".to_owned(), "goes", "it stays"),

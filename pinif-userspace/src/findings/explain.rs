@@ -230,6 +230,9 @@ impl<'a> Circumstance<'a> {
             Some(CauseKind::Netconsole) => {
                 format!("netconsole sends the kernel's log by {by}, past TC egress: {unseen}.")
             }
+            Some(CauseKind::NotLookedFor { what, .. }) => format!(
+                "pinif could not look for {what} here: there may be traffic that it neither judges nor counts."
+            ),
             _ => format!("Traffic by {by} cannot be seen here: {unseen}."),
         }
     }

@@ -14,7 +14,7 @@ use super::{
     samples::Samples,
     subject,
 };
-use crate::host::gaps::sockets::Way;
+use crate::host::gaps::{Detector, sockets::Way};
 
 /// What a finding's `egress_interface` says where it may be any of the namespace's.
 pub const ANY_INTERFACE: &str = "*";
@@ -60,6 +60,8 @@ pub enum By {
     Pktgen,
     /// netconsole.
     Netconsole,
+    /// Perhaps nobody: it could not be looked for.
+    Unknown(Detector),
 }
 
 impl GapKey {
@@ -96,6 +98,7 @@ impl By {
             }
             Self::Pktgen => bytes.push(6),
             Self::Netconsole => bytes.push(7),
+            Self::Unknown(detector) => bytes.extend([8, detector.number()]),
         }
     }
 
@@ -108,7 +111,8 @@ impl By {
             | Self::Ahead(_)
             | Self::XdpProgram(_)
             | Self::Pktgen
-            | Self::Netconsole => None,
+            | Self::Netconsole
+            | Self::Unknown(_) => None,
         }
     }
 }
@@ -155,7 +159,9 @@ pub fn finding(
         origin: match gap.key.by {
             By::Sockets(..) => Origin::Socket,
             By::Pktgen | By::Netconsole => Origin::Kernel,
-            By::Nobody | By::Namespace(_) | By::Ahead(_) | By::XdpProgram(_) => Origin::None,
+            By::Nobody | By::Namespace(_) | By::Ahead(_) | By::XdpProgram(_) | By::Unknown(_) => {
+                Origin::None
+            }
         },
         process: gap.process,
         subject,
@@ -207,6 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_looked_for_says_what_and_why() {
+        let unknown = CauseKind::NotLookedFor {
+            what: Detector::XdpPrograms,
+            error: "Operation not permitted (os error 1)".to_owned(),
+        };
+        let gap = gap(None, By::Unknown(Detector::XdpPrograms), unknown);
+        let id = gap.key.finding_id(0);
+        let time = SystemTime::UNIX_EPOCH;
+        let finding = finding(gap, id, "card".to_owned(), None, time);
+        assert_eq!(
+            finding.cause,
+            "XDP programs could not be looked for (Operation not permitted (os error 1))"
+        );
+        assert_eq!(
+            finding.explanation,
+            "pinif could not look for XDP programs here: there may be traffic that it neither judges nor counts."
+        );
+        assert_eq!(finding.egress_interface, ANY_INTERFACE);
+    }
+
+    #[test]
     fn gaps_have_names_of_their_own() {
         let at = |interface, by| {
             let key = GapKey {
@@ -227,5 +254,7 @@ mod tests {
         assert_ne!(at(eth1, bypass.clone()), at(None, bypass));
         assert_ne!(at(eth1, By::Pktgen), at(eth1, By::Nobody));
         assert_eq!(at(eth1, By::Pktgen), at(eth1, By::Pktgen));
+        let unknown = |detector| at(None, By::Unknown(detector));
+        assert_ne!(unknown(Detector::Pktgen), unknown(Detector::Ahead));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     host::{
         links::Links,
         network::Network,
-        routes::{RouteOracle, RouteQuery, Way},
+        routes::{RouteError, RouteOracle, RouteQuery, Way},
         sockets::DiagSocket,
     },
     survey::{Leaves, Owned, sends::packet},
@@ -129,18 +129,22 @@ impl Looks {
 }
 
 /// Where everything that is asked would leave.
+///
+/// # Errors
+///
+/// Where a question has no answer, which is another thing than no route.
 pub(super) fn ways(
     questions: &[RouteQuery],
     oracle: &mut RouteOracle,
     links: &Links,
-) -> Vec<Option<Way>> {
+) -> Result<Vec<Option<Way>>, RouteError> {
     let up = |index| links.get(index).is_some_and(|link| link.up);
     let mut way = |query: &RouteQuery| {
-        // A route through an interface that is down may still be told.
+        // The kernel may still have a route through an interface that is down.
         if query.output.is_some_and(|device| !up(device)) {
-            return None;
+            return Ok(None);
         }
-        oracle.way(query).ok().flatten()
+        oracle.way(query).or_else(RouteError::or_no_way)
     };
     questions.iter().map(&mut way).collect()
 }

@@ -72,7 +72,7 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     ///
-    /// Where the namespace may not be entered.
+    /// Where the namespace may not be entered, or routes cannot be asked for.
     pub fn new(original: &'a Original, policy: &'a Policy, sockets: &'a [Owned]) -> Result<Self> {
         let in_force = InForce::new(policy);
         let probes = probes::of(&original.networks, policy);
@@ -87,7 +87,7 @@ impl<'a> Judge<'a> {
             in_force,
             now: Side {
                 surroundings: Surroundings::of(&original.network, policy),
-                ways: ways(&asked.questions, &mut oracle, &original.network.links),
+                ways: ways(&asked.questions, &mut oracle, &original.network.links)?,
             },
             asked,
         })
@@ -95,15 +95,19 @@ impl<'a> Judge<'a> {
 
     /// The findings of an event after which the network is this one, and answers so: at most one of each socket, its
     /// gravest.
+    ///
+    /// # Errors
+    ///
+    /// Where routes cannot be asked for.
     pub fn judge(
         &self,
         event: &Event,
         network: &Network,
         oracle: &mut RouteOracle,
-    ) -> Vec<Finding> {
+    ) -> Result<Vec<Finding>> {
         let then = Side {
             surroundings: Surroundings::of(network, self.policy),
-            ways: ways(&self.asked.questions, oracle, &network.links),
+            ways: ways(&self.asked.questions, oracle, &network.links)?,
         };
         let mut worst: HashMap<usize, Worse<'_>> = HashMap::new();
         for place in self.touched(&then) {
@@ -125,7 +129,7 @@ impl<'a> Judge<'a> {
             oracle,
             routes: HashMap::new(),
         };
-        all.iter().map(|worse| words.finding(worse)).collect()
+        Ok(all.iter().map(|worse| words.finding(worse)).collect())
     }
 
     /// The sendings that may be judged otherwise than now, in their order.

@@ -68,7 +68,7 @@ pub struct Foreseen {
 ///
 /// # Errors
 ///
-/// Where no scratch namespace can be made, or the kernel refuses an interface in it, or an event.
+/// Where no scratch namespace can be made, the kernel refuses an interface in it, or an event, or routes cannot be asked for.
 pub fn foresee(
     original: &Original,
     policy: &Policy,
@@ -83,7 +83,7 @@ pub fn foresee(
             .context("routes cannot be asked for")?;
         let foreseen = Foreseen {
             event: event.clone(),
-            findings: judge.judge(event, &after.network, &mut oracle),
+            findings: judge.judge(event, &after.network, &mut oracle)?,
             uncopied: after.copy().uncopied.clone(),
         };
         scratch.undo(after);

@@ -10,32 +10,58 @@ use procfs::process::Process;
 
 use crate::host::processes;
 
-/// A cgroup's processes, and those of the cgroups below it.
-pub fn processes(cgroup: &Path) -> Vec<u32> {
+/// A cgroup's processes, and those of the cgroups below it. One that is gone has none.
+///
+/// # Errors
+///
+/// Where they cannot be listed.
+pub fn processes(cgroup: &Path) -> io::Result<Vec<u32>> {
     let mut all = Vec::new();
     let mut ahead = vec![cgroup.to_owned()];
     while let Some(directory) = ahead.pop() {
-        let own = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        let own = match fs::read_to_string(directory.join("cgroup.procs")) {
+            Ok(own) => own,
+            Err(error) if is_gone(&error) => continue,
+            // The processes of a threaded cgroup are those of the one above it (cgroup_procs_start).
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) && directory != cgroup => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         // Zero is a process that this PID namespace does not see.
         let pids = own.lines().filter_map(|line| line.parse::<u32>().ok());
         all.extend(pids.filter(|pid| *pid != 0));
-        ahead.extend(below(&directory));
+        ahead.extend(below(&directory)?);
     }
-    all
+    Ok(all)
 }
 
-/// The cgroups directly below one, in the order of their names.
-pub fn below(cgroup: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(cgroup)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok);
-    let mut all: Vec<_> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect();
+/// The cgroups directly below one, in the order of their names. One that is gone has none.
+///
+/// # Errors
+///
+/// Where they cannot be listed.
+pub fn below(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(cgroup) {
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => all.push(entry.path()),
+            Err(error) if !is_gone(&error) => return Err(error),
+            _ => {}
+        }
+    }
     all.sort_unstable();
-    all
+    Ok(all)
+}
+
+/// Whether a cgroup went while it was looked at: its files say so to whoever has them open (`kernfs_get_active`).
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
 /// The directory of the cgroup that this process is in.
@@ -107,9 +133,13 @@ impl Own {
     }
 
     /// Removes it. The processes that are left in it, and keep it.
-    pub fn remove(self) -> Vec<u32> {
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    pub fn remove(self) -> io::Result<Vec<u32>> {
         match fs::remove_dir(&self.0) {
-            Ok(()) => Vec::new(),
+            Ok(()) => Ok(Vec::new()),
             Err(_) => processes(&self.0),
         }
     }
@@ -124,7 +154,8 @@ impl Drop for Own {
 
 /// Removes the empty cgroups of pinifs that have ended. One with processes in it stays, and stays pinned.
 fn sweep(parent: &Path) {
-    for path in below(parent) {
+    // One that cannot be looked at takes no cgroup either, which is reported then.
+    for path in below(parent).unwrap_or_default() {
         let name = path.file_name().and_then(|name| name.to_str());
         let pid = name.and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
         if let Some(pid) = pid
@@ -165,6 +196,25 @@ fn refusal(error: io::Error, parent: &Path) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_that_cannot_be_listed_are_not_taken_for_none() {
+        let cgroup = tempfile::tempdir().expect("a directory");
+        let child = cgroup.path().join("child");
+        fs::create_dir(&child).expect("a directory");
+        fs::write(cgroup.path().join("cgroup.procs"), "0\n7\n").expect("a file");
+        assert_eq!(processes(cgroup.path()).expect("a file"), [7]);
+        // A directory where the file should be.
+        fs::create_dir(child.join("cgroup.procs")).expect("a directory");
+        let error = processes(cgroup.path()).expect_err("no file");
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert!(processes(&child.join("gone")).expect("none").is_empty());
+        let file = cgroup.path().join("cgroup.procs");
+        assert_eq!(
+            below(&file).expect_err("a file").kind(),
+            io::ErrorKind::NotADirectory
+        );
+    }
 
     #[test]
     fn why_a_cgroup_cannot_be_made_is_told_with_the_mend() {

@@ -1,6 +1,7 @@
 //! A pin follows its interface by name.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     thread,
 };
@@ -66,8 +67,11 @@ impl Follower {
                     // The pin holds as it was: nothing leaks, though nothing may leave.
                     note(&format!("{error:#}"));
                 }
-                if now.is_some() && now != last {
-                    sockets::rebind(&cgroup, &self.target.netns, links, now);
+                if now.is_some()
+                    && now != last
+                    && let Err(error) = sockets::rebind(&cgroup, &self.target.netns, links, now)
+                {
+                    note(&not_rebound(&cgroup, &error));
                 }
                 if now.is_some() {
                     last = now;
@@ -121,8 +125,19 @@ pub fn refresh(target: &Target, maps: &mut PinMaps, cgroup: &Path) -> Result<IfI
     })?;
     let now = target.index(&network.links);
     maps.point(now, &target.ways(&network.links))?;
-    if now.is_some() {
-        sockets::rebind(cgroup, &target.netns, &network.links, now);
+    if now.is_some()
+        && let Err(error) = sockets::rebind(cgroup, &target.netns, &network.links, now)
+    {
+        note(&not_rebound(cgroup, &error));
     }
     Ok(now)
+}
+
+/// Their packets are dropped, since they are bound to an interface that is gone.
+fn not_rebound(cgroup: &Path, error: &io::Error) -> String {
+    format!(
+        "sockets that were bound to the interface before cannot be looked for in the cgroup {}, and send nothing: {error}; restart \
+         the service",
+        cgroup.display()
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -45,7 +45,11 @@ pub struct Bound {
 
 /// Binds every IP socket of a cgroup's processes that is bound to nothing to the device, but for connections within the
 /// host, which would be cut by it.
-pub fn bind(cgroup: &Path, netns: &NetNs, to: IfIndex) -> Bound {
+///
+/// # Errors
+///
+/// When the processes cannot be listed.
+pub fn bind(cgroup: &Path, netns: &NetNs, to: IfIndex) -> io::Result<Bound> {
     let mut outcome = Bound::default();
     each(cgroup, netns.cookie, |socket, from| {
         if from == to || is_internal(socket) {
@@ -56,24 +60,32 @@ pub fn bind(cgroup: &Path, netns: &NetNs, to: IfIndex) -> Bound {
         } else {
             outcome.left += 1;
         }
-    });
-    outcome
+    })?;
+    Ok(outcome)
 }
 
 /// Binds the sockets that are bound to an interface which is gone to the one that has its name now.
-pub fn rebind(cgroup: &Path, netns: &NetNs, links: &Links, to: IfIndex) {
+///
+/// # Errors
+///
+/// When the processes cannot be listed.
+pub fn rebind(cgroup: &Path, netns: &NetNs, links: &Links, to: IfIndex) -> io::Result<()> {
     each(cgroup, netns.cookie, |socket, bound| {
         if bound.is_some() && links.get(bound).is_none() {
             // One that cannot be bound sends nothing: its device is gone.
             let _ = setsockopt(&socket, BindToIfindex, &to.0);
         }
-    });
+    })
 }
 
 /// Shows each IP socket of a namespace that a cgroup's processes have, with the interface that it is bound to.
-fn each(cgroup: &Path, netns: NetNsCookie, mut look: impl FnMut(BorrowedFd<'_>, IfIndex)) {
+fn each(
+    cgroup: &Path,
+    netns: NetNsCookie,
+    mut look: impl FnMut(BorrowedFd<'_>, IfIndex),
+) -> io::Result<()> {
     let mut seen = HashSet::new();
-    for pid in cgroup::processes(cgroup) {
+    for pid in cgroup::processes(cgroup)? {
         let Some(process) = Pid::from_raw(pid.cast_signed()) else {
             continue;
         };
@@ -93,6 +105,7 @@ fn each(cgroup: &Path, netns: NetNsCookie, mut look: impl FnMut(BorrowedFd<'_>, 
             }
         }
     }
+    Ok(())
 }
 
 /// The sockets among a process's descriptors, with their inodes.

@@ -73,15 +73,23 @@ pub fn obstacle(checks: &[Check]) -> Option<String> {
 /// Looks at everything that pinif needs. It takes some milliseconds and changes nothing.
 pub fn check() -> Vec<Check> {
     let privileges = Privileges::read();
+    let may_load = privileges.as_ref().is_ok_and(Privileges::may_load);
+    let outcome = match privileges {
+        Ok(privileges) => privileges.outcome(),
+        Err(error) => Outcome::fatal(
+            format!("the capabilities of this process are unknown: {error}"),
+            "mount /proc: `mount -t proc proc /proc`",
+        ),
+    };
     let mut checks = vec![
         Check::new("kernel", kernel::kernel()),
-        Check::new("privileges", privileges.outcome()),
+        Check::new("privileges", outcome),
         Check::new("kernel types", kernel::kernel_types()),
         Check::new("cgroup v2", machine::cgroup2()),
         Check::new("egress hook", kernel::egress_hook()),
     ];
-    // Without the right to load anything, every probe fails, for one reason that is told already.
-    if privileges.may_load() {
+    // Without the right to load anything, every probe fails, for one reason that is reported already.
+    if may_load {
         let programs = bpf::programs();
         let loadable = matches!(programs, Outcome::Ok(_));
         checks.push(Check::new("programs", programs));

@@ -11,14 +11,17 @@ use std::{
     path::Path,
 };
 
-use procfs::process::Process;
+use procfs::{
+    ProcError, ProcResult,
+    process::{MountInfos, Process},
+};
 
 /// The mounts of a mount namespace, each with the device of its file system (`super_block->s_dev`).
 ///
 /// What stat(2) tells of a file may be another device, and another inode number, than the kernel has: overlayfs, which
 /// most containers are on, tells those of the layer below, btrfs a subvolume's.
-#[derive(Debug, Default)]
-pub struct Mounts(HashMap<u64, u64>);
+#[derive(Debug)]
+pub struct Mounts(Result<HashMap<u64, u64>, ProcError>);
 
 impl Mounts {
     /// Those of this process.
@@ -28,22 +31,21 @@ impl Mounts {
 
     /// Those of another.
     pub fn of(pid: u32) -> Self {
-        let pid = pid
-            .try_into()
-            .map_err(|_| procfs::ProcError::NotFound(None));
+        let pid = pid.try_into().map_err(|_| ProcError::NotFound(None));
         Self::read(pid.and_then(Process::new))
     }
 
-    /// Where they cannot be read, there are none.
-    fn read(process: procfs::ProcResult<Process>) -> Self {
+    fn read(process: ProcResult<Process>) -> Self {
         let mounts = process.and_then(|process| process.mountinfo());
-        let mounts = mounts.map_or_else(|_| Vec::new(), |mounts| mounts.0);
-        let known = mounts.into_iter().filter_map(|mount| {
-            let (major, minor) = mount.majmin.split_once(':')?;
-            let device = device(major.parse().ok()?, minor.parse().ok()?);
-            Some((mount.mnt_id.try_into().ok()?, device))
-        });
-        Self(known.collect())
+        let known = |mounts: MountInfos| {
+            let known = mounts.into_iter().filter_map(|mount| {
+                let (major, minor) = mount.majmin.split_once(':')?;
+                let device = device(major.parse().ok()?, minor.parse().ok()?);
+                Some((mount.mnt_id.try_into().ok()?, device))
+            });
+            known.collect()
+        };
+        Self(mounts.map(known))
     }
 
     /// The device and inode of a file, as the kernel has them in `inode->i_sb->s_dev` and `inode->i_ino`; stat(2)'s device
@@ -52,22 +54,26 @@ impl Mounts {
     /// The device is in the kernel's own encoding (`MKDEV`: major in the upper twelve bits of 32).
     ///
     /// # Errors
-    /// Where the file cannot be looked at.
+    /// Where the file cannot be looked at, or the mounts cannot be read.
     pub fn identity(&self, path: &Path) -> io::Result<(u64, u64)> {
+        let mounts = self
+            .0
+            .as_ref()
+            .map_err(|error| io::Error::other(format!("the mounts cannot be read: {error}")))?;
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH)
             .open(path)?;
         let metadata = file.metadata()?;
-        let told = told(&file);
-        let of_mount = told.mount.and_then(|mount| self.0.get(&mount).copied());
+        let shown = file_info(&file)?;
+        let of_mount = shown.mount.and_then(|mount| mounts.get(&mount).copied());
         let of_stat = device(
             libc::major(metadata.dev()).into(),
             libc::minor(metadata.dev()).into(),
         );
         Ok((
             of_mount.unwrap_or(of_stat),
-            told.inode.unwrap_or(metadata.ino()),
+            shown.inode.unwrap_or(metadata.ino()),
         ))
     }
 }
@@ -76,26 +82,26 @@ const fn device(major: u64, minor: u64) -> u64 {
     major << 20 | minor
 }
 
-/// What the kernel tells of an open file (proc_pid_fdinfo(5)).
-struct Told {
+/// What the kernel shows of an open file (proc_pid_fdinfo(5)).
+struct FileInfo {
     /// `mnt_id`.
     mount: Option<u64>,
     /// `ino`, since Linux 5.14.
     inode: Option<u64>,
 }
 
-fn told(file: &File) -> Told {
+fn file_info(file: &File) -> io::Result<FileInfo> {
     let path = format!("/proc/self/fdinfo/{}", file.as_raw_fd());
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = fs::read_to_string(path)?;
     let number = |name| {
         let mut fields = text.lines().filter_map(|line| line.split_once(':'));
         let (_, value) = fields.find(|(field, _)| *field == name)?;
         value.trim().parse().ok()
     };
-    Told {
+    Ok(FileInfo {
         mount: number("mnt_id"),
         inode: number("ino"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -121,9 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn without_mounts_it_is_what_stat_tells() {
+    fn mounts_that_cannot_be_read_make_no_identity() {
+        let error = Mounts::of(u32::MAX).identity(Path::new("/proc/self/exe"));
+        let error = error.expect_err("no process");
+        assert!(
+            error.to_string().starts_with("the mounts cannot be read: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn in_no_mount_it_is_what_stat_returns() {
         let file = Path::new("/proc/self/exe");
-        let (device, inode) = Mounts::default().identity(file).expect("identity");
+        let none = Mounts(Ok(HashMap::new()));
+        let (device, inode) = none.identity(file).expect("identity");
         let metadata = fs::metadata(file).expect("metadata");
         let of_stat = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
         assert_eq!(device, super::device(of_stat.0.into(), of_stat.1.into()));

@@ -1,8 +1,61 @@
-//! Ways by which packets leave without passing TC egress, as far as the host tells of them; a file a way.
+//! What sends packets past TC egress, or takes them before pinif sees them; a file for each that the host itself shows.
 //!
-//! What the kernel's programs must tell (who bypasses, who stands before pinif) is in [`crate::kernel`].
+//! What only the kernel's programs know (which sockets bypass, what comes before pinif) is listed by them.
 
 pub mod netconsole;
 pub mod pktgen;
 pub mod sockets;
 pub mod xdp;
+
+use std::{fmt, io};
+
+/// What was found: each thing, or why it is not known whether there is one. That there is none is no error.
+pub type Found<T> = Vec<io::Result<T>>;
+
+/// Something that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Detector {
+    /// Sockets that bypass TC egress ([`sockets`]).
+    Sockets,
+    /// Programs and filters that come before pinif.
+    Ahead,
+    /// XDP programs ([`xdp`]).
+    XdpPrograms,
+    /// pktgen's interfaces ([`pktgen`]).
+    Pktgen,
+    /// netconsole's interfaces ([`netconsole`]).
+    Netconsole,
+}
+
+impl Detector {
+    /// A number that no other has, for what is kept beyond this process.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Sockets => 1,
+            Self::Ahead => 2,
+            Self::XdpPrograms => 3,
+            Self::Pktgen => 4,
+            Self::Netconsole => 5,
+        }
+    }
+}
+
+impl fmt::Display for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sockets => "sockets that send past TC egress",
+            Self::Ahead => "programs and filters that come before pinif",
+            Self::XdpPrograms => "XDP programs",
+            Self::Pktgen => "interfaces of pktgen",
+            Self::Netconsole => "interfaces of netconsole",
+        })
+    }
+}
+
+/// Reads a directory or a file that need not be there.
+fn if_there<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}

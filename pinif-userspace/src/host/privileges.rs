@@ -1,6 +1,6 @@
 //! What pinif's own capabilities allow (capabilities(7)).
 
-use procfs::process::Process;
+use procfs::{ProcResult, process::Process};
 
 use super::capabilities::Outcome;
 
@@ -17,16 +17,17 @@ const USEFUL: [(u32, &str, &str); 3] = [
     (2, "CAP_DAC_READ_SEARCH", "find cgroups by their ids"),
 ];
 
-/// The capabilities in effect; none where /proc does not tell.
+/// The capabilities in effect.
 pub(super) struct Privileges(u64);
 
 impl Privileges {
-    pub fn read() -> Self {
-        Self(
-            Process::myself()
-                .and_then(|own| own.status())
-                .map_or(0, |status| status.capeff),
-        )
+    /// Those of this process.
+    ///
+    /// # Errors
+    /// Where /proc cannot be read.
+    pub fn read() -> ProcResult<Self> {
+        let status = Process::myself()?.status()?;
+        Ok(Self(status.capeff))
     }
 
     fn has(&self, capability: u32) -> bool {

@@ -1,10 +1,11 @@
 //! Which route a packet takes, as the kernel's own look-up tells, and the rule that chose it.
 
 mod answer;
+mod error;
 
 use std::{io, net::IpAddr};
 
-use netlink_packet_core::{DecodeError, Parseable};
+use netlink_packet_core::Parseable;
 use netlink_packet_route::{
     AddressFamily,
     link::{LinkAttribute, LinkMessage},
@@ -23,6 +24,7 @@ use super::{
 };
 
 pub use answer::{Hop, Route, RouteProtocol, RouteType, kind_name, table_name};
+pub use error::RouteError;
 
 /// A packet, as far as routing looks at it (`struct flowi`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -133,37 +135,6 @@ impl RouteQuery {
         }
         message
     }
-}
-
-/// Why a look-up has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum RouteError {
-    /// No route leads there, or one that says that nothing does (`ENETUNREACH`, `EHOSTUNREACH`).
-    #[error("no route leads to {0}")]
-    Unreachable(IpAddr),
-    /// No route leads there through the interface that was asked for: IPv4 then takes every destination for a
-    /// neighbour on its link (`ip_route_output_key_hash_rcu`).
-    #[error("no route leads to {0} through this interface, so it is taken for a neighbour there")]
-    OnLink(IpAddr),
-    /// A route or a rule prohibits it (`EACCES`).
-    #[error("a route prohibits {0}")]
-    Prohibited(IpAddr),
-    /// The kernel refuses the question: a blackhole, or a source address or an interface that the host does not have.
-    #[error("the kernel tells no route to {destination}: {source}")]
-    Refused {
-        /// Where it was to go.
-        destination: IpAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The kernel's answer could not be read.
-    #[error("the kernel's route to {destination} could not be read: {source}")]
-    Unreadable {
-        /// Where it was to go.
-        destination: IpAddr,
-        /// What was wrong with it.
-        source: DecodeError,
-    },
 }
 
 /// A packet's route, and the rule that led to its table.

@@ -151,18 +151,6 @@ pub enum Notice {
         in_part: bool,
     },
 
-    /// The packet sockets of a process cannot be examined.
-    PacketSocketsNotExamined {
-        /// The process.
-        pid: u32,
-        /// Why.
-        error: String,
-    },
-    /// The sockets that send past TC egress cannot be listed.
-    PacketSocketsNotListed {
-        /// Why.
-        error: String,
-    },
     /// An interface has an XDP program, whose own replies are not seen.
     XdpProgram {
         /// The interface.

@@ -53,8 +53,6 @@ fn level(notice: &Notice) -> Level {
         | Notice::SessionDropped { .. }
         | Notice::SessionNotChecked { .. }
         | Notice::NotForeseen { .. }
-        | Notice::PacketSocketsNotExamined { .. }
-        | Notice::PacketSocketsNotListed { .. }
         | Notice::HookMissing(_)
         | Notice::InterfacesCameLate { .. }
         | Notice::SignalIgnored(_) => Level::Warning,
@@ -186,12 +184,6 @@ fn text(notice: &Notice) -> String {
             "what would leak in the network namespace {netns} may be foreseen wrongly, not copied: {error}"
         ),
 
-        Notice::PacketSocketsNotExamined { pid, error } => format!(
-            "packet sockets of process {pid} cannot be asked whether they send past TC egress: {error}"
-        ),
-        Notice::PacketSocketsNotListed { error } => {
-            format!("{error}: of those that send past TC egress only new ones are reported")
-        }
         Notice::XdpProgram { interface, program } => format!(
             "{interface} has the XDP program {program}: what it sends by itself (XDP_TX) is not seen"
         ),

@@ -3,18 +3,21 @@
 mod filter;
 mod unit;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::signal::Signal,
+};
 use pinif_lab::{BpfFs, Namespace, patience};
 
 use self::unit::Unit;
-use crate::bench::{Bench, Finding, Pinif, Sender, leak, risk, scenario};
+use crate::bench::{Bench, Finding, Need, Pinif, Report, Sender, leak, risk, scenario};
 
 const FRAMES: &str = "--device eth1 --from 10.0.0.1:4000 --to 203.0.113.9:9 --count 100";
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
@@ -141,29 +144,56 @@ fn the_shipped_unit_allows_the_journal() {
     });
 }
 
-/// An audit goes on although system calls are refused, finds what it can see, and says what it cannot.
-fn goes_on_without(bench: &Bench, refused: &[&str], says: &str) {
-    let bypassing = packet_socket(bench, "--bypass");
-    let mut auditor = bench.auditor().changed(confine(refused)).start();
-    let note = auditor.wait_for_note("cannot be asked whether they send past TC egress");
+/// An audit goes on although something is refused, finds what it can see, and reports what it cannot.
+fn goes_on(bench: &Bench, unit: Unit, refused: &[&str], unknown: &'static str) -> Report {
+    let card = File::open(bench.card().path()).expect("the card");
+    let change = |command: &mut Command| {
+        let enter = move || Ok(setns(&card, CloneFlags::CLONE_NEWNET)?);
+        // SAFETY: between fork and exec, only setns(2) is called. What enters no other namespace may stay in its own.
+        unsafe { command.pre_exec(enter) };
+        filter::confine(command, &unit, refused);
+    };
+    let mut auditor = bench.auditor().changed(change).start();
+    auditor.wait_for_finding("unaudited");
     let escaped = bench.send(LEAK);
     let report = auditor.stop();
-    let pid = bypassing.go_and_finish().pid;
-    let whose = format!("packet sockets of process {pid} ");
-    assert!(note.contains(&whose) && note.contains(says), "{note}");
     report
         .expect()
         .finding(escape().packets(10).by(&escaped))
+        .finding(risk("unaudited").egress("*").cause(unknown))
         .exit(2)
         .nothing_else();
+    report
 }
 
 #[test]
 fn a_socket_that_must_not_be_asked_is_reported_and_ends_nothing() {
     scenario("service confined-refused", &[], |bench| {
         for refused in ["pidfd_getfd", "pidfd_open"] {
-            goes_on_without(bench, &[refused], "Operation not permitted");
+            let bypassing = packet_socket(bench, "--bypass");
+            let unknown = "sockets that send past TC egress could not be looked for";
+            let report = goes_on(bench, Unit::shipped(), &[refused], unknown);
+            let pid = bypassing.go_and_finish().pid;
+            let why =
+                format!("packet sockets of process {pid} cannot be asked: Operation not permitted");
+            assert!(
+                report
+                    .findings
+                    .iter()
+                    .any(|finding| finding.cause.contains(&why)),
+                "{report}"
+            );
         }
+    });
+}
+
+/// To look at another's program takes CAP_SYS_ADMIN (`bpf_prog_get_fd_by_id`).
+#[test]
+fn programs_that_must_not_be_looked_at_are_reported() {
+    scenario("service confined-programs", &[Need::Tcx], |bench| {
+        let unit = Unit::shipped().without_word("CapabilityBoundingSet", "CAP_SYS_ADMIN");
+        let unknown = "programs and filters that come before pinif could not be looked for";
+        goes_on(bench, unit, &[], unknown);
     });
 }
 

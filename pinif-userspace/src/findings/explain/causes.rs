@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Route;
+use crate::host::gaps::Detector;
 
 /// A cause, and how sure it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +134,13 @@ pub enum CauseKind {
     Pktgen,
     /// The kernel's log by UDP.
     Netconsole,
+    /// It is not known whether there is any of these.
+    NotLookedFor {
+        /// What was looked for.
+        what: Detector,
+        /// Why it could not be.
+        error: String,
+    },
     /// A packet for any local address is taken by any interface (the weak host model, RFC 1122, 3.3.4.2), and so by another
     /// than the one that has the address.
     WeakHost {
@@ -230,6 +238,9 @@ impl fmt::Display for CauseKind {
             Self::XdpProgram(program) => write!(f, "XDP program {program}"),
             Self::Pktgen => f.write_str("pktgen"),
             Self::Netconsole => f.write_str("netconsole"),
+            Self::NotLookedFor { what, error } => {
+                write!(f, "{what} could not be looked for ({error})")
+            }
             Self::WeakHost { owner } => write!(
                 f,
                 "Linux takes a packet for {owner}'s address by any interface (weak host model)"

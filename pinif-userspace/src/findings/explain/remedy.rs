@@ -92,6 +92,10 @@ fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
         CauseKind::Netconsole => {
             "send the log by a program (a syslog daemon), or audit the next hop".to_owned()
         }
+        CauseKind::NotLookedFor { .. } => {
+            "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow"
+                .to_owned()
+        }
         CauseKind::Bound(_)
         | CauseKind::Crossed { .. }
         | CauseKind::WeakHost { .. }

@@ -1,11 +1,13 @@
 //! What of this namespace's traffic cannot be seen, now or ever: a check each.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
 use super::{Check, Outcome};
 use crate::host::{
     gaps::{
-        netconsole, pktgen,
+        Found, netconsole, pktgen,
         sockets::{self, Way},
         xdp,
     },
@@ -15,13 +17,14 @@ use crate::host::{
     processes,
 };
 
-/// Looks at each way past TC egress that the host tells of. `sockets` are the kernel's list of those that may have one,
-/// and `ahead` what stands at the egress of interfaces, each with its name, as it is shown.
+/// Looks at each way past TC egress that the host shows. `sockets` are the kernel's list of those that may have one,
+/// and `ahead` what others have at the egress of interfaces, each with the interface's name.
 pub fn check(
     netns: &NetNs,
     sockets: &Result<Vec<Bypass>, String>,
-    ahead: &[(String, Vec<String>)],
+    ahead: Found<(String, String)>,
 ) -> Vec<Check> {
+    // Without them, interfaces are shown by their numbers.
     let links = Network::read(netns)
         .map(|network| network.links)
         .unwrap_or_default();
@@ -31,19 +34,41 @@ pub fn check(
             bypassing(netns, &links, sockets, Way::QdiscBypass),
         ),
         Check::new("AF_XDP", bypassing(netns, &links, sockets, Way::Xdp)),
-        Check::new("XDP programs", xdp_programs(netns, &links)),
+        Check::new("XDP programs", xdp_programs(xdp::programs(netns), &links)),
         Check::new("before pinif", others(ahead)),
-        Check::new("pktgen", generator("pktgen", &pktgen::devices(netns))),
+        Check::new("pktgen", generator("pktgen", pktgen::devices(netns))),
         Check::new("netconsole", {
             let devices = if netns.name == HOST {
                 netconsole::devices()
             } else {
                 Vec::new()
             };
-            generator("netconsole", &devices)
+            generator("netconsole", devices)
         }),
         Check::new("out of sight", never_seen()),
     ]
+}
+
+/// That nothing could be looked for.
+pub fn unknown(error: &str) -> Check {
+    Check::new(
+        "out of sight",
+        Outcome::Note(format!(
+            "what sends past TC egress here is unknown: {error}"
+        )),
+    )
+}
+
+/// What was found, and in a sentence what could not be looked for.
+fn sorted<T>(found: Found<T>) -> (Vec<T>, Option<String>) {
+    let (mut all, mut unknown) = (Vec::new(), None);
+    for one in found {
+        match one {
+            Ok(one) => all.push(one),
+            Err(error) => unknown = Some(format!("not all could be looked for: {error}")),
+        }
+    }
+    (all, unknown)
 }
 
 fn bypassing(
@@ -108,14 +133,8 @@ fn name_of(index: IfIndex, links: &Links) -> String {
         .map_or_else(|| format!("if{}", index.0), |link| link.name.clone())
 }
 
-fn xdp_programs(netns: &NetNs, links: &Links) -> Outcome {
-    match xdp::programs(netns) {
-        Ok(programs) => xdp_programs_of(&programs, links),
-        Err(error) => Outcome::Note(format!("unknown: {error}")),
-    }
-}
-
-fn xdp_programs_of(programs: &[xdp::Program], links: &Links) -> Outcome {
+fn xdp_programs(found: Found<xdp::Program>, links: &Links) -> Outcome {
+    let (programs, unknown) = sorted(found);
     let shown = |program: &xdp::Program| {
         let interface = name_of(program.interface, links);
         match program.name.as_str() {
@@ -138,34 +157,44 @@ fn xdp_programs_of(programs: &[xdp::Program], links: &Links) -> Outcome {
         );
     }
     let all: Vec<String> = programs.iter().map(shown).collect();
-    if all.is_empty() {
-        Outcome::Ok("none".to_owned())
-    } else {
-        Outcome::Note(format!(
+    match (all.is_empty(), unknown) {
+        (_, Some(unknown)) => Outcome::Note(unknown),
+        (true, None) => Outcome::Ok("none".to_owned()),
+        (false, None) => Outcome::Note(format!(
             "{}: what it sends back by itself (XDP_TX) is not seen",
             all.join(", ")
-        ))
+        )),
     }
 }
 
-fn others(ahead: &[(String, Vec<String>)]) -> Outcome {
-    let shown: Vec<String> = ahead
+fn others(ahead: Found<(String, String)>) -> Outcome {
+    let (ahead, unknown) = sorted(ahead);
+    let mut by_interface: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (interface, what) in ahead {
+        by_interface.entry(interface).or_default().push(what);
+    }
+    let shown: Vec<String> = by_interface
         .iter()
         .map(|(interface, others)| format!("{} at {interface}", others.join(", ")))
         .collect();
-    if shown.is_empty() {
-        Outcome::Ok("nobody has programs or filters at the egress here".to_owned())
-    } else {
-        Outcome::Note(format!(
-            "at the egress there are {}; `pinif audit` goes before them where it can, and tells where it cannot",
-            shown.join("; ")
-        ))
+    match (shown.is_empty(), unknown) {
+        (true, Some(unknown)) => Outcome::Note(unknown),
+        (true, None) => Outcome::Ok("nobody has programs or filters at the egress here".to_owned()),
+        (false, unknown) => Outcome::Note(format!(
+            "at the egress there are {}; `pinif audit` goes before them where it can, and reports where it cannot{}",
+            shown.join("; "),
+            unknown.map_or_else(String::new, |unknown| format!("; {unknown}"))
+        )),
     }
 }
 
-fn generator(name: &str, devices: &[String]) -> Outcome {
-    if devices.is_empty() {
-        return Outcome::Ok("not in use".to_owned());
+fn generator(name: &str, found: Found<String>) -> Outcome {
+    let (devices, unknown) = sorted(found);
+    let devices = Vec::from_iter(BTreeSet::from_iter(devices));
+    match (devices.is_empty(), unknown) {
+        (true, Some(unknown)) => return Outcome::Note(unknown),
+        (true, None) => return Outcome::Ok("not in use".to_owned()),
+        (false, _) => {}
     }
     Outcome::lack(
         format!(
@@ -179,7 +208,7 @@ fn generator(name: &str, devices: &[String]) -> Outcome {
     )
 }
 
-/// What no kernel tells of.
+/// What no kernel shows.
 fn never_seen() -> Outcome {
     Outcome::Note(
         "what hardware forwards (switchdev, tc with skip_sw, offloaded flowtables), and what RDMA, DPDK and VFIO send, never \
@@ -190,6 +219,8 @@ fn never_seen() -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::host::links::Link;
 
@@ -202,8 +233,9 @@ mod tests {
             name: "filter".to_owned(),
             sends: false,
         };
-        assert_eq!(xdp_programs_of(&[], &links), Outcome::Ok("none".to_owned()));
-        let Outcome::Note(note) = xdp_programs_of(std::slice::from_ref(&program), &links) else {
+        let none = xdp_programs(Vec::new(), &links);
+        assert_eq!(none, Outcome::Ok("none".to_owned()));
+        let Outcome::Note(note) = xdp_programs(vec![Ok(program.clone())], &links) else {
             panic!("a note");
         };
         assert!(note.starts_with("filter (id 7) on eth1: "), "{note}");
@@ -212,7 +244,7 @@ mod tests {
             name: String::new(),
             ..program
         };
-        let Outcome::Lack { why, fatal, .. } = xdp_programs_of(&[redirecting], &links) else {
+        let Outcome::Lack { why, fatal, .. } = xdp_programs(vec![Ok(redirecting)], &links) else {
             panic!("a gap");
         };
         assert!(why.starts_with("7 on eth1 may redirect"), "{why}");
@@ -221,13 +253,37 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_no_gap() {
-        assert!(matches!(generator("pktgen", &[]), Outcome::Ok(_)));
-        assert!(matches!(others(&[]), Outcome::Ok(_)));
-        let devices = ["eth1".to_owned()];
+        assert!(matches!(generator("pktgen", Vec::new()), Outcome::Ok(_)));
+        assert!(matches!(others(Vec::new()), Outcome::Ok(_)));
         assert!(matches!(
-            generator("pktgen", &devices),
+            generator("pktgen", vec![Ok("eth1".to_owned())]),
             Outcome::Lack { fatal: false, .. }
         ));
+    }
+
+    #[test]
+    fn what_could_not_be_looked_for_is_not_taken_for_none() {
+        fn failed<T>() -> Found<T> {
+            vec![Err(io::ErrorKind::PermissionDenied.into())]
+        }
+        let unknown = Outcome::Note("not all could be looked for: permission denied".to_owned());
+        let links = Links::default();
+        assert_eq!(xdp_programs(failed(), &links), unknown);
+        assert_eq!(others(failed()), unknown);
+        assert_eq!(generator("pktgen", failed()), unknown);
+        let mut some = failed();
+        some.push(Ok(("eth1".to_owned(), "bpf filter at pref 1".to_owned())));
+        let Outcome::Note(note) = others(some) else {
+            panic!("a note");
+        };
+        assert!(
+            note.starts_with("at the egress there are bpf filter at pref 1 at eth1; "),
+            "{note}"
+        );
+        assert!(
+            note.ends_with("not all could be looked for: permission denied"),
+            "{note}"
+        );
     }
 
     #[test]

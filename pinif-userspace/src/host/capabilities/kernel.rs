@@ -62,11 +62,16 @@ fn egress_hook_of(version: Version) -> Outcome {
 
 /// What the kernel's lockdown allows.
 pub(super) fn lockdown() -> Outcome {
-    let modes = fs::read_to_string("/sys/kernel/security/lockdown");
-    lockdown_of(modes.as_deref().unwrap_or_default())
+    lockdown_of(fs::read_to_string("/sys/kernel/security/lockdown"))
 }
 
-fn lockdown_of(modes: &str) -> Outcome {
+fn lockdown_of(modes: io::Result<String>) -> Outcome {
+    let modes = match modes {
+        // The kernel has none, or securityfs is not mounted.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Outcome::Note(format!("unknown: {error}")),
+        Ok(modes) => modes,
+    };
     if modes.contains("[confidentiality]") {
         // LOCKDOWN_BPF_READ_KERNEL
         Outcome::fatal(
@@ -131,14 +136,24 @@ mod tests {
 
     #[test]
     fn settings() {
-        assert!(is_fatal(&lockdown_of("none integrity [confidentiality]\n")));
+        assert!(is_fatal(&lockdown_of(Ok(
+            "none integrity [confidentiality]\n".to_owned()
+        ))));
         for modes in [
             "",
             "[none] integrity confidentiality\n",
             "none [integrity] confidentiality\n",
         ] {
-            assert!(matches!(lockdown_of(modes), Outcome::Ok(_)), "{modes}");
+            let outcome = lockdown_of(Ok(modes.to_owned()));
+            assert!(matches!(outcome, Outcome::Ok(_)), "{modes}");
         }
+        let refused = lockdown_of(Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(
+            refused,
+            Outcome::Note("unknown: permission denied".to_owned())
+        );
+        let none = lockdown_of(Err(io::ErrorKind::NotFound.into()));
+        assert!(matches!(none, Outcome::Ok(_)));
         assert!(matches!(compiler_of(Ok("1\n".to_owned())), Outcome::Ok(_)));
         assert!(matches!(
             compiler_of(Ok("0\n".to_owned())),

@@ -1,23 +1,35 @@
 //! pktgen, the kernel's own traffic generator: it hands its packets to the driver (Documentation/networking/pktgen.rst).
 
-use std::fs;
+use std::{collections::BTreeSet, fs, io, path::Path};
 
+use super::{Found, if_there};
 use crate::host::netns::NetNs;
 
-/// Where it shows itself, in the namespace of the thread that looks.
-const DIRECTORY: &str = "/proc/thread-self/net/pktgen";
+/// The network's files, in the namespace of the thread that looks.
+const NETWORK: &str = "/proc/thread-self/net";
+/// Where it shows itself among them.
+const DIRECTORY: &str = "pktgen";
 
-/// The interfaces that it is told to send by; none where it is not loaded, or the namespace cannot be entered.
-pub fn devices(netns: &NetNs) -> Vec<String> {
-    let list = || {
-        let entries = fs::read_dir(DIRECTORY).into_iter().flatten();
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names.filter_map(|name| device(&name)).collect()
-    };
-    let mut devices: Vec<String> = netns.run(list).unwrap_or_default();
-    devices.sort_unstable();
-    devices.dedup();
-    devices
+/// The interfaces that it is set up to send by; none where it is not loaded.
+pub fn devices(netns: &NetNs) -> Found<String> {
+    let looked = netns.run(|| devices_in(Path::new(NETWORK)));
+    match looked.and_then(|devices| devices) {
+        Ok(devices) => devices.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }
+}
+
+fn devices_in(network: &Path) -> io::Result<BTreeSet<String>> {
+    // Without /proc, nothing tells whether it is loaded.
+    fs::metadata(network)?;
+    let mut devices = BTreeSet::new();
+    for file in if_there(fs::read_dir(network.join(DIRECTORY)))?
+        .into_iter()
+        .flatten()
+    {
+        devices.extend(device(&file?.file_name().to_string_lossy()));
+    }
+    Ok(devices)
 }
 
 /// The interface of a file there: `eth1`, or `eth1@0` for one of its queues. Others are pktgen's own.
@@ -38,5 +50,28 @@ mod tests {
         assert_eq!(device("kpktgend_0"), None);
         assert_eq!(device("eth1").as_deref(), Some("eth1"));
         assert_eq!(device("eth1@3").as_deref(), Some("eth1"));
+    }
+
+    #[test]
+    fn an_interface_is_found_once_and_without_pktgen_there_is_none() {
+        let network = tempfile::tempdir().expect("a directory");
+        assert!(devices_in(network.path()).expect("a directory").is_empty());
+        let directory = network.path().join(DIRECTORY);
+        fs::create_dir(&directory).expect("a directory");
+        for file in ["pgctrl", "eth1@0", "eth1@1"] {
+            fs::write(directory.join(file), "").expect("a file");
+        }
+        let devices = devices_in(network.path()).expect("a directory");
+        assert_eq!(Vec::from_iter(devices), ["eth1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let network = tempfile::tempdir().expect("a directory");
+        let hidden = devices_in(&network.path().join("net")).expect_err("no /proc");
+        assert_eq!(hidden.kind(), io::ErrorKind::NotFound);
+        fs::write(network.path().join(DIRECTORY), "").expect("a file");
+        let unread = devices_in(network.path()).expect_err("no directory");
+        assert_eq!(unread.kind(), io::ErrorKind::NotADirectory);
     }
 }

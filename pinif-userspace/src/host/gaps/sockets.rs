@@ -1,7 +1,7 @@
 //! Sockets that send past TC egress: packet sockets with `PACKET_QDISC_BYPASS` (packet(7)), and AF_XDP sockets.
 //!
 //! The kernel's list has every packet socket. Whether one bypasses, the socket itself is asked for: a copy of its descriptor
-//! is taken (pidfd_getfd(2)), as no diagnosis tells it (`PDI_*` of linux/packet_diag.h).
+//! is taken (pidfd_getfd(2)), since no diagnosis shows it (`PDI_*` of linux/packet_diag.h).
 
 use std::{
     io,
@@ -71,7 +71,7 @@ impl Way {
     }
 }
 
-/// What a socket itself tells.
+/// What a socket says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// Whether it sends past TC egress.
@@ -90,17 +90,17 @@ pub fn state(socket: &Bypass) -> io::Result<Option<State>> {
     let Some(copy) = copy(socket)? else {
         return Ok(None);
     };
-    let told = Some(socket.interface).filter(|index| index.is_some());
+    let listed = Some(socket.interface).filter(|index| index.is_some());
     let cookie = SocketCookie(getsockopt(&copy, Cookie)?);
     let state = match socket.family {
         AF_PACKET => State {
             bypasses: getsockopt(&copy, QdiscBypass)? != 0,
-            interface: bound_to(&copy).or(told),
+            interface: bound_to(&copy)?.or(listed),
             cookie,
         },
         _ => State {
             bypasses: true,
-            interface: told,
+            interface: listed,
             cookie,
         },
     };
@@ -130,10 +130,10 @@ fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
     Ok(is_same.then_some(copy))
 }
 
-fn bound_to(socket: &OwnedFd) -> Option<IfIndex> {
-    let name: LinkAddr = getsockname(socket.as_raw_fd()).ok()?;
-    let index = u32::try_from(name.ifindex()).ok()?;
-    Some(IfIndex(index)).filter(|index| index.is_some())
+fn bound_to(socket: &OwnedFd) -> io::Result<Option<IfIndex>> {
+    let name: LinkAddr = getsockname(socket.as_raw_fd())?;
+    let index = u32::try_from(name.ifindex()).map_err(io::Error::other)?;
+    Ok(Some(IfIndex(index)).filter(|index| index.is_some()))
 }
 
 #[cfg(test)]

@@ -3,12 +3,16 @@
 
 use std::{io, ops::ControlFlow};
 
-use aya::maps::{MapInfo, MapType};
+use aya::{
+    maps::{MapError, MapInfo, MapType},
+    programs::{ProgramError, ProgramInfo, loaded_programs},
+};
 use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u32};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, LinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
 
+use super::Found;
 use crate::host::{netlink::Requester, netns::NetNs};
 
 /// `struct ifinfomsg`.
@@ -27,39 +31,35 @@ pub struct Program {
     pub interface: IfIndex,
     /// The program's number.
     pub id: u32,
-    /// Its name: untrusted; empty where it has none, or may not be looked at.
+    /// Its name: untrusted; empty where it has none.
     pub name: String,
     /// Whether it has a map of devices (`BPF_MAP_TYPE_DEVMAP`), which is there to send by them.
     pub sends: bool,
 }
 
 /// The XDP programs of a namespace's interfaces.
-///
-/// # Errors
-/// Where the namespace may not be entered, or the kernel refuses netlink.
-pub fn programs(netns: &NetNs) -> io::Result<Vec<Program>> {
-    let found = netns.run(|| {
-        let mut question = LinkMessage::default();
-        question
-            .attributes
-            .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        let mut found = Vec::new();
-        Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETLINK, &question, |_, payload| {
-            found.extend(decode(payload));
-            ControlFlow::Continue(())
-        })?;
-        Ok::<_, io::Error>(found)
-    })??;
-    let programs = found.into_iter().map(|(interface, id)| {
-        let (name, sends) = describe(id).unwrap_or_default();
-        Program {
-            interface,
-            id,
-            name,
-            sends,
-        }
-    });
-    Ok(programs.collect())
+pub fn programs(netns: &NetNs) -> Found<Program> {
+    match netns.run(attached).and_then(|attached| attached) {
+        Ok(attached) => attached
+            .into_iter()
+            .filter_map(|(interface, id)| describe(interface, id).transpose())
+            .collect(),
+        Err(error) => vec![Err(error)],
+    }
+}
+
+/// The interfaces of the calling thread's namespace that have a program, and its number.
+fn attached() -> io::Result<Vec<(IfIndex, u32)>> {
+    let mut question = LinkMessage::default();
+    question
+        .attributes
+        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let mut found = Vec::new();
+    Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETLINK, &question, |_, payload| {
+        found.extend(decode(payload));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
 /// An interface, and the number of its program, if it has one.
@@ -81,21 +81,67 @@ fn decode(message: &[u8]) -> Option<(IfIndex, u32)> {
     Some((IfIndex(index), id))
 }
 
-/// A program's name, and whether it has a map of devices.
-fn describe(id: u32) -> Option<(String, bool)> {
-    let mut programs = aya::programs::loaded_programs().filter_map(Result::ok);
-    let program = programs.find(|program| program.id() == id)?;
-    let maps = program.map_ids().ok().flatten().unwrap_or_default();
-    let of_devices = |id: &u32| {
-        let kind = MapInfo::from_id(*id).and_then(|map| map.map_type());
-        matches!(kind, Ok(MapType::DevMap | MapType::DevMapHash))
+/// What a program is; none, if it is gone by now.
+fn describe(interface: IfIndex, id: u32) -> io::Result<Option<Program>> {
+    let unknown =
+        |error: String| io::Error::other(format!("XDP program {id} cannot be looked at: {error}"));
+    let Some(program) =
+        program_with(id, loaded_programs()).map_err(|error| unknown(error.to_string()))?
+    else {
+        return Ok(None);
     };
-    let name = program.name_as_str().unwrap_or_default().to_owned();
-    Some((name, maps.iter().any(of_devices)))
+    let maps = program
+        .map_ids()
+        .map_err(|error| unknown(error.to_string()))?;
+    let mut sends = false;
+    for map in maps.unwrap_or_default() {
+        sends |= holds_devices(map).map_err(|error| unknown(error.to_string()))?;
+    }
+    Ok(Some(Program {
+        interface,
+        id,
+        name: program.name_as_str().unwrap_or_default().to_owned(),
+        sends,
+    }))
+}
+
+/// The program with this number among those that there are. Others may go meanwhile.
+fn program_with(
+    id: u32,
+    programs: impl Iterator<Item = Result<ProgramInfo, ProgramError>>,
+) -> Result<Option<ProgramInfo>, ProgramError> {
+    let mut failed = None;
+    for program in programs {
+        match program {
+            Ok(program) if program.id() == id => return Ok(Some(program)),
+            Err(ProgramError::SyscallError(error)) if is_gone(&error.io_error) => {}
+            Ok(_) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// Whether a map is one of devices. One that is gone went with its program; one of a type that is not known is another.
+fn holds_devices(map: u32) -> Result<bool, MapError> {
+    match MapInfo::from_id(map) {
+        Ok(map) => Ok(matches!(
+            map.map_type(),
+            Ok(MapType::DevMap | MapType::DevMapHash)
+        )),
+        Err(MapError::SyscallError(error)) if is_gone(&error.io_error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel knows no object of a number (`bpf_prog_get_fd_by_id`, `bpf_map_get_fd_by_id`).
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOENT)
 }
 
 #[cfg(test)]
 mod tests {
+    use aya::sys::SyscallError;
     use proptest::prelude::*;
 
     use super::*;
@@ -118,6 +164,19 @@ mod tests {
         let mut some = vec![5, 0, 2, 0, 1, 0, 0, 0, 8, 0, 4, 0];
         some.extend(42u32.to_ne_bytes());
         assert_eq!(decode(&message(&some)), Some((IfIndex(3), 42)));
+    }
+
+    #[test]
+    fn a_program_that_may_not_be_looked_for_is_unknown() {
+        let failed = |errno| {
+            Err(ProgramError::SyscallError(SyscallError {
+                call: "bpf_prog_get_fd_by_id",
+                io_error: io::Error::from_raw_os_error(errno),
+            }))
+        };
+        let looked = |errno| program_with(7, std::iter::once(failed(errno)));
+        assert!(matches!(looked(libc::ENOENT), Ok(None)), "another is gone");
+        assert!(looked(libc::EPERM).is_err());
     }
 
     proptest! {

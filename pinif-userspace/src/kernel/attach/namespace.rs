@@ -8,7 +8,7 @@ use pinif_ebpf::key::IfIndex;
 
 use super::ahead;
 use crate::{
-    host::netns::NetNs,
+    host::{gaps::Found, netns::NetNs},
     kernel::{
         ahead::Ahead,
         direction::Direction,
@@ -202,22 +202,20 @@ impl NamespaceHooks {
     }
 
     /// What is before pinif at each of the interfaces that it is attached to. Other auditors do not count: they let
-    /// everything pass. An interface that cannot be asked has nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the namespace cannot be entered.
-    pub fn ahead(&self) -> io::Result<Vec<(IfIndex, Vec<Ahead>)>> {
-        let own = self.egress.id().map_err(io::Error::other)?;
+    /// everything pass.
+    pub fn ahead(&self) -> Found<(IfIndex, Ahead)> {
+        let own = match self.egress.id() {
+            Ok(own) => own,
+            Err(error) => return vec![Err(io::Error::other(error))],
+        };
         let own_filter = (self.mode == Mode::Clsact).then(|| self.egress.own_filter());
         let interfaces: Vec<IfIndex> = self.interfaces().collect();
-        self.netns.run(|| {
-            let ahead = interfaces.into_iter().map(|interface| {
-                let ahead = BTreeSet::from_iter(ahead::before(interface, own, own_filter));
-                (interface, ahead.into_iter().collect())
-            });
-            ahead.collect()
-        })
+        let looked = self.netns.run(|| {
+            let each = interfaces.into_iter();
+            each.flat_map(|index| ahead::before(index, index, own, own_filter))
+                .collect()
+        });
+        looked.unwrap_or_else(|error| vec![Err(error)])
     }
 
     /// Forgets an interface that is gone, and the programs' place with it. Returns whether it was audited.

@@ -1,0 +1,176 @@
+//! Looks for what cannot be seen, as [`Gaps`](super::gaps::Gaps) asks: here the host and the kernel are asked, and here it is reported.
+
+use std::{
+    collections::VecDeque,
+    fmt::Display,
+    time::{Instant, SystemTime},
+};
+
+use pinif_ebpf::bypass::Bypass;
+
+use super::{
+    audit::{Audit, Namespace},
+    gaps::{Audited, Detected, Input, Listed, Look, Looked, Output, Unknown},
+    ledger::Key,
+};
+use crate::{
+    findings::{
+        enrich,
+        gaps::{self, By, Gap, GapKey},
+    },
+    host::{
+        gaps::{Detector, netconsole, pktgen, sockets, xdp},
+        netns::HOST,
+    },
+    hub::{Change, Notice},
+    kernel::attach::CgroupHooks,
+};
+
+impl Audit {
+    /// Learns of sockets that are about to bypass.
+    pub(super) fn bypassing(&mut self, mut sockets: Vec<Bypass>) {
+        sockets.retain(|socket| self.namespaces.contains_key(&socket.netns));
+        self.on_gaps(Input::Bypassing(sockets));
+    }
+
+    /// Gives the gaps an input, and does what is to be done.
+    pub(super) fn on_gaps(&mut self, input: Input) {
+        let mut outputs = VecDeque::from(self.gaps.on(input, Instant::now()));
+        while let Some(output) = outputs.pop_front() {
+            match output {
+                Output::Look(look) => {
+                    let looked = Input::Looked(self.look_for_gaps(look));
+                    outputs.extend(self.gaps.on(looked, Instant::now()));
+                }
+                Output::Gap {
+                    mut gap,
+                    owner,
+                    has_grown,
+                } => {
+                    gap.process = owner.and_then(|owner| enrich::owner(&owner));
+                    self.report_gap(gap, has_grown);
+                }
+                Output::SendsBack {
+                    netns,
+                    interface,
+                    program,
+                } => {
+                    let interface = self.names.of(netns, interface);
+                    self.hub.note(Notice::XdpProgram { interface, program });
+                }
+            }
+        }
+    }
+
+    fn report_gap(&mut self, gap: Gap, has_grown: bool) {
+        let key = Key::Gap(gap.key.clone());
+        if self.ledger.contains(&key) {
+            if has_grown {
+                self.ledger.grown(&key);
+            }
+            return;
+        }
+        let GapKey {
+            netns, interface, ..
+        } = gap.key;
+        let predecessors = interface.map(|index| self.names.predecessors(netns, index));
+        let id = gap.key.finding_id(predecessors.unwrap_or_default());
+        let name = match &gap.key.by {
+            By::Namespace(name) => name.clone(),
+            _ => self.following.name(netns),
+        };
+        let interface = interface.map(|index| self.names.of(netns, index));
+        let finding = gaps::finding(gap, id, name, interface, SystemTime::now());
+        let now = self.started.elapsed();
+        if let Some(finding) = self.ledger.sighted(key.clone(), finding, now) {
+            self.show(Some(&key), finding, Change::Opened);
+        }
+    }
+
+    fn look_for_gaps(&mut self, look: Look) -> Looked {
+        let mut bypassing = Vec::new();
+        self.bypasses.drain(|socket| bypassing.push(socket));
+        let sockets = self.list_sockets();
+        let mut detected = Vec::new();
+        if look.all {
+            for (&netns, namespace) in &self.namespaces {
+                let is_host = self.following.name(netns) == HOST;
+                detect(namespace, is_host, &mut |found| {
+                    detected.push((netns, found));
+                });
+            }
+        }
+        Looked {
+            look,
+            audited: self.audited_interfaces(),
+            bypassing,
+            sockets,
+            detected,
+        }
+    }
+
+    /// The sockets of audited namespaces that may bypass, each asked.
+    fn list_sockets(&mut self) -> Result<Vec<Listed>, String> {
+        let hooks = self.hooks.get(&mut self.following.entries);
+        let listed = hooks
+            .and_then(CgroupHooks::bypassing)
+            .map_err(|error| format!("{error:#}"))?;
+        let here = |socket: &Bypass| self.namespaces.contains_key(&socket.netns);
+        let asked = listed.into_iter().filter(here).map(|socket| Listed {
+            state: sockets::state(&socket).map_err(|error| error.to_string()),
+            socket,
+        });
+        Ok(asked.collect())
+    }
+
+    fn audited_interfaces(&self) -> Audited {
+        let interfaces = |namespace: &Namespace| {
+            let links = &namespace.network.links;
+            let is_loopback = |index| links.get(index).is_some_and(|link| link.loopback);
+            let audited = namespace.hooks.interfaces();
+            audited.filter(|index| !is_loopback(*index)).collect()
+        };
+        let namespaces = self.namespaces.iter();
+        namespaces
+            .map(|(&netns, namespace)| (netns, interfaces(namespace)))
+            .collect()
+    }
+}
+
+/// Looks for what is no socket in a namespace.
+fn detect(namespace: &Namespace, is_host: bool, found: &mut impl FnMut(Result<Detected, Unknown>)) {
+    let netns = namespace.hooks.netns();
+    for ahead in namespace.hooks.ahead() {
+        let ahead = ahead.map(|(interface, what)| Detected::Ahead(interface, what.to_string()));
+        found(ahead.map_err(unknown(Detector::Ahead)));
+    }
+    for program in xdp::programs(netns) {
+        let program = program.map(Detected::Xdp);
+        found(program.map_err(unknown(Detector::XdpPrograms)));
+    }
+    let mut generators = |what, devices: Vec<_>, detected: fn(_) -> Detected| {
+        for device in devices {
+            let device: Result<String, _> = device;
+            // One that was renamed since is found at the next look.
+            let of_device = |name: String| namespace.network.links.by_name(&name);
+            match device.map(of_device) {
+                Ok(link) => link
+                    .into_iter()
+                    .for_each(|link| found(Ok(detected(link.index)))),
+                Err(error) => found(Err(unknown(what)(error))),
+            }
+        }
+    };
+    generators(Detector::Pktgen, pktgen::devices(netns), Detected::Pktgen);
+    if is_host {
+        let devices = netconsole::devices();
+        generators(Detector::Netconsole, devices, Detected::Netconsole);
+    }
+}
+
+fn unknown<E: Display>(what: Detector) -> impl Fn(E) -> Unknown {
+    move |error| Unknown {
+        what,
+        error: error.to_string(),
+    }
+}
