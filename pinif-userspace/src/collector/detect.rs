@@ -48,7 +48,7 @@ impl Audit {
                     has_grown,
                 } => {
                     gap.process = owner.and_then(|owner| enrich::owner(&owner));
-                    self.report_gap(gap, has_grown);
+                    self.report_gap(*gap, has_grown);
                 }
                 Output::SendsBack {
                     netns,

@@ -84,7 +84,7 @@ impl Gaps {
             Input::Namespace => {
                 self.all_at.get_or_insert(now + LATER);
             }
-            Input::Found(gap) => self.found.push((gap, None)),
+            Input::Found(gap) => self.found.push((*gap, None)),
             Input::Report => return self.report(),
             Input::Due if now < self.due() => {}
             Input::Due => {
@@ -263,7 +263,7 @@ impl Gaps {
             .map(|(mut gap, owner)| {
                 let has_grown = self.take_sender(&mut gap, owner.as_ref());
                 Output::Gap {
-                    gap,
+                    gap: Box::new(gap),
                     owner,
                     has_grown,
                 }

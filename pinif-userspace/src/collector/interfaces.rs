@@ -128,7 +128,7 @@ impl Audit {
             ));
             let interface = index_of(&name);
             let index = interface.unwrap_or_default();
-            self.on_gaps(gaps::Input::Found(Gap {
+            self.on_gaps(gaps::Input::Found(Box::new(Gap {
                 key: GapKey {
                     netns,
                     interface,
@@ -140,7 +140,7 @@ impl Audit {
                 },
                 process: None,
                 socket: None,
-            }));
+            })));
             self.attachment(netns, index, attachments::Input::Refused { name, error });
         }
         Ok(attached)

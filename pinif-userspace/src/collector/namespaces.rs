@@ -199,7 +199,7 @@ impl Audit {
     fn refuse(&mut self, inode: u64, name: &str, error: &anyhow::Error) {
         self.following.refused.insert(inode);
         let error = format!("{error:#}");
-        self.on_gaps(gaps::Input::Found(Gap {
+        self.on_gaps(gaps::Input::Found(Box::new(Gap {
             key: GapKey {
                 netns: NetNsCookie(0),
                 interface: None,
@@ -211,7 +211,7 @@ impl Audit {
             },
             process: None,
             socket: None,
-        }));
+        })));
         let name = name.to_owned();
         self.hub.note(Notice::NamespaceRefused { name, error });
     }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use pinif_ebpf::enforce::Action;
+use pinif_ebpf::packet::protocol::has_ports;
 use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
 
+use super::dimension::{self, Dimension as _, LookUp, for_each_dimension, protocol_name};
 use super::file::{RawPolicy, RawRule, RawZone, Scalar};
 use super::problem::{Flaw, Report, Span, nearest, quoted};
 use super::{InterfacePattern, Rule, Zone, shadow, values};
-
-/// The id of a user, if there is such a user; the reason, if that cannot be said.
-pub(super) type LookUp<'l> = &'l dyn Fn(&str) -> Result<Option<u32>, String>;
 
 /// The zones and rules. They are to be used only where `report` has no errors afterwards.
 pub(super) fn check(
@@ -34,17 +33,26 @@ pub(super) fn check(
     (zones, rules)
 }
 
-/// How many values the rules together may have of each key, so that two policies fit into the kernel's tables: a range
-/// of ports is up to 30 entries, any other value is one.
-const MAX_VALUES: [(&str, usize); 7] = [
-    ("destination", 100_000),
-    ("source", 100_000),
-    ("port", 1000),
-    ("source_port", 1000),
-    ("user", 8000),
-    ("cgroup", 8000),
-    ("executable", 8000),
-];
+macro_rules! checks {
+    ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
+        /// How many values the rules together may have of each key.
+        const MAX_VALUES: &[(&str, usize)] = &[$((dimension::$dimension::KEY.name, dimension::$dimension::MOST)),*];
+
+        impl Checker<'_, '_> {
+            /// What a rule says of its traffic.
+            fn matchers(&mut self, raw: &RawRule) -> Rule {
+                let look_up = self.look_up;
+                Rule {
+                    $($field: self.list(raw, dimension::$dimension::KEY.name, |value| {
+                        dimension::$dimension::parse(value, look_up)
+                    }),)*
+                    ..Rule::default()
+                }
+            }
+        }
+    };
+}
+for_each_dimension!(checks);
 
 struct Checker<'c, 't> {
     raw: &'c RawPolicy,
@@ -64,7 +72,7 @@ impl Checker<'_, '_> {
                 .mend("a rule takes lists: put those that demand the same into one");
             self.report.error(&rule.header, flaw);
         }
-        for (key, most) in MAX_VALUES {
+        for &(key, most) in MAX_VALUES {
             let lists = self.raw.rules.iter().filter_map(|rule| rule.lists.get(key));
             if let Some(value) = lists.flat_map(|list| &list.values).nth(most) {
                 let flaw = Flaw::new(format!("the rules have more than {most} values of `{key}`"))
@@ -138,27 +146,16 @@ impl Checker<'_, '_> {
 
     fn rule(&mut self, raw: &RawRule) -> Rule {
         let errors_before = self.report.errors();
-        let look_up = self.look_up;
-        let prefix = |value: &Scalar| values::prefix(&value.as_text());
         let rule = Rule {
             name: raw
                 .name
                 .as_ref()
                 .map(|name| name.get_ref().clone())
                 .unwrap_or_default(),
-            destinations: self.list(raw, "destination", prefix),
-            sources: self.list(raw, "source", prefix),
-            ports: self.list(raw, "port", values::ports),
-            source_ports: self.list(raw, "source_port", values::ports),
-            protocols: self.list(raw, "protocol", values::protocol),
-            users: self.list(raw, "user", |value| values::user(value, look_up)),
-            cgroups: self.list(raw, "cgroup", |value| values::cgroup(&value.as_text())),
-            executables: self.list(raw, "executable", |value| {
-                values::executable(&value.as_text())
-            }),
             only_via: self.zones_named(raw),
             pinned: raw.pinned,
             action: self.action(raw),
+            ..self.matchers(raw)
         };
         self.demands(raw);
         if self.report.errors() == errors_before {
@@ -270,10 +267,10 @@ impl Checker<'_, '_> {
             return;
         };
         for (number, value) in rule.protocols.iter().zip(&protocols.values) {
-            if !values::WITH_PORTS.contains(number) {
+            if !has_ports(*number) {
                 let flaw = Flaw::new(format!(
                     "{} has no ports, so that it can never match",
-                    values::protocol_name(*number)
+                    protocol_name(*number)
                 ))
                 .mend("take it out of `protocol`, and give it a rule of its own without ports");
                 self.report

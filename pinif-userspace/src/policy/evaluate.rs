@@ -1,7 +1,7 @@
 //! The policy judged in userspace, by the decision that the programs make: [`compile`]'s tables, and what the programs are
 //! told of a namespace, held in memory and asked by the same code.
 
-mod prefixes;
+pub(super) mod prefixes;
 
 use std::{
     cell::LazyCell,
@@ -16,10 +16,10 @@ use pinif_ebpf::{
     verdict::{Decision, Traffic, World, decide},
 };
 
-use self::prefixes::Prefixes;
 use super::{
     Policy,
     compile::{Compiled, compile},
+    dimension::{self, Dimension, LookUpFile, for_each_dimension},
 };
 use crate::host::{carriers::carriers, executables::Mounts, network::Network};
 
@@ -27,15 +27,28 @@ use crate::host::{carriers::carriers, executables::Mounts, network::Network};
 #[derive(Debug)]
 pub struct InForce {
     compiled: Compiled,
-    destinations: Prefixes,
-    sources: Prefixes,
-    ports: Prefixes,
-    source_ports: Prefixes,
-    protocols: HashMap<u32, RuleSet>,
-    users: HashMap<u32, RuleSet>,
-    executables: HashMap<Executable, RuleSet>,
+    answers: Answers,
     demands: Vec<Demand>,
 }
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
+        /// What the tables answer.
+        #[derive(Debug)]
+        struct Answers {
+            $($field: <dimension::$dimension as Dimension>::Answers,)*
+        }
+
+        impl Answers {
+            fn of(compiled: &Compiled, file: &LookUpFile<'_>) -> Self {
+                Self {
+                    $($field: dimension::$dimension::answers(&compiled.$field, file),)*
+                }
+            }
+        }
+    };
+}
+for_each_dimension!(answers);
 
 /// A program's file, as the kernel knows it ([`Mounts::identity`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,31 +97,14 @@ impl InForce {
 
     fn with(policy: &Policy, file: impl Fn(&Path) -> Option<Executable>) -> Self {
         let compiled = compile(policy, 0, 0);
-        let mut executables: HashMap<_, RuleSet> = HashMap::new();
-        for (path, rules) in &compiled.executables {
-            if let Some(file) = file(path) {
-                let all = executables.entry(file).or_default();
-                *all = all.union(*rules);
-            }
-        }
         let mut demands = vec![Demand::NONE; policy.rules.len()];
         for (key, demand) in &compiled.demands {
             if let Some(place) = demands.get_mut(key.rule as usize) {
                 *place = *demand;
             }
         }
-        let numbers = |table: &[(pinif_ebpf::policy::NumberKey, RuleSet)]| {
-            let entries = table.iter().map(|(key, rules)| (key.number, *rules));
-            entries.collect()
-        };
         Self {
-            destinations: Prefixes::of_addresses(&compiled.destinations),
-            sources: Prefixes::of_addresses(&compiled.sources),
-            ports: Prefixes::of_ports(&compiled.ports),
-            source_ports: Prefixes::of_ports(&compiled.source_ports),
-            protocols: numbers(&compiled.protocols),
-            users: numbers(&compiled.users),
-            executables,
+            answers: Answers::of(&compiled, &file),
             demands,
             compiled,
         }
@@ -205,37 +201,37 @@ impl World for Case<'_> {
 
 impl Tables for Case<'_> {
     fn by_destination(&self, _: Slot, address: &Address) -> Option<RuleSet> {
-        self.policy.destinations.of_address(address)
+        self.policy.answers.destinations.of_address(address)
     }
 
     fn by_source(&self, _: Slot, address: &Address) -> Option<RuleSet> {
-        self.policy.sources.of_address(address)
+        self.policy.answers.sources.of_address(address)
     }
 
     fn by_port(&self, _: Slot, port: u16) -> Option<RuleSet> {
-        self.policy.ports.of_port(port)
+        self.policy.answers.ports.of_port(port)
     }
 
     fn by_source_port(&self, _: Slot, port: u16) -> Option<RuleSet> {
-        self.policy.source_ports.of_port(port)
+        self.policy.answers.source_ports.of_port(port)
     }
 
     fn by_protocol(&self, _: Slot, protocol: u8) -> Option<RuleSet> {
-        self.policy.protocols.get(&protocol.into()).copied()
+        self.policy.answers.protocols.get(&protocol.into()).copied()
     }
 
     fn by_user(&self, _: Slot) -> Option<RuleSet> {
-        self.policy.users.get(&self.sender.user?).copied()
+        self.policy.answers.users.get(&self.sender.user?).copied()
     }
 
     fn by_cgroup(&self, _: Slot) -> Option<RuleSet> {
         let path = self.sender.cgroup.as_deref()?;
-        Some(self.policy.compiled.cgroups.rules_of(path))
+        Some(self.policy.answers.cgroups.rules_of(path))
     }
 
     fn by_executable(&self, _: Slot) -> Option<RuleSet> {
         let file = self.sender.executable?;
-        self.policy.executables.get(&file).copied()
+        self.policy.answers.executables.get(&file).copied()
     }
 
     fn demand(&self, _: Slot, rule: u16) -> Option<Demand> {

@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
-use super::keys::{Key, OTHER_NAMES, RULE_KEYS, Takes, ZONE_KEYS};
+use super::keys::{Key, Takes, ZONE_KEYS, other_name, rule_keys};
 use super::problem::{Flaw, PolicyErrors, Report, Span, nearest, quoted};
 use super::recover::{report_rest, sift};
 
@@ -157,7 +157,7 @@ struct Reader<'r, 't> {
 impl Reader<'_, '_> {
     fn unknown_top(&mut self, key: &Spanned<DeString<'_>>) {
         let flaw = Flaw::new(format!("unknown key {}", quoted(key.get_ref())));
-        let is_rules = RULE_KEYS.iter().any(|known| known.name == *key.get_ref());
+        let is_rules = rule_keys().any(|known| known.name == *key.get_ref());
         let is_zones = ZONE_KEYS.iter().any(|known| known.name == *key.get_ref());
         let flaw = if is_rules {
             flaw.mend("put it below the `[[rule]]` that it belongs to")
@@ -199,7 +199,7 @@ impl Reader<'_, '_> {
             };
             let errors_before = self.report.errors();
             for (key, value) in zone {
-                let Some(known) = self.known(key, &ZONE_KEYS, &[], "zone") else {
+                let Some(known) = self.known(key, || ZONE_KEYS.iter(), |_| None, "zone") else {
                     continue;
                 };
                 if known.takes == Takes::Truth {
@@ -246,7 +246,7 @@ impl Reader<'_, '_> {
         };
         let errors_before = self.report.errors();
         for (key, value) in table {
-            let Some(known) = self.known(key, &RULE_KEYS, &OTHER_NAMES, "rule") else {
+            let Some(known) = self.known(key, rule_keys, other_name, "rule") else {
                 continue;
             };
             match known.takes {
@@ -264,22 +264,18 @@ impl Reader<'_, '_> {
         self.raw.rules.push(raw);
     }
 
-    fn known<'k>(
+    fn known<K: Iterator<Item = &'static Key>>(
         &mut self,
         key: &Spanned<DeString<'_>>,
-        keys: &'k [Key],
-        others: &[(&str, &'static str)],
+        keys: impl Fn() -> K,
+        other_name: impl Fn(&str) -> Option<&'static str>,
         owner: &str,
-    ) -> Option<&'k Key> {
+    ) -> Option<&'static Key> {
         let word = &**key.get_ref();
-        let known = keys.iter().find(|known| known.name == word);
+        let known = keys().find(|known| known.name == word);
         if known.is_none() {
-            let names = || keys.iter().map(|known| known.name);
-            let other = others
-                .iter()
-                .find(|(other, _)| *other == word)
-                .map(|(_, meant)| *meant);
-            let mend = match other.or_else(|| nearest(word, names())) {
+            let names = || keys().map(|known| known.name);
+            let mend = match other_name(word).or_else(|| nearest(word, names())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!(
                     "a {owner} has {}",

@@ -1,6 +1,11 @@
 //! The keys of a policy file: one line each, with its type and an example for the messages.
 
-use super::problem::Flaw;
+use std::iter;
+
+use super::{
+    dimension::{self, Dimension as _, for_each_dimension},
+    problem::Flaw,
+};
 
 /// A key, what it takes, and what a message shows as an example.
 pub(super) struct Key {
@@ -48,7 +53,7 @@ impl Takes {
     }
 }
 
-const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
     Key {
         name,
         takes,
@@ -62,34 +67,35 @@ pub(super) const ZONE_KEYS: [Key; 2] = [
     key("contained", Takes::Truth, "true"),
 ];
 
-/// Below `[[rule]]`.
-pub(super) const RULE_KEYS: [Key; 12] = [
-    key("name", Takes::Text, r#""control-plane""#),
-    key("destination", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
-    key("source", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#),
-    key("port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#),
-    key("source_port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#),
-    key("protocol", Takes::TextsOrNumbers, r#"["tcp", "udp"]"#),
-    key("user", Takes::TextsOrNumbers, r#"["fabd", 998]"#),
-    key("cgroup", Takes::Texts, r#"["/system.slice/fabd.service"]"#),
-    key("executable", Takes::Texts, r#"["/usr/sbin/fabd"]"#),
+/// Below `[[rule]]`, besides the dimensions.
+const NAME: Key = key("name", Takes::Text, r#""control-plane""#);
+const DEMANDS: [Key; 3] = [
     key("only_via", Takes::Texts, r#"["backplane"]"#),
     key("pinned", Takes::Truth, "true"),
     key("action", Takes::Text, r#""drop""#),
 ];
 
-/// What other tools call the keys of a rule.
-pub(super) const OTHER_NAMES: [(&str, &str); 12] = [
-    ("dst", "destination"),
-    ("to", "destination"),
-    ("src", "source"),
-    ("from", "source"),
-    ("dport", "port"),
-    ("destination_port", "port"),
-    ("sport", "source_port"),
-    ("proto", "protocol"),
-    ("uid", "user"),
-    ("exe", "executable"),
-    ("via", "only_via"),
-    ("zone", "only_via"),
-];
+macro_rules! keys {
+    ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
+        /// Of each dimension, its key and what other tools call it.
+        const DIMENSIONS: &[(Key, &[&str])] =
+            &[$((dimension::$dimension::KEY, dimension::$dimension::OTHER_NAMES)),*];
+    };
+}
+for_each_dimension!(keys);
+
+/// Below `[[rule]]`, in the order in which a message lists them.
+pub(super) fn rule_keys() -> impl Iterator<Item = &'static Key> {
+    let dimensions = DIMENSIONS.iter().map(|(key, _)| key);
+    iter::once(&NAME).chain(dimensions).chain(&DEMANDS)
+}
+
+/// The key of a rule that other tools call so.
+pub(super) fn other_name(word: &str) -> Option<&'static str> {
+    let mut dimensions = DIMENSIONS.iter();
+    let dimension = dimensions.find(|(_, others)| others.contains(&word));
+    match word {
+        "via" | "zone" => Some("only_via"),
+        _ => dimension.map(|(key, _)| key.name),
+    }
+}

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod compile;
+mod dimension;
 pub mod evaluate;
 mod file;
 mod keys;
@@ -25,6 +26,7 @@ use nix::errno::Errno;
 use pinif_ebpf::enforce::Action;
 use pinif_ebpf::policy::ZoneSet;
 
+use self::dimension::for_each_dimension;
 use crate::text::hash::fnv1a;
 
 pub(crate) use problem::counted;
@@ -59,35 +61,25 @@ pub struct InterfacePattern {
     glob: GlobMatcher,
 }
 
-/// Which traffic, and what is demanded of it. A packet matches when it satisfies every list that is not empty, and it
-/// satisfies a list by any one of its entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name; unique.
-    pub name: String,
-    /// Where the packet goes.
-    pub destinations: Vec<IpNet>,
-    /// Where the packet comes from.
-    pub sources: Vec<IpNet>,
-    /// Its destination port.
-    pub ports: Vec<RangeInclusive<u16>>,
-    /// Its source port.
-    pub source_ports: Vec<RangeInclusive<u16>>,
-    /// Its IP protocol number.
-    pub protocols: Vec<u8>,
-    /// The user of the socket that sends it.
-    pub users: Vec<u32>,
-    /// The cgroup of the socket that sends it, or one above that: paths in the v2 hierarchy, `/` or without a `/` at the end.
-    pub cgroups: Vec<String>,
-    /// The program that sends it.
-    pub executables: Vec<PathBuf>,
-    /// Demands that it leaves by one of these zones, by their index; no demand where empty.
-    pub only_via: Vec<usize>,
-    /// Demands a bound device.
-    pub pinned: bool,
-    /// What becomes of a packet that breaks it, where the policy is enforced.
-    pub action: Action,
+macro_rules! rule {
+    ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
+        /// Which traffic, and what is demanded of it. A packet matches when it satisfies every list that is not empty, and it
+        /// satisfies a list by any one of its entries.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Rule {
+            /// Its name; unique.
+            pub name: String,
+            $($(#[$doc])* pub $field: Vec<$value>,)*
+            /// Demands that it leaves by one of these zones, by their index; no demand where empty.
+            pub only_via: Vec<usize>,
+            /// Demands a bound device.
+            pub pinned: bool,
+            /// What becomes of a packet that breaks it, where the policy is enforced.
+            pub action: Action,
+        }
+    };
 }
+for_each_dimension!(rule);
 
 impl Rule {
     /// What a rule of this name has in every policy, by which a finding stays the same; not zero.
@@ -147,7 +139,7 @@ impl Policy {
     fn parse_with(
         text: &str,
         origin: &str,
-        look_up: check::LookUp<'_>,
+        look_up: dimension::LookUp<'_>,
     ) -> Result<Self, PolicyErrors> {
         let mut report = problem::Report::new(text, origin);
         let raw = file::parse(&mut report);
@@ -180,14 +172,9 @@ impl fmt::Debug for InterfacePattern {
 }
 
 impl Rule {
-    /// The protocols that it matches, empty for all: one that looks at ports looks at protocols with ports alone.
-    pub(crate) fn meant_protocols(&self) -> &[u8] {
-        let has_ports = !self.ports.is_empty() || !self.source_ports.is_empty();
-        if self.protocols.is_empty() && has_ports {
-            &values::WITH_PORTS
-        } else {
-            &self.protocols
-        }
+    /// Whether it looks at ports, which not every protocol has.
+    fn looks_at_ports(&self) -> bool {
+        !self.ports.is_empty() || !self.source_ports.is_empty()
     }
 }
 

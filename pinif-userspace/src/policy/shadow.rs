@@ -1,10 +1,7 @@
 //! Warns of rules that can never decide, because an earlier one matches all that they match.
 
-use std::ops::RangeInclusive;
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
 use super::Rule;
+use super::dimension::{self, Dimension as _, for_each_dimension};
 use super::file::RawPolicy;
 use super::problem::{Flaw, Report, quoted};
 
@@ -33,72 +30,15 @@ pub(super) fn warn(rules: &[Rule], raw: &RawPolicy, report: &mut Report<'_>) {
     }
 }
 
-/// Whether each packet that `later` matches is one that `earlier` matches.
-fn covers(earlier: &Rule, later: &Rule) -> bool {
-    nets_cover(&earlier.destinations, &later.destinations)
-        && nets_cover(&earlier.sources, &later.sources)
-        && ports_cover(&earlier.ports, &later.ports)
-        && ports_cover(&earlier.source_ports, &later.source_ports)
-        && all_of(
-            earlier.meant_protocols(),
-            later.meant_protocols(),
-            |one, other| one == other,
-        )
-        && all_of(&earlier.users, &later.users, |one, other| one == other)
-        && all_of(&earlier.cgroups, &later.cgroups, |above, below| {
-            is_below(below, above)
-        })
-        && all_of(&earlier.executables, &later.executables, |one, other| {
-            one == other
-        })
-}
-
-/// Whether each of the inner values is covered by one of the outer; an empty list stands for every value.
-fn all_of<T>(outer: &[T], inner: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
-    outer.is_empty()
-        || (!inner.is_empty()
-            && inner
-                .iter()
-                .all(|inner| outer.iter().any(|outer| covers(outer, inner))))
-}
-
-fn nets_cover(outer: &[IpNet], inner: &[IpNet]) -> bool {
-    let everything = [Ipv4Net::default().into(), Ipv6Net::default().into()];
-    let inner = if inner.is_empty() { &everything } else { inner };
-    all_of(outer, inner, |outer: &IpNet, inner: &IpNet| {
-        outer.contains(inner)
-    })
-}
-
-fn ports_cover(outer: &[RangeInclusive<u16>], inner: &[RangeInclusive<u16>]) -> bool {
-    all_of(&merged(outer), inner, |outer, inner| {
-        outer.contains(inner.start()) && outer.contains(inner.end())
-    })
-}
-
-/// The same ports in ranges that do not touch.
-fn merged(ranges: &[RangeInclusive<u16>]) -> Vec<RangeInclusive<u16>> {
-    let mut sorted: Vec<_> = ranges.to_vec();
-    sorted.sort_by_key(|range| *range.start());
-    let mut merged = Vec::<RangeInclusive<u16>>::new();
-    for range in sorted {
-        match merged.last_mut() {
-            Some(last) if *range.start() <= last.end().saturating_add(1) => {
-                *last = *last.start()..=*last.end().max(range.end());
-            }
-            _ => merged.push(range),
+macro_rules! covers {
+    ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
+        /// Whether each packet that `later` matches is one that `earlier` matches.
+        fn covers(earlier: &Rule, later: &Rule) -> bool {
+            $(dimension::$dimension::covers(&dimension::$dimension::of(earlier), &dimension::$dimension::of(later)))&&*
         }
-    }
-    merged
+    };
 }
-
-/// Whether a cgroup is another or is below it.
-fn is_below(cgroup: &str, above: &str) -> bool {
-    above == "/"
-        || cgroup
-            .strip_prefix(above)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
+for_each_dimension!(covers);
 
 #[cfg(test)]
 mod tests {

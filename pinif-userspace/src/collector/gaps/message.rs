@@ -24,7 +24,7 @@ pub(in crate::collector) enum Input {
     /// A namespace is audited from now on. Of many that come at once, all is looked for together.
     Namespace,
     /// A gap was found beside a look. It is reported with the next [`Input::Report`] or [`Input::Looked`].
-    Found(Gap),
+    Found(Box<Gap>),
     /// What was found is to be reported.
     Report,
     /// The time of [`Gaps::due`] has come.
@@ -95,7 +95,7 @@ pub(in crate::collector) enum Output {
     Look(Look),
     /// A gap is to be reported, unless it was.
     Gap {
-        gap: Gap,
+        gap: Box<Gap>,
         /// Who has the socket that makes it.
         owner: Option<Owner>,
         /// Of one that was reported, there is more.

@@ -303,7 +303,7 @@ fn what_was_found_beside_a_look_waits_for_the_report() {
         error: "EINVAL".to_owned(),
     };
     let found = gap(CARD, Some(ETH1), By::Nobody, cause);
-    assert_eq!(gaps.on(Input::Found(found), began), []);
+    assert_eq!(gaps.on(Input::Found(Box::new(found)), began), []);
     let expected = [(Some(ETH1), By::Nobody, false)];
     assert_eq!(reported(gaps.on(Input::Report, began)), expected);
     assert_eq!(gaps.on(Input::Report, began), []);

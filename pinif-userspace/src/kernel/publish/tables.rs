@@ -24,7 +24,7 @@ use crate::{
     kernel::object::take_map,
     policy::{
         Policy,
-        compile::{TrieEntry, compile},
+        compile::{Compiled, TrieEntry, compile},
     },
 };
 
@@ -135,20 +135,31 @@ impl Tables {
         enforce_until: u64,
         unresolved: &mut Vec<Unresolved>,
     ) -> Result<u32> {
-        let mut compiled = compile(policy, slot, generation);
-        compiled.active.enforce_until = enforce_until;
-        let dimensions = compiled.active.dimensions;
-        fill(&mut self.demands, compiled.demands)?;
-        fill(&mut self.protocols, compiled.protocols)?;
-        fill(&mut self.users, compiled.users)?;
-        plant(&mut self.destinations, &compiled.destinations)?;
-        plant(&mut self.sources, &compiled.sources)?;
-        plant(&mut self.ports, &compiled.ports)?;
-        plant(&mut self.source_ports, &compiled.source_ports)?;
+        // All of them: a dimension that has no map does not compile.
+        let Compiled {
+            mut active,
+            demands,
+            destinations,
+            sources,
+            ports,
+            source_ports,
+            protocols,
+            users,
+            cgroups: paths,
+            executables: files,
+        } = compile(policy, slot, generation);
+        active.enforce_until = enforce_until;
+        fill(&mut self.demands, demands)?;
+        fill(&mut self.protocols, protocols)?;
+        fill(&mut self.users, users)?;
+        plant(&mut self.destinations, &destinations)?;
+        plant(&mut self.sources, &sources)?;
+        plant(&mut self.ports, &ports)?;
+        plant(&mut self.source_ports, &source_ports)?;
         let mut cgroups = Vec::new();
-        if !compiled.cgroups.named.is_empty() {
+        if !paths.named.is_empty() {
             let root = processes::cgroup2_root()?;
-            for (path, rules) in compiled.cgroups.named {
+            for (path, rules) in paths.named {
                 match processes::cgroup_id(&root.join(path.trim_start_matches('/'))) {
                     Ok(cgroup) => cgroups.push((
                         CgroupKey {
@@ -168,7 +179,7 @@ impl Tables {
         fill(&mut self.cgroups, cgroups)?;
         let mounts = LazyCell::new(Mounts::here);
         let mut executables: BTreeMap<(u64, u64), RuleSet> = BTreeMap::new();
-        for (path, rules) in compiled.executables {
+        for (path, rules) in files {
             match mounts.identity(&path) {
                 Ok(file) => {
                     let all = executables.entry(file).or_default();
@@ -192,9 +203,9 @@ impl Tables {
         });
         fill(&mut self.executables, executables)?;
         self.policies
-            .set(slot, compiled.active, 0)
+            .set(slot, active, 0)
             .context("the policy cannot be written")?;
-        Ok(dimensions)
+        Ok(active.dimensions)
     }
 }
 

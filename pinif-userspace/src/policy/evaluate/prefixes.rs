@@ -11,7 +11,7 @@ use crate::policy::compile::TrieEntry;
 
 /// The entries of each length, by their bits from the top of the word.
 #[derive(Debug, Default)]
-pub(super) struct Prefixes(BTreeMap<u32, HashMap<u128, RuleSet>>);
+pub(in crate::policy) struct Prefixes(BTreeMap<u32, HashMap<u128, RuleSet>>);
 
 impl Prefixes {
     /// Those of a table of addresses.
