@@ -1,4 +1,4 @@
-//! `pinif doctor`: what this kernel and these privileges allow, and the mend for what is missing.
+//! `pinif doctor`: what this kernel and these privileges allow, and the fix for what is missing.
 
 use std::{
     env,
@@ -138,7 +138,7 @@ impl<'a> Line<'a> {
         let (outcome, detail, mend, fatal) = match &check.outcome {
             Outcome::Ok(detail) => ("ok", detail, None, None),
             Outcome::Note(detail) => ("note", detail, None, None),
-            Outcome::Lack { why, mend, fatal } => ("lack", why, Some(mend.as_str()), Some(*fatal)),
+            Outcome::Lack { why, fix, fatal } => ("lack", why, Some(fix.as_str()), Some(*fatal)),
         };
         Self {
             name: check.name,
@@ -239,9 +239,9 @@ mod tests {
     use super::*;
 
     fn checks() -> Vec<Check> {
-        let lack = |why: &str, mend: &str, fatal| Outcome::Lack {
+        let lack = |why: &str, fix: &str, fatal| Outcome::Lack {
             why: why.to_owned(),
-            mend: mend.to_owned(),
+            fix: fix.to_owned(),
             fatal,
         };
         vec![
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_aligned_lines_with_mends() {
+    fn a_person_reads_aligned_lines_with_fixes() {
         let expected = "\
 ok    kernel        Linux 6.18\\x1b[2J
 FAIL  cgroup v2     cgroup v2 is not mounted

@@ -24,7 +24,7 @@ pub struct PolicyArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum PolicyCommand {
-    /// Check a policy file: show all of its errors, each with line, column and mend
+    /// Check a policy file: show all of its errors, each with line, column and fix
     Check {
         /// The policy file; `-` is standard input
         file: PathBuf,

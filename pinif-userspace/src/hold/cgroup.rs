@@ -109,7 +109,7 @@ impl Own {
     ///
     /// # Errors
     ///
-    /// When it cannot be made or would hold no process, in a sentence with the mend.
+    /// When it cannot be made or would hold no process, in a sentence with the fix.
     pub fn make(parent: &Path) -> Result<Self> {
         sweep(parent);
         let path = parent.join(format!("{PREFIX}{}", std::process::id()));

@@ -32,7 +32,7 @@ pub enum Outcome {
         /// What is lacking, and what that means.
         why: String,
         /// What to do about it.
-        mend: String,
+        fix: String,
         /// Whether nothing can be audited without it.
         fatal: bool,
     },
@@ -41,31 +41,31 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn fatal(why: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn fatal(why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Lack {
             why: why.into(),
-            mend: mend.into(),
+            fix: fix.into(),
             fatal: true,
         }
     }
 
-    pub(super) fn lack(why: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn lack(why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Lack {
             why: why.into(),
-            mend: mend.into(),
+            fix: fix.into(),
             fatal: false,
         }
     }
 }
 
-/// The first thing without which nothing can be audited, as one sentence with its mend.
+/// The first thing without which nothing can be audited, as one sentence with its fix.
 pub fn obstacle(checks: &[Check]) -> Option<String> {
     checks.iter().find_map(|check| match &check.outcome {
         Outcome::Lack {
             why,
-            mend,
+            fix,
             fatal: true,
-        } => Some(format!("{why}; {mend}")),
+        } => Some(format!("{why}; {fix}")),
         _ => None,
     })
 }

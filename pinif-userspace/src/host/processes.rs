@@ -150,10 +150,10 @@ pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
 /// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.
 ///
 /// # Errors
-/// Where it is not, in a sentence with the mend.
+/// Where it is not, in a sentence with the fix.
 pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
-    let mend = match cgroup2_root() {
+    let fix = match cgroup2_root() {
         Ok(root) => format!(
             "name a directory below {}, where cgroup v2 is mounted",
             root.display()
@@ -162,7 +162,7 @@ pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
     };
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            anyhow::bail!("there is no cgroup {shown}; {mend}")
+            anyhow::bail!("there is no cgroup {shown}; {fix}")
         }
         other => other.with_context(|| format!("the cgroup {shown} cannot be looked at"))?,
     };
@@ -170,7 +170,7 @@ pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the cgroup {shown} cannot be looked at"))?
         .filesystem_type();
     if !metadata.is_dir() || filesystem != CGROUP2_SUPER_MAGIC {
-        anyhow::bail!("{shown} is no cgroup of the second version; {mend}");
+        anyhow::bail!("{shown} is no cgroup of the second version; {fix}");
     }
     Ok(())
 }

@@ -64,19 +64,19 @@ impl Checker<'_, '_> {
     fn limits(&mut self) {
         if let Some(zone) = self.raw.zones.get(MAX_ZONES) {
             let flaw = Flaw::new(format!("more than {MAX_ZONES} zones"))
-                .mend("put interfaces that the rules treat alike into one zone");
+                .fix("put interfaces that the rules treat alike into one zone");
             self.report.error(&zone.name.span(), flaw);
         }
         if let Some(rule) = self.raw.rules.get(MAX_RULES) {
             let flaw = Flaw::new(format!("more than {MAX_RULES} rules"))
-                .mend("a rule takes lists: put those that demand the same into one");
+                .fix("a rule takes lists: put those that demand the same into one");
             self.report.error(&rule.header, flaw);
         }
         for &(key, most) in MAX_VALUES {
             let lists = self.raw.rules.iter().filter_map(|rule| rule.lists.get(key));
             if let Some(value) = lists.flat_map(|list| &list.values).nth(most) {
                 let flaw = Flaw::new(format!("the rules have more than {most} values of `{key}`"))
-                    .mend("use prefixes and ranges, or fewer rules with the same values");
+                    .fix("use prefixes and ranges, or fewer rules with the same values");
                 self.report.error(&value.span(), flaw);
             }
         }
@@ -91,7 +91,7 @@ impl Checker<'_, '_> {
             let text = value.get_ref().as_text();
             if let Some((name, _)) = text.split_once('@') {
                 let flaw = Flaw::new(format!("{} is hardly an interface's name", quoted(&text)))
-                    .mend(format!(
+                    .fix(format!(
                         "`ip link` shows the parent or peer behind the `@`; the name is {}",
                         quoted(name)
                     ));
@@ -110,7 +110,7 @@ impl Checker<'_, '_> {
                 "zone {} has no interfaces",
                 quoted(raw.name.get_ref())
             ))
-            .mend(r#"name them, as in `interfaces = ["fab*"]`"#);
+            .fix(r#"name them, as in `interfaces = ["fab*"]`"#);
             self.report.error(&raw.name.span(), flaw);
         }
         Zone {
@@ -126,7 +126,7 @@ impl Checker<'_, '_> {
             let Some(name) = &rule.name else {
                 if !rule.incomplete {
                     let flaw = Flaw::new("a rule without a name")
-                        .mend(r#"findings show it: `name = "control-plane"`"#);
+                        .fix(r#"findings show it: `name = "control-plane"`"#);
                     self.report.error(&rule.header, flaw);
                 }
                 continue;
@@ -135,7 +135,7 @@ impl Checker<'_, '_> {
                 self.report.error(&name.span(), flaw);
             } else if let Some(first) = seen.get(&**name.get_ref()) {
                 let flaw = Flaw::new(format!("two rules are named {}", quoted(name.get_ref())))
-                    .mend("findings name the rule: give each its own name");
+                    .fix("findings name the rule: give each its own name");
                 self.report
                     .error_with(&name.span(), (first, "the first"), flaw);
             } else {
@@ -214,12 +214,12 @@ impl Checker<'_, '_> {
         }
         if !raw.pinned && !raw.lists.contains_key("only_via") {
             let flaw = Flaw::new(format!("{} demands nothing", called(raw)))
-                .mend(r#"say by which zones the traffic may leave, `only_via = ["backplane"]`, or that its sockets must be bound, `pinned = true`"#);
+                .fix(r#"say by which zones the traffic may leave, `only_via = ["backplane"]`, or that its sockets must be bound, `pinned = true`"#);
             self.report.error(&raw.header, flaw);
         }
         if raw.lists.keys().all(|key| *key == "only_via") {
             let flaw = Flaw::new(format!("{} does not say which traffic it is for", called(raw)))
-                .mend(r#"add a `destination` or another matcher; for all traffic, write `destination = ["0.0.0.0/0", "::/0"]`"#);
+                .fix(r#"add a `destination` or another matcher; for all traffic, write `destination = ["0.0.0.0/0", "::/0"]`"#);
             self.report.error(&raw.header, flaw);
         }
     }
@@ -249,7 +249,7 @@ impl Checker<'_, '_> {
                 called(raw)
             ))
             .mark(format!("{here} alone"))
-            .mend("name prefixes of the same family, or leave `source` out");
+            .fix("name prefixes of the same family, or leave `source` out");
             let other = (
                 &sources.key,
                 if v4_first { "IPv6 alone" } else { "IPv4 alone" },
@@ -272,7 +272,7 @@ impl Checker<'_, '_> {
                     "{} has no ports, so that it can never match",
                     protocol_name(*number)
                 ))
-                .mend("take it out of `protocol`, and give it a rule of its own without ports");
+                .fix("take it out of `protocol`, and give it a rule of its own without ports");
                 self.report
                     .error_with(&value.span(), (&ports.key, "the ports"), flaw);
             }
@@ -283,15 +283,15 @@ impl Checker<'_, '_> {
 fn unknown_zone(name: &str, zones: &[RawZone]) -> Flaw {
     let flaw = Flaw::new(format!("unknown zone {}", quoted(name)));
     if let Some(meant) = nearest(name, zones.iter().map(|zone| &**zone.name.get_ref())) {
-        return flaw.mend(format!("did you mean {}?", quoted(meant)));
+        return flaw.fix(format!("did you mean {}?", quoted(meant)));
     }
     let names: Vec<_> = zones
         .iter()
         .map(|zone| quoted(zone.name.get_ref()))
         .collect();
     match names.as_slice() {
-        [] => flaw.mend("the policy has no zones: add a `[zone.NAME]` with its `interfaces`"),
-        names => flaw.mend(format!("the zones are {}", names.join(", "))),
+        [] => flaw.fix("the policy has no zones: add a `[zone.NAME]` with its `interfaces`"),
+        names => flaw.fix(format!("the zones are {}", names.join(", "))),
     }
 }
 

@@ -34,13 +34,13 @@ pub(super) fn read_all(source: impl Read, origin: &str) -> Result<String, Policy
         .map_err(|error| PolicyErrors::unreadable(origin, &error))?;
     if bytes.len() as u64 > MAX_BYTES {
         let flaw =
-            Flaw::new("this is no policy: it is larger than 1 MiB").mend("name the policy file");
+            Flaw::new("this is no policy: it is larger than 1 MiB").fix("name the policy file");
         return Err(PolicyErrors::without_place(origin, flaw));
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let flaw = Flaw::new(format!("line {line} is not UTF-8")).mend("save the file as UTF-8");
+        let flaw = Flaw::new(format!("line {line} is not UTF-8")).fix("save the file as UTF-8");
         PolicyErrors::without_place(origin, flaw)
     })
 }
@@ -160,13 +160,13 @@ impl Reader<'_, '_> {
         let is_rules = rule_keys().any(|known| known.name == *key.get_ref());
         let is_zones = ZONE_KEYS.iter().any(|known| known.name == *key.get_ref());
         let flaw = if is_rules {
-            flaw.mend("put it below the `[[rule]]` that it belongs to")
+            flaw.fix("put it below the `[[rule]]` that it belongs to")
         } else if is_zones {
-            flaw.mend("put it below the `[zone.NAME]` that it belongs to")
+            flaw.fix("put it below the `[zone.NAME]` that it belongs to")
         } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule"]) {
-            flaw.mend(format!("did you mean `{meant}`?"))
+            flaw.fix(format!("did you mean `{meant}`?"))
         } else {
-            flaw.mend("a policy has `[zone.NAME]` and `[[rule]]`, and nothing else")
+            flaw.fix("a policy has `[zone.NAME]` and `[[rule]]`, and nothing else")
         };
         self.report.error(&key.span(), flaw);
     }
@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
     fn zones(&mut self, value: &Spanned<DeValue<'_>>) {
         let DeValue::Table(zones) = value.get_ref() else {
             let flaw = Flaw::new("`zone` is not a table of zones")
-                .mend("write `[zone.NAME]`, as in `[zone.backplane]`");
+                .fix("write `[zone.NAME]`, as in `[zone.backplane]`");
             return self.report.error(&value.span(), flaw);
         };
         for (name, value) in zones {
@@ -185,7 +185,7 @@ impl Reader<'_, '_> {
                 } else {
                     Flaw::new(format!("zone {} is not a table", quoted(name.get_ref())))
                 };
-                let flaw = flaw.mend(
+                let flaw = flaw.fix(
                     "begin it with its name, as in `[zone.backplane]`, and put its keys below",
                 );
                 self.report.error(&name.span(), flaw);
@@ -216,7 +216,7 @@ impl Reader<'_, '_> {
     fn rules(&mut self, value: &Spanned<DeValue<'_>>) {
         let flaw = || {
             Flaw::new("`rule` is not a list of rules")
-                .mend("begin each rule with `[[rule]]`, in double brackets")
+                .fix("begin each rule with `[[rule]]`, in double brackets")
         };
         match value.get_ref() {
             DeValue::Array(rules) => {
@@ -275,7 +275,7 @@ impl Reader<'_, '_> {
         let known = keys().find(|known| known.name == word);
         if known.is_none() {
             let names = || keys().map(|known| known.name);
-            let mend = match other_name(word).or_else(|| nearest(word, names())) {
+            let fix = match other_name(word).or_else(|| nearest(word, names())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!(
                     "a {owner} has {}",
@@ -287,7 +287,7 @@ impl Reader<'_, '_> {
             };
             self.report.error(
                 &key.span(),
-                Flaw::new(format!("unknown key {} in a {owner}", quoted(word))).mend(mend),
+                Flaw::new(format!("unknown key {} in a {owner}", quoted(word))).fix(fix),
             );
         }
         known
@@ -300,7 +300,7 @@ impl Reader<'_, '_> {
             key.takes.described(),
             described(value.get_ref())
         ))
-        .mend(format!("write it as in `{} = {}`", key.name, key.example));
+        .fix(format!("write it as in `{} = {}`", key.name, key.example));
         self.report.error(&value.span(), flaw);
     }
 

@@ -36,7 +36,7 @@ impl Key {
         } else {
             format!(", or leave `{name}` out")
         };
-        Flaw::new(format!("`{name}` is an empty list")).mend(format!(
+        Flaw::new(format!("`{name}` is an empty list")).fix(format!(
             "name at least one, as in `{name} = {example}`{optional}"
         ))
     }

@@ -1,7 +1,7 @@
 //! What the operator wants: zones of interfaces, and rules that say by which of them traffic may leave.
 //!
 //! text → `file` → `check` → [`Policy`] → [`compile`] → the kernel's tables. A policy is checked as a whole: all
-//! errors at once, each with its place and its mend. `docs/policy.md` is the reference.
+//! errors at once, each with its place and its fix. `docs/policy.md` is the reference.
 
 mod check;
 pub mod compile;

@@ -1,4 +1,4 @@
-//! What is wrong with a policy, where it stands, and the mend.
+//! What is wrong with a policy, where it stands, and the fix.
 
 use std::fmt::{self, Display};
 use std::ops::Range;
@@ -21,14 +21,14 @@ pub enum Gravity {
 }
 
 /// One thing that is wrong with a policy file. Prints as a compiler's message does: what, the place with the offending
-/// line, the mend. All text of the file in it is escaped.
+/// line, the fix. All text of the file in it is escaped.
 #[derive(Clone, Debug)]
 pub struct Problem {
     gravity: Gravity,
     origin: Arc<str>,
     what: String,
     mark: String,
-    mend: Option<String>,
+    fix: Option<String>,
     place: Option<Excerpt>,
     other: Option<(Excerpt, &'static str)>,
 }
@@ -44,9 +44,9 @@ impl Problem {
         &self.what
     }
 
-    /// How to mend it.
-    pub fn mend(&self) -> Option<&str> {
-        self.mend.as_deref()
+    /// How to fix it.
+    pub fn fix(&self) -> Option<&str> {
+        self.fix.as_deref()
     }
 
     /// The line, from 1, where it concerns one.
@@ -65,11 +65,11 @@ impl Problem {
             Some(place) => format!("{}:{}:{}: ", self.origin, place.line, place.column),
             None => String::new(),
         };
-        let mend = match &self.mend {
-            Some(mend) => format!("; {mend}"),
+        let fix = match &self.fix {
+            Some(fix) => format!("; {fix}"),
             None => String::new(),
         };
-        format!("{place}{}{mend}", self.what)
+        format!("{place}{}{fix}", self.what)
     }
 
     /// The message with the terminal's colours in it. Its [`Display`] has none.
@@ -102,8 +102,8 @@ impl Problem {
                     .into(),
             );
         }
-        if let Some(mend) = &self.mend {
-            elements.push(Level::HELP.message(mend).into());
+        if let Some(fix) = &self.fix {
+            elements.push(Level::HELP.message(fix).into());
         }
         renderer.render(&[level.primary_title(&self.what).elements(elements)])
     }
@@ -183,7 +183,7 @@ impl PolicyErrors {
     /// The file could not be read at all.
     pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
-        let (reason, mend) = match error.kind() {
+        let (reason, fix) = match error.kind() {
             ErrorKind::NotFound => (
                 "there is no such file".into(),
                 "create it, or name the file that the policy is in",
@@ -198,7 +198,7 @@ impl PolicyErrors {
         let what = format!("cannot read {}: {reason}", visible(origin));
         Self {
             missing: error.kind() == ErrorKind::NotFound,
-            ..Self::without_place(origin, Flaw::new(what).mend(mend))
+            ..Self::without_place(origin, Flaw::new(what).fix(fix))
         }
     }
 
@@ -261,7 +261,7 @@ impl Display for PolicyErrors {
 pub(super) struct Flaw {
     pub what: String,
     pub mark: String,
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Flaw {
@@ -269,7 +269,7 @@ impl Flaw {
         Self {
             what: what.into(),
             mark: String::new(),
-            mend: None,
+            fix: None,
         }
     }
 
@@ -279,8 +279,8 @@ impl Flaw {
         self
     }
 
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
         self
     }
 }
@@ -361,7 +361,7 @@ impl<'a> Report<'a> {
             origin: self.origin.clone(),
             what: safe(flaw.what),
             mark: safe(flaw.mark),
-            mend: flaw.mend.map(safe),
+            fix: flaw.fix.map(safe),
             place: None,
             other: None,
         }

@@ -74,7 +74,7 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
             .partition_point(|piece| piece.span.start <= span.start)
             .saturating_sub(1);
         let header = pieces[..=number].iter().rposition(|piece| piece.header);
-        let (what, mend, earlier);
+        let (what, fix, earlier);
         if header == Some(number) {
             repeated_headers.insert(number);
             let line = pieces[number].head(text);
@@ -82,7 +82,7 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
                 .iter()
                 .find(|piece| piece.header && piece.head(text) == line);
             what = format!("{} is there twice", quoted(line));
-            mend = "put its keys below one header";
+            fix = "put its keys below one header";
         } else if header.is_some_and(|header| repeated_headers.contains(&header)) {
             // The parser puts both tables into one: their keys need not be told again.
             continue;
@@ -96,9 +96,9 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
                 "{} is given twice",
                 quoted(text.get(span.clone()).unwrap_or_default())
             );
-            mend = "keep one of the two";
+            fix = "keep one of the two";
         }
-        let flaw = Flaw::new(what).mend(mend);
+        let flaw = Flaw::new(what).fix(fix);
         match earlier {
             Some(piece) => report.error_with(&span, (&piece.head_span(text), "the first"), flaw),
             None => report.error(&span, flaw),

@@ -19,7 +19,7 @@ pub(super) fn warn(rules: &[Rule], raw: &RawPolicy, report: &mut Report<'_>) {
         let flaw = Flaw::new(format!(
             "rule {later} never decides: {earlier} matches all of its traffic first"
         ))
-        .mend(format!(
+        .fix(format!(
             "the first rule that matches decides: put {later} before {earlier}, or remove it"
         ));
         report.warning(

@@ -1,4 +1,4 @@
-//! What the TOML parser found wrong, in words that tell the mend.
+//! What the TOML parser found wrong, in words that tell the fix.
 
 use toml::de::Error;
 
@@ -25,22 +25,22 @@ fn explain(text: &str, error: &Error, span: &Span) -> (Span, Flaw) {
     match kind(error) {
         "key with no value" | "missing value for key" => no_value(at_text),
         "unclosed table" | "unclosed array table" => {
-            let mend = "write `[zone.NAME]` for a zone and `[[rule]]` for a rule, alone on a line";
-            (at_text, Flaw::new("the header is not closed").mend(mend))
+            let fix = "write `[zone.NAME]` for a zone and `[[rule]]` for a rule, alone on a line";
+            (at_text, Flaw::new("the header is not closed").fix(fix))
         }
         "extra comma in array" => (span.clone(), bad_list()),
         "missing comma between array elements" | "unclosed array" => (at_text, bad_list()),
         kind if is_quotes(kind) => {
-            let mend = "end it with the quote that it begins with; write a backslash as `\\\\`";
-            (span.clone(), Flaw::new("the text in quotes is not well formed").mend(mend))
+            let fix = "end it with the quote that it begins with; write a backslash as `\\\\`";
+            (span.clone(), Flaw::new("the text in quotes is not well formed").fix(fix))
         }
         "unexpected key or value" => {
             let flaw = Flaw::new("something follows that does not belong on this line");
-            (span.clone(), flaw.mend("put each header and each key on a line of its own; text needs quotes"))
+            (span.clone(), flaw.fix("put each header and each key on a line of its own; text needs quotes"))
         }
         _ => value(text, span).unwrap_or_else(|| {
-            let mend = "text stands in quotes, a list in `[ ]`, a number in plain digits, and each key on its own line";
-            (span.clone(), Flaw::new(format!("not valid TOML: {}", error.message())).mend(mend))
+            let fix = "text stands in quotes, a list in `[ ]`, a number in plain digits, and each key on its own line";
+            (span.clone(), Flaw::new(format!("not valid TOML: {}", error.message())).fix(fix))
         }),
     }
 }
@@ -60,13 +60,13 @@ fn is_quotes(kind: &str) -> bool {
 
 fn bad_list() -> Flaw {
     Flaw::new("the list is not well formed")
-        .mend("put one `,` between two values, and `]` after the last")
+        .fix("put one `,` between two values, and `]` after the last")
 }
 
 fn no_value(span: Span) -> (Span, Flaw) {
     (
         span,
-        Flaw::new("a key without a value").mend("write `KEY = VALUE`; a comment begins with `#`"),
+        Flaw::new("a key without a value").fix("write `KEY = VALUE`; a comment begins with `#`"),
     )
 }
 
@@ -96,10 +96,10 @@ fn value(text: &str, span: &Span) -> Option<(Span, Flaw)> {
     if word.contains(char::is_whitespace) {
         return Some((
             span,
-            flaw.mend("put text in quotes, and several values in a list: `[\"a\", \"b\"]`"),
+            flaw.fix("put text in quotes, and several values in a list: `[\"a\", \"b\"]`"),
         ));
     }
-    let mend = match word.to_lowercase().as_str() {
+    let fix = match word.to_lowercase().as_str() {
         "yes" | "on" | "true" => "write `true`".to_owned(),
         "no" | "off" | "false" => "write `false`".to_owned(),
         digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -110,7 +110,7 @@ fn value(text: &str, span: &Span) -> Option<(Span, Flaw)> {
         }
         _ => format!("write {}", quoted(&format!("\"{word}\""))),
     };
-    Some((span, flaw.mend(mend)))
+    Some((span, flaw.fix(fix)))
 }
 
 /// The end of the last text before `span`: where something is missing, its place is there, and not on the next line.

@@ -24,12 +24,12 @@ const OTHER_ACTIONS: [(&str, &str); 9] = [
 
 /// The name of a zone or a rule, as it appears in findings.
 pub(super) fn name(text: &str, owner: &str) -> Result<String, Flaw> {
-    let mend =
+    let fix =
         format!("name the {owner} after what it is for, as in `backplane` or `control-plane`");
     if text.trim().is_empty() {
-        Err(Flaw::new(format!("the name of the {owner} is empty")).mend(mend))
+        Err(Flaw::new(format!("the name of the {owner} is empty")).fix(fix))
     } else if text.chars().any(char::is_control) {
-        Err(Flaw::new(format!("the name {} has control characters", quoted(text))).mend(mend))
+        Err(Flaw::new(format!("the name {} has control characters", quoted(text))).fix(fix))
     } else {
         Ok(text.to_owned())
     }
@@ -48,8 +48,8 @@ pub(super) fn action(text: &str) -> Result<Action, Flaw> {
         .map(|(_, meant)| *meant)
         .or_else(|| nearest(text, ["alert", "drop"]));
     Err(match meant {
-        Some(meant) => flaw.mend(format!("did you mean `{meant}`?")),
-        None => flaw.mend(
+        Some(meant) => flaw.fix(format!("did you mean `{meant}`?")),
+        None => flaw.fix(
             "write `alert`, to tell of it and never drop it, `drop`, to drop it under `--enforce`, or leave `action` out",
         ),
     })
@@ -60,21 +60,21 @@ pub(super) fn interfaces(text: &str) -> Result<GlobMatcher, Flaw> {
     let flaw = || Flaw::new(format!("{} is no interface name or pattern", quoted(text)));
     if text.is_empty() {
         return Err(Flaw::new("an interface name is empty")
-            .mend("write the name as `ip link` shows it, or a pattern as in `fab*`"));
+            .fix("write the name as `ip link` shows it, or a pattern as in `fab*`"));
     }
     // What the kernel refuses in a name (`dev_valid_name`) never matches.
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || "/:".contains(c)) {
-        return Err(flaw().mend("interface names have neither spaces nor `/` nor `:`; write them as `ip link` shows them"));
+        return Err(flaw().fix("interface names have neither spaces nor `/` nor `:`; write them as `ip link` shows them"));
     }
     let is_pattern = text.contains(['*', '?', '[', '{', '\\']);
     if !is_pattern && text.len() > MAX_INTERFACE_NAME {
-        return Err(flaw().mend(format!(
+        return Err(flaw().fix(format!(
             "interface names have at most {MAX_INTERFACE_NAME} bytes; `*` stands for the rest"
         )));
     }
     Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|error| {
         let what = format!("{} is no valid pattern: {}", quoted(text), visible(&error.kind().to_string()));
-        Flaw::new(what).mend("`*` is any text, `?` one character, `[ab]` one of several, `{a,b}` one of several texts")
+        Flaw::new(what).fix("`*` is any text, `?` one character, `[ab]` one of several, `{a,b}` one of several texts")
     })
 }
 

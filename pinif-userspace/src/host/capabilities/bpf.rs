@@ -48,7 +48,7 @@ pub(super) fn maps() -> Outcome {
     )
 }
 
-pub(super) fn supported(probed: &[(&str, Result<bool, String>)], mend: &str) -> Outcome {
+pub(super) fn supported(probed: &[(&str, Result<bool, String>)], fix: &str) -> Outcome {
     if let Some((name, Err(error))) = probed.iter().find(|(_, result)| result.is_err()) {
         return Outcome::fatal(
             format!("the kernel refuses to try {name}: {error}"),
@@ -67,7 +67,7 @@ pub(super) fn supported(probed: &[(&str, Result<bool, String>)], mend: &str) -> 
     if lacking.is_empty() {
         Outcome::Ok(named(true))
     } else {
-        Outcome::fatal(format!("the kernel has no {lacking}"), mend)
+        Outcome::fatal(format!("the kernel has no {lacking}"), fix)
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let refused = Err("Operation not permitted (os error 1)".to_owned());
         let outcome = supported(
             &[("a", Ok(true)), ("b", refused.clone()), ("c", refused)],
-            "mend",
+            "fix",
         );
         let Outcome::Lack {
             why, fatal: true, ..
@@ -102,11 +102,11 @@ mod tests {
         );
         let lacking = supported(
             &[("a", Ok(true)), ("b", Ok(false)), ("c", Ok(false))],
-            "mend",
+            "fix",
         );
-        assert_eq!(lacking, Outcome::fatal("the kernel has no b, c", "mend"));
+        assert_eq!(lacking, Outcome::fatal("the kernel has no b, c", "fix"));
         assert_eq!(
-            supported(&[("a", Ok(true)), ("b", Ok(true))], "mend"),
+            supported(&[("a", Ok(true)), ("b", Ok(true))], "fix"),
             Outcome::Ok("a, b".to_owned())
         );
     }

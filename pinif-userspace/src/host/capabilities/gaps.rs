@@ -77,7 +77,7 @@ fn bypassing(
     sockets: &Result<Vec<Bypass>, String>,
     way: Way,
 ) -> Outcome {
-    let (none, mend) = match way {
+    let (none, fix) = match way {
         Way::QdiscBypass => (
             "none sends past TC egress (PACKET_QDISC_BYPASS)",
             "let it send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it",
@@ -110,7 +110,7 @@ fn bypassing(
     }
     found.dedup();
     match (found.is_empty(), unknown) {
-        (false, _) => Outcome::lack(format!("{} past TC egress", found.join("; ")), mend),
+        (false, _) => Outcome::lack(format!("{} past TC egress", found.join("; ")), fix),
         (true, Some(unknown)) => Outcome::Note(unknown),
         (true, None) => Outcome::Ok(none.to_owned()),
     }

@@ -12,7 +12,7 @@ pub(super) fn cgroup2() -> Outcome {
     match processes::cgroup2_root() {
         Ok(root) => Outcome::Ok(format!("mounted at {}", root.display())),
         Err(error) => match format!("{error:#}").split_once("; ") {
-            Some((why, mend)) => Outcome::fatal(why, mend),
+            Some((why, fix)) => Outcome::fatal(why, fix),
             None => Outcome::fatal(
                 format!("{error:#}"),
                 "mount /proc: `mount -t proc proc /proc`",

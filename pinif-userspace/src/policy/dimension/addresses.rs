@@ -115,13 +115,13 @@ fn prefix(text: &str) -> Result<IpNet, Flaw> {
         None => (text, None),
     };
     if address.contains('%') {
-        let mend = "leave the `%` and what follows out; `only_via` says by which interfaces";
-        return Err(Flaw::new(format!("{} names an interface", quoted(text))).mend(mend));
+        let fix = "leave the `%` and what follows out; `only_via` says by which interfaces";
+        return Err(Flaw::new(format!("{} names an interface", quoted(text))).fix(fix));
     }
     let Ok(address) = address.parse::<IpAddr>() else {
-        let mend =
+        let fix =
             "write it as in `10.0.0.0/8`, `fd00::/8` or `192.0.2.1`; host names are not looked up";
-        return Err(Flaw::new(format!("{} is not an IP prefix", quoted(text))).mend(mend));
+        return Err(Flaw::new(format!("{} is not an IP prefix", quoted(text))).fix(fix));
     };
     let net = match length {
         None => IpNet::from(address),
@@ -130,7 +130,7 @@ fn prefix(text: &str) -> Result<IpNet, Flaw> {
     if net != net.trunc() {
         let flaw = Flaw::new(format!("{} has host bits set", quoted(text)))
             .mark(format!("the network is {}", net.trunc()))
-            .mend(format!(
+            .fix(format!(
                 "write `{}`, or `{address}` for the one address",
                 net.trunc()
             ));
@@ -161,8 +161,8 @@ fn with_length(text: &str, address: IpAddr, length: &str) -> Result<IpNet, Flaw>
         _ => None,
     };
     Err(match from_mask {
-        Some(net) => flaw.mend(format!("write the netmask as a length: `{}`", net.trunc())),
-        None => flaw.mend(format!(
+        Some(net) => flaw.fix(format!("write the netmask as a length: `{}`", net.trunc())),
+        None => flaw.fix(format!(
             "the length of an {family} prefix is a number from 0 to {longest}"
         )),
     })
@@ -177,7 +177,7 @@ fn unmapped(net: IpNet) -> Result<IpNet, Flaw> {
         let flaw = Flaw::new(format!(
             "`{v6}` is IPv4 written as IPv6, and no packet has such an address"
         ));
-        return Err(flaw.mend(format!("write `{v4}/{length}`")));
+        return Err(flaw.fix(format!("write `{v4}/{length}`")));
     }
     Ok(net)
 }

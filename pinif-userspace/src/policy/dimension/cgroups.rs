@@ -83,12 +83,12 @@ fn cgroup(text: &str) -> Result<String, Flaw> {
         .find_map(|mount| text.strip_prefix(mount))
     {
         let below = if below.is_empty() { "/" } else { below };
-        return Err(flaw().mend(format!(
+        return Err(flaw().fix(format!(
             "leave out where the hierarchy is mounted: write {}",
             quoted(below)
         )));
     }
-    let mend = "write it as the line `0::` of `/proc/PID/cgroup` has it, as in `/system.slice/fabd.service`";
+    let fix = "write it as the line `0::` of `/proc/PID/cgroup` has it, as in `/system.slice/fabd.service`";
     if text == "/" {
         return Ok(text.to_owned());
     }
@@ -96,7 +96,7 @@ fn cgroup(text: &str) -> Result<String, Flaw> {
     if plain_absolute(path) {
         Ok(path.to_owned())
     } else {
-        Err(flaw().mend(mend))
+        Err(flaw().fix(fix))
     }
 }
 

@@ -70,12 +70,12 @@ impl Dimension for Executable {
 fn executable(text: &str) -> Result<PathBuf, Flaw> {
     let flaw = || Flaw::new(format!("{} is not the path of a program", quoted(text)));
     if text.contains(['*', '?']) {
-        return Err(flaw().mend("programs are matched by their whole path: list each one"));
+        return Err(flaw().fix("programs are matched by their whole path: list each one"));
     }
     if plain_absolute(text) {
         Ok(PathBuf::from(text))
     } else {
-        Err(flaw().mend("write the absolute path, as in `/usr/sbin/fabd`"))
+        Err(flaw().fix("write the absolute path, as in `/usr/sbin/fabd`"))
     }
 }
 

@@ -110,7 +110,7 @@ fn ports(value: &Scalar) -> Result<RangeInclusive<u16>, Flaw> {
     let Some((from, to)) = text.split_once('-') else {
         return match text.split_once(':') {
             Some((from, to)) if one_port(from).is_ok() && one_port(to).is_ok() => {
-                Err(not_a_port(text).mend(format!("write a range with `-`: `\"{from}-{to}\"`")))
+                Err(not_a_port(text).fix(format!("write a range with `-`: `\"{from}-{to}\"`")))
             }
             _ => one_port(text).map(|port| port..=port),
         };
@@ -118,7 +118,7 @@ fn ports(value: &Scalar) -> Result<RangeInclusive<u16>, Flaw> {
     let (from, to) = (one_port(from.trim())?, one_port(to.trim())?);
     if from > to {
         let flaw = Flaw::new(format!("the range {} ends before it begins", quoted(text)));
-        return Err(flaw.mend(format!("write `\"{to}-{from}\"`")));
+        return Err(flaw.fix(format!("write `\"{to}-{from}\"`")));
     }
     Ok(from..=to)
 }
@@ -133,7 +133,7 @@ fn one_port(text: &str) -> Result<u16, Flaw> {
 
 fn not_a_port(text: &str) -> Flaw {
     Flaw::new(format!("{} is not a port", quoted(text)))
-        .mend("a port is a number from 0 to 65535, a range is text as in `\"8000-8999\"`; service names are not looked up")
+        .fix("a port is a number from 0 to 65535, a range is text as in `\"8000-8999\"`; service names are not looked up")
 }
 
 fn ports_cover(outer: &[RangeInclusive<u16>], inner: &[RangeInclusive<u16>]) -> bool {

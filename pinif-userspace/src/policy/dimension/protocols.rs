@@ -105,7 +105,7 @@ fn protocol(value: &Scalar) -> Result<u8, Flaw> {
         Scalar::Number(number) => {
             return u8::try_from(*number).map_err(|_| {
                 Flaw::new(format!("{number} is not an IP protocol"))
-                    .mend("protocol numbers are 0 to 255")
+                    .fix("protocol numbers are 0 to 255")
             });
         }
         Scalar::Text(text) => text,
@@ -114,11 +114,11 @@ fn protocol(value: &Scalar) -> Result<u8, Flaw> {
     named.map(|(_, number)| *number).ok_or_else(|| {
         let flaw = Flaw::new(format!("unknown protocol {}", quoted(text)));
         if text.parse::<u8>().is_ok() {
-            return flaw.mend(format!("write the number {text} without quotes"));
+            return flaw.fix(format!("write the number {text} without quotes"));
         }
         match nearest(text, PROTOCOLS.iter().map(|(name, _)| *name)) {
-            Some(name) => flaw.mend(format!("did you mean `{name}`?")),
-            None => flaw.mend(
+            Some(name) => flaw.fix(format!("did you mean `{name}`?")),
+            None => flaw.fix(
                 "name `tcp`, `udp`, `icmp`, `icmpv6`, …, or give the number that IANA assigned",
             ),
         }

@@ -71,7 +71,7 @@ fn user(value: &Scalar, look_up: LookUp<'_>) -> Result<u32, Flaw> {
                 .filter(|uid| *uid != u32::MAX)
                 .ok_or_else(|| {
                     Flaw::new(format!("{number} is not a user id"))
-                        .mend("user ids are 0 to 4294967294")
+                        .fix("user ids are 0 to 4294967294")
                 });
         }
         Scalar::Text(text) => text,
@@ -80,16 +80,16 @@ fn user(value: &Scalar, look_up: LookUp<'_>) -> Result<u32, Flaw> {
     match look_up(text) {
         Ok(Some(uid)) => Ok(uid),
         Ok(None) if text.parse::<u32>().is_ok() => {
-            Err(unknown().mend(format!("write the number {text} without quotes")))
+            Err(unknown().fix(format!("write the number {text} without quotes")))
         }
-        Ok(None) => Err(unknown().mend("create the user on this machine, or give its number")),
+        Ok(None) => Err(unknown().fix("create the user on this machine, or give its number")),
         Err(reason) => {
             let flaw = Flaw::new(format!(
                 "user {} could not be looked up: {}",
                 quoted(text),
                 visible(&reason)
             ));
-            Err(flaw.mend("give the number of the user"))
+            Err(flaw.fix("give the number of the user"))
         }
     }
 }

@@ -165,7 +165,7 @@ fn a_problem_tells_its_place_and_mend() {
                 problem.line(),
                 problem.column(),
                 problem.what(),
-                problem.mend(),
+                problem.fix(),
             )
         })
         .collect();

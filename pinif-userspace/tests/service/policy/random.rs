@@ -18,7 +18,7 @@ proptest! {
         if let Err(errors) = Policy::parse(&text, "policy.toml") {
             assert!(!errors.problems().is_empty());
             for problem in errors.problems() {
-                assert!(problem.line().is_some() && problem.column().is_some() && problem.mend().is_some(), "{problem}");
+                assert!(problem.line().is_some() && problem.column().is_some() && problem.fix().is_some(), "{problem}");
             }
             assert!(!errors.to_string().contains('\u{1b}'));
         }
