@@ -3,23 +3,18 @@
 //! The kernel's list has every packet socket. Whether one bypasses, the socket itself is asked for: a copy of its descriptor
 //! is taken (pidfd_getfd(2)), since no diagnosis shows it (`PDI_*` of linux/packet_diag.h).
 
-use std::{
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-};
+use std::{io, os::fd::OwnedFd};
 
 use nix::{
     getsockopt_impl, sockopt_impl,
-    sys::{
-        socket::{LinkAddr, getsockname, getsockopt},
-        stat::fstat,
-    },
+    sys::{socket::getsockopt, stat::fstat},
 };
 use pinif_ebpf::{
     bypass::{AF_PACKET, AF_XDP, Bypass, NO_DESCRIPTOR},
     key::{IfIndex, SocketCookie},
 };
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use socket2::SockRef;
 
 /// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
 const PACKET_QDISC_BYPASS: libc::c_int = 20;
@@ -130,18 +125,21 @@ fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
     Ok(is_same.then_some(copy))
 }
 
+/// The kernel gives as much of the address as the interface's type needs (`packet_getname`), so it is read as it is.
 fn bound_to(socket: &OwnedFd) -> io::Result<Option<IfIndex>> {
-    let name: LinkAddr = getsockname(socket.as_raw_fd())?;
-    let index = u32::try_from(name.ifindex()).map_err(io::Error::other)?;
-    Ok(Some(IfIndex(index)).filter(|index| index.is_some()))
+    let name = SockRef::from(socket).local_addr()?;
+    // SAFETY: the storage has room for any address, is aligned for it, and is zero behind what the kernel wrote.
+    let link = unsafe { name.as_ptr().cast::<libc::sockaddr_ll>().read() };
+    let index = IfIndex(link.sll_ifindex.cast_unsigned());
+    Ok(Some(index).filter(|index| index.is_some()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process;
+    use std::{os::fd::AsRawFd as _, process};
 
     use pinif_ebpf::intent::Owner;
-    use pinif_lab::socket::set_option;
+    use pinif_lab::socket::{packet_socket, set_option};
     use socket2::{Domain, Socket, Type};
 
     use super::*;
@@ -180,5 +178,15 @@ mod tests {
         assert_eq!(state(&other).expect("this process"), None);
         drop(socket);
         assert_eq!(state(&listed).expect("this process"), None);
+    }
+
+    #[test]
+    fn a_packet_socket_knows_its_interface() {
+        let loopback = IfIndex::LOOPBACK;
+        let Ok(socket) = packet_socket(loopback.0) else {
+            return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");
+        };
+        let state = state(&listed(&socket)).expect("this process");
+        assert_eq!(state.expect("a socket").interface, Some(loopback));
     }
 }
