@@ -17,7 +17,7 @@ use nix::{
 use pinif_lab::{BpfFs, Namespace, patience};
 
 use self::unit::Unit;
-use crate::bench::{Bench, Finding, Need, Pinif, Report, Sender, leak, risk, scenario};
+use crate::bench::{Bench, Finding, Pinif, Report, Sender, leak, risk, scenario};
 
 const FRAMES: &str = "--device eth1 --from 10.0.0.1:4000 --to 203.0.113.9:9 --count 100";
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
@@ -184,16 +184,6 @@ fn a_socket_that_must_not_be_asked_is_reported_and_ends_nothing() {
                 "{report}"
             );
         }
-    });
-}
-
-/// To look at another's program takes CAP_SYS_ADMIN (`bpf_prog_get_fd_by_id`).
-#[test]
-fn programs_that_must_not_be_looked_at_are_reported() {
-    scenario("service confined-programs", &[Need::Tcx], |bench| {
-        let unit = Unit::shipped().without_word("CapabilityBoundingSet", "CAP_SYS_ADMIN");
-        let unknown = "programs and filters that come before pinif could not be looked for";
-        goes_on(bench, unit, &[], unknown);
     });
 }
 

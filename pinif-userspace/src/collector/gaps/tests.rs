@@ -8,6 +8,7 @@ use pinif_ebpf::{
 };
 
 use super::*;
+use crate::host::gaps::xdp;
 
 const CARD: NetNsCookie = NetNsCookie(7);
 const ETH1: IfIndex = IfIndex(3);

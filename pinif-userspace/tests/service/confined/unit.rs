@@ -37,15 +37,6 @@ impl Unit {
         self
     }
 
-    /// The same without a word of a setting.
-    pub fn without_word(mut self, name: &str, word: &str) -> Self {
-        for (_, value) in self.0.iter_mut().filter(|(other, _)| other == name) {
-            let kept: Vec<_> = value.split_whitespace().filter(|it| *it != word).collect();
-            *value = kept.join(" ");
-        }
-        self
-    }
-
     /// The words of all settings of this name.
     pub fn words(&self, name: &str) -> impl Iterator<Item = &str> {
         let settings = self.0.iter().filter(move |(other, _)| other == name);
