@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
-    findings::finding::{Attach, Ready},
+    findings::{
+        finding::{Attach, Ready},
+        shared::Shared,
+    },
     host::{kernel_types, namespaces::Watch},
     hub::{Event, Hub, Notice},
     kernel::{
@@ -117,6 +120,7 @@ impl Audit {
             reload_failed: false,
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
+            shared: Shared::default(),
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {
