@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     commands::{doctor, foresee, sockets},
-    findings::finding,
+    findings::line,
     hold::tell::Account,
 };
 
@@ -14,7 +14,7 @@ pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
 pub const ALL: [(&str, Make); 5] = [
-    ("pinif-audit", finding::schema),
+    ("pinif-audit", line::schema),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
     ("pinif-pin", pin),

@@ -28,6 +28,7 @@ use super::{
     totals::Past,
 };
 use crate::{
+    findings::shared::Shared,
     host::{network::Network, routes::RouteOracle, running::Running},
     hub::Hub,
     kernel::{
@@ -99,4 +100,6 @@ pub(super) struct Audit {
     pub(super) reload_failed: bool,
     pub(super) foresight: Foresight,
     pub(super) foreseer: Foreseer,
+    /// What findings share.
+    pub(super) shared: Shared,
 }

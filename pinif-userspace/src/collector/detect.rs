@@ -80,7 +80,14 @@ impl Audit {
             _ => self.following.name(netns),
         };
         let interface = interface.map(|index| self.names.of(netns, index));
-        let finding = gaps::finding(gap, id, name, interface, SystemTime::now());
+        let finding = gaps::finding(
+            gap,
+            id,
+            name,
+            interface,
+            SystemTime::now(),
+            &mut self.shared,
+        );
         let now = self.started.elapsed();
         if let Some(finding) = self.ledger.sighted(key.clone(), finding, now) {
             self.show(Some(&key), finding, Change::Opened);

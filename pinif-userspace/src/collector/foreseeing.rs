@@ -99,14 +99,7 @@ impl Audit {
 }
 
 fn latent(foreseen: Vec<foresee::Foreseen>) -> Vec<Latent> {
-    let of_one = |foreseen: foresee::Foreseen| {
-        let condition = foreseen.event.to_string();
-        let findings = foreseen.findings.into_iter();
-        findings.map(move |finding| Latent {
-            finding,
-            condition: condition.clone(),
-        })
-    };
+    let of_one = |foreseen: foresee::Foreseen| foreseen.findings;
     foreseen.into_iter().flat_map(of_one).collect()
 }
 

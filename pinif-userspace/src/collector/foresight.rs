@@ -186,6 +186,9 @@ mod tests {
         Latent {
             finding: example::finding(1),
             condition: "fab0 down".to_owned(),
+            now: None,
+            source: None,
+            network: None,
         }
     }
 

@@ -264,12 +264,14 @@ impl Audit {
         });
         for key in concerned {
             self.ledger.refine(&key, |finding| {
-                if key.egress() == Some(index) {
-                    finding.egress_interface = name.to_owned();
-                }
-                if key.bound() == Some(index) {
-                    finding.bound_device = Some(name.to_owned());
-                }
+                self.shared.amend_place(finding, |place, names| {
+                    if key.egress() == Some(index) {
+                        place.interface = Some(names.one(name));
+                    }
+                    if key.bound() == Some(index) {
+                        place.bound_device = Some(names.one(name));
+                    }
+                });
             });
         }
         let named = attachments::Input::Named(name.to_owned());

@@ -251,7 +251,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             let (place, _) = place.remove();
             let entry = &mut self.entries[place as usize];
             entry.is_open = false;
-            entry.finding.samples = samples;
+            entry.finding.samples = Some(Arc::new(samples));
         }
     }
 

@@ -270,8 +270,11 @@ impl Audit {
                 continue;
             }
             for key in self.ledger.keys_where(|key| key.netns() == netns) {
-                self.ledger
-                    .refine(&key, |finding| finding.netns.clone_from(&name));
+                self.ledger.refine(&key, |finding| {
+                    self.shared.amend_place(finding, |place, names| {
+                        place.netns = names.one(name.as_str());
+                    });
+                });
             }
             self.following.call(netns, name.clone());
             self.hub.note(Notice::NamespaceRenamed { old, new: name });

@@ -32,9 +32,6 @@ use crate::{
     policy::Policy,
 };
 
-/// Of a finding that was judged by a policy which only an earlier life knew.
-const OF_AN_EARLIER_LIFE: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
-
 impl Audit {
     /// Enters a finding into the ledger and shows it; later, where it is one of very many.
     pub(super) fn on_sighting(&mut self, key: &FindingKey, sighting: &Sighting, when: When) {
@@ -77,16 +74,16 @@ impl Audit {
             .and_then(|(sighted, count)| {
                 self.describe(key, &sighted, Some(process.clone()), count, None)
             });
+        let process = self.shared.processes.one(process);
         self.ledger.refine(&Key::Counted(*key), |finding| {
             finding.process = Some(process);
             if let Some(again) = again {
-                finding.explanation = again.explanation;
                 finding.subject = again.subject;
             }
         });
     }
 
-    /// A finding in words. One whose account was `closed` has the names of then.
+    /// A finding as facts. One whose account was `closed` has the names of then.
     pub(super) fn describe(
         &mut self,
         key: &FindingKey,
@@ -134,7 +131,7 @@ impl Audit {
             entrance: &|interface| entrance::read(hooks?.netns(), interface),
             runs: &|interface| running?.is(interface),
         };
-        let mut finding = enrich::finding(
+        Some(enrich::finding(
             match closed {
                 Some(closed) => Names::id(key, closed.predecessors),
                 None => self.names.finding_id(key),
@@ -148,11 +145,8 @@ impl Audit {
                 Some(oracle) => oracle.choose(query, &network.links),
                 None => Err(RouteError::Unreachable(query.destination)),
             },
-        );
-        if known.is_none() && sighted.rule.is_some() {
-            finding.explanation.push_str(OF_AN_EARLIER_LIFE);
-        }
-        Some(finding)
+            &mut self.shared,
+        ))
     }
 
     /// Reads every finding's counter, also of those whose sighting was lost.
@@ -190,9 +184,9 @@ impl Audit {
 
     /// Publishes a finding, with what it has seen by now. One without a key is closed, and has that with it.
     pub(super) fn show(&self, key: Option<&Key>, mut finding: Finding, change: Change) {
-        if let Some(samples) = key.and_then(|key| self.samples(key)) {
-            finding.samples = samples;
-            finding.samples.correct(finding.process.as_ref());
+        if let Some(mut samples) = key.and_then(|key| self.samples(key)) {
+            samples.correct(finding.process.as_deref());
+            finding.samples = Some(Arc::new(samples));
         }
         self.hub.publish(Event::Finding(Arc::new(finding), change));
     }

@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
-    findings::finding::{Attach, Ready},
+    findings::{
+        finding::{Attach, Ready},
+        shared::Shared,
+    },
     host::{kernel_types, namespaces::Watch},
     hub::{Event, Hub, Notice},
     kernel::{
@@ -130,6 +133,7 @@ impl Audit {
             reload_failed: false,
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
+            shared: Shared::default(),
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {

@@ -261,7 +261,7 @@ impl Audit {
             {
                 let samples = Samples::of(&value.samples);
                 self.ledger.close(&Key::Counted(*key), samples.clone());
-                finding.samples = samples;
+                finding.samples = Some(Arc::new(samples));
                 let finding = Arc::new(finding);
                 self.hub.publish(Event::Finding(finding, Change::Opened));
             }

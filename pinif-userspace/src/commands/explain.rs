@@ -1,4 +1,4 @@
-//! `pinif explain`: what a kind means, or a finding that was told.
+//! `pinif explain`: what a kind means, or a finding of an audit's output.
 
 use std::{
     fs::File,
@@ -11,13 +11,12 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use pinif_ebpf::verdict::Kind;
 
-use crate::text::{escape::visible, streams};
+use crate::{
+    findings::{kinds, line::FindingLine},
+    text::{escape::visible, streams},
+};
 
-mod page;
-mod told;
-
-pub use page::page;
-use told::Told;
+mod text;
 
 /// What `pinif explain` takes for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -57,6 +56,11 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The page of a kind, as Markdown.
+pub fn page(kind: Kind) -> &'static str {
+    kinds::of(kind).page
+}
+
 fn of_kind(word: &str) -> Result<String> {
     if let Some(kind) = named(word) {
         return Ok(page(kind).to_owned());
@@ -94,8 +98,8 @@ fn is_id(word: &str) -> bool {
     word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The findings of an audit's output, each as it was told last, in the order in which they were told first.
-fn read(from: &Path) -> Result<Vec<Told>> {
+/// The findings of an audit's output, each as its last line has it, in the order of their first lines.
+fn read(from: &Path) -> Result<Vec<FindingLine>> {
     let shown = || visible(&from.to_string_lossy()).into_owned();
     let input: Box<dyn BufRead> = if from.as_os_str() == STANDARD_INPUT {
         Box::new(BufReader::new(io::stdin()))
@@ -103,36 +107,39 @@ fn read(from: &Path) -> Result<Vec<Told>> {
         let file = File::open(from).with_context(|| format!("{} cannot be read", shown()))?;
         Box::new(BufReader::new(file))
     };
-    let mut findings: Vec<Told> = Vec::new();
+    let mut findings: Vec<FindingLine> = Vec::new();
     for (number, line) in input.lines().enumerate() {
         let line = line.with_context(|| format!("{} cannot be read", shown()))?;
         if line.trim().is_empty() {
             continue;
         }
-        let told = told::read(&line).with_context(|| {
+        let finding = FindingLine::read(&line).with_context(|| {
             format!(
                 "line {} of {} is none of `pinif audit --format json`",
                 number + 1,
                 shown()
             )
         })?;
-        let Some(told) = told else { continue };
-        match findings.iter_mut().find(|known| known.id == told.id) {
-            Some(known) => *known = told,
-            None => findings.push(told),
+        let Some(finding) = finding else { continue };
+        match findings.iter_mut().find(|known| known.id == finding.id) {
+            Some(known) => *known = finding,
+            None => findings.push(finding),
         }
     }
     Ok(findings)
 }
 
 /// One finding, and the page of its kind with its own values; or a kind's page, with those of the first such finding.
-fn one(what: &str, findings: &[Told], from: &Path) -> Result<String> {
+fn one(what: &str, findings: &[FindingLine], from: &Path) -> Result<String> {
     if let Some(kind) = named(what) {
-        let found = findings.iter().find(|told| told.kind == kind.name());
-        return Ok(found.map_or_else(|| page(kind).to_owned(), |told| told.page(page(kind))));
+        let found = findings.iter().find(|finding| finding.kind == kind);
+        return Ok(found.map_or_else(
+            || page(kind).to_owned(),
+            |finding| text::page(finding, page(kind)),
+        ));
     }
-    let Some(told) = findings.iter().find(|told| told.id == what) else {
-        let ids: Vec<_> = findings.iter().map(|told| &*told.id).collect();
+    let Some(finding) = findings.iter().find(|finding| finding.id == what) else {
+        let ids: Vec<_> = findings.iter().map(|finding| &*finding.id).collect();
         bail!(
             "there is no finding {} in {}; {}",
             visible(what),
@@ -144,29 +151,23 @@ fn one(what: &str, findings: &[Told], from: &Path) -> Result<String> {
             }
         );
     };
-    let mut text = told.text();
-    if let Some(kind) = named(&told.kind) {
-        text.push('\n');
-        text.push_str(&told.page(page(kind)));
-    }
-    Ok(text)
+    let (short, page) = (text::of(finding), page(finding.kind));
+    Ok(format!("{short}\n{}", text::page(finding, page)))
 }
 
 /// All findings, each in short.
-fn all(findings: &[Told]) -> String {
+fn all(findings: &[FindingLine]) -> String {
     if findings.is_empty() {
         return "no finding\n".to_owned();
     }
     let mut text = String::new();
-    for told in findings {
+    for finding in findings {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&told.text());
-        text.push_str(&format!(
-            "  more      pinif explain {}\n",
-            visible(&told.kind)
-        ));
+        text.push_str(&text::of(finding));
+        let kind = finding.kind.name();
+        text.push_str(&format!("  more      pinif explain {kind}\n"));
     }
     text
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::audit::policy_of;
 use crate::{
     collector::ledger::{FailOn, exit_status},
-    findings::finding::Finding,
+    findings::line::FindingLine,
     foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
     host::netns::NetNs,
     surfaces::{
@@ -78,7 +78,7 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     };
     streams::unless_closed(shown).context(streams::UNWRITTEN)?;
     let findings = all.iter().flat_map(|foreseen| &foreseen.findings);
-    let worst = findings.map(|finding| finding.severity).max();
+    let worst = findings.map(|latent| latent.finding.severity).max();
     let incomplete = !uncopied(&all).is_empty();
     Ok(ExitCode::from(exit_status(args.fail_on, worst, incomplete)))
 }
@@ -103,21 +103,9 @@ fn events(args: &ForeseeArgs, original: &Original) -> Result<Vec<Event>> {
 #[schemars(title = "A line of pinif foresee --format json")]
 pub enum Line<'a> {
     /// What a socket would be judged, worse than now, if something happened.
-    Finding(Latent<'a>),
+    Finding(Box<FindingLine>),
     /// All that was foreseen.
     Summary(Sum<'a>),
-}
-
-/// A finding of what has not happened: an audit's fields, of the packets that would leave. `severity` is always `risk`,
-/// `packets` and `bytes` are 0, `cause` is the route that it would fall to.
-#[derive(Serialize, JsonSchema)]
-pub struct Latent<'a> {
-    #[serde(flatten)]
-    finding: &'a Finding,
-    /// Always true: it has not happened.
-    latent: bool,
-    /// What would have to happen: `fab0 down`, `route 10.0.0.0/8 dev fab0 removed`.
-    r#if: String,
 }
 
 /// What was foreseen, in all.
@@ -134,12 +122,8 @@ pub struct Sum<'a> {
 fn lines(all: &[Foreseen]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for foreseen in all {
-        for finding in &foreseen.findings {
-            let line = Line::Finding(Latent {
-                finding,
-                latent: true,
-                r#if: foreseen.event.to_string(),
-            });
+        for latent in &foreseen.findings {
+            let line: Line<'_> = Line::Finding(Box::new(latent.into()));
             out.write_all(json::line(&line)?.as_bytes())?;
         }
     }
@@ -161,7 +145,8 @@ fn human(all: &[Foreseen]) -> io::Result<()> {
         let event = visible(&foreseen.event.to_string()).into_owned();
         let many = counted(foreseen.findings.len() as u64, "latent leak");
         writeln!(out, "{}: {many}", look.paint(look::strong(), &event))?;
-        for finding in &foreseen.findings {
+        for latent in &foreseen.findings {
+            let finding = FindingLine::from(latent);
             let severity = look.paint(look::of_severity(finding.severity), finding.severity.name());
             writeln!(
                 out,

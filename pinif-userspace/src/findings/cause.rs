@@ -1,21 +1,20 @@
 //! Why a packet left where it left, as far as the state of the machine tells it at the first sighting.
 
-mod arrival;
-
 use std::net::IpAddr;
 
-use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, verdict::Kind};
+use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
 
 use super::{
     decode::{Requested, Sighted},
     explain::{Cause, CauseKind, Route},
+    kinds,
 };
 use crate::{
     host::{
         entrance::Entrance,
-        links::{Link, Links},
+        links::Link,
         network::Network,
-        routes::{Choice, RouteError, RouteQuery, RouteType, table_name},
+        routes::{Choice, RouteError, RouteQuery, RouteType},
     },
     policy::Policy,
 };
@@ -58,69 +57,13 @@ impl Scene<'_> {
     }
 }
 
-/// The causes of a finding, the first in the chain of events first; none where the machine tells nothing.
-pub fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
-    match sighted.kind {
-        Kind::DeviceEscape => {
-            vec![vrf_miss(sighted, scene, look_up).unwrap_or_else(|| override_of(sighted, scene))]
-        }
-        Kind::CopyEscape => vec![Cause::certain(CauseKind::Mirror)],
-        Kind::CrossedBind => crossed(sighted, scene),
-        Kind::AddressEscape | Kind::PolicyEscape | Kind::Unpinned => {
-            by_origin(sighted, scene, look_up)
-        }
-        Kind::IngressEscape => arrival::causes(sighted, scene, look_up),
-        Kind::Unaudited => Vec::new(),
-    }
-}
-
-/// How a socket's packet can leave by another device than the one that it is bound to.
-fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
-    if sighted.family == libc::AF_PACKET {
-        return Cause::certain(CauseKind::PacketSocket);
-    }
-    let Some(headers) = sighted.headers else {
-        return Cause::certain(CauseKind::Unknown);
-    };
-    // A TCP socket takes no interface with a message, nor does the kernel let it keep a route through another device.
-    if headers.protocol == protocol::TCP {
-        return Cause::likely(CauseKind::Mirror);
-    }
-    match headers.destination {
-        IpAddr::V4(_) => {
-            // With `ipi_ifindex` the kernel chooses a source address of that interface, unless the socket has its own.
-            let of_egress = scene.network.sole_owner(headers.source) == Some(sighted.egress);
-            if of_egress && sighted.bound_address.is_none() {
-                Cause::certain(CauseKind::PktinfoOverride)
-            } else if sighted.bound_address.is_some() {
-                Cause::likely(CauseKind::PktinfoOverride)
-            } else {
-                Cause::likely(CauseKind::Mirror)
-            }
-        }
-        IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
-            Cause::certain(CauseKind::ScopeOverride)
-        }
-        IpAddr::V6(_) => Cause::likely(CauseKind::Mirror),
-    }
-}
-
-/// Bound to one interface's address and to another device, by two calls that both succeeded.
-fn crossed(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
-    let owner = sighted
-        .bound_address
-        .and_then(|address| scene.network.sole_owner(address));
-    match (sighted.bound_address, owner, sighted.bound) {
-        (Some(address), Some(owner), Some(bound)) => vec![Cause::certain(CauseKind::Crossed {
-            address: address.to_string(),
-            owner: (scene.name)(owner),
-            device: (scene.name)(bound),
-        })],
-        _ => Vec::new(),
-    }
-}
-
-fn by_origin(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+/// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is
+/// first; there is none where the machine does not show any.
+pub(super) fn by_origin(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Cause> {
     match sighted.origin {
         Origin::None => without_socket(sighted, scene, look_up),
         Origin::Kernel => {
@@ -191,19 +134,19 @@ fn pinning(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
         }));
     }
     match &sighted.requested {
-        Some(Requested::Name(device)) if device.parse::<IpAddr>().is_ok() => {
-            Some(Cause::certain(CauseKind::AddressForDevice(device.clone())))
-        }
-        Some(Requested::Name(device)) => {
-            let there = scene.network.links.by_name(device).is_some();
-            Some(refused(device.clone(), there))
-        }
+        Some(Requested::Name(device)) => Some(match device.parse::<IpAddr>() {
+            Ok(address) => Cause::certain(CauseKind::AddressForDevice(address)),
+            Err(_) => {
+                let there = scene.network.links.by_name(device).is_some();
+                refused(device.clone(), there)
+            }
+        }),
         Some(Requested::Index(index)) => {
             let there = scene.network.links.get(*index).is_some();
             Some(refused(name(*index), there))
         }
         // An address was chosen, or a rule does not demand more: that no device was asked for is no cause then.
-        Some(Requested::Nothing) | None if sighted.kind != Kind::Unpinned => None,
+        Some(Requested::Nothing) | None if !kinds::of(sighted.kind).demands_device => None,
         Some(Requested::Nothing) => Some(Cause::likely(CauseKind::Rebound {
             from: None,
             to: None,
@@ -217,23 +160,22 @@ fn pinning(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
 fn refused(device: String, there: bool) -> Cause {
     // Where the device is there, binding fails for want of CAP_NET_RAW only (`sock_bindtoindex_locked`).
     let error = if there { "EPERM" } else { "ENODEV" };
-    Cause::likely(CauseKind::BindRefused {
-        device,
-        error: error.to_owned(),
-    })
+    Cause::likely(CauseKind::BindRefused { device, error })
 }
 
 /// The interfaces that the traffic should have left by, and that are down or gone.
 fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
-    let meant: Vec<&Link> = match sighted.kind {
-        Kind::AddressEscape => sighted
-            .source_owner
+    let by_rule = kinds::of(sighted.kind).is_of_rules;
+    let meant: Vec<&Link> = if by_rule {
+        scene.allowed(sighted)
+    } else {
+        let owner = sighted.source_owner;
+        owner
             .and_then(|owner| scene.network.links.get(owner))
             .into_iter()
-            .collect(),
-        _ => scene.allowed(sighted),
+            .collect()
     };
-    // One that went down loses its routes before anybody is told of it.
+    // One that went down loses its routes before rtnetlink reports it.
     let runs = |link: &&&Link| link.up && link.running && (scene.runs)(&link.name).unwrap_or(true);
     let (up, down): (Vec<&Link>, Vec<&Link>) = meant.iter().partition(runs);
     let none_runs = up.is_empty();
@@ -241,43 +183,33 @@ fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
         .into_iter()
         .filter(|link| none_runs || reaches(sighted, scene, link.index))
         .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())));
-    let gone = scene.gone.iter().filter(|name| {
-        none_runs && sighted.kind != Kind::AddressEscape && scene.allows(sighted, name)
-    });
+    let gone = scene
+        .gone
+        .iter()
+        .filter(|name| none_runs && by_rule && scene.allows(sighted, name));
     down.chain(gone.map(|name| Cause::certain(CauseKind::LinkGone(name.clone()))))
         .collect()
 }
 
 /// Whether the destination is a neighbour on an interface.
 fn reaches(sighted: &Sighted, scene: &Scene<'_>, interface: IfIndex) -> bool {
-    let Some(headers) = sighted.headers else {
-        return false;
-    };
+    sighted
+        .headers
+        .is_some_and(|headers| is_neighbour(scene, interface, headers.destination))
+}
+
+/// Whether an address is in a network of an interface.
+pub(super) fn is_neighbour(scene: &Scene<'_>, interface: IfIndex, address: IpAddr) -> bool {
     scene.network.addresses.of(interface).any(|local| {
         ipnet::IpNet::new(local.address, local.prefix_len)
-            .is_ok_and(|network| network.contains(&headers.destination))
+            .is_ok_and(|network| network.contains(&address))
     })
 }
 
 /// The VRF device that the socket is bound to.
-fn bound_vrf<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Option<&'a Link> {
+pub(super) fn bound_vrf<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Option<&'a Link> {
     let link = scene.network.links.get(sighted.bound?)?;
     link.vrf_table.is_some().then_some(link)
-}
-
-/// A socket of a VRF whose packet left by another table: the VRF's own has no route for it, and the rules go on to the next.
-fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
-    let vrf = bound_vrf(sighted, scene)?;
-    let table = vrf.vrf_table?;
-    let choice = questions(sighted, scene)
-        .iter()
-        .filter_map(|query| look_up(query).ok())
-        .find(|choice| choice.route.table != table && leads_out(choice, sighted.egress))?;
-    Some(Cause::certain(CauseKind::VrfMiss {
-        vrf: vrf.name.clone(),
-        table: table_name(table, &Links::default()),
-        route: described(&choice, sighted.egress, scene),
-    }))
 }
 
 /// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
@@ -330,7 +262,7 @@ fn way(
 ///
 /// A socket without an address asks without a source, and is given one by the route; TCP over IPv4 asks again with it
 /// (`ip_route_connect`), and so does what was sent on a connected socket.
-fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
+pub(super) fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
     let Some(headers) = sighted.headers else {
         return Vec::new();
     };
@@ -363,12 +295,12 @@ fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
 }
 
 /// Whether a route leads out by an interface; one to the host's own address names it, and leads to `lo`.
-fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
+pub(super) fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
     choice.route.kind != RouteType::Local && choice.route.way_by(interface).is_some()
 }
 
 /// The way of a route by an interface, in words.
-fn described(choice: &Choice, interface: IfIndex, scene: &Scene<'_>) -> Route {
+pub(super) fn described(choice: &Choice, interface: IfIndex, scene: &Scene<'_>) -> Route {
     let mut choice = choice.clone();
     if let Some(way) = choice.route.way_by(interface) {
         choice.route.gateway = way.gateway;

@@ -1,4 +1,4 @@
-//! From a decoded sighting to a finding in the reader's words: names for numbers, the process, the cause, the mend.
+//! From a decoded sighting to a finding: names for interfaces and rules, the process, the cause.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,17 +10,15 @@ use pinif_ebpf::{
     intent,
     key::{IfIndex, SocketCookie},
     sighting::{self, Count},
-    verdict::{Kind, KindSet},
+    verdict::KindSet,
 };
 
 use super::{
-    cause::{LookUp, Scene, causes},
-    decode::{Owner, Sighted},
-    explain::{Circumstance, cause_text},
-    finding::{
-        Direction, Finding, FindingId, Origin, Process, endpoint_text, protocol_text, time_text,
-    },
-    samples::Samples,
+    cause::{LookUp, Scene},
+    decode::{Headers, Owner, Sighted},
+    finding::{Direction, Endpoint, Finding, FindingId, Flow, Origin, Place, Process, Rule},
+    kinds,
+    shared::{Pool, Shared},
     subject,
 };
 use crate::host::{netns::NetNs, processes, sockets};
@@ -36,6 +34,7 @@ impl From<sighting::Origin> for Origin {
 }
 
 /// The finding that begins with a sighting, of a socket that this process has.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of its own")]
 pub fn finding(
     id: FindingId,
     sighted: &Sighted,
@@ -44,84 +43,85 @@ pub fn finding(
     time: SystemTime,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
+    shared: &mut Shared,
 ) -> Finding {
-    let name = |index: IfIndex| (scene.name)(index);
-    let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
-    let (protocol, source, destination) = match &sighted.headers {
-        Some(headers) => (
-            protocol_text(headers.protocol),
-            endpoint_text(headers.source, headers.source_port),
-            endpoint_text(headers.destination, headers.destination_port),
-        ),
-        None => Default::default(),
-    };
-    let causes = causes(sighted, scene, look_up);
-    let bound_device = sighted.bound.map(name);
-    let egress_interface = name(sighted.egress);
-    let owner = source_owner(sighted, scene);
-    let source_owner = owner.map(name);
-    let contained_zone = owner.and_then(|owner| contained_zone(owner, scene));
-    let only_via: Vec<String> = rule.map_or_else(Vec::new, |rule| {
-        let zone = |&zone: &usize| scene.policy.zones[zone].name.clone();
-        rule.only_via.iter().map(zone).collect()
-    });
-    let allowed = scene.allowed(sighted);
-    let only_via_interfaces: Vec<String> = allowed.iter().map(|link| link.name.clone()).collect();
-    let words = Circumstance {
-        also: &sighted.also,
-        protocol: &protocol,
-        source: &source,
-        destination: &destination,
-        origin: sighted.origin.into(),
-        process: process.as_ref().map(|process| process.comm.as_str()),
-        bound_device: bound_device.as_deref(),
-        source_owner: source_owner.as_deref(),
-        contained_zone: contained_zone.as_deref(),
-        rule: rule.map(|rule| rule.name.as_str()),
-        only_via: &only_via,
-        only_via_interfaces: &only_via_interfaces,
-        dropped: sighted.dropped,
-        causes: &causes,
-        ..Circumstance::new(sighted.kind, &egress_interface)
-    };
-    let subject = subject::of(&sighted.subject, process.as_ref(), scene.name);
-    let mut explanation = words.explanation();
-    explanation.extend(subject::stands_for(&subject));
+    let causes = (kinds::of(sighted.kind).causes)(sighted, scene, look_up);
+    let names = &mut shared.names;
+    let subject = subject::of(&sighted.subject, process.as_ref(), scene.name, names);
+    let place = place(sighted, scene, names);
+    let place = shared.places.one(place);
+    let mut also = KindSet::default();
+    sighted.also.iter().for_each(|&kind| also.insert(kind));
     Finding {
-        id: id.to_string(),
-        time: time_text(time),
-        kind: sighted.kind,
+        also,
         severity: sighted.severity,
-        rule: KindSet::OF_RULES
-            .contains(sighted.kind)
-            .then(|| rule.map(|rule| rule.name.clone()))
-            .flatten(),
-        netns: scene.netns.to_owned(),
-        direction: Direction::of(sighted.kind),
-        bound_device: bound_device.clone(),
-        bound_address: sighted.bound_address.map(|address| address.to_string()),
-        egress_interface: egress_interface.clone(),
-        cause: cause_text(&causes),
-        explanation,
-        remedy: words.remedy(),
-        protocol,
-        source,
-        destination,
+        origin: sighted.origin.into(),
+        dropped: sighted.dropped,
+        causes: shared.causes.one(causes),
+        flow: sighted.headers.map(Flow::from),
+        bound_address: sighted.bound_address,
         packets: count.packets,
         bytes: count.bytes,
-        socket_cookie: sighted.socket.map(|cookie| cookie.0),
-        process,
-        subject: Some(subject),
-        samples: Samples::default(),
-        origin: sighted.origin.into(),
-        dropped: sighted.dropped,
+        socket: sighted.socket,
+        process: process.map(|process| shared.processes.one(process)),
+        subject: Some(shared.subjects.one(subject)),
+        ..Finding::new(id, sighted.kind, place, time)
+    }
+}
+
+impl From<Headers> for Flow {
+    fn from(headers: Headers) -> Self {
+        let end = |address, port| Endpoint { address, port };
+        Self {
+            protocol: headers.protocol,
+            source: end(headers.source, headers.source_port),
+            destination: end(headers.destination, headers.destination_port),
+        }
+    }
+}
+
+/// Where it was found, and what of the policy it concerns.
+fn place(sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<str>) -> Place {
+    let owner = source_owner(sighted, scene);
+    let mut name = |index: IfIndex| names.one((scene.name)(index));
+    let (bound_device, interface) = (sighted.bound.map(&mut name), name(sighted.egress));
+    let source_owner = owner.map(&mut name);
+    let contained = owner.and_then(|owner| contained_zone(owner, scene));
+    Place {
+        netns: names.one(scene.netns),
+        interface: Some(interface),
+        bound_device,
+        source_owner,
+        contained_zone: contained.map(|zone| names.one(zone)),
+        rule: sighted
+            .rule
+            .map(|number| rule(number, sighted, scene, names)),
+    }
+}
+
+/// What a finding says of the rule that decided. Of a rule whose policy is not known any more, that is nothing.
+fn rule(number: usize, sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<str>) -> Rule {
+    let Some(rule) = scene.policy.rules.get(number) else {
+        return Rule::default();
+    };
+    let zones = rule.only_via.iter();
+    let allowed = scene.allowed(sighted);
+    Rule {
+        name: Some(names.one(rule.name.as_str())),
+        only_via: zones
+            .map(|&zone| names.one(scene.policy.zones[zone].name.as_str()))
+            .collect(),
+        interfaces: allowed
+            .iter()
+            .map(|link| names.one(link.name.as_str()))
+            .collect(),
     }
 }
 
 /// The interface that alone has the address that the finding speaks of.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
-    if sighted.kind == Kind::IngressEscape {
-        // Of what arrived, the destination address is meant, not the one that its taker is bound to.
+    if kinds::of(sighted.kind).direction == Direction::In {
+        // Of what arrived, the destination address is meant, not the one that its receiver is bound to.
         return sighted.source_owner;
     }
     sighted.source_owner.or_else(|| {
@@ -131,7 +131,7 @@ fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
     })
 }
 
-fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
+fn contained_zone<'a>(interface: IfIndex, scene: &Scene<'a>) -> Option<&'a str> {
     let zones = scene.policy.zones_of(&(scene.name)(interface));
     scene
         .policy
@@ -139,7 +139,7 @@ fn contained_zone(interface: IfIndex, scene: &Scene<'_>) -> Option<String> {
         .iter()
         .enumerate()
         .find(|&(number, zone)| zone.contained && zones.contains(number))
-        .map(|(_, zone)| zone.name.clone())
+        .map(|(_, zone)| zone.name.as_str())
 }
 
 /// The process that the hooks take to have the socket: as it is now, or, if it is gone, as they knew it.
@@ -154,8 +154,10 @@ pub fn owner(owner: &intent::Owner) -> Option<Process> {
 
 fn known(owner: &Owner) -> Option<Process> {
     let pid = owner.pid?;
+    let started = Some(owner.started).filter(|&started| started != 0);
     let now = |now: processes::Process| Process {
         pid,
+        started,
         comm: now.comm,
         exe: now.exe,
         uid: owner.uid,
@@ -166,6 +168,7 @@ fn known(owner: &Owner) -> Option<Process> {
             .map(now)
             .unwrap_or_else(|| Process {
                 pid,
+                started,
                 comm: owner.comm.clone(),
                 exe: None,
                 uid: owner.uid,
@@ -240,6 +243,7 @@ pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
         let now = pids.find_map(|&pid| processes::describe(pid))?;
         Some(Process {
             pid: now.pid,
+            started: None,
             comm: now.comm,
             exe: now.exe,
             uid: suspect.uid,

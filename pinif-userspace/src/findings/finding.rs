@@ -1,92 +1,25 @@
-//! What pinif says: the lines of its output, which every sink shows in its own way.
+//! What pinif reports: its findings, and the totals at the end. `line.rs` writes them as JSON.
 //!
-//! Names and order of the fields are a contract with scripts; `docs/schema/pinif-audit.schema.json` is made from these
-//! types. Texts are as the kernel and the processes wrote them: each sink escapes them for where it writes.
+//! Texts are as the kernel and the processes wrote them: each surface escapes them for where it writes.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use pinif_ebpf::verdict::{Kind, Severity};
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use pinif_ebpf::{
+    key::SocketCookie,
+    verdict::{Kind, KindSet, Severity},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{latent::Latent, samples::Samples, subject::Subject};
+use super::{explain::Cause, gaps::ANY_INTERFACE, kinds, line, samples::Samples, subject::Subject};
 use crate::text::hash::fnv1a;
 
-/// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
-/// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
-/// come; readers ignore those they do not know.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "lowercase")]
-#[schemars(title = "A line of pinif audit --format json")]
-pub enum Line<'a> {
-    /// All programs are attached: from here on, every packet is judged.
-    Ready(&'a Ready),
-    /// A finding at its first sighting, and again with the same `id` when its counts have grown or more is known of it.
-    Finding(Told<'a>),
-    /// The audit has ended: exact totals.
-    Summary(&'a Summary),
-    /// Something cannot be counted or shown: when the first is lost, within a second, and again as the number grows.
-    Uncounted(Uncounted),
-    /// Lines are missing here that could not be written, as on a full disk.
-    Lost(Lost),
-}
-
-/// What could not be counted or shown so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Uncounted {
-    /// The place that lost it, as in the summary's `uncounted`.
-    pub reason: &'static str,
-    /// How much it has lost, in all.
-    pub number: u64,
-}
-
-/// Lines that could not be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Lost {
-    /// How many.
-    pub lines: u64,
-}
-
-/// A finding as a line tells it. One that is foreseen (`--foresee`) has not happened: its `severity` is `risk`, its `packets`
-/// and `bytes` are 0, and `cause` is the route that the packets would take.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct Told<'a> {
-    #[serde(flatten)]
-    finding: &'a Finding,
-    /// It is foreseen; only of those.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latent: Option<bool>,
-    /// What would have to happen: `fab0 down`; only of what is foreseen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#if: Option<&'a str>,
-}
-
-impl<'a> From<&'a Finding> for Told<'a> {
-    fn from(finding: &'a Finding) -> Self {
-        Self {
-            finding,
-            latent: None,
-            r#if: None,
-        }
-    }
-}
-
-impl<'a> From<&'a Latent> for Told<'a> {
-    fn from(latent: &'a Latent) -> Self {
-        Self {
-            finding: &latent.finding,
-            latent: Some(true),
-            r#if: Some(&latent.condition),
-        }
-    }
-}
-
 /// What is audited, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ready {
     /// The names of the audited interfaces, in the order of `netns`. The same name may stand in several namespaces.
     pub interfaces: Vec<String>,
@@ -97,13 +30,14 @@ pub struct Ready {
     /// How the programs are attached.
     pub attach: Attach,
     /// Whether leaks are dropped (`--enforce`).
+    #[serde(default)]
     pub enforce: bool,
     /// The version of pinif.
     pub version: String,
 }
 
 /// How the programs hang on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Attach {
     /// TCX links, since Linux 6.6.
@@ -122,99 +56,208 @@ impl Attach {
     }
 }
 
-/// One thing to fix: one kind, of one subject, with one bound device, egress interface and rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+/// One thing to fix, as facts: one kind, of one subject, with one bound device, egress interface and rule. Whoever shows it
+/// makes the words ([`super::explain`]).
+///
+/// What many findings have in equal is shared by them ([`super::shared::Shared`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The same for all lines of one finding, and for no other finding of this run.
-    #[schemars(regex(pattern = "^[0-9a-f]{12}$"))]
-    pub id: String,
-    /// When the first packet was seen, in UTC (RFC 3339) with microseconds.
-    #[schemars(extend("format" = "date-time"))]
-    pub time: String,
+    /// The same for as long as the finding lives, and no other finding's of this run.
+    pub id: FindingId,
+    /// When the first packet was seen.
+    pub first_seen: SystemTime,
     /// What is wrong.
-    #[serde(serialize_with = "kind_name")]
-    #[schemars(schema_with = "kind_schema")]
     pub kind: Kind,
-    /// How grave it is: `leak`, it left where it must not; `risk`, it left well by luck; `note`, it is odd.
-    #[serde(serialize_with = "severity_name")]
-    #[schemars(schema_with = "severity_schema")]
+    /// The other kinds that hold for the same packets, less grave or later in the table.
+    pub also: KindSet,
+    /// How grave it is.
     pub severity: Severity,
-    /// The policy's rule that it breaks.
-    pub rule: Option<String>,
-    /// The network namespace of the egress interface.
-    pub netns: String,
-    /// The interface that the socket is bound to (`sk_bound_dev_if`); of a copy, the one that its original's is bound to.
-    pub bound_device: Option<String>,
+    /// Who sent it; of `ingress-escape`, who receives it.
+    pub origin: Origin,
+    /// The packets were dropped, and did not leave.
+    pub dropped: bool,
+    /// Where it was found, and by which rule.
+    pub place: Arc<Place>,
+    /// Why it left there, the first in the chain of events first.
+    pub causes: Arc<[Cause]>,
+    /// The headers of the first packet; none where there is no IP packet.
+    pub flow: Option<Flow>,
     /// The address that the socket is bound to (`bind()`).
-    pub bound_address: Option<String>,
-    /// Where the packets left, or would have left, had they not been dropped; of `ingress-escape`, where they arrived.
-    pub egress_interface: String,
-    /// Whether they left there or arrived there.
-    pub direction: Direction,
-    /// The protocol's name in lower case (`udp`, `tcp`, `icmp`, …), or its number.
-    pub protocol: String,
-    /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
-    pub source: String,
-    /// The first packet's destination, written like `source`.
-    pub destination: String,
+    pub bound_address: Option<IpAddr>,
     /// How many packets so far, as they are on the wire: a GSO packet counts as its segments.
     pub packets: u64,
     /// How many bytes these had, with the link header.
     pub bytes: u64,
-    /// The cookie of the first packet's socket (`SO_COOKIE`).
-    pub socket_cookie: Option<u64>,
-    /// The process that owns the first packet's socket, where it is known. The socket is the one that sent it; of
-    /// `ingress-escape`, the one that takes it.
-    pub process: Option<Process>,
-    /// Why it left there, as far as this machine can tell; several causes are joined with `; `.
-    pub cause: String,
-    /// What happened, in a sentence or two.
-    pub explanation: String,
-    /// What mends it.
-    pub remedy: String,
-    /// Who is at fault; null of what is foreseen, and of an `unaudited` that no program causes.
-    pub subject: Option<Subject>,
-    /// What it has seen: `processes`, `sockets` and `destinations`.
-    #[serde(flatten)]
-    pub samples: Samples,
-    /// Who sent it; of `ingress-escape`, who takes it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
-    /// where no socket takes it.
-    pub origin: Origin,
-    /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
-    pub dropped: bool,
+    /// The first packet's socket.
+    pub socket: Option<SocketCookie>,
+    /// The process that owns the first packet's socket, where it is known.
+    pub process: Option<Arc<Process>>,
+    /// Who is at fault; nobody of what is foreseen, and of an `unaudited` that no program causes.
+    pub subject: Option<Arc<Subject>>,
+    /// What it has seen, where that is known to whoever holds the finding.
+    pub samples: Option<Arc<Samples>>,
+}
+
+impl Finding {
+    /// A finding of which nothing else is known: no packet, no socket.
+    pub fn new(id: FindingId, kind: Kind, place: Arc<Place>, first_seen: SystemTime) -> Self {
+        Self {
+            id,
+            first_seen,
+            kind,
+            also: KindSet::default(),
+            severity: kinds::of(kind).severity,
+            origin: Origin::Socket,
+            dropped: false,
+            place,
+            causes: Arc::new([]),
+            flow: None,
+            bound_address: None,
+            packets: 0,
+            bytes: 0,
+            socket: None,
+            process: None,
+            subject: None,
+            samples: None,
+        }
+    }
+
+    /// The name of the network namespace.
+    pub fn netns(&self) -> &str {
+        &self.place.netns
+    }
+
+    /// Where the packets left, or would have left; of `ingress-escape`, where they arrived. [`ANY_INTERFACE`] of a gap that
+    /// any interface may have.
+    pub fn egress_interface(&self) -> &str {
+        self.place.interface.as_deref().unwrap_or(ANY_INTERFACE)
+    }
+
+    /// The interface that the socket is bound to; of a copy, the one that its original's is bound to.
+    pub fn bound_device(&self) -> Option<&str> {
+        self.place.bound_device.as_deref()
+    }
+
+    /// The rule that it breaks.
+    pub fn rule(&self) -> Option<&str> {
+        let rule = self.place.rule.as_ref()?;
+        let name = rule.name.as_deref();
+        name.filter(|_| kinds::of(self.kind).is_of_rules)
+    }
+
+    /// The protocol's name, or its number.
+    pub fn protocol(&self) -> String {
+        self.flow
+            .map_or_else(String::new, |flow| protocol_text(flow.protocol))
+    }
+
+    /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
+    pub fn source(&self) -> String {
+        self.flow
+            .map_or_else(String::new, |flow| flow.source.to_string())
+    }
+
+    /// The first packet's destination, written likewise.
+    pub fn destination(&self) -> String {
+        self.flow
+            .map_or_else(String::new, |flow| flow.destination.to_string())
+    }
+
+    /// When it was first seen, in UTC (RFC 3339) with microseconds.
+    pub fn time(&self) -> String {
+        time_text(self.first_seen)
+    }
+}
+
+/// Where something was found, and what of the policy it concerns: equal for many findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The name of the network namespace.
+    pub netns: Arc<str>,
+    /// The interface where the packets left or arrived; none, if it may be any.
+    pub interface: Option<Arc<str>>,
+    /// The interface that the socket is bound to; of a copy, the one that its original's is bound to.
+    pub bound_device: Option<Arc<str>>,
+    /// The one interface that has the source address; of what arrived, the destination address.
+    pub source_owner: Option<Arc<str>>,
+    /// The contained zone that this concerns: that of `source_owner`.
+    pub contained_zone: Option<Arc<str>>,
+    /// The rule that decided.
+    pub rule: Option<Rule>,
+}
+
+/// A rule of the policy, as far as a finding concerns it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rule {
+    /// Its name; none where only an earlier collector knew the policy.
+    pub name: Option<Arc<str>>,
+    /// The zones that it allows.
+    pub only_via: Vec<Arc<str>>,
+    /// The interfaces that these zones had when the packet was seen.
+    pub interfaces: Vec<Arc<str>>,
+}
+
+/// The headers of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// The IP protocol's number.
+    pub protocol: u8,
+    /// Where it is from.
+    pub source: Endpoint,
+    /// Where it goes.
+    pub destination: Endpoint,
+}
+
+/// An address, and the port of protocols that have ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.address, port).fmt(f),
+            None => self.address.fmt(f),
+        }
+    }
 }
 
 /// Which way packets went, as the interface has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// They left by it.
+    #[default]
     Out,
     /// They arrived by it.
     In,
 }
 
-impl Direction {
-    /// The way that packets of this kind of finding go.
-    pub const fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::IngressEscape => Self::In,
-            Kind::DeviceEscape
-            | Kind::AddressEscape
-            | Kind::CopyEscape
-            | Kind::PolicyEscape
-            | Kind::Unpinned
-            | Kind::CrossedBind
-            | Kind::Unaudited => Self::Out,
-        }
-    }
-}
-
 /// The process that owns a socket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
+    /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`, where that is known. JSON has no such field.
+    #[serde(skip)]
+    pub started: Option<u64>,
     /// Its name, as `/proc/PID/comm` says it.
     pub comm: String,
     /// Its executable.
@@ -226,7 +269,7 @@ pub struct Process {
 }
 
 /// The totals at the end.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// How long packets were judged, in seconds.
     pub duration_s: f64,
@@ -245,7 +288,7 @@ pub struct Summary {
 }
 
 /// A cell of the matrix: what senders of one intent sent by one interface with one verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// The network namespace of the egress interface.
     pub netns: String,
@@ -259,8 +302,8 @@ pub struct Cell {
     /// How many bytes.
     pub bytes: u64,
     /// `contained`, or a finding's kind.
-    #[serde(serialize_with = "verdict_name")]
-    #[schemars(schema_with = "verdict_schema")]
+    #[serde(with = "line::verdict_name")]
+    #[schemars(schema_with = "line::verdict_schema")]
     pub verdict: Option<Kind>,
     /// Who sent them.
     pub origin: Origin,
@@ -272,7 +315,9 @@ pub struct Cell {
 }
 
 /// Who sent a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A socket that a process owns.
@@ -282,21 +327,6 @@ pub enum Origin {
     /// No socket: forwarded, or a copy.
     None,
 }
-
-/// How grave a kind is by itself. An `address-escape` is a leak where the address's zone is contained, so that a
-/// finding's own severity says more.
-pub const fn usual_severity(kind: Kind) -> Severity {
-    match kind {
-        Kind::DeviceEscape | Kind::CopyEscape | Kind::PolicyEscape | Kind::IngressEscape => {
-            Severity::Leak
-        }
-        Kind::AddressEscape | Kind::Unpinned | Kind::Unaudited => Severity::Risk,
-        Kind::CrossedBind => Severity::Note,
-    }
-}
-
-/// The name of a cell's verdict when nothing is wrong.
-pub const CONTAINED: &str = "contained";
 
 /// What a finding's `id` says: the low 48 bits of a hash of the finding's key, as twelve hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -327,10 +357,7 @@ pub fn time_text(time: SystemTime) -> String {
 
 /// An address as `source` and `destination` say it.
 pub fn endpoint_text(address: IpAddr, port: Option<u16>) -> String {
-    match port {
-        Some(port) => SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
+    Endpoint { address, port }.to_string()
 }
 
 /// A protocol as `protocol` says it, from its number (IANA's registry; `/etc/protocols`).
@@ -357,78 +384,5 @@ pub fn protocol_text(number: u8) -> String {
     name.to_owned()
 }
 
-/// The JSON Schema of all lines, as `docs/schema/pinif-audit.schema.json` has it.
-pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Line<'static>>()
-        .to_value()
-}
-
-fn kind_name<S: Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(kind.name())
-}
-
-fn verdict_name<S: Serializer>(verdict: &Option<Kind>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(verdict.map_or(CONTAINED, Kind::name))
-}
-
-fn severity_name<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(severity.name())
-}
-
-fn kind_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
-}
-
-fn verdict_schema(_: &mut SchemaGenerator) -> Schema {
-    let names: Vec<&str> = std::iter::once(CONTAINED)
-        .chain(Kind::ALL.map(Kind::name))
-        .collect();
-    json_schema!({ "type": "string", "enum": names })
-}
-
-/// All severities, the gravest first.
-const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Note];
-
-fn severity_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": SEVERITIES.map(Severity::name) })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn an_id_is_twelve_digits_and_depends_on_every_byte() {
-        assert_eq!(FindingId(0).to_string(), "000000000000");
-        assert_eq!(FindingId(u64::MAX).to_string(), "ffffffffffff");
-        assert_ne!(FindingId::of(&[1, 0]), FindingId::of(&[0, 1]));
-        assert_ne!(FindingId::of(&[0]), FindingId::of(&[0, 0]));
-    }
-
-    #[test]
-    fn time_has_microseconds_and_never_fails() {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_000_001_999);
-        assert_eq!(time_text(time), "2023-11-14T22:13:20.000001Z");
-        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
-        assert!(time_text(far).starts_with("9999-"), "{}", time_text(far));
-    }
-
-    #[test]
-    fn endpoints_have_a_port_only_where_there_is_one() {
-        let v6: IpAddr = "fd00::1".parse().expect("an address");
-        assert_eq!(
-            endpoint_text(IpAddr::from([10, 0, 0, 1]), Some(40000)),
-            "10.0.0.1:40000"
-        );
-        assert_eq!(endpoint_text(v6, Some(40000)), "[fd00::1]:40000");
-        assert_eq!(endpoint_text(v6, None), "fd00::1");
-        assert_eq!(
-            (protocol_text(17), protocol_text(253)),
-            ("udp".to_owned(), "253".to_owned())
-        );
-    }
-}
+mod tests;

@@ -9,9 +9,9 @@ use pinif_ebpf::{
 };
 
 use super::{
-    explain::{Cause, CauseKind, Circumstance, cause_text},
-    finding::{Direction, Finding, FindingId, Origin, Process, time_text, usual_severity},
-    samples::Samples,
+    explain::{Cause, CauseKind},
+    finding::{Finding, FindingId, Origin, Place, Process},
+    shared::Shared,
     subject,
 };
 use crate::host::gaps::{Detector, sockets::Way};
@@ -124,38 +124,20 @@ pub fn finding(
     netns: String,
     interface: Option<String>,
     time: SystemTime,
+    shared: &mut Shared,
 ) -> Finding {
-    let causes = [Cause::certain(gap.cause)];
-    let egress_interface = interface.unwrap_or_else(|| ANY_INTERFACE.to_owned());
-    let words = Circumstance {
-        process: gap.process.as_ref().map(|process| process.comm.as_str()),
-        causes: &causes,
-        ..Circumstance::new(Kind::Unaudited, &egress_interface)
+    let place = Place {
+        netns: shared.names.one(netns),
+        interface: interface.map(|name| shared.names.one(name)),
+        ..Place::default()
     };
     // A program's subject names no interface.
-    let subject = gap.key.by.subject();
-    let subject = subject.map(|of| subject::of(&of, gap.process.as_ref(), &|_| String::new()));
-    let mut explanation = words.explanation();
-    explanation.extend(subject.as_ref().and_then(subject::stands_for));
+    let subject = gap.key.by.subject().map(|of| {
+        let no_name = |_| String::new();
+        subject::of(&of, gap.process.as_ref(), &no_name, &mut shared.names)
+    });
+    let place = shared.places.one(place);
     Finding {
-        id: id.to_string(),
-        time: time_text(time),
-        kind: Kind::Unaudited,
-        severity: usual_severity(Kind::Unaudited),
-        rule: None,
-        netns,
-        direction: Direction::Out,
-        bound_device: None,
-        bound_address: None,
-        cause: cause_text(&causes),
-        explanation,
-        remedy: words.remedy(),
-        protocol: String::new(),
-        source: String::new(),
-        destination: String::new(),
-        packets: 0,
-        bytes: 0,
-        socket_cookie: gap.socket.map(|cookie| cookie.0),
         origin: match gap.key.by {
             By::Sockets(..) => Origin::Socket,
             By::Pktgen | By::Netconsole => Origin::Kernel,
@@ -163,17 +145,18 @@ pub fn finding(
                 Origin::None
             }
         },
-        process: gap.process,
-        subject,
-        samples: Samples::default(),
-        dropped: false,
-        egress_interface,
+        causes: shared.causes.one(vec![Cause::certain(gap.cause)]),
+        socket: gap.socket,
+        process: gap.process.map(|process| shared.processes.one(process)),
+        subject: subject.map(|subject| shared.subjects.one(subject)),
+        ..Finding::new(id, Kind::Unaudited, place, time)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::explain;
 
     fn gap(interface: Option<IfIndex>, by: By, cause: CauseKind) -> Gap {
         Gap {
@@ -200,16 +183,23 @@ mod tests {
         );
         let id = gap.key.finding_id(0);
         assert_ne!(id, gap.key.finding_id(1));
-        let told = finding(
+        let found = finding(
             gap,
             id,
             "card".to_owned(),
             Some("eth1".to_owned()),
             SystemTime::UNIX_EPOCH,
+            &mut Shared::default(),
         );
-        assert_eq!((told.kind, told.severity.name()), (Kind::Unaudited, "risk"));
-        assert_eq!((told.packets, told.bytes), (0, 0));
-        assert_eq!(told.cause, "eth1 could not be attached (EINVAL)");
+        assert_eq!(
+            (found.kind, found.severity.name()),
+            (Kind::Unaudited, "risk")
+        );
+        assert_eq!((found.packets, found.bytes), (0, 0));
+        assert_eq!(
+            explain::cause(&found),
+            "eth1 could not be attached (EINVAL)"
+        );
     }
 
     #[test]
@@ -221,16 +211,23 @@ mod tests {
         let gap = gap(None, By::Unknown(Detector::XdpPrograms), unknown);
         let id = gap.key.finding_id(0);
         let time = SystemTime::UNIX_EPOCH;
-        let finding = finding(gap, id, "card".to_owned(), None, time);
+        let finding = finding(
+            gap,
+            id,
+            "card".to_owned(),
+            None,
+            time,
+            &mut Shared::default(),
+        );
         assert_eq!(
-            finding.cause,
+            explain::cause(&finding),
             "XDP programs could not be looked for (Operation not permitted (os error 1))"
         );
         assert_eq!(
-            finding.explanation,
+            explain::explanation(&finding),
             "pinif could not look for XDP programs here: there may be traffic that it neither judges nor counts."
         );
-        assert_eq!(finding.egress_interface, ANY_INTERFACE);
+        assert_eq!(finding.egress_interface(), ANY_INTERFACE);
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! The book of what is foreseen: what would be a finding if something happened. It is told once while it holds; what comes of
 //! a namespace being foreseen anew goes back to the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
+use ipnet::IpNet;
 use pinif_ebpf::{
-    key::NetNsCookie,
+    key::{NetNsCookie, SocketCookie},
     verdict::{Kind, Severity},
 };
 
@@ -17,13 +22,31 @@ pub struct Latent {
     pub finding: Finding,
     /// What would have to happen: `fab0 down`.
     pub condition: String,
+    /// The interface that such packets leave by now, if there is one.
+    pub now: Option<Arc<str>>,
+    /// The source address that they would have, where that is what is wrong.
+    pub source: Option<IpAddr>,
+    /// The network that they go to, where it is a rule's, and the port if it is one port's. Otherwise the finding's own
+    /// destination is meant.
+    pub network: Option<(IpNet, Option<u16>)>,
+}
+
+impl Latent {
+    /// Where the packets go.
+    pub fn destination(&self) -> String {
+        match self.network {
+            Some((network, None)) => network.to_string(),
+            Some((network, Some(port))) => format!("{network} port {port}"),
+            None => self.finding.destination(),
+        }
+    }
 }
 
 /// What one is told from others by: what would happen to whom, and what would come of it.
 type Key = (
     NetNsCookie,
     String,
-    Option<u64>,
+    Option<SocketCookie>,
     Kind,
     Option<String>,
     String,
@@ -60,7 +83,7 @@ impl Foreseen {
             self.worst = self.worst.max(Some(latent.finding.severity));
             // It may have held before: then it is another finding.
             let number = format!("{} {}", latent.finding.id, self.reported);
-            latent.finding.id = FindingId::of(number.as_bytes()).to_string();
+            latent.finding.id = FindingId::of(number.as_bytes());
             self.holds.insert(key, latent.clone());
             news.new.push(latent);
         }
@@ -85,63 +108,51 @@ impl Foreseen {
 }
 
 fn key(netns: NetNsCookie, latent: &Latent) -> Key {
-    let Latent { finding, condition } = latent;
+    let Latent {
+        finding, condition, ..
+    } = latent;
     (
         netns,
         condition.clone(),
-        finding.socket_cookie,
+        finding.socket,
         finding.kind,
-        finding.rule.clone(),
-        finding.egress_interface.clone(),
+        finding.rule().map(str::to_owned),
+        finding.egress_interface().to_owned(),
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
-    use crate::findings::{
-        finding::{Direction, Origin},
-        samples::Samples,
-    };
+    use crate::findings::finding::Place;
 
     const CARD: NetNsCookie = NetNsCookie(1);
 
     fn latent(condition: &str, socket: u64, egress: &str) -> Latent {
-        let finding = Finding {
-            id: format!("{socket:012x}"),
-            time: String::new(),
-            kind: Kind::PolicyEscape,
-            severity: Severity::Risk,
-            rule: None,
-            netns: "card".to_owned(),
-            bound_device: None,
-            bound_address: None,
-            egress_interface: egress.to_owned(),
-            direction: Direction::Out,
-            protocol: "udp".to_owned(),
-            source: String::new(),
-            destination: String::new(),
-            packets: 0,
-            bytes: 0,
-            socket_cookie: Some(socket),
-            process: None,
-            subject: None,
-            samples: Samples::default(),
-            cause: String::new(),
-            explanation: String::new(),
-            remedy: String::new(),
-            origin: Origin::Socket,
-            dropped: false,
+        let place = Place {
+            interface: Some(egress.into()),
+            ..Place::default()
         };
+        let id = FindingId(socket);
+        let kind = Kind::PolicyEscape;
         Latent {
-            finding,
+            finding: Finding {
+                severity: Severity::Risk,
+                socket: Some(SocketCookie(socket)),
+                ..Finding::new(id, kind, Arc::new(place), SystemTime::UNIX_EPOCH)
+            },
             condition: condition.to_owned(),
+            now: None,
+            source: None,
+            network: None,
         }
     }
 
     fn sockets(all: &[Latent]) -> Vec<u64> {
         all.iter()
-            .filter_map(|latent| latent.finding.socket_cookie)
+            .filter_map(|latent| Some(latent.finding.socket?.0))
             .collect()
     }
 

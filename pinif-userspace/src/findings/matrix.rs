@@ -209,7 +209,7 @@ fn value(chunk: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::finding::usual_severity;
+    use crate::findings::kinds;
 
     fn cell(bound: Option<&str>, egress: &str, packets: u64, verdict: Option<Kind>) -> Cell {
         Cell {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn of(cells: &[Cell]) -> Vec<Matrix> {
-        Matrix::of(cells, |_, kind| usual_severity(kind))
+        Matrix::of(cells, |_, kind| kinds::of(kind).severity)
     }
 
     #[test]

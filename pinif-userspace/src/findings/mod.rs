@@ -8,7 +8,12 @@ pub(crate) mod example;
 pub mod explain;
 pub mod finding;
 pub mod gaps;
+pub mod kinds;
 pub mod latent;
+pub mod line;
 pub mod matrix;
+#[cfg(test)]
+mod memory;
 pub mod samples;
+pub mod shared;
 pub mod subject;

@@ -8,24 +8,27 @@ use pinif_ebpf::{
     sample::{self, MOST, Of},
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::{Process, endpoint_text, protocol_text};
 use crate::host::processes;
 
 /// What a finding has seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
     /// The processes that sent; of `ingress-escape`, that receive.
+    #[serde(default)]
     pub processes: Sampled<ProcessSample>,
     /// Their sockets.
+    #[serde(default)]
     pub sockets: Sampled<SocketSample>,
     /// Where the packets went.
+    #[serde(default)]
     pub destinations: Sampled<DestinationSample>,
 }
 
 /// The first of something, at most 16, and whether there were more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sampled<T> {
     /// How many there were: exact, unless there were `more`.
     pub count: u64,
@@ -36,7 +39,7 @@ pub struct Sampled<T> {
 }
 
 /// A process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessSample {
     /// Its process id.
     pub pid: u32,
@@ -47,7 +50,7 @@ pub struct ProcessSample {
 }
 
 /// A socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SocketSample {
     /// Its cookie (`SO_COOKIE`).
     pub socket_cookie: u64,
@@ -56,7 +59,7 @@ pub struct SocketSample {
 }
 
 /// A destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DestinationSample {
     /// The protocol, as in the finding's `protocol`.
     pub protocol: String,

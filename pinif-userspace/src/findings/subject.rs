@@ -1,4 +1,6 @@
-//! Who a finding is about, in the reader's words.
+//! Who a finding is about.
+
+use std::{net::IpAddr, sync::Arc};
 
 use pinif_ebpf::{
     intent::NO_USER,
@@ -6,46 +8,45 @@ use pinif_ebpf::{
     share, subject,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::finding::{Process, protocol_text};
+use super::{finding::Process, shared::Pool};
 use crate::host::processes;
 
 /// Who a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// All processes of one program, user and cgroup.
     Program {
-        /// The executable; null where it is not known any more.
-        exe: Option<String>,
-        /// The user; null where it is not known.
+        /// The executable, where it is known.
+        exe: Option<Arc<str>>,
+        /// The user, where it is known.
         uid: Option<u32>,
-        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
-        cgroup: Option<String>,
+        /// The cgroup, from the root of the v2 hierarchy, where it is still there.
+        cgroup: Option<Arc<str>>,
     },
     /// The kernel itself.
     Kernel {
         /// What it sends.
         what: KernelPacket,
         /// The local address that it sends from.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
-        protocol: Option<String>,
+        address: Option<IpAddr>,
+        /// The IP protocol's number, of tunnels and what has no name here.
+        protocol: Option<u8>,
     },
     /// What is forwarded.
     Forwarded {
         /// The interface that it came in by.
-        interface: String,
-        /// The IP protocol, as in `protocol`; null of what is no IP packet.
-        protocol: Option<String>,
+        interface: Arc<str>,
+        /// The IP protocol's number; none of what is no IP packet.
+        protocol: Option<u8>,
     },
     /// What arrives for a local address, and no process's socket receives.
     Receiver {
         /// The local address.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`.
-        protocol: String,
+        address: Option<IpAddr>,
+        /// The IP protocol's number.
+        protocol: u8,
     },
     /// All further programs of a user that has too many findings of this kind.
     OtherPrograms {
@@ -57,7 +58,7 @@ pub enum Subject {
 }
 
 /// What the kernel sends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelPacket {
     /// No IP packet: ARP, a bridge's or a bond's own protocol.
@@ -76,35 +77,40 @@ pub enum KernelPacket {
     Other,
 }
 
-/// The subject of a finding. `process` is that of its first packet, `name` gives the names of interfaces.
+/// The subject of a finding. `process` is that of its first packet, `name` gives the names of interfaces, and `names` has those
+/// that findings share.
 pub fn of(
     subject: &subject::Subject,
     process: Option<&Process>,
     name: &dyn Fn(IfIndex) -> String,
+    names: &mut Pool<str>,
 ) -> Subject {
     match *subject {
         subject::Subject::Program(program) => Subject::Program {
-            exe: process.and_then(|process| process.exe.clone()),
+            exe: process
+                .and_then(|process| process.exe.as_deref())
+                .map(|exe| names.one(exe)),
             uid: Some(program.uid).filter(|&uid| uid != NO_USER),
             cgroup: (program.cgroup != 0)
                 .then(|| processes::cgroup_path(program.cgroup))
-                .flatten(),
+                .flatten()
+                .map(|path| names.one(path)),
         },
         subject::Subject::Kernel { what, address } => {
             let (what, protocol) = of_kernel(what);
             Subject::Kernel {
                 what,
-                address: text(address),
-                protocol: protocol.map(protocol_text),
+                address: known(address),
+                protocol,
             }
         }
         subject::Subject::Forwarded { arrived, protocol } => Subject::Forwarded {
-            interface: name(arrived),
-            protocol: (protocol != 0).then(|| protocol_text(protocol)),
+            interface: names.one(name(arrived)),
+            protocol: Some(protocol).filter(|&protocol| protocol != 0),
         },
         subject::Subject::Receiver { address, protocol } => Subject::Receiver {
-            address: text(address),
-            protocol: protocol_text(protocol),
+            address: known(address),
+            protocol,
         },
         subject::Subject::OtherPrograms { uid } => Subject::OtherPrograms { uid },
         subject::Subject::Others => Subject::Others,
@@ -123,8 +129,8 @@ const fn of_kernel(what: subject::KernelPacket) -> (KernelPacket, Option<u8>) {
     }
 }
 
-fn text(address: Address) -> Option<String> {
-    (address != Address::UNSPECIFIED).then(|| address.ip().to_string())
+fn known(address: Address) -> Option<IpAddr> {
+    (address != Address::UNSPECIFIED).then(|| address.ip())
 }
 
 /// What a finding adds to its explanation that stands for what has none of its own.
@@ -152,9 +158,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subject_has_the_readers_words() {
+    fn a_subject_has_the_readers_names() {
         let name = |index: IfIndex| format!("eth{}", index.0);
-        let of = |subject| of(&subject, None, &name);
+        let mut names = Pool::default();
+        let mut of = |subject| of(&subject, None, &name, &mut names);
         let kernel = of(subject::Subject::Kernel {
             what: subject::KernelPacket::Tunnel(47),
             address: Address::v4([10, 0, 0, 1]),
@@ -163,8 +170,8 @@ mod tests {
             kernel,
             Subject::Kernel {
                 what: KernelPacket::Tunnel,
-                address: Some("10.0.0.1".to_owned()),
-                protocol: Some("gre".to_owned())
+                address: Some([10, 0, 0, 1].into()),
+                protocol: Some(47)
             }
         );
         let forwarded = of(subject::Subject::Forwarded {
@@ -174,7 +181,7 @@ mod tests {
         assert_eq!(
             forwarded,
             Subject::Forwarded {
-                interface: "eth3".to_owned(),
+                interface: "eth3".into(),
                 protocol: None
             }
         );

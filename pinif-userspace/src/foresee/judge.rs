@@ -14,10 +14,11 @@ use pinif_ebpf::{
 use super::{
     Event, Original,
     ask::{Questions, Sending, ways},
-    probes, tell,
+    latent::Facts,
+    probes,
 };
 use crate::{
-    findings::finding::Finding,
+    findings::{latent::Latent, shared::Shared},
     host::{
         network::Network,
         routes::{RouteOracle, Way},
@@ -104,7 +105,7 @@ impl<'a> Judge<'a> {
         event: &Event,
         network: &Network,
         oracle: &mut RouteOracle,
-    ) -> Result<Vec<Finding>> {
+    ) -> Result<Vec<Latent>> {
         let then = Side {
             surroundings: Surroundings::of(network, self.policy),
             ways: ways(&self.asked.questions, oracle, &network.links)?,
@@ -122,14 +123,15 @@ impl<'a> Judge<'a> {
         }
         let mut all: Vec<_> = worst.into_values().collect();
         all.sort_by_key(|worse| worse.sending.socket);
-        let mut words = tell::Words {
+        let mut facts = Facts {
             judge: self,
             event,
             network,
             oracle,
             routes: HashMap::new(),
+            shared: Shared::default(),
         };
-        Ok(all.iter().map(|worse| words.finding(worse)).collect())
+        Ok(all.iter().map(|worse| facts.latent(worse)).collect())
     }
 
     /// The sendings that may be judged otherwise than now, in their order.

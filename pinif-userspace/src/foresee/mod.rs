@@ -5,11 +5,11 @@
 mod ask;
 mod copy;
 mod judge;
+mod latent;
 mod numbered;
 mod probes;
 mod route;
 mod scratch;
-mod tell;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    findings::finding::Finding,
+    findings::latent::Latent,
     host::{netns::NetNs, network::Network, numbering::Numbering, routes::RouteOracle},
     policy::Policy,
     survey::Owned,
@@ -57,7 +57,7 @@ pub struct Foreseen {
     /// The event.
     pub event: Event,
     /// What would be worse than now, at most one of each socket; all of severity `risk`, for nothing has leaked.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Latent>,
     /// What could not be copied, so that the answer may be wrong.
     pub uncopied: Vec<String>,
 }

@@ -66,8 +66,7 @@ struct Waiting(Arc<Finding>, Change);
 type Id = u64;
 
 fn id(finding: &Finding) -> Id {
-    // It is twelve hexadecimal digits.
-    Id::from_str_radix(&finding.id, 16).unwrap_or_default()
+    finding.id.0
 }
 
 impl Queue {

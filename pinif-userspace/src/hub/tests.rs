@@ -43,11 +43,7 @@ fn short(delivery: &Delivery) -> String {
         Delivery::Snapshot(snapshot) => format!("snapshot {:?}", snapshot.findings),
         Delivery::Event(Event::Ready(_)) => "ready".to_owned(),
         Delivery::Event(Event::Finding(finding, change)) => {
-            format!(
-                "{change:?} {} {}",
-                finding.id.trim_start_matches('0'),
-                finding.packets
-            )
+            format!("{change:?} {:x} {}", finding.id.0, finding.packets)
         }
         Delivery::Event(Event::Uncounted(loss, number)) => format!("{} {number}", loss.name()),
         Delivery::Event(Event::Ended(_)) => "ended".to_owned(),

@@ -4,7 +4,6 @@ use std::io::{self, Stderr, Stdout, Write};
 use std::time::{Duration, Instant};
 
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::Kind;
 
 use super::conclusion::conclusion;
 use super::grid::{Grid, Text};
@@ -14,8 +13,11 @@ use super::output::{Output, Unbuffered, WithoutReader};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
 use super::{Surface, matrix};
+use crate::findings::explain;
 use crate::findings::finding::{Finding, Ready, Summary};
+use crate::findings::kinds;
 use crate::findings::latent::Latent;
+use crate::findings::line::FindingLine;
 use crate::findings::matrix::Matrix;
 use crate::hub::Change;
 use crate::text::escape::visible;
@@ -85,7 +87,7 @@ impl<O: Write, E: Write> Human<O, E> {
     fn whole(&self, finding: &Finding) -> String {
         self.under(
             self.headed(finding, &phrase::headline(finding)),
-            details(finding),
+            details(&finding.into()),
         )
     }
 
@@ -149,7 +151,11 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
             Show::Whole => self.whole(finding),
             Show::Growth => self.headed(finding, &phrase::growth(finding)),
             Show::Change => {
-                let line = format!("{} ({})", phrase::growth(finding), visible(&finding.cause));
+                let line = format!(
+                    "{} ({})",
+                    phrase::growth(finding),
+                    visible(&explain::cause(finding))
+                );
                 self.headed(finding, &line)
             }
             Show::Nothing => return Ok(()),
@@ -159,15 +165,16 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
 
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.latent += 1;
+        let line = FindingLine::from(latent);
         let finding = &latent.finding;
-        let mut details = details(finding);
+        let mut details = details(&line);
         // The last two tell where packets left, and how many: none has.
         details.truncate(details.len() - 2);
         let path = format!(
             "would leave by {}, namespace {}",
-            finding.egress_interface, finding.netns
+            line.egress_interface, line.netns
         );
-        let rule = finding.rule.as_ref();
+        let rule = line.rule.as_ref();
         let rule = rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
         details.push(("path", format!("{path}{rule}")));
         details.push(("if", latent.condition.clone()));
@@ -206,7 +213,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
 }
 
 /// What stands under a finding's headline: labels and texts, which are not safe to show yet.
-fn details(finding: &Finding) -> Vec<(&'static str, String)> {
+fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     let mut details = vec![
         ("what", finding.explanation.clone()),
         ("cause", finding.cause.clone()),
@@ -227,7 +234,8 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
         );
         details.push(("process", parts.join(", ")));
     }
-    let is_gap = finding.kind == Kind::Unaudited;
+    let kind = kinds::of(finding.kind);
+    let is_gap = !kind.is_counted;
     let mut parts = Vec::new();
     parts.extend((!is_gap).then(|| {
         format!(
@@ -253,7 +261,7 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
     details.extend((!parts.is_empty()).then(|| (label, parts.join(", "))));
     let mut parts = vec![format!(
         "{} {}",
-        phrase::does(finding),
+        phrase::does(finding.kind, finding.dropped),
         finding.egress_interface
     )];
     parts.extend(

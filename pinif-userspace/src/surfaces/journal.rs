@@ -4,7 +4,7 @@ use std::io::{self, Stderr, Write};
 use std::time::{Duration, Instant};
 
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::Severity;
 
 use super::conclusion::conclusion;
 use super::look::Look;
@@ -12,8 +12,11 @@ use super::notes::{Level, Notes};
 use super::output::Unbuffered;
 use super::seen::{Seen, Show};
 use super::{Surface, matrix, phrase};
+use crate::findings::explain;
 use crate::findings::finding::{Finding, Ready, Summary};
+use crate::findings::kinds;
 use crate::findings::latent::Latent;
+use crate::findings::line::FindingLine;
 use crate::findings::matrix::Matrix;
 use crate::hub::Change;
 use crate::text::escape::visible;
@@ -70,22 +73,13 @@ impl<E: Write + Send> Surface for Journal<E> {
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
         let text = match self.seen.take(finding, (self.clock)()) {
-            Show::Whole => {
-                let rule = finding
-                    .rule
-                    .as_ref()
-                    .map(|rule| format!(". Rule: {rule}"))
-                    .unwrap_or_default();
-                format!(
-                    "{} in {}. Cause: {}. Mend: {}{rule}",
-                    phrase::headline(finding),
-                    finding.netns,
-                    finding.cause,
-                    finding.remedy
-                )
-            }
+            Show::Whole => whole(&phrase::headline(finding), &finding.into()),
             Show::Growth => phrase::growth(finding),
-            Show::Change => format!("{}. Cause: {}", phrase::growth(finding), finding.cause),
+            Show::Change => format!(
+                "{}. Cause: {}",
+                phrase::growth(finding),
+                explain::cause(finding)
+            ),
             Show::Nothing => return Ok(()),
         };
         self.say(finding, &text);
@@ -94,17 +88,8 @@ impl<E: Write + Send> Surface for Journal<E> {
 
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.latent += 1;
-        let finding = &latent.finding;
-        let rule = finding.rule.as_ref();
-        let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
-        let text = format!(
-            "{} in {}. Cause: {}. Mend: {}{rule}",
-            phrase::latent(latent),
-            finding.netns,
-            finding.cause,
-            finding.remedy
-        );
-        self.say(finding, &text);
+        let text = whole(&phrase::latent(latent), &latent.into());
+        self.say(&latent.finding, &text);
         Ok(())
     }
 
@@ -120,7 +105,7 @@ impl<E: Write + Send> Surface for Journal<E> {
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         for row in self.seen.rows() {
-            if row.kind == Kind::Unaudited {
+            if !kinds::of(row.kind).is_counted {
                 let line = format!(
                     "{} {}: {} on {} in {}: not seen.",
                     row.severity.name(),
@@ -168,6 +153,16 @@ impl<E: Write + Send> Surface for Journal<E> {
     fn lost(&self) -> u64 {
         self.lines.lost()
     }
+}
+
+/// All of a finding: its headline, and where, why, what fixes it.
+fn whole(headline: &str, finding: &FindingLine) -> String {
+    let rule = finding.rule.as_ref();
+    let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
+    format!(
+        "{headline} in {}. Cause: {}. Mend: {}{rule}",
+        finding.netns, finding.cause, finding.remedy
+    )
 }
 
 /// The journal's priority (syslog(3)): critical, warning, notice.

@@ -1,5 +1,6 @@
 //! JSON Lines for programs: one object a line, each line in a single write, so that a reader never sees half of one.
 
+use std::borrow::Cow;
 use std::io::{self, Stderr, Stdout, Write};
 
 use pinif_ebpf::loss::Loss;
@@ -7,8 +8,9 @@ use pinif_ebpf::loss::Loss;
 use super::Surface;
 use super::notes::{Level, Notes};
 use super::output::{Output, Unbuffered, WithoutReader};
-use crate::findings::finding::{Finding, Line, Lost, Ready, Summary, Uncounted};
+use crate::findings::finding::{Finding, Ready, Summary};
 use crate::findings::latent::Latent;
+use crate::findings::line::{Line, Lost, Uncounted};
 use crate::hub::Change;
 use crate::text::json;
 
@@ -44,19 +46,19 @@ impl<O: Write + Send, E: Write + Send> Surface for Json<O, E> {
     }
 
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
-        self.line(Line::Ready(ready))
+        self.line(Line::Ready(Cow::Borrowed(ready)))
     }
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
-        self.line(Line::Finding(finding.into()))
+        self.line(Line::Finding(Box::new(finding.into())))
     }
 
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
-        self.line(Line::Finding(latent.into()))
+        self.line(Line::Finding(Box::new(latent.into())))
     }
 
     fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()> {
-        let reason = loss.name();
+        let reason = loss.name().to_owned();
         self.line(Line::Uncounted(Uncounted { reason, number }))
     }
 
@@ -65,7 +67,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Json<O, E> {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        self.line(Line::Summary(summary))?;
+        self.line(Line::Summary(Cow::Borrowed(summary)))?;
         self.out.end(&mut self.notes);
         Ok(())
     }

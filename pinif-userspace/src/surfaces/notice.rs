@@ -164,7 +164,9 @@ fn text(notice: &Notice) -> String {
         ),
 
         Notice::ForeseenNoLonger(latent) => {
-            let Latent { finding, condition } = latent.as_ref();
+            let Latent {
+                finding, condition, ..
+            } = latent.as_ref();
             format!(
                 "{} would not be a {} any more with {condition}",
                 finding.id,

@@ -5,8 +5,9 @@ use pinif_ebpf::verdict::Kind;
 
 use super::seen::Row;
 use crate::findings::{
-    finding::{Finding, Origin, Ready, Summary},
+    finding::{Finding, Ready, Summary},
     gaps::ANY_INTERFACE,
+    kinds,
     latent::Latent,
     samples::Samples,
     subject::Subject,
@@ -16,35 +17,13 @@ use crate::{hub::snapshot::Snapshot, text::escape::visible};
 
 /// Who sent it, and to what it is bound: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &Finding) -> String {
-    if let Some(others) = others(finding) {
-        return others;
-    }
-    let who = match (&finding.process, finding.origin) {
-        // Of a gap, what makes it.
-        (None, _) if finding.kind == Kind::Unaudited => {
-            return visible(&finding.cause).into_owned();
-        }
-        (Some(process), _) => format!("{} (pid {})", visible(&process.comm), process.pid),
-        (None, Origin::Socket) => "a socket of no known process".to_owned(),
-        (None, Origin::Kernel) => "the kernel".to_owned(),
-        (None, Origin::None) => "no socket".to_owned(),
-    };
-    let who = match (finding.kind, &finding.process) {
-        (Kind::CopyEscape, Some(_)) => format!("a copy from {who}"),
-        (Kind::CopyEscape, None) => "a copy".to_owned(),
-        _ => who,
-    };
-    match (&finding.bound_device, finding.origin) {
-        _ if finding.kind == Kind::Unaudited => who,
-        (Some(device), _) => format!("{who}, bound to {}", visible(device)),
-        (None, Origin::Socket) => format!("{who}, unpinned"),
-        (None, Origin::Kernel | Origin::None) => who,
-    }
+    let sender = others(finding).unwrap_or_else(|| (kinds::of(finding.kind).sender)(finding));
+    visible(&sender).into_owned()
 }
 
 /// Of a finding that stands for what has none of its own.
 fn others(finding: &Finding) -> Option<String> {
-    match finding.subject.as_ref()? {
+    match finding.subject.as_deref()? {
         Subject::OtherPrograms { uid } => Some(format!("other programs of user {uid}")),
         Subject::Others => Some("others, of which none has a finding of its own".to_owned()),
         Subject::Program { .. }
@@ -54,60 +33,50 @@ fn others(finding: &Finding) -> Option<String> {
     }
 }
 
-/// What a finding's packets do at its interface.
-pub const fn does(finding: &Finding) -> &'static str {
-    match finding.kind {
-        _ if finding.dropped => "dropped at",
-        Kind::IngressEscape => "arrived by",
-        Kind::Unaudited => "is not seen on",
-        Kind::DeviceEscape
-        | Kind::AddressEscape
-        | Kind::CopyEscape
-        | Kind::PolicyEscape
-        | Kind::Unpinned
-        | Kind::CrossedBind => "left by",
+/// What the packets of a kind do at their interface.
+pub fn does(kind: Kind, dropped: bool) -> &'static str {
+    if dropped {
+        "dropped at"
+    } else {
+        kinds::of(kind).does
     }
 }
 
 /// What became of a finding's packets, in a word.
-pub const fn fate(row: &Row) -> &'static str {
-    match row.kind {
-        _ if row.dropped => "dropped",
-        Kind::IngressEscape => "arrived",
-        Kind::Unaudited => "not seen",
-        Kind::DeviceEscape
-        | Kind::AddressEscape
-        | Kind::CopyEscape
-        | Kind::PolicyEscape
-        | Kind::Unpinned
-        | Kind::CrossedBind => "left",
+pub fn fate(row: &Row) -> &'static str {
+    if row.dropped {
+        "dropped"
+    } else {
+        kinds::of(row.kind).fate
     }
 }
 
 /// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left by eth1`.
 pub fn headline(finding: &Finding) -> String {
-    if finding.kind == Kind::Unaudited {
+    if !kinds::of(finding.kind).is_counted {
         return unseen(finding);
     }
     format!(
         "{}: {} to {} {} {}",
         sender(finding),
-        visible(&finding.protocol),
-        visible(&finding.destination),
-        does(finding),
-        visible(&finding.egress_interface)
+        finding.protocol(),
+        finding.destination(),
+        does(finding.kind, finding.dropped),
+        visible(finding.egress_interface())
     )
 }
 
 /// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down`.
 pub fn latent(latent: &Latent) -> String {
-    let Latent { finding, condition } = latent;
+    let Latent {
+        finding, condition, ..
+    } = latent;
     format!(
         "{}: {} to {} would leave by {} with {}",
         sender(finding),
-        visible(&finding.protocol),
-        visible(&finding.destination),
-        visible(&finding.egress_interface),
+        finding.protocol(),
+        latent.destination(),
+        visible(finding.egress_interface()),
         visible(condition)
     )
 }
@@ -123,7 +92,7 @@ pub fn foreseen(latent: u64) -> String {
 
 /// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
 pub fn growth(finding: &Finding) -> String {
-    if finding.kind == Kind::Unaudited {
+    if !kinds::of(finding.kind).is_counted {
         return unseen(finding);
     }
     format!(
@@ -131,8 +100,8 @@ pub fn growth(finding: &Finding) -> String {
         sender(finding),
         counted(finding.packets, "packet"),
         if finding.dropped { "dropped at" } else { "by" },
-        visible(&finding.egress_interface),
-        several(&finding.samples)
+        visible(finding.egress_interface()),
+        finding.samples.as_deref().map_or_else(String::new, several)
     )
 }
 
@@ -162,11 +131,12 @@ fn several(samples: &Samples) -> String {
 
 /// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.
 fn unseen(finding: &Finding) -> String {
-    let interface = match finding.egress_interface.as_str() {
+    let interface = match finding.egress_interface() {
         ANY_INTERFACE => "any interface".into(),
         interface => visible(interface),
     };
-    format!("{}: traffic {} {interface}", sender(finding), does(finding))
+    let does = does(finding.kind, finding.dropped);
+    format!("{}: traffic {does} {interface}", sender(finding))
 }
 
 /// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`, and whether leaks are dropped.

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::phrase;
-use crate::findings::finding::{Cell, Finding, usual_severity};
+use crate::findings::explain::Cause;
+use crate::findings::finding::{Cell, Finding, FindingId};
+use crate::findings::kinds;
 use crate::text::escape::visible;
 
 /// A finding that only doubles is shown again no sooner than this.
@@ -16,7 +19,7 @@ pub const PAUSE: Duration = Duration::from_secs(10);
 /// All findings that a sink was given, in the order of their first sightings.
 #[derive(Debug, Default)]
 pub struct Seen {
-    places: HashMap<String, usize>,
+    places: HashMap<FindingId, usize>,
     rows: Vec<Row>,
 }
 
@@ -41,7 +44,7 @@ pub struct Row {
     pub packets: u64,
     /// The last count of bytes.
     pub bytes: u64,
-    cause: String,
+    causes: Arc<[Cause]>,
     shown: u64,
     shown_at: Duration,
 }
@@ -65,18 +68,18 @@ impl Seen {
     pub fn take(&mut self, finding: &Finding, now: Duration) -> Show {
         let place = self.places.get(&finding.id).copied();
         let Some(row) = place.and_then(|place| self.rows.get_mut(place)) else {
-            self.places.insert(finding.id.clone(), self.rows.len());
+            self.places.insert(finding.id, self.rows.len());
             self.rows.push(Row::of(finding, now));
             return Show::Whole;
         };
         let Row {
-            cause,
+            causes,
             shown,
             shown_at,
             ..
         } = row;
         let fresh = Row::of(finding, now);
-        let show = if fresh.sender != row.sender || fresh.cause != *cause {
+        let show = if fresh.sender != row.sender || fresh.causes != *causes {
             Show::Change
         } else if finding.packets >= shown.saturating_mul(10).max(10)
             || finding.packets >= shown.saturating_mul(2).max(2)
@@ -96,7 +99,7 @@ impl Seen {
         let rows = self.rows.iter().filter(|row| row.is_of(cell, kind));
         rows.map(|row| row.severity)
             .max()
-            .unwrap_or(usual_severity(kind))
+            .unwrap_or(kinds::of(kind).severity)
     }
 
     /// What is known of all.
@@ -128,14 +131,14 @@ impl Row {
         Self {
             severity: finding.severity,
             kind: finding.kind,
-            netns: finding.netns.clone(),
+            netns: finding.netns().to_owned(),
             sender: phrase::sender(finding),
-            bound_device: finding.bound_device.clone(),
-            egress_interface: finding.egress_interface.clone(),
+            bound_device: finding.bound_device().map(str::to_owned),
+            egress_interface: finding.egress_interface().to_owned(),
             dropped: finding.dropped,
             packets: finding.packets,
             bytes: finding.bytes,
-            cause: finding.cause.clone(),
+            causes: Arc::clone(&finding.causes),
             shown: finding.packets,
             shown_at: now,
         }

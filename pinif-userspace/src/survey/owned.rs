@@ -94,6 +94,7 @@ impl Owners {
 fn process(process: processes::Process) -> Process {
     Process {
         pid: process.pid,
+        started: None,
         comm: process.comm,
         exe: process.exe,
         uid: process.uid,

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
 use pinif_lab::{Counters, FALLBACK_TUNNELS};
-use pinif_userspace::findings::finding::schema;
+use pinif_userspace::findings::line::schema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

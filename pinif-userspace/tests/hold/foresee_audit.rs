@@ -27,7 +27,7 @@ fn foreseen(auditor: &mut Auditor<'_>) -> Value {
     let line = auditor.wait_for_line("it foresaw something", |line| {
         line.contains("\"latent\":true")
     });
-    valid(&line, pinif_userspace::findings::finding::schema)
+    valid(&line, pinif_userspace::findings::line::schema)
 }
 
 /// A change that changes nothing for anybody.

@@ -204,7 +204,7 @@ fn a_full_disk_takes_no_enforcement_away_and_output_goes_on_when_there_is_room()
         let written = disk.written().expect("a log");
         let lines: Vec<Value> = written
             .lines()
-            .map(|line| crate::bench::valid(line, pinif_userspace::findings::finding::schema))
+            .map(|line| crate::bench::valid(line, pinif_userspace::findings::line::schema))
             .collect();
         assert_eq!(lines[0]["type"], "lost", "{written}");
         assert_eq!(lines[0]["lines"], lost, "{written}");

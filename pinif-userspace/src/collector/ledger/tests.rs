@@ -22,10 +22,10 @@ fn count(packets: u64, bytes: u64) -> Count {
     Count { packets, bytes }
 }
 
-fn said(findings: &[Finding]) -> Vec<(&str, u64, u64)> {
+fn said(findings: &[Finding]) -> Vec<(u64, u64, u64)> {
     findings
         .iter()
-        .map(|f| (f.id.trim_start_matches('0'), f.packets, f.bytes))
+        .map(|f| (f.id.0, f.packets, f.bytes))
         .collect()
 }
 
@@ -61,11 +61,11 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
     ledger.sighted(1, finding(1), at(0));
     ledger.sighted(2, finding(2), at(0));
     ledger.counted(&1, count(999, 59_940));
-    assert_eq!(said(&due(&mut ledger, 1000)), [("1", 999, 59_940)]);
+    assert_eq!(said(&due(&mut ledger, 1000)), [(1, 999, 59_940)]);
     ledger.counted(&1, count(1000, 60_000));
     ledger.counted(&1, count(1000, 60_000));
     assert_eq!(due(&mut ledger, 1999), []);
-    assert_eq!(said(&rest(&mut ledger)), [("1", 1000, 60_000)]);
+    assert_eq!(said(&rest(&mut ledger)), [(1, 1000, 60_000)]);
     ledger.counted(&1, count(1000, 60_000));
     assert_eq!(
         (
@@ -85,7 +85,7 @@ fn totals_never_shrink_and_unknown_findings_are_not_taken() {
     assert!(ledger.counted(&1, count(4, 240)));
     assert!(!ledger.counted(&2, count(4, 240)));
     assert!(!ledger.contains(&2));
-    assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600)]);
+    assert_eq!(said(&rest(&mut ledger)), [(1, 10, 600)]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_second_sighting_of_the_same_finding_brings_its_counts() {
         ),
         None
     );
-    assert_eq!(said(&due(&mut ledger, 1000)), [("1", 2, 120)]);
+    assert_eq!(said(&due(&mut ledger, 1000)), [(1, 2, 120)]);
 }
 
 #[test]
@@ -119,10 +119,7 @@ fn nobody_wakes_for_nothing() {
     ledger.counted(&1, count(2, 120));
     assert_eq!(ledger.next_due(at(400)), Some(at(600)));
     assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
-    assert_eq!(
-        said(&due(&mut ledger, 4000)),
-        [("1", 2, 120), ("2", 2, 120)]
-    );
+    assert_eq!(said(&due(&mut ledger, 4000)), [(1, 2, 120), (2, 2, 120)]);
     assert_eq!(ledger.next_due(at(4000)), None);
 }
 
@@ -130,15 +127,16 @@ fn nobody_wakes_for_nothing() {
 fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
     let mut ledger = Ledger::new();
     ledger.sighted(1, finding(1), at(0));
-    assert!(!ledger.refine(&1, |f| f.cause = "IP_PKTINFO override".to_owned()));
+    assert!(!ledger.refine(&1, |f| f.causes = Arc::new([])));
     assert_eq!(ledger.next_due(at(0)), None);
-    let process = Process {
+    let process = Arc::new(Process {
         pid: 7,
+        started: None,
         comm: "telemetryd".to_owned(),
         exe: None,
         uid: 0,
         cgroup: None,
-    };
+    });
     assert!(ledger.refine(&1, |f| f.process = Some(process.clone())));
     assert_eq!(
         due(&mut ledger, 1000),
@@ -171,11 +169,12 @@ fn a_closed_finding_keeps_what_it_has_seen_and_its_key_is_anothers() {
     ledger.sighted(1, finding(2), at(0));
     ledger.grown(&1);
     let due: Vec<_> = ledger.due(at(1000)).collect();
-    let shown = due.iter().map(|due| (due.key, &due.finding.samples));
-    let none = Samples::default();
+    let shown = due
+        .iter()
+        .map(|due| (due.key, due.finding.samples.as_deref()));
     assert_eq!(
         shown.collect::<Vec<_>>(),
-        [(None, &samples), (Some(1), &none)]
+        [(None, Some(&samples)), (Some(1), None)]
     );
 }
 
@@ -243,6 +242,6 @@ fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
     assert!(!ledger.counted(&1, count(3, 180)), "it is not known yet");
     assert_eq!(ledger.sighted(1, finding(2), at(5)), Some(finding(2)));
     assert!(ledger.counted(&1, count(3, 180)));
-    assert_eq!(said(&rest(&mut ledger)), [("1", 10, 600), ("2", 3, 180)]);
+    assert_eq!(said(&rest(&mut ledger)), [(1, 10, 600), (2, 3, 180)]);
     assert_eq!(ledger.len(), 2);
 }

@@ -15,6 +15,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
+    findings::{finding::Direction, kinds},
     host::{
         netns::NetNs,
         network::Network,
@@ -148,7 +149,8 @@ fn dropped(decision: &Decision, policy: &Policy) -> Option<Kind> {
 
 fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p Rule> {
     let rule = policy.rules.get(rule_of(decision)?);
-    rule.filter(|_| matches!(kind, Kind::PolicyEscape | Kind::Unpinned))
+    let kind = kinds::of(kind);
+    rule.filter(|_| kind.is_of_rules && kind.direction == Direction::Out)
 }
 
 /// Whether it is a TCP connection, as sessions are.

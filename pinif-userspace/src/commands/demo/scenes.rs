@@ -72,8 +72,8 @@ impl Expected {
     pub fn is(&self, finding: &Finding) -> bool {
         finding.kind == self.kind
             && finding.severity == self.severity
-            && finding.bound_device.as_deref() == self.bound_device
-            && finding.egress_interface == self.egress_interface
+            && finding.bound_device() == self.bound_device
+            && finding.egress_interface() == self.egress_interface
             && finding
                 .process
                 .as_ref()

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::daemon::{Answer, DATAGRAMS};
 use super::scenes::{DRAWING, Expected, PREMISE, Promise, SCENES, Scene};
 use super::stage::{PORTS, Stage};
+use crate::findings::finding::FindingId;
 use crate::hub::{Change, Event};
 use crate::surfaces;
 use crate::surfaces::human::Human;
@@ -39,9 +40,9 @@ pub struct Story<'a> {
     human: Human<Stdout, Stdout>,
     look: Look,
     /// The last count of each finding, by its id.
-    packets: BTreeMap<String, u64>,
+    packets: BTreeMap<FindingId, u64>,
     /// The findings that were promised and came.
-    kept: Vec<String>,
+    kept: Vec<FindingId>,
     /// What did not come as it was promised, in words.
     broken: Vec<String>,
 }
@@ -148,7 +149,7 @@ impl<'a> Story<'a> {
             if let Event::Finding(finding, Change::Opened) = &event
                 && expected.is(finding)
             {
-                self.kept.push(finding.id.clone());
+                self.kept.push(finding.id);
                 return self.hear(event);
             }
             self.hear(event)?;
@@ -211,7 +212,7 @@ impl<'a> Story<'a> {
     /// Shows what the audit says, as the audit itself would.
     fn hear(&mut self, event: Event) -> Result<()> {
         if let Event::Finding(finding, _) = &event {
-            self.packets.insert(finding.id.clone(), finding.packets);
+            self.packets.insert(finding.id, finding.packets);
         }
         shown(surfaces::show(&mut self.human, &event))
     }

@@ -1,12 +1,12 @@
 //! Why a packet left where it left: the causes that pinif tells apart, and their words.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use super::Route;
 use crate::host::gaps::Detector;
 
 /// A cause, and how sure it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cause {
     /// What it is.
     pub kind: CauseKind,
@@ -44,7 +44,7 @@ impl fmt::Display for Cause {
 }
 
 /// What made a packet leave where it left. Names of interfaces, tables and errors are as the system says them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CauseKind {
     /// `sendmsg()` with `IP_PKTINFO`: `ip_cmsg_send` takes `ipi_ifindex` without a look at the bound device.
     PktinfoOverride,
@@ -58,6 +58,8 @@ pub enum CauseKind {
     LinkGone(String),
     /// The routing table chose.
     Route(Route),
+    /// The kernel does not say which route it would take: this is its answer.
+    NoRoute(String),
     /// The VRF's table has no route there, and the rules went on to another table's.
     VrfMiss {
         /// The VRF device.
@@ -88,17 +90,17 @@ pub enum CauseKind {
         /// The device.
         device: String,
         /// The error, such as `EPERM`.
-        error: String,
+        error: &'static str,
     },
     /// The program took this address, which it was given for an interface, for a device's name first, which no device
     /// has; and then it bound the socket to the address (`curl --interface ADDRESS`).
-    AddressForDevice(String),
+    AddressForDevice(IpAddr),
     /// The process bound the socket to this device.
     Bound(String),
     /// The process bound the socket to one interface's address and to another's device: both calls succeed.
     Crossed {
         /// The address of `bind()`.
-        address: String,
+        address: IpAddr,
         /// The one interface that has it.
         owner: String,
         /// The bound device.
@@ -161,7 +163,7 @@ pub enum CauseKind {
         /// The interface.
         interface: String,
         /// The source.
-        source: String,
+        source: IpAddr,
         /// The interface that the source is routed by now.
         routed_by: Option<String>,
     },
@@ -170,7 +172,7 @@ pub enum CauseKind {
         /// The interface.
         interface: String,
         /// The address.
-        address: String,
+        address: IpAddr,
     },
     /// The machine's state does not tell.
     Unknown,
@@ -187,6 +189,7 @@ impl fmt::Display for CauseKind {
             Self::LinkDown(device) => write!(f, "link {device} is down"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),
+            Self::NoRoute(answer) => f.write_str(answer),
             Self::VrfMiss { vrf, table, route } => write!(
                 f,
                 "table {table} of the VRF {vrf} has no route there, so it took {route}"
@@ -263,7 +266,7 @@ impl fmt::Display for CauseKind {
                 interface,
                 source,
                 routed_by,
-            } => strict(f, interface, source, routed_by.as_deref()),
+            } => strict(f, interface, *source, routed_by.as_deref()),
             Self::AnswersArp { interface, address } => {
                 write!(f, "arp_ignore is 0 on {interface}, which answers for {address}")
             }
@@ -284,7 +287,7 @@ fn rebound(f: &mut fmt::Formatter<'_>, from: Option<&str>, to: Option<&str>) -> 
 fn strict(
     f: &mut fmt::Formatter<'_>,
     interface: &str,
-    source: &str,
+    source: IpAddr,
     routed_by: Option<&str>,
 ) -> fmt::Result {
     write!(f, "rp_filter is strict on {interface}, ")?;
@@ -295,8 +298,8 @@ fn strict(
     }
 }
 
-/// A finding's `cause`: all of them, the first in the chain of events first.
-pub fn cause_text(causes: &[Cause]) -> String {
+/// All of them in words, the first in the chain of events first.
+pub(super) fn text(causes: &[Cause]) -> String {
     if causes.is_empty() {
         return CauseKind::Unknown.to_string();
     }

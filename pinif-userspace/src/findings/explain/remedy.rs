@@ -1,242 +1,340 @@
-//! The mend of a finding. The cause decides where it is known; otherwise the kind.
+//! What fixes a finding: the remedies that there are, and their words.
 
-use pinif_ebpf::verdict::Kind;
+use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::{CauseKind, Circumstance, address, arrival, listed};
-use crate::findings::{finding::Origin, gaps::ANY_INTERFACE};
+use super::{KeepOut, listed};
 
-/// The mend, as an order to the reader, without a full stop.
-pub(super) fn of(c: &Circumstance<'_>) -> String {
-    match c.kind {
-        Kind::DeviceEscape
-        | Kind::AddressEscape
-        | Kind::PolicyEscape
-        | Kind::Unpinned
-        | Kind::Unaudited => c
-            .causes
-            .iter()
-            .find_map(|cause| by_cause(c, &cause.kind))
-            .unwrap_or_else(|| by_kind(c)),
-        // Whatever else may be true: these have one mend.
-        Kind::CopyEscape | Kind::CrossedBind | Kind::IngressEscape => by_kind(c),
+/// What fixes a finding: an order to the reader. Names are as the system says them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Bind the socket to the device.
+    Bind(Home),
+    /// Bind it to the device or give the destination another route.
+    BindOrRoute(Home, NewRoute),
+    /// Bind it to the device, and let the program name no other interface with what it sends, by this option.
+    BindAndNameNoOther(Home, &'static str),
+    /// Bind it to the device, since a bound socket does not leave by another.
+    BindToStay(Home),
+    /// Bind it once, before it sends.
+    BindOnce(Home),
+    /// Bind it to another device, or change the rule.
+    BindInstead {
+        /// Where the traffic belongs.
+        home: Home,
+        /// The device that it is bound to.
+        bound: Arc<str>,
+        /// The interface that the rule could allow.
+        egress: Arc<str>,
+    },
+    /// Change the rule, or bind to another device.
+    Allow {
+        /// The rule.
+        rule: Arc<str>,
+        /// The interface that it could allow.
+        egress: Arc<str>,
+        /// The device that it is bound to.
+        bound: Arc<str>,
+    },
+    /// Bind it to any device that the rule allows.
+    BindToAllowed(Arc<str>),
+    /// Let address and device be of one interface.
+    Uncross {
+        /// The bound device.
+        bound: Option<Arc<str>>,
+        /// The interface that has the address.
+        owner: Option<Arc<str>>,
+    },
+    /// Find out why the device was refused.
+    AskWhyRefused {
+        /// The device.
+        device: String,
+        /// The error.
+        error: &'static str,
+    },
+    /// Name the device to the program, not an address.
+    NameDevice(Home, IpAddr),
+    /// Do not override the device with `IP_PKTINFO`.
+    ClearPktinfo(Home),
+    /// Set `sin6_scope_id` to the device's index, or to none where a bound device remains.
+    SetScope {
+        /// The device.
+        home: Home,
+        /// Whether the socket is bound to it.
+        is_bound: bool,
+    },
+    /// Set `sll_ifindex` to the device's index.
+    SetLinkIndex(Home),
+    /// Look for what overrides the device.
+    FindOverride(Home),
+    /// Give the destination another route.
+    Route(NewRoute),
+    /// The same, of what the kernel sends by itself.
+    RouteForKernel(NewRoute),
+    /// Give the destination a route by another interface than this.
+    RouteAway(String, Arc<str>),
+    /// Give the destination a route in the VRF's table.
+    RouteInVrf {
+        /// The destination.
+        to: Option<IpAddr>,
+        /// The VRF device.
+        vrf: String,
+        /// Its table.
+        table: String,
+    },
+    /// Drop what is forwarded, or route it.
+    DropForwarded(Arc<str>, NewRoute),
+    /// Bring a link back.
+    Restore {
+        /// The link.
+        link: String,
+        /// It is not there any more; otherwise, it is down.
+        is_gone: bool,
+        /// What else is to be done.
+        then: Then,
+    },
+    /// Remove what redirects a device's packets.
+    RemoveRedirect {
+        /// The device.
+        from: Home,
+        /// Where its packets were taken to.
+        to: Arc<str>,
+    },
+    /// Keep out what arrived.
+    KeepOut(KeepOut),
+    /// Let a packet socket not bypass the queueing disciplines; this interface's netdev hook sees it.
+    EndBypass(Option<Arc<str>>),
+    /// Of an AF_XDP socket.
+    EndXdpSocket,
+    /// Remove what refuses pinif.
+    Attach,
+    /// Start pinif before what is asked first.
+    Reorder,
+    /// Of an XDP program.
+    AuditXdpTargets,
+    /// Of pktgen.
+    EndPktgen,
+    /// Of netconsole.
+    EndNetconsole,
+    /// Give pinif what it lacks to look for something.
+    Permit,
+    /// Audit where it can be seen.
+    AuditNextHop,
+}
+
+/// What else there is to do when a link is back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Nothing,
+    /// Drop at this interface what must not leave by it.
+    DropAt(Arc<str>),
+    /// Bind the socket.
+    Bind(Home),
+}
+
+/// Where traffic belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// To any of these interfaces.
+    Interfaces(Vec<Arc<str>>),
+    /// To an interface of these zones, which have none now.
+    Zones(Vec<Arc<str>>),
+    /// It is not known.
+    Unknown,
+}
+
+impl Home {
+    /// One interface.
+    pub fn of(interface: &Arc<str>) -> Self {
+        Self::Interfaces(vec![Arc::clone(interface)])
     }
 }
 
-/// What a cause calls for; `None` where it leaves the mend to the kind.
-fn by_cause(c: &Circumstance<'_>, cause: &CauseKind) -> Option<String> {
-    let home = home(c);
-    Some(match cause {
-        CauseKind::PktinfoOverride => {
-            format!("send without IP_PKTINFO's ipi_ifindex, or set it to {home}")
-        }
-        CauseKind::ScopeOverride if c.bound_device.is_some() => {
-            format!("set sin6_scope_id to the index of {home}, or to 0")
-        }
-        CauseKind::ScopeOverride => format!("set sin6_scope_id to the index of {home}"),
-        CauseKind::PacketSocket => format!("send with the index of {home} in sll_ifindex"),
-        CauseKind::LinkDown(device) => returned(c, &format!("bring {device} up")),
-        CauseKind::LinkGone(device) => returned(c, &format!("bring {device} back")),
-        CauseKind::Route(_) => return routed(c),
-        CauseKind::VrfMiss { vrf, table, .. } => format!(
-            "give {} a route in table {table} of the VRF {vrf}, and end that table with an unreachable default route, so \
-             that nothing falls through to another",
-            destination(c)
-        ),
-        CauseKind::Named { how, .. } if owned(c) && c.bound_device.is_none() => {
-            format!("{}, and let the program name no other ({how})", pin(c))
-        }
-        CauseKind::Named { .. } => route(c),
-        CauseKind::Rebound { .. } => {
-            format!("bind the socket to {home} once, before it sends, and leave it bound")
-        }
-        CauseKind::BindRefused { device, error } => format!(
-            "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
-        ),
-        CauseKind::AddressForDevice(address) => {
-            format!("give the program the name {home} instead of the address {address}")
-        }
-        CauseKind::NeverPinned => pin(c),
-        CauseKind::Mirror => untwine(c),
-        CauseKind::Forwarded { .. } => {
-            format!(
-                "drop it in the forward chain when it would leave by {}, or {}",
-                c.egress_interface,
-                route(c)
-            )
-        }
-        CauseKind::KernelReply => {
-            format!(
-                "{}: what the kernel sends by itself follows the routing table",
-                route(c)
-            )
-        }
-        CauseKind::QdiscBypass => format!(
-            "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev egress \
-             hook of {} sees its packets",
-            at(c)
-        ),
-        CauseKind::Xdp => {
-            "audit the next hop, or take CAP_NET_RAW from the program if it is not to send so".to_owned()
-        }
-        CauseKind::NotAttached { .. } => {
-            "remove what keeps pinif from being attached, as the error says".to_owned()
-        }
-        CauseKind::Ahead(_) => {
-            "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order"
-                .to_owned()
-        }
-        CauseKind::XdpProgram(_) => {
-            "audit the next hop, or the interfaces that it redirects to; bpftool net shows the program".to_owned()
-        }
-        CauseKind::Pktgen => "end pktgen (rmmod pktgen), or audit the next hop".to_owned(),
-        CauseKind::Netconsole => {
-            "send the log by a program (a syslog daemon), or audit the next hop".to_owned()
-        }
-        CauseKind::NotLookedFor { .. } => {
-            "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow"
-                .to_owned()
-        }
-        CauseKind::Bound(_)
-        | CauseKind::Crossed { .. }
-        | CauseKind::WeakHost { .. }
-        | CauseKind::AnotherWay
-        | CauseKind::NoReversePath { .. }
-        | CauseKind::StrictReversePath { .. }
-        | CauseKind::AnswersArp { .. }
-        | CauseKind::Unknown => return None,
-    })
+/// A route that a destination lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoute {
+    /// The destination.
+    pub to: Option<IpAddr>,
+    /// Where it is to lead.
+    pub home: Home,
+    /// The rule that chose the table, and the table: the rule is the other way to fix it.
+    pub by_rule: Option<(String, String)>,
 }
 
-fn by_kind(c: &Circumstance<'_>) -> String {
-    let Circumstance {
-        egress_interface: egress,
-        ..
-    } = c;
-    let home = home(c);
-    match c.kind {
-        Kind::DeviceEscape => format!(
-            "look in the program for what chooses an interface for each packet (IP_PKTINFO, sin6_scope_id), and on \
-             {home} for tc and nft rules that redirect"
-        ),
-        Kind::CopyEscape => untwine(c),
-        Kind::AddressEscape | Kind::PolicyEscape if !owned(c) => route(c),
-        Kind::AddressEscape => format!("{}, or {}", pin(c), route(c)),
-        Kind::PolicyEscape => match c.bound_device {
-            Some(bound) => format!(
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interfaces(names) => f.write_str(&listed(names, "or")),
+            Self::Zones(names) => write!(f, "an interface of zone {}", listed(names, "or")),
+            Self::Unknown => f.write_str("the intended interface"),
+        }
+    }
+}
+
+impl fmt::Display for NewRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (to, home) = (destination(self.to), &self.home);
+        match &self.by_rule {
+            Some((rule, table)) => write!(
+                f,
+                "give {to} a route by {home} in table {table}, or keep it out of {rule}"
+            ),
+            None => write!(f, "give {to} a route by {home}"),
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    /// An order to the reader, without a full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(home) => bind(f, home),
+            Self::BindOrRoute(home, route) => {
+                bind(f, home)?;
+                write!(f, ", or {route}")
+            }
+            Self::BindAndNameNoOther(home, option) => {
+                bind(f, home)?;
+                write!(f, ", and let the program name no other ({option})")
+            }
+            Self::BindToStay(home) => {
+                bind(f, home)?;
+                f.write_str(STAYS)
+            }
+            Self::BindOnce(home) => write!(
+                f,
+                "bind the socket to {home} once, before it sends, and leave it bound"
+            ),
+            Self::BindInstead {
+                home,
+                bound,
+                egress,
+            } => write!(
+                f,
                 "bind the socket to {home} instead of {bound}, or let the rule allow {egress}"
             ),
-            None => pin(c),
-        },
-        Kind::Unpinned => pin(c),
-        Kind::CrossedBind => {
-            let bound = c.bound_device.unwrap_or("the bound device");
-            match c.source_owner {
-                Some(owner) => {
-                    format!("bind the socket to an address of {bound}, or to the device {owner}")
+            Self::Allow {
+                rule,
+                egress,
+                bound,
+            } => write!(
+                f,
+                "let rule {rule} allow {egress}, or bind the socket to another device than {bound}"
+            ),
+            Self::BindToAllowed(rule) => write!(
+                f,
+                "bind the socket to an interface that rule {rule} allows, with SO_BINDTODEVICE"
+            ),
+            Self::Uncross { bound, owner } => {
+                let bound = bound.as_deref().unwrap_or("the bound device");
+                write!(f, "bind the socket to an address of {bound}")?;
+                match owner {
+                    Some(owner) => write!(f, ", or to the device {owner}"),
+                    None => Ok(()),
                 }
-                None => format!("bind the socket to an address of {bound}"),
+            }
+            Self::AskWhyRefused { device, error } => write!(
+                f,
+                "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
+            ),
+            Self::NameDevice(home, address) => write!(
+                f,
+                "give the program the name {home} instead of the address {address}"
+            ),
+            Self::ClearPktinfo(home) => write!(
+                f,
+                "send without IP_PKTINFO's ipi_ifindex, or set it to {home}"
+            ),
+            Self::SetScope { home, is_bound } => {
+                let or_none = if *is_bound { ", or to 0" } else { "" };
+                write!(f, "set sin6_scope_id to the index of {home}{or_none}")
+            }
+            Self::SetLinkIndex(home) => write!(f, "send with the index of {home} in sll_ifindex"),
+            Self::FindOverride(home) => write!(
+                f,
+                "look in the program for what chooses an interface for each packet (IP_PKTINFO, sin6_scope_id), and on \
+                 {home} for tc and nft rules that redirect"
+            ),
+            Self::Route(route) => route.fmt(f),
+            Self::RouteForKernel(route) => write!(
+                f,
+                "{route}: what the kernel sends by itself follows the routing table"
+            ),
+            Self::RouteAway(to, egress) => {
+                write!(f, "give {to} a route by another interface than {egress}")
+            }
+            Self::RouteInVrf { to, vrf, table } => write!(
+                f,
+                "give {} a route in table {table} of the VRF {vrf}, and end that table with an unreachable default route, so \
+                 that nothing falls through to another",
+                destination(*to)
+            ),
+            Self::DropForwarded(egress, route) => write!(
+                f,
+                "drop it in the forward chain when it would leave by {egress}, or {route}"
+            ),
+            Self::Restore {
+                link,
+                is_gone,
+                then,
+            } => {
+                let back = if *is_gone { "back" } else { "up" };
+                write!(f, "bring {link} {back}")?;
+                match then {
+                    Then::Nothing => Ok(()),
+                    Then::DropAt(egress) => {
+                        write!(f, ", and drop on {egress} what must not leave by it")
+                    }
+                    Then::Bind(home) => {
+                        f.write_str(", and ")?;
+                        bind(f, home)?;
+                        f.write_str(STAYS)
+                    }
+                }
+            }
+            Self::RemoveRedirect { from, to } => write!(
+                f,
+                "remove the tc or nft rule on {from} that takes its packets to {to}"
+            ),
+            Self::KeepOut(remedy) => remedy.fmt(f),
+            Self::EndBypass(interface) => write!(
+                f,
+                "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev \
+                 egress hook of {} sees its packets",
+                interface.as_deref().unwrap_or("each interface")
+            ),
+            Self::EndXdpSocket => f.write_str(
+                "audit the next hop, or take CAP_NET_RAW from the program if it is not to send so",
+            ),
+            Self::Attach => {
+                f.write_str("remove what keeps pinif from being attached, as the error says")
+            }
+            Self::Reorder => f.write_str(
+                "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order",
+            ),
+            Self::AuditXdpTargets => f.write_str(
+                "audit the next hop, or the interfaces that it redirects to; bpftool net shows the program",
+            ),
+            Self::EndPktgen => f.write_str("end pktgen (rmmod pktgen), or audit the next hop"),
+            Self::EndNetconsole => {
+                f.write_str("send the log by a program (a syslog daemon), or audit the next hop")
+            }
+            Self::Permit => f.write_str(
+                "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow",
+            ),
+            Self::AuditNextHop => {
+                f.write_str("audit the next hop; pinif doctor tells what cannot be seen here")
             }
         }
-        Kind::IngressEscape => arrival::remedy(c, &home),
-        Kind::Unaudited => {
-            "audit the next hop; pinif doctor tells what cannot be seen here".to_owned()
-        }
     }
 }
 
-/// A link that should have carried it must come back; a pinned socket would not have left.
-fn returned(c: &Circumstance<'_>, back: &str) -> String {
-    if !owned(c) && c.dropped {
-        return back.to_owned();
-    }
-    if !owned(c) {
-        return format!(
-            "{back}, and drop on {} what must not leave by it",
-            c.egress_interface
-        );
-    }
-    format!(
-        "{back}, and {}: a bound socket leaves by no other interface",
-        pin(c)
-    )
+const STAYS: &str = ": a bound socket leaves by no other interface";
+
+fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
+    write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
 }
 
-/// A route leads astray only what is not bound to a device; to demand a bound device, only binding will do.
-fn routed(c: &Circumstance<'_>) -> Option<String> {
-    match (c.kind, owned(c), c.bound_device) {
-        (Kind::Unpinned, ..) => Some(pin(c)),
-        (_, false, _) => Some(route(c)),
-        (_, true, None) => Some(format!("{}, or {}", pin(c), route(c))),
-        (_, true, Some(_)) => None,
-    }
-}
-
-/// Whether there is a process that could bind its socket.
-fn owned(c: &Circumstance<'_>) -> bool {
-    match c.origin {
-        Origin::Socket => true,
-        Origin::Kernel | Origin::None => false,
-    }
-}
-
-fn pin(c: &Circumstance<'_>) -> String {
-    format!("bind the socket to {} with SO_BINDTODEVICE", home(c))
-}
-
-/// Another route; where a rule chose the table, the rule is the other way to mend it.
-fn route(c: &Circumstance<'_>) -> String {
-    let (destination, home) = (destination(c), home(c));
-    let by_rule = c.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Route(route) => Some((route.rule.as_ref()?, &route.table)),
-        _ => None,
-    });
-    match by_rule {
-        Some((rule, table)) => format!(
-            "give {destination} a route by {home} in table {table}, or keep it out of {rule}"
-        ),
-        None => format!("give {destination} a route by {home}"),
-    }
-}
-
-fn destination<'a>(c: &Circumstance<'a>) -> &'a str {
-    if c.destination.is_empty() {
-        "the destination"
-    } else {
-        address(c.destination)
-    }
-}
-
-/// The interface of a gap.
-fn at<'a>(c: &Circumstance<'a>) -> &'a str {
-    match c.egress_interface {
-        ANY_INTERFACE => "each interface",
-        interface => interface,
-    }
-}
-
-fn untwine(c: &Circumstance<'_>) -> String {
-    let home = home(c);
-    format!(
-        "remove the tc or nft rule on {home} that takes its packets to {}",
-        c.egress_interface
-    )
-}
-
-/// Where the traffic belongs: the bound device, the owner of its source address, or what the rule allows.
-fn home(c: &Circumstance<'_>) -> String {
-    let by_policy = || match (c.only_via_interfaces, c.only_via) {
-        ([], []) => None,
-        ([], zones) => Some(format!("an interface of zone {}", listed(zones, "or"))),
-        (interfaces, _) => Some(listed(interfaces, "or")),
-    };
-    let own = match c.kind {
-        Kind::PolicyEscape | Kind::Unpinned => None,
-        Kind::DeviceEscape | Kind::CopyEscape => c.bound_device,
-        Kind::AddressEscape | Kind::CrossedBind | Kind::IngressEscape | Kind::Unaudited => {
-            c.source_owner
-        }
-    };
-    own.map(str::to_owned)
-        .or_else(by_policy)
-        .unwrap_or_else(|| "the intended interface".to_owned())
+fn destination(to: Option<IpAddr>) -> String {
+    to.map_or("the destination".to_owned(), |to| to.to_string())
 }

@@ -1,7 +1,8 @@
 //! A route, and the rule that led to it, in words.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
+use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
 use crate::host::{
@@ -10,14 +11,14 @@ use crate::host::{
 };
 
 /// A route, as `ip route` writes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Route {
     /// What it does, where that is not to send on (`local`, `blackhole`, …).
     pub kind: Option<&'static str>,
     /// The destination prefix, such as `0.0.0.0/0`.
-    pub prefix: String,
+    pub prefix: IpNet,
     /// The gateway; `None` where the destination is on the link.
-    pub via: Option<String>,
+    pub via: Option<IpAddr>,
     /// The interface; `None` where it leads nowhere.
     pub device: Option<String>,
     /// How many ways it leads, of which each flow takes one; zero, if there is but one.
@@ -37,8 +38,8 @@ impl Route {
         };
         Self {
             kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
-            prefix: route.prefix.to_string(),
-            via: route.gateway.map(|gateway| gateway.to_string()),
+            prefix: route.prefix,
+            via: route.gateway,
             device: route.output.map(name),
             ways: route.hops.len(),
             table: table_name(route.table, links),
@@ -78,9 +79,9 @@ impl Route {
         if let Some(kind) = self.kind {
             write!(f, "{kind} ")?;
         }
-        match self.prefix.as_str() {
-            "0.0.0.0/0" | "::/0" => f.write_str("default route")?,
-            prefix => write!(f, "route {prefix}")?,
+        match self.prefix.prefix_len() {
+            0 => f.write_str("default route")?,
+            _ => write!(f, "route {}", self.prefix)?,
         }
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use nix::sys::signal::Signal;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_lab::Namespace;
+use pinif_userspace::findings::line::FindingLine;
 use pinif_userspace::foresee::{self, Original};
 use pinif_userspace::host::netns::NetNs;
 use pinif_userspace::policy::Policy;
@@ -200,9 +201,8 @@ fn what_is_foreseen_is_what_an_audit_tells_then() {
                 let event = down(LINKS[card.down]);
                 let all = foresee::foresee(&original, &policy, &owned, &[event]).expect("foreseen");
                 prop_assert_eq!(&all[0].uncopied, &Vec::<String>::new());
-                for finding in &all[0].findings {
-                    let cookie = finding.socket_cookie.expect("a cookie");
-                    foreseen.insert(cookie, finding.clone());
+                for finding in all[0].findings.iter().map(FindingLine::from) {
+                    foreseen.insert(finding.socket_cookie.expect("a cookie"), finding);
                 }
                 card.card.set_down(LINKS[card.down]).expect("down");
                 // What is not connected sends where that would be worst.

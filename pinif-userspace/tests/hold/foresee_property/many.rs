@@ -67,7 +67,7 @@ fn many_interfaces_and_sockets_are_foreseen_in_turn() {
         for foreseen in &all {
             let escapes = foreseen.findings.iter();
             let escapes = escapes
-                .filter(|finding| finding.kind == Kind::PolicyEscape)
+                .filter(|latent| latent.finding.kind == Kind::PolicyEscape)
                 .count();
             // The five that are connected there, and those that are connected nowhere. Without eth99 nothing leads outside.
             let expected = match &foreseen.event {

@@ -1,6 +1,7 @@
 //! What is foreseen is what the kernel does then.
 
-use pinif_userspace::findings::finding::Finding;
+use pinif_ebpf::key::SocketCookie;
+use pinif_userspace::findings::{finding::Finding, latent::Latent};
 use pinif_userspace::foresee::{self, Event, Original};
 use pinif_userspace::host::netns::NetNs;
 use pinif_userspace::policy::Policy;
@@ -33,11 +34,12 @@ fn what_is_foreseen_happens_in_any_network() {
                 let finding = told
                     .findings
                     .iter()
-                    .find(|finding| finding.socket_cookie == Some(cookie));
+                    .map(|latent| &latent.finding)
+                    .find(|finding| finding.socket == Some(SocketCookie(cookie)));
                 let after = leaves(&card, socket);
                 match finding {
                     Some(finding) => {
-                        prop_assert_eq!(Some(&*finding.egress_interface), after, "{:?}", finding)
+                        prop_assert_eq!(Some(finding.egress_interface()), after, "{:?}", finding)
                     }
                     // It goes on as it did, or sends nothing.
                     None => prop_assert!(
@@ -69,8 +71,12 @@ fn one_scratch_namespace_after_the_other_is_like_new() {
                 let all = foresee::foresee(&original, &policy, &owned, events).expect("foreseen");
                 let findings = all.into_iter().map(|foreseen| foreseen.findings);
                 let brief = findings.map(|findings| {
-                    let brief =
-                        |finding: Finding| (finding.id, finding.egress_interface, finding.cause);
+                    let brief = |latent: Latent| {
+                        let Finding {
+                            id, place, causes, ..
+                        } = latent.finding;
+                        (id, place, causes)
+                    };
                     findings.into_iter().map(brief).collect::<Vec<_>>()
                 });
                 brief.collect::<Vec<_>>()

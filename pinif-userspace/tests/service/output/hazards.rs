@@ -1,9 +1,13 @@
 //! One name with every hazard in it, through every sink: none comes out as it is, and JSON says exactly what was said.
 
 use std::io;
+use std::sync::Arc;
 
-use pinif_userspace::findings::finding::{Cell, Finding, Process};
+use pinif_ebpf::verdict::Kind;
+use pinif_userspace::findings::explain::{Cause, CauseKind};
+use pinif_userspace::findings::finding::{Cell, Finding, Place, Process, Rule};
 use pinif_userspace::findings::latent::Latent;
+use pinif_userspace::findings::subject::Subject;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
 use pinif_userspace::surfaces::{Level, Surface};
@@ -20,30 +24,47 @@ fn hostile() -> String {
 }
 
 /// A finding whose every text is hostile.
-fn finding(text: &str) -> Finding {
-    let text = || text.to_owned();
+pub fn finding(text: &str) -> Finding {
+    let name = || Some(text.into());
+    let finding = story::at(&story::device_escape(), |place| {
+        *place = Place {
+            netns: text.into(),
+            interface: name(),
+            bound_device: name(),
+            source_owner: name(),
+            contained_zone: name(),
+            rule: Some(Rule {
+                name: name(),
+                only_via: vec![text.into()],
+                interfaces: vec![text.into()],
+            }),
+        };
+    });
     Finding {
-        id: text(),
-        time: text(),
-        rule: Some(text()),
-        netns: text(),
-        bound_device: Some(text()),
-        bound_address: Some(text()),
-        egress_interface: text(),
-        protocol: text(),
-        source: text(),
-        destination: text(),
-        process: Some(Process {
+        kind: Kind::PolicyEscape,
+        process: Some(Arc::new(Process {
             pid: 1,
-            comm: text(),
-            exe: Some(text()),
+            started: None,
+            comm: text.to_owned(),
+            exe: Some(text.to_owned()),
             uid: 0,
-            cgroup: Some(text()),
-        }),
-        cause: text(),
-        explanation: text(),
-        remedy: text(),
-        ..story::device_escape()
+            cgroup: Some(text.to_owned()),
+        })),
+        subject: Some(Arc::new(Subject::Program {
+            exe: name(),
+            uid: None,
+            cgroup: name(),
+        })),
+        causes: Arc::new([Cause::certain(CauseKind::LinkGone(text.to_owned()))]),
+        ..finding
+    }
+}
+
+/// The same finding, of which another cause is known.
+pub fn with_another_cause(finding: &Finding, text: &str) -> Finding {
+    Finding {
+        causes: Arc::new([Cause::certain(CauseKind::Bound(text.to_owned()))]),
+        ..finding.clone()
     }
 }
 
@@ -58,16 +79,13 @@ fn tell(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
     sink.ready(&ready)?;
     sink.finding(&finding, Change::Opened)?;
     sink.finding(&stage::grown(&finding, 1000, 1000), Change::Grew)?;
-    sink.finding(
-        &Finding {
-            cause: format!("another {text}"),
-            ..finding.clone()
-        },
-        Change::Grew,
-    )?;
+    sink.finding(&with_another_cause(&finding, text), Change::Grew)?;
     sink.foreseen(&Latent {
         finding: finding.clone(),
         condition: text.to_owned(),
+        now: Some(text.into()),
+        source: None,
+        network: None,
     })?;
     let cell = Cell {
         netns: text.to_owned(),
@@ -132,11 +150,21 @@ fn no_hazard_passes_in_json_and_every_text_is_exact() -> io::Result<()> {
         &finding["process"]["comm"],
         &finding["process"]["exe"],
         &finding["process"]["cgroup"],
-        &finding["explanation"],
+        &finding["subject"]["exe"],
         &latent["if"],
         &summary["matrix"][0]["bound_device"],
     ] {
         assert_eq!(exact, &hostile);
+    }
+    for words in [
+        &finding["cause"],
+        &finding["explanation"],
+        &finding["remedy"],
+        &latent["explanation"],
+        &latent["remedy"],
+    ] {
+        let words = words.as_str().expect("a text");
+        assert!(words.contains(&*hostile), "{words}");
     }
     assert_eq!(summary["uncounted"][&*hostile], 1);
     Ok(())

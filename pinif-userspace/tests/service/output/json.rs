@@ -1,7 +1,8 @@
 //! What programs read.
 use std::io;
 
-use pinif_userspace::findings::finding::{self, Finding, Process};
+use pinif_userspace::findings::finding::{Finding, Process};
+use pinif_userspace::findings::line;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::{Level, Surface};
 
@@ -11,7 +12,7 @@ use super::story;
 fn validator() -> jsonschema::Validator {
     jsonschema::options()
         .should_validate_formats(true)
-        .build(&finding::schema())
+        .build(&line::schema())
         .expect("the schema is one")
 }
 
@@ -22,9 +23,8 @@ fn every_json_line_is_valid_and_one_write() -> io::Result<()> {
     sink.finding(
         &Finding {
             process: None,
-            socket_cookie: None,
-            bound_device: None,
-            ..story::device_escape()
+            socket: None,
+            ..story::at(&story::device_escape(), |place| place.bound_device = None)
         },
         Change::Opened,
     )?;
@@ -131,6 +131,7 @@ fn json_keeps_every_text_and_shows_a_terminal_none_of_its_tricks() -> io::Result
     let comm = "a\u{1b}[31m\u{9b}2J\u{202e}\u{e0041}\"\\\n";
     let process = Process {
         pid: 1,
+        started: None,
         comm: comm.to_owned(),
         exe: None,
         uid: 0,
@@ -139,7 +140,7 @@ fn json_keeps_every_text_and_shows_a_terminal_none_of_its_tricks() -> io::Result
     let (mut sink, out, _) = json();
     sink.finding(
         &Finding {
-            process: Some(process),
+            process: Some(process.into()),
             ..story::device_escape()
         },
         Change::Opened,

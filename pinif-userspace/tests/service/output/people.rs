@@ -4,41 +4,19 @@ use std::io;
 use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
-use pinif_userspace::findings::finding::{Cell, Finding, Origin, Process};
+use pinif_userspace::findings::finding::{Cell, Finding, FindingId, Origin};
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
 use pinif_userspace::surfaces::{Level, Surface};
 
+use super::hazards;
 use super::stage::{self, Clock, Stream, human, no_terminal};
 use super::story;
 
 #[test]
 fn names_cannot_forge_lines_for_people() -> io::Result<()> {
     let evil = "x\n<0>forged\u{1b}[2J\u{202e}".to_owned();
-    let process = Process {
-        pid: 1,
-        comm: evil.clone(),
-        exe: Some(evil.clone()),
-        uid: 0,
-        cgroup: Some(evil.clone()),
-    };
-    let finding = Finding {
-        id: evil.clone(),
-        time: evil.clone(),
-        rule: Some(evil.clone()),
-        netns: evil.clone(),
-        bound_device: Some(evil.clone()),
-        bound_address: Some(evil.clone()),
-        egress_interface: evil.clone(),
-        protocol: evil.clone(),
-        source: evil.clone(),
-        destination: evil.clone(),
-        process: Some(process),
-        cause: evil.clone(),
-        explanation: evil.clone(),
-        remedy: evil.clone(),
-        ..story::device_escape()
-    };
+    let finding = hazards::finding(&evil);
     let cell = Cell {
         netns: evil.clone(),
         bound_device: Some(evil.clone()),
@@ -57,13 +35,7 @@ fn names_cannot_forge_lines_for_people() -> io::Result<()> {
         sink.ready(&ready)?;
         sink.finding(&finding, Change::Opened)?;
         sink.finding(&stage::grown(&finding, 1000, 1000), Change::Grew)?;
-        sink.finding(
-            &Finding {
-                cause: format!("{evil}2"),
-                ..finding.clone()
-            },
-            Change::Grew,
-        )?;
+        sink.finding(&hazards::with_another_cause(&finding, &evil), Change::Grew)?;
         sink.summary(&summary)?;
         sink.note(Level::Error, &evil)?;
     }
@@ -116,7 +88,7 @@ fn what_is_learned_late_is_told() -> io::Result<()> {
     sink.finding(
         &Finding {
             process: None,
-            cause: "unknown".to_owned(),
+            causes: [].into(),
             ..known.clone()
         },
         Change::Opened,
@@ -229,7 +201,7 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
     let risk = story::address_escape();
     let contained_zone = Finding {
         severity: Severity::Leak,
-        id: "000000000001".to_owned(),
+        id: FindingId(1),
         ..risk.clone()
     };
     let arrived = Finding {
@@ -245,7 +217,7 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
     let clean = |packets| story::cell(None, "fab0", packets, 1);
     let cell = |finding: &Finding, packets| {
         story::of(
-            story::cell(finding.bound_device.as_deref(), "eth1", packets, 1),
+            story::cell(finding.bound_device(), "eth1", packets, 1),
             finding,
         )
     };

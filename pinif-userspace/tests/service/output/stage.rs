@@ -78,14 +78,14 @@ impl Clock {
 
 /// The finding with other counts, as the ledger tells it again.
 pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
-    let mut samples = finding.samples.clone();
+    let mut samples = finding.samples.as_deref().cloned().expect("it has some");
     samples.processes.samples[0].packets = packets;
     samples.sockets.samples[0].packets = packets;
     samples.destinations.samples[0].packets = packets;
     Finding {
         packets,
         bytes,
-        samples,
+        samples: Some(Arc::new(samples)),
         ..finding.clone()
     }
 }

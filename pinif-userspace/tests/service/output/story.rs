@@ -1,10 +1,12 @@
 //! A card with a backplane fab0 and a front port eth1, and what leaks there.
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use pinif_ebpf::verdict::{Kind, Severity};
-use pinif_userspace::findings::explain::{Cause, CauseKind, Circumstance, Route, cause_text};
+use pinif_ebpf::{key::SocketCookie, verdict::Kind};
+use pinif_userspace::findings::explain::{Cause, CauseKind, Route};
 use pinif_userspace::findings::finding::{
-    Attach, Cell, Direction, Finding, FindingId, Origin, Process, Ready, Summary,
+    Attach, Cell, Endpoint, Finding, FindingId, Flow, Origin, Place, Process, Ready, Summary,
 };
 use pinif_userspace::findings::samples::{
     DestinationSample, ProcessSample, Sampled, Samples, SocketSample,
@@ -22,22 +24,53 @@ pub fn ready() -> Ready {
     }
 }
 
-fn process(pid: u32, comm: &str) -> Option<Process> {
-    Some(Process {
+fn process(pid: u32, comm: &str) -> Option<Arc<Process>> {
+    Some(Arc::new(Process {
         pid,
+        started: None,
         comm: comm.to_owned(),
         exe: Some(format!("/usr/sbin/{comm}")),
         uid: 0,
         cgroup: Some(format!("/system.slice/{comm}.service")),
+    }))
+}
+
+fn subject(comm: &str) -> Option<Arc<Subject>> {
+    Some(Arc::new(Subject::Program {
+        exe: Some(format!("/usr/sbin/{comm}").into()),
+        uid: Some(0),
+        cgroup: Some(format!("/system.slice/{comm}.service").into()),
+    }))
+}
+
+fn place(bound_device: Option<&str>, source_owner: Option<&str>) -> Arc<Place> {
+    Arc::new(Place {
+        netns: "card".into(),
+        interface: Some("eth1".into()),
+        bound_device: bound_device.map(Into::into),
+        source_owner: source_owner.map(Into::into),
+        contained_zone: None,
+        rule: None,
     })
 }
 
-fn subject(comm: &str) -> Option<Subject> {
-    Some(Subject::Program {
-        exe: Some(format!("/usr/sbin/{comm}")),
-        uid: Some(0),
-        cgroup: Some(format!("/system.slice/{comm}.service")),
+/// A packet to an address and port from fab0's address.
+fn flow(protocol: u8, port: u16, address: [u8; 4], destination_port: u16) -> Option<Flow> {
+    let end = |address: [u8; 4], port| Endpoint {
+        address: address.into(),
+        port: Some(port),
+    };
+    Some(Flow {
+        protocol,
+        source: end([10, 0, 0, 1], port),
+        destination: end(address, destination_port),
     })
+}
+
+/// A moment of the audit, so long after noon.
+fn noon(microseconds: u64) -> SystemTime {
+    const NOON: u64 = 1_772_366_400;
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + Duration::from_micros(microseconds)
 }
 
 /// One process with one socket, which sends to one destination.
@@ -47,7 +80,7 @@ fn samples(
     socket_cookie: u64,
     (protocol, destination): (&str, &str),
     packets: u64,
-) -> Samples {
+) -> Option<Arc<Samples>> {
     fn one<T>(sample: T) -> Sampled<T> {
         Sampled {
             count: 1,
@@ -55,7 +88,7 @@ fn samples(
             samples: vec![sample],
         }
     }
-    Samples {
+    Some(Arc::new(Samples {
         processes: one(ProcessSample {
             pid,
             comm: Some(comm.to_owned()),
@@ -70,118 +103,73 @@ fn samples(
             destination: destination.to_owned(),
             packets,
         }),
-    }
+    }))
 }
 
 /// A socket bound to fab0 whose `IP_PKTINFO` names eth1.
 pub fn device_escape() -> Finding {
-    let causes = [Cause::certain(CauseKind::PktinfoOverride)];
-    let words = Circumstance {
-        protocol: "udp",
-        source: "10.0.0.1:40000",
-        destination: "10.0.0.2:5000",
-        process: Some("telemetryd"),
-        bound_device: Some("fab0"),
-        causes: &causes,
-        ..Circumstance::new(Kind::DeviceEscape, "eth1")
-    };
     Finding {
-        id: FindingId(0x7d1a_5c0f_fee1).to_string(),
-        time: "2026-03-01T12:00:00.125042Z".to_owned(),
-        kind: Kind::DeviceEscape,
-        severity: Severity::Leak,
-        rule: None,
-        netns: "card".to_owned(),
-        direction: Direction::Out,
-        bound_device: Some("fab0".to_owned()),
-        bound_address: None,
-        egress_interface: "eth1".to_owned(),
-        protocol: words.protocol.to_owned(),
-        source: words.source.to_owned(),
-        destination: words.destination.to_owned(),
+        causes: Arc::new([Cause::certain(CauseKind::PktinfoOverride)]),
+        flow: flow(17, 40000, [10, 0, 0, 2], 5000),
         packets: 1,
         bytes: 66,
-        socket_cookie: Some(4711),
+        socket: Some(SocketCookie(4711)),
         process: process(4242, "telemetryd"),
         subject: subject("telemetryd"),
-        samples: samples(
-            4242,
-            "telemetryd",
-            4711,
-            (words.protocol, words.destination),
-            1,
-        ),
-        cause: cause_text(&causes),
-        explanation: words.explanation(),
-        remedy: words.remedy(),
-        origin: Origin::Socket,
-        dropped: false,
+        samples: samples(4242, "telemetryd", 4711, ("udp", "10.0.0.2:5000"), 1),
+        ..Finding::new(
+            FindingId(0x7d1a_5c0f_fee1),
+            Kind::DeviceEscape,
+            place(Some("fab0"), None),
+            noon(125_042),
+        )
     }
 }
 
 /// The same, dropped.
 pub fn dropped_escape() -> Finding {
-    let told = device_escape();
-    let words = Circumstance {
-        protocol: "udp",
-        destination: "10.0.0.2:5000",
-        process: Some("telemetryd"),
-        bound_device: Some("fab0"),
-        dropped: true,
-        ..Circumstance::new(Kind::DeviceEscape, "eth1")
-    };
     Finding {
-        id: FindingId(0x3f86_d7a2_2a77).to_string(),
-        explanation: words.explanation(),
+        id: FindingId(0x3f86_d7a2_2a77),
         dropped: true,
-        ..told
+        ..device_escape()
     }
 }
 
 /// A socket bound to fab0's address, routed out of eth1.
 pub fn address_escape() -> Finding {
-    let causes = [Cause::certain(CauseKind::Route(Route {
-        prefix: "0.0.0.0/0".to_owned(),
-        via: Some("192.0.2.2".to_owned()),
+    let route = CauseKind::Route(Route {
+        prefix: "0.0.0.0/0".parse().expect("a prefix"),
+        via: Some([192, 0, 2, 2].into()),
         device: Some("eth1".to_owned()),
         table: "main".to_owned(),
         ..Route::default()
-    }))];
-    let words = Circumstance {
-        protocol: "tcp",
-        source: "10.0.0.1:51344",
-        destination: "203.0.113.9:443",
-        process: Some("updated"),
-        source_owner: Some("fab0"),
-        causes: &causes,
-        ..Circumstance::new(Kind::AddressEscape, "eth1")
-    };
+    });
     Finding {
-        id: FindingId(0x02b3_99a0_4c17).to_string(),
-        time: "2026-03-01T12:00:01.500381Z".to_owned(),
-        kind: Kind::AddressEscape,
-        severity: Severity::Risk,
-        bound_device: None,
-        bound_address: Some("10.0.0.1".to_owned()),
-        protocol: words.protocol.to_owned(),
-        source: words.source.to_owned(),
-        destination: words.destination.to_owned(),
+        causes: Arc::new([Cause::certain(route)]),
+        flow: flow(6, 51344, [203, 0, 113, 9], 443),
+        bound_address: Some([10, 0, 0, 1].into()),
         packets: 1,
         bytes: 74,
-        socket_cookie: Some(4712),
+        socket: Some(SocketCookie(4712)),
         process: process(4243, "updated"),
         subject: subject("updated"),
-        samples: samples(
-            4243,
-            "updated",
-            4712,
-            (words.protocol, words.destination),
-            1,
-        ),
-        cause: cause_text(&causes),
-        explanation: words.explanation(),
-        remedy: words.remedy(),
-        ..device_escape()
+        samples: samples(4243, "updated", 4712, ("tcp", "203.0.113.9:443"), 1),
+        ..Finding::new(
+            FindingId(0x02b3_99a0_4c17),
+            Kind::AddressEscape,
+            place(None, Some("fab0")),
+            noon(1_500_381),
+        )
+    }
+}
+
+/// The same finding at another place.
+pub fn at(finding: &Finding, amend: impl FnOnce(&mut Place)) -> Finding {
+    let mut place = Place::clone(&finding.place);
+    amend(&mut place);
+    Finding {
+        place: Arc::new(place),
+        ..finding.clone()
     }
 }
 

@@ -1,0 +1,239 @@
+//! A finding for a person, from its line of JSON. All of it comes from a file that anybody may have written.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    findings::{kinds, line::FindingLine},
+    text::{escape::visible, words::counted},
+};
+
+/// The finding for a person, safe to show.
+pub(super) fn of(finding: &FindingLine) -> String {
+    let who = match &finding.process {
+        Some(process) => format!("{} (pid {})", process.comm, process.pid),
+        None => "no known process".to_owned(),
+    };
+    let bound = match &finding.bound_device {
+        Some(device) => format!("bound to {device}"),
+        None => "unpinned".to_owned(),
+    };
+    // Of a gap there are no packets: no protocol, no addresses, and nothing to count.
+    let is_gap = !kinds::of(finding.kind).is_counted;
+    let what = if is_gap {
+        format!("{who}, not seen on {}", finding.egress_interface)
+    } else {
+        let by = match (&finding.r#if, finding.dropped) {
+            (Some(_), _) => "would leave by",
+            (None, true) => "dropped at",
+            (None, false) => "by",
+        };
+        format!(
+            "{who}, {bound}, {} {by} {}",
+            finding.protocol, finding.egress_interface
+        )
+    };
+    let mut text = visible(&format!(
+        "{} {} {}: {what}",
+        finding.severity.name(),
+        finding.kind.name(),
+        finding.id
+    ))
+    .into_owned();
+    text.push('\n');
+    let seen = if let Some(condition) = &finding.r#if {
+        format!("foreseen at {}, with {condition}", finding.time)
+    } else if is_gap {
+        format!("found at {}", finding.time)
+    } else {
+        format!(
+            "{} and {} since {}",
+            counted(finding.packets, "packet"),
+            counted(finding.bytes, "byte"),
+            finding.time
+        )
+    };
+    let flow = if is_gap {
+        String::new()
+    } else {
+        format!("{} → {}, ", finding.source, finding.destination)
+    };
+    let path = format!(
+        "{flow}namespace {}{}",
+        finding.netns,
+        match &finding.rule {
+            Some(rule) => format!(", rule {rule}"),
+            None => String::new(),
+        }
+    );
+    for (label, value) in [
+        ("what", &finding.explanation),
+        ("cause", &finding.cause),
+        ("mend", &finding.remedy),
+        ("path", &path),
+        ("seen", &seen),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!("  {label:<10}{}\n", visible(value)));
+        }
+    }
+    text
+}
+
+/// A kind's page with this finding's interfaces and addresses in the place of the page's own, where it tells how to
+/// mend it.
+pub(super) fn page(finding: &FindingLine, page: &str) -> String {
+    let Some(mend) = page.find("\n## Mend it") else {
+        return page.to_owned();
+    };
+    let own = [
+        ("fab0", finding.bound_device.clone()),
+        ("eth1", Some(finding.egress_interface.clone())),
+        ("10.0.0.1", address(&finding.source)),
+        ("10.0.0.2", address(&finding.destination)),
+    ];
+    let (before, mend) = page.split_at(mend);
+    format!("{before}{}", replaced(mend, &own))
+}
+
+/// The address of an endpoint.
+fn address(endpoint: &str) -> Option<String> {
+    let address = endpoint.parse::<SocketAddr>().map(|endpoint| endpoint.ip());
+    let address = address.or_else(|_| endpoint.parse::<IpAddr>()).ok()?;
+    Some(address.to_string())
+}
+
+/// The text with each word that stands for a value in place of it. Values that a shell or a table would take for more than
+/// a word are left out: they are the process's own choice, and the lines are there to be copied.
+fn replaced(text: &str, values: &[(&str, Option<String>)]) -> String {
+    let mut new = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let word = &rest[start..];
+        let length = word
+            .find(|character| !is_part(character))
+            .unwrap_or(word.len());
+        let word = &word[..length];
+        // A full stop at the end is the sentence's.
+        let bare = word.trim_end_matches('.');
+        let value = values.iter().find(|(stands_for, _)| *stands_for == bare);
+        new.push_str(&rest[..start]);
+        match value {
+            Some((_, Some(value))) if value.chars().all(is_harmless) && !value.is_empty() => {
+                new.push_str(value);
+                new.push_str(&word[bare.len()..]);
+            }
+            _ => new.push_str(word),
+        }
+        rest = &rest[start + length..];
+    }
+    new.push_str(rest);
+    new
+}
+
+fn is_part(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '.'
+}
+
+fn is_harmless(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | ':' | '-' | '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use pinif_ebpf::verdict::{Kind, Severity};
+
+    use super::*;
+    use crate::findings::finding::{Direction, Origin, Process};
+
+    fn finding() -> FindingLine {
+        FindingLine {
+            id: "a549f0330649".to_owned(),
+            time: "2026-03-01T12:00:00.125042Z".to_owned(),
+            kind: Kind::DeviceEscape,
+            severity: Severity::Leak,
+            rule: None,
+            netns: "card".to_owned(),
+            bound_device: Some("bp0".to_owned()),
+            bound_address: None,
+            egress_interface: "wan0".to_owned(),
+            direction: Direction::Out,
+            protocol: "udp".to_owned(),
+            source: "10.1.0.1:40000".to_owned(),
+            destination: "[fd00::2]:9".to_owned(),
+            packets: 1000,
+            bytes: 1,
+            socket_cookie: None,
+            process: Some(Process {
+                pid: 7,
+                started: None,
+                comm: "a\u{1b}b".to_owned(),
+                exe: None,
+                uid: 0,
+                cgroup: None,
+            }),
+            cause: "IP_PKTINFO override".to_owned(),
+            explanation: String::new(),
+            remedy: "a\nmend".to_owned(),
+            subject: None,
+            samples: Default::default(),
+            origin: Origin::Socket,
+            dropped: false,
+            latent: None,
+            r#if: None,
+        }
+    }
+
+    #[test]
+    fn what_is_foreseen_has_not_happened() {
+        let latent = FindingLine {
+            r#if: Some("bp0 down".to_owned()),
+            packets: 0,
+            ..finding()
+        };
+        let text = of(&latent);
+        assert!(text.contains("udp would leave by wan0\n"), "{text}");
+        let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
+        assert!(text.ends_with(seen), "{text}");
+    }
+
+    #[test]
+    fn what_was_dropped_says_so() {
+        let dropped = FindingLine {
+            dropped: true,
+            ..finding()
+        };
+        let head = "bound to bp0, udp dropped at wan0\n";
+        assert!(of(&dropped).contains(head), "{}", of(&dropped));
+    }
+
+    #[test]
+    fn a_finding_is_shown_with_its_values_and_safely() {
+        assert_eq!(
+            of(&finding()),
+            "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, udp by wan0\n\
+             \x20 cause     IP_PKTINFO override\n\
+             \x20 mend      a\\nmend\n\
+             \x20 path      10.1.0.1:40000 → [fd00::2]:9, namespace card\n\
+             \x20 seen      1,000 packets and 1 byte since 2026-03-01T12:00:00.125042Z\n"
+        );
+    }
+
+    #[test]
+    fn the_mend_has_the_findings_own_values() {
+        let page = "# fab0\n\n## Mend it\n\nBind to fab0, or fab0.7. `ssh -B fab0 10.0.0.2`, not eth1's.\n";
+        assert_eq!(
+            super::page(&finding(), page),
+            "# fab0\n\n## Mend it\n\nBind to bp0, or fab0.7. `ssh -B bp0 fd00::2`, not wan0's.\n"
+        );
+    }
+
+    #[test]
+    fn a_name_that_a_shell_would_run_is_left_out() {
+        let page = "\n## Mend it\n`-B fab0`";
+        let hostile = FindingLine {
+            bound_device: Some("$(reboot)".to_owned()),
+            ..finding()
+        };
+        assert_eq!(super::page(&hostile, page), page);
+    }
+}

@@ -1,0 +1,115 @@
+//! What keeps out what arrives where it should not.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use super::{Home, listed};
+
+/// What keeps a packet out, or makes that it arrives where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeepOut {
+    /// Drop what arrives for an address that the interface does not have.
+    DropForeignAddresses {
+        /// Where it arrives.
+        arrived: Arc<str>,
+        /// The interface that has the address.
+        home: Home,
+        /// Bind the receiving socket as well.
+        bind: bool,
+        /// Let the interface not answer ARP requests for it.
+        quiet_arp: bool,
+    },
+    /// Route what answers, where the host itself sends to the source by the interface.
+    RouteBack {
+        /// The source.
+        source: Option<IpAddr>,
+        /// Where it arrives.
+        arrived: Arc<str>,
+        /// Where it belongs.
+        home: Home,
+        /// Bind the receiving socket as well.
+        bind: bool,
+    },
+    /// Drop what comes from a source that is not routed by the interface.
+    DropForeignSources {
+        /// The source.
+        source: Option<IpAddr>,
+        /// Where it arrives.
+        arrived: Arc<str>,
+        /// Where it belongs, if the receiving socket is to be bound as well.
+        bind: Option<Home>,
+        /// The zones that the interface could be of.
+        zones: Vec<Arc<str>>,
+    },
+}
+
+impl fmt::Display for KeepOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DropForeignAddresses {
+                arrived,
+                home,
+                bind,
+                quiet_arp,
+            } => {
+                write!(
+                    f,
+                    "drop on {arrived} what is for addresses that {arrived} does not have (nft: iifname {arrived} fib daddr . \
+                     iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF"
+                )?;
+                bind_receiver(f, bind.then_some(home))?;
+                if *quiet_arp {
+                    write!(
+                        f,
+                        "; set net.ipv4.conf.{arrived}.arp_ignore to 1, so that {arrived} does not answer for it"
+                    )?;
+                }
+                Ok(())
+            }
+            Self::RouteBack {
+                source,
+                arrived,
+                home,
+                bind,
+            } => {
+                write!(
+                    f,
+                    "give {} a route by {home}: it is answered by {arrived}, where this host sends to it",
+                    self::source(*source)
+                )?;
+                bind_receiver(f, bind.then_some(home))
+            }
+            Self::DropForeignSources {
+                source,
+                arrived,
+                bind,
+                zones,
+            } => {
+                write!(
+                    f,
+                    "drop on {arrived} what comes from {} (set net.ipv4.conf.{arrived}.rp_filter to 1, or nft: iifname \
+                     {arrived} fib saddr . iif oif missing drop)",
+                    self::source(*source)
+                )?;
+                bind_receiver(f, bind.as_ref())?;
+                match &zones[..] {
+                    [] => Ok(()),
+                    zones => write!(f, ", or let {arrived} be of zone {}", listed(zones, "or")),
+                }
+            }
+        }
+    }
+}
+
+fn bind_receiver(f: &mut fmt::Formatter<'_>, home: Option<&Home>) -> fmt::Result {
+    match home {
+        Some(home) => write!(
+            f,
+            ", and bind the socket to {home} with SO_BINDTODEVICE, which then hears no other interface"
+        ),
+        None => Ok(()),
+    }
+}
+
+fn source(from: Option<IpAddr>) -> String {
+    from.map_or("an unknown source".to_owned(), |from| from.to_string())
+}

@@ -1,0 +1,124 @@
+use super::*;
+
+/// A datagram from the outside to an address of fab0, on eth1.
+fn arrived<'a>(causes: &'a [Cause]) -> Circumstance<'a> {
+    Circumstance {
+        source: "192.0.2.2:40000",
+        destination: "10.0.0.1:5000",
+        process: Some("fabricd"),
+        source_owner: Some("fab0"),
+        contained_zone: Some("backplane"),
+        causes,
+        ..Circumstance::new(Kind::IngressEscape, "eth1")
+    }
+}
+
+#[test]
+fn what_arrives_and_what_is_not_seen() {
+    let ingress = Circumstance {
+        contained_zone: Some("backplane"),
+        origin: Origin::None,
+        process: None,
+        ..circumstance(Kind::IngressEscape)
+    };
+    assert_eq!(
+        ingress.explanation(),
+        "Udp to 203.0.113.9:5000 from 10.0.0.1:40000 arrived by eth1, but belongs to the contained zone backplane. No \
+         socket takes it: none is there, or those that are there are bound to other devices."
+    );
+    let causes = [Cause::certain(CauseKind::QdiscBypass)];
+    let unaudited = Circumstance {
+        causes: &causes,
+        ..circumstance(Kind::Unaudited)
+    };
+    assert_eq!(
+        unaudited.explanation(),
+        "telemetryd's packet socket sends by eth1, and past TC egress (PACKET_QDISC_BYPASS): pinif neither judges nor \
+         counts it."
+    );
+    assert_eq!(
+        unaudited.remedy(),
+        "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev egress \
+         hook of eth1 sees its packets"
+    );
+}
+
+#[test]
+fn what_arrives_for_another_interface_is_told_with_who_takes_it() {
+    let causes = [
+        Cause::certain(CauseKind::WeakHost {
+            owner: "fab0".to_owned(),
+        }),
+        Cause::certain(CauseKind::NoReversePath {
+            interface: "eth1".to_owned(),
+            loose: false,
+        }),
+        Cause::certain(CauseKind::AnswersArp {
+            interface: "eth1".to_owned(),
+            address: [10, 0, 0, 1].into(),
+        }),
+    ];
+    let arrived = arrived(&causes);
+    assert_eq!(
+        arrived.explanation(),
+        "Udp to 10.0.0.1:5000 from 192.0.2.2:40000 arrived by eth1, but 10.0.0.1 is an address of fab0 alone, and zone \
+         backplane, which holds fab0, is contained. fabricd's socket, bound to no device, takes it."
+    );
+    assert_eq!(
+        cause_text(&causes),
+        "Linux takes a packet for fab0's address by any interface (weak host model); rp_filter is off on eth1; \
+         arp_ignore is 0 on eth1, which answers for 10.0.0.1"
+    );
+    assert_eq!(
+        arrived.remedy(),
+        "drop on eth1 what is for addresses that eth1 does not have (nft: iifname eth1 fib daddr . iif type != { local, \
+         broadcast, multicast } drop), or put fab0 into a VRF, and bind the socket to fab0 with SO_BINDTODEVICE, which \
+         then hears no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it"
+    );
+}
+
+#[test]
+fn what_a_rule_keeps_inside_is_told_when_it_arrives_outside() {
+    let (zones, interfaces) = (["backplane"], ["fab0"]);
+    let arrived = Circumstance {
+        source: "10.0.0.2:9",
+        destination: "192.0.2.1:5000",
+        source_owner: None,
+        contained_zone: None,
+        bound_device: Some("eth1"),
+        rule: Some("control-plane"),
+        only_via: &zones,
+        only_via_interfaces: &interfaces,
+        ..arrived(&[])
+    };
+    assert_eq!(
+        arrived.explanation(),
+        "Rule control-plane lets what goes to 10.0.0.2 leave by zone backplane (fab0) only, but udp to 192.0.2.1:5000 \
+         from 10.0.0.2:9 arrived by eth1. fabricd's socket, bound to eth1, takes it."
+    );
+    assert_eq!(
+        arrived.remedy(),
+        "drop on eth1 what comes from 10.0.0.2 (set net.ipv4.conf.eth1.rp_filter to 1, or nft: iifname eth1 fib saddr . \
+         iif oif missing drop), or let eth1 be of zone backplane"
+    );
+}
+
+#[test]
+fn what_rp_filter_drops_is_said_to_be_taken_by_nobody() {
+    let strict = |routed_by: &str| {
+        [Cause::certain(CauseKind::StrictReversePath {
+            interface: "eth1".to_owned(),
+            source: [10, 0, 0, 2].into(),
+            routed_by: Some(routed_by.to_owned()),
+        })]
+    };
+    let (dropped, passed) = (strict("fab0"), strict("eth1"));
+    assert_eq!(
+        cause_text(&dropped),
+        "rp_filter is strict on eth1, and 10.0.0.2 is routed by fab0: the kernel drops it"
+    );
+    assert!(arrived(&dropped).explanation().ends_with(
+        "rp_filter, strict on eth1, drops this packet as routes are now, but none whose source is routed by eth1."
+    ));
+    assert!(arrived(&passed).explanation().ends_with("takes it."));
+}

@@ -1,0 +1,260 @@
+use super::*;
+
+#[test]
+fn a_bound_socket_that_overrides_its_device() {
+    let causes = [Cause::certain(CauseKind::PktinfoOverride)];
+    let c = Circumstance {
+        bound_device: Some("fab0"),
+        causes: &causes,
+        ..circumstance(Kind::DeviceEscape)
+    };
+    assert_eq!(
+        c.explanation(),
+        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 left by eth1, which carries nothing for \
+         fab0."
+    );
+    assert_eq!(
+        c.remedy(),
+        "send without IP_PKTINFO's ipi_ifindex, or set it to fab0"
+    );
+    let causes = [Cause::likely(CauseKind::ScopeOverride)];
+    assert_eq!(
+        Circumstance {
+            causes: &causes,
+            ..c
+        }
+        .remedy(),
+        "set sin6_scope_id to the index of fab0, or to 0"
+    );
+    assert_eq!(cause_text(&causes), "most likely sin6_scope_id override");
+}
+
+#[test]
+fn an_address_that_chooses_no_way() {
+    let causes = [Cause::certain(default_route())];
+    let c = Circumstance {
+        source_owner: Some("fab0"),
+        causes: &causes,
+        ..circumstance(Kind::AddressEscape)
+    };
+    assert_eq!(
+        c.explanation(),
+        "telemetryd's socket sent udp to 203.0.113.9:5000 from 10.0.0.1, an address of fab0 alone, and it left \
+         by eth1: an address chooses the source, never the way."
+    );
+    assert_eq!(
+        c.remedy(),
+        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route by fab0"
+    );
+    assert_eq!(
+        cause_text(&causes),
+        "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
+    );
+    let contained = Circumstance {
+        contained_zone: Some("backplane"),
+        ..c
+    };
+    assert!(
+        contained
+            .explanation()
+            .ends_with("Zone backplane, which holds fab0, is contained."),
+        "{}",
+        contained.explanation()
+    );
+}
+
+#[test]
+fn a_rule_is_named_in_cause_and_mend() {
+    let causes = [Cause::certain(CauseKind::Route(Route {
+        prefix: "0.0.0.0/0".parse().expect("a prefix"),
+        device: Some("eth1".to_owned()),
+        table: "7".to_owned(),
+        rule: Some("rule 100 (fwmark 0x7)".to_owned()),
+        ..Route::default()
+    }))];
+    let c = Circumstance {
+        source_owner: Some("fab0"),
+        causes: &causes,
+        ..circumstance(Kind::AddressEscape)
+    };
+    assert_eq!(
+        cause_text(&causes),
+        "rule 100 (fwmark 0x7) sent it to table 7, whose default route leaves by eth1"
+    );
+    assert_eq!(
+        c.remedy(),
+        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route by fab0 in table 7, or keep it out of \
+         rule 100 (fwmark 0x7)"
+    );
+}
+
+#[test]
+fn a_vrf_without_a_route_lets_its_packets_fall_through() {
+    let causes = [Cause::certain(CauseKind::VrfMiss {
+        vrf: "blue".to_owned(),
+        table: "10".to_owned(),
+        route: Route {
+            prefix: "0.0.0.0/0".parse().expect("a prefix"),
+            device: Some("eth1".to_owned()),
+            table: "main".to_owned(),
+            ..Route::default()
+        },
+    })];
+    let c = Circumstance {
+        bound_device: Some("blue"),
+        causes: &causes,
+        ..circumstance(Kind::DeviceEscape)
+    };
+    assert_eq!(
+        cause_text(&causes),
+        "table 10 of the VRF blue has no route there, so it took route 0.0.0.0/0 dev eth1 in table main"
+    );
+    assert_eq!(
+        c.remedy(),
+        "give 203.0.113.9 a route in table 10 of the VRF blue, and end that table with an unreachable default route, so \
+         that nothing falls through to another"
+    );
+}
+
+#[test]
+fn a_link_that_goes_down_under_a_policy() {
+    let causes = [
+        Cause::certain(CauseKind::LinkDown("fab0".to_owned())),
+        Cause::certain(default_route()),
+    ];
+    let (zones, interfaces) = (["backplane"], ["fab0"]);
+    let c = Circumstance {
+        rule: Some("control-plane"),
+        only_via: &zones,
+        only_via_interfaces: &interfaces,
+        also: &[Kind::Unpinned],
+        causes: &causes,
+        ..circumstance(Kind::PolicyEscape)
+    };
+    assert_eq!(
+        c.explanation(),
+        "Rule control-plane lets udp to 203.0.113.9:5000 leave by zone backplane (fab0) only, and telemetryd's socket \
+         sent it by eth1. It is unpinned as well."
+    );
+    assert_eq!(
+        c.remedy(),
+        "bring fab0 up, and bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves by no other interface"
+    );
+    assert_eq!(
+        cause_text(&causes),
+        "link fab0 is down; route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
+    );
+}
+
+#[test]
+fn forwarded_traffic_has_no_socket_to_bind() {
+    let causes = [Cause::certain(CauseKind::Forwarded {
+        from: Some("fab0".to_owned()),
+    })];
+    let zones = ["backplane"];
+    let c = Circumstance {
+        origin: Origin::None,
+        process: None,
+        rule: Some("control-plane"),
+        only_via: &zones,
+        causes: &causes,
+        ..circumstance(Kind::PolicyEscape)
+    };
+    assert_eq!(
+        c.explanation(),
+        "Rule control-plane lets udp to 203.0.113.9:5000 leave by zone backplane (which has no interface now) only, \
+         and it left by eth1."
+    );
+    assert_eq!(
+        c.remedy(),
+        "drop it in the forward chain when it would leave by eth1, or give 203.0.113.9 a route by an interface of zone \
+         backplane"
+    );
+}
+
+#[test]
+fn a_rule_that_demands_a_bound_device() {
+    let (zones, interfaces) = (["backplane"], ["fab0", "fab1"]);
+    let causes = [Cause::certain(default_route())];
+    let c = Circumstance {
+        rule: Some("control-plane"),
+        only_via: &zones,
+        only_via_interfaces: &interfaces,
+        causes: &causes,
+        egress_interface: "fab0",
+        ..circumstance(Kind::Unpinned)
+    };
+    assert_eq!(
+        c.explanation(),
+        "Rule control-plane demands a socket that is bound to a device. telemetryd's socket is bound to none: only the \
+         routing table made its udp to 203.0.113.9:5000 leave by fab0."
+    );
+    assert_eq!(
+        c.remedy(),
+        "bind the socket to fab0 or fab1 with SO_BINDTODEVICE",
+        "a route is no mend"
+    );
+    let causes = [Cause::certain(CauseKind::BindRefused {
+        device: "fab0".to_owned(),
+        error: "EPERM",
+    })];
+    assert_eq!(
+        Circumstance {
+            causes: &causes,
+            ..c
+        }
+        .remedy(),
+        "find out why SO_BINDTODEVICE to fab0 fails (EPERM), and let the program stop when it does"
+    );
+}
+
+#[test]
+fn a_copy_and_a_crossed_bind_have_one_mend() {
+    let copy = Circumstance {
+        origin: Origin::None,
+        bound_device: Some("fab0"),
+        ..circumstance(Kind::CopyEscape)
+    };
+    assert_eq!(
+        copy.explanation(),
+        "A packet without a socket left by eth1: udp to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
+         telemetryd's socket bound to fab0. It was copied or taken away on its way."
+    );
+    assert_eq!(
+        copy.remedy(),
+        "remove the tc or nft rule on fab0 that takes its packets to eth1"
+    );
+    let crossed = Circumstance {
+        bound_device: Some("eth1"),
+        source_owner: Some("fab0"),
+        ..circumstance(Kind::CrossedBind)
+    };
+    assert_eq!(
+        crossed.explanation(),
+        "telemetryd's socket is bound to eth1, and to 10.0.0.1, an address of fab0 alone: answers to that \
+         address may arrive by fab0, where this socket does not hear them."
+    );
+    assert_eq!(
+        crossed.remedy(),
+        "bind the socket to an address of eth1, or to the device fab0"
+    );
+}
+
+#[test]
+fn a_route_goes_to_an_address_not_to_a_port() {
+    for (destination, expected) in [
+        ("[fd00::1]:9", "give fd00::1 a route by fab0"),
+        ("fd00::1", "give fd00::1 a route by fab0"),
+        ("10.0.0.2:9", "give 10.0.0.2 a route by fab0"),
+        ("10.0.0.2", "give 10.0.0.2 a route by fab0"),
+        ("", "give the destination a route by fab0"),
+    ] {
+        let c = Circumstance {
+            destination,
+            origin: Origin::None,
+            source_owner: Some("fab0"),
+            ..circumstance(Kind::AddressEscape)
+        };
+        assert_eq!(c.remedy(), expected);
+    }
+}

@@ -1,0 +1,67 @@
+//! `address-escape`: from an address that one interface alone has, left by another.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    cause::by_origin,
+    explain::{Remedy, choice, left, sender, source_address, traffic},
+    finding::{Direction, Finding, Origin},
+    latent::Latent,
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Risk,
+    direction: Direction::Out,
+    is_of_rules: false,
+    demands_device: false,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/address-escape.md"),
+    sender: super::sender,
+    foreseen,
+    causes: by_origin,
+    home: super::source_owner,
+    explanation,
+    remedy,
+};
+
+fn explanation(finding: &Finding) -> String {
+    let egress = finding.egress_interface();
+    let place = &finding.place;
+    let owner = place.source_owner.as_deref().unwrap_or("another interface");
+    let mut text = format!(
+        "{} {} from {}, an address of {owner} alone, and it {} {egress}: an address chooses the source, never the way.",
+        sender(finding),
+        match finding.origin {
+            Origin::Socket | Origin::Kernel => format!("sent {}", traffic(finding)),
+            Origin::None => format!("went as {}", traffic(finding)),
+        },
+        source_address(finding),
+        left(finding),
+    );
+    if let Some(zone) = &place.contained_zone {
+        text.push_str(&format!(" Zone {zone}, which holds {owner}, is contained."));
+    }
+    text
+}
+
+fn remedy(finding: &Finding) -> Remedy {
+    choice::by_causes(finding).unwrap_or_else(|| {
+        if choice::is_owned(finding) {
+            choice::bind_or_route(finding)
+        } else {
+            Remedy::Route(choice::route(finding))
+        }
+    })
+}
+
+fn foreseen(latent: &Latent) -> String {
+    let owner = latent.finding.place.source_owner.as_deref();
+    let owner = owner.unwrap_or("another interface");
+    match latent.source {
+        Some(source) => format!(" with {source}, an address of {owner} alone"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,54 @@
+//! `copy-escape`: a packet without a socket, of a bound socket's flow, left by another interface.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    explain::{Cause, CauseKind, Remedy, choice, left, process, source_endpoint, traffic},
+    finding::{Direction, Finding},
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Leak,
+    direction: Direction::Out,
+    is_of_rules: false,
+    demands_device: false,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/copy-escape.md"),
+    sender,
+    foreseen: super::nothing,
+    causes: |_, _, _| vec![Cause::certain(CauseKind::Mirror)],
+    home: super::bound_device,
+    explanation,
+    remedy,
+};
+
+fn sender(finding: &Finding) -> String {
+    let copy = match finding.process {
+        Some(_) => format!("a copy from {}", super::who(finding)),
+        None => "a copy".to_owned(),
+    };
+    super::bound(finding, copy)
+}
+
+fn explanation(finding: &Finding) -> String {
+    let egress = finding.egress_interface();
+    let owner = process(finding)
+        .map(|process| format!("{process}'s "))
+        .unwrap_or_default();
+    let bound = finding.bound_device().unwrap_or("another interface");
+    format!(
+        "A packet without a socket {} {egress}: {} from {}, which belongs to {owner}socket bound to {bound}. It was copied or \
+         taken away on its way.",
+        left(finding),
+        traffic(finding),
+        source_endpoint(finding),
+    )
+}
+
+/// Whatever else may be true: this has one remedy.
+fn remedy(finding: &Finding) -> Remedy {
+    choice::unmirrored(finding)
+}

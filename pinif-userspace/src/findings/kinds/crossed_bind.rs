@@ -1,0 +1,63 @@
+//! `crossed-bind`: bound to one interface's address and to another device.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    cause::{LookUp, Scene},
+    decode::Sighted,
+    explain::{Cause, CauseKind, Remedy, sender, source_address},
+    finding::{Direction, Finding},
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Note,
+    direction: Direction::Out,
+    is_of_rules: false,
+    demands_device: false,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/crossed-bind.md"),
+    sender: super::sender,
+    foreseen: super::nothing,
+    causes,
+    home: super::source_owner,
+    explanation,
+    remedy,
+};
+
+/// Two calls that both succeeded.
+fn causes(sighted: &Sighted, scene: &Scene<'_>, _: &mut LookUp<'_>) -> Vec<Cause> {
+    let owner = sighted
+        .bound_address
+        .and_then(|address| scene.network.sole_owner(address));
+    match (sighted.bound_address, owner, sighted.bound) {
+        (Some(address), Some(owner), Some(bound)) => vec![Cause::certain(CauseKind::Crossed {
+            address,
+            owner: (scene.name)(owner),
+            device: (scene.name)(bound),
+        })],
+        _ => Vec::new(),
+    }
+}
+
+fn explanation(finding: &Finding) -> String {
+    let bound = finding.bound_device().unwrap_or("one device");
+    let owner = finding.place.source_owner.as_deref();
+    let owner = owner.unwrap_or("another interface");
+    format!(
+        "{} is bound to {bound}, and to {}, an address of {owner} alone: answers to that address may arrive by {owner}, where \
+         this socket does not hear them.",
+        sender(finding),
+        source_address(finding),
+    )
+}
+
+/// Whatever else may be true: this has one remedy.
+fn remedy(finding: &Finding) -> Remedy {
+    Remedy::Uncross {
+        bound: finding.place.bound_device.clone(),
+        owner: finding.place.source_owner.clone(),
+    }
+}

@@ -1,0 +1,104 @@
+//! `device-escape`: bound to one device, left by another that is none of its lower devices.
+
+use std::net::IpAddr;
+
+use pinif_ebpf::{packet::protocol, verdict::Severity};
+
+use super::Row;
+use crate::{
+    findings::{
+        cause::{LookUp, Scene, bound_vrf, described, leads_out, questions},
+        decode::Sighted,
+        explain::{Cause, CauseKind, Remedy, choice, left, sender, traffic},
+        finding::{Direction, Finding},
+        latent::Latent,
+    },
+    host::{links::Links, routes::table_name},
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Leak,
+    direction: Direction::Out,
+    is_of_rules: false,
+    demands_device: false,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/device-escape.md"),
+    sender: super::sender,
+    foreseen,
+    causes,
+    home: super::bound_device,
+    explanation,
+    remedy,
+};
+
+fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    vec![vrf_miss(sighted, scene, look_up).unwrap_or_else(|| override_of(sighted, scene))]
+}
+
+/// A socket of a VRF whose packet left by another table: the VRF's own has no route for it, and the rules go on to the next.
+fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let vrf = bound_vrf(sighted, scene)?;
+    let table = vrf.vrf_table?;
+    let choice = questions(sighted, scene)
+        .iter()
+        .filter_map(|query| look_up(query).ok())
+        .find(|choice| choice.route.table != table && leads_out(choice, sighted.egress))?;
+    Some(Cause::certain(CauseKind::VrfMiss {
+        vrf: vrf.name.clone(),
+        table: table_name(table, &Links::default()),
+        route: described(&choice, sighted.egress, scene),
+    }))
+}
+
+/// How a socket's packet can leave by another device than the one that it is bound to.
+fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
+    if sighted.family == libc::AF_PACKET {
+        return Cause::certain(CauseKind::PacketSocket);
+    }
+    let Some(headers) = sighted.headers else {
+        return Cause::certain(CauseKind::Unknown);
+    };
+    // A TCP socket takes no interface with a message, nor does the kernel let it keep a route through another device.
+    if headers.protocol == protocol::TCP {
+        return Cause::likely(CauseKind::Mirror);
+    }
+    match headers.destination {
+        IpAddr::V4(_) => {
+            // With `ipi_ifindex` the kernel chooses a source address of that interface, unless the socket has its own.
+            let of_egress = scene.network.sole_owner(headers.source) == Some(sighted.egress);
+            if of_egress && sighted.bound_address.is_none() {
+                Cause::certain(CauseKind::PktinfoOverride)
+            } else if sighted.bound_address.is_some() {
+                Cause::likely(CauseKind::PktinfoOverride)
+            } else {
+                Cause::likely(CauseKind::Mirror)
+            }
+        }
+        IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
+            Cause::certain(CauseKind::ScopeOverride)
+        }
+        IpAddr::V6(_) => Cause::likely(CauseKind::Mirror),
+    }
+}
+
+fn explanation(finding: &Finding) -> String {
+    let egress = finding.egress_interface();
+    let bound = finding.bound_device().unwrap_or("another interface");
+    format!(
+        "{} is bound to {bound}, but its {} {} {egress}, which carries nothing for {bound}.",
+        sender(finding),
+        traffic(finding),
+        left(finding),
+    )
+}
+
+fn remedy(finding: &Finding) -> Remedy {
+    choice::by_causes(finding).unwrap_or_else(|| Remedy::FindOverride(choice::home(finding)))
+}
+
+fn foreseen(latent: &Latent) -> String {
+    let egress = latent.finding.egress_interface();
+    format!(", although it is bound to another, and {egress} carries nothing for that")
+}

@@ -1,0 +1,243 @@
+//! `ingress-escape`: traffic of a contained zone arrived by an interface outside it.
+
+use std::net::IpAddr;
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::{
+    findings::{
+        cause::{LookUp, Scene, described, is_neighbour, leads_out},
+        decode::Sighted,
+        explain::{
+            Cause, CauseKind, KeepOut, Remedy, allowed, choice, process, rule_text, source_address,
+            source_endpoint, traffic,
+        },
+        finding::{Direction, Finding, Origin},
+    },
+    host::{
+        entrance::{Entrance, ReversePath},
+        routes::RouteQuery,
+    },
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Leak,
+    direction: Direction::In,
+    is_of_rules: true,
+    demands_device: false,
+    is_counted: true,
+    does: "arrived by",
+    fate: "arrived",
+    page: include_str!("../../../../docs/kinds/ingress-escape.md"),
+    sender: super::sender,
+    foreseen: super::nothing,
+    causes,
+    home: super::source_owner,
+    explanation,
+    remedy,
+};
+
+/// What let it in, as far as this machine's settings do.
+fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    let Some(headers) = sighted.headers else {
+        return Vec::new();
+    };
+    let mut causes = Vec::new();
+    let arrived = (scene.name)(sighted.egress);
+    match sighted.source_owner {
+        Some(owner) => causes.push(Cause::certain(CauseKind::WeakHost {
+            owner: (scene.name)(owner),
+        })),
+        None => causes.push(way_back(sighted, headers.source, scene, look_up)),
+    }
+    // IPv6 has neither setting.
+    let (IpAddr::V4(_), Some(entrance)) = (headers.source, (scene.entrance)(&arrived)) else {
+        return causes;
+    };
+    let kind = match entrance.reverse_path {
+        ReversePath::Off => CauseKind::NoReversePath {
+            interface: arrived.clone(),
+            loose: false,
+        },
+        ReversePath::Loose => CauseKind::NoReversePath {
+            interface: arrived.clone(),
+            loose: true,
+        },
+        ReversePath::Strict => {
+            let route = look_up(&RouteQuery {
+                mark: sighted.mark,
+                ..RouteQuery::to(headers.source)
+            });
+            CauseKind::StrictReversePath {
+                interface: arrived.clone(),
+                source: headers.source,
+                routed_by: route
+                    .ok()
+                    .and_then(|choice| choice.route.output)
+                    .map(scene.name),
+            }
+        }
+    };
+    causes.push(Cause::certain(kind));
+    if sighted.source_owner.is_some() && answers_neighbours(scene, sighted, entrance) {
+        causes.push(Cause::certain(CauseKind::AnswersArp {
+            interface: arrived,
+            address: headers.destination,
+        }));
+    }
+    causes
+}
+
+/// Why it came by this way: the host itself sends to its source by it, or somebody outside chose it.
+fn way_back(
+    sighted: &Sighted,
+    source: IpAddr,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Cause {
+    match look_up(&RouteQuery::to(source)) {
+        Ok(choice) if leads_out(&choice, sighted.egress) => {
+            Cause::certain(CauseKind::Route(described(&choice, sighted.egress, scene)))
+        }
+        _ => Cause::likely(CauseKind::AnotherWay),
+    }
+}
+
+/// Whether the sender is a neighbour on the interface, to whom an ARP reply may have shown the way.
+fn answers_neighbours(scene: &Scene<'_>, sighted: &Sighted, entrance: Entrance) -> bool {
+    let is_near = sighted
+        .headers
+        .is_some_and(|headers| is_neighbour(scene, sighted.egress, headers.source));
+    is_near && entrance.answers_arp_for_all
+}
+
+fn explanation(finding: &Finding) -> String {
+    let place = &finding.place;
+    let arrived = finding.egress_interface();
+    let packet = format!("{} from {}", traffic(finding), source_endpoint(finding));
+    let mut text = match (&place.source_owner, &place.rule) {
+        (Some(owner), rule) => {
+            let destination = destination(finding);
+            let mut text = format!(
+                "{} arrived by {arrived}, but {destination} is an address of {owner} alone",
+                capital(&packet)
+            );
+            if let Some(zone) = &place.contained_zone {
+                text.push_str(&format!(
+                    ", and zone {zone}, which holds {owner}, is contained"
+                ));
+            }
+            text.push('.');
+            if rule.as_ref().is_some_and(|rule| rule.name.is_some()) {
+                let rule = rule_text(finding);
+                text.push_str(&format!(
+                    " {rule} keeps what would answer it to {} as well.",
+                    allowed(finding)
+                ));
+            }
+            text
+        }
+        (None, Some(_)) => format!(
+            "{} lets what goes to {} leave by {} only, but {packet} arrived by {arrived}.",
+            rule_text(finding),
+            source_address(finding),
+            allowed(finding)
+        ),
+        (None, None) => format!(
+            "{} arrived by {arrived}, but belongs to {}.",
+            capital(&packet),
+            place
+                .contained_zone
+                .as_ref()
+                .map_or("a contained zone".to_owned(), |zone| format!(
+                    "the contained zone {zone}"
+                ))
+        ),
+    };
+    text.push(' ');
+    text.push_str(&receiver(finding));
+    text
+}
+
+fn destination(finding: &Finding) -> String {
+    let flow = finding.flow;
+    flow.map_or_else(String::new, |flow| flow.destination.address.to_string())
+}
+
+/// Who receives it. What netfilter makes of it nobody asks.
+fn receiver(finding: &Finding) -> String {
+    let arrived = finding.egress_interface();
+    if finding
+        .causes
+        .iter()
+        .any(|cause| drops(&cause.kind, arrived))
+    {
+        return format!(
+            "rp_filter, strict on {arrived}, drops this packet as routes are now, but none whose source is routed by \
+             {arrived}."
+        );
+    }
+    match (finding.origin, process(finding), finding.bound_device()) {
+        (Origin::Socket, Some(process), Some(bound)) => {
+            format!("{process}'s socket, bound to {bound}, takes it.")
+        }
+        (Origin::Socket, Some(process), None) => {
+            format!("{process}'s socket, bound to no device, takes it.")
+        }
+        (Origin::Socket, None, _) => "A socket of no known process takes it.".to_owned(),
+        (Origin::Kernel, ..) => "The kernel itself takes it, or a raw socket.".to_owned(),
+        (Origin::None, ..) => {
+            "No socket takes it: none is there, or those that are there are bound to other devices."
+                .to_owned()
+        }
+    }
+}
+
+/// Whether the reverse path filter drops it, as routes are now.
+fn drops(cause: &CauseKind, arrived: &str) -> bool {
+    match cause {
+        CauseKind::StrictReversePath { routed_by, .. } => routed_by.as_deref() != Some(arrived),
+        _ => false,
+    }
+}
+
+/// Whatever else may be true, the way in is what is to be closed.
+fn remedy(finding: &Finding) -> Remedy {
+    let arrived = choice::egress(finding);
+    let home = choice::home(finding);
+    let source = finding.flow.map(|flow| flow.source.address);
+    let bind = choice::is_owned(finding) && finding.place.bound_device.is_none();
+    let has =
+        |wanted: fn(&CauseKind) -> bool| finding.causes.iter().any(|cause| wanted(&cause.kind));
+    Remedy::KeepOut(if finding.place.source_owner.is_some() {
+        KeepOut::DropForeignAddresses {
+            arrived,
+            home,
+            bind,
+            quiet_arp: has(|cause| matches!(cause, CauseKind::AnswersArp { .. })),
+        }
+    } else if has(|cause| matches!(cause, CauseKind::Route(_))) {
+        KeepOut::RouteBack {
+            source,
+            arrived,
+            home,
+            bind,
+        }
+    } else {
+        let rule = finding.place.rule.as_ref();
+        KeepOut::DropForeignSources {
+            source,
+            arrived,
+            bind: bind.then_some(home),
+            zones: rule.map_or_else(Vec::new, |rule| rule.only_via.clone()),
+        }
+    })
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}

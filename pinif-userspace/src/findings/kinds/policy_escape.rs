@@ -1,0 +1,72 @@
+//! `policy-escape`: a rule names the zones that this traffic may use, and it left by none of them.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    cause::by_origin,
+    explain::{Remedy, allowed, choice, foreseen::zones, left, process, rule_text, traffic},
+    finding::{Direction, Finding, Origin},
+    latent::Latent,
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Leak,
+    direction: Direction::Out,
+    is_of_rules: true,
+    demands_device: false,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/policy-escape.md"),
+    sender: super::sender,
+    foreseen,
+    causes: by_origin,
+    home: super::by_rule,
+    explanation,
+    remedy,
+};
+
+fn explanation(finding: &Finding) -> String {
+    let egress = finding.egress_interface();
+    let did = if finding.dropped {
+        "would have sent it by"
+    } else {
+        "sent it by"
+    };
+    let sent = match (finding.origin, process(finding)) {
+        (Origin::Socket, Some(process)) => format!("{process}'s socket {did} {egress}"),
+        (Origin::Socket, None) => format!("a socket of no known process {did} {egress}"),
+        (Origin::Kernel, _) => format!("the kernel {did} {egress}"),
+        (Origin::None, _) => format!("it {} {egress}", left(finding)),
+    };
+    format!(
+        "{} lets {} leave by {} only, and {sent}.",
+        rule_text(finding),
+        traffic(finding),
+        allowed(finding)
+    )
+}
+
+fn remedy(finding: &Finding) -> Remedy {
+    choice::by_causes(finding).unwrap_or_else(|| {
+        let home = || choice::home(finding);
+        match &finding.place.bound_device {
+            _ if !choice::is_owned(finding) => Remedy::Route(choice::route(finding)),
+            Some(bound) => Remedy::BindInstead {
+                home: home(),
+                bound: bound.clone(),
+                egress: choice::egress(finding),
+            },
+            None => Remedy::Bind(home()),
+        }
+    })
+}
+
+fn foreseen(latent: &Latent) -> String {
+    let rule = latent.finding.place.rule.as_ref();
+    let named = rule.and_then(|rule| Some((rule.name.as_ref()?, rule)));
+    named.map_or_else(String::new, |(name, rule)| {
+        format!(", and rule {name} lets it leave by {} alone", zones(rule))
+    })
+}

@@ -1,0 +1,78 @@
+//! `unaudited`: traffic that cannot be seen here. No packet is known of it, and its one cause says what it is.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    explain::{CauseKind, Remedy, cause, choice, process},
+    finding::{Direction, Finding},
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Risk,
+    direction: Direction::Out,
+    is_of_rules: false,
+    demands_device: false,
+    is_counted: false,
+    does: "is not seen on",
+    fate: "not seen",
+    page: include_str!("../../../../docs/kinds/unaudited.md"),
+    sender,
+    foreseen: super::nothing,
+    causes: |_, _, _| Vec::new(),
+    home: super::source_owner,
+    explanation,
+    remedy,
+};
+
+/// What makes the gap.
+fn sender(finding: &Finding) -> String {
+    match finding.process {
+        Some(_) => super::who(finding),
+        None => cause(finding),
+    }
+}
+
+fn explanation(finding: &Finding) -> String {
+    let unseen = "pinif neither judges nor counts it";
+    let whose = match process(finding) {
+        Some(process) => format!("{process}'s"),
+        None => "An unknown process's".to_owned(),
+    };
+    let by = match &finding.place.interface {
+        Some(interface) => interface,
+        None => "any interface, each packet by the one that it names",
+    };
+    match finding.causes.first().map(|cause| &cause.kind) {
+        Some(CauseKind::QdiscBypass) => format!(
+            "{whose} packet socket sends by {by}, and past TC egress (PACKET_QDISC_BYPASS): {unseen}."
+        ),
+        Some(CauseKind::Xdp) => {
+            format!("{whose} AF_XDP socket hands frames to {by}, past TC egress: {unseen}.")
+        }
+        Some(CauseKind::NotAttached { interface, .. }) => {
+            format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
+        }
+        Some(CauseKind::Ahead(what)) => format!(
+            "At {by}, {what} is asked before pinif: what it drops, redirects or lets go by itself, pinif does not see."
+        ),
+        Some(CauseKind::XdpProgram(program)) => format!(
+            "XDP program {program} on {by} has a map of devices: what it sends back or redirects leaves past TC egress, and \
+             {unseen}."
+        ),
+        Some(CauseKind::Pktgen) => {
+            format!("pktgen is set up to send by {by}, past TC egress: {unseen}.")
+        }
+        Some(CauseKind::Netconsole) => {
+            format!("netconsole sends the kernel's log by {by}, past TC egress: {unseen}.")
+        }
+        Some(CauseKind::NotLookedFor { what, .. }) => format!(
+            "pinif could not look for {what} here: there may be traffic that it neither judges nor counts."
+        ),
+        _ => format!("Traffic by {by} cannot be seen here: {unseen}."),
+    }
+}
+
+fn remedy(finding: &Finding) -> Remedy {
+    choice::by_causes(finding).unwrap_or(Remedy::AuditNextHop)
+}

@@ -1,0 +1,55 @@
+//! `unpinned`: a rule demands a bound device, and the socket has none.
+
+use pinif_ebpf::verdict::Severity;
+
+use super::Row;
+use crate::findings::{
+    cause::by_origin,
+    explain::{Remedy, choice, rule_text, sender, traffic},
+    finding::{Direction, Finding},
+    latent::Latent,
+};
+
+pub(super) static ROW: Row = Row {
+    severity: Severity::Risk,
+    direction: Direction::Out,
+    is_of_rules: true,
+    demands_device: true,
+    is_counted: true,
+    does: "left by",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/unpinned.md"),
+    sender: super::sender,
+    foreseen,
+    causes: by_origin,
+    home: super::by_rule,
+    explanation,
+    remedy,
+};
+
+fn explanation(finding: &Finding) -> String {
+    let egress = finding.egress_interface();
+    format!(
+        "{} demands a socket that is bound to a device. {} is bound to none: only the routing table {} its {} leave by \
+         {egress}.",
+        rule_text(finding),
+        sender(finding),
+        if finding.dropped {
+            "would have made"
+        } else {
+            "made"
+        },
+        traffic(finding),
+    )
+}
+
+fn remedy(finding: &Finding) -> Remedy {
+    choice::by_causes(finding).unwrap_or_else(|| Remedy::Bind(choice::home(finding)))
+}
+
+fn foreseen(latent: &Latent) -> String {
+    let rule = latent.finding.rule();
+    rule.map_or_else(String::new, |rule| {
+        format!(", and rule {rule} demands a bound device")
+    })
+}

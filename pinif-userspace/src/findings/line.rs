@@ -1,0 +1,378 @@
+//! A line of JSON: the one type that pinif writes and that `pinif explain`, tests and clients read.
+//!
+//! Names and order of the fields are a contract with scripts; `docs/schema/pinif-audit.schema.json` is made from these
+//! types.
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
+
+use pinif_ebpf::verdict::{Kind, Severity};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    explain,
+    finding::{Direction, Finding, Origin, Process, Ready, Summary, protocol_text},
+    kinds,
+    latent::Latent,
+    samples::Samples,
+    subject::{self, KernelPacket},
+};
+
+/// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
+/// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
+/// come; readers ignore those they do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schemars(title = "A line of pinif audit --format json")]
+pub enum Line<'a> {
+    /// All programs are attached: from here on, every packet is judged.
+    Ready(Cow<'a, Ready>),
+    /// A finding at its first sighting, and again with the same `id` when its counts have grown or more is known of it.
+    Finding(Box<FindingLine>),
+    /// The audit has ended: exact totals.
+    Summary(Cow<'a, Summary>),
+    /// Something cannot be counted or shown: when the first is lost, within a second, and again as the number grows.
+    Uncounted(Uncounted),
+    /// Lines are missing here that could not be written, as on a full disk.
+    Lost(Lost),
+    /// A line of a type that this version does not know: it is only read.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+/// What could not be counted or shown so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Uncounted {
+    /// The place that lost it, as in the summary's `uncounted`.
+    pub reason: String,
+    /// How much it has lost, in all.
+    pub number: u64,
+}
+
+/// Lines that could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lost {
+    /// How many.
+    pub lines: u64,
+}
+
+/// A finding as a line reports it: one kind, of one subject, with one bound device, egress interface and rule. One that is
+/// foreseen (`--foresee`) has not happened: its `severity` is `risk`, its `packets` and `bytes` are 0, and `cause` is the route
+/// that the packets would take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FindingLine {
+    /// The same for all lines of one finding, and for no other finding of this run.
+    #[schemars(regex(pattern = "^[0-9a-f]{12}$"))]
+    pub id: String,
+    /// When the first packet was seen, in UTC (RFC 3339) with microseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// What is wrong.
+    #[serde(with = "kind_name")]
+    #[schemars(schema_with = "kind_schema")]
+    pub kind: Kind,
+    /// How grave it is: `leak`, it left where it must not; `risk`, it used an allowed interface, but only because of the current
+    /// route; `note`, it is odd.
+    #[serde(with = "severity_name")]
+    #[schemars(schema_with = "severity_schema")]
+    pub severity: Severity,
+    /// The policy's rule that it breaks.
+    pub rule: Option<String>,
+    /// The network namespace of the egress interface.
+    pub netns: String,
+    /// The interface that the socket is bound to (`sk_bound_dev_if`); of a copy, the one that its original's is bound to.
+    pub bound_device: Option<String>,
+    /// The address that the socket is bound to (`bind()`).
+    pub bound_address: Option<String>,
+    /// Where the packets left, or would have left, had they not been dropped; of `ingress-escape`, where they arrived.
+    pub egress_interface: String,
+    /// Whether they left there or arrived there.
+    #[serde(default)]
+    pub direction: Direction,
+    /// The protocol's name in lower case (`udp`, `tcp`, `icmp`, …), or its number.
+    pub protocol: String,
+    /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
+    pub source: String,
+    /// The first packet's destination, written like `source`.
+    pub destination: String,
+    /// How many packets so far, as they are on the wire: a GSO packet counts as its segments.
+    pub packets: u64,
+    /// How many bytes these had, with the link header.
+    pub bytes: u64,
+    /// The cookie of the first packet's socket (`SO_COOKIE`).
+    pub socket_cookie: Option<u64>,
+    /// The process that owns the first packet's socket, where it is known. The socket is the one that sent it; of
+    /// `ingress-escape`, the one that receives it.
+    pub process: Option<Process>,
+    /// Why it left there, as far as this machine can tell; several causes are joined with `; `.
+    pub cause: String,
+    /// What happened, in a sentence or two.
+    pub explanation: String,
+    /// What fixes it.
+    pub remedy: String,
+    /// Who is at fault; null of what is foreseen, and of an `unaudited` that no program causes.
+    pub subject: Option<Subject>,
+    /// What it has seen: `processes`, `sockets` and `destinations`.
+    #[serde(flatten)]
+    pub samples: Samples,
+    /// Who sent it; of `ingress-escape`, who receives it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
+    /// where no socket receives it.
+    pub origin: Origin,
+    /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
+    #[serde(default)]
+    pub dropped: bool,
+    /// It is foreseen; only of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latent: Option<bool>,
+    /// What would have to happen: `fab0 down`; only of what is foreseen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#if: Option<String>,
+}
+
+/// Who a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Subject {
+    /// All processes of one program, user and cgroup.
+    Program {
+        /// The executable; null where it is not known any more.
+        exe: Option<String>,
+        /// The user; null where it is not known.
+        uid: Option<u32>,
+        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
+        cgroup: Option<String>,
+    },
+    /// The kernel itself.
+    Kernel {
+        /// What it sends.
+        what: KernelPacket,
+        /// The local address that it sends from.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
+        protocol: Option<String>,
+    },
+    /// What is forwarded.
+    Forwarded {
+        /// The interface that it came in by.
+        interface: String,
+        /// The IP protocol, as in `protocol`; null of what is no IP packet.
+        protocol: Option<String>,
+    },
+    /// What arrives for a local address, and no process's socket receives.
+    Receiver {
+        /// The local address.
+        address: Option<String>,
+        /// The IP protocol, as in `protocol`.
+        protocol: String,
+    },
+    /// All further programs of a user that has too many findings of this kind.
+    OtherPrograms {
+        /// The user.
+        uid: u32,
+    },
+    /// All that has no finding of its own, since there are too many.
+    Others,
+}
+
+impl From<&Finding> for FindingLine {
+    fn from(finding: &Finding) -> Self {
+        let text = |text: &str| text.to_owned();
+        let process = finding.process.as_deref();
+        let samples = finding.samples.as_deref();
+        Self {
+            id: finding.id.to_string(),
+            time: finding.time(),
+            kind: finding.kind,
+            severity: finding.severity,
+            rule: finding.rule().map(text),
+            netns: text(finding.netns()),
+            bound_device: finding.bound_device().map(text),
+            bound_address: finding.bound_address.map(|address| address.to_string()),
+            egress_interface: text(finding.egress_interface()),
+            direction: kinds::of(finding.kind).direction,
+            protocol: finding.protocol(),
+            source: finding.source(),
+            destination: finding.destination(),
+            packets: finding.packets,
+            bytes: finding.bytes,
+            socket_cookie: finding.socket.map(|cookie| cookie.0),
+            process: process.map(|process| Process {
+                started: None,
+                ..process.clone()
+            }),
+            cause: explain::cause(finding),
+            explanation: explain::explanation(finding),
+            remedy: explain::remedy(finding).to_string(),
+            subject: finding.subject.as_deref().map(Subject::from),
+            samples: samples.cloned().unwrap_or_default(),
+            origin: finding.origin,
+            dropped: finding.dropped,
+            latent: None,
+            r#if: None,
+        }
+    }
+}
+
+impl From<&Latent> for FindingLine {
+    fn from(latent: &Latent) -> Self {
+        Self {
+            destination: latent.destination(),
+            explanation: explain::foreseen::explanation(latent),
+            remedy: explain::foreseen::remedy(latent).to_string(),
+            latent: Some(true),
+            r#if: Some(latent.condition.clone()),
+            ..Self::from(&latent.finding)
+        }
+    }
+}
+
+impl From<&subject::Subject> for Subject {
+    fn from(subject: &subject::Subject) -> Self {
+        let text = |text: &Arc<str>| text.to_string();
+        let number = |address: &IpAddr| address.to_string();
+        match subject {
+            subject::Subject::Program { exe, uid, cgroup } => Self::Program {
+                exe: exe.as_ref().map(text),
+                uid: *uid,
+                cgroup: cgroup.as_ref().map(text),
+            },
+            subject::Subject::Kernel {
+                what,
+                address,
+                protocol,
+            } => Self::Kernel {
+                what: *what,
+                address: address.as_ref().map(number),
+                protocol: protocol.map(protocol_text),
+            },
+            subject::Subject::Forwarded {
+                interface,
+                protocol,
+            } => Self::Forwarded {
+                interface: text(interface),
+                protocol: protocol.map(protocol_text),
+            },
+            subject::Subject::Receiver { address, protocol } => Self::Receiver {
+                address: address.as_ref().map(number),
+                protocol: protocol_text(*protocol),
+            },
+            subject::Subject::OtherPrograms { uid } => Self::OtherPrograms { uid: *uid },
+            subject::Subject::Others => Self::Others,
+        }
+    }
+}
+
+impl FindingLine {
+    /// Reads a line of `pinif audit` or `pinif foresee`; nothing, if it is of another type.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such line.
+    pub fn read(line: &str) -> serde_json::Result<Option<Self>> {
+        #[derive(Deserialize)]
+        struct Typed<'a> {
+            #[serde(borrow)]
+            r#type: Cow<'a, str>,
+        }
+        let typed: Typed<'_> = serde_json::from_str(line)?;
+        match &*typed.r#type {
+            "finding" => serde_json::from_str(line).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The JSON Schema of all lines, as `docs/schema/pinif-audit.schema.json` has it.
+pub fn schema() -> serde_json::Value {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Line<'static>>()
+        .to_value()
+}
+
+/// The name of a cell's verdict when nothing is wrong.
+const CONTAINED: &str = "contained";
+
+/// All severities, the gravest first.
+const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Note];
+
+fn kind_named(name: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// A kind by its name.
+mod kind_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Cow, Kind};
+
+    pub(super) fn serialize<S: Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(kind.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        super::kind_named(&name)
+            .ok_or_else(|| D::Error::custom(format!("there is no kind `{name}`")))
+    }
+}
+
+/// A severity by its name.
+mod severity_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Cow, SEVERITIES, Severity};
+
+    pub(super) fn serialize<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(severity.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Severity, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        let mut all = SEVERITIES.into_iter();
+        all.find(|severity| severity.name() == name)
+            .ok_or_else(|| D::Error::custom(format!("there is no severity `{name}`")))
+    }
+}
+
+/// A cell's verdict by its name: `contained`, or a kind's.
+pub(super) mod verdict_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{CONTAINED, Cow, Kind};
+
+    pub fn serialize<S: Serializer>(verdict: &Option<Kind>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(verdict.map_or(CONTAINED, Kind::name))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        if name == CONTAINED {
+            return Ok(None);
+        }
+        let kind = super::kind_named(&name);
+        kind.map(Some)
+            .ok_or_else(|| D::Error::custom(format!("there is no verdict `{name}`")))
+    }
+}
+
+fn kind_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
+}
+
+fn severity_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": SEVERITIES.map(Severity::name) })
+}
+
+/// The schema of [`verdict_name`].
+pub(super) fn verdict_schema(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<&str> = std::iter::once(CONTAINED)
+        .chain(Kind::ALL.map(Kind::name))
+        .collect();
+    json_schema!({ "type": "string", "enum": names })
+}
+
+#[cfg(test)]
+mod tests;
