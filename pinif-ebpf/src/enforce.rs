@@ -5,7 +5,7 @@
 
 use crate::{
     policy::{Active, Demand},
-    verdict::{Decision, Kind, Severity},
+    verdict::{Decision, KindSet, Severity},
 };
 
 /// What becomes of a packet that breaks a rule: what is said of the rule's own kinds, `policy-escape` and `unpinned`.
@@ -15,7 +15,7 @@ pub enum Action {
     /// The rule does not say: a leak is dropped, a risk is not.
     #[default]
     Unsaid = 0,
-    /// It is told, and not dropped.
+    /// It is reported, and not dropped.
     Alert = 1,
     /// It is dropped, be it a risk alone.
     Drop = 2,
@@ -88,19 +88,19 @@ impl Decision {
     #[inline(always)]
     pub const fn is_dropped(&self, action: Action) -> bool {
         let kinds = self.kinds();
-        let leaks = kinds.contains(Kind::DeviceEscape)
-            || kinds.contains(Kind::CopyEscape)
-            || (self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8);
-        leaks
-            || (kinds.contains(Kind::PolicyEscape) && action.drops(Severity::Leak))
-            || (kinds.contains(Kind::Unpinned) && action.drops(Severity::Risk))
+        let gravest = KindSet(1 << self.kind);
+        let is_leak = self.severity == Severity::Leak as u8;
+        kinds.intersects(KindSet::DROPPED)
+            || (is_leak && gravest.intersects(KindSet::DROPPED_AS_LEAKS))
+            || (kinds.intersects(KindSet::LEAKS_BY_RULE) && action.drops(Severity::Leak))
+            || (kinds.intersects(KindSet::RISKS_BY_RULE) && action.drops(Severity::Risk))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::KindSet;
+    use crate::verdict::Kind;
 
     const ACTIONS: [Action; 3] = [Action::Unsaid, Action::Alert, Action::Drop];
 

@@ -159,6 +159,16 @@ impl SocketRecord {
         unsafe { core::ptr::from_mut(&mut self.salt).write_volatile(0) };
     }
 
+    /// The address that `bind()` was called with; unspecified if it was with none.
+    #[inline(always)]
+    pub fn address_of_bind(&self) -> Address {
+        if self.has(flag::BOUND_ADDRESS) {
+            self.bound_address
+        } else {
+            Address::UNSPECIFIED
+        }
+    }
+
     /// Where the entry for any destination by this interface is, if there is one.
     #[inline(always)]
     pub fn entry_by(&mut self, egress: IfIndex) -> &mut u64 {
@@ -176,7 +186,7 @@ impl SocketRecord {
         }
     }
 
-    /// Notes that the hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
+    /// The hooks see the socket, and so will see its release. What a socket of an unknown fate had in the
     /// table of endpoints is entered anew.
     #[inline(always)]
     pub fn becomes_hooked(&mut self) {
@@ -190,7 +200,7 @@ impl SocketRecord {
         }
     }
 
-    /// Notes the device that the socket sends with now.
+    /// Writes the device that the socket sends with now.
     #[inline(always)]
     pub fn sends_bound_to(&mut self, bound: IfIndex) {
         if self.sent_bound != bound {
@@ -206,7 +216,7 @@ impl SocketRecord {
     }
 }
 
-/// A pinned or unpinned socket's local endpoint in the table of endpoints: what a copy of its packets is told by.
+/// A pinned or unpinned socket's local endpoint in the table of endpoints: by which a copy of its packets is recognized.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {

@@ -12,7 +12,7 @@ pub enum Loss {
     FindingsFull = 2,
     /// The ring buffer was full: a finding is shown later, from its counter.
     SightingsFull = 3,
-    /// The table of local endpoints is full: copies of this socket's packets cannot be told.
+    /// The table of local endpoints is full: copies of this socket's packets cannot be recognized.
     EndpointsFull = 4,
     /// A socket's record could not be stored: its process may stay unknown.
     RecordsFull = 5,

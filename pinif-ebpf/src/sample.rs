@@ -26,7 +26,7 @@ impl Of {
     pub const ALL: [Self; 3] = [Self::Process, Self::Socket, Self::Destination];
 }
 
-/// One sample. All kinds are laid out alike, so that the programs treat them alike.
+/// One sample. All kinds have the same layout, so that the programs need no code for each.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {

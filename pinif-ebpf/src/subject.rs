@@ -1,6 +1,6 @@
-//! Who a finding is about: what one thing to fix is told from another by, beside kind, rule and interfaces.
+//! Who a finding is about: what distinguishes one thing to fix from another, beside kind, rule and interfaces.
 //!
-//! Never a socket, a port or a remote address: a program that opens a thousand sockets has one fault, and a stranger's
+//! Never a socket, a port or a remote address: a program that opens a thousand sockets has one fault, and a remote host's
 //! thousand SYNs are one fact.
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Tunnels whose underlay a route chooses: what their outer packets are told by.
+//! Tunnels whose underlay a route chooses: what their outer packets are recognized by.
 //!
 //! Which interface carries a tunnel's packets may change with every route, so that a table of carriers would always be
 //! late. What does not change is the header that the tunnel puts before its packets; userspace publishes it.

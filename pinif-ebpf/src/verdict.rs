@@ -1,8 +1,10 @@
 //! What one packet is: contained, or one of the kinds, and the pure decision between them.
 
 pub mod arrival;
+mod kind;
 mod recheck;
 
+pub use kind::{Direction, Dropped, Kind, KindSet, Row, Severity};
 pub use recheck::Recheck;
 
 use crate::{
@@ -11,138 +13,6 @@ use crate::{
     policy::{Active, Demand, NO_RULE, Slot, Tables, ZoneSet, decide_rule},
     sighting::Origin,
 };
-
-/// A kind of finding, in the order of the table in README.md: where severities are equal, the first wins.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Bound to A, left by B, and B is no carrier of A.
-    DeviceEscape = 1,
-    /// The source address belongs to A alone, and it left by B.
-    AddressEscape = 2,
-    /// A packet without socket of a pinned flow left by another interface.
-    CopyEscape = 3,
-    /// A rule names the zones that this traffic may use, and it left by none of them.
-    PolicyEscape = 4,
-    /// A rule demands a bound device, and the socket has none.
-    Unpinned = 5,
-    /// Bound to A's address and to device B.
-    CrossedBind = 6,
-    /// Traffic of a contained zone arrived by an interface outside it.
-    IngressEscape = 7,
-    /// Traffic that cannot be seen here.
-    Unaudited = 8,
-}
-
-impl Kind {
-    /// All, in the table's order.
-    pub const ALL: [Self; 8] = [
-        Self::DeviceEscape,
-        Self::AddressEscape,
-        Self::CopyEscape,
-        Self::PolicyEscape,
-        Self::Unpinned,
-        Self::CrossedBind,
-        Self::IngressEscape,
-        Self::Unaudited,
-    ];
-
-    /// The name in JSON, messages and documentation.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DeviceEscape => "device-escape",
-            Self::AddressEscape => "address-escape",
-            Self::CopyEscape => "copy-escape",
-            Self::PolicyEscape => "policy-escape",
-            Self::Unpinned => "unpinned",
-            Self::CrossedBind => "crossed-bind",
-            Self::IngressEscape => "ingress-escape",
-            Self::Unaudited => "unaudited",
-        }
-    }
-
-    /// The kind with this number, if there is one.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        let mut index = 0;
-        while index < Self::ALL.len() {
-            if Self::ALL[index] as u8 == number {
-                return Some(Self::ALL[index]);
-            }
-            index += 1;
-        }
-        None
-    }
-}
-
-/// How grave a finding is; greater is graver.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Odd, and no danger by itself.
-    Note = 1,
-    /// It left well by luck.
-    Risk = 2,
-    /// It left where it must not.
-    Leak = 3,
-}
-
-impl Severity {
-    /// The name in JSON, messages and documentation.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Risk => "risk",
-            Self::Leak => "leak",
-        }
-    }
-
-    /// The severity with this number, if there is one.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Note),
-            2 => Some(Self::Risk),
-            3 => Some(Self::Leak),
-            _ => None,
-        }
-    }
-}
-
-/// A set of kinds; bit `n` is the kind with number `n`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct KindSet(pub u16);
-
-impl KindSet {
-    /// The bit of no kind at all, which is never set.
-    const CONTAINED: Self = Self(1);
-
-    /// Those that are about a rule which is broken.
-    pub const OF_RULES: Self = {
-        let mut kinds = Self(0);
-        kinds.insert(Kind::PolicyEscape);
-        kinds.insert(Kind::Unpinned);
-        kinds.insert(Kind::IngressEscape);
-        kinds
-    };
-
-    /// Adds a kind.
-    #[inline(always)]
-    pub const fn insert(&mut self, kind: Kind) {
-        self.0 |= 1 << kind as u8;
-    }
-
-    /// Whether the kind is in the set.
-    #[inline(always)]
-    pub const fn contains(self, kind: Kind) -> bool {
-        self.0 & (1 << kind as u8) != 0
-    }
-
-    /// The kinds, in the table's order.
-    pub fn iter(self) -> impl Iterator<Item = Kind> {
-        Kind::ALL
-            .into_iter()
-            .filter(move |&kind| self.contains(kind))
-    }
-}
 
 /// What pinif knows of the namespace that a packet leaves, and of the policy in force.
 pub trait World: Tables {
@@ -257,7 +127,7 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
         decision.source_owner = owner;
         if owner.is_some() && !within(owner, traffic.egress) {
             let contained = world.zones(slot, owner).intersection(active.contained);
-            // Within its zone, it is where it may be, if by luck.
+            // Within its zone, it is where it may be, but only because of the current route.
             let leaves =
                 !contained.is_empty() && !contained.intersects(world.zones(slot, traffic.egress));
             let severity = if leaves {
@@ -275,8 +145,9 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
     {
         decision.consider(Kind::PolicyEscape, Severity::Leak);
     }
-    let lucky = !pinned && !traffic.names_interface && matches!(traffic.origin, Origin::Process);
-    if demand.pinned != 0 && lucky {
+    let is_left_to_routes =
+        !pinned && !traffic.names_interface && matches!(traffic.origin, Origin::Process);
+    if demand.pinned != 0 && is_left_to_routes {
         decision.consider(Kind::Unpinned, Severity::Risk);
     }
     if pinned && let Some(address) = traffic.bound_address {

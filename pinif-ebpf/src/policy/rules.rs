@@ -1,6 +1,6 @@
 //! Which rule decides: the tables' answers, intersected.
 
-use super::{Active, Demand, NO_RULE, RuleSet, Slot, dimension};
+use super::{Active, Demand, Dimension, NO_RULE, RuleSet, Slot};
 use crate::{key::Address, packet::Packet};
 
 /// What the policy's tables answer for a value; nothing where they do not hold it.
@@ -46,28 +46,27 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
 #[inline(always)]
 pub fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> RuleSet {
     let slot = active.slot;
-    let looked_at = |bit: u32| active.dimensions & bit != 0;
     // Fragments after the first carry no ports, and are of no port: not even of port zero.
     let ported = !packet.later_fragment;
     let mut rules = active.any_destination;
-    if looked_at(dimension::DESTINATION) {
+    if active.looks_at(Dimension::Destination) {
         rules = tables
             .by_destination(slot, &packet.destination)
             .unwrap_or(active.any_destination);
     }
-    if looked_at(dimension::SOURCE) {
+    if active.looks_at(Dimension::Source) {
         let found = tables.by_source(slot, &packet.source);
         rules = rules.intersection(found.unwrap_or(active.any_source));
     }
-    if looked_at(dimension::PROTOCOL) {
+    if active.looks_at(Dimension::Protocol) {
         let found = tables.by_protocol(slot, packet.protocol);
         rules = rules.intersection(found.unwrap_or(active.any_protocol));
     }
-    if looked_at(dimension::PORT) {
+    if active.looks_at(Dimension::Port) {
         let found = ported.then(|| tables.by_port(slot, packet.destination_port));
         rules = rules.intersection(found.flatten().unwrap_or(active.any_port));
     }
-    if looked_at(dimension::SOURCE_PORT) {
+    if active.looks_at(Dimension::SourcePort) {
         let found = ported.then(|| tables.by_source_port(slot, packet.source_port));
         rules = rules.intersection(found.flatten().unwrap_or(active.any_source_port));
     }
@@ -78,15 +77,14 @@ pub fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> Rule
 #[inline(always)]
 pub fn rules_of_owner(tables: &impl Tables, active: &Active, rules: RuleSet) -> RuleSet {
     let slot = active.slot;
-    let looked_at = |bit: u32| active.dimensions & bit != 0;
     let mut rules = rules;
-    if looked_at(dimension::USER) {
+    if active.looks_at(Dimension::User) {
         rules = rules.intersection(tables.by_user(slot).unwrap_or(active.any_user));
     }
-    if looked_at(dimension::CGROUP) {
+    if active.looks_at(Dimension::Cgroup) {
         rules = rules.intersection(tables.by_cgroup(slot).unwrap_or(active.any_cgroup));
     }
-    if looked_at(dimension::EXECUTABLE) {
+    if active.looks_at(Dimension::Executable) {
         let found = tables.by_executable(slot);
         rules = rules.intersection(found.unwrap_or(active.any_executable));
     }

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::Index};
 
-use crate::packet::Packet;
+use crate::{key::Address, packet::Packet};
 
-use super::*;
+use super::{sets::lowest_bit, *};
 
 pub(crate) mod random;
 pub(crate) mod rules;

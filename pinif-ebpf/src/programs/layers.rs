@@ -11,7 +11,7 @@ use crate::{
     tunnel::{self, Layer},
 };
 
-/// Notes whether the packet was counted on an interface above this one. Marks it for the one below.
+/// Writes whether the packet was counted on an interface above this one. Marks it for the one below.
 #[inline(never)]
 pub fn pass(skb: Skb, key: &FindingKey, source_owner: IfIndex, layer: &mut Layer) -> u32 {
     let (netns, egress) = (key.netns, key.egress);

@@ -1,4 +1,4 @@
-//! Who takes a packet that arrived: the socket that the kernel's own look-up finds.
+//! Who receives a packet that arrived: the socket that the kernel's own look-up finds.
 //!
 //! The look-up takes the interface into account, so that a socket which is bound to another device is not found, as the
 //! packet would not be given to it (`inet_bound_dev_eq`). That netfilter or `rp_filter` drop the packet first is not known here.
@@ -14,7 +14,7 @@ use aya_ebpf::{
 use pinif_ebpf::{
     key::{Address, IfIndex, SocketCookie},
     packet::{Packet, protocol},
-    policy::{Active, RuleSet, dimension},
+    policy::{Active, Dimension, RuleSet},
     sighting::{Origin, Sighting},
 };
 
@@ -30,7 +30,7 @@ const HERE: u64 = u64::MAX;
 /// Bytes of an IPv4 tuple.
 const V4_TUPLE: u32 = 12;
 
-/// Writes the socket that takes the packet into the sighting, and gives the device that it is bound to. The origin is
+/// Writes the socket that receives the packet into the sighting, and gives the device that it is bound to. The origin is
 /// the process's where a socket is found, the kernel's where there is no look-up (only TCP and UDP have one), and none
 /// where no socket is found.
 ///
@@ -67,7 +67,7 @@ pub fn write(
         }
     };
     if let Some(sock) = FullSock::new(found) {
-        let bound = taken(sighting, sock, cgroup, active);
+        let bound = write_found(sighting, sock, cgroup, active);
         release(found);
         return bound;
     }
@@ -97,7 +97,12 @@ fn release(sock: *mut bpf_sock) {
 
 /// Writes a socket that was found.
 #[inline(always)]
-fn taken(sighting: &mut Sighting, sock: FullSock, cgroup: &mut u64, active: &Active) -> IfIndex {
+fn write_found(
+    sighting: &mut Sighting,
+    sock: FullSock,
+    cgroup: &mut u64,
+    active: &Active,
+) -> IfIndex {
     let (family, kind, bound) = (sock.family(), sock.kind(), sock.bound_device());
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
@@ -116,7 +121,7 @@ fn taken(sighting: &mut Sighting, sock: FullSock, cgroup: &mut u64, active: &Act
     sighting.socket_inode = task::inode_of(address);
     sighting.family = family as u16;
     sighting.socket_type = kind as u16;
-    if active.dimensions & dimension::CGROUP != 0 {
+    if active.looks_at(Dimension::Cgroup) {
         *cgroup = task::cgroup_of(address).unwrap_or(0);
     }
     bound

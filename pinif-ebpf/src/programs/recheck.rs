@@ -36,9 +36,24 @@ pub struct RecheckState {
     slot: Slot,
     /// Not zero: one of the chain has the address that was looked for.
     has_address: u32,
+    /// Not zero: the verdict is another than was decided.
+    has_changed: u32,
+    _pad: u32,
     skb: u64,
+    /// All that was found.
+    live: Recheck,
 }
 
+/// What there is to look at: the egress interface itself.
+const EGRESS: u32 = 1 << 0;
+/// And the devices above it.
+const UPPERS: u32 = 1 << 1;
+/// And the zones of all these.
+const ZONES: u32 = 1 << 2;
+/// And their addresses.
+const ADDRESS: u32 = 1 << 3;
+
+/// A device that was found above the egress interface ([`RecheckState::found`]).
 const BOUND: u32 = 1 << 0;
 const SOURCE_OWNER: u32 = 1 << 1;
 const BOUND_OWNER: u32 = 1 << 2;
@@ -46,22 +61,27 @@ const BOUND_OWNER: u32 = 1 << 2;
 verified_once! {
     /// Reconsiders what the key and the sighting say of the packet in work.
     pub fn pinif_recheck(skb) {
-        if pinif_recheck_begin(skb.context()) == 0 {
+        let todo = pinif_recheck_begin(skb.context()) as u32;
+        if todo == 0 {
             return 0;
         }
-        for _ in 0..MAX_STEPS {
-            if pinif_recheck_step(skb.context()) == 0 {
-                break;
+        if todo & UPPERS != 0 {
+            for _ in 0..MAX_STEPS {
+                if pinif_recheck_step(skb.context()) == 0 {
+                    break;
+                }
             }
         }
-        pinif_recheck_search(skb.context());
-        for _ in 0..MAX_DEVICES {
-            if pinif_recheck_device(skb.context()) == 0 {
-                break;
+        if todo & (UPPERS | ZONES) != 0 {
+            pinif_recheck_search(skb.context());
+            for _ in 0..MAX_DEVICES {
+                if pinif_recheck_device(skb.context()) == 0 {
+                    break;
+                }
             }
         }
         let mut has_address = 0;
-        if pinif_recheck_address(skb.context()) != 0 {
+        if todo & ADDRESS != 0 && pinif_recheck_address(skb.context()) != 0 {
             for _ in 0..MAX_ADDRESSES {
                 let step = pinif_recheck_next_address(skb.context());
                 if step != Step::Next as u64 {
@@ -74,17 +94,31 @@ verified_once! {
             return 0;
         };
         scratch.recheck.has_address = has_address;
-        pinif_reconsider(skb.context());
-        0
+        pinif_reconsider(skb.context()) as u32
     }
 
-    /// Begins to walk over the devices above the egress interface. Zero where the verdict holds whatever they are.
+    /// Begins to walk over the devices above the egress interface. Returns what there is to look at; zero where the verdict
+    /// holds whatever that is.
     fn pinif_recheck_begin(skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let kinds = kinds(&scratch.key, &scratch.new.state.sighting);
-        u32::from(kinds.0 & KindSet::REVOCABLE.0 != 0 && scratch.recheck.chain.begin(skb))
+        let Scratch { key, new, recheck, .. } = scratch;
+        recheck.has_changed = 0;
+        let decision = decision(key, &new.state.sighting);
+        let kinds = decision.kinds();
+        if kinds.0 & KindSet::REVOCABLE.0 == 0 || !recheck.chain.begin(skb) {
+            return 0;
+        }
+        recheck.slot = active.slot;
+        recheck.contained = active.contained;
+        recheck.found = 0;
+        recheck.zones = ZoneSet::EMPTY;
+        recheck.has_address = 0;
+        EGRESS
+            | bit(recheck.chain.has_uppers(), UPPERS)
+            | bit(decision.depends_on_zones(), ZONES)
+            | bit(kinds.0 & KindSet::OF_ADDRESSES.0 != 0, ADDRESS)
     }
 
     /// One step of the walk. Zero at its end.
@@ -97,13 +131,10 @@ verified_once! {
 
     /// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
     fn pinif_recheck_search(_skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
+        let Some(Scratch { key, new, recheck, .. }) = scratch::get() else {
             return 0;
         };
-        let Scratch { key, new, recheck, .. } = scratch;
         begin_search(key, &new.state.sighting, recheck);
-        recheck.slot = active.slot;
-        recheck.contained = active.contained;
         0
     }
 
@@ -121,7 +152,7 @@ verified_once! {
             return 0;
         };
         let Scratch { packet, key, new, recheck, .. } = scratch;
-        let kinds = kinds(key, &new.state.sighting);
+        let kinds = decision(key, &new.state.sighting).kinds();
         if !choose_address(kinds, packet, &new.state.sighting, recheck) {
             return 0;
         }
@@ -137,20 +168,41 @@ verified_once! {
         recheck.chain.step_addresses(&recheck.address) as u32
     }
 
-    /// Decides anew, with all that was found.
+    /// Decides anew, with all that was found. Zero where the verdict is as it was.
     fn pinif_reconsider(skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+        let Some(scratch) = scratch::get() else {
             return 0;
         };
         scratch.recheck.skb = skb.address();
         reconsider(scratch);
-        0
+        reread(&scratch.recheck.has_changed)
     }
 }
 
+impl RecheckState {
+    /// Begins with another packet.
+    #[inline(always)]
+    pub fn reset(&mut self) {
+        self.has_changed = 0;
+    }
+
+    /// Whether the verdict is another than was decided.
+    #[inline(always)]
+    pub fn has_changed(&self) -> bool {
+        reread(&self.has_changed) != 0
+    }
+}
+
+/// What was decided of the packet in work.
 #[inline(always)]
-fn kinds(key: &FindingKey, sighting: &Sighting) -> KindSet {
-    KindSet(1 << reread(&key.kind) | reread(&sighting.also))
+fn decision(key: &FindingKey, sighting: &Sighting) -> Decision {
+    Decision {
+        kind: reread(&key.kind),
+        severity: reread(&key.severity),
+        also: KindSet(reread(&sighting.also)),
+        rule: reread(&sighting.rule),
+        source_owner: reread(&sighting.source_owner),
+    }
 }
 
 #[inline(always)]
@@ -165,14 +217,12 @@ fn reconsider(scratch: &mut Scratch) {
     } = scratch;
     let sighting = &mut new.state.sighting;
     let packet = (reread(has_packet) != 0).then_some(&*packet);
-    let decision = Decision {
-        kind: reread(&key.kind),
-        severity: reread(&key.severity),
-        also: KindSet(reread(&sighting.also)),
-        rule: reread(&sighting.rule),
-        source_owner: reread(&sighting.source_owner),
-    };
-    let decision = decision.reconsidered(&facts(packet, key, sighting, recheck));
+    let before = decision(key, sighting);
+    recheck.live = facts(packet, key, sighting, recheck);
+    let decision = before.reconsidered(&reread(&recheck.live));
+    recheck.has_changed = u32::from(decision.kind ^ before.kind)
+        | u32::from(decision.severity ^ before.severity)
+        | u32::from(decision.also.0 ^ before.also.0);
     key.kind = decision.kind;
     key.severity = decision.severity;
     sighting.also = decision.also.0;
@@ -187,8 +237,6 @@ fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut RecheckStat
     } else {
         IfIndex::NONE
     };
-    recheck.found = 0;
-    recheck.zones = ZoneSet::EMPTY;
     recheck.chain.rewind();
 }
 

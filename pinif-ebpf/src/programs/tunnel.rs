@@ -1,4 +1,4 @@
-//! Outer packets of tunnels, told by their header. See [`pinif_ebpf::tunnel`].
+//! Outer packets of tunnels, recognized by their header. See [`pinif_ebpf::tunnel`].
 
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},

@@ -6,7 +6,7 @@ use crate::{
     key::{Address, IfIndex},
     packet::{Packet, protocol},
     policy::{
-        Active, NO_RULE, RuleSet, Slot, Tables, ZoneSet, dimension, rules_for, rules_of_owner,
+        Active, Dimension, NO_RULE, RuleSet, Slot, Tables, ZoneSet, rules_for, rules_of_owner,
     },
 };
 
@@ -93,7 +93,7 @@ pub fn suspect(
         && let Some(home) = world.ingress_policy(slot, owner)
     {
         if home.l3mdev.is_some() && home.l3mdev.0 != ingress.l3mdev.0 {
-            // To this interface's routing table it is a stranger's address.
+            // To this interface's routing table it is a foreign address.
             return Suspicion::NONE;
         }
         if !home.protected.is_empty() && !home.protected.intersects(ingress.allowed) {
@@ -102,13 +102,13 @@ pub fn suspect(
     }
     if !ingress.unmet_rules.is_empty() && !is_link_local(source) && !source.is_unspecified() {
         let mut rules = active.any_destination;
-        if active.dimensions & dimension::DESTINATION != 0 {
+        if active.looks_at(Dimension::Destination) {
             rules = world
                 .by_destination(slot, source)
                 .unwrap_or(active.any_destination);
         }
         rules = rules.intersection(ingress.unmet_rules);
-        if active.dimensions & dimension::SOURCE != 0 {
+        if active.looks_at(Dimension::Source) {
             let found = world.by_source(slot, destination);
             rules = rules.intersection(found.unwrap_or(active.any_source));
         }
@@ -169,7 +169,7 @@ pub fn rules_for_reply(
     }
 }
 
-/// A packet under suspicion, and who would take it.
+/// A packet under suspicion, and who would receive it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// The interface whose contained zone it should have arrived in, if any.
@@ -182,8 +182,8 @@ pub struct Arrival {
 
 /// Judges a packet under suspicion.
 ///
-/// A zone's traffic that arrives outside it is told in any case, as a risk where nobody takes it. A rule speaks of what is
-/// delivered: of whatever else strangers send to an open port of a network, and from whichever port, it says nothing.
+/// A zone's traffic that arrives outside it is reported in any case, as a risk where no socket receives it. A rule speaks of what is
+/// delivered: of whatever else others send to an open port of a network, and from whichever port, it says nothing.
 #[inline(always)]
 pub fn decide_arrival(
     arrival: &Arrival,

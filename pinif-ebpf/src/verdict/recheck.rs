@@ -1,5 +1,5 @@
 //! The recheck of a verdict, by what the kernel itself says at this instant: what userspace published may be some
-//! milliseconds old, and nothing that is contained may be told as a leak meanwhile.
+//! milliseconds old, and nothing that is contained may be reported as a leak meanwhile.
 
 use super::{Decision, Kind, KindSet, Severity};
 use crate::policy::ZoneSet;
@@ -47,14 +47,9 @@ impl Recheck {
 }
 
 impl KindSet {
-    /// What [`Recheck`] may withdraw.
-    pub const REVOCABLE: Self = Self(
-        1 << Kind::DeviceEscape as u8
-            | 1 << Kind::CopyEscape as u8
-            | 1 << Kind::AddressEscape as u8
-            | 1 << Kind::PolicyEscape as u8
-            | 1 << Kind::CrossedBind as u8,
-    );
+    /// Those that are about an address: [`Recheck::has_source`] or [`Recheck::has_bound_address`] may withdraw them.
+    pub const OF_ADDRESSES: Self =
+        Self(1 << Kind::AddressEscape as u8 | 1 << Kind::CrossedBind as u8);
 }
 
 impl Decision {
@@ -62,6 +57,13 @@ impl Decision {
     #[inline(always)]
     pub const fn kinds(&self) -> KindSet {
         KindSet((self.also.0 | (1 << self.kind)) & !KindSet::CONTAINED.0)
+    }
+
+    /// Whether [`Recheck::zones`] can make it another.
+    #[inline(always)]
+    pub const fn depends_on_zones(&self) -> bool {
+        self.kinds().contains(Kind::PolicyEscape)
+            || (self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8)
     }
 
     /// The decision that would have been made, had all been known that `live` tells.
@@ -73,29 +75,24 @@ impl Decision {
             source_owner: self.source_owner,
             ..Self::CONTAINED
         };
-        decision.reconsider(held, Kind::DeviceEscape, Severity::Leak);
         let leaves = self.kind == Kind::AddressEscape as u8
             && self.severity == Severity::Leak as u8
             && !live.owner_contained.intersects(live.zones);
-        let severity = if leaves {
+        let of_address = if leaves {
             Severity::Leak
         } else {
             Severity::Risk
         };
-        decision.reconsider(held, Kind::AddressEscape, severity);
-        decision.reconsider(held, Kind::CopyEscape, Severity::Leak);
-        decision.reconsider(held, Kind::PolicyEscape, Severity::Leak);
-        decision.reconsider(held, Kind::Unpinned, Severity::Risk);
-        decision.reconsider(held, Kind::CrossedBind, Severity::Note);
-        decision.reconsider(held, Kind::IngressEscape, Severity::Leak);
-        decision.reconsider(held, Kind::Unaudited, Severity::Risk);
-        decision
-    }
-
-    #[inline(always)]
-    const fn reconsider(&mut self, held: u16, kind: Kind, severity: Severity) {
-        if held & (1 << kind as u8) != 0 {
-            self.consider(kind, severity);
+        let mut index = 0;
+        while index < Kind::ALL.len() {
+            let row = Kind::ALL[index].row();
+            if held & (1 << row.kind as u8) != 0 {
+                let is_address = row.kind as u8 == Kind::AddressEscape as u8;
+                let severity = if is_address { of_address } else { row.severity };
+                decision.consider(row.kind, severity);
+            }
+            index += 1;
         }
+        decision
     }
 }

@@ -1,11 +1,15 @@
 use super::*;
 use crate::policy::tests::rules::Rule;
 
+mod cached;
 mod host;
 mod kinds;
 mod oracle;
 mod properties;
+mod random;
+mod recheck;
 mod together;
+mod total;
 
 use host::{Host, Sent};
 

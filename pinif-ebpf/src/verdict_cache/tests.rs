@@ -3,6 +3,10 @@ use std::{collections::HashMap, net::IpAddr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    key::{Address, IfIndex},
+    packet::Packet,
+};
 
 fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) -> Packet {
     Packet {
@@ -34,32 +38,34 @@ fn flow_key(packet: &Packet) -> FlowKey {
         source: ip(&packet.source),
         destination: ip(&packet.destination),
         ports: u32::from_ne_bytes(ports),
-        protocol: packet.protocol,
+        protocol: packet.protocol.into(),
     }
 }
 
-const SAID: CachedVerdict = CachedVerdict {
+const VERDICT: CachedVerdict = CachedVerdict {
     cell: 3,
     marked: false,
 };
 
-fn circumstances() -> CacheInputs {
+/// What is known of a packet, whichever it is.
+fn inputs(packet: &Packet) -> CacheInputs {
     CacheInputs {
+        flow: flow_key(packet),
         epoch: 4,
         salt: 0x1234_5678_9abc_def1,
         above: IfIndex(0),
         bound: IfIndex(2),
         egress: IfIndex(2),
         user: 0,
-        bound_address: [0; 2],
+        bound_address: Address::UNSPECIFIED,
     }
 }
 
-fn digest(packet: &FlowKey, of: &CacheInputs) -> Digests {
-    let source = digest_of_source(packet, of);
+fn digests(inputs: &CacheInputs) -> Digests {
+    let source = inputs.digest();
     Digests {
         any_destination: source.any_destination(),
-        whole: source.whole(packet),
+        whole: source.whole(),
     }
 }
 
@@ -76,35 +82,35 @@ fn any_packet() -> impl Strategy<Value = Packet> {
 
 proptest! {
     #[test]
-    fn a_glance_sees_what_the_parser_sees(packet in any_packet()) {
+    fn a_flow_key_is_what_the_parser_reads(packet in any_packet()) {
         prop_assert!(flow_key(&packet).is(&packet));
     }
 
     #[test]
-    fn a_glance_at_another_packet_does_not(one in any_packet(), other in any_packet()) {
+    fn a_flow_key_is_of_no_other_packet(one in any_packet(), other in any_packet()) {
         prop_assert_eq!(flow_key(&one).is(&other), one == other);
     }
 
     #[test]
-    fn a_memo_is_recalled_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS, marked: bool) {
-        let digests = digest(&flow_key(&packet), &circumstances());
+    fn an_entry_is_found_with_its_cell(packet in any_packet(), cell in 0u32..1 << CELL_BITS, marked: bool) {
+        let digests = digests(&inputs(&packet));
         for digest in [digests.whole, digests.any_destination] {
-            let said = CachedVerdict { cell, marked };
-            prop_assert_eq!(look_up(entry(digest, said), digest), Some(said));
+            let verdict = CachedVerdict { cell, marked };
+            prop_assert_eq!(look_up(entry(digest, verdict), digest), Some(verdict));
         }
     }
 
     #[test]
-    fn an_empty_memo_is_of_nothing(packet in any_packet(), salt in any::<u64>()) {
-        let digests = digest(&flow_key(&packet), &CacheInputs { salt, ..circumstances() });
+    fn an_empty_entry_is_of_nothing(packet in any_packet(), salt in any::<u64>()) {
+        let digests = digests(&CacheInputs { salt, ..inputs(&packet) });
         prop_assert_eq!(look_up(0, digests.whole), None);
         prop_assert_eq!(look_up(0, digests.any_destination), None);
     }
 
     #[test]
-    fn whatever_is_other_is_another_memo(packet in any_packet(), other in 1u32..) {
-        let here = circumstances();
-        let flow = flow_key(&packet);
+    fn whatever_is_other_is_another_entry(packet in any_packet(), other in 1u32..) {
+        let here = inputs(&packet);
+        let address = |words| Address::of_words(words);
         let changed = [
             CacheInputs { epoch: here.epoch ^ u64::from(other), ..here },
             CacheInputs { salt: here.salt ^ u64::from(other), ..here },
@@ -112,24 +118,24 @@ proptest! {
             CacheInputs { bound: IfIndex(here.bound.0 ^ other), ..here },
             CacheInputs { egress: IfIndex(here.egress.0 ^ other), ..here },
             CacheInputs { user: here.user ^ other, ..here },
-            CacheInputs { bound_address: [u64::from(other), 0], ..here },
-            CacheInputs { bound_address: [0, u64::from(other)], ..here },
+            CacheInputs { bound_address: address([u64::from(other), 0]), ..here },
+            CacheInputs { bound_address: address([0, u64::from(other)]), ..here },
         ];
-        let digests = digest(&flow, &here);
+        let known = digests(&here);
         for changed in changed {
-            let changed = digest(&flow, &changed);
-            prop_assert_eq!(look_up(entry(digests.whole, SAID), changed.whole), None);
-            prop_assert_eq!(look_up(entry(digests.any_destination, SAID), changed.any_destination), None);
+            let changed = digests(&changed);
+            prop_assert_eq!(look_up(entry(known.whole, VERDICT), changed.whole), None);
+            prop_assert_eq!(look_up(entry(known.any_destination, VERDICT), changed.any_destination), None);
         }
     }
 
     #[test]
-    fn another_destination_is_another_memo_of_the_whole_alone(one in any_packet(), other in any_packet()) {
+    fn another_destination_is_another_entry_of_the_whole_alone(one in any_packet(), other in any_packet()) {
         prop_assume!((one.destination, one.destination_port) != (other.destination, other.destination_port));
         let other = Packet { destination: other.destination, destination_port: other.destination_port, ..one };
-        let (one, other) = (digest(&flow_key(&one), &circumstances()), digest(&flow_key(&other), &circumstances()));
+        let (one, other) = (digests(&inputs(&one)), digests(&inputs(&other)));
         prop_assert_eq!(one.any_destination, other.any_destination);
-        prop_assert_eq!(look_up(entry(one.whole, SAID), other.whole), None);
+        prop_assert_eq!(look_up(entry(one.whole, VERDICT), other.whole), None);
     }
 }
 
@@ -160,15 +166,15 @@ proptest! {
 }
 
 #[test]
-fn a_million_flows_have_a_million_memos() {
+fn a_million_flows_have_a_million_entries() {
     let mut seen = HashMap::new();
     for high in 0..16u8 {
         for low in 0..=255u8 {
             for port in 0..256u16 {
                 let to = IpAddr::from([10, 0, high, low]);
                 let packet = packet(IpAddr::from([10, 0, 0, 1]), to, (port, port), 17);
-                let digest = digest(&flow_key(&packet), &circumstances()).whole;
-                let before = seen.insert(entry(digest, SAID), packet);
+                let digest = digests(&inputs(&packet)).whole;
+                let before = seen.insert(entry(digest, VERDICT), packet);
                 assert_eq!(before, None, "{packet:?}");
             }
         }

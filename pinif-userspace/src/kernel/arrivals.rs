@@ -26,7 +26,7 @@ impl Arrivals {
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         Ok(Self {
             ring: Ring::open(ebpf)?,
-            reported: take_map(ebpf, "TOLD")?.try_into()?,
+            reported: take_map(ebpf, "REPORTED")?.try_into()?,
         })
     }
 

@@ -24,6 +24,7 @@ mod policy_escapes;
 mod programs;
 mod replies;
 mod stacks;
+mod steady;
 mod tunnels;
 mod underlays;
 mod verified;

@@ -37,7 +37,7 @@ fn bound(context: &SockContext, address: Address, port: u16) {
         record.bound_address = address;
         record.bound_port = port;
         record.becomes_hooked();
-        // It has a cookie from here on: what arrives for it is told by that, and cannot ask for one.
+        // It has a cookie from here on: what arrives for it is reported with that, and cannot ask for one.
         // SAFETY: the helper takes the context.
         unsafe { bpf_get_socket_cookie(context.as_ptr()) };
         if address.is_unspecified() {

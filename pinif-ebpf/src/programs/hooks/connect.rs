@@ -66,7 +66,7 @@ fn used(context: &SockAddrContext) {
             bpf_get_socket_cookie(context.as_ptr()),
         )
     };
-    endpoints::note_any_address(
+    endpoints::enter_any_address(
         record,
         NetNsCookie(netns),
         port,

@@ -12,6 +12,7 @@ use pinif_ebpf::{
     loss::Loss,
     packet::{NotParsed, Packet},
     policy::Active,
+    sample::Of,
     sighting::{CellKey, FindingKey, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
     verdict::{Traffic, decide},
@@ -35,7 +36,7 @@ use crate::{
         policy,
         scratch::{self, Scratch},
     },
-    verdict_cache,
+    verdict_cache::{self, Cached},
     verified_once::verified_once,
     words::{clear, copy},
 };
@@ -58,10 +59,20 @@ fn audit(context: &TcContext) -> bool {
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    if verdict_cache::holds(skb, in_force) || !scratch::begin(in_force) {
+    let context = skb.context();
+    match verdict_cache::look_up(skb, in_force) {
+        Cached::Contained => return false,
+        Cached::Steady => {
+            let outcome = pinif_steady(context);
+            if outcome != 0 {
+                return outcome & u64::from(DROPPED) != 0;
+            }
+        }
+        Cached::Nothing => {}
+    }
+    if !scratch::begin(in_force) {
         return false;
     }
-    let context = skb.context();
     pinif_headers(context);
     pinif_sender(context);
     if pinif_judge(context) != 0 {
@@ -70,7 +81,7 @@ fn audit(context: &TcContext) -> bool {
     let outcome = pinif_count(context);
     if outcome & u64::from(FOUND) != 0 {
         pinif_identify(context);
-        findings::record!(context, pinif_grow, pinif_enter, pinif_note);
+        findings::record!(context, pinif_grow, pinif_enter, pinif_count_sample);
     }
     outcome & u64::from(DROPPED) != 0
 }
@@ -81,6 +92,38 @@ const DROPPED: u32 = 1 << 0;
 const FOUND: u32 = 1 << 1;
 
 verified_once! {
+    /// Counts one more packet of a flow that leaks, with what is known of the one before. Returns what [`pinif_count`] does;
+    /// zero where the packet is to be judged anew, and was not counted.
+    fn pinif_steady(skb) {
+        if pinif_recheck(skb.context()) != 0 {
+            return 0;
+        }
+        let Some((scratch, active)) = scratch::in_work() else {
+            return 0;
+        };
+        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let dropped = enforce::drops(active, key, &new.state.sighting);
+        if dropped != u32::from(reread(&key.dropped)) || skb.uid() != reread(&new.state.sighting.owner.uid) {
+            return 0;
+        }
+        let count = skb.count();
+        new.state.count = count;
+        let missed = findings::grow(key, new, sampling);
+        if missed == findings::ABSENT {
+            return 0;
+        }
+        cells::count_in(reread(&steady.cell), count);
+        skb.mark_passed(key.netns);
+        if missed != 0 {
+            for _ in Of::ALL {
+                if pinif_count_sample(skb.context()) == 0 {
+                    break;
+                }
+            }
+        }
+        if dropped == 0 { FOUND } else { FOUND | DROPPED }
+    }
+
     /// Reads the packet's headers.
     fn pinif_headers(skb) {
         let Some((scratch, _)) = scratch::in_work() else {
@@ -120,7 +163,7 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let Scratch { has_packet, packet, key, new, layer, steady, recheck, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         let verdict = reread(&key.kind);
         key.dropped = if verdict == 0 {
@@ -142,13 +185,15 @@ verified_once! {
             },
             count,
         );
-        if let (0, Some(packet), Some(cell)) = (verdict, packet, cell) {
-            let origin = reread(&new.state.sighting.origin);
-            if origin == Origin::Process as u8 {
-                verdict_cache::keep(skb, key.netns, packet, active, cell);
-            } else if origin == Origin::None as u8 && skb.sock().is_null() {
-                verdict_cache::keep_passed_on(skb, key.netns, packet, active, cell);
-            }
+        // What the kernel said at this instant stands for no longer than that.
+        if let Some(cell) = cell
+            && !recheck.has_changed()
+        {
+            let traffic = traffic(packet, key, &new.state.sighting);
+            steady.cell = cell;
+            steady.coverage = verdict_cache::coverage(&traffic);
+            let coverage = reread(&steady.coverage);
+            steady.candidate = verdict_cache::keep(skb, coverage, verdict, active, cell);
         }
         let found = if verdict == 0 { 0 } else { FOUND };
         let dropped = if reread(&key.dropped) == 0 { 0 } else { DROPPED };
@@ -160,12 +205,12 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let Scratch { has_packet, packet, key, new, layer, sampling, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         let is_outer = reread(&layer.outer) != 0;
         key.rule = policy::id_of_broken_rule(active, reread(&key.kind), &new.state.sighting);
         write_identity(skb, key, &new.state.sighting, packet, is_outer);
-        findings::begin(new, skb.count(), packet);
+        findings::begin(new, sampling, skb.count(), packet);
         debug!(
             &TcContext::new(skb.context()),
             "verdict {}: cookie {}, bound to {}, left by {}",
@@ -182,8 +227,13 @@ verified_once! {
         let Some(scratch) = scratch::get() else {
             return 0;
         };
-        let Scratch { key, new, missed, .. } = scratch;
-        findings::grow(key, new, missed)
+        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let missed = findings::grow(key, new, sampling);
+        if missed != findings::ABSENT {
+            // The next packet like it finds all this here.
+            steady.digest = reread(&steady.candidate);
+        }
+        missed
     }
 
     /// Enters it, as its first packet ([`findings::enter`]).
@@ -191,21 +241,23 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, .. } = scratch;
+        let Scratch { has_packet, packet, key, new, steady, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
+        // What stands in for a finding does so until there is room.
+        steady.candidate = 0;
         let sighting = &mut new.state.sighting;
         sighting.generation = active.generation;
         describe(sighting, skb, packet);
         findings::enter(key, new)
     }
 
-    /// Notes one of the samples that are left. Zero behind the last.
-    fn pinif_note(_skb) {
+    /// Counts one of the samples that are left. Zero behind the last.
+    fn pinif_count_sample(_skb) {
         let Some(scratch) = scratch::get() else {
             return 0;
         };
-        let Scratch { key, new, missed, .. } = scratch;
-        findings::note(key, new, missed)
+        let Scratch { key, new, sampling, .. } = scratch;
+        findings::count_sample(key, new, sampling)
     }
 }
 
@@ -231,15 +283,7 @@ fn judge(
     key: &mut FindingKey,
     sighting: &mut Sighting,
 ) {
-    let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
-    let traffic = Traffic {
-        origin: Origin::from_number(reread(&sighting.origin)),
-        bound: reread(&key.bound),
-        names_interface: u32::from(reread(&sighting.family)) == AF_PACKET,
-        bound_address: bound_to_address.then_some(sighting.bound_address),
-        packet,
-        egress: reread(&key.egress),
-    };
+    let traffic = traffic(packet, key, sighting);
     let here = MapWorld {
         skb,
         owner: &sighting.owner,
@@ -250,6 +294,20 @@ fn judge(
     sighting.rule = decision.rule;
     sighting.also = decision.also.0;
     sighting.source_owner = decision.source_owner;
+}
+
+/// What the decision takes of the packet in work.
+#[inline(always)]
+fn traffic<'a>(packet: Option<&'a Packet>, key: &FindingKey, sighting: &Sighting) -> Traffic<'a> {
+    let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
+    Traffic {
+        origin: Origin::from_number(reread(&sighting.origin)),
+        bound: reread(&key.bound),
+        names_interface: u32::from(reread(&sighting.family)) == AF_PACKET,
+        bound_address: bound_to_address.then_some(sighting.bound_address),
+        packet,
+        egress: reread(&key.egress),
+    }
 }
 
 /// Writes what makes the finding one thing to fix, beside the verdict and the interfaces: who is at fault, and the rule.

@@ -95,7 +95,7 @@ fn examine(skb: Skb) {
             context,
             pinif_grow_arrival,
             pinif_enter_arrival,
-            pinif_note_arrival
+            pinif_count_arrivals_sample
         );
     }
 }
@@ -162,7 +162,8 @@ verified_once! {
         }
         let count = skb.count_arrived(&arriving.base);
         write_identity(arriving, active);
-        findings::begin(&mut arriving.new, count, Some(&arriving.packet));
+        let Arriving { new, sampling, packet, .. } = arriving;
+        findings::begin(new, sampling, count, Some(packet));
         1
     }
 
@@ -171,8 +172,8 @@ verified_once! {
         let Some(arriving) = arriving::get() else {
             return 0;
         };
-        let Arriving { key, new, missed, .. } = arriving;
-        findings::grow(key, new, missed)
+        let Arriving { key, new, sampling, .. } = arriving;
+        findings::grow(key, new, sampling)
     }
 
     /// Enters it, as its first packet ([`findings::enter`]).
@@ -186,13 +187,13 @@ verified_once! {
         findings::enter(key, new)
     }
 
-    /// Notes one of the samples that are left. Zero behind the last.
-    fn pinif_note_arrival(_skb) {
+    /// Counts one of the samples that are left. Zero behind the last.
+    fn pinif_count_arrivals_sample(_skb) {
         let Some(arriving) = arriving::get() else {
             return 0;
         };
-        let Arriving { key, new, missed, .. } = arriving;
-        findings::note(key, new, missed)
+        let Arriving { key, new, sampling, .. } = arriving;
+        findings::count_sample(key, new, sampling)
     }
 }
 
@@ -258,7 +259,7 @@ fn judge(ingress: &IngressPolicy, active: &Active, arriving: &mut Arriving) -> u
     u32::from(decision.kind)
 }
 
-/// Writes what makes the finding one thing to fix: the program that receives it, else the local address. Strangers choose
+/// Writes what makes the finding one thing to fix: the program that receives it, else the local address. Remote hosts choose
 /// how many addresses and ports they send from and to, and must not fill the table by it.
 #[inline(always)]
 fn write_identity(arriving: &mut Arriving, active: &Active) {
@@ -287,7 +288,7 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: &Packet) {
     sighting.protocol = packet.protocol;
 }
 
-/// What the maps know of this namespace; and, once it was looked for, who takes the packet.
+/// What the maps know of this namespace; and, once it was looked for, who receives the packet.
 struct ArrivalWorld<'a> {
     arriving: Option<&'a Arriving>,
 }

@@ -24,7 +24,7 @@ use crate::{
 #[cgroup_sock(sock_create)]
 pub fn pinif_create(context: SockContext) -> i32 {
     let netns = netns_of(&context);
-    namespaces::note(netns, task::current_task);
+    namespaces::report(netns, task::current_task);
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
         task::write_caller(&mut record.owner);
         record.netns = netns;

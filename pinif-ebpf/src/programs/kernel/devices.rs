@@ -29,8 +29,6 @@ pub struct Chain {
     devices: [u64; MAX_DEVICES as usize],
     count: u32,
     at: u32,
-    /// The namespace of the egress interface (`struct net`).
-    netns: u64,
     /// Not zero: the wanted address is an IPv4 one.
     is_v4: u32,
     _pad: u32,
@@ -49,13 +47,18 @@ impl Chain {
         // Through a map: the verifier allows no arithmetic on the context.
         self.node = skb.address();
         let egress = read::<u64>(reread(&self.node), offset!(packet_device));
-        self.netns = read(egress, offset!(device_netns));
         self.devices[0] = egress;
         self.count = 1;
         self.at = 0;
         self.head = egress + u64::from(offset!(device_uppers));
         self.node = read(reread(&self.head), PREVIOUS);
         true
+    }
+
+    /// Whether there is any above the egress interface.
+    #[inline(always)]
+    pub fn has_uppers(&self) -> bool {
+        reread(&self.node) != reread(&self.head)
     }
 
     /// One step to the next device above; false behind the last.
@@ -77,7 +80,8 @@ impl Chain {
         let upper = read::<u64>(node - u64::from(offset!(adjacent_list)), 0);
         let count = reread(&self.count);
         // A macvlan may be in another namespace than what it is on: its index means another interface here.
-        if count < MAX_DEVICES && read::<u64>(upper, offset!(device_netns)) == self.netns {
+        let netns = read::<u64>(reread(&self.devices[0]), offset!(device_netns));
+        if count < MAX_DEVICES && read::<u64>(upper, offset!(device_netns)) == netns {
             self.devices[(count % MAX_DEVICES) as usize] = upper;
             self.count = count + 1;
         }

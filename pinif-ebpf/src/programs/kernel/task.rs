@@ -34,7 +34,7 @@ pub fn write_caller(owner: &mut Owner) {
     owner.uid = bpf_get_current_uid_gid() as u32;
 }
 
-/// Whether a task has no memory of its own (`task->mm`), as far as that can be told.
+/// Whether a task has no memory of its own (`task->mm`), as far as that is known.
 #[inline(always)]
 fn is_kernel_thread(task: u64) -> bool {
     offset!(task_mm) != 0 && follow(task, offset!(task_mm)).is_none()

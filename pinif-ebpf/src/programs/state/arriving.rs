@@ -1,4 +1,4 @@
-//! Room for what is told of a packet that arrives, one for each CPU: traffic programs do not interrupt each other.
+//! Room for a packet that arrives, one for each CPU: traffic programs do not interrupt each other.
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
@@ -7,7 +7,7 @@ use pinif_ebpf::{
     sighting::{FindingKey, NewFinding},
 };
 
-use super::policy;
+use super::{findings::Sampling, policy};
 
 /// What a run of the program for what arrives works on.
 #[repr(C)]
@@ -32,8 +32,8 @@ pub struct Arriving {
     pub key: FindingKey,
     /// The finding's entry, if it is new.
     pub new: NewFinding,
-    /// The bits of its samples that are still to be noted.
-    pub missed: u32,
+    /// Where the packet is counted among its samples.
+    pub sampling: Sampling,
 }
 
 #[btf_map]

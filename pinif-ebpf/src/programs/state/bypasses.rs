@@ -1,4 +1,4 @@
-//! The news of sockets that are about to send past TC egress.
+//! The events of sockets that are about to send past TC egress.
 
 use aya_ebpf::{btf_maps::RingBuf, macros::btf_map};
 use pinif_ebpf::{bypass::Bypass, loss::Loss};

@@ -1,4 +1,4 @@
-//! The local endpoints that sockets send from: what the copy of a packet, which has no socket, is told by.
+//! The local endpoints that sockets send from: by these the copy of a packet, which has no socket, is recognized.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
@@ -23,9 +23,9 @@ static ENDPOINTS: HashMap<Endpoint, Flow, 262144, { BPF_F_NO_PREALLOC as usize }
 #[btf_map]
 static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
 
-/// Notes that a socket sends from an endpoint. Costs a comparison when that is known.
+/// Enters the endpoint that a socket sends from. Costs a comparison when that is known.
 #[inline(always)]
-pub fn note(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
+pub fn enter(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
     if !(record.has(flag::ENDPOINT)
         && record.endpoint == *endpoint
         && record.endpoint_bound == bound)
@@ -34,7 +34,7 @@ pub fn note(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie
     }
 }
 
-/// The rare rest of [`note`], in a frame of its own: the stack of a program is 512 bytes.
+/// The rare rest of [`enter`], in a frame of its own: the stack of a program is 512 bytes.
 #[inline(never)]
 fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
     let flow = flow(record, cookie, bound);
@@ -58,23 +58,23 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
     record.endpoint_bound = bound;
     record.sends_bound_to(bound);
     if record.has(flag::ENDPOINT) {
-        // Memos of the other endpoint's packets would leave the table at this one.
+        // Cached verdicts of the other endpoint's packets would leave the table at this one.
         record.changed();
     }
     record.flags |= flag::ENDPOINT;
 }
 
-/// Whether [`note_any_address`] has nothing new to note.
+/// Whether [`enter_any_address`] has nothing new to enter.
 #[inline(always)]
 pub fn knows_any_address(record: &SocketRecord, port: u16, bound: IfIndex) -> bool {
     let known = record.any_address_port == port && record.any_address_bound == bound;
     port == 0 || (record.has(flag::ANY_ADDRESS) && known)
 }
 
-/// Notes that a socket will send from a port, from which address is not known yet: a duplicate that netfilter makes
+/// Enters the port that a socket will send from, from which address is not known yet: a duplicate that netfilter makes
 /// comes before the original.
 #[inline(always)]
-pub fn note_any_address(
+pub fn enter_any_address(
     record: &mut SocketRecord,
     netns: NetNsCookie,
     port: u16,
@@ -96,7 +96,7 @@ pub fn note_any_address(
     record.flags |= flag::ANY_ADDRESS;
 }
 
-/// Takes leave of a socket that is being closed.
+/// Releases the endpoints of a socket that is being closed.
 #[inline(always)]
 pub fn release(record: &SocketRecord, netns: NetNsCookie, protocol: u8, cookie: SocketCookie) {
     if record.has(flag::ENDPOINT) {

@@ -32,13 +32,22 @@ static FINDINGS: HashMap<
 #[btf_map]
 static SIGHTINGS: RingBuf<SightingRecord, { 1024 * 1024 }> = RingBuf::new();
 
+/// Where a packet is counted among its finding's samples. By [`Of`].
+#[repr(C)]
+pub struct Sampling {
+    /// The place at which each sample is looked for first: where it was found last.
+    places: [u32; 3],
+    /// The bits of those that were not there.
+    missed: u32,
+}
+
 /// What [`grow`] returns for a finding that is not there.
 pub const ABSENT: u32 = 1 << 31;
 
 /// The steps of a packet that is not contained, for the programs to call in this order; each is verified once
 /// ([`crate::verified_once`]).
 macro_rules! record {
-    ($context:expr, $grow:ident, $enter:ident, $note:ident) => {{
+    ($context:expr, $grow:ident, $enter:ident, $count_sample:ident) => {{
         let mut missed = $grow($context);
         if missed == u64::from($crate::state::findings::ABSENT) {
             // Where it cannot be entered, it is there by now, or what stands in for it is; or the table is full.
@@ -54,7 +63,7 @@ macro_rules! record {
         }
         if missed != 0 {
             for _ in pinif_ebpf::sample::Of::ALL {
-                if $note($context) == 0 {
+                if $count_sample($context) == 0 {
                     break;
                 }
             }
@@ -65,8 +74,9 @@ pub(crate) use record;
 
 /// Begins with a packet: writes what it adds.
 #[inline(always)]
-pub fn begin(new: &mut NewFinding, count: Count, packet: Option<&Packet>) {
+pub fn begin(new: &mut NewFinding, sampling: &mut Sampling, count: Count, packet: Option<&Packet>) {
     new.state.count = count;
+    sampling.places = [0; 3];
     write_samples(&mut new.state, packet);
 }
 
@@ -100,7 +110,7 @@ pub fn enter(key: &mut FindingKey, new: &mut NewFinding) -> u32 {
             packets
         };
     }
-    // SAFETY: both are laid out alike, and zeros are a lock that nobody holds.
+    // SAFETY: both have the same layout, and zeros are a lock that nobody holds.
     let value = unsafe { &*ptr::from_ref(new).cast::<FindingValue>() };
     if FINDINGS
         .insert(&*key, value, u64::from(BPF_NOEXIST))
@@ -127,13 +137,17 @@ fn report(key: &FindingKey, sighting: &Sighting) {
     record.submit(0);
 }
 
-/// Adds the packet to its finding, and returns the bits of the samples ([`Of`]) that are still to be noted: mostly a finding
-/// has one process, socket and destination, and they are the first. [`ABSENT`] where it is not there.
+/// Adds the packet to its finding, and returns the bits of the samples ([`Of`]) that are not where they are looked for first:
+/// mostly a finding has one process, socket and destination. [`ABSENT`] where it is not there.
 #[inline(always)]
-pub fn grow(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
+pub fn grow(key: &FindingKey, new: &NewFinding, sampling: &mut Sampling) -> u32 {
     let Some(finding) = FINDINGS.get_ptr_mut(key) else {
         return ABSENT;
     };
+    let Sampling {
+        places: last,
+        missed,
+    } = sampling;
     *missed = 0;
     let packets = reread(&new.state.count.packets);
     // SAFETY: the entry stays valid for the program's run (entries are freed after an RCU grace period).
@@ -147,11 +161,12 @@ pub fn grow(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
         let (samples, mine) = (&raw mut (*state).samples, &raw const new.state.samples);
         let mut of = 0;
         while of < Of::ALL.len() {
-            let key = &(*places(mine.cast_mut(), of)).key;
-            let first = places(samples, of);
-            if is(first, key) {
-                atomic_add(&raw mut (*first).packets, packets);
-            } else if reread(&key[0]) != 0 {
+            let key = reread(&(*places(mine.cast_mut(), of)).key);
+            let place = reread(&last[of]) as usize % MOST;
+            let there = places(samples, of).add(place);
+            if is(there, key) {
+                atomic_add(&raw mut (*there).packets, packets);
+            } else if key[0] != 0 {
                 // In memory, of which the verifier knows nothing: the ways become one.
                 *missed = reread(missed) | 1 << of;
             }
@@ -161,9 +176,10 @@ pub fn grow(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
     reread(missed)
 }
 
-/// Notes one of the samples that [`grow`] has left, and returns the bits of the others.
+/// Counts one of the samples that [`grow`] has left, and returns the bits of the others.
 #[inline(always)]
-pub fn note(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
+pub fn count_sample(key: &FindingKey, new: &NewFinding, sampling: &mut Sampling) -> u32 {
+    let Sampling { places, missed } = sampling;
     let bits = reread(missed);
     *missed = if bits & 1 != 0 {
         0
@@ -179,47 +195,61 @@ pub fn note(key: &FindingKey, new: &NewFinding, missed: &mut u32) -> u32 {
         return 0;
     }
     if let Some(finding) = FINDINGS.get_ptr_mut(key) {
-        // SAFETY: an entry of the table, and one of its lists.
-        unsafe { note_in(finding, of, &new.state) };
+        // SAFETY: an entry of the table, one of its lists, and the place of that.
+        unsafe { count_in(finding, of, &new.state, places.as_mut_ptr().add(of)) };
     }
     reread(missed)
 }
 
-/// Counts packets for one of the finding's samples, which is entered if there is a free place.
+/// Counts packets for one of the finding's samples, which is entered if there is a free place. Writes which place it has.
 ///
 /// # Safety
 ///
-/// The finding is an entry of the table, and `of` is one of [`Of`].
+/// The finding is an entry of the table, `of` is one of [`Of`], and `place` is valid.
 #[inline(always)]
-unsafe fn note_in(finding: *mut FindingValue, of: usize, new: &FindingState) {
+unsafe fn count_in(finding: *mut FindingValue, of: usize, new: &FindingState, place: *mut u32) {
     let packets = reread(&new.count.packets);
     // SAFETY: as the caller promises.
     unsafe {
-        let key = &(*places((&raw const new.samples).cast_mut(), of)).key;
+        let key = reread(&(*places((&raw const new.samples).cast_mut(), of)).key);
         let samples = &raw mut (*finding).state.samples;
         let places = places(samples, of);
         let more = (&raw mut (*samples).more).cast::<u32>().add(of);
+        // A sample stays in its place for good, and so needs no lock.
+        let mut at = 0;
+        while at < MOST {
+            let there = places.add(at);
+            if is(there, key) {
+                place.write_volatile(at as u32);
+                atomic_add(&raw mut (*there).packets, packets);
+                return;
+            }
+            at += 1;
+        }
+        if more.read_volatile() != 0 {
+            return;
+        }
         // Two CPUs must not take one place, nor one key two places. No function may be called while the lock is held.
-        let mut place = 0;
-        let mut is_noted = false;
+        at = 0;
+        let mut is_counted = false;
         bpf_spin_lock((&raw mut (*finding).lock).cast());
-        while place < MOST {
-            let there = places.add(place);
+        while at < MOST {
+            let there = places.add(at);
             let is_free = (&raw const (*there).key[0]).read_volatile() == 0;
             if is_free || is(there, key) {
                 if is_free {
-                    (&raw mut (*there).key[1]).write_volatile(reread(&key[1]));
-                    (&raw mut (*there).key[2]).write_volatile(reread(&key[2]));
+                    (&raw mut (*there).key[1]).write_volatile(key[1]);
+                    (&raw mut (*there).key[2]).write_volatile(key[2]);
                     // Last, since it is read without the lock.
-                    (&raw mut (*there).key[0]).write_volatile(reread(&key[0]));
+                    (&raw mut (*there).key[0]).write_volatile(key[0]);
                 }
                 atomic_add(&raw mut (*there).packets, packets);
-                is_noted = true;
+                is_counted = true;
                 break;
             }
-            place += 1;
+            at += 1;
         }
-        if !is_noted {
+        if !is_counted {
             more.write_volatile(1);
         }
         bpf_spin_unlock((&raw mut (*finding).lock).cast());
@@ -237,23 +267,16 @@ unsafe fn places(samples: *mut Samples, of: usize) -> *mut Sample {
     unsafe { samples.cast::<[Sample; MOST]>().add(of).cast() }
 }
 
-/// Whether a place has this key.
+/// Whether a place has this key. All words are compared: a branch for each would be followed by the verifier.
 ///
 /// # Safety
 ///
 /// The place is one of a finding's samples.
 #[inline(always)]
-unsafe fn is(there: *const Sample, key: &[u64; 3]) -> bool {
-    let mut word = 0;
-    while word < key.len() {
-        // SAFETY: as the caller promises; volatile, since other CPUs write it.
-        let theirs = unsafe { (&raw const (*there).key[word]).read_volatile() };
-        if theirs != reread(&key[word]) {
-            return false;
-        }
-        word += 1;
-    }
-    true
+unsafe fn is(there: *const Sample, key: [u64; 3]) -> bool {
+    // SAFETY: as the caller promises; volatile, since other CPUs write it.
+    let theirs = unsafe { (&raw const (*there).key).read_volatile() };
+    (theirs[0] ^ key[0]) | (theirs[1] ^ key[1]) | (theirs[2] ^ key[2]) == 0
 }
 
 /// `BPF_ATOMIC | BPF_ADD`: the target has no `AtomicU64::fetch_add`.

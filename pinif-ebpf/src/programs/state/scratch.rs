@@ -5,9 +5,10 @@ use pinif_ebpf::{
     packet::Packet,
     policy::{Active, InForce},
     sighting::{FindingKey, NewFinding},
+    verdict_cache::Coverage,
 };
 
-use super::policy;
+use super::{findings::Sampling, policy};
 use crate::{recheck::RecheckState, tunnel::Layer};
 
 /// What a run of the traffic program works on.
@@ -23,12 +24,27 @@ pub struct Scratch {
     pub key: FindingKey,
     /// The finding's entry, if it is new.
     pub new: NewFinding,
-    /// The bits of its samples that are still to be noted.
-    pub missed: u32,
+    /// Where the packet is counted among its samples.
+    pub sampling: Sampling,
+    /// The flow whose packets need not be judged anew.
+    pub steady: Steady,
     /// What the packet is to its socket.
     pub layer: Layer,
     /// The recheck of its verdict.
     pub recheck: RecheckState,
+}
+
+/// A flow that leaks: what the room holds of its last packet is true of its next one, too, as far as no recheck says otherwise.
+#[repr(C)]
+pub struct Steady {
+    /// The digest of all that led to the verdict ([`crate::verdict_cache`]); zero where the packet in work is another's.
+    pub digest: u64,
+    /// The digest of the packet in work; zero where its verdict holds for no other.
+    pub candidate: u64,
+    /// The number of the cell that its packets are counted in.
+    pub cell: u32,
+    /// Whether all that led to the verdict was hashed.
+    pub coverage: Coverage,
 }
 
 #[btf_map]
@@ -41,7 +57,16 @@ pub fn begin(in_force: InForce) -> bool {
         return false;
     };
     scratch.in_force = in_force;
+    scratch.steady.digest = 0;
+    scratch.steady.candidate = 0;
+    scratch.recheck.reset();
     true
+}
+
+/// Whether the room holds what is true of packets with this digest.
+#[inline(always)]
+pub fn holds(digest: u64) -> bool {
+    get().is_some_and(|scratch| scratch.steady.digest == digest)
 }
 
 /// What the packet in work has so far, and the policy that it is judged by.

@@ -57,15 +57,15 @@ impl Host {
 
     /// What pinif says of what was sent.
     pub(super) fn judge(&self, sent: &Sent) -> Decision {
-        let traffic = Traffic {
-            origin: sent.origin,
-            bound: sent.bound,
-            names_interface: sent.names_interface,
-            bound_address: sent.bound_address,
-            packet: sent.packet.as_ref(),
-            egress: sent.egress,
-        };
+        let traffic = sent.traffic();
         decide(&traffic, &self.policy.active(), self)
+    }
+
+    /// Whether a packet with this verdict is dropped where the policy is enforced.
+    pub(super) fn is_dropped(&self, decision: &Decision) -> bool {
+        let rule = self.policy.rules.get(usize::from(decision.rule));
+        let demand = rule.and_then(|rule| rule.demand).unwrap_or_default();
+        decision.is_dropped(demand.action())
     }
 
     fn tables(&self) -> InMemory<'_> {
@@ -102,6 +102,18 @@ impl Sent {
                 icmp_type: 0,
             }),
             egress,
+        }
+    }
+
+    /// As `decide` takes it.
+    pub(super) fn traffic(&self) -> Traffic<'_> {
+        Traffic {
+            origin: self.origin,
+            bound: self.bound,
+            names_interface: self.names_interface,
+            bound_address: self.bound_address,
+            packet: self.packet.as_ref(),
+            egress: self.egress,
         }
     }
 

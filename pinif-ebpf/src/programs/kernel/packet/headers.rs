@@ -1,0 +1,183 @@
+//! Its headers: at the usual place for the fast path, and in full.
+
+use core::{arch::asm, mem::MaybeUninit, ptr::addr_of};
+
+use aya_ebpf::{
+    bindings::bpf_hdr_start_off::{BPF_HDR_START_MAC, BPF_HDR_START_NET},
+    helpers::generated::{bpf_skb_load_bytes_relative, bpf_skb_pull_data},
+};
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
+use pinif_ebpf::{
+    packet::{
+        Bytes, Header, NotParsed, Packet,
+        base::{self, Base},
+        ethertype, parse, untag,
+    },
+    verdict_cache::FlowKey,
+};
+
+use super::{ETHERNET, Skb};
+
+/// As much as headers take, of packets that have them outside the linear part.
+const HEADERS: u32 = 256;
+
+/// The fragment's offset, in network byte order (RFC 791).
+const FRAGMENT_OFFSET: u16 = 0x1fff_u16.to_be();
+
+/// Loads from the packet at once, as wide as is said: the compiler would load a word byte by byte, since it knows of no
+/// alignment there. The kernel needs none, or keeps it (`NET_IP_ALIGN`).
+macro_rules! load {
+    ($size:ident, $base:expr, $offset:literal) => {{
+        let value: u64;
+        // SAFETY: the bounds were compared before, which the verifier checks.
+        unsafe {
+            asm!(
+                concat!("{value} = *(", stringify!($size), " *)({base} + ", $offset, ")"),
+                value = out(reg) value,
+                base = in(reg) $base,
+                options(nostack, readonly, pure),
+            );
+        }
+        value
+    }};
+}
+
+impl Skb {
+    /// Looks at its addresses and ports where they usually are: behind an Ethernet header of 14 bytes and an IP header
+    /// without options or extensions, TCP or UDP, not a later fragment, in the linear part. Nothing if they cannot be
+    /// there; where the device has no Ethernet header, what is seen may be no addresses ([`FlowKey::is`]).
+    #[inline(always)]
+    pub fn flow_key(self) -> Option<FlowKey> {
+        let (start, end) = (
+            member!(self.0, data) as usize,
+            member!(self.0, data_end) as usize,
+        );
+        let header = start + ETHERNET as usize;
+        let kind = member!(self.0, protocol) as u16;
+        if kind == ethertype::IPV4.to_be() {
+            if header + Ipv4Hdr::LEN + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 9) as u8);
+            let fragment = load!(u16, header, 6) as u16;
+            if first != 0x45 || !FlowKey::is_of(protocol) || fragment & FRAGMENT_OFFSET != 0 {
+                return None;
+            }
+            Some(FlowKey {
+                source: FlowKey::v4(load!(u32, header, 12) as u32),
+                destination: FlowKey::v4(load!(u32, header, 16) as u32),
+                ports: load!(u32, header, 20) as u32,
+                protocol: u32::from(protocol),
+            })
+        } else if kind == ethertype::IPV6.to_be() {
+            if header + Ipv6Hdr::LEN + 4 > end {
+                return None;
+            }
+            let (first, protocol) = (load!(u8, header, 0), load!(u8, header, 6) as u8);
+            if first >> 4 != 6 || !FlowKey::is_of(protocol) {
+                return None;
+            }
+            Some(FlowKey {
+                source: [load!(u64, header, 8), load!(u64, header, 16)],
+                destination: [load!(u64, header, 24), load!(u64, header, 32)],
+                ports: load!(u32, header, 40) as u32,
+                protocol: u32::from(protocol),
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Reads its headers into `place`. Tags in the frame exist on Ethernet devices only, where the frame begins with the link layer's header;
+    /// otherwise the network header's own offset serves every kind of device.
+    #[inline(always)]
+    pub fn parse(self, place: &mut Packet) -> Result<(), NotParsed> {
+        let mut kind = u16::from_be(member!(self.0, protocol) as u16);
+        let mut at = Headers::network(self);
+        if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+            at.from = BPF_HDR_START_MAC as u32;
+            (kind, at.start) = untag(&at)?;
+        }
+        parse(kind, &at, place)
+    }
+
+    /// Reads the fixed part of its IP header into `place`, if it has one.
+    #[inline(always)]
+    pub fn read_base(self, place: &mut Base) -> bool {
+        let kind = u16::from_be(member!(self.0, protocol) as u16);
+        if kind != ethertype::IPV4 && kind != ethertype::IPV6 {
+            return false;
+        }
+        if base::read(kind, &Headers::network(self), place) {
+            return true;
+        }
+        // A driver may leave headers in pages. `ip_rcv` pulls them to the front as well, next (`pskb_may_pull`).
+        let length = member!(self.0, len).min(HEADERS);
+        // SAFETY: the helper takes the context; no pointer into the packet is held.
+        unsafe { bpf_skb_pull_data(self.0, length) };
+        base::read(kind, &Headers::network(self), place)
+    }
+
+    /// The first byte behind the fixed part of its header.
+    #[inline(always)]
+    pub fn behind(self, base: &Base) -> Option<u8> {
+        let [byte] = Headers::network(self).load::<[u8; 1]>(usize::from(base.length))?;
+        Some(byte)
+    }
+
+    /// Whether a datagram of WireGuard's has a packet inside: its type is 4, and there is more to it than header and tag,
+    /// as which a keepalive comes (`struct message_data`; `wg_socket_send_skb_to_peer` writes no options).
+    #[inline(always)]
+    pub fn has_wireguard_data(self) -> bool {
+        let header = if self.ethertype() == ethertype::IPV4 {
+            size_of::<Ipv4Hdr>()
+        } else {
+            size_of::<Ipv6Hdr>()
+        };
+        // Length and checksum of UDP, and the first byte of the message.
+        let [high, low, _, _, kind] = Headers::network(self)
+            .load::<[u8; 5]>(header + 4)
+            .unwrap_or_default();
+        let (udp, empty) = (8, 32);
+        kind == 4 && u16::from_be_bytes([high, low]) > udp + empty
+    }
+}
+
+/// The packet from one of its headers on (`bpf_skb_load_bytes_relative`).
+pub(super) struct Headers {
+    skb: Skb,
+    /// Which header (`enum bpf_hdr_start_off`).
+    from: u32,
+    /// How many bytes behind its beginning.
+    start: usize,
+}
+
+impl Headers {
+    #[inline(always)]
+    pub(super) fn network(skb: Skb) -> Self {
+        Self {
+            skb,
+            from: BPF_HDR_START_NET as u32,
+            start: 0,
+        }
+    }
+}
+
+impl Bytes for Headers {
+    #[inline(always)]
+    fn load<T: Header>(&self, offset: usize) -> Option<T> {
+        let mut header = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper takes the context, and writes the whole header or fails.
+        let status = unsafe {
+            bpf_skb_load_bytes_relative(
+                self.skb.0.cast(),
+                (self.start + offset) as u32,
+                header.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                self.from,
+            )
+        };
+        // SAFETY: it was written, and any bytes are a valid `Header`.
+        (status == 0).then(|| unsafe { header.assume_init() })
+    }
+}

@@ -1,0 +1,353 @@
+//! The programs, their maps and the sockets in small: what the fast path looks up and what is cached, by the functions that
+//! the programs call.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use super::super::host::{Host, Sent};
+use crate::{
+    intent::{SocketRecord, flag},
+    key::{Address, IfIndex, NetNsCookie},
+    packet::Packet,
+    policy::{
+        Demand, InForce, flags,
+        tests::rules::{Rules, SLOT, Sender},
+    },
+    sighting::Origin,
+    verdict::Decision,
+    verdict_cache::{
+        CacheInputs, CachedVerdict, Digests, FlowCache, FlowKey, Keys, Outcome, SocketFacts, Way,
+    },
+};
+
+pub(super) const NETNS: NetNsCookie = NetNsCookie(7);
+/// What the kernel has random numbers for.
+const SECRET: u64 = 0x5ec2_e700;
+const OF_PROCESSES: u64 = 1;
+
+/// A socket as the kernel has it, beside its record.
+#[derive(Clone, Debug)]
+pub(super) struct Socket {
+    pub(super) sender: Sender,
+    pub(super) bound: IfIndex,
+    pub(super) facts: SocketFacts,
+    pub(super) names_interface: bool,
+    pub(super) record: SocketRecord,
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A socket sends; `own` headers have its protocol and port.
+    Send {
+        socket: usize,
+        packet: Packet,
+        own: bool,
+        egress: IfIndex,
+    },
+    /// The last packet once more.
+    Again,
+    /// The same from another socket.
+    Other { socket: usize },
+    /// A packet is forwarded that came in by an interface.
+    Forward {
+        packet: Packet,
+        arrived: IfIndex,
+        egress: IfIndex,
+    },
+    /// A policy takes effect.
+    Policy(Rules),
+    /// The host's interfaces or addresses are others.
+    Host(Host),
+    /// A socket is bound to a device, or to none.
+    Device { socket: usize, bound: IfIndex },
+    /// A socket is bound to an address.
+    Bind { socket: usize, address: Address },
+    /// Another process uses a socket.
+    Owner { socket: usize, sender: Sender },
+    /// A socket is given to another user (`fchown`), of which no hook hears.
+    User { socket: usize, user: u32 },
+}
+
+/// How often each way to a verdict was taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken(pub(super) BTreeMap<&'static str, u32>);
+
+impl Taken {
+    fn count(&mut self, way: &'static str) {
+        *self.0.entry(way).or_default() += 1;
+    }
+}
+
+/// The programs and their maps, in small.
+pub(super) struct Kernel {
+    host: Host,
+    in_force: InForce,
+    sockets: Vec<Socket>,
+    flows: Flows,
+    /// The flow that leaks, and what was decided of it.
+    steady: Option<(u64, Decision, usize)>,
+    cells: BTreeMap<(IfIndex, IfIndex), u32>,
+    salts: u64,
+    last: Step,
+    pub(super) taken: Taken,
+}
+
+#[derive(Default)]
+struct Flows(RefCell<BTreeMap<u32, u64>>);
+
+impl FlowCache for Flows {
+    fn entry(&self, place: u32) -> u64 {
+        self.0.borrow().get(&place).copied().unwrap_or(0)
+    }
+
+    fn put(&self, place: u32, entry: u64) {
+        self.0.borrow_mut().insert(place, entry);
+    }
+}
+
+impl Kernel {
+    pub(super) fn new(host: Host, sockets: Vec<Socket>) -> Self {
+        let dimensions = host.policy.active().dimensions;
+        Self {
+            host,
+            in_force: InForce::default().next(SLOT, dimensions),
+            sockets,
+            flows: Flows::default(),
+            steady: None,
+            cells: BTreeMap::new(),
+            salts: 0,
+            last: Step::Again,
+            taken: Taken::default(),
+        }
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
+        let step = match (step, &self.last) {
+            (Step::Again, last) => last.clone(),
+            (
+                Step::Other { socket },
+                Step::Send {
+                    packet,
+                    own,
+                    egress,
+                    ..
+                },
+            ) => Step::Send {
+                socket: *socket,
+                packet: *packet,
+                own: *own,
+                egress: *egress,
+            },
+            (other, _) => other.clone(),
+        };
+        if matches!(step, Step::Send { .. } | Step::Forward { .. }) {
+            self.last = step.clone();
+        }
+        match step {
+            Step::Again | Step::Other { .. } => {}
+            Step::Send {
+                socket,
+                packet,
+                own,
+                egress,
+            } => self.send(socket % self.sockets.len(), packet, own, egress),
+            Step::Forward {
+                packet,
+                arrived,
+                egress,
+            } => self.forward(&packet, arrived, egress),
+            Step::Policy(policy) => {
+                let dimensions = policy.active().dimensions;
+                self.host.policy = policy;
+                self.in_force = self.in_force.next(SLOT, dimensions);
+            }
+            Step::Host(host) => {
+                let policy = std::mem::take(&mut self.host.policy);
+                self.host = Host { policy, ..host };
+                self.in_force = self.in_force.next_of_same();
+            }
+            Step::Device { socket, bound } => self.socket(socket).bound = bound,
+            Step::Bind { socket, address } => {
+                let record = &mut self.socket(socket).record;
+                record.bound_address = address;
+                record.flags |= flag::BOUND_ADDRESS;
+                record.changed();
+            }
+            Step::Owner { socket, sender } => {
+                let socket = self.socket(socket);
+                socket.sender = Sender {
+                    user: socket.sender.user,
+                    ..sender
+                };
+                socket.record.changed();
+            }
+            Step::User { socket, user } => self.socket(socket).sender.user = Some(user),
+        }
+    }
+
+    fn socket(&mut self, index: usize) -> &mut Socket {
+        let count = self.sockets.len();
+        &mut self.sockets[index % count]
+    }
+
+    fn send(&mut self, index: usize, mut packet: Packet, own: bool, egress: IfIndex) {
+        let socket = &mut self.sockets[index];
+        if own {
+            packet.protocol = socket.facts.protocol;
+            packet.source_port = socket.facts.port;
+        }
+        self.host.sender = socket.sender;
+        let sent = Sent {
+            origin: Origin::Process,
+            bound: socket.bound,
+            names_interface: socket.names_interface,
+            bound_address: socket
+                .record
+                .has(flag::BOUND_ADDRESS)
+                .then_some(socket.record.bound_address),
+            packet: Some(packet),
+            egress,
+        };
+        if socket.record.salt == 0 {
+            self.salts += 1;
+            socket.record.salt = self.salts << 32 | 1;
+        }
+        let way = Way {
+            above: IfIndex::NONE,
+            from: socket.bound,
+            egress,
+        };
+        let user = socket.sender.user.unwrap_or_default();
+        let flow = flow_key(&packet);
+        let of_socket = CacheInputs::of_socket(&socket.record, flow, self.in_force, &way, || user);
+        let own = match of_socket.find_in_record(&mut socket.record) {
+            Ok(found) => return self.check(&sent, found, "record"),
+            Err(own) => own,
+        };
+        if let Some((digest, decision, of)) = self.steady
+            && digest == own.whole
+        {
+            assert_eq!((self.host.judge(&sent), index), (decision, of));
+            return self.taken.count("steady");
+        }
+        let inputs = CacheInputs {
+            bound_address: socket.record.address_of_bind(),
+            ..of_socket
+        };
+        let mut keys = Keys {
+            inputs,
+            own,
+            shared: Digests::NONE,
+        };
+        let salt = SECRET ^ OF_PROCESSES;
+        if let Some(shared) = inputs.of_any_socket(salt, &socket.facts, self.in_force) {
+            match shared.find_in_cache(&self.flows) {
+                Ok((found, reach)) => {
+                    keys.put_in_record(&mut socket.record, found, reach);
+                    return self.check(&sent, found, "shared");
+                }
+                Err(shared) => keys.shared = shared,
+            }
+        }
+        self.decide(&sent, &keys, Some(index));
+    }
+
+    fn forward(&mut self, packet: &Packet, arrived: IfIndex, egress: IfIndex) {
+        self.host.sender = Sender::default();
+        let sent = Sent {
+            origin: Origin::None,
+            bound: IfIndex::NONE,
+            names_interface: false,
+            bound_address: None,
+            packet: Some(*packet),
+            egress,
+        };
+        let way = Way {
+            above: IfIndex::NONE,
+            from: arrived,
+            egress,
+        };
+        let inputs = CacheInputs::of_forwarded(SECRET, flow_key(packet), self.in_force, &way);
+        match inputs.find_in_cache(&self.flows) {
+            Ok((found, _)) => self.check(&sent, found, "forwarded"),
+            Err(shared) => {
+                let keys = Keys {
+                    inputs,
+                    own: Digests::NONE,
+                    shared,
+                };
+                self.decide(&sent, &keys, None);
+            }
+        }
+    }
+
+    /// A cached verdict is that the packet is contained, and to be counted where it is decided to be.
+    fn check(&mut self, sent: &Sent, found: CachedVerdict, way: &'static str) {
+        assert_eq!(self.host.judge(sent).kind, 0, "{sent:?} by {way}");
+        assert_eq!(found.cell, self.cell(sent), "{sent:?} by {way}");
+        assert_eq!(found.marked, self.about(sent.egress) & flags::STACKED != 0);
+        self.taken.count(way);
+    }
+
+    fn decide(&mut self, sent: &Sent, keys: &Keys, socket: Option<usize>) {
+        let decision = self.host.judge(sent);
+        let cell = self.cell(sent);
+        let about = self.about(sent.egress);
+        let is_from_here = |packet: &Packet| self.host.holders.contains_key(&packet.source);
+        let is_from_here = sent.packet.as_ref().is_some_and(is_from_here);
+        let active = self.host.policy.active();
+        let kind = decision.kind;
+        let coverage = keys.inputs.covers(&sent.traffic());
+        match keys.outcome(coverage, kind, || is_from_here, &active, || about, cell) {
+            Outcome::Forgotten => self.taken.count("forgotten"),
+            Outcome::Cached(verdict, reach) => {
+                if let Some(socket) = socket {
+                    keys.put_in_record(&mut self.sockets[socket].record, verdict, reach);
+                }
+                keys.put_in_cache(&self.flows, verdict, reach);
+                self.taken.count("cached");
+            }
+            Outcome::Steady(digest) => {
+                let socket = socket.expect("only a socket's flow is steady");
+                self.steady = Some((digest, decision, socket));
+            }
+        }
+    }
+
+    fn cell(&mut self, sent: &Sent) -> u32 {
+        let next = self.cells.len() as u32 + 1;
+        *self.cells.entry((sent.bound, sent.egress)).or_insert(next)
+    }
+
+    /// What userspace publishes of an interface (`kernel/publish.rs`).
+    fn about(&self, interface: IfIndex) -> u64 {
+        let zones = self.host.zones.get(&interface).copied().unwrap_or_default();
+        let rules = &self.host.policy.rules;
+        let mut demands = rules.iter().filter_map(|rule| rule.demand);
+        let is_kept =
+            |demand: Demand| demand.only_via.is_empty() || demand.only_via.intersects(zones);
+        let keeps = if !demands.clone().all(is_kept) {
+            0
+        } else if demands.any(|demand| demand.pinned != 0) {
+            flags::KEEPS_PINNED
+        } else {
+            flags::KEEPS_PINNED | flags::KEEPS_UNPINNED
+        };
+        let mut carriers = self.host.carriers.iter();
+        let is_stacked = carriers.any(|&(upper, _)| upper == interface);
+        keeps | if is_stacked { flags::STACKED } else { 0 }
+    }
+}
+
+/// The key that the fast path reads at a packet's headers.
+fn flow_key(packet: &Packet) -> FlowKey {
+    let mut ports = [0; 4];
+    ports[..2].copy_from_slice(&packet.source_port.to_be_bytes());
+    ports[2..].copy_from_slice(&packet.destination_port.to_be_bytes());
+    FlowKey {
+        source: packet.source.words(),
+        destination: packet.destination.words(),
+        ports: u32::from_ne_bytes(ports),
+        protocol: packet.protocol.into(),
+    }
+}
