@@ -324,9 +324,9 @@ pub enum FailOn {
     /// Packets that left where they must not.
     #[default]
     Leak,
-    /// Those, and packets that left well by luck.
+    /// Those, and packets that used an allowed interface, but only because of the current route.
     Risk,
-    /// Nothing: findings are told, and that is all.
+    /// Nothing: findings are reported, and that is all.
     Never,
 }
 

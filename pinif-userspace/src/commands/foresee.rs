@@ -62,7 +62,7 @@ pub struct ForeseeArgs {
 ///
 /// # Errors
 ///
-/// What it lacks, in a sentence with the mend.
+/// What it lacks, in a sentence with the fix.
 pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     let policy = policy_of(args.policy.clone())?;
     let netns = match &args.netns {
@@ -158,7 +158,7 @@ fn human(all: &[Foreseen]) -> io::Result<()> {
                 writeln!(out, "        rule   {}", visible(rule))?;
             }
             writeln!(out, "        route  {}", visible(&finding.cause))?;
-            writeln!(out, "        mend   {}", visible(&finding.remedy))?;
+            writeln!(out, "        fix    {}", visible(&finding.remedy))?;
         }
     }
     for what in uncopied(all) {

@@ -1,13 +1,14 @@
-//! Why a packet left where it left, as far as the state of the machine tells it at the first sighting.
+//! Why a packet left where it left, as far as the state of the machine shows it at the first sighting.
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
+use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, subject::Subject};
 
 use super::{
     decode::{Requested, Sighted},
     explain::{Cause, CauseKind, Route},
     kinds,
+    subject::{self, KernelPacket},
 };
 use crate::{
     host::{
@@ -34,7 +35,7 @@ pub struct Scene<'a> {
     pub name: &'a dyn Fn(IfIndex) -> String,
     /// What the kernel lets in by an interface of this name.
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
-    /// Whether an interface of this name runs by now; nothing where that cannot be told.
+    /// Whether an interface of this name runs by now; nothing where that is not known.
     pub runs: &'a dyn Fn(&str) -> Option<bool>,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
@@ -67,7 +68,7 @@ pub(super) fn by_origin(
     match sighted.origin {
         Origin::None => without_socket(sighted, scene, look_up),
         Origin::Kernel => {
-            let mut causes = vec![Cause::certain(CauseKind::KernelReply)];
+            let mut causes = vec![Cause::certain(CauseKind::Kernel(of_kernel(sighted)))];
             causes.extend(links_down(sighted, scene));
             causes.extend(route(sighted, scene, look_up));
             causes
@@ -88,7 +89,7 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
         // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It goes
         // where the tables lead, which is no copy's way.
         return match way(sighted, scene, look_up) {
-            Ok(route) => vec![Cause::likely(CauseKind::KernelReply), route],
+            Ok(route) => vec![Cause::likely(CauseKind::Kernel(of_kernel(sighted))), route],
             Err(_) => vec![Cause::likely(CauseKind::Mirror)],
         };
     }
@@ -100,6 +101,19 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
         causes.extend(way(sighted, scene, look_up).ok());
     }
     causes
+}
+
+/// What the kernel itself sent.
+fn of_kernel(sighted: &Sighted) -> KernelPacket {
+    if let Subject::Kernel { what, .. } = sighted.subject {
+        return subject::of_kernel(what).0;
+    }
+    match sighted.headers.map(|headers| headers.protocol) {
+        Some(protocol::TCP) => KernelPacket::TcpReset,
+        Some(protocol::ICMP | protocol::ICMPV6) => KernelPacket::Icmp,
+        Some(_) => KernelPacket::Other,
+        None => KernelPacket::NotIp,
+    }
 }
 
 fn by_process(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {

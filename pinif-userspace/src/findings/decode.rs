@@ -67,7 +67,7 @@ pub struct Sighted {
     pub born: bool,
 }
 
-/// What of an IP packet's headers is told.
+/// What is kept of an IP packet's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// The source address.

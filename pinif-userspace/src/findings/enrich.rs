@@ -189,7 +189,7 @@ pub struct Suspect {
 }
 
 impl Suspect {
-    /// The inode of the socket, by which processes hold it. Where the packet did not tell it, it is looked for only if the
+    /// The inode of the socket, by which processes hold it. Where the packet does not show it, it is looked for only if the
     /// process is not known or gone.
     fn inode(&self) -> Option<u64> {
         let is_there = |pid| Path::new(&format!("/proc/{pid}")).exists();

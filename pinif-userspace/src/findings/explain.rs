@@ -24,7 +24,7 @@ pub use route::Route;
 /// Of a finding that was judged by a policy which only an earlier collector knew.
 const OF_AN_EARLIER_POLICY: &str = " The rule is of a policy that an earlier collector had in force: its name is not known any more.";
 
-/// Why, as far as this machine can tell; several causes are joined with `; `.
+/// Why, as far as this machine shows; several causes are joined with `; `.
 pub fn cause(finding: &Finding) -> String {
     causes::text(&finding.causes)
 }
@@ -72,9 +72,9 @@ pub(super) fn process(finding: &Finding) -> Option<&str> {
 /// What it did at the egress interface.
 pub(super) const fn left(finding: &Finding) -> &'static str {
     if finding.dropped {
-        "would have left by"
+        "would have left via"
     } else {
-        "left by"
+        "left via"
     }
 }
 

@@ -1,4 +1,4 @@
-//! Findings that no packet tells of: what cannot be seen (`unaudited`).
+//! Findings that come from no packet: what cannot be seen (`unaudited`).
 
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ pub const ANY_INTERFACE: &str = "*";
 /// A gap in what is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// What tells it from others.
+    /// What distinguishes it from others.
     pub key: GapKey,
     /// Why it is one.
     pub cause: CauseKind,
@@ -32,7 +32,7 @@ pub struct Gap {
     pub socket: Option<SocketCookie>,
 }
 
-/// What tells one gap from another: never a socket, since a program that opens a thousand has one fault.
+/// What distinguishes one gap from another: never a socket, since a program that opens a thousand has one fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GapKey {
     /// The namespace.
@@ -76,7 +76,7 @@ impl GapKey {
 }
 
 impl By {
-    /// Adds what tells it from any other: a number for what it is, and the rest.
+    /// Adds what distinguishes it from any other: a number for what it is, and the rest.
     fn write(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Sockets(way, subject) => {

@@ -1,4 +1,4 @@
-//! The book of what is foreseen: what would be a finding if something happened. It is told once while it holds; what comes of
+//! The book of what is foreseen: what would be a finding if something happened. It is reported once while it holds; what comes of
 //! a namespace being foreseen anew goes back to the caller.
 
 use std::{
@@ -42,7 +42,7 @@ impl Latent {
     }
 }
 
-/// What one is told from others by: what would happen to whom, and what would come of it.
+/// What distinguishes one from others: what would happen to whom, and what would come of it.
 type Key = (
     NetNsCookie,
     String,
@@ -157,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_is_told_once_and_what_comes_again_is_another() {
+    fn what_holds_is_reported_once_and_what_comes_again_is_another() {
         let mut foreseen = Foreseen::default();
         let first = latent("fab0 down", 1, "eth1");
         let other = latent("fab0 down", 2, "eth1");
-        let told = foreseen.take(CARD, vec![first.clone(), other.clone(), first.clone()]);
-        assert_eq!((sockets(&told.new), told.gone), (vec![1, 2], vec![]));
+        let before = foreseen.take(CARD, vec![first.clone(), other.clone(), first.clone()]);
+        assert_eq!((sockets(&before.new), before.gone), (vec![1, 2], vec![]));
         assert_eq!(
             foreseen.take(CARD, vec![other.clone(), first.clone()]),
             News::default()
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!((news.new, sockets(&news.gone)), (vec![], vec![1]));
         let again = foreseen.take(CARD, vec![other.clone(), first]);
         assert_eq!(sockets(&again.new), [1]);
-        assert_ne!(again.new[0].finding.id, told.new[0].finding.id);
+        assert_ne!(again.new[0].finding.id, before.new[0].finding.id);
         assert_eq!(
             (foreseen.reported(), foreseen.worst()),
             (3, Some(Severity::Risk))

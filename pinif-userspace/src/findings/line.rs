@@ -19,7 +19,7 @@ use super::{
     subject::{self, KernelPacket},
 };
 
-/// One line that `pinif audit --format json` prints. `type` tells which: first `ready`, then each `finding` as often as
+/// One line that `pinif audit --format json` prints. `type` says which: first `ready`, then each `finding` as often as
 /// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
 /// come; readers ignore those they do not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +105,7 @@ pub struct FindingLine {
     /// The process that owns the first packet's socket, where it is known. The socket is the one that sent it; of
     /// `ingress-escape`, the one that receives it.
     pub process: Option<Process>,
-    /// Why it left there, as far as this machine can tell; several causes are joined with `; `.
+    /// Why it left there, as far as this machine shows; several causes are joined with `; `.
     pub cause: String,
     /// What happened, in a sentence or two.
     pub explanation: String,

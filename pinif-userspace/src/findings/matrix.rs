@@ -28,7 +28,7 @@ pub struct Row {
     pub sums: Vec<Option<Sum>>,
 }
 
-/// Who sends, as far as the matrix tells senders apart.
+/// Who sends, as far as the matrix distinguishes senders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// Sockets bound to this device.
@@ -109,7 +109,7 @@ impl Sum {
 }
 
 impl Matrix {
-    /// The matrices of all namespaces that the cells speak of, in the order of their names. `severity` tells how grave a
+    /// The matrices of all namespaces that the cells speak of, in the order of their names. `severity` says how grave a
     /// cell is that has this kind.
     pub fn of(cells: &[Cell], severity: impl Fn(&Cell, Kind) -> Severity) -> Vec<Self> {
         let mut by_netns: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();

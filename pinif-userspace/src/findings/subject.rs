@@ -117,7 +117,8 @@ pub fn of(
     }
 }
 
-const fn of_kernel(what: subject::KernelPacket) -> (KernelPacket, Option<u8>) {
+/// What the kernel sends, and the protocol's number where the rest does not say it.
+pub(super) const fn of_kernel(what: subject::KernelPacket) -> (KernelPacket, Option<u8>) {
     match what {
         subject::KernelPacket::NotIp => (KernelPacket::NotIp, None),
         subject::KernelPacket::TcpReset => (KernelPacket::TcpReset, None),

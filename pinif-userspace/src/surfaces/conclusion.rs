@@ -54,7 +54,7 @@ pub fn incomplete(summary: &Summary) -> bool {
 
 fn contained(packets: u64) -> String {
     match packets {
-        0 => "No packet left by the audited interfaces.".to_owned(),
+        0 => "No packet left via the audited interfaces.".to_owned(),
         1 => "The one packet that left did so where it was meant to.".to_owned(),
         _ => format!(
             "Every one of {} packets left where it was meant to.",
@@ -147,7 +147,7 @@ impl Wrong {
             (0, 0) if self.arrived > 0 => None,
             (0, 0) => Some("No packet that was seen left where it must not.".to_owned()),
             (0, risked) => Some(format!(
-                "No packet left where it must not, but {} {of} did so by luck alone.",
+                "No packet left where it must not, but {} {of} used an allowed interface only because of the current route.",
                 grouped(risked)
             )),
             (1, _) => Some(format!("1 {of} left where it must not.")),
@@ -163,9 +163,9 @@ impl Wrong {
         };
         let untaken = match self.untaken {
             0 => None,
-            1 => Some("1 packet arrived where it must not, and nobody took it.".to_owned()),
+            1 => Some("1 packet arrived where it must not, and no socket received it.".to_owned()),
             untaken => Some(format!(
-                "{} packets arrived where they must not, and nobody took them.",
+                "{} packets arrived where they must not, and no socket received them.",
                 grouped(untaken)
             )),
         };

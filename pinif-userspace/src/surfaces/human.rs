@@ -171,7 +171,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
         // The last two tell where packets left, and how many: none has.
         details.truncate(details.len() - 2);
         let path = format!(
-            "would leave by {}, namespace {}",
+            "would leave via {}, namespace {}",
             line.egress_interface, line.netns
         );
         let rule = line.rule.as_ref();
@@ -217,7 +217,7 @@ fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     let mut details = vec![
         ("what", finding.explanation.clone()),
         ("cause", finding.cause.clone()),
-        ("mend", finding.remedy.clone()),
+        ("fix", finding.remedy.clone()),
     ];
     if let Some(process) = &finding.process {
         let mut parts = vec![

@@ -124,7 +124,7 @@ impl<E: Write + Send> Surface for Journal<E> {
                 row.sender,
                 counted(row.packets, "packet"),
                 counted(row.bytes, "byte"),
-                if row.dropped { "dropped at" } else { "by" },
+                if row.dropped { "dropped at" } else { "via" },
                 row.egress_interface(),
                 row.netns()
             );
@@ -160,7 +160,7 @@ fn whole(headline: &str, finding: &FindingLine) -> String {
     let rule = finding.rule.as_ref();
     let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
     format!(
-        "{headline} in {}. Cause: {}. Mend: {}{rule}",
+        "{headline} in {}. Cause: {}. Fix: {}{rule}",
         finding.netns, finding.cause, finding.remedy
     )
 }

@@ -86,7 +86,7 @@ fn legend(matrix: &Matrix, look: Look) -> String {
     let there = |severity| sums().any(|sum| sum.gravest.is_some_and(|(its, _)| its == severity));
     let mut meanings: Vec<String> = [
         (Severity::Leak, "left where it must not"),
-        (Severity::Risk, "left well by luck"),
+        (Severity::Risk, "depends on the current route"),
         (Severity::Note, "odd"),
     ]
     .into_iter()

@@ -51,7 +51,7 @@ pub fn fate(row: &Row) -> &'static str {
     }
 }
 
-/// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left by eth1`.
+/// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left via eth1`.
 pub fn headline(finding: &Finding) -> String {
     if !kinds::of(finding.kind).is_counted {
         return unseen(finding);
@@ -66,13 +66,13 @@ pub fn headline(finding: &Finding) -> String {
     )
 }
 
-/// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down`.
+/// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave via eth1 with fab0 down`.
 pub fn latent(latent: &Latent) -> String {
     let Latent {
         finding, condition, ..
     } = latent;
     format!(
-        "{}: {} to {} would leave by {} with {}",
+        "{}: {} to {} would leave via {} with {}",
         sender(finding),
         finding.protocol(),
         latent.destination(),
@@ -99,7 +99,7 @@ pub fn growth(finding: &Finding) -> String {
         "{}: {} {} {} so far{}",
         sender(finding),
         counted(finding.packets, "packet"),
-        if finding.dropped { "dropped at" } else { "by" },
+        if finding.dropped { "dropped at" } else { "via" },
         visible(finding.egress_interface()),
         finding.samples.as_deref().map_or_else(String::new, several)
     )

@@ -21,14 +21,14 @@ together! {
 }
 
 const NOTHING: &[Need] = &[];
-const OUT: &str = "default route via 192.0.2.2 leaves by eth1";
+const OUT: &str = "default route via 192.0.2.2 leaves via eth1";
 
 fn escape() -> Finding {
     leak("policy-escape").rule("control-plane").egress("eth1")
 }
 
 /// Control traffic that `rule` sends to table 100, which leads outside.
-fn astray(name: &str, rule: &str, sender: &str, cause: &'static str, mend: &'static str) {
+fn astray(name: &str, rule: &str, sender: &str, cause: &'static str, remedy: &'static str) {
     scenario(name, NOTHING, |bench| {
         outside(bench, "100");
         bench.run("ip", &format!("rule add {rule} lookup 100"));
@@ -39,7 +39,7 @@ fn astray(name: &str, rule: &str, sender: &str, cause: &'static str, mend: &'sta
             .by(&sent)
             .cause(cause)
             .cause(OUT)
-            .mend(mend);
+            .remedy(remedy);
         auditor.stop().expect().finding(found).nothing_else();
     });
 }
@@ -57,7 +57,7 @@ fn the_rule_by_mark_is_named() {
         "pref 100 fwmark 7",
         "udp --mark 7 --to 10.0.0.2:9 --count 100",
         "rule 100 (fwmark 0x7) sent it to table 100, whose ",
-        "give 10.0.0.2 a route by fab0 in table 100, or keep it out of rule 100 (fwmark 0x7)",
+        "give 10.0.0.2 a route via fab0 in table 100, or keep it out of rule 100 (fwmark 0x7)",
     );
 }
 
@@ -95,7 +95,7 @@ fn the_rule_by_source_is_named() {
             .by(&bound)
             .cause("rule 100 (from 10.0.0.1) sent it to table 100, whose ")
             .cause(OUT)
-            .mend("bind the socket to fab0 with SO_BINDTODEVICE");
+            .remedy("bind the socket to fab0 with SO_BINDTODEVICE");
         auditor
             .stop()
             .expect()
@@ -171,7 +171,7 @@ fn an_interface_that_the_program_named_is_told_as_such() {
         assert_eq!(multicast.sent, 100);
         let found = escape().packets(100).by(&named).cause(
             "most likely the program named eth1 (IP_PKTINFO or IP_UNICAST_IF), or a route that is gone did: the kernel \
-             routes it by fab0 now",
+             routes it via fab0 now",
         );
         auditor
             .stop()
@@ -200,7 +200,7 @@ fn forwarded_traffic_has_its_rule_named() {
             .packets(100)
             .cause("forwarded from fab0; rule 100 (iif fab0) sent it to table 100, whose ")
             .cause(OUT)
-            .mend("drop it in the forward chain when it would leave by eth1");
+            .remedy("drop it in the forward chain when it would leave via eth1");
         auditor.stop().expect().finding(found).nothing_else();
     });
 }
@@ -267,7 +267,7 @@ fn a_vrf_that_lost_its_route_is_named() {
             .packets(100)
             .by(&sent)
             .cause("table 10 of the VRF blue has no route there, so it took route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main")
-            .mend("give 203.0.113.9 a route in table 10 of the VRF blue");
+            .remedy("give 203.0.113.9 a route in table 10 of the VRF blue");
         auditor.stop().expect().finding(found).nothing_else();
     });
 }

@@ -140,7 +140,7 @@ fn curl_by_address_follows_the_routing_table() {
             .protocol("tcp")
             .destination("203.0.113.9:7000")
             .cause("the program was given the address 10.0.0.1 for an interface")
-            .mend("give the program the name fab0 instead of the address 10.0.0.1");
+            .remedy("give the program the name fab0 instead of the address 10.0.0.1");
         report.expect().finding(escape).nothing_else();
     });
 }

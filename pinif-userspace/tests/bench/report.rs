@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
 use pinif_lab::{Counters, FALLBACK_TUNNELS};
-use pinif_userspace::findings::line::schema;
+use pinif_userspace::findings::line::{Line, schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -324,7 +324,7 @@ fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u6
     sums
 }
 
-/// What a line says, which must be as the published schema has it.
+/// What a line says, which must be as the published schema has it, and as the published type reads and writes it.
 pub(super) fn check(line: &str) -> Value {
     static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
         jsonschema::options()
@@ -336,6 +336,10 @@ pub(super) fn check(line: &str) -> Value {
     if let Err(error) = SCHEMA.validate(&value) {
         panic!("against the schema: {error}: {line}");
     }
+    let typed: Line<'_> =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let again = serde_json::to_value(&typed).expect("JSON");
+    assert_eq!(again, value, "it is read as another line");
     value
 }
 

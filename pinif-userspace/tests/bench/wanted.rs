@@ -160,7 +160,7 @@ impl Finding {
     }
 
     /// Words that the mend must have in it.
-    pub fn mend(mut self, words: &'static str) -> Self {
+    pub fn remedy(mut self, words: &'static str) -> Self {
         self.mends.push(words);
         self
     }

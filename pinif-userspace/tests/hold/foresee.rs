@@ -86,7 +86,7 @@ fn a_link_that_goes_down_is_foreseen() {
             (
                 "remedy",
                 json!(
-                    "bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves by no other interface"
+                    "bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves via no other interface"
                 ),
             ),
         ] {

@@ -123,7 +123,7 @@ fn people_are_told_what_would_leak() {
         assert!(
             line.starts_with("risk  address-escape  ")
                 && line.ends_with(&format!(
-                    "(pid {own}), unpinned: udp to 10.0.0.2:9 would leave by eth1 with fab0 down"
+                    "(pid {own}), unpinned: udp to 10.0.0.2:9 would leave via eth1 with fab0 down"
                 )),
             "{line}"
         );

@@ -55,7 +55,7 @@ impl Asked {
         assert_eq!(
             self.told(query),
             format!(
-                "{rule} sent it to table 100, whose default route via {gateway} leaves by fab0"
+                "{rule} sent it to table 100, whose default route via {gateway} leaves via fab0"
             )
         );
     }
@@ -194,7 +194,7 @@ fn by_what_they_are_not_and_by_what_they_suppress() {
     });
     assert_eq!(
         asked.told(&RouteQuery::to(ip("192.0.2.9"))),
-        "rule 100 (from all) sent it to table main, whose route 192.0.2.0/24 leaves by eth1"
+        "rule 100 (from all) sent it to table main, whose route 192.0.2.0/24 leaves via eth1"
     );
     asked.outside(&plain6());
 }
@@ -214,7 +214,7 @@ fn by_group_and_by_jump() {
     asked.inside("rule 300 (fwmark 0x1)", &marked(1));
     assert_eq!(
         asked.told(&RouteQuery::to(ip("10.0.0.9"))),
-        "rule 100 (from all) sent it to table main, whose route 10.0.0.0/24 leaves by fab0"
+        "rule 100 (from all) sent it to table main, whose route 10.0.0.0/24 leaves via fab0"
     );
 }
 

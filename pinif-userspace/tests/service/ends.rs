@@ -217,11 +217,11 @@ fn an_audit_for_people_that_found_a_risk_ends_as_asked() {
         assert_eq!(ended.stderr.len(), 1, "{ended:#?}");
         let last = ended.stdout.last().expect("an end");
         assert!(
-            last.starts_with("1 finding: 1 risk. No packet left where it must not, but 10 of 10 packets did so by luck"),
+            last.starts_with("1 finding: 1 risk. No packet left where it must not, but 10 of 10 packets used an allowed interface only because of the current route"),
             "{ended:#?}"
         );
         let headline = format!(
-            "risk  address-escape  pinif-sender (pid {}), unpinned: udp to 203.0.113.9:9 left by eth1",
+            "risk  address-escape  pinif-sender (pid {}), unpinned: udp to 203.0.113.9:9 left via eth1",
             sent.pid
         );
         assert_eq!(ended.stdout[0], headline);

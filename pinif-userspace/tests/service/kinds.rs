@@ -45,12 +45,12 @@ fn every_page_has_its_parts() {
                 "## What it means",
                 "## How it comes about in the kernel",
                 "## See it",
-                "## Mend it"
+                "## Fix it"
             ],
             "{name}"
         );
-        let (_, mend) = page.split_once("## Mend it").expect("it is there");
-        let rows = mend
+        let (_, fix) = page.split_once("## Fix it").expect("it is there");
+        let rows = fix
             .lines()
             .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
         assert_eq!(
@@ -236,16 +236,16 @@ fn a_kind_is_explained_by_its_page() {
 
 /// Two lines of one finding, and lines of other types.
 const AUDIT: &str = r#"{"type":"ready","interfaces":["eth1"],"netns":["card"],"kernel":"6.18","attach":"tcx","version":"0.1.0"}
-{"type":"finding","id":"a549f0330649","time":"2026-03-01T12:00:00.125042Z","kind":"device-escape","severity":"leak","rule":null,"netns":"card","bound_device":"bp7","bound_address":null,"egress_interface":"wan7","protocol":"udp","source":"10.1.0.1:40000","destination":"10.1.0.2:5000","packets":1,"bytes":66,"socket_cookie":1,"process":{"pid":7,"comm":"telemetryd","exe":null,"uid":0,"cgroup":null},"cause":"IP_PKTINFO override","explanation":"first","remedy":"mend it","origin":"socket"}
-{"type":"finding","id":"a549f0330649","time":"2026-03-01T12:00:00.125042Z","kind":"device-escape","severity":"leak","rule":null,"netns":"card","bound_device":"bp7","bound_address":null,"egress_interface":"wan7","protocol":"udp","source":"10.1.0.1:40000","destination":"10.1.0.2:5000","packets":1000,"bytes":66000,"socket_cookie":1,"process":{"pid":7,"comm":"telemetryd","exe":null,"uid":0,"cgroup":null},"cause":"IP_PKTINFO override","explanation":"last","remedy":"mend it","origin":"socket"}
+{"type":"finding","id":"a549f0330649","time":"2026-03-01T12:00:00.125042Z","kind":"device-escape","severity":"leak","rule":null,"netns":"card","bound_device":"bp7","bound_address":null,"egress_interface":"wan7","protocol":"udp","source":"10.1.0.1:40000","destination":"10.1.0.2:5000","packets":1,"bytes":66,"socket_cookie":1,"process":{"pid":7,"comm":"telemetryd","exe":null,"uid":0,"cgroup":null},"cause":"IP_PKTINFO override","explanation":"first","remedy":"bind it","origin":"socket"}
+{"type":"finding","id":"a549f0330649","time":"2026-03-01T12:00:00.125042Z","kind":"device-escape","severity":"leak","rule":null,"netns":"card","bound_device":"bp7","bound_address":null,"egress_interface":"wan7","protocol":"udp","source":"10.1.0.1:40000","destination":"10.1.0.2:5000","packets":1000,"bytes":66000,"socket_cookie":1,"process":{"pid":7,"comm":"telemetryd","exe":null,"uid":0,"cgroup":null},"cause":"IP_PKTINFO override","explanation":"last","remedy":"bind it","origin":"socket"}
 {"type":"summary","duration_s":1.0,"packets":1000,"bytes":66000,"matrix":[],"findings":1,"uncounted":{}}
 "#;
 
 const TOLD: &str = "\
-leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, udp by wan7
+leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, udp via wan7
   what      last
   cause     IP_PKTINFO override
-  mend      mend it
+  fix       bind it
   path      10.1.0.1:40000 → 10.1.0.2:5000, namespace card
   seen      1,000 packets and 66,000 bytes since 2026-03-01T12:00:00.125042Z
 ";

@@ -21,8 +21,8 @@ pub const DRAWING: [&str; 6] = [
 
 /// What the drawing shows, a paragraph each.
 pub const PREMISE: [&str; 2] = [
-    "A card in a chassis. fabricd runs on it and talks to the peer card: that traffic must never leave by the front port. The \
-     policy says so: whatever goes to 10.0.0.0/8 leaves by fab0 alone, from a socket that is bound to a device.",
+    "A card in a chassis. fabricd runs on it and talks to the peer card: that traffic must never leave via the front port. The \
+     policy says so: whatever goes to 10.0.0.0/8 leaves via fab0 alone, from a socket that is bound to a device.",
     "All of this is made of network namespaces, and goes away at the end. No packet leaves this machine.",
 ];
 
@@ -89,7 +89,7 @@ pub const SCENES: [Scene; 6] = [
         before: None,
         step: Step::Pinned,
         promise: Promise::Contained,
-        lesson: "They left by the device that the socket is bound to, so pinif is silent.",
+        lesson: "They left via the device that the socket is bound to, so pinif is silent.",
     },
     Scene {
         title: "an address is not a device",
@@ -120,7 +120,7 @@ pub const SCENES: [Scene; 6] = [
                  tells.",
     },
     Scene {
-        title: "right by luck",
+        title: "right, as long as the route is there",
         action: "fabricd sends 3 datagrams to the peer from a socket that is bound to nothing.",
         before: None,
         step: Step::Unpinned,
@@ -130,10 +130,10 @@ pub const SCENES: [Scene; 6] = [
             bound_device: None,
             egress_interface: "fab0",
         }),
-        lesson: "They took the right way, because a route happens to be there. A risk, not yet a leak.",
+        lesson: "They used an allowed interface, but only because of the current route. A risk, not yet a leak.",
     },
     Scene {
-        title: "the luck runs out",
+        title: "the route goes away",
         action: "The link fab0 goes down. fabricd notices nothing, and sends 3 more from the same socket.",
         before: Some(Stage::cut_backplane),
         step: Step::Unpinned,
@@ -143,11 +143,11 @@ pub const SCENES: [Scene; 6] = [
             bound_device: None,
             egress_interface: "eth1",
         }),
-        lesson: "The route by fab0 went with the link, and the default route took over at once. Each send succeeded; nothing \
+        lesson: "The route via fab0 went with the link, and the default route took over at once. Each send succeeded; nothing \
                  on the card said a word but pinif.",
     },
     Scene {
-        title: "the mend",
+        title: "the fix",
         action: "fab0 is still down. fabricd does as pinif says: it binds that socket to the device fab0, and sends 3 more.",
         before: None,
         step: Step::Mended,

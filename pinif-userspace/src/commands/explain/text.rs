@@ -23,9 +23,9 @@ pub(super) fn of(finding: &FindingLine) -> String {
         format!("{who}, not seen on {}", finding.egress_interface)
     } else {
         let by = match (&finding.r#if, finding.dropped) {
-            (Some(_), _) => "would leave by",
+            (Some(_), _) => "would leave via",
             (None, true) => "dropped at",
-            (None, false) => "by",
+            (None, false) => "via",
         };
         format!(
             "{who}, {bound}, {} {by} {}",
@@ -68,7 +68,7 @@ pub(super) fn of(finding: &FindingLine) -> String {
     for (label, value) in [
         ("what", &finding.explanation),
         ("cause", &finding.cause),
-        ("mend", &finding.remedy),
+        ("fix", &finding.remedy),
         ("path", &path),
         ("seen", &seen),
     ] {
@@ -79,10 +79,10 @@ pub(super) fn of(finding: &FindingLine) -> String {
     text
 }
 
-/// A kind's page with this finding's interfaces and addresses in the place of the page's own, where it tells how to
-/// mend it.
+/// A kind's page with this finding's interfaces and addresses in the place of the page's own, where it says how to
+/// fix it.
 pub(super) fn page(finding: &FindingLine, page: &str) -> String {
-    let Some(mend) = page.find("\n## Mend it") else {
+    let Some(fix) = page.find("\n## Fix it") else {
         return page.to_owned();
     };
     let own = [
@@ -91,8 +91,8 @@ pub(super) fn page(finding: &FindingLine, page: &str) -> String {
         ("10.0.0.1", address(&finding.source)),
         ("10.0.0.2", address(&finding.destination)),
     ];
-    let (before, mend) = page.split_at(mend);
-    format!("{before}{}", replaced(mend, &own))
+    let (before, fix) = page.split_at(fix);
+    format!("{before}{}", replaced(fix, &own))
 }
 
 /// The address of an endpoint.
@@ -173,7 +173,7 @@ mod tests {
             }),
             cause: "IP_PKTINFO override".to_owned(),
             explanation: String::new(),
-            remedy: "a\nmend".to_owned(),
+            remedy: "a\nfix".to_owned(),
             subject: None,
             samples: Default::default(),
             origin: Origin::Socket,
@@ -191,7 +191,7 @@ mod tests {
             ..finding()
         };
         let text = of(&latent);
-        assert!(text.contains("udp would leave by wan0\n"), "{text}");
+        assert!(text.contains("udp would leave via wan0\n"), "{text}");
         let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
         assert!(text.ends_with(seen), "{text}");
     }
@@ -210,26 +210,27 @@ mod tests {
     fn a_finding_is_shown_with_its_values_and_safely() {
         assert_eq!(
             of(&finding()),
-            "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, udp by wan0\n\
+            "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, udp via wan0\n\
              \x20 cause     IP_PKTINFO override\n\
-             \x20 mend      a\\nmend\n\
+             \x20 fix       a\\nfix\n\
              \x20 path      10.1.0.1:40000 → [fd00::2]:9, namespace card\n\
              \x20 seen      1,000 packets and 1 byte since 2026-03-01T12:00:00.125042Z\n"
         );
     }
 
     #[test]
-    fn the_mend_has_the_findings_own_values() {
-        let page = "# fab0\n\n## Mend it\n\nBind to fab0, or fab0.7. `ssh -B fab0 10.0.0.2`, not eth1's.\n";
+    fn the_remedy_has_the_findings_own_values() {
+        let page =
+            "# fab0\n\n## Fix it\n\nBind to fab0, or fab0.7. `ssh -B fab0 10.0.0.2`, not eth1's.\n";
         assert_eq!(
             super::page(&finding(), page),
-            "# fab0\n\n## Mend it\n\nBind to bp0, or fab0.7. `ssh -B bp0 fd00::2`, not wan0's.\n"
+            "# fab0\n\n## Fix it\n\nBind to bp0, or fab0.7. `ssh -B bp0 fd00::2`, not wan0's.\n"
         );
     }
 
     #[test]
     fn a_name_that_a_shell_would_run_is_left_out() {
-        let page = "\n## Mend it\n`-B fab0`";
+        let page = "\n## Fix it\n`-B fab0`";
         let hostile = FindingLine {
             bound_device: Some("$(reboot)".to_owned()),
             ..finding()

@@ -1,9 +1,9 @@
-//! Why a packet left where it left: the causes that pinif tells apart, and their words.
+//! Why a packet left where it left: the causes that pinif distinguishes, and their words.
 
 use std::{fmt, net::IpAddr};
 
 use super::Route;
-use crate::host::gaps::Detector;
+use crate::{findings::subject::KernelPacket, host::gaps::Detector};
 
 /// A cause, and how sure it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -115,8 +115,8 @@ pub enum CauseKind {
         /// Where it came in.
         from: Option<String>,
     },
-    /// The kernel itself answered: RST, ICMP, neighbour discovery.
-    KernelReply,
+    /// The kernel itself sent it.
+    Kernel(KernelPacket),
     /// A packet socket with `PACKET_QDISC_BYPASS`: its packets pass no hook.
     QdiscBypass,
     /// An AF_XDP socket: its packets pass no hook.
@@ -151,7 +151,7 @@ pub enum CauseKind {
     },
     /// It came by another way than what answers it may go.
     AnotherWay,
-    /// The kernel does not ask whether the source is routed by the interface that a packet arrived by (`rp_filter`).
+    /// The kernel does not ask whether the source is routed via the interface that a packet arrived on (`rp_filter`).
     NoReversePath {
         /// The interface.
         interface: String,
@@ -174,7 +174,7 @@ pub enum CauseKind {
         /// The address.
         address: IpAddr,
     },
-    /// The machine's state does not tell.
+    /// The machine's state does not show it.
     Unknown,
 }
 
@@ -204,7 +204,7 @@ impl fmt::Display for CauseKind {
                     "the program named {interface} ({how}), or a route that is gone did: "
                 )?;
                 match routed {
-                    Some(other) => write!(f, "the kernel routes it by {other} now"),
+                    Some(other) => write!(f, "the kernel routes it via {other} now"),
                     None => f.write_str("the kernel has no route for it now"),
                 }
             }
@@ -231,7 +231,7 @@ impl fmt::Display for CauseKind {
             }
             Self::Forwarded { from: Some(from) } => write!(f, "forwarded from {from}"),
             Self::Forwarded { from: None } => f.write_str("forwarded"),
-            Self::KernelReply => f.write_str("the kernel's own reply"),
+            Self::Kernel(what) => f.write_str(by_kernel(*what)),
             Self::QdiscBypass => f.write_str("packet socket with PACKET_QDISC_BYPASS"),
             Self::Xdp => f.write_str("AF_XDP socket"),
             Self::NotAttached { interface, error } => {
@@ -275,6 +275,18 @@ impl fmt::Display for CauseKind {
     }
 }
 
+/// What the kernel sends by itself. Only some of it is a reply.
+const fn by_kernel(what: KernelPacket) -> &'static str {
+    match what {
+        KernelPacket::TcpReset | KernelPacket::Icmp => "the kernel's own reply",
+        KernelPacket::NeighbourDiscovery => "neighbour discovery by the kernel",
+        KernelPacket::GroupMembership => "the kernel's report of group memberships (IGMP, MLD)",
+        KernelPacket::Tunnel => "the outer packet of a tunnel",
+        KernelPacket::NotIp => "no IP packet, and sent by the kernel itself",
+        KernelPacket::Other => "sent by the kernel itself",
+    }
+}
+
 fn rebound(f: &mut fmt::Formatter<'_>, from: Option<&str>, to: Option<&str>) -> fmt::Result {
     match (from, to) {
         (Some(from), Some(to)) => write!(f, "socket was rebound from {from} to {to}"),
@@ -292,8 +304,8 @@ fn strict(
 ) -> fmt::Result {
     write!(f, "rp_filter is strict on {interface}, ")?;
     match routed_by {
-        Some(by) if by == interface => write!(f, "but {source} is routed by it"),
-        Some(by) => write!(f, "and {source} is routed by {by}: the kernel drops it"),
+        Some(by) if by == interface => write!(f, "but {source} is routed via it"),
+        Some(by) => write!(f, "and {source} is routed via {by}: the kernel drops it"),
         None => write!(f, "and {source} has no route: the kernel drops it"),
     }
 }

@@ -46,7 +46,7 @@ fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
         CauseKind::NeverPinned => Remedy::Bind(home()),
         CauseKind::Mirror => unmirrored(finding),
         CauseKind::Forwarded { .. } => Remedy::DropForwarded(egress(finding), route(finding)),
-        CauseKind::KernelReply => Remedy::RouteForKernel(route(finding)),
+        CauseKind::Kernel(_) => Remedy::RouteForKernel(route(finding)),
         CauseKind::QdiscBypass => Remedy::EndBypass(finding.place.interface.clone()),
         CauseKind::Xdp => Remedy::EndXdpSocket,
         CauseKind::NotAttached { .. } => Remedy::Attach,

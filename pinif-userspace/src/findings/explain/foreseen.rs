@@ -11,13 +11,13 @@ pub fn explanation(latent: &Latent) -> String {
     };
     let what = format!("{} to {}", latent.finding.protocol(), latent.destination());
     let now = match &latent.now {
-        Some(interface) => format!("{what} by {interface} now"),
+        Some(interface) => format!("{what} via {interface} now"),
         None => format!("no {what} now"),
     };
     let egress = latent.finding.egress_interface();
     let why = (kinds::of(latent.finding.kind).foreseen)(latent);
     format!(
-        "{who} sends {now}. With {}, it would leave by {egress}{why}.",
+        "{who} sends {now}. With {}, it would leave via {egress}{why}.",
         latent.condition
     )
 }

@@ -73,7 +73,7 @@ impl fmt::Display for KeepOut {
             } => {
                 write!(
                     f,
-                    "give {} a route by {home}: it is answered by {arrived}, where this host sends to it",
+                    "give {} a route via {home}: it is answered via {arrived}, where this host sends to it",
                     self::source(*source)
                 )?;
                 bind_receiver(f, bind.then_some(home))
@@ -104,7 +104,7 @@ fn bind_receiver(f: &mut fmt::Formatter<'_>, home: Option<&Home>) -> fmt::Result
     match home {
         Some(home) => write!(
             f,
-            ", and bind the socket to {home} with SO_BINDTODEVICE, which then hears no other interface"
+            ", and bind the socket to {home} with SO_BINDTODEVICE, which then receives from no other interface"
         ),
         None => Ok(()),
     }

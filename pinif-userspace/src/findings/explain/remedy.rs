@@ -177,9 +177,9 @@ impl fmt::Display for NewRoute {
         match &self.by_rule {
             Some((rule, table)) => write!(
                 f,
-                "give {to} a route by {home} in table {table}, or keep it out of {rule}"
+                "give {to} a route via {home} in table {table}, or keep it out of {rule}"
             ),
-            None => write!(f, "give {to} a route by {home}"),
+            None => write!(f, "give {to} a route via {home}"),
         }
     }
 }
@@ -261,7 +261,7 @@ impl fmt::Display for Remedy {
                 "{route}: what the kernel sends by itself follows the routing table"
             ),
             Self::RouteAway(to, egress) => {
-                write!(f, "give {to} a route by another interface than {egress}")
+                write!(f, "give {to} a route via another interface than {egress}")
             }
             Self::RouteInVrf { to, vrf, table } => write!(
                 f,
@@ -271,7 +271,7 @@ impl fmt::Display for Remedy {
             ),
             Self::DropForwarded(egress, route) => write!(
                 f,
-                "drop it in the forward chain when it would leave by {egress}, or {route}"
+                "drop it in the forward chain when it would leave via {egress}, or {route}"
             ),
             Self::Restore {
                 link,
@@ -283,7 +283,7 @@ impl fmt::Display for Remedy {
                 match then {
                     Then::Nothing => Ok(()),
                     Then::DropAt(egress) => {
-                        write!(f, ", and drop on {egress} what must not leave by it")
+                        write!(f, ", and drop on {egress} what must not leave via it")
                     }
                     Then::Bind(home) => {
                         f.write_str(", and ")?;
@@ -323,13 +323,13 @@ impl fmt::Display for Remedy {
                 "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow",
             ),
             Self::AuditNextHop => {
-                f.write_str("audit the next hop; pinif doctor tells what cannot be seen here")
+                f.write_str("audit the next hop; pinif doctor lists what cannot be seen here")
             }
         }
     }
 }
 
-const STAYS: &str = ": a bound socket leaves by no other interface";
+const STAYS: &str = ": a bound socket leaves via no other interface";
 
 fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
     write!(f, "bind the socket to {home} with SO_BINDTODEVICE")

@@ -30,7 +30,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route that the kernel told.
+    /// A route of the kernel's tables.
     pub fn of(route: &routes::Route, links: &Links) -> Self {
         let name = |index: IfIndex| match links.get(index) {
             Some(link) => link.name.clone(),
@@ -73,7 +73,7 @@ impl Route {
         write!(f, " in table {}", self.table)
     }
 
-    /// `rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves by eth1`.
+    /// `rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves via eth1`.
     fn by_rule(&self, rule: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{rule} sent it to table {}, whose ", self.table)?;
         if let Some(kind) = self.kind {
@@ -87,8 +87,8 @@ impl Route {
             write!(f, " via {via}")?;
         }
         match &self.device {
-            Some(device) => write!(f, " leaves by {device}"),
-            None => f.write_str(" takes it"),
+            Some(device) => write!(f, " leaves via {device}"),
+            None => f.write_str(" applies"),
         }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_told_as_a_person_writes_it() {
+    fn a_route_is_written_as_a_person_writes_it() {
         assert_eq!(
             text(&default_route()),
             "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
@@ -211,14 +211,14 @@ mod tests {
         };
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),
-            "rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves by eth1"
+            "rule 100 (fwmark 0x7) sent it to table 7, whose default route via 192.0.2.2 leaves via eth1"
         );
         choice.route.prefix = "10.0.0.0/8".parse().expect("a prefix");
         choice.route.gateway = None;
         choice.route.hops = vec![way(3), way(4)];
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),
-            "rule 100 (fwmark 0x7) sent it to table 7, whose route 10.0.0.0/8 leaves by eth1, one of its 2 ways"
+            "rule 100 (fwmark 0x7) sent it to table 7, whose route 10.0.0.0/8 leaves via eth1, one of its 2 ways"
         );
         choice.rule = None;
         assert_eq!(

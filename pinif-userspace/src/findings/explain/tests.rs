@@ -12,7 +12,7 @@ use crate::{
     findings::{
         finding::{Endpoint, FindingId, Flow, Place, Process, Rule},
         line::{FindingLine, Line},
-        subject::Subject,
+        subject::{KernelPacket, Subject},
     },
     text::json,
 };
@@ -172,9 +172,9 @@ fn what_was_dropped_did_not_leave() {
             let ends = text.ends_with(" It was dropped, and did not leave.");
             assert!(ends && text.contains("would have "), "{text}");
             let said = [
-                "5000 left by",
-                "it left by",
-                "socket left by",
+                "5000 left via",
+                "it left via",
+                "socket left via",
                 "socket sent it",
                 "kernel sent it",
                 "table made its",
@@ -184,8 +184,8 @@ fn what_was_dropped_did_not_leave() {
     }
     assert_eq!(
         dropped(Kind::DeviceEscape, Origin::Socket).explanation(),
-        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 would have left by eth1, which carries \
-         nothing for fab0. It was dropped, and did not leave."
+        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 would have left via eth1, which is not a \
+         lower device of fab0 (port, trunk, underlay). It was dropped, and did not leave."
     );
 }
 
@@ -227,7 +227,8 @@ fn no_circumstance_is_without_words() {
         CauseKind::NeverPinned,
         CauseKind::Mirror,
         CauseKind::Forwarded { from: None },
-        CauseKind::KernelReply,
+        CauseKind::Kernel(KernelPacket::TcpReset),
+        CauseKind::Kernel(KernelPacket::GroupMembership),
         CauseKind::QdiscBypass,
         CauseKind::Xdp,
         CauseKind::NotAttached {
@@ -327,7 +328,7 @@ fn what_stands_for_others_and_an_earlier_policy_say_so() {
     finding.subject = Some(Arc::new(Subject::OtherPrograms { uid: 1000 }));
     let text = explanation(&finding);
     assert!(
-        text.starts_with("A rule lets udp to 203.0.113.9:5000 leave by other zones only"),
+        text.starts_with("A rule lets udp to 203.0.113.9:5000 leave via other zones only"),
         "{text}"
     );
     assert!(text.contains(" User 1000 has "), "{text}");

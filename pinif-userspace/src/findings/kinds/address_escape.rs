@@ -1,4 +1,4 @@
-//! `address-escape`: from an address that one interface alone has, left by another.
+//! `address-escape`: from an address that one interface alone has, left via another.
 
 use pinif_ebpf::verdict::Severity;
 
@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: false,
     demands_device: false,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/address-escape.md"),
     sender: super::sender,
@@ -31,8 +31,14 @@ fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();
     let place = &finding.place;
     let owner = place.source_owner.as_deref().unwrap_or("another interface");
+    // Only of a program that called it.
+    let bind = if finding.bound_address.is_some() {
+        ": bind() sets the source address; it does not choose the interface"
+    } else {
+        ""
+    };
     let mut text = format!(
-        "{} {} from {}, an address of {owner} alone, and it {} {egress}: an address chooses the source, never the way.",
+        "{} {} from {}, an address of {owner} alone, and it {} {egress}{bind}.",
         sender(finding),
         match finding.origin {
             Origin::Socket | Origin::Kernel => format!("sent {}", traffic(finding)),

@@ -1,4 +1,4 @@
-//! `copy-escape`: a packet without a socket, of a bound socket's flow, left by another interface.
+//! `copy-escape`: a packet without a socket, of a bound socket's flow, left via another interface.
 
 use pinif_ebpf::verdict::Severity;
 
@@ -14,7 +14,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: false,
     demands_device: false,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/copy-escape.md"),
     sender,

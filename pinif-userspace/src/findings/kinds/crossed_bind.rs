@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: false,
     demands_device: false,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/crossed-bind.md"),
     sender: super::sender,
@@ -47,8 +47,8 @@ fn explanation(finding: &Finding) -> String {
     let owner = finding.place.source_owner.as_deref();
     let owner = owner.unwrap_or("another interface");
     format!(
-        "{} is bound to {bound}, and to {}, an address of {owner} alone: answers to that address may arrive by {owner}, where \
-         this socket does not hear them.",
+        "{} is bound to {bound}, and to {}, an address of {owner} alone: answers to that address may arrive on {owner}, where \
+         this socket does not receive them.",
         sender(finding),
         source_address(finding),
     )

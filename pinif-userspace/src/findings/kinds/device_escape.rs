@@ -1,4 +1,4 @@
-//! `device-escape`: bound to one device, left by another that is none of its lower devices.
+//! `device-escape`: bound to one device, left via another that is none of its lower devices.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: false,
     demands_device: false,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/device-escape.md"),
     sender: super::sender,
@@ -87,7 +87,7 @@ fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();
     let bound = finding.bound_device().unwrap_or("another interface");
     format!(
-        "{} is bound to {bound}, but its {} {} {egress}, which carries nothing for {bound}.",
+        "{} is bound to {bound}, but its {} {} {egress}, which is not a lower device of {bound} (port, trunk, underlay).",
         sender(finding),
         traffic(finding),
         left(finding),
@@ -99,6 +99,9 @@ fn remedy(finding: &Finding) -> Remedy {
 }
 
 fn foreseen(latent: &Latent) -> String {
-    let egress = latent.finding.egress_interface();
-    format!(", although it is bound to another, and {egress} carries nothing for that")
+    let bound = latent.finding.bound_device();
+    let bound = bound.unwrap_or("another device");
+    format!(
+        ", which is not a lower device of {bound} (port, trunk, underlay), to which it is bound"
+    )
 }

@@ -1,4 +1,4 @@
-//! `ingress-escape`: traffic of a contained zone arrived by an interface outside it.
+//! `ingress-escape`: traffic of a contained zone arrived on an interface outside it.
 
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: true,
     demands_device: false,
     is_counted: true,
-    does: "arrived by",
+    does: "arrived on",
     fate: "arrived",
     page: include_str!("../../../../docs/kinds/ingress-escape.md"),
     sender: super::sender,
@@ -115,13 +115,13 @@ fn answers_neighbours(scene: &Scene<'_>, sighted: &Sighted, entrance: Entrance) 
 fn explanation(finding: &Finding) -> String {
     let place = &finding.place;
     let arrived = finding.egress_interface();
-    let packet = format!("{} from {}", traffic(finding), source_endpoint(finding));
+    let source = source_endpoint(finding);
+    let packet = format!("{} from {source}", head(traffic(finding), finding));
     let mut text = match (&place.source_owner, &place.rule) {
         (Some(owner), rule) => {
             let destination = destination(finding);
             let mut text = format!(
-                "{} arrived by {arrived}, but {destination} is an address of {owner} alone",
-                capital(&packet)
+                "{packet} arrived on {arrived}, but {destination} is an address of {owner} alone",
             );
             if let Some(zone) = &place.contained_zone {
                 text.push_str(&format!(
@@ -139,14 +139,14 @@ fn explanation(finding: &Finding) -> String {
             text
         }
         (None, Some(_)) => format!(
-            "{} lets what goes to {} leave by {} only, but {packet} arrived by {arrived}.",
+            "{} lets what goes to {} leave via {} only, but {} from {source} arrived on {arrived}.",
             rule_text(finding),
             source_address(finding),
-            allowed(finding)
+            allowed(finding),
+            traffic(finding)
         ),
         (None, None) => format!(
-            "{} arrived by {arrived}, but belongs to {}.",
-            capital(&packet),
+            "{packet} arrived on {arrived}, but belongs to {}.",
             place
                 .contained_zone
                 .as_ref()
@@ -174,21 +174,21 @@ fn receiver(finding: &Finding) -> String {
         .any(|cause| drops(&cause.kind, arrived))
     {
         return format!(
-            "rp_filter, strict on {arrived}, drops this packet as routes are now, but none whose source is routed by \
+            "rp_filter, strict on {arrived}, drops this packet as routes are now, but none whose source is routed via \
              {arrived}."
         );
     }
     match (finding.origin, process(finding), finding.bound_device()) {
         (Origin::Socket, Some(process), Some(bound)) => {
-            format!("{process}'s socket, bound to {bound}, takes it.")
+            format!("{process}'s socket, bound to {bound}, receives it.")
         }
         (Origin::Socket, Some(process), None) => {
-            format!("{process}'s socket, bound to no device, takes it.")
+            format!("{process}'s socket, bound to no device, receives it.")
         }
-        (Origin::Socket, None, _) => "A socket of no known process takes it.".to_owned(),
-        (Origin::Kernel, ..) => "The kernel itself takes it, or a raw socket.".to_owned(),
+        (Origin::Socket, None, _) => "A socket of no known process receives it.".to_owned(),
+        (Origin::Kernel, ..) => "The kernel itself receives it, or a raw socket.".to_owned(),
         (Origin::None, ..) => {
-            "No socket takes it: none is there, or those that are there are bound to other devices."
+            "No socket receives it: none is there, or those that are there are bound to other devices."
                 .to_owned()
         }
     }
@@ -235,9 +235,22 @@ fn remedy(finding: &Finding) -> Remedy {
     })
 }
 
-fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
+/// The same at the head of a sentence: protocols are written in capitals there.
+fn head(traffic: String, finding: &Finding) -> String {
+    let name = finding.protocol();
+    match traffic.strip_prefix(&name) {
+        Some(rest) if !name.is_empty() => format!("{}{rest}", heading(&name)),
+        _ if finding.flow.is_none() => "Traffic".to_owned(),
+        _ => traffic,
+    }
+}
+
+/// A protocol's name as the field writes it: `UDP`, `ICMPv6`.
+fn heading(name: &str) -> String {
+    match name {
+        "icmpv6" => "ICMPv6".to_owned(),
+        "ipv6" => "IPv6".to_owned(),
+        "udplite" => "UDP-Lite".to_owned(),
+        name => name.to_uppercase(),
+    }
 }

@@ -36,7 +36,7 @@ pub struct Row {
     pub demands_device: bool,
     /// Whether its packets are seen, and so counted.
     pub is_counted: bool,
-    /// What its packets do at their interface: `left by`.
+    /// What its packets do at their interface: `left via`.
     pub does: &'static str,
     /// What became of its packets, in a word.
     pub fate: &'static str,

@@ -1,4 +1,4 @@
-//! `policy-escape`: a rule names the zones that this traffic may use, and it left by none of them.
+//! `policy-escape`: a rule names the zones that this traffic may use, and it left via none of them.
 
 use pinif_ebpf::verdict::Severity;
 
@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: true,
     demands_device: false,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/policy-escape.md"),
     sender: super::sender,
@@ -30,9 +30,9 @@ pub(super) static ROW: Row = Row {
 fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();
     let did = if finding.dropped {
-        "would have sent it by"
+        "would have sent it via"
     } else {
-        "sent it by"
+        "sent it via"
     };
     let sent = match (finding.origin, process(finding)) {
         (Origin::Socket, Some(process)) => format!("{process}'s socket {did} {egress}"),
@@ -41,7 +41,7 @@ fn explanation(finding: &Finding) -> String {
         (Origin::None, _) => format!("it {} {egress}", left(finding)),
     };
     format!(
-        "{} lets {} leave by {} only, and {sent}.",
+        "{} lets {} leave via {} only, and {sent}.",
         rule_text(finding),
         traffic(finding),
         allowed(finding)
@@ -67,6 +67,6 @@ fn foreseen(latent: &Latent) -> String {
     let rule = latent.finding.place.rule.as_ref();
     let named = rule.and_then(|rule| Some((rule.name.as_ref()?, rule)));
     named.map_or_else(String::new, |(name, rule)| {
-        format!(", and rule {name} lets it leave by {} alone", zones(rule))
+        format!(", and rule {name} lets it leave via {} alone", zones(rule))
     })
 }

@@ -41,11 +41,11 @@ fn explanation(finding: &Finding) -> String {
     };
     let by = match &finding.place.interface {
         Some(interface) => interface,
-        None => "any interface, each packet by the one that it names",
+        None => "any interface, each packet via the one that it names",
     };
     match finding.causes.first().map(|cause| &cause.kind) {
         Some(CauseKind::QdiscBypass) => format!(
-            "{whose} packet socket sends by {by}, and past TC egress (PACKET_QDISC_BYPASS): {unseen}."
+            "{whose} packet socket sends via {by}, and past TC egress (PACKET_QDISC_BYPASS): {unseen}."
         ),
         Some(CauseKind::Xdp) => {
             format!("{whose} AF_XDP socket hands frames to {by}, past TC egress: {unseen}.")
@@ -54,22 +54,22 @@ fn explanation(finding: &Finding) -> String {
             format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
         }
         Some(CauseKind::Ahead(what)) => format!(
-            "At {by}, {what} is asked before pinif: what it drops, redirects or lets go by itself, pinif does not see."
+            "At {by}, {what} runs before pinif: pinif does not see what it drops, redirects or accepts."
         ),
         Some(CauseKind::XdpProgram(program)) => format!(
             "XDP program {program} on {by} has a map of devices: what it sends back or redirects leaves past TC egress, and \
              {unseen}."
         ),
         Some(CauseKind::Pktgen) => {
-            format!("pktgen is set up to send by {by}, past TC egress: {unseen}.")
+            format!("pktgen is set up to send via {by}, past TC egress: {unseen}.")
         }
         Some(CauseKind::Netconsole) => {
-            format!("netconsole sends the kernel's log by {by}, past TC egress: {unseen}.")
+            format!("netconsole sends the kernel's log via {by}, past TC egress: {unseen}.")
         }
         Some(CauseKind::NotLookedFor { what, .. }) => format!(
             "pinif could not look for {what} here: there may be traffic that it neither judges nor counts."
         ),
-        _ => format!("Traffic by {by} cannot be seen here: {unseen}."),
+        _ => format!("Traffic via {by} cannot be seen here: {unseen}."),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_rules: true,
     demands_device: true,
     is_counted: true,
-    does: "left by",
+    does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/unpinned.md"),
     sender: super::sender,
@@ -30,7 +30,7 @@ pub(super) static ROW: Row = Row {
 fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();
     format!(
-        "{} demands a socket that is bound to a device. {} is bound to none: only the routing table {} its {} leave by \
+        "{} demands a socket that is bound to a device. {} is bound to none: only the routing table {} its {} leave via \
          {egress}.",
         rule_text(finding),
         sender(finding),

@@ -196,7 +196,7 @@ fn lines_of_every_type_are_read() {
 }
 
 #[test]
-fn findings_are_told_apart_from_other_lines_and_from_none() {
+fn findings_are_distinguished_from_other_lines() {
     let other = FindingLine::read("{\"type\":\"summary\",\"packets\":1}");
     assert_eq!(other.expect("JSON"), None);
     for line in ["", "leak", "{}", "{\"type\":\"finding\"}", "[1]"] {

@@ -29,7 +29,7 @@ fn a_packet_socket_that_bypasses_is_told_of_while_it_sends() {
         assert_eq!(report.sent_by("eth1").packets, 1000, "they did leave");
         report
             .expect()
-            .finding(bypass().by(&sent).mend("without PACKET_QDISC_BYPASS"))
+            .finding(bypass().by(&sent).remedy("without PACKET_QDISC_BYPASS"))
             .driver_counts_apart("eth1")
             .exit(2)
             .nothing_else();

@@ -46,7 +46,7 @@ fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
             ("in", None)
         );
         assert!(
-            told.explanation.contains("bound to no device, takes it"),
+            told.explanation.contains("bound to no device, receives it"),
             "{report}"
         );
     });
@@ -188,7 +188,10 @@ fn untaken(name: &str, intent: Option<&str>) {
             .nothing_else();
         let told = |told: &&Told| told.kind == "ingress-escape";
         let told = report.findings.iter().find(told).expect("it was found");
-        assert!(told.explanation.contains("No socket takes it"), "{report}");
+        assert!(
+            told.explanation.contains("No socket receives it"),
+            "{report}"
+        );
     });
 }
 

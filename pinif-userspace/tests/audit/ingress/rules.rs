@@ -41,7 +41,7 @@ fn what_rp_filter_drops_is_said_to_be_dropped() {
         send(bench, &bench.chassis.outside, to_it, 100);
         let escaped = escape().rule("control-plane").packets(100).by(&end(taker));
         let cause =
-            "rp_filter is strict on eth1, and 10.0.0.2 is routed by fab0: the kernel drops it";
+            "rp_filter is strict on eth1, and 10.0.0.2 is routed via fab0: the kernel drops it";
         let report = auditor.stop();
         report.expect().arrived(escaped.cause(cause)).nothing_else();
         let told = &report.findings[0].explanation;

@@ -38,7 +38,7 @@ fn the_whole_policy_judges_what_is_foreseen() {
         let explanation = finding["explanation"].as_str().expect("text");
         assert!(
             explanation.ends_with(
-                "by fab0 now. With fab0 down, it would leave by eth1, and rule control-plane lets it leave by backplane alone."
+                "via fab0 now. With fab0 down, it would leave via eth1, and rule control-plane lets it leave via backplane alone."
             ),
             "{explanation}"
         );

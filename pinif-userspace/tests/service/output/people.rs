@@ -74,7 +74,7 @@ fn a_person_sees_a_finding_grow_seldom() -> io::Result<()> {
         "a burst at once, then ever more seldom"
     );
     assert!(
-        out.text().ends_with(": 38,301 packets by eth1 so far\n"),
+        out.text().ends_with(": 38,301 packets via eth1 so far\n"),
         "{}",
         out.text()
     );
@@ -99,7 +99,7 @@ fn what_is_learned_late_is_told() -> io::Result<()> {
     assert_eq!(writes.len(), 2);
     assert_eq!(
         writes[1],
-        "leak  device-escape  telemetryd (pid 4242), bound to fab0: 1 packet by eth1 so far (IP_PKTINFO override)\n"
+        "leak  device-escape  telemetryd (pid 4242), bound to fab0: 1 packet via eth1 so far (IP_PKTINFO override)\n"
     );
     Ok(())
 }

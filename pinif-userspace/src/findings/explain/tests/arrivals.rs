@@ -23,8 +23,8 @@ fn what_arrives_and_what_is_not_seen() {
     };
     assert_eq!(
         ingress.explanation(),
-        "Udp to 203.0.113.9:5000 from 10.0.0.1:40000 arrived by eth1, but belongs to the contained zone backplane. No \
-         socket takes it: none is there, or those that are there are bound to other devices."
+        "UDP to 203.0.113.9:5000 from 10.0.0.1:40000 arrived on eth1, but belongs to the contained zone backplane. No \
+         socket receives it: none is there, or those that are there are bound to other devices."
     );
     let causes = [Cause::certain(CauseKind::QdiscBypass)];
     let unaudited = Circumstance {
@@ -44,7 +44,7 @@ fn what_arrives_and_what_is_not_seen() {
 }
 
 #[test]
-fn what_arrives_for_another_interface_is_told_with_who_takes_it() {
+fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
     let causes = [
         Cause::certain(CauseKind::WeakHost {
             owner: "fab0".to_owned(),
@@ -61,8 +61,8 @@ fn what_arrives_for_another_interface_is_told_with_who_takes_it() {
     let arrived = arrived(&causes);
     assert_eq!(
         arrived.explanation(),
-        "Udp to 10.0.0.1:5000 from 192.0.2.2:40000 arrived by eth1, but 10.0.0.1 is an address of fab0 alone, and zone \
-         backplane, which holds fab0, is contained. fabricd's socket, bound to no device, takes it."
+        "UDP to 10.0.0.1:5000 from 192.0.2.2:40000 arrived on eth1, but 10.0.0.1 is an address of fab0 alone, and zone \
+         backplane, which holds fab0, is contained. fabricd's socket, bound to no device, receives it."
     );
     assert_eq!(
         cause_text(&causes),
@@ -73,12 +73,12 @@ fn what_arrives_for_another_interface_is_told_with_who_takes_it() {
         arrived.remedy(),
         "drop on eth1 what is for addresses that eth1 does not have (nft: iifname eth1 fib daddr . iif type != { local, \
          broadcast, multicast } drop), or put fab0 into a VRF, and bind the socket to fab0 with SO_BINDTODEVICE, which \
-         then hears no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it"
+         then receives from no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it"
     );
 }
 
 #[test]
-fn what_a_rule_keeps_inside_is_told_when_it_arrives_outside() {
+fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     let (zones, interfaces) = (["backplane"], ["fab0"]);
     let arrived = Circumstance {
         source: "10.0.0.2:9",
@@ -93,8 +93,8 @@ fn what_a_rule_keeps_inside_is_told_when_it_arrives_outside() {
     };
     assert_eq!(
         arrived.explanation(),
-        "Rule control-plane lets what goes to 10.0.0.2 leave by zone backplane (fab0) only, but udp to 192.0.2.1:5000 \
-         from 10.0.0.2:9 arrived by eth1. fabricd's socket, bound to eth1, takes it."
+        "Rule control-plane lets what goes to 10.0.0.2 leave via zone backplane (fab0) only, but udp to 192.0.2.1:5000 \
+         from 10.0.0.2:9 arrived on eth1. fabricd's socket, bound to eth1, receives it."
     );
     assert_eq!(
         arrived.remedy(),
@@ -104,7 +104,7 @@ fn what_a_rule_keeps_inside_is_told_when_it_arrives_outside() {
 }
 
 #[test]
-fn what_rp_filter_drops_is_said_to_be_taken_by_nobody() {
+fn what_rp_filter_drops_no_socket_receives() {
     let strict = |routed_by: &str| {
         [Cause::certain(CauseKind::StrictReversePath {
             interface: "eth1".to_owned(),
@@ -115,10 +115,10 @@ fn what_rp_filter_drops_is_said_to_be_taken_by_nobody() {
     let (dropped, passed) = (strict("fab0"), strict("eth1"));
     assert_eq!(
         cause_text(&dropped),
-        "rp_filter is strict on eth1, and 10.0.0.2 is routed by fab0: the kernel drops it"
+        "rp_filter is strict on eth1, and 10.0.0.2 is routed via fab0: the kernel drops it"
     );
     assert!(arrived(&dropped).explanation().ends_with(
-        "rp_filter, strict on eth1, drops this packet as routes are now, but none whose source is routed by eth1."
+        "rp_filter, strict on eth1, drops this packet as routes are now, but none whose source is routed via eth1."
     ));
-    assert!(arrived(&passed).explanation().ends_with("takes it."));
+    assert!(arrived(&passed).explanation().ends_with("receives it."));
 }

@@ -10,8 +10,8 @@ fn a_bound_socket_that_overrides_its_device() {
     };
     assert_eq!(
         c.explanation(),
-        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 left by eth1, which carries nothing for \
-         fab0."
+        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 left via eth1, which is not a lower device of \
+         fab0 (port, trunk, underlay)."
     );
     assert_eq!(
         c.remedy(),
@@ -30,7 +30,7 @@ fn a_bound_socket_that_overrides_its_device() {
 }
 
 #[test]
-fn an_address_that_chooses_no_way() {
+fn an_address_does_not_choose_the_interface() {
     let causes = [Cause::certain(default_route())];
     let c = Circumstance {
         source_owner: Some("fab0"),
@@ -40,11 +40,11 @@ fn an_address_that_chooses_no_way() {
     assert_eq!(
         c.explanation(),
         "telemetryd's socket sent udp to 203.0.113.9:5000 from 10.0.0.1, an address of fab0 alone, and it left \
-         by eth1: an address chooses the source, never the way."
+         via eth1: bind() sets the source address; it does not choose the interface."
     );
     assert_eq!(
         c.remedy(),
-        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route by fab0"
+        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route via fab0"
     );
     assert_eq!(
         cause_text(&causes),
@@ -64,7 +64,7 @@ fn an_address_that_chooses_no_way() {
 }
 
 #[test]
-fn a_rule_is_named_in_cause_and_mend() {
+fn a_rule_is_named_in_cause_and_remedy() {
     let causes = [Cause::certain(CauseKind::Route(Route {
         prefix: "0.0.0.0/0".parse().expect("a prefix"),
         device: Some("eth1".to_owned()),
@@ -79,11 +79,11 @@ fn a_rule_is_named_in_cause_and_mend() {
     };
     assert_eq!(
         cause_text(&causes),
-        "rule 100 (fwmark 0x7) sent it to table 7, whose default route leaves by eth1"
+        "rule 100 (fwmark 0x7) sent it to table 7, whose default route leaves via eth1"
     );
     assert_eq!(
         c.remedy(),
-        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route by fab0 in table 7, or keep it out of \
+        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route via fab0 in table 7, or keep it out of \
          rule 100 (fwmark 0x7)"
     );
 }
@@ -133,12 +133,12 @@ fn a_link_that_goes_down_under_a_policy() {
     };
     assert_eq!(
         c.explanation(),
-        "Rule control-plane lets udp to 203.0.113.9:5000 leave by zone backplane (fab0) only, and telemetryd's socket \
-         sent it by eth1. It is unpinned as well."
+        "Rule control-plane lets udp to 203.0.113.9:5000 leave via zone backplane (fab0) only, and telemetryd's socket \
+         sent it via eth1. It is unpinned as well."
     );
     assert_eq!(
         c.remedy(),
-        "bring fab0 up, and bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves by no other interface"
+        "bring fab0 up, and bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves via no other interface"
     );
     assert_eq!(
         cause_text(&causes),
@@ -162,12 +162,12 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     };
     assert_eq!(
         c.explanation(),
-        "Rule control-plane lets udp to 203.0.113.9:5000 leave by zone backplane (which has no interface now) only, \
-         and it left by eth1."
+        "Rule control-plane lets udp to 203.0.113.9:5000 leave via zone backplane (which has no interface now) only, \
+         and it left via eth1."
     );
     assert_eq!(
         c.remedy(),
-        "drop it in the forward chain when it would leave by eth1, or give 203.0.113.9 a route by an interface of zone \
+        "drop it in the forward chain when it would leave via eth1, or give 203.0.113.9 a route via an interface of zone \
          backplane"
     );
 }
@@ -187,12 +187,12 @@ fn a_rule_that_demands_a_bound_device() {
     assert_eq!(
         c.explanation(),
         "Rule control-plane demands a socket that is bound to a device. telemetryd's socket is bound to none: only the \
-         routing table made its udp to 203.0.113.9:5000 leave by fab0."
+         routing table made its udp to 203.0.113.9:5000 leave via fab0."
     );
     assert_eq!(
         c.remedy(),
         "bind the socket to fab0 or fab1 with SO_BINDTODEVICE",
-        "a route is no mend"
+        "a route does not fix it"
     );
     let causes = [Cause::certain(CauseKind::BindRefused {
         device: "fab0".to_owned(),
@@ -209,7 +209,7 @@ fn a_rule_that_demands_a_bound_device() {
 }
 
 #[test]
-fn a_copy_and_a_crossed_bind_have_one_mend() {
+fn a_copy_and_a_crossed_bind_have_one_remedy() {
     let copy = Circumstance {
         origin: Origin::None,
         bound_device: Some("fab0"),
@@ -217,7 +217,7 @@ fn a_copy_and_a_crossed_bind_have_one_mend() {
     };
     assert_eq!(
         copy.explanation(),
-        "A packet without a socket left by eth1: udp to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
+        "A packet without a socket left via eth1: udp to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
          telemetryd's socket bound to fab0. It was copied or taken away on its way."
     );
     assert_eq!(
@@ -232,7 +232,7 @@ fn a_copy_and_a_crossed_bind_have_one_mend() {
     assert_eq!(
         crossed.explanation(),
         "telemetryd's socket is bound to eth1, and to 10.0.0.1, an address of fab0 alone: answers to that \
-         address may arrive by fab0, where this socket does not hear them."
+         address may arrive on fab0, where this socket does not receive them."
     );
     assert_eq!(
         crossed.remedy(),
@@ -243,11 +243,11 @@ fn a_copy_and_a_crossed_bind_have_one_mend() {
 #[test]
 fn a_route_goes_to_an_address_not_to_a_port() {
     for (destination, expected) in [
-        ("[fd00::1]:9", "give fd00::1 a route by fab0"),
-        ("fd00::1", "give fd00::1 a route by fab0"),
-        ("10.0.0.2:9", "give 10.0.0.2 a route by fab0"),
-        ("10.0.0.2", "give 10.0.0.2 a route by fab0"),
-        ("", "give the destination a route by fab0"),
+        ("[fd00::1]:9", "give fd00::1 a route via fab0"),
+        ("fd00::1", "give fd00::1 a route via fab0"),
+        ("10.0.0.2:9", "give 10.0.0.2 a route via fab0"),
+        ("10.0.0.2", "give 10.0.0.2 a route via fab0"),
+        ("", "give the destination a route via fab0"),
     ] {
         let c = Circumstance {
             destination,
