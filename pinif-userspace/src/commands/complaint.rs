@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use crate::{
     policy::PolicyErrors,
-    surfaces::{Level, journal, notes::Notes},
+    surfaces::{Level, notes::Notes, stderr},
     text::escape::visible,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 pub fn complain(error: &anyhow::Error) {
     // Where it cannot be written, the exit status still says that it failed.
     let _ = match error.downcast_ref::<PolicyErrors>() {
-        _ if journal::is_standard_error() => {
+        _ if stderr::is_the_journal() => {
             to_journal(error);
             Ok(())
         }

@@ -1,8 +1,7 @@
 //! The filters of an interface's clsact qdisc (tc-bpf(8)): how programs are attached before Linux 6.6.
 //!
-//! Ours has the process id of its auditor for a handle. So several auditors can be side by side, and what one that was
-//! killed left behind, which would count everything once more, is known and removed. That of an auditor which outlives its
-//! collectors has a handle of its own, and stays.
+//! A filter's handle is the process id of its auditor. So several auditors can be side by side, and what a killed one left
+//! (it would count everything once more) is removed. An auditor that outlives its collectors has a handle of its own.
 
 use std::{fs, io, ops::ControlFlow, process};
 

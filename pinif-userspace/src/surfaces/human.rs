@@ -7,12 +7,15 @@ use pinif_ebpf::loss::Loss;
 
 use super::conclusion::conclusion;
 use super::grid::{Grid, Text};
+use super::level::Level;
+use super::lines::Unbuffered;
 use super::look::{self, Look};
-use super::notes::{Level, Notes};
-use super::output::{Output, Unbuffered, WithoutReader};
+use super::matrix;
+use super::notes::Notes;
+use super::output::{Output, WithoutReader};
 use super::phrase;
 use super::seen::{Row, Seen, Show};
-use super::{Surface, matrix};
+use super::surface::Surface;
 use crate::findings::explain;
 use crate::findings::finding::{Finding, Ready, Summary};
 use crate::findings::kinds;
@@ -315,7 +318,7 @@ fn table(rows: &[Row]) -> Grid {
             Text::right(grouped(row.packets)),
             Text::right(grouped(row.bytes)),
         ]);
-        texts.extend(fates.then(|| Text::left(phrase::fate(row))));
+        texts.extend(fates.then(|| Text::left(row.fate())));
         texts.push(Text::left(&*row.sender));
         texts
     });

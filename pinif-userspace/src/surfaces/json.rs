@@ -5,9 +5,11 @@ use std::io::{self, Stderr, Stdout, Write};
 
 use pinif_ebpf::loss::Loss;
 
-use super::Surface;
-use super::notes::{Level, Notes};
-use super::output::{Output, Unbuffered, WithoutReader};
+use super::level::Level;
+use super::lines::Unbuffered;
+use super::notes::Notes;
+use super::output::{Output, WithoutReader};
+use super::surface::Surface;
 use crate::findings::finding::{Finding, Ready, Summary};
 use crate::findings::latent::Latent;
 use crate::findings::line::{Line, Lost, Uncounted};

@@ -1,6 +1,7 @@
 //! Lines on a stream that may fail at any time, as on a full disk, and work again later. What is lost is counted.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 /// A stream of lines.
 #[derive(Debug)]
@@ -148,6 +149,21 @@ impl<W: Write> Lines<W> {
 
 fn count(lines: &[u8]) -> u64 {
     lines.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// A stream that is written to as it is: neither buffered, so that what fails is not written later in the middle of something
+/// else, nor taken to work where it is closed, as the standard library's own are.
+#[derive(Debug)]
+pub struct Unbuffered<S>(pub S);
+
+impl<S: AsFd> Write for Unbuffered<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(nix::unistd::write(&self.0, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

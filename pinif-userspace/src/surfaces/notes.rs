@@ -2,22 +2,11 @@
 
 use std::io::{self, Stderr, Write};
 
-use super::journal;
-use super::lines::{Lines, Outcome};
-use super::output::Unbuffered;
+use super::level::Level;
+use super::lines::{Lines, Outcome, Unbuffered};
+use super::stderr;
 use crate::text::escape::visible;
 use crate::text::words::counted;
-
-/// How much a note matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// All goes as it should.
-    Info,
-    /// The audit goes on, but not as it was asked to.
-    Warning,
-    /// Something failed.
-    Error,
-}
 
 /// The stream of the notes. Where it cannot be written to, nothing ends: what is lost is reported on it once it can be.
 #[derive(Debug)]
@@ -30,7 +19,7 @@ impl Notes<Unbuffered<Stderr>> {
     /// On standard error, which may be the journal.
     pub fn standard() -> Self {
         let to = Unbuffered(io::stderr());
-        if journal::is_standard_error() {
+        if stderr::is_the_journal() {
             Self::journal(to)
         } else {
             Self::new(to)

@@ -1,6 +1,6 @@
 //! Notices in words: one sentence each, with its level. The texts are not safe to show yet.
 
-use super::notes::Level;
+use super::level::Level;
 use crate::{
     findings::latent::Latent,
     hub::notice::{Confirmed, Notice, SessionPolicy, Work},

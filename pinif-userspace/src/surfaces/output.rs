@@ -1,10 +1,10 @@
 //! Standard output of an audit: its reader may leave and its disk may be full, which neither ends the audit nor goes unsaid.
 
 use std::io::{self, IsTerminal, Stdout, Write};
-use std::os::fd::AsFd;
 
-use super::lines::{Lines, Outcome};
-use super::notes::{Level, Notes};
+use super::level::Level;
+use super::lines::{Lines, Outcome, Unbuffered};
+use super::notes::Notes;
 use crate::text::streams::{UNWRITTEN, is_closed};
 use crate::text::words::counted;
 
@@ -125,20 +125,5 @@ impl<W: Write> Output<W> {
     /// A terminal that hung up takes nothing (`EIO`, tty(4)).
     fn is_left(&self, error: &io::Error) -> bool {
         is_closed(error) || self.terminal && error.raw_os_error() == Some(libc::EIO)
-    }
-}
-
-/// A stream that is written to as it is: neither buffered, so that what fails is not written later in the middle of something
-/// else, nor taken to work where it is closed, as the standard library's own are.
-#[derive(Debug)]
-pub struct Unbuffered<S>(pub S);
-
-impl<S: AsFd> Write for Unbuffered<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(nix::unistd::write(&self.0, bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -3,7 +3,6 @@
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
-use super::seen::Row;
 use crate::findings::{
     finding::{Finding, Ready, Summary},
     gaps::ANY_INTERFACE,
@@ -39,15 +38,6 @@ pub fn does(kind: Kind, dropped: bool) -> &'static str {
         "dropped at"
     } else {
         kinds::of(kind).does
-    }
-}
-
-/// What became of a finding's packets, in a word.
-pub fn fate(row: &Row) -> &'static str {
-    if row.dropped {
-        "dropped"
-    } else {
-        kinds::of(row.kind).fate
     }
 }
 

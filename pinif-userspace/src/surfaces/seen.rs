@@ -109,6 +109,15 @@ impl Seen {
 }
 
 impl Row {
+    /// What became of its packets, in a word.
+    pub fn fate(&self) -> &'static str {
+        if self.dropped {
+            "dropped"
+        } else {
+            kinds::of(self.kind).fate
+        }
+    }
+
     /// The namespace, safe to show.
     pub fn netns(&self) -> Cow<'_, str> {
         visible(&self.netns)

@@ -31,7 +31,18 @@ const ORDER: [&[&str]; 12] = [
 ];
 
 /// The folders that are held to the rules; what is being rewritten comes in when it is done.
-const HELD: [&str; 6] = ["cli", "hold", "kernel", "schema", "survey", "text"];
+const HELD: [&str; 10] = [
+    "cli",
+    "collector",
+    "commands",
+    "hold",
+    "hub",
+    "kernel",
+    "schema",
+    "surfaces",
+    "survey",
+    "text",
+];
 
 fn library() -> Tree {
     Tree::read(&crate::root().join("pinif-userspace/src/lib.rs"))
