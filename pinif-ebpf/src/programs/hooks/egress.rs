@@ -13,7 +13,7 @@ use pinif_ebpf::{
     packet::{NotParsed, Packet},
     policy::Active,
     sample::Of,
-    sighting::{CellKey, FindingKey, Origin, Sighting},
+    sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
     verdict::{Traffic, decide},
 };
@@ -91,6 +91,19 @@ const DROPPED: u32 = 1 << 0;
 /// And: it is not contained.
 const FOUND: u32 = 1 << 1;
 
+/// Logs the verdict, where that was asked for (`--log-level debug`).
+#[inline(always)]
+fn log(skb: Skb, key: &FindingKey, new: &NewFinding) {
+    debug!(
+        &TcContext::new(skb.context()),
+        "verdict {}: cookie {}, bound to {}, left by {}",
+        key.kind,
+        new.state.sighting.cookie.0,
+        key.bound.0,
+        key.egress.0
+    );
+}
+
 verified_once! {
     /// Counts one more packet of a flow that leaks, with what is known of the one before. Returns what [`pinif_count`] does;
     /// zero where the packet is to be judged anew, and was not counted.
@@ -114,6 +127,7 @@ verified_once! {
         }
         cells::count_in(reread(&steady.cell), count);
         skb.mark_passed(key.netns);
+        log(skb, key, new);
         if missed != 0 {
             for _ in Of::ALL {
                 if pinif_count_sample(skb.context()) == 0 {
@@ -211,14 +225,7 @@ verified_once! {
         key.rule = policy::id_of_broken_rule(active, reread(&key.kind), &new.state.sighting);
         write_identity(skb, key, &new.state.sighting, packet, is_outer);
         findings::begin(new, sampling, skb.count(), packet);
-        debug!(
-            &TcContext::new(skb.context()),
-            "verdict {}: cookie {}, bound to {}, left by {}",
-            key.kind,
-            new.state.sighting.cookie.0,
-            key.bound.0,
-            key.egress.0
-        );
+        log(skb, key, new);
         0
     }
 

@@ -30,6 +30,7 @@ struct Circumstance<'a> {
     origin: Origin,
     process: Option<&'a str>,
     bound_device: Option<&'a str>,
+    bound_address: Option<&'a str>,
     egress_interface: &'a str,
     source_owner: Option<&'a str>,
     contained_zone: Option<&'a str>,
@@ -52,6 +53,7 @@ impl<'a> Circumstance<'a> {
             origin: Origin::Socket,
             process: None,
             bound_device: None,
+            bound_address: None,
             egress_interface,
             source_owner: None,
             contained_zone: None,
@@ -86,6 +88,7 @@ impl<'a> Circumstance<'a> {
             also,
             origin: self.origin,
             dropped: self.dropped,
+            bound_address: self.bound_address.and_then(|address| address.parse().ok()),
             causes: self.causes.into(),
             flow: flow.map(|(source, destination)| Flow {
                 protocol: self.protocol,

@@ -33,7 +33,7 @@ fn what_arrives_and_what_is_not_seen() {
     };
     assert_eq!(
         unaudited.explanation(),
-        "telemetryd's packet socket sends by eth1, and past TC egress (PACKET_QDISC_BYPASS): pinif neither judges nor \
+        "telemetryd's packet socket sends via eth1, and past TC egress (PACKET_QDISC_BYPASS): pinif neither judges nor \
          counts it."
     );
     assert_eq!(
