@@ -217,7 +217,7 @@ impl CgroupHooks {
         warnings
     }
 
-    /// The sockets that can send past TC egress ([`bypass::list`]).
+    /// The sockets that can send past TC egress (`bypass::list`).
     ///
     /// # Errors
     ///
