@@ -102,22 +102,27 @@ fn a_reader_that_leaves_takes_no_enforcement_away() {
     });
 }
 
-/// A pipe that takes a page, of which the reader takes nothing after the first line.
+/// An audit onto a pipe that takes a page, of which nobody takes anything after the first line, and more lines than it takes.
+fn unread(bench: &Bench, more: &[&str]) -> (Pinif, BufReader<PipeReader>) {
+    let (reader, writer) = pipe().expect("a pipe");
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
+    let mut command = command(bench, more);
+    command.args(["--format", "json"]);
+    let pinif = Pinif::start_onto(command, writer);
+    let mut reader = BufReader::with_capacity(1, reader);
+    assert!(line(&mut reader).starts_with(r#"{"type":"ready""#));
+    for _ in 0..8 {
+        let cgroup = bench.cgroup_below("unread");
+        let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), LEAK);
+        assert_eq!(sender.finish().sent, 10);
+    }
+    (pinif, reader)
+}
+
 #[test]
 fn a_reader_that_stands_still_stops_nothing() {
     scenario("service output-unread", &[], |bench| {
-        let (reader, writer) = pipe().expect("a pipe");
-        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
-        let command = command(bench, &["--enforce", "--format", "json"]);
-        let mut pinif = Pinif::start_onto(command, writer);
-        let mut reader = BufReader::with_capacity(1, reader);
-        assert!(line(&mut reader).starts_with(r#"{"type":"ready""#));
-        // More lines than the pipe takes.
-        for _ in 0..8 {
-            let cgroup = bench.cgroup_below("unread");
-            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), LEAK);
-            assert_eq!(sender.finish().sent, 10);
-        }
+        let (mut pinif, reader) = unread(bench, &["--enforce"]);
         // What comes meanwhile is attached to, and held as well.
         plug(bench, bench.card(), "eth2", None);
         pinif.wait_for_note("eth2 is audited from now on");
@@ -155,17 +160,7 @@ fn a_reader_that_stands_still_stops_nothing() {
 #[test]
 fn an_audit_ends_without_a_reader_that_never_reads() {
     scenario("service output-never-read", &[], |bench| {
-        let (reader, writer) = pipe().expect("a pipe");
-        fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");
-        let command = command(bench, &["--format", "json"]);
-        let mut pinif = Pinif::start_onto(command, writer);
-        let mut reader = BufReader::with_capacity(1, reader);
-        assert!(line(&mut reader).starts_with(r#"{"type":"ready""#));
-        for _ in 0..8 {
-            let cgroup = bench.cgroup_below("unread");
-            let sender = Sender::start_as(SENDER.as_ref(), bench.card(), Some(cgroup.path()), LEAK);
-            assert_eq!(sender.finish().sent, 10);
-        }
+        let (mut pinif, reader) = unread(bench, &[]);
         pinif.signal(Signal::SIGTERM);
         pinif.wait_for_note("the audit has ended, and waits until its output is read");
         pinif.signal(Signal::SIGTERM);
