@@ -179,7 +179,7 @@ fn refused(device: String, there: bool) -> Cause {
 
 /// The interfaces that the traffic should have left by, and that are down or gone.
 fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
-    let by_rule = kinds::of(sighted.kind).is_of_rules;
+    let by_rule = sighted.kind.row().is_of_rule;
     let meant: Vec<&Link> = if by_rule {
         scene.allowed(sighted)
     } else {

@@ -120,7 +120,7 @@ fn rule(number: usize, sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<st
 
 /// The interface that alone has the address that the finding speaks of.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
-    if kinds::of(sighted.kind).direction == Direction::In {
+    if Direction::of(sighted.kind) == Direction::In {
         // Of what arrived, the destination address is meant, not the one that its receiver is bound to.
         return sighted.source_owner;
     }

@@ -10,12 +10,12 @@ use std::time::SystemTime;
 
 use pinif_ebpf::{
     key::SocketCookie,
-    verdict::{Kind, KindSet, Severity},
+    verdict::{self, Kind, KindSet, Severity},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{explain::Cause, gaps::ANY_INTERFACE, kinds, line, samples::Samples, subject::Subject};
+use super::{explain::Cause, gaps::ANY_INTERFACE, line, samples::Samples, subject::Subject};
 use crate::text::hash::fnv1a;
 
 /// What is audited, and how.
@@ -106,7 +106,7 @@ impl Finding {
             first_seen,
             kind,
             also: KindSet::default(),
-            severity: kinds::of(kind).severity,
+            severity: kind.row().severity,
             origin: Origin::Socket,
             dropped: false,
             place,
@@ -142,7 +142,7 @@ impl Finding {
     pub fn rule(&self) -> Option<&str> {
         let rule = self.place.rule.as_ref()?;
         let name = rule.name.as_deref();
-        name.filter(|_| kinds::of(self.kind).is_of_rules)
+        name.filter(|_| self.kind.row().is_of_rule)
     }
 
     /// The protocol's name, or its number.
@@ -248,6 +248,16 @@ pub enum Direction {
     Out,
     /// They arrived by it.
     In,
+}
+
+impl Direction {
+    /// The way that packets of a kind go; those that cannot be seen are taken to leave.
+    pub fn of(kind: Kind) -> Self {
+        match kind.row().direction {
+            verdict::Direction::Ingress => Self::In,
+            verdict::Direction::Egress | verdict::Direction::Unseen => Self::Out,
+        }
+    }
 }
 
 /// The process that owns a socket.

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     explain,
     finding::{Direction, Finding, Origin, Process, Ready, Summary, protocol_text},
-    kinds,
     latent::Latent,
     samples::Samples,
     subject::{self, KernelPacket},
@@ -190,7 +189,7 @@ impl From<&Finding> for FindingLine {
             bound_device: finding.bound_device().map(text),
             bound_address: finding.bound_address.map(|address| address.to_string()),
             egress_interface: text(finding.egress_interface()),
-            direction: kinds::of(finding.kind).direction,
+            direction: Direction::of(finding.kind),
             protocol: finding.protocol(),
             source: finding.source(),
             destination: finding.destination(),

@@ -209,7 +209,6 @@ fn value(chunk: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::kinds;
 
     fn cell(bound: Option<&str>, egress: &str, packets: u64, verdict: Option<Kind>) -> Cell {
         Cell {
@@ -226,7 +225,7 @@ mod tests {
     }
 
     fn of(cells: &[Cell]) -> Vec<Matrix> {
-        Matrix::of(cells, |_, kind| kinds::of(kind).severity)
+        Matrix::of(cells, |_, kind| kind.row().severity)
     }
 
     #[test]

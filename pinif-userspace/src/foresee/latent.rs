@@ -13,7 +13,6 @@ use crate::{
     findings::{
         explain::{Cause, CauseKind, Route},
         finding::{Endpoint, Finding, FindingId, Flow, Place, Rule},
-        kinds,
         latent::Latent,
         shared::Shared,
     },
@@ -105,7 +104,7 @@ impl Facts<'_> {
     fn rule(&mut self, worse: &Worse<'_>) -> Option<Rule> {
         let policy = self.judge.policy;
         let number = rule_of(&worse.decision)?;
-        if !kinds::of(worse.kind).is_of_rules {
+        if !worse.kind.row().is_of_rule {
             return None;
         }
         let rule = &policy.rules[number];

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{Direction, Kind, Severity};
 
 use super::seen::Row;
-use crate::findings::finding::{Cell, Direction, Summary};
-use crate::findings::kinds;
+use crate::findings::finding::{Cell, Summary};
 use crate::text::words::{counted, grouped};
 
 /// The audit in a sentence or two: `3 findings: 2 leaks, 1 risk. 1,040 of 12,345 packets left where they must not.`
@@ -116,7 +115,7 @@ impl Wrong {
                 .filter(|cell| cell.verdict == Some(kind) && !cell.dropped);
             let all = cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
             let unfound = all.saturating_sub(leaks.saturating_add(risks).saturating_add(notes));
-            match kinds::of(kind).severity {
+            match kind.row().severity {
                 Severity::Leak => leaks = leaks.saturating_add(unfound),
                 Severity::Risk => risks = risks.saturating_add(unfound),
                 Severity::Note => {}
@@ -125,14 +124,13 @@ impl Wrong {
             let once = leaks.saturating_add(risks).saturating_sub(again);
             leaks = leaks.min(once);
             risks = risks.min(once - leaks);
-            let row = kinds::of(kind);
-            match row.direction {
-                _ if !row.is_counted => {}
-                Direction::In => {
+            match kind.row().direction {
+                Direction::Unseen => {}
+                Direction::Ingress => {
                     wrong.arrived = wrong.arrived.saturating_add(leaks);
                     wrong.untaken = wrong.untaken.saturating_add(risks);
                 }
-                Direction::Out => {
+                Direction::Egress => {
                     wrong.left = wrong.left.saturating_add(leaks);
                     wrong.risked = wrong.risked.saturating_add(risks);
                 }

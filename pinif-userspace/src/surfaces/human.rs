@@ -189,11 +189,6 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
         self.note(Level::Warning, &phrase::lost_by(loss, number))
     }
 
-    fn missed(&mut self, events: u64) -> io::Result<()> {
-        let text = format!("{}: {}", counted(events, "event"), phrase::MISSED);
-        self.note(Level::Warning, &text)
-    }
-
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let text = self.end(summary);
         self.show(&text)?;
@@ -237,8 +232,8 @@ fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
         );
         details.push(("process", parts.join(", ")));
     }
-    let kind = kinds::of(finding.kind);
-    let is_gap = !kind.is_counted;
+
+    let is_gap = !kinds::is_counted(finding.kind);
     let mut parts = Vec::new();
     parts.extend((!is_gap).then(|| {
         format!(

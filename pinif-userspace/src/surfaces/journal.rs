@@ -100,14 +100,9 @@ impl<E: Write + Send> Surface for Journal<E> {
         self.note(Level::Warning, &text)
     }
 
-    fn missed(&mut self, events: u64) -> io::Result<()> {
-        let text = format!("{}: {}", counted(events, "event"), phrase::MISSED);
-        self.note(Level::Warning, &text)
-    }
-
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         for row in self.seen.rows() {
-            if !kinds::of(row.kind).is_counted {
+            if !kinds::is_counted(row.kind) {
                 let line = format!(
                     "{} {}: {} on {} in {}: not seen.",
                     row.severity.name(),

@@ -43,7 +43,7 @@ pub fn does(kind: Kind, dropped: bool) -> &'static str {
 
 /// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left via eth1`.
 pub fn headline(finding: &Finding) -> String {
-    if !kinds::of(finding.kind).is_counted {
+    if !kinds::is_counted(finding.kind) {
         return unseen(finding);
     }
     format!(
@@ -82,7 +82,7 @@ pub fn foreseen(latent: u64) -> String {
 
 /// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
 pub fn growth(finding: &Finding) -> String {
-    if !kinds::of(finding.kind).is_counted {
+    if !kinds::is_counted(finding.kind) {
         return unseen(finding);
     }
     format!(

@@ -99,7 +99,7 @@ impl Seen {
         let rows = self.rows.iter().filter(|row| row.is_of(cell, kind));
         rows.map(|row| row.severity)
             .max()
-            .unwrap_or(kinds::of(kind).severity)
+            .unwrap_or(kind.row().severity)
     }
 
     /// What is known of all.

@@ -4,13 +4,14 @@ use std::io;
 
 use pinif_ebpf::loss::Loss;
 
-use super::{level::Level, notice};
+use super::{level::Level, notice, phrase};
 use crate::{
     findings::{
         finding::{Finding, Ready, Summary},
         latent::Latent,
     },
     hub::{Change, Event},
+    text::words::counted,
 };
 
 /// Something that shows what the audit finds. Calls come in the order `ready`, any number of `finding` and others, `summary`; a
@@ -41,7 +42,10 @@ pub trait Surface: Send {
     fn note(&mut self, level: Level, text: &str) -> io::Result<()>;
 
     /// So many events could not be shown, since the surface was not read fast enough.
-    fn missed(&mut self, events: u64) -> io::Result<()>;
+    fn missed(&mut self, events: u64) -> io::Result<()> {
+        let text = format!("{}: {}", counted(events, "event"), phrase::MISSED);
+        self.note(Level::Warning, &text)
+    }
 
     /// Nobody reads standard output any more, and the audit goes on.
     fn reader_left(&mut self) {}

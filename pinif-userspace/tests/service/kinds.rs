@@ -11,7 +11,6 @@ use std::time::Duration;
 use pinif_ebpf::verdict::Kind;
 use pinif_lab::{Cgroup, patience};
 use pinif_userspace::commands::explain::page;
-use pinif_userspace::findings::kinds;
 
 use crate::bench::{Need, scenario};
 
@@ -30,7 +29,7 @@ fn lines(kind: Kind) -> String {
 fn every_page_has_its_parts() {
     for kind in Kind::ALL {
         let (page, name) = (page(kind), kind.name());
-        let severity = kinds::of(kind).severity.name();
+        let severity = kind.row().severity.name();
         let mut paragraphs = page.split("\n\n");
         assert_eq!(paragraphs.next(), Some(&*format!("# {name}")));
         let first = paragraphs.next().expect("it goes on").to_lowercase();
@@ -126,7 +125,7 @@ fn shows(kind: Kind) {
         let [headline] = headlines[..] else {
             panic!("{said}")
         };
-        let start = format!("{} {} ", kinds::of(kind).severity.name(), kind.name());
+        let start = format!("{} {} ", kind.row().severity.name(), kind.name());
         assert!(headline.starts_with(&start), "{said}");
         let seen = match kind {
             Kind::Unaudited => "seen      found at ",

@@ -11,11 +11,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     enforce::Action,
-    verdict::{Decision, Kind},
+    verdict::{Decision, Direction, Kind},
 };
 
 use crate::{
-    findings::{finding::Direction, kinds},
     host::{
         netns::NetNs,
         network::Network,
@@ -149,8 +148,8 @@ fn dropped(decision: &Decision, policy: &Policy) -> Option<Kind> {
 
 fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p Rule> {
     let rule = policy.rules.get(rule_of(decision)?);
-    let kind = kinds::of(kind);
-    rule.filter(|_| kind.is_of_rules && kind.direction == Direction::Out)
+    let row = kind.row();
+    rule.filter(|_| row.is_of_rule && row.direction == Direction::Egress)
 }
 
 /// Whether it is a TCP connection, as sessions are.

@@ -18,7 +18,7 @@ pub(super) fn of(finding: &FindingLine) -> String {
         None => "unpinned".to_owned(),
     };
     // Of a gap there are no packets: no protocol, no addresses, and nothing to count.
-    let is_gap = !kinds::of(finding.kind).is_counted;
+    let is_gap = !kinds::is_counted(finding.kind);
     let what = if is_gap {
         format!("{who}, not seen on {}", finding.egress_interface)
     } else {

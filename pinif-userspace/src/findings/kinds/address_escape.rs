@@ -1,21 +1,15 @@
 //! `address-escape`: from an address that one interface alone has, left via another.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     cause::by_origin,
     explain::{Remedy, choice, left, sender, source_address, traffic},
-    finding::{Direction, Finding, Origin},
+    finding::{Finding, Origin},
     latent::Latent,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Risk,
-    direction: Direction::Out,
-    is_of_rules: false,
     demands_device: false,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/address-escape.md"),

@@ -1,19 +1,13 @@
 //! `copy-escape`: a packet without a socket, of a bound socket's flow, left via another interface.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     explain::{Cause, CauseKind, Remedy, choice, left, process, source_endpoint, traffic},
-    finding::{Direction, Finding},
+    finding::Finding,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Leak,
-    direction: Direction::Out,
-    is_of_rules: false,
     demands_device: false,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/copy-escape.md"),

@@ -1,21 +1,15 @@
 //! `crossed-bind`: bound to one interface's address and to another device.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     cause::{LookUp, Scene},
     decode::Sighted,
     explain::{Cause, CauseKind, Remedy, sender, source_address},
-    finding::{Direction, Finding},
+    finding::Finding,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Note,
-    direction: Direction::Out,
-    is_of_rules: false,
     demands_device: false,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/crossed-bind.md"),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{packet::protocol, verdict::Severity};
+use pinif_ebpf::packet::protocol;
 
 use super::Row;
 use crate::{
@@ -10,18 +10,14 @@ use crate::{
         cause::{LookUp, Scene, bound_vrf, described, leads_out, questions},
         decode::Sighted,
         explain::{Cause, CauseKind, Remedy, choice, left, sender, traffic},
-        finding::{Direction, Finding},
+        finding::Finding,
         latent::Latent,
     },
     host::{links::Links, routes::table_name},
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Leak,
-    direction: Direction::Out,
-    is_of_rules: false,
     demands_device: false,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/device-escape.md"),

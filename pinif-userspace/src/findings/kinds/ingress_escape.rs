@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::{
     findings::{
@@ -13,7 +11,7 @@ use crate::{
             Cause, CauseKind, KeepOut, Remedy, allowed, choice, process, rule_text, source_address,
             source_endpoint, traffic,
         },
-        finding::{Direction, Finding, Origin},
+        finding::{Finding, Origin},
     },
     host::{
         entrance::{Entrance, ReversePath},
@@ -22,11 +20,7 @@ use crate::{
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Leak,
-    direction: Direction::In,
-    is_of_rules: true,
     demands_device: false,
-    is_counted: true,
     does: "arrived on",
     fate: "arrived",
     page: include_str!("../../../../docs/kinds/ingress-escape.md"),

@@ -12,30 +12,21 @@ mod unpinned;
 
 use std::sync::Arc;
 
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{self, Kind};
 
 use super::{
     cause::{LookUp, Scene},
     decode::Sighted,
     explain::{Cause, Remedy},
-    finding::{Direction, Finding, Origin, Place},
+    finding::{Finding, Origin, Place},
     latent::Latent,
 };
 
 /// What is different by kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// How grave it is by itself. An `address-escape` is a leak where the address's zone is contained, so that a finding's own
-    /// severity says more.
-    pub severity: Severity,
-    /// Whether its packets left or arrived.
-    pub direction: Direction,
-    /// Whether it is about a rule that is broken.
-    pub is_of_rules: bool,
     /// Whether only a bound device fixes it.
     pub demands_device: bool,
-    /// Whether its packets are seen, and so counted.
-    pub is_counted: bool,
     /// What its packets do at their interface: `left via`.
     pub does: &'static str,
     /// What became of its packets, in a word.
@@ -68,6 +59,11 @@ pub const fn of(kind: Kind) -> &'static Row {
         Kind::IngressEscape => &ingress_escape::ROW,
         Kind::Unaudited => &unaudited::ROW,
     }
+}
+
+/// Whether packets of a kind are seen, and so counted.
+pub fn is_counted(kind: Kind) -> bool {
+    kind.row().direction != verdict::Direction::Unseen
 }
 
 /// Who sent it, and to what it is bound.
@@ -126,7 +122,7 @@ mod tests {
             let row = of(kind);
             let title = format!("# {}\n", kind.name());
             assert!(row.page.starts_with(&title), "{}", kind.name());
-            assert_eq!(row.is_of_rules, KindSet::OF_RULES.contains(kind));
+            assert_eq!(kind.row().is_of_rule, KindSet::OF_RULES.contains(kind));
         }
     }
 }

@@ -1,21 +1,15 @@
 //! `policy-escape`: a rule names the zones that this traffic may use, and it left via none of them.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     cause::by_origin,
     explain::{Remedy, allowed, choice, foreseen::zones, left, process, rule_text, traffic},
-    finding::{Direction, Finding, Origin},
+    finding::{Finding, Origin},
     latent::Latent,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Leak,
-    direction: Direction::Out,
-    is_of_rules: true,
     demands_device: false,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/policy-escape.md"),

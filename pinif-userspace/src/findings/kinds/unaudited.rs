@@ -1,19 +1,13 @@
 //! `unaudited`: traffic that cannot be seen here. No packet is known of it, and its one cause says what it is.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     explain::{CauseKind, Remedy, cause, choice, process},
-    finding::{Direction, Finding},
+    finding::Finding,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Risk,
-    direction: Direction::Out,
-    is_of_rules: false,
     demands_device: false,
-    is_counted: false,
     does: "is not seen on",
     fate: "not seen",
     page: include_str!("../../../../docs/kinds/unaudited.md"),

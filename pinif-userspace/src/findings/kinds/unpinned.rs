@@ -1,21 +1,15 @@
 //! `unpinned`: a rule demands a bound device, and the socket has none.
 
-use pinif_ebpf::verdict::Severity;
-
 use super::Row;
 use crate::findings::{
     cause::by_origin,
     explain::{Remedy, choice, rule_text, sender, traffic},
-    finding::{Direction, Finding},
+    finding::Finding,
     latent::Latent,
 };
 
 pub(super) static ROW: Row = Row {
-    severity: Severity::Risk,
-    direction: Direction::Out,
-    is_of_rules: true,
     demands_device: true,
-    is_counted: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/unpinned.md"),
