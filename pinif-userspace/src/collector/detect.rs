@@ -6,7 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use pinif_ebpf::bypass::Bypass;
+use pinif_ebpf::{bypass::Bypass, intent::Owner};
 
 use super::{
     audit::{Audit, Namespace},
@@ -43,13 +43,10 @@ impl Audit {
                     outputs.extend(self.gaps.on(looked, Instant::now()));
                 }
                 Output::Gap {
-                    mut gap,
+                    gap,
                     owner,
                     has_grown,
-                } => {
-                    gap.process = owner.and_then(|owner| enrich::owner(&owner));
-                    self.report_gap(*gap, has_grown);
-                }
+                } => self.report_gap(*gap, owner, has_grown),
                 Output::SendsBack {
                     netns,
                     interface,
@@ -62,7 +59,7 @@ impl Audit {
         }
     }
 
-    fn report_gap(&mut self, gap: Gap, has_grown: bool) {
+    fn report_gap(&mut self, mut gap: Gap, owner: Option<Owner>, has_grown: bool) {
         let key = Key::Gap(gap.key.clone());
         if self.ledger.contains(&key) {
             if has_grown {
@@ -70,6 +67,7 @@ impl Audit {
             }
             return;
         }
+        gap.process = owner.and_then(|owner| enrich::owner(&owner));
         let GapKey {
             netns, interface, ..
         } = gap.key;

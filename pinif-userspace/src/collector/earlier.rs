@@ -59,7 +59,7 @@ impl Earlier {
         })
     }
 
-    /// Whether a namespace may be taken in yet: what was found in it is told then.
+    /// Whether a namespace may be taken in yet: what was found in it is reported then.
     pub(super) fn awaits(&self, netns: NetNsCookie) -> bool {
         self.namespaces.contains(&netns)
     }

@@ -19,9 +19,9 @@ pub(super) struct Following {
     pub(super) entries: Entries,
     pub(super) watch: Watch,
     pub(super) arrivals: Arrivals,
-    /// Threads that were told to be in a namespace, as long as it is audited: their processes may be in another.
+    /// Threads that a hook saw in a namespace, as long as it is audited: their processes may be in another.
     pub(super) threads: Vec<u32>,
-    /// The inodes of those that could not be audited, of which was told.
+    /// The inodes of those that could not be audited, which was reported.
     pub(super) refused: BTreeSet<u64>,
     /// The names of all that ever were audited.
     names: BTreeMap<NetNsCookie, String>,

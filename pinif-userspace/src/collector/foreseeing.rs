@@ -12,7 +12,6 @@ use super::{
     foresight::Input,
 };
 use crate::{
-    findings::latent::Latent,
     foresee::{self, Original},
     host::netns::NetNs,
     policy::Policy,
@@ -41,9 +40,8 @@ impl Audit {
 
     /// Takes what has happened to what is foreseen.
     pub(super) fn foresight(&mut self, input: Input) {
-        for event in self.foresight.on(input, Instant::now()) {
-            self.hub.publish(event);
-        }
+        let events = self.foresight.on(input, Instant::now());
+        self.hub.publish_all(events);
     }
 
     fn begin_to_foresee(&mut self, namespaces: &[NetNsCookie]) {
@@ -76,7 +74,8 @@ impl Audit {
             Ok(foreseen) => {
                 let uncopied = foresee::uncopied(&foreseen);
                 let uncopied = uncopied.iter().map(ToString::to_string).collect();
-                Ok((latent(foreseen), uncopied))
+                let latent = foreseen.into_iter().flat_map(|foreseen| foreseen.findings);
+                Ok((latent.collect(), uncopied))
             }
             Err(error) => Err(format!("{error:#}")),
         };
@@ -96,11 +95,6 @@ impl Audit {
             self.foresee(Step::Report(outcome.unwrap_or_default()));
         }
     }
-}
-
-fn latent(foreseen: Vec<foresee::Foreseen>) -> Vec<Latent> {
-    let of_one = |foreseen: foresee::Foreseen| foreseen.findings;
-    foreseen.into_iter().flat_map(of_one).collect()
 }
 
 /// What would come of each interface that is up going down, by itself.

@@ -229,9 +229,8 @@ impl Audit {
 
     /// Takes what has happened to an interface.
     fn attachment(&mut self, netns: NetNsCookie, index: IfIndex, input: attachments::Input) {
-        for event in self.attachments.on(netns, index, input) {
-            self.hub.publish(event);
-        }
+        let events = self.attachments.on(netns, index, input);
+        self.hub.publish_all(events);
     }
 
     /// Writes into the maps what a namespace is like now.

@@ -279,9 +279,13 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
 
     /// The gravest findings, at most so many, those with the most packets first.
     pub fn gravest(&self, most: usize) -> Vec<Arc<Finding>> {
+        let gravity = |finding: &&Finding| Reverse((finding.severity, finding.packets));
         let mut all: Vec<&Finding> = self.entries.iter().map(|entry| &entry.finding).collect();
-        all.sort_by_key(|finding| Reverse((finding.severity, finding.packets)));
-        all.truncate(most);
+        if most < all.len() {
+            all.select_nth_unstable_by_key(most, gravity);
+            all.truncate(most);
+        }
+        all.sort_by_key(gravity);
         all.into_iter().cloned().map(Arc::new).collect()
     }
 

@@ -18,7 +18,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(1);
 /// How long nobody looks at the ring buffer after it held findings that have to wait.
 const NAP: Duration = Duration::from_millis(10);
 
-/// What findings that are alike have in common.
+/// What the findings of one class have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Class {
     netns: NetNsCookie,

@@ -48,7 +48,7 @@ impl Audit {
                 let events = self
                     .enforcement
                     .on(enforcement::Input::Policy(&policy), monotonic());
-                events.into_iter().for_each(|event| self.hub.publish(event));
+                self.hub.publish_all(events);
                 self.policies.insert(self.publisher.generation(), policy);
                 self.reload_failed = false;
             }

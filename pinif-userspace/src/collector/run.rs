@@ -81,13 +81,11 @@ impl Audit {
         changes: &mut NetlinkEvents,
     ) -> Result<()> {
         tokio::pin!(stop);
-        let duration = self.duration;
-        let over = async {
-            match duration {
-                Some(duration) => tokio::time::sleep(duration).await,
-                None => std::future::pending().await,
-            }
-        };
+        // A time so long that there is no such moment has no end.
+        let end = self
+            .duration
+            .and_then(|duration| Instant::now().checked_add(duration));
+        let over = at(end);
         tokio::pin!(over);
         let hub = Arc::clone(&self.hub);
         let reader_left = hub.reader_left();
@@ -119,7 +117,7 @@ impl Audit {
                         self.on_sighting(&key, &sighting, When::RateLimited);
                     }
                 }
-                () = at(resting), if resting.is_some() => self.rate_limit.wakes(),
+                () = at(resting) => self.rate_limit.wakes(),
                 Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
                 outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
                     outcome.context("the ring buffer of namespaces cannot be read")?;
@@ -158,9 +156,7 @@ impl Audit {
             self.show_due();
         }
         let losses = self.counters.losses()?;
-        for event in self.losses.on(&losses) {
-            self.hub.publish(event);
-        }
+        self.hub.publish_all(self.losses.on(&losses));
         self.publish_snapshot(losses)?;
         Ok(has_findings)
     }
@@ -172,7 +168,7 @@ impl Audit {
         // Computed last: no sooner than the kernel's own.
         let rest = self.enforcement.ends_in(monotonic());
         self.enforced_until = rest.and_then(|rest| Instant::now().checked_add(rest));
-        events.into_iter().for_each(|event| self.hub.publish(event));
+        self.hub.publish_all(events);
         Ok(())
     }
 

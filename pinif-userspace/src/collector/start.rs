@@ -139,9 +139,7 @@ impl Audit {
         if let Some(policy) = audit.policies.values().next() {
             let input = enforcement::Input::Policy(policy);
             let events = audit.enforcement.on(input, monotonic());
-            events
-                .into_iter()
-                .for_each(|event| audit.hub.publish(event));
+            audit.hub.publish_all(events);
         }
         audit.take_in_all(plan.namespaces, &mut changes)?;
         audit.hooks.get(&mut audit.following.entries)?;

@@ -88,21 +88,22 @@ impl Hub {
     /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it.
     pub fn publish(&self, event: Event) {
         let mut state = self.lock();
-        match &event {
-            Event::Finding(..) if !state.is_ready => {
-                state.early.push(event);
-                return;
-            }
-            Event::Ready(_) => state.is_ready = true,
-            _ => {}
-        }
-        let is_ready = matches!(event, Event::Ready(_));
-        state.deliver(event);
-        if is_ready {
-            for event in std::mem::take(&mut state.early) {
+        match event {
+            Event::Finding(..) if !state.is_ready => state.early.push(event),
+            Event::Ready(_) => {
+                state.is_ready = true;
                 state.deliver(event);
+                for early in std::mem::take(&mut state.early) {
+                    state.deliver(early);
+                }
             }
+            _ => state.deliver(event),
         }
+    }
+
+    /// Publishes events, one after another.
+    pub fn publish_all(&self, events: impl IntoIterator<Item = Event>) {
+        events.into_iter().for_each(|event| self.publish(event));
     }
 
     /// Publishes a notice.
@@ -188,11 +189,11 @@ impl Hub {
 
     /// A subscriber has failed: its reader has left, or it is reported to the others.
     fn failed(&self, name: &'static str, error: &io::Error) {
-        self.lock().members.iter().for_each(|member| {
+        for member in &self.lock().members {
             if member.name == name {
                 member.queue.abandon();
             }
-        });
+        }
         if is_closed(error) {
             self.left.notify_one();
         } else {

@@ -17,7 +17,7 @@ use super::{
     snapshot::Snapshot,
     subscriber::Delivery,
 };
-use crate::findings::finding::Finding;
+use crate::findings::finding::{Finding, FindingId};
 
 /// How many events that are no findings wait at most.
 pub const MAX_EVENTS: usize = 1024;
@@ -44,8 +44,6 @@ struct State {
     snapshot: Option<Arc<Snapshot>>,
     /// Nothing comes any more.
     is_closed: bool,
-    /// Nobody takes anything any more.
-    is_abandoned: bool,
 }
 
 /// What stands in the queue: two words.
@@ -53,7 +51,7 @@ struct State {
 enum Item {
     Event(Box<Event>),
     /// The finding with this id.
-    Finding(Id),
+    Finding(FindingId),
     /// So many that came here found no room.
     Missed(u64),
 }
@@ -62,18 +60,11 @@ enum Item {
 #[derive(Debug)]
 struct Waiting(Arc<Finding>, Change);
 
-/// What a finding is known by.
-type Id = u64;
-
-fn id(finding: &Finding) -> Id {
-    finding.id.0
-}
-
 impl Queue {
     /// Puts an event in, or counts that there is no room for it.
     pub fn push(&self, event: Event) {
         let mut state = self.lock();
-        if state.is_closed || state.is_abandoned {
+        if state.is_closed {
             return;
         }
         state.push(event);
@@ -84,7 +75,7 @@ impl Queue {
     /// Puts the newest snapshot in, in the place of one that waits. It is taken after all that waits.
     pub fn replace(&self, snapshot: Arc<Snapshot>) {
         let mut state = self.lock();
-        if state.is_closed || state.is_abandoned {
+        if state.is_closed {
             return;
         }
         state.snapshot = Some(snapshot);
@@ -135,7 +126,6 @@ impl Queue {
         let mut state = self.lock();
         *state = State {
             is_closed: true,
-            is_abandoned: true,
             ..State::default()
         };
         self.emptied.notify_waiters();
@@ -170,8 +160,8 @@ impl Item {
     }
 }
 
-fn is(id: Id) -> impl Fn(&Waiting) -> bool {
-    move |waiting| self::id(&waiting.0) == id
+fn is(id: FindingId) -> impl Fn(&Waiting) -> bool {
+    move |waiting| waiting.0.id == id
 }
 
 impl State {
@@ -185,7 +175,7 @@ impl State {
             self.put(Item::Event(Box::new(event)));
             return;
         };
-        let id = id(&finding);
+        let id = finding.id;
         let hash = self.hasher.hash_one(id);
         if let Some(Waiting(waiting, so_far)) = self.findings.find_mut(hash, is(id)) {
             *waiting = finding;
@@ -195,7 +185,7 @@ impl State {
         } else {
             self.put(Item::Finding(id));
             let hasher = &self.hasher;
-            let rehash = |waiting: &Waiting| hasher.hash_one(self::id(&waiting.0));
+            let rehash = |waiting: &Waiting| hasher.hash_one(waiting.0.id);
             self.findings
                 .insert_unique(hash, Waiting(finding, change), rehash);
         }

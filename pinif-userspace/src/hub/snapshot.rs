@@ -54,15 +54,3 @@ pub struct PolicyState {
     /// The last reload failed, and this policy stayed in force.
     pub reload_failed: bool,
 }
-
-impl Snapshot {
-    /// How many packets left, each counted once, and how many were dropped.
-    pub fn packets(&self) -> (u64, u64) {
-        let sum = |dropped: bool| {
-            let cells = self.matrix.iter();
-            let cells = cells.filter(|cell| cell.dropped == dropped && (dropped || !cell.carried));
-            cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets))
-        };
-        (sum(false), sum(true))
-    }
-}

@@ -18,45 +18,29 @@ use super::{
 use crate::hub::{Delivery, Event, Subscriber};
 
 /// A surface that subscribes to the hub.
-struct Subscribed<S>(S);
+struct Subscribed<S> {
+    surface: S,
+    /// Whether it shows the notices, too.
+    notices: bool,
+}
 
 impl<S: Surface> Subscriber for Subscribed<S> {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.surface.name()
     }
 
     fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
         match delivery {
-            Delivery::Event(event) => show(&mut self.0, event),
-            Delivery::Missed(events) => self.0.missed(*events),
+            Delivery::Event(Event::Notice(_)) if !self.notices => Ok(()),
+            Delivery::Event(event) => show(&mut self.surface, event),
+            Delivery::Missed(events) => self.surface.missed(*events),
             // Nobody asks for one.
             Delivery::Snapshot(_) => Ok(()),
         }
     }
 
     fn lost(&self) -> u64 {
-        self.0.lost()
-    }
-}
-
-/// A surface that subscribes to all but the notices.
-struct Findings<S>(S);
-
-impl<S: Surface> Subscriber for Findings<S> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
-        match delivery {
-            Delivery::Event(Event::Notice(_)) | Delivery::Snapshot(_) => Ok(()),
-            Delivery::Event(event) => show(&mut self.0, event),
-            Delivery::Missed(events) => self.0.missed(*events),
-        }
-    }
-
-    fn lost(&self) -> u64 {
-        self.0.lost()
+        self.surface.lost()
     }
 }
 
@@ -92,13 +76,11 @@ pub enum Format {
 /// here, a surface is entered.
 pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscriber>> {
     let mut all: Vec<Box<dyn Subscriber>> = match format {
-        _ if !is_on_standard_output(format) => {
-            vec![Box::new(Subscribed(Journal::standard()))]
-        }
-        Format::Human => vec![Box::new(Subscribed(Human::standard(without_reader)))],
+        _ if !is_on_standard_output(format) => vec![subscribed(Journal::standard(), true)],
+        Format::Human => vec![subscribed(Human::standard(without_reader), true)],
         // The notes do not wait for whoever reads standard output.
         Format::Json => vec![
-            Box::new(Findings(Json::standard(without_reader))),
+            subscribed(Json::standard(without_reader), false),
             Box::new(Beside(Notes::standard())),
         ],
     };
@@ -106,6 +88,10 @@ pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscr
         all.push(Box::new(manager));
     }
     all
+}
+
+fn subscribed(surface: impl Surface + 'static, notices: bool) -> Box<dyn Subscriber> {
+    Box::new(Subscribed { surface, notices })
 }
 
 /// Whether standard output is written to: beside the journal, there is nothing on it for people.
