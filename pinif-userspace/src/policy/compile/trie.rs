@@ -1,6 +1,6 @@
 //! Tables of exact values and of binary prefixes, each entry with the rules that a value there satisfies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pinif_ebpf::{
     key::Address,
@@ -44,6 +44,12 @@ pub(in crate::policy) fn table<T: Ord + Clone>(
         *rules = rules.union(any);
     }
     (any, named)
+}
+
+/// A table of numbers, to be asked in userspace.
+pub(in crate::policy) fn by_number(table: &[(NumberKey, RuleSet)]) -> HashMap<u32, RuleSet> {
+    let entries = table.iter();
+    entries.map(|(key, rules)| (key.number, *rules)).collect()
 }
 
 /// The entries of a table of numbers.

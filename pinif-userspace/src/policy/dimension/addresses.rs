@@ -20,93 +20,63 @@ use crate::policy::{
     problem::{Flaw, quoted},
 };
 
-/// Where the packet goes.
-#[derive(Debug)]
-pub struct Destination;
+/// A dimension of addresses: its name, key, other names and bit, the field of a rule, and that of the rules that take any.
+macro_rules! addresses {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $field:ident, $any:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
 
-impl Dimension for Destination {
-    type Value = IpNet;
-    type Table = Vec<TrieEntry<PrefixKey>>;
-    type Answers = Prefixes;
+        impl Dimension for $name {
+            type Value = IpNet;
+            type Table = Vec<TrieEntry<PrefixKey>>;
+            type Answers = Prefixes;
 
-    const KEY: Key = key("destination", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#);
-    const OTHER_NAMES: &'static [&'static str] = &["dst", "to"];
-    const MOST: usize = 100_000;
-    const BIT: u32 = dimension::DESTINATION;
-    const CACHE: CacheInput = CacheInput::Packet;
+            const KEY: Key = key($key, Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#);
+            const OTHER_NAMES: &'static [&'static str] = $others;
+            const MOST: usize = 100_000;
+            const BIT: u32 = $bit;
+            const CACHE: CacheInput = CacheInput::Packet;
 
-    fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
-        prefix(&value.as_text())
-    }
+            fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
+                prefix(&value.as_text())
+            }
 
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.destinations)
-    }
+            fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
+                Cow::Borrowed(&rule.$field)
+            }
 
-    fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        nets_cover(outer, inner)
-    }
+            fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
+                nets_cover(outer, inner)
+            }
 
-    fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
-        trie(&blocks(wanted), prefix_key(slot))
-    }
+            fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
+                trie(&blocks(wanted), prefix_key(slot))
+            }
 
-    fn is_unused(table: &Self::Table) -> bool {
-        table.is_empty()
-    }
+            fn is_unused(table: &Self::Table) -> bool {
+                table.is_empty()
+            }
 
-    fn any(active: &mut Active) -> &mut RuleSet {
-        &mut active.any_destination
-    }
+            fn any(active: &mut Active) -> &mut RuleSet {
+                &mut active.$any
+            }
 
-    fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        Prefixes::of_addresses(table)
-    }
+            fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
+                Prefixes::of_addresses(table)
+            }
+        }
+    };
 }
 
-/// Where the packet comes from.
-#[derive(Debug)]
-pub struct Source;
-
-impl Dimension for Source {
-    type Value = IpNet;
-    type Table = Vec<TrieEntry<PrefixKey>>;
-    type Answers = Prefixes;
-
-    const KEY: Key = key("source", Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#);
-    const OTHER_NAMES: &'static [&'static str] = &["src", "from"];
-    const MOST: usize = 100_000;
-    const BIT: u32 = dimension::SOURCE;
-    const CACHE: CacheInput = CacheInput::Packet;
-
-    fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
-        prefix(&value.as_text())
-    }
-
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.sources)
-    }
-
-    fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        nets_cover(outer, inner)
-    }
-
-    fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
-        trie(&blocks(wanted), prefix_key(slot))
-    }
-
-    fn is_unused(table: &Self::Table) -> bool {
-        table.is_empty()
-    }
-
-    fn any(active: &mut Active) -> &mut RuleSet {
-        &mut active.any_source
-    }
-
-    fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        Prefixes::of_addresses(table)
-    }
-}
+addresses!(
+    /// Where the packet goes.
+    Destination, "destination", &["dst", "to"], dimension::DESTINATION, destinations, any_destination
+);
+addresses!(
+    /// Where the packet comes from.
+    Source, "source", &["src", "from"], dimension::SOURCE, sources, any_source
+);
 
 /// A prefix, or an address, which is a prefix of its whole length.
 fn prefix(text: &str) -> Result<IpNet, Flaw> {

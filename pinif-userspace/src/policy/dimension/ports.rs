@@ -13,93 +13,65 @@ use crate::policy::{
     problem::{Flaw, quoted},
 };
 
-/// The destination port.
-#[derive(Debug)]
-pub struct Port;
+/// A dimension of ports: its name, key, other names, bit and what the verdict cache compares, the field of a rule, and that of
+/// the rules that take any.
+macro_rules! ports {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $cache:expr, $field:ident, $any:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
 
-impl Dimension for Port {
-    type Value = RangeInclusive<u16>;
-    type Table = Vec<TrieEntry<PortKey>>;
-    type Answers = Prefixes;
+        impl Dimension for $name {
+            type Value = RangeInclusive<u16>;
+            type Table = Vec<TrieEntry<PortKey>>;
+            type Answers = Prefixes;
 
-    const KEY: Key = key("port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#);
-    const OTHER_NAMES: &'static [&'static str] = &["dport", "destination_port"];
-    const MOST: usize = 1000;
-    const BIT: u32 = dimension::PORT;
-    const CACHE: CacheInput = CacheInput::Packet;
+            const KEY: Key = key($key, Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#);
+            const OTHER_NAMES: &'static [&'static str] = $others;
+            const MOST: usize = 1000;
+            const BIT: u32 = $bit;
+            const CACHE: CacheInput = $cache;
 
-    fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
-        ports(value)
-    }
+            fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
+                ports(value)
+            }
 
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.ports)
-    }
+            fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
+                Cow::Borrowed(&rule.$field)
+            }
 
-    fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        ports_cover(outer, inner)
-    }
+            fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
+                ports_cover(outer, inner)
+            }
 
-    fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
-        trie(&all_blocks(wanted), port_key(slot))
-    }
+            fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
+                trie(&all_blocks(wanted), port_key(slot))
+            }
 
-    fn is_unused(table: &Self::Table) -> bool {
-        table.is_empty()
-    }
+            fn is_unused(table: &Self::Table) -> bool {
+                table.is_empty()
+            }
 
-    fn any(active: &mut Active) -> &mut RuleSet {
-        &mut active.any_port
-    }
+            fn any(active: &mut Active) -> &mut RuleSet {
+                &mut active.$any
+            }
 
-    fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        Prefixes::of_ports(table)
-    }
+            fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
+                Prefixes::of_ports(table)
+            }
+        }
+    };
 }
 
-/// The source port.
-#[derive(Debug)]
-pub struct SourcePort;
-
-impl Dimension for SourcePort {
-    type Value = RangeInclusive<u16>;
-    type Table = Vec<TrieEntry<PortKey>>;
-    type Answers = Prefixes;
-
-    const KEY: Key = key("source_port", Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#);
-    const OTHER_NAMES: &'static [&'static str] = &["sport"];
-    const MOST: usize = 1000;
-    const BIT: u32 = dimension::SOURCE_PORT;
-    const CACHE: CacheInput = CacheInput::SourcePort;
-
-    fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
-        ports(value)
-    }
-
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.source_ports)
-    }
-
-    fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        ports_cover(outer, inner)
-    }
-
-    fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {
-        trie(&all_blocks(wanted), port_key(slot))
-    }
-
-    fn is_unused(table: &Self::Table) -> bool {
-        table.is_empty()
-    }
-
-    fn any(active: &mut Active) -> &mut RuleSet {
-        &mut active.any_source_port
-    }
-
-    fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        Prefixes::of_ports(table)
-    }
-}
+ports!(
+    /// The destination port.
+    Port, "port", &["dport", "destination_port"], dimension::PORT, CacheInput::Packet, ports, any_port
+);
+ports!(
+    /// The source port.
+    SourcePort, "source_port", &["sport"], dimension::SOURCE_PORT, CacheInput::SourcePort, source_ports,
+    any_source_port
+);
 
 /// A port or a range of ports.
 fn ports(value: &Scalar) -> Result<RangeInclusive<u16>, Flaw> {

@@ -9,7 +9,7 @@ use pinif_ebpf::{
 
 use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
 use crate::policy::{
-    compile::trie::{numbered, table},
+    compile::trie::{by_number, numbered, table},
     file::Scalar,
     keys::{Key, Takes, key},
     problem::{Flaw, nearest, quoted},
@@ -65,10 +65,7 @@ impl Dimension for Protocol {
     }
 
     fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        table
-            .iter()
-            .map(|(key, rules)| (key.number, *rules))
-            .collect()
+        by_number(table)
     }
 }
 

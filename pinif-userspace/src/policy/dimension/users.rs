@@ -6,7 +6,7 @@ use pinif_ebpf::policy::{Active, NumberKey, RuleSet, Slot, dimension};
 
 use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
 use crate::policy::{
-    compile::trie::{numbered, table},
+    compile::trie::{by_number, numbered, table},
     file::Scalar,
     keys::{Key, Takes, key},
     problem::{Flaw, quoted},
@@ -54,10 +54,7 @@ impl Dimension for User {
     }
 
     fn answers(table: &Self::Table, _: &LookUpFile<'_>) -> Self::Answers {
-        table
-            .iter()
-            .map(|(key, rules)| (key.number, *rules))
-            .collect()
+        by_number(table)
     }
 }
 
