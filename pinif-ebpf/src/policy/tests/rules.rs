@@ -201,3 +201,47 @@ impl Tables for InMemory<'_> {
         self.policy.rules.get(usize::from(rule))?.demand
     }
 }
+
+/// A host whose rules are in memory: it answers for them as they do.
+pub(crate) trait Ruled {
+    /// Its rules, for the packet's sender.
+    fn tables(&self) -> InMemory<'_>;
+}
+
+impl<T: Ruled> Tables for T {
+    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_destination(slot, address)
+    }
+
+    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
+        self.tables().by_source(slot, address)
+    }
+
+    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_port(slot, port)
+    }
+
+    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
+        self.tables().by_source_port(slot, port)
+    }
+
+    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
+        self.tables().by_protocol(slot, protocol)
+    }
+
+    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_user(slot)
+    }
+
+    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_cgroup(slot)
+    }
+
+    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
+        self.tables().by_executable(slot)
+    }
+
+    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
+        self.tables().demand(slot, rule)
+    }
+}

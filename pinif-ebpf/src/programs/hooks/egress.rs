@@ -12,7 +12,6 @@ use pinif_ebpf::{
     loss::Loss,
     packet::{NotParsed, Packet},
     policy::Active,
-    sample::Of,
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
     verdict::{Traffic, decide},
@@ -128,13 +127,7 @@ verified_once! {
         cells::count_in(reread(&steady.cell), count);
         skb.mark_passed(key.netns);
         log(skb, key, new);
-        if missed != 0 {
-            for _ in Of::ALL {
-                if pinif_count_sample(skb.context()) == 0 {
-                    break;
-                }
-            }
-        }
+        findings::count_samples!(skb.context(), pinif_count_sample, missed);
         if dropped == 0 { FOUND } else { FOUND | DROPPED }
     }
 

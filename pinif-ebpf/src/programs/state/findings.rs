@@ -61,16 +61,24 @@ macro_rules! record {
                 missed = 0;
             }
         }
-        if missed != 0 {
+        $crate::state::findings::count_samples!($context, $count_sample, missed);
+    }};
+}
+pub(crate) use record;
+
+/// Counts the samples that [`grow`] has left, by a step that counts one of them.
+macro_rules! count_samples {
+    ($context:expr, $count_sample:ident, $missed:expr) => {
+        if $missed != 0 {
             for _ in pinif_ebpf::sample::Of::ALL {
                 if $count_sample($context) == 0 {
                     break;
                 }
             }
         }
-    }};
+    };
 }
-pub(crate) use record;
+pub(crate) use count_samples;
 
 /// Begins with a packet: writes what it adds.
 #[inline(always)]

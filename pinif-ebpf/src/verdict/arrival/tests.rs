@@ -4,10 +4,7 @@ use proptest::prelude::*;
 
 use self::card::Card;
 use super::*;
-use crate::policy::{
-    Demand,
-    tests::rules::{Rule, Rules, SLOT, Sender, set},
-};
+use crate::policy::tests::rules::{Rule, Rules, SLOT, Sender, set};
 
 const FAB0: IfIndex = IfIndex(2);
 const FAB1: IfIndex = IfIndex(3);

@@ -6,8 +6,8 @@ use crate::{
     key::{Address, IfIndex},
     packet::Packet,
     policy::{
-        Demand, RuleSet, Slot, Tables, ZoneSet,
-        tests::rules::{InMemory, Rule, Rules, SLOT, Sender, set},
+        Slot, ZoneSet,
+        tests::rules::{InMemory, Rule, Ruled, Rules, SLOT, Sender, set},
     },
     sighting::Origin,
     verdict::{Decision, Traffic, World, decide},
@@ -66,10 +66,6 @@ impl Host {
         let rule = self.policy.rules.get(usize::from(decision.rule));
         let demand = rule.and_then(|rule| rule.demand).unwrap_or_default();
         decision.is_dropped(demand.action())
-    }
-
-    fn tables(&self) -> InMemory<'_> {
-        self.policy.tables(self.sender)
     }
 }
 
@@ -174,40 +170,8 @@ impl World for Host {
     }
 }
 
-impl Tables for Host {
-    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        self.tables().by_destination(slot, address)
-    }
-
-    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        self.tables().by_source(slot, address)
-    }
-
-    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        self.tables().by_port(slot, port)
-    }
-
-    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        self.tables().by_source_port(slot, port)
-    }
-
-    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
-        self.tables().by_protocol(slot, protocol)
-    }
-
-    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_user(slot)
-    }
-
-    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_cgroup(slot)
-    }
-
-    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_executable(slot)
-    }
-
-    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
-        self.tables().demand(slot, rule)
+impl Ruled for Host {
+    fn tables(&self) -> InMemory<'_> {
+        self.policy.tables(self.sender)
     }
 }

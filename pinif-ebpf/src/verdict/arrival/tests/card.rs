@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::policy::tests::rules::InMemory;
+use crate::policy::tests::rules::{InMemory, Ruled};
 
 /// A card: fab0 and fab1 on the backplane, eth1 to the outside, and storage of its own, backplane and storage contained.
 pub(super) struct Card {
@@ -71,10 +71,6 @@ impl Card {
         self
     }
 
-    pub(super) fn tables(&self) -> InMemory<'_> {
-        self.policy.tables(self.receiver)
-    }
-
     pub(super) fn judge(&self, packet: &Packet, at: IfIndex, is_taken: bool) -> Decision {
         let ingress = &self.ingress[&at];
         let active = self.policy.active();
@@ -110,32 +106,8 @@ impl Premises for Card {
     }
 }
 
-impl Tables for Card {
-    fn by_destination(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        self.tables().by_destination(slot, address)
-    }
-    fn by_source(&self, slot: Slot, address: &Address) -> Option<RuleSet> {
-        self.tables().by_source(slot, address)
-    }
-    fn by_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        self.tables().by_port(slot, port)
-    }
-    fn by_source_port(&self, slot: Slot, port: u16) -> Option<RuleSet> {
-        self.tables().by_source_port(slot, port)
-    }
-    fn by_protocol(&self, slot: Slot, protocol: u8) -> Option<RuleSet> {
-        self.tables().by_protocol(slot, protocol)
-    }
-    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_user(slot)
-    }
-    fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_cgroup(slot)
-    }
-    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
-        self.tables().by_executable(slot)
-    }
-    fn demand(&self, slot: Slot, rule: u16) -> Option<Demand> {
-        self.tables().demand(slot, rule)
+impl Ruled for Card {
+    fn tables(&self) -> InMemory<'_> {
+        self.policy.tables(self.receiver)
     }
 }
