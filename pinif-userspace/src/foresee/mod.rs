@@ -112,7 +112,7 @@ pub fn every_interface(network: &Network) -> Vec<Event> {
 ///
 /// # Errors
 ///
-/// Where there is none of this name; those that there are, are told.
+/// Where there is none of this name; the error names those that there are.
 pub fn down(network: &Network, netns: &NetNs, name: &str) -> Result<Event> {
     if network.links.by_name(name).is_none() {
         let mut known: Vec<_> = network

@@ -29,7 +29,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When there is no such interface; those that there are, are told.
+    /// When there is no such interface; the error names those that there are.
     pub fn pin(&self, links: &Links) -> Result<Pin> {
         let interface = self.index(links);
         if !interface.is_some() {

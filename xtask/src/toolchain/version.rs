@@ -11,7 +11,7 @@ pub struct Version {
     pub release: String,
     /// Major and minor number of the release.
     pub number: (u32, u32),
-    /// The target that it builds for unless told otherwise.
+    /// The target that it builds for unless another is named.
     pub host: String,
     /// The major version of its LLVM, which writes the bitcode that the linker reads.
     pub llvm: u32,

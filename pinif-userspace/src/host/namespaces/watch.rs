@@ -28,7 +28,7 @@ use super::{Census, namespace_of};
 
 /// How long after a look the next one is put off, so that a thousand events are not a thousand looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often to look although nothing was told of, while a process alone keeps a namespace: it may have left without
+/// How often to look although nothing was reported, while a process alone keeps a namespace: it may have left without
 /// having ended (setns(2)).
 const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 
@@ -114,7 +114,7 @@ impl Watch {
             return false;
         };
         match place.process {
-            // The end of a mount is told anyway.
+            // The end of a mount is reported anyway.
             Some(process) if place.mounts.is_empty() => self.wait_for(inode, process),
             _ => self.forget(inode),
         }

@@ -9,7 +9,7 @@ fn the_whole_policy_judges_what_is_foreseen() {
         let inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
         // It leaks already, and would not leak more.
         let _outside = connected(card, "0.0.0.0:7002", "203.0.113.9:9");
-        // Where the zone is not contained: else its address, outside, is the first thing that is told.
+        // Where the zone is not contained: else its address, outside, is what is reported first.
         let file = policy(&CONTROL_PLANE_PINNED.replace("contained = true", ""));
         let path = file.path().to_str().expect("a path");
         let foresee = |arguments: &[&str]| {
