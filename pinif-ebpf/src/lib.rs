@@ -6,11 +6,11 @@
 
 pub mod arrival;
 pub mod bypass;
-pub mod carrier;
 pub mod enforce;
 pub mod intent;
 pub mod key;
 pub mod loss;
+pub mod lower_devices;
 pub mod offsets;
 pub mod packet;
 pub mod pin;

@@ -1,6 +1,6 @@
 //! Tunnels whose underlay a route chooses: what their outer packets are recognized by.
 //!
-//! Which interface carries a tunnel's packets may change with every route, so that a table of carriers would always be
+//! Which interface a tunnel's packets leave by may change with every route, so that a table of lower devices would always be
 //! late. What does not change is the header that the tunnel puts before its packets; userspace publishes it.
 
 use crate::{

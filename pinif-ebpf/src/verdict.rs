@@ -16,8 +16,8 @@ use crate::{
 
 /// What pinif knows of the namespace that a packet leaves, and of the policy in force.
 pub trait World: Tables {
-    /// Whether `lower` carries the packets of `upper`, which is another interface.
-    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool;
+    /// Whether `lower` is a lower device of `upper`, which is another interface.
+    fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool;
     /// The interface that alone has this local address; [`IfIndex::NONE`] if none has it, several, or a loopback device.
     fn sole_owner(&self, address: &Address) -> IfIndex;
     /// The zones of an interface in the policy of this slot.
@@ -106,7 +106,7 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
         return decision;
     }
     let slot = active.slot;
-    let within = |upper: IfIndex, lower: IfIndex| upper == lower || world.carries(upper, lower);
+    let within = |upper: IfIndex, lower: IfIndex| upper == lower || world.is_lower_of(lower, upper);
     let pinned = traffic.bound.is_some();
     let (rule, demand) = match traffic.packet {
         Some(packet) => decide_rule(world, active, packet),

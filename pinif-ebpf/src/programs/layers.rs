@@ -7,7 +7,7 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::packet::Skb,
-    state::{bridges, carriers},
+    state::{bridges, lower_devices},
     tunnel::{self, Layer},
 };
 
@@ -37,10 +37,10 @@ fn is_carried(
     home: IfIndex,
 ) -> bool {
     if above.is_some() {
-        // A copy has the mark as well, and no socket (`skb_clone`): it is the same packet only on a carrier.
-        return !skb.sock().is_null() || carriers::carries(netns, above, egress);
+        // A copy has the mark as well, and no socket (`skb_clone`): it is the same packet only on a lower device.
+        return !skb.sock().is_null() || lower_devices::is_lower_of(netns, egress, above);
     }
-    if home.is_some() && carriers::carries_unmarked(netns, home, egress) {
+    if home.is_some() && lower_devices::is_unmarked_lower_of(netns, egress, home) {
         return true;
     }
     let bridge = bridges::of(netns, egress);
@@ -50,5 +50,5 @@ fn is_carried(
     // What came in by another port was switched, and not sent by the bridge itself. What the bridge's host forwards came
     // in by the bridge or by an interface that is none of its ports (`br_pass_frame_up`).
     let arrived = skb.arrived();
-    !arrived.is_some() || !carriers::carries(netns, bridge, arrived)
+    !arrived.is_some() || !lower_devices::is_lower_of(netns, arrived, bridge)
 }

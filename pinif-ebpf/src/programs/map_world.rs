@@ -9,7 +9,7 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{self, packet::Skb},
-    state::{carriers, owners, policy},
+    state::{lower_devices, owners, policy},
 };
 
 /// How deep cgroups are followed for rules that name one.
@@ -26,8 +26,8 @@ pub struct MapWorld<'a> {
 
 impl World for MapWorld<'_> {
     #[inline(always)]
-    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
-        carriers::carries(kernel::netns(), upper, lower)
+    fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
+        lower_devices::is_lower_of(kernel::netns(), lower, upper)
     }
 
     #[inline(always)]

@@ -311,8 +311,8 @@ fn facts(
     let is_tunnels = || tunnel::is_of_bound(reread(&recheck.skb), packet, bound);
     let rule = reread(&sighting.rule);
     Recheck {
-        carries_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),
-        carries_source_owner: found & SOURCE_OWNER != 0,
+        is_lower_of_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),
+        is_lower_of_source_owner: found & SOURCE_OWNER != 0,
         has_source: has_address && !bound.is_some(),
         has_bound_address: (has_address && is_at_bound)
             || (found & BOUND_OWNER != 0 && bound == key.egress)

@@ -7,11 +7,11 @@ use crate::policy::ZoneSet;
 /// What the kernel says of the egress interface at this instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recheck {
-    /// It carries the packets of the bound device.
-    pub carries_bound: bool,
-    /// It carries the packets of the interface that was taken to have the source address alone.
-    pub carries_source_owner: bool,
-    /// It, or one that it carries, has the source address.
+    /// It is a lower device of the bound device.
+    pub is_lower_of_bound: bool,
+    /// It is a lower device of the interface that was taken to have the source address alone.
+    pub is_lower_of_source_owner: bool,
+    /// It, or one that it is a lower device of, has the source address.
     pub has_source: bool,
     /// Bound device and bound address belong together.
     pub has_bound_address: bool,
@@ -29,11 +29,11 @@ impl Recheck {
     #[inline(always)]
     const fn withdrawn(&self) -> KindSet {
         let mut kinds = KindSet(0);
-        if self.carries_bound {
+        if self.is_lower_of_bound {
             kinds.insert(Kind::DeviceEscape);
             kinds.insert(Kind::CopyEscape);
         }
-        if self.has_source || self.carries_source_owner {
+        if self.has_source || self.is_lower_of_source_owner {
             kinds.insert(Kind::AddressEscape);
         }
         if self.zones.intersects(self.only_via) {

@@ -47,9 +47,9 @@ fn card() -> Host {
         .address(ETH1, FRONT)
         .address(ETH1, VIP)
         .address(VLAN, TAGGED)
-        .carries(BOND, PORT)
-        .carries(VLAN, BOND)
-        .carries(VLAN, PORT)
+        .with_lower(BOND, PORT)
+        .with_lower(VLAN, BOND)
+        .with_lower(VLAN, PORT)
         .zone(BACKPLANE, &[FAB0, FAB1])
         .zone(FRONTPANEL, &[ETH1])
 }

@@ -4,12 +4,12 @@
 pub mod addresses;
 mod btf;
 pub mod capabilities;
-pub mod carriers;
 pub mod entrance;
 pub mod executables;
 pub mod gaps;
 pub mod kernel_types;
 pub mod links;
+pub mod lower_devices;
 pub mod namespaces;
 pub mod netdevice;
 pub(crate) mod netlink;

@@ -9,8 +9,8 @@ use pinif_ebpf::{
 };
 
 use super::{
-    carriers::carriers,
     links::{Link, Links, attributes},
+    lower_devices::lower_devices,
 };
 
 /// Attributes of tunnels (linux/if_link.h, linux/if_tunnel.h).
@@ -120,7 +120,7 @@ pub fn outer(
     audited: impl Fn(IfIndex) -> bool,
 ) -> BTreeMap<(IfIndex, Signature), u32> {
     let mut above: BTreeMap<IfIndex, Vec<IfIndex>> = BTreeMap::new();
-    for (upper, lower) in carriers(links) {
+    for (upper, lower) in lower_devices(links) {
         above.entry(lower).or_default().push(upper);
     }
     let whole = |tunnel: &Link| {

@@ -19,7 +19,7 @@ use pinif_ebpf::{
 pub use self::tables::Unresolved;
 use self::{host::Host, tables::Tables};
 use crate::{
-    host::{carriers::carriers, network::Network},
+    host::{lower_devices::lower_devices, network::Network},
     policy::{Policy, evaluate},
 };
 
@@ -327,12 +327,13 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
 /// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
 /// the rest ([`flags`]). Interfaces of which there is nothing to say are left out.
 fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let carriers = carriers(&network.links);
-    let mut said: BTreeMap<IfIndex, InterfaceZones> = evaluate::zones(network, policy, &carriers)
-        .into_iter()
-        .map(|(index, zones)| (index, InterfaceZones { zones, about: 0 }))
-        .collect();
-    for (upper, _) in carriers {
+    let lower_devices = lower_devices(&network.links);
+    let mut said: BTreeMap<IfIndex, InterfaceZones> =
+        evaluate::zones(network, policy, &lower_devices)
+            .into_iter()
+            .map(|(index, zones)| (index, InterfaceZones { zones, about: 0 }))
+            .collect();
+    for (upper, _) in lower_devices {
         if let Some(upper) = said.get_mut(&upper) {
             upper.about |= flags::STACKED;
         }

@@ -21,7 +21,7 @@ use super::{
     compile::{Compiled, compile},
     dimension::{self, Dimension, LookUpFile, for_each_dimension},
 };
-use crate::host::{carriers::carriers, executables::Mounts, network::Network};
+use crate::host::{executables::Mounts, lower_devices::lower_devices, network::Network};
 
 /// A policy, as the programs have it in force.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ pub struct Sender {
     pub executable: Option<Executable>,
 }
 
-/// What the programs are told of a namespace: who carries whom, whose alone an address is, and the zones of its interfaces.
+/// What the programs are told of a namespace: the lower devices, whose alone an address is, and the zones of its interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    carriers: BTreeSet<(IfIndex, IfIndex)>,
+    lower_devices: BTreeSet<(IfIndex, IfIndex)>,
     owners: HashMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, ZoneSet>,
 }
@@ -140,13 +140,13 @@ impl Surroundings {
     /// Those of a namespace under a policy.
     pub fn of(network: &Network, policy: &Policy) -> Self {
         let owners = network.sole_owners();
-        let carriers = carriers(&network.links);
+        let lower_devices = lower_devices(&network.links);
         Self {
-            zones: zones(network, policy, &carriers),
+            zones: zones(network, policy, &lower_devices),
             owners: owners
                 .map(|(address, owner)| (Address::from(address), owner))
                 .collect(),
-            carriers,
+            lower_devices,
         }
     }
 
@@ -157,17 +157,17 @@ impl Surroundings {
 }
 
 /// The zones of every interface: its own, and those of the interfaces that it carries, as the network's
-/// [`carriers`] say.
+/// [`lower_devices`] say.
 pub fn zones(
     network: &Network,
     policy: &Policy,
-    carriers: &BTreeSet<(IfIndex, IfIndex)>,
+    lower_devices: &BTreeSet<(IfIndex, IfIndex)>,
 ) -> BTreeMap<IfIndex, ZoneSet> {
     let own = network.links.iter();
     let mut zones: BTreeMap<IfIndex, ZoneSet> = own
         .map(|link| (link.index, policy.zones_of(&link.name)))
         .collect();
-    for (upper, lower) in carriers {
+    for (upper, lower) in lower_devices {
         if let Some(link) = network.links.get(*upper)
             && let Some(lower) = zones.get_mut(lower)
         {
@@ -185,8 +185,8 @@ struct Case<'a> {
 }
 
 impl World for Case<'_> {
-    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
-        self.surroundings.carriers.contains(&(upper, lower))
+    fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
+        self.surroundings.lower_devices.contains(&(upper, lower))
     }
 
     fn sole_owner(&self, address: &Address) -> IfIndex {

@@ -6,7 +6,7 @@ use pinif_ebpf::key::IfIndex;
 use pinif_lab::FALLBACK_TUNNELS;
 use pinif_userspace::host::{
     addresses::LocalAddress,
-    carriers::carriers,
+    lower_devices::lower_devices,
     network::{Change, Network, NetworkWatch},
 };
 
@@ -64,7 +64,7 @@ fn network_when(card: &Card, wanted: impl Fn(&Network) -> bool) -> Network {
 }
 
 #[test]
-fn links_and_who_carries_whom() {
+fn links_and_their_lower_devices() {
     let card = card();
     card.ip("link add br0 type bridge");
     card.ip("link set fab0 master br0");
@@ -111,7 +111,7 @@ fn links_and_who_carries_whom() {
         ("vx0", "eth1"),
     ];
     assert_eq!(
-        carriers(&links),
+        lower_devices(&links),
         expected
             .map(|(upper, lower)| (index(upper), index(lower)))
             .into()

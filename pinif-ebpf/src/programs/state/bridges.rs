@@ -7,8 +7,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use pinif_ebpf::{
-    carrier::DeviceKey,
     key::{IfIndex, NetNsCookie},
+    lower_devices::DeviceKey,
 };
 
 /// The bridge of a port.

@@ -3,12 +3,12 @@
 pub mod arriving;
 pub mod bridges;
 pub mod bypasses;
-pub mod carriers;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
 pub mod ingress_policy;
 pub mod losses;
+pub mod lower_devices;
 pub mod names;
 pub mod namespaces;
 pub mod netns;

@@ -2,9 +2,9 @@
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use pinif_ebpf::{
-    carrier::DeviceKey,
     intent::Name,
     key::{IfIndex, NetNsCookie},
+    lower_devices::DeviceKey,
 };
 
 #[btf_map]

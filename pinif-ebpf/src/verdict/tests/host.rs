@@ -1,4 +1,4 @@
-//! A host in memory: interfaces that carry each other and have addresses, in zones, under a policy.
+//! A host in memory: interfaces on top of each other that have addresses, in zones, under a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ use crate::{
 /// What pinif knows of a host, and the policy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Host {
-    /// Who (second) carries whose (first) packets, as userspace publishes it.
-    pub(super) carriers: BTreeSet<(IfIndex, IfIndex)>,
+    /// Pairs of an interface and its lower device, as userspace publishes them.
+    pub(super) lower_devices: BTreeSet<(IfIndex, IfIndex)>,
     /// The interfaces that have an address.
     pub(super) holders: BTreeMap<Address, BTreeSet<IfIndex>>,
     /// The zones of an interface.
@@ -33,8 +33,8 @@ impl Host {
         self
     }
 
-    pub(super) fn carries(mut self, upper: IfIndex, lower: IfIndex) -> Self {
-        self.carriers.insert((upper, lower));
+    pub(super) fn with_lower(mut self, upper: IfIndex, lower: IfIndex) -> Self {
+        self.lower_devices.insert((upper, lower));
         self
     }
 
@@ -148,9 +148,12 @@ impl Sent {
 }
 
 impl World for Host {
-    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
-        assert_ne!(upper, lower, "the table of carriers has two interfaces");
-        self.carriers.contains(&(upper, lower))
+    fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
+        assert_ne!(
+            upper, lower,
+            "the table of lower devices has two interfaces"
+        );
+        self.lower_devices.contains(&(upper, lower))
     }
 
     fn sole_owner(&self, address: &Address) -> IfIndex {

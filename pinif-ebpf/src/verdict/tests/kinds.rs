@@ -25,7 +25,7 @@ fn the_kernel_s_own_pinned_socket_escapes_as_well() {
 }
 
 #[test]
-fn carriers_carry_through_any_number_of_layers_and_downwards_only() {
+fn lower_devices_are_of_any_number_of_layers_and_downwards_only() {
     let card = card();
     let by = |bound, egress| card.judge(&Sent::udp(TAGGED, PEER, egress).pinned(bound));
     for (bound, egress) in [(VLAN, VLAN), (VLAN, BOND), (VLAN, PORT), (BOND, PORT)] {
@@ -60,7 +60,7 @@ fn an_address_of_one_interface_alone_must_leave_by_it() {
 }
 
 #[test]
-fn an_address_may_leave_by_what_carries_its_interface() {
+fn an_address_may_leave_by_a_lower_device_of_its_interface() {
     for egress in [VLAN, BOND, PORT] {
         let sent = Sent::udp(TAGGED, OUTSIDE, egress);
         assert_eq!(card().judge(&sent), CONTAINED.owned_by(VLAN));

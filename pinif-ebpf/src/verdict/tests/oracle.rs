@@ -137,7 +137,7 @@ impl Case<'_> {
         upper == lower
             || self
                 .host
-                .carriers
+                .lower_devices
                 .iter()
                 .any(|pair| *pair == (upper, lower))
     }

@@ -60,9 +60,9 @@ proptest! {
     }
 
     #[test]
-    fn a_carrier_more_accuses_nobody(host in host(), sent in sent(), upper in interface(), lower in interface()) {
+    fn a_lower_device_more_accuses_nobody(host in host(), sent in sent(), upper in interface(), lower in interface()) {
         let before = said(&host, &sent);
-        let after = said(&host.carries(upper, lower), &sent);
+        let after = said(&host.with_lower(upper, lower), &sent);
         prop_assert!(no_graver(&before, &after), "{before:?}, then {after:?}");
         prop_assert_eq!((before.rule, before.source_owner), (after.rule, after.source_owner));
     }

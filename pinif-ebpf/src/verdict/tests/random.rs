@@ -31,8 +31,8 @@ pub(super) fn host() -> impl Strategy<Value = Host> {
         random::rules(),
         random::sender(),
     )
-        .prop_map(|(carriers, holders, zones, policy, sender)| Host {
-            carriers,
+        .prop_map(|(lower_devices, holders, zones, policy, sender)| Host {
+            lower_devices,
             holders,
             zones,
             policy,

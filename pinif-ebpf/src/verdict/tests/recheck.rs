@@ -12,15 +12,15 @@ use crate::policy::tests::random;
 
 /// What the kernel would tell on `truth`, of a decision that was made on what was known before.
 fn live(truth: &Host, sent: &Sent, known: &Decision) -> Recheck {
-    let within = |upper: IfIndex, lower: IfIndex| upper == lower || truth.carries(upper, lower);
+    let within = |upper: IfIndex, lower: IfIndex| upper == lower || truth.is_lower_of(lower, upper);
     let active = truth.policy.active();
     let zones = |interface| World::zones(truth, active.slot, interface);
     let source = sent.packet.map(|packet| truth.sole_owner(&packet.source));
     let (owner, bound) = (known.source_owner, sent.bound);
     let bound_owner = sent.bound_address.map(|address| truth.sole_owner(&address));
     Recheck {
-        carries_bound: bound.is_some() && within(bound, sent.egress),
-        carries_source_owner: owner.is_some() && within(owner, sent.egress),
+        is_lower_of_bound: bound.is_some() && within(bound, sent.egress),
+        is_lower_of_source_owner: owner.is_some() && within(owner, sent.egress),
         has_source: owner.is_some() && source == Some(sent.egress),
         has_bound_address: bound_owner
             .is_some_and(|owner| owner.is_some() && (within(owner, bound) || within(bound, owner))),
@@ -45,7 +45,7 @@ proptest! {
         let known = host.judge(&sent);
         let mut truth = host.clone();
         if above != sent.egress {
-            truth = truth.carries(above, sent.egress);
+            truth = truth.with_lower(above, sent.egress);
         }
         truth.zones.entry(sent.egress).or_default().0 |= zones.0;
         let live = live(&truth, &sent, &known);

@@ -20,7 +20,7 @@ impl Noise {
 }
 
 impl World for Noise {
-    fn carries(&self, upper: IfIndex, lower: IfIndex) -> bool {
+    fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
         self.bits(upper.0, lower.0) & 1 != 0
     }
 

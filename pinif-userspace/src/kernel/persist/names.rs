@@ -8,8 +8,8 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::DeviceKey,
     key::{IfIndex, NetNsCookie},
+    lower_devices::DeviceKey,
 };
 
 use super::maps::{NameBytes, bytes, make, open};

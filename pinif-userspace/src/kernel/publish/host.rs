@@ -8,15 +8,15 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use pinif_ebpf::{
-    carrier::{CarrierKey, DeviceKey, flags},
     intent::Name,
     key::{Address, AddressKey, IfIndex, NetNsCookie},
+    lower_devices::{DeviceKey, LowerDeviceKey, flags},
     tunnel::TunnelKey,
 };
 
 use super::tables::Tables;
 use crate::host::{
-    carriers::{bridges, carriers},
+    lower_devices::{bridges, lower_devices},
     network::Network,
     tunnels,
 };
@@ -24,7 +24,7 @@ use crate::host::{
 /// The entries of a namespace in the maps.
 #[derive(Default)]
 pub(super) struct Host {
-    carriers: BTreeMap<CarrierKey, u32>,
+    lower_devices: BTreeMap<LowerDeviceKey, u32>,
     bridges: BTreeMap<DeviceKey, IfIndex>,
     tunnels: BTreeMap<TunnelKey, u32>,
     addresses: BTreeMap<AddressKey, IfIndex>,
@@ -44,15 +44,15 @@ impl Host {
             device,
             _pad: 0,
         };
-        let carrier = |(upper, lower)| {
-            let key = CarrierKey {
+        let lower_device = |(upper, lower)| {
+            let key = LowerDeviceKey {
                 netns,
                 upper,
                 lower,
             };
             let unmarked = links.get(upper).is_some_and(|link| link.routes) && audited(upper);
             let counted = if unmarked { flags::COUNTED } else { 0 };
-            (key, flags::CARRIES | counted)
+            (key, flags::IS_LOWER | counted)
         };
         let tunnel = |((upper, signature), said)| {
             let key = TunnelKey {
@@ -62,10 +62,10 @@ impl Host {
             };
             (key, said)
         };
-        let pairs = carriers(links).into_iter();
+        let pairs = lower_devices(links).into_iter();
         let ports = bridges(links, &audited).into_iter();
         Self {
-            carriers: pairs.map(carrier).collect(),
+            lower_devices: pairs.map(lower_device).collect(),
             bridges: ports.map(|(port, bridge)| (device(port), bridge)).collect(),
             tunnels: tunnels::outer(links, &audited)
                 .into_iter()
@@ -89,9 +89,9 @@ impl Host {
         let netns = |key: &DeviceKey| key.netns;
         read(
             all,
-            &tables.carriers,
+            &tables.lower_devices,
             |key| key.netns,
-            |host| &mut host.carriers,
+            |host| &mut host.lower_devices,
         )?;
         read(all, &tables.bridges, netns, |host| &mut host.bridges)?;
         read(
@@ -113,8 +113,12 @@ impl Host {
     /// Writes what is new or other than `before`.
     pub(super) fn write(&self, before: &Self, tables: &mut Tables) -> Result<()> {
         let full = |table: &str| format!("the table of {table} is full");
-        write(&mut tables.carriers, &before.carriers, &self.carriers)
-            .with_context(|| full("carriers"))?;
+        write(
+            &mut tables.lower_devices,
+            &before.lower_devices,
+            &self.lower_devices,
+        )
+        .with_context(|| full("lower devices"))?;
         write(&mut tables.bridges, &before.bridges, &self.bridges)
             .with_context(|| full("bridges' ports"))?;
         write(&mut tables.tunnels, &before.tunnels, &self.tunnels)
@@ -129,14 +133,18 @@ impl Host {
         write(&mut tables.names, &before.names, &self.names).context("the table of names is full")
     }
 
-    /// Removes what is gone since `before`. Carriers last: while an address is still said to be that of an interface, so is
-    /// who carries that one.
+    /// Removes what is gone since `before`. Lower devices last: while an address is still said to be that of an interface,
+    /// the lower devices of that one are needed.
     pub(super) fn sweep(&self, before: &Self, tables: &mut Tables) {
         sweep(&mut tables.names, &before.names, &self.names);
         sweep(&mut tables.addresses, &before.addresses, &self.addresses);
         sweep(&mut tables.tunnels, &before.tunnels, &self.tunnels);
         sweep(&mut tables.bridges, &before.bridges, &self.bridges);
-        sweep(&mut tables.carriers, &before.carriers, &self.carriers);
+        sweep(
+            &mut tables.lower_devices,
+            &before.lower_devices,
+            &self.lower_devices,
+        );
     }
 
     /// How many ports of bridges there are, and how many headers of tunnels.

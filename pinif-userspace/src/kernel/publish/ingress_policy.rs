@@ -10,8 +10,8 @@ use pinif_ebpf::{
 
 use crate::{
     host::{
-        carriers::carriers,
         links::{Link, Links},
+        lower_devices::lower_devices,
         network::Network,
     },
     policy::Policy,
@@ -77,20 +77,20 @@ fn contained(policy: &Policy) -> ZoneSet {
 /// The zones whose traffic each interface legitimately takes in: its own, those of what it carries, and those of its ports,
 /// whose frames it takes.
 fn reached(links: &Links, own: &BTreeMap<IfIndex, ZoneSet>) -> BTreeMap<IfIndex, ZoneSet> {
-    let mut carrying = own.clone();
-    for (upper, lower) in carriers(links) {
-        if let Some(zones) = carrying.get_mut(&lower) {
+    let mut by_lower = own.clone();
+    for (upper, lower) in lower_devices(links) {
+        if let Some(zones) = by_lower.get_mut(&lower) {
             zones.0 |= own.get(&upper).copied().unwrap_or_default().0;
         }
     }
-    let mut reached = carrying.clone();
+    let mut reached = by_lower.clone();
     for link in links.iter() {
         let mut above = controller(links, link);
         // As deep as the kernel stacks devices (`MAX_NEST_DEV`), so that a loop ends.
         for _ in 0..8 {
             let Some(controller) = above else { break };
             if let Some(zones) = reached.get_mut(&controller.index) {
-                zones.0 |= carrying[&link.index].0;
+                zones.0 |= by_lower[&link.index].0;
             }
             above = self::controller(links, controller);
         }

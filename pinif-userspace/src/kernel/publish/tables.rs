@@ -8,9 +8,9 @@ use aya::{
     maps::{Array, HashMap, LpmTrie, MapData, lpm_trie::Key},
 };
 use pinif_ebpf::{
-    carrier::{CarrierKey, DeviceKey},
     intent::Name,
     key::{Address, AddressKey, IfIndex, InterfaceKey},
+    lower_devices::{DeviceKey, LowerDeviceKey},
     policy::{
         Active, CgroupKey, Demand, DemandKey, ExecutableKey, InterfaceZones, NumberKey, PortKey,
         PrefixKey, RuleSet, Slot,
@@ -39,7 +39,7 @@ pub struct Unresolved {
 
 /// The maps, by their names in the programs.
 pub(super) struct Tables {
-    pub(super) carriers: HashMap<MapData, CarrierKey, u32>,
+    pub(super) lower_devices: HashMap<MapData, LowerDeviceKey, u32>,
     pub(super) bridges: HashMap<MapData, DeviceKey, IfIndex>,
     pub(super) bridged: Array<MapData, u32>,
     pub(super) tunnels: HashMap<MapData, TunnelKey, u32>,
@@ -70,7 +70,7 @@ impl Tables {
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let mut take = |name| take_map(ebpf, name);
         Ok(Self {
-            carriers: take("CARRIERS")?.try_into()?,
+            lower_devices: take("LOWER_DEVICES")?.try_into()?,
             bridges: take("BRIDGES")?.try_into()?,
             bridged: take("BRIDGED")?.try_into()?,
             tunnels: take("TUNNELS")?.try_into()?,

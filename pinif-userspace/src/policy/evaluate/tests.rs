@@ -119,7 +119,7 @@ fn meant(
     if how.egress == IfIndex::LOOPBACK {
         return (None, kinds);
     }
-    let pairs = carriers(&network.links);
+    let pairs = lower_devices(&network.links);
     let way = |upper, lower| upper == lower || pairs.contains(&(upper, lower));
     let is_in = |zone: &Zone, interface: IfIndex| {
         let named = |link: &Link| zone.interfaces.iter().any(|name| name.matches(&link.name));

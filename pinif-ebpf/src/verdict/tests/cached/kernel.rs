@@ -333,8 +333,8 @@ impl Kernel {
         } else {
             flags::KEEPS_PINNED | flags::KEEPS_UNPINNED
         };
-        let mut carriers = self.host.carriers.iter();
-        let is_stacked = carriers.any(|&(upper, _)| upper == interface);
+        let mut lower_devices = self.host.lower_devices.iter();
+        let is_stacked = lower_devices.any(|&(upper, _)| upper == interface);
         keeps | if is_stacked { flags::STACKED } else { 0 }
     }
 }

@@ -109,8 +109,8 @@ fn what_carries_the_zone_admits_its_traffic_and_keeps_none() {
         link(7, "eth4"),
     ]);
     let ingress = of(&network, &policy(POLICY));
-    for carrier in [2, 5, 6] {
-        let allows = ingress[&IfIndex(carrier)];
+    for lower in [2, 5, 6] {
+        let allows = ingress[&IfIndex(lower)];
         assert_eq!(
             (allows.protected, allows.allowed),
             (ZoneSet::EMPTY, BACKPLANE)

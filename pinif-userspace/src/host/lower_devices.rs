@@ -1,4 +1,4 @@
-//! Who carries whom: the interfaces through which another's packets legitimately travel.
+//! Lower devices: the interfaces through which another's packets legitimately travel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use pinif_ebpf::key::IfIndex;
 
 use super::links::{Link, Links};
 
-/// Every pair (carried, carrier) of a namespace, through any number of layers, never an interface with itself.
+/// Every pair (interface, lower device) of a namespace, through any number of layers, never an interface with itself.
 ///
-/// An interface is carried by those that belong to it (the ports of a bond, team, bridge or VRF) and by the one that it
-/// is stacked on (a VLAN's trunk, a macvlan's device, the underlay of a tunnel that names one), and by whatever carries
-/// those. The two ends of a pair (veth, netkit) carry nothing for each other: what one sends arrives at the other.
-pub fn carriers(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
+/// The lower devices of an interface are those that belong to it (the ports of a bond, team, bridge or VRF), the one that
+/// it is stacked on (a VLAN's trunk, a macvlan's device, the underlay of a tunnel that names one), and the lower devices of
+/// those. Neither end of a pair (veth, netkit) is one of the other: what one sends arrives at the other.
+pub fn lower_devices(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
     let below = directly_below(links);
     let mut pairs = BTreeSet::new();
     for &upper in below.keys() {
@@ -85,7 +85,7 @@ mod tests {
         );
         let links = Links::from_iter([eth0, eth1, bond, vlan]);
         assert_eq!(
-            carriers(&links),
+            lower_devices(&links),
             pairs([(4, 2), (4, 3), (5, 4), (5, 2), (5, 3)])
         );
     }
@@ -97,7 +97,7 @@ mod tests {
             link(3, Some(9), Some(2)),
             link(9, None, None),
         ]);
-        assert_eq!(carriers(&links), pairs([(9, 3), (9, 2), (3, 2)]));
+        assert_eq!(lower_devices(&links), pairs([(9, 3), (9, 2), (3, 2)]));
     }
 
     #[test]
@@ -107,25 +107,25 @@ mod tests {
             ..link(4, None, None)
         };
         let links = Links::from_iter([link(2, None, None), link(3, None, None), ring]);
-        assert_eq!(carriers(&links), pairs([(4, 2), (4, 3)]));
+        assert_eq!(lower_devices(&links), pairs([(4, 2), (4, 3)]));
     }
 
     #[test]
-    fn a_port_is_not_carried_by_its_bond() {
+    fn a_bond_is_no_lower_device_of_its_port() {
         let links = Links::from_iter([link(2, Some(4), None), link(4, None, None)]);
-        assert!(!carriers(&links).contains(&(IfIndex(2), IfIndex(4))));
+        assert!(!lower_devices(&links).contains(&(IfIndex(2), IfIndex(4))));
     }
 
     #[test]
-    fn unrelated_interfaces_carry_nobody() {
+    fn unrelated_interfaces_have_no_lower_device() {
         let links = Links::from_iter([link(1, None, None), link(2, None, None)]);
-        assert_eq!(carriers(&links), BTreeSet::new());
+        assert_eq!(lower_devices(&links), BTreeSet::new());
     }
 
     #[test]
     fn a_vlan_on_its_own_bridge_ends() {
         let links = Links::from_iter([link(2, Some(3), Some(3)), link(3, None, None)]);
-        assert_eq!(carriers(&links), pairs([(2, 3), (3, 2)]));
+        assert_eq!(lower_devices(&links), pairs([(2, 3), (3, 2)]));
     }
 
     fn any_links() -> impl Strategy<Value = Links> {
@@ -144,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_transitive_closure_without_loops(links in any_links()) {
-            let all = carriers(&links);
+            let all = lower_devices(&links);
             prop_assert!(all.iter().all(|(upper, lower)| upper != lower));
             for &(upper, middle) in &all {
                 for &(_, lower) in all.iter().filter(|(second, _)| *second == middle) {
@@ -155,7 +155,7 @@ mod tests {
 
         #[test]
         fn each_pair_has_a_step_that_explains_it(links in any_links()) {
-            let all = carriers(&links);
+            let all = lower_devices(&links);
             let direct = directly_below(&links);
             for &(upper, lower) in &all {
                 let steps = &direct[&upper];

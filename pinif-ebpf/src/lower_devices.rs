@@ -1,17 +1,17 @@
-//! Carriage: which interfaces another's packets legitimately travel through.
+//! Lower devices: the interfaces that another interface's packets legitimately travel through.
 
 use crate::key::{IfIndex, NetNsCookie};
 
-/// The key of the set of carriers: `lower` carries the packets of `upper` in this namespace. Userspace computes the
-/// transitive closure; the kernel only looks it up.
+/// The key of the set of lower devices: `lower` is one of `upper` in this namespace. Userspace computes the transitive
+/// closure; the kernel only looks it up.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CarrierKey {
+pub struct LowerDeviceKey {
     /// The namespace of both.
     pub netns: NetNsCookie,
     /// Whose packets they are: a bond, a VLAN, a VRF, a tunnel.
     pub upper: IfIndex,
-    /// What carries them: a bond's slave, a VLAN's trunk, a VRF's port, a tunnel's underlay.
+    /// Its lower device: a bond's port, a VLAN's trunk, a VRF's port, a tunnel's underlay.
     pub lower: IfIndex,
 }
 
@@ -27,21 +27,21 @@ pub struct DeviceKey {
     pub _pad: u32,
 }
 
-/// What is said of a carrier, as bits.
+/// What is said of a lower device, as bits.
 pub mod flags {
-    /// It carries. Always set.
-    pub const CARRIES: u32 = 1 << 0;
-    /// What it carries was counted on the upper one, and bears no mark of that: an ipvlan that routes sends through the IP
+    /// It is a lower device. Always set.
+    pub const IS_LOWER: u32 = 1 << 0;
+    /// What leaves by it was counted on the upper one, and bears no mark of that: an ipvlan that routes sends through the IP
     /// layer once more (`ipvlan_process_outbound`).
     pub const COUNTED: u32 = 1 << 1;
 }
 
-const _: () = assert!(size_of::<CarrierKey>() == 16);
+const _: () = assert!(size_of::<LowerDeviceKey>() == 16);
 const _: () = assert!(size_of::<DeviceKey>() == 16);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
-unsafe impl aya::Pod for CarrierKey {}
+unsafe impl aya::Pod for LowerDeviceKey {}
 #[cfg(feature = "user")]
 // SAFETY: as above.
 unsafe impl aya::Pod for DeviceKey {}
