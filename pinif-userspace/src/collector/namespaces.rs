@@ -19,8 +19,8 @@ use crate::{
         gaps::{By, Gap, GapKey},
     },
     host::{
-        namespaces::{Census, anonymous},
-        netns::NetNs,
+        namespaces::Census,
+        netns::{NetNs, anonymous},
         routes::RouteOracle,
         running::Running,
     },

@@ -12,7 +12,7 @@ use pinif_ebpf::{
     verdict::{Kind, KindSet, Severity},
 };
 
-use crate::host::links::text;
+use crate::host::attributes::text;
 
 /// The first packet of a finding, and what the kernel knew of its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,15 +2,15 @@
 //!
 //! What only the kernel's programs know (which sockets bypass, what comes before pinif) is listed by them.
 
+mod found;
 pub mod netconsole;
 pub mod pktgen;
 pub mod sockets;
 pub mod xdp;
 
-use std::{fmt, io};
+use std::fmt;
 
-/// What was found: each thing, or why it is not known whether there is one. That there is none is no error.
-pub type Found<T> = Vec<io::Result<T>>;
+pub use found::Found;
 
 /// Something that is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,13 +49,5 @@ impl fmt::Display for Detector {
             Self::Pktgen => "interfaces of pktgen",
             Self::Netconsole => "interfaces of netconsole",
         })
-    }
-}
-
-/// Reads a directory or a file that need not be there.
-fn if_there<T>(read: io::Result<T>) -> io::Result<Option<T>> {
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
     }
 }

@@ -2,6 +2,7 @@
 //! kernel allows. Everything here reads; nothing changes the host.
 
 pub mod addresses;
+pub(crate) mod attributes;
 mod btf;
 pub mod capabilities;
 pub mod entrance;
@@ -16,7 +17,6 @@ pub(crate) mod netlink;
 pub mod netns;
 pub mod network;
 pub mod numbering;
-mod privileges;
 pub mod processes;
 pub mod routes;
 pub mod rules;

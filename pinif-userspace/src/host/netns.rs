@@ -1,7 +1,9 @@
-//! Network namespaces: which there are, how the kernel names them, and how to do something inside one.
+//! A network namespace: how to open it, what identifies it, and how to do something inside it.
+
+pub(super) mod names;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -25,16 +27,12 @@ use nix::{
 };
 use pinif_ebpf::key::NetNsCookie;
 
-use super::namespaces;
+use names::{NAMED, name_of, names};
 
-/// Where iproute2 keeps the namespaces that have a name (ip-netns(8)).
-pub(super) const NAMED: &str = "/run/netns";
+pub use names::{HOST, anonymous};
+
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
-/// The namespace that the machine's first process is in, by the name that pinif gives it.
-pub const HOST: &str = "host";
-/// The initial namespace's inode from Linux 6.18 (`NET_NS_INIT_INO` of linux/nsfs.h).
-pub(super) const INITIAL_INODE: u64 = 0xEFFF_FFF9;
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
@@ -179,8 +177,7 @@ impl NetNs {
 
     fn open(path: &Path, asked: &str) -> Result<Self, NetNsError> {
         let mut netns = Self::open_unnamed(path, asked)?;
-        netns.name =
-            name_of(&netns.file, path).unwrap_or_else(|| namespaces::anonymous(netns.inode));
+        netns.name = name_of(&netns.file, path).unwrap_or_else(|| anonymous(netns.inode));
         Ok(netns)
     }
 
@@ -267,43 +264,12 @@ fn own_cookie() -> io::Result<NetNsCookie> {
     Ok(NetNsCookie(getsockopt(&socket, CookieOption)?))
 }
 
-/// The names in /run/netns, sorted. No directory is no names.
-fn names() -> Vec<String> {
-    let Ok(directory) = fs::read_dir(NAMED) else {
-        return Vec::new();
-    };
-    let mut names: Vec<_> = directory
-        .filter_map(Result::ok)
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort_unstable();
-    names
-}
-
-fn name_of(file: &OwnedFd, path: &Path) -> Option<String> {
-    let own = fstat(file).ok()?;
-    let is_it = |path: &Path| {
-        fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (own.st_dev, own.st_ino))
-    };
-    let name = names()
-        .into_iter()
-        .find(|name| is_it(&Path::new(NAMED).join(name)));
-    if name.is_some() {
-        return name;
-    }
-    if own.st_ino == INITIAL_INODE || is_it(Path::new("/proc/1/ns/net")) {
-        return Some(HOST.to_owned());
-    }
-    let process = path.strip_prefix("/proc").ok()?.iter().next()?.to_str()?;
-    namespaces::container(process.parse().ok()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_name_is_told_with_those_that_exist() {
+    fn an_unknown_name_is_shown_with_those_that_exist() {
         let error = NetNs::named("pinif-no-such-namespace").expect_err("there is none");
         let NetNsError::Unknown { name, .. } = &error else {
             panic!("{error}")

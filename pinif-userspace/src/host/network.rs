@@ -127,7 +127,7 @@ impl Network {
 fn complete(link: &mut Link) {
     if tunnels::is_wireguard(link) {
         match wireguard::listen_port(link.index) {
-            Ok(port) => link.outer = tunnels::wireguard(port),
+            Ok(port) => link.outer = tunnels::signatures::wireguard(port),
             // It is gone by now, most likely.
             Err(error) => log::debug!("{} does not tell its port: {error}", link.name),
         }

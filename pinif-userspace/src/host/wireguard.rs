@@ -11,7 +11,7 @@ use netlink_packet_wireguard::{WireguardAttribute, WireguardCmd, WireguardMessag
 use netlink_sys::protocols::NETLINK_GENERIC;
 use pinif_ebpf::key::IfIndex;
 
-use super::{links::attributes, netlink::Requester};
+use super::{attributes::attributes, netlink::Requester};
 
 /// `GENL_ID_CTRL`, the family that tells of the others (linux/genetlink.h).
 const CONTROLLER: u16 = 16;

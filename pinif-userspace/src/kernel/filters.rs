@@ -13,7 +13,7 @@ use pinif_ebpf::key::IfIndex;
 
 use super::{ahead::Ahead, direction::Direction};
 use crate::host::{
-    links::{attributes, text},
+    attributes::{attributes, text},
     netlink::Requester,
 };
 

@@ -6,7 +6,7 @@ use aya::{
     sys::{is_map_supported, is_program_supported},
 };
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 pub(super) fn programs() -> Outcome {
     let wanted = [

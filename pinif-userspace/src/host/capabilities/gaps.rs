@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
-use super::{Check, Outcome};
+use super::outcome::{Check, Outcome};
 use crate::host::{
     gaps::{
         Found, netconsole, pktgen,

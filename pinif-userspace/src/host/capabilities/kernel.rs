@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use procfs::sys::kernel::Version;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::host::kernel_types as types;
 
 pub(super) fn kernel() -> Outcome {

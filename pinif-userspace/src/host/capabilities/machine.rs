@@ -5,7 +5,7 @@ use nix::{
     sys::resource::{Resource, getrlimit},
 };
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::host::{processes, sockets};
 
 pub(super) fn cgroup2() -> Outcome {

@@ -3,7 +3,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Found, if_there};
+use super::found::{Found, if_there};
 
 /// Where its targets are configured, for the whole machine.
 const DIRECTORY: &str = "/sys/kernel/config/netconsole";

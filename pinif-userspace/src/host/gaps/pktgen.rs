@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use super::{Found, if_there};
+use super::found::{Found, if_there};
 use crate::host::netns::NetNs;
 
 /// The network's files, in the namespace of the thread that looks.

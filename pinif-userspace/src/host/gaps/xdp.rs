@@ -12,7 +12,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkHeader, Link
 use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
 
-use super::Found;
+use super::found::Found;
 use crate::host::{netlink::Requester, netns::NetNs};
 
 /// `struct ifinfomsg`.

@@ -1,14 +1,17 @@
 //! An interface, read from a message of rtnetlink(7).
 
-use netlink_packet_core::{NlaBuffer, NlasIterator, parse_u16, parse_u32};
+use netlink_packet_core::{parse_u16, parse_u32};
 use netlink_packet_route::{
     AddressFamily,
     link::{LinkFlags, LinkHeader},
 };
 use pinif_ebpf::{intent::Name, key::IfIndex};
 
-use super::Link;
-use crate::host::tunnels;
+use super::link::Link;
+use crate::host::{
+    attributes::{attributes, text, until_zero},
+    tunnels::signatures::signatures,
+};
 
 /// Attributes of `RTM_NEWLINK` (linux/if_link.h).
 mod attribute {
@@ -89,7 +92,7 @@ impl Link {
         self.kind = find(attribute::INFO_KIND).map(|nla| text(nla.value()));
         let data = find(attribute::INFO_DATA);
         if let Some(kind) = &self.kind {
-            self.outer = tunnels::signatures(kind, data.as_ref().map(|nla| nla.value()));
+            self.outer = signatures(kind, data.as_ref().map(|nla| nla.value()));
         }
         let Some(data) = data else {
             return;
@@ -107,7 +110,7 @@ impl Link {
                     .is_some_and(|mode| mode != attribute::IPVLAN_MODE_L2);
             }
             Some("vrf") => self.vrf_table = number(attribute::VRF_TABLE),
-            // VXLAN tells its underlay here only (`vxlan_fill_info`).
+            // VXLAN has its underlay here only (`vxlan_fill_info`).
             Some("vxlan") => {
                 self.lower = number(attribute::VXLAN_LINK)
                     .map(IfIndex)
@@ -120,20 +123,6 @@ impl Link {
             _ => {}
         }
     }
-}
-
-pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
-    NlasIterator::new(bytes).map_while(Result::ok)
-}
-
-/// The text before the first zero. The kernel takes any bytes for a name, and none of them must hide an interface: those that
-/// are no UTF-8 show as U+FFFD.
-pub(crate) fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(until_zero(value)).into_owned()
-}
-
-fn until_zero(value: &[u8]) -> &[u8] {
-    value.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn interface(value: &[u8]) -> Option<IfIndex> {
@@ -173,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_is_told_from_what_is_opposite() {
+    fn what_is_below_is_distinguished_from_what_is_opposite() {
         let name = LinkAttribute::IfName("x".to_owned());
         let lower = |attributes: Vec<LinkAttribute>| {
             let mut all = vec![name.clone(), LinkAttribute::Link(3)];

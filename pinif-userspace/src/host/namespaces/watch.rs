@@ -24,7 +24,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Census, namespace_of};
+use super::census::{Census, namespace_of};
 
 /// How long after a look the next one is put off, so that a thousand events are not a thousand looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -32,13 +32,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// having ended (setns(2)).
 const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 
-/// Tells when to look again.
+/// Says when to look again.
 pub struct Watch {
     mounts: AsyncFd<File>,
     /// Of the namespaces that a process alone keeps, that process and who waits for its end.
     keepers: BTreeMap<u64, (u32, AbortHandle)>,
     ended: mpsc::UnboundedReceiver<()>,
-    tell: mpsc::UnboundedSender<()>,
+    end: mpsc::UnboundedSender<()>,
     looked: Instant,
     next: Option<Instant>,
 }
@@ -51,14 +51,14 @@ impl Watch {
     pub fn open() -> io::Result<Self> {
         let mounts = File::open("/proc/self/mountinfo")?;
         let interest = Interest::PRIORITY | Interest::ERROR;
-        let (tell, ended) = mpsc::unbounded_channel();
+        let (end, ended) = mpsc::unbounded_channel();
         let now = Instant::now();
         Ok(Self {
             // SAFETY: the file owns its descriptor, and neither closes nor changes it before it is dropped.
             mounts: unsafe { AsyncFd::register_with_interest(mounts, interest)? },
             keepers: BTreeMap::new(),
             ended,
-            tell,
+            end,
             looked: now,
             next: Some(now),
         })
@@ -101,7 +101,7 @@ impl Watch {
         self.next = Some(Instant::now());
     }
 
-    /// Notes that a look begins.
+    /// Says that a look begins.
     pub fn looks(&mut self) {
         self.looked = Instant::now();
         self.next = None;
@@ -109,16 +109,12 @@ impl Watch {
 
     /// Whether something keeps the namespace, as the census says. What it is is watched from now on.
     pub fn keeps(&mut self, inode: u64, census: &Census) -> bool {
-        let Some(place) = census.0.get(&inode) else {
-            self.forget(inode);
-            return false;
-        };
-        match place.process {
+        match census.only_process(inode) {
             // The end of a mount is reported anyway.
-            Some(process) if place.mounts.is_empty() => self.wait_for(inode, process),
-            _ => self.forget(inode),
+            Some(process) => self.wait_for(inode, process),
+            None => self.forget(inode),
         }
-        true
+        census.has(inode)
     }
 
     /// Watches no longer what keeps a namespace.
@@ -137,11 +133,11 @@ impl Watch {
             return;
         }
         self.forget(inode);
-        let tell = self.tell.clone();
+        let end = self.end.clone();
         let waiting = tokio::spawn(async move {
             match end_of(process, inode).await {
                 // Nobody listens any more when the audit is over.
-                Ok(()) => drop(tell.send(())),
+                Ok(()) => drop(end.send(())),
                 // A thread, for example, of which pidfd_open(2) wants to know nothing.
                 Err(error) => log::debug!("process {process} cannot be waited for: {error}"),
             }

@@ -10,7 +10,7 @@ use netlink_packet_route::{
 };
 use pinif_ebpf::key::IfIndex;
 
-use super::super::{links::Links, numbering::Numbering, tables};
+use crate::host::{links::Links, numbering::Numbering, tables};
 
 /// The entry of a routing table that a packet follows, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub struct Hop {
     pub gateway: Option<IpAddr>,
     /// The interface.
     pub output: Option<IfIndex>,
+}
+
+/// Where a packet leaves, and from which address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The interface; the loopback device, where it is for the host itself.
+    pub output: IfIndex,
+    /// The source address that the kernel chooses for it, where it has none before it is routed.
+    pub source: Option<IpAddr>,
 }
 
 impl Route {

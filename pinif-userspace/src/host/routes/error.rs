@@ -4,7 +4,7 @@ use std::{io, net::IpAddr};
 
 use netlink_packet_core::DecodeError;
 
-use super::Way;
+use super::answer::Way;
 
 /// Why a look-up has no answer.
 #[derive(Debug, thiserror::Error)]

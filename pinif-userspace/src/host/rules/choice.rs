@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
-use super::{Action, Rule, Rules, Selector};
+use super::{
+    list::Rules,
+    rule::{Action, Rule, Selector},
+};
 use crate::host::{
     links::Links,
     routes::{Route, RouteQuery},
@@ -65,7 +68,7 @@ impl<'a> Flow<'a> {
 }
 
 impl Selector {
-    /// Whether the rule takes the packet; nothing where that cannot be told.
+    /// Whether the rule takes the packet; nothing where that is not certain.
     pub fn takes(&self, flow: &Flow<'_>) -> Option<bool> {
         let query = flow.query;
         let input = query.input.unwrap_or(LOOPBACK);
@@ -139,7 +142,7 @@ impl Rules {
     /// The rule that sent a packet to the table in which the kernel found its route. Nothing where more than one may have
     /// been.
     ///
-    /// `group` tells the group of an interface, for rules with `suppress_ifgroup`.
+    /// `group` answers with the group of an interface, for rules with `suppress_ifgroup`.
     pub fn chosen(
         &self,
         flow: &Flow<'_>,

@@ -2,7 +2,12 @@
 
 mod walk;
 
-use netlink_packet_route::route::{RouteProtocol, RouteType};
+use ipnet::IpNet;
+use netlink_packet_core::Parseable as _;
+use netlink_packet_route::{
+    route::{RouteProtocol, RouteType},
+    rule::RuleMessage,
+};
 use pinif_ebpf::key::IfIndex;
 use proptest::prelude::*;
 

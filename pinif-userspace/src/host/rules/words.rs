@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Rule, Selector};
+use super::rule::{Action, Rule, Selector};
 use crate::host::tables;
 
 /// What `ip rule` writes between the priority and what is done: `from 10.0.0.1 fwmark 0x7`; `from all` for all packets.

@@ -15,7 +15,7 @@ use pinif_ebpf::{
 };
 
 use super::maps::{NameBytes, bytes, make, open};
-use crate::host::links::text;
+use crate::host::attributes::text;
 
 /// As many as the programs' own tables hold.
 const FINDINGS: u32 = share::FINDINGS;

@@ -42,7 +42,7 @@ pub(super) fn bytes<const ROOM: usize>(text: &str) -> [u8; ROOM] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::links::text;
+    use crate::host::attributes::text;
 
     #[test]
     fn names_come_back_as_they_were() {

@@ -13,7 +13,7 @@ use pinif_ebpf::{
 };
 
 use super::maps::{NameBytes, bytes, make, open};
-use crate::host::links::text;
+use crate::host::attributes::text;
 
 /// How many interfaces and namespaces are remembered, those that are gone among them.
 const INTERFACES: u32 = 131_072;

@@ -2,7 +2,7 @@
 
 use procfs::{ProcResult, process::Process};
 
-use super::capabilities::Outcome;
+use super::outcome::Outcome;
 
 /// Capabilities by their numbers (capabilities(7), linux/capability.h), with what they are needed for.
 const NEEDED: [(u32, &str); 3] = [(39, "CAP_BPF"), (38, "CAP_PERFMON"), (12, "CAP_NET_ADMIN")];
@@ -79,7 +79,7 @@ impl Privileges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::capabilities::{Check, obstacle};
+    use crate::host::capabilities::outcome::{Check, obstacle};
 
     fn is_fatal(outcome: &Outcome) -> bool {
         matches!(outcome, Outcome::Lack { fatal: true, .. })
