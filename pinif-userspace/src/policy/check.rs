@@ -8,9 +8,11 @@ use pinif_ebpf::packet::protocol::has_ports;
 use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
 
 use super::dimension::{self, Dimension as _, LookUp, for_each_dimension, protocol_name};
-use super::file::{RawPolicy, RawRule, RawZone, Scalar};
+use super::model::{InterfacePattern, Zone};
 use super::problem::{Flaw, Report, Span, nearest, quoted};
-use super::{InterfacePattern, Rule, Zone, shadow, values};
+use super::raw::{RawPolicy, RawRule, RawZone, Scalar};
+use super::rule::Rule;
+use super::{shadow, values};
 
 /// The zones and rules. They are to be used only where `report` has no errors afterwards.
 pub(super) fn check(
@@ -64,7 +66,7 @@ impl Checker<'_, '_> {
     fn limits(&mut self) {
         if let Some(zone) = self.raw.zones.get(MAX_ZONES) {
             let flaw = Flaw::new(format!("more than {MAX_ZONES} zones"))
-                .fix("put interfaces that the rules treat alike into one zone");
+                .fix("put interfaces that the rules treat the same way into one zone");
             self.report.error(&zone.name.span(), flaw);
         }
         if let Some(rule) = self.raw.rules.get(MAX_RULES) {

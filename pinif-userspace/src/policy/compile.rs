@@ -5,8 +5,6 @@
 //! decides ([`pinif_ebpf::policy`]). A look-up in a trie answers with its longest prefix alone, so an entry holds the
 //! rules of all prefixes around it too.
 
-pub(super) mod trie;
-
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -17,10 +15,11 @@ use pinif_ebpf::policy::{
 };
 
 use super::dimension::{self, Dimension as _, for_each_dimension};
-use super::{Policy, Rule};
+use super::model::Policy;
+use super::rule::Rule;
 
 pub use super::dimension::Cgroups;
-pub use trie::TrieEntry;
+pub use super::trie::TrieEntry;
 
 macro_rules! compiled {
     ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
@@ -41,7 +40,7 @@ macro_rules! compiled {
                 $(
                     let wanted: Vec<Vec<$value>> = rules
                         .iter()
-                        .map(|rule| dimension::$dimension::of(rule).into_owned())
+                        .map(|rule| dimension::$dimension::wanted(&rule.$field, rule.looks_at_ports()).into_owned())
                         .collect();
                     let (any, $field) = dimension::$dimension::compile(&wanted, active.slot);
                     *dimension::$dimension::any(&mut active) = any;

@@ -1,12 +1,9 @@
-//! The policy judged in userspace, by the decision that the programs make: [`compile`]'s tables, and what the programs are
-//! told of a namespace, held in memory and asked by the same code.
-
-pub(super) mod prefixes;
+//! The policy judged in userspace, by the decision that the programs make: [`compile`]'s tables, and what is published of a
+//! namespace, held in memory and asked by the same code.
 
 use std::{
     cell::LazyCell,
     collections::{BTreeMap, BTreeSet, HashMap},
-    io,
     path::Path,
 };
 
@@ -17,11 +14,13 @@ use pinif_ebpf::{
 };
 
 use super::{
-    Policy,
     compile::{Compiled, compile},
     dimension::{self, Dimension, LookUpFile, for_each_dimension},
+    model::Policy,
 };
 use crate::host::{executables::Mounts, lower_devices::lower_devices, network::Network};
+
+pub use super::file_id::FileId;
 
 /// A policy, as the programs have it in force.
 #[derive(Debug)]
@@ -50,13 +49,6 @@ macro_rules! answers {
 }
 for_each_dimension!(answers);
 
-/// A program's file, as the kernel knows it ([`Mounts::identity`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Executable {
-    device: u64,
-    inode: u64,
-}
-
 /// Who sends, as far as rules look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sender {
@@ -65,10 +57,10 @@ pub struct Sender {
     /// The cgroup that the socket was made in: a path in the v2 hierarchy.
     pub cgroup: Option<String>,
     /// The program that made the socket.
-    pub executable: Option<Executable>,
+    pub executable: Option<FileId>,
 }
 
-/// What the programs are told of a namespace: the lower devices, whose alone an address is, and the zones of its interfaces.
+/// What is published of a namespace: the lower devices, whose alone an address is, and the zones of its interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     lower_devices: BTreeSet<(IfIndex, IfIndex)>,
@@ -76,26 +68,14 @@ pub struct Surroundings {
     zones: BTreeMap<IfIndex, ZoneSet>,
 }
 
-impl Executable {
-    /// The file at a path, which is in one of the mounts.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be looked at.
-    pub fn at(path: &Path, mounts: &Mounts) -> io::Result<Self> {
-        let (device, inode) = mounts.identity(path)?;
-        Ok(Self { device, inode })
-    }
-}
-
 impl InForce {
     /// A policy that comes into force now. Programs that it names and that are not there match nothing.
     pub fn new(policy: &Policy) -> Self {
         let mounts = LazyCell::new(Mounts::here);
-        Self::with(policy, |path| Executable::at(path, &mounts).ok())
+        Self::with(policy, |path| FileId::at(path, &mounts).ok())
     }
 
-    fn with(policy: &Policy, file: impl Fn(&Path) -> Option<Executable>) -> Self {
+    fn with(policy: &Policy, file: impl Fn(&Path) -> Option<FileId>) -> Self {
         let compiled = compile(policy, 0, 0);
         let mut demands = vec![Demand::NONE; policy.rules.len()];
         for (key, demand) in &compiled.demands {

@@ -1,8 +1,7 @@
-//! The policy file as it is written: read, parsed, and sorted into zones and rules, with the place of each part.
+//! The policy file, read, parsed, and sorted into zones and rules as they are written.
 //!
 //! Here is decided what is where and of which type; what it means is [`super::check`]'s.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -11,8 +10,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
-use super::keys::{Key, Takes, ZONE_KEYS, other_name, rule_keys};
+use super::key::{Key, Takes};
+use super::keys::{ZONE_KEYS, other_name, rule_keys};
 use super::problem::{Flaw, PolicyErrors, Report, Span, nearest, quoted};
+use super::raw::{List, RawPolicy, RawRule, RawZone, Scalar};
 use super::recover::{report_rest, sift};
 
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
@@ -43,62 +44,6 @@ pub(super) fn read_all(source: impl Read, origin: &str) -> Result<String, Policy
         let flaw = Flaw::new(format!("line {line} is not UTF-8")).fix("save the file as UTF-8");
         PolicyErrors::without_place(origin, flaw)
     })
-}
-
-/// A file whose parts have the right types.
-#[derive(Debug, Default)]
-pub(super) struct RawPolicy {
-    pub zones: Vec<RawZone>,
-    pub rules: Vec<RawRule>,
-    /// Whether there may be zones that could not be read.
-    pub lost_zones: bool,
-}
-
-/// `[zone.NAME]`
-#[derive(Debug)]
-pub(super) struct RawZone {
-    pub name: Spanned<String>,
-    pub interfaces: Option<List>,
-    pub contained: bool,
-    /// Whether a part of it was not understood, so that what is missing may be there.
-    pub incomplete: bool,
-}
-
-/// `[[rule]]`
-#[derive(Debug)]
-pub(super) struct RawRule {
-    /// Its header.
-    pub header: Span,
-    pub name: Option<Spanned<String>>,
-    /// Every key but `name`, `pinned` and `action`, each a list; a single value is a list of one.
-    pub lists: BTreeMap<&'static str, List>,
-    pub pinned: bool,
-    pub action: Option<Spanned<String>>,
-    /// Whether a part of it was not understood, so that what is missing may be there.
-    pub incomplete: bool,
-}
-
-/// The values of a key.
-#[derive(Debug)]
-pub(super) struct List {
-    pub key: Span,
-    pub values: Vec<Spanned<Scalar>>,
-}
-
-/// One value of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scalar {
-    Text(String),
-    Number(i128),
-}
-
-impl Scalar {
-    pub fn as_text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Text(text) => Cow::Borrowed(text),
-            Self::Number(number) => Cow::Owned(number.to_string()),
-        }
-    }
 }
 
 /// The parts of the file. What is not understood is reported and left out.

@@ -1,65 +1,11 @@
-//! The keys of a policy file: one line each, with its type and an example for the messages.
+//! The keys of a policy file: those of a zone and those of a rule.
 
 use std::iter;
 
 use super::{
     dimension::{self, Dimension as _, for_each_dimension},
-    problem::Flaw,
+    key::{Key, Takes, key},
 };
-
-/// A key, what it takes, and what a message shows as an example.
-pub(super) struct Key {
-    pub name: &'static str,
-    pub takes: Takes,
-    pub example: &'static str,
-}
-
-/// The types of values.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Takes {
-    /// One text.
-    Text,
-    /// `true` or `false`.
-    Truth,
-    /// A text or a list of texts.
-    Texts,
-    /// A text or a number, or a list of them.
-    TextsOrNumbers,
-}
-
-impl Key {
-    /// What is wrong with an empty list of it.
-    pub fn empty(&self) -> Flaw {
-        let Self { name, example, .. } = self;
-        let optional = if *name == "interfaces" {
-            String::new()
-        } else {
-            format!(", or leave `{name}` out")
-        };
-        Flaw::new(format!("`{name}` is an empty list")).fix(format!(
-            "name at least one, as in `{name} = {example}`{optional}"
-        ))
-    }
-}
-
-impl Takes {
-    pub fn described(self) -> &'static str {
-        match self {
-            Self::Text => "text in quotes",
-            Self::Truth => "`true` or `false`",
-            Self::Texts => "text in quotes, or a list of it",
-            Self::TextsOrNumbers => "a number or text in quotes, or a list of them",
-        }
-    }
-}
-
-pub(super) const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
-    Key {
-        name,
-        takes,
-        example,
-    }
-}
 
 /// Below `[zone.NAME]`.
 pub(super) const ZONE_KEYS: [Key; 2] = [

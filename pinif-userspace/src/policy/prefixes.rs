@@ -7,11 +7,11 @@ use pinif_ebpf::{
     policy::{PortKey, PrefixKey, RuleSet},
 };
 
-use crate::policy::compile::TrieEntry;
+use super::trie::TrieEntry;
 
 /// The entries of each length, by their bits from the top of the word.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct Prefixes(BTreeMap<u32, HashMap<u128, RuleSet>>);
+pub(super) struct Prefixes(BTreeMap<u32, HashMap<u128, RuleSet>>);
 
 impl Prefixes {
     /// Those of a table of addresses.

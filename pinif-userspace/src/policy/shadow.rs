@@ -1,9 +1,9 @@
 //! Warns of rules that can never decide, because an earlier one matches all that they match.
 
-use super::Rule;
 use super::dimension::{self, Dimension as _, for_each_dimension};
-use super::file::RawPolicy;
 use super::problem::{Flaw, Report, quoted};
+use super::raw::RawPolicy;
+use super::rule::Rule;
 
 /// Adds the warnings of `rules`, which are those of `raw`. Only single earlier rules are looked at, not several together.
 pub(super) fn warn(rules: &[Rule], raw: &RawPolicy, report: &mut Report<'_>) {
@@ -34,7 +34,11 @@ macro_rules! covers {
     ($($(#[$doc:meta])* $field:ident: $value:ty, $table:ty, $dimension:ident;)*) => {
         /// Whether each packet that `later` matches is one that `earlier` matches.
         fn covers(earlier: &Rule, later: &Rule) -> bool {
-            $(dimension::$dimension::covers(&dimension::$dimension::of(earlier), &dimension::$dimension::of(later)))&&*
+            let (earlier_ports, later_ports) = (earlier.looks_at_ports(), later.looks_at_ports());
+            $(dimension::$dimension::covers(
+                &dimension::$dimension::wanted(&earlier.$field, earlier_ports),
+                &dimension::$dimension::wanted(&later.$field, later_ports),
+            ))&&*
         }
     };
 }

@@ -19,9 +19,7 @@ pub struct TrieEntry<K> {
 }
 
 /// The rules that take any value, and each value that is wanted with the rules that want it.
-pub(in crate::policy) fn wanted<T: Ord + Clone>(
-    wanted: &[Vec<T>],
-) -> (RuleSet, BTreeMap<T, RuleSet>) {
+pub(super) fn wanted<T: Ord + Clone>(wanted: &[Vec<T>]) -> (RuleSet, BTreeMap<T, RuleSet>) {
     let mut any = RuleSet::EMPTY;
     let mut named = BTreeMap::<T, RuleSet>::new();
     for (rule, values) in wanted.iter().enumerate() {
@@ -36,9 +34,7 @@ pub(in crate::policy) fn wanted<T: Ord + Clone>(
 }
 
 /// A table of exact values.
-pub(in crate::policy) fn table<T: Ord + Clone>(
-    values: &[Vec<T>],
-) -> (RuleSet, BTreeMap<T, RuleSet>) {
+pub(super) fn table<T: Ord + Clone>(values: &[Vec<T>]) -> (RuleSet, BTreeMap<T, RuleSet>) {
     let (any, mut named) = wanted(values);
     for rules in named.values_mut() {
         *rules = rules.union(any);
@@ -47,16 +43,13 @@ pub(in crate::policy) fn table<T: Ord + Clone>(
 }
 
 /// A table of numbers, to be asked in userspace.
-pub(in crate::policy) fn by_number(table: &[(NumberKey, RuleSet)]) -> HashMap<u32, RuleSet> {
+pub(super) fn by_number(table: &[(NumberKey, RuleSet)]) -> HashMap<u32, RuleSet> {
     let entries = table.iter();
     entries.map(|(key, rules)| (key.number, *rules)).collect()
 }
 
 /// The entries of a table of numbers.
-pub(in crate::policy) fn numbered(
-    table: BTreeMap<u32, RuleSet>,
-    slot: Slot,
-) -> Vec<(NumberKey, RuleSet)> {
+pub(super) fn numbered(table: BTreeMap<u32, RuleSet>, slot: Slot) -> Vec<(NumberKey, RuleSet)> {
     let key = |number| NumberKey { slot, number };
     let entries = table.into_iter();
     entries
@@ -67,7 +60,7 @@ pub(in crate::policy) fn numbered(
 /// What a prefix is of. IPv4 is a part of the mapped space, and yet none of what IPv6 prefixes mean: `::/0` is not
 /// around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::policy) enum Space {
+pub(super) enum Space {
     V6,
     V4,
     Port,
@@ -75,11 +68,11 @@ pub(in crate::policy) enum Space {
 
 /// A binary prefix, of an address or of a port. They sort so that each comes after those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::policy) struct Block {
-    pub(in crate::policy) space: Space,
+pub(super) struct Block {
+    pub(super) space: Space,
     /// The bits, from the top; zero behind the prefix.
-    pub(in crate::policy) value: u128,
-    pub(in crate::policy) bits: u8,
+    pub(super) value: u128,
+    pub(super) bits: u8,
 }
 
 impl Block {
@@ -90,7 +83,7 @@ impl Block {
         bits: Address::V4_PREFIX,
     };
 
-    pub(in crate::policy) fn contains(&self, other: &Self) -> bool {
+    pub(super) fn contains(&self, other: &Self) -> bool {
         self.space == other.space && self.spans(other)
     }
 
@@ -102,7 +95,7 @@ impl Block {
 }
 
 /// The rules that take any value, and an entry for each wanted prefix.
-pub(in crate::policy) fn trie<K>(
+pub(super) fn trie<K>(
     blocks: &[Vec<Block>],
     key: impl Fn(&Block) -> (u32, K),
 ) -> (RuleSet, Vec<TrieEntry<K>>) {

@@ -17,7 +17,7 @@ use pinif_ebpf::{
 use super::owned::Owned;
 use crate::{
     host::{executables::Mounts, processes, routes::Way, sockets::DiagSocket},
-    policy::evaluate::{Executable, InForce, Sender, Surroundings},
+    policy::evaluate::{FileId, InForce, Sender, Surroundings},
 };
 
 /// The packet that a socket would send there, but for a source address that routing chooses.
@@ -97,7 +97,7 @@ pub fn senders(sockets: &[Owned], policy: &InForce) -> Vec<Sender> {
 #[derive(Default)]
 struct Known {
     cgroups: HashMap<u64, Option<String>>,
-    programs: HashMap<u32, Option<Executable>>,
+    programs: HashMap<u32, Option<FileId>>,
 }
 
 impl Known {
@@ -123,9 +123,9 @@ impl Known {
         made_in.or_else(|| owned.holder()?.cgroup.clone())
     }
 
-    fn program(&mut self, owned: &Owned) -> Option<Executable> {
+    fn program(&mut self, owned: &Owned) -> Option<FileId> {
         let pid = owned.holder()?.pid;
-        let file = || Executable::at(&program_of(pid), &Mounts::of(pid)).ok();
+        let file = || FileId::at(&program_of(pid), &Mounts::of(pid)).ok();
         *self.programs.entry(pid).or_insert_with(file)
     }
 }

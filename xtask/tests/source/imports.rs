@@ -31,13 +31,15 @@ const ORDER: [&[&str]; 12] = [
 ];
 
 /// The folders that are held to the rules; what is being rewritten comes in when it is done.
-const HELD: [&str; 10] = [
+const HELD: [&str; 12] = [
     "cli",
     "collector",
     "commands",
     "hold",
+    "host",
     "hub",
     "kernel",
+    "policy",
     "schema",
     "surfaces",
     "survey",

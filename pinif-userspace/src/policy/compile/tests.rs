@@ -9,9 +9,9 @@ use pinif_ebpf::policy::{MAX_RULES, dimension};
 use proptest::collection::vec;
 use proptest::{prop_assert_eq, proptest};
 
-use super::trie::{Block, Space};
 use super::*;
 use crate::policy::dimension::blocks;
+use crate::policy::trie::{Block, Space};
 use crate::text::hash::fnv1a;
 
 pub(in crate::policy) use random::{Packet, a_packet, a_policy, matches};

@@ -1,9 +1,6 @@
 //! Where a packet goes to and comes from: prefixes of addresses.
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net, ipv4_mask_to_prefix};
 use pinif_ebpf::{
@@ -11,18 +8,22 @@ use pinif_ebpf::{
     policy::{Active, PrefixKey, RuleSet, Slot, dimension},
 };
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::all_of,
+};
 use crate::policy::{
-    compile::trie::{Block, Space, TrieEntry, trie},
-    evaluate::prefixes::Prefixes,
-    file::Scalar,
-    keys::{Key, Takes, key},
+    key::{Key, Takes, key},
+    prefixes::Prefixes,
     problem::{Flaw, quoted},
+    raw::Scalar,
+    trie::{Block, Space, TrieEntry, trie},
 };
 
-/// A dimension of addresses: its name, key, other names and bit, the field of a rule, and that of the rules that take any.
+/// A dimension of addresses: its name, key, other names and bit, and the field of the rules that take any.
 macro_rules! addresses {
-    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $field:ident, $any:ident) => {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $any:ident) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -40,10 +41,6 @@ macro_rules! addresses {
 
             fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
                 prefix(&value.as_text())
-            }
-
-            fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-                Cow::Borrowed(&rule.$field)
             }
 
             fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
@@ -71,11 +68,11 @@ macro_rules! addresses {
 
 addresses!(
     /// Where the packet goes.
-    Destination, "destination", &["dst", "to"], dimension::DESTINATION, destinations, any_destination
+    Destination, "destination", &["dst", "to"], dimension::DESTINATION, any_destination
 );
 addresses!(
     /// Where the packet comes from.
-    Source, "source", &["src", "from"], dimension::SOURCE, sources, any_source
+    Source, "source", &["src", "from"], dimension::SOURCE, any_source
 );
 
 /// A prefix, or an address, which is a prefix of its whole length.

@@ -1,15 +1,19 @@
 //! The cgroup that the socket was made in.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use pinif_ebpf::policy::{Active, RuleSet, Slot, dimension};
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of, plain_absolute};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::{all_of, plain_absolute},
+};
 use crate::policy::{
-    compile::trie::wanted as wanted_paths,
-    file::Scalar,
-    keys::{Key, Takes, key},
+    key::{Key, Takes, key},
     problem::{Flaw, quoted},
+    raw::Scalar,
+    trie::wanted as wanted_paths,
 };
 
 /// The cgroup of the socket, or one above it.
@@ -29,10 +33,6 @@ impl Dimension for Cgroup {
 
     fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
         cgroup(&value.as_text())
-    }
-
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.cgroups)
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {

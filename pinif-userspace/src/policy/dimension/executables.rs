@@ -1,16 +1,20 @@
 //! The program that made the socket.
 
-use std::{borrow::Cow, collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf};
 
 use pinif_ebpf::policy::{Active, RuleSet, Slot, dimension};
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of, plain_absolute};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::{all_of, plain_absolute},
+};
 use crate::policy::{
-    compile::trie::table,
-    evaluate::Executable as File,
-    file::Scalar,
-    keys::{Key, Takes, key},
+    file_id::FileId,
+    key::{Key, Takes, key},
     problem::{Flaw, quoted},
+    raw::Scalar,
+    trie::table,
 };
 
 /// The program of the socket.
@@ -20,7 +24,7 @@ pub struct Executable;
 impl Dimension for Executable {
     type Value = PathBuf;
     type Table = Vec<(PathBuf, RuleSet)>;
-    type Answers = HashMap<File, RuleSet>;
+    type Answers = HashMap<FileId, RuleSet>;
 
     const KEY: Key = key("executable", Takes::Texts, r#"["/usr/sbin/fabd"]"#);
     const OTHER_NAMES: &'static [&'static str] = &["exe"];
@@ -30,10 +34,6 @@ impl Dimension for Executable {
 
     fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
         executable(&value.as_text())
-    }
-
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.executables)
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {

@@ -1,22 +1,26 @@
 //! The ports of a packet.
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
 use pinif_ebpf::policy::{Active, PortKey, RuleSet, Slot, dimension};
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::all_of,
+};
 use crate::policy::{
-    compile::trie::{Block, Space, TrieEntry, trie},
-    evaluate::prefixes::Prefixes,
-    file::Scalar,
-    keys::{Key, Takes, key},
+    key::{Key, Takes, key},
+    prefixes::Prefixes,
     problem::{Flaw, quoted},
+    raw::Scalar,
+    trie::{Block, Space, TrieEntry, trie},
 };
 
-/// A dimension of ports: its name, key, other names, bit and what the verdict cache compares, the field of a rule, and that of
-/// the rules that take any.
+/// A dimension of ports: its name, key, other names, bit and what the verdict cache compares, and the
+/// field of the rules that take any.
 macro_rules! ports {
-    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $cache:expr, $field:ident, $any:ident) => {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $cache:expr, $any:ident) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -34,10 +38,6 @@ macro_rules! ports {
 
             fn parse(value: &Scalar, _: LookUp<'_>) -> Result<Self::Value, Flaw> {
                 ports(value)
-            }
-
-            fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-                Cow::Borrowed(&rule.$field)
             }
 
             fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
@@ -65,12 +65,11 @@ macro_rules! ports {
 
 ports!(
     /// The destination port.
-    Port, "port", &["dport", "destination_port"], dimension::PORT, CacheInput::Packet, ports, any_port
+    Port, "port", &["dport", "destination_port"], dimension::PORT, CacheInput::Packet, any_port
 );
 ports!(
     /// The source port.
-    SourcePort, "source_port", &["sport"], dimension::SOURCE_PORT, CacheInput::SourcePort, source_ports,
-    any_source_port
+    SourcePort, "source_port", &["sport"], dimension::SOURCE_PORT, CacheInput::SourcePort, any_source_port
 );
 
 /// A port or a range of ports.

@@ -7,12 +7,16 @@ use pinif_ebpf::{
     policy::{Active, NumberKey, RuleSet, Slot, dimension},
 };
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::all_of,
+};
 use crate::policy::{
-    compile::trie::{by_number, numbered, table},
-    file::Scalar,
-    keys::{Key, Takes, key},
+    key::{Key, Takes, key},
     problem::{Flaw, nearest, quoted},
+    raw::Scalar,
+    trie::{by_number, numbered, table},
 };
 
 /// The IP protocol.
@@ -35,11 +39,11 @@ impl Dimension for Protocol {
     }
 
     /// One that looks at ports looks at protocols with ports alone.
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        if rule.protocols.is_empty() && rule.looks_at_ports() {
+    fn wanted(listed: &[Self::Value], looks_at_ports: bool) -> Cow<'_, [Self::Value]> {
+        if listed.is_empty() && looks_at_ports {
             Cow::Owned((0..=u8::MAX).filter(|number| has_ports(*number)).collect())
         } else {
-            Cow::Borrowed(&rule.protocols)
+            Cow::Borrowed(listed)
         }
     }
 

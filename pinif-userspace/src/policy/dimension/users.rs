@@ -1,15 +1,19 @@
 //! The user of the socket that sends.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use pinif_ebpf::policy::{Active, NumberKey, RuleSet, Slot, dimension};
 
-use super::{CacheInput, Dimension, LookUp, LookUpFile, Rule, all_of};
+use super::{
+    cache_input::CacheInput,
+    definition::{Dimension, LookUp, LookUpFile},
+    values::all_of,
+};
 use crate::policy::{
-    compile::trie::{by_number, numbered, table},
-    file::Scalar,
-    keys::{Key, Takes, key},
+    key::{Key, Takes, key},
     problem::{Flaw, quoted},
+    raw::Scalar,
+    trie::{by_number, numbered, table},
 };
 use crate::text::escape::visible;
 
@@ -30,10 +34,6 @@ impl Dimension for User {
 
     fn parse(value: &Scalar, look_up: LookUp<'_>) -> Result<Self::Value, Flaw> {
         user(value, look_up)
-    }
-
-    fn of(rule: &Rule) -> Cow<'_, [Self::Value]> {
-        Cow::Borrowed(&rule.users)
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {

@@ -169,9 +169,9 @@ fn meant(
 }
 
 /// Files by their paths, of which one has two.
-fn file(path: &Path) -> Option<Executable> {
+fn file(path: &Path) -> Option<FileId> {
     let inode = path.to_string_lossy().bytes().map(u64::from).sum();
-    Some(Executable { device: 7, inode })
+    Some(FileId { device: 7, inode })
 }
 
 proptest! {
@@ -223,8 +223,8 @@ fn a_program_is_known_by_its_file_whatever_its_path() {
     let own = Path::new("/proc/self/exe");
     let path = std::env::current_exe().expect("a program");
     assert_eq!(
-        Executable::at(own, &Mounts::here()).expect("it is there"),
-        Executable::at(&path, &Mounts::here()).expect("it is there")
+        FileId::at(own, &Mounts::here()).expect("it is there"),
+        FileId::at(&path, &Mounts::here()).expect("it is there")
     );
     let text = format!(
         "[zone.inside]\ninterfaces = [\"if3\"]\n[[rule]]\nname = \"own\"\nexecutable = [{path:?}]\nonly_via = [\"inside\"]\n"
@@ -248,18 +248,13 @@ fn a_program_is_known_by_its_file_whatever_its_path() {
         let surroundings = Surroundings::of(&network, &policy);
         InForce::new(&policy).judge(&traffic, &sender, &surroundings)
     };
-    let escaped = judge(Some(
-        Executable::at(own, &Mounts::here()).expect("it is there"),
-    ));
+    let escaped = judge(Some(FileId::at(own, &Mounts::here()).expect("it is there")));
     assert_eq!(
         escaped.finding(),
         Some((Kind::PolicyEscape, Severity::Leak))
     );
     assert_eq!(rule_of(&escaped), Some(0));
-    for other in [
-        None,
-        Executable::at(Path::new("/bin/sh"), &Mounts::here()).ok(),
-    ] {
+    for other in [None, FileId::at(Path::new("/bin/sh"), &Mounts::here()).ok()] {
         assert_eq!(judge(other), Decision::CONTAINED);
     }
 }

@@ -1,0 +1,77 @@
+//! A policy without errors: its zones and its rules.
+
+use std::fmt;
+
+use globset::GlobMatcher;
+use pinif_ebpf::policy::ZoneSet;
+
+use super::{problem::Problem, rule::Rule};
+
+/// A policy without errors. The default is the empty one, which demands nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The zones, in the order of the file.
+    pub zones: Vec<Zone>,
+    /// The rules, in the order of the file: the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// What is allowed, and probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// A named set of interfaces.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Its name; unique.
+    pub name: String,
+    /// Names and globs; never empty.
+    pub interfaces: Vec<InterfacePattern>,
+    /// Whether its addresses and traffic must stay inside it.
+    pub contained: bool,
+}
+
+/// A name or a glob for the names of interfaces.
+#[derive(Clone)]
+pub struct InterfacePattern {
+    pub(super) text: String,
+    pub(super) glob: GlobMatcher,
+}
+
+impl Policy {
+    /// The number of the rule that has this id.
+    pub fn rule_with(&self, id: u32) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.id() == id)
+    }
+
+    /// The zones that an interface of this name is in; there may be several.
+    pub fn zones_of(&self, interface_name: &str) -> ZoneSet {
+        let mut zones = ZoneSet::EMPTY;
+        for (number, zone) in self.zones.iter().enumerate() {
+            if zone
+                .interfaces
+                .iter()
+                .any(|pattern| pattern.matches(interface_name))
+            {
+                zones.insert(number);
+            }
+        }
+        zones
+    }
+}
+
+impl InterfacePattern {
+    /// Whether an interface of this name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        self.glob.is_match(name)
+    }
+
+    /// The pattern as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for InterfacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
