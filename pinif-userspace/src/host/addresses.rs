@@ -103,7 +103,7 @@ impl Addresses {
         (owners.all(|other| other == owner) && names_an_interface(owner, links)).then_some(owner)
     }
 
-    /// Every address that one interface alone has, with that interface, as [`Self::sole_owner`] tells.
+    /// Every address that one interface alone has, with that interface, as [`Self::sole_owner`] finds it.
     pub fn sole_owners(&self, links: &Links) -> impl Iterator<Item = (IpAddr, IfIndex)> {
         let mut last = None;
         self.iter().filter_map(move |local| {

@@ -1,4 +1,4 @@
-//! Can pinif run here, and if not, why: told apart from starting it, for `pinif doctor` and `pinif audit` alike.
+//! Can pinif run here, and if not, why: apart from starting it, for both `pinif doctor` and `pinif audit`.
 
 mod bpf;
 pub mod gaps;

@@ -18,8 +18,8 @@ use procfs::{
 
 /// The mounts of a mount namespace, each with the device of its file system (`super_block->s_dev`).
 ///
-/// What stat(2) tells of a file may be another device, and another inode number, than the kernel has: overlayfs, which
-/// most containers are on, tells those of the layer below, btrfs a subvolume's.
+/// stat(2) may show another device, and another inode number, than the kernel has: overlayfs, which most containers are
+/// on, shows those of the layer below, btrfs a subvolume's.
 #[derive(Debug)]
 pub struct Mounts(Result<HashMap<u64, u64>, ProcError>);
 

@@ -110,7 +110,7 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         ipv4_addresses: btf.offset("in_device", "ifa_list")?,
         ipv4_next: btf.offset("in_ifaddr", "ifa_next")?,
         ipv4_local: btf.offset("in_ifaddr", "ifa_local")?,
-        // A kernel without IPv6, or with it as a module, does not tell these.
+        // A kernel without IPv6, or with it as a module, does not have these.
         device_ipv6: btf.offset("net_device", "ip6_ptr").unwrap_or_default(),
         ipv6_addresses: btf.offset("inet6_dev", "addr_list").unwrap_or_default(),
         ipv6_list: btf.offset("inet6_ifaddr", "if_list").unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! What a namespace says of its interfaces at this instant, by netdevice(7). It waits for no lock, and for nobody else's
-//! news.
+//! What a namespace says of its interfaces at this instant, by netdevice(7). It waits for no lock and for no
+//! netlink message.
 
 use std::{
     ffi::CStr,

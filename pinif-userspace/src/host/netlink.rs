@@ -81,7 +81,7 @@ impl Requester {
     ///
     /// # Errors
     /// What the kernel says; `Interrupted` where the objects changed during the dump, so that some may be lacking or
-    /// told twice (`NLM_F_DUMP_INTR`).
+    /// there twice (`NLM_F_DUMP_INTR`).
     // It takes the socket, since what is left of a dump that was broken off would be in the way of the next.
     pub fn dump(
         mut self,
@@ -156,7 +156,7 @@ pub(super) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<us
     }
 }
 
-/// The error that a message tells of, if it tells of one.
+/// The error in a message, if there is one.
 fn check(message: &NetlinkBuffer<&[u8]>) -> io::Result<()> {
     let payload = message.payload();
     let code = match message.message_type() {

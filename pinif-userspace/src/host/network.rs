@@ -1,4 +1,4 @@
-//! A namespace's interfaces and addresses, and the news of them.
+//! A namespace's interfaces and addresses, and what changes in them.
 
 use std::{collections::VecDeque, future, io, net::IpAddr, ops::ControlFlow};
 
@@ -20,7 +20,7 @@ use super::{
     tunnels, wireguard,
 };
 
-/// Room for the news of about a thousand interfaces that come at once.
+/// Room for the messages about a thousand interfaces that come at once.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 const DATAGRAM: usize = 64 * 1024;
 /// How often a dump is begun anew because interfaces changed under it.
@@ -68,7 +68,7 @@ pub enum Change {
 }
 
 impl Network {
-    /// The one interface that has an address, as [`Addresses::sole_owner`] tells.
+    /// The one interface that has an address, as [`Addresses::sole_owner`] finds it.
     pub fn sole_owner(&self, address: IpAddr) -> Option<IfIndex> {
         self.addresses.sole_owner(address, &self.links)
     }
@@ -123,13 +123,13 @@ impl Network {
     }
 }
 
-/// Adds what a link's message does not tell. In the link's namespace.
+/// Adds what a link's message does not have. In the link's namespace.
 fn complete(link: &mut Link) {
     if tunnels::is_wireguard(link) {
         match wireguard::listen_port(link.index) {
             Ok(port) => link.outer = tunnels::signatures::wireguard(port),
             // It is gone by now, most likely.
-            Err(error) => log::debug!("{} does not tell its port: {error}", link.name),
+            Err(error) => log::debug!("the port of {} is unknown: {error}", link.name),
         }
     }
 }
@@ -153,17 +153,17 @@ fn collect<T>(
         match result {
             Ok(()) => return Ok(all),
             Err(error) if error.kind() == io::ErrorKind::Interrupted && attempt < ATTEMPTS => {}
-            // Interfaces come and go all the time: what was missed now is told by the watch.
+            // Interfaces come and go all the time: what was missed now is reported by the watch.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(all),
             Err(error) => return Err(error),
         }
     }
 }
 
-/// The news of a namespace, as they happen.
+/// The changes of a namespace, as they happen.
 ///
 /// Interfaces and addresses come by one socket, routes by another: a flood of routes (a full BGP table) then costs no
-/// news of interfaces, and is one [`Change::Routes`], unread.
+/// message about interfaces, and is one [`Change::Routes`], unread.
 pub struct NetworkWatch {
     netns: NetNs,
     state: AsyncFd<Socket>,
@@ -175,7 +175,7 @@ pub struct NetworkWatch {
 impl NetworkWatch {
     /// Reads a namespace's interfaces and addresses, and watches them from then on, on `runtime`.
     ///
-    /// It subscribes first and reads then, so that nothing is missed; what changed in between is told once more.
+    /// It subscribes first and reads then, so that nothing is missed; what changed in between is reported once more.
     ///
     /// # Errors
     /// Where the namespace may not be entered, or the kernel refuses netlink.
@@ -231,7 +231,7 @@ impl NetworkWatch {
                     match ready.try_io(|socket| receive(socket, buffer)) {
                         Ok(Ok(length)) => decode(&buffer[..length], pending),
                         Ok(Err(error)) => {
-                            log::debug!("news of interfaces were lost: {error}");
+                            log::debug!("messages about interfaces were lost: {error}");
                             pending.push_back(Change::Lost);
                         }
                         Err(_would_block) => {}
@@ -272,7 +272,7 @@ impl NetworkWatch {
     }
 }
 
-/// A socket that gets the news of some groups, in the calling thread's namespace.
+/// A socket that gets the messages of some groups, in the calling thread's namespace.
 fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_non_blocking(true)?;
@@ -299,7 +299,7 @@ fn drain(socket: &Socket, buffer: &mut [u8]) -> bool {
         match receive(socket, buffer) {
             Ok(_) => any = true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
-            // ENOBUFS is told once, then the queue goes on.
+            // ENOBUFS comes once, then the queue goes on.
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => any = true,
             Err(_) => return true,
         }

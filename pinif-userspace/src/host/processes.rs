@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-/// A process, as far as a finding tells of it. Names are the process's own choice: escape them before a terminal sees
+/// A process, as far as a finding names it. Names are the process's own choice: escape them before a terminal sees
 /// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -43,7 +43,7 @@ pub fn name_of(pid: u32, started: u64) -> Option<String> {
     is(pid, started).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whether the process that has this number was started then. procfs tells it in hundredths of a second, cut off
+/// Whether the process that has this number was started then. procfs has it in hundredths of a second, cut off
 /// (`nsec_to_clock_t`).
 fn is(pid: u32, started: u64) -> bool {
     const NANOSECONDS: u64 = 1_000_000_000;

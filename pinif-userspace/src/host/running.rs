@@ -1,5 +1,5 @@
-//! Whether an interface runs, as the kernel has it at this instant. News of it come later: an interface that goes down
-//! loses its routes, and traffic takes others, before anybody is told (`dev_close_many`).
+//! Whether an interface runs, as the kernel has it at this instant. Messages come later: an interface that goes down loses
+//! its routes, and traffic takes others, before the kernel sends one (`dev_close_many`).
 
 use std::io;
 

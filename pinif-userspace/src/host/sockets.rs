@@ -1,4 +1,4 @@
-//! The sockets that a namespace has, as `sock_diag` tells of them (sock_diag(7)).
+//! The sockets that a namespace has, as `sock_diag` lists them (sock_diag(7)).
 
 use std::{
     io,
@@ -39,7 +39,7 @@ pub struct DiagSocket {
     pub inode: u64,
     /// The user that made it.
     pub uid: u32,
-    /// `AF_INET` or `AF_INET6`. An `AF_INET6` socket may speak IPv4: its addresses tell.
+    /// `AF_INET` or `AF_INET6`. An `AF_INET6` socket may speak IPv4: its addresses show it.
     pub family: u8,
     /// Its IP protocol.
     pub protocol: u8,
@@ -53,7 +53,7 @@ pub struct DiagSocket {
     pub device: Option<IfIndex>,
     /// Its state (`TCP_ESTABLISHED`, …); other protocols use `TCP_CLOSE` for not connected.
     pub state: u8,
-    /// Its mark (`SO_MARK`), where the kernel tells it (it wants CAP_NET_ADMIN).
+    /// Its mark (`SO_MARK`), where the kernel shows it (it wants CAP_NET_ADMIN).
     pub mark: u32,
     /// The cgroup v2 that it was made in, by id, from Linux 5.9.
     pub cgroup: Option<u64>,
@@ -72,7 +72,7 @@ pub struct PacketSocket {
     pub protocol: u16,
 }
 
-/// Every TCP, UDP and raw socket of a namespace. Raw ones only where the kernel tells of them
+/// Every TCP, UDP and raw socket of a namespace. Raw ones only where the kernel lists them
 /// (`CONFIG_INET_RAW_DIAG`).
 ///
 /// # Errors
@@ -90,7 +90,7 @@ pub fn list(netns: &NetNs) -> io::Result<Vec<DiagSocket>> {
     })?
 }
 
-/// Every packet socket of a namespace; none where the kernel tells of none (`CONFIG_PACKET_DIAG`).
+/// Every packet socket of a namespace; none where the kernel lists none (`CONFIG_PACKET_DIAG`).
 ///
 /// # Errors
 /// Where the namespace may not be entered, or the kernel refuses `sock_diag`.
@@ -131,11 +131,11 @@ pub fn inode_of(netns: &NetNs, cookie: SocketCookie, protocol: u8) -> io::Result
     })?
 }
 
-/// Whether the kernel tells of raw sockets.
+/// Whether the kernel lists raw sockets.
 ///
 /// # Errors
 /// Where the kernel refuses `sock_diag`.
-pub fn tells_raw() -> io::Result<bool> {
+pub fn lists_raw() -> io::Result<bool> {
     known(dump_inet(INET, RAW, |_| ControlFlow::Break(())))
 }
 
@@ -182,7 +182,7 @@ fn dump_inet(
     })
 }
 
-/// Whether the kernel has the diagnosis that was asked for. One without has no sockets to tell of, which is no error.
+/// Whether the kernel has the diagnosis that was asked for. One without lists no sockets, which is no error.
 fn known(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),

@@ -25,9 +25,9 @@ pub fn outer(
         above.entry(lower).or_default().push(upper);
     }
     let whole = |tunnel: &Link| {
-        let carried = above.get(&tunnel.index).into_iter().flatten().copied();
+        let uppers = above.get(&tunnel.index).into_iter().flatten().copied();
         std::iter::once(tunnel.index)
-            .chain(carried)
+            .chain(uppers)
             .collect::<Vec<_>>()
     };
     // A tunnel's outer packets may be routed into another tunnel, unless it names its interface. What it has counted stays
@@ -35,7 +35,7 @@ pub fn outer(
     let mut routed: BTreeMap<IfIndex, u32> = BTreeMap::new();
     for tunnel in links.iter() {
         if !tunnel.outer.is_empty() && tunnel.lower.is_none() {
-            let counted = said_of(tunnel, &audited) & flags::COUNTED;
+            let counted = flags_of(tunnel, &audited) & flags::COUNTED;
             for upper in whole(tunnel) {
                 *routed.entry(upper).or_default() |= counted;
             }
@@ -43,33 +43,33 @@ pub fn outer(
     }
     let mut all = BTreeMap::new();
     for tunnel in links.iter() {
-        let said = said_of(tunnel, &audited);
+        let flags = flags_of(tunnel, &audited);
         let mut uppers: BTreeMap<IfIndex, u32> = routed
             .iter()
-            .map(|(&upper, &counted)| (upper, said | counted))
+            .map(|(&upper, &counted)| (upper, flags | counted))
             .collect();
-        uppers.insert(IfIndex::NONE, said);
-        uppers.extend(whole(tunnel).into_iter().map(|upper| (upper, said)));
+        uppers.insert(IfIndex::NONE, flags);
+        uppers.extend(whole(tunnel).into_iter().map(|upper| (upper, flags)));
         for &signature in &tunnel.outer {
-            for (&upper, &said) in &uppers {
+            for (&upper, &flags) in &uppers {
                 all.entry((upper, signature))
-                    .and_modify(|others| *others = both(*others, said))
-                    .or_insert(said);
+                    .and_modify(|others| *others = both(*others, flags))
+                    .or_insert(flags);
             }
         }
     }
     all
 }
 
-fn said_of(tunnel: &Link, audited: impl Fn(IfIndex) -> bool) -> u32 {
-    let mut said = flags::OUTER;
+fn flags_of(tunnel: &Link, audited: impl Fn(IfIndex) -> bool) -> u32 {
+    let mut flags = flags::OUTER;
     if audited(tunnel.index) {
-        said |= flags::COUNTED;
+        flags |= flags::COUNTED;
     }
     if is_wireguard(tunnel) {
-        said |= flags::TALKS;
+        flags |= flags::TALKS;
     }
-    said
+    flags
 }
 
 /// What holds of the packets of either of two tunnels.

@@ -1,4 +1,4 @@
-//! WireGuard's listening ports, which its interfaces' own messages do not tell (`wg_netdevice_notification`).
+//! WireGuard's listening ports, which its interfaces' own messages do not have (`wg_netdevice_notification`).
 
 use std::{io, ops::ControlFlow};
 
@@ -13,7 +13,7 @@ use pinif_ebpf::key::IfIndex;
 
 use super::{attributes::attributes, netlink::Requester};
 
-/// `GENL_ID_CTRL`, the family that tells of the others (linux/genetlink.h).
+/// `GENL_ID_CTRL`, the family that lists the others (linux/genetlink.h).
 const CONTROLLER: u16 = 16;
 /// `CTRL_ATTR_FAMILY_ID`.
 const FAMILY_ID: u16 = 1;

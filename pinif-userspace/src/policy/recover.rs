@@ -84,7 +84,7 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
             what = format!("{} is there twice", quoted(line));
             fix = "put its keys below one header";
         } else if header.is_some_and(|header| repeated_headers.contains(&header)) {
-            // The parser puts both tables into one: their keys need not be told again.
+            // The parser puts both tables into one: their keys need not be reported again.
             continue;
         } else {
             let key = pieces[number].head(text);

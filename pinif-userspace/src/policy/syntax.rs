@@ -1,4 +1,4 @@
-//! What the TOML parser found wrong, in words that tell the fix.
+//! What the TOML parser found wrong, with the fix.
 
 use toml::de::Error;
 

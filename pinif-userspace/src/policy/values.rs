@@ -50,7 +50,7 @@ pub(super) fn action(text: &str) -> Result<Action, Flaw> {
     Err(match meant {
         Some(meant) => flaw.fix(format!("did you mean `{meant}`?")),
         None => flaw.fix(
-            "write `alert`, to tell of it and never drop it, `drop`, to drop it under `--enforce`, or leave `action` out",
+            "write `alert`, to report it and never drop it, `drop`, to drop it under `--enforce`, or leave `action` out",
         ),
     })
 }

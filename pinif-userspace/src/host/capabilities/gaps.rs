@@ -212,7 +212,7 @@ fn generator(name: &str, found: Found<String>) -> Outcome {
 fn never_seen() -> Outcome {
     Outcome::Note(
         "what hardware forwards (switchdev, tc with skip_sw, offloaded flowtables), and what RDMA, DPDK and VFIO send, never \
-         reaches TC egress, and nothing here tells of it"
+         reaches TC egress, and nothing here shows it"
             .to_owned(),
     )
 }

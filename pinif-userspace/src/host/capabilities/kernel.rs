@@ -27,9 +27,9 @@ fn kernel_of(version: Version, release: &str) -> Outcome {
             "use Linux 6.1 or later",
         )
     } else {
-        // SO_NETNS_COOKIE came with 5.14.
+        // They came with 5.14.
         Outcome::fatal(
-            format!("Linux {release} cannot tell namespaces apart for good"),
+            format!("Linux {release} has no cookies for network namespaces (SO_NETNS_COOKIE)"),
             "use Linux 6.1 or later",
         )
     }

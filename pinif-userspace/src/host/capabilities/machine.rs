@@ -1,4 +1,4 @@
-//! The machine: cgroups, descriptors, and what it tells of sockets.
+//! The machine: cgroups, descriptors, and which sockets it lists.
 
 use nix::{
     net::if_::if_nameindex,
@@ -47,7 +47,7 @@ fn descriptors_of(limit: u64, interfaces: u64) -> Outcome {
 }
 
 pub(super) fn old_sockets() -> Outcome {
-    match sockets::tells_raw() {
+    match sockets::lists_raw() {
         Ok(true) => Outcome::Ok("TCP, UDP and raw sockets from before pinif starts are known".to_owned()),
         Ok(false) => Outcome::Note(
             "of raw sockets from before pinif starts the processes stay unknown: the kernel is built without \

@@ -20,7 +20,7 @@ pub fn devices(netns: &NetNs) -> Found<String> {
 }
 
 fn devices_in(network: &Path) -> io::Result<BTreeSet<String>> {
-    // Without /proc, nothing tells whether it is loaded.
+    // Without /proc, nobody knows whether it is loaded.
     fs::metadata(network)?;
     let mut devices = BTreeSet::new();
     for file in if_there(fs::read_dir(network.join(DIRECTORY)))?

@@ -20,7 +20,7 @@ pub enum RouteError {
     #[error("a route prohibits {0}")]
     Prohibited(IpAddr),
     /// The kernel refuses the question: a blackhole, or a source address or an interface that the host does not have.
-    #[error("the kernel tells no route to {destination}: {source}")]
+    #[error("the kernel answers with no route to {destination}: {source}")]
     Refused {
         /// Where it was to go.
         destination: IpAddr,

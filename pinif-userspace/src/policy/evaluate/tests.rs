@@ -212,8 +212,8 @@ proptest! {
             prop_assert_eq!(rule_of(&decision), rule);
             let gravest = kinds.iter().max_by_key(|(severity, kind)| (*severity, std::cmp::Reverse(*kind)));
             prop_assert_eq!(decision.finding(), gravest.map(|&(severity, kind)| (kind, severity)));
-            let told: BTreeSet<Kind> = decision.also.iter().chain(decision.finding().map(|(kind, _)| kind)).collect();
-            prop_assert_eq!(told, kinds.into_iter().map(|(_, kind)| kind).collect());
+            let found: BTreeSet<Kind> = decision.also.iter().chain(decision.finding().map(|(kind, _)| kind)).collect();
+            prop_assert_eq!(found, kinds.into_iter().map(|(_, kind)| kind).collect());
         }
     }
 }
