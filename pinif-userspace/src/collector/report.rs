@@ -20,11 +20,12 @@ use super::{
 use crate::{
     collector::ledger::{Due, Key},
     findings::{
-        cause::Scene,
         decode::{Sighted, decode},
         enrich,
-        finding::{Finding, Process},
+        finding::Finding,
+        process::Process,
         samples::Samples,
+        scene::Scene,
     },
     host::{entrance, network::Network, routes::RouteError},
     hub::{Change, Event},

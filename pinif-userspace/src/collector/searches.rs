@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::findings::{
     enrich::{self, Suspect},
-    finding::Process,
+    process::Process,
 };
 
 /// How many questions one walk answers.

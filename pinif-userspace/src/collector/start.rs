@@ -25,7 +25,7 @@ use super::{
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
     findings::{
-        finding::{Attach, Ready},
+        ready::{Attach, Ready},
         shared::Shared,
     },
     host::{kernel_types, namespaces::Watch},

@@ -9,7 +9,7 @@ use pinif_ebpf::{
     verdict::Kind,
 };
 
-use crate::findings::finding::{Cell, Summary};
+use crate::findings::summary::{Cell, Summary};
 
 /// A cell in the reader's words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,60 +7,19 @@ use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, subject::Subj
 use super::{
     decode::{Requested, Sighted},
     explain::{Cause, CauseKind, Route},
-    kinds,
+    kinds::Row,
+    scene::{LookUp, Scene},
     subject::{self, KernelPacket},
 };
-use crate::{
-    host::{
-        entrance::Entrance,
-        links::Link,
-        network::Network,
-        routes::{Choice, RouteError, RouteQuery, RouteType},
-    },
-    policy::Policy,
+use crate::host::{
+    links::Link,
+    routes::{Choice, RouteQuery, RouteType},
 };
-
-/// The kernel's answer to where a packet would go, and the rule that led there.
-pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<Choice, RouteError> + 'a;
-
-/// What the causes of a finding are looked for in.
-pub struct Scene<'a> {
-    /// The namespace's name.
-    pub netns: &'a str,
-    /// The namespace's interfaces and addresses.
-    pub network: &'a Network,
-    /// The policy that the packet was judged by.
-    pub policy: &'a Policy,
-    /// The name of an interface of the namespace, also of one that is gone.
-    pub name: &'a dyn Fn(IfIndex) -> String,
-    /// What the kernel lets in by an interface of this name.
-    pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
-    /// Whether an interface of this name runs by now; nothing where that is not known.
-    pub runs: &'a dyn Fn(&str) -> Option<bool>,
-    /// The names of interfaces that were there, and are there no more.
-    pub gone: &'a [String],
-}
-
-impl Scene<'_> {
-    /// The interfaces of the zones that the rule allows which decided, if one did.
-    pub fn allowed(&self, sighted: &Sighted) -> Vec<&Link> {
-        let links = self.network.links.iter();
-        links
-            .filter(|link| self.allows(sighted, &link.name))
-            .collect()
-    }
-
-    /// Whether the rule that decided allows an interface of this name.
-    fn allows(&self, sighted: &Sighted, name: &str) -> bool {
-        let rule = sighted.rule.and_then(|rule| self.policy.rules.get(rule));
-        let zones = self.policy.zones_of(name);
-        rule.is_some_and(|rule| rule.only_via.iter().any(|&zone| zones.contains(zone)))
-    }
-}
 
 /// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is
 /// first; there is none where the machine does not show any.
 pub(super) fn by_origin(
+    row: &Row,
     sighted: &Sighted,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
@@ -73,7 +32,7 @@ pub(super) fn by_origin(
             causes.extend(route(sighted, scene, look_up));
             causes
         }
-        Origin::Process => by_process(sighted, scene, look_up),
+        Origin::Process => by_process(row, sighted, scene, look_up),
     }
 }
 
@@ -116,11 +75,16 @@ fn of_kernel(sighted: &Sighted) -> KernelPacket {
     }
 }
 
-fn by_process(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+fn by_process(
+    row: &Row,
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Cause> {
     if sighted.family == libc::AF_PACKET {
         return vec![Cause::certain(CauseKind::PacketSocket)];
     }
-    let mut causes: Vec<Cause> = pinning(sighted, scene).into_iter().collect();
+    let mut causes: Vec<Cause> = pinning(row, sighted, scene).into_iter().collect();
     // What is bound to a VRF goes where the VRF's table leads.
     if sighted.bound.is_none() || bound_vrf(sighted, scene).is_some() {
         causes.extend(links_down(sighted, scene));
@@ -130,7 +94,7 @@ fn by_process(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) ->
 }
 
 /// What became of the socket's bound device.
-fn pinning(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
+fn pinning(row: &Row, sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     let name = |index: IfIndex| (scene.name)(index);
     if let Some(bound) = sighted.bound {
         return Some(Cause::certain(match sighted.previous_bound {
@@ -160,7 +124,7 @@ fn pinning(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
             Some(refused(name(*index), there))
         }
         // An address was chosen, or a rule does not demand more: that no device was asked for is no cause then.
-        Some(Requested::Nothing) | None if !kinds::of(sighted.kind).demands_device => None,
+        Some(Requested::Nothing) | None if !row.demands_device => None,
         Some(Requested::Nothing) => Some(Cause::likely(CauseKind::Rebound {
             from: None,
             to: None,

@@ -14,11 +14,14 @@ use pinif_ebpf::{
 };
 
 use super::{
-    cause::{LookUp, Scene},
     decode::{Headers, Owner, Sighted},
-    finding::{Direction, Endpoint, Finding, FindingId, Flow, Origin, Place, Process, Rule},
+    finding::{Direction, Finding, FindingId, Origin, Place, Rule},
+    flow::{Endpoint, Flow},
     kinds,
-    shared::{Pool, Shared},
+    pool::Pool,
+    process::Process,
+    scene::{LookUp, Scene},
+    shared::Shared,
     subject,
 };
 use crate::host::{netns::NetNs, processes, sockets};

@@ -1,10 +1,9 @@
-//! What pinif reports: its findings, and the totals at the end. `line.rs` writes them as JSON.
+//! A finding, as facts. `line.rs` writes it as JSON.
 //!
 //! Texts are as the kernel and the processes wrote them: each surface escapes them for where it writes.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,46 +14,17 @@ use pinif_ebpf::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{explain::Cause, gaps::ANY_INTERFACE, line, samples::Samples, subject::Subject};
+use super::{
+    explain::Cause,
+    flow::{Flow, protocol_text},
+    process::Process,
+    samples::Samples,
+    subject::Subject,
+};
 use crate::text::hash::fnv1a;
 
-/// What is audited, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ready {
-    /// The names of the audited interfaces, in the order of `netns`. The same name may stand in several namespaces.
-    pub interfaces: Vec<String>,
-    /// The audited network namespaces.
-    pub netns: Vec<String>,
-    /// The kernel's release, as `uname -r` says it.
-    pub kernel: String,
-    /// How the programs are attached.
-    pub attach: Attach,
-    /// Whether leaks are dropped (`--enforce`).
-    #[serde(default)]
-    pub enforce: bool,
-    /// The version of pinif.
-    pub version: String,
-}
-
-/// How the programs hang on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Attach {
-    /// TCX links, since Linux 6.6.
-    Tcx,
-    /// Filters of the `clsact` qdisc, before.
-    Clsact,
-}
-
-impl Attach {
-    /// The name in JSON and in messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcx => "tcx",
-            Self::Clsact => "clsact",
-        }
-    }
-}
+/// What a finding's `egress_interface` says where it may be any of the namespace's.
+pub const ANY_INTERFACE: &str = "*";
 
 /// One thing to fix, as facts: one kind, of one subject, with one bound device, egress interface and rule. Whoever shows it
 /// makes the words ([`super::explain`]).
@@ -197,35 +167,6 @@ pub struct Rule {
     pub interfaces: Vec<Arc<str>>,
 }
 
-/// The headers of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// The IP protocol's number.
-    pub protocol: u8,
-    /// Where it is from.
-    pub source: Endpoint,
-    /// Where it goes.
-    pub destination: Endpoint,
-}
-
-/// An address, and the port of protocols that have ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The address.
-    pub address: IpAddr,
-    /// The port.
-    pub port: Option<u16>,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(port) => SocketAddr::new(self.address, port).fmt(f),
-            None => self.address.fmt(f),
-        }
-    }
-}
-
 /// Which way packets went, as the interface has it.
 #[derive(
     Clone,
@@ -258,70 +199,6 @@ impl Direction {
             verdict::Direction::Egress | verdict::Direction::Unseen => Self::Out,
         }
     }
-}
-
-/// The process that owns a socket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Process {
-    /// Its process id.
-    pub pid: u32,
-    /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`, where that is known. JSON has no such field.
-    #[serde(skip)]
-    pub started: Option<u64>,
-    /// Its name, as `/proc/PID/comm` says it.
-    pub comm: String,
-    /// Its executable.
-    pub exe: Option<String>,
-    /// Its user.
-    pub uid: u32,
-    /// Its cgroup, from the root of the v2 hierarchy.
-    pub cgroup: Option<String>,
-}
-
-/// The totals at the end.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    /// How long packets were judged, in seconds.
-    pub duration_s: f64,
-    /// How many packets left by the audited interfaces. One that passed several on top of each other counts once.
-    pub packets: u64,
-    /// How many bytes these had, with the link header of the first interface.
-    pub bytes: u64,
-    /// How many packets were dropped, and did not leave (`--enforce`).
-    pub dropped: u64,
-    /// Who sent how much by which interface.
-    pub matrix: Vec<Cell>,
-    /// How many findings there are.
-    pub findings: u64,
-    /// What could not be counted or shown, by the place that lost it; empty when nothing was lost.
-    pub uncounted: BTreeMap<String, u64>,
-}
-
-/// A cell of the matrix: what senders of one intent sent by one interface with one verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Cell {
-    /// The network namespace of the egress interface.
-    pub netns: String,
-    /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent. Of a copy, the
-    /// device of the socket that it is a copy of.
-    pub bound_device: Option<String>,
-    /// Where the packets left, or would have left, had they not been dropped.
-    pub egress_interface: String,
-    /// How many packets.
-    pub packets: u64,
-    /// How many bytes.
-    pub bytes: u64,
-    /// `contained`, or a finding's kind.
-    #[serde(with = "line::verdict_name")]
-    #[schemars(schema_with = "line::verdict_schema")]
-    pub verdict: Option<Kind>,
-    /// Who sent them.
-    pub origin: Origin,
-    /// They have left by an interface above this one before, which it carries: a VLAN's trunk, a bond's or bridge's port, a
-    /// tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
-    pub carried: bool,
-    /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
-    pub dropped: bool,
 }
 
 /// Who sent a packet.
@@ -363,35 +240,6 @@ pub fn time_text(time: SystemTime) -> String {
         jiff::Timestamp::MAX
     });
     format!("{timestamp:.6}")
-}
-
-/// An address as `source` and `destination` say it.
-pub fn endpoint_text(address: IpAddr, port: Option<u16>) -> String {
-    Endpoint { address, port }.to_string()
-}
-
-/// A protocol as `protocol` says it, from its number (IANA's registry; `/etc/protocols`).
-pub fn protocol_text(number: u8) -> String {
-    let name = match number {
-        1 => "icmp",
-        2 => "igmp",
-        4 => "ipip",
-        6 => "tcp",
-        17 => "udp",
-        33 => "dccp",
-        41 => "ipv6",
-        47 => "gre",
-        50 => "esp",
-        51 => "ah",
-        58 => "icmpv6",
-        89 => "ospf",
-        103 => "pim",
-        112 => "vrrp",
-        132 => "sctp",
-        136 => "udplite",
-        other => return other.to_string(),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

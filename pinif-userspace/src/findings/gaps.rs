@@ -10,14 +10,12 @@ use pinif_ebpf::{
 
 use super::{
     explain::{Cause, CauseKind},
-    finding::{Finding, FindingId, Origin, Place, Process},
+    finding::{Finding, FindingId, Origin, Place},
+    process::Process,
     shared::Shared,
     subject,
 };
 use crate::host::gaps::{Detector, sockets::Way};
-
-/// What a finding's `egress_interface` says where it may be any of the namespace's.
-pub const ANY_INTERFACE: &str = "*";
 
 /// A gap in what is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +154,7 @@ pub fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::explain;
+    use crate::findings::{explain, finding::ANY_INTERFACE};
 
     fn gap(interface: Option<IfIndex>, by: By, cause: CauseKind) -> Gap {
         Gap {

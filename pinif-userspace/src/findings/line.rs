@@ -6,16 +6,21 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use pinif_ebpf::verdict::{Kind, Severity};
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
     explain,
-    finding::{Direction, Finding, Origin, Process, Ready, Summary, protocol_text},
+    finding::{Direction, Finding, Origin},
+    flow::protocol_text,
     latent::Latent,
+    names,
+    process::Process,
+    ready::Ready,
     samples::Samples,
     subject::{self, KernelPacket},
+    summary::Summary,
 };
 
 /// One line that `pinif audit --format json` prints. `type` says which: first `ready`, then each `finding` as often as
@@ -68,13 +73,13 @@ pub struct FindingLine {
     #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// What is wrong.
-    #[serde(with = "kind_name")]
-    #[schemars(schema_with = "kind_schema")]
+    #[serde(with = "names::kind_name")]
+    #[schemars(schema_with = "names::kind_schema")]
     pub kind: Kind,
     /// How grave it is: `leak`, it left where it must not; `risk`, it used an allowed interface, but only because of the current
     /// route; `note`, it is odd.
-    #[serde(with = "severity_name")]
-    #[schemars(schema_with = "severity_schema")]
+    #[serde(with = "names::severity_name")]
+    #[schemars(schema_with = "names::severity_schema")]
     pub severity: Severity,
     /// The policy's rule that it breaks.
     pub rule: Option<String>,
@@ -289,88 +294,6 @@ pub fn schema() -> serde_json::Value {
         .into_generator()
         .into_root_schema_for::<Line<'static>>()
         .to_value()
-}
-
-/// The name of a cell's verdict when nothing is wrong.
-const CONTAINED: &str = "contained";
-
-/// All severities, the gravest first.
-const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Note];
-
-fn kind_named(name: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.name() == name)
-}
-
-/// A kind by its name.
-mod kind_name {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::{Cow, Kind};
-
-    pub(super) fn serialize<S: Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(kind.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
-        let name = Cow::<str>::deserialize(from)?;
-        super::kind_named(&name)
-            .ok_or_else(|| D::Error::custom(format!("there is no kind `{name}`")))
-    }
-}
-
-/// A severity by its name.
-mod severity_name {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::{Cow, SEVERITIES, Severity};
-
-    pub(super) fn serialize<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(severity.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Severity, D::Error> {
-        let name = Cow::<str>::deserialize(from)?;
-        let mut all = SEVERITIES.into_iter();
-        all.find(|severity| severity.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("there is no severity `{name}`")))
-    }
-}
-
-/// A cell's verdict by its name: `contained`, or a kind's.
-pub(super) mod verdict_name {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::{CONTAINED, Cow, Kind};
-
-    pub fn serialize<S: Serializer>(verdict: &Option<Kind>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(verdict.map_or(CONTAINED, Kind::name))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
-        let name = Cow::<str>::deserialize(from)?;
-        if name == CONTAINED {
-            return Ok(None);
-        }
-        let kind = super::kind_named(&name);
-        kind.map(Some)
-            .ok_or_else(|| D::Error::custom(format!("there is no verdict `{name}`")))
-    }
-}
-
-fn kind_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
-}
-
-fn severity_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": SEVERITIES.map(Severity::name) })
-}
-
-/// The schema of [`verdict_name`].
-pub(super) fn verdict_schema(_: &mut SchemaGenerator) -> Schema {
-    let names: Vec<&str> = std::iter::once(CONTAINED)
-        .chain(Kind::ALL.map(Kind::name))
-        .collect();
-    json_schema!({ "type": "string", "enum": names })
 }
 
 #[cfg(test)]

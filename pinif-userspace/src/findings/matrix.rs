@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use pinif_ebpf::verdict::{Kind, Severity};
 
-use super::finding::{Cell, Origin};
+use super::finding::Origin;
+use super::summary::Cell;
 
 /// The matrix of one network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,10 +16,11 @@ use pinif_ebpf::{
 };
 
 use super::{
-    cause::Scene,
     decode::{Headers, Owner, Sighted},
     enrich,
-    finding::{Finding, FindingId, Process},
+    finding::{Finding, FindingId},
+    process::Process,
+    scene::Scene,
     shared::Shared,
 };
 use crate::{

@@ -10,7 +10,8 @@ use pinif_ebpf::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Process, endpoint_text, protocol_text};
+use super::flow::{endpoint_text, protocol_text};
+use super::process::Process;
 use crate::host::processes;
 
 /// What a finding has seen.

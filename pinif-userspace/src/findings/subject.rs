@@ -10,7 +10,7 @@ use pinif_ebpf::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{finding::Process, shared::Pool};
+use super::{pool::Pool, process::Process};
 use crate::host::processes;
 
 /// Who a finding is about.

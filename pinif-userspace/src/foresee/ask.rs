@@ -5,7 +5,11 @@ use std::{collections::HashMap, net::SocketAddr};
 use ipnet::IpNet;
 use pinif_ebpf::{key::IfIndex, packet::Packet};
 
-use super::{Original, copy::RULE, probes::Probe};
+use super::{
+    copy::Original,
+    probes::Probe,
+    wire::{RULE, Raw},
+};
 use crate::{
     host::{
         links::Links,
@@ -100,7 +104,7 @@ impl Looks {
         /// `FRA_IP_PROTO`, `FRA_SPORT_RANGE`, `FRA_DPORT_RANGE`, and their masks.
         const FRA_FLOW: [u16; 5] = [22, 23, 24, 28, 29];
         let mut rules = original.rules.iter();
-        let has = |kind: u16| move |rule: &&super::wire::Raw| rule.find(RULE, kind).is_some();
+        let has = |kind: u16| move |rule: &&Raw| rule.find(RULE, kind).is_some();
         let uid = original.rules.iter().any(|rule| {
             // Every rule has the range of all users.
             let all = [0u32.to_ne_bytes(), u32::MAX.to_ne_bytes()].concat();

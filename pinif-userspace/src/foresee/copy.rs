@@ -11,28 +11,18 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, unshare};
 use pinif_ebpf::key::IfIndex;
 
-use super::{STAND_INS, numbered, wire::Raw};
+use super::{
+    numbered::{self, STAND_INS},
+    wire::{
+        ADDRESS, GET_HOP, HOP, IFF_UP, IFLA_IFNAME, INET, INET6, NEW_HOP, ROUTE, RTA_MULTIPATH,
+        RULE, Raw,
+    },
+};
 use crate::{
     host::{netlink::Requester, netns::NetNs, network::Network},
     text::escape::visible,
 };
 
-pub(super) const INET: u8 = libc::AF_INET as u8;
-pub(super) const INET6: u8 = libc::AF_INET6 as u8;
-/// Lengths of the fixed headers (linux/rtnetlink.h, linux/fib_rules.h, linux/nexthop.h, linux/if_addr.h).
-pub(super) const ROUTE: usize = 12;
-pub(super) const RULE: usize = 12;
-pub(super) const HOP: usize = 8;
-pub(super) const ADDRESS: usize = 8;
-/// `RTM_NEWNEXTHOP`, `RTM_GETNEXTHOP`.
-const NEW_HOP: u16 = 104;
-pub(super) const GET_HOP: u16 = 106;
-pub(super) const IFF_UP: u32 = libc::IFF_UP as u32;
-const IFLA_IFNAME: u16 = 3;
-pub(super) const RTA_OIF: u16 = 4;
-pub(super) const RTA_MULTIPATH: u16 = 9;
-
-pub(super) use messages::each_hop;
 use messages::{networks, on_link, route_of, rule_of, stand_in, unused_name, usable};
 
 /// What a namespace's routing is made of, as it was read.

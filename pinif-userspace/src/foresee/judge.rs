@@ -12,13 +12,11 @@ use pinif_ebpf::{
 };
 
 use super::{
-    Event, Original,
     ask::{Questions, Sending, ways},
-    latent::Facts,
+    copy::Original,
     probes,
 };
 use crate::{
-    findings::{latent::Latent, shared::Shared},
     host::{
         network::Network,
         routes::{RouteOracle, Way},
@@ -94,18 +92,13 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The findings of an event after which the network is this one, and answers so: at most one of each socket, its
-    /// gravest.
+    /// What would be worse in this network, whose routes the oracle has: at most one sending of each socket, its gravest, in
+    /// the order of the sockets.
     ///
     /// # Errors
     ///
     /// Where routes cannot be asked for.
-    pub fn judge(
-        &self,
-        event: &Event,
-        network: &Network,
-        oracle: &mut RouteOracle,
-    ) -> Result<Vec<Latent>> {
+    pub fn worse(&self, network: &Network, oracle: &mut RouteOracle) -> Result<Vec<Worse<'_>>> {
         let then = Side {
             surroundings: Surroundings::of(network, self.policy),
             ways: ways(&self.asked.questions, oracle, &network.links)?,
@@ -123,15 +116,7 @@ impl<'a> Judge<'a> {
         }
         let mut all: Vec<_> = worst.into_values().collect();
         all.sort_by_key(|worse| worse.sending.socket);
-        let mut facts = Facts {
-            judge: self,
-            event,
-            network,
-            oracle,
-            routes: HashMap::new(),
-            shared: Shared::default(),
-        };
-        Ok(all.iter().map(|worse| facts.latent(worse)).collect())
+        Ok(all)
     }
 
     /// The sendings that may be judged otherwise than now, in their order.

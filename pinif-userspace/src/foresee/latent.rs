@@ -2,17 +2,19 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::SystemTime};
 
+use anyhow::Result;
 use pinif_ebpf::verdict::Severity;
 
 use super::{
-    Event,
     ask::name,
+    event::Event,
     judge::{Judge, Worse},
 };
 use crate::{
     findings::{
         explain::{Cause, CauseKind, Route},
-        finding::{Endpoint, Finding, FindingId, Flow, Place, Rule},
+        finding::{Finding, FindingId, Place, Rule},
+        flow::{Endpoint, Flow},
         latent::Latent,
         shared::Shared,
     },
@@ -21,23 +23,46 @@ use crate::{
     survey::{Leaves, sends::routed},
 };
 
+/// The findings of what an event, after which the network is this one, makes worse.
+///
+/// # Errors
+///
+/// Where routes cannot be asked for.
+pub(super) fn latents(
+    judge: &Judge<'_>,
+    event: &Event,
+    network: &Network,
+    oracle: &mut RouteOracle,
+) -> Result<Vec<Latent>> {
+    let worse = judge.worse(network, oracle)?;
+    let mut facts = Facts {
+        judge,
+        event,
+        network,
+        oracle,
+        routes: HashMap::new(),
+        shared: Shared::default(),
+    };
+    Ok(worse.iter().map(|worse| facts.latent(worse)).collect())
+}
+
 /// What is known when something is foreseen.
-pub(super) struct Facts<'a> {
-    pub judge: &'a Judge<'a>,
-    pub event: &'a Event,
+struct Facts<'a> {
+    judge: &'a Judge<'a>,
+    event: &'a Event,
     /// The network after the event.
-    pub network: &'a Network,
+    network: &'a Network,
     /// Its routes.
-    pub oracle: &'a mut RouteOracle,
+    oracle: &'a mut RouteOracle,
     /// Those that were asked for already, by the places of their questions.
-    pub routes: HashMap<usize, Arc<[Cause]>>,
+    routes: HashMap<usize, Arc<[Cause]>>,
     /// What the findings of one event share.
-    pub shared: Shared,
+    shared: Shared,
 }
 
 impl Facts<'_> {
     /// The finding of what would be worse.
-    pub fn latent(&mut self, worse: &Worse<'_>) -> Latent {
+    fn latent(&mut self, worse: &Worse<'_>) -> Latent {
         let owned = &self.judge.sockets[worse.sending.socket];
         let (original, socket) = (self.judge.original, &owned.socket);
         let key = format!(

@@ -2,11 +2,11 @@
 
 use pinif_ebpf::key::IfIndex;
 
-use super::{
-    STAND_INS,
-    copy::{ADDRESS, HOP, ROUTE, RTA_MULTIPATH, RTA_OIF, each_hop},
-    wire::Raw,
-};
+use super::wire::{ADDRESS, HOP, ROUTE, RTA_MULTIPATH, RTA_OIF, Raw, each_hop};
+use crate::host::numbering::Numbering;
+
+/// How the interfaces of a copy are numbered.
+pub(super) const STAND_INS: Numbering = Numbering::STAND_INS;
 
 /// Where `struct ifinfomsg`, `struct ifaddrmsg` and `struct rtnexthop` have the index.
 const INDEX: usize = 4;

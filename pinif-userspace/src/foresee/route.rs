@@ -4,7 +4,10 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::{STAND_INS, copy::RTA_OIF, wire::Raw};
+use super::{
+    numbered::STAND_INS,
+    wire::{RTA_OIF, Raw},
+};
 use crate::host::links::Links;
 
 /// `PREFIX [via ADDRESS] [dev NAME] [table NUMBER] [metric NUMBER]`.

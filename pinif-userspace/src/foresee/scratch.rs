@@ -15,9 +15,10 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
 
 use super::{
-    Event, Original, STAND_INS,
-    copy::{ADDRESS, Copy, GET_HOP, HOP, IFF_UP, INET, INET6, ROUTE, add_routes, dump},
-    wire::Raw,
+    copy::{Copy, Original, add_routes, dump},
+    event::Event,
+    numbered::STAND_INS,
+    wire::{ADDRESS, GET_HOP, HOP, IFF_UP, INET, INET6, ROUTE, Raw},
 };
 use crate::host::{
     addresses::LocalAddress,

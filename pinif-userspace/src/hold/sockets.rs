@@ -18,7 +18,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::cgroup;
 use crate::{
-    findings::finding::protocol_text,
+    findings::flow::protocol_text,
     host::{links::Links, netns::NetNs},
 };
 

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use pinif_ebpf::loss::Loss;
 
 use super::notice::Notice;
-use crate::findings::{
-    finding::{Finding, Ready, Summary},
-    latent::Latent,
-};
+use crate::findings::{finding::Finding, latent::Latent, ready::Ready, summary::Summary};
 
 /// One thing that happened. Cheap to clone: each subscriber has one of its own.
 #[derive(Clone, Debug)]

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Severity;
 
-use crate::findings::finding::{Attach, Cell, Finding};
+use crate::findings::finding::Finding;
+use crate::findings::ready::Attach;
+use crate::findings::summary::Cell;
 
 /// The state of an audit. The collector makes one at most once a second, and only for subscribers that want it.
 #[derive(Clone, Debug, PartialEq)]

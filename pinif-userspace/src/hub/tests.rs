@@ -10,7 +10,9 @@ use pinif_ebpf::loss::Loss;
 use super::{queue::Queue, *};
 use crate::findings::{
     example,
-    finding::{Attach, Finding, Ready, Summary},
+    finding::Finding,
+    ready::{Attach, Ready},
+    summary::Summary,
 };
 
 fn ready() -> Event {

@@ -6,7 +6,7 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Direction, Kind, Severity};
 
 use super::seen::Row;
-use crate::findings::finding::{Cell, Summary};
+use crate::findings::summary::{Cell, Summary};
 use crate::text::words::{counted, grouped};
 
 /// The audit in a sentence or two: `3 findings: 2 leaks, 1 risk. 1,040 of 12,345 packets left where they must not.`

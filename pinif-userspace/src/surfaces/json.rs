@@ -10,9 +10,11 @@ use super::lines::Unbuffered;
 use super::notes::Notes;
 use super::output::{Output, WithoutReader};
 use super::surface::Surface;
-use crate::findings::finding::{Finding, Ready, Summary};
+use crate::findings::finding::Finding;
 use crate::findings::latent::Latent;
 use crate::findings::line::{Line, Lost, Uncounted};
+use crate::findings::ready::Ready;
+use crate::findings::summary::Summary;
 use crate::hub::Change;
 use crate::text::json;
 

@@ -4,12 +4,13 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
 use crate::findings::{
-    finding::{Finding, Ready, Summary},
-    gaps::ANY_INTERFACE,
+    finding::{ANY_INTERFACE, Finding},
     kinds,
     latent::Latent,
+    ready::Ready,
     samples::Samples,
     subject::Subject,
+    summary::Summary,
 };
 use crate::text::words::{counted, grouped};
 use crate::{hub::snapshot::Snapshot, text::escape::visible};

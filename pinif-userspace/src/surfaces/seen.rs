@@ -9,8 +9,9 @@ use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::phrase;
 use crate::findings::explain::Cause;
-use crate::findings::finding::{Cell, Finding, FindingId};
+use crate::findings::finding::{Finding, FindingId};
 use crate::findings::kinds;
+use crate::findings::summary::Cell;
 use crate::text::escape::visible;
 
 /// A finding that only doubles is shown again no sooner than this.

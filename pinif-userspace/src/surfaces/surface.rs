@@ -6,10 +6,7 @@ use pinif_ebpf::loss::Loss;
 
 use super::{level::Level, notice, phrase};
 use crate::{
-    findings::{
-        finding::{Finding, Ready, Summary},
-        latent::Latent,
-    },
+    findings::{finding::Finding, latent::Latent, ready::Ready, summary::Summary},
     hub::{Change, Event},
     text::words::counted,
 };

@@ -12,7 +12,10 @@ use super::{
     risk::{self, Risk},
 };
 use crate::{
-    findings::finding::{Process, endpoint_text, protocol_text},
+    findings::{
+        flow::{endpoint_text, protocol_text},
+        process::Process,
+    },
     host::{
         netns::NetNs,
         network::Network,

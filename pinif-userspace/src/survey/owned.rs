@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    findings::finding::Process,
+    findings::process::Process,
     host::{
         netns::NetNs,
         processes,

@@ -24,6 +24,23 @@ pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{plural}", grouped(number))
 }
 
+/// Names in a row: `a`, `a or b`, `a, b or c`; of more than four, the first three and how many more.
+pub fn listed<T: AsRef<str>>(names: &[T], conjunction: &str) -> String {
+    let shown = if names.len() > 4 { 3 } else { names.len() };
+    let mut words: Vec<String> = names[..shown]
+        .iter()
+        .map(|name| name.as_ref().to_owned())
+        .collect();
+    if shown < names.len() {
+        words.push(format!("{} more", names.len() - shown));
+    }
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, head)) => format!("{} {conjunction} {last}", head.join(", ")),
+    }
+}
+
 /// A duration as people say it, in at most two units: `350 ms`, `9.8 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -81,6 +98,17 @@ fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn many_names_are_cut_short() {
+        assert_eq!(listed::<&str>(&[], "or"), "");
+        assert_eq!(listed(&["a"], "or"), "a");
+        assert_eq!(listed(&["a", "b", "c", "d"], "or"), "a, b, c or d");
+        assert_eq!(
+            listed(&["a", "b", "c", "d", "e"], "or"),
+            "a, b, c or 2 more"
+        );
+    }
 
     #[test]
     fn numbers_and_plurals() {

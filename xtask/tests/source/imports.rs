@@ -31,10 +31,12 @@ const ORDER: [&[&str]; 12] = [
 ];
 
 /// The folders that are held to the rules; what is being rewritten comes in when it is done.
-const HELD: [&str; 12] = [
+const HELD: [&str; 14] = [
     "cli",
     "collector",
     "commands",
+    "findings",
+    "foresee",
     "hold",
     "host",
     "hub",

@@ -1,7 +1,7 @@
 use super::*;
 use crate::findings::{
     example::finding,
-    finding::Process,
+    process::Process,
     samples::{Sampled, SocketSample},
 };
 

@@ -143,7 +143,8 @@ mod tests {
     use pinif_ebpf::verdict::{Kind, Severity};
 
     use super::*;
-    use crate::findings::finding::{Direction, Origin, Process};
+    use crate::findings::finding::{Direction, Origin};
+    use crate::findings::process::Process;
 
     fn finding() -> FindingLine {
         FindingLine {

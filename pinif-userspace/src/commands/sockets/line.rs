@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    findings::finding::Process,
+    findings::process::Process,
     survey::{Leaves, Risk, SurveyedSocket},
 };
 

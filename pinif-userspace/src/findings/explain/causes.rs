@@ -311,7 +311,7 @@ fn strict(
 }
 
 /// All of them in words, the first in the chain of events first.
-pub(super) fn text(causes: &[Cause]) -> String {
+pub(in crate::findings) fn text(causes: &[Cause]) -> String {
     if causes.is_empty() {
         return CauseKind::Unknown.to_string();
     }

@@ -1,22 +1,22 @@
-//! Which remedy a finding has. The cause decides where it is known; otherwise the kind ([`crate::findings::kinds`]).
+//! Which remedy a finding has. The cause decides where it is known; otherwise the kind, which gives its row.
 
 use std::sync::Arc;
 
-use super::{CauseKind, Home, NewRoute, Remedy, Then, destination_address};
+use super::{CauseKind, Home, NewRoute, Remedy, Then, phrases::destination_address};
 use crate::findings::{
     finding::{Finding, Origin},
-    kinds,
+    kinds::Row,
 };
 
 /// What the first cause calls for that calls for something.
-pub(in crate::findings) fn by_causes(finding: &Finding) -> Option<Remedy> {
+pub(in crate::findings) fn by_causes(finding: &Finding, row: &Row) -> Option<Remedy> {
     let mut causes = finding.causes.iter();
-    causes.find_map(|cause| by_cause(finding, &cause.kind))
+    causes.find_map(|cause| by_cause(finding, row, &cause.kind))
 }
 
 /// What a cause calls for; nothing where it leaves the remedy to the kind.
-fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
-    let home = || home(finding);
+fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Remedy> {
+    let home = || home(finding, row);
     let bound = &finding.place.bound_device;
     Some(match cause {
         CauseKind::PktinfoOverride => Remedy::ClearPktinfo(home()),
@@ -25,9 +25,9 @@ fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
             is_bound: bound.is_some(),
         },
         CauseKind::PacketSocket => Remedy::SetLinkIndex(home()),
-        CauseKind::LinkDown(link) => restored(finding, link, false),
-        CauseKind::LinkGone(link) => restored(finding, link, true),
-        CauseKind::Route(_) | CauseKind::NoRoute(_) => return rerouted(finding),
+        CauseKind::LinkDown(link) => restored(finding, row, link, false),
+        CauseKind::LinkGone(link) => restored(finding, row, link, true),
+        CauseKind::Route(_) | CauseKind::NoRoute(_) => return rerouted(finding, row),
         CauseKind::VrfMiss { vrf, table, .. } => Remedy::RouteInVrf {
             to: destination_address(finding),
             vrf: vrf.clone(),
@@ -36,7 +36,7 @@ fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
         CauseKind::Named { how, .. } if is_owned(finding) && bound.is_none() => {
             Remedy::BindAndNameNoOther(home(), how)
         }
-        CauseKind::Named { .. } => Remedy::Route(route(finding)),
+        CauseKind::Named { .. } => Remedy::Route(route(finding, row)),
         CauseKind::Rebound { .. } => Remedy::BindOnce(home()),
         CauseKind::BindRefused { device, error } => Remedy::AskWhyRefused {
             device: device.clone(),
@@ -44,9 +44,9 @@ fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
         },
         CauseKind::AddressForDevice(address) => Remedy::NameDevice(home(), *address),
         CauseKind::NeverPinned => Remedy::Bind(home()),
-        CauseKind::Mirror => unmirrored(finding),
-        CauseKind::Forwarded { .. } => Remedy::DropForwarded(egress(finding), route(finding)),
-        CauseKind::Kernel(_) => Remedy::RouteForKernel(route(finding)),
+        CauseKind::Mirror => unmirrored(finding, row),
+        CauseKind::Forwarded { .. } => Remedy::DropForwarded(egress(finding), route(finding, row)),
+        CauseKind::Kernel(_) => Remedy::RouteForKernel(route(finding, row)),
         CauseKind::QdiscBypass => Remedy::EndBypass(finding.place.interface.clone()),
         CauseKind::Xdp => Remedy::EndXdpSocket,
         CauseKind::NotAttached { .. } => Remedy::Attach,
@@ -67,11 +67,11 @@ fn by_cause(finding: &Finding, cause: &CauseKind) -> Option<Remedy> {
 }
 
 /// A link that should have carried it must come back; a pinned socket would not have left.
-fn restored(finding: &Finding, link: &str, is_gone: bool) -> Remedy {
+fn restored(finding: &Finding, row: &Row, link: &str, is_gone: bool) -> Remedy {
     let then = match (is_owned(finding), finding.dropped) {
         (false, true) => Then::Nothing,
         (false, false) => Then::DropAt(egress(finding)),
-        (true, _) => Then::Bind(home(finding)),
+        (true, _) => Then::Bind(home(finding, row)),
     };
     Remedy::Restore {
         link: link.to_owned(),
@@ -81,12 +81,12 @@ fn restored(finding: &Finding, link: &str, is_gone: bool) -> Remedy {
 }
 
 /// A route misleads only what is not bound to a device; where a bound device is demanded, only binding will do.
-fn rerouted(finding: &Finding) -> Option<Remedy> {
+fn rerouted(finding: &Finding, row: &Row) -> Option<Remedy> {
     let is_bound = finding.place.bound_device.is_some();
-    match (kinds::of(finding.kind).demands_device, is_owned(finding)) {
-        (true, _) => Some(Remedy::Bind(home(finding))),
-        (false, false) => Some(Remedy::Route(route(finding))),
-        (false, true) => (!is_bound).then(|| bind_or_route(finding)),
+    match (row.demands_device, is_owned(finding)) {
+        (true, _) => Some(Remedy::Bind(home(finding, row))),
+        (false, false) => Some(Remedy::Route(route(finding, row))),
+        (false, true) => (!is_bound).then(|| bind_or_route(finding, row)),
     }
 }
 
@@ -99,34 +99,34 @@ pub(in crate::findings) fn is_owned(finding: &Finding) -> bool {
 }
 
 /// Bind the socket, or give its destination another route.
-pub(in crate::findings) fn bind_or_route(finding: &Finding) -> Remedy {
-    Remedy::BindOrRoute(home(finding), route(finding))
+pub(in crate::findings) fn bind_or_route(finding: &Finding, row: &Row) -> Remedy {
+    Remedy::BindOrRoute(home(finding, row), route(finding, row))
 }
 
 /// Another route; where a rule chose the table, the rule is the other way to fix it.
-pub(in crate::findings) fn route(finding: &Finding) -> NewRoute {
+pub(in crate::findings) fn route(finding: &Finding, row: &Row) -> NewRoute {
     let by_rule = finding.causes.iter().find_map(|cause| match &cause.kind {
         CauseKind::Route(route) => Some((route.rule.clone()?, route.table.clone())),
         _ => None,
     });
     NewRoute {
         to: destination_address(finding),
-        home: home(finding),
+        home: home(finding, row),
         by_rule,
     }
 }
 
 /// Remove what takes the packets of a device to another.
-pub(in crate::findings) fn unmirrored(finding: &Finding) -> Remedy {
+pub(in crate::findings) fn unmirrored(finding: &Finding, row: &Row) -> Remedy {
     Remedy::RemoveRedirect {
-        from: home(finding),
+        from: home(finding, row),
         to: egress(finding),
     }
 }
 
 /// Where the traffic belongs: what the kind says, or else what the rule allows.
-pub(in crate::findings) fn home(finding: &Finding) -> Home {
-    if let Some(own) = (kinds::of(finding.kind).home)(&finding.place) {
+pub(in crate::findings) fn home(finding: &Finding, row: &Row) -> Home {
+    if let Some(own) = (row.home)(&finding.place) {
         return Home::of(own);
     }
     let Some(rule) = &finding.place.rule else {

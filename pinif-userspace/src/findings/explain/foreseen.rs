@@ -1,7 +1,7 @@
 //! The words of what is foreseen.
 
-use super::{Home, Remedy, process};
-use crate::findings::{finding::Rule, kinds, latent::Latent};
+use super::{Home, Remedy, phrases::process};
+use crate::findings::{kinds, latent::Latent};
 
 /// What would happen, and what is wrong with it.
 pub fn explanation(latent: &Latent) -> String {
@@ -37,9 +37,4 @@ pub fn remedy(latent: &Latent) -> Remedy {
         (_, _, Some(rule)) => Remedy::BindToAllowed(rule),
         _ => Remedy::RouteAway(latent.destination(), egress()),
     }
-}
-
-/// The zones that a rule allows, all of them.
-pub(in crate::findings) fn zones(rule: &Rule) -> String {
-    rule.only_via.join(", ")
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::{Home, listed};
+use super::Home;
+use crate::text::words::listed;
 
 /// What keeps a packet out, or makes that it arrives where it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::{KeepOut, listed};
+use super::{Home, KeepOut};
 
 /// What fixes a finding: an order to the reader. Names are as the system says them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,24 +132,6 @@ pub enum Then {
     Bind(Home),
 }
 
-/// Where traffic belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Home {
-    /// To any of these interfaces.
-    Interfaces(Vec<Arc<str>>),
-    /// To an interface of these zones, which have none now.
-    Zones(Vec<Arc<str>>),
-    /// It is not known.
-    Unknown,
-}
-
-impl Home {
-    /// One interface.
-    pub fn of(interface: &Arc<str>) -> Self {
-        Self::Interfaces(vec![Arc::clone(interface)])
-    }
-}
-
 /// A route that a destination lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoute {
@@ -159,16 +141,6 @@ pub struct NewRoute {
     pub home: Home,
     /// The rule that chose the table, and the table: the rule is the other way to fix it.
     pub by_rule: Option<(String, String)>,
-}
-
-impl fmt::Display for Home {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Interfaces(names) => f.write_str(&listed(names, "or")),
-            Self::Zones(names) => write!(f, "an interface of zone {}", listed(names, "or")),
-            Self::Unknown => f.write_str("the intended interface"),
-        }
-    }
 }
 
 impl fmt::Display for NewRoute {

@@ -16,18 +16,3 @@ fn time_has_microseconds_and_never_fails() {
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
     assert!(time_text(far).starts_with("9999-"), "{}", time_text(far));
 }
-
-#[test]
-fn endpoints_have_a_port_only_where_there_is_one() {
-    let v6: IpAddr = "fd00::1".parse().expect("an address");
-    assert_eq!(
-        endpoint_text(IpAddr::from([10, 0, 0, 1]), Some(40000)),
-        "10.0.0.1:40000"
-    );
-    assert_eq!(endpoint_text(v6, Some(40000)), "[fd00::1]:40000");
-    assert_eq!(endpoint_text(v6, None), "fd00::1");
-    assert_eq!(
-        (protocol_text(17), protocol_text(253)),
-        ("udp".to_owned(), "253".to_owned())
-    );
-}

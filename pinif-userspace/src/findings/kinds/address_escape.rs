@@ -1,9 +1,12 @@
 //! `address-escape`: from an address that one interface alone has, left via another.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
     cause::by_origin,
-    explain::{Remedy, choice, left, sender, source_address, traffic},
+    explain::{
+        Remedy, choice,
+        phrases::{left, sender, source_address, traffic},
+    },
     finding::{Finding, Origin},
     latent::Latent,
 };
@@ -13,10 +16,10 @@ pub(super) static ROW: Row = Row {
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/address-escape.md"),
-    sender: super::sender,
+    sender: headline::sender,
     foreseen,
-    causes: by_origin,
-    home: super::source_owner,
+    causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
+    home: row::source_owner,
     explanation,
     remedy,
 };
@@ -48,11 +51,11 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding).unwrap_or_else(|| {
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| {
         if choice::is_owned(finding) {
-            choice::bind_or_route(finding)
+            choice::bind_or_route(finding, &ROW)
         } else {
-            Remedy::Route(choice::route(finding))
+            Remedy::Route(choice::route(finding, &ROW))
         }
     })
 }

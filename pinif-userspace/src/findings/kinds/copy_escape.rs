@@ -1,8 +1,11 @@
 //! `copy-escape`: a packet without a socket, of a bound socket's flow, left via another interface.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
-    explain::{Cause, CauseKind, Remedy, choice, left, process, source_endpoint, traffic},
+    explain::{
+        Cause, CauseKind, Remedy, choice,
+        phrases::{left, process, source_endpoint, traffic},
+    },
     finding::Finding,
 };
 
@@ -12,19 +15,19 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/copy-escape.md"),
     sender,
-    foreseen: super::nothing,
+    foreseen: row::nothing,
     causes: |_, _, _| vec![Cause::certain(CauseKind::Mirror)],
-    home: super::bound_device,
+    home: row::bound_device,
     explanation,
     remedy,
 };
 
 fn sender(finding: &Finding) -> String {
     let copy = match finding.process {
-        Some(_) => format!("a copy from {}", super::who(finding)),
+        Some(_) => format!("a copy from {}", headline::who(finding)),
         None => "a copy".to_owned(),
     };
-    super::bound(finding, copy)
+    headline::bound(finding, copy)
 }
 
 fn explanation(finding: &Finding) -> String {
@@ -44,5 +47,5 @@ fn explanation(finding: &Finding) -> String {
 
 /// Whatever else may be true: this has one remedy.
 fn remedy(finding: &Finding) -> Remedy {
-    choice::unmirrored(finding)
+    choice::unmirrored(finding, &ROW)
 }

@@ -1,11 +1,14 @@
 //! `crossed-bind`: bound to one interface's address and to another device.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
-    cause::{LookUp, Scene},
     decode::Sighted,
-    explain::{Cause, CauseKind, Remedy, sender, source_address},
+    explain::{
+        Cause, CauseKind, Remedy,
+        phrases::{sender, source_address},
+    },
     finding::Finding,
+    scene::{LookUp, Scene},
 };
 
 pub(super) static ROW: Row = Row {
@@ -13,10 +16,10 @@ pub(super) static ROW: Row = Row {
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/crossed-bind.md"),
-    sender: super::sender,
-    foreseen: super::nothing,
+    sender: headline::sender,
+    foreseen: row::nothing,
     causes,
-    home: super::source_owner,
+    home: row::source_owner,
     explanation,
     remedy,
 };

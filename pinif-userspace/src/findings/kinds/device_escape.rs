@@ -4,14 +4,18 @@ use std::net::IpAddr;
 
 use pinif_ebpf::packet::protocol;
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{LookUp, Scene, bound_vrf, described, leads_out, questions},
+        cause::{bound_vrf, described, leads_out, questions},
         decode::Sighted,
-        explain::{Cause, CauseKind, Remedy, choice, left, sender, traffic},
+        explain::{
+            Cause, CauseKind, Remedy, choice,
+            phrases::{left, sender, traffic},
+        },
         finding::Finding,
         latent::Latent,
+        scene::{LookUp, Scene},
     },
     host::{links::Links, routes::table_name},
 };
@@ -21,10 +25,10 @@ pub(super) static ROW: Row = Row {
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/device-escape.md"),
-    sender: super::sender,
+    sender: headline::sender,
     foreseen,
     causes,
-    home: super::bound_device,
+    home: row::bound_device,
     explanation,
     remedy,
 };
@@ -91,7 +95,8 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding).unwrap_or_else(|| Remedy::FindOverride(choice::home(finding)))
+    choice::by_causes(finding, &ROW)
+        .unwrap_or_else(|| Remedy::FindOverride(choice::home(finding, &ROW)))
 }
 
 fn foreseen(latent: &Latent) -> String {

@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{LookUp, Scene, described, is_neighbour, leads_out},
+        cause::{described, is_neighbour, leads_out},
         decode::Sighted,
         explain::{
-            Cause, CauseKind, KeepOut, Remedy, allowed, choice, process, rule_text, source_address,
-            source_endpoint, traffic,
+            Cause, CauseKind, KeepOut, Remedy, choice,
+            phrases::{allowed, process, rule_text, source_address, source_endpoint, traffic},
         },
         finding::{Finding, Origin},
+        scene::{LookUp, Scene},
     },
     host::{
         entrance::{Entrance, ReversePath},
@@ -24,10 +25,10 @@ pub(super) static ROW: Row = Row {
     does: "arrived on",
     fate: "arrived",
     page: include_str!("../../../../docs/kinds/ingress-escape.md"),
-    sender: super::sender,
-    foreseen: super::nothing,
+    sender: headline::sender,
+    foreseen: row::nothing,
     causes,
-    home: super::source_owner,
+    home: row::source_owner,
     explanation,
     remedy,
 };
@@ -199,7 +200,7 @@ fn drops(cause: &CauseKind, arrived: &str) -> bool {
 /// Whatever else may be true, the way in is what is to be closed.
 fn remedy(finding: &Finding) -> Remedy {
     let arrived = choice::egress(finding);
-    let home = choice::home(finding);
+    let home = choice::home(finding, &ROW);
     let source = finding.flow.map(|flow| flow.source.address);
     let bind = choice::is_owned(finding) && finding.place.bound_device.is_none();
     let has =

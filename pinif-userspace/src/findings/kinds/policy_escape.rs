@@ -1,9 +1,12 @@
 //! `policy-escape`: a rule names the zones that this traffic may use, and it left via none of them.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
     cause::by_origin,
-    explain::{Remedy, allowed, choice, foreseen::zones, left, process, rule_text, traffic},
+    explain::{
+        Remedy, choice,
+        phrases::{allowed, left, process, rule_text, traffic},
+    },
     finding::{Finding, Origin},
     latent::Latent,
 };
@@ -13,10 +16,10 @@ pub(super) static ROW: Row = Row {
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/policy-escape.md"),
-    sender: super::sender,
+    sender: headline::sender,
     foreseen,
-    causes: by_origin,
-    home: super::by_rule,
+    causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
+    home: row::by_rule,
     explanation,
     remedy,
 };
@@ -43,10 +46,10 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding).unwrap_or_else(|| {
-        let home = || choice::home(finding);
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| {
+        let home = || choice::home(finding, &ROW);
         match &finding.place.bound_device {
-            _ if !choice::is_owned(finding) => Remedy::Route(choice::route(finding)),
+            _ if !choice::is_owned(finding) => Remedy::Route(choice::route(finding, &ROW)),
             Some(bound) => Remedy::BindInstead {
                 home: home(),
                 bound: bound.clone(),
@@ -61,6 +64,9 @@ fn foreseen(latent: &Latent) -> String {
     let rule = latent.finding.place.rule.as_ref();
     let named = rule.and_then(|rule| Some((rule.name.as_ref()?, rule)));
     named.map_or_else(String::new, |(name, rule)| {
-        format!(", and rule {name} lets it leave via {} alone", zones(rule))
+        format!(
+            ", and rule {name} lets it leave via {} alone",
+            rule.only_via.join(", ")
+        )
     })
 }

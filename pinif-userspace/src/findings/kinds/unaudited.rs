@@ -1,8 +1,8 @@
 //! `unaudited`: traffic that cannot be seen here. No packet is known of it, and its one cause says what it is.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
-    explain::{CauseKind, Remedy, cause, choice, process},
+    explain::{CauseKind, Remedy, causes, choice, phrases::process},
     finding::Finding,
 };
 
@@ -12,9 +12,9 @@ pub(super) static ROW: Row = Row {
     fate: "not seen",
     page: include_str!("../../../../docs/kinds/unaudited.md"),
     sender,
-    foreseen: super::nothing,
+    foreseen: row::nothing,
     causes: |_, _, _| Vec::new(),
-    home: super::source_owner,
+    home: row::source_owner,
     explanation,
     remedy,
 };
@@ -22,8 +22,8 @@ pub(super) static ROW: Row = Row {
 /// What makes the gap.
 fn sender(finding: &Finding) -> String {
     match finding.process {
-        Some(_) => super::who(finding),
-        None => cause(finding),
+        Some(_) => headline::who(finding),
+        None => causes::text(&finding.causes),
     }
 }
 
@@ -68,5 +68,5 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding).unwrap_or(Remedy::AuditNextHop)
+    choice::by_causes(finding, &ROW).unwrap_or(Remedy::AuditNextHop)
 }

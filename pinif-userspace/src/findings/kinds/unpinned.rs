@@ -1,9 +1,12 @@
 //! `unpinned`: a rule demands a bound device, and the socket has none.
 
-use super::Row;
+use super::{Row, headline, row};
 use crate::findings::{
     cause::by_origin,
-    explain::{Remedy, choice, rule_text, sender, traffic},
+    explain::{
+        Remedy, choice,
+        phrases::{rule_text, sender, traffic},
+    },
     finding::Finding,
     latent::Latent,
 };
@@ -13,10 +16,10 @@ pub(super) static ROW: Row = Row {
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/unpinned.md"),
-    sender: super::sender,
+    sender: headline::sender,
     foreseen,
-    causes: by_origin,
-    home: super::by_rule,
+    causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
+    home: row::by_rule,
     explanation,
     remedy,
 };
@@ -38,7 +41,7 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding).unwrap_or_else(|| Remedy::Bind(choice::home(finding)))
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| Remedy::Bind(choice::home(finding, &ROW)))
 }
 
 fn foreseen(latent: &Latent) -> String {

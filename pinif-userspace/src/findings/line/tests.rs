@@ -3,8 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     findings::{
-        finding::{Attach, Cell},
+        ready::Attach,
         samples::{DestinationSample, ProcessSample, Sampled, SocketSample},
+        summary::Cell,
     },
     text::json,
 };
@@ -131,7 +132,7 @@ proptest! {
     #[test]
     fn a_line_that_was_written_is_read_as_the_same(text in any::<String>()) {
         for kind in Kind::ALL {
-            for severity in SEVERITIES {
+            for severity in names::SEVERITIES {
                 for subject in subjects(&text) {
                     let happened = finding(&text, kind, severity, subject);
                     let foreseen = FindingLine {

@@ -5,11 +5,10 @@ use std::{collections::BTreeSet, net::IpAddr};
 use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
-use super::{ADDRESS, IFLA_IFNAME, INET, ROUTE, RTA_MULTIPATH, RTA_OIF};
 use crate::{
     foresee::{
-        STAND_INS,
-        wire::{Raw, push},
+        numbered::STAND_INS,
+        wire::{ADDRESS, IFLA_IFNAME, INET, ROUTE, RTA_MULTIPATH, RTA_OIF, Raw, each_hop, push},
     },
     host::links::Link,
 };
@@ -140,15 +139,4 @@ pub(super) fn route_of(route: &Raw) -> Raw {
     route.0[8] &= RTNH_F_ONLINK;
     route.0[9..12].fill(0);
     route
-}
-
-/// Shows the header of each next hop of a route (`struct rtnexthop`: two bytes of length, one of flags, one of weight, four of
-/// the interface).
-pub(in crate::foresee) fn each_hop(hops: &mut [u8], change: impl Fn(&mut [u8; 8])) {
-    let mut at = 0;
-    while let Some(header) = hops.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        change(header);
-        at += length.max(8).next_multiple_of(4);
-    }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use pinif_ebpf::verdict::Kind;
 use pinif_userspace::findings::explain::{Cause, CauseKind};
-use pinif_userspace::findings::finding::{Cell, Finding, Place, Process, Rule};
+use pinif_userspace::findings::finding::{Finding, Place, Rule};
 use pinif_userspace::findings::latent::Latent;
+use pinif_userspace::findings::process::Process;
 use pinif_userspace::findings::subject::Subject;
+use pinif_userspace::findings::summary::Cell;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
 use pinif_userspace::surfaces::{Level, Surface};

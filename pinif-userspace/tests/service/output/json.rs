@@ -1,8 +1,9 @@
 //! What programs read.
 use std::io;
 
-use pinif_userspace::findings::finding::{Finding, Process};
+use pinif_userspace::findings::finding::Finding;
 use pinif_userspace::findings::line;
+use pinif_userspace::findings::process::Process;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::{Level, Surface};
 

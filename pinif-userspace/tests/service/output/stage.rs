@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pinif_userspace::findings::finding::{Finding, Ready, Summary};
+use pinif_userspace::findings::finding::Finding;
+use pinif_userspace::findings::ready::Ready;
+use pinif_userspace::findings::summary::Summary;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::Surface;
 use pinif_userspace::surfaces::human::Human;

@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use pinif_ebpf::{key::SocketCookie, verdict::Kind};
 use pinif_userspace::findings::explain::{Cause, CauseKind, Route};
-use pinif_userspace::findings::finding::{
-    Attach, Cell, Endpoint, Finding, FindingId, Flow, Origin, Place, Process, Ready, Summary,
-};
+use pinif_userspace::findings::finding::{Finding, FindingId, Origin, Place};
+use pinif_userspace::findings::flow::{Endpoint, Flow};
+use pinif_userspace::findings::process::Process;
+use pinif_userspace::findings::ready::{Attach, Ready};
 use pinif_userspace::findings::samples::{
     DestinationSample, ProcessSample, Sampled, Samples, SocketSample,
 };
 use pinif_userspace::findings::subject::Subject;
+use pinif_userspace::findings::summary::{Cell, Summary};
 
 pub fn ready() -> Ready {
     Ready {

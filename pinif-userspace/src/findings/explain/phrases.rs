@@ -1,0 +1,91 @@
+//! What several kinds say of a finding: pieces of sentences, from its facts.
+
+use std::net::IpAddr;
+
+use crate::{
+    findings::finding::{Finding, Origin},
+    text::words::listed,
+};
+
+/// The one who sent it, at the head of a sentence. A process's name stays as it is.
+pub(in crate::findings) fn sender(finding: &Finding) -> String {
+    match (finding.origin, process(finding)) {
+        (Origin::Socket, Some(process)) => format!("{process}'s socket"),
+        (Origin::Socket, None) => "A socket of no known process".to_owned(),
+        (Origin::Kernel, _) => "The kernel's own socket".to_owned(),
+        (Origin::None, _) => "A packet without a socket".to_owned(),
+    }
+}
+
+/// The name of the process that owns the socket.
+pub(in crate::findings) fn process(finding: &Finding) -> Option<&str> {
+    let process = finding.process.as_ref();
+    process.map(|process| process.comm.as_str())
+}
+
+/// What it did at the egress interface.
+pub(in crate::findings) const fn left(finding: &Finding) -> &'static str {
+    if finding.dropped {
+        "would have left via"
+    } else {
+        "left via"
+    }
+}
+
+/// The packets: `udp to 10.0.0.2:9`.
+pub(in crate::findings) fn traffic(finding: &Finding) -> String {
+    let Some(flow) = &finding.flow else {
+        return "traffic".to_owned();
+    };
+    let name = finding.protocol();
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if is_number { "IP protocol " } else { "" };
+    format!("{number}{name} to {}", flow.destination)
+}
+
+/// Where it is from.
+pub(in crate::findings) fn source_endpoint(finding: &Finding) -> String {
+    match finding.flow {
+        Some(flow) => flow.source.to_string(),
+        None => "an unknown source".to_owned(),
+    }
+}
+
+/// The address that it is from.
+pub(in crate::findings) fn source_address(finding: &Finding) -> String {
+    match finding.flow {
+        Some(flow) => flow.source.address.to_string(),
+        None => "an unknown source".to_owned(),
+    }
+}
+
+/// The address that it goes to.
+pub(in crate::findings) fn destination_address(finding: &Finding) -> Option<IpAddr> {
+    finding.flow.map(|flow| flow.destination.address)
+}
+
+/// The rule, at the head of a sentence.
+pub(in crate::findings) fn rule_text(finding: &Finding) -> String {
+    let rule = finding.place.rule.as_ref();
+    match rule.and_then(|rule| rule.name.as_ref()) {
+        Some(name) => format!("Rule {name}"),
+        None => "A rule".to_owned(),
+    }
+}
+
+/// What the rule allows.
+pub(in crate::findings) fn allowed(finding: &Finding) -> String {
+    let Some(rule) = &finding.place.rule else {
+        return "other zones".to_owned();
+    };
+    let word = match rule.only_via[..] {
+        [] => return "other zones".to_owned(),
+        [_] => "zone",
+        _ => "zones",
+    };
+    let zones = listed(&rule.only_via, "or");
+    match &rule.interfaces[..] {
+        [] => format!("{word} {zones} (which has no interface now)"),
+        interfaces => format!("{word} {zones} ({})", listed(interfaces, "or")),
+    }
+}

@@ -1,0 +1,56 @@
+//! What is different by kind, and the answers that several kinds have in common.
+
+use std::sync::Arc;
+
+use crate::findings::{
+    decode::Sighted,
+    explain::{Cause, Remedy},
+    finding::{Finding, Place},
+    latent::Latent,
+    scene::{LookUp, Scene},
+};
+
+/// What is different by kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Whether only a bound device fixes it.
+    pub demands_device: bool,
+    /// What its packets do at their interface: `left via`.
+    pub does: &'static str,
+    /// What became of its packets, in a word.
+    pub fate: &'static str,
+    /// Its page, as Markdown.
+    pub page: &'static str,
+    /// Who sent it, for a headline: `telemetryd (pid 4242), bound to fab0`.
+    pub sender: fn(&Finding) -> String,
+    /// What would be wrong, at the end of a sentence that says where it would leave.
+    pub foreseen: fn(&Latent) -> String,
+    /// Why it happened.
+    pub(in crate::findings) causes: fn(&Sighted, &Scene<'_>, &mut LookUp<'_>) -> Vec<Cause>,
+    /// Where such traffic belongs, if not where its rule says.
+    pub(in crate::findings) home: fn(&Place) -> Option<&Arc<str>>,
+    /// What happened, in a sentence.
+    pub(in crate::findings) explanation: fn(&Finding) -> String,
+    /// What fixes it.
+    pub(in crate::findings) remedy: fn(&Finding) -> Remedy,
+}
+
+/// Of a kind whose traffic belongs where its rule says.
+pub(super) fn by_rule(_: &Place) -> Option<&Arc<str>> {
+    None
+}
+
+/// Of a kind whose traffic belongs to the bound device.
+pub(super) fn bound_device(place: &Place) -> Option<&Arc<str>> {
+    place.bound_device.as_ref()
+}
+
+/// Of a kind whose traffic belongs to the interface that has the address.
+pub(super) fn source_owner(place: &Place) -> Option<&Arc<str>> {
+    place.source_owner.as_ref()
+}
+
+/// Of a kind that is not foreseen, or of which there is nothing more to say.
+pub(super) fn nothing(_: &Latent) -> String {
+    String::new()
+}

@@ -1,0 +1,90 @@
+//! The names of kinds, severities and verdicts in JSON, and their schemas.
+
+use std::borrow::Cow;
+
+use pinif_ebpf::verdict::{Kind, Severity};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// The name of a cell's verdict when nothing is wrong.
+const CONTAINED: &str = "contained";
+
+/// All severities, the gravest first.
+pub(super) const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Note];
+
+fn kind_named(name: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// A kind by its name.
+pub(super) mod kind_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Cow, Kind};
+
+    pub fn serialize<S: Serializer>(kind: &Kind, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(kind.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        super::kind_named(&name)
+            .ok_or_else(|| D::Error::custom(format!("there is no kind `{name}`")))
+    }
+}
+
+/// A severity by its name.
+pub(super) mod severity_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Cow, SEVERITIES, Severity};
+
+    pub fn serialize<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(severity.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Severity, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        let mut all = SEVERITIES.into_iter();
+        all.find(|severity| severity.name() == name)
+            .ok_or_else(|| D::Error::custom(format!("there is no severity `{name}`")))
+    }
+}
+
+/// A cell's verdict by its name: `contained`, or a kind's.
+pub(super) mod verdict_name {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{CONTAINED, Cow, Kind};
+
+    pub fn serialize<S: Serializer>(verdict: &Option<Kind>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(verdict.map_or(CONTAINED, Kind::name))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        if name == CONTAINED {
+            return Ok(None);
+        }
+        let kind = super::kind_named(&name);
+        kind.map(Some)
+            .ok_or_else(|| D::Error::custom(format!("there is no verdict `{name}`")))
+    }
+}
+
+/// The schema of [`kind_name`].
+pub(super) fn kind_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
+}
+
+/// The schema of [`severity_name`].
+pub(super) fn severity_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": SEVERITIES.map(Severity::name) })
+}
+
+/// The schema of [`verdict_name`].
+pub(super) fn verdict_schema(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<&str> = std::iter::once(CONTAINED)
+        .chain(Kind::ALL.map(Kind::name))
+        .collect();
+    json_schema!({ "type": "string", "enum": names })
+}

@@ -1,0 +1,42 @@
+//! What the first report says: what is audited, and how.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is audited, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ready {
+    /// The names of the audited interfaces, in the order of `netns`. The same name may stand in several namespaces.
+    pub interfaces: Vec<String>,
+    /// The audited network namespaces.
+    pub netns: Vec<String>,
+    /// The kernel's release, as `uname -r` says it.
+    pub kernel: String,
+    /// How the programs are attached.
+    pub attach: Attach,
+    /// Whether leaks are dropped (`--enforce`).
+    #[serde(default)]
+    pub enforce: bool,
+    /// The version of pinif.
+    pub version: String,
+}
+
+/// How the programs hang on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Attach {
+    /// TCX links, since Linux 6.6.
+    Tcx,
+    /// Filters of the `clsact` qdisc, before.
+    Clsact,
+}
+
+impl Attach {
+    /// The name in JSON and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The state of the machine at the first sighting, in which the causes of a finding are looked for.
+
+use pinif_ebpf::key::IfIndex;
+
+use super::decode::Sighted;
+use crate::{
+    host::{
+        entrance::Entrance,
+        links::Link,
+        network::Network,
+        routes::{Choice, RouteError, RouteQuery},
+    },
+    policy::Policy,
+};
+
+/// The kernel's answer to where a packet would go, and the rule that led there.
+pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<Choice, RouteError> + 'a;
+
+/// What the causes of a finding are looked for in.
+pub struct Scene<'a> {
+    /// The namespace's name.
+    pub netns: &'a str,
+    /// The namespace's interfaces and addresses.
+    pub network: &'a Network,
+    /// The policy that the packet was judged by.
+    pub policy: &'a Policy,
+    /// The name of an interface of the namespace, also of one that is gone.
+    pub name: &'a dyn Fn(IfIndex) -> String,
+    /// What the kernel lets in by an interface of this name.
+    pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
+    /// Whether an interface of this name runs by now; nothing where that is not known.
+    pub runs: &'a dyn Fn(&str) -> Option<bool>,
+    /// The names of interfaces that were there, and are there no more.
+    pub gone: &'a [String],
+}
+
+impl Scene<'_> {
+    /// The interfaces of the zones that the rule allows which decided, if one did.
+    pub fn allowed(&self, sighted: &Sighted) -> Vec<&Link> {
+        let links = self.network.links.iter();
+        links
+            .filter(|link| self.allows(sighted, &link.name))
+            .collect()
+    }
+
+    /// Whether the rule that decided allows an interface of this name.
+    pub(super) fn allows(&self, sighted: &Sighted, name: &str) -> bool {
+        let rule = sighted.rule.and_then(|rule| self.policy.rules.get(rule));
+        let zones = self.policy.zones_of(name);
+        rule.is_some_and(|rule| rule.only_via.iter().any(|&zone| zones.contains(zone)))
+    }
+}

@@ -1,0 +1,55 @@
+//! The totals at the end of an audit.
+
+use std::collections::BTreeMap;
+
+use pinif_ebpf::verdict::Kind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{finding::Origin, names};
+
+/// The totals at the end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// How long packets were judged, in seconds.
+    pub duration_s: f64,
+    /// How many packets left by the audited interfaces. One that passed several on top of each other counts once.
+    pub packets: u64,
+    /// How many bytes these had, with the link header of the first interface.
+    pub bytes: u64,
+    /// How many packets were dropped, and did not leave (`--enforce`).
+    pub dropped: u64,
+    /// Who sent how much by which interface.
+    pub matrix: Vec<Cell>,
+    /// How many findings there are.
+    pub findings: u64,
+    /// What could not be counted or shown, by the place that lost it; empty when nothing was lost.
+    pub uncounted: BTreeMap<String, u64>,
+}
+
+/// A cell of the matrix: what senders of one intent sent by one interface with one verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cell {
+    /// The network namespace of the egress interface.
+    pub netns: String,
+    /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent. Of a copy, the
+    /// device of the socket that it is a copy of.
+    pub bound_device: Option<String>,
+    /// Where the packets left, or would have left, had they not been dropped.
+    pub egress_interface: String,
+    /// How many packets.
+    pub packets: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// `contained`, or a finding's kind.
+    #[serde(with = "names::verdict_name")]
+    #[schemars(schema_with = "names::verdict_schema")]
+    pub verdict: Option<Kind>,
+    /// Who sent them.
+    pub origin: Origin,
+    /// They have left by an interface above this one before, which it carries: a VLAN's trunk, a bond's or bridge's port, a
+    /// tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
+    pub carried: bool,
+    /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
+    pub dropped: bool,
+}
