@@ -32,19 +32,19 @@ enum Command {
     DemoDaemon,
     /// End an auditor that was started with `audit --persist`: detach its programs, and drop its counts
     Detach(detach::DetachArgs),
-    /// Tell what this kernel and these privileges allow, and mend for what is missing
+    /// Show what this kernel and these privileges allow, and the fix for what is missing
     Doctor(doctor::DoctorArgs),
-    /// Explain a kind of finding, or a finding that `pinif audit --format json` told
+    /// Explain a kind of finding, or a finding that `pinif audit --format json` printed
     Explain(explain::ExplainArgs),
-    /// Tell which sockets would leave by another interface, if an interface went down or a route changed
+    /// Show which sockets would leave via another interface, if an interface went down or a route changed
     Foresee(foresee::ForeseeArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
     /// Check a policy file
     Policy(policy::PolicyArgs),
-    /// Run a command whose sockets are bound to an interface from birth, and send by no other
+    /// Run a command whose sockets are bound to an interface from birth, and send via no other
     Run(run::RunArgs),
-    /// List every socket with its owner, and the interface that it would leave by now, the greatest risk first
+    /// List every socket with its owner, and the interface that it would leave via now, the greatest risk first
     Sockets(sockets::SocketsArgs),
 }
 
@@ -71,10 +71,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// Shows what clap has to say instead of a command line that can be run: help, the version, or what is wrong with it.
 ///
-/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit tells of findings. Of `pinif run` it
+/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit reports findings. Of `pinif run` it
 /// is 125, as whenever pinif fails there.
 pub fn explain(usage: &clap::Error) -> ExitCode {
-    // Where it cannot be shown, there is nobody to tell.
+    // Where it cannot be shown, there is no reader.
     let _ = of_visible_arguments().as_ref().unwrap_or(usage).print();
     if usage.use_stderr() {
         match std::env::args_os().nth(1) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     commands::{doctor, foresee, sockets},
     findings::line,
-    hold::tell::Account,
+    hold::report::PinReport,
 };
 
 /// What makes one.
@@ -33,7 +33,7 @@ pub fn foresee() -> Value {
 
 /// Of `pinif pin` and `pinif run`.
 pub fn pin() -> Value {
-    of::<Account>()
+    of::<PinReport>()
 }
 
 /// Of `pinif sockets`.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     findings::{
         enrich,
-        gaps::{self, By, Gap, GapKey},
+        gaps::{self, Gap, GapKey, GapSource},
     },
     host::{
         gaps::{Detector, netconsole, pktgen, sockets, xdp},
@@ -73,8 +73,8 @@ impl Audit {
         } = gap.key;
         let predecessors = interface.map(|index| self.names.predecessors(netns, index));
         let id = gap.key.finding_id(predecessors.unwrap_or_default());
-        let name = match &gap.key.by {
-            By::Namespace(name) => name.clone(),
+        let name = match &gap.key.source {
+            GapSource::Namespace(name) => name.clone(),
             _ => self.following.name(netns),
         };
         let interface = interface.map(|index| self.names.of(netns, index));

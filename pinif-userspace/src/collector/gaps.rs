@@ -20,7 +20,7 @@ pub(super) use self::message::{Audited, Detected, Input, Listed, Look, Looked, O
 use crate::{
     findings::{
         explain::CauseKind,
-        gaps::{By, Gap, GapKey},
+        gaps::{Gap, GapKey, GapSource},
         samples::{Samples, UnseenSenders},
     },
     host::gaps::{
@@ -203,10 +203,10 @@ impl Gaps {
             Way::QdiscBypass => CauseKind::QdiscBypass,
             Way::Xdp => CauseKind::Xdp,
         };
-        let by = By::Sockets(way, SubjectKey::program(&socket.owner));
+        let source = GapSource::Sockets(way, SubjectKey::program(&socket.owner));
         let gap = Gap {
             socket: state.map(|state| state.cookie),
-            ..gap(socket.netns, interface, by, cause)
+            ..gap(socket.netns, interface, source, cause)
         };
         self.found.push((gap, Some(socket.owner)));
     }
@@ -218,12 +218,16 @@ impl Gaps {
         detected: Detected,
         audited: &Audited,
     ) -> Option<Output> {
-        let (interface, by, cause) = match detected {
-            Detected::Ahead(interface, what) => {
-                (interface, By::Ahead(what.clone()), CauseKind::Ahead(what))
+        let (interface, source, cause) = match detected {
+            Detected::Ahead(interface, what) => (
+                interface,
+                GapSource::Ahead(what.clone()),
+                CauseKind::Ahead(what),
+            ),
+            Detected::Pktgen(interface) => (interface, GapSource::Pktgen, CauseKind::Pktgen),
+            Detected::Netconsole(interface) => {
+                (interface, GapSource::Netconsole, CauseKind::Netconsole)
             }
-            Detected::Pktgen(interface) => (interface, By::Pktgen, CauseKind::Pktgen),
-            Detected::Netconsole(interface) => (interface, By::Netconsole, CauseKind::Netconsole),
             Detected::Xdp(program) => {
                 let interface = program.interface;
                 let shown = match program.name.as_str() {
@@ -240,11 +244,11 @@ impl Gaps {
                     });
                 }
                 let cause = CauseKind::XdpProgram(shown);
-                (interface, By::XdpProgram(program.id), cause)
+                (interface, GapSource::XdpProgram(program.id), cause)
             }
         };
         if is_audited(audited, netns, Some(interface)) {
-            let gap = gap(netns, Some(interface), by, cause);
+            let gap = gap(netns, Some(interface), source, cause);
             self.found.push((gap, None));
         }
         None
@@ -253,7 +257,7 @@ impl Gaps {
     fn add_unknown(&mut self, netns: NetNsCookie, what: Detector, error: &str) {
         let error = error.to_owned();
         let cause = CauseKind::NotLookedFor { what, error };
-        let gap = gap(netns, None, By::Unknown(what), cause);
+        let gap = gap(netns, None, GapSource::Unknown(what), cause);
         self.found.push((gap, None));
     }
 
@@ -273,7 +277,7 @@ impl Gaps {
 
     /// Takes a sender of a gap that a program makes; whether anything is new. A user who has too many is known by one more.
     fn take_sender(&mut self, gap: &mut Gap, owner: Option<&Owner>) -> bool {
-        let By::Sockets(way, subject) = gap.key.by else {
+        let GapSource::Sockets(way, subject) = gap.key.source else {
             return false;
         };
         if let Some(uid) = subject.user_of_program()
@@ -281,7 +285,7 @@ impl Gaps {
         {
             let held = self.held.entry(uid).or_default();
             if *held >= share::OF_A_USER {
-                gap.key.by = By::Sockets(way, SubjectKey::other_programs(uid));
+                gap.key.source = GapSource::Sockets(way, SubjectKey::other_programs(uid));
             } else {
                 *held += 1;
             }
@@ -298,12 +302,12 @@ fn is_audited(audited: &Audited, netns: NetNsCookie, interface: Option<IfIndex>)
     interfaces.is_some_and(|all| interface.is_none_or(|index| all.contains(&index)))
 }
 
-fn gap(netns: NetNsCookie, interface: Option<IfIndex>, by: By, cause: CauseKind) -> Gap {
+fn gap(netns: NetNsCookie, interface: Option<IfIndex>, source: GapSource, cause: CauseKind) -> Gap {
     Gap {
         key: GapKey {
             netns,
             interface,
-            by,
+            source,
         },
         cause,
         process: None,

@@ -17,7 +17,7 @@ use crate::{
     collector::ledger::Key,
     findings::{
         explain::CauseKind,
-        gaps::{By, Gap, GapKey},
+        gaps::{Gap, GapKey, GapSource},
     },
     host::network::{Change, Network},
     hub::{Hub, Notice, notice::Work},
@@ -132,7 +132,7 @@ impl Audit {
                 key: GapKey {
                     netns,
                     interface,
-                    by: By::Nobody,
+                    source: GapSource::NotAttached,
                 },
                 cause: CauseKind::NotAttached {
                     interface: name.clone(),

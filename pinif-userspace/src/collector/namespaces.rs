@@ -16,7 +16,7 @@ use super::{
 use crate::{
     findings::{
         explain::CauseKind,
-        gaps::{By, Gap, GapKey},
+        gaps::{Gap, GapKey, GapSource},
     },
     host::{
         namespaces::Census,
@@ -203,7 +203,7 @@ impl Audit {
             key: GapKey {
                 netns: NetNsCookie(0),
                 interface: None,
-                by: By::Namespace(name.to_owned()),
+                source: GapSource::Namespace(name.to_owned()),
             },
             cause: CauseKind::NotAttached {
                 interface: format!("any interface of the network namespace {name}"),

@@ -53,7 +53,7 @@ pub(super) fn policy_of(named: Option<PathBuf>) -> Result<Policy, PolicyErrors> 
 ///
 /// # Errors
 ///
-/// What the audit lacks, in a sentence with the mend.
+/// What the audit lacks, in a sentence with the fix.
 pub fn run(args: AuditArgs) -> Result<ExitCode> {
     logging::start(args.log_level);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,7 +94,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         log_level: logging::level_of_programs(args.log_level),
     };
     let status = runtime.block_on(audit(plan, source, args.format, warning, signals))?;
-    // A search for a process may still be under way; nobody waits for it any more.
+    // A search for a process may still be under way; it is not waited for.
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
 }
@@ -140,7 +140,7 @@ async fn audit(
         let orders = orders.clone();
         tokio::spawn(async move {
             streams::closed().await;
-            // Where nobody receives it, the audit is over.
+            // Where it has no receiver, the audit is over.
             let _ = orders.send(Order::ReaderLeft);
         });
     }
@@ -189,7 +189,7 @@ impl Signals {
     }
 }
 
-/// Each request for the end: a signal, or, if it `is_read`, that nobody reads any more.
+/// Each request for the end: a signal, or, if it `is_read`, that the reader has left.
 fn stops(is_read: bool) -> Result<impl Stream<Item = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;

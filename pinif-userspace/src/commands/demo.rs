@@ -1,6 +1,6 @@
 //! `pinif demo`: a card in a chassis of network namespaces, a daemon on it that leaks, and pinif watching.
 //!
-//! The auditor runs in this thread, the story in another: it plays a scene, waits for what the auditor says of it, and
+//! The auditor runs in this thread, the story in another: it plays a scene, waits for what the auditor reports of it, and
 //! goes on. Whatever ends the audit (a signal, an error) ends the story, and everything that was made is removed.
 
 mod daemon;
@@ -71,22 +71,22 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     pinif_lab::sweep();
     let mut stage = Stage::build()?;
     let pause = if args.fast { Duration::ZERO } else { PAUSE };
-    let told = perform(&runtime, &mut signals, &mut stage, pause);
+    let played = perform(&runtime, &mut signals, &mut stage, pause);
     drop(stage);
-    end(told)
+    end(played)
 }
 
 /// Is fabricd, the demo's daemon, until standard input ends: a hidden subcommand that only the demo starts.
 ///
 /// # Errors
 ///
-/// Where it is told something that it cannot do.
+/// Where it gets an order that it cannot carry out.
 pub fn daemon() -> Result<ExitCode> {
     daemon::serve(io::stdin().lock(), io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Audits the stage while the story is told on it; what did not come as promised.
+/// Audits the stage while the story is played on it; what did not come as promised.
 fn perform(
     runtime: &Runtime,
     signals: &mut Signals,
@@ -97,10 +97,10 @@ fn perform(
     let (sender, events) = mpsc::channel();
     let (end, ended) = oneshot::channel();
     thread::scope(|scope| {
-        let story = scope.spawn(|| Story::new(stage, events, pause).tell(end));
+        let story = scope.spawn(|| Story::new(stage, events, pause).run(end));
         let stop = async {
             tokio::select! {
-                // Told to its end, or ended by an error: the story wants no more.
+                // The story has ended, or failed.
                 _ = ended => {}
                 () = signals.next() => {}
             }
@@ -119,13 +119,13 @@ fn perform(
                 stop.into_stream(),
             ))
         };
-        let told = story.join().unwrap_or_else(|panic| resume_unwind(panic));
-        // Whichever of the two broke off first tells why: a story that was cut short does not.
-        let status = match &told {
-            Err(error) if !error.is::<CutShort>() => return told,
+        let played = story.join().unwrap_or_else(|panic| resume_unwind(panic));
+        // The error is of whichever of the two ended first: a story that was cut short has none of its own.
+        let status = match &played {
+            Err(error) if !error.is::<CutShort>() => return played,
             _ => audited?,
         };
-        let mut broken = told?;
+        let mut broken = played?;
         if status != 0 {
             broken.push("not all packets could be counted".to_owned());
         }
@@ -134,8 +134,8 @@ fn perform(
 }
 
 /// The last words, once everything is gone.
-fn end(told: Result<Vec<String>>) -> Result<ExitCode> {
-    let (words, code) = match told {
+fn end(played: Result<Vec<String>>) -> Result<ExitCode> {
+    let (words, code) = match played {
         Ok(broken) if broken.is_empty() => (END, ExitCode::SUCCESS),
         Ok(broken) => bail!("the demo failed: {}", broken.join("; ")),
         Err(error) if error.is::<CutShort>() => (STOPPED, ExitCode::FAILURE),

@@ -26,7 +26,7 @@ pub struct DetachArgs {
 ///
 /// # Errors
 ///
-/// When a collector lives, there are several auditors and none is named, the directory is no auditor's, or the kernel refuses.
+/// When a collector runs, there are several auditors and none is named, the directory is no auditor's, or the kernel refuses.
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
     let removed = match &args.persist {
         Some(directory) => remove(directory)?,

@@ -82,7 +82,11 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
 fn persistent() -> Vec<Check> {
     let found = match persist::find() {
         Ok(found) => found,
-        Err(error) => return vec![persistent_check(format!("it cannot be told: {error:#}"))],
+        Err(error) => {
+            return vec![persistent_check(format!(
+                "persistent auditors cannot be listed: {error:#}"
+            ))];
+        }
     };
     let text = |found: &Found| persistent_text(found.state(), &found.directory, &found.command());
     found.iter().map(|it| persistent_check(text(it))).collect()
@@ -125,9 +129,9 @@ pub struct Line<'a> {
     outcome: &'static str,
     /// What was found.
     detail: &'a str,
-    /// What mends it; only of a lack.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<&'a str>,
+    /// What fixes it; only of a lack.
+    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a str>,
     /// Whether no audit can run without it; only of a lack.
     #[serde(skip_serializing_if = "Option::is_none")]
     fatal: Option<bool>,
@@ -135,7 +139,7 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn of(check: &'a Check) -> Self {
-        let (outcome, detail, mend, fatal) = match &check.outcome {
+        let (outcome, detail, fix, fatal) = match &check.outcome {
             Outcome::Ok(detail) => ("ok", detail, None, None),
             Outcome::Note(detail) => ("note", detail, None, None),
             Outcome::Lack { why, fix, fatal } => ("lack", why, Some(fix.as_str()), Some(*fatal)),
@@ -144,7 +148,7 @@ impl<'a> Line<'a> {
             name: check.name,
             outcome,
             detail,
-            mend,
+            fix,
             fatal,
         }
     }
@@ -193,9 +197,9 @@ fn human(checks: &[Check], width: usize, colours: bool) -> String {
         };
         text += &format!("{style}{outcome:<4}{style:#}  {:<longest$}  ", check.name);
         text += &wrapped(line.detail, room, indent);
-        if let Some(mend) = line.mend {
+        if let Some(fix) = line.fix {
             text += &" ".repeat(indent);
-            text += &wrapped(&format!("→ {mend}"), room, indent + 2);
+            text += &wrapped(&format!("→ {fix}"), room, indent + 2);
         }
     }
     let last = match capabilities::obstacle(checks) {
@@ -258,7 +262,7 @@ mod tests {
                 outcome: lack("slow", "`sysctl a=1`", false),
             },
             Check {
-                name: "out of sight",
+                name: "cannot audit",
                 outcome: Outcome::Note("one two three four five six seven eight".to_owned()),
             },
         ]
@@ -272,7 +276,7 @@ FAIL  cgroup v2     cgroup v2 is not mounted
                     → mount it
 lack  JIT           slow
                     → `sysctl a=1`
-note  out of sight  one two three four five
+note  cannot audit  one two three four five
                     six seven eight
 
 pinif cannot audit here: cgroup v2 is not mounted; mount it.

@@ -18,10 +18,10 @@ use crate::{
 
 mod text;
 
-/// What `pinif explain` takes for standard input.
+/// What `pinif explain` reads standard input for.
 const STANDARD_INPUT: &str = "-";
-/// How alike a word and a kind must be for the one to be meant (Jaro and Winkler).
-const ALIKE: f64 = 0.8;
+/// The least similarity (Jaro and Winkler) of a word and the kind that is suggested for it.
+const SIMILARITY: f64 = 0.8;
 
 /// The arguments of `pinif explain`.
 #[derive(Args, Clone, Debug)]
@@ -70,11 +70,11 @@ fn of_kind(word: &str) -> Result<String> {
             "{word} is the id of a finding, which only its audit knows: name what `pinif audit --format json` printed with --from FILE"
         );
     }
-    let alike = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
+    let similarity = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
     let nearest = Kind::ALL
         .into_iter()
-        .max_by(|one, other| alike(one).total_cmp(&alike(other)))
-        .filter(|kind| alike(kind) >= ALIKE);
+        .max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
+        .filter(|kind| similarity(kind) >= SIMILARITY);
     match nearest {
         Some(kind) => bail!(
             "there is no kind `{}`; `{}` is the nearest",

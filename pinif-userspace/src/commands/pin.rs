@@ -13,8 +13,8 @@ use crate::{
     hold::{
         Target, cgroup,
         follow::refresh,
+        report::PinReport,
         sockets::{self, Bound},
-        tell::Account,
     },
     host::{
         capabilities, kernel_types, namespaces::Census, netns::NetNs, network::Network, processes,
@@ -65,7 +65,7 @@ pub struct PinArgs {
 ///
 /// # Errors
 ///
-/// What it lacks, in a sentence with the mend.
+/// What it lacks, in a sentence with the fix.
 pub fn run(args: PinArgs) -> Result<ExitCode> {
     if let Some(obstacle) = capabilities::obstacle(&capabilities::check()) {
         bail!("{obstacle}");
@@ -128,7 +128,7 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
         .with_context(|| format!("the interfaces of {} cannot be read", target.netns.name))?;
     let pin = target.pin(&network.links)?;
     let offsets = kernel_types::of_kernel()?.offsets_of_pins;
-    let pinned = NewPin::load(pin, &target.ways(&network.links), &offsets)?;
+    let pinned = NewPin::load(pin, &target.egress_interfaces(&network.links), &offsets)?;
     // A signal must not leave half a pin.
     let held = Held::new();
     pinned.attach(cgroup)?;
@@ -137,7 +137,7 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
     let before = match bound {
         Ok(bound) => before(bound),
         Err(error) => format!(
-            "; the sockets that were there cannot be looked for ({error}), but can send by no other either: restart the service"
+            "; the sockets that were there cannot be looked for ({error}), but can send via no other either: restart the service"
         ),
     };
     streams::done(&format!(
@@ -163,7 +163,7 @@ fn before(bound: Bound) -> String {
             )
         }
         Bound { bound, left } => format!(
-            "; of the sockets that were there, {} bound to it, and {} not, but can send by no other either: restart the service",
+            "; of the sockets that were there, {} bound to it, and {} not, but can send via no other either: restart the service",
             are(bound),
             are(left)
         ),
@@ -172,7 +172,7 @@ fn before(bound: Bound) -> String {
 
 /// The same pin once more is refreshed; another is an error.
 fn pinned_already(target: &Target, cgroup: &Path, held: &Path, mut maps: PinMaps) -> Result<()> {
-    let account = Account::read(held, &maps)?;
+    let account = PinReport::read(held, &maps)?;
     let is_same = account.netns_cookie == target.netns.cookie.0
         && account.interface == target.interface
         && account.allow_rebind == target.allow_rebind;
@@ -191,10 +191,10 @@ fn pinned_already(target: &Target, cgroup: &Path, held: &Path, mut maps: PinMaps
     )
 }
 
-fn pinned_below(cgroup: &Path) -> Result<Option<(PathBuf, Account)>> {
+fn pinned_below(cgroup: &Path) -> Result<Option<(PathBuf, PinReport)>> {
     for below in cgroup::below(cgroup)? {
         if let Some(maps) = pins::on(&below)? {
-            let account = Account::read(&below, &maps)?;
+            let account = PinReport::read(&below, &maps)?;
             return Ok(Some((below, account)));
         }
         if let Some(found) = pinned_below(&below)? {
@@ -206,7 +206,7 @@ fn pinned_below(cgroup: &Path) -> Result<Option<(PathBuf, Account)>> {
 
 fn undo(cgroup: &Path) -> Result<()> {
     let account = match pins::on(cgroup) {
-        Ok(Some(maps)) => Account::read(cgroup, &maps).ok(),
+        Ok(Some(maps)) => PinReport::read(cgroup, &maps).ok(),
         // One of another version can be undone, though not read.
         Err(_) | Ok(None) => None,
     };
@@ -262,7 +262,7 @@ fn collect(cgroup: &Path, found: &mut Vec<(PathBuf, PinMaps)>) -> Result<()> {
 }
 
 fn refreshed(cgroup: &Path, maps: &mut PinMaps) -> Result<()> {
-    let account = Account::read(cgroup, maps)?;
+    let account = PinReport::read(cgroup, maps)?;
     let target = Target {
         netns: namespace(account.netns_cookie)?.with_context(|| {
             format!(
@@ -314,7 +314,7 @@ fn list(found: &[(PathBuf, PinMaps)], format: Format) -> Result<()> {
     }
     let mut text = String::new();
     for (cgroup, maps) in found {
-        let account = Account::read(cgroup, maps)?;
+        let account = PinReport::read(cgroup, maps)?;
         match format {
             Format::Json => text.push_str(&json::line(&account)?),
             Format::Human => {

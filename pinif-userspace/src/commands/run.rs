@@ -14,10 +14,10 @@ use crate::{
     commands::complaint::complain,
     hold::{
         Target,
-        cgroup::{self, Own},
+        cgroup::{self, CommandCgroup},
         follow::Follower,
+        report::PinReport,
         sockets,
-        tell::Account,
     },
     host::{capabilities, kernel_types, netns::NetNs, processes},
     kernel::pins::{self, NewPin},
@@ -51,7 +51,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
 
-    /// How it is told at the end, on standard error, what was pinned and what left
+    /// How to report at the end, on standard error, what was pinned and what left
     #[arg(long, value_enum, default_value_t = Report::Human)]
     report: Report,
 
@@ -65,7 +65,7 @@ pub struct RunArgs {
     command: Vec<OsString>,
 }
 
-/// How a command's end is told.
+/// How to report at a command's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Report {
     /// In lines for a person
@@ -107,9 +107,9 @@ fn held(args: &RunArgs) -> Result<u8> {
     refuse_nesting(&parent, &target)?;
     // Before there is anything that a signal would leave behind.
     let signals = signals::Signals::block()?;
-    let own = Own::make(&parent)?;
+    let own = CommandCgroup::make(&parent)?;
     let offsets = kernel_types::of_kernel()?.offsets_of_pins;
-    let maps = NewPin::load(pin, &target.ways(links), &offsets)?.attach(own.path())?;
+    let maps = NewPin::load(pin, &target.egress_interfaces(links), &offsets)?.attach(own.path())?;
     if args.report != Report::None {
         for socket in &handed {
             note(&format!(
@@ -164,7 +164,7 @@ fn refuse_nesting(parent: &Path, target: &Target) -> Result<()> {
         return Ok(());
     };
     let pin = maps.pin()?;
-    let account = Account::read(&above, &maps)?;
+    let account = PinReport::read(&above, &maps)?;
     if pin.netns == target.netns.cookie && account.interface == target.interface {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn phrase(socket: &sockets::Handed) -> String {
 fn report(how: Report, cgroup: &Path) {
     let read = || {
         let maps = pins::on(cgroup)?;
-        maps.map(|maps| Account::read(cgroup, &maps)).transpose()
+        maps.map(|maps| PinReport::read(cgroup, &maps)).transpose()
     };
     let account = match read() {
         Ok(Some(account)) => account,
@@ -214,8 +214,8 @@ fn report(how: Report, cgroup: &Path) {
     }
 }
 
-/// Removes the cgroup, or tells who is left in it. The pin stays with them: it is the cgroup's own.
-fn left_behind(own: Own, how: Report) {
+/// Removes the cgroup, or reports the processes that are left in it. The pin stays with them: it is the cgroup's own.
+fn left_behind(own: CommandCgroup, how: Report) {
     let cgroup = own.path().to_owned();
     let left = match own.remove() {
         Ok(left) => left,

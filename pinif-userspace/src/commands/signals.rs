@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use tokio::signal::unix::{self, SignalKind, signal};
 
-/// Signals that end a program which does not handle them, and that say nothing to most: timers, user signals, a failing power
+/// Signals that end a program which does not handle them, and that mean nothing to most programs: timers, user signals, a failing power
 /// supply, input that is ready, and the realtime signals that glibc leaves to programs.
 fn meaningless() -> impl Iterator<Item = libc::c_int> {
     [
@@ -69,7 +69,7 @@ fn name(number: libc::c_int) -> String {
     }
 }
 
-/// Signals that come while this lives are delivered when it is dropped: what is done in several steps is done as a whole.
+/// Signals that come while this exists are delivered when it is dropped: what is done in several steps is done as a whole.
 #[derive(Debug)]
 pub struct Held(Option<SigSet>);
 

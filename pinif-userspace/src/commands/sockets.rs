@@ -1,4 +1,4 @@
-//! `pinif sockets`: every socket, and the interface that it would leave by now.
+//! `pinif sockets`: every socket, and the interface that it would leave via now.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ mod table;
 
 pub use line::Line;
 
-/// Sockets tell no news: they are looked for this often, unless the network tells some.
+/// The kernel reports no changes of sockets: they are listed this often, and when the network changes.
 const PERIOD: &str = "2";
 
 /// The arguments of `pinif sockets`.
@@ -51,7 +51,7 @@ pub struct SocketsArgs {
 ///
 /// # Errors
 ///
-/// Where a namespace cannot be had, or the kernel refuses to tell.
+/// Where a namespace cannot be had, or the kernel refuses to list its sockets.
 pub fn run(args: SocketsArgs) -> Result<ExitCode> {
     let namespaces = namespaces(&args)?;
     let mut shown = Shown::default();
@@ -113,14 +113,14 @@ async fn watch(
     let mut again = tokio::time::interval(period);
     again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let news =
+        let change =
             futures::future::select_all(watches.iter_mut().map(|watch| Box::pin(watch.next())));
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
             () = streams::closed() => return Ok(()),
             _ = again.tick() => {}
             // What it is does not matter: all is read anew.
-            _ = news => {}
+            _ = change => {}
         }
         shown.show(&survey(namespaces)?, format, true)?;
     }

@@ -45,9 +45,9 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
             .any(|local| local.address == headers.source)
     });
     if local {
-        // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It goes
-        // where the tables lead, which is no copy's way.
-        return match way(sighted, scene, look_up) {
+        // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It follows
+        // the routing tables, which a copy does not.
+        return match route_taken(sighted, scene, look_up) {
             Ok(route) => vec![Cause::likely(CauseKind::Kernel(of_kernel(sighted))), route],
             Err(_) => vec![Cause::likely(CauseKind::Mirror)],
         };
@@ -57,7 +57,7 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
     // What was bridged, or came from another namespace, was not routed here.
     if sighted.arrived.is_some() {
         causes.extend(links_down(sighted, scene));
-        causes.extend(way(sighted, scene, look_up).ok());
+        causes.extend(route_taken(sighted, scene, look_up).ok());
     }
     causes
 }
@@ -141,7 +141,7 @@ fn refused(device: String, there: bool) -> Cause {
     Cause::likely(CauseKind::BindRefused { device, error })
 }
 
-/// The interfaces that the traffic should have left by, and that are down or gone.
+/// The interfaces that the traffic should have left via, and that are down or gone.
 fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
     let by_rule = sighted.kind.row().is_of_rule;
     let meant: Vec<&Link> = if by_rule {
@@ -192,7 +192,7 @@ pub(super) fn bound_vrf<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Option<&
 
 /// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
 fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
-    let routed = match way(sighted, scene, look_up) {
+    let routed = match route_taken(sighted, scene, look_up) {
         Ok(cause) => return Some(cause),
         Err(routed) => routed,
     };
@@ -217,7 +217,7 @@ fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Opti
 }
 
 /// The route by which the packet left, if there is one now; else where the kernel would send it.
-fn way(
+fn route_taken(
     sighted: &Sighted,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
@@ -277,7 +277,7 @@ pub(super) fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
     choice.route.kind != RouteType::Local && choice.route.way_by(interface).is_some()
 }
 
-/// The way of a route by an interface, in words.
+/// A route's next hop via an interface, in words.
 pub(super) fn described(choice: &Choice, interface: IfIndex, scene: &Scene<'_>) -> Route {
     let mut choice = choice.clone();
     if let Some(way) = choice.route.way_by(interface) {

@@ -121,7 +121,7 @@ fn rule(number: usize, sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<st
     }
 }
 
-/// The interface that alone has the address that the finding speaks of.
+/// The interface that alone has the address that the finding concerns.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
     if Direction::of(sighted.kind) == Direction::In {
         // Of what arrived, the destination address is meant, not the one that its receiver is bound to.
@@ -150,7 +150,7 @@ pub fn process(sighted: &Sighted) -> Option<Process> {
     sighted.owner.as_ref().and_then(known)
 }
 
-/// The process that the kernel takes to have a socket: the same.
+/// The same, of an owner as the kernel knows it.
 pub fn owner(owner: &intent::Owner) -> Option<Process> {
     known(&Owner::decode(owner))
 }

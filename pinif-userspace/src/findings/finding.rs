@@ -32,7 +32,7 @@ pub const ANY_INTERFACE: &str = "*";
 /// What many findings have in equal is shared by them ([`super::shared::Shared`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The same for as long as the finding lives, and no other finding's of this run.
+    /// The same for as long as the finding exists, and no other finding's of this run.
     pub id: FindingId,
     /// When the first packet was seen.
     pub first_seen: SystemTime,
@@ -62,7 +62,7 @@ pub struct Finding {
     pub socket: Option<SocketCookie>,
     /// The process that owns the first packet's socket, where it is known.
     pub process: Option<Arc<Process>>,
-    /// Who is at fault; nobody of what is foreseen, and of an `unaudited` that no program causes.
+    /// Who is at fault; none of what is foreseen, and of an `unaudited` that no program causes.
     pub subject: Option<Arc<Subject>>,
     /// What it has seen, where that is known to whoever holds the finding.
     pub samples: Option<Arc<Samples>>,
@@ -167,7 +167,7 @@ pub struct Rule {
     pub interfaces: Vec<Arc<str>>,
 }
 
-/// Which way packets went, as the interface has it.
+/// Whether packets left or arrived.
 #[derive(
     Clone,
     Copy,
@@ -192,7 +192,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The way that packets of a kind go; those that cannot be seen are taken to leave.
+    /// The direction of a kind's packets; those that cannot be seen count as leaving.
     pub fn of(kind: Kind) -> Self {
         match kind.row().direction {
             verdict::Direction::Ingress => Self::In,

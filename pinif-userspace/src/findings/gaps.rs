@@ -38,17 +38,17 @@ pub struct GapKey {
     /// The interface; none where it may be any.
     pub interface: Option<IfIndex>,
     /// What makes the gap there.
-    pub by: By,
+    pub source: GapSource,
 }
 
 /// What makes a gap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum GapSource {
     /// The sockets of one kind of a program.
     Sockets(Way, SubjectKey),
-    /// Nobody: pinif is not attached to the interface.
-    Nobody,
-    /// Nobody: the namespace of this name is not audited.
+    /// pinif is not attached to the interface.
+    NotAttached,
+    /// The namespace of this name is not audited.
     Namespace(String),
     /// What stands before pinif, as it is shown.
     Ahead(String),
@@ -58,7 +58,7 @@ pub enum By {
     Pktgen,
     /// netconsole.
     Netconsole,
-    /// Perhaps nobody: it could not be looked for.
+    /// It is unknown whether there is any: this could not be looked for.
     Unknown(Detector),
 }
 
@@ -68,12 +68,12 @@ impl GapKey {
         let mut bytes = self.netns.0.to_le_bytes().to_vec();
         bytes.extend(self.interface.unwrap_or_default().0.to_le_bytes());
         bytes.extend(predecessors.to_le_bytes());
-        self.by.write(&mut bytes);
+        self.source.write(&mut bytes);
         FindingId::of(&bytes)
     }
 }
 
-impl By {
+impl GapSource {
     /// Adds what distinguishes it from any other: a number for what it is, and the rest.
     fn write(&self, bytes: &mut Vec<u8>) {
         match self {
@@ -81,7 +81,7 @@ impl By {
                 bytes.extend([1, way.number()]);
                 bytes.extend(subject.to_bytes());
             }
-            Self::Nobody => bytes.push(2),
+            Self::NotAttached => bytes.push(2),
             Self::Namespace(name) => {
                 bytes.push(3);
                 bytes.extend(name.bytes());
@@ -104,7 +104,7 @@ impl By {
     fn subject(&self) -> Option<pinif_ebpf::subject::Subject> {
         match self {
             Self::Sockets(_, subject) => subject.decode(),
-            Self::Nobody
+            Self::NotAttached
             | Self::Namespace(_)
             | Self::Ahead(_)
             | Self::XdpProgram(_)
@@ -130,18 +130,20 @@ pub fn finding(
         ..Place::default()
     };
     // A program's subject names no interface.
-    let subject = gap.key.by.subject().map(|of| {
+    let subject = gap.key.source.subject().map(|of| {
         let no_name = |_| String::new();
         subject::of(&of, gap.process.as_ref(), &no_name, &mut shared.names)
     });
     let place = shared.places.one(place);
     Finding {
-        origin: match gap.key.by {
-            By::Sockets(..) => Origin::Socket,
-            By::Pktgen | By::Netconsole => Origin::Kernel,
-            By::Nobody | By::Namespace(_) | By::Ahead(_) | By::XdpProgram(_) | By::Unknown(_) => {
-                Origin::None
-            }
+        origin: match gap.key.source {
+            GapSource::Sockets(..) => Origin::Socket,
+            GapSource::Pktgen | GapSource::Netconsole => Origin::Kernel,
+            GapSource::NotAttached
+            | GapSource::Namespace(_)
+            | GapSource::Ahead(_)
+            | GapSource::XdpProgram(_)
+            | GapSource::Unknown(_) => Origin::None,
         },
         causes: shared.causes.one(vec![Cause::certain(gap.cause)]),
         socket: gap.socket,
@@ -156,12 +158,12 @@ mod tests {
     use super::*;
     use crate::findings::{explain, finding::ANY_INTERFACE};
 
-    fn gap(interface: Option<IfIndex>, by: By, cause: CauseKind) -> Gap {
+    fn gap(interface: Option<IfIndex>, source: GapSource, cause: CauseKind) -> Gap {
         Gap {
             key: GapKey {
                 netns: NetNsCookie(1),
                 interface,
-                by,
+                source,
             },
             cause,
             process: None,
@@ -173,7 +175,7 @@ mod tests {
     fn a_gap_is_a_risk_without_packets() {
         let gap = gap(
             Some(IfIndex(3)),
-            By::Nobody,
+            GapSource::NotAttached,
             CauseKind::NotAttached {
                 interface: "eth1".to_owned(),
                 error: "EINVAL".to_owned(),
@@ -206,7 +208,7 @@ mod tests {
             what: Detector::XdpPrograms,
             error: "Operation not permitted (os error 1)".to_owned(),
         };
-        let gap = gap(None, By::Unknown(Detector::XdpPrograms), unknown);
+        let gap = gap(None, GapSource::Unknown(Detector::XdpPrograms), unknown);
         let id = gap.key.finding_id(0);
         let time = SystemTime::UNIX_EPOCH;
         let finding = finding(
@@ -230,16 +232,16 @@ mod tests {
 
     #[test]
     fn gaps_have_names_of_their_own() {
-        let at = |interface, by| {
+        let at = |interface, source| {
             let key = GapKey {
                 netns: NetNsCookie(1),
                 interface,
-                by,
+                source,
             };
             key.finding_id(0)
         };
         let eth1 = Some(IfIndex(3));
-        let sockets = |way, uid| By::Sockets(way, SubjectKey::other_programs(uid));
+        let sockets = |way, uid| GapSource::Sockets(way, SubjectKey::other_programs(uid));
         let bypass = sockets(Way::QdiscBypass, 7);
         assert_ne!(
             at(eth1, bypass.clone()),
@@ -247,9 +249,12 @@ mod tests {
         );
         assert_ne!(at(eth1, bypass.clone()), at(eth1, sockets(Way::Xdp, 7)));
         assert_ne!(at(eth1, bypass.clone()), at(None, bypass));
-        assert_ne!(at(eth1, By::Pktgen), at(eth1, By::Nobody));
-        assert_eq!(at(eth1, By::Pktgen), at(eth1, By::Pktgen));
-        let unknown = |detector| at(None, By::Unknown(detector));
+        assert_ne!(
+            at(eth1, GapSource::Pktgen),
+            at(eth1, GapSource::NotAttached)
+        );
+        assert_eq!(at(eth1, GapSource::Pktgen), at(eth1, GapSource::Pktgen));
+        let unknown = |detector| at(None, GapSource::Unknown(detector));
         assert_ne!(unknown(Detector::Pktgen), unknown(Detector::Ahead));
     }
 }

@@ -1,4 +1,4 @@
-//! The book of what is foreseen: what would be a finding if something happened. It is reported once while it holds; what comes of
+//! All that is foreseen: what would be a finding if something happened. It is reported once while it holds; what comes of
 //! a namespace being foreseen anew goes back to the caller.
 
 use std::{
@@ -62,7 +62,7 @@ pub struct Foreseen {
 
 /// What is other than it was.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct Changes {
     /// What holds from now on.
     pub new: Vec<Latent>,
     /// What held until now.
@@ -71,8 +71,8 @@ pub struct News {
 
 impl Foreseen {
     /// Takes all that is foreseen in a namespace now.
-    pub fn take(&mut self, netns: NetNsCookie, all: Vec<Latent>) -> News {
-        let mut news = News::default();
+    pub fn take(&mut self, netns: NetNsCookie, all: Vec<Latent>) -> Changes {
+        let mut changes = Changes::default();
         let mut now = BTreeSet::new();
         for mut latent in all {
             let key = key(netns, &latent);
@@ -85,15 +85,15 @@ impl Foreseen {
             let number = format!("{} {}", latent.finding.id, self.reported);
             latent.finding.id = FindingId::of(number.as_bytes());
             self.holds.insert(key, latent.clone());
-            news.new.push(latent);
+            changes.new.push(latent);
         }
         let gone = |key: &Key| key.0 == netns && !now.contains(key);
         let keys: Vec<Key> = self.holds.keys().filter(|key| gone(key)).cloned().collect();
-        news.gone = keys
+        changes.gone = keys
             .iter()
             .filter_map(|key| self.holds.remove(key))
             .collect();
-        news
+        changes
     }
 
     /// How many were reported.
@@ -165,11 +165,11 @@ mod tests {
         assert_eq!((sockets(&before.new), before.gone), (vec![1, 2], vec![]));
         assert_eq!(
             foreseen.take(CARD, vec![other.clone(), first.clone()]),
-            News::default()
+            Changes::default()
         );
 
-        let news = foreseen.take(CARD, vec![other.clone()]);
-        assert_eq!((news.new, sockets(&news.gone)), (vec![], vec![1]));
+        let changes = foreseen.take(CARD, vec![other.clone()]);
+        assert_eq!((changes.new, sockets(&changes.gone)), (vec![], vec![1]));
         let again = foreseen.take(CARD, vec![other.clone(), first]);
         assert_eq!(sockets(&again.new), [1]);
         assert_ne!(again.new[0].finding.id, before.new[0].finding.id);
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn another_way_out_is_news_and_another_namespace_is_let_alone() {
+    fn another_interface_is_another_finding_and_other_namespaces_stay() {
         let mut foreseen = Foreseen::default();
         foreseen.take(CARD, vec![latent("fab0 down", 1, "eth1")]);
         foreseen.take(NetNsCookie(2), vec![latent("fab0 down", 1, "eth1")]);
-        let news = foreseen.take(CARD, vec![latent("fab0 down", 1, "eth2")]);
+        let changes = foreseen.take(CARD, vec![latent("fab0 down", 1, "eth2")]);
         assert_eq!(
-            (sockets(&news.new), sockets(&news.gone)),
+            (sockets(&changes.new), sockets(&changes.gone)),
             (vec![1], vec![1])
         );
         assert_eq!(sockets(&foreseen.take(NetNsCookie(2), vec![]).gone), [1]);

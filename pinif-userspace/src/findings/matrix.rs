@@ -110,7 +110,7 @@ impl Sum {
 }
 
 impl Matrix {
-    /// The matrices of all namespaces that the cells speak of, in the order of their names. `severity` says how grave a
+    /// The matrices of all namespaces that the cells are of, in the order of their names. `severity` says how grave a
     /// cell is that has this kind.
     pub fn of(cells: &[Cell], severity: impl Fn(&Cell, Kind) -> Severity) -> Vec<Self> {
         let mut by_netns: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();

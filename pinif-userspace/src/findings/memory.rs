@@ -41,7 +41,7 @@ thread_local! {
 }
 
 fn count(bytes: usize, sign: isize) {
-    // A thread that ends may free after its counter is gone: nobody reads it then.
+    // A thread that ends may free after its counter is gone: it is not read then.
     let _ = HELD.try_with(|held| held.set(held.get() + sign * bytes as isize));
 }
 

@@ -1,4 +1,4 @@
-//! What pinif says of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
+//! What pinif reports of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
 
 pub mod cause;
 pub mod decode;

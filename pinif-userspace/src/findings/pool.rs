@@ -2,15 +2,15 @@
 
 use std::{borrow::Borrow, collections::HashSet, hash::Hash, sync::Arc};
 
-/// Values of one type. Those that nobody has any more go when others come.
+/// Values of one type. Unused ones are removed when others are added.
 #[derive(Debug)]
 pub struct Pool<T: ?Sized> {
     known: HashSet<Arc<T>>,
-    /// How many there may be until those that nobody has are looked for.
+    /// How many there may be until unused ones are looked for.
     enough: usize,
 }
 
-/// A pool looks for what nobody has no sooner than at this many.
+/// A pool looks for unused values no sooner than at this many.
 const ENOUGH: usize = 64;
 
 impl<T: ?Sized> Default for Pool<T> {

@@ -1,4 +1,4 @@
-//! What many findings have in equal is kept once.
+//! Equal parts of many findings are kept once.
 
 use super::{
     explain::Cause,

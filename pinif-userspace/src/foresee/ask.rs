@@ -114,7 +114,7 @@ impl Looks {
         let flow = rules.any(|rule| FRA_FLOW.iter().any(|&kind| has(kind)(&rule)));
         Self {
             uid,
-            flow: flow || original.has_several_ways(),
+            flow: flow || original.has_several_next_hops(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Looks {
     }
 }
 
-/// Where everything that is asked would leave.
+/// The interface that each question's packets would leave by.
 ///
 /// # Errors
 ///

@@ -97,8 +97,9 @@ impl Original {
             })
     }
 
-    /// Whether some route leads several ways, of which a flow takes one: by what, a setting tells (`fib_multipath_hash_policy`).
-    pub(super) fn has_several_ways(&self) -> bool {
+    /// Whether some route has several next hops, of which each flow uses one. The setting `fib_multipath_hash_policy` says what
+    /// chooses it.
+    pub(super) fn has_several_next_hops(&self) -> bool {
         const RTA_NH_ID: u16 = 30;
         let several = |kind: &u16| [RTA_MULTIPATH, RTA_NH_ID].contains(kind);
         let mut routes = self.routes.iter();
@@ -179,7 +180,7 @@ impl Original {
     /// Interfaces with the same names, of a kind that every kernel has: routing looks at no more of them. A VRF is one,
     /// since it has a table.
     fn links(&self, requester: &mut Requester) -> Result<()> {
-        give_way(requester)?;
+        free_names(requester)?;
         let mut far = self
             .network
             .links
@@ -229,8 +230,8 @@ impl Original {
     }
 }
 
-/// Wide ones first, in the order in which they were told: routes to one prefix keep it. A gateway may be reached by a
-/// route that comes later, or be hidden by one that came before: then it is said to be on the link, which it is, or
+/// Wide ones first, in the order of the dump: routes to one prefix keep it. A gateway may be reached by a
+/// route that comes later, or be hidden by one that came before: then it is added as on the link, which it is, or
 /// the original would not have the route.
 pub(super) fn add_routes<'a>(
     requester: &mut Requester,
@@ -317,8 +318,8 @@ pub(super) fn dump(kind: u16, question: Raw) -> io::Result<Vec<Raw>> {
     }
 }
 
-/// Leaves the names to the stand-ins: a new namespace may have tunnels that the kernel made by itself, and does not delete.
-fn give_way(requester: &mut Requester) -> io::Result<()> {
+/// Frees the names for the stand-ins: a new namespace may have tunnels that the kernel made by itself, and does not delete.
+fn free_names(requester: &mut Requester) -> io::Result<()> {
     for link in dump(libc::RTM_GETLINK, Raw::link(IfIndex::NONE, 0, 0))? {
         let index = numbered::interface(&link);
         if index != IfIndex::LOOPBACK {

@@ -27,7 +27,7 @@ use crate::{
     },
     survey::{
         Owned,
-        sends::{By, senders},
+        sends::{SocketSender, senders},
     },
 };
 
@@ -153,7 +153,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// Whether it leaves by another interface than it does, where no policy says which are alike.
+    /// Whether it leaves by another interface than it does, where no policy says which are of one zone.
     fn moves(&self, sending: &Sending, before: Option<Way>, after: Way) -> bool {
         let says_nothing = self.policy.zones.is_empty() && self.policy.rules.is_empty();
         let is_pinned = self.sockets[sending.socket].socket.device.is_some();
@@ -166,10 +166,10 @@ impl<'a> Judge<'a> {
     }
 
     fn verdict(&self, sending: &Sending, way: Way, surroundings: &Surroundings) -> Decision {
-        let by = By {
+        let socket_sender = SocketSender {
             owned: &self.sockets[sending.socket],
             sender: &self.senders[sending.socket],
         };
-        by.verdict(&sending.packet, way, &self.in_force, surroundings)
+        socket_sender.verdict(&sending.packet, way, &self.in_force, surroundings)
     }
 }

@@ -1,4 +1,4 @@
-//! What would leave elsewhere if something happened to the network: the kernel is its own oracle. A namespace's interfaces,
+//! What would leave elsewhere if something happened to the network, answered by the kernel itself. A namespace's interfaces,
 //! addresses, rules and routes are copied into a scratch namespace, it happens there, and each socket's route is looked up
 //! there. What the whole policy judges worse there than here is a latent leak.
 

@@ -1,4 +1,4 @@
-//! What a namespace tells of its routing, with the indexes that its interfaces have in a copy.
+//! The kernel's answers about a namespace's routing, with the indexes that its interfaces have in a copy.
 
 use pinif_ebpf::key::IfIndex;
 
@@ -71,24 +71,24 @@ mod tests {
 
     #[test]
     fn addresses_and_next_hops_are_of_the_stand_ins() {
-        let told = Raw::link(IfIndex(3), 0, 0);
-        assert_eq!(interface(&told), IfIndex(3));
-        let told = Raw(told.0[..ADDRESS].to_vec());
-        assert_eq!(address(&told).0[INDEX..ADDRESS], number(3));
-        let told = Raw::question(HOP, 0).with(5, &3u32.to_ne_bytes());
-        assert_eq!(hop(&told).find(HOP, 5).as_deref(), Some(&number(3)[..]));
+        let dumped = Raw::link(IfIndex(3), 0, 0);
+        assert_eq!(interface(&dumped), IfIndex(3));
+        let dumped = Raw(dumped.0[..ADDRESS].to_vec());
+        assert_eq!(address(&dumped).0[INDEX..ADDRESS], number(3));
+        let dumped = Raw::question(HOP, 0).with(5, &3u32.to_ne_bytes());
+        assert_eq!(hop(&dumped).find(HOP, 5).as_deref(), Some(&number(3)[..]));
     }
 
     #[test]
-    fn each_way_of_a_route_is_by_a_stand_in() {
+    fn each_next_hop_of_a_route_is_by_a_stand_in() {
         let one = |index: u32| [vec![8, 0, 0, 0], index.to_ne_bytes().to_vec()].concat();
-        let told = Raw::question(ROUTE, 2)
+        let dumped = Raw::question(ROUTE, 2)
             .with(RTA_OIF, &1u32.to_ne_bytes())
             .with(RTA_MULTIPATH, &[one(3), one(4)].concat());
-        let copied = route(&told);
-        let ways = copied.find(ROUTE, RTA_MULTIPATH).expect("ways");
+        let copied = route(&dumped);
+        let hops = copied.find(ROUTE, RTA_MULTIPATH).expect("next hops");
         assert_eq!(
-            (&ways[4..8], &ways[12..16]),
+            (&hops[4..8], &hops[12..16]),
             (&number(3)[..], &number(4)[..])
         );
         // Loopback is itself.

@@ -21,9 +21,8 @@ pub struct Foreseen {
     pub uncopied: Vec<String>,
 }
 
-/// Lets each event happen in a copy of a namespace, by itself, and tells which of the namespace's sockets would then be
-/// judged worse than now under a policy. Under the empty one, which leaves nothing unsaid, those that would leave by another
-/// interface are told too.
+/// Lets each event happen by itself in a copy of a namespace, and gives the namespace's sockets that would then be judged
+/// worse than now under a policy. Under the empty policy, sockets that would leave via another interface are included too.
 ///
 /// # Errors
 ///

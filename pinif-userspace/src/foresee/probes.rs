@@ -1,5 +1,5 @@
 //! The destinations that are looked at for sockets that are not connected: one for each network that a route or a rule of
-//! the policy tells apart from others.
+//! the policy distinguishes from others.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +26,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// An address of the network that is hardly the host's own: its second. Of the network of all addresses, one that nobody
+    /// An address of the network that is hardly the host's own: its second. Of the network of all addresses, one that no host
     /// has, and of the lower half of IPv4 one beyond `0.0.0.0/8`, to which nothing can be sent (RFC 1122, 3.2.1.3).
     pub fn address(&self) -> IpAddr {
         match self.network {

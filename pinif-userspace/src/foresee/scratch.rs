@@ -1,8 +1,7 @@
 //! The scratch namespace in which one event after the other happens.
 //!
-//! An event is undone, and what the kernel then tells of addresses, next hops and routes is compared with what it told
-//! before: only where nothing differs, also in their order, the next event happens in the same namespace. Otherwise it gets
-//! a new copy.
+//! An event is undone, and the kernel's addresses, next hops and routes are compared with those from before the event. The
+//! next event uses the same namespace only where nothing differs, their order included. Otherwise it gets a new copy.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -215,7 +214,7 @@ fn inside(copy: &Copy, run: impl FnOnce(&mut Requester) -> io::Result<()> + Send
     Ok(done?)
 }
 
-/// What routing goes by, as the kernel tells it.
+/// What routing depends on, as the kernel reports it.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     addresses: Vec<Raw>,

@@ -1,5 +1,5 @@
-//! rtnetlink messages as bytes: what a dump tells is given back to another namespace, attribute by attribute, so that nothing
-//! is lost that pinif does not know.
+//! rtnetlink messages as bytes: what a dump returns is added to another namespace attribute by attribute, so that attributes
+//! which pinif does not know are copied too.
 
 use netlink_packet_core::{Emitable, NlasIterator};
 use pinif_ebpf::key::IfIndex;
@@ -72,7 +72,7 @@ impl Raw {
             .map(|(_, value)| value)
     }
 
-    /// The same with each attribute as `change` gives it back; without those that it takes.
+    /// The same with each attribute as `change` gives it back; without those for which it gives none.
     pub fn changed(&self, header: usize, change: impl Fn(u16, Vec<u8>) -> Option<Vec<u8>>) -> Self {
         let mut bytes = self.0[..header.min(self.0.len())].to_vec();
         for (kind, value) in self.attributes(header) {

@@ -99,12 +99,12 @@ pub fn own() -> Result<PathBuf> {
 
 /// A cgroup that was made for one command, and is removed when dropped, unless processes are left in it.
 #[derive(Debug)]
-pub struct Own(PathBuf);
+pub struct CommandCgroup(PathBuf);
 
 /// What such a cgroup is called, before the number of the process that made it.
 const PREFIX: &str = "pinif-run-";
 
-impl Own {
+impl CommandCgroup {
     /// Makes one below `parent`; what commands of dead pinifs left there goes.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for CommandCgroup {
     fn drop(&mut self) {
         // Gone already, or kept by its processes.
         let _ = fs::remove_dir(&self.0);
@@ -217,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn why_a_cgroup_cannot_be_made_is_told_with_the_mend() {
-        let said = |errno| {
+    fn why_a_cgroup_cannot_be_made_is_reported_with_the_fix() {
+        let message = |errno| {
             let error = refusal(io::Error::from_raw_os_error(errno), Path::new("/cg"));
             format!("{error:#}")
         };
@@ -229,11 +229,11 @@ mod tests {
             libc::ENOENT,
             libc::EEXIST,
         ] {
-            let said = said(errno);
-            assert!(said.contains("/cg") && said.contains(';'), "{said}");
+            let text = message(errno);
+            assert!(text.contains("/cg") && text.contains(';'), "{text}");
         }
         assert_eq!(
-            said(libc::ENOMEM),
+            message(libc::ENOMEM),
             "no cgroup can be made below /cg: Cannot allocate memory (os error 12)"
         );
     }

@@ -62,8 +62,8 @@ impl Follower {
             while self.next() {
                 let links = &self.network.links;
                 let now = self.target.index(links);
-                let ways = self.target.ways(links);
-                if let Err(error) = maps.point(now, &ways) {
+                let allowed = self.target.egress_interfaces(links);
+                if let Err(error) = maps.point(now, &allowed) {
                     // The pin holds as it was: nothing leaks, though nothing may leave.
                     note(&format!("{error:#}"));
                 }
@@ -124,7 +124,7 @@ pub fn refresh(target: &Target, maps: &mut PinMaps, cgroup: &Path) -> Result<IfI
         )
     })?;
     let now = target.index(&network.links);
-    maps.point(now, &target.ways(&network.links))?;
+    maps.point(now, &target.egress_interfaces(&network.links))?;
     if now.is_some()
         && let Err(error) = sockets::rebind(cgroup, &target.netns, &network.links, now)
     {

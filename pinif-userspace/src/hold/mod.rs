@@ -3,8 +3,8 @@
 
 pub mod cgroup;
 pub mod follow;
+pub mod report;
 pub mod sockets;
 mod target;
-pub mod tell;
 
 pub use target::Target;

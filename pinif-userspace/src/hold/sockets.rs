@@ -1,4 +1,4 @@
-//! Sockets that were there before their pin: bound to the device from outside (pidfd_getfd(2)), or told of.
+//! Sockets that were there before their pin: bound to the device from outside (pidfd_getfd(2)), or reported.
 
 use std::{
     collections::HashSet,
@@ -138,7 +138,7 @@ fn bound_device(socket: &OwnedFd, netns: NetNsCookie) -> Option<IfIndex> {
     getsockopt(socket, BindToIfindex).ok().map(IfIndex)
 }
 
-/// Whether a socket speaks with its own host.
+/// Whether a socket's peer is its own host.
 fn is_internal(socket: BorrowedFd<'_>) -> bool {
     let socket = SockRef::from(&socket);
     let addresses = [socket.local_addr(), socket.peer_addr()];
@@ -161,8 +161,7 @@ pub struct Handed {
 
 /// The IP and packet sockets among the descriptors that a command will inherit.
 pub fn handed() -> Vec<Handed> {
-    let own = std::process::id();
-    let mut all: Vec<_> = sockets_of(own)
+    let mut all: Vec<_> = sockets_of(std::process::id())
         .into_iter()
         .filter_map(|(number, _)| describe(number))
         .collect();

@@ -61,14 +61,14 @@ impl Target {
             .map_or(IfIndex::NONE, |link| link.index)
     }
 
-    /// The interfaces by which packets may leave: the device, those that a VRF routes into, what an IPsec interface
+    /// The interfaces via which packets may leave: the device, those that a VRF routes into, what an IPsec interface
     /// encrypts to, since their packets pass `ip_finish_output` once more with their socket; and loopback, which leads to
     /// the host's own addresses.
     ///
-    /// Not what else carries the device: a VLAN's trunk has no business with its packets before they are tagged.
-    pub fn ways(&self, links: &Links) -> Ways {
+    /// Not its other lower devices: a VLAN's packets reach the trunk only after they are tagged.
+    pub fn egress_interfaces(&self, links: &Links) -> Ways {
         let device = links.by_name(&self.interface);
-        let is_way = |index: IfIndex| {
+        let is_allowed = |index: IfIndex| {
             device.is_some_and(|device| {
                 let routed = device.vrf_table.is_some()
                     && links.get(index).and_then(|link| link.controller) == Some(device.index);
@@ -79,7 +79,7 @@ impl Target {
         };
         links
             .iter()
-            .filter(|link| link.loopback || is_way(link.index))
+            .filter(|link| link.loopback || is_allowed(link.index))
             .filter_map(|link| Some((link.index, name(&link.name)?)))
             .collect()
     }
@@ -136,25 +136,28 @@ mod tests {
 
     #[test]
     fn packets_leave_by_the_device_and_by_what_routes_or_encrypts_for_it() {
-        let ways = |interface| {
-            let ways = target(interface).ways(&links());
-            ways.into_keys().map(|index| index.0).collect::<Vec<_>>()
+        let allowed = |interface| {
+            let interfaces = target(interface).egress_interfaces(&links());
+            interfaces
+                .into_keys()
+                .map(|index| index.0)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(ways("fab0"), [1, 3]);
-        assert_eq!(ways("blue"), [1, 3, 9]);
-        assert_eq!(ways("eth1.7"), [1, 5], "not untagged by the trunk");
-        assert_eq!(ways("ipsec0"), [1, 4, 6]);
-        assert_eq!(ways("gone"), [1]);
+        assert_eq!(allowed("fab0"), [1, 3]);
+        assert_eq!(allowed("blue"), [1, 3, 9]);
+        assert_eq!(allowed("eth1.7"), [1, 5], "not untagged by the trunk");
+        assert_eq!(allowed("ipsec0"), [1, 4, 6]);
+        assert_eq!(allowed("gone"), [1]);
     }
 
     #[test]
-    fn an_unknown_interface_is_told_with_those_that_there_are() {
+    fn an_unknown_interface_is_reported_with_those_that_there_are() {
         let error = target("fab9").pin(&links()).expect_err("there is none");
-        let said = error.to_string();
-        assert!(said.starts_with("there is no interface fab9 in"), "{said}");
+        let text = error.to_string();
+        assert!(text.starts_with("there is no interface fab9 in"), "{text}");
         assert!(
-            said.ends_with("those that there are: blue, eth1, eth1.7, fab0, ipsec0, lo"),
-            "{said}"
+            text.ends_with("those that there are: blue, eth1, eth1.7, fab0, ipsec0, lo"),
+            "{text}"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Publishing: an event goes into the queue of each subscriber, and nobody is waited for.
+//! Publishing: an event goes into the queue of each subscriber, and no subscriber is waited for.
 
 use std::{
     io,

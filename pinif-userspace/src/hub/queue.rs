@@ -103,7 +103,7 @@ impl Queue {
         }
     }
 
-    /// Ready once all events that are in it are taken, or nobody takes any.
+    /// Ready once all events that are in it are taken, or there is no subscriber any more.
     pub async fn empty(&self) {
         loop {
             // Before the look, so that what is taken after it wakes this.
@@ -121,7 +121,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Drops what is in it, and all that comes: nobody takes it any more.
+    /// Drops what is in it, and all that comes: there is no subscriber any more.
     pub fn abandon(&self) {
         let mut state = self.lock();
         *state = State {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Direction, Kind, Severity};
 
-use super::seen::Row;
+use super::shown::Row;
 use crate::findings::summary::{Cell, Summary};
 use crate::text::words::{counted, grouped};
 

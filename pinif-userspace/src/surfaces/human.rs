@@ -14,7 +14,7 @@ use super::matrix;
 use super::notes::Notes;
 use super::output::{Output, WithoutReader};
 use super::phrase;
-use super::seen::{Row, Seen, Show};
+use super::shown::{Row, Show, Shown};
 use super::surface::Surface;
 use crate::findings::explain;
 use crate::findings::finding::Finding;
@@ -35,7 +35,7 @@ pub struct Human<O, E> {
     look: Look,
     columns: fn() -> Option<usize>,
     clock: Box<dyn Fn() -> Duration + Send>,
-    seen: Seen,
+    shown: Shown,
     latent: u64,
 }
 
@@ -54,8 +54,8 @@ impl Human<Unbuffered<Stdout>, Unbuffered<Stderr>> {
 }
 
 impl<O: Write, E: Write> Human<O, E> {
-    /// On any streams. `columns` is asked for the terminal's width whenever it matters; `clock` tells the time since any
-    /// beginning, and only spaces out what is said again.
+    /// On any streams. `columns` is asked for the terminal's width whenever it matters; `clock` gives the time since any
+    /// start, and only limits how often a finding is shown again.
     pub fn new(
         out: Output<O>,
         notes: Notes<E>,
@@ -69,7 +69,7 @@ impl<O: Write, E: Write> Human<O, E> {
             look,
             columns,
             clock: Box::new(clock),
-            seen: Seen::default(),
+            shown: Shown::default(),
             latent: 0,
         }
     }
@@ -117,11 +117,13 @@ impl<O: Write, E: Write> Human<O, E> {
     fn end(&self, summary: &Summary) -> String {
         let columns = (self.columns)();
         let mut text = String::new();
-        if !self.seen.rows().is_empty() {
+        if !self.shown.rows().is_empty() {
             text.push('\n');
-            text.push_str(&table(self.seen.rows()).render(self.look, None, |_| false));
+            text.push_str(&table(self.shown.rows()).render(self.look, None, |_| false));
         }
-        for matrix in Matrix::of(&summary.matrix, |cell, kind| self.seen.severity(cell, kind)) {
+        for matrix in Matrix::of(&summary.matrix, |cell, kind| {
+            self.shown.severity(cell, kind)
+        }) {
             text.push('\n');
             text.push_str(&matrix::render(&matrix, self.look, columns));
         }
@@ -129,8 +131,8 @@ impl<O: Write, E: Write> Human<O, E> {
         for lost in phrase::lost(summary) {
             text.push_str(&format!("uncounted: {lost}\n"));
         }
-        let verdict = conclusion(self.seen.rows(), summary);
-        let worst = self.seen.rows().iter().map(|row| row.severity).max();
+        let verdict = conclusion(self.shown.rows(), summary);
+        let worst = self.shown.rows().iter().map(|row| row.severity).max();
         let verdict = self
             .look
             .paint(worst.map_or(look::strong(), look::of_severity), &verdict)
@@ -152,7 +154,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
     }
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
-        let text = match self.seen.take(finding, (self.clock)()) {
+        let text = match self.shown.take(finding, (self.clock)()) {
             Show::Whole => self.whole(finding),
             Show::Growth => self.headed(finding, &phrase::growth(finding)),
             Show::Change => {
@@ -173,7 +175,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
         let line = FindingLine::from(latent);
         let finding = &latent.finding;
         let mut details = details(&line);
-        // The last two tell where packets left, and how many: none has.
+        // The last two give where packets left, and how many: none has.
         details.truncate(details.len() - 2);
         let path = format!(
             "would leave via {}, namespace {}",

@@ -11,7 +11,7 @@ use super::level::Level;
 use super::lines::Unbuffered;
 use super::look::Look;
 use super::notes::Notes;
-use super::seen::{Seen, Show};
+use super::shown::{Show, Shown};
 use super::surface::Surface;
 use super::{matrix, phrase};
 use crate::findings::explain;
@@ -30,7 +30,7 @@ use crate::text::words::counted;
 pub struct Journal<E> {
     lines: Notes<E>,
     clock: Box<dyn Fn() -> Duration + Send>,
-    seen: Seen,
+    shown: Shown,
     latent: u64,
 }
 
@@ -43,12 +43,12 @@ impl Journal<Unbuffered<Stderr>> {
 }
 
 impl<E: Write> Journal<E> {
-    /// On any stream; `clock` tells the time since any beginning, and only spaces out what is said again.
+    /// On any stream; `clock` gives the time since any start; it only limits how often a finding is shown again.
     pub fn new(to: E, clock: impl Fn() -> Duration + Send + 'static) -> Self {
         Self {
             lines: Notes::journal(to),
             clock: Box::new(clock),
-            seen: Seen::default(),
+            shown: Shown::default(),
             latent: 0,
         }
     }
@@ -76,7 +76,7 @@ impl<E: Write + Send> Surface for Journal<E> {
     }
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
-        let text = match self.seen.take(finding, (self.clock)()) {
+        let text = match self.shown.take(finding, (self.clock)()) {
             Show::Whole => whole(&phrase::headline(finding), &finding.into()),
             Show::Growth => phrase::growth(finding),
             Show::Change => format!(
@@ -103,7 +103,7 @@ impl<E: Write + Send> Surface for Journal<E> {
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
-        for row in self.seen.rows() {
+        for row in self.shown.rows() {
             if !kinds::is_counted(row.kind) {
                 let line = format!(
                     "{} {}: {} on {} in {}: not seen.",
@@ -129,7 +129,9 @@ impl<E: Write + Send> Surface for Journal<E> {
             );
             self.lines.note(Level::Info, &line);
         }
-        for matrix in Matrix::of(&summary.matrix, |cell, kind| self.seen.severity(cell, kind)) {
+        for matrix in Matrix::of(&summary.matrix, |cell, kind| {
+            self.shown.severity(cell, kind)
+        }) {
             for line in matrix::render(&matrix, Look::PLAIN, None).lines() {
                 self.lines.note(Level::Info, line);
             }
@@ -138,7 +140,7 @@ impl<E: Write + Send> Surface for Journal<E> {
             self.lines
                 .note(Level::Warning, &format!("Uncounted: {lost}"));
         }
-        let verdict = conclusion(self.seen.rows(), summary);
+        let verdict = conclusion(self.shown.rows(), summary);
         let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
         self.lines.note(Level::Info, &verdict);
         Ok(())

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_counted_and_told_where_it_goes_on() {
+    fn what_is_lost_is_counted_and_reported_when_writing_goes_on() {
         let disk = Disk::default();
         let mut lines = Lines::new(disk.clone());
         let first = lines.write("one\n", gap);

@@ -17,8 +17,8 @@ mod notice;
 pub mod output;
 mod phrase;
 mod registry;
-mod seen;
 mod service;
+mod shown;
 pub mod stderr;
 mod surface;
 

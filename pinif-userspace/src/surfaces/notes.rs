@@ -1,4 +1,4 @@
-//! What is said beside the findings, on standard error: one line each.
+//! Notices besides the findings, on standard error: one line each.
 
 use std::io::{self, Stderr, Write};
 

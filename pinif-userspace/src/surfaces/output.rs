@@ -1,4 +1,4 @@
-//! Standard output of an audit: its reader may leave and its disk may be full, which neither ends the audit nor goes unsaid.
+//! Standard output of an audit: its reader may leave and its disk may be full, which does not end the audit, and is reported.
 
 use std::io::{self, IsTerminal, Stdout, Write};
 
@@ -14,7 +14,7 @@ pub enum WithoutReader {
     /// It ends, as in `pinif audit | head`.
     #[default]
     Ends,
-    /// It goes on: what it enforces must not end because nobody looks.
+    /// It goes on: what it enforces must not end for want of a reader.
     GoesOn,
 }
 
@@ -23,7 +23,7 @@ pub enum WithoutReader {
 pub struct Output<W> {
     lines: Lines<W>,
     without_reader: WithoutReader,
-    /// Whether it was a terminal at the beginning: one that hung up says no more that it is one.
+    /// Whether it was a terminal at the beginning: one that hung up no longer reports that it is one.
     terminal: bool,
 }
 
@@ -48,7 +48,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes lines, which may fail: that is noted when it begins and when it ends. `gap` makes the line that says how many
+    /// Writes lines, which may fail: that is logged when it begins and when it ends. `gap` makes the line that says how many
     /// lines are missing before it.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ pub fn foreseen(latent: u64) -> String {
     }
 }
 
-/// A finding that is said again: `telemetryd (pid 4242), bound to fab0: 1,000 packets by eth1 so far`.
+/// A finding that is shown again: `telemetryd (pid 4242), bound to fab0: 1,000 packets via eth1 so far`.
 pub fn growth(finding: &Finding) -> String {
     if !kinds::is_counted(finding.kind) {
         return unseen(finding);

@@ -62,7 +62,7 @@ impl<W: io::Write + Send> Subscriber for Beside<W> {
     }
 }
 
-/// How the audit speaks (`--format`).
+/// The format of the audit's output (`--format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people: a terminal, a file, or the journal.

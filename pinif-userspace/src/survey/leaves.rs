@@ -1,4 +1,4 @@
-//! Where a socket's packets would leave, as the kernel's own look-up tells.
+//! Where a socket's packets would leave, as the kernel's own route look-up answers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -19,8 +19,8 @@ pub const NOWHERE_6: Ipv6Addr = Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1);
 /// Where a socket's packets would leave now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leaves {
-    /// By one interface.
-    By {
+    /// Via one interface.
+    Via {
         /// Its name.
         interface: String,
         /// The route that leads there, as a person reads it; none of a socket that is bound to the device and not connected.
@@ -28,12 +28,12 @@ pub enum Leaves {
         /// Whether that is a default route.
         default: bool,
     },
-    /// By any, as each destination is routed.
+    /// Via any, as each destination is routed.
     Any {
         /// The interface of the default route, by which what has no route of its own leaves.
         default: Option<String>,
     },
-    /// By none.
+    /// Via none.
     None {
         /// Why.
         why: String,
@@ -53,12 +53,12 @@ impl Leaves {
             return Self::to(socket, socket.remote.ip(), links, oracle);
         }
         match device {
-            Some(interface) => Self::By {
+            Some(interface) => Self::Via {
                 interface,
                 route: None,
                 default: false,
             },
-            None if socket.local.ip().is_loopback() => Self::By {
+            None if socket.local.ip().is_loopback() => Self::Via {
                 interface: "lo".to_owned(),
                 route: None,
                 default: false,
@@ -74,7 +74,7 @@ impl Leaves {
         let leaves = if local.is_ipv4() {
             Self::to(socket, NOWHERE_4.into(), links, oracle)
         } else {
-            // One that is bound to `::` may speak IPv4 as well.
+            // One that is bound to `::` may send IPv4 as well.
             match Self::to(socket, NOWHERE_6.into(), links, oracle) {
                 Self::None { .. } if local.is_unspecified() => {
                     Self::to(socket, NOWHERE_4.into(), links, oracle)
@@ -83,7 +83,7 @@ impl Leaves {
             }
         };
         match leaves {
-            Self::By { interface, .. } => Some(interface),
+            Self::Via { interface, .. } => Some(interface),
             Self::Any { .. } | Self::None { .. } => None,
         }
     }
@@ -101,13 +101,13 @@ impl Leaves {
             |choice| Described::chosen(choice, links).to_string(),
         );
         match choice.map(|choice| choice.route) {
-            Ok(route) if route.kind == RouteType::Local => Self::By {
+            Ok(route) if route.kind == RouteType::Local => Self::Via {
                 interface: "lo".to_owned(),
                 route: Some(described),
                 default: false,
             },
             Ok(route) => match route.output {
-                Some(output) => Self::By {
+                Some(output) => Self::Via {
                     interface: name(output, links),
                     route: Some(described),
                     default: route.prefix.prefix_len() == 0,
@@ -115,7 +115,7 @@ impl Leaves {
                 None => Self::None { why: described },
             },
             Err(error @ RouteError::OnLink(_)) => match socket.device {
-                Some(device) => Self::By {
+                Some(device) => Self::Via {
                     interface: name(device, links),
                     route: None,
                     default: false,
@@ -149,7 +149,7 @@ impl Leaves {
     /// The interface, if it is one.
     pub fn interface(&self) -> Option<&str> {
         match self {
-            Self::By { interface, .. } => Some(interface),
+            Self::Via { interface, .. } => Some(interface),
             Self::Any { .. } | Self::None { .. } => None,
         }
     }

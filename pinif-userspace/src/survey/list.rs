@@ -103,11 +103,11 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
             oracle,
         };
         let living = inet.iter().filter(|socket| socket.state != TIME_WAIT);
-        all.extend(living.map(|socket| scene.see(socket, owners.have(socket.inode))));
+        all.extend(living.map(|socket| scene.surveyed(socket, owners.have(socket.inode))));
         all.extend(
             packets
                 .iter()
-                .map(|socket| scene.see_packet(socket, owners.have(socket.inode))),
+                .map(|socket| scene.surveyed_packet(socket, owners.have(socket.inode))),
         );
     }
     all.sort_by(SurveyedSocket::order);
@@ -117,15 +117,15 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
 impl SurveyedSocket {
     /// The greatest risk first; then by namespace, process and addresses, so that the order is the same each time.
     fn order(&self, other: &Self) -> Ordering {
-        let process = |seen: &Self| {
-            let first = seen.processes.first();
+        let process = |socket: &Self| {
+            let first = socket.processes.first();
             first.map(|process| (process.comm.clone(), process.pid))
         };
-        let ends = |seen: &Self| {
+        let ends = |socket: &Self| {
             (
-                seen.protocol.clone(),
-                seen.local.clone(),
-                seen.remote.clone(),
+                socket.protocol.clone(),
+                socket.local.clone(),
+                socket.remote.clone(),
             )
         };
         (self.risk.cmp(&other.risk))
@@ -144,7 +144,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn see(&mut self, socket: &DiagSocket, processes: Vec<Process>) -> SurveyedSocket {
+    fn surveyed(&mut self, socket: &DiagSocket, processes: Vec<Process>) -> SurveyedSocket {
         let leaves = Leaves::of(socket, &self.network.links, &mut self.oracle);
         let (risk, why) = risk::of(socket, &leaves, &self.network);
         let protocol = protocol_text(socket.protocol);
@@ -174,13 +174,13 @@ impl Scene<'_> {
         }
     }
 
-    fn see_packet(&self, socket: &PacketSocket, processes: Vec<Process>) -> SurveyedSocket {
+    fn surveyed_packet(&self, socket: &PacketSocket, processes: Vec<Process>) -> SurveyedSocket {
         let device = socket
             .device
             .map(|device| name(device, &self.network.links));
         let (leaves, risk, why) = match &device {
             Some(device) => (
-                Leaves::By {
+                Leaves::Via {
                     interface: device.clone(),
                     route: None,
                     default: false,

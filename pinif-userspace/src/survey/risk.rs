@@ -8,9 +8,9 @@ use crate::host::{network::Network, sockets::DiagSocket};
 /// How a socket stands. The order is that of the risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Risk {
-    /// It has one interface's address and leaves by another: an `address-escape`, as soon as it sends.
-    Astray,
-    /// Nothing binds it, and the default route is what it takes.
+    /// It has one interface's address and leaves via another: an `address-escape`, as soon as it sends.
+    Misrouted,
+    /// Nothing binds it, and the default route is used.
     DefaultRoute,
     /// Nothing binds it; a route of its own leads it, until that is gone.
     Unpinned,
@@ -18,16 +18,16 @@ pub enum Risk {
     Crossed,
     /// It can send nothing: its device is down or gone, or no route leads where it is connected to.
     Stuck,
-    /// It is bound to the device that it leaves by.
+    /// It is bound to the device that it leaves via.
     Pinned,
-    /// It speaks with its own host.
+    /// Its peer is its own host.
     Internal,
 }
 
 impl Risk {
     /// All, the greatest first.
     pub const ALL: [Self; 7] = [
-        Self::Astray,
+        Self::Misrouted,
         Self::DefaultRoute,
         Self::Unpinned,
         Self::Crossed,
@@ -39,7 +39,7 @@ impl Risk {
     /// The name in JSON and in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Astray => "astray",
+            Self::Misrouted => "astray",
             Self::DefaultRoute => "default-route",
             Self::Unpinned => "unpinned",
             Self::Crossed => "crossed",
@@ -52,7 +52,7 @@ impl Risk {
     /// How grave it is; none of what is well.
     pub const fn severity(self) -> Option<Severity> {
         match self {
-            Self::Astray | Self::DefaultRoute => Some(Severity::Risk),
+            Self::Misrouted | Self::DefaultRoute => Some(Severity::Risk),
             Self::Unpinned | Self::Crossed | Self::Stuck => Some(Severity::Note),
             Self::Pinned | Self::Internal => None,
         }
@@ -70,10 +70,10 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
     let device = socket.device.map(|device| name(device, &network.links));
     match leaves {
         Leaves::None { why } => (Risk::Stuck, why.clone()),
-        Leaves::By { interface, .. } if interface == "lo" => {
-            (Risk::Internal, "it speaks with this host".to_owned())
+        Leaves::Via { interface, .. } if interface == "lo" => {
+            (Risk::Internal, "its peer is this host".to_owned())
         }
-        Leaves::By {
+        Leaves::Via {
             interface,
             route,
             default,
@@ -84,16 +84,16 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
             ),
             (Some(device), _) => (Risk::Pinned, format!("it is bound to {device}")),
             (None, Some(home)) if home != *interface => (
-                Risk::Astray,
-                format!("{local} is {home}'s{}", by(route.as_deref())),
+                Risk::Misrouted,
+                format!("{local} is {home}'s{}", after(route.as_deref())),
             ),
             (None, _) if *default => (
                 Risk::DefaultRoute,
-                format!("nothing binds it{}", by(route.as_deref())),
+                format!("nothing binds it{}", after(route.as_deref())),
             ),
             (None, _) => (
                 Risk::Unpinned,
-                format!("nothing binds it{}", by(route.as_deref())),
+                format!("nothing binds it{}", after(route.as_deref())),
             ),
         },
         Leaves::Any {
@@ -102,10 +102,10 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
             Risk::DefaultRoute,
             match home.filter(|home| home != default) {
                 Some(home) => format!(
-                    "nothing binds it; {local} is {home}'s, and what has no route of its own leaves by {default}"
+                    "nothing binds it; {local} is {home}'s, and what has no route of its own leaves via {default}"
                 ),
                 None => {
-                    format!("nothing binds it; what has no route of its own leaves by {default}")
+                    format!("nothing binds it; what has no route of its own leaves via {default}")
                 }
             },
         ),
@@ -116,7 +116,7 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
     }
 }
 
-fn by(route: Option<&str>) -> String {
+fn after(route: Option<&str>) -> String {
     match route {
         Some(route) => format!("; {route}"),
         None => String::new(),

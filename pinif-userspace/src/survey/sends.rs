@@ -34,7 +34,7 @@ pub fn packet(socket: &DiagSocket, to: SocketAddr) -> Packet {
     }
 }
 
-/// The packet as it would leave by a way.
+/// The packet as it would leave by a route.
 pub fn routed(packet: &Packet, way: Way) -> Packet {
     let mut packet = *packet;
     if packet.source.is_unspecified()
@@ -47,15 +47,15 @@ pub fn routed(packet: &Packet, way: Way) -> Packet {
 
 /// A socket, and who sends by it.
 #[derive(Clone, Copy, Debug)]
-pub struct By<'a> {
+pub struct SocketSender<'a> {
     /// The socket.
     pub owned: &'a Owned,
     /// As far as rules look at it.
     pub sender: &'a Sender,
 }
 
-impl By<'_> {
-    /// The verdict on a packet of the socket that leaves by a way.
+impl SocketSender<'_> {
+    /// The verdict on a packet of the socket that leaves by a route.
     pub fn verdict(
         &self,
         packet: &Packet,
@@ -68,7 +68,7 @@ impl By<'_> {
             origin: origin(self.owned),
             bound: self.owned.socket.device.unwrap_or(IfIndex::NONE),
             names_interface: false,
-            // sock_diag does not tell an address of bind() from one that connect() chose.
+            // sock_diag does not distinguish an address of bind() from one that connect() chose.
             bound_address: None,
             packet: Some(&packet),
             egress: way.output,

@@ -155,10 +155,9 @@ fn one_of_several_ways_is_named() {
         );
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let sent = bench.send("udp --to 10.9.0.9:9 --count 100");
-        let found = escape()
-            .packets(100)
-            .by(&sent)
-            .cause("route 10.9.0.0/16 via 192.0.2.2 dev eth1 in table main, one of its 2 ways");
+        let found = escape().packets(100).by(&sent).cause(
+            "route 10.9.0.0/16 via 192.0.2.2 dev eth1 in table main, one of its 2 next hops",
+        );
         auditor.stop().expect().finding(found).nothing_else();
     });
 }

@@ -73,8 +73,8 @@ fn a_services_new_sockets_are_pinned_until_that_is_undone() {
         let expected = [
             path,
             "  2 sockets pinned to fab0",
-            "  1,000 packets left by fab0, none by another interface",
-            "  1,000 packets were kept from leaving by eth1",
+            "  1,000 packets left via fab0, none via another interface",
+            "  1,000 packets were dropped instead of leaving via eth1",
         ];
         assert_eq!(of_this, expected, "{listed}");
 

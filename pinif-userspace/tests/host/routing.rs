@@ -185,7 +185,7 @@ fn a_next_hop_object_is_told() {
     let text = explain::Route::of(&group, &links).to_string();
     assert!(
         text.starts_with("route 198.51.100.0/24 via ")
-            && text.ends_with(" in table main, one of its 2 ways"),
+            && text.ends_with(" in table main, one of its 2 next hops"),
         "{text}"
     );
 }

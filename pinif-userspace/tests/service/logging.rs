@@ -1,4 +1,4 @@
-//! What pinif and its programs tell of themselves, if they are asked.
+//! What pinif and its programs log, if they are asked.
 
 use crate::bench::{leak, scenario};
 

@@ -64,7 +64,7 @@ fn a_session_that_an_ancestor_holds_is_found() {
         let peer = server.peer_addr().expect("a peer");
         assert!(
             said.ends_with(&format!(
-                "(pid {}) connection from 192.0.2.1:2222 to {peer} leaves by eth1, which is a policy-escape under the rule log-in",
+                "(pid {}) connection from 192.0.2.1:2222 to {peer} leaves via eth1, which is a policy-escape under the rule log-in",
                 std::process::id()
             )),
             "{said}"
@@ -125,7 +125,7 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 const REFUSAL: &str = "connection from 192.0.2.1:2222 to 192.0.2.2:";
-const REASON: &str = "leaves by eth1, which is a policy-escape under the rule log-in; change the policy, or put a rule with \
+const REASON: &str = "leaves via eth1, which is a policy-escape under the rule log-in; change the policy, or put a rule with \
     `action = \"alert\"` for this connection above. `--enforce-for 60s` lets you try it, and undoes itself";
 
 #[test]

@@ -71,16 +71,16 @@ fn detected(found: Vec<Result<Detected, Unknown>>) -> Input {
 }
 
 /// What makes each gap that is to be reported, at which interface, and whether it has grown.
-fn reported(outputs: Vec<Output>) -> Vec<(Option<IfIndex>, By, bool)> {
+fn reported(outputs: Vec<Output>) -> Vec<(Option<IfIndex>, GapSource, bool)> {
     let reported = |output| match output {
-        Output::Gap { gap, has_grown, .. } => (gap.key.interface, gap.key.by, has_grown),
+        Output::Gap { gap, has_grown, .. } => (gap.key.interface, gap.key.source, has_grown),
         other => panic!("{other:?}"),
     };
     outputs.into_iter().map(reported).collect()
 }
 
-fn of_program() -> By {
-    By::Sockets(Way::QdiscBypass, SubjectKey::program(&socket(0).owner))
+fn of_program() -> GapSource {
+    GapSource::Sockets(Way::QdiscBypass, SubjectKey::program(&socket(0).owner))
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_socket_that_is_gone_or_must_not_be_asked_is_known_by_the_hook() {
         error: "packet sockets of process 42 cannot be asked: Operation not permitted".to_owned(),
     };
     assert_eq!(gap.cause, unknown);
-    assert_eq!(gap.key.by, By::Unknown(Detector::Sockets));
+    assert_eq!(gap.key.source, GapSource::Unknown(Detector::Sockets));
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn what_could_not_be_looked_for_is_a_gap() {
     };
     let found = vec![Err(unknown), Ok(Detected::Netconsole(ETH1))];
     let expected = [
-        (None, By::Unknown(Detector::Ahead), false),
-        (Some(ETH1), By::Netconsole, false),
+        (None, GapSource::Unknown(Detector::Ahead), false),
+        (Some(ETH1), GapSource::Netconsole, false),
     ];
     assert_eq!(reported(gaps.on(detected(found), began)), expected);
     let unlisted = Input::Looked(Looked {
@@ -232,7 +232,7 @@ fn what_could_not_be_looked_for_is_a_gap() {
         sockets: Err("no iterator".to_owned()),
         detected: Vec::new(),
     });
-    let expected = [(None, By::Unknown(Detector::Sockets), false)];
+    let expected = [(None, GapSource::Unknown(Detector::Sockets), false)];
     assert_eq!(reported(gaps.on(unlisted, began)), expected);
 }
 
@@ -256,7 +256,7 @@ fn an_xdp_program_that_sends_nothing_elsewhere_is_shown_once() {
     assert_eq!(gaps.on(detected(vec![Ok(program(false))]), began), [shown]);
     assert_eq!(gaps.on(detected(vec![Ok(program(false))]), began), []);
     let outputs = gaps.on(detected(vec![Ok(program(true))]), began);
-    let expected = [(Some(ETH1), By::XdpProgram(5), false)];
+    let expected = [(Some(ETH1), GapSource::XdpProgram(5), false)];
     assert_eq!(reported(outputs), expected);
 }
 
@@ -281,15 +281,15 @@ fn a_user_who_invents_programs_has_a_share() {
         .map(|(_, by, _)| format!("{by:?}"))
         .collect();
     assert_eq!(own.len() as u64, share::OF_A_USER);
-    let by = By::Sockets(Way::QdiscBypass, SubjectKey::other_programs(1000));
-    assert!(others.iter().all(|(_, other, _)| *other == by));
+    let source = GapSource::Sockets(Way::QdiscBypass, SubjectKey::other_programs(1000));
+    assert!(others.iter().all(|(_, other, _)| *other == source));
     // Sixteen sockets of them are known, and that there are more.
     let grown = others.iter().filter(|(.., has_grown)| *has_grown).count();
     assert_eq!(grown, 17);
     let key = GapKey {
         netns: CARD,
         interface: Some(ETH1),
-        by,
+        source,
     };
     let samples = gaps.samples(&key).expect("it is known");
     assert_eq!(samples.sockets.number(), "16+");
@@ -303,9 +303,9 @@ fn what_was_found_beside_a_look_waits_for_the_report() {
         interface: "eth1".to_owned(),
         error: "EINVAL".to_owned(),
     };
-    let found = gap(CARD, Some(ETH1), By::Nobody, cause);
+    let found = gap(CARD, Some(ETH1), GapSource::NotAttached, cause);
     assert_eq!(gaps.on(Input::Found(Box::new(found)), began), []);
-    let expected = [(Some(ETH1), By::Nobody, false)];
+    let expected = [(Some(ETH1), GapSource::NotAttached, false)];
     assert_eq!(reported(gaps.on(Input::Report, began)), expected);
     assert_eq!(gaps.on(Input::Report, began), []);
 }

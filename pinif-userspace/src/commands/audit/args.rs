@@ -75,7 +75,7 @@ pub struct AuditArgs {
     )]
     pub(super) persist: Option<PathBuf>,
 
-    /// What pinif and its programs tell of themselves on standard error, for debugging
+    /// What pinif and its programs log on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
     pub(super) log_level: log::LevelFilter,
 }

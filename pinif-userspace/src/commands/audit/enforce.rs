@@ -57,7 +57,7 @@ pub(super) fn follow(
         // A thread of its own: what else reads this terminal may take the line, and the reading goes on.
         thread::spawn(move || {
             if enter_is_pressed() {
-                // Where nobody receives it, the audit is over.
+                // Where it has no receiver, the audit is over.
                 let _ = orders.send(Order::Confirm);
             }
         });

@@ -1,4 +1,4 @@
-//! What pinif tells of itself, for debugging: on standard error, off unless it is asked for.
+//! pinif's own log, for debugging: on standard error, off unless it is asked for.
 
 use std::io::{self, Write as _};
 
@@ -9,7 +9,7 @@ use crate::text::escape::visible;
 struct StandardError;
 
 impl Log for StandardError {
-    /// pinif's own crates, the programs' among them: what the libraries tell would bury it.
+    /// pinif's own crates, the programs' among them: the libraries' logs would bury it.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("pinif")
     }
@@ -19,7 +19,7 @@ impl Log for StandardError {
             return;
         }
         let line = record.args().to_string();
-        // Where nobody reads it, nothing is amiss.
+        // A log that has no reader is no error.
         let _ = writeln!(
             io::stderr(),
             "{} {}: {}",
@@ -32,7 +32,7 @@ impl Log for StandardError {
     fn flush(&self) {}
 }
 
-/// Starts to tell what is as grave as `level`, or graver.
+/// Starts to log what is as grave as `level`, or graver.
 pub(super) fn start(level: LevelFilter) {
     // Only the second call of a process fails, and its level counts all the same.
     let _ = log::set_logger(&StandardError);

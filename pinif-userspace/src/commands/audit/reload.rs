@@ -32,7 +32,7 @@ pub(super) struct Source {
     seen: Option<State>,
 }
 
-/// What tells one state of a file from another.
+/// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     device: u64,
@@ -57,7 +57,7 @@ impl Source {
     ///
     /// What is wrong with it.
     pub(super) fn read(&mut self) -> Result<Option<Policy>, PolicyErrors> {
-        // First, so that what is written in the meantime is news.
+        // First, so that what is written in the meantime counts as a change.
         self.seen = state(&self.file);
         match Policy::read(&self.file) {
             Err(errors) if self.optional && errors.is_missing() => Ok(None),
@@ -154,13 +154,13 @@ struct Watch {
 impl Watch {
     fn new() -> Result<(Self, mpsc::UnboundedReceiver<()>)> {
         let (changed, changes) = mpsc::unbounded_channel();
-        let tell = move |event: notify::Result<notify::Event>| {
+        let handler = move |event: notify::Result<notify::Event>| {
             // Reading is no change, and our own would be followed by another.
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 let _ = changed.send(());
             }
         };
-        let watcher = notify::recommended_watcher(tell)
+        let watcher = notify::recommended_watcher(handler)
             .context("changes of the policy file cannot be watched for")?;
         let directories = BTreeSet::new();
         Ok((

@@ -28,7 +28,7 @@ use crate::{
     },
     survey::{
         self, Leaves, Owned,
-        sends::{By, packet, senders},
+        sends::{SocketSender, packet, senders},
     },
     text::escape::visible,
 };
@@ -38,7 +38,7 @@ use crate::{
 pub struct Cut {
     /// Whose connection it is, and its ends: `sshd's (pid 812) connection from 10.0.0.1:22 to 198.51.100.7:50022`.
     pub connection: String,
-    /// The interface that it leaves by.
+    /// The interface that it leaves via.
     pub interface: String,
     /// Its network namespace.
     pub netns: String,
@@ -52,7 +52,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (connection, interface) = (&self.connection, visible(&self.interface));
         let kind = self.kind.name();
-        write!(f, "{connection} leaves by {interface}, which is a {kind}")?;
+        write!(f, "{connection} leaves via {interface}, which is a {kind}")?;
         match &self.rule {
             Some(rule) => write!(f, " under the rule {}", visible(rule)),
             None => Ok(()),
@@ -60,8 +60,8 @@ impl fmt::Display for Cut {
     }
 }
 
-/// What mends it, for the end of a sentence.
-const MEND: &str =
+/// What fixes it, for the end of a sentence.
+const FIX: &str =
     "change the policy, or put a rule with `action = \"alert\"` for this connection above";
 
 /// That a policy would drop the session, in these namespaces, if it were enforced: a sentence without its end. Nothing, where
@@ -75,7 +75,7 @@ pub fn objection(policy: &Policy, namespaces: &[NetNs]) -> Result<Option<String>
     let texts: Vec<_> = cuts.iter().map(Cut::to_string).collect();
     Ok((!texts.is_empty()).then(|| {
         format!(
-            "would drop the session that pinif is run from: {}; {MEND}",
+            "would drop the session that pinif is run from: {}; {FIX}",
             texts.join("; ")
         )
     }))
@@ -103,16 +103,16 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
         let mut oracle = RouteOracle::open(netns).context("routes cannot be asked for")?;
         for (owned, sender) in sockets.iter().zip(senders(&sockets, &in_force)) {
             let query = Leaves::query(&owned.socket, owned.socket.remote);
-            // What has no way is not dropped by a policy.
+            // What has no route is not dropped by a policy.
             let Ok(Some(way)) = oracle.way(&query) else {
                 continue;
             };
-            let by = By {
+            let socket_sender = SocketSender {
                 owned,
                 sender: &sender,
             };
             let packet = packet(&owned.socket, owned.socket.remote);
-            let decision = by.verdict(&packet, way, &in_force, &surroundings);
+            let decision = socket_sender.verdict(&packet, way, &in_force, &surroundings);
             if let Some(kind) = dropped(&decision, policy)
                 && let Some(link) = network.links.get(way.output)
             {

@@ -1,5 +1,5 @@
-//! fabricd: the daemon that leaks. A process of its own, so that findings name it. It does one step for each line that it
-//! is told, and answers with one line.
+//! fabricd: the daemon that leaks. A process of its own, so that findings name it. It does one step for each line of its
+//! standard input, and answers with one line.
 
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// How many datagrams a step sends: fewer than what makes a finding be shown again while the story goes on.
 pub const DATAGRAMS: u64 = 3;
 
-/// What fabricd can be told to do. Each step sends [`DATAGRAMS`].
+/// What fabricd can be ordered to do. Each step sends [`DATAGRAMS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -27,7 +27,7 @@ pub enum Step {
     /// To the peer, from a socket that is bound to nothing, always the same one.
     Unpinned,
     /// From that socket, bound to fab0 at last.
-    Mended,
+    Fixed,
 }
 
 /// What came of a step.
@@ -90,7 +90,7 @@ impl Daemon {
                 self.send(socket, PEER, Some(send::index(FRONT)?))
             }
             Step::Unpinned => Ok(datagrams(self.control()?, PEER, None)),
-            Step::Mended => {
+            Step::Fixed => {
                 let control = self.control()?;
                 control.bind_device(Some(BACKPLANE.as_bytes()))?;
                 Ok(datagrams(control, PEER, None))

@@ -32,7 +32,7 @@ impl Fabricd {
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C is for the demo, which ends fabricd when it has heard the auditor out.
+            // Ctrl-C is for the demo, which ends fabricd when the auditor has reported all.
             .process_group(0);
         let mut child = card
             .run(|| command.spawn())?
@@ -50,7 +50,7 @@ impl Fabricd {
             orders,
             answers: BufReader::new(answers),
         };
-        // It makes no socket before it is told to, so that all of its sockets are made in the cgroup.
+        // It makes no socket before its first order, so that all of its sockets are made in the cgroup.
         let members = cgroup.path().join("cgroup.procs");
         fs::write(&members, fabricd.child.id().to_string())
             .with_context(|| format!("cannot put fabricd into {}", members.display()))?;
@@ -60,12 +60,12 @@ impl Fabricd {
     /// Lets it do a step, and waits until that is done.
     pub fn perform(&mut self, step: Step) -> Result<Answer> {
         writeln!(self.orders, "{}", serde_json::to_string(&step)?)
-            .context("fabricd has ended and cannot be told what to do")?;
+            .context("fabricd has ended and takes no more orders")?;
         let mut answer = String::new();
         let length = self
             .answers
             .read_line(&mut answer)
-            .context("cannot hear fabricd")?;
+            .context("cannot read fabricd's answer")?;
         ensure!(length > 0, "fabricd ended instead of doing its step");
         serde_json::from_str(&answer).with_context(|| format!("fabricd answered {answer:?}"))
     }

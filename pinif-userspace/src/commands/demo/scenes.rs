@@ -117,7 +117,7 @@ pub const SCENES: [Scene; 6] = [
             egress_interface: "eth1",
         }),
         lesson: "The kernel lets one sendmsg() override the bound device. `ss` still shows a socket on fab0; only the packet \
-                 tells.",
+                 shows it.",
     },
     Scene {
         title: "right, as long as the route is there",
@@ -143,14 +143,14 @@ pub const SCENES: [Scene; 6] = [
             bound_device: None,
             egress_interface: "eth1",
         }),
-        lesson: "The route via fab0 went with the link, and the default route took over at once. Each send succeeded; nothing \
-                 on the card said a word but pinif.",
+        lesson: "The route via fab0 went with the link, and the default route took over at once. Each send succeeded; on the \
+                 card, only pinif reported it.",
     },
     Scene {
         title: "the fix",
-        action: "fab0 is still down. fabricd does as pinif says: it binds that socket to the device fab0, and sends 3 more.",
+        action: "fab0 is still down. fabricd applies pinif's fix: it binds that socket to the device fab0, and sends 3 more.",
         before: None,
-        step: Step::Mended,
+        step: Step::Fixed,
         promise: Promise::Refused,
         lesson: "A bound socket fails where it would have leaked.",
     },

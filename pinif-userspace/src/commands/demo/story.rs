@@ -1,4 +1,4 @@
-//! Telling the story: scene by scene, and in between what the auditor really says.
+//! The story, scene by scene, and between the scenes what the auditor really reports.
 
 use std::collections::BTreeMap;
 use std::io::{self, Stdout, Write as _};
@@ -32,7 +32,7 @@ const COLUMNS: usize = 100;
 #[error("the audit ended before the story did")]
 pub struct CutShort;
 
-/// The story as it is being told.
+/// The story as it is played.
 pub struct Story<'a> {
     stage: &'a mut Stage,
     events: Receiver<Event>,
@@ -42,7 +42,7 @@ pub struct Story<'a> {
     /// The last count of each finding, by its id.
     packets: BTreeMap<FindingId, u64>,
     /// The findings that were promised and came.
-    kept: Vec<FindingId>,
+    found: Vec<FindingId>,
     /// What did not come as it was promised, in words.
     broken: Vec<String>,
 }
@@ -65,35 +65,35 @@ impl<'a> Story<'a> {
             ),
             look,
             packets: BTreeMap::new(),
-            kept: Vec::new(),
+            found: Vec::new(),
             broken: Vec::new(),
         }
     }
 
-    /// Tells it, then lets the audit end with its summary. The result is what did not come as promised.
+    /// Plays it, then lets the audit end with its summary. The result is what did not come as promised.
     ///
     /// # Errors
     ///
-    /// [`CutShort`] where the audit ended first; otherwise that the stage is out of order, or nobody reads on.
-    pub fn tell(mut self, end: oneshot::Sender<()>) -> Result<Vec<String>> {
+    /// [`CutShort`] where the audit ended first; otherwise that the stage is out of order, or standard output has no reader.
+    pub fn run(mut self, end: oneshot::Sender<()>) -> Result<Vec<String>> {
         self.open()?;
         for (index, scene) in SCENES.iter().enumerate() {
             self.play(index + 1, scene)?;
             self.rest()?;
         }
-        // The audit ends now, and its summary is the last that it says.
+        // The audit ends now, and its summary is the last that it reports.
         let _ = end.send(());
         self.close()?;
         Ok(self.broken)
     }
 
-    /// Says nothing before the audit is ready: what hinders it is then the first that a person reads.
+    /// Prints nothing before the audit is ready, so that what prevents it is the first that a person reads.
     fn open(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let ready = loop {
             match self.next(deadline)? {
                 Some(Event::Ready(ready)) => break ready,
-                Some(other) => self.hear(other)?,
+                Some(other) => self.show(other)?,
                 None => bail!("pinif did not become ready within {} s", PATIENCE.as_secs()),
             }
         };
@@ -102,7 +102,7 @@ impl<'a> Story<'a> {
             self.paragraph("", paragraph)?;
             self.write("\n")?;
         }
-        self.hear(Event::Ready(ready))?;
+        self.show(Event::Ready(ready))?;
         self.rest()
     }
 
@@ -142,20 +142,20 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Shows what the audit says until it finds what is expected.
+    /// Shows what the audit reports until it finds what is expected.
     fn await_finding(&mut self, number: usize, expected: &Expected) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while let Some(event) = self.next(deadline)? {
             if let Event::Finding(finding, Change::Opened) = &event
                 && expected.is(finding)
             {
-                self.kept.push(finding.id);
-                return self.hear(event);
+                self.found.push(finding.id);
+                return self.show(event);
             }
-            self.hear(event)?;
+            self.show(event)?;
         }
         self.broken.push(format!(
-            "in scene {number}, pinif did not find {} by {} within {} s",
+            "in scene {number}, pinif did not find {} via {} within {} s",
             expected.kind.name(),
             expected.egress_interface,
             PATIENCE.as_secs()
@@ -163,11 +163,11 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Lets a person read, and goes on listening meanwhile.
+    /// Lets a person read, and shows what is reported meanwhile.
     fn rest(&mut self) -> Result<()> {
         let deadline = Instant::now() + self.pause;
         while let Some(event) = self.next(deadline)? {
-            self.hear(event)?;
+            self.show(event)?;
         }
         Ok(())
     }
@@ -178,12 +178,12 @@ impl<'a> Story<'a> {
         loop {
             let event = self.events.recv().map_err(|_| CutShort)?;
             let last = matches!(event, Event::Ended(_));
-            self.hear(event)?;
+            self.show(event)?;
             if last {
                 break;
             }
         }
-        for id in &self.kept {
+        for id in &self.found {
             let packets = self.packets.get(id).copied().unwrap_or_default();
             if packets != DATAGRAMS {
                 self.broken.push(format!(
@@ -192,14 +192,14 @@ impl<'a> Story<'a> {
                 ));
             }
         }
-        for id in self.packets.keys().filter(|id| !self.kept.contains(id)) {
+        for id in self.packets.keys().filter(|id| !self.found.contains(id)) {
             self.broken
                 .push(format!("finding {id} was not to be expected"));
         }
         Ok(())
     }
 
-    /// The next that the audit says before the deadline.
+    /// The next that the audit reports before the deadline.
     fn next(&mut self, deadline: Instant) -> Result<Option<Event>> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.events.recv_timeout(left) {
@@ -209,8 +209,8 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Shows what the audit says, as the audit itself would.
-    fn hear(&mut self, event: Event) -> Result<()> {
+    /// Shows what the audit reports, as the audit itself would.
+    fn show(&mut self, event: Event) -> Result<()> {
         if let Event::Finding(finding, _) = &event {
             self.packets.insert(finding.id, finding.packets);
         }
@@ -253,13 +253,13 @@ fn drawing(look: Look) -> String {
     drawing
 }
 
-/// What the links themselves say of a step: `On the wire: 3 packets by fab0.`
+/// What the links' own counters show of a step: `On the wire: 3 packets via fab0.`
 fn on_the_wire(before: [u64; 2], after: [u64; 2], answer: &Answer) -> String {
     let left: Vec<String> = PORTS
         .iter()
         .zip(before.iter().zip(after))
         .filter(|(_, (before, after))| after > before)
-        .map(|(port, (before, after))| format!("{} by {port}", counted(after - before, "packet")))
+        .map(|(port, (before, after))| format!("{} via {port}", counted(after - before, "packet")))
         .collect();
     let mut text = match left.as_slice() {
         [] => "On the wire: nothing.".to_owned(),
@@ -276,18 +276,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_tells_what_left_and_what_did_not() {
+    fn the_wire_shows_what_left_and_what_did_not() {
         let sent = |sent| Answer {
             sent,
             refused: None,
         };
         assert_eq!(
             on_the_wire([5, 1], [8, 1], &sent(3)),
-            "On the wire: 3 packets by fab0."
+            "On the wire: 3 packets via fab0."
         );
         assert_eq!(
             on_the_wire([5, 1], [6, 3], &sent(3)),
-            "On the wire: 1 packet by fab0, 2 packets by eth1."
+            "On the wire: 1 packet via fab0, 2 packets via eth1."
         );
         let refused = Answer {
             sent: 0,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Signals that pinif takes as they come: those that an own mistake raises, and those that stop it at its terminal, which
+/// Signals that pinif takes as they come: those that a fault of its own raises, and those that stop it at its terminal, which
 /// the command, in the same process group, gets as well.
 const OWN: [libc::c_int; 12] = [
     libc::SIGKILL,
@@ -23,7 +23,7 @@ const OWN: [libc::c_int; 12] = [
     libc::SIGPIPE,
 ];
 
-/// Signals that end nobody who does not handle them, and SIGTSTP, which stops.
+/// Signals that do not end a process by default, and SIGTSTP, which stops.
 const HARMLESS: [libc::c_int; 5] = [
     libc::SIGCHLD,
     libc::SIGCONT,
@@ -71,7 +71,7 @@ impl Signals {
             return Err(io::Error::last_os_error()).context("signals cannot be read");
         }
         Ok(Self {
-            // SAFETY: the call just made this descriptor, and nobody else has it.
+            // SAFETY: the call just made this descriptor, and nothing else has it.
             descriptor: unsafe { std::os::fd::FromRawFd::from_raw_fd(descriptor) },
             before,
         })

@@ -16,7 +16,7 @@ use crate::{
 pub enum Line<'a> {
     /// A socket; with `--watch`, again when something of it has changed.
     Socket(Socket<'a>),
-    /// A socket that was told, and is closed now.
+    /// A socket that was listed, and is closed now.
     Gone(Gone<'a>),
 }
 
@@ -48,7 +48,7 @@ pub struct Socket<'a> {
     leaves_by: Option<&'a str>,
     /// The default route's interface, where each destination has its own.
     default_interface: Option<&'a str>,
-    /// The route that it takes.
+    /// The route that it uses.
     route: Option<&'a str>,
     /// The user that made it.
     uid: Option<u32>,
@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
     /// Of a socket.
     pub fn of(socket: &'a SurveyedSocket) -> Self {
         let (default_interface, route) = match &socket.leaves {
-            Leaves::By { route, .. } => (None, route.as_deref()),
+            Leaves::Via { route, .. } => (None, route.as_deref()),
             Leaves::Any { default } => (default.as_deref(), None),
             Leaves::None { .. } => (None, None),
         };

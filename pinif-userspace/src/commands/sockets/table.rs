@@ -14,7 +14,7 @@ pub(super) fn render(sockets: &[SurveyedSocket], look: Look, columns: Option<usi
     let several = sockets
         .windows(2)
         .any(|pair| pair[0].netns != pair[1].netns);
-    let mut headings = vec!["risk", "process", "socket", "bound to", "leaves by", "why"];
+    let mut headings = vec!["risk", "process", "socket", "bound to", "leaves via", "why"];
     if several {
         headings.insert(1, "namespace");
     }
@@ -45,7 +45,7 @@ fn row(socket: &SurveyedSocket, several: bool) -> Vec<Text> {
             None => "·".to_owned(),
         }),
         Text::left(match &socket.leaves {
-            Leaves::By { interface, .. } => visible(interface).into_owned(),
+            Leaves::Via { interface, .. } => visible(interface).into_owned(),
             Leaves::Any {
                 default: Some(default),
             } => format!("any ({})", visible(default)),

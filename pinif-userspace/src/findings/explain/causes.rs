@@ -143,14 +143,14 @@ pub enum CauseKind {
         /// Why it could not be.
         error: String,
     },
-    /// A packet for any local address is taken by any interface (the weak host model, RFC 1122, 3.3.4.2), and so by another
+    /// A packet for any local address is accepted on any interface (the weak host model, RFC 1122, 3.3.4.2), and so on another
     /// than the one that has the address.
     WeakHost {
         /// The one interface that has it.
         owner: String,
     },
-    /// It came by another way than what answers it may go.
-    AnotherWay,
+    /// It arrived on another interface than its replies may leave via.
+    AsymmetricRoute,
     /// The kernel does not ask whether the source is routed via the interface that a packet arrived on (`rp_filter`).
     NoReversePath {
         /// The interface.
@@ -246,10 +246,10 @@ impl fmt::Display for CauseKind {
             }
             Self::WeakHost { owner } => write!(
                 f,
-                "Linux takes a packet for {owner}'s address by any interface (weak host model)"
+                "Linux accepts a packet for {owner}'s address on any interface (weak host model)"
             ),
-            Self::AnotherWay => f.write_str(
-                "a sender or router outside chose this way: routes are not symmetric, or the source is forged",
+            Self::AsymmetricRoute => f.write_str(
+                "a sender or router outside sent it this way: routes are not symmetric, or the source is forged",
             ),
             Self::NoReversePath {
                 interface,

@@ -58,7 +58,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Remedy> {
         CauseKind::Bound(_)
         | CauseKind::Crossed { .. }
         | CauseKind::WeakHost { .. }
-        | CauseKind::AnotherWay
+        | CauseKind::AsymmetricRoute
         | CauseKind::NoReversePath { .. }
         | CauseKind::StrictReversePath { .. }
         | CauseKind::AnswersArp { .. }

@@ -1,4 +1,4 @@
-//! What several kinds say of a finding: pieces of sentences, from its facts.
+//! Parts of sentences that several kinds have in common, from a finding's facts.
 
 use std::net::IpAddr;
 

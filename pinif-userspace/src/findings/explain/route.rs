@@ -21,8 +21,8 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// The interface; `None` where it leads nowhere.
     pub device: Option<String>,
-    /// How many ways it leads, of which each flow takes one; zero, if there is but one.
-    pub ways: usize,
+    /// How many next hops it has, of which each flow uses one; zero, if there is but one.
+    pub hops: usize,
     /// The table's name or number, and the VRF whose it is.
     pub table: String,
     /// The rule that led to the table, as `rule 100 (fwmark 0x7)`, where it is none of the three that every system has.
@@ -41,7 +41,7 @@ impl Route {
             prefix: route.prefix,
             via: route.gateway,
             device: route.output.map(name),
-            ways: route.hops.len(),
+            hops: route.hops.len(),
             table: table_name(route.table, links),
             rule: None,
         }
@@ -99,9 +99,9 @@ impl fmt::Display for Route {
             Some(rule) => self.by_rule(rule, f)?,
             None => self.alone(f)?,
         }
-        match self.ways {
+        match self.hops {
             0 | 1 => Ok(()),
-            ways => write!(f, ", one of its {ways} ways"),
+            hops => write!(f, ", one of its {hops} next hops"),
         }
     }
 }
@@ -184,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_comes_first_and_the_ways_last() {
-        let way = |index| Hop {
+    fn the_rule_comes_first_and_the_next_hops_last() {
+        let hop = |index| Hop {
             gateway: None,
             output: Some(IfIndex(index)),
         };
@@ -215,15 +215,15 @@ mod tests {
         );
         choice.route.prefix = "10.0.0.0/8".parse().expect("a prefix");
         choice.route.gateway = None;
-        choice.route.hops = vec![way(3), way(4)];
+        choice.route.hops = vec![hop(3), hop(4)];
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),
-            "rule 100 (fwmark 0x7) sent it to table 7, whose route 10.0.0.0/8 leaves via eth1, one of its 2 ways"
+            "rule 100 (fwmark 0x7) sent it to table 7, whose route 10.0.0.0/8 leaves via eth1, one of its 2 next hops"
         );
         choice.rule = None;
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),
-            "route 10.0.0.0/8 dev eth1 in table 7, one of its 2 ways"
+            "route 10.0.0.0/8 dev eth1 in table 7, one of its 2 next hops"
         );
     }
 }

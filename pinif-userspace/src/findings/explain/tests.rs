@@ -176,7 +176,7 @@ fn what_was_dropped_did_not_leave() {
             let text = dropped(kind, origin).explanation();
             let ends = text.ends_with(" It was dropped, and did not leave.");
             assert!(ends && text.contains("would have "), "{text}");
-            let said = [
+            let words_of_packets = [
                 "5000 left via",
                 "it left via",
                 "socket left via",
@@ -184,7 +184,10 @@ fn what_was_dropped_did_not_leave() {
                 "kernel sent it",
                 "table made its",
             ];
-            assert!(said.iter().all(|words| !text.contains(words)), "{text}");
+            assert!(
+                words_of_packets.iter().all(|words| !text.contains(words)),
+                "{text}"
+            );
         }
     }
     assert_eq!(
@@ -247,7 +250,7 @@ fn no_circumstance_is_without_words() {
         CauseKind::WeakHost {
             owner: "fab0".to_owned(),
         },
-        CauseKind::AnotherWay,
+        CauseKind::AsymmetricRoute,
         CauseKind::NoReversePath {
             interface: "eth1".to_owned(),
             loose: true,

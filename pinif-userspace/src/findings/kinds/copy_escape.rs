@@ -38,7 +38,7 @@ fn explanation(finding: &Finding) -> String {
     let bound = finding.bound_device().unwrap_or("another interface");
     format!(
         "A packet without a socket {} {egress}: {} from {}, which belongs to {owner}socket bound to {bound}. It was copied or \
-         taken away on its way.",
+         redirected.",
         left(finding),
         traffic(finding),
         source_endpoint(finding),

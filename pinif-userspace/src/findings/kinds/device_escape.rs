@@ -37,7 +37,7 @@ fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec
     vec![vrf_miss(sighted, scene, look_up).unwrap_or_else(|| override_of(sighted, scene))]
 }
 
-/// A socket of a VRF whose packet left by another table: the VRF's own has no route for it, and the rules go on to the next.
+/// A socket of a VRF whose packet was routed by another table: the VRF's own has no route for it, and the rules go on to the next.
 fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
     let vrf = bound_vrf(sighted, scene)?;
     let table = vrf.vrf_table?;

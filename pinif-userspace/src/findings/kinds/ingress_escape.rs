@@ -44,7 +44,7 @@ fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec
         Some(owner) => causes.push(Cause::certain(CauseKind::WeakHost {
             owner: (scene.name)(owner),
         })),
-        None => causes.push(way_back(sighted, headers.source, scene, look_up)),
+        None => causes.push(route_back(sighted, headers.source, scene, look_up)),
     }
     // IPv6 has neither setting.
     let (IpAddr::V4(_), Some(entrance)) = (headers.source, (scene.entrance)(&arrived)) else {
@@ -84,8 +84,8 @@ fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec
     causes
 }
 
-/// Why it came by this way: the host itself sends to its source by it, or somebody outside chose it.
-fn way_back(
+/// Why it arrived here: the host itself sends to its source via this interface, or somebody outside chose it.
+fn route_back(
     sighted: &Sighted,
     source: IpAddr,
     scene: &Scene<'_>,
@@ -95,11 +95,11 @@ fn way_back(
         Ok(choice) if leads_out(&choice, sighted.egress) => {
             Cause::certain(CauseKind::Route(described(&choice, sighted.egress, scene)))
         }
-        _ => Cause::likely(CauseKind::AnotherWay),
+        _ => Cause::likely(CauseKind::AsymmetricRoute),
     }
 }
 
-/// Whether the sender is a neighbour on the interface, to whom an ARP reply may have shown the way.
+/// Whether the sender is a neighbour on the interface, which an ARP reply may have led here.
 fn answers_neighbours(scene: &Scene<'_>, sighted: &Sighted, entrance: Entrance) -> bool {
     let is_near = sighted
         .headers
@@ -160,7 +160,7 @@ fn destination(finding: &Finding) -> String {
     flow.map_or_else(String::new, |flow| flow.destination.address.to_string())
 }
 
-/// Who receives it. What netfilter makes of it nobody asks.
+/// Who receives it, as far as sockets show: netfilter is not asked.
 fn receiver(finding: &Finding) -> String {
     let arrived = finding.egress_interface();
     if finding
@@ -197,7 +197,7 @@ fn drops(cause: &CauseKind, arrived: &str) -> bool {
     }
 }
 
-/// Whatever else may be true, the way in is what is to be closed.
+/// Whatever else may be true, what arrived must be kept out.
 fn remedy(finding: &Finding) -> Remedy {
     let arrived = choice::egress(finding);
     let home = choice::home(finding, &ROW);

@@ -1,4 +1,4 @@
-//! What was read of a namespace, as messages that the kernel takes for another.
+//! What was read of a namespace, as messages that the kernel accepts for another.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -75,7 +75,7 @@ pub(super) fn stand_in(link: &Link, far: u32) -> Raw {
         .with(18, &info)
 }
 
-/// An address as it can be added: without the detection of duplicates, and valid for as long as the copy lives.
+/// An address as it can be added: without the detection of duplicates, and valid for as long as the copy exists.
 pub(super) fn usable(address: &Raw) -> Raw {
     const IFA_CACHEINFO: u16 = 6;
     const IFA_FLAGS: u16 = 8;

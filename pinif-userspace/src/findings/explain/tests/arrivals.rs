@@ -66,7 +66,7 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
     );
     assert_eq!(
         cause_text(&causes),
-        "Linux takes a packet for fab0's address by any interface (weak host model); rp_filter is off on eth1; \
+        "Linux accepts a packet for fab0's address on any interface (weak host model); rp_filter is off on eth1; \
          arp_ignore is 0 on eth1, which answers for 10.0.0.1"
     );
     assert_eq!(

@@ -223,7 +223,7 @@ fn a_copy_and_a_crossed_bind_have_one_remedy() {
     assert_eq!(
         copy.explanation(),
         "A packet without a socket left via eth1: udp to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
-         telemetryd's socket bound to fab0. It was copied or taken away on its way."
+         telemetryd's socket bound to fab0. It was copied or redirected."
     );
     assert_eq!(
         copy.remedy(),

@@ -1,4 +1,4 @@
-//! What a pin did, for a person and for a script.
+//! The report of what a pin did, for a person and for a script.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ use crate::{
     text::words::{counted, grouped},
 };
 
-/// How many attempts are told one by one.
-const TOLD: usize = 8;
+/// How many attempts are listed one by one.
+const LISTED: usize = 8;
 
 /// A pin and what came of it: what `--format json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "pin")]
 #[schemars(title = "A line of pinif pin --list --format json, and of pinif run --report json")]
-pub struct Account {
+pub struct PinReport {
     /// The cgroup's directory.
     pub cgroup: String,
     /// The interface's name.
@@ -40,11 +40,11 @@ pub struct Account {
     pub away: u64,
     /// Sockets that were not made, since their process was in another network namespace.
     pub elsewhere: u64,
-    /// What left, and what was kept, by interface.
+    /// What left, and what was dropped, by interface.
     pub interfaces: Vec<Interface>,
     /// Attempts to bind a socket to another device, or to none, that were refused.
     pub refused: u64,
-    /// Those of them that there was room to tell apart.
+    /// Those of them that there was room to list.
     pub attempts: Vec<Try>,
     /// Packets whose interface there was no room to count.
     pub uncounted: u64,
@@ -57,11 +57,11 @@ pub struct Interface {
     pub name: String,
     /// Its index.
     pub index: u32,
-    /// Packets that left by it, as they are on the wire.
+    /// Packets that left via it, as they are on the wire.
     pub packets: u64,
     /// Their bytes, from the IP header on.
     pub bytes: u64,
-    /// Packets that were kept from leaving by it.
+    /// Packets that were dropped, and did not leave via it.
     pub kept_packets: u64,
     /// Their bytes.
     pub kept_bytes: u64,
@@ -82,7 +82,7 @@ pub struct Try {
     pub times: u64,
 }
 
-impl Account {
+impl PinReport {
     /// Reads what a pin's programs counted.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Account {
             counted(self.pinned, "socket")
         )];
         lines.push(self.left());
-        lines.extend(self.kept());
+        lines.extend(self.dropped());
         lines.extend(self.tried());
         if self.away != 0 {
             lines.push(format!(
@@ -150,48 +150,56 @@ impl Account {
     }
 
     fn left(&self) -> String {
-        let mut ways: Vec<_> = self
+        let mut used: Vec<_> = self
             .interfaces
             .iter()
-            .filter(|way| way.packets != 0)
+            .filter(|interface| interface.packets != 0)
             .collect();
         // The device itself comes first.
-        ways.sort_by_key(|way| way.name != self.interface);
+        used.sort_by_key(|interface| interface.name != self.interface);
         let mut text = String::new();
-        for way in &ways {
+        for interface in &used {
             text.push_str(&if text.is_empty() {
                 format!(
-                    "{} left by {}",
-                    counted(way.packets, "packet"),
-                    visible(&way.name)
+                    "{} left via {}",
+                    counted(interface.packets, "packet"),
+                    visible(&interface.name)
                 )
             } else {
-                format!(", {} by {}", grouped(way.packets), visible(&way.name))
+                format!(
+                    ", {} via {}",
+                    grouped(interface.packets),
+                    visible(&interface.name)
+                )
             });
         }
         if text.is_empty() {
             text.push_str("no packet left");
         } else if !self.allow_rebind {
-            text.push_str(", none by another interface");
+            text.push_str(", none via another interface");
         }
         text
     }
 
-    fn kept(&self) -> Option<String> {
-        let kept: Vec<_> = self
+    fn dropped(&self) -> Option<String> {
+        let dropped: Vec<_> = self
             .interfaces
             .iter()
-            .filter(|way| way.kept_packets != 0)
+            .filter(|interface| interface.kept_packets != 0)
             .collect();
-        let all: u64 = kept.iter().map(|way| way.kept_packets).sum();
-        let by = |way: &&Interface| match kept.len() {
-            1 => visible(&way.name).into_owned(),
-            _ => format!("{} ({})", visible(&way.name), grouped(way.kept_packets)),
+        let all: u64 = dropped.iter().map(|interface| interface.kept_packets).sum();
+        let text = |interface: &&Interface| match dropped.len() {
+            1 => visible(&interface.name).into_owned(),
+            _ => format!(
+                "{} ({})",
+                visible(&interface.name),
+                grouped(interface.kept_packets)
+            ),
         };
-        let names: Vec<_> = kept.iter().map(by).collect();
+        let names: Vec<_> = dropped.iter().map(text).collect();
         (all != 0).then(|| {
             format!(
-                "{} kept from leaving by {}",
+                "{} dropped instead of leaving via {}",
                 were(all, "packet"),
                 names.join(", ")
             )
@@ -199,16 +207,16 @@ impl Account {
     }
 
     fn tried(&self) -> Option<String> {
-        let mut told: Vec<_> = self.attempts.iter().take(TOLD).map(Try::told).collect();
-        if self.attempts.len() > TOLD {
-            told.push(format!("and {} more", self.attempts.len() - TOLD));
+        let mut attempts: Vec<_> = self.attempts.iter().take(LISTED).map(Try::text).collect();
+        if self.attempts.len() > LISTED {
+            attempts.push(format!("and {} more", self.attempts.len() - LISTED));
         }
         (self.refused != 0).then(|| {
             format!(
                 "{} to bind a socket to something else {} refused: {}",
                 counted(self.refused, "attempt"),
                 if self.refused == 1 { "was" } else { "were" },
-                told.join("; ")
+                attempts.join("; ")
             )
         })
     }
@@ -233,7 +241,7 @@ impl From<(Attempt, u64)> for Try {
 }
 
 impl Try {
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         let to = match (&self.device, self.index) {
             (Some(device), _) => format!("to {}", visible(device)),
             (None, Some(index)) => format!("to interface {index}"),
@@ -257,8 +265,8 @@ fn text(name: Name) -> String {
 mod tests {
     use super::*;
 
-    fn account() -> Account {
-        Account {
+    fn report() -> PinReport {
+        PinReport {
             cgroup: "/cg/pinned".to_owned(),
             interface: "fab0".to_owned(),
             index: Some(3),
@@ -288,13 +296,13 @@ mod tests {
     #[test]
     fn a_quiet_command_is_two_lines() {
         assert_eq!(
-            account().lines(),
+            report().lines(),
             ["1 socket pinned to fab0", "no packet left"]
         );
     }
 
     #[test]
-    fn all_that_happened_is_told() {
+    fn all_that_happened_is_reported() {
         let attempt = Try {
             pid: 7,
             comm: "cu\u{1b}rl".to_owned(),
@@ -307,7 +315,7 @@ mod tests {
             times: 1,
             ..attempt.clone()
         };
-        let account = Account {
+        let report = PinReport {
             pinned: 2,
             away: 1,
             elsewhere: 2,
@@ -320,14 +328,14 @@ mod tests {
             refused: 4,
             attempts: vec![attempt, unbind],
             uncounted: 5,
-            ..account()
+            ..report()
         };
         assert_eq!(
-            account.lines(),
+            report.lines(),
             [
                 "2 sockets pinned to fab0",
-                "1,000 packets left by fab0, 2 by lo, none by another interface",
-                "13 packets were kept from leaving by eth1 (12), eth2 (1)",
+                "1,000 packets left via fab0, 2 via lo, none via another interface",
+                "13 packets were dropped instead of leaving via eth1 (12), eth2 (1)",
                 "4 attempts to bind a socket to something else were refused: cu\\x1brl (pid 7) to eth1, 3 times; \
                  cu\\x1brl (pid 7) to nothing",
                 "1 socket was not made, since there was no interface fab0",
@@ -339,11 +347,11 @@ mod tests {
 
     #[test]
     fn where_sockets_may_be_bound_anew_nothing_is_claimed_of_others() {
-        let account = Account {
+        let report = PinReport {
             allow_rebind: true,
             interfaces: vec![interface("fab0", 1, 0), interface("eth1", 1, 0)],
-            ..account()
+            ..report()
         };
-        assert_eq!(account.lines()[1], "1 packet left by fab0, 1 by eth1");
+        assert_eq!(report.lines()[1], "1 packet left via fab0, 1 via eth1");
     }
 }

@@ -19,7 +19,7 @@ pub const PAUSE: Duration = Duration::from_secs(10);
 
 /// All findings that a sink was given, in the order of their first sightings.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Shown {
     places: HashMap<FindingId, usize>,
     rows: Vec<Row>,
 }
@@ -59,13 +59,13 @@ pub enum Show {
     Growth,
     /// What was learned since.
     Change,
-    /// Nothing: the end tells its last counts.
+    /// Nothing: the summary has its last counts.
     Nothing,
 }
 
-impl Seen {
-    /// Takes a finding and tells what a person wants to see of it. It is shown again when its count is ten times what
-    /// was last shown, or twice after a pause: a burst is told at once, and what goes on for days stays calm.
+impl Shown {
+    /// Takes a finding and says what to show of it. It is shown again when its count is ten times what was last shown, or
+    /// twice that after a pause: a burst is shown at once, and what goes on for days is shown seldom.
     pub fn take(&mut self, finding: &Finding, now: Duration) -> Show {
         let place = self.places.get(&finding.id).copied();
         let Some(row) = place.and_then(|place| self.rows.get_mut(place)) else {
