@@ -6,9 +6,11 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use pinif_ebpf::share::{OF_A_USER, OF_PROGRAMS};
+use pinif_ebpf::verdict::Kind;
 use pinif_lab::Namespace;
 use pinif_lab::send::{self, Extras};
 use pinif_lab::socket::as_user;
+use pinif_userspace::findings::line::Subject;
 use socket2::{Domain, Socket, Type};
 
 use crate::bench::{Bench, CONTROL_PLANE, Report, SENDER, Sender, leak, scenario};
@@ -76,28 +78,28 @@ fn a_collector_that_stands_still_loses_no_count() {
         assert_eq!(sent.sent, 40_000, "{:?}", sent.refused);
         auditor.signal(Signal::SIGCONT);
         let report = auditor.stop();
-        assert_eq!(told(&report), [(40_000, "16+", "1")]);
+        assert_eq!(counts(&report), [(40_000, "16+", "1")]);
         assert_eq!(report.status.code(), Some(2), "{}", report.stderr);
         assert_eq!(report.summary.packets, sent.sent);
     });
 }
 
 /// Packets, sockets and processes of each finding.
-fn told(report: &Report) -> Vec<(u64, &'static str, &'static str)> {
+fn counts(report: &Report) -> Vec<(u64, &'static str, &'static str)> {
     let number = |count, more| match (count, more) {
         (1, false) => "1",
         (16, true) => "16+",
         other => panic!("{other:?}"),
     };
-    let told = report.findings.iter().map(|told| {
-        let (sockets, processes) = (&told.sockets, &told.processes);
+    let counts = report.findings.iter().map(|finding| {
+        let (sockets, processes) = (&finding.samples.sockets, &finding.samples.processes);
         (
-            told.packets,
+            finding.packets,
             number(sockets.count, sockets.more),
             number(processes.count, processes.more),
         )
     });
-    told.collect()
+    counts.collect()
 }
 
 /// A program that leaks by 70,000 sockets has one fault, and hides no other program's.
@@ -114,7 +116,7 @@ fn seventy_thousand_sockets_of_a_program_are_one_finding() {
         let other = Sender::start_as(&other, bench.card(), Some(bench.cgroup_path()), leak);
         let other = other.finish();
         let report = auditor.stop();
-        assert_eq!(told(&report), [(70_000, "16+", "1"), (3, "1", "1")]);
+        assert_eq!(counts(&report), [(70_000, "16+", "1"), (3, "1", "1")]);
         let process = report.findings[1].process.as_ref();
         let process = process.map(|process| (process.pid, &*process.comm));
         assert_eq!(process, Some((other.pid, "telemetryd")));
@@ -140,15 +142,15 @@ fn a_user_who_invents_subjects_has_a_share() {
         let (others, own): (Vec<_>, Vec<_>) = report
             .findings
             .iter()
-            .partition(|told| told.subject["type"] == "other-programs");
+            .partition(|finding| matches!(finding.subject, Some(Subject::OtherPrograms { .. })));
         assert_eq!(own.len() as u64, OF_A_USER);
         assert!(own.iter().all(|told| told.packets == 1), "{report}");
         let [others] = &others[..] else {
             panic!("{others:#?}");
         };
-        assert_eq!((others.packets, others.processes.count), (MORE, 16));
-        assert!(others.processes.more, "{others:#?}");
-        assert_eq!(others.subject["uid"], 0);
+        assert_eq!((others.packets, others.samples.processes.count), (MORE, 16));
+        assert!(others.samples.processes.more, "{others:#?}");
+        assert_eq!(others.subject, Some(Subject::OtherPrograms { uid: 0 }));
         assert!(
             others.explanation.contains("User 0 has 1024 findings"),
             "{others:#?}"
@@ -169,12 +171,12 @@ fn all_programs_together_have_a_share() {
         let (others, own): (Vec<_>, Vec<_>) = report
             .findings
             .iter()
-            .partition(|told| told.subject["type"] == "others");
+            .partition(|finding| finding.subject == Some(Subject::Others));
         assert_eq!(own.len() as u64, OF_PROGRAMS);
         let [others] = &others[..] else {
             panic!("{others:#?}");
         };
-        assert_eq!((others.packets, others.sockets.more), (MORE, true));
+        assert_eq!((others.packets, others.samples.sockets.more), (MORE, true));
         assert!(report.summary.uncounted.is_empty(), "{}", report.stderr);
         assert_eq!(report.summary.packets, OF_PROGRAMS + MORE);
     });
@@ -212,8 +214,8 @@ fn seventy_thousand_packets_of_a_stranger_are_one_finding() {
         let report = auditor.stop();
         // The kernel's answers, port unreachable, are another fact. It limits their rate.
         let all = report.findings.iter();
-        let kinds = all.filter(|told| told.kind != "address-escape");
-        let kinds = kinds.map(|told| (&*told.kind, told.packets));
+        let kinds = all.filter(|finding| finding.kind != Kind::AddressEscape);
+        let kinds = kinds.map(|finding| (finding.kind.name(), finding.packets));
         assert_eq!(
             kinds.collect::<Vec<_>>(),
             [("ingress-escape", 70_000), ("device-escape", leaking.sent)],

@@ -1,9 +1,9 @@
 //! Multipath TCP: the kernel opens a further connection by an interface that no socket of the process asked for. Case 18 of
 //! docs/scenarios.md.
 
-use crate::bench::{
-    Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, Told, leak, scenario,
-};
+use pinif_userspace::findings::line::FindingLine;
+
+use crate::bench::{Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, leak, scenario};
 
 const MPTCP: [Need; 2] = [Need::Mptcp, Need::Program("ip")];
 
@@ -79,9 +79,10 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
         let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
         // A thread of the kernel's made the subflow. Whose it is can be found as long as the process is there.
         let by_whom = |finding: Finding| {
-            let told = |told: &&Told| told.kind == finding.kind() && told.process.is_some();
-            match report.findings.iter().find(told) {
-                Some(Told {
+            let is_it =
+                |line: &&FindingLine| line.kind.name() == finding.kind() && line.process.is_some();
+            match report.findings.iter().find(is_it) {
+                Some(FindingLine {
                     socket_cookie: Some(cookie),
                     ..
                 }) => finding.by(&Sent {

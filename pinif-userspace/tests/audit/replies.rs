@@ -231,7 +231,7 @@ fn an_unpinned_listener_answers_a_stranger_by_the_default_route() {
         assert_eq!(report.findings.len(), 1, "{report}");
         let told = &report.findings[0];
         assert_eq!(
-            (told.kind.as_str(), told.egress_interface.as_str()),
+            (told.kind.name(), told.egress_interface.as_str()),
             ("address-escape", "eth1"),
             "{report}"
         );

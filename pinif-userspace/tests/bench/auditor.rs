@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use pinif_lab::Counters;
+use pinif_userspace::findings::{line::FindingLine, ready::Ready};
 use tempfile::NamedTempFile;
 
 use super::Bench;
@@ -272,7 +273,7 @@ impl Auditor<'_> {
     }
 
     /// What it said when it was ready.
-    pub fn ready(&self) -> report::Ready {
+    pub fn ready(&self) -> Ready {
         report::ready(&self.ready)
     }
 
@@ -294,18 +295,18 @@ impl Auditor<'_> {
     }
 
     /// Waits for a line of a finding of this kind, and gives what it says.
-    pub fn wait_for_finding(&mut self, kind: &str) -> report::Told {
-        self.wait_for_finding_that(kind, |told| told.kind == kind)
+    pub fn wait_for_finding(&mut self, kind: &str) -> FindingLine {
+        self.wait_for_finding_that(kind, |finding| finding.kind.name() == kind)
     }
 
     /// Waits for a line of a finding that `is` it, which `what` names.
     pub fn wait_for_finding_that(
         &mut self,
         what: &str,
-        is: impl Fn(&report::Told) -> bool,
-    ) -> report::Told {
+        is: impl Fn(&FindingLine) -> bool,
+    ) -> FindingLine {
         let line = self.wait_for_line(what, |line| {
-            report::finding(line).is_some_and(|told| is(&told))
+            report::finding(line).is_some_and(|finding| is(&finding))
         });
         report::finding(&line).expect("it was one")
     }

@@ -103,16 +103,16 @@ impl<'a> Expectation<'a> {
             panic!("one namespace is audited\n{report}");
         };
         let mut wanted: Vec<&Finding> = self.findings.iter().collect();
-        for told in &report.findings {
+        for line in &report.findings {
             let (of_it, others) = wanted
                 .into_iter()
-                .partition::<Vec<_>, _>(|finding| finding.fits(told, netns));
+                .partition::<Vec<_>, _>(|finding| finding.fits(line, netns));
             wanted = others;
             let packets: u64 = of_it.iter().map(|finding| finding.packets).sum();
-            let is_told = of_it.iter().any(|one| one.is_of_first_packet(told));
+            let is_first = of_it.iter().any(|one| one.is_of_first_packet(line));
             assert!(
-                is_told && packets == told.packets,
-                "this finding is not as expected: {told:#?}\nexpected of it: {of_it:#?}\n{report}"
+                is_first && packets == line.packets,
+                "this finding is not as expected: {line:#?}\nexpected of it: {of_it:#?}\n{report}"
             );
         }
         assert!(

@@ -54,7 +54,7 @@ pub use held::{Account, Held};
 pub use need::Need;
 pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
-pub use report::{Cell, Report, Told};
+pub use report::{Report, made};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve, serve_after};

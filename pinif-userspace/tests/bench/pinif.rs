@@ -12,8 +12,8 @@ use super::lines::{Lines, Next};
 /// A running pinif; ended when dropped.
 pub struct Pinif {
     child: Child,
-    stdout: Told,
-    stderr: Told,
+    stdout: OutputLines,
+    stderr: OutputLines,
 }
 
 /// How pinif ended, and all that it said.
@@ -28,7 +28,7 @@ pub struct Ended {
 }
 
 /// A stream's lines, and those of them that were waited for already.
-struct Told {
+struct OutputLines {
     lines: Lines,
     taken: Vec<String>,
 }
@@ -73,11 +73,11 @@ impl Pinif {
         // It holds our copy of the pipe's other end, without which there is no end.
         drop(command);
         Self {
-            stdout: Told::new(match child.stdout.take() {
+            stdout: OutputLines::new(match child.stdout.take() {
                 Some(stdout) => Lines::of(stdout),
                 None => Lines::of(io::empty()),
             }),
-            stderr: Told::new(Lines::of(stderr)),
+            stderr: OutputLines::new(Lines::of(stderr)),
             child,
         }
     }
@@ -131,7 +131,7 @@ impl Pinif {
 
     fn failed(&mut self, why: &str) -> ! {
         self.finish();
-        let text = |told: &mut Told| told.all().unwrap_or_default().join("\n");
+        let text = |lines: &mut OutputLines| lines.all().unwrap_or_default().join("\n");
         panic!(
             "{why}\n── on standard output:\n{}\n── on standard error:\n{}",
             text(&mut self.stdout),
@@ -151,7 +151,7 @@ impl Drop for Pinif {
     }
 }
 
-impl Told {
+impl OutputLines {
     fn new(lines: Lines) -> Self {
         Self {
             lines,

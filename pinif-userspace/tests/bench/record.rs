@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::group::Group;
 use super::promise;
-use super::report::{Report, Told};
+use super::report::Report;
 use super::wanted::Finding;
 
 /// The kinds of findings of one scenario, each as often as it is there.
@@ -79,8 +79,9 @@ pub fn note(expected: &[Finding], report: &Report) {
         let kinds = kinds.get_or_insert_default();
         let wanted = expected.iter().map(|finding| finding.kind().to_owned());
         kinds.expected.extend(wanted);
-        let told = report.findings.iter().map(|Told { kind, .. }| kind.clone());
-        kinds.found.extend(told);
+        let found = report.findings.iter();
+        let found = found.map(|finding| finding.kind.name().to_owned());
+        kinds.found.extend(found);
         kinds.expected.sort_unstable();
         kinds.found.sort_unstable();
         // What several senders of one program did is one finding.

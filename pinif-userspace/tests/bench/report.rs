@@ -7,125 +7,22 @@ use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
+use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_lab::{Counters, FALLBACK_TUNNELS};
-use pinif_userspace::findings::line::{Line, schema};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use pinif_userspace::findings::finding::Direction;
+use pinif_userspace::findings::line::{FindingLine, Line, schema};
+use pinif_userspace::findings::ready::Ready;
+use pinif_userspace::findings::summary::{Cell, Summary};
 use serde_json::Value;
 
 use super::expect::Expectation;
 
-/// The line that says that all is attached.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Ready {
-    pub interfaces: Vec<String>,
-    pub netns: Vec<String>,
-    pub attach: String,
-    pub enforce: bool,
-}
-
-impl Ready {
-    /// The interfaces that somebody made.
-    pub fn made(&self) -> Vec<&str> {
-        let names = self.interfaces.iter().map(String::as_str);
-        names
-            .filter(|name| !FALLBACK_TUNNELS.contains(name))
-            .collect()
-    }
-}
-
-/// A finding, as its last line has it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Told {
-    pub id: String,
-    pub kind: String,
-    pub severity: String,
-    pub rule: Option<String>,
-    pub netns: String,
-    pub bound_device: Option<String>,
-    pub bound_address: Option<String>,
-    pub egress_interface: String,
-    pub direction: String,
-    pub protocol: String,
-    pub source: String,
-    pub destination: String,
-    pub packets: u64,
-    pub bytes: u64,
-    pub socket_cookie: Option<u64>,
-    pub process: Option<Process>,
-    pub subject: Value,
-    pub processes: Sampled<ProcessSample>,
-    pub sockets: Sampled<SocketSample>,
-    pub destinations: Sampled<DestinationSample>,
-    pub cause: String,
-    pub explanation: String,
-    pub remedy: String,
-    pub dropped: bool,
-    /// It is foreseen.
-    #[serde(default)]
-    pub latent: bool,
-}
-
-/// What a finding has seen of something.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Sampled<T> {
-    pub count: u64,
-    pub more: bool,
-    pub samples: Vec<T>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct ProcessSample {
-    pub pid: u32,
-    pub packets: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SocketSample {
-    pub socket_cookie: u64,
-    pub packets: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct DestinationSample {
-    pub protocol: String,
-    pub destination: String,
-    pub packets: u64,
-}
-
-/// The process of a finding.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Process {
-    pub pid: u32,
-    pub comm: String,
-    pub exe: Option<String>,
-    pub uid: u32,
-    pub cgroup: Option<String>,
-}
-
-/// The last line.
-#[derive(Debug, Deserialize)]
-pub struct Summary {
-    pub duration_s: f64,
-    pub packets: u64,
-    pub bytes: u64,
-    pub dropped: u64,
-    pub matrix: Vec<Cell>,
-    pub findings: usize,
-    pub uncounted: BTreeMap<String, u64>,
-}
-
-/// A cell of the matrix.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Cell {
-    pub netns: String,
-    pub bound_device: Option<String>,
-    pub egress_interface: String,
-    pub packets: u64,
-    pub bytes: u64,
-    pub verdict: String,
-    pub carried: bool,
-    pub dropped: bool,
+/// The interfaces that somebody made.
+pub fn made(ready: &Ready) -> Vec<&str> {
+    let names = ready.interfaces.iter().map(String::as_str);
+    names
+        .filter(|name| !FALLBACK_TUNNELS.contains(name))
+        .collect()
 }
 
 /// All that an auditor said.
@@ -133,7 +30,7 @@ pub struct Cell {
 pub struct Report {
     pub ready: Ready,
     /// The last line of each finding, in the order of their first.
-    pub findings: Vec<Told>,
+    pub findings: Vec<FindingLine>,
     pub summary: Summary,
     pub status: ExitStatus,
     pub stderr: String,
@@ -146,8 +43,9 @@ pub struct Report {
 /// A row and a column of the matrix, and a verdict ([`verdict`]).
 pub type Place = (Option<String>, String, String);
 
-/// What became of packets: the verdict, and whether they were dropped for it.
-pub(super) fn verdict(verdict: &str, dropped: bool) -> String {
+/// What became of packets: the verdict, of which none is `contained`, and whether they were dropped for it.
+pub(super) fn verdict(verdict: Option<Kind>, dropped: bool) -> String {
+    let verdict = verdict.map_or("contained", Kind::name);
     if dropped {
         format!("{verdict}, dropped")
     } else {
@@ -169,7 +67,7 @@ impl Report {
         let report = Self {
             ready: self::ready(ready),
             findings: last_of_each(findings),
-            summary: parse(last, "summary"),
+            summary: summary(last),
             status,
             stderr,
             driver,
@@ -180,9 +78,9 @@ impl Report {
     }
 
     /// What was said of one of the audited namespaces alone, whose links' drivers sent this in the meantime. What was not counted
-    /// is not told apart by namespace, and neither are the interfaces.
+    /// is not counted by namespace, and neither are the interfaces.
     pub fn part(&self, netns: &str, driver: BTreeMap<&'static str, Counters>) -> Self {
-        let of_it = |told: &&Told| told.netns == netns;
+        let of_it = |finding: &&FindingLine| finding.netns == netns;
         let findings: Vec<_> = self.findings.iter().filter(of_it).cloned().collect();
         let cells = self.summary.matrix.iter();
         let matrix: Vec<_> = cells.filter(|cell| cell.netns == netns).cloned().collect();
@@ -193,7 +91,7 @@ impl Report {
             packets: once().map(|cell| cell.packets).sum(),
             bytes: once().map(|cell| cell.bytes).sum(),
             dropped: dropped.map(|cell| cell.packets).sum(),
-            findings: findings.len(),
+            findings: findings.len() as u64,
             uncounted: self.summary.uncounted.clone(),
             matrix,
         };
@@ -201,7 +99,8 @@ impl Report {
             netns: vec![netns.to_owned()],
             ..self.ready.clone()
         };
-        let is_of_another = |line: &&String| finding(line).is_some_and(|told| told.netns != netns);
+        let is_of_another =
+            |line: &&String| finding(line).is_some_and(|finding| finding.netns != netns);
         let lines = self.lines.iter().filter(|line| !is_of_another(line));
         let part = Self {
             ready,
@@ -238,7 +137,7 @@ impl Report {
             let place = (
                 cell.bound_device.clone(),
                 cell.egress_interface.clone(),
-                verdict(&cell.verdict, cell.dropped),
+                verdict(cell.verdict, cell.dropped),
             );
             (place, (cell.packets, cell.bytes))
         }))
@@ -247,17 +146,18 @@ impl Report {
     fn agrees_with_itself(&self) {
         let places = self.places();
         // What cannot be seen, or has not happened, has no packets, and what arrives is in no cell.
-        let seen = self
-            .findings
-            .iter()
-            .filter(|told| told.kind != "unaudited" && told.direction == "out" && !told.latent);
-        let found = sum(seen.map(|told| {
+        let seen = self.findings.iter().filter(|finding| {
+            finding.kind != Kind::Unaudited
+                && finding.direction == Direction::Out
+                && finding.latent != Some(true)
+        });
+        let found = sum(seen.map(|finding| {
             let place = (
-                told.bound_device.clone(),
-                told.egress_interface.clone(),
-                verdict(&told.kind, told.dropped),
+                finding.bound_device.clone(),
+                finding.egress_interface.clone(),
+                verdict(Some(finding.kind), finding.dropped),
             );
-            (place, (told.packets, told.bytes))
+            (place, (finding.packets, finding.bytes))
         }));
         let uncontained: BTreeMap<_, _> = places
             .iter()
@@ -293,7 +193,7 @@ impl Report {
         );
         assert_eq!(
             self.summary.findings,
-            self.findings.len(),
+            self.findings.len() as u64,
             "the number of findings is another\n{self}"
         );
     }
@@ -310,8 +210,10 @@ impl fmt::Display for Report {
     }
 }
 
-fn has_leak(findings: &[Told]) -> bool {
-    findings.iter().any(|told| told.severity == "leak")
+fn has_leak(findings: &[FindingLine]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Leak)
 }
 
 fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u64, u64)> {
@@ -324,68 +226,72 @@ fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u6
     sums
 }
 
-/// What a line says, which must be as the published schema has it, and as the published type reads and writes it.
-pub(super) fn check(line: &str) -> Value {
+/// A line, which must be as the published schema has it, and be read and written as the same.
+pub(super) fn check(line: &str) -> Line<'static> {
     static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
         jsonschema::options()
             .should_validate_formats(true)
             .build(&schema())
             .expect("the schema is one")
     });
-    let value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     if let Err(error) = SCHEMA.validate(&value) {
         panic!("against the schema: {error}: {line}");
     }
-    let typed: Line<'_> =
+    let typed: Line<'static> =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let again = serde_json::to_value(&typed).expect("JSON");
     assert_eq!(again, value, "it is read as another line");
-    value
+    typed
 }
 
-/// What the first line says.
+/// The first line.
 pub(super) fn ready(line: &str) -> Ready {
-    parse(line, "ready")
+    match check(line) {
+        Line::Ready(ready) => ready.into_owned(),
+        _ => panic!("it is not the first line: {line}"),
+    }
 }
 
-/// What a line of a finding says; `None` for another line.
-pub(super) fn finding(line: &str) -> Option<Told> {
-    let value = check(line);
-    (value["type"] == "finding").then(|| read(value, line))
+/// A finding's line; `None` for another line.
+pub(super) fn finding(line: &str) -> Option<FindingLine> {
+    match check(line) {
+        Line::Finding(finding) => Some(*finding),
+        _ => None,
+    }
 }
 
-fn parse<T: DeserializeOwned>(line: &str, kind: &str) -> T {
-    let value = check(line);
-    assert_eq!(value["type"], kind, "{line}");
-    read(value, line)
-}
-
-fn read<T: DeserializeOwned>(value: Value, line: &str) -> T {
-    serde_json::from_value(value).unwrap_or_else(|error| panic!("{error}: {line}"))
+/// The last line.
+fn summary(line: &str) -> Summary {
+    match check(line) {
+        Line::Summary(summary) => summary.into_owned(),
+        _ => panic!("it is not the last line: {line}"),
+    }
 }
 
 /// The last line of each finding; a later line of the same may only have grown.
-fn last_of_each(lines: &[String]) -> Vec<Told> {
-    let mut findings: Vec<Told> = Vec::new();
+fn last_of_each(lines: &[String]) -> Vec<FindingLine> {
+    let mut findings: Vec<FindingLine> = Vec::new();
     for line in lines {
-        let Some(told) = finding(line) else {
-            assert_eq!(check(line)["type"], "uncounted", "{line}");
-            continue;
+        let finding = match check(line) {
+            Line::Finding(finding) => *finding,
+            Line::Uncounted(_) => continue,
+            _ => panic!("between the first line and the last: {line}"),
         };
-        match findings.iter_mut().find(|earlier| earlier.id == told.id) {
+        match findings.iter_mut().find(|earlier| earlier.id == finding.id) {
             Some(earlier) => {
                 assert!(
-                    told.packets >= earlier.packets && told.bytes >= earlier.bytes,
+                    finding.packets >= earlier.packets && finding.bytes >= earlier.bytes,
                     "a count fell: {line}"
                 );
                 assert_eq!(
-                    (&told.kind, &told.netns, told.dropped),
-                    (&earlier.kind, &earlier.netns, earlier.dropped),
+                    (finding.kind, &finding.netns, finding.dropped),
+                    (earlier.kind, &earlier.netns, earlier.dropped),
                     "{line}"
                 );
-                *earlier = told;
+                *earlier = finding;
             }
-            None => findings.push(told),
+            None => findings.push(finding),
         }
     }
     findings

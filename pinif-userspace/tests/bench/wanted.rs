@@ -1,6 +1,10 @@
 //! A finding that a report must have.
 
-use super::report::{Place, Told, verdict};
+use pinif_ebpf::verdict::Kind;
+use pinif_userspace::findings::line::{FindingLine, Subject};
+use pinif_userspace::findings::samples::Samples;
+
+use super::report::{Place, verdict};
 use super::sender::Sent;
 
 /// A finding, or the part of it that one sender has: what one program sent in several processes and by several sockets is one
@@ -20,7 +24,7 @@ pub struct Finding {
     source: Option<String>,
     destination: Option<&'static str>,
     causes: Vec<&'static str>,
-    mends: Vec<&'static str>,
+    fixes: Vec<&'static str>,
 }
 
 /// The process that a finding must name.
@@ -62,7 +66,7 @@ impl Finding {
             source: None,
             destination: None,
             causes: Vec::new(),
-            mends: Vec::new(),
+            fixes: Vec::new(),
         }
     }
 
@@ -159,9 +163,9 @@ impl Finding {
         self
     }
 
-    /// Words that the mend must have in it.
+    /// Words that the fix must have in it.
     pub fn remedy(mut self, words: &'static str) -> Self {
-        self.mends.push(words);
+        self.fixes.push(words);
         self
     }
 
@@ -171,33 +175,32 @@ impl Finding {
     }
 
     /// Whether it may be this finding's, or a part of it: a finding is of all processes of a program, and all their sockets.
-    pub(super) fn fits(&self, told: &Told, netns: &str) -> bool {
-        told.netns == netns
-            && told.kind == self.kind
-            && told.severity == self.severity
-            && told.bound_device == self.bound
-            && told.egress_interface == self.egress
-            && told.dropped == self.dropped
-            && told
+    pub(super) fn fits(&self, line: &FindingLine, netns: &str) -> bool {
+        line.netns == netns
+            && line.kind.name() == self.kind
+            && line.severity.name() == self.severity
+            && line.bound_device == self.bound
+            && line.egress_interface == self.egress
+            && line.dropped == self.dropped
+            && line
                 .explanation
                 .ends_with("It was dropped, and did not leave.")
                 == self.dropped
-            && same(self.rule, told.rule.as_deref())
-            && self.is_seen(told)
-            && !told.explanation.is_empty()
-            && !told.remedy.is_empty()
+            && same(self.rule, line.rule.as_deref())
+            && self.is_seen(line)
+            && !line.explanation.is_empty()
+            && !line.remedy.is_empty()
     }
 
     /// Whether the finding has seen these packets: among its samples, of which it has the first 16 of each.
-    fn is_seen(&self, told: &Told) -> bool {
-        let Told {
+    fn is_seen(&self, line: &FindingLine) -> bool {
+        let Samples {
             processes,
             sockets,
             destinations,
-            ..
-        } = told;
+        } = &line.samples;
         let by = match &self.process {
-            Some(_) if self.is_by(told) => true,
+            Some(_) if self.is_by(line) => true,
             Some(Process { pid, cookie, .. }) => {
                 let mut all = processes.samples.iter();
                 let has_process =
@@ -209,12 +212,12 @@ impl Finding {
                 };
                 has_process && cookie.is_none_or(has_socket)
             }
-            None => told.process.is_none() && self.is_from(told),
+            None => line.process.is_none() && self.is_from(line),
         };
         let mut all = destinations.samples.iter();
         let sent = (self.protocol, self.destination) == (None, None)
             || destinations.more
-            || self.is_of_first_packet(told)
+            || self.is_of_first_packet(line)
             || all.any(|one| {
                 same(self.protocol, Some(&one.protocol))
                     && same(self.destination, Some(&one.destination))
@@ -224,49 +227,62 @@ impl Finding {
     }
 
     /// Whether it is what the finding tells of its first packet.
-    pub(super) fn is_of_first_packet(&self, told: &Told) -> bool {
-        self.is_by(told)
-            && same(self.protocol, Some(&told.protocol))
-            && same(self.address, told.bound_address.as_deref())
-            && same(self.source.as_deref(), Some(&told.source))
-            && same(self.destination, Some(&told.destination))
-            && self.causes.iter().all(|words| told.cause.contains(words))
-            && self.mends.iter().all(|words| told.remedy.contains(words))
+    pub(super) fn is_of_first_packet(&self, line: &FindingLine) -> bool {
+        self.is_by(line)
+            && same(self.protocol, Some(&line.protocol))
+            && same(self.address, line.bound_address.as_deref())
+            && same(self.source.as_deref(), Some(&line.source))
+            && same(self.destination, Some(&line.destination))
+            && self.causes.iter().all(|words| line.cause.contains(words))
+            && self.fixes.iter().all(|words| line.remedy.contains(words))
     }
 
     /// Whether the first packet is of this process and socket.
-    fn is_by(&self, told: &Told) -> bool {
-        match (&self.process, &told.process) {
+    fn is_by(&self, line: &FindingLine) -> bool {
+        match (&self.process, &line.process) {
             (Some(wanted), Some(process)) => {
                 process.pid == wanted.pid
                     && process.comm == wanted.comm
                     && process.uid == 0
                     && wanted
                         .cookie
-                        .is_none_or(|cookie| told.socket_cookie == Some(cookie))
+                        .is_none_or(|cookie| line.socket_cookie == Some(cookie))
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         }
     }
 
-    /// Whether the local address, which tells what the kernel sends by itself from another of its findings, is the source's.
-    fn is_from(&self, told: &Told) -> bool {
-        let (Some(source), Some(address)) = (&self.source, told.subject["address"].as_str()) else {
-            return true;
-        };
-        told.subject["type"] != "kernel" || source.contains(address)
+    /// Whether the local address, which distinguishes what the kernel sends by itself from another of its findings, is the source's.
+    fn is_from(&self, line: &FindingLine) -> bool {
+        match (&self.source, &line.subject) {
+            (
+                Some(source),
+                Some(Subject::Kernel {
+                    address: Some(address),
+                    ..
+                }),
+            ) => source.contains(address),
+            _ => true,
+        }
     }
 
     pub(super) fn place(&self) -> Place {
         (
             self.bound.clone(),
             self.egress.clone(),
-            verdict(self.kind, self.dropped),
+            verdict(Some(named(self.kind)), self.dropped),
         )
     }
 }
 
-fn same(wanted: Option<&str>, told: Option<&str>) -> bool {
-    wanted.is_none_or(|wanted| told == Some(wanted))
+/// The kind of this name.
+fn named(name: &str) -> Kind {
+    let mut all = Kind::ALL.into_iter();
+    all.find(|kind| kind.name() == name)
+        .unwrap_or_else(|| panic!("there is no kind {name}"))
+}
+
+fn same(wanted: Option<&str>, found: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| found == Some(wanted))
 }

@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 
+use pinif_ebpf::verdict::Severity;
 use serde_json::Value;
 use socket2::SockRef;
 
@@ -88,7 +89,7 @@ fn what_would_leak_is_told_once_while_it_holds() {
         bench.card().add_route(route).expect("a route");
         socket.send(b"x").expect("it is sent");
         let told = auditor.wait_for_finding("policy-escape");
-        assert_eq!(told.severity, "leak");
+        assert_eq!(told.severity, Severity::Leak);
         let report = auditor.stop_unsettled();
         assert_eq!(report.status.code(), Some(2), "{report}");
         assert_eq!(report.findings.len(), 4, "{report}");

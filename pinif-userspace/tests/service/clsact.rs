@@ -1,5 +1,7 @@
 //! Attaching by filters, as before Linux 6.6: they outlive a killed auditor, and stand among other people's.
 
+use pinif_userspace::findings::ready::Attach;
+
 use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
 
 const TC: &[Need] = &[Need::Program("tc")];
@@ -51,7 +53,7 @@ fn send_and_stop_with(bench: &Bench, auditor: Auditor<'_>, more: Option<Finding>
 fn filters_find_the_same_and_go_with_the_auditor() {
     scenario("service clsact", TC, |bench| {
         let auditor = bench.audit(CLSACT);
-        assert_eq!(auditor.ready().attach, "clsact");
+        assert_eq!(auditor.ready().attach, Attach::Clsact);
         assert_eq!(ours(bench), [1, 1, 1]);
         send_and_stop(bench, auditor);
         assert_eq!(ours(bench), [0, 0, 0]);

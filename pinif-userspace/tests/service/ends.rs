@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 
 use nix::sys::signal::Signal;
 use pinif_ebpf::loss::Loss;
+use pinif_ebpf::verdict::Severity;
 use pinif_lab::{send, socket};
 
 use crate::bench::{Bench, Report, Setup, leak, note, scenario};
@@ -51,7 +52,7 @@ fn a_leak_fails_what_fails_on_leaks_or_risks() {
         failing_differently(bench, LEAK, |report, place| {
             assert_eq!(report.findings.len(), 1, "{report}");
             assert_eq!(report.findings[0].packets, 10, "{report}");
-            assert_eq!(report.findings[0].severity, "leak", "{report}");
+            assert_eq!(report.findings[0].severity, Severity::Leak, "{report}");
             assert_eq!(report.status.code(), Some([2, 2, 0][place]), "{report}");
         });
     });
@@ -62,7 +63,7 @@ fn a_risk_fails_what_fails_on_risks() {
     scenario("service fail-on-risk", &[], |bench| {
         failing_differently(bench, RISK, |report, place| {
             assert_eq!(report.findings.len(), 1, "{report}");
-            assert_eq!(report.findings[0].severity, "risk", "{report}");
+            assert_eq!(report.findings[0].severity, Severity::Risk, "{report}");
             assert_eq!(report.status.code(), Some([0, 2, 0][place]), "{report}");
         });
     });

@@ -3,10 +3,11 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 
+use pinif_userspace::findings::line::FindingLine;
 use socket2::SockRef;
 
 use crate::bench::{
-    Bench, CONTROL_PLANE, Finding, SENDER, Sender, Sent, Told, leak, risk, scenario,
+    Bench, CONTROL_PLANE, Finding, SENDER, Sender, Sent, leak, risk, scenario,
     time_wait_has_packets, together,
 };
 
@@ -33,11 +34,11 @@ fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
 }
 
 /// That the finding names the sender as it is: while it runs, nothing of it is unknown.
-fn names(told: &Told, sent: &Sent) {
-    let process = told.process.as_ref().expect("its process is known");
+fn names(finding: &FindingLine, sent: &Sent) {
+    let process = finding.process.as_ref().expect("its process is known");
     assert_eq!((process.pid, &*process.comm), (sent.pid, "pinif-sender"));
     assert_eq!(process.exe.as_deref(), Some(*SENDER));
-    assert_eq!(told.socket_cookie, Some(sent.cookie));
+    assert_eq!(finding.socket_cookie, Some(sent.cookie));
 }
 
 /// A hundred datagrams of each of two sockets from before, one in the audited cgroup and one out of it; the last is held back
@@ -49,11 +50,12 @@ fn leaks_later(bench: &Bench, policy: &str, arguments: &str, wanted: impl Fn() -
     let mut known = None;
     let sent = senders.map(|mut sender| {
         sender.go().wait_for("paused");
-        let told = auditor.wait_for_finding_that("its finding", |told| told.socket_cookie != known);
-        known = told.socket_cookie;
+        let finding =
+            auditor.wait_for_finding_that("its finding", |finding| finding.socket_cookie != known);
+        known = finding.socket_cookie;
         sender.go();
         let sent = sender.finish();
-        names(&told, &sent);
+        names(&finding, &sent);
         sent
     });
     let [first, second] = &sent;
@@ -309,15 +311,15 @@ fn a_socket_that_two_have_is_of_the_one_who_uses_it() {
 }
 
 #[test]
-fn it_is_told_in_the_course_of_the_audit_who_has_the_socket() {
+fn the_sockets_holder_is_reported_in_the_course_of_the_audit() {
     scenario("service handed-on-in-time", &[], |bench| {
         let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let mut sender = bench.sender("hand-on --connect --to 10.9.0.9:9 --count 100");
         let sent = sender.sent();
-        let told = auditor.wait_for_finding_that("who has the socket", |told| {
-            let process = told.process.as_ref();
+        let finding = auditor.wait_for_finding_that("who has the socket", |finding| {
+            let process = finding.process.as_ref();
             process.is_some_and(|process| process.pid == sent.pid)
         });
-        names(&told, &sent);
+        names(&finding, &sent);
     });
 }

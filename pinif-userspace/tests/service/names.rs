@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::bench::plug::{plug, rename_to_bytes};
-use crate::bench::{Bench, SENDER, Sender, Setup, risk, scenario};
+use crate::bench::{Bench, SENDER, Sender, Setup, made, risk, scenario};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
 
@@ -195,7 +195,7 @@ fn an_interface_whose_name_is_no_text_is_told_to_be_out_of_sight() {
                     .cause("eth\u{fffd} could not be attached (its name is not UTF-8; rename it)"),
             )
             .nothing_else();
-        assert_eq!(report.ready.made(), ["lo", "fab0", "eth1"]);
+        assert_eq!(made(&report.ready), ["lo", "fab0", "eth1"]);
     });
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pinif_ebpf::verdict::Kind;
+
 use crate::bench::plug::plug;
-use crate::bench::{Auditor, Bench, CONTROL_PLANE, Report, scenario};
+use crate::bench::{Auditor, Bench, CONTROL_PLANE, Report, made, scenario};
 
 /// An auditor of the card and of its peer.
 fn audit_both<'a>(bench: &'a Bench, policy: &str, arguments: &[&str]) -> Auditor<'a> {
@@ -21,7 +23,7 @@ fn cells(report: &Report) -> BTreeMap<Place<'_>, u64> {
             &cell.netns,
             cell.bound_device.as_deref(),
             &cell.egress_interface,
-            &cell.verdict,
+            cell.verdict.map_or("contained", Kind::name),
         );
         *cells.entry(place).or_default() += cell.packets;
     }
@@ -40,7 +42,7 @@ fn same_index(bench: &Bench, arguments: &[&str]) {
     let ready = auditor.ready();
     assert_eq!(ready.netns, [card.name(), peer.name()]);
     assert_eq!(
-        ready.made(),
+        made(&ready),
         ["lo", "fab0", "eth1", "eth2", "lo", "fab0", "fab2"]
     );
 
@@ -70,7 +72,7 @@ fn same_index(bench: &Bench, arguments: &[&str]) {
                 &told.netns,
                 told.bound_device.as_deref(),
                 &told.egress_interface,
-                &told.kind,
+                told.kind.name(),
             );
             let pid = told.process.as_ref().expect("a sender").pid;
             (place, (told.packets, pid))

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use pinif_ebpf::verdict::Kind;
 use tempfile::TempDir;
 
 use crate::bench::{Auditor, Bench, leak, scenario};
@@ -62,14 +63,18 @@ fn audit<'a>(bench: &'a Bench, file: &Path) -> Auditor<'a> {
 /// That a sender of its own is found to break this rule, by the policy that is in force now.
 fn leaks_by(bench: &Bench, auditor: &mut Auditor<'_>, rule: &str) {
     let sent = bench.send(&format!("{TRAFFIC} --count 10"));
-    let told = auditor.wait_for_finding_that(rule, |told| {
-        let mut sockets = told.sockets.samples.iter();
+    let finding = auditor.wait_for_finding_that(rule, |finding| {
+        let mut sockets = finding.samples.sockets.samples.iter();
         sockets.any(|socket| socket.socket_cookie == sent.cookie)
     });
-    assert_eq!(told.kind, "policy-escape");
-    assert_eq!(told.rule.as_deref(), Some(rule));
-    let told_so = told.explanation.starts_with(&format!("Rule {rule} lets "));
-    assert!(told_so, "{}", told.explanation);
+    assert_eq!(finding.kind, Kind::PolicyEscape);
+    assert_eq!(finding.rule.as_deref(), Some(rule));
+    let begin = format!("Rule {rule} lets ");
+    assert!(
+        finding.explanation.starts_with(&begin),
+        "{}",
+        finding.explanation
+    );
 }
 
 /// A policy that comes into force after another by `change`, and takes nothing from what the other found.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use pinif_userspace::findings::line::FindingLine;
 
 use super::Plan;
 use crate::auditor::{Auditor, Line};
@@ -60,18 +60,8 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
 struct Latencies {
     /// From before the system call.
     from_call: Vec<f64>,
-    /// From the program's run, which the line tells as `time`.
+    /// From the program's run, which is the line's `time`.
     from_program: Vec<f64>,
-}
-
-/// What is read of a finding's line.
-#[derive(Debug, Deserialize)]
-struct Told {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    socket_cookie: u64,
-    time: Option<String>,
 }
 
 fn sample(site: &Site, flood: Option<&mut Load>) -> Result<Latencies> {
@@ -101,21 +91,19 @@ fn sample(site: &Site, flood: Option<&mut Load>) -> Result<Latencies> {
     let mut latencies = Latencies::default();
     while !awaited.is_empty() {
         let Line { read, text } = auditor.next_line()?;
-        let told: Told = serde_json::from_str(&text).with_context(|| text.clone())?;
-        if told.kind != "finding" {
+        let Some(finding) = FindingLine::read(&text).with_context(|| text.clone())? else {
             continue;
-        }
-        // Each is told of first when it is new; later lines bring its counts.
-        let Some(sent) = awaited.remove(&told.socket_cookie) else {
+        };
+        // The first line of each is when it is new; later lines have its counts.
+        let cookie = finding.socket_cookie.unwrap_or_default();
+        let Some(sent) = awaited.remove(&cookie) else {
             continue;
         };
         latencies.from_call.push(milliseconds(sent, read));
-        if let Some(time) = told.time {
-            let time: jiff::Timestamp = time.parse().context("a finding's time is none")?;
-            let seen = time.as_nanosecond() as u64;
-            let read = read.wrapping_add(wall_of_clock);
-            latencies.from_program.push(milliseconds(seen, read));
-        }
+        let time: jiff::Timestamp = finding.time.parse().context("a finding's time is none")?;
+        let seen = time.as_nanosecond() as u64;
+        let read = read.wrapping_add(wall_of_clock);
+        latencies.from_program.push(milliseconds(seen, read));
     }
     Ok(latencies)
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
+use pinif_userspace::findings::line::FindingLine;
 
 use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
-use crate::bench::{Events, Need, Pinif, Told, leak, scenario, wait_until};
+use crate::bench::{Events, Need, Pinif, leak, scenario, wait_until};
 
 const NOTHING: &[Need] = &[];
 /// How often it is tried whether the kernel has let go of what a killed collector attached.
@@ -37,13 +38,13 @@ fn what_is_not_confirmed_undoes_itself() {
         auditor.wait_for_note("it is too late to confirm");
         let report = auditor.stop();
         assert!(report.summary.dropped > 0, "{report}");
-        let of_late = |told: &Told| {
-            let mut sockets = told.sockets.samples.iter();
+        let of_late = |finding: &FindingLine| {
+            let mut sockets = finding.samples.sockets.samples.iter();
             let late = sockets.find(|socket| socket.socket_cookie == late.cookie)?;
-            Some((late.packets, told.dropped))
+            Some((late.packets, finding.dropped))
         };
-        let told: Vec<_> = report.findings.iter().filter_map(of_late).collect();
-        assert_eq!(told, [(1000, false)], "{report}");
+        let found: Vec<_> = report.findings.iter().filter_map(of_late).collect();
+        assert_eq!(found, [(1000, false)], "{report}");
     });
 }
 

@@ -4,7 +4,7 @@
 mod foreign;
 
 use self::foreign::Foreign;
-use crate::bench::{Bench, Finding, Need, leak, risk, scenario};
+use crate::bench::{Bench, Finding, Need, leak, made, risk, scenario};
 
 const NOTHING: &[Need] = &[];
 const FRAMES: &str = "--device eth1 --from 10.0.0.1:4000 --to 203.0.113.9:9 --count 1000";
@@ -66,8 +66,12 @@ fn many_sockets_of_a_program_are_one_finding_that_grows() {
         let first = start();
         auditor.wait_for_finding("unaudited");
         let others: Vec<_> = (0..19).map(|_| start()).collect();
-        let grown = auditor.wait_for_finding_that("a finding of many", |told| told.sockets.more);
-        assert_eq!((grown.sockets.count, grown.processes.count), (16, 16));
+        let grown = auditor
+            .wait_for_finding_that("a finding of many", |finding| finding.samples.sockets.more);
+        assert_eq!(
+            (grown.samples.sockets.count, grown.samples.processes.count),
+            (16, 16)
+        );
         let first = first.go_and_finish();
         assert_eq!(grown.socket_cookie, Some(first.cookie));
         for other in others {
@@ -189,7 +193,7 @@ fn an_interface_that_cannot_be_attached_is_told_of() {
         bench.send("udp --bind-device eth1 --to 203.0.113.9:9 --count 1000");
         let report = auditor.stop();
         assert_eq!(report.sent_by("eth1").packets, 1000, "they did leave");
-        assert_eq!(report.ready.made(), ["lo", "fab0"]);
+        assert_eq!(made(&report.ready), ["lo", "fab0"]);
         report
             .expect()
             .finding(

@@ -1,7 +1,11 @@
 //! A contained address is reached from the outside.
 
+use pinif_ebpf::verdict::Kind;
+use pinif_userspace::findings::finding::Direction;
+use pinif_userspace::findings::line::FindingLine;
+
 use super::{NOTHING, end, escape, port, send, taker};
-use crate::bench::{CONTROL_PLANE, Sent, Told, leak, risk, scenario, together};
+use crate::bench::{CONTROL_PLANE, Sent, leak, risk, scenario, together};
 
 together! {
     reached:
@@ -42,8 +46,8 @@ fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
         let header = if to.starts_with('[') { 40 } else { 20 };
         assert_eq!(told.bytes, 1000 * (32 + 8 + header + 14), "{report}");
         assert_eq!(
-            (told.direction.as_str(), told.rule.as_deref()),
-            ("in", None)
+            (told.direction, told.rule.as_deref()),
+            (Direction::In, None)
         );
         assert!(
             told.explanation.contains("bound to no device, receives it"),
@@ -104,7 +108,7 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
         let answered: Vec<_> = report
             .findings
             .iter()
-            .filter(|told| told.kind == "address-escape")
+            .filter(|told| told.kind == Kind::AddressEscape)
             .collect();
         assert_eq!(answered.iter().map(|told| told.packets).sum::<u64>(), left);
         let mut expected = report.expect();
@@ -120,7 +124,7 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
         let told = report
             .findings
             .iter()
-            .find(|told| told.kind == "ingress-escape")
+            .find(|told| told.kind == Kind::IngressEscape)
             .expect("what arrived");
         let taker = Sent {
             cookie: told.socket_cookie.expect("the listener's"),
@@ -150,7 +154,7 @@ fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
         let answers: Vec<_> = report
             .findings
             .iter()
-            .filter(|told| told.kind == "address-escape")
+            .filter(|told| told.kind == Kind::AddressEscape)
             .collect();
         let answered = answers.iter().map(|told| told.packets).sum::<u64>();
         assert_eq!(answered, 1000, "{report}");
@@ -186,7 +190,7 @@ fn untaken(name: &str, intent: Option<&str>) {
             .arrived(knocked.protocol("udp").destination("10.0.0.1:5000"))
             .finding(answered.protocol("icmp").cause("the kernel's own reply"))
             .nothing_else();
-        let told = |told: &&Told| told.kind == "ingress-escape";
+        let told = |told: &&FindingLine| told.kind == Kind::IngressEscape;
         let told = report.findings.iter().find(told).expect("it was found");
         assert!(
             told.explanation.contains("No socket receives it"),
