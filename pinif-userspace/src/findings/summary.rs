@@ -47,8 +47,8 @@ pub struct Cell {
     pub verdict: Option<Kind>,
     /// Who sent them.
     pub origin: Origin,
-    /// They have left by an interface above this one before, which it carries: a VLAN's trunk, a bond's or bridge's port, a
-    /// tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
+    /// They have left by an interface above this one before, whose lower device this is: a VLAN's trunk, a bond's or bridge's
+    /// port, a tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
     pub carried: bool,
     /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
     pub dropped: bool,
