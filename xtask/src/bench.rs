@@ -69,7 +69,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Err(error).with_context(|| format!("cannot start `{}`", in_words(&bench)))
 }
 
-/// Builds the bench, with the pinif that it measures, and tells where it is.
+/// Builds the bench, with the pinif that it measures, and returns where it is.
 fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo.args([
@@ -89,7 +89,7 @@ fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
         .with_context(|| format!("`{}` names no executable", in_words(&cargo)))
 }
 
-/// What cargo tells programs of what it built; what it tells people is shown.
+/// What cargo reports to programs of what it built; what it reports to people is shown.
 fn built(cargo: &mut Command) -> Result<String> {
     let output = cargo
         .stderr(Stdio::inherit())

@@ -45,7 +45,7 @@ pub fn run(workspace: &Workspace, profile: &Profile) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds pinif with its eBPF programs inside, and tells where it is.
+/// Builds pinif with its eBPF programs inside, and returns where it is.
 ///
 /// # Errors
 /// Where a tool is missing or the build fails.

@@ -54,7 +54,7 @@ pub fn install(packages: &[&str], purpose: &str, remedy: &str, list: List) -> Re
     })
 }
 
-/// Renews the package list. A source that does not answer is apt's to tell: the others may have what is wanted.
+/// Renews the package list. apt reports a source that does not answer: the others may have what is wanted.
 ///
 /// # Errors
 /// Where this process may not.

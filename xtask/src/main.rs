@@ -36,7 +36,7 @@ enum Task {
     Run(launch::Args),
     /// Build, then show a leaking chassis in namespaces, as root: pinif demo ARGS
     Demo(launch::Args),
-    /// Build, then tell what this machine allows, as root: pinif doctor ARGS
+    /// Build, then show what this machine allows, as root: pinif doctor ARGS
     Doctor(launch::Args),
     /// Build, then run every test, as root, here and on the older kernels
     Test(test::Args),

@@ -99,7 +99,7 @@ pub fn run(command: &mut Command) -> Result<()> {
     check(command, status)
 }
 
-/// Runs a cargo command, showing what it says but the line that tells it is done: where there is nothing to do, nothing
+/// Runs a cargo command, showing what it says but the line that says it is done: where there is nothing to do, nothing
 /// is shown.
 ///
 /// # Errors

@@ -149,7 +149,7 @@ pub fn host(workspace: &Workspace) -> Result<String> {
     output(Command::new(rustc).arg("-vV").current_dir(&workspace.root))
         .and_then(|verbose| Version::parse(&verbose))
         .map(|version| version.host)
-        .context("`rustc -vV` does not tell this machine's target")
+        .context("`rustc -vV` does not name this machine's target")
 }
 
 /// The environment variable that gives cargo, and nextest, the program that runs a target's programs.

@@ -113,7 +113,7 @@ fn find(workspace: &Workspace) -> Result<Toolchain, Vec<String>> {
 }
 
 /// Takes the first candidate with a precompiled `core`, else the first nightly that can compile it. What is wrong with
-/// each is told where none will do.
+/// each is reported where none will do.
 fn choose(candidates: &[Candidate], minimum: (u32, u32)) -> Result<Toolchain, Vec<String>> {
     for core in [Core::Precompiled, Core::FromSource] {
         if let Some(chosen) = candidates

@@ -17,7 +17,7 @@ pub struct Workspace {
     /// Cargo's target directory.
     pub target: PathBuf,
     /// The directory that holds `release/` and `debug/`: the target directory, or the one in it that is named after the
-    /// host where cargo is told to build for it by name.
+    /// host where cargo is asked to build for it by name.
     artifacts: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl Workspace {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("xtask is not in a workspace")?;
-        let program = env::current_exe().context("cannot tell where xtask runs from")?;
+        let program = env::current_exe().context("cannot find where xtask runs from")?;
         let artifacts = program
             .ancestors()
             .nth(2)

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Instant;
 
-/// Tells what is going on.
+/// Shows what is going on.
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
@@ -23,8 +23,8 @@ impl Progress {
     pub fn say(&self, text: &str) {
         let seconds = self.started.elapsed().as_secs();
         let mut stderr = io::stderr().lock();
-        // Nobody misses what cannot be told.
-        let _told = if self.is_terminal {
+        // What cannot be written is no loss.
+        let _written = if self.is_terminal {
             write!(stderr, "\r\x1b[Kbench: {seconds} s: {text}").and_then(|()| stderr.flush())
         } else {
             writeln!(stderr, "bench: {seconds} s: {text}")

@@ -215,12 +215,12 @@ fn tcpdump(namespace: &Namespace) -> Result<Watcher> {
     Ok(watcher)
 }
 
-/// What the transmission of a packet tells bpftrace. The second probe says that the first is attached.
+/// What the transmission of a packet shows to bpftrace. The second probe says that the first is attached.
 const ONE_LINER: &str = "tracepoint:net:net_dev_start_xmit {
     $skb = (struct sk_buff *)args->skbaddr;
     @[$skb->sk->__sk_common.skc_bound_dev_if, $skb->dev->ifindex] = count();
 }
-interval:ms:100 { if (@told == 0) { @told = 1; printf(\"attached\\n\"); } }";
+interval:ms:100 { if (@attached == 0) { @attached = 1; printf(\"attached\\n\"); } }";
 
 /// The tracing file system is mounted for it alone, where it is not mounted.
 const WITH_TRACING: &str = "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing; exec bpftrace -e \"$0\"";

@@ -45,7 +45,7 @@ impl Namespace {
         })
     }
 
-    /// Tells the link for good at which MAC address its neighbour is.
+    /// Names for good the MAC address at which the link's neighbour is.
     pub fn add_neighbour(&self, link: &str, address: IpAddr, mac: &[u8]) -> Result<()> {
         self.netlink(async |handle| {
             let request = handle

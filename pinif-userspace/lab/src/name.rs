@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_its_owner_and_none_comes_twice() {
+    fn a_name_has_its_owner_and_none_comes_twice() {
         let (first, second) = (unique("card"), unique("card"));
         assert_ne!(first, second);
         assert_eq!(owner(&first), Some(Pid::this()));

@@ -1,4 +1,4 @@
-//! Addresses that are no single interface's: whoever has one of them is nowhere astray. Case 8 of docs/scenarios.md.
+//! Addresses that are no single interface's: no packet from one of them is misrouted. Case 8 of docs/developers/scenarios.md.
 
 use crate::bench::{Bench, Need, risk, scenario, together};
 use pinif_lab::{Device, LinkKind};

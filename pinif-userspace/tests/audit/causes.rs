@@ -1,4 +1,4 @@
-//! Why it left there: the rule and the route that the kernel took, named. Cases 9, 12, 15 and 16 of docs/scenarios.md.
+//! Why it left there: the rule and the route that the kernel took, named. Cases 9, 12, 15 and 16 of docs/developers/scenarios.md.
 
 use std::net::UdpSocket;
 
@@ -14,7 +14,7 @@ together! {
         a_rule_whose_routes_are_suppressed_is_passed_over,
         of_two_tables_the_one_with_the_route_is_named,
         one_of_several_ways_is_named,
-        an_interface_that_the_program_named_is_told_as_such,
+        an_interface_that_the_program_named_is_reported_as_such,
         forwarded_traffic_has_its_rule_named,
         what_the_kernel_answers_has_its_rule_named,
         a_vrf_that_lost_its_route_is_named;
@@ -28,7 +28,7 @@ fn escape() -> Finding {
 }
 
 /// Control traffic that `rule` sends to table 100, which leads outside.
-fn astray(name: &str, rule: &str, sender: &str, cause: &'static str, remedy: &'static str) {
+fn misrouted(name: &str, rule: &str, sender: &str, cause: &'static str, remedy: &'static str) {
     scenario(name, NOTHING, |bench| {
         outside(bench, "100");
         bench.run("ip", &format!("rule add {rule} lookup 100"));
@@ -52,7 +52,7 @@ fn outside(bench: &Bench, table: &str) {
 }
 
 fn the_rule_by_mark_is_named() {
-    astray(
+    misrouted(
         "12 cause-rule-by-mark",
         "pref 100 fwmark 7",
         "udp --mark 7 --to 10.0.0.2:9 --count 100",
@@ -62,7 +62,7 @@ fn the_rule_by_mark_is_named() {
 }
 
 fn the_rule_by_user_is_named() {
-    astray(
+    misrouted(
         "12 cause-rule-by-user",
         "pref 100 uidrange 0-0",
         "udp --to 10.0.0.2:9 --count 100",
@@ -72,7 +72,7 @@ fn the_rule_by_user_is_named() {
 }
 
 fn the_rule_by_destination_and_port_is_named() {
-    astray(
+    misrouted(
         "12 cause-rule-by-port",
         "pref 100 to 10.0.0.0/24 ipproto udp dport 9",
         "udp --to 10.0.0.2:9 --count 100",
@@ -162,7 +162,7 @@ fn one_of_several_ways_is_named() {
     });
 }
 
-fn an_interface_that_the_program_named_is_told_as_such() {
+fn an_interface_that_the_program_named_is_reported_as_such() {
     scenario("12 cause-named", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let named = bench.send("udp --pktinfo eth1 --to 10.0.0.2:9 --count 100");
@@ -236,15 +236,15 @@ fn an_interface_that_is_gone_is_named() {
         sender.go();
         let sent = sender.finish();
         assert_eq!(sent.sent, 20);
-        let told = auditor.wait_for_finding("policy-escape");
+        let finding = auditor.wait_for_finding("policy-escape");
         assert_eq!(
-            told.cause,
+            finding.cause,
             "link fab0 is gone; route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
         );
         assert!(
-            told.remedy.starts_with("bring fab0 back, and bind"),
+            finding.remedy.starts_with("bring fab0 back, and bind"),
             "{}",
-            told.remedy
+            finding.remedy
         );
         // The bench would look for fab0.
         auditor.kill();

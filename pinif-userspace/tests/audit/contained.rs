@@ -1,4 +1,4 @@
-//! What is as it should be: no finding may appear. Cases 1 and 5 of docs/scenarios.md.
+//! What is as it should be: no finding may appear. Cases 1 and 5 of docs/developers/scenarios.md.
 
 use std::net::UdpSocket;
 

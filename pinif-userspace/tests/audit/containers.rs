@@ -1,5 +1,5 @@
 //! Containers: sockets of another namespace whose packets the card switches or routes, and whose interfaces have the same
-//! indexes as the card's. Case 6 of docs/scenarios.md.
+//! indexes as the card's. Case 6 of docs/developers/scenarios.md.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Packets that something takes, or copies, to another interface after their socket sent them. Case 11 of docs/scenarios.md.
+//! Packets that something takes, or copies, to another interface after their socket sent them. Case 11 of docs/developers/scenarios.md.
 
 use crate::bench::{Bench, Need, Report, leak, note, scenario, together};
 
@@ -9,7 +9,7 @@ together! {
         tc_mirred_mirror_copies_the_packet,
         nft_dup_on_egress_copies_the_packet,
         nft_dup_to_a_gateway_copies_the_packet,
-        a_copy_of_a_rebound_socket_is_told_by_its_new_device;
+        a_copy_of_a_rebound_socket_is_recognized_by_its_new_device;
 }
 
 const NFT: &[Need] = &[Need::Program("nft")];
@@ -117,7 +117,7 @@ fn nft_dup_to_a_gateway_copies_the_packet() {
     });
 }
 
-fn a_copy_of_a_rebound_socket_is_told_by_its_new_device() {
+fn a_copy_of_a_rebound_socket_is_recognized_by_its_new_device() {
     scenario("11 tc-mirror-rebound", TC, |bench| {
         bench.run("tc", "qdisc add dev eth1 clsact");
         let filter =

@@ -1,5 +1,5 @@
 //! Routing domains: sockets that are bound to a VRF, and what happens where its table has no answer. Cases 3, 12 and 16 of
-//! docs/scenarios.md.
+//! docs/developers/scenarios.md.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Leaks that need no policy. Cases 9, 10 and 14 of docs/scenarios.md.
+//! Leaks that need no policy. Cases 9, 10 and 14 of docs/developers/scenarios.md.
 
 use crate::bench::{
     Bench, CONTROL_PLANE, Need, Report, Sent, leak, note, risk, scenario, time_wait_has_packets,
@@ -114,7 +114,10 @@ fn address_bound_connection(bench: &Bench, local: &'static str, server: &'static
         let escape = risk("address-escape").egress("eth1").packets(packets);
         escape.protocol("tcp").destination(server)
     };
-    let of_kernel = report.findings.iter().any(|told| told.process.is_none());
+    let of_kernel = report
+        .findings
+        .iter()
+        .any(|finding| finding.process.is_none());
     let mut expected = report.expect();
     if of_kernel && !time_wait_has_packets() {
         expected = expected.finding(escape(1));

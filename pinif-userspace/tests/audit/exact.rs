@@ -144,7 +144,7 @@ fn a_user_who_invents_subjects_has_a_share() {
             .iter()
             .partition(|finding| matches!(finding.subject, Some(Subject::OtherPrograms { .. })));
         assert_eq!(own.len() as u64, OF_A_USER);
-        assert!(own.iter().all(|told| told.packets == 1), "{report}");
+        assert!(own.iter().all(|finding| finding.packets == 1), "{report}");
         let [others] = &others[..] else {
             panic!("{others:#?}");
         };
@@ -200,10 +200,10 @@ fn leak_as_users(users: u64) {
     }
 }
 
-/// A stranger's packets to a contained address are one finding, whatever ports they come from, and hide no leak.
+/// Another host's packets to a contained address are one finding, whatever ports they come from, and hide no leak.
 #[test]
-fn seventy_thousand_packets_of_a_stranger_are_one_finding() {
-    scenario("exact stranger", &[], |bench| {
+fn seventy_thousand_packets_of_another_host_are_one_finding() {
+    scenario("exact other-host", &[], |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let before = bench.received();
         let flood = "storm --to 10.0.0.1:9 --threads 4 --count 17500";

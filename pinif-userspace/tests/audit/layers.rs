@@ -1,5 +1,5 @@
 //! Interfaces on top of each other: each packet is shown on every one that it passes, and counted once. Cases 2 to 4 of
-//! docs/scenarios.md.
+//! docs/developers/scenarios.md.
 
 use std::process::Command;
 

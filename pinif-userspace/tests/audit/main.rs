@@ -1,7 +1,6 @@
 //! What an audit finds of what the kernel sends and takes, over the chassis: each family of scenarios is a module.
 
 mod addresses;
-mod alike;
 #[path = "../bench/mod.rs"]
 mod bench;
 mod causes;
@@ -27,5 +26,6 @@ mod stacks;
 mod steady;
 mod tunnels;
 mod underlays;
+mod verdict_cache;
 mod verified;
 mod windows;

@@ -53,7 +53,7 @@ fn a_bound_listener_binds_no_sender() {
             .finish();
         server.finish();
         let well = bench.send("udp --to 10.0.0.2:9 --count 400");
-        let astray = bench.send("udp --to 10.9.0.9:9 --count 600");
+        let leaked = bench.send("udp --to 10.9.0.9:9 --count 600");
         let report = auditor.stop();
         let served = report.sent_by("fab0").packets - 400;
         report
@@ -71,7 +71,7 @@ fn a_bound_listener_binds_no_sender() {
                     .rule(RULE)
                     .egress("eth1")
                     .packets(600)
-                    .by(&astray),
+                    .by(&leaked),
             )
             .nothing_else();
     });
@@ -98,7 +98,7 @@ fn closed_after(bench: &Bench, close: &str, change: impl FnOnce()) -> (Sent, Rep
     (sent, auditor.stop_unsettled())
 }
 
-/// ics-openvpn#346: what a connection still has to say when its interface has gone leaves by another, and tells the world
+/// ics-openvpn#346: what a connection still has to say when its interface has gone leaves by another, and shows the world
 /// the inner address.
 fn a_reset_leaves_by_the_other_interface_when_its_own_is_down() {
     scenario("9 reset-after-link-down", &[], |bench| {
@@ -181,12 +181,12 @@ fn udp_follows_ip_unicast_if_unpinned() {
             .expect("a neighbour");
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
         let sent = bench.send("udp --unicast-if fab0 --to 10.9.0.9:9 --count 1000");
-        let lucky = risk("unpinned")
+        let unpinned = risk("unpinned")
             .rule(RULE)
             .egress("fab0")
             .packets(1000)
             .by(&sent);
-        auditor.stop().expect().finding(lucky).nothing_else();
+        auditor.stop().expect().finding(unpinned).nothing_else();
     });
 }
 

@@ -1,5 +1,5 @@
 //! Multipath TCP: the kernel opens a further connection by an interface that no socket of the process asked for. Case 18 of
-//! docs/scenarios.md.
+//! docs/developers/scenarios.md.
 
 use pinif_userspace::findings::line::FindingLine;
 
@@ -51,7 +51,7 @@ fn a_connection_without_endpoints_has_one_way() {
     });
 }
 
-/// The kernel binds the subflow to the endpoint's device: what it is bound to is where it leaves, and only a policy tells
+/// The kernel binds the subflow to the endpoint's device: what it is bound to is where it leaves, and only a policy shows
 /// that its connection was meant for another.
 #[test]
 fn a_subflow_leaves_by_its_endpoints_device() {

@@ -1,4 +1,4 @@
-//! What a policy forbids. Cases 12, 13, 14, 16 and 17 of docs/scenarios.md.
+//! What a policy forbids. Cases 12, 13, 14, 16 and 17 of docs/developers/scenarios.md.
 
 use crate::bench::{
     Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Finding, Need, leak, risk, scenario, together,
@@ -13,7 +13,7 @@ together! {
         a_rule_by_mark_lets_control_traffic_out,
         an_address_bind_does_not_survive_its_link,
         a_pinned_socket_stays_when_its_link_goes_down,
-        unpinned_control_traffic_leaves_well_by_luck,
+        unpinned_control_traffic_leaves_well_by_the_current_route,
         unpinned_control_traffic_fails_an_audit_that_fails_on_risks,
         pinned_control_traffic_keeps_the_policy,
         a_policy_without_pinning_is_content_with_the_right_interface;
@@ -39,7 +39,7 @@ fn escape() -> Finding {
 }
 
 /// Control traffic that is where it should be, of an unpinned socket.
-fn lucky() -> Finding {
+fn unpinned() -> Finding {
     risk("unpinned").rule(RULE).egress("fab0")
 }
 
@@ -55,7 +55,7 @@ fn moved(name: &str, to: &'static str, cause: &'static str, change: impl Fn(&Ben
         auditor
             .stop()
             .expect()
-            .finding(lucky().packets(400).by(&sent).destination(to))
+            .finding(unpinned().packets(400).by(&sent).destination(to))
             .finding(escape().packets(600).by(&sent).destination(to).cause(cause))
             .nothing_else();
     });
@@ -117,7 +117,7 @@ fn a_rule_by_mark_lets_control_traffic_out() {
                     .by(&marked)
                     .cause("(fwmark 0x7) sent it to table 100"),
             )
-            .finding(lucky().packets(400).by(&unmarked))
+            .finding(unpinned().packets(400).by(&unmarked))
             .nothing_else();
     });
 }
@@ -131,7 +131,7 @@ fn an_address_bind_does_not_survive_its_link() {
         bench.card().set_down("fab0").expect("fab0 goes down");
         sender.go();
         let sent = sender.finish();
-        let astray = risk("address-escape")
+        let escape = risk("address-escape")
             .egress("eth1")
             .packets(600)
             .by(&sent)
@@ -140,7 +140,7 @@ fn an_address_bind_does_not_survive_its_link() {
             .stop()
             .expect()
             .contained_unpinned("fab0", 400)
-            .finding(astray)
+            .finding(escape)
             .nothing_else();
     });
 }
@@ -163,14 +163,14 @@ fn a_pinned_socket_stays_when_its_link_goes_down() {
     });
 }
 
-fn unpinned_control_traffic_leaves_well_by_luck() {
+fn unpinned_control_traffic_leaves_well_by_the_current_route() {
     scenario("13 unpinned", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE_PINNED, &[]);
         let sent = bench.send("udp --to 10.0.0.2:9 --count 1000");
         auditor
             .stop()
             .expect()
-            .finding(lucky().packets(1000).by(&sent).cause("never bound"))
+            .finding(unpinned().packets(1000).by(&sent).cause("never bound"))
             .nothing_else();
     });
 }
@@ -182,7 +182,7 @@ fn unpinned_control_traffic_fails_an_audit_that_fails_on_risks() {
         auditor
             .stop()
             .expect()
-            .finding(lucky().packets(1000).by(&sent))
+            .finding(unpinned().packets(1000).by(&sent))
             .exit(2)
             .nothing_else();
     });
@@ -229,7 +229,7 @@ fn a_process_that_ignores_a_refused_bind_leaks() {
     });
 }
 
-/// The hook of the audit that came first tells the kernel that it changed nothing, by a length of zero, which the second
+/// The hook of the audit that came first reports to the kernel that it changed nothing, by a length of zero, which the second
 /// one's hook sees.
 #[test]
 fn two_audits_of_a_cgroup_both_see_what_was_asked_for() {
@@ -274,7 +274,7 @@ fn a_socket_unbound_after_connect_leaks_a_contained_address() {
             "udp --bind-device fab0 --to 10.9.0.9:9 --connect --count 1000 --unbind-after 400",
         );
         // Both are leaks; the address is the first in the table, and the explanation names the other.
-        let astray = leak("address-escape")
+        let escape = leak("address-escape")
             .egress("eth1")
             .packets(600)
             .by(&sent)
@@ -283,7 +283,7 @@ fn a_socket_unbound_after_connect_leaks_a_contained_address() {
         report
             .expect()
             .contained("fab0", "fab0", 400)
-            .finding(astray)
+            .finding(escape)
             .nothing_else();
         assert!(
             report.findings[0].explanation.contains("policy-escape"),

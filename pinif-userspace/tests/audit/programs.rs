@@ -1,5 +1,5 @@
 //! Programs that people use, bound as their manuals say: by device, and by address; and those that look on, or replay.
-//! Cases 1, 9 and 17 of docs/scenarios.md.
+//! Cases 1, 9 and 17 of docs/developers/scenarios.md.
 
 use std::io::Write as _;
 use std::sync::mpsc::channel;
@@ -17,8 +17,8 @@ together! {
         socat_by_device_is_contained,
         iperf3_by_device_is_contained,
         curl_by_device_is_contained,
-        tcpdump_of_an_interface_finds_nothing_to_tell,
-        tcpdump_of_all_interfaces_finds_nothing_to_tell,
+        tcpdump_of_an_interface_finds_nothing,
+        tcpdump_of_all_interfaces_finds_nothing,
         tcpreplay_on_the_right_interface_is_contained,
         tcpreplay_on_the_outside_leaks_control_traffic;
 }
@@ -117,7 +117,7 @@ fn curl_by_device_is_contained() {
 fn curl_by_address_follows_the_routing_table() {
     scenario("9 program-curl", &[Need::Program("curl")], |bench| {
         let (found, is_found) = channel();
-        // Its command line tells why, as long as it is there.
+        // Its command line shows why, as long as it is there.
         let served = serve_after(&bench.chassis.outside, "203.0.113.9:7000", move || {
             is_found.recv().expect("it is found");
         });
@@ -162,11 +162,11 @@ fn captured(name: &str, device: &str) {
     });
 }
 
-fn tcpdump_of_an_interface_finds_nothing_to_tell() {
+fn tcpdump_of_an_interface_finds_nothing() {
     captured("1 program-tcpdump", "fab0");
 }
 
-fn tcpdump_of_all_interfaces_finds_nothing_to_tell() {
+fn tcpdump_of_all_interfaces_finds_nothing() {
     captured("1 program-tcpdump-any", "any");
 }
 

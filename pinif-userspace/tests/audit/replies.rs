@@ -1,4 +1,4 @@
-//! What the kernel sends by itself, or for a socket that is none any more. Cases 7 and 15 of docs/scenarios.md.
+//! What the kernel sends by itself, or for a socket that is none any more. Cases 7 and 15 of docs/developers/scenarios.md.
 
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -16,10 +16,10 @@ together! {
         a_pinned_connection_that_the_other_side_closes_is_acknowledged_by_its_device,
         a_time_wait_socket_acknowledges_by_its_device,
         the_kernel_resets_a_closed_port_by_the_way_the_call_came,
-        the_kernel_resets_a_stranger_by_the_default_route,
-        the_kernel_resets_an_ipv6_stranger_by_the_default_route,
-        the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route,
-        an_unpinned_listener_answers_a_stranger_by_the_default_route;
+        the_kernel_resets_another_host_by_the_default_route,
+        the_kernel_resets_another_host_over_ipv6_by_the_default_route,
+        the_kernel_reports_a_closed_port_to_another_host_by_the_default_route,
+        an_unpinned_listener_answers_another_host_by_the_default_route;
 }
 
 const NOTHING: &[Need] = &[];
@@ -146,7 +146,7 @@ fn the_kernel_resets_a_closed_port_by_the_way_the_call_came() {
 }
 
 /// Gives the peer an address that the card reaches by its default route only.
-fn stranger(bench: &Bench) -> &Namespace {
+fn far_host(bench: &Bench) -> &Namespace {
     let peer = &bench.chassis.peer;
     for address in ["203.0.113.77/32", "2001:db8:f::77/128"] {
         peer.add_address("lo", address.parse().expect("an address"))
@@ -155,9 +155,9 @@ fn stranger(bench: &Bench) -> &Namespace {
     peer
 }
 
-fn the_kernel_resets_a_stranger_by_the_default_route() {
+fn the_kernel_resets_another_host_by_the_default_route() {
     scenario("15 reset", NOTHING, |bench| {
-        let peer = stranger(bench);
+        let peer = far_host(bench);
         let auditor = bench.audit(&[]);
         knock(peer, "203.0.113.77:4000", "10.0.0.1:7000");
         bench.wait_until_sent("eth1", 1);
@@ -172,9 +172,9 @@ fn the_kernel_resets_a_stranger_by_the_default_route() {
     });
 }
 
-fn the_kernel_resets_an_ipv6_stranger_by_the_default_route() {
+fn the_kernel_resets_another_host_over_ipv6_by_the_default_route() {
     scenario("15 reset-v6", NOTHING, |bench| {
-        let peer = stranger(bench);
+        let peer = far_host(bench);
         let auditor = bench.audit(&[]);
         knock(peer, "[2001:db8:f::77]:4000", "[fd00::1]:7000");
         bench.wait_until_sent("eth1", 1);
@@ -189,9 +189,9 @@ fn the_kernel_resets_an_ipv6_stranger_by_the_default_route() {
     });
 }
 
-fn the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route() {
+fn the_kernel_reports_a_closed_port_to_another_host_by_the_default_route() {
     scenario("15 icmp", NOTHING, |bench| {
-        let peer = stranger(bench);
+        let peer = far_host(bench);
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let socket = peer
             .run(|| UdpSocket::bind("203.0.113.77:4000"))
@@ -213,9 +213,9 @@ fn the_kernel_tells_a_stranger_of_a_closed_port_by_the_default_route() {
     });
 }
 
-fn an_unpinned_listener_answers_a_stranger_by_the_default_route() {
+fn an_unpinned_listener_answers_another_host_by_the_default_route() {
     scenario("15 syn-ack", NOTHING, |bench| {
-        let peer = stranger(bench);
+        let peer = far_host(bench);
         // A request socket that is not answered shall not repeat itself.
         bench
             .card()
@@ -229,14 +229,14 @@ fn an_unpinned_listener_answers_a_stranger_by_the_default_route() {
         drop(server);
         let report = auditor.stop();
         assert_eq!(report.findings.len(), 1, "{report}");
-        let told = &report.findings[0];
+        let finding = &report.findings[0];
         assert_eq!(
-            (told.kind.name(), told.egress_interface.as_str()),
+            (finding.kind.name(), finding.egress_interface.as_str()),
             ("address-escape", "eth1"),
             "{report}"
         );
         assert_eq!(
-            (told.packets, told.source.as_str()),
+            (finding.packets, finding.source.as_str()),
             (1, "10.0.0.1:7000"),
             "{report}"
         );

@@ -39,7 +39,11 @@ fn leak(bench: &Bench, socket: &Socket, to: &str, datagrams: usize) {
 
 /// The packets of each finding.
 fn packets(report: &Report) -> Vec<u64> {
-    let mut packets: Vec<_> = report.findings.iter().map(|told| told.packets).collect();
+    let mut packets: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| finding.packets)
+        .collect();
     packets.sort_unstable();
     packets
 }
@@ -100,17 +104,17 @@ fn flows_in_turn_are_each_counted() {
             }
         }
         let report = auditor.stop();
-        let [told] = &report.findings[..] else {
+        let [finding] = &report.findings[..] else {
             panic!("{report}");
         };
-        assert_eq!(told.packets, 20 * 10 * 5, "{report}");
+        assert_eq!(finding.packets, 20 * 10 * 5, "{report}");
         assert_eq!(
-            (told.samples.sockets.count, told.samples.sockets.more),
+            (finding.samples.sockets.count, finding.samples.sockets.more),
             (16, true)
         );
-        let mut sockets = told.samples.sockets.samples.iter();
+        let mut sockets = finding.samples.sockets.samples.iter();
         assert!(sockets.all(|socket| socket.packets == 50), "{report}");
-        let destinations = told.samples.destinations.samples.iter();
+        let destinations = finding.samples.destinations.samples.iter();
         let destinations: Vec<_> = destinations.map(|to| to.packets).collect();
         assert_eq!(destinations, [600, 400], "{report}");
     });

@@ -1,4 +1,4 @@
-//! Tunnels: what is bound to one leaves inside of it, by the interface that leads to its other end. Case 4 of docs/scenarios.md.
+//! Tunnels: what is bound to one leaves inside of it, by the interface that leads to its other end. Case 4 of docs/developers/scenarios.md.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

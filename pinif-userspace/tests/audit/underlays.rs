@@ -1,4 +1,4 @@
-//! Tunnels: what is bound to one leaves by it, and its outer packets are the kernel's. Case 4 of docs/scenarios.md.
+//! Tunnels: what is bound to one leaves by it, and its outer packets are the kernel's. Case 4 of docs/developers/scenarios.md.
 
 use std::net::Ipv4Addr;
 

@@ -1,5 +1,5 @@
-//! The host changes under the auditor: what is contained the moment after a change is never told as a leak, though pinif
-//! hears of the change some milliseconds later.
+//! The host changes under the auditor: what is contained the moment after a change is never reported as a leak, though pinif
+//! learns of the change some milliseconds later.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -99,7 +99,7 @@ fn a_macvlan_that_is_made() {
             send(bench, Some(&name), None);
             card.delete_link(&name).expect("a macvlan");
         }
-        // What the kernel was told before the new link was operational, it may have dropped.
+        // What the kernel was given to send before the new link was operational, it may have dropped.
         let report = auditor.stop();
         let left = report.sent_by("fab0").packets as usize;
         assert!(left >= changes(), "{report}");

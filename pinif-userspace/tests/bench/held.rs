@@ -89,7 +89,7 @@ impl Held {
         let last = said
             .lines()
             .last()
-            .expect("a sender's last line tells what it sent");
+            .expect("a sender's last line says what it sent");
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{last}: {error}"))
     }
 }
@@ -169,7 +169,7 @@ impl Bench {
             .expect("cannot start pinif")
     }
 
-    /// The pin of a cgroup, as `pinif pin --list` tells it.
+    /// The pin of a cgroup, as `pinif pin --list` shows it.
     pub fn pin_of(&self, cgroup: &Path) -> Account {
         let path = cgroup.to_str().expect("UTF-8");
         let output = self.pin(&["--list", "--cgroup", path, "--format", "json"]);

@@ -77,7 +77,7 @@ pub struct Bench {
     counting: RefCell<Vec<&'static str>>,
 }
 
-/// Runs a scenario of docs/scenarios.md, whose name begins with the case's number, where the machine meets its needs. Where it
+/// Runs a scenario of docs/developers/scenarios.md, whose name begins with the case's number, where the machine meets its needs. Where it
 /// does not, says so loudly, and to the file that `PINIF_SCENARIO_DIR` asks for: a skipped scenario is not a passed one.
 pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     pinif_lab::sweep();
@@ -101,7 +101,7 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
         group,
         counting: RefCell::default(),
     };
-    // The namespaces go before the panic does, so that they are gone when the runner is told.
+    // The namespaces go before the panic does, so that they are gone when the runner learns of it.
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&bench)));
     drop(bench);
     record.ended(outcome.is_ok());
@@ -210,16 +210,16 @@ impl Bench {
         }
     }
 
-    /// What pinif says where the card has no such interface, up to those that there are, which `told` goes on with. Some
+    /// What pinif says where the card has no such interface, up to those that there are, which `message` goes on with. Some
     /// kernels give every namespace a device of each kind of tunnel.
-    pub fn lacks(&self, interface: &str, told: &str) {
-        let there = told.strip_prefix(&format!(
+    pub fn lacks(&self, interface: &str, message: &str) {
+        let there = message.strip_prefix(&format!(
             "pinif: there is no interface {interface} in the network namespace {}; those that there are: ",
             self.card().name()
         ));
-        let there: Vec<_> = there.expect(told).trim_end().split(", ").collect();
+        let there: Vec<_> = there.expect(message).trim_end().split(", ").collect();
         for name in ["eth1", "fab0", "lo"] {
-            assert!(there.contains(&name), "{told}");
+            assert!(there.contains(&name), "{message}");
         }
     }
 

@@ -8,7 +8,7 @@ use pinif_lab::{LinkKind, hierarchy};
 use pinif_userspace::kernel::mode::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// A requirement. [`Need::unmet`] tells why it does not hold here.
+/// A requirement. [`Need::unmet`] says why it does not hold here.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// Root, and cgroup v2: what every scenario needs.
@@ -65,7 +65,7 @@ impl Need {
                 Ok(true) => None,
                 Ok(false) => Some(format!("this kernel has no {} devices", kind.name())),
                 Err(error) => panic!(
-                    "cannot tell whether there are {} devices: {error:#}",
+                    "cannot find out whether there are {} devices: {error:#}",
                     kind.name()
                 ),
             },

@@ -41,7 +41,7 @@ impl Pinif {
         Self::said_to(command, stderr, Stdio::null(), Stdio::piped())
     }
 
-    /// The same, with its standard output elsewhere: only what it notes is taken.
+    /// The same, with its standard output elsewhere: only what it says on standard error is taken.
     pub fn start_onto(mut command: Command, stdout: impl Into<Stdio>) -> Self {
         let (stderr, theirs) = pipe().expect("cannot make a pipe");
         command.stderr(theirs);
@@ -55,7 +55,7 @@ impl Pinif {
         Self::said_to(command, stderr, stdin, Stdio::piped())
     }
 
-    /// The same, where standard error is the journal, as systemd.exec(5) tells it.
+    /// The same, where standard error is the journal, as systemd.exec(5) describes it.
     pub fn start_in_journal(mut command: Command) -> Self {
         let (stderr, theirs) = pipe().expect("cannot make a pipe");
         let status = fstat(&theirs).expect("a pipe");
@@ -108,7 +108,7 @@ impl Pinif {
     /// Waits for a line on standard error that has these words in it.
     pub fn wait_for_note(&mut self, words: &str) -> String {
         let outcome = self.stderr.wait_for(|line| line.contains(words));
-        outcome.unwrap_or_else(|why| self.failed(&format!("{why} before it noted {words:?}")))
+        outcome.unwrap_or_else(|why| self.failed(&format!("{why} before it said {words:?}")))
     }
 
     /// Waits for its end, which must be near.

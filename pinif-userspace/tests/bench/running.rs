@@ -47,9 +47,9 @@ impl Running {
 
     /// Waits for its end, which must be a good one.
     pub fn finish(mut self) {
-        let told = self.stderr.rest().expect("the program does not end");
+        let lines = self.stderr.rest().expect("the program does not end");
         let status = self.child.wait().expect("a child");
-        assert!(status.success(), "{status}: {}", told.join("\n"));
+        assert!(status.success(), "{status}: {}", lines.join("\n"));
     }
 }
 

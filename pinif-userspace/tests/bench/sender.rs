@@ -132,7 +132,7 @@ impl Sender {
         );
         let last = lines
             .last()
-            .expect("a sender's last line tells what it sent");
+            .expect("a sender's last line says what it sent");
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{last}: {error}"))
     }
 

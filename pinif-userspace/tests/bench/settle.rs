@@ -33,7 +33,7 @@ impl Bench {
         });
     }
 
-    /// Waits until the card's link to the peer or the outside has sent so many packets: for what no sender's end tells of. The
+    /// Waits until the card's link to the peer or the outside has sent so many packets: for what no sender's end shows. The
     /// driver counts a packet before the other end gets it (`veth_xmit`).
     pub fn wait_until_sent(&self, link: &str, packets: u64) {
         let events = Events::of_arrivals([&self.chassis.peer, &self.chassis.outside]);
@@ -86,7 +86,7 @@ fn connections(namespace: &Namespace) -> Vec<TcpState> {
     });
     states
         .expect("the namespace is there")
-        .expect("/proc tells of its connections")
+        .expect("/proc lists its connections")
 }
 
 /// `InReceives` of `/proc/net/snmp` and `Ip6InReceives` of `/proc/net/snmp6` (RFC 4293): counted first of all in `ip_rcv`.

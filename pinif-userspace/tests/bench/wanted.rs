@@ -99,7 +99,7 @@ impl Finding {
         }
     }
 
-    /// By this sender and its socket; by nobody unless one of these is called.
+    /// By this sender and its socket; by no process unless one of these is called.
     pub fn by(self, sent: &Sent) -> Self {
         self.by_process("pinif-sender", sent.pid, Some(sent.cookie))
     }

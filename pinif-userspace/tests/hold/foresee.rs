@@ -40,7 +40,7 @@ fn policy(text: &str) -> NamedTempFile {
     file
 }
 
-/// What a finding is told from others by.
+/// What distinguishes a finding from others.
 fn brief(finding: &Value) -> [&str; 5] {
     ["source", "kind", "rule", "destination", "egress_interface"]
         .map(|key| finding[key].as_str().unwrap_or("none"))
@@ -141,8 +141,8 @@ fn tunnels_that_a_namespace_has_from_the_beginning_are_in_nobodys_place() {
         other.index("tunl0").expect("it is in each namespace");
         let socket = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
         let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
-        let told = lines(&output);
-        let finding = told.iter().find(|line| line["type"] == "finding");
+        let printed = lines(&output);
+        let finding = printed.iter().find(|line| line["type"] == "finding");
         let finding = finding.expect("a finding");
         assert_eq!(brief(finding)[4], "eth1", "{finding}");
         assert_eq!(finding["process"]["pid"], json!(std::process::id()));
@@ -183,7 +183,7 @@ fn a_socket_that_is_not_connected_is_foreseen_by_the_networks_that_it_may_send_t
         };
         let (anywhere, _inside) = (bind("0.0.0.0:7001"), bind("10.0.0.1:7002"));
         let output = pinif(bench, &["--down", "fab0", "--format", "json"]);
-        let mut told: Vec<_> = lines(&output)
+        let mut findings: Vec<_> = lines(&output)
             .iter()
             .filter(|line| line["type"] == "finding")
             .map(|line| {
@@ -191,9 +191,9 @@ fn a_socket_that_is_not_connected_is_foreseen_by_the_networks_that_it_may_send_t
                     .map(|key| line[key].as_str().expect("text").to_owned())
             })
             .collect();
-        told.sort();
+        findings.sort();
         assert_eq!(
-            told,
+            findings,
             [
                 ["0.0.0.0:7001", "unpinned", "10.0.0.0/24", "eth1"],
                 ["10.0.0.1:7002", "address-escape", "10.0.0.0/24", "eth1"],
@@ -210,11 +210,11 @@ fn routes_that_come_and_go_are_foreseen() {
     scenario("foresee routes", &[], |bench| {
         let card = bench.card();
         let _inside = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
-        let astray = "10.0.0.2/32 via 192.0.2.2 dev eth1";
-        let output = pinif(bench, &["--route-add", astray, "--format", "json"]);
+        let added = "10.0.0.2/32 via 192.0.2.2 dev eth1";
+        let output = pinif(bench, &["--route-add", added, "--format", "json"]);
         let lines_of = lines(&output);
         assert_eq!(lines_of[0]["egress_interface"], "eth1", "{output:?}");
-        assert_eq!(lines_of[0]["if"], format!("route {astray} added"));
+        assert_eq!(lines_of[0]["if"], format!("route {added} added"));
 
         card.add_route(Route::new("10.9.0.0/16".parse().expect("a prefix"), "fab0"))
             .expect("a route");
@@ -233,7 +233,7 @@ fn routes_that_come_and_go_are_foreseen() {
 }
 
 #[test]
-fn what_cannot_be_foreseen_is_told() {
+fn what_cannot_be_foreseen_is_reported() {
     scenario("foresee errors", &[], |bench| {
         let refused = |arguments: &[&str]| {
             let output = pinif(bench, arguments);

@@ -1,4 +1,4 @@
-//! `pinif audit --foresee`: what would leak is told beside what leaks.
+//! `pinif audit --foresee`: what would leak is reported beside what leaks.
 
 use std::net::UdpSocket;
 
@@ -8,7 +8,7 @@ use socket2::SockRef;
 
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, scenario, valid};
 
-/// Control traffic stays on the backplane, whose addresses may be seen outside: else these are told first.
+/// Control traffic stays on the backplane, whose addresses may be seen outside: else these are reported first.
 fn policy() -> String {
     CONTROL_PLANE.replace("contained = true", "")
 }
@@ -32,13 +32,13 @@ fn foreseen(auditor: &mut Auditor<'_>) -> Value {
 }
 
 /// A change that changes nothing for anybody.
-fn stir(bench: &Bench, number: u8) {
+fn change(bench: &Bench, number: u8) {
     let address = format!("10.200.0.{number}/32").parse().expect("an address");
     bench.card().add_address("fab0", address).expect("added");
 }
 
 #[test]
-fn what_would_leak_is_told_once_while_it_holds() {
+fn what_would_leak_is_reported_once_while_it_holds() {
     scenario("foresee audit", &[], |bench| {
         let socket = inside(bench);
         let mut auditor = bench.audit_with(&policy(), &["--foresee", "--fail-on", "risk"]);
@@ -60,27 +60,27 @@ fn what_would_leak_is_told_once_while_it_holds() {
         SockRef::from(&socket)
             .bind_device(Some(b"fab0"))
             .expect("a device");
-        stir(bench, 1);
+        change(bench, 1);
         let id = first["id"].as_str().expect("an id").to_owned();
         auditor.wait_for_note(&format!(
             "{id} would not be a policy-escape any more with fab0 down"
         ));
         SockRef::from(&socket).bind_device(None).expect("unbound");
-        stir(bench, 2);
+        change(bench, 2);
         let again = foreseen(&mut auditor);
         assert_ne!(again["id"], first["id"]);
         assert_eq!(again["socket_cookie"], first["socket_cookie"]);
 
-        // Where it goes on to hold, nothing is told of it, but of what is new.
-        let astray = "10.0.0.2/32".parse().expect("a prefix");
+        // While it holds, it is not reported again; what is new is.
+        let detour = "10.0.0.2/32".parse().expect("a prefix");
         let gateway = "192.0.2.2".parse().expect("an address");
-        let route = pinif_lab::Route::new(astray, "eth1").via(gateway);
+        let route = pinif_lab::Route::new(detour, "eth1").via(gateway);
         let other = bench.card().run(|| {
             let socket = UdpSocket::bind("0.0.0.0:7002").expect("a socket");
             socket.connect("10.0.0.3:9").expect("a route");
             socket
         });
-        stir(bench, 3);
+        change(bench, 3);
         let new = foreseen(&mut auditor);
         assert_eq!(new["source"], "10.0.0.1:7002");
         drop(other);
@@ -88,13 +88,16 @@ fn what_would_leak_is_told_once_while_it_holds() {
         // What has happened is a leak, and not foreseen any more.
         bench.card().add_route(route).expect("a route");
         socket.send(b"x").expect("it is sent");
-        let told = auditor.wait_for_finding("policy-escape");
-        assert_eq!(told.severity, Severity::Leak);
+        let finding = auditor.wait_for_finding("policy-escape");
+        assert_eq!(finding.severity, Severity::Leak);
         let report = auditor.stop_unsettled();
         assert_eq!(report.status.code(), Some(2), "{report}");
         assert_eq!(report.findings.len(), 4, "{report}");
-        for told in &report.findings {
-            let lines = report.lines.iter().filter(|line| line.contains(&told.id));
+        for finding in &report.findings {
+            let lines = report
+                .lines
+                .iter()
+                .filter(|line| line.contains(&finding.id));
             assert_eq!(lines.count(), 1, "{report}");
         }
     });
@@ -115,7 +118,7 @@ fn what_is_foreseen_counts_as_a_risk() {
 }
 
 #[test]
-fn people_are_told_what_would_leak() {
+fn people_see_what_would_leak() {
     scenario("foresee audit people", &[], |bench| {
         let _socket = inside(bench);
         let mut pinif = bench.auditor().arguments(["--foresee"]).start_for_people();

@@ -100,9 +100,9 @@ fn sockets_that_are_there_are_bound() {
             "udp --bind-device eth1 --to 203.0.113.9:9 --count 1000",
         );
         let mut internal = early(bench, "udp --connect --to 127.0.0.1:9 --count 1");
-        let told = pin(bench);
+        let message = pin(bench);
         assert_eq!(
-            told,
+            message,
             format!(
                 "{} is pinned to fab0; of the sockets that were there, 2 are bound to it, and one is not, but can send by no \
                  other either: restart the service\n",
@@ -141,7 +141,7 @@ fn a_pin_is_pointed_at_the_interface_that_has_its_name_now() {
         card.delete_link("fab0").expect("it is there");
         let refresh = || done(&bench.pin(&["--refresh", "--cgroup", path]));
 
-        // Without a word to the pin, nothing leaves: the index is nobody's.
+        // Without a word to the pin, nothing leaves: the index is no interface's.
         let (sent, outside) = bench.outside_while(|| bench.send(SEND));
         assert_eq!((sent.sent, sent.refused["ENODEV"], outside), (0, 1000, 0));
         assert_eq!(
@@ -157,11 +157,11 @@ fn a_pin_is_pointed_at_the_interface_that_has_its_name_now() {
         card.wait_until_operational("fab0").expect("operational");
         card.add_address("fab0", "10.0.0.1/24".parse().expect("an address"))
             .expect("an address");
-        let told = refresh();
+        let message = refresh();
         let second = bench.pin_of(bench.cgroup_path()).index.expect("it is back");
         assert_ne!(Some(second), first);
         assert_eq!(
-            told,
+            message,
             format!("{path} is pinned to fab0, which is interface {second} now\n")
         );
         assert_eq!(pin(bench), format!("{path} is pinned to fab0, as before\n"));
@@ -201,7 +201,7 @@ fn an_index_that_is_another_interfaces_by_now_is_not_the_pins() {
 }
 
 #[test]
-fn what_cannot_be_pinned_is_told_with_the_mend() {
+fn what_cannot_be_pinned_is_reported_with_the_fix() {
     scenario("pin errors", &[], |bench| {
         let path = cgroup(bench);
         let root = bench
@@ -231,9 +231,9 @@ fn what_cannot_be_pinned_is_told_with_the_mend() {
         assert_eq!(ask(&["--list", "--cgroup", path]), unpinned);
 
         pin(bench);
-        let told = ask(&["--cgroup", path, "--interface", "eth1"]);
+        let message = ask(&["--cgroup", path, "--interface", "eth1"]);
         assert_eq!(
-            told,
+            message,
             format!(
                 "pinif: the cgroup {path} is pinned to fab0 already; undo that first: `pinif pin --undo --cgroup {path}`\n"
             )

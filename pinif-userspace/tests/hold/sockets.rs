@@ -21,7 +21,7 @@ fn pinif(bench: &Bench, arguments: &[&str]) -> Command {
     command
 }
 
-/// What is told of the card's sockets but the peers of the chassis.
+/// What is reported of the card's sockets but the peers of the chassis.
 fn lines(bench: &Bench) -> Vec<Value> {
     let output = pinif(bench, &["--format", "json"]).output().expect("pinif");
     assert!(output.status.success(), "{output:?}");
@@ -31,8 +31,8 @@ fn lines(bench: &Bench) -> Vec<Value> {
         .collect()
 }
 
-/// What the tests look at, by the port or protocol that tells which socket it is.
-fn told(bench: &Bench, of: &str) -> Value {
+/// What the tests look at, by the port or protocol that identifies the socket.
+fn line_of(bench: &Bench, of: &str) -> Value {
     let all = lines(bench);
     let found = all.iter().find(|line| {
         let local = line["local"].as_str().unwrap_or_default();
@@ -68,7 +68,7 @@ fn udp(card: &Namespace, local: &str, device: Option<&str>, remote: Option<&str>
 }
 
 #[test]
-fn each_socket_is_told_with_where_it_would_leave() {
+fn each_socket_is_listed_with_where_it_would_leave() {
     scenario("sockets risks", &[], |bench| {
         let card = bench.card();
         let default = "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main";
@@ -95,7 +95,7 @@ fn each_socket_is_told_with_where_it_would_leave() {
                 "risk": risk, "severity": severity, "bound_device": device, "leaves_by": leaves,
                 "default_interface": default, "why": why,
             });
-            assert_eq!(told(bench, port), expected, "{local}");
+            assert_eq!(line_of(bench, port), expected, "{local}");
         }
         let order: Vec<_> = lines(bench)
             .iter()
@@ -119,7 +119,7 @@ fn each_socket_is_told_with_where_it_would_leave() {
 }
 
 #[test]
-fn the_owner_of_a_socket_is_told() {
+fn the_owner_of_a_socket_is_listed() {
     scenario("sockets owner", &[], |bench| {
         let mut sender = bench.sender("--wait-stdin raw --bind-device fab0 --to 10.0.0.2");
         sender.wait_for("ready");
@@ -146,7 +146,7 @@ fn the_owner_of_a_socket_is_told() {
 }
 
 #[test]
-fn listeners_packet_sockets_and_marks_are_told() {
+fn listeners_packet_sockets_and_marks_are_listed() {
     scenario("sockets kinds", &[], |bench| {
         let card = bench.card();
         let _listener = card
@@ -156,7 +156,7 @@ fn listeners_packet_sockets_and_marks_are_told() {
         let line = lines(bench)
             .into_iter()
             .find(|line| line["local"] == "10.0.0.1:7001")
-            .expect("told");
+            .expect("it is listed");
         assert_eq!(
             (&line["state"], &line["protocol"]),
             (&json!("listen"), &json!("tcp"))
@@ -165,7 +165,7 @@ fn listeners_packet_sockets_and_marks_are_told() {
         let _packet =
             card.run(|| Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0))));
         let _packet = _packet.expect("the card").expect("a packet socket");
-        assert_eq!(told(bench, "packet")["risk"], "unpinned");
+        assert_eq!(line_of(bench, "packet")["risk"], "unpinned");
 
         card.add_rule(Rule { mark: 7, table: 77 }).expect("a rule");
         let inside = pinif_lab::Route::new("10.9.0.0/16".parse().expect("a prefix"), "fab0");
@@ -177,7 +177,7 @@ fn listeners_packet_sockets_and_marks_are_told() {
             socket
         });
         let _marked = marked.expect("the card is there");
-        let line = told(bench, ":7002");
+        let line = line_of(bench, ":7002");
         assert_eq!(
             (&line["risk"], &line["leaves_by"]),
             (&json!("unpinned"), &json!("fab0"))
@@ -192,14 +192,14 @@ fn a_socket_whose_device_is_down_or_gone_is_stuck() {
     scenario("sockets stuck", &[], |bench| {
         let card = bench.card();
         let _open = udp(card, "0.0.0.0:7001", Some("fab0"), None);
-        assert_eq!(told(bench, ":7001")["risk"], "pinned");
+        assert_eq!(line_of(bench, ":7001")["risk"], "pinned");
         card.set_down("fab0").expect("down");
-        let line = told(bench, ":7001");
+        let line = line_of(bench, ":7001");
         assert_eq!(line["risk"], "stuck");
         assert_eq!(line["why"], "fab0, which it is bound to, is down");
         card.delete_link("fab0").expect("it is there");
         assert_eq!(
-            told(bench, ":7001")["why"],
+            line_of(bench, ":7001")["why"],
             "the device that it is bound to is gone"
         );
     });
@@ -251,7 +251,7 @@ fn people_get_a_table() {
 }
 
 #[test]
-fn what_changes_is_told_as_it_happens() {
+fn what_changes_is_listed_as_it_happens() {
     scenario("sockets watch", &[], |bench| {
         let card = bench.card();
         let _open = udp(card, "10.0.0.1:7001", None, Some("10.0.0.2:9"));

@@ -154,10 +154,10 @@ fn routes_rules_and_addresses_come_and_go() -> Result<()> {
     let (backplane, front) = (Some("10.0.0.1".to_owned()), Some("192.0.2.1".to_owned()));
     assert_eq!(source("10.0.0.2:9", 0)?, backplane);
 
-    let astray = Route::new("10.0.0.2/32".parse()?, "eth1").via("192.0.2.2".parse()?);
-    chassis.card.add_route(astray.clone())?;
+    let detour = Route::new("10.0.0.2/32".parse()?, "eth1").via("192.0.2.2".parse()?);
+    chassis.card.add_route(detour.clone())?;
     assert_eq!(source("10.0.0.2:9", 0)?, front);
-    chassis.card.delete_route(astray)?;
+    chassis.card.delete_route(detour)?;
     assert_eq!(source("10.0.0.2:9", 0)?, backplane);
 
     chassis.card.add_route(
@@ -220,7 +220,7 @@ fn devices_stack_where_the_kernel_has_them() -> Result<()> {
 }
 
 #[test]
-fn a_mistake_is_told_in_words() -> Result<()> {
+fn a_mistake_is_reported_in_words() -> Result<()> {
     let namespace = Namespace::new("words")?;
     let error = format!(
         "{:#}",

@@ -10,7 +10,7 @@ use pinif_userspace::host::{
 use crate::card::Card;
 
 #[test]
-fn namespaces_are_told_apart_and_entered() {
+fn namespaces_are_distinguished_and_entered() {
     let (one, other) = (Card::new(), Card::new());
     let (first, second) = (one.netns(), other.netns());
     let own = NetNs::current().expect("current");

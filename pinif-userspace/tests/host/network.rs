@@ -259,7 +259,7 @@ fn changes_come_as_they_happen() {
 }
 
 #[test]
-fn news_that_were_lost_are_told_and_made_good() {
+fn events_that_were_lost_are_reported_and_read_again() {
     let card = card();
     block_on(async {
         let (mut network, mut watch) = watch(&card);

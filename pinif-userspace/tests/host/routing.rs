@@ -1,4 +1,4 @@
-//! Routes, as the kernel's look-up tells them.
+//! Routes, as the kernel's look-up returns them.
 
 use pinif_ebpf::key::IfIndex;
 use pinif_userspace::{
@@ -124,7 +124,7 @@ fn routes_are_the_kernels_own_answer() {
 }
 
 #[test]
-fn of_several_next_hops_the_flows_own_is_told() {
+fn of_several_next_hops_the_flows_own_is_returned() {
     let card = card();
     card.ip(
         "route add 203.0.113.0/24 nexthop via 192.0.2.2 dev eth1 nexthop via 10.0.0.2 dev fab0",
@@ -164,7 +164,7 @@ fn of_several_next_hops_the_flows_own_is_told() {
 }
 
 #[test]
-fn a_next_hop_object_is_told() {
+fn a_next_hop_object_is_returned() {
     let card = card();
     card.ip("nexthop add id 7 via 192.0.2.2 dev eth1");
     card.ip("nexthop add id 8 via 10.0.0.2 dev fab0");

@@ -40,7 +40,7 @@ impl Asked {
         self.links.by_name(name).expect(name).index
     }
 
-    fn told(&mut self, query: &RouteQuery) -> String {
+    fn route(&mut self, query: &RouteQuery) -> String {
         let choice = self.oracle.choose(query, &self.links).expect("a route");
         explain::Route::chosen(&choice, &self.links).to_string()
     }
@@ -53,7 +53,7 @@ impl Asked {
             "2001:db8::2"
         };
         assert_eq!(
-            self.told(query),
+            self.route(query),
             format!(
                 "{rule} sent it to table 100, whose default route via {gateway} leaves via fab0"
             )
@@ -67,7 +67,7 @@ impl Asked {
         } else {
             "route ::/0 via 2001:db8:1::2 dev eth1 in table main"
         };
-        assert_eq!(self.told(query), route);
+        assert_eq!(self.route(query), route);
     }
 }
 
@@ -133,7 +133,7 @@ fn by_mark_by_user_by_source_and_by_port() {
     asked.inside("rule 150 (tos 0x10)", &tos(0x10));
     asked.outside(&tos(0x08));
     assert_eq!(
-        asked.told(&RouteQuery::to(ip("10.0.0.1"))),
+        asked.route(&RouteQuery::to(ip("10.0.0.1"))),
         "local route 10.0.0.1/32 dev fab0 in table local"
     );
 }
@@ -193,7 +193,7 @@ fn by_what_they_are_not_and_by_what_they_suppress() {
         ..plain()
     });
     assert_eq!(
-        asked.told(&RouteQuery::to(ip("192.0.2.9"))),
+        asked.route(&RouteQuery::to(ip("192.0.2.9"))),
         "rule 100 (from all) sent it to table main, whose route 192.0.2.0/24 leaves via eth1"
     );
     asked.outside(&plain6());
@@ -213,7 +213,7 @@ fn by_group_and_by_jump() {
     asked.inside("rule 200 (fwmark 0x2)", &marked(2));
     asked.inside("rule 300 (fwmark 0x1)", &marked(1));
     assert_eq!(
-        asked.told(&RouteQuery::to(ip("10.0.0.9"))),
+        asked.route(&RouteQuery::to(ip("10.0.0.9"))),
         "rule 100 (from all) sent it to table main, whose route 10.0.0.0/24 leaves via fab0"
     );
 }
@@ -234,7 +234,7 @@ fn of_two_rules_for_one_table_the_first_that_takes_it() {
     asked.inside("rule 100 (fwmark 0x1)", &RouteQuery { mark: 1, ..from });
     // Table 200 has no route, and the next rule is asked.
     asked.inside("rule 400 (to 10.9.9.9)", &plain());
-    // A change is read once it is told.
+    // A change is read once the oracle is notified.
     asked.card.ip("rule del pref 400");
     asked.oracle.rules_changed();
     asked.outside(&plain());
@@ -247,7 +247,7 @@ fn rules_are_read_as_ip_rule_lists_them() {
          ipproto tcp sport 1-2 dport 53 lookup 100 suppress_prefixlength 8",
         "rule add pref 150 from 10.1.1.1 prohibit",
     ]);
-    let told = |ipv6| -> Vec<String> {
+    let listed = |ipv6| -> Vec<String> {
         let rules = Rules::read(&asked.card.netns(), ipv6).expect("rules");
         rules
             .iter()
@@ -255,7 +255,7 @@ fn rules_are_read_as_ip_rule_lists_them() {
             .collect()
     };
     assert_eq!(
-        told(false),
+        listed(false),
         [
             "rule 0 (from all): lookup local",
             "rule 100 (not from 10.0.0.0/8 to 10.9.9.9 tos 0x10 fwmark 0x1/0x3 iif lo oif eth1 uidrange 5-6 ipproto tcp \
@@ -266,7 +266,7 @@ fn rules_are_read_as_ip_rule_lists_them() {
         ]
     );
     assert_eq!(
-        told(true),
+        listed(true),
         [
             "rule 0 (from all): lookup local",
             "rule 32766 (from all): lookup main"

@@ -33,10 +33,10 @@ fn send_and_stop(bench: &Bench, auditor: Auditor<'_>) {
 /// The same, of an auditor that finds this too.
 fn send_and_stop_with(bench: &Bench, auditor: Auditor<'_>, more: Option<Finding>) {
     let escaped = bench.send(&format!("{LEAK} --count 1000"));
-    let lucky = bench.send(&format!("{RISK} --count 500"));
+    let sent = bench.send(&format!("{RISK} --count 500"));
     bench.send(&format!("{CONTAINED} --count 100"));
     let escape = leak("device-escape").bound("fab0").egress("eth1");
-    let luck = risk("address-escape").egress("eth1");
+    let expected = risk("address-escape").egress("eth1");
     let report = auditor.stop();
     let expected = match more {
         Some(more) => report.expect().finding(more),
@@ -44,7 +44,7 @@ fn send_and_stop_with(bench: &Bench, auditor: Auditor<'_>, more: Option<Finding>
     };
     expected
         .finding(escape.packets(1000).by(&escaped))
-        .finding(luck.packets(500).by(&lucky))
+        .finding(expected.packets(500).by(&sent))
         .contained("fab0", "fab0", 100)
         .nothing_else();
 }
@@ -114,7 +114,7 @@ fn a_filter_that_is_asked_later_stays_untouched() {
 }
 
 #[test]
-fn a_filter_in_the_first_place_stays_untouched_and_is_told_of() {
+fn a_filter_in_the_first_place_stays_untouched_and_is_reported() {
     scenario("service clsact-behind", TC, |bench| {
         beside(bench, "protocol all pref 1 u32 match u32 0 0", CLSACT, true);
     });

@@ -19,22 +19,22 @@ const ALERTS: [&str; 4] = [
 ];
 
 #[test]
-fn the_whole_story_is_told() {
+fn the_whole_story_is_shown() {
     let Some(demo) = Demo::start(&["--fast"]) else {
         return;
     };
     let pid = demo.child.id();
-    let (status, told, errors) = demo.end();
-    assert_eq!(status.code(), Some(0), "{told}\n{errors}");
+    let (status, printed, errors) = demo.end();
+    assert_eq!(status.code(), Some(0), "{printed}\n{errors}");
 
-    let alerts: Vec<&str> = told
+    let alerts: Vec<&str> = printed
         .lines()
         .filter(|line| line.starts_with("leak  ") || line.starts_with("risk  "))
         .filter(|line| line.contains("(pid ") && line.contains(": udp to "))
         .collect();
-    assert_eq!(alerts.len(), ALERTS.len(), "{told}");
+    assert_eq!(alerts.len(), ALERTS.len(), "{printed}");
     for (alert, begin) in alerts.iter().zip(ALERTS) {
-        assert!(alert.starts_with(begin), "{alert}\n{told}");
+        assert!(alert.starts_with(begin), "{alert}\n{printed}");
     }
     for words in [
         "Scene 6 of 6",
@@ -44,9 +44,12 @@ fn the_whole_story_is_told() {
         "4 findings: 3 leaks, 1 risk. 9 of 15 packets left where they must not.",
         "Try it:",
     ] {
-        assert!(told.contains(words), "{words:?} is missing:\n{told}");
+        assert!(printed.contains(words), "{words:?} is missing:\n{printed}");
     }
-    assert!(!told.contains('\x1b'), "a pipe has no colours:\n{told}");
+    assert!(
+        !printed.contains('\x1b'),
+        "a pipe has no colours:\n{printed}"
+    );
     assert_eq!(errors, "");
     assert_eq!(left_of(pid), Vec::<String>::new());
 }
@@ -92,9 +95,9 @@ fn a_reader_who_leaves_ends_it_without_complaint() {
     let mut child = command.spawn().expect("cannot start pinif");
     let pid = child.id();
     let errors = Lines::of(child.stderr.take().expect("piped"));
-    let mut told = BufReader::new(child.stdout.take().expect("piped"));
-    told.read_line(&mut String::new()).expect("a line");
-    drop(told);
+    let mut printed = BufReader::new(child.stdout.take().expect("piped"));
+    printed.read_line(&mut String::new()).expect("a line");
+    drop(printed);
     let errors = errors.rest().expect("the demo ends");
     assert_eq!(errors, Vec::<String>::new());
     assert_eq!(child.wait().expect("a child").code(), Some(1));
@@ -114,11 +117,11 @@ fn ended_by(signal: Signal) {
         .expect("an alert names the process");
     assert!(fabricd.exists(), "{alert}");
     demo.signal(signal);
-    let (status, told, errors) = demo.end();
-    assert_eq!(status.code(), Some(1), "{told}\n{errors}");
+    let (status, printed, errors) = demo.end();
+    assert_eq!(status.code(), Some(1), "{printed}\n{errors}");
     assert!(
-        told.ends_with("are gone again.\n") && told.contains("Stopped."),
-        "{told}"
+        printed.ends_with("are gone again.\n") && printed.contains("Stopped."),
+        "{printed}"
     );
     assert_eq!(errors, "");
     assert!(!fabricd.exists(), "fabricd is still there");
@@ -145,13 +148,13 @@ impl Demo {
 
     /// Waits for the line that begins so.
     fn wait_for(&mut self, begin: &str) -> String {
-        let mut told = String::new();
+        let mut printed = String::new();
         loop {
             match self.stdout.next() {
                 Next::Line(line) if line.starts_with(begin) => return line,
-                Next::Line(line) => told += &(line + "\n"),
-                Next::End => panic!("the demo ended:\n{told}{:?}", self.stderr.rest()),
-                Next::Silence => panic!("the demo does not go on:\n{told}"),
+                Next::Line(line) => printed += &(line + "\n"),
+                Next::End => panic!("the demo ended:\n{printed}{:?}", self.stderr.rest()),
+                Next::Silence => panic!("the demo does not go on:\n{printed}"),
             }
         }
     }
@@ -166,9 +169,9 @@ impl Demo {
             let lines = lines.expect("the demo ends");
             lines.iter().map(|line| format!("{line}\n")).collect()
         };
-        let told = text(self.stdout.rest());
+        let printed = text(self.stdout.rest());
         let status = self.child.wait().expect("a child");
-        (status, told, text(self.stderr.rest()))
+        (status, printed, text(self.stderr.rest()))
     }
 }
 

@@ -74,10 +74,10 @@ fn a_note_fails_nothing() {
     scenario("service fail-on-note", &[], |bench| {
         failing_differently(bench, NOTE, |report, _| {
             let crossed = note("crossed-bind").bound("eth1").egress("eth1");
-            let told = report.findings[0].process.as_ref().expect("a sender").pid;
+            let pid = report.findings[0].process.as_ref().expect("a sender").pid;
             report
                 .expect()
-                .finding(crossed.packets(10).by_program("pinif-sender", told))
+                .finding(crossed.packets(10).by_program("pinif-sender", pid))
                 .exit(0)
                 .nothing_else();
         });

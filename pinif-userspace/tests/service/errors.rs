@@ -39,7 +39,7 @@ fn audit(bench: &Bench, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn an_unknown_namespace_is_told_with_those_that_there_are() {
+fn an_unknown_namespace_is_reported_with_those_that_there_are() {
     scenario("service unknown-namespace", &[], |bench| {
         let said = refusal(audit_nothing(&["--netns", "no-such-card"]));
         let start = "pinif: there is no network namespace `no-such-card`; `ip netns list` shows those that there are: ";
@@ -50,7 +50,7 @@ fn an_unknown_namespace_is_told_with_those_that_there_are() {
 }
 
 #[test]
-fn a_file_that_is_no_namespace_is_told() {
+fn a_file_that_is_no_namespace_is_reported() {
     let said = refusal(audit_nothing(&["--netns", "/proc/self/status"]));
     assert_eq!(
         said,
@@ -97,7 +97,7 @@ pined = true
 }
 
 #[test]
-fn a_policy_that_is_not_there_is_told() {
+fn a_policy_that_is_not_there_is_reported() {
     let said = refusal(audit_nothing(&["--policy", "/nowhere/policy.toml"]));
     assert_eq!(
         said,
@@ -123,7 +123,7 @@ fn as_nobody(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_user_without_privileges_is_told_which_are_needed() {
+fn a_user_without_privileges_is_shown_which_are_needed() {
     scenario("service no-privileges", &[], |bench| {
         let folder = tempfile::tempdir().expect("a folder");
         let said = refusal(as_nobody(folder.path(), &["--netns", bench.card().name()]));
@@ -136,7 +136,7 @@ fn a_user_without_privileges_is_told_which_are_needed() {
 }
 
 #[test]
-fn a_policy_that_may_not_be_read_is_told() {
+fn a_policy_that_may_not_be_read_is_reported() {
     scenario("service unreadable-policy", &[], |_| {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("policy.toml");
@@ -154,20 +154,20 @@ fn a_policy_that_may_not_be_read_is_told() {
 }
 
 #[test]
-fn a_cgroup_that_is_none_is_told_with_where_they_are() {
+fn a_cgroup_that_is_none_is_reported_with_where_they_are() {
     scenario("service no-cgroup", &[], |bench| {
         let root = pinif_lab::hierarchy().expect("cgroup v2");
-        let mend = format!(
+        let fix = format!(
             "name a directory below {}, where cgroup v2 is mounted\n",
             root.display()
         );
         let said = refusal(audit(bench, &["--cgroup", "/nowhere"]));
-        assert_eq!(said, format!("pinif: there is no cgroup /nowhere; {mend}"));
+        assert_eq!(said, format!("pinif: there is no cgroup /nowhere; {fix}"));
         for path in ["/proc", "/proc/version"] {
             let said = refusal(audit(bench, &["--cgroup", path]));
             assert_eq!(
                 said,
-                format!("pinif: {path} is no cgroup of the second version; {mend}")
+                format!("pinif: {path} is no cgroup of the second version; {fix}")
             );
         }
         let file = root.join("cgroup.procs");
@@ -175,13 +175,13 @@ fn a_cgroup_that_is_none_is_told_with_where_they_are() {
         let said = refusal(audit(bench, &["--cgroup", file]));
         assert_eq!(
             said,
-            format!("pinif: {file} is no cgroup of the second version; {mend}")
+            format!("pinif: {file} is no cgroup of the second version; {fix}")
         );
     });
 }
 
 #[test]
-fn interfaces_that_are_not_there_are_told_with_those_that_are() {
+fn interfaces_that_are_not_there_are_reported_with_those_that_are() {
     scenario("service no-interface", &[], |bench| {
         let arguments = ["--interface", "wan*", "--interface", "fab1"];
         let said = refusal(audit(bench, &arguments));
@@ -194,8 +194,8 @@ fn interfaces_that_are_not_there_are_told_with_those_that_are() {
 
 /// clap would end with 2, which says that there was a finding.
 #[test]
-fn a_wrong_command_line_is_told_and_is_no_finding() {
-    for (arguments, told) in [
+fn a_wrong_command_line_is_an_error_and_is_no_finding() {
+    for (arguments, message) in [
         (
             &["--duration", "soon"][..],
             "error: invalid value 'soon' for '--duration <TIME>': `soon` is no time; write a number and its unit, such as \
@@ -210,8 +210,8 @@ fn a_wrong_command_line_is_told_and_is_no_finding() {
             "error: invalid value 'eth[' for '--interface <GLOB>': error parsing glob 'eth['",
         ),
         (
-            &["--fail-on", "luck"],
-            "error: invalid value 'luck' for '--fail-on <FAIL_ON>'",
+            &["--fail-on", "chance"],
+            "error: invalid value 'chance' for '--fail-on <FAIL_ON>'",
         ),
         (&["--bogus"], "error: unexpected argument '--bogus' found"),
         (
@@ -222,7 +222,7 @@ fn a_wrong_command_line_is_told_and_is_no_finding() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
         command.arg("audit").args(arguments);
         let said = refusal(command);
-        assert!(said.starts_with(told), "{said}");
+        assert!(said.starts_with(message), "{said}");
     }
 }
 

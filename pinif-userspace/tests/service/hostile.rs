@@ -148,9 +148,9 @@ fn an_audit_lets_no_hazard_pass() {
             }
             let mut auditor = bench.audit_with(&policy, &[]);
             let masked = Masked::new(bench, RISK);
-            let told = auditor.wait_for_finding("policy-escape");
-            assert_eq!(told.rule.as_deref(), Some(RULE));
-            assert_eq!(told.process.expect("it is known").comm, HOSTILE);
+            let finding = auditor.wait_for_finding("policy-escape");
+            assert_eq!(finding.rule.as_deref(), Some(RULE));
+            assert_eq!(finding.process.expect("it is known").comm, HOSTILE);
             drop(masked);
             for line in &auditor.stop_unsettled().lines {
                 is_harmless(line);

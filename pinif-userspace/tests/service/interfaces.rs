@@ -1,4 +1,4 @@
-//! Interfaces that come, change their names and go while the auditor runs. Case 19 of docs/scenarios.md among them.
+//! Interfaces that come, change their names and go while the auditor runs. Case 19 of docs/developers/scenarios.md among them.
 
 use nix::sys::signal::Signal;
 
@@ -156,7 +156,7 @@ fn index_is_reused(bench: &Bench, arguments: &[&str]) {
     sender.go();
     let sent = sender.finish();
     let report = auditor.stop();
-    let ids: Vec<_> = report.findings.iter().map(|told| &told.id).collect();
+    let ids: Vec<_> = report.findings.iter().map(|finding| &finding.id).collect();
     assert!(ids.len() == 2 && ids[0] != ids[1], "{report}");
     let escape = |link| leak("device-escape").bound("fab0").egress(link).by(&sent);
     report

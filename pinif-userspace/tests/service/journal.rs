@@ -1,4 +1,4 @@
-//! The auditor as a service: what it tells the service manager, and the journal.
+//! The auditor as a service: what it reports to the service manager, and the journal.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

@@ -240,7 +240,7 @@ const AUDIT: &str = r#"{"type":"ready","interfaces":["eth1"],"netns":["card"],"k
 {"type":"summary","duration_s":1.0,"packets":1000,"bytes":66000,"matrix":[],"findings":1,"uncounted":{}}
 "#;
 
-const TOLD: &str = "\
+const EXPLAINED: &str = "\
 leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, udp via wan7
   what      last
   cause     IP_PKTINFO override
@@ -254,7 +254,7 @@ fn a_finding_is_explained_with_its_own_values() {
     let (status, said) = explain(&["a549f0330649", "--from", "-"], AUDIT);
     assert_eq!(status, Some(0));
     assert!(
-        said.starts_with(&format!("{TOLD}\n# device-escape\n")),
+        said.starts_with(&format!("{EXPLAINED}\n# device-escape\n")),
         "{said}"
     );
     assert!(
@@ -266,7 +266,7 @@ fn a_finding_is_explained_with_its_own_values() {
     let file: PathBuf = folder.path().join("audit.jsonl");
     fs::write(&file, AUDIT).expect("a file");
     let path = file.to_str().expect("UTF-8");
-    let short = format!("{TOLD}  more      pinif explain device-escape\n");
+    let short = format!("{EXPLAINED}  more      pinif explain device-escape\n");
     assert_eq!(explain(&["--from", path], ""), (Some(0), short));
     let (_, said) = explain(&["device-escape", "--from", path], "");
     assert!(
@@ -280,7 +280,7 @@ fn a_finding_is_explained_with_its_own_values() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_told() {
+fn what_cannot_be_explained_is_reported() {
     let refused = |arguments: &[&str], input| {
         let (status, said) = explain(arguments, input);
         assert_eq!((status, said.lines().count()), (Some(1), 1), "{said}");

@@ -1,11 +1,11 @@
-//! What pinif and its programs log, if they are asked.
+//! What pinif and its programs log, if they are asked to.
 
 use crate::bench::{leak, scenario};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
 
 #[test]
-fn the_programs_tell_of_every_verdict_if_they_are_asked() {
+fn the_programs_log_every_verdict_if_they_are_asked() {
     scenario("service log-debug", &[], |bench| {
         let mut auditor = bench.audit(&["--log-level", "debug"]);
         let sent = bench.send(LEAK);
@@ -30,7 +30,7 @@ fn the_programs_tell_of_every_verdict_if_they_are_asked() {
 }
 
 #[test]
-fn nobody_tells_anything_unless_asked() {
+fn nothing_is_logged_unless_asked() {
     scenario("service log-off", &[], |bench| {
         for arguments in [&[][..], &["--log-level", "info"]] {
             let auditor = bench.audit(arguments);

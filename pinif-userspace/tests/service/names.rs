@@ -127,8 +127,8 @@ fn a_name_of_a_process_is_whole_in_json() {
         let masked = Masked::new(bench);
         let mut auditor = bench.audit(&[]);
         let mut sender = masked.send();
-        let told = auditor.wait_for_finding("device-escape");
-        let process = told.process.expect("its process is known");
+        let finding = auditor.wait_for_finding("device-escape");
+        let process = finding.process.expect("its process is known");
         assert_eq!(process.comm, COMM_TEXT);
         let cgroup = format!("{}/{CGROUP}", bench.cgroup());
         assert_eq!(process.cgroup.as_deref(), Some(&*cgroup));
@@ -148,8 +148,8 @@ fn a_name_of_an_interface_is_audited_and_deceives_nobody() {
     scenario("service names-interface", &[], |bench| {
         let mut pinif = bench.auditor().start_for_people();
         plug(bench, bench.card(), LINK, None);
-        let noted = pinif.wait_for_note("audited from now on");
-        assert_eq!(noted, format!("{LINK_SHOWN} is audited from now on"));
+        let note = pinif.wait_for_note("audited from now on");
+        assert_eq!(note, format!("{LINK_SHOWN} is audited from now on"));
         bench.send(&format!(
             "udp --bind-device fab0 --pktinfo {LINK} --to 10.0.0.2:9 --count 10"
         ));
@@ -182,7 +182,7 @@ fn a_name_of_an_interface_is_whole_in_json() {
 }
 
 #[test]
-fn an_interface_whose_name_is_no_text_is_told_to_be_out_of_sight() {
+fn an_interface_whose_name_is_no_text_is_reported_as_unaudited() {
     scenario("service names-no-text", &[], |bench| {
         plug(bench, bench.card(), "eth2", None);
         rename_to_bytes(bench.card(), "eth2", b"eth\xff");

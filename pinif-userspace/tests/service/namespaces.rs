@@ -67,15 +67,15 @@ fn same_index(bench: &Bench, arguments: &[&str]) {
     let found: BTreeMap<_, _> = report
         .findings
         .iter()
-        .map(|told| {
+        .map(|finding| {
             let place: Place<'_> = (
-                &told.netns,
-                told.bound_device.as_deref(),
-                &told.egress_interface,
-                told.kind.name(),
+                &finding.netns,
+                finding.bound_device.as_deref(),
+                &finding.egress_interface,
+                finding.kind.name(),
             );
-            let pid = told.process.as_ref().expect("a sender").pid;
-            (place, (told.packets, pid))
+            let pid = finding.process.as_ref().expect("a sender").pid;
+            (place, (finding.packets, pid))
         })
         .collect();
     let expected = BTreeMap::from([

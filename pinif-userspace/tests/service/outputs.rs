@@ -17,7 +17,7 @@ use crate::bench::{Bench, Pinif, SENDER, Sender, scenario};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10";
 const RISK: &str = "udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 10";
-/// The reader of the pipe has gone, as the watch of it or the first write tells.
+/// The reader of the pipe has gone, as the watch of it or the first write shows.
 const LEFT: [&str; 2] = ["its reader has left", "Broken pipe (os error 32)"];
 const FULL: &str = "No space left on device (os error 28)";
 

@@ -90,7 +90,7 @@ fn changes_by(name: &str, change: impl FnOnce(&File, &str)) {
         let rules: Vec<_> = report
             .findings
             .iter()
-            .map(|told| (told.rule.as_deref().expect("a rule"), told.packets))
+            .map(|finding| (finding.rule.as_deref().expect("a rule"), finding.packets))
             .collect();
         assert_eq!(rules, [("first", 10), ("second", 10)], "{report}");
         assert!(!report.stderr.contains("error"), "{report}");
@@ -182,9 +182,9 @@ fn a_wrong_file_leaves_the_policy_in_force_until_it_is_right_again() {
         let path = file.path().display().to_string();
         let mut auditor = audit(bench, &file.path());
         file.write("[zone.backplane]\ninterfaces = [\"fab*\"]\ncontainde = true\n\n[[rule]]\nonly_via = [\"front\"]\n");
-        let noted = auditor.wait_for_note("the changed policy is wrong");
+        let note = auditor.wait_for_note("the changed policy is wrong");
         assert_eq!(
-            noted,
+            note,
             "error: the changed policy is wrong, and the one in force stays"
         );
         for words in [
@@ -192,8 +192,8 @@ fn a_wrong_file_leaves_the_policy_in_force_until_it_is_right_again() {
             ":5:1: a rule without a name; findings show it",
             ":6:13: unknown zone `front`; the zones are `backplane`",
         ] {
-            let noted = auditor.wait_for_note(words);
-            assert!(noted.starts_with(&format!("error: {path}:")), "{noted}");
+            let note = auditor.wait_for_note(words);
+            assert!(note.starts_with(&format!("error: {path}:")), "{note}");
         }
         leaks_by(bench, &mut auditor, "first");
         file.write(&control_plane("second"));
@@ -219,7 +219,7 @@ fn a_file_that_is_removed_leaves_the_policy_in_force() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_told_at_the_start_and_of_a_new_policy() {
+fn what_is_probably_not_meant_is_reported_at_the_start_and_of_a_new_policy() {
     scenario("service reload-warnings", &[], |bench| {
         let twice = |first: &str, second: &str| {
             let again = control_plane(second);
@@ -229,13 +229,13 @@ fn what_is_probably_not_meant_is_told_at_the_start_and_of_a_new_policy() {
         let file = File::new(&twice("a", "b"));
         let path = file.path().display().to_string();
         let mut auditor = audit(bench, &file.path());
-        let noted = auditor.wait_for_note("never decides");
+        let note = auditor.wait_for_note("never decides");
         let start = format!("warning: {path}:9:1: rule `b` never decides: `a` matches all");
-        assert!(noted.starts_with(&start), "{noted}");
+        assert!(note.starts_with(&start), "{note}");
         file.write(&twice("c", "d"));
         auditor.wait_for_note("a new policy is in force: 1 zone, 2 rules");
-        let noted = auditor.wait_for_note("never decides");
-        assert!(noted.contains("rule `d` never decides: `c`"), "{noted}");
+        let note = auditor.wait_for_note("never decides");
+        assert!(note.contains("rule `d` never decides: `c`"), "{note}");
     });
 }
 
@@ -245,8 +245,8 @@ fn a_policy_that_demands_nothing_any_more_is_warned_of() {
         let file = File::new(&control_plane("first"));
         let mut auditor = audit(bench, &file.path());
         file.replace("# nothing\n");
-        let noted = auditor.wait_for_note("a new policy is in force");
-        assert_eq!(noted, "warning: a new policy is in force: 0 zones, 0 rules");
+        let note = auditor.wait_for_note("a new policy is in force");
+        assert_eq!(note, "warning: a new policy is in force: 0 zones, 0 rules");
         bench.send(&format!("{TRAFFIC} --count 10"));
         auditor
             .stop()

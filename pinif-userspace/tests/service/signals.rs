@@ -35,7 +35,7 @@ fn send(pid: Pid, signal: i32) {
 }
 
 #[test]
-fn a_signal_that_means_nothing_is_told_once_and_ends_nothing() {
+fn a_signal_that_means_nothing_is_reported_once_and_ends_nothing() {
     scenario("service signals-ignored", &[], |bench| {
         let mut auditor = bench.audit(&[]);
         for (signal, name) in meaningless() {
@@ -106,7 +106,7 @@ fn signals_that_come_before_it_is_ready_end_nothing() {
             let setup = bench.auditor().arguments(["--format", "json"]);
             let mut pinif = Pinif::start(setup.arguments(enforce).into_command());
             let pid = pinif.pid();
-            // Nothing tells that another process handles a signal.
+            // Nothing reports that another process handles a signal.
             let events = Events::every(Duration::from_millis(1));
             wait_until("signals are handled", &events, || {
                 catches(pid, libc::SIGRTMAX())
@@ -152,6 +152,6 @@ fn a_command_that_is_ended_before_it_has_begun_leaves_nothing() {
 fn catches(pid: Pid, signal: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = u64::from_str_radix(caught.expect("every kernel tells").trim(), 16);
+    let caught = u64::from_str_radix(caught.expect("every kernel has this line").trim(), 16);
     caught.expect("hexadecimal") & 1 << (signal - 1) != 0
 }

@@ -69,7 +69,7 @@ fn a_pin_is_made_and_undone_whoever_reads_of_it() {
             let pin = ["pin", "--cgroup", path, "--interface", "fab0"];
             let (status, note) = said(&pinif(bench, &pin, stdout));
             assert_eq!(status, Some(0), "{what}: {note}");
-            assert_eq!(note, told(what, &format!("{path} is pinned to fab0")));
+            assert_eq!(note, note_of(what, &format!("{path} is pinned to fab0")));
             let (_, outside) = bench.outside_while(|| bench.send(SEND));
             assert_eq!(outside, 0, "{what}");
             let [(stdout, _), _] = broken();
@@ -82,7 +82,7 @@ fn a_pin_is_made_and_undone_whoever_reads_of_it() {
 }
 
 /// What standard error says of something that was done.
-fn told(what: &str, done: &str) -> String {
+fn note_of(what: &str, done: &str) -> String {
     match what {
         // Whoever closed it does not want to know.
         "closed" => String::new(),

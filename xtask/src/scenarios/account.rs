@@ -1,4 +1,4 @@
-//! What a scenario tells of itself, and all of them of one run.
+//! What a scenario reports of itself, and all of them of one run.
 //!
 //! Each test writes one file, `NAME.json`, into the directory that [`DIRECTORY_VARIABLE`] names: `{"scenario": "10
 //! pktinfo-udp", "outcome": "passed"|"failed"|"skipped", "reason": "…", "expected": ["device-escape"], "found":
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::tally::Totals;
 
-/// The environment variable that tells the tests where to write.
+/// The environment variable that names the directory the tests write to.
 pub const DIRECTORY_VARIABLE: &str = "PINIF_SCENARIO_DIR";
 
 /// What became of a scenario.
@@ -101,7 +101,7 @@ pub fn count(tests: Totals, scenarios: &[Scenario]) -> Totals {
         .fold(tests.with_skipped_by_themselves(skipped), Totals::plus)
 }
 
-/// Empties the directory, so that it tells of one run alone.
+/// Empties the directory, so that it is of one run alone.
 ///
 /// # Errors
 /// Where it cannot be written.
@@ -146,7 +146,7 @@ pub fn read(directory: &Path) -> Result<Vec<Scenario>> {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let scenario = Scenario::parse(&text).with_context(|| {
-                format!("{} tells no scenario, outcome and reason", path.display())
+                format!("{} names no scenario, outcome and reason", path.display())
             })?;
             scenarios.push(scenario);
         }

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ordinary_kernels_are_told_from_their_variants() {
+    fn the_ordinary_kernels_are_distinguished_from_their_variants() {
         let is = |name| is_image(name, "linux-image-6.1.");
         assert!(is("linux-image-6.1.0-56-amd64"));
         assert!(!is("linux-image-6.1.0-56-cloud-amd64"));

@@ -1,4 +1,4 @@
-//! What the kernel tells of loaded programs: who attached them where, how often and how long they ran.
+//! What the kernel reports of loaded programs: who attached them where, how often and how long they ran.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,7 +102,7 @@ fn held_by(process: Pid) -> Result<Vec<u32>> {
     Ok(held)
 }
 
-/// What the kernel tells of every descriptor of a process (proc_pid_fdinfo(5)).
+/// What the kernel reports of every descriptor of a process (proc_pid_fdinfo(5)).
 fn descriptors(process: Pid) -> Result<Vec<String>> {
     let directory = format!("/proc/{process}/fdinfo");
     let entries = fs::read_dir(&directory).with_context(|| format!("cannot read {directory}"))?;
@@ -147,7 +147,7 @@ pub fn runs_of(programs: &[u32]) -> Result<BTreeMap<u32, Runs>> {
     Ok(runs)
 }
 
-/// What the kernel tells of the programs that a process holds.
+/// What the kernel reports of the programs that a process holds.
 ///
 /// # Errors
 /// Where the process is gone.

@@ -1,5 +1,5 @@
 //! Small programs by hand: the empty ones that pinif's are measured against, and those that show what a single step of
-//! a program cannot cost less than. And what the kernel tells of any program.
+//! a program cannot cost less than. And what the kernel reports of any program.
 
 pub mod assemble;
 mod hook;

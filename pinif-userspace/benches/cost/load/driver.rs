@@ -61,7 +61,7 @@ impl Load {
         writeln!(stdin, "{milliseconds}").context("a load has ended")
     }
 
-    /// Waits until it has sent what it was told to.
+    /// Waits until it has sent what it was asked to.
     ///
     /// # Errors
     /// Where it ended.

@@ -1,7 +1,7 @@
 //! The load: what sends, in a process of its own, so that it can be in a namespace and a cgroup of its own.
 //!
-//! It is told what to be by one argument in JSON, says `ready`, and then sends for as many milliseconds as each line on
-//! its standard input says, telling after each what it did. It ends with its input.
+//! It learns what to be from one argument in JSON, says `ready`, and then sends for as many milliseconds as each line on
+//! its standard input says, and reports after each what it did. It ends with its input.
 
 mod alerts;
 mod churn;
@@ -67,7 +67,7 @@ pub struct Sent {
     /// Nanoseconds that this process was on its processor meanwhile: what others take of it makes this no longer. The kernel
     /// counts among them what it does for arriving packets in between, unless it was built with `IRQ_TIME_ACCOUNTING`.
     pub busy: u64,
-    /// The leaks that are to be told of.
+    /// The leaks that are to be reported.
     pub alerts: Vec<Alert>,
 }
 
@@ -86,7 +86,7 @@ pub fn run(order: &str) -> Result<()> {
     fs::write(order.cgroup.join("cgroup.procs"), "0")
         .with_context(|| format!("cannot enter the cgroup {}", order.cgroup.display()))?;
     enter(&order.netns)?;
-    // Leaks are told of in time whatever else sends at full rate.
+    // Leaks are reported in time whatever else sends at full rate.
     if !matches!(order.kind, Kind::Alerts(_)) {
         run_on_first_processor();
     }

@@ -39,7 +39,7 @@ impl Tcp {
             match listener {
                 Ok(listener) => {
                     let _asked = listens.send(Ok(()));
-                    // The other end's end is the load's own, of which its driver is told.
+                    // The other end's end is the load's own, which is reported to its driver.
                     let _ended = listener.accept().and_then(|(stream, _)| discard(&stream));
                 }
                 Err(error) => drop(listens.send(Err(error))),

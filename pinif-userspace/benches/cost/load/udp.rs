@@ -70,7 +70,7 @@ impl Udp {
         let mut sockets = Vec::new();
         for number in 0..self.sockets {
             let socket = self.socket(self.first + number)?;
-            // Each has sent, so that all is known of it that a packet tells.
+            // Each has sent, so that all is known of it that a packet shows.
             if !self.unconnected {
                 socket.send(&PAYLOAD).context("cannot send")?;
             }

@@ -39,7 +39,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         name: "collector",
         title: "The collector in userspace",
         about: Some(
-            "Traffic is at the full rate of one processor, shared with the rest of the machine. Many flows are those of strangers, which are forwarded from as many addresses: they are one finding. In the first window it is new, in the next its counts grow.",
+            "Traffic is at the full rate of one processor, shared with the rest of the machine. Many flows are of other hosts, forwarded from as many addresses: they are one finding. In the first window it is new, in the next its counts grow.",
         ),
         columns: vec!["traffic", "findings", "what"],
         rows: states.into_iter().flat_map(State::rows).collect(),

@@ -108,7 +108,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![Section {
         name: "floor",
         title: "What single steps of a program take",
-        about: Some("Negative figures are empty programs, as far as can be told."),
+        about: Some("Negative figures are empty programs, as far as can be measured."),
         columns: vec!["step", "traffic"],
         rows,
     }])

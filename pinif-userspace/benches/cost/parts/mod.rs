@@ -18,7 +18,7 @@ use crate::report::Section;
 pub struct Plan {
     /// How often each thing is measured, all in turn.
     pub rounds: usize,
-    /// Where it is told how far it is.
+    /// Where its progress is shown.
     pub progress: Progress,
 }
 

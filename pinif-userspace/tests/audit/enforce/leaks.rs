@@ -21,7 +21,7 @@ together! {
         a_raw_ipv6_socket_sends_nothing_outside,
         a_ping_socket_sends_nothing_outside,
         an_ipv6_ping_socket_sends_nothing_outside,
-        a_packet_socket_is_told_of_each_frame;
+        a_packet_socket_gets_an_error_for_each_frame;
 }
 
 const NOTHING: &[Need] = &[];
@@ -36,7 +36,7 @@ fn held(bench: &Bench, arguments: &[&str]) {
     let leaking = bench.sender(&format!("{LEAK} --count 5000"));
     let contained = bench.sender(&format!("{CONTAINED} --count 1000"));
     let (escaped, contained) = (leaking.finish(), contained.finish());
-    // The kernel tells a UDP sender of it only where that asked for errors (`IP_RECVERR`).
+    // The kernel returns the error to a UDP sender only where that asked for errors (`IP_RECVERR`).
     assert_eq!((escaped.sent, contained.sent), (5000, 1000));
     let report = auditor.stop();
     outside.got_nothing();
@@ -140,13 +140,13 @@ fn a_risk_leaves() {
     scenario("enforce risk", NOTHING, |bench| {
         let outside = Outside::of(bench);
         let auditor = bench.audit(ENFORCE);
-        let lucky = bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 1000");
+        let sent = bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 1000");
         let report = auditor.stop();
         assert_eq!(outside.got(), 1000, "{report}");
-        let luck = risk("address-escape").egress("eth1");
+        let escape = risk("address-escape").egress("eth1");
         report
             .expect()
-            .finding(luck.packets(1000).by(&lucky))
+            .finding(escape.packets(1000).by(&sent))
             .nothing_else();
     });
 }
@@ -173,17 +173,17 @@ fn a_copy_is_dropped_and_its_original_is_not() {
     });
 }
 
-/// Two thousand of a socket that is bound to the outside, which is told of so many.
+/// Two thousand of a socket that is bound to the outside, which gets `ENOBUFS` for so many.
 ///
-/// Who is told of it differs: raw sockets of IPv4 only if they ask (`raw_sendmsg`), those of IPv6 always
+/// Who gets it differs: raw sockets of IPv4 only if they ask (`raw_sendmsg`), those of IPv6 always
 /// (`rawv6_sendmsg`), ping sockets of IPv4 always (`ping_v4_sendmsg`), of IPv6 never (`ping_v6_sendmsg`).
-fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str, told: u64) {
+fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str, errors: u64) {
     scenario(name, NOTHING, |bench| {
         let outside = Outside::of(bench);
         let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
         let sent = bench.send(&format!("{sender} --bind-device eth1 --count 2000"));
         let refused = sent.refused.get("ENOBUFS").copied().unwrap_or(0);
-        assert_eq!((sent.sent, refused), (2000 - told, told), "{sent:?}");
+        assert_eq!((sent.sent, refused), (2000 - errors, errors), "{sent:?}");
         let report = auditor.stop();
         outside.got_nothing();
         let escape = leak("policy-escape")
@@ -213,7 +213,7 @@ fn an_ipv6_ping_socket_sends_nothing_outside() {
     sends_nothing_outside("enforce ping-v6", "ping --to fd00::2", "icmpv6", 0);
 }
 
-fn a_packet_socket_is_told_of_each_frame() {
+fn a_packet_socket_gets_an_error_for_each_frame() {
     scenario("enforce packet", NOTHING, |bench| {
         let outside = Outside::of(bench);
         let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
@@ -231,10 +231,10 @@ fn a_packet_socket_is_told_of_each_frame() {
     });
 }
 
-/// Waits until a finding says that so many were dropped: where nobody's end tells that all were sent.
+/// Waits until a finding says that so many were dropped: where no process's end shows that all were sent.
 fn wait_until_dropped(auditor: &mut Auditor<'_>, packets: u64) {
-    auditor.wait_for_finding_that("all were dropped", |told| {
-        told.dropped && told.packets == packets
+    auditor.wait_for_finding_that("all were dropped", |finding| {
+        finding.dropped && finding.packets == packets
     });
 }
 
@@ -271,7 +271,7 @@ fn forwarded_traffic_is_dropped() {
 }
 
 /// Gives the peer an address that the card reaches by its default route only.
-fn stranger(bench: &Bench) -> &Namespace {
+fn far_host(bench: &Bench) -> &Namespace {
     let peer = &bench.chassis.peer;
     let address = "203.0.113.77/32".parse().expect("an address");
     peer.add_address("lo", address).expect("a loopback");
@@ -286,7 +286,7 @@ fn stranger(bench: &Bench) -> &Namespace {
 #[test]
 fn what_the_kernel_answers_by_itself_is_dropped() {
     scenario("enforce reply", NOTHING, |bench| {
-        let peer = stranger(bench);
+        let peer = far_host(bench);
         let outside = Outside::of(bench);
         let mut auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
         let socket = peer

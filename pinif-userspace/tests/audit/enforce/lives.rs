@@ -34,8 +34,8 @@ fn nothing_leaves_between_two_collectors() {
         assert_eq!(outside.got(), 100);
         let escape = leak("device-escape").bound("fab0").egress("eth1");
         let report = third.stop();
-        let told = "without --enforce they leave from now on";
-        assert!(report.stderr.contains(told), "{report}");
+        let note = "without --enforce they leave from now on";
+        assert!(report.stderr.contains(note), "{report}");
         report
             .expect()
             .finding(kept().packets(1000).by(&one))

@@ -22,7 +22,7 @@ fn control_plane(rule: &str, lines: &str) -> String {
 }
 
 #[test]
-fn an_alert_is_told_and_leaves() {
+fn an_alert_is_reported_and_leaves() {
     scenario("enforce alert", NOTHING, |bench| {
         let outside = Outside::of(bench);
         let policy = control_plane("watched", "action = \"alert\"");
@@ -81,10 +81,10 @@ fn a_rule_may_drop_what_is_unpinned() {
         bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 1000");
         let report = auditor.stop();
         assert_eq!(report.sent_by("fab0").packets, 1000, "{report}");
-        let lucky = risk("unpinned").rule("strict").egress("fab0").dropped();
+        let expected = risk("unpinned").rule("strict").egress("fab0").dropped();
         report
             .expect()
-            .finding(lucky.packets(2000).by(&unpinned))
+            .finding(expected.packets(2000).by(&unpinned))
             .contained("fab0", "fab0", 1000)
             .total(1000)
             .nothing_else();
@@ -96,11 +96,11 @@ fn an_unpinned_socket_is_a_risk_that_leaves() {
     scenario("enforce unpinned-unsaid", NOTHING, |bench| {
         let auditor = bench.audit_with(&control_plane("strict", "pinned = true"), ENFORCE);
         let unpinned = bench.send("udp --to 10.0.0.2:9 --count 1000");
-        let lucky = risk("unpinned").rule("strict").egress("fab0");
+        let expected = risk("unpinned").rule("strict").egress("fab0");
         auditor
             .stop()
             .expect()
-            .finding(lucky.packets(1000).by(&unpinned))
+            .finding(expected.packets(1000).by(&unpinned))
             .nothing_else();
     });
 }
@@ -114,9 +114,9 @@ fn a_rule_that_drops_says_so_where_nothing_is_enforced() {
         let escaped = bench.send(&format!("{ESCAPE} --count 1000"));
         let report = auditor.stop();
         assert_eq!(outside.got(), 1000, "{report}");
-        let told =
+        let warning =
             "warning: rule strict has action = \"drop\", and nothing is dropped without --enforce";
-        assert_eq!(report.stderr.matches(told).count(), 1, "{report}");
+        assert_eq!(report.stderr.matches(warning).count(), 1, "{report}");
         let escape = leak("policy-escape").rule("strict").egress("eth1");
         report
             .expect()

@@ -64,7 +64,7 @@ fn a_connection_that_was_held_goes_on() {
         becomes(&mut auditor, &mut file, CONTROL_PLANE);
         let outside = Outside::of(bench);
         sender.go();
-        auditor.wait_for_finding_that("a segment was dropped", |told| told.dropped);
+        auditor.wait_for_finding_that("a segment was dropped", |finding| finding.dropped);
         outside.got_nothing();
         becomes(&mut auditor, &mut file, "");
         let sent = sender.finish();

@@ -139,7 +139,7 @@ fn a_killed_collector_drops_nothing() {
     }
 }
 
-/// The kernel undoes it, though nobody is there who would.
+/// The kernel undoes it, though no collector runs that would.
 #[test]
 fn it_undoes_itself_without_the_collector() {
     scenario("enforce for-stopped", NOTHING, |bench| {

@@ -18,7 +18,7 @@ fn bypass() -> Finding {
 }
 
 #[test]
-fn a_packet_socket_that_bypasses_is_told_of_while_it_sends() {
+fn a_packet_socket_that_bypasses_is_reported_while_it_sends() {
     scenario("gap qdisc-bypass", NOTHING, |bench| {
         let mut auditor = bench.audit(&["--fail-on", "risk"]);
         let mut sender = bench.sender(&format!("packet --bypass --stay {FRAMES}"));
@@ -37,7 +37,7 @@ fn a_packet_socket_that_bypasses_is_told_of_while_it_sends() {
 }
 
 #[test]
-fn a_packet_socket_that_bypasses_and_is_gone_at_once_is_told_of() {
+fn a_packet_socket_that_bypasses_and_is_gone_at_once_is_reported() {
     scenario("gap qdisc-bypass-gone", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
         let sent = bench.send(&format!("packet --bypass {FRAMES}"));
@@ -149,7 +149,7 @@ fn nftables_sees_what_bypasses() {
 }
 
 #[test]
-fn an_af_xdp_socket_is_told_of_with_its_interface() {
+fn an_af_xdp_socket_is_reported_with_its_interface() {
     scenario("gap af-xdp", &[Need::AfXdp], |bench| {
         let mut auditor = bench.audit(&[]);
         let mut sender = bench.sender(&format!("xdp --stay {FRAMES}"));
@@ -184,7 +184,7 @@ fn an_af_xdp_socket_from_before_is_found() {
 }
 
 #[test]
-fn an_interface_that_cannot_be_attached_is_told_of() {
+fn an_interface_that_cannot_be_attached_is_reported() {
     let needs = [Need::Program("tc")];
     scenario("gap not-attached", &needs, |bench| {
         // The older qdisc of this hook has an ingress alone, and nothing else can stand in its place.
@@ -206,7 +206,7 @@ fn an_interface_that_cannot_be_attached_is_told_of() {
 }
 
 #[test]
-fn a_program_that_was_put_before_pinif_is_told_of() {
+fn a_program_that_was_put_before_pinif_is_reported() {
     scenario("gap tcx-ahead", &[Need::Tcx], |bench| {
         let auditor = bench.audit(&[]);
         let escaped =
@@ -228,7 +228,7 @@ fn a_program_that_was_put_before_pinif_is_told_of() {
 }
 
 #[test]
-fn an_xdp_program_that_can_redirect_is_told_of() {
+fn an_xdp_program_that_can_redirect_is_reported() {
     scenario("gap xdp-redirect", NOTHING, |bench| {
         let foreign = Foreign::xdp(bench, "eth1", "balancer", true);
         let mut auditor = bench.audit(&[]);
@@ -259,7 +259,7 @@ fn an_xdp_program_that_filters_is_a_note() {
 }
 
 #[test]
-fn the_doctor_tells_of_each() {
+fn the_doctor_lists_each() {
     scenario("gap doctor", &[Need::AfXdp], |bench| {
         let doctor = || bench.ask(env!("CARGO_BIN_EXE_pinif"), "doctor --format json");
         let lines = doctor();
@@ -275,7 +275,7 @@ fn the_doctor_tells_of_each() {
         let lines = doctor();
         let (packets, frames) = (packets.go_and_finish(), frames.go_and_finish());
         drop(foreign);
-        for told in [
+        for line in [
             format!(
                 "pinif-sender (pid {}) sends by eth1 past TC egress",
                 packets.pid
@@ -286,7 +286,7 @@ fn the_doctor_tells_of_each() {
             ),
             "on fab0 may redirect packets to other interfaces".to_owned(),
         ] {
-            assert!(lines.contains(&told), "{told}: {lines}");
+            assert!(lines.contains(&line), "{line}: {lines}");
         }
     });
 }
@@ -308,7 +308,7 @@ fn other_auditors_are_no_gap() {
 }
 
 #[test]
-fn pktgen_is_told_of() {
+fn pktgen_is_reported() {
     scenario("gap pktgen", &[Need::Pktgen], |bench| {
         pktgen(bench, "kpktgend_0", "add_device eth1");
         for line in ["count 1000", "pkt_size 100", "dst 203.0.113.9"] {
@@ -327,7 +327,7 @@ fn pktgen_is_told_of() {
     });
 }
 
-/// Tells pktgen in the card's namespace something.
+/// Writes a command to pktgen in the card's namespace something.
 fn pktgen(bench: &Bench, file: &str, line: &str) {
     let written = bench.card().run(|| {
         std::fs::write(

@@ -1,4 +1,4 @@
-//! What arrives. Case 20 of docs/scenarios.md: a packet for a contained address that comes from the outside.
+//! What arrives. Case 20 of docs/developers/scenarios.md: a packet for a contained address that comes from the outside.
 
 mod contained;
 mod reached;

@@ -39,18 +39,20 @@ fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
             .destination(to)
             .cause("weak host model");
         report.expect().arrived(escaped).nothing_else();
-        let [told] = &report.findings[..] else {
+        let [finding] = &report.findings[..] else {
             panic!("one finding\n{report}");
         };
         // 32 bytes of payload, UDP, IP and Ethernet.
         let header = if to.starts_with('[') { 40 } else { 20 };
-        assert_eq!(told.bytes, 1000 * (32 + 8 + header + 14), "{report}");
+        assert_eq!(finding.bytes, 1000 * (32 + 8 + header + 14), "{report}");
         assert_eq!(
-            (told.direction, told.rule.as_deref()),
+            (finding.direction, finding.rule.as_deref()),
             (Direction::In, None)
         );
         assert!(
-            told.explanation.contains("bound to no device, receives it"),
+            finding
+                .explanation
+                .contains("bound to no device, receives it"),
             "{report}"
         );
     });
@@ -108,26 +110,31 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
         let answered: Vec<_> = report
             .findings
             .iter()
-            .filter(|told| told.kind == Kind::AddressEscape)
+            .filter(|finding| finding.kind == Kind::AddressEscape)
             .collect();
-        assert_eq!(answered.iter().map(|told| told.packets).sum::<u64>(), left);
+        assert_eq!(
+            answered.iter().map(|finding| finding.packets).sum::<u64>(),
+            left
+        );
         let mut expected = report.expect();
-        for told in answered {
-            let cookie = told.socket_cookie.expect("the connection's");
+        for finding in answered {
+            let cookie = finding.socket_cookie.expect("the connection's");
             let of_listener = Sent {
                 cookie,
                 ..served.clone()
             };
-            let answer = leak("address-escape").egress("eth1").packets(told.packets);
+            let answer = leak("address-escape")
+                .egress("eth1")
+                .packets(finding.packets);
             expected = expected.finding(answer.by(&of_listener));
         }
-        let told = report
+        let finding = report
             .findings
             .iter()
-            .find(|told| told.kind == Kind::IngressEscape)
+            .find(|finding| finding.kind == Kind::IngressEscape)
             .expect("what arrived");
         let taker = Sent {
-            cookie: told.socket_cookie.expect("the listener's"),
+            cookie: finding.socket_cookie.expect("the listener's"),
             ..served
         };
         let escaped = escape().packets(packets).protocol("tcp").destination(to);
@@ -154,14 +161,16 @@ fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
         let answers: Vec<_> = report
             .findings
             .iter()
-            .filter(|told| told.kind == Kind::AddressEscape)
+            .filter(|finding| finding.kind == Kind::AddressEscape)
             .collect();
-        let answered = answers.iter().map(|told| told.packets).sum::<u64>();
+        let answered = answers.iter().map(|finding| finding.packets).sum::<u64>();
         assert_eq!(answered, 1000, "{report}");
         let mut expected = report.expect();
-        for told in answers {
-            let answer = leak("address-escape").egress("eth1").packets(told.packets);
-            expected = expected.finding(answer.source(&told.source));
+        for finding in answers {
+            let answer = leak("address-escape")
+                .egress("eth1")
+                .packets(finding.packets);
+            expected = expected.finding(answer.source(&finding.source));
         }
         expected
             .arrived(asked("10.0.0.1").protocol("icmp"))
@@ -190,10 +199,10 @@ fn untaken(name: &str, intent: Option<&str>) {
             .arrived(knocked.protocol("udp").destination("10.0.0.1:5000"))
             .finding(answered.protocol("icmp").cause("the kernel's own reply"))
             .nothing_else();
-        let told = |told: &&FindingLine| told.kind == Kind::IngressEscape;
-        let told = report.findings.iter().find(told).expect("it was found");
+        let arrived = |finding: &&FindingLine| finding.kind == Kind::IngressEscape;
+        let finding = report.findings.iter().find(arrived).expect("it was found");
         assert!(
-            told.explanation.contains("No socket receives it"),
+            finding.explanation.contains("No socket receives it"),
             "{report}"
         );
     });

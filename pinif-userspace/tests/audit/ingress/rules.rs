@@ -44,9 +44,9 @@ fn what_rp_filter_drops_is_said_to_be_dropped() {
             "rp_filter is strict on eth1, and 10.0.0.2 is routed via fab0: the kernel drops it";
         let report = auditor.stop();
         report.expect().arrived(escaped.cause(cause)).nothing_else();
-        let told = &report.findings[0].explanation;
+        let explanation = &report.findings[0].explanation;
         assert!(
-            told.contains("drops this packet as routes are now"),
+            explanation.contains("drops this packet as routes are now"),
             "{report}"
         );
     });

@@ -74,7 +74,7 @@ fn plug_pair(one: &Namespace, other: &Namespace, name: &str) {
     add_pair(one, name, 0, far_end);
 }
 
-/// How many interfaces a note tells of: those of a namespace that came, or one that came later.
+/// How many interfaces a note names: those of a namespace that came, or one that came later.
 fn interfaces_in(note: &str) -> usize {
     match note.split_once(" is audited from now on, with ") {
         Some((_, count)) => {

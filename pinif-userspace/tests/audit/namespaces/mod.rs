@@ -68,7 +68,7 @@ fn directory(bench: &Bench) -> PathBuf {
     root.join(bench.cgroup().trim_start_matches('/'))
 }
 
-/// Waits until a link of the namespace has gone with the namespace of its other end, which nobody holds (`cleanup_net`).
+/// Waits until a link of the namespace has gone with the namespace of its other end, which no process holds (`cleanup_net`).
 fn wait_until_gone(namespace: &Namespace, link: &str) {
     wait_until(
         &format!("{link} is gone"),

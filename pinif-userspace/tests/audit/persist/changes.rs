@@ -6,7 +6,7 @@ use super::place::{CLSACT, Place};
 use crate::bench::plug::{plug, rename};
 use crate::bench::{Bench, CONTROL_PLANE, Need, leak, scenario};
 
-/// An interface is deleted, and another gets its index and its place in the totals of nobody.
+/// An interface is deleted, and another gets its index and its place in the totals of none.
 fn another_with_its_index(bench: &Bench, arguments: &[&str]) {
     let place = Place::new();
     let card = bench.card();
@@ -19,7 +19,7 @@ fn another_with_its_index(bench: &Bench, arguments: &[&str]) {
         first.kill();
         card.delete_link("eth2").expect("it is there");
         plug(bench, card, "fab7", Some(index));
-        // Nobody is attached to it.
+        // No program is attached to it.
         bench.send("udp --bind-device fab7 --to 10.0.0.2:9 --count 3");
         (began, old)
     };
@@ -84,7 +84,7 @@ fn a_renamed_interface_is_the_same() {
 }
 
 #[test]
-fn what_was_found_where_nothing_is_any_more_is_told() {
+fn what_was_found_where_nothing_is_any_more_is_reported() {
     scenario("persist gone-namespace", &[], |bench| {
         let place = Place::new();
         let gone = Namespace::new("gone").expect("cannot make a namespace");
@@ -101,12 +101,12 @@ fn what_was_found_where_nothing_is_any_more_is_told() {
         let name = gone.name().to_owned();
         drop(gone);
         let report = place.audit(bench, &[]).since(&began).stop();
-        let [told] = &report.findings[..] else {
+        let [finding] = &report.findings[..] else {
             panic!("one finding\n{report}");
         };
-        assert_eq!((&*told.netns, told.packets), (&*name, sent.sent));
-        assert_eq!(told.bound_device.as_deref(), Some("fab8"));
-        assert_eq!(told.egress_interface, "eth8");
+        assert_eq!((&*finding.netns, finding.packets), (&*name, sent.sent));
+        assert_eq!(finding.bound_device.as_deref(), Some("fab8"));
+        assert_eq!(finding.egress_interface, "eth8");
         let cell = report.summary.matrix.iter().find(|cell| cell.netns == name);
         let cell = cell.expect("its cell");
         assert_eq!((&*cell.egress_interface, cell.packets), ("eth8", sent.sent));
@@ -153,7 +153,7 @@ fn another_policy_does_not_lend_its_names() {
             .finding(escape().packets(10).by(&one))
             .finding(escape().packets(7).by(&two).rule("another"))
             .nothing_else();
-        let of_first = report.findings.iter().find(|told| told.packets == 10);
+        let of_first = report.findings.iter().find(|finding| finding.packets == 10);
         let of_first = of_first.expect("it is there");
         assert_eq!(of_first.rule, None, "{report}");
         let words = "of a policy that an earlier collector had in force";

@@ -19,13 +19,13 @@ fn a_second_collector_and_the_end_wait_for_the_first() {
         let place = Place::new();
         let first = place.audit(bench, &[]);
         let pid = first.pid();
-        let told = refused(place.auditor(bench).into_command());
+        let message = refused(place.auditor(bench).into_command());
         let attends = format!("another collector (process {pid}) attends to what is pinned in ");
-        assert!(told.contains(&attends), "{told}");
+        assert!(message.contains(&attends), "{message}");
         let output = place.detach();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains(&attends), "{told}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(&attends), "{message}");
         // Neither has harmed it.
         let sent = bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10");
         let escape = leak("device-escape").bound("fab0").egress("eth1");
@@ -47,9 +47,9 @@ fn detaching_leaves_nothing() {
         let interfaces = auditor.ready().interfaces.len();
         auditor.kill();
         assert_eq!(attached(bench).len(), 3);
-        let told = place.detached();
+        let message = place.detached();
         let removed = format!("detached from {interfaces} interfaces and 9 cgroup hooks; ");
-        assert!(told.starts_with(&removed), "{told}");
+        assert!(message.starts_with(&removed), "{message}");
         assert_eq!(attached(bench), [""; 0]);
         assert!(!place.directory().exists());
         assert_eq!(place.detached(), nothing);
@@ -70,8 +70,8 @@ fn detaching_removes_filters() {
         );
         auditor.kill();
         assert_eq!(filters(bench), 3);
-        let told = place.detached();
-        assert!(told.starts_with(&removed), "{told}");
+        let message = place.detached();
+        assert!(message.starts_with(&removed), "{message}");
         assert_eq!(filters(bench), 0);
         assert!(!place.directory().exists());
     });
@@ -81,17 +81,17 @@ fn detaching_removes_filters() {
 fn refuses_company(bench: &Bench, arguments: &[&str]) {
     let place = Place::new();
     place.audit(bench, arguments).kill();
-    let told = refused(bench.auditor().arguments(arguments).into_command());
+    let message = refused(bench.auditor().arguments(arguments).into_command());
     assert!(
-        told.contains("a persistent auditor is attached in"),
-        "{told}"
+        message.contains("a persistent auditor is attached in"),
+        "{message}"
     );
-    assert!(told.contains("`pinif detach`"), "{told}");
+    assert!(message.contains("`pinif detach`"), "{message}");
     let elsewhere = Place::new();
-    let told = refused(elsewhere.auditor(bench).arguments(arguments).into_command());
+    let message = refused(elsewhere.auditor(bench).arguments(arguments).into_command());
     assert!(
-        told.contains("a persistent auditor is attached in"),
-        "{told}"
+        message.contains("a persistent auditor is attached in"),
+        "{message}"
     );
     assert!(!elsewhere.directory().exists(), "nothing is left of it");
     place.detached();
@@ -119,13 +119,13 @@ fn what_another_build_counts_is_not_misread() {
         let build = builds.flatten().next().expect("one").path();
         let another = build.with_file_name("0123456789abcdef");
         fs::rename(&build, &another).expect("it is ours");
-        let told = refused(place.auditor(bench).into_command());
+        let message = refused(place.auditor(bench).into_command());
         assert!(
-            told.contains("another build of pinif (0123456789abcdef)"),
-            "{told}"
+            message.contains("another build of pinif (0123456789abcdef)"),
+            "{message}"
         );
         let end = format!("end it with `pinif detach {}`", place.argument());
-        assert!(told.contains(&end), "{told}");
+        assert!(message.contains(&end), "{message}");
         place.detached();
         assert!(!place.directory().exists());
     });
@@ -136,10 +136,10 @@ fn another_way_to_attach_is_refused() {
     scenario("persist another-mode", &[Need::Tcx], |bench| {
         let place = Place::new();
         place.audit(bench, &[]).kill();
-        let told = refused(place.auditor(bench).arguments(CLSACT).into_command());
+        let message = refused(place.auditor(bench).arguments(CLSACT).into_command());
         assert!(
-            told.contains("is attached by tcx; start with `--attach tcx`"),
-            "{told}"
+            message.contains("is attached by tcx; start with `--attach tcx`"),
+            "{message}"
         );
     });
 }
@@ -149,10 +149,10 @@ fn what_is_no_bpf_file_system_is_refused() {
     scenario("persist no-bpffs", &[], |bench| {
         let folder = tempfile::tempdir().expect("a folder");
         let argument = format!("--persist={}", folder.path().join("pins").display());
-        let told = refused(bench.auditor().arguments([argument]).into_command());
+        let message = refused(bench.auditor().arguments([argument]).into_command());
         assert!(
-            told.contains("is in no BPF file system; mount one with"),
-            "{told}"
+            message.contains("is in no BPF file system; mount one with"),
+            "{message}"
         );
         assert_eq!(fs::read_dir(folder.path()).expect("it is ours").count(), 0);
     });

@@ -36,12 +36,12 @@ fn two_lives(bench: &Bench, arguments: &[&str]) {
         .finding(escape().packets(300).by(&three))
         .contained("fab0", "fab0", 150)
         .nothing_else();
-    let told = &report.stderr;
+    let stderr = &report.stderr;
     assert!(
-        told.contains("took over from an earlier collector"),
-        "{told}"
+        stderr.contains("took over from an earlier collector"),
+        "{stderr}"
     );
-    assert!(told.contains("`pinif detach` ends it"), "{told}");
+    assert!(stderr.contains("`pinif detach` ends it"), "{stderr}");
 
     // The end of a collector is not the auditor's.
     let four = bench.send(&format!("{LEAK} --count 10"));
@@ -122,7 +122,7 @@ fn a_collector_may_be_killed_at_any_moment_of_its_start() {
 }
 
 #[test]
-fn a_collector_may_be_killed_while_it_reads_and_tells() {
+fn a_collector_may_be_killed_while_it_reads_and_reports() {
     scenario("persist killed-while-reading", &[], |bench| {
         let place = Place::new();
         let mut began = None;
@@ -140,10 +140,10 @@ fn a_collector_may_be_killed_while_it_reads_and_tells() {
                 storm.go();
                 steady.go();
             }
-            // In the midst of telling, or of reading once a second.
+            // While it reports, or of reading once a second.
             auditor.wait_for_finding("device-escape");
             if life % 2 == 1 {
-                auditor.wait_for_finding_that("a finding that grew", |told| told.packets > 1);
+                auditor.wait_for_finding_that("a finding that grew", |finding| finding.packets > 1);
             }
             began = Some(auditor.kill());
         }
@@ -152,11 +152,11 @@ fn a_collector_may_be_killed_while_it_reads_and_tells() {
         let auditor = place.audit(bench, &[]).since(&began.expect("it began"));
         let report = auditor.stop();
         assert_eq!(storm.sent, 6000, "{:?}", storm.refused);
-        let told: u64 = report.findings.iter().map(|told| told.packets).sum();
-        assert_eq!(told, storm.sent + steady.sent, "{}", report.stderr);
+        let counted: u64 = report.findings.iter().map(|finding| finding.packets).sum();
+        assert_eq!(counted, storm.sent + steady.sent, "{}", report.stderr);
         assert_eq!(report.findings.len(), 1, "they are of one program");
-        assert_eq!(report.summary.packets, told);
-        assert_eq!(report.sent_by("eth1").packets, told);
+        assert_eq!(report.summary.packets, counted);
+        assert_eq!(report.sent_by("eth1").packets, counted);
     });
 }
 
@@ -240,10 +240,10 @@ fn what_leaks_is_dropped_while_no_collector_runs() {
         let (leaked, contained) = (leaking.finish(), contained.finish());
         let left = bench.card().sent("eth1").expect("the card has it");
         let report = last.stop();
-        let [told] = &report.findings[..] else {
+        let [finding] = &report.findings[..] else {
             panic!("one finding\n{report}");
         };
-        assert_eq!(told.socket_cookie, Some(leaked.cookie));
+        assert_eq!(finding.socket_cookie, Some(leaked.cookie));
         // Not one packet has left, in no life and between none.
         assert_eq!(left.packets, 0, "{report}");
         let cell = |interface: &str| {

@@ -55,9 +55,9 @@ impl Place {
     /// Runs it, and what it says.
     pub fn detached(&self) -> String {
         let output = self.detach();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
-        told
+        printed
     }
 
     /// How many links of interfaces are pinned.

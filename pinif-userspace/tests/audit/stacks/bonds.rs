@@ -15,7 +15,7 @@ together! {
         a_bond_sends_by_its_ports_in_turn,
         a_bond_sends_the_other_way_when_a_port_fails,
         a_bond_sends_by_all_its_ports,
-        a_bond_that_negotiates_tells_no_stories,
+        a_bond_that_negotiates_is_no_finding,
         a_bonds_address_is_at_home_on_its_port,
         a_bonds_zone_holds_on_its_port,
         a_socket_bound_to_a_bond_leaks_beside_it,
@@ -62,7 +62,7 @@ fn a_bond_sends_by_its_ports_in_turn() {
 fn a_bond_sends_the_other_way_when_a_port_fails() {
     scenario("2 bond-failover", &BOND, |bench| {
         bond(bench, BondMode::ActiveBackup);
-        // It tells nobody of the change (neighbour advertisements).
+        // It announces the change to no neighbour (neighbour advertisements).
         bench.run("ip", "link set bond0 type bond num_grat_arp 0");
         let auditor = bench.audit(&[]);
         let mut sender = bench.sender(&format!(
@@ -73,11 +73,12 @@ fn a_bond_sends_the_other_way_when_a_port_fails() {
         let events = Events::of_links([bench.card()]);
         peer.set_down("fab1").expect("the peer unplugs it");
         wait_until("the bond has changed its port", &events, || {
-            let told = bench
+            let state = bench
                 .card()
                 .run(|| fs::read_to_string("/proc/thread-self/net/bonding/bond0"))
                 .expect("the card");
-            told.expect("the bond tells of itself")
+            state
+                .expect("the bond has a file of its state")
                 .contains("Currently Active Slave: fab2")
         });
         sender.go();
@@ -101,7 +102,7 @@ fn a_bond_sends_by_all_its_ports() {
     });
 }
 
-fn a_bond_that_negotiates_tells_no_stories() {
+fn a_bond_that_negotiates_is_no_finding() {
     scenario("2 bond-lacp", &BOND, |bench| {
         bond(bench, BondMode::Ieee8023Ad);
         let auditor = bench.audit(&[]);

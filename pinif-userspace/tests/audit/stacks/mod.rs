@@ -1,4 +1,4 @@
-//! Interfaces that rest on others: what is bound to the upper one leaves by the lower. Case 2 of docs/scenarios.md, and the leaks
+//! Interfaces that rest on others: what is bound to the upper one leaves by the lower. Case 2 of docs/developers/scenarios.md, and the leaks
 //! past such an interface.
 
 mod bonds;

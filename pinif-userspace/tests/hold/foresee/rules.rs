@@ -76,7 +76,7 @@ fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
         ];
         let output = pinif(bench, &arguments);
         let lines_of = lines(&output);
-        let told: Vec<_> = lines_of
+        let findings: Vec<_> = lines_of
             .iter()
             .filter(|line| line["type"] == "finding")
             .map(|line| (brief(line), &line["if"]))
@@ -89,7 +89,7 @@ fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
             "fab0",
         ];
         assert_eq!(
-            told,
+            findings,
             [
                 (escape, &json!("route 198.51.100.0/25 dev fab0 added")),
                 (escape, &json!("route 198.51.100.0/24 dev fab0 added")),
@@ -100,7 +100,7 @@ fn an_unconnected_socket_is_judged_by_what_the_rules_are_for() {
 }
 
 #[test]
-fn the_senders_of_a_rule_are_told_apart() {
+fn the_senders_of_a_rule_are_distinguished() {
     scenario("foresee policy senders", &[], |bench| {
         let card = bench.card();
         let _by_root = connected(card, "0.0.0.0:7001", "10.0.0.2:9");
@@ -108,7 +108,7 @@ fn the_senders_of_a_rule_are_told_apart() {
         nix::unistd::fchown(&by_another, Some(4711.into()), None).expect("another user");
         let mut sender = bench.sender("udp --connect --to 10.0.0.2:9 --count 2 --pause-after 1");
         sender.wait_for("paused");
-        let told = |rule: &str| {
+        let sources = |rule: &str| {
             let text = format!("{}{rule}only_via = [\"backplane\"]\n", {
                 let text = CONTROL_PLANE.replace("contained = true", "");
                 let zones = text.split("[[rule]]").next().map(str::to_owned);
@@ -128,13 +128,13 @@ fn the_senders_of_a_rule_are_told_apart() {
             processes.sort();
             processes
         };
-        assert_eq!(told("user = 4711\n"), ["10.0.0.1:7002"]);
+        assert_eq!(sources("user = 4711\n"), ["10.0.0.1:7002"]);
         let own = std::env::current_exe().expect("a program");
         assert_eq!(
-            told(&format!("executable = {own:?}\n")),
+            sources(&format!("executable = {own:?}\n")),
             ["10.0.0.1:7001", "10.0.0.1:7002"]
         );
-        let of_the_sender = told(&format!("cgroup = {:?}\n", bench.cgroup()));
+        let of_the_sender = sources(&format!("cgroup = {:?}\n", bench.cgroup()));
         assert_eq!(of_the_sender.len(), 1, "{of_the_sender:?}");
         sender.go();
         sender.finish();

@@ -94,7 +94,7 @@ fn audited(bench: &Bench, policy: &NamedTempFile, cards: &[Card]) -> Verdicts {
     let mut pinif = Pinif::start(command);
     pinif.wait_for_line("it was ready", |line| line.contains("\"ready\""));
     for (socket, to) in cards.iter().flat_map(|card| &card.sockets) {
-        // What was refused tells of an earlier message's end first.
+        // What was refused reports an earlier message's end first.
         let _ = socket.take_error();
         // Where it cannot be sent, nothing leaves.
         let _ = match to {
@@ -182,7 +182,7 @@ fn card(world: &World) -> Card {
 }
 
 #[test]
-fn what_is_foreseen_is_what_an_audit_tells_then() {
+fn what_is_foreseen_is_what_an_audit_reports_then() {
     scenario("foresee audited", &[], |bench| {
         let mut runner = runner(6);
         let worlds = proptest::collection::vec(world(), 4);
@@ -214,7 +214,7 @@ fn what_is_foreseen_is_what_an_audit_tells_then() {
             for (socket, _) in cards.iter().flat_map(|card| &card.sockets) {
                 let cookie = socket.cookie().expect("a cookie");
                 let then = after.get(&cookie);
-                let told = foreseen.get(&cookie).map(|finding| {
+                let predicted = foreseen.get(&cookie).map(|finding| {
                     let kind = Reverse(place(finding.kind.name()));
                     (kind, &finding.rule, &finding.egress_interface)
                 });
@@ -228,7 +228,7 @@ fn what_is_foreseen_is_what_an_audit_tells_then() {
                     .filter(|_| is_worse)
                     .map(|(_, kind, rule, egress)| (*kind, rule, egress));
                 prop_assert_eq!(
-                    told,
+                    predicted,
                     happened,
                     "{:?} of {:?} under {}",
                     socket,

@@ -12,7 +12,7 @@ use pinif_userspace::survey;
 
 use crate::bench::scenario;
 
-/// How long it takes is told on standard error: `cargo nextest run --test hold many_interfaces --no-capture`.
+/// How long it takes is printed on standard error: `cargo nextest run --test hold many_interfaces --no-capture`.
 #[test]
 fn many_interfaces_and_sockets_are_foreseen_in_turn() {
     scenario("foresee many", &[], |_| {

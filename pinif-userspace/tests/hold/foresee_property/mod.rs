@@ -1,4 +1,4 @@
-//! What `pinif foresee` tells is what happens, in any network and under any policy.
+//! What `pinif foresee` reports is what happens, in any network and under any policy.
 
 mod audited;
 mod many;

@@ -25,13 +25,13 @@ fn what_is_foreseen_happens_in_any_network() {
             let event = self::down(down);
             let empty = Policy::default();
             let all = foresee::foresee(&original, &empty, &owned, &[event]).expect("it is copied");
-            let told = &all[0];
-            prop_assert_eq!(&told.uncopied, &Vec::<String>::new());
+            let foreseen = &all[0];
+            prop_assert_eq!(&foreseen.uncopied, &Vec::<String>::new());
 
             card.set_down(down).expect("down");
             for (socket, before) in sockets.iter().zip(before) {
                 let cookie = socket.cookie().expect("a cookie");
-                let finding = told
+                let finding = foreseen
                     .findings
                     .iter()
                     .map(|latent| &latent.finding)
@@ -67,7 +67,7 @@ fn one_scratch_namespace_after_the_other_is_like_new() {
             let owned = survey::owned(&netns).expect("they are readable");
             let policy = Policy::default();
             let events: Vec<_> = LINKS.iter().chain(&LINKS).copied().map(down).collect();
-            let told = |events: &[Event]| {
+            let brief_of = |events: &[Event]| {
                 let all = foresee::foresee(&original, &policy, &owned, events).expect("foreseen");
                 let findings = all.into_iter().map(|foreseen| foreseen.findings);
                 let brief = findings.map(|findings| {
@@ -83,9 +83,9 @@ fn one_scratch_namespace_after_the_other_is_like_new() {
             };
             let alone: Vec<_> = events
                 .iter()
-                .flat_map(|event| told(std::slice::from_ref(event)))
+                .flat_map(|event| brief_of(std::slice::from_ref(event)))
                 .collect();
-            prop_assert_eq!(told(&events), alone);
+            prop_assert_eq!(brief_of(&events), alone);
             Ok(())
         });
         outcome.unwrap_or_else(|error| panic!("{error}"));

@@ -140,7 +140,7 @@ pub fn build(world: &World) -> (Namespace, Namespace, Vec<Socket>) {
 pub fn leaves(card: &Namespace, socket: &Socket) -> Option<&'static str> {
     let count = || LINKS.map(|link| card.sent(link).expect("it is there").packets);
     let before = count();
-    // What was refused tells of an earlier message's end first.
+    // What was refused reports an earlier message's end first.
     let _ = socket.take_error();
     let _ = socket.send(b"x");
     let after = count();
@@ -152,7 +152,7 @@ pub fn runner(cases: u32) -> TestRunner {
     let config = Config {
         cases,
         failure_persistence: None,
-        // Each case takes a while, and tells enough as it is.
+        // Each case takes a while, and shows enough as it is.
         max_shrink_iters: 0,
         ..Config::default()
     };

@@ -74,7 +74,7 @@ fn the_kernel_refuses_what_it_refuses_of_any_pinned_socket() {
     }
 }
 
-/// That an attempt is refused, and told with who made it.
+/// That an attempt is refused, and reported with who made it.
 fn is_refused(name: &str, arguments: &str, device: Option<&str>) {
     scenario(name, &[], |bench| {
         let (held, outside) = bench.outside_while(|| bench.send_held(arguments));
@@ -91,7 +91,7 @@ fn is_refused(name: &str, arguments: &str, device: Option<&str>) {
 }
 
 #[test]
-fn unbinding_and_rebinding_are_refused_and_told() {
+fn unbinding_and_rebinding_are_refused_and_reported() {
     let to = format!("udp --to {INSIDE} --count 20");
     is_refused("run unbind", &format!("{to} --unbind-after 10"), None);
     is_refused(

@@ -39,9 +39,9 @@ fn a_connected_udp_socket_is_pinned_from_birth() {
 #[test]
 fn a_udp_socket_of_ipv6_is_pinned_from_birth() {
     scenario("run udp6", &[], |bench| {
-        let astray = Route::new("fd00::2/128".parse().expect("a prefix"), "eth1");
-        let astray = astray.via("2001:db8::2".parse().expect("an address"));
-        bench.card().add_route(astray).expect("a route");
+        let detour = Route::new("fd00::2/128".parse().expect("a prefix"), "eth1");
+        let detour = detour.via("2001:db8::2".parse().expect("an address"));
+        bench.card().add_route(detour).expect("a route");
         let (_, outside) = bench.outside_while(|| bench.send("udp --to [fd00::2]:9 --count 10"));
         assert_eq!(outside, 10, "without a pin");
         let before = bench.inside();
@@ -149,7 +149,7 @@ fn a_tcp_connection_is_pinned_on_both_its_sides() {
         assert_eq!(held.account.pinned, 1);
         assert!(matches!(held.account.left()[..], [("fab0", packets)] if packets > 3));
 
-        // Nobody is there: the connection does not come about, rather than by the default route.
+        // No host has the address: the connection does not come about, rather than by the default route.
         let mut run = bench.pinned("fab0", "");
         run.args(["curl", "--max-time", "1", "--silent", "http://203.0.113.9/"]);
         if Need::Program("curl").unmet().is_none() {
@@ -232,7 +232,7 @@ fn a_process_that_goes_to_another_namespace_makes_no_sockets_there() {
 }
 
 #[test]
-fn a_socket_that_is_handed_in_is_told() {
+fn a_socket_that_is_handed_in_is_reported() {
     scenario("run handed-in", &[], |bench| {
         let socket = bench
             .card()

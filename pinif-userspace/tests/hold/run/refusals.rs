@@ -45,7 +45,7 @@ fn a_command_that_cannot_be_pinned_is_not_run() {
 }
 
 #[test]
-fn a_threaded_cgroup_is_told() {
+fn a_threaded_cgroup_is_reported() {
     scenario("run threaded", &[], |bench| {
         let threaded = bench.cgroup_path().join("threaded");
         fs::create_dir(&threaded).expect("a cgroup");

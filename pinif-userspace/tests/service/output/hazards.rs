@@ -70,8 +70,8 @@ pub fn with_another_cause(finding: &Finding, text: &str) -> Finding {
     }
 }
 
-/// All that a sink is told in its life, with hostile texts in all places.
-fn tell(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
+/// All events that a surface can get, with hostile texts in all places.
+fn feed(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
     let finding = finding(text);
     let mut ready = story::ready();
     ready.netns = vec![text.to_owned()];
@@ -103,9 +103,9 @@ fn tell(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
 fn no_hazard_passes_to_a_person() -> io::Result<()> {
     let hostile = hostile();
     let (mut person, out, notes) = human(|| Some(40), false, &Clock::default());
-    tell(&mut person, &hostile)?;
+    feed(&mut person, &hostile)?;
     let lines = Stream::default();
-    tell(
+    feed(
         &mut Journal::new(lines.clone(), Clock::default().reader()),
         &hostile,
     )?;
@@ -127,7 +127,7 @@ fn no_hazard_passes_to_a_person() -> io::Result<()> {
 fn no_hazard_passes_in_json_and_every_text_is_exact() -> io::Result<()> {
     let hostile = hostile();
     let (mut sink, out, notes) = json();
-    tell(&mut sink, &hostile)?;
+    feed(&mut sink, &hostile)?;
     for text in [out.text(), notes.text()] {
         let passed = text
             .chars()

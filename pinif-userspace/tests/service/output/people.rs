@@ -59,18 +59,18 @@ fn a_person_sees_a_finding_grow_seldom() -> io::Result<()> {
     let clock = Clock::default();
     let (mut sink, out, _) = human(no_terminal, false, &clock);
     let finding = story::device_escape();
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     sink.finding(&finding, Change::Opened)?;
     for second in 1..=600 {
         clock.set(second);
         let before = out.writes().len();
         sink.finding(&stage::grown(&finding, 1 + second * 100, 66), Change::Grew)?;
         if out.writes().len() > before {
-            told.push(second);
+            shown.push(second);
         }
     }
     assert_eq!(
-        told,
+        shown,
         [1, 11, 23, 47, 95, 191, 383],
         "a burst at once, then ever more seldom"
     );
@@ -83,7 +83,7 @@ fn a_person_sees_a_finding_grow_seldom() -> io::Result<()> {
 }
 
 #[test]
-fn what_is_learned_late_is_told() -> io::Result<()> {
+fn what_is_learned_late_is_shown() -> io::Result<()> {
     let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
     let known = story::device_escape();
     sink.finding(
@@ -222,7 +222,7 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
             finding,
         )
     };
-    let mut told = Vec::new();
+    let mut verdicts = Vec::new();
     for (findings, cells) in [
         (vec![], vec![]),
         (vec![], vec![clean(1)]),
@@ -262,8 +262,8 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
             sink.finding(finding, Change::Opened)?;
         }
         sink.summary(&story::summary(cells, findings.len() as u64))?;
-        told.extend(out.text().lines().last().map(str::to_owned));
+        verdicts.extend(out.text().lines().last().map(str::to_owned));
     }
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(verdicts.join("\n"));
     Ok(())
 }

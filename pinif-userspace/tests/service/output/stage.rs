@@ -78,7 +78,7 @@ impl Clock {
     }
 }
 
-/// The finding with other counts, as the ledger tells it again.
+/// The finding with other counts, as the ledger reports it again.
 pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
     let mut samples = finding.samples.as_deref().cloned().expect("it has some");
     samples.processes.samples[0].packets = packets;
@@ -92,7 +92,7 @@ pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
     }
 }
 
-/// The story of the leaking card, told to a sink.
+/// The events of the leaking card.
 pub fn leaking(sink: &mut dyn Surface) -> io::Result<()> {
     let (device, address) = (story::device_escape(), story::address_escape());
     sink.ready(&story::ready())?;
@@ -104,7 +104,7 @@ pub fn leaking(sink: &mut dyn Surface) -> io::Result<()> {
     sink.summary(&story::leaking_summary())
 }
 
-/// The same card while leaks are dropped, told to a sink.
+/// The same card while leaks are dropped.
 pub fn enforced(sink: &mut dyn Surface) -> io::Result<()> {
     let (dropped, risk) = (story::dropped_escape(), story::address_escape());
     sink.ready(&Ready {
@@ -117,7 +117,7 @@ pub fn enforced(sink: &mut dyn Surface) -> io::Result<()> {
     sink.summary(&story::enforced_summary())
 }
 
-/// A card on which nothing leaks, told to a sink.
+/// A card on which nothing leaks.
 pub fn contained(sink: &mut dyn Surface, summary: &Summary) -> io::Result<()> {
     sink.ready(&story::ready())?;
     sink.summary(summary)

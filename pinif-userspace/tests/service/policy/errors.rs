@@ -152,11 +152,11 @@ protocol = "upd"
 "#;
 
 #[test]
-fn a_problem_tells_its_place_and_mend() {
+fn a_problem_has_its_place_and_its_fix() {
     let errors = errors_of(
         "[zone.a]\ninterfaces = \"fab*\" # ä\n[[rule]]\nname = \"é\"\nonly_via = [\"ä\", \"b\"]\nport = 1\n",
     );
-    let told: Vec<_> = errors
+    let problems: Vec<_> = errors
         .problems()
         .iter()
         .map(|problem| {
@@ -169,10 +169,10 @@ fn a_problem_tells_its_place_and_mend() {
             )
         })
         .collect();
-    let mend = Some("did you mean `a`?");
-    let place = |column, what| (Gravity::Error, Some(5), Some(column), what, mend);
+    let fix = Some("did you mean `a`?");
+    let place = |column, what| (Gravity::Error, Some(5), Some(column), what, fix);
     assert_eq!(
-        told,
+        problems,
         [place(13, "unknown zone `ä`"), place(18, "unknown zone `b`")]
     );
     assert_eq!(errors.summary(), "policy.toml: 2 errors");
@@ -180,7 +180,7 @@ fn a_problem_tells_its_place_and_mend() {
 }
 
 #[test]
-fn a_missing_file_is_told_from_a_bad_one() {
+fn a_missing_file_is_distinguished_from_a_bad_one() {
     assert!(
         Policy::read("/nowhere/policy.toml".as_ref())
             .expect_err("no such file")

@@ -1,5 +1,5 @@
-//! A decision that was made for one socket's packets holds for another's that are alike, and for no others. All sockets of
-//! a test send in turn, so that what one is told comes of the one before.
+//! A verdict that was cached for one socket's packets holds for another's packets of the same class, and for no others. All
+//! sockets of a test send in turn, so that a later one may get the cached verdict of the one before.
 
 use std::fs;
 
@@ -32,25 +32,25 @@ fn from_port(bench: &Bench, port: u16) -> Sent {
 
 #[test]
 fn the_source_port_counts_where_a_rule_asks_for_it() {
-    scenario("alike source-port", NOTHING, |bench| {
+    scenario("cache source-port", NOTHING, |bench| {
         let auditor = bench.audit_with(&secret("source_port = 4000"), &[]);
         from_port(bench, 5000);
         from_port(bench, 5001);
-        let told = from_port(bench, 4000);
+        let escaped = from_port(bench, 4000);
         from_port(bench, 5002);
         let escape = leak("policy-escape").rule("secret").egress("eth1");
         auditor
             .stop()
             .expect()
             .contained_unpinned("eth1", 30)
-            .finding(escape.packets(10).by(&told))
+            .finding(escape.packets(10).by(&escaped))
             .nothing_else();
     });
 }
 
 #[test]
 fn the_executable_counts_where_a_rule_asks_for_it() {
-    scenario("alike executable", NOTHING, |bench| {
+    scenario("cache executable", NOTHING, |bench| {
         let directory = tempfile::tempdir().expect("a directory");
         let other = directory.path().join("pinif-sender");
         fs::copy(*SENDER, &other).expect("a copy of the sender");
@@ -58,7 +58,7 @@ fn the_executable_counts_where_a_rule_asks_for_it() {
         let auditor = bench.audit_with(&policy, &[]);
         let contained = "udp --to 203.0.113.9:9 --count 10";
         bench.send(contained);
-        let told =
+        let escaped =
             Sender::start_as(&other, bench.card(), Some(bench.cgroup_path()), contained).finish();
         bench.send(contained);
         let escape = leak("policy-escape").rule("secret").egress("eth1");
@@ -66,14 +66,14 @@ fn the_executable_counts_where_a_rule_asks_for_it() {
             .stop()
             .expect()
             .contained_unpinned("eth1", 20)
-            .finding(escape.packets(10).by(&told))
+            .finding(escape.packets(10).by(&escaped))
             .nothing_else();
     });
 }
 
 #[test]
 fn the_destination_counts_where_a_rule_can_be_broken() {
-    scenario("alike destination", NOTHING, |bench| {
+    scenario("cache destination", NOTHING, |bench| {
         let auditor = bench.audit_with(&secret("port = 99"), &[]);
         let send = |to: &str| bench.send(&format!("udp --to {to} --count 10"));
         send("203.0.113.9:9");
@@ -99,7 +99,7 @@ fn the_destination_counts_where_a_rule_can_be_broken() {
 
 #[test]
 fn the_bound_device_counts() {
-    scenario("alike bound-device", NOTHING, |bench| {
+    scenario("cache bound-device", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let to = "--to 10.0.0.2:9 --count 10";
         bench.send(&format!("udp --bind-device fab0 {to}"));
@@ -114,11 +114,11 @@ fn the_bound_device_counts() {
     });
 }
 
-/// A packet's copy has no socket: it is told by the endpoint that its socket was noted with, which is done whether its
-/// decision was made for it or for another.
+/// A packet's copy has no socket: it is recognized by its socket's endpoint, which is recorded whether the socket's verdict
+/// was decided or came from the cache.
 #[test]
 fn copies_are_each_sockets_own() {
-    scenario("alike copies", TC, |bench| {
+    scenario("cache copies", TC, |bench| {
         bench.run("tc", "qdisc add dev fab0 clsact");
         let filter = "filter add dev fab0 egress protocol ip u32 match u32 0 0 action";
         bench.run("tc", &format!("{filter} mirred egress mirror dev eth1"));
