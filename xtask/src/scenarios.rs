@@ -1,6 +1,6 @@
 //! `cargo xtask scenarios`: what the last runs found in each case on each kernel, as a table.
 //!
-//! `cargo xtask test` and `cargo xtask vm` leave what their scenarios tell in `target/scenarios`, a directory a kernel.
+//! `cargo xtask test` and `cargo xtask vm` leave what their scenarios report in `target/scenarios`, a directory a kernel.
 
 mod account;
 mod matrix;
@@ -20,15 +20,15 @@ use crate::workspace::Workspace;
 
 /// The directory of the kernel that runs this machine.
 pub const HERE: &str = "here";
-/// The file that tells why a kernel could not be had, instead of what it found.
+/// The file that says why a kernel could not be had, instead of what it found.
 const MISSING: &str = "missing";
 
-/// Where the scenarios of a kernel tell what became of them.
+/// Where the scenarios of a kernel write what became of them.
 pub fn directory(workspace: &Workspace, kernel: &str) -> PathBuf {
     workspace.target.join("scenarios").join(kernel)
 }
 
-/// Notes that a kernel could not be had.
+/// Records that a kernel could not be had.
 ///
 /// # Errors
 /// Where the directory cannot be written.
@@ -50,7 +50,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         );
     }
     print!("{}", matrix::text(&columns));
-    let file = workspace.root.join("docs/scenarios-matrix.md");
+    let file = workspace.root.join("docs/developers/scenarios-matrix.md");
     fs::write(&file, matrix::markdown(&columns))
         .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -61,9 +61,12 @@ fn the_maps_are_those_that_the_documentation_has() {
     });
 }
 
-/// The maps in the table of docs/architecture.md.
+/// The maps in the table of docs/developers/architecture.md.
 fn documented() -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/architecture.md");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/developers/architecture.md"
+    );
     let text = fs::read_to_string(path).expect("the documentation");
     let (_, section) = text.split_once("\n## The maps\n").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("the next one");

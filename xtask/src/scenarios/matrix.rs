@@ -117,15 +117,15 @@ fn rows(columns: &[Column]) -> Vec<Vec<String>> {
 
 /// What a scenario expects: the findings, or what else it asks for.
 fn expected(columns: &[Column], name: &str) -> String {
-    let told = || {
+    let reported = || {
         columns
             .iter()
             .filter_map(|column| column.scenarios.get(name))
     };
-    let findings = told().find_map(|scenario| scenario.expected.as_ref());
+    let findings = reported().find_map(|scenario| scenario.expected.as_ref());
     match findings {
         Some(findings) => kinds(findings),
-        None => told()
+        None => reported()
             .map(|scenario| scenario.promise.clone())
             .find(|promise| !promise.is_empty())
             .unwrap_or_else(|| "–".to_owned()),
@@ -189,7 +189,7 @@ pub fn text(columns: &[Column]) -> String {
 pub fn markdown(columns: &[Column]) -> String {
     let mut text = "# The scenarios on each kernel\n\n\
         Made by `cargo xtask scenarios` from what the last `cargo xtask test` and `cargo xtask vm` found; not to be edited. What\n\
-        each scenario sends is told in [scenarios.md](scenarios.md), how kernels differ in [compatibility.md](compatibility.md).\n\
+        each scenario sends is in [scenarios.md](scenarios.md), how kernels differ in [compatibility.md](../compatibility.md).\n\
         \"passed\" means the findings that are expected, with exact counts, and none else; \"nothing\" is expected of contained\n\
         traffic. What a kernel cannot run is no pass. Scenarios of how the program begins, ends, reads its policy and prints ask\n\
         nothing of the kernel, and run on one alone: elsewhere they are \"not run\".\n\n"
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passed_is_told_as_passed() {
+    fn only_what_passed_is_shown_as_passed() {
         assert_eq!(
             text(&columns()),
             "\

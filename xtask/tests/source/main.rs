@@ -1,7 +1,9 @@
 //! What the sources and their manifests must hold, whatever is written in them.
 
+mod files;
 mod imports;
 mod installed;
+mod links;
 
 use std::path::Path;
 
