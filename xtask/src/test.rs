@@ -30,7 +30,7 @@ pub const CHECKED: &str = "checked";
 /// Which tests run, and how they are built.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Test an optimized pinif, without debug assertions; the eBPF programs are the same either way
+    /// Test an optimized pinif, without debug assertions; the eBPF programs are the same in both
     #[arg(long)]
     release: bool,
     /// Leave out the older kernels, on which the tests run in virtual machines (`cargo xtask vm`)

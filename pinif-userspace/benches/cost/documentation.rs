@@ -45,7 +45,7 @@ pub fn write(sections: &[Section], rounds: usize, directory: &Path) -> Result<()
         .with_context(|| format!("cannot write {}", page.display()))
 }
 
-/// All that ought to be something, and whether it is.
+/// All that has a target, and whether it is met.
 fn targets(sections: &[Section]) -> Section {
     let mut rows = Vec::new();
     for section in sections {

@@ -32,13 +32,13 @@ pub struct Row {
     pub measured: Option<Spread>,
     /// Why it could not be.
     pub missing: Option<String>,
-    /// What it ought to be.
+    /// The target, where there is one.
     pub target: Option<Target>,
     /// Every round's measurement, in order.
     pub rounds: Vec<f64>,
 }
 
-/// What a figure ought to be.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub enum Target {
     /// No more than this.

@@ -1,4 +1,4 @@
-//! What pinif is compared with: other ways to watch, or to state, the same. Each is there while its guard lives.
+//! What pinif is compared with: other programs that watch, or state, the same. Each is there until its guard is dropped.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
@@ -168,7 +168,7 @@ fn nft(namespace: &Namespace, ruleset: &str) -> Result<()> {
     Ok(())
 }
 
-/// A process that watches; ended when dropped, and also when the bench ends in any way.
+/// A process that watches; ended when dropped, and also when the bench ends, however it ends.
 #[derive(Debug)]
 pub struct Watcher(Child);
 
@@ -252,7 +252,7 @@ fn bpftrace() -> Result<Watcher> {
     Ok(watcher)
 }
 
-/// Reads lines until one has these words in it; then all that comes, for nobody, so that the writer never waits.
+/// Reads lines until one has these words in it; then discards all that comes, so that the writer never waits.
 fn until(mut reader: impl BufRead + Send + 'static, words: &str) -> Result<()> {
     let mut line = String::new();
     loop {

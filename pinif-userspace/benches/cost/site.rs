@@ -1,4 +1,4 @@
-//! Where it is measured: a chassis in network namespaces, and a cgroup, that nobody else has.
+//! Where it is measured: a chassis in network namespaces, and a cgroup, that nothing else uses.
 
 use std::fs::File;
 

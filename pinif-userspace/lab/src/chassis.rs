@@ -40,7 +40,7 @@ pub struct Chassis {
 /// `fd00::2`, the control-plane addresses `10.9.0.9` and `fd00:9::9` that are on no link of the card, and `203.0.113.9`
 /// and `2001:db8:f::9`, the world. UDP port 9 is open everywhere but on the card.
 ///
-/// No packet moves here that nobody sent: every neighbour is named for good, and the links neither resolve addresses nor
+/// No packet moves here that no test sent: every neighbour is named for good, and the links neither resolve addresses nor
 /// report multicast groups ([`Namespace::veth`]). So counts can be exact.
 pub fn chassis() -> Result<Chassis> {
     let card = Namespace::new("card")?;

@@ -6,7 +6,7 @@
 //!
 //! Everything made here is named `pinif-<pid>-<n>-<label>` and held by a guard that removes it when dropped: let the
 //! guards live in `main` (or in the test), and return from it on a signal instead of exiting. What a killed process
-//! left behind is found by its dead pid and removed by [`sweep()`], which every user calls first.
+//! left behind is found by the pid, which no process has any more, and removed by [`sweep()`], which every user calls first.
 
 mod address;
 mod cgroup;

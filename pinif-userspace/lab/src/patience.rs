@@ -1,4 +1,4 @@
-//! How long to wait for what ought to come.
+//! How long to wait for what is expected.
 
 use std::time::Duration;
 

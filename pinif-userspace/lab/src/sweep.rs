@@ -1,4 +1,4 @@
-//! Removes what laboratories of dead processes left behind.
+//! Removes what laboratories of processes that have ended left behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::test_util::bpffs;
 use crate::{cgroup, name, namespace};
 
 /// Removes the namespaces and cgroups, and the tests' file systems, of processes that were killed before their guards could: their
-/// names carry a pid that no longer lives. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
+/// names have the pid of a process that has ended. Links and routes go with their namespace. What cannot be removed is left to the next sweep.
 pub fn sweep() {
     for path in orphans(Path::new(namespace::DIRECTORY)) {
         namespace::remove(&path);

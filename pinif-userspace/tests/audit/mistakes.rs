@@ -135,7 +135,7 @@ fn a_reset_stays_at_home_when_its_address_has_gone() {
     });
 }
 
-/// `IP_UNICAST_IF` chooses the way of datagrams, and TCP does not look at it.
+/// `IP_UNICAST_IF` chooses the interface of datagrams, and TCP does not look at it.
 fn tcp_takes_no_notice_of_ip_unicast_if() {
     scenario("12 unicast-if-tcp", &[], |bench| {
         let mut far = bench.far_sender(

@@ -15,7 +15,7 @@ together! {
         a_pinned_connection_is_reset_by_its_device,
         a_pinned_connection_that_the_other_side_closes_is_acknowledged_by_its_device,
         a_time_wait_socket_acknowledges_by_its_device,
-        the_kernel_resets_a_closed_port_by_the_way_the_call_came,
+        the_kernel_resets_a_closed_port_via_the_interface_of_the_request,
         the_kernel_resets_another_host_by_the_default_route,
         the_kernel_resets_another_host_over_ipv6_by_the_default_route,
         the_kernel_reports_a_closed_port_to_another_host_by_the_default_route,
@@ -115,8 +115,8 @@ fn acknowledge(stream: &TcpStream) {
 }
 
 /// Sends one SYN from `namespace`, and no second one.
-fn knock(namespace: &Namespace, from: &str, to: &str) {
-    let knocked = namespace.run(|| -> std::io::Result<()> {
+fn send_syn(namespace: &Namespace, from: &str, to: &str) {
+    let sent = namespace.run(|| -> std::io::Result<()> {
         let (from, to): (std::net::SocketAddr, std::net::SocketAddr) = (
             from.parse().expect("an address"),
             to.parse().expect("an address"),
@@ -128,14 +128,14 @@ fn knock(namespace: &Namespace, from: &str, to: &str) {
             _ => Ok(()),
         }
     });
-    knocked.expect("the namespace").expect("a SYN");
+    sent.expect("the namespace").expect("a SYN");
 }
 
-fn the_kernel_resets_a_closed_port_by_the_way_the_call_came() {
+fn the_kernel_resets_a_closed_port_via_the_interface_of_the_request() {
     scenario("7 closed-port", NOTHING, |bench| {
         let auditor = bench.audit(&[]);
-        knock(&bench.chassis.peer, "10.0.0.2:0", "10.0.0.1:7000");
-        knock(&bench.chassis.peer, "[fd00::2]:0", "[fd00::1]:7000");
+        send_syn(&bench.chassis.peer, "10.0.0.2:0", "10.0.0.1:7000");
+        send_syn(&bench.chassis.peer, "[fd00::2]:0", "[fd00::1]:7000");
         bench.wait_until_sent("fab0", 2);
         auditor
             .stop()
@@ -159,7 +159,7 @@ fn the_kernel_resets_another_host_by_the_default_route() {
     scenario("15 reset", NOTHING, |bench| {
         let peer = far_host(bench);
         let auditor = bench.audit(&[]);
-        knock(peer, "203.0.113.77:4000", "10.0.0.1:7000");
+        send_syn(peer, "203.0.113.77:4000", "10.0.0.1:7000");
         bench.wait_until_sent("eth1", 1);
         let escape = risk("address-escape")
             .egress("eth1")
@@ -176,7 +176,7 @@ fn the_kernel_resets_another_host_over_ipv6_by_the_default_route() {
     scenario("15 reset-v6", NOTHING, |bench| {
         let peer = far_host(bench);
         let auditor = bench.audit(&[]);
-        knock(peer, "[2001:db8:f::77]:4000", "[fd00::1]:7000");
+        send_syn(peer, "[2001:db8:f::77]:4000", "[fd00::1]:7000");
         bench.wait_until_sent("eth1", 1);
         let escape = risk("address-escape")
             .egress("eth1")
@@ -224,7 +224,7 @@ fn an_unpinned_listener_answers_another_host_by_the_default_route() {
         let auditor = bench.audit(&[]);
         let mut server = bench.sender("tcp --listen 10.0.0.1:7000");
         server.wait_for("ready");
-        knock(peer, "203.0.113.77:4000", "10.0.0.1:7000");
+        send_syn(peer, "203.0.113.77:4000", "10.0.0.1:7000");
         bench.wait_until_sent("eth1", 1);
         drop(server);
         let report = auditor.stop();

@@ -86,7 +86,7 @@ fn carried(bench: &Bench, name: &str, to: &str) {
         .nothing_else();
 }
 
-fn carries(name: &str, kind: LinkKind, lower: Option<&str>, to: &str) {
+fn sends_through(name: &str, kind: LinkKind, lower: Option<&str>, to: &str) {
     scenario(name, &[Need::Link(kind)], |bench| {
         tunnel(bench, kind, "tun7", lower);
         carried(bench, "tun7", to);
@@ -97,43 +97,43 @@ const V4: &str = "10.0.7.2:9";
 const V6: &str = "[fd07::2]:9";
 
 fn vxlan_is_carried_by_the_device_that_it_names() {
-    carries("4 vxlan-dev", LinkKind::Vxlan, Some("fab0"), V4);
+    sends_through("4 vxlan-dev", LinkKind::Vxlan, Some("fab0"), V4);
 }
 
 fn vxlan_is_carried_by_where_its_route_leads() {
-    carries("4 vxlan", LinkKind::Vxlan, None, V4);
+    sends_through("4 vxlan", LinkKind::Vxlan, None, V4);
 }
 
 fn vxlan_carries_ipv6() {
-    carries("4 vxlan-v6", LinkKind::Vxlan, None, V6);
+    sends_through("4 vxlan-v6", LinkKind::Vxlan, None, V6);
 }
 
 fn geneve_is_carried_by_where_its_route_leads() {
-    carries("4 geneve", LinkKind::Geneve, None, V4);
+    sends_through("4 geneve", LinkKind::Geneve, None, V4);
 }
 
 fn gre_is_carried_by_where_its_route_leads() {
-    carries("4 gre", LinkKind::Gre, None, V4);
+    sends_through("4 gre", LinkKind::Gre, None, V4);
 }
 
 fn gre_is_carried_by_the_device_that_it_names() {
-    carries("4 gre-dev", LinkKind::Gre, Some("fab0"), V4);
+    sends_through("4 gre-dev", LinkKind::Gre, Some("fab0"), V4);
 }
 
 fn ethernet_in_gre_is_carried_by_where_its_route_leads() {
-    carries("4 gretap", LinkKind::GreTap, None, V4);
+    sends_through("4 gretap", LinkKind::GreTap, None, V4);
 }
 
 fn ipip_is_carried_by_where_its_route_leads() {
-    carries("4 ipip", LinkKind::IpIp, None, V4);
+    sends_through("4 ipip", LinkKind::IpIp, None, V4);
 }
 
 fn ipip_is_carried_by_the_device_that_it_names() {
-    carries("4 ipip-dev", LinkKind::IpIp, Some("fab0"), V4);
+    sends_through("4 ipip-dev", LinkKind::IpIp, Some("fab0"), V4);
 }
 
 fn sit_is_carried_by_where_its_route_leads() {
-    carries("4 sit", LinkKind::Sit, None, V6);
+    sends_through("4 sit", LinkKind::Sit, None, V6);
 }
 
 fn a_tunnels_address_is_at_home_below_it() {

@@ -20,7 +20,7 @@ together! {
         a_socket_bound_elsewhere_escapes_through_a_tunnel;
 }
 
-/// The tunnel's other end: no link of the card knows it, so that a route chooses the underlay. Nobody is there, to answer
+/// The tunnel's other end: no link of the card knows it, so that a route chooses the underlay. No host is there, to answer
 /// that it knows no such protocol.
 const FAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 /// In the tunnel.

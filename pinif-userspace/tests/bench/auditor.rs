@@ -256,7 +256,7 @@ impl Auditor<'_> {
         self.over()
     }
 
-    /// Ends the audit although connections are open: one whose way is cut off would stay so for minutes.
+    /// Ends the audit although connections are open: one whose route is gone would stay so for minutes.
     pub fn stop_unsettled(self) -> Report {
         self.end(|pinif| pinif.signal(Signal::SIGTERM))
     }

@@ -74,7 +74,7 @@ pub struct Turn(Arc<Group>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *self.0.is_free.lock().expect("nobody panics with it") = true;
+        *self.0.is_free.lock().expect("no thread panics with it") = true;
         self.0.is_over.notify_one();
     }
 }
@@ -178,11 +178,11 @@ impl Group {
 
     /// Waits until it is no other scenario's turn.
     pub fn turn(self: &Arc<Self>) -> Turn {
-        let is_free = self.is_free.lock().expect("nobody panics with it");
+        let is_free = self.is_free.lock().expect("no thread panics with it");
         let mut is_free = self
             .is_over
             .wait_while(is_free, |is_free| !*is_free)
-            .expect("nobody panics with it");
+            .expect("no thread panics with it");
         *is_free = false;
         Turn(Arc::clone(self))
     }
@@ -223,7 +223,7 @@ impl Group {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics with it")
+        self.state.lock().expect("no thread panics with it")
     }
 }
 

@@ -15,14 +15,14 @@ pub struct Account {
     pub interface: String,
     /// Its index.
     pub index: Option<u32>,
-    /// Sockets that were bound at birth.
+    /// Sockets that were bound when they were made.
     pub pinned: u64,
     /// Sockets that were not made: the interface was away.
     pub away: u64,
     /// Sockets that were not made: another namespace.
     pub elsewhere: u64,
     /// By interface.
-    pub interfaces: Vec<Way>,
+    pub interfaces: Vec<EgressStats>,
     /// Attempts that were refused.
     pub refused: u64,
     /// Who attempted what.
@@ -33,7 +33,7 @@ pub struct Account {
 
 /// An interface's counts.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Way {
+pub struct EgressStats {
     /// Its name.
     pub name: String,
     /// Packets that left.
@@ -62,14 +62,21 @@ impl Account {
 
     /// What left, by interface.
     pub fn left(&self) -> Vec<(&str, u64)> {
-        let ways = self.interfaces.iter().filter(|way| way.packets != 0);
-        ways.map(|way| (&*way.name, way.packets)).collect()
+        let interfaces = self.interfaces.iter().filter(|stats| stats.packets != 0);
+        interfaces
+            .map(|stats| (&*stats.name, stats.packets))
+            .collect()
     }
 
     /// What was kept, by interface.
     pub fn kept(&self) -> Vec<(&str, u64)> {
-        let ways = self.interfaces.iter().filter(|way| way.kept_packets != 0);
-        ways.map(|way| (&*way.name, way.kept_packets)).collect()
+        let interfaces = self
+            .interfaces
+            .iter()
+            .filter(|stats| stats.kept_packets != 0);
+        interfaces
+            .map(|stats| (&*stats.name, stats.kept_packets))
+            .collect()
     }
 }
 

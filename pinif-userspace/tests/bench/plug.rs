@@ -11,7 +11,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::{Bench, renames_what_is_up};
 
-/// Plugs a cable from the namespace's `name` into the outside, and waits until it carries packets. Like the chassis's links,
+/// Plugs a cable from the namespace's `name` into the outside, and waits until packets pass. Like the chassis's links,
 /// it resolves no addresses: what is sent by it leaves at once. `index` is the one to have, where that matters.
 pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>) {
     let outside = &bench.chassis.outside;
@@ -63,11 +63,11 @@ pub fn move_to(namespace: &Namespace, name: &str, to: &Namespace) {
     change(namespace, name, |link| link.setns_by_fd(there.as_raw_fd()));
 }
 
-/// Changes a link until the kernel cannot keep all the news of it for those who do not fetch them.
-pub fn flood_with_news(namespace: &Namespace) {
+/// Changes a link until the kernel cannot keep all its events for a reader that does not fetch them.
+pub fn flood_with_events(namespace: &Namespace) {
     const BATCH: usize = 500;
     let index = namespace.index("lo").expect("it is there").0;
-    while !has_lost_news(namespace) {
+    while !has_lost_events(namespace) {
         let flooded = namespace.netlink(async |handle| {
             for number in 0..BATCH {
                 let mut message = LinkUnspec::new_with_index(index).build();
@@ -82,7 +82,7 @@ pub fn flood_with_news(namespace: &Namespace) {
 }
 
 /// Whether a listener's queue was full: the ninth column of `/proc/net/netlink`.
-fn has_lost_news(namespace: &Namespace) -> bool {
+fn has_lost_events(namespace: &Namespace) -> bool {
     let table = namespace.run(|| fs::read_to_string("/proc/thread-self/net/netlink"));
     let table = table.expect("it is there").expect("/proc is mounted");
     let drops = |line: &str| line.split_whitespace().nth(8).map(str::to_owned);

@@ -99,10 +99,13 @@ const PROMISES: &[(&str, &str)] = &[
     ("persist detach-clsact", "no filter is left"),
     (
         "persist fails-closed",
-        "nothing leaves; the total of all lives",
+        "nothing leaves; the total of all collectors",
     ),
     ("persist gone-namespace", "its finding, once more"),
-    ("persist killed-while-reading", "the total of all lives"),
+    (
+        "persist killed-while-reading",
+        "the total of all collectors",
+    ),
     ("persist no-bpffs", "an error with its fix"),
 ];
 

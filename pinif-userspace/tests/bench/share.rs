@@ -73,7 +73,12 @@ impl Share {
             match &state.report {
                 Some(Ok(report)) => return Arc::clone(report),
                 Some(Err(why)) => panic!("the auditor that the scenario shares failed: {why}"),
-                None => state = self.has_ended.wait(state).expect("nobody panics with it"),
+                None => {
+                    state = self
+                        .has_ended
+                        .wait(state)
+                        .expect("no thread panics with it")
+                }
             }
         }
     }
@@ -101,6 +106,6 @@ impl Share {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics with it")
+        self.state.lock().expect("no thread panics with it")
     }
 }

@@ -16,7 +16,7 @@ use rustix::time::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How long what ought to come may take.
+/// How long what is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `RTNLGRP_LINK` of linux/rtnetlink.h.
@@ -24,7 +24,7 @@ const LINKS: u32 = 1;
 /// `SKNLGRP_INET_TCP_DESTROY` and `SKNLGRP_INET6_TCP_DESTROY` of linux/sock_diag.h.
 const DESTROYED: [u32; 2] = [1, 3];
 
-/// What may bring what is waited for. It is watched from the beginning of this value's life, so that nothing is missed
+/// What may bring what is waited for. It is watched from when this value is made, so that nothing is missed
 /// between a look and the wait after it.
 pub struct Events(Vec<OwnedFd>);
 

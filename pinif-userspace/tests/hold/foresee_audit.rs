@@ -31,7 +31,7 @@ fn foreseen(auditor: &mut Auditor<'_>) -> Value {
     valid(&line, pinif_userspace::findings::line::schema)
 }
 
-/// A change that changes nothing for anybody.
+/// A change that changes no route.
 fn change(bench: &Bench, number: u8) {
     let address = format!("10.200.0.{number}/32").parse().expect("an address");
     bench.card().add_address("fab0", address).expect("added");

@@ -1,4 +1,4 @@
-//! `pinif pin`: a running service's cgroup is pinned, listed, followed and let go.
+//! `pinif pin`: a running service's cgroup is pinned, listed, followed and released.
 
 use std::fs;
 use std::process::Output;

@@ -255,7 +255,7 @@ fn what_changes_is_listed_as_it_happens() {
     scenario("sockets watch", &[], |bench| {
         let card = bench.card();
         let _open = udp(card, "10.0.0.1:7001", None, Some("10.0.0.2:9"));
-        // Longer than the test may last: only the network's news can make it look again.
+        // Longer than the test may last: only an event of the network can make it look again.
         let mut child = pinif(bench, &["--watch=3600", "--format", "json"])
             .stdout(Stdio::piped())
             .spawn()

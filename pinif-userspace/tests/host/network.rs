@@ -1,4 +1,4 @@
-//! Interfaces, addresses, and the news of them.
+//! Interfaces, addresses, and the netlink events of them.
 
 use std::{fs, future::Future, time::Duration};
 
@@ -263,7 +263,7 @@ fn events_that_were_lost_are_reported_and_read_again() {
     let card = card();
     block_on(async {
         let (mut network, mut watch) = watch(&card);
-        // More news than the kernel keeps for a reader that does not read.
+        // More events than the kernel keeps for a reader that does not read.
         let batch = std::env::temp_dir().join(format!("{}.batch", card.0));
         let toggle = "addr add 10.9.0.1/32 dev fab0\naddr del 10.9.0.1/32 dev fab0\n";
         fs::write(&batch, toggle.repeat(8000) + "link del eth1\n").expect("a file");

@@ -149,7 +149,7 @@ fn of_several_next_hops_the_flows_own_is_returned() {
             route.output.expect("an interface"),
         );
         assert!(hops.contains(&hop), "{hop:?}");
-        let ways: Vec<_> = hops
+        let hops_of_route: Vec<_> = hops
             .iter()
             .filter(|(gateway, _)| gateway.is_ipv4() == ip(to).is_ipv4())
             .map(|(gateway, output)| Hop {
@@ -158,7 +158,10 @@ fn of_several_next_hops_the_flows_own_is_returned() {
             })
             .collect();
         assert_eq!(route.hops.len(), 2);
-        assert!(ways.iter().all(|way| route.hops.contains(way)), "{route:?}");
+        assert!(
+            hops_of_route.iter().all(|hop| route.hops.contains(hop)),
+            "{route:?}"
+        );
         assert!(route.way_by(eth1).is_some_and(|way| way.gateway.is_some()));
     }
 }

@@ -183,7 +183,7 @@ fn by_interface() {
 #[test]
 fn by_what_they_are_not_and_by_what_they_suppress() {
     let mut asked = Asked::with(&[
-        // WireGuard's way (wg-quick(8)): routes of the main table but for the default, else the tunnel.
+        // As WireGuard does it (wg-quick(8)): routes of the main table but for the default, else the tunnel.
         "rule add pref 100 lookup main suppress_prefixlength 0",
         "rule add pref 200 not fwmark 0xca6c lookup 100",
     ]);

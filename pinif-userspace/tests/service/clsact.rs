@@ -36,7 +36,7 @@ fn send_and_stop_with(bench: &Bench, auditor: Auditor<'_>, more: Option<Finding>
     let sent = bench.send(&format!("{RISK} --count 500"));
     bench.send(&format!("{CONTAINED} --count 100"));
     let escape = leak("device-escape").bound("fab0").egress("eth1");
-    let expected = risk("address-escape").egress("eth1");
+    let address_escape = risk("address-escape").egress("eth1");
     let report = auditor.stop();
     let expected = match more {
         Some(more) => report.expect().finding(more),
@@ -44,7 +44,7 @@ fn send_and_stop_with(bench: &Bench, auditor: Auditor<'_>, more: Option<Finding>
     };
     expected
         .finding(escape.packets(1000).by(&escaped))
-        .finding(expected.packets(500).by(&sent))
+        .finding(address_escape.packets(500).by(&sent))
         .contained("fab0", "fab0", 100)
         .nothing_else();
 }

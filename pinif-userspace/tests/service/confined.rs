@@ -1,4 +1,4 @@
-//! The auditor as `contrib/pinif.service` confines it: its whole life, and what it cannot see where a system call is refused.
+//! The auditor as `contrib/pinif.service` confines it: from its start to its end, and what it cannot see where a system call is refused.
 
 mod filter;
 mod unit;
@@ -50,8 +50,8 @@ fn policy(rule: &str) -> String {
     )
 }
 
-/// What the service manager hears next.
-fn heard(manager: &UnixDatagram) -> String {
+/// What the service manager receives next.
+fn received(manager: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
     let length = manager.recv(&mut buffer).expect("nothing is said");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
@@ -84,7 +84,7 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
             .environment("NOTIFY_SOCKET", &notify)
             .changed(confine(&[]))
             .start();
-        assert_eq!(heard(&manager), "READY=1\n");
+        assert_eq!(received(&manager), "READY=1\n");
         auditor.wait_for_finding("unaudited");
         let bypassed = bypassing.go_and_finish();
         let framed = seen.go_and_finish();
@@ -103,7 +103,7 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
             report.stderr.contains("the programs stay attached"),
             "{report}"
         );
-        assert_eq!(heard(&manager), "STOPPING=1\n");
+        assert_eq!(received(&manager), "STOPPING=1\n");
         report
             .expect()
             .finding(bypass().by(&bypassed))

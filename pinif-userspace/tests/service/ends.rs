@@ -84,7 +84,7 @@ fn a_note_fails_nothing() {
     });
 }
 
-/// Frames that say they are IPv4 and are not: they leave, in nobody's flow.
+/// Frames that say they are IPv4 and are not: they leave, in no socket's flow.
 fn send_broken(bench: &Bench, count: usize) {
     let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 0], &[0x55; 46]].concat();
     let sent = bench.card().run(|| -> std::io::Result<()> {

@@ -293,7 +293,7 @@ fn handed_on(name: &str, arguments: &str, is_followed: bool) {
     });
 }
 
-/// Of a connected socket, no hook hears who sends.
+/// Of a connected socket, no hook sees who sends.
 fn a_connected_socket_that_is_handed_on_is_of_the_one_who_has_it() {
     handed_on("service handed-on", "--connect", true);
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::bench::plug::{flood_with_news, move_to, plug, rename};
+use crate::bench::plug::{flood_with_events, move_to, plug, rename};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, leak, scenario};
 
 const TCX: &[&str] = &[];
@@ -199,14 +199,14 @@ fn an_interface_that_comes_again_with_its_name_and_index_is_one_column() {
 }
 
 /// More happens to the links while the auditor cannot look than the kernel keeps for it.
-fn news_are_lost(bench: &Bench, arguments: &[&str]) {
+fn events_are_lost(bench: &Bench, arguments: &[&str]) {
     let card = bench.card();
     let mut auditor = bench.audit(arguments);
     plug_audited(bench, &mut auditor, "eth2", Some(77));
     bench.send("udp --bind-device eth2 --to 198.51.100.2:9 --count 10");
 
     auditor.signal(Signal::SIGSTOP);
-    flood_with_news(card);
+    flood_with_events(card);
     card.delete_link("eth2").expect("it is there");
     plug(bench, bench.card(), "eth3", Some(77));
     plug(bench, bench.card(), "fab1", None);
@@ -225,13 +225,15 @@ fn news_are_lost(bench: &Bench, arguments: &[&str]) {
 }
 
 #[test]
-fn news_that_are_lost_are_made_up_for() {
-    scenario("service news-lost", &[], |bench| news_are_lost(bench, TCX));
+fn events_that_are_lost_are_made_up_for() {
+    scenario("service events-lost", &[], |bench| {
+        events_are_lost(bench, TCX)
+    });
 }
 
 #[test]
-fn news_that_are_lost_are_made_up_for_by_filters() {
-    scenario("service news-lost-clsact", &[], |bench| {
-        news_are_lost(bench, CLSACT);
+fn events_that_are_lost_are_made_up_for_by_filters() {
+    scenario("service events-lost-clsact", &[], |bench| {
+        events_are_lost(bench, CLSACT);
     });
 }

@@ -102,7 +102,7 @@ fn a_reader_that_leaves_takes_no_enforcement_away() {
     });
 }
 
-/// An audit onto a pipe that takes a page, of which nobody takes anything after the first line, and more lines than it takes.
+/// An audit onto a pipe that takes a page, of which nothing is read after the first line, and more lines than it takes.
 fn unread(bench: &Bench, more: &[&str]) -> (Pinif, BufReader<PipeReader>) {
     let (reader, writer) = pipe().expect("a pipe");
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).expect("a pipe");

@@ -31,7 +31,7 @@ use crate::{
 const FILTER: &str = "kind(test) & package(pinif-userspace) & not (binary(service) \
     & test(/^(confined|ends|errors|hostile|journal|logging|names|output|outputs)::/)) & not (binary(service) \
     & test(/^(policy|reload|signals|streams|without_programs)::/))";
-/// How much longer than usual the tests wait for what ought to come: the processor is emulated.
+/// How much longer than usual the tests wait: the processor is emulated.
 const PATIENCE: &str = "5";
 
 /// The built tests.

@@ -1,4 +1,4 @@
-//! Programs that were not in an object file, which aya has no way for.
+//! Programs that were not in an object file, which aya cannot load.
 
 use std::ffi::CStr;
 use std::fs::{self, File};

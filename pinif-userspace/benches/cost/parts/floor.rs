@@ -89,7 +89,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         .flat_map(|hook| [ONE, MANY, SHORT].map(|load| (hook, load)))
     {
         let rounds = of_empties.remove(&(hook, load)).unwrap_or_default();
-        // The first is of all traffic alike; the others run for what their load calls.
+        // The first is for all traffic; the others run for what their load calls.
         if !rounds.is_empty() && (hook != Hook::EGRESS || load == ONE) {
             let what = format!("an empty program at {hook}");
             rows.push(Row::new([what.as_str(), load], "ns a run", rounds));
@@ -138,7 +138,7 @@ impl Placed {
     }
 }
 
-/// The steps, and what runs beside them. `programs` is a program array, which forgets its programs once nobody holds it.
+/// The steps, and what runs beside them. `programs` is a program array, which forgets its programs once no process holds it.
 fn steps(site: &Site, programs: &Map) -> Result<(Vec<Step>, Vec<Placed>)> {
     let storage = Map::new(MapKind::SocketStorage, 4, 0)?;
     let array = Map::new(MapKind::Array, 4, 1)?;

@@ -61,7 +61,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     Ok(vec![section(&rates, &obstacles)])
 }
 
-/// All of them in an order that is another in each round, so that what one leaves in the caches falls on all alike.
+/// All of them in an order that is another in each round, so that what one leaves in the caches falls on all in equal measure.
 fn order(round: usize) -> [Rival; Rival::ALL.len()] {
     let mut rivals = Rival::ALL;
     // As good as by chance, and the same in each run: this hasher has fixed keys.

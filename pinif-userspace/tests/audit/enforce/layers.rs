@@ -81,7 +81,7 @@ fn what_is_dropped_on_a_macvlan_never_reaches_its_link() {
     });
 }
 
-/// Userspace hears of a new device some milliseconds later: until then, the kernel's own lists are the judge.
+/// Userspace learns of a new device some milliseconds later: until then, the kernel's own lists decide.
 fn comes_and_sends(name: &str, kind: LinkKind) {
     const CHANGES: u16 = 50;
     scenario(name, &[Need::Link(kind)], |bench| {

@@ -2,9 +2,9 @@
 
 mod layers;
 mod leaks;
-mod lives;
 mod rules;
 mod stream;
+mod takeover;
 mod until;
 
 use crate::bench::{Bench, Finding, leak};

@@ -12,7 +12,7 @@ use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
 use crate::bench::{Events, Need, Pinif, leak, scenario, wait_until};
 
 const NOTHING: &[Need] = &[];
-/// How often it is tried whether the kernel has let go of what a killed collector attached.
+/// How often it is tried whether the kernel has detached what a killed collector attached.
 const RELEASE: Duration = Duration::from_millis(20);
 const UNDONE: &str = "not confirmed in time: nothing is dropped any more";
 
@@ -130,7 +130,7 @@ fn a_killed_collector_drops_nothing() {
             bench.send(&format!("{LEAK} --count 100"));
             outside.got_nothing();
             auditor.kill();
-            // The kernel lets go of what it had some time later, and gives no event of it.
+            // The kernel detaches what it had some time later, and sends no event.
             wait_until("packets leave", &Events::every(RELEASE), || {
                 bench.send(LEAK);
                 outside.got() > 0

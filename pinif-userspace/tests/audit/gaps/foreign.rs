@@ -18,7 +18,7 @@ const BPF_XDP: u32 = 37;
 const BPF_TCX_EGRESS: u32 = 47;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 
-/// Such a program, as long as it lives.
+/// Such a program, attached until this is dropped.
 pub struct Foreign {
     _link: File,
 }

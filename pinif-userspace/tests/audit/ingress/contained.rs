@@ -2,7 +2,7 @@
 
 use pinif_lab::{Device, LinkKind, Route};
 
-use super::{NOTHING, plug, send, taker};
+use super::{NOTHING, plug, receiver, send};
 use crate::bench::{CONTROL_PLANE, Need, scenario, together};
 
 together! {
@@ -19,9 +19,9 @@ together! {
 fn what_arrives_within_is_contained() {
     scenario("20 contained", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let takers = [
-            taker(bench, "--bind [::]:5000"),
-            taker(bench, "--bind 0.0.0.0:5001"),
+        let receivers = [
+            receiver(bench, "--bind [::]:5000"),
+            receiver(bench, "--bind 0.0.0.0:5001"),
         ];
         let (peer, outside) = (&bench.chassis.peer, &bench.chassis.outside);
         for (from, to) in [
@@ -34,7 +34,7 @@ fn what_arrives_within_is_contained() {
         ] {
             send(bench, from, &format!("udp --to {to} --count 200"), 200);
         }
-        drop(takers);
+        drop(receivers);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -48,12 +48,12 @@ fn an_address_on_several_interfaces_belongs_to_none() {
         let router_id = "10.255.0.1/32".parse().expect("an address");
         bench.card().add_address("lo", router_id).expect("lo");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         for to in ["10.0.0.100:5000", "10.255.0.1:5000"] {
             let to_it = format!("udp --to {to} --count 500");
             send(bench, &bench.chassis.outside, &to_it, 500);
         }
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -66,11 +66,11 @@ fn another_interface_of_the_zone_is_within() {
         let gateway = "10.0.1.1".parse().expect("an address");
         peer.add_route(there.via(gateway)).expect("a route");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
         let before = card.sent("fab1").expect("fab1");
         send(bench, peer, "udp --to 10.0.0.1:5000 --count 1000", 1000);
         assert_eq!(before, card.sent("fab1").expect("fab1"));
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -102,9 +102,9 @@ fn a_bridge_takes_what_its_port_lets_in() {
             peer.add_neighbour("port", address, &mac).expect("a link");
         }
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         send(bench, peer, "udp --to 10.0.7.1:5000 --count 500", 500);
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -112,7 +112,7 @@ fn a_bridge_takes_what_its_port_lets_in() {
 fn groups_belong_to_no_interface() {
     scenario("20 groups", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         let outside = &bench.chassis.outside;
         // So that a broadcast has the MAC address of one; all neighbours are named.
         outside.set_arp("eth0", true).expect("a link");
@@ -122,7 +122,7 @@ fn groups_belong_to_no_interface() {
             );
             send(bench, outside, &to_it, 100);
         }
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -152,10 +152,10 @@ fn a_vlan_of_the_zone_arrives_by_its_trunk() {
                 .expect("a VLAN");
         }
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         // Tagged, it is the zone's; and the zone's address of another link is reached within the zone.
         send(bench, outside, "udp --to 10.0.8.1:5000 --count 1000", 1000);
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -168,10 +168,10 @@ fn an_address_in_a_vrf_is_not_reached_from_outside_it() {
         card.set_up("blue").expect("a VRF");
         card.enslave("fab0", "blue").expect("a port");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         let to_it = "udp --to 10.0.0.1:5000 --count 10";
         send(bench, &bench.chassis.outside, to_it, 10);
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }

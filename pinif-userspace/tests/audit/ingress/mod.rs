@@ -18,20 +18,20 @@ fn escape() -> Finding {
 }
 
 /// A socket of the card that takes what comes, and sends nothing.
-fn taker(bench: &Bench, intent: &str) -> Sender {
+fn receiver(bench: &Bench, intent: &str) -> Sender {
     let to = if intent.contains('[') {
         "[fd00::2]:9"
     } else {
         "10.0.0.2:9"
     };
-    let mut taker = bench.sender(&format!("--wait-stdin udp {intent} --to {to} --count 0"));
-    taker.wait_for("ready");
-    taker
+    let mut receiver = bench.sender(&format!("--wait-stdin udp {intent} --to {to} --count 0"));
+    receiver.wait_for("ready");
+    receiver
 }
 
-fn end(mut taker: Sender) -> Sent {
-    taker.go();
-    taker.finish()
+fn end(mut receiver: Sender) -> Sent {
+    receiver.go();
+    receiver.finish()
 }
 
 /// Sends to the card from elsewhere, and waits until it has got all of it.

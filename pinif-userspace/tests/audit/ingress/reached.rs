@@ -4,7 +4,7 @@ use pinif_ebpf::verdict::Kind;
 use pinif_userspace::findings::finding::Direction;
 use pinif_userspace::findings::line::FindingLine;
 
-use super::{NOTHING, end, escape, port, send, taker};
+use super::{NOTHING, end, escape, port, receiver, send};
 use crate::bench::{CONTROL_PLANE, Sent, leak, risk, scenario, together};
 
 together! {
@@ -26,14 +26,14 @@ together! {
 fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
     scenario(name, NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, arguments);
-        let taker = taker(bench, &format!("--bind {to}"));
+        let receiver = receiver(bench, &format!("--bind {to}"));
         let to_it = format!("udp --to {to} --count 1000");
         let sent = send(bench, &bench.chassis.outside, &to_it, 1000);
-        let taker = end(taker);
+        let receiver = end(receiver);
         let report = auditor.stop();
         let escaped = escape()
             .packets(1000)
-            .by(&taker)
+            .by(&receiver)
             .protocol("udp")
             .source(&format!("{from}:{}", port(&sent)))
             .destination(to)
@@ -133,12 +133,12 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
             .iter()
             .find(|finding| finding.kind == Kind::IngressEscape)
             .expect("what arrived");
-        let taker = Sent {
+        let receiver = Sent {
             cookie: finding.socket_cookie.expect("the listener's"),
             ..served
         };
         let escaped = escape().packets(packets).protocol("tcp").destination(to);
-        expected.arrived(escaped.by(&taker)).nothing_else();
+        expected.arrived(escaped.by(&receiver)).nothing_else();
     });
 }
 
@@ -179,24 +179,24 @@ fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
     });
 }
 
-/// A few datagrams to where no socket takes them: the kernel says so, by the way that they came.
-fn untaken(name: &str, intent: Option<&str>) {
+/// A few datagrams that no socket receives: the kernel answers so, via the interface that they came in by.
+fn unreceived(name: &str, intent: Option<&str>) {
     scenario(name, NOTHING, |bench| {
         for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
             bench.card().set_sysctl(limit, "0").expect("a limit");
         }
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = intent.map(|intent| taker(bench, intent));
+        let receiver = intent.map(|intent| receiver(bench, intent));
         let to_it = "udp --to 10.0.0.1:5000 --count 10";
         send(bench, &bench.chassis.outside, to_it, 10);
         bench.wait_until_sent("eth1", 10);
-        drop(taker);
-        let knocked = risk("ingress-escape").egress("eth1").packets(10);
+        drop(receiver);
+        let arrived_at_none = risk("ingress-escape").egress("eth1").packets(10);
         let answered = leak("address-escape").egress("eth1").packets(10);
         let report = auditor.stop();
         report
             .expect()
-            .arrived(knocked.protocol("udp").destination("10.0.0.1:5000"))
+            .arrived(arrived_at_none.protocol("udp").destination("10.0.0.1:5000"))
             .finding(answered.protocol("icmp").cause("the kernel's own reply"))
             .nothing_else();
         let arrived = |finding: &&FindingLine| finding.kind == Kind::IngressEscape;
@@ -209,20 +209,20 @@ fn untaken(name: &str, intent: Option<&str>) {
 }
 
 fn what_nobody_listens_for_is_a_risk() {
-    untaken("20 no-socket", None);
+    unreceived("20 no-socket", None);
 }
 
 fn a_socket_that_is_pinned_to_the_backplane_does_not_hear_the_outside() {
-    untaken("20 pinned", Some("--bind 10.0.0.1:5000 --bind-device fab0"));
+    unreceived("20 pinned", Some("--bind 10.0.0.1:5000 --bind-device fab0"));
 }
 
 fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
     scenario("20 pinned-outside", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000 --bind-device eth1");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000 --bind-device eth1");
         let to_it = "udp --to 10.0.0.1:5000 --count 1000";
         send(bench, &bench.chassis.outside, to_it, 1000);
-        let escaped = escape().bound("eth1").packets(1000).by(&end(taker));
+        let escaped = escape().bound("eth1").packets(1000).by(&end(receiver));
         auditor.stop().expect().arrived(escaped).nothing_else();
     });
 }
@@ -230,10 +230,10 @@ fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
 fn the_wire_is_counted_in_segments() {
     scenario("20 gso", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
         let to_it = "udp --to 10.0.0.1:5000 --gso 1000 --size 9500 --count 100";
         send(bench, &bench.chassis.outside, to_it, 100);
-        let escaped = escape().packets(1000).by(&end(taker));
+        let escaped = escape().packets(1000).by(&end(receiver));
         let report = auditor.stop();
         report.expect().arrived(escaped).nothing_else();
         assert_eq!(report.findings[0].bytes, 100 * (9500 + 10 * 42), "{report}");
@@ -243,14 +243,14 @@ fn the_wire_is_counted_in_segments() {
 fn fragments_are_counted() {
     scenario("20 fragments", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
         let to_it = "udp --to 10.0.0.1:5000 --size 4000 --count 100";
         send(bench, &bench.chassis.outside, to_it, 300);
-        // The first has the ports; the others have none, and nobody knows yet who takes them.
+        // The first has the ports; the others have none, and it is not known which socket receives them.
         auditor
             .stop()
             .expect()
-            .arrived(escape().packets(100).by(&end(taker)))
+            .arrived(escape().packets(100).by(&end(receiver)))
             .arrived(escape().packets(200).destination("10.0.0.1"))
             .nothing_else();
     });

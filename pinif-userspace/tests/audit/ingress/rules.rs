@@ -1,6 +1,6 @@
 //! What a rule keeps inside arrives from the outside.
 
-use super::{NOTHING, end, escape, port, send, taker};
+use super::{NOTHING, end, escape, port, receiver, send};
 use crate::bench::{CONTROL_PLANE, risk, scenario, together};
 
 together! {
@@ -15,7 +15,7 @@ together! {
 fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
     scenario("20 rule", NOTHING, |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         let to_it = "udp --bind 10.0.0.2 --to 192.0.2.1:5000 --count 600";
         let sent = send(bench, &bench.chassis.outside, to_it, 600);
         // Of the world, no rule says anything.
@@ -24,7 +24,7 @@ fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
         let escaped = escape()
             .rule("control-plane")
             .packets(600)
-            .by(&end(taker))
+            .by(&end(receiver))
             .source(&format!("10.0.0.2:{}", port(&sent)))
             .cause("rp_filter is off on eth1");
         auditor.stop().expect().arrived(escaped).nothing_else();
@@ -36,10 +36,13 @@ fn what_rp_filter_drops_is_said_to_be_dropped() {
         let strict = bench.card().set_sysctl("ipv4/conf/eth1/rp_filter", "1");
         strict.expect("a setting");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let taker = taker(bench, "--bind 0.0.0.0:5000");
+        let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         let to_it = "udp --bind 10.0.0.2 --to 192.0.2.1:5000 --count 100";
         send(bench, &bench.chassis.outside, to_it, 100);
-        let escaped = escape().rule("control-plane").packets(100).by(&end(taker));
+        let escaped = escape()
+            .rule("control-plane")
+            .packets(100)
+            .by(&end(receiver));
         let cause =
             "rp_filter is strict on eth1, and 10.0.0.2 is routed via fab0: the kernel drops it";
         let report = auditor.stop();
@@ -76,7 +79,7 @@ fn an_error_from_a_router_that_has_a_kept_address_is_no_finding() {
             .set_sysctl("ipv4/icmp_ratelimit", "0")
             .expect("a limit");
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        // Nobody has port 10: the outside says so, by the address that was asked.
+        // No socket has port 10: the outside says so, by the address that was asked.
         let before = bench.received();
         let sent = bench.send("udp --bind-device eth1 --to 203.0.113.9:10 --count 10");
         bench.wait_until_received(before, 10);
@@ -97,7 +100,7 @@ fn rules_look_at_the_cgroup_of_the_socket_that_takes_it() {
             bench.cgroup()
         );
         let auditor = bench.audit_with(&policy, &[]);
-        let daemon = taker(bench, "--bind 0.0.0.0:5000");
+        let daemon = receiver(bench, "--bind 0.0.0.0:5000");
         let mut other = bench.far_sender(
             bench.card(),
             "--wait-stdin udp --bind 0.0.0.0:5001 --to 10.0.0.2:9 --count 0",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pinif_lab::Route;
 
-use super::{NOTHING, end, escape, plug, send, taker, watched};
+use super::{NOTHING, end, escape, plug, receiver, send, watched};
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Events, Need, leak, scenario, wait_until};
 
 #[test]
@@ -19,13 +19,13 @@ fn an_interface_that_comes_later_is_watched_too() {
         let there = Route::new("10.0.0.1/32".parse().expect("a prefix"), "eth2");
         let gateway = "198.51.100.1".parse().expect("an address");
         outside.add_route(there.via(gateway)).expect("a route");
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
         send(bench, outside, "udp --to 10.0.0.1:5000 --count 1000", 1000);
         let escaped = leak("ingress-escape").egress("eth2").packets(1000);
         auditor
             .stop()
             .expect()
-            .arrived(escaped.by(&end(taker)))
+            .arrived(escaped.by(&end(receiver)))
             .nothing_else();
     });
 }
@@ -35,10 +35,10 @@ fn without_a_policy_nobody_looks_at_what_arrives() {
     scenario("20 no-policy", &[Need::Tcx], |bench| {
         let auditor = bench.audit(&[]);
         assert_eq!(watched(bench), [0, 0, 0]);
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
         let to_it = "udp --to 10.0.0.1:5000 --count 100";
         send(bench, &bench.chassis.outside, to_it, 100);
-        drop(taker);
+        drop(receiver);
         auditor.stop().expect().nothing_else();
     });
 }
@@ -63,20 +63,20 @@ fn what_arrives_is_watched_for_as_long_as_a_policy_asks_for_it() {
         replace(harmless);
         let mut auditor = audit(bench, &file);
         assert_eq!(watched(bench), [0, 0, 0]);
-        let taker = taker(bench, "--bind 10.0.0.1:5000");
-        let knock = |count: u64| {
+        let receiver = receiver(bench, "--bind 10.0.0.1:5000");
+        let send_from_outside = |count: u64| {
             let to_it = format!("udp --to 10.0.0.1:5000 --count {count}");
             send(bench, &bench.chassis.outside, &to_it, count);
         };
-        knock(400);
+        send_from_outside(400);
         replace(CONTROL_PLANE);
         auditor.wait_for_note("a new policy is in force: 2 zones, 1 rule");
         assert_eq!(watched(bench), [0, 0, 1]);
-        knock(600);
+        send_from_outside(600);
         replace(&harmless.replace("front", "faceplate"));
         auditor.wait_for_note("a new policy is in force: 1 zone, 0 rules");
-        knock(100);
-        let escaped = escape().packets(600).by(&end(taker));
+        send_from_outside(100);
+        let escaped = escape().packets(600).by(&end(receiver));
         // A program that is detached is no event.
         let detached = Events::every(Duration::from_millis(20));
         wait_until("nothing is watched", &detached, || {

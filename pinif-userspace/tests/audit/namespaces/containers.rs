@@ -104,7 +104,7 @@ fn a_container_is_found_by_the_interface_that_is_moved_into_it() {
         is_audited(&mut auditor, &container);
         let name = container.name().to_owned();
         drop(container);
-        // pinif hears of it from the card's end of the pair: nothing that it has open has kept the namespace.
+        // pinif learns of it from the card's end of the pair: nothing that it has open has kept the namespace.
         auditor.wait_for_note(&format!("{name} is gone"));
         auditor.wait_for_note("con0 is gone");
         let report = auditor.stop();

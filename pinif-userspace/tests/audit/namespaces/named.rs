@@ -101,7 +101,7 @@ fn an_interface_that_moves_has_its_counts_in_both_namespaces() {
             .build();
         let moved = one.netlink(async |handle| Ok(handle.link().set(moved).execute().await?));
         moved.expect("it can be moved");
-        // It leaves the one before it is in the other, but the news of two namespaces have no order.
+        // It leaves the one before it is in the other, but the events of two namespaces have no order.
         auditor.wait_for_note("web0 is audited from now on");
         other.set_up("web0").expect("it is there");
         other.wait_until_operational("web0").expect("it is up");

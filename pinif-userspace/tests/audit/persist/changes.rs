@@ -28,7 +28,7 @@ fn another_with_its_index(bench: &Bench, arguments: &[&str]) {
     second.wait_for_note("fab7 came while no collector ran");
     let new = bench.send("udp --bind-device fab0 --pktinfo fab7 --to 10.0.0.2:9 --count 5");
     let escape = || leak("device-escape").bound("fab0");
-    // And once more: what the first life found is known to the third as well.
+    // And once more: what the first collector found is known to the third as well.
     second.kill();
     let third = place.audit(bench, arguments).since(&began);
     third

@@ -1,4 +1,4 @@
-//! The collector is killed, and nothing is lost: what was sent in both lives, and in between, is in one report.
+//! The collector is killed, and nothing is lost: what was sent while either collector ran, and in between, is in one report.
 
 use std::fs;
 use std::process::Command;
@@ -14,8 +14,8 @@ const CONTAINED: &str = "udp --bind-device fab0 --to 10.0.0.2:9";
 /// How often a collector's descriptors are counted, which give no event: often enough to meet it in the middle of its start.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Two lives, and the time between them, in which sockets are made and closed as well.
-fn two_lives(bench: &Bench, arguments: &[&str]) {
+/// Two collectors, and the time between them, in which sockets are made and closed as well.
+fn two_collectors(bench: &Bench, arguments: &[&str]) {
     let place = Place::new();
     let first = place.audit(bench, arguments);
     let one = bench.send(&format!("{LEAK} --count 1000"));
@@ -58,14 +58,14 @@ fn two_lives(bench: &Bench, arguments: &[&str]) {
 }
 
 #[test]
-fn the_next_collector_reports_the_total_of_all_lives() {
-    scenario("persist killed", &[], |bench| two_lives(bench, &[]));
+fn the_next_collector_reports_the_total_of_all_collectors() {
+    scenario("persist killed", &[], |bench| two_collectors(bench, &[]));
 }
 
 #[test]
 fn the_next_collector_takes_over_filters_as_well() {
     scenario("persist killed-clsact", &[Need::Program("tc")], |bench| {
-        two_lives(bench, CLSACT);
+        two_collectors(bench, CLSACT);
     });
 }
 
@@ -132,7 +132,7 @@ fn a_collector_may_be_killed_while_it_reads_and_reports() {
         let mut steady = bench.sender(&format!("{LEAK} --until-line --wait-stdin"));
         storm.wait_for("ready");
         steady.wait_for("ready");
-        for life in 0..4 {
+        for run in 0..4 {
             let mut auditor = place.audit(bench, &[]);
             if let Some(began) = &began {
                 auditor = auditor.since(began);
@@ -142,7 +142,7 @@ fn a_collector_may_be_killed_while_it_reads_and_reports() {
             }
             // While it reports, or of reading once a second.
             auditor.wait_for_finding("device-escape");
-            if life % 2 == 1 {
+            if run % 2 == 1 {
                 auditor.wait_for_finding_that("a finding that grew", |finding| finding.packets > 1);
             }
             began = Some(auditor.kill());
@@ -194,12 +194,12 @@ fn a_collector_may_be_killed_while_its_policy_changes() {
         let mut leaking = bench.sender("udp --to 10.9.0.9:9 --until-line --wait-stdin");
         contained.wait_for("ready").go();
         leaking.wait_for("ready").go();
-        for life in 0..6 {
-            for change in 0..=life % 3 {
-                write(&format!("rule-{life}-{change}"));
+        for run in 0..6 {
+            for change in 0..=run % 3 {
+                write(&format!("rule-{run}-{change}"));
                 auditor.signal(Signal::SIGHUP);
             }
-            if life % 2 == 0 {
+            if run % 2 == 0 {
                 auditor.wait_for_note("a new policy is in force");
             }
             auditor.kill();
@@ -244,7 +244,7 @@ fn what_leaks_is_dropped_while_no_collector_runs() {
             panic!("one finding\n{report}");
         };
         assert_eq!(finding.socket_cookie, Some(leaked.cookie));
-        // Not one packet has left, in no life and between none.
+        // No packet has left, neither during a run nor between two.
         assert_eq!(left.packets, 0, "{report}");
         let cell = |interface: &str| {
             let cells = report.summary.matrix.iter();

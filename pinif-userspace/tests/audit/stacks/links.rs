@@ -58,7 +58,7 @@ fn a_macvlan_sends_by_its_link() {
     });
 }
 
-/// A macvlan's way to a group is by clones (`macvlan_broadcast`), which lose the socket.
+/// A macvlan sends to a group by clones (`macvlan_broadcast`), which lose the socket.
 fn a_macvlan_sends_to_a_group_by_its_link() {
     scenario(
         "2 macvlan-multicast",

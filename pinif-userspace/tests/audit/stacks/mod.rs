@@ -22,7 +22,7 @@ fn plug(bench: &Bench) {
     }
 }
 
-/// Sets them up, as they are to be where nobody else does.
+/// Sets them up, where nothing else does.
 fn up(bench: &Bench) {
     for link in ["fab1", "fab2"] {
         bench.card().set_up(link).expect("the card's end");

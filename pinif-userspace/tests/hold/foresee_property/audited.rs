@@ -80,7 +80,7 @@ impl Rules {
     }
 }
 
-/// What an audit says of each socket: how grave, and which kind, rule and interface.
+/// What an audit says of each socket: the severity, and which kind, rule and interface.
 type Verdicts = BTreeMap<u64, (Severity, Reverse<usize>, Option<String>, String)>;
 
 /// Lets each socket of each card send one message, under a real audit.
@@ -218,12 +218,12 @@ fn what_is_foreseen_is_what_an_audit_reports_then() {
                     let kind = Reverse(place(finding.kind.name()));
                     (kind, &finding.rule, &finding.egress_interface)
                 });
-                let grave = |verdicts: &Verdicts| {
+                let worst = |verdicts: &Verdicts| {
                     let verdict = verdicts.get(&cookie);
                     verdict.map(|(severity, kind, ..)| (*severity, *kind))
                 };
-                let is_worse = grave(&after) > grave(&before)
-                    && grave(&after).is_some_and(|(severity, _)| severity >= Severity::Risk);
+                let is_worse = worst(&after) > worst(&before)
+                    && worst(&after).is_some_and(|(severity, _)| severity >= Severity::Risk);
                 let happened = then
                     .filter(|_| is_worse)
                     .map(|(_, kind, rule, egress)| (*kind, rule, egress));

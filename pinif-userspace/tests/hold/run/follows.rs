@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{INSIDE, cgroup_of_command};
 use crate::bench::{Account, Bench, Events, SENDER, Sent, scenario, wait_until};
 
-/// How often a pin is looked at. `pinif run` moves it a moment after it hears of the interface, which is no event.
+/// How often a pin is looked at. `pinif run` moves it a moment after it learns of the interface, which is no event.
 const PIN: Duration = Duration::from_millis(20);
 
 /// Makes fab0 once more, as it was, with another index.

@@ -40,7 +40,7 @@ pub fn blocks(path: &str, made: &[(&str, &str)]) {
     assert_eq!(
         new.matches("made by tests/service/output").count(),
         made.len(),
-        "{path} has blocks that nobody makes"
+        "{path} has blocks that no test makes"
     );
     settle(path, &kept, &new);
 }

@@ -83,7 +83,7 @@ fn a_reader_that_goes_is_no_failure() {
         .finding(&story::device_escape(), Change::Opened)
         .expect_err("the reader has gone");
     assert!(is_closed(&error));
-    assert!(json.note(Level::Info, "nobody reads this").is_ok());
+    assert!(json.note(Level::Info, "no process reads this").is_ok());
     let mut human = Human::new(
         gone(),
         Notes::new(Gone),
