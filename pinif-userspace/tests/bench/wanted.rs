@@ -226,7 +226,7 @@ impl Finding {
         by && sent
     }
 
-    /// Whether it is what the finding tells of its first packet.
+    /// Whether it is what the finding says of its first packet.
     pub(super) fn is_of_first_packet(&self, line: &FindingLine) -> bool {
         self.is_by(line)
             && same(self.protocol, Some(&line.protocol))
