@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    key::{Address, IfIndex},
+    intent::SocketRecord,
+    key::{Address, IfIndex, NetNsCookie},
     packet::Packet,
+    policy::InForce,
+    sighting::Origin,
+    verdict::Traffic,
 };
 
 fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) -> Packet {
@@ -179,4 +183,85 @@ fn a_million_flows_have_a_million_entries() {
             }
         }
     }
+}
+
+/// Traffic that is all among [`inputs`] of its packet.
+fn traffic(packet: &Packet) -> Traffic<'_> {
+    Traffic {
+        origin: Origin::Process,
+        bound: IfIndex(2),
+        names_interface: false,
+        bound_address: None,
+        packet: Some(packet),
+        egress: IfIndex(2),
+    }
+}
+
+proptest! {
+    /// A verdict is cached only where each fact that it was decided by is among those that are looked up.
+    #[test]
+    fn what_is_not_looked_up_is_not_covered(packet in any_packet(), other in 1u16..) {
+        let inputs = inputs(&packet);
+        let all = traffic(&packet);
+        prop_assert_ne!(inputs.covers(&all), Coverage::NONE);
+        let different = |ip: &Address| {
+            let [first, second] = ip.words();
+            Address::of_words([first, second ^ u64::from(other)])
+        };
+        let others = [
+            Packet { source: different(&packet.source), ..packet },
+            Packet { destination: different(&packet.destination), ..packet },
+            Packet { source_port: packet.source_port ^ other, ..packet },
+            Packet { destination_port: packet.destination_port ^ other, ..packet },
+            Packet { protocol: packet.protocol ^ 23, ..packet },
+            Packet { later_fragment: true, ..packet },
+        ];
+        for other in &others {
+            prop_assert_eq!(inputs.covers(&Traffic { packet: Some(other), ..all }), Coverage::NONE);
+        }
+        let interface = IfIndex(2 + u32::from(other));
+        for not_covered in [
+            Traffic { packet: None, ..all },
+            Traffic { origin: Origin::Kernel, ..all },
+            // Where it came in is looked up in place of the bound device, which is that of the socket that it is a copy of.
+            Traffic { origin: Origin::None, ..all },
+            Traffic { bound: interface, ..all },
+            Traffic { bound: IfIndex::NONE, ..all },
+            Traffic { egress: interface, ..all },
+            Traffic { names_interface: true, ..all },
+            Traffic { bound_address: Some(packet.source), ..all },
+        ] {
+            prop_assert_eq!(inputs.covers(&not_covered), Coverage::NONE);
+        }
+    }
+
+    /// What a socket wrote with headers of another's, or of a tunnel's, stands for no other socket's.
+    #[test]
+    fn only_headers_of_its_own_stand_for_those_of_any_socket(packet in any_packet(), other in 1u16..) {
+        let inputs = inputs(&packet);
+        let facts = SocketFacts {
+            writes_headers: false,
+            protocol: packet.protocol,
+            port: packet.source_port,
+        };
+        let of = |facts: SocketFacts| inputs.of_any_socket(7, &facts, InForce::default());
+        let shared = of(facts).expect("one for any socket");
+        prop_assert_eq!(shared, CacheInputs { flow: inputs.flow.from_any_port(), salt: 7, ..inputs });
+        prop_assert_eq!(of(SocketFacts { writes_headers: true, ..facts }), None);
+        prop_assert_eq!(of(SocketFacts { port: facts.port ^ other, ..facts }), None);
+        prop_assert_eq!(of(SocketFacts { protocol: facts.protocol ^ 23, ..facts }), None);
+    }
+}
+
+#[test]
+fn only_what_its_own_namespace_sent_is_looked_up() {
+    let record = SocketRecord {
+        netns: NetNsCookie(7),
+        ..SocketRecord::default()
+    };
+    let may_look =
+        |netns, arrived| CacheInputs::may_look(&record, NetNsCookie(netns), IfIndex(arrived));
+    assert!(may_look(7, 0));
+    assert!(!may_look(8, 0));
+    assert!(!may_look(7, 3));
 }

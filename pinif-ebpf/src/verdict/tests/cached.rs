@@ -9,7 +9,7 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use self::kernel::{Kernel, NETNS, Socket, Step};
+use self::kernel::{Kernel, NETNS, Path, Socket, Step, Variation};
 use super::{
     super::*,
     host::Host,
@@ -69,15 +69,39 @@ fn socket() -> impl Strategy<Value = Socket> {
         })
 }
 
+fn above() -> impl Strategy<Value = IfIndex> {
+    select(vec![IfIndex::NONE, IfIndex::NONE, IfIndex(4)])
+}
+
+fn egress() -> impl Strategy<Value = IfIndex> {
+    (2u32..4).prop_map(IfIndex)
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    (above(), egress()).prop_map(|(above, egress)| Path { above, egress })
+}
+
+fn variation() -> impl Strategy<Value = Variation> {
+    prop_oneof![
+        random::address().prop_map(Variation::Source),
+        random::address().prop_map(Variation::Destination),
+        (1u16..4).prop_map(Variation::SourcePort),
+        (1u16..4).prop_map(Variation::DestinationPort),
+        select(vec![6u8, 17]).prop_map(Variation::Protocol),
+        above().prop_map(Variation::Above),
+        egress().prop_map(Variation::Egress),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let egress = || (2u32..4).prop_map(IfIndex);
     let index = 0usize..4;
     prop_oneof![
-        24 => (index.clone(), packet(), select(vec![true, true, true, false]), egress())
-            .prop_map(|(socket, packet, own, egress)| Step::Send { socket, packet, own, egress }),
-        6 => (packet(), egress(), egress())
-            .prop_map(|(packet, arrived, egress)| Step::Forward { packet, arrived, egress }),
-        40 => Just(Step::Again),
+        24 => (index.clone(), packet(), select(vec![true, true, true, false]), path())
+            .prop_map(|(socket, packet, own, path)| Step::Send { socket, packet, own, path }),
+        6 => (packet(), egress(), path())
+            .prop_map(|(packet, arrived, path)| Step::Forward { packet, arrived, path }),
+        24 => Just(Step::Again),
+        16 => variation().prop_map(Step::Varied),
         12 => index.clone().prop_map(|socket| Step::Other { socket }),
         1 => random::rules().prop_map(Step::Policy),
         1 => host().prop_map(Step::Host),

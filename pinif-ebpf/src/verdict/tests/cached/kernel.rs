@@ -42,17 +42,19 @@ pub(super) enum Step {
         socket: usize,
         packet: Packet,
         own: bool,
-        egress: IfIndex,
+        path: Path,
     },
     /// The last packet once more.
     Again,
     /// The same from another socket.
     Other { socket: usize },
+    /// The same but for one of its facts.
+    Varied(Variation),
     /// A packet is forwarded that came in by an interface.
     Forward {
         packet: Packet,
         arrived: IfIndex,
-        egress: IfIndex,
+        path: Path,
     },
     /// A policy takes effect.
     Policy(Rules),
@@ -67,6 +69,43 @@ pub(super) enum Step {
     /// A socket is given to another user (`fchown`), of which no hook hears.
     User { socket: usize, user: u32 },
 }
+
+/// The interfaces by which a packet leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    /// The one above that has counted it before.
+    pub(super) above: IfIndex,
+    pub(super) egress: IfIndex,
+}
+
+/// What another packet has differently.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Variation {
+    Source(Address),
+    Destination(Address),
+    SourcePort(u16),
+    DestinationPort(u16),
+    Protocol(u8),
+    Above(IfIndex),
+    Egress(IfIndex),
+}
+
+impl Variation {
+    fn apply(self, packet: &mut Packet, path: &mut Path) {
+        match self {
+            Self::Source(address) => packet.source = address,
+            Self::Destination(address) => packet.destination = address,
+            Self::SourcePort(port) => packet.source_port = port,
+            Self::DestinationPort(port) => packet.destination_port = port,
+            Self::Protocol(protocol) => packet.protocol = protocol,
+            Self::Above(above) => path.above = above,
+            Self::Egress(egress) => path.egress = egress,
+        }
+    }
+}
+
+/// What a packet is counted under, as far as it is not its verdict.
+type Cell = (Origin, IfIndex, IfIndex, IfIndex, IfIndex);
 
 /// How often each way to a verdict was taken.
 #[derive(Debug, Default)]
@@ -86,7 +125,7 @@ pub(super) struct Kernel {
     flows: Flows,
     /// The flow that leaks, and what was decided of it.
     steady: Option<(u64, Decision, usize)>,
-    cells: BTreeMap<(IfIndex, IfIndex), u32>,
+    cells: BTreeMap<Cell, u32>,
     salts: u64,
     last: Step,
     pub(super) taken: Taken,
@@ -127,35 +166,41 @@ impl Kernel {
             (
                 Step::Other { socket },
                 Step::Send {
-                    packet,
-                    own,
-                    egress,
-                    ..
+                    packet, own, path, ..
                 },
             ) => Step::Send {
                 socket: *socket,
                 packet: *packet,
                 own: *own,
-                egress: *egress,
+                path: *path,
             },
+            (Step::Varied(variation), last) => {
+                let mut varied = last.clone();
+                if let Step::Send { packet, path, .. } | Step::Forward { packet, path, .. } =
+                    &mut varied
+                {
+                    variation.apply(packet, path);
+                }
+                varied
+            }
             (other, _) => other.clone(),
         };
         if matches!(step, Step::Send { .. } | Step::Forward { .. }) {
             self.last = step.clone();
         }
         match step {
-            Step::Again | Step::Other { .. } => {}
+            Step::Again | Step::Other { .. } | Step::Varied(_) => {}
             Step::Send {
                 socket,
                 packet,
                 own,
-                egress,
-            } => self.send(socket % self.sockets.len(), packet, own, egress),
+                path,
+            } => self.send(socket % self.sockets.len(), packet, own, path),
             Step::Forward {
                 packet,
                 arrived,
-                egress,
-            } => self.forward(&packet, arrived, egress),
+                path,
+            } => self.forward(&packet, arrived, path),
             Step::Policy(policy) => {
                 let dimensions = policy.active().dimensions;
                 self.host.policy = policy;
@@ -190,7 +235,7 @@ impl Kernel {
         &mut self.sockets[index % count]
     }
 
-    fn send(&mut self, index: usize, mut packet: Packet, own: bool, egress: IfIndex) {
+    fn send(&mut self, index: usize, mut packet: Packet, own: bool, path: Path) {
         let socket = &mut self.sockets[index];
         if own {
             packet.protocol = socket.facts.protocol;
@@ -206,22 +251,22 @@ impl Kernel {
                 .has(flag::BOUND_ADDRESS)
                 .then_some(socket.record.bound_address),
             packet: Some(packet),
-            egress,
+            egress: path.egress,
         };
         if socket.record.salt == 0 {
             self.salts += 1;
             socket.record.salt = self.salts << 32 | 1;
         }
         let way = Way {
-            above: IfIndex::NONE,
+            above: path.above,
             from: socket.bound,
-            egress,
+            egress: path.egress,
         };
         let user = socket.sender.user.unwrap_or_default();
         let flow = flow_key(&packet);
         let of_socket = CacheInputs::of_socket(&socket.record, flow, self.in_force, &way, || user);
         let own = match of_socket.find_in_record(&mut socket.record) {
-            Ok(found) => return self.check(&sent, found, "record"),
+            Ok(found) => return self.check(&sent, path, found, "record"),
             Err(own) => own,
         };
         if let Some((digest, decision, of)) = self.steady
@@ -244,57 +289,71 @@ impl Kernel {
             match shared.find_in_cache(&self.flows) {
                 Ok((found, reach)) => {
                     keys.put_in_record(&mut socket.record, found, reach);
-                    return self.check(&sent, found, "shared");
+                    return self.check(&sent, path, found, "shared");
                 }
                 Err(shared) => keys.shared = shared,
             }
         }
-        self.decide(&sent, &keys, Some(index));
+        self.decide(&sent, path, &keys, Some(index));
     }
 
-    fn forward(&mut self, packet: &Packet, arrived: IfIndex, egress: IfIndex) {
-        self.host.sender = Sender::default();
+    /// A packet without socket. One that has the local end of a socket is taken for the copy of what that sent.
+    fn forward(&mut self, packet: &Packet, arrived: IfIndex, path: Path) {
+        let original = if self.is_from_here(packet) {
+            let facts = (packet.protocol, packet.source_port);
+            let mut sockets = self.sockets.iter();
+            sockets.find(|socket| (socket.facts.protocol, socket.facts.port) == facts)
+        } else {
+            None
+        };
+        let bound = original.map_or(IfIndex::NONE, |socket| socket.bound);
+        self.host.sender = original.map(|socket| socket.sender).unwrap_or_default();
         let sent = Sent {
             origin: Origin::None,
-            bound: IfIndex::NONE,
+            bound,
             names_interface: false,
             bound_address: None,
             packet: Some(*packet),
-            egress,
+            egress: path.egress,
         };
         let way = Way {
-            above: IfIndex::NONE,
+            above: path.above,
             from: arrived,
-            egress,
+            egress: path.egress,
         };
         let inputs = CacheInputs::of_forwarded(SECRET, flow_key(packet), self.in_force, &way);
         match inputs.find_in_cache(&self.flows) {
-            Ok((found, _)) => self.check(&sent, found, "forwarded"),
+            Ok((found, _)) => self.check(&sent, path, found, "forwarded"),
             Err(shared) => {
                 let keys = Keys {
                     inputs,
                     own: Digests::NONE,
                     shared,
                 };
-                self.decide(&sent, &keys, None);
+                self.decide(&sent, path, &keys, None);
             }
         }
     }
 
     /// A cached verdict is that the packet is contained, and to be counted where it is decided to be.
-    fn check(&mut self, sent: &Sent, found: CachedVerdict, way: &'static str) {
-        assert_eq!(self.host.judge(sent).kind, 0, "{sent:?} by {way}");
-        assert_eq!(found.cell, self.cell(sent), "{sent:?} by {way}");
+    fn check(&mut self, sent: &Sent, path: Path, found: CachedVerdict, way: &'static str) {
+        let decision = self.host.judge(sent);
+        assert_eq!(decision.kind, 0, "{sent:?} by {way}");
+        let cell = self.cell(sent, path, &decision);
+        assert_eq!(found.cell, cell, "{sent:?} by {way}");
         assert_eq!(found.marked, self.about(sent.egress) & flags::STACKED != 0);
         self.taken.count(way);
     }
 
-    fn decide(&mut self, sent: &Sent, keys: &Keys, socket: Option<usize>) {
+    fn is_from_here(&self, packet: &Packet) -> bool {
+        self.host.holders.contains_key(&packet.source)
+    }
+
+    fn decide(&mut self, sent: &Sent, path: Path, keys: &Keys, socket: Option<usize>) {
         let decision = self.host.judge(sent);
-        let cell = self.cell(sent);
+        let cell = self.cell(sent, path, &decision);
         let about = self.about(sent.egress);
-        let is_from_here = |packet: &Packet| self.host.holders.contains_key(&packet.source);
-        let is_from_here = sent.packet.as_ref().is_some_and(is_from_here);
+        let is_from_here = sent.packet.is_some_and(|packet| self.is_from_here(&packet));
         let active = self.host.policy.active();
         let kind = decision.kind;
         let coverage = keys.inputs.covers(&sent.traffic());
@@ -314,9 +373,16 @@ impl Kernel {
         }
     }
 
-    fn cell(&mut self, sent: &Sent) -> u32 {
+    /// Whether it was counted above follows from that interface, and from whose packet it is (`layers::pass`).
+    fn cell(&mut self, sent: &Sent, path: Path, decision: &Decision) -> u32 {
+        let home = if sent.bound.is_some() {
+            sent.bound
+        } else {
+            decision.source_owner
+        };
+        let cell = (sent.origin, sent.bound, sent.egress, path.above, home);
         let next = self.cells.len() as u32 + 1;
-        *self.cells.entry((sent.bound, sent.egress)).or_insert(next)
+        *self.cells.entry(cell).or_insert(next)
     }
 
     /// What userspace publishes of an interface (`kernel/publish.rs`).
