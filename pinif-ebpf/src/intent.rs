@@ -90,8 +90,8 @@ pub mod flag {
     pub const BOUND_ADDRESS: u32 = 1 << 2;
     /// Its local endpoint is in the table of endpoints.
     pub const ENDPOINT: u32 = 1 << 3;
-    /// Its port, at any local address, is in the table of endpoints.
-    pub const ANY_ADDRESS: u32 = 1 << 5;
+    /// Its local end is in the table of endpoints as the hooks know it.
+    pub const LOCAL_END: u32 = 1 << 5;
     /// The hooks saw it made: what they did not see of it did not happen.
     pub const BORN: u32 = 1 << 6;
     /// A device was asked for with `SO_BINDTODEVICE` or `SO_BINDTOIFINDEX`.
@@ -121,12 +121,14 @@ pub struct SocketRecord {
     pub bound_address: Address,
     /// The port that `bind()` gave, in host byte order.
     pub bound_port: u16,
-    /// The local port that is in the table of endpoints at any address, in host byte order.
-    pub any_address_port: u16,
+    /// Zero.
+    pub _pad_port: u16,
     /// The device that it was bound to when it sent last.
     pub sent_bound: IfIndex,
     /// The local endpoint that it sent from last.
     pub endpoint: Endpoint,
+    /// The local end that it will send from as far as the hooks know: the unspecified address where `bind()` was not called with another.
+    pub local_end: Endpoint,
     /// The device last asked for by name (`SO_BINDTODEVICE`), whether or not the kernel agreed; empty is the request to
     /// unbind.
     pub requested_device: Name,
@@ -138,8 +140,8 @@ pub struct SocketRecord {
     pub previous_bound: IfIndex,
     /// The device that the table of endpoints has for `endpoint`.
     pub endpoint_bound: IfIndex,
-    /// The device that the table of endpoints has for `any_address_port`.
-    pub any_address_bound: IfIndex,
+    /// The device that the table of endpoints has for `local_end`.
+    pub local_end_bound: IfIndex,
     /// Zero.
     pub _pad: u32,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -231,7 +233,7 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 56);
-const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 32 + 16 + 8 + 8 + 8 + 8);
+const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 72);
 
 #[cfg(feature = "user")]

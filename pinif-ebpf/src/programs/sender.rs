@@ -90,7 +90,7 @@ fn socketless(
         sighting.origin = Origin::Kernel as u8;
         return IfIndex::NONE;
     }
-    if let Some(flow) = endpoints::find(netns, packet) {
+    if let Some(flow) = endpoints::find(netns, packet, skb.arrived()) {
         sighting.cookie = flow.cookie;
         copy(&mut sighting.owner, &flow.owner);
         return flow.bound;

@@ -56,7 +56,7 @@ fn used(context: &SockAddrContext) {
     task::take_over(record);
     record.becomes_hooked();
     let (port, bound) = (sock.local_port(), sock.bound_device());
-    if endpoints::knows_any_address(record, port, bound) {
+    if endpoints::knows_local_end(record, port, bound) {
         return;
     }
     // SAFETY: the helpers take the context.
@@ -66,7 +66,7 @@ fn used(context: &SockAddrContext) {
             bpf_get_socket_cookie(context.as_ptr()),
         )
     };
-    endpoints::enter_any_address(
+    endpoints::enter_local_end(
         record,
         NetNsCookie(netns),
         port,

@@ -44,8 +44,7 @@ pub fn pinif_release(context: SockContext) -> i32 {
     {
         // SAFETY: the helper takes the context.
         let cookie = SocketCookie(unsafe { bpf_get_socket_cookie(context.as_ptr()) });
-        let protocol = sock.protocol() as u8;
-        endpoints::release(record, netns_of(&context), protocol, cookie);
+        endpoints::release(record, cookie);
         if sock.kind() == SOCK_STREAM {
             records::close(cookie, record);
         }

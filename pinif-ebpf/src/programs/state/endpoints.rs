@@ -1,7 +1,7 @@
 //! The local endpoints that sockets send from: by these the copy of a packet, which has no socket, is recognized.
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
+    bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{HashMap, LruHashMap},
     macros::btf_map,
 };
@@ -10,9 +10,10 @@ use pinif_ebpf::{
     key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
     loss::Loss,
     packet::Packet,
+    share::ENDPOINTS_OF_A_USER,
 };
 
-use super::losses;
+use super::{carriers, findings::atomic_add, losses, owners};
 use crate::words::copy;
 
 /// Of sockets whose release the hooks will see.
@@ -22,6 +23,10 @@ static ENDPOINTS: HashMap<Endpoint, Flow, 262144, { BPF_F_NO_PREALLOC as usize }
 /// Of sockets that were closed (a TCP connection goes on sending for a while) or that no hook sees the release of.
 #[btf_map]
 static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
+
+/// How many endpoints of [`ENDPOINTS`] the sockets of each user hold.
+#[btf_map]
+static ENDPOINT_SHARES: HashMap<u32, u64, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Enters the endpoint that a socket sends from. Costs a comparison when that is known.
 #[inline(always)]
@@ -42,17 +47,9 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
         if record.has(flag::ENDPOINT) && record.endpoint != *endpoint {
             remove(&record.endpoint, cookie);
         }
-        if ENDPOINTS
-            .insert(endpoint, &flow, u64::from(BPF_ANY))
-            .is_err()
-        {
-            return losses::add(Loss::EndpointsFull);
-        }
-    } else if LINGERING
-        .insert(endpoint, &flow, u64::from(BPF_ANY))
-        .is_err()
-    {
-        return losses::add(Loss::EndpointsFull);
+        put(endpoint, &flow);
+    } else {
+        put_lingering(endpoint, &flow);
     }
     record.endpoint = *endpoint;
     record.endpoint_bound = bound;
@@ -64,17 +61,17 @@ fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, b
     record.flags |= flag::ENDPOINT;
 }
 
-/// Whether [`enter_any_address`] has nothing new to enter.
+/// Whether [`enter_local_end`] has nothing new to enter.
 #[inline(always)]
-pub fn knows_any_address(record: &SocketRecord, port: u16, bound: IfIndex) -> bool {
-    let known = record.any_address_port == port && record.any_address_bound == bound;
-    port == 0 || (record.has(flag::ANY_ADDRESS) && known)
+pub fn knows_local_end(record: &SocketRecord, port: u16, bound: IfIndex) -> bool {
+    let known = record.local_end.port == port && record.local_end_bound == bound;
+    port == 0 || (record.has(flag::LOCAL_END) && known)
 }
 
-/// Enters the port that a socket will send from, from which address is not known yet: a duplicate that netfilter makes
-/// comes before the original.
+/// Enters the port that a socket will send from, with the address that `bind()` was called with; without one, at any address:
+/// a duplicate that netfilter makes comes before the original. The end that it had before is removed.
 #[inline(always)]
-pub fn enter_any_address(
+pub fn enter_local_end(
     record: &mut SocketRecord,
     netns: NetNsCookie,
     port: u16,
@@ -82,59 +79,128 @@ pub fn enter_any_address(
     cookie: SocketCookie,
     bound: IfIndex,
 ) {
-    let flow = flow(record, cookie, bound);
-    let endpoint = of(netns, Address::UNSPECIFIED, port, protocol);
+    if record.has(flag::LOCAL_END) {
+        remove(&record.local_end, cookie);
+    }
+    record.local_end = of(netns, record.address_of_bind(), port, protocol);
+    put(&record.local_end, &flow(record, cookie, bound));
+    record.sends_bound_to(bound);
+    record.local_end_bound = bound;
+    record.flags |= flag::LOCAL_END;
+}
+
+/// Enters an endpoint of a socket whose release the hooks will see, in the share of its user. Where that is full, it is among
+/// those that may be replaced.
+#[inline(never)]
+fn put(endpoint: &Endpoint, flow: &Flow) -> u32 {
+    let uid = flow.owner.uid;
+    // SAFETY: one word is read at once.
+    let before = unsafe { ENDPOINTS.get(endpoint) }.map(|flow| flow.owner.uid);
+    if before != Some(uid) && held(uid) >= ENDPOINTS_OF_A_USER {
+        losses::add(Loss::EndpointsFull);
+        return put_lingering(endpoint, flow);
+    }
     if ENDPOINTS
-        .insert(&endpoint, &flow, u64::from(BPF_ANY))
+        .insert(endpoint, flow, u64::from(BPF_ANY))
         .is_err()
     {
-        return losses::add(Loss::EndpointsFull);
+        losses::add(Loss::EndpointsFull);
+        return 0;
     }
-    record.sends_bound_to(bound);
-    record.any_address_port = port;
-    record.any_address_bound = bound;
-    record.flags |= flag::ANY_ADDRESS;
+    if before != Some(uid) {
+        charge(uid, 1);
+        if let Some(before) = before {
+            charge(before, u64::MAX);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
+    if LINGERING
+        .insert(endpoint, flow, u64::from(BPF_ANY))
+        .is_err()
+    {
+        losses::add(Loss::EndpointsFull);
+    }
+    0
+}
+
+#[inline(always)]
+fn held(uid: u32) -> u64 {
+    // SAFETY: the value is a word, read at once.
+    unsafe { ENDPOINT_SHARES.get(&uid) }.copied().unwrap_or(0)
+}
+
+/// Adds to what a user holds; `u64::MAX` takes one away. Of CPUs that enter and remove one endpoint at once, the count may
+/// be off by one.
+#[inline(always)]
+fn charge(uid: u32, change: u64) {
+    if ENDPOINT_SHARES.get_ptr_mut(&uid).is_none() {
+        // Another CPU may be first.
+        let _ = ENDPOINT_SHARES.insert(&uid, &0, u64::from(BPF_NOEXIST));
+    }
+    if let Some(count) = ENDPOINT_SHARES.get_ptr_mut(&uid) {
+        // SAFETY: the entry stays valid for the program's run.
+        unsafe { atomic_add(count, change) };
+    }
 }
 
 /// Releases the endpoints of a socket that is being closed.
 #[inline(always)]
-pub fn release(record: &SocketRecord, netns: NetNsCookie, protocol: u8, cookie: SocketCookie) {
+pub fn release(record: &SocketRecord, cookie: SocketCookie) {
     if record.has(flag::ENDPOINT) {
         // SAFETY: the entry is copied at once; a torn one would only mis-name a closed socket's copies.
         if let Some(&flow) = unsafe { ENDPOINTS.get(&record.endpoint) }
             && flow.cookie == cookie
         {
             let _ = LINGERING.insert(&record.endpoint, &flow, u64::from(BPF_ANY));
-            let _ = ENDPOINTS.remove(&record.endpoint);
+            remove(&record.endpoint, cookie);
         }
     }
-    if record.has(flag::ANY_ADDRESS) {
-        let port = record.any_address_port;
-        remove(&of(netns, Address::UNSPECIFIED, port, protocol), cookie);
+    if record.has(flag::LOCAL_END) {
+        remove(&record.local_end, cookie);
     }
 }
 
-/// The socket whose endpoint a packet without socket has.
+/// The socket that a packet without socket is a copy of: whose endpoint it has.
+///
+/// What came in by an interface is a copy only where that is the one by which its original left: `tcf_mirred` writes the interface that it
+/// mirrors. What came in elsewhere was forwarded, and its source translated to what happens to be a socket's end. What netfilter duplicates
+/// came in nowhere.
 #[inline(always)]
-pub fn find(netns: NetNsCookie, packet: &Packet) -> Option<&'static Flow> {
+pub fn find(netns: NetNsCookie, packet: &Packet, arrived: IfIndex) -> Option<&'static Flow> {
     if packet.later_fragment {
         return None;
     }
     let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
-    // SAFETY: entries are freed after an RCU grace period; a reused one would name another socket of this instant.
-    if let Some(flow) = unsafe { ENDPOINTS.get(&endpoint) } {
-        return Some(flow);
+    if let Some(flow) = get(&endpoint) {
+        return (!arrived.is_some() || left_by(netns, flow, packet, arrived)).then_some(flow);
     }
-    // SAFETY: as above.
-    if let Some(flow) = unsafe { LINGERING.get(&endpoint) } {
-        return Some(flow);
-    }
-    if packet.source_port == 0 {
+    if packet.source_port == 0 || arrived.is_some() {
         return None;
     }
     endpoint.address = Address::UNSPECIFIED;
-    // SAFETY: as above.
+    // SAFETY: as in `get`.
     unsafe { ENDPOINTS.get(&endpoint) }
+}
+
+#[inline(always)]
+fn get(endpoint: &Endpoint) -> Option<&'static Flow> {
+    // SAFETY: entries are freed after an RCU grace period; a reused one would name another socket of this instant.
+    unsafe { ENDPOINTS.get(endpoint).or_else(|| LINGERING.get(endpoint)) }
+}
+
+/// Whether what the socket sends leaves by this interface: its bound device's, or its source address's.
+#[inline(always)]
+fn left_by(netns: NetNsCookie, flow: &Flow, packet: &Packet, interface: IfIndex) -> bool {
+    let home = if flow.bound.is_some() {
+        flow.bound
+    } else {
+        owners::of(netns, &packet.source).unwrap_or(IfIndex::NONE)
+    };
+    home == interface || carriers::carries(netns, home, interface)
 }
 
 #[inline(always)]
@@ -161,12 +227,16 @@ pub fn of(netns: NetNsCookie, address: Address, port: u16, protocol: u8) -> Endp
 }
 
 /// Removes an endpoint, unless another socket has it by now.
-#[inline(always)]
-fn remove(endpoint: &Endpoint, cookie: SocketCookie) {
-    // SAFETY: one word is read at once.
+#[inline(never)]
+fn remove(endpoint: &Endpoint, cookie: SocketCookie) -> u32 {
+    // SAFETY: two words are read at once each.
     if let Some(flow) = unsafe { ENDPOINTS.get(endpoint) }
         && flow.cookie == cookie
     {
-        let _ = ENDPOINTS.remove(endpoint);
+        let uid = flow.owner.uid;
+        if ENDPOINTS.remove(endpoint).is_ok() {
+            charge(uid, u64::MAX);
+        }
     }
+    0
 }
