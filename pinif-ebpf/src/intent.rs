@@ -233,7 +233,8 @@ pub struct Flow {
 }
 
 const _: () = assert!(size_of::<Owner>() == 56);
-const _: () = assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8);
+const _: () =
+    assert!(size_of::<SocketRecord>() == 56 + 56 + 16 + 16 + 8 + 2 * 32 + 16 + 8 + 8 + 8 + 8);
 const _: () = assert!(size_of::<Flow>() == 72);
 
 #[cfg(feature = "user")]

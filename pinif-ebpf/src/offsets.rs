@@ -54,12 +54,20 @@ pub struct Offsets {
     pub packet_device: u32,
     /// `sk_buff.inner_network_header`: where the packet begins that this one was put around; zero if it was around none.
     pub packet_inner_header: u32,
+    /// `sk_buff.from_ingress`, in bits: tc redirected it where it arrived.
+    pub packet_from_ingress: u32,
     /// `net_device.ifindex`.
     pub device_index: u32,
     /// `net_device.name`.
     pub device_name: u32,
     /// `net_device.nd_net`: the pointer to the namespace.
     pub device_netns: u32,
+    /// `net_device.flags`.
+    pub device_flags: u32,
+    /// `net_device.state`.
+    pub device_state: u32,
+    /// `net_device.type`, which no device has at the beginning.
+    pub device_type: u32,
     /// `net_device.adj_list.upper`: the list of the devices above.
     pub device_uppers: u32,
     /// `netdev_adjacent.list`, by which these are linked; its `dev` is at 0.
@@ -86,7 +94,7 @@ pub struct Offsets {
     pub xdp_send_ring: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 39 * 4);
+const _: () = assert!(size_of::<Offsets>() == 43 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

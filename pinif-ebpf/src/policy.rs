@@ -118,6 +118,10 @@ pub mod flags {
     pub const KEEPS_UNPINNED: u64 = 1 << 1;
     /// Another interface carries its packets.
     pub const STACKED: u64 = 1 << 2;
+    /// Nothing leaves the host by it: what it sends ends there, or goes on by another interface.
+    pub const LEADS_NOWHERE: u64 = 1 << 3;
+    /// It is an IFB: it gives what it gets back to the interface that tc took it from.
+    pub const GIVES_BACK: u64 = 1 << 4;
 }
 
 const _: () = assert!(size_of::<Active>() == 32 + 8 * size_of::<RuleSet>());

@@ -22,6 +22,8 @@ pub trait World: Tables {
     fn sole_owner(&self, address: &Address) -> IfIndex;
     /// The zones of an interface in the policy of this slot.
     fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet;
+    /// Whether nothing leaves the host by this interface as such ([`crate::policy::flags::LEADS_NOWHERE`]).
+    fn leads_nowhere(&self, slot: Slot, interface: IfIndex) -> bool;
 }
 
 /// One packet about to leave, and what its socket intends.
@@ -94,7 +96,7 @@ impl Decision {
 
 /// Judges one packet.
 ///
-/// What leaves by the loopback device never leaves the host, and is contained. `address-escape` speaks of traffic
+/// What leaves by the loopback device, or by another that leads nowhere, never leaves the host, and is contained. `address-escape` speaks of traffic
 /// without a bound device: where there is one, that is the intent, and the address is at most crossed with it.
 ///
 /// The rule is looked up before anything is decided: the verifier would else follow that long way once for each
@@ -102,10 +104,10 @@ impl Decision {
 #[inline(always)]
 pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Decision {
     let mut decision = Decision::CONTAINED;
-    if traffic.egress == IfIndex::LOOPBACK {
+    let slot = active.slot;
+    if traffic.egress == IfIndex::LOOPBACK || world.leads_nowhere(slot, traffic.egress) {
         return decision;
     }
-    let slot = active.slot;
     let within = |upper: IfIndex, lower: IfIndex| upper == lower || world.is_lower_of(lower, upper);
     let pinned = traffic.bound.is_some();
     let (rule, demand) = match traffic.packet {

@@ -2,18 +2,26 @@
 
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
+    policy::{Active, flags},
     sighting::FindingKey,
 };
 
 use crate::{
-    kernel::packet::Skb,
-    state::{bridges, lower_devices},
+    kernel::{devices, packet::Skb},
+    reread,
+    state::{bridges, lower_devices, policy},
     tunnel::{self, Layer},
 };
 
 /// Writes whether the packet was counted on an interface above this one. Marks it for the one below.
 #[inline(never)]
-pub fn pass(skb: Skb, key: &FindingKey, source_owner: IfIndex, layer: &mut Layer) -> u32 {
+pub fn pass(
+    skb: Skb,
+    active: &Active,
+    key: &FindingKey,
+    source_owner: IfIndex,
+    layer: &mut Layer,
+) -> u32 {
     let (netns, egress) = (key.netns, key.egress);
     // Whose packet it is: the bound device's, else its source address's.
     let home = if key.bound.is_some() {
@@ -23,9 +31,29 @@ pub fn pass(skb: Skb, key: &FindingKey, source_owner: IfIndex, layer: &mut Layer
     };
     let above = skb.passed_above(netns);
     skb.mark_passed(netns);
-    layer.carried =
-        u32::from(is_carried(skb, netns, egress, above, home) || tunnel::is_counted(skb, layer));
+    layer.carried = u32::from(
+        is_carried(skb, netns, egress, above, home)
+            || is_shaped(skb, netns, egress, active, layer)
+            || tunnel::is_counted(skb, layer),
+    );
     0
+}
+
+/// Whether an IFB shapes what leaves by another interface, where it was counted before.
+#[inline(always)]
+fn is_shaped(
+    skb: Skb,
+    netns: NetNsCookie,
+    egress: IfIndex,
+    active: &Active,
+    layer: &mut Layer,
+) -> bool {
+    if policy::about(netns, active.slot, egress) & flags::GIVES_BACK == 0 {
+        return false;
+    }
+    // Through a map: the verifier allows no arithmetic on the context.
+    layer.skb = skb.address();
+    !devices::is_from_ingress(reread(&layer.skb))
 }
 
 #[inline(always)]
@@ -43,12 +71,15 @@ fn is_carried(
     if home.is_some() && lower_devices::is_unmarked_lower_of(netns, egress, home) {
         return true;
     }
+    let arrived = skb.arrived();
+    if arrived.is_some() && lower_devices::is_counted_at_peer(netns, arrived) {
+        return true;
+    }
     let bridge = bridges::of(netns, egress);
     if !bridge.is_some() {
         return false;
     }
     // What came in by another port was switched, and not sent by the bridge itself. What the bridge's host forwards came
     // in by the bridge or by an interface that is none of its ports (`br_pass_frame_up`).
-    let arrived = skb.arrived();
     !arrived.is_some() || !lower_devices::is_lower_of(netns, arrived, bridge)
 }

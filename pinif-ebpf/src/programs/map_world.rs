@@ -3,7 +3,7 @@
 use pinif_ebpf::{
     intent::Owner,
     key::{Address, IfIndex},
-    policy::{RuleSet, Slot, Tables, ZoneSet},
+    policy::{RuleSet, Slot, Tables, ZoneSet, flags},
     verdict::World,
 };
 
@@ -38,6 +38,11 @@ impl World for MapWorld<'_> {
     #[inline(always)]
     fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
         policy::zones(kernel::netns(), slot, interface)
+    }
+
+    #[inline(always)]
+    fn leads_nowhere(&self, slot: Slot, interface: IfIndex) -> bool {
+        policy::about(kernel::netns(), slot, interface) & flags::LEADS_NOWHERE != 0
     }
 }
 

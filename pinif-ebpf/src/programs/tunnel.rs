@@ -27,7 +27,7 @@ pub struct Layer {
     /// Not zero: it was counted on an interface above this one.
     pub carried: u32,
     /// The packet's address in the kernel.
-    skb: u64,
+    pub skb: u64,
 }
 
 /// Forgets the packet before.

@@ -24,7 +24,10 @@ use super::{
     shared::Shared,
     subject,
 };
-use crate::host::{netns::NetNs, processes, sockets};
+use crate::{
+    host::{netns::NetNs, processes, sockets},
+    policy::membership,
+};
 
 impl From<sighting::Origin> for Origin {
     fn from(origin: sighting::Origin) -> Self {
@@ -135,7 +138,9 @@ fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
 }
 
 fn contained_zone<'a>(interface: IfIndex, scene: &Scene<'a>) -> Option<&'a str> {
-    let zones = scene.policy.zones_of(&(scene.name)(interface));
+    let membership = membership(&scene.network.links, scene.policy);
+    let zones = membership.get(&interface).copied();
+    let zones = zones.unwrap_or_else(|| scene.policy.zones_of(&(scene.name)(interface)));
     scene
         .policy
         .zones

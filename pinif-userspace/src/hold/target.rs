@@ -61,9 +61,9 @@ impl Target {
             .map_or(IfIndex::NONE, |link| link.index)
     }
 
-    /// The interfaces via which packets may leave: the device, those that a VRF routes into, what an IPsec interface
-    /// encrypts to, since their packets pass `ip_finish_output` once more with their socket; and loopback, which leads to
-    /// the host's own addresses.
+    /// The interfaces by which packets may leave: the device, those that a VRF routes into, what an IPsec interface
+    /// encrypts to, since their packets pass `ip_finish_output` once more with their socket; and loopback, or the VRF that
+    /// the device is in, which leads to the host's own addresses. What a VRF sends on passes once more, too.
     ///
     /// Not its other lower devices: a VLAN's packets reach the trunk only after they are tagged.
     pub fn egress_interfaces(&self, links: &Links) -> Ways {
@@ -74,7 +74,11 @@ impl Target {
                     && links.get(index).and_then(|link| link.controller) == Some(device.index);
                 let encrypted = matches!(device.kind.as_deref(), Some("xfrm" | "vti" | "vti6"))
                     && device.lower == Some(index);
-                index == device.index || routed || encrypted
+                let is_its_vrf = device.controller == Some(index)
+                    && links
+                        .get(index)
+                        .is_some_and(|link| link.vrf_table.is_some());
+                index == device.index || routed || encrypted || is_its_vrf
             })
         };
         links

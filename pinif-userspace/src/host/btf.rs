@@ -79,6 +79,20 @@ impl Btf {
 
     /// The byte offset of a member: `path` names it from the structure down, through named and unnamed members.
     pub fn offset(&self, structure: &str, path: &str) -> Result<u32, BtfError> {
+        match self.bit_offset(structure, path)? {
+            bits if bits % 8 == 0 => Ok(bits / 8),
+            _ => Err(BtfError::NoMember {
+                structure: structure.to_owned(),
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// The same in bits, also of a bit field.
+    ///
+    /// # Errors
+    /// Where there is no such structure or member.
+    pub fn bit_offset(&self, structure: &str, path: &str) -> Result<u32, BtfError> {
         let lacks = || BtfError::NoMember {
             structure: structure.to_owned(),
             path: path.to_owned(),
@@ -92,11 +106,7 @@ impl Btf {
             bits += offset;
             id = member;
         }
-        if bits % 8 == 0 {
-            Ok(bits / 8)
-        } else {
-            Err(lacks())
-        }
+        Ok(bits)
     }
 
     /// The id of a function.

@@ -101,9 +101,17 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         kernfs_id: btf.offset("kernfs_node", "id")?,
         packet_device: btf.offset("sk_buff", "dev")?,
         packet_inner_header: btf.offset("sk_buff", "inner_network_header")?,
+        // `tc_from_ingress` before Linux 5.13.
+        packet_from_ingress: btf
+            .bit_offset("sk_buff", "from_ingress")
+            .or_else(|_| btf.bit_offset("sk_buff", "tc_from_ingress"))
+            .unwrap_or_default(),
         device_index: btf.offset("net_device", "ifindex")?,
         device_name: btf.offset("net_device", "name")?,
         device_netns: btf.offset("net_device", "nd_net")?,
+        device_flags: btf.offset("net_device", "flags")?,
+        device_state: btf.offset("net_device", "state")?,
+        device_type: btf.offset("net_device", "type")?,
         device_uppers: btf.offset("net_device", "adj_list.upper")?,
         adjacent_list: btf.offset("netdev_adjacent", "list")?,
         device_ipv4: btf.offset("net_device", "ip_ptr")?,

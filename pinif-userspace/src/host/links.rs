@@ -47,6 +47,18 @@ impl Links {
         self.iter().find(|link| link.vrf_table == Some(table))
     }
 
+    /// Whether nothing leaves the host by this interface as such: it ends here ([`Link::ends_here`]), or sends by ports and has none.
+    pub fn leads_nowhere(&self, link: &Link) -> bool {
+        let has_port = || self.iter().any(|port| port.controller == Some(link.index));
+        link.ends_here() || link.has_ports() && !has_port()
+    }
+
+    /// The bridge that takes what an interface sends: the one whose port its peer is, in the same namespace.
+    pub fn bridge_behind(&self, link: &Link) -> Option<&Link> {
+        let controller = self.get(self.get(link.peer?)?.controller?)?;
+        (controller.kind.as_deref() == Some("bridge")).then_some(controller)
+    }
+
     /// Adds an interface, or learns its new state and name. Returns what was known of it.
     pub fn insert(&mut self, link: Link) -> Option<Link> {
         let old = self.remove(link.index);

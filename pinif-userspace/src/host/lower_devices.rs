@@ -10,7 +10,8 @@ use super::links::{Link, Links};
 ///
 /// The lower devices of an interface are those that belong to it (the ports of a bond, team, bridge or VRF), the one that
 /// it is stacked on (a VLAN's trunk, a macvlan's device, the underlay of a tunnel that names one), and the lower devices of
-/// those. Neither end of a pair (veth, netkit) is one of the other: what one sends arrives at the other.
+/// those. Neither end of a pair (veth, netkit) is one of the other: what one sends arrives at the other. But where that is a
+/// port of a bridge, the bridge is one: a host's own leg into it sends by its ports.
 pub fn lower_devices(links: &Links) -> BTreeSet<(IfIndex, IfIndex)> {
     let below = directly_below(links);
     let mut pairs = BTreeSet::new();
@@ -38,7 +39,8 @@ pub fn bridges(links: &Links, audited: impl Fn(IfIndex) -> bool) -> BTreeMap<IfI
     links.iter().filter_map(bridge_of).collect()
 }
 
-fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
+/// The lower devices of each interface that it sends to itself.
+pub fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
     let mut below: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for link in links.iter() {
         if let Some(controller) = link.controller {
@@ -46,6 +48,9 @@ fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
         }
         if let Some(lower) = link.lower {
             below.entry(link.index).or_default().insert(lower);
+        }
+        if let Some(bridge) = links.bridge_behind(link) {
+            below.entry(link.index).or_default().insert(bridge.index);
         }
         if !link.ring.is_empty() {
             below.entry(link.index).or_default().extend(&link.ring);
@@ -98,6 +103,24 @@ mod tests {
             link(9, None, None),
         ]);
         assert_eq!(lower_devices(&links), pairs([(9, 3), (9, 2), (3, 2)]));
+    }
+
+    #[test]
+    fn a_leg_into_a_bridge_sends_by_its_ports() {
+        let leg = Link {
+            peer: Some(IfIndex(3)),
+            ..link(2, None, None)
+        };
+        let bridge = Link {
+            kind: Some("bridge".to_owned()),
+            ..link(4, None, None)
+        };
+        let ports = [link(3, Some(4), None), link(5, Some(4), None)];
+        let links = Links::from_iter(ports.into_iter().chain([leg, bridge]));
+        assert_eq!(
+            lower_devices(&links),
+            pairs([(2, 3), (2, 4), (2, 5), (4, 3), (4, 5)])
+        );
     }
 
     #[test]

@@ -341,6 +341,17 @@ fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones
     for said in said.values_mut() {
         said.about |= keeps(said.zones, policy);
     }
+    let links = &network.links;
+    for link in links.iter() {
+        if let Some(said) = said.get_mut(&link.index) {
+            if links.leads_nowhere(link) {
+                said.about |= flags::LEADS_NOWHERE;
+            }
+            if link.gives_back() {
+                said.about |= flags::GIVES_BACK;
+            }
+        }
+    }
     said.retain(|_, said| *said != InterfaceZones::default());
     said
 }

@@ -16,6 +16,7 @@ use pinif_ebpf::{
 use super::{
     compile::{Compiled, compile},
     dimension::{self, Dimension, LookUpFile, for_each_dimension},
+    membership::membership,
     model::Policy,
 };
 use crate::host::{executables::Mounts, lower_devices::lower_devices, network::Network};
@@ -66,6 +67,8 @@ pub struct Surroundings {
     lower_devices: BTreeSet<(IfIndex, IfIndex)>,
     owners: HashMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, ZoneSet>,
+    /// By which nothing leaves.
+    ends: BTreeSet<IfIndex>,
 }
 
 impl InForce {
@@ -127,6 +130,12 @@ impl Surroundings {
                 .map(|(address, owner)| (Address::from(address), owner))
                 .collect(),
             lower_devices,
+            ends: network
+                .links
+                .iter()
+                .filter(|link| network.links.leads_nowhere(link))
+                .map(|link| link.index)
+                .collect(),
         }
     }
 
@@ -143,15 +152,11 @@ pub fn zones(
     policy: &Policy,
     lower_devices: &BTreeSet<(IfIndex, IfIndex)>,
 ) -> BTreeMap<IfIndex, ZoneSet> {
-    let own = network.links.iter();
-    let mut zones: BTreeMap<IfIndex, ZoneSet> = own
-        .map(|link| (link.index, policy.zones_of(&link.name)))
-        .collect();
+    let own = membership(&network.links, policy);
+    let mut zones = own.clone();
     for (upper, lower) in lower_devices {
-        if let Some(link) = network.links.get(*upper)
-            && let Some(lower) = zones.get_mut(lower)
-        {
-            lower.0 |= policy.zones_of(&link.name).0;
+        if let (Some(upper), Some(lower)) = (own.get(upper), zones.get_mut(lower)) {
+            lower.0 |= upper.0;
         }
     }
     zones
@@ -176,6 +181,10 @@ impl World for Case<'_> {
 
     fn zones(&self, _: Slot, interface: IfIndex) -> ZoneSet {
         self.surroundings.zones_of(interface)
+    }
+
+    fn leads_nowhere(&self, _: Slot, interface: IfIndex) -> bool {
+        self.surroundings.ends.contains(&interface)
     }
 }
 

@@ -11,6 +11,7 @@ mod file;
 mod file_id;
 mod key;
 mod keys;
+mod membership;
 mod model;
 mod prefixes;
 mod problem;
@@ -23,6 +24,7 @@ mod syntax;
 mod trie;
 mod values;
 
+pub use membership::membership;
 pub use model::{InterfacePattern, Policy, Zone};
 pub(crate) use problem::counted;
 pub use problem::{Gravity, PolicyErrors, Problem};

@@ -42,7 +42,7 @@ impl Policy {
         self.rules.iter().position(|rule| rule.id() == id)
     }
 
-    /// The zones that an interface of this name is in; there may be several.
+    /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership) says.
     pub fn zones_of(&self, interface_name: &str) -> ZoneSet {
         let mut zones = ZoneSet::EMPTY;
         for (number, zone) in self.zones.iter().enumerate() {

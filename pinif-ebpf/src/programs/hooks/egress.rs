@@ -11,7 +11,7 @@ use pinif_ebpf::{
     intent::flag,
     loss::Loss,
     packet::{NotParsed, Packet},
-    policy::Active,
+    policy::{Active, InForce, flags},
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
     verdict::{Traffic, decide},
@@ -20,7 +20,7 @@ use pinif_ebpf::{
 use crate::{
     enforce,
     kernel::{
-        self,
+        self, devices,
         packet::Skb,
         sock::{AF_PACKET, Sock},
         task,
@@ -69,6 +69,10 @@ fn audit(context: &TcContext) -> bool {
         }
         Cached::Nothing => {}
     }
+    // An IFB gives back what was judged and counted here before.
+    if skb.arrived().is_some() && is_given_back(skb, in_force) != 0 {
+        return false;
+    }
     if !scratch::begin(in_force) {
         return false;
     }
@@ -113,9 +117,12 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let Scratch { skb: skb_address, key, new, sampling, steady, .. } = scratch;
         let dropped = enforce::drops(active, key, &new.state.sighting);
-        if dropped != u32::from(reread(&key.dropped)) || skb.uid() != reread(&new.state.sighting.owner.uid) {
+        if dropped != u32::from(reread(&key.dropped))
+            || skb.uid() != reread(&new.state.sighting.owner.uid)
+            || cannot_send(skb, skb_address)
+        {
             return 0;
         }
         let count = skb.count();
@@ -161,7 +168,7 @@ verified_once! {
         let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         judge(skb, active, packet, key, &mut new.state.sighting);
-        layers::pass(skb, key, reread(&new.state.sighting.source_owner), layer);
+        layers::pass(skb, active, key, reread(&new.state.sighting.source_owner), layer);
         u32::from(reread(&key.kind))
     }
 
@@ -170,7 +177,7 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, layer, steady, recheck, .. } = scratch;
+        let Scratch { skb: skb_address, has_packet, packet, key, new, layer, steady, recheck, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         let verdict = reread(&key.kind);
         key.dropped = if verdict == 0 {
@@ -178,6 +185,9 @@ verified_once! {
         } else {
             enforce::drops(active, key, &new.state.sighting) as u8
         };
+        if cannot_send(skb, skb_address) {
+            return if reread(&key.dropped) == 0 { 0 } else { DROPPED };
+        }
         let count = skb.count();
         let cell = cells::add(
             &CellKey {
@@ -259,6 +269,20 @@ verified_once! {
         let Scratch { key, new, sampling, .. } = scratch;
         findings::count_sample(key, new, sampling)
     }
+}
+
+/// Not zero: the packet comes from an IFB. A function of its own, since the stack is 512 bytes for the deepest chain of calls.
+#[inline(never)]
+fn is_given_back(skb: Skb, in_force: InForce) -> u32 {
+    let about = policy::about(kernel::netns(), in_force.slot(), skb.arrived());
+    u32::from(about & flags::GIVES_BACK != 0)
+}
+
+/// Whether the egress interface sends nothing: then the packet leaves nowhere, and is not counted. `place` is room for an address.
+#[inline(always)]
+fn cannot_send(skb: Skb, place: &mut u64) -> bool {
+    *place = skb.address();
+    devices::cannot_send(reread(place))
 }
 
 /// Reads the headers into `place`; false if there are none that can be read.

@@ -231,6 +231,28 @@ impl Device {
     }
 }
 
+/// `IFF_UP` (linux/if.h).
+const UP: u32 = 1 << 0;
+/// `__LINK_STATE_NOCARRIER` (linux/netdevice.h).
+const NO_CARRIER: u64 = 1 << 2;
+
+/// Whether the egress interface of a packet sends nothing: it is down, or has no carrier. TC egress runs before the kernel looks
+/// (`__dev_queue_xmit`).
+#[inline(always)]
+pub fn cannot_send(skb_address: u64) -> bool {
+    let device = read::<u64>(skb_address, offset!(packet_device));
+    let flags = read::<u32>(device, offset!(device_flags));
+    let state = read::<u64>(device, offset!(device_state));
+    flags & UP == 0 || state & NO_CARRIER != 0
+}
+
+/// Whether tc redirected the packet where it arrived, and not where it left.
+#[inline(always)]
+pub fn is_from_ingress(skb_address: u64) -> bool {
+    let bit = offset!(packet_from_ingress);
+    read::<u8>(skb_address, bit / 8) & 1 << (bit % 8) != 0
+}
+
 /// Whether the stack put the packet into another: `skb->inner_network_header` says where the inner one begins, and is
 /// zero in what a process wrote (`skb_reset_inner_headers`, by every tunnel but WireGuard).
 #[inline(always)]

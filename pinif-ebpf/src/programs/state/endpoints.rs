@@ -13,7 +13,7 @@ use pinif_ebpf::{
     share::ENDPOINTS_OF_A_USER,
 };
 
-use super::{carriers, findings::atomic_add, losses, owners};
+use super::{findings::atomic_add, losses, lower_devices, owners};
 use crate::words::copy;
 
 /// Of sockets whose release the hooks will see.
@@ -200,7 +200,7 @@ fn left_by(netns: NetNsCookie, flow: &Flow, packet: &Packet, interface: IfIndex)
     } else {
         owners::of(netns, &packet.source).unwrap_or(IfIndex::NONE)
     };
-    home == interface || carriers::carries(netns, home, interface)
+    home == interface || lower_devices::is_lower_of(netns, interface, home)
 }
 
 #[inline(always)]

@@ -13,13 +13,19 @@ static LOWER_DEVICES: HashMap<LowerDeviceKey, u32, 65536, { BPF_F_NO_PREALLOC as
 /// Whether `lower` is a lower device of `upper`.
 #[inline(always)]
 pub fn is_lower_of(netns: NetNsCookie, lower: IfIndex, upper: IfIndex) -> bool {
-    find(netns, upper, lower) != 0
+    find(netns, upper, lower) & flags::IS_LOWER != 0
 }
 
 /// Whether it is, and the packets were counted on `upper`, and bear no mark of that.
 #[inline(always)]
 pub fn is_unmarked_lower_of(netns: NetNsCookie, lower: IfIndex, upper: IfIndex) -> bool {
     find(netns, upper, lower) & flags::COUNTED != 0
+}
+
+/// Whether what arrives by a port of a bridge was counted where its peer sent it, in the same namespace.
+#[inline(always)]
+pub fn is_counted_at_peer(netns: NetNsCookie, port: IfIndex) -> bool {
+    find(netns, IfIndex::NONE, port) & flags::COUNTED != 0
 }
 
 #[inline(always)]

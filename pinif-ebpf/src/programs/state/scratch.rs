@@ -16,6 +16,8 @@ use crate::{recheck::RecheckState, tunnel::Layer};
 pub struct Scratch {
     /// What is in force for this packet: it is read once, so that no packet sees half a policy.
     in_force: InForce,
+    /// The address of the `struct sk_buff`: the verifier allows no arithmetic on the context.
+    pub skb: u64,
     /// Not zero: the packet's headers could be read.
     pub has_packet: u32,
     /// The packet's headers.

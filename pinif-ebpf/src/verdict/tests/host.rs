@@ -22,6 +22,8 @@ pub(super) struct Host {
     pub(super) holders: BTreeMap<Address, BTreeSet<IfIndex>>,
     /// The zones of an interface.
     pub(super) zones: BTreeMap<IfIndex, ZoneSet>,
+    /// The interfaces that lead nowhere.
+    pub(super) ends: BTreeSet<IfIndex>,
     pub(super) policy: Rules,
     /// Who sends, as far as rules look at it.
     pub(super) sender: Sender,
@@ -170,6 +172,11 @@ impl World for Host {
     fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
         assert_eq!(slot, SLOT, "asked for the policy that is not in force");
         self.zones.get(&interface).copied().unwrap_or_default()
+    }
+
+    fn leads_nowhere(&self, slot: Slot, interface: IfIndex) -> bool {
+        assert_eq!(slot, SLOT, "asked for the policy that is not in force");
+        self.ends.contains(&interface)
     }
 }
 

@@ -39,7 +39,7 @@ impl Verdict {
 }
 
 pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
-    if sent.egress == IfIndex::LOOPBACK {
+    if ends_here(host, sent.egress) {
         return Verdict {
             told: None,
             also: BTreeSet::new(),
@@ -68,7 +68,7 @@ pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
 
 /// Whether a packet is to be dropped where the policy is enforced, said slowly: each kind by itself.
 pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
-    if sent.egress == IfIndex::LOOPBACK {
+    if ends_here(host, sent.egress) {
         return false;
     }
     let case = Case { host, sent };
@@ -81,6 +81,10 @@ pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
             _ => severity == Severity::Leak,
         },
     })
+}
+
+fn ends_here(host: &Host, egress: IfIndex) -> bool {
+    egress == IfIndex::LOOPBACK || host.ends.contains(&egress)
 }
 
 struct Case<'a> {

@@ -28,16 +28,20 @@ pub(super) fn host() -> impl Strategy<Value = Host> {
         btree_set((interface(), interface()), 0..8),
         btree_map(random::address(), holders, 1..5),
         btree_map(interface(), random::zones(), 0..6),
+        btree_set(interface(), 0..2),
         random::rules(),
         random::sender(),
     )
-        .prop_map(|(lower_devices, holders, zones, policy, sender)| Host {
-            lower_devices,
-            holders,
-            zones,
-            policy,
-            sender,
-        })
+        .prop_map(
+            |(lower_devices, holders, zones, ends, policy, sender)| Host {
+                lower_devices,
+                holders,
+                zones,
+                ends,
+                policy,
+                sender,
+            },
+        )
 }
 
 /// A packet; every third leaves by the device that its socket is bound to.

@@ -31,6 +31,10 @@ impl World for Noise {
     fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
         ZoneSet(self.bits(slot, interface.0))
     }
+
+    fn leads_nowhere(&self, slot: Slot, interface: IfIndex) -> bool {
+        self.bits(slot, interface.0) & 3 == 0
+    }
 }
 
 impl Tables for Noise {

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use netlink_packet_route::link::{
-    BondMode, InfoData, InfoNetkit, IpVlanMode, LinkFlags, LinkMessage, MacVlanMode, NetkitMode,
+    BondMode, InfoData, InfoKind, InfoNetkit, IpVlanMode, LinkFlags, LinkMessage, MacVlanMode,
+    NetkitMode,
 };
 use pinif_ebpf::key::IfIndex;
 use rtnetlink::{
@@ -36,6 +37,8 @@ pub enum LinkKind {
     GreTap,
     /// Each frame on two links (IEC 62439-3).
     Hsr,
+    /// Where tc sends packets to be shaped; they go on from where they were.
+    Ifb,
     /// IPv4 in IPv4 (RFC 2003).
     IpIp,
     /// A further IP address on another link.
@@ -62,7 +65,7 @@ pub enum LinkKind {
 
 impl LinkKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Bond,
         Self::Bridge,
         Self::Dummy,
@@ -70,6 +73,7 @@ impl LinkKind {
         Self::Gre,
         Self::GreTap,
         Self::Hsr,
+        Self::Ifb,
         Self::IpIp,
         Self::IpVlan,
         Self::MacVlan,
@@ -93,6 +97,7 @@ impl LinkKind {
             Self::Gre => "gre",
             Self::GreTap => "gretap",
             Self::Hsr => "hsr",
+            Self::Ifb => "ifb",
             Self::IpIp => "ipip",
             Self::IpVlan => "ipvlan",
             Self::MacVlan => "macvlan",
@@ -223,6 +228,9 @@ impl<'a> Device<'a> {
             LinkKind::Hsr => LinkHsr::new(name)
                 .port1(number)
                 .port2(second.map_or(0, |second| second.0))
+                .build(),
+            LinkKind::Ifb => LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Ifb)
+                .name(name.to_owned())
                 .build(),
             LinkKind::IpIp => {
                 let mut device = LinkIpIp::new(name);

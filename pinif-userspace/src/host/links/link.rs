@@ -25,6 +25,8 @@ pub struct Link {
     pub controller: Option<IfIndex>,
     /// The interface that it is stacked on (`IFLA_LINK`), where that is in the same namespace.
     pub lower: Option<IfIndex>,
+    /// The other end of a pair (veth, netkit, vxcan), where that is in the same namespace.
+    pub peer: Option<IfIndex>,
     /// Its MTU in bytes.
     pub mtu: u32,
     /// The routing table of a VRF device (`IFLA_VRF_TABLE`).
@@ -51,6 +53,7 @@ impl Link {
             loopback: false,
             controller: None,
             lower: None,
+            peer: None,
             mtu: 0,
             vrf_table: None,
             ring: Vec::new(),
@@ -63,5 +66,22 @@ impl Link {
     /// (router-id and service addresses).
     pub fn is_internal(&self) -> bool {
         self.loopback || self.kind.as_deref() == Some("dummy")
+    }
+    /// Whether nothing leaves the host by this interface as such: what it sends ends here, as on an IFB, from which it goes back to
+    /// where it was (drivers/net/ifb.c), or goes on by another interface that is audited as well. On a VRF's own device a packet is either
+    /// for this host or looked up again (`vrf_local_xmit`, `vrf_process_v4_outbound`).
+    pub(super) fn ends_here(&self) -> bool {
+        let kind = self.kind.as_deref();
+        self.is_internal() || matches!(kind, Some("ifb" | "nlmon" | "vsockmon" | "vrf"))
+    }
+
+    /// Whether it is an IFB, which gives what it gets back to the interface that tc took it from (`ifb_ri_tasklet`).
+    pub fn gives_back(&self) -> bool {
+        self.kind.as_deref() == Some("ifb")
+    }
+
+    /// Whether it sends by its ports alone.
+    pub(super) fn has_ports(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("bridge" | "bond" | "team"))
     }
 }

@@ -81,8 +81,11 @@ impl Link {
             .kind
             .as_deref()
             .is_some_and(|kind| PAIRED.contains(&kind));
-        if elsewhere || paired {
+        if elsewhere {
             link.lower = None;
+        }
+        if paired {
+            link.peer = link.lower.take();
         }
         (index.is_some() && !link.name.is_empty()).then_some(link)
     }
@@ -170,16 +173,11 @@ mod tests {
             decode(&message(7, all)).expect("a link").lower
         };
         assert_eq!(lower(vec![kind(InfoKind::Vlan)]), Some(IfIndex(3)));
-        assert_eq!(
-            lower(vec![kind(InfoKind::Veth)]),
-            None,
-            "the other end of a pair"
-        );
-        assert_eq!(
-            lower(vec![kind(InfoKind::Netkit)]),
-            None,
-            "the other end of a pair"
-        );
+        for pair in [InfoKind::Veth, InfoKind::Netkit] {
+            let all = vec![name.clone(), LinkAttribute::Link(3), kind(pair)];
+            let link = decode(&message(7, all)).expect("a link");
+            assert_eq!((link.lower, link.peer), (None, Some(IfIndex(3))));
+        }
         assert_eq!(
             lower(vec![kind(InfoKind::MacVlan), LinkAttribute::LinkNetNsId(0)]),
             None,

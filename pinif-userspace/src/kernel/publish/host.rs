@@ -16,6 +16,7 @@ use pinif_ebpf::{
 
 use super::tables::Tables;
 use crate::host::{
+    links::Link,
     lower_devices::{bridges, lower_devices},
     network::Network,
     tunnels,
@@ -62,10 +63,25 @@ impl Host {
             };
             (key, said)
         };
+        let counted_at_peer = |link: &Link| {
+            let is_counted = links.get(link.peer?)?;
+            let is_leg = links.bridge_behind(is_counted).is_some() && audited(is_counted.index);
+            is_leg.then_some((
+                LowerDeviceKey {
+                    netns,
+                    upper: IfIndex::NONE,
+                    lower: link.index,
+                },
+                flags::COUNTED,
+            ))
+        };
         let pairs = lower_devices(links).into_iter();
         let ports = bridges(links, &audited).into_iter();
         Self {
-            lower_devices: pairs.map(lower_device).collect(),
+            lower_devices: pairs
+                .map(lower_device)
+                .chain(links.iter().filter_map(counted_at_peer))
+                .collect(),
             bridges: ports.map(|(port, bridge)| (device(port), bridge)).collect(),
             tunnels: tunnels::outer(links, &audited)
                 .into_iter()

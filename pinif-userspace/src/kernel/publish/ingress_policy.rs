@@ -14,7 +14,7 @@ use crate::{
         lower_devices::lower_devices,
         network::Network,
     },
-    policy::Policy,
+    policy::{Policy, membership},
 };
 
 /// What may arrive by every interface; none where the policy keeps nothing inside.
@@ -24,10 +24,7 @@ pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, Ingres
         return BTreeMap::new();
     }
     let links = &network.links;
-    let own: BTreeMap<IfIndex, ZoneSet> = links
-        .iter()
-        .map(|link| (link.index, policy.zones_of(&link.name)))
-        .collect();
+    let own = membership(links, policy);
     let reached = reached(links, &own);
     links
         .iter()

@@ -15,7 +15,8 @@ together! {
         an_ipvlan_sends_by_its_link,
         a_routing_ipvlan_sends_by_its_link,
         a_routing_ipvlan_with_netfilter_sends_by_its_link,
-        a_team_sends_by_its_ports_in_turn;
+        a_team_sends_by_its_ports_in_turn,
+        a_leg_into_a_bridge_sends_by_its_ports;
 }
 
 const IPVLAN: [Need; 1] = [Need::Link(LinkKind::IpVlan)];
@@ -121,5 +122,39 @@ fn a_team_sends_by_its_ports_in_turn() {
         }
         let path = [("team0", 1000), ("fab1", 500), ("fab2", 500)];
         carried(bench, "team0", TO, &path);
+    });
+}
+
+/// A host's own leg: one end of a veth has its address, the other is a port of the bridge.
+fn a_leg_into_a_bridge_sends_by_its_ports() {
+    scenario("2 bridge-leg", &[Need::Link(LinkKind::Bridge)], |bench| {
+        bridge(bench);
+        let card = bench.card();
+        card.veth("leg0", card, "leg1", 0x41).expect("a pair");
+        card.enslave("leg1", "br0").expect("a port");
+        for end in ["leg0", "leg1"] {
+            card.set_up(end).expect("an end");
+        }
+        card.wait_until_operational("leg0").expect("it is up");
+        card.add_address("leg0", "10.0.8.1/24".parse().expect("an address"))
+            .expect("an address");
+        card.add_neighbour(
+            "leg0",
+            "10.0.8.2".parse().expect("an address"),
+            &[2, 0, 0, 0, 0, 0x77],
+        )
+        .expect("a neighbour");
+        let auditor = bench.audit(&["--enforce"]);
+        let sent = bench.send("udp --bind-device leg0 --to 10.0.8.2:9 --count 1000");
+        assert_eq!(sent.sent, 1000, "{sent:?}");
+        bench.wait_until_sent("fab2", 1000);
+        auditor
+            .stop()
+            .expect()
+            .contained("leg0", "leg0", 1000)
+            .contained("leg0", "fab1", 1000)
+            .contained("leg0", "fab2", 1000)
+            .total(1000)
+            .nothing_else();
     });
 }

@@ -5,6 +5,7 @@ mod bonds;
 mod links;
 mod towers;
 mod vlans;
+mod zones;
 
 use crate::bench::Bench;
 use pinif_lab::Device;
