@@ -13,7 +13,10 @@ use super::{
     super::{Demand, ZoneSet},
     rules::{Rule, Rules, Sender},
 };
-use crate::{key::Address, packet::Packet};
+use crate::{
+    key::Address,
+    packet::{Packet, protocol},
+};
 
 /// Zones are few: their sets are the numbers below this.
 const ZONE_SETS: u64 = 8;
@@ -36,6 +39,11 @@ pub(crate) fn zones() -> impl Strategy<Value = ZoneSet> {
 
 fn number() -> impl Strategy<Value = u8> {
     1u8..4
+}
+
+/// One of those that have ports, or one that has none.
+fn protocol() -> impl Strategy<Value = u8> {
+    select(vec![protocol::TCP, protocol::UDP, protocol::ICMP])
 }
 
 /// What a rule wants of one dimension: mostly anything, or it would match next to nothing of eight.
@@ -64,7 +72,7 @@ pub(crate) fn rule() -> impl Strategy<Value = Rule> {
         wanted(address()),
         wanted(number().prop_map(u16::from)),
         wanted(number().prop_map(u16::from)),
-        wanted(number()),
+        wanted(protocol()),
     );
     let sender = (
         wanted(number().prop_map(u32::from)),
@@ -116,7 +124,7 @@ pub(crate) fn sender() -> impl Strategy<Value = Sender> {
 /// A packet with ports, and one in four without.
 pub(crate) fn packet() -> impl Strategy<Value = Packet> {
     let ports = option::weighted(0.75, (number(), number()));
-    (address(), address(), ports, number(), any::<bool>()).prop_map(
+    (address(), address(), ports, protocol(), any::<bool>()).prop_map(
         |(source, destination, ports, protocol, later_fragment)| {
             let (source_port, destination_port) = ports.unwrap_or_default();
             Packet {
