@@ -120,7 +120,7 @@ fn case() -> impl Strategy<Value = (Host, Vec<Socket>, Vec<Step>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(8192))]
 
     #[test]
     fn what_is_cached_is_what_would_be_decided((host, sockets, steps) in case()) {
