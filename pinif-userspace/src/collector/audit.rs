@@ -12,7 +12,6 @@ use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
     attachments::Attachments,
-    earlier::Earlier,
     enforcement::Enforcement,
     following::Following,
     foreseer::Foreseer,
@@ -25,7 +24,8 @@ use super::{
     plan::Objection,
     rate_limit::RateLimit,
     searches::Searches,
-    totals::Past,
+    takeover::Takeover,
+    totals::Totals,
 };
 use crate::{
     findings::shared::Shared,
@@ -65,13 +65,13 @@ pub(super) enum When {
 pub(super) struct Audit {
     pub(super) hub: Arc<Hub>,
     pub(super) persist: Option<Rc<Persist>>,
-    pub(super) earlier: Earlier,
+    pub(super) takeover: Takeover,
     pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
     /// In the order of the command line, and then of their coming.
     pub(super) order: Vec<NetNsCookie>,
     pub(super) following: Following,
     pub(super) names: Names,
-    pub(super) past: Past,
+    pub(super) totals: Totals,
     /// Attached for as long as it lives.
     pub(super) hooks: Hooks,
     /// Sockets that the hook saw and that are about to bypass.

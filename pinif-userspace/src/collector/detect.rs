@@ -52,7 +52,7 @@ impl Audit {
                     interface,
                     program,
                 } => {
-                    let interface = self.names.of(netns, interface);
+                    let interface = self.names.interface(netns, interface);
                     self.hub.note(Notice::XdpProgram { interface, program });
                 }
             }
@@ -75,9 +75,9 @@ impl Audit {
         let id = gap.key.finding_id(predecessors.unwrap_or_default());
         let name = match &gap.key.source {
             GapSource::Namespace(name) => name.clone(),
-            _ => self.following.name(netns),
+            _ => self.names.namespace(netns),
         };
-        let interface = interface.map(|index| self.names.of(netns, index));
+        let interface = interface.map(|index| self.names.interface(netns, index));
         let finding = gaps::finding(
             gap,
             id,
@@ -99,7 +99,7 @@ impl Audit {
         let mut detected = Vec::new();
         if look.all {
             for (&netns, namespace) in &self.namespaces {
-                let is_host = self.following.name(netns) == HOST;
+                let is_host = self.names.namespace(netns) == HOST;
                 detect(namespace, is_host, &mut |found| {
                     detected.push((netns, found));
                 });

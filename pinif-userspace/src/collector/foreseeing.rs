@@ -52,7 +52,7 @@ impl Audit {
         let known = namespaces.iter().filter_map(|netns| {
             let namespace = self.namespaces.get(netns)?;
             let mut netns = namespace.hooks.netns().clone();
-            netns.name = self.following.name(netns.cookie);
+            netns.name = self.names.namespace(netns.cookie);
             Some(netns)
         });
         let all: Vec<NetNs> = known.collect();

@@ -8,10 +8,9 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 use super::{
     attachments,
     audit::{Audit, Namespace, When},
-    foresight, gaps,
+    foresight, gaps, names,
     netlink_events::NetlinkEvent,
     progress::Progress,
-    totals,
 };
 use crate::{
     collector::ledger::Key,
@@ -78,14 +77,14 @@ impl Audit {
     pub(super) fn attach(
         &mut self,
         netns: NetNsCookie,
-        names: &[(IfIndex, String)],
+        links: &[(IfIndex, String)],
         alone: bool,
     ) -> Result<Attached> {
         let mut attached = Attached::default();
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(attached);
         };
-        let wanted: Vec<_> = names
+        let wanted: Vec<_> = links
             .iter()
             .filter(|(_, name)| {
                 self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
@@ -204,13 +203,13 @@ impl Audit {
                 }
             }
             NetlinkEvent::Anew(network) => {
-                there = names(&network);
+                there = links_of(&network);
                 namespace.network = network;
                 gone = namespace.hooks.forget_gone(&there)?;
             }
         }
         for index in gone {
-            self.names.gone(netns, index);
+            self.on_name(netns, names::Input::Gone(index));
             self.attachment(netns, index, attachments::Input::Gone);
         }
         for (index, name) in &there {
@@ -253,9 +252,9 @@ impl Audit {
     /// Learns of an interface that is there: a new one, perhaps with the index of another, or one with a new name.
     pub(super) fn on_link(&mut self, netns: NetNsCookie, index: IfIndex, name: &str) -> Result<()> {
         if self.names.is_gone(netns, index) {
-            self.close(netns, index)?;
+            self.archive(netns, index)?;
         }
-        if self.names.learn(netns, index, name).is_none() {
+        if !self.on_name(netns, names::Input::Link(index, name)) {
             return Ok(());
         }
         let concerned = self.ledger.keys_where(|key| {
@@ -278,29 +277,20 @@ impl Audit {
         Ok(())
     }
 
-    /// Closes the account of an interface that is gone, before another that has its index is audited: until then, nothing
+    /// Archives what was counted for an interface that is gone, before another that has its index is audited: until then, nothing
     /// leaves by the index that the programs could count.
-    fn close(&mut self, netns: NetNsCookie, index: IfIndex) -> Result<()> {
+    fn archive(&mut self, netns: NetNsCookie, index: IfIndex) -> Result<()> {
         self.read_findings(When::Now)?;
         let left_by_it = |key: &Key| key.netns() == netns && key.egress() == Some(index);
         for key in self.ledger.keys_where(left_by_it) {
             let samples = self.samples(&key).unwrap_or_default();
             if let Key::Counted(key) = &key {
-                self.keep_finding(key);
+                self.archive_finding(key);
                 self.counters.forget(key);
             }
             self.ledger.close(&key, samples);
         }
-        let mut cells = self.counters.cells()?;
-        cells.retain(|(key, _)| key.netns == netns && (key.egress == index || key.bound == index));
-        self.keep_cells(&cells);
-        let name = self.following.name(netns);
-        self.past.keep(&cells, |key| {
-            totals::Place::of(key, &|_| name.clone(), &|netns, index| {
-                self.names.of(netns, index)
-            })
-        });
-        Ok(())
+        self.archive_cells(netns, index)
     }
 }
 
@@ -330,7 +320,7 @@ impl Namespace {
 }
 
 /// The interfaces of a namespace.
-pub(super) fn names(network: &Network) -> Vec<(IfIndex, String)> {
+pub(super) fn links_of(network: &Network) -> Vec<(IfIndex, String)> {
     let links = network.links.iter();
     links.map(|link| (link.index, link.name.clone())).collect()
 }

@@ -4,7 +4,6 @@
 mod attachments;
 mod audit;
 mod detect;
-mod earlier;
 pub mod enforcement;
 mod following;
 mod foreseeing;
@@ -17,6 +16,8 @@ mod losses;
 mod names;
 mod namespaces;
 mod netlink_events;
+mod persisted_policy;
+mod persistence;
 pub mod plan;
 mod progress;
 mod rate_limit;

@@ -8,10 +8,10 @@ use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 use super::{
     audit::{Audit, Namespace, When},
     foresight, gaps,
-    interfaces::Attached,
+    interfaces::{Attached, links_of},
+    names,
     netlink_events::{NetlinkEvents, follow},
     progress::Progress,
-    takeover,
 };
 use crate::{
     findings::{
@@ -25,7 +25,11 @@ use crate::{
         running::Running,
     },
     hub::{Notice, notice::Work},
-    kernel::{attach::NamespaceHooks, publish::wait_for_running_programs},
+    kernel::{
+        attach::{NamespaceHooks, foreign_instance},
+        persist::Persist,
+        publish::wait_for_running_programs,
+    },
 };
 
 /// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
@@ -72,9 +76,9 @@ impl Audit {
     /// judge it.
     fn take_in(&mut self, netns: NetNs, changes: &mut NetlinkEvents) -> Result<Attached> {
         let cookie = netns.cookie;
-        takeover::refuse_strangers(&netns, self.persist.as_deref())?;
+        refuse_foreign_instance(&netns, self.persist.as_deref())?;
         let (network, followed) = follow(&netns, changes)?;
-        let links = super::interfaces::names(&network);
+        let links = links_of(&network);
         let namespace = Namespace {
             oracle: RouteOracle::open(&netns).context("routes cannot be asked for")?,
             running: Running::open(&netns).context("interfaces cannot be asked for")?,
@@ -88,11 +92,10 @@ impl Audit {
             is_kept: false,
             _followed: followed,
         };
-        self.following.call(cookie, netns.name);
+        self.on_name(cookie, names::Input::Namespace(&netns.name));
         self.namespaces.insert(cookie, namespace);
         self.order.push(cookie);
-        let unaudited = self.recognize(cookie, &links)?;
-        self.tell_closed(|netns| netns == cookie);
+        self.recognize(cookie, &links)?;
         // One that was left and comes again has its interfaces under the same indexes.
         for (index, name) in &links {
             self.on_link(cookie, *index, name)?;
@@ -102,7 +105,7 @@ impl Audit {
         self.watch_arrivals(cookie)?;
         // What is above others counts from now on.
         self.publish(cookie);
-        self.warn_of_late(cookie, &unaudited);
+        self.recognized(cookie, links)?;
         self.foresight(foresight::Input::Changed(cookie));
         Ok(attached)
     }
@@ -120,7 +123,7 @@ impl Audit {
                     self.following.threads.push(arrival.task);
                 }
                 // Whose process it is gives it a name.
-                Some(inode) if self.following.name(arrival.netns) == anonymous(inode) => {}
+                Some(inode) if self.names.namespace(arrival.netns) == anonymous(inode) => {}
                 _ => continue,
             }
             self.following.watch.soon();
@@ -184,7 +187,7 @@ impl Audit {
         for inode in now {
             let name = census.name(inode);
             let outcome = match census.open(inode) {
-                // It is looked for again when something is told of it.
+                // It is looked for again at the next event.
                 Ok(None) => continue,
                 Ok(Some(netns)) => self.add_namespace(netns, census, changes),
                 Err(error) => Err(error.into()),
@@ -250,12 +253,12 @@ impl Audit {
                 namespace.hooks.detach();
             }
         }
-        // Findings are told by what only the namespace knows, its addresses and routes.
+        // Findings are described by what only the namespace knows, its addresses and routes.
         wait_for_running_programs();
         self.read_findings(When::Now)?;
         for &netns in gone {
             self.remove(netns);
-            let name = self.following.name(netns);
+            let name = self.names.namespace(netns);
             self.hub.note(Notice::NamespaceGone(name));
         }
         Ok(())
@@ -263,21 +266,24 @@ impl Audit {
 
     /// Gives those a name that had none: engines make a container's namespace before its first process.
     fn name_anew(&mut self, census: &Census) {
+        let mut renamed = Vec::new();
         for (&netns, namespace) in &self.namespaces {
             let inode = namespace.hooks.netns().inode;
-            let (old, name) = (self.following.name(netns), census.name(inode));
-            if old != anonymous(inode) || name == old || !namespace.is_kept {
-                continue;
+            let (old, new) = (self.names.namespace(netns), census.name(inode));
+            if old == anonymous(inode) && new != old && namespace.is_kept {
+                renamed.push((netns, old, new));
             }
+        }
+        for (netns, old, new) in renamed {
             for key in self.ledger.keys_where(|key| key.netns() == netns) {
                 self.ledger.refine(&key, |finding| {
                     self.shared.amend_place(finding, |place, names| {
-                        place.netns = names.one(name.as_str());
+                        place.netns = names.one(new.as_str());
                     });
                 });
             }
-            self.following.call(netns, name.clone());
-            self.hub.note(Notice::NamespaceRenamed { old, new: name });
+            self.on_name(netns, names::Input::Namespace(&new));
+            self.hub.note(Notice::NamespaceRenamed { old, new });
         }
     }
 
@@ -285,7 +291,7 @@ impl Audit {
         if let Some(mut namespace) = self.namespaces.remove(&netns) {
             namespace.hooks.detach();
             for link in namespace.network.links.iter() {
-                self.names.gone(netns, link.index);
+                self.on_name(netns, names::Input::Gone(link.index));
             }
             self.following.watch.forget(namespace.hooks.netns().inode);
         }
@@ -295,6 +301,19 @@ impl Audit {
         self.foresight(foresight::Input::Left(netns));
         self.following.arrivals.forget(netns);
     }
+}
+
+/// Refuses a namespace to which another persistent auditor is attached: of packets that pass several interfaces, each would write
+/// over the other's mark.
+fn refuse_foreign_instance(netns: &NetNs, own: Option<&Persist>) -> Result<()> {
+    let Some(interface) = foreign_instance(netns, own)? else {
+        return Ok(());
+    };
+    let name = &netns.name;
+    bail!(
+        "a persistent auditor is attached in the network namespace {name} (to {interface}): take it over with \
+         `pinif audit --persist`, or end it with `pinif detach`"
+    );
 }
 
 /// Whether a thread is pinif's.

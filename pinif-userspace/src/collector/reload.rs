@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{audit::Audit, enforcement, foresight, takeover};
+use super::{audit::Audit, enforcement, foresight, persisted_policy};
 use crate::{
     hub::{Hub, Notice},
     kernel::{
@@ -37,7 +37,7 @@ impl Audit {
             .iter()
             .map(|(&netns, namespace)| (netns, &namespace.network))
             .collect();
-        takeover::note_next(&self.publisher, &policy, self.persist.as_deref())?;
+        persisted_policy::write_next(&self.publisher, &policy, self.persist.as_deref())?;
         match self.publisher.policy(&policy, &networks) {
             Ok(unresolved) => {
                 self.hub.note(Notice::PolicyInForce {

@@ -29,7 +29,7 @@ use crate::{
     },
     host::{entrance, network::Network, routes::RouteError},
     hub::{Change, Event},
-    kernel::{clock::monotonic, persist::ClosedFinding},
+    kernel::{clock::monotonic, persist::ArchivedFinding},
     policy::Policy,
 };
 
@@ -43,7 +43,7 @@ impl Audit {
             self.counts = true;
             return;
         }
-        // Without a counter it is of an interface that is gone, whose account is closed.
+        // Without a counter it is of an interface that is gone, and is archived.
         let Some(FindingState { count, .. }) = self.counters.finding(key) else {
             return;
         };
@@ -84,14 +84,14 @@ impl Audit {
         });
     }
 
-    /// A finding as facts. One whose account was `closed` has the names of then.
+    /// A finding as facts. One that was `archived` has the names of then.
     pub(super) fn describe(
         &mut self,
         key: &FindingKey,
         sighted: &Sighted,
         process: Option<Process>,
         count: Count,
-        closed: Option<&ClosedFinding>,
+        archived: Option<&ArchivedFinding>,
     ) -> Option<Finding> {
         let empty = Policy::default();
         let mut known = self.policies.get(&sighted.generation);
@@ -104,10 +104,11 @@ impl Audit {
         }
         let names = &self.names;
         let name = |index: IfIndex| {
-            let then = closed.and_then(|closed| closed.names.of(index, key.egress, key.bound));
-            then.map_or_else(|| names.of(key.netns, index), str::to_owned)
+            let then =
+                archived.and_then(|archived| archived.names.of(index, key.egress, key.bound));
+            then.map_or_else(|| names.interface(key.netns, index), str::to_owned)
         };
-        // One that is gone since an earlier life has a name, and nothing that it could be asked for.
+        // A namespace that is gone since a previous instance has a name, and nothing that it could be asked for.
         let nothing = Network::default();
         let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
             Some(namespace) => (
@@ -116,12 +117,12 @@ impl Audit {
                 Some(&namespace.running),
                 Some(&mut namespace.oracle),
             ),
-            None if self.following.knows(key.netns) && !self.earlier.awaits(key.netns) => {
+            None if self.names.has_namespace(key.netns) && !self.takeover.awaits(key.netns) => {
                 (&nothing, None, None, None)
             }
             None => return None,
         };
-        let netns = self.following.name(key.netns);
+        let netns = self.names.namespace(key.netns);
         let gone = names.gone_from(key.netns);
         let scene = Scene {
             gone: &gone,
@@ -133,8 +134,8 @@ impl Audit {
             runs: &|interface| running?.is(interface),
         };
         Some(enrich::finding(
-            match closed {
-                Some(closed) => Names::id(key, closed.predecessors),
+            match archived {
+                Some(archived) => Names::id(key, archived.predecessors),
                 None => self.names.finding_id(key),
             },
             &sighted,
@@ -215,7 +216,7 @@ fn rule_of<'a>(
         .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
 }
 
-/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` tells it, on the wall clock.
+/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` returns it, on the wall clock.
 fn wall_clock(time: u64) -> SystemTime {
     SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
 }

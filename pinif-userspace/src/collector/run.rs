@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
-use pinif_ebpf::{key::NetNsCookie, sighting::SightingRecord, verdict::Severity};
+use pinif_ebpf::{sighting::SightingRecord, verdict::Severity};
 use tokio::sync::mpsc;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     netlink_events::NetlinkEvents,
     plan::{Order, Plan},
     timer::at,
-    totals::{self, Place},
+    totals,
 };
 use crate::{
     hub::{Event, Hub, Notice},
@@ -199,11 +199,7 @@ impl Audit {
         let rest: Vec<_> = self.ledger.rest().collect();
         self.show_again(rest);
         let losses = self.counters.losses()?;
-        let netns = |cookie: NetNsCookie| self.following.name(cookie);
-        let interface = |netns, index| self.names.of(netns, index);
-        let matrix = self.past.and(&self.counters.cells()?, |key| {
-            Place::of(key, &netns, &interface)
-        });
+        let matrix = self.totals.matrix(&self.counters.cells()?, &self.names);
         let foreseen = self.foresight.book();
         let findings = self.ledger.len() as u64 + foreseen.reported();
         let summary = totals::summary(duration, matrix, findings, &losses);

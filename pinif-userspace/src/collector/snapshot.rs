@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use pinif_ebpf::loss::Loss;
 
-use super::{audit::Audit, totals::Place};
+use super::audit::Audit;
 use crate::hub::snapshot::{PolicyState, Snapshot, WORST};
 
 impl Audit {
@@ -18,22 +18,19 @@ impl Audit {
         if !self.hub.wants_snapshots() {
             return Ok(());
         }
-        let netns = |cookie| self.following.name(cookie);
-        let interface = |netns, index| self.names.of(netns, index);
         let cells = self.counters.cells()?;
-        let place = |key: &_| Place::of(key, &netns, &interface);
         let policy = self.policies.values().next_back();
         self.hub.publish_snapshot(Snapshot {
             started: SystemTime::now() - self.started.elapsed(),
             attach: self.following.mode.into(),
-            interfaces: self.attachments.all(netns),
+            interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
             policy: PolicyState {
                 zones: policy.map_or(0, |policy| policy.zones.len()),
                 rules: policy.map_or(0, |policy| policy.rules.len()),
                 reload_failed: self.reload_failed,
             },
             enforces: self.enforcement.is_on(),
-            matrix: self.past.clone().and(&cells, place),
+            matrix: self.totals.matrix(&cells, &self.names),
             losses,
             findings: self.ledger.by_severity(),
             worst: self.ledger.gravest(WORST),

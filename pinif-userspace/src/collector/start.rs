@@ -7,20 +7,19 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     attachments::Attachments,
     audit::Audit,
-    earlier::Earlier,
     enforcement,
     following::Following,
     foreseer::Foreseer,
     foresight::Foresight,
     gaps::{self, Gaps},
     losses::Losses,
-    names::Names,
     netlink_events::NetlinkEvents,
+    persisted_policy, persistence,
     plan::Plan,
     rate_limit::RateLimit,
     reload::warn_of,
     searches::Searches,
-    takeover,
+    takeover::Takeover,
 };
 use crate::{
     collector::{enforcement::Enforcement, ledger::Ledger},
@@ -45,7 +44,7 @@ use crate::{
 };
 
 impl Audit {
-    /// Attaches to all that is planned, and tells that it is ready.
+    /// Attaches to all that is planned, and reports that it is ready.
     pub(super) fn start(plan: Plan, hub: Arc<Hub>) -> Result<(Self, NetlinkEvents)> {
         if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
             bail!("there is no network namespace to audit");
@@ -63,7 +62,8 @@ impl Audit {
             logs::follow(&mut ebpf)?;
         }
         let mut publisher = Publisher::open(&mut ebpf)?;
-        let written = takeover::enforced_until(&publisher, &plan.policy, persist.as_deref());
+        let written =
+            persisted_policy::enforced_until(&publisher, &plan.policy, persist.as_deref());
         let enforcement = Enforcement::new(plan.enforce, written, persist.is_some(), monotonic());
         if !enforcement.is_on() && publisher.enforces(monotonic()) {
             hub.note(Notice::EnforcementNotContinued);
@@ -72,12 +72,12 @@ impl Audit {
         let counters = Counters::open(&mut ebpf)?;
         let sightings = Ring::open(&mut ebpf)?;
         let bypasses = Ring::open(&mut ebpf)?;
-        let earlier = Earlier::read(persist.as_deref(), &counters)?;
+        let previous = persistence::previous(persist.as_deref(), &counters)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();
         let mut entries = Entries::open(&mut ebpf)?;
         if persist.is_some() {
-            // An earlier collector's stands in the table until this one's takes its place.
+            // A previous instance's is in the table until this one's takes its place.
             load_egress(&mut ebpf, &mut entries)?;
         }
         let mut following = Following::new(
@@ -86,9 +86,8 @@ impl Audit {
             entries,
             Watch::open().context("mounts of network namespaces cannot be watched")?,
             arrivals,
-            persist.clone(),
         );
-        let unresolved = takeover::put_into_force(
+        let unresolved = persisted_policy::put_into_force(
             &mut publisher,
             &plan.policy,
             persist.as_deref(),
@@ -102,15 +101,16 @@ impl Audit {
         } else {
             Hooks::come(ebpf, &plan.cgroup, types)?
         };
+        let names = persistence::names(persist.as_deref());
         let mut audit = Self {
             hub,
             losses: Losses::default(),
-            earlier,
+            takeover: Takeover::new(previous, Instant::now()),
             namespaces: BTreeMap::new(),
             order: Vec::new(),
-            past: takeover::past(persist.as_deref(), &following),
+            totals: persistence::totals(persist.as_deref(), &names),
             following,
-            names: Names::with(persist.clone()),
+            names,
             persist,
             hooks,
             bypasses,
@@ -147,7 +147,7 @@ impl Audit {
             audit.hub.note(Notice::HookMissing(warning));
         }
         audit.sweep();
-        audit.started = audit.began();
+        audit.started = audit.takeover.began(Instant::now());
         audit.enforce(enforcement::Input::Begin)?;
         let ready = audit.ready(plan.attach);
         audit.hub.publish(Event::Ready(Arc::new(ready)));
@@ -177,7 +177,7 @@ impl Audit {
             netns: self
                 .order
                 .iter()
-                .map(|netns| self.following.name(*netns))
+                .map(|netns| self.names.namespace(*netns))
                 .collect(),
             kernel: nix::sys::utsname::uname().map_or_else(
                 |_| String::new(),

@@ -1,306 +1,183 @@
-//! The lives of collectors that attend to one auditor one after another: what an earlier one has left is taken over.
-//!
-//! The programs go on all the while, by what the maps say. So nothing is taken away before what is new is there: hooks are
-//! replaced in one step each, the policy in force stays so until the next one is written, and what is not true any more is
-//! swept last.
+//! What a previous instance has left is taken over: which of its interfaces are still the same, and which findings it has archived.
+//! It reads nothing from the kernel; `persistence.rs` does, and does what comes back.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
-use pinif_ebpf::{
-    enforce::until,
-    key::{IfIndex, NetNsCookie},
-    sighting::{CellKey, Count, FindingKey},
-};
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
-use super::{
-    audit::{Audit, When},
-    following::Following,
-    totals::{Past, Place},
-};
 use crate::{
-    collector::ledger::Key,
-    findings::{decode::decode, enrich, samples::Samples},
-    host::{netns::NetNs, network::Network},
-    hub::{Change, Event, Notice},
-    kernel::{
-        attach::foreign_instance,
-        persist::{self, ClosedCell, ClosedFinding, Persist},
-        publish::{Publisher, Unresolved},
-    },
-    policy::Policy,
+    hub::{Event, Notice},
+    kernel::persist::ArchivedFinding,
 };
 
-/// What earlier lives have counted for interfaces whose indexes others have had since.
-pub(super) fn past(persist: Option<&Persist>, following: &Following) -> Past {
-    let mut past = Past::default();
-    for ClosedCell { key, total, names } in persist.iter().flat_map(|it| it.closed_cells()) {
-        let name = |index| names.of(index, key.egress, key.bound).unwrap_or_default();
-        past.keep(&[(key, total)], |key| {
-            Place::of(key, &|netns| following.name(netns), &|_, index| {
-                name(index).to_owned()
-            })
-        });
-    }
-    past
+/// What was read of a previous instance.
+#[derive(Debug)]
+pub(super) struct Previous {
+    /// How long ago the first instance began.
+    pub(super) age: Duration,
+    /// The namespaces that it audited.
+    pub(super) namespaces: BTreeSet<NetNsCookie>,
+    /// The interfaces for which something was counted.
+    pub(super) counted: BTreeSet<(NetNsCookie, IfIndex)>,
+    /// How many findings have a counter.
+    pub(super) findings: usize,
+    /// The findings that it has archived.
+    pub(super) archived: Vec<ArchivedFinding>,
 }
 
-/// Puts the first policy of this life into force. The networks are read before that: from the first packet on that it
-/// judges, it knows their zones.
-///
-/// # Errors
-///
-/// When a table is full.
-pub(super) fn put_into_force(
-    publisher: &mut Publisher,
-    policy: &Policy,
-    persist: Option<&Persist>,
-    namespaces: &[NetNs],
-) -> Result<Vec<Unresolved>> {
-    let Some(persist) = persist else {
-        return publisher.policy(policy, &[]);
-    };
-    let mut networks = BTreeMap::new();
-    if persist.takes_over() {
-        persist.leave_all_but(|netns| namespaces.iter().any(|wanted| wanted.cookie == netns));
-        for netns in namespaces {
-            // One that cannot be read is told of when it is taken in.
-            if let Ok(network) = Network::read(netns) {
-                networks.insert(netns.cookie, network);
+/// What may happen.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A namespace is about to be audited.
+    Namespace {
+        netns: NetNsCookie,
+        /// Its interfaces.
+        present: BTreeSet<IfIndex>,
+        /// Those that the names say are there.
+        known: Vec<IfIndex>,
+        /// Those of `present` at which the previous instance's program still is.
+        adopted: BTreeSet<IfIndex>,
+    },
+    /// All of a namespace is attached: these interfaces are audited.
+    Attached {
+        netns: NetNsCookie,
+        interfaces: Vec<(IfIndex, String)>,
+    },
+    /// All namespaces of the beginning are attached; those that are missing are gone.
+    Ready,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// The interface is gone: another that has its index is not the same.
+    Gone(NetNsCookie, IfIndex),
+    /// An archived finding is to be reported.
+    Archived(Box<ArchivedFinding>),
+    /// The findings that have a counter are to be reported.
+    ReadFindings,
+    /// To be published.
+    Event(Event),
+}
+
+/// What a previous instance has left that is not recognized yet; nothing where there was none.
+#[derive(Debug, Default)]
+pub(super) struct Takeover {
+    /// When the first instance began, where there was one.
+    began: Option<Instant>,
+    /// The namespaces that a previous instance audited and this one does not yet.
+    awaited: BTreeSet<NetNsCookie>,
+    counted: BTreeSet<(NetNsCookie, IfIndex)>,
+    findings: usize,
+    /// Not reported yet.
+    archived: Vec<ArchivedFinding>,
+    /// Of namespaces that are being attached to, the interfaces that no instance has audited so far.
+    unaudited: BTreeMap<NetNsCookie, BTreeSet<IfIndex>>,
+}
+
+impl Takeover {
+    /// Begins with what was read of a previous instance.
+    pub(super) fn new(previous: Option<Previous>, now: Instant) -> Self {
+        let Some(previous) = previous else {
+            return Self::default();
+        };
+        Self {
+            began: Some(now.checked_sub(previous.age).unwrap_or(now)),
+            awaited: previous.namespaces,
+            counted: previous.counted,
+            findings: previous.findings + previous.archived.len(),
+            archived: previous.archived,
+            unaudited: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what has happened.
+    pub(super) fn on(&mut self, input: Input, now: Instant) -> Vec<Output> {
+        match input {
+            Input::Namespace {
+                netns,
+                present,
+                known,
+                adopted,
+            } => {
+                let mut outputs = self.recognize(netns, &present, known, &adopted);
+                outputs.extend(self.report(|of| of == netns));
+                outputs
+            }
+            Input::Attached { netns, interfaces } => {
+                let unaudited = self.unaudited.remove(&netns).unwrap_or_default();
+                let late = interfaces.into_iter();
+                let late = late.filter(|(index, _)| unaudited.contains(index));
+                let names: Vec<String> = late.map(|(_, name)| name).collect();
+                let notice = (!names.is_empty()).then_some(Notice::InterfacesCameLate { names });
+                notice.into_iter().map(event).collect()
+            }
+            Input::Ready => {
+                self.awaited.clear();
+                let mut outputs: Vec<_> = self.report(|_| true).collect();
+                if let Some(began) = self.began {
+                    outputs.push(Output::ReadFindings);
+                    outputs.push(event(Notice::TookOver {
+                        age: now.saturating_duration_since(began),
+                        findings: self.findings,
+                    }));
+                }
+                outputs
             }
         }
-        if goes_on(publisher, policy, persist) {
-            publisher.goes_on();
-        }
     }
-    note_next(publisher, policy, Some(persist))?;
-    let networks: Vec<_> = networks
-        .iter()
-        .map(|(&netns, network)| (netns, network))
-        .collect();
-    publisher.policy(policy, &networks)
-}
 
-/// Whether an earlier life has put the same policy into force.
-fn goes_on(publisher: &Publisher, policy: &Policy, persist: &Persist) -> bool {
-    persist.has_policy(publisher.slot(), digest(policy))
-}
-
-/// Until when an earlier life has had this policy enforced. Another policy is another matter: what was confirmed of the one
-/// was not of the other.
-pub(super) fn enforced_until(
-    publisher: &Publisher,
-    policy: &Policy,
-    persist: Option<&Persist>,
-) -> u64 {
-    match persist {
-        Some(persist) if goes_on(publisher, policy, persist) => publisher.enforced_until(),
-        _ => until::NEVER,
+    /// Whether a namespace is to be recognized yet: what was found in it is reported then.
+    pub(super) fn awaits(&self, netns: NetNsCookie) -> bool {
+        self.awaited.contains(&netns)
     }
-}
 
-/// Notes for later lives which policy will be in force next.
-///
-/// # Errors
-///
-/// When the kernel refuses.
-pub(super) fn note_next(
-    publisher: &Publisher,
-    policy: &Policy,
-    persist: Option<&Persist>,
-) -> Result<()> {
-    persist.map_or(Ok(()), |persist| {
-        persist.note_policy(publisher.next_slot(), digest(policy))
-    })
-}
+    /// When the first instance began: now, where this is the first.
+    pub(super) fn began(&self, now: Instant) -> Instant {
+        self.began.unwrap_or(now)
+    }
 
-/// What a policy demands, wherever it was read from.
-fn digest(policy: &Policy) -> u64 {
-    persist::digest_of(&format!("{:?}{:?}", policy.zones, policy.rules))
-}
-
-/// Refuses a namespace to which another auditor is attached that persists: of packets that pass several interfaces, each
-/// would write over the other's mark.
-///
-/// # Errors
-///
-/// That there is one, or that the namespace cannot be entered.
-pub(super) fn refuse_strangers(netns: &NetNs, own: Option<&Persist>) -> Result<()> {
-    let Some(interface) = foreign_instance(netns, own)? else {
-        return Ok(());
-    };
-    let name = &netns.name;
-    bail!(
-        "a persistent auditor is attached in the network namespace {name} (to {interface}): take it over with \
-         `pinif audit --persist`, or end it with `pinif detach`"
-    );
-}
-
-impl Audit {
-    /// Learns which of a namespace's interfaces are those that an earlier life knew, before they are met. Returns those that
-    /// no collector had attached to until now.
-    ///
-    /// # Errors
-    ///
-    /// When the namespace cannot be entered.
-    pub(super) fn recognize(
+    /// Which of a namespace's interfaces are those that a previous instance knew: those that are there and have its program, or for
+    /// which nothing was counted, so that it does not matter.
+    fn recognize(
         &mut self,
         netns: NetNsCookie,
-        there: &[(IfIndex, String)],
-    ) -> Result<BTreeSet<IfIndex>> {
-        if !self.earlier.namespaces.remove(&netns) {
-            return Ok(BTreeSet::new());
+        present: &BTreeSet<IfIndex>,
+        known: Vec<IfIndex>,
+        adopted: &BTreeSet<IfIndex>,
+    ) -> Vec<Output> {
+        // Of an attempt that failed.
+        self.unaudited.remove(&netns);
+        if !self.awaited.remove(&netns) {
+            return Vec::new();
         }
-        let left = self.namespaces[&netns].hooks.left_at(there)?;
-        let indexes: BTreeSet<IfIndex> = there.iter().map(|(index, _)| *index).collect();
-        for index in self.names.there(netns) {
-            let is_another =
-                !left.contains(&index) && self.earlier.counted.contains(&(netns, index));
-            if is_another || !indexes.contains(&index) {
-                self.names.gone(netns, index);
-            }
-        }
-        Ok(indexes.difference(&left).copied().collect())
+        let unaudited = present.difference(adopted).copied().collect();
+        self.unaudited.insert(netns, unaudited);
+        let is_another =
+            |index: &IfIndex| !adopted.contains(index) && self.counted.contains(&(netns, *index));
+        let gone = known.into_iter();
+        gone.filter(|index| is_another(index) || !present.contains(index))
+            .map(|index| Output::Gone(netns, index))
+            .collect()
     }
 
-    /// Reports the interfaces of a namespace that no collector had attached to until now.
-    pub(super) fn warn_of_late(&self, netns: NetNsCookie, late: &BTreeSet<IfIndex>) {
-        let hooks = &self.namespaces[&netns].hooks;
-        let names: Vec<String> = late
-            .iter()
-            .filter(|index| hooks.has(**index))
-            .map(|index| self.names.of(netns, *index))
-            .collect();
-        if !names.is_empty() {
-            self.hub.note(Notice::InterfacesCameLate { names });
-        }
-    }
-
-    /// Takes away what an earlier life had attached, or published, and is not wanted any more.
-    pub(super) fn sweep(&mut self) {
-        let Some(persist) = &self.persist else {
-            return;
-        };
-        persist.pins().retain(|pin| {
-            let namespace = self.namespaces.get(&pin.netns);
-            namespace.is_some_and(|namespace| namespace.hooks.holds(pin.interface, pin.direction))
-        });
-        if !persist.takes_over() {
-            return;
-        }
-        let own = persist.owner();
-        for namespace in self.namespaces.values() {
-            namespace.hooks.remove_other_filters(&own);
-        }
-        for netns in self.publisher.namespaces() {
-            if !self.namespaces.contains_key(&netns) {
-                self.publisher.forget(netns);
-            }
-        }
-    }
-
-    /// When the first life began.
-    pub(super) fn began(&self) -> Instant {
-        let now = Instant::now();
-        let persist = self.persist.as_ref();
-        persist
-            .filter(|persist| persist.takes_over())
-            .and_then(|persist| now.checked_sub(persist.age()))
-            .unwrap_or(now)
-    }
-
-    /// All stays from now on; and what earlier lives have found is told once more.
-    ///
-    /// # Errors
-    ///
-    /// When the counters cannot be read.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        let Some(persist) = self.persist.clone() else {
-            return Ok(());
-        };
-        persist.keep();
-        // Of namespaces that are gone, too.
-        self.earlier.namespaces.clear();
-        self.tell_closed(|_| true);
-        if persist.takes_over() {
-            self.counts = true;
-            self.read_findings(When::RateLimited)?;
-            self.hub.note(Notice::TookOver {
-                age: persist.age(),
-                findings: self.earlier.findings,
-            });
-        }
-        Ok(())
-    }
-
-    /// Tells of the findings in some namespaces whose accounts earlier lives have closed.
-    pub(super) fn tell_closed(&mut self, wanted: impl Fn(NetNsCookie) -> bool) {
-        let (told, rest) = std::mem::take(&mut self.earlier.closed)
+    fn report(&mut self, is_wanted: impl Fn(NetNsCookie) -> bool) -> impl Iterator<Item = Output> {
+        let (reported, rest): (Vec<_>, _) = std::mem::take(&mut self.archived)
             .into_iter()
-            .partition(|closed| wanted(closed.key.netns));
-        self.earlier.closed = rest;
-        let told: Vec<ClosedFinding> = told;
-        for closed in told {
-            let ClosedFinding { key, value, .. } = &closed;
-            // One that was killed in the midst of closing has left the counter, which is closed anew.
-            let is_open = self.names.predecessors(key.netns, key.egress) == closed.predecessors
-                && self.counters.finding(key).is_some();
-            let Some(sighted) = decode(key, &value.sighting).filter(|_| !is_open) else {
-                continue;
-            };
-            let process = enrich::process(&sighted);
-            let finding = self.describe(key, &sighted, process, value.count, Some(&closed));
-            if let Some(finding) = finding
-                && let Some(mut finding) =
-                    self.ledger
-                        .sighted(Key::Counted(*key), finding, self.started.elapsed())
-            {
-                let samples = Samples::of(&value.samples);
-                self.ledger.close(&Key::Counted(*key), samples.clone());
-                finding.samples = Some(Arc::new(samples));
-                let finding = Arc::new(finding);
-                self.hub.publish(Event::Finding(finding, Change::Opened));
-            }
-        }
-    }
-
-    /// Keeps a finding for the next life, before its account is closed.
-    pub(super) fn keep_finding(&self, key: &FindingKey) {
-        if let (Some(persist), Some(value)) = (&self.persist, self.counters.finding(key)) {
-            persist.close_finding(&ClosedFinding {
-                key: *key,
-                value,
-                predecessors: self.names.predecessors(key.netns, key.egress),
-                names: self.names_of(key.netns, key.egress, key.bound),
-            });
-        }
-    }
-
-    /// Keeps cells for the next life, as they are when their accounts are closed.
-    pub(super) fn keep_cells(&self, cells: &[(CellKey, Count)]) {
-        for (key, total) in cells {
-            if let Some(persist) = &self.persist {
-                persist.close_cell(&ClosedCell {
-                    key: *key,
-                    total: *total,
-                    names: self.names_of(key.netns, key.egress, key.bound),
-                });
-            }
-        }
-    }
-
-    fn names_of(&self, netns: NetNsCookie, egress: IfIndex, bound: IfIndex) -> persist::Names {
-        let name = |index: IfIndex| {
-            let known = index.is_some().then(|| self.names.of(netns, index));
-            known.unwrap_or_default()
-        };
-        persist::Names {
-            egress: name(egress),
-            bound: name(bound),
-        }
+            .partition(|archived| is_wanted(archived.key.netns));
+        self.archived = rest;
+        let reported = reported.into_iter().map(Box::new);
+        reported.map(Output::Archived)
     }
 }
+
+fn event(notice: Notice) -> Output {
+    Output::Event(Event::Notice(Arc::new(notice)))
+}
+
+#[cfg(test)]
+mod tests;

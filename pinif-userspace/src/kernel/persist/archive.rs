@@ -23,7 +23,7 @@ const CELLS: u32 = 16_384;
 
 /// A finding whose interface is gone.
 #[derive(Clone, Debug)]
-pub struct ClosedFinding {
+pub struct ArchivedFinding {
     /// Its key.
     pub key: FindingKey,
     /// Its counter, its first packet and what it has seen.
@@ -31,30 +31,30 @@ pub struct ClosedFinding {
     /// How many interfaces had the index of its egress before it.
     pub predecessors: u32,
     /// What its interfaces were called.
-    pub names: Names,
+    pub names: InterfaceNames,
 }
 
 /// What was counted in a cell until one of its interfaces was gone.
 #[derive(Clone, Debug)]
-pub struct ClosedCell {
+pub struct ArchivedCell {
     /// Its key.
     pub key: CellKey,
     /// All that the counter had then.
     pub total: Count,
     /// What its interfaces were called.
-    pub names: Names,
+    pub names: InterfaceNames,
 }
 
 /// What the interfaces of an archived counter were called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct InterfaceNames {
     /// Where it left.
     pub egress: String,
     /// The bound device.
     pub bound: String,
 }
 
-impl Names {
+impl InterfaceNames {
     /// The name of one of the two interfaces; nothing of another.
     pub fn of(&self, index: IfIndex, egress: IfIndex, bound: IfIndex) -> Option<&str> {
         if index == egress {
@@ -120,10 +120,10 @@ impl ArchivedCounters {
         })
     }
 
-    pub(super) fn findings(&self) -> Vec<ClosedFinding> {
-        let closed = self.findings.iter().filter_map(Result::ok);
-        closed
-            .map(|(key, value)| ClosedFinding {
+    pub(super) fn findings(&self) -> Vec<ArchivedFinding> {
+        let archived = self.findings.iter().filter_map(Result::ok);
+        archived
+            .map(|(key, value)| ArchivedFinding {
                 key: key.key,
                 value: value.value,
                 predecessors: key.number,
@@ -132,35 +132,35 @@ impl ArchivedCounters {
             .collect()
     }
 
-    /// In the order in which they were closed.
-    pub(super) fn cells(&self) -> Vec<ClosedCell> {
-        let closed = self.cells.iter().filter_map(Result::ok);
-        let mut closed: Vec<_> = closed.collect();
-        closed.sort_by_key(|(key, _)| key.number);
-        let cell = |(key, value): (Numbered<CellKey>, Named<Count>)| ClosedCell {
+    /// In the order in which they were archived.
+    pub(super) fn cells(&self) -> Vec<ArchivedCell> {
+        let archived = self.cells.iter().filter_map(Result::ok);
+        let mut archived: Vec<_> = archived.collect();
+        archived.sort_by_key(|(key, _)| key.number);
+        let cell = |(key, value): (Numbered<CellKey>, Named<Count>)| ArchivedCell {
             key: key.key,
             total: value.value,
             names: value.names(),
         };
-        closed.into_iter().map(cell).collect()
+        archived.into_iter().map(cell).collect()
     }
 
     /// Keeps a finding. Where the map is full, the next instance does not know of it.
-    pub(super) fn close_finding(&mut self, closed: &ClosedFinding) {
+    pub(super) fn archive_finding(&mut self, archived: &ArchivedFinding) {
         let key = Numbered {
-            key: closed.key,
-            number: closed.predecessors,
+            key: archived.key,
+            number: archived.predecessors,
             _pad: 0,
         };
         let _ = self
             .findings
-            .insert(key, Named::of(closed.value, &closed.names), 0);
+            .insert(key, Named::of(archived.value, &archived.names), 0);
     }
 
     /// Keeps a cell; likewise.
-    pub(super) fn close_cell(&mut self, closed: &ClosedCell) {
+    pub(super) fn archive_cell(&mut self, archived: &ArchivedCell) {
         let mut key = Numbered {
-            key: closed.key,
+            key: archived.key,
             number: 0,
             _pad: 0,
         };
@@ -169,12 +169,12 @@ impl ArchivedCounters {
         }
         let _ = self
             .cells
-            .insert(key, Named::of(closed.total, &closed.names), 0);
+            .insert(key, Named::of(archived.total, &archived.names), 0);
     }
 }
 
 impl<V> Named<V> {
-    fn of(value: V, names: &Names) -> Self {
+    fn of(value: V, names: &InterfaceNames) -> Self {
         Self {
             value,
             egress: bytes(&names.egress),
@@ -182,8 +182,8 @@ impl<V> Named<V> {
         }
     }
 
-    fn names(&self) -> Names {
-        Names {
+    fn names(&self) -> InterfaceNames {
+        InterfaceNames {
             egress: text(&self.egress),
             bound: text(&self.bound),
         }

@@ -18,7 +18,7 @@ use aya::Ebpf;
 use pinif_ebpf::{key::NetNsCookie, policy::Slot};
 
 use super::{
-    archive::{ArchivedCounters, ClosedCell, ClosedFinding},
+    archive::{ArchivedCell, ArchivedCounters, ArchivedFinding},
     bpffs, layout,
     lock::{self, Locked},
     names::{KnownNames, Remembered},
@@ -196,7 +196,7 @@ impl Persist {
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub fn note_policy(&self, slot: Slot, digest: u64) -> Result<()> {
+    pub fn write_policy(&self, slot: Slot, digest: u64) -> Result<()> {
         match self.state.borrow_mut().as_mut() {
             Some(state) => state.write_policy(slot, digest),
             None => Ok(()),
@@ -229,23 +229,23 @@ impl Persist {
     }
 
     /// The findings of interfaces whose indexes others have had since.
-    pub fn closed_findings(&self) -> Vec<ClosedFinding> {
+    pub fn archived_findings(&self) -> Vec<ArchivedFinding> {
         self.archive.borrow().findings()
     }
 
-    /// The cells of such interfaces, in the order in which they were closed.
-    pub fn closed_cells(&self) -> Vec<ClosedCell> {
+    /// The cells of such interfaces, in the order in which they were archived.
+    pub fn archived_cells(&self) -> Vec<ArchivedCell> {
         self.archive.borrow().cells()
     }
 
     /// Keeps a finding for the next instance, before its counter is removed.
-    pub fn close_finding(&self, closed: &ClosedFinding) {
-        self.archive.borrow_mut().close_finding(closed);
+    pub fn archive_finding(&self, archived: &ArchivedFinding) {
+        self.archive.borrow_mut().archive_finding(archived);
     }
 
     /// Keeps for the next instance what a cell had until now.
-    pub fn close_cell(&self, closed: &ClosedCell) {
-        self.archive.borrow_mut().close_cell(closed);
+    pub fn archive_cell(&self, archived: &ArchivedCell) {
+        self.archive.borrow_mut().archive_cell(archived);
     }
 
     /// Detaches from all namespaces but these, which a previous instance audited and this one does not.

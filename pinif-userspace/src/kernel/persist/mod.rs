@@ -27,7 +27,7 @@ mod pin;
 mod remove;
 mod state;
 
-pub use archive::{ClosedCell, ClosedFinding, Names};
+pub use archive::{ArchivedCell, ArchivedFinding, InterfaceNames};
 pub use auditor::{Persist, digest_of};
 pub use find::{Found, find};
 pub use layout::DIRECTORY;
