@@ -17,6 +17,7 @@ use super::{
     foreseer::Foreseer,
     foresight::Foresight,
     gaps::Gaps,
+    host_view::HostView,
     ledger::{Key, Ledger},
     losses::Losses,
     names::Names,
@@ -47,8 +48,6 @@ pub(super) struct Namespace {
     pub(super) network: Network,
     pub(super) oracle: RouteOracle,
     pub(super) running: Running,
-    /// Something led to it at the last look: when nothing does any more, it is gone.
-    pub(super) is_kept: bool,
     pub(super) _followed: Followed,
 }
 
@@ -67,8 +66,7 @@ pub(super) struct Audit {
     pub(super) persist: Option<Rc<Persist>>,
     pub(super) takeover: Takeover,
     pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,
-    /// In the order of the command line, and then of their coming.
-    pub(super) order: Vec<NetNsCookie>,
+    pub(super) host_view: HostView,
     pub(super) following: Following,
     pub(super) names: Names,
     pub(super) totals: Totals,

@@ -27,8 +27,8 @@ use crate::{
 };
 
 impl Audit {
-    /// Learns of sockets that are about to bypass.
-    pub(super) fn bypassing(&mut self, mut sockets: Vec<Bypass>) {
+    /// Takes sockets that are about to bypass TC egress.
+    pub(super) fn on_bypasses(&mut self, mut sockets: Vec<Bypass>) {
         sockets.retain(|socket| self.namespaces.contains_key(&socket.netns));
         self.on_gaps(Input::Bypassing(sockets));
     }

@@ -43,7 +43,7 @@ pub(super) enum Input {
 #[derive(Debug)]
 pub(super) struct Foresight {
     wanted: bool,
-    book: Foreseen,
+    foreseen: Foreseen,
     /// Those that have changed.
     changed: BTreeMap<NetNsCookie, Changed>,
     /// Some are being looked at: no others are until that is done.
@@ -71,7 +71,7 @@ impl Foresight {
     pub(super) fn new(wanted: bool) -> Self {
         Self {
             wanted,
-            book: Foreseen::default(),
+            foreseen: Foreseen::default(),
             changed: BTreeMap::new(),
             looks: false,
             published: Vec::new(),
@@ -92,7 +92,7 @@ impl Foresight {
             Input::Left(netns) => {
                 // What was foreseen of it does not hold any more, and nobody asks for it.
                 self.changed.remove(&netns);
-                self.book.take(netns, Vec::new());
+                self.foreseen.take(netns, Vec::new());
                 Vec::new()
             }
             Input::Looked {
@@ -132,8 +132,8 @@ impl Foresight {
     }
 
     /// What was foreseen in all.
-    pub(super) fn book(&self) -> &Foreseen {
-        &self.book
+    pub(super) fn foreseen(&self) -> &Foreseen {
+        &self.foreseen
     }
 
     fn looked(
@@ -155,7 +155,7 @@ impl Foresight {
         for what in uncopied {
             events.extend(self.once(not_foreseen(what, true)));
         }
-        let changes = self.book.take(netns, latent);
+        let changes = self.foreseen.take(netns, latent);
         let new = changes.new.into_iter();
         events.extend(new.map(|latent| Event::Foreseen(Arc::new(latent))));
         let gone = changes.gone.into_iter();
@@ -264,6 +264,6 @@ mod tests {
         let fails = || looked(Err("no copy".to_owned()));
         assert_eq!(short(foresight.on(fails(), now)), ["no copy false"]);
         assert!(foresight.on(fails(), now).is_empty());
-        assert_eq!(foresight.book().reported(), 1);
+        assert_eq!(foresight.foreseen().reported(), 1);
     }
 }

@@ -10,6 +10,7 @@ mod foreseeing;
 mod foreseer;
 mod foresight;
 mod gaps;
+mod host_view;
 mod interfaces;
 pub mod ledger;
 mod losses;

@@ -1,6 +1,6 @@
-//! Namespaces come and go: which are audited, and for how long.
+//! Namespaces come and go: they are looked for, attached to and left, as [`HostView`](super::host_view::HostView) says.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
@@ -8,6 +8,7 @@ use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
 use super::{
     audit::{Audit, Namespace, When},
     foresight, gaps,
+    host_view::{Input, Output},
     interfaces::{Attached, links_of},
     names,
     netlink_events::{NetlinkEvents, follow},
@@ -18,12 +19,7 @@ use crate::{
         explain::CauseKind,
         gaps::{Gap, GapKey, GapSource},
     },
-    host::{
-        namespaces::Census,
-        netns::{NetNs, anonymous},
-        routes::RouteOracle,
-        running::Running,
-    },
+    host::{namespaces::Census, netns::NetNs, routes::RouteOracle, running::Running},
     hub::{Notice, notice::Work},
     kernel::{
         attach::{NamespaceHooks, foreign_instance},
@@ -31,9 +27,6 @@ use crate::{
         publish::wait_for_running_programs,
     },
 };
-
-/// How many namespaces are taken in at once: what was sighted meanwhile, and the end of the audit, wait for no more.
-const AT_ONCE: usize = 8;
 
 impl Audit {
     /// Takes in the namespaces of the beginning.
@@ -53,7 +46,7 @@ impl Audit {
             progress.report(done, &self.hub);
             match self.take_in(netns.clone(), changes) {
                 Ok(new) => attached.add(new),
-                Err(error) if self.following.wanted.may_be_more() => {
+                Err(error) if self.host_view.may_grow() => {
                     self.remove(netns.cookie);
                     // Nothing is to be said where it went while the others were attached.
                     if Census::take(&[]).is_ok_and(|census| census.has(netns.inode)) {
@@ -63,7 +56,7 @@ impl Audit {
                 Err(error) => return Err(error),
             }
         }
-        if attached.count() == 0 && !self.following.wanted.may_be_more() {
+        if attached.count() == 0 && !self.host_view.may_grow() {
             match attached.first_refusal() {
                 Some(refusal) => bail!("no interface could be attached: {refusal}"),
                 None => bail!("{}", self.none_is_wanted()),
@@ -89,12 +82,15 @@ impl Audit {
                 self.persist.as_ref().map(|persist| persist.pins()),
             )?,
             network,
-            is_kept: false,
             _followed: followed,
         };
         self.on_name(cookie, names::Input::Namespace(&netns.name));
         self.namespaces.insert(cookie, namespace);
-        self.order.push(cookie);
+        let inode = netns.inode;
+        self.on_host(Input::Added {
+            netns: cookie,
+            inode,
+        });
         self.recognize(cookie, &links)?;
         // One that was left and comes again has its interfaces under the same indexes.
         for (index, name) in &links {
@@ -110,30 +106,24 @@ impl Audit {
         Ok(attached)
     }
 
-    /// Learns of namespaces that somebody made a socket in.
-    pub(super) fn arrived(&mut self, arrivals: &[Arrival]) {
-        for arrival in arrivals {
-            if is_own(arrival.task) {
-                // In a scratch namespace of its own.
-                continue;
+    /// Takes the namespaces that programs made a socket in.
+    pub(super) fn on_arrivals(&mut self, arrivals: &[Arrival]) {
+        // pinif's own threads are in scratch namespaces.
+        for arrival in arrivals.iter().filter(|arrival| !is_own(arrival.task)) {
+            let (netns, thread) = (arrival.netns, arrival.task);
+            for output in self
+                .host_view
+                .on(Input::Socket { netns, thread }, &self.names)
+            {
+                self.schedule(&output);
             }
-            let namespace = self.namespaces.get(&arrival.netns);
-            match namespace.map(|namespace| namespace.hooks.netns().inode) {
-                None if self.following.wanted.may_be_more() => {
-                    self.following.threads.push(arrival.task);
-                }
-                // Whose process it is gives it a name.
-                Some(inode) if self.names.namespace(arrival.netns) == anonymous(inode) => {}
-                _ => continue,
-            }
-            self.following.watch.soon();
         }
     }
 
     /// Leaves the namespaces that are gone, and takes in those that are new.
-    pub(super) fn look(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+    pub(super) fn look_for_namespaces(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
         self.following.watch.looks();
-        let census = match Census::take(&self.following.threads) {
+        let census = match Census::take(self.host_view.threads()) {
             Ok(census) => census,
             Err(error) => {
                 let error = error.to_string();
@@ -141,66 +131,63 @@ impl Audit {
                 return Ok(());
             }
         };
-        let mut gone = Vec::new();
-        for (&cookie, namespace) in &mut self.namespaces {
-            let inode = namespace.hooks.netns().inode;
-            let is_kept = self.following.watch.keeps(inode, &census);
-            if namespace.is_kept && !is_kept {
-                gone.push(cookie);
-            } else {
-                namespace.is_kept = is_kept;
+        for inode in self.host_view.inodes() {
+            self.following.watch.keeps(inode, &census);
+        }
+        let present = census.inodes().map(|inode| (inode, census.name(inode)));
+        let input = Input::Census(present.collect());
+        for output in self.host_view.on(input, &self.names) {
+            self.schedule(&output);
+            match output {
+                Output::LookSoon | Output::LookAtOnce => {}
+                Output::Leave(gone) => self.leave(&gone)?,
+                Output::Rename { netns, old, new } => self.rename_namespace(netns, old, new),
+                Output::TakeIn { inode, name } => self.take_in_new(inode, &name, &census, changes),
             }
         }
-        if gone.len() > AT_ONCE {
-            gone.truncate(AT_ONCE);
-            self.following.watch.at_once();
-        }
-        self.leave(&gone)?;
-        self.name_anew(&census);
-        self.look_for_new(&census, changes);
         self.on_gaps(gaps::Input::Report);
-        let audited = self.audited();
-        self.following
-            .threads
-            .retain(|thread| Census::is_in(*thread, |inode| audited.contains(&inode)));
+        let audited = self.host_view.inodes();
+        let mut threads = self.host_view.threads().to_vec();
+        threads.retain(|thread| Census::is_in(*thread, |inode| audited.contains(&inode)));
+        self.on_host(Input::Threads(threads));
         Ok(())
     }
 
-    fn audited(&self) -> BTreeSet<u64> {
-        let namespaces = self.namespaces.values();
-        namespaces
-            .map(|namespace| namespace.hooks.netns().inode)
-            .collect()
+    /// Sets when the next look is due.
+    fn schedule(&mut self, output: &Output) {
+        match output {
+            Output::LookSoon => self.following.watch.soon(),
+            Output::LookAtOnce => self.following.watch.at_once(),
+            Output::Leave(_) | Output::Rename { .. } | Output::TakeIn { .. } => {}
+        }
     }
 
-    fn look_for_new(&mut self, census: &Census, changes: &mut NetlinkEvents) {
-        self.following.refused.retain(|inode| census.has(*inode));
-        // Those that are audited are held, so that no other can have the inode.
-        let mut known = self.audited();
-        known.extend(&self.following.refused);
-        let new = census.inodes().filter(|inode| !known.contains(inode));
-        let mut new = new.filter(|inode| self.following.wanted.is(&census.name(*inode)));
-        let now: Vec<_> = new.by_ref().take(AT_ONCE).collect();
-        if new.next().is_some() {
-            self.following.watch.at_once();
-        }
-        for inode in now {
-            let name = census.name(inode);
-            let outcome = match census.open(inode) {
-                // It is looked for again at the next event.
-                Ok(None) => continue,
-                Ok(Some(netns)) => self.add_namespace(netns, census, changes),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = outcome {
-                self.refuse(inode, &name, &error);
-            }
+    /// Gives the host view an input that leads to nothing.
+    fn on_host(&mut self, input: Input) {
+        self.host_view.on(input, &self.names);
+    }
+
+    fn take_in_new(
+        &mut self,
+        inode: u64,
+        name: &str,
+        census: &Census,
+        changes: &mut NetlinkEvents,
+    ) {
+        let outcome = match census.open(inode) {
+            // It is looked for again at the next event.
+            Ok(None) => return,
+            Ok(Some(netns)) => self.add_namespace(netns, census, changes),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = outcome {
+            self.refuse(inode, name, &error);
         }
     }
 
     /// Reports once a namespace that cannot be audited.
     fn refuse(&mut self, inode: u64, name: &str, error: &anyhow::Error) {
-        self.following.refused.insert(inode);
+        self.on_host(Input::Refused { inode });
         let error = format!("{error:#}");
         self.on_gaps(gaps::Input::Found(Box::new(Gap {
             key: GapKey {
@@ -233,9 +220,8 @@ impl Audit {
                 return Err(error);
             }
         };
-        if let Some(namespace) = self.namespaces.get_mut(&cookie) {
-            namespace.is_kept = self.following.watch.keeps(inode, census);
-        }
+        self.following.watch.keeps(inode, census);
+        self.on_host(Input::Attached { netns: cookie });
         let interfaces = attached.count();
         self.hub.note(Notice::NamespaceAudited { name, interfaces });
         self.on_gaps(gaps::Input::Namespace);
@@ -264,27 +250,16 @@ impl Audit {
         Ok(())
     }
 
-    /// Gives those a name that had none: engines make a container's namespace before its first process.
-    fn name_anew(&mut self, census: &Census) {
-        let mut renamed = Vec::new();
-        for (&netns, namespace) in &self.namespaces {
-            let inode = namespace.hooks.netns().inode;
-            let (old, new) = (self.names.namespace(netns), census.name(inode));
-            if old == anonymous(inode) && new != old && namespace.is_kept {
-                renamed.push((netns, old, new));
-            }
-        }
-        for (netns, old, new) in renamed {
-            for key in self.ledger.keys_where(|key| key.netns() == netns) {
-                self.ledger.refine(&key, |finding| {
-                    self.shared.amend_place(finding, |place, names| {
-                        place.netns = names.one(new.as_str());
-                    });
+    fn rename_namespace(&mut self, netns: NetNsCookie, old: String, new: String) {
+        for key in self.ledger.keys_where(|key| key.netns() == netns) {
+            self.ledger.refine(&key, |finding| {
+                self.shared.amend_place(finding, |place, names| {
+                    place.netns = names.one(new.as_str());
                 });
-            }
-            self.on_name(netns, names::Input::Namespace(&new));
-            self.hub.note(Notice::NamespaceRenamed { old, new });
+            });
         }
+        self.on_name(netns, names::Input::Namespace(&new));
+        self.hub.note(Notice::NamespaceRenamed { old, new });
     }
 
     fn remove(&mut self, netns: NetNsCookie) {
@@ -296,7 +271,7 @@ impl Audit {
             self.following.watch.forget(namespace.hooks.netns().inode);
         }
         self.attachments.leave(netns);
-        self.order.retain(|other| *other != netns);
+        self.on_host(Input::Removed { netns });
         self.publisher.forget(netns);
         self.foresight(foresight::Input::Left(netns));
         self.following.arrivals.forget(netns);

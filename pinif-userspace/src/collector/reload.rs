@@ -57,7 +57,7 @@ impl Audit {
                 self.hub.note(Notice::PolicyTooLarge { error });
             }
         }
-        for netns in self.order.clone() {
+        for netns in self.host_view.order().to_vec() {
             self.watch_arrivals(netns)?;
             self.foresight(foresight::Input::Changed(netns));
         }

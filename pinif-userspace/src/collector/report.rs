@@ -67,8 +67,8 @@ impl Audit {
         }
     }
 
-    /// Names another process than the one that was taken to have the socket.
-    pub(super) fn correct(&mut self, key: &FindingKey, process: Process) {
+    /// Takes the process that has a finding's socket, where it is another than the one that was taken to have it.
+    pub(super) fn on_process(&mut self, key: &FindingKey, process: Process) {
         let first = self.counters.finding(key);
         let again = first
             .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))

@@ -67,7 +67,7 @@ async fn audit(
     audit.end().await
 }
 
-/// What an audit that has ended says of itself.
+/// How an audit ended.
 struct Ended {
     worst: Option<Severity>,
     incomplete: bool,
@@ -93,8 +93,8 @@ impl Audit {
         let mut next_read = Instant::now() + READ_EVERY;
         loop {
             let mut seen = Vec::new();
-            let mut arrived = Vec::new();
-            let mut bypassing = Vec::new();
+            let mut arrivals = Vec::new();
+            let mut bypasses = Vec::new();
             let gaps_due = self.gaps.due();
             let enforced_until = self.enforced_until;
             let resting = self.rate_limit.rests_until();
@@ -119,16 +119,16 @@ impl Audit {
                 }
                 () = at(resting) => self.rate_limit.wakes(),
                 Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
-                outcome = self.following.arrivals.next(|arrival| arrived.push(arrival)) => {
+                outcome = self.following.arrivals.next(|arrival| arrivals.push(arrival)) => {
                     outcome.context("the ring buffer of namespaces cannot be read")?;
-                    self.arrived(&arrived);
+                    self.on_arrivals(&arrivals);
                 }
-                outcome = self.bypasses.next(|socket| bypassing.push(socket)) => {
+                outcome = self.bypasses.next(|socket| bypasses.push(socket)) => {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
-                    self.bypassing(bypassing);
+                    self.on_bypasses(bypasses);
                 }
                 () = tokio::time::sleep_until(gaps_due.into()) => self.on_gaps(gaps::Input::Due),
-                () = self.following.watch.due() => self.look(changes)?,
+                () = self.following.watch.due() => self.look_for_namespaces(changes)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
                     Order::WrongPolicy(errors) => self.keep_policy(&errors),
@@ -136,7 +136,7 @@ impl Audit {
                     Order::ReaderLeft => self.hub.publish(Event::ReaderLeft),
                     Order::Notice(notice) => self.hub.note(notice),
                 },
-                (key, process) = self.searches.next() => self.correct(&key, process),
+                (key, process) = self.searches.next() => self.on_process(&key, process),
                 step = self.foreseer.next(&self.foresight) => self.foresee(step),
             }
             // What wakes it once a second, and finds nothing, is no occasion.
@@ -194,13 +194,13 @@ impl Audit {
         self.read_findings(When::Now)?;
         self.end_foreseeing().await;
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
-            self.correct(&key, process);
+            self.on_process(&key, process);
         }
         let rest: Vec<_> = self.ledger.rest().collect();
         self.show_again(rest);
         let losses = self.counters.losses()?;
         let matrix = self.totals.matrix(&self.counters.cells()?, &self.names);
-        let foreseen = self.foresight.book();
+        let foreseen = self.foresight.foreseen();
         let findings = self.ledger.len() as u64 + foreseen.reported();
         let summary = totals::summary(duration, matrix, findings, &losses);
         self.hub.publish(Event::Ended(Arc::new(summary)));

@@ -12,6 +12,7 @@ use super::{
     foreseer::Foreseer,
     foresight::Foresight,
     gaps::{self, Gaps},
+    host_view::HostView,
     losses::Losses,
     netlink_events::NetlinkEvents,
     persisted_policy, persistence,
@@ -80,13 +81,12 @@ impl Audit {
             // A previous instance's is in the table until this one's takes its place.
             load_egress(&mut ebpf, &mut entries)?;
         }
-        let mut following = Following::new(
-            plan.wanted,
-            plan.attach,
+        let mut following = Following {
+            mode: plan.attach,
             entries,
-            Watch::open().context("mounts of network namespaces cannot be watched")?,
+            watch: Watch::open().context("mounts of network namespaces cannot be watched")?,
             arrivals,
-        );
+        };
         let unresolved = persisted_policy::put_into_force(
             &mut publisher,
             &plan.policy,
@@ -107,7 +107,7 @@ impl Audit {
             losses: Losses::default(),
             takeover: Takeover::new(previous, Instant::now()),
             namespaces: BTreeMap::new(),
-            order: Vec::new(),
+            host_view: HostView::new(plan.wanted),
             totals: persistence::totals(persist.as_deref(), &names),
             following,
             names,
@@ -159,7 +159,8 @@ impl Audit {
 
     fn ready(&self, attach: Mode) -> Ready {
         let namespaces = self
-            .order
+            .host_view
+            .order()
             .iter()
             .filter_map(|netns| self.namespaces.get(netns));
         Ready {
@@ -175,7 +176,8 @@ impl Audit {
                 })
                 .collect(),
             netns: self
-                .order
+                .host_view
+                .order()
                 .iter()
                 .map(|netns| self.names.namespace(*netns))
                 .collect(),
