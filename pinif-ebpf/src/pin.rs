@@ -26,10 +26,10 @@ pub struct Pin {
     pub name: Name,
 }
 
-/// What pinned sockets sent by one interface, or were kept from sending.
+/// What pinned sockets sent by one interface, and what of it was dropped.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Departure {
+pub struct EgressStats {
     /// What the interface was called.
     pub name: Name,
     /// Packets that left, as they are on the wire.
@@ -37,24 +37,24 @@ pub struct Departure {
     /// Their bytes, from the IP header on.
     pub bytes: u64,
     /// Packets that were dropped instead.
-    pub kept_packets: u64,
+    pub dropped_packets: u64,
     /// Their bytes.
-    pub kept_bytes: u64,
+    pub dropped_bytes: u64,
 }
 
 /// What became of sockets and of their options.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct PinCounters {
     /// Sockets that were bound to the device as they were made.
     pub pinned: u64,
-    /// Sockets that were refused, since the interface was away.
+    /// Sockets that were refused, since there was no such interface.
     pub away: u64,
     /// Sockets that were refused, since they were made in another network namespace.
     pub elsewhere: u64,
     /// Attempts to bind a socket to another device, or to none, that were refused.
     pub refused: u64,
-    /// Packets that left, or were kept from leaving, by an interface for which there was no room among the counters.
+    /// Packets that left, or were dropped, by an interface for which there was no room among the counters.
     pub uncounted: u64,
 }
 
@@ -72,7 +72,7 @@ pub struct Attempt {
     pub index: IfIndex,
 }
 
-/// Where this kernel keeps what no helper tells a cgroup's program, in bytes.
+/// Where this kernel keeps what no helper gives a cgroup's program, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {
@@ -87,22 +87,22 @@ pub struct Offsets {
 }
 
 const _: () = assert!(size_of::<Pin>() == 32);
-const _: () = assert!(size_of::<Departure>() == 48);
-const _: () = assert!(size_of::<Tally>() == 40);
+const _: () = assert!(size_of::<EgressStats>() == 48);
+const _: () = assert!(size_of::<PinCounters>() == 40);
 const _: () = assert!(size_of::<Attempt>() == 40);
 const _: () = assert!(size_of::<Offsets>() == 16);
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Attempt, Departure, Offsets, Pin, Tally};
+    use super::{Attempt, EgressStats, Offsets, Pin, PinCounters};
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
     unsafe impl aya::Pod for Attempt {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Departure {}
+    unsafe impl aya::Pod for EgressStats {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Offsets {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Pin {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Tally {}
+    unsafe impl aya::Pod for PinCounters {}
 }

@@ -21,17 +21,17 @@ pub fn pinif_pin_sock(context: SockContext) -> i32 {
     // SAFETY: the helper takes the context.
     let netns = NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) });
     if netns != pin.netns {
-        state::count(|tally| &mut tally.elsewhere);
+        state::count(|counters| &mut counters.elsewhere);
         return REFUSE;
     }
     if !pin.interface.is_some() {
         // SAFETY: the helper takes any errno; it is there from Linux 6.1 on for this hook.
         unsafe { bpf_set_retval(-ENODEV) };
-        state::count(|tally| &mut tally.away);
+        state::count(|counters| &mut counters.away);
         return REFUSE;
     }
     // SAFETY: the context is valid, and this member writable here (`sock_filter_is_valid_access`).
     unsafe { (&raw mut (*context.sock).bound_dev_if).write_volatile(pin.interface.0) };
-    state::count(|tally| &mut tally.pinned);
+    state::count(|counters| &mut counters.pinned);
     ALLOW
 }

@@ -1,8 +1,8 @@
 //! A packet of a pinned socket leaves: by the device, or not at all.
 //!
 //! `IP_PKTINFO`, `IPV6_PKTINFO` and `sin6_scope_id` name another interface than the socket's, and no hook at `sendmsg()`
-//! sees them (`struct bpf_sock_addr` has no room for control messages or scopes). So it is looked at where it comes to:
-//! `ip_finish_output`, after routing, within the same system call. A refusal there is the `EPERM` of that call.
+//! sees them (`struct bpf_sock_addr` has no room for control messages or scopes). So the packet itself is
+//! checked, after routing and within the same system call: in `ip_finish_output`. A refusal there is the `EPERM` of that call.
 
 use aya_ebpf::{
     EbpfContext as _, helpers::bpf_probe_read_kernel, macros::cgroup_skb, programs::SkBuffContext,
@@ -25,11 +25,12 @@ pub fn pinif_pin_out(context: SkBuffContext) -> i32 {
     let skb = context.skb.skb;
     let interface = IfIndex(member!(skb, ifindex));
     let device = Device::of(context.as_ptr() as u64);
-    let may_leave = pin.netns == device.netns && state::way(interface) == Some(device.name)
+    let may_leave = pin.netns == device.netns
+        && state::allowed_name(interface) == Some(device.name)
         || is_rebound(pin, skb);
     let packets = u64::from(member!(skb, gso_segs).max(1));
     let bytes = u64::from(member!(skb, len));
-    state::depart(interface, device.name, packets, bytes, may_leave);
+    state::count_egress(interface, device.name, packets, bytes, may_leave);
     if may_leave { ALLOW } else { REFUSE }
 }
 

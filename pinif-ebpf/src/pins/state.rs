@@ -9,10 +9,10 @@ use aya_ebpf::{
 use pinif_ebpf::{
     intent::Name,
     key::IfIndex,
-    pin::{Attempt, Departure, Offsets, Pin, Tally},
+    pin::{Attempt, EgressStats, Offsets, Pin, PinCounters},
 };
 
-/// Where this kernel keeps what no helper tells.
+/// Where this kernel keeps what no helper gives.
 #[unsafe(no_mangle)]
 static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     skb_device: 0,
@@ -27,14 +27,14 @@ static PIN: Array<Pin, 1> = Array::new();
 /// The interfaces by which packets may leave, with the names that they must have: the one of the pin, those that belong
 /// to it where it is a VRF, and loopback.
 #[btf_map]
-static WAYS: HashMap<IfIndex, Name, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+static INTERFACE_SET: HashMap<IfIndex, Name, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 #[btf_map]
-static DEPARTURES: HashMap<IfIndex, Departure, 1024, { BPF_F_NO_PREALLOC as usize }> =
+static EGRESS_STATS: HashMap<IfIndex, EgressStats, 1024, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
 
 #[btf_map]
-static TALLY: Array<Tally, 1> = Array::new();
+static COUNTERS: Array<PinCounters, 1> = Array::new();
 
 #[btf_map]
 static ATTEMPTS: HashMap<Attempt, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
@@ -53,53 +53,53 @@ pub fn pin() -> Option<&'static Pin> {
 
 /// The name that an interface must have for packets to leave by it.
 #[inline(always)]
-pub fn way(interface: IfIndex) -> Option<Name> {
+pub fn allowed_name(interface: IfIndex) -> Option<Name> {
     // SAFETY: userspace replaces entries as a whole, and a name that is torn is no interface's.
-    unsafe { WAYS.get(interface) }.copied()
+    unsafe { INTERFACE_SET.get(interface) }.copied()
 }
 
-/// Adds one to a member of the tally.
+/// Adds one to a counter.
 #[inline(always)]
-pub fn count(member: impl FnOnce(&mut Tally) -> &mut u64) {
-    if let Some(tally) = TALLY.get_ptr_mut(0) {
+pub fn count(member: impl FnOnce(&mut PinCounters) -> &mut u64) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: the entry is always there, and the member is one of its own.
-        unsafe { atomic_add(member(&mut *tally), 1) };
+        unsafe { atomic_add(member(&mut *counters), 1) };
     }
 }
 
-/// Counts packets by their interface: those that left, or those that were kept.
+/// Counts packets by their interface: those that left, or those that were dropped.
 #[inline(always)]
-pub fn depart(interface: IfIndex, name: Name, packets: u64, bytes: u64, left: bool) {
-    if DEPARTURES.get_ptr_mut(interface).is_none() {
-        let new = Departure {
+pub fn count_egress(interface: IfIndex, name: Name, packets: u64, bytes: u64, left: bool) {
+    if EGRESS_STATS.get_ptr_mut(interface).is_none() {
+        let new = EgressStats {
             name,
             packets: 0,
             bytes: 0,
-            kept_packets: 0,
-            kept_bytes: 0,
+            dropped_packets: 0,
+            dropped_bytes: 0,
         };
-        // Another CPU may have been first, and the table may be full: the look-up that follows tells.
-        let _ = DEPARTURES.insert(interface, new, u64::from(BPF_NOEXIST));
+        // Another CPU may have been first, and the table may be full: the look-up that follows shows which.
+        let _ = EGRESS_STATS.insert(interface, new, u64::from(BPF_NOEXIST));
     }
-    let Some(departure) = DEPARTURES.get_ptr_mut(interface) else {
-        return count(|tally| &mut tally.uncounted);
+    let Some(stats) = EGRESS_STATS.get_ptr_mut(interface) else {
+        return count(|counters| &mut counters.uncounted);
     };
     // SAFETY: the entry stays valid for the program's run.
     unsafe {
         if left {
-            atomic_add(&raw mut (*departure).packets, packets);
-            atomic_add(&raw mut (*departure).bytes, bytes);
+            atomic_add(&raw mut (*stats).packets, packets);
+            atomic_add(&raw mut (*stats).bytes, bytes);
         } else {
-            atomic_add(&raw mut (*departure).kept_packets, packets);
-            atomic_add(&raw mut (*departure).kept_bytes, bytes);
+            atomic_add(&raw mut (*stats).dropped_packets, packets);
+            atomic_add(&raw mut (*stats).dropped_bytes, bytes);
         }
     }
 }
 
-/// Counts an attempt to bind a socket to something else. The tally counts those for which there is no room here, too.
+/// Counts an attempt to bind a socket to something else. The counters have those for which there is no room here, too.
 #[inline(always)]
 pub fn attempted(attempt: &Attempt) {
-    count(|tally| &mut tally.refused);
+    count(|counters| &mut counters.refused);
     if ATTEMPTS.get_ptr_mut(attempt).is_none() {
         let _ = ATTEMPTS.insert(attempt, 0, u64::from(BPF_NOEXIST));
     }

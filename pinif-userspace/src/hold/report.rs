@@ -90,17 +90,17 @@ impl PinReport {
     /// When the kernel refuses.
     pub fn read(cgroup: &Path, maps: &PinMaps) -> Result<Self> {
         let pin: Pin = maps.pin()?;
-        let tally = maps.tally()?;
+        let counters = maps.counters()?;
         let interfaces = maps
-            .departures()?
+            .egress_stats()?
             .into_iter()
-            .map(|(index, departure)| Interface {
-                name: text(departure.name),
+            .map(|(index, stats)| Interface {
+                name: text(stats.name),
                 index: index.0,
-                packets: departure.packets,
-                bytes: departure.bytes,
-                kept_packets: departure.kept_packets,
-                kept_bytes: departure.kept_bytes,
+                packets: stats.packets,
+                bytes: stats.bytes,
+                kept_packets: stats.dropped_packets,
+                kept_bytes: stats.dropped_bytes,
             });
         Ok(Self {
             cgroup: cgroup.to_string_lossy().into_owned(),
@@ -108,13 +108,13 @@ impl PinReport {
             index: Some(pin.interface.0).filter(|index| *index != 0),
             netns_cookie: pin.netns.0,
             allow_rebind: pin.flags & flag::ALLOW_REBIND != 0,
-            pinned: tally.pinned,
-            away: tally.away,
-            elsewhere: tally.elsewhere,
+            pinned: counters.pinned,
+            away: counters.away,
+            elsewhere: counters.elsewhere,
             interfaces: interfaces.collect(),
-            refused: tally.refused,
+            refused: counters.refused,
             attempts: maps.attempts()?.into_iter().map(Try::from).collect(),
-            uncounted: tally.uncounted,
+            uncounted: counters.uncounted,
         })
     }
 

@@ -9,7 +9,7 @@ use pinif_ebpf::{
 
 use crate::{
     host::{links::Links, netns::NetNs},
-    kernel::pins::Ways,
+    kernel::pins::InterfaceSet,
     text::escape::visible,
 };
 
@@ -66,7 +66,7 @@ impl Target {
     /// the device is in, which leads to the host's own addresses. What a VRF sends on passes once more, too.
     ///
     /// Not its other lower devices: a VLAN's packets reach the trunk only after they are tagged.
-    pub fn egress_interfaces(&self, links: &Links) -> Ways {
+    pub fn egress_interfaces(&self, links: &Links) -> InterfaceSet {
         let device = links.by_name(&self.interface);
         let is_allowed = |index: IfIndex| {
             device.is_some_and(|device| {

@@ -18,7 +18,7 @@ use aya::{
 use pinif_ebpf::{
     intent::Name,
     key::IfIndex,
-    pin::{Attempt, Departure, Offsets, Pin, Tally},
+    pin::{Attempt, EgressStats, Offsets, Pin, PinCounters},
 };
 
 mod attach;
@@ -30,14 +30,14 @@ use super::{
 };
 
 /// The interfaces by which a pin's packets may leave, and their names.
-pub type Ways = BTreeMap<IfIndex, Name>;
+pub type InterfaceSet = BTreeMap<IfIndex, Name>;
 
 /// The maps of a pin.
 pub struct PinMaps {
     pin: Array<MapData, Pin>,
-    ways: HashMap<MapData, IfIndex, Name>,
-    departures: HashMap<MapData, IfIndex, Departure>,
-    tally: Array<MapData, Tally>,
+    interfaces: HashMap<MapData, IfIndex, Name>,
+    egress_stats: HashMap<MapData, IfIndex, EgressStats>,
+    counters: Array<MapData, PinCounters>,
     attempts: HashMap<MapData, Attempt, u64>,
 }
 
@@ -46,9 +46,9 @@ impl PinMaps {
     fn open(mut take: impl FnMut(&str) -> Result<Map>) -> Result<Self> {
         Ok(Self {
             pin: take("PIN")?.try_into()?,
-            ways: take("WAYS")?.try_into()?,
-            departures: take("DEPARTURES")?.try_into()?,
-            tally: take("TALLY")?.try_into()?,
+            interfaces: take("INTERFACE_SET")?.try_into()?,
+            egress_stats: take("EGRESS_STATS")?.try_into()?,
+            counters: take("COUNTERS")?.try_into()?,
             attempts: take("ATTEMPTS")?.try_into()?,
         })
     }
@@ -62,15 +62,15 @@ impl PinMaps {
         self.pin.get(&0, 0).context("the pin cannot be read")
     }
 
-    /// Lets packets leave by these interfaces and sockets be bound to this one. The new ways are there before a socket is
+    /// Lets packets leave by these interfaces and sockets be bound to this one. The new ones are there before a socket is
     /// bound to one of them, and the old ones go last.
     ///
     /// # Errors
     ///
     /// When a map is full, or the kernel refuses.
-    pub fn point(&mut self, interface: IfIndex, ways: &Ways) -> Result<()> {
-        for (index, name) in ways {
-            self.ways
+    pub fn point(&mut self, interface: IfIndex, interfaces: &InterfaceSet) -> Result<()> {
+        for (index, name) in interfaces {
+            self.interfaces
                 .insert(index, name, 0)
                 .context("the pin has no room for one more interface")?;
         }
@@ -79,9 +79,9 @@ impl PinMaps {
             ..self.pin()?
         };
         self.write(pin)?;
-        for old in keys(&self.ways)? {
-            if !ways.contains_key(&old) {
-                self.ways
+        for old in keys(&self.interfaces)? {
+            if !interfaces.contains_key(&old) {
+                self.interfaces
                     .remove(&old)
                     .context("the pin cannot be changed")?;
             }
@@ -98,17 +98,19 @@ impl PinMaps {
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub fn tally(&self) -> Result<Tally> {
-        self.tally.get(&0, 0).context("the tally cannot be read")
+    pub fn counters(&self) -> Result<PinCounters> {
+        self.counters
+            .get(&0, 0)
+            .context("the counters of the pin cannot be read")
     }
 
-    /// What left, and what was kept, by interface.
+    /// What left, and what was dropped, by interface.
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub fn departures(&self) -> Result<Vec<(IfIndex, Departure)>> {
-        let mut all = entries(&self.departures)?;
+    pub fn egress_stats(&self) -> Result<Vec<(IfIndex, EgressStats)>> {
+        let mut all = entries(&self.egress_stats)?;
         all.sort_by_key(|(index, _)| *index);
         Ok(all)
     }
@@ -142,16 +144,16 @@ pub struct NewPin {
 }
 
 impl NewPin {
-    /// Loads the programs, for a pin that is as `pin` and `ways` say.
+    /// Loads the programs, for a pin that is as `pin` and `interfaces` say.
     ///
     /// # Errors
     ///
     /// When this binary has no programs inside, or the kernel refuses them.
-    pub fn load(pin: Pin, ways: &Ways, offsets: &Offsets) -> Result<Self> {
+    pub fn load(pin: Pin, interfaces: &InterfaceSet, offsets: &Offsets) -> Result<Self> {
         let mut ebpf = Loader::begin().pins(offsets)?;
         let mut maps = PinMaps::open(|name| take_map(&mut ebpf, name))?;
         maps.write(pin)?;
-        maps.point(pin.interface, ways)?;
+        maps.point(pin.interface, interfaces)?;
         Ok(Self { ebpf, maps })
     }
 
