@@ -1,4 +1,4 @@
-//! What the kernel tells of network namespaces that userspace did not know yet.
+//! What the kernel reports of network namespaces that userspace did not know yet.
 
 use crate::key::NetNsCookie;
 

@@ -1,4 +1,4 @@
-//! Sockets that can send past TC egress: what the kernel tells of them.
+//! Sockets that can send past TC egress: what the kernel reports of them.
 
 use crate::{
     intent::Owner,
@@ -15,7 +15,7 @@ pub const NO_DESCRIPTOR: u32 = u32::MAX;
 
 /// A record of the ring buffer, and of what the iterator writes.
 ///
-/// The hook at `setsockopt()` tells of a socket that is about to send past TC egress. The iterator tells of every packet
+/// The hook at `setsockopt()` reports a socket that is about to send past TC egress. The iterator reports every packet
 /// socket, since no offset that all kernels have says whether it does (`PACKET_QDISC_BYPASS`), and of every AF_XDP socket
 /// that has a ring to send by.
 #[repr(C)]
@@ -31,7 +31,7 @@ pub struct Bypass {
     pub family: u32,
     /// Its descriptor in the process; [`NO_DESCRIPTOR`] of the hook.
     pub descriptor: u32,
-    /// The interface that it is bound to; none if it is not, or if this kernel's types do not tell where that stands.
+    /// The interface that it is bound to; none if it is not, or if this kernel's types do not say where that is.
     pub interface: IfIndex,
     /// Zero.
     pub _pad: u32,

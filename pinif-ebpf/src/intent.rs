@@ -70,11 +70,11 @@ pub struct Owner {
     pub pid: u32,
     /// The socket's user id (`sk->sk_uid`); [`NO_USER`] where no process sent.
     pub uid: u32,
-    /// What tells the executable from another file that had its inode's number before (`inode->i_generation`); zero where
+    /// What distinguishes the executable from another file that had its inode's number before (`inode->i_generation`); zero where
     /// the file system keeps none.
     pub executable_generation: u32,
-    /// When the process was started, in nanoseconds of `CLOCK_BOOTTIME` (`task->group_leader->start_boottime`), which tells it
-    /// from another that had its number before; zero when unknown.
+    /// When the process was started, in nanoseconds of `CLOCK_BOOTTIME` (`task->group_leader->start_boottime`): another that had
+    /// its number before was started at another time; zero when unknown.
     pub started: u64,
     /// The task's name: untrusted bytes, ended by a zero.
     pub comm: Name,
@@ -98,7 +98,7 @@ pub mod flag {
     pub const REQUESTED: u32 = 1 << 4;
 }
 
-/// What is remembered of a socket beside what the live socket tells. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
+/// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
 /// cloned to accepted connections), and by cookie once the socket was closed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

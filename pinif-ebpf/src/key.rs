@@ -100,7 +100,7 @@ impl From<Ipv4Addr> for Address {
     }
 }
 
-/// The sending end of a flow. One entry a socket: it tells a copy of a pinned socket's packet, which carries no socket.
+/// The sending end of a flow. One entry a socket: it identifies a copy of a pinned socket's packet, which carries no socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {

@@ -1,4 +1,4 @@
-//! Where the kernel keeps the members that no helper tells: pure Rust emits no CO-RE relocations, so userspace reads
+//! Where the kernel keeps the members that no helper gives: pure Rust emits no CO-RE relocations, so userspace reads
 //! the offsets from the kernel's BTF and sets them when it loads the programs.
 
 /// Offsets of members of kernel structures, in bytes. Zero is unknown: what rests on it is left out.

@@ -30,7 +30,7 @@ impl Of {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// What tells it from others of its kind. The first word is never zero: that is a free place.
+    /// What distinguishes it from others of its kind. The first word is never zero: that is a free place.
     pub key: [u64; 3],
     /// Its packets. Exact, over all CPUs.
     pub packets: u64,

@@ -1,4 +1,4 @@
-//! What the kernel counts, and what it tells of a first sighting.
+//! What the kernel counts, and what it reports of a first sighting.
 
 use crate::{
     intent::{Name, Owner},
@@ -96,7 +96,7 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
-    /// What tells it from any other, as bytes: the key of one finding gives the same on every run.
+    /// What distinguishes it from any other, as bytes: the key of one finding gives the same on every run.
     pub fn to_bytes(&self) -> [u8; 56] {
         let mut bytes = [0; 56];
         bytes[0..8].copy_from_slice(&self.netns.0.to_le_bytes());
@@ -207,7 +207,7 @@ pub struct NewFinding {
     pub state: FindingState,
 }
 
-/// A record of the ring buffer: a hint to look, and all that is needed to tell the finding at once.
+/// A record of the ring buffer: a hint to look, and all that is needed to report the finding at once.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SightingRecord {

@@ -56,7 +56,7 @@ pub struct Program {
     pub inode: u64,
     /// The executable's file system (`super_block->s_dev`).
     pub device: u32,
-    /// What tells the file from another that had the inode's number before it (`inode->i_generation`), where the file
+    /// What distinguishes the file from another that had the inode's number before it (`inode->i_generation`), where the file
     /// system keeps that.
     pub generation: u32,
     /// The user.
@@ -144,7 +144,7 @@ impl SubjectKey {
         }
     }
 
-    /// Whether this stands for what has no finding of its own.
+    /// Whether this is for what has no finding of its own.
     #[inline(always)]
     pub const fn is_of_others(&self) -> bool {
         self.0[3] as u8 >= OTHER_PROGRAMS
@@ -182,7 +182,7 @@ impl SubjectKey {
         })
     }
 
-    /// What tells it from any other, as bytes: the same on every run and every architecture of one byte order.
+    /// What distinguishes it from any other, as bytes: the same on every run and every architecture of one byte order.
     pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (place, word) in bytes.chunks_exact_mut(8).zip(self.0) {

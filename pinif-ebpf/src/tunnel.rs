@@ -8,7 +8,7 @@ use crate::{
     packet::{Packet, protocol},
 };
 
-/// What of a header tells the outer packet of a tunnel.
+/// What of a header identifies the outer packet of a tunnel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature {
@@ -83,7 +83,7 @@ pub struct TunnelKey {
     pub signature: Signature,
 }
 
-/// What is said of packets with a [`TunnelKey`]'s header, as bits.
+/// What is known of packets with a [`TunnelKey`]'s header, as bits.
 pub mod flags {
     /// They are outer packets. Always set.
     pub const OUTER: u32 = 1 << 0;
@@ -93,16 +93,16 @@ pub mod flags {
     pub const TALKS: u32 = 1 << 2;
 }
 
-/// What a packet's header tells of it, beside its socket.
+/// The local end of a socket: what the headers have that it writes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Own {
+pub struct LocalEnd {
     /// The socket's protocol.
     pub protocol: u8,
     /// Its local port in host byte order, or the identifier of a ping socket.
     pub port: u16,
 }
 
-impl Own {
+impl LocalEnd {
     /// Whether a header may be one that the socket wrote: of its protocol, and from its port.
     ///
     /// A later fragment has no port, and may be.
@@ -169,21 +169,21 @@ mod tests {
 
     #[test]
     fn a_socket_writes_its_own_port_and_protocol() {
-        let own = Own {
+        let local = LocalEnd {
             protocol: protocol::UDP,
             port: 4000,
         };
-        assert!(own.may_have_written(&udp(4000, 4789)));
-        assert!(!own.may_have_written(&udp(49152, 4789)));
+        assert!(local.may_have_written(&udp(4000, 4789)));
+        assert!(!local.may_have_written(&udp(49152, 4789)));
         let fragment = Packet {
             later_fragment: true,
             ..udp(0, 0)
         };
-        assert!(own.may_have_written(&fragment));
+        assert!(local.may_have_written(&fragment));
         let gre = Packet {
             protocol: 47,
             ..Packet::default()
         };
-        assert!(!own.may_have_written(&gre));
+        assert!(!local.may_have_written(&gre));
     }
 }

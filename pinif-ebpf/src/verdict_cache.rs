@@ -22,7 +22,7 @@ const NOT_EMPTY: u64 = MARKED << 1;
 /// The bits of an entry that are the digest's.
 const DIGEST: u64 = !(CELL | MARKED);
 
-/// What to do with a packet whose decision stands.
+/// What to do with a packet whose verdict is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedVerdict {
     /// The number of the cell to count it in, less than `1 << CELL_BITS`.

@@ -128,7 +128,7 @@ fn write_found(
 }
 
 /// Takes the rules that name a cgroup, and goes on to the one above where none does. False at the end: the deepest that a rule
-/// names is the one that counts. No helper tells the cgroup of a socket that was looked up.
+/// names is the one that counts. No helper gives the cgroup of a socket that was looked up.
 #[inline(always)]
 pub fn look_at_cgroup(cgroup: &mut u64, rules: &mut RuleSet, active: &Active) -> bool {
     let this = reread(cgroup);

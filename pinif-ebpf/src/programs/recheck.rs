@@ -264,7 +264,7 @@ const fn bit(is_set: bool, bit: u32) -> u32 {
     if is_set { bit } else { 0 }
 }
 
-/// The zones that are published for a device; all, if that was for another name: userspace is about to hear of the new
+/// The zones that are published for a device; all, if that was for another name: userspace is about to learn of the new
 /// one, and to find its zones.
 #[inline(always)]
 fn zones_of(key: &FindingKey, recheck: &RecheckState, device: Device) -> u64 {

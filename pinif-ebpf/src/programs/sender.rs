@@ -191,7 +191,7 @@ fn timewait_or_request(sighting: &mut Sighting, sock: Sock) -> IfIndex {
     sock.bound_device()
 }
 
-/// Writes what a socket's record tells.
+/// Writes what a socket's record has.
 #[inline(always)]
 pub fn from_record(sighting: &mut Sighting, record: &SocketRecord) {
     sighting.origin = Origin::Process as u8;
@@ -204,7 +204,7 @@ pub fn from_record(sighting: &mut Sighting, record: &SocketRecord) {
     copy(&mut sighting.owner, &record.owner);
 }
 
-/// Clears what only a socket's record tells.
+/// Clears what only a socket's record has.
 #[inline(always)]
 pub fn reset(sighting: &mut Sighting) {
     sighting.origin = Origin::None as u8;

@@ -3,7 +3,7 @@
 use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     packet::{Packet, ethertype, protocol},
-    tunnel::{Own, Signature, flags},
+    tunnel::{LocalEnd, Signature, flags},
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 pub struct Layer {
     /// Not zero: the socket did not write this header; the stack has put it before the packet.
     pub foreign: u32,
-    /// What is said of it ([`flags`]), if it is an outer packet of a tunnel.
+    /// What is known of it ([`flags`]), if it is an outer packet of a tunnel.
     pub outer: u32,
     /// Not zero: it was counted on an interface above this one.
     pub carried: u32,
@@ -61,11 +61,11 @@ pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&
     if !tunnels::any() {
         return 0;
     }
-    let own = Own {
+    let local = LocalEnd {
         protocol: protocol::TCP,
         port: sock.local_port(),
     };
-    layer.foreign = u32::from(!packet.is_some_and(|packet| own.may_have_written(packet)));
+    layer.foreign = u32::from(!packet.is_some_and(|packet| local.may_have_written(packet)));
     layer.outer = outer(
         skb,
         packet,
@@ -91,15 +91,15 @@ fn is_foreign(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<&Packe
         layer.skb = skb.address();
         return is_encapsulated(reread(&layer.skb));
     }
-    let own = Own {
+    let local = LocalEnd {
         protocol: sock.protocol() as u8,
         port: sock.local_port(),
     };
-    !packet.is_some_and(|packet| own.may_have_written(packet))
+    !packet.is_some_and(|packet| local.may_have_written(packet))
 }
 
 /// Whether the stack put the packet into another, as the outer one of a tunnel that carries the bound device, or of one
-/// that userspace has not heard of yet. Asked again, when the socket's pin seems to be broken: it may have heard meanwhile.
+/// that userspace does not know yet. Asked again, when the socket's pin seems to be broken: it may know meanwhile.
 #[inline(always)]
 pub fn is_of_bound(skb_address: u64, packet: Option<&Packet>, bound: IfIndex) -> bool {
     let netns = kernel::netns();

@@ -26,7 +26,7 @@ use crate::{
     state::{cells, endpoints, owners, policy, records, scratch},
 };
 
-/// The keys of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would tell
+/// The keys of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would distinguish
 /// apart the ways that lead here, and follow each through all that comes.
 #[btf_map]
 static KEYS: PerCpuArray<Keys, 1> = PerCpuArray::new();
@@ -128,7 +128,7 @@ fn keys() -> Option<&'static Keys> {
     Some(unsafe { &*keys })
 }
 
-/// What the entry says, with the socket's namespace.
+/// What the entry has, with the socket's namespace.
 #[inline(always)]
 fn look(skb: Skb, in_force: InForce) -> Result<(CachedVerdict, NetNsCookie), Missed> {
     let Some(sock) = Sock::new(skb.sock()) else {

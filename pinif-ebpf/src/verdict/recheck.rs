@@ -16,7 +16,7 @@ pub struct Recheck {
     /// Bound device and bound address belong together.
     pub has_bound_address: bool,
     /// The zones that it is in by now, as far as is known: of its own name, and of those that it carries. All, where one of
-    /// them has a name that userspace has not heard of yet.
+    /// them has a name that userspace does not know yet.
     pub zones: ZoneSet,
     /// The zones of the rule that decided.
     pub only_via: ZoneSet,
@@ -66,7 +66,7 @@ impl Decision {
             || (self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8)
     }
 
-    /// The decision that would have been made, had all been known that `live` tells.
+    /// The decision that would have been made, had all been known that `live` has.
     #[inline(always)]
     pub const fn reconsidered(&self, live: &Recheck) -> Self {
         let held = self.kinds().0 & !live.withdrawn().0;

@@ -62,7 +62,7 @@ fn card_with_control_plane() -> Host {
 
 const CONTAINED: Decision = Decision::CONTAINED;
 
-fn told(kind: Kind, severity: Severity, also: &[Kind]) -> Decision {
+fn reported(kind: Kind, severity: Severity, also: &[Kind]) -> Decision {
     let mut others = KindSet::default();
     for &kind in also {
         others.insert(kind);

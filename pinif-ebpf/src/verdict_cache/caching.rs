@@ -277,7 +277,7 @@ pub enum Outcome {
     Forgotten,
     /// It is cached for packets like this one.
     Cached(CachedVerdict, Reach),
-    /// It is a finding's. The digest tells the next packet of the flow, of which all holds that was found out about this one.
+    /// It is a finding's. The digest identifies the next packet of the flow, of which all holds that was found out about this one.
     Steady(u64),
 }
 
@@ -285,7 +285,7 @@ impl Keys {
     /// What becomes of a verdict on traffic that the inputs cover so. Its [`Kind`](crate::verdict::Kind)'s number is `kind`, it
     /// was counted in `cell`, and `about` is what is published of the egress interface.
     ///
-    /// Of forwarded packets, `is_from_here` tells those that have an address of this host as their source: one may be the copy of a
+    /// Of forwarded packets, `is_from_here` marks those that have an address of this host as their source: one may be the copy of a
     /// socket's packet, and whose changes with every socket.
     #[inline(always)]
     pub fn outcome(

@@ -5,7 +5,7 @@ use crate::{
     packet::{Packet, protocol},
 };
 
-/// A packet's addresses and ports, as few words as tell it from any other: what an entry is of.
+/// A packet's addresses and ports, as few words as distinguish it from any other: what an entry is of.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {

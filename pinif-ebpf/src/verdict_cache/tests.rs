@@ -24,7 +24,7 @@ fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) 
     }
 }
 
-/// The flow at a packet, made from bytes as they stand in it.
+/// The flow at a packet, made from bytes as they are in it.
 fn flow_key(packet: &Packet) -> FlowKey {
     let ip = |address: &Address| match address.ip() {
         IpAddr::V4(v4) => FlowKey::v4(u32::from_ne_bytes(v4.octets())),

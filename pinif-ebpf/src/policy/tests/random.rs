@@ -106,8 +106,8 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
 /// A policy whose rules fill more than one word of a set: the few of [`rules`], behind many others.
 pub(crate) fn many_rules() -> impl Strategy<Value = Rules> {
     (rules(), vec(rule(), 1..4), 0usize..200).prop_map(|(mut policy, first, many)| {
-        let strangers = first.iter().cycle().take(many).cloned();
-        policy.rules.splice(0..0, strangers);
+        let others = first.iter().cycle().take(many).cloned();
+        policy.rules.splice(0..0, others);
         policy
     })
 }

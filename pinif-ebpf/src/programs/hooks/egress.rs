@@ -202,7 +202,7 @@ verified_once! {
             },
             count,
         );
-        // What the kernel said at this instant stands for no longer than that.
+        // What the kernel knew at this instant holds no longer than that.
         if let Some(cell) = cell
             && !recheck.has_changed()
         {

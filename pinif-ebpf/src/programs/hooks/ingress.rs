@@ -216,7 +216,7 @@ fn headers(skb: Skb, arriving: &mut Arriving) {
     arriving.reply = reply_to(&arriving.packet);
 }
 
-/// Writes the rules for the reply, and tells whether there is one that is not kept here.
+/// Writes the rules for the reply, and returns whether there is one that is not kept here.
 #[inline(never)]
 fn rules(
     skb: Skb,

@@ -1,5 +1,5 @@
 //! `setsockopt()`: which device was asked for, and that a socket is to send past TC egress. Whether the kernel agrees is
-//! for the live socket to tell.
+//! for the live socket to say.
 
 use aya_ebpf::{
     bindings::bpf_sockopt, helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt,

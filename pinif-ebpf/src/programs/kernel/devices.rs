@@ -16,7 +16,7 @@ use crate::reread;
 pub const MAX_DEVICES: u32 = 16;
 /// How many steps the walk over them has: each device, and the end of each one's list.
 pub const MAX_STEPS: u32 = 2 * MAX_DEVICES;
-/// `list_head.prev`: a trunk may have a thousand VLANs, and it is the newest that userspace may not have heard of
+/// `list_head.prev`: a trunk may have a thousand VLANs, and it is the newest that userspace may not know
 /// (`__netdev_adjacent_dev_insert` adds at the tail). An entry that is being taken out leads nowhere (`LIST_POISON2`).
 const PREVIOUS: u32 = 8;
 /// How many addresses of them are looked at.

@@ -8,7 +8,7 @@ pub mod task;
 use aya_ebpf::Global;
 use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 
-/// Where this kernel keeps what no helper tells.
+/// Where this kernel keeps what no helper gives.
 #[unsafe(no_mangle)]
 static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_tgid: 0,

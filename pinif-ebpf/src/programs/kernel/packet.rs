@@ -60,7 +60,7 @@ impl Skb {
         self.0
     }
 
-    /// The address of the `struct sk_buff` itself, for what no helper tells.
+    /// The address of the `struct sk_buff` itself, for what no helper gives.
     #[inline(always)]
     pub fn address(self) -> u64 {
         self.0 as u64
@@ -99,7 +99,7 @@ impl Skb {
         let packets = if segments != 0 {
             segments
         } else if size != 0 {
-            // A guest's packet may not tell its segments (`SKB_GSO_DODGY`).
+            // A guest's packet may not say how many segments it has (`SKB_GSO_DODGY`).
             length.div_ceil(size)
         } else {
             1

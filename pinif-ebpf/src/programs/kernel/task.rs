@@ -151,7 +151,7 @@ pub mod bypass {
         IfIndex(index.unwrap_or_default())
     }
 
-    /// Whether an AF_XDP socket can send; where this kernel's types do not tell, it is taken to.
+    /// Whether an AF_XDP socket can send; where this kernel's types do not say, it is taken to.
     #[inline(always)]
     pub fn has_ring_to_send(sock: u64) -> bool {
         offset!(xdp_send_ring) == 0 || follow(sock, offset!(xdp_send_ring)).is_some()

@@ -8,9 +8,9 @@ use super::losses;
 #[btf_map]
 static BYPASSES: RingBuf<Bypass, { 64 * 1024 }> = RingBuf::new();
 
-/// Tells of a socket. Where the buffer is full, userspace finds it when it looks next, if it is there then.
+/// Reports a socket. Where the buffer is full, userspace finds it when it looks next, if it is there then.
 #[inline(always)]
-pub fn tell(write: impl FnOnce(&mut Bypass)) {
+pub fn report(write: impl FnOnce(&mut Bypass)) {
     let Some(mut record) = BYPASSES.reserve(0) else {
         losses::add(Loss::SightingsFull);
         return;

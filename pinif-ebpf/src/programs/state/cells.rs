@@ -1,5 +1,5 @@
 //! The matrix: exact counts by bound device, egress interface and verdict. A table gives each cell a number; its counters
-//! are in an array under that number, so that a packet whose decision stands needs no look-up in the table.
+//! are in an array under that number, so that a packet whose verdict is cached needs no look-up in the table.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},

@@ -1,4 +1,4 @@
-//! The namespace that a packet is in. No helper tells it to a traffic program on all supported kernels, so each namespace
+//! The namespace that a packet is in. No helper gives it to a traffic program on all supported kernels, so each namespace
 //! has an entry program of its own (`kernel/entry.rs` of userspace), a dozen instructions that write its cookie here and
 //! go on with the traffic program: that is loaded, and verified, once.
 

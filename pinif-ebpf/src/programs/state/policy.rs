@@ -62,7 +62,7 @@ pub fn active(in_force: InForce) -> Option<&'static Active> {
     POLICIES.get(in_force.slot())
 }
 
-/// What is said of an interface, beside its zones ([`pinif_ebpf::policy::flags`]).
+/// What is known of an interface, beside its zones ([`pinif_ebpf::policy::flags`]).
 #[inline(always)]
 pub fn about(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> u64 {
     let key = InterfaceKey {

@@ -24,7 +24,7 @@ pub fn any() -> bool {
     TUNNELED.get(0).is_some_and(|&tunnels| tunnels != 0)
 }
 
-/// What is said of packets with this header, that `upper` may have sent; [`IfIndex::NONE`] is any.
+/// What is known of packets with this header, that `upper` may have sent; [`IfIndex::NONE`] is any.
 #[inline(always)]
 pub fn find(netns: NetNsCookie, upper: IfIndex, signature: Signature) -> Option<u32> {
     let key = TunnelKey {

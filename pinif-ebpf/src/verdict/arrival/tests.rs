@@ -42,7 +42,7 @@ fn udp(source: Address, destination: Address) -> Packet {
     }
 }
 
-fn told(severity: Severity, owner: IfIndex, rule: u16) -> Decision {
+fn reported(severity: Severity, owner: IfIndex, rule: u16) -> Decision {
     Decision {
         kind: Kind::IngressEscape as u8,
         severity: severity as u8,
@@ -60,15 +60,21 @@ fn what_is_for_a_contained_address_arrives_within_its_zone() {
     let (card, packet) = (Card::new(), udp(WORLD, FABRIC));
     assert_eq!(card.judge(&packet, FAB0, true), CONTAINED);
     assert_eq!(card.judge(&packet, FAB1, true), CONTAINED);
-    assert_eq!(card.judge(&packet, ETH1, true), told(LEAK, FAB0, NO_RULE));
+    assert_eq!(
+        card.judge(&packet, ETH1, true),
+        reported(LEAK, FAB0, NO_RULE)
+    );
     // Another contained zone is as far outside.
-    assert_eq!(card.judge(&packet, STORE, true), told(LEAK, FAB0, NO_RULE));
+    assert_eq!(
+        card.judge(&packet, STORE, true),
+        reported(LEAK, FAB0, NO_RULE)
+    );
 }
 
 #[test]
 fn what_nobody_takes_is_a_risk() {
     let decision = Card::new().judge(&udp(WORLD, FABRIC), ETH1, false);
-    assert_eq!(decision, told(Severity::Risk, FAB0, NO_RULE));
+    assert_eq!(decision, reported(Severity::Risk, FAB0, NO_RULE));
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn a_link_local_address_is_of_the_link_it_is_used_on() {
     // A neighbour that writes to another link's address is none of that.
     assert_eq!(
         card.judge(&udp(NEIGHBOUR, FABRIC), ETH1, true),
-        told(LEAK, FAB0, NO_RULE)
+        reported(LEAK, FAB0, NO_RULE)
     );
 }
 
@@ -114,11 +120,14 @@ fn an_address_in_a_vrf_is_local_there_alone() {
     let together = Card::new().in_vrf(FAB0).in_vrf(ETH1);
     assert_eq!(
         together.judge(&packet, ETH1, true),
-        told(LEAK, FAB0, NO_RULE)
+        reported(LEAK, FAB0, NO_RULE)
     );
     // What is outside all VRFs is local to them as well: the table `local` is asked first.
     let inside = Card::new().in_vrf(ETH1);
-    assert_eq!(inside.judge(&packet, ETH1, true), told(LEAK, FAB0, NO_RULE));
+    assert_eq!(
+        inside.judge(&packet, ETH1, true),
+        reported(LEAK, FAB0, NO_RULE)
+    );
 }
 
 #[test]
@@ -128,17 +137,17 @@ fn what_a_rule_keeps_inside_is_not_delivered_from_outside() {
     assert_eq!(card.judge(&packet, FAB0, true), CONTAINED);
     assert_eq!(
         card.judge(&packet, ETH1, true),
-        told(LEAK, IfIndex::NONE, 0)
+        reported(LEAK, IfIndex::NONE, 0)
     );
     assert_eq!(card.judge(&packet, ETH1, false), CONTAINED);
     assert_eq!(card.judge(&udp(WORLD, FRONT), ETH1, true), CONTAINED);
     assert_eq!(
         card.judge(&udp(PEER, VIP), ETH1, true),
-        told(LEAK, IfIndex::NONE, 0)
+        reported(LEAK, IfIndex::NONE, 0)
     );
     assert_eq!(
         card.judge(&udp(PEER, FABRIC), ETH1, true),
-        told(LEAK, FAB0, 0)
+        reported(LEAK, FAB0, 0)
     );
 }
 
@@ -154,7 +163,7 @@ fn a_rule_looks_at_the_reply() {
     let packet = udp(WORLD, FRONT);
     assert_eq!(
         card.judge(&packet, ETH1, true),
-        told(LEAK, IfIndex::NONE, 0)
+        reported(LEAK, IfIndex::NONE, 0)
     );
     let other_port = Packet {
         source_port: 10,
@@ -177,12 +186,12 @@ fn the_first_rule_decides_and_looks_at_who_takes_it() {
     card.receiver.user = Some(0);
     assert_eq!(
         card.judge(&packet, ETH1, true),
-        told(LEAK, IfIndex::NONE, 0)
+        reported(LEAK, IfIndex::NONE, 0)
     );
     card.receiver.user = Some(1000);
     assert_eq!(
         card.judge(&packet, ETH1, true),
-        told(LEAK, IfIndex::NONE, 1)
+        reported(LEAK, IfIndex::NONE, 1)
     );
     // A rule before it that this interface keeps is the one that decides.
     if let Some(ingress) = card.ingress.get_mut(&ETH1) {

@@ -1,4 +1,4 @@
-//! The table of kinds, said once more and slowly: which kinds hold, how grave each is, and which is told.
+//! The table of kinds, once more, in the simplest form: which kinds hold, how severe each is, and which is reported.
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
@@ -21,10 +21,10 @@ const TABLE: [Kind; 6] = [
     Kind::CrossedBind,
 ];
 
-/// What is to be said of a packet.
+/// What is to be reported of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    pub(super) told: Option<(Kind, Severity)>,
+    pub(super) reported: Option<(Kind, Severity)>,
     pub(super) also: BTreeSet<Kind>,
     pub(super) rule: u16,
     pub(super) source_owner: IfIndex,
@@ -33,15 +33,15 @@ pub(super) struct Verdict {
 impl Verdict {
     /// All kinds that hold.
     pub(super) fn kinds(&self) -> BTreeSet<Kind> {
-        let told = self.told.map(|(kind, _)| kind);
-        self.also.iter().copied().chain(told).collect()
+        let reported = self.reported.map(|(kind, _)| kind);
+        self.also.iter().copied().chain(reported).collect()
     }
 }
 
 pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
     if ends_here(host, sent.egress) {
         return Verdict {
-            told: None,
+            reported: None,
             also: BTreeSet::new(),
             rule: NO_RULE,
             source_owner: IfIndex::NONE,
@@ -53,20 +53,20 @@ pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
         .enumerate()
         .filter_map(|(row, &kind)| Some((case.severity(kind)?, Reverse(row), kind)))
         .collect();
-    let told = held.last().map(|&(severity, _, kind)| (kind, severity));
+    let reported = held.last().map(|&(severity, _, kind)| (kind, severity));
     Verdict {
-        told,
+        reported,
         also: held
             .iter()
             .map(|&(_, _, kind)| kind)
-            .filter(|&kind| Some(kind) != told.map(|(kind, _)| kind))
+            .filter(|&kind| Some(kind) != reported.map(|(kind, _)| kind))
             .collect(),
         rule: case.rule().map_or(NO_RULE, |number| number as u16),
         source_owner: case.escaped_source().unwrap_or(IfIndex::NONE),
     }
 }
 
-/// Whether a packet is to be dropped where the policy is enforced, said slowly: each kind by itself.
+/// Whether a packet is to be dropped where the policy is enforced, in the simplest form: each kind by itself.
 pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
     if ends_here(host, sent.egress) {
         return false;
@@ -93,7 +93,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// How grave the kind is, if it holds.
+    /// How severe the kind is, if it holds.
     fn severity(&self, kind: Kind) -> Option<Severity> {
         let Self { host, sent } = self;
         let pinned = sent.bound != IfIndex::NONE;
@@ -124,7 +124,7 @@ impl Case<'_> {
                 let one_way = self.is_way(owner, sent.bound) || self.is_way(sent.bound, owner);
                 (pinned && !one_way, Severity::Note)
             }
-            // Not for TC egress to tell.
+            // TC egress cannot know it.
             Kind::IngressEscape | Kind::Unaudited => (false, Severity::Leak),
         };
         holds.then_some(severity)

@@ -13,10 +13,10 @@ use super::{
 use crate::enforce::Action;
 
 /// What `decide` says, in the oracle's words.
-fn said(host: &Host, sent: &Sent) -> Verdict {
+fn decided(host: &Host, sent: &Sent) -> Verdict {
     let decision = host.judge(sent);
     Verdict {
-        told: decision.finding(),
+        reported: decision.finding(),
         also: decision.also.iter().collect(),
         rule: decision.rule,
         source_owner: decision.source_owner,
@@ -25,7 +25,7 @@ fn said(host: &Host, sent: &Sent) -> Verdict {
 
 /// Whether the second verdict accuses of nothing that the first does not, and of nothing graver.
 fn no_graver(before: &Verdict, after: &Verdict) -> bool {
-    let severity = |verdict: &Verdict| verdict.told.map(|(_, severity)| severity);
+    let severity = |verdict: &Verdict| verdict.reported.map(|(_, severity)| severity);
     after.kinds().is_subset(&before.kinds()) && severity(after) <= severity(before)
 }
 
@@ -34,7 +34,7 @@ proptest! {
 
     #[test]
     fn it_decides_as_the_table_says(host in host(), sent in sent()) {
-        prop_assert_eq!(said(&host, &sent), oracle::verdict(&host, &sent));
+        prop_assert_eq!(decided(&host, &sent), oracle::verdict(&host, &sent));
     }
 }
 
@@ -61,8 +61,8 @@ proptest! {
 
     #[test]
     fn a_lower_device_more_accuses_nobody(host in host(), sent in sent(), upper in interface(), lower in interface()) {
-        let before = said(&host, &sent);
-        let after = said(&host.with_lower(upper, lower), &sent);
+        let before = decided(&host, &sent);
+        let after = decided(&host.with_lower(upper, lower), &sent);
         prop_assert!(no_graver(&before, &after), "{before:?}, then {after:?}");
         prop_assert_eq!((before.rule, before.source_owner), (after.rule, after.source_owner));
     }
@@ -72,32 +72,32 @@ proptest! {
         host in host(), sent in sent(), which: Index, interface in interface(),
     ) {
         let address = *which.get(&Vec::from_iter(host.holders.keys().copied()));
-        let before = said(&host, &sent);
-        let after = said(&host.address(interface, address), &sent);
+        let before = decided(&host, &sent);
+        let after = decided(&host.address(interface, address), &sent);
         prop_assert!(no_graver(&before, &after), "{before:?}, then {after:?}");
     }
 
     #[test]
     fn an_egress_interface_in_another_zone_too_accuses_nobody(host in host(), sent in sent(), zone in 0usize..3) {
-        let before = said(&host, &sent);
-        let after = said(&host.zone(zone, &[sent.egress]), &sent);
+        let before = decided(&host, &sent);
+        let after = decided(&host.zone(zone, &[sent.egress]), &sent);
         prop_assert!(no_graver(&before, &after), "{before:?}, then {after:?}");
     }
 
     #[test]
     fn what_is_not_contained_is_a_leak_no_sooner(host in host(), sent in sent()) {
-        let before = said(&host, &sent);
-        let after = said(&host.contained(&[]), &sent);
+        let before = decided(&host, &sent);
+        let after = decided(&host.contained(&[]), &sent);
         prop_assert!(no_graver(&before, &after), "{before:?}, then {after:?}");
         prop_assert_eq!(before.kinds(), after.kinds());
     }
 
     #[test]
     fn without_rules_no_rule_is_broken_and_all_else_stays(host in host(), sent in sent()) {
-        let before = said(&host, &sent);
+        let before = decided(&host, &sent);
         let mut lawless = host;
         lawless.policy.rules.clear();
-        let after = said(&lawless, &sent);
+        let after = decided(&lawless, &sent);
         let mut kinds = before.kinds();
         kinds.remove(&Kind::PolicyEscape);
         kinds.remove(&Kind::Unpinned);
@@ -107,16 +107,16 @@ proptest! {
 
     #[test]
     fn a_socket_pinned_to_where_it_leaves_escapes_no_device(host in host(), sent in sent()) {
-        let kinds = said(&host, &sent.pinned(sent.egress)).kinds();
+        let kinds = decided(&host, &sent.pinned(sent.egress)).kinds();
         let possible = BTreeSet::from([Kind::PolicyEscape, Kind::CrossedBind]);
         prop_assert!(kinds.is_subset(&possible), "{kinds:?}");
     }
 
     #[test]
     fn the_kernel_is_judged_as_a_process_but_for_the_demanded_pin(host in host(), sent in sent()) {
-        let mut kinds = said(&host, &sent.origin(Origin::Process)).kinds();
+        let mut kinds = decided(&host, &sent.origin(Origin::Process)).kinds();
         kinds.remove(&Kind::Unpinned);
-        prop_assert_eq!(said(&host, &sent.origin(Origin::Kernel)).kinds(), kinds);
+        prop_assert_eq!(decided(&host, &sent.origin(Origin::Kernel)).kinds(), kinds);
     }
 }
 
@@ -142,12 +142,12 @@ proptest! {
 #[test]
 fn the_random_hosts_reach_every_kind_in_every_place() {
     let mut runner = TestRunner::deterministic();
-    let (mut told, mut also) = (BTreeMap::new(), BTreeMap::new());
+    let (mut reported, mut also) = (BTreeMap::new(), BTreeMap::new());
     let cases = (host(), sent());
     for _ in 0..4096 {
         let (host, sent) = cases.new_tree(&mut runner).expect("a case").current();
         let verdict = oracle::verdict(&host, &sent);
-        *told.entry(verdict.told).or_insert(0) += 1;
+        *reported.entry(verdict.reported).or_insert(0) += 1;
         for kind in verdict.also {
             *also.entry(kind).or_insert(0) += 1;
         }
@@ -163,8 +163,8 @@ fn the_random_hosts_reach_every_kind_in_every_place() {
         Some((Kind::CrossedBind, Severity::Note)),
     ];
     for verdict in verdicts {
-        let often = told.get(&verdict).copied().unwrap_or(0);
-        assert!(often >= 20, "{verdict:?} in {often} cases of {told:?}");
+        let often = reported.get(&verdict).copied().unwrap_or(0);
+        assert!(often >= 20, "{verdict:?} in {often} cases of {reported:?}");
     }
     // The two that go before all others of their severity are never beside another.
     for kind in [

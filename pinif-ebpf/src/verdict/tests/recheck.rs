@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::tests::random;
 
-/// What the kernel would tell on `truth`, of a decision that was made on what was known before.
+/// What the kernel would find on `truth`, of a decision that was made on what was known before.
 fn live(truth: &Host, sent: &Sent, known: &Decision) -> Recheck {
     let within = |upper: IfIndex, lower: IfIndex| upper == lower || truth.is_lower_of(lower, upper);
     let active = truth.policy.active();

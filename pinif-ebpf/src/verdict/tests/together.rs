@@ -1,4 +1,4 @@
-//! What holds of all kinds: which of several is told, what they have in common, and how they are named.
+//! What holds of all kinds: which of several is reported, what they have in common, and how they are named.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn forwarded_and_kernel_packets_obey_rules_too() {
         let sent = Sent::udp(OUTSIDE, PEER, ETH1).origin(origin);
         assert_eq!(
             card.judge(&sent),
-            told(Kind::PolicyEscape, Severity::Leak, &[]).by_rule(0)
+            reported(Kind::PolicyEscape, Severity::Leak, &[]).by_rule(0)
         );
     }
 }
@@ -38,7 +38,7 @@ fn the_first_rule_that_matches_decides_alone() {
     let exception_last = card().rule(rest).rule(exception);
     assert_eq!(
         exception_last.judge(&sent),
-        told(Kind::PolicyEscape, Severity::Leak, &[Kind::Unpinned]).by_rule(0)
+        reported(Kind::PolicyEscape, Severity::Leak, &[Kind::Unpinned]).by_rule(0)
     );
 }
 
@@ -46,11 +46,11 @@ fn the_first_rule_that_matches_decides_alone() {
 fn binds_are_crossed_or_not_wherever_the_packet_leaves() {
     assert_eq!(
         card().judge(&control(ETH1).bound_address(FABRIC)),
-        told(Kind::DeviceEscape, Severity::Leak, &[])
+        reported(Kind::DeviceEscape, Severity::Leak, &[])
     );
     assert_eq!(
         card().judge(&control(ETH1).bound_address(FRONT)),
-        told(Kind::DeviceEscape, Severity::Leak, &[Kind::CrossedBind])
+        reported(Kind::DeviceEscape, Severity::Leak, &[Kind::CrossedBind])
     );
 }
 
@@ -64,17 +64,17 @@ fn a_packet_socket_need_not_be_pinned_and_is_judged_as_any_other() {
     assert_eq!(frame(VIP, PEER, FAB0), CONTAINED.by_rule(0));
     assert_eq!(
         frame(VIP, PEER, ETH1),
-        told(Kind::PolicyEscape, Severity::Leak, &[]).by_rule(0)
+        reported(Kind::PolicyEscape, Severity::Leak, &[]).by_rule(0)
     );
     assert_eq!(
         frame(FABRIC, OUTSIDE, ETH1),
-        told(Kind::AddressEscape, Severity::Leak, &[]).owned_by(FAB0)
+        reported(Kind::AddressEscape, Severity::Leak, &[]).owned_by(FAB0)
     );
     // Bound to a device none the less.
     let bound = Sent::udp(FABRIC, OUTSIDE, ETH1).pinned(FAB0);
     assert_eq!(
         card().judge(&bound.by_packet_socket()),
-        told(Kind::DeviceEscape, Severity::Leak, &[])
+        reported(Kind::DeviceEscape, Severity::Leak, &[])
     );
 }
 
@@ -89,11 +89,11 @@ fn without_headers_only_devices_and_binds_are_judged() {
     }
     assert_eq!(
         card.judge(&arp.pinned(FAB0)),
-        told(Kind::DeviceEscape, Severity::Leak, &[])
+        reported(Kind::DeviceEscape, Severity::Leak, &[])
     );
     assert_eq!(
         card.judge(&arp.pinned(ETH1).bound_address(FABRIC)),
-        told(Kind::CrossedBind, Severity::Note, &[])
+        reported(Kind::CrossedBind, Severity::Note, &[])
     );
 }
 
@@ -103,25 +103,25 @@ fn the_gravest_is_told_and_the_others_are_named() {
     // Equal severity: the table's order.
     assert_eq!(
         card.judge(&control(ETH1)),
-        told(Kind::DeviceEscape, Severity::Leak, &[Kind::PolicyEscape]).by_rule(0)
+        reported(Kind::DeviceEscape, Severity::Leak, &[Kind::PolicyEscape]).by_rule(0)
     );
     assert_eq!(
         card.judge(&control(ETH1).origin(Origin::None)),
-        told(Kind::CopyEscape, Severity::Leak, &[Kind::PolicyEscape]).by_rule(0)
+        reported(Kind::CopyEscape, Severity::Leak, &[Kind::PolicyEscape]).by_rule(0)
     );
     let others = [Kind::PolicyEscape, Kind::Unpinned];
     assert_eq!(
         card.judge(&Sent::udp(FABRIC, PEER, ETH1)),
-        told(Kind::AddressEscape, Severity::Leak, &others)
+        reported(Kind::AddressEscape, Severity::Leak, &others)
             .by_rule(0)
             .owned_by(FAB0)
     );
-    // A leak goes before a risk that stands above it in the table.
+    // A leak goes before a risk that is above it in the table.
     let not_contained = card.clone().contained(&[]);
     let others = [Kind::AddressEscape, Kind::Unpinned];
     assert_eq!(
         not_contained.judge(&Sent::udp(FABRIC, PEER, ETH1)),
-        told(Kind::PolicyEscape, Severity::Leak, &others)
+        reported(Kind::PolicyEscape, Severity::Leak, &others)
             .by_rule(0)
             .owned_by(FAB0)
     );
@@ -129,7 +129,7 @@ fn the_gravest_is_told_and_the_others_are_named() {
     let pinned_only = self::card().rule(Rule::any().pinned());
     assert_eq!(
         pinned_only.judge(&Sent::udp(FABRIC, PEER, ETH1)),
-        told(Kind::AddressEscape, Severity::Risk, &[Kind::Unpinned])
+        reported(Kind::AddressEscape, Severity::Risk, &[Kind::Unpinned])
             .by_rule(0)
             .owned_by(FAB0)
     );
@@ -138,7 +138,7 @@ fn the_gravest_is_told_and_the_others_are_named() {
     let others = [Kind::PolicyEscape, Kind::CrossedBind];
     assert_eq!(
         card.judge(&crossed),
-        told(Kind::DeviceEscape, Severity::Leak, &others).by_rule(0)
+        reported(Kind::DeviceEscape, Severity::Leak, &others).by_rule(0)
     );
 }
 
@@ -148,7 +148,7 @@ fn a_finding_names_the_rule_that_matched() {
     let card = card().rule(Rule::any().only_via(&[FRONTPANEL]));
     assert_eq!(
         card.judge(&control(ETH1)),
-        told(Kind::DeviceEscape, Severity::Leak, &[]).by_rule(0)
+        reported(Kind::DeviceEscape, Severity::Leak, &[]).by_rule(0)
     );
 }
 
@@ -173,7 +173,7 @@ fn numbers_and_names_lead_back_to_their_kinds() {
 #[test]
 fn a_decision_tells_its_finding() {
     assert_eq!(CONTAINED.finding(), None);
-    let escape = told(Kind::CopyEscape, Severity::Leak, &[Kind::PolicyEscape]);
+    let escape = reported(Kind::CopyEscape, Severity::Leak, &[Kind::PolicyEscape]);
     assert_eq!(escape.finding(), Some((Kind::CopyEscape, Severity::Leak)));
     let others: Vec<_> = escape.also.iter().collect();
     assert_eq!(others, [Kind::PolicyEscape]);
