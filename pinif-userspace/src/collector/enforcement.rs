@@ -30,7 +30,7 @@ pub enum Enforce {
 /// What may happen to it.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// All is attached: what can be confirmed has all its time from here on, unless it goes on from an earlier collector.
+    /// All is attached: what can be confirmed has all its time from here on, unless it goes on from a previous instance.
     Begin,
     /// The audit is ready, and the operator can be asked.
     Ready,
@@ -42,12 +42,12 @@ pub enum Input<'a> {
     Policy(&'a Policy),
 }
 
-/// How it stands.
+/// The state of the enforcement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enforcement {
     asked: Enforce,
     state: State,
-    /// An earlier collector began it.
+    /// A previous instance began it.
     goes_on: bool,
     /// The programs stay attached when pinif ends.
     persists: bool,
@@ -74,7 +74,7 @@ impl State {
 }
 
 impl Enforcement {
-    /// What was asked for, from now on. `written` is what an earlier collector has written for the kernel ([`until`]): what was
+    /// What was asked for, from now on. `written` is what a previous instance has written for the kernel ([`until`]): what was
     /// confirmed stays confirmed, and a time that is not over yet does not begin again.
     pub fn new(asked: Enforce, written: u64, persists: bool, now: Duration) -> Self {
         let mut state = State::of(&asked, now);
@@ -154,7 +154,7 @@ impl Enforcement {
             return None;
         };
         Some(Notice::EnforcementToConfirm {
-            // Less, where an earlier collector began it.
+            // Less, where a previous instance began it.
             time: (*time).min(Duration::from_secs(rest.as_secs() + 1)),
             confirm: confirm.clone(),
         })
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn another_collector_neither_prolongs_nor_forgets() {
+    fn another_instance_neither_prolongs_nor_forgets() {
         let resumed = |written| Enforcement::new(asked(), written, true, 140 * SECOND);
         let written = 150_000_000_000;
         let mut goes_on = resumed(written);

@@ -165,7 +165,7 @@ impl Audit {
     pub(super) fn on_netlink_event(
         &mut self,
         netns: NetNsCookie,
-        news: NetlinkEvent,
+        event: NetlinkEvent,
     ) -> Result<()> {
         if !self.namespaces.contains_key(&netns) {
             return Ok(());
@@ -176,7 +176,7 @@ impl Audit {
         };
         let mut gone = Vec::new();
         let mut there = Vec::new();
-        match news {
+        match event {
             NetlinkEvent::Change(Change::Routes) => {
                 namespace.oracle.rules_changed();
                 return Ok(());

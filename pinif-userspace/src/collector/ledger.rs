@@ -1,4 +1,4 @@
-//! The book of findings: what was found, how often, and what of it is still to be said. It reads no clock: `now` is the
+//! The ledger of findings: what was found, how often, and what of it is still to be reported. It reads no clock: `now` is the
 //! time since the audit began, and what is to be shown comes back to the caller.
 
 use std::{
@@ -25,12 +25,12 @@ use crate::findings::{
 };
 use crate::hub::Change;
 
-/// A finding is said again no sooner than this after the last time.
+/// A finding is reported again no sooner than this after the last time.
 pub const PAUSE: Duration = Duration::from_secs(1);
-/// No more findings than these are said again at a time: thousands that grow take turns, and the end tells all counts.
+/// No more findings than these are reported again at a time: thousands that grow take turns, and the end has all counts.
 pub const REPEATS: usize = 250;
 
-/// What a finding is told from others by.
+/// What distinguishes a finding from others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// What the kernel counts: its counter's key.
@@ -65,7 +65,7 @@ impl Key {
     }
 }
 
-/// All findings of a run. `K` is what tells one from another, usually a [`Key`].
+/// All findings of a run. `K` is what distinguishes one from another, usually a [`Key`].
 #[derive(Debug)]
 pub struct Ledger<K = FindingId> {
     /// The places of the open ones, found by their keys.
@@ -73,7 +73,7 @@ pub struct Ledger<K = FindingId> {
     hasher: DefaultHashBuilder,
     /// In the order of their first sightings.
     entries: Vec<Entry<K>>,
-    /// The places of those that have something new to say, each with the time from which it may: the longest due first.
+    /// The places of those of which something new is to be reported, each with the time from which it may: the longest due first.
     waiting: BinaryHeap<Reverse<(Micros, u32)>>,
     worst: Option<Severity>,
 }
@@ -90,7 +90,7 @@ struct Entry<K> {
     change: Change,
 }
 
-/// A finding that is to be said again.
+/// A finding that is to be reported again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due<K> {
     /// Its key; none where it is closed, and another may have the key.
@@ -121,12 +121,12 @@ impl<K> Default for Ledger<K> {
 }
 
 impl<K: Clone + Eq + Hash> Ledger<K> {
-    /// An empty book.
+    /// An empty ledger.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Enters a finding and gives it back to be shown at once. A finding that is in the book already, because two
+    /// Enters a finding and gives it back to be shown at once. A finding that is in the ledger already, because two
     /// processors saw its first packet, only brings its counts, and nothing is to be shown.
     pub fn sighted(&mut self, key: K, finding: Finding, now: Duration) -> Option<Finding> {
         if self.contains(&key) {
@@ -161,7 +161,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         Some(finding)
     }
 
-    /// Whether the finding is in the book. One whose sighting was lost is known by its counter alone, and is not.
+    /// Whether the finding is in the ledger. One whose sighting was lost is known by its counter alone, and is not.
     pub fn contains(&self, key: &K) -> bool {
         self.place(key).is_some()
     }
@@ -187,14 +187,14 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         true
     }
 
-    /// Notes that an open finding is to be said again, since more of it was seen that nobody can count.
+    /// Has an open finding reported again, since more of it was seen that nobody can count.
     pub fn grown(&mut self, key: &K) {
         if let Some(place) = self.place(key) {
             self.wait(place);
         }
     }
 
-    /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is said again,
+    /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is reported again,
     /// like one whose counts grew; the answer is whether it is.
     pub fn refine(&mut self, key: &K, amend: impl FnOnce(&mut Finding)) -> bool {
         let Some(place) = self.place(key) else {
@@ -212,7 +212,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         changed
     }
 
-    /// What is to be said again now: grown or amended findings whose last line is a second old, at most [`REPEATS`] of them,
+    /// What is to be reported again now: grown or amended findings whose last line is a second old, at most [`REPEATS`] of them,
     /// those that have waited longest.
     pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Due<K>> {
         let now = micros(now);
@@ -223,7 +223,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         .take(REPEATS)
     }
 
-    /// Whether a finding is to be said again, now or later.
+    /// Whether a finding is to be reported again, now or later.
     pub fn waits(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -243,7 +243,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             .collect()
     }
 
-    /// Closes a finding: it stays in the book as it is, with what it has seen, and what is sighted under its key from now on is
+    /// Closes a finding: it stays in the ledger as it is, with what it has seen, and what is sighted under its key from now on is
     /// another.
     pub fn close(&mut self, key: &K, samples: Samples) {
         let is_it = |&place: &u32| self.entries[place as usize].key == *key;
@@ -255,7 +255,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         }
     }
 
-    /// What is still unsaid, without regard to the pause: the last lines before the summary, with the exact counts.
+    /// What is not reported yet, without regard to the pause: the last lines before the summary, with the exact counts.
     pub fn rest(&mut self) -> impl Iterator<Item = Due<K>> {
         iter::from_fn(|| {
             let Reverse((from, _)) = *self.waiting.peek()?;
@@ -263,7 +263,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         })
     }
 
-    /// The gravest severity in the book.
+    /// The highest severity in the ledger.
     pub fn worst(&self) -> Option<Severity> {
         self.worst
     }
@@ -277,15 +277,15 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         counts
     }
 
-    /// The gravest findings, at most so many, those with the most packets first.
-    pub fn gravest(&self, most: usize) -> Vec<Arc<Finding>> {
-        let gravity = |finding: &&Finding| Reverse((finding.severity, finding.packets));
+    /// The most severe findings, at most so many, those with the most packets first.
+    pub fn most_severe(&self, most: usize) -> Vec<Arc<Finding>> {
+        let rank = |finding: &&Finding| Reverse((finding.severity, finding.packets));
         let mut all: Vec<&Finding> = self.entries.iter().map(|entry| &entry.finding).collect();
         if most < all.len() {
-            all.select_nth_unstable_by_key(most, gravity);
+            all.select_nth_unstable_by_key(most, rank);
             all.truncate(most);
         }
-        all.sort_by_key(gravity);
+        all.sort_by_key(rank);
         all.into_iter().cloned().map(Arc::new).collect()
     }
 

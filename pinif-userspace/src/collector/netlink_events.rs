@@ -1,4 +1,4 @@
-//! NetlinkEvent of the audited namespaces, in one stream.
+//! The netlink events of the audited namespaces, in one stream.
 
 use anyhow::Result;
 use futures::{
@@ -20,10 +20,10 @@ pub(super) enum NetlinkEvent {
     Anew(Network),
 }
 
-/// The news, each with its namespace.
+/// The events, each with its namespace.
 pub(super) type NetlinkEvents = SelectAll<BoxStream<'static, (NetNsCookie, NetlinkEvent)>>;
 
-/// A namespace whose news are among the others, until this is dropped.
+/// A namespace whose events are among the others, until this is dropped.
 pub(super) struct Followed(AbortHandle);
 
 impl Drop for Followed {
@@ -32,7 +32,7 @@ impl Drop for Followed {
     }
 }
 
-/// Puts a namespace's news among the others, and tells how it is now. Within a tokio runtime.
+/// Puts a namespace's events among the others, and returns its network as it is now. Within a tokio runtime.
 ///
 /// # Errors
 ///
@@ -41,12 +41,12 @@ pub(super) fn follow(netns: &NetNs, changes: &mut NetlinkEvents) -> Result<(Netw
     let runtime = tokio::runtime::Handle::current();
     let (network, watch) = NetworkWatch::open(netns, &runtime)?;
     let cookie = netns.cookie;
-    let news = stream::unfold(watch, |mut watch| async {
-        let news = next(&mut watch).await;
-        Some((news, watch))
+    let events = stream::unfold(watch, |mut watch| async {
+        let event = next(&mut watch).await;
+        Some((event, watch))
     });
-    let (news, handle) = stream::abortable(news.map(move |news| (cookie, news)));
-    changes.push(news.boxed());
+    let (events, handle) = stream::abortable(events.map(move |event| (cookie, event)));
+    changes.push(events.boxed());
     Ok((network, Followed(handle)))
 }
 
@@ -54,7 +54,7 @@ async fn next(watch: &mut NetworkWatch) -> NetlinkEvent {
     loop {
         match watch.next().await {
             Change::Lost => {
-                // Where it cannot be read any more, the next news tell why, if any come.
+                // Where it cannot be read any more, the next event says why, if any comes.
                 if let Ok(network) = watch.dump().await {
                     return NetlinkEvent::Anew(network);
                 }

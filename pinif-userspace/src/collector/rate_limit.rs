@@ -1,5 +1,5 @@
-//! How fast new findings are told where there are thousands at once, as when strangers' flows are forwarded astray: all
-//! that are alike share one pace, so that they neither take the processor from others nor hide a finding of another kind.
+//! The rate limit of new findings, where there are thousands at once, as when other hosts' flows are forwarded by the wrong
+//! interface: each class has a limit, so that it neither takes the processor from others nor hides a finding of another class.
 
 use std::{
     collections::HashMap,
@@ -11,9 +11,9 @@ use pinif_ebpf::{
     sighting::{FindingKey, Sighting},
 };
 
-/// How many new findings of a class are told at once within [`PERIOD`].
+/// How many new findings of a class are reported at once within [`PERIOD`].
 pub(super) const MANY: u32 = 250;
-/// How long a class that has told so many waits.
+/// How long a class of which so many were reported waits.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 /// How long nobody looks at the ring buffer after it held findings that have to wait.
 const NAP: Duration = Duration::from_millis(10);
@@ -30,10 +30,10 @@ struct Class {
     rule: u16,
 }
 
-/// How many were told lately.
+/// How many were reported lately.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    told: HashMap<Class, u32>,
+    reported: HashMap<Class, u32>,
     since: Instant,
     rests_until: Option<Instant>,
 }
@@ -41,16 +41,16 @@ pub(super) struct RateLimit {
 impl RateLimit {
     pub(super) fn new() -> Self {
         Self {
-            told: HashMap::new(),
+            reported: HashMap::new(),
             since: Instant::now(),
             rests_until: None,
         }
     }
 
-    /// Whether a new finding is told now; otherwise it stays in the kernel's table, and is told at one of the next looks.
+    /// Whether a new finding is reported now; otherwise it stays in the kernel's table, and is reported when that is read again.
     pub(super) fn admits(&mut self, key: &FindingKey, sighting: &Sighting, now: Instant) -> bool {
         if now.duration_since(self.since) >= PERIOD {
-            self.told.clear();
+            self.reported.clear();
             self.since = now;
         }
         let class = Class {
@@ -62,10 +62,10 @@ impl RateLimit {
             origin: sighting.origin,
             rule: sighting.rule,
         };
-        let told = self.told.entry(class).or_default();
-        let admits = *told < MANY;
+        let reported = self.reported.entry(class).or_default();
+        let admits = *reported < MANY;
         if admits {
-            *told += 1;
+            *reported += 1;
         } else {
             self.rests_until = Some(now + NAP);
         }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_that_are_alike_wait_and_another_kind_does_not() {
+    fn many_of_one_class_wait_and_another_class_does_not() {
         let mut limit = RateLimit::new();
         let now = limit.since;
         let sighting = Sighting::default();

@@ -81,7 +81,7 @@ impl Searches {
                 rest.extend(found.map(|process| (key, process)));
             }
         };
-        // What does not come in time is told as the hooks know it.
+        // What does not come in time is reported as the hooks know it.
         let _ = tokio::time::timeout(patience, all).await;
         rest
     }

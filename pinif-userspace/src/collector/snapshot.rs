@@ -33,7 +33,7 @@ impl Audit {
             matrix: self.totals.matrix(&cells, &self.names),
             losses,
             findings: self.ledger.by_severity(),
-            worst: self.ledger.gravest(WORST),
+            worst: self.ledger.most_severe(WORST),
         });
         Ok(())
     }

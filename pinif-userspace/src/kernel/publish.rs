@@ -51,7 +51,7 @@ impl Publisher {
     /// When the object lacks one, or has it in another shape, or one cannot be read.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let tables = Tables::open(ebpf)?;
-        let read = "what an earlier collector has published cannot be read";
+        let read = "what a previous instance has published cannot be read";
         let in_force = InForce(tables.in_force.get(&0, 0).context(read)?);
         let slot = in_force.slot();
         let active = tables.policies.get(&slot, 0).context(read)?;
@@ -199,7 +199,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Tells the programs whether there is any port of a bridge at all, and any tunnel.
+    /// Writes for the programs whether there is any port of a bridge at all, and any tunnel.
     fn count_layers(&mut self, further: (u32, u32)) -> Result<()> {
         let all = self.published.values().map(|one| one.host.layers());
         let (ports, headers) = all.fold(further, |sum, one| (sum.0 + one.0, sum.1 + one.1));

@@ -22,7 +22,7 @@ fn count(packets: u64, bytes: u64) -> Count {
     Count { packets, bytes }
 }
 
-fn said(findings: &[Finding]) -> Vec<(u64, u64, u64)> {
+fn reported(findings: &[Finding]) -> Vec<(u64, u64, u64)> {
     findings
         .iter()
         .map(|f| (f.id.0, f.packets, f.bytes))
@@ -61,11 +61,11 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
     ledger.sighted(1, finding(1), at(0));
     ledger.sighted(2, finding(2), at(0));
     ledger.counted(&1, count(999, 59_940));
-    assert_eq!(said(&due(&mut ledger, 1000)), [(1, 999, 59_940)]);
+    assert_eq!(reported(&due(&mut ledger, 1000)), [(1, 999, 59_940)]);
     ledger.counted(&1, count(1000, 60_000));
     ledger.counted(&1, count(1000, 60_000));
     assert_eq!(due(&mut ledger, 1999), []);
-    assert_eq!(said(&rest(&mut ledger)), [(1, 1000, 60_000)]);
+    assert_eq!(reported(&rest(&mut ledger)), [(1, 1000, 60_000)]);
     ledger.counted(&1, count(1000, 60_000));
     assert_eq!(
         (
@@ -85,7 +85,7 @@ fn totals_never_shrink_and_unknown_findings_are_not_taken() {
     assert!(ledger.counted(&1, count(4, 240)));
     assert!(!ledger.counted(&2, count(4, 240)));
     assert!(!ledger.contains(&2));
-    assert_eq!(said(&rest(&mut ledger)), [(1, 10, 600)]);
+    assert_eq!(reported(&rest(&mut ledger)), [(1, 10, 600)]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_second_sighting_of_the_same_finding_brings_its_counts() {
         ),
         None
     );
-    assert_eq!(said(&due(&mut ledger, 1000)), [(1, 2, 120)]);
+    assert_eq!(reported(&due(&mut ledger, 1000)), [(1, 2, 120)]);
 }
 
 #[test]
@@ -119,7 +119,10 @@ fn nobody_wakes_for_nothing() {
     ledger.counted(&1, count(2, 120));
     assert_eq!(ledger.next_due(at(400)), Some(at(600)));
     assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
-    assert_eq!(said(&due(&mut ledger, 4000)), [(1, 2, 120), (2, 2, 120)]);
+    assert_eq!(
+        reported(&due(&mut ledger, 4000)),
+        [(1, 2, 120), (2, 2, 120)]
+    );
     assert_eq!(ledger.next_due(at(4000)), None);
 }
 
@@ -186,20 +189,20 @@ fn many_that_grow_take_turns() {
         ledger.sighted(key, finding(key as u64), at(0));
         ledger.counted(&key, count(2, 120));
     }
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for second in 1..=3 {
         for finding in due(&mut ledger, second * 1000) {
-            told.push(finding.id);
+            reported.push(finding.id);
         }
-        // All grow on, and those that were told stand at the end.
+        // All grow on, and those that were reported come last.
         for key in 0..many {
             ledger.counted(&key, count(2 + second, 120));
         }
     }
-    told.truncate(many as usize);
-    told.sort();
-    told.dedup();
-    assert_eq!(told.len(), many as usize);
+    reported.truncate(many as usize);
+    reported.sort();
+    reported.dedup();
+    assert_eq!(reported.len(), many as usize);
 }
 
 #[test]
@@ -242,6 +245,6 @@ fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
     assert!(!ledger.counted(&1, count(3, 180)), "it is not known yet");
     assert_eq!(ledger.sighted(1, finding(2), at(5)), Some(finding(2)));
     assert!(ledger.counted(&1, count(3, 180)));
-    assert_eq!(said(&rest(&mut ledger)), [(1, 10, 600), (2, 3, 180)]);
+    assert_eq!(reported(&rest(&mut ledger)), [(1, 10, 600), (2, 3, 180)]);
     assert_eq!(ledger.len(), 2);
 }

@@ -145,7 +145,7 @@ impl ArchivedCounters {
         archived.into_iter().map(cell).collect()
     }
 
-    /// Keeps a finding. Where the map is full, the next instance does not know of it.
+    /// Archives a finding. Where the map is full, the next instance does not know of it.
     pub(super) fn archive_finding(&mut self, archived: &ArchivedFinding) {
         let key = Numbered {
             key: archived.key,
@@ -157,7 +157,7 @@ impl ArchivedCounters {
             .insert(key, Named::of(archived.value, &archived.names), 0);
     }
 
-    /// Keeps a cell; likewise.
+    /// Archives a cell; likewise.
     pub(super) fn archive_cell(&mut self, archived: &ArchivedCell) {
         let mut key = Numbered {
             key: archived.key,

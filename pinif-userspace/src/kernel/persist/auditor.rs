@@ -79,7 +79,7 @@ impl Persist {
         let state = (builds.contains(&tag) && state.exists())
             .then(|| StateMap::open(&state))
             .transpose()
-            .context("what an earlier collector has pinned cannot be read")?;
+            .context("what a previous instance has pinned cannot be read")?;
         let takes_over = state.is_some();
         if let Some(state) = &state {
             let before = state.now.mode();
@@ -92,7 +92,7 @@ impl Persist {
             }
             // Of one that was killed while it put a hook in the place of another.
             layout::clear_unfinished(&lock, &tag)
-                .context("what an earlier collector has left unfinished cannot be removed")?;
+                .context("what a previous instance has left unfinished cannot be removed")?;
         } else {
             begin(&lock, &build, &tag, is_new)?;
             KnownNames::make(&build)
@@ -238,12 +238,12 @@ impl Persist {
         self.archive.borrow().cells()
     }
 
-    /// Keeps a finding for the next instance, before its counter is removed.
+    /// Archives a finding for the next instance, before its counter is removed.
     pub fn archive_finding(&self, archived: &ArchivedFinding) {
         self.archive.borrow_mut().archive_finding(archived);
     }
 
-    /// Keeps for the next instance what a cell had until now.
+    /// Archives for the next instance what a cell had until now.
     pub fn archive_cell(&self, archived: &ArchivedCell) {
         self.archive.borrow_mut().archive_cell(archived);
     }
