@@ -231,9 +231,6 @@ impl Audit {
     /// Leaves namespaces that nobody is in any more: what is open here would keep them for ever. What was counted in them
     /// stays.
     fn leave(&mut self, gone: &[NetNsCookie]) -> Result<()> {
-        if gone.is_empty() {
-            return Ok(());
-        }
         for netns in gone {
             if let Some(namespace) = self.namespaces.get_mut(netns) {
                 namespace.hooks.detach();
