@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_risk_beside_what_is_only_told_is_not_dropped() {
+    fn a_risk_beside_what_is_only_reported_is_not_dropped() {
         let beside = held(Kind::PolicyEscape, Severity::Leak, &[Kind::AddressEscape]);
         assert_eq!(dropped(beside), [true, false, true]);
         let risk = held(Kind::AddressEscape, Severity::Risk, &[]);

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_packets_are_told_apart() {
+    fn the_kernels_packets_are_distinguished() {
         let of = |protocol, icmp_type| {
             KernelPacket::of(
                 &Packet {

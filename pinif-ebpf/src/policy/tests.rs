@@ -334,7 +334,7 @@ fn rule_set(numbers: &BTreeSet<usize>) -> RuleSet {
 const _: () = assert!(SLOT != 0);
 
 #[test]
-fn what_is_in_force_tells_what_a_rule_asks_of_a_sender() {
+fn what_is_in_force_says_what_a_rule_asks_of_a_sender() {
     let looks = |word: InForce| {
         [
             word.looks_at_users(),

@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_told_from_another_filter() {
+    fn a_program_is_distinguished_from_another_filter() {
         let mut bytes = vec![0; HEADER];
         bytes[8..12].copy_from_slice(&42u32.to_ne_bytes());
         bytes[16..20].copy_from_slice(&(7 << 16 | u32::from(EVERY_PROTOCOL)).to_ne_bytes());

@@ -191,7 +191,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_tells_each_character(text in any::<String>()) {
+        fn what_is_shown_names_each_character(text in any::<String>()) {
             let mut safe = &*visible(&text);
             for character in text.chars() {
                 let mut shown = String::new();

@@ -217,7 +217,7 @@ fn what_the_host_sends_to_itself_answers_nobody() {
 }
 
 #[test]
-fn errors_are_told_from_what_is_answered() {
+fn errors_are_distinguished_from_what_is_answered() {
     for (protocol, kinds, errors) in [
         (
             protocol::ICMP,
@@ -281,7 +281,7 @@ proptest! {
     }
 
     #[test]
-    fn only_what_is_for_this_host_is_told(
+    fn only_what_is_for_this_host_is_reported(
         source in any_address(),
         destination in any_address(),
         is_taken: bool,

@@ -98,7 +98,7 @@ fn without_headers_only_devices_and_binds_are_judged() {
 }
 
 #[test]
-fn the_gravest_is_told_and_the_others_are_named() {
+fn the_most_severe_is_reported_and_the_others_are_named() {
     let card = card_with_control_plane();
     // Equal severity: the table's order.
     assert_eq!(
@@ -171,7 +171,7 @@ fn numbers_and_names_lead_back_to_their_kinds() {
 }
 
 #[test]
-fn a_decision_tells_its_finding() {
+fn a_decision_names_its_finding() {
     assert_eq!(CONTAINED.finding(), None);
     let escape = reported(Kind::CopyEscape, Severity::Leak, &[Kind::PolicyEscape]);
     assert_eq!(escape.finding(), Some((Kind::CopyEscape, Severity::Leak)));

@@ -70,7 +70,7 @@ fn names(network: &Network, policy: &Policy) -> Vec<String> {
 }
 
 #[test]
-fn a_gate_tells_what_an_interface_keeps_and_admits() {
+fn a_policy_for_ingress_says_what_an_interface_protects_and_allows() {
     let network = network([link(2, "fab0"), link(3, "eth1")]);
     let ingress = of(&network, &policy(POLICY));
     let within = IngressPolicy {
