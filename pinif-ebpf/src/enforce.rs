@@ -4,7 +4,7 @@
 //! is dropped, whatever a rule says.
 
 use crate::{
-    policy::{Active, Demand},
+    policy::{Active, Demand, ZoneSet, flags},
     verdict::{Decision, KindSet, Severity},
 };
 
@@ -69,6 +69,16 @@ impl Active {
         let until = unsafe { (&raw const self.enforce_until).read_volatile() };
         until::holds(until, now)
     }
+
+    /// Whether a packet whose headers cannot be read may leave by an interface of these zones, of which `about` is published
+    /// ([`flags`]): whatever it is, it breaks no rule there and leaves no contained zone, or it does not leave.
+    #[inline(always)]
+    pub const fn lets_unparsed(&self, about: u64, zones: ZoneSet) -> bool {
+        self.drops_unparsed == 0
+            || about & flags::LEADS_NOWHERE != 0
+            || (about & flags::KEEPS_PINNED != 0
+                && self.contained.intersection(zones).0 == self.contained.0)
+    }
 }
 
 impl Demand {
@@ -125,6 +135,32 @@ mod tests {
     /// Whether it is dropped by a rule that says nothing, by one that alerts, by one that drops.
     fn dropped(decision: Decision) -> [bool; 3] {
         ACTIONS.map(|action| decision.is_dropped(action))
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_only_where_nothing_can_be_broken() {
+        let zones = |zones: u64| ZoneSet(zones);
+        let policy = Active {
+            contained: zones(0b01),
+            drops_unparsed: 1,
+            ..Active::default()
+        };
+        let keeps = flags::KEEPS_PINNED;
+        assert!(policy.lets_unparsed(keeps, zones(0b11)));
+        assert!(
+            !policy.lets_unparsed(0, zones(0b11)),
+            "a rule may be broken"
+        );
+        assert!(
+            !policy.lets_unparsed(keeps, zones(0b10)),
+            "it may leave the zone"
+        );
+        assert!(policy.lets_unparsed(flags::LEADS_NOWHERE, zones(0)));
+        let passes = Active {
+            drops_unparsed: 0,
+            ..policy
+        };
+        assert!(passes.lets_unparsed(0, zones(0)));
     }
 
     #[test]

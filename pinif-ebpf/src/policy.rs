@@ -46,6 +46,8 @@ pub struct Active {
     pub contained: ZoneSet,
     /// Until when it is enforced ([`crate::enforce::until`]).
     pub enforce_until: u64,
+    /// Not zero: while it is enforced, packets whose headers cannot be read are dropped where they might break it.
+    pub drops_unparsed: u64,
     /// Rules that take any destination.
     pub any_destination: RuleSet,
     /// Rules that take any source.
@@ -124,7 +126,7 @@ pub mod flags {
     pub const GIVES_BACK: u64 = 1 << 4;
 }
 
-const _: () = assert!(size_of::<Active>() == 32 + 8 * size_of::<RuleSet>());
+const _: () = assert!(size_of::<Active>() == 40 + 8 * size_of::<RuleSet>());
 const _: () = assert!(size_of::<Demand>() == 24);
 
 #[cfg(feature = "user")]

@@ -10,6 +10,19 @@ use pinif_ebpf::{
 
 use crate::{reread, state::policy};
 
+/// Whether a packet is dropped whose headers cannot be read: 1, else 0. See [`Active::lets_unparsed`].
+#[inline(never)]
+pub fn drops_unparsed(active: &Active, key: &FindingKey) -> u32 {
+    if reread(&active.enforce_until) == until::NEVER {
+        return 0;
+    }
+    let about = policy::about(key.netns, active.slot, key.egress);
+    let zones = policy::zones(key.netns, active.slot, key.egress);
+    // SAFETY: the helper has no arguments.
+    let now = || unsafe { bpf_ktime_get_ns() };
+    u32::from(!active.lets_unparsed(about, zones) && active.enforces(now))
+}
+
 /// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
 /// deepest chain of calls.
 #[inline(never)]

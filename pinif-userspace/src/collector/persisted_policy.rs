@@ -85,5 +85,6 @@ pub(super) fn write_next(
 
 /// What a policy demands, wherever it was read from.
 fn digest(policy: &Policy) -> u64 {
-    persist::digest_of(&format!("{:?}{:?}", policy.zones, policy.rules))
+    let unparsed = if policy.passes_unparsed { "pass" } else { "" };
+    persist::digest_of(&format!("{:?}{:?}{unparsed}", policy.zones, policy.rules))
 }

@@ -47,7 +47,7 @@ impl Links {
         self.iter().find(|link| link.vrf_table == Some(table))
     }
 
-    /// Whether nothing leaves the host by this interface as such: it ends here ([`Link::ends_here`]), or sends by ports and has none.
+    /// Whether nothing leaves the host by this interface as such: it ends here, or sends by ports and has none.
     pub fn leads_nowhere(&self, link: &Link) -> bool {
         let has_port = || self.iter().any(|port| port.controller == Some(link.index));
         link.ends_here() || link.has_ports() && !has_port()

@@ -8,18 +8,14 @@ use pinif_ebpf::packet::protocol::has_ports;
 use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
 
 use super::dimension::{self, Dimension as _, LookUp, for_each_dimension, protocol_name};
-use super::model::{InterfacePattern, Zone};
+use super::model::{InterfacePattern, Policy, Zone};
 use super::problem::{Flaw, Report, Span, nearest, quoted};
 use super::raw::{RawPolicy, RawRule, RawZone, Scalar};
 use super::rule::Rule;
 use super::{shadow, values};
 
-/// The zones and rules. They are to be used only where `report` has no errors afterwards.
-pub(super) fn check(
-    raw: &RawPolicy,
-    report: &mut Report<'_>,
-    look_up: LookUp<'_>,
-) -> (Vec<Zone>, Vec<Rule>) {
+/// The policy, but for its warnings. It is to be used only where `report` has no errors afterwards.
+pub(super) fn check(raw: &RawPolicy, report: &mut Report<'_>, look_up: LookUp<'_>) -> Policy {
     let mut checker = Checker {
         raw,
         report,
@@ -27,12 +23,18 @@ pub(super) fn check(
     };
     checker.limits();
     let zones = raw.zones.iter().map(|zone| checker.zone(zone)).collect();
+    let passes_unparsed = checker.passes_unparsed();
     checker.rule_names();
     let rules: Vec<Rule> = raw.rules.iter().map(|rule| checker.rule(rule)).collect();
     if report.errors() == 0 {
         shadow::warn(&rules, raw, report);
     }
-    (zones, rules)
+    Policy {
+        zones,
+        rules,
+        passes_unparsed,
+        warnings: Vec::new(),
+    }
 }
 
 macro_rules! checks {
@@ -181,6 +183,16 @@ impl Checker<'_, '_> {
             }
         }
         parsed
+    }
+
+    fn passes_unparsed(&mut self) -> bool {
+        let Some(unparsed) = &self.raw.unparsed else {
+            return false;
+        };
+        values::unparsed(unparsed.get_ref()).unwrap_or_else(|flaw| {
+            self.report.error(&unparsed.span(), flaw);
+            false
+        })
     }
 
     fn action(&mut self, raw: &RawRule) -> Action {

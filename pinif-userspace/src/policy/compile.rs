@@ -70,6 +70,7 @@ pub fn compile(policy: &Policy, slot: Slot, generation: u32) -> Compiled {
         rules: rules.len() as u32,
         contained: zones(contained.map(|(number, _)| number)),
         enforce_until: until::NEVER,
+        drops_unparsed: u64::from(!policy.passes_unparsed),
         ..Active::default()
     };
     let demands = rules.iter().enumerate();

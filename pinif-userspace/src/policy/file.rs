@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::key::{Key, Takes};
-use super::keys::{ZONE_KEYS, other_name, rule_keys};
+use super::keys::{UNPARSED, ZONE_KEYS, other_name, rule_keys};
 use super::problem::{Flaw, PolicyErrors, Report, Span, nearest, quoted};
 use super::raw::{List, RawPolicy, RawRule, RawZone, Scalar};
 use super::recover::{report_rest, sift};
@@ -63,6 +63,7 @@ pub(super) fn parse(report: &mut Report<'_>) -> RawPolicy {
         match &**key.get_ref() {
             "zone" => reader.zones(value),
             "rule" => reader.rules(value),
+            "unparsed" => reader.raw.unparsed = reader.text(&UNPARSED, value),
             _ => reader.unknown_top(key),
         }
     }
@@ -108,10 +109,10 @@ impl Reader<'_, '_> {
             flaw.fix("put it below the `[[rule]]` that it belongs to")
         } else if is_zones {
             flaw.fix("put it below the `[zone.NAME]` that it belongs to")
-        } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule"]) {
+        } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule", "unparsed"]) {
             flaw.fix(format!("did you mean `{meant}`?"))
         } else {
-            flaw.fix("a policy has `[zone.NAME]` and `[[rule]]`, and nothing else")
+            flaw.fix("a policy has `[zone.NAME]`, `[[rule]]` and `unparsed`, and nothing else")
         };
         self.report.error(&key.span(), flaw);
     }

@@ -7,6 +7,9 @@ use super::{
     key::{Key, Takes, key},
 };
 
+/// Above all tables.
+pub(super) const UNPARSED: Key = key("unparsed", Takes::Text, r#""drop""#);
+
 /// Below `[zone.NAME]`.
 pub(super) const ZONE_KEYS: [Key; 2] = [
     key("interfaces", Takes::Texts, r#"["fab*"]"#),

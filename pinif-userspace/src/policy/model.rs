@@ -14,6 +14,9 @@ pub struct Policy {
     pub zones: Vec<Zone>,
     /// The rules, in the order of the file: the first that matches decides.
     pub rules: Vec<Rule>,
+    /// Whether packets whose headers cannot be read leave wherever they do while it is enforced. Else they are dropped where they
+    /// might break it.
+    pub passes_unparsed: bool,
     /// What is allowed, and probably not meant.
     pub warnings: Vec<Problem>,
 }

@@ -11,6 +11,7 @@ use super::problem::Span;
 pub(super) struct RawPolicy {
     pub zones: Vec<RawZone>,
     pub rules: Vec<RawRule>,
+    pub unparsed: Option<Spanned<String>>,
     /// Whether there may be zones that could not be read.
     pub lost_zones: bool,
 }

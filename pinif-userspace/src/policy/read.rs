@@ -43,13 +43,9 @@ impl Policy {
     fn parse_with(text: &str, origin: &str, look_up: LookUp<'_>) -> Result<Self, PolicyErrors> {
         let mut report = Report::new(text, origin);
         let raw = file::parse(&mut report);
-        let (zones, rules) = check::check(&raw, &mut report, look_up);
+        let policy = check::check(&raw, &mut report, look_up);
         let warnings = report.into_result()?;
-        Ok(Self {
-            zones,
-            rules,
-            warnings,
-        })
+        Ok(Self { warnings, ..policy })
     }
 }
 

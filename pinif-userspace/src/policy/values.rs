@@ -55,6 +55,16 @@ pub(super) fn action(text: &str) -> Result<Action, Flaw> {
     })
 }
 
+/// Whether packets whose headers cannot be read leave all the same, where the policy is enforced.
+pub(super) fn unparsed(text: &str) -> Result<bool, Flaw> {
+    match text {
+        "pass" => Ok(true),
+        "drop" => Ok(false),
+        _ => Err(Flaw::new(format!("unknown value {}", quoted(text)))
+            .fix("write `drop`, as it is without this key, or `pass`")),
+    }
+}
+
 /// A name or a glob for the names of interfaces.
 pub(super) fn interfaces(text: &str) -> Result<GlobMatcher, Flaw> {
     let flaw = || Flaw::new(format!("{} is no interface name or pattern", quoted(text)));

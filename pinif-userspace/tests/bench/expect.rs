@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::loss::Loss;
 
 use super::record;
-use super::report::{Place, Report};
+use super::report::{Place, Report, UNREADABLE};
 use super::wanted::Finding;
 
 /// What a report must be, so far.
@@ -49,19 +49,24 @@ impl<'a> Expectation<'a> {
 
     /// So many contained packets of sockets bound to `bound`, by `egress`.
     pub fn contained(self, bound: &str, egress: &str, packets: u64) -> Self {
-        self.cell(Some(bound), egress, packets)
+        self.cell(Some(bound), egress, "contained", packets)
     }
 
     /// So many contained packets of nothing that is bound to a device, by `egress`.
     pub fn contained_unpinned(self, egress: &str, packets: u64) -> Self {
-        self.cell(None, egress, packets)
+        self.cell(None, egress, "contained", packets)
     }
 
-    fn cell(mut self, bound: Option<&str>, egress: &str, packets: u64) -> Self {
+    /// So many packets of unpinned sockets that were dropped, since their headers cannot be read.
+    pub fn unreadable(self, egress: &str, packets: u64) -> Self {
+        self.cell(None, egress, UNREADABLE, packets)
+    }
+
+    fn cell(mut self, bound: Option<&str>, egress: &str, verdict: &str, packets: u64) -> Self {
         let place = (
             bound.map(str::to_owned),
             egress.to_owned(),
-            "contained".to_owned(),
+            verdict.to_owned(),
         );
         *self.places.entry(place).or_default() += packets;
         self

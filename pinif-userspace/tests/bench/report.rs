@@ -53,6 +53,9 @@ pub(super) fn verdict(verdict: Option<Kind>, dropped: bool) -> String {
     }
 }
 
+/// What becomes of packets whose headers cannot be read, where a policy is enforced: no finding is of them.
+pub(super) const UNREADABLE: &str = "unaudited, dropped";
+
 impl Report {
     pub(super) fn new(
         ready: &str,
@@ -161,7 +164,7 @@ impl Report {
         }));
         let uncontained: BTreeMap<_, _> = places
             .iter()
-            .filter(|(place, _)| place.2 != "contained")
+            .filter(|(place, _)| place.2 != "contained" && place.2 != UNREADABLE)
             .map(|(k, v)| (k.clone(), *v))
             .collect();
         // What there is no room for has a cell and no finding.

@@ -169,6 +169,12 @@ pub struct Packet {
     /// Bytes of payload of each.
     #[arg(long, default_value_t = 32)]
     pub size: usize,
+    /// The ethertype that the kernel is told, whatever the frame's is.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub announce: u16,
+    /// So many IPv6 destination options before the datagram.
+    #[arg(long, default_value_t = 0)]
+    pub options: u8,
     /// An IEEE 802.1Q tag; the inner one, where there is a service tag.
     #[arg(long, value_name = "ID")]
     pub vlan: Option<u16>,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use pinif_lab::send;
-use pinif_lab::socket::{packet_socket, set_option};
+use pinif_lab::socket::{packet_socket_of, set_option};
 use pinif_lab::{Ethernet, Vlan, udp_packet};
 
 use crate::args::{Args, Packet};
@@ -14,7 +14,7 @@ const PACKET_QDISC_BYPASS: libc::c_int = 20;
 
 /// Sends frames with the same content to everyone on the link.
 pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
-    let socket = packet_socket(send::index(&packet.device)?)?;
+    let socket = packet_socket_of(send::index(&packet.device)?, packet.announce)?;
     let frame = frame_of(packet)?;
     if packet.bypass {
         set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1)
@@ -33,11 +33,23 @@ pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
     Ok(sent)
 }
 
+/// Puts a header of destination options (RFC 8200, 4.6) before what an IPv6 packet has now.
+fn put_options_first(packet: &mut Vec<u8>) {
+    const DESTINATION_OPTIONS: u8 = 60;
+    const HEADER: usize = 40;
+    let next = std::mem::replace(&mut packet[6], DESTINATION_OPTIONS);
+    // Eight bytes: PadN of six.
+    packet.splice(HEADER..HEADER, [next, 0, 1, 4, 0, 0, 0, 0]);
+    let length = (packet.len() - HEADER) as u16;
+    packet[4..6].copy_from_slice(&length.to_be_bytes());
+}
+
 /// The frame that is asked for.
 pub fn frame_of(packet: &Packet) -> Result<Vec<u8>> {
     let payload = vec![0; packet.size];
-    let datagram =
+    let mut datagram =
         udp_packet(packet.from, packet.to, &payload).context("no such datagram can be made")?;
+    (0..packet.options).for_each(|_| put_options_first(&mut datagram));
     let tags = packet
         .service_vlan
         .map(Vlan::Service)

@@ -102,6 +102,7 @@ impl Rules {
                 | uses(dimension::EXECUTABLE, |rule| !rule.executables.is_empty()),
             contained: self.contained,
             enforce_until: 0,
+            drops_unparsed: 1,
             any_destination: self.that(|rule| rule.destinations.is_empty()),
             any_source: self.that(|rule| rule.sources.is_empty()),
             any_port: self.that(|rule| rule.ports.is_empty()),

@@ -14,7 +14,7 @@ use pinif_ebpf::{
     policy::{Active, InForce, flags},
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
-    verdict::{Traffic, decide},
+    verdict::{Kind, Traffic, decide},
 };
 
 use crate::{
@@ -145,7 +145,13 @@ verified_once! {
         };
         scratch.key.netns = kernel::netns();
         scratch.key.egress = skb.interface();
-        scratch.has_packet = u32::from(headers(skb, &mut scratch.packet));
+        let frame = is_own_frame(skb, &mut scratch.skb) != 0;
+        let parsed = skb.parse(frame, &mut scratch.packet);
+        scratch.has_packet = u32::from(parsed.is_ok());
+        scratch.is_malformed = u32::from(parsed == Err(NotParsed::Malformed));
+        if reread(&scratch.is_malformed) != 0 {
+            losses::add(Loss::Unparsed);
+        }
         0
     }
 
@@ -177,11 +183,15 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { skb: skb_address, has_packet, packet, key, new, layer, steady, recheck, .. } = scratch;
+        let Scratch { skb: skb_address, has_packet, is_malformed, packet, key, new, layer, steady, recheck, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         let verdict = reread(&key.kind);
         key.dropped = if verdict == 0 {
-            0
+            if reread(is_malformed) == 0 {
+                0
+            } else {
+                enforce::drops_unparsed(active, key) as u8
+            }
         } else {
             enforce::drops(active, key, &new.state.sighting) as u8
         };
@@ -194,7 +204,11 @@ verified_once! {
                 netns: key.netns,
                 bound: key.bound,
                 egress: key.egress,
-                kind: verdict,
+                kind: if verdict == 0 && reread(&key.dropped) != 0 {
+                    Kind::Unaudited as u8
+                } else {
+                    verdict
+                },
                 origin: reread(&new.state.sighting.origin),
                 carried: reread(&layer.carried) as u8,
                 dropped: reread(&key.dropped),
@@ -285,17 +299,18 @@ fn cannot_send(skb: Skb, place: &mut u64) -> bool {
     devices::cannot_send(reread(place))
 }
 
-/// Reads the headers into `place`; false if there are none that can be read.
-#[inline(always)]
-fn headers(skb: Skb, place: &mut Packet) -> bool {
-    match skb.parse(place) {
-        Ok(()) => true,
-        Err(NotParsed::NotIp) => false,
-        Err(NotParsed::Malformed) => {
-            losses::add(Loss::Unparsed);
-            false
-        }
+/// Not zero: a packet socket wrote the whole Ethernet frame. What the kernel takes for its protocol is then what the process
+/// said, and not what the receiver will read (`packet_snd`).
+#[inline(never)]
+fn is_own_frame(skb: Skb, place: &mut u64) -> u32 {
+    let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
+        return 0;
+    };
+    if sock.family() != AF_PACKET {
+        return 0;
     }
+    *place = skb.address();
+    u32::from(devices::is_ethernet(reread(place)))
 }
 
 /// Decides, and writes the verdict into the finding's key and what led to it into the sighting.

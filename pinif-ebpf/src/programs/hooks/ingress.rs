@@ -202,7 +202,7 @@ verified_once! {
 #[inline(always)]
 fn headers(skb: Skb, arriving: &mut Arriving) {
     let base = &arriving.base;
-    if skb.parse(&mut arriving.packet).is_err() {
+    if skb.parse(false, &mut arriving.packet).is_err() {
         arriving.packet = Packet {
             source: base.source,
             destination: base.destination,

@@ -246,6 +246,16 @@ pub fn cannot_send(skb_address: u64) -> bool {
     flags & UP == 0 || state & NO_CARRIER != 0
 }
 
+/// `ARPHRD_ETHER` (linux/if_arp.h).
+const ETHERNET: u16 = 1;
+
+/// Whether the egress interface of a packet sends Ethernet frames.
+#[inline(always)]
+pub fn is_ethernet(skb_address: u64) -> bool {
+    let device = read::<u64>(skb_address, offset!(packet_device));
+    read::<u16>(device, offset!(device_type)) == ETHERNET
+}
+
 /// Whether tc redirected the packet where it arrived, and not where it left.
 #[inline(always)]
 pub fn is_from_ingress(skb_address: u64) -> bool {

@@ -20,6 +20,8 @@ pub struct Scratch {
     pub skb: u64,
     /// Not zero: the packet's headers could be read.
     pub has_packet: u32,
+    /// Not zero: they should have been, but are broken or too many.
+    pub is_malformed: u32,
     /// The packet's headers.
     pub packet: Packet,
     /// The finding's key.

@@ -122,6 +122,7 @@ prop_compose! {
             dimensions,
             contained: ZoneSet(contained),
             enforce_until: 0,
+            drops_unparsed: contained & 1,
             any_destination: RuleSet(any[0]),
             any_source: RuleSet(any[1]),
             any_port: RuleSet(any[2]),

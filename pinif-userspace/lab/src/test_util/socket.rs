@@ -46,6 +46,11 @@ pub fn ping(v6: bool, size: usize) -> io::Result<(Socket, Vec<u8>)> {
 
 /// A packet socket that sends whole frames by the interface with this index (packet(7)), and receives none.
 pub fn packet_socket(index: u32) -> io::Result<Socket> {
+    packet_socket_of(index, 0)
+}
+
+/// The same, of whose frames the kernel is told this ethertype; zero is what they say themselves. It receives those of another.
+pub fn packet_socket_of(index: u32, ethertype: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     // SAFETY: the storage that socket2 hands out is zeroed, aligned and large enough for every kind of address;
     // `sockaddr_ll` is plain data. The length set is that of what was written.
@@ -53,6 +58,7 @@ pub fn packet_socket(index: u32) -> io::Result<Socket> {
         SockAddr::try_init(|storage, written| {
             let link = storage.cast::<libc::sockaddr_ll>();
             (*link).sll_family = libc::AF_PACKET as u16;
+            (*link).sll_protocol = ethertype.to_be();
             (*link).sll_ifindex = index.cast_signed();
             *written = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
             Ok(())

@@ -5,6 +5,7 @@ mod leaks;
 mod rules;
 mod stream;
 mod takeover;
+mod unparsed;
 mod until;
 
 use crate::bench::{Bench, Finding, leak};

@@ -89,12 +89,13 @@ impl Skb {
     }
 
     /// Reads its headers into `place`. Tags in the frame exist on Ethernet devices only, where the frame begins with the link layer's header;
-    /// otherwise the network header's own offset serves every kind of device.
+    /// otherwise the network header's own offset serves every kind of device. With `frame`, it is an Ethernet frame, and its own ethertype
+    /// says what is in it.
     #[inline(always)]
-    pub fn parse(self, place: &mut Packet) -> Result<(), NotParsed> {
+    pub fn parse(self, frame: bool, place: &mut Packet) -> Result<(), NotParsed> {
         let mut kind = u16::from_be(member!(self.0, protocol) as u16);
         let mut at = Headers::network(self);
-        if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+        if frame || kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
             at.from = BPF_HDR_START_MAC as u32;
             (kind, at.start) = untag(&at)?;
         }
