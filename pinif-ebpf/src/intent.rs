@@ -226,8 +226,8 @@ pub struct Flow {
     pub cookie: crate::key::SocketCookie,
     /// Its bound device when it last sent.
     pub bound: IfIndex,
-    /// Zero.
-    pub _pad: u32,
+    /// The user in whose share of the table it is.
+    pub charged: u32,
     /// Who owns it.
     pub owner: Owner,
 }

@@ -124,7 +124,7 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     {
         let (port, protocol) = (packet.source_port, packet.protocol);
         let endpoint = endpoints::of(kernel::netns(), packet.source, port, protocol);
-        endpoints::enter(record, &endpoint, sighting.cookie, bound);
+        endpoints::enter(skb, record, &endpoint, bound);
     }
     from_record(sighting, record);
     // The live socket knows its user best.

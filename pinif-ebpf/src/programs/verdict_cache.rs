@@ -222,7 +222,7 @@ fn look_at_others(
         Ok((found, reach)) => {
             let source = shared.flow.source_address();
             let endpoint = endpoints::of(netns, source, facts.port, facts.protocol);
-            endpoints::enter(record, &endpoint, skb.cookie(), shared.bound);
+            endpoints::enter(skb, record, &endpoint, shared.bound);
             keys.put_in_record(record, found, reach);
             entry(u64::MAX, found)
         }

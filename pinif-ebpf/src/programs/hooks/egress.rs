@@ -9,9 +9,10 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use pinif_ebpf::{
     intent::flag,
+    key::NetNsCookie,
     loss::Loss,
     packet::{NotParsed, Packet},
-    policy::{Active, InForce, flags},
+    policy::{Active, Slot, flags},
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
     verdict::{Kind, Traffic, decide},
@@ -69,14 +70,12 @@ fn audit(context: &TcContext) -> bool {
         }
         Cached::Nothing => {}
     }
-    // An IFB gives back what was judged and counted here before.
-    if skb.arrived().is_some() && is_given_back(skb, in_force) != 0 {
-        return false;
-    }
     if !scratch::begin(in_force) {
         return false;
     }
-    pinif_headers(context);
+    if pinif_headers(context) == 0 {
+        return false;
+    }
     pinif_sender(context);
     if pinif_judge(context) != 0 {
         pinif_recheck(context);
@@ -138,12 +137,15 @@ verified_once! {
         if dropped == 0 { FOUND } else { FOUND | DROPPED }
     }
 
-    /// Reads the packet's headers.
+    /// Reads the packet's headers. Zero where it was judged and counted here before.
     fn pinif_headers(skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
         scratch.key.netns = kernel::netns();
+        if is_given_back(skb, scratch.key.netns, active.slot) {
+            return 0;
+        }
         scratch.key.egress = skb.interface();
         let frame = is_own_frame(skb, &mut scratch.skb) != 0;
         let parsed = skb.parse(frame, &mut scratch.packet);
@@ -152,7 +154,7 @@ verified_once! {
         if reread(&scratch.is_malformed) != 0 {
             losses::add(Loss::Unparsed);
         }
-        0
+        1
     }
 
     /// Writes who sent the packet.
@@ -285,11 +287,11 @@ verified_once! {
     }
 }
 
-/// Not zero: the packet comes from an IFB. A function of its own, since the stack is 512 bytes for the deepest chain of calls.
-#[inline(never)]
-fn is_given_back(skb: Skb, in_force: InForce) -> u32 {
-    let about = policy::about(kernel::netns(), in_force.slot(), skb.arrived());
-    u32::from(about & flags::GIVES_BACK != 0)
+/// Whether the packet comes from an IFB, which gives back what tc took from this interface.
+#[inline(always)]
+fn is_given_back(skb: Skb, netns: NetNsCookie, slot: Slot) -> bool {
+    let arrived = skb.arrived();
+    arrived.is_some() && policy::about(netns, slot, arrived) & flags::GIVES_BACK != 0
 }
 
 /// Whether the egress interface sends nothing: then the packet leaves nowhere, and is not counted. `place` is room for an address.

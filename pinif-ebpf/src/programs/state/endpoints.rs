@@ -13,8 +13,16 @@ use pinif_ebpf::{
     share::ENDPOINTS_OF_A_USER,
 };
 
-use super::{findings::atomic_add, losses, lower_devices, owners};
-use crate::words::copy;
+use super::{
+    findings::atomic_add,
+    losses, lower_devices, owners, records,
+    scratch::{self, Scratch},
+};
+use crate::{
+    kernel::{packet::Skb, sock::Sock},
+    verified_once::verified_once,
+    words::copy,
+};
 
 /// Of sockets whose release the hooks will see.
 #[btf_map]
@@ -28,32 +36,47 @@ static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
 #[btf_map]
 static ENDPOINT_SHARES: HashMap<u32, u64, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// Enters the endpoint that a socket sends from. Costs a comparison when that is known.
+/// Enters the endpoint that the packet's socket sends from. Costs a comparison when that is known.
 #[inline(always)]
-pub fn enter(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
-    if !(record.has(flag::ENDPOINT)
+pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfIndex) {
+    let is_known = record.has(flag::ENDPOINT)
         && record.endpoint == *endpoint
-        && record.endpoint_bound == bound)
-    {
-        renew(record, endpoint, cookie, bound);
+        && record.endpoint_bound == bound;
+    if !is_known && let Some(scratch) = scratch::get() {
+        scratch.endpoint = *endpoint;
+        pinif_enter_endpoint(skb.context());
     }
 }
 
-/// The rare rest of [`enter`], in a frame of its own: the stack of a program is 512 bytes.
-#[inline(never)]
-fn renew(record: &mut SocketRecord, endpoint: &Endpoint, cookie: SocketCookie, bound: IfIndex) {
-    let flow = flow(record, cookie, bound);
+verified_once! {
+    /// The rare rest of [`enter`].
+    fn pinif_enter_endpoint(skb) {
+        if let Some(Scratch { endpoint, flow, .. }) = scratch::get()
+            && let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full)
+            && let Some(record) = records::of(sock.as_ptr().cast())
+        {
+            flow.cookie = skb.cookie();
+            flow.bound = sock.bound_device();
+            copy(&mut flow.owner, &record.owner);
+            renew(record, endpoint, flow);
+        }
+        0
+    }
+}
+
+#[inline(always)]
+fn renew(record: &mut SocketRecord, endpoint: &Endpoint, flow: &mut Flow) {
     if record.has(flag::HOOKED) {
         if record.has(flag::ENDPOINT) && record.endpoint != *endpoint {
-            remove(&record.endpoint, cookie);
+            remove(&record.endpoint, flow.cookie);
         }
-        put(endpoint, &flow);
+        put(endpoint, flow);
     } else {
-        put_lingering(endpoint, &flow);
+        put_lingering(endpoint, flow);
     }
     record.endpoint = *endpoint;
-    record.endpoint_bound = bound;
-    record.sends_bound_to(bound);
+    record.endpoint_bound = flow.bound;
+    record.sends_bound_to(flow.bound);
     if record.has(flag::ENDPOINT) {
         // Cached verdicts of the other endpoint's packets would leave the table at this one.
         record.changed();
@@ -83,7 +106,7 @@ pub fn enter_local_end(
         remove(&record.local_end, cookie);
     }
     record.local_end = of(netns, record.address_of_bind(), port, protocol);
-    put(&record.local_end, &flow(record, cookie, bound));
+    put(&record.local_end, &mut flow(record, cookie, bound));
     record.sends_bound_to(bound);
     record.local_end_bound = bound;
     record.flags |= flag::LOCAL_END;
@@ -92,26 +115,21 @@ pub fn enter_local_end(
 /// Enters an endpoint of a socket whose release the hooks will see, in the share of its user. Where that is full, it is among
 /// those that may be replaced.
 #[inline(never)]
-fn put(endpoint: &Endpoint, flow: &Flow) -> u32 {
-    let uid = flow.owner.uid;
+fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
     // SAFETY: one word is read at once.
-    let before = unsafe { ENDPOINTS.get(endpoint) }.map(|flow| flow.owner.uid);
-    if before != Some(uid) && held(uid) >= ENDPOINTS_OF_A_USER {
+    let before = unsafe { ENDPOINTS.get(endpoint) }.map(|flow| flow.charged);
+    flow.charged = before.unwrap_or(flow.owner.uid);
+    if before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER {
         losses::add(Loss::EndpointsFull);
         return put_lingering(endpoint, flow);
     }
     if ENDPOINTS
-        .insert(endpoint, flow, u64::from(BPF_ANY))
+        .insert(endpoint, &*flow, u64::from(BPF_ANY))
         .is_err()
     {
         losses::add(Loss::EndpointsFull);
-        return 0;
-    }
-    if before != Some(uid) {
-        charge(uid, 1);
-        if let Some(before) = before {
-            charge(before, u64::MAX);
-        }
+    } else if before.is_none() {
+        charge(flow.charged, 1);
     }
     0
 }
@@ -135,16 +153,16 @@ fn held(uid: u32) -> u64 {
 
 /// Adds to what a user holds; `u64::MAX` takes one away. Of CPUs that enter and remove one endpoint at once, the count may
 /// be off by one.
-#[inline(always)]
-fn charge(uid: u32, change: u64) {
-    if ENDPOINT_SHARES.get_ptr_mut(&uid).is_none() {
-        // Another CPU may be first.
-        let _ = ENDPOINT_SHARES.insert(&uid, &0, u64::from(BPF_NOEXIST));
-    }
-    if let Some(count) = ENDPOINT_SHARES.get_ptr_mut(&uid) {
+#[inline(never)]
+fn charge(uid: u32, change: u64) -> u32 {
+    match ENDPOINT_SHARES.get_ptr_mut(&uid) {
         // SAFETY: the entry stays valid for the program's run.
-        unsafe { atomic_add(count, change) };
+        Some(count) => unsafe { atomic_add(count, change) },
+        None => {
+            let _ = ENDPOINT_SHARES.insert(&uid, &1, u64::from(BPF_NOEXIST));
+        }
     }
+    0
 }
 
 /// Releases the endpoints of a socket that is being closed.
@@ -176,7 +194,9 @@ pub fn find(netns: NetNsCookie, packet: &Packet, arrived: IfIndex) -> Option<&'s
     }
     let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
     if let Some(flow) = get(&endpoint) {
-        return (!arrived.is_some() || left_by(netns, flow, packet, arrived)).then_some(flow);
+        let is_copy =
+            !arrived.is_some() || left_by(netns, flow.bound, &packet.source, arrived) != 0;
+        return is_copy.then_some(flow);
     }
     if packet.source_port == 0 || arrived.is_some() {
         return None;
@@ -192,15 +212,16 @@ fn get(endpoint: &Endpoint) -> Option<&'static Flow> {
     unsafe { ENDPOINTS.get(endpoint).or_else(|| LINGERING.get(endpoint)) }
 }
 
-/// Whether what the socket sends leaves by this interface: its bound device's, or its source address's.
-#[inline(always)]
-fn left_by(netns: NetNsCookie, flow: &Flow, packet: &Packet, interface: IfIndex) -> bool {
-    let home = if flow.bound.is_some() {
-        flow.bound
+/// Not zero: what the socket sends leaves by this interface, its bound device's, or its source address's. A function of its own, since the
+/// verifier would follow it for each table.
+#[inline(never)]
+fn left_by(netns: NetNsCookie, bound: IfIndex, source: &Address, interface: IfIndex) -> u32 {
+    let home = if bound.is_some() {
+        bound
     } else {
-        owners::of(netns, &packet.source).unwrap_or(IfIndex::NONE)
+        owners::of(netns, source).unwrap_or(IfIndex::NONE)
     };
-    home == interface || lower_devices::is_lower_of(netns, interface, home)
+    u32::from(home == interface || lower_devices::is_lower_of(netns, interface, home))
 }
 
 #[inline(always)]
@@ -233,7 +254,7 @@ fn remove(endpoint: &Endpoint, cookie: SocketCookie) -> u32 {
     if let Some(flow) = unsafe { ENDPOINTS.get(endpoint) }
         && flow.cookie == cookie
     {
-        let uid = flow.owner.uid;
+        let uid = flow.charged;
         if ENDPOINTS.remove(endpoint).is_ok() {
             charge(uid, u64::MAX);
         }

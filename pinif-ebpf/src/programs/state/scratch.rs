@@ -2,6 +2,8 @@
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
+    intent::Flow,
+    key::Endpoint,
     packet::Packet,
     policy::{Active, InForce},
     sighting::{FindingKey, NewFinding},
@@ -28,6 +30,10 @@ pub struct Scratch {
     pub key: FindingKey,
     /// The finding's entry, if it is new.
     pub new: NewFinding,
+    /// The local endpoint that its socket is to be known by.
+    pub endpoint: Endpoint,
+    /// What is entered for that.
+    pub flow: Flow,
     /// Where the packet is counted among its samples.
     pub sampling: Sampling,
     /// The flow whose packets need not be judged anew.

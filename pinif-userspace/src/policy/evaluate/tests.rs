@@ -108,6 +108,16 @@ struct Standing {
     egress: IfIndex,
 }
 
+/// Whether a zone names an interface or, where none does, the one that it is on.
+fn is_member(policy: &Policy, network: &Network, zone: &Zone, link: &Link) -> bool {
+    let names = |zone: &Zone| zone.interfaces.iter().any(|name| name.matches(&link.name));
+    if policy.zones.iter().any(names) {
+        return names(zone);
+    }
+    let lower = link.lower.and_then(|lower| network.links.get(lower));
+    lower.is_some_and(|lower| is_member(policy, network, zone, lower))
+}
+
 /// The table of kinds in README.md, read off it for one packet: the rule, and the kinds that hold.
 fn meant(
     policy: &Policy,
@@ -116,15 +126,17 @@ fn meant(
     how: &Standing,
 ) -> (Option<usize>, BTreeSet<(Severity, Kind)>) {
     let mut kinds = BTreeSet::new();
-    if how.egress == IfIndex::LOOPBACK {
+    let is_dummy = |link: &Link| link.kind.as_deref() == Some("dummy");
+    if how.egress == IfIndex::LOOPBACK || network.links.get(how.egress).is_some_and(is_dummy) {
         return (None, kinds);
     }
     let pairs = lower_devices(&network.links);
     let way = |upper, lower| upper == lower || pairs.contains(&(upper, lower));
     let is_in = |zone: &Zone, interface: IfIndex| {
-        let named = |link: &Link| zone.interfaces.iter().any(|name| name.matches(&link.name));
         let links = network.links.iter();
-        links.filter(|link| way(link.index, interface)).any(named)
+        links
+            .filter(|link| way(link.index, interface))
+            .any(|link| is_member(policy, network, zone, link))
     };
     let rule = policy.rules.iter().position(|rule| matches(rule, packet));
     let pinned = how.bound.is_some();
