@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 /// The environment variable that allows an optimized pinif without programs, by the value 1.
 pub const ALLOWED: &str = "PINIF_WITHOUT_PROGRAMS";
 
-/// What cargo is told when the object `name` is empty: an error, which ends the build, if pinif is optimized, else a warning.
+/// What cargo gets when the object `name` is empty: an error, which ends the build, if pinif is optimized, else a warning.
 /// `variable` names another object; `profile` is cargo's `PROFILE`, `release` for every profile that inherits from it.
 pub fn message(name: &str, variable: &str, profile: &str, allowed: Option<&OsStr>) -> String {
     let is_error = profile == "release" && allowed.is_none_or(|value| value != "1");

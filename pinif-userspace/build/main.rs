@@ -66,8 +66,8 @@ fn object_of_xtask(out: &Path, name: &str) -> Result<PathBuf, Box<dyn Error>> {
     Ok(object)
 }
 
-/// The target directory: what is above `PROFILE/build/…` in `OUT_DIR`, or above `TARGET/PROFILE/build/…` where cargo is
-/// told to build for a target by name.
+/// The target directory: what is above `PROFILE/build/…` in `OUT_DIR`, or above `TARGET/PROFILE/build/…` where cargo
+/// builds for a target that is named.
 fn target_directory(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let directory = out
         .ancestors()

@@ -23,28 +23,30 @@ pub const ALL: [(&str, Make); 5] = [
 
 /// Of `pinif doctor`.
 pub fn doctor() -> Value {
-    of::<doctor::Line<'static>>()
+    of::<doctor::Line<'static>>(1)
 }
 
 /// Of `pinif foresee`.
 pub fn foresee() -> Value {
-    of::<foresee::Line<'static>>()
+    of::<foresee::Line<'static>>(1)
 }
 
 /// Of `pinif pin` and `pinif run`.
 pub fn pin() -> Value {
-    of::<PinReport>()
+    of::<PinReport>(1)
 }
 
-/// Of `pinif sockets`.
+/// Of `pinif sockets`. Since version 2 the risk of what leaves via another interface than its address's is `misrouted`.
 pub fn sockets() -> Value {
-    of::<sockets::Line<'static>>()
+    of::<sockets::Line<'static>>(2)
 }
 
-fn of<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12()
+/// The version goes up where a value or a field means something else than before.
+fn of<T: JsonSchema>(version: u32) -> Value {
+    let mut schema = SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
+        .into_root_schema_for::<T>();
+    schema.insert("version".to_owned(), version.into());
+    schema.to_value()
 }

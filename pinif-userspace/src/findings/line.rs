@@ -289,11 +289,12 @@ impl FindingLine {
 
 /// The JSON Schema of all lines, as `docs/schema/pinif-audit.schema.json` has it.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12()
+    let mut schema = SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Line<'static>>()
-        .to_value()
+        .into_root_schema_for::<Line<'static>>();
+    schema.insert("version".to_owned(), 1.into());
+    schema.to_value()
 }
 
 #[cfg(test)]

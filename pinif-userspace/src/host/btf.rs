@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told() {
+    fn what_is_not_there_is_named() {
         let btf = Btf::parse(sample()).expect("BTF");
         assert_eq!(
             btf.offset("file", "a"),

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_with_other_types_is_told() {
+    fn a_kernel_with_other_types_is_reported() {
         let error = find(vec![0; 64]).expect_err("no BTF");
         assert_eq!(
             error.to_string(),

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_told_from_what_is_not() {
+    fn what_is_there_is_distinguished_from_what_is_not() {
         let ask = NetDevice::open().expect("a socket");
         let name = ask
             .name_of(IfIndex::LOOPBACK)

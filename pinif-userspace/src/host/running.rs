@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_told_from_what_is_not() {
+    fn what_is_there_is_distinguished_from_what_is_not() {
         let running = Running::open(&NetNs::current().expect("it is ours")).expect("a socket");
         assert!(running.is("lo").is_some());
         assert_eq!(running.is("not there"), None);

@@ -39,7 +39,7 @@ impl Risk {
     /// The name in JSON and in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Misrouted => "astray",
+            Self::Misrouted => "misrouted",
             Self::DefaultRoute => "default-route",
             Self::Unpinned => "unpinned",
             Self::Crossed => "crossed",

@@ -73,7 +73,7 @@ fn each_socket_is_listed_with_where_it_would_leave() {
         let card = bench.card();
         let default = "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main";
         let cases = [
-            ("10.0.0.1:7001", None, Some("203.0.113.9:9"), "astray", Some("risk"), Some("eth1"), None, format!("10.0.0.1 is fab0's; {default}")),
+            ("10.0.0.1:7001", None, Some("203.0.113.9:9"), "misrouted", Some("risk"), Some("eth1"), None, format!("10.0.0.1 is fab0's; {default}")),
             ("192.0.2.1:7002", None, Some("203.0.113.9:9"), "default-route", Some("risk"), Some("eth1"), None, format!("nothing binds it; {default}")),
             ("0.0.0.0:7003", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; what has no route of its own leaves via eth1".to_owned()),
             ("10.0.0.1:7004", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; 10.0.0.1 is fab0's, and what has no route of its own leaves via eth1".to_owned()),
@@ -82,7 +82,7 @@ fn each_socket_is_listed_with_where_it_would_leave() {
             ("10.0.0.1:7007", Some("fab0"), Some("10.9.0.9:9"), "pinned", None, Some("fab0"), None, "it is bound to fab0".to_owned()),
             ("127.0.0.1:7008", None, None, "internal", None, Some("lo"), None, "its peer is this host".to_owned()),
             ("10.0.0.1:7009", None, Some("192.0.2.1:9"), "internal", None, Some("lo"), None, "its peer is this host".to_owned()),
-            ("[fd00::1]:7010", None, Some("[2001:db8:f::9]:9"), "astray", Some("risk"), Some("eth1"), None, "fd00::1 is fab0's; route ::/0 via 2001:db8::2 dev eth1 in table main".to_owned()),
+            ("[fd00::1]:7010", None, Some("[2001:db8:f::9]:9"), "misrouted", Some("risk"), Some("eth1"), None, "fd00::1 is fab0's; route ::/0 via 2001:db8::2 dev eth1 in table main".to_owned()),
             ("[::]:7011", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; what has no route of its own leaves via eth1".to_owned()),
         ];
         let _open: Vec<_> = cases
@@ -102,8 +102,8 @@ fn each_socket_is_listed_with_where_it_would_leave() {
             .map(|line| line["risk"].as_str().expect("text").to_owned())
             .collect();
         let expected = [
-            "astray",
-            "astray",
+            "misrouted",
+            "misrouted",
             "default-route",
             "default-route",
             "default-route",
@@ -210,7 +210,7 @@ fn people_get_a_table() {
     scenario("sockets table", &[], |bench| {
         let card = bench.card();
         let _pinned = udp(card, "10.0.0.1:7001", Some("fab0"), None);
-        let _astray = udp(card, "10.0.0.1:7002", None, Some("203.0.113.9:9"));
+        let _misrouted = udp(card, "10.0.0.1:7002", None, Some("203.0.113.9:9"));
         let output = pinif(bench, &[]).output().expect("pinif");
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         let words: Vec<Vec<_>> = text
@@ -229,7 +229,7 @@ fn people_get_a_table() {
             [
                 vec!["risk", "process", "socket", "bound to", "leaves via", "why"],
                 vec![
-                    "astray",
+                    "misrouted",
                     &own,
                     "udp 10.0.0.1:7002 → 203.0.113.9:9",
                     "·",
@@ -244,7 +244,7 @@ fn people_get_a_table() {
                     "fab0",
                     "it is bound to fab0"
                 ],
-                vec!["2 sockets: 1 astray, 1 pinned"],
+                vec!["2 sockets: 1 misrouted, 1 pinned"],
             ]
         );
     });
@@ -278,7 +278,7 @@ fn what_changes_is_listed_as_it_happens() {
         };
         assert_eq!(
             (&changed["risk"], &changed["severity"]),
-            (&json!("astray"), &json!("risk"))
+            (&json!("misrouted"), &json!("risk"))
         );
         let cookie = changed["socket_cookie"].clone();
         drop(_open);

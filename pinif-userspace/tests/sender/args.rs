@@ -169,7 +169,7 @@ pub struct Packet {
     /// Bytes of payload of each.
     #[arg(long, default_value_t = 32)]
     pub size: usize,
-    /// The ethertype that the kernel is told, whatever the frame's is.
+    /// The ethertype that the kernel is given, whatever the frame's is.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub announce: u16,
     /// So many IPv6 destination options before the datagram.

@@ -49,7 +49,7 @@ pub fn packet_socket(index: u32) -> io::Result<Socket> {
     packet_socket_of(index, 0)
 }
 
-/// The same, of whose frames the kernel is told this ethertype; zero is what they say themselves. It receives those of another.
+/// The same, of whose frames the kernel is given this ethertype; zero is what they say themselves. It receives those of another.
 pub fn packet_socket_of(index: u32, ethertype: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     // SAFETY: the storage that socket2 hands out is zeroed, aligned and large enough for every kind of address;

@@ -130,8 +130,8 @@ impl Child {
     }
 }
 
-/// Joins a cgroup by its open `cgroup.procs`, and enters a namespace; where that fails, a byte tells the parent that it
-/// was not exec that did.
+/// Joins a cgroup by its open `cgroup.procs`, and enters a namespace; where that fails, a byte says to the parent that it
+/// was not exec that failed.
 fn join(procs: RawFd, netns: RawFd, failure: RawFd) -> io::Result<()> {
     // SAFETY: the descriptors are open, and the byte lives through the call.
     unsafe {

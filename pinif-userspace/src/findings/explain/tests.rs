@@ -1,7 +1,7 @@
 //! The words of findings.
 
 mod arrivals;
-mod departures;
+mod egress;
 
 use std::{sync::Arc, time::SystemTime};
 

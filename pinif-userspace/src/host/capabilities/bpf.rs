@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_probe_is_told_once() {
+    fn a_refused_probe_is_reported_once() {
         let refused = Err("Operation not permitted (os error 1)".to_owned());
         let outcome = supported(
             &[("a", Ok(true)), ("b", refused.clone()), ("c", refused)],

@@ -225,7 +225,7 @@ mod tests {
     use crate::host::links::Link;
 
     #[test]
-    fn a_program_that_redirects_is_told_from_one_that_may_not() {
+    fn a_program_that_redirects_is_distinguished_from_one_that_may_not() {
         let links = Links::from_iter([Link::new(IfIndex(3), "eth1")]);
         let program = xdp::Program {
             interface: IfIndex(3),

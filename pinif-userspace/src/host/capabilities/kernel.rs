@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_are_told_from_too_old_ones() {
+    fn old_kernels_are_distinguished_from_too_old_ones() {
         assert_eq!(
             kernel_of(version(6, 1), "6.1.0-9"),
             Outcome::Ok("Linux 6.1.0-9".to_owned())

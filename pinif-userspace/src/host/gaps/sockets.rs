@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_socket_tells_whether_it_bypasses() {
+    fn a_packet_socket_says_whether_it_bypasses() {
         // With no protocol it receives nothing, and it is bound to no interface.
         let Ok(socket) = Socket::new(Domain::PACKET, Type::RAW, None) else {
             return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_with_a_program_is_told_from_one_without() {
+    fn an_interface_with_a_program_is_distinguished_from_one_without() {
         // IFLA_XDP_ATTACHED: none.
         let none = [5, 0, 2, 0, 0, 0, 0, 0];
         assert_eq!(decode(&message(&none)), None);

@@ -212,6 +212,7 @@ fn a_policy_becomes_its_tables() {
         dimensions: dimension::DESTINATION | dimension::PORT | dimension::PROTOCOL,
         contained: ZoneSet(0b10),
         enforce_until: until::NEVER,
+        drops_unparsed: 1,
         any_destination: set(&[0]),
         any_source: all,
         any_port: set(&[1]),
