@@ -147,7 +147,11 @@ mod tests {
                 .map(|index| index.0)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(allowed("fab0"), [1, 3]);
+        assert_eq!(
+            allowed("fab0"),
+            [1, 3, 9],
+            "the VRF leads to the host itself"
+        );
         assert_eq!(allowed("blue"), [1, 3, 9]);
         assert_eq!(allowed("eth1.7"), [1, 5], "not untagged by the trunk");
         assert_eq!(allowed("ipsec0"), [1, 4, 6]);

@@ -60,8 +60,16 @@ impl Links {
     }
 
     /// Adds an interface, or learns its new state and name. Returns what was known of it.
-    pub fn insert(&mut self, link: Link) -> Option<Link> {
+    ///
+    /// Of a pair, the message of the end that is made first does not name the other (`veth_newlink`): what either says holds of both.
+    pub fn insert(&mut self, mut link: Link) -> Option<Link> {
+        let mut others = self.by_index.values();
+        let peer = others.find(|other| other.peer == Some(link.index));
+        link.peer = link.peer.or(peer.map(|peer| peer.index));
         let old = self.remove(link.index);
+        if let Some(peer) = link.peer.and_then(|peer| self.by_index.get_mut(&peer)) {
+            peer.peer = Some(link.index);
+        }
         self.by_name.insert(link.name.clone(), link.index);
         self.by_index.insert(link.index, link);
         old
@@ -70,6 +78,9 @@ impl Links {
     /// Forgets an interface. Returns what was known of it.
     pub fn remove(&mut self, index: IfIndex) -> Option<Link> {
         let old = self.by_index.remove(&index)?;
+        if let Some(peer) = old.peer.and_then(|peer| self.by_index.get_mut(&peer)) {
+            peer.peer = None;
+        }
         // Two interfaces may have swapped names: the name is another's by now.
         if self.by_name.get(&old.name) == Some(&index) {
             self.by_name.remove(&old.name);
@@ -91,6 +102,22 @@ impl FromIterator<Link> for Links {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_one_end_of_a_pair_says_holds_of_both() {
+        let (first, second) = (Link::new(IfIndex(2), "a"), Link::new(IfIndex(3), "b"));
+        let second = Link {
+            peer: Some(IfIndex(2)),
+            ..second
+        };
+        let mut links = Links::from_iter([first.clone(), second]);
+        let peer = |links: &Links, index| links.get(IfIndex(index)).and_then(|link| link.peer);
+        assert_eq!(peer(&links, 2), Some(IfIndex(3)));
+        links.insert(first);
+        assert_eq!(peer(&links, 2), Some(IfIndex(3)));
+        links.remove(IfIndex(3));
+        assert_eq!(peer(&links, 2), None);
+    }
 
     #[test]
     fn names_follow_renames_and_swaps() {

@@ -104,7 +104,7 @@ fn sockets_that_are_there_are_bound() {
         assert_eq!(
             message,
             format!(
-                "{} is pinned to fab0; of the sockets that were there, 2 are bound to it, and one is not, but can send by no \
+                "{} is pinned to fab0; of the sockets that were there, 2 are bound to it, and one is not, but can send via no \
                  other either: restart the service\n",
                 cgroup(bench)
             )

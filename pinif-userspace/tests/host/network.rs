@@ -106,6 +106,9 @@ fn links_and_their_lower_devices() {
 
     let expected = [
         ("br0", "fab0"),
+        // The peer of fab0, which is a port of br0.
+        ("peer0", "br0"),
+        ("peer0", "fab0"),
         ("mv0", "br0"),
         ("mv0", "fab0"),
         ("vx0", "eth1"),

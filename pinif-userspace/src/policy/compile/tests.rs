@@ -176,6 +176,7 @@ fn an_empty_policy_is_empty_tables() {
     let active = Active {
         slot: 1,
         generation: 7,
+        drops_unparsed: 1,
         ..Active::default()
     };
     assert_eq!(compiled.active, active);
