@@ -67,9 +67,7 @@ impl Audit {
     /// Reports that the policy was changed, and has errors.
     pub(super) fn keep_policy(&mut self, errors: &PolicyErrors) {
         self.reload_failed = true;
-        let problems = errors.problems().iter();
-        let problems = problems.map(|problem| problem.brief()).collect();
-        self.hub.note(Notice::PolicyWrong(problems));
+        self.hub.note(Notice::PolicyWrong(errors.lines()));
     }
 }
 

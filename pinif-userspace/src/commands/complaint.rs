@@ -28,9 +28,9 @@ fn to_journal(error: &anyhow::Error) {
     let mut notes = Notes::standard();
     match error.downcast_ref::<PolicyErrors>() {
         Some(errors) => errors
-            .problems()
+            .lines()
             .iter()
-            .for_each(|problem| notes.note(Level::Error, &problem.brief())),
+            .for_each(|line| notes.note(Level::Error, line)),
         None => notes.note(Level::Error, &sentence(error)),
     }
 }

@@ -1,6 +1,6 @@
 //! What the parts of the file mean together: the policy, or all that is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use pinif_ebpf::enforce::Action;
@@ -8,24 +8,39 @@ use pinif_ebpf::packet::protocol::has_ports;
 use pinif_ebpf::policy::{MAX_RULES, MAX_ZONES};
 
 use super::dimension::{self, Dimension as _, LookUp, for_each_dimension, protocol_name};
-use super::model::{InterfacePattern, Policy, Zone};
-use super::problem::{Flaw, Report, Span, nearest, quoted};
+use super::model::{Policy, Zone};
+use super::problem::{Flaw, Span, nearest, quoted};
 use super::raw::{RawPolicy, RawRule, RawZone, Scalar};
+use super::report::Report;
 use super::rule::Rule;
 use super::{shadow, values};
+
+/// How many names and patterns the zones together may have: each interface of the host is compared with all of them.
+const MOST_INTERFACES: usize = 10_000;
 
 /// The policy, but for its warnings. It is to be used only where `report` has no errors afterwards.
 pub(super) fn check(raw: &RawPolicy, report: &mut Report<'_>, look_up: LookUp<'_>) -> Policy {
     let mut checker = Checker {
         raw,
+        zones: &raw.zones[..raw.zones.len().min(MAX_ZONES)],
+        rules: &raw.rules[..raw.rules.len().min(MAX_RULES)],
+        over: BTreeSet::new(),
         report,
         look_up,
     };
     checker.limits();
-    let zones = raw.zones.iter().map(|zone| checker.zone(zone)).collect();
+    let zones = checker
+        .zones
+        .iter()
+        .map(|zone| checker.zone(zone))
+        .collect();
     let passes_unparsed = checker.passes_unparsed();
     checker.rule_names();
-    let rules: Vec<Rule> = raw.rules.iter().map(|rule| checker.rule(rule)).collect();
+    let rules: Vec<Rule> = checker
+        .rules
+        .iter()
+        .map(|rule| checker.rule(rule))
+        .collect();
     if report.errors() == 0 {
         shadow::warn(&rules, raw, report);
     }
@@ -60,6 +75,11 @@ for_each_dimension!(checks);
 
 struct Checker<'c, 't> {
     raw: &'c RawPolicy,
+    /// Those that there may be; of more, one error says enough.
+    zones: &'c [RawZone],
+    rules: &'c [RawRule],
+    /// The keys that have more values than they may.
+    over: BTreeSet<&'static str>,
     report: &'c mut Report<'t>,
     look_up: LookUp<'c>,
 }
@@ -70,6 +90,17 @@ impl Checker<'_, '_> {
             let flaw = Flaw::new(format!("more than {MAX_ZONES} zones"))
                 .fix("put interfaces that the rules treat the same way into one zone");
             self.report.error(&zone.name.span(), flaw);
+        }
+        let lists = self
+            .zones
+            .iter()
+            .filter_map(|zone| zone.interfaces.as_ref());
+        if let Some(value) = lists.flat_map(|list| &list.values).nth(MOST_INTERFACES) {
+            let flaw = Flaw::new(format!(
+                "the zones have more than {MOST_INTERFACES} interfaces"
+            ))
+            .fix("use patterns, as in `fab*`");
+            self.report.error(&value.span(), flaw);
         }
         if let Some(rule) = self.raw.rules.get(MAX_RULES) {
             let flaw = Flaw::new(format!("more than {MAX_RULES} rules"))
@@ -82,6 +113,7 @@ impl Checker<'_, '_> {
                 let flaw = Flaw::new(format!("the rules have more than {most} values of `{key}`"))
                     .fix("use prefixes and ranges, or fewer rules with the same values");
                 self.report.error(&value.span(), flaw);
+                self.over.insert(key);
             }
         }
     }
@@ -91,7 +123,8 @@ impl Checker<'_, '_> {
             self.report.error(&raw.name.span(), flaw);
         }
         let mut interfaces = Vec::new();
-        for value in raw.interfaces.iter().flat_map(|list| &list.values) {
+        let listed = raw.interfaces.iter().flat_map(|list| &list.values);
+        for value in listed.take(MOST_INTERFACES) {
             let text = value.get_ref().as_text();
             if let Some((name, _)) = text.split_once('@') {
                 let flaw = Flaw::new(format!("{} is hardly an interface's name", quoted(&text)))
@@ -102,10 +135,7 @@ impl Checker<'_, '_> {
                 self.report.warning(&value.span(), None, flaw);
             }
             match values::interfaces(&text) {
-                Ok(glob) => interfaces.push(InterfacePattern {
-                    text: text.into_owned(),
-                    glob,
-                }),
+                Ok(pattern) => interfaces.push(pattern),
                 Err(flaw) => self.report.error(&value.span(), flaw),
             }
         }
@@ -126,7 +156,7 @@ impl Checker<'_, '_> {
 
     fn rule_names(&mut self) {
         let mut seen = BTreeMap::<&str, Span>::new();
-        for rule in &self.raw.rules {
+        for rule in self.rules {
             let Some(name) = &rule.name else {
                 if !rule.incomplete {
                     let flaw = Flaw::new("a rule without a name")
@@ -176,6 +206,9 @@ impl Checker<'_, '_> {
         parse: impl Fn(&Scalar) -> Result<T, Flaw>,
     ) -> Vec<T> {
         let mut parsed = Vec::new();
+        if self.over.contains(key) {
+            return parsed;
+        }
         for value in raw.lists.get(key).iter().flat_map(|list| &list.values) {
             match parse(value.get_ref()) {
                 Ok(value) => parsed.push(value),
@@ -206,8 +239,8 @@ impl Checker<'_, '_> {
     }
 
     fn zones_named(&mut self, raw: &RawRule) -> Vec<usize> {
-        let zones = &self.raw.zones;
-        let lost_zones = self.raw.lost_zones;
+        let zones = self.zones;
+        let lost_zones = self.raw.lost_zones || self.raw.zones.len() > zones.len();
         let mut found = self.list(raw, "only_via", |value| {
             let name = value.as_text();
             match zones.iter().position(|zone| *zone.name.get_ref() == *name) {
@@ -246,12 +279,12 @@ impl Checker<'_, '_> {
             return;
         };
         let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
-        let agree = rule.sources.iter().any(|source| {
-            rule.destinations
-                .iter()
-                .any(|destination| is_v4(source) == is_v4(destination))
-        });
-        if !agree {
+        let families = |nets: &[IpNet]| [nets.iter().any(is_v4), !nets.iter().all(is_v4)];
+        let agree = families(&rule.sources)
+            .into_iter()
+            .zip(families(&rule.destinations))
+            .any(|(source, destination)| source && destination);
+        if !agree && !rule.sources.is_empty() && !rule.destinations.is_empty() {
             let v4_first = rule.destinations.iter().all(is_v4);
             let (here, there) = if v4_first {
                 ("IPv4", "IPv6")

@@ -1,50 +1,18 @@
-//! The policy file, read, parsed, and sorted into zones and rules as they are written.
+//! The text of a policy, parsed, and sorted into zones and rules as they are written.
 //!
 //! Here is decided what is where and of which type; what it means is [`super::check`]'s.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::key::{Key, Takes};
 use super::keys::{UNPARSED, ZONE_KEYS, other_name, rule_keys};
-use super::problem::{Flaw, PolicyErrors, Report, Span, nearest, quoted};
+use super::problem::{Flaw, Span, nearest, quoted};
 use super::raw::{List, RawPolicy, RawRule, RawZone, Scalar};
 use super::recover::{report_rest, sift};
-
-/// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// The whole text of a policy.
-pub(super) fn read(path: &Path) -> Result<String, PolicyErrors> {
-    let origin = path.to_string_lossy();
-    let file = File::open(path).map_err(|error| PolicyErrors::unreadable(&origin, &error))?;
-    read_all(file, &origin)
-}
-
-/// As [`read`], of what is open already.
-pub(super) fn read_all(source: impl Read, origin: &str) -> Result<String, PolicyErrors> {
-    let mut bytes = Vec::new();
-    source
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| PolicyErrors::unreadable(origin, &error))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let flaw =
-            Flaw::new("this is no policy: it is larger than 1 MiB").fix("name the policy file");
-        return Err(PolicyErrors::without_place(origin, flaw));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let flaw = Flaw::new(format!("line {line} is not UTF-8")).fix("save the file as UTF-8");
-        PolicyErrors::without_place(origin, flaw)
-    })
-}
+use super::report::Report;
 
 /// The parts of the file. What is not understood is reported and left out.
 pub(super) fn parse(report: &mut Report<'_>) -> RawPolicy {
@@ -76,21 +44,20 @@ pub(super) fn parse(report: &mut Report<'_>) -> RawPolicy {
 
 /// A broken item belongs to the last header before it.
 fn mark_incomplete(raw: &mut RawPolicy, broken: &[Span]) {
+    let zones = raw
+        .zones
+        .iter_mut()
+        .map(|zone| (zone.name.span().start, &mut zone.incomplete));
+    let rules = raw
+        .rules
+        .iter_mut()
+        .map(|rule| (rule.header.start, &mut rule.incomplete));
+    let mut owners: Vec<_> = zones.chain(rules).collect();
+    owners.sort_by_key(|(start, _)| *start);
     for span in broken {
-        let zones = raw
-            .zones
-            .iter_mut()
-            .map(|zone| (zone.name.span().start, &mut zone.incomplete));
-        let rules = raw
-            .rules
-            .iter_mut()
-            .map(|rule| (rule.header.start, &mut rule.incomplete));
-        let owner = zones
-            .chain(rules)
-            .filter(|(start, _)| *start <= span.start)
-            .max_by_key(|(start, _)| *start);
-        if let Some((_, incomplete)) = owner {
-            *incomplete = true;
+        let later = owners.partition_point(|(start, _)| *start <= span.start);
+        if let Some((_, incomplete)) = later.checked_sub(1).and_then(|last| owners.get_mut(last)) {
+            **incomplete = true;
         }
     }
 }
@@ -102,19 +69,7 @@ struct Reader<'r, 't> {
 
 impl Reader<'_, '_> {
     fn unknown_top(&mut self, key: &Spanned<DeString<'_>>) {
-        let flaw = Flaw::new(format!("unknown key {}", quoted(key.get_ref())));
-        let is_rules = rule_keys().any(|known| known.name == *key.get_ref());
-        let is_zones = ZONE_KEYS.iter().any(|known| known.name == *key.get_ref());
-        let flaw = if is_rules {
-            flaw.fix("put it below the `[[rule]]` that it belongs to")
-        } else if is_zones {
-            flaw.fix("put it below the `[zone.NAME]` that it belongs to")
-        } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule", "unparsed"]) {
-            flaw.fix(format!("did you mean `{meant}`?"))
-        } else {
-            flaw.fix("a policy has `[zone.NAME]`, `[[rule]]` and `unparsed`, and nothing else")
-        };
-        self.report.error(&key.span(), flaw);
+        self.report.error_of(&key.span(), || unknown_top(key));
     }
 
     fn zones(&mut self, value: &Spanned<DeValue<'_>>) {
@@ -219,7 +174,10 @@ impl Reader<'_, '_> {
     ) -> Option<&'static Key> {
         let word = &**key.get_ref();
         let known = keys().find(|known| known.name == word);
-        if known.is_none() {
+        if known.is_some() {
+            return known;
+        }
+        self.report.error_of(&key.span(), || {
             let names = || keys().map(|known| known.name);
             let fix = match other_name(word).or_else(|| nearest(word, names())) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -231,23 +189,17 @@ impl Reader<'_, '_> {
                         .join(", ")
                 ),
             };
-            self.report.error(
-                &key.span(),
-                Flaw::new(format!("unknown key {} in a {owner}", quoted(word))).fix(fix),
-            );
-        }
-        known
+            Flaw::new(format!("unknown key {} in a {owner}", quoted(word))).fix(fix)
+        });
+        None
     }
 
     fn wrong_type(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
-        let flaw = Flaw::new(format!(
-            "`{}` takes {}, not {}",
-            key.name,
-            key.takes.described(),
-            described(value.get_ref())
-        ))
-        .fix(format!("write it as in `{} = {}`", key.name, key.example));
-        self.report.error(&value.span(), flaw);
+        self.report.error_of(&value.span(), || {
+            let (wanted, given) = (key.takes.described(), described(value.get_ref()));
+            Flaw::new(format!("`{}` takes {wanted}, not {given}", key.name))
+                .fix(format!("write it as in `{} = {}`", key.name, key.example))
+        });
     }
 
     fn truth(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<bool> {
@@ -301,6 +253,22 @@ impl Reader<'_, '_> {
             self.wrong_type(known, value);
         }
         scalar.map(|scalar| Spanned::new(value.span(), scalar))
+    }
+}
+
+/// A key that stands in no zone and in no rule.
+fn unknown_top(key: &Spanned<DeString<'_>>) -> Flaw {
+    let flaw = Flaw::new(format!("unknown key {}", quoted(key.get_ref())));
+    let is_rules = rule_keys().any(|known| known.name == *key.get_ref());
+    let is_zones = ZONE_KEYS.iter().any(|known| known.name == *key.get_ref());
+    if is_rules {
+        flaw.fix("put it below the `[[rule]]` that it belongs to")
+    } else if is_zones {
+        flaw.fix("put it below the `[zone.NAME]` that it belongs to")
+    } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule", "unparsed"]) {
+        flaw.fix(format!("did you mean `{meant}`?"))
+    } else {
+        flaw.fix("a policy has `[zone.NAME]`, `[[rule]]` and `unparsed`, and nothing else")
     }
 }
 

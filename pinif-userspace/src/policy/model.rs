@@ -35,8 +35,9 @@ pub struct Zone {
 /// A name or a glob for the names of interfaces.
 #[derive(Clone)]
 pub struct InterfacePattern {
-    pub(super) text: String,
-    pub(super) glob: GlobMatcher,
+    text: String,
+    /// None for a name, which needs none.
+    glob: Option<GlobMatcher>,
 }
 
 impl Policy {
@@ -62,9 +63,26 @@ impl Policy {
 }
 
 impl InterfacePattern {
+    pub(super) fn name(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            glob: None,
+        }
+    }
+
+    pub(super) fn glob(text: &str, glob: GlobMatcher) -> Self {
+        Self {
+            text: text.to_owned(),
+            glob: Some(glob),
+        }
+    }
+
     /// Whether an interface of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
-        self.glob.is_match(name)
+        match &self.glob {
+            Some(glob) => glob.is_match(name),
+            None => self.text == name,
+        }
     }
 
     /// The pattern as it is written.

@@ -1,16 +1,23 @@
 //! From a file or a text to a policy, or to all that is wrong with it.
 
-use std::{io::Read, path::Path};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use nix::errno::Errno;
 
 use super::{
-    check,
-    dimension::LookUp,
-    file,
-    model::Policy,
-    problem::{PolicyErrors, Report},
+    check, dimension::LookUp, errors::PolicyErrors, file, guard::caught, model::Policy,
+    problem::Flaw, report::Report,
 };
+use crate::text::escape::visible;
+
+/// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
+const MAX_BYTES: u64 = 1 << 20;
 
 impl Policy {
     /// The policy of `text`; `origin` is the name of the file in messages.
@@ -19,6 +26,15 @@ impl Policy {
     ///
     /// All that is wrong with it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyErrors> {
+        let known = RefCell::new(HashMap::new());
+        // A name may be there many times, and to look it up may be to ask another machine.
+        let user_id = |name: &str| {
+            let mut known = known.borrow_mut();
+            known
+                .entry(name.to_owned())
+                .or_insert_with(|| user_id(name))
+                .clone()
+        };
         Self::parse_with(text, origin, &user_id)
     }
 
@@ -28,7 +44,9 @@ impl Policy {
     ///
     /// That the file cannot be read, or all that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, PolicyErrors> {
-        Self::parse(&file::read(path)?, &path.to_string_lossy())
+        let origin = path.to_string_lossy();
+        let file = File::open(path).map_err(|error| PolicyErrors::unreadable(&origin, &error))?;
+        Self::read_from(file, &origin)
     }
 
     /// The policy of an open file; `origin` is its name in messages.
@@ -37,16 +55,49 @@ impl Policy {
     ///
     /// That it cannot be read, or all that is wrong with it.
     pub fn read_from(source: impl Read, origin: &str) -> Result<Self, PolicyErrors> {
-        Self::parse(&file::read_all(source, origin)?, origin)
+        Self::parse(&text_of(source, origin)?, origin)
     }
 
     fn parse_with(text: &str, origin: &str, look_up: LookUp<'_>) -> Result<Self, PolicyErrors> {
-        let mut report = Report::new(text, origin);
-        let raw = file::parse(&mut report);
-        let policy = check::check(&raw, &mut report, look_up);
-        let warnings = report.into_result()?;
-        Ok(Self { warnings, ..policy })
+        let parsed = caught(|| {
+            let mut report = Report::new(text, origin);
+            let raw = file::parse(&mut report);
+            let policy = check::check(&raw, &mut report, look_up);
+            let warnings = report.into_result()?;
+            Ok(Self { warnings, ..policy })
+        });
+        parsed.unwrap_or_else(|panic| {
+            let what = format!(
+                "{} cannot be read, by a fault of pinif's: {panic}",
+                visible(origin)
+            );
+            let fix = "report it with the file, and leave out what was added last";
+            Err(PolicyErrors::without_place(
+                origin,
+                Flaw::new(what).fix(fix),
+            ))
+        })
     }
+}
+
+/// The whole text of a policy.
+fn text_of(source: impl Read, origin: &str) -> Result<String, PolicyErrors> {
+    let mut bytes = Vec::new();
+    source
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error: io::Error| PolicyErrors::unreadable(origin, &error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let flaw =
+            Flaw::new("this is no policy: it is larger than 1 MiB").fix("name the policy file");
+        return Err(PolicyErrors::without_place(origin, flaw));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let flaw = Flaw::new(format!("line {line} is not UTF-8")).fix("save the file as UTF-8");
+        PolicyErrors::without_place(origin, flaw)
+    })
 }
 
 /// The id of a user of this machine (getpwnam(3)).
@@ -56,5 +107,25 @@ fn user_id(name: &str) -> Result<Option<u32>, String> {
         // The manual page lists these as what some systems say for "no such user".
         Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
         Err(errno) => Err(errno.desc().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_within_becomes_an_error_that_names_the_file() {
+        let text = "[[rule]]\nname = \"r\"\npinned = true\nuser = \"fabd\"\n";
+        for _ in 0..2 {
+            let errors = Policy::parse_with(text, "policy.toml", &|_| panic!("no such thing"))
+                .expect_err("a panic");
+            assert_eq!(
+                errors.brief(),
+                "policy.toml cannot be read, by a fault of pinif's: no such thing; report it with the file, and leave out what \
+                 was added last"
+            );
+        }
+        Policy::parse_with(text, "policy.toml", &|_| Ok(Some(7))).expect("a good one");
     }
 }

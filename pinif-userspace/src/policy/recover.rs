@@ -5,11 +5,12 @@
 //! positions stay what they are and the rest can be read.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use toml::de::{DeTable, Error};
 
-use super::problem::{Flaw, Report, Span, quoted};
+use super::problem::{Flaw, Span, quoted};
+use super::report::Report;
 use super::syntax;
 
 /// What the parser says of a table or key that is there already.
@@ -67,31 +68,26 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
     }
     let mut spans: Vec<_> = duplicates.iter().filter_map(|error| error.span()).collect();
     spans.sort_by_key(|span| span.start);
+    if spans.is_empty() {
+        return;
+    }
     let pieces = pieces(text);
+    let firsts = Firsts::of(text, &pieces);
     let mut repeated_headers = BTreeSet::new();
     for span in spans {
         let number = pieces
             .partition_point(|piece| piece.span.start <= span.start)
             .saturating_sub(1);
-        let header = pieces[..=number].iter().rposition(|piece| piece.header);
-        let (what, fix, earlier);
+        let header = firsts.headers[number];
+        let (what, fix);
         if header == Some(number) {
             repeated_headers.insert(number);
-            let line = pieces[number].head(text);
-            earlier = pieces[..number]
-                .iter()
-                .find(|piece| piece.header && piece.head(text) == line);
-            what = format!("{} is there twice", quoted(line));
+            what = format!("{} is there twice", quoted(pieces[number].head(text)));
             fix = "put its keys below one header";
         } else if header.is_some_and(|header| repeated_headers.contains(&header)) {
             // The parser puts both tables into one: their keys need not be reported again.
             continue;
         } else {
-            let key = pieces[number].head(text);
-            let block = &pieces[header.unwrap_or(0)..number];
-            earlier = block
-                .iter()
-                .find(|piece| !piece.header && piece.head(text) == key);
             what = format!(
                 "{} is given twice",
                 quoted(text.get(span.clone()).unwrap_or_default())
@@ -99,10 +95,43 @@ pub(super) fn report_rest(text: &str, errors: &[Error], report: &mut Report<'_>)
             fix = "keep one of the two";
         }
         let flaw = Flaw::new(what).fix(fix);
-        match earlier {
+        match firsts.before(number, text, &pieces) {
             Some(piece) => report.error_with(&span, (&piece.head_span(text), "the first"), flaw),
             None => report.error(&span, flaw),
         }
+    }
+}
+
+/// Which pieces are the first of their head: a header in the file, a key below its header.
+struct Firsts<'t> {
+    /// Of each piece, the last header up to it.
+    headers: Vec<Option<usize>>,
+    numbers: HashMap<(Option<usize>, &'t str), usize>,
+}
+
+impl<'t> Firsts<'t> {
+    fn of(text: &'t str, pieces: &[Piece]) -> Self {
+        let mut headers = Vec::with_capacity(pieces.len());
+        let mut numbers = HashMap::new();
+        let mut header = None;
+        for (number, piece) in pieces.iter().enumerate() {
+            if piece.header {
+                header = Some(number);
+            }
+            headers.push(header);
+            let place = header.filter(|_| !piece.header);
+            // A key without a header and a header are different texts.
+            numbers.entry((place, piece.head(text))).or_insert(number);
+        }
+        Self { headers, numbers }
+    }
+
+    /// The first piece with the head of this one, if it is another.
+    fn before<'p>(&self, number: usize, text: &str, pieces: &'p [Piece]) -> Option<&'p Piece> {
+        let piece = &pieces[number];
+        let place = self.headers[number].filter(|_| !piece.header);
+        let first = *self.numbers.get(&(place, piece.head(text)))?;
+        (first < number).then(|| &pieces[first])
     }
 }
 

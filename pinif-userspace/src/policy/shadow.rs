@@ -1,8 +1,9 @@
 //! Warns of rules that can never decide, because an earlier one matches all that they match.
 
 use super::dimension::{self, Dimension as _, for_each_dimension};
-use super::problem::{Flaw, Report, quoted};
+use super::problem::{Flaw, quoted};
 use super::raw::RawPolicy;
+use super::report::Report;
 use super::rule::Rule;
 
 /// Adds the warnings of `rules`, which are those of `raw`. Only single earlier rules are looked at, not several together.

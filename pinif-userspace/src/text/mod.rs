@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod escape;
+pub mod glob;
 pub mod hash;
 pub mod json;
 pub mod streams;

@@ -3,12 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use globset::{Glob, GlobMatcher};
+use globset::GlobMatcher;
 
 use crate::{
     collector::ledger::FailOn,
     kernel::{mode::Mode, persist},
     surfaces::Format,
+    text::glob,
 };
 
 /// The arguments of `pinif audit`.
@@ -82,9 +83,7 @@ pub struct AuditArgs {
 
 /// A glob of names.
 pub(super) fn glob(text: &str) -> Result<GlobMatcher, String> {
-    Glob::new(text)
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| error.to_string())
+    glob::glob(text).map_err(|reason| format!("error parsing glob '{text}': {reason}"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

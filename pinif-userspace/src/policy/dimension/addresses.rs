@@ -11,7 +11,7 @@ use pinif_ebpf::{
 use super::{
     cache_input::CacheInput,
     definition::{Dimension, LookUp, LookUpFile},
-    values::all_of,
+    values::all_below,
 };
 use crate::policy::{
     key::{Key, Takes, key},
@@ -152,8 +152,9 @@ fn unmapped(net: IpNet) -> Result<IpNet, Flaw> {
 fn nets_cover(outer: &[IpNet], inner: &[IpNet]) -> bool {
     let everything = [Ipv4Net::default().into(), Ipv6Net::default().into()];
     let inner = if inner.is_empty() { &everything } else { inner };
-    all_of(outer, inner, |outer: &IpNet, inner: &IpNet| {
-        outer.contains(inner)
+    let nets = |nets: &[IpNet]| nets.to_vec();
+    all_below(nets(outer), nets(inner), |net| {
+        std::iter::successors(Some(net), IpNet::supernet)
     })
 }
 

@@ -7,7 +7,7 @@ use pinif_ebpf::policy::{Active, RuleSet, Slot, dimension};
 use super::{
     cache_input::CacheInput,
     definition::{Dimension, LookUp, LookUpFile},
-    values::{all_of, plain_absolute},
+    values::{all_below, plain_absolute},
 };
 use crate::policy::{
     key::{Key, Takes, key},
@@ -36,7 +36,7 @@ impl Dimension for Cgroup {
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        all_of(outer, inner, |above, below| is_below(below, above))
+        all_below(texts(outer), texts(inner), above)
     }
 
     fn compile(wanted: &[Vec<Self::Value>], _: Slot) -> (RuleSet, Self::Table) {
@@ -123,12 +123,8 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a cgroup is another or is below it.
-fn is_below(cgroup: &str, above: &str) -> bool {
-    above == "/"
-        || cgroup
-            .strip_prefix(above)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+fn texts(paths: &[String]) -> impl Iterator<Item = &str> {
+    paths.iter().map(String::as_str)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use pinif_ebpf::policy::{Active, RuleSet, Slot, dimension};
 use super::{
     cache_input::CacheInput,
     definition::{Dimension, LookUp, LookUpFile},
-    values::{all_of, plain_absolute},
+    values::{all_below, plain_absolute},
 };
 use crate::policy::{
     file_id::FileId,
@@ -37,7 +37,7 @@ impl Dimension for Executable {
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        all_of(outer, inner, |one, other| one == other)
+        all_below(outer, inner, |one| [one])
     }
 
     fn compile(wanted: &[Vec<Self::Value>], _: Slot) -> (RuleSet, Self::Table) {

@@ -10,7 +10,7 @@ use pinif_ebpf::{
 use super::{
     cache_input::CacheInput,
     definition::{Dimension, LookUp, LookUpFile},
-    values::all_of,
+    values::all_below,
 };
 use crate::policy::{
     key::{Key, Takes, key},
@@ -48,7 +48,7 @@ impl Dimension for Protocol {
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        all_of(outer, inner, |one, other| one == other)
+        all_below(outer, inner, |one| [one])
     }
 
     fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {

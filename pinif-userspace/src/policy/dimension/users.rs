@@ -7,7 +7,7 @@ use pinif_ebpf::policy::{Active, NumberKey, RuleSet, Slot, dimension};
 use super::{
     cache_input::CacheInput,
     definition::{Dimension, LookUp, LookUpFile},
-    values::all_of,
+    values::all_below,
 };
 use crate::policy::{
     key::{Key, Takes, key},
@@ -37,7 +37,7 @@ impl Dimension for User {
     }
 
     fn covers(outer: &[Self::Value], inner: &[Self::Value]) -> bool {
-        all_of(outer, inner, |one, other| one == other)
+        all_below(outer, inner, |one| [one])
     }
 
     fn compile(wanted: &[Vec<Self::Value>], slot: Slot) -> (RuleSet, Self::Table) {

@@ -1,6 +1,7 @@
 //! The policy file: what its errors look like, what a good one means, and that the documentation's examples are good.
 
 mod errors;
+mod large;
 mod meaning;
 mod random;
 mod reference;
