@@ -7,6 +7,7 @@ pub mod detach;
 pub mod doctor;
 pub mod explain;
 pub mod foresee;
+mod occasion;
 pub mod pin;
 pub mod policy;
 pub mod run;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+use super::occasion::occasion;
 use crate::{
     policy::{Policy, Problem, counted},
     text::{
@@ -62,7 +63,7 @@ fn check(
     let (policy, origin) = if file == Path::new("-") {
         (Policy::read_from(stdin, "<stdin>"), "<stdin>".into())
     } else {
-        (Policy::read(file), file.to_string_lossy())
+        (Policy::read(file, occasion()), file.to_string_lossy())
     };
     match policy {
         Ok(policy) => {

@@ -3,7 +3,6 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -11,13 +10,31 @@ use std::{
 use nix::errno::Errno;
 
 use super::{
-    check, dimension::LookUp, errors::PolicyErrors, file, guard::caught, model::Policy,
-    problem::Flaw, report::Report,
+    check,
+    dimension::LookUp,
+    errors::PolicyErrors,
+    file,
+    guard::caught,
+    model::Policy,
+    open::{Opened, Refusal, open},
+    problem::{Flaw, Gravity, Problem},
+    report::Report,
 };
 use crate::text::escape::visible;
 
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// For whom a policy file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A service: a policy that others can change is refused, since nobody reads a warning.
+    Service,
+    /// A person: such a policy is warned of. It may also come by a pipe that is open already, as `/dev/stdin` is.
+    ByHand,
+    /// A person, to whom such a policy is in force: what came by a pipe does not come again.
+    AgainByHand,
+}
 
 impl Policy {
     /// The policy of `text`; `origin` is the name of the file in messages.
@@ -42,11 +59,19 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// That the file cannot be read, or all that is wrong with it.
-    pub fn read(path: &Path) -> Result<Self, PolicyErrors> {
+    /// That the file cannot be read, that others can change it and that is refused, or all that is wrong with it.
+    pub fn read(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
         let origin = path.to_string_lossy();
-        let file = File::open(path).map_err(|error| PolicyErrors::unreadable(&origin, &error))?;
-        Self::read_from(file, &origin)
+        let Opened { file, exposures } = open(path, occasion == Occasion::ByHand)
+            .map_err(|refusal| refused(&origin, refusal))?;
+        if occasion == Occasion::Service && !exposures.is_empty() {
+            let problems = placeless(Gravity::Error, &origin, exposures);
+            return Err(PolicyErrors::new(visible(&origin).into(), problems, 0));
+        }
+        let mut policy = Self::read_from(file, &origin)?;
+        let warnings = placeless(Gravity::Warning, &origin, exposures);
+        policy.warnings.splice(0..0, warnings);
+        Ok(policy)
     }
 
     /// The policy of an open file; `origin` is its name in messages.
@@ -77,6 +102,21 @@ impl Policy {
                 Flaw::new(what).fix(fix),
             ))
         })
+    }
+}
+
+fn placeless(gravity: Gravity, origin: &str, flaws: Vec<Flaw>) -> Vec<Problem> {
+    let problem = |flaw| Problem::new(gravity, visible(origin).into(), flaw);
+    flaws.into_iter().map(problem).collect()
+}
+
+fn refused(origin: &str, refusal: Refusal) -> PolicyErrors {
+    match refusal {
+        Refusal::Error(error) => PolicyErrors::unreadable(origin, &error),
+        Refusal::NoFile(what) => {
+            let what = format!("cannot read {}: it is {what}", visible(origin));
+            PolicyErrors::without_place(origin, Flaw::new(what).fix("name a regular file"))
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod output;
 mod outputs;
 mod policy;
 mod reload;
+mod reload_refused;
 mod session;
 mod signals;
 mod streams;

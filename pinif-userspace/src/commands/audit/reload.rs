@@ -12,10 +12,11 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{signal::unix, sync::mpsc};
 
+use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
     hub::Notice,
-    policy::{Policy, PolicyErrors},
+    policy::{Occasion, Policy, PolicyErrors},
 };
 
 /// Where the policy is, unless it is named.
@@ -29,6 +30,7 @@ pub(super) struct Source {
     file: PathBuf,
     /// Whether there may be none.
     optional: bool,
+    occasion: Occasion,
     seen: Option<State>,
 }
 
@@ -39,6 +41,9 @@ struct State {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    /// Who can change it: one that was refused for that is read again when it is put right.
+    owner: u32,
+    mode: u32,
 }
 
 impl Source {
@@ -47,6 +52,7 @@ impl Source {
         Self {
             optional: named.is_none(),
             file: named.unwrap_or_else(|| DEFAULT.into()),
+            occasion: occasion(),
             seen: None,
         }
     }
@@ -59,7 +65,11 @@ impl Source {
     pub(super) fn read(&mut self) -> Result<Option<Policy>, PolicyErrors> {
         // First, so that what is written in the meantime counts as a change.
         self.seen = state(&self.file);
-        match Policy::read(&self.file) {
+        let occasion = self.occasion;
+        if occasion == Occasion::ByHand {
+            self.occasion = Occasion::AgainByHand;
+        }
+        match Policy::read(&self.file, occasion) {
             Err(errors) if self.optional && errors.is_missing() => Ok(None),
             Err(errors) => Err(errors),
             Ok(policy) => {
@@ -100,6 +110,8 @@ fn state(file: &Path) -> Option<State> {
         inode: metadata.ino(),
         size: metadata.size(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
+        owner: metadata.uid(),
+        mode: metadata.mode(),
     })
 }
 
@@ -135,7 +147,17 @@ pub(super) fn follow(
                 }
             }
             changed = false;
-            if orders.send(source.order()).is_err() {
+            // Beside the collector, which shares this thread: a large policy takes its time.
+            let reading = tokio::task::spawn_blocking(move || {
+                let order = source.order();
+                (source, order)
+            });
+            // It does not panic, so that it is the runtime that ends.
+            let Ok((read, order)) = reading.await else {
+                return;
+            };
+            source = read;
+            if orders.send(order).is_err() {
                 return;
             }
             // The links may lead elsewhere by now; where that cannot be watched, SIGHUP still works.

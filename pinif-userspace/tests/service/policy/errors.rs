@@ -1,6 +1,6 @@
 //! What the errors look like: a snapshot each.
 
-use pinif_userspace::policy::{Gravity, Policy};
+use pinif_userspace::policy::{Gravity, Occasion, Policy};
 
 use super::{ZONES, errors_of};
 
@@ -32,8 +32,8 @@ macro_rules! snapshots {
 
 // The file as a whole.
 snapshots! {
-    no_file: Policy::read("/nowhere/policy.toml".as_ref()).expect_err("no such file").to_string();
-    a_folder: Policy::read("/proc/self/task".as_ref()).expect_err("a folder").to_string();
+    no_file: Policy::read("/nowhere/policy.toml".as_ref(), Occasion::ByHand).expect_err("no such file").to_string();
+    a_folder: Policy::read("/proc/self/task".as_ref(), Occasion::ByHand).expect_err("a folder").to_string();
     not_utf8: Policy::read_from(&b"[zone.a]\n\xff\n"[..], "policy.toml").expect_err("not UTF-8").to_string();
     too_large: Policy::read_from(std::io::repeat(b' '), "policy.toml").expect_err("endless").to_string();
     all_errors_at_once: errors_of(EVERYTHING_WRONG).to_string();
@@ -182,12 +182,12 @@ fn a_problem_has_its_place_and_its_fix() {
 #[test]
 fn a_missing_file_is_distinguished_from_a_bad_one() {
     assert!(
-        Policy::read("/nowhere/policy.toml".as_ref())
+        Policy::read("/nowhere/policy.toml".as_ref(), Occasion::ByHand)
             .expect_err("no such file")
             .is_missing()
     );
     assert!(
-        !Policy::read("/proc/self/task".as_ref())
+        !Policy::read("/proc/self/task".as_ref(), Occasion::ByHand)
             .expect_err("a folder")
             .is_missing()
     );

@@ -1,8 +1,10 @@
 //! The policy file: what its errors look like, what a good one means, and that the documentation's examples are good.
 
 mod errors;
+mod files;
 mod large;
 mod meaning;
+mod mutated;
 mod random;
 mod reference;
 
