@@ -96,6 +96,14 @@ pub mod flag {
     pub const BORN: u32 = 1 << 6;
     /// A device was asked for with `SO_BINDTODEVICE` or `SO_BINDTOIFINDEX`.
     pub const REQUESTED: u32 = 1 << 4;
+    /// A subflow of Multipath TCP that the kernel made, not the process; its owner is that of the connection.
+    pub const SUBFLOW: u32 = 1 << 7;
+    /// And no endpoint gave it an address: it leads to one that the peer announced (`ADD_ADDR`).
+    pub const ANNOUNCED: u32 = 1 << 8;
+    /// And what is remembered of it is kept for when it is closed: no hook sees that.
+    pub const KEPT: u32 = 1 << 9;
+    /// And it is bound to another device than its connection.
+    pub const BOUND_ELSEWHERE: u32 = 1 << 10;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,

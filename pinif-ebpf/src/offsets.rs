@@ -92,9 +92,13 @@ pub struct Offsets {
     pub xdp_device: u32,
     /// `xdp_sock.tx`: the ring that an AF_XDP socket sends by.
     pub xdp_send_ring: u32,
+    /// `sock.__sk_common.skc_bound_dev_if`.
+    pub sock_bound_device: u32,
+    /// `mptcp_sock.first`: the subflow that the process made. Zero: the kernel has no Multipath TCP.
+    pub connection_first: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 43 * 4);
+const _: () = assert!(size_of::<Offsets>() == 45 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -84,13 +84,17 @@ pub struct Offsets {
     pub device_netns: u32,
     /// `net.net_cookie`.
     pub net_cookie: u32,
+    /// `sock.__sk_common.skc_bound_dev_if`.
+    pub sock_bound_device: u32,
+    /// `mptcp_sock.first`. Zero: the kernel has no Multipath TCP.
+    pub connection_first: u32,
 }
 
 const _: () = assert!(size_of::<Pin>() == 32);
 const _: () = assert!(size_of::<EgressStats>() == 48);
 const _: () = assert!(size_of::<PinCounters>() == 40);
 const _: () = assert!(size_of::<Attempt>() == 40);
-const _: () = assert!(size_of::<Offsets>() == 16);
+const _: () = assert!(size_of::<Offsets>() == 24);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -4,16 +4,17 @@
 //! sees them (`struct bpf_sock_addr` has no room for control messages or scopes). So the packet itself is
 //! checked, after routing and within the same system call: in `ip_finish_output`. A refusal there is the `EPERM` of that call.
 
-use aya_ebpf::{
-    EbpfContext as _, helpers::bpf_probe_read_kernel, macros::cgroup_skb, programs::SkBuffContext,
-};
+use aya_ebpf::{EbpfContext as _, macros::cgroup_skb, programs::SkBuffContext};
 use pinif_ebpf::{
     intent::Name,
     key::{IfIndex, NetNsCookie},
     pin::{Pin, flag},
 };
 
-use crate::{ALLOW, REFUSE, member, state};
+use crate::{
+    ALLOW, REFUSE, member,
+    state::{self, read},
+};
 
 /// For every packet of a socket of the cgroup, in `ip_finish_output`, `ip6_finish_output` and their like for multicast. What
 /// a tunnel makes of it does not come here again, nor what a lower device carries.
@@ -61,12 +62,4 @@ fn is_rebound(pin: &Pin, skb: *mut aya_ebpf::bindings::__sk_buff) -> bool {
     }
     let sock = member!(skb, __bindgen_anon_2.sk);
     !sock.is_null() && IfIndex(member!(sock, bound_dev_if)) != pin.interface
-}
-
-/// What is at an offset of a structure of the kernel; zeros where nothing can be read.
-#[inline(always)]
-fn read<T: Default>(structure: u64, offset: u32) -> T {
-    let address = structure + u64::from(offset);
-    // SAFETY: the helper checks the address itself, and fails where there is nothing.
-    unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
 }

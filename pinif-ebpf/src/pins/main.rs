@@ -9,6 +9,8 @@ mod egress;
 mod setsockopt;
 #[cfg(target_arch = "bpf")]
 mod state;
+#[cfg(target_arch = "bpf")]
+mod subflow;
 
 /// What a hook answers so that the system call goes on, or the packet.
 #[cfg(target_arch = "bpf")]

@@ -12,10 +12,10 @@ use pinif_ebpf::{
     pin::{Attempt, Pin, flag},
 };
 
-use crate::{ALLOW, REFUSE, member, state};
+use crate::{ALLOW, REFUSE, member, state, subflow};
 
-const SOL_SOCKET: i32 = 1;
-const SO_BINDTODEVICE: i32 = 25;
+pub const SOL_SOCKET: i32 = 1;
+pub const SO_BINDTODEVICE: i32 = 25;
 const SO_BINDTOIFINDEX: i32 = 62;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
@@ -70,7 +70,8 @@ fn judge(option: *mut bpf_sockopt, device: Name, index: IfIndex) -> (i32, i32) {
     if is_pinned_to(pin, device, index) {
         // A process without CAP_NET_RAW may bind a socket, but not one that is bound (`sock_bindtoindex_locked`): what
         // is so already is well.
-        let is_so = IfIndex(member!(sock, bound_dev_if)) == pin.interface;
+        let is_so = IfIndex(member!(sock, bound_dev_if)) == pin.interface
+            && subflow::of_connection(sock).is_none_or(|bound| bound == pin.interface);
         return (if is_so { DONE } else { UNTOUCHED }, ALLOW);
     }
     if pin.flags & flag::ALLOW_REBIND != 0 {

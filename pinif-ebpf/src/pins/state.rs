@@ -4,6 +4,7 @@ use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{Array, HashMap},
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
     macros::btf_map,
 };
 use pinif_ebpf::{
@@ -19,6 +20,8 @@ static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     device_name: 0,
     device_netns: 0,
     net_cookie: 0,
+    sock_bound_device: 0,
+    connection_first: 0,
 });
 
 #[btf_map]
@@ -43,6 +46,32 @@ static ATTEMPTS: HashMap<Attempt, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = H
 #[inline(always)]
 pub fn offsets() -> Offsets {
     PIN_OFFSETS.load()
+}
+
+/// Through this map, the address of a socket becomes a number: the verifier allows no arithmetic on the pointer. By the
+/// task in whose system call it is, since a hook may be preempted.
+#[btf_map]
+static ADDRESSES: HashMap<u32, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// The address of a socket in the kernel as a number, in a process's system call; zero where there is no room for it.
+#[inline(always)]
+pub fn number(address: u64) -> u64 {
+    let task = bpf_get_current_pid_tgid() as u32;
+    if ADDRESSES.insert(task, address, 0).is_err() {
+        return 0;
+    }
+    // SAFETY: only this task writes the entry.
+    let number = unsafe { ADDRESSES.get(task) }.copied().unwrap_or_default();
+    let _ = ADDRESSES.remove(task);
+    number
+}
+
+/// What is at an offset of a structure of the kernel; zeros where nothing can be read.
+#[inline(always)]
+pub fn read<T: Default>(structure: u64, offset: u32) -> T {
+    let address = structure + u64::from(offset);
+    // SAFETY: the helper checks the address itself, and fails where there is nothing.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
 }
 
 /// What the cgroup is pinned to.

@@ -12,6 +12,8 @@ mod layers;
 #[cfg(target_arch = "bpf")]
 mod map_world;
 #[cfg(target_arch = "bpf")]
+mod multipath;
+#[cfg(target_arch = "bpf")]
 mod receiver;
 #[cfg(target_arch = "bpf")]
 mod recheck;

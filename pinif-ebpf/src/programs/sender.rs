@@ -14,6 +14,7 @@ use crate::{
         sock::{AF_PACKET, FullSock, Sock},
         task,
     },
+    multipath::Connection,
     reread,
     state::{endpoints, owners, records},
     tunnel::{self, Layer},
@@ -29,6 +30,7 @@ pub fn write(
     sighting: &mut Sighting,
     skb: Skb,
     packet: Option<&Packet>,
+    connection: &Connection,
     layer: &mut Layer,
 ) -> IfIndex {
     tunnel::clear(layer);
@@ -45,7 +47,7 @@ pub fn write(
                     if reread(&layer.outer) != 0 {
                         return tunnels(sighting);
                     }
-                    socket(sighting, skb, full, packet)
+                    socket(sighting, skb, full, packet, connection)
                 }
                 None => {
                     tunnel::look_at_remains(layer, skb, sock, packet);
@@ -100,10 +102,16 @@ fn socketless(
 
 /// A packet with its full socket, a process's or the kernel's.
 #[inline(always)]
-fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Packet>) -> IfIndex {
+fn socket(
+    sighting: &mut Sighting,
+    skb: Skb,
+    sock: FullSock,
+    packet: Option<&Packet>,
+    connection: &Connection,
+) -> IfIndex {
     let family = sock.family();
     let kind = sock.kind();
-    let bound = sock.bound_device();
+    let bound = reread(&connection.bound);
     let Some(record) = record_of(sighting, skb, sock, kind, family) else {
         reset(sighting);
         sighting.cookie = SocketCookie(0);
@@ -128,7 +136,7 @@ fn socket(sighting: &mut Sighting, skb: Skb, sock: FullSock, packet: Option<&Pac
     }
     from_record(sighting, record);
     // The live socket knows its user best.
-    sighting.owner.uid = skb.uid();
+    sighting.owner.uid = reread(&connection.uid);
     sighting.family = family as u16;
     sighting.socket_type = kind as u16;
     bound
@@ -188,7 +196,10 @@ fn timewait_or_request(sighting: &mut Sighting, sock: Sock) -> IfIndex {
     }
     sighting.family = sock.family() as u16;
     sighting.socket_type = 0;
-    sock.bound_device()
+    match record {
+        Some(record) if record.has(flag::SUBFLOW) => record.sent_bound,
+        _ => sock.bound_device(),
+    }
 }
 
 /// Writes what a socket's record has.

@@ -82,6 +82,8 @@ pub struct SocketFacts {
     pub protocol: u8,
     /// Its local port, in host byte order.
     pub port: u16,
+    /// Whether it is a subflow of Multipath TCP, whose intent is that of its connection.
+    pub is_subflow: bool,
 }
 
 impl CacheInputs {
@@ -143,6 +145,7 @@ impl CacheInputs {
     ) -> Option<Self> {
         if in_force.looks_at_owners()
             || socket.writes_headers
+            || socket.is_subflow
             || !self.flow.is_from(socket.protocol, socket.port)
         {
             return None;

@@ -243,11 +243,13 @@ proptest! {
             writes_headers: false,
             protocol: packet.protocol,
             port: packet.source_port,
+            is_subflow: false,
         };
         let of = |facts: SocketFacts| inputs.of_any_socket(7, &facts, InForce::default());
         let shared = of(facts).expect("one for any socket");
         prop_assert_eq!(shared, CacheInputs { flow: inputs.flow.from_any_port(), salt: 7, ..inputs });
         prop_assert_eq!(of(SocketFacts { writes_headers: true, ..facts }), None);
+        prop_assert_eq!(of(SocketFacts { is_subflow: true, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { port: facts.port ^ other, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { protocol: facts.protocol ^ 23, ..facts }), None);
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, subject::Subject};
 
 use super::{
-    decode::{Requested, Sighted},
-    explain::{Cause, CauseKind, Route},
+    decode::{Requested, Sighted, Subflow},
+    explain::{Cause, CauseKind, Route, SubflowBy},
     kinds::Row,
     scene::{LookUp, Scene},
     subject::{self, KernelPacket},
@@ -84,13 +84,28 @@ fn by_process(
     if sighted.family == libc::AF_PACKET {
         return vec![Cause::certain(CauseKind::PacketSocket)];
     }
-    let mut causes: Vec<Cause> = pinning(row, sighted, scene).into_iter().collect();
+    let mut causes: Vec<Cause> = subflow(sighted, scene)
+        .or_else(|| pinning(row, sighted, scene))
+        .into_iter()
+        .collect();
     // What is bound to a VRF goes where the VRF's table leads.
     if sighted.bound.is_none() || bound_vrf(sighted, scene).is_some() {
         causes.extend(links_down(sighted, scene));
         causes.extend(route(sighted, scene, look_up));
     }
     causes
+}
+
+/// What let the kernel make the subflow of Multipath TCP that sent it.
+pub(super) fn subflow(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
+    let headers = sighted.headers;
+    Some(Cause::certain(CauseKind::Subflow(
+        match sighted.subflow? {
+            Subflow::ByDevice => SubflowBy::Device((scene.name)(sighted.egress)),
+            Subflow::Announced => SubflowBy::Announced(headers.map(|headers| headers.destination)),
+            Subflow::Other => SubflowBy::Endpoint(headers.map(|headers| headers.source)),
+        },
+    )))
 }
 
 /// What became of the socket's bound device.

@@ -63,6 +63,8 @@ pub struct Sighted {
     pub requested: Option<Requested>,
     /// Who owns the socket.
     pub owner: Option<Owner>,
+    /// Of a subflow of Multipath TCP that the kernel made, how.
+    pub subflow: Option<Subflow>,
     /// Whether the hooks saw the socket made: what they did not see of it then did not happen.
     pub born: bool,
 }
@@ -80,6 +82,17 @@ pub struct Headers {
     pub destination_port: Option<u16>,
     /// The IP protocol.
     pub protocol: u8,
+}
+
+/// How the kernel made a subflow of Multipath TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subflow {
+    /// By an endpoint with `dev`, which is not the device of its connection.
+    ByDevice,
+    /// To another address of the peer, which it announced.
+    Announced,
+    /// By another endpoint, or since the peer opened it.
+    Other,
 }
 
 /// A device that was asked for.
@@ -143,6 +156,7 @@ pub fn decode(key: &FindingKey, sighting: &Sighting) -> Option<Sighted> {
             .then(|| sighting.bound_address.ip()),
         requested: requested(sighting),
         owner: owner(sighting, origin),
+        subflow: subflow(sighting.flags),
         born: sighting.flags & flag::BORN != 0,
     })
 }
@@ -163,6 +177,19 @@ fn headers(sighting: &Sighting) -> Option<Headers> {
         source_port: ports.then_some(sighting.source_port),
         destination_port: ports.then_some(sighting.destination_port),
         protocol: sighting.protocol,
+    })
+}
+
+fn subflow(flags: u32) -> Option<Subflow> {
+    let has = |flag| flags & flag != 0;
+    has(flag::SUBFLOW).then(|| {
+        if has(flag::BOUND_ELSEWHERE) {
+            Subflow::ByDevice
+        } else if has(flag::ANNOUNCED) {
+            Subflow::Announced
+        } else {
+            Subflow::Other
+        }
     })
 }
 

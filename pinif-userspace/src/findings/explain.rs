@@ -10,6 +10,7 @@ mod keep_out;
 pub(super) mod phrases;
 mod remedy;
 mod route;
+mod subflow;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -19,4 +20,5 @@ pub use home::Home;
 pub use keep_out::KeepOut;
 pub use remedy::{NewRoute, Remedy, Then};
 pub use route::Route;
+pub use subflow::{EndSubflow, SubflowBy};
 pub use words::{cause, explanation, remedy};

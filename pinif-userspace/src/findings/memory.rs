@@ -100,6 +100,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         bound_address: Some(IpAddr::from([10, 0, 0, 1])),
         requested: None,
         owner: None::<Owner>,
+        subflow: None,
         born: true,
     };
     let process = Process {

@@ -62,6 +62,8 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
         device_name: btf.offset("net_device", "name")?,
         device_netns: btf.offset("net_device", "nd_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
+        sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
+        connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
     })
 }
 
@@ -126,6 +128,9 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         packet_interface: btf.offset("packet_sock", "ifindex").unwrap_or_default(),
         xdp_device: btf.offset("xdp_sock", "dev").unwrap_or_default(),
         xdp_send_ring: btf.offset("xdp_sock", "tx").unwrap_or_default(),
+        sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
+        // Multipath TCP is an option.
+        connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
     })
 }
 

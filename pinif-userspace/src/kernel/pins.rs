@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, Map, MapData},
-    programs::{CgroupSkb, CgroupSock, CgroupSockopt, ProgramError, ProgramFd},
+    programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, ProgramError, ProgramFd},
 };
 use pinif_ebpf::{
     intent::Name,
@@ -197,6 +197,7 @@ fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<&ProgramFd, ProgramError>
         Hook::Egress => load!(CgroupSkb),
         Hook::SetSockOpt => load!(CgroupSockopt),
         Hook::SockCreate => load!(CgroupSock),
+        Hook::Bind4 | Hook::Bind6 | Hook::Connect4 | Hook::Connect6 => load!(CgroupSockAddr),
     }
 }
 

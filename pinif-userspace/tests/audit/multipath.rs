@@ -1,34 +1,107 @@
-//! Multipath TCP: the kernel opens a further connection by an interface that no socket of the process asked for. Case 18 of
-//! docs/developers/scenarios.md.
+//! Multipath TCP: the kernel opens, or accepts, further connections by interfaces that no socket of the process asked for. What
+//! they are meant for is what their connection is bound to. Case 18 of docs/developers/scenarios.md.
 
-use pinif_userspace::findings::line::FindingLine;
+use std::process::Command;
+
+use pinif_lab::Namespace;
 
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, leak, scenario};
 
 const MPTCP: [Need; 2] = [Need::Mptcp, Need::Program("ip")];
 
-/// Lets the card's path manager open one more subflow, from eth1's address and by eth1.
-fn endpoint(bench: &Bench) {
-    bench.run("ip", "mptcp limits set subflow 1");
-    bench.run("ip", "mptcp endpoint add 192.0.2.1 dev eth1 subflow");
+/// What the client sends where a subflow is to have a part of it.
+const MANY: u64 = 3_000_000;
+
+/// Plugs a second cable into the peer, beside the backplane, whose neighbours are named like the chassis's own.
+fn second_link(bench: &Bench) {
+    let (card, peer) = (bench.card(), &bench.chassis.peer);
+    card.veth("eth2", peer, "eth2", 0x21).expect("a link");
+    let ends = [(card, "198.51.100.1"), (peer, "198.51.100.2")];
+    for (end, address) in ends {
+        end.set_up("eth2").expect("up");
+        let address = format!("{address}/24").parse().expect("an address");
+        end.add_address("eth2", address).expect("an address");
+    }
+    for (end, (far, address)) in [(card, ends[1]), (peer, ends[0])] {
+        end.wait_until_operational("eth2").expect("operational");
+        let mac = far.mac("eth2").expect("an address");
+        let address = address.parse().expect("an address");
+        end.add_neighbour("eth2", address, &mac)
+            .expect("a neighbour");
+    }
+    // The drivers count what leaves, and not what TCP made of many segments.
+    for link in ["fab0", "eth2"] {
+        card.segment_in_software(link).expect("ethtool");
+    }
+    bench.count_on("eth2");
 }
 
-/// A connection that is bound to fab0, and is open until the path manager has sent by eth1.
-fn connect(bench: &Bench, auditor: Auditor<'_>) -> (Sent, Report) {
-    let mut far = bench.far_sender(
-        &bench.chassis.peer,
-        "tcp --mptcp --listen 10.0.0.2:7000 --close last",
-    );
+/// `ip mptcp` with these arguments.
+fn set(namespace: &Namespace, arguments: &str) {
+    let output = namespace.run(|| {
+        let mut ip = Command::new("ip");
+        ip.arg("mptcp").args(arguments.split(' ')).output()
+    });
+    let output = output.expect("a namespace").expect("ip");
+    assert!(output.status.success(), "{arguments}: {output:?}");
+}
+
+/// Lets the card's path manager open one more subflow, from eth1's address and by eth1.
+fn endpoint(bench: &Bench) {
+    set(bench.card(), "limits set subflow 1");
+    set(bench.card(), "endpoint add 192.0.2.1 dev eth1 subflow");
+}
+
+/// Lets the peer announce its address on the second link, and the card take so many announced addresses.
+fn announced(bench: &Bench, accepted: u32) {
+    second_link(bench);
+    let limits = format!("limits set subflow 2 add_addr_accepted {accepted}");
+    set(bench.card(), &limits);
+    set(&bench.chassis.peer, "limits set subflow 2");
+    set(&bench.chassis.peer, "endpoint add 198.51.100.2 signal");
+}
+
+/// A connection that is bound to fab0, sends, and is open until the other end has all of it and `there_is` returns.
+fn connect(bench: &Bench, bytes: u64, there_is: impl FnOnce()) -> Sent {
+    let server = format!("tcp --mptcp --listen 0.0.0.0:7000 --bytes {bytes} --close last");
+    let mut far = bench.far_sender(&bench.chassis.peer, &server);
     far.wait_for("ready").go();
-    let mut sender =
-        bench.sender("tcp --mptcp --bind-device fab0 --to 10.0.0.2:7000 --pause-sent --bytes 1000");
+    let mut sender = bench.sender(&format!(
+        "tcp --mptcp --bind-device fab0 --to 10.0.0.2:7000 --pause-connected --pause-sent --bytes {bytes}"
+    ));
+    sender.wait_for("connected").go();
     // The subflow is opened when the first data is acknowledged.
     sender.wait_for("sent");
-    bench.wait_until_sent("eth1", 1);
+    there_is();
     sender.go();
     let sent = sender.finish();
     far.finish();
-    (sent, auditor.stop())
+    sent
+}
+
+fn escape(sent: &Sent) -> Finding {
+    leak("device-escape")
+        .bound("fab0")
+        .protocol("tcp")
+        .by_program("pinif-sender", sent.pid)
+}
+
+/// That the connection's packets by fab0 are contained, and those by `egress` are this escape.
+fn escapes(report: &Report, egress: &str, escape: Finding) {
+    let (fab0, away) = (report.sent_by("fab0"), report.sent_by(egress));
+    report
+        .expect()
+        .contained("fab0", "fab0", fab0.packets)
+        .finding(escape.egress(egress).packets(away.packets))
+        .nothing_else();
+}
+
+fn stays(report: &Report) {
+    let packets = report.sent_by("fab0").packets;
+    report
+        .expect()
+        .contained("fab0", "fab0", packets)
+        .nothing_else();
 }
 
 #[test]
@@ -42,31 +115,26 @@ fn a_connection_without_endpoints_has_one_way() {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         bench.send("tcp --mptcp --bind-device fab0 --to 10.0.0.2:7000");
         far.finish();
-        let report = auditor.stop();
-        let packets = report.sent_by("fab0").packets;
-        report
-            .expect()
-            .contained("fab0", "fab0", packets)
-            .nothing_else();
+        stays(&auditor.stop());
     });
 }
 
-/// The kernel binds the subflow to the endpoint's device: what it is bound to is where it leaves, and only a policy shows
-/// that its connection was meant for another.
+/// The kernel binds the subflow to the endpoint's device. Its connection is bound to another.
 #[test]
 fn a_subflow_leaves_by_its_endpoints_device() {
     scenario("18 subflow", &MPTCP, |bench| {
         endpoint(bench);
-        let (_, report) = connect(bench, bench.audit(&[]));
-        let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
-        report
-            .expect()
-            .contained("fab0", "fab0", fab0.packets)
-            .contained("eth1", "eth1", eth1.packets)
-            .nothing_else();
+        let auditor = bench.audit(&[]);
+        let sent = connect(bench, 1000, || bench.wait_until_sent("eth1", 1));
+        let escape = escape(&sent)
+            .destination("10.0.0.2:7000")
+            .cause("path manager bound to eth1")
+            .remedy("ip mptcp endpoint delete");
+        escapes(&auditor.stop(), "eth1", escape);
     });
 }
 
+/// The answers to it arrive for a subflow that the kernel bound to the front port; their process is that of the connection.
 #[test]
 fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
     scenario("18 subflow-policy", &MPTCP, |bench| {
@@ -74,43 +142,162 @@ fn a_subflow_of_control_traffic_leaks_by_its_endpoints_device() {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
         let outside = &bench.chassis.outside;
         let answered = outside.sent("eth0").expect("eth0").packets;
-        let (sent, report) = connect(bench, auditor);
+        let sent = connect(bench, 1000, || bench.wait_until_sent("eth1", 1));
+        let report = auditor.stop();
         let answered = outside.sent("eth0").expect("eth0").packets - answered;
         let (fab0, eth1) = (report.sent_by("fab0"), report.sent_by("eth1"));
-        // A thread of the kernel's made the subflow. Whose it is can be found as long as the process is there.
-        let by_whom = |finding: Finding| {
-            let is_it =
-                |line: &&FindingLine| line.kind.name() == finding.kind() && line.process.is_some();
-            match report.findings.iter().find(is_it) {
-                Some(FindingLine {
-                    socket_cookie: Some(cookie),
-                    ..
-                }) => finding.by(&Sent {
-                    cookie: *cookie,
-                    ..sent.clone()
-                }),
-                _ => finding,
-            }
-        };
-        let escape = leak("policy-escape")
-            .rule("control-plane")
-            .bound("eth1")
-            .egress("eth1")
-            .packets(eth1.packets)
-            .protocol("tcp")
-            .destination("10.0.0.2:7000");
         let answer = leak("ingress-escape")
             .rule("control-plane")
             .bound("eth1")
             .egress("eth1")
             .packets(answered)
-            .source("10.0.0.2:7000");
-        let (escape, answer) = (by_whom(escape), by_whom(answer));
+            .source("10.0.0.2:7000")
+            .by_program("pinif-sender", sent.pid);
+        let escape = escape(&sent).destination("10.0.0.2:7000");
         report
             .expect()
             .contained("fab0", "fab0", fab0.packets)
-            .finding(escape)
+            .finding(escape.egress("eth1").packets(eth1.packets))
             .arrived(answer)
+            .nothing_else();
+    });
+}
+
+/// The kernel binds such a subflow to nothing.
+#[test]
+fn a_subflow_to_an_announced_address_leaks() {
+    scenario("18 announced", &MPTCP, |bench| {
+        announced(bench, 2);
+        let auditor = bench.audit(&[]);
+        let sent = connect(bench, MANY, || ());
+        let report = auditor.stop();
+        assert!(report.sent_by("eth2").packets > 100, "{report}");
+        let escape = escape(&sent)
+            .destination("198.51.100.2:7000")
+            .cause("a Multipath TCP subflow")
+            .cause("to 198.51.100.2, an address that the peer announced")
+            .remedy("ip mptcp limits set add_addr_accepted 0")
+            .remedy("or give 198.51.100.2 a route via fab0");
+        escapes(&report, "eth2", escape);
+    });
+}
+
+#[test]
+fn what_the_remedy_says_keeps_the_connection_inside() {
+    scenario("18 announced-remedy", &MPTCP, |bench| {
+        announced(bench, 2);
+        bench.run("ip", "mptcp limits set add_addr_accepted 0");
+        let auditor = bench.audit(&[]);
+        connect(bench, MANY, || ());
+        let report = auditor.stop();
+        assert_eq!(report.sent_by("eth2").packets, 0, "{report}");
+        stays(&report);
+    });
+}
+
+/// What an unbound socket sent the same way before is contained, and its cached verdict is not taken for the subflow.
+#[test]
+fn a_cached_verdict_is_not_a_subflows() {
+    scenario("18 announced-cached", &MPTCP, |bench| {
+        announced(bench, 2);
+        let auditor = bench.audit(&[]);
+        let before = bench.card().sent("eth2").expect("eth2").packets;
+        let mut far = bench.far_sender(
+            &bench.chassis.peer,
+            "tcp --listen 198.51.100.2:7001 --bytes 100000 --close last",
+        );
+        far.wait_for("ready").go();
+        bench.send("tcp --to 198.51.100.2:7001 --bytes 100000");
+        far.finish();
+        bench.settle();
+        let unbound = bench.card().sent("eth2").expect("eth2").packets - before;
+        let sent = connect(bench, MANY, || ());
+        let report = auditor.stop();
+        let (fab0, eth2) = (report.sent_by("fab0"), report.sent_by("eth2"));
+        let escaped = eth2.packets - unbound;
+        report
+            .expect()
+            .contained_unpinned("eth2", unbound)
+            .contained("fab0", "fab0", fab0.packets)
+            .finding(escape(&sent).egress("eth2").packets(escaped))
+            .nothing_else();
+    });
+}
+
+/// The subflow's packets are dropped, and the connection goes on by fab0.
+fn dropped(bench: &Bench, mut auditor: Auditor<'_>, link: &str) {
+    let before = bench.card().sent(link).expect("it is there").packets;
+    let sent = connect(bench, 1000, || {
+        auditor.wait_for_finding("device-escape");
+    });
+    let report = auditor.stop();
+    let after = bench.card().sent(link).expect("it is there").packets;
+    assert_eq!((sent.sent, after - before), (1, 0), "{report}");
+    let escape = escape(&sent)
+        .egress(link)
+        .packets(report.summary.dropped)
+        .dropped();
+    report
+        .expect()
+        .contained("fab0", "fab0", report.sent_by("fab0").packets)
+        .finding(escape)
+        .total(report.sent_by("fab0").packets)
+        .nothing_else();
+}
+
+#[test]
+fn an_enforced_policy_keeps_subflows_from_leaving() {
+    scenario("18 announced-enforce", &MPTCP, |bench| {
+        announced(bench, 2);
+        dropped(bench, bench.audit(&["--enforce"]), "eth2");
+    });
+    scenario("18 subflow-enforce", &MPTCP, |bench| {
+        endpoint(bench);
+        dropped(bench, bench.audit(&["--enforce"]), "eth1");
+    });
+}
+
+/// An endpoint without `dev` has another source address; the route leads out of fab0 all the same.
+#[test]
+fn a_subflow_that_leaves_where_its_connection_does_is_contained() {
+    scenario("18 subflow-inside", &MPTCP, |bench| {
+        second_link(bench);
+        set(bench.card(), "limits set subflow 1");
+        set(bench.card(), "endpoint add 198.51.100.1 subflow");
+        set(&bench.chassis.peer, "limits set subflow 1");
+        let auditor = bench.audit(&[]);
+        connect(bench, MANY, || ());
+        stays(&auditor.stop());
+    });
+}
+
+/// The peer opens the subflow, to an address that the card announces with a port, where the kernel listens.
+#[test]
+fn a_subflow_that_the_peer_opened_leaks() {
+    scenario("18 accepted", &MPTCP, |bench| {
+        second_link(bench);
+        set(bench.card(), "limits set subflow 2");
+        set(bench.card(), "endpoint add 198.51.100.1 port 9000 signal");
+        set(
+            &bench.chassis.peer,
+            "limits set subflow 2 add_addr_accepted 2",
+        );
+        let auditor = bench.audit(&[]);
+        let sent = connect(bench, MANY, || ());
+        let report = auditor.stop();
+        let (fab0, eth2) = (report.sent_by("fab0"), report.sent_by("eth2"));
+        assert!(eth2.packets > 100, "{report}");
+        // The SYN-ACK is a listener's that belongs to no connection, and is bound to nothing.
+        let escape = escape(&sent)
+            .egress("eth2")
+            .packets(eth2.packets - 1)
+            .cause("a Multipath TCP subflow of the kernel's path manager")
+            .remedy("ip mptcp endpoint");
+        report
+            .expect()
+            .contained_unpinned("eth2", 1)
+            .contained("fab0", "fab0", fab0.packets)
+            .finding(escape)
             .nothing_else();
     });
 }

@@ -28,6 +28,7 @@ use crate::{
     },
     layers,
     map_world::MapWorld,
+    multipath::{pinif_adopt, pinif_connection},
     recheck::pinif_recheck,
     reread, sender,
     state::{
@@ -75,6 +76,9 @@ fn audit(context: &TcContext) -> bool {
     }
     if pinif_headers(context) == 0 {
         return false;
+    }
+    if pinif_connection(context) != 0 {
+        pinif_adopt(context);
     }
     pinif_sender(context);
     if pinif_judge(context) != 0 {
@@ -162,9 +166,9 @@ verified_once! {
         let Some((scratch, _)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let Scratch { has_packet, packet, key, new, connection, layer, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
-        key.bound = sender::write(&mut new.state.sighting, skb, packet, layer);
+        key.bound = sender::write(&mut new.state.sighting, skb, packet, connection, layer);
         0
     }
 

@@ -10,7 +10,7 @@ use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 
 /// Where this kernel keeps what no helper gives.
 #[unsafe(no_mangle)]
-static OFFSETS: Global<Offsets> = Global::new(Offsets {
+pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_tgid: 0,
     task_comm: 0,
     task_leader: 0,
@@ -54,6 +54,8 @@ static OFFSETS: Global<Offsets> = Global::new(Offsets {
     packet_interface: 0,
     xdp_device: 0,
     xdp_send_ring: 0,
+    sock_bound_device: 0,
+    connection_first: 0,
 });
 
 /// The namespace that the traffic programs look at.
@@ -71,4 +73,4 @@ macro_rules! offset {
         unsafe { (&raw const (*offsets).$member).read_volatile() }
     }};
 }
-use offset;
+pub(crate) use offset;

@@ -1,12 +1,14 @@
 //! A socket as `struct bpf_sock` shows it.
 
-use core::ptr::addr_of;
+use core::{ffi::c_void, ptr::addr_of};
 
 use aya_ebpf::{
     bindings::bpf_sock,
-    helpers::generated::{bpf_get_listener_sock, bpf_sk_fullsock},
+    helpers::generated::{bpf_get_listener_sock, bpf_sk_fullsock, bpf_skc_to_mptcp_sock},
 };
 use pinif_ebpf::key::{Address, IfIndex};
+
+use super::offset;
 
 /// `AF_INET`.
 pub const AF_INET: u32 = 2;
@@ -128,6 +130,19 @@ impl FullSock {
     #[inline(always)]
     pub fn local_port(self) -> u16 {
         member!(self.0, src_port) as u16
+    }
+
+    /// The Multipath TCP connection that it is a subflow of; null for any other socket, and where the kernel has none.
+    ///
+    /// The helper is there from Linux 5.19 on. The verifier does not see the call where the kernel's types have no
+    /// `struct mptcp_sock`, which it returns.
+    #[inline(always)]
+    pub fn connection(self) -> *mut c_void {
+        if offset!(connection_first) == 0 {
+            return core::ptr::null_mut();
+        }
+        // SAFETY: the helper takes a socket of any kind.
+        unsafe { bpf_skc_to_mptcp_sock(self.0.cast()) }.cast()
     }
 
     /// Its local address, IPv4 or IPv6 by its family; readable in the cgroup hooks of that family only.

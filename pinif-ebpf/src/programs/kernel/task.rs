@@ -176,6 +176,20 @@ fn write_executable(owner: &mut Owner, task: u64) {
         .unwrap_or_default();
 }
 
+/// Reads the member at an offset into a map; zeros where nothing can be read, as the kernel has it. The offset is known.
+#[inline(always)]
+pub fn read_into<T>(place: &mut T, structure: u64, offset: u32) {
+    let address = structure + u64::from(offset);
+    // SAFETY: the place has room for it; the helper checks the address itself.
+    unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_kernel(
+            core::ptr::from_mut(place).cast(),
+            size_of::<T>() as u32,
+            address as *const core::ffi::c_void,
+        );
+    }
+}
+
 /// The pointer at an offset, if it is known and not null.
 #[inline(always)]
 fn follow(structure: u64, offset: u32) -> Option<u64> {

@@ -44,6 +44,7 @@ pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfInde
         && record.endpoint_bound == bound;
     if !is_known && let Some(scratch) = scratch::get() {
         scratch.endpoint = *endpoint;
+        scratch.flow.bound = bound;
         pinif_enter_endpoint(skb.context());
     }
 }
@@ -56,7 +57,6 @@ verified_once! {
             && let Some(record) = records::of(sock.as_ptr().cast())
         {
             flow.cookie = skb.cookie();
-            flow.bound = sock.bound_device();
             copy(&mut flow.owner, &record.owner);
             renew(record, endpoint, flow);
         }

@@ -11,7 +11,7 @@ use pinif_ebpf::{
 };
 
 use super::{findings::Sampling, policy};
-use crate::{recheck::RecheckState, tunnel::Layer};
+use crate::{multipath::Connection, recheck::RecheckState, tunnel::Layer};
 
 /// What a run of the traffic program works on.
 #[repr(C)]
@@ -38,6 +38,8 @@ pub struct Scratch {
     pub sampling: Sampling,
     /// The flow whose packets need not be judged anew.
     pub steady: Steady,
+    /// The Multipath TCP connection that its socket is a subflow of.
+    pub connection: Connection,
     /// What the packet is to its socket.
     pub layer: Layer,
     /// The recheck of its verdict.

@@ -62,6 +62,7 @@ fn socket() -> impl Strategy<Value = Socket> {
                     writes_headers: raw || frames,
                     protocol,
                     port,
+                    is_subflow: false,
                 },
                 names_interface: frames,
                 record,

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::Route;
+use super::{Route, SubflowBy};
 use crate::{findings::subject::KernelPacket, host::gaps::Detector};
 
 /// A cause, and how sure it is.
@@ -78,6 +78,8 @@ pub enum CauseKind {
         /// Where the kernel would send it; `None`, nowhere.
         routed: Option<String>,
     },
+    /// The kernel's path manager made a subflow of Multipath TCP.
+    Subflow(SubflowBy),
     /// The socket was bound to another device than before.
     Rebound {
         /// The device before; `None`, it was bound to none.
@@ -208,6 +210,7 @@ impl fmt::Display for CauseKind {
                     None => f.write_str("the kernel has no route for it now"),
                 }
             }
+            Self::Subflow(by) => by.fmt(f),
             Self::Rebound { from, to } => rebound(f, from.as_deref(), to.as_deref()),
             Self::BindRefused { device, error } => {
                 write!(f, "SO_BINDTODEVICE to {device} was refused ({error})")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CauseKind, Home, NewRoute, Remedy, Then, phrases::destination_address};
+use super::{CauseKind, EndSubflow, Home, NewRoute, Remedy, Then, phrases::destination_address};
 use crate::findings::{
     finding::{Finding, Origin},
     kinds::Row,
@@ -37,6 +37,10 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Remedy> {
             Remedy::BindAndNameNoOther(home(), how)
         }
         CauseKind::Named { .. } => Remedy::Route(route(finding, row)),
+        CauseKind::Subflow(by) => Remedy::EndSubflow(EndSubflow {
+            by: by.clone(),
+            home: home(),
+        }),
         CauseKind::Rebound { .. } => Remedy::BindOnce(home()),
         CauseKind::BindRefused { device, error } => Remedy::AskWhyRefused {
             device: device.clone(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::{Home, KeepOut};
+use super::{EndSubflow, Home, KeepOut};
 
 /// What fixes a finding: an order to the reader. Names are as the system says them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub enum Remedy {
         /// What else is to be done.
         then: Then,
     },
+    /// Keep the kernel from making a subflow of Multipath TCP.
+    EndSubflow(EndSubflow),
     /// Remove what redirects a device's packets.
     RemoveRedirect {
         /// The device.
@@ -264,6 +266,7 @@ impl fmt::Display for Remedy {
                     }
                 }
             }
+            Self::EndSubflow(remedy) => remedy.fmt(f),
             Self::RemoveRedirect { from, to } => write!(
                 f,
                 "remove the tc or nft rule on {from} that takes its packets to {to}"

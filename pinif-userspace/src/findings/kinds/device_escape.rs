@@ -7,7 +7,7 @@ use pinif_ebpf::packet::protocol;
 use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{bound_vrf, described, leads_out, questions},
+        cause::{bound_vrf, described, leads_out, questions, subflow},
         decode::Sighted,
         explain::{
             Cause, CauseKind, Remedy, choice,
@@ -34,7 +34,8 @@ pub(super) static ROW: Row = Row {
 };
 
 fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
-    vec![vrf_miss(sighted, scene, look_up).unwrap_or_else(|| override_of(sighted, scene))]
+    let cause = subflow(sighted, scene).or_else(|| vrf_miss(sighted, scene, look_up));
+    vec![cause.unwrap_or_else(|| override_of(sighted, scene))]
 }
 
 /// A socket of a VRF whose packet was routed by another table: the VRF's own has no route for it, and the rules go on to the next.

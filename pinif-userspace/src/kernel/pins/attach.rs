@@ -28,10 +28,22 @@ pub(super) enum Hook {
     Egress,
     SetSockOpt,
     SockCreate,
+    Bind4,
+    Bind6,
+    Connect4,
+    Connect6,
 }
 
 impl Hook {
-    pub const ALL: [Self; 3] = [Self::Egress, Self::SetSockOpt, Self::SockCreate];
+    pub const ALL: [Self; 7] = [
+        Self::Egress,
+        Self::SetSockOpt,
+        Self::Bind4,
+        Self::Bind6,
+        Self::Connect4,
+        Self::Connect6,
+        Self::SockCreate,
+    ];
 
     /// The program's function. The kernel keeps 15 bytes of it.
     pub const fn program(self) -> &'static str {
@@ -39,6 +51,10 @@ impl Hook {
             Self::Egress => "pinif_pin_out",
             Self::SetSockOpt => "pinif_pin_opt",
             Self::SockCreate => "pinif_pin_sock",
+            Self::Bind4 => "pinif_pin_bind4",
+            Self::Bind6 => "pinif_pin_bind6",
+            Self::Connect4 => "pinif_pin_con4",
+            Self::Connect6 => "pinif_pin_con6",
         }
     }
 
@@ -47,6 +63,10 @@ impl Hook {
         match self {
             Self::Egress => 1,
             Self::SockCreate => 2,
+            Self::Bind4 => 8,
+            Self::Bind6 => 9,
+            Self::Connect4 => 10,
+            Self::Connect6 => 11,
             Self::SetSockOpt => 22,
         }
     }

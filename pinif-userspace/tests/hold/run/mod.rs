@@ -4,6 +4,7 @@ mod attempts;
 mod birth;
 mod ends;
 mod follows;
+mod multipath;
 mod refusals;
 
 use std::fs;
