@@ -10,26 +10,26 @@ use pinif_ebpf::{
 
 use crate::{reread, state::policy};
 
-/// Whether a packet is dropped whose headers cannot be read: 1, else 0. See [`Active::lets_unparsed`].
-#[inline(never)]
-pub fn drops_unparsed(active: &Active, key: &FindingKey) -> u32 {
-    if reread(&active.enforce_until) == until::NEVER {
-        return 0;
-    }
-    let about = policy::about(key.netns, active.slot, key.egress);
-    let zones = policy::zones(key.netns, active.slot, key.egress);
-    // SAFETY: the helper has no arguments.
-    let now = || unsafe { bpf_ktime_get_ns() };
-    u32::from(!active.lets_unparsed(about, zones) && active.enforces(now))
-}
-
 /// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
 /// deepest chain of calls.
+///
+/// One that is contained as far as its device goes, and `is_malformed`, is dropped where it might break the policy
+/// ([`Active::lets_unparsed`]).
 #[inline(never)]
-pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting) -> u32 {
+pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malformed: u32) -> u32 {
     // The usual case: without an enforced policy nothing else is looked at.
     if reread(&active.enforce_until) == until::NEVER {
         return 0;
+    }
+    // SAFETY: the helper has no arguments.
+    let now = || unsafe { bpf_ktime_get_ns() };
+    if reread(&key.kind) == 0 {
+        if is_malformed == 0 {
+            return 0;
+        }
+        let about = policy::about(key.netns, active.slot, key.egress);
+        let zones = policy::zones(key.netns, active.slot, key.egress);
+        return u32::from(!active.lets_unparsed(about, zones) && active.enforces(now));
     }
     let rule = reread(&sighting.rule);
     let decision = Decision {
@@ -44,7 +44,5 @@ pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting) -> u32 {
     } else {
         policy::demand(active.slot, rule).map_or(Action::Unsaid, |demand| demand.action())
     };
-    // SAFETY: the helper has no arguments.
-    let now = || unsafe { bpf_ktime_get_ns() };
     u32::from(decision.is_dropped(action) && active.enforces(now))
 }

@@ -120,11 +120,11 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { skb: skb_address, key, new, sampling, steady, .. } = scratch;
-        let dropped = enforce::drops(active, key, &new.state.sighting);
+        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let dropped = enforce::drops(active, key, &new.state.sighting, 0);
         if dropped != u32::from(reread(&key.dropped))
             || skb.uid() != reread(&new.state.sighting.owner.uid)
-            || cannot_send(skb, skb_address)
+            || pinif_cannot_send(skb.context()) != 0
         {
             return 0;
         }
@@ -139,6 +139,15 @@ verified_once! {
         log(skb, key, new);
         findings::count_samples!(skb.context(), pinif_count_sample, missed);
         if dropped == 0 { FOUND } else { FOUND | DROPPED }
+    }
+
+    /// Not zero: the egress interface sends nothing. Then the packet leaves nowhere, and is not counted.
+    fn pinif_cannot_send(skb) {
+        let Some(scratch) = scratch::get() else {
+            return 0;
+        };
+        scratch.skb = skb.address();
+        u32::from(devices::cannot_send(reread(&scratch.skb)))
     }
 
     /// Reads the packet's headers. Zero where it was judged and counted here before.
@@ -189,19 +198,12 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work() else {
             return 0;
         };
-        let Scratch { skb: skb_address, has_packet, is_malformed, packet, key, new, layer, steady, recheck, .. } = scratch;
+        let Scratch { has_packet, is_malformed, packet, key, new, layer, steady, recheck, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         let verdict = reread(&key.kind);
-        key.dropped = if verdict == 0 {
-            if reread(is_malformed) == 0 {
-                0
-            } else {
-                enforce::drops_unparsed(active, key) as u8
-            }
-        } else {
-            enforce::drops(active, key, &new.state.sighting) as u8
-        };
-        if cannot_send(skb, skb_address) {
+        key.dropped =
+            enforce::drops(active, key, &new.state.sighting, reread(is_malformed)) as u8;
+        if pinif_cannot_send(skb.context()) != 0 {
             return if reread(&key.dropped) == 0 { 0 } else { DROPPED };
         }
         let count = skb.count();
@@ -296,13 +298,6 @@ verified_once! {
 fn is_given_back(skb: Skb, netns: NetNsCookie, slot: Slot) -> bool {
     let arrived = skb.arrived();
     arrived.is_some() && policy::about(netns, slot, arrived) & flags::GIVES_BACK != 0
-}
-
-/// Whether the egress interface sends nothing: then the packet leaves nowhere, and is not counted. `place` is room for an address.
-#[inline(always)]
-fn cannot_send(skb: Skb, place: &mut u64) -> bool {
-    *place = skb.address();
-    devices::cannot_send(reread(place))
 }
 
 /// Not zero: a packet socket wrote the whole Ethernet frame. What the kernel takes for its protocol is then what the process
