@@ -2,7 +2,6 @@
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
-    helpers::generated::bpf_ktime_get_ns,
     macros::classifier,
     programs::TcContext,
 };
@@ -14,17 +13,16 @@ use pinif_ebpf::{
     packet::{NotParsed, Packet},
     policy::{Active, Slot, flags},
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
-    subject::{KernelPacket, SubjectKey},
     verdict::{Kind, Traffic, decide},
 };
 
 use crate::{
     enforce,
+    identity::{describe, write_identity},
     kernel::{
         self, devices,
         packet::Skb,
         sock::{AF_PACKET, Sock},
-        task,
     },
     layers,
     map_world::MapWorld,
@@ -32,14 +30,11 @@ use crate::{
     recheck::pinif_recheck,
     reread, sender,
     state::{
-        cells, findings, losses,
-        owners::local,
-        policy,
+        cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
     verdict_cache::{self, Cached},
     verified_once::verified_once,
-    words::{clear, copy},
 };
 
 /// Runs for every packet that an audited interface sends (TCX egress, or clsact before 6.6). Watching never changes a
@@ -347,65 +342,5 @@ fn traffic<'a>(packet: Option<&'a Packet>, key: &FindingKey, sighting: &Sighting
         bound_address: bound_to_address.then_some(sighting.bound_address),
         packet,
         egress: reread(&key.egress),
-    }
-}
-
-/// Writes what makes the finding one thing to fix, beside the verdict and the interfaces: who is at fault, and the rule.
-///
-/// A copy has its original's subject. A function of its own, since the stack is 512 bytes for the deepest chain of calls.
-#[inline(never)]
-fn write_identity(
-    skb: Skb,
-    key: &mut FindingKey,
-    sighting: &Sighting,
-    packet: Option<&Packet>,
-    is_outer: bool,
-) -> u32 {
-    let origin = reread(&sighting.origin);
-    let is_copy = origin == Origin::None as u8 && reread(&sighting.cookie).0 != 0;
-    let arrived = skb.arrived();
-    key.subject = if origin == Origin::Process as u8 || is_copy {
-        SubjectKey::program(&sighting.owner)
-    } else if origin == Origin::None as u8 && !is_outer && arrived.is_some() {
-        SubjectKey::forwarded(arrived, packet.map_or(0, |packet| packet.protocol))
-    } else {
-        match packet {
-            Some(packet) => {
-                let address = local(key.netns, &packet.source);
-                SubjectKey::kernel(KernelPacket::of(packet, is_outer), address)
-            }
-            None => SubjectKey::kernel(KernelPacket::NotIp, [0; 2]),
-        }
-    };
-    0
-}
-
-#[inline(always)]
-fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
-    // SAFETY: the helper has no arguments.
-    sighting.time = unsafe { bpf_ktime_get_ns() };
-    sighting.mark = skb.mark();
-    sighting.arrived = skb.arrived();
-    sighting.socket_inode = 0;
-    if let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) {
-        // Through a map: the verifier allows no arithmetic on the pointer itself.
-        sighting.socket_inode = sock.as_ptr() as u64;
-        sighting.socket_inode = task::inode_of(reread(&sighting.socket_inode));
-    }
-    match packet {
-        Some(packet) => {
-            copy(&mut sighting.source, &packet.source);
-            copy(&mut sighting.destination, &packet.destination);
-            sighting.source_port = packet.source_port;
-            sighting.destination_port = packet.destination_port;
-            sighting.protocol = packet.protocol;
-        }
-        None => {
-            clear(&mut sighting.source);
-            clear(&mut sighting.destination);
-            sighting.source_port = 0;
-            sighting.destination_port = 0;
-            sighting.protocol = 0;
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! A cached verdict is what would be decided: on random hosts, of random sockets, while all of it changes.
 
 mod kernel;
+mod step;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,10 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use self::kernel::{Kernel, NETNS, Path, Socket, Step, Variation};
+use self::{
+    kernel::{Kernel, NETNS, Socket},
+    step::{Path, Step, Variation},
+};
 use super::{
     super::*,
     host::Host,
