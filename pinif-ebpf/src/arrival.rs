@@ -5,7 +5,7 @@ use crate::key::NetNsCookie;
 /// A record of the ring buffer: somebody made a socket in a namespace that is not known.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arrival {
+pub struct NewNamespace {
     /// The namespace.
     pub netns: NetNsCookie,
     /// The task that made the socket, by its number in the initial PID namespace: a thread may be in a namespace that its
@@ -15,10 +15,10 @@ pub struct Arrival {
     pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<Arrival>() == 16);
+const _: () = assert!(size_of::<NewNamespace>() == 16);
 
 #[cfg(feature = "user")]
 mod pod {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
-    unsafe impl aya::Pod for super::Arrival {}
+    unsafe impl aya::Pod for super::NewNamespace {}
 }

@@ -9,7 +9,7 @@ mod caching;
 mod digest;
 mod flow;
 
-pub use caching::{Coverage, FlowCache, Keys, Outcome, Reach, SocketFacts, Way};
+pub use caching::{Coverage, FlowCache, Keys, Outcome, PacketPath, Reach, SocketFacts};
 pub use digest::{CacheInputs, Digests, SourceDigest};
 pub use flow::FlowKey;
 

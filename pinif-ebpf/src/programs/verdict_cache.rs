@@ -13,7 +13,7 @@ use pinif_ebpf::{
     verdict::Traffic,
     verdict_cache::{
         CELL_BITS, CacheInputs, CachedVerdict, Coverage, Digests, FlowCache, FlowKey, Keys,
-        Outcome, SocketFacts, Way, entry, look_up as read_entry,
+        Outcome, PacketPath, SocketFacts, entry, look_up as read_entry,
     },
 };
 
@@ -173,8 +173,8 @@ fn inputs_of(
 }
 
 #[inline(always)]
-fn way_of(skb: Skb, netns: NetNsCookie, from: IfIndex) -> Way {
-    Way {
+fn way_of(skb: Skb, netns: NetNsCookie, from: IfIndex) -> PacketPath {
+    PacketPath {
         above: skb.passed_above(netns),
         from,
         egress: skb.interface(),

@@ -64,7 +64,7 @@ const fn place_of(digest: u64) -> u32 {
 
 /// The interfaces of a packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct PacketPath {
     /// The one above that has counted it before.
     pub above: IfIndex,
     /// Its socket's bound device; of what is forwarded, where it came in.
@@ -93,7 +93,7 @@ impl CacheInputs {
         record: &SocketRecord,
         flow: FlowKey,
         in_force: InForce,
-        way: &Way,
+        way: &PacketPath,
         user: impl FnOnce() -> u32,
     ) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl CacheInputs {
 
     /// What is known of a packet that is forwarded. `salt` is one of all of them.
     #[inline(always)]
-    pub fn of_forwarded(salt: u64, flow: FlowKey, in_force: InForce, way: &Way) -> Self {
+    pub fn of_forwarded(salt: u64, flow: FlowKey, in_force: InForce, way: &PacketPath) -> Self {
         Self {
             flow,
             epoch: in_force.0,

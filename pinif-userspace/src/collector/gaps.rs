@@ -25,7 +25,7 @@ use crate::{
     },
     host::gaps::{
         Detector,
-        sockets::{State, Way},
+        sockets::{BypassMethod, State},
     },
 };
 
@@ -187,7 +187,7 @@ impl Gaps {
     }
 
     fn add_socket(&mut self, socket: &Bypass, state: Option<&State>, audited: &Audited) {
-        let Some(way) = Way::of_family(socket.family) else {
+        let Some(way) = BypassMethod::of_family(socket.family) else {
             return;
         };
         let interface = match state {
@@ -195,13 +195,13 @@ impl Gaps {
             None => Some(socket.interface).filter(|index| index.is_some()),
         };
         // An AF_XDP socket that is there and bound to nothing cannot send yet.
-        let is_idle = way == Way::Xdp && state.is_some() && interface.is_none();
+        let is_idle = way == BypassMethod::Xdp && state.is_some() && interface.is_none();
         if is_idle || !is_audited(audited, socket.netns, interface) {
             return;
         }
         let cause = match way {
-            Way::QdiscBypass => CauseKind::QdiscBypass,
-            Way::Xdp => CauseKind::Xdp,
+            BypassMethod::QdiscBypass => CauseKind::QdiscBypass,
+            BypassMethod::Xdp => CauseKind::Xdp,
         };
         let source = GapSource::Sockets(way, SubjectKey::program(&socket.owner));
         let gap = Gap {

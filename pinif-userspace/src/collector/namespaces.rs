@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
+use pinif_ebpf::{arrival::NewNamespace, key::NetNsCookie};
 
 use super::{
     audit::{Audit, Namespace, When},
@@ -107,7 +107,7 @@ impl Audit {
     }
 
     /// Takes the namespaces that programs made a socket in.
-    pub(super) fn on_arrivals(&mut self, arrivals: &[Arrival]) {
+    pub(super) fn on_arrivals(&mut self, arrivals: &[NewNamespace]) {
         // pinif's own threads are in scratch namespaces.
         for arrival in arrivals.iter().filter(|arrival| !is_own(arrival.task)) {
             let (netns, thread) = (arrival.netns, arrival.task);

@@ -15,7 +15,7 @@ use pinif_ebpf::{
 
 use super::{
     decode::{Headers, Owner, Sighted},
-    finding::{Direction, Finding, FindingId, Origin, Place, Rule},
+    finding::{Finding, FindingId, PacketDirection, Place, Rule, SentBy},
     flow::{Endpoint, Flow},
     kinds,
     pool::Pool,
@@ -29,7 +29,7 @@ use crate::{
     policy::membership,
 };
 
-impl From<sighting::Origin> for Origin {
+impl From<sighting::Origin> for SentBy {
     fn from(origin: sighting::Origin) -> Self {
         match origin {
             sighting::Origin::Process => Self::Socket,
@@ -126,7 +126,7 @@ fn rule(number: usize, sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<st
 
 /// The interface that alone has the address that the finding concerns.
 fn source_owner(sighted: &Sighted, scene: &Scene<'_>) -> Option<IfIndex> {
-    if Direction::of(sighted.kind) == Direction::In {
+    if PacketDirection::of(sighted.kind) == PacketDirection::In {
         // Of what arrived, the destination address is meant, not the one that its receiver is bound to.
         return sighted.source_owner;
     }

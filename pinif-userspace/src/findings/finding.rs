@@ -43,7 +43,7 @@ pub struct Finding {
     /// How grave it is.
     pub severity: Severity,
     /// Who sent it; of `ingress-escape`, who receives it.
-    pub origin: Origin,
+    pub origin: SentBy,
     /// The packets were dropped, and did not leave.
     pub dropped: bool,
     /// Where it was found, and by which rule.
@@ -77,7 +77,7 @@ impl Finding {
             kind,
             also: KindSet::default(),
             severity: kind.row().severity,
-            origin: Origin::Socket,
+            origin: SentBy::Socket,
             dropped: false,
             place,
             causes: Arc::new([]),
@@ -183,7 +183,8 @@ pub struct Rule {
     JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Direction {
+#[schemars(rename = "Direction")]
+pub enum PacketDirection {
     /// They left by it.
     #[default]
     Out,
@@ -191,7 +192,7 @@ pub enum Direction {
     In,
 }
 
-impl Direction {
+impl PacketDirection {
     /// The direction of a kind's packets; those that cannot be seen count as leaving.
     pub fn of(kind: Kind) -> Self {
         match kind.row().direction {
@@ -206,7 +207,8 @@ impl Direction {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+#[schemars(rename = "Origin")]
+pub enum SentBy {
     /// A socket that a process owns.
     Socket,
     /// The kernel itself: RST, ICMP, neighbour discovery.

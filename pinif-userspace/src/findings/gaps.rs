@@ -10,12 +10,12 @@ use pinif_ebpf::{
 
 use super::{
     explain::{Cause, CauseKind},
-    finding::{Finding, FindingId, Origin, Place},
+    finding::{Finding, FindingId, Place, SentBy},
     process::Process,
     shared::Shared,
     subject,
 };
-use crate::host::gaps::{Detector, sockets::Way};
+use crate::host::gaps::{Detector, sockets::BypassMethod};
 
 /// A gap in what is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct GapKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GapSource {
     /// The sockets of one kind of a program.
-    Sockets(Way, SubjectKey),
+    Sockets(BypassMethod, SubjectKey),
     /// pinif is not attached to the interface.
     NotAttached,
     /// The namespace of this name is not audited.
@@ -137,13 +137,13 @@ pub fn finding(
     let place = shared.places.one(place);
     Finding {
         origin: match gap.key.source {
-            GapSource::Sockets(..) => Origin::Socket,
-            GapSource::Pktgen | GapSource::Netconsole => Origin::Kernel,
+            GapSource::Sockets(..) => SentBy::Socket,
+            GapSource::Pktgen | GapSource::Netconsole => SentBy::Kernel,
             GapSource::NotAttached
             | GapSource::Namespace(_)
             | GapSource::Ahead(_)
             | GapSource::XdpProgram(_)
-            | GapSource::Unknown(_) => Origin::None,
+            | GapSource::Unknown(_) => SentBy::None,
         },
         causes: shared.causes.one(vec![Cause::certain(gap.cause)]),
         socket: gap.socket,
@@ -242,12 +242,15 @@ mod tests {
         };
         let eth1 = Some(IfIndex(3));
         let sockets = |way, uid| GapSource::Sockets(way, SubjectKey::other_programs(uid));
-        let bypass = sockets(Way::QdiscBypass, 7);
+        let bypass = sockets(BypassMethod::QdiscBypass, 7);
         assert_ne!(
             at(eth1, bypass.clone()),
-            at(eth1, sockets(Way::QdiscBypass, 8))
+            at(eth1, sockets(BypassMethod::QdiscBypass, 8))
         );
-        assert_ne!(at(eth1, bypass.clone()), at(eth1, sockets(Way::Xdp, 7)));
+        assert_ne!(
+            at(eth1, bypass.clone()),
+            at(eth1, sockets(BypassMethod::Xdp, 7))
+        );
         assert_ne!(at(eth1, bypass.clone()), at(None, bypass));
         assert_ne!(
             at(eth1, GapSource::Pktgen),

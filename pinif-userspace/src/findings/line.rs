@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     explain,
-    finding::{Direction, Finding, Origin},
+    finding::{Finding, PacketDirection, SentBy},
     flow::protocol_text,
     latent::Latent,
     names,
@@ -93,7 +93,7 @@ pub struct FindingLine {
     pub egress_interface: String,
     /// Whether they left there or arrived there.
     #[serde(default)]
-    pub direction: Direction,
+    pub direction: PacketDirection,
     /// The protocol's name in lower case (`udp`, `tcp`, `icmp`, …), or its number.
     pub protocol: String,
     /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
@@ -122,7 +122,7 @@ pub struct FindingLine {
     pub samples: Samples,
     /// Who sent it; of `ingress-escape`, who receives it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
     /// where no socket receives it.
-    pub origin: Origin,
+    pub origin: SentBy,
     /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
     #[serde(default)]
     pub dropped: bool,
@@ -194,7 +194,7 @@ impl From<&Finding> for FindingLine {
             bound_device: finding.bound_device().map(text),
             bound_address: finding.bound_address.map(|address| address.to_string()),
             egress_interface: text(finding.egress_interface()),
-            direction: Direction::of(finding.kind),
+            direction: PacketDirection::of(finding.kind),
             protocol: finding.protocol(),
             source: finding.source(),
             destination: finding.destination(),

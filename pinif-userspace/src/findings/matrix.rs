@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use pinif_ebpf::verdict::{Kind, Severity};
 
-use super::finding::Origin;
+use super::finding::SentBy;
 use super::summary::Cell;
 
 /// The matrix of one network namespace.
@@ -156,9 +156,9 @@ impl Matrix {
 fn sender(cell: &Cell) -> Sender {
     match (&cell.bound_device, cell.origin) {
         (Some(device), _) => Sender::Bound(device.clone()),
-        (None, Origin::Socket) => Sender::Unpinned,
-        (None, Origin::Kernel) => Sender::Kernel,
-        (None, Origin::None) => Sender::NoSocket,
+        (None, SentBy::Socket) => Sender::Unpinned,
+        (None, SentBy::Kernel) => Sender::Kernel,
+        (None, SentBy::None) => Sender::NoSocket,
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
             packets,
             bytes: packets * 100,
             verdict,
-            origin: Origin::Socket,
+            origin: SentBy::Socket,
             carried: false,
             dropped: false,
         }
@@ -236,7 +236,7 @@ mod tests {
         let cells = [
             cell(None, "eth10", 5, None),
             Cell {
-                origin: Origin::None,
+                origin: SentBy::None,
                 ..cell(None, "eth2", 7, None)
             },
             cell(Some("eth10"), "eth10", 1, None),

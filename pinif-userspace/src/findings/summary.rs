@@ -6,7 +6,7 @@ use pinif_ebpf::verdict::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{finding::Origin, names};
+use super::{finding::SentBy, names};
 
 /// The totals at the end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ pub struct Cell {
     #[schemars(schema_with = "names::verdict_schema")]
     pub verdict: Option<Kind>,
     /// Who sent them.
-    pub origin: Origin,
+    pub origin: SentBy,
     /// They have left by an interface above this one before, whose lower device this is: a VLAN's trunk, a bond's or bridge's
     /// port, a tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
     pub carried: bool,

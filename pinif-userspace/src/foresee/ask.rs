@@ -14,7 +14,7 @@ use crate::{
     host::{
         links::Links,
         network::Network,
-        routes::{RouteError, RouteOracle, RouteQuery, Way},
+        routes::{RouteError, RouteOracle, RouteQuery, RouteResult},
         sockets::DiagSocket,
     },
     survey::{Leaves, Owned, sends::packet},
@@ -141,7 +141,7 @@ pub(super) fn ways(
     questions: &[RouteQuery],
     oracle: &mut RouteOracle,
     links: &Links,
-) -> Result<Vec<Option<Way>>, RouteError> {
+) -> Result<Vec<Option<RouteResult>>, RouteError> {
     let up = |index| links.get(index).is_some_and(|link| link.up);
     let mut way = |query: &RouteQuery| {
         // The kernel may still have a route through an interface that is down.

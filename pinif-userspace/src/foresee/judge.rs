@@ -19,7 +19,7 @@ use super::{
 use crate::{
     host::{
         network::Network,
-        routes::{RouteOracle, Way},
+        routes::{RouteOracle, RouteResult},
     },
     policy::{
         Policy,
@@ -46,7 +46,7 @@ pub(super) struct Judge<'a> {
 /// Before or after an event.
 struct Side {
     surroundings: Surroundings,
-    ways: Vec<Option<Way>>,
+    ways: Vec<Option<RouteResult>>,
 }
 
 /// A socket's sending that is worse than it was.
@@ -54,8 +54,8 @@ pub(super) struct Worse<'a> {
     pub sending: &'a Sending,
     pub kind: Kind,
     pub decision: Decision,
-    pub before: Option<Way>,
-    pub after: Way,
+    pub before: Option<RouteResult>,
+    pub after: RouteResult,
 }
 
 /// How grave a verdict is: as [`Kind::ALL`] orders them.
@@ -154,18 +154,23 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether it leaves by another interface than it does, where no policy says which are of one zone.
-    fn moves(&self, sending: &Sending, before: Option<Way>, after: Way) -> bool {
+    fn moves(&self, sending: &Sending, before: Option<RouteResult>, after: RouteResult) -> bool {
         let says_nothing = self.policy.zones.is_empty() && self.policy.rules.is_empty();
         let is_pinned = self.sockets[sending.socket].socket.device.is_some();
         says_nothing
             && !is_pinned
             && before.is_some_and(|before| {
-                let outside = |way: Way| way.output != IfIndex::LOOPBACK;
+                let outside = |way: RouteResult| way.output != IfIndex::LOOPBACK;
                 outside(before) && outside(after) && before.output != after.output
             })
     }
 
-    fn verdict(&self, sending: &Sending, way: Way, surroundings: &Surroundings) -> Decision {
+    fn verdict(
+        &self,
+        sending: &Sending,
+        way: RouteResult,
+        surroundings: &Surroundings,
+    ) -> Decision {
         let socket_sender = SocketSender {
             owned: &self.sockets[sending.socket],
             sender: &self.senders[sending.socket],

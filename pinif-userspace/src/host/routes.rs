@@ -23,7 +23,7 @@ use super::{
     tables::{RT_TABLE_LOCAL, RT_TABLE_MAIN},
 };
 
-pub use answer::{Hop, Route, RouteProtocol, RouteType, Way, kind_name, table_name};
+pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
 pub use error::RouteError;
 pub use query::RouteQuery;
 
@@ -105,13 +105,13 @@ impl RouteOracle {
     ///
     /// # Errors
     /// As [`Self::look_up`], but for `OnLink`, which is a way.
-    pub fn way(&mut self, query: &RouteQuery) -> Result<Option<Way>, RouteError> {
+    pub fn way(&mut self, query: &RouteQuery) -> Result<Option<RouteResult>, RouteError> {
         let route = self.ask(query, RouteFlags::empty())?;
         let output = match route.kind {
             RouteType::Local => Some(IfIndex::LOOPBACK),
             _ => route.output,
         };
-        Ok(output.map(|output| Way {
+        Ok(output.map(|output| RouteResult {
             output,
             source: query.source.or(route.preferred_source),
         }))

@@ -7,13 +7,13 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData},
 };
-use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
+use pinif_ebpf::{arrival::NewNamespace, key::NetNsCookie};
 
 use super::{object::take_map, ring::Ring};
 
 /// Wakes when a socket is made in a namespace that was not reported yet.
 pub struct Arrivals {
-    ring: Ring<Arrival>,
+    ring: Ring<NewNamespace>,
     reported: HashMap<MapData, NetNsCookie, u32>,
 }
 
@@ -35,7 +35,7 @@ impl Arrivals {
     /// # Errors
     ///
     /// When the buffer cannot be waited for.
-    pub async fn next(&mut self, each: impl FnMut(Arrival)) -> io::Result<()> {
+    pub async fn next(&mut self, each: impl FnMut(NewNamespace)) -> io::Result<()> {
         self.ring.next(each).await
     }
 

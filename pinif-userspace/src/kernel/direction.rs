@@ -4,14 +4,14 @@ use aya::programs::TcAttachType;
 
 /// A direction, as the interface has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum TcDirection {
     /// What leaves by it.
     Egress,
     /// What arrives by it.
     Ingress,
 }
 
-impl Direction {
+impl TcDirection {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Egress, Self::Ingress];
 

@@ -21,7 +21,7 @@ use pinif_ebpf::key::NetNsCookie;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use super::{
-    direction::Direction,
+    direction::TcDirection,
     object::take_map,
     syscall::{self, BPF_PROG_LOAD, LoadAttributes},
 };
@@ -38,7 +38,7 @@ pub struct Entries {
     /// The same table's descriptor, which aya does not give.
     table_descriptor: OwnedFd,
     /// The directions that there is one for.
-    directions: Vec<Direction>,
+    directions: Vec<TcDirection>,
     /// A program that was loaded here is handed to aya by a pin, in a BPF file system that is mounted nowhere.
     pins: OwnedFd,
 }
@@ -71,7 +71,7 @@ impl Entries {
     /// # Errors
     ///
     /// When the kernel refuses it.
-    pub fn put(&mut self, direction: Direction, program: &ProgramFd) -> Result<()> {
+    pub fn put(&mut self, direction: TcDirection, program: &ProgramFd) -> Result<()> {
         self.table
             .set(direction.place(), program, 0)
             .context("the kernel refused a traffic program in its table")?;
@@ -82,7 +82,7 @@ impl Entries {
     }
 
     /// Whether entry programs of this direction have a traffic program to go on with.
-    pub fn has(&self, direction: Direction) -> bool {
+    pub fn has(&self, direction: TcDirection) -> bool {
         self.directions.contains(&direction)
     }
 
@@ -110,7 +110,7 @@ impl Entries {
     pub fn of(
         &self,
         netns: NetNsCookie,
-        direction: Direction,
+        direction: TcDirection,
         persists: bool,
     ) -> Result<SchedClassifier> {
         let name = if persists {

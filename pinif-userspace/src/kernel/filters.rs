@@ -11,7 +11,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
-use super::{ahead::Ahead, direction::Direction};
+use super::{ahead::Ahead, direction::TcDirection};
 use crate::host::{
     attributes::{attributes, text},
     netlink::Requester,
@@ -44,14 +44,14 @@ const LASTING: u32 = 0x7069_6e66;
 /// What distinguishes this auditor's filters from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OwnFilter {
-    direction: Direction,
+    direction: TcDirection,
     program: &'static str,
     handle: u32,
 }
 
 impl OwnFilter {
     /// The filters of this process's auditor, or of the one that outlives it.
-    pub(super) fn of(direction: Direction, persists: bool) -> Self {
+    pub(super) fn of(direction: TcDirection, persists: bool) -> Self {
         let (program, handle) = if persists {
             (direction.lasting_program(), LASTING)
         } else {
@@ -101,8 +101,8 @@ pub(super) fn prepare_place(
     }
     // At the egress first, and only later perhaps at the ingress: what was left there counts all the same until then.
     let directions = match direction {
-        Direction::Egress => &Direction::ALL[..],
-        Direction::Ingress => &[Direction::Ingress],
+        TcDirection::Egress => &TcDirection::ALL[..],
+        TcDirection::Ingress => &[TcDirection::Ingress],
     };
     for &direction in directions {
         for filter in at(interface, direction)? {
@@ -138,7 +138,7 @@ pub(super) fn is_attached(interface: IfIndex, own: OwnFilter) -> bool {
 
 /// The programs, by their numbers, of an interface's filters of auditors that outlive their collectors; in the calling thread's
 /// namespace.
-pub(super) fn lasting(interface: IfIndex, direction: Direction) -> Vec<u32> {
+pub(super) fn lasting(interface: IfIndex, direction: TcDirection) -> Vec<u32> {
     let own = OwnFilter::of(direction, true);
     let filters = at(interface, direction).unwrap_or_default();
     let lasting = filters.into_iter().filter(|filter| own.is(filter));
@@ -149,7 +149,7 @@ pub(super) fn lasting(interface: IfIndex, direction: Direction) -> Vec<u32> {
 /// its number, is `wanted`. Whether there was one.
 pub(super) fn remove_lasting(
     interface: IfIndex,
-    direction: Direction,
+    direction: TcDirection,
     wanted: impl Fn(u32) -> bool,
 ) -> bool {
     let own = OwnFilter::of(direction, true);
@@ -305,7 +305,7 @@ impl Filter {
 
 /// The filters of one direction at an interface of the calling thread's namespace, in their order. Each place begins with
 /// one that has no handle. Without a qdisc, there are none.
-fn at(interface: IfIndex, direction: Direction) -> io::Result<Vec<Filter>> {
+fn at(interface: IfIndex, direction: TcDirection) -> io::Result<Vec<Filter>> {
     let mut filters = Vec::new();
     Requester::open(NETLINK_ROUTE)?.dump(
         libc::RTM_GETTFILTER,
@@ -321,14 +321,14 @@ fn at(interface: IfIndex, direction: Direction) -> io::Result<Vec<Filter>> {
 }
 
 /// Removes a filter from an interface of the calling thread's namespace.
-fn remove(interface: IfIndex, direction: Direction, filter: &Filter) -> io::Result<()> {
+fn remove(interface: IfIndex, direction: TcDirection, filter: &Filter) -> io::Result<()> {
     let mut message = message(interface, direction);
     message.header.handle = TcHandle::from(filter.handle);
     message.header.info = u32::from(filter.priority) << 16 | u32::from(filter.protocol);
     Requester::open(NETLINK_ROUTE)?.order(libc::RTM_DELTFILTER, &message)
 }
 
-fn message(interface: IfIndex, direction: Direction) -> TcMessage {
+fn message(interface: IfIndex, direction: TcDirection) -> TcMessage {
     let mut message = TcMessage::default();
     message.header.index = interface.0.cast_signed();
     message.header.parent = TcHandle {

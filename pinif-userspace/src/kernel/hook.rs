@@ -13,7 +13,7 @@ use aya::{
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
-    direction::Direction,
+    direction::TcDirection,
     filters::{self, FilterPlace, OwnFilter},
     mode::Mode,
     persist::{Pins, link},
@@ -24,7 +24,7 @@ use crate::host::netdevice::{self, NetDevice};
 /// An entry program, and where it is attached. What attaches, detaches or looks runs in a thread of the namespace.
 pub(super) struct Hook {
     netns: NetNsCookie,
-    direction: Direction,
+    direction: TcDirection,
     mode: Mode,
     program: SchedClassifier,
     places: BTreeMap<IfIndex, Place>,
@@ -45,7 +45,7 @@ enum Place {
 impl Hook {
     pub(super) fn new(
         netns: NetNsCookie,
-        direction: Direction,
+        direction: TcDirection,
         mode: Mode,
         program: SchedClassifier,
         pins: Option<Pins>,

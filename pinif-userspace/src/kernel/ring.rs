@@ -7,7 +7,7 @@ use aya::{
     Ebpf, Pod,
     maps::{MapData, RingBuf},
 };
-use pinif_ebpf::{arrival::Arrival, bypass::Bypass, sighting::SightingRecord};
+use pinif_ebpf::{arrival::NewNamespace, bypass::Bypass, sighting::SightingRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::object::take_map;
@@ -29,7 +29,7 @@ impl Record for Bypass {
 }
 
 /// A socket was made in a namespace that was not reported yet.
-impl Record for Arrival {
+impl Record for NewNamespace {
     const MAP: &'static str = "ARRIVALS";
 }
 
@@ -94,15 +94,18 @@ mod tests {
 
     #[test]
     fn records_are_read_wherever_they_begin_and_a_part_of_one_is_none() {
-        let bytes: Vec<u8> = (0..2 * size_of::<Arrival>() as u8 + 9).collect();
+        let bytes: Vec<u8> = (0..2 * size_of::<NewNamespace>() as u8 + 9).collect();
         let read = |bytes: &[u8]| {
-            records::<Arrival>(bytes)
+            records::<NewNamespace>(bytes)
                 .map(|it| it.netns.0)
                 .collect::<Vec<_>>()
         };
         let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("a word"));
-        assert_eq!(read(&bytes[1..]), [word(1), word(1 + size_of::<Arrival>())]);
-        assert_eq!(read(&bytes[..size_of::<Arrival>() - 1]), [0; 0]);
+        assert_eq!(
+            read(&bytes[1..]),
+            [word(1), word(1 + size_of::<NewNamespace>())]
+        );
+        assert_eq!(read(&bytes[..size_of::<NewNamespace>() - 1]), [0; 0]);
         assert_eq!(read(&[]), [0; 0]);
     }
 }

@@ -194,7 +194,7 @@ fn once(kind: Kind, cells: &[Cell]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::finding::Origin;
+    use crate::findings::finding::SentBy;
 
     fn cell(egress: &str, packets: u64, carried: bool) -> Cell {
         Cell {
@@ -204,7 +204,7 @@ mod tests {
             packets,
             bytes: packets * 100,
             verdict: Some(Kind::PolicyEscape),
-            origin: Origin::Socket,
+            origin: SentBy::Socket,
             carried,
             dropped: false,
         }

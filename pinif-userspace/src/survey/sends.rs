@@ -16,7 +16,7 @@ use pinif_ebpf::{
 
 use super::owned::Owned;
 use crate::{
-    host::{executables::Mounts, processes, routes::Way, sockets::DiagSocket},
+    host::{executables::Mounts, processes, routes::RouteResult, sockets::DiagSocket},
     policy::evaluate::{FileId, InForce, Sender, Surroundings},
 };
 
@@ -35,7 +35,7 @@ pub fn packet(socket: &DiagSocket, to: SocketAddr) -> Packet {
 }
 
 /// The packet as it would leave by a route.
-pub fn routed(packet: &Packet, way: Way) -> Packet {
+pub fn routed(packet: &Packet, way: RouteResult) -> Packet {
     let mut packet = *packet;
     if packet.source.is_unspecified()
         && let Some(source) = way.source
@@ -59,7 +59,7 @@ impl SocketSender<'_> {
     pub fn verdict(
         &self,
         packet: &Packet,
-        way: Way,
+        way: RouteResult,
         policy: &InForce,
         surroundings: &Surroundings,
     ) -> Decision {

@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_lab::{Counters, FALLBACK_TUNNELS};
-use pinif_userspace::findings::finding::Direction;
+use pinif_userspace::findings::finding::PacketDirection;
 use pinif_userspace::findings::line::{FindingLine, Line, schema};
 use pinif_userspace::findings::ready::Ready;
 use pinif_userspace::findings::summary::{Cell, Summary};
@@ -151,7 +151,7 @@ impl Report {
         // What cannot be seen, or has not happened, has no packets, and what arrives is in no cell.
         let seen = self.findings.iter().filter(|finding| {
             finding.kind != Kind::Unaudited
-                && finding.direction == Direction::Out
+                && finding.direction == PacketDirection::Out
                 && finding.latent != Some(true)
         });
         let found = sum(seen.map(|finding| {

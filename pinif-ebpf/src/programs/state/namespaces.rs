@@ -5,14 +5,14 @@ use aya_ebpf::{
     btf_maps::{LruHashMap, RingBuf},
     macros::btf_map,
 };
-use pinif_ebpf::{arrival::Arrival, key::NetNsCookie};
+use pinif_ebpf::{arrival::NewNamespace, key::NetNsCookie};
 
 /// Those that were reported. One that is evicted is reported once more, which costs userspace a look.
 #[btf_map]
 static REPORTED: LruHashMap<NetNsCookie, u32, 16384> = LruHashMap::new();
 
 #[btf_map]
-static ARRIVALS: RingBuf<Arrival, { 64 * 1024 }> = RingBuf::new();
+static ARRIVALS: RingBuf<NewNamespace, { 64 * 1024 }> = RingBuf::new();
 
 /// Reports the namespace that a task made a socket in, if it is the first. Where the buffer is full, the next socket does.
 #[inline(always)]
@@ -23,7 +23,7 @@ pub fn report(netns: NetNsCookie, task: impl FnOnce() -> u32) {
     let Some(mut record) = ARRIVALS.reserve(0) else {
         return;
     };
-    record.write(Arrival {
+    record.write(NewNamespace {
         netns,
         task: task(),
         _pad: 0,

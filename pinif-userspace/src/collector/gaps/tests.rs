@@ -80,7 +80,10 @@ fn reported(outputs: Vec<Output>) -> Vec<(Option<IfIndex>, GapSource, bool)> {
 }
 
 fn of_program() -> GapSource {
-    GapSource::Sockets(Way::QdiscBypass, SubjectKey::program(&socket(0).owner))
+    GapSource::Sockets(
+        BypassMethod::QdiscBypass,
+        SubjectKey::program(&socket(0).owner),
+    )
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn a_user_who_invents_programs_has_a_share() {
         .map(|(_, by, _)| format!("{by:?}"))
         .collect();
     assert_eq!(own.len() as u64, share::OF_A_USER);
-    let source = GapSource::Sockets(Way::QdiscBypass, SubjectKey::other_programs(1000));
+    let source = GapSource::Sockets(BypassMethod::QdiscBypass, SubjectKey::other_programs(1000));
     assert!(others.iter().all(|(_, other, _)| *other == source));
     // Sixteen sockets of them are known, and that there are more.
     let grown = others.iter().filter(|(.., has_grown)| *has_grown).count();

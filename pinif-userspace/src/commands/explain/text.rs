@@ -143,7 +143,7 @@ mod tests {
     use pinif_ebpf::verdict::{Kind, Severity};
 
     use super::*;
-    use crate::findings::finding::{Direction, Origin};
+    use crate::findings::finding::{PacketDirection, SentBy};
     use crate::findings::process::Process;
 
     fn finding() -> FindingLine {
@@ -157,7 +157,7 @@ mod tests {
             bound_device: Some("bp0".to_owned()),
             bound_address: None,
             egress_interface: "wan0".to_owned(),
-            direction: Direction::Out,
+            direction: PacketDirection::Out,
             protocol: "udp".to_owned(),
             source: "10.1.0.1:40000".to_owned(),
             destination: "[fd00::2]:9".to_owned(),
@@ -177,7 +177,7 @@ mod tests {
             remedy: "a\nfix".to_owned(),
             subject: None,
             samples: Default::default(),
-            origin: Origin::Socket,
+            origin: SentBy::Socket,
             dropped: false,
             latent: None,
             r#if: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{CauseKind, EndSubflow, Home, NewRoute, Remedy, Then, phrases::destination_address};
 use crate::findings::{
-    finding::{Finding, Origin},
+    finding::{Finding, SentBy},
     kinds::Row,
 };
 
@@ -97,8 +97,8 @@ fn rerouted(finding: &Finding, row: &Row) -> Option<Remedy> {
 /// Whether there is a process that could bind its socket.
 pub(in crate::findings) fn is_owned(finding: &Finding) -> bool {
     match finding.origin {
-        Origin::Socket => true,
-        Origin::Kernel | Origin::None => false,
+        SentBy::Socket => true,
+        SentBy::Kernel | SentBy::None => false,
     }
 }
 

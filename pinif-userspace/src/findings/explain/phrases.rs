@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 use crate::{
-    findings::finding::{Finding, Origin},
+    findings::finding::{Finding, SentBy},
     text::words::listed,
 };
 
 /// The one who sent it, at the head of a sentence. A process's name stays as it is.
 pub(in crate::findings) fn sender(finding: &Finding) -> String {
     match (finding.origin, process(finding)) {
-        (Origin::Socket, Some(process)) => format!("{process}'s socket"),
-        (Origin::Socket, None) => "A socket of no known process".to_owned(),
-        (Origin::Kernel, _) => "The kernel's own socket".to_owned(),
-        (Origin::None, _) => "A packet without a socket".to_owned(),
+        (SentBy::Socket, Some(process)) => format!("{process}'s socket"),
+        (SentBy::Socket, None) => "A socket of no known process".to_owned(),
+        (SentBy::Kernel, _) => "The kernel's own socket".to_owned(),
+        (SentBy::None, _) => "A packet without a socket".to_owned(),
     }
 }
 

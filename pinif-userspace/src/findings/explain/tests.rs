@@ -10,7 +10,7 @@ use pinif_ebpf::verdict::{Kind, KindSet};
 use super::{causes::text as cause_text, words::OF_AN_EARLIER_POLICY, *};
 use crate::{
     findings::{
-        finding::{Finding, FindingId, Origin, Place, Rule},
+        finding::{Finding, FindingId, Place, Rule, SentBy},
         flow::{Endpoint, Flow},
         line::{FindingLine, Line},
         process::Process,
@@ -29,7 +29,7 @@ struct Circumstance<'a> {
     protocol: u8,
     source: &'a str,
     destination: &'a str,
-    origin: Origin,
+    origin: SentBy,
     process: Option<&'a str>,
     bound_device: Option<&'a str>,
     bound_address: Option<&'a str>,
@@ -52,7 +52,7 @@ impl<'a> Circumstance<'a> {
             protocol: 17,
             source: "",
             destination: "",
-            origin: Origin::Socket,
+            origin: SentBy::Socket,
             process: None,
             bound_device: None,
             bound_address: None,
@@ -172,7 +172,7 @@ fn what_was_dropped_did_not_leave() {
         Kind::PolicyEscape,
         Kind::Unpinned,
     ] {
-        for origin in [Origin::Socket, Origin::Kernel, Origin::None] {
+        for origin in [SentBy::Socket, SentBy::Kernel, SentBy::None] {
             let text = dropped(kind, origin).explanation();
             let ends = text.ends_with(" It was dropped, and did not leave.");
             assert!(ends && text.contains("would have "), "{text}");
@@ -191,7 +191,7 @@ fn what_was_dropped_did_not_leave() {
         }
     }
     assert_eq!(
-        dropped(Kind::DeviceEscape, Origin::Socket).explanation(),
+        dropped(Kind::DeviceEscape, SentBy::Socket).explanation(),
         "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 would have left via eth1, which is not a \
          lower device of fab0 (port, trunk, underlay). It was dropped, and did not leave."
     );
@@ -289,11 +289,11 @@ fn no_circumstance_is_without_words() {
             for c in [
                 bare,
                 Circumstance {
-                    origin: Origin::None,
+                    origin: SentBy::None,
                     ..bare
                 },
                 Circumstance {
-                    origin: Origin::Kernel,
+                    origin: SentBy::Kernel,
                     ..bare
                 },
                 full,

@@ -7,7 +7,7 @@ use crate::findings::{
         Remedy, choice,
         phrases::{left, sender, source_address, traffic},
     },
-    finding::{Finding, Origin},
+    finding::{Finding, SentBy},
     latent::Latent,
 };
 
@@ -38,8 +38,8 @@ fn explanation(finding: &Finding) -> String {
         "{} {} from {}, an address of {owner} alone, and it {} {egress}{bind}.",
         sender(finding),
         match finding.origin {
-            Origin::Socket | Origin::Kernel => format!("sent {}", traffic(finding)),
-            Origin::None => format!("went as {}", traffic(finding)),
+            SentBy::Socket | SentBy::Kernel => format!("sent {}", traffic(finding)),
+            SentBy::None => format!("went as {}", traffic(finding)),
         },
         source_address(finding),
         left(finding),

@@ -1,6 +1,6 @@
 //! Who sent a finding's packets, for a headline.
 
-use crate::findings::finding::{Finding, Origin};
+use crate::findings::finding::{Finding, SentBy};
 
 /// Who sent it, and to what it is bound.
 pub(super) fn sender(finding: &Finding) -> String {
@@ -11,9 +11,9 @@ pub(super) fn sender(finding: &Finding) -> String {
 pub(super) fn who(finding: &Finding) -> String {
     match (&finding.process, finding.origin) {
         (Some(process), _) => format!("{} (pid {})", process.comm, process.pid),
-        (None, Origin::Socket) => "a socket of no known process".to_owned(),
-        (None, Origin::Kernel) => "the kernel".to_owned(),
-        (None, Origin::None) => "no socket".to_owned(),
+        (None, SentBy::Socket) => "a socket of no known process".to_owned(),
+        (None, SentBy::Kernel) => "the kernel".to_owned(),
+        (None, SentBy::None) => "no socket".to_owned(),
     }
 }
 
@@ -21,7 +21,7 @@ pub(super) fn who(finding: &Finding) -> String {
 pub(super) fn bound(finding: &Finding, who: String) -> String {
     match (finding.bound_device(), finding.origin) {
         (Some(device), _) => format!("{who}, bound to {device}"),
-        (None, Origin::Socket) => format!("{who}, unpinned"),
-        (None, Origin::Kernel | Origin::None) => who,
+        (None, SentBy::Socket) => format!("{who}, unpinned"),
+        (None, SentBy::Kernel | SentBy::None) => who,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
             Cause, CauseKind, KeepOut, Remedy, choice,
             phrases::{allowed, process, rule_text, source_address, source_endpoint, traffic},
         },
-        finding::{Finding, Origin},
+        finding::{Finding, SentBy},
         scene::{LookUp, Scene},
     },
     host::{
@@ -174,15 +174,15 @@ fn receiver(finding: &Finding) -> String {
         );
     }
     match (finding.origin, process(finding), finding.bound_device()) {
-        (Origin::Socket, Some(process), Some(bound)) => {
+        (SentBy::Socket, Some(process), Some(bound)) => {
             format!("{process}'s socket, bound to {bound}, receives it.")
         }
-        (Origin::Socket, Some(process), None) => {
+        (SentBy::Socket, Some(process), None) => {
             format!("{process}'s socket, bound to no device, receives it.")
         }
-        (Origin::Socket, None, _) => "A socket of no known process receives it.".to_owned(),
-        (Origin::Kernel, ..) => "The kernel itself receives it, or a raw socket.".to_owned(),
-        (Origin::None, ..) => {
+        (SentBy::Socket, None, _) => "A socket of no known process receives it.".to_owned(),
+        (SentBy::Kernel, ..) => "The kernel itself receives it, or a raw socket.".to_owned(),
+        (SentBy::None, ..) => {
             "No socket receives it: none is there, or those that are there are bound to other devices."
                 .to_owned()
         }

@@ -7,7 +7,7 @@ use crate::findings::{
         Remedy, choice,
         phrases::{allowed, left, process, rule_text, traffic},
     },
-    finding::{Finding, Origin},
+    finding::{Finding, SentBy},
     latent::Latent,
 };
 
@@ -32,10 +32,10 @@ fn explanation(finding: &Finding) -> String {
         "sent it via"
     };
     let sent = match (finding.origin, process(finding)) {
-        (Origin::Socket, Some(process)) => format!("{process}'s socket {did} {egress}"),
-        (Origin::Socket, None) => format!("a socket of no known process {did} {egress}"),
-        (Origin::Kernel, _) => format!("the kernel {did} {egress}"),
-        (Origin::None, _) => format!("it {} {egress}", left(finding)),
+        (SentBy::Socket, Some(process)) => format!("{process}'s socket {did} {egress}"),
+        (SentBy::Socket, None) => format!("a socket of no known process {did} {egress}"),
+        (SentBy::Kernel, _) => format!("the kernel {did} {egress}"),
+        (SentBy::None, _) => format!("it {} {egress}", left(finding)),
     };
     format!(
         "{} lets {} leave via {} only, and {sent}.",

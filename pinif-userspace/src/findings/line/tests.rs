@@ -23,7 +23,7 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         bound_device: Some(text()),
         bound_address: None,
         egress_interface: text(),
-        direction: Direction::In,
+        direction: PacketDirection::In,
         protocol: text(),
         source: text(),
         destination: text(),
@@ -68,7 +68,7 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
                 ..sampled_of(17)
             },
         },
-        origin: Origin::Kernel,
+        origin: SentBy::Kernel,
         dropped: true,
         latent: None,
         r#if: None,
@@ -159,7 +159,7 @@ fn lines_of_every_type_are_read() {
         packets: 1,
         bytes: 60,
         verdict,
-        origin: Origin::Socket,
+        origin: SentBy::Socket,
         carried: false,
         dropped: false,
     };
@@ -214,7 +214,7 @@ fn a_line_of_an_older_version_has_what_it_lacks_by_default() {
     let read = FindingLine::read(old).expect("JSON").expect("a finding");
     assert_eq!(
         (read.direction, read.dropped, read.samples, read.subject),
-        (Direction::Out, false, Samples::default(), None)
+        (PacketDirection::Out, false, Samples::default(), None)
     );
     for (field, bad) in [("unpinned", "unpinnned"), ("risk", "grave")] {
         let error = FindingLine::read(&old.replace(field, bad)).expect_err("there is none such");

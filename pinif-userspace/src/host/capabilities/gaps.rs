@@ -8,7 +8,7 @@ use super::outcome::{Check, Outcome};
 use crate::host::{
     gaps::{
         Found, netconsole, pktgen,
-        sockets::{self, Way},
+        sockets::{self, BypassMethod},
         xdp,
     },
     links::Links,
@@ -31,9 +31,12 @@ pub fn check(
     vec![
         Check::new(
             "packet sockets",
-            bypassing(netns, &links, sockets, Way::QdiscBypass),
+            bypassing(netns, &links, sockets, BypassMethod::QdiscBypass),
         ),
-        Check::new("AF_XDP", bypassing(netns, &links, sockets, Way::Xdp)),
+        Check::new(
+            "AF_XDP",
+            bypassing(netns, &links, sockets, BypassMethod::Xdp),
+        ),
         Check::new("XDP programs", xdp_programs(xdp::programs(netns), &links)),
         Check::new("before pinif", others(ahead)),
         Check::new("pktgen", generator("pktgen", pktgen::devices(netns))),
@@ -75,14 +78,14 @@ fn bypassing(
     netns: &NetNs,
     links: &Links,
     sockets: &Result<Vec<Bypass>, String>,
-    way: Way,
+    way: BypassMethod,
 ) -> Outcome {
     let (none, fix) = match way {
-        Way::QdiscBypass => (
+        BypassMethod::QdiscBypass => (
             "none sends past TC egress (PACKET_QDISC_BYPASS)",
             "let it send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it",
         ),
-        Way::Xdp => (
+        BypassMethod::Xdp => (
             "no AF_XDP socket sends",
             "audit the next hop, or take CAP_NET_RAW from it",
         ),
@@ -92,7 +95,7 @@ fn bypassing(
         Err(error) => return Outcome::Note(format!("unknown: {error}")),
     };
     let here = listed.iter().filter(|socket| {
-        socket.netns == netns.cookie && Way::of_family(socket.family) == Some(way)
+        socket.netns == netns.cookie && BypassMethod::of_family(socket.family) == Some(way)
     });
     let mut unknown = None;
     let mut found = Vec::new();
@@ -292,10 +295,10 @@ mod tests {
             return;
         };
         let refused = Err("no".to_owned());
-        let outcome = bypassing(&netns, &Links::default(), &refused, Way::Xdp);
+        let outcome = bypassing(&netns, &Links::default(), &refused, BypassMethod::Xdp);
         assert_eq!(outcome, Outcome::Note("unknown: no".to_owned()));
         let none = Ok(Vec::new());
-        let outcome = bypassing(&netns, &Links::default(), &none, Way::QdiscBypass);
+        let outcome = bypassing(&netns, &Links::default(), &none, BypassMethod::QdiscBypass);
         assert!(matches!(outcome, Outcome::Ok(_)));
     }
 }

@@ -40,14 +40,14 @@ sockopt_impl!(
 
 /// A way past TC egress that a socket has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Way {
+pub enum BypassMethod {
     /// A packet socket's, by `PACKET_QDISC_BYPASS`.
     QdiscBypass,
     /// An AF_XDP socket's.
     Xdp,
 }
 
-impl Way {
+impl BypassMethod {
     /// A number that no other has, for what is kept beyond this process.
     pub const fn number(self) -> u8 {
         match self {

@@ -48,7 +48,7 @@ pub struct Hop {
 
 /// Where a packet leaves, and from which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct RouteResult {
     /// The interface; the loopback device, where it is for the host itself.
     pub output: IfIndex,
     /// The source address that the kernel chooses for it, where it has none before it is routed.

@@ -4,7 +4,7 @@ use std::{io, net::IpAddr};
 
 use netlink_packet_core::DecodeError;
 
-use super::answer::Way;
+use super::answer::RouteResult;
 
 /// Why a look-up has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ impl RouteError {
     ///
     /// # Errors
     /// Itself, where there was no answer: nothing is known of the packet then.
-    pub fn or_no_way(self) -> Result<Option<Way>, Self> {
+    pub fn or_no_way(self) -> Result<Option<RouteResult>, Self> {
         match &self {
             Self::Unreachable(_) | Self::OnLink(_) | Self::Prohibited(_) => Ok(None),
             // A blackhole, or what the host does not have (`ip_route_output_key_hash_rcu`, `inet_rtm_getroute`).

@@ -13,7 +13,7 @@ use crate::{
     host::{gaps::Found, netns::NetNs},
     kernel::{
         ahead::Ahead,
-        direction::Direction,
+        direction::TcDirection,
         filters::{self, OwnFilter},
     },
 };
@@ -24,7 +24,7 @@ pub fn at_egress(netns: &NetNs) -> Found<(String, Ahead)> {
         let interfaces = if_nameindex().map_err(io::Error::from)?;
         let each = interfaces.iter().flat_map(|interface| {
             let name = interface.name().to_string_lossy().into_owned();
-            let none = OwnFilter::of(Direction::Egress, false);
+            let none = OwnFilter::of(TcDirection::Egress, false);
             before(name, IfIndex(interface.index()), 0, Some(none))
         });
         Ok(each.collect())
@@ -74,7 +74,7 @@ fn programs(interface: IfIndex, own: u32) -> io::Result<Vec<Ahead>> {
     let before = programs
         .into_iter()
         .take_while(|program| program.id() != own);
-    let is_entry = |name: &str| Direction::Egress.is_entry(name);
+    let is_entry = |name: &str| TcDirection::Egress.is_entry(name);
     let others = before.filter(|program| !program.name_as_str().is_some_and(is_entry));
     let others = others.map(|program| Ahead::Program {
         id: program.id(),

@@ -11,7 +11,7 @@ use super::namespace::no_entry;
 use crate::{
     host::netns::NetNs,
     kernel::{
-        direction::Direction,
+        direction::TcDirection,
         filters,
         persist::{Persist, link},
     },
@@ -32,7 +32,7 @@ pub fn foreign_instance(netns: &NetNs, own: Option<&Persist>) -> Result<Option<S
             .filter(|pin| pin.netns == netns.cookie);
         ours.extend(here.filter_map(|pin| link::program_of(&pins.path_of(pin))));
     }
-    let direction = Direction::Egress;
+    let direction = TcDirection::Egress;
     let has_foreign_link = |name: &str| {
         let programs = SchedClassifier::query_tcx(name, direction.attach_type());
         programs.is_ok_and(|(_, programs)| {

@@ -19,7 +19,7 @@ use crate::{
     host::{kernel_types::KernelTypes, processes},
     kernel::{
         bypass,
-        direction::Direction,
+        direction::TcDirection,
         entry::Entries,
         object::{program, refusal},
         persist::{Persist, link},
@@ -55,7 +55,7 @@ impl Hooks {
         let cgroup = cgroup.to_owned();
         let bring = move || {
             let mut ebpf = ebpf;
-            verify_traffic(&mut ebpf, Direction::Egress)?;
+            verify_traffic(&mut ebpf, TcDirection::Egress)?;
             let mut hooks = CgroupHooks::attach(ebpf, &cgroup, None)?;
             let warnings = hooks.look_back(types);
             Ok((hooks, warnings))
@@ -183,7 +183,7 @@ impl CgroupHooks {
     ///
     /// When the kernel refuses it.
     fn begin(&mut self, entries: &mut Entries) -> Result<()> {
-        let direction = Direction::Egress;
+        let direction = TcDirection::Egress;
         let program: &mut SchedClassifier = program(&mut self.ebpf, direction.program())?;
         entries.put(direction, program.fd()?)
     }
@@ -194,10 +194,10 @@ impl CgroupHooks {
     ///
     /// When the kernel refuses it.
     pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
-        if entries.has(Direction::Ingress) {
+        if entries.has(TcDirection::Ingress) {
             return Ok(());
         }
-        load_traffic(&mut self.ebpf, Direction::Ingress, entries)
+        load_traffic(&mut self.ebpf, TcDirection::Ingress, entries)
     }
 
     /// Gives every socket that was there before its owner, and prepares [`Self::bypassing`]. What the kernel refuses of it is
@@ -243,14 +243,14 @@ fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
 ///
 /// When the kernel refuses it.
 pub fn load_egress(ebpf: &mut Ebpf, entries: &mut Entries) -> Result<()> {
-    load_traffic(ebpf, Direction::Egress, entries)
+    load_traffic(ebpf, TcDirection::Egress, entries)
 }
 
-fn load_traffic(ebpf: &mut Ebpf, direction: Direction, entries: &mut Entries) -> Result<()> {
+fn load_traffic(ebpf: &mut Ebpf, direction: TcDirection, entries: &mut Entries) -> Result<()> {
     entries.put(direction, verify_traffic(ebpf, direction)?.fd()?)
 }
 
-fn verify_traffic(ebpf: &mut Ebpf, direction: Direction) -> Result<&mut SchedClassifier> {
+fn verify_traffic(ebpf: &mut Ebpf, direction: TcDirection) -> Result<&mut SchedClassifier> {
     let name = direction.program();
     let program: &mut SchedClassifier = program(ebpf, name)?;
     program

@@ -11,7 +11,7 @@ use crate::{
     host::{gaps::Found, netns::NetNs},
     kernel::{
         ahead::Ahead,
-        direction::Direction,
+        direction::TcDirection,
         entry::Entries,
         hook::Hook,
         mode::Mode,
@@ -41,8 +41,8 @@ impl NamespaceHooks {
             Ok(Hook::new(netns.cookie, direction, mode, program, pins))
         };
         Ok(Self {
-            egress: hook(Direction::Egress)?,
-            ingress: hook(Direction::Ingress)?,
+            egress: hook(TcDirection::Egress)?,
+            ingress: hook(TcDirection::Ingress)?,
             mode,
             netns,
         })
@@ -80,10 +80,10 @@ impl NamespaceHooks {
     }
 
     /// Whether the program is attached to an interface in this direction.
-    pub fn holds(&self, interface: IfIndex, direction: Direction) -> bool {
+    pub fn holds(&self, interface: IfIndex, direction: TcDirection) -> bool {
         match direction {
-            Direction::Egress => self.egress.has(interface),
-            Direction::Ingress => self.ingress.has(interface),
+            TcDirection::Egress => self.egress.has(interface),
+            TcDirection::Ingress => self.ingress.has(interface),
         }
     }
 

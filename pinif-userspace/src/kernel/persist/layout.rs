@@ -16,7 +16,7 @@ use rustix::{
 
 use super::{link::NEW, pin::Pin};
 use crate::{
-    kernel::{direction::Direction, syscall},
+    kernel::{direction::TcDirection, syscall},
     text::hash::fnv1a,
 };
 
@@ -221,7 +221,7 @@ fn detach(directory: &OwnedFd, name: &str) -> bool {
 }
 
 fn is_egress(link: &str) -> bool {
-    Pin::of(link).is_some_and(|pin| pin.direction == Direction::Egress)
+    Pin::of(link).is_some_and(|pin| pin.direction == TcDirection::Egress)
 }
 
 /// What the directory of a build is called, whose programs are this object.

@@ -12,7 +12,7 @@ use std::{
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::bpffs::names;
-use crate::kernel::direction::Direction;
+use crate::kernel::direction::TcDirection;
 
 /// The links of interfaces, for those who attach.
 #[derive(Clone, Debug)]
@@ -29,14 +29,14 @@ pub struct Pin {
     /// The interface.
     pub interface: IfIndex,
     /// The direction.
-    pub direction: Direction,
+    pub direction: TcDirection,
 }
 
 impl Pin {
     fn name(self) -> String {
         let direction = match self.direction {
-            Direction::Egress => "egress",
-            Direction::Ingress => "ingress",
+            TcDirection::Egress => "egress",
+            TcDirection::Ingress => "ingress",
         };
         format!("{}-{}-{direction}", self.netns.0, self.interface.0)
     }
@@ -47,8 +47,8 @@ impl Pin {
             netns: NetNsCookie(parts.next()?.parse().ok()?),
             interface: IfIndex(parts.next()?.parse().ok()?),
             direction: match parts.next()? {
-                "egress" => Direction::Egress,
-                "ingress" => Direction::Ingress,
+                "egress" => TcDirection::Egress,
+                "ingress" => TcDirection::Ingress,
                 _ => return None,
             },
         };
@@ -62,7 +62,7 @@ impl Pins {
         &self,
         netns: NetNsCookie,
         interface: IfIndex,
-        direction: Direction,
+        direction: TcDirection,
     ) -> PathBuf {
         let pin = Pin {
             netns,
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_link_is_found_again_by_its_name() {
-        for direction in Direction::ALL {
+        for direction in TcDirection::ALL {
             let pin = Pin {
                 netns: NetNsCookie(4097),
                 interface: IfIndex(12),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     host::namespaces::Census,
-    kernel::{direction::Direction, filters, syscall::maps_of_program},
+    kernel::{direction::TcDirection, filters, syscall::maps_of_program},
 };
 
 /// How many names an error has room for.
@@ -254,7 +254,7 @@ pub(in crate::kernel) fn filters_here(
     interfaces
         .filter(|&interface| !is_kept(interface))
         .filter(|&interface| {
-            let removed = Direction::ALL
+            let removed = TcDirection::ALL
                 .map(|direction| filters::remove_lasting(interface, direction, &wanted));
             removed.contains(&true)
         })

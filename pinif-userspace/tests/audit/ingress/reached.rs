@@ -1,7 +1,7 @@
 //! A contained address is reached from the outside.
 
 use pinif_ebpf::verdict::Kind;
-use pinif_userspace::findings::finding::Direction;
+use pinif_userspace::findings::finding::PacketDirection;
 use pinif_userspace::findings::line::FindingLine;
 
 use super::{NOTHING, end, escape, port, receiver, send};
@@ -47,7 +47,7 @@ fn udp(name: &str, to: &'static str, from: &str, arguments: &[&str]) {
         assert_eq!(finding.bytes, 1000 * (32 + 8 + header + 14), "{report}");
         assert_eq!(
             (finding.direction, finding.rule.as_deref()),
-            (Direction::In, None)
+            (PacketDirection::In, None)
         );
         assert!(
             finding

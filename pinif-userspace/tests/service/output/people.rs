@@ -4,7 +4,7 @@ use std::io;
 use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
-use pinif_userspace::findings::finding::{Finding, FindingId, Origin};
+use pinif_userspace::findings::finding::{Finding, FindingId, SentBy};
 use pinif_userspace::findings::summary::Cell;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
@@ -140,7 +140,7 @@ fn a_wide_matrix_of_two_namespaces() -> io::Result<()> {
         &story::address_escape(),
     ));
     matrix.push(Cell {
-        origin: Origin::Kernel,
+        origin: SentBy::Kernel,
         ..story::cell(None, "eth0", 6, 1)
     });
     matrix.push(Cell {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use pinif_ebpf::{key::SocketCookie, verdict::Kind};
 use pinif_userspace::findings::explain::{Cause, CauseKind, Route};
-use pinif_userspace::findings::finding::{Finding, FindingId, Origin, Place};
+use pinif_userspace::findings::finding::{Finding, FindingId, Place, SentBy};
 use pinif_userspace::findings::flow::{Endpoint, Flow};
 use pinif_userspace::findings::process::Process;
 use pinif_userspace::findings::ready::{Attach, Ready};
@@ -183,7 +183,7 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
         packets,
         bytes,
         verdict: None,
-        origin: Origin::Socket,
+        origin: SentBy::Socket,
         carried: false,
         dropped: false,
     }
@@ -229,7 +229,7 @@ pub fn leaking_summary() -> Summary {
         of(cell(None, "eth1", 12, 5180), &address_escape()),
         cell(None, "eth1", 30, 2940),
         Cell {
-            origin: Origin::None,
+            origin: SentBy::None,
             ..cell(None, "eth1", 9, 450)
         },
     ];

@@ -18,7 +18,8 @@ use crate::{
     sighting::Origin,
     verdict::Decision,
     verdict_cache::{
-        CacheInputs, CachedVerdict, Digests, FlowCache, FlowKey, Keys, Outcome, SocketFacts, Way,
+        CacheInputs, CachedVerdict, Digests, FlowCache, FlowKey, Keys, Outcome, PacketPath,
+        SocketFacts,
     },
 };
 
@@ -190,7 +191,7 @@ impl Kernel {
             self.salts += 1;
             socket.record.salt = self.salts << 32 | 1;
         }
-        let way = Way {
+        let way = PacketPath {
             above: path.above,
             from: socket.bound,
             egress: path.egress,
@@ -249,7 +250,7 @@ impl Kernel {
             packet: Some(*packet),
             egress: path.egress,
         };
-        let way = Way {
+        let way = PacketPath {
             above: path.above,
             from: arrived,
             egress: path.egress,

@@ -17,7 +17,7 @@ fn arrived<'a>(causes: &'a [Cause]) -> Circumstance<'a> {
 fn what_arrives_and_what_is_not_seen() {
     let ingress = Circumstance {
         contained_zone: Some("backplane"),
-        origin: Origin::None,
+        origin: SentBy::None,
         process: None,
         ..circumstance(Kind::IngressEscape)
     };

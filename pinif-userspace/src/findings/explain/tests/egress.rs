@@ -158,7 +158,7 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     })];
     let zones = ["backplane"];
     let c = Circumstance {
-        origin: Origin::None,
+        origin: SentBy::None,
         process: None,
         rule: Some("control-plane"),
         only_via: &zones,
@@ -216,7 +216,7 @@ fn a_rule_that_demands_a_bound_device() {
 #[test]
 fn a_copy_and_a_crossed_bind_have_one_remedy() {
     let copy = Circumstance {
-        origin: Origin::None,
+        origin: SentBy::None,
         bound_device: Some("fab0"),
         ..circumstance(Kind::CopyEscape)
     };
@@ -256,7 +256,7 @@ fn a_route_goes_to_an_address_not_to_a_port() {
     ] {
         let c = Circumstance {
             destination,
-            origin: Origin::None,
+            origin: SentBy::None,
             source_owner: Some("fab0"),
             ..circumstance(Kind::AddressEscape)
         };
