@@ -86,14 +86,32 @@ fn escape(sent: &Sent) -> Finding {
         .by_program("pinif-sender", sent.pid)
 }
 
-/// That the connection's packets by fab0 are contained, and those by `egress` are this escape.
+/// That the connection's packets by fab0 are contained, and those by `egress` are this escape. Some kernels end a subflow by a
+/// reset of their own, which has that interface's address.
 fn escapes(report: &Report, egress: &str, escape: Finding) {
     let (fab0, away) = (report.sent_by("fab0"), report.sent_by(egress));
-    report
-        .expect()
-        .contained("fab0", "fab0", fab0.packets)
-        .finding(escape.egress(egress).packets(away.packets))
+    let resets = packets(report, None, egress, "contained");
+    assert!(resets <= 2, "{report}");
+    let expected = report.expect().contained("fab0", "fab0", fab0.packets);
+    let expected = if resets == 0 {
+        expected
+    } else {
+        expected.contained_unpinned(egress, resets)
+    };
+    expected
+        .finding(escape.egress(egress).packets(away.packets - resets))
         .nothing_else();
+}
+
+/// How many packets are in the cells of such a verdict.
+fn packets(report: &Report, bound: Option<&str>, egress: &str, verdict: &str) -> u64 {
+    let place = (
+        bound.map(str::to_owned),
+        egress.to_owned(),
+        verdict.to_owned(),
+    );
+    let places = report.places();
+    places.get(&place).map_or(0, |(packets, _)| *packets)
 }
 
 fn stays(report: &Report) {
@@ -215,10 +233,12 @@ fn a_cached_verdict_is_not_a_subflows() {
         });
         let report = auditor.stop();
         let (fab0, eth2) = (report.sent_by("fab0"), report.sent_by("eth2"));
-        let escaped = eth2.packets - unbound;
+        let unescaped = packets(&report, None, "eth2", "contained");
+        assert!((unbound..=unbound + 2).contains(&unescaped), "{report}");
+        let escaped = eth2.packets - unescaped;
         report
             .expect()
-            .contained_unpinned("eth2", unbound)
+            .contained_unpinned("eth2", unescaped)
             .contained("fab0", "fab0", fab0.packets)
             .finding(escape(&sent).egress("eth2").packets(escaped))
             .nothing_else();
@@ -268,7 +288,23 @@ fn a_subflow_that_leaves_where_its_connection_does_is_contained() {
         set(&bench.chassis.peer, "limits set subflow 1");
         let auditor = bench.audit(&[]);
         connect(bench, MANY, || ());
-        stays(&auditor.stop());
+        let report = auditor.stop();
+        // A reset of the kernel's own, by which some kernels end the subflow, has eth2's address.
+        let resets = packets(&report, None, "fab0", "address-escape");
+        assert!(resets <= 2, "{report}");
+        assert!(
+            report
+                .findings
+                .iter()
+                .all(|finding| finding.process.is_none()),
+            "{report}"
+        );
+        assert_eq!(
+            packets(&report, Some("fab0"), "fab0", "contained") + resets,
+            report.sent_by("fab0").packets,
+            "{report}"
+        );
+        assert_eq!(report.sent_by("eth2").packets, 0, "{report}");
     });
 }
 
@@ -293,15 +329,7 @@ fn a_subflow_that_the_peer_opened_leaks() {
         let report = auditor.stop();
         let (fab0, eth2) = (report.sent_by("fab0"), report.sent_by("eth2"));
         // The kernel's own listener answers the SYN. On some kernels it is bound as the connection is; no process has it.
-        let places = report.places();
-        let at = |bound: Option<&str>, egress: &str, verdict: &str| {
-            let place = (
-                bound.map(str::to_owned),
-                egress.to_owned(),
-                verdict.to_owned(),
-            );
-            places.get(&place).map_or(0, |(packets, _)| *packets)
-        };
+        let at = |bound, egress, verdict| packets(&report, bound, egress, verdict);
         let (escaped, other) = (
             at(Some("fab0"), "eth2", "device-escape"),
             at(None, "eth2", "contained"),
