@@ -154,6 +154,7 @@ impl Audit {
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
         audit.on_gaps(gaps::Input::All);
+        give_back_memory();
         Ok((audit, changes))
     }
 
@@ -206,5 +207,15 @@ fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Gives back what the start alone needed: the object with its programs and the kernel's types are megabytes, and what was
+/// allocated behind them keeps the heap from shrinking (malloc_trim(3)).
+fn give_back_memory() {
+    // SAFETY: it may be called at any time, by any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
