@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use pinif_ebpf::{
     enforce::{Action, until},
-    policy::{Active, NO_RULE},
+    policy::{Active, InterfaceZones, NO_RULE},
     sighting::{FindingKey, Sighting},
     verdict::{Decision, KindSet},
 };
@@ -13,7 +13,7 @@ use crate::{reread, state::policy};
 /// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
 /// deepest chain of calls.
 ///
-/// One that is contained as far as its device goes, and `is_malformed`, is dropped where it might break the policy
+/// One that `is_malformed` is dropped, whatever its device says of it, where it might break the policy
 /// ([`Active::lets_unparsed`]).
 #[inline(never)]
 pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malformed: u32) -> u32 {
@@ -21,15 +21,16 @@ pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malforme
     if reread(&active.enforce_until) == until::NEVER {
         return 0;
     }
+    if is_malformed == 0 && reread(&key.kind) == 0 {
+        return 0;
+    }
     // SAFETY: the helper has no arguments.
     let now = || unsafe { bpf_ktime_get_ns() };
-    if reread(&key.kind) == 0 {
-        if is_malformed == 0 {
-            return 0;
+    if is_malformed != 0 {
+        let InterfaceZones { zones, about } = policy::interface(key.netns, active.slot, key.egress);
+        if !active.lets_unparsed(about, zones) {
+            return u32::from(active.enforces(now));
         }
-        let about = policy::about(key.netns, active.slot, key.egress);
-        let zones = policy::zones(key.netns, active.slot, key.egress);
-        return u32::from(!active.lets_unparsed(about, zones) && active.enforces(now));
     }
     let rule = reread(&sighting.rule);
     let decision = Decision {

@@ -39,6 +39,10 @@ pub fn bridges(links: &Links, audited: impl Fn(IfIndex) -> bool) -> BTreeMap<IfI
     links.iter().filter_map(bridge_of).collect()
 }
 
+/// How many legs into bridges a namespace may have: with more, none is followed. Each has all ports of its bridge as lower devices, and
+/// whoever makes namespaces must not fill the programs' table for all.
+const MOST_LEGS: usize = 16;
+
 /// The lower devices of each interface that it sends to itself.
 pub fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
     let mut below: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -49,11 +53,18 @@ pub fn directly_below(links: &Links) -> BTreeMap<IfIndex, BTreeSet<IfIndex>> {
         if let Some(lower) = link.lower {
             below.entry(link.index).or_default().insert(lower);
         }
-        if let Some(bridge) = links.bridge_behind(link) {
-            below.entry(link.index).or_default().insert(bridge.index);
-        }
         if !link.ring.is_empty() {
             below.entry(link.index).or_default().extend(&link.ring);
+        }
+    }
+    let legs: Vec<(IfIndex, IfIndex)> = links
+        .iter()
+        .filter_map(|link| Some((link.index, links.bridge_behind(link)?.index)))
+        .take(MOST_LEGS + 1)
+        .collect();
+    if legs.len() <= MOST_LEGS {
+        for (leg, bridge) in legs {
+            below.entry(leg).or_default().insert(bridge);
         }
     }
     below

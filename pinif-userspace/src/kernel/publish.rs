@@ -151,7 +151,13 @@ impl Publisher {
             zones: zones(network, policy),
             ingress: ingress_policy::of(network, policy),
         };
-        self.write(netns, &now)?;
+        if let Err(error) = self.write(netns, &now) {
+            // What was written of it is known to nobody: it goes, so that the room is not lost.
+            let nothing = Published::default();
+            let before = self.published.get(&netns).unwrap_or(&nothing);
+            before.host.sweep(&now.host, &mut self.tables);
+            return Err(error);
+        }
         self.published.insert(netns, now);
         self.count_layers((0, 0))?;
         // Whatever was decided by what was is decided anew.
@@ -291,6 +297,11 @@ impl Publisher {
         self.take_effect(self.in_force.next(slot, dimensions))
             .context("the policy cannot be put into force")?;
         self.generation = generation;
+        // The slot has nothing of a namespace that was not given.
+        for published in self.published.values_mut() {
+            published.zones.clear();
+            published.ingress.clear();
+        }
         for (netns, zones) in zones_of {
             self.published.entry(netns).or_default().zones = zones;
         }

@@ -1,45 +1,45 @@
 //! Which zones an interface is in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pinif_ebpf::{key::IfIndex, policy::ZoneSet};
 
 use super::model::Policy;
 use crate::host::{links::Links, lower_devices::directly_below};
 
-/// How deep interfaces are followed: as deep as the kernel stacks them (`MAX_NEST_DEV`), so that a circle ends.
-const MOST: usize = 8;
-
 /// The zones of each interface: those that name it. One that no zone names is in those in which each interface is that it
 /// sends by: what leaves by a macvlan, an ipvlan or a VLAN leaves by the interface that it is on, and what leaves by a bond,
-/// by its ports.
+/// by its ports. Not so a tunnel, whose packets the underlay sees as others.
 pub fn membership(links: &Links, policy: &Policy) -> BTreeMap<IfIndex, ZoneSet> {
     let below = directly_below(links);
-    let all = links.iter().map(|link| link.index);
-    all.map(|index| (index, zones_of(index, links, policy, &below, MOST)))
-        .collect()
+    let mut open = Vec::new();
+    let mut zones = BTreeMap::new();
+    for link in links.iter() {
+        let named = policy.zones_of(&link.name);
+        zones.insert(link.index, named);
+        if named.is_empty() && link.outer.is_empty() && below.contains_key(&link.index) {
+            open.push(link.index);
+        }
+    }
+    // Each round settles one layer, and there are as many as the kernel stacks (`MAX_NEST_DEV`): a circle ends in none.
+    for _ in 0..MOST {
+        let before = zones.clone();
+        for index in &open {
+            let lower = below[index].iter();
+            let of_all = lower
+                .map(|lower| before.get(lower).copied().unwrap_or_default())
+                .reduce(ZoneSet::intersection);
+            zones.insert(*index, of_all.unwrap_or_default());
+        }
+        if zones == before {
+            break;
+        }
+    }
+    zones
 }
 
-fn zones_of(
-    interface: IfIndex,
-    links: &Links,
-    policy: &Policy,
-    below: &BTreeMap<IfIndex, BTreeSet<IfIndex>>,
-    most: usize,
-) -> ZoneSet {
-    let Some(link) = links.get(interface) else {
-        return ZoneSet::EMPTY;
-    };
-    let named = policy.zones_of(&link.name);
-    if !named.is_empty() || most == 0 {
-        return named;
-    }
-    let lower = below.get(&interface).into_iter().flatten();
-    lower
-        .map(|&lower| zones_of(lower, links, policy, below, most - 1))
-        .reduce(ZoneSet::intersection)
-        .unwrap_or(ZoneSet::EMPTY)
-}
+/// How many layers are followed.
+const MOST: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +101,15 @@ mod tests {
         };
         assert_eq!(bond("fab1"), [1, 1, 1]);
         assert_eq!(bond("eth0"), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_tunnel_on_an_interface_of_a_zone_is_in_none() {
+        let tunnel = Link {
+            outer: [pinif_ebpf::tunnel::Signature::protocol(47)].into(),
+            ..on(2, link(3, "gre1"))
+        };
+        assert_eq!(zones([link(2, "fab0"), tunnel]), [1, 0]);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use aya_ebpf::{
     macros::cgroup_sock_addr,
     programs::SockAddrContext,
 };
-use pinif_ebpf::key::{NetNsCookie, SocketCookie};
+use pinif_ebpf::{
+    intent::flag,
+    key::{NetNsCookie, SocketCookie},
+};
 
 use super::ALLOW;
 use crate::{
@@ -55,6 +58,10 @@ fn used(context: &SockAddrContext) {
     // A socket may be made by one process and used by another: socket activation, fork.
     task::take_over(record);
     record.becomes_hooked();
+    if !sock.connection().is_null() {
+        // The kernel closes a subflow of Multipath TCP, and no hook sees it (`mptcp_close_ssk`).
+        record.flags &= !flag::HOOKED;
+    }
     let (port, bound) = (sock.local_port(), sock.bound_device());
     if endpoints::knows_local_end(record, port, bound) {
         return;

@@ -202,16 +202,14 @@ verified_once! {
             return if reread(&key.dropped) == 0 { 0 } else { DROPPED };
         }
         let count = skb.count();
+        // One where it is dropped and contained: no verdict has the upper bit. Without a branch, which the verifier would follow.
+        let unreadable = verdict.wrapping_sub(1) >> 7 & reread(&key.dropped);
         let cell = cells::add(
             &CellKey {
                 netns: key.netns,
                 bound: key.bound,
                 egress: key.egress,
-                kind: if verdict == 0 && reread(&key.dropped) != 0 {
-                    Kind::Unaudited as u8
-                } else {
-                    verdict
-                },
+                kind: verdict + unreadable * Kind::Unaudited as u8,
                 origin: reread(&new.state.sighting.origin),
                 carried: reread(&layer.carried) as u8,
                 dropped: reread(&key.dropped),

@@ -106,7 +106,12 @@ pub fn enter_local_end(
         remove(&record.local_end, cookie);
     }
     record.local_end = of(netns, record.address_of_bind(), port, protocol);
-    put(&record.local_end, &mut flow(record, cookie, bound));
+    let mut flow = flow(record, cookie, bound);
+    if record.has(flag::HOOKED) {
+        put(&record.local_end, &mut flow);
+    } else {
+        put_lingering(&record.local_end, &flow);
+    }
     record.sends_bound_to(bound);
     record.local_end_bound = bound;
     record.flags |= flag::LOCAL_END;
@@ -119,17 +124,17 @@ fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
     // SAFETY: one word is read at once.
     let before = unsafe { ENDPOINTS.get(endpoint) }.map(|flow| flow.charged);
     flow.charged = before.unwrap_or(flow.owner.uid);
-    if before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER {
+    let is_over = before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER as i64;
+    if is_over
+        || ENDPOINTS
+            .insert(endpoint, &*flow, u64::from(BPF_ANY))
+            .is_err()
+    {
         losses::add(Loss::EndpointsFull);
         return put_lingering(endpoint, flow);
     }
-    if ENDPOINTS
-        .insert(endpoint, &*flow, u64::from(BPF_ANY))
-        .is_err()
-    {
-        losses::add(Loss::EndpointsFull);
-    } else if before.is_none() {
-        charge(flow.charged, 1);
+    if before.is_none() {
+        charge(flow.charged);
     }
     0
 }
@@ -145,24 +150,31 @@ fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
     0
 }
 
+/// How many a user holds: less than none where CPUs that entered and removed one endpoint at once have counted one away twice.
 #[inline(always)]
-fn held(uid: u32) -> u64 {
+fn held(uid: u32) -> i64 {
     // SAFETY: the value is a word, read at once.
-    unsafe { ENDPOINT_SHARES.get(&uid) }.copied().unwrap_or(0)
+    unsafe { ENDPOINT_SHARES.get(&uid) }.copied().unwrap_or(0) as i64
 }
 
-/// Adds to what a user holds; `u64::MAX` takes one away. Of CPUs that enter and remove one endpoint at once, the count may
-/// be off by one.
 #[inline(never)]
-fn charge(uid: u32, change: u64) -> u32 {
+fn charge(uid: u32) -> u32 {
     match ENDPOINT_SHARES.get_ptr_mut(&uid) {
         // SAFETY: the entry stays valid for the program's run.
-        Some(count) => unsafe { atomic_add(count, change) },
+        Some(count) => unsafe { atomic_add(count, 1) },
         None => {
             let _ = ENDPOINT_SHARES.insert(&uid, &1, u64::from(BPF_NOEXIST));
         }
     }
     0
+}
+
+#[inline(always)]
+fn discharge(uid: u32) {
+    if let Some(count) = ENDPOINT_SHARES.get_ptr_mut(&uid) {
+        // SAFETY: as above.
+        unsafe { atomic_add(count, u64::MAX) };
+    }
 }
 
 /// Releases the endpoints of a socket that is being closed.
@@ -256,7 +268,7 @@ fn remove(endpoint: &Endpoint, cookie: SocketCookie) -> u32 {
     {
         let uid = flow.charged;
         if ENDPOINTS.remove(endpoint).is_ok() {
-            charge(uid, u64::MAX);
+            discharge(uid);
         }
     }
     0

@@ -62,28 +62,28 @@ pub fn active(in_force: InForce) -> Option<&'static Active> {
     POLICIES.get(in_force.slot())
 }
 
-/// What is known of an interface, beside its zones ([`pinif_ebpf::policy::flags`]).
+/// What is published of an interface.
 #[inline(always)]
-pub fn about(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> u64 {
+pub fn interface(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceZones {
     let key = InterfaceKey {
         netns,
         interface,
         slot,
     };
-    // SAFETY: the value is one word; it is read at once.
-    unsafe { ZONES.get(&key) }.map_or(0, |found| found.about)
+    // SAFETY: each value is one word; it is read at once.
+    unsafe { ZONES.get(&key) }.copied().unwrap_or_default()
+}
+
+/// What is published of an interface, beside its zones ([`pinif_ebpf::policy::flags`]).
+#[inline(always)]
+pub fn about(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> u64 {
+    self::interface(netns, slot, interface).about
 }
 
 /// The zones of an interface.
 #[inline(always)]
 pub fn zones(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> ZoneSet {
-    let key = InterfaceKey {
-        netns,
-        interface,
-        slot,
-    };
-    // SAFETY: the value is one word; it is read at once.
-    unsafe { ZONES.get(&key) }.map_or(ZoneSet::EMPTY, |found| found.zones)
+    self::interface(netns, slot, interface).zones
 }
 
 /// What a rule demands.
