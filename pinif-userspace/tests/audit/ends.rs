@@ -17,6 +17,7 @@ together! {
         what_would_leak_by_a_link_that_is_down_is_not_counted_as_dropped;
 }
 
+/// An IFB holds 32 packets that its tasklet has not given back yet (`TX_Q_LIMIT`), and drops more: the scenarios send fewer.
 const IFB: [Need; 2] = [Need::Link(LinkKind::Ifb), Need::Program("tc")];
 
 /// Sends all IPv4 of fab0 in this direction through an IFB.
@@ -38,9 +39,9 @@ fn what_arrives_is_shaped_by_an_ifb() {
         shape(bench, "ingress");
         let auditor = bench.audit_with(CONTROL_PLANE, &["--enforce"]);
         bench
-            .far_sender(&bench.chassis.peer, "udp --to 10.0.0.1:4000 --count 1000")
+            .far_sender(&bench.chassis.peer, "udp --to 10.0.0.1:4000 --count 20")
             .finish();
-        bench.wait_until_sent("ifb7", 1000);
+        bench.wait_until_sent("ifb7", 20);
         // The card answers with ICMP errors, as many as the kernel's rate allows.
         let report = auditor.stop();
         let places = report.places();
@@ -48,7 +49,7 @@ fn what_arrives_is_shaped_by_an_ifb() {
             let place = (None, egress.to_owned(), kind.to_owned());
             places.get(&place).map(|(packets, _)| *packets)
         };
-        assert_eq!(cell("ifb7", "contained"), Some(1000), "{report}");
+        assert_eq!(cell("ifb7", "contained"), Some(20), "{report}");
         assert!(report.findings.is_empty(), "{report}");
         assert_eq!(report.summary.dropped, 0, "{report}");
     });
@@ -58,15 +59,15 @@ fn what_leaves_is_shaped_by_an_ifb() {
     scenario("26 ifb-egress", &IFB, |bench| {
         shape(bench, "egress");
         let auditor = bench.audit_with(CONTROL_PLANE, &["--enforce"]);
-        let sent = bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 1000");
-        assert_eq!(sent.sent, 1000, "{sent:?}");
-        bench.wait_until_sent("fab0", 1000);
+        let sent = bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 20");
+        assert_eq!(sent.sent, 20, "{sent:?}");
+        bench.wait_until_sent("fab0", 20);
         auditor
             .stop()
             .expect()
-            .contained("fab0", "fab0", 1000)
-            .contained("fab0", "ifb7", 1000)
-            .total(1000)
+            .contained("fab0", "fab0", 20)
+            .contained("fab0", "ifb7", 20)
+            .total(20)
             .nothing_else();
     });
 }
