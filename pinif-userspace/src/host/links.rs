@@ -63,9 +63,11 @@ impl Links {
     ///
     /// Of a pair, the message of the end that is made first does not name the other (`veth_newlink`): what either says holds of both.
     pub fn insert(&mut self, mut link: Link) -> Option<Link> {
-        let mut others = self.by_index.values();
-        let peer = others.find(|other| other.peer == Some(link.index));
-        link.peer = link.peer.or(peer.map(|peer| peer.index));
+        link.peer = link.peer.or_else(|| {
+            let mut others = self.by_index.values();
+            let peer = others.find(|other| other.peer == Some(link.index))?;
+            Some(peer.index)
+        });
         let old = self.remove(link.index);
         if let Some(peer) = link.peer.and_then(|peer| self.by_index.get_mut(&peer)) {
             peer.peer = Some(link.index);
