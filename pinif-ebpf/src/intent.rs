@@ -181,13 +181,13 @@ impl SocketRecord {
 
     /// Where the entry for any destination by this interface is, if there is one.
     #[inline(always)]
-    pub fn entry_by(&mut self, egress: IfIndex) -> &mut u64 {
+    pub(crate) fn entry_by(&mut self, egress: IfIndex) -> &mut u64 {
         &mut self.any_destination[egress.0 as usize % INTERFACES]
     }
 
     /// Where the entry of this digest is, if there is one.
     #[inline(always)]
-    pub fn entry_of(&mut self, digest: u64) -> &mut u64 {
+    pub(crate) fn entry_of(&mut self, digest: u64) -> &mut u64 {
         // A bit that the entry keeps.
         if digest >> 63 == 0 {
             &mut self.entries[0]

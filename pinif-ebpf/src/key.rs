@@ -74,7 +74,7 @@ impl Address {
 
     /// The address that has these two words.
     #[inline(always)]
-    pub const fn of_words(words: [u64; 2]) -> Self {
+    pub(crate) const fn of_words(words: [u64; 2]) -> Self {
         // SAFETY: of the same size, and any bytes are an address.
         Self(unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(words) })
     }

@@ -21,7 +21,7 @@ pub mod ethertype {
 /// IP protocol numbers that the parser or the decision look at (IANA).
 pub mod protocol {
     /// IPv6 hop-by-hop options.
-    pub const HOP_BY_HOP: u8 = 0;
+    pub(crate) const HOP_BY_HOP: u8 = 0;
     /// ICMP.
     pub const ICMP: u8 = 1;
     /// TCP.
@@ -29,13 +29,13 @@ pub mod protocol {
     /// UDP.
     pub const UDP: u8 = 17;
     /// DCCP.
-    pub const DCCP: u8 = 33;
+    pub(crate) const DCCP: u8 = 33;
     /// IPv6 routing header.
-    pub const ROUTING: u8 = 43;
+    pub(crate) const ROUTING: u8 = 43;
     /// IPv6 fragment header.
-    pub const FRAGMENT: u8 = 44;
+    pub(crate) const FRAGMENT: u8 = 44;
     /// Authentication header.
-    pub const AUTHENTICATION: u8 = 51;
+    pub(crate) const AUTHENTICATION: u8 = 51;
     /// ICMPv6.
     pub const ICMPV6: u8 = 58;
     /// IPv6 destination options.
@@ -43,7 +43,7 @@ pub mod protocol {
     /// SCTP.
     pub const SCTP: u8 = 132;
     /// UDP-Lite.
-    pub const UDP_LITE: u8 = 136;
+    pub(crate) const UDP_LITE: u8 = 136;
 
     /// Whether a protocol's header begins with the two ports.
     #[inline(always)]
@@ -53,9 +53,9 @@ pub mod protocol {
 }
 
 /// How many IPv6 extension headers are followed. A packet with more is not parsed.
-pub const MAX_EXTENSION_HEADERS: usize = 8;
+pub(crate) const MAX_EXTENSION_HEADERS: usize = 8;
 /// How many VLAN tags in the frame are followed.
-pub const MAX_VLAN_TAGS: usize = 2;
+pub(crate) const MAX_VLAN_TAGS: usize = 2;
 const ETHERNET_ADDRESSES: usize = 12;
 
 /// Bytes of a packet by offset: the kernel's `bpf_skb_load_bytes`, a slice in tests.

@@ -16,7 +16,8 @@ mod sets;
 pub use dimension::Dimension;
 pub use in_force::InForce;
 pub use keys::{CgroupKey, DemandKey, ExecutableKey, NumberKey, PortKey, PrefixKey};
-pub use rules::{Tables, decide_rule, rules_for, rules_of_owner};
+pub use rules::Tables;
+pub(crate) use rules::{decide_rule, rules_for, rules_of_owner};
 pub use sets::{RuleSet, ZoneSet};
 
 /// How many rules a policy may have.

@@ -9,7 +9,7 @@ pub const OF_A_USER: u64 = 1_024;
 /// How many findings all programs may have; more are one, of others. As many as leave room for the rest.
 pub const OF_PROGRAMS: u64 = 8_192;
 /// How many findings may have any other subject; more are one, of others.
-pub const OF_OTHER_SUBJECTS: u64 = 6_144;
+pub(crate) const OF_OTHER_SUBJECTS: u64 = 6_144;
 
 /// How many local endpoints the sockets of one user may have in the table of those that stay until their sockets are closed: a
 /// quarter of it.
@@ -29,11 +29,11 @@ impl ShareKey {
     /// All programs together.
     pub const PROGRAMS: Self = Self { holder: 0, kind: 0 };
     /// All other subjects together.
-    pub const OTHER_SUBJECTS: Self = Self { holder: 1, kind: 0 };
+    pub(crate) const OTHER_SUBJECTS: Self = Self { holder: 1, kind: 0 };
 
     /// What a user's programs have of a kind.
     #[inline(always)]
-    pub const fn of_user(uid: u32, kind: u8) -> Self {
+    pub(crate) const fn of_user(uid: u32, kind: u8) -> Self {
         Self {
             holder: uid,
             kind: kind as u32,

@@ -146,7 +146,7 @@ impl SubjectKey {
 
     /// Whether this is for what has no finding of its own.
     #[inline(always)]
-    pub const fn is_of_others(&self) -> bool {
+    pub(crate) const fn is_of_others(&self) -> bool {
         self.0[3] as u8 >= OTHER_PROGRAMS
     }
 

@@ -4,11 +4,11 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod collector;
+mod collector;
 pub mod commands;
 pub mod findings;
 pub mod foresee;
-pub mod hold;
+mod hold;
 pub mod host;
 pub mod hub;
 pub mod kernel;

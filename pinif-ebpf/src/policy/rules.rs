@@ -28,7 +28,7 @@ pub trait Tables {
 /// The rule that decides for this packet, and what it demands: the first in the file of those that match in every
 /// dimension; [`NO_RULE`] and [`Demand::NONE`] if none does.
 #[inline(always)]
-pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u16, Demand) {
+pub(crate) fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u16, Demand) {
     if active.rules == 0 {
         return (NO_RULE, Demand::NONE);
     }
@@ -44,7 +44,7 @@ pub fn decide_rule(tables: &impl Tables, active: &Active, packet: &Packet) -> (u
 
 /// The rules that match a packet by what is in it, whoever sends or takes it.
 #[inline(always)]
-pub fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> RuleSet {
+pub(crate) fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> RuleSet {
     let slot = active.slot;
     // Fragments after the first carry no ports, and are of no port: not even of port zero.
     let ported = !packet.later_fragment;
@@ -75,7 +75,7 @@ pub fn rules_for(tables: &impl Tables, active: &Active, packet: &Packet) -> Rule
 
 /// Those of the rules that match the owner of the packet's socket, too.
 #[inline(always)]
-pub fn rules_of_owner(tables: &impl Tables, active: &Active, rules: RuleSet) -> RuleSet {
+pub(crate) fn rules_of_owner(tables: &impl Tables, active: &Active, rules: RuleSet) -> RuleSet {
     let slot = active.slot;
     let mut rules = rules;
     if active.looks_at(Dimension::User) {

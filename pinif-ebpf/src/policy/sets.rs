@@ -112,7 +112,7 @@ impl ZoneSet {
 
     /// Whether all zones of the set are in the other one.
     #[inline(always)]
-    pub const fn is_within(self, other: Self) -> bool {
+    pub(crate) const fn is_within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 

@@ -228,12 +228,6 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         !self.waiting.is_empty()
     }
 
-    /// How long until [`Self::due`] has something; `None` while nothing waits, so that nobody wakes for nothing.
-    pub fn next_due(&self, now: Duration) -> Option<Duration> {
-        let Reverse((from, _)) = self.waiting.peek()?;
-        Some(Duration::from_micros(*from).saturating_sub(now))
-    }
-
     /// The keys of the open findings that are `wanted`.
     pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
         let open = self.places.iter();
@@ -292,11 +286,6 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// How many findings there are.
     pub fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     fn wait(&mut self, place: usize) {

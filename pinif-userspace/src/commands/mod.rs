@@ -2,14 +2,14 @@
 
 pub mod audit;
 pub mod complaint;
-pub mod demo;
-pub mod detach;
-pub mod doctor;
+pub(crate) mod demo;
+pub(crate) mod detach;
+pub(crate) mod doctor;
 pub mod explain;
-pub mod foresee;
+pub(crate) mod foresee;
 mod occasion;
-pub mod pin;
-pub mod policy;
-pub mod run;
+pub(crate) mod pin;
+pub(crate) mod policy;
+pub(crate) mod run;
 mod signals;
-pub mod sockets;
+pub(crate) mod sockets;

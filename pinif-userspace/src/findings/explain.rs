@@ -4,7 +4,7 @@
 
 pub(super) mod causes;
 pub(super) mod choice;
-pub mod foreseen;
+pub(crate) mod foreseen;
 mod home;
 mod keep_out;
 pub(super) mod phrases;

@@ -1,26 +1,26 @@
 //! What pinif reports of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
 
-pub mod cause;
-pub mod decode;
-pub mod enrich;
+pub(crate) mod cause;
+pub(crate) mod decode;
+pub(crate) mod enrich;
 #[cfg(test)]
 pub(crate) mod example;
 pub mod explain;
 pub mod finding;
 pub mod flow;
-pub mod gaps;
-pub mod kinds;
+pub(crate) mod gaps;
+pub(crate) mod kinds;
 pub mod latent;
 pub mod line;
-pub mod matrix;
+pub(crate) mod matrix;
 #[cfg(test)]
 mod memory;
 mod names;
-pub mod pool;
+pub(crate) mod pool;
 pub mod process;
 pub mod ready;
 pub mod samples;
-pub mod scene;
-pub mod shared;
+pub(crate) mod scene;
+pub(crate) mod shared;
 pub mod subject;
 pub mod summary;

@@ -53,16 +53,6 @@ impl Addresses {
         self.0.iter()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The addresses of an interface.
     pub fn of(&self, index: IfIndex) -> impl Iterator<Item = &LocalAddress> {
         self.iter().filter(move |address| address.index == index)

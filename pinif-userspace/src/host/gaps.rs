@@ -3,10 +3,10 @@
 //! What only the kernel's programs know (which sockets bypass, what comes before pinif) is listed by them.
 
 mod found;
-pub mod netconsole;
-pub mod pktgen;
-pub mod sockets;
-pub mod xdp;
+pub(crate) mod netconsole;
+pub(crate) mod pktgen;
+pub(crate) mod sockets;
+pub(crate) mod xdp;
 
 use std::fmt;
 

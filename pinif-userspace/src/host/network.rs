@@ -337,14 +337,14 @@ mod tests {
         network.apply(&Change::Address(address));
         network.apply(&Change::Routes);
         network.apply(&Change::Lost);
-        assert_eq!(network.links.len(), 1);
+        assert_eq!(network.links.iter().count(), 1);
         assert_eq!(
             network.addresses.of(IfIndex(2)).collect::<Vec<_>>(),
             [&address]
         );
         let mut other = network.clone();
         network.apply(&Change::AddressGone(address));
-        assert!(network.addresses.is_empty());
+        assert!(network.addresses.iter().next().is_none());
         other.apply(&Change::LinkGone(IfIndex(2), "fab0".to_owned()));
         assert_eq!(
             other,

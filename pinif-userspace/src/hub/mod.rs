@@ -3,11 +3,11 @@
 //! No subscriber can block, end or fail the collector. To publish is to put an event into each queue, which is bounded
 //! (`queue.rs`); what a queue has no room for is counted, and that subscriber learns how much it missed.
 
-pub mod event;
-pub mod notice;
+pub(crate) mod event;
+pub(crate) mod notice;
 mod publish;
 mod queue;
-pub mod snapshot;
+pub(crate) mod snapshot;
 mod subscriber;
 mod subscription;
 #[cfg(test)]
@@ -17,7 +17,6 @@ pub use self::{
     event::{Change, Event},
     notice::Notice,
     publish::Hub,
-    queue::{MAX_EVENTS, MAX_FINDINGS},
     snapshot::Snapshot,
     subscriber::{Delivery, Subscriber},
 };

@@ -7,7 +7,10 @@ use std::{
 
 use pinif_ebpf::loss::Loss;
 
-use super::{queue::Queue, *};
+use super::{
+    queue::{MAX_EVENTS, MAX_FINDINGS, Queue},
+    *,
+};
 use crate::findings::{
     example,
     finding::Finding,

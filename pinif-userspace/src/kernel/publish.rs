@@ -2,7 +2,7 @@
 //! policy takes effect in one step.
 
 mod host;
-pub mod ingress_policy;
+pub(crate) mod ingress_policy;
 mod tables;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -32,7 +32,7 @@ mod values;
 
 pub use errors::PolicyErrors;
 pub use membership::membership;
-pub use model::{InterfacePattern, Policy, Zone};
+pub use model::Policy;
 pub(crate) use problem::counted;
 pub use problem::{Gravity, Problem};
 pub use read::Occasion;

@@ -84,11 +84,6 @@ impl InterfacePattern {
             None => self.text == name,
         }
     }
-
-    /// The pattern as it is written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
 }
 
 impl fmt::Debug for InterfacePattern {

@@ -4,7 +4,7 @@
 //! Texts reach a surface as processes and the kernel wrote them; each makes them safe for where it writes.
 
 mod conclusion;
-pub mod grid;
+pub(crate) mod grid;
 pub mod human;
 pub mod journal;
 pub mod json;
@@ -19,7 +19,7 @@ mod phrase;
 mod registry;
 mod service;
 mod shown;
-pub mod stderr;
+pub(crate) mod stderr;
 mod surface;
 
 pub use self::{

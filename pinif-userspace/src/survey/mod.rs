@@ -5,7 +5,7 @@ mod leaves;
 mod list;
 mod owned;
 mod risk;
-pub mod sends;
+pub(crate) mod sends;
 
 pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
 pub use list::{SurveyedSocket, survey};

@@ -1,9 +1,9 @@
 //! Text: the ground floor of all that pinif prints.
 
-pub mod age;
+pub(crate) mod age;
 pub mod escape;
-pub mod glob;
-pub mod hash;
-pub mod json;
+pub(crate) mod glob;
+pub(crate) mod hash;
+pub(crate) mod json;
 pub mod streams;
-pub mod words;
+pub(crate) mod words;

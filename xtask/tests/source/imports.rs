@@ -5,6 +5,7 @@
 //! hands on: it stands above its parts. What is for tests alone does not count.
 
 mod graph;
+mod public;
 mod resolve;
 mod tree;
 

@@ -68,12 +68,8 @@ fn the_last_counts_are_exact_and_nothing_is_said_twice() {
     assert_eq!(reported(&rest(&mut ledger)), [(1, 1000, 60_000)]);
     ledger.counted(&1, count(1000, 60_000));
     assert_eq!(
-        (
-            rest(&mut ledger),
-            due(&mut ledger, 9000),
-            ledger.next_due(at(9000))
-        ),
-        (vec![], vec![], None)
+        (rest(&mut ledger), due(&mut ledger, 9000), ledger.waits()),
+        (vec![], vec![], false)
     );
 }
 
@@ -110,20 +106,18 @@ fn a_second_sighting_of_the_same_finding_brings_its_counts() {
 #[test]
 fn nobody_wakes_for_nothing() {
     let mut ledger = Ledger::new();
-    assert_eq!(ledger.next_due(at(0)), None);
+    assert!(!ledger.waits());
     ledger.sighted(1, finding(1), at(0));
     ledger.sighted(2, finding(2), at(300));
-    assert_eq!(ledger.next_due(at(300)), None);
+    assert!(!ledger.waits());
     ledger.counted(&2, count(2, 120));
-    assert_eq!(ledger.next_due(at(400)), Some(at(900)));
     ledger.counted(&1, count(2, 120));
-    assert_eq!(ledger.next_due(at(400)), Some(at(600)));
-    assert_eq!(ledger.next_due(at(4000)), Some(Duration::ZERO));
-    assert_eq!(
-        reported(&due(&mut ledger, 4000)),
-        [(1, 2, 120), (2, 2, 120)]
-    );
-    assert_eq!(ledger.next_due(at(4000)), None);
+    assert!(ledger.waits());
+    assert_eq!(due(&mut ledger, 999), []);
+    assert_eq!(reported(&due(&mut ledger, 1000)), [(1, 2, 120)]);
+    assert!(ledger.waits());
+    assert_eq!(reported(&due(&mut ledger, 1300)), [(2, 2, 120)]);
+    assert!(!ledger.waits());
 }
 
 #[test]
@@ -131,7 +125,7 @@ fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
     let mut ledger = Ledger::new();
     ledger.sighted(1, finding(1), at(0));
     assert!(!ledger.refine(&1, |f| f.causes = Arc::new([])));
-    assert_eq!(ledger.next_due(at(0)), None);
+    assert!(!ledger.waits());
     let process = Arc::new(Process {
         pid: 7,
         started: None,

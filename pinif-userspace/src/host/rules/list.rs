@@ -24,11 +24,6 @@ impl Rules {
         netns.run(|| Self::read_here(ipv6))?
     }
 
-    /// Those in the order of `rules`.
-    pub fn of(rules: Vec<Rule>) -> Self {
-        Self(rules)
-    }
-
     /// All.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.0.iter()

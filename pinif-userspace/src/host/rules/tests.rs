@@ -194,9 +194,9 @@ fn what_is_not_known_is_not_guessed() {
     // Its table confirms it, unless another may have led there as well.
     let unsure = rule(100, more, 7);
     let route = route_in(7, "0.0.0.0/0");
-    let rules = Rules::of(vec![unsure.clone(), rule(200, all(), 254)]);
+    let rules = Rules(vec![unsure.clone(), rule(200, all(), 254)]);
     assert_eq!(chosen(&rules, &query(), &route), Some(unsure.clone()));
-    let rules = Rules::of(vec![unsure, rule(200, all(), 7)]);
+    let rules = Rules(vec![unsure, rule(200, all(), 7)]);
     assert_eq!(chosen(&rules, &query(), &route), None);
 }
 

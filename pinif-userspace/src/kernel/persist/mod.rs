@@ -33,6 +33,6 @@ pub use find::{Found, find};
 pub use layout::DIRECTORY;
 pub use names::Remembered;
 pub use owner::Owner;
-pub use pin::{Pin, Pins};
+pub use pin::Pins;
 pub(super) use remove::filters_here;
 pub use remove::{Removed, State, named, remove, remove_only};

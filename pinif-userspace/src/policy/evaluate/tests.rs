@@ -17,8 +17,8 @@ use crate::host::{
     addresses::LocalAddress,
     links::{Link, Links},
 };
-use crate::policy::Zone;
 use crate::policy::compile::tests::{Packet as Meant, a_packet, a_policy, matches};
+use crate::policy::model::Zone;
 
 const LINKS: u32 = 5;
 

@@ -95,7 +95,7 @@ fn import_of<'a>(
 }
 
 /// Gives each path of more than one name that stands in tokens, also in those of a macro.
-fn each_path(tokens: TokenStream, found: &mut impl FnMut(&[String])) {
+pub fn each_path(tokens: TokenStream, found: &mut impl FnMut(&[String])) {
     let mut path: Vec<String> = Vec::new();
     // How many colons there are since the last name.
     let mut colons = 0;

@@ -31,6 +31,8 @@ pub struct Module {
     pub file: PathBuf,
     /// The modules that it declares in files of their own.
     pub declares: Vec<String>,
+    /// Those of them that other crates can name.
+    pub shows: Vec<String>,
     /// What it takes by `use`.
     pub imports: Vec<Import>,
     /// What it defines.
@@ -103,6 +105,9 @@ impl Tree {
                             let own = below.join(&name).with_extension("rs");
                             let folder = below.join(&name).join("mod.rs");
                             self.read_file(inside, if own.exists() { &own } else { &folder });
+                            if matches!(child.vis, Visibility::Public(_)) {
+                                module.shows.push(name.clone());
+                            }
                             module.declares.push(name);
                         }
                     }
@@ -143,7 +148,11 @@ impl Tree {
 }
 
 /// What a `use` names, each with its path.
-fn collect(tree: &UseTree, path: &mut Vec<String>, found: &mut impl FnMut(String, Vec<String>)) {
+pub fn collect(
+    tree: &UseTree,
+    path: &mut Vec<String>,
+    found: &mut impl FnMut(String, Vec<String>),
+) {
     match tree {
         UseTree::Path(step) => {
             path.push(step.ident.to_string());

@@ -14,7 +14,7 @@ fn the_rule_of_a_vrf_leads_to_its_table() {
         },
         0,
     );
-    let rules = Rules::of(vec![
+    let rules = Rules(vec![
         rule(0, all(), 255),
         l3mdev.clone(),
         rule(32766, all(), 254),
@@ -49,7 +49,7 @@ fn suppressed_routes_and_jumps() {
         ..rule(150, all(), 254)
     };
     let main = rule(32766, all(), 254);
-    let rules = Rules::of(vec![suppressed.clone(), grouped.clone(), main.clone()]);
+    let rules = Rules(vec![suppressed.clone(), grouped.clone(), main.clone()]);
     let default = route_in(254, "0.0.0.0/0");
     let specific = route_in(254, "10.0.0.0/24");
     assert_eq!(chosen(&rules, &query(), &specific), Some(suppressed));
@@ -67,7 +67,7 @@ fn suppressed_routes_and_jumps() {
         ..rule(100, all(), 0)
     };
     let over = rule(200, all(), 254);
-    let rules = Rules::of(vec![
+    let rules = Rules(vec![
         jump.clone(),
         over.clone(),
         rule(300, all(), 7),
@@ -75,7 +75,7 @@ fn suppressed_routes_and_jumps() {
     ]);
     assert_eq!(chosen(&rules, &query(), &default), Some(main.clone()));
     // A target that is not there is no jump.
-    let rules = Rules::of(vec![jump, over.clone(), main]);
+    let rules = Rules(vec![jump, over.clone(), main]);
     assert_eq!(chosen(&rules, &query(), &default), Some(over));
 }
 
@@ -171,7 +171,7 @@ proptest! {
             ..RouteQuery::to([10, 0, 0, 2].into())
         };
         let tables: Vec<_> = (1..).zip(lengths).collect();
-        let all = Rules::of(rules.clone());
+        let all = Rules(rules.clone());
         if let Some((place, table, length)) = walk(&rules, &query, &tables) {
             let prefix = IpNet::new([10, 0, 0, 2].into(), length).expect("a length").trunc();
             let route = route_in(table, &prefix.to_string());
