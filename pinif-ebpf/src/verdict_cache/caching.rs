@@ -153,7 +153,7 @@ impl CacheInputs {
         let flow = if in_force.looks_at_source_ports() {
             self.flow
         } else {
-            self.flow.from_any_port()
+            self.flow.with_any_port()
         };
         Some(Self {
             flow,

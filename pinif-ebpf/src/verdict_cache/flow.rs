@@ -71,7 +71,7 @@ impl FlowKey {
 
     /// What is seen, whatever the source port.
     #[inline(always)]
-    pub(crate) const fn from_any_port(self) -> Self {
+    pub(crate) const fn with_any_port(self) -> Self {
         let ports = if cfg!(target_endian = "little") {
             self.ports & !0xffff
         } else {

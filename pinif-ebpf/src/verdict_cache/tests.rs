@@ -146,7 +146,7 @@ proptest! {
 proptest! {
     #[test]
     fn any_port_is_another_source_port_alone(one in any_packet(), port: u16) {
-        let seen = |packet: &Packet| flow_key(packet).from_any_port();
+        let seen = |packet: &Packet| flow_key(packet).with_any_port();
         let ported = Packet { source_port: port, ..one };
         prop_assert_eq!(seen(&one), seen(&ported));
         for other in [
@@ -247,7 +247,7 @@ proptest! {
         };
         let of = |facts: SocketFacts| inputs.of_any_socket(7, &facts, InForce::default());
         let shared = of(facts).expect("one for any socket");
-        prop_assert_eq!(shared, CacheInputs { flow: inputs.flow.from_any_port(), salt: 7, ..inputs });
+        prop_assert_eq!(shared, CacheInputs { flow: inputs.flow.with_any_port(), salt: 7, ..inputs });
         prop_assert_eq!(of(SocketFacts { writes_headers: true, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { is_subflow: true, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { port: facts.port ^ other, ..facts }), None);
