@@ -46,7 +46,7 @@ impl Policy {
         self.rules.iter().position(|rule| rule.id() == id)
     }
 
-    /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership) says.
+    /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership()) says.
     pub fn zones_of(&self, interface_name: &str) -> ZoneSet {
         let mut zones = ZoneSet::EMPTY;
         for (number, zone) in self.zones.iter().enumerate() {

@@ -27,7 +27,7 @@ pub(in crate::collector) enum Input {
     Found(Box<Gap>),
     /// What was found is to be reported.
     Report,
-    /// The time of [`Gaps::due`] has come.
+    /// The time of [`Gaps::due`](super::Gaps::due) has come.
     Due,
     /// pinif is awake for another reason.
     Awake,
