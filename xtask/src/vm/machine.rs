@@ -23,6 +23,8 @@ use crate::{process::say, workspace::Workspace};
 /// What the machine prints before and after what the command prints.
 const BEGINS: &str = "-- the command begins --";
 const ENDED: &str = "-- the command has ended --";
+/// How much is shown of what a machine printed that was cut short.
+const LAST_LINES: usize = 40;
 /// A machine that runs longer hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(40 * 60);
 
@@ -116,6 +118,24 @@ impl<'a> Machine<'a> {
     /// The file of all that it prints.
     pub fn console(&self) -> PathBuf {
         self.directory.join("console")
+    }
+
+    /// What begins each line that its command prints.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The last lines of all that it printed.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn last_words(&self) -> Result<String> {
+        let console = self.console();
+        let text =
+            fs::read(&console).with_context(|| format!("cannot read {}", console.display()))?;
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        Ok(lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
     }
 
     /// Boots, runs a command as root in the workspace, and shows what it prints.

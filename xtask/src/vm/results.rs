@@ -12,8 +12,10 @@ use crate::{
 pub enum Ended {
     /// The tests came to their end.
     Done(Done),
-    /// The machine did not come to the tests' end.
+    /// The tests could not be run in the machine.
     Broken(String),
+    /// The machine did not come to the tests' end.
+    Cut(String),
     /// The machine did not come up.
     NotUp(String),
 }
@@ -65,7 +67,7 @@ impl Kernel {
                     done.scenarios.extend(part.scenarios);
                     done.time += part.time;
                 }
-                Ended::Broken(reason) => broken.push(reason),
+                Ended::Broken(reason) | Ended::Cut(reason) => broken.push(reason),
                 Ended::NotUp(reason) => not_up.push(reason),
             }
         }
@@ -184,6 +186,7 @@ mod tests {
         let reason = || "why".to_owned();
         let expected = (totals(3, 1, 0), false, vec![reason()]);
         assert_eq!(lost(Ended::Broken(reason())), expected);
+        assert_eq!(lost(Ended::Cut(reason())), expected);
         assert_eq!(lost(Ended::NotUp(reason())), expected);
         assert!(matches!(
             Kernel::of(vec![Ended::Broken(reason())]),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     build,
-    process::{in_words, which},
+    process::{in_words, say, which},
     scenarios::{self, DIRECTORY_VARIABLE},
     tally::{self, Totals},
     test::{CHECKED, host},
@@ -76,11 +76,25 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Runs a share of them in a machine.
+    /// Runs a share of them in a machine; once more where the machine is cut short, which is said: an emulator, or its host, may end
+    /// it for reasons of its own.
     ///
     /// # Errors
     /// Where a file cannot be read or written, or the machine cannot be started.
     pub fn run(&self, machine: &Machine<'_>, share: Share) -> Result<Ended> {
+        match self.run_once(machine, share)? {
+            Ended::Cut(reason) => {
+                say(format_args!(
+                    "{}: {reason}\nit runs once more",
+                    machine.name()
+                ));
+                self.run_once(machine, share)
+            }
+            ended => Ok(ended),
+        }
+    }
+
+    fn run_once(&self, machine: &Machine<'_>, share: Share) -> Result<Ended> {
         let scenarios = machine.directory()?.join("scenarios");
         scenarios::clear(&scenarios)?;
         let report = machine.directory()?.join("report.json");
@@ -91,9 +105,9 @@ impl Suite {
         let success = match end {
             End::Command { success } => success,
             End::Cut => {
-                return Ok(Ended::Broken(format!(
-                    "a machine did not come to the tests' end: {} has what it printed",
-                    console.display()
+                return Ok(Ended::Cut(format!(
+                    "a machine did not come to the tests' end; the last that it printed:\n{}",
+                    machine.last_words()?
                 )));
             }
             End::NotUp => {
