@@ -286,7 +286,7 @@ pub struct Tcp {
     /// Once connected, print `connected` and wait for a line.
     #[arg(long)]
     pub pause_connected: bool,
-    /// Once all bytes are sent, print `sent` and wait for a line.
+    /// Once all bytes are sent, or received, print `sent`, or `received`, and wait for a line.
     #[arg(long)]
     pub pause_sent: bool,
     /// `IPPROTO_MPTCP`: let the kernel use several ways.
@@ -312,7 +312,7 @@ pub enum Close {
     First,
     /// Waits for the other's end before it closes.
     Last,
-    /// Aborts with a reset as soon as all bytes passed (`SO_LINGER` of zero).
+    /// Aborts with a reset as soon as all bytes passed (`SO_LINGER` of zero; `AF_UNSPEC` where it has several ways).
     Reset,
 }
 

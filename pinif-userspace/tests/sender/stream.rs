@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use pinif_lab::patience;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::args::{Args, Close, Tcp};
 use crate::rendezvous;
@@ -46,7 +46,7 @@ fn connect(tcp: &Tcp, args: &Args, to: SocketAddr) -> Result<Sent> {
         if tcp.pause_sent {
             rendezvous("sent")?;
         }
-        close(stream, tcp.close)?;
+        close(stream, tcp)?;
     }
     Ok(sent)
 }
@@ -66,7 +66,10 @@ fn serve(tcp: &Tcp, at: SocketAddr) -> Result<Sent> {
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(patience(PATIENCE)))?;
     copy(&mut Read::by_ref(&mut stream).take(tcp.bytes), &mut sink()).context("cannot receive")?;
-    close(stream, tcp.close)?;
+    if tcp.pause_sent {
+        rendezvous("received")?;
+    }
+    close(stream, tcp)?;
     Ok(sent)
 }
 
@@ -78,8 +81,22 @@ fn protocol(tcp: &Tcp) -> Protocol {
     }
 }
 
-fn close(mut stream: TcpStream, how: Close) -> Result<()> {
-    match how {
+/// `connect()` to no address (connect(2)).
+fn disconnect(stream: &TcpStream) -> Result<()> {
+    // SAFETY: what is written is the beginning of any address, and that it is of no family.
+    let ((), nowhere) = unsafe {
+        SockAddr::try_init(|address, length| {
+            (*address.cast::<libc::sockaddr>()).sa_family = libc::AF_UNSPEC as u16;
+            *length = size_of::<libc::sockaddr>() as libc::socklen_t;
+            Ok(())
+        })
+    }?;
+    SockRef::from(stream).connect(&nowhere)?;
+    Ok(())
+}
+
+fn close(mut stream: TcpStream, tcp: &Tcp) -> Result<()> {
+    match tcp.close {
         Close::First => (),
         Close::Last => {
             stream.set_read_timeout(Some(patience(PATIENCE)))?;
@@ -89,6 +106,8 @@ fn close(mut stream: TcpStream, how: Close) -> Result<()> {
                 outcome => drop(outcome.context("the other side did not close")?),
             }
         }
+        // `mptcp_disconnect` resets all subflows; `mptcp_close` heeds no SO_LINGER.
+        Close::Reset if tcp.mptcp => disconnect(&stream).context("cannot disconnect")?,
         Close::Reset => Socket::from(stream).set_linger(Some(Duration::ZERO))?,
     }
     Ok(())
