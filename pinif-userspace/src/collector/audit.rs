@@ -18,6 +18,7 @@ use super::{
     foresight::Foresight,
     gaps::Gaps,
     host_view::HostView,
+    integrity::Integrity,
     ledger::{Key, Ledger},
     losses::Losses,
     names::Names,
@@ -75,6 +76,7 @@ pub(super) struct Audit {
     /// Sockets that the hook saw and that are about to bypass.
     pub(super) bypasses: Ring<Bypass>,
     pub(super) gaps: Gaps,
+    pub(super) integrity: Integrity,
     pub(super) publisher: Publisher,
     pub(super) sightings: Ring<SightingRecord>,
     pub(super) counters: Counters,

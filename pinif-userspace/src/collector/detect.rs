@@ -59,7 +59,8 @@ impl Audit {
         }
     }
 
-    fn report_gap(&mut self, mut gap: Gap, owner: Option<Owner>, has_grown: bool) {
+    /// Reports a gap, unless it was; one that has grown is reported again later.
+    pub(super) fn report_gap(&mut self, mut gap: Gap, owner: Option<Owner>, has_grown: bool) {
         let key = Key::Gap(gap.key.clone());
         if self.ledger.contains(&key) {
             if has_grown {

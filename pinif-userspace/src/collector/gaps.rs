@@ -98,6 +98,10 @@ impl Gaps {
                 let settles = false;
                 return vec![self.look(Look { all: true, settles }, now)];
             }
+            Input::Ahead => {
+                let settles = false;
+                return vec![self.look(Look { all: true, settles }, now)];
+            }
             Input::All => {
                 let settles = true;
                 return vec![self.look(Look { all: true, settles }, now)];

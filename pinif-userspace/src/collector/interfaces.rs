@@ -1,6 +1,6 @@
 //! Interfaces come, change their names and go: the programs and the counts follow.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use anyhow::Result;
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
@@ -8,7 +8,7 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 use super::{
     attachments,
     audit::{Audit, Namespace, When},
-    foresight, gaps, names,
+    foresight, gaps, integrity, names,
     netlink_events::NetlinkEvent,
     progress::Progress,
 };
@@ -171,6 +171,7 @@ impl Audit {
             return Ok(());
         }
         self.foresight(foresight::Input::Changed(netns));
+        self.integrity.on(integrity::Input::Changed, Instant::now());
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
             return Ok(());
         };

@@ -3,6 +3,7 @@
 
 mod attachments;
 mod audit;
+mod check;
 mod detect;
 pub(crate) mod enforcement;
 mod following;
@@ -11,6 +12,7 @@ mod foreseer;
 mod foresight;
 mod gaps;
 mod host_view;
+mod integrity;
 mod interfaces;
 pub(crate) mod ledger;
 mod losses;

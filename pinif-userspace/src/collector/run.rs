@@ -62,9 +62,12 @@ async fn audit(
     stop: impl Future<Output = ()>,
 ) -> Result<Ended> {
     let (mut audit, mut changes) = Audit::start(plan, hub)?;
-    audit.until(stop, orders, &mut changes).await?;
-    audit.drain_events(&mut changes)?;
-    audit.end().await
+    let audited = audit.until(stop, orders, &mut changes).await;
+    let checked = audit.check_integrity(&mut changes);
+    // There is a summary, whatever failed.
+    let ended = audit.end().await;
+    audited.and(checked)?;
+    ended
 }
 
 /// How an audit ended.
@@ -96,6 +99,7 @@ impl Audit {
             let mut arrivals = Vec::new();
             let mut bypasses = Vec::new();
             let gaps_due = self.gaps.due();
+            let integrity_due = self.integrity.due();
             let enforced_until = self.enforced_until;
             let resting = self.rate_limit.rests_until();
             let mut is_idle = false;
@@ -128,6 +132,7 @@ impl Audit {
                     self.on_bypasses(bypasses);
                 }
                 () = tokio::time::sleep_until(gaps_due.into()) => self.on_gaps(gaps::Input::Due),
+                () = tokio::time::sleep_until(integrity_due.into()) => self.check_integrity(changes)?,
                 () = self.following.watch.due() => self.look_for_namespaces(changes)?,
                 Some(order) = orders.recv() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
@@ -174,7 +179,7 @@ impl Audit {
 
     /// Takes the netlink events that wait, before findings are reported: the kernel says that a link went down before the
     /// first packet leaves elsewhere for it, so the cause is known by then.
-    fn drain_events(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+    pub(super) fn drain_events(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
         while let Some(Some((netns, event))) = changes.next().now_or_never() {
             self.on_netlink_event(netns, event)?;
         }

@@ -12,6 +12,7 @@ use super::{
     explain::{Cause, CauseKind},
     finding::{Finding, FindingId, Place, SentBy},
     process::Process,
+    removal::Part,
     shared::Shared,
     subject,
 };
@@ -60,6 +61,8 @@ pub enum GapSource {
     Netconsole,
     /// It is unknown whether there is any: this could not be looked for.
     Unknown(Detector),
+    /// This was removed of pinif itself.
+    Removed(Part),
 }
 
 impl GapKey {
@@ -97,6 +100,10 @@ impl GapSource {
             Self::Pktgen => bytes.push(6),
             Self::Netconsole => bytes.push(7),
             Self::Unknown(detector) => bytes.extend([8, detector.number()]),
+            Self::Removed(part) => {
+                bytes.push(9);
+                part.write(bytes);
+            }
         }
     }
 
@@ -110,7 +117,8 @@ impl GapSource {
             | Self::XdpProgram(_)
             | Self::Pktgen
             | Self::Netconsole
-            | Self::Unknown(_) => None,
+            | Self::Unknown(_)
+            | Self::Removed(_) => None,
         }
     }
 }
@@ -143,7 +151,8 @@ pub fn finding(
             | GapSource::Namespace(_)
             | GapSource::Ahead(_)
             | GapSource::XdpProgram(_)
-            | GapSource::Unknown(_) => SentBy::None,
+            | GapSource::Unknown(_)
+            | GapSource::Removed(_) => SentBy::None,
         },
         causes: shared.causes.one(vec![Cause::certain(gap.cause)]),
         socket: gap.socket,

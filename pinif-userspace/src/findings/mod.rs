@@ -19,6 +19,7 @@ mod names;
 pub(crate) mod pool;
 pub mod process;
 pub mod ready;
+pub(crate) mod removal;
 pub mod samples;
 pub(crate) mod scene;
 pub(crate) mod shared;

@@ -1,6 +1,7 @@
 //! Attaching the programs: the traffic programs to the interfaces of a namespace, the hooks to a cgroup.
 
 mod ahead;
+mod cgroup_link;
 mod foreign;
 mod hooks;
 mod namespace;
@@ -8,4 +9,4 @@ mod namespace;
 pub use ahead::at_egress;
 pub use foreign::foreign_instance;
 pub use hooks::{CgroupHooks, Hooks, load_egress};
-pub use namespace::NamespaceHooks;
+pub use namespace::{Looked, NamespaceHooks};

@@ -3,7 +3,7 @@
 use aya::programs::TcAttachType;
 
 /// A direction, as the interface has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TcDirection {
     /// What leaves by it.
     Egress,

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    maps::{Map, MapData, ProgramArray},
+    maps::{Map, MapData, MapError, ProgramArray},
     programs::{ProgramFd, SchedClassifier},
 };
 use pinif_ebpf::key::NetNsCookie;
@@ -37,10 +37,18 @@ pub struct Entries {
     table: ProgramArray<MapData>,
     /// The same table's descriptor, which aya does not give.
     table_descriptor: OwnedFd,
-    /// The directions that there is one for.
-    directions: Vec<TcDirection>,
+    /// Those that were put into it.
+    traffic: Vec<Traffic>,
     /// A program that was loaded here is handed to aya by a pin, in a BPF file system that is mounted nowhere.
     pins: OwnedFd,
+}
+
+/// A traffic program in the table.
+struct Traffic {
+    direction: TcDirection,
+    /// Its number.
+    id: u32,
+    program: ProgramFd,
 }
 
 impl Entries {
@@ -61,7 +69,7 @@ impl Entries {
             netns,
             table_descriptor: table.fd().as_fd().try_clone_to_owned()?,
             table: ProgramArray::try_from(Map::ProgramArray(table))?,
-            directions: Vec::new(),
+            traffic: Vec::new(),
             pins: detached_bpffs()?,
         })
     }
@@ -75,15 +83,51 @@ impl Entries {
         self.table
             .set(direction.place(), program, 0)
             .context("the kernel refused a traffic program in its table")?;
-        if !self.has(direction) {
-            self.directions.push(direction);
+        self.traffic.retain(|other| other.direction != direction);
+        self.traffic.push(Traffic {
+            direction,
+            id: syscall::id_of_program(&program.as_fd())?,
+            program: program.try_clone()?,
+        });
+        Ok(())
+    }
+
+    /// The directions whose traffic program is in its table no longer: whoever may write to the table took it out, or put another
+    /// in its place.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn removed(&self) -> io::Result<Vec<TcDirection>> {
+        let mut removed = Vec::new();
+        for Traffic { direction, id, .. } in &self.traffic {
+            let now = syscall::program_in(&self.table_descriptor, direction.place())?;
+            if now != Some(*id) {
+                removed.push(*direction);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Puts a traffic program that was removed into its table again.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn put_again(&mut self, direction: TcDirection) -> Result<()> {
+        let mut traffic = self.traffic.iter();
+        if let Some(traffic) = traffic.find(|traffic| traffic.direction == direction) {
+            self.table
+                .set(direction.place(), &traffic.program, 0)
+                .context("the kernel refused a traffic program in its table")?;
         }
         Ok(())
     }
 
     /// Whether entry programs of this direction have a traffic program to go on with.
     pub fn has(&self, direction: TcDirection) -> bool {
-        self.directions.contains(&direction)
+        let mut traffic = self.traffic.iter();
+        traffic.any(|traffic| traffic.direction == direction)
     }
 
     /// Has the entry programs go on with nothing any more: everywhere at the same instant, no packet that comes after it is
@@ -93,10 +137,15 @@ impl Entries {
     ///
     /// When the kernel refuses.
     pub fn close(&mut self) -> Result<()> {
-        for direction in &self.directions {
-            self.table
-                .clear_index(&direction.place())
-                .context("a traffic program cannot be taken out of its table")?;
+        for Traffic { direction, .. } in &self.traffic {
+            match self.table.clear_index(&direction.place()) {
+                // Somebody took it out before.
+                Err(MapError::SyscallError(error))
+                    if error.io_error.kind() == io::ErrorKind::NotFound => {}
+                cleared => {
+                    cleared.context("a traffic program cannot be taken out of its table")?;
+                }
+            }
         }
         Ok(())
     }

@@ -130,10 +130,25 @@ pub(super) fn prepare_place(
     }))
 }
 
-/// Whether this auditor's filter is at the interface, in the calling thread's namespace. Where that is unknown, it is
-/// taken to be.
-pub(super) fn is_attached(interface: IfIndex, own: OwnFilter) -> bool {
-    at(interface, own.direction).map_or(true, |filters| filters.iter().any(|filter| own.is(filter)))
+/// Whether this auditor's filter, with this program, is at the interface, in the calling thread's namespace; and the places of
+/// those that are asked before it.
+///
+/// # Errors
+///
+/// The kernel's.
+pub(super) fn presence(
+    interface: IfIndex,
+    own: OwnFilter,
+    program: u32,
+) -> io::Result<(bool, Vec<u16>)> {
+    let filters = at(interface, own.direction)?;
+    let is_own = |filter: &Filter| own.is(filter) && filter.program_id == Some(program);
+    let before = filters.iter().take_while(|filter| !own.is(filter));
+    let before = before.filter(|filter| filter.handle != 0);
+    Ok((
+        filters.iter().any(is_own),
+        before.map(|filter| filter.priority).collect(),
+    ))
 }
 
 /// The programs, by their numbers, of an interface's filters of auditors that outlive their collectors; in the calling thread's

@@ -21,6 +21,15 @@ use super::{
 };
 use crate::host::netdevice::{self, NetDevice};
 
+/// What an interface has at the hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::kernel) struct Presence {
+    /// The program is attached.
+    pub(in crate::kernel) is_attached: bool,
+    /// What is asked before it: the numbers of programs, and the places of filters.
+    pub(in crate::kernel) before: Vec<u32>,
+}
+
 /// An entry program, and where it is attached. What attaches, detaches or looks runs in a thread of the namespace.
 pub(super) struct Hook {
     netns: NetNsCookie,
@@ -40,6 +49,8 @@ enum Place {
     Filter(SchedClassifierLinkId),
     /// A link that is pinned here.
     Pin(PathBuf),
+    /// Nothing: it was removed, and the kernel refuses to attach it again.
+    Removed,
 }
 
 impl Hook {
@@ -103,6 +114,27 @@ impl Hook {
                 }
                 Err(error) => done(name, Err(error)),
             }
+        }
+    }
+
+    /// The same for one where it was removed. It stays known as attached where the kernel refuses, so that it is tried again.
+    pub(super) fn attach_again(
+        &mut self,
+        interface: IfIndex,
+        name: &str,
+        done: impl FnOnce(&str, Result<(), ProgramError>),
+    ) {
+        let Some(removed) = self.places.remove(&interface) else {
+            return;
+        };
+        self.abandon(removed);
+        let mut outcome = None;
+        self.attach(&[(interface, name.to_owned())], |_, attached| {
+            outcome = Some(attached);
+        });
+        self.places.entry(interface).or_insert(Place::Removed);
+        if let Some(outcome) = outcome {
+            done(name, outcome);
         }
     }
 
@@ -182,27 +214,58 @@ impl Hook {
         self.program.info().map(|program| program.id())
     }
 
-    /// Those of the interfaces that it was attached to and is not any more: another has their index by now.
-    pub(super) fn deserted(&self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
+    /// Looks whether the program is where it was attached to, at each of the interfaces that are still there.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be asked for its number.
+    pub(super) fn look(&self) -> Result<Vec<(IfIndex, io::Result<Presence>)>> {
         let id = self
             .id()
             .context("the program cannot be asked for its id")?;
-        let held = there.iter().filter(|(index, _)| self.has(*index));
-        Ok(held
-            .filter(|(index, name)| match self.mode {
-                Mode::Tcx => !self.is_attached(id, name),
-                Mode::Clsact => !filters::is_attached(*index, self.own_filter()),
+        let looked = self.interfaces().map(|index| (index, self.at(index, id)));
+        let is_gone = |looked: &io::Result<Presence>| {
+            looked.as_ref().is_err_and(|error| {
+                matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
             })
-            .map(|(index, _)| *index)
-            .collect())
+        };
+        Ok(looked.filter(|(_, looked)| !is_gone(looked)).collect())
     }
 
-    /// Whether the program with this id is among those that the interface has. Where that is unknown, it is taken to be.
-    fn is_attached(&self, id: u32, interface: &str) -> bool {
-        match SchedClassifier::query_tcx(interface, self.direction.attach_type()) {
-            Ok((_, programs)) => programs.iter().any(|program| program.id() == id),
-            Err(_) => true,
+    fn at(&self, interface: IfIndex, id: u32) -> io::Result<Presence> {
+        let programs = match syscall::programs_at(interface.0, self.direction.tcx()) {
+            // The kernel has no TCX.
+            Err(error)
+                if self.mode == Mode::Clsact && error.raw_os_error() == Some(libc::EINVAL) =>
+            {
+                Vec::new()
+            }
+            programs => programs?,
+        };
+        let before = programs.iter().take_while(|program| **program != id);
+        let mut presence = Presence {
+            is_attached: programs.contains(&id),
+            before: before.copied().collect(),
+        };
+        if self.mode == Mode::Clsact {
+            let (is_attached, filters) = filters::presence(interface, self.own_filter(), id)?;
+            presence.is_attached = is_attached;
+            presence.before.extend(filters.into_iter().map(u32::from));
         }
+        Ok(presence)
+    }
+
+    /// Those of the interfaces that it was attached to and is not any more: another has their index by now. Where that is
+    /// unknown, it is taken to be.
+    pub(super) fn deserted(&self, there: &[(IfIndex, String)]) -> Result<Vec<IfIndex>> {
+        let looked = self.look()?.into_iter();
+        let deserted = looked.filter(|(_, looked)| {
+            let presence = looked.as_ref();
+            presence.is_ok_and(|presence| !presence.is_attached)
+        });
+        let mut deserted: Vec<IfIndex> = deserted.map(|(index, _)| index).collect();
+        deserted.retain(|index| there.iter().any(|(other, _)| other == index));
+        Ok(deserted)
     }
 
     /// Detaches from those interfaces that are not to be `kept`.
@@ -219,7 +282,7 @@ impl Hook {
     fn detach_from(&mut self, place: Place) {
         // The device may be gone, and the link with it.
         match place {
-            Place::Link(_) => {}
+            Place::Link(_) | Place::Removed => {}
             Place::Filter(filter) => {
                 let _ = self.program.detach(filter);
             }
@@ -249,12 +312,21 @@ impl Hook {
             return false;
         };
         match place {
-            // The qdisc went with the device. Detaching would hit another that has its index by now.
-            Place::Filter(filter) => std::mem::forget(self.program.take_link(filter)),
-            // The device took its link along; the descriptor is closed, or the pin removed.
-            link @ (Place::Link(_) | Place::Pin(_)) => self.detach_from(link),
+            // The device took its link along: the pin is removed.
+            pin @ Place::Pin(_) => self.detach_from(pin),
+            place => self.abandon(place),
         }
         true
+    }
+
+    /// Forgets a place where the program is not any more.
+    fn abandon(&mut self, place: Place) {
+        match place {
+            // The qdisc went with the device, or was removed. Detaching would hit another filter in its place by now.
+            Place::Filter(filter) => std::mem::forget(self.program.take_link(filter)),
+            // The descriptor is closed; where a link was pinned, another is by now.
+            Place::Link(_) | Place::Pin(_) | Place::Removed => {}
+        }
     }
 }
 

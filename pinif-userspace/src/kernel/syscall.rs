@@ -10,10 +10,13 @@ use std::{
     path::Path,
 };
 
+const BPF_MAP_LOOKUP_ELEM: u32 = 1;
 const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET: u32 = 7;
 const BPF_PROG_GET_FD_BY_ID: u32 = 13;
+const BPF_MAP_GET_FD_BY_ID: u32 = 14;
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
+const BPF_PROG_QUERY: u32 = 16;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_LINK_DETACH: u32 = 34;
 /// For [`link`]: before the program that is named, or before all where none is.
@@ -176,6 +179,79 @@ pub fn pinned(path: &Path) -> io::Result<OwnedFd> {
     unsafe { make(BPF_OBJ_GET, &mut attributes) }
 }
 
+/// `query` of `union bpf_attr`, up to what the first kernel with TCX has.
+#[repr(C)]
+#[derive(Default)]
+struct QueryAttributes {
+    target: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    programs: u64,
+    count: u32,
+    _pad: u32,
+    program_attach_flags: u64,
+    links: u64,
+    link_attach_flags: u64,
+    revision: u64,
+}
+
+/// As many programs as one hook of an interface can have (`BPF_MPROG_MAX`).
+const PROGRAMS: usize = 64;
+
+/// The numbers of the programs at an interface of the calling thread's namespace, in the order in which they run
+/// (`BPF_PROG_QUERY`, `tcx_prog_query`). The attach type is a number of `enum bpf_attach_type`.
+///
+/// # Errors
+///
+/// The kernel's: `ENODEV` where there is no such interface, `EINVAL` where it knows no such hook.
+pub fn programs_at(interface: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+    let mut programs = vec![0u32; PROGRAMS];
+    let mut attributes = QueryAttributes {
+        target: interface,
+        attach_type,
+        programs: programs.as_mut_ptr().expose_provenance() as u64,
+        count: PROGRAMS as u32,
+        ..QueryAttributes::default()
+    };
+    // SAFETY: the attributes are those of the command, and the numbers have the room that is said.
+    unsafe { bpf(BPF_PROG_QUERY, &mut attributes) }?;
+    programs.truncate(attributes.count as usize);
+    Ok(programs)
+}
+
+/// `struct` of `union bpf_attr` for one element of a map.
+#[repr(C)]
+struct ElementAttributes {
+    map: u32,
+    _pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The number of the program in a place of a program array (`bpf_fd_array_map_lookup_elem`); none where there is none.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn program_in(table: &impl AsFd, place: u32) -> io::Result<Option<u32>> {
+    let mut program = 0u32;
+    let mut attributes = ElementAttributes {
+        map: table.as_fd().as_raw_fd().cast_unsigned(),
+        _pad: 0,
+        key: std::ptr::from_ref(&place).expose_provenance() as u64,
+        value: std::ptr::from_mut(&mut program).expose_provenance() as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value are of four bytes each, as a program array's are, and outlive the call.
+    match unsafe { bpf(BPF_MAP_LOOKUP_ELEM, &mut attributes) } {
+        Ok(_) => Ok(Some(program)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// `info` of `union bpf_attr`.
 #[repr(C)]
 struct InfoAttributes {
@@ -211,17 +287,46 @@ struct IdAttributes {
     flags: u32,
 }
 
+/// Opens a map by its number.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn map_of_id(id: u32) -> io::Result<OwnedFd> {
+    let mut attributes = IdAttributes {
+        id,
+        next: 0,
+        flags: 0,
+    };
+    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
+    unsafe { make(BPF_MAP_GET_FD_BY_ID, &mut attributes) }
+}
+
 /// The beginning of `struct bpf_prog_info`.
 #[repr(C)]
 #[derive(Default)]
 struct ProgramInfo {
-    _before: [u64; 6],
+    _kind: u32,
+    id: u32,
+    _before: [u64; 5],
     _user: u32,
     map_count: u32,
     maps: u64,
 }
 
 const _: () = assert!(size_of::<ProgramInfo>() == 64);
+
+/// The number of a program.
+///
+/// # Errors
+///
+/// The kernel's.
+pub fn id_of_program(program: &impl AsFd) -> io::Result<u32> {
+    let mut program_info = ProgramInfo::default();
+    // SAFETY: it is a program; all pointers and lengths are zero.
+    unsafe { info(program, &mut program_info) }?;
+    Ok(program_info.id)
+}
 
 /// How many maps of a program [`maps_of_program`] asks for at most: an entry program has two.
 const MAPS: usize = 64;

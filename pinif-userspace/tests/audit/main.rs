@@ -14,6 +14,7 @@ mod escapes;
 mod exact;
 mod gaps;
 mod ingress;
+mod integrity;
 mod layers;
 mod mistakes;
 mod multipath;

@@ -188,6 +188,8 @@ impl Finding {
                 == self.dropped
             && same(self.rule, line.rule.as_deref())
             && self.is_seen(line)
+            // What comes from no packet is distinguished by its cause.
+            && (self.packets > 0 || self.causes.iter().all(|words| line.cause.contains(words)))
             && !line.explanation.is_empty()
             && !line.remedy.is_empty()
     }

@@ -31,6 +31,8 @@ pub(in crate::collector) enum Input {
     Due,
     /// pinif is awake for another reason.
     Awake,
+    /// Something has come before pinif at an interface, or has gone from there.
+    Ahead,
     /// The audit begins or ends: all is looked for, and nothing waits any longer.
     All,
     /// What [`Output::Look`] asked for.

@@ -3,7 +3,10 @@
 use std::{fmt, net::IpAddr};
 
 use super::{Route, SubflowBy};
-use crate::{findings::subject::KernelPacket, host::gaps::Detector};
+use crate::{
+    findings::{removal::Removal, subject::KernelPacket},
+    host::gaps::Detector,
+};
 
 /// A cause, and how sure it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +133,8 @@ pub enum CauseKind {
         /// Why not.
         error: String,
     },
+    /// A part of pinif was removed.
+    Removed(Removal),
     /// Something is asked before pinif, and what it ends, pinif does not see.
     Ahead(String),
     /// An XDP program, which may send by any interface.
@@ -240,6 +245,7 @@ impl fmt::Display for CauseKind {
             Self::NotAttached { interface, error } => {
                 write!(f, "{interface} could not be attached ({error})")
             }
+            Self::Removed(removal) => removal.fmt(f),
             Self::Ahead(what) => write!(f, "{what} comes before pinif"),
             Self::XdpProgram(program) => write!(f, "XDP program {program}"),
             Self::Pktgen => f.write_str("pktgen"),

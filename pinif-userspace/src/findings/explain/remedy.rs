@@ -111,6 +111,8 @@ pub enum Remedy {
     Attach,
     /// Start pinif before what is asked first.
     Reorder,
+    /// Keep others from removing what is pinif's.
+    KeepAttached,
     /// Of an XDP program.
     AuditXdpTargets,
     /// Of pktgen.
@@ -284,6 +286,10 @@ impl fmt::Display for Remedy {
             Self::Attach => {
                 f.write_str("remove what keeps pinif from being attached, as the error says")
             }
+            Self::KeepAttached => f.write_str(
+                "find the program that removes BPF links, filters and qdiscs of others here (an agent of container networking, a \
+                 script with tc qdisc del or bpftool), and keep it from pinif's; it has CAP_NET_ADMIN or CAP_BPF",
+            ),
             Self::Reorder => f.write_str(
                 "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order",
             ),

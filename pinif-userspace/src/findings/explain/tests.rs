@@ -3,7 +3,10 @@
 mod arrivals;
 mod egress;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use pinif_ebpf::verdict::{Kind, KindSet};
 
@@ -14,8 +17,10 @@ use crate::{
         flow::{Endpoint, Flow},
         line::{FindingLine, Line},
         process::Process,
+        removal::{Part, Removal},
         subject::{KernelPacket, Subject},
     },
+    kernel::direction::TcDirection,
     text::json,
 };
 
@@ -246,6 +251,13 @@ fn no_circumstance_is_without_words() {
             interface: "eth1".to_owned(),
             error: "EBUSY".to_owned(),
         },
+        CauseKind::Removed(Removal {
+            part: Part::AtInterface(TcDirection::Egress),
+            interface: Some("eth1".to_owned()),
+            times: 1,
+            length: Duration::from_secs(2),
+            error: None,
+        }),
         CauseKind::Ahead("TCX program x (id 5)".to_owned()),
         CauseKind::XdpProgram("x (id 5)".to_owned()),
         CauseKind::Pktgen,

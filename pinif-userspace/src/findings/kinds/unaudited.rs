@@ -47,6 +47,11 @@ fn explanation(finding: &Finding) -> String {
         Some(CauseKind::NotAttached { interface, .. }) => {
             format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
         }
+        Some(CauseKind::Removed(removal)) => format!(
+            "Another program removed {}. {}",
+            removal.what(),
+            removal.consequence()
+        ),
         Some(CauseKind::Ahead(what)) => format!(
             "At {by}, {what} runs before pinif: pinif does not see what it drops, redirects or accepts."
         ),

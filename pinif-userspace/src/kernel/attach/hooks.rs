@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     mem,
-    os::fd::AsFd as _,
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
 };
@@ -11,10 +10,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
+    programs::{CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
 };
 use pinif_ebpf::bypass::Bypass;
 
+use super::cgroup_link::{CgroupLink, Hook};
 use crate::{
     host::{kernel_types::KernelTypes, processes},
     kernel::{
@@ -22,7 +22,7 @@ use crate::{
         direction::TcDirection,
         entry::Entries,
         object::{program, refusal},
-        persist::{Persist, link},
+        persist::Persist,
         task_files,
     },
 };
@@ -118,6 +118,8 @@ impl Hooks {
 /// The cgroup hooks, attached below one cgroup.
 pub struct CgroupHooks {
     ebpf: Ebpf,
+    cgroup: PathBuf,
+    links: Vec<CgroupLink>,
 }
 
 impl CgroupHooks {
@@ -133,12 +135,7 @@ impl CgroupHooks {
                 cgroup.display()
             )
         })?;
-        let at = |name: &str| {
-            format!(
-                "the kernel refused the hook {name} on the cgroup {}",
-                cgroup.display()
-            )
-        };
+        let at = |name: &str| refused(name, cgroup);
         let pin = |name: &str| -> Result<Option<(PathBuf, u64)>> {
             let Some(persist) = persist else {
                 return Ok(None);
@@ -146,24 +143,17 @@ impl CgroupHooks {
             let id = processes::cgroup_id(cgroup).with_context(|| at(name))?;
             Ok(Some((persist.cgroup_link(name), id)))
         };
+        let mut links = Vec::new();
         // The types have these methods in common, and no trait for them.
         macro_rules! attach {
             ($program:ty: $($name:literal = $attach_type:literal),+) => {
                 for (name, attach_type) in [$(($name, $attach_type)),+] {
-                    let pin = pin(name)?;
                     let program: &mut $program = program(&mut ebpf, name)?;
                     program.load().map_err(refusal).with_context(|| at(name))?;
-                    if let Some((pin, cgroup)) = &pin {
-                        let program = program.fd()?.as_fd();
-                        if !link::update(&program, pin, *cgroup) {
-                            link::create(&program, &directory, attach_type, pin)
-                                .with_context(|| at(name))?;
-                        }
-                    } else {
-                        program
-                            .attach(&directory, CgroupAttachMode::Single)
-                            .with_context(|| at(name))?;
-                    }
+                    let program = program.fd()?.try_clone()?;
+                    let hook = Hook { name, attach_type, program };
+                    let link = CgroupLink::attach(hook, &directory, pin(name)?);
+                    links.push(link.with_context(|| at(name))?);
                 }
             };
         }
@@ -173,7 +163,29 @@ impl CgroupHooks {
         attach!(CgroupSockAddr: "pinif_connect4" = 10, "pinif_connect6" = 11);
         attach!(CgroupSockAddr: "pinif_sendmsg4" = 14, "pinif_sendmsg6" = 15);
         attach!(CgroupSockopt: "pinif_setsockopt" = 22);
-        Ok(Self { ebpf })
+        Ok(Self {
+            ebpf,
+            cgroup: cgroup.to_owned(),
+            links,
+        })
+    }
+
+    /// Attaches the hooks again that are attached no longer. `None` where all of them are.
+    pub fn attach_again(&mut self) -> Option<Result<()>> {
+        let removed = self.links.iter_mut().filter(|link| !link.is_attached());
+        let mut removed = removed.peekable();
+        removed.peek()?;
+        let cgroup = &self.cgroup;
+        Some(
+            File::open(cgroup)
+                .with_context(|| format!("the cgroup {} cannot be opened", cgroup.display()))
+                .and_then(|directory| {
+                    removed.try_for_each(|link| {
+                        let again = link.attach_again(&directory);
+                        again.with_context(|| refused(link.name(), cgroup))
+                    })
+                }),
+        )
     }
 
     /// Has the entry programs of what leaves go on with the traffic program from here on, which is loaded: at this instant
@@ -225,6 +237,13 @@ impl CgroupHooks {
     pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
         bypass::list(&mut self.ebpf)
     }
+}
+
+fn refused(name: &str, cgroup: &Path) -> String {
+    format!(
+        "the kernel refused the hook {name} on the cgroup {}",
+        cgroup.display()
+    )
 }
 
 /// Runs the iterator once over all files of all processes. Its program writes nothing.

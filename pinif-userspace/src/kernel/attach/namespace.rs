@@ -19,6 +19,19 @@ use crate::{
     },
 };
 
+/// What was found where a program was attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The interface.
+    pub interface: IfIndex,
+    /// Which of its hooks.
+    pub direction: TcDirection,
+    /// The program is there.
+    pub is_attached: bool,
+    /// What is asked before it: the numbers of programs, and the places of filters.
+    pub before: Vec<u32>,
+}
+
 /// The entry programs of one namespace, and where they are attached.
 pub struct NamespaceHooks {
     netns: NetNs,
@@ -180,6 +193,70 @@ impl NamespaceHooks {
             self.forget(index);
         }
         Ok(gone)
+    }
+
+    /// Looks whether the programs are where they were attached to.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered, or a program cannot be asked for its number.
+    pub fn look(&self) -> Result<Vec<Looked>> {
+        let Self {
+            netns,
+            egress,
+            ingress,
+            ..
+        } = self;
+        let look = |hook: &Hook, direction| -> Result<Vec<Looked>> {
+            let looked = hook.look()?.into_iter();
+            Ok(looked
+                .map(|(interface, presence)| Looked {
+                    interface,
+                    direction,
+                    // Where it is unknown, it is taken to be there.
+                    is_attached: presence.as_ref().map_or(true, |it| it.is_attached),
+                    before: presence.map_or_else(|_| Vec::new(), |it| it.before),
+                })
+                .collect())
+        };
+        netns
+            .run(|| {
+                let mut looked = look(egress, TcDirection::Egress)?;
+                looked.extend(look(ingress, TcDirection::Ingress)?);
+                Ok(looked)
+            })
+            .with_context(|| no_entry(netns))?
+    }
+
+    /// Attaches to an interface again where the program was removed. `None`, where the interface is gone or has another name by
+    /// now, for which a netlink event comes.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered, or the kernel refuses.
+    pub fn attach_again(
+        &mut self,
+        interface: IfIndex,
+        name: &str,
+        direction: TcDirection,
+    ) -> Result<Option<()>> {
+        let Self {
+            netns,
+            egress,
+            ingress,
+            ..
+        } = self;
+        let hook = match direction {
+            TcDirection::Egress => egress,
+            TcDirection::Ingress => ingress,
+        };
+        netns
+            .run(|| {
+                let mut attached = None;
+                hook.attach_again(interface, name, |_, outcome| attached = Some(outcome));
+                Ok(attached.transpose()?)
+            })
+            .with_context(|| no_entry(netns))?
     }
 
     /// Detaches from all interfaces, also where it is to persist.

@@ -19,7 +19,9 @@ use pinif_ebpf::{key::NetNsCookie, policy::Slot};
 
 use super::{
     archive::{ArchivedCell, ArchivedCounters, ArchivedFinding},
-    bpffs, layout,
+    bpffs,
+    kept::KeptMaps,
+    layout,
     lock::{self, Locked},
     names::{KnownNames, Remembered},
     owner::Owner,
@@ -45,6 +47,7 @@ pub struct Persist {
     takes_over: bool,
     new: PersistedState,
     keeps: Arc<AtomicBool>,
+    kept: RefCell<KeptMaps>,
 }
 
 impl Persist {
@@ -107,6 +110,7 @@ impl Persist {
             takes_over,
             new: PersistedState::new(mode, load::secret()),
             keeps: Arc::new(AtomicBool::new(takes_over)),
+            kept: RefCell::default(),
             build,
             tag,
         })
@@ -148,6 +152,15 @@ impl Persist {
     ///
     /// When one cannot be pinned; of an auditor that is taken over, when one is missing.
     pub(in crate::kernel) fn hold(&self, ebpf: &Ebpf) -> Result<()> {
+        self.pin_maps(ebpf)?;
+        let maps = self.maps().into_iter().map(|(_, path)| path);
+        let others = layout::COLLECTORS.iter().chain([&layout::STATE]);
+        let others = others.map(|name| self.build.join(name));
+        *self.kept.borrow_mut() = KeptMaps::at(maps.chain(others));
+        Ok(())
+    }
+
+    fn pin_maps(&self, ebpf: &Ebpf) -> Result<()> {
         let maps = self.build.join(layout::MAPS);
         let lasting = ebpf.maps().filter(|(name, _)| lasts(name));
         if self.takes_over {
@@ -166,6 +179,12 @@ impl Persist {
             .context("the persisted state cannot be pinned")?;
         *self.state.borrow_mut() = Some(state);
         Ok(())
+    }
+
+    /// Pins the maps again that somebody has removed the pins of. `None` where all are pinned.
+    pub fn pin_again(&self) -> Option<Result<()>> {
+        let again = self.kept.borrow().pin_again()?;
+        Some(again.with_context(|| format!("a map cannot be pinned in {}", self.build.display())))
     }
 
     /// From now on, all stays attached, whatever ends this collector.

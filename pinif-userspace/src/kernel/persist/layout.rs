@@ -33,7 +33,7 @@ pub(super) const LINKS: &str = "links";
 /// An empty directory: pinif made the auditor's directory, so that it is removed with the auditor.
 pub(super) const OWN: &str = "own";
 /// Maps that only collectors read.
-const COLLECTORS: [&str; 4] = ["interfaces", "namespaces", "findings", "cells"];
+pub(super) const COLLECTORS: [&str; 4] = ["interfaces", "namespaces", "findings", "cells"];
 /// Which maps those are, and what they hold: another number is another build.
 const LAYOUT: u8 = 2;
 /// How the names of all programs begin.

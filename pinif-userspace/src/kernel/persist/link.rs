@@ -113,7 +113,7 @@ pub(in crate::kernel) fn update(program: &impl AsFd, path: &Path, cgroup: u64) -
     let Ok(link) = syscall::pinned(path) else {
         return false;
     };
-    if cgroup_of(&link).ok() != Some(cgroup) {
+    if target(&link).ok().map(|(cgroup, _)| cgroup) != Some(cgroup) {
         return false;
     }
     let mut attributes = UpdateAttributes {
@@ -126,10 +126,14 @@ pub(in crate::kernel) fn update(program: &impl AsFd, path: &Path, cgroup: u64) -
     unsafe { syscall::bpf(BPF_LINK_UPDATE, &mut attributes) }.is_ok()
 }
 
-/// The id of the cgroup that a link is attached to; zero where that is gone.
-fn cgroup_of(link: &OwnedFd) -> io::Result<u64> {
+/// The number of the cgroup that a link is attached to, zero where that is gone or it was detached; and that of its program.
+///
+/// # Errors
+///
+/// The kernel's.
+pub(in crate::kernel) fn target(link: &OwnedFd) -> io::Result<(u64, u32)> {
     let mut info = CgroupInfo::default();
     // SAFETY: it is a link of a cgroup hook, and the structure points nowhere.
     unsafe { syscall::info(link, &mut info) }?;
-    Ok(info.cgroup)
+    Ok((info.cgroup, info.program))
 }

@@ -17,6 +17,7 @@ mod archive;
 mod auditor;
 mod bpffs;
 mod find;
+mod kept;
 mod layout;
 pub(in crate::kernel) mod link;
 mod lock;

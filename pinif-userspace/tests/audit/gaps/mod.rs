@@ -208,10 +208,11 @@ fn an_interface_that_cannot_be_attached_is_reported() {
 #[test]
 fn a_program_that_was_put_before_pinif_is_reported() {
     scenario("gap tcx-ahead", &[Need::Tcx], |bench| {
-        let auditor = bench.audit(&[]);
+        let mut auditor = bench.audit(&[]);
         let escaped =
             bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10");
         let foreign = Foreign::before_all(bench, "eth1", "somebodys");
+        auditor.wait_for_finding("unaudited");
         // From here on, nothing of eth1 comes to pinif.
         bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 1000");
         let report = auditor.stop();

@@ -60,6 +60,22 @@ impl Place {
         printed
     }
 
+    /// All that is pinned, in order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut directories = vec![self.directory.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                match entry.file_type().expect("it is there") {
+                    kind if kind.is_dir() => directories.push(entry.path()),
+                    _ => files.push(entry.path()),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
     /// How many links of interfaces are pinned.
     pub fn links(&self) -> usize {
         let builds = fs::read_dir(&self.directory).into_iter().flatten();

@@ -1,0 +1,146 @@
+//! Looks whether all of pinif is where it was attached to, as [`Integrity`](super::integrity::Integrity) asks: here the kernel is
+//! asked, here it is attached again, and here it is reported.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use anyhow::Result;
+
+use super::{
+    audit::Audit,
+    gaps,
+    integrity::{Before, Input, Output, Spot},
+    ledger::Key,
+    netlink_events::NetlinkEvents,
+};
+use crate::{
+    findings::{
+        explain::{Cause, CauseKind},
+        gaps::{Gap, GapKey, GapSource},
+        removal::Removal,
+    },
+    kernel::{attach::Looked, direction::TcDirection},
+};
+
+impl Audit {
+    /// Looks at all, attaches again what was removed, and reports it.
+    ///
+    /// # Errors
+    ///
+    /// When what the host is like cannot be taken in.
+    pub(super) fn check_integrity(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+        // What is gone with its interface was not removed.
+        self.drain_events(changes)?;
+        let (mut removed, before) = self.look_at_interfaces();
+        self.look_at_the_rest(&mut removed);
+        let outputs = self
+            .integrity
+            .on(Input::Checked { removed, before }, Instant::now());
+        for output in outputs {
+            match output {
+                Output::Hole {
+                    spot,
+                    times,
+                    length,
+                    error,
+                } => {
+                    let interface = spot
+                        .interface()
+                        .map(|(netns, index)| self.names.interface(netns, index));
+                    self.report_removal(
+                        spot,
+                        Removal {
+                            part: spot.part(),
+                            interface,
+                            times,
+                            length,
+                            error,
+                        },
+                    );
+                }
+                Output::Ahead => self.on_gaps(gaps::Input::Ahead),
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_interfaces(&mut self) -> (BTreeMap<Spot, Result<(), String>>, Before) {
+        let mut removed = BTreeMap::new();
+        let mut all_before = Before::new();
+        for (&netns, namespace) in &mut self.namespaces {
+            // One that cannot be entered is looked for, and reported, as others are.
+            let looked = namespace.hooks.look().unwrap_or_default();
+            for Looked {
+                interface,
+                direction,
+                is_attached,
+                before,
+            } in looked
+            {
+                if !is_attached && let Some(link) = namespace.network.links.get(interface) {
+                    let again = namespace
+                        .hooks
+                        .attach_again(interface, &link.name, direction);
+                    let again = again.map_err(|error| format!("{error:#}"));
+                    if let Some(again) = again.transpose() {
+                        removed.insert(Spot::Interface(netns, interface, direction), again);
+                    }
+                } else if direction == TcDirection::Egress {
+                    all_before.insert((netns, interface), before);
+                }
+            }
+        }
+        (removed, all_before)
+    }
+
+    fn look_at_the_rest(&mut self, removed: &mut BTreeMap<Spot, Result<(), String>>) {
+        if let Ok(hooks) = self.hooks.get(&mut self.following.entries)
+            && let Some(again) = hooks.attach_again()
+        {
+            removed.insert(Spot::Hooks, again.map_err(|error| format!("{error:#}")));
+        }
+        let persist = self.persist.as_ref();
+        if let Some(again) = persist.and_then(|persist| persist.pin_again()) {
+            removed.insert(Spot::Pins, again.map_err(|error| format!("{error:#}")));
+        }
+        let entries = &mut self.following.entries;
+        for direction in entries.removed().unwrap_or_default() {
+            let again = entries.put_again(direction);
+            removed.insert(
+                Spot::Traffic(direction),
+                again.map_err(|error| format!("{error:#}")),
+            );
+        }
+    }
+
+    fn report_removal(&mut self, spot: Spot, removal: Removal) {
+        // What is for all is reported in the first namespace.
+        let first = self.host_view.order().first().copied();
+        let (netns, interface) = match spot.interface() {
+            Some((netns, index)) => (Some(netns), Some(index)),
+            None => (first, None),
+        };
+        let Some(netns) = netns else {
+            return;
+        };
+        let key = GapKey {
+            netns,
+            interface,
+            source: GapSource::Removed(removal.part),
+        };
+        let cause = CauseKind::Removed(removal);
+        let in_ledger = Key::Gap(key.clone());
+        if self.ledger.contains(&in_ledger) {
+            let causes: Arc<[Cause]> = self.shared.causes.one(vec![Cause::certain(cause)]);
+            self.ledger
+                .refine(&in_ledger, |finding| finding.causes = causes);
+            return;
+        }
+        let gap = Gap {
+            key,
+            cause,
+            process: None,
+            socket: None,
+        };
+        self.report_gap(gap, None, false);
+    }
+}

@@ -1,0 +1,205 @@
+//! Another program takes away what pinif has attached: that is found, reported with how long it lasted, and attached again. Case 28 of
+//! docs/developers/scenarios.md.
+
+mod taken;
+
+use std::fs;
+
+use nix::net::if_::if_nametoindex;
+use nix::unistd::Pid;
+use pinif_userspace::findings::line::FindingLine;
+
+use self::taken::{Held, held};
+use super::persist::place::Place;
+use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
+
+const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
+/// `BPF_MAP_TYPE_PROG_ARRAY`.
+const PROGRAM_ARRAY: &str = "3";
+/// As `/proc/PID/fdinfo` has it.
+const BPF_TCX_EGRESS: &str = "47";
+/// The place of the program for what leaves.
+const EGRESS: u32 = 0;
+
+fn removed(interface: &str, what: &'static str) -> Finding {
+    risk("unaudited").egress(interface).cause(what)
+}
+
+fn wait_for_removal(auditor: &mut Auditor<'_>, what: &str) -> FindingLine {
+    auditor.wait_for_finding_that(what, |finding| finding.cause.contains(what))
+}
+
+/// The link of eth1's egress.
+fn link_of_eth1(bench: &Bench, pid: Pid) -> Held {
+    let index = bench.card().run(|| if_nametoindex("eth1"));
+    let index = index.expect("the card is there").expect("it has eth1");
+    let mut all = held(pid).into_iter();
+    let link = all.find(|held| {
+        held.is("link_type", "tcx")
+            && held.is("ifindex", &index.to_string())
+            && held.is("attach_type", BPF_TCX_EGRESS)
+    });
+    link.expect("the link is held")
+}
+
+/// After what was removed is attached again, all is counted as before.
+fn leaks_again(bench: &Bench, auditor: Auditor<'_>, removed: impl IntoIterator<Item = Finding>) {
+    let sent = bench.send(&format!("{LEAK} --count 10"));
+    let report = auditor.stop();
+    let escape = leak("device-escape").bound("fab0").egress("eth1");
+    let expected = report.expect().finding(escape.packets(10).by(&sent));
+    removed
+        .into_iter()
+        .fold(expected, |expected, removed| expected.finding(removed))
+        .nothing_else();
+}
+
+#[test]
+fn a_qdisc_that_is_removed_is_reported_and_there_again() {
+    scenario("28 qdisc", &[Need::Program("tc")], |bench| {
+        let mut auditor = bench.audit(&["--attach", "clsact"]);
+        bench.run("tc", "qdisc del dev eth1 clsact");
+        let what = "removed the program at the egress of eth1";
+        let finding = wait_for_removal(&mut auditor, what);
+        assert!(finding.cause.contains(" s at most"), "{finding:?}");
+        assert!(
+            finding.remedy.contains("keep it from pinif's"),
+            "{finding:?}"
+        );
+        leaks_again(bench, auditor, [removed("eth1", what)]);
+    });
+}
+
+#[test]
+fn a_filter_that_another_takes_the_place_of_is_reported_and_there_again() {
+    scenario("28 filter", &[Need::Program("tc")], |bench| {
+        let mut auditor = bench.audit(&["--attach", "clsact"]);
+        let handle = auditor.pid().as_raw();
+        bench.run(
+            "tc",
+            &format!("filter del dev eth1 egress pref 1 handle {handle:#x} bpf"),
+        );
+        let what = "removed the program at the egress of eth1";
+        wait_for_removal(&mut auditor, what);
+        leaks_again(bench, auditor, [removed("eth1", what)]);
+    });
+}
+
+#[test]
+fn a_link_that_is_detached_is_reported_and_there_again() {
+    scenario("28 link", &[Need::Tcx], |bench| {
+        let mut auditor = bench.audit(&[]);
+        link_of_eth1(bench, auditor.pid()).detach();
+        let what = "removed the program at the egress of eth1";
+        wait_for_removal(&mut auditor, what);
+        leaks_again(bench, auditor, [removed("eth1", what)]);
+    });
+}
+
+#[test]
+fn what_is_removed_again_is_the_same_finding() {
+    scenario("28 again", &[Need::Tcx], |bench| {
+        let mut auditor = bench.audit(&[]);
+        for times in [
+            "eth1; it was",
+            "eth1 2 times; it was",
+            "eth1 3 times; it was",
+        ] {
+            link_of_eth1(bench, auditor.pid()).detach();
+            wait_for_removal(&mut auditor, times);
+        }
+        leaks_again(bench, auditor, [removed("eth1", "eth1 3 times")]);
+    });
+}
+
+#[test]
+fn hooks_that_are_detached_are_reported_and_there_again() {
+    scenario("28 hooks", &[], |bench| {
+        let mut auditor = bench.audit(&[]);
+        let all = held(auditor.pid());
+        let links: Vec<_> = all
+            .iter()
+            .filter(|held| held.is("link_type", "cgroup"))
+            .collect();
+        assert_eq!(links.len(), 9, "all hooks are held");
+        links.iter().for_each(|link| link.detach());
+        let what = "removed the hooks of the cgroup";
+        wait_for_removal(&mut auditor, what);
+        // The finding names the process: the hooks saw its socket.
+        leaks_again(bench, auditor, [removed("*", what)]);
+    });
+}
+
+#[test]
+fn a_table_that_is_emptied_is_reported_and_filled_again() {
+    scenario("28 table", &[], |bench| {
+        let mut auditor = bench.audit(&[]);
+        empty_table(auditor.pid());
+        let what = "removed the egress program of all interfaces";
+        wait_for_removal(&mut auditor, what);
+        leaks_again(bench, auditor, [removed("*", what)]);
+    });
+}
+
+/// Takes the traffic program for what leaves out of the auditor's table.
+fn empty_table(pid: Pid) {
+    let all = held(pid);
+    let mut tables = all.iter().filter(|held| held.is("map_type", PROGRAM_ARRAY));
+    let removed = tables.find(|table| table.remove(EGRESS).is_ok());
+    assert!(removed.is_some(), "the table is held");
+}
+
+#[test]
+fn pins_that_are_removed_are_reported_and_there_again() {
+    scenario("28 pins", &[Need::Tcx], |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let (links, files) = (place.links(), place.files());
+        for file in &files {
+            fs::remove_file(file).expect("it is pinned");
+        }
+        for what in [
+            "removed the program at the egress of eth1",
+            "removed the hooks of the cgroup",
+            "removed pinned maps",
+        ] {
+            wait_for_removal(&mut auditor, what);
+        }
+        assert_eq!((place.links(), place.files()), (links, files));
+        let sent = bench.send(&format!("{LEAK} --count 10"));
+        let began = auditor.kill();
+        let report = place.audit(bench, &[]).since(&began).stop();
+        let escape = leak("device-escape").bound("fab0").egress("eth1");
+        report
+            .expect()
+            .finding(escape.packets(10).by(&sent))
+            .nothing_else();
+    });
+}
+
+#[test]
+fn there_is_a_summary_whatever_was_taken_away() {
+    scenario("28 summary", &[Need::Tcx], |bench| {
+        let auditor = bench.audit(&[]);
+        let sent = bench.send(&format!("{LEAK} --count 10"));
+        let pid = auditor.pid();
+        for link in held(pid) {
+            if link.is("link_type", "tcx") || link.is("link_type", "cgroup") {
+                link.detach();
+            }
+        }
+        empty_table(pid);
+        let report = auditor.stop();
+        let escape = leak("device-escape").bound("fab0").egress("eth1");
+        let expected = report.expect().finding(escape.packets(10).by(&sent));
+        ["lo", "fab0", "eth1"]
+            .iter()
+            .fold(expected, |expected, link| {
+                expected.finding(removed(link, "removed the program at the egress of"))
+            })
+            .finding(removed("*", "removed the hooks of the cgroup"))
+            .finding(removed("*", "removed the egress program of all interfaces"))
+            .exit(2)
+            .nothing_else();
+    });
+}
