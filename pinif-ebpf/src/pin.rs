@@ -12,7 +12,7 @@ pub mod flag {
     pub const ALLOW_REBIND: u32 = 1 << 0;
 }
 
-/// What a cgroup is pinned to. Only `interface` ever changes: the name is what the pin follows.
+/// What a cgroup is pinned to. Only `interface` and `address` ever change: the name is what the pin follows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pin {
@@ -24,6 +24,10 @@ pub struct Pin {
     pub flags: u32,
     /// The interface's name.
     pub name: Name,
+    /// Its first IPv4 address, in network byte order; zero where it has none.
+    pub address: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
 /// What pinned sockets sent by one interface, and what of it was dropped.
@@ -56,9 +60,19 @@ pub struct PinCounters {
     pub refused: u64,
     /// Packets that left, or were dropped, by an interface for which there was no room among the counters.
     pub uncounted: u64,
+    /// Attempts to join a group on another interface, which were refused.
+    pub joins: u64,
 }
 
-/// Who tried to bind a socket to what: the key of a counter.
+/// [`Attempt::what`].
+pub mod attempt {
+    /// To bind a socket.
+    pub const BIND: u32 = 0;
+    /// To join, or leave, a group on an interface.
+    pub const JOIN: u32 = 1;
+}
+
+/// Who tried to bind a socket to what, or to join a group where: the key of a counter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
@@ -70,6 +84,10 @@ pub struct Attempt {
     pub pid: u32,
     /// The index that was asked for (`SO_BINDTOIFINDEX`); where both are empty, the socket was to be unbound.
     pub index: IfIndex,
+    /// What was tried: one of [`attempt`].
+    pub what: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
 /// Where this kernel keeps what no helper gives a cgroup's program, in bytes.
@@ -90,10 +108,10 @@ pub struct Offsets {
     pub connection_first: u32,
 }
 
-const _: () = assert!(size_of::<Pin>() == 32);
+const _: () = assert!(size_of::<Pin>() == 40);
 const _: () = assert!(size_of::<EgressStats>() == 48);
-const _: () = assert!(size_of::<PinCounters>() == 40);
-const _: () = assert!(size_of::<Attempt>() == 40);
+const _: () = assert!(size_of::<PinCounters>() == 48);
+const _: () = assert!(size_of::<Attempt>() == 48);
 const _: () = assert!(size_of::<Offsets>() == 24);
 
 #[cfg(feature = "user")]

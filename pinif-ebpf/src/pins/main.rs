@@ -1,10 +1,13 @@
-//! A pin's eBPF programs, attached to one cgroup: sockets are bound to the device from birth, stay bound, and send by it.
+//! A pin's eBPF programs, attached to one cgroup: sockets are bound to the device from birth, stay bound, send by it, and join
+//! groups there.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
 mod create;
 #[cfg(target_arch = "bpf")]
 mod egress;
+#[cfg(target_arch = "bpf")]
+mod groups;
 #[cfg(target_arch = "bpf")]
 mod setsockopt;
 #[cfg(target_arch = "bpf")]

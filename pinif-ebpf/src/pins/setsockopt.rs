@@ -1,4 +1,4 @@
-//! `setsockopt()`: a pinned socket stays bound to its device.
+//! `setsockopt()`: a pinned socket stays bound to its device, and joins groups there.
 
 use aya_ebpf::{
     bindings::bpf_sockopt,
@@ -9,10 +9,14 @@ use aya_ebpf::{
 use pinif_ebpf::{
     intent::{NAME_LENGTH, Name},
     key::IfIndex,
-    pin::{Attempt, Pin, flag},
+    pin::{Attempt, Pin, attempt, flag},
 };
 
-use crate::{ALLOW, REFUSE, member, state, subflow};
+use crate::{
+    ALLOW, REFUSE,
+    groups::{self, Outcome},
+    member, state, subflow,
+};
 
 pub const SOL_SOCKET: i32 = 1;
 pub const SO_BINDTODEVICE: i32 = 25;
@@ -31,7 +35,7 @@ pub fn pinif_pin_opt(context: SockoptContext) -> i32 {
     let option = context.sockopt;
     let (outcome, answer) = match asked(option) {
         Some((device, index)) => judge(option, device, index),
-        None => (UNTOUCHED, ALLOW),
+        None => join(option),
     };
     // SAFETY: the context is writable here.
     unsafe { (&raw mut (*option).optlen).write_volatile(outcome) };
@@ -77,13 +81,39 @@ fn judge(option: *mut bpf_sockopt, device: Name, index: IfIndex) -> (i32, i32) {
     if pin.flags & flag::ALLOW_REBIND != 0 {
         return (UNTOUCHED, ALLOW);
     }
+    attempted(device, index, attempt::BIND);
+    (UNTOUCHED, REFUSE)
+}
+
+/// Whether a group may be joined, and where: of another option, the kernel takes what it is given.
+#[inline(always)]
+fn join(option: *mut bpf_sockopt) -> (i32, i32) {
+    let Some(pin) = state::pin() else {
+        return (UNTOUCHED, REFUSE);
+    };
+    match groups::judge(option, pin) {
+        None | Some(Outcome::AsItIs) => (UNTOUCHED, ALLOW),
+        Some(Outcome::Rewritten(length)) => (length, ALLOW),
+        Some(Outcome::Another(index)) if pin.flags & flag::ALLOW_REBIND != 0 && index.is_some() => {
+            (UNTOUCHED, ALLOW)
+        }
+        Some(Outcome::Another(index)) => {
+            attempted(Name([0; NAME_LENGTH]), index, attempt::JOIN);
+            (UNTOUCHED, REFUSE)
+        }
+    }
+}
+
+#[inline(always)]
+fn attempted(device: Name, index: IfIndex, what: u32) {
     state::attempted(&Attempt {
         comm: Name(bpf_get_current_comm().unwrap_or_default()),
         device,
         pid: (bpf_get_current_pid_tgid() >> 32) as u32,
         index,
+        what,
+        _pad: 0,
     });
-    (UNTOUCHED, REFUSE)
 }
 
 #[inline(always)]

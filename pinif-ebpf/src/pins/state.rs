@@ -10,7 +10,7 @@ use aya_ebpf::{
 use pinif_ebpf::{
     intent::Name,
     key::IfIndex,
-    pin::{Attempt, EgressStats, Offsets, Pin, PinCounters},
+    pin::{self, Attempt, EgressStats, Offsets, Pin, PinCounters},
 };
 
 /// Where this kernel keeps what no helper gives.
@@ -125,10 +125,13 @@ pub fn count_egress(interface: IfIndex, name: Name, packets: u64, bytes: u64, le
     }
 }
 
-/// Counts an attempt to bind a socket to something else. The counters have those for which there is no room here, too.
+/// Counts an attempt at something else than the pin's interface. The counters have those for which there is no room here, too.
 #[inline(always)]
 pub fn attempted(attempt: &Attempt) {
-    count(|counters| &mut counters.refused);
+    match attempt.what {
+        pin::attempt::JOIN => count(|counters| &mut counters.joins),
+        _ => count(|counters| &mut counters.refused),
+    }
     if ATTEMPTS.get_ptr_mut(attempt).is_none() {
         let _ = ATTEMPTS.insert(attempt, 0, u64::from(BPF_NOEXIST));
     }

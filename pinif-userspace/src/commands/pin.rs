@@ -128,7 +128,7 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
         .with_context(|| format!("the interfaces of {} cannot be read", target.netns.name))?;
     let pin = target.pin(&network.links)?;
     let offsets = kernel_types::of_kernel()?.offsets_of_pins;
-    let pinned = NewPin::load(pin, &target.egress_interfaces(&network.links), &offsets)?;
+    let pinned = NewPin::load(pin, &target.aim(&network), &offsets)?;
     // A signal must not leave half a pin.
     let held = Held::new();
     pinned.attach(cgroup)?;

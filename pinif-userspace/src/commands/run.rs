@@ -101,15 +101,15 @@ fn held(args: &RunArgs) -> Result<u8> {
         allow_rebind: args.allow_rebind,
     };
     let follower = Follower::open(target.clone())?;
-    let links = &follower.network().links;
-    let pin = target.pin(links)?;
+    let network = follower.network();
+    let pin = target.pin(&network.links)?;
     let parent = parent(args.cgroup.as_deref())?;
     refuse_nesting(&parent, &target)?;
     // Before there is anything that a signal would leave behind.
     let signals = signals::Signals::block()?;
     let own = CommandCgroup::make(&parent)?;
     let offsets = kernel_types::of_kernel()?.offsets_of_pins;
-    let maps = NewPin::load(pin, &target.egress_interfaces(links), &offsets)?.attach(own.path())?;
+    let maps = NewPin::load(pin, &target.aim(network), &offsets)?.attach(own.path())?;
     if args.report != Report::None {
         for socket in &handed {
             note(&format!(

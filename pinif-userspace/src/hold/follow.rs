@@ -57,13 +57,13 @@ impl Follower {
     ///
     /// When the thread cannot be made.
     pub fn follow(mut self, mut maps: PinMaps, cgroup: PathBuf) -> Result<()> {
-        let mut last = self.target.index(&self.network.links);
+        let mut last = self.target.aim(&self.network).interface;
         let body = move || {
             while self.next() {
                 let links = &self.network.links;
-                let now = self.target.index(links);
-                let allowed = self.target.egress_interfaces(links);
-                if let Err(error) = maps.point(now, &allowed) {
+                let aim = self.target.aim(&self.network);
+                let now = aim.interface;
+                if let Err(error) = maps.point(&aim) {
                     // The pin holds as it was: nothing leaks, though nothing may leave.
                     note(&format!("{error:#}"));
                 }
@@ -123,8 +123,9 @@ pub fn refresh(target: &Target, maps: &mut PinMaps, cgroup: &Path) -> Result<IfI
             target.netns.name
         )
     })?;
-    let now = target.index(&network.links);
-    maps.point(now, &target.egress_interfaces(&network.links))?;
+    let aim = target.aim(&network);
+    let now = aim.interface;
+    maps.point(&aim)?;
     if now.is_some()
         && let Err(error) = sockets::rebind(cgroup, &target.netns, &network.links, now)
     {

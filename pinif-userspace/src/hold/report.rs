@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use pinif_ebpf::{
     intent::Name,
-    pin::{Attempt, Pin, flag},
+    pin::{Attempt, Pin, attempt, flag},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -44,7 +44,9 @@ pub struct PinReport {
     pub interfaces: Vec<Interface>,
     /// Attempts to bind a socket to another device, or to none, that were refused.
     pub refused: u64,
-    /// Those of them that there was room to list.
+    /// Attempts to join a group on another interface that were refused.
+    pub refused_joins: u64,
+    /// Those of all of them that there was room to list.
     pub attempts: Vec<Try>,
     /// Packets whose interface there was no room to count.
     pub uncounted: u64,
@@ -67,7 +69,7 @@ pub struct Interface {
     pub kept_bytes: u64,
 }
 
-/// Attempts of one process to bind a socket to one thing.
+/// Attempts of one process to bind a socket to one thing, or to join groups on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Try {
     /// The process.
@@ -76,10 +78,22 @@ pub struct Try {
     pub comm: String,
     /// The device's name that was asked for.
     pub device: Option<String>,
-    /// The index that was asked for. Neither, where the socket was to be unbound.
+    /// The index that was asked for. Neither, where the socket was to be unbound, or the kernel was to choose where to join.
     pub index: Option<u32>,
+    /// What was tried.
+    pub what: Trial,
     /// How often.
     pub times: u64,
+}
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trial {
+    /// To bind a socket to a device.
+    Bind,
+    /// To join, or leave, a group on an interface.
+    Join,
 }
 
 impl PinReport {
@@ -113,6 +127,7 @@ impl PinReport {
             elsewhere: counters.elsewhere,
             interfaces: interfaces.collect(),
             refused: counters.refused,
+            refused_joins: counters.joins,
             attempts: maps.attempts()?.into_iter().map(Try::from).collect(),
             uncounted: counters.uncounted,
         })
@@ -127,7 +142,8 @@ impl PinReport {
         )];
         lines.push(self.left());
         lines.extend(self.dropped());
-        lines.extend(self.tried());
+        lines.extend(self.tried(Trial::Bind));
+        lines.extend(self.tried(Trial::Join));
         if self.away != 0 {
             lines.push(format!(
                 "{} not made, since there was no interface {device}",
@@ -206,16 +222,22 @@ impl PinReport {
         })
     }
 
-    fn tried(&self) -> Option<String> {
-        let mut attempts: Vec<_> = self.attempts.iter().take(LISTED).map(Try::text).collect();
-        if self.attempts.len() > LISTED {
-            attempts.push(format!("and {} more", self.attempts.len() - LISTED));
+    fn tried(&self, trial: Trial) -> Option<String> {
+        let (refused, what) = match trial {
+            Trial::Bind => (self.refused, "bind a socket to something else"),
+            Trial::Join => (self.refused_joins, "join a group on another interface"),
+        };
+        let of_it = self.attempts.iter().filter(|one| one.what == trial);
+        let more = of_it.clone().count().saturating_sub(LISTED);
+        let mut attempts: Vec<_> = of_it.take(LISTED).map(Try::text).collect();
+        if more > 0 {
+            attempts.push(format!("and {more} more"));
         }
-        (self.refused != 0).then(|| {
+        (refused != 0).then(|| {
             format!(
-                "{} to bind a socket to something else {} refused: {}",
-                counted(self.refused, "attempt"),
-                if self.refused == 1 { "was" } else { "were" },
+                "{} to {what} {} refused: {}",
+                counted(refused, "attempt"),
+                if refused == 1 { "was" } else { "were" },
                 attempts.join("; ")
             )
         })
@@ -235,6 +257,10 @@ impl From<(Attempt, u64)> for Try {
             comm: text(attempt.comm),
             device: (!device.is_empty()).then_some(device),
             index: Some(attempt.index.0).filter(|index| *index != 0),
+            what: match attempt.what {
+                attempt::JOIN => Trial::Join,
+                _ => Trial::Bind,
+            },
             times,
         }
     }
@@ -244,6 +270,8 @@ impl Try {
     fn text(&self) -> String {
         let to = match (&self.device, self.index) {
             (Some(device), _) => format!("to {}", visible(device)),
+            (None, Some(index)) if self.what == Trial::Join => format!("on interface {index}"),
+            (None, None) if self.what == Trial::Join => "where the kernel chooses".to_owned(),
             (None, Some(index)) => format!("to interface {index}"),
             (None, None) => "to nothing".to_owned(),
         };
@@ -277,6 +305,7 @@ mod tests {
             elsewhere: 0,
             interfaces: Vec::new(),
             refused: 0,
+            refused_joins: 0,
             attempts: Vec::new(),
             uncounted: 0,
         }
@@ -308,12 +337,18 @@ mod tests {
             comm: "cu\u{1b}rl".to_owned(),
             device: Some("eth1".to_owned()),
             index: None,
+            what: Trial::Bind,
             times: 3,
         };
         let unbind = Try {
             device: None,
             times: 1,
             ..attempt.clone()
+        };
+        let join = Try {
+            index: Some(5),
+            what: Trial::Join,
+            ..unbind.clone()
         };
         let report = PinReport {
             pinned: 2,
@@ -326,7 +361,8 @@ mod tests {
                 interface("eth2", 0, 1),
             ],
             refused: 4,
-            attempts: vec![attempt, unbind],
+            refused_joins: 1,
+            attempts: vec![attempt, unbind, join],
             uncounted: 5,
             ..report()
         };
@@ -338,6 +374,7 @@ mod tests {
                 "13 packets were dropped instead of leaving via eth1 (12), eth2 (1)",
                 "4 attempts to bind a socket to something else were refused: cu\\x1brl (pid 7) to eth1, 3 times; \
                  cu\\x1brl (pid 7) to nothing",
+                "1 attempt to join a group on another interface was refused: cu\\x1brl (pid 7) on interface 5",
                 "1 socket was not made, since there was no interface fab0",
                 "2 sockets were not made in another network namespace than fab0's",
                 "5 packets were held to the device, but counted by no interface",

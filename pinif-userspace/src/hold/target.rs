@@ -1,5 +1,7 @@
 //! What a cgroup is to be pinned to, and what that means while the links are as they are.
 
+use std::net::IpAddr;
+
 use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::{
     intent::{NAME_LENGTH, Name},
@@ -8,8 +10,8 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    host::{links::Links, netns::NetNs},
-    kernel::pins::InterfaceSet,
+    host::{links::Links, netns::NetNs, network::Network},
+    kernel::pins::{Aim, InterfaceSet},
     text::escape::visible,
 };
 
@@ -51,14 +53,30 @@ impl Target {
                 0
             },
             name: name(&self.interface).context("an interface's name has 15 bytes at most")?,
+            ..Pin::default()
         })
     }
 
     /// The index that the name has now; none while no interface has it.
-    pub fn index(&self, links: &Links) -> IfIndex {
+    fn index(&self, links: &Links) -> IfIndex {
         links
             .by_name(&self.interface)
             .map_or(IfIndex::NONE, |link| link.index)
+    }
+
+    /// Where the pin points while the network is as it is.
+    pub fn aim(&self, network: &Network) -> Aim {
+        let interface = self.index(&network.links);
+        let addresses = network.addresses.of(interface);
+        let mut ipv4 = addresses.filter_map(|local| match local.address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        });
+        Aim {
+            interface,
+            address: ipv4.next(),
+            interfaces: self.egress_interfaces(&network.links),
+        }
     }
 
     /// The interfaces by which packets may leave: the device, those that a VRF routes into, what an IPsec interface
@@ -66,7 +84,7 @@ impl Target {
     /// the device is in, which leads to the host's own addresses. What a VRF sends on passes once more, too.
     ///
     /// Not its other lower devices: a VLAN's packets reach the trunk only after they are tagged.
-    pub fn egress_interfaces(&self, links: &Links) -> InterfaceSet {
+    fn egress_interfaces(&self, links: &Links) -> InterfaceSet {
         let device = links.by_name(&self.interface);
         let is_allowed = |index: IfIndex| {
             device.is_some_and(|device| {

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +32,17 @@ use super::{
 
 /// The interfaces by which a pin's packets may leave, and their names.
 pub type InterfaceSet = BTreeMap<IfIndex, Name>;
+
+/// Where a pin points, while the interfaces are as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aim {
+    /// The interface that has the name; none while there is none.
+    pub interface: IfIndex,
+    /// Its first IPv4 address.
+    pub address: Option<Ipv4Addr>,
+    /// Those by which packets may leave.
+    pub interfaces: InterfaceSet,
+}
 
 /// The maps of a pin.
 pub struct PinMaps {
@@ -68,19 +80,22 @@ impl PinMaps {
     /// # Errors
     ///
     /// When a map is full, or the kernel refuses.
-    pub fn point(&mut self, interface: IfIndex, interfaces: &InterfaceSet) -> Result<()> {
-        for (index, name) in interfaces {
+    pub fn point(&mut self, aim: &Aim) -> Result<()> {
+        for (index, name) in &aim.interfaces {
             self.interfaces
                 .insert(index, name, 0)
                 .context("the pin has no room for one more interface")?;
         }
         let pin = Pin {
-            interface,
+            interface: aim.interface,
+            address: aim
+                .address
+                .map_or(0, |address| u32::from_ne_bytes(address.octets())),
             ..self.pin()?
         };
         self.write(pin)?;
         for old in keys(&self.interfaces)? {
-            if !interfaces.contains_key(&old) {
+            if !aim.interfaces.contains_key(&old) {
                 self.interfaces
                     .remove(&old)
                     .context("the pin cannot be changed")?;
@@ -144,16 +159,16 @@ pub struct NewPin {
 }
 
 impl NewPin {
-    /// Loads the programs, for a pin that is as `pin` and `interfaces` say.
+    /// Loads the programs, for a pin that is as `pin` says and points there.
     ///
     /// # Errors
     ///
     /// When this binary has no programs inside, or the kernel refuses them.
-    pub fn load(pin: Pin, interfaces: &InterfaceSet, offsets: &Offsets) -> Result<Self> {
+    pub fn load(pin: Pin, aim: &Aim, offsets: &Offsets) -> Result<Self> {
         let mut ebpf = Loader::begin().pins(offsets)?;
         let mut maps = PinMaps::open(|name| take_map(&mut ebpf, name))?;
         maps.write(pin)?;
-        maps.point(pin.interface, interfaces)?;
+        maps.point(aim)?;
         Ok(Self { ebpf, maps })
     }
 

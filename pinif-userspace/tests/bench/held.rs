@@ -25,6 +25,8 @@ pub struct Account {
     pub interfaces: Vec<EgressStats>,
     /// Attempts that were refused.
     pub refused: u64,
+    /// Attempts to join a group elsewhere that were refused.
+    pub refused_joins: u64,
     /// Who attempted what.
     pub attempts: Vec<Try>,
     /// What was not counted.
@@ -49,6 +51,10 @@ pub struct Try {
     pub comm: String,
     /// The device's name.
     pub device: Option<String>,
+    /// The interface's index.
+    pub index: Option<u32>,
+    /// What it was.
+    pub what: String,
     /// How often.
     pub times: u64,
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -46,6 +46,8 @@ pub enum Traffic {
     HandOn(HandOn),
     /// UDP datagrams by io_uring, the socket as well.
     Ring(Ring),
+    /// Nothing of its own: joins a group, which the kernel reports.
+    Groups(Groups),
     /// That child: the socket is its standard input, as inetd(8) gives it.
     #[command(hide = true)]
     Given(Given),
@@ -266,6 +268,43 @@ pub struct Given {
     /// A descriptor whose end of file is waited for before anything is sent
     #[arg(long, hide = true)]
     pub after: Option<i32>,
+}
+
+/// A group that is joined.
+#[derive(clap::Args, Debug)]
+pub struct Groups {
+    /// By which option.
+    #[arg(long, value_enum)]
+    pub how: How,
+    /// The group.
+    #[arg(long)]
+    pub group: IpAddr,
+    /// The interface that the option names.
+    #[arg(long)]
+    pub interface: Option<String>,
+    /// The interface's address that it names.
+    #[arg(long)]
+    pub address: Option<Ipv4Addr>,
+    /// Whom it is joined for.
+    #[arg(long, default_value = "192.0.2.77")]
+    pub source: IpAddr,
+}
+
+/// An option that joins a group.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum How {
+    /// `IP_ADD_MEMBERSHIP` with `ip_mreq`.
+    Mreq,
+    /// The same with `ip_mreqn`, or `IPV6_ADD_MEMBERSHIP`.
+    Mreqn,
+    /// `IP_ADD_SOURCE_MEMBERSHIP`.
+    Source,
+    /// `IPV6_JOIN_ANYCAST`.
+    Anycast,
+    /// `MCAST_JOIN_GROUP`.
+    Mcast,
+    /// `MCAST_JOIN_SOURCE_GROUP`.
+    McastSource,
 }
 
 /// One TCP connection: the client sends `--bytes`, the server reads them.

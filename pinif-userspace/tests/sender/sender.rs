@@ -6,6 +6,7 @@
 mod args;
 mod datagram;
 mod frame;
+mod groups;
 mod handed;
 mod ring;
 mod sandbox;
@@ -46,6 +47,7 @@ fn main() -> Result<()> {
         Traffic::Tcp(tcp) => stream::tcp(tcp, &args)?,
         Traffic::RefuseBind(sandbox) => return sandbox::refuse_bind(sandbox),
         Traffic::Ring(how) => ring::ring(how)?,
+        Traffic::Groups(how) => groups::groups(how)?,
         Traffic::HandOn(how) => return handed::hand_on(how, &args),
         Traffic::Given(given) => return handed::given(given),
     };

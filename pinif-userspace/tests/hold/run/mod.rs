@@ -4,6 +4,7 @@ mod attempts;
 mod birth;
 mod ends;
 mod follows;
+mod groups;
 mod multipath;
 mod refusals;
 
