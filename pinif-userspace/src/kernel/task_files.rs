@@ -45,7 +45,7 @@ const FUNCTION: u32 = 12 << 24;
 /// Types in which the iterator's function has its id, and all before it are nothing. aya looks for that id alone, and takes the
 /// kernel's types as a whole for it, which it reads far slower than pinif does.
 fn types_of(id: u32) -> Vec<u8> {
-    const NOTHING: [u32; 3] = [0, FORWARD, 0];
+    let bytes = |words: [u32; 3]| words.map(u32::to_ne_bytes).concat();
     let strings = [b"\0", TASK_FILE.as_bytes(), b"\0"].concat();
     let before = id.saturating_sub(1) as usize;
     let types = 12 * (before + 1);
@@ -54,10 +54,8 @@ fn types_of(id: u32) -> Vec<u8> {
     data.extend([VERSION, 0]);
     let header = [HEADER, 0, types as u32, types as u32, strings.len() as u32];
     data.extend(header.into_iter().flat_map(u32::to_ne_bytes));
-    for _ in 0..before {
-        data.extend(NOTHING.into_iter().flat_map(u32::to_ne_bytes));
-    }
-    data.extend([1, FUNCTION, 0].into_iter().flat_map(u32::to_ne_bytes));
+    data.extend(bytes([0, FORWARD, 0]).repeat(before));
+    data.extend(bytes([1, FUNCTION, 0]));
     data.extend(strings);
     data
 }
