@@ -18,6 +18,7 @@ use crate::{
         gaps::{Gap, GapKey, GapSource},
         removal::Removal,
     },
+    host::gaps::sockets,
     kernel::{attach::Looked, direction::TcDirection},
 };
 
@@ -60,7 +61,18 @@ impl Audit {
                 Output::Ahead => self.on_gaps(gaps::Input::Ahead),
             }
         }
+        if self.has_packet_socket() {
+            self.on_gaps(gaps::Input::Sockets);
+        }
         Ok(())
+    }
+
+    /// Where it is unknown, all is looked for from time to time.
+    fn has_packet_socket(&self) -> bool {
+        self.namespaces.values().any(|namespace| {
+            let found = sockets::has_packet_socket(namespace.hooks.netns());
+            found.unwrap_or(false)
+        })
     }
 
     fn look_at_interfaces(&mut self) -> (BTreeMap<Spot, Result<(), String>>, Before) {

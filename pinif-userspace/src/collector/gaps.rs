@@ -98,6 +98,10 @@ impl Gaps {
                 let settles = false;
                 return vec![self.look(Look { all: true, settles }, now)];
             }
+            Input::Sockets => {
+                let (all, settles) = (false, false);
+                return vec![self.look(Look { all, settles }, now)];
+            }
             Input::Ahead => {
                 let settles = false;
                 return vec![self.look(Look { all: true, settles }, now)];

@@ -25,6 +25,8 @@ pub enum Need {
     Mptcp,
     /// A machine for this run alone, whose settings a scenario may change for all its namespaces.
     OwnMachine,
+    /// A processor of this kind.
+    Architecture(&'static str),
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
 }
@@ -59,6 +61,8 @@ impl Need {
             Self::OwnMachine => env::var_os("PINIF_OWN_MACHINE").is_none().then(|| {
                 "it changes a setting of the whole machine, which only one of `cargo xtask vm` lets it".to_owned()
             }),
+            Self::Architecture(name) => (env::consts::ARCH != *name)
+                .then(|| format!("it needs a processor of the kind {name}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
             Self::Link(kind) => match kind.is_available() {

@@ -171,6 +171,9 @@ pub struct Packet {
     /// Bytes of payload of each.
     #[arg(long, default_value_t = 32)]
     pub size: usize,
+    /// Set `--bypass` by a system call of 32 bits.
+    #[arg(long)]
+    pub compat: bool,
     /// The ethertype that the kernel is given, whatever the frame's is.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub announce: u16,

@@ -6,6 +6,7 @@ use pinif_lab::socket::{packet_socket_of, set_option};
 use pinif_lab::{Ethernet, Vlan, udp_packet};
 
 use crate::args::{Args, Packet};
+use crate::compat;
 use crate::rendezvous;
 use crate::sent::Sent;
 
@@ -16,7 +17,10 @@ const PACKET_QDISC_BYPASS: libc::c_int = 20;
 pub fn packet(packet: &Packet, args: &Args) -> Result<Sent> {
     let socket = packet_socket_of(send::index(&packet.device)?, packet.announce)?;
     let frame = frame_of(packet)?;
-    if packet.bypass {
+    if packet.bypass && packet.compat {
+        compat::set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+            .context("PACKET_QDISC_BYPASS by a system call of 32 bits")?;
+    } else if packet.bypass {
         set_option(&socket, libc::SOL_PACKET, PACKET_QDISC_BYPASS, 1)
             .context("PACKET_QDISC_BYPASS")?;
     }

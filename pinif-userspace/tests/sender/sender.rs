@@ -4,6 +4,7 @@
 //! and waits for a line; its last line is a JSON object ([`sent::Sent`]). It ends with whoever started it.
 
 mod args;
+mod compat;
 mod datagram;
 mod frame;
 mod groups;

@@ -33,6 +33,8 @@ pub(in crate::collector) enum Input {
     Awake,
     /// Something has come before pinif at an interface, or has gone from there.
     Ahead,
+    /// There are packet sockets, of which any may bypass by now.
+    Sockets,
     /// The audit begins or ends: all is looked for, and nothing waits any longer.
     All,
     /// What [`Output::Look`] asked for.

@@ -3,7 +3,7 @@
 //! The kernel's list has every packet socket. Whether one bypasses, the socket itself is asked for: a copy of its descriptor
 //! is taken (pidfd_getfd(2)), since no diagnosis shows it (`PDI_*` of linux/packet_diag.h).
 
-use std::{io, os::fd::OwnedFd};
+use std::{fs, io, os::fd::OwnedFd};
 
 use nix::{
     getsockopt_impl, sockopt_impl,
@@ -15,6 +15,8 @@ use pinif_ebpf::{
 };
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
+
+use crate::host::netns::NetNs;
 
 /// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
 const PACKET_QDISC_BYPASS: libc::c_int = 20;
@@ -75,6 +77,17 @@ pub struct State {
     pub interface: Option<IfIndex>,
     /// Its cookie.
     pub cookie: SocketCookie,
+}
+
+/// Whether there is a packet socket in a namespace (`packet_seq_show`). No hook sees what a 32-bit system call asks of it
+/// (`in_compat_syscall` in `do_sock_setsockopt`).
+///
+/// # Errors
+/// Where the namespace cannot be entered, or there is no `/proc`.
+pub fn has_packet_socket(netns: &NetNs) -> io::Result<bool> {
+    let table = netns.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
+    // The first line is the heading.
+    Ok(table.lines().nth(1).is_some())
 }
 
 /// Asks a socket of the kernel's list. Nothing, if it is not there any more.

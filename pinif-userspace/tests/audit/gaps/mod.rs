@@ -205,6 +205,28 @@ fn an_interface_that_cannot_be_attached_is_reported() {
     });
 }
 
+/// No hook sees it: the packet sockets are looked over.
+#[test]
+fn a_packet_socket_that_bypasses_by_a_32_bit_call_is_reported_while_it_sends() {
+    scenario(
+        "gap qdisc-bypass-compat",
+        &[Need::Architecture("x86_64")],
+        |bench| {
+            let mut auditor = bench.audit(&[]);
+            let mut sender = bench.sender(&format!("packet --bypass --compat --stay {FRAMES}"));
+            sender.wait_for("sent");
+            auditor.wait_for_finding("unaudited");
+            let sent = sender.go_and_finish();
+            auditor
+                .stop()
+                .expect()
+                .finding(bypass().by(&sent))
+                .driver_counts_apart("eth1")
+                .nothing_else();
+        },
+    );
+}
+
 #[test]
 fn a_program_that_was_put_before_pinif_is_reported() {
     scenario("gap tcx-ahead", &[Need::Tcx], |bench| {
