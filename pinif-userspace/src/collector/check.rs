@@ -19,6 +19,7 @@ use crate::{
         removal::Removal,
     },
     host::gaps::sockets,
+    hub::Notice,
     kernel::{attach::Looked, direction::TcDirection},
 };
 
@@ -59,6 +60,17 @@ impl Audit {
                     );
                 }
                 Output::Ahead => self.on_gaps(gaps::Input::Ahead),
+            }
+        }
+        match self.publisher.follow_names() {
+            Ok(new) => {
+                for what in new {
+                    self.hub.note(Notice::PolicyFollows { what });
+                }
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                self.hub.note(Notice::MapsNotWritten { error });
             }
         }
         if self.has_packet_socket() {

@@ -56,6 +56,14 @@ impl Mounts {
     /// # Errors
     /// Where the file cannot be looked at, or the mounts cannot be read.
     pub fn identity(&self, path: &Path) -> io::Result<(u64, u64)> {
+        self.opened(path).map(|(_, identity)| identity)
+    }
+
+    /// The same with the file, opened for nothing (`O_PATH`): as long as it is open, no other file has its inode.
+    ///
+    /// # Errors
+    /// As of [`Self::identity`].
+    pub fn opened(&self, path: &Path) -> io::Result<(File, (u64, u64))> {
         let mounts = self
             .0
             .as_ref()
@@ -71,10 +79,11 @@ impl Mounts {
             libc::major(metadata.dev()).into(),
             libc::minor(metadata.dev()).into(),
         );
-        Ok((
+        let identity = (
             of_mount.unwrap_or(of_stat),
             shown.inode.unwrap_or(metadata.ino()),
-        ))
+        );
+        Ok((file, identity))
     }
 }
 

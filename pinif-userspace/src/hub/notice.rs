@@ -98,6 +98,11 @@ pub enum Notice {
         /// Why it is not there.
         why: String,
     },
+    /// What a policy names by a path is another by now, or is there at last: its rules follow it.
+    PolicyFollows {
+        /// What: `executable /usr/sbin/fabd`.
+        what: String,
+    },
     /// Rules that drop, while nothing is enforced.
     PolicyNotEnforced {
         /// Their names.

@@ -3,6 +3,7 @@
 
 mod host;
 pub(crate) mod ingress_policy;
+mod named;
 mod tables;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -16,8 +17,12 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
-pub use self::tables::Unresolved;
-use self::{host::Host, tables::Tables};
+pub use self::named::Unresolved;
+use self::{
+    host::Host,
+    named::Named,
+    tables::{Tables, Written},
+};
 use crate::{
     host::{lower_devices::lower_devices, network::Network},
     policy::{Policy, evaluate},
@@ -30,6 +35,8 @@ pub struct Publisher {
     published: BTreeMap<NetNsCookie, Published>,
     in_force: InForce,
     generation: u32,
+    /// What the policy in force names by a path.
+    named: Named,
     /// A policy is, or was, in force: of this instance or of a previous one.
     has_policy: bool,
     /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).
@@ -77,6 +84,7 @@ impl Publisher {
             generation: active.generation,
             has_policy: active.generation != 0,
             enforce_until: active.enforce_until,
+            named: Named::default(),
             published,
             in_force,
             tables,
@@ -216,6 +224,21 @@ impl Publisher {
             .context("the number of layers cannot be written")
     }
 
+    /// Has the policy in force follow what it names by a path: cgroups and programs that are others by now. Returns which.
+    ///
+    /// # Errors
+    ///
+    /// When a table is full.
+    pub fn follow_names(&mut self) -> Result<Vec<String>> {
+        let new = self.named.look_again();
+        if !new.is_empty() {
+            self.tables.write_named(&self.named, self.in_force.slot())?;
+            // What was decided of their packets may be decided otherwise now.
+            self.take_effect(self.in_force.next_of_same())?;
+        }
+        Ok(new)
+    }
+
     /// Forgets a namespace that is gone.
     pub fn forget(&mut self, netns: NetNsCookie) {
         let Some(gone) = self.published.remove(&netns) else {
@@ -251,19 +274,12 @@ impl Publisher {
         let slot = 1 - self.in_force.slot();
         let generation = self.generation.wrapping_add(1);
         self.tables.clear(slot)?;
-        let mut unresolved = Vec::new();
         let mut zones_of = Vec::new();
         let mut ingress_of = Vec::new();
         let written = self
             .tables
-            .write(
-                policy,
-                slot,
-                generation,
-                self.enforce_until,
-                &mut unresolved,
-            )
-            .and_then(|dimensions| {
+            .write(policy, slot, generation, self.enforce_until)
+            .and_then(|written| {
                 for &(netns, network) in networks {
                     let zones = zones(network, policy);
                     for (&interface, &zones) in &zones {
@@ -283,10 +299,14 @@ impl Publisher {
                     }
                     ingress_of.push((netns, ingress));
                 }
-                Ok(dimensions)
+                Ok(written)
             });
-        let dimensions = match written {
-            Ok(dimensions) => dimensions,
+        let Written {
+            dimensions,
+            named,
+            unresolved,
+        } = match written {
+            Ok(written) => written,
             Err(error) => {
                 self.tables.clear(slot)?;
                 return Err(error);
@@ -297,6 +317,7 @@ impl Publisher {
         self.take_effect(self.in_force.next(slot, dimensions))
             .context("the policy cannot be put into force")?;
         self.generation = generation;
+        self.named = named;
         // The slot has nothing of a namespace that was not given.
         for published in self.published.values_mut() {
             published.zones.clear();

@@ -62,6 +62,7 @@ fn level(notice: &Notice) -> Level {
 
         Notice::Progress { .. }
         | Notice::InterfaceAudited(_)
+        | Notice::PolicyFollows { .. }
         | Notice::InterfaceGone(_)
         | Notice::InterfaceRenamed { .. }
         | Notice::NamespaceAudited { .. }
@@ -124,8 +125,11 @@ fn text(notice: &Notice) -> String {
         }
         Notice::PolicyWarning(warning) => warning.clone(),
         Notice::PolicyUnresolved { what, why } => format!(
-            "the policy's {what} is not on this machine ({why}): its rule matches nothing until the policy is read again"
+            "the policy's {what} is not on this machine ({why}): its rule matches nothing until it is"
         ),
+        Notice::PolicyFollows { what } => {
+            format!("the policy's {what} is a new one: its rules go on with it")
+        }
         Notice::PolicyNotEnforced { rules } => {
             let subject = match rules.as_slice() {
                 [name] => format!("rule {name} has"),

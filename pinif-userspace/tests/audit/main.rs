@@ -22,6 +22,7 @@ mod namespaces;
 mod packets;
 mod persist;
 mod policy_escapes;
+mod policy_names;
 mod programs;
 mod replies;
 mod stacks;

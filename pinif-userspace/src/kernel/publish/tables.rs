@@ -1,7 +1,5 @@
 //! The maps that the policy and the host's state are written into.
 
-use std::{cell::LazyCell, collections::BTreeMap};
-
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, Pod,
@@ -19,8 +17,8 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
+use super::named::{Named, Unresolved};
 use crate::{
-    host::{executables::Mounts, processes},
     kernel::object::take_map,
     policy::{
         Policy,
@@ -28,13 +26,14 @@ use crate::{
     },
 };
 
-/// A name in the policy that means nothing on this host now: its rule matches nothing until the policy is read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unresolved {
-    /// What is not there, with its kind: `cgroup /a`, `executable /b`.
-    pub what: String,
-    /// Why.
-    pub why: String,
+/// A policy that was written.
+pub(super) struct Written {
+    /// What its rules look at.
+    pub(super) dimensions: u32,
+    /// What it names by a path.
+    pub(super) named: Named,
+    /// What of it is not there.
+    pub(super) unresolved: Vec<Unresolved>,
 }
 
 /// The maps, by their names in the programs.
@@ -122,7 +121,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Writes a policy into a slot that is not in force. Returns what its rules look at.
+    /// Writes a policy into a slot that is not in force.
     ///
     /// # Errors
     ///
@@ -133,8 +132,7 @@ impl Tables {
         slot: Slot,
         generation: u32,
         enforce_until: u64,
-        unresolved: &mut Vec<Unresolved>,
-    ) -> Result<u32> {
+    ) -> Result<Written> {
         // All of them: a dimension that has no map does not compile.
         let Compiled {
             mut active,
@@ -156,56 +154,26 @@ impl Tables {
         plant(&mut self.sources, &sources)?;
         plant(&mut self.ports, &ports)?;
         plant(&mut self.source_ports, &source_ports)?;
-        let mut cgroups = Vec::new();
-        if !paths.named.is_empty() {
-            let root = processes::cgroup2_root()?;
-            for (path, rules) in paths.named {
-                match processes::cgroup_id(&root.join(path.trim_start_matches('/'))) {
-                    Ok(cgroup) => cgroups.push((
-                        CgroupKey {
-                            cgroup,
-                            slot,
-                            _pad: 0,
-                        },
-                        rules,
-                    )),
-                    Err(error) => unresolved.push(Unresolved {
-                        what: format!("cgroup {path}"),
-                        why: error.to_string(),
-                    }),
-                }
-            }
-        }
-        fill(&mut self.cgroups, cgroups)?;
-        let mounts = LazyCell::new(Mounts::here);
-        let mut executables: BTreeMap<(u64, u64), RuleSet> = BTreeMap::new();
-        for (path, rules) in files {
-            match mounts.identity(&path) {
-                Ok(file) => {
-                    let all = executables.entry(file).or_default();
-                    *all = all.union(rules);
-                }
-                Err(error) => unresolved.push(Unresolved {
-                    what: format!("executable {}", path.display()),
-                    why: error.to_string(),
-                }),
-            }
-        }
-        let executables = executables.into_iter().map(|((device, inode), rules)| {
-            (
-                ExecutableKey {
-                    inode,
-                    device: device as u32,
-                    slot,
-                },
-                rules,
-            )
-        });
-        fill(&mut self.executables, executables)?;
+        let (named, unresolved) = Named::look_up(paths.named, files)?;
+        self.write_named(&named, slot)?;
         self.policies
             .set(slot, active, 0)
             .context("the policy cannot be written")?;
-        Ok(active.dimensions)
+        Ok(Written {
+            dimensions: active.dimensions,
+            named,
+            unresolved,
+        })
+    }
+
+    /// Writes what a policy names by a path into a slot.
+    ///
+    /// # Errors
+    ///
+    /// When a table is full.
+    pub(super) fn write_named(&mut self, named: &Named, slot: Slot) -> Result<()> {
+        fill(&mut self.cgroups, named.cgroups(slot))?;
+        fill(&mut self.executables, named.executables(slot))
     }
 }
 
