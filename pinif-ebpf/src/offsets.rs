@@ -96,9 +96,15 @@ pub struct Offsets {
     pub sock_bound_device: u32,
     /// `mptcp_sock.first`: the subflow that the process made. Zero: the kernel has no Multipath TCP.
     pub connection_first: u32,
+    /// `tcp_sock.is_mptcp`, in bits.
+    pub sock_is_subflow: u32,
+    /// `inet_connection_sock.icsk_ulp_data`.
+    pub sock_ulp_data: u32,
+    /// `mptcp_subflow_context.conn`.
+    pub subflow_connection: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 45 * 4);
+const _: () = assert!(size_of::<Offsets>() == 48 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -106,13 +106,15 @@ pub struct Offsets {
     pub sock_bound_device: u32,
     /// `mptcp_sock.first`. Zero: the kernel has no Multipath TCP.
     pub connection_first: u32,
+    /// `inet_connection_sock.icsk_ulp_data`.
+    pub sock_ulp_data: u32,
 }
 
 const _: () = assert!(size_of::<Pin>() == 40);
 const _: () = assert!(size_of::<EgressStats>() == 48);
 const _: () = assert!(size_of::<PinCounters>() == 48);
 const _: () = assert!(size_of::<Attempt>() == 48);
-const _: () = assert!(size_of::<Offsets>() == 24);
+const _: () = assert!(size_of::<Offsets>() == 28);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -22,6 +22,7 @@ static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     net_cookie: 0,
     sock_bound_device: 0,
     connection_first: 0,
+    sock_ulp_data: 0,
 });
 
 #[btf_map]

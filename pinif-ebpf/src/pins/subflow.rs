@@ -63,6 +63,11 @@ fn bind(context: &SockAddrContext) -> i32 {
     if own == pin.interface {
         return ALLOW;
     }
+    // The helper follows this pointer unchecked, and Linux 6.1 has an oops where it is null.
+    let is_none = read::<u64>(number(sock as u64), at.sock_ulp_data) == 0;
+    if is_none {
+        return ALLOW;
+    }
     // SAFETY: the helper takes a socket of any kind.
     let connection = unsafe { bpf_skc_to_mptcp_sock(sock.cast()) };
     if connection.is_null() || bound_device(connection as u64) != pin.interface {

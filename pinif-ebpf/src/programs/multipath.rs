@@ -26,8 +26,7 @@ pub struct Connection {
     _pad: u32,
     /// The device that the connection is bound to.
     theirs: IfIndex,
-    /// Where it is, and where its subflow is: the verifier allows no arithmetic on the pointers themselves.
-    connection: u64,
+    /// Where its subflow is: the verifier allows no comparison of the pointer itself.
     subflow: u64,
     /// The subflow that the process made (`mptcp_sock.first`).
     first: u64,
@@ -45,13 +44,11 @@ verified_once! {
         };
         place.bound = sock.bound_device();
         place.uid = skb.uid();
-        let connection = sock.connection();
-        if connection.is_null() {
+        let address = sock.connection_address();
+        if address == 0 {
             return 0;
         }
-        place.connection = connection as u64;
         place.subflow = sock.as_ptr() as u64;
-        let address = reread(&place.connection);
         task::read_into(&mut place.theirs, address, offset!(sock_bound_device));
         task::read_into(&mut place.first, address, offset!(connection_first));
         let theirs = reread(&place.theirs);

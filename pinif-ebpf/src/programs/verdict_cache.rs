@@ -210,7 +210,7 @@ fn look_at_others(
             writes_headers: full.family() == AF_PACKET || full.kind() == SOCK_RAW,
             protocol: full.protocol() as u8,
             port: full.local_port(),
-            is_subflow: !full.connection().is_null(),
+            is_subflow: full.connection_address() != 0,
         };
         let shared = keys.inputs.of_any_socket(salt, &facts, in_force);
         shared.map(|shared| (shared, facts))

@@ -64,6 +64,7 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
         net_cookie: btf.offset("net", "net_cookie")?,
         sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
         connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
+        sock_ulp_data: btf.offset("inet_connection_sock", "icsk_ulp_data")?,
     })
 }
 
@@ -131,6 +132,11 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
         // Multipath TCP is an option.
         connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
+        sock_is_subflow: btf.bit_offset("tcp_sock", "is_mptcp").unwrap_or_default(),
+        sock_ulp_data: btf.offset("inet_connection_sock", "icsk_ulp_data")?,
+        subflow_connection: btf
+            .offset("mptcp_subflow_context", "conn")
+            .unwrap_or_default(),
     })
 }
 

@@ -332,12 +332,17 @@ fn a_subflow_that_the_peer_opened_leaks() {
             "limits set subflow 2 add_addr_accepted 2",
         );
         let mut auditor = bench.audit(&[]);
-        // Some kernels hand on no end of a connection with such a subflow: the other end would wait for it.
-        let sent = connect_until(bench, MANY, "reset", || {
-            // Of the connection itself: the SYN-ACK has no process.
-            auditor.wait_for_finding_that("names the path manager", |finding| {
-                finding.cause.contains("path manager")
-            });
+        // It is the peer's kernel that decides when, or whether, it opens the subflow, and whether any data is left for it then. Some
+        // hand on no end of such a connection: the other end would wait for it.
+        let carries_data = || bench.card().sent("eth2").expect("counters").packets > 8;
+        let mut senders = Vec::new();
+        while !carries_data() {
+            assert!(senders.len() < 20, "the peer opens no subflow");
+            senders.push(connect_until(bench, MANY, "reset", || ()).pid);
+        }
+        // Of the connection itself: the SYN-ACK has no process.
+        auditor.wait_for_finding_that("names the path manager", |finding| {
+            finding.cause.contains("path manager")
         });
         let report = auditor.stop();
         let (fab0, eth2) = (report.sent_by("fab0"), report.sent_by("eth2"));
@@ -347,7 +352,7 @@ fn a_subflow_that_the_peer_opened_leaks() {
             at(Some("fab0"), "eth2", "device-escape"),
             at(None, "eth2", "contained"),
         );
-        assert!(other <= 2, "{report}");
+        assert!(other <= 2 * senders.len() as u64, "{report}");
         assert_eq!(escaped + other, eth2.packets, "{report}");
         assert_eq!(
             at(Some("fab0"), "fab0", "contained"),
@@ -358,7 +363,7 @@ fn a_subflow_that_the_peer_opened_leaks() {
         let of_connection = findings.find(|finding| finding.cause.contains("path manager"));
         let of_connection = of_connection.expect("a finding");
         let process = of_connection.process.as_ref().expect("a process");
-        assert_eq!(process.pid, sent.pid, "{report}");
+        assert!(senders.contains(&process.pid), "{report}");
         let cause = of_connection.cause.as_str();
         assert!(
             cause.contains("a Multipath TCP subflow of the kernel's path manager"),

@@ -58,7 +58,7 @@ fn used(context: &SockAddrContext) {
     // A socket may be made by one process and used by another: socket activation, fork.
     task::take_over(record);
     record.becomes_hooked();
-    if !sock.connection().is_null() {
+    if sock.connection_address() != 0 {
         // The kernel closes a subflow of Multipath TCP, and no hook sees it (`mptcp_close_ssk`).
         record.flags &= !flag::HOOKED;
     }

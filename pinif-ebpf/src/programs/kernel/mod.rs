@@ -56,6 +56,9 @@ pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     xdp_send_ring: 0,
     sock_bound_device: 0,
     connection_first: 0,
+    sock_is_subflow: 0,
+    sock_ulp_data: 0,
+    subflow_connection: 0,
 });
 
 /// The namespace that the traffic programs look at.

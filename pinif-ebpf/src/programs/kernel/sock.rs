@@ -6,9 +6,12 @@ use aya_ebpf::{
     bindings::bpf_sock,
     helpers::generated::{bpf_get_listener_sock, bpf_sk_fullsock, bpf_skc_to_mptcp_sock},
 };
-use pinif_ebpf::key::{Address, IfIndex};
+use pinif_ebpf::{
+    key::{Address, IfIndex},
+    packet::protocol,
+};
 
-use super::offset;
+use super::{offset, task};
 
 /// `AF_INET`.
 pub const AF_INET: u32 = 2;
@@ -132,13 +135,39 @@ impl FullSock {
         member!(self.0, src_port) as u16
     }
 
-    /// The Multipath TCP connection that it is a subflow of; null for any other socket, and where the kernel has none.
+    /// Where the Multipath TCP connection is that it is a subflow of; zero for any other socket, and where the kernel has none.
+    ///
+    /// Not by `bpf_skc_to_mptcp_sock`: that follows `icsk_ulp_data` unchecked, which is null while a subflow ends, and Linux 6.1 has
+    /// an oops then (`bpf_mptcp_sock_from_subflow`).
+    #[inline(always)]
+    pub fn connection_address(self) -> u64 {
+        // A raw socket of this protocol is shorter.
+        let is_tcp = (self.protocol() == protocol::TCP as u32) & (self.kind() == SOCK_STREAM);
+        if offset!(connection_first) == 0 || !is_tcp {
+            return 0;
+        }
+        let at = task::number_of(self.0.cast());
+        let bit = offset!(sock_is_subflow);
+        let (mut flags, mut context, mut connection) = (0u8, 0u64, 0u64);
+        task::read_into(&mut flags, at, bit / 8);
+        if flags >> (bit % 8) & 1 == 0 {
+            return 0;
+        }
+        task::read_into(&mut context, at, offset!(sock_ulp_data));
+        if context == 0 {
+            return 0;
+        }
+        task::read_into(&mut connection, context, offset!(subflow_connection));
+        connection
+    }
+
+    /// The same for what takes a socket; null where there is none. Only while the subflow is made.
     ///
     /// The helper is there from Linux 5.19 on. The verifier does not see the call where the kernel's types have no
     /// `struct mptcp_sock`, which it returns.
     #[inline(always)]
     pub fn connection(self) -> *mut c_void {
-        if offset!(connection_first) == 0 {
+        if self.connection_address() == 0 {
             return core::ptr::null_mut();
         }
         // SAFETY: the helper takes a socket of any kind.

@@ -176,7 +176,15 @@ fn write_executable(owner: &mut Owner, task: u64) {
         .unwrap_or_default();
 }
 
-/// Reads the member at an offset into a map; zeros where nothing can be read, as the kernel has it. The offset is known.
+/// A pointer as a number: the verifier allows no arithmetic on the pointers that it follows.
+#[inline(always)]
+pub fn number_of(pointer: *const core::ffi::c_void) -> u64 {
+    let mut number = 0u64;
+    read_into(&mut number, (&raw const pointer) as u64, 0);
+    number
+}
+
+/// Reads the member at an offset into a map or a variable; zeros where nothing can be read, as the kernel has it. The offset is known.
 #[inline(always)]
 pub fn read_into<T>(place: &mut T, structure: u64, offset: u32) {
     let address = structure + u64::from(offset);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
 use nix::sys::signal::Signal;
+use pinif_lab::patience;
 use pinif_userspace::findings::line::FindingLine;
 
 use super::{CONTAINED, ENFORCE, LEAK, Outside, kept};
@@ -175,7 +176,9 @@ fn a_policy_that_is_read_again_does_not_move_the_deadline() {
             .tempfile()
             .expect("a file");
         let path = policy.path().to_str().expect("UTF-8");
-        let mut auditor = bench.audit(&["--enforce-for", "2s", "--policy", path]);
+        // Longer where reading the policy takes longer.
+        let until = format!("{}s", patience(Duration::from_secs(2)).as_secs());
+        let mut auditor = bench.audit(&["--enforce-for", &until, "--policy", path]);
         auditor.signal(Signal::SIGHUP);
         auditor.wait_for_note("a new policy is in force");
         auditor.wait_for_note(UNDONE);
