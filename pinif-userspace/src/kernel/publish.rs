@@ -5,6 +5,7 @@ mod host;
 pub(crate) mod ingress_policy;
 mod named;
 mod tables;
+mod zones;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +14,7 @@ use aya::Ebpf;
 use pinif_ebpf::{
     enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, ZoneSet, flags},
+    policy::{InForce, InterfaceZones, Slot},
     verdict::arrival::IngressPolicy,
 };
 
@@ -23,10 +24,7 @@ use self::{
     named::Named,
     tables::{Tables, Written},
 };
-use crate::{
-    host::{lower_devices::lower_devices, network::Network},
-    policy::{Policy, evaluate},
-};
+use crate::{host::network::Network, policy::Policy};
 
 /// Writes the maps that the programs read.
 pub struct Publisher {
@@ -156,7 +154,7 @@ impl Publisher {
     ) -> Result<()> {
         let now = Published {
             host: Host::of(netns, network, audited),
-            zones: zones(network, policy),
+            zones: zones::of(network, policy),
             ingress: ingress_policy::of(network, policy),
         };
         if let Err(error) = self.write(netns, &now) {
@@ -281,7 +279,7 @@ impl Publisher {
             .write(policy, slot, generation, self.enforce_until)
             .and_then(|written| {
                 for &(netns, network) in networks {
-                    let zones = zones(network, policy);
+                    let zones = zones::of(network, policy);
                     for (&interface, &zones) in &zones {
                         let (zone, value) = zone_entry(netns, slot, interface, zones);
                         self.tables
@@ -353,52 +351,6 @@ fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
         netns,
         interface,
         slot,
-    }
-}
-
-/// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
-/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out.
-fn zones(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
-    let lower_devices = lower_devices(&network.links);
-    let mut said: BTreeMap<IfIndex, InterfaceZones> =
-        evaluate::zones(network, policy, &lower_devices)
-            .into_iter()
-            .map(|(index, zones)| (index, InterfaceZones { zones, about: 0 }))
-            .collect();
-    for (upper, _) in lower_devices {
-        if let Some(upper) = said.get_mut(&upper) {
-            upper.about |= flags::STACKED;
-        }
-    }
-    for said in said.values_mut() {
-        said.about |= keeps(said.zones, policy);
-    }
-    let links = &network.links;
-    for link in links.iter() {
-        if let Some(said) = said.get_mut(&link.index) {
-            if links.leads_nowhere(link) {
-                said.about |= flags::LEADS_NOWHERE;
-            }
-            if link.gives_back() {
-                said.about |= flags::GIVES_BACK;
-            }
-        }
-    }
-    said.retain(|_, said| *said != InterfaceZones::default());
-    said
-}
-
-/// For whom no rule is broken by leaving by an interface of these zones.
-fn keeps(zones: ZoneSet, policy: &Policy) -> u64 {
-    let may_leave = |only_via: &[usize]| {
-        only_via.is_empty() || only_via.iter().any(|&zone| zones.contains(zone))
-    };
-    if !policy.rules.iter().all(|rule| may_leave(&rule.only_via)) {
-        0
-    } else if policy.rules.iter().any(|rule| rule.pinned) {
-        flags::KEEPS_PINNED
-    } else {
-        flags::KEEPS_PINNED | flags::KEEPS_UNPINNED
     }
 }
 
