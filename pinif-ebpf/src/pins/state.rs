@@ -4,7 +4,7 @@ use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{Array, HashMap},
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
+    helpers::bpf_probe_read_kernel,
     macros::btf_map,
 };
 use pinif_ebpf::{
@@ -49,22 +49,10 @@ pub fn offsets() -> Offsets {
     PIN_OFFSETS.load()
 }
 
-/// Through this map, the address of a socket becomes a number: the verifier allows no arithmetic on the pointer. By the
-/// task in whose system call it is, since a hook may be preempted.
-#[btf_map]
-static ADDRESSES: HashMap<u32, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
-
-/// The address of a socket in the kernel as a number, in a process's system call; zero where there is no room for it.
+/// A pointer as a number: the verifier allows no arithmetic on the pointers that it follows.
 #[inline(always)]
-pub fn number(address: u64) -> u64 {
-    let task = bpf_get_current_pid_tgid() as u32;
-    if ADDRESSES.insert(task, address, 0).is_err() {
-        return 0;
-    }
-    // SAFETY: only this task writes the entry.
-    let number = unsafe { ADDRESSES.get(task) }.copied().unwrap_or_default();
-    let _ = ADDRESSES.remove(task);
-    number
+pub fn number_of(pointer: *const core::ffi::c_void) -> u64 {
+    read((&raw const pointer) as u64, 0)
 }
 
 /// What is at an offset of a structure of the kernel; zeros where nothing can be read.

@@ -13,7 +13,7 @@ use pinif_ebpf::{intent::NAME_LENGTH, key::IfIndex};
 use crate::{
     ALLOW, REFUSE, member,
     setsockopt::{SO_BINDTODEVICE, SOL_SOCKET},
-    state::{self, number, read},
+    state::{self, number_of, read},
 };
 
 /// `IPPROTO_MPTCP`.
@@ -64,7 +64,7 @@ fn bind(context: &SockAddrContext) -> i32 {
         return ALLOW;
     }
     // The helper follows this pointer unchecked, and Linux 6.1 has an oops where it is null.
-    let is_none = read::<u64>(number(sock as u64), at.sock_ulp_data) == 0;
+    let is_none = read::<u64>(number_of(sock.cast()), at.sock_ulp_data) == 0;
     if is_none {
         return ALLOW;
     }
@@ -97,7 +97,7 @@ pub fn of_connection(sock: *mut bpf_sock) -> Option<IfIndex> {
     if at.connection_first == 0 || member!(sock, protocol) != MPTCP {
         return None;
     }
-    let first: u64 = read(number(sock as u64), at.connection_first);
+    let first: u64 = read(number_of(sock.cast()), at.connection_first);
     Some(bound_device(first))
 }
 
