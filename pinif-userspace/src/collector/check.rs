@@ -37,6 +37,7 @@ impl Audit {
         let outputs = self
             .integrity
             .on(Input::Checked { removed, before }, Instant::now());
+        let mut all = false;
         for output in outputs {
             match output {
                 Output::Hole {
@@ -59,7 +60,7 @@ impl Audit {
                         },
                     );
                 }
-                Output::Ahead => self.on_gaps(gaps::Input::Ahead),
+                Output::Ahead => all = true,
             }
         }
         match self.publisher.follow_names() {
@@ -73,8 +74,10 @@ impl Audit {
                 self.hub.note(Notice::MapsNotWritten { error });
             }
         }
-        if self.has_packet_socket() {
-            self.on_gaps(gaps::Input::Sockets);
+        // Any packet socket may bypass by now.
+        if all || self.has_packet_socket() {
+            let settles = false;
+            self.on_gaps(gaps::Input::Now(gaps::Look { all, settles }));
         }
         Ok(())
     }

@@ -98,18 +98,7 @@ impl Gaps {
                 let settles = false;
                 return vec![self.look(Look { all: true, settles }, now)];
             }
-            Input::Sockets => {
-                let (all, settles) = (false, false);
-                return vec![self.look(Look { all, settles }, now)];
-            }
-            Input::Ahead => {
-                let settles = false;
-                return vec![self.look(Look { all: true, settles }, now)];
-            }
-            Input::All => {
-                let settles = true;
-                return vec![self.look(Look { all: true, settles }, now)];
-            }
+            Input::Now(look) => return vec![self.look(look, now)],
             Input::Looked(looked) => {
                 let mut outputs = self.take(looked, now);
                 outputs.extend(self.report());

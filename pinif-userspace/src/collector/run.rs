@@ -188,7 +188,7 @@ impl Audit {
 
     /// Detaches, so that nothing is counted any more, and publishes the exact totals.
     async fn end(mut self) -> Result<Ended> {
-        self.on_gaps(gaps::Input::All);
+        self.on_gaps(gaps::Input::Now(gaps::Look::LAST));
         let duration = self.started.elapsed();
         if self.persist.is_none() {
             // From this instant on, nothing is counted anywhere.

@@ -155,7 +155,7 @@ impl Audit {
         audit.hub.publish(Event::Ready(Arc::new(ready)));
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
-        audit.on_gaps(gaps::Input::All);
+        audit.on_gaps(gaps::Input::Now(gaps::Look::LAST));
         give_back_memory();
         Ok((audit, changes))
     }

@@ -117,25 +117,21 @@ impl Hook {
         }
     }
 
-    /// The same for one where it was removed. It stays known as attached where the kernel refuses, so that it is tried again.
+    /// The same for one where it was removed; none, where `done` would not be called. It stays known as attached where the kernel
+    /// refuses, so that it is tried again.
     pub(super) fn attach_again(
         &mut self,
         interface: IfIndex,
         name: &str,
-        done: impl FnOnce(&str, Result<(), ProgramError>),
-    ) {
-        let Some(removed) = self.places.remove(&interface) else {
-            return;
-        };
+    ) -> Option<Result<(), ProgramError>> {
+        let removed = self.places.remove(&interface)?;
         self.abandon(removed);
         let mut outcome = None;
         self.attach(&[(interface, name.to_owned())], |_, attached| {
             outcome = Some(attached);
         });
         self.places.entry(interface).or_insert(Place::Removed);
-        if let Some(outcome) = outcome {
-            done(name, outcome);
-        }
+        outcome
     }
 
     fn attach_one(&mut self, interface: IfIndex, name: &str) -> Result<Place, ProgramError> {

@@ -293,13 +293,18 @@ struct IdAttributes {
 ///
 /// The kernel's.
 pub fn map_of_id(id: u32) -> io::Result<OwnedFd> {
+    of_id(BPF_MAP_GET_FD_BY_ID, id)
+}
+
+/// Opens an object by its number; the command says of which kind.
+fn of_id(command: u32, id: u32) -> io::Result<OwnedFd> {
     let mut attributes = IdAttributes {
         id,
         next: 0,
         flags: 0,
     };
     // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
-    unsafe { make(BPF_MAP_GET_FD_BY_ID, &mut attributes) }
+    unsafe { make(command, &mut attributes) }
 }
 
 /// The beginning of `struct bpf_prog_info`.
@@ -337,13 +342,7 @@ const MAPS: usize = 64;
 ///
 /// The kernel's; that there is no such program among them.
 pub fn maps_of_program(id: u32) -> io::Result<Vec<u32>> {
-    let mut attributes = IdAttributes {
-        id,
-        next: 0,
-        flags: 0,
-    };
-    // SAFETY: the attributes are those of the command, which makes a descriptor, and point nowhere.
-    let program = unsafe { make(BPF_PROG_GET_FD_BY_ID, &mut attributes) }?;
+    let program = of_id(BPF_PROG_GET_FD_BY_ID, id)?;
     let mut maps = vec![0u32; MAPS];
     let mut program_info = ProgramInfo {
         map_count: MAPS as u32,

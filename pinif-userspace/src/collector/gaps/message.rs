@@ -31,12 +31,8 @@ pub(in crate::collector) enum Input {
     Due,
     /// pinif is awake for another reason.
     Awake,
-    /// Something has come before pinif at an interface, or has gone from there.
-    Ahead,
-    /// There are packet sockets, of which any may bypass by now.
-    Sockets,
-    /// The audit begins or ends: all is looked for, and nothing waits any longer.
-    All,
+    /// It is to be looked now.
+    Now(Look),
     /// What [`Output::Look`] asked for.
     Looked(Looked),
 }
@@ -48,6 +44,14 @@ pub(in crate::collector) struct Look {
     pub(in crate::collector) all: bool,
     /// A socket that is bound to nothing names an interface with each packet; else it is looked at once more.
     pub(in crate::collector) settles: bool,
+}
+
+impl Look {
+    /// The audit begins or ends: all is looked for, and nothing waits any longer.
+    pub(in crate::collector) const LAST: Self = Self {
+        all: true,
+        settles: true,
+    };
 }
 
 /// What was found.

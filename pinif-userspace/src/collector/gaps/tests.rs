@@ -91,7 +91,7 @@ fn all_is_looked_for_now_and_then() {
     let began = Instant::now();
     let mut gaps = Gaps::new(began);
     let all = |settles| vec![Output::Look(Look { all: true, settles })];
-    assert_eq!(gaps.on(Input::All, began), all(true));
+    assert_eq!(gaps.on(Input::Now(Look::LAST), began), all(true));
     assert_eq!(gaps.due(), began + ASLEEP);
     let before = |at: Instant| at - Duration::from_nanos(1);
     assert_eq!(gaps.on(Input::Awake, before(began + AWAKE)), []);

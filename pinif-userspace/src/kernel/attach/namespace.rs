@@ -251,11 +251,7 @@ impl NamespaceHooks {
             TcDirection::Ingress => ingress,
         };
         netns
-            .run(|| {
-                let mut attached = None;
-                hook.attach_again(interface, name, |_, outcome| attached = Some(outcome));
-                Ok(attached.transpose()?)
-            })
+            .run(|| Ok(hook.attach_again(interface, name).transpose()?))
             .with_context(|| no_entry(netns))?
     }
 
