@@ -1,4 +1,5 @@
-//! What a running auditor holds of the kernel, taken from it by another program (`pidfd_getfd(2)`), as root may.
+//! What a running auditor holds of the kernel, by its descriptors (proc_pid_fdinfo(5)); and what another program may do with it, which
+//! takes it (`pidfd_getfd(2)`), as root may.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,6 +42,11 @@ impl Held {
     pub fn is(&self, key: &str, value: &str) -> bool {
         let said = self.says.get(key).map(String::as_str).unwrap_or_default();
         said.split([' ', '\t']).next() == Some(value)
+    }
+
+    /// The number of the program or map that it is (`prog_id`, `map_id`).
+    pub fn number(&self, key: &str) -> Option<u32> {
+        self.says.get(key)?.parse().ok()
     }
 
     fn take(&self) -> OwnedFd {

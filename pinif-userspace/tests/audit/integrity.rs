@@ -1,15 +1,13 @@
 //! Another program takes away what pinif has attached: that is found, reported with how long it lasted, and attached again. Case 28 of
 //! docs/developers/scenarios.md.
 
-mod taken;
-
 use std::fs;
 
 use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 use pinif_userspace::findings::line::FindingLine;
 
-use self::taken::{Held, held};
+use super::held::{Held, held};
 use super::persist::place::Place;
 use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
 

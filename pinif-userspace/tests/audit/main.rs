@@ -13,6 +13,7 @@ mod enforce;
 mod escapes;
 mod exact;
 mod gaps;
+mod held;
 mod ingress;
 mod integrity;
 mod layers;

@@ -4,17 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use super::verdict_cache::secret;
 use crate::bench::{Bench, SENDER, Sender, leak, scenario};
 
 const SECRET: &str = "udp --to 203.0.113.9:9 --count 10";
-
-/// A rule that all traffic to the world breaks, if it matches.
-fn secret(condition: &str) -> String {
-    format!(
-        "[zone.backplane]\ninterfaces = [\"fab*\"]\n\n[[rule]]\nname = \"secret\"\ndestination = \"203.0.113.0/24\"\n\
-         {condition}\nonly_via = \"backplane\"\n"
-    )
-}
 
 fn sender(bench: &Bench, program: &Path, cgroup: &Path, arguments: &str) -> Sender {
     Sender::start_as(program, bench.card(), Some(cgroup), arguments)

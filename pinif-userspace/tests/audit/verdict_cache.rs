@@ -9,7 +9,7 @@ const NOTHING: &[Need] = &[];
 const TC: &[Need] = &[Need::Program("tc")];
 
 /// A rule that all traffic to the world breaks, if it matches.
-fn secret(condition: &str) -> String {
+pub fn secret(condition: &str) -> String {
     format!(
         r#"
 [zone.backplane]

@@ -6,6 +6,7 @@ use std::fs;
 use aya::{maps::loaded_maps, programs::loaded_programs};
 use nix::unistd::Pid;
 
+use super::held::held;
 use crate::bench::{CONTROL_PLANE, Need, scenario};
 
 /// More instructions than the verifier goes through for any program, on any kernel of the table.
@@ -43,7 +44,7 @@ fn the_program_for_what_arrives_is_loaded_where_a_policy_needs_it() {
 fn the_maps_are_those_that_the_documentation_has() {
     scenario("verified maps", &[Need::Namespaces], |bench| {
         let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let held = held_by(auditor.pid(), "map_id:");
+        let held = held_by(auditor.pid(), "map_id");
         let infos = loaded_maps()
             .flatten()
             .filter(|map| held.contains(&map.id()));
@@ -82,7 +83,7 @@ fn documented() -> Vec<String> {
 
 /// The instructions that the verifier went through for each program that a process holds, by name: the most where several have it.
 fn verified(process: Pid) -> BTreeMap<String, u32> {
-    let held = held_by(process, "prog_id:");
+    let held = held_by(process, "prog_id");
     let mut verified = BTreeMap::new();
     for program in loaded_programs().flatten() {
         if held.contains(&program.id())
@@ -96,14 +97,8 @@ fn verified(process: Pid) -> BTreeMap<String, u32> {
     verified
 }
 
-/// The ids of the programs (`prog_id:`) or maps (`map_id:`) that a process has descriptors of (proc_pid_fdinfo(5)).
+/// The ids of the programs (`prog_id`) or maps (`map_id`) that a process has descriptors of.
 fn held_by(process: Pid, what: &str) -> BTreeSet<u32> {
-    let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).expect("the auditor runs");
-    let texts = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
-    texts
-        .filter_map(|text| {
-            let id = text.lines().find_map(|line| line.strip_prefix(what))?;
-            id.trim().parse().ok()
-        })
-        .collect()
+    let all = held(process).into_iter();
+    all.filter_map(|held| held.number(what)).collect()
 }
