@@ -3,6 +3,8 @@
 //! A general library builds every type of the kernel first, a hundred thousand of them, and finds types by their name
 //! alone, where a function and a structure may share one. Here some twenty structures are looked up in the bytes as they are.
 
+use std::cell::RefCell;
+
 /// Why something was not found.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BtfError {
@@ -41,40 +43,45 @@ const DEPTH: usize = 16;
 /// A kernel's types.
 pub(super) struct Btf {
     data: Vec<u8>,
-    /// Where each type begins in the data; a type's id is its index here, and 0 is `void`.
+    /// Where each type begins in the data, in words; a type's id is its index here, and 0 is `void`.
     types: Vec<usize>,
     /// The ids of the structures that have members: a tenth of all.
     structures: Vec<u32>,
+    /// Those that were asked for: members of one structure are asked for one after another.
+    found: RefCell<Vec<(String, u32)>>,
+    /// Where the names begin, in bytes.
     strings: usize,
 }
 
 impl Btf {
     /// Reads where the types are.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
-        let mut btf = Self {
-            data,
-            types: vec![0],
-            structures: Vec::new(),
-            strings: 0,
-        };
-        let magic = btf.data.get(..2).ok_or(BtfError::NotBtf)?;
+        let magic = data.get(..2).ok_or(BtfError::NotBtf)?;
         if magic != MAGIC.to_ne_bytes() {
             return Err(BtfError::NotBtf);
         }
-        let word = |at| btf.word(at).map(|word| word as usize);
-        let (header, types, length, strings) = (word(4)?, word(8)?, word(12)?, word(16)?);
-        btf.strings = header + strings;
-        let mut at = header + types;
-        let end = at + length;
+        let header = |at| word(&data, at).map(|word| word as usize);
+        let (length, types, types_length, strings) =
+            (header(1)?, header(2)?, header(3)?, header(4)?);
+        // The types are aligned to words (`btf_parse_hdr`).
+        let (mut at, end) = ((length + types) / 4, (length + types + types_length) / 4);
+        let mut places = vec![0];
+        let mut structures = Vec::new();
         while at < end {
-            let info = Info(btf.word(at + 4)?);
+            let info = Info(word(&data, at + 1)?);
             if info.kind() == STRUCT && info.count() > 0 {
-                btf.structures.push(btf.types.len() as u32);
+                structures.push(places.len() as u32);
             }
-            btf.types.push(at);
-            at += 12 + trailing(info)?;
+            places.push(at);
+            at += 3 + trailing(info)?;
         }
-        Ok(btf)
+        Ok(Self {
+            data,
+            types: places,
+            structures,
+            found: RefCell::default(),
+            strings: length + strings,
+        })
     }
 
     /// The byte offset of a member: `path` names it from the structure down, through named and unnamed members.
@@ -112,7 +119,7 @@ impl Btf {
     /// The id of a function.
     pub fn function(&self, name: &str) -> Result<u32, BtfError> {
         for (id, &at) in self.types.iter().enumerate().skip(1) {
-            let info = Info(self.word(at + 4)?);
+            let info = Info(self.word(at + 1)?);
             if info.kind() == FUNCTION && self.is_named(self.word(at)?, name) {
                 return Ok(id as u32);
             }
@@ -121,8 +128,13 @@ impl Btf {
     }
 
     fn structure(&self, name: &str) -> Result<u32, BtfError> {
+        let mut found = self.found.borrow_mut();
+        if let Some((_, id)) = found.iter().find(|(known, _)| known == name) {
+            return Ok(*id);
+        }
         for &id in &self.structures {
             if self.is_named(self.word(self.at(id)?)?, name) {
+                found.push((name.to_owned(), id));
                 return Ok(id);
             }
         }
@@ -132,16 +144,16 @@ impl Btf {
     /// The type and the offset in bits of a structure's member, looked for in its unnamed members too.
     fn member(&self, id: u32, name: &str, depth: usize) -> Result<Option<(u32, u32)>, BtfError> {
         let at = self.at(id)?;
-        let info = Info(self.word(at + 4)?);
+        let info = Info(self.word(at + 1)?);
         if !matches!(info.kind(), STRUCT | UNION) || depth == 0 {
             return Ok(None);
         }
         for index in 0..info.count() {
-            let member = at + 12 + 12 * index;
+            let member = at + 3 + 3 * index;
             let (member_name, kind, offset) = (
                 self.word(member)?,
-                self.word(member + 4)?,
-                self.word(member + 8)?,
+                self.word(member + 1)?,
+                self.word(member + 2)?,
             );
             // With the flag, the upper eight bits are a bit field's size.
             let offset = if info.flag() {
@@ -166,9 +178,9 @@ impl Btf {
     fn resolve(&self, mut id: u32) -> Result<u32, BtfError> {
         for _ in 0..DEPTH {
             let at = self.at(id)?;
-            match Info(self.word(at + 4)?).kind() {
+            match Info(self.word(at + 1)?).kind() {
                 // typedef, volatile, const, restrict, type tag
-                8..=11 | 18 => id = self.word(at + 8)?,
+                8..=11 | 18 => id = self.word(at + 2)?,
                 _ => return Ok(id),
             }
         }
@@ -184,20 +196,26 @@ impl Btf {
     }
 
     fn is_named(&self, offset: u32, name: &str) -> bool {
-        let rest = self
-            .data
-            .get(self.strings + offset as usize..)
-            .unwrap_or_default();
-        rest.starts_with(name.as_bytes()) && rest.get(name.len()) == Some(&0)
+        let (name, at) = (name.as_bytes(), self.strings + offset as usize);
+        // Most names differ in their first byte, and this is asked of ten thousand.
+        at < self.data.len()
+            && self.data[at] == *name.first().unwrap_or(&0)
+            && self.data[at..].starts_with(name)
+            && self.data.get(at + name.len()) == Some(&0)
     }
 
     fn word(&self, at: usize) -> Result<u32, BtfError> {
-        let bytes = self
-            .data
-            .get(at..)
-            .and_then(|rest| rest.first_chunk())
-            .ok_or(BtfError::Damaged)?;
-        Ok(u32::from_ne_bytes(*bytes))
+        word(&self.data, at)
+    }
+}
+
+/// The word at an index.
+fn word(data: &[u8], at: usize) -> Result<u32, BtfError> {
+    let words = data.as_chunks().0;
+    if at < words.len() {
+        Ok(u32::from_ne_bytes(words[at]))
+    } else {
+        Err(BtfError::Damaged)
     }
 }
 
@@ -219,14 +237,14 @@ impl Info {
     }
 }
 
-/// How many bytes follow `struct btf_type`, by its kind (`BTF_KIND_*` of linux/btf.h).
+/// How many words follow `struct btf_type`, by its kind (`BTF_KIND_*` of linux/btf.h).
 fn trailing(info: Info) -> Result<usize, BtfError> {
     Ok(match info.kind() {
         2 | 7..=12 | 16 | 18 => 0,
-        1 | 14 | 17 => 4,
-        3 => 12,
-        6 | 13 => 8 * info.count(),
-        4 | 5 | 15 | 19 => 12 * info.count(),
+        1 | 14 | 17 => 1,
+        3 => 3,
+        6 | 13 => 2 * info.count(),
+        4 | 5 | 15 | 19 => 3 * info.count(),
         unknown => return Err(BtfError::UnknownKind(unknown)),
     })
 }
