@@ -13,6 +13,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use pinif_ebpf::key::NetNsCookie;
 
 use crate::name;
+use crate::netlink::Requests;
 
 /// Where named namespaces are mounted: ip-netns(8).
 pub(crate) const DIRECTORY: &str = "/run/netns";
@@ -33,6 +34,7 @@ pub struct Namespace {
     name: String,
     mounted: Mount,
     handle: File,
+    pub(crate) requests: Requests,
 }
 
 impl Namespace {
@@ -56,6 +58,7 @@ impl Namespace {
             name,
             mounted,
             handle,
+            requests: Requests::default(),
         };
         namespace.quieten()?;
         namespace.set_up("lo")?;
@@ -116,9 +119,7 @@ impl Namespace {
             ("ipv6/conf/default/addr_gen_mode", "1"),
             ("ipv6/icmp/ratelimit", "0"),
         ];
-        QUIET
-            .iter()
-            .try_for_each(|(key, value)| self.set_sysctl(key, value))
+        self.set_sysctls(&QUIET)
     }
 }
 

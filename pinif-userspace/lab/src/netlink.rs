@@ -1,6 +1,8 @@
-//! rtnetlink, blocking: a request, a thread in the namespace, an answer.
+//! rtnetlink, blocking: a request by the namespace's own socket, and an answer.
 
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,23 +11,54 @@ use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, State};
 use rtnetlink::{Handle, MulticastGroup};
+use tokio::runtime::Runtime;
 
 use crate::{Namespace, patience};
 
 /// How long the kernel may take to bring a link up before that is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A namespace's netlink socket. It is opened once, in the namespace, to which it belongs wherever it is used.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(Mutex<Option<(Runtime, Handle)>>);
+
+impl Requests {
+    fn run<T>(
+        &self,
+        namespace: &Namespace,
+        f: impl AsyncFnOnce(&Handle) -> Result<T>,
+    ) -> Result<T> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (runtime, handle) = match &mut *opened {
+            Some(opened) => opened,
+            none => none.insert(namespace.run(open)??),
+        };
+        runtime.block_on(f(handle))
+    }
+}
+
+fn open() -> Result<(Runtime, Handle)> {
+    let runtime = runtime()?;
+    let handle = {
+        let _entered = runtime.enter();
+        let (connection, handle, _) =
+            rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(connection);
+        handle
+    };
+    Ok((runtime, handle))
+}
+
 impl Namespace {
     /// Runs requests in the namespace, for what this module has no name for. The handle serves until `f` returns.
     pub fn netlink<T: Send>(&self, f: impl AsyncFnOnce(&Handle) -> Result<T> + Send) -> Result<T> {
-        self.run(|| {
-            runtime()?.block_on(async {
-                let (connection, handle, _) =
-                    rtnetlink::new_connection().context("cannot open a netlink socket")?;
-                tokio::spawn(connection);
-                f(&handle).await
-            })
-        })?
+        let ask = || self.requests.run(self, f);
+        if tokio::runtime::Handle::try_current().is_err() {
+            return ask();
+        }
+        // A runtime does not wait inside another.
+        thread::scope(|scope| scope.spawn(ask).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// The link named `name`, as the kernel describes it.
@@ -87,7 +120,7 @@ pub(crate) async fn index(handle: &Handle, name: &str) -> Result<u32> {
     Ok(link(handle, name).await?.header.index)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
