@@ -27,7 +27,7 @@ pub use cgroup::{Cgroup, hierarchy};
 pub use chassis::{Chassis, chassis};
 pub use link::Counters;
 pub use namespace::{FALLBACK_TUNNELS, Namespace};
-pub use patience::patience;
+pub use patience::{is_emulated, patience};
 pub use route::{Route, Rule};
 pub use sweep::sweep;
 #[cfg(feature = "test-util")]
