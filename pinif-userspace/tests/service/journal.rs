@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,15 +29,19 @@ fn message(manager: &UnixDatagram, names: &[&str]) -> String {
     }
 }
 
+fn manager(path: &Path) -> UnixDatagram {
+    let manager = UnixDatagram::bind(path).expect("a socket");
+    let limit = Some(pinif_lab::patience(Duration::from_secs(60)));
+    manager.set_read_timeout(limit).expect("a socket");
+    manager
+}
+
 #[test]
 fn the_service_manager_learns_of_the_beginning_the_state_and_the_end() {
     scenario("service notify", &[], |bench| {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
-        let manager = UnixDatagram::bind(&path).expect("a socket");
-        manager
-            .set_read_timeout(Some(pinif_lab::patience(Duration::from_secs(60))))
-            .expect("a socket");
+        let manager = manager(&path);
         let auditor = bench.auditor().environment("NOTIFY_SOCKET", &path).start();
         assert_eq!(message(&manager, &["READY", "STOPPING"]), "READY=1\n");
         let status = |text: &str| format!("STATUS=Auditing 3 interfaces. {text}\n");
@@ -49,6 +54,45 @@ fn the_service_manager_learns_of_the_beginning_the_state_and_the_end() {
         let report = auditor.stop();
         assert_eq!(message(&manager, &["READY", "STOPPING"]), "STOPPING=1\n");
         assert_eq!(report.findings.len(), 2, "{report}");
+    });
+}
+
+/// The names of all messages to the service manager up to the last.
+fn names_to_the_end(manager: &UnixDatagram) -> Vec<String> {
+    let mut names = Vec::new();
+    while names.last().is_none_or(|last| last != "STOPPING") {
+        let mut buffer = [0; 4096];
+        let length = manager.recv(&mut buffer).expect("no message");
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        let assignments = text.lines().filter_map(|line| line.split_once('='));
+        names.extend(assignments.map(|(name, _)| name.to_owned()));
+    }
+    names
+}
+
+#[test]
+fn the_watchdog_of_this_process_and_no_other_is_notified() {
+    scenario("service watchdog", &[], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let manager = manager(&path);
+        let start = || {
+            let setup = bench.auditor().environment("NOTIFY_SOCKET", &path);
+            setup.environment("WATCHDOG_USEC", "2000000")
+        };
+        let auditor = start().start();
+        for _ in 0..3 {
+            assert!(message(&manager, &["WATCHDOG"]).starts_with("WATCHDOG=1\n"));
+        }
+        auditor.stop();
+        names_to_the_end(&manager);
+
+        let auditor = start().environment("WATCHDOG_PID", "1").start();
+        // The first snapshot: it would be the watchdog's time.
+        message(&manager, &["STATUS"]);
+        auditor.stop();
+        let names = names_to_the_end(&manager);
+        assert!(!names.iter().any(|name| name == "WATCHDOG"), "{names:?}");
     });
 }
 
