@@ -7,6 +7,23 @@ const SHIPPED: &str = include_str!("../../../../contrib/pinif.service");
 /// What the group `@system-service` means.
 const SYSTEM_SERVICE: &str = include_str!("system-service.txt");
 
+/// What the group `@resources` means.
+const RESOURCES: [&str; 13] = [
+    "ioprio_set",
+    "mbind",
+    "migrate_pages",
+    "move_pages",
+    "nice",
+    "sched_setaffinity",
+    "sched_setattr",
+    "sched_setparam",
+    "sched_setscheduler",
+    "set_mempolicy",
+    "set_mempolicy_home_node",
+    "setpriority",
+    "setrlimit",
+];
+
 /// The settings of a unit, in order.
 #[derive(Clone)]
 pub struct Unit(Vec<(String, String)>);
@@ -50,6 +67,8 @@ impl Unit {
             if word == "@system-service" {
                 let lines = SYSTEM_SERVICE.lines().filter(|line| !line.starts_with('#'));
                 all.extend(lines.flat_map(str::split_whitespace).map(str::to_owned));
+            } else if word == "~@resources" {
+                all.retain(|call| !RESOURCES.contains(&call.as_str()));
             } else {
                 let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
                 assert!(
@@ -69,5 +88,7 @@ fn the_shipped_unit_is_understood() {
     for call in ["execve", "socket", "bpf", "setns"] {
         assert!(calls.contains(call), "{call}");
     }
-    assert!(!calls.contains("ptrace"));
+    for call in ["ptrace", "setrlimit"] {
+        assert!(!calls.contains(call), "{call}");
+    }
 }
