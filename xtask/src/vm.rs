@@ -10,6 +10,7 @@ mod kvm;
 mod machine;
 mod pool;
 mod results;
+mod service;
 mod sources;
 mod suite;
 mod supply;
@@ -25,12 +26,13 @@ use std::{
 
 use anyhow::{Result, anyhow};
 
-use crate::{process::say, report::Report, scenarios, setup, workspace::Workspace};
+use crate::{process::say, report::Report, scenarios, setup, tally::Totals, workspace::Workspace};
 
 use kernels::Kernel;
 pub use kernels::Line;
 use machine::{Accelerator, End, Machine};
 use results::{Absence, Ended};
+use service::{Checked, Service};
 use suite::Suite;
 pub use supply::Supply;
 use tools::Tools;
@@ -44,9 +46,24 @@ pub struct Args {
     /// Only those of the tests that this filterset of nextest's names
     #[arg(long, conflicts_with = "command")]
     filter: Option<String>,
+    /// Only the shipped unit, under systemd on Linux 6.12
+    #[arg(long, conflicts_with_all = ["kernels", "filter", "command"])]
+    service: bool,
     /// What runs in the machine, as root, instead of the scenarios
     #[arg(last = true)]
     command: Vec<OsString>,
+}
+
+/// What one machine does.
+enum Job<'a> {
+    Tests(Machine<'a>, pool::Share),
+    Service(Service<'a>),
+}
+
+/// What became of it.
+enum Done {
+    Tests(Ended),
+    Service(Result<Checked>),
 }
 
 /// Runs the task. Where no command is given, its last line on standard output counts the tests.
@@ -55,17 +72,21 @@ pub struct Args {
 /// Where a tool is missing, the tests do not build, or a command does not come to its end.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
-    let lines = if args.kernels.is_empty() {
-        &Line::ALL[..]
-    } else {
-        &args.kernels
+    let lines = match args.kernels.as_slice() {
+        _ if args.service => &[service::LINE],
+        [] => &Line::ALL[..],
+        chosen => chosen,
     };
     let success = if args.command.is_empty() {
         setup::ensure_test_tools(workspace)?;
         let mut report = Report::default();
         let supply = Supply::bring(workspace, lines);
         report.add_work("tools and kernels", started.elapsed());
-        run_scenarios(workspace, &supply, args.filter.as_deref(), &mut report)?;
+        if args.service {
+            run_service(workspace, &supply, &mut report)?;
+        } else {
+            run_scenarios(workspace, &supply, args.filter.as_deref(), &mut report)?;
+        }
         report.close(started.elapsed())
     } else {
         run_command(workspace, &Supply::bring(workspace, lines), &args.command)?
@@ -104,8 +125,52 @@ fn run_command(workspace: &Workspace, supply: &Supply, command: &[OsString]) -> 
     Ok(success)
 }
 
-/// Runs the scenarios on each kernel, in as many machines at a time as there are processors, and adds to the report what
-/// became of them. A kernel that did not run counts as [`Absence`] says.
+/// Runs the shipped unit alone.
+///
+/// # Errors
+/// Where pinif does not build.
+fn run_service(workspace: &Workspace, supply: &Supply, report: &mut Report) -> Result<()> {
+    let started = Instant::now();
+    service::build(workspace)?;
+    report.add_work("build for the machine", started.elapsed());
+    if let (Ok(tools), Some((_, Ok(kernel)))) = (&supply.tools, supply.kernels.first()) {
+        let accelerator = kvm::choose(workspace, tools, kernel);
+        if let Some(service) = service(workspace, supply, accelerator, report) {
+            add_service(service.run(), report);
+        }
+    } else {
+        absent(service::NAME, &supply.missing().join("; "), report);
+    }
+    Ok(())
+}
+
+/// The machine for the shipped unit, if it was asked for. Where it lacks something, that is reported.
+fn service<'a>(
+    workspace: &'a Workspace,
+    supply: &'a Supply,
+    accelerator: Accelerator,
+    report: &mut Report,
+) -> Option<Service<'a>> {
+    let root = supply.systemd.as_ref()?;
+    let mut kernels = supply.kernels.iter();
+    let kernel = kernels.find(|(line, _)| *line == service::LINE);
+    match (&supply.tools, root, kernel?) {
+        (Ok(tools), Ok(root), (_, Ok(kernel))) => Some(Service {
+            workspace,
+            tools,
+            kernel,
+            root,
+            accelerator,
+        }),
+        (Err(reason), ..) | (_, Err(reason), _) | (.., (_, Err(reason))) => {
+            absent(service::NAME, reason, report);
+            None
+        }
+    }
+}
+
+/// Runs the scenarios on each kernel and, where all are to run, the shipped unit, in as many machines at a time as there are processors, and adds to the
+/// report what became of them. What did not run counts as [`Absence`] says.
 ///
 /// # Errors
 /// Where the tests do not build, or a file cannot be read or written.
@@ -131,18 +196,45 @@ pub fn run_scenarios(
     let accelerator = kvm::choose(workspace, tools, first);
     let started = Instant::now();
     let processors = pool::processors();
-    let machines = machines(workspace, tools, &kernels, accelerator, processors);
-    let mut ended = pool::in_parallel(processors, &machines, |(machine, share)| {
-        suite
-            .run(machine, *share)
-            .unwrap_or_else(|error| Ended::Broken(format!("{error:#}")))
-    })
-    .into_iter();
+    let mut jobs = Vec::new();
+    if filter.is_none() {
+        jobs.extend(service(workspace, supply, accelerator, report).map(Job::Service));
+    }
+    jobs.extend(machines(
+        workspace,
+        tools,
+        &kernels,
+        accelerator,
+        processors,
+    ));
+    let done = pool::in_parallel(processors, &jobs, |job| match job {
+        Job::Tests(machine, share) => Done::Tests(
+            suite
+                .run(machine, *share)
+                .unwrap_or_else(|error| Ended::Broken(format!("{error:#}"))),
+        ),
+        Job::Service(service) => Done::Service(service.run()),
+    });
     report.add_work(
         &format!("the machines, {processors} at a time"),
         started.elapsed(),
     );
+    let mut ended = Vec::new();
+    for done in done {
+        match done {
+            Done::Tests(end) => ended.push(end),
+            Done::Service(checked) => add_service(checked, report),
+        }
+    }
+    let machines: Vec<_> = jobs
+        .iter()
+        .filter_map(|job| match job {
+            Job::Tests(machine, _) => Some(machine),
+            Job::Service(_) => None,
+        })
+        .collect();
     let shares = machines.len() / kernels.len();
+    let mut ended = ended.into_iter();
     for (kernel, machines) in kernels.iter().zip(machines.chunks(shares)) {
         let name = kernel.line.name();
         match results::Kernel::of(ended.by_ref().take(shares).collect()) {
@@ -151,7 +243,7 @@ pub fn run_scenarios(
             }
             results::Kernel::Ran { done, broken } => {
                 let kept = scenarios::directory(workspace, name);
-                suite.keep_scenarios(&kept, machines.iter().map(|(machine, _)| machine))?;
+                suite.keep_scenarios(&kept, machines.iter().copied())?;
                 println!("{}", done.summary());
                 for reason in &broken {
                     println!("Linux {} failed: {reason}", kernel.release);
@@ -169,6 +261,24 @@ pub fn run_scenarios(
     Ok(())
 }
 
+/// Prints what was measured of the unit and what failed, and adds it to the report.
+fn add_service(checked: Result<Checked>, report: &mut Report) {
+    let checked = checked.unwrap_or_else(|error| Checked {
+        totals: Totals::of_failures(1),
+        failures: vec![format!("{error:#}")],
+        ..Checked::default()
+    });
+    let name = service::NAME;
+    for figure in &checked.figures {
+        println!("{name}: {figure}");
+    }
+    for failure in &checked.failures {
+        println!("{name} failed: {failure}");
+    }
+    let has_passed = checked.totals.failed == 0;
+    report.add_tests(name, checked.time, checked.totals, has_passed);
+}
+
 /// Each machine with its share of the tests.
 fn machines<'a>(
     workspace: &'a Workspace,
@@ -176,30 +286,33 @@ fn machines<'a>(
     kernels: &[&'a Kernel],
     accelerator: Accelerator,
     processors: usize,
-) -> Vec<(Machine<'a>, pool::Share)> {
+) -> Vec<Job<'a>> {
     pool::shares(kernels.len(), processors)
         .into_iter()
         .map(|share| {
             let part = share.number.to_string();
             let kernel = kernels[share.kernel];
-            (
-                Machine::new(workspace, tools, kernel, accelerator, &part),
-                share,
-            )
+            let machine = Machine::new(workspace, tools, kernel, accelerator, &part);
+            Job::Tests(machine, share)
         })
         .collect()
 }
 
 /// Reports that a kernel did not run, here and in the table.
 fn did_not_run(workspace: &Workspace, line: Line, reason: &str, report: &mut Report) -> Result<()> {
+    absent(&format!("Linux {}", line.name()), reason, report);
+    scenarios::miss(&scenarios::directory(workspace, line.name()), reason)
+}
+
+/// Reports that something did not run.
+fn absent(name: &str, reason: &str, report: &mut Report) {
     let absence = Absence::here();
-    println!("{}", absence.sentence(line.name(), reason));
+    println!("{}", absence.sentence(name, reason));
     let totals = absence.totals();
     report.add_tests(
-        &format!("Linux {}, did not run", line.name()),
+        &format!("{name}, did not run"),
         Duration::ZERO,
         totals,
         totals.failed == 0,
     );
-    scenarios::miss(&scenarios::directory(workspace, line.name()), reason)
 }

@@ -25,6 +25,8 @@ pub enum Extent {
     Alone,
     /// Those, and all that they depend on: of the backports, where these have them.
     WithDependencies,
+    /// Those, and all that they depend on, as the release itself has them.
+    OfRelease,
 }
 
 /// An apt with its state in one directory.
@@ -176,8 +178,10 @@ impl Apt {
         let mut apt_get = self.command("apt-get");
         match extent {
             Extent::Alone => apt_get.current_dir(self.archives()).arg("download"),
-            Extent::WithDependencies => {
-                if let Some(suite) = self.backports() {
+            Extent::WithDependencies | Extent::OfRelease => {
+                let backports = || self.backports();
+                let is_newest = extent == Extent::WithDependencies;
+                if let Some(suite) = is_newest.then(backports).flatten() {
                     apt_get.args(["--target-release", &suite]);
                 }
                 apt_get.args([

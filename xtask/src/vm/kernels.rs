@@ -50,6 +50,18 @@ pub struct Kernel {
     pub image: PathBuf,
 }
 
+impl Kernel {
+    /// The directory of its modules.
+    ///
+    /// # Errors
+    /// Where the image is not beside them.
+    pub fn modules(&self) -> Result<PathBuf> {
+        let package = self.image.ancestors().nth(2);
+        let package = package.context("the image is in no unpacked package")?;
+        Ok(package.join("lib/modules").join(&self.release))
+    }
+}
+
 /// Finds the kernel in `target/vm/kernels`, or brings it there.
 ///
 /// # Errors

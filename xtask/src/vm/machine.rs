@@ -36,7 +36,7 @@ pub const EMULATED_CPU: &str = "qemu64,+rdrand,+x2apic";
 const FEW_QUEUES: &str = "-global virtio-serial-pci.max_ports=2";
 /// Against waiting: for defences that an emulated processor does not need, for RCU's grace periods to be long enough for
 /// many processors, and for the slow clocks that the kernel takes where it distrusts the processor's.
-const KERNEL_ARGUMENTS: &str = "mitigations=off rcupdate.rcu_expedited=1 tsc=reliable";
+pub const KERNEL_ARGUMENTS: &str = "mitigations=off rcupdate.rcu_expedited=1 tsc=reliable";
 
 /// What executes the machine's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,7 +279,7 @@ impl<'a> Machine<'a> {
 }
 
 /// Has a command end when this process does, however that ends: a machine would go on by itself.
-fn end_with_parent(command: &mut Command) {
+pub fn end_with_parent(command: &mut Command) {
     let ask = || Ok(prctl::set_pdeathsig(Signal::SIGTERM)?);
     // SAFETY: between fork and exec it makes one system call, and allocates nothing.
     unsafe { command.pre_exec(ask) };

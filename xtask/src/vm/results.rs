@@ -123,12 +123,12 @@ impl Absence {
     }
 
     /// The sentence that says so.
-    pub fn sentence(self, kernel: &str, reason: &str) -> String {
+    pub fn sentence(self, name: &str, reason: &str) -> String {
         match self {
             Self::Fails => {
-                format!("Linux {kernel} did not run, which is a failure with CI set: {reason}")
+                format!("{name} did not run, which is a failure with CI set: {reason}")
             }
-            Self::Skips => format!("Linux {kernel} did not run, and is skipped: {reason}"),
+            Self::Skips => format!("{name} did not run, and is skipped: {reason}"),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What the machines are made of: the tools and the kernels, or why they are not there.
 
+use std::path::PathBuf;
+
 use super::{
     kernels::{self, Kernel, Line},
+    service,
     tools::{self, Tools},
 };
 use crate::workspace::Workspace;
@@ -13,6 +16,8 @@ pub struct Supply {
     pub tools: Result<Tools, String>,
     /// Each kernel that was asked for; or why it cannot be had.
     pub kernels: Vec<(Line, Result<Kernel, String>)>,
+    /// The root file system with systemd, if [`service::LINE`] was asked for; or why it cannot be had.
+    pub systemd: Option<Result<PathBuf, String>>,
 }
 
 impl Supply {
@@ -26,7 +31,15 @@ impl Supply {
             Err(reason) => Err(reason.clone()),
         };
         let kernels = lines.iter().map(|&line| (line, kernel(line))).collect();
-        Self { tools, kernels }
+        let systemd = lines.contains(&service::LINE).then(|| match &tools {
+            Ok(_) => service::root::ensure(workspace).map_err(|error| format!("{error:#}")),
+            Err(reason) => Err(reason.clone()),
+        });
+        Self {
+            tools,
+            kernels,
+            systemd,
+        }
     }
 
     /// The releases of the kernels that are there.
@@ -39,17 +52,17 @@ impl Supply {
 
     /// Why each thing is missing that could not be brought.
     pub fn missing(&self) -> Vec<String> {
-        match &self.tools {
-            Err(reason) => vec![reason.clone()],
-            Ok(_) => self
-                .kernels
-                .iter()
-                .filter_map(|(line, kernel)| {
-                    let reason = kernel.as_ref().err()?;
-                    Some(format!("Linux {} is not there: {reason}", line.name()))
-                })
-                .collect(),
+        if let Err(reason) = &self.tools {
+            return vec![reason.clone()];
         }
+        let kernels = self.kernels.iter().filter_map(|(line, kernel)| {
+            let reason = kernel.as_ref().err()?;
+            Some(format!("Linux {} is not there: {reason}", line.name()))
+        });
+        let systemd = self.systemd.as_ref();
+        let systemd = systemd.and_then(|systemd| systemd.as_ref().err());
+        let systemd = systemd.map(|reason| format!("systemd is not there: {reason}"));
+        kernels.chain(systemd).collect()
     }
 }
 
@@ -63,13 +76,14 @@ mod tests {
         let supply = Supply {
             tools: Err(reason()),
             kernels: Line::ALL.map(|line| (line, Err(reason()))).into(),
+            systemd: Some(Err(reason())),
         };
         assert_eq!(supply.missing(), [reason()]);
         assert!(supply.kernels().is_empty());
     }
 
     #[test]
-    fn each_kernel_that_lacks_is_named() {
+    fn each_thing_that_lacks_is_named() {
         let supply = Supply {
             tools: Ok(Tools { bin: "/bin".into() }),
             kernels: vec![
@@ -83,8 +97,15 @@ mod tests {
                 ),
                 (Line::V6_12, Err("no package".to_owned())),
             ],
+            systemd: Some(Err("no apt".to_owned())),
         };
         assert_eq!(supply.kernels(), ["6.1.0-1-amd64"]);
-        assert_eq!(supply.missing(), ["Linux 6.12 is not there: no package"]);
+        assert_eq!(
+            supply.missing(),
+            [
+                "Linux 6.12 is not there: no package",
+                "systemd is not there: no apt"
+            ]
+        );
     }
 }

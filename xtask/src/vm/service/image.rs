@@ -1,0 +1,211 @@
+//! What the machine is given: the root file system in one file, which its first program unpacks into memory.
+//!
+//! So it needs no disk, no file system of this machine and no module before systemd runs, and what it writes is gone with it.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    process::{in_words, output, run},
+    test::CHECKED,
+    vm::{kernels::Kernel, tools::Tools},
+    workspace::Workspace,
+};
+
+const INIT: &str = include_str!("init.sh");
+const CHECKS: &str = include_str!("checks.sh");
+
+/// The files that differ from what Debian's packages have, and their text.
+const FILES: [(&str, &str); 8] = [
+    (
+        "etc/systemd/system/checks.service",
+        include_str!("checks.service"),
+    ),
+    (
+        "etc/systemd/system/pinif.service",
+        include_str!("../../../../contrib/pinif.service"),
+    ),
+    (
+        "etc/systemd/system/pinif.service.d/options.conf",
+        "[Service]\nEnvironment=\"PINIF_OPTIONS=--enforce --netns=card*\"\n",
+    ),
+    (
+        "etc/pinif/policy.toml",
+        "[zone.backplane]\ninterfaces = [\"fab*\"]\n",
+    ),
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\n",
+    ),
+    ("etc/group", "root:x:0:\nother:x:1000:\n"),
+    ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+    (
+        "etc/os-release",
+        "ID=debian\nNAME=Debian\nPRETTY_NAME=Debian\n",
+    ),
+];
+
+/// What systemd starts and nothing here needs. Emulated, each takes its time.
+const MASKED: [&str; 10] = [
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "proc-sys-fs-binfmt_misc.automount",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-journal-flush.service",
+    "systemd-modules-load.service",
+    "systemd-random-seed.service",
+    "systemd-sysusers.service",
+    "systemd-update-utmp.service",
+];
+
+/// The modules of the kernel's package that are taken: of networks, and the devices that are made.
+const MODULES: [&str; 2] = ["kernel/net", "kernel/drivers/net/veth.ko*"];
+
+/// Makes the file that the kernel unpacks, in a directory of its own.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn make(
+    workspace: &Workspace,
+    tools: &Tools,
+    kernel: &Kernel,
+    root: &Path,
+    directory: &Path,
+) -> Result<PathBuf> {
+    let (files, first) = (directory.join("files"), directory.join("first"));
+    for fresh in [&files, &first] {
+        let _none = fs::remove_dir_all(fresh);
+        fs::create_dir_all(fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
+    }
+    for (path, text) in FILES {
+        write(&files.join(path), text, 0o644)?;
+    }
+    write(&files.join("usr/local/lib/pinif/checks"), CHECKS, 0o755)?;
+    fs::set_permissions(files.join("etc/pinif/policy.toml"), mode(0o600))?;
+    for unit in MASKED {
+        symlink("/dev/null", files.join("etc/systemd/system").join(unit))?;
+    }
+    let pinif = workspace.pinif(CHECKED);
+    let sender = pinif.with_file_name("examples").join("pinif-sender");
+    for program in [&pinif, &sender] {
+        strip(program, &files.join("usr/local/bin"))?;
+    }
+    let busybox = tools.program("busybox");
+    copy(&busybox, &files.join("usr/bin"))?;
+    link_applets(&busybox, root, &files.join("usr/bin"))?;
+    copy_modules(kernel, &files)?;
+
+    write(&first.join("init"), INIT, 0o755)?;
+    copy(&busybox, &first.join("bin"))?;
+    run(Command::new("tar")
+        .args([
+            "--create",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--mode=go-w",
+            "--file",
+        ])
+        .arg(first.join("root.tar"))
+        .arg("-C")
+        .arg(root)
+        .arg(".")
+        .arg("-C")
+        .arg(&files)
+        .arg("."))?;
+    let image = directory.join("image");
+    archive(&busybox, &first, &image)?;
+    fs::remove_dir_all(&first)?;
+    Ok(image)
+}
+
+/// Writes a directory as the kernel unpacks it (`newc` of cpio(5)).
+fn archive(busybox: &Path, directory: &Path, image: &Path) -> Result<()> {
+    let out =
+        fs::File::create(image).with_context(|| format!("cannot write {}", image.display()))?;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#""$0" find . | "$0" cpio -o -H newc -R 0:0"#])
+        .arg(busybox)
+        .current_dir(directory)
+        .stdout(out)
+        .stderr(Stdio::null());
+    if !command.status()?.success() {
+        bail!("`{}` failed", in_words(&command));
+    }
+    Ok(())
+}
+
+/// Has busybox stand for each of its programs that the packages do not have.
+fn link_applets(busybox: &Path, root: &Path, directory: &Path) -> Result<()> {
+    let list = output(Command::new(busybox).arg("--list")).context("busybox does not start")?;
+    for name in list.lines().filter(|name| *name != "busybox") {
+        if ["bin", "sbin"]
+            .iter()
+            .all(|of| !is_there(&root.join("usr").join(of).join(name)))
+        {
+            symlink("busybox", directory.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is there, or a link to where it will be.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn copy_modules(kernel: &Kernel, files: &Path) -> Result<()> {
+    let packaged = kernel.modules()?;
+    let copied = files.join("usr/lib/modules").join(&kernel.release);
+    fs::create_dir_all(&copied)?;
+    let script = r#"cd "$0" && cp -a --parents modules.* $2 "$1""#;
+    run(Command::new("sh")
+        .args(["-c", script])
+        .arg(packaged)
+        .arg(copied)
+        .arg(MODULES.join(" ")))
+}
+
+fn write(path: &Path, text: &str, permissions: u32) -> Result<()> {
+    let parent = path.parent().context("it is below a directory")?;
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(path, text))
+        .and_then(|()| fs::set_permissions(path, mode(permissions)))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn copy(program: &Path, directory: &Path) -> Result<()> {
+    let name = program.file_name().context("it has a name")?;
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::copy(program, directory.join(name)))
+        .map(drop)
+        .with_context(|| {
+            format!(
+                "cannot copy {} to {}",
+                program.display(),
+                directory.display()
+            )
+        })
+}
+
+/// Copies a program without what debuggers need, the larger part of it.
+fn strip(program: &Path, directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory)?;
+    let name = program.file_name().context("it has a name")?;
+    run(Command::new("strip")
+        .arg("-o")
+        .arg(directory.join(name))
+        .arg(program))
+}
+
+fn mode(permissions: u32) -> fs::Permissions {
+    fs::Permissions::from_mode(permissions)
+}
