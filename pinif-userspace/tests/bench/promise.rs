@@ -70,6 +70,7 @@ const PROMISES: &[(&str, &str)] = &[
     ),
     ("service unknown-namespace", "an error with its fix"),
     ("service unreadable-policy", "an error with its fix"),
+    ("service watchdog", "the watchdog's messages"),
     ("12 cause-link-gone", "policy-escape, with its cause"),
     ("12 cause-vrf-miss", "policy-escape, with its cause"),
     ("12 window-*", "nothing, while names change"),
