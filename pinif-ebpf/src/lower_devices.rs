@@ -29,10 +29,11 @@ pub struct DeviceKey {
 
 /// What is said of a lower device, as bits.
 pub mod flags {
-    /// It is a lower device. Always set.
+    /// It is a lower device. Not set where `upper` is a port of a bridge by which the host's own leg sends into it, and `lower`
+    /// another port.
     pub const IS_LOWER: u32 = 1 << 0;
     /// What leaves by it was counted on the upper one, and bears no mark of that: an ipvlan that routes sends through the IP
-    /// layer once more (`ipvlan_process_outbound`).
+    /// layer once more (`ipvlan_process_outbound`). Of such a port: what arrived by it was counted on the host's leg.
     pub const COUNTED: u32 = 1 << 1;
 }
 

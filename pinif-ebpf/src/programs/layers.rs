@@ -72,7 +72,8 @@ fn is_carried(
         return true;
     }
     let arrived = skb.arrived();
-    if arrived.is_some() && lower_devices::is_counted_at_peer(netns, arrived) {
+    // What arrived by a bridge's port, out of the host's own leg, was counted there, and leaves by the bridge's other ports.
+    if arrived.is_some() && lower_devices::is_unmarked_lower_of(netns, egress, arrived) {
         return true;
     }
     let bridge = bridges::of(netns, egress);

@@ -12,6 +12,7 @@ together! {
         a_qdisc_between_two_layers_changes_no_count,
         an_interface_above_that_is_not_audited_counts_nothing,
         a_copy_counts_as_a_packet_of_its_own,
+        a_copy_of_what_a_leg_sent_into_a_bridge_counts_as_one_too,
         a_bridges_packets_are_counted_once,
         a_bridge_that_is_not_audited_counts_nothing,
         what_a_bridge_switches_is_counted_on_its_port;
@@ -153,6 +154,43 @@ fn bridge(bench: &Bench) {
     card.enslave("fab0", "br0").expect("a port");
     use_link(bench, "br0");
     card.wait_until_operational("br0").expect("a bridge");
+}
+
+/// What came in by the bridge's port was counted on the leg before; the duplicate leaves by no port.
+fn a_copy_of_what_a_leg_sent_into_a_bridge_counts_as_one_too() {
+    let need = [Need::Link(LinkKind::Bridge), Need::Program("nft")];
+    scenario("11 once-leg", &need, |bench| {
+        let card = bench.card();
+        bridge(bench);
+        card.veth("leg0", card, "leg1", 0x41).expect("a pair");
+        card.enslave("leg1", "br0").expect("a port");
+        card.set_up("leg1").expect("up");
+        use_link(bench, "leg0");
+        card.wait_until_operational("leg0").expect("a pair");
+        for command in [
+            "add table netdev lab",
+            "add chain netdev lab out { type filter hook egress device fab0 priority 0 ; }",
+            "add rule netdev lab out udp dport 9 dup to eth1",
+        ] {
+            bench.run("nft", command);
+        }
+        let auditor = bench.audit(&[]);
+        let sent = bench.send("udp --bind-device leg0 --to 10.0.0.2:9 --count 100");
+        bench.wait_until_sent("fab0", 100);
+        let report = auditor.stop();
+        counted(&report, 200);
+        let finding = leak("copy-escape")
+            .bound("leg0")
+            .egress("eth1")
+            .packets(100)
+            .by(&sent);
+        report
+            .expect()
+            .contained("leg0", "leg0", 100)
+            .contained("leg0", "fab0", 100)
+            .finding(finding)
+            .nothing_else();
+    });
 }
 
 fn a_bridges_packets_are_counted_once() {

@@ -16,16 +16,10 @@ pub fn is_lower_of(netns: NetNsCookie, lower: IfIndex, upper: IfIndex) -> bool {
     find(netns, upper, lower) & flags::IS_LOWER != 0
 }
 
-/// Whether it is, and the packets were counted on `upper`, and bear no mark of that.
+/// Whether the packets that pass both were counted on `upper`, or where its peer sent them, and bear no mark of that.
 #[inline(always)]
 pub fn is_unmarked_lower_of(netns: NetNsCookie, lower: IfIndex, upper: IfIndex) -> bool {
     find(netns, upper, lower) & flags::COUNTED != 0
-}
-
-/// Whether what arrives by a port of a bridge was counted where its peer sent it, in the same namespace.
-#[inline(always)]
-pub fn is_counted_at_peer(netns: NetNsCookie, port: IfIndex) -> bool {
-    find(netns, IfIndex::NONE, port) & flags::COUNTED != 0
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! What is published of a namespace's interfaces and addresses, beside the policy's zones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -63,25 +63,21 @@ impl Host {
             };
             (key, said)
         };
-        let counted_at_peer = |link: &Link| {
-            let is_counted = links.get(link.peer?)?;
-            let is_leg = links.bridge_behind(is_counted).is_some() && audited(is_counted.index);
-            is_leg.then_some((
-                LowerDeviceKey {
-                    netns,
-                    upper: IfIndex::NONE,
-                    lower: link.index,
-                },
-                flags::COUNTED,
-            ))
-        };
-        let pairs = lower_devices(links).into_iter();
+        let pairs = lower_devices(links);
+        let mut lower_devices: BTreeMap<_, _> =
+            pairs.iter().map(|&pair| lower_device(pair)).collect();
+        // What a host's own leg sends into a bridge was counted on it.
+        for (port, lower) in behind_legs(network, &pairs, &audited) {
+            let key = LowerDeviceKey {
+                netns,
+                upper: port,
+                lower,
+            };
+            *lower_devices.entry(key).or_default() |= flags::COUNTED;
+        }
         let ports = bridges(links, &audited).into_iter();
         Self {
-            lower_devices: pairs
-                .map(lower_device)
-                .chain(links.iter().filter_map(counted_at_peer))
-                .collect(),
+            lower_devices,
             bridges: ports.map(|(port, bridge)| (device(port), bridge)).collect(),
             tunnels: tunnels::outer(links, &audited)
                 .into_iter()
@@ -221,4 +217,26 @@ fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
             .map(|(address, owner)| (Address::from(address), owner)),
     );
     addresses
+}
+
+/// The ports by which an audited leg of the host's own sends into a bridge, each with what these packets leave by then.
+fn behind_legs(
+    network: &Network,
+    lower_devices: &BTreeSet<(IfIndex, IfIndex)>,
+    audited: impl Fn(IfIndex) -> bool,
+) -> Vec<(IfIndex, IfIndex)> {
+    let links = &network.links;
+    let leg_of = |port: &Link| {
+        let leg = links.get(port.peer?)?;
+        let counts = links.bridge_behind(leg).is_some() && audited(leg.index);
+        counts.then_some((port.index, leg.index))
+    };
+    let legs = links.iter().filter_map(leg_of);
+    let behind = |(port, leg): (IfIndex, IfIndex)| {
+        let pairs = lower_devices
+            .iter()
+            .filter(move |(upper, lower)| *upper == leg && *lower != port);
+        pairs.map(move |&(_, lower)| (port, lower))
+    };
+    legs.flat_map(behind).collect()
 }
