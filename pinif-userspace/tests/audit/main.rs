@@ -25,6 +25,7 @@ mod persist;
 mod policy_escapes;
 mod policy_names;
 mod programs;
+mod random;
 mod replies;
 mod stacks;
 mod steady;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use pinif_lab::Counters;
+use pinif_lab::{Counters, Namespace};
 use pinif_userspace::findings::{line::FindingLine, ready::Ready};
 use tempfile::NamedTempFile;
 
@@ -180,6 +180,16 @@ impl<'a> Setup<'a> {
         };
         auditor.before = auditor.driver();
         auditor
+    }
+
+    /// Starts it on another namespace than the card, alone, and waits until it is ready.
+    pub fn start_in(self, namespace: &Namespace) -> Started {
+        assert!(
+            self.change.is_none(),
+            "what would be changed is not started"
+        );
+        let cgroup = self.bench.cgroup.path();
+        self.orders.start([namespace.name()], cgroup)
     }
 
     /// Starts it, speaking to the journal, and waits until it is ready. A policy's file must be the caller's.

@@ -47,9 +47,9 @@ use std::sync::Arc;
 
 use pinif_lab::{Cgroup, Chassis, Namespace};
 
-pub use auditor::{Auditor, Began, Setup};
+pub use auditor::{Auditor, Began, Setup, Started};
 pub(crate) use group::together;
-pub use group::{MOST, run_together};
+pub use group::{MOST, in_words, run_together};
 pub use held::{Account, Held};
 pub use need::Need;
 pub use pinif::{Ended, Pinif};
@@ -58,7 +58,9 @@ pub use report::{Report, made};
 pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve, serve_after};
-pub use settle::{renames_what_is_up, time_wait_has_packets};
+pub use settle::{
+    pairs_keep_sockets, received_by, renames_what_is_up, settle, time_wait_has_packets,
+};
 pub use valid::valid;
 pub use wait::{Events, wait_until};
 pub use wanted::{Finding, leak, note, risk};

@@ -89,6 +89,10 @@ const PROMISES: &[(&str, &str)] = &[
     ("kinds *", "what its page says"),
     ("pin errors", "an error with its fix"),
     ("pin *", "nothing leaves elsewhere; the pin's account"),
+    (
+        "random topologies",
+        "what the topology makes of each packet",
+    ),
     ("run errors", "an error with its fix"),
     ("run *", "nothing leaves elsewhere; the account at the end"),
     ("sockets *", "each socket's line"),
