@@ -16,17 +16,20 @@ pub enum Loss {
     EndpointsFull = 4,
     /// A socket's record could not be stored: its process may stay unknown.
     RecordsFull = 5,
+    /// Too many runs of a program at the cgroup were interrupted: a packet was refused that was not judged.
+    RoomsFull = 6,
 }
 
 impl Loss {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Unparsed,
         Self::CellsFull,
         Self::FindingsFull,
         Self::SightingsFull,
         Self::EndpointsFull,
         Self::RecordsFull,
+        Self::RoomsFull,
     ];
 
     /// The name that the summary, the metrics and the documentation use.
@@ -38,13 +41,18 @@ impl Loss {
             Self::SightingsFull => "sightings-full",
             Self::EndpointsFull => "endpoints-full",
             Self::RecordsFull => "records-full",
+            Self::RoomsFull => "rooms-full",
         }
     }
 
     /// Whether counts may be incomplete after it (exit status 3). A late finding and an unknown process lose no count.
     pub const fn loses_counts(self) -> bool {
         match self {
-            Self::Unparsed | Self::CellsFull | Self::FindingsFull | Self::EndpointsFull => true,
+            Self::Unparsed
+            | Self::CellsFull
+            | Self::FindingsFull
+            | Self::EndpointsFull
+            | Self::RoomsFull => true,
             Self::SightingsFull | Self::RecordsFull => false,
         }
     }

@@ -125,6 +125,8 @@ pub mod flags {
     pub const LEADS_NOWHERE: u64 = 1 << 3;
     /// It is an IFB: it gives what it gets back to the interface that tc took it from.
     pub const GIVES_BACK: u64 = 1 << 4;
+    /// The programs are attached to it, and what must not leave by it is refused before, at the cgroup.
+    pub const ENFORCED: u64 = 1 << 5;
 }
 
 const _: () = assert!(size_of::<Active>() == 40 + 8 * size_of::<RuleSet>());

@@ -2,21 +2,23 @@
 
 use pinif_ebpf::{
     intent::Owner,
-    key::{Address, IfIndex},
+    key::{Address, IfIndex, NetNsCookie},
     policy::{RuleSet, Slot, Tables, ZoneSet, flags},
     verdict::World,
 };
 
 use crate::{
-    kernel::{self, packet::Skb},
+    kernel::packet::Skb,
     state::{lower_devices, owners, policy},
 };
 
 /// How deep cgroups are followed for rules that name one.
 pub const MAX_CGROUP_DEPTH: i32 = 16;
 
-/// The namespace of this program, and the sender of this packet.
+/// The namespace and the sender of this packet.
 pub struct MapWorld<'a> {
+    /// The namespace that it is in.
+    pub netns: NetNsCookie,
     /// The packet.
     pub skb: Skb,
     /// The process that sent it, or the one whose packet it is a copy of; of none, a user, a cgroup and an executable
@@ -27,22 +29,22 @@ pub struct MapWorld<'a> {
 impl World for MapWorld<'_> {
     #[inline(always)]
     fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
-        lower_devices::is_lower_of(kernel::netns(), lower, upper)
+        lower_devices::is_lower_of(self.netns, lower, upper)
     }
 
     #[inline(always)]
     fn sole_owner(&self, address: &Address) -> IfIndex {
-        owners::of(kernel::netns(), address).unwrap_or(IfIndex::NONE)
+        owners::of(self.netns, address).unwrap_or(IfIndex::NONE)
     }
 
     #[inline(always)]
     fn zones(&self, slot: Slot, interface: IfIndex) -> ZoneSet {
-        policy::zones(kernel::netns(), slot, interface)
+        policy::zones(self.netns, slot, interface)
     }
 
     #[inline(always)]
     fn leads_nowhere(&self, slot: Slot, interface: IfIndex) -> bool {
-        policy::about(kernel::netns(), slot, interface) & flags::LEADS_NOWHERE != 0
+        policy::about(self.netns, slot, interface) & flags::LEADS_NOWHERE != 0
     }
 }
 

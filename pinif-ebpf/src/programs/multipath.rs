@@ -35,7 +35,7 @@ pub struct Connection {
 verified_once! {
     /// Looks for the connection that the packet's socket is a subflow of. Not zero: [`pinif_adopt`] has something to do.
     pub fn pinif_connection(skb) {
-        let Some(scratch) = scratch::get() else {
+        let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
         let place = &mut scratch.connection;
@@ -60,7 +60,7 @@ verified_once! {
 
     /// A subflow that the kernel made gets the owner of its connection.
     pub fn pinif_adopt(skb) {
-        let (Some(scratch), Some(sock)) = (scratch::get(), Sock::new(skb.sock()).and_then(Sock::full)) else {
+        let (Some(scratch), Some(sock)) = (scratch::get(skb), Sock::new(skb.sock()).and_then(Sock::full)) else {
             return 0;
         };
         let Some(record) = records::of(sock.as_ptr().cast()) else {

@@ -90,7 +90,7 @@ verified_once! {
                 }
             }
         }
-        let Some((scratch, _)) = scratch::in_work() else {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
             return 0;
         };
         scratch.recheck.has_address = has_address;
@@ -100,7 +100,7 @@ verified_once! {
     /// Begins to walk over the devices above the egress interface. Returns what there is to look at; zero where the verdict
     /// holds whatever that is.
     fn pinif_recheck_begin(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
         let Scratch { key, new, recheck, .. } = scratch;
@@ -122,16 +122,16 @@ verified_once! {
     }
 
     /// One step of the walk. Zero at its end.
-    fn pinif_recheck_step(_skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+    fn pinif_recheck_step(skb) {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
             return 0;
         };
         u32::from(scratch.recheck.chain.step())
     }
 
     /// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
-    fn pinif_recheck_search(_skb) {
-        let Some(Scratch { key, new, recheck, .. }) = scratch::get() else {
+    fn pinif_recheck_search(skb) {
+        let Some(Scratch { key, new, recheck, .. }) = scratch::get(skb) else {
             return 0;
         };
         begin_search(key, &new.state.sighting, recheck);
@@ -139,16 +139,16 @@ verified_once! {
     }
 
     /// Takes the next of these devices into account. Zero behind the last.
-    fn pinif_recheck_device(_skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+    fn pinif_recheck_device(skb) {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
             return 0;
         };
         u32::from(search(&scratch.key, &mut scratch.recheck))
     }
 
     /// Begins to look for the address that the verdict is about. Zero where it is about none.
-    fn pinif_recheck_address(_skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+    fn pinif_recheck_address(skb) {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
             return 0;
         };
         let Scratch { packet, key, new, recheck, .. } = scratch;
@@ -160,8 +160,8 @@ verified_once! {
     }
 
     /// Looks at the next address; a [`Step`].
-    fn pinif_recheck_next_address(_skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
+    fn pinif_recheck_next_address(skb) {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
             return 0;
         };
         let recheck = &mut scratch.recheck;
@@ -170,7 +170,7 @@ verified_once! {
 
     /// Decides anew, with all that was found. Zero where the verdict is as it was.
     fn pinif_reconsider(skb) {
-        let Some(scratch) = scratch::get() else {
+        let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
         scratch.recheck.skb = skb.address();
@@ -308,7 +308,7 @@ fn facts(
     let (netns, slot, bound) = (key.netns, reread(&recheck.slot), reread(&key.bound));
     let has_address = reread(&recheck.has_address) != 0;
     let is_at_bound = bound == key.egress || found & BOUND != 0;
-    let is_tunnels = || tunnel::is_of_bound(reread(&recheck.skb), packet, bound);
+    let is_tunnels = || tunnel::is_of_bound(reread(&recheck.skb), netns, packet, bound);
     let rule = reread(&sighting.rule);
     Recheck {
         is_lower_of_bound: bound.is_some() && (found & BOUND != 0 || is_tunnels()),

@@ -9,7 +9,6 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
-        self,
         packet::Skb,
         sock::{AF_PACKET, FullSock, Sock},
         task,
@@ -28,12 +27,13 @@ use crate::{
 #[inline(always)]
 pub fn write(
     sighting: &mut Sighting,
+    netns: NetNsCookie,
     skb: Skb,
     packet: Option<&Packet>,
     connection: &Connection,
     layer: &mut Layer,
 ) -> IfIndex {
-    tunnel::clear(layer);
+    tunnel::clear(layer, netns);
     match Sock::new(skb.sock()) {
         None => {
             sighting.cookie = SocketCookie(0);
@@ -47,14 +47,14 @@ pub fn write(
                     if reread(&layer.outer) != 0 {
                         return tunnels(sighting);
                     }
-                    socket(sighting, skb, full, packet, connection)
+                    socket(sighting, layer, skb, full, packet, connection)
                 }
                 None => {
                     tunnel::look_at_remains(layer, skb, sock, packet);
                     if reread(&layer.outer) != 0 {
                         return tunnels(sighting);
                     }
-                    timewait_or_request(sighting, sock)
+                    timewait_or_request(sighting, layer, sock)
                 }
             }
         }
@@ -78,7 +78,7 @@ fn socketless(
     packet: Option<&Packet>,
     layer: &mut Layer,
 ) -> IfIndex {
-    let netns = kernel::netns();
+    let netns = reread(&layer.netns);
     reset(sighting);
     let Some(packet) = packet else {
         tunnel::look_at_lone(layer, skb, None);
@@ -104,6 +104,7 @@ fn socketless(
 #[inline(always)]
 fn socket(
     sighting: &mut Sighting,
+    layer: &Layer,
     skb: Skb,
     sock: FullSock,
     packet: Option<&Packet>,
@@ -120,7 +121,7 @@ fn socket(
         sighting.socket_type = kind as u16;
         return bound;
     };
-    if record.netns.0 != 0 && record.netns != kernel::netns() {
+    if record.netns.0 != 0 && record.netns != reread(&layer.netns) {
         // Older kernels let a packet keep its socket through a veth: its device means nothing here.
         reset(sighting);
         sighting.cookie = SocketCookie(0);
@@ -131,7 +132,7 @@ fn socket(
         && !packet.later_fragment
     {
         let (port, protocol) = (packet.source_port, packet.protocol);
-        let endpoint = endpoints::of(kernel::netns(), packet.source, port, protocol);
+        let endpoint = endpoints::of(reread(&layer.netns), packet.source, port, protocol);
         endpoints::enter(skb, record, &endpoint, bound);
     }
     from_record(sighting, record);
@@ -174,11 +175,11 @@ fn record_of(
 
 /// A request socket, or what is left of a connection in TIME_WAIT.
 #[inline(always)]
-fn timewait_or_request(sighting: &mut Sighting, sock: Sock) -> IfIndex {
+fn timewait_or_request(sighting: &mut Sighting, layer: &Layer, sock: Sock) -> IfIndex {
     // Through a map, as above.
     sighting.socket_inode = sock.address();
     let netns = task::netns_of(reread(&sighting.socket_inode));
-    if netns != 0 && netns != kernel::netns().0 {
+    if netns != 0 && netns != reread(&layer.netns).0 {
         reset(sighting);
         sighting.cookie = SocketCookie(0);
         return IfIndex::NONE;

@@ -8,7 +8,6 @@ use pinif_ebpf::{
 
 use crate::{
     kernel::{
-        self,
         devices::is_encapsulated,
         packet::Skb,
         sock::{AF_PACKET, FullSock, SOCK_RAW, Sock},
@@ -28,11 +27,14 @@ pub struct Layer {
     pub carried: u32,
     /// The packet's address in the kernel.
     pub skb: u64,
+    /// The namespace that it is in.
+    pub netns: NetNsCookie,
 }
 
-/// Forgets the packet before.
+/// Begins with another packet, in this namespace.
 #[inline(always)]
-pub fn clear(layer: &mut Layer) {
+pub fn clear(layer: &mut Layer, netns: NetNsCookie) {
+    layer.netns = netns;
     layer.foreign = 0;
     layer.outer = 0;
 }
@@ -48,6 +50,7 @@ pub fn look_at_sent(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<
     layer.foreign = u32::from(is_foreign(layer, skb, sock, packet));
     layer.outer = outer(
         skb,
+        reread(&layer.netns),
         packet,
         sock.bound_device(),
         reread(&layer.foreign) != 0,
@@ -68,6 +71,7 @@ pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&
     layer.foreign = u32::from(!packet.is_some_and(|packet| local.may_have_written(packet)));
     layer.outer = outer(
         skb,
+        reread(&layer.netns),
         packet,
         sock.bound_device(),
         reread(&layer.foreign) != 0,
@@ -79,7 +83,7 @@ pub fn look_at_remains(layer: &mut Layer, skb: Skb, sock: Sock, packet: Option<&
 #[inline(never)]
 pub fn look_at_lone(layer: &mut Layer, skb: Skb, packet: Option<&Packet>) -> u32 {
     if tunnels::any() {
-        layer.outer = outer(skb, packet, IfIndex::NONE, true);
+        layer.outer = outer(skb, reread(&layer.netns), packet, IfIndex::NONE, true);
     }
     0
 }
@@ -101,8 +105,12 @@ fn is_foreign(layer: &mut Layer, skb: Skb, sock: FullSock, packet: Option<&Packe
 /// Whether the stack put the packet into another, as the outer one of a tunnel that carries the bound device, or of one
 /// that userspace does not know yet. Asked again, when the socket's pin seems to be broken: it may know meanwhile.
 #[inline(always)]
-pub fn is_of_bound(skb_address: u64, packet: Option<&Packet>, bound: IfIndex) -> bool {
-    let netns = kernel::netns();
+pub fn is_of_bound(
+    skb_address: u64,
+    netns: NetNsCookie,
+    packet: Option<&Packet>,
+    bound: IfIndex,
+) -> bool {
     is_encapsulated(skb_address)
         && (names::of(netns, bound).is_none()
             || packet.is_some_and(|packet| {
@@ -114,8 +122,13 @@ pub fn is_of_bound(skb_address: u64, packet: Option<&Packet>, bound: IfIndex) ->
 /// A later fragment of UDP may be the socket's own as well: only of a pinned socket, which would not have sent it by
 /// another device, it is taken for a tunnel's.
 #[inline(always)]
-fn outer(skb: Skb, packet: Option<&Packet>, bound: IfIndex, foreign: bool) -> u32 {
-    let netns = kernel::netns();
+fn outer(
+    skb: Skb,
+    netns: NetNsCookie,
+    packet: Option<&Packet>,
+    bound: IfIndex,
+    foreign: bool,
+) -> u32 {
     let [one, other] = match packet {
         Some(packet) => {
             if !foreign && !(packet.later_fragment && bound.is_some()) {

@@ -100,6 +100,22 @@ pub fn look_up(skb: Skb, in_force: InForce) -> Cached {
     }
 }
 
+/// Whether a cached verdict of the socket's own says that the packet is contained. Of one that begins with its IP header, at the
+/// cgroup: it is not counted yet, and what is cached of it is for TC egress to say.
+#[inline(always)]
+pub fn is_contained(skb: Skb, sock: Sock, in_force: InForce) -> bool {
+    let Some(record) = records::of(sock.as_ptr().cast()) else {
+        return false;
+    };
+    if record.salt == 0 || !CacheInputs::may_look(record, record.netns, skb.arrived()) {
+        return false;
+    }
+    skb.flow_key_before_link().is_some_and(|flow| {
+        let inputs = inputs_of(skb, sock, record, flow, in_force);
+        inputs.find_in_record(record).is_ok()
+    })
+}
+
 /// The verdict of the packet in work is not to be cached.
 #[inline(always)]
 fn forget() {

@@ -173,6 +173,9 @@ impl Audit {
         // Computed last: no sooner than the kernel's own.
         let rest = self.enforcement.ends_in(monotonic());
         self.enforced_until = rest.and_then(|rest| Instant::now().checked_add(rest));
+        if !self.enforcement.is_on() {
+            self.hooks.cease_to_refuse()?;
+        }
         self.hub.publish_all(events);
         Ok(())
     }
@@ -191,6 +194,7 @@ impl Audit {
         self.on_gaps(gaps::Input::Now(gaps::Look::LAST));
         let duration = self.started.elapsed();
         if self.persist.is_none() {
+            self.hooks.cease_to_refuse()?;
             // From this instant on, nothing is counted anywhere.
             self.following.entries.close()?;
         }

@@ -24,7 +24,10 @@ use super::{
     takeover::Takeover,
 };
 use crate::{
-    collector::{enforcement::Enforcement, ledger::Ledger},
+    collector::{
+        enforcement::{Enforce, Enforcement},
+        ledger::Ledger,
+    },
     findings::{
         ready::{Attach, Ready},
         shared::Shared,
@@ -58,6 +61,7 @@ impl Audit {
             plan.loader,
             &types.offsets,
             plan.log_level,
+            plan.enforce != Enforce::Never,
             persist.as_deref(),
         )?;
         if plan.log_level > 0 {
@@ -98,9 +102,14 @@ impl Audit {
         let hooks = if persist.is_some() {
             let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
             hooks.load_ingress(&mut following.entries)?;
+            if enforcement.is_on() {
+                hooks.refuse(persist.as_deref())?;
+            } else {
+                CgroupHooks::remove_refusing(persist.as_deref())?;
+            }
             Hooks::here(hooks, types)
         } else {
-            Hooks::come(ebpf, &plan.cgroup, types)?
+            Hooks::come(ebpf, &plan.cgroup, enforcement.is_on(), types)?
         };
         let names = persistence::names(persist.as_deref());
         let mut audit = Self {

@@ -9,8 +9,8 @@ use super::{
     persist::Persist,
 };
 
-/// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). Where there is something
-/// that persists, the maps are those of previous instances, and stay.
+/// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). Where it `enforces`, there is room
+/// for the program that refuses. Where there is something that persists, the maps are those of previous instances, and stay.
 ///
 /// # Errors
 ///
@@ -19,11 +19,13 @@ pub fn load(
     loader: Loader,
     offsets: &Offsets,
     log_level: u8,
+    enforces: bool,
     persist: Option<&Persist>,
 ) -> Result<Ebpf> {
     let ebpf = loader.audit(&AuditSettings {
         offsets,
         mark_secret: persist.map_or_else(secret, Persist::secret),
+        refuses: enforces,
         log_level,
         pinned_maps: persist.map(Persist::maps).unwrap_or_default(),
     })?;

@@ -49,6 +49,7 @@ pub fn list_once() -> Result<Vec<Bypass>> {
     let mut ebpf = loader.audit(&AuditSettings {
         offsets: &types.offsets,
         mark_secret: secret(),
+        refuses: false,
         log_level: 0,
         pinned_maps: Vec::new(),
     })?;

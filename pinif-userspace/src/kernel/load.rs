@@ -24,6 +24,8 @@ pub struct AuditSettings<'a> {
     pub offsets: &'a Offsets,
     /// What distinguishes this auditor's marks on packets from others'.
     pub mark_secret: u32,
+    /// Whether a program refuses at the cgroup, which needs rooms of its own.
+    pub refuses: bool,
     /// The level of aya-log; 0 is off.
     pub log_level: u8,
     /// The maps that are pinned, each with its path. They are opened instead of made.
@@ -47,6 +49,10 @@ impl Loader {
                 .override_global("OFFSETS", settings.offsets, true)
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
+            // What is pinned has the same size for every instance.
+            if !settings.refuses && settings.pinned_maps.is_empty() {
+                loader.map_max_entries("SCRATCH", 1);
+            }
             for (name, path) in &settings.pinned_maps {
                 loader.map_pin_path(name, path);
             }

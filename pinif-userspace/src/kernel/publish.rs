@@ -14,7 +14,7 @@ use aya::Ebpf;
 use pinif_ebpf::{
     enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot},
+    policy::{InForce, InterfaceZones, Slot, flags},
     verdict::arrival::IngressPolicy,
 };
 
@@ -46,6 +46,14 @@ struct Published {
     host: Host,
     zones: BTreeMap<IfIndex, InterfaceZones>,
     ingress: BTreeMap<IfIndex, IngressPolicy>,
+}
+
+impl Published {
+    /// Whether packets may be refused that are to leave by an interface.
+    fn is_enforced(&self, index: IfIndex) -> bool {
+        let zones = self.zones.get(&index);
+        zones.is_some_and(|zones| zones.about & flags::ENFORCED != 0)
+    }
 }
 
 impl Publisher {
@@ -152,9 +160,10 @@ impl Publisher {
         policy: &Policy,
         audited: impl Fn(IfIndex) -> bool,
     ) -> Result<()> {
+        let enforces = self.enforce_until != until::NEVER;
         let now = Published {
+            zones: zones::of(network, policy, |index| enforces && audited(index)),
             host: Host::of(netns, network, audited),
-            zones: zones::of(network, policy),
             ingress: ingress_policy::of(network, policy),
         };
         if let Err(error) = self.write(netns, &now) {
@@ -279,7 +288,9 @@ impl Publisher {
             .write(policy, slot, generation, self.enforce_until)
             .and_then(|written| {
                 for &(netns, network) in networks {
-                    let zones = zones::of(network, policy);
+                    let before = self.published.get(&netns);
+                    let enforced = |index| before.is_some_and(|before| before.is_enforced(index));
+                    let zones = zones::of(network, policy, enforced);
                     for (&interface, &zones) in &zones {
                         let (zone, value) = zone_entry(netns, slot, interface, zones);
                         self.tables

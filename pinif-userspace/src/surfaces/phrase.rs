@@ -240,5 +240,6 @@ pub fn lost_by(loss: Loss, number: u64) -> String {
             "{} beyond a full table of sockets: their processes may be unknown.",
             counted(number, "socket")
         ),
+        Loss::RoomsFull => format!("{packets} refused unjudged: too many were judged at once."),
     }
 }

@@ -11,6 +11,8 @@ use crate::bench::{CONTROL_PLANE, Need, scenario};
 
 /// More instructions than the verifier goes through for any program, on any kernel of the table.
 const MOST: u32 = 25_000;
+/// What refuses what must not leave, at the cgroup.
+const REFUSE: &str = "pinif_refuse";
 
 #[test]
 fn each_program_is_verified_in_a_few_thousand_instructions() {
@@ -25,6 +27,20 @@ fn each_program_is_verified_in_a_few_thousand_instructions() {
             "{verified:?}"
         );
         auditor.stop().expect().nothing_else();
+    });
+}
+
+#[test]
+fn the_program_that_refuses_is_loaded_where_a_policy_is_enforced() {
+    scenario("verified refuse", &[Need::Namespaces], |bench| {
+        let plain = bench.audit(&[]);
+        let verified = verified(plain.pid());
+        assert!(!verified.contains_key(REFUSE), "{verified:?}");
+        plain.stop().expect().nothing_else();
+        let enforcing = bench.audit(&["--enforce"]);
+        let verified = self::verified(enforcing.pid());
+        assert!(verified[REFUSE] < MOST, "{verified:?}");
+        enforcing.stop().expect().nothing_else();
     });
 }
 

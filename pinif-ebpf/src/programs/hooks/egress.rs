@@ -5,30 +5,27 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use aya_log_ebpf::debug;
 use pinif_ebpf::{
-    intent::flag,
     key::NetNsCookie,
     loss::Loss,
-    packet::{NotParsed, Packet},
-    policy::{Active, Slot, flags},
-    sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
-    verdict::{Kind, Traffic, decide},
+    packet::NotParsed,
+    policy::{InForce, Slot, flags},
 };
 
 use crate::{
     enforce,
-    identity::{describe, write_identity},
+    judging::{
+        DROPPED, FOUND, cell_of, log, pinif_cannot_send, pinif_count_sample, pinif_enter,
+        pinif_grow, pinif_identify, pinif_judge, pinif_sender, traffic,
+    },
     kernel::{
         self, devices,
         packet::Skb,
         sock::{AF_PACKET, Sock},
     },
-    layers,
-    map_world::MapWorld,
     multipath::{pinif_adopt, pinif_connection},
     recheck::pinif_recheck,
-    reread, sender,
+    reread,
     state::{
         cells, findings, losses, policy,
         scratch::{self, Scratch},
@@ -55,21 +52,27 @@ fn audit(context: &TcContext) -> bool {
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    let context = skb.context();
-    match verdict_cache::look_up(skb, in_force) {
-        Cached::Contained => return false,
-        Cached::Steady => {
-            let outcome = pinif_steady(context);
-            if outcome != 0 {
-                return outcome & u64::from(DROPPED) != 0;
-            }
-        }
-        Cached::Nothing => {}
-    }
-    if !scratch::begin(in_force) {
+    let cached = verdict_cache::look_up(skb, in_force);
+    if let Cached::Contained = cached {
         return false;
     }
-    if pinif_headers(context) == 0 {
+    let before = scratch::enter(skb);
+    let is_dropped = look_closer(skb, in_force, matches!(cached, Cached::Steady));
+    skb.set_room(before);
+    is_dropped
+}
+
+/// The same of a packet whose verdict is not cached, or of a flow that leaks.
+#[inline(always)]
+fn look_closer(skb: Skb, in_force: InForce, is_steady: bool) -> bool {
+    let context = skb.context();
+    if is_steady {
+        let outcome = pinif_steady(context);
+        if outcome != 0 {
+            return outcome & u64::from(DROPPED) != 0;
+        }
+    }
+    if !scratch::begin(skb, in_force) || pinif_headers(context) == 0 {
         return false;
     }
     if pinif_connection(context) != 0 {
@@ -87,24 +90,6 @@ fn audit(context: &TcContext) -> bool {
     outcome & u64::from(DROPPED) != 0
 }
 
-/// What [`pinif_count`] returns: the packet is to be dropped.
-const DROPPED: u32 = 1 << 0;
-/// And: it is not contained.
-const FOUND: u32 = 1 << 1;
-
-/// Logs the verdict, where that was asked for (`--log-level debug`).
-#[inline(always)]
-fn log(skb: Skb, key: &FindingKey, new: &NewFinding) {
-    debug!(
-        &TcContext::new(skb.context()),
-        "verdict {}: cookie {}, bound to {}, left by {}",
-        key.kind,
-        new.state.sighting.cookie.0,
-        key.bound.0,
-        key.egress.0
-    );
-}
-
 verified_once! {
     /// Counts one more packet of a flow that leaks, with what is known of the one before. Returns what [`pinif_count`] does;
     /// zero where the packet is to be judged anew, and was not counted.
@@ -112,7 +97,7 @@ verified_once! {
         if pinif_recheck(skb.context()) != 0 {
             return 0;
         }
-        let Some((scratch, active)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
         let Scratch { key, new, sampling, steady, .. } = scratch;
@@ -136,18 +121,9 @@ verified_once! {
         if dropped == 0 { FOUND } else { FOUND | DROPPED }
     }
 
-    /// Not zero: the egress interface sends nothing. Then the packet leaves nowhere, and is not counted.
-    fn pinif_cannot_send(skb) {
-        let Some(scratch) = scratch::get() else {
-            return 0;
-        };
-        scratch.skb = skb.address();
-        u32::from(devices::cannot_send(reread(&scratch.skb)))
-    }
-
     /// Reads the packet's headers. Zero where it was judged and counted here before.
     fn pinif_headers(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
         scratch.key.netns = kernel::netns();
@@ -165,32 +141,9 @@ verified_once! {
         1
     }
 
-    /// Writes who sent the packet.
-    fn pinif_sender(skb) {
-        let Some((scratch, _)) = scratch::in_work() else {
-            return 0;
-        };
-        let Scratch { has_packet, packet, key, new, connection, layer, .. } = scratch;
-        let packet = (reread(has_packet) != 0).then_some(&*packet);
-        key.bound = sender::write(&mut new.state.sighting, skb, packet, connection, layer);
-        0
-    }
-
-    /// Decides. Not zero: the packet is not contained.
-    fn pinif_judge(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
-            return 0;
-        };
-        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
-        let packet = (reread(has_packet) != 0).then_some(&*packet);
-        judge(skb, active, packet, key, &mut new.state.sighting);
-        layers::pass(skb, active, key, reread(&new.state.sighting.source_owner), layer);
-        u32::from(reread(&key.kind))
-    }
-
     /// Counts the packet under its verdict, and remembers that. Returns [`DROPPED`] and [`FOUND`].
     fn pinif_count(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
         let Scratch { has_packet, is_malformed, packet, key, new, layer, steady, recheck, .. } = scratch;
@@ -201,22 +154,9 @@ verified_once! {
         if pinif_cannot_send(skb.context()) != 0 {
             return if reread(&key.dropped) == 0 { 0 } else { DROPPED };
         }
-        let count = skb.count();
-        // One where it is dropped and contained: no verdict has the upper bit. Without a branch, which the verifier would follow.
-        let unreadable = verdict.wrapping_sub(1) >> 7 & reread(&key.dropped);
-        let cell = cells::add(
-            &CellKey {
-                netns: key.netns,
-                bound: key.bound,
-                egress: key.egress,
-                kind: verdict + unreadable * Kind::Unaudited as u8,
-                origin: reread(&new.state.sighting.origin),
-                carried: reread(&layer.carried) as u8,
-                dropped: reread(&key.dropped),
-                _pad: [0; 4],
-            },
-            count,
-        );
+        new.state.count = skb.count();
+        let count = reread(&new.state.count);
+        let cell = cells::add(&cell_of(key, &new.state.sighting, layer), count);
         // What the kernel knew at this instant holds no longer than that.
         if let Some(cell) = cell
             && !recheck.has_changed()
@@ -230,59 +170,6 @@ verified_once! {
         let found = if verdict == 0 { 0 } else { FOUND };
         let dropped = if reread(&key.dropped) == 0 { 0 } else { DROPPED };
         found | dropped
-    }
-
-    /// Writes which finding the packet is of.
-    fn pinif_identify(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
-            return 0;
-        };
-        let Scratch { has_packet, packet, key, new, layer, sampling, .. } = scratch;
-        let packet = (reread(has_packet) != 0).then_some(&*packet);
-        let is_outer = reread(&layer.outer) != 0;
-        key.rule = policy::id_of_broken_rule(active, reread(&key.kind), &new.state.sighting);
-        write_identity(skb, key, &new.state.sighting, packet, is_outer);
-        findings::begin(new, sampling, skb.count(), packet);
-        log(skb, key, new);
-        0
-    }
-
-    /// Adds the packet to it ([`findings::grow`]).
-    fn pinif_grow(_skb) {
-        let Some(scratch) = scratch::get() else {
-            return 0;
-        };
-        let Scratch { key, new, sampling, steady, .. } = scratch;
-        let missed = findings::grow(key, new, sampling);
-        if missed != findings::ABSENT {
-            // The next packet like it finds all this here.
-            steady.digest = reread(&steady.candidate);
-        }
-        missed
-    }
-
-    /// Enters it, as its first packet ([`findings::enter`]).
-    fn pinif_enter(skb) {
-        let Some((scratch, active)) = scratch::in_work() else {
-            return 0;
-        };
-        let Scratch { has_packet, packet, key, new, steady, .. } = scratch;
-        let packet = (reread(has_packet) != 0).then_some(&*packet);
-        // What stands in for a finding does so until there is room.
-        steady.candidate = 0;
-        let sighting = &mut new.state.sighting;
-        sighting.generation = active.generation;
-        describe(sighting, skb, packet);
-        findings::enter(key, new)
-    }
-
-    /// Counts one of the samples that are left. Zero behind the last.
-    fn pinif_count_sample(_skb) {
-        let Some(scratch) = scratch::get() else {
-            return 0;
-        };
-        let Scratch { key, new, sampling, .. } = scratch;
-        findings::count_sample(key, new, sampling)
     }
 }
 
@@ -305,40 +192,4 @@ fn is_own_frame(skb: Skb, place: &mut u64) -> u32 {
     }
     *place = skb.address();
     u32::from(devices::is_ethernet(reread(place)))
-}
-
-/// Decides, and writes the verdict into the finding's key and what led to it into the sighting.
-#[inline(always)]
-fn judge(
-    skb: Skb,
-    active: &Active,
-    packet: Option<&Packet>,
-    key: &mut FindingKey,
-    sighting: &mut Sighting,
-) {
-    let traffic = traffic(packet, key, sighting);
-    let here = MapWorld {
-        skb,
-        owner: &sighting.owner,
-    };
-    let decision = decide(&traffic, active, &here);
-    key.kind = decision.kind;
-    key.severity = decision.severity;
-    sighting.rule = decision.rule;
-    sighting.also = decision.also.0;
-    sighting.source_owner = decision.source_owner;
-}
-
-/// What the decision takes of the packet in work.
-#[inline(always)]
-fn traffic<'a>(packet: Option<&'a Packet>, key: &FindingKey, sighting: &Sighting) -> Traffic<'a> {
-    let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
-    Traffic {
-        origin: Origin::from_number(reread(&sighting.origin)),
-        bound: reread(&key.bound),
-        names_interface: u32::from(reread(&sighting.family)) == AF_PACKET,
-        bound_address: bound_to_address.then_some(sighting.bound_address),
-        packet,
-        egress: reread(&key.egress),
-    }
 }

@@ -163,7 +163,8 @@ verified_once! {
         let count = skb.count_arrived(&arriving.base);
         write_identity(arriving, active);
         let Arriving { new, sampling, packet, .. } = arriving;
-        findings::begin(new, sampling, count, Some(packet));
+        new.state.count = count;
+        findings::begin(new, sampling, Some(packet));
         1
     }
 

@@ -1,4 +1,5 @@
-//! The hooks: thin, and none of them changes what happens, but that egress drops what must not leave where it is enforced.
+//! The hooks: thin, and none of them changes what happens, but that egress drops, and refuse refuses, what must not leave
+//! where it is enforced.
 
 mod bind;
 mod bypass;
@@ -6,6 +7,7 @@ mod connect;
 mod egress;
 mod existing;
 mod ingress;
+mod refuse;
 mod setsockopt;
 mod socket;
 

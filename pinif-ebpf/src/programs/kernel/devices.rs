@@ -6,7 +6,7 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use pinif_ebpf::{
     intent::Name,
-    key::{Address, IfIndex},
+    key::{Address, IfIndex, NetNsCookie},
 };
 
 use super::{offset, packet::Skb};
@@ -229,6 +229,14 @@ impl Device {
     pub fn name(self) -> Name {
         read(self.0, offset!(device_name))
     }
+}
+
+/// The namespace of the egress interface of a packet.
+#[inline(always)]
+pub fn netns(skb_address: u64) -> NetNsCookie {
+    let device = read::<u64>(skb_address, offset!(packet_device));
+    let net = read::<u64>(device, offset!(device_netns));
+    NetNsCookie(read(net, offset!(net_cookie)))
 }
 
 /// `IFF_UP` (linux/if.h).

@@ -12,7 +12,11 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     key::{IfIndex, SocketCookie},
-    packet::{Bytes as _, base::Base, protocol},
+    packet::{
+        Bytes as _,
+        base::{self, Base},
+        protocol,
+    },
     sighting::Count,
 };
 
@@ -40,7 +44,7 @@ const PACKET_MULTICAST: u32 = 2;
 /// The bits of a tag that are the VLAN's number; zero is none, but a priority (802.1Q, 9.6).
 const VLAN_ID: u32 = 0xfff;
 /// The length of an Ethernet header.
-const ETHERNET: u32 = 14;
+pub const ETHERNET: u32 = 14;
 
 impl Skb {
     #[inline(always)]
@@ -110,6 +114,44 @@ impl Skb {
         }
     }
 
+    /// What it will count as on the wire, by itself, of a packet that begins with its IP header: `link` bytes of another come before
+    /// that, and before each segment's.
+    #[inline(always)]
+    pub fn count_before_link(self, link: u32) -> Count {
+        let (segments, size) = (member!(self.0, gso_segs), member!(self.0, gso_size));
+        let length = member!(self.0, len);
+        let mut base = Base::default();
+        if size == 0 || !base::read(self.ethertype(), &Headers::network(self), &mut base) {
+            return Count {
+                packets: 1,
+                bytes: u64::from(length + link),
+            };
+        }
+        let headers = u32::from(base.length) + self.transport_length(&base);
+        let packets = if segments != 0 {
+            segments
+        } else {
+            length.saturating_sub(headers).div_ceil(size)
+        };
+        let more = u64::from(packets.saturating_sub(1)) * u64::from(headers);
+        Count {
+            packets: u64::from(packets),
+            bytes: u64::from(length) + more + u64::from(packets) * u64::from(link),
+        }
+    }
+
+    /// The length of the header behind the IP header, of what is made of segments.
+    #[inline(always)]
+    fn transport_length(self, base: &Base) -> u32 {
+        if base.next != protocol::TCP {
+            return 8;
+        }
+        // The upper half of its thirteenth byte: the header's length in words (RFC 9293, 3.1).
+        let offset = usize::from(base.length) + 12;
+        let length = Headers::network(self).load::<[u8; 1]>(offset);
+        length.map_or(20, |[byte]| u32::from(byte >> 4) * 4)
+    }
+
     /// Whether what arrived is this interface's own, to be given to the network layer. Not so a frame that was sent to
     /// another station, or looped back here (`dev_loopback_xmit`), and one with the tag of a VLAN: its device sees it next.
     #[inline(always)]
@@ -131,20 +173,12 @@ impl Skb {
                 bytes: u64::from(length),
             };
         }
-        let transport = if base.next == protocol::TCP {
-            // The upper half of its thirteenth byte: the header's length in words (RFC 9293, 3.1).
-            let offset = usize::from(base.length) + 12;
-            let length = Headers::network(self).load::<[u8; 1]>(offset);
-            length.map_or(20, |[byte]| u32::from(byte >> 4) * 4)
-        } else {
-            8
-        };
         let link = if base.total == 0 {
             ETHERNET
         } else {
             length.saturating_sub(base.total)
         };
-        let headers = link + u32::from(base.length) + transport;
+        let headers = link + u32::from(base.length) + self.transport_length(base);
         let packets = if segments != 0 {
             segments
         } else {

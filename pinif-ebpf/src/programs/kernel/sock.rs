@@ -21,6 +21,8 @@ pub const AF_INET6: u32 = 10;
 pub const AF_PACKET: u32 = 17;
 /// `SOCK_STREAM`.
 pub const SOCK_STREAM: u32 = 1;
+/// `TCP_LISTEN` (include/net/tcp_states.h).
+const LISTEN: u32 = 10;
 /// `SOCK_RAW`.
 pub const SOCK_RAW: u32 = 3;
 
@@ -71,6 +73,12 @@ impl Sock {
     #[inline(always)]
     pub fn family(self) -> u32 {
         member!(self.0, family)
+    }
+
+    /// Whether it waits for connections.
+    #[inline(always)]
+    pub fn is_listening(self) -> bool {
+        member!(self.0, state) == LISTEN
     }
 
     /// The same, if it is a full socket.

@@ -12,7 +12,7 @@ use pinif_ebpf::{
     verdict_cache::CELL_BITS,
 };
 
-use super::losses;
+use super::{findings::atomic_add, losses};
 
 const MAX_CELLS: usize = 1 << CELL_BITS;
 
@@ -37,6 +37,21 @@ pub fn add(key: &CellKey, count: Count) -> Option<u32> {
     };
     count_in(number, count);
     Some(number)
+}
+
+/// The same, of a program that others may interrupt.
+#[inline(always)]
+pub fn add_atomically(key: &CellKey, count: Count) {
+    let Some(number) = number_of(key) else {
+        return losses::add(Loss::CellsFull);
+    };
+    if let Some(cell) = COUNTS.get_ptr_mut(number) {
+        // SAFETY: the entry is this CPU's own, and its members are aligned words.
+        unsafe {
+            atomic_add(&raw mut (*cell).packets, count.packets);
+            atomic_add(&raw mut (*cell).bytes, count.bytes);
+        }
+    }
 }
 
 /// Adds a packet to the cell with this number. No lock: the entry is this CPU's own, and traffic programs do not

@@ -42,7 +42,7 @@ pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfInde
     let is_known = record.has(flag::ENDPOINT)
         && record.endpoint == *endpoint
         && record.endpoint_bound == bound;
-    if !is_known && let Some(scratch) = scratch::get() {
+    if !is_known && let Some(scratch) = scratch::get(skb) {
         scratch.endpoint = *endpoint;
         scratch.flow.bound = bound;
         pinif_enter_endpoint(skb.context());
@@ -52,7 +52,7 @@ pub fn enter(skb: Skb, record: &SocketRecord, endpoint: &Endpoint, bound: IfInde
 verified_once! {
     /// The rare rest of [`enter`].
     fn pinif_enter_endpoint(skb) {
-        if let Some(Scratch { endpoint, flow, .. }) = scratch::get()
+        if let Some(Scratch { endpoint, flow, .. }) = scratch::get(skb)
             && let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full)
             && let Some(record) = records::of(sock.as_ptr().cast())
         {

@@ -13,9 +13,7 @@ use pinif_ebpf::{
     packet::Packet,
     sample::{MOST, Of, Sample, Samples},
     share,
-    sighting::{
-        Count, FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord,
-    },
+    sighting::{FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord},
 };
 
 use super::{losses, shares};
@@ -80,10 +78,9 @@ macro_rules! count_samples {
 }
 pub(crate) use count_samples;
 
-/// Begins with a packet: writes what it adds.
+/// Begins with a packet, of which the count is written: writes what else it adds.
 #[inline(always)]
-pub fn begin(new: &mut NewFinding, sampling: &mut Sampling, count: Count, packet: Option<&Packet>) {
-    new.state.count = count;
+pub fn begin(new: &mut NewFinding, sampling: &mut Sampling, packet: Option<&Packet>) {
     sampling.places = [0; 3];
     write_samples(&mut new.state, packet);
 }

@@ -1,4 +1,7 @@
-//! Room for what would fill the stack, one for each CPU: traffic programs do not interrupt each other.
+//! Room for what would fill the stack. Each CPU has one for the traffic programs, which do not interrupt each other, and more for the
+//! program that refuses at the cgroup: that one runs in system calls, and is interrupted by others of its kind and by traffic programs.
+
+use core::arch::asm;
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
@@ -10,12 +13,22 @@ use pinif_ebpf::{
     verdict_cache::Coverage,
 };
 
-use super::{findings::Sampling, policy};
-use crate::{multipath::Connection, recheck::RecheckState, tunnel::Layer};
+use super::{
+    findings::{Sampling, atomic_add},
+    policy,
+};
+use crate::{kernel::packet::Skb, multipath::Connection, recheck::RecheckState, tunnel::Layer};
 
-/// What a run of the traffic program works on.
+/// How many rooms each CPU has. Runs at the cgroup that are interrupted keep theirs meanwhile; a packet whose verdict is cached needs none.
+const ROOMS: u32 = 16;
+/// The room of the traffic programs.
+const TRAFFIC: u32 = 0;
+
+/// What a run of a program works on.
 #[repr(C)]
 pub struct Scratch {
+    /// How many runs at the cgroup have this room, or try to take it.
+    takers: u64,
     /// What is in force for this packet: it is read once, so that no packet sees half a policy.
     in_force: InForce,
     /// The address of the `struct sk_buff`: the verifier allows no arithmetic on the context.
@@ -60,12 +73,68 @@ pub struct Steady {
 }
 
 #[btf_map]
-static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+static SCRATCH: PerCpuArray<Scratch, { ROOMS as usize }> = PerCpuArray::new();
 
-/// Begins with a packet. False where this CPU has no room: never.
+/// The room of the traffic programs is the packet's. Returns what its control block said instead, for [`Skb::set_room`].
 #[inline(always)]
-pub fn begin(in_force: InForce) -> bool {
-    let Some(scratch) = get() else {
+pub fn enter(skb: Skb) -> u32 {
+    let before = skb.room();
+    skb.set_room(TRAFFIC);
+    before
+}
+
+/// Takes a room of this CPU for a packet at the cgroup, whose program stays on it (`migrate_disable`). False where all are taken.
+#[inline(always)]
+pub fn take(skb: Skb) -> bool {
+    let mut room = TRAFFIC + 1;
+    while room < ROOMS {
+        if let Some(scratch) = SCRATCH.get_ptr_mut(room) {
+            // SAFETY: an entry of the map; a member of it is pointed to.
+            let takers = unsafe { &raw mut (*scratch).takers };
+            // SAFETY: an aligned word of the map.
+            if unsafe { fetch_add(takers, 1) } == 0 {
+                skb.set_room(room);
+                return true;
+            }
+            // SAFETY: as above.
+            unsafe { atomic_add(takers, u64::MAX) };
+        }
+        room += 1;
+    }
+    false
+}
+
+/// Gives back the room that [`take`] has taken.
+#[inline(always)]
+pub fn leave(skb: Skb) {
+    if let Some(scratch) = get(skb) {
+        // SAFETY: an aligned word of the map.
+        unsafe { atomic_add(&raw mut scratch.takers, u64::MAX) };
+    }
+}
+
+/// `BPF_ATOMIC | BPF_ADD | BPF_FETCH`: the target has no `AtomicU64::fetch_add`.
+///
+/// # Safety
+///
+/// `counter` points to eight writable, aligned bytes of a map's value.
+#[inline(always)]
+unsafe fn fetch_add(counter: *mut u64, mut value: u64) -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        asm!(
+            "{value} = atomic_fetch_add((u64 *)({counter} + 0), {value})",
+            counter = in(reg) counter,
+            value = inout(reg) value,
+        );
+    }
+    value
+}
+
+/// Begins with a packet. False where it has no room: never.
+#[inline(always)]
+pub fn begin(skb: Skb, in_force: InForce) -> bool {
+    let Some(scratch) = get(skb) else {
         return false;
     };
     scratch.in_force = in_force;
@@ -78,23 +147,27 @@ pub fn begin(in_force: InForce) -> bool {
 /// Whether the room holds what is true of packets with this digest.
 #[inline(always)]
 pub fn holds(digest: u64) -> bool {
-    get().is_some_and(|scratch| scratch.steady.digest == digest)
+    SCRATCH.get_ptr(TRAFFIC).is_some_and(|scratch| {
+        // SAFETY: an entry of the map, this CPU's own.
+        let known = unsafe { (&raw const (*scratch).steady.digest).read_volatile() };
+        known == digest
+    })
 }
 
 /// What the packet in work has so far, and the policy that it is judged by.
 ///
 /// Each step of a run asks for it anew, and holds it no longer than until it calls the next.
 #[inline(always)]
-pub fn in_work() -> Option<(&'static mut Scratch, &'static Active)> {
-    let scratch = get()?;
+pub fn in_work(skb: Skb) -> Option<(&'static mut Scratch, &'static Active)> {
+    let scratch = get(skb)?;
     let active = policy::active(scratch.in_force)?;
     Some((scratch, active))
 }
 
 /// What the packet in work has so far, for a step that asks for nothing of the policy.
 #[inline(always)]
-pub fn get() -> Option<&'static mut Scratch> {
-    let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: the entry is this CPU's own, and the steps of a run hold it one after the other.
+pub fn get(skb: Skb) -> Option<&'static mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(skb.room())?;
+    // SAFETY: the entry is this CPU's own and this run's, whose steps hold it one after the other.
     Some(unsafe { &mut *scratch })
 }

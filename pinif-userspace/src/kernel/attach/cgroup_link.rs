@@ -89,6 +89,18 @@ impl CgroupLink {
         target.map_or(true, |target| target == (self.cgroup, self.program))
     }
 
+    /// Detaches the hook.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub(super) fn detach(self) -> io::Result<()> {
+        match &self.place {
+            Place::Held(held) => syscall::detach(held),
+            Place::Pinned(pin) => link::remove(pin),
+        }
+    }
+
     /// Attaches the hook by a new link.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    mem,
+    io, mem,
     path::{Path, PathBuf},
     thread::{self, JoinHandle},
 };
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    programs::{CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
+    programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, ProgramFd, SchedClassifier},
 };
 use pinif_ebpf::bypass::Bypass;
 
@@ -22,11 +22,13 @@ use crate::{
         direction::TcDirection,
         entry::Entries,
         object::{program, refusal},
-        persist::Persist,
+        persist::{Persist, link},
         task_files,
     },
 };
 
+/// The program that refuses what must not leave, and its number in `enum bpf_attach_type`.
+const REFUSE: (&str, u32) = ("pinif_refuse", 1);
 /// The iterator over sockets that were there before.
 const EXISTING: &str = "pinif_existing";
 
@@ -34,6 +36,8 @@ const EXISTING: &str = "pinif_existing";
 /// interfaces, for each of which the kernel waits until no processor uses what was there before (`tcx_entry_sync`).
 pub struct Hooks {
     state: State,
+    /// Whether what must not leave is refused at the cgroup.
+    refuses: bool,
     warnings: Vec<String>,
 }
 
@@ -46,16 +50,24 @@ enum State {
 
 impl Hooks {
     /// Begins to load the traffic program for what leaves and to attach the hooks to a cgroup. Until [`Self::get`] has
-    /// waited for them, entry programs let every packet pass uncounted.
+    /// waited for them, entry programs let every packet pass uncounted. Where it `refuses`, what must not leave is refused at the cgroup.
     ///
     /// # Errors
     ///
     /// When there can be no thread.
-    pub fn come(ebpf: Ebpf, cgroup: &Path, types: &'static KernelTypes) -> Result<Self> {
+    pub fn come(
+        ebpf: Ebpf,
+        cgroup: &Path,
+        refuses: bool,
+        types: &'static KernelTypes,
+    ) -> Result<Self> {
         let cgroup = cgroup.to_owned();
         let bring = move || {
             let mut ebpf = ebpf;
             verify_traffic(&mut ebpf, TcDirection::Egress)?;
+            if refuses {
+                verify_refuse(&mut ebpf)?;
+            }
             let mut hooks = CgroupHooks::attach(ebpf, &cgroup, None)?;
             let warnings = hooks.look_back(types);
             Ok((hooks, warnings))
@@ -63,6 +75,7 @@ impl Hooks {
         let thread = thread::Builder::new().name("hooks".to_owned());
         Ok(Self {
             state: State::Coming(thread.spawn(bring).context("no thread can be started")?),
+            refuses,
             warnings: Vec::new(),
         })
     }
@@ -72,6 +85,7 @@ impl Hooks {
         let warnings = hooks.look_back(types);
         Self {
             state: State::Here(hooks),
+            refuses: false,
             warnings,
         }
     }
@@ -91,6 +105,9 @@ impl Hooks {
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let (mut hooks, warnings) = brought?;
             hooks.begin(entries)?;
+            if self.refuses {
+                hooks.refuse(None)?;
+            }
             self.warnings.extend(warnings);
             self.state = State::Here(hooks);
         }
@@ -107,6 +124,18 @@ impl Hooks {
     /// As of [`Self::get`].
     pub fn load_ingress(&mut self, entries: &mut Entries) -> Result<()> {
         self.get(entries)?.load_ingress(entries)
+    }
+
+    /// Refuses nothing at the cgroup any more.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn cease_to_refuse(&mut self) -> Result<()> {
+        match &mut self.state {
+            State::Here(hooks) => hooks.cease_to_refuse(),
+            State::Coming(_) | State::Missing => Ok(()),
+        }
     }
 
     /// What does not work as it should, a sentence each; once.
@@ -136,13 +165,6 @@ impl CgroupHooks {
             )
         })?;
         let at = |name: &str| refused(name, cgroup);
-        let pin = |name: &str| -> Result<Option<(PathBuf, u64)>> {
-            let Some(persist) = persist else {
-                return Ok(None);
-            };
-            let id = processes::cgroup_id(cgroup).with_context(|| at(name))?;
-            Ok(Some((persist.cgroup_link(name), id)))
-        };
         let mut links = Vec::new();
         // The types have these methods in common, and no trait for them.
         macro_rules! attach {
@@ -152,7 +174,8 @@ impl CgroupHooks {
                     program.load().map_err(refusal).with_context(|| at(name))?;
                     let program = program.fd()?.try_clone()?;
                     let hook = Hook { name, attach_type, program };
-                    let link = CgroupLink::attach(hook, &directory, pin(name)?);
+                    let link = pin(name, cgroup, persist)
+                        .and_then(|pin| CgroupLink::attach(hook, &directory, pin));
                     links.push(link.with_context(|| at(name))?);
                 }
             };
@@ -168,6 +191,48 @@ impl CgroupHooks {
             cgroup: cgroup.to_owned(),
             links,
         })
+    }
+
+    /// Refuses at the cgroup from here on what must not leave, where the policy is enforced.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::attach`].
+    pub fn refuse(&mut self, persist: Option<&Persist>) -> Result<()> {
+        let (name, attach_type) = REFUSE;
+        let cgroup = &self.cgroup;
+        let program = verify_refuse(&mut self.ebpf)?;
+        let hook = Hook {
+            name,
+            attach_type,
+            program,
+        };
+        let link = File::open(cgroup)
+            .and_then(|directory| CgroupLink::attach(hook, &directory, pin(name, cgroup, persist)?))
+            .with_context(|| refused(name, cgroup))?;
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// Removes the hook that a previous instance has left, which refused.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn remove_refusing(persist: Option<&Persist>) -> Result<()> {
+        let (name, _) = REFUSE;
+        persist
+            .map_or(Ok(()), |persist| link::remove(&persist.cgroup_link(name)))
+            .with_context(|| format!("a previous instance's hook {name} cannot be removed"))
+    }
+
+    /// Refuses nothing any more.
+    fn cease_to_refuse(&mut self) -> Result<()> {
+        let (name, _) = REFUSE;
+        let mut refusing = self.links.extract_if(.., |link| link.name() == name);
+        refusing
+            .try_for_each(CgroupLink::detach)
+            .with_context(|| format!("the hook {name} cannot be detached"))
     }
 
     /// Attaches the hooks again that are attached no longer. `None` where all of them are.
@@ -237,6 +302,25 @@ impl CgroupHooks {
     pub fn bypassing(&mut self) -> Result<Vec<Bypass>> {
         bypass::list(&mut self.ebpf)
     }
+}
+
+/// Where the link of a hook is pinned, if that persists, and the number of the cgroup.
+fn pin(name: &str, cgroup: &Path, persist: Option<&Persist>) -> io::Result<Option<(PathBuf, u64)>> {
+    let of = |persist: &Persist| {
+        let id = processes::cgroup_id(cgroup)?;
+        Ok((persist.cgroup_link(name), id))
+    };
+    persist.map(of).transpose()
+}
+
+fn verify_refuse(ebpf: &mut Ebpf) -> Result<ProgramFd> {
+    let (name, _) = REFUSE;
+    let program: &mut CgroupSkb = program(ebpf, name)?;
+    if program.fd().is_err() {
+        let loaded = program.load().map_err(refusal);
+        loaded.with_context(|| format!("the kernel refused the program {name}"))?;
+    }
+    Ok(program.fd()?.try_clone()?)
 }
 
 fn refused(name: &str, cgroup: &Path) -> String {

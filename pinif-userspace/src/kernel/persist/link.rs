@@ -126,6 +126,19 @@ pub(in crate::kernel) fn update(program: &impl AsFd, path: &Path, cgroup: u64) -
     unsafe { syscall::bpf(BPF_LINK_UPDATE, &mut attributes) }.is_ok()
 }
 
+/// Detaches a pinned link and removes the pin, if there is one.
+///
+/// # Errors
+///
+/// The kernel's.
+pub(in crate::kernel) fn remove(path: &Path) -> io::Result<()> {
+    match syscall::pinned(path) {
+        Ok(link) => syscall::detach(&link).and_then(|()| fs::remove_file(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The number of the cgroup that a link is attached to, zero where that is gone or it was detached; and that of its program.
 ///
 /// # Errors

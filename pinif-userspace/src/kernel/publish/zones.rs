@@ -13,8 +13,12 @@ use crate::{
 };
 
 /// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
-/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out.
-pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, InterfaceZones> {
+/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out. `enforced` says by which a packet may be refused.
+pub(super) fn of(
+    network: &Network,
+    policy: &Policy,
+    enforced: impl Fn(IfIndex) -> bool,
+) -> BTreeMap<IfIndex, InterfaceZones> {
     let lower_devices = lower_devices(&network.links);
     let mut said: BTreeMap<IfIndex, InterfaceZones> =
         evaluate::zones(network, policy, &lower_devices)
@@ -34,6 +38,9 @@ pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, Interf
         if let Some(said) = said.get_mut(&link.index) {
             if links.leads_nowhere(link) {
                 said.about |= flags::LEADS_NOWHERE;
+            }
+            if enforced(link.index) {
+                said.about |= flags::ENFORCED;
             }
             if link.gives_back() {
                 said.about |= flags::GIVES_BACK;

@@ -2,11 +2,14 @@
 
 mod layers;
 mod leaks;
+mod neighbours;
 mod rules;
 mod stream;
 mod takeover;
 mod unparsed;
 mod until;
+
+use std::collections::BTreeMap;
 
 use crate::bench::{Bench, Finding, leak};
 
@@ -20,6 +23,11 @@ const CONTAINED: &str = "udp --bind-device fab0 --to 10.0.0.2:9";
 /// The finding of [`LEAK`], all of it dropped.
 fn kept() -> Finding {
     leak("device-escape").bound("fab0").egress("eth1").dropped()
+}
+
+/// How often a sender was refused, where that is all that it got.
+fn eperm(times: u64) -> BTreeMap<String, u64> {
+    BTreeMap::from([("EPERM".to_owned(), times)])
 }
 
 /// What is behind the front port, which nothing is to reach.

@@ -48,11 +48,22 @@ impl Skb {
     /// there; where the device has no Ethernet header, what is seen may be no addresses ([`FlowKey::is`]).
     #[inline(always)]
     pub fn flow_key(self) -> Option<FlowKey> {
+        self.flow_key_behind(ETHERNET as usize)
+    }
+
+    /// The same of a packet that begins with its IP header, as it does at a cgroup.
+    #[inline(always)]
+    pub fn flow_key_before_link(self) -> Option<FlowKey> {
+        self.flow_key_behind(0)
+    }
+
+    #[inline(always)]
+    fn flow_key_behind(self, link: usize) -> Option<FlowKey> {
         let (start, end) = (
             member!(self.0, data) as usize,
             member!(self.0, data_end) as usize,
         );
-        let header = start + ETHERNET as usize;
+        let header = start + link;
         let kind = member!(self.0, protocol) as u16;
         if kind == ethertype::IPV4.to_be() {
             if header + Ipv4Hdr::LEN + 4 > end {

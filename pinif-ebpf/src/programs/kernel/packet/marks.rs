@@ -1,8 +1,13 @@
-//! The marks by which an interface knows what the one above has counted.
+//! What a packet's control block has of ours: the marks by which an interface knows what the one above has counted, and the room that the
+//! packet in work has.
 
-use core::ptr::{addr_of, addr_of_mut};
+use core::{
+    arch::asm,
+    mem::offset_of,
+    ptr::{addr_of, addr_of_mut},
+};
 
-use aya_ebpf::Global;
+use aya_ebpf::{Global, bindings::__sk_buff};
 use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::Skb;
@@ -28,6 +33,40 @@ impl Skb {
             above
         } else {
             IfIndex::NONE
+        }
+    }
+
+    /// The number of its room ([`crate::state::scratch`]).
+    #[inline(always)]
+    pub fn room(self) -> u32 {
+        let room: u64;
+        // SAFETY: the context is valid, and the verifier checks the access. Not by a pointer to the member, which the compiler would keep for
+        // the next access: the verifier refuses one that goes by a pointer into the context.
+        unsafe {
+            asm!(
+                "{room} = *(u32 *)({context} + {room_at})",
+                room = out(reg) room,
+                context = in(reg) self.0,
+                room_at = const offset_of!(__sk_buff, cb),
+                options(nostack, readonly),
+            );
+        }
+        room as u32
+    }
+
+    /// Has its steps find another room. What is here belongs to nobody at TC egress (`qdisc_skb_cb.data`), and is the program's own at the
+    /// cgroup (`__bpf_prog_run_save_cb`).
+    #[inline(always)]
+    pub fn set_room(self, room: u32) {
+        // SAFETY: as above.
+        unsafe {
+            asm!(
+                "*(u32 *)({context} + {room_at}) = {room}",
+                context = in(reg) self.0,
+                room = in(reg) u64::from(room),
+                room_at = const offset_of!(__sk_buff, cb),
+                options(nostack),
+            );
         }
     }
 

@@ -1,0 +1,190 @@
+//! The steps that each program which judges what leaves is made of: who sent the packet, what the verdict is, and which finding it is of.
+
+use aya_ebpf::programs::TcContext;
+use aya_log_ebpf::debug;
+use pinif_ebpf::{
+    intent::flag,
+    packet::Packet,
+    policy::Active,
+    sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
+    verdict::{Kind, Traffic, decide},
+};
+
+use crate::{
+    identity::{describe, write_identity},
+    kernel::{devices, packet::Skb, sock::AF_PACKET},
+    layers,
+    map_world::MapWorld,
+    reread, sender,
+    state::{
+        findings, policy,
+        scratch::{self, Scratch},
+    },
+    tunnel::Layer,
+    verified_once::verified_once,
+};
+
+/// What a step that counts returns: the packet is to be dropped.
+pub const DROPPED: u32 = 1 << 0;
+/// And: it is not contained.
+pub const FOUND: u32 = 1 << 1;
+
+/// Logs the verdict, where that was asked for (`--log-level debug`).
+#[inline(always)]
+pub fn log(skb: Skb, key: &FindingKey, new: &NewFinding) {
+    debug!(
+        &TcContext::new(skb.context()),
+        "verdict {}: cookie {}, bound to {}, left by {}",
+        key.kind,
+        new.state.sighting.cookie.0,
+        key.bound.0,
+        key.egress.0
+    );
+}
+
+verified_once! {
+    /// Not zero: the egress interface sends nothing. Then the packet leaves nowhere, and is not counted.
+    pub fn pinif_cannot_send(skb) {
+        let Some(scratch) = scratch::get(skb) else {
+            return 0;
+        };
+        scratch.skb = skb.address();
+        u32::from(devices::cannot_send(reread(&scratch.skb)))
+    }
+
+    /// Writes who sent the packet. Returns the number of its [`Origin`].
+    pub fn pinif_sender(skb) {
+        let Some((scratch, _)) = scratch::in_work(skb) else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, connection, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        let netns = reread(&key.netns);
+        key.bound = sender::write(&mut new.state.sighting, netns, skb, packet, connection, layer);
+        u32::from(reread(&new.state.sighting.origin))
+    }
+
+    /// Decides. Not zero: the packet is not contained.
+    pub fn pinif_judge(skb) {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        judge(skb, active, packet, key, &mut new.state.sighting);
+        layers::pass(skb, active, key, reread(&new.state.sighting.source_owner), layer);
+        u32::from(reread(&key.kind))
+    }
+
+    /// Writes which finding the packet is of.
+    pub fn pinif_identify(skb) {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, layer, sampling, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        let is_outer = reread(&layer.outer) != 0;
+        key.rule = policy::id_of_broken_rule(active, reread(&key.kind), &new.state.sighting);
+        write_identity(skb, key, &new.state.sighting, packet, is_outer);
+        findings::begin(new, sampling, packet);
+        log(skb, key, new);
+        0
+    }
+
+    /// Adds the packet to it ([`findings::grow`]).
+    pub fn pinif_grow(skb) {
+        let Some(scratch) = scratch::get(skb) else {
+            return 0;
+        };
+        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let missed = findings::grow(key, new, sampling);
+        if missed != findings::ABSENT {
+            // The next packet like it finds all this here.
+            steady.digest = reread(&steady.candidate);
+        }
+        missed
+    }
+
+    /// Enters it, as its first packet ([`findings::enter`]).
+    pub fn pinif_enter(skb) {
+        let Some((scratch, active)) = scratch::in_work(skb) else {
+            return 0;
+        };
+        let Scratch { has_packet, packet, key, new, steady, .. } = scratch;
+        let packet = (reread(has_packet) != 0).then_some(&*packet);
+        // What stands in for a finding does so until there is room.
+        steady.candidate = 0;
+        let sighting = &mut new.state.sighting;
+        sighting.generation = active.generation;
+        describe(sighting, skb, packet);
+        findings::enter(key, new)
+    }
+
+    /// Counts one of the samples that are left. Zero behind the last.
+    pub fn pinif_count_sample(skb) {
+        let Some(scratch) = scratch::get(skb) else {
+            return 0;
+        };
+        let Scratch { key, new, sampling, .. } = scratch;
+        findings::count_sample(key, new, sampling)
+    }
+}
+
+/// The cell that the packet in work is counted in.
+#[inline(always)]
+pub fn cell_of(key: &FindingKey, sighting: &Sighting, layer: &Layer) -> CellKey {
+    let verdict = reread(&key.kind);
+    // One where it is dropped and contained: no verdict has the upper bit. Without a branch, which the verifier would follow.
+    let unreadable = verdict.wrapping_sub(1) >> 7 & reread(&key.dropped);
+    CellKey {
+        netns: key.netns,
+        bound: key.bound,
+        egress: key.egress,
+        kind: verdict + unreadable * Kind::Unaudited as u8,
+        origin: reread(&sighting.origin),
+        carried: reread(&layer.carried) as u8,
+        dropped: reread(&key.dropped),
+        _pad: [0; 4],
+    }
+}
+
+/// Decides, and writes the verdict into the finding's key and what led to it into the sighting.
+#[inline(always)]
+fn judge(
+    skb: Skb,
+    active: &Active,
+    packet: Option<&Packet>,
+    key: &mut FindingKey,
+    sighting: &mut Sighting,
+) {
+    let traffic = traffic(packet, key, sighting);
+    let here = MapWorld {
+        netns: reread(&key.netns),
+        skb,
+        owner: &sighting.owner,
+    };
+    let decision = decide(&traffic, active, &here);
+    key.kind = decision.kind;
+    key.severity = decision.severity;
+    sighting.rule = decision.rule;
+    sighting.also = decision.also.0;
+    sighting.source_owner = decision.source_owner;
+}
+
+/// What the decision takes of the packet in work.
+#[inline(always)]
+pub fn traffic<'a>(
+    packet: Option<&'a Packet>,
+    key: &FindingKey,
+    sighting: &Sighting,
+) -> Traffic<'a> {
+    let bound_to_address = reread(&sighting.flags) & flag::BOUND_ADDRESS != 0;
+    Traffic {
+        origin: Origin::from_number(reread(&sighting.origin)),
+        bound: reread(&key.bound),
+        names_interface: u32::from(reread(&sighting.family)) == AF_PACKET,
+        bound_address: bound_to_address.then_some(sighting.bound_address),
+        packet,
+        egress: reread(&key.egress),
+    }
+}
