@@ -30,6 +30,8 @@ const PROMISES: &[(&str, &str)] = &[
         "2 device-escape, dropped and not; device-escape",
     ),
     ("enforce killed*", "dropped until then"),
+    ("enforce not-audited", "nothing is refused"),
+    ("enforce solicited-not", "nothing, and nothing dropped"),
     ("enforce window-*", "nothing, and nothing dropped"),
     ("service fail-on-leak", "the exit status"),
     ("service fail-on-risk", "the exit status"),

@@ -42,7 +42,7 @@ fn line(reader: &mut BufReader<PipeReader>) -> String {
 /// That a leak is kept inside.
 fn enforces(bench: &Bench) {
     let (sent, outside) = bench.outside_while(|| bench.send(LEAK));
-    assert_eq!((sent.sent, outside), (10, 0));
+    assert_eq!((sent.refused["EPERM"], outside), (10, 0));
 }
 
 /// The number at the beginning of a text.

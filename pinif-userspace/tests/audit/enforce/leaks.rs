@@ -173,13 +173,15 @@ fn a_copy_is_dropped_and_its_original_is_not() {
     });
 }
 
-/// Two thousand of a socket that is bound to the outside.
-fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str) {
+/// Two thousand of a socket that is bound to the outside, which gets an error for so many: ping sockets of IPv6 get none, whatever
+/// became of the packet (`ping_v6_sendmsg`).
+fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str, errors: u64) {
     scenario(name, NOTHING, |bench| {
         let outside = Outside::of(bench);
         let auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
         let sent = bench.send(&format!("{sender} --bind-device eth1 --count 2000"));
-        assert_eq!((sent.sent, &sent.refused), (0, &eperm(2000)), "{sent:?}");
+        let refused = sent.refused.get("EPERM").copied().unwrap_or(0);
+        assert_eq!((sent.sent, refused), (2000 - errors, errors), "{sent:?}");
         let report = auditor.stop();
         outside.got_nothing();
         let escape = leak("policy-escape")
@@ -194,19 +196,19 @@ fn sends_nothing_outside(name: &str, sender: &str, protocol: &'static str) {
 }
 
 fn a_raw_socket_sends_nothing_outside() {
-    sends_nothing_outside("enforce raw", "raw --to 10.0.0.2", "253");
+    sends_nothing_outside("enforce raw", "raw --to 10.0.0.2", "253", 2000);
 }
 
 fn a_raw_ipv6_socket_sends_nothing_outside() {
-    sends_nothing_outside("enforce raw-v6", "raw --to fd00::2", "253");
+    sends_nothing_outside("enforce raw-v6", "raw --to fd00::2", "253", 2000);
 }
 
 fn a_ping_socket_sends_nothing_outside() {
-    sends_nothing_outside("enforce ping", "ping --to 10.0.0.2", "icmp");
+    sends_nothing_outside("enforce ping", "ping --to 10.0.0.2", "icmp", 2000);
 }
 
 fn an_ipv6_ping_socket_sends_nothing_outside() {
-    sends_nothing_outside("enforce ping-v6", "ping --to fd00::2", "icmpv6");
+    sends_nothing_outside("enforce ping-v6", "ping --to fd00::2", "icmpv6", 0);
 }
 
 fn a_packet_socket_gets_an_error_for_each_frame() {

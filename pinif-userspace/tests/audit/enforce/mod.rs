@@ -11,7 +11,7 @@ mod until;
 
 use std::collections::BTreeMap;
 
-use crate::bench::{Bench, Finding, leak};
+use crate::bench::{Bench, Finding, Sent, leak};
 
 const ENFORCE: &[&str] = &["--enforce"];
 
@@ -28,6 +28,11 @@ fn kept() -> Finding {
 /// How often a sender was refused, where that is all that it got.
 fn eperm(times: u64) -> BTreeMap<String, u64> {
     BTreeMap::from([("EPERM".to_owned(), times)])
+}
+
+/// How many packets a sender asked for, refused or not.
+fn attempts(sent: &Sent) -> u64 {
+    sent.sent + sent.refused.values().sum::<u64>()
 }
 
 /// What is behind the front port, which nothing is to reach.
