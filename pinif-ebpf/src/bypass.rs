@@ -17,7 +17,7 @@ pub const NO_DESCRIPTOR: u32 = u32::MAX;
 ///
 /// The hook at `setsockopt()` reports a socket that is about to send past TC egress. The iterator reports every packet
 /// socket, since no offset that all kernels have says whether it does (`PACKET_QDISC_BYPASS`), and of every AF_XDP socket
-/// that has a ring to send by.
+/// that has a ring to send by. Another one lists the sockets from before pinif in this shape, where the kernel is older than 5.11.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bypass {
@@ -27,7 +27,7 @@ pub struct Bypass {
     pub netns: NetNsCookie,
     /// Its inode number, by which `/proc/PID/fd` names it.
     pub inode: u64,
-    /// `AF_PACKET` or `AF_XDP`.
+    /// `AF_PACKET` or `AF_XDP`; of the sockets from before, `AF_INET`, `AF_INET6` or `AF_PACKET`.
     pub family: u32,
     /// Its descriptor in the process; [`NO_DESCRIPTOR`] of the hook.
     pub descriptor: u32,

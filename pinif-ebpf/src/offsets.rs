@@ -5,6 +5,8 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {
+    /// `task_struct.pid`: the number of the task, which is a thread.
+    pub task_pid: u32,
     /// `task_struct.tgid`: what userspace calls the process.
     pub task_tgid: u32,
     /// `task_struct.comm`.
@@ -19,6 +21,10 @@ pub struct Offsets {
     pub mm_exe_file: u32,
     /// `file.f_inode`.
     pub file_inode: u32,
+    /// `file.private_data`: of a socket's file, the socket as processes hold it.
+    pub file_private: u32,
+    /// `inode.i_mode`; zero is its place, and not unknown.
+    pub inode_mode: u32,
     /// `inode.i_ino`.
     pub inode_number: u32,
     /// `inode.i_generation`.
@@ -31,6 +37,8 @@ pub struct Offsets {
     pub sock_socket: u32,
     /// `socket.file`: the file by which processes hold it; none for the kernel's own.
     pub socket_file: u32,
+    /// `socket.sk`.
+    pub socket_sock: u32,
     /// The inode number of a `struct socket`, by which /proc/PID/fd names it, from the socket on: they stand together in
     /// `struct socket_alloc`.
     pub socket_inode_number: u32,
@@ -38,11 +46,15 @@ pub struct Offsets {
     pub sock_netns: u32,
     /// `net.net_cookie`.
     pub net_cookie: u32,
+    /// `net.ns.inum`, where it stands for the cookie: before Linux 5.14, no process can ask for that. Else zero.
+    pub net_inode: u32,
+    /// `sock.__sk_common.skc_family`.
+    pub sock_family: u32,
     /// `sock.__sk_common.skc_cookie`; zero in a socket that nobody asked for it yet.
     pub sock_cookie: u32,
     /// `sock.sk_uid`.
     pub sock_uid: u32,
-    /// `sock.sk_cgrp_data.cgroup`.
+    /// `sock.sk_cgrp_data.cgroup`; `val` before Linux 5.15, whose lowest bits are set where it is no pointer.
     pub sock_cgroup: u32,
     /// `cgroup.kn`.
     pub cgroup_kernfs: u32,
@@ -104,7 +116,7 @@ pub struct Offsets {
     pub subflow_connection: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 48 * 4);
+const _: () = assert!(size_of::<Offsets>() == 54 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -102,6 +102,16 @@ pub struct Offsets {
     pub device_netns: u32,
     /// `net.net_cookie`.
     pub net_cookie: u32,
+    /// `net.ns.inum`, where it stands for the cookie, as in [`crate::offsets::Offsets`]. Else zero.
+    pub net_inode: u32,
+    /// `sock.__sk_common.skc_net`: the pointer to the namespace.
+    pub sock_netns: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+    /// Not zero: a hook may choose the error of a call that it refuses (`bpf_set_retval`, since Linux 5.18).
+    pub chooses_error: u32,
     /// `sock.__sk_common.skc_bound_dev_if`.
     pub sock_bound_device: u32,
     /// `mptcp_sock.first`. Zero: the kernel has no Multipath TCP.
@@ -114,7 +124,7 @@ const _: () = assert!(size_of::<Pin>() == 40);
 const _: () = assert!(size_of::<EgressStats>() == 48);
 const _: () = assert!(size_of::<PinCounters>() == 48);
 const _: () = assert!(size_of::<Attempt>() == 48);
-const _: () = assert!(size_of::<Offsets>() == 28);
+const _: () = assert!(size_of::<Offsets>() == 48);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -18,15 +18,24 @@ pub fn pinif_pin_sock(context: SockContext) -> i32 {
     let Some(pin) = state::pin() else {
         return REFUSE;
     };
-    // SAFETY: the helper takes the context.
-    let netns = NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) });
+    let at = state::offsets();
+    let netns = if at.net_inode == 0 {
+        // SAFETY: the helper takes the context.
+        NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) })
+    } else {
+        // The context is the socket (`__cgroup_bpf_run_filter_sk`).
+        let sock = state::number_of(context.as_ptr());
+        state::netns_cookie(state::read(sock, at.sock_netns), &at)
+    };
     if netns != pin.netns {
         state::count(|counters| &mut counters.elsewhere);
         return REFUSE;
     }
     if !pin.interface.is_some() {
-        // SAFETY: the helper takes any errno; it is there from Linux 6.1 on for this hook.
-        unsafe { bpf_set_retval(-ENODEV) };
+        if at.chooses_error != 0 {
+            // SAFETY: the helper takes any errno.
+            unsafe { bpf_set_retval(-ENODEV) };
+        }
         state::count(|counters| &mut counters.away);
         return REFUSE;
     }

@@ -49,7 +49,7 @@ impl Device {
         let net = read::<u64>(device, at.device_netns);
         Self {
             name: read(device, at.device_name),
-            netns: NetNsCookie(read(net, at.net_cookie)),
+            netns: state::netns_cookie(net, &at),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! `setsockopt()`: a pinned socket stays bound to its device, and joins groups there.
 
 use aya_ebpf::{
-    bindings::bpf_sockopt,
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
-    macros::cgroup_sockopt,
+    bindings::bpf_sockopt, helpers::generated::bpf_get_current_task, macros::cgroup_sockopt,
     programs::SockoptContext,
 };
 use pinif_ebpf::{
@@ -106,10 +104,14 @@ fn join(option: *mut bpf_sockopt) -> (i32, i32) {
 
 #[inline(always)]
 fn attempted(device: Name, index: IfIndex, what: u32) {
+    let at = state::offsets();
+    // By the task itself: before Linux 5.15, hooks on socket options have no helpers for it.
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
     state::attempted(&Attempt {
-        comm: Name(bpf_get_current_comm().unwrap_or_default()),
+        comm: Name(state::read(task, at.task_comm)),
         device,
-        pid: (bpf_get_current_pid_tgid() >> 32) as u32,
+        pid: state::read(task, at.task_tgid),
         index,
         what,
         _pad: 0,

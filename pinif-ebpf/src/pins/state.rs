@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     intent::Name,
-    key::IfIndex,
+    key::{IfIndex, NetNsCookie},
     pin::{self, Attempt, EgressStats, Offsets, Pin, PinCounters},
 };
 
@@ -20,6 +20,11 @@ static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     device_name: 0,
     device_netns: 0,
     net_cookie: 0,
+    net_inode: 0,
+    sock_netns: 0,
+    task_tgid: 0,
+    task_comm: 0,
+    chooses_error: 0,
     sock_bound_device: 0,
     connection_first: 0,
     sock_ulp_data: 0,
@@ -61,6 +66,16 @@ pub fn read<T: Default>(structure: u64, offset: u32) -> T {
     let address = structure + u64::from(offset);
     // SAFETY: the helper checks the address itself, and fails where there is nothing.
     unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_default()
+}
+
+/// The cookie of a namespace (`struct net`), or the inode number that stands for it.
+#[inline(always)]
+pub fn netns_cookie(net: u64, at: &Offsets) -> NetNsCookie {
+    NetNsCookie(if at.net_inode == 0 {
+        read(net, at.net_cookie)
+    } else {
+        read::<u32>(net, at.net_inode).into()
+    })
 }
 
 /// What the cgroup is pinned to.

@@ -19,19 +19,15 @@ use socket2::{Domain, SockRef, Type};
 use super::cgroup;
 use crate::{
     findings::flow::protocol_text,
-    host::{links::Links, netns::NetNs},
+    host::{
+        links::Links,
+        netns::{NetNs, cookie},
+    },
 };
-
-/// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
-const SO_NETNS_COOKIE: libc::c_int = 71;
 
 sockopt_impl!(
     /// The interface that a socket is bound to, by index.
     BindToIfindex, Both, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, u32
-);
-sockopt_impl!(
-    /// The cookie of the namespace that a socket belongs to.
-    NetnsCookie, GetOnly, libc::SOL_SOCKET, SO_NETNS_COOKIE, u64
 );
 
 /// What became of the sockets that were there.
@@ -132,7 +128,7 @@ fn bound_device(socket: &OwnedFd, netns: NetNsCookie) -> Option<IfIndex> {
     if domain != Domain::IPV4 && domain != Domain::IPV6 {
         return None;
     }
-    if getsockopt(socket, NetnsCookie).ok()? != netns.0 {
+    if cookie::of_socket(socket).ok()? != netns {
         return None;
     }
     getsockopt(socket, BindToIfindex).ok().map(IfIndex)

@@ -9,6 +9,7 @@ mod privileges;
 
 use privileges::Privileges;
 
+pub use kernel::has_tcx;
 pub use outcome::{Check, Outcome, obstacle};
 
 /// Looks at everything that pinif needs. It takes some milliseconds and changes nothing.

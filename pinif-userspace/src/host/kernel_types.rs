@@ -5,7 +5,7 @@ use std::{fs, sync::OnceLock};
 use anyhow::Context;
 use pinif_ebpf::{offsets::Offsets, pin};
 
-use super::btf::Btf;
+use super::{btf::Btf, netns::cookie};
 
 /// The types of the running kernel (`CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -49,9 +49,20 @@ fn read() -> anyhow::Result<Vec<u8>> {
 
 fn find(data: Vec<u8>) -> anyhow::Result<KernelTypes> {
     let btf = Btf::parse(data)?;
+    let net_inode = if cookie::is_inode()? {
+        btf.offset("net", "ns.inum")?
+    } else {
+        0
+    };
     Ok(KernelTypes {
-        offsets: offsets(&btf)?,
-        offsets_of_pins: offsets_of_pins(&btf)?,
+        offsets: Offsets {
+            net_inode,
+            ..offsets(&btf)?
+        },
+        offsets_of_pins: pin::Offsets {
+            net_inode,
+            ..offsets_of_pins(&btf)?
+        },
         task_file: btf.function(TASK_FILE).ok(),
     })
 }
@@ -62,6 +73,12 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
         device_name: btf.offset("net_device", "name")?,
         device_netns: btf.offset("net_device", "nd_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
+        net_inode: 0,
+        sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
+        task_tgid: btf.offset("task_struct", "tgid")?,
+        task_comm: btf.offset("task_struct", "comm")?,
+        // The loader asks the kernel.
+        chooses_error: 0,
         sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
         connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
         sock_ulp_data: btf.offset("inet_connection_sock", "icsk_ulp_data")?,
@@ -70,6 +87,7 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
 
 fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
     Ok(Offsets {
+        task_pid: btf.offset("task_struct", "pid")?,
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
         task_leader: btf.offset("task_struct", "group_leader")?,
@@ -80,21 +98,28 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         task_mm: btf.offset("task_struct", "mm")?,
         mm_exe_file: btf.offset("mm_struct", "exe_file")?,
         file_inode: btf.offset("file", "f_inode")?,
+        file_private: btf.offset("file", "private_data")?,
+        inode_mode: btf.offset("inode", "i_mode")?,
         inode_number: btf.offset("inode", "i_ino")?,
         inode_generation: btf.offset("inode", "i_generation")?,
         inode_superblock: btf.offset("inode", "i_sb")?,
         superblock_device: btf.offset("super_block", "s_dev")?,
         sock_socket: btf.offset("sock", "sk_socket")?,
         socket_file: btf.offset("socket", "file")?,
+        socket_sock: btf.offset("socket", "sk")?,
         socket_inode_number: btf
             .offset("socket_alloc", "vfs_inode.i_ino")?
             .checked_sub(btf.offset("socket_alloc", "socket")?)
             .context("`struct socket_alloc` has the inode before the socket")?,
         sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
+        net_inode: 0,
+        sock_family: btf.offset("sock", "__sk_common.skc_family")?,
         sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
         sock_uid: btf.offset("sock", "sk_uid")?,
-        sock_cgroup: btf.offset("sock", "sk_cgrp_data.cgroup")?,
+        sock_cgroup: btf
+            .offset("sock", "sk_cgrp_data.cgroup")
+            .or_else(|_| btf.offset("sock", "sk_cgrp_data.val"))?,
         cgroup_kernfs: btf.offset("cgroup", "kn")?,
         cgroup_parent: match btf.offset("cgroup", "self")? {
             0 => btf.offset("cgroup", "self.parent")?,

@@ -1,5 +1,6 @@
 //! A network namespace: how to open it, what identifies it, and how to do something inside it.
 
+pub mod cookie;
 pub(super) mod names;
 
 use std::{
@@ -16,11 +17,8 @@ use std::{
 };
 
 use nix::{
-    getsockopt_impl,
     sched::{CloneFlags, setns},
-    sockopt_impl,
     sys::{
-        socket::{AddressFamily, SockFlag, SockType, getsockopt, socket},
         stat::{fstat, stat},
         statfs::{NSFS_MAGIC, fstatfs},
     },
@@ -33,14 +31,6 @@ pub use names::{HOST, anonymous};
 
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
-/// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.
-const SO_NETNS_COOKIE: libc::c_int = 71;
-
-sockopt_impl!(
-    /// The cookie of the namespace that a socket belongs to.
-    CookieOption, GetOnly, libc::SOL_SOCKET, SO_NETNS_COOKIE, u64
-);
-
 /// A network namespace, held open: it lives as long as this does.
 #[derive(Clone, Debug)]
 pub struct NetNs {
@@ -49,7 +39,7 @@ pub struct NetNs {
     pub name: String,
     /// Its inode, as in `readlink /proc/PID/ns/net`. It may be used again after the namespace is gone.
     pub inode: u64,
-    /// Its cookie (`net->net_cookie`), unique until the next boot.
+    /// Its cookie (`net->net_cookie`), unique until the next boot; its inode's number where the kernel gives no cookies.
     pub cookie: NetNsCookie,
     file: Arc<OwnedFd>,
 }
@@ -202,7 +192,7 @@ impl NetNs {
             return Err(NetNsError::NotANamespace(path.to_owned()));
         }
         let file = OwnedFd::from(file);
-        let cookie = match run_in(&file, own_cookie).and_then(|cookie| cookie) {
+        let cookie = match run_in(&file, cookie::of_thread).and_then(|cookie| cookie) {
             // setns(2): a namespace of another kind.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 return Err(NetNsError::NotANamespace(path.to_owned()));
@@ -251,17 +241,6 @@ fn enter(namespace: &OwnedFd) -> io::Result<()> {
     } else {
         Err(denied.into())
     }
-}
-
-/// The cookie of the calling thread's namespace (`sock_getsockopt` in net/core/sock.c).
-fn own_cookie() -> io::Result<NetNsCookie> {
-    let socket = socket(
-        AddressFamily::Unix,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    Ok(NetNsCookie(getsockopt(&socket, CookieOption)?))
 }
 
 #[cfg(test)]

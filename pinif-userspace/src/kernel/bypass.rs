@@ -12,16 +12,24 @@ use super::{
 };
 use crate::host::kernel_types::{self, KernelTypes};
 
-/// The iterator over them, by the name of its function.
-const ITERATOR: &str = "pinif_bypassing";
+/// The iterators over them, by the names of their functions: the one that most kernels take, and the one for those that do not
+/// (before Linux 5.11).
+const ITERATORS: [&str; 2] = ["pinif_bypassing", "pinif_bypassing_by_file"];
 
-/// Gives the iterator to the kernel, once.
+/// Gives an iterator to the kernel, once.
 ///
 /// # Errors
 ///
-/// When the kernel refuses it.
+/// When the kernel refuses both.
 pub(super) fn load(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
-    task_files::load(iterator(ebpf)?, types)
+    let [usual, by_file] = ITERATORS;
+    let refused = match task_files::load(program(ebpf, usual)?, types) {
+        Ok(()) => return Ok(()),
+        Err(refused) => refused,
+    };
+    // The first error says what is amiss where another reason than the helper's keeps both away.
+    task_files::load(program(ebpf, by_file)?, types)
+        .map_err(|_| refused)
         .context("the kernel refused the iterator over packet and AF_XDP sockets")
 }
 
@@ -57,6 +65,10 @@ pub fn list_once() -> Result<Vec<Bypass>> {
     list(&mut ebpf)
 }
 
+/// The iterator that is loaded; the usual one where none is.
 fn iterator(ebpf: &mut Ebpf) -> Result<&mut Iter> {
-    program(ebpf, ITERATOR)
+    let loaded = ITERATORS
+        .into_iter()
+        .find(|name| program::<Iter>(ebpf, name).is_ok_and(|iterator| iterator.fd().is_ok()));
+    program(ebpf, loaded.unwrap_or(ITERATORS[0]))
 }

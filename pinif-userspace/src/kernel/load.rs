@@ -9,7 +9,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{Ebpf, EbpfLoader};
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::ProgramType,
+    sys::{BpfHelper, is_helper_supported},
+};
 use pinif_ebpf::{offsets::Offsets, pin};
 
 use super::object::Object;
@@ -65,8 +69,14 @@ impl Loader {
     ///
     /// As of [`Self::audit`].
     pub fn pins(self, offsets: &pin::Offsets) -> Result<Ebpf> {
+        let chooses_error =
+            is_helper_supported(ProgramType::CgroupSock, BpfHelper::BPF_FUNC_set_retval);
+        let offsets = pin::Offsets {
+            chooses_error: chooses_error.unwrap_or_default().into(),
+            ..*offsets
+        };
         self.load(Object::Pins, |loader| {
-            loader.override_global("PIN_OFFSETS", offsets, true);
+            loader.override_global("PIN_OFFSETS", &offsets, true);
         })
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod counters;
 pub(crate) mod direction;
 pub(crate) mod entry;
+mod existing;
 mod filters;
 mod hook;
 pub(crate) mod load;

@@ -1,11 +1,11 @@
 //! How a traffic program is attached to an interface.
 
-use aya::util::KernelVersion;
+use crate::host::capabilities::has_tcx;
 
 /// How the traffic program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
-    /// TCX links (since Linux 6.6): they go with the process.
+    /// TCX links (since Linux 6.6, and in some older kernels of distributions): they go with the process.
     Tcx,
     /// Filters of the clsact qdisc: they would outlive a killed process, and are taken over at the next start.
     Clsact,
@@ -14,11 +14,7 @@ pub enum Mode {
 impl Mode {
     /// The better one that this kernel has.
     pub fn of_kernel() -> Self {
-        if KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0)) {
-            Self::Tcx
-        } else {
-            Self::Clsact
-        }
+        if has_tcx() { Self::Tcx } else { Self::Clsact }
     }
 
     /// The name in the `ready` line.

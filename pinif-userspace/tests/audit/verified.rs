@@ -16,18 +16,22 @@ const REFUSE: &str = "pinif_refuse";
 
 #[test]
 fn each_program_is_verified_in_a_few_thousand_instructions() {
-    scenario("verified all", &[Need::Namespaces], |bench| {
-        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
-        let verified = verified(auditor.pid());
-        for name in ["pinif_egress", "pinif_ingress"] {
-            assert!(verified.contains_key(name), "{verified:?}");
-        }
-        assert!(
-            verified.values().all(|&instructions| instructions < MOST),
-            "{verified:?}"
-        );
-        auditor.stop().expect().nothing_else();
-    });
+    scenario(
+        "verified all",
+        &[Need::Namespaces, Need::VerifiedCount],
+        |bench| {
+            let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+            let verified = verified(auditor.pid());
+            for name in ["pinif_egress", "pinif_ingress"] {
+                assert!(verified.contains_key(name), "{verified:?}");
+            }
+            assert!(
+                verified.values().all(|&instructions| instructions < MOST),
+                "{verified:?}"
+            );
+            auditor.stop().expect().nothing_else();
+        },
+    );
 }
 
 #[test]
@@ -46,7 +50,8 @@ fn the_program_that_refuses_is_loaded_where_a_policy_is_enforced() {
 
 #[test]
 fn the_program_for_what_arrives_is_loaded_where_a_policy_needs_it() {
-    scenario("verified without-ingress", &[Need::Namespaces], |bench| {
+    let needs = [Need::Namespaces, Need::VerifiedCount];
+    scenario("verified without-ingress", &needs, |bench| {
         let auditor = bench.audit(&[]);
         let verified = verified(auditor.pid());
         // The entry program has the same name, and a dozen instructions.

@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
+use aya::util::KernelVersion;
 use pinif_lab::{LinkKind, hierarchy};
 use pinif_userspace::kernel::mode::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -29,6 +30,8 @@ pub enum Need {
     Architecture(&'static str),
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
+    /// How many instructions the verifier went through (`verified_insns` of `struct bpf_prog_info`).
+    VerifiedCount,
 }
 
 impl Need {
@@ -65,6 +68,12 @@ impl Need {
                 .then(|| format!("it needs a processor of the kind {name}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
+            Self::VerifiedCount => {
+                let counts = |kernel| kernel >= KernelVersion::new(5, 16, 0);
+                (!KernelVersion::current().is_ok_and(counts)).then(|| {
+                    "this kernel does not count what it verifies, which came with Linux 5.16".to_owned()
+                })
+            }
             Self::Link(kind) => match kind.is_available() {
                 Ok(true) => None,
                 Ok(false) => Some(format!("this kernel has no {} devices", kind.name())),

@@ -18,7 +18,10 @@ use crate::{process::run, workspace::Workspace};
 /// A line of kernels that pinif must work on, beside the one that runs here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Line {
-    /// The oldest: Debian 12's.
+    /// The oldest, which most chassis cards run: Debian 11's.
+    #[value(name = "5.10")]
+    V5_10,
+    /// Debian 12's.
     #[value(name = "6.1")]
     V6_1,
     /// The first with long support that has TCX and netkit: Debian 13's, and in Debian 12's updates.
@@ -28,11 +31,12 @@ pub enum Line {
 
 impl Line {
     /// All, the oldest first.
-    pub const ALL: [Self; 2] = [Self::V6_1, Self::V6_12];
+    pub const ALL: [Self; 3] = [Self::V5_10, Self::V6_1, Self::V6_12];
 
     /// Its version.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::V5_10 => "5.10",
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
         }

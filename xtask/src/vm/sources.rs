@@ -1,16 +1,19 @@
-//! The sources of the private apt: the machine's, and the backports of its Debian release, from where the machine has the
-//! release itself.
+//! The sources of the private apt: the machine's, and, from where the machine has its Debian release, the backports of that and
+//! the older release that has the oldest kernel.
 //!
 //! QEMU 10, which Debian 12 has among its backports, runs the machines in four fifths of the time that its QEMU 7.2 takes.
 
 use std::{fs, path::Path};
+
+/// Debian 11, whose kernel is Linux 5.10.
+const OLDEST: &str = "bullseye";
 
 /// The code name of this machine's Debian; none on another system.
 pub fn release() -> Option<String> {
     code_name(&fs::read_to_string("/etc/os-release").ok()?)
 }
 
-/// What a `sources.list` is to have in place of the machine's own: that one's text, and the backports of a release.
+/// What a `sources.list` is to have in place of the machine's own: that one's text, and the suites beside a release.
 pub fn list(release: &str) -> String {
     let apt = Path::new("/etc/apt");
     let mut text = fs::read_to_string(apt.join("sources.list")).unwrap_or_default();
@@ -53,9 +56,9 @@ fn code_name(os_release: &str) -> Option<String> {
         .flatten()
 }
 
-/// The backports by the lines of sources.list(5) that have a release: `deb [OPTION…] URI SUITE COMPONENT…`.
+/// The suites beside a release, by the lines of sources.list(5) that have it: `deb [OPTION…] URI SUITE COMPONENT…`.
 fn one_line(text: &str, release: &str) -> Vec<String> {
-    let backported = |line: &str| {
+    let beside = |line: &str| {
         let rest = line.strip_prefix("deb ")?.trim_start();
         let (options, rest) = match rest.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?,
@@ -63,16 +66,17 @@ fn one_line(text: &str, release: &str) -> Vec<String> {
         };
         let mut words = rest.split_whitespace();
         let uri = words.next()?;
-        (words.next()? == release).then(|| source(options.trim(), uri, release))
+        (words.next()? == release).then(|| sources(options.trim(), uri, release))
     };
     text.lines()
-        .filter_map(|line| backported(line.trim()))
+        .filter_map(|line| beside(line.trim()))
+        .flatten()
         .collect()
 }
 
-/// The backports by the stanzas of a `.sources` file (deb822) that have a release.
+/// The suites beside a release, by the stanzas of a `.sources` file (deb822) that have it.
 fn stanzas(text: &str, release: &str) -> Vec<String> {
-    let backported = |stanza: &str| {
+    let beside = |stanza: &str| {
         let value = |wanted: &str| {
             stanza.lines().find_map(|line| {
                 let (key, value) = line.split_once(':')?;
@@ -95,17 +99,21 @@ fn stanzas(text: &str, release: &str) -> Vec<String> {
             Some(_) => return None,
             None => String::new(),
         };
-        Some(source(&options, uri, release))
+        Some(sources(&options, uri, release))
     };
-    text.split("\n\n").filter_map(backported).collect()
+    text.split("\n\n").filter_map(beside).flatten().collect()
 }
 
-fn source(options: &str, uri: &str, release: &str) -> String {
-    let suite = backports(release);
-    match options {
+fn sources(options: &str, uri: &str, release: &str) -> Vec<String> {
+    let source = |suite: &str| match options {
         "" => format!("deb {uri} {suite} main"),
         options => format!("deb [{options}] {uri} {suite} main"),
+    };
+    let mut sources = vec![source(&backports(release))];
+    if release != OLDEST {
+        sources.push(source(OLDEST));
     }
+    sources
 }
 
 #[cfg(test)]
@@ -113,14 +121,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backports_come_from_where_the_release_comes_from() {
+    fn the_suites_beside_a_release_come_from_where_it_comes_from() {
         let text = "# deb http://a/ bookworm main\ndeb [ arch=amd64 signed-by=/k ]  http://b/debian  bookworm main contrib\n\
             deb http://b/security bookworm-security main\ndeb-src http://b/debian bookworm main\ndeb http://c/ bookworm main\n";
         assert_eq!(
             one_line(text, "bookworm"),
             [
                 "deb [arch=amd64 signed-by=/k] http://b/debian bookworm-backports main",
-                "deb http://c/ bookworm-backports main"
+                "deb [arch=amd64 signed-by=/k] http://b/debian bullseye main",
+                "deb http://c/ bookworm-backports main",
+                "deb http://c/ bullseye main",
             ]
         );
         let text = "Types: deb\n# a comment\nURIs: http://b/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k\n\n\
@@ -128,7 +138,14 @@ mod tests {
             Enabled: no\nTypes: deb\nURIs: http://d/\nSuites: bookworm\n";
         assert_eq!(
             stanzas(text, "bookworm"),
-            ["deb [signed-by=/k] http://b/debian bookworm-backports main"]
+            [
+                "deb [signed-by=/k] http://b/debian bookworm-backports main",
+                "deb [signed-by=/k] http://b/debian bullseye main",
+            ]
+        );
+        assert_eq!(
+            one_line("deb http://a/ bullseye main", "bullseye"),
+            ["deb http://a/ bullseye-backports main"]
         );
     }
 

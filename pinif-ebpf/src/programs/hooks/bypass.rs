@@ -1,15 +1,12 @@
 //! Sockets that can send past TC egress: who they are, by an iterator, and that there is a new one, by the hook at
 //! `setsockopt()`.
 
-use core::ffi::c_void;
-
-use aya_ebpf::{bindings::seq_file, helpers::generated::bpf_seq_write};
 use pinif_ebpf::{
-    bypass::{AF_PACKET, AF_XDP, Bypass, NO_DESCRIPTOR},
+    bypass::{AF_PACKET, AF_XDP, NO_DESCRIPTOR},
     key::NetNsCookie,
 };
 
-use super::existing::{TaskFile, socket_of};
+use super::task_file::{TaskFile, file_of, socket_of, write};
 use crate::{
     kernel::{
         sock::FullSock,
@@ -56,50 +53,32 @@ pub fn asked(sock: FullSock) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 pub unsafe extern "C" fn pinif_bypassing(context: *const TaskFile) -> i32 {
-    let Some((task, descriptor, sock, family)) = socket_of(context) else {
-        return 0;
-    };
-    if family != AF_PACKET && (family != AF_XDP || !bypass::has_ring_to_send(sock as u64)) {
-        return 0;
+    if let Some((task, descriptor, sock, family)) = socket_of(context)
+        && may_bypass(sock as u64, family)
+    {
+        write(context, task as u64, descriptor, sock as u64, family);
     }
-    let mut record = Bypass {
-        netns: NetNsCookie(task::netns_of(sock as u64)),
-        inode: task::inode_of(sock as u64),
-        family,
-        descriptor,
-        interface: bypass::interface(sock as u64, family),
-        ..Bypass::default()
-    };
-    task::write(&mut record.owner, task as u64, sock as u64);
-    let Some(output) = output_of(context) else {
-        return 0;
-    };
-    // SAFETY: the helper takes the iterator's output and memory of this size. Where it has no room, the kernel runs this
-    // for the file once more, with room.
-    unsafe {
-        bpf_seq_write(
-            output,
-            (&raw mut record).cast::<c_void>(),
-            size_of::<Bypass>() as u32,
-        )
-    };
     0
 }
 
-/// `struct bpf_iter_meta` (include/linux/bpf.h).
-#[repr(C)]
-struct Meta {
-    seq: *mut seq_file,
+/// The same where the kernel has no `bpf_sock_from_file`, which came with Linux 5.11.
+///
+/// # Safety
+///
+/// Called by the kernel, with the iterator's context.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+pub unsafe extern "C" fn pinif_bypassing_by_file(context: *const TaskFile) -> i32 {
+    if let Some((task, descriptor, file)) = file_of(context)
+        && let Some((sock, family)) = task::socket_of_file(file as u64)
+        && may_bypass(sock, family)
+    {
+        write(context, task as u64, descriptor, sock, family);
+    }
+    0
 }
 
 #[inline(always)]
-fn output_of(context: *const TaskFile) -> Option<*mut seq_file> {
-    // SAFETY: the context is valid, and the verifier checks every access.
-    let meta: *const Meta = unsafe { (&raw const (*context).meta).read_volatile() }.cast();
-    if meta.is_null() {
-        return None;
-    }
-    // SAFETY: as above.
-    let seq = unsafe { (&raw const (*meta).seq).read_volatile() };
-    (!seq.is_null()).then_some(seq)
+fn may_bypass(sock: u64, family: u32) -> bool {
+    family == AF_PACKET || family == AF_XDP && bypass::has_ring_to_send(sock)
 }

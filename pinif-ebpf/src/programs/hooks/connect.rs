@@ -13,7 +13,7 @@ use pinif_ebpf::{
 
 use super::ALLOW;
 use crate::{
-    kernel::{sock::FullSock, task},
+    kernel::{offset, sock::FullSock, task},
     state::{endpoints, records},
 };
 
@@ -66,12 +66,13 @@ fn used(context: &SockAddrContext) {
     if endpoints::knows_local_end(record, port, bound) {
         return;
     }
-    // SAFETY: the helpers take the context.
-    let (netns, cookie) = unsafe {
-        (
-            bpf_get_netns_cookie(context.as_ptr()),
-            bpf_get_socket_cookie(context.as_ptr()),
-        )
+    // SAFETY: the helper takes the context.
+    let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
+    let netns = if offset!(net_inode) != 0 {
+        task::netns_of(task::number_of(sock.as_ptr().cast()))
+    } else {
+        // SAFETY: as above.
+        unsafe { bpf_get_netns_cookie(context.as_ptr()) }
     };
     endpoints::enter_local_end(
         record,

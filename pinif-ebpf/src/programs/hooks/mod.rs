@@ -10,6 +10,7 @@ mod ingress;
 mod refuse;
 mod setsockopt;
 mod socket;
+mod task_file;
 
 /// What a cgroup hook answers so that the system call goes on.
 const ALLOW: i32 = 1;

@@ -14,6 +14,7 @@ use pinif_ebpf::{
 use super::ALLOW;
 use crate::{
     kernel::{
+        offset,
         sock::{FullSock, SOCK_STREAM},
         task,
     },
@@ -54,6 +55,10 @@ pub fn pinif_release(context: SockContext) -> i32 {
 
 #[inline(always)]
 fn netns_of(context: &SockContext) -> NetNsCookie {
+    if offset!(net_inode) != 0 {
+        // The context is the socket (`__cgroup_bpf_run_filter_sk`).
+        return NetNsCookie(task::netns_of(task::number_of(context.as_ptr())));
+    }
     // SAFETY: the helper takes the context.
     NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) })
 }

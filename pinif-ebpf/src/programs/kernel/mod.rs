@@ -11,6 +11,7 @@ use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 /// Where this kernel keeps what no helper gives.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
+    task_pid: 0,
     task_tgid: 0,
     task_comm: 0,
     task_leader: 0,
@@ -18,15 +19,20 @@ pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_mm: 0,
     mm_exe_file: 0,
     file_inode: 0,
+    file_private: 0,
+    inode_mode: 0,
     inode_number: 0,
     inode_generation: 0,
     inode_superblock: 0,
     superblock_device: 0,
     sock_socket: 0,
     socket_file: 0,
+    socket_sock: 0,
     socket_inode_number: 0,
     sock_netns: 0,
     net_cookie: 0,
+    net_inode: 0,
+    sock_family: 0,
     sock_cookie: 0,
     sock_uid: 0,
     sock_cgroup: 0,

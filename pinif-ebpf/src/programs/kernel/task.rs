@@ -43,7 +43,10 @@ fn is_kernel_thread(task: u64) -> bool {
 /// Makes the process that runs this cgroup hook the owner of the socket, if it is not.
 #[inline(always)]
 pub fn take_over(record: &mut SocketRecord) {
-    if record.owner.pid != (bpf_get_current_pid_tgid() >> 32) as u32 {
+    // By the task itself: before Linux 5.15, hooks on socket options have no helper for it.
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    if read::<u32>(task, offset!(task_tgid)) != Some(record.owner.pid) {
         write_caller(&mut record.owner);
         record.changed();
     }
@@ -75,7 +78,8 @@ pub fn write(owner: &mut Owner, task: u64, sock: u64) {
 /// Where the cgroup of a full socket is.
 #[inline(always)]
 pub fn cgroup_of(sock: u64) -> Option<u64> {
-    follow(sock, offset!(sock_cgroup))
+    // `sock_cgroup_ptr` before Linux 5.15: with one of the lowest bits, it is what version 1's controllers keep there.
+    follow(sock, offset!(sock_cgroup)).filter(|pointer| pointer & 3 == 0)
 }
 
 /// Where the cgroup above a cgroup is; none above the root.
@@ -95,9 +99,18 @@ pub fn cgroup_id(cgroup: u64) -> u64 {
 /// The cookie of the namespace of a socket; zero if it has none yet.
 #[inline(always)]
 pub fn netns_of(sock: u64) -> u64 {
-    follow(sock, offset!(sock_netns))
-        .and_then(|net| read::<u64>(net, offset!(net_cookie)))
-        .unwrap_or_default()
+    follow(sock, offset!(sock_netns)).map_or(0, netns_cookie)
+}
+
+/// The cookie of a namespace (`struct net`), or the inode number that stands for it; zero if it has none yet.
+#[inline(always)]
+pub fn netns_cookie(net: u64) -> u64 {
+    if offset!(net_inode) != 0 {
+        return read::<u32>(net, offset!(net_inode))
+            .unwrap_or_default()
+            .into();
+    }
+    read::<u64>(net, offset!(net_cookie)).unwrap_or_default()
 }
 
 /// Whether a full socket is the kernel's own: it has a `struct socket`, and no process has a file of it
@@ -128,6 +141,24 @@ pub fn inode_of(sock: u64) -> u64 {
     follow(sock, offset!(sock_socket))
         .and_then(|socket| read::<u64>(socket, offset!(socket_inode_number)))
         .unwrap_or_default()
+}
+
+/// The socket of a file and its family, both by what the kernel's structures hold; nothing of what is no socket.
+#[inline(always)]
+pub fn socket_of_file(file: u64) -> Option<(u64, u32)> {
+    const S_IFMT: u16 = 0o170_000;
+    const S_IFSOCK: u16 = 0o140_000;
+    let inode = follow(file, offset!(file_inode))?;
+    let mut mode = 0_u16;
+    read_into(&mut mode, inode, offset!(inode_mode));
+    if mode & S_IFMT != S_IFSOCK {
+        return None;
+    }
+    // A socket in a file system is opened by `O_PATH` alone, which leaves this null.
+    let socket = follow(file, offset!(file_private))?;
+    let sock = follow(socket, offset!(socket_sock))?;
+    let family = read::<u16>(sock, offset!(sock_family))?;
+    Some((sock, family.into()))
 }
 
 /// Of sockets that can send past TC egress.

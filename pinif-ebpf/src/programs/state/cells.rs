@@ -4,11 +4,12 @@
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{Array, HashMap, PerCpuArray},
+    helpers::generated,
     macros::btf_map,
 };
 use pinif_ebpf::{
     loss::Loss,
-    sighting::{CellKey, Count},
+    sighting::{CellKey, Count, bpf_spin_lock},
     verdict_cache::CELL_BITS,
 };
 
@@ -24,9 +25,15 @@ static CELLS: HashMap<CellKey, u32, MAX_CELLS, { BPF_F_NO_PREALLOC as usize }> =
 #[btf_map]
 static COUNTS: PerCpuArray<Count, MAX_CELLS> = PerCpuArray::new();
 
-/// How many numbers were given.
+/// How many numbers were given. Under a lock, since an atomic addition returns nothing before Linux 5.12, on arm64 before 5.18.
+#[repr(C)]
+struct Numbers {
+    lock: bpf_spin_lock,
+    given: u32,
+}
+
 #[btf_map]
-static NUMBERS: Array<u64, 1> = Array::new();
+static NUMBERS: Array<Numbers, 1> = Array::new();
 
 /// Adds a packet to its cell, and returns the cell's number; nothing where the table is full.
 #[inline(always)]
@@ -88,14 +95,13 @@ fn known(key: &CellKey) -> Option<u32> {
 #[inline(never)]
 fn next() -> Option<u32> {
     let numbers = NUMBERS.get_ptr_mut(0)?;
-    let mut number: u64 = 1;
-    // SAFETY: `BPF_ATOMIC | BPF_ADD | BPF_FETCH` on an aligned word of a map; the target has no `AtomicU64::fetch_add`.
-    unsafe {
-        core::arch::asm!(
-            "{number} = atomic_fetch_add((u64 *)({numbers} + 0), {number})",
-            numbers = in(reg) numbers,
-            number = inout(reg) number,
-        );
-    }
-    (number < MAX_CELLS as u64).then_some(number as u32)
+    // SAFETY: the entry is always there, and nobody else writes the number while the lock is held.
+    let number = unsafe {
+        generated::bpf_spin_lock((&raw mut (*numbers).lock).cast());
+        let given = (&raw const (*numbers).given).read_volatile();
+        (&raw mut (*numbers).given).write_volatile(given.saturating_add(1));
+        generated::bpf_spin_unlock((&raw mut (*numbers).lock).cast());
+        given
+    };
+    (number < MAX_CELLS as u32).then_some(number)
 }

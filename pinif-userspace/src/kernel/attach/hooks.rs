@@ -21,16 +21,14 @@ use crate::{
         bypass,
         direction::TcDirection,
         entry::Entries,
+        existing,
         object::{program, refusal},
         persist::{Persist, link},
-        task_files,
     },
 };
 
 /// The program that refuses what must not leave, and its number in `enum bpf_attach_type`.
 const REFUSE: (&str, u32) = ("pinif_refuse", 1);
-/// The iterator over sockets that were there before.
-const EXISTING: &str = "pinif_existing";
 
 /// The hooks of an auditor, which a thread of their own may still be attaching: meanwhile entry programs are attached to
 /// interfaces, for each of which the kernel waits until no processor uses what was there before (`tcx_entry_sync`).
@@ -281,7 +279,7 @@ impl CgroupHooks {
     /// a warning: a socket's process is then looked for when there is a finding (`sock_diag`).
     fn look_back(&mut self, types: &KernelTypes) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Err(error) = mark_existing(&mut self.ebpf, types) {
+        if let Err(error) = existing::mark(&mut self.ebpf, types) {
             warnings.push(format!(
                 "sockets from before may stay without a process: {error:#}"
             ));
@@ -328,15 +326,6 @@ fn refused(name: &str, cgroup: &Path) -> String {
         "the kernel refused the hook {name} on the cgroup {}",
         cgroup.display()
     )
-}
-
-/// Runs the iterator once over all files of all processes. Its program writes nothing.
-fn mark_existing(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
-    let iterator = program(ebpf, EXISTING)?;
-    task_files::load(iterator, types)
-        .and_then(|()| task_files::read(iterator))
-        .context("the kernel refused the iterator over existing sockets")?;
-    Ok(())
 }
 
 /// Loads the traffic program for what leaves, for every namespace's entry programs to go on with. The one for what arrives
