@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod debian;
+mod fuzz;
 mod launch;
 mod linker;
 mod process;
@@ -46,6 +47,8 @@ enum Task {
     Scenarios,
     /// Measure what pinif costs, as root, and write it into the documentation
     Bench(bench::Args),
+    /// Try damaged policies, or packets, for long, and keep what is wrong
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(&workspace, &args),
         Task::Scenarios => scenarios::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Fuzz(args) => fuzz::run(&workspace, &args),
     };
     done.unwrap_or_else(|error| fail(&error))
 }

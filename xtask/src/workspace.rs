@@ -50,7 +50,12 @@ impl Workspace {
 
     /// The binary of a profile, `release` or `debug`.
     pub fn pinif(&self, profile: &str) -> PathBuf {
-        self.artifacts.join(profile).join("pinif")
+        self.built(profile, "pinif")
+    }
+
+    /// A program of a profile.
+    pub fn built(&self, profile: &str, program: &str) -> PathBuf {
+        self.artifacts.join(profile).join(program)
     }
 
     /// The cargo that runs this task, in the workspace's root, with the tools of setup at the end of its `PATH`.

@@ -4,7 +4,6 @@ mod errors;
 mod files;
 mod large;
 mod meaning;
-mod mutated;
 mod random;
 mod reference;
 
