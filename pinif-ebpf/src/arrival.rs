@@ -8,8 +8,8 @@ use crate::key::NetNsCookie;
 pub struct NewNamespace {
     /// The namespace.
     pub netns: NetNsCookie,
-    /// The task that made the socket, by its number in the initial PID namespace: a thread may be in a namespace that its
-    /// process is not in.
+    /// The task that made the socket, by its number in the PID namespace of the auditor's `/proc`: a thread may be in a network
+    /// namespace that its process is not in. Zero where it is not in there.
     pub task: u32,
     /// Zero.
     pub _pad: u32,

@@ -66,7 +66,7 @@ pub struct Owner {
     pub executable_inode: u64,
     /// The executable's file system (`super_block->s_dev`).
     pub executable_device: u32,
-    /// The process id (`task->tgid`), in the initial namespace; zero when unknown.
+    /// The process id, in the PID namespace of the auditor's `/proc`; zero when unknown, or where the process is not in there.
     pub pid: u32,
     /// The socket's user id (`sk->sk_uid`); [`NO_USER`] where no process sent.
     pub uid: u32,
@@ -78,6 +78,14 @@ pub struct Owner {
     pub started: u64,
     /// The task's name: untrusted bytes, ended by a zero.
     pub comm: Name,
+}
+
+impl Owner {
+    /// Whether a process is known, if only by its start.
+    #[inline(always)]
+    pub const fn is_known(&self) -> bool {
+        self.pid != 0 || self.started != 0
+    }
 }
 
 /// [`SocketRecord::flags`].

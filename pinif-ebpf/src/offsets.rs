@@ -5,8 +5,6 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {
-    /// `task_struct.pid`: the number of the task, which is a thread.
-    pub task_pid: u32,
     /// `task_struct.tgid`: what userspace calls the process.
     pub task_tgid: u32,
     /// `task_struct.comm`.
@@ -15,6 +13,16 @@ pub struct Offsets {
     pub task_leader: u32,
     /// `task_struct.start_boottime`.
     pub task_started: u32,
+    /// `task_struct.thread_pid`: its numbers, one for each PID namespace that it is in; none of a task that has ended.
+    pub task_numbers: u32,
+    /// `pid.level`: how many namespaces there are above the innermost of these.
+    pub numbers_level: u32,
+    /// `pid.numbers`: the numbers, the initial namespace's first. Each begins with the number itself.
+    pub numbers_first: u32,
+    /// `upid.ns`, the last member of each: the namespace that the number is of.
+    pub number_namespace: u32,
+    /// `pid_namespace.ns.inum`: the namespace's inode, as in `/proc/PID/ns/pid`.
+    pub namespace_inode: u32,
     /// `task_struct.mm`.
     pub task_mm: u32,
     /// `mm_struct.exe_file`.
@@ -116,7 +124,7 @@ pub struct Offsets {
     pub subflow_connection: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 54 * 4);
+const _: () = assert!(size_of::<Offsets>() == 58 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

@@ -51,7 +51,7 @@ pub struct Samples {
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its number, in the initial namespace.
+    /// Its number, as of [`Owner::pid`]; zero where it has none there.
     pub pid: u32,
     /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`; zero when unknown.
     pub started: u64,
@@ -75,7 +75,8 @@ impl Sample {
     /// The key of a process; zeros where it is not known.
     #[inline(always)]
     pub const fn of_process(owner: &Owner) -> [u64; 3] {
-        [owner.pid as u64, owner.started, 0]
+        // One that has no number here has a start. What is above the number keeps the word from being zero, and is not read.
+        [owner.started << 32 | owner.pid as u64, owner.started, 0]
     }
 
     /// The key of a socket; zeros where there is none.

@@ -122,7 +122,13 @@ impl Audit {
             .and_then(CgroupHooks::bypassing)
             .map_err(|error| format!("{error:#}"))?;
         let here = |socket: &Bypass| self.namespaces.contains_key(&socket.netns);
-        let asked = listed.into_iter().filter(here).map(|socket| Listed {
+        let mut listed: Vec<_> = listed.into_iter().filter(here).collect();
+        for namespace in self.namespaces.values() {
+            let netns = namespace.hooks.netns();
+            let unlisted = sockets::unlisted(netns, &listed).map_err(|error| error.to_string())?;
+            listed.extend(unlisted);
+        }
+        let asked = listed.into_iter().map(|socket| Listed {
             state: sockets::state(&socket).map_err(|error| error.to_string()),
             socket,
         });

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pinif_ebpf::{
-    bypass::Bypass,
+    bypass::{AF_XDP, Bypass},
     intent::Owner,
     key::{IfIndex, NetNsCookie},
     share,
@@ -21,6 +21,7 @@ use crate::{
     findings::{
         explain::CauseKind,
         gaps::{Gap, GapKey, GapSource},
+        process,
         samples::{Samples, UnseenSenders},
     },
     host::gaps::{
@@ -140,6 +141,17 @@ impl Gaps {
             Vec::new()
         });
         let is_seen = |inode| seen.iter().any(|socket| socket.inode == inode);
+        // The list does not know every process.
+        let owned = |socket: &Bypass| Bypass {
+            owner: if socket.owner.is_known() {
+                socket.owner
+            } else {
+                let mut seen = seen.iter();
+                let seen = seen.find(|seen| seen.inode == socket.inode);
+                seen.map_or(socket.owner, |seen| seen.owner)
+            },
+            ..*socket
+        };
         let mut unsettled = BTreeSet::new();
         for Listed { socket, state } in &listed {
             match state {
@@ -152,11 +164,13 @@ impl Gaps {
                     self.add_socket(socket, Some(state), &looked.audited);
                 }
                 Ok(_) => {}
-                // What the hook saw is known without.
-                Err(_) if is_seen(socket.inode) => self.add_socket(socket, None, &looked.audited),
+                // What the hook saw is known without; and an AF_XDP socket is listed only if it can send.
+                Err(_) if is_seen(socket.inode) || socket.family == AF_XDP => {
+                    self.add_socket(&owned(socket), None, &looked.audited);
+                }
                 Err(error) => {
-                    let pid = socket.owner.pid;
-                    let text = format!("packet sockets of process {pid} cannot be asked: {error}");
+                    let process = process::recorded(&socket.owner);
+                    let text = format!("packet sockets of {process} cannot be asked: {error}");
                     self.add_unknown(socket.netns, Detector::Sockets, &text);
                 }
             }
@@ -287,9 +301,8 @@ impl Gaps {
                 *held += 1;
             }
         }
-        let pid = owner.map(|owner| owner.pid).filter(|pid| *pid != 0);
         let senders = self.senders.entry(gap.key.clone()).or_default();
-        senders.add(pid, gap.socket)
+        senders.add(owner, gap.socket)
     }
 }
 

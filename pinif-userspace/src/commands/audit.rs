@@ -17,10 +17,9 @@ use crate::{
         plan::{Order, Plan},
     },
     host::{
-        capabilities,
+        capabilities, cgroups,
         namespaces::{Census, Wanted},
         netns::NetNs,
-        processes,
     },
     hub::{Hub, Notice, notice::SessionPolicy},
     kernel::{load::Loader, mode::Mode, persist::Persist},
@@ -212,9 +211,9 @@ fn stops(is_read: bool) -> Result<impl Stream<Item = ()>> {
 
 fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
     let Some(named) = named else {
-        return processes::cgroup2_root();
+        return cgroups::cgroup2_root();
     };
-    processes::check_cgroup(&named)?;
+    cgroups::check_cgroup(&named)?;
     Ok(named)
 }
 

@@ -17,7 +17,7 @@ use crate::{
         sockets::{self, Bound},
     },
     host::{
-        capabilities, kernel_types, namespaces::Census, netns::NetNs, network::Network, processes,
+        capabilities, cgroups, kernel_types, namespaces::Census, netns::NetNs, network::Network,
     },
     kernel::pins::{self, NewPin, PinMaps},
     surfaces::Format,
@@ -99,14 +99,14 @@ pub fn run(args: PinArgs) -> Result<ExitCode> {
 }
 
 fn directory(named: &Path) -> Result<PathBuf> {
-    processes::check_cgroup(named)?;
+    cgroups::check_cgroup(named)?;
     named
         .canonicalize()
         .with_context(|| format!("the cgroup {} cannot be looked at", named.display()))
 }
 
 fn pin(target: &Target, cgroup: &Path) -> Result<()> {
-    let root = processes::cgroup2_root()?;
+    let root = cgroups::cgroup2_root()?;
     if cgroup == root {
         bail!(
             "the root cgroup holds every process of this machine, the one that would undo the pin among them; name one below {}",
@@ -245,7 +245,7 @@ fn found(cgroup: Option<PathBuf>) -> Result<Vec<(PathBuf, PinMaps)>> {
         return Ok(vec![(cgroup, maps)]);
     }
     let mut found = Vec::new();
-    collect(&processes::cgroup2_root()?, &mut found)?;
+    collect(&cgroups::cgroup2_root()?, &mut found)?;
     Ok(found)
 }
 

@@ -19,7 +19,7 @@ use crate::{
         report::PinReport,
         sockets,
     },
-    host::{capabilities, kernel_types, netns::NetNs, processes},
+    host::{capabilities, cgroups, kernel_types, netns::NetNs},
     kernel::pins::{self, NewPin},
     text::{escape::visible, json, streams::note},
 };
@@ -150,7 +150,7 @@ fn held(args: &RunArgs) -> Result<u8> {
 fn parent(named: Option<&Path>) -> Result<PathBuf> {
     match named {
         Some(named) => {
-            processes::check_cgroup(named)?;
+            cgroups::check_cgroup(named)?;
             Ok(named.canonicalize()?)
         }
         None => cgroup::own(),
@@ -159,7 +159,7 @@ fn parent(named: Option<&Path>) -> Result<PathBuf> {
 
 /// Within a pin, a further one to another interface would let nothing leave: both hold.
 fn refuse_nesting(parent: &Path, target: &Target) -> Result<()> {
-    let root = processes::cgroup2_root()?;
+    let root = cgroups::cgroup2_root()?;
     let Some((above, maps)) = pins::nearest(parent, &root)? else {
         return Ok(());
     };

@@ -12,7 +12,7 @@ use pinif_ebpf::{
     verdict::{Kind, KindSet, Severity},
 };
 
-use crate::host::attributes::text;
+use crate::host::{attributes::text, processes::ProcessId};
 
 /// The first packet of a finding, and what the kernel knew of its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum Requested {
 /// The process that owns a socket, as the hooks knew it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Its number; none if only the socket's user is known.
+    /// Its number in the PID namespace of `/proc`; none where it is not in there, or where only the socket's user is known.
     pub pid: Option<u32>,
     /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`; zero when unknown.
     pub started: u64,
@@ -209,11 +209,19 @@ fn requested(sighting: &Sighting) -> Option<Requested> {
 
 fn owner(sighting: &Sighting, origin: Origin) -> Option<Owner> {
     let owner = &sighting.owner;
-    let known = owner.pid != 0 || origin == Origin::Process;
+    let known = owner.is_known() || origin == Origin::Process;
     (known && owner.uid != NO_USER).then(|| Owner::decode(owner))
 }
 
 impl Owner {
+    /// Which process it is, as `/proc` has it; none where it is not in there.
+    pub fn id(&self) -> Option<ProcessId> {
+        Some(ProcessId {
+            pid: self.pid?,
+            started: self.started,
+        })
+    }
+
     /// Decodes what the programs wrote.
     pub fn decode(owner: &intent::Owner) -> Self {
         Self {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
     time::SystemTime,
 };
 
@@ -25,7 +24,12 @@ use super::{
     subject,
 };
 use crate::{
-    host::{netns::NetNs, processes, sockets},
+    host::{
+        cgroups,
+        netns::NetNs,
+        processes::{self, ProcessId},
+        sockets,
+    },
     policy::membership,
 };
 
@@ -161,28 +165,24 @@ pub fn owner(owner: &intent::Owner) -> Option<Process> {
 }
 
 fn known(owner: &Owner) -> Option<Process> {
-    let pid = owner.pid?;
     let started = Some(owner.started).filter(|&started| started != 0);
-    let now = |now: processes::Process| Process {
-        pid,
+    if owner.pid.is_none() && started.is_none() {
+        return None;
+    }
+    let now = owner.id().and_then(processes::describe);
+    let then = || Process {
+        pid: owner.pid,
         started,
-        comm: now.comm,
-        exe: now.exe,
+        comm: owner.comm.clone(),
+        exe: None,
         uid: owner.uid,
-        cgroup: now.cgroup,
+        cgroup: cgroups::cgroup_path(owner.cgroup),
     };
-    Some(
-        processes::describe_if(pid, owner.started)
-            .map(now)
-            .unwrap_or_else(|| Process {
-                pid,
-                started,
-                comm: owner.comm.clone(),
-                exe: None,
-                uid: owner.uid,
-                cgroup: processes::cgroup_path(owner.cgroup),
-            }),
-    )
+    Some(now.map_or_else(then, |now| Process {
+        started,
+        uid: owner.uid,
+        ..now.into()
+    }))
 }
 
 /// A socket, and the process that the hooks take to have it.
@@ -192,7 +192,7 @@ pub struct Suspect {
     socket: Option<SocketCookie>,
     inode: Option<u64>,
     protocol: u8,
-    pid: Option<u32>,
+    process: Option<ProcessId>,
     uid: u32,
 }
 
@@ -200,9 +200,8 @@ impl Suspect {
     /// The inode of the socket, by which processes hold it. Where the packet does not show it, it is looked for only if the
     /// process is not known or gone.
     fn inode(&self) -> Option<u64> {
-        let is_there = |pid| Path::new(&format!("/proc/{pid}")).exists();
         match self.inode {
-            None if !self.pid.is_some_and(is_there) => {
+            None if !self.process.is_some_and(processes::is_there) => {
                 sockets::inode_of(&self.netns, self.socket?, self.protocol).ok()?
             }
             known => known,
@@ -219,24 +218,24 @@ pub fn suspect(sighted: &Sighted, netns: &NetNs) -> Option<Suspect> {
         inode: sighted.socket_inode,
         protocol: sighted.headers.map_or(0, |headers| headers.protocol),
         // The first process makes sockets for others, and keeps its copy.
-        pid: owner.pid.filter(|&pid| pid != 1),
+        process: owner.id().filter(|id| id.pid != 1),
         uid: owner.uid,
     })
 }
 
 /// The processes that have the sockets, where these are others than was thought. May take a while on a large machine.
 pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
-    let mut sockets: HashMap<u32, HashSet<u64>> = HashMap::new();
-    let mut has = |pid: u32, inode: u64| {
-        let held = sockets.entry(pid);
-        held.or_insert_with(|| processes::sockets_of(pid))
+    let mut sockets: HashMap<ProcessId, HashSet<u64>> = HashMap::new();
+    let mut has = |id: ProcessId, inode: u64| {
+        let held = sockets.entry(id);
+        held.or_insert_with(|| processes::sockets_of(id))
             .contains(&inode)
     };
     let wanted: Vec<Option<u64>> = suspects
         .iter()
         .map(|suspect| {
             let inode = suspect.inode()?;
-            let is_right = suspect.pid.is_some_and(|pid| has(pid, inode));
+            let is_right = suspect.process.is_some_and(|id| has(id, inode));
             (!is_right).then_some(inode)
         })
         .collect();
@@ -247,15 +246,11 @@ pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
         processes::holders(&inodes)
     };
     let holder = |(suspect, inode): (&Suspect, Option<u64>)| {
-        let mut pids = found.get(&inode?)?.iter().filter(|&&pid| pid != 1);
-        let now = pids.find_map(|&pid| processes::describe(pid))?;
+        let mut ids = found.get(&inode?)?.iter().filter(|id| id.pid != 1);
+        let now = ids.find_map(|&id| processes::describe(id))?;
         Some(Process {
-            pid: now.pid,
-            started: None,
-            comm: now.comm,
-            exe: now.exe,
             uid: suspect.uid,
-            cgroup: now.cgroup,
+            ..now.into()
         })
     };
     suspects.iter().zip(wanted).map(holder).collect()

@@ -104,7 +104,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         born: true,
     };
     let process = Process {
-        pid: program as u32,
+        pid: Some(program as u32),
         started: Some(1),
         comm: format!("program-{program}"),
         exe: Some(format!("/usr/lib/some/where/program-{program}")),

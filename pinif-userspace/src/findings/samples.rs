@@ -1,8 +1,9 @@
 //! What a finding has seen, by example: the first processes, sockets and destinations, each with its own count.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use pinif_ebpf::{
+    intent::Owner,
     key::SocketCookie,
     packet::protocol,
     sample::{self, MOST, Of},
@@ -12,7 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::flow::{endpoint_text, protocol_text};
 use super::process::Process;
-use crate::host::processes;
+use crate::host::{
+    attributes::text,
+    processes::{self, ProcessId},
+};
 
 /// What a finding has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,9 +46,9 @@ pub struct Sampled<T> {
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessSample {
-    /// Its process id.
-    pub pid: u32,
-    /// Its name; null where it has ended.
+    /// Its process id, in the PID namespace of pinif's `/proc`; null where it is not in there.
+    pub pid: Option<u32>,
+    /// Its name; null where it is not known, since it has ended or has no number here.
     pub comm: Option<String>,
     /// Its packets in this finding.
     pub packets: u64,
@@ -101,9 +105,10 @@ impl Samples {
     pub fn of(samples: &sample::Samples) -> Self {
         let processes = samples.of(Of::Process).map(|sample| {
             let sample::Process { pid, started } = sample.process();
+            let pid = Some(pid).filter(|&pid| pid != 0);
             ProcessSample {
                 pid,
-                comm: processes::name_of(pid, started),
+                comm: pid.and_then(|pid| processes::name_of(ProcessId { pid, started })),
                 packets: sample.packets,
             }
         });
@@ -151,33 +156,39 @@ impl Samples {
 /// The senders of what cannot be seen: there is nothing to count of each.
 #[derive(Clone, Debug, Default)]
 pub struct UnseenSenders {
-    processes: BTreeSet<u32>,
-    sockets: BTreeSet<u64>,
+    /// By number, zero where it has none here, and start; with the name that the kernel knew.
+    processes: BTreeMap<(u32, u64), String>,
+    sockets: BTreeMap<u64, ()>,
     more_processes: bool,
     more_sockets: bool,
 }
 
 impl UnseenSenders {
     /// Takes another; whether anything is new.
-    pub fn add(&mut self, pid: Option<u32>, socket: Option<SocketCookie>) -> bool {
+    pub fn add(&mut self, owner: Option<&Owner>, socket: Option<SocketCookie>) -> bool {
         let mut is_new = false;
-        if let Some(pid) = pid {
-            is_new |= add(&mut self.processes, &mut self.more_processes, pid);
+        if let Some(owner) = owner.filter(|owner| owner.is_known()) {
+            let (id, comm) = ((owner.pid, owner.started), text(&owner.comm.0));
+            is_new |= add(&mut self.processes, &mut self.more_processes, id, comm);
         }
         if let Some(socket) = socket {
-            is_new |= add(&mut self.sockets, &mut self.more_sockets, socket.0);
+            is_new |= add(&mut self.sockets, &mut self.more_sockets, socket.0, ());
         }
         is_new
     }
 
     /// As a finding has them.
     pub fn samples(&self) -> Samples {
-        let processes = self.processes.iter().map(|&pid| ProcessSample {
-            pid,
-            comm: processes::name_of(pid, 0),
-            packets: 0,
+        let processes = self.processes.iter().map(|(&(pid, started), comm)| {
+            let pid = Some(pid).filter(|&pid| pid != 0);
+            let now = pid.and_then(|pid| processes::name_of(ProcessId { pid, started }));
+            ProcessSample {
+                pid,
+                comm: now.or_else(|| Some(comm.clone())),
+                packets: 0,
+            }
         });
-        let sockets = self.sockets.iter().map(|&socket_cookie| SocketSample {
+        let sockets = self.sockets.keys().map(|&socket_cookie| SocketSample {
             socket_cookie,
             packets: 0,
         });
@@ -189,18 +200,18 @@ impl UnseenSenders {
     }
 }
 
-fn add<T: Ord>(known: &mut BTreeSet<T>, more: &mut bool, one: T) -> bool {
+fn add<K: Ord, V>(known: &mut BTreeMap<K, V>, more: &mut bool, key: K, value: V) -> bool {
     if known.len() < MOST {
-        return known.insert(one);
+        return known.insert(key, value).is_none();
     }
-    let is_new = !*more && !known.contains(&one);
+    let is_new = !*more && !known.contains_key(&key);
     *more |= is_new;
     is_new
 }
 
 #[cfg(test)]
 mod tests {
-    use pinif_ebpf::{key::Address, packet::Packet, sample::Sample};
+    use pinif_ebpf::{intent::Name, key::Address, packet::Packet, sample::Sample};
 
     use super::*;
 
@@ -232,16 +243,43 @@ mod tests {
     #[test]
     fn of_unseen_senders_sixteen_are_known_and_that_there_are_more() {
         let mut senders = UnseenSenders::default();
-        for pid in 0..16 {
-            assert!(senders.add(Some(pid), None));
-            assert!(!senders.add(Some(pid), None));
+        let owner = |started| Owner {
+            started,
+            ..Owner::default()
+        };
+        assert!(!senders.add(Some(&owner(0)), None), "it is not known");
+        for started in 1..=16 {
+            assert!(senders.add(Some(&owner(started)), None));
+            assert!(!senders.add(Some(&owner(started)), None));
         }
         assert_eq!(senders.samples().processes.number(), "16");
-        assert!(senders.add(Some(16), None));
+        assert!(senders.add(Some(&owner(17)), None));
         assert!(
-            !senders.add(Some(17), None),
+            !senders.add(Some(&owner(18)), None),
             "it is known that there are more"
         );
         assert_eq!(senders.samples().processes.number(), "16+");
+    }
+
+    /// The number is this process's by now: its name is not the sender's.
+    #[test]
+    fn an_unseen_sender_that_has_ended_has_the_name_that_the_kernel_knew() {
+        let mut senders = UnseenSenders::default();
+        let owner = |pid, started| Owner {
+            pid,
+            started,
+            comm: Name::of(b"tcpreplay"),
+            ..Owner::default()
+        };
+        let own = std::process::id();
+        let (ended, unnumbered) = (owner(own, 1), owner(0, 1));
+        assert!(senders.add(Some(&ended), None) && senders.add(Some(&unnumbered), None));
+        let sample = |pid| ProcessSample {
+            pid,
+            comm: Some("tcpreplay".to_owned()),
+            packets: 0,
+        };
+        let samples = senders.samples().processes.samples;
+        assert_eq!(samples, [sample(None), sample(Some(own))]);
     }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{pool::Pool, process::Process};
-use crate::host::processes;
+use crate::host::cgroups;
 
 /// Who a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ pub fn of(
                 .map(|exe| names.one(exe)),
             uid: Some(program.uid).filter(|&uid| uid != NO_USER),
             cgroup: (program.cgroup != 0)
-                .then(|| processes::cgroup_path(program.cgroup))
+                .then(|| cgroups::cgroup_path(program.cgroup))
                 .flatten()
                 .map(|path| names.one(path)),
         },

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use procfs::process::Process;
 
-use crate::host::processes;
+use crate::host::cgroups;
 
 /// A cgroup's processes, and those of the cgroups below it. One that is gone has none.
 ///
@@ -70,7 +70,7 @@ fn is_gone(error: &io::Error) -> bool {
 ///
 /// When cgroup v2 is not mounted, or this process's cgroup is not below what is.
 pub fn own() -> Result<PathBuf> {
-    let root = processes::cgroup2_root()?;
+    let root = cgroups::cgroup2_root()?;
     let myself = Process::myself().context("/proc/self cannot be read")?;
     let cgroups = myself
         .cgroups()

@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    findings::process::number,
+    host::pid_namespace,
     kernel::pins::PinMaps,
     text::escape::visible,
     text::words::{counted, grouped},
@@ -72,8 +74,8 @@ pub struct Interface {
 /// Attempts of one process to bind a socket to one thing, or to join groups on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Try {
-    /// The process.
-    pub pid: u32,
+    /// The process; null where numbers are of another PID namespace than the initial one.
+    pub pid: Option<u32>,
     /// Its task's name.
     pub comm: String,
     /// The device's name that was asked for.
@@ -253,7 +255,8 @@ impl From<(Attempt, u64)> for Try {
     fn from((attempt, times): (Attempt, u64)) -> Self {
         let device = text(attempt.device);
         Self {
-            pid: attempt.pid,
+            // The programs know the initial namespace's.
+            pid: pid_namespace::is_initial().then_some(attempt.pid),
             comm: text(attempt.comm),
             device: (!device.is_empty()).then_some(device),
             index: Some(attempt.index.0).filter(|index| *index != 0),
@@ -279,7 +282,7 @@ impl Try {
             1 => String::new(),
             times => format!(", {} times", grouped(times)),
         };
-        format!("{} (pid {}) {to}{times}", visible(&self.comm), self.pid)
+        format!("{} ({}) {to}{times}", visible(&self.comm), number(self.pid))
     }
 }
 
@@ -333,7 +336,7 @@ mod tests {
     #[test]
     fn all_that_happened_is_reported() {
         let attempt = Try {
-            pid: 7,
+            pid: Some(7),
             comm: "cu\u{1b}rl".to_owned(),
             device: Some("eth1".to_owned()),
             index: None,

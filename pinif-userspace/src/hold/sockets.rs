@@ -81,14 +81,7 @@ fn each(
     mut look: impl FnMut(BorrowedFd<'_>, IfIndex),
 ) -> io::Result<()> {
     let mut seen = HashSet::new();
-    for pid in cgroup::processes(cgroup)? {
-        let Some(process) = Pid::from_raw(pid.cast_signed()) else {
-            continue;
-        };
-        // One that may not be looked into, or is gone, is passed over: what leaves is held.
-        let Ok(process) = pidfd_open(process, PidfdFlags::empty()) else {
-            continue;
-        };
+    for (pid, process) in processes(cgroup)? {
         for (number, inode) in sockets_of(pid) {
             if !seen.insert(inode) {
                 continue;
@@ -102,6 +95,23 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// A cgroup's processes, each with a descriptor. One that may not be looked into, or is gone, is passed over: what leaves is held.
+fn processes(cgroup: &Path) -> io::Result<Vec<(u32, OwnedFd)>> {
+    let opened = |pid: u32| {
+        let number = Pid::from_raw(pid.cast_signed())?;
+        Some((pid, pidfd_open(number, PidfdFlags::empty()).ok()?))
+    };
+    let mut all: Vec<_> = cgroup::processes(cgroup)?
+        .into_iter()
+        .filter_map(opened)
+        .collect();
+    // One may have ended, and its number be another's, before it was opened: that one is in the cgroup too, or not among these. From
+    // a process that has ended since, nothing can be taken.
+    let still: HashSet<u32> = cgroup::processes(cgroup)?.into_iter().collect();
+    all.retain(|(pid, _)| still.contains(pid));
+    Ok(all)
 }
 
 /// The sockets among a process's descriptors, with their inodes.

@@ -87,7 +87,6 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
 
 fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
     Ok(Offsets {
-        task_pid: btf.offset("task_struct", "pid")?,
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
         task_leader: btf.offset("task_struct", "group_leader")?,
@@ -95,6 +94,11 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
         task_started: btf
             .offset("task_struct", "start_boottime")
             .unwrap_or_default(),
+        task_numbers: btf.offset("task_struct", "thread_pid")?,
+        numbers_level: btf.offset("pid", "level")?,
+        numbers_first: btf.offset("pid", "numbers")?,
+        number_namespace: btf.offset("upid", "ns")?,
+        namespace_inode: btf.offset("pid_namespace", "ns.inum")?,
         task_mm: btf.offset("task_struct", "mm")?,
         mm_exe_file: btf.offset("mm_struct", "exe_file")?,
         file_inode: btf.offset("file", "f_inode")?,

@@ -1,25 +1,37 @@
-//! Processes, who holds a socket, and cgroups (proc(5), cgroups(7)).
+//! Processes, and who holds a socket (proc(5)).
+//!
+//! A process is its number and its start, since another gets the number once it has ended. What is read of one is read through the
+//! directory of `/proc` that was opened for it: that is the process's own, and is empty once it has ended, whoever has its number.
 
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
-    io,
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
-    path::{Path, PathBuf},
+    io::Read as _,
+    os::fd::OwnedFd,
+    path::Path,
 };
 
-use anyhow::Context;
-use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use rustix::{
+    fs::{Dir, readlinkat},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+/// Which process: another that had the number before was started at another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    /// Its number in the PID namespace of `/proc`.
+    pub pid: u32,
+    /// When it was started, in nanoseconds of `CLOCK_BOOTTIME`; zero where that is not known. `/proc` has hundredths of a second, cut
+    /// off (`nsec_to_clock_t`).
+    pub started: u64,
+}
 
 /// A process, as far as a finding names it. Names are the process's own choice: escape them before a terminal sees
 /// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its number in pinif's PID namespace.
-    pub pid: u32,
+    /// Which one.
+    pub id: ProcessId,
     /// The name of its main thread (`comm`), of at most 15 bytes.
     pub comm: String,
     /// The file that it runs; none for the kernel's own. ` (deleted)` follows where the file is gone.
@@ -30,58 +42,188 @@ pub struct Process {
     pub cgroup: Option<String>,
 }
 
-/// What there is to say of the process that was started then (nanoseconds of `CLOCK_BOOTTIME`; zero where that is not
-/// known); none where it is gone, also if another has its number by now.
-pub fn describe_if(pid: u32, started: u64) -> Option<Process> {
-    describe(pid).filter(|_| is(pid, started))
+/// What there is to say of a process; none where it is gone, also if another has its number by now.
+pub fn describe(id: ProcessId) -> Option<Process> {
+    Opened::of(id)?.describe()
 }
 
-/// The name of the process that was started then, likewise.
-pub fn name_of(pid: u32, started: u64) -> Option<String> {
-    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
-    let name = name.strip_suffix(b"\n").unwrap_or(&name);
-    is(pid, started).then(|| String::from_utf8_lossy(name).into_owned())
+/// Its name, likewise.
+pub fn name_of(id: ProcessId) -> Option<String> {
+    Opened::of(id)?.name()
 }
 
-/// Whether the process that has this number was started then. procfs has it in hundredths of a second, cut off
-/// (`nsec_to_clock_t`).
-fn is(pid: u32, started: u64) -> bool {
-    const NANOSECONDS: u64 = 1_000_000_000;
-    if started == 0 {
-        return true;
+/// The inodes of the sockets that it holds; none, if it is gone, or may not be looked into.
+pub fn sockets_of(id: ProcessId) -> HashSet<u64> {
+    Opened::of(id)
+        .and_then(|process| process.sockets())
+        .unwrap_or_default()
+}
+
+/// Whether it is there, and no other that has its number.
+pub fn is_there(id: ProcessId) -> bool {
+    Opened::of(id).is_some()
+}
+
+/// A descriptor of a process (pidfd_open(2)), by which the kernel is asked of it and of no other; none where it is gone. Also
+/// where it has another number in the PID namespace that this process is in than in that of `/proc`.
+pub fn descriptor_of(id: ProcessId) -> rustix::io::Result<Option<OwnedFd>> {
+    let Some(pid) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        opened => opened?,
+    };
+    // While it has the number, it is the one that `/proc` shows (`pidfd_show_fdinfo`).
+    let is_it = number_of(&descriptor) == Some(id.pid) && is_there(id);
+    Ok(is_it.then_some(descriptor))
+}
+
+/// The number that `/proc` has for a descriptor's process.
+fn number_of(descriptor: &OwnedFd) -> Option<u32> {
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd());
+    let text = fs::read_to_string(path).ok()?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    number.trim().parse().ok()
+}
+
+/// This process, its parent, and so on, as far as they are in the PID namespace of `/proc`.
+pub fn ancestors() -> Vec<ProcessId> {
+    let own = || {
+        let number = fs::read_link("/proc/self").ok()?;
+        Opened::any(number.to_str()?.parse().ok()?)?.id()
+    };
+    std::iter::successors(own(), |child| parent_of(*child)).collect()
+}
+
+/// A parent is there before its child: what has its number and is younger is another.
+fn parent_of(child: ProcessId) -> Option<ProcessId> {
+    let (pid, _) = Opened::of(child)?.stat()?;
+    let parent = Opened::any(pid)?.id()?;
+    (parent.started <= child.started && parent != child).then_some(parent)
+}
+
+/// The processes that hold sockets, by the sockets' inodes; those of one in the order of their numbers.
+///
+/// Processes that may not be looked into (ptrace(2), `PTRACE_MODE_READ_FSCREDS`) are passed over.
+pub fn holders(socket_inodes: &HashSet<u64>) -> HashMap<u64, Vec<ProcessId>> {
+    let mut holders: HashMap<u64, Vec<ProcessId>> = HashMap::new();
+    let mut pids: Vec<u32> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    for process in pids.into_iter().filter_map(Opened::any) {
+        let held = process.sockets().unwrap_or_default();
+        let mut wanted = held.intersection(socket_inodes).peekable();
+        if wanted.peek().is_some()
+            && let Some(id) = process.id()
+        {
+            wanted.for_each(|inode| holders.entry(*inode).or_default().push(id));
+        }
     }
-    let stat = || {
-        let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
-        process.stat().ok()
-    };
-    stat()
-        .is_some_and(|stat| stat.starttime == started / (NANOSECONDS / procfs::ticks_per_second()))
+    holders
 }
 
-/// What there is to say of a process; none where it is gone.
-pub fn describe(pid: u32) -> Option<Process> {
-    // procfs holds the directory open: all that follows is of this process, even if its number is used again.
-    let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
-    // Bytes: a name that is no UTF-8 must not hide the rest.
-    let read = |file| {
+/// A process whose directory of `/proc` is open.
+struct Opened {
+    pid: u32,
+    process: procfs::process::Process,
+}
+
+impl Opened {
+    /// Whoever has the number now.
+    fn any(pid: u32) -> Option<Self> {
+        let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
+        Some(Self { pid, process })
+    }
+
+    /// The process, if it is there.
+    fn of(id: ProcessId) -> Option<Self> {
+        let process = Self::any(id.pid)?;
+        let started = process.started()?;
+        (id.started == 0 || started == id.started / tick() * tick()).then_some(process)
+    }
+
+    fn id(&self) -> Option<ProcessId> {
+        Some(ProcessId {
+            pid: self.pid,
+            started: self.started()?,
+        })
+    }
+
+    /// When it was started, in nanoseconds, cut off to what `/proc` has.
+    fn started(&self) -> Option<u64> {
+        self.stat().map(|(_, started)| started)
+    }
+
+    /// The number of its parent, and when it was started.
+    fn stat(&self) -> Option<(u32, u64)> {
+        let (parent, ticks) = parse_stat(&self.read("stat")?)?;
+        Some((parent, ticks * tick()))
+    }
+
+    /// Bytes: a name that is no UTF-8 must not hide the rest.
+    fn read(&self, file: &str) -> Option<Vec<u8>> {
         let mut content = Vec::new();
-        io::Read::read_to_end(&mut process.open_relative(file).ok()?, &mut content).ok()?;
+        let mut file: File = self.process.open_relative(file).ok()?;
+        file.read_to_end(&mut content).ok()?;
         Some(content)
-    };
-    let comm = read("comm")?;
-    Some(Process {
-        pid,
-        comm: String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned(),
-        exe: process
-            .exe()
-            .ok()
-            .map(|path| path.to_string_lossy().into_owned()),
-        uid: effective_user(&read("status")?)?,
-        cgroup: process.cgroups().ok().and_then(|cgroups| {
-            let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
-            Some(v2.pathname)
-        }),
-    })
+    }
+
+    fn name(&self) -> Option<String> {
+        let comm = self.read("comm")?;
+        Some(String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned())
+    }
+
+    fn describe(&self) -> Option<Process> {
+        Some(Process {
+            id: self.id()?,
+            comm: self.name()?,
+            exe: self
+                .process
+                .exe()
+                .ok()
+                .map(|path| path.to_string_lossy().into_owned()),
+            uid: effective_user(&self.read("status")?)?,
+            cgroup: self.process.cgroups().ok().and_then(|cgroups| {
+                let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
+                Some(v2.pathname)
+            }),
+        })
+    }
+
+    /// The inodes of its sockets.
+    fn sockets(&self) -> Option<HashSet<u64>> {
+        let directory = self.process.open_relative("fd").ok()?;
+        let entries = Dir::read_from(&directory).ok()?;
+        let inode = |entry: rustix::fs::DirEntry| {
+            let target = readlinkat(&directory, entry.file_name(), Vec::new()).ok()?;
+            let target = target.to_str().ok()?;
+            let number = target.strip_prefix("socket:[")?.strip_suffix(']')?;
+            number.parse().ok()
+        };
+        let entries = entries.filter_map(Result::ok);
+        Some(entries.filter_map(inode).collect())
+    }
+}
+
+/// What `/proc` counts starts in, in nanoseconds.
+fn tick() -> u64 {
+    1_000_000_000 / procfs::ticks_per_second()
+}
+
+/// The fourth and the 22nd field of `/proc/PID/stat`: the parent's number, and the start. The second is the name in parentheses, of
+/// any bytes.
+fn parse_stat(stat: &[u8]) -> Option<(u32, u64)> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
+    let mut fields = rest.split_whitespace().skip(4 - 3);
+    let parent = fields.next()?.parse().ok()?;
+    let start = fields.nth(22 - 5)?.parse().ok()?;
+    Some((parent, start))
 }
 
 /// The second number of the `Uid:` line of `/proc/PID/status`. The kernel escapes newlines in the name above it.
@@ -92,166 +234,10 @@ fn effective_user(status: &[u8]) -> Option<u32> {
     users.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The processes that hold sockets, by the sockets' inodes; those of one in the order of their numbers.
-///
-/// Processes that may not be looked into (ptrace(2), `PTRACE_MODE_READ_FSCREDS`) are passed over.
-pub fn holders(socket_inodes: &HashSet<u64>) -> HashMap<u64, Vec<u32>> {
-    let mut holders: HashMap<u64, Vec<u32>> = HashMap::new();
-    let mut pids: Vec<u32> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
-    for pid in pids {
-        for inode in sockets_of(pid).intersection(socket_inodes) {
-            holders.entry(*inode).or_default().push(pid);
-        }
-    }
-    holders
-}
-
-/// The inodes of the sockets that a process holds; none, if it is gone or may not be looked into.
-pub fn sockets_of(pid: u32) -> HashSet<u64> {
-    let inode = |target: PathBuf| {
-        let number = target
-            .to_str()?
-            .strip_prefix("socket:[")?
-            .strip_suffix(']')?;
-        number.parse().ok()
-    };
-    fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .filter_map(|file| inode(fs::read_link(file.ok()?.path()).ok()?))
-        .collect()
-}
-
-/// Where the cgroup v2 hierarchy is mounted; on a hybrid system, beside the v1 hierarchies.
-///
-/// # Errors
-/// Where it is not.
-pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
-    let mounts = procfs::process::Process::myself()
-        .and_then(|process| process.mountinfo())
-        .context("cannot read /proc/self/mountinfo")?;
-    let mut found: Vec<_> = mounts
-        .into_iter()
-        .filter(|mount| mount.fs_type == "cgroup2")
-        .collect();
-    // A mount of a part of the hierarchy has a root of its own.
-    found.sort_by_key(|mount| mount.root != "/");
-    let mount = found.into_iter().next().context(
-        "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
-    )?;
-    Ok(mount.mount_point)
-}
-
-/// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.
-///
-/// # Errors
-/// Where it is not, in a sentence with the fix.
-pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
-    let shown = path.display();
-    let fix = match cgroup2_root() {
-        Ok(root) => format!(
-            "name a directory below {}, where cgroup v2 is mounted",
-            root.display()
-        ),
-        Err(error) => format!("{error:#}"),
-    };
-    let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            anyhow::bail!("there is no cgroup {shown}; {fix}")
-        }
-        other => other.with_context(|| format!("the cgroup {shown} cannot be looked at"))?,
-    };
-    let filesystem = statfs(path)
-        .with_context(|| format!("the cgroup {shown} cannot be looked at"))?
-        .filesystem_type();
-    if !metadata.is_dir() || filesystem != CGROUP2_SUPER_MAGIC {
-        anyhow::bail!("{shown} is no cgroup of the second version; {fix}");
-    }
-    Ok(())
-}
-
-/// The id of the cgroup at a path, either in the file system or from the root of the v2 hierarchy, as the kernel's
-/// `cgroup_id()` and `bpf_skb_cgroup_id()` give it: the inode of its directory.
-///
-/// # Errors
-/// Where there is no such cgroup.
-pub fn cgroup_id(path: &Path) -> io::Result<u64> {
-    let root = cgroup2_root().map_err(io::Error::other)?;
-    let directory = if path.starts_with(&root) {
-        path.to_owned()
-    } else {
-        root.join(path.strip_prefix("/").unwrap_or(path))
-    };
-    let metadata = fs::metadata(directory)?;
-    if metadata.is_dir() {
-        Ok(metadata.ino())
-    } else {
-        Err(io::ErrorKind::NotADirectory.into())
-    }
-}
-
-/// The path of the cgroup with this id, from the root of the v2 hierarchy; none where it is gone.
-pub fn cgroup_path(id: u64) -> Option<String> {
-    let root = cgroup2_root().ok()?;
-    let path = match open_cgroup(&root, id) {
-        Ok(directory) => fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?,
-        Err(error) if error.raw_os_error() == Some(libc::ESTALE) => return None,
-        // open_by_handle_at(2) wants CAP_DAC_READ_SEARCH.
-        Err(_) => walk(&root, id)?,
-    };
-    let below = path.strip_prefix(&root).ok()?;
-    Some(format!("/{}", below.to_string_lossy()))
-}
-
-/// `struct file_handle` of kernfs: the id is all there is (`kernfs_fh_to_dentry` in fs/kernfs/mount.c).
-#[repr(C)]
-struct KernfsHandle {
-    bytes: libc::c_uint,
-    kind: libc::c_int,
-    id: [u8; 8],
-}
-
-/// `FILEID_KERNFS` of linux/exportfs.h.
-const FILEID_KERNFS: libc::c_int = 0xfe;
-
-fn open_cgroup(root: &Path, id: u64) -> io::Result<OwnedFd> {
-    let mount = File::open(root)?;
-    let mut handle = KernfsHandle {
-        bytes: 8,
-        kind: FILEID_KERNFS,
-        id: id.to_ne_bytes(),
-    };
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    // SAFETY: the handle has the layout of `struct file_handle` followed by the eight bytes that it announces, and
-    // lives through the call, as does the descriptor.
-    let descriptor = unsafe {
-        libc::open_by_handle_at(
-            mount.as_raw_fd(),
-            (&raw mut handle).cast::<libc::file_handle>(),
-            flags,
-        )
-    };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call just made this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-fn walk(directory: &Path, id: u64) -> Option<PathBuf> {
-    if fs::metadata(directory).ok()?.ino() == id {
-        return Some(directory.to_owned());
-    }
-    fs::read_dir(directory)
-        .ok()?
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .find_map(|entry| walk(&entry.path(), id))
+/// What is looked at by a path below `/proc/PID`, of this process and no other: nothing, where it was gone after that.
+pub fn looked_at<T>(id: ProcessId, look: impl FnOnce(&Path) -> T) -> Option<T> {
+    let found = look(&Path::new("/proc").join(id.pid.to_string()));
+    is_there(id).then_some(found)
 }
 
 #[cfg(test)]
@@ -263,50 +249,50 @@ mod tests {
 
     use super::*;
 
-    struct Cgroup(PathBuf);
-
-    impl Cgroup {
-        fn new(name: &str) -> Self {
-            let path = cgroup2_root()
-                .expect("cgroup v2")
-                .join(format!("pinif-{name}-{}", process::id()));
-            fs::create_dir(&path).expect("a cgroup");
-            Self(path)
-        }
-    }
-
-    impl Drop for Cgroup {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir(&self.0);
-        }
-    }
-
     fn inode(socket: &UdpSocket) -> u64 {
         nix::sys::stat::fstat(socket).expect("fstat").st_ino
     }
 
+    /// Whoever has the number.
+    fn any(pid: u32) -> ProcessId {
+        ProcessId { pid, started: 0 }
+    }
+
+    fn myself() -> ProcessId {
+        let opened = Opened::any(process::id());
+        opened.and_then(|own| own.id()).expect("this process")
+    }
+
     #[test]
     fn a_process_is_known_by_its_number_and_its_start() {
-        let own = process::id();
-        let stat = procfs::process::Process::myself().and_then(|myself| myself.stat());
-        let tick = 1_000_000_000 / procfs::ticks_per_second();
-        let started = stat.expect("this process").starttime * tick;
-        for started in [0, started, started + tick - 1] {
-            let found = describe_if(own, started).map(|process| process.pid);
-            assert_eq!(found, Some(own), "{started}");
-            assert!(name_of(own, started).is_some(), "{started}");
+        let own = myself();
+        let with_start = |started| ProcessId { started, ..own };
+        for started in [0, own.started, own.started + tick() - 1] {
+            let id = with_start(started);
+            assert_eq!(describe(id).map(|process| process.id), Some(own), "{id:?}");
+            assert!(name_of(id).is_some() && is_there(id), "{id:?}");
+            let descriptor = descriptor_of(id).expect("a descriptor");
+            assert!(descriptor.is_some(), "{id:?}");
+            assert_eq!(looked_at(id, |path| path.join("exe").exists()), Some(true));
         }
-        for another in [1, started - 1, started + tick] {
-            assert_eq!(describe_if(own, another), None, "{another}");
-            assert_eq!(name_of(own, another), None, "{another}");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        assert!(sockets_of(own).contains(&inode(&socket)));
+        for another in [1, own.started - 1, own.started + tick()] {
+            let id = with_start(another);
+            assert_eq!(describe(id), None, "{id:?}");
+            assert_eq!(name_of(id), None, "{id:?}");
+            assert!(sockets_of(id).is_empty() && !is_there(id), "{id:?}");
+            let descriptor = descriptor_of(id).expect("it is not asked");
+            assert!(descriptor.is_none(), "{id:?}");
+            assert_eq!(looked_at(id, |path| path.join("exe").exists()), None);
         }
     }
 
     #[test]
     fn this_process_is_described() {
-        let own = describe(process::id()).expect("this process");
+        let own = describe(any(process::id())).expect("this process");
         let exe = std::env::current_exe().expect("an executable");
-        assert_eq!(own.pid, process::id());
+        assert_eq!(own.id, myself());
         assert_eq!(own.exe.as_deref(), exe.to_str());
         assert_eq!(own.uid, nix::unistd::geteuid().as_raw());
         assert!(
@@ -326,46 +312,62 @@ mod tests {
     }
 
     #[test]
+    fn the_parent_and_the_start_are_found_behind_any_name() {
+        let mut stat = b"7 (\xff) 1 2) S 4".to_vec();
+        (5..22).for_each(|field| stat.extend(format!(" {field}").bytes()));
+        stat.extend(b" 4711 9 9\n");
+        assert_eq!(parse_stat(&stat), Some((4, 4711)));
+        assert_eq!(parse_stat(b"7 (a) S 1"), None);
+    }
+
+    #[test]
     fn a_process_that_is_gone_is_none() {
         let mut child = Command::new("true")
             .stdout(Stdio::null())
             .spawn()
             .expect("true");
-        let pid = child.id();
+        let id = any(child.id());
         child.wait().expect("wait");
-        assert_eq!(describe(pid), None);
-        assert!(sockets_of(pid).is_empty());
-        assert_eq!(describe(u32::MAX), None);
+        assert_eq!(describe(id), None);
+        assert!(sockets_of(id).is_empty());
+        assert!(descriptor_of(id).expect("none").is_none());
+        assert_eq!(describe(any(u32::MAX)), None);
+    }
+
+    /// What was opened of one that has ended says nothing, also of who has its number by then.
+    #[test]
+    fn what_is_read_is_of_the_process_that_was_opened() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("cat");
+        let opened = Opened::any(child.id()).expect("a process");
+        assert_eq!(opened.name().as_deref(), Some("cat"));
+        child
+            .kill()
+            .and_then(|()| child.wait().map(drop))
+            .expect("its end");
+        assert_eq!((opened.id(), opened.name()), (None, None));
+        assert_eq!(opened.describe(), None);
+        assert_eq!(opened.sockets(), None);
+    }
+
+    #[test]
+    fn this_process_has_ancestors() {
+        let all = ancestors();
+        assert_eq!(all[0], myself());
+        let parent = nix::unistd::getppid().as_raw().cast_unsigned();
+        assert_eq!(all[1].pid, parent);
     }
 
     #[test]
     fn the_holder_of_a_socket_is_found() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let inode = inode(&socket);
-        assert!(sockets_of(process::id()).contains(&inode));
         let found = holders(&HashSet::from([inode]));
-        assert_eq!(found, HashMap::from([(inode, vec![process::id()])]));
+        assert_eq!(found, HashMap::from([(inode, vec![myself()])]));
         drop(socket);
-        assert!(!sockets_of(process::id()).contains(&inode));
+        assert!(!sockets_of(myself()).contains(&inode));
         assert!(holders(&HashSet::from([inode])).is_empty());
-    }
-
-    #[test]
-    fn a_cgroup_is_found_by_its_id_and_by_its_path() {
-        let cgroup = Cgroup::new("id");
-        let root = cgroup2_root().expect("cgroup v2");
-        let below = cgroup.0.strip_prefix(&root).expect("below the root");
-        let path = format!("/{}", below.display());
-        let id = cgroup_id(&cgroup.0).expect("an id");
-        assert_eq!(cgroup_id(Path::new(&path)).expect("an id"), id);
-        assert_eq!(cgroup_path(id).as_deref(), Some(path.as_str()));
-        assert_eq!(walk(&root, id).as_deref(), Some(cgroup.0.as_path()));
-        assert_eq!(
-            cgroup_path(cgroup_id(&root).expect("the root's")).as_deref(),
-            Some("/")
-        );
-        drop(cgroup);
-        assert_eq!(cgroup_path(id), None);
-        assert!(cgroup_id(Path::new(&path)).is_err());
     }
 }

@@ -75,7 +75,7 @@ fn descriptor_of(socket: &Listed) -> Option<OwnedFd> {
 
 fn give(storage: &mut Storage<'_>, descriptor: &OwnedFd, socket: &Listed) -> Result<(), MapError> {
     let mut record = storage.get(descriptor, 0).unwrap_or_default();
-    if record.owner.pid != 0 {
+    if record.owner.is_known() {
         return Ok(());
     }
     record.owner = socket.owner;

@@ -15,6 +15,7 @@ use super::{ahead::Ahead, direction::TcDirection};
 use crate::host::{
     attributes::{attributes, text},
     netlink::Requester,
+    pid_namespace,
 };
 
 /// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
@@ -279,7 +280,8 @@ impl Filter {
     }
 
     fn is_left_behind(&self, program: &str) -> bool {
-        self.is_called(program) && !is_auditor(self.handle)
+        // In another PID namespace than the initial one, a number says nothing of an auditor elsewhere.
+        self.is_called(program) && pid_namespace::is_initial() && !is_auditor(self.handle)
     }
 
     fn decode(message: &[u8]) -> Option<Self> {

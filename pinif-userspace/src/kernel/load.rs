@@ -17,6 +17,7 @@ use aya::{
 use pinif_ebpf::{offsets::Offsets, pin};
 
 use super::object::Object;
+use crate::host::pid_namespace;
 
 /// What loads an object. A thread of its own makes it, since it reads the kernel's types for itself: some 50 ms
 /// (`EbpfLoader::new`), in which a start has other things to do.
@@ -48,9 +49,11 @@ impl Loader {
     ///
     /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
     pub fn audit(self, settings: &AuditSettings<'_>) -> Result<Ebpf> {
+        let pid_namespace = pid_namespace::of_proc();
         self.load(Object::Audit, |loader| {
             loader
                 .override_global("OFFSETS", settings.offsets, true)
+                .override_global("PID_NAMESPACE", &pid_namespace, true)
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
             // What is pinned has the same size for every instance.

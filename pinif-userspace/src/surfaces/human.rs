@@ -224,7 +224,7 @@ fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     if let Some(process) = &finding.process {
         let mut parts = vec![
             process.comm.clone(),
-            format!("pid {}", process.pid),
+            process.number(),
             format!("uid {}", process.uid),
         ];
         parts.extend(process.exe.clone());

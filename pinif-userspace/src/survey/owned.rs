@@ -8,7 +8,7 @@ use crate::{
     findings::process::Process,
     host::{
         netns::NetNs,
-        processes,
+        processes::{self, ProcessId},
         sockets::{self, DiagSocket},
     },
 };
@@ -30,7 +30,7 @@ impl Owned {
     pub fn holder(&self) -> Option<&Process> {
         let mut processes = self.processes.iter();
         processes
-            .find(|process| process.pid != 1)
+            .find(|process| process.pid != Some(1))
             .or(self.processes.first())
     }
 }
@@ -66,8 +66,8 @@ pub fn with_owners(sockets: Vec<DiagSocket>) -> Vec<Owned> {
 
 /// The processes that have sockets, each looked at once.
 pub(super) struct Owners {
-    holders: HashMap<u64, Vec<u32>>,
-    known: HashMap<u32, Option<Process>>,
+    holders: HashMap<u64, Vec<ProcessId>>,
+    known: HashMap<ProcessId, Option<Process>>,
 }
 
 impl Owners {
@@ -80,24 +80,13 @@ impl Owners {
 
     /// Those that have a socket.
     pub(super) fn have(&mut self, inode: u64) -> Vec<Process> {
-        let pids = self.holders.get(&inode).into_iter().flatten();
-        pids.filter_map(|pid| {
-            let known = self.known.entry(*pid);
+        let ids = self.holders.get(&inode).into_iter().flatten();
+        ids.filter_map(|id| {
+            let known = self.known.entry(*id);
             known
-                .or_insert_with(|| processes::describe(*pid).map(process))
+                .or_insert_with(|| processes::describe(*id).map(Process::from))
                 .clone()
         })
         .collect()
-    }
-}
-
-fn process(process: processes::Process) -> Process {
-    Process {
-        pid: process.pid,
-        started: None,
-        comm: process.comm,
-        exe: process.exe,
-        uid: process.uid,
-        cgroup: process.cgroup,
     }
 }

@@ -1,10 +1,6 @@
 //! What a socket sends, as the decision wants it: the packet, and who sends it.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use pinif_ebpf::{
     key::IfIndex,
@@ -16,7 +12,13 @@ use pinif_ebpf::{
 
 use super::owned::Owned;
 use crate::{
-    host::{executables::Mounts, processes, routes::RouteResult, sockets::DiagSocket},
+    host::{
+        cgroups,
+        executables::Mounts,
+        processes::{self, ProcessId},
+        routes::RouteResult,
+        sockets::DiagSocket,
+    },
     policy::evaluate::{FileId, InForce, Sender, Surroundings},
 };
 
@@ -97,7 +99,7 @@ pub fn senders(sockets: &[Owned], policy: &InForce) -> Vec<Sender> {
 #[derive(Default)]
 struct Known {
     cgroups: HashMap<u64, Option<String>>,
-    programs: HashMap<u32, Option<FileId>>,
+    programs: HashMap<ProcessId, Option<FileId>>,
 }
 
 impl Known {
@@ -118,18 +120,22 @@ impl Known {
     fn cgroup(&mut self, owned: &Owned) -> Option<String> {
         let made_in = owned.socket.cgroup.and_then(|id| {
             let path = self.cgroups.entry(id);
-            path.or_insert_with(|| processes::cgroup_path(id)).clone()
+            path.or_insert_with(|| cgroups::cgroup_path(id)).clone()
         });
         made_in.or_else(|| owned.holder()?.cgroup.clone())
     }
 
     fn program(&mut self, owned: &Owned) -> Option<FileId> {
-        let pid = owned.holder()?.pid;
-        let file = || FileId::at(&program_of(pid), &Mounts::of(pid)).ok();
-        *self.programs.entry(pid).or_insert_with(file)
+        let id = owned.holder()?.id()?;
+        let file = || {
+            let look = |directory: &_| program(directory, &Mounts::of(id.pid));
+            processes::looked_at(id, look).flatten()
+        };
+        *self.programs.entry(id).or_insert_with(file)
     }
 }
 
-fn program_of(pid: u32) -> PathBuf {
-    Path::new("/proc").join(pid.to_string()).join("exe")
+/// The file that a process runs, whose directory of `/proc` this is.
+fn program(directory: &Path, mounts: &Mounts) -> Option<FileId> {
+    FileId::at(&directory.join("exe"), mounts).ok()
 }

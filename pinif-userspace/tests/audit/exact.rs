@@ -119,7 +119,7 @@ fn seventy_thousand_sockets_of_a_program_are_one_finding() {
         assert_eq!(counts(&report), [(70_000, "16+", "1"), (3, "1", "1")]);
         let process = report.findings[1].process.as_ref();
         let process = process.map(|process| (process.pid, &*process.comm));
-        assert_eq!(process, Some((other.pid, "telemetryd")));
+        assert_eq!(process, Some((Some(other.pid), "telemetryd")));
         assert_eq!(report.summary.packets, 70_003);
         assert!(report.summary.uncounted.is_empty(), "{report}");
     });

@@ -22,6 +22,7 @@ mod multipath;
 mod namespaces;
 mod packets;
 mod persist;
+mod pid_namespaces;
 mod policy_escapes;
 mod policy_names;
 mod programs;

@@ -363,7 +363,8 @@ fn a_subflow_that_the_peer_opened_leaks() {
         let of_connection = findings.find(|finding| finding.cause.contains("path manager"));
         let of_connection = of_connection.expect("a finding");
         let process = of_connection.process.as_ref().expect("a process");
-        assert!(senders.contains(&process.pid), "{report}");
+        let pid = process.pid.expect("a number");
+        assert!(senders.contains(&pid), "{report}");
         let cause = of_connection.cause.as_str();
         assert!(
             cause.contains("a Multipath TCP subflow of the kernel's path manager"),

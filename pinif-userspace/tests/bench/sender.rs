@@ -94,6 +94,11 @@ impl Sender {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Lets it go on.
     pub fn go(&mut self) -> &mut Self {
         self.stdin.write_all(b"\n").expect("the sender waits");

@@ -205,8 +205,8 @@ impl Finding {
             Some(_) if self.is_by(line) => true,
             Some(Process { pid, cookie, .. }) => {
                 let mut all = processes.samples.iter();
-                let has_process =
-                    processes.more || all.any(|one| one.pid == *pid && one.packets >= self.packets);
+                let has_process = processes.more
+                    || all.any(|one| one.pid == Some(*pid) && one.packets >= self.packets);
                 let mut all = sockets.samples.iter();
                 let has_socket = |cookie: u64| {
                     sockets.more
@@ -243,7 +243,7 @@ impl Finding {
     fn is_by(&self, line: &FindingLine) -> bool {
         match (&self.process, &line.process) {
             (Some(wanted), Some(process)) => {
-                process.pid == wanted.pid
+                process.pid == Some(wanted.pid)
                     && process.comm == wanted.comm
                     && process.uid == 0
                     && wanted

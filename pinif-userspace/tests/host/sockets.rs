@@ -11,7 +11,12 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt,
 };
 use pinif_ebpf::key::SocketCookie;
-use pinif_userspace::host::{netns::NetNs, processes, sockets};
+use pinif_userspace::host::{
+    cgroups,
+    netns::NetNs,
+    processes::{self, ProcessId},
+    sockets,
+};
 
 use crate::card::card;
 
@@ -80,10 +85,13 @@ fn sockets_that_were_there_before_are_known_with_their_owner() {
         )
     );
     assert_eq!((pinned.mark, pinned.remote.port()), (7, 0));
-    let own = processes::describe(process::id())
-        .and_then(|process| process.cgroup)
-        .expect("a cgroup");
-    assert_eq!(pinned.cgroup.and_then(processes::cgroup_path), Some(own));
+    let own = processes::describe(ProcessId {
+        pid: process::id(),
+        started: 0,
+    })
+    .and_then(|process| process.cgroup)
+    .expect("a cgroup");
+    assert_eq!(pinned.cgroup.and_then(cgroups::cgroup_path), Some(own));
 
     let (accepted, connected) = (find(cookie(&server)), find(cookie(&client)));
     assert_eq!(
@@ -111,7 +119,8 @@ fn sockets_that_were_there_before_are_known_with_their_owner() {
         }
     }
     let holders = processes::holders(&HashSet::from([inode(&udp)]));
-    assert_eq!(holders[&inode(&udp)], [process::id()]);
+    let holders = holders[&inode(&udp)].iter().map(|id| id.pid);
+    assert_eq!(Vec::from_iter(holders), [process::id()]);
     assert_eq!(
         sockets::inode_of(&netns, SocketCookie(u64::MAX), 17).expect("an answer"),
         None

@@ -174,8 +174,9 @@ fn a_socket_that_must_not_be_asked_is_reported_and_ends_nothing() {
             let unknown = "sockets that send past TC egress could not be looked for";
             let report = goes_on(bench, Unit::shipped(), &[refused], unknown);
             let pid = bypassing.go_and_finish().pid;
-            let why =
-                format!("packet sockets of process {pid} cannot be asked: Operation not permitted");
+            let why = format!(
+                "packet sockets of pinif-sender (pid {pid}) cannot be asked: Operation not permitted"
+            );
             assert!(
                 report
                     .findings

@@ -74,7 +74,8 @@ fn a_note_fails_nothing() {
     scenario("service fail-on-note", &[], |bench| {
         failing_differently(bench, NOTE, |report, _| {
             let crossed = note("crossed-bind").bound("eth1").egress("eth1");
-            let pid = report.findings[0].process.as_ref().expect("a sender").pid;
+            let process = report.findings[0].process.as_ref().expect("a sender");
+            let pid = process.pid.expect("a number");
             report
                 .expect()
                 .finding(crossed.packets(10).by_program("pinif-sender", pid))

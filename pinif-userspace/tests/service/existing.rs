@@ -36,7 +36,10 @@ fn early(bench: &Bench, arguments: &str, is_followed: bool) -> Sender {
 /// That the finding names the sender as it is: while it runs, nothing of it is unknown.
 fn names(finding: &FindingLine, sent: &Sent) {
     let process = finding.process.as_ref().expect("its process is known");
-    assert_eq!((process.pid, &*process.comm), (sent.pid, "pinif-sender"));
+    assert_eq!(
+        (process.pid, &*process.comm),
+        (Some(sent.pid), "pinif-sender")
+    );
     assert_eq!(process.exe.as_deref(), Some(*SENDER));
     assert_eq!(finding.socket_cookie, Some(sent.cookie));
 }
@@ -318,7 +321,7 @@ fn the_sockets_holder_is_reported_in_the_course_of_the_audit() {
         let sent = sender.sent();
         let finding = auditor.wait_for_finding_that("who has the socket", |finding| {
             let process = finding.process.as_ref();
-            process.is_some_and(|process| process.pid == sent.pid)
+            process.is_some_and(|process| process.pid == Some(sent.pid))
         });
         names(&finding, &sent);
     });

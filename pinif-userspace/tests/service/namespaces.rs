@@ -75,7 +75,7 @@ fn same_index(bench: &Bench, arguments: &[&str]) {
                 finding.kind.name(),
             );
             let pid = finding.process.as_ref().expect("a sender").pid;
-            (place, (finding.packets, pid))
+            (place, (finding.packets, pid.expect("a number")))
         })
         .collect();
     let expected = BTreeMap::from([

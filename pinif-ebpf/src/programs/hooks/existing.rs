@@ -27,7 +27,7 @@ pub unsafe extern "C" fn pinif_existing(context: *const TaskFile) -> i32 {
         return 0;
     }
     if let Some(record) = records::of_or_insert(sock.cast_mut().cast())
-        && record.owner.pid == 0
+        && !record.owner.is_known()
     {
         task::write(&mut record.owner, task as u64, sock as u64);
         record.netns = NetNsCookie(task::netns_of(sock as u64));

@@ -11,11 +11,15 @@ use pinif_ebpf::{key::NetNsCookie, offsets::Offsets};
 /// Where this kernel keeps what no helper gives.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
-    task_pid: 0,
     task_tgid: 0,
     task_comm: 0,
     task_leader: 0,
     task_started: 0,
+    task_numbers: 0,
+    numbers_level: 0,
+    numbers_first: 0,
+    number_namespace: 0,
+    namespace_inode: 0,
     task_mm: 0,
     mm_exe_file: 0,
     file_inode: 0,

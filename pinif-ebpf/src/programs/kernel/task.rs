@@ -1,12 +1,22 @@
 //! The process that runs a hook, or that an iterator shows.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
-    generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
+use aya_ebpf::{
+    Global,
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
+        generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
+    },
 };
 use pinif_ebpf::intent::{Owner, SocketRecord};
 
 use super::{offset, sock::SOCK_RAW};
+
+/// The PID namespace that processes' numbers are of, by its inode; zero for the initial one. Userspace sets that of its `/proc`:
+/// what it looks up there by a number, and what it shows, is of this process then, and not of one that has the number elsewhere.
+#[unsafe(no_mangle)]
+static PID_NAMESPACE: Global<u32> = Global::new(0);
+/// How many PID namespaces there are on top of each other, at most, beside the initial one (`MAX_PID_NS_LEVEL`).
+const MOST_LEVELS: u32 = 32;
 
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
 /// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
@@ -43,27 +53,79 @@ fn is_kernel_thread(task: u64) -> bool {
 /// Makes the process that runs this cgroup hook the owner of the socket, if it is not.
 #[inline(always)]
 pub fn take_over(record: &mut SocketRecord) {
-    // By the task itself: before Linux 5.15, hooks on socket options have no helper for it.
-    // SAFETY: the helper has no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    if read::<u32>(task, offset!(task_tgid)) != Some(record.owner.pid) {
+    if !is_current(&record.owner) {
         write_caller(&mut record.owner);
         record.changed();
     }
 }
 
+/// Whether this process runs the hook. Where not every process has a number, it is known by its start.
+#[inline(always)]
+fn is_current(owner: &Owner) -> bool {
+    // By the task itself: before Linux 5.15, hooks on socket options have no helper for it.
+    // SAFETY: the helper has no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    if PID_NAMESPACE.load() == 0 {
+        return read::<u32>(task, offset!(task_tgid)) == Some(owner.pid);
+    }
+    owner.started != 0 && owner.started == started(leader_of(task))
+}
+
 /// The number of the task that runs this hook: a thread's, which may be another than its process's.
 #[inline(always)]
 pub fn current_task() -> u32 {
-    bpf_get_current_pid_tgid() as u32
+    match PID_NAMESPACE.load() {
+        0 => bpf_get_current_pid_tgid() as u32,
+        // SAFETY: the helper has no arguments.
+        namespace => number_in(unsafe { bpf_get_current_task() }, namespace),
+    }
+}
+
+/// The main thread of a task's process.
+#[inline(always)]
+fn leader_of(task: u64) -> u64 {
+    follow(task, offset!(task_leader)).unwrap_or(task)
+}
+
+/// When a main thread was started.
+#[inline(always)]
+fn started(leader: u64) -> u64 {
+    read::<u64>(leader, offset!(task_started)).unwrap_or_default()
+}
+
+/// A task's number in a PID namespace, as `pid_nr_ns` finds it, which knows the namespace's level; zero where it has none there.
+#[inline(never)]
+fn number_in(task: u64, namespace: u32) -> u32 {
+    let Some(numbers) = follow(task, offset!(task_numbers)) else {
+        return 0;
+    };
+    let innermost = read::<u32>(numbers, offset!(numbers_level)).unwrap_or_default();
+    let size = u64::from(offset!(number_namespace)) + size_of::<u64>() as u64;
+    let mut place = numbers + u64::from(offset!(numbers_first));
+    for level in 0..=MOST_LEVELS {
+        if level > innermost {
+            break;
+        }
+        let of = follow(place, offset!(number_namespace));
+        if of.and_then(|of| read::<u32>(of, offset!(namespace_inode))) == Some(namespace) {
+            let mut number = 0u32;
+            read_into(&mut number, place, 0);
+            return number;
+        }
+        place += size;
+    }
+    0
 }
 
 #[inline(always)]
 fn write_task(owner: &mut Owner, task: u64) {
     write_executable(owner, task);
-    let leader = follow(task, offset!(task_leader)).unwrap_or(task);
-    owner.started = read::<u64>(leader, offset!(task_started)).unwrap_or_default();
-    owner.pid = read::<u32>(task, offset!(task_tgid)).unwrap_or_default();
+    let leader = leader_of(task);
+    owner.started = started(leader);
+    owner.pid = match PID_NAMESPACE.load() {
+        0 => read::<u32>(task, offset!(task_tgid)).unwrap_or_default(),
+        namespace => number_in(leader, namespace),
+    };
     owner.comm = read(task, offset!(task_comm)).unwrap_or_default();
 }
 

@@ -2,10 +2,7 @@
 
 use std::iter;
 
-use pinif_ebpf::{
-    bypass::{AF_PACKET, AF_XDP},
-    key::SocketCookie,
-};
+use pinif_ebpf::{bypass::AF_PACKET, intent::Name, key::SocketCookie};
 
 use super::*;
 use crate::host::gaps::xdp;
@@ -27,6 +24,7 @@ fn socket(inode: u64) -> Bypass {
     Bypass {
         owner: Owner {
             pid: 42,
+            comm: Name::of(b"tcpreplay"),
             uid: 1000,
             executable_inode: 5,
             ..Owner::default()
@@ -179,9 +177,23 @@ fn a_socket_that_is_gone_or_must_not_be_asked_is_known_by_the_hook() {
     let [Output::Gap { gap, .. }] = &outputs[..] else {
         panic!("{outputs:?}")
     };
+    // Where the list does not know the process, the hook does.
+    let unlisted = Bypass {
+        owner: Owner::default(),
+        ..at_eth1(1)
+    };
+    let mut gaps_of_unlisted = Gaps::new(began);
+    gaps_of_unlisted.on(Input::Bypassing(vec![at_eth1(1)]), began);
+    let looked_at = looked(ALL, vec![listed(unlisted, refused())]);
+    let outputs_of_unlisted = gaps_of_unlisted.on(looked_at, began);
+    assert_eq!(
+        reported(outputs_of_unlisted),
+        [(Some(ETH1), of_program(), true)]
+    );
     let unknown = CauseKind::NotLookedFor {
         what: Detector::Sockets,
-        error: "packet sockets of process 42 cannot be asked: Operation not permitted".to_owned(),
+        error: "packet sockets of tcpreplay (pid 42) cannot be asked: Operation not permitted"
+            .to_owned(),
     };
     assert_eq!(gap.cause, unknown);
     assert_eq!(gap.key.source, GapSource::Unknown(Detector::Sockets));

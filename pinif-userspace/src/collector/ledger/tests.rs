@@ -127,7 +127,7 @@ fn what_is_learned_late_is_said_and_what_is_not_new_is_not() {
     assert!(!ledger.refine(&1, |f| f.causes = Arc::new([])));
     assert!(!ledger.waits());
     let process = Arc::new(Process {
-        pid: 7,
+        pid: Some(7),
         started: None,
         comm: "telemetryd".to_owned(),
         exe: None,

@@ -5,7 +5,6 @@ use std::{
     collections::HashSet,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::Path,
 };
 
 use anyhow::{Context as _, Result};
@@ -168,7 +167,7 @@ fn is_elsewhere(peer: IpAddr, network: &Network) -> bool {
 
 fn connection(owned: &Owned) -> String {
     let whose = match owned.holder() {
-        Some(process) => format!("{}'s (pid {})", visible(&process.comm), process.pid),
+        Some(process) => format!("{}'s ({})", visible(&process.comm), process.number()),
         None => "the session's".to_owned(),
     };
     let DiagSocket { local, remote, .. } = owned.socket;
@@ -186,7 +185,7 @@ impl Family {
     fn of_this_process() -> Self {
         let named = std::env::var("SSH_CONNECTION").ok();
         Self {
-            inodes: ancestors()
+            inodes: processes::ancestors()
                 .into_iter()
                 .flat_map(processes::sockets_of)
                 .collect(),
@@ -214,28 +213,6 @@ fn ends(text: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((end(server, server_port)?, end(client, client_port)?))
 }
 
-/// This process, its parent, and so on.
-fn ancestors() -> Vec<u32> {
-    let mut all = vec![std::process::id()];
-    // As deep as process numbers go: one that is used again meanwhile must not make a circle.
-    while let Some(&pid) = all.last()
-        && let Some(parent) = parent_of(pid)
-        && parent != 0
-        && !all.contains(&parent)
-    {
-        all.push(parent);
-    }
-    all
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    if !Path::new("/proc").join(pid.to_string()).exists() {
-        return None;
-    }
-    let process = procfs::process::Process::new(pid.try_into().ok()?).ok()?;
-    process.stat().ok()?.ppid.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,12 +236,5 @@ mod tests {
         ] {
             assert_eq!(both(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn this_process_has_ancestors() {
-        let all = ancestors();
-        assert_eq!(all[0], std::process::id());
-        assert_eq!(all[1], nix::unistd::getppid().as_raw().cast_unsigned());
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 /// The finding for a person, safe to show.
 pub(super) fn of(finding: &FindingLine) -> String {
     let who = match &finding.process {
-        Some(process) => format!("{} (pid {})", process.comm, process.pid),
+        Some(process) => format!("{} ({})", process.comm, process.number()),
         None => "no known process".to_owned(),
     };
     let bound = match &finding.bound_device {
@@ -165,7 +165,7 @@ mod tests {
             bytes: 1,
             socket_cookie: None,
             process: Some(Process {
-                pid: 7,
+                pid: Some(7),
                 started: None,
                 comm: "a\u{1b}b".to_owned(),
                 exe: None,

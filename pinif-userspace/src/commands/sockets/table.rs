@@ -68,7 +68,7 @@ fn processes(socket: &SurveyedSocket) -> String {
         1 => String::new(),
         many => format!(" and {} more", many - 1),
     };
-    format!("{} (pid {}){more}", visible(&first.comm), first.pid)
+    format!("{} ({}){more}", visible(&first.comm), first.number())
 }
 
 fn ends(socket: &SurveyedSocket) -> String {

@@ -104,7 +104,7 @@ impl<'a> Circumstance<'a> {
             }),
             process: self.process.map(|comm| {
                 Arc::new(Process {
-                    pid: 7,
+                    pid: Some(7),
                     started: Some(1),
                     comm: comm.to_owned(),
                     exe: None,

@@ -10,7 +10,7 @@ pub(super) fn sender(finding: &Finding) -> String {
 /// Who sent it: `telemetryd (pid 4242)`.
 pub(super) fn who(finding: &Finding) -> String {
     match (&finding.process, finding.origin) {
-        (Some(process), _) => format!("{} (pid {})", process.comm, process.pid),
+        (Some(process), _) => format!("{} ({})", process.comm, process.number()),
         (None, SentBy::Socket) => "a socket of no known process".to_owned(),
         (None, SentBy::Kernel) => "the kernel".to_owned(),
         (None, SentBy::None) => "no socket".to_owned(),

@@ -31,7 +31,7 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         bytes: u64::MAX,
         socket_cookie: Some(u64::MAX),
         process: Some(Process {
-            pid: 7,
+            pid: Some(7),
             started: None,
             comm: text(),
             exe: Some(text()),
@@ -45,7 +45,7 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         samples: Samples {
             processes: Sampled {
                 samples: vec![ProcessSample {
-                    pid: 7,
+                    pid: Some(7),
                     comm: None,
                     packets: 1,
                 }],

@@ -6,6 +6,7 @@ use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
 use super::outcome::{Check, Outcome};
 use crate::host::{
+    attributes::text,
     gaps::{
         Found, netconsole, pktgen,
         sockets::{self, BypassMethod},
@@ -14,7 +15,6 @@ use crate::host::{
     links::Links,
     netns::{HOST, NetNs},
     network::Network,
-    processes,
 };
 
 /// Looks at each way past TC egress that the host shows. `sockets` are the kernel's list of those that may have one,
@@ -94,7 +94,11 @@ fn bypassing(
         Ok(listed) => listed,
         Err(error) => return Outcome::Note(format!("unknown: {error}")),
     };
-    let here = listed.iter().filter(|socket| {
+    let unlisted = match sockets::unlisted(netns, listed) {
+        Ok(unlisted) => unlisted,
+        Err(error) => return Outcome::Note(format!("unknown: {error}")),
+    };
+    let here = listed.iter().chain(&unlisted).filter(|socket| {
         socket.netns == netns.cookie && BypassMethod::of_family(socket.family) == Some(way)
     });
     let mut unknown = None;
@@ -104,10 +108,8 @@ fn bypassing(
             Ok(Some(state)) if state.bypasses => found.push(sender(socket, state.interface, links)),
             Ok(_) => {}
             Err(error) => {
-                unknown = Some(format!(
-                    "those of process {} cannot be asked: {error}",
-                    socket.owner.pid
-                ));
+                let process = process(socket);
+                unknown = Some(format!("those of {process} cannot be asked: {error}"));
             }
         }
     }
@@ -121,13 +123,20 @@ fn bypassing(
 
 /// `tcpreplay (pid 4242) sends by eth1`.
 fn sender(socket: &Bypass, interface: Option<IfIndex>, links: &Links) -> String {
-    let pid = socket.owner.pid;
-    let name = processes::describe(pid).map_or_else(|| "a process".to_owned(), |known| known.comm);
+    let process = process(socket);
     let interface = match interface {
         Some(index) => name_of(index, links),
         None => "any interface".to_owned(),
     };
-    format!("{name} (pid {pid}) sends by {interface}")
+    format!("{process} sends by {interface}")
+}
+
+/// `tcpreplay (pid 4242)`, as the kernel has it: by the number alone, it may be another's by now.
+fn process(socket: &Bypass) -> String {
+    match socket.owner.pid {
+        0 => "an unknown process".to_owned(),
+        pid => format!("{} (pid {pid})", text(&socket.owner.comm.0)),
+    }
 }
 
 fn name_of(index: IfIndex, links: &Links) -> String {

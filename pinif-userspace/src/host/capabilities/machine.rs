@@ -6,10 +6,10 @@ use nix::{
 };
 
 use super::outcome::Outcome;
-use crate::host::{processes, sockets};
+use crate::host::{cgroups, sockets};
 
 pub(super) fn cgroup2() -> Outcome {
-    match processes::cgroup2_root() {
+    match cgroups::cgroup2_root() {
         Ok(root) => Outcome::Ok(format!("mounted at {}", root.display())),
         Err(error) => match format!("{error:#}").split_once("; ") {
             Some((why, fix)) => Outcome::fatal(why, fix),

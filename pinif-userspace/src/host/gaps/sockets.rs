@@ -13,10 +13,14 @@ use pinif_ebpf::{
     bypass::{AF_PACKET, AF_XDP, Bypass, NO_DESCRIPTOR},
     key::{IfIndex, SocketCookie},
 };
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use socket2::SockRef;
 
-use crate::host::netns::NetNs;
+use crate::host::{
+    netns::NetNs,
+    pid_namespace,
+    processes::{ProcessId, descriptor_of},
+};
 
 /// `PACKET_QDISC_BYPASS` (linux/if_packet.h).
 const PACKET_QDISC_BYPASS: libc::c_int = 20;
@@ -85,15 +89,48 @@ pub struct State {
 /// # Errors
 /// Where the namespace cannot be entered, or there is no `/proc`.
 pub fn has_packet_socket(netns: &NetNs) -> io::Result<bool> {
+    Ok(!packet_sockets(netns)?.is_empty())
+}
+
+/// The packet sockets of a namespace that the kernel's list lacks: it has those of the processes in this PID namespace
+/// (`bpf_iter_task_file`), and where that is the initial one, all. Nobody can be asked for them.
+///
+/// # Errors
+/// As of [`has_packet_socket`].
+pub fn unlisted(netns: &NetNs, listed: &[Bypass]) -> io::Result<Vec<Bypass>> {
+    if pid_namespace::is_initial() {
+        return Ok(Vec::new());
+    }
+    let mut all = packet_sockets(netns)?;
+    all.retain(|(inode, _)| listed.iter().all(|listed| listed.inode != *inode));
+    let unlisted = |(inode, interface)| Bypass {
+        netns: netns.cookie,
+        inode,
+        family: AF_PACKET,
+        descriptor: NO_DESCRIPTOR,
+        interface,
+        ..Bypass::default()
+    };
+    Ok(all.into_iter().map(unlisted).collect())
+}
+
+/// The inode of each packet socket of a namespace, and the interface that it is bound to.
+fn packet_sockets(netns: &NetNs) -> io::Result<Vec<(u64, IfIndex)>> {
     let table = netns.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
-    // The first line is the heading.
-    Ok(table.lines().nth(1).is_some())
+    Ok(table.lines().filter_map(packet_socket).collect())
+}
+
+/// Its ninth field and its fifth; none of the heading.
+fn packet_socket(line: &str) -> Option<(u64, IfIndex)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let inode = fields.get(8)?.parse().ok()?;
+    Some((inode, IfIndex(fields[4].parse().ok()?)))
 }
 
 /// Asks a socket of the kernel's list. Nothing, if it is not there any more.
 ///
 /// # Errors
-/// Where the process may not be looked into (ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`), or is in another PID namespace.
+/// Where the process may not be looked into (ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`), or is not in the PID namespace of `/proc`.
 pub fn state(socket: &Bypass) -> io::Result<Option<State>> {
     let Some(copy) = copy(socket)? else {
         return Ok(None);
@@ -117,17 +154,21 @@ pub fn state(socket: &Bypass) -> io::Result<Option<State>> {
 
 /// A copy of a socket, if the process still has it where it was.
 fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
-    let pid = i32::try_from(socket.owner.pid).ok().and_then(Pid::from_raw);
-    let (Some(pid), false) = (pid, socket.descriptor == NO_DESCRIPTOR) else {
+    let Some(pid) = Some(socket.owner.pid).filter(|&pid| pid != 0) else {
+        return Err(io::Error::other("it is not in the PID namespace of /proc"));
+    };
+    if socket.descriptor == NO_DESCRIPTOR {
+        return Ok(None);
+    }
+    let started = socket.owner.started;
+    let Some(process) = descriptor_of(ProcessId { pid, started })? else {
         return Ok(None);
     };
-    let taken = pidfd_open(pid, PidfdFlags::empty()).and_then(|process| {
-        pidfd_getfd(
-            process,
-            socket.descriptor.cast_signed(),
-            PidfdGetfdFlags::empty(),
-        )
-    });
+    let taken = pidfd_getfd(
+        process,
+        socket.descriptor.cast_signed(),
+        PidfdGetfdFlags::empty(),
+    );
     let copy = match taken {
         Ok(copy) => copy,
         Err(rustix::io::Errno::SRCH | rustix::io::Errno::BADF) => return Ok(None),
@@ -152,7 +193,7 @@ mod tests {
     use std::{os::fd::AsRawFd as _, process};
 
     use pinif_ebpf::intent::Owner;
-    use pinif_lab::socket::{packet_socket, set_option};
+    use pinif_lab::socket::set_option;
     use socket2::{Domain, Socket, Type};
 
     use super::*;
@@ -189,14 +230,40 @@ mod tests {
             ..listed
         };
         assert_eq!(state(&other).expect("this process"), None);
+        // Another process has the number.
+        let mut ended = listed;
+        ended.owner.started = 1;
+        assert_eq!(state(&ended).expect("it is not asked"), None);
+        // Of one that has no number here, nothing is known.
+        let mut elsewhere = listed;
+        elsewhere.owner.pid = 0;
+        state(&elsewhere).expect_err("it cannot be asked");
         drop(socket);
         assert_eq!(state(&listed).expect("this process"), None);
     }
 
     #[test]
+    fn packet_sockets_are_read_as_the_kernel_writes_them() {
+        let heading = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode";
+        let socket = "0000000000000000 3      3    0003   5     1 0      0      41234 ";
+        assert_eq!(packet_socket(heading), None);
+        assert_eq!(packet_socket(socket), Some((41_234, IfIndex(5))));
+        let Ok(socket) = packet_socket_at_loopback() else {
+            return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");
+        };
+        let inode = fstat(&socket).expect("a socket").st_ino;
+        let all = packet_sockets(&NetNs::current().expect("it is ours")).expect("/proc");
+        assert!(all.contains(&(inode, IfIndex::LOOPBACK)), "{all:?}");
+    }
+
+    fn packet_socket_at_loopback() -> io::Result<Socket> {
+        pinif_lab::socket::packet_socket(IfIndex::LOOPBACK.0)
+    }
+
+    #[test]
     fn a_packet_socket_knows_its_interface() {
         let loopback = IfIndex::LOOPBACK;
-        let Ok(socket) = packet_socket(loopback.0) else {
+        let Ok(socket) = packet_socket_at_loopback() else {
             return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");
         };
         let state = state(&listed(&socket)).expect("this process");

@@ -16,7 +16,7 @@ use pinif_ebpf::bypass::Bypass;
 
 use super::cgroup_link::{CgroupLink, Hook};
 use crate::{
-    host::{kernel_types::KernelTypes, processes},
+    host::{cgroups, kernel_types::KernelTypes},
     kernel::{
         bypass,
         direction::TcDirection,
@@ -305,7 +305,7 @@ impl CgroupHooks {
 /// Where the link of a hook is pinned, if that persists, and the number of the cgroup.
 fn pin(name: &str, cgroup: &Path, persist: Option<&Persist>) -> io::Result<Option<(PathBuf, u64)>> {
     let of = |persist: &Persist| {
-        let id = processes::cgroup_id(cgroup)?;
+        let id = cgroups::cgroup_id(cgroup)?;
         Ok((persist.cgroup_link(name), id))
     };
     persist.map(of).transpose()

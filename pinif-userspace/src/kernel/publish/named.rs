@@ -13,7 +13,7 @@ use std::{
 use anyhow::Result;
 use pinif_ebpf::policy::{CgroupKey, ExecutableKey, RuleSet, Slot};
 
-use crate::host::{executables::Mounts, processes};
+use crate::host::{cgroups, executables::Mounts};
 
 /// How many of what had a path before are remembered.
 const FORMER: usize = 8;
@@ -85,7 +85,7 @@ impl Named {
         for (path, rules) in cgroups {
             let root = match &root {
                 Some(root) => root,
-                None => root.insert(processes::cgroup2_root()?),
+                None => root.insert(cgroups::cgroup2_root()?),
             };
             let path = root.join(path.trim_start_matches('/'));
             named.cgroups.insert(path, Known::of(rules));
@@ -124,7 +124,7 @@ impl Named {
     /// Looks each up: whether it is another than before.
     fn look(&mut self, mut found: impl FnMut(&str, &Path, io::Result<bool>)) {
         for (path, known) in &mut self.cgroups {
-            let outcome = processes::cgroup_id(path).map(|id| {
+            let outcome = cgroups::cgroup_id(path).map(|id| {
                 let is_new = known.newest().is_none_or(|(newest, ())| *newest != id);
                 if is_new {
                     known.put(id, ());

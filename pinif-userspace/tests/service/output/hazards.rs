@@ -45,7 +45,7 @@ pub fn finding(text: &str) -> Finding {
     Finding {
         kind: Kind::PolicyEscape,
         process: Some(Arc::new(Process {
-            pid: 1,
+            pid: Some(1),
             started: None,
             comm: text.to_owned(),
             exe: Some(text.to_owned()),

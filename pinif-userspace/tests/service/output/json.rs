@@ -131,7 +131,7 @@ fn the_fields_stand_in_the_order_of_the_contract() -> io::Result<()> {
 fn json_keeps_every_text_and_shows_a_terminal_none_of_its_tricks() -> io::Result<()> {
     let comm = "a\u{1b}[31m\u{9b}2J\u{202e}\u{e0041}\"\\\n";
     let process = Process {
-        pid: 1,
+        pid: Some(1),
         started: None,
         comm: comm.to_owned(),
         exe: None,

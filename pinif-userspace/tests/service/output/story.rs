@@ -28,7 +28,7 @@ pub fn ready() -> Ready {
 
 fn process(pid: u32, comm: &str) -> Option<Arc<Process>> {
     Some(Arc::new(Process {
-        pid,
+        pid: Some(pid),
         started: None,
         comm: comm.to_owned(),
         exe: Some(format!("/usr/sbin/{comm}")),
@@ -92,7 +92,7 @@ fn samples(
     }
     Some(Arc::new(Samples {
         processes: one(ProcessSample {
-            pid,
+            pid: Some(pid),
             comm: Some(comm.to_owned()),
             packets,
         }),

@@ -1,0 +1,185 @@
+//! Cgroups of the second version: where they are, and their ids (cgroups(7)).
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+
+/// Where the cgroup v2 hierarchy is mounted; on a hybrid system, beside the v1 hierarchies.
+///
+/// # Errors
+/// Where it is not.
+pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
+    let mounts = procfs::process::Process::myself()
+        .and_then(|process| process.mountinfo())
+        .context("cannot read /proc/self/mountinfo")?;
+    let mut found: Vec<_> = mounts
+        .into_iter()
+        .filter(|mount| mount.fs_type == "cgroup2")
+        .collect();
+    // A mount of a part of the hierarchy has a root of its own.
+    found.sort_by_key(|mount| mount.root != "/");
+    let mount = found.into_iter().next().context(
+        "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
+    )?;
+    Ok(mount.mount_point)
+}
+
+/// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.
+///
+/// # Errors
+/// Where it is not, in a sentence with the fix.
+pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let fix = match cgroup2_root() {
+        Ok(root) => format!(
+            "name a directory below {}, where cgroup v2 is mounted",
+            root.display()
+        ),
+        Err(error) => format!("{error:#}"),
+    };
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            anyhow::bail!("there is no cgroup {shown}; {fix}")
+        }
+        other => other.with_context(|| format!("the cgroup {shown} cannot be looked at"))?,
+    };
+    let filesystem = statfs(path)
+        .with_context(|| format!("the cgroup {shown} cannot be looked at"))?
+        .filesystem_type();
+    if !metadata.is_dir() || filesystem != CGROUP2_SUPER_MAGIC {
+        anyhow::bail!("{shown} is no cgroup of the second version; {fix}");
+    }
+    Ok(())
+}
+
+/// The id of the cgroup at a path, either in the file system or from the root of the v2 hierarchy, as the kernel's
+/// `cgroup_id()` and `bpf_skb_cgroup_id()` give it: the inode of its directory.
+///
+/// # Errors
+/// Where there is no such cgroup.
+pub fn cgroup_id(path: &Path) -> io::Result<u64> {
+    let root = cgroup2_root().map_err(io::Error::other)?;
+    let directory = if path.starts_with(&root) {
+        path.to_owned()
+    } else {
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    };
+    let metadata = fs::metadata(directory)?;
+    if metadata.is_dir() {
+        Ok(metadata.ino())
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+/// The path of the cgroup with this id, from the root of the v2 hierarchy; none where it is gone.
+pub fn cgroup_path(id: u64) -> Option<String> {
+    let root = cgroup2_root().ok()?;
+    let path = match open_cgroup(&root, id) {
+        Ok(directory) => fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?,
+        Err(error) if error.raw_os_error() == Some(libc::ESTALE) => return None,
+        // open_by_handle_at(2) wants CAP_DAC_READ_SEARCH.
+        Err(_) => walk(&root, id)?,
+    };
+    let below = path.strip_prefix(&root).ok()?;
+    Some(format!("/{}", below.to_string_lossy()))
+}
+
+/// `struct file_handle` of kernfs: the id is all there is (`kernfs_fh_to_dentry` in fs/kernfs/mount.c).
+#[repr(C)]
+struct KernfsHandle {
+    bytes: libc::c_uint,
+    kind: libc::c_int,
+    id: [u8; 8],
+}
+
+/// `FILEID_KERNFS` of linux/exportfs.h.
+const FILEID_KERNFS: libc::c_int = 0xfe;
+
+fn open_cgroup(root: &Path, id: u64) -> io::Result<OwnedFd> {
+    let mount = File::open(root)?;
+    let mut handle = KernfsHandle {
+        bytes: 8,
+        kind: FILEID_KERNFS,
+        id: id.to_ne_bytes(),
+    };
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: the handle has the layout of `struct file_handle` followed by the eight bytes that it announces, and
+    // lives through the call, as does the descriptor.
+    let descriptor = unsafe {
+        libc::open_by_handle_at(
+            mount.as_raw_fd(),
+            (&raw mut handle).cast::<libc::file_handle>(),
+            flags,
+        )
+    };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call just made this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn walk(directory: &Path, id: u64) -> Option<PathBuf> {
+    if fs::metadata(directory).ok()?.ino() == id {
+        return Some(directory.to_owned());
+    }
+    fs::read_dir(directory)
+        .ok()?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .find_map(|entry| walk(&entry.path(), id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+
+    struct Cgroup(PathBuf);
+
+    impl Cgroup {
+        fn new(name: &str) -> Self {
+            let path = cgroup2_root()
+                .expect("cgroup v2")
+                .join(format!("pinif-{name}-{}", process::id()));
+            fs::create_dir(&path).expect("a cgroup");
+            Self(path)
+        }
+    }
+
+    impl Drop for Cgroup {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id_and_by_its_path() {
+        let cgroup = Cgroup::new("id");
+        let root = cgroup2_root().expect("cgroup v2");
+        let below = cgroup.0.strip_prefix(&root).expect("below the root");
+        let path = format!("/{}", below.display());
+        let id = cgroup_id(&cgroup.0).expect("an id");
+        assert_eq!(cgroup_id(Path::new(&path)).expect("an id"), id);
+        assert_eq!(cgroup_path(id).as_deref(), Some(path.as_str()));
+        assert_eq!(walk(&root, id).as_deref(), Some(cgroup.0.as_path()));
+        assert_eq!(
+            cgroup_path(cgroup_id(&root).expect("the root's")).as_deref(),
+            Some("/")
+        );
+        drop(cgroup);
+        assert_eq!(cgroup_path(id), None);
+        assert!(cgroup_id(Path::new(&path)).is_err());
+    }
+}
