@@ -22,7 +22,7 @@ pub struct Base {
 }
 
 /// A header in whole words, which the programs then read as such: of a header made of bytes, they would read each.
-#[repr(C, align(8))]
+#[repr(C)]
 #[derive(Clone, Copy)]
 struct Words<const N: usize>([u32; N]);
 
@@ -103,6 +103,15 @@ mod tests {
     fn read(kind: u16, bytes: &Slice<'_>) -> Option<Base> {
         let mut base = Base::default();
         super::read(kind, bytes, &mut base).then_some(base)
+    }
+
+    #[test]
+    fn a_header_alone_is_read() {
+        let mut bytes = [0; 20];
+        bytes[0] = 0x45;
+        bytes[2..4].copy_from_slice(&20u16.to_be_bytes());
+        assert!(read(ethertype::IPV4, &Slice(&bytes)).is_some());
+        assert!(read(ethertype::IPV4, &Slice(&bytes[..19])).is_none());
     }
 
     #[test]

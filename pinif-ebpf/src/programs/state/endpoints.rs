@@ -205,23 +205,20 @@ pub fn find(netns: NetNsCookie, packet: &Packet, arrived: IfIndex) -> Option<&'s
         return None;
     }
     let mut endpoint = of(netns, packet.source, packet.source_port, packet.protocol);
-    if let Some(flow) = get(&endpoint) {
-        let is_copy =
-            !arrived.is_some() || left_by(netns, flow.bound, &packet.source, arrived) != 0;
-        return is_copy.then_some(flow);
-    }
-    if packet.source_port == 0 || arrived.is_some() {
-        return None;
-    }
-    endpoint.address = Address::UNSPECIFIED;
-    // SAFETY: as in `get`.
-    unsafe { ENDPOINTS.get(&endpoint) }
-}
-
-#[inline(always)]
-fn get(endpoint: &Endpoint) -> Option<&'static Flow> {
+    let address = endpoint.address;
     // SAFETY: entries are freed after an RCU grace period; a reused one would name another socket of this instant.
-    unsafe { ENDPOINTS.get(endpoint).or_else(|| LINGERING.get(endpoint)) }
+    let mut flow = unsafe { ENDPOINTS.get(&endpoint) };
+    if flow.is_none() && packet.source_port != 0 && !arrived.is_some() {
+        endpoint.address = Address::UNSPECIFIED;
+        // SAFETY: as above.
+        flow = unsafe { ENDPOINTS.get(&endpoint) };
+        endpoint.address = address;
+    }
+    // One that is there comes before one that was closed, which may have had the same end.
+    // SAFETY: as above.
+    let flow = flow.or_else(|| unsafe { LINGERING.get(&endpoint) })?;
+    let is_copy = !arrived.is_some() || left_by(netns, flow.bound, &packet.source, arrived) != 0;
+    is_copy.then_some(flow)
 }
 
 /// Not zero: what the socket sends leaves by this interface, its bound device's, or its source address's. A function of its own, since the
