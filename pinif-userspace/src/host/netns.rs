@@ -1,6 +1,6 @@
 //! A network namespace: how to open it, what identifies it, and how to do something inside it.
 
-pub mod cookie;
+pub(crate) mod cookie;
 pub(super) mod names;
 
 use std::{

@@ -243,6 +243,7 @@ pub fn looked_at<T>(id: ProcessId, look: impl FnOnce(&Path) -> T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::{Read as _, Write as _},
         net::UdpSocket,
         process::{self, Command, Stdio},
     };
@@ -339,8 +340,16 @@ mod tests {
     fn what_is_read_is_of_the_process_that_was_opened() {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("cat");
+        // What it has read and written, it has done under its own name.
+        let (input, output) = (child.stdin.as_mut(), child.stdout.as_mut());
+        input.expect("a pipe").write_all(b"x").expect("it reads");
+        output
+            .expect("a pipe")
+            .read_exact(&mut [0])
+            .expect("it writes");
         let opened = Opened::any(child.id()).expect("a process");
         assert_eq!(opened.name().as_deref(), Some("cat"));
         child

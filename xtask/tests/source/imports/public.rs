@@ -13,11 +13,12 @@ use super::{
 use crate::files;
 
 const LIBRARY: &str = "pinif_userspace";
-/// Where the other crates are: the command, the tests, the benchmarks and the tasks.
-const OTHERS: [&str; 4] = [
+/// Where the other crates are: the command, the tests, the benchmarks, the fuzz targets and the tasks.
+const OTHERS: [&str; 5] = [
     "pinif-userspace/src/main.rs",
     "pinif-userspace/tests",
     "pinif-userspace/benches",
+    "pinif-userspace/fuzz",
     "xtask",
 ];
 
