@@ -17,7 +17,7 @@ pub fn of_proc() -> u32 {
     *NAMESPACE.get_or_init(|| {
         // The first process of a namespace is in it, and not in one below. Who may not look at it is in the same, mostly.
         let mut processes = ["1", "self"].into_iter();
-        match processes.find_map(|process| namespace_of(process)) {
+        match processes.find_map(namespace_of) {
             Some(INITIAL) => 0,
             Some(inode) => inode,
             None => NONE,

@@ -104,7 +104,7 @@ impl Drop for Bystander {
     }
 }
 
-fn finding<'a>(report: &'a Report, is: impl Fn(&FindingLine) -> bool) -> &'a FindingLine {
+fn finding(report: &Report, is: impl Fn(&FindingLine) -> bool) -> &FindingLine {
     let mut all = report.findings.iter();
     all.find(|finding| is(finding))
         .unwrap_or_else(|| panic!("{report}"))

@@ -62,7 +62,7 @@ pub fn has_tcx() -> bool {
     let Ok(name) = if_indextoname(LOOPBACK) else {
         return is_since_tcx();
     };
-    match SchedClassifier::query_tcx(&*name.to_string_lossy(), TcAttachType::Egress) {
+    match SchedClassifier::query_tcx(&name.to_string_lossy(), TcAttachType::Egress) {
         Ok(_) => true,
         Err(ProgramError::SyscallError(error))
             if error.io_error.raw_os_error() == Some(libc::EINVAL) =>
