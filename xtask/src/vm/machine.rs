@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::{prctl, signal::Signal};
 
 use super::{
-    kernels::Kernel,
+    kernels::{Kernel, Line},
     tools::{QEMU, Tools},
 };
 use crate::{process::say, workspace::Workspace};
@@ -163,15 +163,21 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// The line of its kernel.
+    pub const fn line(&self) -> Line {
+        self.kernel.line
+    }
+
     /// What the machine runs. The kernel's own messages stay in its log.
     fn script(&self, command: &[OsString], status: &Path) -> String {
         let words: Vec<_> = command
             .iter()
             .map(|word| quoted(&word.to_string_lossy()))
             .collect();
-        // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only.
+        // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only. Before Linux 5.11, what eBPF
+        // takes counts as locked memory.
         format!(
-            "dmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
+            "ulimit -l unlimited\ndmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
              echo {}\n{}\necho $? >{}\necho {}\n",
             quoted(&self.tools.bin.to_string_lossy()),
             quoted(&self.tools.program("modprobe").to_string_lossy()),

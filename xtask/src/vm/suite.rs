@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
+    kernels::Line,
     machine::{End, Machine},
     pool::Share,
     results::{Done, Ended},
@@ -40,7 +41,8 @@ pub struct Suite {
     nextest: PathBuf,
     binaries: PathBuf,
     metadata: PathBuf,
-    filter: String,
+    /// Those that were chosen, as a filterset of nextest's.
+    chosen: Option<String>,
 }
 
 impl Suite {
@@ -57,10 +59,7 @@ impl Suite {
             nextest: nextest(workspace)?,
             binaries: directory.join("binaries.json"),
             metadata: directory.join("metadata.json"),
-            filter: match filter {
-                Some(filter) => format!("({FILTER}) & ({filter})"),
-                None => FILTER.to_owned(),
-            },
+            chosen: filter.map(str::to_owned),
         };
         // The same build as that of the tests on this machine's kernel.
         let mut list = workspace.cargo();
@@ -100,7 +99,8 @@ impl Suite {
         let report = machine.directory()?.join("report.json");
         let _none = fs::remove_file(&report);
         let started = Instant::now();
-        let end = machine.run(&self.command(&scenarios, &report, share))?;
+        let command = self.command(machine.line(), &scenarios, &report, share);
+        let end = machine.run(&command)?;
         let console = machine.console();
         let success = match end {
             End::Command { success } => success,
@@ -157,11 +157,19 @@ impl Suite {
 
     /// Whether all tests run, so that what an earlier run left is out of date.
     fn is_whole(&self) -> bool {
-        self.filter == FILTER
+        self.chosen.is_none()
+    }
+
+    /// The filterset of the tests that run on a kernel.
+    fn filter(&self, line: Line) -> String {
+        match self.chosen.as_deref().or(line.selection()) {
+            Some(filter) => format!("({FILTER}) & ({filter})"),
+            None => FILTER.to_owned(),
+        }
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
-    fn command(&self, scenarios: &Path, report: &Path, share: Share) -> Vec<OsString> {
+    fn command(&self, line: Line, scenarios: &Path, report: &Path, share: Share) -> Vec<OsString> {
         let script = r#"report=$1; shift; exec "$@" >"$report""#;
         let mut words: Vec<OsString> = ["env", "NEXTEST_EXPERIMENTAL_LIBTEST_JSON=1"]
             .map(OsString::from)
@@ -197,7 +205,8 @@ impl Suite {
         } else {
             "never"
         };
-        words.extend(["--color", color, "--filterset", &self.filter].map(OsString::from));
+        let filter = self.filter(line);
+        words.extend(["--color", color, "--filterset", &filter].map(OsString::from));
         words
     }
 }

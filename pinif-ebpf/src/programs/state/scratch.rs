@@ -1,8 +1,6 @@
 //! Room for what would fill the stack. Each CPU has one for the traffic programs, which do not interrupt each other, and more for the
 //! program that refuses at the cgroup: that one runs in system calls, and is interrupted by others of its kind and by traffic programs.
 
-use core::arch::asm;
-
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     intent::Flow,
@@ -91,8 +89,13 @@ pub fn take(skb: Skb) -> bool {
         if let Some(scratch) = SCRATCH.get_ptr_mut(room) {
             // SAFETY: an entry of the map; a member of it is pointed to.
             let takers = unsafe { &raw mut (*scratch).takers };
+            // Who finds itself alone has it: whoever comes later finds two. No addition returns what was there before Linux 5.12.
             // SAFETY: an aligned word of the map.
-            if unsafe { fetch_add(takers, 1) } == 0 {
+            let number = unsafe {
+                atomic_add(takers, 1);
+                takers.read_volatile()
+            };
+            if number == 1 {
                 skb.set_room(room);
                 return true;
             }
@@ -111,24 +114,6 @@ pub fn leave(skb: Skb) {
         // SAFETY: an aligned word of the map.
         unsafe { atomic_add(&raw mut scratch.takers, u64::MAX) };
     }
-}
-
-/// `BPF_ATOMIC | BPF_ADD | BPF_FETCH`: the target has no `AtomicU64::fetch_add`.
-///
-/// # Safety
-///
-/// `counter` points to eight writable, aligned bytes of a map's value.
-#[inline(always)]
-unsafe fn fetch_add(counter: *mut u64, mut value: u64) -> u64 {
-    // SAFETY: as the caller promises.
-    unsafe {
-        asm!(
-            "{value} = atomic_fetch_add((u64 *)({counter} + 0), {value})",
-            counter = in(reg) counter,
-            value = inout(reg) value,
-        );
-    }
-    value
 }
 
 /// Begins with a packet. False where it has no room: never.
