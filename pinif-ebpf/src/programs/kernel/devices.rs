@@ -9,7 +9,7 @@ use pinif_ebpf::{
     key::{Address, IfIndex, NetNsCookie},
 };
 
-use super::{offset, packet::Skb};
+use super::{offset, packet::Skb, task};
 use crate::reread;
 
 /// How many devices are looked at: the egress interface, and those above it.
@@ -236,7 +236,7 @@ impl Device {
 pub fn netns(skb_address: u64) -> NetNsCookie {
     let device = read::<u64>(skb_address, offset!(packet_device));
     let net = read::<u64>(device, offset!(device_netns));
-    NetNsCookie(read(net, offset!(net_cookie)))
+    NetNsCookie(task::netns_cookie(net))
 }
 
 /// `IFF_UP` (linux/if.h).
