@@ -15,6 +15,8 @@ use crate::{
     kernel::{devices, packet::Skb, sock::AF_PACKET},
     layers,
     map_world::MapWorld,
+    multipath::{pinif_adopt, pinif_connection},
+    recheck::pinif_recheck,
     reread, sender,
     state::{
         findings, policy,
@@ -40,6 +42,36 @@ pub fn log(skb: Skb, key: &FindingKey, new: &NewFinding) {
         key.bound.0,
         key.egress.0
     );
+}
+
+/// Finds who sent the packet. Returns the number of its [`Origin`].
+#[inline(always)]
+pub fn find_sender(skb: Skb) -> u64 {
+    let context = skb.context();
+    if pinif_connection(context) != 0 {
+        pinif_adopt(context);
+    }
+    pinif_sender(context)
+}
+
+/// Comes to the verdict: what is not contained is looked at once more.
+#[inline(always)]
+pub fn come_to_verdict(skb: Skb) {
+    let context = skb.context();
+    if pinif_judge(context) != 0 {
+        pinif_recheck(context);
+    }
+}
+
+/// Adds the packet to its finding, where what counted it says that there is one. Whether the packet is to be dropped.
+#[inline(always)]
+pub fn conclude(skb: Skb, outcome: u64) -> bool {
+    let context = skb.context();
+    if outcome & u64::from(FOUND) != 0 {
+        pinif_identify(context);
+        findings::record!(context, pinif_grow, pinif_enter, pinif_count_sample);
+    }
+    outcome & u64::from(DROPPED) != 0
 }
 
 verified_once! {

@@ -21,12 +21,14 @@ use crate::{
     findings::{
         explain::CauseKind,
         gaps::{Gap, GapKey, GapSource},
-        process,
         samples::{Samples, UnseenSenders},
     },
-    host::gaps::{
-        Detector,
-        sockets::{BypassMethod, State},
+    host::{
+        gaps::{
+            Detector,
+            sockets::{BypassMethod, State},
+        },
+        processes,
     },
 };
 
@@ -169,7 +171,7 @@ impl Gaps {
                     self.add_socket(&owned(socket), None, &looked.audited);
                 }
                 Err(error) => {
-                    let process = process::recorded(&socket.owner);
+                    let process = processes::recorded(&socket.owner);
                     let text = format!("packet sockets of {process} cannot be asked: {error}");
                     self.add_unknown(socket.netns, Detector::Sockets, &text);
                 }

@@ -1,13 +1,9 @@
 //! The process that owns a socket.
 
-use pinif_ebpf::intent::Owner;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{
-    attributes::text,
-    processes::{self, ProcessId},
-};
+use crate::host::processes::{self, ProcessId};
 
 /// The process that owns a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -38,25 +34,8 @@ impl Process {
 
     /// Its number, for people: `pid 4242`.
     pub fn number(&self) -> String {
-        number(self.pid)
+        processes::number(self.pid)
     }
-}
-
-/// The number of a process, for people: `pid 4242`.
-pub fn number(pid: Option<u32>) -> String {
-    match pid {
-        Some(pid) => format!("pid {pid}"),
-        None => "pid unknown".to_owned(),
-    }
-}
-
-/// A process as the kernel recorded it, for people: `tcpreplay (pid 4242)`.
-pub fn recorded(owner: &Owner) -> String {
-    if !owner.is_known() {
-        return "an unknown process".to_owned();
-    }
-    let pid = Some(owner.pid).filter(|&pid| pid != 0);
-    format!("{} ({})", text(&owner.comm.0), number(pid))
 }
 
 impl From<processes::Process> for Process {

@@ -11,8 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    findings::process::number,
-    host::pid_namespace,
+    host::{pid_namespace, processes::number},
     kernel::pins::PinMaps,
     text::escape::visible,
     text::words::{counted, grouped},

@@ -20,6 +20,7 @@ use super::cgroup;
 use crate::{
     findings::flow::protocol_text,
     host::{
+        inode,
         links::Links,
         netns::{NetNs, cookie},
     },
@@ -118,14 +119,8 @@ fn processes(cgroup: &Path) -> io::Result<Vec<(u32, OwnedFd)>> {
 fn sockets_of(pid: u32) -> Vec<(i32, u64)> {
     let socket = |entry: fs::DirEntry| {
         let target = fs::read_link(entry.path()).ok()?;
-        let inode = target
-            .to_str()?
-            .strip_prefix("socket:[")?
-            .strip_suffix(']')?;
-        Some((
-            entry.file_name().to_str()?.parse().ok()?,
-            inode.parse().ok()?,
-        ))
+        let inode = inode::in_link(target.to_str()?, "socket")?;
+        Some((entry.file_name().to_str()?.parse().ok()?, inode))
     };
     let files = fs::read_dir(format!("/proc/{pid}/fd"));
     let files = files.into_iter().flatten().filter_map(Result::ok);

@@ -55,25 +55,19 @@ fn find(data: Vec<u8>) -> anyhow::Result<KernelTypes> {
         0
     };
     Ok(KernelTypes {
-        offsets: Offsets {
-            net_inode,
-            ..offsets(&btf)?
-        },
-        offsets_of_pins: pin::Offsets {
-            net_inode,
-            ..offsets_of_pins(&btf)?
-        },
+        offsets: offsets(&btf, net_inode)?,
+        offsets_of_pins: offsets_of_pins(&btf, net_inode)?,
         task_file: btf.function(TASK_FILE).ok(),
     })
 }
 
-fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
+fn offsets_of_pins(btf: &Btf, net_inode: u32) -> anyhow::Result<pin::Offsets> {
     Ok(pin::Offsets {
         skb_device: btf.offset("sk_buff", "dev")?,
         device_name: btf.offset("net_device", "name")?,
         device_netns: btf.offset("net_device", "nd_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
-        net_inode: 0,
+        net_inode,
         sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
@@ -85,7 +79,7 @@ fn offsets_of_pins(btf: &Btf) -> anyhow::Result<pin::Offsets> {
     })
 }
 
-fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
+fn offsets(btf: &Btf, net_inode: u32) -> anyhow::Result<Offsets> {
     Ok(Offsets {
         task_tgid: btf.offset("task_struct", "tgid")?,
         task_comm: btf.offset("task_struct", "comm")?,
@@ -117,7 +111,7 @@ fn offsets(btf: &Btf) -> anyhow::Result<Offsets> {
             .context("`struct socket_alloc` has the inode before the socket")?,
         sock_netns: btf.offset("sock", "__sk_common.skc_net.net")?,
         net_cookie: btf.offset("net", "net_cookie")?,
-        net_inode: 0,
+        net_inode,
         sock_family: btf.offset("sock", "__sk_common.skc_family")?,
         sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
         sock_uid: btf.offset("sock", "sk_uid")?,

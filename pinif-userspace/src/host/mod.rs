@@ -9,6 +9,7 @@ pub mod cgroups;
 pub(crate) mod entrance;
 pub(crate) mod executables;
 pub(crate) mod gaps;
+pub(crate) mod inode;
 pub(crate) mod kernel_types;
 pub mod links;
 pub mod lower_devices;

@@ -5,6 +5,8 @@
 
 use std::{fs, sync::OnceLock};
 
+use super::inode;
+
 /// The inode of the initial one (`PID_NS_INIT_INO` of linux/proc_ns.h).
 const INITIAL: u32 = 0xefff_fffc;
 /// No namespace has it: inode numbers of namespaces are given from `PROC_DYNAMIC_FIRST` on, and do not come so far.
@@ -31,29 +33,13 @@ pub fn is_initial() -> bool {
 }
 
 fn namespace_of(process: &str) -> Option<u32> {
-    inode_in(
-        fs::read_link(format!("/proc/{process}/ns/pid"))
-            .ok()?
-            .to_str()?,
-    )
-}
-
-/// The inode in `pid:[INODE]` (`ns_get_name`).
-fn inode_in(name: &str) -> Option<u32> {
-    name.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
+    let link = fs::read_link(format!("/proc/{process}/ns/pid")).ok()?;
+    inode::in_link(link.to_str()?, "pid")?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_inode_is_read_as_the_kernel_writes_it() {
-        assert_eq!(inode_in("pid:[4026531836]"), Some(INITIAL));
-        for other in ["net:[4026531836]", "pid:[", "pid:[x]", ""] {
-            assert_eq!(inode_in(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn the_namespace_of_proc_is_this_processs() {

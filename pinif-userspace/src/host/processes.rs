@@ -11,10 +11,13 @@ use std::{
     path::Path,
 };
 
+use pinif_ebpf::intent::Owner;
 use rustix::{
     fs::{Dir, readlinkat},
     process::{Pid, PidfdFlags, pidfd_open},
 };
+
+use super::{attributes::text, inode};
 
 /// Which process: another that had the number before was started at another time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +60,23 @@ pub fn sockets_of(id: ProcessId) -> HashSet<u64> {
     Opened::of(id)
         .and_then(|process| process.sockets())
         .unwrap_or_default()
+}
+
+/// The number of a process, for people: `pid 4242`.
+pub fn number(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) => format!("pid {pid}"),
+        None => "pid unknown".to_owned(),
+    }
+}
+
+/// A process as the kernel recorded it, for people: `tcpreplay (pid 4242)`. By the number alone, it may be another's by now.
+pub fn recorded(owner: &Owner) -> String {
+    if !owner.is_known() {
+        return "an unknown process".to_owned();
+    }
+    let pid = Some(owner.pid).filter(|&pid| pid != 0);
+    format!("{} ({})", text(&owner.comm.0), number(pid))
 }
 
 /// Whether it is there, and no other that has its number.
@@ -201,9 +221,7 @@ impl Opened {
         let entries = Dir::read_from(&directory).ok()?;
         let inode = |entry: rustix::fs::DirEntry| {
             let target = readlinkat(&directory, entry.file_name(), Vec::new()).ok()?;
-            let target = target.to_str().ok()?;
-            let number = target.strip_prefix("socket:[")?.strip_suffix(']')?;
-            number.parse().ok()
+            inode::in_link(target.to_str().ok()?, "socket")
         };
         let entries = entries.filter_map(Result::ok);
         Some(entries.filter_map(inode).collect())

@@ -22,15 +22,9 @@ const ITERATORS: [&str; 2] = ["pinif_bypassing", "pinif_bypassing_by_file"];
 ///
 /// When the kernel refuses both.
 pub(super) fn load(ebpf: &mut Ebpf, types: &KernelTypes) -> Result<()> {
-    let [usual, by_file] = ITERATORS;
-    let refused = match task_files::load(program(ebpf, usual)?, types) {
-        Ok(()) => return Ok(()),
-        Err(refused) => refused,
-    };
-    // The first error says what is amiss where another reason than the helper's keeps both away.
-    task_files::load(program(ebpf, by_file)?, types)
-        .map_err(|_| refused)
-        .context("the kernel refused the iterator over packet and AF_XDP sockets")
+    task_files::load_any(ebpf, ITERATORS, types)
+        .context("the kernel refused the iterator over packet and AF_XDP sockets")?;
+    Ok(())
 }
 
 /// Every packet socket and every AF_XDP socket that can send, of all namespaces; one that several processes have, as often.

@@ -3,22 +3,32 @@
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result};
-use aya::{Btf, Endianness, programs::Iter};
+use aya::{Btf, Ebpf, Endianness, programs::Iter};
 
-use super::object::refusal;
+use super::object::{program, refusal};
 use crate::host::kernel_types::{KernelTypes, TASK_FILE};
 
 /// Gives an iterator to the kernel.
-///
-/// # Errors
-///
-/// When the kernel refuses it, or has no such iterator.
-pub(super) fn load(iterator: &mut Iter, types: &KernelTypes) -> Result<()> {
+fn load(iterator: &mut Iter, types: &KernelTypes) -> Result<()> {
     let id = types
         .task_file
         .with_context(|| format!("the kernel has no {TASK_FILE}"))?;
     let types = Btf::parse(&types_of(id), Endianness::default())?;
     iterator.load("task_file", &types).map_err(refusal)
+}
+
+/// Gives the kernel the first of some iterators that it takes, by their functions' names. Which one that was.
+///
+/// # Errors
+///
+/// When the kernel refuses all: the first one's, which says what is amiss where another reason than a helper's keeps all away.
+pub(super) fn load_any(ebpf: &mut Ebpf, names: [&str; 2], types: &KernelTypes) -> Result<usize> {
+    let mut load = |name| load(program(ebpf, name)?, types);
+    let [usual, other] = names;
+    match load(usual) {
+        Ok(()) => Ok(0),
+        Err(refused) => load(other).map(|()| 1).map_err(|_| refused),
+    }
 }
 
 /// Runs an iterator that is loaded; what its program writes.

@@ -1,19 +1,14 @@
 //! `connect()`, and sends without a connection: which process uses the socket now, and from which port.
 
 use aya_ebpf::{
-    EbpfContext as _,
-    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie},
-    macros::cgroup_sock_addr,
+    EbpfContext as _, helpers::generated::bpf_get_socket_cookie, macros::cgroup_sock_addr,
     programs::SockAddrContext,
 };
-use pinif_ebpf::{
-    intent::flag,
-    key::{NetNsCookie, SocketCookie},
-};
+use pinif_ebpf::{intent::flag, key::SocketCookie};
 
 use super::ALLOW;
 use crate::{
-    kernel::{offset, sock::FullSock, task},
+    kernel::{sock::FullSock, task},
     state::{endpoints, records},
 };
 
@@ -68,15 +63,10 @@ fn used(context: &SockAddrContext) {
     }
     // SAFETY: the helper takes the context.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
-    let netns = if offset!(net_inode) != 0 {
-        task::netns_of(task::number_of(sock.as_ptr().cast()))
-    } else {
-        // SAFETY: as above.
-        unsafe { bpf_get_netns_cookie(context.as_ptr()) }
-    };
+    let netns = task::netns_of_hook(context.as_ptr(), sock.as_ptr().cast());
     endpoints::enter_local_end(
         record,
-        NetNsCookie(netns),
+        netns,
         port,
         sock.protocol() as u8,
         SocketCookie(cookie),

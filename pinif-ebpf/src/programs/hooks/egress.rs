@@ -15,15 +15,14 @@ use pinif_ebpf::{
 use crate::{
     enforce,
     judging::{
-        DROPPED, FOUND, cell_of, log, pinif_cannot_send, pinif_count_sample, pinif_enter,
-        pinif_grow, pinif_identify, pinif_judge, pinif_sender, traffic,
+        DROPPED, FOUND, cell_of, come_to_verdict, conclude, find_sender, log, pinif_cannot_send,
+        pinif_count_sample, traffic,
     },
     kernel::{
         self, devices,
         packet::Skb,
         sock::{AF_PACKET, Sock},
     },
-    multipath::{pinif_adopt, pinif_connection},
     recheck::pinif_recheck,
     reread,
     state::{
@@ -75,19 +74,9 @@ fn look_closer(skb: Skb, in_force: InForce, is_steady: bool) -> bool {
     if !scratch::begin(skb, in_force) || pinif_headers(context) == 0 {
         return false;
     }
-    if pinif_connection(context) != 0 {
-        pinif_adopt(context);
-    }
-    pinif_sender(context);
-    if pinif_judge(context) != 0 {
-        pinif_recheck(context);
-    }
-    let outcome = pinif_count(context);
-    if outcome & u64::from(FOUND) != 0 {
-        pinif_identify(context);
-        findings::record!(context, pinif_grow, pinif_enter, pinif_count_sample);
-    }
-    outcome & u64::from(DROPPED) != 0
+    find_sender(skb);
+    come_to_verdict(skb);
+    conclude(skb, pinif_count(context))
 }
 
 verified_once! {

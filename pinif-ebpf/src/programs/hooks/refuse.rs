@@ -16,21 +16,16 @@ use pinif_ebpf::{
 use super::ALLOW;
 use crate::{
     enforce,
-    judging::{
-        DROPPED, FOUND, cell_of, pinif_cannot_send, pinif_count_sample, pinif_enter, pinif_grow,
-        pinif_identify, pinif_judge, pinif_sender,
-    },
+    judging::{DROPPED, FOUND, cell_of, come_to_verdict, conclude, find_sender, pinif_cannot_send},
     kernel::{
         devices,
         packet::{ETHERNET, Skb},
         sock::Sock,
         task,
     },
-    multipath::{pinif_adopt, pinif_connection},
-    recheck::pinif_recheck,
     reread,
     state::{
-        cells, findings, losses, policy,
+        cells, losses, policy,
         scratch::{self, Scratch},
     },
     verdict_cache,
@@ -54,18 +49,18 @@ fn is_refused(skb: Skb) -> bool {
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    let Some(active) = policy::active(in_force) else {
-        return false;
-    };
-    // SAFETY: the helper has no arguments.
-    if !active.enforces(|| unsafe { bpf_ktime_get_ns() }) {
-        return false;
-    }
     let Some(sock) = Sock::new(skb.sock()) else {
         return false;
     };
     // A SYN-ACK comes here with its listener, and at TC egress with its request. Who asked for it chose its address, and no process here.
     if sock.is_listening() || verdict_cache::is_contained(skb, sock, in_force) {
+        return false;
+    }
+    let Some(active) = policy::active(in_force) else {
+        return false;
+    };
+    // SAFETY: the helper has no arguments.
+    if !active.enforces(|| unsafe { bpf_ktime_get_ns() }) {
         return false;
     }
     let netns = devices::netns(task::number_of(skb.as_ptr()));
@@ -79,35 +74,25 @@ fn is_refused(skb: Skb) -> bool {
     if let Some(scratch) = scratch::get(skb) {
         scratch.key.netns = netns;
     }
-    let outcome = judge(skb, in_force);
+    let is_refused = judge(skb, in_force);
     scratch::leave(skb);
-    outcome & u64::from(DROPPED) != 0
+    is_refused
 }
 
 /// Judges the packet; and counts it, where it is refused.
 #[inline(always)]
-fn judge(skb: Skb, in_force: InForce) -> u64 {
+fn judge(skb: Skb, in_force: InForce) -> bool {
     let context = skb.context();
     if !scratch::begin(skb, in_force) {
-        return 0;
+        return false;
     }
     pinif_refuse_headers(context);
-    if pinif_connection(context) != 0 {
-        pinif_adopt(context);
-    }
     // The kernel's own are for TC egress to drop.
-    if pinif_sender(context) != Origin::Process as u64 {
-        return 0;
+    if find_sender(skb) != Origin::Process as u64 {
+        return false;
     }
-    if pinif_judge(context) != 0 {
-        pinif_recheck(context);
-    }
-    let outcome = pinif_refuse_count(context);
-    if outcome & u64::from(FOUND) != 0 {
-        pinif_identify(context);
-        findings::record!(context, pinif_grow, pinif_enter, pinif_count_sample);
-    }
-    outcome
+    come_to_verdict(skb);
+    conclude(skb, pinif_refuse_count(context))
 }
 
 verified_once! {

@@ -2,19 +2,15 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns},
+    helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns},
     macros::cgroup_sock,
     programs::SockContext,
 };
-use pinif_ebpf::{
-    intent::flag,
-    key::{NetNsCookie, SocketCookie},
-};
+use pinif_ebpf::{intent::flag, key::SocketCookie};
 
 use super::ALLOW;
 use crate::{
     kernel::{
-        offset,
         sock::{FullSock, SOCK_STREAM},
         task,
     },
@@ -24,7 +20,8 @@ use crate::{
 /// At the end of `inet_create`. The kernel's own sockets do not come here.
 #[cgroup_sock(sock_create)]
 pub fn pinif_create(context: SockContext) -> i32 {
-    let netns = netns_of(&context);
+    // The context is the socket (`__cgroup_bpf_run_filter_sk`).
+    let netns = task::netns_of_hook(context.as_ptr(), context.as_ptr());
     namespaces::report(netns, task::current_task);
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
         task::write_caller(&mut record.owner);
@@ -51,14 +48,4 @@ pub fn pinif_release(context: SockContext) -> i32 {
         }
     }
     ALLOW
-}
-
-#[inline(always)]
-fn netns_of(context: &SockContext) -> NetNsCookie {
-    if offset!(net_inode) != 0 {
-        // The context is the socket (`__cgroup_bpf_run_filter_sk`).
-        return NetNsCookie(task::netns_of(task::number_of(context.as_ptr())));
-    }
-    // SAFETY: the helper takes the context.
-    NetNsCookie(unsafe { bpf_get_netns_cookie(context.as_ptr()) })
 }

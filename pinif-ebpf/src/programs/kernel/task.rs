@@ -1,13 +1,18 @@
 //! The process that runs a hook, or that an iterator shows.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
     Global,
     helpers::{
         bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
-        generated::{bpf_get_current_cgroup_id, bpf_get_current_task},
+        generated::{bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_netns_cookie},
     },
 };
-use pinif_ebpf::intent::{Owner, SocketRecord};
+use pinif_ebpf::{
+    intent::{Owner, SocketRecord},
+    key::NetNsCookie,
+};
 
 use super::{offset, sock::SOCK_RAW};
 
@@ -164,6 +169,17 @@ pub fn netns_of(sock: u64) -> u64 {
     follow(sock, offset!(sock_netns)).map_or(0, netns_cookie)
 }
 
+/// The namespace of the socket that a hook at a cgroup runs for.
+#[inline(always)]
+pub fn netns_of_hook(context: *mut c_void, sock: *const c_void) -> NetNsCookie {
+    NetNsCookie(if offset!(net_inode) != 0 {
+        netns_of(number_of(sock))
+    } else {
+        // SAFETY: the helper takes the context.
+        unsafe { bpf_get_netns_cookie(context) }
+    })
+}
+
 /// The cookie of a namespace (`struct net`), or the inode number that stands for it; zero if it has none yet.
 #[inline(always)]
 pub fn netns_cookie(net: u64) -> u64 {
@@ -271,7 +287,7 @@ fn write_executable(owner: &mut Owner, task: u64) {
 
 /// A pointer as a number: the verifier allows no arithmetic on the pointers that it follows.
 #[inline(always)]
-pub fn number_of(pointer: *const core::ffi::c_void) -> u64 {
+pub fn number_of(pointer: *const c_void) -> u64 {
     let mut number = 0u64;
     read_into(&mut number, (&raw const pointer) as u64, 0);
     number
@@ -286,7 +302,7 @@ pub fn read_into<T>(place: &mut T, structure: u64, offset: u32) {
         aya_ebpf::helpers::generated::bpf_probe_read_kernel(
             core::ptr::from_mut(place).cast(),
             size_of::<T>() as u32,
-            address as *const core::ffi::c_void,
+            address as *const c_void,
         );
     }
 }

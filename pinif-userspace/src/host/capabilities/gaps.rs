@@ -6,7 +6,6 @@ use pinif_ebpf::{bypass::Bypass, key::IfIndex};
 
 use super::outcome::{Check, Outcome};
 use crate::host::{
-    attributes::text,
     gaps::{
         Found, netconsole, pktgen,
         sockets::{self, BypassMethod},
@@ -15,6 +14,7 @@ use crate::host::{
     links::Links,
     netns::{HOST, NetNs},
     network::Network,
+    processes,
 };
 
 /// Looks at each way past TC egress that the host shows. `sockets` are the kernel's list of those that may have one,
@@ -108,7 +108,7 @@ fn bypassing(
             Ok(Some(state)) if state.bypasses => found.push(sender(socket, state.interface, links)),
             Ok(_) => {}
             Err(error) => {
-                let process = process(socket);
+                let process = processes::recorded(&socket.owner);
                 unknown = Some(format!("those of {process} cannot be asked: {error}"));
             }
         }
@@ -123,20 +123,12 @@ fn bypassing(
 
 /// `tcpreplay (pid 4242) sends by eth1`.
 fn sender(socket: &Bypass, interface: Option<IfIndex>, links: &Links) -> String {
-    let process = process(socket);
+    let process = processes::recorded(&socket.owner);
     let interface = match interface {
         Some(index) => name_of(index, links),
         None => "any interface".to_owned(),
     };
     format!("{process} sends by {interface}")
-}
-
-/// `tcpreplay (pid 4242)`, as the kernel has it: by the number alone, it may be another's by now.
-fn process(socket: &Bypass) -> String {
-    match socket.owner.pid {
-        0 => "an unknown process".to_owned(),
-        pid => format!("{} (pid {pid})", text(&socket.owner.comm.0)),
-    }
 }
 
 fn name_of(index: IfIndex, links: &Links) -> String {

@@ -153,7 +153,10 @@ pub fn state(socket: &Bypass) -> io::Result<Option<State>> {
 }
 
 /// A copy of a socket, if the process still has it where it was.
-fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
+///
+/// # Errors
+/// As of [`state`].
+pub fn copy(socket: &Bypass) -> io::Result<Option<OwnedFd>> {
     let Some(pid) = Some(socket.owner.pid).filter(|&pid| pid != 0) else {
         return Err(io::Error::other("it is not in the PID namespace of /proc"));
     };

@@ -7,9 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::host::netns::{
-    HOST, NetNs, NetNsError, anonymous,
-    names::{INITIAL_INODE, NAMED, container},
+use crate::host::{
+    inode,
+    netns::{
+        HOST, NetNs, NetNsError, anonymous,
+        names::{INITIAL_INODE, NAMED, container},
+    },
 };
 
 /// The network namespaces that there are now, by inode: those that somebody is in, or that are mounted somewhere.
@@ -123,7 +126,7 @@ fn mounts() -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(mounts
         .into_iter()
         .filter(|mount| mount.fs_type == "nsfs")
-        .filter_map(|mount| Some((inode_in(&mount.root)?, mount.mount_point)))
+        .filter_map(|mount| Some((inode::in_link(&mount.root, "net")?, mount.mount_point)))
         .collect())
 }
 
@@ -143,12 +146,7 @@ fn file_of(task: u32) -> PathBuf {
 
 /// The inode of a task's network namespace. None where it has ended, or may not be looked at (ptrace(2)).
 pub(super) fn namespace_of(task: u32) -> Option<u64> {
-    inode_in(fs::read_link(file_of(task)).ok()?.to_str()?)
-}
-
-/// The inode in `net:[INODE]` (`ns_get_name`).
-fn inode_in(name: &str) -> Option<u64> {
-    name.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+    inode::in_link(fs::read_link(file_of(task)).ok()?.to_str()?, "net")
 }
 
 #[cfg(test)]
@@ -156,16 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_inode_is_read_as_the_kernel_writes_it() {
-        assert_eq!(inode_in("net:[4026531840]"), Some(4_026_531_840));
+    fn a_namespace_without_a_name_is_shown_as_the_kernel_writes_it() {
         assert_eq!(
-            inode_in(&anonymous(4_026_531_840)),
+            inode::in_link(&anonymous(4_026_531_840), "net"),
             Some(4_026_531_840),
             "the same by both"
         );
-        for other in ["mnt:[4026531840]", "net:[", "net:[x]", "/", ""] {
-            assert_eq!(inode_in(other), None, "{other}");
-        }
     }
 
     #[test]

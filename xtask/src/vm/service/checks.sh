@@ -55,6 +55,13 @@ fails_to_start() { ! systemctl start pinif; }
 sends() { pinif-sender --netns card udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count "$1"; }
 arrived() { ip netns exec outside cat /sys/class/net/peer1/statistics/rx_packets; }
 has_arrived() { test "$(arrived)" = "$1" || { echo "$(arrived) packets"; return 1; }; }
+# The policy, which is such a one now, is refused; the journal says whose it is.
+keeps_from_starting() {
+    check "a policy $1 keeps it from starting" fails_to_start
+    check "the journal says that it is one $1" says "others can change the policy: .*policy.toml belongs to $2"
+    systemctl stop pinif
+    systemctl reset-failed pinif 2>/dev/null
+}
 unpinned() { test -z "$(ls /sys/fs/bpf/pinif 2>/dev/null)"; }
 starts_at() { cut -d ' ' -f 1 /proc/uptime; }
 
@@ -83,16 +90,10 @@ echo "figure exposure by systemd-analyze security, of 10: $score"
 check "systemd-analyze security gives at most 3.0" at_most "$score" 3.0
 
 chmod 0666 /etc/pinif/policy.toml
-check "a policy that others can write keeps it from starting" fails_to_start
-check "the journal says why" says 'others can change the policy: .*policy.toml belongs to root, with mode 0666'
-systemctl stop pinif
-systemctl reset-failed pinif 2>/dev/null
+keeps_from_starting "that others can write" 'root, with mode 0666'
 chmod 0600 /etc/pinif/policy.toml
 chown 1000 /etc/pinif/policy.toml
-check "a policy of another user keeps it from starting" fails_to_start
-check "the journal says whose it is" says 'others can change the policy: .*policy.toml belongs to .*other'
-systemctl stop pinif
-systemctl reset-failed pinif 2>/dev/null
+keeps_from_starting "of another user" '.*other'
 chown 0 /etc/pinif/policy.toml
 check "nothing was attached" unpinned
 journalctl --rotate --vacuum-time 1s >/dev/null 2>&1

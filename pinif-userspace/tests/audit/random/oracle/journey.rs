@@ -7,7 +7,7 @@ use crate::random::topology::{
     DISCARD, From, How, Id, Kind, Protocol, Sender, State, Tap, Target, Topology,
 };
 
-/// All of a sender's packets, which are alike.
+/// All of a sender's packets: they are of the same class.
 struct Walk<'a> {
     topology: &'a Topology,
     sender: &'a Sender,
