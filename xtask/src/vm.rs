@@ -33,6 +33,7 @@ pub use kernels::Line;
 use machine::{Accelerator, End, Machine};
 use results::{Absence, Ended};
 use service::{Checked, Service};
+pub use suite::Chosen;
 use suite::Suite;
 pub use supply::Supply;
 use tools::Tools;
@@ -85,7 +86,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         if args.service {
             run_service(workspace, &supply, &mut report)?;
         } else {
-            run_scenarios(workspace, &supply, args.filter.as_deref(), &mut report)?;
+            let chosen = args.filter.clone().map_or(Chosen::All, Chosen::Filter);
+            run_scenarios(workspace, &supply, chosen, &mut report)?;
         }
         report.close(started.elapsed())
     } else {
@@ -177,7 +179,7 @@ fn service<'a>(
 pub fn run_scenarios(
     workspace: &Workspace,
     supply: &Supply,
-    filter: Option<&str>,
+    chosen: Chosen,
     report: &mut Report,
 ) -> Result<()> {
     let mut kernels = Vec::new();
@@ -191,13 +193,14 @@ pub fn run_scenarios(
         return Ok(());
     };
     let started = Instant::now();
-    let suite = Suite::build(workspace, filter)?;
+    let is_whole = !matches!(chosen, Chosen::Filter(_));
+    let suite = Suite::build(workspace, chosen)?;
     report.add_work("build for the machines", started.elapsed());
     let accelerator = kvm::choose(workspace, tools, first);
     let started = Instant::now();
     let processors = pool::processors();
     let mut jobs = Vec::new();
-    if filter.is_none() {
+    if is_whole {
         jobs.extend(service(workspace, supply, accelerator, report).map(Job::Service));
     }
     jobs.extend(machines(

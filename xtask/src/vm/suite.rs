@@ -35,22 +35,32 @@ const FILTER: &str = "kind(test) & package(pinif-userspace) & not (binary(servic
 /// How much longer than usual the tests wait: the processor is emulated.
 const PATIENCE: &str = "5";
 
+/// Which of the tests run.
+#[derive(Debug, Clone)]
+pub enum Chosen {
+    /// Those of each kernel's selection.
+    Selections,
+    /// All, on each kernel.
+    All,
+    /// Those that a filterset of nextest's names, on each kernel.
+    Filter(String),
+}
+
 /// The built tests.
 #[derive(Debug)]
 pub struct Suite {
     nextest: PathBuf,
     binaries: PathBuf,
     metadata: PathBuf,
-    /// Those that were chosen, as a filterset of nextest's.
-    chosen: Option<String>,
+    chosen: Chosen,
 }
 
 impl Suite {
-    /// Builds the tests and notes where they are. A filter leaves those of them that it names.
+    /// Builds the tests and notes where they are.
     ///
     /// # Errors
     /// Where they do not build.
-    pub fn build(workspace: &Workspace, filter: Option<&str>) -> Result<Self> {
+    pub fn build(workspace: &Workspace, chosen: Chosen) -> Result<Self> {
         let directory = workspace.target.join("vm");
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -59,7 +69,7 @@ impl Suite {
             nextest: nextest(workspace)?,
             binaries: directory.join("binaries.json"),
             metadata: directory.join("metadata.json"),
-            chosen: filter.map(str::to_owned),
+            chosen,
         };
         // The same build as that of the tests on this machine's kernel.
         let mut list = workspace.cargo();
@@ -157,15 +167,17 @@ impl Suite {
 
     /// Whether all tests run, so that what an earlier run left is out of date.
     fn is_whole(&self) -> bool {
-        self.chosen.is_none()
+        matches!(self.chosen, Chosen::All)
     }
 
     /// The filterset of the tests that run on a kernel.
     fn filter(&self, line: Line) -> String {
-        match self.chosen.as_deref().or(line.selection()) {
-            Some(filter) => format!("({FILTER}) & ({filter})"),
-            None => FILTER.to_owned(),
-        }
+        let filter = match &self.chosen {
+            Chosen::Selections => line.selection(),
+            Chosen::All => "all()",
+            Chosen::Filter(filter) => filter,
+        };
+        format!("({FILTER}) & ({filter})")
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
