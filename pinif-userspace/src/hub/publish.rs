@@ -59,7 +59,7 @@ impl Hub {
     /// # Errors
     ///
     /// When no thread can be started.
-    pub fn add(self: &Arc<Self>, mut subscriber: Box<dyn Subscriber>) -> io::Result<()> {
+    pub fn add(self: &Arc<Self>, subscriber: Box<dyn Subscriber>) -> io::Result<()> {
         let (name, wants_snapshots) = (subscriber.name(), subscriber.wants_snapshots());
         let (subscription, queue) = Subscription::new();
         let (end, ended) = oneshot::channel();
@@ -68,7 +68,7 @@ impl Hub {
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let outcome = subscription.serve(subscriber.as_mut());
+                let outcome = subscription.serve(subscriber);
                 let error = outcome.error.as_ref();
                 if let (Some(error), Some(hub)) = (error, hub.upgrade()) {
                     hub.failed(name, error);

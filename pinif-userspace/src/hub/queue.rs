@@ -5,8 +5,10 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     hash::BuildHasher as _,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -15,7 +17,7 @@ use tokio::sync::Notify;
 use super::{
     event::{Change, Event},
     snapshot::Snapshot,
-    subscriber::Delivery,
+    subscriber::{Delivery, Subscriber},
 };
 use crate::findings::finding::{Finding, FindingId};
 
@@ -23,6 +25,8 @@ use crate::findings::finding::{Finding, FindingId};
 pub const MAX_EVENTS: usize = 1024;
 /// How many findings wait at most: as many as the kernel's table holds.
 pub const MAX_FINDINGS: usize = 16_384;
+/// How much later than the last one an event is at least that goes past the queue: what comes in a burst is the thread's work.
+const AT_ONCE_EACH: Duration = Duration::from_millis(1);
 
 /// A queue between the collector and one subscriber.
 #[derive(Debug, Default)]
@@ -42,8 +46,18 @@ struct State {
     /// How many of the items are events.
     events: usize,
     snapshot: Option<Arc<Snapshot>>,
+    /// The subscriber, while its thread waits for something to take.
+    idle: Idle,
     /// Nothing comes any more.
     is_closed: bool,
+}
+
+/// A subscriber whose thread waits.
+#[derive(Default)]
+struct Idle {
+    subscriber: Option<Box<dyn Subscriber>>,
+    /// When it last took an event at once.
+    took: Option<Instant>,
 }
 
 /// What stands in the queue: two words.
@@ -61,10 +75,11 @@ enum Item {
 struct Waiting(Arc<Finding>, Change);
 
 impl Queue {
-    /// Puts an event in, or counts that there is no room for it.
+    /// Puts an event in, or counts that there is no room for it. Where nothing waits, the subscriber may take it at once: that saves
+    /// waking its thread.
     pub fn push(&self, event: Event) {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.is_closed || state.is_taken_at_once(&event) {
             return;
         }
         state.push(event);
@@ -83,8 +98,9 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for the next delivery. Nothing, once the queue is closed and empty.
-    pub fn next(&self) -> Option<Delivery> {
+    /// Waits for the next delivery. Nothing, once the queue is closed and empty. The subscriber is in the queue's hands while this
+    /// waits, and only then.
+    pub fn next(&self, subscriber: &mut Option<Box<dyn Subscriber>>) -> Option<Delivery> {
         let mut state = self.lock();
         loop {
             if let Some(delivery) = state.pop() {
@@ -96,10 +112,12 @@ impl Queue {
             if state.is_closed {
                 return None;
             }
+            state.idle.subscriber = subscriber.take();
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            *subscriber = state.idle.subscriber.take();
         }
     }
 
@@ -126,6 +144,7 @@ impl Queue {
         let mut state = self.lock();
         *state = State {
             is_closed: true,
+            idle: std::mem::take(&mut state.idle),
             ..State::default()
         };
         self.emptied.notify_waiters();
@@ -135,6 +154,12 @@ impl Queue {
     pub fn waiting(&self) -> u64 {
         let items = &self.lock().items;
         items.iter().map(Item::count).sum()
+    }
+
+    /// Has a subscriber in it, as while its thread waits.
+    #[cfg(test)]
+    pub fn wait_with(&self, subscriber: Box<dyn Subscriber>) {
+        self.lock().idle.subscriber = Some(subscriber);
     }
 
     /// How many bytes it takes, without what others share.
@@ -164,7 +189,34 @@ fn is(id: FindingId) -> impl Fn(&Waiting) -> bool {
     move |waiting| waiting.0.id == id
 }
 
+impl fmt::Debug for Idle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.subscriber.as_ref().map(|subscriber| subscriber.name());
+        formatter.debug_tuple("Idle").field(&name).finish()
+    }
+}
+
+impl Idle {
+    fn takes_at_once(&mut self, event: &Event) -> bool {
+        let Some(subscriber) = &mut self.subscriber else {
+            return false;
+        };
+        let now = Instant::now();
+        let is_burst = |took| now.duration_since(took) < AT_ONCE_EACH;
+        let is_taken = !self.took.is_some_and(is_burst) && subscriber.takes_at_once(event);
+        if is_taken {
+            self.took = Some(now);
+        }
+        is_taken
+    }
+}
+
 impl State {
+    /// Whether the subscriber has taken it, after all that came before it.
+    fn is_taken_at_once(&mut self, event: &Event) -> bool {
+        self.items.is_empty() && self.snapshot.is_none() && self.idle.takes_at_once(event)
+    }
+
     fn push(&mut self, event: Event) {
         let Event::Finding(finding, change) = event else {
             // The end is not one of many, and everybody waits for it.

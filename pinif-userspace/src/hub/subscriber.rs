@@ -19,6 +19,12 @@ pub trait Subscriber: Send {
     /// When it cannot go on.
     fn on(&mut self, delivery: &Delivery) -> io::Result<()>;
 
+    /// Takes an event in the thread that publishes it, where it can without waiting for anybody: all of it, or nothing. What it does not
+    /// take comes to [`on`](Self::on), in a thread of its own, and so does what fails.
+    fn takes_at_once(&mut self, _event: &Event) -> bool {
+        false
+    }
+
     /// Whether it takes snapshots ([`Delivery::Snapshot`]).
     fn wants_snapshots(&self) -> bool {
         false

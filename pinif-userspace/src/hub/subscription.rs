@@ -36,22 +36,27 @@ impl Subscription {
     }
 
     /// Hands over all that comes, until the subscription is closed or the subscriber fails.
-    pub fn serve(self, subscriber: &mut dyn Subscriber) -> Outcome {
+    pub fn serve(self, subscriber: Box<dyn Subscriber>) -> Outcome {
         let mut missed = 0;
         let mut error = None;
-        while let Some(delivery) = self.0.next() {
+        let mut subscriber = Some(subscriber);
+        while let Some(delivery) = self.0.next(&mut subscriber) {
             if let Delivery::Missed(events) = delivery {
                 missed += events;
             }
-            if let Err(failure) = subscriber.on(&delivery) {
+            let taken = subscriber
+                .as_mut()
+                .map_or(Ok(()), |subscriber| subscriber.on(&delivery));
+            if let Err(failure) = taken {
                 error = Some(failure);
                 break;
             }
         }
+        let lost = subscriber.map_or(0, |subscriber| subscriber.lost());
         // What it failed at, and what it would have got after that.
         let waiting = error.as_ref().map_or(0, |_| 1 + self.0.waiting());
         Outcome {
-            lost: subscriber.lost() + missed + waiting,
+            lost: lost + missed + waiting,
             error,
         }
     }

@@ -59,7 +59,7 @@ fn short(delivery: &Delivery) -> String {
 /// All that waits in a queue that is closed.
 fn rest(queue: &Queue) -> Vec<String> {
     queue.close();
-    std::iter::from_fn(|| queue.next())
+    std::iter::from_fn(|| queue.next(&mut None))
         .map(|delivery| short(&delivery))
         .collect()
 }
@@ -82,7 +82,7 @@ fn one_that_was_taken_waits_again_as_it_has_grown() {
     let queue = Queue::default();
     queue.push(finding(0xa, 1, Change::Opened));
     assert_eq!(
-        queue.next().map(|next| short(&next)).as_deref(),
+        queue.next(&mut None).map(|next| short(&next)).as_deref(),
         Some("Opened a 1")
     );
     queue.push(finding(0xa, 2, Change::Grew));
@@ -109,6 +109,36 @@ fn what_finds_no_room_is_counted_where_it_is_missing_and_the_end_has_room() {
     assert_eq!(rest[MAX_EVENTS], "missed 5");
     assert_eq!(rest[rest.len() - 2..], ["missed 3", "ended"]);
     assert_eq!(rest.len(), MAX_EVENTS + 1 + MAX_FINDINGS + 2);
+}
+
+/// Takes at once what it can: of findings, those that are opened.
+struct Prompt(mpsc::Sender<String>);
+
+impl Subscriber for Prompt {
+    fn name(&self) -> &'static str {
+        "the prompt one"
+    }
+
+    fn on(&mut self, _: &Delivery) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn takes_at_once(&mut self, event: &Event) -> bool {
+        let delivery = Delivery::Event(event.clone());
+        matches!(event, Event::Finding(_, Change::Opened)) && self.0.send(short(&delivery)).is_ok()
+    }
+}
+
+#[test]
+fn what_is_taken_at_once_comes_after_all_that_waits_and_does_not_wait_itself() {
+    let queue = Queue::default();
+    let (sender, taken) = mpsc::channel();
+    queue.wait_with(Box::new(Prompt(sender)));
+    queue.push(finding(0xa, 1, Change::Opened));
+    queue.push(finding(0xa, 2, Change::Grew));
+    queue.push(finding(0xb, 1, Change::Opened));
+    assert_eq!(taken.try_iter().collect::<Vec<_>>(), ["Opened a 1"]);
+    assert_eq!(rest(&queue), ["Grew a 2", "Opened b 1"]);
 }
 
 /// Passes on what it takes, and waits before each for a permit, if it has to.

@@ -57,6 +57,11 @@ impl<O: Write + Send, E: Write + Send> Surface for Json<O, E> {
         self.line(Line::Finding(Box::new(finding.into())))
     }
 
+    fn finding_at_once(&mut self, finding: &Finding) -> bool {
+        let line = || json::line(&Line::Finding(Box::new(finding.into()))).ok();
+        self.out.write_at_once(line)
+    }
+
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.line(Line::Finding(Box::new(latent.into())))
     }

@@ -95,6 +95,11 @@ impl<W: Write> Lines<W> {
             .is_none()
     }
 
+    /// Whether nothing fails, and nothing is to be written first.
+    pub fn is_sound(&self) -> bool {
+        self.outage.is_none() && self.rest.is_empty()
+    }
+
     /// How many lines are lost by now.
     pub fn lost(&self) -> u64 {
         self.lost + count(&self.rest)

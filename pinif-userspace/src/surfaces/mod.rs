@@ -16,6 +16,7 @@ pub mod notes;
 mod notice;
 pub mod output;
 mod phrase;
+mod pipe;
 mod registry;
 mod service;
 mod shown;

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use super::level::Level;
 use super::lines::{Lines, Outcome, Unbuffered};
 use super::notes::Notes;
+use super::pipe::Pipe;
 use crate::text::streams::{UNWRITTEN, is_closed};
 use crate::text::words::counted;
 
@@ -22,6 +23,8 @@ pub enum WithoutReader {
 #[derive(Debug)]
 pub struct Output<W> {
     lines: Lines<W>,
+    /// Standard output once more, where it is a pipe.
+    pipe: Option<Pipe>,
     without_reader: WithoutReader,
     /// Whether it was a terminal at the beginning: one that hung up no longer reports that it is one.
     terminal: bool,
@@ -32,6 +35,7 @@ impl Output<Unbuffered<Stdout>> {
     pub fn standard(without_reader: WithoutReader) -> Self {
         Self {
             lines: Lines::new(Unbuffered(io::stdout())),
+            pipe: Pipe::again(&io::stdout()),
             without_reader,
             terminal: io::stdout().is_terminal(),
         }
@@ -43,6 +47,7 @@ impl<W: Write> Output<W> {
     pub fn new(to: W, without_reader: WithoutReader) -> Self {
         Self {
             lines: Lines::new(to),
+            pipe: None,
             without_reader,
             terminal: false,
         }
@@ -82,6 +87,14 @@ impl<W: Write> Output<W> {
             }
         }
         Ok(())
+    }
+
+    /// Writes a line where nothing failed before and a pipe has room for all of it, and says whether it did. It never waits.
+    pub fn write_at_once(&self, line: impl FnOnce() -> Option<String>) -> bool {
+        let Some(pipe) = self.pipe.as_ref().filter(|_| self.lines.is_sound()) else {
+            return false;
+        };
+        line().is_some_and(|line| pipe.takes(line.as_bytes()))
     }
 
     /// The reader has left, before a write failed for it.

@@ -39,6 +39,10 @@ impl<S: Surface> Subscriber for Subscribed<S> {
         }
     }
 
+    fn takes_at_once(&mut self, event: &Event) -> bool {
+        matches!(event, Event::Finding(finding, _) if self.surface.finding_at_once(finding))
+    }
+
     fn lost(&self) -> u64 {
         self.surface.lost()
     }

@@ -26,6 +26,11 @@ pub trait Surface: Send {
     /// A finding, and what is new of it.
     fn finding(&mut self, finding: &Finding, change: Change) -> io::Result<()>;
 
+    /// Shows a finding where it can without waiting for anybody, and says whether it did: then [`finding`](Self::finding) is not called.
+    fn finding_at_once(&mut self, _finding: &Finding) -> bool {
+        false
+    }
+
     /// What would be a finding if something happened; once.
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()>;
 
