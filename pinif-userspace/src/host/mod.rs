@@ -27,4 +27,5 @@ pub(crate) mod running;
 pub mod sockets;
 mod tables;
 pub(crate) mod tunnels;
+pub(crate) mod users;
 mod wireguard;

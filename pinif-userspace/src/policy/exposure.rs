@@ -4,11 +4,11 @@ use std::path::Path;
 
 use nix::{
     sys::stat::FileStat,
-    unistd::{Uid, User, geteuid},
+    unistd::{Uid, geteuid},
 };
 
 use super::problem::Flaw;
-use crate::text::escape::visible;
+use crate::{host::users, text::escape::visible};
 
 /// May be written by the group, and by all.
 const WRITABLE: u32 = libc::S_IWGRP | libc::S_IWOTH;
@@ -63,8 +63,5 @@ fn flaw(what: &str, path: &Path, status: &FileStat) -> Flaw {
 }
 
 fn name_of(user: u32) -> String {
-    match User::from_uid(Uid::from_raw(user)) {
-        Ok(Some(known)) => known.name,
-        Ok(None) | Err(_) => format!("user {user}"),
-    }
+    users::name_of(user).unwrap_or_else(|| format!("user {user}"))
 }

@@ -7,8 +7,6 @@ use std::{
     path::Path,
 };
 
-use nix::errno::Errno;
-
 use super::{
     check,
     dimension::LookUp,
@@ -20,7 +18,7 @@ use super::{
     problem::{Flaw, Gravity, Problem},
     report::Report,
 };
-use crate::text::escape::visible;
+use crate::{host::users, text::escape::visible};
 
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
 const MAX_BYTES: u64 = 1 << 20;
@@ -49,7 +47,7 @@ impl Policy {
             let mut known = known.borrow_mut();
             known
                 .entry(name.to_owned())
-                .or_insert_with(|| user_id(name))
+                .or_insert_with(|| users::number_of(name))
                 .clone()
         };
         Self::parse_with(text, origin, &user_id)
@@ -138,16 +136,6 @@ fn text_of(source: impl Read, origin: &str) -> Result<String, PolicyErrors> {
         let flaw = Flaw::new(format!("line {line} is not UTF-8")).fix("save the file as UTF-8");
         PolicyErrors::without_place(origin, flaw)
     })
-}
-
-/// The id of a user of this machine (getpwnam(3)).
-fn user_id(name: &str) -> Result<Option<u32>, String> {
-    match nix::unistd::User::from_name(name) {
-        Ok(user) => Ok(user.map(|user| user.uid.as_raw())),
-        // The manual page lists these as what some systems say for "no such user".
-        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
-        Err(errno) => Err(errno.desc().to_owned()),
-    }
 }
 
 #[cfg(test)]

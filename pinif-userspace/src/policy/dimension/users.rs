@@ -9,6 +9,7 @@ use super::{
     definition::{Dimension, LookUp, LookUpFile},
     values::all_below,
 };
+use crate::host::users;
 use crate::policy::{
     key::{Key, Takes, key},
     problem::{Flaw, quoted},
@@ -79,7 +80,7 @@ fn user(value: &Scalar, look_up: LookUp<'_>) -> Result<u32, Flaw> {
         Ok(None) if text.parse::<u32>().is_ok() => {
             Err(unknown().fix(format!("write the number {text} without quotes")))
         }
-        Ok(None) => Err(unknown().fix("create the user on this machine, or give its number")),
+        Ok(None) => Err(unknown().fix(users::UNKNOWN)),
         Err(reason) => {
             let flaw = Flaw::new(format!(
                 "user {} could not be looked up: {}",
