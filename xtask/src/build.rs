@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    process::{detached, run_cargo},
+    linker,
+    process::{detached, run as run_command, run_cargo},
+    remap,
     setup::{self, BuildTools},
     toolchain::{Core, TARGET},
     workspace::Workspace,
@@ -74,8 +76,20 @@ pub fn build_ebpf(workspace: &Workspace) -> Result<()> {
     run_cargo(&mut ebpf_cargo(workspace, &tools, &directory))
         .context("the eBPF programs could not be built")?;
     let built = directory.join(TARGET).join("release");
+    let objcopy = linker::objcopy(tools.toolchain.version.llvm);
     for (program, object) in OBJECTS {
-        replace_if_changed(&built.join(program), &directory.join(object))?;
+        let mut programs = built.join(program);
+        if let Some(objcopy) = &objcopy {
+            let stripped = programs.with_extension("stripped");
+            // What debuggers read is three quarters of it. The kernel and aya read BTF, which stays.
+            run_command(
+                Command::new(objcopy)
+                    .arg("--strip-debug")
+                    .args([&programs, &stripped]),
+            )?;
+            programs = stripped;
+        }
+        replace_if_changed(&programs, &directory.join(object))?;
     }
     Ok(())
 }
@@ -94,7 +108,7 @@ fn ebpf_cargo(workspace: &Workspace, tools: &BuildTools, directory: &Path) -> Co
         .env("RUSTC", &tools.toolchain.rustc)
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            rustflags(&tools.linker).join("\x1f"),
+            rustflags(workspace, &tools.linker).join("\x1f"),
         )
         // The BTF that bpf-linker writes comes from full debug information, and describes one unit at a time.
         .env("CARGO_PROFILE_RELEASE_DEBUG", "2")
@@ -112,12 +126,14 @@ fn ebpf_cargo(workspace: &Workspace, tools: &BuildTools, directory: &Path) -> Co
 }
 
 /// The compiler's flags for the eBPF programs. aya-ebpf takes the registers' layout from `bpf_target_arch`.
-fn rustflags(linker: &Path) -> [String; 3] {
-    [
+fn rustflags(workspace: &Workspace, linker: &Path) -> Vec<String> {
+    let mut flags = remap::flags(workspace);
+    flags.extend([
         format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH),
         format!("-Clinker={}", linker.display()),
         "-Clink-arg=--btf".to_owned(),
-    ]
+    ]);
+    flags
 }
 
 /// Copies a file unless the copy has the same bytes, so that what is built from the copy is not built again.

@@ -151,6 +151,15 @@ fn ensure_llvm(llvm: u32) -> Result<PathBuf> {
         .with_context(|| format!("llvm-{llvm}-dev is installed, but has no libLLVM.so"))
 }
 
+/// LLVM's `objcopy`, where there is one of the compiler's version or another. GNU's knows no eBPF.
+pub fn objcopy(llvm: u32) -> Option<PathBuf> {
+    let beside = llvm_prefix(llvm).map(|prefix| prefix.join("bin/llvm-objcopy"));
+    beside
+        .filter(|program| program.is_file())
+        .or_else(|| which(&format!("llvm-objcopy-{llvm}")))
+        .or_else(|| which("llvm-objcopy"))
+}
+
 /// Where an LLVM of that major version is, if it has what a program links with.
 fn llvm_prefix(llvm: u32) -> Option<PathBuf> {
     let of_debian = PathBuf::from(format!("/usr/lib/llvm-{llvm}"));

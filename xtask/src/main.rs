@@ -10,6 +10,7 @@ mod fuzz;
 mod launch;
 mod linker;
 mod process;
+mod remap;
 mod report;
 mod scenarios;
 mod setup;
