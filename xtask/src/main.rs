@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod debian;
+mod dist;
 mod fuzz;
 mod launch;
 mod linker;
@@ -48,6 +49,8 @@ enum Task {
     Scenarios,
     /// Measure what pinif costs, as root, and write it into the documentation
     Bench(bench::Args),
+    /// Make what is installed where there is no compiler: a tarball of one static binary
+    Dist(dist::Args),
     /// Try damaged policies, or packets, for long, and keep what is wrong
     Fuzz(fuzz::Args),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => vm::run(&workspace, &args),
         Task::Scenarios => scenarios::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Dist(args) => dist::run(&workspace, &args),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),
     };
     done.unwrap_or_else(|error| fail(&error))

@@ -1,0 +1,80 @@
+//! `cargo xtask dist`: what is installed where there is no compiler, as a tarball.
+//!
+//! One static binary, its unit, manual pages and completions, the licences of all that is in it, and a list of that (CycloneDX). All of it
+//! follows from the sources, the compiler and the date of the commit: who builds it again gets the same bytes.
+
+mod archive;
+mod binary;
+mod date;
+mod licences;
+mod metadata;
+mod sbom;
+mod tree;
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use crate::{build, process::say, setup, workspace::Workspace};
+use archive::Archive;
+
+/// For which machines.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The target, as the compiler names it: x86_64-unknown-linux-gnu, for example; may be repeated [default: this machine's]
+    #[arg(long = "target", value_name = "TARGET")]
+    targets: Vec<String>,
+}
+
+/// Runs the task. Its lines on standard output are the files that it made.
+///
+/// # Errors
+/// Where a tool is missing, or something cannot be built or written.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let targets = match args.targets.as_slice() {
+        [] => vec![crate::test::host(workspace)?],
+        chosen => chosen.to_vec(),
+    };
+    setup::ensure_programs(
+        &[("tar", "tar"), ("xz", "xz-utils")],
+        "archives are made by",
+    )?;
+    let date = date::of_commit(workspace)?;
+    build::build_ebpf(workspace)?;
+    let directory = workspace.target.join("dist");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    let mut archives = Vec::new();
+    for target in &targets {
+        let binary = binary::build(workspace, target, date)?;
+        let name = format!(
+            "pinif-{}-{}",
+            env!("CARGO_PKG_VERSION"),
+            architecture(target)
+        );
+        let tree = directory.join(&name);
+        tree::stage(workspace, &tree, target, &binary, date)?;
+        archives.push(archive::make(&tree, date)?);
+    }
+    let sums = archive::write_sums(&directory, &archives)?;
+    for Archive { path, size, .. } in &archives {
+        say(format_args!(
+            "{}: {:.2} MiB",
+            path.display(),
+            mebibytes(*size)
+        ));
+        println!("{}", path.display());
+    }
+    println!("{}", sums.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a machine calls itself (`uname -m`), with the operating system.
+fn architecture(target: &str) -> String {
+    let machine = target.split('-').next().unwrap_or(target);
+    format!("linux-{machine}")
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
