@@ -44,6 +44,15 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
             .iter()
             .any(|local| local.address == headers.source)
     });
+    if local && let Some(from) = sighted.arrived.filter(|from| !is_own_leg(scene, *from)) {
+        let mut causes = vec![Cause::likely(CauseKind::Forwarded {
+            from: Some((scene.name)(from)),
+            is_translated: true,
+        })];
+        causes.extend(links_down(sighted, scene));
+        causes.extend(route_before_translation(sighted, from, scene, look_up));
+        return causes;
+    }
     if local {
         // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It follows
         // the routing tables, which a copy does not.
@@ -53,13 +62,56 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
         };
     }
     let from = sighted.arrived.map(|arrived| (scene.name)(arrived));
-    let mut causes = vec![Cause::certain(CauseKind::Forwarded { from })];
+    let mut causes = vec![Cause::certain(CauseKind::Forwarded {
+        from,
+        is_translated: false,
+    })];
     // What was bridged, or came from another namespace, was not routed here.
     if sighted.arrived.is_some() {
         causes.extend(links_down(sighted, scene));
         causes.extend(route_taken(sighted, scene, look_up).ok());
     }
     causes
+}
+
+/// Whether what comes in by an interface may be this namespace's own: the other end of a pair is in it too.
+fn is_own_leg(scene: &Scene<'_>, interface: IfIndex) -> bool {
+    let link = scene.network.links.get(interface);
+    link.is_none_or(|link| link.peer.is_some())
+}
+
+/// The route that a packet was forwarded by whose source was translated since then. Its own source is not known: one of those that
+/// come in by the interface stands in for it, and that is no proof where a rule asks for the source.
+fn route_before_translation(
+    sighted: &Sighted,
+    from: IfIndex,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<Cause> {
+    let headers = sighted.headers?;
+    let query = RouteQuery {
+        source: Some(stranger(scene, from, headers.destination)?),
+        input: Some(from),
+        mark: sighted.mark,
+        protocol: Some(headers.protocol),
+        ..RouteQuery::to(headers.destination)
+    };
+    let choice = look_up(&query).ok()?;
+    leads_out(&choice, sighted.egress).then(|| {
+        let route = described(&choice, sighted.egress, scene);
+        Cause::likely(CauseKind::Route(route))
+    })
+}
+
+/// An address that another host on an interface's network may have, of the family of this one.
+fn stranger(scene: &Scene<'_>, interface: IfIndex, family: IpAddr) -> Option<IpAddr> {
+    let addresses = &scene.network.addresses;
+    let is_own = |address: &IpAddr| addresses.iter().any(|own| own.address == *address);
+    addresses
+        .of(interface)
+        .filter(|own| own.address.is_ipv4() == family.is_ipv4())
+        .filter_map(|own| ipnet::IpNet::new(own.address, own.prefix_len).ok())
+        .find_map(|network| network.hosts().take(16).find(|host| !is_own(host)))
 }
 
 /// What the kernel itself sent.

@@ -57,10 +57,7 @@ pub fn stage(
     };
     let metadata = metadata::of(workspace, target)?;
     write("INSTALL.md", INSTALL)?;
-    write(
-        "LICENSES-OF-DEPENDENCIES.txt",
-        &licences::of(&metadata)?,
-    )?;
+    write("LICENSES-OF-DEPENDENCIES.txt", &licences::of(&metadata)?)?;
     write(
         "pinif.cdx.json",
         &sbom::of(workspace, target, &metadata, date)?,

@@ -119,6 +119,8 @@ pub enum CauseKind {
     Forwarded {
         /// Where it came in.
         from: Option<String>,
+        /// Its source is an address of this host, which NAT gave it.
+        is_translated: bool,
     },
     /// The kernel itself sent it.
     Kernel(KernelPacket),
@@ -237,8 +239,10 @@ impl fmt::Display for CauseKind {
             Self::Mirror => {
                 f.write_str("a mirror, redirect or duplicate (tc mirred, nft dup or fwd)")
             }
-            Self::Forwarded { from: Some(from) } => write!(f, "forwarded from {from}"),
-            Self::Forwarded { from: None } => f.write_str("forwarded"),
+            Self::Forwarded {
+                from,
+                is_translated,
+            } => forwarded(f, from.as_deref(), *is_translated),
             Self::Kernel(what) => f.write_str(by_kernel(*what)),
             Self::QdiscBypass => f.write_str("packet socket with PACKET_QDISC_BYPASS"),
             Self::Xdp => f.write_str("AF_XDP socket"),
@@ -303,6 +307,17 @@ fn rebound(f: &mut fmt::Formatter<'_>, from: Option<&str>, to: Option<&str>) -> 
         (None, Some(to)) => write!(f, "socket was bound to {to} late"),
         (None, None) => f.write_str("socket was rebound"),
     }
+}
+
+fn forwarded(f: &mut fmt::Formatter<'_>, from: Option<&str>, is_translated: bool) -> fmt::Result {
+    f.write_str("forwarded")?;
+    if let Some(from) = from {
+        write!(f, " from {from}")?;
+    }
+    if is_translated {
+        f.write_str(", its source translated (NAT)")?;
+    }
+    Ok(())
 }
 
 fn strict(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pinif_ebpf::verdict::Kind;
+
 use super::{CauseKind, EndSubflow, Home, NewRoute, Remedy, Then, phrases::destination_address};
 use crate::findings::{
     finding::{Finding, SentBy},
@@ -49,6 +51,12 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Remedy> {
         CauseKind::AddressForDevice(address) => Remedy::NameDevice(home(), *address),
         CauseKind::NeverPinned => Remedy::Bind(home()),
         CauseKind::Mirror => unmirrored(finding, row),
+        CauseKind::Forwarded {
+            is_translated: true,
+            ..
+        } if finding.kind == Kind::AddressEscape => {
+            Remedy::Retranslate(egress(finding), route(finding, row))
+        }
         CauseKind::Forwarded { .. } => Remedy::DropForwarded(egress(finding), route(finding, row)),
         CauseKind::Kernel(_) => Remedy::RouteForKernel(route(finding, row)),
         CauseKind::QdiscBypass => Remedy::EndBypass(finding.place.interface.clone()),

@@ -83,6 +83,8 @@ pub enum Remedy {
     },
     /// Drop what is forwarded, or route it.
     DropForwarded(Arc<str>, NewRoute),
+    /// Give what is forwarded another source by NAT where it leaves, or route it.
+    Retranslate(Arc<str>, NewRoute),
     /// Bring a link back.
     Restore {
         /// The link.
@@ -248,6 +250,10 @@ impl fmt::Display for Remedy {
             Self::DropForwarded(egress, route) => write!(
                 f,
                 "drop it in the forward chain when it would leave via {egress}, or {route}"
+            ),
+            Self::Retranslate(egress, route) => write!(
+                f,
+                "translate its source to an address of {egress} where it leaves by that (nft: oifname {egress} masquerade), or {route}"
             ),
             Self::Restore {
                 link,

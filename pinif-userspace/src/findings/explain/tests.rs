@@ -242,7 +242,14 @@ fn no_circumstance_is_without_words() {
         CauseKind::Subflow(SubflowBy::Announced(None)),
         CauseKind::Subflow(SubflowBy::Endpoint(None)),
         CauseKind::Mirror,
-        CauseKind::Forwarded { from: None },
+        CauseKind::Forwarded {
+            from: None,
+            is_translated: false,
+        },
+        CauseKind::Forwarded {
+            from: Some("cni0".to_owned()),
+            is_translated: true,
+        },
         CauseKind::Kernel(KernelPacket::TcpReset),
         CauseKind::Kernel(KernelPacket::GroupMembership),
         CauseKind::QdiscBypass,

@@ -155,6 +155,7 @@ fn a_link_that_goes_down_under_a_policy() {
 fn forwarded_traffic_has_no_socket_to_bind() {
     let causes = [Cause::certain(CauseKind::Forwarded {
         from: Some("fab0".to_owned()),
+        is_translated: false,
     })];
     let zones = ["backplane"];
     let c = Circumstance {
