@@ -3,15 +3,14 @@
 //! A machine boots Debian's kernel with virtme-ng under QEMU, and needs no disk image: what is built here is what runs
 //! there. Everything that it needs lies in `target/vm`.
 
-mod apt;
 mod elf;
+mod image;
 mod kernels;
 mod kvm;
 mod machine;
 mod pool;
 mod results;
 mod service;
-mod sources;
 mod suite;
 mod supply;
 mod tools;
@@ -93,11 +92,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     } else {
         run_command(workspace, &Supply::bring(workspace, lines), &args.command)?
     };
-    Ok(if success {
+    Ok(status(success))
+}
+
+fn status(success: bool) -> ExitCode {
+    if success {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 /// Runs a command on each kernel, one after the other. Whether it ended well on all.
