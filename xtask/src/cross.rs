@@ -57,6 +57,11 @@ impl Cross {
         cargo
     }
 
+    /// The program that takes from a program of the target's what debuggers need.
+    pub fn strip(&self) -> Command {
+        Command::new(linker::beside(&self.linker, "strip"))
+    }
+
     fn flags(&self) -> Vec<String> {
         let sysroot = self.standard.sysroot().map(Path::display);
         let mut flags: Vec<_> = sysroot

@@ -17,6 +17,8 @@ use crate::{
 
 /// The C compiler, which calls the linker with what belongs to the C library.
 const GCC: &str = "aarch64-linux-gnu-gcc";
+/// What else of the same name's beginning is used.
+const BESIDE: [&str; 1] = ["strip"];
 /// Debian's packages that have it, and the C library.
 const PACKAGES: [&str; 2] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 
@@ -53,10 +55,21 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
         .with_context(|| format!("cannot write in {}", directory.display()))?;
     let sysroot = format!(" --sysroot={}", word(&root));
     script::write(&path, &starter(&root, GCC, &sysroot))?;
+    for tool in BESIDE {
+        let path = beside(&path, tool);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        script::write(&path, &starter(&root, &name, ""))?;
+    }
     if !links(&path) {
         bail!("{GCC} does not start from {}; {}", root.display(), remedy());
     }
     Ok(path)
+}
+
+/// A further tool for the target.
+pub fn beside(gcc: &Path, tool: &str) -> PathBuf {
+    let prefix = GCC.strip_suffix("gcc").unwrap_or_default();
+    gcc.with_file_name(format!("{prefix}{tool}"))
 }
 
 /// Starts an unpacked program, and what it calls, with the libraries beside them.
