@@ -5,6 +5,7 @@
 //! in an optimized pinif, which is installed, that is an error ([`empty`]).
 
 mod empty;
+mod target;
 
 use std::{
     env,
@@ -18,6 +19,10 @@ use std::{
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-env-changed={}", empty::ALLOWED);
+    if !is_for_what_is_tested()? {
+        println!("cargo::error={}", target::refusal(&env::var("TARGET")?));
+        return Ok(());
+    }
     for (name, variable) in [
         ("pinif.o", "PINIF_EBPF_OBJECT"),
         ("pins.o", "PINIF_PINS_OBJECT"),
@@ -25,6 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         take(name, variable)?;
     }
     Ok(())
+}
+
+/// Whether the target is one that pinif works on. With which C library is the builder's choice.
+fn is_for_what_is_tested() -> Result<bool, Box<dyn Error>> {
+    let architecture = env::var("CARGO_CFG_TARGET_ARCH")?;
+    let mut tested = target::TESTED.into_iter();
+    let is_tested = tested.any(|(_, tested)| tested == architecture);
+    Ok(is_tested && env::var("CARGO_CFG_TARGET_OS")? == "linux")
 }
 
 fn take(name: &str, variable: &str) -> Result<(), Box<dyn Error>> {

@@ -9,10 +9,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    cross::Cross,
     linker,
     process::{detached, run as run_command, run_cargo},
     remap,
     setup::{self, BuildTools},
+    target::Target,
     toolchain::{Core, TARGET},
     workspace::Workspace,
 };
@@ -28,6 +30,23 @@ pub struct Profile {
     debug: bool,
 }
 
+/// How pinif is built, and for what.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    profile: Profile,
+    /// For this target: target/TARGET/release/pinif. For the other architecture it is linked statically
+    #[arg(long)]
+    target: Option<Target>,
+}
+
+impl Profile {
+    /// The directory of what it builds.
+    const fn directory(&self) -> &'static str {
+        if self.debug { "debug" } else { "release" }
+    }
+}
+
 /// The binary targets of `pinif-ebpf`, and the files that `pinif-userspace/build` takes them from.
 const OBJECTS: [(&str, &str); 2] = [("pinif-programs", "pinif.o"), ("pinif-pins", "pins.o")];
 
@@ -35,8 +54,11 @@ const OBJECTS: [(&str, &str); 2] = [("pinif-programs", "pinif.o"), ("pinif-pins"
 ///
 /// # Errors
 /// Where a tool is missing or the build fails.
-pub fn run(workspace: &Workspace, profile: &Profile) -> Result<ExitCode> {
-    let pinif = build(workspace, profile)?;
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let pinif = match args.target {
+        Some(target) => build_for(workspace, &args.profile, target)?,
+        None => build(workspace, &args.profile)?,
+    };
     println!(
         "{}",
         pinif
@@ -54,12 +76,33 @@ pub fn run(workspace: &Workspace, profile: &Profile) -> Result<ExitCode> {
 pub fn build(workspace: &Workspace, profile: &Profile) -> Result<PathBuf> {
     build_ebpf(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "pinif-userspace", "--bin", "pinif"]);
+    cargo.arg("build");
+    let pinif = workspace.pinif(profile.directory());
+    build_pinif(&mut cargo, profile, pinif)
+}
+
+/// The same for a target that is named. The programs are the same ones: a kernel's machine for them is one on each.
+fn build_for(workspace: &Workspace, profile: &Profile, target: Target) -> Result<PathBuf> {
+    build_ebpf(workspace)?;
+    let mut cargo = if target.is_of_this_machine() {
+        let mut cargo = workspace.cargo();
+        cargo
+            .args(["build", "--target", target.name(), "--target-dir"])
+            .arg(&workspace.target);
+        cargo
+    } else {
+        Cross::ensure(workspace, target)?.cargo(workspace, "build")
+    };
+    let pinif = workspace.built_for(target, profile.directory(), "pinif");
+    build_pinif(&mut cargo, profile, pinif)
+}
+
+fn build_pinif(cargo: &mut Command, profile: &Profile, pinif: PathBuf) -> Result<PathBuf> {
+    cargo.args(["--package", "pinif-userspace", "--bin", "pinif"]);
     if !profile.debug {
         cargo.arg("--release");
     }
-    run_cargo(&mut cargo)?;
-    let pinif = workspace.pinif(if profile.debug { "debug" } else { "release" });
+    run_cargo(cargo)?;
     if !pinif.is_file() {
         bail!("cargo built no {}", pinif.display());
     }

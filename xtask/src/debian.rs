@@ -1,5 +1,8 @@
 //! Debian's packages: what is missing is installed, nothing else is touched.
 
+pub mod apt;
+mod sources;
+
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};

@@ -5,6 +5,7 @@
 
 mod bench;
 mod build;
+mod cross;
 mod debian;
 mod dist;
 mod fuzz;
@@ -14,8 +15,10 @@ mod process;
 mod remap;
 mod report;
 mod scenarios;
+mod script;
 mod setup;
 mod tally;
+mod target;
 mod test;
 mod toolchain;
 mod vm;
@@ -34,7 +37,7 @@ enum Task {
     /// Bring the eBPF toolchain and what the tests need; nothing where all is there
     Setup,
     /// Build the eBPF object and the pinif that holds it: target/release/pinif
-    Build(build::Profile),
+    Build(build::Args),
     /// Build, then audit this machine, as root: pinif audit ARGS
     Run(launch::Args),
     /// Build, then show a leaking chassis in namespaces, as root: pinif demo ARGS
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
     };
     let done = match task {
         Task::Setup => setup::run(&workspace),
-        Task::Build(profile) => build::run(&workspace, &profile),
+        Task::Build(args) => build::run(&workspace, &args),
         Task::Run(args) => launch::run(&workspace, "audit", &args),
         Task::Demo(args) => launch::run(&workspace, "demo", &args),
         Task::Doctor(args) => launch::run(&workspace, "doctor", &args),

@@ -51,11 +51,13 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     missing.extend(ensure_programs(&TEST_PROGRAMS, "the tests need").err());
     missing.extend(ensure_nextest(workspace).err());
     let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
+    let arm64 = vm::arm64::Supply::bring(workspace);
     let kernels = machines.kernels();
     let mut missing: Vec<_> = missing
         .into_iter()
         .map(|error| format!("{error:#}"))
         .chain(machines.missing())
+        .chain(arm64.missing())
         .collect();
     match build_tools {
         Ok(BuildTools { toolchain, linker }) if missing.is_empty() => {

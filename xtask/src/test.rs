@@ -52,8 +52,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     setup::ensure_test_tools(workspace)?;
     // A run of chosen tests is of those alone.
     let is_whole = args.args.is_empty();
-    let supply =
-        (is_whole && !args.this_kernel).then(|| vm::Supply::bring(workspace, &vm::Line::ALL));
+    let supply = (is_whole && !args.this_kernel).then(|| {
+        let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
+        (machines, vm::arm64::Supply::bring(workspace))
+    });
     report.add_work("tools and kernels", began.elapsed());
 
     let started = Instant::now();
@@ -72,9 +74,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         let name = "documentation tests";
         report.add_tests(name, started.elapsed(), totals, status.success());
     }
-    if let Some(supply) = supply {
+    if let Some((supply, arm64)) = supply {
         say("the same on older kernels, in virtual machines; `--this-kernel` leaves them out");
         vm::run_scenarios(workspace, &supply, vm::Chosen::Selections, &mut report)?;
+        vm::arm64::run(workspace, &arm64, &mut report);
     }
     Ok(if report.close(began.elapsed()) {
         ExitCode::SUCCESS

@@ -19,18 +19,14 @@ use crate::{
 pub use version::Version;
 use version::major_minor;
 
-/// The target that the eBPF programs are built for: the machine of the kernel, in this machine's byte order.
-pub const TARGET: &str = if cfg!(target_endian = "big") {
-    "bpfeb-unknown-none"
-} else {
-    "bpfel-unknown-none"
-};
+/// The target that the eBPF programs are built for: the machine of the kernel, little-endian as all that pinif works on.
+pub const TARGET: &str = "bpfel-unknown-none";
 
 /// What brings a toolchain where no distribution's packages do.
 const RUSTUP_REMEDY: &str = "rustup toolchain install nightly --component rust-src";
 
 /// Debian's packages with a precompiled `core` for eBPF.
-const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
+pub const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"];
 
 /// A toolchain that builds the eBPF programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +223,7 @@ fn look_at(sysroot: &Path, workspace: &Workspace) -> Option<Candidate> {
 }
 
 /// Whether a directory holds a compiled `core`.
-fn holds_core(directory: &Path) -> bool {
+pub fn holds_core(directory: &Path) -> bool {
     directory.read_dir().is_ok_and(|mut entries| {
         entries.any(|entry| {
             entry.is_ok_and(|entry| {

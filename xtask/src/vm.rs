@@ -3,15 +3,15 @@
 //! A machine boots Debian's kernel with virtme-ng under QEMU, and needs no disk image: what is built here is what runs
 //! there. Everything that it needs lies in `target/vm`.
 
-mod apt;
+pub mod arm64;
 mod elf;
+mod image;
 mod kernels;
 mod kvm;
 mod machine;
 mod pool;
 mod results;
 mod service;
-mod sources;
 mod suite;
 mod supply;
 mod tools;
@@ -50,6 +50,9 @@ pub struct Args {
     /// Only the shipped unit, under systemd on Linux 6.12
     #[arg(long, conflicts_with_all = ["kernels", "filter", "command"])]
     service: bool,
+    /// Only the smoke test on arm64, on Linux 5.10 and 6.12
+    #[arg(long, conflicts_with_all = ["kernels", "filter", "service", "command"])]
+    arm64: bool,
     /// What runs in the machine, as root, instead of the scenarios
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -73,6 +76,13 @@ enum Done {
 /// Where a tool is missing, the tests do not build, or a command does not come to its end.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
+    if args.arm64 {
+        let mut report = Report::default();
+        let supply = arm64::Supply::bring(workspace);
+        report.add_work("tools and kernels", started.elapsed());
+        arm64::run(workspace, &supply, &mut report);
+        return Ok(status(report.close(started.elapsed())));
+    }
     let lines = match args.kernels.as_slice() {
         _ if args.service => &[service::LINE],
         [] => &Line::ALL[..],
@@ -93,11 +103,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     } else {
         run_command(workspace, &Supply::bring(workspace, lines), &args.command)?
     };
-    Ok(if success {
+    Ok(status(success))
+}
+
+fn status(success: bool) -> ExitCode {
+    if success {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 /// Runs a command on each kernel, one after the other. Whether it ended well on all.

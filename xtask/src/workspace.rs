@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::target::Target;
+
 /// The paths that the tasks share, all absolute.
 #[derive(Debug)]
 pub struct Workspace {
@@ -56,6 +58,12 @@ impl Workspace {
     /// A program of a profile.
     pub fn built(&self, profile: &str, program: &str) -> PathBuf {
         self.artifacts.join(profile).join(program)
+    }
+
+    /// A program of a profile, built for a target that cargo was given.
+    pub fn built_for(&self, target: Target, profile: &str, program: &str) -> PathBuf {
+        let directory = self.target.join(target.name());
+        directory.join(profile).join(program)
     }
 
     /// The cargo that runs this task, in the workspace's root, with the tools of setup at the end of its `PATH`.

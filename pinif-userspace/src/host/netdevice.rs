@@ -34,7 +34,8 @@ impl NetDevice {
         let mut request = nothing();
         request.ifr_ifru.ifru_ifindex = interface.0.cast_signed();
         self.ask(libc::SIOCGIFNAME, &mut request)?;
-        Some(request.ifr_name.map(libc::c_char::cast_unsigned))
+        // `c_char` has a sign on some architectures, and none on others.
+        Some(request.ifr_name.map(|byte| byte.to_ne_bytes()[0]))
     }
 
     /// The flags (`IFF_*`) of the interface of this name (`SIOCGIFFLAGS`); nothing where there is none.
@@ -46,7 +47,7 @@ impl NetDevice {
             return None;
         }
         for (place, byte) in request.ifr_name.iter_mut().zip(name) {
-            *place = byte.cast_signed();
+            *place = libc::c_char::from_ne_bytes([*byte]);
         }
         self.ask(libc::SIOCGIFFLAGS, &mut request)?;
         // SAFETY: it was written.

@@ -9,11 +9,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    apt::{Apt, Extent},
-    tools::Tools,
+use super::tools::Tools;
+use crate::{
+    debian::apt::{Apt, Architecture, Extent},
+    process::run,
+    workspace::Workspace,
 };
-use crate::{process::run, workspace::Workspace};
 
 /// A family of each hook.
 macro_rules! families {
@@ -95,16 +96,27 @@ impl Kernel {
 ///
 /// # Errors
 /// Where this machine's apt has none, or it cannot be downloaded.
-pub fn ensure(workspace: &Workspace, tools: &Tools, line: Line) -> Result<Kernel> {
+pub fn ensure(
+    workspace: &Workspace,
+    tools: &Tools,
+    line: Line,
+    architecture: Architecture,
+) -> Result<Kernel> {
     if std::env::consts::ARCH != "x86_64" {
-        bail!("its machine is an x86-64 one, and what is built here does not run there");
+        bail!("the machines are started on x86-64 alone");
     }
-    let directory = workspace.target.join("vm/kernels").join(line.name());
+    let (kernels, suffix) = match architecture {
+        Architecture::Own => ("vm/kernels", "-amd64"),
+        Architecture::Arm64 => ("vm/arm64/kernels", "-arm64"),
+    };
+    let kernels = workspace.target.join(kernels);
+    fs::create_dir_all(&kernels).with_context(|| format!("cannot make {}", kernels.display()))?;
+    let directory = kernels.join(line.name());
     if let Some(kernel) = unpacked(&directory, line) {
         return Ok(kernel);
     }
-    let apt = Apt::new(workspace)?;
-    let package = package(&apt, line)?;
+    let apt = Apt::new(workspace, architecture)?;
+    let package = package(&apt, line, suffix)?;
     let depmod = tools.program("depmod");
     apt.unpack(&[&package], Extent::Alone, &directory, |aside| {
         complete(&depmod, aside)
@@ -146,25 +158,25 @@ fn complete(depmod: &Path, directory: &Path) -> Result<()> {
 }
 
 /// The newest package of a line that apt can download.
-fn package(apt: &Apt, line: Line) -> Result<String> {
+fn package(apt: &Apt, line: Line, suffix: &str) -> Result<String> {
     let prefix = format!("linux-image-{}.", line.name());
     let newest = |names: &str| {
         names
             .lines()
-            .filter(|name| is_image(name, &prefix))
+            .filter(|name| is_image(name, &prefix, suffix))
             .max_by(|a, b| by_numbers(a, b))
             .map(str::to_owned)
     };
     let missing = format!(
-        "apt knows no package {prefix}*-amd64 on this machine: add the Debian release that has it to apt's sources"
+        "apt knows no package {prefix}*{suffix} on this machine: add the Debian release that has it to apt's sources"
     );
     apt.choose(&prefix, newest, &missing)
 }
 
 /// Whether a package is the ordinary kernel of a line: neither for clouds nor for real time, and with its signature.
-fn is_image(name: &str, prefix: &str) -> bool {
+fn is_image(name: &str, prefix: &str, suffix: &str) -> bool {
     name.strip_prefix(prefix)
-        .and_then(|rest| rest.strip_suffix("-amd64"))
+        .and_then(|rest| rest.strip_suffix(suffix))
         .is_some_and(|version| {
             // As in `12.117+deb12` or `0-56`: a variant comes behind a further dash.
             let (version, release) = version.split_once('+').unwrap_or((version, "deb"));
@@ -189,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_ordinary_kernels_are_distinguished_from_their_variants() {
-        let is = |name| is_image(name, "linux-image-6.1.");
+        let is = |name| is_image(name, "linux-image-6.1.", "-amd64");
         assert!(is("linux-image-6.1.0-56-amd64"));
         assert!(!is("linux-image-6.1.0-56-cloud-amd64"));
         assert!(!is("linux-image-6.1.0-56-rt-amd64"));
@@ -198,12 +210,18 @@ mod tests {
         assert!(!is("linux-image-6.12.117+deb12-amd64"));
         assert!(is_image(
             "linux-image-6.12.117+deb12-amd64",
-            "linux-image-6.12."
+            "linux-image-6.12.",
+            "-amd64"
         ));
         assert!(!is_image(
             "linux-image-6.12.117+deb12-rt-amd64",
-            "linux-image-6.12."
+            "linux-image-6.12.",
+            "-amd64"
         ));
+        let is = |name| is_image(name, "linux-image-6.12.", "-arm64");
+        assert!(is("linux-image-6.12.117+deb12-arm64"));
+        assert!(!is("linux-image-6.12.117+deb12-arm64-16k"));
+        assert!(!is("linux-image-6.12.117+deb12-amd64"));
     }
 
     #[test]

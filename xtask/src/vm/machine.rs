@@ -18,7 +18,7 @@ use super::{
     kernels::{Kernel, Line},
     tools::{QEMU, Tools},
 };
-use crate::{process::say, workspace::Workspace};
+use crate::{process::say, script::quoted, workspace::Workspace};
 
 /// What the machine prints before and after what the command prints.
 const BEGINS: &str = "-- the command begins --";
@@ -289,37 +289,4 @@ pub fn end_with_parent(command: &mut Command) {
     let ask = || Ok(prctl::set_pdeathsig(Signal::SIGTERM)?);
     // SAFETY: between fork and exec it makes one system call, and allocates nothing.
     unsafe { command.pre_exec(ask) };
-}
-
-/// A word as a shell takes it literally.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_takes_a_quoted_word_literally() {
-        for word in [
-            "",
-            "plain-word_1.0",
-            "two words",
-            "it's",
-            "$HOME `x` \"y\"",
-            "a\nb",
-        ] {
-            let output = Command::new("sh")
-                .args(["-c", &format!("printf %s {}", quoted(word))])
-                .output()
-                .expect("sh");
-            assert_eq!(String::from_utf8_lossy(&output.stdout), word);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use super::{
     service,
     tools::{self, Tools},
 };
-use crate::workspace::Workspace;
+use crate::{debian::apt::Architecture, workspace::Workspace};
 
 /// What could be brought.
 #[derive(Debug)]
@@ -25,9 +25,8 @@ impl Supply {
     pub fn bring(workspace: &Workspace, lines: &[Line]) -> Self {
         let tools = tools::ensure(workspace).map_err(|error| format!("{error:#}"));
         let kernel = |line: Line| match &tools {
-            Ok(tools) => {
-                kernels::ensure(workspace, tools, line).map_err(|error| format!("{error:#}"))
-            }
+            Ok(tools) => kernels::ensure(workspace, tools, line, Architecture::Own)
+                .map_err(|error| format!("{error:#}")),
             Err(reason) => Err(reason.clone()),
         };
         let kernels = lines.iter().map(|&line| (line, kernel(line))).collect();

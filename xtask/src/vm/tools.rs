@@ -10,15 +10,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    apt::{Apt, Extent},
-    elf,
-    machine::{EMULATED_CPU, quoted},
-    unpacked::{Unpacked, write_script},
-    virtme,
-};
+use super::{elf, machine::EMULATED_CPU, unpacked::Unpacked, virtme};
 use crate::{
+    debian::apt::{Apt, Architecture, Extent},
     process::{all_on_path, output, say},
+    script::{self, word},
     workspace::Workspace,
 };
 
@@ -130,11 +126,8 @@ fn link(installed: &Path, path: &Path, program: &Program) -> Result<()> {
         return copy(installed, path);
     }
     // A script, and no symbolic link: some programs find their files from where they are started.
-    let text = format!(
-        "#!/bin/sh\nexec {} \"$@\"\n",
-        quoted(&installed.to_string_lossy())
-    );
-    write_script(path, &text).map(drop)
+    let text = format!("#!/bin/sh\nexec {} \"$@\"\n", word(installed));
+    script::write(path, &text).map(drop)
 }
 
 fn copy(program: &Path, path: &Path) -> Result<()> {
@@ -161,7 +154,7 @@ fn bring(workspace: &Workspace, bin: &Path, missing: &[&Program]) -> Result<()> 
     if missing.iter().all(|program| starts(&root, bin, program)) {
         return Ok(());
     }
-    let apt = Apt::new(workspace).with_context(remedy)?;
+    let apt = Apt::new(workspace, Architecture::Own).with_context(remedy)?;
     say(format_args!(
         "unpacking {} into {}",
         packages.join(" "),
@@ -211,19 +204,22 @@ fn starts(root: &Path, bin: &Path, program: &Program) -> bool {
 /// Whether a QEMU starts a machine as they are started here, up to its first instruction: with software emulation, its
 /// firmware, the loader of kernels, and the file system that it serves.
 fn starts_a_machine(qemu: &Path) -> bool {
+    let fsdev = "local,id=f,path=/,security_model=none,readonly=on";
+    let devices = ["-device", "i6300esb", "-device", "vmcoreinfo", "-fsdev"];
+    let served = [fsdev, "-device", "virtio-9p-pci,fsdev=f,mount_tag=t"];
+    let machine = ["-machine", "q35,accel=tcg", "-cpu", EMULATED_CPU];
+    let loader = ["-option-rom", "linuxboot_dma.bin"];
+    starts_with(qemu, &[&machine[..], &devices, &served, &loader].concat())
+}
+
+/// Whether a QEMU starts this machine, up to its first instruction.
+pub fn starts_with(qemu: &Path, machine: &[&str]) -> bool {
     let mut command = Command::new("timeout");
     command
         .arg("120")
         .arg(qemu)
-        .args(["-machine", "q35,accel=tcg", "-cpu", EMULATED_CPU])
+        .args(machine)
         .args(["-m", "64", "-nodefaults", "-display", "none"])
-        .args(["-device", "i6300esb", "-device", "vmcoreinfo"])
-        .args([
-            "-fsdev",
-            "local,id=f,path=/,security_model=none,readonly=on",
-        ])
-        .args(["-device", "virtio-9p-pci,fsdev=f,mount_tag=t"])
-        .args(["-option-rom", "linuxboot_dma.bin"])
         .args(["-S", "-monitor", "stdio"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -262,7 +258,7 @@ mod tests {
             std::env::temp_dir().join(format!("pinif-xtask-tools-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         let program =
-            |text: &str| write_script(&directory.join("program"), text).expect("a script");
+            |text: &str| script::write(&directory.join("program"), text).expect("a script");
         assert!(is_kmod(&program("#!/bin/sh\necho kmod version 30\n")));
         assert!(!is_kmod(&program("#!/bin/sh\necho BusyBox v1.35.0\n")));
         assert!(starts_a_machine(&program(

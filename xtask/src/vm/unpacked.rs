@@ -3,13 +3,12 @@
 use std::{
     env::consts::ARCH,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 
-use super::machine::quoted;
+use crate::script::{self, word};
 
 /// A directory that packages were unpacked into, with all that they depend on.
 #[derive(Debug)]
@@ -74,33 +73,13 @@ impl Unpacked {
             text += &format!(" {}", word(argument));
         }
         text += " \"$@\"\n";
-        write_script(&directory.join(name), &text)
+        script::write(&directory.join(name), &text)
     }
 
     /// A path in the packages.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
-}
-
-/// Writes a script that can be run.
-///
-/// # Errors
-/// Where it cannot be written.
-pub fn write_script(path: &Path, text: &str) -> Result<PathBuf> {
-    let write = || {
-        // Another task may run the one that is there.
-        let aside = path.with_extension("new");
-        fs::write(&aside, text)?;
-        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755))?;
-        fs::rename(&aside, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path.to_owned())
-}
-
-fn word(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
 }
 
 /// Whether a file is the C library's loader, such as `ld-linux-x86-64.so.2`.
@@ -122,7 +101,7 @@ mod tests {
         fs::create_dir_all(root.join("bin")).expect("a directory");
         fs::write(root.join("bin/program"), "").expect("a file");
         let text = "#!/bin/sh\nprintf '%s\\n' \"$OF_ITS_OWN\" \"$@\"\n";
-        let loader = write_script(&libraries.join("ld-linux-a.so.2"), text).expect("a loader");
+        let loader = script::write(&libraries.join("ld-linux-a.so.2"), text).expect("a loader");
         let packages = Unpacked::new(&root);
         let start = |program| {
             let settings = [("OF_ITS_OWN", "/a path".into())];

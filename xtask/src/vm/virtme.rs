@@ -8,13 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    apt::{Apt, Extent},
-    machine::quoted,
-    unpacked::{Unpacked, write_script},
-};
+use super::unpacked::Unpacked;
 use crate::{
+    debian::apt::{Apt, Architecture, Extent},
     process::{all_on_path, detached, output, run, say},
+    script::{self, quoted},
     workspace::Workspace,
 };
 
@@ -58,7 +56,7 @@ pub fn ensure(workspace: &Workspace, bin: &Path) -> Result<()> {
         }
     };
     for (name, module) in PROGRAMS {
-        write_script(
+        script::write(
             &bin.join(name),
             &start(&python, &starter, &environment, module),
         )?;
@@ -117,7 +115,7 @@ fn unpacked_python(workspace: &Workspace) -> Result<PathBuf> {
     };
     let remedy = "virtme-ng needs a Python that makes environments (Debian's package python3-venv)";
     script().or_else(|_: anyhow::Error| {
-        Apt::new(workspace)
+        Apt::new(workspace, Architecture::Own)
             .and_then(|apt| {
                 apt.unpack(
                     &["python3-pip"],

@@ -32,7 +32,7 @@ fn set_segmentation_offload(link: &str, on: bool) -> io::Result<()> {
         },
     };
     for (to, from) in request.ifr_name.iter_mut().zip(name) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     // SAFETY: SIOCETHTOOL reads the ifreq, whose name ends in a zero, and reads and writes the command that it points

@@ -4,17 +4,21 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::{
-    process::{in_words, output, run},
+    process::{output, run},
     test::CHECKED,
-    vm::{kernels::Kernel, tools::Tools},
+    vm::{
+        image::{archive, copy, mode, write},
+        kernels::Kernel,
+        tools::Tools,
+    },
     workspace::Workspace,
 };
 
@@ -126,23 +130,6 @@ pub fn make(
     Ok(image)
 }
 
-/// Writes a directory as the kernel unpacks it (`newc` of cpio(5)).
-fn archive(busybox: &Path, directory: &Path, image: &Path) -> Result<()> {
-    let out =
-        fs::File::create(image).with_context(|| format!("cannot write {}", image.display()))?;
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", r#""$0" find . | "$0" cpio -o -H newc -R 0:0"#])
-        .arg(busybox)
-        .current_dir(directory)
-        .stdout(out)
-        .stderr(Stdio::null());
-    if !command.status()?.success() {
-        bail!("`{}` failed", in_words(&command));
-    }
-    Ok(())
-}
-
 /// Has busybox stand for each of its programs that the packages do not have.
 fn link_applets(busybox: &Path, root: &Path, directory: &Path) -> Result<()> {
     let list = output(Command::new(busybox).arg("--list")).context("busybox does not start")?;
@@ -174,28 +161,6 @@ fn copy_modules(kernel: &Kernel, files: &Path) -> Result<()> {
         .arg(MODULES.join(" ")))
 }
 
-fn write(path: &Path, text: &str, permissions: u32) -> Result<()> {
-    let parent = path.parent().context("it is below a directory")?;
-    fs::create_dir_all(parent)
-        .and_then(|()| fs::write(path, text))
-        .and_then(|()| fs::set_permissions(path, mode(permissions)))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn copy(program: &Path, directory: &Path) -> Result<()> {
-    let name = program.file_name().context("it has a name")?;
-    fs::create_dir_all(directory)
-        .and_then(|()| fs::copy(program, directory.join(name)))
-        .map(drop)
-        .with_context(|| {
-            format!(
-                "cannot copy {} to {}",
-                program.display(),
-                directory.display()
-            )
-        })
-}
-
 /// Copies a program without what debuggers need, the larger part of it.
 fn strip(program: &Path, directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
@@ -204,8 +169,4 @@ fn strip(program: &Path, directory: &Path) -> Result<()> {
         .arg("-o")
         .arg(directory.join(name))
         .arg(program))
-}
-
-fn mode(permissions: u32) -> fs::Permissions {
-    fs::Permissions::from_mode(permissions)
 }

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    debian::apt::{Apt, Architecture, Extent},
     process::run,
-    vm::apt::{Apt, Extent},
     workspace::Workspace,
 };
 
@@ -30,7 +30,12 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let directory = workspace.target.join("vm/systemd");
     let systemd = directory.join("usr/lib/systemd/systemd");
     if !systemd.is_file() {
-        Apt::new(workspace)?.unpack(&PACKAGES, Extent::OfRelease, &directory, complete)?;
+        Apt::new(workspace, Architecture::Own)?.unpack(
+            &PACKAGES,
+            Extent::OfRelease,
+            &directory,
+            complete,
+        )?;
         fs::metadata(&systemd)
             .with_context(|| format!("{} was not unpacked", systemd.display()))?;
     }

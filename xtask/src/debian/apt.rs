@@ -1,7 +1,8 @@
 //! Debian's packages, downloaded by an apt with state of its own and unpacked: nothing on the machine changes.
 //!
 //! Its list of installed packages is empty. So apt resolves each dependency down to the C library, nothing conflicts with
-//! what is installed, and it needs no root. Its sources are the machine's, and its release's backports.
+//! what is installed, and it needs no root. Its sources are the machine's, and its release's backports. There is one for the
+//! machine's own architecture, and one for each other.
 
 use std::{
     fs,
@@ -27,7 +28,22 @@ pub enum Extent {
     WithDependencies,
     /// Those, and all that they depend on, as the release itself has them.
     OfRelease,
+    /// The same without the C library, for programs that this machine's own loader starts: it starts none with another C
+    /// library than that beside it.
+    ForThisMachine,
 }
+
+/// The architecture of packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Architecture {
+    /// This machine's.
+    Own,
+    /// arm64, as Debian calls it.
+    Arm64,
+}
+
+/// How the archive of the C library's package begins.
+const LIBC: &str = "libc6_";
 
 /// An apt with its state in one directory.
 #[derive(Debug)]
@@ -39,35 +55,45 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// The apt that has the machine's sources, with its state in `target/vm/apt`.
+    /// The apt that has the machine's sources, with its state in `target/vm/apt`, or beside it.
     ///
     /// # Errors
     /// Where the machine has no apt, or the directory cannot be written.
-    pub fn new(workspace: &Workspace) -> Result<Self> {
+    pub fn new(workspace: &Workspace, architecture: Architecture) -> Result<Self> {
         if !debian::is_here() {
             bail!("this machine has no apt-get to download Debian's packages with");
         }
-        let directory = workspace.target.join("vm/apt");
+        let directory = workspace.target.join(match architecture {
+            Architecture::Own => "vm/apt",
+            Architecture::Arm64 => "vm/apt-arm64",
+        });
         let apt = Self {
             configuration: directory.join("apt.conf"),
             directory,
             release: sources::release(),
         };
-        apt.prepare()
+        apt.prepare(architecture)
             .with_context(|| format!("cannot write in {}", apt.directory.display()))?;
         Ok(apt)
     }
 
-    fn prepare(&self) -> std::io::Result<()> {
+    fn prepare(&self, architecture: Architecture) -> std::io::Result<()> {
         // apt makes none of them, and fails where one is missing.
         for name in ["lists/partial", "archives/partial"] {
             fs::create_dir_all(self.directory.join(name))?;
         }
         fs::write(self.status(), "")?;
-        let mut text = configuration(&self.directory, &self.status());
+        let mut text = configuration(&self.directory, &self.status(), architecture);
         if let Some(release) = &self.release {
             let list = self.directory.join("sources.list");
-            fs::write(&list, sources::list(release))?;
+            let sources = sources::list(release);
+            fs::write(
+                &list,
+                match architecture {
+                    Architecture::Own => sources,
+                    Architecture::Arm64 => sources::of_any_architecture(&sources),
+                },
+            )?;
             text += &format!("Dir::Etc::sourcelist \"{}\";\n", list.display());
         }
         fs::write(&self.configuration, text)
@@ -158,10 +184,13 @@ impl Apt {
         let _nothing = fs::remove_dir_all(&aside);
         fs::create_dir_all(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
         for archive in self.downloaded()? {
-            run(Command::new("dpkg-deb")
-                .arg("--extract")
-                .arg(&archive)
-                .arg(&aside))?;
+            let name = archive.file_name().unwrap_or_default().to_string_lossy();
+            if extent != Extent::ForThisMachine || !name.starts_with(LIBC) {
+                run(Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .arg(&archive)
+                    .arg(&aside))?;
+            }
             fs::remove_file(&archive)?;
         }
         finish(&aside)?;
@@ -178,7 +207,7 @@ impl Apt {
         let mut apt_get = self.command("apt-get");
         match extent {
             Extent::Alone => apt_get.current_dir(self.archives()).arg("download"),
-            Extent::WithDependencies | Extent::OfRelease => {
+            Extent::WithDependencies | Extent::OfRelease | Extent::ForThisMachine => {
                 let backports = || self.backports();
                 let is_newest = extent == Extent::WithDependencies;
                 if let Some(suite) = is_newest.then(backports).flatten() {
@@ -222,7 +251,11 @@ impl Apt {
 }
 
 /// What makes an apt one of its own. It comes after the machine's configuration, and overrules it.
-fn configuration(directory: &Path, status: &Path) -> String {
+fn configuration(directory: &Path, status: &Path, architecture: Architecture) -> String {
+    let architecture = match architecture {
+        Architecture::Own => "",
+        Architecture::Arm64 => "APT::Architecture \"arm64\";\nAPT::Architectures { \"arm64\"; };\n",
+    };
     format!(
         "Dir::State \"{directory}\";
 Dir::State::status \"{status}\";
@@ -233,7 +266,7 @@ Acquire::Retries \"3\";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
-",
+{architecture}",
         directory = directory.display(),
         status = status.display(),
     )
@@ -245,7 +278,8 @@ mod tests {
 
     #[test]
     fn all_of_its_state_is_in_its_directory() {
-        let text = configuration(Path::new("/t/vm/apt"), Path::new("/t/vm/apt/status"));
+        let (directory, status) = (Path::new("/t/vm/apt"), Path::new("/t/vm/apt/status"));
+        let text = configuration(directory, status, Architecture::Own);
         for setting in [
             "Dir::State \"/t/vm/apt\";",
             "Dir::State::status \"/t/vm/apt/status\";",
@@ -253,5 +287,11 @@ mod tests {
         ] {
             assert!(text.contains(setting), "{setting} is not in:\n{text}");
         }
+        assert!(!text.contains("Architecture"));
+        let text = configuration(directory, status, Architecture::Arm64);
+        assert!(
+            text.contains("APT::Architectures { \"arm64\"; };"),
+            "{text}"
+        );
     }
 }

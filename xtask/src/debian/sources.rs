@@ -40,6 +40,24 @@ pub fn list(release: &str) -> String {
     text
 }
 
+/// The lines of a `sources.list` without their choice of architectures, which is of those of the machine.
+pub fn of_any_architecture(list: &str) -> String {
+    let line = |line: &str| {
+        let options = line.trim_start().strip_prefix("deb ")?.trim_start();
+        let (options, rest) = options.strip_prefix('[')?.split_once(']')?;
+        let options: Vec<_> = options
+            .split_whitespace()
+            .filter(|option| !option.starts_with("arch="))
+            .collect();
+        Some(format!("deb [{}]{rest}", options.join(" ")))
+    };
+    let lines: Vec<_> = list
+        .lines()
+        .map(|text| line(text).unwrap_or_else(|| text.to_owned()))
+        .collect();
+    lines.join("\n") + "\n"
+}
+
 /// The suite of a release's backports.
 pub fn backports(release: &str) -> String {
     format!("{release}-backports")
@@ -146,6 +164,17 @@ mod tests {
         assert_eq!(
             one_line("deb http://a/ bullseye main", "bullseye"),
             ["deb http://a/ bullseye-backports main"]
+        );
+    }
+
+    #[test]
+    fn sources_of_one_architecture_are_asked_for_another() {
+        let list = "deb [arch=amd64 signed-by=/k] http://b/ bookworm main\ndeb http://c/ bookworm main\n# deb [arch=amd64]\n\
+            deb [arch=amd64] http://d/ bookworm main\n";
+        assert_eq!(
+            of_any_architecture(list),
+            "deb [signed-by=/k] http://b/ bookworm main\ndeb http://c/ bookworm main\n# deb [arch=amd64]\n\
+             deb [] http://d/ bookworm main\n"
         );
     }
 

@@ -1,0 +1,79 @@
+//! Builds for the other architecture on this machine. Nothing is installed for it: what the machine lacks is unpacked from
+//! Debian's packages into `target/tools/cross`.
+//!
+//! What is built is linked statically: it is to start on systems whose C library is older than the one here, or another one.
+
+mod linker;
+mod standard;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, bail};
+
+use crate::{target::Target, workspace::Workspace};
+
+use standard::Standard;
+
+/// What builds for a target.
+#[derive(Debug)]
+pub struct Cross {
+    target: Target,
+    linker: PathBuf,
+    standard: Standard,
+}
+
+impl Cross {
+    /// Finds what builds for a target, or brings it.
+    ///
+    /// # Errors
+    /// Where this machine is none that can, or something can be neither found nor brought.
+    pub fn ensure(workspace: &Workspace, target: Target) -> Result<Self> {
+        if env::consts::ARCH != "x86_64" || target != Target::AARCH64 {
+            bail!(
+                "this machine ({}) builds for itself only, and not for {target}: what builds for the other architecture is there for x86-64 machines",
+                env::consts::ARCH
+            );
+        }
+        Ok(Self {
+            target,
+            linker: linker::ensure(workspace)?,
+            standard: standard::ensure(workspace, target)?,
+        })
+    }
+
+    /// The cargo that builds for the target, with the command that is given.
+    pub fn cargo(&self, workspace: &Workspace, command: &str) -> Command {
+        let mut cargo = self.standard.cargo(workspace);
+        cargo
+            .args([command, "--target", self.target.name(), "--target-dir"])
+            .arg(&workspace.target)
+            .env(self.target.variable("LINKER"), &self.linker)
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\x1f"));
+        cargo
+    }
+
+    /// The program that takes from a program of the target's what debuggers need.
+    pub fn strip(&self) -> Command {
+        Command::new(linker::beside(&self.linker, "strip"))
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let sysroot = self.standard.sysroot().map(Path::display);
+        let mut flags: Vec<_> = sysroot
+            .map(|sysroot| format!("--sysroot={sysroot}"))
+            .into_iter()
+            .collect();
+        flags.push("-Ctarget-feature=+crt-static".to_owned());
+        flags
+    }
+}
+
+/// Where what builds for arm64 is unpacked.
+fn directory(workspace: &Workspace) -> PathBuf {
+    workspace.tools().join("cross/aarch64")
+}
