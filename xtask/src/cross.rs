@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{target::Target, workspace::Workspace};
+use crate::{remap, target::Target, workspace::Workspace};
 
 use standard::Standard;
 
@@ -53,7 +53,10 @@ impl Cross {
             .arg(&workspace.target)
             .env(self.target.variable("LINKER"), &self.linker)
             .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\x1f"));
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                self.flags(workspace).join("\x1f"),
+            );
         cargo
     }
 
@@ -62,15 +65,22 @@ impl Cross {
         Command::new(linker::beside(&self.linker, "strip"))
     }
 
-    fn flags(&self) -> Vec<String> {
+    fn flags(&self, workspace: &Workspace) -> Vec<String> {
         let sysroot = self.standard.sysroot().map(Path::display);
         let mut flags: Vec<_> = sysroot
             .map(|sysroot| format!("--sysroot={sysroot}"))
             .into_iter()
             .collect();
-        flags.push("-Ctarget-feature=+crt-static".to_owned());
+        flags.extend(static_flags(workspace));
         flags
     }
+}
+
+/// The compiler's flags for a static program that has no path of this machine in it.
+pub fn static_flags(workspace: &Workspace) -> Vec<String> {
+    let mut flags = remap::flags(workspace);
+    flags.push("-Ctarget-feature=+crt-static".to_owned());
+    flags
 }
 
 /// Where what builds for arm64 is unpacked.

@@ -13,17 +13,17 @@ mod tree;
 
 use std::{fs, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
-use crate::{build, process::say, setup, workspace::Workspace};
+use crate::{build, process::say, setup, target::Target, workspace::Workspace};
 use archive::Archive;
 
 /// For which machines.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The target, as the compiler names it: x86_64-unknown-linux-gnu, for example; may be repeated [default: this machine's]
+    /// What the binary is for: x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu; may be repeated [default: this machine]
     #[arg(long = "target", value_name = "TARGET")]
-    targets: Vec<String>,
+    targets: Vec<Target>,
 }
 
 /// Runs the task. Its lines on standard output are the files that it made.
@@ -32,7 +32,7 @@ pub struct Args {
 /// Where a tool is missing, or something cannot be built or written.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let targets = match args.targets.as_slice() {
-        [] => vec![crate::test::host(workspace)?],
+        [] => vec![Target::of_this_machine().map_err(Error::msg)?],
         chosen => chosen.to_vec(),
     };
     setup::ensure_programs(
@@ -45,13 +45,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
     let mut archives = Vec::new();
-    for target in &targets {
+    for target in targets {
         let binary = binary::build(workspace, target, date)?;
-        let name = format!(
-            "pinif-{}-{}",
-            env!("CARGO_PKG_VERSION"),
-            architecture(target)
-        );
+        let version = env!("CARGO_PKG_VERSION");
+        let name = format!("pinif-{version}-linux-{}", target.architecture());
         let tree = directory.join(&name);
         tree::stage(workspace, &tree, target, &binary, date)?;
         archives.push(archive::make(&tree, date)?);
@@ -67,12 +64,6 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     }
     println!("{}", sums.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a machine calls itself (`uname -m`), with the operating system.
-fn architecture(target: &str) -> String {
-    let machine = target.split('-').next().unwrap_or(target);
-    format!("linux-{machine}")
 }
 
 fn mebibytes(bytes: u64) -> f64 {

@@ -24,6 +24,19 @@ impl Target {
         self.name
     }
 
+    /// The target of this machine.
+    ///
+    /// # Errors
+    /// Where pinif is not built for it: what is, in a sentence.
+    pub fn of_this_machine() -> Result<Self, String> {
+        format!("{}-unknown-linux-gnu", env::consts::ARCH).parse()
+    }
+
+    /// The processor, as `uname -m` names it.
+    pub const fn architecture(self) -> &'static str {
+        self.architecture
+    }
+
     /// Whether this machine runs what is built for it.
     pub fn is_of_this_machine(self) -> bool {
         self.architecture == env::consts::ARCH

@@ -4,7 +4,12 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::{process::run_cargo, remap, workspace::Workspace};
+use crate::{
+    cross::{Cross, static_flags},
+    process::run_cargo,
+    target::Target,
+    workspace::Workspace,
+};
 
 /// cargo's profile: small and stripped.
 const PROFILE: &str = "static";
@@ -15,17 +20,26 @@ const LIMIT: u64 = 12 << 20;
 ///
 /// # Errors
 /// Where it does not build, or has become too large.
-pub fn build(workspace: &Workspace, target: &str, date: u64) -> Result<PathBuf> {
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-    flags.extend(remap::flags(workspace));
-    let mut cargo = workspace.cargo();
+pub fn build(workspace: &Workspace, target: Target, date: u64) -> Result<PathBuf> {
+    let mut cargo = if target.is_of_this_machine() {
+        let mut cargo = workspace.cargo();
+        cargo
+            .args(["build", "--target", target.name(), "--target-dir"])
+            .arg(&workspace.target)
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                static_flags(workspace).join("\x1f"),
+            );
+        cargo
+    } else {
+        Cross::ensure(workspace, target)?.cargo(workspace, "build")
+    };
     cargo
-        .args(["build", "--package", "pinif-userspace", "--bin", "pinif"])
-        .args(["--locked", "--profile", PROFILE, "--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .args(["--package", "pinif-userspace", "--bin", "pinif"])
+        .args(["--locked", "--profile", PROFILE])
         .env("SOURCE_DATE_EPOCH", date.to_string());
     run_cargo(&mut cargo)?;
-    let binary = workspace.target.join(target).join(PROFILE).join("pinif");
+    let binary = workspace.built_for(target, PROFILE, "pinif");
     let size = fs::metadata(&binary)
         .with_context(|| format!("cargo built no {}", binary.display()))?
         .len();

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{licences, metadata, sbom};
-use crate::{process::run_cargo, test::CHECKED, workspace::Workspace};
+use crate::{process::run_cargo, target::Target, test::CHECKED, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
 const FILES: [&str; 4] = [
@@ -30,7 +30,7 @@ const INSTALL: &str = include_str!("install.md");
 pub fn stage(
     workspace: &Workspace,
     tree: &Path,
-    target: &str,
+    target: Target,
     binary: &Path,
     date: u64,
 ) -> Result<()> {
@@ -55,12 +55,12 @@ pub fn stage(
             .and_then(|()| fs::set_permissions(&to, Permissions::from_mode(0o644)))
             .with_context(|| format!("cannot write {}", to.display()))
     };
-    let metadata = metadata::of(workspace, target)?;
+    let metadata = metadata::of(workspace, target.name())?;
     write("INSTALL.md", INSTALL)?;
     write("LICENSES-OF-DEPENDENCIES.txt", &licences::of(&metadata)?)?;
     write(
         "pinif.cdx.json",
-        &sbom::of(workspace, target, &metadata, date)?,
+        &sbom::of(workspace, target.name(), &metadata, date)?,
     )?;
     write_pages(workspace, tree)
 }
