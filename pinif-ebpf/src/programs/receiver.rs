@@ -77,13 +77,16 @@ pub fn write(
         if !remains.is_null() {
             // A connection in TIME_WAIT. Through a map: the verifier allows no arithmetic on the pointer itself.
             sighting.socket_inode = remains as u64;
-            sighting.cookie = SocketCookie(task::cookie_of(reread(&sighting.socket_inode)));
+            let address = reread(&sighting.socket_inode);
+            sighting.cookie = SocketCookie(task::cookie_of(address));
+            let bound = task::bound_device_of(address);
             release(remains);
             sighting.socket_inode = 0;
             if let Some(record) = records::of_closed(sighting.cookie) {
                 from_record(sighting, record);
             }
             sighting.origin = Origin::Process as u8;
+            return bound;
         }
     }
     IfIndex::NONE

@@ -1,6 +1,8 @@
 //! Multipath TCP: the kernel opens, or accepts, further connections by interfaces that no socket of the process asked for. What
 //! they are meant for is what their connection is bound to. Case 18 of docs/developers/scenarios.md.
 
+mod answers;
+
 use std::process::Command;
 
 use pinif_lab::Namespace;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aya::util::KernelVersion;
 use pinif_lab::Namespace;
-use procfs::net::TcpState;
+use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::Process;
 
 use super::Bench;
@@ -70,8 +70,8 @@ impl Bench {
 pub fn settle<const N: usize>(namespaces: [&Namespace; N]) {
     let events = Events::of_connections(namespaces).or(Events::every(REQUESTS));
     wait_until("the connections are over", &events, || {
-        let mut states = namespaces.into_iter().flat_map(connections);
-        states.all(|state| matches!(state, TcpState::Listen | TcpState::TimeWait))
+        let mut all = namespaces.into_iter().flat_map(connections);
+        all.all(|entry| matches!(entry.state, TcpState::Listen | TcpState::TimeWait))
     });
 }
 
@@ -82,15 +82,15 @@ pub fn received_by(namespace: &Namespace) -> u64 {
         .expect("the namespace is there")
 }
 
-fn connections(namespace: &Namespace) -> Vec<TcpState> {
-    let states = namespace.run(|| -> procfs::ProcResult<Vec<TcpState>> {
+/// All connections of a namespace, and what listens for them.
+pub fn connections(namespace: &Namespace) -> Vec<TcpNetEntry> {
+    let entries = namespace.run(|| -> procfs::ProcResult<Vec<TcpNetEntry>> {
         // procfs follows no symbolic link.
         let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self")?);
         let myself = Process::new_with_root(thread)?;
-        let entries = myself.tcp()?.into_iter().chain(myself.tcp6()?);
-        Ok(entries.map(|entry| entry.state).collect())
+        Ok(myself.tcp()?.into_iter().chain(myself.tcp6()?).collect())
     });
-    states
+    entries
         .expect("the namespace is there")
         .expect("/proc lists its connections")
 }

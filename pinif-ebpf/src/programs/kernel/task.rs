@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use pinif_ebpf::{
     intent::{Owner, SocketRecord},
-    key::NetNsCookie,
+    key::{IfIndex, NetNsCookie},
 };
 
 use super::{offset, sock::SOCK_RAW};
@@ -205,6 +205,12 @@ pub fn is_kernels(sock: u64, kind: u32) -> bool {
 #[inline(always)]
 pub fn cookie_of(sock: u64) -> u64 {
     read::<u64>(sock, offset!(sock_cookie)).unwrap_or_default()
+}
+
+/// The device that a socket in any state is bound to, as [`Sock::bound_device`](super::sock::Sock::bound_device).
+#[inline(always)]
+pub fn bound_device_of(sock: u64) -> IfIndex {
+    IfIndex(read::<u32>(sock, offset!(sock_bound_device)).unwrap_or_default())
 }
 
 /// The user id of a full socket.

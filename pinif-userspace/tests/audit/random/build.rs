@@ -1,5 +1,7 @@
 //! A topology in namespaces of its own: the card, one behind each leg, and the container.
 
+mod multipath;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
@@ -15,15 +17,13 @@ use super::topology::{
 /// A topology that was built.
 pub struct Built {
     pub card: Namespace,
-    /// What is behind each leg.
-    pub far: BTreeMap<Id, Namespace>,
+    /// What is behind each leg; of several that lead to the same host, behind the first.
+    far: BTreeMap<Id, Namespace>,
     pub container: Option<Namespace>,
     /// The card's own port of datagrams is open, so that it answers none with an error.
     _discard: UdpSocket,
 }
 
-/// The far end of each cable.
-const FAR_END: &str = "far0";
 /// Whoever is in no namespace.
 const NOBODY: [u8; 6] = [0x02, 0, 0, 0, 0, 0x77];
 
@@ -53,7 +53,15 @@ pub fn build(topology: &Topology) -> Built {
     }
     built.route(topology);
     built.copy(topology);
+    if let Some(multipath) = &topology.multipath {
+        multipath::set(&built, topology, multipath);
+    }
     built
+}
+
+/// The far end of a leg.
+fn far_end(leg: Id) -> String {
+    format!("far{leg}")
 }
 
 /// The number of a device's MAC address; its other end has the next.
@@ -81,14 +89,20 @@ fn leg_below(topology: &Topology, id: Id) -> Option<Id> {
 }
 
 impl Built {
+    /// What is behind a leg.
+    pub fn host(&self, topology: &Topology, leg: Id) -> &Namespace {
+        &self.far[&topology.host(leg)]
+    }
+
     fn make(&mut self, topology: &Topology, id: Id) {
         let (card, name) = (&self.card, topology.name(id));
         let add = |device: Device<'_>| card.add_device(device).expect("a device");
         match topology.kind(id) {
             Kind::Leg(_) => {
-                let far = Namespace::new("far").expect("a namespace");
-                card.veth(name, &far, FAR_END, mac(id)).expect("a cable");
-                self.far.insert(id, far);
+                let far = self.far.entry(topology.host(id));
+                let far = far.or_insert_with(|| Namespace::new("far").expect("a namespace"));
+                card.veth(name, far, &far_end(id), mac(id))
+                    .expect("a cable");
             }
             Kind::Port => {
                 let container = Namespace::new("box").expect("a namespace");
@@ -125,9 +139,10 @@ impl Built {
     /// Sets all up, each after what it is on. None takes part in multicast: a router would report its groups.
     fn set_up(&self, topology: &Topology) {
         let card = &self.card;
-        for (&id, far) in &self.far {
-            if *topology.kind(id) != Kind::Leg(State::NoCarrier) {
-                far.set_up(FAR_END).expect("a far end");
+        for id in topology.ids() {
+            if matches!(topology.kind(id), Kind::Leg(State::Up | State::Down)) {
+                let far = self.host(topology, id);
+                far.set_up(&far_end(id)).expect("a far end");
             }
         }
         if let Some(container) = &self.container {
@@ -184,13 +199,21 @@ impl Built {
         }
         let leg = leg_below(topology, id);
         let mac = leg.map_or(NOBODY.to_vec(), |leg| {
-            self.far[&leg].mac(FAR_END).expect("a MAC address")
+            let far = self.host(topology, leg);
+            far.mac(&far_end(leg)).expect("a MAC address")
         });
         self.introduce(topology, id, &mac);
         let here = card.mac(name).expect("a MAC address");
         match topology.kind(id) {
-            Kind::Leg(State::Up) => self.serve(&self.far[&id], number, FAR_END, &here, true),
-            Kind::MacVlan(over) => self.serve(&self.far[over], number, FAR_END, &here, false),
+            Kind::Leg(State::Up) => {
+                let is_router = topology.host(id) == id;
+                let far = self.host(topology, id);
+                self.serve(far, number, &far_end(id), &here, is_router);
+            }
+            Kind::MacVlan(over) => {
+                let far = self.host(topology, *over);
+                self.serve(far, number, &far_end(*over), &here, false);
+            }
             Kind::Port => {
                 let container = self.container.as_ref().expect("it was made");
                 self.serve(container, CONTAINER, "eth0", &here, true);
@@ -321,22 +344,28 @@ fn everything(v6: bool) -> IpNet {
     text.parse().expect("a network")
 }
 
-/// Runs lines of iproute2's on the card.
-fn batch(card: &Namespace, lines: &str) {
-    let output = card.run(|| {
-        let mut ip = Command::new("ip");
-        ip.args(["-batch", "-"])
+/// Runs lines of iproute2's in a namespace.
+fn batch(namespace: &Namespace, lines: &str) {
+    pipe(namespace, "ip", "-batch -", lines);
+}
+
+/// Runs a program in a namespace that reads what to do.
+fn pipe(namespace: &Namespace, program: &str, arguments: &str, input: &str) {
+    let output = namespace.run(|| {
+        let mut command = Command::new(program);
+        command
+            .args(arguments.split_whitespace())
             .stdin(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = ip.spawn()?;
+        let mut child = command.spawn()?;
         let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(lines.as_bytes())?;
+        stdin.write_all(input.as_bytes())?;
         drop(stdin);
         child.wait_with_output()
     });
-    let output = output.expect("the card").expect("it is installed");
+    let output = output.expect("a namespace").expect("it is installed");
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{lines}: {error}");
+    assert!(output.status.success(), "{input}: {error}");
 }
 
 /// Runs a program on the card.

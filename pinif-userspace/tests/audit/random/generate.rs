@@ -1,10 +1,12 @@
 //! A random topology: the same of each seed.
 
+mod multipath;
+
 use pinif_lab::LinkKind;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::bench::pairs_keep_sockets;
+use crate::bench::{Need, pairs_keep_sockets};
 
 use super::senders;
 use super::topology::{
@@ -19,6 +21,7 @@ pub struct Machine {
     ipvlan: bool,
     vrf: bool,
     dummy: bool,
+    multipath: bool,
     pairs_keep_sockets: bool,
 }
 
@@ -30,10 +33,15 @@ impl Machine {
             ipvlan: has(LinkKind::IpVlan),
             vrf: has(LinkKind::Vrf),
             dummy: has(LinkKind::Dummy),
+            multipath: Need::Mptcp.unmet().is_none(),
             pairs_keep_sockets: pairs_keep_sockets(),
         }
     }
 }
+
+/// Makes other numbers of a seed; this one gives three of the suite's own topologies Multipath TCP, with contained subflows, with some
+/// that break a rule and with some that escape a device.
+const OTHERS: u64 = 37 << 32;
 
 /// Random choices.
 pub struct Dice(TestRng);
@@ -82,15 +90,29 @@ pub fn topology(seed: u64, machine: Machine) -> Topology {
         masquerades: dice.chance(60),
         pairs_keep_sockets: machine.pairs_keep_sockets,
         policy: Policy::default(),
+        multipath: None,
         senders: Vec::new(),
     };
     devices(&mut topology, machine, &mut dice);
     routes(&mut topology, &mut dice);
     taps(&mut topology, &mut dice);
+    // Other numbers, so that a seed makes the same of all else with Multipath TCP and without.
+    let mut others = Dice::new(seed ^ OTHERS);
+    let is_multipath = machine.multipath && others.chance(40);
+    if is_multipath {
+        multipath::choose(&mut topology, &mut others);
+    }
     if dice.chance(60) {
         topology.policy = policy(&topology, &mut dice);
     }
+    if is_multipath {
+        multipath::rule(&mut topology, &mut others);
+    }
     topology.senders = senders::choose(&topology, &mut dice);
+    if is_multipath {
+        let connections = multipath::senders(&topology, &mut others);
+        topology.senders.extend(connections);
+    }
     topology
 }
 

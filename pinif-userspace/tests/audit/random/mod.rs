@@ -1,9 +1,10 @@
 //! Random topologies: every verdict is what was built makes it, and `--enforce` drops nothing that is contained.
 //!
 //! A topology has cables that are up, down or without carrier, links on top of them, bridges with a leg of the host's own,
-//! domains, a container whose packets are forwarded or masqueraded, what mirrors, redirects, shapes and duplicates packets, and a
-//! policy; and senders of all kinds, each with a known number of packets. What must come of them is worked out from the topology
-//! (`oracle`), first for the drivers' counters and then for the audit's matrix and findings, twice: without `--enforce` and with it.
+//! domains, a container whose packets are forwarded or masqueraded, what mirrors, redirects, shapes and duplicates packets, Multipath
+//! TCP with endpoints and announced addresses, and a policy; and senders of all kinds, each with a known number of packets. What
+//! must come of them is worked out from the topology (`oracle`), first for the drivers' counters and then for the audit's matrix and
+//! findings, twice: without `--enforce` and with it.
 //!
 //! `PINIF_RANDOM_SEEDS=500` runs so many topologies, `PINIF_RANDOM_SEED=7` the one of this seed, which a failure prints.
 

@@ -75,6 +75,8 @@ fn is_possible(topology: &Topology, sender: &Sender) -> bool {
                 *topology.kind(leg) == Kind::Leg(State::Up)
                     && topology.devices[leg].net.is_some()
                     && topology.domain(leg).is_none()
+                    // It would answer and send by any of its cables.
+                    && topology.cable(leg).is_none()
                     // Its host sends by its own device, without a tag.
                     && taps.iter().all(|tap| tap.to != leg)
                     && (sender.to == Target::Local(leg) || is_forwarded(topology, sender))

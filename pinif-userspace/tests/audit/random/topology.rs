@@ -19,6 +19,8 @@ pub struct Topology {
     /// A pair's other end gets packets with their socket.
     pub pairs_keep_sockets: bool,
     pub policy: Policy,
+    /// Multipath TCP, where the namespace is set to make more than one subflow.
+    pub multipath: Option<Multipath>,
     pub senders: Vec<Sender>,
 }
 
@@ -116,6 +118,29 @@ pub enum Prefix {
     Inside,
 }
 
+/// A host that several cables lead to, and of which subflows the card's connections to it are made (ip-mptcp(8)).
+#[derive(Clone, Debug)]
+pub struct Multipath {
+    /// The cables; the host's default route is by the first.
+    pub cables: Vec<Id>,
+    /// The family of all that is said here.
+    pub v6: bool,
+    /// The card's own endpoints, `subflow`.
+    pub endpoints: Vec<Endpoint>,
+    /// The devices on whose networks the host announces its address, `signal`.
+    pub announced: Vec<Id>,
+    /// The card connects to what is announced (`add_addr_accepted`).
+    pub accepts: bool,
+}
+
+/// The address of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub of: Id,
+    /// `dev`: subflows are bound to the device.
+    pub is_bound: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Sender {
     pub from: From,
@@ -146,6 +171,8 @@ pub enum Protocol {
     Raw,
     Ping,
     Tcp,
+    /// `IPPROTO_MPTCP`; of the sender of a subflow, that the kernel makes it.
+    Mptcp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +201,7 @@ pub const SILENT: u8 = 9;
 pub const SERVER: u8 = 2;
 /// The port of all datagrams.
 pub const DISCARD: u16 = 9;
-/// The port of all connections.
+/// The port of all connections. Each of Multipath TCP has one of the next, by which its subflows are counted.
 pub const SERVICE: u16 = 7000;
 
 /// A host's address in a network.
@@ -216,6 +243,32 @@ impl Topology {
         self.ids().find(|&id| *self.kind(id) == Kind::Port)
     }
 
+    /// The leg that leads where a leg's other end is: the first of several to the same host.
+    pub fn host(&self, leg: Id) -> Id {
+        match &self.multipath {
+            Some(multipath) if multipath.cables.contains(&leg) => multipath.cables[0],
+            _ => leg,
+        }
+    }
+
+    /// The leg that a device sends by, if it is one that leads to the host of several cables.
+    pub fn cable(&self, id: Id) -> Option<Id> {
+        let leg = match self.kind(id) {
+            Kind::MacVlan(over) => *over,
+            _ => id,
+        };
+        let cables = &self.multipath.as_ref()?.cables;
+        cables.contains(&leg).then_some(leg)
+    }
+
+    /// The devices on whose networks that host has addresses.
+    pub fn served(&self) -> impl Iterator<Item = Id> + '_ {
+        let has_net = |&id: &Id| self.devices[id].net.is_some();
+        self.ids()
+            .filter(has_net)
+            .filter(|&id| self.cable(id).is_some())
+    }
+
     /// A table of its own for each domain.
     pub fn table(&self, domain: Id) -> u32 {
         1000 + domain as u32
@@ -226,7 +279,7 @@ impl Topology {
         let v6 = sender.v6;
         let net = |id: Id| self.devices[id].net.expect("it has addresses");
         let host = match sender.protocol {
-            Protocol::Tcp => SERVER,
+            Protocol::Tcp | Protocol::Mptcp => SERVER,
             Protocol::Udp | Protocol::Raw | Protocol::Ping => SILENT,
         };
         match sender.to {

@@ -1,5 +1,7 @@
 //! Lets a topology's senders send, one after the other, and takes what the card's drivers counted of each.
 
+mod multipath;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use pinif_lab::{Namespace, patience};
 use super::build::Built;
 use super::oracle::{self, Expected};
 use super::topology::{DISCARD, From, Id, Kind, Protocol, SERVICE, Sender, Target, Topology};
-use crate::bench::{Bench, Events, received_by, settle, wait_until};
+use crate::bench::{Bench, Events, Sent as BySender, received_by, settle, wait_until};
 
 /// What came of all senders, and what must have come of them.
 #[derive(Default)]
@@ -28,7 +30,11 @@ pub fn send(bench: &Bench, built: &Built, topology: &Topology, enforced: bool) -
     let mut all = Sent::default();
     for sender in &topology.senders {
         let (before, received) = (counters(&built.card), received_by(&built.card));
-        let outcome = run(bench, built, topology, sender);
+        let subflows = match sender.protocol {
+            Protocol::Mptcp => multipath::Counts::of(&built.card, sender),
+            _ => multipath::Counts::default(),
+        };
+        let outcome = run(bench, built, topology, sender, enforced);
         let count = |id: Option<Id>| match (sender.protocol, id) {
             (Protocol::Tcp, Some(id)) => {
                 let name = topology.name(id);
@@ -40,7 +46,18 @@ pub fn send(bench: &Bench, built: &Built, topology: &Topology, enforced: bool) -
             _ => sender.count,
         };
         let count = count(oracle::leaves(topology, sender));
-        let expected = oracle::expected(topology, sender, count, enforced);
+        let expected = match sender.protocol {
+            Protocol::Mptcp => {
+                let (expected, others) =
+                    multipath::expected(built, topology, sender, &subflows, enforced);
+                let words = in_words(topology, sender);
+                let others = others.into_iter();
+                all.differences
+                    .extend(others.map(|other| format!("{words}\n  {other}")));
+                Some(expected)
+            }
+            _ => oracle::expected(topology, sender, count, enforced),
+        };
         if outcome.is_sent != expected.is_some() {
             let must = if expected.is_some() { "take" } else { "refuse" };
             all.differences.push(format!(
@@ -83,36 +100,17 @@ struct Outcome {
     words: String,
 }
 
-fn run(bench: &Bench, built: &Built, topology: &Topology, sender: &Sender) -> Outcome {
-    let arguments = arguments(topology, sender);
-    let server = (sender.protocol == Protocol::Tcp).then(|| {
-        let Target::OnLink(id) = sender.to else {
-            panic!("a connection is made to a host on the link")
-        };
-        let leg = match topology.kind(id) {
-            Kind::MacVlan(over) => *over,
-            _ => id,
-        };
-        let far = &built.far[&leg];
-        let at = topology.destination(sender);
-        let at = std::net::SocketAddr::new(at, SERVICE);
-        let mut server = bench.far_sender(far, &format!("tcp --listen {at} --close last"));
-        server.wait_for("ready").go();
-        (server, far)
-    });
-    let sent = match sender.from {
-        From::Card => bench.sender_in(&built.card, &arguments),
-        From::Container => {
-            let container = built.container.as_ref().expect("there is one");
-            bench.far_sender(container, &arguments)
-        }
-        From::Far(leg) => bench.far_sender(&built.far[&leg], &arguments),
-    }
-    .finish();
-    if let Some((server, far)) = server {
-        server.finish();
-        settle([&built.card, far]);
-    }
+fn run(
+    bench: &Bench,
+    built: &Built,
+    topology: &Topology,
+    sender: &Sender,
+    enforced: bool,
+) -> Outcome {
+    let sent = match sender.protocol {
+        Protocol::Mptcp => multipath::connect(bench, built, topology, sender, enforced),
+        _ => give(bench, built, topology, sender),
+    };
     // What is dropped is refused, at the cgroup or as by a full queue: it was sent as far as routing goes.
     let refused = |error| sent.refused.get(error).copied().unwrap_or(0);
     let dropped = refused("EPERM") + refused("ENOBUFS");
@@ -125,6 +123,40 @@ fn run(bench: &Bench, built: &Built, topology: &Topology, sender: &Sender) -> Ou
         is_sent,
         words: format!("{sent:?}"),
     }
+}
+
+/// Lets it send what it has.
+fn give(bench: &Bench, built: &Built, topology: &Topology, sender: &Sender) -> BySender {
+    let arguments = arguments(topology, sender);
+    let server = (sender.protocol == Protocol::Tcp).then(|| {
+        let Target::OnLink(id) = sender.to else {
+            panic!("a connection is made to a host on the link")
+        };
+        let leg = match topology.kind(id) {
+            Kind::MacVlan(over) => *over,
+            _ => id,
+        };
+        let far = built.host(topology, leg);
+        let at = topology.destination(sender);
+        let at = std::net::SocketAddr::new(at, SERVICE);
+        let mut server = bench.far_sender(far, &format!("tcp --listen {at} --close last"));
+        server.wait_for("ready").go();
+        (server, far)
+    });
+    let sent = match sender.from {
+        From::Card => bench.sender_in(&built.card, &arguments),
+        From::Container => {
+            let container = built.container.as_ref().expect("there is one");
+            bench.far_sender(container, &arguments)
+        }
+        From::Far(leg) => bench.far_sender(built.host(topology, leg), &arguments),
+    }
+    .finish();
+    if let Some((server, far)) = server {
+        server.finish();
+        settle([&built.card, far]);
+    }
+    sent
 }
 
 fn arguments(topology: &Topology, sender: &Sender) -> String {
@@ -143,11 +175,15 @@ fn arguments(topology: &Topology, sender: &Sender) -> String {
         }
         Protocol::Raw => format!("raw --to {to}"),
         Protocol::Ping => format!("ping --to {to}"),
-        Protocol::Tcp => {
-            let to = std::net::SocketAddr::new(to, SERVICE);
+        Protocol::Tcp | Protocol::Mptcp => {
+            let (option, port) = match sender.protocol {
+                Protocol::Mptcp => ("--mptcp ", sender.port),
+                _ => ("", SERVICE),
+            };
+            let to = std::net::SocketAddr::new(to, port);
             return match sender.bound {
-                Some(id) => format!("tcp --to {to} --bind-device {}", topology.name(id)),
-                None => format!("tcp --to {to}"),
+                Some(id) => format!("tcp {option}--to {to} --bind-device {}", topology.name(id)),
+                None => format!("tcp {option}--to {to}"),
             };
         }
     };

@@ -70,11 +70,14 @@ pub fn walk(topology: &Topology, sender: &Sender, by: Id, count: u64, enforced: 
 impl Walk<'_> {
     /// What tc does where they arrive.
     fn arrive(&mut self, device: Id) {
+        // Only what is routed is translated.
+        let source = self.source.take();
         for tap in self.taps(device) {
             if matches!(tap.how, How::MirrorArriving | How::ShapeArriving) {
                 self.leave(tap.to, Packet::copied(device));
             }
         }
+        self.source = source;
     }
 
     /// The card's own socket receives them, of the process that built it.

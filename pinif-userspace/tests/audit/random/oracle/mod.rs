@@ -4,6 +4,7 @@
 mod journey;
 mod layers;
 mod routing;
+mod subflows;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use super::topology::{Id, Sender, Topology};
 pub use layers::reaches;
 pub use routing::leaves;
+pub use subflows::{Subflow, ends_late, is_made, of_answers, of_packets, subflows};
 pub use verdict::Subject;
 
 /// A row and a column of the matrix, and what became of it.

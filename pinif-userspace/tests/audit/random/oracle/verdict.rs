@@ -159,7 +159,13 @@ fn lets(topology: &Topology, rule: &Rule, device: Id) -> bool {
 
 /// Whether the policy lets the answers to a sender arrive by a device, too.
 pub fn admits(topology: &Topology, sender: &Sender, device: Id) -> bool {
-    first_rule(topology, sender).is_none_or(|(_, rule)| lets(topology, rule, device))
+    broken_by_answer(topology, sender, device).is_none()
+}
+
+/// The rule that the answers to a sender break where they arrive by a device.
+pub fn broken_by_answer(topology: &Topology, sender: &Sender, device: Id) -> Option<usize> {
+    let (number, rule) = first_rule(topology, sender)?;
+    (!lets(topology, rule, device)).then_some(number)
 }
 
 /// The rule that is broken by what arrives by a leg from a host on its link, to which the answer would leave elsewhere.
@@ -182,7 +188,7 @@ pub fn subject(topology: &Topology, sender: &Sender, known: Known) -> Subject {
 fn protocol(sender: &Sender) -> &'static str {
     match sender.protocol {
         Protocol::Udp => "udp",
-        Protocol::Tcp => "tcp",
+        Protocol::Tcp | Protocol::Mptcp => "tcp",
         Protocol::Raw => "253",
         Protocol::Ping if sender.v6 => "icmpv6",
         Protocol::Ping => "icmp",
