@@ -112,6 +112,8 @@ pub mod flag {
     pub const KEPT: u32 = 1 << 9;
     /// And it is bound to another device than its connection.
     pub const BOUND_ELSEWHERE: u32 = 1 << 10;
+    /// Of a sighting alone: no packet, but a group that was to be joined ([`crate::groups`]).
+    pub const JOIN: u32 = 1 << 11;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,

@@ -7,6 +7,7 @@
 pub mod arrival;
 pub mod bypass;
 pub mod enforce;
+pub mod groups;
 pub mod intent;
 pub mod key;
 pub mod loss;

@@ -124,6 +124,12 @@ impl Samples {
         list.filter(|sample| sample.key[0] != 0)
     }
 
+    /// How many there are of all kinds, and one more for each kind of which there were more.
+    pub fn number(&self) -> u8 {
+        let of = |kind| self.of(kind).count() + usize::from(self.has_more(kind));
+        Of::ALL.into_iter().map(of).sum::<usize>() as u8
+    }
+
     /// Whether there were more of a kind than are kept.
     pub const fn has_more(&self, kind: Of) -> bool {
         self.more[kind as usize] != 0
@@ -172,6 +178,9 @@ mod tests {
         };
         assert_eq!(one(Of::Destination).destination(), destination);
         assert!(Of::ALL.iter().all(|&kind| samples.of(kind).count() == 1));
+        assert_eq!(samples.number(), 3);
+        samples.more = [1, 0, 1];
+        assert_eq!(samples.number(), 5);
         let any = Sample::of_destination(&Packet::default(), [0; 2]);
         assert_ne!(any[0], 0, "the unspecified address is one as well");
     }

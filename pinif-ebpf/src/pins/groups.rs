@@ -1,28 +1,13 @@
-//! Joining and leaving a group: the kernel reports either by IGMP or MLD, via the interface that the option names. Where it names none,
-//! a route chooses one, whatever the socket is bound to (`ip_mc_find_dev`, `__ipv6_sock_mc_join`).
+//! Joining and leaving a group, on the pin's interface alone ([`pinif_ebpf::groups`]).
 
 use aya_ebpf::bindings::bpf_sockopt;
-use pinif_ebpf::{key::IfIndex, pin::Pin};
+use pinif_ebpf::{
+    groups::{INTERFACE_ADDRESS, Interface, MREQ, MREQN, MREQN_INDEX, Words, request},
+    key::IfIndex,
+    pin::Pin,
+};
 
 use crate::{member, state};
-
-const SOL_IP: i32 = 0;
-const SOL_IPV6: i32 = 41;
-
-const IP_ADD_MEMBERSHIP: i32 = 35;
-const IP_UNBLOCK_SOURCE: i32 = 37;
-const IP_BLOCK_SOURCE: i32 = 38;
-const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
-const IP_DROP_SOURCE_MEMBERSHIP: i32 = 40;
-const IP_MSFILTER: i32 = 41;
-/// `MCAST_JOIN_GROUP`, the first of those that name an interface by its index, and `MCAST_MSFILTER`, the last.
-const MCAST: core::ops::RangeInclusive<i32> = 42..=48;
-const IPV6_ADD_MEMBERSHIP: i32 = 20;
-const IPV6_JOIN_ANYCAST: i32 = 27;
-
-/// `ip_mreq`, and `ip_mreqn` with an index.
-const MREQ: i32 = 8;
-const MREQN: i32 = 12;
 
 /// What becomes of the option.
 pub enum Outcome {
@@ -37,32 +22,26 @@ pub enum Outcome {
 /// What becomes of an option about a group. None of another option.
 #[inline(always)]
 pub fn judge(option: *mut bpf_sockopt, pin: &Pin) -> Option<Outcome> {
-    let (level, name) = (member!(option, level), member!(option, optname));
     let length = member!(option, optlen);
-    Some(match (level, name) {
-        (SOL_IP, IP_ADD_MEMBERSHIP) if length >= MREQN => by_index(option, pin, 8, MREQN),
-        (SOL_IP, IP_ADD_MEMBERSHIP) if length >= MREQ => {
+    let request = request(member!(option, level), member!(option, optname))?;
+    Some(match request.interface {
+        Interface::Index(at) => by_index(option, pin, at, length),
+        Interface::Address => by_address(option, pin, length),
+        Interface::IndexOrAddress if length >= MREQN => by_index(option, pin, MREQN_INDEX, MREQN),
+        Interface::IndexOrAddress if length >= MREQ => {
             // There is room for an index behind it (`sockopt_alloc_buf`).
-            put(option, pin.interface.0, 8, MREQN)
+            put(option, pin.interface.0, MREQN_INDEX, MREQN)
         }
-        (
-            SOL_IP,
-            IP_UNBLOCK_SOURCE
-            | IP_BLOCK_SOURCE
-            | IP_ADD_SOURCE_MEMBERSHIP
-            | IP_DROP_SOURCE_MEMBERSHIP
-            | IP_MSFILTER,
-        ) => by_address(option, pin, length),
-        (SOL_IP | SOL_IPV6, name) if MCAST.contains(&name) => by_index(option, pin, 0, length),
-        (SOL_IPV6, IPV6_ADD_MEMBERSHIP | IPV6_JOIN_ANYCAST) => by_index(option, pin, 16, length),
-        _ => return None,
+        // Another program has hidden how long it is: what names no interface cannot be given one then.
+        Interface::IndexOrAddress if length == 0 => by_index(option, pin, MREQN_INDEX, length),
+        Interface::IndexOrAddress => Outcome::AsItIs,
     })
 }
 
 /// One that names its interface by an index, here.
 #[inline(always)]
 fn by_index(option: *mut bpf_sockopt, pin: &Pin, at: usize, length: i32) -> Outcome {
-    let Some(named) = word(option, at).map(IfIndex) else {
+    let Some(named) = Value(option).word(at).map(IfIndex) else {
         // The kernel refuses what is too short.
         return Outcome::AsItIs;
     };
@@ -79,23 +58,38 @@ fn by_index(option: *mut bpf_sockopt, pin: &Pin, at: usize, length: i32) -> Outc
 /// One that has no room for an index, but for an address of the interface (`ip_mreq_source`, `ip_msfilter`): it gets the pin's.
 #[inline(always)]
 fn by_address(option: *mut bpf_sockopt, pin: &Pin, length: i32) -> Outcome {
-    match word(option, 4) {
+    match Value(option).word(INTERFACE_ADDRESS) {
         None => Outcome::AsItIs,
         Some(address) if address == pin.address && address != 0 => Outcome::AsItIs,
-        Some(_) => put(option, pin.address, 4, length),
+        Some(_) => put(option, pin.address, INTERFACE_ADDRESS, length),
     }
 }
 
-/// The four bytes there of the option's value.
+/// The length by which the kernel takes what was judged here, and not the caller's own buffer, which another thread may write to
+/// meanwhile; zero of what is longer than a hook sees (`__cgroup_bpf_run_filter_setsockopt`).
 #[inline(always)]
-fn word(option: *mut bpf_sockopt, at: usize) -> Option<u32> {
+pub fn kept(option: *mut bpf_sockopt) -> i32 {
+    let length = member!(option, optlen);
     let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
     let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
-    if start as usize + at + 4 > end as usize {
-        return None;
+    let room = (end as usize).wrapping_sub(start as usize);
+    if length as usize > room { 0 } else { length }
+}
+
+/// The option's value, as far as a hook sees it.
+struct Value(*mut bpf_sockopt);
+
+impl Words for Value {
+    #[inline(always)]
+    fn word(&self, at: usize) -> Option<u32> {
+        let start: *mut u8 = member!(self.0, __bindgen_anon_2.optval).cast();
+        let end: *mut u8 = member!(self.0, __bindgen_anon_3.optval_end).cast();
+        if start as usize + at + 4 > end as usize {
+            return None;
+        }
+        // SAFETY: within the bounds that were just compared, which the verifier follows.
+        Some(unsafe { start.add(at).cast::<u32>().read_volatile() })
     }
-    // SAFETY: within the bounds that were just compared, which the verifier follows.
-    Some(unsafe { start.add(at).cast::<u32>().read_volatile() })
 }
 
 /// Puts something else there. The option names another interface where there is none of the pin's to put, or where the value is longer
@@ -105,7 +99,8 @@ fn put(option: *mut bpf_sockopt, word: u32, at: usize, length: i32) -> Outcome {
     let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
     let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
     let room = (end as usize).wrapping_sub(start as usize);
-    if word == 0 || start as usize + at + 4 > end as usize || length as usize > room {
+    if word == 0 || length == 0 || start as usize + at + 4 > end as usize || length as usize > room
+    {
         return Outcome::Another(IfIndex::NONE);
     }
     // SAFETY: within the bounds that were just compared, which the verifier follows.

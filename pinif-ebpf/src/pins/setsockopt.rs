@@ -90,7 +90,8 @@ fn join(option: *mut bpf_sockopt) -> (i32, i32) {
         return (UNTOUCHED, REFUSE);
     };
     match groups::judge(option, pin) {
-        None | Some(Outcome::AsItIs) => (UNTOUCHED, ALLOW),
+        None => (UNTOUCHED, ALLOW),
+        Some(Outcome::AsItIs) => (groups::kept(option), ALLOW),
         Some(Outcome::Rewritten(length)) => (length, ALLOW),
         Some(Outcome::Another(index)) if pin.flags & flag::ALLOW_REBIND != 0 && index.is_some() => {
             (UNTOUCHED, ALLOW)

@@ -14,7 +14,7 @@ use crate::{
     identity::{describe, write_identity},
     kernel::{devices, packet::Skb, sock::AF_PACKET},
     layers,
-    map_world::MapWorld,
+    map_world::{Cgroups, MapWorld},
     multipath::{pinif_adopt, pinif_connection},
     recheck::pinif_recheck,
     reread, sender,
@@ -182,8 +182,8 @@ pub fn cell_of(key: &FindingKey, sighting: &Sighting, layer: &Layer) -> CellKey 
 
 /// Decides, and writes the verdict into the finding's key and what led to it into the sighting.
 #[inline(always)]
-fn judge(
-    skb: Skb,
+pub fn judge(
+    cgroups: impl Cgroups,
     active: &Active,
     packet: Option<&Packet>,
     key: &mut FindingKey,
@@ -192,7 +192,7 @@ fn judge(
     let traffic = traffic(packet, key, sighting);
     let here = MapWorld {
         netns: reread(&key.netns),
-        skb,
+        cgroups,
         owner: &sighting.owner,
     };
     let decision = decide(&traffic, active, &here);

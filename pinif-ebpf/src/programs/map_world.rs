@@ -1,4 +1,4 @@
-//! What the maps know, for the packet that is being judged.
+//! What the maps know, for the packet that is being judged, or the group that is about to be joined.
 
 use pinif_ebpf::{
     intent::Owner,
@@ -15,18 +15,50 @@ use crate::{
 /// How deep cgroups are followed for rules that name one.
 pub const MAX_CGROUP_DEPTH: i32 = 16;
 
+/// The cgroups of a socket, as far as rules name them.
+pub trait Cgroups {
+    /// The rules of the deepest that one names: its set has the rules of those above.
+    fn deepest(&self, slot: Slot) -> Option<&RuleSet>;
+}
+
+impl Cgroups for Skb {
+    #[inline(always)]
+    fn deepest(&self, slot: Slot) -> Option<&RuleSet> {
+        let mut deepest = None;
+        for level in 0..MAX_CGROUP_DEPTH {
+            let cgroup = self.cgroup_at(level);
+            if cgroup == 0 {
+                break;
+            }
+            let found = policy::by_cgroup(slot, cgroup);
+            if found.is_some() {
+                deepest = found;
+            }
+        }
+        deepest
+    }
+}
+
+/// Those that were looked for before.
+impl Cgroups for &RuleSet {
+    #[inline(always)]
+    fn deepest(&self, _slot: Slot) -> Option<&RuleSet> {
+        Some(self)
+    }
+}
+
 /// The namespace and the sender of this packet.
-pub struct MapWorld<'a> {
+pub struct MapWorld<'a, C: Cgroups> {
     /// The namespace that it is in.
     pub netns: NetNsCookie,
-    /// The packet.
-    pub skb: Skb,
+    /// The cgroups of its socket.
+    pub cgroups: C,
     /// The process that sent it, or the one whose packet it is a copy of; of none, a user, a cgroup and an executable
     /// that no rule names.
     pub owner: &'a Owner,
 }
 
-impl World for MapWorld<'_> {
+impl<C: Cgroups> World for MapWorld<'_, C> {
     #[inline(always)]
     fn is_lower_of(&self, lower: IfIndex, upper: IfIndex) -> bool {
         lower_devices::is_lower_of(self.netns, lower, upper)
@@ -48,7 +80,7 @@ impl World for MapWorld<'_> {
     }
 }
 
-impl Tables for MapWorld<'_> {
+impl<C: Cgroups> Tables for MapWorld<'_, C> {
     policy::answers_whoever_sends!();
 
     #[inline(always)]
@@ -58,18 +90,7 @@ impl Tables for MapWorld<'_> {
 
     #[inline(always)]
     fn by_cgroup(&self, slot: Slot) -> Option<RuleSet> {
-        // The deepest that a rule names: its set has the rules of those above.
-        let mut deepest = None;
-        for level in 0..MAX_CGROUP_DEPTH {
-            let cgroup = self.skb.cgroup_at(level);
-            if cgroup == 0 {
-                break;
-            }
-            let found = policy::by_cgroup(slot, cgroup);
-            if found.is_some() {
-                deepest = found;
-            }
-        }
+        let mut deepest = self.cgroups.deepest(slot);
         // The socket's own, however deep it is.
         let own = policy::by_cgroup(slot, self.owner.cgroup);
         if own.is_some() {

@@ -22,3 +22,35 @@ macro_rules! verified_once {
     )+};
 }
 pub(crate) use verified_once;
+
+/// The same of the program that has no packet but an option: a step takes the number of the room that it works in, and the option where
+/// it looks at that.
+macro_rules! verified_once_in_room {
+    (@ $(#[$attribute:meta])* fn $name:ident($room:ident) $body:block) => {
+        $(#[$attribute])*
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $name(room: u32) -> u64 {
+            #[inline(always)]
+            fn step($room: u32) -> u32 $body
+            // A whole register, as above.
+            u64::from(step(room))
+        }
+    };
+    (@ $(#[$attribute:meta])* fn $name:ident($option:ident, $room:ident) $body:block) => {
+        $(#[$attribute])*
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $name(context: *mut aya_ebpf::bindings::bpf_sockopt, room: u32) -> u64 {
+            #[inline(always)]
+            fn step($option: $crate::kernel::sockopt::SockOption, $room: u32) -> u32 $body
+            u64::from(step($crate::kernel::sockopt::SockOption::of(context), room))
+        }
+    };
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident),+) $body:block)+) => {$(
+        $crate::verified_once::verified_once_in_room!(
+            @ $(#[$attribute])* fn $name($($argument),+) $body
+        );
+    )+};
+}
+pub(crate) use verified_once_in_room;

@@ -30,6 +30,9 @@ pub const PAUSE: Duration = Duration::from_secs(1);
 /// No more findings than these are reported again at a time: thousands that grow take turns, and the end has all counts.
 pub const REPEATS: usize = 250;
 
+/// How many samples a finding has of what was seen first: a process, a socket, a destination.
+const OF_THE_FIRST: u8 = 3;
+
 /// What distinguishes a finding from others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -86,6 +89,8 @@ struct Entry<K> {
     is_open: bool,
     shown_at: Micros,
     waits: bool,
+    /// How many samples it has had.
+    samples: u8,
     /// What is new since it was shown.
     change: Change,
 }
@@ -147,6 +152,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             is_open: true,
             shown_at: micros(now),
             waits: false,
+            samples: OF_THE_FIRST,
             change: Change::Grew,
         });
         let Self {
@@ -185,6 +191,16 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             self.wait(place);
         }
         true
+    }
+
+    /// Takes how many samples it has had so far: with more of them it has grown, though nothing was counted of these.
+    pub fn sampled(&mut self, key: &K, samples: u8) {
+        if let Some(place) = self.place(key)
+            && samples > self.entries[place].samples
+        {
+            self.entries[place].samples = samples;
+            self.wait(place);
+        }
     }
 
     /// Has an open finding reported again, since more of it was seen that nobody can count.

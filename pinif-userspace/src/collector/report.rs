@@ -162,6 +162,11 @@ impl Audit {
                 if !self.ledger.counted(&Key::Counted(key), state.count) {
                     self.on_sighting(&key, &state.sighting, when);
                 }
+                if key.dropped != 0 {
+                    // A group that is not joined is no packet, and may be another one.
+                    self.ledger
+                        .sampled(&Key::Counted(key), state.samples.number());
+                }
             }
         }
         Ok(())

@@ -65,6 +65,8 @@ pub struct Sighted {
     pub owner: Option<Owner>,
     /// Of a subflow of Multipath TCP that the kernel made, how.
     pub subflow: Option<Subflow>,
+    /// It is no packet, but a group that the process was to join.
+    pub join: bool,
     /// Whether the hooks saw the socket made: what they did not see of it then did not happen.
     pub born: bool,
 }
@@ -157,6 +159,7 @@ pub fn decode(key: &FindingKey, sighting: &Sighting) -> Option<Sighted> {
         requested: requested(sighting),
         owner: owner(sighting, origin),
         subflow: subflow(sighting.flags),
+        join: sighting.flags & flag::JOIN != 0,
         born: sighting.flags & flag::BORN != 0,
     })
 }

@@ -14,6 +14,7 @@ use pinif_ebpf::{
 
 use super::{
     decode::{Headers, Owner, Sighted},
+    explain::{Cause, CauseKind},
     finding::{Finding, FindingId, PacketDirection, Place, Rule, SentBy},
     flow::{Endpoint, Flow},
     kinds,
@@ -55,7 +56,11 @@ pub fn finding(
     look_up: &mut LookUp<'_>,
     shared: &mut Shared,
 ) -> Finding {
-    let causes = (kinds::of(sighted.kind).causes)(sighted, scene, look_up);
+    let causes = if sighted.join {
+        vec![joins(sighted, scene)]
+    } else {
+        (kinds::of(sighted.kind).causes)(sighted, scene, look_up)
+    };
     let names = &mut shared.names;
     let subject = subject::of(&sighted.subject, process.as_ref(), scene.name, names);
     let place = place(sighted, scene, names);
@@ -79,6 +84,14 @@ pub fn finding(
     }
 }
 
+/// A group that the process was to join.
+fn joins(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
+    let interface = Some(sighted.egress).filter(|egress| egress.is_some());
+    Cause::certain(CauseKind::GroupJoin {
+        interface: interface.map(scene.name),
+    })
+}
+
 impl From<Headers> for Flow {
     fn from(headers: Headers) -> Self {
         let end = |address, port| Endpoint { address, port };
@@ -94,12 +107,14 @@ impl From<Headers> for Flow {
 fn place(sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<str>) -> Place {
     let owner = source_owner(sighted, scene);
     let mut name = |index: IfIndex| names.one((scene.name)(index));
-    let (bound_device, interface) = (sighted.bound.map(&mut name), name(sighted.egress));
+    // Of a group that is joined where a route says, it may be any.
+    let egress = Some(sighted.egress).filter(|egress| egress.is_some());
+    let (bound_device, interface) = (sighted.bound.map(&mut name), egress.map(&mut name));
     let source_owner = owner.map(&mut name);
     let contained = owner.and_then(|owner| contained_zone(owner, scene));
     Place {
         netns: names.one(scene.netns),
-        interface: Some(interface),
+        interface,
         bound_device,
         source_owner,
         contained_zone: contained.map(|zone| names.one(zone)),

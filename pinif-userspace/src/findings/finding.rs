@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    explain::Cause,
+    explain::{Cause, CauseKind},
     flow::{Flow, protocol_text},
     process::Process,
     samples::Samples,
@@ -90,6 +90,17 @@ impl Finding {
             subject: None,
             samples: None,
         }
+    }
+
+    /// Whether the first that was seen of it is a group that the process was to join, and was refused.
+    pub fn begins_with_join(&self) -> bool {
+        let is_join = |cause: &Cause| matches!(cause.kind, CauseKind::GroupJoin { .. });
+        self.causes.iter().any(is_join)
+    }
+
+    /// Whether there was nothing else: such a group is no packet.
+    pub fn has_no_packet(&self) -> bool {
+        self.packets == 0 && self.begins_with_join()
     }
 
     /// The name of the network namespace.

@@ -101,6 +101,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         requested: None,
         owner: None::<Owner>,
         subflow: None,
+        join: false,
         born: true,
     };
     let process = Process {

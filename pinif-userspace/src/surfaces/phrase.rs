@@ -47,6 +47,9 @@ pub fn headline(finding: &Finding) -> String {
     if !kinds::is_counted(finding.kind) {
         return unseen(finding);
     }
+    if finding.has_no_packet() {
+        return joined(finding);
+    }
     format!(
         "{}: {} to {} {} {}",
         sender(finding),
@@ -86,6 +89,9 @@ pub fn growth(finding: &Finding) -> String {
     if !kinds::is_counted(finding.kind) {
         return unseen(finding);
     }
+    if finding.has_no_packet() {
+        return joined(finding);
+    }
     format!(
         "{}: {} {} {} so far{}",
         sender(finding),
@@ -93,6 +99,18 @@ pub fn growth(finding: &Finding) -> String {
         if finding.dropped { "dropped at" } else { "via" },
         visible(finding.egress_interface()),
         finding.samples.as_deref().map_or_else(String::new, several)
+    )
+}
+
+/// A group that was not joined: `telemetryd (pid 4242), bound to fab0: kept from joining 239.7.7.7 on eth1`.
+fn joined(finding: &Finding) -> String {
+    let group = finding.flow.map(|flow| flow.destination.address);
+    let group = group.map_or_else(|| "a group".to_owned(), |group| group.to_string());
+    let interface = finding.place.interface.as_deref();
+    format!(
+        "{}: kept from joining {group} on {}",
+        sender(finding),
+        interface.map_or("an interface that a route chooses".into(), visible)
     )
 }
 

@@ -13,6 +13,8 @@ use crate::bench::{CONTROL_PLANE, Need, scenario};
 const MOST: u32 = 25_000;
 /// What refuses what must not leave, at the cgroup.
 const REFUSE: &str = "pinif_refuse";
+/// What refuses groups there.
+const JOIN: &str = "pinif_join";
 
 #[test]
 fn each_program_is_verified_in_a_few_thousand_instructions() {
@@ -35,15 +37,17 @@ fn each_program_is_verified_in_a_few_thousand_instructions() {
 }
 
 #[test]
-fn the_program_that_refuses_is_loaded_where_a_policy_is_enforced() {
+fn the_programs_that_refuse_are_loaded_where_a_policy_is_enforced() {
     scenario("verified refuse", &[Need::Namespaces], |bench| {
         let plain = bench.audit(&[]);
         let verified = verified(plain.pid());
         assert!(!verified.contains_key(REFUSE), "{verified:?}");
+        assert!(!verified.contains_key(JOIN), "{verified:?}");
         plain.stop().expect().nothing_else();
         let enforcing = bench.audit(&["--enforce"]);
         let verified = self::verified(enforcing.pid());
         assert!(verified[REFUSE] < MOST, "{verified:?}");
+        assert!(verified[JOIN] < MOST, "{verified:?}");
         enforcing.stop().expect().nothing_else();
     });
 }

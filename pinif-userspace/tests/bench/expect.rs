@@ -32,9 +32,9 @@ impl<'a> Expectation<'a> {
         }
     }
 
-    /// This finding, and its packets in its cell; what is unaudited has none.
+    /// This finding, and its packets in its cell; what is unaudited has none, nor a group that was not joined.
     pub fn finding(mut self, finding: Finding) -> Self {
-        if finding.kind != "unaudited" {
+        if finding.kind != "unaudited" && finding.packets > 0 {
             *self.places.entry(finding.place()).or_default() += finding.packets;
         }
         self.findings.push(finding);

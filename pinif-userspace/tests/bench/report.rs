@@ -148,9 +148,10 @@ impl Report {
 
     fn agrees_with_itself(&self) {
         let places = self.places();
-        // What cannot be seen, or has not happened, has no packets, and what arrives is in no cell.
+        // What cannot be seen, has not happened, or is a group alone, has no packets, and what arrives is in no cell.
         let seen = self.findings.iter().filter(|finding| {
             finding.kind != Kind::Unaudited
+                && finding.packets > 0
                 && finding.direction == PacketDirection::Out
                 && finding.latent != Some(true)
         });

@@ -7,6 +7,12 @@ use pinif_userspace::findings::samples::Samples;
 use super::report::{Place, verdict};
 use super::sender::Sent;
 
+/// How the explanation of what was dropped ends: of packets, and of a group that was not joined.
+const DROPPED: [&str; 2] = [
+    "It was dropped, and did not leave.",
+    "The group was not joined (EPERM), so that the kernel reported none there.",
+];
+
 /// A finding, or the part of it that one sender has: what one program sent in several processes and by several sockets is one
 /// finding. Whatever is set must hold exactly.
 #[derive(Clone, Debug)]
@@ -182,10 +188,7 @@ impl Finding {
             && line.bound_device == self.bound
             && line.egress_interface == self.egress
             && line.dropped == self.dropped
-            && line
-                .explanation
-                .ends_with("It was dropped, and did not leave.")
-                == self.dropped
+            && DROPPED.iter().any(|words| line.explanation.ends_with(words)) == self.dropped
             && same(self.rule, line.rule.as_deref())
             && self.is_seen(line)
             // What comes from no packet is distinguished by its cause.

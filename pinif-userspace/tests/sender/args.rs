@@ -276,6 +276,9 @@ pub struct Given {
 /// A group that is joined.
 #[derive(clap::Args, Debug)]
 pub struct Groups {
+    /// How the socket is made.
+    #[command(flatten)]
+    pub intent: Intent,
     /// By which option.
     #[arg(long, value_enum)]
     pub how: How,
@@ -293,7 +296,7 @@ pub struct Groups {
     pub source: IpAddr,
 }
 
-/// An option that joins a group.
+/// An option that joins a group, or says of which sources it is wanted.
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub enum How {
     /// `IP_ADD_MEMBERSHIP` with `ip_mreq`.
@@ -308,6 +311,14 @@ pub enum How {
     Mcast,
     /// `MCAST_JOIN_SOURCE_GROUP`.
     McastSource,
+    /// `IP_BLOCK_SOURCE`.
+    Block,
+    /// `MCAST_BLOCK_SOURCE`.
+    McastBlock,
+    /// `IP_MSFILTER`.
+    Filter,
+    /// `MCAST_MSFILTER`.
+    McastFilter,
 }
 
 /// One TCP connection: the client sends `--bytes`, the server reads them.

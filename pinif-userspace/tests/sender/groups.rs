@@ -10,10 +10,16 @@ use socket2::{Domain, Socket, Type};
 
 use crate::args::{Groups, How};
 use crate::sent::Sent;
+use crate::socket::apply;
 
 const IPV6_JOIN_ANYCAST: libc::c_int = 27;
 const MCAST_JOIN_GROUP: libc::c_int = 42;
+const MCAST_BLOCK_SOURCE: libc::c_int = 43;
 const MCAST_JOIN_SOURCE_GROUP: libc::c_int = 46;
+const IP_MSFILTER: libc::c_int = 41;
+const MCAST_MSFILTER: libc::c_int = 48;
+/// `MCAST_EXCLUDE`.
+const EXCLUDE: u32 = 0;
 /// `struct sockaddr_storage`.
 const STORAGE: usize = 128;
 
@@ -24,6 +30,7 @@ pub fn groups(groups: &Groups) -> Result<Sent> {
         Type::DGRAM,
         None,
     )?;
+    apply(&groups.intent, &socket)?;
     let mut sent = Sent::by(&socket)?;
     let (level, option, value) = option(groups)?;
     sent.count(set_bytes(&socket, level, option, &value));
@@ -50,12 +57,19 @@ fn option(groups: &Groups) -> Result<(libc::c_int, libc::c_int, Vec<u8>)> {
             let value = [group.octets(), address, index].concat();
             (ip, libc::IP_ADD_MEMBERSHIP, value)
         }
-        (How::Source, IpAddr::V4(group)) => {
-            let IpAddr::V4(source) = groups.source else {
-                bail!("{} is no IPv4 address", groups.source);
+        (How::Source | How::Block, IpAddr::V4(group)) => {
+            let option = match groups.how {
+                How::Block => libc::IP_BLOCK_SOURCE,
+                _ => libc::IP_ADD_SOURCE_MEMBERSHIP,
             };
-            let value = [group.octets(), address, source.octets()].concat();
-            (ip, libc::IP_ADD_SOURCE_MEMBERSHIP, value)
+            let value = [group.octets(), address, source_v4(groups)?].concat();
+            (ip, option, value)
+        }
+        (How::Filter, IpAddr::V4(group)) => {
+            let (mode, sources) = (EXCLUDE.to_ne_bytes(), 1u32.to_ne_bytes());
+            let source = source_v4(groups)?;
+            let value = [group.octets(), address, mode, sources, source].concat();
+            (ip, IP_MSFILTER, value)
         }
         (How::Mreqn, IpAddr::V6(group)) => {
             let value = [&group.octets()[..], &index].concat();
@@ -71,14 +85,40 @@ fn option(groups: &Groups) -> Result<(libc::c_int, libc::c_int, Vec<u8>)> {
             let value = [&index[..], &[0; 4], &storage(group)].concat();
             (level, MCAST_JOIN_GROUP, value)
         }
-        (How::McastSource, group) => {
+        (How::McastSource | How::McastBlock, group) => {
+            let option = match groups.how {
+                How::McastBlock => MCAST_BLOCK_SOURCE,
+                _ => MCAST_JOIN_SOURCE_GROUP,
+            };
             let level = if group.is_ipv4() { ip } else { ipv6 };
             let source = storage(groups.source);
             let value = [&index[..], &[0; 4], &storage(group), &source].concat();
-            (level, MCAST_JOIN_SOURCE_GROUP, value)
+            (level, option, value)
+        }
+        (How::McastFilter, group) => {
+            let level = if group.is_ipv4() { ip } else { ipv6 };
+            let source = storage(groups.source);
+            let (mode, sources) = (EXCLUDE.to_ne_bytes(), 1u32.to_ne_bytes());
+            let value = [
+                &index[..],
+                &[0; 4],
+                &storage(group),
+                &mode,
+                &sources,
+                &source,
+            ];
+            (level, MCAST_MSFILTER, value.concat())
         }
         (how, group) => bail!("{how:?} is no way to join {group}"),
     })
+}
+
+/// The source, as the options of IPv4 alone have it.
+fn source_v4(groups: &Groups) -> Result<[u8; 4]> {
+    match groups.source {
+        IpAddr::V4(source) => Ok(source.octets()),
+        IpAddr::V6(source) => bail!("{source} is no IPv4 address"),
+    }
 }
 
 /// An address as `struct sockaddr_storage`.

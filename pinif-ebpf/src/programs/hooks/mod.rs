@@ -1,4 +1,4 @@
-//! The hooks: thin, and none of them changes what happens, but that egress drops, and refuse refuses, what must not leave
+//! The hooks: thin, and none of them changes what happens, but that egress drops, and refuse and join refuse, what must not leave
 //! where it is enforced.
 
 mod bind;
@@ -7,6 +7,7 @@ mod connect;
 mod egress;
 mod existing;
 mod ingress;
+mod join;
 mod refuse;
 mod setsockopt;
 mod socket;
@@ -14,3 +15,5 @@ mod task_file;
 
 /// What a cgroup hook answers so that the system call goes on.
 const ALLOW: i32 = 1;
+/// What it answers to end it: the caller gets `EPERM`.
+const REFUSE: i32 = 0;

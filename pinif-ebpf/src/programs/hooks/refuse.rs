@@ -13,7 +13,7 @@ use pinif_ebpf::{
     sighting::Origin,
 };
 
-use super::ALLOW;
+use super::{ALLOW, REFUSE};
 use crate::{
     enforce,
     judging::{DROPPED, FOUND, cell_of, come_to_verdict, conclude, find_sender, pinif_cannot_send},
@@ -31,9 +31,6 @@ use crate::{
     verdict_cache,
     verified_once::verified_once,
 };
-
-/// What the hook answers to refuse the packet.
-const REFUSE: i32 = 0;
 
 /// For every packet of a socket of the cgroup, with the first device that it leaves by: what a tunnel makes of it does not come here
 /// again, nor what a lower device carries.

@@ -2,8 +2,7 @@
 //! for the live socket to say.
 
 use aya_ebpf::{
-    bindings::bpf_sockopt, helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt,
-    programs::SockoptContext,
+    helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt, programs::SockoptContext,
 };
 use pinif_ebpf::{
     intent::{NAME_LENGTH, Name, flag},
@@ -14,6 +13,7 @@ use super::{ALLOW, bypass};
 use crate::{
     kernel::{
         sock::{AF_PACKET, FullSock},
+        sockopt::SockOption,
         task,
     },
     state::records,
@@ -24,22 +24,14 @@ const SOL_SOCKET: i32 = 1;
 const SO_BINDTODEVICE: i32 = 25;
 const SO_BINDTOIFINDEX: i32 = 62;
 
-macro_rules! member {
-    ($context:expr, $($member:ident).+) => {
-        // SAFETY: the context is valid, and the verifier checks the access.
-        unsafe { (&raw const (*$context).$($member).+).read_volatile() }
-    };
-}
-
 /// Before the kernel acts on a socket option of a process's socket.
 #[cgroup_sockopt(setsockopt)]
 pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
-    let option = context.sockopt;
-    if member!(option, optlen) < 0 {
-        // A program of a cgroup below has done what was asked for, and the kernel is to do nothing.
+    let option = SockOption::of(context.sockopt);
+    if option.is_done() {
         return ALLOW;
     }
-    match (member!(option, level), member!(option, optname)) {
+    match option.name() {
         (SOL_SOCKET, SO_BINDTODEVICE) => requested(option, true),
         (SOL_SOCKET, SO_BINDTOIFINDEX) => requested(option, false),
         (bypass::SOL_PACKET, bypass::PACKET_QDISC_BYPASS) if number(&value(option)) != 0 => {
@@ -48,15 +40,18 @@ pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
         (bypass::SOL_XDP, bypass::XDP_TX_RING) => bypasses(option),
         _ => {}
     }
-    // SAFETY: the context is writable here. Zero makes the kernel use the caller's own buffer, whatever its length;
-    // else a value of more than a page would fail (`__cgroup_bpf_run_filter_setsockopt`).
-    unsafe { (&raw mut (*option).optlen).write_volatile(0) };
+    if option.about_group().is_some() {
+        // A pin may have put its interface into it.
+        option.keep();
+    } else {
+        option.leave();
+    }
     ALLOW
 }
 
 #[inline(always)]
-fn requested(option: *mut bpf_sockopt, by_name: bool) {
-    let Some(sock) = FullSock::new(member!(option, __bindgen_anon_1.sk)) else {
+fn requested(option: SockOption, by_name: bool) {
+    let Some(sock) = FullSock::new(option.sock()) else {
         return;
     };
     let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
@@ -81,8 +76,8 @@ fn requested(option: *mut bpf_sockopt, by_name: bool) {
 }
 
 #[inline(always)]
-fn bypasses(option: *mut bpf_sockopt) {
-    if let Some(sock) = FullSock::new(member!(option, __bindgen_anon_1.sk)) {
+fn bypasses(option: SockOption) {
+    if let Some(sock) = FullSock::new(option.sock()) {
         bypass::asked(sock);
     }
 }
@@ -96,10 +91,9 @@ fn number(value: &[u8; NAME_LENGTH]) -> u32 {
 /// and is zero beyond the value (`__cgroup_bpf_run_filter_setsockopt`). `optlen` is not asked: a program that ran before this
 /// one may have set it to zero, as this one does.
 #[inline(always)]
-fn value(option: *mut bpf_sockopt) -> [u8; NAME_LENGTH] {
+fn value(option: SockOption) -> [u8; NAME_LENGTH] {
     let mut bytes = [0; NAME_LENGTH];
-    let start: *mut u8 = member!(option, __bindgen_anon_2.optval).cast();
-    let end: *mut u8 = member!(option, __bindgen_anon_3.optval_end).cast();
+    let (start, end) = option.value();
     for (index, byte) in bytes.iter_mut().enumerate() {
         if start as usize + index + 1 > end as usize {
             break;

@@ -3,6 +3,7 @@
 pub mod devices;
 pub mod packet;
 pub mod sock;
+pub mod sockopt;
 pub mod task;
 
 use aya_ebpf::Global;

@@ -1,12 +1,12 @@
 //! Room for what would fill the stack. Each CPU has one for the traffic programs, which do not interrupt each other, and more for the
-//! program that refuses at the cgroup: that one runs in system calls, and is interrupted by others of its kind and by traffic programs.
+//! programs that refuse at the cgroup: those run in system calls, and are interrupted by others of their kind and by traffic programs.
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     intent::Flow,
     key::Endpoint,
     packet::Packet,
-    policy::{Active, InForce},
+    policy::{Active, InForce, RuleSet},
     sighting::{FindingKey, NewFinding},
     verdict_cache::Coverage,
 };
@@ -27,6 +27,8 @@ const TRAFFIC: u32 = 0;
 pub struct Scratch {
     /// How many runs at the cgroup have this room, or try to take it.
     takers: u64,
+    /// The number of this room.
+    room: u64,
     /// What is in force for this packet: it is read once, so that no packet sees half a policy.
     in_force: InForce,
     /// The address of the `struct sk_buff`: the verifier allows no arithmetic on the context.
@@ -55,6 +57,10 @@ pub struct Scratch {
     pub layer: Layer,
     /// The recheck of its verdict.
     pub recheck: RecheckState,
+    /// The cgroup of the socket that is about to join a group, or one above (`struct cgroup`); zero behind the root.
+    pub cgroup: u64,
+    /// The rules for that socket's cgroup.
+    pub cgroup_rules: RuleSet,
 }
 
 /// A flow that leaks: what the room holds of its last packet is true of its next one, too, as far as no recheck says otherwise.
@@ -81,9 +87,21 @@ pub fn enter(skb: Skb) -> u32 {
     before
 }
 
-/// Takes a room of this CPU for a packet at the cgroup, whose program stays on it (`migrate_disable`). False where all are taken.
+/// Takes a room of this CPU for a packet at the cgroup. False where all are taken.
 #[inline(always)]
 pub fn take(skb: Skb) -> bool {
+    match take_room() {
+        Some(room) => {
+            skb.set_room(room);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Takes a room of this CPU for a program at the cgroup, which stays on it (`migrate_disable`). None where all are taken.
+#[inline(always)]
+pub fn take_room() -> Option<u32> {
     let mut room = TRAFFIC + 1;
     while room < ROOMS {
         if let Some(scratch) = SCRATCH.get_ptr_mut(room) {
@@ -96,21 +114,32 @@ pub fn take(skb: Skb) -> bool {
                 takers.read_volatile()
             };
             if number == 1 {
-                skb.set_room(room);
-                return true;
+                // Any of them, as far as the verifier knows: it follows what comes after once.
+                // SAFETY: a word of the map.
+                return Some(unsafe {
+                    let place = &raw mut (*scratch).room;
+                    place.write_volatile(u64::from(room));
+                    place.read_volatile() as u32
+                });
             }
             // SAFETY: as above.
             unsafe { atomic_add(takers, u64::MAX) };
         }
         room += 1;
     }
-    false
+    None
 }
 
 /// Gives back the room that [`take`] has taken.
 #[inline(always)]
 pub fn leave(skb: Skb) {
-    if let Some(scratch) = get(skb) {
+    leave_room(skb.room());
+}
+
+/// Gives back the room that [`take_room`] has taken.
+#[inline(always)]
+pub fn leave_room(room: u32) {
+    if let Some(scratch) = get_room(room) {
         // SAFETY: an aligned word of the map.
         unsafe { atomic_add(&raw mut scratch.takers, u64::MAX) };
     }
@@ -129,6 +158,16 @@ pub fn begin(skb: Skb, in_force: InForce) -> bool {
     true
 }
 
+/// Begins with a group that is about to be joined. False where there is no such room: never.
+#[inline(always)]
+pub fn begin_in_room(room: u32, in_force: InForce) -> bool {
+    let Some(scratch) = get_room(room) else {
+        return false;
+    };
+    scratch.in_force = in_force;
+    true
+}
+
 /// Whether the room holds what is true of packets with this digest.
 #[inline(always)]
 pub fn holds(digest: u64) -> bool {
@@ -144,7 +183,13 @@ pub fn holds(digest: u64) -> bool {
 /// Each step of a run asks for it anew, and holds it no longer than until it calls the next.
 #[inline(always)]
 pub fn in_work(skb: Skb) -> Option<(&'static mut Scratch, &'static Active)> {
-    let scratch = get(skb)?;
+    in_work_in_room(skb.room())
+}
+
+/// The same, of a room by its number.
+#[inline(always)]
+pub fn in_work_in_room(room: u32) -> Option<(&'static mut Scratch, &'static Active)> {
+    let scratch = get_room(room)?;
     let active = policy::active(scratch.in_force)?;
     Some((scratch, active))
 }
@@ -152,7 +197,13 @@ pub fn in_work(skb: Skb) -> Option<(&'static mut Scratch, &'static Active)> {
 /// What the packet in work has so far, for a step that asks for nothing of the policy.
 #[inline(always)]
 pub fn get(skb: Skb) -> Option<&'static mut Scratch> {
-    let scratch = SCRATCH.get_ptr_mut(skb.room())?;
+    get_room(skb.room())
+}
+
+/// The same, of a room by its number.
+#[inline(always)]
+pub fn get_room(room: u32) -> Option<&'static mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(room)?;
     // SAFETY: the entry is this CPU's own and this run's, whose steps hold it one after the other.
     Some(unsafe { &mut *scratch })
 }

@@ -242,3 +242,15 @@ fn a_closed_finding_stays_and_the_next_under_its_key_is_another() {
     assert_eq!(reported(&rest(&mut ledger)), [(1, 10, 600), (2, 3, 180)]);
     assert_eq!(ledger.len(), 2);
 }
+
+#[test]
+fn what_has_more_samples_is_reported_again_though_nothing_was_counted() {
+    let mut ledger = Ledger::new();
+    ledger.sighted(1, finding(1), at(0));
+    ledger.sampled(&1, 3);
+    assert!(!ledger.waits());
+    ledger.sampled(&1, 5);
+    assert_eq!(due(&mut ledger, 1000).len(), 1);
+    ledger.sampled(&1, 5);
+    assert!(!ledger.waits());
+}

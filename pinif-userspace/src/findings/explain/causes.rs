@@ -83,6 +83,11 @@ pub enum CauseKind {
     },
     /// The kernel's path manager made a subflow of Multipath TCP.
     Subflow(SubflowBy),
+    /// The process was to join a group, which the kernel would have reported by IGMP or MLD.
+    GroupJoin {
+        /// The interface that it named; `None`, a route would have chosen one.
+        interface: Option<String>,
+    },
     /// The socket was bound to another device than before.
     Rebound {
         /// The device before; `None`, it was bound to none.
@@ -218,6 +223,12 @@ impl fmt::Display for CauseKind {
                 }
             }
             Self::Subflow(by) => by.fmt(f),
+            Self::GroupJoin {
+                interface: Some(interface),
+            } => write!(f, "the process was to join the group on {interface}"),
+            Self::GroupJoin { interface: None } => f.write_str(
+                "the process was to join the group without naming an interface, so that a route would choose it",
+            ),
             Self::Rebound { from, to } => rebound(f, from.as_deref(), to.as_deref()),
             Self::BindRefused { device, error } => {
                 write!(f, "SO_BINDTODEVICE to {device} was refused ({error})")

@@ -43,6 +43,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Remedy> {
             by: by.clone(),
             home: home(),
         }),
+        CauseKind::GroupJoin { .. } => Remedy::JoinThere(home()),
         CauseKind::Rebound { .. } => Remedy::BindOnce(home()),
         CauseKind::BindRefused { device, error } => Remedy::AskWhyRefused {
             device: device.clone(),

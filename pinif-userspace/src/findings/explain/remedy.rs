@@ -64,6 +64,8 @@ pub enum Remedy {
     },
     /// Set `sll_ifindex` to the device's index.
     SetLinkIndex(Home),
+    /// Name the interface in the option that joins a group.
+    JoinThere(Home),
     /// Look for what overrides the device.
     FindOverride(Home),
     /// Give the destination another route.
@@ -218,6 +220,10 @@ impl fmt::Display for Remedy {
             Self::NameDevice(home, address) => write!(
                 f,
                 "give the program the name {home} instead of the address {address}"
+            ),
+            Self::JoinThere(home) => write!(
+                f,
+                "name {home} where the program joins the group (imr_ifindex, ipv6mr_interface, gr_interface)"
             ),
             Self::ClearPktinfo(home) => write!(
                 f,

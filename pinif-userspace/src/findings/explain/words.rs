@@ -21,7 +21,10 @@ pub fn explanation(finding: &Finding) -> String {
     if !names.is_empty() {
         text.push_str(&format!(" It is {} as well.", listed(&names, "and")));
     }
-    if finding.dropped {
+    if finding.begins_with_join() {
+        text.push_str(" The group was not joined (EPERM), so that the kernel reported none there.");
+    }
+    if finding.dropped && !finding.has_no_packet() {
         text.push_str(" It was dropped, and did not leave.");
     }
     let subject = finding.subject.as_deref();

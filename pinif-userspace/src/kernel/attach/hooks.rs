@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, ProgramFd, SchedClassifier},
+    programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
 };
 use pinif_ebpf::bypass::Bypass;
 
@@ -27,8 +27,12 @@ use crate::{
     },
 };
 
-/// The program that refuses what must not leave, and its number in `enum bpf_attach_type`.
+/// The program that refuses packets which must not leave, and its number in `enum bpf_attach_type`.
 const REFUSE: (&str, u32) = ("pinif_refuse", 1);
+/// The one that refuses groups of which the kernel would report where it must not.
+const JOIN: (&str, u32) = ("pinif_join", 22);
+/// The names of both.
+const REFUSING: [&str; 2] = [REFUSE.0, JOIN.0];
 
 /// The hooks of an auditor, which a thread of their own may still be attaching: meanwhile entry programs are attached to
 /// interfaces, for each of which the kernel waits until no processor uses what was there before (`tcx_entry_sync`).
@@ -64,7 +68,7 @@ impl Hooks {
             let mut ebpf = ebpf;
             verify_traffic(&mut ebpf, TcDirection::Egress)?;
             if refuses {
-                verify_refuse(&mut ebpf)?;
+                verify_refusing(&mut ebpf)?;
             }
             let mut hooks = CgroupHooks::attach(ebpf, &cgroup, None)?;
             let warnings = hooks.look_back(types);
@@ -197,40 +201,43 @@ impl CgroupHooks {
     ///
     /// As of [`Self::attach`].
     pub fn refuse(&mut self, persist: Option<&Persist>) -> Result<()> {
-        let (name, attach_type) = REFUSE;
         let cgroup = &self.cgroup;
-        let program = verify_refuse(&mut self.ebpf)?;
-        let hook = Hook {
-            name,
-            attach_type,
-            program,
-        };
-        let link = File::open(cgroup)
-            .and_then(|directory| CgroupLink::attach(hook, &directory, pin(name, cgroup, persist)?))
-            .with_context(|| refused(name, cgroup))?;
-        self.links.push(link);
+        for hook in verify_refusing(&mut self.ebpf)? {
+            let name = hook.name;
+            let link = File::open(cgroup)
+                .and_then(|directory| {
+                    CgroupLink::attach(hook, &directory, pin(name, cgroup, persist)?)
+                })
+                .with_context(|| refused(name, cgroup))?;
+            self.links.push(link);
+        }
         Ok(())
     }
 
-    /// Removes the hook that a previous instance has left, which refused.
+    /// Removes the hooks that a previous instance has left, which refused.
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
     pub fn remove_refusing(persist: Option<&Persist>) -> Result<()> {
-        let (name, _) = REFUSE;
-        persist
-            .map_or(Ok(()), |persist| link::remove(&persist.cgroup_link(name)))
-            .with_context(|| format!("a previous instance's hook {name} cannot be removed"))
+        let Some(persist) = persist else {
+            return Ok(());
+        };
+        REFUSING.into_iter().try_for_each(|name| {
+            link::remove(&persist.cgroup_link(name))
+                .with_context(|| format!("a previous instance's hook {name} cannot be removed"))
+        })
     }
 
     /// Refuses nothing any more.
     fn cease_to_refuse(&mut self) -> Result<()> {
-        let (name, _) = REFUSE;
-        let mut refusing = self.links.extract_if(.., |link| link.name() == name);
-        refusing
-            .try_for_each(CgroupLink::detach)
-            .with_context(|| format!("the hook {name} cannot be detached"))
+        let is_refusing = |link: &mut CgroupLink| REFUSING.contains(&link.name());
+        let mut refusing = self.links.extract_if(.., is_refusing);
+        refusing.try_for_each(|link| {
+            let name = link.name();
+            link.detach()
+                .with_context(|| format!("the hook {name} cannot be detached"))
+        })
     }
 
     /// Attaches the hooks again that are attached no longer. `None` where all of them are.
@@ -311,14 +318,24 @@ fn pin(name: &str, cgroup: &Path, persist: Option<&Persist>) -> io::Result<Optio
     persist.map(of).transpose()
 }
 
-fn verify_refuse(ebpf: &mut Ebpf) -> Result<ProgramFd> {
-    let (name, _) = REFUSE;
-    let program: &mut CgroupSkb = program(ebpf, name)?;
-    if program.fd().is_err() {
-        let loaded = program.load().map_err(refusal);
-        loaded.with_context(|| format!("the kernel refused the program {name}"))?;
+/// Loads the programs that refuse, unless they are.
+fn verify_refusing(ebpf: &mut Ebpf) -> Result<[Hook; 2]> {
+    macro_rules! verify {
+        ($program:ty, $hook:expr) => {{
+            let (name, attach_type) = $hook;
+            let program: &mut $program = program(ebpf, name)?;
+            if program.fd().is_err() {
+                let loaded = program.load().map_err(refusal);
+                loaded.with_context(|| format!("the kernel refused the program {name}"))?;
+            }
+            Hook {
+                name,
+                attach_type,
+                program: program.fd()?.try_clone()?,
+            }
+        }};
     }
-    Ok(program.fd()?.try_clone()?)
+    Ok([verify!(CgroupSkb, REFUSE), verify!(CgroupSockopt, JOIN)])
 }
 
 fn refused(name: &str, cgroup: &Path) -> String {

@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
-/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out. `enforced` says by which a packet may be refused.
+/// the rest ([`flags`]). Interfaces of which there is nothing to say are left out. `enforced` says by which a packet may be refused;
+/// [`IfIndex::NONE`] is the one that a route will choose for a group.
 pub(super) fn of(
     network: &Network,
     policy: &Policy,
@@ -46,6 +47,14 @@ pub(super) fn of(
                 said.about |= flags::GIVES_BACK;
             }
         }
+    }
+    // An interface that nobody knows is in no zone: where it may be one of these, it may be refused as they are.
+    if said.values().any(|said| said.about & flags::ENFORCED != 0) {
+        let unknown = InterfaceZones {
+            zones: ZoneSet::EMPTY,
+            about: flags::ENFORCED,
+        };
+        said.insert(IfIndex::NONE, unknown);
     }
     said.retain(|_, said| *said != InterfaceZones::default());
     said

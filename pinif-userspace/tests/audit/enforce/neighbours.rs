@@ -147,7 +147,7 @@ fn the_hook_that_is_detached_is_there_again() {
         let mut auditor = bench.audit(ENFORCE);
         let all = held(auditor.pid());
         let hooks = all.iter().filter(|held| held.is("link_type", "cgroup"));
-        assert_eq!(hooks.map(|hook| hook.detach()).count(), 10, "all hooks");
+        assert_eq!(hooks.map(|hook| hook.detach()).count(), 11, "all hooks");
         auditor.wait_for_finding_that(REMOVED, |finding| finding.cause.contains(REMOVED));
         let sent = all_are_refused(bench, BY_SCOPE);
         auditor

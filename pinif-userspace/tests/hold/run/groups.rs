@@ -86,6 +86,21 @@ fn is_joined(held: &Held) {
     assert_eq!((held.account.refused, held.account.refused_joins), (0, 0));
 }
 
+/// An auditor's hook at a cgroup above runs after the pin's.
+#[test]
+fn an_auditor_above_a_pin_leaves_the_device_that_was_put_in() {
+    for (name, arguments) in [("audited", &[][..]), ("enforced", &["--enforce"])] {
+        scenario(&format!("run join-any-{name}"), &[], |bench| {
+            let auditor = bench.audit(arguments);
+            for how in ["mreq", "mreqn", "mcast", "source"] {
+                is_joined(&join(bench, how, IPV4));
+            }
+            let report = auditor.stop();
+            assert_eq!(report.findings.len(), 0, "{report}");
+        });
+    }
+}
+
 #[test]
 fn with_leave_to_rebind_a_group_may_be_joined_elsewhere() {
     scenario("run join-allowed", &[], |bench| {
