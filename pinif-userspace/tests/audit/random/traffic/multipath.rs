@@ -1,16 +1,16 @@
 //! A connection of Multipath TCP: it is closed once all its subflows are open, or have been tried.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::fs;
+use std::net::IpAddr;
 use std::process::Command;
 use std::time::Instant;
 
 use pinif_lab::{Namespace, patience};
-use procfs::net::TcpState;
 use serde_json::Value;
 
 use super::{COUNTERS, PATIENCE, arguments};
-use crate::bench::{Bench, Events, Sent, connections, settle, wait_until};
+use crate::bench::{Bench, Events, Sent, settle, wait_until};
 use crate::random::build::Built;
 use crate::random::oracle::{self, Expected, Subflow};
 use crate::random::topology::{Sender, Target, Topology};
@@ -40,20 +40,22 @@ pub fn connect(
         &format!("tcp --mptcp --listen {any}:{port} --bytes {BYTES} --pause-sent --close last"),
     );
     server.wait_for("ready").go();
+    let before = Opened::in_namespace(&built.card);
     let more = format!(" --bytes {BYTES} --pause-sent");
     let mut client = bench.sender_in(&built.card, &(arguments(topology, sender) + &more));
     client.wait_for("sent");
     server.wait_for("received");
-    let is_made = |subflow: &Subflow| oracle::is_made(topology, subflow, enforced);
-    let subflows = oracle::subflows(topology, sender).into_iter();
-    let subflows: Vec<_> = subflows
-        .map(|subflow| (is_made(&subflow), subflow))
-        .collect();
+    let subflows = oracle::subflows(topology, sender);
+    let is_made = |subflow: &&Subflow| oracle::is_made(topology, subflow, enforced);
+    let made = subflows.iter().filter(is_made).count() as u64;
+    let begun = before.begun + subflows.len() as u64;
     let start = Instant::now();
     // No event says that a subflow is established.
     wait_until("there are all subflows", &Events::every(COUNTERS), || {
         let is_late = start.elapsed() > patience(PATIENCE);
-        is_late || are_open(&built.card, far, sender, &subflows)
+        let (card, host) = (Opened::in_namespace(&built.card), Opened::in_namespace(far));
+        let are_open = card.begun >= begun && [card.open, host.open] == [made; 2];
+        is_late || are_open
     });
     server.go();
     client.go();
@@ -63,32 +65,31 @@ pub fn connect(
     sent
 }
 
-/// Whether each subflow is established at both ends; or, one that does not get there, was begun: the kernel sends its first
-/// packet before the connection can be closed (`__mptcp_subflow_connect`, with the connection's lock).
-fn are_open(
-    card: &Namespace,
-    far: &Namespace,
-    sender: &Sender,
-    subflows: &[(bool, Subflow)],
-) -> bool {
-    let (here, there) = (connections(card), connections(far));
-    subflows.iter().all(|(is_made, subflow)| {
-        let service = SocketAddr::new(subflow.remote, sender.port);
-        let begun = here.iter().find(|entry| {
-            entry.local_address.ip() == subflow.local && entry.remote_address == service
-        });
-        let Some(begun) = begun else { return false };
-        let mut taken = there.iter().filter(|entry| {
-            entry.local_address == service && entry.remote_address == begun.local_address
-        });
-        match is_made {
-            true => {
-                begun.state == TcpState::Established
-                    && taken.any(|entry| entry.state == TcpState::Established)
-            }
-            false => begun.state == TcpState::SynSent,
+/// How many TCP connections a namespace has, of which this one is the only one.
+struct Opened {
+    /// Those that it began, ever: it has sent the first packet of each (`ActiveOpens`, `tcp_connect`).
+    begun: u64,
+    /// Those that are established now (`CurrEstab`).
+    open: u64,
+}
+
+impl Opened {
+    /// By RFC 4022's counters: to list connections takes the kernel long.
+    fn in_namespace(namespace: &Namespace) -> Self {
+        let text = namespace.run(|| fs::read_to_string("/proc/thread-self/net/snmp"));
+        let text = text.expect("the namespace").expect("/proc is mounted");
+        let mut lines = text.lines().filter(|line| line.starts_with("Tcp:"));
+        let (names, numbers) = (lines.next().expect("names"), lines.next().expect("numbers"));
+        let number = |name: &str| {
+            let mut columns = names.split(' ').zip(numbers.split(' '));
+            let column = columns.find(|(column, _)| *column == name);
+            column.expect("it counts them").1.parse().expect("a number")
+        };
+        Self {
+            begun: number("ActiveOpens"),
+            open: number("CurrEstab"),
         }
-    })
+    }
 }
 
 /// What is expected of a connection, by what was counted of each subflow. In words, those that must be there and are not, and
