@@ -38,7 +38,8 @@ fn each_program_is_verified_in_a_few_thousand_instructions() {
 
 #[test]
 fn the_programs_that_refuse_are_loaded_where_a_policy_is_enforced() {
-    scenario("verified refuse", &[Need::Namespaces], |bench| {
+    let needs = [Need::Namespaces, Need::VerifiedCount];
+    scenario("verified refuse", &needs, |bench| {
         let plain = bench.audit(&[]);
         let verified = verified(plain.pid());
         assert!(!verified.contains_key(REFUSE), "{verified:?}");
