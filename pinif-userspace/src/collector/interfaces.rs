@@ -106,11 +106,6 @@ impl Audit {
                 })?;
             progress.report(attached.new.len(), &self.hub);
         }
-        // One that is gone by now has nothing to be audited.
-        refusals.retain(|(name, _)| {
-            Network::read(namespace.hooks.netns())
-                .map_or(true, |now| now.links.by_name(name).is_some())
-        });
         let index_of = |name: &str| {
             let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
             wanted.map(|(index, _)| *index)

@@ -90,7 +90,7 @@ fn route_before_translation(
 ) -> Option<Cause> {
     let headers = sighted.headers?;
     let query = RouteQuery {
-        source: Some(stranger(scene, from, headers.destination)?),
+        source: Some(another_host(scene, from, headers.destination)?),
         input: Some(from),
         mark: sighted.mark,
         protocol: Some(headers.protocol),
@@ -104,7 +104,7 @@ fn route_before_translation(
 }
 
 /// An address that another host on an interface's network may have, of the family of this one.
-fn stranger(scene: &Scene<'_>, interface: IfIndex, family: IpAddr) -> Option<IpAddr> {
+fn another_host(scene: &Scene<'_>, interface: IfIndex, family: IpAddr) -> Option<IpAddr> {
     let addresses = &scene.network.addresses;
     let is_own = |address: &IpAddr| addresses.iter().any(|own| own.address == *address);
     addresses

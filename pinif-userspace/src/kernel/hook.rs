@@ -112,6 +112,8 @@ impl Hook {
                     self.places.insert(*index, place);
                     done(name, Ok(()));
                 }
+                // It went meanwhile, and another may have come with its name.
+                Err(_) if name_now(&now, *index, name) == Name::Another => {}
                 Err(error) => done(name, Err(error)),
             }
         }
