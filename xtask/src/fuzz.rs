@@ -83,6 +83,7 @@ fn policy(workspace: &Workspace, length: Duration) -> Result<()> {
     let directory = workspace.target.join("fuzz/policy");
     let corpus = directory.join("corpus");
     fs::create_dir_all(&corpus).with_context(|| format!("cannot make {}", corpus.display()))?;
+    write_found(workspace, &corpus)?;
     let mut fuzzer = Command::new(libfuzzer(workspace, &directory)?);
     fuzzer
         .arg(format!("-max_total_time={}", length.as_secs()))
@@ -98,6 +99,21 @@ fn policy(workspace: &Workspace, length: Duration) -> Result<()> {
             directory.display()
         )
     })
+}
+
+/// Writes what earlier fuzzers have found as libFuzzer takes it: a file each.
+fn write_found(workspace: &Workspace, directory: &Path) -> Result<()> {
+    let path = workspace
+        .root
+        .join("pinif-userspace/fuzz/corpus/found.json");
+    let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let found: Vec<String> = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is no list of texts", path.display()))?;
+    for (number, text) in found.iter().enumerate() {
+        let file = directory.join(format!("found-{number}"));
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// Builds the fuzzer, and returns where it is.

@@ -12,6 +12,7 @@ pub(crate) mod gaps;
 pub(crate) mod inode;
 pub(crate) mod kernel_types;
 pub mod links;
+pub(crate) mod listing;
 pub mod lower_devices;
 pub mod namespaces;
 pub(crate) mod netdevice;

@@ -1,6 +1,6 @@
 //! A namespace's interfaces and addresses, and what changes in them.
 
-use std::{collections::VecDeque, future, io, net::IpAddr, ops::ControlFlow};
+use std::{collections::VecDeque, future, io, net::IpAddr};
 
 use anyhow::Context;
 use netlink_packet_route::{
@@ -15,7 +15,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 use super::{
     addresses::{Addresses, LocalAddress},
     links::{Link, Links},
-    netlink::{Messages, Requester, receive},
+    listing::list,
+    netlink::{Messages, receive},
     netns::NetNs,
     tunnels, wireguard,
 };
@@ -23,8 +24,6 @@ use super::{
 /// Room for the messages about a thousand interfaces that come at once.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 const DATAGRAM: usize = 64 * 1024;
-/// How often a dump is begun anew because interfaces changed under it.
-const ATTEMPTS: usize = 10;
 
 const STATE_GROUPS: [u32; 3] = [
     libc::RTNLGRP_LINK,
@@ -140,24 +139,11 @@ fn collect<T>(
     answer: u16,
     decode: fn(&[u8]) -> Option<T>,
 ) -> io::Result<Vec<T>> {
-    let mut attempt = 0;
-    loop {
-        let mut all = Vec::new();
-        let result = Requester::open(NETLINK_ROUTE)?.dump(request, body, |kind, payload| {
-            if kind == answer {
-                all.extend(decode(payload));
-            }
-            ControlFlow::Continue(())
-        });
-        attempt += 1;
-        match result {
-            Ok(()) => return Ok(all),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted && attempt < ATTEMPTS => {}
-            // Interfaces come and go all the time: what was missed now is reported by the watch.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(all),
-            Err(error) => return Err(error),
-        }
-    }
+    let listed = list(NETLINK_ROUTE, request, body, |kind, payload| {
+        (kind == answer).then(|| decode(payload)).flatten()
+    })?;
+    // Interfaces come and go all the time: what was missed now is reported by the watch.
+    Ok(listed.what_there_is())
 }
 
 /// The changes of a namespace, as they happen.

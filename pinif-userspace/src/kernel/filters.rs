@@ -14,6 +14,7 @@ use pinif_ebpf::key::IfIndex;
 use super::{ahead::Ahead, direction::TcDirection};
 use crate::host::{
     attributes::{attributes, text},
+    listing::list,
     netlink::Requester,
     pid_namespace,
 };
@@ -323,18 +324,16 @@ impl Filter {
 /// The filters of one direction at an interface of the calling thread's namespace, in their order. Each place begins with
 /// one that has no handle. Without a qdisc, there are none.
 fn at(interface: IfIndex, direction: TcDirection) -> io::Result<Vec<Filter>> {
-    let mut filters = Vec::new();
-    Requester::open(NETLINK_ROUTE)?.dump(
+    let listed = list(
+        NETLINK_ROUTE,
         libc::RTM_GETTFILTER,
         &message(interface, direction),
         |kind, payload| {
-            if kind == libc::RTM_NEWTFILTER {
-                filters.extend(Filter::decode(payload));
-            }
-            ControlFlow::Continue(())
+            let is_filter = kind == libc::RTM_NEWTFILTER;
+            is_filter.then(|| Filter::decode(payload)).flatten()
         },
     )?;
-    Ok(filters)
+    Ok(listed.what_there_is())
 }
 
 /// Removes a filter from an interface of the calling thread's namespace.

@@ -42,6 +42,11 @@ use crate::{
 /// The first octet of IPv4's own loopback addresses (RFC 1122, 3.2.1.3).
 const LOOPBACK_NET: u8 = 127;
 
+/// What [`pinif_join_write`] answers where the group is to be judged.
+const WRITTEN: u32 = 1;
+/// Where it cannot be, and is refused.
+const UNKNOWN: u32 = 2;
+
 /// Before the kernel acts on a socket option of a process's socket.
 #[cgroup_sockopt(setsockopt)]
 pub fn pinif_join(context: SockoptContext) -> i32 {
@@ -83,8 +88,12 @@ fn is_refused(option: SockOption) -> bool {
 #[inline(always)]
 fn judge_in(room: u32, option: SockOption) -> bool {
     let context = option.context();
-    if pinif_join_where(context, room) == 0 || pinif_join_write(context, room) == 0 {
+    if pinif_join_where(context, room) == 0 {
         return false;
+    }
+    let written = pinif_join_write(context, room) as u32;
+    if written != WRITTEN {
+        return written == UNKNOWN;
     }
     for _ in 0..MAX_CGROUP_DEPTH {
         if pinif_join_cgroup(room) == 0 {
@@ -142,20 +151,21 @@ verified_once_in_room! {
         u32::from(is_enforced && (egress.is_some() || active.drops_unparsed != 0))
     }
 
-    /// Writes it as a packet of this socket to the group, by its own port. Zero where nothing can be remembered of the socket.
+    /// Writes it as a packet of this socket to the group, by its own port, if it is to be judged. Where nothing can be remembered of the
+    /// socket, it is what cannot be judged, which the policy says whether to drop.
     fn pinif_join_write(option, room) {
         let (Some(request), Some(sock)) = (option.about_group(), FullSock::new(option.sock()))
         else {
             return 0;
         };
-        let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
-            return 0;
-        };
-        task::take_over(record);
-        record.becomes_hooked();
         let Some((scratch, active)) = scratch::in_work_in_room(room) else {
             return 0;
         };
+        let Some(record) = records::of_or_insert(sock.as_ptr().cast()) else {
+            return if active.drops_unparsed != 0 { UNKNOWN } else { 0 };
+        };
+        task::take_over(record);
+        record.becomes_hooked();
         let Scratch { packet, new, cgroup, cgroup_rules, .. } = scratch;
         let Some(group) = request.group(&option) else {
             return 0;
@@ -195,7 +205,7 @@ verified_once_in_room! {
             0
         };
         *cgroup_rules = active.any_cgroup;
-        1
+        WRITTEN
     }
 
     /// Looks for the rules of the socket's cgroup, one level at a time. Zero at the end.

@@ -1,7 +1,7 @@
 //! XDP programs on interfaces: they may send what arrives back (`XDP_TX`), or by another interface (`XDP_REDIRECT`), and
 //! neither passes TC egress.
 
-use std::{io, ops::ControlFlow};
+use std::io;
 
 use aya::{
     maps::{MapError, MapInfo, MapType},
@@ -13,7 +13,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
 
 use super::found::Found;
-use crate::host::{netlink::Requester, netns::NetNs};
+use crate::host::{listing::list, netns::NetNs};
 
 /// `struct ifinfomsg`.
 const HEADER: usize = 16;
@@ -54,12 +54,11 @@ fn attached() -> io::Result<Vec<(IfIndex, u32)>> {
     question
         .attributes
         .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let mut found = Vec::new();
-    Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETLINK, &question, |_, payload| {
-        found.extend(decode(payload));
-        ControlFlow::Continue(())
+    let listed = list(NETLINK_ROUTE, libc::RTM_GETLINK, &question, |_, payload| {
+        decode(payload)
     })?;
-    Ok(found)
+    // An interface that came or went is looked at once it is reported.
+    Ok(listed.what_there_is())
 }
 
 /// An interface, and the number of its program, if it has one.

@@ -1,16 +1,17 @@
 //! All rules of an address family, read from the kernel.
 
-use std::{io, ops::ControlFlow};
+use std::io;
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{AddressFamily, rule::RuleMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::rule::Rule;
-use crate::host::{netlink::Requester, netns::NetNs};
+use crate::host::{
+    listing::{Listed, list},
+    netns::NetNs,
+};
 
-/// How often a dump is begun anew because rules changed under it.
-const ATTEMPTS: usize = 10;
 /// All rules of an address family, in the order in which the kernel asks them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules(pub(super) Vec<Rule>);
@@ -36,25 +37,15 @@ impl Rules {
         } else {
             AddressFamily::Inet
         };
-        for attempt in 1.. {
-            let mut rules = Vec::new();
-            let each = |kind, payload: &[u8]| {
-                if kind == libc::RTM_NEWRULE {
-                    rules.extend(
-                        RuleMessage::parse(payload)
-                            .ok()
-                            .map(|rule| Rule::read(&rule)),
-                    );
-                }
-                ControlFlow::Continue(())
-            };
-            match Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETRULE, &question, each) {
-                Ok(()) => return Ok(Self(rules)),
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && attempt < ATTEMPTS => {}
-                Err(error) => return Err(error),
-            }
+        let read = |kind, payload: &[u8]| {
+            let rule = (kind == libc::RTM_NEWRULE).then(|| RuleMessage::parse(payload).ok());
+            rule.flatten().map(|rule| Rule::read(&rule))
+        };
+        match list(NETLINK_ROUTE, libc::RTM_GETRULE, &question, read) {
+            Ok(Listed::Whole(rules)) => Ok(Self(rules)),
+            Ok(Listed::Torn(_)) => Err(io::ErrorKind::Interrupted.into()),
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Self::default()),
+            Err(error) => Err(error),
         }
-        Ok(Self::default())
     }
 }

@@ -1,5 +1,6 @@
 //! What answers a subflow, until both its ends are closed.
 
+use pinif_userspace::findings::finding::SentBy;
 use procfs::net::TcpState;
 
 use super::{MPTCP, connect, escape, second_link, set};
@@ -44,12 +45,23 @@ fn the_last_answer_is_of_the_same_finding() {
             .packets(answered)
             .source("10.0.0.2:7000")
             .by_program("pinif-sender", sent.pid);
+        // Before Linux 6.13, a socket of the kernel's acknowledges for what is in TIME_WAIT, bound as that is.
+        let by_kernel = report
+            .findings
+            .iter()
+            .filter(|found| found.origin == SentBy::Kernel);
+        let last: u64 = by_kernel.map(|found| found.packets).sum();
+        assert!(last <= 1, "{report}");
         let escape = escape(&sent).destination("10.0.0.2:7000");
-        report
+        let mut expected = report
             .expect()
             .contained("fab0", "fab0", fab0.packets)
-            .finding(escape.egress("eth2").packets(eth2.packets))
-            .arrived(answer)
-            .nothing_else();
+            .finding(escape.egress("eth2").packets(eth2.packets - last))
+            .arrived(answer);
+        if last > 0 {
+            let own = leak("policy-escape").rule("control-plane").bound("eth2");
+            expected = expected.finding(own.egress("eth2").packets(last));
+        }
+        expected.nothing_else();
     });
 }
