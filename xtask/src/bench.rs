@@ -2,19 +2,14 @@
 //!
 //! What measures is a bench of cargo (`pinif-userspace/benches/cost`), which is not installed with pinif.
 
-use std::{
-    fs,
-    os::unix::process::CommandExt as _,
-    path::PathBuf,
-    process::{Command, ExitCode, Stdio},
-};
+use std::{fs, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::{
     build,
-    process::{as_root, can_be_root, in_words, is_root, say},
+    process::{answer, as_root, can_be_root, in_words, is_root, say},
     setup,
     workspace::Workspace,
 };
@@ -82,23 +77,11 @@ fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
         "--message-format",
         "json-render-diagnostics",
     ]);
-    let output = built(&mut cargo)?;
+    let output = answer(&mut cargo)?;
     output
         .lines()
         .find_map(executable)
         .with_context(|| format!("`{}` names no executable", in_words(&cargo)))
-}
-
-/// What cargo reports to programs of what it built; what it reports to people is shown.
-fn built(cargo: &mut Command) -> Result<String> {
-    let output = cargo
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start `{}`", in_words(cargo)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", in_words(cargo), output.status);
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The executable of a message of cargo's, if it is of the bench.

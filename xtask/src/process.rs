@@ -140,6 +140,19 @@ pub fn output(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What a command answers on standard output; what it says to people is shown.
+///
+/// # Errors
+/// As [`run`].
+pub fn answer(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| cannot_start(command))?;
+    check(command, Ok(output.status))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn check(command: &Command, status: io::Result<ExitStatus>) -> Result<()> {
     let status = status.with_context(|| cannot_start(command))?;
     if !status.success() {

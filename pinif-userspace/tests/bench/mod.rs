@@ -22,6 +22,7 @@ mod auditor;
 mod expect;
 mod group;
 mod held;
+pub mod joins;
 pub mod lines;
 mod need;
 mod pinif;

@@ -16,12 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{
     absent,
     kernels::{Kernel, Line},
-    machine::end_with_parent,
+    machine::run_machine,
     pool,
     results::{self, Ended},
 };
@@ -162,13 +162,6 @@ fn boot(qemu: &Path, kernel: &Kernel, image: &Path, directory: &Path) -> Result<
             "console=ttyAMA0 quiet panic=-1 rdinit=/init mitigations=off rcupdate.rcu_expedited=1",
         ])
         .stdin(Stdio::null());
-    end_with_parent(&mut timeout);
-    let status = timeout.status().context("cannot start `timeout`")?;
-    if !status.success() {
-        bail!(
-            "QEMU ended with {status}: {} has what the machine printed",
-            console.display()
-        );
-    }
+    run_machine(&mut timeout, &console)?;
     Ok(console)
 }

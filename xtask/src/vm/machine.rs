@@ -285,8 +285,23 @@ impl<'a> Machine<'a> {
 }
 
 /// Has a command end when this process does, however that ends: a machine would go on by itself.
-pub fn end_with_parent(command: &mut Command) {
+fn end_with_parent(command: &mut Command) {
     let ask = || Ok(prctl::set_pdeathsig(Signal::SIGTERM)?);
     // SAFETY: between fork and exec it makes one system call, and allocates nothing.
     unsafe { command.pre_exec(ask) };
+}
+
+/// Runs a machine to its end. Where that is no good one, `console` has what it printed.
+///
+/// # Errors
+/// Where it cannot be started, or ends otherwise than by itself.
+pub fn run_machine(command: &mut Command, console: &Path) -> Result<()> {
+    end_with_parent(command);
+    let status = command.status().context("cannot start `timeout`")?;
+    anyhow::ensure!(
+        status.success(),
+        "QEMU ended with {status}: {} has what the machine printed",
+        console.display()
+    );
+    Ok(())
 }

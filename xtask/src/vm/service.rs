@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     kernels::{Kernel, Line},
-    machine::{Accelerator, EMULATED_CPU, KERNEL_ARGUMENTS, end_with_parent},
+    machine::{Accelerator, EMULATED_CPU, KERNEL_ARGUMENTS, run_machine},
     tools::{QEMU, Tools},
 };
 use crate::{
@@ -143,14 +143,7 @@ impl Service<'_> {
                 "{KERNEL_ARGUMENTS} console=ttyS0 quiet panic=-1 rdinit=/init systemd.unit=checks.service systemd.show_status=no"
             ))
             .stdin(Stdio::null());
-        end_with_parent(&mut timeout);
-        let status = timeout.status().context("cannot start `timeout`")?;
-        if !status.success() {
-            bail!(
-                "QEMU ended with {status}: {} has what the machine printed",
-                console.display()
-            );
-        }
+        run_machine(&mut timeout, &console)?;
         Ok(console)
     }
 }

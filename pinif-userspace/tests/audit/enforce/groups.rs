@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{ENFORCE, Outside, eperm, kept};
+use crate::bench::joins::{BY_INDEX, IPV4, IPV6};
 use crate::bench::{Bench, CONTROL_PLANE, Finding, Report, Sent, leak, scenario, together};
 
 together! {
@@ -18,18 +19,6 @@ together! {
         an_address_of_a_contained_zone_joins_nothing_outside;
 }
 
-const IPV4: &str = "--group 239.7.7.7";
-const IPV6: &str = "--group ff05::c0de";
-/// Each option that joins a group on an interface by its index.
-const BY_INDEX: [(&str, &str); 7] = [
-    ("mreqn", IPV4),
-    ("mcast", IPV4),
-    ("mcast-source", "--group 232.7.7.7"),
-    ("mreqn", IPV6),
-    ("mcast", IPV6),
-    ("anycast", "--group fd00::77"),
-    ("mcast-source", "--group ff35::7 --source 2001:db8::7"),
-];
 /// Groups stay on the backplane.
 const RULE: &str = r#"
 [zone.backplane]

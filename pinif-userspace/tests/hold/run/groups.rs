@@ -3,21 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::INSIDE;
+use crate::bench::joins::{BY_INDEX, IPV4, IPV6};
 use crate::bench::{Bench, Held, scenario};
-
-const IPV4: &str = "--group 239.7.7.7";
-const IPV6: &str = "--group ff05::c0de";
-
-/// Each option that joins a group of IPv4 and names an interface by its index, and those of IPv6.
-const BY_INDEX: [(&str, &str); 7] = [
-    ("mreqn", IPV4),
-    ("mcast", IPV4),
-    ("mcast-source", "--group 232.7.7.7"),
-    ("mreqn", IPV6),
-    ("mcast", IPV6),
-    ("anycast", "--group fd00::77"),
-    ("mcast-source", "--group ff35::7 --source 2001:db8::7"),
-];
 
 fn join(bench: &Bench, how: &str, options: &str) -> Held {
     bench.send_held(&format!("groups --how {how} {options}"))

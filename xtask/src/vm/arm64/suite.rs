@@ -2,16 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::{
     build,
     cross::Cross,
-    process::{in_words, run_cargo},
+    process::{answer, run_cargo},
     target::Target,
     test::CHECKED,
     workspace::Workspace,
@@ -88,14 +88,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 /// The names and files of what a command of cargo's has built.
 fn executables(cargo: &mut Command) -> Result<Vec<(String, PathBuf)>> {
-    let output = cargo
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start `{}`", in_words(cargo)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", in_words(cargo), output.status);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = answer(cargo)?;
     Ok(text.lines().filter_map(executable).collect())
 }
 
