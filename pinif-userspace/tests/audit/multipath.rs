@@ -339,7 +339,7 @@ fn a_subflow_that_the_peer_opened_leaks() {
         // Each that carries none has a SYN-ACK and a reset there, or some of both.
         let carries_data = |senders: usize| {
             let sent = bench.card().sent("eth2").expect("counters").packets;
-            sent > 4 + 4 * senders.max(1) as u64
+            sent > 6 + 2 * senders.max(1) as u64
         };
         let mut senders = Vec::new();
         while !carries_data(senders.len()) {

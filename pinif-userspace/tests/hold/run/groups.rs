@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::INSIDE;
-use crate::bench::joins::{BY_INDEX, IPV4, IPV6};
+use crate::bench::joins::{BY_INDEX, IPV4};
 use crate::bench::{Bench, Held, scenario};
 
 fn join(bench: &Bench, how: &str, options: &str) -> Held {
