@@ -14,7 +14,11 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{remap, target::Target, workspace::Workspace};
+use crate::{
+    remap,
+    target::{Target, variable},
+    workspace::Workspace,
+};
 
 use standard::Standard;
 
@@ -51,7 +55,7 @@ impl Cross {
         cargo
             .args([command, "--target", self.target.name(), "--target-dir"])
             .arg(&workspace.target)
-            .env(self.target.variable("LINKER"), &self.linker)
+            .env(variable(self.target.name(), "LINKER"), &self.linker)
             .env_remove("RUSTFLAGS")
             .env(
                 "CARGO_ENCODED_RUSTFLAGS",

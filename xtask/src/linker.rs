@@ -38,23 +38,10 @@ pub fn ensure(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
         prefix.display()
     ));
     run(workspace
-        .cargo()
+        .installation("bpf-linker", RELEASE)
         .env("LLVM_PREFIX", &prefix)
-        .args([
-            "install",
-            "bpf-linker",
-            "--locked",
-            "--force",
-            "--version",
-            RELEASE,
-        ])
-        .args([
-            "--no-default-features",
-            "--features",
-            &feature(llvm),
-            "--root",
-        ])
-        .arg(workspace.tools()))
+        .args(["--force", "--no-default-features"])
+        .args(["--features", &feature(llvm)]))
     .context("bpf-linker could not be built")?;
     find(workspace, &toolchain.rustc, &toolchain.version).with_context(|| {
         format!(

@@ -138,20 +138,8 @@ fn ensure_nextest(workspace: &Workspace) -> Result<()> {
     say(format_args!(
         "building cargo-nextest {NEXTEST_RELEASE} (some minutes)"
     ));
-    run_command(
-        workspace
-            .cargo()
-            .args([
-                "install",
-                "cargo-nextest",
-                "--locked",
-                "--version",
-                NEXTEST_RELEASE,
-                "--root",
-            ])
-            .arg(workspace.tools()),
-    )
-    .context("cargo-nextest could not be built")
+    run_command(&mut workspace.installation("cargo-nextest", NEXTEST_RELEASE))
+        .context("cargo-nextest could not be built")
 }
 
 #[cfg(test)]

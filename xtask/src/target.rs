@@ -41,12 +41,12 @@ impl Target {
     pub fn is_of_this_machine(self) -> bool {
         self.architecture == env::consts::ARCH
     }
+}
 
-    /// The environment variable that gives cargo a setting of this target.
-    pub fn variable(self, setting: &str) -> String {
-        let target = self.name.replace(['-', '.'], "_").to_uppercase();
-        format!("CARGO_TARGET_{target}_{setting}")
-    }
+/// The environment variable that gives cargo, and nextest, a setting of a target.
+pub fn variable(target: &str, setting: &str) -> String {
+    let target = target.replace(['-', '.'], "_").to_uppercase();
+    format!("CARGO_TARGET_{target}_{setting}")
 }
 
 impl fmt::Display for Target {
@@ -90,8 +90,12 @@ mod tests {
     #[test]
     fn cargo_is_given_settings_of_a_target() {
         assert_eq!(
-            Target::AARCH64.variable("LINKER"),
+            variable("aarch64-unknown-linux-gnu", "LINKER"),
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER"
+        );
+        assert_eq!(
+            variable("x86_64-unknown-linux-gnu", "RUNNER"),
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER"
         );
     }
 }

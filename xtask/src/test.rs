@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every test, as root, and a closing line that counts them.
 
 use std::{
-    env,
     ffi::OsString,
     io::{self, BufRead as _, BufReader, Write as _},
     process::{Command, ExitCode, ExitStatus, Stdio},
@@ -18,6 +17,7 @@ use crate::{
     scenarios::{self, DIRECTORY_VARIABLE},
     setup,
     tally::{self, Totals},
+    target,
     toolchain::Version,
     vm,
     workspace::Workspace,
@@ -137,7 +137,7 @@ fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
     run_command(Command::new(&sudo).arg("--validate"))?;
     let host = host(workspace)?;
     nextest.env(
-        runner_variable(&host),
+        target::variable(&host, "RUNNER"),
         format!("{} --preserve-env --", sudo.display()),
     );
     Ok(())
@@ -148,19 +148,10 @@ fn run_as_root(nextest: &mut Command, workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// Where `rustc` does not say.
 pub fn host(workspace: &Workspace) -> Result<String> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    output(Command::new(rustc).arg("-vV").current_dir(&workspace.root))
+    output(workspace.rustc().arg("-vV"))
         .and_then(|verbose| Version::parse(&verbose))
         .map(|version| version.host)
         .context("`rustc -vV` does not name this machine's target")
-}
-
-/// The environment variable that gives cargo, and nextest, the program that runs a target's programs.
-fn runner_variable(target: &str) -> String {
-    format!(
-        "CARGO_TARGET_{}_RUNNER",
-        target.replace(['-', '.'], "_").to_uppercase()
-    )
 }
 
 /// Runs nextest and counts what it reports on standard output; what a person reads is on standard error.
@@ -210,17 +201,4 @@ fn survive_interrupts() -> Result<()> {
     // SAFETY: the handler does nothing, so it is safe at any point of the program.
     unsafe { sigaction(Signal::SIGINT, &action) }.context("cannot handle SIGINT")?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_runner_is_given_as_cargo_names_it() {
-        assert_eq!(
-            runner_variable("x86_64-unknown-linux-gnu"),
-            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER"
-        );
-    }
 }

@@ -75,6 +75,23 @@ impl Workspace {
         cargo
     }
 
+    /// The command that installs a release of a program of the registry's as one of setup's tools.
+    pub fn installation(&self, program: &str, release: &str) -> Command {
+        let mut cargo = self.cargo();
+        cargo
+            .args(["install", program, "--locked", "--version", release])
+            .arg("--root")
+            .arg(self.tools());
+        cargo
+    }
+
+    /// The compiler that builds what the eBPF programs are not, in the workspace's root, where rustup asks which.
+    pub fn rustc(&self) -> Command {
+        let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        rustc.current_dir(&self.root);
+        rustc
+    }
+
     fn search_path(&self) -> OsString {
         let mut path = env::var_os("PATH").unwrap_or_default();
         path.push(":");

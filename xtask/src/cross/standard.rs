@@ -1,7 +1,7 @@
 //! Rust's standard library for the target, with the compiler that it belongs to: what rustup added, else Debian's.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -111,14 +111,8 @@ pub fn ensure(workspace: &Workspace, target: Target) -> Result<Standard> {
 
 /// Where the compiler that builds everything else looks for it.
 fn usual(workspace: &Workspace, target: Target) -> Option<PathBuf> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = Command::new(rustc);
-    command.current_dir(&workspace.root).args([
-        "--print",
-        "target-libdir",
-        "--target",
-        target.name(),
-    ]);
+    let mut command = workspace.rustc();
+    command.args(["--print", "target-libdir", "--target", target.name()]);
     Some(PathBuf::from(output(&mut command)?.trim_end()))
 }
 

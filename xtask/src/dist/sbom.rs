@@ -54,8 +54,6 @@ fn ensure(workspace: &Workspace) -> Result<()> {
     say(format_args!(
         "building cargo-cyclonedx {RELEASE} (some minutes)"
     ));
-    let mut cargo = workspace.cargo();
-    cargo.args(["install", "cargo-cyclonedx", "--locked"]);
-    cargo.args(["--version", RELEASE, "--root"]);
-    run(cargo.arg(workspace.tools())).context("cargo-cyclonedx could not be built")
+    run(&mut workspace.installation("cargo-cyclonedx", RELEASE))
+        .context("cargo-cyclonedx could not be built")
 }
