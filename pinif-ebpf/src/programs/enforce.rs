@@ -3,12 +3,24 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use pinif_ebpf::{
     enforce::{Action, until},
-    policy::{Active, InterfaceZones, NO_RULE},
+    policy::{Active, InForce, InterfaceZones, NO_RULE},
     sighting::{FindingKey, Sighting},
     verdict::{Decision, KindSet},
 };
 
 use crate::{reread, state::policy};
+
+/// What is in force, where it is enforced now.
+#[inline(always)]
+pub fn active(in_force: InForce) -> Option<&'static Active> {
+    policy::active(in_force).filter(|active| active.enforces(now))
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper has no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
 
 /// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
 /// deepest chain of calls.
@@ -24,8 +36,6 @@ pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malforme
     if is_malformed == 0 && reread(&key.kind) == 0 {
         return 0;
     }
-    // SAFETY: the helper has no arguments.
-    let now = || unsafe { bpf_ktime_get_ns() };
     if is_malformed != 0 {
         let InterfaceZones { zones, about } = policy::interface(key.netns, active.slot, key.egress);
         if !active.lets_unparsed(about, zones) {

@@ -58,13 +58,7 @@ pub fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
         sighting.socket_inode = task::inode_of(reread(&sighting.socket_inode));
     }
     match packet {
-        Some(packet) => {
-            copy(&mut sighting.source, &packet.source);
-            copy(&mut sighting.destination, &packet.destination);
-            sighting.source_port = packet.source_port;
-            sighting.destination_port = packet.destination_port;
-            sighting.protocol = packet.protocol;
-        }
+        Some(packet) => describe_flow(sighting, packet),
         None => {
             clear(&mut sighting.source);
             clear(&mut sighting.destination);
@@ -73,4 +67,14 @@ pub fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
             sighting.protocol = 0;
         }
     }
+}
+
+/// Writes a packet's ends and protocol.
+#[inline(always)]
+pub fn describe_flow(sighting: &mut Sighting, packet: &Packet) {
+    copy(&mut sighting.source, &packet.source);
+    copy(&mut sighting.destination, &packet.destination);
+    sighting.source_port = packet.source_port;
+    sighting.destination_port = packet.destination_port;
+    sighting.protocol = packet.protocol;
 }

@@ -18,6 +18,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
+    identity::describe_flow,
     kernel::{self, packet::Skb},
     map_world::MAX_CGROUP_DEPTH,
     receiver, reread,
@@ -28,7 +29,6 @@ use crate::{
         policy,
     },
     verified_once::verified_once,
-    words::copy,
 };
 
 /// Runs for every packet that comes in by an interface at which something can be amiss (TCX ingress, or clsact before 6.6).
@@ -282,11 +282,7 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: &Packet) {
     sighting.time = unsafe { bpf_ktime_get_ns() };
     sighting.mark = skb.mark();
     sighting.arrived = IfIndex::NONE;
-    copy(&mut sighting.source, &packet.source);
-    copy(&mut sighting.destination, &packet.destination);
-    sighting.source_port = packet.source_port;
-    sighting.destination_port = packet.destination_port;
-    sighting.protocol = packet.protocol;
+    describe_flow(sighting, packet);
 }
 
 /// What the maps know of this namespace; and, once it was looked for, who receives the packet.

@@ -21,6 +21,7 @@ use pinif_ebpf::{
 use super::{ALLOW, REFUSE};
 use crate::{
     enforce,
+    identity::describe_flow,
     judging::{DROPPED, FOUND, judge},
     kernel::{
         sock::{AF_PACKET, FullSock},
@@ -36,7 +37,6 @@ use crate::{
         scratch::{self, Scratch},
     },
     verified_once::verified_once_in_room,
-    words::copy,
 };
 
 /// The first octet of IPv4's own loopback addresses (RFC 1122, 3.2.1.3).
@@ -68,11 +68,7 @@ fn is_refused(option: SockOption) -> bool {
     let Some(in_force) = policy::in_force() else {
         return false;
     };
-    let Some(active) = policy::active(in_force) else {
-        return false;
-    };
-    // SAFETY: the helper has no arguments.
-    if !active.enforces(|| unsafe { bpf_ktime_get_ns() }) {
+    if enforce::active(in_force).is_none() {
         return false;
     }
     let Some(room) = scratch::take_room() else {
@@ -272,9 +268,5 @@ fn describe(sighting: &mut Sighting, packet: &Packet, active: &Active) {
     sighting.generation = active.generation;
     sighting.mark = 0;
     sighting.arrived = IfIndex::NONE;
-    copy(&mut sighting.source, &packet.source);
-    copy(&mut sighting.destination, &packet.destination);
-    sighting.source_port = packet.source_port;
-    sighting.destination_port = packet.destination_port;
-    sighting.protocol = packet.protocol;
+    describe_flow(sighting, packet);
 }

@@ -5,7 +5,7 @@
 //! That one is the kernel's own, leaves, and has an address that the process chose. This program runs before (`ip_finish_output`,
 //! `ip6_finish_output`), in the system call: a refusal there is the `EPERM` of that call.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::cgroup_skb, programs::SkBuffContext};
+use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use pinif_ebpf::{
     loss::Loss,
     packet::NotParsed,
@@ -53,13 +53,9 @@ fn is_refused(skb: Skb) -> bool {
     if sock.is_listening() || verdict_cache::is_contained(skb, sock, in_force) {
         return false;
     }
-    let Some(active) = policy::active(in_force) else {
+    let Some(active) = enforce::active(in_force) else {
         return false;
     };
-    // SAFETY: the helper has no arguments.
-    if !active.enforces(|| unsafe { bpf_ktime_get_ns() }) {
-        return false;
-    }
     let netns = devices::netns(task::number_of(skb.as_ptr()));
     if policy::about(netns, active.slot, skb.interface()) & flags::ENFORCED == 0 {
         return false;
