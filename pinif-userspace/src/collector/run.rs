@@ -23,6 +23,7 @@ use super::{
     totals,
 };
 use crate::{
+    findings::summary::Summary,
     hub::{Event, Hub, Notice},
     kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
@@ -211,7 +212,10 @@ impl Audit {
         let matrix = self.totals.matrix(&self.counters.cells()?, &self.names);
         let foreseen = self.foresight.foreseen();
         let findings = self.ledger.len() as u64 + foreseen.reported();
-        let summary = totals::summary(duration, matrix, findings, &losses);
+        let summary = Summary {
+            policy: self.policy_size(),
+            ..totals::summary(duration, matrix, findings, &losses)
+        };
         self.hub.publish(Event::Ended(Arc::new(summary)));
         if self.persist.is_some() {
             let drops = self.enforcement.is_on();

@@ -6,9 +6,18 @@ use anyhow::Result;
 use pinif_ebpf::loss::Loss;
 
 use super::audit::Audit;
-use crate::hub::snapshot::{PolicyState, Snapshot, WORST};
+use crate::{
+    findings::ready::PolicySize,
+    hub::snapshot::{PolicyState, Snapshot, WORST},
+};
 
 impl Audit {
+    /// How much the policy in force says.
+    pub(super) fn policy_size(&self) -> Option<PolicySize> {
+        let policy = self.policies.values().next_back()?;
+        PolicySize::of(policy.zones.len(), policy.rules.len())
+    }
+
     /// Publishes a snapshot, if a subscriber wants one. `losses` is what could not be counted so far.
     ///
     /// # Errors

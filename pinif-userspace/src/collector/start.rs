@@ -199,6 +199,7 @@ impl Audit {
             ),
             attach: attach.into(),
             enforce: self.enforcement.is_on(),
+            policy: self.policy_size(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -164,6 +164,7 @@ pub(super) fn summary(
         dropped: dropped.map(|cell| cell.packets).sum(),
         matrix,
         findings,
+        policy: None,
         uncounted: losses
             .iter()
             .map(|(loss, lost)| (loss.name().to_owned(), *lost))

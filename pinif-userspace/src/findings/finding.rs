@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     explain::{Cause, CauseKind},
-    flow::{Flow, protocol_text},
+    flow::{Flow, protocol_name, protocol_text},
     process::Process,
     samples::Samples,
     subject::Subject,
@@ -126,10 +126,15 @@ impl Finding {
         name.filter(|_| self.kind.row().is_of_rule)
     }
 
-    /// The protocol's name, or its number.
+    /// The protocol's name, or its number, as a line has it: `udp`.
     pub fn protocol(&self) -> String {
         self.flow
             .map_or_else(String::new, |flow| protocol_text(flow.protocol))
+    }
+
+    /// The protocol as people write it: `UDP`.
+    pub fn protocol_name(&self) -> String {
+        protocol_name(&self.protocol())
     }
 
     /// The first packet's source: `10.0.0.1:40000`, `[fd00::1]:40000`, or the address alone where there is no port.
@@ -253,6 +258,15 @@ pub fn time_text(time: SystemTime) -> String {
         jiff::Timestamp::MAX
     });
     format!("{timestamp:.6}")
+}
+
+/// The same to the second, for the head of a line.
+pub fn second_text(time: SystemTime) -> String {
+    let text = time_text(time);
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
 }
 
 #[cfg(test)]

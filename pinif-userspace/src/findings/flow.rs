@@ -61,6 +61,20 @@ pub fn protocol_text(number: u8) -> String {
     name.to_owned()
 }
 
+/// A protocol as people write it, from what `protocol` says: `UDP`, `ICMPv6`, `IP protocol 253`.
+pub fn protocol_name(text: &str) -> String {
+    match text {
+        "ipip" => "IP in IP".to_owned(),
+        "ipv6" => "IPv6 in IP".to_owned(),
+        "icmpv6" => "ICMPv6".to_owned(),
+        "udplite" => "UDP-Lite".to_owned(),
+        text if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("IP protocol {text}")
+        }
+        text => text.to_uppercase(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +91,10 @@ mod tests {
         assert_eq!(
             (protocol_text(17), protocol_text(253)),
             ("udp".to_owned(), "253".to_owned())
+        );
+        assert_eq!(
+            [17, 58, 41, 253].map(|number| protocol_name(&protocol_text(number))),
+            ["UDP", "ICMPv6", "IPv6 in IP", "IP protocol 253"]
         );
     }
 }

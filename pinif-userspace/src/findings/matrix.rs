@@ -1,6 +1,6 @@
 //! The matrix, pinif's picture: a row for each bound device, a column for each egress interface, packets in the cells.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use pinif_ebpf::verdict::{Kind, Severity};
@@ -89,6 +89,12 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// How grave the gravest of it is: what left is graver than what was dropped.
+    fn gravity(&self) -> Option<Option<Severity>> {
+        let left = self.gravest.map(|(severity, _)| severity);
+        (left.is_some() || self.dropped > 0).then_some(left)
+    }
+
     fn add(&mut self, cell: &Cell, severity: Option<Severity>) {
         if cell.dropped {
             self.dropped = self.dropped.saturating_add(cell.packets);
@@ -121,6 +127,39 @@ impl Matrix {
             .into_iter()
             .map(|(netns, cells)| Self::of_one(netns, &cells, &severity))
             .collect()
+    }
+
+    /// Whether anything in it is of a finding.
+    pub fn has_marks(&self) -> bool {
+        let mut sums = self.rows.iter().flat_map(|row| &row.sums).flatten();
+        sums.any(|sum| sum.gravity().is_some())
+    }
+
+    /// The same with the rows and columns first that have something of a finding, the gravest before others.
+    pub fn gravest_first(&self) -> Self {
+        let of_column = |column: usize| {
+            let sums = self.rows.iter().filter_map(|row| row.sums[column].as_ref());
+            sums.filter_map(Sum::gravity).max()
+        };
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        order.sort_by_key(|column| Reverse(of_column(*column)));
+        let mut rows: Vec<Row> = self
+            .rows
+            .iter()
+            .map(|row| Row {
+                sender: row.sender.clone(),
+                sums: order.iter().map(|column| row.sums[*column]).collect(),
+            })
+            .collect();
+        rows.sort_by_key(|row| Reverse(row.sums.iter().flatten().filter_map(Sum::gravity).max()));
+        Self {
+            netns: self.netns.clone(),
+            columns: order
+                .iter()
+                .map(|column| self.columns[*column].clone())
+                .collect(),
+            rows,
+        }
     }
 
     fn of_one(netns: &str, cells: &[&Cell], severity: &impl Fn(&Cell, Kind) -> Severity) -> Self {

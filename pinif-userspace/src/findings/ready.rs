@@ -17,8 +17,27 @@ pub struct Ready {
     /// Whether leaks are dropped (`--enforce`).
     #[serde(default)]
     pub enforce: bool,
+    /// The policy in force; null where none is loaded.
+    #[serde(default)]
+    pub policy: Option<PolicySize>,
     /// The version of pinif.
     pub version: String,
+}
+
+/// How much a policy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicySize {
+    /// How many zones it has.
+    pub zones: usize,
+    /// How many rules it has.
+    pub rules: usize,
+}
+
+impl PolicySize {
+    /// Of a policy with so many; none of one that demands nothing, which is as good as none.
+    pub fn of(zones: usize, rules: usize) -> Option<Self> {
+        (zones + rules > 0).then_some(Self { zones, rules })
+    }
 }
 
 /// How the programs hang on an interface.

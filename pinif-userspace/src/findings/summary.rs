@@ -6,7 +6,7 @@ use pinif_ebpf::verdict::Kind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{finding::SentBy, names};
+use super::{finding::SentBy, names, ready::PolicySize};
 
 /// The totals at the end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,9 @@ pub struct Summary {
     pub matrix: Vec<Cell>,
     /// How many findings there are.
     pub findings: u64,
+    /// The policy that was in force at the end; null where none was loaded.
+    #[serde(default)]
+    pub policy: Option<PolicySize>,
     /// What could not be counted or shown, by the place that lost it; empty when nothing was lost.
     pub uncounted: BTreeMap<String, u64>,
 }

@@ -25,6 +25,7 @@ fn ready() -> Event {
         kernel: String::new(),
         attach: Attach::Tcx,
         enforce: false,
+        policy: None,
         version: String::new(),
     }))
 }

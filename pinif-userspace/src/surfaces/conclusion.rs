@@ -9,33 +9,51 @@ use super::shown::Row;
 use crate::findings::summary::{Cell, Summary};
 use crate::text::words::{counted, grouped};
 
-/// The audit in a sentence or two: `3 findings: 2 leaks, 1 risk. 1,040 of 12,345 packets left where they must not.`
+/// The audit in some sentences: `1 leak. 1,040 of 12,345 packets left where they must not: telemetryd (pid 4242), bound to fab0, left
+/// via eth1.`
 pub fn conclusion(rows: &[Row], summary: &Summary) -> String {
     let wrong = Wrong::of(rows, summary);
     let mut text = match (rows.is_empty(), wrong == Wrong::default()) {
         (true, true) if summary.dropped == 0 => contained(summary.packets),
-        (true, _) => wrong.text(summary.packets),
+        (true, _) => wrong.text(rows, summary.packets),
         (false, _) => {
-            let findings = counted(rows.len() as u64, "finding");
             format!(
-                "{findings}: {}. {}",
+                "{}. {}",
                 severities(rows),
-                wrong.text(summary.packets)
+                wrong.text(rows, summary.packets)
             )
         }
     };
-    match summary.dropped {
-        0 => {}
-        1 => text.push_str(" 1 packet was kept from leaving."),
-        dropped => {
-            let packets = grouped(dropped);
-            text.push_str(&format!(" {packets} packets were kept from leaving."));
-        }
+    if summary.dropped > 0 {
+        let packets = match summary.dropped {
+            1 => "1 packet was".to_owned(),
+            dropped => format!("{} packets were", grouped(dropped)),
+        };
+        let what = worst(rows, |row| row.dropped);
+        text.push_str(&format!(" {packets} kept from leaving{what}."));
     }
     if incomplete(summary) {
         text.push_str(" But not all packets could be counted.");
     }
     text
+}
+
+/// What the largest of some findings is, for the end of a sentence, and how many more there are; nothing, if there is none.
+fn worst(rows: &[Row], is_one: impl Fn(&Row) -> bool) -> String {
+    let rows: Vec<&Row> = rows.iter().filter(|row| is_one(row)).collect();
+    // Of equal ones, the first that was found.
+    let largest = rows.iter().rev().max_by_key(|row| row.packets);
+    let Some(largest) = largest else {
+        return String::new();
+    };
+    match rows.len() - 1 {
+        0 => format!(": {}", largest.outcome),
+        more => format!(
+            ": {}, and {}",
+            largest.outcome,
+            counted(more as u64, "other finding")
+        ),
+    }
 }
 
 /// Whether what was lost makes the counts uncertain.
@@ -76,7 +94,7 @@ fn severities(rows: &[Row]) -> String {
     });
     let words: Vec<String> = counts
         .into_iter()
-        .filter(|(number, _)| *number > 0)
+        .filter(|(number, name)| *number > 0 || *name == "leak")
         .map(|(number, name)| counted(number, name))
         .collect();
     words.join(", ")
@@ -139,39 +157,56 @@ impl Wrong {
         wrong
     }
 
-    fn text(self, all: u64) -> String {
+    fn text(self, rows: &[Row], all: u64) -> String {
         let of = format!("of {}", counted(all, "packet"));
+        let worst_of = |severity, direction| {
+            worst(rows, |row: &Row| {
+                let its = (row.severity, row.kind.row().direction);
+                !row.dropped && row.packets > 0 && its == (severity, direction)
+            })
+        };
+        let leaks = worst_of(Severity::Leak, Direction::Egress);
+        let risks = worst_of(Severity::Risk, Direction::Egress);
         let left = match (self.left, self.risked) {
-            (0, 0) if self.arrived > 0 => None,
+            (0, 0) if self.arrived > 0 || self.untaken > 0 => None,
             (0, 0) => Some("No packet that was seen left where it must not.".to_owned()),
-            (0, risked) => Some(format!(
-                "No packet left where it must not, but {} {of} used an allowed interface only because of the current route.",
-                grouped(risked)
-            )),
-            (1, _) => Some(format!("1 {of} left where it must not.")),
-            (left, _) => Some(format!("{} {of} left where they must not.", grouped(left))),
+            (0, _) => None,
+            (1, _) => Some(format!("1 {of} left where it must not{leaks}.")),
+            (left, _) => {
+                let left = grouped(left);
+                Some(format!("{left} {of} left where they must not{leaks}."))
+            }
+        };
+        let risked = match self.risked {
+            0 => None,
+            risked => Some(format!("{} {of} at risk{risks}.", grouped(risked))),
         };
         let arrived = match self.arrived {
             0 => None,
-            1 => Some("1 packet arrived where it must not.".to_owned()),
+            1 => Some("1 packet arrived where it must not".to_owned()),
             arrived => Some(format!(
-                "{} packets arrived where they must not.",
+                "{} packets arrived where they must not",
                 grouped(arrived)
             )),
         };
+        let arrived = arrived.map(|text| {
+            let what = worst_of(Severity::Leak, Direction::Ingress);
+            format!("{text}{what}.")
+        });
         let untaken = match self.untaken {
             0 => None,
-            1 => Some("1 packet arrived where it must not, and no socket received it.".to_owned()),
+            1 => Some("1 packet arrived where it must not, and no socket received it".to_owned()),
             untaken => Some(format!(
-                "{} packets arrived where they must not, and no socket received them.",
+                "{} packets arrived where they must not, and no socket received them",
                 grouped(untaken)
             )),
         };
-        left.into_iter()
-            .chain(arrived)
-            .chain(untaken)
-            .collect::<Vec<_>>()
-            .join(" ")
+        let untaken = untaken.map(|text| {
+            let what = worst_of(Severity::Risk, Direction::Ingress);
+            format!("{text}{what}.")
+        });
+        let sentences = [left, risked, arrived, untaken].into_iter().flatten();
+        sentences.collect::<Vec<_>>().join(" ")
     }
 }
 

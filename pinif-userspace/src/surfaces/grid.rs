@@ -3,7 +3,7 @@
 use anstyle::Style;
 
 use super::look::Look;
-use crate::text::words::width;
+use crate::text::words::{width, wrapped};
 
 /// A table: a first column of names, a row of headings, and texts.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,10 @@ impl Text {
 
 /// Between two columns.
 const GAP: usize = 2;
+/// How narrow the last column of a list may be.
+const NARROWEST: usize = 24;
+/// Before the texts of a list that stand below its columns.
+const INDENT: usize = 4;
 
 impl Grid {
     /// The table as lines, each ended. Where `columns` is too narrow for it, it comes in bands that repeat the names; a
@@ -87,6 +91,54 @@ impl Grid {
                     self.line(&mut lines, look, row, &widths, band.clone());
                 }
             }
+        }
+        lines
+    }
+
+    /// Whether it has its place in so many columns.
+    pub fn fits(&self, columns: Option<usize>) -> bool {
+        bands(&self.widths(), columns).len() == 1
+    }
+
+    /// A list, rather than a table of numbers: each row is one, at any width. The first columns stand beside each other, as many
+    /// as fit; each further text begins a line of its own below them. The last column's text, which is the longest, is broken
+    /// within its column where that is wide enough.
+    pub fn list(&self, look: Look, columns: Option<usize>) -> String {
+        let widths = self.widths();
+        let Some(columns) = columns.filter(|columns| total(&widths) > *columns) else {
+            return self.render(look, None, |_| false);
+        };
+        let last = widths.len().saturating_sub(1);
+        let before_last = total(&widths[..last]);
+        if before_last + GAP + NARROWEST <= columns {
+            return self.broken(look, &widths, columns, before_last + GAP);
+        }
+        let beside = (1..=last)
+            .rev()
+            .find(|beside| total(&widths[..*beside]) <= columns)
+            .unwrap_or(1);
+        let mut lines = String::new();
+        self.line(&mut lines, look, &self.headings, &widths, 1..beside);
+        for row in &self.rows {
+            self.line(&mut lines, look, row, &widths, 1..beside);
+            for text in row.iter().skip(beside).filter(|text| !text.text.is_empty()) {
+                let text_lines = wrapped(&text.text, columns, INDENT);
+                let text_lines = look.paint(text.style, &text_lines);
+                lines.push_str(&format!("{:INDENT$}{text_lines}\n", ""));
+            }
+        }
+        lines
+    }
+
+    /// The list with its last column broken, which begins there.
+    fn broken(&self, look: Look, widths: &[usize], columns: usize, at: usize) -> String {
+        let mut lines = String::new();
+        for row in std::iter::once(&self.headings).chain(&self.rows) {
+            let mut row = row.clone();
+            if let Some(text) = row.last_mut() {
+                text.text = wrapped(&text.text, columns, at);
+            }
+            self.line(&mut lines, look, &row, widths, 1..row.len());
         }
         lines
     }
@@ -127,6 +179,11 @@ impl Grid {
         to.push_str(line.trim_end());
         to.push('\n');
     }
+}
+
+/// What columns take beside each other.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
 /// The ranges of columns that stand beside the names in each band: as many as fit, and at least one.
@@ -197,6 +254,43 @@ mod tests {
                 .count(),
             2,
             "one column at least"
+        );
+    }
+
+    #[test]
+    fn a_list_has_each_row_once_at_any_width() {
+        let row = |texts: [&str; 3]| texts.map(Text::left).to_vec();
+        let grid = Grid {
+            headings: row(["risk", "process", "why"]),
+            rows: vec![
+                row([
+                    "stuck",
+                    "telemetryd (pid 7)",
+                    "fab0 is down and nothing else leads there",
+                ]),
+                row(["pinned", "a", ""]),
+            ],
+        };
+        let list = |columns| grid.list(Look::PLAIN, Some(columns));
+        assert_eq!(list(100), grid.render(Look::PLAIN, None, |_| false));
+        assert_eq!(
+            list(54),
+            "risk    process             why\n\
+             stuck   telemetryd (pid 7)  fab0 is down and nothing\n\
+             \x20                           else leads there\n\
+             pinned  a\n"
+        );
+        assert_eq!(
+            list(30),
+            "risk    process\n\
+             stuck   telemetryd (pid 7)\n    fab0 is down and nothing\n    else leads there\n\
+             pinned  a\n"
+        );
+        assert_eq!(
+            list(12),
+            "risk\n\
+             stuck\n    telemetryd\n    (pid 7)\n    fab0 is\n    down and\n    nothing\n    else\n    leads\n    there\n\
+             pinned\n    a\n"
         );
     }
 

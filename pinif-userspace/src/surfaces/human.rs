@@ -1,7 +1,8 @@
-//! For people: a calm line for a finding and its details under it; at the end exact counts, the matrix and a verdict.
+//! For people: a line for a finding, the time first, and its details under it; at the end exact counts, the matrix, what happened in a
+//! sentence, and what to try next.
 
 use std::io::{self, Stderr, Stdout, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pinif_ebpf::loss::Loss;
 
@@ -11,13 +12,15 @@ use super::level::Level;
 use super::lines::Unbuffered;
 use super::look::{self, Look};
 use super::matrix;
+use super::next;
 use super::notes::Notes;
 use super::output::{Output, WithoutReader};
 use super::phrase;
 use super::shown::{Row, Show, Shown};
 use super::surface::Surface;
 use crate::findings::explain;
-use crate::findings::finding::Finding;
+use crate::findings::finding::{Finding, second_text};
+use crate::findings::flow::protocol_name;
 use crate::findings::kinds;
 use crate::findings::latent::Latent;
 use crate::findings::line::FindingLine;
@@ -26,7 +29,12 @@ use crate::findings::ready::Ready;
 use crate::findings::summary::Summary;
 use crate::hub::Change;
 use crate::text::escape::visible;
-use crate::text::words::{counted, duration, grouped, wrapped};
+use crate::text::words::{counted, duration, grouped, width, wrapped, wrapped_from};
+
+/// Where the details under a headline begin.
+const INDENT: usize = 12;
+/// The fewest columns in which they have a column of labels before them.
+const NARROW: usize = 40;
 
 /// The findings and the end on `out`; progress and notes apart from them.
 pub struct Human<O, E> {
@@ -34,9 +42,39 @@ pub struct Human<O, E> {
     notes: Notes<E>,
     look: Look,
     columns: fn() -> Option<usize>,
-    clock: Box<dyn Fn() -> Duration + Send>,
+    clock: Box<dyn Fn() -> Now + Send>,
     shown: Shown,
     latent: u64,
+    /// What was shown last.
+    last: Option<Block>,
+}
+
+/// The time, on two clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Since any start; it limits how often a finding is shown again.
+    pub since: Duration,
+    /// The wall clock's, which people read.
+    pub wall: SystemTime,
+}
+
+impl Now {
+    /// Of this machine, so long after a start.
+    pub fn after(start: Instant) -> Self {
+        Self {
+            since: start.elapsed(),
+            wall: SystemTime::now(),
+        }
+    }
+}
+
+/// What stands together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    /// A finding with its details.
+    Whole,
+    /// A line alone.
+    Line,
 }
 
 impl Human<Unbuffered<Stdout>, Unbuffered<Stderr>> {
@@ -48,20 +86,19 @@ impl Human<Unbuffered<Stdout>, Unbuffered<Stderr>> {
             Notes::standard(),
             Look::of(&io::stdout()),
             || look::columns(io::stdout()),
-            move || start.elapsed(),
+            move || Now::after(start),
         )
     }
 }
 
 impl<O: Write, E: Write> Human<O, E> {
-    /// On any streams. `columns` is asked for the terminal's width whenever it matters; `clock` gives the time since any
-    /// start, and only limits how often a finding is shown again.
+    /// On any streams. `columns` is asked for the terminal's width whenever it matters.
     pub fn new(
         out: Output<O>,
         notes: Notes<E>,
         look: Look,
         columns: fn() -> Option<usize>,
-        clock: impl Fn() -> Duration + Send + 'static,
+        clock: impl Fn() -> Now + Send + 'static,
     ) -> Self {
         Self {
             out,
@@ -71,7 +108,19 @@ impl<O: Write, E: Write> Human<O, E> {
             clock: Box::new(clock),
             shown: Shown::default(),
             latent: 0,
+            last: None,
         }
+    }
+
+    /// Shows a block, with an empty line between it and the one before, where either has details.
+    fn show_block(&mut self, block: Block, text: &str) -> io::Result<()> {
+        let is_apart = match self.last.replace(block) {
+            None => false,
+            Some(Block::Whole) => true,
+            Some(Block::Line) => block == Block::Whole,
+        };
+        let gap = if is_apart { "\n" } else { "" };
+        self.show(&format!("{gap}{text}"))
     }
 
     fn show(&mut self, text: &str) -> io::Result<()> {
@@ -82,34 +131,48 @@ impl<O: Write, E: Write> Human<O, E> {
         self.out.write(text, gap, &mut self.notes)
     }
 
-    fn headed(&self, finding: &Finding, line: &str) -> String {
+    fn headed(&self, time: SystemTime, finding: &Finding, line: &str) -> String {
+        let severity = finding.severity.name();
+        let line = format!(
+            "{}  {severity}  {}  {line}",
+            second_text(time),
+            finding.kind.name()
+        );
+        let line = match (self.columns)() {
+            Some(columns) if columns >= NARROW => wrapped_from(&line, columns, INDENT, 0),
+            Some(columns) => wrapped_from(&line, columns, 2, 0),
+            None => line,
+        };
         let word = self
             .look
-            .paint(look::of_severity(finding.severity), finding.severity.name());
-        format!("{word}  {}  {line}\n", finding.kind.name())
+            .paint(look::of_severity(finding.severity), severity);
+        // No time has letters that a severity has.
+        format!("{}\n", line.replacen(severity, &word, 1))
     }
 
     fn whole(&self, finding: &Finding) -> String {
         self.under(
-            self.headed(finding, &phrase::headline(finding)),
+            self.headed(finding.first_seen, finding, &phrase::headline(finding)),
             details(&finding.into()),
         )
     }
 
     /// A headline with the details under it.
     fn under(&self, headline: String, details: Vec<(&'static str, String)>) -> String {
+        let columns = (self.columns)();
         let mut text = headline;
         for (label, detail) in details {
-            const INDENT: usize = 12;
-            let label = self
-                .look
-                .paint(look::faint(), &format!("{label:<8}"))
-                .into_owned();
-            let detail = match (self.columns)() {
-                Some(columns) => wrapped(&visible(&detail), columns, INDENT),
-                None => visible(&detail).into_owned(),
-            };
-            text.push_str(&format!("  {label}  {detail}\n"));
+            let detail = visible(&detail);
+            let label = format!("{label:<8}");
+            let label = self.look.paint(look::faint(), &label);
+            text.push_str(&match columns {
+                None => format!("  {label}  {detail}\n"),
+                Some(columns) if columns >= NARROW => {
+                    format!("  {label}  {}\n", wrapped(&detail, columns, INDENT))
+                }
+                // A column of labels would leave too little beside it.
+                Some(columns) => format!("  {label}\n    {}\n", wrapped(&detail, columns, 4)),
+            });
         }
         text
     }
@@ -119,7 +182,7 @@ impl<O: Write, E: Write> Human<O, E> {
         let mut text = String::new();
         if !self.shown.rows().is_empty() {
             text.push('\n');
-            text.push_str(&table(self.shown.rows()).render(self.look, None, |_| false));
+            text.push_str(&table(self.shown.rows()).list(self.look, columns));
         }
         for matrix in Matrix::of(&summary.matrix, |cell, kind| {
             self.shown.severity(cell, kind)
@@ -128,18 +191,25 @@ impl<O: Write, E: Write> Human<O, E> {
             text.push_str(&matrix::render(&matrix, self.look, columns));
         }
         text.push('\n');
+        let fitted = |text: &str, at| match columns {
+            Some(columns) => wrapped_from(text, columns, 0, at),
+            None => text.to_owned(),
+        };
         for lost in phrase::lost(summary) {
-            text.push_str(&format!("uncounted: {lost}\n"));
+            text.push_str(&format!("{}\n", fitted(&format!("uncounted: {lost}"), 0)));
         }
-        let verdict = conclusion(self.shown.rows(), summary);
+        let verdict = fitted(&conclusion(self.shown.rows(), summary), 0);
+        let at = verdict.lines().last().map_or(0, width);
         let worst = self.shown.rows().iter().map(|row| row.severity).max();
         let verdict = self
             .look
             .paint(worst.map_or(look::strong(), look::of_severity), &verdict)
             .into_owned();
-        let verdict = format!("{verdict}{}", phrase::foreseen(self.latent));
         let audited = duration(Duration::try_from_secs_f64(summary.duration_s).unwrap_or_default());
-        text.push_str(&format!("{verdict} Audited for {audited}.\n"));
+        let rest = format!("{} Audited for {audited}.", phrase::foreseen(self.latent));
+        text.push_str(&format!("{verdict}{}\n", fitted(&rest, at)));
+        let next = next::step(self.shown.rows(), self.latent, summary);
+        text.push_str(&format!("{}\n", fitted(&next, 0)));
         text
     }
 }
@@ -154,20 +224,24 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
     }
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
-        let text = match self.shown.take(finding, (self.clock)()) {
-            Show::Whole => self.whole(finding),
-            Show::Growth => self.headed(finding, &phrase::growth(finding)),
+        let Now { since, wall } = (self.clock)();
+        let (block, text) = match self.shown.take(finding, since) {
+            Show::Whole => (Block::Whole, self.whole(finding)),
+            Show::Growth => (
+                Block::Line,
+                self.headed(wall, finding, &phrase::growth(finding)),
+            ),
             Show::Change => {
                 let line = format!(
                     "{} ({})",
                     phrase::growth(finding),
                     visible(&explain::cause(finding))
                 );
-                self.headed(finding, &line)
+                (Block::Line, self.headed(wall, finding, &line))
             }
             Show::Nothing => return Ok(()),
         };
-        self.show(&text)
+        self.show_block(block, &text)
     }
 
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
@@ -185,8 +259,9 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
         let rule = rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
         details.push(("path", format!("{path}{rule}")));
         details.push(("if", latent.condition.clone()));
-        let text = self.under(self.headed(finding, &phrase::latent(latent)), details);
-        self.show(&text)
+        let headline = self.headed(finding.first_seen, finding, &phrase::latent(latent));
+        let text = self.under(headline, details);
+        self.show_block(Block::Whole, &text)
     }
 
     fn uncounted(&mut self, loss: Loss, number: u64) -> io::Result<()> {
@@ -242,7 +317,9 @@ fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     parts.extend((!is_gap).then(|| {
         format!(
             "{} {} → {}",
-            finding.protocol, finding.source, finding.destination
+            protocol_name(&finding.protocol),
+            finding.source,
+            finding.destination
         )
     }));
     parts.extend(

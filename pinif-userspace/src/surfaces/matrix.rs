@@ -6,15 +6,38 @@ use super::grid::{Grid, Text};
 use super::look::{self, Look};
 use crate::findings::matrix::{Matrix, Sum};
 use crate::text::escape::visible;
-use crate::text::words::grouped;
+use crate::text::words::{grouped, wrapped};
 
 /// Where nothing was sent.
 const EMPTY: &str = "·";
 /// The mark of what was dropped.
 const DROPPED: char = 'x';
 
-/// The matrix of a namespace: a title, the table, and what its marks mean, if there are any.
+/// The matrix of a namespace: a title, the table, and what its marks mean, if there are any. Where it does not fit, rows and columns
+/// with marks come first.
 pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
+    let mut title = format!(
+        "{}: packets by bound device (rows) and egress interface (columns)",
+        visible(&matrix.netns)
+    );
+    let mut grid = grid(matrix);
+    if !grid.fits(columns) && matrix.has_marks() {
+        title.push_str(", those with findings first");
+        grid = self::grid(&matrix.gravest_first());
+    }
+    let title = match columns {
+        Some(columns) => wrapped(&title, columns, 0),
+        None => title,
+    };
+    let table = grid.render(look, columns, |text| text.text.trim_end() == EMPTY);
+    format!(
+        "{}\n{table}{}",
+        look.paint(look::strong(), &title),
+        legend(matrix, look, columns)
+    )
+}
+
+fn grid(matrix: &Matrix) -> Grid {
     let mut headings = vec![Text::left("bound to").styled(look::faint())];
     headings.extend(
         matrix
@@ -28,20 +51,10 @@ pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
             .chain(row.sums.iter().map(|sum| cell(*sum)))
             .collect()
     });
-    let grid = Grid {
+    Grid {
         headings,
         rows: rows.collect(),
-    };
-    let title = format!(
-        "{}: packets by bound device (rows) and egress interface (columns)",
-        visible(&matrix.netns)
-    );
-    let table = grid.render(look, columns, |text| text.text.trim_end() == EMPTY);
-    format!(
-        "{}\n{table}{}",
-        look.paint(look::strong(), &title),
-        legend(matrix, look)
-    )
+    }
 }
 
 /// `1,040`; `1,040 !` when all of them leaked; `40 of 1,040 !` when some did; `1,040 x` when all were dropped, and
@@ -81,7 +94,7 @@ const fn mark(severity: Severity) -> char {
     }
 }
 
-fn legend(matrix: &Matrix, look: Look) -> String {
+fn legend(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
     let sums = || matrix.rows.iter().flat_map(|row| &row.sums).flatten();
     let there = |severity| sums().any(|sum| sum.gravest.is_some_and(|(its, _)| its == severity));
     let mut meanings: Vec<String> = [
@@ -99,5 +112,9 @@ fn legend(matrix: &Matrix, look: Look) -> String {
     if meanings.is_empty() {
         return String::new();
     }
-    format!("{}\n", look.paint(look::faint(), &meanings.join("   ")))
+    let mut legend = meanings.join("   ");
+    if let Some(columns) = columns {
+        legend = wrapped(&legend, columns, 0);
+    }
+    format!("{}\n", look.paint(look::faint(), &legend))
 }

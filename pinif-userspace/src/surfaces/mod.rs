@@ -12,6 +12,7 @@ mod level;
 mod lines;
 pub mod look;
 mod matrix;
+mod next;
 pub mod notes;
 mod notice;
 pub mod output;

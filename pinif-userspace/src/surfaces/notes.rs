@@ -4,15 +4,18 @@ use std::io::{self, Stderr, Write};
 
 use super::level::Level;
 use super::lines::{Lines, Outcome, Unbuffered};
+use super::look;
 use super::stderr;
 use crate::text::escape::visible;
-use crate::text::words::counted;
+use crate::text::words::{counted, wrapped};
 
 /// The stream of the notes. Where it cannot be written to, nothing ends: what is lost is reported on it once it can be.
 #[derive(Debug)]
 pub struct Notes<W> {
     to: Lines<W>,
     journal: bool,
+    /// The terminal's width, where there is one.
+    columns: fn() -> Option<usize>,
 }
 
 impl Notes<Unbuffered<Stderr>> {
@@ -22,7 +25,7 @@ impl Notes<Unbuffered<Stderr>> {
         if stderr::is_the_journal() {
             Self::journal(to)
         } else {
-            Self::new(to)
+            Self::new(to).within(|| look::columns(io::stderr()))
         }
     }
 }
@@ -33,7 +36,13 @@ impl<W: Write> Notes<W> {
         Self {
             to: Lines::new(to),
             journal: false,
+            columns: || None,
         }
+    }
+
+    /// The same, whose lines are broken between words where the terminal ends.
+    pub fn within(self, columns: fn() -> Option<usize>) -> Self {
+        Self { columns, ..self }
     }
 
     /// Notes for the journal: each line begins with its priority (sd-daemon(3)).
@@ -41,13 +50,18 @@ impl<W: Write> Notes<W> {
         Self {
             to: Lines::new(to),
             journal: true,
+            columns: || None,
         }
     }
 
     /// Writes a note, in a single write.
     pub fn note(&mut self, level: Level, text: &str) {
         let prefix = self.prefix(level);
-        self.line(&format!("{prefix}{}", visible(text)));
+        let line = format!("{prefix}{}", visible(text));
+        match (self.columns)() {
+            Some(columns) => self.line(&wrapped(&line, columns, 0)),
+            None => self.line(&line),
+        }
     }
 
     /// Writes a line that is safe already, in a single write.

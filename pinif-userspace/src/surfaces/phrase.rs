@@ -21,6 +21,15 @@ pub fn sender(finding: &Finding) -> String {
     visible(&sender).into_owned()
 }
 
+/// What happened, in a few words: `telemetryd (pid 4242), bound to fab0, left via eth1`.
+pub fn outcome(finding: &Finding) -> String {
+    let what = others(finding).unwrap_or_else(|| (kinds::of(finding.kind).what)(finding));
+    let comma = if what.contains(", ") { "," } else { "" };
+    let does = does(finding.kind, finding.dropped);
+    let interface = finding.egress_interface();
+    visible(&format!("{what}{comma} {does} {interface}")).into_owned()
+}
+
 /// Of a finding that stands for what has none of its own.
 fn others(finding: &Finding) -> Option<String> {
     match finding.subject.as_deref()? {
@@ -42,7 +51,7 @@ pub fn does(kind: Kind, dropped: bool) -> &'static str {
     }
 }
 
-/// A finding in one line: `telemetryd (pid 4242), bound to fab0: udp to 203.0.113.9:53 left via eth1`.
+/// A finding in one line: `telemetryd (pid 4242), bound to fab0: UDP to 203.0.113.9:53 left via eth1`.
 pub fn headline(finding: &Finding) -> String {
     if !kinds::is_counted(finding.kind) {
         return unseen(finding);
@@ -53,14 +62,14 @@ pub fn headline(finding: &Finding) -> String {
     format!(
         "{}: {} to {} {} {}",
         sender(finding),
-        finding.protocol(),
+        finding.protocol_name(),
         finding.destination(),
         does(finding.kind, finding.dropped),
         visible(finding.egress_interface())
     )
 }
 
-/// What is foreseen in one line: `fabricd (pid 640), unpinned: udp to 10.0.0.2:9 would leave via eth1 with fab0 down`.
+/// What is foreseen in one line: `fabricd (pid 640), unpinned: UDP to 10.0.0.2:9 would leave via eth1 with fab0 down`.
 pub fn latent(latent: &Latent) -> String {
     let Latent {
         finding, condition, ..
@@ -68,7 +77,7 @@ pub fn latent(latent: &Latent) -> String {
     format!(
         "{}: {} to {} would leave via {} with {}",
         sender(finding),
-        finding.protocol(),
+        finding.protocol_name(),
         latent.destination(),
         visible(finding.egress_interface()),
         visible(condition)

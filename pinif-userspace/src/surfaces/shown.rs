@@ -35,6 +35,8 @@ pub struct Row {
     netns: String,
     /// Who sent it, as in the headline; safe to show.
     pub sender: String,
+    /// What happened, in a few words; safe to show.
+    pub outcome: String,
     /// The bound device, as it is.
     bound_device: Option<String>,
     /// Where it left, as it is.
@@ -143,6 +145,7 @@ impl Row {
             kind: finding.kind,
             netns: finding.netns().to_owned(),
             sender: phrase::sender(finding),
+            outcome: phrase::outcome(finding),
             bound_device: finding.bound_device().map(str::to_owned),
             egress_interface: finding.egress_interface().to_owned(),
             dropped: finding.dropped,

@@ -61,11 +61,18 @@ pub fn width(text: &str) -> usize {
 /// The text with its lines broken at spaces, so that none passes `columns` where words allow it. Lines after the first
 /// begin with `indent` spaces; the first is taken to begin with as many already.
 pub fn wrapped(text: &str, columns: usize, indent: usize) -> String {
+    wrapped_from(text, columns, indent, indent)
+}
+
+/// The same, where `at` columns stand before the first line.
+pub fn wrapped_from(text: &str, columns: usize, indent: usize, at: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 16);
-    let mut at = indent;
+    let mut at = at;
     for (index, word) in text.split(' ').enumerate() {
         let needed = width(word);
-        if index > 0 && at + 1 + needed > columns {
+        // No space stands at a line's end, of several between two words neither.
+        if index > 0 && needed > 0 && at + 1 + needed > columns {
+            lines.truncate(lines.trim_end_matches(' ').len());
             push(&mut lines, format_args!("\n{:indent$}", ""));
             at = indent;
         } else if index > 0 {

@@ -95,6 +95,7 @@ impl Report {
             bytes: once().map(|cell| cell.bytes).sum(),
             dropped: dropped.map(|cell| cell.packets).sum(),
             findings: findings.len() as u64,
+            policy: self.summary.policy,
             uncounted: self.summary.uncounted.clone(),
             matrix,
         };

@@ -29,8 +29,10 @@ fn the_whole_story_is_shown() {
 
     let alerts: Vec<&str> = printed
         .lines()
+        // The time comes first.
+        .filter_map(|line| Some(line.split_once("Z  ")?.1))
         .filter(|line| line.starts_with("leak  ") || line.starts_with("risk  "))
-        .filter(|line| line.contains("(pid ") && line.contains(": udp to "))
+        .filter(|line| line.contains("(pid ") && line.contains(": UDP to "))
         .collect();
     assert_eq!(alerts.len(), ALERTS.len(), "{printed}");
     for (alert, begin) in alerts.iter().zip(ALERTS) {
@@ -41,7 +43,7 @@ fn the_whole_story_is_shown() {
         "IP_PKTINFO override",
         "link fab0 is down",
         "The kernel refused to send: Network is unreachable.",
-        "4 findings: 3 leaks, 1 risk. 9 of 15 packets left where they must not.",
+        "3 leaks, 1 risk. 9 of 15 packets left where they must not: ",
         "Try it:",
     ] {
         assert!(printed.contains(words), "{words:?} is missing:\n{printed}");
@@ -151,7 +153,8 @@ impl Demo {
         let mut printed = String::new();
         loop {
             match self.stdout.next() {
-                Next::Line(line) if line.starts_with(begin) => return line,
+                // The time comes first.
+                Next::Line(line) if line.contains(&format!("Z  {begin}")) => return line,
                 Next::Line(line) => printed += &(line + "\n"),
                 Next::End => panic!("the demo ended:\n{printed}{:?}", self.stderr.rest()),
                 Next::Silence => panic!("the demo does not go on:\n{printed}"),

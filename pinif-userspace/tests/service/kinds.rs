@@ -241,7 +241,7 @@ const AUDIT: &str = r#"{"type":"ready","interfaces":["eth1"],"netns":["card"],"k
 "#;
 
 const EXPLAINED: &str = "\
-leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, udp via wan7
+leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, UDP via wan7
   what      last
   cause     IP_PKTINFO override
   fix       bind it

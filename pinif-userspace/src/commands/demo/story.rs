@@ -15,7 +15,7 @@ use super::stage::{PORTS, Stage};
 use crate::findings::finding::FindingId;
 use crate::hub::{Change, Event};
 use crate::surfaces;
-use crate::surfaces::human::Human;
+use crate::surfaces::human::{Human, Now};
 use crate::surfaces::look::{self, Look};
 use crate::surfaces::notes::Notes;
 use crate::surfaces::output::{Output, WithoutReader};
@@ -58,10 +58,10 @@ impl<'a> Story<'a> {
             pause,
             human: Human::new(
                 Output::new(io::stdout(), WithoutReader::Ends),
-                Notes::new(io::stdout()),
+                Notes::new(io::stdout()).within(|| look::columns(io::stdout())),
                 look,
                 || look::columns(io::stdout()),
-                move || start.elapsed(),
+                move || Now::after(start),
             ),
             look,
             packets: BTreeMap::new(),

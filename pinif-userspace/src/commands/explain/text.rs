@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    findings::{kinds, line::FindingLine},
+    findings::{flow::protocol_name, kinds, line::FindingLine},
     text::{escape::visible, words::counted},
 };
 
@@ -29,7 +29,8 @@ pub(super) fn of(finding: &FindingLine) -> String {
         };
         format!(
             "{who}, {bound}, {} {by} {}",
-            finding.protocol, finding.egress_interface
+            protocol_name(&finding.protocol),
+            finding.egress_interface
         )
     };
     let mut text = visible(&format!(
@@ -192,7 +193,7 @@ mod tests {
             ..finding()
         };
         let text = of(&latent);
-        assert!(text.contains("udp would leave via wan0\n"), "{text}");
+        assert!(text.contains("UDP would leave via wan0\n"), "{text}");
         let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
         assert!(text.ends_with(seen), "{text}");
     }
@@ -203,7 +204,7 @@ mod tests {
             dropped: true,
             ..finding()
         };
-        let head = "bound to bp0, udp dropped at wan0\n";
+        let head = "bound to bp0, UDP dropped at wan0\n";
         assert!(of(&dropped).contains(head), "{}", of(&dropped));
     }
 
@@ -211,7 +212,7 @@ mod tests {
     fn a_finding_is_shown_with_its_values_and_safely() {
         assert_eq!(
             of(&finding()),
-            "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, udp via wan0\n\
+            "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, UDP via wan0\n\
              \x20 cause     IP_PKTINFO override\n\
              \x20 fix       a\\nfix\n\
              \x20 path      10.1.0.1:40000 → [fd00::2]:9, namespace card\n\

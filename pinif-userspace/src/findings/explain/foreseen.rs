@@ -9,7 +9,11 @@ pub fn explanation(latent: &Latent) -> String {
         Some(process) => format!("{process}'s socket"),
         None => "A socket of no known process".to_owned(),
     };
-    let what = format!("{} to {}", latent.finding.protocol(), latent.destination());
+    let what = format!(
+        "{} to {}",
+        latent.finding.protocol_name(),
+        latent.destination()
+    );
     let now = match &latent.now {
         Some(interface) => format!("{what} via {interface} now"),
         None => format!("no {what} now"),

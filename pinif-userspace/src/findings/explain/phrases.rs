@@ -32,15 +32,12 @@ pub(in crate::findings) const fn left(finding: &Finding) -> &'static str {
     }
 }
 
-/// The packets: `udp to 10.0.0.2:9`.
+/// The packets: `UDP to 10.0.0.2:9`.
 pub(in crate::findings) fn traffic(finding: &Finding) -> String {
     let Some(flow) = &finding.flow else {
         return "traffic".to_owned();
     };
-    let name = finding.protocol();
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if is_number { "IP protocol " } else { "" };
-    format!("{number}{name} to {}", flow.destination)
+    format!("{} to {}", finding.protocol_name(), flow.destination)
 }
 
 /// Where it is from.

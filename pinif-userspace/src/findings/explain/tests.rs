@@ -197,7 +197,7 @@ fn what_was_dropped_did_not_leave() {
     }
     assert_eq!(
         dropped(Kind::DeviceEscape, SentBy::Socket).explanation(),
-        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 would have left via eth1, which is not a \
+        "telemetryd's socket is bound to fab0, but its UDP to 203.0.113.9:5000 would have left via eth1, which is not a \
          lower device of fab0 (port, trunk, underlay). It was dropped, and did not leave."
     );
 }
@@ -353,7 +353,7 @@ fn what_stands_for_others_and_an_earlier_policy_say_so() {
     finding.subject = Some(Arc::new(Subject::OtherPrograms { uid: 1000 }));
     let text = explanation(&finding);
     assert!(
-        text.starts_with("A rule lets udp to 203.0.113.9:5000 leave via other zones only"),
+        text.starts_with("A rule lets UDP to 203.0.113.9:5000 leave via other zones only"),
         "{text}"
     );
     assert!(text.contains(" User 1000 has "), "{text}");

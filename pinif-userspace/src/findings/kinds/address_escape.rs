@@ -17,12 +17,19 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/address-escape.md"),
     sender: headline::sender,
+    what,
     foreseen,
     causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
     home: row::source_owner,
     explanation,
     remedy,
 };
+
+fn what(finding: &Finding) -> String {
+    let owner = finding.place.source_owner.as_deref();
+    let owner = owner.unwrap_or("another interface");
+    format!("source {} of {owner}", source_address(finding))
+}
 
 fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();

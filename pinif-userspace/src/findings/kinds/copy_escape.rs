@@ -15,6 +15,7 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/copy-escape.md"),
     sender,
+    what: sender,
     foreseen: row::nothing,
     causes: |_, _, _| vec![Cause::certain(CauseKind::Mirror)],
     home: row::bound_device,

@@ -17,6 +17,7 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/crossed-bind.md"),
     sender: headline::sender,
+    what: headline::sender,
     foreseen: row::nothing,
     causes,
     home: row::source_owner,

@@ -26,6 +26,7 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/device-escape.md"),
     sender: headline::sender,
+    what: headline::sender,
     foreseen,
     causes,
     home: row::bound_device,

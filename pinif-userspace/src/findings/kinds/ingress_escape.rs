@@ -26,6 +26,7 @@ pub(super) static ROW: Row = Row {
     fate: "arrived",
     page: include_str!("../../../../docs/kinds/ingress-escape.md"),
     sender: headline::sender,
+    what: |finding| format!("packets from {}", source_address(finding)),
     foreseen: row::nothing,
     causes,
     home: row::source_owner,
@@ -230,22 +231,11 @@ fn remedy(finding: &Finding) -> Remedy {
     })
 }
 
-/// The same at the head of a sentence: protocols are written in capitals there.
+/// The same at the head of a sentence.
 fn head(traffic: String, finding: &Finding) -> String {
-    let name = finding.protocol();
-    match traffic.strip_prefix(&name) {
-        Some(rest) if !name.is_empty() => format!("{}{rest}", heading(&name)),
-        _ if finding.flow.is_none() => "Traffic".to_owned(),
-        _ => traffic,
-    }
-}
-
-/// A protocol's name as the field writes it: `UDP`, `ICMPv6`.
-fn heading(name: &str) -> String {
-    match name {
-        "icmpv6" => "ICMPv6".to_owned(),
-        "ipv6" => "IPv6".to_owned(),
-        "udplite" => "UDP-Lite".to_owned(),
-        name => name.to_uppercase(),
+    if finding.flow.is_none() {
+        "Traffic".to_owned()
+    } else {
+        traffic
     }
 }

@@ -17,6 +17,7 @@ pub(super) static ROW: Row = Row {
     fate: "left",
     page: include_str!("../../../../docs/kinds/policy-escape.md"),
     sender: headline::sender,
+    what: headline::sender,
     foreseen,
     causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
     home: row::by_rule,

@@ -23,6 +23,8 @@ pub struct Row {
     pub page: &'static str,
     /// Who sent it, for a headline: `telemetryd (pid 4242), bound to fab0`.
     pub sender: fn(&Finding) -> String,
+    /// Whose packets they are, where only the outcome is said: the sender, or `source 10.0.0.1 of fab0`.
+    pub what: fn(&Finding) -> String,
     /// What would be wrong, at the end of a sentence that says where it would leave.
     pub foreseen: fn(&Latent) -> String,
     /// Why it happened.

@@ -12,6 +12,7 @@ pub(super) static ROW: Row = Row {
     fate: "not seen",
     page: include_str!("../../../../docs/kinds/unaudited.md"),
     sender,
+    what: sender,
     foreseen: row::nothing,
     causes: |_, _, _| Vec::new(),
     home: row::source_owner,

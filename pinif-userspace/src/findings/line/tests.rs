@@ -3,7 +3,7 @@ use proptest::{prelude::*, sample};
 use super::*;
 use crate::{
     findings::{
-        ready::Attach,
+        ready::{Attach, PolicySize},
         samples::{DestinationSample, ProcessSample, Sampled, SocketSample},
         summary::Cell,
     },
@@ -172,6 +172,7 @@ fn lines_of_every_type_are_read() {
             kernel: "6.18".to_owned(),
             attach: Attach::Clsact,
             enforce: true,
+            policy: None,
             version: "0.1.0".to_owned(),
         })),
         Line::Summary(Cow::Owned(Summary {
@@ -181,6 +182,7 @@ fn lines_of_every_type_are_read() {
             dropped: 0,
             matrix,
             findings: 0,
+            policy: PolicySize::of(2, 1),
             uncounted: [("unparsed".to_owned(), 1)].into(),
         })),
         Line::Uncounted(Uncounted {

@@ -89,7 +89,7 @@ fn a_reader_that_goes_is_no_failure() {
         Notes::new(Gone),
         Look::PLAIN,
         no_terminal,
-        Clock::default().reader(),
+        Clock::default().wall(),
     );
     let error = human
         .finding(&story::device_escape(), Change::Opened)

@@ -1,10 +1,12 @@
 //! What people read.
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::findings::finding::{Finding, FindingId, SentBy};
+use pinif_userspace::findings::latent::Latent;
 use pinif_userspace::findings::summary::Cell;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
@@ -100,7 +102,8 @@ fn what_is_learned_late_is_shown() -> io::Result<()> {
     assert_eq!(writes.len(), 2);
     assert_eq!(
         writes[1],
-        "leak  device-escape  telemetryd (pid 4242), bound to fab0: 1 packet via eth1 so far (IP_PKTINFO override)\n"
+        "\n2026-03-01T12:00:02Z  leak  device-escape  telemetryd (pid 4242), bound to fab0: 1 packet via eth1 so far (IP_PKTINFO \
+         override)\n"
     );
     Ok(())
 }
@@ -115,6 +118,70 @@ fn a_narrow_terminal_in_colour() -> io::Result<()> {
         notes.text(),
         "Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.\nwarning: the policy was not reloaded\n"
     );
+    Ok(())
+}
+
+/// What a leaking card with a wide matrix shows at a width.
+fn wide(columns: fn() -> Option<usize>) -> io::Result<String> {
+    let (mut sink, out, notes) = human(columns, false, &Clock::default());
+    sink.ready(&story::ready())?;
+    let (device, address) = (story::device_escape(), story::address_escape());
+    sink.finding(&device, Change::Opened)?;
+    sink.finding(&stage::grown(&device, 104, 6864), Change::Grew)?;
+    sink.finding(&stage::grown(&device, 1040, 68_640), Change::Grew)?;
+    sink.finding(&address, Change::Opened)?;
+    sink.foreseen(&Latent {
+        finding: address,
+        condition: "fab0 down".to_owned(),
+        now: Some("fab0".into()),
+        source: None,
+        network: None,
+    })?;
+    sink.note(
+        Level::Warning,
+        "the policy was not reloaded, and the one before it stays in force",
+    )?;
+    let mut summary = story::leaking_summary();
+    summary.matrix.extend(
+        (2..27).map(|port| story::cell(Some(&format!("eth{port}")), &format!("eth{port}"), 10, 1)),
+    );
+    sink.summary(&summary)?;
+    Ok(format!("{}{}", notes.text(), out.text()))
+}
+
+#[test]
+fn what_people_read_at_sixty_columns() -> io::Result<()> {
+    assert_snapshot!(wide(|| Some(60))?);
+    Ok(())
+}
+
+#[test]
+fn what_people_read_at_eighty_columns() -> io::Result<()> {
+    assert_snapshot!(wide(|| Some(80))?);
+    Ok(())
+}
+
+#[test]
+fn what_people_read_at_a_hundred_columns() -> io::Result<()> {
+    assert_snapshot!(wide(|| Some(100))?);
+    Ok(())
+}
+
+#[test]
+fn no_word_is_broken_at_any_width() -> io::Result<()> {
+    static COLUMNS: AtomicUsize = AtomicUsize::new(0);
+    for columns in 30..=140 {
+        COLUMNS.store(columns, Relaxed);
+        let text = wide(|| Some(COLUMNS.load(Relaxed)))?;
+        for line in text.lines() {
+            // A word that is longer than a line is alone on one.
+            let is_one_word = line.split_whitespace().count() <= 1;
+            assert!(
+                line.chars().count() <= columns || is_one_word,
+                "{columns}: {line}\n{text}"
+            );
+        }
+    }
     Ok(())
 }
 
@@ -262,7 +329,9 @@ fn verdicts_are_true_sentences() -> io::Result<()> {
             sink.finding(finding, Change::Opened)?;
         }
         sink.summary(&story::summary(cells, findings.len() as u64))?;
-        verdicts.extend(out.text().lines().last().map(str::to_owned));
+        // What to try next follows.
+        let text = out.text();
+        verdicts.extend(text.lines().rev().take(2).map(str::to_owned));
     }
     assert_snapshot!(verdicts.join("\n"));
     Ok(())

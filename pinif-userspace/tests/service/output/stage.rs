@@ -9,7 +9,7 @@ use pinif_userspace::findings::ready::Ready;
 use pinif_userspace::findings::summary::Summary;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::Surface;
-use pinif_userspace::surfaces::human::Human;
+use pinif_userspace::surfaces::human::{Human, Now};
 use pinif_userspace::surfaces::json::Json;
 use pinif_userspace::surfaces::look::Look;
 use pinif_userspace::surfaces::notes::Notes;
@@ -70,6 +70,15 @@ pub struct Clock(Arc<AtomicU64>);
 impl Clock {
     pub fn set(&self, seconds: u64) {
         self.0.store(seconds, Ordering::Relaxed);
+    }
+
+    /// The same, and the wall clock's, on which it is two seconds past noon at the start.
+    pub fn wall(&self) -> impl Fn() -> Now + Send + 'static {
+        let since = self.reader();
+        move || Now {
+            since: since(),
+            wall: story::noon(2_000_000) + since(),
+        }
     }
 
     pub fn reader(&self) -> impl Fn() -> Duration + Send + 'static {
@@ -137,10 +146,10 @@ pub fn human(
     let (out, notes) = (Stream::default(), Stream::default());
     let sink = Human::new(
         Output::new(out.clone(), WithoutReader::Ends),
-        Notes::new(notes.clone()),
+        Notes::new(notes.clone()).within(columns),
         Look { colour },
         columns,
-        clock.reader(),
+        clock.wall(),
     );
     (sink, out, notes)
 }

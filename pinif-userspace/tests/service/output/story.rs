@@ -22,6 +22,7 @@ pub fn ready() -> Ready {
         kernel: "6.18.44".to_owned(),
         attach: Attach::Tcx,
         enforce: false,
+        policy: None,
         version: "0.1.0".to_owned(),
     }
 }
@@ -70,7 +71,7 @@ fn flow(protocol: u8, port: u16, address: [u8; 4], destination_port: u16) -> Opt
 }
 
 /// A moment of the audit, so long after noon.
-fn noon(microseconds: u64) -> SystemTime {
+pub fn noon(microseconds: u64) -> SystemTime {
     const NOON: u64 = 1_772_366_400;
     SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + Duration::from_micros(microseconds)
 }
@@ -206,6 +207,7 @@ pub fn summary(matrix: Vec<Cell>, findings: u64) -> Summary {
         dropped: dropped.iter().map(|cell| cell.packets).sum(),
         matrix,
         findings,
+        policy: None,
         uncounted: BTreeMap::new(),
     }
 }

@@ -93,7 +93,7 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     };
     assert_eq!(
         arrived.explanation(),
-        "Rule control-plane lets what goes to 10.0.0.2 leave via zone backplane (fab0) only, but udp to 192.0.2.1:5000 \
+        "Rule control-plane lets what goes to 10.0.0.2 leave via zone backplane (fab0) only, but UDP to 192.0.2.1:5000 \
          from 10.0.0.2:9 arrived on eth1. fabricd's socket, bound to eth1, receives it."
     );
     assert_eq!(

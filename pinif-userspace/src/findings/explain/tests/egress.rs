@@ -10,7 +10,7 @@ fn a_bound_socket_that_overrides_its_device() {
     };
     assert_eq!(
         c.explanation(),
-        "telemetryd's socket is bound to fab0, but its udp to 203.0.113.9:5000 left via eth1, which is not a lower device of \
+        "telemetryd's socket is bound to fab0, but its UDP to 203.0.113.9:5000 left via eth1, which is not a lower device of \
          fab0 (port, trunk, underlay)."
     );
     assert_eq!(
@@ -37,7 +37,7 @@ fn an_address_does_not_choose_the_interface() {
         causes: &causes,
         ..circumstance(Kind::AddressEscape)
     };
-    let left = "telemetryd's socket sent udp to 203.0.113.9:5000 from 10.0.0.1, an address of fab0 alone, and it left via eth1";
+    let left = "telemetryd's socket sent UDP to 203.0.113.9:5000 from 10.0.0.1, an address of fab0 alone, and it left via eth1";
     assert_eq!(c.explanation(), format!("{left}."));
     let bound = Circumstance {
         bound_address: Some("10.0.0.1"),
@@ -138,7 +138,7 @@ fn a_link_that_goes_down_under_a_policy() {
     };
     assert_eq!(
         c.explanation(),
-        "Rule control-plane lets udp to 203.0.113.9:5000 leave via zone backplane (fab0) only, and telemetryd's socket \
+        "Rule control-plane lets UDP to 203.0.113.9:5000 leave via zone backplane (fab0) only, and telemetryd's socket \
          sent it via eth1. It is unpinned as well."
     );
     assert_eq!(
@@ -168,7 +168,7 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     };
     assert_eq!(
         c.explanation(),
-        "Rule control-plane lets udp to 203.0.113.9:5000 leave via zone backplane (which has no interface now) only, \
+        "Rule control-plane lets UDP to 203.0.113.9:5000 leave via zone backplane (which has no interface now) only, \
          and it left via eth1."
     );
     assert_eq!(
@@ -193,7 +193,7 @@ fn a_rule_that_demands_a_bound_device() {
     assert_eq!(
         c.explanation(),
         "Rule control-plane demands a socket that is bound to a device. telemetryd's socket is bound to none: only the \
-         routing table made its udp to 203.0.113.9:5000 leave via fab0."
+         routing table made its UDP to 203.0.113.9:5000 leave via fab0."
     );
     assert_eq!(
         c.remedy(),
@@ -223,7 +223,7 @@ fn a_copy_and_a_crossed_bind_have_one_remedy() {
     };
     assert_eq!(
         copy.explanation(),
-        "A packet without a socket left via eth1: udp to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
+        "A packet without a socket left via eth1: UDP to 203.0.113.9:5000 from 10.0.0.1:40000, which belongs to \
          telemetryd's socket bound to fab0. It was copied or redirected."
     );
     assert_eq!(
