@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    kernel::persist::{Removed, named, remove, remove_only},
+    kernel::persist::{Removed, all_compatible, named, remove, remove_only},
     policy::counted,
     text::streams,
 };
@@ -20,6 +20,10 @@ pub struct DetachArgs {
     /// The directory of `audit --persist=DIR` [default: wherever the auditor is pinned]
     #[arg(long, value_name = "DIR")]
     persist: Option<PathBuf>,
+
+    /// Leave an auditor as it is that this build of pinif can take over: for a service that is restarted or upgraded
+    #[arg(long)]
+    unless_compatible: bool,
 }
 
 /// Detaches all that a persistent auditor has left attached, and removes its maps.
@@ -28,6 +32,12 @@ pub struct DetachArgs {
 ///
 /// When a collector runs, there are several auditors and none is named, the directory is no auditor's, or the kernel refuses.
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
+    if args.unless_compatible && all_compatible(args.persist.as_deref())? {
+        streams::done(
+            "left as it is: its programs go on counting, and the next `pinif audit --persist` takes over",
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     let removed = match &args.persist {
         Some(directory) => remove(directory)?,
         None => remove_only()?,

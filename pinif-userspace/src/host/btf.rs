@@ -1,9 +1,9 @@
-//! Just enough of BTF (Documentation/bpf/btf.rst) to find the members of kernel structures.
+//! Just enough of BTF (Documentation/bpf/btf.rst) to find the members of kernel structures, and to read one type after another.
 //!
 //! A general library builds every type of the kernel first, a hundred thousand of them, and finds types by their name
 //! alone, where a function and a structure may share one. Here some twenty structures are looked up in the bytes as they are.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, ffi::CStr};
 
 /// Why something was not found.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,19 @@ const FUNCTION: u32 = 12;
 /// A structure inside a structure inside …: none of the kernel's goes deeper.
 const DEPTH: usize = 16;
 
-/// A kernel's types.
+/// A type (`struct btf_type`, with what follows it).
+pub(super) struct Entry<'a> {
+    /// Its name; empty where it has none.
+    pub name: &'a str,
+    /// `BTF_KIND_*`.
+    pub kind: u32,
+    /// Its size in bytes, or the type that it refers to.
+    pub size_or_type: u32,
+    /// The words that follow.
+    pub rest: Vec<u32>,
+}
+
+/// The types of a kernel, or of an object.
 pub(super) struct Btf {
     data: Vec<u8>,
     /// Where each type begins in the data, in words; a type's id is its index here, and 0 is `void`.
@@ -114,6 +126,38 @@ impl Btf {
             id = member;
         }
         Ok(bits)
+    }
+
+    /// The type with this id, which is not `void`.
+    ///
+    /// # Errors
+    /// Where there is none, or its name is no text.
+    pub fn entry(&self, id: u32) -> Result<Entry<'_>, BtfError> {
+        let at = self.at(id)?;
+        let info = Info(self.word(at + 1)?);
+        let rest = (0..trailing(info)?).map(|index| self.word(at + 3 + index));
+        Ok(Entry {
+            name: self.name(self.word(at)?)?,
+            kind: info.kind(),
+            size_or_type: self.word(at + 2)?,
+            rest: rest.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The ids of all types but `void`.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        1..self.types.len() as u32
+    }
+
+    /// The name that begins at an offset into the names.
+    ///
+    /// # Errors
+    /// Where none does, or it is no text.
+    pub fn name(&self, offset: u32) -> Result<&str, BtfError> {
+        let names = self.data.get(self.strings + offset as usize..);
+        let name = names.and_then(|names| CStr::from_bytes_until_nul(names).ok());
+        name.and_then(|name| name.to_str().ok())
+            .ok_or(BtfError::Damaged)
     }
 
     /// The id of a function.

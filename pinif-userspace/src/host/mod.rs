@@ -28,5 +28,6 @@ pub(crate) mod running;
 pub mod sockets;
 mod tables;
 pub(crate) mod tunnels;
+pub(crate) mod type_text;
 pub(crate) mod users;
 mod wireguard;

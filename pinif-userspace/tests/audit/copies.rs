@@ -13,6 +13,7 @@ together! {
 }
 
 const NFT: &[Need] = &[Need::Program("nft")];
+const NFT_EGRESS: &[Need] = &[Need::NetdevEgress];
 const TC: &[Need] = &[Need::Program("tc")];
 const SEND: &str = "udp --bind-device fab0 --to 10.0.0.2:9 --count 1000";
 
@@ -37,7 +38,7 @@ fn mirred(bench: &Bench, action: &str) {
 }
 
 fn nft_fwd_takes_the_packet_with_its_socket() {
-    scenario("11 nft-fwd", NFT, |bench| {
+    scenario("11 nft-fwd", NFT_EGRESS, |bench| {
         on_egress(bench, "fwd to eth1");
         let auditor = bench.audit(&[]);
         let sent = bench.send(SEND);
@@ -94,7 +95,7 @@ fn tc_mirred_mirror_copies_the_packet() {
 }
 
 fn nft_dup_on_egress_copies_the_packet() {
-    scenario("11 nft-dup", NFT, |bench| {
+    scenario("11 nft-dup", NFT_EGRESS, |bench| {
         on_egress(bench, "dup to eth1");
         let report = copied(bench);
         assert_eq!(report.sent_by("fab0").packets, 1000, "{report}");

@@ -158,7 +158,7 @@ fn bridge(bench: &Bench) {
 
 /// What came in by the bridge's port was counted on the leg before; the duplicate leaves by no port.
 fn a_copy_of_what_a_leg_sent_into_a_bridge_counts_as_one_too() {
-    let need = [Need::Link(LinkKind::Bridge), Need::Program("nft")];
+    let need = [Need::Link(LinkKind::Bridge), Need::NetdevEgress];
     scenario("11 once-leg", &need, |bench| {
         let card = bench.card();
         bridge(bench);

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use aya::util::KernelVersion;
-use pinif_lab::{LinkKind, hierarchy};
+use io_uring::{IoUring, Probe, opcode};
+use pinif_lab::{LinkKind, Namespace, hierarchy};
 use pinif_userspace::kernel::mode::Mode;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -30,6 +31,10 @@ pub enum Need {
     Architecture(&'static str),
     /// TCX, the hook that comes before the clsact qdisc.
     Tcx,
+    /// nftables' hook for what leaves by an interface.
+    NetdevEgress,
+    /// Sockets that are made by io_uring.
+    IoUringSocket,
     /// How many instructions the verifier went through (`verified_insns` of `struct bpf_prog_info`).
     VerifiedCount,
 }
@@ -68,6 +73,21 @@ impl Need {
                 .then(|| format!("it needs a processor of the kind {name}")),
             Self::Tcx => (Mode::of_kernel() != Mode::Tcx)
                 .then(|| "this kernel has no TCX, which came with Linux 6.6".to_owned()),
+            Self::NetdevEgress => {
+                Self::Program("nft").unmet().or_else(|| {
+                    let scratch = Namespace::new("netdev-egress").expect("a namespace");
+                    let chain = "add table netdev t; add chain netdev t c { type filter hook egress device lo priority 0; }";
+                    let added = scratch.run(|| Command::new("nft").arg(chain).output());
+                    let added = added.and_then(|added| Ok(added?)).expect("nft runs");
+                    (!added.status.success()).then(|| "this kernel has no nftables hook at egress".to_owned())
+                })
+            }
+            Self::IoUringSocket => {
+                let mut probe = Probe::new();
+                let asked = IoUring::new(1).and_then(|ring| ring.submitter().register_probe(&mut probe));
+                (asked.is_err() || !probe.is_supported(opcode::Socket::CODE))
+                    .then(|| "this kernel's io_uring makes no sockets".to_owned())
+            }
             Self::VerifiedCount => {
                 let counts = |kernel| kernel >= KernelVersion::new(5, 16, 0);
                 (!KernelVersion::current().is_ok_and(counts)).then(|| {

@@ -23,6 +23,7 @@ use super::{
     kept::KeptMaps,
     layout,
     lock::{self, Locked},
+    map_layout::{self, lasts},
     names::{KnownNames, Remembered},
     owner::Owner,
     pin::Pins,
@@ -55,7 +56,7 @@ impl Persist {
     ///
     /// # Errors
     ///
-    /// When there is no BPF file system, another collector runs, or what is there is another build's or was attached
+    /// When there is no BPF file system, another collector runs, or what is there has another layout or was attached
     /// otherwise.
     pub fn open(directory: &Path, mode: Mode) -> Result<Self> {
         let bpffs::Directory {
@@ -69,12 +70,13 @@ impl Persist {
             Locked::Ours(lock) => lock,
             Locked::HeldBy(holder) => bail!("{}", remove::attended(&directory, holder)),
         };
-        let tag = layout::tag(Object::Audit.bytes());
+        let tag = map_layout::tag(Object::Audit.bytes())?;
         let builds = layout::builds(&lock).with_context(|| format!("{shown} cannot be read"))?;
         if let Some(other) = builds.iter().find(|build| **build != tag) {
             bail!(
-                "{shown} has what another build of pinif ({other}) counts in; start that one, or end it with \
-                 `pinif detach --persist={shown}`: its counts and findings are lost then"
+                "{shown} has the counts of a build of pinif whose maps have another layout ({other}; this one's is {tag}): it \
+                 goes on, and nothing was changed. Start that build, or end it with `pinif detach --persist={shown}`: its \
+                 counts and findings are lost then"
             );
         }
         let build = directory.join(&tag);
@@ -324,24 +326,7 @@ impl Drop for Persist {
     }
 }
 
-/// Whether a map stays. What is in the object's own sections is a build's, and the ring of debug messages is of the one
-/// who reads it.
-fn lasts(map: &str) -> bool {
-    !map.starts_with('.') && map != "AYA_LOGS"
-}
-
-/// What distinguishes one policy from another, of the same build.
+/// What distinguishes one policy from another.
 pub fn digest_of(text: &str) -> u64 {
     fnv1a(text.bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_programs_share_stays() {
-        assert!(lasts("FINDINGS") && lasts("TRAFFIC"));
-        assert!(!lasts(".rodata") && !lasts(".bss") && !lasts("AYA_LOGS"));
-    }
 }

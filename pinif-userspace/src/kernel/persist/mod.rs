@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! DIRECTORY            locked by the collector that runs
-//!   BUILD              which programs made what is below: another build would misread the maps
+//!   BUILD              the layout of what is below (`map_layout.rs`): programs with another one would misread the maps
 //!     own              an empty directory, where pinif made DIRECTORY
 //!     state            what is true of all instances; pinned last of all maps, so that a start that was cut short has none
 //!     interfaces, namespaces                     the names that they have or had
@@ -21,6 +21,7 @@ mod kept;
 mod layout;
 pub(in crate::kernel) mod link;
 mod lock;
+mod map_layout;
 mod maps;
 mod names;
 mod owner;
@@ -36,4 +37,4 @@ pub use names::Remembered;
 pub use owner::Owner;
 pub use pin::Pins;
 pub(super) use remove::filters_here;
-pub use remove::{Removed, State, named, remove, remove_only};
+pub use remove::{Removed, State, all_compatible, named, remove, remove_only};

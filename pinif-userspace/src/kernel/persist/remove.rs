@@ -11,12 +11,13 @@ use super::{
     find::{Found, find},
     layout::{self, DIRECTORY},
     lock::{self, Locked},
+    map_layout,
     owner::Owner,
     state::StateMap,
 };
 use crate::{
     host::namespaces::Census,
-    kernel::{direction::TcDirection, filters, syscall::maps_of_program},
+    kernel::{direction::TcDirection, filters, object::Object, syscall::maps_of_program},
 };
 
 /// How many names an error has room for.
@@ -68,6 +69,11 @@ pub(super) fn attended(directory: &Path, holder: Option<u32>) -> String {
 }
 
 impl Found {
+    /// Whether all that is pinned has this layout.
+    fn is_of(&self, tag: &str) -> bool {
+        layout::builds(&self.open).is_ok_and(|builds| builds.iter().all(|build| build == tag))
+    }
+
     /// What there is of the auditor.
     pub fn state(&self) -> State {
         let builds = layout::builds(&self.open).unwrap_or_default();
@@ -154,6 +160,22 @@ fn clear(directory: &Path, lock: &File) -> Result<Removed> {
         }
     }
     Ok(removed)
+}
+
+/// Whether there are persistent auditors in this mount namespace, and this build can take over each of them, or every one in a
+/// directory.
+///
+/// # Errors
+///
+/// When the mounts of this process cannot be read from /proc.
+pub fn all_compatible(directory: Option<&Path>) -> Result<bool> {
+    let tag = map_layout::tag(Object::Audit.bytes())?;
+    let found = find()?;
+    let here = found.iter().filter(|it| it.process.is_none());
+    let mut wanted = here
+        .filter(|it| directory.is_none_or(|one| it.directory == one))
+        .peekable();
+    Ok(wanted.peek().is_some() && wanted.all(|it| it.is_of(&tag)))
 }
 
 /// Detaches the persistent auditor that there is, wherever it is pinned, and removes filters whose auditor is pinned nowhere any

@@ -1,8 +1,9 @@
 //! An auditor that outlives its collector goes on dropping.
 
 use super::{CONTAINED, LEAK, Outside, kept};
-use crate::bench::{leak, scenario};
-use crate::persist::place::Place;
+use crate::bench::{Bench, leak, scenario};
+use crate::persist::place::{CLSACT, Place};
+use crate::persist::upgrade::Build;
 
 #[test]
 fn nothing_leaves_between_two_collectors() {
@@ -44,5 +45,46 @@ fn nothing_leaves_between_two_collectors() {
             .finding(escape.packets(100).by(&four))
             .contained("fab0", "fab0", 1000)
             .nothing_else();
+    });
+}
+
+/// One build after another takes over while a program leaks as fast as it can.
+fn nothing_leaves_while_builds_change(bench: &Bench, arguments: &[&str]) {
+    let place = Place::new();
+    let build = Build::of_other_programs();
+    let outside = Outside::of(bench);
+    let arguments: Vec<_> = ["--enforce"].iter().chain(arguments).copied().collect();
+    let began = place.audit(bench, &arguments).kill();
+    let mut leaking = bench.sender(&format!("{LEAK} --until-line --wait-stdin"));
+    leaking.wait_for("ready").go();
+    for round in 0..3 {
+        let setup = place.auditor(bench).arguments(&arguments);
+        let setup = match round % 2 {
+            0 => setup.changed(|command| build.runs(command)),
+            _ => setup,
+        };
+        setup.start().kill();
+    }
+    leaking.go();
+    let leaked = leaking.finish();
+    outside.got_nothing();
+    let tried = leaked.sent + leaked.refused.values().sum::<u64>();
+    let last = place.audit(bench, &arguments).since(&began).stop();
+    last.expect()
+        .finding(kept().packets(tried).by(&leaked))
+        .nothing_else();
+}
+
+#[test]
+fn nothing_leaves_while_another_build_takes_over() {
+    scenario("enforce upgrade", &[], |bench| {
+        nothing_leaves_while_builds_change(bench, &[]);
+    });
+}
+
+#[test]
+fn nothing_leaves_while_another_build_takes_over_filters() {
+    scenario("enforce upgrade-clsact", &[], |bench| {
+        nothing_leaves_while_builds_change(bench, CLSACT);
     });
 }

@@ -134,7 +134,7 @@ fn a_packet_socket_that_does_not_bypass_is_seen() {
 
 #[test]
 fn nftables_sees_what_bypasses() {
-    let needs = [Need::Program("nft")];
+    let needs = [Need::NetdevEgress];
     scenario("gap qdisc-bypass-nft", &needs, |bench| {
         bench.run("nft", "add table netdev t");
         bench.run(

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use super::place::{CLSACT, Place, attached, filters};
 use crate::bench::{Bench, Need, leak, scenario};
 
-fn refused(command: Command) -> String {
+/// What an auditor says that does not start.
+pub fn refused(command: Command) -> String {
     let mut command = command;
     let output: Output = command.output().expect("cannot run pinif");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -107,27 +108,6 @@ fn one_that_goes_is_refused_beside_one_that_stays() {
 fn one_that_goes_is_refused_beside_filters_that_stay() {
     scenario("persist beside-clsact", &[], |bench| {
         refuses_company(bench, CLSACT);
-    });
-}
-
-#[test]
-fn what_another_build_counts_is_not_misread() {
-    scenario("persist another-build", &[], |bench| {
-        let place = Place::new();
-        place.audit(bench, &[]).kill();
-        let builds = fs::read_dir(place.directory()).expect("it is there");
-        let build = builds.flatten().next().expect("one").path();
-        let another = build.with_file_name("0123456789abcdef");
-        fs::rename(&build, &another).expect("it is ours");
-        let message = refused(place.auditor(bench).into_command());
-        assert!(
-            message.contains("another build of pinif (0123456789abcdef)"),
-            "{message}"
-        );
-        let end = format!("end it with `pinif detach {}`", place.argument());
-        assert!(message.contains(&end), "{message}");
-        place.detached();
-        assert!(!place.directory().exists());
     });
 }
 

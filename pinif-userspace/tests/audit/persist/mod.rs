@@ -6,3 +6,4 @@ mod detach;
 mod ends;
 mod killed;
 pub mod place;
+pub mod upgrade;

@@ -101,7 +101,7 @@ fn the_sockets_of_threads_are_pinned() {
 
 #[test]
 fn a_socket_of_io_uring_is_pinned() {
-    scenario("run io-uring", &[], |bench| {
+    scenario("run io-uring", &[Need::IoUringSocket], |bench| {
         let arguments = format!("ring --to {INSIDE} --count 1000");
         let (held, outside) = bench.outside_while(|| bench.send_held(&arguments));
         assert_eq!((held.sent().sent, outside), (1000, 0), "{held:?}");

@@ -137,14 +137,33 @@ must "the watchdog starts it again" waits runs_again 2
 check "it was the watchdog" says 'Watchdog timeout'
 check "nothing arrived" has_arrived 0
 
+# Sends one packet after another until it is told to end; how many is in a file then.
+send_all_the_time() {
+    count=0
+    until test -e /run/enough; do sends 1 && count=$((count + 1)); done
+    echo "$count" >/run/sent
+}
+send_all_the_time &
+pinned=$(ls -i /sys/fs/bpf/pinif)
+check "it is started anew, as by an upgrade" systemctl restart pinif
+touch /run/enough
+wait "$!"
+meanwhile=$(cat /run/sent)
+check "packets were sent meanwhile" at_most 1 "$meanwhile"
+check "nothing of that arrived" has_arrived 0
+check "what was pinned is there as it was" test "$(ls -i /sys/fs/bpf/pinif)" = "$pinned"
+check "it was no failure" is Result success
+check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
+
 began=$(starts_at)
 check "it ends" systemctl stop pinif
 took=$(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')
 echo "figure seconds until it has ended: $took"
 check "it ends in its time" at_most "$took" 15
 check "its end is no failure" is Result success
-check "the journal has the exact count of all three lives" says '60 packets, .* bytes dropped at eth1 in card in all'
-check "the journal has the summary" says '60 packets were kept from leaving'
+all=$((60 + meanwhile))
+check "the journal has the exact count of all four lives" says "$all packets, .* bytes dropped at eth1 in card in all"
+check "the journal has the summary" says "$all packets were kept from leaving"
 check "nothing stays behind" unpinned
 check "what is sent is not dropped any more" sends 5
 check "all of it arrived" has_arrived 5
