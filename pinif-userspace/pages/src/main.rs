@@ -1,5 +1,6 @@
-//! `pinif-pages DIRECTORY`: the manual pages of pinif's commands and of its policy, the completions of three shells, and a policy to
-//! begin with.
+//! `pinif-pages DIRECTORY`: the manual pages of pinif's commands and of its policy, the completions of three shells, a policy to
+//! begin with, and the layout of the maps that its programs count in, by which a package knows before it is installed whether this
+//! build can take over what another has left.
 //!
 //! They follow from the command line's own definition and from `docs/policy.md`, so that they say what the binary does.
 
@@ -11,7 +12,7 @@ use std::{env, fs, path::Path};
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 use clap_complete::Shell;
-use pinif_userspace::cli::Cli;
+use pinif_userspace::{cli::Cli, kernel::map_layout_of_this_build};
 
 /// The shells that pinif is completed in.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
@@ -23,7 +24,7 @@ fn main() -> Result<()> {
     write(Path::new(&directory))
 }
 
-/// Writes all below a directory: `man`, `completions` and `policy.toml`.
+/// Writes all below a directory: `man`, `completions`, `policy.toml`, and `map-layout` where this build has its programs.
 fn write(directory: &Path) -> Result<()> {
     let manual = directory.join("man");
     let completions = directory.join("completions");
@@ -35,6 +36,10 @@ fn write(directory: &Path) -> Result<()> {
     fs::write(manual.join("pinif-policy.5"), policy::page())
         .context("cannot write the policy's page")?;
     fs::write(directory.join("policy.toml"), inert::policy()).context("cannot write the policy")?;
+    if let Some(layout) = map_layout_of_this_build()? {
+        fs::write(directory.join("map-layout"), layout + "\n")
+            .context("cannot write the maps' layout")?;
+    }
     for shell in SHELLS {
         clap_complete::generate_to(shell, &mut Cli::command(), "pinif", &completions)
             .with_context(|| format!("cannot write the completions of {shell}"))?;

@@ -23,3 +23,5 @@ pub(crate) mod publish;
 pub(crate) mod ring;
 pub mod syscall;
 mod task_files;
+
+pub use persist::map_layout_of_this_build;

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use object::{Object as _, ObjectSection as _, read::elf::ElfFile64};
 use pinif_ebpf::{loss::Loss, verdict::Kind};
 
-use crate::{host::type_text, text::hash::fnv1a};
+use crate::{host::type_text, kernel::object::Object, text::hash::fnv1a};
 
 /// What neither the types of the maps nor the names say. It is another number where a value of the same type means something else than
 /// before (as where a policy's rules are numbered otherwise), or where what only collectors read ([`super::layout::COLLECTORS`],
@@ -20,6 +20,17 @@ const NUMBER: u32 = 3;
 /// When the object is no ELF file with BTF.
 pub(super) fn tag(object: &[u8]) -> Result<String> {
     Ok(format!("{:016x}", fnv1a(text(object)?.bytes())))
+}
+
+/// The tag of the layout that this build's programs count in: what is below the auditor's directory is called so. `None` where this binary
+/// was built without its programs.
+///
+/// # Errors
+///
+/// As of [`tag`].
+pub fn of_this_build() -> Result<Option<String>> {
+    let object = Object::Audit.bytes();
+    (!object.is_empty()).then(|| tag(object)).transpose()
 }
 
 /// The layout as text: its number, what numbers in the maps stand for, then a line for each map.
@@ -51,7 +62,6 @@ pub(super) fn lasts(map: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::object::Object;
 
     #[test]
     fn what_the_programs_share_stays() {

@@ -33,6 +33,7 @@ pub use archive::{ArchivedCell, ArchivedFinding, InterfaceNames};
 pub use auditor::{Persist, digest_of};
 pub use find::{Found, find};
 pub use layout::DIRECTORY;
+pub use map_layout::of_this_build as map_layout_of_this_build;
 pub use names::Remembered;
 pub use owner::Owner;
 pub use pin::Pins;

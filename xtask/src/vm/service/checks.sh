@@ -137,7 +137,7 @@ must "the watchdog starts it again" waits runs_again 2
 check "it was the watchdog" says 'Watchdog timeout'
 check "nothing arrived" has_arrived 0
 
-# Sends one packet after another until it is told to end; how many is in a file then.
+# Sends one packet after another until a file says that it is enough; how many is in another file then.
 send_all_the_time() {
     count=0
     until test -e /run/enough; do sends 1 && count=$((count + 1)); done
