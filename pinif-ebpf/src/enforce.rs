@@ -8,7 +8,8 @@ use crate::{
     verdict::{Decision, KindSet, Severity},
 };
 
-/// What becomes of a packet that breaks a rule: what is said of the rule's own kinds, `policy-escape` and `unpinned`.
+/// What becomes of a packet that breaks a rule: what is said of the rule's own kinds, `policy-escape` and `unpinned`. Or that the rule
+/// is an exception, about every kind.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -19,6 +20,8 @@ pub enum Action {
     Alert = 1,
     /// It is dropped, be it a risk alone.
     Drop = 2,
+    /// Nothing is found of what the rule names, be it of another kind, and nothing of it is dropped. Such a rule demands nothing.
+    Allow = 3,
 }
 
 impl Action {
@@ -28,6 +31,7 @@ impl Action {
         match number {
             1 => Self::Alert,
             2 => Self::Drop,
+            3 => Self::Allow,
             _ => Self::Unsaid,
         }
     }
@@ -37,7 +41,7 @@ impl Action {
     const fn drops(self, severity: Severity) -> bool {
         match self {
             Self::Unsaid => matches!(severity, Severity::Leak),
-            Self::Alert => false,
+            Self::Alert | Self::Allow => false,
             Self::Drop => true,
         }
     }
@@ -87,6 +91,13 @@ impl Demand {
     pub const fn action(&self) -> Action {
         Action::from_number(self.action)
     }
+
+    /// All ones where the rule is an exception ([`Action::Allow`]), else zero. Without a branch, which the verifier would follow.
+    #[inline(always)]
+    pub const fn allowed(&self) -> u32 {
+        let other = self.action ^ Action::Allow as u32;
+        ((other | other.wrapping_neg()) >> 31).wrapping_sub(1)
+    }
 }
 
 impl Decision {
@@ -110,7 +121,7 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Kind;
+    use crate::verdict::{ALLOWED, Kind};
 
     const ACTIONS: [Action; 3] = [Action::Unsaid, Action::Alert, Action::Drop];
 
@@ -181,15 +192,38 @@ mod tests {
 
     #[test]
     fn numbers_lead_back_to_their_actions() {
-        for action in ACTIONS {
+        for action in ACTIONS.into_iter().chain([Action::Allow]) {
             assert_eq!(Action::from_number(action as u32), action);
         }
-        assert_eq!(Action::from_number(3), Action::Unsaid);
+        assert_eq!(Action::from_number(4), Action::Unsaid);
+    }
+
+    #[test]
+    fn one_action_allows() {
+        for action in ACTIONS.into_iter().chain([Action::Allow]) {
+            let demand = Demand {
+                action: action as u32,
+                ..Demand::NONE
+            };
+            let is_allowed = demand.allowed() == u32::MAX;
+            assert_eq!(is_allowed, action == Action::Allow);
+            assert!(is_allowed || demand.allowed() == 0);
+        }
     }
 
     #[test]
     fn what_is_contained_is_never_dropped() {
         assert_eq!(dropped(Decision::CONTAINED), [false; 3]);
+    }
+
+    #[test]
+    fn what_is_allowed_is_never_dropped() {
+        let allowed = Decision {
+            kind: ALLOWED,
+            ..Decision::CONTAINED
+        };
+        assert_eq!(dropped(allowed), [false; 3]);
+        assert!(!allowed.is_dropped(Action::Allow));
     }
 
     #[test]

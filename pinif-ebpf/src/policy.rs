@@ -48,7 +48,9 @@ pub struct Active {
     /// Until when it is enforced ([`crate::enforce::until`]).
     pub enforce_until: u64,
     /// Not zero: while it is enforced, packets whose headers cannot be read are dropped where they might break it.
-    pub drops_unparsed: u64,
+    pub drops_unparsed: u32,
+    /// Not zero: a rule allows what it names ([`crate::enforce::Action::Allow`]).
+    pub has_exceptions: u32,
     /// Rules that take any destination.
     pub any_destination: RuleSet,
     /// Rules that take any source.

@@ -4,7 +4,7 @@ pub mod arrival;
 mod kind;
 mod recheck;
 
-pub use kind::{Direction, Dropped, Kind, KindSet, Row, Severity};
+pub use kind::{ALLOWED, CellVerdict, Direction, Dropped, Kind, KindSet, Row, Severity, is_found};
 pub use recheck::Recheck;
 
 use crate::{
@@ -48,9 +48,9 @@ pub struct Traffic<'a> {
 /// to move what was never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The number of the gravest [`Kind`]; zero is contained.
+    /// The number of the gravest [`Kind`]; zero is contained, [`ALLOWED`] what a rule allows.
     pub kind: u8,
-    /// The number of its [`Severity`]; zero is contained.
+    /// The number of its [`Severity`]; zero is contained, or allowed.
     pub severity: u8,
     /// The other kinds that held too.
     pub also: KindSet,
@@ -70,7 +70,7 @@ impl Decision {
         source_owner: IfIndex::NONE,
     };
 
-    /// The gravest kind, and how grave; nothing is contained.
+    /// The gravest kind, and how grave; nothing is contained, or allowed.
     pub const fn finding(&self) -> Option<(Kind, Severity)> {
         match (
             Kind::from_number(self.kind),
@@ -115,7 +115,6 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
         None => (NO_RULE, Demand::NONE),
     };
     decision.rule = rule;
-
     if pinned {
         if !within(traffic.bound, traffic.egress) {
             let kind = match traffic.origin {
@@ -158,6 +157,11 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
             decision.consider(Kind::CrossedBind, Severity::Note);
         }
     }
+    // Without a branch: the verifier would follow it for each outcome.
+    let allowed = demand.allowed();
+    decision.kind |= allowed as u8 & ALLOWED;
+    decision.severity &= !allowed as u8;
+    decision.also.0 &= !allowed as u16;
     decision
 }
 

@@ -3,6 +3,7 @@
 
 use super::{Decision, Kind, Severity};
 use crate::{
+    enforce::Action,
     key::{Address, IfIndex},
     packet::{Packet, protocol},
     policy::{
@@ -153,34 +154,40 @@ pub const fn reply_to(packet: &Packet) -> Packet {
     }
 }
 
-/// The rules for the reply to a packet of which at least one is not kept here, whoever sends that reply; otherwise none.
+/// The rules for the reply to a packet under suspicion, whoever sends that reply: where at least one is not kept here, or where one may
+/// allow what arrived for another zone. Otherwise none.
 #[inline(always)]
 pub fn rules_for_reply(
     reply: &Packet,
+    suspicion: Suspicion,
     ingress: &IngressPolicy,
     active: &Active,
     tables: &impl Tables,
 ) -> RuleSet {
+    let may_be_allowed = suspicion.owner.is_some() && active.has_exceptions != 0;
+    if !suspicion.by_rule && !may_be_allowed {
+        return RuleSet::EMPTY;
+    }
     let rules = rules_for(tables, active, reply);
-    if rules.intersection(ingress.unmet_rules).is_empty() {
-        RuleSet::EMPTY
-    } else {
+    if may_be_allowed || !rules.intersection(ingress.unmet_rules).is_empty() {
         rules
+    } else {
+        RuleSet::EMPTY
     }
 }
 
 /// A packet under suspicion, and who would receive it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The interface whose contained zone it should have arrived in, if any.
-    pub owner: IfIndex,
+    /// What its addresses say.
+    pub suspicion: Suspicion,
     /// The rules for its reply, by what is in the packet ([`rules_for_reply`]).
     pub rules: RuleSet,
     /// Whether a socket takes it, or perhaps the kernel itself; not where the kernel's look-up finds no socket.
     pub is_taken: bool,
 }
 
-/// Judges a packet under suspicion.
+/// Judges a packet under suspicion. What a rule allows to be answered may arrive.
 ///
 /// A zone's traffic that arrives outside it is reported in any case, as a risk where no socket receives it. A rule speaks of what is
 /// delivered: of whatever else others send to an open port of a network, and from whichever port, it says nothing.
@@ -194,15 +201,23 @@ pub fn decide_arrival(
     let mut decision = Decision::CONTAINED;
     let rules = rules_of_owner(tables, active, arrival.rules);
     let first = rules.first().unwrap_or(NO_RULE);
-    let breaks_rule = arrival.is_taken && ingress.unmet_rules.contains(first as usize);
-    if arrival.owner.is_some() || breaks_rule {
+    if active.has_exceptions != 0
+        && first != NO_RULE
+        && let Some(demand) = tables.demand(active.slot, first)
+        && matches!(demand.action(), Action::Allow)
+    {
+        return decision;
+    }
+    let Suspicion { owner, by_rule } = arrival.suspicion;
+    let breaks_rule = by_rule && arrival.is_taken && ingress.unmet_rules.contains(first as usize);
+    if owner.is_some() || breaks_rule {
         decision.kind = Kind::IngressEscape as u8;
         decision.severity = if arrival.is_taken {
             Severity::Leak as u8
         } else {
             Severity::Risk as u8
         };
-        decision.source_owner = arrival.owner;
+        decision.source_owner = owner;
         decision.rule = if breaks_rule { first } else { NO_RULE };
     }
     decision

@@ -156,8 +156,61 @@ impl Kind {
     }
 }
 
+/// The number, where a verdict has a kind's, of what a rule allows ([`crate::enforce::Action::Allow`]), whatever it would be without that
+/// rule. It is no kind's.
+pub const ALLOWED: u8 = 15;
+
+/// One where a verdict with this number is a finding's, else zero: neither contained nor allowed. Without a branch, which the verifier
+/// would follow.
+#[inline(always)]
+pub const fn is_found(number: u8) -> u32 {
+    let next = (number as u32 + 1) & ALLOWED as u32;
+    (next >> 1 | next >> 2 | next >> 3) & 1
+}
+
+/// What a packet is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CellVerdict {
+    /// Nothing is wrong with it.
+    Contained,
+    /// A rule allows it, whatever it would be without that rule.
+    Allowed,
+    /// It is of a finding of this kind.
+    Found(Kind),
+}
+
+impl CellVerdict {
+    /// The verdict with this number; unknown numbers are of no kind.
+    pub const fn from_number(number: u8) -> Self {
+        match Kind::from_number(number) {
+            Some(kind) => Self::Found(kind),
+            None if number == ALLOWED => Self::Allowed,
+            None => Self::Contained,
+        }
+    }
+
+    /// The kind, of a finding's packet.
+    pub const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Found(kind) => Some(kind),
+            Self::Contained | Self::Allowed => None,
+        }
+    }
+
+    /// The name in JSON and documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Contained => "contained",
+            Self::Allowed => "allowed",
+            Self::Found(kind) => kind.name(),
+        }
+    }
+}
+
 /// The rows are numbered from one, in their order.
 const _: () = {
+    // All bits of a kind's number are in it, and are enough for a set of kinds.
+    assert!(ROWS.len() < ALLOWED as usize && ALLOWED == 0b1111 && (ALLOWED as u32) < u16::BITS);
     let mut index = 0;
     while index < ROWS.len() {
         assert!(ROWS[index].kind as usize == index + 1 && !ROWS[index].name.is_empty());
@@ -188,6 +241,8 @@ macro_rules! that {
 impl KindSet {
     /// The bit of no kind at all, which is never set.
     pub(super) const CONTAINED: Self = Self(1);
+    /// That one, and the bit of what is allowed.
+    pub(super) const OF_NONE: Self = Self(Self::CONTAINED.0 | 1 << ALLOWED);
 
     /// Those that are about a rule which is broken.
     pub const OF_RULES: Self = that!(|row| row.is_of_rule);

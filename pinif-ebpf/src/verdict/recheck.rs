@@ -1,7 +1,7 @@
 //! The recheck of a verdict, by what the kernel itself says at this instant: what userspace published may be some
 //! milliseconds old, and nothing that is contained may be reported as a leak meanwhile.
 
-use super::{Decision, Kind, KindSet, Severity};
+use super::{ALLOWED, Decision, Kind, KindSet, Severity};
 use crate::policy::ZoneSet;
 
 /// What the kernel says of the egress interface at this instant.
@@ -53,10 +53,10 @@ impl KindSet {
 }
 
 impl Decision {
-    /// All kinds that held, the gravest among them.
+    /// All kinds that held, the gravest among them; of what is allowed, those that would hold.
     #[inline(always)]
     pub const fn kinds(&self) -> KindSet {
-        KindSet((self.also.0 | (1 << self.kind)) & !KindSet::CONTAINED.0)
+        KindSet((self.also.0 | (1 << self.kind)) & !KindSet::OF_NONE.0)
     }
 
     /// Whether [`Recheck::zones`] can make it another.
@@ -92,6 +92,9 @@ impl Decision {
                 decision.consider(row.kind, severity);
             }
             index += 1;
+        }
+        if self.kind == ALLOWED {
+            return *self;
         }
         decision
     }

@@ -6,7 +6,7 @@ use crate::{
     key::{Address, IfIndex, NetNsCookie},
     policy::{Active, InForce, flags},
     sighting::Origin,
-    verdict::Traffic,
+    verdict::{Traffic, is_found},
 };
 
 /// Which packets a cached verdict is for, beside those with the same source.
@@ -19,17 +19,17 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// What a verdict holds for that found a packet contained. `about` is what is published of the egress interface.
+    /// What a verdict holds for that found a packet contained, or allowed. `about` is what is published of the egress interface.
     ///
-    /// Only rules look at the destination.
+    /// Only rules look at the destination. What one allows is counted apart, so that it is not as all others are that break none.
     #[inline(always)]
-    const fn of_contained(coverage: Coverage, active: &Active, about: u64) -> Self {
+    const fn of_unfound(coverage: Coverage, active: &Active, about: u64) -> Self {
         let keeps = if coverage.has(Coverage::NEEDS_NO_PIN) {
             flags::KEEPS_PINNED
         } else {
             flags::KEEPS_UNPINNED
         };
-        if active.rules == 0 || about & keeps != 0 {
+        if active.rules == 0 || (about & keeps != 0 && active.has_exceptions == 0) {
             Self::AnyDestination
         } else {
             Self::Whole
@@ -309,7 +309,7 @@ impl Keys {
         if whole == 0 || !coverage.has(Coverage::ALL) || !is_of_process && is_from_here() {
             return Outcome::Forgotten;
         }
-        if kind != 0 {
+        if is_found(kind) != 0 {
             return if is_of_process {
                 Outcome::Steady(whole)
             } else {
@@ -321,7 +321,7 @@ impl Keys {
             cell,
             marked: about & flags::STACKED != 0,
         };
-        Outcome::Cached(verdict, Reach::of_contained(coverage, active, about))
+        Outcome::Cached(verdict, Reach::of_unfound(coverage, active, about))
     }
 
     /// Caches a verdict in the socket's record.

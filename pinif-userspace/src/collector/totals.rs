@@ -7,7 +7,7 @@ use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
     loss::Loss,
     sighting::{CellKey, Count, Origin},
-    verdict::Kind,
+    verdict::CellVerdict,
 };
 
 use super::names::Names;
@@ -36,7 +36,7 @@ struct Place {
     netns: String,
     bound_device: Option<String>,
     egress_interface: String,
-    verdict: Option<Kind>,
+    verdict: CellVerdict,
     origin: Origin,
     carried: bool,
     dropped: bool,
@@ -48,7 +48,7 @@ impl Place {
             netns,
             bound_device: key.bound.is_some().then(|| interface(key.bound)),
             egress_interface: interface(key.egress),
-            verdict: Kind::from_number(key.kind),
+            verdict: CellVerdict::from_number(key.kind),
             origin: Origin::from_number(key.origin),
             carried: key.carried != 0,
             dropped: key.dropped != 0,

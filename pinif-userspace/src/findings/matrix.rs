@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 
 use super::finding::SentBy;
 use super::summary::Cell;
@@ -84,6 +84,8 @@ pub struct Sum {
     pub bytes: u64,
     /// The gravest severity among them, and how many packets have it.
     pub gravest: Option<(Severity, u64)>,
+    /// Packets that a rule allows.
+    pub allowed: u64,
     /// Packets that were dropped, and did not leave.
     pub dropped: u64,
 }
@@ -102,6 +104,9 @@ impl Sum {
         }
         self.packets = self.packets.saturating_add(cell.packets);
         self.bytes = self.bytes.saturating_add(cell.bytes);
+        if cell.verdict == CellVerdict::Allowed {
+            self.allowed = self.allowed.saturating_add(cell.packets);
+        }
         let Some(severity) = severity.filter(|_| cell.packets > 0) else {
             return;
         };
@@ -181,7 +186,7 @@ impl Matrix {
             if let (Ok(row), Ok(column)) = (row, column) {
                 rows[row].sums[column]
                     .get_or_insert_default()
-                    .add(cell, cell.verdict.map(|kind| severity(cell, kind)));
+                    .add(cell, cell.verdict.kind().map(|kind| severity(cell, kind)));
             }
         }
         Self {
@@ -257,7 +262,7 @@ mod tests {
             egress_interface: egress.to_owned(),
             packets,
             bytes: packets * 100,
-            verdict,
+            verdict: verdict.map_or(CellVerdict::Contained, CellVerdict::Found),
             origin: SentBy::Socket,
             carried: false,
             dropped: false,
@@ -290,6 +295,7 @@ mod tests {
                 packets,
                 bytes: packets * 100,
                 gravest,
+                allowed: 0,
                 dropped: 0,
             })
         };
@@ -329,10 +335,27 @@ mod tests {
             packets: 2,
             bytes: 200,
             gravest: Some((Severity::Leak, 2)),
+            allowed: 0,
             dropped: 7,
         };
         let left = cell(Some("fab0"), "eth1", 2, leak);
         assert_eq!(sums(&[dropped, left]), [Some(both)]);
+    }
+
+    #[test]
+    fn what_a_rule_allows_is_counted_apart() {
+        let allowed = Cell {
+            verdict: CellVerdict::Allowed,
+            ..cell(Some("fab0"), "eth1", 7, None)
+        };
+        let contained = cell(Some("fab0"), "eth1", 2, None);
+        let sum = Sum {
+            packets: 9,
+            bytes: 900,
+            allowed: 7,
+            ..Sum::default()
+        };
+        assert_eq!(of(&[allowed, contained])[0].rows[0].sums, [Some(sum)]);
     }
 
     #[test]

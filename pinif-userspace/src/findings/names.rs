@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 use schemars::{Schema, SchemaGenerator, json_schema};
-
-/// The name of a cell's verdict when nothing is wrong.
-const CONTAINED: &str = "contained";
 
 /// All severities, the gravest first.
 pub(super) const SEVERITIES: [Severity; 3] = [Severity::Leak, Severity::Risk, Severity::Note];
@@ -50,23 +47,28 @@ pub(super) mod severity_name {
     }
 }
 
-/// A cell's verdict by its name: `contained`, or a kind's.
+/// All verdicts of cells.
+fn verdicts() -> impl Iterator<Item = CellVerdict> {
+    let found = Kind::ALL.into_iter().map(CellVerdict::Found);
+    [CellVerdict::Contained, CellVerdict::Allowed]
+        .into_iter()
+        .chain(found)
+}
+
+/// A cell's verdict by its name: `contained`, `allowed`, or a kind's.
 pub(super) mod verdict_name {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    use super::{CONTAINED, Cow, Kind};
+    use super::{CellVerdict, Cow};
 
-    pub fn serialize<S: Serializer>(verdict: &Option<Kind>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(verdict.map_or(CONTAINED, Kind::name))
+    pub fn serialize<S: Serializer>(verdict: &CellVerdict, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(verdict.name())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<CellVerdict, D::Error> {
         let name = Cow::<str>::deserialize(from)?;
-        if name == CONTAINED {
-            return Ok(None);
-        }
-        let kind = super::kind_named(&name);
-        kind.map(Some)
+        super::verdicts()
+            .find(|verdict| verdict.name() == name)
             .ok_or_else(|| D::Error::custom(format!("there is no verdict `{name}`")))
     }
 }
@@ -83,8 +85,6 @@ pub(super) fn severity_schema(_: &mut SchemaGenerator) -> Schema {
 
 /// The schema of [`verdict_name`].
 pub(super) fn verdict_schema(_: &mut SchemaGenerator) -> Schema {
-    let names: Vec<&str> = std::iter::once(CONTAINED)
-        .chain(Kind::ALL.map(Kind::name))
-        .collect();
+    let names: Vec<&str> = verdicts().map(CellVerdict::name).collect();
     json_schema!({ "type": "string", "enum": names })
 }

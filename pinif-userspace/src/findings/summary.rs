@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::Kind;
+use pinif_ebpf::verdict::CellVerdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,10 +44,10 @@ pub struct Cell {
     pub packets: u64,
     /// How many bytes.
     pub bytes: u64,
-    /// `contained`, or a finding's kind.
+    /// `contained`; `allowed` by a rule, whatever it would be without that; or a finding's kind.
     #[serde(with = "names::verdict_name")]
     #[schemars(schema_with = "names::verdict_schema")]
-    pub verdict: Option<Kind>,
+    pub verdict: CellVerdict,
     /// Who sent them.
     pub origin: SentBy,
     /// They have left by an interface above this one before, whose lower device this is: a VLAN's trunk, a bond's or bridge's

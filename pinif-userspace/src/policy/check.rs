@@ -187,11 +187,11 @@ impl Checker<'_, '_> {
                 .map(|name| name.get_ref().clone())
                 .unwrap_or_default(),
             only_via: self.zones_named(raw),
-            pinned: raw.pinned,
+            pinned: raw.pinned.is_some(),
             action: self.action(raw),
             ..self.matchers(raw)
         };
-        self.demands(raw);
+        self.demands(raw, rule.action);
         if self.report.errors() == errors_before {
             self.families(raw, &rule);
             self.ports_of_protocols(raw, &rule);
@@ -254,14 +254,31 @@ impl Checker<'_, '_> {
         found.into_iter().flatten().collect()
     }
 
-    /// A rule says which traffic, and demands something of it.
-    fn demands(&mut self, raw: &RawRule) {
+    /// A rule says which traffic, and demands something of it or allows it.
+    fn demands(&mut self, raw: &RawRule, action: Action) {
+        let only_via = raw.lists.get("only_via");
+        if let (Action::Allow, Some(action)) = (action, &raw.action) {
+            let demand = only_via.map(|list| (&list.key, "only_via"));
+            let pinned = raw.pinned.as_ref().map(|place| (place, "pinned"));
+            if let Some((demand, name)) = demand.or(pinned) {
+                let flaw = Flaw::new(format!(
+                    "{} allows its traffic, and demands something of it",
+                    called(raw)
+                ))
+                .fix(format!(
+                    "leave `{name}` out of an exception, or `action` out of a rule that demands"
+                ));
+                self.report
+                    .error_with(&action.span(), (demand, "the demand"), flaw);
+            }
+        }
         if raw.incomplete {
             return;
         }
-        if !raw.pinned && !raw.lists.contains_key("only_via") {
+        let is_unknown = action == Action::Unsaid && raw.action.is_some();
+        if raw.pinned.is_none() && only_via.is_none() && action != Action::Allow && !is_unknown {
             let flaw = Flaw::new(format!("{} demands nothing", called(raw)))
-                .fix(r#"say by which zones the traffic may leave, `only_via = ["backplane"]`, or that its sockets must be bound, `pinned = true`"#);
+                .fix(r#"say by which zones the traffic may leave, `only_via = ["backplane"]`, that its sockets must be bound, `pinned = true`, or that it is an exception, `action = "allow"`"#);
             self.report.error(&raw.header, flaw);
         }
         if raw.lists.keys().all(|key| *key == "only_via") {

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use pinif_ebpf::enforce::until;
+use pinif_ebpf::enforce::{Action, until};
 use pinif_ebpf::policy::{
     Active, Demand, DemandKey, NumberKey, PortKey, PrefixKey, RuleSet, Slot, ZoneSet,
 };
@@ -70,7 +70,8 @@ pub fn compile(policy: &Policy, slot: Slot, generation: u32) -> Compiled {
         rules: rules.len() as u32,
         contained: zones(contained.map(|(number, _)| number)),
         enforce_until: until::NEVER,
-        drops_unparsed: u64::from(!policy.passes_unparsed),
+        drops_unparsed: u32::from(!policy.passes_unparsed),
+        has_exceptions: rules.iter().any(|rule| rule.action == Action::Allow).into(),
         ..Active::default()
     };
     let demands = rules.iter().enumerate();

@@ -141,7 +141,7 @@ impl Reader<'_, '_> {
             header,
             name: None,
             lists: BTreeMap::new(),
-            pinned: false,
+            pinned: None,
             action: None,
             incomplete: false,
         };
@@ -151,7 +151,9 @@ impl Reader<'_, '_> {
                 continue;
             };
             match known.takes {
-                Takes::Truth => raw.pinned = self.truth(known, value).unwrap_or_default(),
+                Takes::Truth => {
+                    raw.pinned = (self.truth(known, value) == Some(true)).then(|| key.span());
+                }
                 Takes::Text if known.name == "action" => raw.action = self.text(known, value),
                 Takes::Text => raw.name = self.text(known, value),
                 Takes::Texts | Takes::TextsOrNumbers => {

@@ -34,7 +34,8 @@ pub(super) struct RawRule {
     pub name: Option<Spanned<String>>,
     /// Every key but `name`, `pinned` and `action`, each a list; a single value is a list of one.
     pub lists: BTreeMap<&'static str, List>,
-    pub pinned: bool,
+    /// The key `pinned`, where it is true.
+    pub pinned: Option<Span>,
     pub action: Option<Spanned<String>>,
     /// Whether a part of it was not understood, so that what is missing may be there.
     pub incomplete: bool,

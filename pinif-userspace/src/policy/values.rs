@@ -10,7 +10,7 @@ use crate::text::{escape::visible, glob::glob};
 const MAX_INTERFACE_NAME: usize = 15;
 
 /// What other tools call the actions of a rule.
-const OTHER_ACTIONS: [(&str, &str); 9] = [
+const OTHER_ACTIONS: [(&str, &str); 14] = [
     ("audit", "alert"),
     ("log", "alert"),
     ("report", "alert"),
@@ -20,6 +20,11 @@ const OTHER_ACTIONS: [(&str, &str); 9] = [
     ("discard", "drop"),
     ("enforce", "drop"),
     ("reject", "drop"),
+    ("accept", "allow"),
+    ("ignore", "allow"),
+    ("pass", "allow"),
+    ("permit", "allow"),
+    ("skip", "allow"),
 ];
 
 /// The name of a zone or a rule, as it appears in findings.
@@ -40,17 +45,18 @@ pub(super) fn action(text: &str) -> Result<Action, Flaw> {
     match text {
         "alert" => return Ok(Action::Alert),
         "drop" => return Ok(Action::Drop),
+        "allow" => return Ok(Action::Allow),
         _ => {}
     }
     let flaw = Flaw::new(format!("unknown action {}", quoted(text)));
     let other = OTHER_ACTIONS.iter().find(|(other, _)| *other == text);
     let meant = other
         .map(|(_, meant)| *meant)
-        .or_else(|| nearest(text, ["alert", "drop"]));
+        .or_else(|| nearest(text, ["alert", "drop", "allow"]));
     Err(match meant {
         Some(meant) => flaw.fix(format!("did you mean `{meant}`?")),
         None => flaw.fix(
-            "write `alert`, to report it and never drop it, `drop`, to drop it under `--enforce`, or leave `action` out",
+            "write `alert`, to report it and never drop it, `drop`, to drop it under `--enforce`, `allow`, for an exception of which nothing is reported, or leave `action` out",
         ),
     })
 }
@@ -102,7 +108,8 @@ mod tests {
     fn actions_are_words() {
         assert_eq!(action("alert"), Ok(Action::Alert));
         assert_eq!(action("drop"), Ok(Action::Drop));
-        for bad in ["", "Drop", "allow", "reject"] {
+        assert_eq!(action("allow"), Ok(Action::Allow));
+        for bad in ["", "Drop", "Allow", "reject"] {
             assert!(action(bad).is_err(), "{bad}");
         }
         for (other, meant) in OTHER_ACTIONS {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::{Direction, Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Direction, Kind, Severity};
 
 use super::shown::Row;
 use crate::findings::summary::{Cell, Summary};
@@ -31,6 +31,14 @@ pub fn conclusion(rows: &[Row], summary: &Summary) -> String {
         };
         let what = worst(rows, |row| row.dropped);
         text.push_str(&format!(" {packets} kept from leaving{what}."));
+    }
+    let allowed = summary.matrix.iter();
+    let allowed = allowed
+        .filter(|cell| cell.verdict == CellVerdict::Allowed && !cell.carried)
+        .fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
+    if allowed > 0 {
+        let packets = counted(allowed, "packet");
+        text.push_str(&format!(" A rule excepted {packets}."));
     }
     if incomplete(summary) {
         text.push_str(" But not all packets could be counted.");
@@ -130,7 +138,7 @@ impl Wrong {
             let cells = summary
                 .matrix
                 .iter()
-                .filter(|cell| cell.verdict == Some(kind) && !cell.dropped);
+                .filter(|cell| cell.verdict == CellVerdict::Found(kind) && !cell.dropped);
             let all = cells.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
             let unfound = all.saturating_sub(leaks.saturating_add(risks).saturating_add(notes));
             match kind.row().severity {
@@ -215,7 +223,7 @@ impl Wrong {
 fn once(kind: Kind, cells: &[Cell]) -> u64 {
     let mut by_sender: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     let cells = cells.iter().filter(|cell| !cell.dropped);
-    for cell in cells.filter(|cell| cell.verdict == Some(kind)) {
+    for cell in cells.filter(|cell| cell.verdict == CellVerdict::Found(kind)) {
         let sender = (&cell.netns, &cell.bound_device, cell.origin);
         let (first, carried) = by_sender.entry(sender).or_default();
         let sum = if cell.carried { carried } else { first };
@@ -238,7 +246,7 @@ mod tests {
             egress_interface: egress.to_owned(),
             packets,
             bytes: packets * 100,
-            verdict: Some(Kind::PolicyEscape),
+            verdict: CellVerdict::Found(Kind::PolicyEscape),
             origin: SentBy::Socket,
             carried,
             dropped: false,

@@ -10,6 +10,8 @@ use crate::text::words::{grouped, wrapped};
 
 /// Where nothing was sent.
 const EMPTY: &str = "·";
+/// The mark of what a rule allows.
+const ALLOWED: char = '~';
 /// The mark of what was dropped.
 const DROPPED: char = 'x';
 
@@ -79,10 +81,15 @@ fn cell(sum: Option<Sum>) -> Text {
 /// What of it left.
 fn left(sum: &Sum) -> String {
     let all = grouped(sum.packets);
-    match sum.gravest {
-        None => format!("{all}  "),
-        Some((severity, marked)) if marked == sum.packets => format!("{all} {}", mark(severity)),
-        Some((severity, marked)) => format!("{} of {all} {}", grouped(marked), mark(severity)),
+    let (marked, mark) = match sum.gravest {
+        Some((severity, marked)) => (marked, mark(severity)),
+        None if sum.allowed > 0 => (sum.allowed, ALLOWED),
+        None => return format!("{all}  "),
+    };
+    if marked == sum.packets {
+        format!("{all} {mark}")
+    } else {
+        format!("{} of {all} {mark}", grouped(marked))
     }
 }
 
@@ -106,6 +113,9 @@ fn legend(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
     .filter(|(severity, _)| there(*severity))
     .map(|(severity, meaning)| format!("{} {meaning}", mark(severity)))
     .collect();
+    if sums().any(|sum| sum.gravest.is_none() && sum.allowed > 0) {
+        meanings.push(format!("{ALLOWED} allowed by a rule"));
+    }
     if sums().any(|sum| sum.dropped > 0) {
         meanings.push(format!("{DROPPED} kept from leaving"));
     }

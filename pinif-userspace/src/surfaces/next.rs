@@ -11,7 +11,10 @@ pub fn step(rows: &[Row], latent: u64, summary: &Summary) -> String {
         .max_by_key(|row| (row.severity, row.packets));
     // Where the table of findings was full, the matrix alone knows.
     let mut cells = summary.matrix.iter();
-    let kind = gravest.map_or_else(|| cells.find_map(|cell| cell.verdict), |row| Some(row.kind));
+    let kind = gravest.map_or_else(
+        || cells.find_map(|cell| cell.verdict.kind()),
+        |row| Some(row.kind),
+    );
     match (kind, summary.policy) {
         (Some(kind), _) => format!(
             "Next: `pinif explain {}` says what that means, and how to fix it.",

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::Kind;
-
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario, together};
 use pinif_lab::{Device, LinkKind, Namespace};
 
@@ -194,7 +192,7 @@ fn cells(report: &Report) -> BTreeMap<(String, String, String, String), u64> {
             cell.netns.clone(),
             bound,
             cell.egress_interface.clone(),
-            cell.verdict.map_or("contained", Kind::name).to_owned(),
+            cell.verdict.name().to_owned(),
         );
         *cells.entry(place).or_default() += cell.packets;
     }

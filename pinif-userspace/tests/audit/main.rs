@@ -12,6 +12,7 @@ mod ends;
 mod enforce;
 mod escapes;
 mod exact;
+mod exceptions;
 mod gaps;
 mod held;
 mod ingress;

@@ -57,6 +57,11 @@ impl<'a> Expectation<'a> {
         self.cell(None, egress, "contained", packets)
     }
 
+    /// So many packets that a rule allows.
+    pub fn allowed(self, bound: Option<&str>, egress: &str, packets: u64) -> Self {
+        self.cell(bound, egress, "allowed", packets)
+    }
+
     /// So many packets of unpinned sockets that were dropped, since their headers cannot be read.
     pub fn unreadable(self, egress: &str, packets: u64) -> Self {
         self.cell(None, egress, UNREADABLE, packets)

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 use pinif_lab::{Counters, FALLBACK_TUNNELS, is_emulated};
 use pinif_userspace::findings::finding::PacketDirection;
 use pinif_userspace::findings::line::{FindingLine, Line, schema};
@@ -44,8 +44,8 @@ pub struct Report {
 pub type Place = (Option<String>, String, String);
 
 /// What became of packets: the verdict, of which none is `contained`, and whether they were dropped for it.
-pub(super) fn verdict(verdict: Option<Kind>, dropped: bool) -> String {
-    let verdict = verdict.map_or("contained", Kind::name);
+pub(super) fn verdict(verdict: CellVerdict, dropped: bool) -> String {
+    let verdict = verdict.name();
     if dropped {
         format!("{verdict}, dropped")
     } else {
@@ -160,13 +160,13 @@ impl Report {
             let place = (
                 finding.bound_device.clone(),
                 finding.egress_interface.clone(),
-                verdict(Some(finding.kind), finding.dropped),
+                verdict(CellVerdict::Found(finding.kind), finding.dropped),
             );
             (place, (finding.packets, finding.bytes))
         }));
         let uncontained: BTreeMap<_, _> = places
             .iter()
-            .filter(|(place, _)| place.2 != "contained" && place.2 != UNREADABLE)
+            .filter(|(place, _)| !["contained", "allowed", UNREADABLE].contains(&&*place.2))
             .map(|(k, v)| (k.clone(), *v))
             .collect();
         // What there is no room for has a cell and no finding.

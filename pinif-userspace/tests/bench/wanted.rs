@@ -1,6 +1,6 @@
 //! A finding that a report must have.
 
-use pinif_ebpf::verdict::Kind;
+use pinif_ebpf::verdict::{CellVerdict, Kind};
 use pinif_userspace::findings::line::{FindingLine, Subject};
 use pinif_userspace::findings::samples::Samples;
 
@@ -276,7 +276,7 @@ impl Finding {
         (
             self.bound.clone(),
             self.egress.clone(),
-            verdict(Some(named(self.kind)), self.dropped),
+            verdict(CellVerdict::Found(named(self.kind)), self.dropped),
         )
     }
 }

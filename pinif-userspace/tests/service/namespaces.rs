@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::Kind;
-
 use crate::bench::plug::plug;
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Report, made, scenario};
 
@@ -23,7 +21,7 @@ fn cells(report: &Report) -> BTreeMap<Place<'_>, u64> {
             &cell.netns,
             cell.bound_device.as_deref(),
             &cell.egress_interface,
-            cell.verdict.map_or("contained", Kind::name),
+            cell.verdict.name(),
         );
         *cells.entry(place).or_default() += cell.packets;
     }

@@ -14,6 +14,7 @@ use super::{
     rules::{Rule, Rules, Sender},
 };
 use crate::{
+    enforce::Action,
     key::Address,
     packet::{Packet, protocol},
 };
@@ -58,12 +59,17 @@ fn wanted<T: Ord + Clone + Debug>(
 
 fn demand() -> impl Strategy<Value = Demand> {
     let only_via = prop_oneof![1 => Just(ZoneSet::EMPTY), 2 => zones()];
-    (only_via, any::<bool>(), 0u32..3).prop_map(|(only_via, pinned, action)| Demand {
+    let demand = (only_via, any::<bool>(), 0u32..3).prop_map(|(only_via, pinned, action)| Demand {
         only_via,
         pinned: pinned.into(),
         action,
         ..Demand::NONE
-    })
+    });
+    let exception = Demand {
+        action: Action::Allow as u32,
+        ..Demand::NONE
+    };
+    prop_oneof![4 => demand, 1 => Just(exception)]
 }
 
 pub(crate) fn rule() -> impl Strategy<Value = Rule> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::enforce::Action;
+
 use super::super::{Active, Demand, RuleSet, Slot, Tables, ZoneSet, dimension};
 use crate::{key::Address, packet::Packet};
 
@@ -41,6 +43,11 @@ impl Rule {
 
     pub(crate) fn pinned(mut self) -> Self {
         self.demand.get_or_insert(Demand::NONE).pinned = 1;
+        self
+    }
+
+    pub(crate) fn allowed(mut self) -> Self {
+        self.demand.get_or_insert(Demand::NONE).action = Action::Allow as u32;
         self
     }
 
@@ -103,6 +110,14 @@ impl Rules {
             contained: self.contained,
             enforce_until: 0,
             drops_unparsed: 1,
+            has_exceptions: self
+                .rules
+                .iter()
+                .any(|rule| {
+                    rule.demand
+                        .is_some_and(|demand| demand.action() == Action::Allow)
+                })
+                .into(),
             any_destination: self.that(|rule| rule.destinations.is_empty()),
             any_source: self.that(|rule| rule.sources.is_empty()),
             any_port: self.that(|rule| rule.ports.is_empty()),

@@ -10,6 +10,7 @@ use pinif_ebpf::{
     loss::Loss,
     packet::NotParsed,
     policy::{InForce, Slot, flags},
+    verdict::is_found,
 };
 
 use crate::{
@@ -156,7 +157,7 @@ verified_once! {
             let coverage = reread(&steady.coverage);
             steady.candidate = verdict_cache::keep(skb, coverage, verdict, active, cell);
         }
-        let found = if verdict == 0 { 0 } else { FOUND };
+        let found = is_found(verdict) * FOUND;
         let dropped = if reread(&key.dropped) == 0 { 0 } else { DROPPED };
         found | dropped
     }

@@ -12,8 +12,8 @@ use pinif_ebpf::{
     sighting::{Origin, Sighting},
     subject::SubjectKey,
     verdict::arrival::{
-        Arrival, IngressPolicy, Premises, decide_arrival, is_icmp_error, reply_to, rules_for_reply,
-        suspect,
+        Arrival, IngressPolicy, Premises, Suspicion, decide_arrival, is_icmp_error, reply_to,
+        rules_for_reply, suspect,
     },
 };
 
@@ -125,7 +125,7 @@ verified_once! {
         arriving.key.netns = kernel::netns();
         arriving.key.egress = skb.interface();
         headers(skb, arriving);
-        let is_broken = rules(skb, ingress, active, arriving, reread(&arriving.by_rule) != 0) != 0;
+        let is_broken = rules(skb, ingress, active, arriving) != 0;
         u32::from(is_broken || reread(&arriving.new.state.sighting.source_owner).is_some())
     }
 
@@ -217,25 +217,29 @@ fn headers(skb: Skb, arriving: &mut Arriving) {
     arriving.reply = reply_to(&arriving.packet);
 }
 
-/// Writes the rules for the reply, and returns whether there is one that is not kept here.
+/// What the addresses of the packet in work say of it.
+#[inline(always)]
+fn suspicion(arriving: &Arriving) -> Suspicion {
+    Suspicion {
+        owner: reread(&arriving.new.state.sighting.source_owner),
+        by_rule: reread(&arriving.by_rule) != 0,
+    }
+}
+
+/// Writes the rules for the reply, and returns whether there is one to be asked about. To a rule, nothing answers an ICMP error.
 #[inline(never)]
-fn rules(
-    skb: Skb,
-    ingress: &IngressPolicy,
-    active: &Active,
-    arriving: &mut Arriving,
-    is_suspect: bool,
-) -> u32 {
-    arriving.rules = RuleSet::EMPTY;
+fn rules(skb: Skb, ingress: &IngressPolicy, active: &Active, arriving: &mut Arriving) -> u32 {
     let base = &arriving.base;
     let is_error = !base.later_fragment
         && skb
             .behind(base)
             .is_some_and(|kind| is_icmp_error(base.next, kind));
-    if is_suspect && !is_error {
-        let here = ArrivalWorld { arriving: None };
-        arriving.rules = rules_for_reply(&arriving.reply, ingress, active, &here);
+    if is_error {
+        arriving.by_rule = 0;
     }
+    let here = ArrivalWorld { arriving: None };
+    let suspicion = suspicion(arriving);
+    arriving.rules = rules_for_reply(&arriving.reply, suspicion, ingress, active, &here);
     u32::from(!arriving.rules.is_empty())
 }
 
@@ -243,7 +247,7 @@ fn rules(
 #[inline(never)]
 fn judge(ingress: &IngressPolicy, active: &Active, arriving: &mut Arriving) -> u32 {
     let arrival = Arrival {
-        owner: reread(&arriving.new.state.sighting.source_owner),
+        suspicion: suspicion(arriving),
         rules: arriving.rules,
         is_taken: reread(&arriving.new.state.sighting.origin) != Origin::None as u8,
     };

@@ -203,6 +203,38 @@ fn the_first_rule_decides_and_looks_at_who_takes_it() {
 }
 
 #[test]
+fn what_a_rule_allows_may_arrive_for_another_zone_or_rule() {
+    let packet = udp(WORLD, FABRIC);
+    let allowed = Card::new().allowing(Rule::any().to(WORLD));
+    assert_eq!(allowed.judge(&packet, ETH1, true), CONTAINED);
+    assert_eq!(allowed.judge(&packet, ETH1, false), CONTAINED);
+    assert_eq!(
+        allowed.judge(&udp(PEER, FABRIC), ETH1, true),
+        reported(LEAK, FAB0, NO_RULE)
+    );
+    // The first rule that matches decides.
+    let kept = Card::control_plane().allowing(Rule::any());
+    assert_eq!(
+        kept.judge(&udp(PEER, FRONT), ETH1, true),
+        reported(LEAK, IfIndex::NONE, 0)
+    );
+    assert_eq!(kept.judge(&packet, ETH1, true), CONTAINED);
+    let before = Card::new().allowing(Rule::any()).with(Rule::any().to(PEER));
+    assert_eq!(before.judge(&udp(PEER, FRONT), ETH1, true), CONTAINED);
+    // By who receives it.
+    let mut roots = Rule::any();
+    roots.users.insert(0);
+    let mut of_root = Card::new().allowing(roots);
+    of_root.receiver.user = Some(0);
+    assert_eq!(of_root.judge(&packet, ETH1, true), CONTAINED);
+    of_root.receiver.user = Some(1000);
+    assert_eq!(
+        of_root.judge(&packet, ETH1, true),
+        reported(LEAK, FAB0, NO_RULE)
+    );
+}
+
+#[test]
 fn what_the_host_sends_to_itself_answers_nobody() {
     let card = Card::new().with(Rule::any());
     assert_eq!(card.judge(&udp(VIP, FRONT), ETH1, true), CONTAINED);
@@ -265,7 +297,7 @@ proptest! {
         prop_assert!(ingress.is_open(active.contained));
         let suspicion = suspect(&source, &destination, ingress, &active, &card);
         prop_assert_eq!(suspicion, Suspicion::NONE);
-        let arrival = Arrival { owner: suspicion.owner, rules: RuleSet::EMPTY, is_taken };
+        let arrival = Arrival { suspicion, rules: RuleSet::EMPTY, is_taken };
         prop_assert_eq!(decide_arrival(&arrival, ingress, &active, &card), CONTAINED);
     }
 

@@ -154,6 +154,7 @@ fn the_random_cases_take_every_way() {
         "steady",
         "cached",
         "forgotten",
+        "allowed",
     ] {
         let often = taken.get(way).copied().unwrap_or(0);
         assert!(often >= 100, "{way} {often} times of {taken:?}");

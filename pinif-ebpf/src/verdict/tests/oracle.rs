@@ -24,6 +24,8 @@ const TABLE: [Kind; 6] = [
 /// What is to be reported of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
+    /// Whether a rule allows it.
+    pub(super) is_allowed: bool,
     pub(super) reported: Option<(Kind, Severity)>,
     pub(super) also: BTreeSet<Kind>,
     pub(super) rule: u16,
@@ -41,6 +43,7 @@ impl Verdict {
 pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
     if ends_here(host, sent.egress) {
         return Verdict {
+            is_allowed: false,
             reported: None,
             also: BTreeSet::new(),
             rule: NO_RULE,
@@ -48,13 +51,16 @@ pub(super) fn verdict(host: &Host, sent: &Sent) -> Verdict {
         };
     }
     let case = Case { host, sent };
+    let is_allowed = case.is_allowed();
     let held: BTreeSet<_> = TABLE
         .iter()
         .enumerate()
+        .filter(|_| !is_allowed)
         .filter_map(|(row, &kind)| Some((case.severity(kind)?, Reverse(row), kind)))
         .collect();
     let reported = held.last().map(|&(severity, _, kind)| (kind, severity));
     Verdict {
+        is_allowed,
         reported,
         also: held
             .iter()
@@ -72,6 +78,9 @@ pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
         return false;
     }
     let case = Case { host, sent };
+    if case.is_allowed() {
+        return false;
+    }
     let action = Action::from_number(case.demand().action);
     TABLE.iter().any(|&kind| match case.severity(kind) {
         None => false,
@@ -167,6 +176,11 @@ impl Case<'_> {
         rules
             .iter()
             .position(|rule| rule.is_for(&packet, &self.host.sender))
+    }
+
+    /// Whether the rule is an exception.
+    fn is_allowed(&self) -> bool {
+        self.demand().action == 3
     }
 
     fn demand(&self) -> Demand {

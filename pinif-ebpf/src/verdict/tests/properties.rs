@@ -10,12 +10,13 @@ use super::{
     oracle::{self, Verdict},
     random::{host, interface, sent},
 };
-use crate::enforce::Action;
+use crate::{enforce::Action, policy::tests::rules::Rule};
 
 /// What `decide` says, in the oracle's words.
 fn decided(host: &Host, sent: &Sent) -> Verdict {
     let decision = host.judge(sent);
     Verdict {
+        is_allowed: decision.kind == ALLOWED,
         reported: decision.finding(),
         also: decision.also.iter().collect(),
         rule: decision.rule,
@@ -44,8 +45,9 @@ proptest! {
     #[test]
     fn what_is_said_is_well_formed(host in host(), sent in sent()) {
         let decision = host.judge(&sent);
-        prop_assert_eq!(decision.kind == 0, decision.severity == 0);
-        prop_assert_eq!(decision.kind == 0, decision.finding().is_none());
+        let is_found = decision.kind != 0 && decision.kind != ALLOWED;
+        prop_assert_eq!(is_found, decision.severity != 0);
+        prop_assert_eq!(is_found, decision.finding().is_some());
         prop_assert!(decision.kind != 0 || decision.also == KindSet::default());
         // Neither the bit of no kind, nor its own, nor one of no kind that there is.
         let all = decision.also.iter().fold(0, |bits, kind| bits | 1 << kind as u8);
@@ -95,6 +97,7 @@ proptest! {
     #[test]
     fn without_rules_no_rule_is_broken_and_all_else_stays(host in host(), sent in sent()) {
         let before = decided(&host, &sent);
+        prop_assume!(!before.is_allowed);
         let mut lawless = host;
         lawless.policy.rules.clear();
         let after = decided(&lawless, &sent);
@@ -138,16 +141,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn an_exception_before_all_silences_every_kind_and_changes_nothing_else(host in host(), sent in sent()) {
+        let before = decided(&host, &sent);
+        let mut excepting = host;
+        excepting.policy.rules.insert(0, Rule::any().allowed());
+        let decision = excepting.judge(&sent);
+        let after = decided(&excepting, &sent);
+        // What has no headers is of no rule; what ends here is judged by none.
+        if sent.packet.is_some() && after.rule != NO_RULE {
+            prop_assert!(after.is_allowed && after.kinds().is_empty());
+            prop_assert!(!excepting.is_dropped(&decision));
+            prop_assert_eq!(after.source_owner, before.source_owner);
+        } else {
+            prop_assert_eq!(&after, &before);
+        }
+    }
+}
+
 /// The properties are worth something only if the hosts and packets above are not all contained.
 #[test]
 fn the_random_hosts_reach_every_kind_in_every_place() {
     let mut runner = TestRunner::deterministic();
     let (mut reported, mut also) = (BTreeMap::new(), BTreeMap::new());
     let cases = (host(), sent());
+    let mut allowed = 0;
     for _ in 0..4096 {
         let (host, sent) = cases.new_tree(&mut runner).expect("a case").current();
         let verdict = oracle::verdict(&host, &sent);
         *reported.entry(verdict.reported).or_insert(0) += 1;
+        allowed += u32::from(verdict.is_allowed);
         for kind in verdict.also {
             *also.entry(kind).or_insert(0) += 1;
         }
@@ -166,6 +192,7 @@ fn the_random_hosts_reach_every_kind_in_every_place() {
         let often = reported.get(&verdict).copied().unwrap_or(0);
         assert!(often >= 20, "{verdict:?} in {often} cases of {reported:?}");
     }
+    assert!(allowed >= 20, "{allowed} are allowed");
     // The two that go before all others of their severity are never beside another.
     for kind in [
         Kind::AddressEscape,

@@ -1,3 +1,4 @@
+use pinif_ebpf::verdict::CellVerdict;
 use proptest::{prelude::*, sample};
 
 use super::*;
@@ -163,8 +164,8 @@ fn lines_of_every_type_are_read() {
         carried: false,
         dropped: false,
     };
-    let mut matrix = vec![cell(None)];
-    matrix.extend(Kind::ALL.map(|kind| cell(Some(kind))));
+    let mut matrix = vec![cell(CellVerdict::Contained), cell(CellVerdict::Allowed)];
+    matrix.extend(Kind::ALL.map(|kind| cell(CellVerdict::Found(kind))));
     for line in [
         Line::Ready(Cow::Owned(Ready {
             interfaces: vec!["eth1".to_owned()],

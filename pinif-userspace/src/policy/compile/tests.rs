@@ -177,6 +177,7 @@ fn an_empty_policy_is_empty_tables() {
         slot: 1,
         generation: 7,
         drops_unparsed: 1,
+        has_exceptions: 0,
         ..Active::default()
     };
     assert_eq!(compiled.active, active);
@@ -214,6 +215,7 @@ fn a_policy_becomes_its_tables() {
         contained: ZoneSet(0b10),
         enforce_until: until::NEVER,
         drops_unparsed: 1,
+        has_exceptions: 0,
         any_destination: set(&[0]),
         any_source: all,
         any_port: set(&[1]),

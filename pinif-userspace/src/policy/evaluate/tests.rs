@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use pinif_ebpf::enforce::Action;
 use pinif_ebpf::packet::Packet;
 use pinif_ebpf::sighting::Origin;
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::{Strategy, any};
@@ -60,7 +61,10 @@ fn a_policy_with_zones() -> impl Strategy<Value = Policy> {
         subsequence((2..LINKS + 2).collect::<Vec<_>>(), 1..4),
         any::<bool>(),
     );
-    let demand = subsequence(vec![0usize, 1, 2], 0..3);
+    let demand = (
+        subsequence(vec![0usize, 1, 2], 0..3),
+        select(vec![false, false, true]),
+    );
     (a_policy(), vec(zone, 3), vec(demand, 1..4)).prop_map(|(mut policy, zones, demands)| {
         let mut text = String::new();
         for (number, (links, contained)) in zones.iter().enumerate() {
@@ -72,7 +76,13 @@ fn a_policy_with_zones() -> impl Strategy<Value = Policy> {
         }
         policy.zones = Policy::parse(&text, "zones").expect("zones").zones;
         for (number, rule) in policy.rules.iter_mut().enumerate() {
-            rule.only_via = demands[number % demands.len()].clone();
+            let (only_via, allows) = &demands[number % demands.len()];
+            if *allows {
+                rule.pinned = false;
+                rule.action = Action::Allow;
+            } else {
+                rule.only_via = only_via.clone();
+            }
         }
         policy
     })
@@ -222,6 +232,11 @@ proptest! {
             let decision = in_force.judge(&traffic, &sender, &surroundings);
             let (rule, kinds) = meant(&policy, &network, packet, how);
             prop_assert_eq!(rule_of(&decision), rule);
+            if rule.is_some_and(|rule| policy.rules[rule].action == Action::Allow) {
+                prop_assert_eq!(decision.finding(), None);
+                prop_assert_eq!(CellVerdict::from_number(decision.kind), CellVerdict::Allowed);
+                continue;
+            }
             let gravest = kinds.iter().max_by_key(|(severity, kind)| (*severity, std::cmp::Reverse(*kind)));
             prop_assert_eq!(decision.finding(), gravest.map(|&(severity, kind)| (kind, severity)));
             let found: BTreeSet<Kind> = decision.also.iter().chain(decision.finding().map(|(kind, _)| kind)).collect();

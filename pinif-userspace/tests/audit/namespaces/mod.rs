@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
 use netlink_packet_route::link::{InfoData, InfoVeth};
+use pinif_ebpf::verdict::CellVerdict;
 use pinif_lab::{Namespace, hierarchy};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
@@ -86,7 +87,7 @@ fn cells(report: &Report, netns: &str) -> Vec<(String, String, u64)> {
         .filter(|cell| cell.netns == netns);
     of_it
         .map(|cell| {
-            assert_eq!(cell.verdict, None, "{report}");
+            assert_eq!(cell.verdict, CellVerdict::Contained, "{report}");
             (
                 cell.bound_device.clone().unwrap_or_default(),
                 cell.egress_interface.clone(),

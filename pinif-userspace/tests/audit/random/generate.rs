@@ -42,6 +42,7 @@ impl Machine {
 /// Makes other numbers of a seed; this one gives three of the suite's own topologies Multipath TCP, with contained subflows, with some
 /// that break a rule and with some that escape a device.
 const OTHERS: u64 = 37 << 32;
+const EXCEPTIONS: u64 = 41 << 32;
 
 /// Random choices.
 pub struct Dice(TestRng);
@@ -107,6 +108,12 @@ pub fn topology(seed: u64, machine: Machine) -> Topology {
     }
     if is_multipath {
         multipath::rule(&mut topology, &mut others);
+    }
+    // Other numbers again, likewise.
+    let mut others_of_rules = Dice::new(seed ^ EXCEPTIONS);
+    if !topology.policy.zones.is_empty() && others_of_rules.chance(40) {
+        let exception = exception(&topology, &mut others_of_rules);
+        topology.policy.rules.insert(0, exception);
     }
     topology.senders = senders::choose(&topology, &mut dice);
     if is_multipath {
@@ -272,6 +279,25 @@ fn taps(topology: &mut Topology, dice: &mut Dice) {
     }
 }
 
+/// What rules may be for.
+fn prefixes(topology: &Topology) -> Vec<Prefix> {
+    let nets = topology.devices.iter().filter_map(|device| device.net);
+    let mut prefixes: Vec<_> = nets.map(Prefix::Net).collect();
+    prefixes.extend((BEYOND..BEYOND + BEYONDS).map(Prefix::Net));
+    prefixes.push(Prefix::Inside);
+    prefixes
+}
+
+/// A rule before all others that allows what it names.
+fn exception(topology: &Topology, dice: &mut Dice) -> Rule {
+    Rule {
+        to: dice.some(&prefixes(topology), 35),
+        only_via: Vec::new(),
+        pinned: false,
+        allows: true,
+    }
+}
+
 fn policy(topology: &Topology, dice: &mut Dice) -> Policy {
     let all: Vec<_> = topology.ids().collect();
     let zones = (0..1 + dice.below(2)).map(|_| Zone {
@@ -279,10 +305,7 @@ fn policy(topology: &Topology, dice: &mut Dice) -> Policy {
         contained: dice.chance(50),
     });
     let zones: Vec<_> = zones.collect();
-    let nets = topology.devices.iter().filter_map(|device| device.net);
-    let mut prefixes: Vec<_> = nets.map(Prefix::Net).collect();
-    prefixes.extend((BEYOND..BEYOND + BEYONDS).map(Prefix::Net));
-    prefixes.push(Prefix::Inside);
+    let prefixes = prefixes(topology);
     let numbers: Vec<_> = (0..zones.len()).collect();
     let rules = (0..dice.below(3)).map(|_| {
         let only_via = match dice.chance(75) {
@@ -294,6 +317,7 @@ fn policy(topology: &Topology, dice: &mut Dice) -> Policy {
             // A rule must demand something.
             pinned: only_via.is_empty() || dice.chance(30),
             only_via,
+            allows: false,
         }
     });
     Policy {

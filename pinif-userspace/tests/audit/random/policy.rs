@@ -32,7 +32,10 @@ pub fn text(topology: &Topology) -> String {
                 .collect();
             text += &format!("only_via = {zones:?}\n");
         }
-        text += &format!("pinned = {}\n", rule.pinned);
+        text += &match rule.allows {
+            true => "action = \"allow\"\n".to_owned(),
+            false => format!("pinned = {}\n", rule.pinned),
+        };
     }
     text
 }

@@ -107,6 +107,8 @@ pub struct Rule {
     pub to: Vec<Prefix>,
     pub only_via: Vec<usize>,
     pub pinned: bool,
+    /// An exception, which demands nothing.
+    pub allows: bool,
 }
 
 /// What a rule's destination is: networks of both families.

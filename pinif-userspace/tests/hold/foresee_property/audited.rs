@@ -29,8 +29,8 @@ struct Rules {
     rules: Vec<RuleOf>,
 }
 
-/// Destination, port, user, zones, whether pinned.
-type RuleOf = (u8, Option<u16>, Option<u32>, Vec<usize>, bool);
+/// Destination, port, user, zones, whether pinned; and whether it is an exception, which demands nothing.
+type RuleOf = (u8, Option<u16>, Option<u32>, Vec<usize>, bool, bool);
 
 const USERS: [u32; 2] = [0, 4711];
 
@@ -45,6 +45,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         proptest::option::of(proptest::sample::select(USERS.to_vec())),
         proptest::sample::subsequence(vec![0, 1], 0..3usize),
         any::<bool>(),
+        proptest::bool::weighted(0.2),
     );
     (
         proptest::collection::vec(zone, 2),
@@ -60,7 +61,7 @@ impl Rules {
             let links: Vec<_> = links.iter().map(|&link| LINKS[link]).collect();
             text += &format!("[zone.z{number}]\ninterfaces = {links:?}\ncontained = {contained}\n");
         }
-        for (number, (to, port, user, zones, pinned)) in self.rules.iter().enumerate() {
+        for (number, (to, port, user, zones, pinned, allows)) in self.rules.iter().enumerate() {
             let to = [prefix(*to, false), prefix(*to, true)];
             text += &format!("[[rule]]\nname = \"r{number}\"\ndestination = {to:?}\n");
             if let Some(port) = port {
@@ -68,6 +69,10 @@ impl Rules {
             }
             if let Some(user) = user {
                 text += &format!("user = {user}\n");
+            }
+            if *allows {
+                text += "action = \"allow\"\n";
+                continue;
             }
             let zones: Vec<_> = zones.iter().map(|zone| format!("z{zone}")).collect();
             if !zones.is_empty() {

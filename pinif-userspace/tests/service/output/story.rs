@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pinif_ebpf::{key::SocketCookie, verdict::Kind};
+use pinif_ebpf::{
+    key::SocketCookie,
+    verdict::{CellVerdict, Kind},
+};
 use pinif_userspace::findings::explain::{Cause, CauseKind, Route};
 use pinif_userspace::findings::finding::{Finding, FindingId, Place, SentBy};
 use pinif_userspace::findings::flow::{Endpoint, Flow};
@@ -183,7 +186,7 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
         egress_interface: egress.to_owned(),
         packets,
         bytes,
-        verdict: None,
+        verdict: CellVerdict::Contained,
         origin: SentBy::Socket,
         carried: false,
         dropped: false,
@@ -192,7 +195,7 @@ pub fn cell(bound: Option<&str>, egress: &str, packets: u64, bytes: u64) -> Cell
 
 pub fn of(cell: Cell, finding: &Finding) -> Cell {
     Cell {
-        verdict: Some(finding.kind),
+        verdict: CellVerdict::Found(finding.kind),
         dropped: finding.dropped,
         ..cell
     }

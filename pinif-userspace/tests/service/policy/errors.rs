@@ -109,7 +109,8 @@ snapshots! {
     bad_cgroups: errors_in_rule("cgroup = [\"system.slice\", \"/sys/fs/cgroup/system.slice\", \"/a/../b\"]");
     bad_executables: errors_in_rule("executable = [\"fabd\", \"/usr/sbin/*\", \"/usr/sbin/\"]");
     ports_of_a_protocol_without: errors_in_rule("port = 53\nprotocol = [\"udp\", \"icmp\", 200]");
-    bad_actions: errors_of(&format!("{ZONES}{}", ["Drop", "reject", "allow"].map(|action| format!("[[rule]]\nname = \"{action}\"\nport = 53\npinned = true\naction = \"{action}\"\n\n")).concat())).to_string();
+    bad_actions: errors_of(&format!("{ZONES}{}", ["Drop", "reject", "accept", "allow"].map(|action| format!("[[rule]]\nname = \"{action}\"\nport = 53\npinned = true\naction = \"{action}\"\n\n")).concat())).to_string();
+    an_exception_that_demands: errors_of(&format!("{ZONES}[[rule]]\nname = \"lab\"\nport = 53\nonly_via = \"backplane\"\naction = \"allow\"\n")).to_string();
     an_action_that_is_no_text: errors_in_rule("port = 53\naction = true");
     families_that_never_meet: errors_in_rule("source = \"10.0.0.0/8\"\ndestination = \"fd00::/8\"");
 }

@@ -62,6 +62,12 @@ impl Card {
         self
     }
 
+    /// Under a rule that allows what it names.
+    pub(super) fn allowing(mut self, rule: Rule) -> Self {
+        self.policy.rules.push(rule.allowed());
+        self
+    }
+
     pub(super) fn control_plane() -> Self {
         Self::new().with(Rule::any().to(PEER))
     }
@@ -78,16 +84,12 @@ impl Card {
             return Decision::CONTAINED;
         }
         let suspicion = suspect(&packet.source, &packet.destination, ingress, &active, self);
-        let rules = if suspicion.by_rule {
-            rules_for_reply(&reply_to(packet), ingress, &active, self)
-        } else {
-            RuleSet::EMPTY
-        };
+        let rules = rules_for_reply(&reply_to(packet), suspicion, ingress, &active, self);
         if !suspicion.owner.is_some() && rules.is_empty() {
             return Decision::CONTAINED;
         }
         let arrival = Arrival {
-            owner: suspicion.owner,
+            suspicion,
             rules,
             is_taken,
         };

@@ -16,7 +16,7 @@ use crate::{
         tests::rules::{SLOT, Sender},
     },
     sighting::Origin,
-    verdict::Decision,
+    verdict::{ALLOWED, Decision},
     verdict_cache::{
         CacheInputs, CachedVerdict, Digests, FlowCache, FlowKey, Keys, Outcome, PacketPath,
         SocketFacts,
@@ -38,8 +38,8 @@ pub(super) struct Socket {
     pub(super) record: SocketRecord,
 }
 
-/// What a packet is counted under, as far as it is not its verdict.
-type Cell = (Origin, IfIndex, IfIndex, IfIndex, IfIndex);
+/// What a packet is counted under, with its verdict.
+type Cell = (Origin, IfIndex, IfIndex, IfIndex, IfIndex, u8);
 
 /// How often each way to a verdict was taken.
 #[derive(Debug, Default)]
@@ -269,14 +269,17 @@ impl Kernel {
         }
     }
 
-    /// A cached verdict is that the packet is contained, and to be counted where it is decided to be.
+    /// A cached verdict is that the packet is contained, or allowed, and to be counted where it is decided to be.
     fn check(&mut self, sent: &Sent, path: Path, found: CachedVerdict, way: &'static str) {
         let decision = self.host.judge(sent);
-        assert_eq!(decision.kind, 0, "{sent:?} by {way}");
+        assert_eq!(decision.finding(), None, "{sent:?} by {way}");
         let cell = self.cell(sent, path, &decision);
         assert_eq!(found.cell, cell, "{sent:?} by {way}");
         assert_eq!(found.marked, self.about(sent.egress) & flags::STACKED != 0);
         self.taken.count(way);
+        if decision.kind == ALLOWED {
+            self.taken.count("allowed");
+        }
     }
 
     fn is_from_here(&self, packet: &Packet) -> bool {
@@ -314,7 +317,14 @@ impl Kernel {
         } else {
             decision.source_owner
         };
-        let cell = (sent.origin, sent.bound, sent.egress, path.above, home);
+        let cell = (
+            sent.origin,
+            sent.bound,
+            sent.egress,
+            path.above,
+            home,
+            decision.kind,
+        );
         let next = self.cells.len() as u32 + 1;
         *self.cells.entry(cell).or_insert(next)
     }

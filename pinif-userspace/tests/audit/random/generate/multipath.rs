@@ -79,6 +79,7 @@ pub fn rule(topology: &mut Topology, dice: &mut Dice) {
             .collect(),
         only_via: vec![topology.policy.zones.len()],
         pinned: dice.chance(20),
+        allows: false,
     };
     topology.policy.zones.push(zone);
     topology.policy.rules.insert(0, rule);

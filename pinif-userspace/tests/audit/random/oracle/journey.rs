@@ -2,7 +2,7 @@
 
 use super::layers::carries;
 use super::verdict::{Known, Subject, broken_by_arrival, source, subject, verdict};
-use super::{Expected, Key};
+use super::{ALLOWED, Expected, Key};
 use crate::random::topology::{
     DISCARD, From, How, Id, Kind, Protocol, Sender, State, Tap, Target, Topology,
 };
@@ -169,7 +169,12 @@ impl Walk<'_> {
         if self.can_send(device) {
             let name = |id: Option<Id>| id.map(|id| topology.name(id).to_owned());
             let (bound, egress) = (name(verdict.bound), topology.name(device).to_owned());
-            let kind = verdict.finding.map_or("contained", |(kind, _)| kind);
+            let other = if verdict.is_allowed {
+                ALLOWED
+            } else {
+                "contained"
+            };
+            let kind = verdict.finding.map_or(other, |(kind, _)| kind);
             let suffix = if dropped { ", dropped" } else { "" };
             let place = (bound.clone(), egress.clone(), format!("{kind}{suffix}"));
             *self.expected.cells.entry(place).or_default() += self.count;

@@ -36,6 +36,8 @@ pub struct Verdict {
     pub finding: Option<(&'static str, &'static str)>,
     /// The rule that this kind is of.
     pub rule: Option<usize>,
+    /// A rule allows it.
+    pub is_allowed: bool,
     /// Under `--enforce`, it would be dropped.
     pub is_leak: bool,
 }
@@ -56,6 +58,7 @@ pub fn verdict(
         bound,
         finding: None,
         rule: None,
+        is_allowed: false,
         is_leak: false,
     };
     if leads_nowhere(topology, egress) {
@@ -89,6 +92,12 @@ pub fn verdict(
     }
     if is_crossed(topology, sender, known) {
         all.push(("crossed-bind", "note"));
+    }
+    if rule.is_some_and(|(_, rule)| rule.allows) {
+        return Verdict {
+            is_allowed: true,
+            ..contained
+        };
     }
     let gravest = ["leak", "risk", "note"]
         .into_iter()
