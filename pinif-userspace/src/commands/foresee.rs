@@ -16,15 +16,16 @@ use crate::{
     collector::ledger::{FailOn, exit_status},
     findings::line::FindingLine,
     foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
-    host::netns::NetNs,
+    host::{self, netns::NetNs},
     surfaces::{
         Format,
         look::{self, Look},
     },
     survey,
-    text::words::counted,
-    text::{escape::visible, json, streams},
+    text::{json, streams},
 };
+
+mod people;
 
 /// The arguments of `pinif foresee`.
 #[derive(Args, Clone, Debug)]
@@ -58,7 +59,8 @@ pub struct ForeseeArgs {
     fail_on: FailOn,
 }
 
-/// Runs `pinif foresee`. The exit status is that of an audit: 0 nothing at or over `--fail-on`, 2 a finding, 3 something could not be copied.
+/// Runs `pinif foresee`. The exit status is that of an audit: 0 nothing at or over `--fail-on`, 2 a finding, 3 something could not
+/// be copied, or there are sockets that the kernel does not list.
 ///
 /// # Errors
 ///
@@ -72,14 +74,16 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     let original = Original::read(&netns)?;
     let sockets = survey::owned(&netns)?;
     let all = foresee::foresee(&original, &policy, &sockets, &events(&args, &original)?)?;
+    let unlisted_raw =
+        host::sockets::unlisted_raw(&netns).context("raw sockets cannot be looked for")?;
     let shown = match args.format {
-        Format::Human => human(&all),
-        Format::Json => lines(&all),
+        Format::Human => human(&all, unlisted_raw),
+        Format::Json => lines(&all, unlisted_raw),
     };
     streams::unless_closed(shown).context(streams::UNWRITTEN)?;
     let findings = all.iter().flat_map(|foreseen| &foreseen.findings);
     let worst = findings.map(|latent| latent.finding.severity).max();
-    let incomplete = !uncopied(&all).is_empty();
+    let incomplete = !uncopied(&all).is_empty() || unlisted_raw > 0;
     Ok(ExitCode::from(exit_status(args.fail_on, worst, incomplete)))
 }
 
@@ -117,9 +121,11 @@ pub struct Sum<'a> {
     foreseen: Vec<String>,
     /// What could not be copied, so that findings may be wrong or lacking; empty when all was.
     uncopied: Vec<&'a str>,
+    /// How many raw sockets were not looked at, since the kernel does not list them.
+    unlisted_raw: usize,
 }
 
-fn lines(all: &[Foreseen]) -> io::Result<()> {
+fn lines(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for foreseen in all {
         for latent in &foreseen.findings {
@@ -134,39 +140,13 @@ fn lines(all: &[Foreseen]) -> io::Result<()> {
             .map(|foreseen| foreseen.event.to_string())
             .collect(),
         uncopied: uncopied(all),
+        unlisted_raw,
     };
     out.write_all(json::line(&Line::Summary(sum))?.as_bytes())
 }
 
-fn human(all: &[Foreseen]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let look = Look::of(&out);
-    for foreseen in all {
-        let event = visible(&foreseen.event.to_string()).into_owned();
-        let many = counted(foreseen.findings.len() as u64, "latent leak");
-        writeln!(out, "{}: {many}", look.paint(look::strong(), &event))?;
-        for latent in &foreseen.findings {
-            let finding = FindingLine::from(latent);
-            let severity = look.paint(look::of_severity(finding.severity), finding.severity.name());
-            writeln!(
-                out,
-                "  {severity}  {}  {}",
-                finding.kind.name(),
-                visible(&finding.explanation)
-            )?;
-            if let Some(rule) = &finding.rule {
-                writeln!(out, "        rule   {}", visible(rule))?;
-            }
-            writeln!(out, "        route  {}", visible(&finding.cause))?;
-            writeln!(out, "        fix    {}", visible(&finding.remedy))?;
-        }
-    }
-    for what in uncopied(all) {
-        writeln!(
-            out,
-            "not copied, so that this may be wrong: {}",
-            visible(what)
-        )?;
-    }
-    Ok(())
+fn human(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
+    let out = io::stdout();
+    let text = people::render(all, unlisted_raw, Look::of(&out), look::columns(&out));
+    out.lock().write_all(text.as_bytes())
 }

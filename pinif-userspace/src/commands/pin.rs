@@ -132,7 +132,7 @@ fn pin(target: &Target, cgroup: &Path) -> Result<()> {
     // A signal must not leave half a pin.
     let held = Held::new();
     pinned.attach(cgroup)?;
-    let bound = sockets::bind(cgroup, &target.netns, pin.interface);
+    let bound = sockets::bind(cgroup, &target.netns, &network, pin.interface);
     drop(held);
     let before = match bound {
         Ok(bound) => before(bound),

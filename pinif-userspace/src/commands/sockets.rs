@@ -12,15 +12,21 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    collector::ledger::{FailOn, exit_status},
     host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
-    surfaces::{Format, look::Look},
-    survey::{Risk, SurveyedSocket, survey},
+    surfaces::{
+        Format,
+        look::{Look, columns},
+    },
+    survey::{Survey, survey},
     text::{json, streams},
 };
 
+mod filter;
 mod line;
 mod table;
 
+use filter::Filter;
 pub use line::Line;
 
 /// The kernel reports no changes of sockets: they are listed this often, and when the network changes.
@@ -37,6 +43,9 @@ pub struct SocketsArgs {
     #[arg(long)]
     all_netns: bool,
 
+    #[command(flatten)]
+    filter: Filter,
+
     /// Go on, and show what changes; look every SECONDS, and whenever interfaces, addresses or routes change
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = PERIOD,
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -45,18 +54,30 @@ pub struct SocketsArgs {
     /// How sockets are shown
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+
+    /// The severity from which on a socket makes the exit status 2
+    #[arg(long, value_enum, default_value_t = FailOn::Risk)]
+    fail_on: FailOn,
 }
 
-/// Runs `pinif sockets`.
+/// Runs `pinif sockets`. The exit status is that of an audit: 0 nothing at or over `--fail-on` among what was shown last, 2 a socket at or
+/// over it, 3 there are sockets that the kernel does not list.
 ///
 /// # Errors
 ///
 /// Where a namespace cannot be had, or the kernel refuses to list its sockets.
 pub fn run(args: SocketsArgs) -> Result<ExitCode> {
-    let namespaces = namespaces(&args)?;
-    let mut shown = Shown::default();
-    let first = survey(&namespaces)?;
-    let outcome = shown.show(&first, args.format, args.watch.is_some());
+    let mut shown = Shown {
+        namespaces: namespaces(&args)?,
+        filter: args.filter,
+        format: args.format,
+        goes_on: args.watch.is_some(),
+        lines: BTreeMap::new(),
+        table: String::new(),
+        status: 0,
+        fail_on: args.fail_on,
+    };
+    let mut outcome = shown.look();
     if let (Some(seconds), Ok(())) = (args.watch, &outcome) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -64,19 +85,13 @@ pub fn run(args: SocketsArgs) -> Result<ExitCode> {
             .context("the runtime cannot be started")?;
         let handle = runtime.handle().clone();
         let period = Duration::from_secs(seconds);
-        let watched =
-            runtime.block_on(watch(&namespaces, &handle, period, args.format, &mut shown));
+        outcome = runtime.block_on(watch(&handle, period, &mut shown));
         runtime.shutdown_background();
-        return ended(watched);
     }
-    ended(outcome)
-}
-
-/// Whoever read it may have read enough.
-fn ended(outcome: Result<()>) -> Result<ExitCode> {
     match outcome {
+        // Whoever read it may have read enough.
         Err(error) if error.downcast_ref().is_some_and(streams::is_closed) => Ok(ExitCode::SUCCESS),
-        outcome => outcome.map(|()| ExitCode::SUCCESS),
+        outcome => outcome.map(|()| ExitCode::from(shown.status)),
     }
 }
 
@@ -98,16 +113,10 @@ fn namespaces(args: &SocketsArgs) -> Result<Vec<NetNs>> {
     Ok(all)
 }
 
-async fn watch(
-    namespaces: &[NetNs],
-    handle: &tokio::runtime::Handle,
-    period: Duration,
-    format: Format,
-    shown: &mut Shown,
-) -> Result<()> {
+async fn watch(handle: &tokio::runtime::Handle, period: Duration, shown: &mut Shown) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut watches = Vec::new();
-    for netns in namespaces {
+    for netns in &shown.namespaces {
         watches.push(NetworkWatch::open(netns, handle)?.1);
     }
     let mut again = tokio::time::interval(period);
@@ -122,30 +131,42 @@ async fn watch(
             // What it is does not matter: all is read anew.
             _ = change => {}
         }
-        shown.show(&survey(namespaces)?, format, true)?;
+        shown.look()?;
     }
 }
 
-/// What was shown last.
-#[derive(Default)]
+/// What is shown, and was shown last.
 struct Shown {
+    namespaces: Vec<NetNs>,
+    filter: Filter,
+    format: Format,
+    goes_on: bool,
+    fail_on: FailOn,
     lines: BTreeMap<(String, u64), String>,
+    /// The table, or the line of what is not listed.
     table: String,
+    /// The exit status of what was shown last.
+    status: u8,
 }
 
 impl Shown {
-    fn show(&mut self, sockets: &[SurveyedSocket], format: Format, go_on: bool) -> Result<()> {
-        match format {
-            Format::Json => self.show_lines(sockets),
-            Format::Human => self.show_table(sockets, go_on),
+    fn look(&mut self) -> Result<()> {
+        let mut all = survey(&self.namespaces)?;
+        all.sockets.retain(|socket| self.filter.takes(socket));
+        let severities = all.sockets.iter().map(|socket| socket.risk.severity());
+        let worst = severities.max().flatten();
+        self.status = exit_status(self.fail_on, worst, all.unlisted_raw > 0);
+        match self.format {
+            Format::Json => self.show_lines(&all),
+            Format::Human => self.show_table(&all),
         }
     }
 
     /// The sockets that are new or otherwise than they were, then those that are gone.
-    fn show_lines(&mut self, sockets: &[SurveyedSocket]) -> Result<()> {
+    fn show_lines(&mut self, all: &Survey) -> Result<()> {
         let mut text = String::new();
         let mut now = BTreeMap::new();
-        for socket in sockets {
+        for socket in &all.sockets {
             let key = (socket.netns.clone(), socket.cookie.0);
             let line = json::line(&Line::of(socket))?;
             if self.lines.get(&key) != Some(&line) {
@@ -156,23 +177,25 @@ impl Shown {
         for key in self.lines.keys().filter(|key| !now.contains_key(*key)) {
             text.push_str(&json::line(&Line::gone(&key.0, key.1))?);
         }
+        let unlisted =
+            (all.unlisted_raw > 0).then(|| json::line(&Line::unlisted(all.unlisted_raw)));
+        let unlisted = unlisted.transpose()?.unwrap_or_default();
+        if self.table != unlisted {
+            text.push_str(&unlisted);
+            self.table = unlisted;
+        }
         write(&text)?;
         self.lines = now;
         Ok(())
     }
 
-    fn show_table(&mut self, sockets: &[SurveyedSocket], go_on: bool) -> Result<()> {
+    fn show_table(&mut self, all: &Survey) -> Result<()> {
         let out = io::stdout();
-        let mut table = table::render(
-            sockets,
-            Look::of(&out),
-            crate::surfaces::look::columns(&out),
-        );
-        table.push_str(&sum(sockets));
+        let table = table::render(all, Look::of(&out), columns(&out));
         if table == self.table {
             return Ok(());
         }
-        let before = if go_on && out.is_terminal() {
+        let before = if self.goes_on && out.is_terminal() {
             // The cursor goes home, and all below it is cleared (ECMA-48, CUP and ED).
             "\x1b[H\x1b[J"
         } else if self.table.is_empty() {
@@ -190,18 +213,4 @@ fn write(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.context(streams::UNWRITTEN)
-}
-
-/// How many there are of each risk, in a line.
-fn sum(sockets: &[SurveyedSocket]) -> String {
-    let mut text = crate::text::words::counted(sockets.len() as u64, "socket");
-    for risk in Risk::ALL {
-        let many = sockets.iter().filter(|socket| socket.risk == risk).count();
-        if many != 0 {
-            text.push_str(if text.contains(':') { ", " } else { ": " });
-            text.push_str(&format!("{many} {}", risk.name()));
-        }
-    }
-    text.push('\n');
-    text
 }

@@ -70,7 +70,7 @@ impl Questions {
             };
             if !socket.remote.ip().is_unspecified() {
                 ask(socket.remote, None);
-            } else if !listens(socket) && !socket.local.ip().is_loopback() {
+            } else if !listens(socket) && !original.network.is_of_loopback(socket.local.ip()) {
                 let local = socket.local.ip();
                 for probe in probes {
                     let to = SocketAddr::new(probe.address(), probe.port);
@@ -132,7 +132,8 @@ impl Looks {
     }
 }
 
-/// The interface that each question's packets would leave by.
+/// The interfaces that each question's packets would leave by: one, or as many as a route has next hops, where each flow takes one
+/// and only the flow shows which. None, where nothing leads there.
 ///
 /// # Errors
 ///
@@ -141,16 +142,33 @@ pub(super) fn ways(
     questions: &[RouteQuery],
     oracle: &mut RouteOracle,
     links: &Links,
-) -> Result<Vec<Option<RouteResult>>, RouteError> {
+    has_several_next_hops: bool,
+) -> Result<Vec<Vec<RouteResult>>, RouteError> {
     let up = |index| links.get(index).is_some_and(|link| link.up);
-    let mut way = |query: &RouteQuery| {
+    let mut all = |query: &RouteQuery| {
         // The kernel may still have a route through an interface that is down.
         if query.output.is_some_and(|device| !up(device)) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        oracle.way(query).or_else(RouteError::or_no_way)
+        let way = oracle.way(query).or_else(RouteError::or_no_way)?;
+        let mut ways: Vec<_> = way.into_iter().collect();
+        // Of an IPv6 flow, the kernel's answer is another than the flow's own: it hashes a flow label that the question has not.
+        if has_several_next_hops
+            && query.destination.is_ipv6()
+            && query.output.is_none()
+            && let Ok(route) = oracle.look_up(query)
+        {
+            let outputs = route.hops.iter().filter_map(|hop| hop.output);
+            for output in outputs.filter(|output| up(*output)) {
+                if ways.iter().all(|way| way.output != output) {
+                    let source = query.source;
+                    ways.push(RouteResult { output, source });
+                }
+            }
+        }
+        Ok(ways)
     };
-    questions.iter().map(&mut way).collect()
+    questions.iter().map(&mut all).collect()
 }
 
 /// The name of an interface.

@@ -42,16 +42,22 @@ pub struct Original {
 }
 
 /// Settings that routing goes by (Documentation/networking/ip-sysctl.rst).
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "net/ipv4/fib_multipath_hash_policy",
     "net/ipv4/fib_multipath_use_neigh",
     "net/ipv4/conf/all/ignore_routes_with_linkdown",
     "net/ipv6/fib_multipath_hash_policy",
     "net/ipv4/ip_nonlocal_bind",
     "net/ipv6/conf/all/keep_addr_on_down",
+    "net/ipv4/conf/all/route_localnet",
 ];
-/// The one that each interface has for itself.
-const KEEPS_ADDRESSES: &str = "keep_addr_on_down";
+/// Those that each interface has for itself.
+const OF_LINKS: [(&str, &str); 2] = [("ipv6", "keep_addr_on_down"), ("ipv4", "route_localnet")];
+
+/// Whether a setting is one that interfaces have: it can be set only once they are there.
+fn is_of_links(key: &str) -> bool {
+    OF_LINKS.iter().any(|(_, setting)| key.ends_with(setting))
+}
 
 impl Original {
     /// Reads a namespace.
@@ -62,7 +68,10 @@ impl Original {
     pub fn read(netns: &NetNs) -> Result<Self> {
         let network = Network::read(netns)?;
         let own = network.links.iter();
-        let own = own.map(|link| format!("net/ipv6/conf/{}/{KEEPS_ADDRESSES}", link.name));
+        let own = own.flat_map(|link| {
+            let key = |(family, setting)| format!("net/{family}/conf/{}/{setting}", link.name);
+            OF_LINKS.map(key)
+        });
         let keys: Vec<_> = SETTINGS.map(str::to_owned).into_iter().chain(own).collect();
         let all = |raws: Vec<Raw>, of_copy: fn(&Raw) -> Raw| raws.iter().map(of_copy).collect();
         let inside = || -> io::Result<Self> {
@@ -137,12 +146,13 @@ impl Original {
 
     /// In the copy's thread.
     fn fill(&self, copy: &mut Copy) -> Result<()> {
-        self.set(copy, |key| !key.ends_with(KEEPS_ADDRESSES));
+        self.set(copy, |key| !is_of_links(key));
         // No address that the original has not: IN6_ADDR_GEN_MODE_NONE.
         copy.set("net/ipv6/conf/default/addr_gen_mode", "1");
         let mut requester = Requester::open(NETLINK_ROUTE)?;
         self.links(&mut requester)?;
-        self.set(copy, |key| key.ends_with(KEEPS_ADDRESSES));
+        self.set(copy, is_of_links);
+        self.remove_others(&mut requester)?;
         self.add_ends(&mut requester, copy);
         for family in [INET, INET6] {
             for rule in dump(libc::RTM_GETRULE, Raw::question(RULE, family))? {
@@ -175,6 +185,27 @@ impl Original {
             hop.0[1] = 0;
             copy.add(requester, NEW_HOP, &hop, "a next hop");
         }
+    }
+
+    /// Removes the addresses that the original has not: the kernel gives 127.0.0.1/8 to a loopback device, and with it takes all of
+    /// 127.0.0.0/8 for the host's own. A card whose midplane has a part of it has another prefix there.
+    fn remove_others(&self, requester: &mut Requester) -> io::Result<()> {
+        let identity = |address: &Raw| {
+            const IFA_ADDRESS: u16 = 1;
+            const IFA_LOCAL: u16 = 2;
+            let header = (address.0[0], address.0[1], numbered::interface(address));
+            let its = |kind| address.find(ADDRESS, kind);
+            (header, its(IFA_ADDRESS), its(IFA_LOCAL))
+        };
+        let wanted: BTreeSet<_> = self.addresses.iter().map(identity).collect();
+        for family in [INET, INET6] {
+            for address in dump(libc::RTM_GETADDR, Raw::question(ADDRESS, family))? {
+                if !wanted.contains(&identity(&address)) {
+                    requester.order(libc::RTM_DELADDR, &address)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Interfaces with the same names, of a kind that every kernel has: routing looks at no more of them. A VRF is one,

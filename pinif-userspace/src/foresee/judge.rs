@@ -46,7 +46,7 @@ pub(super) struct Judge<'a> {
 /// Before or after an event.
 struct Side {
     surroundings: Surroundings,
-    ways: Vec<Option<RouteResult>>,
+    ways: Vec<Vec<RouteResult>>,
 }
 
 /// A socket's sending that is worse than it was.
@@ -86,7 +86,12 @@ impl<'a> Judge<'a> {
             in_force,
             now: Side {
                 surroundings: Surroundings::of(&original.network, policy),
-                ways: ways(&asked.questions, &mut oracle, &original.network.links)?,
+                ways: ways(
+                    &asked.questions,
+                    &mut oracle,
+                    &original.network.links,
+                    original.has_several_next_hops(),
+                )?,
             },
             asked,
         })
@@ -101,7 +106,12 @@ impl<'a> Judge<'a> {
     pub fn worse(&self, network: &Network, oracle: &mut RouteOracle) -> Result<Vec<Worse<'_>>> {
         let then = Side {
             surroundings: Surroundings::of(network, self.policy),
-            ways: ways(&self.asked.questions, oracle, &network.links)?,
+            ways: ways(
+                &self.asked.questions,
+                oracle,
+                &network.links,
+                self.original.has_several_next_hops(),
+            )?,
         };
         let mut worst: HashMap<usize, Worse<'_>> = HashMap::new();
         for place in self.touched(&then) {
@@ -130,39 +140,51 @@ impl<'a> Judge<'a> {
     }
 
     fn compare<'s>(&'s self, sending: &'s Sending, then: &Side) -> Option<Worse<'s>> {
-        let after = then.ways[sending.question]?;
-        let before = self.now.ways[sending.question];
-        let judged = before.map(|way| self.verdict(sending, way, &self.now.surroundings));
-        let judged = judged.unwrap_or(Decision::CONTAINED);
-        let decision = self.verdict(sending, after, &then.surroundings);
+        let (before, after) = (
+            &self.now.ways[sending.question],
+            &then.ways[sending.question],
+        );
+        let judged = before
+            .iter()
+            .map(|way| self.verdict(sending, *way, &self.now.surroundings));
+        let judged = judged.max_by_key(gravity).unwrap_or(Decision::CONTAINED);
+        let judge = |way: &RouteResult| (*way, self.verdict(sending, *way, &then.surroundings));
+        let gravest = after
+            .iter()
+            .map(judge)
+            .max_by_key(|(_, decision)| gravity(decision))?;
         let is_worse =
-            gravity(&decision) > gravity(&judged) && decision.severity >= Severity::Risk as u8;
-        let kind = match decision.finding() {
-            Some((kind, _)) if is_worse => kind,
-            finding if self.moves(sending, before, after) => {
-                finding.map_or(Kind::Unpinned, |(kind, _)| kind)
-            }
-            _ => return None,
+            gravity(&gravest.1) > gravity(&judged) && gravest.1.severity >= Severity::Risk as u8;
+        let mut moved = after
+            .iter()
+            .filter(|way| self.moves(sending, before, **way));
+        let (after, decision) = if is_worse {
+            gravest
+        } else {
+            judge(moved.next()?)
         };
+        let finding = decision.finding();
         Some(Worse {
             sending,
-            kind,
+            kind: finding.map_or(Kind::Unpinned, |(kind, _)| kind),
             decision,
-            before,
+            before: before.first().copied(),
             after,
         })
     }
 
     /// Whether it leaves by another interface than it does, where no policy says which are of one zone.
-    fn moves(&self, sending: &Sending, before: Option<RouteResult>, after: RouteResult) -> bool {
+    fn moves(&self, sending: &Sending, before: &[RouteResult], after: RouteResult) -> bool {
         let says_nothing = self.policy.zones.is_empty() && self.policy.rules.is_empty();
         let is_pinned = self.sockets[sending.socket].socket.device.is_some();
+        let outside = |way: &RouteResult| way.output != IfIndex::LOOPBACK;
         says_nothing
             && !is_pinned
-            && before.is_some_and(|before| {
-                let outside = |way: RouteResult| way.output != IfIndex::LOOPBACK;
-                outside(before) && outside(after) && before.output != after.output
-            })
+            && !before.is_empty()
+            && outside(&after)
+            && before
+                .iter()
+                .all(|before| outside(before) && before.output != after.output)
     }
 
     fn verdict(

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
+    io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -20,9 +20,10 @@ use super::cgroup;
 use crate::{
     findings::flow::protocol_text,
     host::{
-        inode,
         links::Links,
         netns::{NetNs, cookie},
+        network::Network,
+        socket_options::held_by,
     },
 };
 
@@ -41,15 +42,15 @@ pub struct Bound {
 }
 
 /// Binds every IP socket of a cgroup's processes that is bound to nothing to the device, but for connections within the
-/// host, which would be cut by it.
+/// host, which would be cut by it. `network` is the namespace's.
 ///
 /// # Errors
 ///
 /// When the processes cannot be listed.
-pub fn bind(cgroup: &Path, netns: &NetNs, to: IfIndex) -> io::Result<Bound> {
+pub fn bind(cgroup: &Path, netns: &NetNs, network: &Network, to: IfIndex) -> io::Result<Bound> {
     let mut outcome = Bound::default();
     each(cgroup, netns.cookie, |socket, from| {
-        if from == to || is_internal(socket) {
+        if from == to || is_internal(socket, network) {
             return;
         }
         if !from.is_some() && setsockopt(&socket, BindToIfindex, &to.0).is_ok() {
@@ -83,7 +84,7 @@ fn each(
 ) -> io::Result<()> {
     let mut seen = HashSet::new();
     for (pid, process) in processes(cgroup)? {
-        for (number, inode) in sockets_of(pid) {
+        for (number, inode) in held_by(pid) {
             if !seen.insert(inode) {
                 continue;
             }
@@ -115,18 +116,6 @@ fn processes(cgroup: &Path) -> io::Result<Vec<(u32, OwnedFd)>> {
     Ok(all)
 }
 
-/// The sockets among a process's descriptors, with their inodes.
-fn sockets_of(pid: u32) -> Vec<(i32, u64)> {
-    let socket = |entry: fs::DirEntry| {
-        let target = fs::read_link(entry.path()).ok()?;
-        let inode = inode::in_link(target.to_str()?, "socket")?;
-        Some((entry.file_name().to_str()?.parse().ok()?, inode))
-    };
-    let files = fs::read_dir(format!("/proc/{pid}/fd"));
-    let files = files.into_iter().flatten().filter_map(Result::ok);
-    files.filter_map(socket).collect()
-}
-
 /// The interface that an IP socket of this namespace is bound to; none of any other.
 fn bound_device(socket: &OwnedFd, netns: NetNsCookie) -> Option<IfIndex> {
     let domain = SockRef::from(socket).domain().ok()?;
@@ -140,13 +129,13 @@ fn bound_device(socket: &OwnedFd, netns: NetNsCookie) -> Option<IfIndex> {
 }
 
 /// Whether a socket's peer is its own host.
-fn is_internal(socket: BorrowedFd<'_>) -> bool {
+fn is_internal(socket: BorrowedFd<'_>, network: &Network) -> bool {
     let socket = SockRef::from(&socket);
     let addresses = [socket.local_addr(), socket.peer_addr()];
     addresses
         .into_iter()
         .filter_map(|address| address.ok()?.as_socket())
-        .any(|address| address.ip().to_canonical().is_loopback())
+        .any(|address| network.is_of_loopback(address.ip().to_canonical()))
 }
 
 /// A socket that this process was started with, and hands on.
@@ -162,7 +151,7 @@ pub struct Handed {
 
 /// The IP and packet sockets among the descriptors that a command will inherit.
 pub fn handed() -> Vec<Handed> {
-    let mut all: Vec<_> = sockets_of(std::process::id())
+    let mut all: Vec<_> = held_by(std::process::id())
         .into_iter()
         .filter_map(|(number, _)| describe(number))
         .collect();
@@ -217,7 +206,10 @@ mod tests {
             local: socket.local_addr().ok(),
         };
         assert_eq!(is_there(), Some(expected));
-        assert!(is_internal(socket.as_fd()));
+        let own = NetNs::current().expect("this namespace");
+        let network = Network::read(&own).expect("its addresses");
+        assert!(is_internal(socket.as_fd(), &network));
+        assert!(!is_internal(socket.as_fd(), &Network::default()));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod processes;
 pub mod routes;
 pub mod rules;
 pub(crate) mod running;
+pub(crate) mod socket_options;
 pub mod sockets;
 mod tables;
 pub(crate) mod tunnels;

@@ -72,6 +72,19 @@ impl Network {
         self.addresses.sole_owner(address, &self.links)
     }
 
+    /// Whether the loopback device has an address: nothing leaves the host by it. A midplane may have one of 127.0.0.0/8
+    /// (`route_localnet`). Of IPv4, it has its whole prefix (`fib_add_ifaddr`).
+    pub fn is_of_loopback(&self, address: IpAddr) -> bool {
+        let is_other =
+            |local: &LocalAddress| local.address == address && local.index != IfIndex::LOOPBACK;
+        let has = |local: &LocalAddress| match (local.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(_)) => ipnet::IpNet::new(own.into(), local.prefix_len)
+                .is_ok_and(|prefix| prefix.contains(&address)),
+            (own, _) => own == address,
+        };
+        self.addresses.of(IfIndex::LOOPBACK).any(has) && !self.addresses.iter().any(is_other)
+    }
+
     /// Every address that one interface alone has, with that interface.
     pub fn sole_owners(&self) -> impl Iterator<Item = (IpAddr, IfIndex)> {
         self.addresses.sole_owners(&self.links)

@@ -14,7 +14,7 @@ use netlink_packet_sock_diag::{
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use pinif_ebpf::key::{IfIndex, SocketCookie};
 
-use super::{netlink::Requester, netns::NetNs};
+use super::{netlink::Requester, netns::NetNs, socket_options::NamedInterfaces};
 
 const TCP: u8 = libc::IPPROTO_TCP as u8;
 const UDP: u8 = libc::IPPROTO_UDP as u8;
@@ -57,6 +57,24 @@ pub struct DiagSocket {
     pub mark: u32,
     /// The cgroup v2 that it was made in, by id, from Linux 5.9.
     pub cgroup: Option<u64>,
+    /// The interfaces that its options name; none where it was not asked for them ([`super::socket_options`]).
+    pub named: Option<NamedInterfaces>,
+}
+
+impl DiagSocket {
+    /// The interface that one of its options names for a destination, and the option; none of a socket that is bound to a device, or
+    /// whose protocol does not look at them.
+    pub fn named_toward(&self, to: IpAddr) -> Option<(IfIndex, &'static str)> {
+        if self.device.is_some() || !self.looks_at_options() {
+            return None;
+        }
+        self.named.as_ref()?.toward(to)
+    }
+
+    /// Whether it looks at the options that name an interface: TCP does not.
+    pub fn looks_at_options(&self) -> bool {
+        self.raw || i32::from(self.protocol) != libc::IPPROTO_TCP
+    }
 }
 
 /// A packet socket (packet(7)).
@@ -137,6 +155,25 @@ pub fn inode_of(netns: &NetNs, cookie: SocketCookie, protocol: u8) -> io::Result
 /// Where the kernel refuses `sock_diag`.
 pub fn lists_raw() -> io::Result<bool> {
     known(dump_inet(INET, RAW, |_| ControlFlow::Break(())))
+}
+
+/// How many raw sockets a namespace has that [`list`] leaves out, since the kernel does not list them.
+///
+/// # Errors
+/// Where the namespace may not be entered, or the kernel refuses `sock_diag`.
+pub fn unlisted_raw(netns: &NetNs) -> io::Result<usize> {
+    netns.run(|| {
+        if lists_raw()? {
+            return Ok(0);
+        }
+        // A line each, and a heading (`raw_seq_show`, `raw6_seq_show`). A kernel without IPv6 has no second file.
+        let lines = |file: &str| {
+            let path = format!("/proc/thread-self/net/{file}");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.lines().count().saturating_sub(1)
+        };
+        Ok(lines("raw") + lines("raw6"))
+    })?
 }
 
 /// Gives each IP socket of a protocol to `look`, until that finds what it wants.
@@ -222,6 +259,7 @@ fn read_inet(message: &[u8], asked: u8) -> Option<DiagSocket> {
         state: header.state,
         mark: 0,
         cgroup: None,
+        named: None,
     };
     for nla in NlasIterator::new(message.get(INET_HEADER..)?).map_while(Result::ok) {
         match nla.kind() {

@@ -16,7 +16,7 @@ mod next;
 pub mod notes;
 mod notice;
 pub mod output;
-mod phrase;
+pub(crate) mod phrase;
 mod pipe;
 mod registry;
 mod service;

@@ -8,7 +8,7 @@ use pinif_ebpf::key::SocketCookie;
 use super::{
     device::name,
     leaves::Leaves,
-    owned::{Owners, TIME_WAIT},
+    owned::{Owned, Owners, TIME_WAIT, own},
     risk::{self, Risk},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         routes::RouteOracle,
         sockets::{self, DiagSocket, PacketSocket},
     },
+    text::words::counted,
 };
 
 /// `TCP_LISTEN`.
@@ -54,6 +55,17 @@ pub struct SurveyedSocket {
     pub risk: Risk,
     /// Why, in a sentence.
     pub why: String,
+    /// Whether an option of it may name an interface that is not known.
+    pub may_name_an_interface: bool,
+}
+
+/// All sockets of some namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Those that the kernel lists; those at the greatest risk first.
+    pub sockets: Vec<SurveyedSocket>,
+    /// How many raw sockets it does not list.
+    pub unlisted_raw: usize,
 }
 
 /// Reads all sockets of some namespaces; those at the greatest risk first.
@@ -61,8 +73,9 @@ pub struct SurveyedSocket {
 /// # Errors
 ///
 /// Where a namespace may not be entered, or the kernel refuses `sock_diag`.
-pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
+pub fn survey(namespaces: &[NetNs]) -> Result<Survey> {
     let mut found = Vec::new();
+    let mut unlisted_raw = 0;
     for netns in namespaces {
         let refused = || {
             format!(
@@ -72,6 +85,7 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
         };
         let inet = sockets::list(netns).with_context(refused)?;
         let packets = sockets::packets(netns).with_context(refused)?;
+        unlisted_raw += sockets::unlisted_raw(netns).with_context(refused)?;
         found.push((netns, inet, packets));
     }
     let inodes: HashSet<u64> = found
@@ -102,8 +116,9 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
             network,
             oracle,
         };
-        let living = inet.iter().filter(|socket| socket.state != TIME_WAIT);
-        all.extend(living.map(|socket| scene.surveyed(socket, owners.have(socket.inode))));
+        let living = inet.into_iter().filter(|socket| socket.state != TIME_WAIT);
+        let living = own(living.collect(), &mut owners);
+        all.extend(living.into_iter().map(|owned| scene.surveyed(owned)));
         all.extend(
             packets
                 .iter()
@@ -111,7 +126,10 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Vec<SurveyedSocket>> {
         );
     }
     all.sort_by(SurveyedSocket::order);
-    Ok(all)
+    Ok(Survey {
+        sockets: all,
+        unlisted_raw,
+    })
 }
 
 impl SurveyedSocket {
@@ -144,9 +162,14 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn surveyed(&mut self, socket: &DiagSocket, processes: Vec<Process>) -> SurveyedSocket {
-        let leaves = Leaves::of(socket, &self.network.links, &mut self.oracle);
-        let (risk, why) = risk::of(socket, &leaves, &self.network);
+    fn surveyed(&mut self, owned: Owned) -> SurveyedSocket {
+        let may_name_an_interface = owned.may_name_an_interface();
+        let socket = &owned.socket;
+        let leaves = Leaves::of(socket, &self.network, &mut self.oracle);
+        let (risk, mut why) = risk::of(socket, &leaves, &self.network);
+        if may_name_an_interface {
+            why.push_str("; whether an option of it names an interface is not known");
+        }
         let protocol = protocol_text(socket.protocol);
         let connected = !socket.remote.ip().is_unspecified();
         let end = |address: std::net::SocketAddr| {
@@ -167,10 +190,11 @@ impl Scene<'_> {
                 .device
                 .map(|device| name(device, &self.network.links)),
             uid: Some(socket.uid),
-            processes,
             leaves,
             risk,
             why,
+            may_name_an_interface,
+            processes: owned.processes,
         }
     }
 
@@ -178,19 +202,19 @@ impl Scene<'_> {
         let device = socket
             .device
             .map(|device| name(device, &self.network.links));
-        let (leaves, risk, why) = match &device {
-            Some(device) => (
+        // It is bound to no device (`sk_bound_dev_if`), as the audit's matrix has it: its address names an interface, if it has one.
+        let (leaves, why) = match device {
+            Some(interface) => (
                 Leaves::Via {
-                    interface: device.clone(),
+                    interface: interface.clone(),
                     route: None,
+                    by: None,
                     default: false,
                 },
-                Risk::Pinned,
-                format!("it is bound to {device}, unless a message names another"),
+                format!("its address (bind()) names {interface}, and a message may name another"),
             ),
             None => (
                 Leaves::Any { default: None },
-                Risk::Unpinned,
                 "each message names its interface".to_owned(),
             ),
         };
@@ -201,15 +225,32 @@ impl Scene<'_> {
             state: "unconnected",
             local: None,
             remote: None,
-            bound_device: device,
+            bound_device: None,
             uid: None,
             processes,
             leaves,
-            risk,
+            risk: Risk::Unpinned,
             why,
+            may_name_an_interface: false,
         }
     }
 }
+
+/// All states that a socket is shown in.
+pub const STATES: [&str; 12] = [
+    "established",
+    "syn-sent",
+    "syn-received",
+    "fin-wait-1",
+    "fin-wait-2",
+    "close-wait",
+    "last-ack",
+    "listen",
+    "closing",
+    "closed",
+    "connected",
+    "unconnected",
+];
 
 /// The state of a TCP socket (net/tcp_states.h); whether another is connected.
 fn state(socket: &DiagSocket, connected: bool) -> &'static str {
@@ -232,4 +273,11 @@ fn state(socket: &DiagSocket, connected: bool) -> &'static str {
         11 => "closing",
         _ => "closed",
     }
+}
+
+/// That there are raw sockets which the kernel does not list: a sentence without its end.
+pub fn unlisted(raw: usize) -> String {
+    let are = if raw == 1 { "is" } else { "are" };
+    let sockets = counted(raw as u64, "raw socket");
+    format!("{sockets} {are} not listed: this kernel has no CONFIG_INET_RAW_DIAG")
 }

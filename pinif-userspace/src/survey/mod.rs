@@ -8,6 +8,6 @@ mod risk;
 pub(crate) mod sends;
 
 pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
-pub use list::{SurveyedSocket, survey};
+pub use list::{STATES, Survey, SurveyedSocket, survey, unlisted};
 pub use owned::{Owned, owned, with_owners};
 pub use risk::Risk;

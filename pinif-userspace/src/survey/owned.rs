@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
+use rustix::process::geteuid;
 
 use crate::{
     findings::process::Process,
     host::{
         netns::NetNs,
         processes::{self, ProcessId},
+        socket_options::named_interfaces,
         sockets::{self, DiagSocket},
     },
 };
@@ -26,6 +28,14 @@ pub struct Owned {
 }
 
 impl Owned {
+    /// Whether it may have an option that names an interface, and could not be asked for it. One of the kernel's own has no process,
+    /// and no such option; where processes may not be looked into, none is known of any.
+    pub fn may_name_an_interface(&self) -> bool {
+        let socket = &self.socket;
+        let is_known = self.processes.is_empty() && geteuid().is_root();
+        socket.device.is_none() && socket.looks_at_options() && socket.named.is_none() && !is_known
+    }
+
     /// The process that most likely sends by it: not the first one, which makes sockets for others and keeps its copy.
     pub fn holder(&self) -> Option<&Process> {
         let mut processes = self.processes.iter();
@@ -57,11 +67,26 @@ pub fn owned(netns: &NetNs) -> Result<Vec<Owned>> {
 pub fn with_owners(sockets: Vec<DiagSocket>) -> Vec<Owned> {
     let inodes = sockets.iter().map(|socket| socket.inode);
     let mut owners = Owners::of(&inodes.filter(|inode| *inode != 0).collect());
+    own(sockets, &mut owners)
+}
+
+/// The same with owners that were looked for already: also what their options name is asked for.
+pub(super) fn own(sockets: Vec<DiagSocket>, owners: &mut Owners) -> Vec<Owned> {
     let owned = |socket: DiagSocket| Owned {
         processes: owners.have(socket.inode),
         socket,
     };
-    sockets.into_iter().map(owned).collect()
+    let mut all: Vec<Owned> = sockets.into_iter().map(owned).collect();
+    let asked = |owned: &Owned| {
+        let socket = &owned.socket;
+        let is_open = socket.device.is_none() && socket.looks_at_options();
+        Some((socket.inode, owned.holder().filter(|_| is_open)?.id()?))
+    };
+    let mut named = named_interfaces(&all.iter().filter_map(asked).collect());
+    for owned in &mut all {
+        owned.socket.named = named.remove(&owned.socket.inode);
+    }
+    all
 }
 
 /// The processes that have sockets, each looked at once.

@@ -3,7 +3,10 @@
 use pinif_ebpf::verdict::Severity;
 
 use super::{device::name, leaves::Leaves};
-use crate::host::{network::Network, sockets::DiagSocket};
+use crate::{
+    host::{network::Network, sockets::DiagSocket},
+    text::words::listed,
+};
 
 /// How a socket stands. The order is that of the risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +15,7 @@ pub enum Risk {
     Misrouted,
     /// Nothing binds it, and the default route is used.
     DefaultRoute,
-    /// Nothing binds it; a route of its own leads it, until that is gone.
+    /// Nothing binds it; a route of its own leads it, until that is gone, or an option names its interface.
     Unpinned,
     /// It is bound to one interface's address and to another device: a `crossed-bind`.
     Crossed,
@@ -76,26 +79,44 @@ pub(super) fn of(socket: &DiagSocket, leaves: &Leaves, network: &Network) -> (Ri
         Leaves::Via {
             interface,
             route,
+            by,
             default,
-        } => match (device, home) {
-            (Some(device), Some(home)) if home != device => (
-                Risk::Crossed,
-                format!("{local} is {home}'s, and it is bound to {device}"),
-            ),
-            (Some(device), _) => (Risk::Pinned, format!("it is bound to {device}")),
-            (None, Some(home)) if home != *interface => (
-                Risk::Misrouted,
-                format!("{local} is {home}'s{}", after(route.as_deref())),
-            ),
-            (None, _) if *default => (
-                Risk::DefaultRoute,
-                format!("nothing binds it{}", after(route.as_deref())),
-            ),
-            (None, _) => (
-                Risk::Unpinned,
-                format!("nothing binds it{}", after(route.as_deref())),
-            ),
-        },
+        } => {
+            let why = after(by.as_deref().or(route.as_deref()));
+            match (device, home) {
+                (Some(device), Some(home)) if home != device => (
+                    Risk::Crossed,
+                    format!("{local} is {home}'s, and it is bound to {device}"),
+                ),
+                (Some(device), _) => (Risk::Pinned, format!("it is bound to {device}")),
+                (None, Some(home)) if home != *interface => {
+                    (Risk::Misrouted, format!("{local} is {home}'s{why}"))
+                }
+                (None, _) if *default => (Risk::DefaultRoute, format!("nothing binds it{why}")),
+                (None, _) => (Risk::Unpinned, format!("nothing binds it{why}")),
+            }
+        }
+        Leaves::AnyOf {
+            interfaces,
+            route,
+            default,
+        } => {
+            let any = listed(interfaces, "or");
+            match home.filter(|home| interfaces.iter().any(|interface| interface != home)) {
+                Some(home) => (
+                    Risk::Misrouted,
+                    format!("{local} is {home}'s, and each flow takes one of {any}; {route}"),
+                ),
+                None => (
+                    if *default {
+                        Risk::DefaultRoute
+                    } else {
+                        Risk::Unpinned
+                    },
+                    format!("nothing binds it, and each flow takes one of {any}; {route}"),
+                ),
+            }
+        }
         Leaves::Any {
             default: Some(default),
         } => (

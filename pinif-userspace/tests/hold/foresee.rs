@@ -1,5 +1,6 @@
 //! `pinif foresee`: what it reports is what happens.
 
+mod ranges;
 mod rules;
 
 use std::fs;
@@ -16,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need, scenario, valid};
 
-fn pinif(bench: &Bench, arguments: &[&str]) -> Output {
+pub fn pinif(bench: &Bench, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pinif"))
         .args(["foresee", "--netns", bench.card().name()])
         .args(arguments)
@@ -113,11 +114,19 @@ fn every_interface_is_foreseen_in_turn_and_nothing_is_changed() {
         let output = pinif(bench, &[]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
+        let comm = fs::read_to_string("/proc/self/comm").expect("a name");
         assert!(
-            said.starts_with("fab0 down: 1 latent leak\n  risk  address-escape  "),
+            said.starts_with(&format!(
+                "fab0 down: 1 latent leak\n  risk  address-escape  {} (pid {}), unpinned: UDP to 10.0.0.2:9 would leave via eth1 with \
+                 fab0 down\n    what     ",
+                comm.trim(),
+                std::process::id()
+            )),
             "{said}"
         );
-        assert!(said.ends_with("eth1 down: 0 latent leaks\n"), "{said}");
+        let socket = "\n    socket   UDP 10.0.0.1:7001 → 10.0.0.2:9\n";
+        assert!(said.contains(socket), "{said}");
+        assert!(said.contains("\n\neth1 down: 0 latent leaks\n"), "{said}");
         assert_eq!(pinif(bench, &["--fail-on", "leak"]).status.code(), Some(0));
         assert_eq!(pinif(bench, &["--down", "eth1"]).status.code(), Some(0));
         let (sent, outside) = bench.outside_while(|| _inside.send(b"x"));

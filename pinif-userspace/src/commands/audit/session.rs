@@ -154,15 +154,12 @@ fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p
 /// Whether it is a TCP connection, as sessions are.
 fn is_connected(socket: &DiagSocket) -> bool {
     let peer = socket.remote.ip();
-    i32::from(socket.protocol) == libc::IPPROTO_TCP
-        && !socket.raw
-        && !peer.is_unspecified()
-        && !peer.is_loopback()
+    i32::from(socket.protocol) == libc::IPPROTO_TCP && !socket.raw && !peer.is_unspecified()
 }
 
 fn is_elsewhere(peer: IpAddr, network: &Network) -> bool {
     let mut own = network.addresses.iter();
-    own.all(|own| own.address != peer)
+    own.all(|own| own.address != peer) && !network.is_of_loopback(peer)
 }
 
 fn connection(owned: &Owned) -> String {

@@ -1,22 +1,47 @@
 //! Sockets as a table for people.
 
 use crate::{
+    findings::flow::protocol_name,
     surfaces::{
         grid::{Grid, Text},
         look::{self, Look},
     },
-    survey::{Leaves, SurveyedSocket},
-    text::escape::visible,
+    survey::{Leaves, Risk, Survey, SurveyedSocket, unlisted},
+    text::{
+        escape::visible,
+        words::{counted, listed, wrapped},
+    },
 };
 
-/// The table, a line a socket. Names of processes and interfaces are made safe to show.
-pub(super) fn render(sockets: &[SurveyedSocket], look: Look, columns: Option<usize>) -> String {
+/// The table, a line a socket; how many there are of each risk; what is not listed; and what to try next. Names of processes and
+/// interfaces are made safe to show.
+pub(super) fn render(all: &Survey, look: Look, columns: Option<usize>) -> String {
+    let mut text = table(&all.sockets, look, columns);
+    let mut line = |line: String| {
+        text.push_str(&match columns {
+            Some(columns) => wrapped(&line, columns, 0),
+            None => line,
+        });
+        text.push('\n');
+    };
+    line(sum(&all.sockets));
+    if all.unlisted_raw > 0 {
+        line(unlisted(all.unlisted_raw));
+    }
+    if let Some(next) = next(&all.sockets) {
+        line(next.to_owned());
+    }
+    text
+}
+
+fn table(sockets: &[SurveyedSocket], look: Look, columns: Option<usize>) -> String {
     let several = sockets
         .windows(2)
         .any(|pair| pair[0].netns != pair[1].netns);
-    let mut headings = vec!["risk", "process", "socket", "bound to", "leaves via", "why"];
+    // The short ones first: they stand beside each other on a narrow terminal, too.
+    let mut headings = vec!["risk", "bound to", "leaves via", "process", "socket", "why"];
     if several {
-        headings.insert(1, "namespace");
+        headings.insert(3, "namespace");
     }
     let grid = Grid {
         headings: headings
@@ -28,7 +53,7 @@ pub(super) fn render(sockets: &[SurveyedSocket], look: Look, columns: Option<usi
     if sockets.is_empty() {
         return String::new();
     }
-    grid.render(look, columns, |_| false)
+    grid.list(look, columns)
 }
 
 fn row(socket: &SurveyedSocket, several: bool) -> Vec<Text> {
@@ -38,24 +63,25 @@ fn row(socket: &SurveyedSocket, several: bool) -> Vec<Text> {
         .map_or_else(look::faint, look::of_severity);
     let mut row = vec![
         Text::left(socket.risk.name()).styled(style),
-        Text::left(processes(socket)),
-        Text::left(ends(socket)),
         Text::left(match &socket.bound_device {
             Some(device) => visible(device).into_owned(),
             None => "·".to_owned(),
         }),
         Text::left(match &socket.leaves {
             Leaves::Via { interface, .. } => visible(interface).into_owned(),
+            Leaves::AnyOf { interfaces, .. } => visible(&listed(interfaces, "or")).into_owned(),
             Leaves::Any {
                 default: Some(default),
             } => format!("any ({})", visible(default)),
             Leaves::Any { default: None } => "any".to_owned(),
             Leaves::None { .. } => "none".to_owned(),
         }),
+        Text::left(processes(socket)),
+        Text::left(ends(socket)),
         Text::left(visible(&socket.why)),
     ];
     if several {
-        row.insert(1, Text::left(visible(&socket.netns)));
+        row.insert(3, Text::left(visible(&socket.netns)));
     }
     row
 }
@@ -72,7 +98,13 @@ fn processes(socket: &SurveyedSocket) -> String {
 }
 
 fn ends(socket: &SurveyedSocket) -> String {
-    let mut text = socket.protocol.clone();
+    let mut text = match socket.protocol.as_str() {
+        "packet" => "packet".to_owned(),
+        protocol => match protocol.strip_prefix("raw ") {
+            Some(protocol) => format!("raw {}", protocol_name(protocol)),
+            None => protocol_name(protocol),
+        },
+    };
     if let Some(local) = &socket.local {
         text.push_str(&format!(" {local}"));
     }
@@ -82,4 +114,140 @@ fn ends(socket: &SurveyedSocket) -> String {
         None => {}
     }
     text
+}
+
+/// How many there are of each risk, in a line.
+fn sum(sockets: &[SurveyedSocket]) -> String {
+    let mut text = counted(sockets.len() as u64, "socket");
+    for risk in Risk::ALL {
+        let many = sockets.iter().filter(|socket| socket.risk == risk).count();
+        if many != 0 {
+            text.push_str(if text.contains(':') { ", " } else { ": " });
+            text.push_str(&format!("{many} {}", risk.name()));
+        }
+    }
+    text
+}
+
+/// What to try next, where something is at risk.
+fn next(sockets: &[SurveyedSocket]) -> Option<&'static str> {
+    let worst = sockets.iter().map(|socket| socket.risk).min()?;
+    match worst {
+        Risk::Misrouted => Some(
+            "Next: `pinif explain address-escape` says how such a socket comes about, and how to fix it.",
+        ),
+        Risk::DefaultRoute | Risk::Unpinned => Some(
+            "Next: `pinif foresee` shows which of these leave elsewhere if an interface goes down; `pinif run` and `pinif pin` bind them.",
+        ),
+        Risk::Crossed => {
+            Some("Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.")
+        }
+        Risk::Stuck | Risk::Pinned | Risk::Internal => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use pinif_ebpf::key::SocketCookie;
+
+    use super::*;
+    use crate::findings::process::Process;
+
+    fn process(comm: &str, pid: u32) -> Process {
+        Process {
+            pid: Some(pid),
+            started: None,
+            comm: comm.to_owned(),
+            exe: None,
+            uid: 0,
+            cgroup: None,
+        }
+    }
+
+    fn socket(local: &str, risk: Risk, leaves: Leaves, why: &str) -> SurveyedSocket {
+        SurveyedSocket {
+            cookie: SocketCookie(1),
+            netns: "card".to_owned(),
+            protocol: "udp".to_owned(),
+            state: "unconnected",
+            local: Some(local.to_owned()),
+            remote: None,
+            bound_device: None,
+            uid: Some(0),
+            processes: vec![process("fabricd", 640)],
+            leaves,
+            risk,
+            why: why.to_owned(),
+            may_name_an_interface: false,
+        }
+    }
+
+    fn via(interface: &str) -> Leaves {
+        Leaves::Via {
+            interface: interface.to_owned(),
+            route: None,
+            by: None,
+            default: false,
+        }
+    }
+
+    fn shown(columns: usize) -> String {
+        let default = "nothing binds it; what has no route of its own leaves via eth1";
+        let sockets = vec![
+            SurveyedSocket {
+                remote: Some("[2001:db8:f::9]:179".to_owned()),
+                protocol: "tcp".to_owned(),
+                processes: vec![process("bgp\u{1b}d", 812), process("bgpd", 813)],
+                ..socket(
+                    "[fd00::1]:40001",
+                    Risk::Misrouted,
+                    Leaves::AnyOf {
+                        interfaces: vec!["eth1".to_owned(), "fab0".to_owned()],
+                        route: String::new(),
+                        default: false,
+                    },
+                    "fd00::1 is fab0's, and each flow takes one of eth1 or fab0; route 2001:db8:f::/64 in table main",
+                )
+            },
+            socket(
+                "0.0.0.0:7003",
+                Risk::DefaultRoute,
+                Leaves::Any {
+                    default: Some("eth1".to_owned()),
+                },
+                default,
+            ),
+            SurveyedSocket {
+                bound_device: Some("fab0".to_owned()),
+                protocol: "raw icmp".to_owned(),
+                ..socket("0.0.0.0", Risk::Pinned, via("fab0"), "it is bound to fab0")
+            },
+        ];
+        let all = Survey {
+            sockets,
+            unlisted_raw: 2,
+        };
+        let text = render(&all, Look::PLAIN, Some(columns));
+        for line in text.lines() {
+            let fits = line.chars().count() <= columns;
+            assert!(fits || line.split_whitespace().count() <= 1, "{line}");
+        }
+        text
+    }
+
+    #[test]
+    fn sockets_at_sixty_columns() {
+        assert_snapshot!(shown(60));
+    }
+
+    #[test]
+    fn sockets_at_eighty_columns() {
+        assert_snapshot!(shown(80));
+    }
+
+    #[test]
+    fn sockets_at_a_hundred_columns() {
+        assert_snapshot!(shown(100));
+    }
 }

@@ -28,12 +28,14 @@ pub(super) fn networks(routes: &[Raw]) -> BTreeSet<IpNet> {
             None if route.0[0] == INET => IpAddr::from([0; 4]),
             None => IpAddr::from([0; 16]),
         };
-        let local = match address {
-            IpAddr::V4(address) => address.is_link_local() || address.is_loopback(),
+        // Of IPv4, midplanes have parts of 127.0.0.0/8 and 169.254.0.0/16: what is the host's own there is no unicast route. Of IPv6,
+        // each interface has such a route, and a socket that sends there names the interface.
+        let is_of_each_link = match address {
+            IpAddr::V4(_) => false,
             IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
         };
         let network = IpNet::new(address, route.0[1]).ok()?;
-        (!local).then_some(network)
+        (!is_of_each_link).then_some(network)
     };
     routes.iter().filter_map(network).collect()
 }

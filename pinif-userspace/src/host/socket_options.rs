@@ -1,0 +1,164 @@
+//! What `sock_diag` does not say of a socket: it is asked of a copy of the process's descriptor (pidfd_getfd(2)), which is closed
+//! again.
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::IpAddr,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+};
+
+use pinif_ebpf::key::IfIndex;
+use rustix::{
+    fs::fstat,
+    process::{PidfdGetfdFlags, pidfd_getfd},
+};
+
+use super::{
+    inode,
+    processes::{ProcessId, descriptor_of},
+};
+
+/// The interfaces that a socket's options name for what it sends while it is bound to no device. TCP looks at none of them
+/// (`udp_sendmsg`, `udpv6_sendmsg`, `raw_sendmsg`, `rawv6_sendmsg`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamedInterfaces {
+    /// `IP_UNICAST_IF` (ip(7)).
+    pub ipv4_unicast: Option<IfIndex>,
+    /// `IPV6_UNICAST_IF`.
+    pub ipv6_unicast: Option<IfIndex>,
+    /// `IPV6_MULTICAST_IF` (ipv6(7)). That of IPv4 chooses a source address too, by which the kernel finds the interface again.
+    pub ipv6_multicast: Option<IfIndex>,
+}
+
+impl NamedInterfaces {
+    /// Asks a socket. An option that it does not have names none.
+    pub fn of(socket: BorrowedFd<'_>) -> Self {
+        // Two of them are kept in network byte order (`do_ip_getsockopt`, `do_ipv6_getsockopt`).
+        let big_endian =
+            |index: u32| Some(IfIndex(u32::from_be(index))).filter(|index| index.is_some());
+        let native = |index: u32| Some(IfIndex(index)).filter(|index| index.is_some());
+        let asked = |level, name| option(socket, level, name);
+        Self {
+            ipv4_unicast: asked(libc::IPPROTO_IP, IP_UNICAST_IF).and_then(big_endian),
+            ipv6_unicast: asked(libc::IPPROTO_IPV6, IPV6_UNICAST_IF).and_then(big_endian),
+            ipv6_multicast: asked(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF).and_then(native),
+        }
+    }
+
+    /// The interface that is named for a destination, and the option that names it.
+    pub fn toward(&self, to: IpAddr) -> Option<(IfIndex, &'static str)> {
+        let (index, option) = match to {
+            IpAddr::V4(to) if to.is_multicast() => return None,
+            IpAddr::V4(_) => (self.ipv4_unicast, "IP_UNICAST_IF"),
+            IpAddr::V6(to) if to.is_multicast() => (self.ipv6_multicast, "IPV6_MULTICAST_IF"),
+            IpAddr::V6(_) => (self.ipv6_unicast, "IPV6_UNICAST_IF"),
+        };
+        Some((index?, option))
+    }
+}
+
+/// linux/in.h and linux/in6.h.
+const IP_UNICAST_IF: libc::c_int = 50;
+const IPV6_UNICAST_IF: libc::c_int = 76;
+
+/// An option of four bytes; none that the socket does not have.
+fn option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> Option<u32> {
+    let mut value = 0u32;
+    let mut length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the kernel writes at most `length` bytes to the value.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    (outcome == 0 && length == 4).then_some(value)
+}
+
+/// Asks sockets, each by its inode and a process that has it, for the interfaces that they name. Those that may not be asked (ptrace(2),
+/// `PTRACE_MODE_ATTACH_REALCREDS`), or are closed by now, are not in the answer.
+pub fn named_interfaces(sockets: &HashMap<u64, ProcessId>) -> HashMap<u64, NamedInterfaces> {
+    let mut by_process: HashMap<ProcessId, Vec<u64>> = HashMap::new();
+    for (inode, process) in sockets {
+        by_process.entry(*process).or_default().push(*inode);
+    }
+    let mut found = HashMap::new();
+    for (process, inodes) in by_process {
+        let Ok(Some(descriptor)) = descriptor_of(process) else {
+            continue;
+        };
+        for (number, inode) in held_by(process.pid) {
+            if !inodes.contains(&inode) || found.contains_key(&inode) {
+                continue;
+            }
+            // Another may have the number by now.
+            if let Ok(socket) = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty())
+                && fstat(&socket).is_ok_and(|status| status.st_ino == inode)
+            {
+                found.insert(inode, NamedInterfaces::of(socket.as_fd()));
+            }
+        }
+    }
+    found
+}
+
+/// The sockets among a process's descriptors: their numbers and inodes.
+pub fn held_by(pid: u32) -> Vec<(i32, u64)> {
+    let socket = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let inode = inode::in_link(target.to_str()?, "socket")?;
+        Some((entry.file_name().to_str()?.parse().ok()?, inode))
+    };
+    let files = fs::read_dir(format!("/proc/{pid}/fd"));
+    let files = files.into_iter().flatten().filter_map(Result::ok);
+    files.filter_map(socket).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_asked_what_it_names() {
+        let v4 = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let v6 = UdpSocket::bind("[::1]:0").expect("a socket");
+        assert_eq!(NamedInterfaces::of(v4.as_fd()), NamedInterfaces::default());
+        let set = |socket: &UdpSocket, level, name, value: u32| {
+            let value = &raw const value;
+            // SAFETY: the value is there for the call, with the length that is given.
+            let outcome =
+                unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.cast(), 4) };
+            assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+        };
+        set(&v4, libc::IPPROTO_IP, IP_UNICAST_IF, 1u32.to_be());
+        set(&v6, libc::IPPROTO_IPV6, IPV6_UNICAST_IF, 1u32.to_be());
+        set(&v6, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, 1);
+        let lo = Some(IfIndex::LOOPBACK);
+        let of_v4 = NamedInterfaces {
+            ipv4_unicast: lo,
+            ..NamedInterfaces::default()
+        };
+        let of_v6 = NamedInterfaces {
+            ipv6_unicast: lo,
+            ipv6_multicast: lo,
+            ..NamedInterfaces::default()
+        };
+        assert_eq!(NamedInterfaces::of(v4.as_fd()), of_v4);
+        assert_eq!(NamedInterfaces::of(v6.as_fd()), of_v6);
+        let option = |named: NamedInterfaces, to: &str| {
+            let named = named.toward(to.parse().expect("an address"));
+            named.map(|(_, option)| option)
+        };
+        assert_eq!(option(of_v4, "10.0.0.1"), Some("IP_UNICAST_IF"));
+        assert_eq!(option(of_v4, "239.0.0.1"), None);
+        assert_eq!(option(of_v4, "fd00::1"), None);
+        assert_eq!(option(of_v6, "fd00::1"), Some("IPV6_UNICAST_IF"));
+        assert_eq!(option(of_v6, "ff02::1"), Some("IPV6_MULTICAST_IF"));
+    }
+}
