@@ -1,11 +1,14 @@
 //! The command line.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    commands::{audit, demo, detach, doctor, explain, foresee, pin, policy, run, sockets},
+    commands::{
+        audit, complaint::complain, demo, detach, doctor, explain, foresee, pin, policy, run,
+        settings, sockets,
+    },
     text::escape::{is_hazardous, visible},
 };
 
@@ -18,6 +21,11 @@ use crate::{
     max_term_width = 100
 )]
 pub struct Cli {
+    /// Take the options that are not given from this file, and from PINIF_COMMAND_OPTION in the environment before it:
+    /// pinif-config(5) [default: PINIF_CONFIG in the environment; without it, no file]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -48,6 +56,41 @@ enum Command {
     Sockets(sockets::SocketsArgs),
 }
 
+/// Reads the command line, and what is set besides by the environment and a file.
+///
+/// # Errors
+///
+/// The exit status, where there is no command to be run: what is wrong, the help or the version is shown by then. That of wrong
+/// arguments or settings is 1, where clap would take 2: that is how an audit reports findings. Of `pinif run` it is 125, as whenever
+/// pinif fails there.
+pub fn parse() -> Result<Cli, ExitCode> {
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let arguments = settings::complete(Cli::command(), given.clone(), &|name| {
+        std::env::var_os(name)
+    })
+    .map_err(|error| {
+        complain(&error);
+        failure(&given)
+    })?;
+    Cli::try_parse_from(arguments).map_err(|usage| {
+        explain(&usage);
+        if usage.use_stderr() {
+            failure(&given)
+        } else {
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// The status of a command that cannot be run.
+fn failure(given: &[OsString]) -> ExitCode {
+    let (_, names) = settings::head(&Cli::command(), given);
+    match names.first() {
+        Some(command) if command == "run" => ExitCode::from(run::FAILED),
+        _ => ExitCode::FAILURE,
+    }
+}
+
 /// Runs the command and gives its exit status.
 ///
 /// # Errors
@@ -70,20 +113,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Shows what clap has to say instead of a command line that can be run: help, the version, or what is wrong with it.
-///
-/// The exit status of a wrong one is 1, where clap would take 2: that is how an audit reports findings. Of `pinif run` it
-/// is 125, as whenever pinif fails there.
-pub fn explain(usage: &clap::Error) -> ExitCode {
+fn explain(usage: &clap::Error) {
     // Where it cannot be shown, there is no reader.
     let _ = of_visible_arguments().as_ref().unwrap_or(usage).print();
-    if usage.use_stderr() {
-        match std::env::args_os().nth(1) {
-            Some(command) if command == "run" => ExitCode::from(run::FAILED),
-            _ => ExitCode::FAILURE,
-        }
-    } else {
-        ExitCode::SUCCESS
-    }
 }
 
 /// The error once more, of the arguments with their hazards escaped: clap repeats what it was given. Nothing, where no argument

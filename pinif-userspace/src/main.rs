@@ -2,16 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use pinif_userspace::{
-    cli::{self, Cli},
-    commands::complaint::complain,
-};
+use pinif_userspace::{cli, commands::complaint::complain};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    let outcome = match cli::parse() {
         Ok(cli) => cli::run(cli),
-        Err(usage) => return cli::explain(&usage),
+        Err(status) => return status,
     };
     outcome.unwrap_or_else(|error| {
         complain(&error);

@@ -1,4 +1,4 @@
-//! The JSON Schemas of all lines that pinif prints, made from the types that print them.
+//! The JSON Schemas of all lines that pinif prints, made from the types that print them; and that of the policy that it reads.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
@@ -13,11 +13,12 @@ use crate::{
 pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, Make); 5] = [
+pub const ALL: [(&str, Make); 6] = [
     ("pinif-audit", line::schema),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
     ("pinif-pin", pin),
+    ("pinif-policy", policy),
     ("pinif-sockets", sockets),
 ];
 
@@ -34,6 +35,11 @@ pub fn foresee() -> Value {
 /// Of `pinif pin` and `pinif run`.
 pub fn pin() -> Value {
     of::<PinReport>(1)
+}
+
+/// Of the policy file.
+pub fn policy() -> Value {
+    crate::policy::schema::schema()
 }
 
 /// Of `pinif sockets`. Since version 2 the risk of what leaves via another interface than its address's is `misrouted`.

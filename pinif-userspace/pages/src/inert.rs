@@ -2,8 +2,9 @@
 
 /// The example.
 const EXAMPLE: &str = include_str!("../../../docs/policy.example.toml");
-/// What comes before it.
+/// What comes before it. Editors read the first line.
 const HEAD: &str = "\
+#:schema file:///usr/share/pinif/pinif-policy.schema.json
 # What may leave by which interface: pinif-policy(5). Nothing below is in force until its # is removed; pinif then reads it by itself.
 # Check it with `pinif policy check /etc/pinif/policy.toml`.
 ";
@@ -30,7 +31,7 @@ mod tests {
         policy()
             .lines()
             .map(|line| match line.strip_prefix('#') {
-                Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => {
+                Some(setting) if !setting.is_empty() && !setting.starts_with([' ', ':']) => {
                     format!("{setting}\n")
                 }
                 _ => format!("{line}\n"),

@@ -1,11 +1,11 @@
-//! `pinif-pages DIRECTORY`: the manual pages of pinif's commands and of its policy, the completions of three shells, a policy to
+//! `pinif-pages DIRECTORY`: the manual pages of pinif's commands and of its files, the completions of three shells, a policy to
 //! begin with, and the layout of the maps that its programs count in, by which a package knows before it is installed whether this
 //! build can take over what another has left.
 //!
-//! They follow from the command line's own definition and from `docs/policy.md`, so that they say what the binary does.
+//! They follow from the command line's own definition and from `docs`, so that they say what the binary does.
 
+mod document;
 mod inert;
-mod policy;
 
 use std::{env, fs, path::Path};
 
@@ -33,8 +33,10 @@ fn write(directory: &Path) -> Result<()> {
             .with_context(|| format!("cannot make {}", directory.display()))?;
     }
     clap_mangen::generate_to(Cli::command(), &manual).context("cannot write the manual pages")?;
-    fs::write(manual.join("pinif-policy.5"), policy::page())
-        .context("cannot write the policy's page")?;
+    for document in document::DOCUMENTS {
+        let path = manual.join(format!("{}.5", document.name));
+        fs::write(path, document.page()).context("cannot write a file's page")?;
+    }
     fs::write(directory.join("policy.toml"), inert::policy()).context("cannot write the policy")?;
     if let Some(layout) = map_layout_of_this_build()? {
         fs::write(directory.join("map-layout"), layout + "\n")

@@ -11,5 +11,6 @@ mod occasion;
 pub(crate) mod pin;
 pub(crate) mod policy;
 pub(crate) mod run;
+pub(crate) mod settings;
 mod signals;
 pub(crate) mod sockets;

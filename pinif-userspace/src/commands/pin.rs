@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::signals::Held;
+use super::{complaint::complain, signals::Held};
 use crate::{
     hold::{
         Target, cgroup,
@@ -87,9 +87,7 @@ pub fn run(args: PinArgs) -> Result<ExitCode> {
         (_, cgroup) => {
             let found = found(cgroup)?;
             if args.refresh {
-                for (cgroup, mut maps) in found {
-                    refreshed(&cgroup, &mut maps)?;
-                }
+                refresh_all(found)?;
             } else {
                 list(&found, args.format)?;
             }
@@ -259,6 +257,27 @@ fn collect(cgroup: &Path, found: &mut Vec<(PathBuf, PinMaps)>) -> Result<()> {
     cgroup::below(cgroup)?
         .iter()
         .try_for_each(|below| collect(below, found))
+}
+
+/// Refreshes each pin. One that cannot be refreshed keeps no other from it, and is the error.
+fn refresh_all(found: Vec<(PathBuf, PinMaps)>) -> Result<()> {
+    let number = found.len();
+    let mut failed = Vec::new();
+    for (cgroup, mut maps) in found {
+        if let Err(error) = refreshed(&cgroup, &mut maps) {
+            failed.push(error);
+        }
+    }
+    match failed.len() {
+        0 => Ok(()),
+        1 => failed.into_iter().try_for_each(Err),
+        several => {
+            for error in &failed {
+                complain(error);
+            }
+            bail!("{several} of {number} pins cannot be refreshed")
+        }
+    }
 }
 
 fn refreshed(cgroup: &Path, maps: &mut PinMaps) -> Result<()> {

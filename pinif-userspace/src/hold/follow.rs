@@ -1,6 +1,7 @@
 //! A pin follows its interface by name.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
     thread,
@@ -8,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use pinif_ebpf::key::IfIndex;
+use rustix::fs::{FlockOperation, flock};
 use tokio::runtime::Runtime;
 
 use super::{sockets, target::Target};
@@ -113,10 +115,17 @@ impl Follower {
 /// Points a pin at the interface that has its name now, and binds to it what was bound to another that is gone. The index;
 /// none while there is no such interface.
 ///
+/// udev has it done once for each interface that comes, and several at a time: who comes later looks later (flock(2) of the cgroup's
+/// directory), so that what is older is never written over what is newer.
+///
 /// # Errors
 ///
 /// When the namespace cannot be entered, or the kernel refuses.
 pub fn refresh(target: &Target, maps: &mut PinMaps, cgroup: &Path) -> Result<IfIndex> {
+    let directory = File::open(cgroup)
+        .with_context(|| format!("the cgroup {} cannot be opened", cgroup.display()))?;
+    flock(&directory, FlockOperation::LockExclusive)
+        .with_context(|| format!("the cgroup {} cannot be locked", cgroup.display()))?;
     let network = Network::read(&target.netns).with_context(|| {
         format!(
             "the interfaces of the network namespace {} cannot be read",

@@ -21,7 +21,7 @@ pub use executables::Executable;
 pub(super) use ports::blocks;
 pub use ports::{Port, SourcePort};
 pub use protocols::Protocol;
-pub(super) use protocols::protocol_name;
+pub(super) use protocols::{PROTOCOLS, protocol_name};
 pub use users::User;
 
 /// Gives the rows to a macro: the field of a rule and of its tables, the type of a value, that of the table, and the

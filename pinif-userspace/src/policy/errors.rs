@@ -52,7 +52,7 @@ impl PolicyErrors {
     }
 
     /// One error that is of the file as a whole.
-    pub(super) fn without_place(origin: &str, flaw: Flaw) -> Self {
+    pub(crate) fn without_place(origin: &str, flaw: Flaw) -> Self {
         let origin: Arc<str> = visible(origin).into();
         let problem = Problem::new(Gravity::Error, Arc::clone(&origin), flaw);
         Self::new(origin, vec![problem], 0)

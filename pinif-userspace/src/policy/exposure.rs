@@ -1,4 +1,4 @@
-//! What lets somebody besides root, and whoever runs pinif, change a policy.
+//! What lets somebody besides root, and whoever runs pinif, change a policy, or another file of the operator's.
 
 use std::path::Path;
 
@@ -14,23 +14,28 @@ use crate::{host::users, text::escape::visible};
 const WRITABLE: u32 = libc::S_IWGRP | libc::S_IWOTH;
 
 /// That others can write the file itself.
-pub(super) fn of_file(path: &Path, file: &FileStat) -> Option<Flaw> {
+pub(super) fn of_file(of: &str, path: &Path, file: &FileStat) -> Option<Flaw> {
     let is_exposed = is_writable(file) || !is_trusted(file);
-    is_exposed.then(|| flaw("the file", path, file))
+    is_exposed.then(|| flaw(of, "the file", path, file))
 }
 
 /// That others can put something else in the place of what is in a directory. Where it is sticky, as `/tmp` is, only the
 /// owner of an entry can (inode(7)).
-pub(super) fn of_directory(path: &Path, directory: &FileStat) -> Option<Flaw> {
+pub(super) fn of_directory(of: &str, path: &Path, directory: &FileStat) -> Option<Flaw> {
     let is_exposed = is_writable(directory) && !is_sticky(directory) || !is_trusted(directory);
-    is_exposed.then(|| flaw("the directory", path, directory))
+    is_exposed.then(|| flaw(of, "the directory", path, directory))
 }
 
 /// That a symbolic link is another's, who may replace it by another link: in a sticky directory. In any other, whoever can
 /// write the directory can.
-pub(super) fn of_link(path: &Path, link: &FileStat, directory: &FileStat) -> Option<Flaw> {
+pub(super) fn of_link(
+    of: &str,
+    path: &Path,
+    link: &FileStat,
+    directory: &FileStat,
+) -> Option<Flaw> {
     let is_exposed = is_sticky(directory) && !is_trusted(link);
-    is_exposed.then(|| flaw("the link", path, link))
+    is_exposed.then(|| flaw(of, "the link", path, link))
 }
 
 fn is_writable(status: &FileStat) -> bool {
@@ -46,7 +51,7 @@ fn is_trusted(status: &FileStat) -> bool {
     owner.is_root() || owner == geteuid()
 }
 
-fn flaw(what: &str, path: &Path, status: &FileStat) -> Flaw {
+fn flaw(of: &str, what: &str, path: &Path, status: &FileStat) -> Flaw {
     let path = visible(&path.to_string_lossy()).into_owned();
     let is_link = status.st_mode & libc::S_IFMT == libc::S_IFLNK;
     let chown = if is_link { "chown -h" } else { "chown" };
@@ -55,7 +60,7 @@ fn flaw(what: &str, path: &Path, status: &FileStat) -> Flaw {
     let mode = (is_writable(status) && !is_link).then(|| format!("`chmod go-w {path}`"));
     let fixes: Vec<_> = owner.into_iter().chain(mode).collect();
     Flaw::new(format!(
-        "others can change the policy: {what} {path} belongs to {}, with mode {:04o}",
+        "others can change the {of}: {what} {path} belongs to {}, with mode {:04o}",
         name_of(status.st_uid),
         status.st_mode & 0o7777
     ))

@@ -1,12 +1,13 @@
-//! A key of a policy file: its type, and an example for the messages.
+//! A key of a policy file: its type, an example for the messages, and what an editor says of it.
 
 use super::problem::Flaw;
 
-/// A key, what it takes, and what a message shows as an example.
+/// A key, what it takes, what a message shows as an example, and what it means.
 pub(super) struct Key {
     pub name: &'static str,
     pub takes: Takes,
     pub example: &'static str,
+    pub about: &'static str,
 }
 
 /// The types of values.
@@ -48,10 +49,16 @@ impl Takes {
     }
 }
 
-pub(super) const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    takes: Takes,
+    example: &'static str,
+    about: &'static str,
+) -> Key {
     Key {
         name,
         takes,
         example,
+        about,
     }
 }

@@ -8,20 +8,55 @@ use super::{
 };
 
 /// Above all tables.
-pub(super) const UNPARSED: Key = key("unparsed", Takes::Text, r#""drop""#);
+pub(super) const UNPARSED: Key = key(
+    "unparsed",
+    Takes::Text,
+    r#""drop""#,
+    "What becomes of a packet whose headers cannot be read, where the policy is enforced.",
+);
 
 /// Below `[zone.NAME]`.
 pub(super) const ZONE_KEYS: [Key; 2] = [
-    key("interfaces", Takes::Texts, r#"["fab*"]"#),
-    key("contained", Takes::Truth, "true"),
+    key(
+        "interfaces",
+        Takes::Texts,
+        r#"["fab*"]"#,
+        "The interfaces of the zone: names, and patterns of names.",
+    ),
+    key(
+        "contained",
+        Takes::Truth,
+        "true",
+        "Whether its addresses and its traffic must not be seen outside it.",
+    ),
 ];
 
 /// Below `[[rule]]`, besides the dimensions.
-const NAME: Key = key("name", Takes::Text, r#""control-plane""#);
+const NAME: Key = key(
+    "name",
+    Takes::Text,
+    r#""control-plane""#,
+    "The rule's own name, by which findings show it.",
+);
 const DEMANDS: [Key; 3] = [
-    key("only_via", Takes::Texts, r#"["backplane"]"#),
-    key("pinned", Takes::Truth, "true"),
-    key("action", Takes::Text, r#""drop""#),
+    key(
+        "only_via",
+        Takes::Texts,
+        r#"["backplane"]"#,
+        "The zones that the traffic may leave by, and arrive by.",
+    ),
+    key(
+        "pinned",
+        Takes::Truth,
+        "true",
+        "Whether the socket must be bound to a device.",
+    ),
+    key(
+        "action",
+        Takes::Text,
+        r#""drop""#,
+        "What becomes of what breaks the rule, where the policy is enforced.",
+    ),
 ];
 
 macro_rules! keys {

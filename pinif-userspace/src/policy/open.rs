@@ -1,4 +1,4 @@
-//! The policy file, opened: a regular file, and by what others can change it.
+//! A file of the operator's, opened: a regular file, and by what others can change it.
 //!
 //! The path is walked a name at a time, each directory held open, and each question is asked of what is open. So what was looked at
 //! is what is read, whatever is swapped in the meantime.
@@ -37,7 +37,7 @@ const READ: OFlag = OFlag::O_RDONLY
 pub(super) struct Opened {
     /// Reading it does not block, but for a stream.
     pub file: File,
-    /// What lets others change the policy.
+    /// What lets others change what is in it.
     pub exposures: Vec<Flaw>,
 }
 
@@ -62,9 +62,10 @@ impl From<io::Error> for Refusal {
 }
 
 /// Opens the file at a path. Where `streams` are allowed, the path may also name what pinif has open, as `/dev/stdin` and
-/// `/dev/fd/63` do, and this may be a pipe or a terminal.
-pub(super) fn open(path: &Path, streams: bool) -> Result<Opened, Refusal> {
+/// `/dev/fd/63` do, and this may be a pipe or a terminal. `of` is what the file holds.
+pub(super) fn open(path: &Path, streams: bool, of: &'static str) -> Result<Opened, Refusal> {
     let mut walk = Walk {
+        of,
         directory: open_file("/", LOOK | OFlag::O_DIRECTORY, Mode::empty())?,
         at: PathBuf::from("/"),
         names: VecDeque::new(),
@@ -80,7 +81,7 @@ pub(super) fn open(path: &Path, streams: bool) -> Result<Opened, Refusal> {
             Ok(target) if last.is_descriptor => target.into(),
             _ => walk.at.join(&last.name),
         };
-        let exposure = exposure::of_file(&path, &status);
+        let exposure = exposure::of_file(of, &path, &status);
         walk.exposures.extend(exposure);
     }
     Ok(Opened {
@@ -90,6 +91,7 @@ pub(super) fn open(path: &Path, streams: bool) -> Result<Opened, Refusal> {
 }
 
 struct Walk {
+    of: &'static str,
     directory: OwnedFd,
     /// Its path, without links.
     at: PathBuf,
@@ -152,7 +154,7 @@ impl Walk {
         }
         let status = fstat(&self.directory)?;
         self.exposures
-            .extend(exposure::of_directory(&self.at, &status));
+            .extend(exposure::of_directory(self.of, &self.at, &status));
         Ok(())
     }
 
@@ -162,7 +164,7 @@ impl Walk {
             return Err(Errno::ELOOP.into());
         }
         let directory = fstat(&self.directory)?;
-        let exposure = exposure::of_link(&self.at.join(name), status, &directory);
+        let exposure = exposure::of_link(self.of, &self.at.join(name), status, &directory);
         self.exposures.extend(exposure);
         let target = readlinkat(link, "")?;
         self.put_first(Path::new(&target));

@@ -135,7 +135,7 @@ impl Display for Problem {
 
 /// What is wrong, before it has a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(crate) struct Flaw {
     pub what: String,
     pub mark: String,
     pub fix: Option<String>,
@@ -168,7 +168,7 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
 }
 
 /// A word of the file, escaped and in the quotes that messages use.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MOST_QUOTED) {
         Some((end, _)) => format!("`{}…`", visible(&text[..end])),
         None => format!("`{}`", visible(text)),
@@ -176,7 +176,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The candidate that a person who wrote `word` most likely meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -60,12 +60,7 @@ impl Policy {
     /// That the file cannot be read, that others can change it and that is refused, or all that is wrong with it.
     pub fn read(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
         let origin = path.to_string_lossy();
-        let Opened { file, exposures } = open(path, occasion == Occasion::ByHand)
-            .map_err(|refusal| refused(&origin, refusal))?;
-        if occasion == Occasion::Service && !exposures.is_empty() {
-            let problems = placeless(Gravity::Error, &origin, exposures);
-            return Err(PolicyErrors::new(visible(&origin).into(), problems, 0));
-        }
+        let Opened { file, exposures } = open_for(path, occasion, "policy")?;
         let mut policy = Self::read_from(file, &origin)?;
         let warnings = placeless(Gravity::Warning, &origin, exposures);
         policy.warnings.splice(0..0, warnings);
@@ -101,6 +96,32 @@ impl Policy {
             ))
         })
     }
+}
+
+/// The text of another file by which the operator says what becomes of packets: what is asked of a policy's file is asked of it. What
+/// it holds is `of` its name in messages.
+///
+/// # Errors
+///
+/// That it cannot be read, or that others can change it and this is refused.
+pub(crate) fn read_text(
+    path: &Path,
+    occasion: Occasion,
+    of: &'static str,
+) -> Result<String, PolicyErrors> {
+    text_of(open_for(path, occasion, of)?.file, &path.to_string_lossy())
+}
+
+/// Opens a file. Where nobody reads a warning, one that others can change is refused.
+fn open_for(path: &Path, occasion: Occasion, of: &'static str) -> Result<Opened, PolicyErrors> {
+    let origin = path.to_string_lossy();
+    let opened = open(path, occasion == Occasion::ByHand, of)
+        .map_err(|refusal| refused(&origin, refusal))?;
+    if occasion == Occasion::Service && !opened.exposures.is_empty() {
+        let problems = placeless(Gravity::Error, &origin, opened.exposures);
+        return Err(PolicyErrors::new(visible(&origin).into(), problems, 0));
+    }
+    Ok(opened)
 }
 
 fn placeless(gravity: Gravity, origin: &str, flaws: Vec<Flaw>) -> Vec<Problem> {

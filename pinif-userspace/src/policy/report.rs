@@ -13,7 +13,7 @@ use crate::text::escape::visible;
 const MOST_SHOWN: usize = 100;
 
 /// Collects the problems of one file.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     pub text: &'a str,
     origin: Arc<str>,
     errors: Found,

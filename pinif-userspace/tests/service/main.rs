@@ -21,6 +21,7 @@ mod policy;
 mod reload;
 mod reload_refused;
 mod session;
+mod settings;
 mod signals;
 mod streams;
 mod without_programs;

@@ -23,7 +23,7 @@ use crate::policy::{
 
 /// A dimension of addresses: its name, key, other names and bit, and the field of the rules that take any.
 macro_rules! addresses {
-    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $any:ident) => {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $any:ident, $about:literal) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -33,7 +33,7 @@ macro_rules! addresses {
             type Table = Vec<TrieEntry<PrefixKey>>;
             type Answers = Prefixes;
 
-            const KEY: Key = key($key, Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#);
+            const KEY: Key = key($key, Takes::Texts, r#"["10.0.0.0/8", "fd00::/8"]"#, $about);
             const OTHER_NAMES: &'static [&'static str] = $others;
             const MOST: usize = 100_000;
             const BIT: u32 = $bit;
@@ -68,11 +68,13 @@ macro_rules! addresses {
 
 addresses!(
     /// Where the packet goes.
-    Destination, "destination", &["dst", "to"], dimension::DESTINATION, any_destination
+    Destination, "destination", &["dst", "to"], dimension::DESTINATION, any_destination,
+    "The destination address: prefixes and addresses."
 );
 addresses!(
     /// Where the packet comes from.
-    Source, "source", &["src", "from"], dimension::SOURCE, any_source
+    Source, "source", &["src", "from"], dimension::SOURCE, any_source,
+    "The source address: prefixes and addresses."
 );
 
 /// A prefix, or an address, which is a prefix of its whole length.

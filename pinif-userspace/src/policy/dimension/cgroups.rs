@@ -25,7 +25,12 @@ impl Dimension for Cgroup {
     type Table = Cgroups;
     type Answers = Cgroups;
 
-    const KEY: Key = key("cgroup", Takes::Texts, r#"["/system.slice/fabd.service"]"#);
+    const KEY: Key = key(
+        "cgroup",
+        Takes::Texts,
+        r#"["/system.slice/fabd.service"]"#,
+        "The cgroup that the socket was made in, or one above it: a path in the v2 hierarchy.",
+    );
     const OTHER_NAMES: &'static [&'static str] = &[];
     const MOST: usize = 8000;
     const BIT: u32 = dimension::CGROUP;

@@ -26,7 +26,12 @@ impl Dimension for Executable {
     type Table = Vec<(PathBuf, RuleSet)>;
     type Answers = HashMap<FileId, RuleSet>;
 
-    const KEY: Key = key("executable", Takes::Texts, r#"["/usr/sbin/fabd"]"#);
+    const KEY: Key = key(
+        "executable",
+        Takes::Texts,
+        r#"["/usr/sbin/fabd"]"#,
+        "The program that made the socket: an absolute path.",
+    );
     const OTHER_NAMES: &'static [&'static str] = &["exe"];
     const MOST: usize = 8000;
     const BIT: u32 = dimension::EXECUTABLE;

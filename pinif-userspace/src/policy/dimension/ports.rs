@@ -20,7 +20,7 @@ use crate::policy::{
 /// A dimension of ports: its name, key, other names, bit and what the verdict cache compares, and the
 /// field of the rules that take any.
 macro_rules! ports {
-    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $cache:expr, $any:ident) => {
+    ($(#[$doc:meta])* $name:ident, $key:literal, $others:expr, $bit:expr, $cache:expr, $any:ident, $about:literal) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name;
@@ -30,7 +30,7 @@ macro_rules! ports {
             type Table = Vec<TrieEntry<PortKey>>;
             type Answers = Prefixes;
 
-            const KEY: Key = key($key, Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#);
+            const KEY: Key = key($key, Takes::TextsOrNumbers, r#"[53, "8000-8999"]"#, $about);
             const OTHER_NAMES: &'static [&'static str] = $others;
             const MOST: usize = 1000;
             const BIT: u32 = $bit;
@@ -65,11 +65,13 @@ macro_rules! ports {
 
 ports!(
     /// The destination port.
-    Port, "port", &["dport", "destination_port"], dimension::PORT, CacheInput::Packet, any_port
+    Port, "port", &["dport", "destination_port"], dimension::PORT, CacheInput::Packet, any_port,
+    "The destination port: numbers, and ranges as text."
 );
 ports!(
     /// The source port.
-    SourcePort, "source_port", &["sport"], dimension::SOURCE_PORT, CacheInput::SourcePort, any_source_port
+    SourcePort, "source_port", &["sport"], dimension::SOURCE_PORT, CacheInput::SourcePort, any_source_port,
+    "The source port: numbers, and ranges as text."
 );
 
 /// A port or a range of ports.

@@ -28,7 +28,12 @@ impl Dimension for Protocol {
     type Table = Vec<(NumberKey, RuleSet)>;
     type Answers = HashMap<u32, RuleSet>;
 
-    const KEY: Key = key("protocol", Takes::TextsOrNumbers, r#"["tcp", "udp"]"#);
+    const KEY: Key = key(
+        "protocol",
+        Takes::TextsOrNumbers,
+        r#"["tcp", "udp"]"#,
+        "The IP protocol, behind IPv6 extension headers.",
+    );
     const OTHER_NAMES: &'static [&'static str] = &["proto"];
     const MOST: usize = usize::MAX;
     const BIT: u32 = dimension::PROTOCOL;
@@ -75,7 +80,7 @@ impl Dimension for Protocol {
 
 /// IANA's protocol numbers, by the names of `/etc/protocols`: those that a policy may want to name. Not read from
 /// that file, so that a policy means the same on every machine.
-const PROTOCOLS: [(&str, u8); 22] = [
+pub(in crate::policy) const PROTOCOLS: [(&str, u8); 22] = [
     ("icmp", 1),
     ("igmp", 2),
     ("ipip", 4),

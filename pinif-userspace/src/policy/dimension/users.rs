@@ -27,7 +27,12 @@ impl Dimension for User {
     type Table = Vec<(NumberKey, RuleSet)>;
     type Answers = HashMap<u32, RuleSet>;
 
-    const KEY: Key = key("user", Takes::TextsOrNumbers, r#"["fabd", 998]"#);
+    const KEY: Key = key(
+        "user",
+        Takes::TextsOrNumbers,
+        r#"["fabd", 998]"#,
+        "The user whom the socket belongs to: a name or a number.",
+    );
     const OTHER_NAMES: &'static [&'static str] = &["uid"];
     const MOST: usize = 8000;
     const BIT: u32 = dimension::USER;

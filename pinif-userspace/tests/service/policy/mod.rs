@@ -6,6 +6,7 @@ mod large;
 mod meaning;
 mod random;
 mod reference;
+mod schema;
 
 use pinif_userspace::policy::{Policy, PolicyErrors};
 
@@ -20,6 +21,7 @@ interfaces = [\"eth*\"]
 
 ";
 
+/// The errors of a bad policy.
 fn errors_of(text: &str) -> PolicyErrors {
     match Policy::parse(text, "policy.toml") {
         Ok(policy) => panic!("this policy has errors, and none was found: {policy:#?}"),
@@ -27,6 +29,8 @@ fn errors_of(text: &str) -> PolicyErrors {
     }
 }
 
+/// A good policy; the schema has to take it, too.
 fn good(text: &str) -> Policy {
+    schema::takes(text);
     Policy::parse(text, "policy.toml").unwrap_or_else(|errors| panic!("{errors}"))
 }

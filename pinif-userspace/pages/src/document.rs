@@ -1,25 +1,49 @@
-//! pinif-policy(5), of the document that people read in the repository.
+//! The manual pages of files, of the documents that people read in the repository.
 
-/// The document.
-const DOCUMENT: &str = include_str!("../../../docs/policy.md");
-/// What man-pages(7) wants at the beginning, in the place of the document's title.
-const TITLE: &str =
-    "# NAME\n\npinif-policy - which traffic may leave by which interfaces\n\n# DESCRIPTION\n";
+/// A document, and the page that it becomes in section 5.
+pub struct Document {
+    /// The page's name.
+    pub name: &'static str,
+    about: &'static str,
+    text: &'static str,
+}
 
-/// The manual page, in roff.
-pub fn page() -> String {
-    mandown::convert(&markdown(DOCUMENT), "pinif-policy", 5)
+/// All of them.
+pub const DOCUMENTS: [Document; 2] = [
+    Document {
+        name: "pinif-config",
+        about: "options from the environment and from a file",
+        text: include_str!("../../../docs/config.md"),
+    },
+    Document {
+        name: "pinif-policy",
+        about: "which traffic may leave by which interfaces",
+        text: include_str!("../../../docs/policy.md"),
+    },
+];
+
+impl Document {
+    /// The manual page, in roff.
+    pub fn page(&self) -> String {
+        mandown::convert(&markdown(self.text, &self.title()), self.name, 5)
+    }
+
+    /// What man-pages(7) wants at the beginning, in the place of the document's title.
+    fn title(&self) -> String {
+        let Self { name, about, .. } = self;
+        format!("# NAME\n\n{name} - {about}\n\n# DESCRIPTION\n")
+    }
 }
 
 /// The document as a manual page has it: without tables, which a terminal has no room for. Each row becomes an item of a list.
-fn markdown(document: &str) -> String {
+fn markdown(document: &str, title: &str) -> String {
     let mut text = String::new();
     let mut in_code = false;
     let mut labels: Vec<String> = Vec::new();
     for line in document.lines() {
         in_code ^= line.starts_with("```");
         if line.starts_with("# ") {
-            text.push_str(TITLE);
+            text.push_str(title);
             continue;
         }
         if in_code || !line.starts_with('|') {
@@ -80,14 +104,18 @@ mod tests {
     fn a_row_is_an_item_and_code_is_left_as_it_is() {
         let document = "# The policy\n\nText.\n\n| key | value |\n| --- | :-- |\n| `a` | one \\| two |\n| b | |\n\n```\n| c |\n```\n";
         let expected =
-            format!("{TITLE}\nText.\n\n* `a` – value: one | two\n* b – \n\n```\n| c |\n```\n");
-        assert_eq!(markdown(document), expected);
+            format!("TITLE\nText.\n\n* `a` – value: one | two\n* b – \n\n```\n| c |\n```\n");
+        assert_eq!(markdown(document, "TITLE"), expected);
     }
 
     #[test]
-    fn the_page_has_the_name_that_apropos_finds() {
-        let page = page();
-        assert!(page.contains("pinif\\-policy \\- which traffic"), "{page}");
-        assert!(!page.contains("| --- |"));
+    fn a_page_has_the_name_that_apropos_finds() {
+        for document in DOCUMENTS {
+            let page = document.page();
+            let name = document.name.replace('-', "\\-");
+            let line = format!("{name} \\- {}", document.about);
+            assert!(page.contains(&line), "{page}");
+            assert!(!page.contains("| --- |"));
+        }
     }
 }
