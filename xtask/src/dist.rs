@@ -1,6 +1,6 @@
-//! `cargo xtask dist`: what is installed where there is no compiler, as a tarball.
+//! `cargo xtask dist`: what is installed where there is no compiler: a tarball, a Debian package and an RPM.
 //!
-//! One static binary, its unit, manual pages and completions, the licences of all that is in it, and a list of that (CycloneDX). All of it
+//! In each: one static binary, its unit, manual pages and completions, the licences of all that is in it, and a list of that (CycloneDX). All of it
 //! follows from the sources, the compiler and the date of the commit: who builds it again gets the same bytes.
 
 mod archive;
@@ -8,8 +8,11 @@ mod binary;
 mod date;
 mod licences;
 mod metadata;
+mod package;
 mod sbom;
 mod tree;
+pub mod trial;
+mod write;
 
 use std::{fs, process::ExitCode};
 
@@ -17,6 +20,10 @@ use anyhow::{Context as _, Error, Result};
 
 use crate::{build, process::say, setup, target::Target, workspace::Workspace};
 use archive::Archive;
+use package::{Size, Source};
+
+/// What distinguishes packages of one version.
+const REVISION: u32 = 1;
 
 /// For which machines.
 #[derive(Debug, clap::Args)]
@@ -36,8 +43,13 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         chosen => chosen.to_vec(),
     };
     setup::ensure_programs(
-        &[("tar", "tar"), ("xz", "xz-utils")],
-        "archives are made by",
+        &[
+            ("tar", "tar"),
+            ("xz", "xz-utils"),
+            ("gzip", "gzip"),
+            ("dpkg-deb", "dpkg"),
+        ],
+        "archives and packages are made by",
     )?;
     let date = date::of_commit(workspace)?;
     build::build_ebpf(workspace)?;
@@ -52,6 +64,20 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         let tree = directory.join(&name);
         tree::stage(workspace, &tree, target, &binary, date)?;
         archives.push(archive::make(&tree, date)?);
+        let source = Source {
+            workspace,
+            tree: &tree,
+            target,
+            date,
+            revision: REVISION,
+            size: Size::Smallest,
+        };
+        for package in [
+            package::deb::make(&source, &directory)?,
+            package::rpm::make(&source, &directory)?,
+        ] {
+            archives.push(Archive::at(package)?);
+        }
     }
     let sums = archive::write_sums(&directory, &archives)?;
     for Archive { path, size, .. } in &archives {

@@ -167,15 +167,15 @@ fn service<'a>(
     accelerator: Accelerator,
     report: &mut Report,
 ) -> Option<Service<'a>> {
-    let root = supply.systemd.as_ref()?;
+    let roots = supply.systemd.as_ref()?;
     let mut kernels = supply.kernels.iter();
     let kernel = kernels.find(|(line, _)| *line == service::LINE);
-    match (&supply.tools, root, kernel?) {
-        (Ok(tools), Ok(root), (_, Ok(kernel))) => Some(Service {
+    match (&supply.tools, roots, kernel?) {
+        (Ok(tools), Ok(roots), (_, Ok(kernel))) => Some(Service {
             workspace,
             tools,
             kernel,
-            root,
+            roots,
             accelerator,
         }),
         (Err(reason), ..) | (_, Err(reason), _) | (.., (_, Err(reason))) => {

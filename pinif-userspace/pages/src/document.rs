@@ -103,8 +103,7 @@ mod tests {
     #[test]
     fn a_row_is_an_item_and_code_is_left_as_it_is() {
         let document = "# The policy\n\nText.\n\n| key | value |\n| --- | :-- |\n| `a` | one \\| two |\n| b | |\n\n```\n| c |\n```\n";
-        let expected =
-            format!("TITLE\nText.\n\n* `a` – value: one | two\n* b – \n\n```\n| c |\n```\n");
+        let expected = "TITLE\nText.\n\n* `a` – value: one | two\n* b – \n\n```\n| c |\n```\n";
         assert_eq!(markdown(document, "TITLE"), expected);
     }
 

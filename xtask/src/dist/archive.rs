@@ -1,4 +1,4 @@
-//! A directory as a tarball, the same bytes for the same files, and the sums by which it is checked.
+//! A directory as a tarball, the same bytes for the same files; and the sums by which all files are checked.
 
 use std::{
     fs,
@@ -10,13 +10,26 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process::{in_words, output, run};
 
-/// A tarball.
+/// A tarball or a package.
 #[derive(Debug)]
 pub struct Archive {
     /// Where it is.
     pub path: PathBuf,
     /// In bytes.
     pub size: u64,
+}
+
+impl Archive {
+    /// The one at a path.
+    ///
+    /// # Errors
+    /// Where it is not there.
+    pub fn at(path: PathBuf) -> Result<Self> {
+        let size = fs::metadata(&path)
+            .with_context(|| format!("{} was not made", path.display()))?
+            .len();
+        Ok(Self { path, size })
+    }
 }
 
 /// Makes it beside the directory: in the order of the names, as root's, at one date (reproducible-builds.org).
@@ -30,6 +43,8 @@ pub fn make(directory: &Path, date: u64) -> Result<Archive> {
     run(Command::new("tar")
         .args(["--sort=name", "--format=ustar", "--owner=0", "--group=0"])
         .args(["--numeric-owner", &format!("--mtime=@{date}")])
+        // Directories, too, whatever this user's umask is.
+        .arg("--mode=u=rwX,go=rX")
         .arg("-C")
         .arg(parent)
         .arg("-cf")
@@ -38,11 +53,7 @@ pub fn make(directory: &Path, date: u64) -> Result<Archive> {
     run(Command::new("xz")
         .args(["--force", "-9", "--threads=1"])
         .arg(&plain))?;
-    let path = PathBuf::from(format!("{}.xz", plain.display()));
-    let size = fs::metadata(&path)
-        .with_context(|| format!("xz left no {}", path.display()))?
-        .len();
-    Ok(Archive { path, size })
+    Archive::at(PathBuf::from(format!("{}.xz", plain.display())))
 }
 
 /// Writes `SHA256SUMS`, for `sha256sum --check`.

@@ -26,3 +26,15 @@ pub fn of_commit(workspace: &Workspace) -> Result<u64> {
     );
     date.parse().context("git does not say the commit's time")
 }
+
+/// The time as mails have it (RFC 5322), in UTC.
+///
+/// # Errors
+/// Where `date` fails.
+pub fn in_mail(seconds: u64) -> Result<String> {
+    let mut date = Command::new("date");
+    date.env("LC_ALL", "C").args(["--utc", "--rfc-email"]);
+    output(date.arg(format!("--date=@{seconds}")))
+        .map(|text| text.trim().to_owned())
+        .context("`date` does not say the date")
+}

@@ -1,23 +1,27 @@
 //! What is in a tarball, as a directory.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
-use super::{licences, metadata, sbom};
+use super::{
+    licences, metadata, sbom,
+    write::{copy, write},
+};
 use crate::{process::run_cargo, target::Target, test::CHECKED, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
-const FILES: [&str; 4] = [
+const FILES: [&str; 9] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "CHANGELOG.md",
+    "contrib/90-pinif.rules",
+    "contrib/pinif-pin-refresh@.service",
     "contrib/pinif.service",
+    "contrib/pinif.toml",
+    "docs/policy.example.toml",
+    "docs/schema/pinif-policy.schema.json",
 ];
 
 /// How it is installed by hand.
@@ -34,34 +38,33 @@ pub fn stage(
     binary: &Path,
     date: u64,
 ) -> Result<()> {
+    let metadata = metadata::of(workspace, target.name())?;
+    stage_but_list(workspace, tree, binary, &metadata)?;
+    let list = sbom::of(workspace, target.name(), &metadata, date)?;
+    write(&tree.join("pinif.cdx.json"), &list, 0o644)
+}
+
+/// The same without the list of what is in the binary, whose maker takes minutes to build.
+///
+/// # Errors
+/// As [`stage`].
+pub fn stage_but_list(
+    workspace: &Workspace,
+    tree: &Path,
+    binary: &Path,
+    metadata: &Value,
+) -> Result<()> {
     // What an earlier run left, of which something may have another name now.
     let _none = fs::remove_dir_all(tree);
-    fs::create_dir_all(tree).with_context(|| format!("cannot make {}", tree.display()))?;
-    let copy = |from: &Path, name: &str, mode: u32| -> Result<()> {
-        let to = tree.join(name);
-        fs::copy(from, &to)
-            .and_then(|_| fs::set_permissions(&to, Permissions::from_mode(mode)))
-            .with_context(|| format!("cannot write {}", to.display()))
-    };
-    copy(binary, "pinif", 0o755)?;
+    copy(binary, &tree.join("pinif"), 0o755)?;
     for file in FILES {
         let path = workspace.root.join(file);
         let name = path.file_name().context("a file has a name")?;
-        copy(&path, &name.to_string_lossy(), 0o644)?;
+        copy(&path, &tree.join(name), 0o644)?;
     }
-    let write = |name: &str, text: &str| {
-        let to = tree.join(name);
-        fs::write(&to, text)
-            .and_then(|()| fs::set_permissions(&to, Permissions::from_mode(0o644)))
-            .with_context(|| format!("cannot write {}", to.display()))
-    };
-    let metadata = metadata::of(workspace, target.name())?;
-    write("INSTALL.md", INSTALL)?;
-    write("LICENSES-OF-DEPENDENCIES.txt", &licences::of(&metadata)?)?;
-    write(
-        "pinif.cdx.json",
-        &sbom::of(workspace, target.name(), &metadata, date)?,
-    )?;
+    write(&tree.join("INSTALL.md"), INSTALL, 0o644)?;
+    let licences = licences::of(metadata)?;
+    write(&tree.join("LICENSES-OF-DEPENDENCIES.txt"), &licences, 0o644)?;
     write_pages(workspace, tree)
 }
 
@@ -77,8 +80,6 @@ fn write_pages(workspace: &Workspace, tree: &Path) -> Result<()> {
             "--profile",
             CHECKED,
         ])
-        // The programs are not run.
-        .env("PINIF_WITHOUT_PROGRAMS", "1")
         .arg("--")
         .arg(tree);
     run_cargo(&mut cargo).context("the manual pages could not be made")

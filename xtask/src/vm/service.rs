@@ -1,9 +1,11 @@
-//! The shipped unit, where a real systemd runs it: in a machine of its own, since this one may have another first process.
+//! The packages and their unit, where a real systemd runs it: in a machine of its own, since this one may have another first process.
 //!
-//! The machine boots Debian's kernel into Debian's systemd. A script in it checks the unit, and prints a line for each check.
+//! The machine boots Debian's kernel into Debian's systemd. A script in it installs, checks, upgrades and removes, and prints a line
+//! for each check. lintian looks at the Debian package besides.
 
 mod image;
-pub mod root;
+mod lint;
+mod root;
 
 use std::{
     fs,
@@ -46,10 +48,32 @@ pub struct Service<'a> {
     pub tools: &'a Tools,
     /// What it boots.
     pub kernel: &'a Kernel,
-    /// Its root file system.
-    pub root: &'a Path,
+    /// What is in it, and what looks at packages.
+    pub roots: &'a Roots,
     /// What executes its instructions.
     pub accelerator: Accelerator,
+}
+
+/// Root file systems, made of Debian's packages.
+#[derive(Debug)]
+pub struct Roots {
+    /// The machine's.
+    systemd: PathBuf,
+    /// lintian's.
+    lintian: PathBuf,
+}
+
+impl Roots {
+    /// Finds both in `target/vm`, or brings them there.
+    ///
+    /// # Errors
+    /// Where apt cannot download their packages, or they cannot be unpacked.
+    pub fn ensure(workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            systemd: root::ensure(workspace)?,
+            lintian: lint::ensure(workspace)?,
+        })
+    }
 }
 
 /// What became of the checks.
@@ -63,6 +87,21 @@ pub struct Checked {
     pub figures: Vec<String>,
     /// How long the machine ran.
     pub time: Duration,
+}
+
+impl Checked {
+    /// With one check more: that lintian has no complaint.
+    fn with_lint(mut self, complaints: Option<String>) -> Self {
+        match complaints {
+            None => self.totals.passed += 1,
+            Some(complaints) => {
+                self.totals.failed += 1;
+                self.failures
+                    .push(format!("lintian finds no error: {complaints}"));
+            }
+        }
+        self
+    }
 }
 
 /// Builds what the machine runs, as the tests do.
@@ -92,10 +131,11 @@ impl Service<'_> {
             workspace,
             tools,
             kernel,
-            root,
+            roots,
             ..
         } = self;
-        let image = image::make(workspace, tools, kernel, root, &directory)?;
+        let image = image::make(workspace, tools, kernel, &roots.systemd, &directory)?;
+        let complaints = lint::complaints(&roots.lintian, &image::debian_package(&directory)?)?;
         say(format_args!(
             "booting Linux {} into systemd",
             kernel.release
@@ -112,7 +152,7 @@ impl Service<'_> {
         };
         Ok(Checked {
             time: started.elapsed(),
-            ..checked
+            ..checked.with_lint(complaints)
         })
     }
 

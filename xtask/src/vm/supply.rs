@@ -1,7 +1,5 @@
 //! What the machines are made of: the tools and the kernels, or why they are not there.
 
-use std::path::PathBuf;
-
 use super::{
     kernels::{self, Kernel, Line},
     service,
@@ -16,8 +14,8 @@ pub struct Supply {
     pub tools: Result<Tools, String>,
     /// Each kernel that was asked for; or why it cannot be had.
     pub kernels: Vec<(Line, Result<Kernel, String>)>,
-    /// The root file system with systemd, if [`service::LINE`] was asked for; or why it cannot be had.
-    pub systemd: Option<Result<PathBuf, String>>,
+    /// What the unit and the packages are tried in, if [`service::LINE`] was asked for; or why it cannot be had.
+    pub systemd: Option<Result<service::Roots, String>>,
 }
 
 impl Supply {
@@ -31,7 +29,7 @@ impl Supply {
         };
         let kernels = lines.iter().map(|&line| (line, kernel(line))).collect();
         let systemd = lines.contains(&service::LINE).then(|| match &tools {
-            Ok(_) => service::root::ensure(workspace).map_err(|error| format!("{error:#}")),
+            Ok(_) => service::Roots::ensure(workspace).map_err(|error| format!("{error:#}")),
             Err(reason) => Err(reason.clone()),
         });
         Self {

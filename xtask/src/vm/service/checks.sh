@@ -1,12 +1,13 @@
 #!/bin/sh
-# Checks the shipped unit where systemd runs it. A line that begins with `passed `, `failed ` or `figure ` is read by whoever
+# Checks the packages and their unit where systemd runs it. A line that begins with `passed `, `failed ` or `figure ` is read by whoever
 # started the machine.
 
 # How long anything is waited for, in tenths of a second.
 PATIENCE=600
 
-# This shell has one of its own, which knows less.
+# This shell has some of its own, which know less.
 ip() { /usr/bin/ip "$@"; }
+dpkg() { /usr/bin/dpkg "$@"; }
 
 passed() { echo "passed $1"; }
 
@@ -31,6 +32,10 @@ check() {
 # As that, where nothing that follows could pass.
 must() { check "$@" || { echo "-- the checks have ended --"; exit; }; }
 
+pin_is() { pinif pin --list | grep -q -e "$1"; }
+pin_is_not() { ! pin_is "$1"; }
+pin_points_at() { pinif pin --list --format json | grep -q "\"index\":$(cat "/sys/class/net/$1/ifindex")[,}]"; }
+
 # Waits until the rest of the words succeed.
 waits() {
     left=$PATIENCE
@@ -52,6 +57,24 @@ runs_again() { is NRestarts "$1" && is ActiveState active; }
 is_down() { ! is ActiveState active; }
 at_most() { awk -v value="$1" -v most="$2" 'BEGIN { exit !(value > 0 && value <= most) }'; }
 fails_to_start() { ! systemctl start pinif; }
+# Fails, and says so.
+refused() {
+    words=$1
+    shift
+    if said=$("$@" 2>&1); then return 1; fi
+    echo "$said" | grep -q -e "$words" || { echo "$said"; return 1; }
+}
+restart_fails() { ! systemctl restart pinif && waits is ActiveState failed; }
+has_been_left() { ! systemctl is-enabled --quiet pinif && is ActiveState inactive; }
+# But for what each distribution has elsewhere: documents, licences, functions of zsh.
+same_files() {
+    rpm --query --configfiles pinif | sort >/root/rpm.settings
+    for kind in deb rpm; do
+        grep -v -e /usr/share/doc/ -e /usr/share/licenses/ -e /usr/share/lintian/ "/root/$kind.files" |
+            sed 's:/vendor-completions/:/site-functions/:' | sort >"/root/$kind.same"
+    done
+    test -s /root/deb.same && diff /root/deb.same /root/rpm.same
+}
 sends() { pinif-sender --netns card udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count "$1"; }
 arrived() { ip netns exec outside cat /sys/class/net/peer1/statistics/rx_packets; }
 has_arrived() { test "$(arrived)" = "$1" || { echo "$(arrived) packets"; return 1; }; }
@@ -63,6 +86,45 @@ keeps_from_starting() {
     systemctl reset-failed pinif 2>/dev/null
 }
 unpinned() { test -z "$(ls /sys/fs/bpf/pinif 2>/dev/null)"; }
+deb() { ls /root/packages/pinif_*-"$1"_*.deb; }
+rpm_of() { ls /root/packages/pinif-*-"$1".*.rpm; }
+rpm() { /usr/bin/rpm "$@"; }
+# Debian's rpm wants to be sure that it is meant, and knows no package that has /bin/sh.
+rpm_does() { rpm --force-debian --nodeps "$@"; }
+# All that has pinif in its name, but for what the machine itself was given.
+traces() {
+    find / -xdev '(' -path /root -o -path /var/log -o -path /usr/local ')' -prune -o -name '*pinif*' -print | sort
+    grep -r -l pinif /etc /var/lib/systemd 2>/dev/null | grep -v -e '^/etc/group' -e '^/etc/gshadow' -e checks.service | sort
+}
+no_traces() { test "$(traces)" = "$before" && test ! -e /run/pinif || { traces; return 1; }; }
+configure() {
+    cp /root/policy.toml /root/pinif.toml /etc/pinif/
+    chmod 0600 /etc/pinif/policy.toml
+}
+with_commas() { echo "$1" | awk '{ if ($1 < 1000) print $1; else printf "%d,%03d\n", $1 / 1000, $1 % 1000 }'; }
+# Sends in the background until `halts`, and remembers how much.
+flows() {
+    rm -f /run/halt /run/sent
+    {
+        total=0
+        until test -e /run/halt; do
+            sends 10 >/dev/null 2>&1 || break
+            total=$((total + 10))
+            # The machine has one processor.
+            sleep 0.2
+        done
+        echo "$total" >/run/sent
+    } &
+    sleep 1
+}
+halts() {
+    : >/run/halt
+    wait
+    meanwhile=$(cat /run/sent)
+    sent=$((sent + meanwhile))
+    check "packets were sent all the time" test "$meanwhile" -gt 20
+    echo "figure packets sent meanwhile: $meanwhile"
+}
 starts_at() { cut -d ' ' -f 1 /proc/uptime; }
 
 echo "-- the checks begin --"
@@ -82,13 +144,41 @@ for device in eth1 fab0; do
     ip -n card neighbor add 10.0.0.2 lladdr 02:00:00:00:00:02 nud permanent dev "$device"
 done
 
-# The unit is as it was shipped. Its options are where it says that they go.
-systemctl daemon-reload
-check "the unit is understood" systemd-analyze verify pinif.service
+# As an operator installs it.
+before=$(traces)
+began=$(starts_at)
+must "the Debian package is installed" dpkg --install "$(deb 1)"
+echo "figure seconds of its installation: $(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')"
+check "dpkg finds it as it was made" test -z "$(dpkg --verify pinif)"
+check "the unit is enabled" systemctl is-enabled pinif
+check "the unit is started" is ActiveState active
+check "it audits, and drops nothing" waits has_status '^Auditing 1 interface. No finding.$'
+check "there is the group" grep -q '^pinif:' /etc/group
+check "its directory is the group's" test "$(stat -c '%U:%G %a' /run/pinif)" = 'root:pinif 750'
+check "the unit is understood" systemd-analyze verify --man=no pinif.service
 score=$(systemd-analyze security --no-pager pinif.service | sed -n 's/.*exposure level for pinif.service: \([0-9.]*\).*/\1/p')
 echo "figure exposure by systemd-analyze security, of 10: $score"
 check "systemd-analyze security gives at most 3.0" at_most "$score" 3.0
+check "it ends" systemctl stop pinif
+check "nothing stays behind" unpinned
 
+# A pin, whose interface goes and comes: udev has the unit started.
+mkdir /sys/fs/cgroup/held
+ip link add fab9 type veth peer name peer9
+check "a cgroup is pinned" pinif pin --interface fab9 --cgroup /sys/fs/cgroup/held
+ip link delete fab9
+check "the pin is refreshed" pinif pin --refresh
+check "its interface is away" pin_is away
+ip link add fab9 type veth peer name peer9
+check "it is back, and the pin points at it" waits pin_is_not away
+ip link set fab9 name other9
+ip link set peer9 name fab9
+check "another interface gets its name, and the pin points at that" waits pin_points_at fab9
+pinif pin --undo --cgroup /sys/fs/cgroup/held >/dev/null
+rmdir /sys/fs/cgroup/held
+ip link delete fab9
+
+configure
 chmod 0666 /etc/pinif/policy.toml
 keeps_from_starting "that others can write" 'root, with mode 0666'
 chmod 0600 /etc/pinif/policy.toml
@@ -137,22 +227,40 @@ must "the watchdog starts it again" waits runs_again 2
 check "it was the watchdog" says 'Watchdog timeout'
 check "nothing arrived" has_arrived 0
 
-# Sends one packet after another until a file says that it is enough; how many is in another file then.
-send_all_the_time() {
-    count=0
-    until test -e /run/enough; do sends 1 && count=$((count + 1)); done
-    echo "$count" >/run/sent
-}
-send_all_the_time &
+# The next version of the package, while packets are sent.
+sent=60
+main=$(property MainPID)
 pinned=$(ls -i /sys/fs/bpf/pinif)
-check "it is started anew, as by an upgrade" systemctl restart pinif
-touch /run/enough
-wait "$!"
-meanwhile=$(cat /run/sent)
-check "packets were sent meanwhile" at_most 1 "$meanwhile"
-check "nothing of that arrived" has_arrived 0
+flows
+began=$(starts_at)
+must "the package is upgraded" dpkg --install "$(deb 2)"
+echo "figure seconds of the upgrade: $(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')"
+halts
+check "it is the next version" dpkg-query --show --showformat '${Version}' pinif
+check "another collector runs" test "$(property MainPID)" != "$main"
+check "it is active" is ActiveState active
 check "what was pinned is there as it was" test "$(ls -i /sys/fs/bpf/pinif)" = "$pinned"
-check "it was no failure" is Result success
+check "what the administrator wrote is kept" cmp /root/pinif.toml /etc/pinif/pinif.toml
+check "nothing arrived" has_arrived 0
+check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
+
+# One that counts in other maps.
+main=$(property MainPID)
+check "a version that cannot take over is refused" refused 'Stop it before' dpkg --install "$(deb 3)"
+check "the version is the one from before" test "$(dpkg-query --show --showformat '${Status} ${Version}' pinif | tail -c 2)" = '-2'
+check "dpkg has nothing to put right" test -z "$(dpkg --audit)"
+check "the collector is the one from before" is MainPID "$main"
+
+# One that does not start, as a bad version would not.
+echo 'nonsense = 1' >>/etc/pinif/pinif.toml
+check "with an unknown option it does not start" restart_fails
+check "the journal names the option and its place" says 'pinif.toml:5:1: `pinif audit` has no option `nonsense`'
+check "what is sent is dropped all the same" sends 10
+sent=$((sent + 10))
+check "nothing arrived" has_arrived 0
+cp /root/pinif.toml /etc/pinif/
+systemctl reset-failed pinif
+must "put right, it starts" systemctl start pinif
 check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
 
 began=$(starts_at)
@@ -161,13 +269,58 @@ took=$(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')
 echo "figure seconds until it has ended: $took"
 check "it ends in its time" at_most "$took" 15
 check "its end is no failure" is Result success
-all=$((60 + meanwhile))
-check "the journal has the exact count of all four lives" says "$all packets, .* bytes dropped at eth1 in card in all"
-check "the journal has the summary" says "$all packets were kept from leaving"
+check "the journal has the exact count of all lives" says ": $(with_commas "$sent") packets, .* bytes dropped at eth1 in card in all"
+check "the journal has the summary" says "\\. $(with_commas "$sent") packets were kept from leaving"
 check "nothing stays behind" unpinned
 check "what is sent is not dropped any more" sends 5
 check "all of it arrived" has_arrived 5
 check "nothing was refused that it needs" silent 'not permitted\|denied\|unaudited'
+
+# Purged, while it runs.
+must "it starts again" systemctl start pinif
+cp /usr/bin/pinif /root/pinif
+dpkg --listfiles pinif | while read -r file; do test -d "$file" || echo "$file"; done | sort >/root/deb.files
+sort /var/lib/dpkg/info/pinif.conffiles >/root/deb.settings
+check "the Debian package is purged" dpkg --purge pinif
+check "no file is left of it" no_traces
+check "nothing is attached" test "$(/root/pinif doctor | grep -c -e auditor -e /sys/fs/bpf/pinif)" = 0
+check "its directory of the BPF file system is gone" test ! -e /sys/fs/bpf/pinif
+check "what is sent is not dropped any more" sends 5
+check "all of it arrived" has_arrived 10
+check "systemd does not know it" is LoadState not-found
+
+# The RPM, where the distribution enables nothing by itself.
+mkdir -p /etc/systemd/system-preset
+cp /root/99-default.preset /etc/systemd/system-preset/
+before=$(traces)
+journalctl --rotate --vacuum-time 1s >/dev/null 2>&1
+must "the RPM is installed" rpm_does --install "$(rpm_of 1)"
+check "rpm finds it as it was made" rpm --verify --nodeps pinif
+check "the unit is not enabled, nor started" has_been_left
+rpm --query --list pinif | while read -r file; do test -d "$file" || echo "$file"; done | sort >/root/rpm.files
+check "it has the same files as the Debian package" same_files
+check "the same of them are the administrator's" cmp /root/deb.settings /root/rpm.settings
+configure
+must "it starts" systemctl enable --now pinif
+sent=0
+flows
+must "the RPM is upgraded" rpm_does --upgrade "$(rpm_of 2)"
+halts
+check "it is the next version" test "$(rpm --query --queryformat '%{RELEASE}' pinif)" = 2
+check "it is active" is ActiveState active
+check "it is enabled" systemctl is-enabled pinif
+check "nothing arrived" has_arrived 10
+check "another collector runs, and goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
+main=$(property MainPID)
+check "a version that cannot take over is refused" refused 'Stop it before' rpm_does --upgrade "$(rpm_of 3)"
+check "the version is the one from before" test "$(rpm --query --queryformat '%{RELEASE} ' pinif)" = '2 '
+check "the collector is the one from before" is MainPID "$main"
+check "it is removed" rpm_does --erase pinif
+check "the journal has the exact count of both" says ": $(with_commas "$sent") packets, .* bytes dropped at eth1 in card in all"
+check "what the administrator changed is kept aside" test "$(ls /etc/pinif | tr '\n' ' ')" = 'pinif.toml.rpmsave policy.toml.rpmsave '
+rm -r /etc/pinif
+check "no other file is left of it" no_traces
+check "nothing is attached" test "$(/root/pinif doctor | grep -c -e auditor -e /sys/fs/bpf/pinif)" = 0
 check "it reported no error" test -z "$(journalctl --no-pager --output cat _COMM=pinif PRIORITY=3)"
 
 echo "-- the checks have ended --"

@@ -12,10 +12,11 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    dist::trial,
     process::{output, run},
     test::CHECKED,
     vm::{
-        image::{archive, copy, mode, write},
+        image::{archive, copy, write},
         kernels::Kernel,
         tools::Tools,
     },
@@ -26,23 +27,24 @@ const INIT: &str = include_str!("init.sh");
 const CHECKS: &str = include_str!("checks.sh");
 
 /// The files that differ from what Debian's packages have, and their text.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     (
         "etc/systemd/system/checks.service",
         include_str!("checks.service"),
     ),
     (
-        "etc/systemd/system/pinif.service",
-        include_str!("../../../../contrib/pinif.service"),
-    ),
-    (
-        "etc/systemd/system/pinif.service.d/options.conf",
-        "[Service]\nEnvironment=\"PINIF_OPTIONS=--enforce --netns=card*\"\n",
-    ),
-    (
-        "etc/pinif/policy.toml",
+        "root/policy.toml",
         "[zone.backplane]\ninterfaces = [\"fab*\"]\n",
     ),
+    (
+        "root/pinif.toml",
+        "[audit]\npolicy = \"/etc/pinif/policy.toml\"\nenforce = true\nnetns = [\"card*\"]\n",
+    ),
+    // Nothing is installed yet, as dpkg sees it.
+    ("var/lib/dpkg/status", ""),
+    // As on Fedora and RHEL: what an RPM brings is not enabled by itself.
+    ("root/99-default.preset", "disable *\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n"),
     (
         "etc/passwd",
         "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\n",
@@ -56,7 +58,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// What systemd starts and nothing here needs. Emulated, each takes its time.
-const MASKED: [&str; 10] = [
+const MASKED: [&str; 11] = [
     "dev-hugepages.mount",
     "dev-mqueue.mount",
     "proc-sys-fs-binfmt_misc.automount",
@@ -66,11 +68,33 @@ const MASKED: [&str; 10] = [
     "systemd-modules-load.service",
     "systemd-random-seed.service",
     "systemd-sysusers.service",
+    "systemd-udev-trigger.service",
     "systemd-update-utmp.service",
 ];
 
 /// The modules of the kernel's package that are taken: of networks, and the devices that are made.
 const MODULES: [&str; 2] = ["kernel/net", "kernel/drivers/net/veth.ko*"];
+
+/// Where the packages that are tried are.
+const PACKAGES: &str = "root/packages";
+
+/// The first Debian package, of a machine's files in a directory.
+///
+/// # Errors
+/// Where there is none.
+pub fn debian_package(directory: &Path) -> Result<PathBuf> {
+    let packages = directory.join("files").join(PACKAGES);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(packages)? {
+        let path = entry?.path();
+        found.extend(
+            path.extension()
+                .is_some_and(|of| of == "deb")
+                .then_some(path),
+        );
+    }
+    found.into_iter().min().context("no package was made")
+}
 
 /// Makes the file that the kernel unpacks, in a directory of its own.
 ///
@@ -92,15 +116,16 @@ pub fn make(
         write(&files.join(path), text, 0o644)?;
     }
     write(&files.join("usr/local/lib/pinif/checks"), CHECKS, 0o755)?;
-    fs::set_permissions(files.join("etc/pinif/policy.toml"), mode(0o600))?;
     for unit in MASKED {
         symlink("/dev/null", files.join("etc/systemd/system").join(unit))?;
     }
+    // dpkg starts it after each package, and looks for it before.
+    write(&files.join("usr/sbin/ldconfig"), "#!/bin/sh\n", 0o755)?;
     let pinif = workspace.pinif(CHECKED);
     let sender = pinif.with_file_name("examples").join("pinif-sender");
-    for program in [&pinif, &sender] {
-        strip(program, &files.join("usr/local/bin"))?;
-    }
+    strip(&sender, &files.join("usr/local/bin"))?;
+    strip(&pinif, directory)?;
+    trial::make(workspace, &directory.join("pinif"), &files.join(PACKAGES))?;
     let busybox = tools.program("busybox");
     copy(&busybox, &files.join("usr/bin"))?;
     link_applets(&busybox, root, &files.join("usr/bin"))?;

@@ -15,12 +15,39 @@ use crate::{
     workspace::Workspace,
 };
 
-/// systemd itself, what makes the network, and what loads the kernel's modules.
-const PACKAGES: [&str; 3] = ["systemd", "iproute2", "kmod"];
+/// systemd itself, what makes the network, what loads the kernel's modules, what learns of interfaces; and what installs packages of
+/// both kinds, with what theirs are in need of.
+const PACKAGES: [&str; 8] = [
+    "systemd",
+    "iproute2",
+    "kmod",
+    "udev",
+    "dpkg",
+    "init-system-helpers",
+    "perl-base",
+    "rpm",
+];
+/// A file of each of those that came to it last: an older directory lacks one.
+const LAST: [&str; 3] = [
+    "usr/bin/rpm",
+    "usr/bin/deb-systemd-helper",
+    "usr/bin/udevadm",
+];
 /// Directories that Debian has as links into `/usr`; the packages of older releases have files in both.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
-/// What nothing in the machine reads.
-const UNREAD: [&str; 4] = ["doc", "info", "locale", "man"];
+/// What nothing in the machine reads, below `/usr`.
+const UNREAD: [&str; 9] = [
+    "share/doc",
+    "share/info",
+    "share/locale",
+    "share/man",
+    // All of Perl but what its smallest package has.
+    "share/perl",
+    "lib/x86_64-linux-gnu/perl",
+    "lib/file",
+    "lib/udev/hwdb.d",
+    "share/X11",
+];
 
 /// Finds the root file system in `target/vm/systemd`, or brings it there.
 ///
@@ -29,7 +56,8 @@ const UNREAD: [&str; 4] = ["doc", "info", "locale", "man"];
 pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let directory = workspace.target.join("vm/systemd");
     let systemd = directory.join("usr/lib/systemd/systemd");
-    if !systemd.is_file() {
+    let is_there = |path: &&str| directory.join(path).is_file();
+    if !systemd.is_file() || !LAST.iter().all(is_there) {
         Apt::new(workspace, Architecture::Own)?.unpack(
             &PACKAGES,
             Extent::OfRelease,
@@ -42,8 +70,23 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Does what Debian does when it installs: the packages are one tree below `/usr`.
+/// Completes the file system, without what the machine has no need of.
 fn complete(root: &Path) -> Result<()> {
+    merge(root)?;
+    for name in UNREAD {
+        match fs::remove_dir_all(root.join("usr").join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Does what Debian does when it installs: the packages are one tree below `/usr`.
+///
+/// # Errors
+/// Where a file cannot be moved.
+pub fn merge(root: &Path) -> Result<()> {
     for name in MERGED {
         let (split, merged) = (root.join(name), root.join("usr").join(name));
         if split.is_dir() && !split.is_symlink() {
@@ -56,12 +99,6 @@ fn complete(root: &Path) -> Result<()> {
         }
         if merged.is_dir() && !split.is_symlink() {
             symlink(Path::new("usr").join(name), &split)?;
-        }
-    }
-    for name in UNREAD {
-        match fs::remove_dir_all(root.join("usr/share").join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
         }
     }
     Ok(())

@@ -1,0 +1,14 @@
+# Not for an upgrade.
+[ "$1" -eq 0 ] || exit 0
+
+if command -v systemctl >/dev/null; then
+    systemctl --no-reload disable pinif.service || :
+fi
+if [ -d /run/systemd/system ]; then
+    systemctl stop pinif.service || :
+fi
+# What the service left where its collector had failed. `stop` removes it otherwise.
+if [ -d /sys/fs/bpf/pinif ]; then
+    pinif detach --persist=/sys/fs/bpf/pinif || :
+    rmdir /sys/fs/bpf/pinif 2>/dev/null || :
+fi
