@@ -55,7 +55,7 @@ const DEMANDS: [Key; 3] = [
         "action",
         Takes::Text,
         r#""drop""#,
-        "What becomes of what breaks the rule, where the policy is enforced.",
+        "What becomes of what breaks the rule; or that the rule is an exception.",
     ),
 ];
 

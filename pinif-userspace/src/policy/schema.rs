@@ -9,18 +9,20 @@ use super::{
     dimension::PROTOCOLS,
     key::{Key, Takes},
     keys::{UNPARSED, ZONE_KEYS, rule_keys},
+    values::ACTIONS,
 };
 
 /// The schema (draft 7, which is what editors of TOML read).
 pub fn schema() -> Value {
     let rules: Vec<&Key> = rule_keys().collect();
-    // What a rule is for, and what it demands: at least one of each.
+    // What a rule is for, and what it demands, or that it allows: at least one of each.
     let (demands, others): (Vec<&Key>, Vec<&Key>) = rules
         .iter()
         .partition(|key| ["only_via", "pinned"].contains(&key.name));
     let is_for = others
         .iter()
         .filter(|key| !["name", "action"].contains(&key.name));
+    let demanded = [present(demands.iter()), vec![allows()]].concat();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "pinif's policy",
@@ -47,7 +49,10 @@ pub fn schema() -> Value {
                     "additionalProperties": false,
                     "required": ["name"],
                     "properties": properties(rules.iter().copied()),
-                    "allOf": [any_of(is_for), any_of(demands.iter())],
+                    "allOf": [
+                        {"anyOf": present(is_for)},
+                        {"anyOf": demanded},
+                    ],
                 },
             },
         },
@@ -58,10 +63,14 @@ fn properties<'k>(keys: impl Iterator<Item = &'k Key>) -> Map<String, Value> {
     keys.map(|key| (key.name.to_owned(), of_key(key))).collect()
 }
 
-/// That one of the keys is there.
-fn any_of<'a, 'k: 'a>(keys: impl Iterator<Item = &'a &'k Key>) -> Value {
-    let each: Vec<_> = keys.map(|key| json!({"required": [key.name]})).collect();
-    json!({"anyOf": each})
+/// For each key, that it is there.
+fn present<'a, 'k: 'a>(keys: impl Iterator<Item = &'a &'k Key>) -> Vec<Value> {
+    keys.map(|key| json!({"required": [key.name]})).collect()
+}
+
+/// That the rule is an exception.
+fn allows() -> Value {
+    json!({"properties": {"action": {"const": "allow"}}, "required": ["action"]})
 }
 
 fn of_key(key: &Key) -> Value {
@@ -81,7 +90,7 @@ fn value(key: &Key) -> Value {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
     let number = |most: u32| json!({"type": "integer", "minimum": 0, "maximum": most});
     match key.name {
-        "action" => json!({"enum": ["alert", "drop"]}),
+        "action" => json!({"enum": ACTIONS}),
         "unparsed" => json!({"enum": ["drop", "pass"]}),
         "destination" | "source" => text("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),
         "port" | "source_port" => {

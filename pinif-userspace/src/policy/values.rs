@@ -40,6 +40,9 @@ pub(super) fn name(text: &str, owner: &str) -> Result<String, Flaw> {
     }
 }
 
+/// The words of [`action`].
+pub(super) const ACTIONS: [&str; 3] = ["alert", "drop", "allow"];
+
 /// What becomes of what breaks a rule.
 pub(super) fn action(text: &str) -> Result<Action, Flaw> {
     match text {
@@ -52,7 +55,7 @@ pub(super) fn action(text: &str) -> Result<Action, Flaw> {
     let other = OTHER_ACTIONS.iter().find(|(other, _)| *other == text);
     let meant = other
         .map(|(_, meant)| *meant)
-        .or_else(|| nearest(text, ["alert", "drop", "allow"]));
+        .or_else(|| nearest(text, ACTIONS));
     Err(match meant {
         Some(meant) => flaw.fix(format!("did you mean `{meant}`?")),
         None => flaw.fix(
