@@ -118,13 +118,29 @@ pub struct Offsets {
     pub connection_first: u32,
     /// `inet_connection_sock.icsk_ulp_data`.
     pub sock_ulp_data: u32,
+    /// `sk_buff.sk`.
+    pub skb_sock: u32,
+    /// `sk_buff.head`.
+    pub skb_head: u32,
+    /// `sk_buff.end`.
+    pub skb_end: u32,
+    /// `skb_shared_info.gso_segs`.
+    pub shared_segments: u32,
+    /// `sock.__sk_common.skc_state`.
+    pub sock_state: u32,
+    /// `sock.__sk_common.skc_cookie`.
+    pub sock_cookie: u32,
+    /// `sock.__sk_common.skc_listener`: of a request socket.
+    pub request_listener: u32,
+    /// `net_device.ifindex`.
+    pub device_index: u32,
 }
 
 const _: () = assert!(size_of::<Pin>() == 40);
 const _: () = assert!(size_of::<EgressStats>() == 48);
 const _: () = assert!(size_of::<PinCounters>() == 48);
 const _: () = assert!(size_of::<Attempt>() == 48);
-const _: () = assert!(size_of::<Offsets>() == 48);
+const _: () = assert!(size_of::<Offsets>() == 80);
 
 #[cfg(feature = "user")]
 mod pod {

@@ -4,7 +4,9 @@
 //! sees them (`struct bpf_sock_addr` has no room for control messages or scopes). So the packet itself is
 //! checked, after routing and within the same system call: in `ip_finish_output`. A refusal there is the `EPERM` of that call.
 
-use aya_ebpf::{EbpfContext as _, macros::cgroup_skb, programs::SkBuffContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_get_socket_cookie, macros::cgroup_skb, programs::SkBuffContext,
+};
 use pinif_ebpf::{
     intent::Name,
     key::{IfIndex, NetNsCookie},
@@ -31,6 +33,10 @@ pub fn pinif_pin_out(context: SkBuffContext) -> i32 {
         || is_rebound(pin, skb);
     let packets = u64::from(member!(skb, gso_segs).max(1));
     let bytes = u64::from(member!(skb, len));
+    if may_leave {
+        // SAFETY: the context is the kernel's own, and the helper takes it (`bpf_get_socket_cookie`).
+        state::sends(unsafe { bpf_get_socket_cookie(context.as_ptr()) });
+    }
     state::count_egress(interface, device.name, packets, bytes, may_leave);
     if may_leave { ALLOW } else { REFUSE }
 }

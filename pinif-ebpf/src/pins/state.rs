@@ -3,7 +3,7 @@
 use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
-    btf_maps::{Array, HashMap},
+    btf_maps::{Array, HashMap, LruHashMap},
     helpers::bpf_probe_read_kernel,
     macros::btf_map,
 };
@@ -28,6 +28,14 @@ static PIN_OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_bound_device: 0,
     connection_first: 0,
     sock_ulp_data: 0,
+    skb_sock: 0,
+    skb_head: 0,
+    skb_end: 0,
+    shared_segments: 0,
+    sock_state: 0,
+    sock_cookie: 0,
+    request_listener: 0,
+    device_index: 0,
 });
 
 #[btf_map]
@@ -47,6 +55,40 @@ static COUNTERS: Array<PinCounters, 1> = Array::new();
 
 #[btf_map]
 static ATTEMPTS: HashMap<Attempt, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// The sockets that sent of late, by their cookies. One is entered before its packet goes on, so that there need not be room for all.
+#[btf_map]
+static SENDERS: LruHashMap<u64, u8, 1024> = LruHashMap::new();
+
+/// The packets that reached each interface.
+#[btf_map]
+static ARRIVED: HashMap<IfIndex, u64, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Enters a socket that sends.
+#[inline(always)]
+pub fn sends(cookie: u64) {
+    if SENDERS.get_ptr(cookie).is_none() {
+        let _ = SENDERS.insert(cookie, 1, 0);
+    }
+}
+
+/// Whether a socket is one that sends.
+#[inline(always)]
+pub fn is_sender(cookie: u64) -> bool {
+    cookie != 0 && SENDERS.get_ptr(cookie).is_some()
+}
+
+/// Counts packets that reached an interface.
+#[inline(always)]
+pub fn count_arrival(interface: IfIndex, packets: u64) {
+    if ARRIVED.get_ptr_mut(interface).is_none() {
+        let _ = ARRIVED.insert(interface, 0, u64::from(BPF_NOEXIST));
+    }
+    if let Some(arrived) = ARRIVED.get_ptr_mut(interface) {
+        // SAFETY: the entry stays valid for the program's run.
+        unsafe { atomic_add(arrived, packets) };
+    }
+}
 
 /// The offsets.
 #[inline(always)]

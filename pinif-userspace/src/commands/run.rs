@@ -5,6 +5,8 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
@@ -20,7 +22,7 @@ use crate::{
         sockets,
     },
     host::{capabilities, cgroups, kernel_types, netns::NetNs},
-    kernel::pins::{self, NewPin},
+    kernel::pins::{self, Arrivals, NewPin, PinMaps},
     text::{escape::visible, json, streams::note},
 };
 
@@ -28,6 +30,9 @@ mod child;
 mod signals;
 
 use child::{Child, End};
+
+/// How long what has left is waited for, where a neighbour is asked for.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// pinif itself failed, as env(1) has it.
 pub const FAILED: u8 = 125;
@@ -109,7 +114,10 @@ fn held(args: &RunArgs) -> Result<u8> {
     let signals = signals::Signals::block()?;
     let own = CommandCgroup::make(&parent)?;
     let offsets = kernel_types::of_kernel()?.offsets_of_pins;
-    let maps = NewPin::load(pin, &target.aim(network), &offsets)?.attach(own.path())?;
+    let mut new = NewPin::load(pin, &target.aim(network), &offsets)?;
+    // Without it, what went to the device is what is reported.
+    let arrivals = new.count_arrivals().ok();
+    let maps = new.attach(own.path())?;
     if args.report != Report::None {
         for socket in &handed {
             note(&format!(
@@ -138,7 +146,7 @@ fn held(args: &RunArgs) -> Result<u8> {
     };
     follower.follow(maps, own.path().to_owned())?;
     let end = child.wait(&signals)?;
-    report(args.report, own.path());
+    report(args.report, own.path(), arrivals.as_ref());
     left_behind(own, args.report);
     Ok(match end {
         End::Exited(status) => status,
@@ -188,10 +196,11 @@ fn phrase(socket: &sockets::Handed) -> String {
     )
 }
 
-fn report(how: Report, cgroup: &Path) {
+fn report(how: Report, cgroup: &Path, arrivals: Option<&Arrivals>) {
     let read = || {
         let maps = pins::on(cgroup)?;
-        maps.map(|maps| PinReport::read(cgroup, &maps)).transpose()
+        maps.map(|maps| counted(cgroup, &maps, arrivals))
+            .transpose()
     };
     let account = match read() {
         Ok(Some(account)) => account,
@@ -211,6 +220,21 @@ fn report(how: Report, cgroup: &Path) {
             }
         }
         Report::None => {}
+    }
+}
+
+/// What was counted. A neighbour may answer a moment after the command has ended: what waits for it is given that moment.
+fn counted(cgroup: &Path, maps: &PinMaps, arrivals: Option<&Arrivals>) -> Result<PinReport> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut report = PinReport::read(cgroup, maps)?;
+        if let Some(arrivals) = arrivals {
+            report = report.with_arrivals(&arrivals.packets()?);
+        }
+        if report.missing() == 0 || Instant::now() >= end {
+            return Ok(report);
+        }
+        thread::sleep(PATIENCE / 20);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The report of what a pin did, for a person and for a script.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use pinif_ebpf::{
     intent::Name,
+    key::IfIndex,
     pin::{Attempt, Pin, attempt, flag},
 };
 use schemars::JsonSchema;
@@ -60,8 +61,11 @@ pub struct Interface {
     pub name: String,
     /// Its index.
     pub index: u32,
-    /// Packets that left via it, as they are on the wire.
+    /// Packets that went there, as they are on the wire.
     pub packets: u64,
+    /// Those of them that reached it: others wait for a neighbour that does not answer, or were dropped before it. Null where that is
+    /// not counted: `pinif run` does.
+    pub arrived: Option<u64>,
     /// Their bytes, from the IP header on.
     pub bytes: u64,
     /// Packets that were dropped, and did not leave via it.
@@ -113,6 +117,7 @@ impl PinReport {
                 name: text(stats.name),
                 index: index.0,
                 packets: stats.packets,
+                arrived: None,
                 bytes: stats.bytes,
                 kept_packets: stats.dropped_packets,
                 kept_bytes: stats.dropped_bytes,
@@ -134,6 +139,20 @@ impl PinReport {
         })
     }
 
+    /// The same with what reached each interface.
+    pub fn with_arrivals(mut self, arrived: &BTreeMap<IfIndex, u64>) -> Self {
+        for interface in &mut self.interfaces {
+            let packets = arrived.get(&IfIndex(interface.index));
+            interface.arrived = Some(packets.copied().unwrap_or_default());
+        }
+        self
+    }
+
+    /// How many packets did not reach the interfaces that they went to.
+    pub fn missing(&self) -> u64 {
+        self.interfaces.iter().map(Interface::missing).sum()
+    }
+
     /// The same as lines for a person, safe to show.
     pub fn lines(&self) -> Vec<String> {
         let device = visible(&self.interface);
@@ -142,6 +161,7 @@ impl PinReport {
             counted(self.pinned, "socket")
         )];
         lines.push(self.left());
+        lines.extend(self.interfaces.iter().filter_map(Interface::waiting));
         lines.extend(self.dropped());
         lines.extend(self.tried(Trial::Bind));
         lines.extend(self.tried(Trial::Join));
@@ -170,7 +190,7 @@ impl PinReport {
         let mut used: Vec<_> = self
             .interfaces
             .iter()
-            .filter(|interface| interface.packets != 0)
+            .filter(|interface| interface.left() != 0)
             .collect();
         // The device itself comes first.
         used.sort_by_key(|interface| interface.name != self.interface);
@@ -179,13 +199,13 @@ impl PinReport {
             text.push_str(&if text.is_empty() {
                 format!(
                     "{} left via {}",
-                    counted(interface.packets, "packet"),
+                    counted(interface.left(), "packet"),
                     visible(&interface.name)
                 )
             } else {
                 format!(
                     ", {} via {}",
-                    grouped(interface.packets),
+                    grouped(interface.left()),
                     visible(&interface.name)
                 )
             });
@@ -242,6 +262,32 @@ impl PinReport {
                 attempts.join("; ")
             )
         })
+    }
+}
+
+impl Interface {
+    /// Packets that left, as far as that was counted.
+    fn left(&self) -> u64 {
+        self.arrived.unwrap_or(self.packets)
+    }
+
+    /// Packets that went there, and did not arrive. A packet that is cut into fragments arrives as several.
+    fn missing(&self) -> u64 {
+        self.packets.saturating_sub(self.left())
+    }
+
+    fn waiting(&self) -> Option<String> {
+        let missing = self.missing();
+        let (they, wait, were) = match missing {
+            0 => return None,
+            1 => ("it", "waits", "was"),
+            _ => ("they", "wait", "were"),
+        };
+        Some(format!(
+            "{} did not reach {}: {they} {wait} for a neighbour that does not answer, or {were} dropped before the device",
+            counted(missing, "packet"),
+            visible(&self.name)
+        ))
     }
 }
 
@@ -318,6 +364,7 @@ mod tests {
             name: name.to_owned(),
             index: 1,
             packets,
+            arrived: None,
             bytes: 0,
             kept_packets,
             kept_bytes: 0,
@@ -329,6 +376,35 @@ mod tests {
         assert_eq!(
             report().lines(),
             ["1 socket pinned to fab0", "no packet left"]
+        );
+    }
+
+    #[test]
+    fn what_did_not_arrive_did_not_leave() {
+        let report = PinReport {
+            interfaces: vec![interface("fab0", 3, 0), interface("lo", 2, 0)],
+            ..report()
+        };
+        let arrived = |packets: u64| {
+            report
+                .clone()
+                .with_arrivals(&[(IfIndex(1), packets)].into())
+        };
+        assert_eq!(
+            arrived(0).lines()[1..],
+            [
+                "no packet left",
+                "3 packets did not reach fab0: they wait for a neighbour that does not answer, or were dropped before the device",
+                "2 packets did not reach lo: they wait for a neighbour that does not answer, or were dropped before the device",
+            ]
+        );
+        assert_eq!(arrived(0).missing(), 5);
+        assert_eq!(
+            arrived(2).lines()[1..],
+            [
+                "2 packets left via fab0, 2 via lo, none via another interface",
+                "1 packet did not reach fab0: it waits for a neighbour that does not answer, or was dropped before the device",
+            ]
         );
     }
 

@@ -76,6 +76,14 @@ fn offsets_of_pins(btf: &Btf, net_inode: u32) -> anyhow::Result<pin::Offsets> {
         sock_bound_device: btf.offset("sock", "__sk_common.skc_bound_dev_if")?,
         connection_first: btf.offset("mptcp_sock", "first").unwrap_or_default(),
         sock_ulp_data: btf.offset("inet_connection_sock", "icsk_ulp_data")?,
+        skb_sock: btf.offset("sk_buff", "sk")?,
+        skb_head: btf.offset("sk_buff", "head")?,
+        skb_end: btf.offset("sk_buff", "end")?,
+        shared_segments: btf.offset("skb_shared_info", "gso_segs")?,
+        sock_state: btf.offset("sock", "__sk_common.skc_state")?,
+        sock_cookie: btf.offset("sock", "__sk_common.skc_cookie")?,
+        request_listener: btf.offset("sock", "__sk_common.skc_listener")?,
+        device_index: btf.offset("net_device", "ifindex")?,
     })
 }
 

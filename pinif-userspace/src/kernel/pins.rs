@@ -14,7 +14,10 @@ use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, Map, MapData},
-    programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, ProgramError, ProgramFd},
+    programs::{
+        CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, ProgramError, ProgramFd,
+        RawTracePoint, raw_trace_point::RawTracePointLink,
+    },
 };
 use pinif_ebpf::{
     intent::Name,
@@ -29,6 +32,9 @@ use super::{
     load::Loader,
     object::{refusal, take_map},
 };
+
+/// The program that counts what reaches a device.
+const ARRIVALS: &str = "pinif_pin_arr";
 
 /// The interfaces by which a pin's packets may leave, and their names.
 pub type InterfaceSet = BTreeMap<IfIndex, Name>;
@@ -152,6 +158,24 @@ fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>) -> Result<Vec<(K, V)>> 
     entries.context("the pin cannot be read")
 }
 
+/// What reached the devices, for as long as this exists.
+pub struct Arrivals {
+    arrived: HashMap<MapData, IfIndex, u64>,
+    /// While it is held, the program is attached.
+    _link: RawTracePointLink,
+}
+
+impl Arrivals {
+    /// The packets that reached each interface.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn packets(&self) -> Result<BTreeMap<IfIndex, u64>> {
+        Ok(entries(&self.arrived)?.into_iter().collect())
+    }
+}
+
 /// The programs of a pin that is not attached yet.
 pub struct NewPin {
     ebpf: Ebpf,
@@ -170,6 +194,23 @@ impl NewPin {
         maps.write(pin)?;
         maps.point(aim)?;
         Ok(Self { ebpf, maps })
+    }
+
+    /// Counts from now on what of the pin's packets reaches a device (`net_dev_queue`).
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn count_arrivals(&mut self) -> Result<Arrivals> {
+        let arrived = take_map(&mut self.ebpf, "ARRIVED")?.try_into()?;
+        let program = self.ebpf.program_mut(ARRIVALS);
+        let program: &mut RawTracePoint = program.ok_or(ProgramError::NotLoaded)?.try_into()?;
+        program.load()?;
+        let link = program.attach("net_dev_queue")?;
+        Ok(Arrivals {
+            arrived,
+            _link: program.take_link(link)?,
+        })
     }
 
     /// Attaches the programs to a cgroup, for as long as it exists. What leaves is held before a socket is bound, so that

@@ -38,8 +38,10 @@ pub struct Account {
 pub struct EgressStats {
     /// Its name.
     pub name: String,
-    /// Packets that left.
+    /// Packets that went there.
     pub packets: u64,
+    /// Those that reached it, of a command that was run.
+    pub arrived: Option<u64>,
     /// Packets that did not.
     pub kept_packets: u64,
 }
@@ -71,6 +73,14 @@ impl Account {
         let interfaces = self.interfaces.iter().filter(|stats| stats.packets != 0);
         interfaces
             .map(|stats| (&*stats.name, stats.packets))
+            .collect()
+    }
+
+    /// What reached an interface, by interface.
+    pub fn arrived(&self) -> Vec<(&str, Option<u64>)> {
+        let interfaces = self.interfaces.iter().filter(|stats| stats.packets != 0);
+        interfaces
+            .map(|stats| (&*stats.name, stats.arrived))
             .collect()
     }
 

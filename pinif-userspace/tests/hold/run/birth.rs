@@ -17,6 +17,7 @@ fn stays_inside(name: &str, arguments: &str, packets: u64) {
         assert_eq!(outside, 0, "{held:?}");
         assert_eq!(bench.inside() - before, packets, "{held:?}");
         assert_eq!(held.account.left(), [("fab0", packets)]);
+        assert_eq!(held.account.arrived(), [("fab0", Some(packets))]);
         assert_eq!(held.account.kept(), []);
         assert_eq!((held.account.refused, held.account.uncounted), (0, 0));
     });

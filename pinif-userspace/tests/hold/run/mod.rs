@@ -1,5 +1,6 @@
 //! `pinif run`: whatever a command does, its packets leave by the device or not at all, and all of them are counted.
 
+mod arrivals;
 mod attempts;
 mod birth;
 mod ends;
