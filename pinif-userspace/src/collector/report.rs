@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::{OnceCell, RefCell},
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -27,7 +28,7 @@ use crate::{
         samples::Samples,
         scene::Scene,
     },
-    host::{entrance, network::Network, routes::RouteError},
+    host::{conntrack, entrance, groups, network::Network, nft, routes::RouteError},
     hub::{Change, Event},
     kernel::{clock::monotonic, persist::ArchivedFinding},
     policy::Policy,
@@ -124,6 +125,9 @@ impl Audit {
         };
         let netns = self.names.namespace(key.netns);
         let gone = names.gone_from(key.netns);
+        // Several causes ask the same of one packet.
+        let nat = RefCell::new(None);
+        let rules = OnceCell::new();
         let scene = Scene {
             gone: &gone,
             netns: &netns,
@@ -132,6 +136,18 @@ impl Audit {
             name: &name,
             entrance: &|interface| entrance::read(hooks?.netns(), interface),
             runs: &|interface| running?.is(interface),
+            before_nat: &|packet| {
+                let netns = hooks?.netns();
+                let ask = || conntrack::before_nat(netns, packet).ok().flatten();
+                *nat.borrow_mut().get_or_insert_with(ask)
+            },
+            nft: &|| {
+                let ask = || hooks.and_then(|hooks| nft::rules(hooks.netns()).ok());
+                rules.get_or_init(|| ask().unwrap_or_default()).clone()
+            },
+            groups: &|interface| {
+                hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))
+            },
         };
         Some(enrich::finding(
             match archived {

@@ -1,20 +1,29 @@
 //! Why a packet left where it left, as far as the state of the machine shows it at the first sighting.
 
+mod kernel;
+mod links;
+mod mirror;
+mod nat;
+mod offers;
+mod routing;
+mod source;
+
 use std::net::IpAddr;
 
-use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, subject::Subject};
+use pinif_ebpf::{key::IfIndex, sighting::Origin, subject::Subject};
 
 use super::{
     decode::{Requested, Sighted, Subflow},
-    explain::{Cause, CauseKind, Route, SubflowBy},
+    explain::{Cause, CauseKind, SubflowBy},
     kinds::Row,
     scene::{LookUp, Scene},
-    subject::{self, KernelPacket},
 };
-use crate::host::{
-    links::Link,
-    routes::{Choice, RouteQuery, RouteType},
-};
+use routing::{route, route_before_translation, route_taken};
+
+pub(super) use links::{bound_vrf, is_neighbour, links_down};
+pub(super) use mirror::mirror;
+pub(super) use offers::offers;
+pub(super) use routing::{described, leads_out, questions};
 
 /// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is
 /// first; there is none where the machine does not show any.
@@ -26,17 +35,18 @@ pub(super) fn by_origin(
 ) -> Vec<Cause> {
     match sighted.origin {
         Origin::None => without_socket(sighted, scene, look_up),
-        Origin::Kernel => {
-            let mut causes = vec![Cause::certain(CauseKind::Kernel(of_kernel(sighted)))];
-            causes.extend(links_down(sighted, scene));
-            causes.extend(route(sighted, scene, look_up));
-            causes
-        }
+        Origin::Kernel => kernel::causes(sighted, scene, look_up),
         Origin::Process => by_process(row, sighted, scene, look_up),
     }
 }
 
 fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    // What the kernel sends by itself may have no socket, and may not follow the tables: reports of groups do not.
+    if let Subject::Kernel { what, .. } = sighted.subject
+        && kernel::follows_no_route(what)
+    {
+        return kernel::causes(sighted, scene, look_up);
+    }
     let local = sighted.headers.is_some_and(|headers| {
         scene
             .network
@@ -45,86 +55,73 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
             .any(|local| local.address == headers.source)
     });
     if local && let Some(from) = sighted.arrived.filter(|from| !is_own_leg(scene, *from)) {
-        let mut causes = vec![Cause::likely(CauseKind::Forwarded {
+        let before = nat::before(sighted, scene);
+        let kind = CauseKind::Forwarded {
             from: Some((scene.name)(from)),
             is_translated: true,
-        })];
+            source: before.map(|before| before.source),
+        };
+        let mut causes = vec![match before {
+            Some(_) => Cause::certain(kind),
+            None => Cause::likely(kind),
+        }];
         causes.extend(links_down(sighted, scene));
-        causes.extend(route_before_translation(sighted, from, scene, look_up));
+        causes.extend(match before {
+            Some(_) => route_taken(sighted, scene, look_up)
+                .ok()
+                .unwrap_or_default(),
+            None => route_before_translation(sighted, from, scene, look_up)
+                .into_iter()
+                .collect(),
+        });
         return causes;
     }
     if local {
         // Of what the kernel answers by itself, some has no socket: the RST of TCP over IPv6 (`tcp_v6_send_reset`). It follows
         // the routing tables, which a copy does not.
         return match route_taken(sighted, scene, look_up) {
-            Ok(route) => vec![Cause::likely(CauseKind::Kernel(of_kernel(sighted))), route],
-            Err(_) => vec![Cause::likely(CauseKind::Mirror)],
+            Ok(route) => {
+                let mut causes = kernel::what(sighted, scene);
+                causes.iter_mut().for_each(|cause| cause.certain = false);
+                causes.extend(route);
+                causes
+            }
+            Err(_) => vec![mirror(sighted, scene, false)],
         };
     }
     let from = sighted.arrived.map(|arrived| (scene.name)(arrived));
     let mut causes = vec![Cause::certain(CauseKind::Forwarded {
         from,
         is_translated: false,
+        source: None,
     })];
     // What was bridged, or came from another namespace, was not routed here.
     if sighted.arrived.is_some() {
         causes.extend(links_down(sighted, scene));
-        causes.extend(route_taken(sighted, scene, look_up).ok());
+        if is_to_group(sighted) {
+            causes.push(Cause::likely(CauseKind::MulticastRoute));
+        } else {
+            causes.extend(
+                route_taken(sighted, scene, look_up)
+                    .ok()
+                    .unwrap_or_default(),
+            );
+        }
     }
     causes
+}
+
+/// Whether a packet goes to a group.
+fn is_to_group(sighted: &Sighted) -> bool {
+    sighted
+        .headers
+        .is_some_and(|headers| headers.destination.is_multicast())
 }
 
 /// Whether what comes in by an interface may be this namespace's own: the other end of a pair is in it too.
 fn is_own_leg(scene: &Scene<'_>, interface: IfIndex) -> bool {
     let link = scene.network.links.get(interface);
     link.is_none_or(|link| link.peer.is_some())
-}
-
-/// The route that a packet was forwarded by whose source was translated since then. Its own source is not known: one of those that
-/// come in by the interface stands in for it, and that is no proof where a rule asks for the source.
-fn route_before_translation(
-    sighted: &Sighted,
-    from: IfIndex,
-    scene: &Scene<'_>,
-    look_up: &mut LookUp<'_>,
-) -> Option<Cause> {
-    let headers = sighted.headers?;
-    let query = RouteQuery {
-        source: Some(another_host(scene, from, headers.destination)?),
-        input: Some(from),
-        mark: sighted.mark,
-        protocol: Some(headers.protocol),
-        ..RouteQuery::to(headers.destination)
-    };
-    let choice = look_up(&query).ok()?;
-    leads_out(&choice, sighted.egress).then(|| {
-        let route = described(&choice, sighted.egress, scene);
-        Cause::likely(CauseKind::Route(route))
-    })
-}
-
-/// An address that another host on an interface's network may have, of the family of this one.
-fn another_host(scene: &Scene<'_>, interface: IfIndex, family: IpAddr) -> Option<IpAddr> {
-    let addresses = &scene.network.addresses;
-    let is_own = |address: &IpAddr| addresses.iter().any(|own| own.address == *address);
-    addresses
-        .of(interface)
-        .filter(|own| own.address.is_ipv4() == family.is_ipv4())
-        .filter_map(|own| ipnet::IpNet::new(own.address, own.prefix_len).ok())
-        .find_map(|network| network.hosts().take(16).find(|host| !is_own(host)))
-}
-
-/// What the kernel itself sent.
-fn of_kernel(sighted: &Sighted) -> KernelPacket {
-    if let Subject::Kernel { what, .. } = sighted.subject {
-        return subject::of_kernel(what).0;
-    }
-    match sighted.headers.map(|headers| headers.protocol) {
-        Some(protocol::TCP) => KernelPacket::TcpReset,
-        Some(protocol::ICMP | protocol::ICMPV6) => KernelPacket::Icmp,
-        Some(_) => KernelPacket::Other,
-        None => KernelPacket::NotIp,
-    }
 }
 
 fn by_process(
@@ -143,6 +140,7 @@ fn by_process(
     // What is bound to a VRF goes where the VRF's table leads.
     if sighted.bound.is_none() || bound_vrf(sighted, scene).is_some() {
         causes.extend(links_down(sighted, scene));
+        causes.extend(source::chosen(row, sighted, scene, look_up));
         causes.extend(route(sighted, scene, look_up));
     }
     causes
@@ -206,153 +204,4 @@ fn refused(device: String, there: bool) -> Cause {
     // Where the device is there, binding fails for want of CAP_NET_RAW only (`sock_bindtoindex_locked`).
     let error = if there { "EPERM" } else { "ENODEV" };
     Cause::likely(CauseKind::BindRefused { device, error })
-}
-
-/// The interfaces that the traffic should have left via, and that are down or gone.
-fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
-    let by_rule = sighted.kind.row().is_of_rule;
-    let meant: Vec<&Link> = if by_rule {
-        scene.allowed(sighted)
-    } else {
-        let owner = sighted.source_owner;
-        owner
-            .and_then(|owner| scene.network.links.get(owner))
-            .into_iter()
-            .collect()
-    };
-    // One that went down loses its routes before rtnetlink reports it.
-    let runs = |link: &&&Link| link.up && link.running && (scene.runs)(&link.name).unwrap_or(true);
-    let (up, down): (Vec<&Link>, Vec<&Link>) = meant.iter().partition(runs);
-    let none_runs = up.is_empty();
-    let down = down
-        .into_iter()
-        .filter(|link| none_runs || reaches(sighted, scene, link.index))
-        .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())));
-    let gone = scene
-        .gone
-        .iter()
-        .filter(|name| none_runs && by_rule && scene.allows(sighted, name));
-    down.chain(gone.map(|name| Cause::certain(CauseKind::LinkGone(name.clone()))))
-        .collect()
-}
-
-/// Whether the destination is a neighbour on an interface.
-fn reaches(sighted: &Sighted, scene: &Scene<'_>, interface: IfIndex) -> bool {
-    sighted
-        .headers
-        .is_some_and(|headers| is_neighbour(scene, interface, headers.destination))
-}
-
-/// Whether an address is in a network of an interface.
-pub(super) fn is_neighbour(scene: &Scene<'_>, interface: IfIndex, address: IpAddr) -> bool {
-    scene.network.addresses.of(interface).any(|local| {
-        ipnet::IpNet::new(local.address, local.prefix_len)
-            .is_ok_and(|network| network.contains(&address))
-    })
-}
-
-/// The VRF device that the socket is bound to.
-pub(super) fn bound_vrf<'a>(sighted: &Sighted, scene: &'a Scene<'_>) -> Option<&'a Link> {
-    let link = scene.network.links.get(sighted.bound?)?;
-    link.vrf_table.is_some().then_some(link)
-}
-
-/// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
-fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
-    let routed = match route_taken(sighted, scene, look_up) {
-        Ok(cause) => return Some(cause),
-        Err(routed) => routed,
-    };
-    // What the kernel sends by itself names the interface where it must, which is no mistake of anybody's. And a link
-    // that is down took its routes along, which may have come back by now.
-    if sighted.origin != Origin::Process || !links_down(sighted, scene).is_empty() {
-        return None;
-    }
-    let headers = sighted.headers?;
-    let how = match headers.destination {
-        IpAddr::V4(address) if address.is_multicast() => "IP_MULTICAST_IF",
-        IpAddr::V6(address) if address.is_multicast() => "IPV6_MULTICAST_IF or sin6_scope_id",
-        IpAddr::V4(_) => "IP_PKTINFO or IP_UNICAST_IF",
-        IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
-        IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
-    };
-    Some(Cause::likely(CauseKind::Named {
-        how,
-        interface: (scene.name)(sighted.egress),
-        routed: routed.map(scene.name),
-    }))
-}
-
-/// The route by which the packet left, if there is one now; else where the kernel would send it.
-fn route_taken(
-    sighted: &Sighted,
-    scene: &Scene<'_>,
-    look_up: &mut LookUp<'_>,
-) -> Result<Cause, Option<IfIndex>> {
-    let mut routed = None;
-    for query in questions(sighted, scene) {
-        let Ok(choice) = look_up(&query) else {
-            continue;
-        };
-        if leads_out(&choice, sighted.egress) {
-            let route = described(&choice, sighted.egress, scene);
-            return Ok(Cause::certain(CauseKind::Route(route)));
-        }
-        routed = routed.or(choice.route.output);
-    }
-    Err(routed)
-}
-
-/// What the kernel asked its tables for this packet, the likeliest first.
-///
-/// A socket without an address asks without a source, and is given one by the route; TCP over IPv4 asks again with it
-/// (`ip_route_connect`), and so does what was sent on a connected socket.
-pub(super) fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
-    let Some(headers) = sighted.headers else {
-        return Vec::new();
-    };
-    let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
-    let with = RouteQuery {
-        source: Some(headers.source),
-        // What is bound to another interface goes by that, whatever the tables say.
-        output: bound_vrf(sighted, scene).map(|vrf| vrf.index),
-        input: forwarded,
-        mark: sighted.mark,
-        uid: sighted.owner.as_ref().map(|owner| owner.uid),
-        protocol: Some(headers.protocol),
-        source_port: headers.source_port,
-        destination_port: headers.destination_port,
-        ..RouteQuery::to(headers.destination)
-    };
-    if forwarded.is_some() || sighted.bound_address.is_some() {
-        return vec![with];
-    }
-    let without = RouteQuery {
-        source: None,
-        ..with.clone()
-    };
-    let asks_again = headers.destination.is_ipv4() && headers.protocol == protocol::TCP;
-    if asks_again || sighted.origin == Origin::Kernel {
-        vec![with, without]
-    } else {
-        vec![without, with]
-    }
-}
-
-/// Whether a route leads out by an interface; one to the host's own address names it, and leads to `lo`.
-pub(super) fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
-    choice.route.kind != RouteType::Local && choice.route.way_by(interface).is_some()
-}
-
-/// A route's next hop via an interface, in words.
-pub(super) fn described(choice: &Choice, interface: IfIndex, scene: &Scene<'_>) -> Route {
-    let mut choice = choice.clone();
-    if let Some(way) = choice.route.way_by(interface) {
-        choice.route.gateway = way.gateway;
-        choice.route.output = way.output;
-    }
-    Route {
-        device: Some((scene.name)(interface)),
-        ..Route::chosen(&choice, &scene.network.links)
-    }
 }

@@ -13,6 +13,7 @@ use pinif_ebpf::{
 };
 
 use super::{
+    cause::offers,
     decode::{Headers, Owner, Sighted},
     explain::{Cause, CauseKind},
     finding::{Finding, FindingId, PacketDirection, Place, Rule, SentBy},
@@ -64,6 +65,8 @@ pub fn finding(
     let names = &mut shared.names;
     let subject = subject::of(&sighted.subject, process.as_ref(), scene.name, names);
     let place = place(sighted, scene, names);
+    let home = (kinds::of(sighted.kind).home)(&place);
+    let ways = offers(sighted, &place, home, scene, look_up);
     let place = shared.places.one(place);
     let mut also = KindSet::default();
     sighted.also.iter().for_each(|&kind| also.insert(kind));
@@ -73,6 +76,7 @@ pub fn finding(
         origin: sighted.origin.into(),
         dropped: sighted.dropped,
         causes: shared.causes.one(causes),
+        ways: shared.ways.one(ways),
         flow: sighted.headers.map(Flow::from),
         bound_address: sighted.bound_address,
         packets: count.packets,
@@ -185,6 +189,7 @@ fn known(owner: &Owner) -> Option<Process> {
         return None;
     }
     let now = owner.id().and_then(processes::describe);
+    let now = now.map(Process::from);
     let then = || Process {
         pid: owner.pid,
         started,
@@ -193,11 +198,26 @@ fn known(owner: &Owner) -> Option<Process> {
         uid: owner.uid,
         cgroup: cgroups::cgroup_path(owner.cgroup),
     };
-    Some(now.map_or_else(then, |now| Process {
-        started,
-        uid: owner.uid,
-        ..now.into()
-    }))
+    Some(completed(
+        now.map(|now| Process {
+            started,
+            uid: owner.uid,
+            ..now
+        }),
+        then,
+    ))
+}
+
+/// A process as it is now, with what the kernel recorded of it where it ended while it was read, or is gone.
+fn completed(now: Option<Process>, then: impl FnOnce() -> Process) -> Process {
+    match now {
+        Some(now) if now.cgroup.is_some() => now,
+        Some(now) => Process {
+            cgroup: then().cgroup,
+            ..now
+        },
+        None => then(),
+    }
 }
 
 /// A socket, and the process that the hooks take to have it.
@@ -269,4 +289,26 @@ pub fn holders(suspects: &[Suspect]) -> Vec<Option<Process>> {
         })
     };
     suspects.iter().zip(wanted).map(holder).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proc_lacks_the_kernel_has_recorded() {
+        let process = |comm: &str, cgroup: Option<&str>| Process {
+            pid: Some(7),
+            started: Some(1),
+            comm: comm.to_owned(),
+            exe: None,
+            uid: 0,
+            cgroup: cgroup.map(str::to_owned),
+        };
+        let then = || process("then", Some("/then"));
+        let now = |cgroup| completed(Some(process("now", cgroup)), then);
+        assert_eq!(now(None), process("now", Some("/then")));
+        assert_eq!(now(Some("/now")), process("now", Some("/now")));
+        assert_eq!(completed(None, then), then());
+    }
 }

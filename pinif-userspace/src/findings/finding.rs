@@ -20,6 +20,7 @@ use super::{
     process::Process,
     samples::Samples,
     subject::Subject,
+    ways::Ways,
 };
 use crate::text::hash::fnv1a;
 
@@ -50,6 +51,8 @@ pub struct Finding {
     pub place: Arc<Place>,
     /// Why it left there, the first in the chain of events first.
     pub causes: Arc<[Cause]>,
+    /// What routing offered the first packet beside the way that it took.
+    pub ways: Arc<Ways>,
     /// The headers of the first packet; none where there is no IP packet.
     pub flow: Option<Flow>,
     /// The address that the socket is bound to (`bind()`).
@@ -81,6 +84,7 @@ impl Finding {
             dropped: false,
             place,
             causes: Arc::new([]),
+            ways: Arc::default(),
             flow: None,
             bound_address: None,
             packets: 0,
@@ -121,9 +125,14 @@ impl Finding {
 
     /// The rule that it breaks.
     pub fn rule(&self) -> Option<&str> {
+        self.rule_of(self.kind)
+    }
+
+    /// The rule that a kind breaks which holds for its packets.
+    pub fn rule_of(&self, kind: Kind) -> Option<&str> {
         let rule = self.place.rule.as_ref()?;
         let name = rule.name.as_deref();
-        name.filter(|_| self.kind.row().is_of_rule)
+        name.filter(|_| kind.row().is_of_rule)
     }
 
     /// The protocol's name, or its number, as a line has it: `udp`.

@@ -11,7 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    explain,
+    explain::{self, Step},
     finding::{Finding, PacketDirection, SentBy},
     flow::protocol_text,
     latent::Latent,
@@ -113,8 +113,14 @@ pub struct FindingLine {
     pub cause: String,
     /// What happened, in a sentence or two.
     pub explanation: String,
-    /// What fixes it.
+    /// What fixes it: the texts of `remedies`, joined with `, or `.
     pub remedy: String,
+    /// What fixes it, each by itself, in the order of who can do it: an operator, then a developer.
+    #[serde(default)]
+    pub remedies: Vec<Step>,
+    /// The other kinds that hold for the same packets, each with the policy's rule that it breaks.
+    #[serde(default)]
+    pub also: Vec<Also>,
     /// Who is at fault; null of what is foreseen, and of an `unaudited` that no program causes.
     pub subject: Option<Subject>,
     /// What it has seen: `processes`, `sockets` and `destinations`.
@@ -132,6 +138,17 @@ pub struct FindingLine {
     /// What would have to happen: `fab0 down`; only of what is foreseen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#if: Option<String>,
+}
+
+/// A further kind that holds for a finding's packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Also {
+    /// The kind.
+    #[serde(with = "names::kind_name")]
+    #[schemars(schema_with = "names::kind_schema")]
+    pub kind: Kind,
+    /// The policy's rule that it breaks; null of kinds that are about no rule.
+    pub rule: Option<String>,
 }
 
 /// Who a finding is about.
@@ -207,7 +224,16 @@ impl From<&Finding> for FindingLine {
             }),
             cause: explain::cause(finding),
             explanation: explain::explanation(finding),
-            remedy: explain::remedy(finding).to_string(),
+            remedy: explain::remedy(finding),
+            remedies: explain::remedies(finding).iter().map(Step::from).collect(),
+            also: finding
+                .also
+                .iter()
+                .map(|kind| Also {
+                    kind,
+                    rule: finding.rule_of(kind).map(text),
+                })
+                .collect(),
             subject: finding.subject.as_deref().map(Subject::from),
             samples: samples.cloned().unwrap_or_default(),
             origin: finding.origin,
@@ -224,6 +250,7 @@ impl From<&Latent> for FindingLine {
             destination: latent.destination(),
             explanation: explain::foreseen::explanation(latent),
             remedy: explain::foreseen::remedy(latent).to_string(),
+            remedies: vec![Step::from(&explain::foreseen::remedy(latent))],
             latent: Some(true),
             r#if: Some(latent.condition.clone()),
             ..Self::from(&latent.finding)

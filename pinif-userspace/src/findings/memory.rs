@@ -119,6 +119,9 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         name: &|index| format!("interface-{}", index.0),
         entrance: &|_| None,
         runs: &|_| None,
+        before_nat: &|_| None,
+        nft: &Vec::new,
+        groups: &|_| Vec::new(),
         gone: &["backplane0".to_owned()],
     };
     let count = Count {

@@ -25,3 +25,4 @@ pub(crate) mod scene;
 pub(crate) mod shared;
 pub mod subject;
 pub mod summary;
+pub mod ways;

@@ -1,13 +1,17 @@
 //! The state of the machine at the first sighting, in which the causes of a finding are looked for.
 
+use std::net::IpAddr;
+
 use pinif_ebpf::key::IfIndex;
 
 use super::decode::Sighted;
 use crate::{
     host::{
+        conntrack::Tuple,
         entrance::Entrance,
         links::Link,
         network::Network,
+        nft::NftRule,
         routes::{Choice, RouteError, RouteQuery},
     },
     policy::Policy,
@@ -30,6 +34,12 @@ pub struct Scene<'a> {
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
     /// Whether an interface of this name runs by now; nothing where that is not known.
     pub runs: &'a dyn Fn(&str) -> Option<bool>,
+    /// What a packet was before NAT, where the kernel's connection tracking says that it changed it.
+    pub before_nat: &'a dyn Fn(&Tuple) -> Option<Tuple>,
+    /// The rules of nftables that mark or redirect.
+    pub nft: &'a dyn Fn() -> Vec<NftRule>,
+    /// The groups that programs have joined on an interface of this name.
+    pub groups: &'a dyn Fn(&str) -> Vec<IpAddr>,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
 }

@@ -6,6 +6,7 @@ use super::{
     pool::Pool,
     process::Process,
     subject::Subject,
+    ways::Ways,
 };
 
 /// The values that findings share.
@@ -21,6 +22,8 @@ pub struct Shared {
     pub subjects: Pool<Subject>,
     /// Why.
     pub causes: Pool<[Cause]>,
+    /// What routing offered.
+    pub ways: Pool<Ways>,
 }
 
 impl Shared {

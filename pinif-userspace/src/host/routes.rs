@@ -4,7 +4,7 @@ mod answer;
 mod error;
 mod query;
 
-use std::io;
+use std::{io, net::IpAddr};
 
 use netlink_packet_core::Parseable;
 use netlink_packet_route::{
@@ -20,7 +20,6 @@ use super::{
     netns::NetNs,
     numbering::Numbering,
     rules::{Flow, Rule, Rules},
-    tables::{RT_TABLE_LOCAL, RT_TABLE_MAIN},
 };
 
 pub use answer::{Hop, Route, RouteProtocol, RouteResult, RouteType, kind_name, table_name};
@@ -34,6 +33,9 @@ pub struct Choice {
     pub route: Route,
     /// The rule; none where it is not certain.
     pub rule: Option<Rule>,
+    /// The source address that the packet leaves with: its own, or the one that the kernel gives it (`fib_result_prefsrc`,
+    /// `ip6_route_get_saddr`).
+    pub source: Option<IpAddr>,
 }
 
 /// Asks one namespace's routing.
@@ -74,7 +76,15 @@ impl RouteOracle {
     pub fn choose(&mut self, query: &RouteQuery, links: &Links) -> Result<Choice, RouteError> {
         let route = self.look_up(query)?;
         let rule = self.rule_of(query, &route, links);
-        Ok(Choice { route, rule })
+        let source = match query.source {
+            None if query.input.is_none() => self.way(query).ok().flatten(),
+            _ => None,
+        };
+        Ok(Choice {
+            source: query.source.or(source.and_then(|way| way.source)),
+            route,
+            rule,
+        })
     }
 
     /// That rules or routes have changed: rules are read again when they are needed.
@@ -126,26 +136,28 @@ impl RouteOracle {
     pub fn look_up(&mut self, query: &RouteQuery) -> Result<Route, RouteError> {
         let matched = RouteFlags::FibMatch | RouteFlags::LookupTable;
         let mut route = match self.ask(query, matched) {
-            Err(RouteError::Unreachable(destination)) if query.output.is_some() => {
+            Err(RouteError::Unreachable(destination))
+                if query.output.is_some() || query.source.is_some() =>
+            {
                 // The entry that matches is asked for, and there is none; the packet may go all the same.
                 return Err(match self.ask(query, RouteFlags::empty()) {
-                    Ok(_) => RouteError::OnLink(destination),
+                    Ok(_) if query.output.is_some() => RouteError::OnLink(destination),
+                    Ok(Route {
+                        output: Some(output),
+                        ..
+                    }) => RouteError::BySource(destination, output),
+                    Ok(_) => RouteError::Unreachable(destination),
                     Err(error) => error,
                 });
             }
             result => result?,
         };
-        // While there are no rules of the administrator's, IPv4 keeps the local table's routes in the main table's tree,
-        // and answers with that one's number (`fib_trie_unmerge`).
-        if route.table == RT_TABLE_MAIN && route.is_of_the_host() {
-            route.table = RT_TABLE_LOCAL;
-        }
+        route.take_kind_of_entry();
         if route.output.is_none() {
             // Several next hops: only an ordinary look-up says which of them this flow takes.
             let chosen = self.ask(query, RouteFlags::empty())?;
             route.gateway = chosen.gateway;
             route.output = chosen.output;
-            route.preferred_source = route.preferred_source.or(chosen.preferred_source);
         }
         Ok(route)
     }

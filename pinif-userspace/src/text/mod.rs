@@ -5,5 +5,6 @@ pub mod escape;
 pub(crate) mod glob;
 pub(crate) mod hash;
 pub(crate) mod json;
+pub(crate) mod shell;
 pub mod streams;
 pub(crate) mod words;

@@ -57,7 +57,8 @@ fn the_rule_by_mark_is_named() {
         "pref 100 fwmark 7",
         "udp --mark 7 --to 10.0.0.2:9 --count 100",
         "rule 100 (fwmark 0x7) sent it to table 100, whose ",
-        "give 10.0.0.2 a route via fab0 in table 100, or keep it out of rule 100 (fwmark 0x7)",
+        "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`), or keep 10.0.0.2 out of rule \
+         100 (fwmark 0x7) (`ip rule add pref 99 to 10.0.0.2 lookup main`)",
     );
 }
 

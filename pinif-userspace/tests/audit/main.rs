@@ -28,6 +28,7 @@ mod policy_escapes;
 mod policy_names;
 mod programs;
 mod random;
+mod remedies;
 mod replies;
 mod stacks;
 mod steady;

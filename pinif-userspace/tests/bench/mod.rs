@@ -19,6 +19,7 @@
 )]
 
 mod auditor;
+pub mod carry;
 mod expect;
 mod group;
 mod held;

@@ -86,7 +86,7 @@ fn each_socket_is_listed_with_where_it_would_leave() {
             ("192.0.2.1:7002", None, Some("203.0.113.9:9"), "default-route", Some("risk"), Some("eth1"), None, format!("nothing binds it; {default}")),
             ("0.0.0.0:7003", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; what has no route of its own leaves via eth1".to_owned()),
             ("10.0.0.1:7004", None, None, "default-route", Some("risk"), None, Some("eth1"), "nothing binds it; 10.0.0.1 is fab0's, and what has no route of its own leaves via eth1".to_owned()),
-            ("10.0.0.1:7005", None, Some("10.0.0.2:9"), "unpinned", Some("note"), Some("fab0"), None, "nothing binds it; route 10.0.0.0/24 dev fab0 in table main".to_owned()),
+            ("10.0.0.1:7005", None, Some("10.0.0.2:9"), "unpinned", Some("note"), Some("fab0"), None, "nothing binds it; route 10.0.0.0/24 dev fab0 src 10.0.0.1 in table main".to_owned()),
             ("192.0.2.1:7006", Some("fab0"), None, "crossed", Some("note"), Some("fab0"), None, "192.0.2.1 is eth1's, and it is bound to fab0".to_owned()),
             ("10.0.0.1:7007", Some("fab0"), Some("10.9.0.9:9"), "pinned", None, Some("fab0"), None, "it is bound to fab0".to_owned()),
             ("127.0.0.1:7008", None, None, "internal", None, Some("lo"), None, "its peer is this host".to_owned()),

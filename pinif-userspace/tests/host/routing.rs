@@ -37,11 +37,11 @@ fn routes_are_the_kernels_own_answer() {
     );
     assert_eq!(
         described("10.0.0.2"),
-        "route 10.0.0.0/24 dev fab0 in table main"
+        "route 10.0.0.0/24 dev fab0 src 10.0.0.1 in table main"
     );
     assert_eq!(
         described("10.0.0.1"),
-        "local route 10.0.0.1/32 dev fab0 in table local"
+        "local route 10.0.0.1/32 dev fab0 src 10.0.0.1 in table local"
     );
     assert_eq!(
         described("2001:db8::2"),

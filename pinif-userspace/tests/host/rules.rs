@@ -134,7 +134,7 @@ fn by_mark_by_user_by_source_and_by_port() {
     asked.outside(&tos(0x08));
     assert_eq!(
         asked.route(&RouteQuery::to(ip("10.0.0.1"))),
-        "local route 10.0.0.1/32 dev fab0 in table local"
+        "local route 10.0.0.1/32 dev fab0 src 10.0.0.1 in table local"
     );
 }
 
@@ -194,7 +194,7 @@ fn by_what_they_are_not_and_by_what_they_suppress() {
     });
     assert_eq!(
         asked.route(&RouteQuery::to(ip("192.0.2.9"))),
-        "rule 100 (from all) sent it to table main, whose route 192.0.2.0/24 leaves via eth1"
+        "rule 100 (from all) sent it to table main, whose route 192.0.2.0/24 (src 192.0.2.1) leaves via eth1"
     );
     asked.outside(&plain6());
 }
@@ -214,7 +214,7 @@ fn by_group_and_by_jump() {
     asked.inside("rule 300 (fwmark 0x1)", &marked(1));
     assert_eq!(
         asked.route(&RouteQuery::to(ip("10.0.0.9"))),
-        "rule 100 (from all) sent it to table main, whose route 10.0.0.0/24 leaves via fab0"
+        "rule 100 (from all) sent it to table main, whose route 10.0.0.0/24 (src 10.0.0.1) leaves via fab0"
     );
 }
 

@@ -68,6 +68,9 @@ pub struct Intent {
     /// `SO_MARK`.
     #[arg(long)]
     pub mark: Option<u32>,
+    /// `IP_TOS`, `IPV6_TCLASS`.
+    #[arg(long)]
+    pub tos: Option<u8>,
     /// `IP_UNICAST_IF`, `IPV6_UNICAST_IF`.
     #[arg(long, value_name = "DEVICE")]
     pub unicast_if: Option<String>,
@@ -291,6 +294,9 @@ pub struct Groups {
     /// The interface's address that it names.
     #[arg(long)]
     pub address: Option<Ipv4Addr>,
+    /// Once it is joined, print `joined` and wait for a line.
+    #[arg(long)]
+    pub stay: bool,
     /// Whom it is joined for.
     #[arg(long, default_value = "192.0.2.77")]
     pub source: IpAddr,

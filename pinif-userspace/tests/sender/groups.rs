@@ -9,6 +9,7 @@ use pinif_lab::socket::set_bytes;
 use socket2::{Domain, Socket, Type};
 
 use crate::args::{Groups, How};
+use crate::rendezvous;
 use crate::sent::Sent;
 use crate::socket::apply;
 
@@ -34,6 +35,9 @@ pub fn groups(groups: &Groups) -> Result<Sent> {
     let mut sent = Sent::by(&socket)?;
     let (level, option, value) = option(groups)?;
     sent.count(set_bytes(&socket, level, option, &value));
+    if groups.stay {
+        rendezvous("joined")?;
+    }
     for interface in members(groups.group)? {
         println!("member {interface}");
     }

@@ -20,6 +20,13 @@ pub fn apply(intent: &Intent, socket: &Socket) -> Result<()> {
     if let Some(mark) = intent.mark {
         socket.set_mark(mark).context("cannot mark the socket")?;
     }
+    if let Some(tos) = intent.tos {
+        let (level, name) = match socket.domain()? {
+            Domain::IPV6 => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            _ => (libc::IPPROTO_IP, libc::IP_TOS),
+        };
+        set_option(socket, level, name, i32::from(tos)).context("no type of service")?;
+    }
     if intent.broadcast {
         socket.set_broadcast(true)?;
     }

@@ -176,6 +176,8 @@ mod tests {
             cause: "IP_PKTINFO override".to_owned(),
             explanation: String::new(),
             remedy: "a\nfix".to_owned(),
+            remedies: Vec::new(),
+            also: Vec::new(),
             subject: None,
             samples: Default::default(),
             origin: SentBy::Socket,

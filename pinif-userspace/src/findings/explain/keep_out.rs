@@ -2,8 +2,11 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::Home;
-use crate::text::words::listed;
+use super::{
+    Home,
+    nft::{TABLE, line as nft, name as quoted},
+};
+use crate::text::{shell::word, words::listed};
 
 /// What keeps a packet out, or makes that it arrives where it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,40 @@ pub enum KeepOut {
         /// The zones that the interface could be of.
         zones: Vec<Arc<str>>,
     },
+}
+
+impl KeepOut {
+    /// The lines of a shell that do it.
+    pub(super) fn commands(&self) -> Vec<String> {
+        let (arrived, rule) = match self {
+            Self::DropForeignAddresses { arrived, .. } => (
+                arrived,
+                "fib daddr . iif type != { local, broadcast, multicast }",
+            ),
+            Self::DropForeignSources { arrived, .. } => (arrived, "fib saddr . iif oif missing"),
+            Self::RouteBack { .. } => return Vec::new(),
+        };
+        let keep = nft(&format!(
+            "add table inet {TABLE}; add chain inet {TABLE} arrive {{ type filter hook prerouting priority -310; }}; add rule inet \
+             {TABLE} arrive iifname {} {rule} drop",
+            quoted(arrived)
+        ));
+        let is_answering = matches!(
+            self,
+            Self::DropForeignAddresses {
+                quiet_arp: true,
+                ..
+            }
+        );
+        // With slashes, since a name may have dots.
+        let quiet = is_answering.then(|| {
+            format!(
+                "sysctl -w {}=1",
+                word(&format!("net/ipv4/conf/{arrived}/arp_ignore"))
+            )
+        });
+        std::iter::once(keep).chain(quiet).collect()
+    }
 }
 
 impl fmt::Display for KeepOut {

@@ -25,8 +25,18 @@ pub struct Route {
     pub hops: usize,
     /// The table's name or number, and the VRF whose it is.
     pub table: String,
+    /// The table's number.
+    pub table_number: u32,
+    /// The source address that it gives to packets that have none (`src`).
+    pub source: Option<IpAddr>,
+    /// Its metric; zero where it has none.
+    pub metric: u32,
     /// The rule that led to the table, as `rule 100 (fwmark 0x7)`, where it is none of the three that every system has.
     pub rule: Option<String>,
+    /// The rule's place among the rules.
+    pub priority: Option<u32>,
+    /// The rule asks for a mark.
+    pub by_mark: bool,
 }
 
 impl Route {
@@ -43,17 +53,22 @@ impl Route {
             device: route.output.map(name),
             hops: route.hops.len(),
             table: table_name(route.table, links),
+            table_number: route.table,
+            source: route.preferred_source,
+            metric: route.metric,
             rule: None,
+            priority: None,
+            by_mark: false,
         }
     }
 
     /// The same, with the rule that led to it.
     pub fn chosen(choice: &Choice, links: &Links) -> Self {
-        let rule = choice.rule.as_ref();
+        let rule = choice.rule.as_ref().filter(|rule| !rule.is_everywhere());
         Self {
-            rule: rule
-                .filter(|rule| !rule.is_everywhere())
-                .map(ToString::to_string),
+            rule: rule.map(ToString::to_string),
+            priority: rule.map(|rule| rule.priority),
+            by_mark: rule.is_some_and(|rule| rule.selector.mark.is_some()),
             ..Self::of(&choice.route, links)
         }
     }
@@ -70,6 +85,9 @@ impl Route {
         if let Some(device) = &self.device {
             write!(f, " dev {device}")?;
         }
+        if let Some(source) = &self.source {
+            write!(f, " src {source}")?;
+        }
         write!(f, " in table {}", self.table)
     }
 
@@ -85,6 +103,9 @@ impl Route {
         }
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
+        }
+        if let Some(source) = &self.source {
+            write!(f, " (src {source})")?;
         }
         match &self.device {
             Some(device) => write!(f, " leaves via {device}"),
@@ -208,6 +229,7 @@ mod tests {
         let mut choice = Choice {
             route,
             rule: Some(rule),
+            source: None,
         };
         assert_eq!(
             Route::chosen(&choice, &links()).to_string(),

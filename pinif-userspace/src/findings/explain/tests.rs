@@ -121,7 +121,7 @@ impl<'a> Circumstance<'a> {
     }
 
     fn remedy(&self) -> String {
-        remedy(&self.finding()).to_string()
+        remedy(&self.finding())
     }
 }
 
@@ -241,17 +241,50 @@ fn no_circumstance_is_without_words() {
         CauseKind::Subflow(SubflowBy::Device("eth1".to_owned())),
         CauseKind::Subflow(SubflowBy::Announced(None)),
         CauseKind::Subflow(SubflowBy::Endpoint(None)),
-        CauseKind::Mirror,
+        CauseKind::Mirror(None),
         CauseKind::Forwarded {
             from: None,
             is_translated: false,
+            source: None,
         },
         CauseKind::Forwarded {
             from: Some("cni0".to_owned()),
             is_translated: true,
+            source: Some([10, 0, 0, 2].into()),
         },
         CauseKind::Kernel(KernelPacket::TcpReset),
         CauseKind::Kernel(KernelPacket::GroupMembership),
+        CauseKind::MulticastRoute,
+        CauseKind::Marked {
+            mark: 7,
+            may_set: Vec::new(),
+        },
+        CauseKind::Translated {
+            source: Some([10, 0, 0, 1].into()),
+            destination: None,
+        },
+        CauseKind::SourceOfRoute {
+            source: [10, 0, 0, 1].into(),
+        },
+        CauseKind::Unnumbered {
+            source: [10, 0, 0, 1].into(),
+            interface: "eth1".to_owned(),
+        },
+        CauseKind::SourceBefore {
+            source: [10, 0, 0, 1].into(),
+        },
+        CauseKind::SourcePicks {
+            source: [10, 0, 0, 1].into(),
+            interface: "eth1".to_owned(),
+        },
+        CauseKind::Tunnel {
+            device: "vx0".to_owned(),
+            kind: Some("vxlan".to_owned()),
+        },
+        CauseKind::Groups {
+            interface: "eth1".to_owned(),
+            groups: vec![[239, 1, 1, 1].into()],
+        },
         CauseKind::QdiscBypass,
         CauseKind::Xdp,
         CauseKind::NotAttached {

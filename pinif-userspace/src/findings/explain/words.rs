@@ -1,5 +1,7 @@
 //! The words of a finding, by its kind.
 
+use pinif_ebpf::verdict::Kind;
+
 use super::{Remedy, causes};
 use crate::{
     findings::{finding::Finding, kinds, subject},
@@ -17,7 +19,12 @@ pub fn cause(finding: &Finding) -> String {
 /// What happened, in a sentence or two, with the other kinds that hold as well.
 pub fn explanation(finding: &Finding) -> String {
     let mut text = (kinds::of(finding.kind).explanation)(finding);
-    let names: Vec<&str> = finding.also.iter().map(|kind| kind.name()).collect();
+    let named = |kind: Kind| match finding.rule_of(kind) {
+        // The rule that its own kind breaks is named already.
+        Some(rule) if finding.rule().is_none() => format!("{} (rule {rule})", kind.name()),
+        _ => kind.name().to_owned(),
+    };
+    let names: Vec<String> = finding.also.iter().map(named).collect();
     if !names.is_empty() {
         text.push_str(&format!(" It is {} as well.", listed(&names, "and")));
     }
@@ -36,7 +43,15 @@ pub fn explanation(finding: &Finding) -> String {
     text
 }
 
-/// What fixes it.
-pub fn remedy(finding: &Finding) -> Remedy {
-    (kinds::of(finding.kind).remedy)(finding)
+/// What fixes it: each by itself, in the order of who can do it.
+pub fn remedies(finding: &Finding) -> Vec<Remedy> {
+    let mut all = (kinds::of(finding.kind).remedies)(finding);
+    all.sort_by_key(Remedy::who);
+    all
+}
+
+/// The same as one text.
+pub fn remedy(finding: &Finding) -> String {
+    let all: Vec<String> = remedies(finding).iter().map(Remedy::to_string).collect();
+    all.join(", or ")
 }

@@ -13,6 +13,7 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: true,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/address-escape.md"),
@@ -22,7 +23,7 @@ pub(super) static ROW: Row = Row {
     causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
     home: row::source_owner,
     explanation,
-    remedy,
+    remedies,
 };
 
 fn what(finding: &Finding) -> String {
@@ -57,14 +58,8 @@ fn explanation(finding: &Finding) -> String {
     text
 }
 
-fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding, &ROW).unwrap_or_else(|| {
-        if choice::is_owned(finding) {
-            choice::bind_or_route(finding, &ROW)
-        } else {
-            Remedy::Route(choice::route(finding, &ROW))
-        }
-    })
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| choice::away_from_source(finding, &ROW))
 }
 
 fn foreseen(latent: &Latent) -> String {

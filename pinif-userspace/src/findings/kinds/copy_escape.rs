@@ -2,8 +2,9 @@
 
 use super::{Row, headline, row};
 use crate::findings::{
+    cause::mirror,
     explain::{
-        Cause, CauseKind, Remedy, choice,
+        Remedy, choice,
         phrases::{left, process, source_endpoint, traffic},
     },
     finding::Finding,
@@ -11,16 +12,17 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/copy-escape.md"),
     sender,
     what: sender,
     foreseen: row::nothing,
-    causes: |_, _, _| vec![Cause::certain(CauseKind::Mirror)],
+    causes: |sighted, scene, _| vec![mirror(sighted, scene, true)],
     home: row::bound_device,
     explanation,
-    remedy,
+    remedies,
 };
 
 fn sender(finding: &Finding) -> String {
@@ -47,6 +49,6 @@ fn explanation(finding: &Finding) -> String {
 }
 
 /// Whatever else may be true: this has one remedy.
-fn remedy(finding: &Finding) -> Remedy {
-    choice::unmirrored(finding, &ROW)
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    vec![choice::unmirrored(finding, &ROW)]
 }

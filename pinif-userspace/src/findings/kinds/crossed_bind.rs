@@ -13,6 +13,7 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/crossed-bind.md"),
@@ -22,7 +23,7 @@ pub(super) static ROW: Row = Row {
     causes,
     home: row::source_owner,
     explanation,
-    remedy,
+    remedies,
 };
 
 /// Two calls that both succeeded.
@@ -53,9 +54,10 @@ fn explanation(finding: &Finding) -> String {
 }
 
 /// Whatever else may be true: this has one remedy.
-fn remedy(finding: &Finding) -> Remedy {
-    Remedy::Uncross {
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    vec![Remedy::Uncross {
         bound: finding.place.bound_device.clone(),
+        bound_address: finding.ways.source,
         owner: finding.place.source_owner.clone(),
-    }
+    }]
 }

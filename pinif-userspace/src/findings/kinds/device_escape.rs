@@ -7,7 +7,7 @@ use pinif_ebpf::packet::protocol;
 use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{bound_vrf, described, leads_out, questions, subflow},
+        cause::{bound_vrf, described, leads_out, mirror, questions, subflow},
         decode::Sighted,
         explain::{
             Cause, CauseKind, Remedy, choice,
@@ -22,6 +22,7 @@ use crate::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/device-escape.md"),
@@ -31,7 +32,7 @@ pub(super) static ROW: Row = Row {
     causes,
     home: row::bound_device,
     explanation,
-    remedy,
+    remedies,
 };
 
 fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
@@ -64,7 +65,7 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
     };
     // A TCP socket takes no interface with a message, nor does the kernel let it keep a route through another device.
     if headers.protocol == protocol::TCP {
-        return Cause::likely(CauseKind::Mirror);
+        return mirror(sighted, scene, false);
     }
     match headers.destination {
         IpAddr::V4(_) => {
@@ -75,13 +76,13 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
             } else if sighted.bound_address.is_some() {
                 Cause::likely(CauseKind::PktinfoOverride)
             } else {
-                Cause::likely(CauseKind::Mirror)
+                mirror(sighted, scene, false)
             }
         }
         IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
             Cause::certain(CauseKind::ScopeOverride)
         }
-        IpAddr::V6(_) => Cause::likely(CauseKind::Mirror),
+        IpAddr::V6(_) => mirror(sighted, scene, false),
     }
 }
 
@@ -96,9 +97,9 @@ fn explanation(finding: &Finding) -> String {
     )
 }
 
-fn remedy(finding: &Finding) -> Remedy {
+fn remedies(finding: &Finding) -> Vec<Remedy> {
     choice::by_causes(finding, &ROW)
-        .unwrap_or_else(|| Remedy::FindOverride(choice::home(finding, &ROW)))
+        .unwrap_or_else(|| vec![Remedy::FindOverride(choice::home(finding, &ROW))])
 }
 
 fn foreseen(latent: &Latent) -> String {

@@ -22,6 +22,7 @@ use crate::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "arrived on",
     fate: "arrived",
     page: include_str!("../../../../docs/kinds/ingress-escape.md"),
@@ -31,7 +32,7 @@ pub(super) static ROW: Row = Row {
     causes,
     home: row::source_owner,
     explanation,
-    remedy,
+    remedies,
 };
 
 /// What let it in, as far as this machine's settings do.
@@ -199,14 +200,14 @@ fn drops(cause: &CauseKind, arrived: &str) -> bool {
 }
 
 /// Whatever else may be true, what arrived must be kept out.
-fn remedy(finding: &Finding) -> Remedy {
+fn remedies(finding: &Finding) -> Vec<Remedy> {
     let arrived = choice::egress(finding);
     let home = choice::home(finding, &ROW);
     let source = finding.flow.map(|flow| flow.source.address);
     let bind = choice::is_owned(finding) && finding.place.bound_device.is_none();
     let has =
         |wanted: fn(&CauseKind) -> bool| finding.causes.iter().any(|cause| wanted(&cause.kind));
-    Remedy::KeepOut(if finding.place.source_owner.is_some() {
+    vec![Remedy::KeepOut(if finding.place.source_owner.is_some() {
         KeepOut::DropForeignAddresses {
             arrived,
             home,
@@ -228,7 +229,7 @@ fn remedy(finding: &Finding) -> Remedy {
             bind: bind.then_some(home),
             zones: rule.map_or_else(Vec::new, |rule| rule.only_via.clone()),
         }
-    })
+    })]
 }
 
 /// The same at the head of a sentence.

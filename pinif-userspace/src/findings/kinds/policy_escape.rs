@@ -13,6 +13,7 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/policy-escape.md"),
@@ -22,7 +23,7 @@ pub(super) static ROW: Row = Row {
     causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
     home: row::by_rule,
     explanation,
-    remedy,
+    remedies,
 };
 
 fn explanation(finding: &Finding) -> String {
@@ -46,19 +47,18 @@ fn explanation(finding: &Finding) -> String {
     )
 }
 
-fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding, &ROW).unwrap_or_else(|| {
-        let home = || choice::home(finding, &ROW);
-        match &finding.place.bound_device {
-            _ if !choice::is_owned(finding) => Remedy::Route(choice::route(finding, &ROW)),
-            Some(bound) => Remedy::BindInstead {
-                home: home(),
-                bound: bound.clone(),
-                egress: choice::egress(finding),
-            },
-            None => Remedy::Bind(home()),
-        }
-    })
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    if let Some(remedies) = choice::by_causes(finding, &ROW) {
+        return remedies;
+    }
+    match &finding.place.bound_device {
+        Some(bound) if choice::is_owned(finding) => vec![Remedy::BindInstead {
+            home: choice::home(finding, &ROW),
+            bound: bound.clone(),
+            egress: choice::egress(finding),
+        }],
+        _ => choice::where_it_belongs(finding, &ROW),
+    }
 }
 
 fn foreseen(latent: &Latent) -> String {

@@ -15,6 +15,8 @@ use crate::findings::{
 pub struct Row {
     /// Whether only a bound device fixes it.
     pub demands_device: bool,
+    /// Whether it is about the source address.
+    pub is_of_source: bool,
     /// What its packets do at their interface: `left via`.
     pub does: &'static str,
     /// What became of its packets, in a word.
@@ -33,8 +35,8 @@ pub struct Row {
     pub(in crate::findings) home: fn(&Place) -> Option<&Arc<str>>,
     /// What happened, in a sentence.
     pub(in crate::findings) explanation: fn(&Finding) -> String,
-    /// What fixes it.
-    pub(in crate::findings) remedy: fn(&Finding) -> Remedy,
+    /// What fixes it: each by itself, in the order of who can do it.
+    pub(in crate::findings) remedies: fn(&Finding) -> Vec<Remedy>,
 }
 
 /// Of a kind whose traffic belongs where its rule says.

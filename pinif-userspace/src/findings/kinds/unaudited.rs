@@ -8,6 +8,7 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: false,
+    is_of_source: false,
     does: "is not seen on",
     fate: "not seen",
     page: include_str!("../../../../docs/kinds/unaudited.md"),
@@ -17,7 +18,7 @@ pub(super) static ROW: Row = Row {
     causes: |_, _, _| Vec::new(),
     home: row::source_owner,
     explanation,
-    remedy,
+    remedies,
 };
 
 /// What makes the gap.
@@ -73,6 +74,6 @@ fn explanation(finding: &Finding) -> String {
     }
 }
 
-fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding, &ROW).unwrap_or(Remedy::AuditNextHop)
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| vec![Remedy::AuditNextHop])
 }

@@ -13,6 +13,7 @@ use crate::findings::{
 
 pub(super) static ROW: Row = Row {
     demands_device: true,
+    is_of_source: false,
     does: "left via",
     fate: "left",
     page: include_str!("../../../../docs/kinds/unpinned.md"),
@@ -22,7 +23,7 @@ pub(super) static ROW: Row = Row {
     causes: |sighted, scene, look_up| by_origin(&ROW, sighted, scene, look_up),
     home: row::by_rule,
     explanation,
-    remedy,
+    remedies,
 };
 
 fn explanation(finding: &Finding) -> String {
@@ -41,8 +42,8 @@ fn explanation(finding: &Finding) -> String {
     )
 }
 
-fn remedy(finding: &Finding) -> Remedy {
-    choice::by_causes(finding, &ROW).unwrap_or_else(|| Remedy::Bind(choice::home(finding, &ROW)))
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    choice::by_causes(finding, &ROW).unwrap_or_else(|| choice::unpinned(finding, &ROW))
 }
 
 fn foreseen(latent: &Latent) -> String {

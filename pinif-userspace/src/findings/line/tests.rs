@@ -4,6 +4,7 @@ use proptest::{prelude::*, sample};
 use super::*;
 use crate::{
     findings::{
+        explain::{SocketOption, Who},
         ready::{Attach, PolicySize},
         samples::{DestinationSample, ProcessSample, Sampled, SocketSample},
         summary::Cell,
@@ -42,6 +43,19 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         cause: text(),
         explanation: text(),
         remedy: text(),
+        remedies: vec![Step {
+            who: Who::Operator,
+            text: text(),
+            commands: vec![text()],
+            options: vec![SocketOption {
+                name: text(),
+                value: Some(text()),
+            }],
+        }],
+        also: vec![Also {
+            kind,
+            rule: Some(text()),
+        }],
         subject,
         samples: Samples {
             processes: Sampled {

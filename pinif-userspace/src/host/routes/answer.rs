@@ -116,9 +116,24 @@ impl Route {
         route
     }
 
-    /// Whether it is for the host's own addresses, or for a link's broadcast address.
-    pub fn is_of_the_host(&self) -> bool {
-        matches!(self.kind, RouteType::Local | RouteType::Broadcast)
+    /// Makes of the answer's kind, which is the packet's, the kind of the table's entry, and its table's number right.
+    ///
+    /// A packet to a group or to all is answered as such, whatever entry it followed (`ip_route_output_key_hash_rcu`). And while there
+    /// are no rules of the administrator's, IPv4 keeps the local table's entries in the main table's tree, and answers with that
+    /// one's number (`fib_trie_unmerge`).
+    pub(super) fn take_kind_of_entry(&mut self) {
+        let is_whole = self.prefix.prefix_len() == self.prefix.max_prefix_len();
+        match self.kind {
+            RouteType::Broadcast if !is_whole => self.kind = RouteType::Unicast,
+            RouteType::Multicast if !self.prefix.addr().is_multicast() => {
+                self.kind = RouteType::Unicast;
+            }
+            _ => {}
+        }
+        let is_of_the_host = matches!(self.kind, RouteType::Local | RouteType::Broadcast);
+        if self.table == tables::RT_TABLE_MAIN && is_of_the_host {
+            self.table = tables::RT_TABLE_LOCAL;
+        }
     }
 
     /// The way by an interface, if it leads there.

@@ -3,6 +3,7 @@
 use std::{io, net::IpAddr};
 
 use netlink_packet_core::DecodeError;
+use pinif_ebpf::key::IfIndex;
 
 use super::answer::RouteResult;
 
@@ -16,6 +17,10 @@ pub enum RouteError {
     /// neighbour on its link (`ip_route_output_key_hash_rcu`).
     #[error("no route leads to {0} through this interface, so it is taken for a neighbour there")]
     OnLink(IpAddr),
+    /// No entry of a table decides: the packet goes to a group or a broadcast address, and leaves by the interface that has its
+    /// source address (`ip_route_output_key_hash_rcu`, `__ip_dev_find`).
+    #[error("the source address chooses the interface for {0}, and no route does")]
+    BySource(IpAddr, IfIndex),
     /// A route or a rule prohibits it (`EACCES`).
     #[error("a route prohibits {0}")]
     Prohibited(IpAddr),
@@ -44,6 +49,10 @@ impl RouteError {
     /// Itself, where there was no answer: nothing is known of the packet then.
     pub fn or_no_way(self) -> Result<Option<RouteResult>, Self> {
         match &self {
+            Self::BySource(_, output) => Ok(Some(RouteResult {
+                output: *output,
+                source: None,
+            })),
             Self::Unreachable(_) | Self::OnLink(_) | Self::Prohibited(_) => Ok(None),
             // A blackhole, or what the host does not have (`ip_route_output_key_hash_rcu`, `inet_rtm_getroute`).
             Self::Refused { source, .. } => match source.raw_os_error() {

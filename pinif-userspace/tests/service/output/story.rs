@@ -17,6 +17,7 @@ use pinif_userspace::findings::samples::{
 };
 use pinif_userspace::findings::subject::Subject;
 use pinif_userspace::findings::summary::{Cell, Summary};
+use pinif_userspace::findings::ways::{ChosenBy, Reach, Way, Ways};
 
 pub fn ready() -> Ready {
     Ready {
@@ -152,6 +153,18 @@ pub fn address_escape() -> Finding {
     });
     Finding {
         causes: Arc::new([Cause::certain(route)]),
+        ways: Arc::new(Ways {
+            home: vec![Way {
+                interface: "fab0".into(),
+                reach: Reach::Nowhere,
+                source: Some([10, 0, 0, 1].into()),
+            }],
+            source: Some([192, 0, 2, 1].into()),
+            is_led_there: true,
+            is_right_without: true,
+            chosen_by: ChosenBy::Program,
+            is_near: false,
+        }),
         flow: flow(6, 51344, [203, 0, 113, 9], 443),
         bound_address: Some([10, 0, 0, 1].into()),
         packets: 1,

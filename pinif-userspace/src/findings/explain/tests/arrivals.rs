@@ -73,7 +73,10 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
         arrived.remedy(),
         "drop on eth1 what is for addresses that eth1 does not have (nft: iifname eth1 fib daddr . iif type != { local, \
          broadcast, multicast } drop), or put fab0 into a VRF, and bind the socket to fab0 with SO_BINDTODEVICE, which \
-         then receives from no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it"
+         then receives from no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
+         'add table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet \
+         pinif_fix arrive iifname \"eth1\" fib daddr . iif type != { local, broadcast, multicast } drop'; sysctl -w \
+         net/ipv4/conf/eth1/arp_ignore=1`)"
     );
 }
 
@@ -99,7 +102,9 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     assert_eq!(
         arrived.remedy(),
         "drop on eth1 what comes from 10.0.0.2 (set net.ipv4.conf.eth1.rp_filter to 1, or nft: iifname eth1 fib saddr . \
-         iif oif missing drop), or let eth1 be of zone backplane"
+         iif oif missing drop), or let eth1 be of zone backplane (`nft 'add table inet pinif_fix; add chain inet pinif_fix arrive { \
+         type filter hook prerouting priority -310; }; add rule inet pinif_fix arrive iifname \"eth1\" fib saddr . iif oif missing \
+         drop'`)"
     );
 }
 

@@ -15,7 +15,8 @@ fn a_bound_socket_that_overrides_its_device() {
     );
     assert_eq!(
         c.remedy(),
-        "send without IP_PKTINFO's ipi_ifindex, or set it to fab0"
+        "start the program by pinif run, which drops what would leave by another interface (`pinif run --interface fab0 -- \
+         COMMAND`), or send without IP_PKTINFO's ipi_ifindex, or set it to fab0"
     );
     let causes = [Cause::likely(CauseKind::ScopeOverride)];
     assert_eq!(
@@ -24,7 +25,8 @@ fn a_bound_socket_that_overrides_its_device() {
             ..c
         }
         .remedy(),
-        "set sin6_scope_id to the index of fab0, or to 0"
+        "start the program by pinif run, which drops what would leave by another interface (`pinif run --interface fab0 -- \
+         COMMAND`), or set sin6_scope_id to the index of fab0, or to 0"
     );
     assert_eq!(cause_text(&causes), "most likely sin6_scope_id override");
 }
@@ -49,7 +51,8 @@ fn an_address_does_not_choose_the_interface() {
     );
     assert_eq!(
         c.remedy(),
-        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route via fab0"
+        "give 203.0.113.9 a route via fab0, or let the program send from no address of its own (bind(), IP_PKTINFO), or bind the \
+         socket to fab0 with SO_BINDTODEVICE"
     );
     assert_eq!(
         cause_text(&causes),
@@ -88,8 +91,8 @@ fn a_rule_is_named_in_cause_and_remedy() {
     );
     assert_eq!(
         c.remedy(),
-        "bind the socket to fab0 with SO_BINDTODEVICE, or give 203.0.113.9 a route via fab0 in table 7, or keep it out of \
-         rule 100 (fwmark 0x7)"
+        "give 203.0.113.9 a route via fab0 in table 7, or let the program send from no address of its own (bind(), IP_PKTINFO), or \
+         bind the socket to fab0 with SO_BINDTODEVICE"
     );
 }
 
@@ -117,7 +120,7 @@ fn a_vrf_without_a_route_lets_its_packets_fall_through() {
     assert_eq!(
         c.remedy(),
         "give 203.0.113.9 a route in table 10 of the VRF blue, and end that table with an unreachable default route, so \
-         that nothing falls through to another"
+         that nothing falls through to another (`ip route add unreachable default metric 4278198272 table 10`)"
     );
 }
 
@@ -143,7 +146,8 @@ fn a_link_that_goes_down_under_a_policy() {
     );
     assert_eq!(
         c.remedy(),
-        "bring fab0 up, and bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves via no other interface"
+        "bring fab0 up, and bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves via no other interface (`ip \
+         link set fab0 up`)"
     );
     assert_eq!(
         cause_text(&causes),
@@ -156,6 +160,7 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     let causes = [Cause::certain(CauseKind::Forwarded {
         from: Some("fab0".to_owned()),
         is_translated: false,
+        source: None,
     })];
     let zones = ["backplane"];
     let c = Circumstance {
@@ -173,8 +178,9 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     );
     assert_eq!(
         c.remedy(),
-        "drop it in the forward chain when it would leave via eth1, or give 203.0.113.9 a route via an interface of zone \
-         backplane"
+        "drop it in the forward chain when it would leave via eth1 (`nft 'add table inet pinif_fix; add chain inet pinif_fix forward \
+         { type filter hook forward priority 101; }; add rule inet pinif_fix forward oifname \"eth1\" ip daddr 203.0.113.9 drop'`), or \
+         give 203.0.113.9 a route via an interface of zone backplane"
     );
 }
 
@@ -228,7 +234,7 @@ fn a_copy_and_a_crossed_bind_have_one_remedy() {
     );
     assert_eq!(
         copy.remedy(),
-        "remove the tc or nft rule on fab0 that takes its packets to eth1"
+        "remove the tc or nft rule on fab0 that takes its packets to eth1 (tc filter show dev fab0 egress, nft -a list ruleset)"
     );
     let crossed = Circumstance {
         bound_device: Some("eth1"),
@@ -261,6 +267,10 @@ fn a_route_goes_to_an_address_not_to_a_port() {
             source_owner: Some("fab0"),
             ..circumstance(Kind::AddressEscape)
         };
-        assert_eq!(c.remedy(), expected);
+        let remedy = c.remedy();
+        assert!(
+            remedy.starts_with(&format!("{expected}, or drop it where it leaves via eth1")),
+            "{remedy}"
+        );
     }
 }

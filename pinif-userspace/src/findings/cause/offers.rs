@@ -1,0 +1,175 @@
+//! What routing offers a packet beside the way that it took.
+
+use std::{net::IpAddr, sync::Arc};
+
+use pinif_ebpf::{key::IfIndex, sighting::Origin, verdict::Kind};
+
+use super::{links::is_neighbour, routing::leads_out, source::who_chose};
+use crate::{
+    findings::{
+        decode::Sighted,
+        finding::{PacketDirection, Place},
+        scene::{LookUp, Scene},
+        ways::{ChosenBy, Reach, Way, Ways},
+    },
+    host::{
+        lower_devices::lower_devices,
+        routes::{RouteError, RouteQuery, RouteType},
+    },
+};
+
+/// No more than these are asked about.
+const MANY: usize = 8;
+
+/// Asks for the first packet of a finding, whose kind says where it belongs where that is not its rule's to say.
+pub(in crate::findings) fn offers(
+    sighted: &Sighted,
+    place: &Place,
+    home: Option<&Arc<str>>,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Ways {
+    let Some(headers) = sighted.headers else {
+        return Ways::default();
+    };
+    if PacketDirection::of(sighted.kind) == PacketDirection::In || sighted.join {
+        return Ways::default();
+    }
+    let home = homes(sighted, place, home);
+    let query = RouteQuery {
+        uid: sighted.owner.as_ref().map(|owner| owner.uid),
+        ..RouteQuery::to(headers.destination)
+    };
+    let asked = RouteQuery {
+        mark: sighted.mark,
+        protocol: Some(headers.protocol),
+        source_port: headers.source_port,
+        destination_port: headers.destination_port,
+        ..query.clone()
+    };
+    let source = |interface: IfIndex, look_up: &mut LookUp<'_>| {
+        let choice = look_up(&RouteQuery {
+            output: Some(interface),
+            ..query.clone()
+        });
+        let source = choice.ok().and_then(|choice| choice.source);
+        source
+            .filter(|source| may_have(*source, interface, scene))
+            .or_else(|| address_of(interface, headers.destination, scene))
+    };
+    let mut ways = Vec::new();
+    for name in home.iter().take(MANY) {
+        let Some(link) = scene.network.links.by_name(name) else {
+            continue;
+        };
+        let reach = if is_allowed(sighted, scene, name) && link.up {
+            reach(&query, link.index, look_up)
+        } else {
+            Some(Reach::Nowhere)
+        };
+        if let Some(reach) = reach {
+            ways.push(Way {
+                interface: Arc::clone(name),
+                reach,
+                source: source(link.index, look_up),
+            });
+        }
+    }
+    let there = source(sighted.egress, look_up);
+    let is_led_there = there.is_some_and(|there| {
+        let choice = look_up(&RouteQuery {
+            source: Some(there),
+            ..asked.clone()
+        });
+        choice.is_ok_and(|choice| leads_out(&choice, sighted.egress))
+    });
+    let without = look_up(&asked).ok();
+    let is_right_without = without.is_some_and(|choice| {
+        let output = choice
+            .route
+            .output
+            .filter(|_| choice.route.kind != RouteType::Local);
+        let fits = |output| {
+            let is_allowed = is_allowed(sighted, scene, &(scene.name)(output));
+            let source = choice.source;
+            is_allowed && source.is_some_and(|source| may_have(source, output, scene))
+        };
+        output.is_some_and(fits)
+    });
+    Ways {
+        home: ways,
+        source: there,
+        is_led_there,
+        is_right_without,
+        chosen_by: match sighted.origin {
+            Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
+            Origin::None => ChosenBy::Unknown,
+        },
+        is_near: is_neighbour(scene, sighted.egress, headers.destination),
+    }
+}
+
+/// The interfaces where it belongs.
+fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) -> Vec<Arc<str>> {
+    if let Some(own) = own {
+        return vec![Arc::clone(own)];
+    }
+    let allowed = place.rule.as_ref().map(|rule| &rule.interfaces[..]);
+    let mut all = allowed.unwrap_or_default().to_vec();
+    // It left where it may: that one is known to lead there.
+    if sighted.kind == Kind::Unpinned
+        && let Some(egress) = &place.interface
+        && all.contains(egress)
+    {
+        all = vec![Arc::clone(egress)];
+    }
+    all
+}
+
+/// Whether the rule that is for the packet lets it leave by an interface.
+fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
+    let rule = sighted.rule.and_then(|rule| scene.policy.rules.get(rule));
+    rule.is_none_or(|rule| rule.only_via.is_empty()) || scene.allows(sighted, name)
+}
+
+/// How an interface reaches the destination; nothing where there is no answer.
+fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<Reach> {
+    let query = RouteQuery {
+        output: Some(interface),
+        ..query.clone()
+    };
+    match look_up(&query) {
+        Ok(choice) if choice.route.kind == RouteType::Local => Some(Reach::Nowhere),
+        Ok(choice) => Some(match choice.route.way_by(interface) {
+            None => Reach::Nowhere,
+            Some(way) => way.gateway.map_or(Reach::Direct, Reach::Via),
+        }),
+        // A group is everywhere.
+        Err(RouteError::OnLink(to)) if to.is_multicast() => Some(Reach::Direct),
+        Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
+            Some(Reach::Nowhere)
+        }
+        Err(_) => None,
+    }
+}
+
+/// Whether a packet that leaves by an interface may have an address: no other interface has it alone.
+fn may_have(address: IpAddr, interface: IfIndex, scene: &Scene<'_>) -> bool {
+    let owner = scene.network.sole_owner(address);
+    owner.is_none_or(|owner| {
+        owner == interface || lower_devices(&scene.network.links).contains(&(owner, interface))
+    })
+}
+
+/// An address of an interface that packets to such a destination may have, where no route says which.
+fn address_of(interface: IfIndex, to: IpAddr, scene: &Scene<'_>) -> Option<IpAddr> {
+    let is_link_local = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let mut own = scene.network.addresses.of(interface);
+    let fits = |address: IpAddr| {
+        address.is_ipv4() == to.is_ipv4() && is_link_local(address) == is_link_local(to)
+    };
+    own.find(|own| fits(own.address)).map(|own| own.address)
+}

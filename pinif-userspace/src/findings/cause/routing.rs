@@ -1,0 +1,283 @@
+//! Which route a packet took: the kernel is asked what it was asked for this packet.
+
+use std::net::IpAddr;
+
+use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
+
+use super::{
+    links::{bound_vrf, links_down},
+    nat,
+};
+use crate::{
+    findings::{
+        decode::{Headers, Sighted},
+        explain::{Cause, CauseKind, Route},
+        scene::{LookUp, Scene},
+    },
+    host::{
+        nft::{Does, NftRule},
+        routes::{Choice, RouteError, RouteQuery, RouteType},
+    },
+};
+
+/// The types of service that a rule may ask for (`IPTOS_RT_MASK`). A finding does not have the packet's.
+const TYPES_OF_SERVICE: [u8; 7] = [0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c];
+
+/// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
+pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    let routed = match route_taken(sighted, scene, look_up) {
+        Ok(causes) => return causes,
+        Err(routed) => routed,
+    };
+    // What the kernel sends by itself names the interface where it must, which is no mistake of anybody's. And a link
+    // that is down took its routes along, which may have come back by now.
+    if sighted.origin != Origin::Process || !links_down(sighted, scene).is_empty() {
+        return Vec::new();
+    }
+    let Some(headers) = sighted.headers else {
+        return Vec::new();
+    };
+    let how = match headers.destination {
+        IpAddr::V4(address) if address.is_multicast() => "IP_MULTICAST_IF or IP_PKTINFO",
+        IpAddr::V6(address) if address.is_multicast() => {
+            "IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"
+        }
+        IpAddr::V4(_) => "IP_PKTINFO or IP_UNICAST_IF",
+        IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
+        IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
+    };
+    vec![Cause::likely(CauseKind::Named {
+        how,
+        interface: (scene.name)(sighted.egress),
+        routed: routed.map(scene.name),
+    })]
+}
+
+/// What chose the interface that the packet left by: the route, with the mark that led to it, or its source address; else where the
+/// kernel would send it now.
+///
+/// Only an answer that leads to the packet's interface, and could have been no other, is certain.
+pub(super) fn route_taken(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Result<Vec<Cause>, Option<IfIndex>> {
+    let Some(asked) = Asked::of(sighted, scene) else {
+        return Err(None);
+    };
+    let egress = sighted.egress;
+    let mut routed = None;
+    let mut answer = |query: &RouteQuery| -> Option<Choice> {
+        match look_up(query) {
+            Ok(choice) if leads_out(&choice, egress) => Some(choice),
+            Ok(choice) => {
+                routed = routed.or(choice.route.output);
+                None
+            }
+            Err(_) => None,
+        }
+    };
+    let with = answer(&asked.with);
+    let without = asked.without.as_ref().and_then(&mut answer);
+    let source = asked.with.source;
+    let chosen = match (without, with) {
+        // The kernel gave it this source: it was asked without one, and TCP over IPv4 asks again.
+        (Some(without), with) if without.source == source => match with {
+            Some(with) if asked.asks_again || with == without => Some((with, true)),
+            Some(_) => Some((without, false)),
+            None => Some((without, !asked.asks_again)),
+        },
+        // It had its source before.
+        (_, Some(with)) => Some((with, true)),
+        // It had another source then, or NAT changed it.
+        (Some(without), None) => Some((without, false)),
+        (None, None) => None,
+    };
+    let chosen = chosen.or_else(|| {
+        let further = asked.further();
+        further
+            .iter()
+            .find_map(&mut answer)
+            .map(|choice| (choice, false))
+    });
+    if let Some((choice, certain)) = chosen {
+        let route = described(&choice, egress, scene);
+        let mark = route.by_mark.then(|| marked(sighted.mark, scene));
+        let kind = CauseKind::Route(route);
+        return Ok(mark.into_iter().chain([Cause { kind, certain }]).collect());
+    }
+    match look_up(&asked.with) {
+        Err(RouteError::BySource(_, output)) if output == egress => {
+            Ok(vec![Cause::certain(CauseKind::SourcePicks {
+                source: asked.headers.source,
+                interface: (scene.name)(output),
+            })])
+        }
+        _ => Err(routed),
+    }
+}
+
+/// The mark that a rule asked for, and which rules of nftables may have set it.
+fn marked(mark: u32, scene: &Scene<'_>) -> Cause {
+    let may_set = |rule: &NftRule| match rule.does {
+        Does::Mark(Some(set)) => set == mark,
+        Does::Mark(None) => true,
+        Does::Redirect(_) => false,
+    };
+    let mut rules = (scene.nft)();
+    rules.retain(may_set);
+    // One that sets just this is likelier than what it computes.
+    let is_exact = |rule: &NftRule| rule.does == Does::Mark(Some(mark));
+    if rules.iter().any(is_exact) {
+        rules.retain(is_exact);
+    }
+    Cause::certain(CauseKind::Marked {
+        mark,
+        may_set: rules,
+    })
+}
+
+/// The route that a packet was forwarded by whose source was translated since then. Its own source is not known: one of those that
+/// come in by the interface stands in for it, and that is no proof where a rule asks for the source.
+pub(super) fn route_before_translation(
+    sighted: &Sighted,
+    from: IfIndex,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<Cause> {
+    let headers = sighted.headers?;
+    let query = RouteQuery {
+        source: Some(another_host(scene, from, headers.destination)?),
+        input: Some(from),
+        mark: sighted.mark,
+        protocol: Some(headers.protocol),
+        ..RouteQuery::to(headers.destination)
+    };
+    let choice = look_up(&query).ok()?;
+    leads_out(&choice, sighted.egress).then(|| {
+        let route = described(&choice, sighted.egress, scene);
+        Cause::likely(CauseKind::Route(route))
+    })
+}
+
+/// An address that another host on an interface's network may have, of the family of this one.
+fn another_host(scene: &Scene<'_>, interface: IfIndex, family: IpAddr) -> Option<IpAddr> {
+    let addresses = &scene.network.addresses;
+    let is_own = |address: &IpAddr| addresses.iter().any(|own| own.address == *address);
+    addresses
+        .of(interface)
+        .filter(|own| own.address.is_ipv4() == family.is_ipv4())
+        .filter_map(|own| ipnet::IpNet::new(own.address, own.prefix_len).ok())
+        .find_map(|network| network.hosts().take(16).find(|host| !is_own(host)))
+}
+
+/// What the kernel asked its tables for a packet.
+pub(in crate::findings) struct Asked {
+    headers: Headers,
+    /// With the source that it had before it was translated.
+    pub with: RouteQuery,
+    /// Without one, where the kernel may have chosen it.
+    pub without: Option<RouteQuery>,
+    /// It is asked again with the source that came of it (`ip_route_connect`).
+    asks_again: bool,
+}
+
+impl Asked {
+    pub fn of(sighted: &Sighted, scene: &Scene<'_>) -> Option<Self> {
+        let headers = sighted.headers?;
+        let forwarded = sighted.arrived.filter(|_| sighted.origin == Origin::None);
+        let bound = bound_source(sighted);
+        // A packet that NAT changed was routed before that; its destination, after it.
+        let source = match nat::before(sighted, scene) {
+            Some(before) => before.source,
+            None => bound.unwrap_or(headers.source),
+        };
+        let with = RouteQuery {
+            source: Some(source),
+            // What is bound to another interface goes by that, whatever the tables say.
+            output: bound_vrf(sighted, scene).map(|vrf| vrf.index),
+            input: forwarded,
+            mark: sighted.mark,
+            uid: sighted.owner.as_ref().map(|owner| owner.uid),
+            protocol: Some(headers.protocol),
+            source_port: headers.source_port,
+            destination_port: headers.destination_port,
+            ..RouteQuery::to(headers.destination)
+        };
+        let has_source = forwarded.is_some() || bound.is_some();
+        let without = (!has_source).then(|| RouteQuery {
+            source: None,
+            ..with.clone()
+        });
+        let is_tcp4 = headers.destination.is_ipv4() && headers.protocol == protocol::TCP;
+        Some(Self {
+            headers,
+            with,
+            without,
+            asks_again: is_tcp4 || sighted.origin == Origin::Kernel,
+        })
+    }
+
+    /// The same of what a finding does not say: another type of service, or a mark that it was given after it was routed.
+    pub fn further(&self) -> Vec<RouteQuery> {
+        let both: Vec<&RouteQuery> = self.without.iter().chain([&self.with]).collect();
+        let served = TYPES_OF_SERVICE.iter().flat_map(|&tos| {
+            let of_service = move |query: &&RouteQuery| RouteQuery {
+                tos,
+                ..(*query).clone()
+            };
+            both.iter().map(of_service)
+        });
+        let unmarked = both.iter().filter(|query| query.mark != 0);
+        let unmarked = unmarked.map(|query| RouteQuery {
+            mark: 0,
+            ..(*query).clone()
+        });
+        unmarked.chain(served).collect()
+    }
+}
+
+/// The address that the socket is bound to, where its packets have it: one that is bound to a group's or a broadcast address sends from
+/// another.
+pub(super) fn bound_source(sighted: &Sighted) -> Option<IpAddr> {
+    let bound = sighted.bound_address?;
+    let is_for_many = match bound {
+        IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_multicast(),
+    };
+    (!is_for_many && !bound.is_unspecified()).then_some(bound)
+}
+
+/// What the kernel asked its tables for this packet, the likeliest first.
+pub(in crate::findings) fn questions(sighted: &Sighted, scene: &Scene<'_>) -> Vec<RouteQuery> {
+    let Some(asked) = Asked::of(sighted, scene) else {
+        return Vec::new();
+    };
+    match asked.without {
+        Some(without) if asked.asks_again => vec![asked.with, without],
+        Some(without) => vec![without, asked.with],
+        None => vec![asked.with],
+    }
+}
+
+/// Whether a route leads out by an interface; one to the host's own address names it, and leads to `lo`.
+pub(in crate::findings) fn leads_out(choice: &Choice, interface: IfIndex) -> bool {
+    choice.route.kind != RouteType::Local && choice.route.way_by(interface).is_some()
+}
+
+/// A route's next hop via an interface, in words.
+pub(in crate::findings) fn described(
+    choice: &Choice,
+    interface: IfIndex,
+    scene: &Scene<'_>,
+) -> Route {
+    let mut choice = choice.clone();
+    if let Some(way) = choice.route.way_by(interface) {
+        choice.route.gateway = way.gateway;
+        choice.route.output = way.output;
+    }
+    Route {
+        device: Some((scene.name)(interface)),
+        ..Route::chosen(&choice, &scene.network.links)
+    }
+}

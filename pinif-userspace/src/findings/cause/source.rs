@@ -1,0 +1,149 @@
+//! Who chose a packet's source address: the program, a route, or the kernel where the interface has none.
+
+use std::net::IpAddr;
+
+use super::{
+    nat,
+    routing::{Asked, bound_source, leads_out},
+};
+use crate::{
+    findings::{
+        decode::Sighted,
+        explain::{Cause, CauseKind},
+        kinds::Row,
+        scene::{LookUp, Scene},
+        ways::ChosenBy,
+    },
+    host::routes::RouteQuery,
+};
+
+/// Who chose the source address. Where routing is asked without one, and gives it, it did.
+pub(in crate::findings) fn who_chose(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> ChosenBy {
+    let (Some(headers), Some(asked)) = (sighted.headers, Asked::of(sighted, scene)) else {
+        return ChosenBy::Unknown;
+    };
+    let before = nat::before(sighted, scene);
+    if let Some(before) = before
+        && before.source != headers.source
+    {
+        return ChosenBy::Nat;
+    }
+    if bound_source(sighted) == Some(headers.source) {
+        return ChosenBy::Program;
+    }
+    let Some(without) = asked.without.clone() else {
+        return ChosenBy::Nat;
+    };
+    let mut gives = |query: &RouteQuery| {
+        let choice = look_up(query).ok()?;
+        (choice.source == Some(headers.source)).then_some(choice)
+    };
+    if let Some(choice) = gives(&without)
+        && leads_out(&choice, sighted.egress)
+    {
+        return match choice.route.preferred_source {
+            Some(source) if source == headers.source => ChosenBy::Route,
+            _ => ChosenBy::Kernel,
+        };
+    }
+    let served = asked
+        .further()
+        .into_iter()
+        .filter(|query| query.source.is_none());
+    for query in served.filter(|query| query.mark == sighted.mark) {
+        if gives(&query).is_some_and(|choice| leads_out(&choice, sighted.egress)) {
+            return ChosenBy::Kernel;
+        }
+    }
+    let otherwise = [
+        before.map(|before| RouteQuery {
+            destination: before.destination,
+            mark: 0,
+            ..without.clone()
+        }),
+        (sighted.mark != 0).then(|| RouteQuery {
+            mark: 0,
+            ..without.clone()
+        }),
+    ];
+    if otherwise
+        .iter()
+        .flatten()
+        .any(|query| gives(query).is_some())
+    {
+        return ChosenBy::Before;
+    }
+    ChosenBy::Program
+}
+
+/// What chose the source address of a process's packet, where it was not the program; of a kind that is about the address.
+pub(super) fn chosen(
+    row: &Row,
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Cause> {
+    let mut causes = translated(sighted, scene);
+    if row.is_of_source {
+        causes.extend(by_routing(sighted, scene, look_up));
+    }
+    causes
+}
+
+/// The same, of what the kernel sends: where it is an answer, it has the address that was asked.
+pub(super) fn of_kernel(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<Cause> {
+    let is_tunnel = matches!(
+        sighted.subject,
+        pinif_ebpf::subject::Subject::Kernel {
+            what: pinif_ebpf::subject::KernelPacket::Tunnel(_),
+            ..
+        }
+    );
+    if !is_tunnel {
+        return None;
+    }
+    by_routing(sighted, scene, look_up)
+}
+
+fn by_routing(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let source = sighted.headers?.source;
+    let interface = (scene.name)(sighted.egress);
+    Some(Cause::certain(match who_chose(sighted, scene, look_up) {
+        ChosenBy::Route => CauseKind::SourceOfRoute { source },
+        ChosenBy::Kernel => CauseKind::Unnumbered { source, interface },
+        ChosenBy::Before => CauseKind::SourceBefore { source },
+        ChosenBy::Unknown | ChosenBy::Program | ChosenBy::Nat => return None,
+    }))
+}
+
+/// What NAT changed of it, as connection tracking says; or that its source is not the address that its socket is bound to.
+fn translated(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
+    let Some(headers) = sighted.headers else {
+        return Vec::new();
+    };
+    let translated = |source: Option<IpAddr>, destination: Option<IpAddr>| CauseKind::Translated {
+        source,
+        destination,
+    };
+    if let Some(before) = nat::before(sighted, scene) {
+        let changed = |was: IpAddr, is: IpAddr| (was != is).then_some(was);
+        return vec![Cause::certain(translated(
+            changed(before.source, headers.source),
+            changed(before.destination, headers.destination),
+        ))];
+    }
+    match bound_source(sighted) {
+        Some(bound) if bound != headers.source => {
+            vec![Cause::likely(translated(Some(bound), None))]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,389 @@
+//! The remedies of packets that left where they should not.
+
+use std::net::IpAddr;
+
+use super::{
+    egress,
+    facts::{Reached, home_that_reaches, reached},
+    home, is_owned,
+};
+use crate::findings::{
+    explain::{
+        CauseKind, Home, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
+        phrases::destination_address,
+    },
+    finding::Finding,
+    kinds::Row,
+    ways::{ChosenBy, Way},
+};
+
+/// The option of a program that says which address it sends from, as its documentation writes it.
+const SETTINGS: [(&str, &str); 14] = [
+    ("chronyd", "bindacqaddress"),
+    ("curl", "--interface"),
+    ("dig", "-b"),
+    ("haproxy", "source"),
+    ("iperf3", "--bind"),
+    ("named", "query-source"),
+    ("nc", "-s"),
+    ("nginx", "proxy_bind"),
+    ("ping", "-I"),
+    ("snmpd", "clientaddr"),
+    ("socat", "bind="),
+    ("ssh", "BindAddress"),
+    ("unbound", "outgoing-interface"),
+    ("wget", "--bind-address"),
+];
+
+/// Of a packet that has another interface's address where it left: what gives it one of that interface, or leads it to the other.
+pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let source = finding.flow.map(|flow| flow.source.address);
+    let ways = &finding.ways;
+    let mut all = Vec::new();
+    let number = || {
+        source.map(|address| Remedy::Number {
+            interface: egress(finding),
+            address,
+        })
+    };
+    match ways.chosen_by {
+        ChosenBy::Route => {
+            all.extend(source_on_route(finding));
+            all.extend(number());
+            return all;
+        }
+        ChosenBy::Kernel => {
+            all.extend(number());
+            return all;
+        }
+        ChosenBy::Before => {
+            all.extend(unmarked(finding));
+            all.extend(translated(finding));
+            all.extend(route_home(finding, row));
+            return all;
+        }
+        ChosenBy::Nat => {
+            all.extend(translated(finding));
+            all.extend(route_home(finding, row));
+            return all;
+        }
+        ChosenBy::Program | ChosenBy::Unknown => {}
+    }
+    if is_owned(finding) {
+        all.extend(configured(finding).map(Remedy::Configure));
+    } else {
+        all.extend(moved_tunnel(finding));
+    }
+    all.extend(route_home(finding, row));
+    if is_owned(finding) {
+        all.extend(run_home(finding));
+        all.extend(translated(finding));
+        all.extend(use_source(finding));
+        all.extend(bound_home(finding, row));
+    } else {
+        all.push(dropped(finding, row));
+    }
+    all
+}
+
+/// Of what a rule keeps elsewhere: what leads it there.
+pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let mut all = Vec::new();
+    all.extend(route_home(finding, row));
+    if is_owned(finding) {
+        all.extend(run_home(finding));
+        all.extend(bound_home(finding, row));
+    } else if all.is_empty() || has_no_way(finding) {
+        all.push(dropped(finding, row));
+    }
+    all
+}
+
+/// A route to where it belongs, or that its destination is kept out of the rule that led elsewhere; where nothing reaches it from there,
+/// that somebody has to decide. Nothing where the destination is a neighbour where it left, and belongs to no rule.
+pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let is_of_address = (row.home)(&finding.place).is_some();
+    if is_of_address && finding.ways.is_near && has_no_way(finding) {
+        return Vec::new();
+    }
+    let to = destination_address(finding);
+    let taken = route_taken(finding);
+    let table = taken.and_then(|route| {
+        let is_by_rule = route.rule.is_some();
+        is_by_rule.then(|| (route.table.clone(), route.table_number))
+    });
+    let route = |way: Option<Way>| NewRoute {
+        to,
+        home: home(finding, row),
+        way,
+        table: table.clone(),
+    };
+    let way = match reached(finding) {
+        Reached::Unknown => return vec![Remedy::Route(route(None))],
+        Reached::Nowhere if is_of_address => return Vec::new(),
+        Reached::Nowhere => {
+            let rule = finding.place.rule.as_ref();
+            let rule = rule.and_then(|rule| rule.name.clone());
+            return vec![Remedy::Decide {
+                to,
+                home: home(finding, row),
+                allow: rule.map(|rule| (rule, egress(finding))),
+            }];
+        }
+        Reached::By(way) => way,
+    };
+    let translation = keeps_foreign_source(finding, &way).then(|| Translation {
+        egress: way.interface.clone(),
+        ..translation(finding)
+    });
+    let out = taken.and_then(|route| {
+        Some(Remedy::OutOfRule(OutOfRule {
+            to,
+            rule: route.rule.clone()?,
+            priority: route.priority,
+        }))
+    });
+    match translation {
+        Some(translation) => vec![Remedy::RouteAndTranslate(route(Some(way)), translation)],
+        None => std::iter::once(Remedy::Route(route(Some(way))))
+            .chain(out)
+            .collect(),
+    }
+}
+
+/// Whether a packet that goes where it belongs would have an address there that is not of there: the program chose it.
+fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
+    let Some(flow) = finding.flow else {
+        return false;
+    };
+    let is_chosen = finding.ways.chosen_by == ChosenBy::Program;
+    let owner = finding.place.source_owner.as_deref();
+    is_chosen
+        && way
+            .source
+            .is_some_and(|source| source != flow.source.address)
+        && owner.is_some_and(|owner| owner != &*way.interface)
+}
+
+/// What an unpinned socket lacks.
+pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    if has_no_way(finding) {
+        return route_home(finding, row);
+    }
+    let mut all = Vec::new();
+    if !row.demands_device {
+        all.extend(route_home(finding, row));
+    }
+    all.extend(run_home(finding));
+    all.push(Remedy::Bind(home_that_reaches(finding, row)));
+    all
+}
+
+/// Of a program that names the interface with its packets.
+pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Remedy> {
+    if !is_owned(finding) {
+        return route_home(finding, row);
+    }
+    let home = home_that_reaches(finding, row);
+    let mut all = Vec::new();
+    if let Reached::By(way) = reached(finding) {
+        all.push(Remedy::RunBy {
+            interface: way.interface,
+            is_dropped: true,
+        });
+    } else {
+        all.extend(route_home(finding, row));
+    }
+    all.push(Remedy::BindAndNameNoOther(home, how));
+    all
+}
+
+/// Of a group whose interface the program's address chose: an address of where it belongs chooses that.
+pub(super) fn picked(finding: &Finding) -> Vec<Remedy> {
+    let Reached::By(way) = reached(finding) else {
+        return use_source(finding).into_iter().collect();
+    };
+    let setting = configured(finding).zip(way.source);
+    let setting = setting.map(|(setting, value)| Setting { value, ..setting });
+    let other = Remedy::UseSource {
+        address: way.source,
+        or_none: finding.ways.is_right_without,
+        egress: way.interface,
+    };
+    let setting = setting.map(Remedy::Configure);
+    setting.into_iter().chain([other]).collect()
+}
+
+/// Of what the kernel reports for a program that joined a group.
+pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let groups = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Groups { groups, .. } => Some(groups.clone()),
+        _ => None,
+    });
+    let home = home(finding, row);
+    let first = match &home {
+        Home::Interfaces(names) => names.first().cloned(),
+        Home::Zones(_) | Home::Unknown => None,
+    };
+    let route = first.map(|interface| Remedy::JoinByRoute {
+        groups: groups.unwrap_or_default(),
+        interface,
+    });
+    route.into_iter().chain([Remedy::JoinThere(home)]).collect()
+}
+
+/// Of a socket that was bound to another device before.
+pub(super) fn bound_once(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
+    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
+    all
+}
+
+/// Remove what takes the packets of a device to another.
+pub(in crate::findings) fn unmirrored(finding: &Finding, row: &Row) -> Remedy {
+    let rule = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Mirror(rule) => rule.clone(),
+        _ => None,
+    });
+    Remedy::RemoveRedirect {
+        from: home(finding, row),
+        to: egress(finding),
+        rule,
+    }
+}
+
+/// The packets of a finding, as NAT is to change them where they left: those with the source that they had before it changed them.
+pub(super) fn translation(finding: &Finding) -> Translation {
+    let flow = finding.flow.map(|flow| flow.source.address);
+    let mut is_changed = finding.ways.chosen_by == ChosenBy::Nat;
+    let before = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Translated { source, .. } => *source,
+        CauseKind::Forwarded {
+            is_translated: true,
+            source,
+            ..
+        } => {
+            is_changed = true;
+            *source
+        }
+        _ => None,
+    });
+    Translation {
+        source: before.or(flow.filter(|_| !is_changed)),
+        is_ipv6: flow.is_some_and(|flow| flow.is_ipv6()),
+        egress: egress(finding),
+    }
+}
+
+/// NAT, where the interface has an address that it can give.
+fn translated(finding: &Finding) -> Option<Remedy> {
+    let has_address = finding.ways.source.is_some();
+    let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());
+    (has_address && !is_group).then(|| Remedy::Translate(translation(finding)))
+}
+
+/// The route that it took, where that is named.
+fn route_taken(finding: &Finding) -> Option<&Route> {
+    finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Route(route) => Some(route),
+        _ => None,
+    })
+}
+
+/// Another source on the route that gave it this one.
+fn source_on_route(finding: &Finding) -> Option<Remedy> {
+    let (route, source) = (route_taken(finding)?, finding.ways.source?);
+    Some(Remedy::SourceOnRoute(route.clone(), source))
+}
+
+/// The rules that set its mark, where they are known.
+fn unmarked(finding: &Finding) -> Vec<Remedy> {
+    let rules = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Marked { may_set, .. } => Some(&may_set[..]),
+        _ => None,
+    });
+    match rules {
+        Some([only]) => vec![Remedy::DeleteRule(only.clone())],
+        _ => Vec::new(),
+    }
+}
+
+/// The program's own setting, where it is known.
+fn configured(finding: &Finding) -> Option<Setting> {
+    let process = finding.process.as_ref()?;
+    let (program, name) = SETTINGS.iter().find(|(name, _)| *name == process.comm)?;
+    Some(Setting {
+        program,
+        name,
+        value: finding.ways.source.filter(|_| finding.ways.is_led_there)?,
+    })
+}
+
+/// Another local address for the tunnel whose outer packet it is, of the kinds that can change it.
+fn moved_tunnel(finding: &Finding) -> Option<Remedy> {
+    let address: IpAddr = finding.ways.source?;
+    finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Tunnel {
+            device,
+            kind: Some(kind),
+        } if ["vxlan", "gre", "gretap", "ipip", "sit", "vti", "erspan"].contains(&&**kind) => {
+            Some(Remedy::MoveTunnel {
+                device: device.clone(),
+                kind: kind.clone(),
+                address,
+            })
+        }
+        _ => None,
+    })
+}
+
+/// Another address by the program, where that leads where it may leave.
+fn use_source(finding: &Finding) -> Option<Remedy> {
+    let ways = &finding.ways;
+    let is_asked = !ways.home.is_empty() || ways.source.is_some();
+    let address = ways.source.filter(|_| ways.is_led_there);
+    let is_right = address.is_some() || ways.is_right_without || !is_asked;
+    is_right.then(|| Remedy::UseSource {
+        address,
+        or_none: ways.is_right_without,
+        egress: egress(finding),
+    })
+}
+
+/// Whether it is known that nothing reaches the destination from where it belongs.
+fn has_no_way(finding: &Finding) -> bool {
+    matches!(reached(finding), Reached::Nowhere)
+}
+
+/// `pinif run`, where the interface reaches the destination.
+fn run_home(finding: &Finding) -> Option<Remedy> {
+    match reached(finding) {
+        Reached::By(way) if !keeps_foreign_source(finding, &way) => Some(Remedy::RunBy {
+            interface: way.interface,
+            is_dropped: false,
+        }),
+        _ => None,
+    }
+}
+
+/// The bound device, where it reaches the destination, or nothing is known of that.
+fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
+    match reached(finding) {
+        Reached::By(way) if keeps_foreign_source(finding, &way) => None,
+        Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
+        Reached::Nowhere => None,
+    }
+}
+
+/// Drop it where it leaves: of what the kernel sends by itself, and cannot be led elsewhere.
+fn dropped(finding: &Finding, row: &Row) -> Remedy {
+    let flow = finding.flow;
+    let is_of_address = (row.home)(&finding.place).is_some();
+    Remedy::DropLeaving {
+        egress: egress(finding),
+        source: flow
+            .map(|flow| flow.source.address)
+            .filter(|_| is_of_address),
+        to: destination_address(finding).filter(|_| !is_of_address),
+    }
+}

@@ -1,0 +1,260 @@
+//! Who can take a remedy, and the commands and socket options that it is made of.
+
+use std::net::IpAddr;
+
+use super::model::{NewRoute, OutOfRule, Remedy, Translation};
+use crate::{
+    findings::{
+        explain::{
+            Home, SocketOption, Step, SubflowBy, Who,
+            nft::{TABLE, line as nft, name as quoted},
+        },
+        ways::Reach,
+    },
+    text::shell::word,
+};
+
+impl Remedy {
+    /// Who can do it. A program's setting is an operator's.
+    pub fn who(&self) -> Who {
+        match self {
+            Self::Bind(_)
+            | Self::BindAndNameNoOther(..)
+            | Self::BindToStay(_)
+            | Self::BindOnce(_)
+            | Self::BindInstead { .. }
+            | Self::BindToAllowed(_)
+            | Self::Uncross { .. }
+            | Self::ClearPktinfo(_)
+            | Self::SetScope { .. }
+            | Self::SetLinkIndex(_)
+            | Self::JoinThere(_)
+            | Self::UseSource { .. }
+            | Self::FindOverride(_) => Who::Developer,
+            _ => Who::Operator,
+        }
+    }
+
+    /// The lines of a shell that do it; none where it takes more than those.
+    pub fn commands(&self) -> Vec<String> {
+        let commands = match self {
+            Self::Route(route) => route.command().into_iter().collect(),
+            Self::RouteAndTranslate(route, translation) => {
+                let route = route.command();
+                route.map_or_else(Vec::new, |route| vec![route, translation.command()])
+            }
+            Self::OutOfRule(rule) => rule.command().into_iter().collect(),
+            Self::RunBy { interface, .. } => {
+                vec![format!(
+                    "pinif run --interface {} -- COMMAND",
+                    word(interface)
+                )]
+            }
+            Self::Translate(translation) => vec![translation.command()],
+            Self::SourceOnRoute(route, source) => {
+                let mut line = format!("{} route replace {}", ip(*source), route.prefix);
+                for (name, value) in [
+                    ("via", route.via.map(|via| via.to_string())),
+                    (
+                        "dev",
+                        route
+                            .device
+                            .as_deref()
+                            .map(|device| word(device).into_owned()),
+                    ),
+                    ("table", Some(route.table_number.to_string())),
+                    (
+                        "metric",
+                        (route.metric != 0).then(|| route.metric.to_string()),
+                    ),
+                    ("src", Some(source.to_string())),
+                ] {
+                    if let Some(value) = value {
+                        line.push_str(&format!(" {name} {value}"));
+                    }
+                }
+                // One of several next hops cannot be written so.
+                if route.hops > 1 {
+                    Vec::new()
+                } else {
+                    vec![line]
+                }
+            }
+            Self::Number { interface, address } => {
+                let length = if address.is_ipv4() { 32 } else { 128 };
+                vec![format!(
+                    "ip address add {address}/{length} dev {}",
+                    word(interface)
+                )]
+            }
+            Self::MoveTunnel {
+                device,
+                kind,
+                address,
+            } => vec![format!(
+                "ip link set dev {} type {} local {address}",
+                word(device),
+                word(kind)
+            )],
+            Self::DropLeaving { egress, source, to } => drop(egress, "postrouting", *source, *to),
+            Self::DropForwarded { egress, to } => drop(egress, "forward", None, *to),
+            Self::DeleteRule(rule) => vec![rule.deletion()],
+            Self::RemoveRedirect {
+                rule: Some(rule), ..
+            } => vec![rule.deletion()],
+            Self::JoinByRoute { groups, interface } => groups
+                .iter()
+                .map(|group| {
+                    format!(
+                        "{} route replace {group} dev {}{}",
+                        ip(*group),
+                        word(interface),
+                        // IPv6 asks a table of its own for groups (`ip6_mr_forward` aside).
+                        if group.is_ipv6() { " table local" } else { "" }
+                    )
+                })
+                .collect(),
+            Self::RouteInVrf { table, .. } => vec![format!(
+                "ip route add unreachable default metric 4278198272 table {}",
+                word(table)
+            )],
+            Self::Restore {
+                link,
+                is_gone: false,
+                ..
+            } => vec![format!("ip link set {} up", word(link))],
+            Self::EndSubflow(end) => match &end.by {
+                SubflowBy::Announced(_) => {
+                    vec!["ip mptcp limits set add_addr_accepted 0".to_owned()]
+                }
+                SubflowBy::Device(_) | SubflowBy::Endpoint(_) => Vec::new(),
+            },
+            Self::KeepOut(remedy) => remedy.commands(),
+            _ => Vec::new(),
+        };
+        // A word that begins so would be taken for an option.
+        let is_safe = |line: &String| !line.contains(" dev -") && !line.contains("set -");
+        if commands.iter().all(is_safe) {
+            commands
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What the program has to set, where one thing is enough.
+    pub fn options(&self) -> Vec<SocketOption> {
+        let option = |name: &str, value: Option<String>| SocketOption {
+            name: name.to_owned(),
+            value,
+        };
+        let device = |home: &Home| option("SO_BINDTODEVICE", first(home));
+        match self {
+            Self::Bind(home) | Self::BindToStay(home) | Self::BindOnce(home) => vec![device(home)],
+            Self::BindInstead { home, .. } => vec![device(home)],
+            Self::BindAndNameNoOther(home, _) => {
+                vec![device(home), option("IP_PKTINFO", None)]
+            }
+            Self::Uncross {
+                bound_address: Some(address),
+                ..
+            } => vec![option("bind", Some(address.to_string()))],
+            Self::Uncross {
+                owner: Some(owner), ..
+            } => vec![option("SO_BINDTODEVICE", Some(owner.to_string()))],
+            Self::ClearPktinfo(home) => vec![option("IP_PKTINFO", first(home))],
+            Self::SetScope { home, .. } => vec![option("sin6_scope_id", first(home))],
+            Self::SetLinkIndex(home) => vec![option("sll_ifindex", first(home))],
+            Self::JoinThere(home) => vec![option("IP_ADD_MEMBERSHIP", first(home))],
+            Self::UseSource { address, .. } => {
+                vec![option("bind", address.map(|address| address.to_string()))]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl From<&Remedy> for Step {
+    fn from(remedy: &Remedy) -> Self {
+        Self {
+            who: remedy.who(),
+            text: remedy.to_string(),
+            commands: remedy.commands(),
+            options: remedy.options(),
+        }
+    }
+}
+
+impl NewRoute {
+    fn command(&self) -> Option<String> {
+        let (to, way) = (self.to?, self.way.as_ref()?);
+        let mut line = format!("{} route replace {to}", ip(to));
+        match way.reach {
+            Reach::Nowhere => return None,
+            Reach::Direct => {}
+            Reach::Via(gateway) => line.push_str(&format!(" via {gateway}")),
+        }
+        line.push_str(&format!(" dev {}", word(&way.interface)));
+        if let Some((_, number)) = self.table {
+            line.push_str(&format!(" table {number}"));
+        }
+        Some(line)
+    }
+}
+
+impl OutOfRule {
+    fn command(&self) -> Option<String> {
+        let to = self.to?;
+        let before = self.priority?.checked_sub(1).filter(|&before| before > 0)?;
+        Some(format!(
+            "{} rule add pref {before} to {to} lookup main",
+            ip(to)
+        ))
+    }
+}
+
+impl Translation {
+    fn command(&self) -> String {
+        let family = if self.is_ipv6 { "ip6" } else { "ip" };
+        let from = self
+            .source
+            .map(|source| format!(" {family} saddr {source}"));
+        // Before the usual place (`srcnat`): what another rule has translated there, is not asked for again.
+        nft(&format!(
+            "add table {family} {TABLE}; add chain {family} {TABLE} source {{ type nat hook postrouting priority 99; }}; add rule \
+             {family} {TABLE} source oifname {}{} masquerade",
+            quoted(&self.egress),
+            from.unwrap_or_default()
+        ))
+    }
+}
+
+/// Drops what leaves by an interface, in a chain of this hook.
+fn drop(egress: &str, hook: &str, source: Option<IpAddr>, to: Option<IpAddr>) -> Vec<String> {
+    let mut wanted = String::new();
+    for (address, name) in [(source, "saddr"), (to, "daddr")] {
+        if let Some(address) = address {
+            let family = if address.is_ipv4() { "ip" } else { "ip6" };
+            wanted.push_str(&format!(" {family} {name} {address}"));
+        }
+    }
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    // After `srcnat`: it has the source that it leaves with.
+    vec![nft(&format!(
+        "add table inet {TABLE}; add chain inet {TABLE} {hook} {{ type filter hook {hook} priority 101; }}; add rule inet {TABLE} \
+         {hook} oifname {}{wanted} drop",
+        quoted(egress)
+    ))]
+}
+
+fn ip(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip" } else { "ip -6" }
+}
+
+fn first(home: &Home) -> Option<String> {
+    match home {
+        Home::Interfaces(names) => names.first().map(|name| name.to_string()),
+        Home::Zones(_) | Home::Unknown => None,
+    }
+}

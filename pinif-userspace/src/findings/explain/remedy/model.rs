@@ -1,0 +1,267 @@
+//! The remedies that there are, as data.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::{
+    findings::{
+        explain::{EndSubflow, Home, KeepOut, Route},
+        ways::Way,
+    },
+    host::nft::NftRule,
+};
+
+/// What fixes a finding: an order to the reader. Names are as the system says them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Bind the socket to the device.
+    Bind(Home),
+    /// Bind it to the device, and let the program name no other interface with what it sends, by this option.
+    BindAndNameNoOther(Home, &'static str),
+    /// Bind it to the device, since a bound socket does not leave by another.
+    BindToStay(Home),
+    /// Bind it once, before it sends.
+    BindOnce(Home),
+    /// Bind it to another device, or change the rule.
+    BindInstead {
+        /// Where the traffic belongs.
+        home: Home,
+        /// The device that it is bound to.
+        bound: Arc<str>,
+        /// The interface that the rule could allow.
+        egress: Arc<str>,
+    },
+    /// Change the rule, or bind to another device.
+    Allow {
+        /// The rule.
+        rule: Arc<str>,
+        /// The interface that it could allow.
+        egress: Arc<str>,
+        /// The device that it is bound to.
+        bound: Arc<str>,
+    },
+    /// Bind it to any device that the rule allows.
+    BindToAllowed(Arc<str>),
+    /// Let address and device be of one interface.
+    Uncross {
+        /// The bound device.
+        bound: Option<Arc<str>>,
+        /// An address of it, where it has one.
+        bound_address: Option<IpAddr>,
+        /// The interface that has the address.
+        owner: Option<Arc<str>>,
+    },
+    /// Find out why the device was refused.
+    AskWhyRefused {
+        /// The device.
+        device: String,
+        /// The error.
+        error: &'static str,
+    },
+    /// Name the device to the program, not an address.
+    NameDevice(Home, IpAddr),
+    /// Do not override the device with `IP_PKTINFO`.
+    ClearPktinfo(Home),
+    /// Set `sin6_scope_id` to the device's index, or to none where a bound device remains.
+    SetScope {
+        /// The device.
+        home: Home,
+        /// Whether the socket is bound to it.
+        is_bound: bool,
+    },
+    /// Set `sll_ifindex` to the device's index.
+    SetLinkIndex(Home),
+    /// Name the interface in the option that joins a group.
+    JoinThere(Home),
+    /// Look for what overrides the device.
+    FindOverride(Home),
+    /// Give the destination another route.
+    Route(NewRoute),
+    /// The same, where the packet's source address does not belong there: translate it as well.
+    RouteAndTranslate(NewRoute, Translation),
+    /// Keep the destination out of a rule.
+    OutOfRule(OutOfRule),
+    /// Nothing reaches the destination from where it belongs: somebody has to decide.
+    Decide {
+        /// The destination.
+        to: Option<IpAddr>,
+        /// Where it belongs.
+        home: Home,
+        /// The rule that could allow it to leave where it left, and that interface.
+        allow: Option<(Arc<str>, Arc<str>)>,
+    },
+    /// Start the program by `pinif run`.
+    RunBy {
+        /// The interface.
+        interface: Arc<str>,
+        /// The program names another with its packets, which are dropped then.
+        is_dropped: bool,
+    },
+    /// Change a setting of the program.
+    Configure(Setting),
+    /// Let the program use another source address, or none.
+    UseSource {
+        /// An address of the interface where it left, where that leads there.
+        address: Option<IpAddr>,
+        /// Without one, the kernel gives it the right one.
+        or_none: bool,
+        /// That interface.
+        egress: Arc<str>,
+    },
+    /// Translate the source where it leaves.
+    Translate(Translation),
+    /// Let the route give packets another source.
+    SourceOnRoute(Route, IpAddr),
+    /// Give an interface an address: this one, at least.
+    Number {
+        /// The interface.
+        interface: Arc<str>,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Give a tunnel another local address.
+    MoveTunnel {
+        /// The tunnel's device.
+        device: String,
+        /// Its kind, as `ip link` writes it.
+        kind: String,
+        /// An address of the interface where it left.
+        address: IpAddr,
+    },
+    /// Drop it where it leaves.
+    DropLeaving {
+        /// Where it leaves.
+        egress: Arc<str>,
+        /// Its source, where that is what is wrong.
+        source: Option<IpAddr>,
+        /// Its destination, where that is what is wrong.
+        to: Option<IpAddr>,
+    },
+    /// Delete a rule of nftables.
+    DeleteRule(NftRule),
+    /// Give groups a route, before the program joins them.
+    JoinByRoute {
+        /// The groups.
+        groups: Vec<IpAddr>,
+        /// Where it is to lead.
+        interface: Arc<str>,
+    },
+    /// Change what routes groups.
+    RouteGroups,
+    /// Give the destination a route by another interface than this.
+    RouteAway(String, Arc<str>),
+    /// Give the destination a route in the VRF's table.
+    RouteInVrf {
+        /// The destination.
+        to: Option<IpAddr>,
+        /// The VRF device.
+        vrf: String,
+        /// Its table.
+        table: String,
+    },
+    /// Drop what is forwarded.
+    DropForwarded {
+        /// Where it leaves.
+        egress: Arc<str>,
+        /// Its destination.
+        to: Option<IpAddr>,
+    },
+    /// Bring a link back.
+    Restore {
+        /// The link.
+        link: String,
+        /// It is not there any more; otherwise, it is down.
+        is_gone: bool,
+        /// What else is to be done.
+        then: Then,
+    },
+    /// Keep the kernel from making a subflow of Multipath TCP.
+    EndSubflow(EndSubflow),
+    /// Remove what redirects a device's packets.
+    RemoveRedirect {
+        /// The device.
+        from: Home,
+        /// Where its packets were taken to.
+        to: Arc<str>,
+        /// The rule of nftables that does, where that is known.
+        rule: Option<Box<NftRule>>,
+    },
+    /// Keep out what arrived.
+    KeepOut(KeepOut),
+    /// Let a packet socket not bypass the queueing disciplines; this interface's netdev hook sees it.
+    EndBypass(Option<Arc<str>>),
+    /// Of an AF_XDP socket.
+    EndXdpSocket,
+    /// Remove what refuses pinif.
+    Attach,
+    /// Start pinif before what is asked first.
+    Reorder,
+    /// Keep others from removing what is pinif's.
+    KeepAttached,
+    /// Of an XDP program.
+    AuditXdpTargets,
+    /// Of pktgen.
+    EndPktgen,
+    /// Of netconsole.
+    EndNetconsole,
+    /// Give pinif what it lacks to look for something.
+    Permit,
+    /// Audit where it can be seen.
+    AuditNextHop,
+}
+
+/// What else there is to do when a link is back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Nothing,
+    /// Drop at this interface what must not leave by it.
+    DropAt(Arc<str>),
+    /// Bind the socket.
+    Bind(Home),
+}
+
+/// A route that a destination lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoute {
+    /// The destination.
+    pub to: Option<IpAddr>,
+    /// Where it is to lead.
+    pub home: Home,
+    /// The way there, where it is known.
+    pub way: Option<Way>,
+    /// The table that it lacks in, where a rule chose that: its name and its number.
+    pub table: Option<(String, u32)>,
+}
+
+/// A destination that is to be kept out of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutOfRule {
+    /// The destination.
+    pub to: Option<IpAddr>,
+    /// The rule, as `rule 100 (fwmark 0x7)`.
+    pub rule: String,
+    /// Its place.
+    pub priority: Option<u32>,
+}
+
+/// Packets whose source is to be translated where they leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The source that they have before; all of what leaves there where that is not known.
+    pub source: Option<IpAddr>,
+    /// They are of IPv6.
+    pub is_ipv6: bool,
+    /// Where they leave.
+    pub egress: Arc<str>,
+}
+
+/// A setting of a program that pinif knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The program.
+    pub program: &'static str,
+    /// The setting, as its documentation writes it.
+    pub name: &'static str,
+    /// The address that it is to be.
+    pub value: IpAddr,
+}

@@ -1,0 +1,284 @@
+//! The words of remedies.
+
+use std::{fmt, net::IpAddr};
+
+use super::model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation};
+use crate::{findings::explain::Home, text::words::listed};
+
+impl fmt::Display for NewRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to = destination(self.to);
+        match &self.way {
+            Some(way) => write!(f, "give {to} a route via {}", way.interface)?,
+            None => write!(f, "give {to} a route via {}", self.home)?,
+        }
+        match &self.table {
+            Some((table, _)) => write!(f, " in table {table}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    /// An order to the reader, without a full stop; the commands that do it are in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.order(f)?;
+        match &self.commands()[..] {
+            [] => Ok(()),
+            commands => write!(f, " (`{}`)", commands.join("; ")),
+        }
+    }
+}
+
+impl Remedy {
+    fn order(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(home) => bind(f, home),
+            Self::BindAndNameNoOther(home, option) => {
+                bind(f, home)?;
+                write!(f, ", and let the program name no other ({option})")
+            }
+            Self::BindToStay(home) => {
+                bind(f, home)?;
+                f.write_str(STAYS)
+            }
+            Self::BindOnce(home) => write!(
+                f,
+                "bind the socket to {home} once, before it sends, and leave it bound"
+            ),
+            Self::BindInstead {
+                home,
+                bound,
+                egress,
+            } => write!(
+                f,
+                "bind the socket to {home} instead of {bound}, or let the rule allow {egress}"
+            ),
+            Self::Allow {
+                rule,
+                egress,
+                bound,
+            } => write!(
+                f,
+                "let rule {rule} allow {egress}, or bind the socket to another device than {bound}"
+            ),
+            Self::BindToAllowed(rule) => write!(
+                f,
+                "bind the socket to an interface that rule {rule} allows, with SO_BINDTODEVICE"
+            ),
+            Self::Uncross {
+                bound,
+                bound_address,
+                owner,
+            } => {
+                let bound = bound.as_deref().unwrap_or("the bound device");
+                match bound_address {
+                    Some(address) => {
+                        write!(f, "bind the socket to {address}, an address of {bound}")?;
+                    }
+                    None => write!(f, "bind the socket to an address of {bound}")?,
+                }
+                match owner {
+                    Some(owner) => write!(f, ", or to the device {owner}"),
+                    None => Ok(()),
+                }
+            }
+            Self::AskWhyRefused { device, error } => write!(
+                f,
+                "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
+            ),
+            Self::NameDevice(home, address) => write!(
+                f,
+                "give the program the name {home} instead of the address {address}"
+            ),
+            Self::JoinThere(home) => write!(
+                f,
+                "name {home} where the program joins the group (imr_ifindex, ipv6mr_interface, gr_interface)"
+            ),
+            Self::ClearPktinfo(home) => write!(
+                f,
+                "send without IP_PKTINFO's ipi_ifindex, or set it to {home}"
+            ),
+            Self::SetScope { home, is_bound } => {
+                let or_none = if *is_bound { ", or to 0" } else { "" };
+                write!(f, "set sin6_scope_id to the index of {home}{or_none}")
+            }
+            Self::SetLinkIndex(home) => write!(f, "send with the index of {home} in sll_ifindex"),
+            Self::FindOverride(home) => write!(
+                f,
+                "look in the program for what chooses an interface for each packet (IP_PKTINFO, sin6_scope_id), and on \
+                 {home} for tc and nft rules that redirect"
+            ),
+            Self::Route(route) => write!(f, "{route}"),
+            Self::RouteAndTranslate(route, Translation { source, egress, .. }) => write!(
+                f,
+                "{route}, and translate the source{} there to an address of {egress}",
+                address(*source)
+            ),
+            Self::OutOfRule(OutOfRule { to, rule, .. }) => {
+                write!(f, "keep {} out of {rule}", destination(*to))
+            }
+            Self::Decide { to, home, allow } => {
+                let to = destination(*to);
+                write!(
+                    f,
+                    "decide where {to} belongs: no route leads there via {home}, so that a socket bound there would wait for a \
+                     neighbour that does not answer; give it a router there"
+                )?;
+                match allow {
+                    Some((rule, egress)) => write!(f, ", or let rule {rule} allow {egress}"),
+                    None => Ok(()),
+                }
+            }
+            Self::RunBy { is_dropped, .. } => {
+                f.write_str("start the program by pinif run")?;
+                match is_dropped {
+                    true => f.write_str(", which drops what would leave by another interface"),
+                    false => Ok(()),
+                }
+            }
+            Self::Configure(Setting {
+                program,
+                name,
+                value,
+            }) => write!(f, "give {program} the source address {value} ({name})"),
+            Self::UseSource {
+                address,
+                or_none,
+                egress,
+            } => match address {
+                Some(address) => {
+                    write!(f, "let the program send from {address}, {egress}'s address")?;
+                    f.write_str(if *or_none { ", or from none" } else { "" })?;
+                    f.write_str(" (bind(), IP_PKTINFO)")
+                }
+                None => {
+                    f.write_str("let the program send from no address of its own (bind(), IP_PKTINFO)")
+                }
+            },
+            Self::Translate(Translation { source, egress, .. }) => write!(
+                f,
+                "translate the source{} to an address of {egress} where it leaves by that",
+                address(*source)
+            ),
+            Self::SourceOnRoute(route, source) => write!(
+                f,
+                "let the route {} give packets the source {source}",
+                route.prefix
+            ),
+            Self::Number { interface, address } => write!(
+                f,
+                "give {interface} an address of its own, or {address} as well"
+            ),
+            Self::MoveTunnel {
+                device, address, ..
+            } => write!(f, "give the tunnel {device} the local address {address}"),
+            Self::DropLeaving { egress, .. } => {
+                write!(f, "drop it where it leaves via {egress}")
+            }
+            Self::DeleteRule(rule) => write!(f, "delete {rule}"),
+            Self::JoinByRoute { groups, interface } => {
+                let groups: Vec<String> = groups.iter().map(IpAddr::to_string).collect();
+                let groups = match groups.len() {
+                    0 => "the group".to_owned(),
+                    _ => listed(&groups, "and"),
+                };
+                write!(
+                    f,
+                    "give {groups} a route via {interface} before the program joins, and start the program again"
+                )
+            }
+            Self::RouteGroups => f.write_str(
+                "change what the multicast routing daemon forwards (`ip mroute` shows it), or its interfaces",
+            ),
+            Self::RouteAway(to, egress) => {
+                write!(f, "give {to} a route via another interface than {egress}")
+            }
+            Self::RouteInVrf { to, vrf, table } => write!(
+                f,
+                "give {} a route in table {table} of the VRF {vrf}, and end that table with an unreachable default route, so \
+                 that nothing falls through to another",
+                destination(*to)
+            ),
+            Self::DropForwarded { egress, .. } => write!(
+                f,
+                "drop it in the forward chain when it would leave via {egress}"
+            ),
+            Self::Restore {
+                link,
+                is_gone,
+                then,
+            } => {
+                let back = if *is_gone { "back" } else { "up" };
+                write!(f, "bring {link} {back}")?;
+                match then {
+                    Then::Nothing => Ok(()),
+                    Then::DropAt(egress) => {
+                        write!(f, ", and drop on {egress} what must not leave via it")
+                    }
+                    Then::Bind(home) => {
+                        f.write_str(", and ")?;
+                        bind(f, home)?;
+                        f.write_str(STAYS)
+                    }
+                }
+            }
+            Self::EndSubflow(remedy) => write!(f, "{remedy}"),
+            Self::RemoveRedirect {
+                rule: Some(rule), ..
+            } => write!(f, "delete the {rule}"),
+            Self::RemoveRedirect { from, to, .. } => write!(
+                f,
+                "remove the tc or nft rule on {from} that takes its packets to {to} (tc filter show dev {from} egress, nft -a list \
+                 ruleset)"
+            ),
+            Self::KeepOut(remedy) => write!(f, "{remedy}"),
+            Self::EndBypass(interface) => write!(
+                f,
+                "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev \
+                 egress hook of {} sees its packets",
+                interface.as_deref().unwrap_or("each interface")
+            ),
+            Self::EndXdpSocket => f.write_str(
+                "audit the next hop, or take CAP_NET_RAW from the program if it is not to send so",
+            ),
+            Self::Attach => {
+                f.write_str("remove what keeps pinif from being attached, as the error says")
+            }
+            Self::KeepAttached => f.write_str(
+                "find the program that removes BPF links, filters and qdiscs of others here (an agent of container networking, a \
+                 script with tc qdisc del or bpftool), and keep it from pinif's; it has CAP_NET_ADMIN or CAP_BPF",
+            ),
+            Self::Reorder => f.write_str(
+                "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order",
+            ),
+            Self::AuditXdpTargets => f.write_str(
+                "audit the next hop, or the interfaces that it redirects to; bpftool net shows the program",
+            ),
+            Self::EndPktgen => f.write_str("end pktgen (rmmod pktgen), or audit the next hop"),
+            Self::EndNetconsole => {
+                f.write_str("send the log by a program (a syslog daemon), or audit the next hop")
+            }
+            Self::Permit => f.write_str(
+                "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow",
+            ),
+            Self::AuditNextHop => {
+                f.write_str("audit the next hop; pinif doctor lists what cannot be seen here")
+            }
+        }
+    }
+}
+
+const STAYS: &str = ": a bound socket leaves via no other interface";
+
+fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
+    write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
+}
+
+fn destination(to: Option<IpAddr>) -> String {
+    to.map_or("the destination".to_owned(), |to| to.to_string())
+}
+
+fn address(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| format!(" {address}"))
+}

@@ -1,0 +1,61 @@
+//! What routing offers a packet beside the way that it took: what remedies are made of.
+
+use std::{net::IpAddr, sync::Arc};
+
+/// What routing offers the first packet of a finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ways {
+    /// The interfaces where it belongs, and whether it can leave by them; none where that was not asked.
+    pub home: Vec<Way>,
+    /// The address that the packet could have where it left: the one that the kernel gives to packets without. None where the
+    /// interface has none, or where it was not asked.
+    pub source: Option<IpAddr>,
+    /// A packet with that address leaves there.
+    pub is_led_there: bool,
+    /// A packet without an address gets one of the interface that it leaves by, which is one where it may leave.
+    pub is_right_without: bool,
+    /// Who chose the address that it has.
+    pub chosen_by: ChosenBy,
+    /// The destination is a neighbour where it left.
+    pub is_near: bool,
+}
+
+/// Whether a packet can leave by an interface where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// The interface.
+    pub interface: Arc<str>,
+    /// How it reaches the destination.
+    pub reach: Reach,
+    /// The address that the packet could have there, as in [`Ways::source`].
+    pub source: Option<IpAddr>,
+}
+
+/// How an interface reaches a destination, by the routes that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// By none, or the rule that decided does not allow the interface.
+    Nowhere,
+    /// The destination is a neighbour, or a group.
+    Direct,
+    /// By this router.
+    Via(IpAddr),
+}
+
+/// Who chose a packet's source address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChosenBy {
+    /// It is not known.
+    #[default]
+    Unknown,
+    /// The program: by `bind()`, by `IP_PKTINFO`, or by a header of its own.
+    Program,
+    /// A route has it for packets that have none (`src`).
+    Route,
+    /// The kernel, since the interface has no address that it may use (`inet_select_addr`).
+    Kernel,
+    /// The kernel, for the way that the packet would have gone without its mark, or to the destination that it had before NAT.
+    Before,
+    /// NAT: the packet had another source.
+    Nat,
+}

@@ -1,0 +1,158 @@
+//! What NAT changed of a packet: the kernel's record of its connection (linux/netfilter/nfnetlink_conntrack.h).
+
+use std::{io, net::IpAddr, path::Path};
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use super::{attributes::attributes, netlink::Requester, netns::NetNs, raw::Raw};
+
+/// Addresses and ports of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuple {
+    /// The IP protocol.
+    pub protocol: u8,
+    /// Where it is from.
+    pub source: IpAddr,
+    /// Where it goes.
+    pub destination: IpAddr,
+    /// The source port; zero where the protocol has none.
+    pub source_port: u16,
+    /// The destination port.
+    pub destination_port: u16,
+}
+
+/// `NFNL_SUBSYS_CTNETLINK` and `IPCTNL_MSG_CT_GET`.
+const GET: u16 = 1 << 8 | 1;
+/// `struct nfgenmsg`.
+const HEADER: usize = 4;
+/// `CTA_TUPLE_ORIG` and `CTA_TUPLE_REPLY`.
+const ORIGINAL: u16 = 1;
+const REPLY: u16 = 2;
+/// `CTA_TUPLE_IP` and what is in it; IPv6 has two more.
+const ADDRESSES: u16 = 1;
+const SOURCE_4: u16 = 1;
+const DESTINATION_4: u16 = 2;
+const SOURCE_6: u16 = 3;
+const DESTINATION_6: u16 = 4;
+/// `CTA_TUPLE_PROTO` and what is in it.
+const PROTOCOL: u16 = 2;
+const NUMBER: u16 = 1;
+const SOURCE_PORT: u16 = 2;
+const DESTINATION_PORT: u16 = 3;
+
+/// What a packet was before NAT, by its connection in a namespace. Nothing where its connection is not tracked, or NAT changed nothing.
+///
+/// A kernel without connection tracking is not made to load it.
+///
+/// # Errors
+/// Where the namespace may not be entered, or the kernel refuses netlink (`CAP_NET_ADMIN`).
+pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
+    if !Path::new("/sys/module/nf_conntrack").exists() {
+        return Ok(None);
+    }
+    // Ports and addresses are all that is asked by; ICMP is known by its identifier, which a finding has not.
+    if !matches!(
+        i32::from(packet.protocol),
+        libc::IPPROTO_TCP | libc::IPPROTO_UDP
+    ) {
+        return Ok(None);
+    }
+    // A packet of the connection's first direction: the reply is the same with its ends exchanged.
+    let reply = Tuple {
+        source: packet.destination,
+        destination: packet.source,
+        source_port: packet.destination_port,
+        destination_port: packet.source_port,
+        ..*packet
+    };
+    let question =
+        Raw::question(HEADER, family(packet.source)).with_nested(REPLY, &reply.message());
+    let answer = netns.run(|| {
+        Requester::open(NETLINK_NETFILTER)?.request(GET, &question, |_, payload| {
+            Tuple::read(payload.get(HEADER..)?, ORIGINAL)
+        })
+    })?;
+    match answer {
+        Ok(original) => Ok(original.filter(|original| original != packet)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+const fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => libc::AF_INET as u8,
+        IpAddr::V6(_) => libc::AF_INET6 as u8,
+    }
+}
+
+impl Tuple {
+    fn message(&self) -> Raw {
+        let empty = || Raw(Vec::new());
+        let addresses = match (self.source, self.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => empty()
+                .with(SOURCE_4, &source.octets())
+                .with(DESTINATION_4, &destination.octets()),
+            (IpAddr::V6(source), IpAddr::V6(destination)) => empty()
+                .with(SOURCE_6, &source.octets())
+                .with(DESTINATION_6, &destination.octets()),
+            _ => empty(),
+        };
+        let protocol = empty()
+            .with(NUMBER, &[self.protocol])
+            .with(SOURCE_PORT, &self.source_port.to_be_bytes())
+            .with(DESTINATION_PORT, &self.destination_port.to_be_bytes());
+        empty()
+            .with_nested(ADDRESSES, &addresses)
+            .with_nested(PROTOCOL, &protocol)
+    }
+
+    /// Reads the tuple of this kind.
+    fn read(bytes: &[u8], kind: u16) -> Option<Self> {
+        let inside = |bytes: &[u8], kind: u16| {
+            let found = attributes(bytes).find(|nla| nla.kind() == kind);
+            found.map(|nla| nla.value().to_vec())
+        };
+        let tuple = inside(bytes, kind)?;
+        let (addresses, protocol) = (inside(&tuple, ADDRESSES)?, inside(&tuple, PROTOCOL)?);
+        let address = |v4, v6| {
+            let four = inside(&addresses, v4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+            let six = || inside(&addresses, v6).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+            four.map(IpAddr::from).or_else(|| six().map(IpAddr::from))
+        };
+        let port = |kind| {
+            let bytes = inside(&protocol, kind)?;
+            Some(u16::from_be_bytes(bytes.try_into().ok()?))
+        };
+        Some(Self {
+            protocol: *inside(&protocol, NUMBER)?.first()?,
+            source: address(SOURCE_4, SOURCE_6)?,
+            destination: address(DESTINATION_4, DESTINATION_6)?,
+            source_port: port(SOURCE_PORT)?,
+            destination_port: port(DESTINATION_PORT)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuple_is_read_as_it_is_written() {
+        for (source, destination) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+            let tuple = Tuple {
+                protocol: 17,
+                source: source.parse().expect("an address"),
+                destination: destination.parse().expect("an address"),
+                source_port: 4000,
+                destination_port: 9,
+            };
+            let message = Raw(Vec::new()).with_nested(ORIGINAL, &tuple.message());
+            assert_eq!(Tuple::read(&message.0, ORIGINAL), Some(tuple));
+            for length in 0..message.0.len() {
+                assert_eq!(Tuple::read(&message.0[..length], ORIGINAL), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Remedies of `address-escape`: a packet had an address of fab0 alone, and left by eth1.
+
+use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::{Bench, Need};
+
+const NFT: &[Need] = &[Need::Program("nft")];
+
+fn escape(name: &'static str, sends: &'static str) -> Mistake {
+    Mistake {
+        name,
+        needs: NFT,
+        kind: "address-escape",
+        cause: "",
+        policy: None,
+        make: |_| (),
+        meanwhile: |_| (),
+        packets: Some(COUNT),
+        from: From::Card,
+        sends,
+        remedies: vec![],
+    }
+}
+
+/// Nothing reaches the world by fab0: binding there would wait for a neighbour that does not answer.
+#[test]
+fn an_address_of_another_interface_is_not_used() {
+    Mistake {
+        cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        remedies: vec![
+            operator(
+                "translate the source 10.0.0.1 to an address of eth1 where it leaves by that",
+                Then::Outside,
+            ),
+            developer(
+                "let the program send from 192.0.2.1, eth1's address, or from none",
+                Then::Outside,
+            ),
+        ],
+        ..escape(
+            "30 bind-beyond",
+            "udp --bind 10.0.0.1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A second default route is by fab0's router.
+#[test]
+fn a_router_of_the_right_link_is_used() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 9");
+        let peer = &bench.chassis.peer;
+        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+    }
+    Mistake {
+        cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator(
+                "give 203.0.113.9 a route via fab0 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            operator("translate the source 10.0.0.1", Then::Outside),
+            developer("let the program send from 192.0.2.1", Then::Outside),
+            developer(
+                "bind the socket to fab0 with SO_BINDTODEVICE",
+                Then::Peer,
+            ),
+        ],
+        ..escape(
+            "30 bind-router",
+            "udp --bind 10.0.0.1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A neighbour on eth1's own link: a route by fab0 would lead nowhere.
+#[test]
+fn a_neighbour_of_the_other_link_needs_no_route() {
+    Mistake {
+        cause: "route 192.0.2.0/24 dev eth1 src 192.0.2.1 in table main",
+        remedies: vec![
+            operator("translate the source 10.0.0.1", Then::Outside),
+            developer("let the program send from 192.0.2.1", Then::Outside),
+        ],
+        ..escape(
+            "30 bind-neighbour",
+            "udp --bind 10.0.0.1 --to 192.0.2.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The rule sends what is the backplane's own neighbour outside.
+#[test]
+fn a_rule_by_source_is_corrected() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
+        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+    }
+    Mistake {
+        cause: "rule 100 (from 10.0.0.1) sent it to table 100, whose default route via 192.0.2.2 leaves via eth1",
+        make,
+        remedies: vec![
+            operator(
+                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
+                Then::Peer,
+            ),
+            operator(
+                "keep 10.0.0.2 out of rule 100 (from 10.0.0.1) (`ip rule add pref 99 to 10.0.0.2 lookup main`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            operator("translate the source 10.0.0.1", Then::Outside),
+            developer("let the program send from no address of its own", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape(
+            "30 rule-by-source",
+            "udp --bind 10.0.0.1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A raw socket's `bind()` is seen by no hook: the address is the packet's own.
+#[test]
+fn a_rule_by_source_is_named_where_no_hook_saw_the_address() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 7");
+        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 7");
+    }
+    Mistake {
+        cause: "rule 100 (from 10.0.0.1) sent it to table 7, whose default route via 192.0.2.2 leaves via eth1",
+        make,
+        remedies: vec![
+            operator("translate the source 10.0.0.1", Then::Nowhere),
+            developer("let the program send from 192.0.2.1", Then::Nowhere),
+        ],
+        ..escape(
+            "30 rule-by-source-raw",
+            "raw --bind 10.0.0.1 --to 203.0.113.9 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// An unnumbered link: the kernel took fab0's address.
+#[test]
+fn a_link_without_an_address_gets_one() {
+    fn make(bench: &Bench) {
+        let card = bench.card();
+        for address in ["192.0.2.1/24", "2001:db8::1/64"] {
+            let address = address.parse().expect("an address");
+            card.delete_address("eth1", address).expect("it has it");
+        }
+        bench.run("ip", "route add 203.0.113.9 dev eth1");
+        bench.knows("eth1", "203.0.113.9");
+    }
+    Mistake {
+        cause: "eth1 has no address that the packet could have, so the kernel took 10.0.0.1; route 203.0.113.9/32 dev eth1 in table \
+                main",
+        make,
+        remedies: vec![operator(
+            "give eth1 an address of its own, or 10.0.0.1 as well (`ip address add 10.0.0.1/32 dev eth1`)",
+            Then::Outside,
+        )],
+        ..escape(
+            "30 unnumbered",
+            "udp --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The route has the wrong `src`.
+#[test]
+fn a_route_gives_another_source() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "route add 203.0.113.0/24 via 192.0.2.2 dev eth1 src 10.0.0.1 metric 5",
+        );
+    }
+    Mistake {
+        cause: "the route gives packets the source 10.0.0.1 (`src`); route 203.0.113.0/24 via 192.0.2.2 dev eth1 src 10.0.0.1 in \
+                table main",
+        make,
+        remedies: vec![
+            operator(
+                "let the route 203.0.113.0/24 give packets the source 192.0.2.1 (`ip route replace 203.0.113.0/24 via 192.0.2.2 dev \
+                 eth1 table 254 metric 5 src 192.0.2.1`)",
+                Then::Outside,
+            ),
+            operator("give eth1 an address of its own, or 10.0.0.1 as well", Then::Outside),
+        ],
+        ..escape("30 route-src", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// A rule of nftables marks what goes to the world, when it has its source already.
+#[test]
+fn a_mark_of_nftables_is_named() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route del default");
+        bench.run("ip", "route add default via 10.0.0.2 dev fab0");
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 7");
+        bench.run("ip", "rule add pref 100 fwmark 7 lookup 7");
+        bench.run("nft", "add table ip lab");
+        bench.run(
+            "nft",
+            "add chain ip lab out { type route hook output priority -150 ; }",
+        );
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set 7",
+        );
+        let peer = &bench.chassis.peer;
+        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+    }
+    Mistake {
+        cause: "the kernel chose the source 10.0.0.1 for another route, before the packet was marked or translated; mark 0x7, which \
+                nft rule ip lab out handle ",
+        make,
+        remedies: vec![
+            operator("delete nft rule ip lab out handle ", Then::Peer),
+            operator("translate the source 10.0.0.1", Then::Outside),
+            operator("give 203.0.113.9 a route via fab0 in table 7", Then::Peer),
+            operator("keep 203.0.113.9 out of rule 100 (fwmark 0x7)", Then::Peer),
+        ],
+        ..escape("30 mark", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// A service's address is translated to one that another link leads to.
+#[test]
+fn a_translated_destination_gets_a_source_of_its_way() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add 10.96.0.0/16 via 10.0.0.2 dev fab0");
+        bench.run("nft", "add table ip lab");
+        bench.run(
+            "nft",
+            "add chain ip lab out { type nat hook output priority -100 ; }",
+        );
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 10.96.0.1 dnat to 203.0.113.9",
+        );
+    }
+    Mistake {
+        cause: "its destination 10.96.0.1 was translated (NAT); the kernel chose the source 10.0.0.1 for another route, before the \
+                packet was marked or translated; route 0.0.0.0/0 via 192.0.2.2 dev eth1",
+        make,
+        remedies: vec![operator("translate the source 10.0.0.1", Then::Outside)],
+        ..escape("30 dnat", "udp --to 10.96.0.1:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// A rule of NAT gives what the card itself sends the wrong address.
+#[test]
+fn a_translated_source_is_translated_again() {
+    fn make(bench: &Bench) {
+        bench.run("nft", "add table ip lab");
+        bench.run(
+            "nft",
+            "add chain ip lab out { type nat hook postrouting priority 100 ; }",
+        );
+        bench.run("nft", "add rule ip lab out oifname eth1 snat to 10.0.0.1");
+    }
+    Mistake {
+        cause: "its source 192.0.2.1 was translated (NAT); route 0.0.0.0/0 via 192.0.2.2 dev eth1",
+        make,
+        remedies: vec![operator(
+            "translate the source 192.0.2.1 to an address of eth1",
+            Then::Outside,
+        )],
+        ..escape("30 snat", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// The same of what it forwards.
+#[test]
+fn what_is_forwarded_is_translated_to_the_right_address() {
+    fn make(bench: &Bench) {
+        bench.let_forward();
+        bench.run("nft", "add table ip lab");
+        bench.run(
+            "nft",
+            "add chain ip lab out { type nat hook postrouting priority 100 ; }",
+        );
+        bench.run("nft", "add rule ip lab out oifname eth1 snat to 10.0.0.1");
+    }
+    Mistake {
+        cause: "forwarded from fab0, its source 10.0.0.2 translated (NAT); route 0.0.0.0/0 via 192.0.2.2 dev eth1",
+        make,
+        from: From::Peer,
+        remedies: vec![operator(
+            "translate the source 10.0.0.2 to an address of eth1",
+            Then::Outside,
+        )],
+        ..escape("30 snat-forwarded", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// The backplane is down.
+#[test]
+fn a_link_that_is_down_comes_up() {
+    fn make(bench: &Bench) {
+        bench.card().set_down("fab0").expect("fab0 goes down");
+    }
+    Mistake {
+        cause: "link fab0 is down",
+        make,
+        // The kernel forgets neighbours with the link.
+        meanwhile: |bench| bench.knows("fab0", "10.0.0.2"),
+        remedies: vec![operator("bring fab0 up", Then::Peer)],
+        ..escape(
+            "30 link-down",
+            "udp --bind 10.0.0.1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

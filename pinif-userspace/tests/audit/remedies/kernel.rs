@@ -1,0 +1,140 @@
+//! Remedies of what the kernel sends by itself: replies, reports of groups, outer packets of tunnels.
+
+use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::{Bench, Need};
+use pinif_lab::LinkKind;
+
+const NFT: &[Need] = &[Need::Program("nft")];
+
+fn of(kind: &'static str, name: &'static str, from: From, sends: &'static str) -> Mistake {
+    Mistake {
+        name,
+        needs: NFT,
+        kind,
+        cause: "",
+        policy: None,
+        packets: Some(COUNT),
+        make: |_| (),
+        meanwhile: |_| (),
+        from,
+        sends,
+        remedies: Vec::new(),
+    }
+}
+
+/// The card answers its neighbour on the backplane by the front.
+#[test]
+fn a_reply_is_led_home() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
+        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+    }
+    Mistake {
+        cause: "the kernel's own reply; rule 100 (from 10.0.0.1) sent it to table 100",
+        make,
+        remedies: vec![
+            operator(
+                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
+                Then::By("fab0"),
+            ),
+            operator(
+                "keep 10.0.0.2 out of rule 100 (from 10.0.0.1)",
+                Then::By("fab0"),
+            ),
+            operator("drop it where it leaves via eth1 (`nft ", Then::Nowhere),
+        ],
+        ..of(
+            "address-escape",
+            "30 reply",
+            From::Peer,
+            "ping --to 10.0.0.1 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// Somebody outside asks for an address of the backplane: nothing leads back by that.
+#[test]
+fn a_reply_that_can_go_nowhere_else_is_dropped() {
+    Mistake {
+        cause: "the kernel's own reply; route 192.0.2.0/24 dev eth1 src 192.0.2.1 in table main",
+        remedies: vec![operator(
+            "drop it where it leaves via eth1 (`nft ",
+            Then::Nowhere,
+        )],
+        ..of(
+            "address-escape",
+            "30 reply-outside",
+            From::Outside,
+            "ping --to 10.0.0.1 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A group that a route leads outside: the kernel reports it there.
+#[test]
+fn a_group_is_joined_where_it_belongs() {
+    Mistake {
+        cause: "the kernel's report of group memberships (IGMP, MLD); programs have joined 239.7.7.7 on eth1",
+        packets: None,
+        policy: Some(
+            "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"reports\"\ndestination = [\"224.0.0.22/32\"]\nonly_via \
+             = [\"backplane\"]\n",
+        ),
+        remedies: vec![
+            operator(
+                "give 239.7.7.7 a route via fab0 before the program joins, and start the program again (`ip route replace 239.7.7.7 dev \
+                 fab0`)",
+                Then::By("fab0"),
+            ),
+            developer(
+                "name fab0 where the program joins the group",
+                Then::By("fab0"),
+            ),
+        ],
+        ..of(
+            "policy-escape",
+            "30 group",
+            From::Card,
+            "groups --how mreqn --group 239.7.7.7",
+        )
+    }
+    .is_fixed();
+}
+
+/// A tunnel from the backplane's address to the world.
+#[test]
+fn a_tunnel_gets_the_address_of_its_way() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "link add vx0 type vxlan id 7 local 10.0.0.1 remote 203.0.113.9 dstport 4789",
+        );
+        bench.run("ip", "link set vx0 multicast off up");
+        bench.run("ip", "address add 10.7.0.1/24 dev vx0");
+        bench.run(
+            "ip",
+            "neighbour add 10.7.0.2 lladdr 02:00:00:00:00:77 dev vx0",
+        );
+    }
+    Mistake {
+        needs: &[Need::Program("nft"), Need::Link(LinkKind::Vxlan)],
+        cause: "the outer packet of a tunnel; the tunnel is vx0; route 0.0.0.0/0 via 192.0.2.2 dev eth1",
+        make,
+        remedies: vec![
+            operator(
+                "give the tunnel vx0 the local address 192.0.2.1 (`ip link set dev vx0 type vxlan local 192.0.2.1`)",
+                Then::By("eth1"),
+            ),
+            operator("drop it where it leaves via eth1", Then::Nowhere),
+        ],
+        ..of(
+            "address-escape",
+            "30 tunnel",
+            From::Card,
+            "udp --to 10.7.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

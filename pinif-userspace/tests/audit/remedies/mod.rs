@@ -1,0 +1,8 @@
+//! Every remedy is carried out, to the letter, as pinif printed it: the finding is gone then, no other comes, and the traffic arrives where
+//! it can. Case 30 of docs/developers/scenarios.md.
+
+mod addresses;
+mod devices;
+mod kernel;
+mod links;
+mod policies;

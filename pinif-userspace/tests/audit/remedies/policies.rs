@@ -1,0 +1,266 @@
+//! Remedies of `policy-escape` and `unpinned`: a rule keeps it on the backplane.
+
+use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
+use pinif_lab::LinkKind;
+
+const NFT: &[Need] = &[Need::Program("nft")];
+
+fn escape(name: &'static str, sends: &'static str) -> Mistake {
+    Mistake {
+        name,
+        needs: NFT,
+        kind: "policy-escape",
+        cause: "",
+        policy: Some(CONTROL_PLANE),
+        make: |_| (),
+        meanwhile: |_| (),
+        packets: Some(COUNT),
+        from: From::Card,
+        sends,
+        remedies: Vec::new(),
+    }
+}
+
+/// Table 100, for what this rule takes, leads outside.
+fn misled(bench: &Bench, rule: &str) {
+    bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
+    bench.run("ip", &format!("rule add {rule} lookup 100"));
+}
+
+/// Nothing leads to it by the backplane. That is somebody's to decide.
+#[test]
+fn what_nothing_reaches_is_somebodys_to_decide() {
+    Mistake {
+        cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        remedies: vec![operator(
+            "decide where 10.9.0.9 belongs: no route leads there via fab0, so that a socket bound there would wait for a neighbour \
+             that does not answer; give it a router there, or let rule control-plane allow eth1",
+            Then::Words,
+        )],
+        ..escape("30 policy-beyond", "udp --to 10.9.0.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+#[test]
+fn a_rule_by_mark_is_corrected() {
+    Mistake {
+        cause: "mark 0x7, which the program set (SO_MARK), or a rule that pinif did not find; rule 100 (fwmark 0x7) sent it to table \
+                100, whose default route via 192.0.2.2 leaves via eth1",
+        make: |bench| misled(bench, "pref 100 fwmark 7"),
+        remedies: vec![
+            operator(
+                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
+                Then::Peer,
+            ),
+            operator(
+                "keep 10.0.0.2 out of rule 100 (fwmark 0x7) (`ip rule add pref 99 to 10.0.0.2 lookup main`)",
+                Then::Peer,
+            ),
+            operator(
+                "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
+        ],
+        ..escape("30 policy-mark", "udp --mark 7 --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+#[test]
+fn a_rule_of_ipv6_is_corrected() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "-6 route add default via 2001:db8::2 dev eth1 table 100",
+        );
+        bench.run("ip", "-6 rule add pref 100 to fd00::/8 lookup 100");
+    }
+    Mistake {
+        cause: "rule 100 (to fd00::/8) sent it to table 100, whose default route via 2001:db8::2 leaves via eth1",
+        make,
+        remedies: vec![
+            operator(
+                "give fd00::2 a route via fab0 in table 100 (`ip -6 route replace fd00::2 dev fab0 table 100`)",
+                Then::Peer,
+            ),
+            operator(
+                "keep fd00::2 out of rule 100 (to fd00::/8) (`ip -6 rule add pref 99 to fd00::2 lookup main`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape("30 policy-v6", "udp --to [fd00::2]:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// The type of service is in no finding: it is found by asking.
+#[test]
+fn a_rule_by_type_of_service_is_probable() {
+    Mistake {
+        cause: "most likely rule 100 (tos 0x10) sent it to table 100",
+        make: |bench| misled(bench, "pref 100 tos 0x10"),
+        remedies: vec![
+            operator("give 10.0.0.2 a route via fab0 in table 100", Then::Peer),
+            operator("keep 10.0.0.2 out of rule 100 (tos 0x10)", Then::Peer),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape(
+            "30 policy-tos",
+            "udp --tos 16 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The program has an address of eth1: where it belongs, that would be another mistake.
+#[test]
+fn a_route_takes_no_foreign_address_along() {
+    Mistake {
+        cause: "rule 100 (from 192.0.2.1) sent it to table 100",
+        make: |bench| misled(bench, "pref 100 from 192.0.2.1"),
+        remedies: vec![operator(
+            "give 10.0.0.2 a route via fab0 in table 100, and translate the source 192.0.2.1 there to an address of fab0",
+            Then::Peer,
+        )],
+        ..escape(
+            "30 policy-address",
+            "udp --bind 192.0.2.1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A more specific route leads away from the backplane's own network.
+#[test]
+fn a_route_is_corrected() {
+    Mistake {
+        cause: "route 10.0.0.0/30 via 192.0.2.2 dev eth1 in table main",
+        make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
+        remedies: vec![
+            operator(
+                "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape("30 policy-route", "udp --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+#[test]
+fn a_program_that_names_the_interface_is_held() {
+    Mistake {
+        cause: "most likely the program named eth1 (IP_PKTINFO or IP_UNICAST_IF), or a route that is gone did: the kernel routes it via \
+                fab0 now",
+        make: |bench| bench.knows("eth1", "10.0.0.2"),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, which drops what would leave by another interface",
+                Then::Nowhere,
+            ),
+            developer(
+                "bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other",
+                Then::Peer,
+            ),
+        ],
+        ..escape(
+            "30 policy-named",
+            "udp --pktinfo eth1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The address chooses the interface of a group; the group's route is not asked.
+#[test]
+fn a_source_that_chooses_the_interface_of_a_group_is_named() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add 239.0.0.0/8 dev fab0");
+    }
+    Mistake {
+        cause: "its source 192.0.2.1 is eth1's, which chooses the interface for a group or a broadcast address without a route",
+        policy: Some(GROUPS),
+        make,
+        remedies: vec![developer(
+            "let the program send from 10.0.0.1, fab0's address, or from none",
+            Then::Peer,
+        )],
+        ..escape(
+            "30 policy-group",
+            "udp --bind 192.0.2.1 --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+const GROUPS: &str = r#"
+[zone.backplane]
+interfaces = ["fab*"]
+
+[[rule]]
+name = "groups"
+destination = ["239.0.0.0/8", "224.0.0.22/32"]
+only_via = ["backplane"]
+"#;
+
+#[test]
+fn what_is_forwarded_is_dropped_or_routed() {
+    fn make(bench: &Bench) {
+        bench.let_forward();
+        bench.run(
+            "ip",
+            "route add 203.0.113.0/24 via 192.0.2.2 dev eth1 table 100",
+        );
+        bench.run("ip", "rule add pref 100 iif fab0 lookup 100");
+    }
+    Mistake {
+        cause: "forwarded from fab0; rule 100 (iif fab0) sent it to table 100",
+        policy: Some(
+            "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"world\"\ndestination = [\"203.0.113.0/24\"]\nonly_via = \
+             [\"backplane\"]\n",
+        ),
+        make,
+        from: From::Peer,
+        remedies: vec![
+            operator(
+                "drop it in the forward chain when it would leave via eth1 (`nft ",
+                Then::Nowhere,
+            ),
+            operator("decide where 203.0.113.9 belongs", Then::Words),
+        ],
+        ..escape("30 policy-forwarded", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+#[test]
+fn what_must_be_pinned_is_bound_where_it_left() {
+    Mistake {
+        kind: "unpinned",
+        cause: "route 10.0.0.0/24 dev fab0 src 10.0.0.1 in table main",
+        policy: Some(CONTROL_PLANE_PINNED),
+        // A second interface of the zone, which reaches nothing.
+        needs: &[Need::Link(LinkKind::Bridge)],
+        make: |bench| {
+            bench.run("ip", "link add fab1 type bridge");
+            bench.run("ip", "link set fab1 up");
+        },
+        remedies: vec![
+            operator(
+                "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
+        ],
+        ..escape("30 unpinned", "udp --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed();
+}

@@ -1,0 +1,344 @@
+//! Remedies carried out: what pinif printed, and just that.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pinif_lab::Namespace;
+use pinif_userspace::findings::explain::{SocketOption, Step, Who};
+use pinif_userspace::findings::line::FindingLine;
+
+use super::{Bench, Need, SENDER, scenario};
+
+/// The port that what a mistake sends goes to.
+pub const PORT: u16 = 7009;
+/// How many datagrams it sends.
+pub const COUNT: u64 = 10;
+
+/// A mistake that somebody makes, the finding that comes of it, and what each of its remedies must come to.
+pub struct Mistake {
+    /// The scenario's name.
+    pub name: &'static str,
+    /// What the machine must have.
+    pub needs: &'static [Need],
+    /// The kind of the finding.
+    pub kind: &'static str,
+    /// Words that the cause has in it.
+    pub cause: &'static str,
+    /// The policy.
+    pub policy: Option<&'static str>,
+    /// How many packets the finding has; none says that it is at least one.
+    pub packets: Option<u64>,
+    /// What is made of the chassis.
+    pub make: fn(&Bench),
+    /// What the world does once a remedy's commands have run.
+    pub meanwhile: fn(&Bench),
+    /// Who sends.
+    pub from: From,
+    /// The sender's arguments: ten datagrams.
+    pub sends: &'static str,
+    /// Each remedy, in order.
+    pub remedies: Vec<Wanted>,
+}
+
+/// Who sends what is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// A program on the card, which `pinif run` may start.
+    Card,
+    /// The peer, whose packets the card forwards or answers.
+    Peer,
+    /// The world, whose packets the card answers.
+    Outside,
+}
+
+/// A remedy that a finding must have.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Who can do it.
+    pub who: Who,
+    /// How its text begins.
+    pub text: &'static str,
+    /// What comes of it.
+    pub then: Then,
+}
+
+/// What comes of a remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// All arrives at the peer.
+    Peer,
+    /// All arrives outside.
+    Outside,
+    /// It is no datagram of a program: all leaves by this link.
+    By(&'static str),
+    /// Nothing arrives: it was dropped or refused, where it can go nowhere else.
+    Nowhere,
+    /// It is nothing that a machine can do by itself.
+    Words,
+}
+
+/// A remedy of whoever runs the host.
+pub const fn operator(text: &'static str, then: Then) -> Wanted {
+    Wanted {
+        who: Who::Operator,
+        text,
+        then,
+    }
+}
+
+/// A remedy of whoever can change the program.
+pub const fn developer(text: &'static str, then: Then) -> Wanted {
+    Wanted {
+        who: Who::Developer,
+        text,
+        then,
+    }
+}
+
+impl Mistake {
+    /// Makes the mistake and carries out each remedy of its finding, each in a chassis of its own.
+    pub fn is_fixed(&self) {
+        for (number, wanted) in self.remedies.iter().enumerate() {
+            let name = format!("{} remedy {}", self.name, number + 1);
+            scenario(&name, self.needs, |bench| self.fixed(bench, number, wanted));
+        }
+    }
+
+    fn fixed(&self, bench: &Bench, number: usize, wanted: &Wanted) {
+        (self.make)(bench);
+        let finding = self.found(bench);
+        let steps = &finding.remedies;
+        let is = |step: &Step, wanted: &Wanted| {
+            step.who == wanted.who && step.text.starts_with(wanted.text)
+        };
+        let all = &self.remedies;
+        assert!(
+            steps.len() == all.len() && steps.iter().zip(all).all(|(step, one)| is(step, one)),
+            "the remedies are others: {steps:#?}"
+        );
+        let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+        assert_eq!(finding.remedy, texts.join(", or "));
+        if wanted.then != Then::Words {
+            self.then(bench, &steps[number], wanted.then);
+        }
+    }
+
+    /// The one finding that comes of the mistake.
+    fn found(&self, bench: &Bench) -> FindingLine {
+        let auditor = bench.auditor();
+        let auditor = match self.policy {
+            Some(policy) => auditor.policy(policy),
+            None => auditor,
+        };
+        let auditor = auditor.start();
+        let arrived = Arrivals::at(bench);
+        self.send(bench, self.sends, None, "eth1");
+        drop(arrived);
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("there must be one finding\n{report}");
+        };
+        assert_eq!(finding.kind.name(), self.kind, "{report}");
+        if let Some(packets) = self.packets {
+            assert_eq!(finding.packets, packets, "{report}");
+        }
+        assert!(finding.cause.contains(self.cause), "{}", finding.cause);
+        finding.clone()
+    }
+
+    /// Carries out a remedy: there is no finding any more, no other, and what can arrive does.
+    fn then(&self, bench: &Bench, step: &Step, then: Then) {
+        let mut sends = self.sends.to_owned();
+        for option in &step.options {
+            sends = set(&sends, option);
+        }
+        let mut starts = None;
+        for line in &step.commands {
+            if line.ends_with(" -- COMMAND") {
+                starts = Some(line.as_str());
+            } else {
+                bench.shell(line);
+            }
+        }
+        (self.meanwhile)(bench);
+        assert!(
+            !(step.options.is_empty() && step.commands.is_empty()),
+            "it cannot be carried out: {step:#?}"
+        );
+        let auditor = bench.auditor();
+        let auditor = match self.policy {
+            Some(policy) => auditor.policy(policy),
+            None => auditor,
+        };
+        let auditor = auditor.start();
+        let arrivals = Arrivals::at(bench);
+        let by = match then {
+            Then::By(link) => link,
+            _ => "eth1",
+        };
+        self.send(bench, &sends, starts, by);
+        let (peer, outside) = match then {
+            Then::Peer => (COUNT, 0),
+            Then::Outside => (0, COUNT),
+            Then::Nowhere | Then::Words | Then::By(_) => (0, 0),
+        };
+        arrivals.are(peer, outside, step);
+        let report = auditor.stop();
+        if let Then::By(link) = then {
+            let sent = report.sent_by(link).packets;
+            assert!(
+                sent >= self.packets.unwrap_or(1),
+                "after {step:#?}\n{report}"
+            );
+        }
+        assert!(
+            report.findings.is_empty() && report.status.success(),
+            "after {step:#?}\n{report}"
+        );
+    }
+
+    fn send(&self, bench: &Bench, sends: &str, starts: Option<&str>, by: &str) {
+        match (self.from, starts) {
+            (From::Peer, _) => {
+                bench.far_sender(&bench.chassis.peer, sends).finish();
+            }
+            (From::Outside, _) => {
+                bench.far_sender(&bench.chassis.outside, sends).finish();
+            }
+            // What the kernel reports of a group, it does while that is joined.
+            (From::Card, None) if sends.starts_with("groups ") => {
+                let sent = bench.card().sent(by).expect("it is there").packets;
+                let mut sender = bench.sender(&format!("{sends} --stay"));
+                sender.wait_for("joined");
+                bench.wait_until_sent(by, sent + 1);
+                sender.go_and_finish();
+            }
+            (From::Card, None) => {
+                bench.send(sends);
+            }
+            (From::Card, Some(line)) => {
+                let command = format!("{} {sends}", *SENDER);
+                bench.shell(&line.replace("COMMAND", &command));
+            }
+        }
+    }
+}
+
+/// A sender's arguments, with a socket option set as a remedy says.
+fn set(sends: &str, option: &SocketOption) -> String {
+    let flags: &[&str] = match option.name.as_str() {
+        "SO_BINDTODEVICE" => &["--bind-device"],
+        "bind" => &["--bind"],
+        // What the kernel takes the interface from, whichever it was.
+        "IP_PKTINFO" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
+        "sin6_scope_id" => &["--scope"],
+        "sll_ifindex" => &["--device"],
+        "IP_ADD_MEMBERSHIP" => &["--interface"],
+        other => panic!("the sender has no {other}"),
+    };
+    let mut words: Vec<&str> = sends.split_whitespace().collect();
+    let mut had = None;
+    for flag in flags {
+        if let Some(place) = words.iter().position(|word| word == flag) {
+            had = Some(words[place]);
+            words.drain(place..place + 2);
+        }
+    }
+    if let Some(value) = &option.value {
+        words.extend([had.unwrap_or(flags[0]), value]);
+    }
+    words.join(" ")
+}
+
+/// Receivers of what a mistake sends.
+struct Arrivals {
+    peer: UdpSocket,
+    outside: UdpSocket,
+}
+
+impl Arrivals {
+    fn at(bench: &Bench) -> Self {
+        let open = |namespace: &Namespace| {
+            let socket = namespace.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT)));
+            let socket = socket.expect("it is there").expect("the port is free");
+            // In a group as well, where the family has groups of both.
+            let join = |address: [u8; 4]| {
+                let group = Ipv4Addr::new(239, 1, 1, 1);
+                namespace.run(|| socket.join_multicast_v4(&group, &address.into()))
+            };
+            for address in [[10, 0, 0, 2], [192, 0, 2, 2]] {
+                let _elsewhere = join(address);
+            }
+            socket
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .expect("a time");
+            socket
+        };
+        Self {
+            peer: open(&bench.chassis.peer),
+            outside: open(&bench.chassis.outside),
+        }
+    }
+
+    /// So many have arrived, and no more.
+    fn are(&self, peer: u64, outside: u64, step: &Step) {
+        for (name, socket, number) in [
+            ("the peer", &self.peer, peer),
+            ("outside", &self.outside, outside),
+        ] {
+            for arrived in 0..number {
+                let result = socket.recv(&mut [0; 64]);
+                assert!(
+                    result.is_ok(),
+                    "{arrived} of {number} arrived at {name} after {step:#?}"
+                );
+            }
+            socket.set_nonblocking(true).expect("a socket");
+            let more = socket.recv(&mut [0; 64]);
+            assert!(
+                more.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
+                "more than {number} arrived at {name} after {step:#?}"
+            );
+        }
+    }
+}
+
+impl Bench {
+    /// Runs a line of a shell on the card, in the audited cgroup, as an operator would; it must succeed.
+    pub fn shell(&self, line: &str) {
+        let programs = Path::new(env!("CARGO_BIN_EXE_pinif"))
+            .parent()
+            .expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new("sh");
+        command
+            .args(["-ec", r#"echo 0 > "$0/cgroup.procs"; eval "$1""#])
+            .arg(self.cgroup_path())
+            .arg(line)
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .stdin(Stdio::null());
+        let output = self.card().run(|| command.output()).expect("the card");
+        let output = output.expect("a shell");
+        assert!(
+            output.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Takes an address that everybody is to be able to answer from the far end's list of neighbours.
+    pub fn knows(&self, link: &str, neighbour: &str) {
+        let far = match link {
+            "fab0" => (&self.chassis.peer, "fab0"),
+            _ => (&self.chassis.outside, "eth0"),
+        };
+        let address: IpAddr = neighbour.parse().expect("an address");
+        let mac = far.0.mac(far.1).expect("it is there");
+        self.card()
+            .add_neighbour(link, address, &mac)
+            .expect("a neighbour");
+    }
+}
