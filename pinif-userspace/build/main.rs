@@ -1,7 +1,7 @@
 //! Puts the eBPF objects where `kernel/` includes them: `OUT_DIR/pinif.o` for the audit, `OUT_DIR/pins.o` for pins.
 //!
-//! `cargo xtask build` leaves them in `bpf` of the target directory; `PINIF_EBPF_OBJECT` and `PINIF_PINS_OBJECT` name
-//! others. Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested;
+//! `cargo xtask build` leaves them in `bpf` of the target directory; a packaged crate has them in `objects` (`cargo xtask package`);
+//! `PINIF_EBPF_OBJECT` and `PINIF_PINS_OBJECT` name others. Without one the file is empty, so that everything that needs no kernel still builds, is checked and is tested;
 //! in an optimized pinif, which is installed, that is an error ([`empty`]).
 
 mod empty;
@@ -45,7 +45,10 @@ fn take(name: &str, variable: &str) -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let object = match env::var_os(variable) {
         Some(object) => PathBuf::from(object),
-        None => object_of_xtask(&out, name)?,
+        None => match object_of_package(name)? {
+            Some(object) => object,
+            None => object_of_xtask(&out, name)?,
+        },
     };
     println!("cargo::rerun-if-changed={}", object.display());
     let programs =
@@ -63,6 +66,13 @@ fn take(name: &str, variable: &str) -> Result<(), Box<dyn Error>> {
     }
     fs::write(out.join(name), programs)?;
     Ok(())
+}
+
+/// The object that came with this crate's sources.
+fn object_of_package(name: &str) -> Result<Option<PathBuf>, Box<dyn Error>> {
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let object = manifest.join("objects").join(name);
+    Ok(object.is_file().then_some(object))
 }
 
 /// Where `cargo xtask build` puts an object. An empty one is left there until then: cargo takes a file that is missing

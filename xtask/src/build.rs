@@ -109,6 +109,11 @@ fn build_pinif(cargo: &mut Command, profile: &Profile, pinif: PathBuf) -> Result
     Ok(pinif)
 }
 
+/// Where [`build_ebpf`] puts the objects.
+pub fn objects(workspace: &Workspace) -> [PathBuf; 2] {
+    OBJECTS.map(|(_, object)| workspace.target.join("bpf").join(object))
+}
+
 /// Builds the eBPF objects, and puts them where pinif's build takes them.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod dist;
 mod fuzz;
 mod launch;
 mod linker;
+mod package;
 mod process;
 mod remap;
 mod report;
@@ -54,6 +55,8 @@ enum Task {
     Bench(bench::Args),
     /// Make what is installed where there is no compiler: a tarball of one static binary
     Dist(dist::Args),
+    /// Make the crates as a registry has them, with the eBPF objects inside
+    Package(package::Args),
     /// Try damaged policies, or packets, for long, and keep what is wrong
     Fuzz(fuzz::Args),
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Task::Scenarios => scenarios::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Dist(args) => dist::run(&workspace, &args),
+        Task::Package(args) => package::run(&workspace, &args),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),
     };
     done.unwrap_or_else(|error| fail(&error))

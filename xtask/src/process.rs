@@ -145,12 +145,21 @@ pub fn output(command: &mut Command) -> Option<String> {
 /// # Errors
 /// As [`run`].
 pub fn answer(command: &mut Command) -> Result<String> {
+    let answer = output_bytes(command)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The same as bytes: of what may be no text.
+///
+/// # Errors
+/// As [`run`].
+pub fn output_bytes(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| cannot_start(command))?;
     check(command, Ok(output.status))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(output.stdout)
 }
 
 fn check(command: &Command, status: io::Result<ExitStatus>) -> Result<()> {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::{
-    build,
+    build, package,
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
     report::Report,
     scenarios::{self, DIRECTORY_VARIABLE},
@@ -75,6 +75,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         report.add_tests(name, started.elapsed(), totals, status.success());
     }
     if let Some((supply, arm64)) = supply {
+        package::check(workspace, &mut report);
         say("the same on older kernels, in virtual machines; `--this-kernel` leaves them out");
         vm::run_scenarios(workspace, &supply, vm::Chosen::Selections, &mut report)?;
         vm::arm64::run(workspace, &arm64, &mut report);

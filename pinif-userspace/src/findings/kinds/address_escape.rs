@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: true,
     does: "left via",
     fate: "left",
-    page: include_str!("../../../../docs/kinds/address-escape.md"),
+    page: include_str!("../../../kinds/address-escape.md"),
     sender: headline::sender,
     what,
     foreseen,

@@ -15,7 +15,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "left via",
     fate: "left",
-    page: include_str!("../../../../docs/kinds/copy-escape.md"),
+    page: include_str!("../../../kinds/copy-escape.md"),
     sender,
     what: sender,
     foreseen: row::nothing,

@@ -25,7 +25,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "left via",
     fate: "left",
-    page: include_str!("../../../../docs/kinds/device-escape.md"),
+    page: include_str!("../../../kinds/device-escape.md"),
     sender: headline::sender,
     what: headline::sender,
     foreseen,

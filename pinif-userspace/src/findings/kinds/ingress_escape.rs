@@ -25,7 +25,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "arrived on",
     fate: "arrived",
-    page: include_str!("../../../../docs/kinds/ingress-escape.md"),
+    page: include_str!("../../../kinds/ingress-escape.md"),
     sender: headline::sender,
     what: |finding| format!("packets from {}", source_address(finding)),
     foreseen: row::nothing,

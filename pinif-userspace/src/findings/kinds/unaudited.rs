@@ -11,7 +11,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "is not seen on",
     fate: "not seen",
-    page: include_str!("../../../../docs/kinds/unaudited.md"),
+    page: include_str!("../../../kinds/unaudited.md"),
     sender,
     what: sender,
     foreseen: row::nothing,

@@ -16,7 +16,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "left via",
     fate: "left",
-    page: include_str!("../../../../docs/kinds/unpinned.md"),
+    page: include_str!("../../../kinds/unpinned.md"),
     sender: headline::sender,
     what: headline::sender,
     foreseen,
