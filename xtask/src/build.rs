@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     cross::Cross,
     linker,
-    process::{detached, run as run_command, run_cargo},
+    process::{detached, run as run_command, run_cargo, say},
     remap,
     setup::{self, BuildTools},
     target::Target,
@@ -74,10 +75,18 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 /// # Errors
 /// Where a tool is missing or the build fails.
 pub fn build(workspace: &Workspace, profile: &Profile) -> Result<PathBuf> {
+    let pinif = workspace.pinif(profile.directory());
+    let steps = Steps::unless(pinif.is_file());
+    steps.say(
+        1,
+        "what builds the eBPF programs: a compiler of Debian's, and bpf-linker",
+    );
+    setup::ensure_build_tools(workspace)?;
+    steps.say(2, "the eBPF programs");
     build_ebpf(workspace)?;
+    steps.say(3, "pinif, with the libraries that it stands on");
     let mut cargo = workspace.cargo();
     cargo.arg("build");
-    let pinif = workspace.pinif(profile.directory());
     build_pinif(&mut cargo, profile, pinif)
 }
 
@@ -95,6 +104,33 @@ fn build_for(workspace: &Workspace, profile: &Profile, target: Target) -> Result
     };
     let pinif = workspace.built_for(target, profile.directory(), "pinif");
     build_pinif(&mut cargo, profile, pinif)
+}
+
+/// What a first build does, which takes minutes.
+struct Steps {
+    began: Option<Instant>,
+}
+
+impl Steps {
+    const ALL: u32 = 3;
+
+    /// Steps that are said, unless there is a pinif already: then there is little to do.
+    fn unless(is_built: bool) -> Self {
+        Self {
+            began: (!is_built).then(Instant::now),
+        }
+    }
+
+    /// Says that a step begins.
+    fn say(&self, step: u32, what: &str) {
+        if let Some(began) = self.began {
+            let seconds = began.elapsed().as_secs();
+            say(format_args!(
+                "step {step} of {}, after {seconds} s: {what}",
+                Self::ALL
+            ));
+        }
+    }
 }
 
 fn build_pinif(cargo: &mut Command, profile: &Profile, pinif: PathBuf) -> Result<PathBuf> {

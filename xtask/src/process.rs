@@ -100,13 +100,13 @@ pub fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a cargo command, showing what it says but the line that says it is done: where there is nothing to do, nothing
-/// is shown.
+/// is shown. On a terminal all is cargo's, for its progress bar.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_cargo(command: &mut Command) -> Result<()> {
-    if io::stderr().is_terminal() && env::var_os("CARGO_TERM_COLOR").is_none() {
-        command.env("CARGO_TERM_COLOR", "always");
+    if io::stderr().is_terminal() {
+        return run(command);
     }
     let stdout = io::stderr().as_fd().try_clone_to_owned()?;
     let mut child = command
