@@ -54,13 +54,23 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         Object::Pins.bytes(),
     )];
     checks.extend(capabilities::check());
+    let may_load = capabilities::may_load();
     match NetNs::current() {
         Ok(netns) => {
-            let sockets = bypass::list_once().map_err(|error| format!("{error:#}"));
-            let ahead = attach::at_egress(&netns).into_iter();
-            let ahead =
-                ahead.map(|found| found.map(|(interface, what)| (interface, what.to_string())));
-            checks.extend(gaps::check(&netns, &sockets, ahead.collect()));
+            // What is lacking is reported already, and each look would only report it again.
+            let unasked = || "that needs root, too".to_owned();
+            let sockets = match may_load {
+                true => bypass::list_once().map_err(|error| format!("{error:#}")),
+                false => Err(unasked()),
+            };
+            let ahead = match may_load {
+                true => attach::at_egress(&netns)
+                    .into_iter()
+                    .map(|found| found.map(|(interface, what)| (interface, what.to_string())))
+                    .collect(),
+                false => vec![Err(io::Error::other(unasked()))],
+            };
+            checks.extend(gaps::check(&netns, &sockets, ahead));
         }
         Err(error) => checks.push(gaps::unknown(&error.to_string())),
     }

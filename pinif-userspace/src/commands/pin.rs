@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{complaint::complain, signals::Held};
 use crate::{
@@ -208,6 +209,11 @@ fn undo(cgroup: &Path) -> Result<()> {
         // One of another version can be undone, though not read.
         Err(_) | Ok(None) => None,
     };
+    let bound = account.as_ref().map(|account| {
+        let netns = NetNsCookie(account.netns_cookie);
+        let bound = sockets::bound_to(cgroup, netns, account.index.map(IfIndex));
+        (account.interface.as_str(), bound)
+    });
     let held = Held::new();
     let was_pinned = pins::detach(cgroup)?;
     drop(held);
@@ -217,18 +223,31 @@ fn undo(cgroup: &Path) -> Result<()> {
             cgroup.display()
         );
     }
-    let sockets = match account.filter(|account| account.pinned != 0) {
-        Some(account) => format!(
-            "; its sockets stay bound to {} until they are closed",
-            account.interface
-        ),
-        None => String::new(),
-    };
+    let sockets = bound.map_or_else(String::new, |(interface, bound)| match bound {
+        Ok(bound) => stay(interface, &bound),
+        Err(_) => format!("; its sockets stay bound to {interface} until they are closed"),
+    });
     streams::done(&format!(
         "{} is no longer pinned{sockets}",
         cgroup.display()
     ));
     Ok(())
+}
+
+/// Which sockets stay bound: the first ones, and how many more.
+fn stay(interface: &str, sockets: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let (stay, closed) = match sockets.len() {
+        0 => return String::new(),
+        1 => ("1 socket stays".to_owned(), "it is closed"),
+        many => (format!("{many} sockets stay"), "they are closed"),
+    };
+    let mut shown: Vec<_> = sockets.iter().take(SHOWN).cloned().collect();
+    if sockets.len() > SHOWN {
+        shown.push(format!("and {} more", sockets.len() - SHOWN));
+    }
+    let shown = shown.join(", ");
+    format!("; {stay} bound to {interface} until {closed}: {shown}")
 }
 
 /// The pin of a cgroup, or all that there are.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io,
+    fs, io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -18,7 +18,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::cgroup;
 use crate::{
-    findings::flow::protocol_text,
+    findings::flow::{protocol_name, protocol_text},
     host::{
         links::Links,
         netns::{NetNs, cookie},
@@ -49,7 +49,7 @@ pub struct Bound {
 /// When the processes cannot be listed.
 pub fn bind(cgroup: &Path, netns: &NetNs, network: &Network, to: IfIndex) -> io::Result<Bound> {
     let mut outcome = Bound::default();
-    each(cgroup, netns.cookie, |socket, from| {
+    each(cgroup, netns.cookie, |_, socket, from| {
         if from == to || is_internal(socket, network) {
             return;
         }
@@ -68,7 +68,7 @@ pub fn bind(cgroup: &Path, netns: &NetNs, network: &Network, to: IfIndex) -> io:
 ///
 /// When the processes cannot be listed.
 pub fn rebind(cgroup: &Path, netns: &NetNs, links: &Links, to: IfIndex) -> io::Result<()> {
-    each(cgroup, netns.cookie, |socket, bound| {
+    each(cgroup, netns.cookie, |_, socket, bound| {
         if bound.is_some() && links.get(bound).is_none() {
             // One that cannot be bound sends nothing: its device is gone.
             let _ = setsockopt(&socket, BindToIfindex, &to.0);
@@ -76,11 +76,39 @@ pub fn rebind(cgroup: &Path, netns: &NetNs, links: &Links, to: IfIndex) -> io::R
     })
 }
 
+/// The IP sockets of a cgroup's processes that are bound to a device, each as a person reads it: `fabricd (pid 640) UDP
+/// 10.0.0.1:7001`. None, where there is no device.
+///
+/// # Errors
+///
+/// When the processes cannot be listed.
+pub fn bound_to(
+    cgroup: &Path,
+    netns: NetNsCookie,
+    device: Option<IfIndex>,
+) -> io::Result<Vec<String>> {
+    let mut all = Vec::new();
+    each(cgroup, netns, |pid, socket, bound| {
+        if device == Some(bound) {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let reference = SockRef::from(&socket);
+            let local = reference
+                .local_addr()
+                .ok()
+                .and_then(|local| local.as_socket());
+            let local = local.map_or_else(String::new, |local| format!(" {local}"));
+            let kind = kind(socket).map_or_else(String::new, |kind| protocol_name(&kind));
+            all.push(format!("{} (pid {pid}) {kind}{local}", name.trim_end()));
+        }
+    })?;
+    Ok(all)
+}
+
 /// Shows each IP socket of a namespace that a cgroup's processes have, with the interface that it is bound to.
 fn each(
     cgroup: &Path,
     netns: NetNsCookie,
-    mut look: impl FnMut(BorrowedFd<'_>, IfIndex),
+    mut look: impl FnMut(u32, BorrowedFd<'_>, IfIndex),
 ) -> io::Result<()> {
     let mut seen = HashSet::new();
     for (pid, process) in processes(cgroup)? {
@@ -92,7 +120,7 @@ fn each(
             if let Ok(socket) = pidfd_getfd(&process, number, flags)
                 && let Some(bound) = bound_device(&socket, netns)
             {
-                look(socket.as_fd(), bound);
+                look(pid, socket.as_fd(), bound);
             }
         }
     }
@@ -166,23 +194,31 @@ fn describe(number: i32) -> Option<Handed> {
     if flags.contains(rustix::io::FdFlags::CLOEXEC) {
         return None;
     }
-    let socket = SockRef::from(&descriptor);
-    let domain = socket.domain().ok()?;
-    let kind = if domain == Domain::PACKET {
-        "packet".to_owned()
-    } else if domain != Domain::IPV4 && domain != Domain::IPV6 {
-        return None;
-    } else if socket.r#type().ok()? == Type::RAW {
-        "raw".to_owned()
-    } else {
-        let protocol = i32::from(socket.protocol().ok()??);
-        u8::try_from(protocol).map_or_else(|_| protocol.to_string(), protocol_text)
-    };
     Some(Handed {
         descriptor: number,
-        kind,
-        local: socket.local_addr().ok().and_then(|local| local.as_socket()),
+        kind: kind(descriptor)?,
+        local: SockRef::from(&descriptor)
+            .local_addr()
+            .ok()
+            .and_then(|local| local.as_socket()),
     })
+}
+
+/// What a socket is: `udp`, `tcp`, `raw`, `packet`; none, if it is of no such family.
+fn kind(socket: BorrowedFd<'_>) -> Option<String> {
+    let socket = SockRef::from(&socket);
+    let domain = socket.domain().ok()?;
+    if domain == Domain::PACKET {
+        return Some("packet".to_owned());
+    }
+    if domain != Domain::IPV4 && domain != Domain::IPV6 {
+        return None;
+    }
+    if socket.r#type().ok()? == Type::RAW {
+        return Some("raw".to_owned());
+    }
+    let protocol = i32::from(socket.protocol().ok()??);
+    Some(u8::try_from(protocol).map_or_else(|_| protocol.to_string(), protocol_text))
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub fn check() -> Vec<Check> {
     checks
 }
 
+/// Whether this process may load programs at all.
+pub fn may_load() -> bool {
+    Privileges::read().is_ok_and(|privileges| privileges.may_load())
+}
+
 /// Whether pinif has its programs inside: those of the audit, and those of a pin.
 pub fn inside(audit: &[u8], pin: &[u8]) -> Check {
     let missing: Vec<_> = [("audit", audit), ("pin", pin)]

@@ -8,29 +8,55 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use anyhow::Context;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use procfs::process::{MountInfos, Process};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// Where the cgroup v2 hierarchy is mounted; on a hybrid system, beside the v1 hierarchies.
 ///
 /// # Errors
 /// Where it is not.
 pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
-    let mounts = procfs::process::Process::myself()
+    let mounts = Process::myself()
         .and_then(|process| process.mountinfo())
         .context("cannot read /proc/self/mountinfo")?;
+    match root_of(mounts) {
+        Some(root) => Ok(root),
+        None => mounted_nowhere().context(
+            "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
+        ),
+    }
+}
+
+/// The hierarchy as this process alone has it, on no path of any other (`fsopen(2)`, `fsmount(2)`): `ip netns exec` hides the
+/// mounted one under a sysfs of its own (ip-netns(8)). It goes with the process.
+fn mounted_nowhere() -> Option<PathBuf> {
+    static ROOT: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    let root = ROOT.get_or_init(|| {
+        let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC).ok()?;
+        fsconfig_create(&context).ok()?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).ok()
+    });
+    let root = root.as_ref()?.as_raw_fd();
+    Some(PathBuf::from(format!("/proc/self/fd/{root}")))
+}
+
+/// Where the hierarchy is among some mounts.
+fn root_of(mounts: MountInfos) -> Option<PathBuf> {
     let mut found: Vec<_> = mounts
         .into_iter()
         .filter(|mount| mount.fs_type == "cgroup2")
         .collect();
     // A mount of a part of the hierarchy has a root of its own.
     found.sort_by_key(|mount| mount.root != "/");
-    let mount = found.into_iter().next().context(
-        "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
-    )?;
-    Ok(mount.mount_point)
+    Some(found.into_iter().next()?.mount_point)
 }
 
 /// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.

@@ -136,6 +136,37 @@ fn a_user_without_privileges_is_shown_which_are_needed() {
 }
 
 #[test]
+fn a_user_without_privileges_is_shown_by_doctor_once_what_is_lacking() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = as_nobody(folder.path(), &[]);
+    let program = command.get_program().to_owned();
+    command = Command::new(program);
+    let output = command
+        .arg("doctor")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .expect("pinif");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let privileges = "FAIL  privileges      root is needed, or at least CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN as well\n";
+    assert!(said.contains(privileges), "{said}");
+    for chain in [
+        "os error",
+        "map error",
+        "failed to create",
+        "bpf_prog_query",
+        "Operation not permitted",
+    ] {
+        assert!(!said.contains(chain), "{chain}: {said}");
+    }
+    assert!(
+        said.contains("packet sockets  unknown: that needs root, too\n"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_policy_that_may_not_be_read_is_reported() {
     scenario("service unreadable-policy", &[], |_| {
         let folder = tempfile::tempdir().expect("a folder");

@@ -14,6 +14,8 @@ use nix::{
 };
 use rustix::fs::{FlockOperation, flock};
 
+use crate::{host::netns::NetNs, text::escape::visible};
+
 /// Where it is mounted on every system that mounts it.
 pub(super) const USUAL: &str = "/sys/fs/bpf";
 
@@ -80,12 +82,26 @@ pub(super) fn names(directory: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Where `ip netns exec` made the mount namespace: how to audit from outside of it.
+fn from_outside() -> String {
+    match NetNs::current() {
+        Ok(netns) if Path::new("/run/netns").join(&netns.name).exists() => format!(
+            ", or run pinif there with `--netns {}` instead of within `ip netns exec`",
+            visible(&netns.name)
+        ),
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
 fn mount_usual() -> Result<()> {
     let fix = format!("mount it with `mount -t bpf bpf {USUAL}`");
     let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     if mounts("self") != mounts("1") {
         // What is mounted here would be seen by this service alone, and be gone with it.
-        bail!("no BPF file system is mounted at {USUAL}; {fix} outside of this mount namespace");
+        bail!(
+            "no BPF file system is mounted at {USUAL}; {fix} outside of this mount namespace{}",
+            from_outside()
+        );
     }
     let below = File::open(USUAL).with_context(|| {
         format!("there is no directory {USUAL}; mount sysfs with `mount -t sysfs sysfs /sys`")

@@ -92,3 +92,16 @@ fn a_run_within_a_run_is_pinned_to_the_same_or_refused() {
         );
     });
 }
+
+/// It hides the cgroup hierarchy, and everybody tries it first.
+#[test]
+fn within_ip_netns_exec_it_runs_all_the_same() {
+    scenario("run netns-exec", &[], |bench| {
+        let card = bench.card().name();
+        let program = env!("CARGO_BIN_EXE_pinif");
+        let run = format!("netns exec {card} {program} run --interface fab0 -- true");
+        bench.program("ip", &run);
+        let audit = format!("netns exec {card} {program} audit --interface fab0 --duration 100ms");
+        bench.program("ip", &audit);
+    });
+}
