@@ -139,6 +139,28 @@ impl Audit {
         }
     }
 
+    /// Reports the hooks of the cgroup that the kernel refused, in the first namespace: they are for all.
+    pub(super) fn report_missing_hooks(&mut self) {
+        let first = self.host_view.order().first().copied();
+        let (Some(missing), Some(netns)) = (self.hooks.missing().cloned(), first) else {
+            return;
+        };
+        let gap = Gap {
+            key: GapKey {
+                netns,
+                interface: None,
+                source: GapSource::MissingHooks,
+            },
+            cause: CauseKind::MissingHooks {
+                hooks: missing.hooks,
+                error: missing.error,
+            },
+            process: None,
+            socket: None,
+        };
+        self.report_gap(gap, None, false);
+    }
+
     fn report_removal(&mut self, spot: Spot, removal: Removal) {
         // What is for all is reported in the first namespace.
         let first = self.host_view.order().first().copied();

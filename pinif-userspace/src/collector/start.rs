@@ -157,6 +157,7 @@ impl Audit {
         for warning in audit.hooks.warnings() {
             audit.hub.note(Notice::HookMissing(warning));
         }
+        audit.report_missing_hooks();
         audit.sweep();
         audit.started = audit.takeover.began(Instant::now());
         audit.enforce(enforcement::Input::Begin)?;

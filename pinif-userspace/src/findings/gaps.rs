@@ -63,6 +63,8 @@ pub enum GapSource {
     Unknown(Detector),
     /// This was removed of pinif itself.
     Removed(Part),
+    /// Hooks of the cgroup are missing.
+    MissingHooks,
 }
 
 impl GapKey {
@@ -104,6 +106,7 @@ impl GapSource {
                 bytes.push(9);
                 part.write(bytes);
             }
+            Self::MissingHooks => bytes.push(10),
         }
     }
 
@@ -118,7 +121,8 @@ impl GapSource {
             | Self::Pktgen
             | Self::Netconsole
             | Self::Unknown(_)
-            | Self::Removed(_) => None,
+            | Self::Removed(_)
+            | Self::MissingHooks => None,
         }
     }
 }
@@ -152,7 +156,8 @@ pub fn finding(
             | GapSource::Ahead(_)
             | GapSource::XdpProgram(_)
             | GapSource::Unknown(_)
-            | GapSource::Removed(_) => SentBy::None,
+            | GapSource::Removed(_)
+            | GapSource::MissingHooks => SentBy::None,
         },
         causes: shared.causes.one(vec![Cause::certain(gap.cause)]),
         socket: gap.socket,

@@ -4,6 +4,7 @@ mod ahead;
 mod cgroup_link;
 mod foreign;
 mod hooks;
+mod missing;
 mod namespace;
 
 pub use ahead::at_egress;

@@ -87,7 +87,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         }
         CauseKind::QdiscBypass => Remedy::EndBypass(finding.place.interface.clone()),
         CauseKind::Xdp => Remedy::EndXdpSocket,
-        CauseKind::NotAttached { .. } => Remedy::Attach,
+        CauseKind::NotAttached { .. } | CauseKind::MissingHooks { .. } => Remedy::Attach,
         CauseKind::Removed(_) => Remedy::KeepAttached,
         CauseKind::Ahead(_) => Remedy::Reorder,
         CauseKind::XdpProgram(_) => Remedy::AuditXdpTargets,

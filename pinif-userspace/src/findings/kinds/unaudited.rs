@@ -49,6 +49,11 @@ fn explanation(finding: &Finding) -> String {
         Some(CauseKind::NotAttached { interface, .. }) => {
             format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
         }
+        Some(CauseKind::MissingHooks { .. }) => {
+            "All packets are judged and counted, but without what these hooks would have shown of their sockets: processes, bound \
+             addresses and copies may stay unknown."
+                .to_owned()
+        }
         Some(CauseKind::Removed(removal)) => format!(
             "Another program removed {}. {}",
             removal.what(),

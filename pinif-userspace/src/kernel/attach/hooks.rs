@@ -7,14 +7,17 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use aya::{
     Ebpf,
     programs::{CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, SchedClassifier},
 };
 use pinif_ebpf::bypass::Bypass;
 
-use super::cgroup_link::{CgroupLink, Hook};
+use super::{
+    cgroup_link::{CgroupLink, Hook},
+    missing::{MissingHooks, Refusals},
+};
 use crate::{
     host::{cgroups, kernel_types::KernelTypes},
     kernel::{
@@ -140,6 +143,14 @@ impl Hooks {
         }
     }
 
+    /// The hooks of the cgroup that the kernel refused.
+    pub fn missing(&self) -> Option<&MissingHooks> {
+        match &self.state {
+            State::Here(hooks) => hooks.missing.as_ref(),
+            State::Coming(_) | State::Missing => None,
+        }
+    }
+
     /// What does not work as it should, a sentence each; once.
     pub fn warnings(&mut self) -> Vec<String> {
         mem::take(&mut self.warnings)
@@ -151,14 +162,16 @@ pub struct CgroupHooks {
     ebpf: Ebpf,
     cgroup: PathBuf,
     links: Vec<CgroupLink>,
+    missing: Option<MissingHooks>,
 }
 
 impl CgroupHooks {
-    /// Attaches the hooks to a cgroup; those that persist take the places of a previous instance's.
+    /// Attaches the hooks to a cgroup; those that persist take the places of a previous instance's. One that the kernel refuses
+    /// while it takes others is missing ([`Hooks::missing`]): what is judged at the packet is worth having without it.
     ///
     /// # Errors
     ///
-    /// When the cgroup cannot be opened, or the kernel refuses a hook.
+    /// When the cgroup cannot be opened, or the kernel refuses all hooks.
     pub fn attach(mut ebpf: Ebpf, cgroup: &Path, persist: Option<&Persist>) -> Result<Self> {
         let directory = File::open(cgroup).with_context(|| {
             format!(
@@ -166,19 +179,27 @@ impl CgroupHooks {
                 cgroup.display()
             )
         })?;
-        let at = |name: &str| refused(name, cgroup);
         let mut links = Vec::new();
+        let mut refusals = Refusals::default();
         // The types have these methods in common, and no trait for them.
         macro_rules! attach {
             ($program:ty: $($name:literal = $attach_type:literal),+) => {
                 for (name, attach_type) in [$(($name, $attach_type)),+] {
                     let program: &mut $program = program(&mut ebpf, name)?;
-                    program.load().map_err(refusal).with_context(|| at(name))?;
-                    let program = program.fd()?.try_clone()?;
-                    let hook = Hook { name, attach_type, program };
-                    let link = pin(name, cgroup, persist)
-                        .and_then(|pin| CgroupLink::attach(hook, &directory, pin));
-                    links.push(link.with_context(|| at(name))?);
+                    let mut attach = || {
+                        program.load().map_err(refusal)?;
+                        let program = program.fd()?.try_clone()?;
+                        let hook = Hook { name, attach_type, program };
+                        let pin = pin(name, cgroup, persist)?;
+                        Ok(CgroupLink::attach(hook, &directory, pin)?)
+                    };
+                    match attach() {
+                        Ok(link) => links.push(link),
+                        Err(error) => {
+                            let error: Error = error;
+                            refusals.add(name, error.context(refused(name, cgroup)));
+                        }
+                    }
                 }
             };
         }
@@ -191,6 +212,7 @@ impl CgroupHooks {
         Ok(Self {
             ebpf,
             cgroup: cgroup.to_owned(),
+            missing: refusals.missing(!links.is_empty())?,
             links,
         })
     }

@@ -1,9 +1,10 @@
-//! Programs of somebody else: one of TCX that lets every packet pass, and so ends the run before pinif sees it, and one of
-//! XDP that lets every packet pass, with or without a map of devices.
+//! Programs of somebody else: one of TCX that lets every packet pass, and so ends the run before pinif sees it, one of
+//! XDP that lets every packet pass, with or without a map of devices, and one that stands alone on a cgroup.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 
 use nix::net::if_::if_nametoindex;
 use pinif_userspace::kernel::syscall::{self, BPF_PROG_LOAD, LoadAttributes};
@@ -14,6 +15,9 @@ const BPF_MAP_CREATE: u32 = 0;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_MAP_TYPE_DEVMAP: u32 = 14;
+const BPF_PROG_TYPE_CGROUP_SOCK: u32 = 9;
+const BPF_PROG_ATTACH: u32 = 8;
+const BPF_CGROUP_INET_SOCK_CREATE: u32 = 2;
 const BPF_XDP: u32 = 37;
 const BPF_TCX_EGRESS: u32 = 47;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
@@ -32,6 +36,17 @@ struct Map {
     entries: u32,
 }
 
+/// `union bpf_attr` for `BPF_PROG_ATTACH`.
+#[repr(C)]
+struct Attachment {
+    target: u32,
+    program: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// r0 = 1 (allowed); exit
+const ALLOW: [u64; 2] = [1 << 32 | 0xb7, 0x95];
 /// r0 = 0 (`TCX_PASS`); exit
 const PASS_TCX: [u64; 2] = [0xb7, 0x95];
 /// r0 = 2 (`XDP_PASS`); exit
@@ -65,6 +80,21 @@ impl Foreign {
             load(BPF_PROG_TYPE_XDP, name, &instructions)
         })
     }
+}
+
+/// Attaches a program to the creation of sockets in a cgroup, alone: the kernel lets no other be attached there or below
+/// (`hierarchy_allows_attach`). It goes with the cgroup.
+pub fn alone_on(cgroup: &Path) {
+    let directory = File::open(cgroup).expect("the cgroup");
+    let program = load(BPF_PROG_TYPE_CGROUP_SOCK, "alone", &ALLOW).expect("a program");
+    let mut attachment = Attachment {
+        target: directory.as_raw_fd().cast_unsigned(),
+        program: program.as_raw_fd().cast_unsigned(),
+        attach_type: BPF_CGROUP_INET_SOCK_CREATE,
+        flags: 0,
+    };
+    // SAFETY: the attributes point to nothing.
+    unsafe { syscall::bpf(BPF_PROG_ATTACH, &mut attachment) }.expect("it is attached");
 }
 
 fn load(kind: u32, name: &str, instructions: &[u64]) -> io::Result<OwnedFd> {

@@ -205,6 +205,26 @@ fn an_interface_that_cannot_be_attached_is_reported() {
     });
 }
 
+/// What is judged at the packet is worth having without it.
+#[test]
+fn a_hook_that_is_refused_is_reported_and_the_rest_is_audited() {
+    scenario("gap missing-hook", NOTHING, |bench| {
+        foreign::alone_on(bench.cgroup_path());
+        let auditor = bench.audit(&[]);
+        let sent = bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 1000");
+        let missing = risk("unaudited")
+            .egress("*")
+            .cause("the kernel refused pinif_create on the cgroup (Operation not permitted");
+        let escape = leak("device-escape").bound("fab0").egress("eth1");
+        auditor
+            .stop()
+            .expect()
+            .finding(missing)
+            .finding(escape.packets(1000).by(&sent))
+            .nothing_else();
+    });
+}
+
 /// No hook sees it: the packet sockets are looked over.
 #[test]
 fn a_packet_socket_that_bypasses_by_a_32_bit_call_is_reported_while_it_sends() {

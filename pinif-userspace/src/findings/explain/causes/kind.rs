@@ -191,6 +191,13 @@ pub enum CauseKind {
         /// Why not.
         error: String,
     },
+    /// The kernel refused some hooks of the cgroup.
+    MissingHooks {
+        /// The names of their programs.
+        hooks: Vec<&'static str>,
+        /// Why.
+        error: String,
+    },
     /// A part of pinif was removed.
     Removed(Removal),
     /// Something is asked before pinif, and what it ends, pinif does not see.
