@@ -45,6 +45,7 @@ impl Audit {
                     rules: policy.rules.len(),
                 });
                 warn_of(&policy, &unresolved, &self.hub);
+                self.warn_of_unmatched(&policy);
                 let events = self
                     .enforcement
                     .on(enforcement::Input::Policy(&policy), monotonic());
@@ -62,6 +63,15 @@ impl Audit {
             self.foresight(foresight::Input::Changed(netns));
         }
         Ok(())
+    }
+
+    /// Reports what of a policy matches nothing in the audited namespaces.
+    pub(super) fn warn_of_unmatched(&self, policy: &Policy) {
+        let namespaces = self.namespaces.values();
+        let networks: Vec<_> = namespaces.map(|namespace| &namespace.network).collect();
+        for warning in policy.unmatched(&networks) {
+            self.hub.note(Notice::PolicyWarning(warning.brief()));
+        }
     }
 
     /// Reports that the policy was changed, and has errors.

@@ -153,6 +153,9 @@ impl Audit {
             audit.hub.publish_all(events);
         }
         audit.take_in_all(plan.namespaces, &mut changes)?;
+        if let Some(policy) = audit.policies.values().next() {
+            audit.warn_of_unmatched(policy);
+        }
         audit.hooks.get(&mut audit.following.entries)?;
         for warning in audit.hooks.warnings() {
             audit.hub.note(Notice::HookMissing(warning));

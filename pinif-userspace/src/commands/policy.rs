@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 
 use super::occasion::occasion;
 use crate::{
+    host::{netns::NetNs, network::Network},
+    kernel::publish::{Unresolved, unresolved},
     policy::{Policy, Problem, counted},
     text::{
         escape::visible,
@@ -42,6 +44,7 @@ pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     let good = check(
         &file,
         stdin(),
+        on_this_host,
         &mut anstream::stdout(),
         &mut anstream::stderr(),
     )
@@ -53,10 +56,39 @@ pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Warnings of what matches nothing in the network namespace of this process, or by its path on this host.
+fn on_this_host(policy: &Policy) -> Vec<String> {
+    let network = NetNs::current()
+        .map_err(anyhow::Error::from)
+        .and_then(|netns| Ok(Network::read(&netns)?));
+    let mut warnings: Vec<String> = match network {
+        Ok(network) => {
+            let unmatched = policy.unmatched(&[&network]);
+            unmatched.iter().map(Problem::styled).collect()
+        }
+        Err(error) => vec![format!(
+            "warning: the interfaces of this host cannot be read, and were not compared with the policy: {}",
+            visible(&format!("{error:#}"))
+        )],
+    };
+    match unresolved(policy) {
+        Ok(unresolved) => warnings.extend(unresolved.iter().map(|Unresolved { what, why }| {
+            format!(
+                "warning: {} is not on this host ({}): its rule matches nothing until it is",
+                visible(what),
+                visible(why)
+            )
+        })),
+        Err(error) => warnings.push(format!("warning: {}", visible(&format!("{error:#}")))),
+    }
+    warnings
+}
+
 /// Whether the policy is good. Writes with colours; the streams drop them where no terminal would show them.
 fn check(
     file: &Path,
     stdin: impl Read,
+    on_host: impl Fn(&Policy) -> Vec<String>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> std::io::Result<bool> {
@@ -70,6 +102,9 @@ fn check(
             for warning in &policy.warnings {
                 // The exit status says what the policy is, whoever reads why.
                 let _ = writeln!(err, "{}\n", Problem::styled(warning));
+            }
+            for warning in on_host(&policy) {
+                let _ = writeln!(err, "{warning}\n");
             }
             let (zones, rules) = (
                 counted(policy.zones.len(), "zone"),
@@ -96,7 +131,8 @@ mod tests {
     /// What `check` says, without colours: whether it is good, standard output, standard error.
     fn check_text(file: &Path, stdin: &str) -> (bool, String, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let good = check(file, stdin.as_bytes(), &mut out, &mut err).expect("writing to memory");
+        let good = check(file, stdin.as_bytes(), |_| Vec::new(), &mut out, &mut err)
+            .expect("writing to memory");
         let plain = |bytes: Vec<u8>| anstream::adapter::strip_bytes(&bytes).into_vec();
         let text = |bytes| String::from_utf8(plain(bytes)).expect("UTF-8");
         (good, text(out), text(err))

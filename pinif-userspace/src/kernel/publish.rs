@@ -18,7 +18,7 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
-pub use self::named::Unresolved;
+pub use self::named::{Unresolved, unresolved};
 use self::{
     host::Host,
     named::Named,

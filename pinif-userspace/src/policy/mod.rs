@@ -29,6 +29,7 @@ pub(crate) mod schema;
 mod shadow;
 mod syntax;
 mod trie;
+mod unmatched;
 mod values;
 
 pub use errors::PolicyErrors;

@@ -77,6 +77,11 @@ impl InterfacePattern {
         }
     }
 
+    /// As it is in the file.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether an interface of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
         match &self.glob {

@@ -24,4 +24,5 @@ mod session;
 mod settings;
 mod signals;
 mod streams;
+mod unmatched;
 mod without_programs;

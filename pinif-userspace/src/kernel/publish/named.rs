@@ -13,7 +13,10 @@ use std::{
 use anyhow::Result;
 use pinif_ebpf::policy::{CgroupKey, ExecutableKey, RuleSet, Slot};
 
-use crate::host::{cgroups, executables::Mounts};
+use crate::{
+    host::{cgroups, executables::Mounts},
+    policy::Policy,
+};
 
 /// How many of what had a path before are remembered.
 const FORMER: usize = 8;
@@ -25,6 +28,23 @@ pub struct Unresolved {
     pub what: String,
     /// Why.
     pub why: String,
+}
+
+/// What a policy names by a path, and is not there.
+///
+/// # Errors
+///
+/// When it names a cgroup, and there is no hierarchy.
+pub fn unresolved(policy: &Policy) -> Result<Vec<Unresolved>> {
+    let rules = || policy.rules.iter();
+    let none = RuleSet::EMPTY;
+    let cgroups = rules().flat_map(|rule| rule.cgroups.iter().cloned());
+    let executables = rules().flat_map(|rule| rule.executables.iter().cloned());
+    let (_, unresolved) = Named::look_up(
+        cgroups.map(|path| (path, none)),
+        executables.map(|path| (path, none)),
+    )?;
+    Ok(unresolved)
 }
 
 /// All that a policy names by a path.

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// The user that has nothing (`nobody`).
 const NOBODY: u32 = 65534;
-const GOOD: &str = "[zone.a]\ninterfaces = \"fab*\"\n";
+const GOOD: &str = "[zone.a]\ninterfaces = \"lo\"\n";
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
