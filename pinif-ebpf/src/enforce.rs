@@ -105,7 +105,8 @@ impl Decision {
     ///
     /// What a packet is beside the gravest is looked at as well: it may be an alert for its rule, and a leak for another
     /// reason. An `address-escape` that is not the gravest is a risk: it is asked of unpinned traffic, of which it is the
-    /// first in the table, so that as a leak nothing goes before it.
+    /// first in the table, so that as a leak nothing goes before it. Of a `reply-escape` beside a `policy-escape`, the rule says
+    /// what becomes.
     #[inline(always)]
     pub const fn is_dropped(&self, action: Action) -> bool {
         let kinds = self.kinds();

@@ -114,6 +114,9 @@ pub mod flag {
     pub const BOUND_ELSEWHERE: u32 = 1 << 10;
     /// Of a sighting alone: no packet, but a group that was to be joined ([`crate::groups`]).
     pub const JOIN: u32 = 1 << 11;
+    /// Packets have come to it by several interfaces, or it has sent by another than these came by: where a packet must leave depends on
+    /// its destination ([`crate::heard`]).
+    pub const HEARD_ELSEWHERE: u32 = 1 << 12;
 }
 
 /// What is remembered of a socket beside what the live socket has. Kept in socket storage (`BPF_MAP_TYPE_SK_STORAGE`,
@@ -160,8 +163,8 @@ pub struct SocketRecord {
     pub endpoint_bound: IfIndex,
     /// The device that the table of endpoints has for `local_end`.
     pub local_end_bound: IfIndex,
-    /// Zero.
-    pub _pad: u32,
+    /// Of a UDP server that is bound to nothing, where replies are audited: by which interface its first packet came; else zero.
+    pub heard_by: IfIndex,
     /// When the device was asked for, in nanoseconds of `CLOCK_MONOTONIC`.
     pub requested: u64,
 }

@@ -8,6 +8,7 @@ pub mod arrival;
 pub mod bypass;
 pub mod enforce;
 pub mod groups;
+pub mod heard;
 pub mod intent;
 pub mod key;
 pub mod loss;

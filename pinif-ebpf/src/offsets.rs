@@ -122,9 +122,11 @@ pub struct Offsets {
     pub sock_ulp_data: u32,
     /// `mptcp_subflow_context.conn`.
     pub subflow_connection: u32,
+    /// `sock.sk_userlocks`, in bits.
+    pub sock_user_locks: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 58 * 4);
+const _: () = assert!(size_of::<Offsets>() == 59 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

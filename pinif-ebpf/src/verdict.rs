@@ -42,6 +42,9 @@ pub struct Traffic<'a> {
     pub packet: Option<&'a Packet>,
     /// Where it leaves.
     pub egress: IfIndex,
+    /// The interface by which the last packet from its destination came to its socket; none where none did, where that is not asked, or
+    /// where no other answer is expected than by this.
+    pub heard: IfIndex,
 }
 
 /// The verdict on one packet. Numbers, not enums: where one is not set there is still a number, and the verifier refuses
@@ -79,6 +82,46 @@ impl Decision {
             (Some(kind), Some(severity)) => Some((kind, severity)),
             _ => None,
         }
+    }
+
+    /// The same of an answer that leaves by `egress`, and whose destination was heard by another interface; of a socket without bound device.
+    ///
+    /// What is on the other, or what it is on, is the same way. Where a zone is contained that only one of the two is in, somebody outside
+    /// is answered from inside, or the other way round.
+    #[inline(always)]
+    pub fn answering(
+        mut self,
+        heard: IfIndex,
+        egress: IfIndex,
+        active: &Active,
+        world: &impl World,
+    ) -> Self {
+        let slot = active.slot;
+        let ends_here = egress == IfIndex::LOOPBACK || world.leads_nowhere(slot, egress);
+        if self.kind == ALLOWED
+            || ends_here
+            || heard == egress
+            || world.is_lower_of(egress, heard)
+            || world.is_lower_of(heard, egress)
+        {
+            return self;
+        }
+        let (came, left) = (world.zones(slot, heard), world.zones(slot, egress));
+        let apart = ZoneSet(came.0 ^ left.0).intersection(active.contained);
+        let severity = if apart.is_empty() {
+            Severity::Note
+        } else {
+            Severity::Leak
+        };
+        let (kind, severity) = (Kind::ReplyEscape as u8, severity as u8);
+        let is_graver = severity > self.severity || severity == self.severity && kind < self.kind;
+        let less_grave = if is_graver { self.kind } else { kind };
+        if is_graver {
+            self.kind = kind;
+            self.severity = severity;
+        }
+        self.also.0 |= (1 << less_grave) & !KindSet::CONTAINED.0;
+        self
     }
 
     /// Takes one more kind into account. Called in the table's order, so that the first of equal severity stays.
@@ -162,6 +205,9 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
     decision.kind |= allowed as u8 & ALLOWED;
     decision.severity &= !allowed as u8;
     decision.also.0 &= !allowed as u16;
+    if traffic.heard.is_some() && !pinned {
+        return decision.answering(traffic.heard, traffic.egress, active, world);
+    }
     decision
 }
 

@@ -3,27 +3,35 @@
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
 use pinif_ebpf::{
+    heard::HeardKey,
     intent::flag,
+    key::{Address, IfIndex},
     packet::Packet,
     policy::Active,
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
-    verdict::{Kind, Traffic, decide},
+    verdict::{Decision, Kind, KindSet, Traffic, decide},
 };
 
 use crate::{
     identity::{describe, write_identity},
-    kernel::{devices, packet::Skb, sock::AF_PACKET},
+    kernel::{
+        devices,
+        packet::Skb,
+        sock::{AF_PACKET, Sock},
+    },
     layers,
     map_world::{Cgroups, MapWorld},
     multipath::{pinif_adopt, pinif_connection},
     recheck::pinif_recheck,
     reread, sender,
     state::{
-        findings, policy,
+        findings, heard, policy, records,
         scratch::{self, Scratch},
     },
     tunnel::Layer,
+    verdict_cache,
     verified_once::verified_once,
+    words::copy,
 };
 
 /// What a step that counts returns: the packet is to be dropped.
@@ -60,6 +68,9 @@ pub fn come_to_verdict(skb: Skb) {
     let context = skb.context();
     if pinif_judge(context) != 0 {
         pinif_recheck(context);
+    }
+    if heard::is_audited() {
+        pinif_answers(context);
     }
 }
 
@@ -108,6 +119,24 @@ verified_once! {
         u32::from(reread(&key.kind))
     }
 
+    /// Decides of an answer whether it leaves by the interface that was asked, where replies are audited.
+    pub fn pinif_answers(skb) {
+        if !heard::is_audited() {
+            return 0;
+        }
+        let Some((scratch, active)) = scratch::in_work(skb) else {
+            return 0;
+        };
+        scratch.heard_by = heard_of(skb, scratch);
+        let by = reread(&scratch.heard_by);
+        if !by.is_some() {
+            return 0;
+        }
+        let Scratch { key, new, .. } = scratch;
+        answer(skb, by, active, key, &mut new.state.sighting);
+        0
+    }
+
     /// Writes which finding the packet is of.
     pub fn pinif_identify(skb) {
         let Some((scratch, active)) = scratch::in_work(skb) else {
@@ -142,13 +171,16 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
-        let Scratch { has_packet, packet, key, new, steady, .. } = scratch;
+        let Scratch { has_packet, packet, key, new, steady, heard_by, .. } = scratch;
         let packet = (reread(has_packet) != 0).then_some(&*packet);
         // What stands in for a finding does so until there is room.
         steady.candidate = 0;
         let sighting = &mut new.state.sighting;
         sighting.generation = active.generation;
         describe(sighting, skb, packet);
+        if heard::is_audited() && reread(&key.kind) == Kind::ReplyEscape as u8 {
+            sighting.arrived = reread(heard_by);
+        }
         findings::enter(key, new)
     }
 
@@ -203,6 +235,33 @@ pub fn judge(
     sighting.source_owner = decision.source_owner;
 }
 
+/// Decides of an answer whether it leaves by the interface that was asked.
+#[inline(always)]
+fn answer(
+    cgroups: impl Cgroups,
+    by: IfIndex,
+    active: &Active,
+    key: &mut FindingKey,
+    sighting: &mut Sighting,
+) {
+    let here = MapWorld {
+        netns: reread(&key.netns),
+        cgroups,
+        owner: &sighting.owner,
+    };
+    let before = Decision {
+        kind: reread(&key.kind),
+        severity: reread(&key.severity),
+        also: KindSet(reread(&sighting.also)),
+        rule: reread(&sighting.rule),
+        source_owner: reread(&sighting.source_owner),
+    };
+    let decision = before.answering(by, reread(&key.egress), active, &here);
+    key.kind = decision.kind;
+    key.severity = decision.severity;
+    sighting.also = decision.also.0;
+}
+
 /// What the decision takes of the packet in work.
 #[inline(always)]
 pub fn traffic<'a>(
@@ -218,5 +277,40 @@ pub fn traffic<'a>(
         bound_address: bound_to_address.then_some(sighting.bound_address),
         packet,
         egress: reread(&key.egress),
+        // The next step's.
+        heard: IfIndex::NONE,
     }
+}
+
+/// Where what the packet in work answers came in; none where that is the interface that it leaves by. It need not be asked for the
+/// destination as long as all that the server has came by one interface, and this one leaves by it: such a verdict holds for any.
+#[inline(always)]
+fn heard_of(skb: Skb, scratch: &Scratch) -> IfIndex {
+    let sighting = &scratch.new.state.sighting;
+    let egress = reread(&scratch.key.egress);
+    if reread(&sighting.origin) != Origin::Process as u8 || reread(&scratch.has_packet) == 0 {
+        return IfIndex::NONE;
+    }
+    let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
+        return IfIndex::NONE;
+    };
+    let Some(record) = records::of(sock.as_ptr().cast()) else {
+        return IfIndex::NONE;
+    };
+    if !record.heard_by.is_some()
+        || record.heard_by == egress && !record.has(flag::HEARD_ELSEWHERE)
+        || sock.bound_device().is_some()
+    {
+        return IfIndex::NONE;
+    }
+    // Before it is looked up: what is heard from now on makes void what is cached.
+    record.flags |= flag::HEARD_ELSEWHERE;
+    verdict_cache::forget();
+    let mut key = HeardKey {
+        cookie: reread(&sighting.cookie),
+        address: Address::UNSPECIFIED,
+    };
+    copy(&mut key.address, &scratch.packet.destination);
+    let by = heard::by(&key);
+    if by == egress { IfIndex::NONE } else { by }
 }

@@ -23,7 +23,7 @@ use crate::{
         packet::Skb,
         sock::{AF_PACKET, SOCK_RAW, Sock},
     },
-    state::{cells, endpoints, owners, policy, records, scratch},
+    state::{cells, endpoints, heard, owners, policy, records, scratch},
 };
 
 /// The keys of the packet in work, for when it has been judged. In a map and not on the stack: the verifier would distinguish
@@ -118,7 +118,7 @@ pub fn is_contained(skb: Skb, sock: Sock, in_force: InForce) -> bool {
 
 /// The verdict of the packet in work is not to be cached.
 #[inline(always)]
-fn forget() {
+pub fn forget() {
     if let Some(keys) = KEYS.get_ptr_mut(0) {
         // SAFETY: the entry is this CPU's own.
         unsafe {
@@ -226,7 +226,8 @@ fn look_at_others(
             writes_headers: full.family() == AF_PACKET || full.kind() == SOCK_RAW,
             protocol: full.protocol() as u8,
             port: full.local_port(),
-            is_subflow: full.connection_address() != 0,
+            is_apart: full.connection_address() != 0
+                || heard::is_audited() && record.heard_by.is_some(),
         };
         let shared = keys.inputs.of_any_socket(salt, &facts, in_force);
         shared.map(|shared| (shared, facts))

@@ -123,20 +123,24 @@ kinds! {
     CopyEscape = 3: Row { name: "copy-escape", dropped: Dropped::Leak, ..ROW };
     /// A rule names the zones that this traffic may use, and it left by none of them.
     PolicyEscape = 4: Row { name: "policy-escape", is_of_rule: true, dropped: Dropped::ByRule, ..ROW };
+    /// A UDP server that is bound to nothing answers by another interface than the one that it was asked by.
+    ReplyEscape = 5: Row {
+        name: "reply-escape", severity: Severity::Note, varies: true, is_revocable: false, dropped: Dropped::Leak, ..ROW
+    };
     /// A rule demands a bound device, and the socket has none.
-    Unpinned = 5: Row {
+    Unpinned = 6: Row {
         name: "unpinned", severity: Severity::Risk, is_of_rule: true, is_revocable: false,
         dropped: Dropped::ByRule, ..ROW
     };
     /// Bound to A's address and to device B.
-    CrossedBind = 6: Row { name: "crossed-bind", severity: Severity::Note, ..ROW };
+    CrossedBind = 7: Row { name: "crossed-bind", severity: Severity::Note, ..ROW };
     /// Traffic of a contained zone arrived by an interface outside it.
-    IngressEscape = 7: Row {
+    IngressEscape = 8: Row {
         name: "ingress-escape", varies: true, direction: Direction::Ingress, is_of_rule: true, is_revocable: false,
         ..ROW
     };
     /// Traffic that cannot be seen here.
-    Unaudited = 8: Row {
+    Unaudited = 9: Row {
         name: "unaudited", severity: Severity::Risk, direction: Direction::Unseen, is_revocable: false, ..ROW
     };
 }

@@ -86,7 +86,8 @@ impl Decision {
         let mut index = 0;
         while index < Kind::ALL.len() {
             let row = Kind::ALL[index].row();
-            if held & (1 << row.kind as u8) != 0 {
+            // Whether it is one is asked afterwards.
+            if !matches!(row.kind, Kind::ReplyEscape) && held & (1 << row.kind as u8) != 0 {
                 let is_address = row.kind as u8 == Kind::AddressEscape as u8;
                 let severity = if is_address { of_address } else { row.severity };
                 decision.consider(row.kind, severity);

@@ -82,8 +82,8 @@ pub struct SocketFacts {
     pub protocol: u8,
     /// Its local port, in host byte order.
     pub port: u16,
-    /// Whether it is a subflow of Multipath TCP, whose intent is that of its connection.
-    pub is_subflow: bool,
+    /// Whether it is a subflow of Multipath TCP, whose intent is that of its connection; or one that answers what it was heard from.
+    pub is_apart: bool,
 }
 
 impl CacheInputs {
@@ -145,7 +145,7 @@ impl CacheInputs {
     ) -> Option<Self> {
         if in_force.looks_at_owners()
             || socket.writes_headers
-            || socket.is_subflow
+            || socket.is_apart
             || !self.flow.is_from(socket.protocol, socket.port)
         {
             return None;
@@ -177,6 +177,7 @@ impl CacheInputs {
             bound_address,
             packet,
             egress,
+            heard,
         } = *traffic;
         let Some(packet) = packet else {
             return Coverage::NONE;
@@ -195,6 +196,7 @@ impl CacheInputs {
         let bound_address = bound_address.unwrap_or(Address::UNSPECIFIED);
         if is_bound_hashed
             && !names_interface
+            && !heard.is_some()
             && bound_address == self.bound_address
             && egress.0 == self.egress.0
             && self.flow.is(packet)

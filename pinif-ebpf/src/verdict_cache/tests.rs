@@ -194,6 +194,7 @@ fn traffic(packet: &Packet) -> Traffic<'_> {
         bound_address: None,
         packet: Some(packet),
         egress: IfIndex(2),
+        heard: IfIndex::NONE,
     }
 }
 
@@ -229,6 +230,7 @@ proptest! {
             Traffic { bound: IfIndex::NONE, ..all },
             Traffic { egress: interface, ..all },
             Traffic { names_interface: true, ..all },
+            Traffic { heard: interface, ..all },
             Traffic { bound_address: Some(packet.source), ..all },
         ] {
             prop_assert_eq!(inputs.covers(&not_covered), Coverage::NONE);
@@ -243,13 +245,13 @@ proptest! {
             writes_headers: false,
             protocol: packet.protocol,
             port: packet.source_port,
-            is_subflow: false,
+            is_apart: false,
         };
         let of = |facts: SocketFacts| inputs.of_any_socket(7, &facts, InForce::default());
         let shared = of(facts).expect("one for any socket");
         prop_assert_eq!(shared, CacheInputs { flow: inputs.flow.with_any_port(), salt: 7, ..inputs });
         prop_assert_eq!(of(SocketFacts { writes_headers: true, ..facts }), None);
-        prop_assert_eq!(of(SocketFacts { is_subflow: true, ..facts }), None);
+        prop_assert_eq!(of(SocketFacts { is_apart: true, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { port: facts.port ^ other, ..facts }), None);
         prop_assert_eq!(of(SocketFacts { protocol: facts.protocol ^ 23, ..facts }), None);
     }

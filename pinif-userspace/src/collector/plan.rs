@@ -35,6 +35,8 @@ pub struct Plan {
     pub fail_on: FailOn,
     /// Whether it is foreseen what would leak if an interface went down.
     pub foresee: bool,
+    /// Whether replies are audited: by which interface a server answers, and by which it was asked.
+    pub replies: bool,
     /// How to attach.
     pub attach: Mode,
     /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.

@@ -36,7 +36,7 @@ use crate::{
     hub::{Event, Hub, Notice},
     kernel::{
         arrivals::Arrivals,
-        attach::{CgroupHooks, Hooks, load_egress},
+        attach::{CgroupHooks, Hooks, More, load_egress},
         audit,
         clock::monotonic,
         counters::Counters,
@@ -62,6 +62,7 @@ impl Audit {
             &types.offsets,
             plan.log_level,
             plan.enforce != Enforce::Never,
+            plan.replies,
             persist.as_deref(),
         )?;
         if plan.log_level > 0 {
@@ -99,17 +100,23 @@ impl Audit {
             &plan.namespaces,
         )?;
         warn_of(&plan.policy, &unresolved, &hub);
+        let more = More {
+            refuses: enforcement.is_on(),
+            replies: plan.replies,
+        };
         let hooks = if persist.is_some() {
             let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
             hooks.load_ingress(&mut following.entries)?;
-            if enforcement.is_on() {
+            CgroupHooks::remove_unwanted(more, persist.as_deref())?;
+            if more.refuses {
                 hooks.refuse(persist.as_deref())?;
-            } else {
-                CgroupHooks::remove_refusing(persist.as_deref())?;
+            }
+            if more.replies {
+                hooks.hear(persist.as_deref())?;
             }
             Hooks::here(hooks, types)
         } else {
-            Hooks::come(ebpf, &plan.cgroup, enforcement.is_on(), types)?
+            Hooks::come(ebpf, &plan.cgroup, more, types)?
         };
         let names = persistence::names(persist.as_deref());
         let mut audit = Self {

@@ -89,6 +89,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         duration: args.duration,
         fail_on: args.fail_on,
         foresee: args.foresee,
+        replies: args.replies,
         attach,
         log_level: logging::level_of_programs(args.log_level),
     };

@@ -168,6 +168,7 @@ fn offsets(btf: &Btf, net_inode: u32) -> anyhow::Result<Offsets> {
         subflow_connection: btf
             .offset("mptcp_subflow_context", "conn")
             .unwrap_or_default(),
+        sock_user_locks: btf.bit_offset("sock", "sk_userlocks")?,
     })
 }
 

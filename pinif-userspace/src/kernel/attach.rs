@@ -9,5 +9,5 @@ mod namespace;
 
 pub use ahead::at_egress;
 pub use foreign::foreign_instance;
-pub use hooks::{CgroupHooks, Hooks, load_egress};
+pub use hooks::{CgroupHooks, Hooks, More, load_egress};
 pub use namespace::{Looked, NamespaceHooks};

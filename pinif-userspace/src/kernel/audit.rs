@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). Where it `enforces`, there is room
-/// for the program that refuses. Where there is something that persists, the maps are those of previous instances, and stay.
+/// for the program that refuses; where `replies` are audited, for what sockets have heard. Where there is something that persists, the maps are those of previous instances, and stay.
 ///
 /// # Errors
 ///
@@ -20,12 +20,14 @@ pub fn load(
     offsets: &Offsets,
     log_level: u8,
     enforces: bool,
+    replies: bool,
     persist: Option<&Persist>,
 ) -> Result<Ebpf> {
     let ebpf = loader.audit(&AuditSettings {
         offsets,
         mark_secret: persist.map_or_else(secret, Persist::secret),
         refuses: enforces,
+        replies,
         log_level,
         pinned_maps: persist.map(Persist::maps).unwrap_or_default(),
     })?;

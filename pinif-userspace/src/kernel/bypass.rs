@@ -52,6 +52,7 @@ pub fn list_once() -> Result<Vec<Bypass>> {
         offsets: &types.offsets,
         mark_secret: secret(),
         refuses: false,
+        replies: false,
         log_level: 0,
         pinned_maps: Vec::new(),
     })?;

@@ -31,6 +31,8 @@ pub struct AuditSettings<'a> {
     pub mark_secret: u32,
     /// Whether a program refuses at the cgroup, which needs rooms of its own.
     pub refuses: bool,
+    /// Whether replies are audited.
+    pub replies: bool,
     /// The level of aya-log; 0 is off.
     pub log_level: u8,
     /// The maps that are pinned, each with its path. They are opened instead of made.
@@ -50,15 +52,20 @@ impl Loader {
     /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
     pub fn audit(self, settings: &AuditSettings<'_>) -> Result<Ebpf> {
         let pid_namespace = pid_namespace::of_proc();
+        let replies = u32::from(settings.replies);
         self.load(Object::Audit, |loader| {
             loader
                 .override_global("OFFSETS", settings.offsets, true)
                 .override_global("PID_NAMESPACE", &pid_namespace, true)
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
+                .override_global("REPLIES", &replies, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
             // What is pinned has the same size for every instance.
             if !settings.refuses && settings.pinned_maps.is_empty() {
                 loader.map_max_entries("SCRATCH", 1);
+            }
+            if !settings.replies && settings.pinned_maps.is_empty() {
+                loader.map_max_entries("HEARD", 1);
             }
             for (name, path) in &settings.pinned_maps {
                 loader.map_pin_path(name, path);

@@ -74,6 +74,7 @@ impl SocketSender<'_> {
             bound_address: None,
             packet: Some(&packet),
             egress: way.output,
+            heard: IfIndex::NONE,
         };
         policy.judge(&traffic, self.sender, surroundings)
     }

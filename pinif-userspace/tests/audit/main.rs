@@ -1,6 +1,7 @@
 //! What an audit finds of what the kernel sends and takes, over the chassis: each family of scenarios is a module.
 
 mod addresses;
+mod answers;
 #[path = "../bench/mod.rs"]
 mod bench;
 mod causes;

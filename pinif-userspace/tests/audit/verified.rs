@@ -36,6 +36,24 @@ fn each_program_is_verified_in_a_few_thousand_instructions() {
     );
 }
 
+/// Of what leaves, where replies are audited.
+const MOST_WITH_REPLIES: u32 = 27_000;
+
+#[test]
+fn what_is_for_replies_is_loaded_where_they_are_audited() {
+    let needs = [Need::Namespaces, Need::VerifiedCount];
+    scenario("verified replies", &needs, |bench| {
+        let plain = bench.audit(&[]);
+        assert!(!verified(plain.pid()).contains_key("pinif_heard"));
+        plain.stop().expect().nothing_else();
+        let auditor = bench.audit(&["--replies"]);
+        let verified = verified(auditor.pid());
+        assert!(verified["pinif_egress"] < MOST_WITH_REPLIES, "{verified:?}");
+        assert!(verified["pinif_heard"] < 2_000, "{verified:?}");
+        auditor.stop().expect().nothing_else();
+    });
+}
+
 #[test]
 fn the_programs_that_refuse_are_loaded_where_a_policy_is_enforced() {
     let needs = [Need::Namespaces, Need::VerifiedCount];

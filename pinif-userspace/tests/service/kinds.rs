@@ -160,6 +160,11 @@ fn the_lines_of_policy_escape_show_it() {
 }
 
 #[test]
+fn the_lines_of_reply_escape_show_it() {
+    shows(Kind::ReplyEscape);
+}
+
+#[test]
 fn the_lines_of_unpinned_show_it() {
     shows(Kind::Unpinned);
 }

@@ -55,7 +55,7 @@ fn what_matches_is_no_warning() {
 fn a_check_warns_of_this_namespace_and_the_policy_is_good() {
     scenario("service unmatched-check", &[], |bench| {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let mut check = |text: &str| {
+        let check = |text: &str| {
             fs::write(file.path(), text).expect("it is ours");
             let output = bench.card().run(|| {
                 let mut pinif = Command::new(env!("CARGO_BIN_EXE_pinif"));

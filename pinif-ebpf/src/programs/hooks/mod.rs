@@ -6,6 +6,7 @@ mod bypass;
 mod connect;
 mod egress;
 mod existing;
+mod heard;
 mod ingress;
 mod join;
 mod refuse;

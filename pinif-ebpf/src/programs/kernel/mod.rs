@@ -70,6 +70,7 @@ pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     sock_is_subflow: 0,
     sock_ulp_data: 0,
     subflow_connection: 0,
+    sock_user_locks: 0,
 });
 
 /// The namespace that the traffic programs look at.

@@ -21,6 +21,8 @@ pub const AF_INET6: u32 = 10;
 pub const AF_PACKET: u32 = 17;
 /// `SOCK_STREAM`.
 pub const SOCK_STREAM: u32 = 1;
+/// `SOCK_DGRAM`.
+pub const SOCK_DGRAM: u32 = 2;
 /// `TCP_LISTEN` (include/net/tcp_states.h).
 const LISTEN: u32 = 10;
 /// `SOCK_RAW`.

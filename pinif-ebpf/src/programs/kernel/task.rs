@@ -23,6 +23,9 @@ static PID_NAMESPACE: Global<u32> = Global::new(0);
 /// How many PID namespaces there are on top of each other, at most, beside the initial one (`MAX_PID_NS_LEVEL`).
 const MOST_LEVELS: u32 = 32;
 
+/// `SOCK_BINDPORT_LOCK` (include/net/sock.h).
+const SOCK_BINDPORT_LOCK: u8 = 8;
+
 /// Writes the process that runs this program, in its system call. By the task itself: traffic programs have no other
 /// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
 #[inline(always)]
@@ -211,6 +214,15 @@ pub fn cookie_of(sock: u64) -> u64 {
 #[inline(always)]
 pub fn bound_device_of(sock: u64) -> IfIndex {
     IfIndex(read::<u32>(sock, offset!(sock_bound_device)).unwrap_or_default())
+}
+
+/// Whether `bind()` named the port of a full socket (`sk_userlocks`), and not the kernel chose it. False where that is unknown.
+#[inline(always)]
+pub fn is_port_of_bind(sock: u64) -> bool {
+    let bit = offset!(sock_user_locks);
+    let mut byte = 0u8;
+    read_into(&mut byte, sock, bit / 8);
+    bit != 0 && byte >> (bit % 8) & SOCK_BINDPORT_LOCK != 0
 }
 
 /// The user id of a full socket.

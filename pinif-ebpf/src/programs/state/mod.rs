@@ -6,6 +6,7 @@ pub mod bypasses;
 pub mod cells;
 pub mod endpoints;
 pub mod findings;
+pub mod heard;
 pub mod ingress_policy;
 pub mod losses;
 pub mod lower_devices;

@@ -4,7 +4,7 @@
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use pinif_ebpf::{
     intent::Flow,
-    key::Endpoint,
+    key::{Endpoint, IfIndex},
     packet::Packet,
     policy::{Active, InForce, RuleSet},
     sighting::{FindingKey, NewFinding},
@@ -55,6 +55,10 @@ pub struct Scratch {
     pub connection: Connection,
     /// What the packet is to its socket.
     pub layer: Layer,
+    /// Where what it answers came in, where replies are audited; else zero.
+    pub heard_by: IfIndex,
+    /// Zero.
+    pub _pad: u32,
     /// The recheck of its verdict.
     pub recheck: RecheckState,
     /// The cgroup of the socket that is about to join a group, or one above (`struct cgroup`); zero behind the root.

@@ -66,7 +66,7 @@ fn socket() -> impl Strategy<Value = Socket> {
                     writes_headers: raw || frames,
                     protocol,
                     port,
-                    is_subflow: false,
+                    is_apart: false,
                 },
                 names_interface: frames,
                 record,

@@ -80,6 +80,8 @@ pub(super) struct Sent {
     pub(super) bound_address: Option<Address>,
     pub(super) packet: Option<Packet>,
     pub(super) egress: IfIndex,
+    /// The interface by which its destination was heard.
+    pub(super) heard: IfIndex,
 }
 
 impl Sent {
@@ -100,6 +102,7 @@ impl Sent {
                 icmp_type: 0,
             }),
             egress,
+            heard: IfIndex::NONE,
         }
     }
 
@@ -112,6 +115,7 @@ impl Sent {
             bound_address: self.bound_address,
             packet: self.packet.as_ref(),
             egress: self.egress,
+            heard: self.heard,
         }
     }
 
@@ -138,6 +142,11 @@ impl Sent {
             bound_address: Some(address),
             ..self
         }
+    }
+
+    /// Its destination was heard by this interface.
+    pub(super) fn heard(self, heard: IfIndex) -> Self {
+        Self { heard, ..self }
     }
 
     /// It is no IP packet, or cannot be read.

@@ -12,11 +12,12 @@ use crate::{
 };
 
 /// The table, top to bottom.
-const TABLE: [Kind; 6] = [
+const TABLE: [Kind; 7] = [
     Kind::DeviceEscape,
     Kind::AddressEscape,
     Kind::CopyEscape,
     Kind::PolicyEscape,
+    Kind::ReplyEscape,
     Kind::Unpinned,
     Kind::CrossedBind,
 ];
@@ -87,6 +88,8 @@ pub(super) fn is_dropped(host: &Host, sent: &Sent) -> bool {
         Some(severity) => match (kind, action) {
             (Kind::PolicyEscape | Kind::Unpinned, Action::Alert) => false,
             (Kind::PolicyEscape | Kind::Unpinned, Action::Drop) => true,
+            // Beside what breaks a rule, the rule says.
+            (Kind::ReplyEscape, _) if case.severity(Kind::PolicyEscape).is_some() => false,
             _ => severity == Severity::Leak,
         },
     })
@@ -121,6 +124,22 @@ impl Case<'_> {
                 let allowed = self.demand().only_via;
                 let outside = !common(self.zones(sent.egress), allowed);
                 (allowed.0 != 0 && outside, Severity::Leak)
+            }
+            Kind::ReplyEscape => {
+                let is_elsewhere = sent.heard != IfIndex::NONE
+                    && !self.is_way(sent.heard, sent.egress)
+                    && !self.is_way(sent.egress, sent.heard);
+                let in_one = |zone| {
+                    self.zones(sent.heard).contains(zone) != self.zones(sent.egress).contains(zone)
+                };
+                let leaks =
+                    (0..64).any(|zone| host.policy.contained.contains(zone) && in_one(zone));
+                let severity = if leaks {
+                    Severity::Leak
+                } else {
+                    Severity::Note
+                };
+                (is_elsewhere && !pinned, severity)
             }
             Kind::Unpinned => {
                 let demanded = self.demand().pinned != 0;

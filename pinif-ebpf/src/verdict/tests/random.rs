@@ -58,9 +58,10 @@ pub(super) fn sent() -> impl Strategy<Value = Sent> {
         option::weighted(0.9, random::packet()),
         interface(),
         select(vec![true, false, false]),
+        prop_oneof![3 => Just(IfIndex::NONE), 1 => interface()],
     )
         .prop_map(
-            |(origin, bound, names_interface, bound_address, packet, other, home)| Sent {
+            |(origin, bound, names_interface, bound_address, packet, other, home, heard)| Sent {
                 origin,
                 bound,
                 names_interface,
@@ -71,6 +72,7 @@ pub(super) fn sent() -> impl Strategy<Value = Sent> {
                 } else {
                     other
                 },
+                heard,
             },
         )
 }

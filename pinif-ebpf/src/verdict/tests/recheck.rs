@@ -42,6 +42,9 @@ proptest! {
     fn what_was_known_late_changes_nothing_in_the_end(
         host in host(), sent in sent(), above in interface(), zones in random::zones(),
     ) {
+        // Where it was heard is asked after the recheck.
+        let heard = sent.heard;
+        let sent = sent.heard(IfIndex::NONE);
         let known = host.judge(&sent);
         let mut truth = host.clone();
         if above != sent.egress {
@@ -52,10 +55,16 @@ proptest! {
         let again = known.reconsidered(&live);
         prop_assert_eq!(again, truth.judge(&sent), "{:?}", live);
         prop_assert_eq!(host.is_dropped(&again), oracle::is_dropped(&truth, &sent), "{:?}", live);
+        if heard.is_some() && !sent.bound.is_some() {
+            let active = truth.policy.active();
+            let answering = again.answering(heard, sent.egress, &active, &truth);
+            prop_assert_eq!(answering, truth.judge(&sent.heard(heard)));
+        }
     }
 
     #[test]
     fn what_was_known_well_stays(host in host(), sent in sent()) {
+        let sent = sent.heard(IfIndex::NONE);
         let known = host.judge(&sent);
         prop_assert_eq!(known.reconsidered(&live(&host, &sent, &known)), known);
     }

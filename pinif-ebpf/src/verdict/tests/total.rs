@@ -93,6 +93,7 @@ prop_compose! {
             bound_address: address.map(Address),
             packet: None,
             egress: interface(egress),
+            heard: interface(bound ^ egress),
         }
     }
 }

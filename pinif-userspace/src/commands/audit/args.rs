@@ -60,6 +60,10 @@ pub struct AuditArgs {
     #[arg(long)]
     pub(super) foresee: bool,
 
+    /// Find answers of UDP servers, bound to no device and no address, that leave by another interface than the request came in by
+    #[arg(long)]
+    pub(super) replies: bool,
+
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
     pub(super) attach: Option<Mode>,

@@ -52,6 +52,7 @@ impl Stage {
             // Leaks are what the demo is about: only lost counts are a failure.
             fail_on: FailOn::Never,
             foresee: false,
+            replies: false,
             attach: Mode::of_kernel(),
             log_level: 0,
             loader: Loader::begin(),

@@ -107,6 +107,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::Groups { .. }
         | CauseKind::Bound(_)
         | CauseKind::Crossed { .. }
+        | CauseKind::Asked { .. }
         | CauseKind::WeakHost { .. }
         | CauseKind::AsymmetricRoute
         | CauseKind::NoReversePath { .. }

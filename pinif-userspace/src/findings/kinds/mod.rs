@@ -8,6 +8,7 @@ mod device_escape;
 mod headline;
 mod ingress_escape;
 mod policy_escape;
+mod reply_escape;
 mod row;
 mod unaudited;
 mod unpinned;
@@ -23,6 +24,7 @@ pub const fn of(kind: Kind) -> &'static Row {
         Kind::AddressEscape => &address_escape::ROW,
         Kind::CopyEscape => &copy_escape::ROW,
         Kind::PolicyEscape => &policy_escape::ROW,
+        Kind::ReplyEscape => &reply_escape::ROW,
         Kind::Unpinned => &unpinned::ROW,
         Kind::CrossedBind => &crossed_bind::ROW,
         Kind::IngressEscape => &ingress_escape::ROW,

@@ -34,6 +34,8 @@ use crate::{
 const REFUSE: (&str, u32) = ("pinif_refuse", 1);
 /// The one that refuses groups of which the kernel would report where it must not.
 const JOIN: (&str, u32) = ("pinif_join", 22);
+/// The one that keeps by which interface a socket's packets came, where replies are audited.
+const HEARD: (&str, u32) = ("pinif_heard", 0);
 /// The names of both.
 const REFUSING: [&str; 2] = [REFUSE.0, JOIN.0];
 
@@ -41,9 +43,18 @@ const REFUSING: [&str; 2] = [REFUSE.0, JOIN.0];
 /// interfaces, for each of which the kernel waits until no processor uses what was there before (`tcx_entry_sync`).
 pub struct Hooks {
     state: State,
-    /// Whether what must not leave is refused at the cgroup.
-    refuses: bool,
+    /// What is attached to the cgroup beside the hooks that always are.
+    more: More,
     warnings: Vec<String>,
+}
+
+/// What is attached to the cgroup where it is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct More {
+    /// What must not leave is refused there.
+    pub refuses: bool,
+    /// Replies are audited.
+    pub replies: bool,
 }
 
 enum State {
@@ -55,7 +66,7 @@ enum State {
 
 impl Hooks {
     /// Begins to load the traffic program for what leaves and to attach the hooks to a cgroup. Until [`Self::get`] has
-    /// waited for them, entry programs let every packet pass uncounted. Where it `refuses`, what must not leave is refused at the cgroup.
+    /// waited for them, entry programs let every packet pass uncounted.
     ///
     /// # Errors
     ///
@@ -63,15 +74,18 @@ impl Hooks {
     pub fn come(
         ebpf: Ebpf,
         cgroup: &Path,
-        refuses: bool,
+        more: More,
         types: &'static KernelTypes,
     ) -> Result<Self> {
         let cgroup = cgroup.to_owned();
         let bring = move || {
             let mut ebpf = ebpf;
             verify_traffic(&mut ebpf, TcDirection::Egress)?;
-            if refuses {
+            if more.refuses {
                 verify_refusing(&mut ebpf)?;
+            }
+            if more.replies {
+                verify_heard(&mut ebpf)?;
             }
             let mut hooks = CgroupHooks::attach(ebpf, &cgroup, None)?;
             let warnings = hooks.look_back(types);
@@ -80,7 +94,7 @@ impl Hooks {
         let thread = thread::Builder::new().name("hooks".to_owned());
         Ok(Self {
             state: State::Coming(thread.spawn(bring).context("no thread can be started")?),
-            refuses,
+            more,
             warnings: Vec::new(),
         })
     }
@@ -90,7 +104,7 @@ impl Hooks {
         let warnings = hooks.look_back(types);
         Self {
             state: State::Here(hooks),
-            refuses: false,
+            more: More::default(),
             warnings,
         }
     }
@@ -110,8 +124,11 @@ impl Hooks {
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let (mut hooks, warnings) = brought?;
             hooks.begin(entries)?;
-            if self.refuses {
+            if self.more.refuses {
                 hooks.refuse(None)?;
+            }
+            if self.more.replies {
+                hooks.hear(None)?;
             }
             self.warnings.extend(warnings);
             self.state = State::Here(hooks);
@@ -223,29 +240,43 @@ impl CgroupHooks {
     ///
     /// As of [`Self::attach`].
     pub fn refuse(&mut self, persist: Option<&Persist>) -> Result<()> {
-        let cgroup = &self.cgroup;
-        for hook in verify_refusing(&mut self.ebpf)? {
-            let name = hook.name;
-            let link = File::open(cgroup)
-                .and_then(|directory| {
-                    CgroupLink::attach(hook, &directory, pin(name, cgroup, persist)?)
-                })
-                .with_context(|| refused(name, cgroup))?;
-            self.links.push(link);
-        }
+        let hooks = verify_refusing(&mut self.ebpf)?;
+        hooks
+            .into_iter()
+            .try_for_each(|hook| self.add(hook, persist))
+    }
+
+    /// Keeps from here on by which interface each packet came to a socket of the cgroup that may answer it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::attach`].
+    pub fn hear(&mut self, persist: Option<&Persist>) -> Result<()> {
+        let hook = verify_heard(&mut self.ebpf)?;
+        self.add(hook, persist)
+    }
+
+    fn add(&mut self, hook: Hook, persist: Option<&Persist>) -> Result<()> {
+        let (name, cgroup) = (hook.name, &self.cgroup);
+        let link = File::open(cgroup)
+            .and_then(|directory| CgroupLink::attach(hook, &directory, pin(name, cgroup, persist)?))
+            .with_context(|| refused(name, cgroup))?;
+        self.links.push(link);
         Ok(())
     }
 
-    /// Removes the hooks that a previous instance has left, which refused.
+    /// Removes the hooks that a previous instance has left, and that this one does not want.
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub fn remove_refusing(persist: Option<&Persist>) -> Result<()> {
+    pub fn remove_unwanted(more: More, persist: Option<&Persist>) -> Result<()> {
         let Some(persist) = persist else {
             return Ok(());
         };
-        REFUSING.into_iter().try_for_each(|name| {
+        let refusing = REFUSING.into_iter().filter(|_| !more.refuses);
+        let heard = [HEARD.0].into_iter().filter(|_| !more.replies);
+        refusing.chain(heard).try_for_each(|name| {
             link::remove(&persist.cgroup_link(name))
                 .with_context(|| format!("a previous instance's hook {name} cannot be removed"))
         })
@@ -340,24 +371,34 @@ fn pin(name: &str, cgroup: &Path, persist: Option<&Persist>) -> io::Result<Optio
     persist.map(of).transpose()
 }
 
-/// Loads the programs that refuse, unless they are.
+/// Loads a program that is attached to the cgroup where it is asked for, unless it is loaded.
+macro_rules! verify {
+    ($ebpf:expr, $program:ty, $hook:expr) => {{
+        let (name, attach_type) = $hook;
+        let program: &mut $program = program($ebpf, name)?;
+        if program.fd().is_err() {
+            let loaded = program.load().map_err(refusal);
+            loaded.with_context(|| format!("the kernel refused the program {name}"))?;
+        }
+        Hook {
+            name,
+            attach_type,
+            program: program.fd()?.try_clone()?,
+        }
+    }};
+}
+
+/// Loads the programs that refuse.
 fn verify_refusing(ebpf: &mut Ebpf) -> Result<[Hook; 2]> {
-    macro_rules! verify {
-        ($program:ty, $hook:expr) => {{
-            let (name, attach_type) = $hook;
-            let program: &mut $program = program(ebpf, name)?;
-            if program.fd().is_err() {
-                let loaded = program.load().map_err(refusal);
-                loaded.with_context(|| format!("the kernel refused the program {name}"))?;
-            }
-            Hook {
-                name,
-                attach_type,
-                program: program.fd()?.try_clone()?,
-            }
-        }};
-    }
-    Ok([verify!(CgroupSkb, REFUSE), verify!(CgroupSockopt, JOIN)])
+    Ok([
+        verify!(ebpf, CgroupSkb, REFUSE),
+        verify!(ebpf, CgroupSockopt, JOIN),
+    ])
+}
+
+/// Loads the one that keeps where packets came in.
+fn verify_heard(ebpf: &mut Ebpf) -> Result<Hook> {
+    Ok(verify!(ebpf, CgroupSkb, HEARD))
 }
 
 fn refused(name: &str, cgroup: &Path) -> String {

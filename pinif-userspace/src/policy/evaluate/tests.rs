@@ -228,6 +228,7 @@ proptest! {
                 bound_address: how.address.map(Address::from),
                 packet: Some(&headers),
                 egress: how.egress,
+                heard: IfIndex::NONE,
             };
             let decision = in_force.judge(&traffic, &sender, &surroundings);
             let (rule, kinds) = meant(&policy, &network, packet, how);
@@ -267,6 +268,7 @@ fn a_program_is_known_by_its_file_whatever_its_path() {
             bound_address: None,
             packet: Some(&packet),
             egress: IfIndex(2),
+            heard: IfIndex::NONE,
         };
         let sender = Sender {
             executable,

@@ -113,6 +113,12 @@ impl Skb {
         parse(kind, &at, place)
     }
 
+    /// Reads the fixed part of its IP header into `place`, of a packet that begins with it: at the cgroup.
+    #[inline(always)]
+    pub fn read_network_base(self, place: &mut Base) -> bool {
+        base::read(self.ethertype(), &Headers::network(self), place)
+    }
+
     /// Reads the fixed part of its IP header into `place`, if it has one.
     #[inline(always)]
     pub fn read_base(self, place: &mut Base) -> bool {

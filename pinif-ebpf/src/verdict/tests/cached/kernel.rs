@@ -186,6 +186,7 @@ impl Kernel {
                 .then_some(socket.record.bound_address),
             packet: Some(packet),
             egress: path.egress,
+            heard: IfIndex::NONE,
         };
         if socket.record.salt == 0 {
             self.salts += 1;
@@ -249,6 +250,7 @@ impl Kernel {
             bound_address: None,
             packet: Some(*packet),
             egress: path.egress,
+            heard: IfIndex::NONE,
         };
         let way = PacketPath {
             above: path.above,

@@ -109,6 +109,11 @@ pub enum CauseKind {
         /// The bound device.
         device: String,
     },
+    /// What it answers came in by this interface.
+    Asked {
+        /// The interface.
+        by: String,
+    },
     /// The process never bound the socket to a device.
     NeverPinned,
     /// A `tc mirred`, `nft dup`, `nft fwd` or TEE took the packet, or a copy of it, to another interface: this rule of nftables,

@@ -69,6 +69,7 @@ impl fmt::Display for CauseKind {
                 f,
                 "bind() to {address} of {owner}, and SO_BINDTODEVICE to {device}"
             ),
+            Self::Asked { by } => write!(f, "it was asked via {by}"),
             Self::NeverPinned => f.write_str("the process never bound the socket to a device"),
             Self::Mirror(None) => {
                 f.write_str("a mirror, redirect or duplicate (tc mirred, nft dup or fwd)")

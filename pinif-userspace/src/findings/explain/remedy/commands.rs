@@ -25,6 +25,7 @@ impl Remedy {
             | Self::BindInstead { .. }
             | Self::BindToAllowed(_)
             | Self::Uncross { .. }
+            | Self::AnswerThere(_)
             | Self::ClearPktinfo(_)
             | Self::SetScope { .. }
             | Self::SetLinkIndex(_)
@@ -161,7 +162,9 @@ impl Remedy {
             Self::Uncross {
                 owner: Some(owner), ..
             } => vec![option("SO_BINDTODEVICE", Some(owner.to_string()))],
-            Self::ClearPktinfo(home) => vec![option("IP_PKTINFO", first(home))],
+            Self::AnswerThere(home) | Self::ClearPktinfo(home) => {
+                vec![option("IP_PKTINFO", first(home))]
+            }
             Self::SetScope { home, .. } => vec![option("sin6_scope_id", first(home))],
             Self::SetLinkIndex(home) => vec![option("sll_ifindex", first(home))],
             Self::JoinThere(home) => vec![option("IP_ADD_MEMBERSHIP", first(home))],

@@ -50,6 +50,8 @@ pub enum Remedy {
         /// The interface that has the address.
         owner: Option<Arc<str>>,
     },
+    /// Let the program answer by the interface that was asked.
+    AnswerThere(Home),
     /// Find out why the device was refused.
     AskWhyRefused {
         /// The device.

@@ -83,6 +83,10 @@ impl Remedy {
                     None => Ok(()),
                 }
             }
+            Self::AnswerThere(home) => write!(
+                f,
+                "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of {home}, or bind a socket to each interface"
+            ),
             Self::AskWhyRefused { device, error } => write!(
                 f,
                 "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"

@@ -1,0 +1,75 @@
+//! `reply-escape`: a UDP server that is bound to nothing answers via another interface than the one that it was asked by.
+
+use std::sync::Arc;
+
+use super::{Row, headline, row};
+use crate::findings::{
+    cause::by_origin,
+    decode::Sighted,
+    explain::{
+        Cause, CauseKind, Home, NewRoute, Remedy,
+        phrases::{destination_address, left, sender, traffic},
+    },
+    finding::Finding,
+    scene::{LookUp, Scene},
+};
+
+pub(super) static ROW: Row = Row {
+    demands_device: false,
+    is_of_source: false,
+    does: "left via",
+    fate: "left",
+    page: include_str!("../../../../docs/kinds/reply-escape.md"),
+    sender: headline::sender,
+    what: headline::sender,
+    foreseen: row::nothing,
+    causes,
+    home: row::by_rule,
+    explanation,
+    remedies,
+};
+
+/// Where it was asked, and what chose the way of the answer.
+fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    let asked = sighted.arrived.map(|by| {
+        Cause::certain(CauseKind::Asked {
+            by: (scene.name)(by),
+        })
+    });
+    let chosen = by_origin(&ROW, sighted, scene, look_up);
+    asked.into_iter().chain(chosen).collect()
+}
+
+fn asked_by(finding: &Finding) -> Option<&str> {
+    finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Asked { by } => Some(by.as_str()),
+        _ => None,
+    })
+}
+
+fn explanation(finding: &Finding) -> String {
+    let asked = match asked_by(finding) {
+        Some(by) => format!("came in via {by}"),
+        None => "came in via another interface".to_owned(),
+    };
+    let to = destination_address(finding).map_or_else(String::new, |to| format!(" from {to}"));
+    format!(
+        "{}, bound to no device and to no address, answered with {}, which {} {}; but the last packet{to} {asked}.",
+        sender(finding),
+        traffic(finding),
+        left(finding),
+        finding.egress_interface(),
+    )
+}
+
+/// A route to the client for whoever runs the host; the program can know where each request came in.
+fn remedies(finding: &Finding) -> Vec<Remedy> {
+    let home = asked_by(finding).map_or(Home::Unknown, |by| Home::of(&Arc::from(by)));
+    let route = NewRoute {
+        to: destination_address(finding),
+        home: home.clone(),
+        way: None,
+        table: None,
+    };
+    vec![Remedy::Route(route), Remedy::AnswerThere(home)]
+}
