@@ -53,7 +53,7 @@ enum Task {
     Scenarios,
     /// Measure what pinif costs, as root, and write it into the documentation
     Bench(bench::Args),
-    /// Make what is installed where there is no compiler: a tarball of one static binary
+    /// Make what is installed where there is no compiler: a tarball, a Debian package and an RPM of one static binary
     Dist(dist::Args),
     /// Make the crates as a registry has them, with the eBPF objects inside
     Package(package::Args),

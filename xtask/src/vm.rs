@@ -47,7 +47,7 @@ pub struct Args {
     /// Only those of the tests that this filterset of nextest's names
     #[arg(long, conflicts_with = "command")]
     filter: Option<String>,
-    /// Only the shipped unit, under systemd on Linux 6.12
+    /// Only the packages and their unit, under systemd on Linux 6.12
     #[arg(long, conflicts_with_all = ["kernels", "filter", "command"])]
     service: bool,
     /// Only the smoke test on arm64, on Linux 5.10 and 6.12
@@ -141,7 +141,7 @@ fn run_command(workspace: &Workspace, supply: &Supply, command: &[OsString]) -> 
     Ok(success)
 }
 
-/// Runs the shipped unit alone.
+/// Runs the packages and their unit alone.
 ///
 /// # Errors
 /// Where pinif does not build.
@@ -160,7 +160,7 @@ fn run_service(workspace: &Workspace, supply: &Supply, report: &mut Report) -> R
     Ok(())
 }
 
-/// The machine for the shipped unit, if it was asked for. Where it lacks something, that is reported.
+/// The machine for the packages and their unit, if it was asked for. Where it lacks something, that is reported.
 fn service<'a>(
     workspace: &'a Workspace,
     supply: &'a Supply,

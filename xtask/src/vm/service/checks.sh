@@ -57,6 +57,7 @@ runs_again() { is NRestarts "$1" && is ActiveState active; }
 is_down() { ! is ActiveState active; }
 at_most() { awk -v value="$1" -v most="$2" 'BEGIN { exit !(value > 0 && value <= most) }'; }
 fails_to_start() { ! systemctl start pinif; }
+purge_names_the_pin() { dpkg --purge pinif 2>&1 | grep -q 'stay pinned until .*: /sys/fs/cgroup/held'; }
 # Fails, and says so.
 refused() {
     words=$1
@@ -227,8 +228,13 @@ must "the watchdog starts it again" waits runs_again 2
 check "it was the watchdog" says 'Watchdog timeout'
 check "nothing arrived" has_arrived 0
 
+check "it gets SIGTERM, and systemd did not send it" kill -TERM "$(property MainPID)"
+check "what is sent meanwhile is dropped" sends 5
+must "it is started again" waits runs_again 3
+check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
+
 # The next version of the package, while packets are sent.
-sent=60
+sent=65
 main=$(property MainPID)
 pinned=$(ls -i /sys/fs/bpf/pinif)
 flows
@@ -281,7 +287,10 @@ must "it starts again" systemctl start pinif
 cp /usr/bin/pinif /root/pinif
 dpkg --listfiles pinif | while read -r file; do test -d "$file" || echo "$file"; done | sort >/root/deb.files
 sort /var/lib/dpkg/info/pinif.conffiles >/root/deb.settings
-check "the Debian package is purged" dpkg --purge pinif
+mkdir /sys/fs/cgroup/held
+check "a cgroup is pinned" pinif pin --interface lo --cgroup /sys/fs/cgroup/held
+check "the Debian package is purged" purge_names_the_pin
+rmdir /sys/fs/cgroup/held
 check "no file is left of it" no_traces
 check "nothing is attached" test "$(/root/pinif doctor | grep -c -e auditor -e /sys/fs/bpf/pinif)" = 0
 check "its directory of the BPF file system is gone" test ! -e /sys/fs/bpf/pinif

@@ -12,3 +12,7 @@ if [ -d /sys/fs/bpf/pinif ]; then
     pinif detach --persist=/sys/fs/bpf/pinif || :
     rmdir /sys/fs/bpf/pinif 2>/dev/null || :
 fi
+# A pin is the service's own, and holds without pinif.
+if pinned=$(pinif pin --list 2>/dev/null | grep '^/'); then
+    echo "pinif: these cgroups stay pinned until what is in them ends:" $pinned >&2
+fi
