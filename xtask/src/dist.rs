@@ -7,6 +7,7 @@ mod archive;
 mod binary;
 mod date;
 mod licences;
+mod makers;
 mod metadata;
 mod package;
 mod sbom;
@@ -53,6 +54,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     )?;
     let date = date::of_commit(workspace)?;
     build::build_ebpf(workspace)?;
+    makers::build(workspace, false)?;
     let directory = workspace.target.join("dist");
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;

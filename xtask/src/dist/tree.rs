@@ -1,15 +1,15 @@
 //! What is in a tarball, as a directory.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
-    licences, metadata, sbom,
+    licences, makers, metadata, sbom,
     write::{copy, write},
 };
-use crate::{process::run_cargo, target::Target, test::CHECKED, workspace::Workspace};
+use crate::{process::run, target::Target, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
 const FILES: [&str; 9] = [
@@ -70,17 +70,6 @@ pub fn stage_but_list(
 
 /// The manual pages, the completions and a policy to begin with.
 fn write_pages(workspace: &Workspace, tree: &Path) -> Result<()> {
-    let mut cargo: Command = workspace.cargo();
-    cargo
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "pinif-pages",
-            "--profile",
-            CHECKED,
-        ])
-        .arg("--")
-        .arg(tree);
-    run_cargo(&mut cargo).context("the manual pages could not be made")
+    run(makers::maker(workspace, makers::PAGES).arg(tree))
+        .context("the manual pages could not be made")
 }

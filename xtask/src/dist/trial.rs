@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Error, Result, ensure};
 
 use super::{
-    metadata,
+    makers, metadata,
     package::{self, Size, Source},
     tree,
 };
@@ -42,6 +42,7 @@ const DATE: u64 = 1_600_000_000;
 /// Where something cannot be built, read or written, or a package that is made once more has other bytes.
 pub fn make(workspace: &Workspace, binary: &Path, directory: &Path) -> Result<()> {
     let target = Target::of_this_machine().map_err(Error::msg)?;
+    makers::build(workspace, true)?;
     let tree = directory.join(".tree");
     let metadata = metadata::of(workspace, target.name())?;
     tree::stage_but_list(workspace, &tree, binary, &metadata)?;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{DESCRIPTION, Entry, Family, HOMEPAGE, Kind, SUMMARY, Size, Source, Staged, layout};
-use crate::{process::in_words, test::CHECKED};
+use crate::{dist::makers, process::in_words};
 
 /// What rpm runs, by the names of a spec file.
 const SCRIPTS: [(&str, &str); 4] = [
@@ -112,17 +112,14 @@ fn entries(staged: &Staged) -> Result<Vec<Value>> {
 }
 
 fn write(source: &Source<'_>, described: &Value) -> Result<()> {
-    let mut cargo = source.workspace.cargo();
-    cargo
-        .args(["run", "--quiet", "--locked", "--package", "pinif-rpm"])
-        .args(["--profile", CHECKED])
-        .stdin(Stdio::piped());
-    let mut child = cargo
+    let mut maker = makers::maker(source.workspace, makers::RPM);
+    let mut child = maker
+        .stdin(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start `{}`", in_words(&cargo)))?;
+        .with_context(|| format!("cannot start `{}`", in_words(&maker)))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(described.to_string().as_bytes())?;
     }
-    ensure!(child.wait()?.success(), "`{}` failed", in_words(&cargo));
+    ensure!(child.wait()?.success(), "`{}` failed", in_words(&maker));
     Ok(())
 }
