@@ -1,6 +1,7 @@
 //! Can pinif run here, and if not, why: apart from starting it, for both `pinif doctor` and `pinif audit`.
 
 mod bpf;
+mod clsact;
 pub(crate) mod gaps;
 mod kernel;
 mod machine;

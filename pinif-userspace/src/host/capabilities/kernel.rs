@@ -6,7 +6,7 @@ use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use nix::{libc, net::if_::if_indextoname};
 use procfs::sys::kernel::Version;
 
-use super::outcome::Outcome;
+use super::{clsact, outcome::Outcome};
 use crate::host::kernel_types as types;
 
 pub(super) fn kernel() -> Outcome {
@@ -43,14 +43,10 @@ pub(super) fn kernel_types() -> Outcome {
 }
 
 pub(super) fn egress_hook() -> Outcome {
-    Outcome::Ok(egress_hook_of(has_tcx()).to_owned())
-}
-
-fn egress_hook_of(has_tcx: bool) -> &'static str {
-    if has_tcx {
-        "TCX"
+    if has_tcx() {
+        Outcome::Ok("TCX".to_owned())
     } else {
-        "clsact, since TCX came with Linux 6.6"
+        clsact::outcome()
     }
 }
 
