@@ -10,12 +10,13 @@ use super::{
     audit::Audit,
     foreseer::{Foreseer, Outcome, Step},
     foresight::Input,
+    seen,
 };
 use crate::{
     foresee::{self, Original},
     host::netns::NetNs,
     policy::Policy,
-    survey,
+    survey::{self, Owned},
 };
 
 /// How long the end waits for what is being foreseen.
@@ -53,17 +54,32 @@ impl Audit {
             let namespace = self.namespaces.get(netns)?;
             let mut netns = namespace.hooks.netns().clone();
             netns.name = self.names.namespace(netns.cookie);
-            Some(netns)
+            let seen = self.seen(netns.cookie);
+            Some((netns, seen))
         });
-        let all: Vec<NetNs> = known.collect();
+        let all: Vec<_> = known.collect();
         let task = tokio::task::spawn_blocking(move || {
-            let outcome = |netns: NetNs| Outcome {
-                foreseen: every_interface_down(&netns, &policy),
+            let outcome = |(netns, seen)| Outcome {
+                foreseen: every_interface_down(&netns, &policy, seen),
                 netns,
             };
             all.into_iter().map(outcome).collect()
         });
         self.foreseer = Foreseer(Some(task));
+    }
+
+    /// The sockets that the audit has seen in a namespace.
+    fn seen(&self, netns: NetNsCookie) -> Vec<Owned> {
+        let of_netns = self.ledger.latest().filter(|(key, _)| key.netns() == netns);
+        let mut all = Vec::new();
+        for (key, finding) in of_netns.take(seen::MOST) {
+            let samples = self.samples(key);
+            all.extend(seen::of(finding, key.bound(), samples.as_ref()));
+            if all.len() >= seen::MOST {
+                break;
+            }
+        }
+        all
     }
 
     fn report_foreseen(&mut self, Outcome { netns, foreseen }: Outcome) {
@@ -98,9 +114,14 @@ impl Audit {
 }
 
 /// What would come of each interface that is up going down, by itself.
-fn every_interface_down(netns: &NetNs, policy: &Policy) -> Result<Vec<foresee::Foreseen>> {
+fn every_interface_down(
+    netns: &NetNs,
+    policy: &Policy,
+    seen: Vec<Owned>,
+) -> Result<Vec<foresee::Foreseen>> {
     let original = Original::read(netns)?;
-    let sockets = survey::owned(netns)?;
+    let mut sockets = survey::owned(netns)?;
+    sockets.extend(seen::gone(seen, &sockets));
     let events = foresee::every_interface(&original.network);
     foresee::foresee(&original, policy, &sockets, &events)
 }

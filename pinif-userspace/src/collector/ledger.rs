@@ -253,6 +253,12 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             .collect()
     }
 
+    /// The open findings, with their keys; the latest first.
+    pub fn latest(&self) -> impl Iterator<Item = (&K, &Finding)> {
+        let open = self.entries.iter().rev().filter(|entry| entry.is_open);
+        open.map(|entry| (&entry.key, &entry.finding))
+    }
+
     /// Closes a finding: it stays in the ledger as it is, with what it has seen, and what is sighted under its key from now on is
     /// another.
     pub fn close(&mut self, key: &K, samples: Samples) {

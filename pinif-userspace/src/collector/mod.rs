@@ -28,6 +28,7 @@ mod reload;
 mod report;
 pub(crate) mod run;
 mod searches;
+mod seen;
 mod session;
 mod snapshot;
 mod start;

@@ -137,3 +137,36 @@ fn people_see_what_would_leak() {
         assert!(said("1 latent leak was foreseen."), "{ended:#?}");
     });
 }
+
+/// A program that makes a socket for each request has none when the network is looked at.
+#[test]
+fn sockets_that_are_gone_are_foreseen_as_they_were_seen() {
+    scenario("foresee audit gone", &[], |bench| {
+        let pinned = policy().replace(
+            "only_via = [\"backplane\"]",
+            "only_via = [\"backplane\"]\npinned = true",
+        );
+        assert!(pinned.contains("pinned = true"), "{pinned}");
+        let mut auditor = bench.audit_with(&pinned, &["--foresee"]);
+        let request = bench.send("udp --to 10.0.0.2:9 --count 1");
+        auditor.wait_for_finding("unpinned");
+        change(bench, 1);
+        let finding = foreseen(&mut auditor);
+        for (key, value) in [
+            ("kind", "policy-escape"),
+            ("if", "fab0 down"),
+            ("rule", "control-plane"),
+            ("egress_interface", "eth1"),
+            ("destination", "10.0.0.2:9"),
+        ] {
+            assert_eq!(finding[key], value, "{finding}");
+        }
+        assert_eq!(finding["process"]["pid"], request.pid, "{finding}");
+        // As it would, once it is so.
+        bench.card().set_down("fab0").expect("down");
+        bench.send("udp --to 10.0.0.2:9 --count 1");
+        let leak = auditor.wait_for_finding("policy-escape");
+        assert_eq!(leak.egress_interface, "eth1");
+        auditor.stop_unsettled();
+    });
+}
