@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use crate::{
     policy::PolicyErrors,
     surfaces::{Level, notes::Notes, stderr},
-    text::escape::visible,
+    text::{escape::visible, streams},
 };
 
 /// Says on standard error why a command could not be done: the whole chain, once, as a sentence, with whatever a file or
@@ -20,7 +20,10 @@ pub fn complain(error: &anyhow::Error) {
         Some(errors) if errors.have_places() => {
             writeln!(anstream::stderr(), "{}", errors.styled())
         }
-        _ => writeln!(io::stderr(), "pinif: {}", sentence(error)),
+        _ => {
+            let line = format!("pinif: {}", sentence(error));
+            writeln!(io::stderr(), "{}", streams::fitted(&line, io::stderr()))
+        }
     };
 }
 

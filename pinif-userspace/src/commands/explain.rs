@@ -52,7 +52,10 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
         }
         (None, None) => String::new(),
     };
-    streams::answer(&text)?;
+    streams::answer(&match streams::columns(io::stdout()) {
+        Some(columns) => text::fitted(&text, columns),
+        None => text,
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

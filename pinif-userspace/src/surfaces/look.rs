@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use pinif_ebpf::verdict::Severity;
+
+pub use crate::text::streams::columns;
 
 /// How text looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +61,6 @@ pub fn faint() -> Style {
 /// What stands out without alarm: headings.
 pub fn strong() -> Style {
     Style::new().bold()
-}
-
-/// How many columns the terminal has now; `None` where the stream is none.
-pub fn columns(stream: impl AsFd) -> Option<usize> {
-    terminal_size::terminal_size_of(stream)
-        .map(|(columns, _)| usize::from(columns.0))
-        .filter(|columns| *columns > 0)
 }
 
 /// Whether to colour: `NO_COLOR` (no-color.org) wins, then `CLICOLOR_FORCE` and `CLICOLOR` (bixense.com/clicolors), then

@@ -1,11 +1,29 @@
 //! The standard streams of a command, which whoever reads them may close, and whose disk may be full.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    os::fd::AsFd,
+};
 
 use anyhow::{Context as _, Result};
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::escape::visible;
+use super::{escape::visible, words::wrapped};
+
+/// How many columns the terminal has now; `None` where the stream is none.
+pub fn columns(stream: impl AsFd) -> Option<usize> {
+    terminal_size::terminal_size_of(stream)
+        .map(|(columns, _)| usize::from(columns.0))
+        .filter(|columns| *columns > 0)
+}
+
+/// The line, broken between words where the stream's terminal ends.
+pub fn fitted(line: &str, stream: impl AsFd) -> String {
+    match columns(stream) {
+        Some(columns) => wrapped(line, columns, 0),
+        None => line.to_owned(),
+    }
+}
 
 /// Prints an answer on standard output: lines that are safe to show. Whoever reads it may read no further, as in
 /// `pinif sockets | head -1`.
@@ -22,7 +40,7 @@ pub fn answer(text: &str) -> Result<()> {
 /// Prints on standard output what was done, in one line. It is done, whoever reads of it: where standard output cannot be
 /// written to, standard error has the line.
 pub fn done(what: &str) {
-    let written = writeln!(io::stdout(), "{}", visible(what));
+    let written = writeln!(io::stdout(), "{}", fitted(&visible(what), io::stdout()));
     if let Err(error) = unless_closed(written) {
         note(&format!("{what} ({UNWRITTEN}: {error})"));
     }
@@ -30,7 +48,8 @@ pub fn done(what: &str) {
 
 /// Prints a line on standard error. Where that cannot be written to, the command goes on all the same.
 pub fn note(what: &str) {
-    let _ = writeln!(io::stderr(), "pinif: {}", visible(what));
+    let line = format!("pinif: {}", visible(what));
+    let _ = writeln!(io::stderr(), "{}", fitted(&line, io::stderr()));
 }
 
 /// For the beginning of an error.

@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     findings::{flow::protocol_name, kinds, line::FindingLine},
-    text::{escape::visible, words::counted},
+    text::{
+        escape::visible,
+        words::{counted, wrapped_from},
+    },
 };
 
 /// The finding for a person, safe to show.
@@ -94,6 +97,38 @@ pub(super) fn page(finding: &FindingLine, page: &str) -> String {
     ];
     let (before, fix) = page.split_at(fix);
     format!("{before}{}", replaced(fix, &own))
+}
+
+/// A page, or a finding, whose lines are broken between words where a terminal ends. Code stays as it is, for it is there to be
+/// copied, and so do tables.
+pub(super) fn fitted(text: &str, columns: usize) -> String {
+    let mut is_code = false;
+    let mut lines = String::with_capacity(text.len() + text.len() / 16);
+    for line in text.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        let bare = line.trim_start();
+        if is_code || is_fence || bare.starts_with('|') || line.starts_with("    ") {
+            lines.push_str(line);
+        } else {
+            lines.push_str(&wrapped_from(line, columns, indent(line, bare), 0));
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+/// Where the text of a line begins: after its label, as a finding's lines have one, or after the mark of a list.
+fn indent(line: &str, bare: &str) -> usize {
+    let before = line.len() - bare.len();
+    match (before, bare.split_once(' ')) {
+        (2, Some((label, rest))) if rest.starts_with(' ') => {
+            let gap = rest.len() - rest.trim_start().len();
+            2 + label.len() + 1 + gap
+        }
+        (before, Some(("-" | "*" | "1." | "2." | "3." | "4." | "5.", _))) => before + 2,
+        _ => before,
+    }
 }
 
 /// The address of an endpoint.
@@ -220,6 +255,25 @@ mod tests {
              \x20 path      10.1.0.1:40000 → [fd00::2]:9, namespace card\n\
              \x20 seen      1,000 packets and 1 byte since 2026-03-01T12:00:00.125042Z\n"
         );
+    }
+
+    #[test]
+    fn a_page_is_broken_between_words_and_code_stays() {
+        let text = "# device-escape\n\nA packet left by another interface.\n\n- one of these and more\n\n```c\n\
+                    setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE);\n```\n  fix       bind the socket to fab0 now\n";
+        assert_eq!(
+            fitted(text, 24),
+            "# device-escape\n\nA packet left by another\ninterface.\n\n- one of these and more\n\n```c\n\
+             setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE);\n```\n  fix       bind the\n            socket to\n            fab0 now\n"
+        );
+        // Every page, at any width: no word is lost, and none is broken.
+        for kind in Kind::ALL {
+            let page = kinds::of(kind).page;
+            for columns in [30, 60, 80, 100] {
+                let fitted = fitted(page, columns);
+                assert!(fitted.split_whitespace().eq(page.split_whitespace()));
+            }
+        }
     }
 
     #[test]

@@ -93,3 +93,111 @@ fn finding(latent: &Latent, look: Look, columns: Option<usize>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::SystemTime};
+
+    use insta::assert_snapshot;
+    use pinif_ebpf::verdict::{Kind, Severity};
+
+    use super::*;
+    use crate::{
+        findings::{
+            explain::{Cause, CauseKind, Route},
+            finding::{Finding, FindingId, Place, Rule},
+            flow::{Endpoint, Flow},
+            process::Process,
+        },
+        foresee::Event,
+    };
+
+    fn latent() -> Latent {
+        let place = Place {
+            netns: "card".into(),
+            interface: Some("eth1".into()),
+            rule: Some(Rule {
+                name: Some("control-plane".into()),
+                only_via: vec!["backplane".into()],
+                interfaces: Vec::new(),
+            }),
+            ..Place::default()
+        };
+        let route = CauseKind::Route(Route {
+            prefix: "0.0.0.0/0".parse().expect("a prefix"),
+            via: Some([192, 0, 2, 2].into()),
+            device: Some("eth1".to_owned()),
+            table: "main".to_owned(),
+            ..Route::default()
+        });
+        let end = |address: [u8; 4], port| Endpoint {
+            address: address.into(),
+            port: Some(port),
+        };
+        Latent {
+            finding: Finding {
+                severity: Severity::Risk,
+                causes: Arc::new([Cause::certain(route)]),
+                flow: Some(Flow {
+                    protocol: 17,
+                    source: end([10, 0, 0, 1], 7001),
+                    destination: end([10, 0, 0, 2], 9),
+                }),
+                process: Some(Arc::new(Process {
+                    pid: Some(640),
+                    started: None,
+                    comm: "fab\u{1b}ricd".to_owned(),
+                    exe: None,
+                    uid: 0,
+                    cgroup: None,
+                })),
+                ..Finding::new(
+                    FindingId(1),
+                    Kind::PolicyEscape,
+                    Arc::new(place),
+                    SystemTime::UNIX_EPOCH,
+                )
+            },
+            condition: "fab0 down".to_owned(),
+            now: Some("fab0".into()),
+            source: Some([10, 0, 0, 1].into()),
+            network: None,
+        }
+    }
+
+    fn shown(columns: usize) -> String {
+        let all = [
+            Foreseen {
+                event: Event::Down("fab0".to_owned()),
+                findings: vec![latent(), latent()],
+                uncopied: Vec::new(),
+            },
+            Foreseen {
+                event: Event::Down("eth1".to_owned()),
+                findings: Vec::new(),
+                uncopied: vec!["a route: No such process (os error 3)".to_owned()],
+            },
+        ];
+        let text = render(&all, 1, Look::PLAIN, Some(columns));
+        for line in text.lines() {
+            let fits = line.chars().count() <= columns;
+            assert!(fits || line.split_whitespace().count() <= 1, "{line}");
+        }
+        text
+    }
+
+    #[test]
+    fn what_is_foreseen_at_sixty_columns() {
+        assert_snapshot!(shown(60));
+    }
+
+    #[test]
+    fn what_is_foreseen_at_eighty_columns() {
+        assert_snapshot!(shown(80));
+    }
+
+    #[test]
+    fn what_is_foreseen_at_a_hundred_columns() {
+        assert_snapshot!(shown(100));
+    }
+}
