@@ -17,6 +17,7 @@ pub mod links;
 pub(crate) mod listing;
 pub mod lower_devices;
 pub mod namespaces;
+pub(crate) mod neighbours;
 pub(crate) mod netdevice;
 pub(crate) mod netlink;
 pub mod netns;

@@ -10,6 +10,7 @@ use super::{
     leaves::Leaves,
     owned::{Owned, Owners, TIME_WAIT, own},
     risk::{self, Risk},
+    stuck,
 };
 use crate::{
     findings::{
@@ -17,6 +18,7 @@ use crate::{
         process::Process,
     },
     host::{
+        neighbours::SilentNeighbours,
         netns::NetNs,
         network::Network,
         routes::RouteOracle,
@@ -114,6 +116,8 @@ pub fn survey(namespaces: &[NetNs]) -> Result<Survey> {
         let mut scene = Scene {
             netns,
             network,
+            // Without them, it is only not known who does not answer.
+            neighbours: SilentNeighbours::read(netns).unwrap_or_default(),
             oracle,
         };
         let living = inet.into_iter().filter(|socket| socket.state != TIME_WAIT);
@@ -158,6 +162,7 @@ impl SurveyedSocket {
 struct Scene<'a> {
     netns: &'a NetNs,
     network: Network,
+    neighbours: SilentNeighbours,
     oracle: RouteOracle,
 }
 
@@ -165,8 +170,20 @@ impl Scene<'_> {
     fn surveyed(&mut self, owned: Owned) -> SurveyedSocket {
         let may_name_an_interface = owned.may_name_an_interface();
         let socket = &owned.socket;
-        let leaves = Leaves::of(socket, &self.network, &mut self.oracle);
-        let (risk, mut why) = risk::of(socket, &leaves, &self.network);
+        let mut leaves = Leaves::of(socket, &self.network, &mut self.oracle);
+        let (mut risk, mut why) = risk::of(socket, &leaves, &self.network);
+        if risk == Risk::Pinned {
+            if let Some(reason) = stuck::at_its_device(socket, &self.network) {
+                leaves = Leaves::None {
+                    why: reason.clone(),
+                };
+                (risk, why) = (Risk::Stuck, reason);
+            } else if let Some(reason) =
+                stuck::at_its_neighbour(socket, &self.network, &self.neighbours, &mut self.oracle)
+            {
+                (risk, why) = (Risk::Stuck, reason);
+            }
+        }
         if may_name_an_interface {
             why.push_str("; whether an option of it names an interface is not known");
         }

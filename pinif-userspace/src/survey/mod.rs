@@ -6,6 +6,7 @@ mod list;
 mod owned;
 mod risk;
 pub(crate) mod sends;
+mod stuck;
 
 pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
 pub use list::{STATES, Survey, SurveyedSocket, survey, unlisted};

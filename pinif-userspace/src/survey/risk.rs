@@ -19,7 +19,8 @@ pub enum Risk {
     Unpinned,
     /// It is bound to one interface's address and to another device: a `crossed-bind`.
     Crossed,
-    /// It can send nothing: its device is down or gone, or no route leads where it is connected to.
+    /// It can send nothing: its device is down, gone or leads nowhere, no route leads where it is connected to, or the neighbour there does
+    /// not answer.
     Stuck,
     /// It is bound to the device that it leaves via.
     Pinned,

@@ -9,12 +9,12 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
-use pinif_lab::{Namespace, Rule};
+use pinif_lab::{Device, LinkKind, Namespace, Rule};
 use pinif_userspace::schema;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::bench::{Bench, SENDER, scenario, valid};
+use crate::bench::{Bench, Need, SENDER, scenario, valid};
 
 fn pinif(bench: &Bench, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
@@ -211,6 +211,76 @@ fn a_socket_whose_device_is_down_or_gone_is_stuck() {
             line_of(bench, ":7001")["why"],
             "the device that it is bound to is gone"
         );
+    });
+}
+
+/// By which nothing leaves the host, whatever is sent; its own addresses are reached all the same.
+#[test]
+fn a_socket_whose_device_leads_nowhere_is_stuck() {
+    scenario(
+        "sockets nowhere",
+        &[Need::Link(LinkKind::Bridge)],
+        |bench| {
+            let card = bench.card();
+            let bridge = Device::new(LinkKind::Bridge, "br0");
+            card.add_device(bridge).expect("a bridge");
+            card.set_up("br0").expect("it is there");
+            card.add_address("br0", "10.9.9.1/24".parse().expect("an address"))
+                .expect("it is there");
+            let _open = udp(card, "0.0.0.0:7001", Some("br0"), None);
+            let _own = udp(card, "0.0.0.0:7002", Some("br0"), Some("10.9.9.1:9"));
+            let _lo = udp(card, "0.0.0.0:7003", Some("lo"), None);
+            let line = line_of(bench, ":7001");
+            assert_eq!(
+                (&line["risk"], &line["leaves_by"]),
+                (&json!("stuck"), &Value::Null)
+            );
+            assert_eq!(
+                line["why"],
+                "br0, which it is bound to, leads nowhere: it is a bridge without ports"
+            );
+            assert_eq!(line_of(bench, ":7002")["risk"], "internal");
+            assert_eq!(line_of(bench, ":7003")["risk"], "internal");
+            card.enslave("fab0", "br0").expect("a port");
+            assert_eq!(line_of(bench, ":7001")["risk"], "pinned");
+        },
+    );
+}
+
+/// The peer is known, the other address is nobody's, and nobody has asked for the third.
+#[test]
+fn a_socket_whose_neighbour_does_not_answer_is_stuck() {
+    scenario("sockets silent", &[Need::Program("ip")], |bench| {
+        let card = bench.card();
+        // This forgets the neighbours that have names for good.
+        bench.run("ip", "link set fab0 arp on");
+        let mac = bench.chassis.peer.mac("fab0").expect("it is there");
+        let peer = "10.0.0.2".parse().expect("an address");
+        card.add_neighbour("fab0", peer, &mac).expect("a neighbour");
+        let answered = udp(card, "0.0.0.0:7001", Some("fab0"), Some("10.0.0.2:9"));
+        let silent = udp(card, "0.0.0.0:7002", Some("fab0"), Some("10.0.0.77:9"));
+        let _unasked = udp(card, "0.0.0.0:7003", Some("fab0"), Some("10.0.0.78:9"));
+        let unbound = udp(card, "0.0.0.0:7004", None, Some("10.0.0.77:9"));
+        for socket in [&answered, &silent, &unbound] {
+            socket
+                .send(b"x")
+                .expect("it waits for the neighbour at most");
+        }
+        let line = line_of(bench, ":7002");
+        assert_eq!(
+            (&line["risk"], &line["leaves_by"]),
+            (&json!("stuck"), &json!("fab0"))
+        );
+        let why = line["why"].as_str().expect("a text");
+        assert!(
+            ["INCOMPLETE", "FAILED"]
+                .iter()
+                .any(|state| why == format!("10.0.0.77 does not answer on fab0 ({state})")),
+            "{why}"
+        );
+        assert_eq!(line_of(bench, ":7001")["risk"], "pinned");
+        assert_eq!(line_of(bench, ":7003")["risk"], "pinned");
+        assert_eq!(line_of(bench, ":7004")["risk"], "unpinned");
     });
 }
 

@@ -161,7 +161,7 @@ fn a_midplane_has_a_part_of_127_or_169_254() {
         let open = udp(card, "127.1.0.1:7002", None, None);
         let link = udp(card, "169.254.7.1:7003", None, Some("169.254.7.2:9"));
         let _own = udp(card, "127.0.0.1:7004", None, None);
-        let route = "nothing binds it; route 127.1.0.0/24 dev fab0 in table main";
+        let route = "nothing binds it; route 127.1.0.0/24 dev fab0 src 127.1.0.1 in table main";
         for (port, stand) in [
             (":7001", [json!("unpinned"), json!("fab0"), json!(route)]),
             (
@@ -169,7 +169,9 @@ fn a_midplane_has_a_part_of_127_or_169_254() {
                 [
                     json!("unpinned"),
                     json!("fab0"),
-                    json!("nothing binds it; route 169.254.7.0/24 dev fab0 in table main"),
+                    json!(
+                        "nothing binds it; route 169.254.7.0/24 dev fab0 src 169.254.7.1 in table main"
+                    ),
                 ],
             ),
             (
