@@ -21,6 +21,7 @@ mod integrity;
 mod layers;
 mod mistakes;
 mod multipath;
+mod named_routes;
 mod namespaces;
 mod packets;
 mod persist;

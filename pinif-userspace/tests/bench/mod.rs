@@ -153,6 +153,11 @@ impl Bench {
         Sender::start(namespace, Some(self.cgroup.path()), arguments)
     }
 
+    /// Starts a sender in a namespace, in a cgroup of its own below the audited one.
+    pub fn sender_below(&self, namespace: &Namespace, cgroup: &Cgroup, arguments: &str) -> Sender {
+        Sender::start(namespace, Some(cgroup.path()), arguments)
+    }
+
     /// Starts a sender elsewhere, which the auditor does not see; or on the card, out of the audited cgroup.
     pub fn far_sender(&self, namespace: &Namespace, arguments: &str) -> Sender {
         Sender::start(namespace, None, arguments)

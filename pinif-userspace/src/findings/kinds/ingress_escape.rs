@@ -162,6 +162,9 @@ fn destination(finding: &Finding) -> String {
     flow.map_or_else(String::new, |flow| flow.destination.address.to_string())
 }
 
+/// What stands between TC ingress, where it was seen, and its receiver.
+const UNLESS: &str = ", unless netfilter or XFRM drops it first";
+
 /// Who receives it, as far as sockets show: netfilter is not asked.
 fn receiver(finding: &Finding) -> String {
     let arrived = finding.egress_interface();
@@ -177,13 +180,13 @@ fn receiver(finding: &Finding) -> String {
     }
     match (finding.origin, process(finding), finding.bound_device()) {
         (SentBy::Socket, Some(process), Some(bound)) => {
-            format!("{process}'s socket, bound to {bound}, receives it.")
+            format!("{process}'s socket, bound to {bound}, receives it{UNLESS}.")
         }
         (SentBy::Socket, Some(process), None) => {
-            format!("{process}'s socket, bound to no device, receives it.")
+            format!("{process}'s socket, bound to no device, receives it{UNLESS}.")
         }
-        (SentBy::Socket, None, _) => "A socket of no known process receives it.".to_owned(),
-        (SentBy::Kernel, ..) => "The kernel itself receives it, or a raw socket.".to_owned(),
+        (SentBy::Socket, None, _) => format!("A socket of no known process receives it{UNLESS}."),
+        (SentBy::Kernel, ..) => format!("The kernel itself receives it, or a raw socket{UNLESS}."),
         (SentBy::None, ..) => {
             "No socket receives it: none is there, or those that are there are bound to other devices."
                 .to_owned()

@@ -62,7 +62,7 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
     assert_eq!(
         arrived.explanation(),
         "UDP to 10.0.0.1:5000 from 192.0.2.2:40000 arrived on eth1, but 10.0.0.1 is an address of fab0 alone, and zone \
-         backplane, which holds fab0, is contained. fabricd's socket, bound to no device, receives it."
+         backplane, which holds fab0, is contained. fabricd's socket, bound to no device, receives it, unless netfilter or XFRM drops it first."
     );
     assert_eq!(
         cause_text(&causes),
@@ -97,7 +97,7 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     assert_eq!(
         arrived.explanation(),
         "Rule control-plane lets what goes to 10.0.0.2 leave via zone backplane (fab0) only, but UDP to 192.0.2.1:5000 \
-         from 10.0.0.2:9 arrived on eth1. fabricd's socket, bound to eth1, receives it."
+         from 10.0.0.2:9 arrived on eth1. fabricd's socket, bound to eth1, receives it, unless netfilter or XFRM drops it first."
     );
     assert_eq!(
         arrived.remedy(),
@@ -125,5 +125,5 @@ fn what_rp_filter_drops_no_socket_receives() {
     assert!(arrived(&dropped).explanation().ends_with(
         "rp_filter, strict on eth1, drops this packet as routes are now, but none whose source is routed via eth1."
     ));
-    assert!(arrived(&passed).explanation().ends_with("receives it."));
+    assert!(arrived(&passed).explanation().ends_with("receives it, unless netfilter or XFRM drops it first."));
 }
