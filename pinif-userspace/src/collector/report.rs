@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     cell::{OnceCell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -28,7 +28,10 @@ use crate::{
         samples::Samples,
         scene::Scene,
     },
-    host::{conntrack, entrance, groups, network::Network, nft, routes::RouteError},
+    host::{
+        conntrack, entrance, groups, network::Network, nft, routes::RouteError,
+        socket_options::named_interfaces,
+    },
     hub::{Change, Event},
     kernel::{clock::monotonic, persist::ArchivedFinding},
     policy::Policy,
@@ -144,6 +147,10 @@ impl Audit {
             nft: &|| {
                 let ask = || hooks.and_then(|hooks| nft::rules(hooks.netns()).ok());
                 rules.get_or_init(|| ask().unwrap_or_default()).clone()
+            },
+            options: &|| {
+                let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
+                named_interfaces(&HashMap::from([(inode, process)])).remove(&inode)
             },
             groups: &|interface| {
                 hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))

@@ -122,6 +122,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         before_nat: &|_| None,
         nft: &Vec::new,
         groups: &|_| Vec::new(),
+        options: &|| None,
         gone: &["backplane0".to_owned()],
     };
     let count = Count {

@@ -13,6 +13,7 @@ use crate::{
         network::Network,
         nft::NftRule,
         routes::{Choice, RouteError, RouteQuery},
+        socket_options::NamedInterfaces,
     },
     policy::Policy,
 };
@@ -40,6 +41,8 @@ pub struct Scene<'a> {
     pub nft: &'a dyn Fn() -> Vec<NftRule>,
     /// The groups that programs have joined on an interface of this name.
     pub groups: &'a dyn Fn(&str) -> Vec<IpAddr>,
+    /// The interfaces that the options of the packet's socket name; nothing where it cannot be asked any more.
+    pub options: &'a dyn Fn() -> Option<NamedInterfaces>,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
 }

@@ -182,6 +182,26 @@ fn an_interface_that_the_program_named_is_reported_as_such() {
     });
 }
 
+#[test]
+fn an_option_that_names_the_interface_is_reported() {
+    scenario("12 cause-option", NOTHING, |bench| {
+        bench.knows("eth1", "10.0.0.2");
+        let mut auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let mut sender =
+            bench.sender("udp --unicast-if eth1 --to 10.0.0.2:9 --count 20 --pause-after 10");
+        sender.wait_for("paused");
+        // The socket is asked while it is there.
+        auditor.wait_for_finding("policy-escape");
+        let named = sender.go_and_finish();
+        let found = escape()
+            .packets(20)
+            .by(&named)
+            .cause("the program named eth1 (IP_UNICAST_IF): the kernel routes it via fab0 now")
+            .remedy("pinif run --interface fab0 -- COMMAND");
+        auditor.stop().expect().finding(found).nothing_else();
+    });
+}
+
 fn forwarded_traffic_has_its_rule_named() {
     scenario("16 cause-forwarded-by-rule", NOTHING, |bench| {
         let card = bench.card();

@@ -12,7 +12,7 @@ use pinif_lab::{Chassis, chassis};
 use pinif_userspace::findings::line::FindingLine;
 
 /// How many networks are looked at where nobody asks for more.
-const SEEDS: u64 = 5;
+const SEEDS: u64 = 12;
 /// How many senders there are in each.
 const SENDERS: u64 = 8;
 /// All that leaves is found.
@@ -297,7 +297,11 @@ fn holds(copy: &Chassis, sender: &Sender, finding: &FindingLine, route: &Named, 
     let answer = ip(copy, &format!("route get fibmatch {to}")).unwrap_or_default();
     ip(copy, &format!("rule del pref 1 lookup {table}")).expect("the rule");
     let expected = (prefix.clone(), route.device.clone(), table.clone());
-    assert_eq!(answered(&answer), Some(expected.clone()), "{answer}{context}");
+    assert_eq!(
+        answered(&answer),
+        Some(expected.clone()),
+        "{answer}{context}"
+    );
     // All rules, with what the sender asked for.
     if route.certain {
         let answer = ip(copy, &sender.question()).unwrap_or_default();

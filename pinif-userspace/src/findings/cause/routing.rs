@@ -46,11 +46,19 @@ pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'
         IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
         IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
     };
-    vec![Cause::likely(CauseKind::Named {
-        how,
-        interface: (scene.name)(sighted.egress),
-        routed: routed.map(scene.name),
-    })]
+    // TCP looks at none of these options.
+    let may_name = headers.protocol != protocol::TCP;
+    let options = may_name.then(|| (scene.options)()).flatten();
+    let named = options.and_then(|options| options.toward(headers.destination));
+    let is_it = named.filter(|(interface, _)| *interface == sighted.egress);
+    vec![Cause {
+        certain: is_it.is_some(),
+        kind: CauseKind::Named {
+            how: is_it.map_or(how, |(_, option)| option),
+            interface: (scene.name)(sighted.egress),
+            routed: routed.map(scene.name),
+        },
+    }]
 }
 
 /// What chose the interface that the packet left by: the route, with the mark that led to it, or its source address; else where the

@@ -2,6 +2,7 @@
 //! it can. Case 30 of docs/developers/scenarios.md.
 
 mod addresses;
+mod arrivals;
 mod devices;
 mod kernel;
 mod links;

@@ -36,10 +36,10 @@ impl fmt::Display for CauseKind {
                 interface,
                 routed,
             } => {
-                write!(
-                    f,
-                    "the program named {interface} ({how}), or a route that is gone did: "
-                )?;
+                // Several options are a guess.
+                let is_guess = how.contains(" or ");
+                let guess = if is_guess { ", or a route that is gone did" } else { "" };
+                write!(f, "the program named {interface} ({how}){guess}: ")?;
                 match routed {
                     Some(other) => write!(f, "the kernel routes it via {other} now"),
                     None => f.write_str("the kernel has no route for it now"),

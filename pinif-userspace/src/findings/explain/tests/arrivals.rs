@@ -125,5 +125,9 @@ fn what_rp_filter_drops_no_socket_receives() {
     assert!(arrived(&dropped).explanation().ends_with(
         "rp_filter, strict on eth1, drops this packet as routes are now, but none whose source is routed via eth1."
     ));
-    assert!(arrived(&passed).explanation().ends_with("receives it, unless netfilter or XFRM drops it first."));
+    assert!(
+        arrived(&passed)
+            .explanation()
+            .ends_with("receives it, unless netfilter or XFRM drops it first.")
+    );
 }
