@@ -29,7 +29,7 @@ use crate::{
         scene::Scene,
     },
     host::{
-        conntrack, entrance, groups, network::Network, nft, routes::RouteError,
+        conntrack, entrance, groups, mptcp, network::Network, nft, routes::RouteError,
         socket_options::named_interfaces,
     },
     hub::{Change, Event},
@@ -147,6 +147,10 @@ impl Audit {
             nft: &|| {
                 let ask = || hooks.and_then(|hooks| nft::rules(hooks.netns()).ok());
                 rules.get_or_init(|| ask().unwrap_or_default()).clone()
+            },
+            endpoints: &|| {
+                let ask = hooks.and_then(|hooks| mptcp::endpoints(hooks.netns()).ok());
+                ask.unwrap_or_default()
             },
             options: &|| {
                 let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);

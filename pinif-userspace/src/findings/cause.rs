@@ -18,6 +18,7 @@ use super::{
     kinds::Row,
     scene::{LookUp, Scene},
 };
+use crate::host::mptcp::Endpoint;
 use routing::{route, route_before_translation, route_taken};
 
 pub(super) use links::{bound_vrf, is_neighbour, links_down};
@@ -149,11 +150,24 @@ fn by_process(
 /// What let the kernel make the subflow of Multipath TCP that sent it.
 pub(super) fn subflow(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     let headers = sighted.headers;
+    // The number of the endpoint that has the subflow's address.
+    let endpoint = |is: &dyn Fn(&Endpoint) -> bool| {
+        let has = |endpoint: &Endpoint| headers.is_some_and(|to| to.source == endpoint.address);
+        let all = (scene.endpoints)();
+        let mut fits = all.iter().filter(|one| has(one) && is(one));
+        fits.next().map(|endpoint| endpoint.id)
+    };
     Some(Cause::certain(CauseKind::Subflow(
         match sighted.subflow? {
-            Subflow::ByDevice => SubflowBy::Device((scene.name)(sighted.egress)),
+            Subflow::ByDevice => SubflowBy::Device(
+                (scene.name)(sighted.egress),
+                endpoint(&|endpoint| endpoint.interface == Some(sighted.egress)),
+            ),
             Subflow::Announced => SubflowBy::Announced(headers.map(|headers| headers.destination)),
-            Subflow::Other => SubflowBy::Endpoint(headers.map(|headers| headers.source)),
+            Subflow::Other => SubflowBy::Endpoint(
+                headers.map(|headers| headers.source),
+                endpoint(&|endpoint| endpoint.interface.is_none()),
+            ),
         },
     )))
 }

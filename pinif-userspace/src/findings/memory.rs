@@ -123,6 +123,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         nft: &Vec::new,
         groups: &|_| Vec::new(),
         options: &|| None,
+        endpoints: &Vec::new,
         gone: &["backplane0".to_owned()],
     };
     let count = Count {

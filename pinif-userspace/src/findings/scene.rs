@@ -10,6 +10,7 @@ use crate::{
         conntrack::Tuple,
         entrance::Entrance,
         links::Link,
+        mptcp::Endpoint,
         network::Network,
         nft::NftRule,
         routes::{Choice, RouteError, RouteQuery},
@@ -41,6 +42,8 @@ pub struct Scene<'a> {
     pub nft: &'a dyn Fn() -> Vec<NftRule>,
     /// The groups that programs have joined on an interface of this name.
     pub groups: &'a dyn Fn(&str) -> Vec<IpAddr>,
+    /// The endpoints of Multipath TCP's path manager.
+    pub endpoints: &'a dyn Fn() -> Vec<Endpoint>,
     /// The interfaces that the options of the packet's socket name; nothing where it cannot be asked any more.
     pub options: &'a dyn Fn() -> Option<NamedInterfaces>,
     /// The names of interfaces that were there, and are there no more.

@@ -2,32 +2,25 @@
 
 use std::{io, ops::ControlFlow};
 
-use netlink_packet_core::parse_u16;
-use netlink_packet_generic::{
-    GenlMessage,
-    ctrl::{GenlCtrl, GenlCtrlCmd, nlas::GenlCtrlAttrs},
-};
+use netlink_packet_generic::GenlMessage;
 use netlink_packet_wireguard::{WireguardAttribute, WireguardCmd, WireguardMessage};
 use netlink_sys::protocols::NETLINK_GENERIC;
 use pinif_ebpf::key::IfIndex;
 
-use super::{attributes::attributes, netlink::Requester};
+use super::{
+    generic::{family, number},
+    netlink::Requester,
+};
 
-/// `GENL_ID_CTRL`, the family that lists the others (linux/genetlink.h).
-const CONTROLLER: u16 = 16;
-/// `CTRL_ATTR_FAMILY_ID`.
-const FAMILY_ID: u16 = 1;
 /// `WGDEVICE_A_LISTEN_PORT` (linux/wireguard.h). The rest of the answer has keys in it, and is not looked at.
 const LISTEN_PORT: u16 = 6;
-/// `struct genlmsghdr`.
-const HEADER: usize = 4;
 
 /// The port that an interface of the calling thread's namespace sends from and listens on; zero until it is up.
 ///
 /// # Errors
 /// Where there is no such interface, or no right to ask (`CAP_NET_ADMIN`).
 pub(super) fn listen_port(interface: IfIndex) -> io::Result<u16> {
-    let family = family()?;
+    let family = family("wireguard")?;
     let mut port = 0;
     let request = GenlMessage::from_payload(WireguardMessage {
         cmd: WireguardCmd::GetDevice,
@@ -39,24 +32,6 @@ pub(super) fn listen_port(interface: IfIndex) -> io::Result<u16> {
         ControlFlow::Continue(())
     })?;
     Ok(port)
-}
-
-/// The number that this kernel gave to WireGuard's family.
-fn family() -> io::Result<u16> {
-    let request = GenlMessage::from_payload(GenlCtrl {
-        cmd: GenlCtrlCmd::GetFamily,
-        nlas: vec![GenlCtrlAttrs::FamilyName("wireguard".to_owned())],
-    });
-    Requester::open(NETLINK_GENERIC)?
-        .request(CONTROLLER, &request, |_, payload| {
-            number(payload, FAMILY_ID)
-        })?
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-fn number(payload: &[u8], attribute: u16) -> Option<u16> {
-    let nla = attributes(payload.get(HEADER..)?).find(|nla| nla.kind() == attribute)?;
-    parse_u16(nla.value()).ok()
 }
 
 #[cfg(test)]

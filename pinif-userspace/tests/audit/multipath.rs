@@ -2,6 +2,7 @@
 //! they are meant for is what their connection is bound to. Case 18 of docs/developers/scenarios.md.
 
 mod answers;
+mod remedies;
 
 use std::process::Command;
 
@@ -207,8 +208,9 @@ fn a_subflow_to_an_announced_address_leaks() {
             .destination("198.51.100.2:7000")
             .cause("a Multipath TCP subflow")
             .cause("to 198.51.100.2, an address that the peer announced")
-            .remedy("ip mptcp limits set add_addr_accepted 0")
-            .remedy("or give 198.51.100.2 a route via fab0");
+            .remedy(
+                "let the path manager take no address of a peer (`ip mptcp limits set add_addr_accepted 0`)",
+            );
         escapes(&report, "eth2", escape);
     });
 }

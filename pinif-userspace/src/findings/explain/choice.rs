@@ -1,6 +1,7 @@
 //! Which remedies a finding has, in the order of who can do them: first whoever runs the host, then whoever can change the program. The
 //! cause decides where it is known; otherwise the kind, which gives its row.
 
+mod chosen;
 mod facts;
 mod leaving;
 
@@ -11,7 +12,7 @@ pub(in crate::findings) use leaving::{
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, EndSubflow, Remedy, Then, phrases::destination_address};
+use super::{CauseKind, Remedy, Then, phrases::destination_address};
 use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 
 /// What the first cause calls for that calls for something.
@@ -43,19 +44,16 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             vrf: vrf.clone(),
             table: table.clone(),
         },
-        CauseKind::Named { how, .. } => return Some(leaving::named(finding, row, how)),
-        CauseKind::Subflow(by) => Remedy::EndSubflow(EndSubflow {
-            by: by.clone(),
-            home: home(),
-        }),
+        CauseKind::Named { how, .. } => return Some(chosen::named(finding, row, how)),
+        CauseKind::Subflow(by) => return Some(chosen::subflow(finding, row, by)),
         CauseKind::SourcePicks { .. } if is_owned(finding) => {
-            return Some(leaving::picked(finding));
+            return Some(chosen::picked(finding));
         }
         CauseKind::GroupJoin { .. } => Remedy::JoinThere(home()),
         CauseKind::Kernel(KernelPacket::GroupMembership) => {
-            return Some(leaving::joined(finding, row));
+            return Some(chosen::joined(finding, row));
         }
-        CauseKind::Rebound { .. } => return Some(leaving::bound_once(finding, row)),
+        CauseKind::Rebound { .. } => return Some(chosen::bound_once(finding, row)),
         CauseKind::BindRefused { device, error } => Remedy::AskWhyRefused {
             device: device.clone(),
             error,

@@ -7,19 +7,19 @@ use super::Home;
 /// What let the kernel's path manager make a subflow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SubflowBy {
-    /// An endpoint with `dev`, to which it is bound: this interface.
-    Device(String),
+    /// An endpoint with `dev`, to which it is bound: this interface; and the endpoint's number.
+    Device(String, Option<u8>),
     /// This address, which the peer announced (`ADD_ADDR`, RFC 8684, 3.4.1).
     Announced(Option<IpAddr>),
     /// An endpoint without `dev`, for this address of the host; or the peer opened it to that.
-    Endpoint(Option<IpAddr>),
+    Endpoint(Option<IpAddr>, Option<u8>),
 }
 
 impl fmt::Display for SubflowBy {
     /// The cause.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Device(device) => write!(
+            Self::Device(device, _) => write!(
                 f,
                 "a Multipath TCP subflow that the kernel's path manager bound to {device}, by an endpoint with `dev {device}` \
                  (`ip mptcp endpoint`)"
@@ -31,7 +31,7 @@ impl fmt::Display for SubflowBy {
                     None => f.write_str("an address that the peer announced"),
                 }
             }
-            Self::Endpoint(address) => {
+            Self::Endpoint(address, _) => {
                 f.write_str("a Multipath TCP subflow of the kernel's path manager")?;
                 match address {
                     Some(address) => write!(
@@ -57,25 +57,25 @@ pub struct EndSubflow {
 impl fmt::Display for EndSubflow {
     /// An order to the reader, without a full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DELETE: &str = "(`ip mptcp endpoint show`, then `ip mptcp endpoint delete id ID`)";
+        // Where its number is known, the command has it.
+        let delete = match &self.by {
+            SubflowBy::Device(_, None) | SubflowBy::Endpoint(_, None) => {
+                " (`ip mptcp endpoint show`, then `ip mptcp endpoint delete id ID`)"
+            }
+            _ => "",
+        };
         let home = &self.home;
         match &self.by {
-            SubflowBy::Announced(address) => {
-                f.write_str(
-                    "let the path manager take no address of a peer (`ip mptcp limits set add_addr_accepted 0`)",
-                )?;
-                match address {
-                    Some(address) => write!(f, ", or give {address} a route via {home}"),
-                    None => Ok(()),
-                }
+            SubflowBy::Announced(_) => {
+                f.write_str("let the path manager take no address of a peer")
             }
-            SubflowBy::Device(device) => write!(
+            SubflowBy::Device(device, _) => write!(
                 f,
-                "delete the endpoint with `dev {device}` {DELETE}, or let it name {home}"
+                "delete the endpoint with `dev {device}`{delete}, or let it name {home}"
             ),
-            SubflowBy::Endpoint(_) => write!(
+            SubflowBy::Endpoint(..) => write!(
                 f,
-                "delete the endpoint {DELETE}, or add it with `dev` and the name of {home}"
+                "delete the endpoint{delete}, or add it with `dev` and the name of {home}"
             ),
         }
     }

@@ -238,9 +238,9 @@ fn no_circumstance_is_without_words() {
             routed: None,
         },
         CauseKind::NeverPinned,
-        CauseKind::Subflow(SubflowBy::Device("eth1".to_owned())),
+        CauseKind::Subflow(SubflowBy::Device("eth1".to_owned(), Some(2))),
         CauseKind::Subflow(SubflowBy::Announced(None)),
-        CauseKind::Subflow(SubflowBy::Endpoint(None)),
+        CauseKind::Subflow(SubflowBy::Endpoint(None, None)),
         CauseKind::Mirror(None),
         CauseKind::Forwarded {
             from: None,

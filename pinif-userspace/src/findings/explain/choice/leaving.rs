@@ -9,7 +9,7 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        CauseKind, Home, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
+        CauseKind, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
         phrases::destination_address,
     },
     finding::Finding,
@@ -179,66 +179,6 @@ pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy>
     all
 }
 
-/// Of a program that names the interface with its packets.
-pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Remedy> {
-    if !is_owned(finding) {
-        return route_home(finding, row);
-    }
-    let home = home_that_reaches(finding, row);
-    let mut all = Vec::new();
-    if let Reached::By(way) = reached(finding) {
-        all.push(Remedy::RunBy {
-            interface: way.interface,
-            is_dropped: true,
-        });
-    } else {
-        all.extend(route_home(finding, row));
-    }
-    all.push(Remedy::BindAndNameNoOther(home, how));
-    all
-}
-
-/// Of a group whose interface the program's address chose: an address of where it belongs chooses that.
-pub(super) fn picked(finding: &Finding) -> Vec<Remedy> {
-    let Reached::By(way) = reached(finding) else {
-        return use_source(finding).into_iter().collect();
-    };
-    let setting = configured(finding).zip(way.source);
-    let setting = setting.map(|(setting, value)| Setting { value, ..setting });
-    let other = Remedy::UseSource {
-        address: way.source,
-        or_none: finding.ways.is_right_without,
-        egress: way.interface,
-    };
-    let setting = setting.map(Remedy::Configure);
-    setting.into_iter().chain([other]).collect()
-}
-
-/// Of what the kernel reports for a program that joined a group.
-pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let groups = finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Groups { groups, .. } => Some(groups.clone()),
-        _ => None,
-    });
-    let home = home(finding, row);
-    let first = match &home {
-        Home::Interfaces(names) => names.first().cloned(),
-        Home::Zones(_) | Home::Unknown => None,
-    };
-    let route = first.map(|interface| Remedy::JoinByRoute {
-        groups: groups.unwrap_or_default(),
-        interface,
-    });
-    route.into_iter().chain([Remedy::JoinThere(home)]).collect()
-}
-
-/// Of a socket that was bound to another device before.
-pub(super) fn bound_once(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
-    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
-    all
-}
-
 /// Remove what takes the packets of a device to another.
 pub(in crate::findings) fn unmirrored(finding: &Finding, row: &Row) -> Remedy {
     let rule = finding.causes.iter().find_map(|cause| match &cause.kind {
@@ -309,7 +249,7 @@ fn unmarked(finding: &Finding) -> Vec<Remedy> {
 }
 
 /// The program's own setting, where it is known.
-fn configured(finding: &Finding) -> Option<Setting> {
+pub(super) fn configured(finding: &Finding) -> Option<Setting> {
     let process = finding.process.as_ref()?;
     let (program, name) = SETTINGS.iter().find(|(name, _)| *name == process.comm)?;
     Some(Setting {
@@ -338,7 +278,7 @@ fn moved_tunnel(finding: &Finding) -> Option<Remedy> {
 }
 
 /// Another address by the program, where that leads where it may leave.
-fn use_source(finding: &Finding) -> Option<Remedy> {
+pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
     let ways = &finding.ways;
     let is_asked = !ways.home.is_empty() || ways.source.is_some();
     let address = ways.source.filter(|_| ways.is_led_there);
@@ -356,7 +296,7 @@ fn has_no_way(finding: &Finding) -> bool {
 }
 
 /// `pinif run`, where the interface reaches the destination.
-fn run_home(finding: &Finding) -> Option<Remedy> {
+pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
     match reached(finding) {
         Reached::By(way) if !keeps_foreign_source(finding, &way) => Some(Remedy::RunBy {
             interface: way.interface,

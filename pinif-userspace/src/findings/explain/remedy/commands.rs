@@ -128,7 +128,10 @@ impl Remedy {
                 SubflowBy::Announced(_) => {
                     vec!["ip mptcp limits set add_addr_accepted 0".to_owned()]
                 }
-                SubflowBy::Device(_) | SubflowBy::Endpoint(_) => Vec::new(),
+                SubflowBy::Device(_, id) | SubflowBy::Endpoint(_, id) => {
+                    let delete = |id| format!("ip mptcp endpoint delete id {id}");
+                    id.map(delete).into_iter().collect()
+                }
             },
             Self::KeepOut(remedy) => remedy.commands(),
             _ => Vec::new(),
