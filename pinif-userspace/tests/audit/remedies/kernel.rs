@@ -77,7 +77,8 @@ fn a_reply_that_can_go_nowhere_else_is_dropped() {
 fn a_group_is_joined_where_it_belongs() {
     Mistake {
         cause: "the kernel's report of group memberships (IGMP, MLD); programs have joined 239.7.7.7 on eth1",
-        packets: None,
+        // That it is joined, and that it is left.
+        packets: Some(4),
         policy: Some(
             "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"reports\"\ndestination = [\"224.0.0.22/32\"]\nonly_via \
              = [\"backplane\"]\n",
