@@ -30,19 +30,25 @@ impl PolicyErrors {
         }
     }
 
-    /// The file could not be read at all.
-    pub(super) fn unreadable(origin: &str, error: &io::Error) -> Self {
+    /// The file could not be read at all. Messages call what it should hold by the name in `of`.
+    pub(super) fn unreadable(origin: &str, error: &io::Error, of: &str) -> Self {
         let (reason, fix) = match error.kind() {
             ErrorKind::NotFound => (
                 "there is no such file".into(),
-                "create it, or name the file that the policy is in",
+                format!("create it, or name the file that the {of} is in"),
             ),
             ErrorKind::PermissionDenied => (
                 "permission denied".into(),
-                "run as root, or let this user read the file",
+                "run as root, or let this user read the file".into(),
             ),
-            ErrorKind::IsADirectory => ("it is a directory".into(), "name the policy file in it"),
-            _ => (error.to_string(), "name a policy file that can be read"),
+            ErrorKind::IsADirectory => (
+                "it is a directory".into(),
+                format!("name the {of} file in it"),
+            ),
+            _ => (
+                error.to_string(),
+                format!("name a {of} file that can be read"),
+            ),
         };
         let what = format!("cannot read {}: {reason}", visible(origin));
         Self {

@@ -62,7 +62,7 @@ impl From<io::Error> for Refusal {
 }
 
 /// Opens the file at a path. Where `streams` are allowed, the path may also name what pinif has open, as `/dev/stdin` and
-/// `/dev/fd/63` do, and this may be a pipe or a terminal. `of` is what the file holds.
+/// `/dev/fd/63` do, and this may be a pipe or a terminal. Messages call what the file holds by the name in `of`.
 pub(super) fn open(path: &Path, streams: bool, of: &'static str) -> Result<Opened, Refusal> {
     let mut walk = Walk {
         of,

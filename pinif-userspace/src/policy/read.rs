@@ -20,6 +20,8 @@ use super::{
 };
 use crate::{host::users, text::escape::visible};
 
+/// What a policy is called in messages.
+const POLICY: &str = "policy";
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -60,7 +62,7 @@ impl Policy {
     /// That the file cannot be read, that others can change it and that is refused, or all that is wrong with it.
     pub fn read(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
         let origin = path.to_string_lossy();
-        let Opened { file, exposures } = open_for(path, occasion, "policy")?;
+        let Opened { file, exposures } = open_for(path, occasion, POLICY)?;
         let mut policy = Self::read_from(file, &origin)?;
         let warnings = placeless(Gravity::Warning, &origin, exposures);
         policy.warnings.splice(0..0, warnings);
@@ -73,7 +75,7 @@ impl Policy {
     ///
     /// That it cannot be read, or all that is wrong with it.
     pub fn read_from(source: impl Read, origin: &str) -> Result<Self, PolicyErrors> {
-        Self::parse(&text_of(source, origin)?, origin)
+        Self::parse(&text_of(source, origin, POLICY)?, origin)
     }
 
     fn parse_with(text: &str, origin: &str, look_up: LookUp<'_>) -> Result<Self, PolicyErrors> {
@@ -98,8 +100,8 @@ impl Policy {
     }
 }
 
-/// The text of another file by which the operator says what becomes of packets: what is asked of a policy's file is asked of it. What
-/// it holds is `of` its name in messages.
+/// The text of another file by which the operator says what becomes of packets: what is asked of a policy's file is asked of it.
+/// Messages call what it holds by the name in `of`. With it what a person is to be warned of.
 ///
 /// # Errors
 ///
@@ -108,15 +110,18 @@ pub(crate) fn read_text(
     path: &Path,
     occasion: Occasion,
     of: &'static str,
-) -> Result<String, PolicyErrors> {
-    text_of(open_for(path, occasion, of)?.file, &path.to_string_lossy())
+) -> Result<(String, Vec<Problem>), PolicyErrors> {
+    let origin = path.to_string_lossy();
+    let Opened { file, exposures } = open_for(path, occasion, of)?;
+    let warnings = placeless(Gravity::Warning, &origin, exposures);
+    Ok((text_of(file, &origin, of)?, warnings))
 }
 
 /// Opens a file. Where nobody reads a warning, one that others can change is refused.
 fn open_for(path: &Path, occasion: Occasion, of: &'static str) -> Result<Opened, PolicyErrors> {
     let origin = path.to_string_lossy();
     let opened = open(path, occasion == Occasion::ByHand, of)
-        .map_err(|refusal| refused(&origin, refusal))?;
+        .map_err(|refusal| refused(&origin, refusal, of))?;
     if occasion == Occasion::Service && !opened.exposures.is_empty() {
         let problems = placeless(Gravity::Error, &origin, opened.exposures);
         return Err(PolicyErrors::new(visible(&origin).into(), problems, 0));
@@ -129,9 +134,9 @@ fn placeless(gravity: Gravity, origin: &str, flaws: Vec<Flaw>) -> Vec<Problem> {
     flaws.into_iter().map(problem).collect()
 }
 
-fn refused(origin: &str, refusal: Refusal) -> PolicyErrors {
+fn refused(origin: &str, refusal: Refusal, of: &str) -> PolicyErrors {
     match refusal {
-        Refusal::Error(error) => PolicyErrors::unreadable(origin, &error),
+        Refusal::Error(error) => PolicyErrors::unreadable(origin, &error, of),
         Refusal::NoFile(what) => {
             let what = format!("cannot read {}: it is {what}", visible(origin));
             PolicyErrors::without_place(origin, Flaw::new(what).fix("name a regular file"))
@@ -139,16 +144,16 @@ fn refused(origin: &str, refusal: Refusal) -> PolicyErrors {
     }
 }
 
-/// The whole text of a policy.
-fn text_of(source: impl Read, origin: &str) -> Result<String, PolicyErrors> {
+/// The whole text of a file. Messages call what it holds by the name in `of`.
+fn text_of(source: impl Read, origin: &str, of: &str) -> Result<String, PolicyErrors> {
     let mut bytes = Vec::new();
     source
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error: io::Error| PolicyErrors::unreadable(origin, &error))?;
+        .map_err(|error: io::Error| PolicyErrors::unreadable(origin, &error, of))?;
     if bytes.len() as u64 > MAX_BYTES {
-        let flaw =
-            Flaw::new("this is no policy: it is larger than 1 MiB").fix("name the policy file");
+        let flaw = Flaw::new(format!("this is no {of}: it is larger than 1 MiB"))
+            .fix(format!("name the {of} file"));
         return Err(PolicyErrors::without_place(origin, flaw));
     }
     String::from_utf8(bytes).map_err(|error| {

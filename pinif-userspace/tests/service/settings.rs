@@ -1,7 +1,8 @@
 //! Options from the environment and from a file, as the whole program takes them. Each case of it is a unit test (`commands/settings`).
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Output},
 };
 
@@ -87,4 +88,30 @@ fn the_file_that_is_shipped_is_good_with_and_without_its_marks() {
         .collect();
     assert_eq!(set.lines().filter(|line| line.contains(" = ")).count(), 5);
     assert_eq!(errors(&set), "");
+}
+
+#[test]
+fn one_that_others_can_change_is_refused_as_a_service_and_warned_of_by_hand() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pinif.toml");
+    fs::write(&path, "[doctor]\nformat = \"json\"\n").expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).expect("it is ours");
+    let explain = |variable| {
+        Command::new(env!("CARGO_BIN_EXE_pinif"))
+            .env(variable, "/nowhere")
+            .args(["explain", "device-escape", "--config"])
+            .arg(&path)
+            .output()
+            .expect("pinif starts")
+    };
+    let words = format!(
+        "pinif: others can change the configuration: the file {0} belongs to root, with mode 0666; run `chmod go-w {0}`\n",
+        path.display()
+    );
+    for (variable, status) in [("NOTIFY_SOCKET", 1), ("A", 0)] {
+        let output = explain(variable);
+        assert_eq!(output.status.code(), Some(status), "{variable}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), words, "{variable}");
+        assert_eq!(output.stdout.is_empty(), status == 1, "{variable}");
+    }
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     commands::occasion::occasion,
     policy::{Flaw, PolicyErrors, Report, nearest, quoted, read_text},
+    text::streams::note,
 };
 
 /// A file of settings.
@@ -29,9 +30,12 @@ pub(super) struct File {
 type Set = (Vec<String>, String, Setting);
 
 impl File {
-    /// Reads a file. As a service, pinif refuses one that others can change: it may say that nothing is dropped.
+    /// Reads a file. As a service, pinif refuses one that others can change: it may say that nothing is dropped. By hand, it warns.
     pub fn read(path: PathBuf) -> Result<Self> {
-        let text = read_text(&path, occasion(), "settings")?;
+        let (text, warnings) = read_text(&path, occasion(), "configuration")?;
+        for warning in warnings {
+            note(&warning.brief());
+        }
         Ok(Self {
             origin: path.to_string_lossy().into_owned(),
             text,

@@ -225,9 +225,9 @@ fn a_wrong_value_of_the_environment_is_named_with_its_variable() {
         "PINIF_AUDIT_FAIL_ON in the environment: `leaks` is none of leak, risk, never"
     );
     let missing = error("PINIF_CONFIG", "/nowhere/pinif.toml", "pinif audit");
-    assert!(
-        missing.starts_with("cannot read /nowhere/pinif.toml: there is no such file"),
-        "{missing}"
+    assert_eq!(
+        missing,
+        "cannot read /nowhere/pinif.toml: there is no such file; create it, or name the file that the configuration is in"
     );
 }
 
