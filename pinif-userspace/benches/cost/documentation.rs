@@ -9,8 +9,8 @@ use crate::machine;
 use crate::plot;
 use crate::report::{Row, Section};
 
-const PAGE: &str = "performance.md";
-const PICTURE: &str = "performance.svg";
+const PAGE: &str = "developers/performance.md";
+const PICTURE: &str = "developers/performance.svg";
 const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->\n";
 const END: &str = "<!-- end: written by cargo xtask bench -->\n";
 
