@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use memchr::memmem;
 use tempfile::TempDir;
 
 use super::ends::refused;
@@ -47,11 +48,8 @@ impl Build {
     fn changed(from: &[u8], to: &[u8]) -> Self {
         assert_eq!(from.len(), to.len());
         let mut bytes = fs::read(env!("CARGO_BIN_EXE_pinif")).expect("pinif");
-        let places = bytes.windows(from.len()).enumerate();
-        let places: Vec<_> = places
-            .filter(|(_, window)| *window == from)
-            .map(|(at, _)| at)
-            .collect();
+        // It has a hundred megabytes, and the processor may be an emulated one.
+        let places: Vec<_> = memmem::find_iter(&bytes, from).collect();
         assert!(!places.is_empty(), "it is not in pinif");
         for at in places {
             bytes[at..at + to.len()].copy_from_slice(to);
