@@ -6,4 +6,5 @@ mod detach;
 mod ends;
 mod killed;
 pub mod place;
+mod replies;
 pub mod upgrade;
