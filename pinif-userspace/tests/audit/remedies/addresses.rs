@@ -1,7 +1,8 @@
 //! Remedies of `address-escape`: a packet had an address of fab0 alone, and left by eth1.
 
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need};
+use crate::bench::{Bench, Need, scenario};
+use pinif_userspace::findings::explain::Who;
 
 const NFT: &[Need] = &[Need::Program("nft")];
 
@@ -329,4 +330,30 @@ fn a_link_that_is_down_comes_up() {
         )
     }
     .is_fixed();
+}
+
+/// A program that pinif knows: its own setting comes first.
+#[test]
+fn the_setting_of_a_known_program_is_named() {
+    scenario("30 ping", &[Need::Program("ping")], |bench| {
+        let ping = |address: &str| {
+            bench.program("ping", &format!("-c 1 -I {address} 203.0.113.9"));
+        };
+        let auditor = bench.audit(&[]);
+        ping("10.0.0.1");
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let step = finding.remedies.first().expect("a remedy");
+        assert_eq!(
+            (step.who, step.text.as_str()),
+            (Who::Operator, "give ping the source address 192.0.2.1 (-I)")
+        );
+        let auditor = bench.audit(&[]);
+        ping("192.0.2.1");
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "{report}");
+        assert_eq!(report.sent_by("eth1").packets, 1, "{report}");
+    });
 }

@@ -1,7 +1,7 @@
 //! Remedies of what is about a bound device: `device-escape`, `copy-escape` and `crossed-bind`.
 
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need};
+use crate::bench::{Bench, CONTROL_PLANE, Need};
 use pinif_lab::LinkKind;
 
 const NFT: &[Need] = &[Need::Program("nft")];
@@ -130,6 +130,25 @@ fn address_and_device_are_of_one_interface() {
             "crossed-bind",
             "30 crossed",
             "udp --bind 192.0.2.1 --bind-device fab0 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A packet socket names its interface with each packet.
+#[test]
+fn a_packet_socket_names_where_it_belongs() {
+    Mistake {
+        cause: "packet socket, which chooses its interface by sll_ifindex",
+        policy: Some(CONTROL_PLANE),
+        remedies: vec![developer(
+            "send with the index of fab0 in sll_ifindex",
+            Then::By("fab0"),
+        )],
+        ..of(
+            "address-escape",
+            "30 packet",
+            "packet --device eth1 --from 10.0.0.1:5000 --to 10.0.0.2:9 --count 10",
         )
     }
     .is_fixed();
