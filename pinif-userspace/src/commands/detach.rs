@@ -33,9 +33,12 @@ pub struct DetachArgs {
 /// When a collector runs, there are several auditors and none is named, the directory is no auditor's, or the kernel refuses.
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
     if args.unless_compatible && all_compatible(args.persist.as_deref())? {
-        streams::done(
-            "left as it is: its programs go on counting, and the next `pinif audit --persist` takes over",
-        );
+        let directory = args.persist.as_deref();
+        let directory = directory.map(|it| format!("={}", it.display()));
+        streams::done(&format!(
+            "left as it is: its programs go on counting, and the next `pinif audit --persist{}` takes over",
+            directory.unwrap_or_default()
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     let removed = match &args.persist {

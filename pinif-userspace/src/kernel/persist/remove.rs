@@ -1,6 +1,6 @@
 //! Ending it: `pinif detach`; and what `pinif doctor` says of it.
 
-use std::{fs, fs::File, io, path::Path, time::Duration};
+use std::{fs, fs::File, io, os::fd::AsFd, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::net::if_::if_nameindex;
@@ -69,11 +69,6 @@ pub(super) fn attended(directory: &Path, holder: Option<u32>) -> String {
 }
 
 impl Found {
-    /// Whether all that is pinned has this layout.
-    fn is_of(&self, tag: &str) -> bool {
-        layout::builds(&self.open).is_ok_and(|builds| builds.iter().all(|build| build == tag))
-    }
-
     /// What there is of the auditor.
     pub fn state(&self) -> State {
         let builds = layout::builds(&self.open).unwrap_or_default();
@@ -162,20 +157,28 @@ fn clear(directory: &Path, lock: &File) -> Result<Removed> {
     Ok(removed)
 }
 
-/// Whether there are persistent auditors in this mount namespace, and this build can take over each of them, or every one in a
-/// directory.
+/// Whether there are persistent auditors in this mount namespace, and this build can take over each of them; or whether there is one in
+/// a directory, and this build can take it over.
 ///
 /// # Errors
 ///
 /// When the mounts of this process cannot be read from /proc.
 pub fn all_compatible(directory: Option<&Path>) -> Result<bool> {
     let tag = map_layout::tag(Object::Audit.bytes())?;
+    if let Some(directory) = directory {
+        // By whatever path, and however deep: as [`remove`] reaches it.
+        return Ok(File::open(directory).is_ok_and(|open| {
+            bpffs::is_one(&open) && layout::has_auditor(&open) && has_layout(&open, &tag)
+        }));
+    }
     let found = find()?;
-    let here = found.iter().filter(|it| it.process.is_none());
-    let mut wanted = here
-        .filter(|it| directory.is_none_or(|one| it.directory == one))
-        .peekable();
-    Ok(wanted.peek().is_some() && wanted.all(|it| it.is_of(&tag)))
+    let mut here = found.iter().filter(|it| it.process.is_none()).peekable();
+    Ok(here.peek().is_some() && here.all(|it| has_layout(&it.open, &tag)))
+}
+
+/// Whether all that is pinned in a directory has this layout.
+fn has_layout(directory: impl AsFd, tag: &str) -> bool {
+    layout::builds(directory).is_ok_and(|builds| builds.iter().all(|build| build == tag))
 }
 
 /// Detaches the persistent auditor that there is, wherever it is pinned, and removes filters whose auditor is pinned nowhere any

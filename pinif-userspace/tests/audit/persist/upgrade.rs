@@ -1,7 +1,7 @@
 //! Another build of pinif takes over what one has left, or refuses to before it touches anything.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -158,8 +158,19 @@ fn a_restart_leaves_what_the_next_build_can_take_over() {
         for pinif in [own, &Build::of_other_programs().pinif] {
             let said = detach(pinif);
             assert!(said.starts_with("left as it is: "), "{said}");
+            let next = format!("the next `pinif audit {}` takes over", place.argument());
+            assert!(said.contains(&next), "{said}");
             assert_eq!(place.files(), pinned);
         }
+        // Whatever path leads to it.
+        let folder = tempfile::tempdir().expect("a folder");
+        symlink(place.directory(), folder.path().join("link")).expect("a link");
+        let mut command = Command::new(own);
+        command.args(["detach", "--unless-compatible", "--persist=link"]);
+        let output = command.current_dir(&folder).output();
+        let output = output.expect("cannot run pinif");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(place.files(), pinned, "{output:?}");
         let said = detach(&Build::of_another_layout().pinif);
         assert!(said.starts_with("detached from "), "{said}");
         assert!(!place.directory().exists());
