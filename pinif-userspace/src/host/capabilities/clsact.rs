@@ -69,7 +69,7 @@ fn of(missing: io::Result<Option<&'static str>>) -> Outcome {
         Ok(Some(module)) => Outcome::fatal(
             format!("the kernel has neither TCX, which came with Linux 6.6, nor {module}"),
             format!(
-                "`modprobe sch_ingress cls_bpf`, or use a kernel that is built with {}",
+                "`modprobe -a sch_ingress cls_bpf`, or use a kernel that is built with {}",
                 match module {
                     "cls_bpf" => "CONFIG_NET_CLS_BPF",
                     _ => "CONFIG_NET_SCH_INGRESS",
@@ -96,7 +96,7 @@ mod tests {
         let sentence = lacking(Ok(Some("sch_ingress"))).expect("nothing works without");
         assert_eq!(
             sentence,
-            "the kernel has neither TCX, which came with Linux 6.6, nor sch_ingress; `modprobe sch_ingress cls_bpf`, or use a \
+            "the kernel has neither TCX, which came with Linux 6.6, nor sch_ingress; `modprobe -a sch_ingress cls_bpf`, or use a \
              kernel that is built with CONFIG_NET_SCH_INGRESS"
         );
     }
