@@ -41,6 +41,21 @@ mod tests {
         Ok(())
     }
 
+    /// Another auditor on the machine keeps it neither from ending its own, nor is ended with it.
+    #[test]
+    fn it_ends_what_it_has_pinned_and_no_other_auditor() -> Result<()> {
+        let unit = of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/pinif.service"))?;
+        let mut ends = unit.split("pinif detach").skip(1).map(|rest| {
+            let (arguments, _) = rest.split_once(";;").unwrap_or((rest, ""));
+            arguments.trim()
+        });
+        assert_eq!(ends.next(), Some("--persist=/sys/fs/bpf/pinif"));
+        let at_restart = "--unless-compatible --persist=/sys/fs/bpf/pinif";
+        assert_eq!(ends.next(), Some(at_restart));
+        assert_eq!(ends.next(), None);
+        Ok(())
+    }
+
     #[test]
     fn all_of_contrib_are_such() -> Result<()> {
         let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib");
