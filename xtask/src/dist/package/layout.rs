@@ -36,5 +36,9 @@ mod tests {
         let with = with.expect("a script");
         assert!(with.contains(r#"!= "0123456789abcdef" ]"#), "{with}");
         assert!(!with.contains('@'), "{with}");
+        // `systemctl stop` does nothing of a unit that has failed.
+        for end in ["systemctl stop pinif", "pinif detach"] {
+            assert!(with.contains(end), "{with}");
+        }
     }
 }
