@@ -139,10 +139,12 @@ impl Audit {
         }
     }
 
-    /// Reports the hooks of the cgroup that the kernel refused, in the first namespace: they are for all.
+    /// Reports the hooks of the cgroup that the kernel refused, once there is a namespace: in the first one, since they are for all.
     pub(super) fn report_missing_hooks(&mut self) {
-        let first = self.host_view.order().first().copied();
-        let (Some(missing), Some(netns)) = (self.hooks.missing().cloned(), first) else {
+        let Some(netns) = self.host_view.order().first().copied() else {
+            return;
+        };
+        let Some(missing) = self.hooks.missing() else {
             return;
         };
         let gap = Gap {

@@ -225,6 +225,7 @@ impl Audit {
         let interfaces = attached.count();
         self.hub.note(Notice::NamespaceAudited { name, interfaces });
         self.on_gaps(gaps::Input::Namespace);
+        self.report_missing_hooks();
         Ok(())
     }
 

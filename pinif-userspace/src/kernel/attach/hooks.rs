@@ -160,10 +160,10 @@ impl Hooks {
         }
     }
 
-    /// The hooks of the cgroup that the kernel refused.
-    pub fn missing(&self) -> Option<&MissingHooks> {
-        match &self.state {
-            State::Here(hooks) => hooks.missing.as_ref(),
+    /// The hooks of the cgroup that the kernel refused; once.
+    pub fn missing(&mut self) -> Option<MissingHooks> {
+        match &mut self.state {
+            State::Here(hooks) => hooks.missing.take(),
             State::Coming(_) | State::Missing => None,
         }
     }

@@ -1,7 +1,7 @@
 //! What cannot be seen, on the real kernel: packets leave, by the link's own counters, and pinif says that it did not see
 //! them. docs/limitations.md, "Packets that never pass TC egress".
 
-mod foreign;
+pub mod foreign;
 
 use self::foreign::Foreign;
 use crate::bench::{Bench, Finding, Need, leak, made, risk, scenario};

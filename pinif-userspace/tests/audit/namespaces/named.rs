@@ -12,6 +12,7 @@ use rtnetlink::LinkUnspec;
 use super::containers::Container;
 use super::{cells, directory, glob, plug, row, send, wait_until_gone};
 use crate::bench::{Pinif, scenario};
+use crate::gaps::foreign;
 
 #[test]
 fn a_namespace_that_comes_later_is_audited_until_it_goes() {
@@ -39,6 +40,38 @@ fn a_namespace_that_comes_later_is_audited_until_it_goes() {
         assert_eq!(report.summary.matrix.len(), 2, "{report}");
         assert!(!report.stderr.contains(other.name()), "{report}");
         assert_eq!(report.ready.netns, [bench.card().name()]);
+    });
+}
+
+/// A hook is one of the cgroup, and a finding is in a namespace.
+#[test]
+fn a_hook_that_is_refused_is_reported_where_the_first_namespace_comes_later() {
+    scenario("6 netns-missing-hook", &[], |bench| {
+        foreign::alone_on(bench.cgroup_path());
+        let (card, later) = (bench.card().name(), glob("box"));
+        let of_later_ones_alone = |command: &mut Command| {
+            let mut changed = Command::new(command.get_program());
+            for argument in command.get_args() {
+                changed.arg(if argument == card {
+                    later.as_ref()
+                } else {
+                    argument
+                });
+            }
+            *command = changed;
+        };
+        let mut auditor = bench.auditor().changed(of_later_ones_alone).start();
+        let netns = Namespace::new("box").expect("a namespace");
+        auditor.wait_for_finding("unaudited");
+        let report = auditor.stop();
+        assert_eq!(report.ready.netns, [""; 0]);
+        let [finding] = &report.findings[..] else {
+            panic!("there is one finding: {report}");
+        };
+        assert_eq!(finding.kind.name(), "unaudited");
+        assert_eq!(finding.netns, netns.name());
+        let cause = "the kernel refused pinif_create on the cgroup (Operation not permitted";
+        assert!(finding.cause.starts_with(cause), "{report}");
     });
 }
 
