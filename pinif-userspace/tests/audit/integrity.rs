@@ -4,12 +4,14 @@
 use std::fs;
 
 use nix::net::if_::if_nametoindex;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pinif_userspace::findings::line::FindingLine;
 
 use super::held::{Held, held};
 use super::persist::place::Place;
 use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
+use crate::gaps::foreign;
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
 /// `BPF_MAP_TYPE_PROG_ARRAY`.
@@ -124,6 +126,33 @@ fn hooks_that_are_detached_are_reported_and_there_again() {
         let what = "removed the hooks of the cgroup";
         wait_for_removal(&mut auditor, what);
         // The finding names the process: the hooks saw its socket.
+        leaks_again(bench, auditor, [removed("*", what)]);
+    });
+}
+
+/// One that the kernel refuses keeps none of the others away.
+#[test]
+fn hooks_are_there_again_beside_one_that_is_refused() {
+    scenario("28 hook-refused", &[], |bench| {
+        let mut auditor = bench.audit(&[]);
+        let pid = auditor.pid();
+        let hooks = |is_attached: bool| {
+            let links = held(pid).into_iter();
+            links
+                .filter(|held| held.is("link_type", "cgroup"))
+                .filter(|held| held.is("cgroup_id", "0") != is_attached)
+                .collect::<Vec<_>>()
+        };
+        let before = hooks(true).len();
+        // So that it sees both at once.
+        kill(pid, Signal::SIGSTOP).expect("it is this test's");
+        hooks(true).iter().for_each(Held::detach);
+        foreign::alone_on(bench.cgroup_path());
+        kill(pid, Signal::SIGCONT).expect("it is this test's");
+        let what = "removed the hooks of the cgroup";
+        let finding = wait_for_removal(&mut auditor, what);
+        assert!(finding.cause.contains("pinif_create"), "{finding:?}");
+        assert_eq!((hooks(true).len(), hooks(false).len()), (before - 1, 1));
         leaks_again(bench, auditor, [removed("*", what)]);
     });
 }

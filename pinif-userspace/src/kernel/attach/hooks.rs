@@ -293,7 +293,7 @@ impl CgroupHooks {
         })
     }
 
-    /// Attaches the hooks again that are attached no longer. `None` where all of them are.
+    /// Attaches the hooks again that are attached no longer: each that the kernel takes. `None` where all of them are.
     pub fn attach_again(&mut self) -> Option<Result<()>> {
         let removed = self.links.iter_mut().filter(|link| !link.is_attached());
         let mut removed = removed.peekable();
@@ -303,10 +303,12 @@ impl CgroupHooks {
             File::open(cgroup)
                 .with_context(|| format!("the cgroup {} cannot be opened", cgroup.display()))
                 .and_then(|directory| {
-                    removed.try_for_each(|link| {
+                    let again = removed.map(|link| {
                         let again = link.attach_again(&directory);
                         again.with_context(|| refused(link.name(), cgroup))
-                    })
+                    });
+                    // Each is tried: the first refusal is the error, and keeps none of the others away.
+                    again.fold(Ok(()), Result::and)
                 }),
         )
     }
