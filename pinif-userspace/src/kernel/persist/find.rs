@@ -14,6 +14,7 @@ use procfs::process::{MountInfo, Process, all_processes};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use super::{bpffs, layout};
+use crate::text::shell::word;
 
 /// How deep a directory is looked for below a mount point.
 const DEPTH: usize = 8;
@@ -29,9 +30,10 @@ pub struct Found {
 }
 
 impl Found {
-    /// How it is ended.
+    /// How it is ended: a line of a shell. Whoever mounts a BPF file system in a namespace of his own chooses the directory's name.
     pub fn command(&self) -> String {
-        let detach = format!("pinif detach --persist={}", self.directory.display());
+        let directory = format!("--persist={}", self.directory.display());
+        let detach = format!("pinif detach {}", word(&directory));
         match self.process {
             None => detach,
             Some(process) => format!("nsenter --mount --target {process} {detach}"),
@@ -143,4 +145,31 @@ fn below(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
         Mode::empty(),
         ResolveFlags::IN_ROOT,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_names_the_directory_and_does_nothing_else() {
+        let command = |directory: &str, process| {
+            let open = File::open("/").expect("a directory").into();
+            let directory = directory.into();
+            Found {
+                directory,
+                process,
+                open,
+            }
+            .command()
+        };
+        assert_eq!(
+            command("/sys/fs/bpf/pinif", None),
+            "pinif detach --persist=/sys/fs/bpf/pinif"
+        );
+        assert_eq!(
+            command("/tmp/a b;$(reboot)", Some(7)),
+            "nsenter --mount --target 7 pinif detach '--persist=/tmp/a b;$(reboot)'"
+        );
+    }
 }
