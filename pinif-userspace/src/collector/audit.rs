@@ -28,6 +28,7 @@ use super::{
     searches::Searches,
     takeover::Takeover,
     totals::Totals,
+    waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -79,6 +80,7 @@ pub(super) struct Audit {
     pub(super) integrity: Integrity,
     pub(super) publisher: Publisher,
     pub(super) sightings: Ring<SightingRecord>,
+    pub(super) waiting: Waiting,
     pub(super) counters: Counters,
     pub(super) ledger: Ledger<Key>,
     pub(super) losses: Losses,

@@ -35,3 +35,4 @@ mod start;
 mod takeover;
 mod timer;
 mod totals;
+mod waiting;

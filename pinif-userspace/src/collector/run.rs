@@ -4,6 +4,7 @@
 //! and at the end; what it lost, once a second always. Changes of the host's interfaces go the other way, into the maps.
 
 use std::{
+    future::ready,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,7 +21,7 @@ use super::{
     netlink_events::NetlinkEvents,
     plan::{Order, Plan},
     timer::at,
-    totals,
+    totals, waiting,
 };
 use crate::{
     findings::summary::Summary,
@@ -115,12 +116,11 @@ impl Audit {
                     next_read = Instant::now() + READ_EVERY;
                     is_idle = !self.read_counters(changes)?;
                 }
+                () = ready(()), if !self.waiting.is_empty() => self.report_waiting(changes)?,
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
-                    self.drain_events(changes)?;
-                    for SightingRecord { key, sighting } in seen {
-                        self.on_sighting(&key, &sighting, When::RateLimited);
-                    }
+                    self.waiting.add(seen);
+                    self.report_waiting(changes)?;
                 }
                 () = at(resting) => self.rate_limit.wakes(),
                 Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
@@ -150,6 +150,19 @@ impl Audit {
                 self.on_gaps(gaps::Input::Awake);
             }
         }
+    }
+
+    /// Reports some of the first sightings that wait.
+    fn report_waiting(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+        self.drain_events(changes)?;
+        for _ in 0..waiting::AT_ONCE {
+            let Some(SightingRecord { key, sighting }) = self.waiting.next(&mut self.sightings)
+            else {
+                break;
+            };
+            self.on_sighting(&key, &sighting, When::RateLimited);
+        }
+        Ok(())
     }
 
     /// What is due once a second: the counters of findings, where there is one, and what was lost. The answer is whether there

@@ -22,6 +22,7 @@ use super::{
     reload::warn_of,
     searches::Searches,
     takeover::Takeover,
+    waiting::Waiting,
 };
 use crate::{
     collector::{
@@ -140,6 +141,7 @@ impl Audit {
             enforced_until: None,
             publisher,
             sightings,
+            waiting: Waiting::default(),
             counters,
             ledger: Ledger::new(),
             rate_limit: RateLimit::new(),
