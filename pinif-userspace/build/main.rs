@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::error={}", target::refusal(&env::var("TARGET")?));
         return Ok(());
     }
+    wait_for_objects();
     for (name, variable) in [
         ("pinif.o", "PINIF_EBPF_OBJECT"),
         ("pins.o", "PINIF_PINS_OBJECT"),
@@ -30,6 +31,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         take(name, variable)?;
     }
     Ok(())
+}
+
+/// Waits until the eBPF objects are there, where `cargo xtask build` makes them meanwhile: until then it holds a lock on a file.
+fn wait_for_objects() {
+    let lock = env::var_os("PINIF_OBJECTS_LOCK").and_then(|path| File::open(path).ok());
+    if let Some(lock) = lock {
+        // Where there are no locks, the objects are looked for now.
+        let _locked = lock.lock_shared();
+    }
 }
 
 /// Whether the target is one that pinif works on. With which C library is the builder's choice.

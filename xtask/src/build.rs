@@ -1,5 +1,7 @@
 //! `cargo xtask build`: the eBPF object, then the pinif that holds it.
 
+mod ahead;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -8,6 +10,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+
+use ahead::Ahead;
 
 use crate::{
     cross::Cross,
@@ -76,24 +80,22 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 /// Where a tool is missing or the build fails.
 pub fn build(workspace: &Workspace, profile: &Profile) -> Result<PathBuf> {
     let pinif = workspace.pinif(profile.directory());
-    let steps = Steps::unless(pinif.is_file());
-    steps.say(
-        1,
-        "what builds the eBPF programs: a compiler of Debian's, and bpf-linker",
-    );
-    setup::ensure_build_tools(workspace)?;
-    steps.say(2, "the eBPF programs");
-    build_ebpf(workspace)?;
-    steps.say(3, "pinif, with the libraries that it stands on");
     let mut cargo = workspace.cargo();
     cargo.arg("build");
-    build_pinif(&mut cargo, profile, pinif)
+    let mut cargo = cargo_for_pinif(cargo, profile);
+    if pinif.is_file() {
+        build_ebpf(workspace)?;
+        run_cargo(&mut cargo)?;
+    } else {
+        build_first(workspace, cargo)?;
+    }
+    there(pinif)
 }
 
 /// The same for a target that is named. The programs are the same ones: a kernel's machine for them is one on each.
 fn build_for(workspace: &Workspace, profile: &Profile, target: Target) -> Result<PathBuf> {
     build_ebpf(workspace)?;
-    let mut cargo = if target.is_of_this_machine() {
+    let cargo = if target.is_of_this_machine() {
         let mut cargo = workspace.cargo();
         cargo
             .args(["build", "--target", target.name(), "--target-dir"])
@@ -102,43 +104,41 @@ fn build_for(workspace: &Workspace, profile: &Profile, target: Target) -> Result
     } else {
         Cross::ensure(workspace, target)?.cargo(workspace, "build")
     };
-    let pinif = workspace.built_for(target, profile.directory(), "pinif");
-    build_pinif(&mut cargo, profile, pinif)
+    run_cargo(&mut cargo_for_pinif(cargo, profile))?;
+    there(workspace.built_for(target, profile.directory(), "pinif"))
 }
 
-/// What a first build does, which takes minutes.
-struct Steps {
-    began: Option<Instant>,
+/// A first build, which takes minutes: its steps are shown.
+fn build_first(workspace: &Workspace, cargo: Command) -> Result<()> {
+    let began = Instant::now();
+    let step = |number: u32, what: &str| {
+        let seconds = began.elapsed().as_secs();
+        say(format_args!(
+            "step {number} of 3, after {seconds} s: {what}"
+        ));
+    };
+    step(
+        1,
+        "what builds the eBPF programs (a compiler of Debian's, bpf-linker), and meanwhile the libraries that pinif stands on",
+    );
+    let ahead = Ahead::start(workspace, cargo)?;
+    setup::ensure_build_tools(workspace)?;
+    step(2, "the eBPF programs");
+    build_ebpf(workspace)?;
+    step(3, "the rest of pinif");
+    ahead.finish()
 }
 
-impl Steps {
-    const ALL: u32 = 3;
-
-    /// Steps that are said, unless there is a pinif already: then there is little to do.
-    fn unless(is_built: bool) -> Self {
-        Self {
-            began: (!is_built).then(Instant::now),
-        }
-    }
-
-    /// Says that a step begins.
-    fn say(&self, step: u32, what: &str) {
-        if let Some(began) = self.began {
-            let seconds = began.elapsed().as_secs();
-            say(format_args!(
-                "step {step} of {}, after {seconds} s: {what}",
-                Self::ALL
-            ));
-        }
-    }
-}
-
-fn build_pinif(cargo: &mut Command, profile: &Profile, pinif: PathBuf) -> Result<PathBuf> {
+/// Cargo, as it builds pinif.
+fn cargo_for_pinif(mut cargo: Command, profile: &Profile) -> Command {
     cargo.args(["--package", "pinif-userspace", "--bin", "pinif"]);
     if !profile.debug {
         cargo.arg("--release");
     }
-    run_cargo(cargo)?;
+    cargo
+}
+
+fn there(pinif: PathBuf) -> Result<PathBuf> {
     if !pinif.is_file() {
         bail!("cargo built no {}", pinif.display());
     }

@@ -265,7 +265,7 @@ mod tests {
     }
 
     fn chosen(candidates: &[Candidate]) -> Result<(String, Core), Vec<String>> {
-        choose(candidates, (1, 88))
+        choose(candidates, (1, 89))
             .map(|toolchain| (toolchain.rustc.display().to_string(), toolchain.core))
     }
 
@@ -313,7 +313,7 @@ mod tests {
             Err(vec![
                 format!("stable: no core for {TARGET}, and no nightly that could compile one"),
                 "nightly: no rust-src".to_owned(),
-                "old: 1.85.0 is older than 1.88".to_owned(),
+                "old: 1.85.0 is older than 1.89".to_owned(),
                 format!("future: no bpf-linker for its LLVM {}", future.version.llvm),
             ])
         );
