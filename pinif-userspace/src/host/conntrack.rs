@@ -57,23 +57,17 @@ pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
     ) {
         return Ok(None);
     }
-    // A packet of the connection's first direction: the reply is the same with its ends exchanged.
-    let reply = Tuple {
-        source: packet.destination,
-        destination: packet.source,
-        source_port: packet.destination_port,
-        destination_port: packet.source_port,
-        ..*packet
-    };
     let question =
-        Raw::question(HEADER, family(packet.source)).with_nested(REPLY, &reply.message());
+        Raw::question(HEADER, family(packet.source)).with_nested(REPLY, &packet.answer().message());
     let answer = netns.run(|| {
         Requester::open(NETLINK_NETFILTER)?.request(GET, &question, |_, payload| {
-            Tuple::read(payload.get(HEADER..)?, ORIGINAL)
+            let connection = payload.get(HEADER..)?;
+            let both = Tuple::read(connection, ORIGINAL).zip(Tuple::read(connection, REPLY));
+            both.and_then(|(original, reply)| packet.before(original, reply))
         })
     })?;
     match answer {
-        Ok(original) => Ok(original.filter(|original| original != packet)),
+        Ok(before) => Ok(before),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
@@ -87,6 +81,31 @@ const fn family(address: IpAddr) -> u8 {
 }
 
 impl Tuple {
+    /// What answers it: the same with its ends exchanged.
+    const fn answer(&self) -> Self {
+        Self {
+            protocol: self.protocol,
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+        }
+    }
+
+    /// What it was before NAT, by the tuples of its connection: those of the first packet and of its answer, each before NAT. The kernel
+    /// finds a connection by either of them, whichever is asked for (`nf_conntrack_find_get`), so that it may be of either direction.
+    fn before(&self, original: Self, reply: Self) -> Option<Self> {
+        let expected = self.answer();
+        let before = if reply == expected {
+            original
+        } else if original == expected {
+            reply
+        } else {
+            return None;
+        };
+        (before != *self).then_some(before)
+    }
+
     fn message(&self) -> Raw {
         let empty = || Raw(Vec::new());
         let addresses = match (self.source, self.destination) {
@@ -137,6 +156,60 @@ impl Tuple {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tuple(source: [u8; 4], destination: [u8; 4], ports: (u16, u16)) -> Tuple {
+        Tuple {
+            protocol: 17,
+            source: source.into(),
+            destination: destination.into(),
+            source_port: ports.0,
+            destination_port: ports.1,
+        }
+    }
+
+    const CLIENT: [u8; 4] = [192, 0, 2, 2];
+    const SERVER: [u8; 4] = [10, 0, 0, 1];
+    const OTHER: [u8; 4] = [10, 9, 9, 9];
+
+    #[test]
+    fn an_answer_that_nat_did_not_change_is_what_it_was() {
+        let asked = tuple(CLIENT, SERVER, (4000, 53));
+        let answer = tuple(SERVER, CLIENT, (53, 4000));
+        assert_eq!(asked.before(asked, answer), None);
+        assert_eq!(answer.before(asked, answer), None);
+    }
+
+    #[test]
+    fn the_two_directions_are_distinguished() {
+        // The source is translated: OTHER asks as CLIENT.
+        let (asked, answer) = (
+            tuple(OTHER, SERVER, (4000, 53)),
+            tuple(SERVER, CLIENT, (53, 5000)),
+        );
+        assert_eq!(
+            tuple(CLIENT, SERVER, (5000, 53)).before(asked, answer),
+            Some(asked)
+        );
+        assert_eq!(
+            tuple(SERVER, OTHER, (53, 4000)).before(asked, answer),
+            Some(answer)
+        );
+        // The destination is: what was for OTHER goes to SERVER, which answers as OTHER.
+        let (asked, answer) = (
+            tuple(CLIENT, OTHER, (4000, 53)),
+            tuple(SERVER, CLIENT, (53, 4000)),
+        );
+        assert_eq!(
+            tuple(CLIENT, SERVER, (4000, 53)).before(asked, answer),
+            Some(asked)
+        );
+        assert_eq!(
+            tuple(OTHER, CLIENT, (53, 4000)).before(asked, answer),
+            Some(answer)
+        );
+        let unrelated = tuple(CLIENT, SERVER, (1, 2));
+        assert_eq!(unrelated.before(asked, answer), None);
+    }
 
     #[test]
     fn a_tuple_is_read_as_it_is_written() {

@@ -14,6 +14,8 @@ together! {
         a_host_that_never_asked_is_not_answered,
         a_socket_that_is_bound_to_an_address_is_judged_by_that,
         a_socket_that_is_bound_to_a_device_is_judged_by_that;
+    tracked:
+        an_answer_of_a_tracked_connection_is_not_taken_for_translated;
     lower_devices:
         what_came_by_a_bridge_is_answered_by_its_port;
     under_a_policy:
@@ -212,6 +214,39 @@ fn a_socket_that_is_bound_to_a_device_is_judged_by_that() {
             .expect()
             .contained("fab0", "fab0", 1000)
             .nothing_else();
+    });
+}
+
+/// The kernel finds the connection of an answer by what was asked, and nothing translated either.
+fn an_answer_of_a_tracked_connection_is_not_taken_for_translated() {
+    scenario("reply tracked", &[Need::Program("nft")], |bench| {
+        route_outside(bench, "10.0.0.2/32", "192.0.2.2");
+        for line in [
+            "add table ip lab",
+            "add chain ip lab in { type filter hook prerouting priority 0 ; }",
+            "add rule ip lab in ct state new counter",
+        ] {
+            bench.run("nft", line);
+        }
+        let auditor = bench.audit(&[]);
+        let mut server = server(
+            bench,
+            "--bind 10.0.0.1:5000 --to 10.0.0.2:4000 --count 1000",
+        );
+        ask(
+            bench,
+            &bench.chassis.peer,
+            "--bind 10.0.0.2:4000 --to 10.0.0.1:5000",
+        );
+        server.go();
+        let sent = server.finish();
+        let report = auditor.stop();
+        let escape = risk("address-escape").egress("eth1").packets(1000);
+        report.expect().finding(escape.by(&sent)).nothing_else();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert!(!finding.cause.contains("NAT"), "{report}");
     });
 }
 
