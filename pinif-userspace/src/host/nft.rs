@@ -11,7 +11,6 @@ use super::{
     netns::NetNs,
     raw::Raw,
 };
-use crate::text::shell;
 
 /// A rule, and what it does that matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,15 +82,16 @@ impl NftRule {
         })
     }
 
-    /// What deletes it, as a line of the shell.
-    pub fn deletion(&self) -> String {
-        format!(
-            "nft delete rule {} {} {} handle {}",
-            self.family,
-            shell::word(&self.table),
-            shell::word(&self.chain),
-            self.handle
-        )
+    /// What deletes it, as a line of the shell; none where nft(8) would not read the names as names: the kernel takes any bytes, and nft
+    /// reads its arguments as one text of commands.
+    pub fn deletion(&self) -> Option<String> {
+        let are_names = is_identifier(&self.table) && is_identifier(&self.chain);
+        are_names.then(|| {
+            format!(
+                "nft delete rule {} {} {} handle {}",
+                self.family, self.table, self.chain, self.handle
+            )
+        })
     }
 }
 
@@ -104,6 +104,15 @@ impl fmt::Display for NftRule {
             self.family, self.table, self.chain, self.handle
         )
     }
+}
+
+/// Whether nft(8) takes a text for a name (`string` of its scanner).
+fn is_identifier(text: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || "_.".contains(c);
+    text.starts_with(is_first)
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
 }
 
 /// The last thing that a rule's expressions do of this.
@@ -161,8 +170,9 @@ fn does(expressions: &[u8]) -> Option<Does> {
 /// The register that an expression which computes writes to: `NFTA_BITWISE_DREG`, `NFTA_CT_DREG` and the like.
 fn written(name: &str, data: &[u8]) -> Option<u32> {
     let kind = match name {
-        "bitwise" | "byteorder" | "lookup" => 2,
-        "meta" | "ct" | "payload" | "hash" | "numgen" | "rt" | "socket" => 1,
+        "lookup" => 3,
+        "bitwise" | "byteorder" | "hash" | "socket" | "tunnel" => 2,
+        "meta" | "ct" | "payload" | "numgen" | "rt" | "fib" | "exthdr" | "osf" | "xfrm" => 1,
         _ => return None,
     };
     number(&attribute(data, kind)?)
@@ -205,6 +215,80 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn rule(table: &str, chain: &str) -> NftRule {
+        NftRule {
+            family: "inet",
+            table: table.to_owned(),
+            chain: chain.to_owned(),
+            handle: 4,
+            does: Does::Mark(None),
+        }
+    }
+
+    #[test]
+    fn only_what_nft_takes_for_names_is_in_a_line() {
+        let line = rule("lab-1", "_out/a.b").deletion();
+        assert_eq!(
+            line.as_deref(),
+            Some("nft delete rule inet lab-1 _out/a.b handle 4")
+        );
+        for name in [
+            "",
+            "-f",
+            "1a",
+            "a b",
+            "a handle 1; flush ruleset; list chain inet a",
+            "a\u{fffd}",
+            "a\"",
+        ] {
+            assert_eq!(rule(name, "out").deletion(), None, "{name}");
+            assert_eq!(rule("lab", name).deletion(), None, "{name}");
+        }
+    }
+
+    /// An expression, with numbers as nft has them.
+    fn expression(name: &str, attributes: &[(u16, u32)]) -> Raw {
+        let empty = || Raw(Vec::new());
+        let number = |data: Raw, &(kind, value): &(u16, u32)| data.with(kind, &value.to_be_bytes());
+        let data = attributes.iter().fold(empty(), number);
+        empty().with(NAME, name.as_bytes()).with_nested(DATA, &data)
+    }
+
+    #[test]
+    fn what_is_written_over_a_constant_is_not_known() {
+        let empty = || Raw(Vec::new());
+        let value = empty().with(1, &7u32.to_ne_bytes());
+        let data = empty().with(1, &1u32.to_be_bytes()).with_nested(2, &value);
+        let seven = empty().with(NAME, b"immediate").with_nested(DATA, &data);
+        // The key is the mark, and it is set from register 1.
+        let set = expression("meta", &[(2, 3), (3, 1)]);
+        let all = |expressions: &[&Raw]| {
+            let list = |list: Raw, one: &&Raw| list.with_nested(1, one);
+            does(&expressions.iter().fold(empty(), list).0)
+        };
+        assert_eq!(all(&[&seven, &set]), Some(Does::Mark(Some(7))));
+        for over in [
+            // `map`, whose key is in register 2; jhash(); `socket mark`; `fib`.
+            expression("lookup", &[(2, 2), (3, 1)]),
+            expression("hash", &[(1, 2), (2, 1)]),
+            expression("socket", &[(1, 1), (2, 1)]),
+            expression("fib", &[(1, 1)]),
+        ] {
+            assert_eq!(
+                all(&[&seven, &over, &set]),
+                Some(Does::Mark(None)),
+                "{over:?}"
+            );
+        }
+        // A set that register 1 is looked up in, and an expression that writes elsewhere, leave it.
+        for beside in [
+            expression("lookup", &[(2, 1)]),
+            expression("hash", &[(1, 1), (2, 2)]),
+        ] {
+            assert_eq!(all(&[&seven, &beside, &set]), Some(Does::Mark(Some(7))));
+        }
+    }
 
     proptest! {
         #[test]

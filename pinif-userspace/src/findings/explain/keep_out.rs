@@ -52,15 +52,18 @@ impl KeepOut {
         let (arrived, rule) = match self {
             Self::DropForeignAddresses { arrived, .. } => (
                 arrived,
-                "fib daddr . iif type != { local, broadcast, multicast }",
+                // What is not this host's own is forwarded, and none of its business.
+                "fib daddr type local fib daddr . iif type != { local, broadcast, multicast }",
             ),
             Self::DropForeignSources { arrived, .. } => (arrived, "fib saddr . iif oif missing"),
             Self::RouteBack { .. } => return Vec::new(),
         };
+        let Some(name) = quoted(arrived) else {
+            return Vec::new();
+        };
         let keep = nft(&format!(
             "add table inet {TABLE}; add chain inet {TABLE} arrive {{ type filter hook prerouting priority -310; }}; add rule inet \
-             {TABLE} arrive iifname {} {rule} drop",
-            quoted(arrived)
+             {TABLE} arrive iifname {name} {rule} drop"
         ));
         let is_answering = matches!(
             self,
@@ -91,8 +94,8 @@ impl fmt::Display for KeepOut {
             } => {
                 write!(
                     f,
-                    "drop on {arrived} what is for addresses that {arrived} does not have (nft: iifname {arrived} fib daddr . \
-                     iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF"
+                    "drop on {arrived} what is for addresses that {arrived} does not have (nft: iifname {arrived} fib daddr type \
+                     local fib daddr . iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF"
                 )?;
                 bind_receiver(f, bind.then_some(home))?;
                 if *quiet_arp {

@@ -7,14 +7,17 @@ use super::{
     facts::{Reached, home_that_reaches, reached},
     home, is_owned,
 };
-use crate::findings::{
-    explain::{
-        CauseKind, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
-        phrases::destination_address,
+use crate::{
+    findings::{
+        explain::{
+            CauseKind, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
+            phrases::destination_address,
+        },
+        finding::Finding,
+        kinds::Row,
+        ways::{ChosenBy, Way},
     },
-    finding::Finding,
-    kinds::Row,
-    ways::{ChosenBy, Way},
+    host::nft::Does,
 };
 
 /// The option of a program that says which address it sends from, as its documentation writes it.
@@ -236,14 +239,16 @@ fn source_on_route(finding: &Finding) -> Option<Remedy> {
     Some(Remedy::SourceOnRoute(route.clone(), source))
 }
 
-/// The rules that set its mark, where they are known.
+/// The rule that set its mark, where it is known. One that computes marks may set those of other packets, which need them.
 fn unmarked(finding: &Finding) -> Vec<Remedy> {
     let rules = finding.causes.iter().find_map(|cause| match &cause.kind {
         CauseKind::Marked { may_set, .. } => Some(&may_set[..]),
         _ => None,
     });
     match rules {
-        Some([only]) => vec![Remedy::DeleteRule(only.clone())],
+        Some([only]) if matches!(only.does, Does::Mark(Some(_))) => {
+            vec![Remedy::DeleteRule(only.clone())]
+        }
         _ => Vec::new(),
     }
 }

@@ -42,7 +42,8 @@ impl Remedy {
             Self::Route(route) => route.command().into_iter().collect(),
             Self::RouteAndTranslate(route, translation) => {
                 let route = route.command();
-                route.map_or_else(Vec::new, |route| vec![route, translation.command()])
+                let both = route.zip(translation.command());
+                both.map_or_else(Vec::new, |(route, translate)| vec![route, translate])
             }
             Self::OutOfRule(rule) => rule.command().into_iter().collect(),
             Self::RunBy { interface, .. } => {
@@ -51,7 +52,7 @@ impl Remedy {
                     word(interface)
                 )]
             }
-            Self::Translate(translation) => vec![translation.command()],
+            Self::Translate(translation) => translation.command().into_iter().collect(),
             Self::SourceOnRoute(route, source) => {
                 let mut line = format!("{} route replace {}", ip(*source), route.prefix);
                 for (name, value) in [
@@ -99,10 +100,10 @@ impl Remedy {
             )],
             Self::DropLeaving { egress, source, to } => drop(egress, "postrouting", *source, *to),
             Self::DropForwarded { egress, to } => drop(egress, "forward", None, *to),
-            Self::DeleteRule(rule) => vec![rule.deletion()],
+            Self::DeleteRule(rule) => rule.deletion().into_iter().collect(),
             Self::RemoveRedirect {
                 rule: Some(rule), ..
-            } => vec![rule.deletion()],
+            } => rule.deletion().into_iter().collect(),
             Self::JoinByRoute { groups, interface } => groups
                 .iter()
                 .map(|group| {
@@ -115,8 +116,9 @@ impl Remedy {
                     )
                 })
                 .collect(),
-            Self::RouteInVrf { table, .. } => vec![format!(
-                "ip route add unreachable default metric 4278198272 table {}",
+            Self::RouteInVrf { to, table, .. } => vec![format!(
+                "{} route add unreachable default metric 4278198272 table {}",
+                to.map_or("ip", ip),
                 word(table)
             )],
             Self::Restore {
@@ -219,18 +221,18 @@ impl OutOfRule {
 }
 
 impl Translation {
-    fn command(&self) -> String {
+    fn command(&self) -> Option<String> {
         let family = if self.is_ipv6 { "ip6" } else { "ip" };
         let from = self
             .source
             .map(|source| format!(" {family} saddr {source}"));
         // Before the usual place (`srcnat`): what another rule has translated there, is not asked for again.
-        nft(&format!(
+        Some(nft(&format!(
             "add table {family} {TABLE}; add chain {family} {TABLE} source {{ type nat hook postrouting priority 99; }}; add rule \
              {family} {TABLE} source oifname {}{} masquerade",
-            quoted(&self.egress),
+            quoted(&self.egress)?,
             from.unwrap_or_default()
-        ))
+        )))
     }
 }
 
@@ -243,14 +245,13 @@ fn drop(egress: &str, hook: &str, source: Option<IpAddr>, to: Option<IpAddr>) ->
             wanted.push_str(&format!(" {family} {name} {address}"));
         }
     }
-    if wanted.is_empty() {
+    let Some(egress) = quoted(egress).filter(|_| !wanted.is_empty()) else {
         return Vec::new();
-    }
+    };
     // After `srcnat`: it has the source that it leaves with.
     vec![nft(&format!(
         "add table inet {TABLE}; add chain inet {TABLE} {hook} {{ type filter hook {hook} priority 101; }}; add rule inet {TABLE} \
-         {hook} oifname {}{wanted} drop",
-        quoted(egress)
+         {hook} oifname {egress}{wanted} drop"
     ))]
 }
 

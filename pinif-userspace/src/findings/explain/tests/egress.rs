@@ -1,4 +1,8 @@
 use super::*;
+use crate::{
+    findings::ways::{ChosenBy, Ways},
+    host::nft::{Does, NftRule},
+};
 
 #[test]
 fn a_bound_socket_that_overrides_its_device() {
@@ -122,6 +126,45 @@ fn a_vrf_without_a_route_lets_its_packets_fall_through() {
         "give 203.0.113.9 a route in table 10 of the VRF blue, and end that table with an unreachable default route, so \
          that nothing falls through to another (`ip route add unreachable default metric 4278198272 table 10`)"
     );
+    let of_ipv6 = Circumstance {
+        source: "[fd00::1]:40000",
+        destination: "[2001:db8::9]:5000",
+        ..c
+    };
+    assert!(
+        of_ipv6
+            .remedy()
+            .ends_with("(`ip -6 route add unreachable default metric 4278198272 table 10`)")
+    );
+}
+
+#[test]
+fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
+    let deletes = |does| {
+        let rule = NftRule {
+            family: "ip",
+            table: "lab".to_owned(),
+            chain: "out".to_owned(),
+            handle: 4,
+            does,
+        };
+        let causes = [Cause::certain(CauseKind::Marked {
+            mark: 7,
+            may_set: vec![rule],
+        })];
+        let mut finding = Circumstance {
+            causes: &causes,
+            ..circumstance(Kind::AddressEscape)
+        }
+        .finding();
+        finding.ways = Arc::new(Ways {
+            chosen_by: ChosenBy::Before,
+            ..Ways::default()
+        });
+        remedy(&finding).contains("nft delete rule ip lab out handle 4")
+    };
+    assert!(deletes(Does::Mark(Some(7))));
+    assert!(!deletes(Does::Mark(None)));
 }
 
 #[test]
