@@ -1,10 +1,16 @@
 //! What `cargo install --path pinif-userspace` installs, and from what.
 
-use std::process::Command;
+use std::{
+    path::{Component, Path},
+    process::Command,
+};
 
 use serde_json::Value;
 
-use crate::root;
+use crate::{
+    files::{below, read},
+    root,
+};
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
@@ -77,4 +83,30 @@ fn pinif_is_built_without_what_the_tests_use() {
         "none",
     ]);
     assert!(of_tests.contains("\nio-uring "), "{of_tests}");
+}
+
+/// What a source includes travels with its crate: `cargo package` takes nothing from outside of it.
+#[test]
+fn what_sources_include_is_in_their_crate() {
+    for member in ["pinif-ebpf", "pinif-userspace", "pinif-userspace/lab"] {
+        let member = root().join(member);
+        for file in below(&member.join("src"), &["rs"]) {
+            let text = read(&file);
+            let included = ["include_str!(\"", "include_bytes!(\""]
+                .into_iter()
+                .flat_map(|macro_name| text.split(macro_name).skip(1));
+            for path in included.filter_map(|rest| rest.split('"').next()) {
+                let folder = file.parent().expect("a folder");
+                let ups = Path::new(path).components();
+                let ups = ups.take_while(|it| *it == Component::ParentDir).count();
+                let depth = folder.strip_prefix(&member).expect("below it");
+                assert!(
+                    ups <= depth.components().count(),
+                    "{} includes {path}, which is outside of {}",
+                    file.display(),
+                    member.display()
+                );
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub(super) static ROW: Row = Row {
     is_of_source: false,
     does: "left via",
     fate: "left",
-    page: include_str!("../../../../docs/kinds/reply-escape.md"),
+    page: include_str!("../../../kinds/reply-escape.md"),
     sender: headline::sender,
     what: headline::sender,
     foreseen: row::nothing,
