@@ -116,7 +116,6 @@ impl Audit {
                     next_read = Instant::now() + READ_EVERY;
                     is_idle = !self.read_counters(changes)?;
                 }
-                () = ready(()), if !self.waiting.is_empty() => self.report_waiting(changes)?,
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.waiting.add(seen);
@@ -144,6 +143,8 @@ impl Audit {
                 },
                 (key, process) = self.searches.next() => self.on_process(&key, process),
                 step = self.foreseer.next(&self.foresight) => self.foresee(step),
+                // Last, since a flood has some all the time.
+                () = ready(()), if !self.waiting.is_empty() && resting.is_none() => self.report_waiting(changes)?,
             }
             // What wakes it once a second, and finds nothing, is no occasion.
             if !is_idle {
