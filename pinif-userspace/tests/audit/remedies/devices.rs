@@ -103,6 +103,7 @@ fn a_rule_that_duplicates_is_deleted() {
         bench.run("nft", "add rule netdev lab out udp dport 7009 dup to eth1");
     }
     Mistake {
+        needs: &[Need::NetdevEgress],
         cause: "a mirror, redirect or duplicate (nft rule netdev lab out handle ",
         make,
         remedies: vec![operator(

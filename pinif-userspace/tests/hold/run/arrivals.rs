@@ -1,6 +1,6 @@
 //! What left is what reached the device: a packet that waits for a neighbour has not.
 
-use crate::bench::{SENDER, scenario};
+use crate::bench::{Need, SENDER, scenario};
 
 #[test]
 fn what_waits_for_a_neighbour_has_not_left() {
@@ -30,7 +30,7 @@ fn what_waits_for_a_neighbour_has_not_left() {
 
 #[test]
 fn what_tc_drops_has_not_left() {
-    scenario("run tc-drop", &[], |bench| {
+    scenario("run tc-drop", &[Need::NetdevEgress], |bench| {
         bench.run("nft", "add table netdev lab");
         bench.run(
             "nft",
