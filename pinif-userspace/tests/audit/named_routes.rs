@@ -4,10 +4,10 @@
 //!
 //! `PINIF_RANDOM_SEEDS=500` looks at so many networks, `PINIF_RANDOM_SEED=7` at the one of this seed, which a failure prints.
 
-use std::env;
 use std::process::Command;
 
 use crate::bench::{Bench, scenario};
+use crate::random::seeds;
 use pinif_lab::{Chassis, chassis};
 use pinif_userspace::findings::line::FindingLine;
 
@@ -207,7 +207,7 @@ fn build(chassis: &Chassis, dice: &mut Dice) -> Vec<String> {
 fn the_route_that_is_named_is_the_one_that_was_taken() {
     scenario("30 random routes", &[], |bench| {
         let (mut certain, mut probable, mut unknown) = (0, 0, 0);
-        for seed in seeds() {
+        for seed in seeds(SEEDS) {
             let chassis = chassis().expect("a chassis");
             let copy = pinif_lab::chassis().expect("a copy");
             let made = build(&chassis, &mut Dice(seed * 2 + 1));
@@ -244,17 +244,6 @@ fn the_route_that_is_named_is_the_one_that_was_taken() {
             "{certain} routes are certain, {probable} probable, {unknown} unknown"
         );
     });
-}
-
-fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| {
-        let text = env::var(name).ok()?;
-        Some(text.parse().expect("a number"))
-    };
-    match number("PINIF_RANDOM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("PINIF_RANDOM_SEEDS").unwrap_or(SEEDS),
-    }
 }
 
 /// The finding of each sender, where the kernel let it send.

@@ -44,7 +44,7 @@ fn every_verdict_is_what_the_topology_makes_it() {
     scenario("random topologies", &needs, |bench| {
         let machine = Machine::of_this();
         let mut failed = Vec::new();
-        for seed in seeds() {
+        for seed in seeds(SEEDS) {
             let topology = generate::topology(seed, machine);
             let outcome = catch_unwind(AssertUnwindSafe(|| differences(bench, &topology)));
             let differences =
@@ -65,14 +65,15 @@ fn every_verdict_is_what_the_topology_makes_it() {
     });
 }
 
-fn seeds() -> std::ops::Range<u64> {
+/// The seeds that a run takes: so many, unless the environment names one or another number.
+pub fn seeds(unless_named: u64) -> std::ops::Range<u64> {
     let number = |name: &str| {
         let text = env::var(name).ok()?;
         Some(text.parse().expect("a number"))
     };
     match number("PINIF_RANDOM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PINIF_RANDOM_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("PINIF_RANDOM_SEEDS").unwrap_or(unless_named),
     }
 }
 
