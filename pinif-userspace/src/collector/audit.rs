@@ -11,28 +11,15 @@ use globset::GlobMatcher;
 use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
-    attachments::Attachments,
-    enforcement::Enforcement,
-    following::Following,
-    foreseer::Foreseer,
-    foresight::Foresight,
-    gaps::Gaps,
-    host_view::HostView,
-    integrity::Integrity,
-    ledger::{Key, Ledger},
-    losses::Losses,
-    names::Names,
-    netlink_events::Followed,
-    plan::Objection,
-    rate_limit::RateLimit,
-    searches::Searches,
-    takeover::Takeover,
-    totals::Totals,
+    attachments::Attachments, enforcement::Enforcement, following::Following, foreseer::Foreseer,
+    foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
+    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
+    rate_limit::RateLimit, searches::Searches, takeover::Takeover, totals::Totals,
     waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
-    host::{network::Network, routes::RouteOracle, running::Running},
+    host::{identity::Identity, network::Network, routes::RouteOracle, running::Running},
     hub::Hub,
     kernel::{
         attach::{Hooks, NamespaceHooks},
@@ -64,6 +51,7 @@ pub(super) enum When {
 
 /// An audit that runs.
 pub(super) struct Audit {
+    pub(super) identity: Identity,
     pub(super) hub: Arc<Hub>,
     pub(super) persist: Option<Rc<Persist>>,
     pub(super) takeover: Takeover,

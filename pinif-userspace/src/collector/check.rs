@@ -9,7 +9,7 @@ use super::{
     audit::Audit,
     gaps,
     integrity::{Before, Input, Output, Spot},
-    ledger::Key,
+    key::Key,
     netlink_events::NetlinkEvents,
 };
 use crate::{

@@ -1,17 +1,14 @@
 //! Looks for what cannot be seen, as [`Gaps`](super::gaps::Gaps) asks: here the host and the kernel are asked, and here it is reported.
 
-use std::{
-    collections::VecDeque,
-    fmt::Display,
-    time::{Instant, SystemTime},
-};
+use std::{collections::VecDeque, fmt::Display, time::Instant};
 
 use pinif_ebpf::{bypass::Bypass, intent::Owner};
 
 use super::{
     audit::{Audit, Namespace},
     gaps::{Audited, Detected, Input, Listed, Look, Looked, Output, Unknown},
-    ledger::Key,
+    key::Key,
+    moment::Moment,
 };
 use crate::{
     findings::{
@@ -62,9 +59,12 @@ impl Audit {
     /// Reports a gap, unless it was; one that has grown is reported again later.
     pub(super) fn report_gap(&mut self, mut gap: Gap, owner: Option<Owner>, has_grown: bool) {
         let key = Key::Gap(gap.key.clone());
+        let now = Moment::now();
         if self.ledger.contains(&key) {
             if has_grown {
-                self.ledger.grown(&key);
+                self.ledger.grown(&key, now);
+            } else {
+                self.ledger.found_again(&key, now);
             }
             return;
         }
@@ -79,16 +79,11 @@ impl Audit {
             _ => self.names.namespace(netns),
         };
         let interface = interface.map(|index| self.names.interface(netns, index));
-        let finding = gaps::finding(
-            gap,
-            id,
-            name,
-            interface,
-            SystemTime::now(),
-            &mut self.shared,
-        );
-        let now = self.started.elapsed();
-        if let Some(finding) = self.ledger.sighted(key.clone(), finding, now) {
+        let finding = gaps::finding(gap, id, name, interface, now.wall, &mut self.shared);
+        let sighted = self
+            .ledger
+            .sighted(key.clone(), finding, now, now.monotonic);
+        if let Some(finding) = sighted {
             self.show(Some(&key), finding, Change::Opened);
         }
     }

@@ -13,7 +13,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    collector::ledger::Key,
+    collector::key::Key,
     findings::{
         explain::CauseKind,
         gaps::{Gap, GapKey, GapSource},

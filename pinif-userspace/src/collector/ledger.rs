@@ -1,5 +1,5 @@
-//! The ledger of findings: what was found, how often, and what of it is still to be reported. It reads no clock: `now` is the
-//! time since the audit began, and what is to be shown comes back to the caller.
+//! The ledger of findings: what was found, how often, when last, and what of it is still to be reported. It reads no clock: `now`
+//! is `CLOCK_MONOTONIC`, and what is to be shown comes back to the caller.
 
 use std::{
     cmp::Reverse,
@@ -10,17 +10,14 @@ use std::{
     time::Duration,
 };
 
-use clap::ValueEnum;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use pinif_ebpf::{
-    key::{IfIndex, NetNsCookie},
-    sighting::{Count, FindingKey},
-    verdict::Severity,
-};
+use pinif_ebpf::{sighting::Count, verdict::Severity};
 
+use super::moment::Moment;
 use crate::findings::{
+    alert_state::AlertState,
     finding::{Finding, FindingId},
-    gaps::GapKey,
+    kinds,
     samples::Samples,
 };
 use crate::hub::Change;
@@ -33,51 +30,20 @@ pub const REPEATS: usize = 250;
 /// How many samples a finding has of what was seen first: a process, a socket, a destination.
 const OF_THE_FIRST: u8 = 3;
 
-/// What distinguishes a finding from others.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
-    /// What the kernel counts: its counter's key.
-    Counted(FindingKey),
-    /// What it cannot see.
-    Gap(GapKey),
-}
-
-impl Key {
-    /// The namespace that the finding is in.
-    pub fn netns(&self) -> NetNsCookie {
-        match self {
-            Self::Counted(key) => key.netns,
-            Self::Gap(key) => key.netns,
-        }
-    }
-
-    /// The interface that the finding is at; none, if it may be any.
-    pub fn egress(&self) -> Option<IfIndex> {
-        match self {
-            Self::Counted(key) => Some(key.egress),
-            Self::Gap(key) => key.interface,
-        }
-    }
-
-    /// The bound device of the socket that sent.
-    pub fn bound(&self) -> Option<IfIndex> {
-        match self {
-            Self::Counted(key) => Some(key.bound).filter(|bound| bound.is_some()),
-            Self::Gap(_) => None,
-        }
-    }
-}
-
-/// All findings of a run. `K` is what distinguishes one from another, usually a [`Key`].
+/// All findings of a run. `K` is what distinguishes one from another, usually a [`Key`](super::key::Key).
 #[derive(Debug)]
 pub struct Ledger<K = FindingId> {
-    /// The places of the open ones, found by their keys.
+    /// The places of those that are not closed, found by their keys.
     places: HashTable<u32>,
     hasher: DefaultHashBuilder,
     /// In the order of their first sightings.
     entries: Vec<Entry<K>>,
     /// The places of those of which something new is to be reported, each with the time from which it may: the longest due first.
     waiting: BinaryHeap<Reverse<(Micros, u32)>>,
+    /// The places of those that are not quiet and have packets, each once, with a time before which it is not quiet.
+    active: BinaryHeap<Reverse<(Micros, u32)>>,
+    quiet_after: Micros,
+    first_revision: u64,
     worst: Option<Severity>,
 }
 
@@ -85,9 +51,11 @@ pub struct Ledger<K = FindingId> {
 struct Entry<K> {
     key: K,
     finding: Finding,
-    /// It may grow: no other finding has its key.
-    is_open: bool,
+    /// It cannot grow any more, and another may have its key.
+    is_closed: bool,
     shown_at: Micros,
+    /// When it was last seen.
+    seen_at: Micros,
     waits: bool,
     /// How many samples it has had.
     samples: u8,
@@ -102,45 +70,62 @@ pub struct Due<K> {
     pub key: Option<K>,
     /// The finding. What it has seen is known to whoever counts, unless it is closed.
     pub finding: Finding,
+    /// When it was last seen, of `CLOCK_MONOTONIC`.
+    pub seen_at: Duration,
     /// What is new of it.
     pub change: Change,
 }
 
-/// Microseconds since the audit began.
+/// Microseconds of `CLOCK_MONOTONIC`.
 type Micros = u64;
 
 fn micros(time: Duration) -> Micros {
     time.as_micros() as Micros
 }
 
-impl<K> Default for Ledger<K> {
-    fn default() -> Self {
+impl<K: Clone + Eq + Hash> Ledger<K> {
+    /// An empty ledger, whose findings are quiet once no packet was seen for so long. Their revisions begin behind
+    /// `first_revision`.
+    pub fn new(quiet_after: Duration, first_revision: u64) -> Self {
         Self {
             places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
             waiting: BinaryHeap::new(),
+            active: BinaryHeap::new(),
+            quiet_after: micros(quiet_after),
+            first_revision,
             worst: None,
         }
     }
-}
 
-impl<K: Clone + Eq + Hash> Ledger<K> {
-    /// An empty ledger.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Enters a finding and gives it back to be shown at once. A finding that is in the ledger already, because two
-    /// processors saw its first packet, only brings its counts, and nothing is to be shown.
-    pub fn sighted(&mut self, key: K, finding: Finding, now: Duration) -> Option<Finding> {
+    /// Enters a finding that was last `seen` then, and gives it back to be shown at once. A finding that is in the ledger already,
+    /// because two processors saw its first packet, only brings its counts, and nothing is to be shown.
+    pub fn sighted(
+        &mut self,
+        key: K,
+        mut finding: Finding,
+        seen: Moment,
+        now: Duration,
+    ) -> Option<Finding> {
         if self.contains(&key) {
             let Finding { packets, bytes, .. } = finding;
-            self.counted(&key, Count { packets, bytes });
+            self.counted(&key, Count { packets, bytes }, seen);
             return None;
         }
         let place = self.entries.len();
         self.worst = self.worst.max(Some(finding.severity));
+        let (seen_at, now) = (micros(seen.monotonic), micros(now));
+        finding.last_seen = seen.wall.into();
+        finding.revision = self.first_revision + 1;
+        if kinds::is_counted(finding.kind) {
+            let quiet_at = seen_at.saturating_add(self.quiet_after);
+            if quiet_at <= now {
+                finding.state = AlertState::Quiet;
+            } else {
+                self.active.push(Reverse((quiet_at, place as u32)));
+            }
+        }
         if place == self.entries.capacity() {
             // Less than twice as much, which would be megabytes for nothing.
             self.entries.reserve_exact(place / 16 + 16);
@@ -149,8 +134,9 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         self.entries.push(Entry {
             key,
             finding: finding.clone(),
-            is_open: true,
-            shown_at: micros(now),
+            is_closed: false,
+            shown_at: now,
+            seen_at,
             waits: false,
             samples: OF_THE_FIRST,
             change: Change::Grew,
@@ -179,8 +165,8 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     }
 
     /// Takes the counter's exact totals so far. Totals never shrink; those of an unknown finding are not taken, and the
-    /// answer is false.
-    pub fn counted(&mut self, key: &K, count: Count) -> bool {
+    /// answer is false. Where they have grown since they were read last, it was seen `now`, or less than one such reading before.
+    pub fn counted(&mut self, key: &K, count: Count, now: Moment) -> bool {
         let Some(place) = self.place(key) else {
             return false;
         };
@@ -188,25 +174,68 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         if count.packets > finding.packets || count.bytes > finding.bytes {
             finding.packets = finding.packets.max(count.packets);
             finding.bytes = finding.bytes.max(count.bytes);
-            self.wait(place);
+            self.seen(place, now);
         }
         true
     }
 
     /// Takes how many samples it has had so far: with more of them it has grown, though nothing was counted of these.
-    pub fn sampled(&mut self, key: &K, samples: u8) {
+    pub fn sampled(&mut self, key: &K, samples: u8, now: Moment) {
         if let Some(place) = self.place(key)
             && samples > self.entries[place].samples
         {
             self.entries[place].samples = samples;
-            self.wait(place);
+            self.seen(place, now);
         }
     }
 
-    /// Has an open finding reported again, since more of it was seen that nobody can count.
-    pub fn grown(&mut self, key: &K) {
+    /// Has a finding reported again, since more of it was seen that nobody can count.
+    pub fn grown(&mut self, key: &K, now: Moment) {
         if let Some(place) = self.place(key) {
-            self.wait(place);
+            self.seen(place, now);
+        }
+    }
+
+    /// Takes that a finding was found once more: nothing is new of it but when.
+    pub fn found_again(&mut self, key: &K, now: Moment) {
+        if let Some(place) = self.place(key) {
+            let entry = &mut self.entries[place];
+            entry.seen_at = micros(now.monotonic);
+            entry.finding.last_seen = now.wall.into();
+        }
+    }
+
+    /// Takes that more of a finding was seen. One that was quiet is open again.
+    fn seen(&mut self, place: usize, now: Moment) {
+        self.wait(place);
+        let entry = &mut self.entries[place];
+        entry.seen_at = micros(now.monotonic);
+        entry.finding.last_seen = now.wall.into();
+        if entry.finding.state == AlertState::Quiet {
+            entry.finding.state = AlertState::Open;
+            entry.change = entry.change.max(Change::StateChanged);
+            let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
+            self.active.push(Reverse((quiet_at, place as u32)));
+        }
+    }
+
+    /// Takes the time: a finding of which no packet was seen for long is quiet, and is reported as that. The counters were read
+    /// just before.
+    pub fn quieten(&mut self, now: Duration) {
+        let now = micros(now);
+        while let Some(&Reverse((at, place))) = self.active.peek()
+            && at <= now
+        {
+            self.active.pop();
+            let entry = &mut self.entries[place as usize];
+            let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
+            if quiet_at > now {
+                self.active.push(Reverse((quiet_at, place)));
+                continue;
+            }
+            entry.finding.state = AlertState::Quiet;
+            entry.change = entry.change.max(Change::StateChanged);
+            self.wait(place as usize);
         }
     }
 
@@ -222,7 +251,8 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let changed = *finding != before;
         if changed {
             self.worst = self.worst.max(Some(finding.severity));
-            self.entries[place].change = Change::Refined;
+            let entry = &mut self.entries[place];
+            entry.change = entry.change.max(Change::Refined);
             self.wait(place);
         }
         changed
@@ -244,19 +274,22 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         !self.waiting.is_empty()
     }
 
-    /// The keys of the open findings that are `wanted`.
+    /// The keys of the findings that are `wanted` and not closed.
     pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
-        let open = self.places.iter();
-        open.map(|&place| &self.entries[place as usize].key)
+        let growing = self.places.iter();
+        growing
+            .map(|&place| &self.entries[place as usize].key)
             .filter(|key| wanted(key))
             .cloned()
             .collect()
     }
 
-    /// The open findings, with their keys; the latest first.
+    /// The findings that are not closed, with their keys; the latest first.
     pub fn latest(&self) -> impl Iterator<Item = (&K, &Finding)> {
-        let open = self.entries.iter().rev().filter(|entry| entry.is_open);
-        open.map(|entry| (&entry.key, &entry.finding))
+        let growing = self.entries.iter().rev();
+        growing
+            .filter(|entry| !entry.is_closed)
+            .map(|entry| (&entry.key, &entry.finding))
     }
 
     /// Closes a finding: it stays in the ledger as it is, with what it has seen, and what is sighted under its key from now on is
@@ -266,7 +299,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         if let Ok(place) = self.places.find_entry(self.hasher.hash_one(key), is_it) {
             let (place, _) = place.remove();
             let entry = &mut self.entries[place as usize];
-            entry.is_open = false;
+            entry.is_closed = true;
             entry.finding.samples = Some(Arc::new(samples));
         }
     }
@@ -324,43 +357,14 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let entry = &mut self.entries[place as usize];
         entry.waits = false;
         entry.shown_at = now;
+        entry.finding.revision += 1;
         let change = std::mem::replace(&mut entry.change, Change::Grew);
         Some(Due {
             change,
-            key: entry.is_open.then(|| entry.key.clone()),
+            key: (!entry.is_closed).then(|| entry.key.clone()),
             finding: entry.finding.clone(),
+            seen_at: Duration::from_micros(entry.seen_at),
         })
-    }
-}
-
-/// From which severity on a finding fails the audit (`--fail-on`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// Packets that left where they must not.
-    #[default]
-    Leak,
-    /// Those, and packets that used an allowed interface, but only because of the current route.
-    Risk,
-    /// Nothing: findings are reported, and that is all.
-    Never,
-}
-
-/// The exit status of an audit that ran: 2 when a finding is at or over `fail_on`; otherwise 3 when counts or what was written
-/// of them may be incomplete, for then the absence of such a finding is not certain; otherwise 0. A leak that was seen is certain
-/// however much was lost, so 2 wins over 3. An audit that could not run ends with 1, which is not decided here.
-pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, incomplete: bool) -> u8 {
-    let threshold = match fail_on {
-        FailOn::Leak => Some(Severity::Leak),
-        FailOn::Risk => Some(Severity::Risk),
-        FailOn::Never => None,
-    };
-    let failed = threshold
-        .zip(worst)
-        .is_some_and(|(threshold, worst)| worst >= threshold);
-    match (failed, incomplete) {
-        (true, _) => 2,
-        (false, true) => 3,
-        (false, false) => 0,
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     totals::{self, Totals},
 };
 use crate::{
-    collector::ledger::Key,
+    collector::{key::Key, moment::Moment},
     findings::{decode::decode, enrich, samples::Samples},
     hub::{Change, Event},
     kernel::{
@@ -155,9 +155,12 @@ impl Audit {
         };
         let process = enrich::process(&sighted);
         let finding = self.describe(key, &sighted, process, value.count, Some(archived));
-        let now = self.started.elapsed();
+        let now = Moment::now();
         if let Some(finding) = finding
-            && let Some(mut finding) = self.ledger.sighted(Key::Counted(*key), finding, now)
+            && let seen = self.last_seen(&finding, &sighted, now)
+            && let Some(mut finding) =
+                self.ledger
+                    .sighted(Key::Counted(*key), finding, seen, now.monotonic)
         {
             let samples = Samples::of(&value.samples);
             self.ledger.close(&Key::Counted(*key), samples.clone());

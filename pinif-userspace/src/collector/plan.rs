@@ -5,16 +5,21 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use globset::GlobMatcher;
 
-use super::{enforcement::Enforce, ledger::FailOn};
+use super::{enforcement::Enforce, fail_on::FailOn};
 use crate::{
-    host::{namespaces::Wanted, netns::NetNs},
+    host::{identity::Identity, namespaces::Wanted, netns::NetNs},
     hub::Notice,
     kernel::{load::Loader, mode::Mode, persist::Persist},
     policy::{Policy, PolicyErrors},
 };
 
+/// How long no packet of a finding is seen until it is quiet, unless something else is chosen.
+pub const QUIET_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// What to audit.
 pub struct Plan {
+    /// What this run is called.
+    pub identity: Identity,
     /// The network namespaces of the beginning.
     pub namespaces: Vec<NetNs>,
     /// Those that are audited besides, for as long as they are there.
@@ -33,6 +38,8 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// From which severity on the exit status is 2.
     pub fail_on: FailOn,
+    /// How long no packet of a finding is seen until it is quiet.
+    pub quiet_after: Duration,
     /// Whether it is foreseen what would leak if an interface went down.
     pub foresee: bool,
     /// Whether replies are audited: by which interface a server answers, and by which it was asked.

@@ -5,7 +5,7 @@ use std::{
     cell::{OnceCell, RefCell},
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -16,10 +16,12 @@ use pinif_ebpf::{
 
 use super::{
     audit::{Audit, When},
+    key::Key,
+    ledger::Due,
+    moment::Moment,
     names::Names,
 };
 use crate::{
-    collector::ledger::{Due, Key},
     findings::{
         decode::{Sighted, decode},
         enrich,
@@ -33,7 +35,7 @@ use crate::{
         socket_options::named_interfaces,
     },
     hub::{Change, Event},
-    kernel::{clock::monotonic, persist::ArchivedFinding},
+    kernel::persist::{ArchivedFinding, Seen},
     policy::Policy,
 };
 
@@ -55,12 +57,15 @@ impl Audit {
             return;
         };
         let process = enrich::process(&sighted);
+        let now = Moment::now();
         if let Some(finding) = self.describe(key, &sighted, process, count, None)
+            && let seen = self.last_seen(&finding, &sighted, now)
             && let Some(finding) =
                 self.ledger
-                    .sighted(Key::Counted(*key), finding, self.started.elapsed())
+                    .sighted(Key::Counted(*key), finding, seen, now.monotonic)
         {
             self.counts = true;
+            self.remember_seen(&finding, seen.monotonic);
             self.show(Some(&Key::Counted(*key)), finding, Change::Opened);
             let namespace = self.namespaces.get(&key.netns);
             let suspect =
@@ -168,7 +173,9 @@ impl Audit {
             &sighted,
             process,
             count,
-            wall_clock(sighted.time),
+            Moment::now()
+                .before(Duration::from_nanos(sighted.time))
+                .wall,
             &scene,
             &mut |query| match &mut oracle {
                 Some(oracle) => oracle.choose(query, &network.links),
@@ -186,13 +193,14 @@ impl Audit {
             .context("the findings cannot be read from their map")?
         {
             for (key, FindingValue { state, .. }) in batch {
-                if !self.ledger.counted(&Key::Counted(key), state.count) {
+                let now = Moment::now();
+                if !self.ledger.counted(&Key::Counted(key), state.count, now) {
                     self.on_sighting(&key, &state.sighting, when);
                 }
                 if key.dropped != 0 {
                     // A group that is not joined is no packet, and may be another one.
                     self.ledger
-                        .sampled(&Key::Counted(key), state.samples.number());
+                        .sampled(&Key::Counted(key), state.samples.number(), now);
                 }
             }
         }
@@ -200,8 +208,31 @@ impl Audit {
     }
 
     pub(super) fn show_due(&mut self) {
-        let due: Vec<_> = self.ledger.due(self.started.elapsed()).collect();
+        let now = Moment::now().monotonic;
+        self.ledger.quieten(now);
+        let due: Vec<_> = self.ledger.due(now).collect();
         self.show_again(due);
+    }
+
+    /// When a finding was last seen that is new here, as far as its counters show: at its first packet, where that is the only one;
+    /// where a previous instance has read the same counts, when it has seen them grow; and otherwise now, for it has grown since
+    /// either.
+    pub(super) fn last_seen(&self, finding: &Finding, sighted: &Sighted, now: Moment) -> Moment {
+        let persist = self.persist.as_ref();
+        let before = persist.and_then(|persist| persist.seen(finding.id.0));
+        match before.filter(|before| before.packets == finding.packets) {
+            Some(before) => now.before(before.at),
+            None if finding.packets <= 1 => now.before(Duration::from_nanos(sighted.time)),
+            None => now,
+        }
+    }
+
+    /// Writes for the next instance when a finding was last seen.
+    fn remember_seen(&self, finding: &Finding, at: Duration) {
+        if let Some(persist) = &self.persist {
+            let packets = finding.packets;
+            persist.remember_seen(finding.id.0, Seen { packets, at });
+        }
     }
 
     /// Publishes findings that have grown, or of which more is known.
@@ -209,9 +240,11 @@ impl Audit {
         for Due {
             key,
             finding,
+            seen_at,
             change,
         } in due
         {
+            self.remember_seen(&finding, seen_at);
             self.show(key.as_ref(), finding, change);
         }
     }
@@ -246,9 +279,4 @@ fn rule_of<'a>(
     newest
         .filter(|_| key.rule != 0)
         .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
-}
-
-/// A moment of `CLOCK_MONOTONIC`, as `bpf_ktime_get_ns` returns it, on the wall clock.
-fn wall_clock(time: u64) -> SystemTime {
-    SystemTime::now() - monotonic().saturating_sub(Duration::from_nanos(time))
 }

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{Audit, When},
-    enforcement, gaps,
-    ledger::exit_status,
+    enforcement,
+    fail_on::exit_status,
+    gaps,
     netlink_events::NetlinkEvents,
     plan::{Order, Plan},
     timer::at,

@@ -39,7 +39,7 @@ use crate::{
         arrivals::Arrivals,
         attach::{CgroupHooks, Hooks, More, load_egress},
         audit,
-        clock::monotonic,
+        clock::{monotonic, since_boot},
         counters::Counters,
         entry::Entries,
         logs,
@@ -143,7 +143,8 @@ impl Audit {
             sightings,
             waiting: Waiting::default(),
             counters,
-            ledger: Ledger::new(),
+            // Each finding is reported less than a thousand times a second: what comes after this run has greater ones.
+            ledger: Ledger::new(plan.quiet_after, since_boot().as_millis() as u64),
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
@@ -153,7 +154,11 @@ impl Audit {
             reload_failed: false,
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
-            shared: Shared::default(),
+            shared: Shared {
+                boot: Some(plan.identity.boot.as_str().into()),
+                ..Shared::default()
+            },
+            identity: plan.identity,
         };
         let mut changes = NetlinkEvents::new();
         if let Some(policy) = audit.policies.values().next() {
@@ -214,6 +219,10 @@ impl Audit {
             enforce: self.enforcement.is_on(),
             policy: self.policy_size(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: self.identity.run.clone(),
+            boot: Some(self.identity.boot.clone()),
+            host: self.identity.host.clone(),
+            labels: self.identity.labels.clone(),
         }
     }
 }

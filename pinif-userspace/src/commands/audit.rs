@@ -18,6 +18,7 @@ use crate::{
     },
     host::{
         capabilities, cgroups,
+        identity::Identity,
         namespaces::{Census, Wanted},
         netns::NetNs,
     },
@@ -30,6 +31,7 @@ use crate::{
 
 mod args;
 mod enforce;
+mod labels;
 mod logging;
 mod reload;
 pub mod session;
@@ -77,6 +79,8 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         .persist
         .map(|directory| Persist::open(&directory, attach));
     let plan = Plan {
+        identity: Identity::read(labels::labels(args.label)?)?,
+        quiet_after: args.quiet_after,
         loader,
         persist: persist.transpose()?,
         namespaces,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::audit::policy_of;
 use crate::{
-    collector::ledger::{FailOn, exit_status},
+    collector::fail_on::{FailOn, exit_status},
     findings::line::FindingLine,
     foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
     host::{self, netns::NetNs},

@@ -12,7 +12,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    collector::ledger::{FailOn, exit_status},
+    collector::fail_on::{FailOn, exit_status},
     host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
     surfaces::{
         Format,

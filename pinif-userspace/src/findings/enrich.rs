@@ -62,9 +62,13 @@ pub fn finding(
     } else {
         (kinds::of(sighted.kind).causes)(sighted, scene, look_up)
     };
-    let names = &mut shared.names;
-    let subject = subject::of(&sighted.subject, process.as_ref(), scene.name, names);
-    let place = place(sighted, scene, names);
+    let subject = subject::of(
+        &sighted.subject,
+        process.as_ref(),
+        scene.name,
+        &mut shared.names,
+    );
+    let place = place(sighted, scene, shared);
     let home = (kinds::of(sighted.kind).home)(&place);
     let ways = offers(sighted, &place, home, scene, look_up);
     let place = shared.places.one(place);
@@ -108,7 +112,8 @@ impl From<Headers> for Flow {
 }
 
 /// Where it was found, and what of the policy it concerns.
-fn place(sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<str>) -> Place {
+fn place(sighted: &Sighted, scene: &Scene<'_>, shared: &mut Shared) -> Place {
+    let Shared { boot, names, .. } = shared;
     let owner = source_owner(sighted, scene);
     let mut name = |index: IfIndex| names.one((scene.name)(index));
     // Of a group that is joined where a route says, it may be any.
@@ -117,6 +122,7 @@ fn place(sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<str>) -> Place {
     let source_owner = owner.map(&mut name);
     let contained = owner.and_then(|owner| contained_zone(owner, scene));
     Place {
+        boot: boot.clone(),
         netns: names.one(scene.netns),
         interface,
         bound_device,

@@ -15,11 +15,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alert_state::AlertState,
     explain::{Cause, CauseKind},
     flow::{Flow, protocol_name, protocol_text},
     process::Process,
     samples::Samples,
     subject::Subject,
+    wall_time::WallTime,
     ways::Ways,
 };
 use crate::text::hash::fnv1a;
@@ -35,8 +37,14 @@ pub const ANY_INTERFACE: &str = "*";
 pub struct Finding {
     /// The same for as long as the finding exists, and no other finding's of this run.
     pub id: FindingId,
+    /// Which report of it this is: it grows with each, and goes on to grow in the runs after this one.
+    pub revision: u64,
+    /// Whether somebody is to look at it now.
+    pub state: AlertState,
     /// When the first packet was seen.
-    pub first_seen: SystemTime,
+    pub first_seen: WallTime,
+    /// When its counters were last found to have grown, which is read once a second.
+    pub last_seen: WallTime,
     /// What is wrong.
     pub kind: Kind,
     /// The other kinds that hold for the same packets, less grave or later in the table.
@@ -76,7 +84,10 @@ impl Finding {
     pub fn new(id: FindingId, kind: Kind, place: Arc<Place>, first_seen: SystemTime) -> Self {
         Self {
             id,
-            first_seen,
+            revision: 0,
+            state: AlertState::default(),
+            first_seen: first_seen.into(),
+            last_seen: first_seen.into(),
             kind,
             also: KindSet::default(),
             severity: kind.row().severity,
@@ -94,6 +105,13 @@ impl Finding {
             subject: None,
             samples: None,
         }
+    }
+
+    /// What distinguishes it from the findings of all machines and boots: the boot's UUID and its id. None where the boot is not
+    /// known.
+    pub fn uid(&self) -> Option<String> {
+        let boot = self.place.boot.as_deref()?;
+        Some(format!("{boot}/{}", self.id))
     }
 
     /// Whether the first that was seen of it is a group that the process was to join, and was refused.
@@ -157,16 +175,13 @@ impl Finding {
         self.flow
             .map_or_else(String::new, |flow| flow.destination.to_string())
     }
-
-    /// When it was first seen, in UTC (RFC 3339) with microseconds.
-    pub fn time(&self) -> String {
-        time_text(self.first_seen)
-    }
 }
 
 /// Where something was found, and what of the policy it concerns: equal for many findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
+    /// The boot of the machine, by its UUID, where that is known.
+    pub boot: Option<Arc<str>>,
     /// The name of the network namespace.
     pub netns: Arc<str>,
     /// The interface where the packets left or arrived; none, if it may be any.
@@ -256,25 +271,6 @@ impl FindingId {
 impl fmt::Display for FindingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:012x}", self.0 & 0xffff_ffff_ffff)
-    }
-}
-
-/// A moment as a finding's `time` says it. What lies outside the years −9999 to 9999 is the nearest that fits.
-pub fn time_text(time: SystemTime) -> String {
-    let timestamp = jiff::Timestamp::try_from(time).unwrap_or(if time < SystemTime::UNIX_EPOCH {
-        jiff::Timestamp::MIN
-    } else {
-        jiff::Timestamp::MAX
-    });
-    format!("{timestamp:.6}")
-}
-
-/// The same to the second, for the head of a line.
-pub fn second_text(time: SystemTime) -> String {
-    let text = time_text(time);
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
     }
 }
 

@@ -137,6 +137,7 @@ pub fn finding(
     shared: &mut Shared,
 ) -> Finding {
     let place = Place {
+        boot: shared.boot.clone(),
         netns: shared.names.one(netns),
         interface: interface.map(|name| shared.names.one(name)),
         ..Place::default()

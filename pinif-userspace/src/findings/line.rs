@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alert_state::AlertState,
     explain::{self, Step},
     finding::{Finding, PacketDirection, SentBy},
     flow::protocol_text,
@@ -132,6 +133,26 @@ pub struct FindingLine {
     /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
     #[serde(default)]
     pub dropped: bool,
+    /// The boot's UUID and `id`, with a `/` between them: no other finding of any machine or boot has the same. Null of what is
+    /// foreseen, whose `id` is of one run.
+    #[serde(default)]
+    pub uid: Option<String>,
+    /// It grows with each line of the finding, by more than one where lines were put together, and goes on to grow in the runs of
+    /// pinif after this one until the machine is rebooted.
+    #[serde(default)]
+    pub revision: u64,
+    /// Whether somebody is to look at it now: `open`; `quiet`, no packet of it was seen for a time (`--quiet-after`). A finding that
+    /// grows again is `open` again. `unaudited` is never `quiet`, since its packets are not seen.
+    #[serde(default)]
+    pub state: AlertState,
+    /// When the first packet was seen, as `time`.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    pub first_seen: String,
+    /// When its counts were last found to have grown, in UTC (RFC 3339) with microseconds: at most a second after its last packet.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    pub last_seen: String,
     /// It is foreseen; only of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latent: Option<bool>,
@@ -203,7 +224,7 @@ impl From<&Finding> for FindingLine {
         let samples = finding.samples.as_deref();
         Self {
             id: finding.id.to_string(),
-            time: finding.time(),
+            time: finding.first_seen.to_string(),
             kind: finding.kind,
             severity: finding.severity,
             rule: finding.rule().map(text),
@@ -238,6 +259,11 @@ impl From<&Finding> for FindingLine {
             samples: samples.cloned().unwrap_or_default(),
             origin: finding.origin,
             dropped: finding.dropped,
+            uid: finding.uid(),
+            revision: finding.revision,
+            state: finding.state,
+            first_seen: finding.first_seen.to_string(),
+            last_seen: finding.last_seen.to_string(),
             latent: None,
             r#if: None,
         }

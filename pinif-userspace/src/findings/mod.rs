@@ -1,5 +1,6 @@
 //! What pinif reports of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
 
+pub mod alert_state;
 pub(crate) mod cause;
 pub(crate) mod decode;
 pub(crate) mod enrich;
@@ -25,4 +26,5 @@ pub(crate) mod scene;
 pub(crate) mod shared;
 pub mod subject;
 pub mod summary;
+pub(crate) mod wall_time;
 pub mod ways;

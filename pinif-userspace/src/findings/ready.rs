@@ -1,5 +1,7 @@
 //! What the first report says: what is audited, and how.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,18 @@ pub struct Ready {
     pub policy: Option<PolicySize>,
     /// The version of pinif.
     pub version: String,
+    /// A random UUID of this run of pinif. Runs that go on from each other (`--persist`) have one each.
+    #[serde(default)]
+    pub run: String,
+    /// The UUID of the machine's boot (`/proc/sys/kernel/random/boot_id`): a finding keeps its `id` until the next one.
+    #[serde(default)]
+    pub boot: Option<String>,
+    /// The machine's id (`/etc/machine-id`); null where it has none.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// What the machine is called besides (`--label`): `chassis`, `slot`, or whatever an operator has chosen.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// How much a policy says.

@@ -1,5 +1,7 @@
 //! Equal parts of many findings are kept once.
 
+use std::sync::Arc;
+
 use super::{
     explain::Cause,
     finding::{Finding, Place},
@@ -12,6 +14,8 @@ use super::{
 /// The values that findings share.
 #[derive(Debug, Default)]
 pub struct Shared {
+    /// The boot of the machine, by its UUID, where that is known.
+    pub boot: Option<Arc<str>>,
     /// Names of namespaces, interfaces, zones and rules.
     pub names: Pool<str>,
     /// Where things were found.

@@ -111,6 +111,8 @@ impl Facts<'_> {
         let owner = worse.decision.source_owner;
         let names = &mut self.shared.names;
         let place = Place {
+            // What is foreseen has an id of one run.
+            boot: None,
             netns: names.one(original.netns.name.as_str()),
             interface: Some(names.one(name(self.network, worse.after.output))),
             bound_device: socket

@@ -12,6 +12,7 @@ pub(crate) mod executables;
 pub(crate) mod gaps;
 pub(crate) mod generic;
 pub(crate) mod groups;
+pub(crate) mod identity;
 pub(crate) mod inode;
 pub(crate) mod kernel_types;
 pub mod links;

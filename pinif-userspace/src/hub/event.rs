@@ -33,6 +33,8 @@ pub enum Change {
     Grew,
     /// More is known of it, such as its process.
     Refined,
+    /// Its state is another.
+    StateChanged,
     /// It is new.
     Opened,
 }

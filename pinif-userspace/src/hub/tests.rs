@@ -27,6 +27,10 @@ fn ready() -> Event {
         enforce: false,
         policy: None,
         version: String::new(),
+        run: String::new(),
+        boot: None,
+        host: None,
+        labels: [].into(),
     }))
 }
 

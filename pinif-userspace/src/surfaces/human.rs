@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pinif_ebpf::loss::Loss;
 
 use super::conclusion::conclusion;
+use super::details::details;
 use super::grid::{Grid, Text};
 use super::level::Level;
 use super::lines::Unbuffered;
@@ -19,14 +20,13 @@ use super::phrase;
 use super::shown::{Row, Show, Shown};
 use super::surface::Surface;
 use crate::findings::explain;
-use crate::findings::finding::{Finding, second_text};
-use crate::findings::flow::protocol_name;
-use crate::findings::kinds;
+use crate::findings::finding::Finding;
 use crate::findings::latent::Latent;
 use crate::findings::line::FindingLine;
 use crate::findings::matrix::Matrix;
 use crate::findings::ready::Ready;
 use crate::findings::summary::Summary;
+use crate::findings::wall_time::WallTime;
 use crate::hub::Change;
 use crate::text::escape::visible;
 use crate::text::words::{counted, duration, grouped, width, wrapped, wrapped_from};
@@ -131,11 +131,11 @@ impl<O: Write, E: Write> Human<O, E> {
         self.out.write(text, gap, &mut self.notes)
     }
 
-    fn headed(&self, time: SystemTime, finding: &Finding, line: &str) -> String {
+    fn headed(&self, time: WallTime, finding: &Finding, line: &str) -> String {
         let severity = finding.severity.name();
         let line = format!(
             "{}  {severity}  {}  {line}",
-            second_text(time),
+            time.to_seconds(),
             finding.kind.name()
         );
         let line = match (self.columns)() {
@@ -229,7 +229,11 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
             Show::Whole => (Block::Whole, self.whole(finding)),
             Show::Growth => (
                 Block::Line,
-                self.headed(wall, finding, &phrase::growth(finding)),
+                self.headed(wall.into(), finding, &phrase::growth(finding)),
+            ),
+            Show::State => (
+                Block::Line,
+                self.headed(wall.into(), finding, &phrase::state(finding)),
             ),
             Show::Change => {
                 let line = format!(
@@ -237,7 +241,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
                     phrase::growth(finding),
                     visible(&explain::cause(finding))
                 );
-                (Block::Line, self.headed(wall, finding, &line))
+                (Block::Line, self.headed(wall.into(), finding, &line))
             }
             Show::Nothing => return Ok(()),
         };
@@ -287,84 +291,6 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
     fn lost(&self) -> u64 {
         self.out.lost()
     }
-}
-
-/// What stands under a finding's headline: labels and texts, which are not safe to show yet.
-fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
-    let mut details = vec![
-        ("what", finding.explanation.clone()),
-        ("cause", finding.cause.clone()),
-        ("fix", finding.remedy.clone()),
-    ];
-    if let Some(process) = &finding.process {
-        let mut parts = vec![
-            process.comm.clone(),
-            process.number(),
-            format!("uid {}", process.uid),
-        ];
-        parts.extend(process.exe.clone());
-        parts.extend(
-            process
-                .cgroup
-                .as_ref()
-                .map(|cgroup| format!("cgroup {cgroup}")),
-        );
-        details.push(("process", parts.join(", ")));
-    }
-
-    let is_gap = !kinds::is_counted(finding.kind);
-    let mut parts = Vec::new();
-    parts.extend((!is_gap).then(|| {
-        format!(
-            "{} {} → {}",
-            protocol_name(&finding.protocol),
-            finding.source,
-            finding.destination
-        )
-    }));
-    parts.extend(
-        finding
-            .bound_address
-            .as_ref()
-            .map(|address| format!("bound to address {address}")),
-    );
-    parts.extend(
-        finding
-            .socket_cookie
-            .map(|cookie| format!("cookie {cookie}")),
-    );
-    let label = match finding.socket_cookie {
-        Some(_) => "socket",
-        None => "flow",
-    };
-    details.extend((!parts.is_empty()).then(|| (label, parts.join(", "))));
-    let mut parts = vec![format!(
-        "{} {}",
-        phrase::does(finding.kind, finding.dropped),
-        finding.egress_interface
-    )];
-    parts.extend(
-        finding
-            .bound_device
-            .as_ref()
-            .map(|device| format!("bound to {device}")),
-    );
-    parts.push(format!("namespace {}", finding.netns));
-    parts.extend(finding.rule.as_ref().map(|rule| format!("rule {rule}")));
-    details.push(("path", parts.join(", ")));
-    // Of a gap no packet is seen, and it may be older than the audit.
-    let seen = if is_gap {
-        format!("found at {}", finding.time)
-    } else {
-        format!(
-            "{}, {}, {}",
-            finding.time,
-            counted(finding.packets, "packet"),
-            counted(finding.bytes, "byte")
-        )
-    };
-    details.push(("seen", seen));
-    details
 }
 
 /// The exact counts of all findings, the gravest first.

@@ -14,6 +14,7 @@ use super::notes::Notes;
 use super::shown::{Show, Shown};
 use super::surface::Surface;
 use super::{matrix, phrase};
+use crate::findings::alert_state::AlertState;
 use crate::findings::explain;
 use crate::findings::finding::Finding;
 use crate::findings::kinds;
@@ -48,14 +49,14 @@ impl<E: Write> Journal<E> {
         Self {
             lines: Notes::journal(to),
             clock: Box::new(clock),
-            shown: Shown::default(),
+            shown: Shown::sparing(),
             latent: 0,
         }
     }
 
     /// A line of a finding. All of it is made safe here, once more: a newline would begin a line with its own priority.
     fn say(&mut self, finding: &Finding, text: &str) {
-        let (priority, severity) = (priority(finding.severity), finding.severity.name());
+        let (priority, severity) = (priority(finding), finding.severity.name());
         let line = format!(
             "{severity} {}: {text}. Finding {}.",
             finding.kind.name(),
@@ -79,6 +80,7 @@ impl<E: Write + Send> Surface for Journal<E> {
         let text = match self.shown.take(finding, (self.clock)()) {
             Show::Whole => whole(&phrase::headline(finding), &finding.into()),
             Show::Growth => phrase::growth(finding),
+            Show::State => phrase::state(finding),
             Show::Change => format!(
                 "{}. Cause: {}",
                 phrase::growth(finding),
@@ -166,11 +168,12 @@ fn whole(headline: &str, finding: &FindingLine) -> String {
     )
 }
 
-/// The journal's priority (syslog(3)): critical, warning, notice.
-const fn priority(severity: Severity) -> u8 {
-    match severity {
-        Severity::Leak => 2,
-        Severity::Risk => 4,
-        Severity::Note => 5,
+/// The journal's priority (syslog(3)): critical, warning, notice; informational, where nobody is to look at it now.
+fn priority(finding: &Finding) -> u8 {
+    match (finding.state, finding.severity) {
+        (AlertState::Quiet, _) => 6,
+        (AlertState::Open, Severity::Leak) => 2,
+        (AlertState::Open, Severity::Risk) => 4,
+        (AlertState::Open, Severity::Note) => 5,
     }
 }

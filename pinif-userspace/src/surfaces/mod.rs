@@ -4,6 +4,7 @@
 //! Texts reach a surface as processes and the kernel wrote them; each makes them safe for where it writes.
 
 mod conclusion;
+mod details;
 pub(crate) mod grid;
 pub mod human;
 pub mod journal;

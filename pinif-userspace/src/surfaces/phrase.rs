@@ -4,6 +4,7 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
 use crate::findings::{
+    alert_state::AlertState,
     finding::{ANY_INTERFACE, Finding},
     kinds,
     latent::Latent,
@@ -109,6 +110,20 @@ pub fn growth(finding: &Finding) -> String {
         visible(finding.egress_interface()),
         finding.samples.as_deref().map_or_else(String::new, several)
     )
+}
+
+/// A finding whose state is another: `telemetryd (pid 4242), bound to fab0: quiet, no packet via eth1 since 2026-03-01T12:00:02Z`.
+pub fn state(finding: &Finding) -> String {
+    match finding.state {
+        AlertState::Open => format!("{}, open again", growth(finding)),
+        AlertState::Quiet => format!(
+            "{}: quiet, no packet {} {} since {}",
+            sender(finding),
+            if finding.dropped { "dropped at" } else { "via" },
+            visible(finding.egress_interface()),
+            finding.last_seen.to_seconds()
+        ),
+    }
 }
 
 /// A group that was not joined: `telemetryd (pid 4242), bound to fab0: kept from joining 239.7.7.7 on eth1`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pinif_ebpf::verdict::{Kind, Severity};
 
 use super::phrase;
+use crate::findings::alert_state::AlertState;
 use crate::findings::explain::Cause;
 use crate::findings::finding::{Finding, FindingId};
 use crate::findings::kinds;
@@ -22,6 +23,8 @@ pub const PAUSE: Duration = Duration::from_secs(10);
 pub struct Shown {
     places: HashMap<FindingId, usize>,
     rows: Vec<Row>,
+    /// What only doubles is not shown again.
+    is_sparing: bool,
 }
 
 /// What is kept of a finding.
@@ -47,6 +50,7 @@ pub struct Row {
     pub packets: u64,
     /// The last count of bytes.
     pub bytes: u64,
+    state: AlertState,
     causes: Arc<[Cause]>,
     shown: u64,
     shown_at: Duration,
@@ -61,13 +65,24 @@ pub enum Show {
     Growth,
     /// What was learned since.
     Change,
+    /// That its state is another.
+    State,
     /// Nothing: the summary has its last counts.
     Nothing,
 }
 
 impl Shown {
+    /// Those of a sink that keeps what it is given, so that each line counts: a finding is shown again when its count is ten times
+    /// what was last shown, and not when it has doubled.
+    pub fn sparing() -> Self {
+        Self {
+            is_sparing: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes a finding and says what to show of it. It is shown again when its count is ten times what was last shown, or
-    /// twice that after a pause: a burst is shown at once, and what goes on for days is shown seldom.
+    /// twice that after a pause: a burst is shown at once, and what goes on for days is shown seldom. A new state is shown always.
     pub fn take(&mut self, finding: &Finding, now: Duration) -> Show {
         let place = self.places.get(&finding.id).copied();
         let Some(row) = place.and_then(|place| self.rows.get_mut(place)) else {
@@ -82,10 +97,13 @@ impl Shown {
             ..
         } = row;
         let fresh = Row::of(finding, now);
-        let show = if fresh.sender != row.sender || fresh.causes != *causes {
+        let show = if fresh.state != row.state {
+            Show::State
+        } else if fresh.sender != row.sender || fresh.causes != *causes {
             Show::Change
         } else if finding.packets >= shown.saturating_mul(10).max(10)
-            || finding.packets >= shown.saturating_mul(2).max(2)
+            || !self.is_sparing
+                && finding.packets >= shown.saturating_mul(2).max(2)
                 && now.saturating_sub(*shown_at) >= PAUSE
         {
             Show::Growth
@@ -151,6 +169,7 @@ impl Row {
             dropped: finding.dropped,
             packets: finding.packets,
             bytes: finding.bytes,
+            state: finding.state,
             causes: Arc::clone(&finding.causes),
             shown: finding.packets,
             shown_at: now,

@@ -23,6 +23,7 @@ mod reload_refused;
 mod session;
 mod settings;
 mod signals;
+mod states;
 mod streams;
 mod unmatched;
 mod without_programs;

@@ -5,8 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use globset::GlobMatcher;
 
+use super::labels::label;
 use crate::{
-    collector::ledger::FailOn,
+    collector::fail_on::FailOn,
     kernel::{mode::Mode, persist},
     surfaces::Format,
     text::glob,
@@ -47,6 +48,14 @@ pub struct AuditArgs {
     /// The severity from which on a finding makes the exit status 2
     #[arg(long, value_enum, default_value_t = FailOn::Leak)]
     pub(super) fail_on: FailOn,
+
+    /// A finding is quiet when none of its packets was seen for this time
+    #[arg(long, value_name = "TIME", value_parser = time_to_be_quiet, default_value = "5m")]
+    pub(super) quiet_after: Duration,
+
+    /// What this machine is called in the first line of JSON, such as slot=3; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub(super) label: Vec<(String, String)>,
 
     /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
     #[arg(long)]
@@ -104,6 +113,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(error()),
     };
     Duration::try_from_secs_f64(number * unit).map_err(|_| error())
+}
+
+/// A time after which a finding is quiet.
+fn time_to_be_quiet(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!(
+            "`{text}` is no time to wait for a packet; 1s is the least that makes a difference"
+        )),
+        time => Ok(time),
+    }
 }
 
 /// A time to enforce for.

@@ -1,13 +1,16 @@
 //! Where the demo plays: the chassis, the card's policy, fabricd and its cgroup. All of it goes when it is dropped.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use pinif_lab::{Cgroup, Chassis};
 
 use super::daemon::{Answer, Step};
 use super::fabricd::Fabricd;
 use crate::collector::enforcement::Enforce;
-use crate::collector::ledger::FailOn;
-use crate::collector::plan::Plan;
+use crate::collector::fail_on::FailOn;
+use crate::collector::plan::{Plan, QUIET_AFTER};
+use crate::host::identity::Identity;
 use crate::host::namespaces::Wanted;
 use crate::host::netns::NetNs;
 use crate::kernel::{load::Loader, mode::Mode};
@@ -41,6 +44,7 @@ impl Stage {
     /// What is to be audited.
     pub fn plan(&self) -> Result<Plan> {
         Ok(Plan {
+            identity: Identity::read(BTreeMap::new())?,
             namespaces: vec![NetNs::named(self.chassis.card.name())?],
             wanted: Wanted::Named,
             interfaces: Vec::new(),
@@ -51,6 +55,7 @@ impl Stage {
             duration: None,
             // Leaks are what the demo is about: only lost counts are a failure.
             fail_on: FailOn::Never,
+            quiet_after: QUIET_AFTER,
             foresee: false,
             replies: false,
             attach: Mode::of_kernel(),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    findings::{flow::protocol_name, kinds, line::FindingLine},
+    findings::{alert_state::AlertState, flow::protocol_name, kinds, line::FindingLine},
     text::{
         escape::visible,
         words::{counted, wrapped_from},
@@ -44,7 +44,7 @@ pub(super) fn of(finding: &FindingLine) -> String {
     ))
     .into_owned();
     text.push('\n');
-    let seen = if let Some(condition) = &finding.r#if {
+    let mut seen = if let Some(condition) = &finding.r#if {
         format!("foreseen at {}, with {condition}", finding.time)
     } else if is_gap {
         format!("found at {}", finding.time)
@@ -56,6 +56,9 @@ pub(super) fn of(finding: &FindingLine) -> String {
             finding.time
         )
     };
+    if finding.state == AlertState::Quiet {
+        seen.push_str(&format!("; quiet, last seen {}", finding.last_seen));
+    }
     let flow = if is_gap {
         String::new()
     } else {
@@ -217,6 +220,11 @@ mod tests {
             samples: Default::default(),
             origin: SentBy::Socket,
             dropped: false,
+            uid: None,
+            revision: 1,
+            state: AlertState::Open,
+            first_seen: "2026-03-01T12:00:00.125042Z".to_owned(),
+            last_seen: "2026-03-01T12:00:01.125042Z".to_owned(),
             latent: None,
             r#if: None,
         }

@@ -76,6 +76,7 @@ impl<'a> Circumstance<'a> {
         let name = |name: &str| -> Arc<str> { name.into() };
         let names = |all: &[&str]| all.iter().copied().map(name).collect();
         let place = Place {
+            boot: None,
             netns: name("card"),
             interface: Some(name(self.egress_interface)),
             bound_device: self.bound_device.map(name),

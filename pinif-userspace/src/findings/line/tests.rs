@@ -85,6 +85,11 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         },
         origin: SentBy::Kernel,
         dropped: true,
+        uid: Some(text()),
+        revision: u64::MAX,
+        state: AlertState::Quiet,
+        first_seen: text(),
+        last_seen: text(),
         latent: None,
         r#if: None,
     }
@@ -189,6 +194,10 @@ fn lines_of_every_type_are_read() {
             enforce: true,
             policy: None,
             version: "0.1.0".to_owned(),
+            run: "2f1c6a52-90cb-4f4e-9d63-8a5b6f0c7e11".to_owned(),
+            boot: None,
+            host: Some("0123456789abcdef0123456789abcdef".to_owned()),
+            labels: [("slot".to_owned(), "3".to_owned())].into(),
         })),
         Line::Summary(Cow::Owned(Summary {
             duration_s: 0.1,
@@ -232,6 +241,10 @@ fn a_line_of_an_older_version_has_what_it_lacks_by_default() {
     assert_eq!(
         (read.direction, read.dropped, read.samples, read.subject),
         (PacketDirection::Out, false, Samples::default(), None)
+    );
+    assert_eq!(
+        (read.uid, read.revision, read.state),
+        (None, 0, AlertState::Open)
     );
     for (field, bad) in [("unpinned", "unpinnned"), ("risk", "grave")] {
         let error = FindingLine::read(&old.replace(field, bad)).expect_err("there is none such");

@@ -28,6 +28,7 @@ use super::{
     owner::Owner,
     pin::Pins,
     remove,
+    seen::{Seen, SeenFindings},
     state::{PersistedState, StateMap},
 };
 use crate::{
@@ -45,6 +46,7 @@ pub struct Persist {
     state: RefCell<Option<StateMap>>,
     names: RefCell<KnownNames>,
     archive: RefCell<ArchivedCounters>,
+    seen: RefCell<SeenFindings>,
     takes_over: bool,
     new: PersistedState,
     keeps: Arc<AtomicBool>,
@@ -102,6 +104,7 @@ impl Persist {
             begin(&lock, &build, &tag, is_new)?;
             KnownNames::make(&build)
                 .and_then(|()| ArchivedCounters::make(&build))
+                .and_then(|()| SeenFindings::make(&build))
                 .context("maps cannot be pinned")?;
         }
         Ok(Self {
@@ -109,6 +112,7 @@ impl Persist {
             state: RefCell::new(state),
             names: RefCell::new(KnownNames::open(&build)?),
             archive: RefCell::new(ArchivedCounters::open(&build)?),
+            seen: RefCell::new(SeenFindings::open(&build)?),
             takes_over,
             new: PersistedState::new(mode, load::secret()),
             keeps: Arc::new(AtomicBool::new(takes_over)),
@@ -267,6 +271,16 @@ impl Persist {
     /// Archives for the next instance what a cell had until now.
     pub fn archive_cell(&self, archived: &ArchivedCell) {
         self.archive.borrow_mut().archive_cell(archived);
+    }
+
+    /// When a previous instance, or this one, has last seen a finding.
+    pub fn seen(&self, finding: u64) -> Option<Seen> {
+        self.seen.borrow().get(finding)
+    }
+
+    /// Remembers for the next instance when a finding was last seen.
+    pub fn remember_seen(&self, finding: u64, seen: Seen) {
+        self.seen.borrow_mut().remember(finding, seen);
     }
 
     /// Detaches from all namespaces but these, which a previous instance audited and this one does not.

@@ -30,7 +30,7 @@ pub(super) const LINKS: &str = "links";
 /// An empty directory: pinif made the auditor's directory, so that it is removed with the auditor.
 pub(super) const OWN: &str = "own";
 /// Maps that only collectors read.
-pub(super) const COLLECTORS: [&str; 4] = ["interfaces", "namespaces", "findings", "cells"];
+pub(super) const COLLECTORS: [&str; 5] = ["interfaces", "namespaces", "findings", "cells", "seen"];
 /// How the names of all programs begin.
 const PROGRAM: &str = "pinif_";
 /// How much of a map's name the kernel keeps (`BPF_OBJ_NAME_LEN`, with a zero at its end).

@@ -10,7 +10,7 @@ use crate::{host::type_text, kernel::object::Object, text::hash::fnv1a};
 /// What neither the types of the maps nor the names say. It is another number where a value of the same type means something else than
 /// before (as where a policy's rules are numbered otherwise), or where what only collectors read ([`super::layout::COLLECTORS`],
 /// [`super::layout::STATE`]) has another shape.
-const NUMBER: u32 = 3;
+const NUMBER: u32 = 4;
 
 /// The tag of the layout of an object's maps: sixteen hexadecimal digits. It is another where a map that persists has another name,
 /// type, size or flag, or a member of its keys or values another name, place or type; or where a number stands for another kind or loss.

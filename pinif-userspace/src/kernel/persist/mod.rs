@@ -8,6 +8,7 @@
 //!     state            what is true of all instances; pinned last of all maps, so that a start that was cut short has none
 //!     interfaces, namespaces                     the names that they have or had
 //!     findings, cells                            of interfaces whose indexes others have had since
+//!     seen                                       when findings were last seen
 //!     maps/NAME                                  the programs' maps
 //!     cgroup/PROGRAM                             links of the cgroup hooks
 //!     links/COOKIE-INDEX-DIRECTION               links of interfaces (TCX; a filter of clsact stays by itself)
@@ -27,6 +28,7 @@ mod names;
 mod owner;
 mod pin;
 mod remove;
+mod seen;
 mod state;
 
 pub use archive::{ArchivedCell, ArchivedFinding, InterfaceNames};
@@ -39,3 +41,4 @@ pub use owner::Owner;
 pub use pin::Pins;
 pub(super) use remove::filters_here;
 pub use remove::{Removed, State, all_compatible, named, remove, remove_only};
+pub use seen::Seen;

@@ -7,4 +7,5 @@ mod ends;
 mod killed;
 pub mod place;
 mod replies;
+mod seen;
 pub mod upgrade;

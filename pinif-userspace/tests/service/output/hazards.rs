@@ -30,6 +30,7 @@ pub fn finding(text: &str) -> Finding {
     let name = || Some(text.into());
     let finding = story::at(&story::device_escape(), |place| {
         *place = Place {
+            boot: place.boot.take(),
             netns: text.into(),
             interface: name(),
             bound_device: name(),

@@ -43,21 +43,40 @@ fn the_examples_in_the_documentation_are_what_the_sinks_print() -> io::Result<()
     )?;
     let (mut sink, enforced, _) = human(no_terminal, false, &clock);
     stage::enforced(&mut sink)?;
+    let later = Clock::default();
+    later.set(300);
+    let (mut sink, states, _) = human(no_terminal, false, &later);
+    let states = after_the_first(&mut sink, &states)?;
     let (mut sink, lines, _) = json();
     stage::leaking(&mut sink)?;
     let journal = Stream::default();
     stage::leaking(&mut Journal::new(journal.clone(), clock.reader()))?;
+    let entries = Stream::default();
+    let mut sink = Journal::new(entries.clone(), clock.reader());
+    let entries = after_the_first(&mut sink, &entries)?;
     examples::blocks(
         "docs/output.md",
         &[
             ("human", &leaking.text()),
             ("contained", &contained.text()),
             ("enforced", &enforced.text()),
+            ("states", &states),
+            ("journal-states", &entries),
             ("json", &lines.text()),
             ("journal", &journal.text()),
         ],
     );
     Ok(())
+}
+
+/// What a sink prints of a finding's states, after the finding itself.
+fn after_the_first(sink: &mut dyn Surface, out: &Stream) -> io::Result<String> {
+    sink.finding(&story::device_escape(), Change::Opened)?;
+    let first = out.text();
+    stage::states(sink)?;
+    let all = out.text();
+    let rest = all.strip_prefix(&first).expect("it was printed first");
+    Ok(rest.trim_start().to_owned())
 }
 
 #[test]

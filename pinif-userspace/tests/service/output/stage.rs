@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pinif_userspace::findings::alert_state::AlertState;
 use pinif_userspace::findings::finding::Finding;
 use pinif_userspace::findings::ready::Ready;
 use pinif_userspace::findings::summary::Summary;
@@ -97,6 +98,8 @@ pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
         packets,
         bytes,
         samples: Some(Arc::new(samples)),
+        revision: finding.revision + u64::from(packets.ilog2()),
+        last_seen: story::noon(1_800_000 + u64::from(packets.ilog2())).into(),
         ..finding.clone()
     }
 }
@@ -111,6 +114,18 @@ pub fn leaking(sink: &mut dyn Surface) -> io::Result<()> {
     sink.finding(&grown(&address, 12, 5180), Change::Grew)?;
     sink.finding(&grown(&device, 1040, 68_640), Change::Grew)?;
     sink.summary(&story::leaking_summary())
+}
+
+/// A finding that is quiet, and open again.
+pub fn states(sink: &mut dyn Surface) -> io::Result<()> {
+    let device = grown(&story::device_escape(), 1040, 68_640);
+    let quiet = Finding {
+        state: AlertState::Quiet,
+        last_seen: story::noon(1_900_000).into(),
+        ..device.clone()
+    };
+    sink.finding(&quiet, Change::StateChanged)?;
+    sink.finding(&grown(&device, 1041, 68_706), Change::StateChanged)
 }
 
 /// The same card while leaks are dropped.

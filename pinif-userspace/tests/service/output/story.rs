@@ -19,6 +19,9 @@ use pinif_userspace::findings::subject::Subject;
 use pinif_userspace::findings::summary::{Cell, Summary};
 use pinif_userspace::findings::ways::{ChosenBy, Reach, Way, Ways};
 
+/// The boot of the card.
+const BOOT: &str = "c6c2a1de-7f9b-4b1c-8a57-3d0f9e6b2a14";
+
 pub fn ready() -> Ready {
     Ready {
         interfaces: ["eth1", "fab0", "lo"].map(str::to_owned).to_vec(),
@@ -28,6 +31,12 @@ pub fn ready() -> Ready {
         enforce: false,
         policy: None,
         version: "0.1.0".to_owned(),
+        run: "0b6f4f4e-5d0c-4c3a-9d8e-2f4f5a1c7b90".to_owned(),
+        boot: Some(BOOT.to_owned()),
+        host: Some("4d1f0c6b2a9e4f7c8b3d5e6f7a8b9c0d".to_owned()),
+        labels: [("chassis", "A"), ("slot", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
     }
 }
 
@@ -52,6 +61,7 @@ fn subject(comm: &str) -> Option<Arc<Subject>> {
 
 fn place(bound_device: Option<&str>, source_owner: Option<&str>) -> Arc<Place> {
     Arc::new(Place {
+        boot: Some(BOOT.into()),
         netns: "card".into(),
         interface: Some("eth1".into()),
         bound_device: bound_device.map(Into::into),
@@ -116,6 +126,7 @@ fn samples(
 /// A socket bound to fab0 whose `IP_PKTINFO` names eth1.
 pub fn device_escape() -> Finding {
     Finding {
+        revision: 7_340_205,
         causes: Arc::new([Cause::certain(CauseKind::PktinfoOverride)]),
         flow: flow(17, 40000, [10, 0, 0, 2], 5000),
         packets: 1,
@@ -152,6 +163,7 @@ pub fn address_escape() -> Finding {
         ..Route::default()
     });
     Finding {
+        revision: 7_340_205,
         causes: Arc::new([Cause::certain(route)]),
         ways: Arc::new(Ways {
             home: vec![Way {

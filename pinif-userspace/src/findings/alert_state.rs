@@ -1,0 +1,39 @@
+//! Whether somebody is to look at a finding now.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The state of a finding. It keeps its id in each.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "State")]
+pub enum AlertState {
+    /// Packets of it were seen of late; or it is of a kind whose packets cannot be seen.
+    #[default]
+    Open,
+    /// No packet of it was seen for a time (`--quiet-after`).
+    Quiet,
+}
+
+impl AlertState {
+    /// The name in JSON and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Quiet => "quiet",
+        }
+    }
+}
