@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     kernel::persist::{Removed, all_compatible, named, remove, remove_only},
     policy::counted,
-    text::streams,
+    text::{shell, streams},
 };
 
 /// The arguments of `pinif detach`.
@@ -34,7 +34,7 @@ pub struct DetachArgs {
 pub fn run(args: DetachArgs) -> Result<ExitCode> {
     if args.unless_compatible && all_compatible(args.persist.as_deref())? {
         let directory = args.persist.as_deref();
-        let directory = directory.map(|it| format!("={}", it.display()));
+        let directory = directory.map(|it| format!("={}", shell::path(it)));
         streams::done(&format!(
             "left as it is: its programs go on counting, and the next `pinif audit --persist{}` takes over",
             directory.unwrap_or_default()

@@ -24,7 +24,7 @@ use crate::{
         persist::{self, Found, State},
     },
     policy::counted,
-    text::{age::ago, escape::visible, json, streams},
+    text::{age::ago, escape::visible, json, shell, streams},
 };
 
 /// The arguments of `pinif doctor`.
@@ -121,7 +121,7 @@ fn persistent_text(state: State, directory: &Path, detach: &str) -> String {
         Some(pid) => format!("; process {pid} collects what it counts"),
         None => format!(
             "; no collector runs, and it goes on counting: `pinif audit --persist={}` takes over, `{detach}` ends it",
-            directory.display()
+            shell::path(directory)
         ),
     };
     text

@@ -27,6 +27,8 @@ use pinif_ebpf::key::NetNsCookie;
 
 use names::{NAMED, name_of, names};
 
+use crate::text::shell;
+
 pub use names::{HOST, anonymous};
 
 /// The calling thread's own namespace.
@@ -85,7 +87,8 @@ pub enum NetNsError {
 fn unknown(name: &str, known: &[String]) -> String {
     if known.is_empty() {
         format!(
-            "there is no network namespace `{name}`, nor any other with a name; make it with `ip netns add {name}`"
+            "there is no network namespace `{name}`, nor any other with a name; make it with `ip netns add {}`",
+            shell::word(name)
         )
     } else {
         let known = known.join(", ");

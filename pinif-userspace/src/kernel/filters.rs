@@ -12,11 +12,14 @@ use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use pinif_ebpf::key::IfIndex;
 
 use super::{ahead::Ahead, direction::TcDirection};
-use crate::host::{
-    attributes::{attributes, text},
-    listing::list,
-    netlink::Requester,
-    pid_namespace,
+use crate::{
+    host::{
+        attributes::{attributes, text},
+        listing::list,
+        netlink::Requester,
+        pid_namespace,
+    },
+    text::shell,
 };
 
 /// Attributes of `RTM_NEWTFILTER` (linux/rtnetlink.h, linux/pkt_cls.h).
@@ -203,6 +206,7 @@ fn kind_of_qdisc(interface: IfIndex) -> io::Result<Option<String>> {
 }
 
 fn without_egress(name: &str) -> io::Error {
+    let name = shell::word(name);
     let text = format!(
         "its qdisc `ingress` has no egress; put a clsact qdisc in its place: `tc qdisc del dev {name} ingress`, then \
          `tc qdisc add dev {name} clsact`, and add its filters again"

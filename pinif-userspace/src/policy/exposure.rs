@@ -8,7 +8,10 @@ use nix::{
 };
 
 use super::problem::Flaw;
-use crate::{host::users, text::escape::visible};
+use crate::{
+    host::users,
+    text::{escape::visible, shell},
+};
 
 /// May be written by the group, and by all.
 const WRITABLE: u32 = libc::S_IWGRP | libc::S_IWOTH;
@@ -52,12 +55,13 @@ fn is_trusted(status: &FileStat) -> bool {
 }
 
 fn flaw(of: &str, what: &str, path: &Path, status: &FileStat) -> Flaw {
+    let argument = shell::path(path);
     let path = visible(&path.to_string_lossy()).into_owned();
     let is_link = status.st_mode & libc::S_IFMT == libc::S_IFLNK;
     let chown = if is_link { "chown -h" } else { "chown" };
-    let owner = (!is_trusted(status)).then(|| format!("`{chown} root: {path}`"));
+    let owner = (!is_trusted(status)).then(|| format!("`{chown} root: {argument}`"));
     // The mode of a link has no meaning.
-    let mode = (is_writable(status) && !is_link).then(|| format!("`chmod go-w {path}`"));
+    let mode = (is_writable(status) && !is_link).then(|| format!("`chmod go-w {argument}`"));
     let fixes: Vec<_> = owner.into_iter().chain(mode).collect();
     Flaw::new(format!(
         "others can change the {of}: {what} {path} belongs to {}, with mode {:04o}",

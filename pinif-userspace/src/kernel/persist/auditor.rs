@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     kernel::{load, mode::Mode, object::Object},
-    text::hash::fnv1a,
+    text::{hash::fnv1a, shell},
 };
 
 /// What one auditor has pinned.
@@ -77,8 +77,9 @@ impl Persist {
         if let Some(other) = builds.iter().find(|build| **build != tag) {
             bail!(
                 "{shown} has the counts of a build of pinif whose maps have another layout ({other}; this one's is {tag}): it \
-                 goes on, and nothing was changed. Start that build, or end it with `pinif detach --persist={shown}`: its \
-                 counts and findings are lost then"
+                 goes on, and nothing was changed. Start that build, or end it with `pinif detach --persist={}`: its \
+                 counts and findings are lost then",
+                shell::path(&directory)
             );
         }
         let build = directory.join(&tag);

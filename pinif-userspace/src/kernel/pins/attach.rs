@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use aya::programs::{ProgramFd, ProgramInfo, loaded_programs};
 
-use crate::kernel::syscall;
+use crate::{kernel::syscall, text::shell};
 
 /// Commands of bpf(2).
 const BPF_PROG_ATTACH: u32 = 8;
@@ -159,8 +159,9 @@ pub(super) fn explain(error: io::Error, cgroup: &Path) -> anyhow::Error {
              `bpftool cgroup tree` shows it"
         ),
         Some(libc::E2BIG) => anyhow!(
-            "the cgroup {shown} has {MOST} programs of a kind, and can have no more; `bpftool cgroup show {shown}` \
-             shows them"
+            "the cgroup {shown} has {MOST} programs of a kind, and can have no more; `bpftool cgroup show {}` \
+             shows them",
+            shell::path(cgroup)
         ),
         _ => anyhow!(error).context(format!("a pin cannot be attached to the cgroup {shown}")),
     }

@@ -90,6 +90,21 @@ fn a_file_that_others_can_write_is_refused_to_a_service() {
 }
 
 #[test]
+fn the_command_that_closes_a_file_is_for_that_file_alone() {
+    let folder = folder();
+    let path = folder.path().join("a b; touch c.toml");
+    fs::write(&path, GOOD).expect("it is ours");
+    set_mode(&path, 0o666);
+    let text = exposure(&path);
+    let (_, command) = text.split_once("; run `").expect("a command");
+    let line = command.strip_suffix('`').expect("its end");
+    assert_eq!(line, format!("chmod go-w '{}'", path.display()));
+    let closed = Command::new("sh").args(["-c", line]).status();
+    assert!(closed.expect("a shell").success(), "{line}");
+    is_accepted(&path);
+}
+
+#[test]
 fn a_file_of_another_user_is_refused_to_a_service() {
     let folder = folder();
     let path = good(&folder);
