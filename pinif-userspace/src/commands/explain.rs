@@ -41,18 +41,19 @@ pub struct ExplainArgs {
 ///
 /// Where there is no such kind or finding, or what it is in cannot be read.
 pub fn run(args: ExplainArgs) -> Result<ExitCode> {
+    let columns = streams::columns(io::stdout());
     let text = match (&args.what, &args.from) {
         (Some(what), None) => of_kind(what)?,
         (what, Some(from)) => {
             let findings = read(from)?;
             match what {
-                Some(what) => one(what, &findings, from)?,
-                None => all(&findings),
+                Some(what) => one(what, &findings, from, columns)?,
+                None => all(&findings, columns),
             }
         }
         (None, None) => String::new(),
     };
-    streams::answer(&match streams::columns(io::stdout()) {
+    streams::answer(&match columns {
         Some(columns) => text::fitted(&text, columns),
         None => text,
     })?;
@@ -133,7 +134,12 @@ fn read(from: &Path) -> Result<Vec<FindingLine>> {
 }
 
 /// One finding, and the page of its kind with its own values; or a kind's page, with those of the first such finding.
-fn one(what: &str, findings: &[FindingLine], from: &Path) -> Result<String> {
+fn one(
+    what: &str,
+    findings: &[FindingLine],
+    from: &Path,
+    columns: Option<usize>,
+) -> Result<String> {
     if let Some(kind) = named(what) {
         let found = findings.iter().find(|finding| finding.kind == kind);
         return Ok(found.map_or_else(
@@ -154,12 +160,12 @@ fn one(what: &str, findings: &[FindingLine], from: &Path) -> Result<String> {
             }
         );
     };
-    let (short, page) = (text::of(finding), page(finding.kind));
+    let (short, page) = (text::of(finding, columns), page(finding.kind));
     Ok(format!("{short}\n{}", text::page(finding, page)))
 }
 
 /// All findings, each in short.
-fn all(findings: &[FindingLine]) -> String {
+fn all(findings: &[FindingLine], columns: Option<usize>) -> String {
     if findings.is_empty() {
         return "no finding\n".to_owned();
     }
@@ -168,7 +174,7 @@ fn all(findings: &[FindingLine]) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&text::of(finding));
+        text.push_str(&text::of(finding, columns));
         let kind = finding.kind.name();
         text.push_str(&format!("  more      pinif explain {kind}\n"));
     }

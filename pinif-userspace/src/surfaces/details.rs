@@ -1,18 +1,60 @@
-//! What people are shown of a finding below its headline.
+//! What stands under a finding's headline: why, what fixes it, and who sent what where.
 
-use super::phrase;
-use crate::findings::alert_state::AlertState;
-use crate::findings::flow::protocol_name;
-use crate::findings::kinds;
-use crate::findings::line::FindingLine;
-use crate::text::words::counted;
+use std::borrow::Cow;
 
-/// What stands under a finding's headline: labels and texts, which are not safe to show yet.
-pub fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
+use super::{fix::fix, phrase};
+use crate::{
+    findings::{
+        alert_state::AlertState, explain::Step, flow::protocol_name, kinds, line::FindingLine,
+    },
+    text::{
+        escape::visible,
+        words::{counted, wrapped},
+    },
+};
+
+/// A label, and what it says of the finding.
+pub(super) struct Detail {
+    pub label: &'static str,
+    /// It is not safe to show yet.
+    text: String,
+    /// The same as steps that somebody can take; none where it is something else.
+    steps: Vec<Step>,
+}
+
+impl Detail {
+    pub fn new(label: &'static str, text: String) -> Self {
+        Self {
+            label,
+            text,
+            steps: Vec::new(),
+        }
+    }
+
+    /// On one line.
+    pub fn line(&self) -> Cow<'_, str> {
+        visible(&self.text)
+    }
+
+    /// In so many columns, of which the first are the indent of all lines.
+    pub fn fitted(&self, columns: usize, indent: usize) -> String {
+        if self.steps.is_empty() {
+            wrapped(&self.line(), columns, indent)
+        } else {
+            fix(&self.steps, columns, indent)
+        }
+    }
+}
+
+/// What stands under a finding's headline.
+pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
     let mut details = vec![
-        ("what", finding.explanation.clone()),
-        ("cause", finding.cause.clone()),
-        ("fix", finding.remedy.clone()),
+        Detail::new("what", finding.explanation.clone()),
+        Detail::new("cause", finding.cause.clone()),
+        Detail {
+            steps: finding.remedies.clone(),
+            ..Detail::new("fix", finding.remedy.clone())
+        },
     ];
     if let Some(process) = &finding.process {
         let mut parts = vec![
@@ -27,7 +69,7 @@ pub fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
                 .as_ref()
                 .map(|cgroup| format!("cgroup {cgroup}")),
         );
-        details.push(("process", parts.join(", ")));
+        details.push(Detail::new("process", parts.join(", ")));
     }
 
     let is_gap = !kinds::is_counted(finding.kind);
@@ -55,7 +97,7 @@ pub fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
         Some(_) => "socket",
         None => "flow",
     };
-    details.extend((!parts.is_empty()).then(|| (label, parts.join(", "))));
+    details.extend((!parts.is_empty()).then(|| Detail::new(label, parts.join(", "))));
     let mut parts = vec![format!(
         "{} {}",
         phrase::does(finding.kind, finding.dropped),
@@ -69,7 +111,7 @@ pub fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     );
     parts.push(format!("namespace {}", finding.netns));
     parts.extend(finding.rule.as_ref().map(|rule| format!("rule {rule}")));
-    details.push(("path", parts.join(", ")));
+    details.push(Detail::new("path", parts.join(", ")));
     // Of a gap no packet is seen, and it may be older than the audit.
     let mut seen = if is_gap {
         format!("found at {}", finding.time)
@@ -84,6 +126,6 @@ pub fn details(finding: &FindingLine) -> Vec<(&'static str, String)> {
     if finding.state == AlertState::Quiet {
         seen.push_str(&format!(", quiet since {}", finding.last_seen));
     }
-    details.push(("seen", seen));
+    details.push(Detail::new("seen", seen));
     details
 }

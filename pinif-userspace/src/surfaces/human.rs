@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pinif_ebpf::loss::Loss;
 
 use super::conclusion::conclusion;
-use super::details::details;
+use super::details::{Detail, details};
 use super::grid::{Grid, Text};
 use super::level::Level;
 use super::lines::Unbuffered;
@@ -29,7 +29,7 @@ use crate::findings::summary::Summary;
 use crate::findings::wall_time::WallTime;
 use crate::hub::Change;
 use crate::text::escape::visible;
-use crate::text::words::{counted, duration, grouped, width, wrapped, wrapped_from};
+use crate::text::words::{counted, duration, grouped, width, wrapped_from};
 
 /// Where the details under a headline begin.
 const INDENT: usize = 12;
@@ -112,6 +112,11 @@ impl<O: Write, E: Write> Human<O, E> {
         }
     }
 
+    /// Somebody else has written to the same stream, and an empty line at the end.
+    pub fn is_interrupted(&mut self) {
+        self.last = None;
+    }
+
     /// Shows a block, with an empty line between it and the one before, where either has details.
     fn show_block(&mut self, block: Block, text: &str) -> io::Result<()> {
         let is_apart = match self.last.replace(block) {
@@ -158,20 +163,19 @@ impl<O: Write, E: Write> Human<O, E> {
     }
 
     /// A headline with the details under it.
-    fn under(&self, headline: String, details: Vec<(&'static str, String)>) -> String {
+    fn under(&self, headline: String, details: Vec<Detail>) -> String {
         let columns = (self.columns)();
         let mut text = headline;
-        for (label, detail) in details {
-            let detail = visible(&detail);
-            let label = format!("{label:<8}");
+        for detail in details {
+            let label = format!("{:<8}", detail.label);
             let label = self.look.paint(look::faint(), &label);
             text.push_str(&match columns {
-                None => format!("  {label}  {detail}\n"),
+                None => format!("  {label}  {}\n", detail.line()),
                 Some(columns) if columns >= NARROW => {
-                    format!("  {label}  {}\n", wrapped(&detail, columns, INDENT))
+                    format!("  {label}  {}\n", detail.fitted(columns, INDENT))
                 }
                 // A column of labels would leave too little beside it.
-                Some(columns) => format!("  {label}\n    {}\n", wrapped(&detail, columns, 4)),
+                Some(columns) => format!("  {label}\n    {}\n", detail.fitted(columns, 4)),
             });
         }
         text
@@ -261,8 +265,8 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
         );
         let rule = line.rule.as_ref();
         let rule = rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
-        details.push(("path", format!("{path}{rule}")));
-        details.push(("if", latent.condition.clone()));
+        details.push(Detail::new("path", format!("{path}{rule}")));
+        details.push(Detail::new("if", latent.condition.clone()));
         let headline = self.headed(finding.first_seen, finding, &phrase::latent(latent));
         let text = self.under(headline, details);
         self.show_block(Block::Whole, &text)

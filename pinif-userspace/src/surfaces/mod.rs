@@ -5,6 +5,7 @@
 
 mod conclusion;
 mod details;
+pub(crate) mod fix;
 pub(crate) mod grid;
 pub mod human;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! Text for people: numbers grouped, durations and plurals in words, lines broken.
 
 use std::fmt::Write as _;
+use std::iter;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
@@ -58,8 +59,9 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text with its lines broken at spaces, so that none passes `columns` where words allow it. Lines after the first
-/// begin with `indent` spaces; the first is taken to begin with as many already.
+/// The text with its lines broken at spaces, so that none passes `columns` where words allow it. What stands between backticks is a
+/// command, and one word: it is there to be copied. Lines after the first begin with `indent` spaces; the first is taken to begin with as
+/// many already.
 pub fn wrapped(text: &str, columns: usize, indent: usize) -> String {
     wrapped_from(text, columns, indent, indent)
 }
@@ -68,7 +70,7 @@ pub fn wrapped(text: &str, columns: usize, indent: usize) -> String {
 pub fn wrapped_from(text: &str, columns: usize, indent: usize, at: usize) -> String {
     let mut lines = String::with_capacity(text.len() + 16);
     let mut at = at;
-    for (index, word) in text.split(' ').enumerate() {
+    for (index, word) in words(text).enumerate() {
         let needed = width(word);
         // No space stands at a line's end, of several between two words neither.
         if index > 0 && needed > 0 && at + 1 + needed > columns {
@@ -83,6 +85,35 @@ pub fn wrapped_from(text: &str, columns: usize, indent: usize, at: usize) -> Str
         at += needed;
     }
     lines
+}
+
+/// What stands between spaces, but for those between backticks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest?;
+        let mut end = 0;
+        loop {
+            let space = text[end..].find(' ').map(|space| end + space);
+            let begun = text[end..space.unwrap_or(text.len())].find('`');
+            // One that no other ends is a character as any.
+            let ended = begun.and_then(|begun| {
+                let inside = end + begun + 1;
+                Some(inside + text[inside..].find('`')? + 1)
+            });
+            match (ended, space) {
+                (Some(ended), _) => end = ended,
+                (None, Some(space)) => {
+                    rest = Some(&text[space + 1..]);
+                    return Some(&text[..space]);
+                }
+                (None, None) => {
+                    rest = None;
+                    return Some(text);
+                }
+            }
+        }
+    })
 }
 
 fn two_units(
@@ -161,11 +192,16 @@ mod tests {
             "averyverylongword\n  a"
         );
         assert_eq!(wrapped("日本 日本", 6, 0), "日本\n日本");
+        assert_eq!(
+            wrapped("run it (`ip link set a up`, or `x y`) now", 10, 1),
+            "run it\n (`ip link set a up`,\n or `x y`)\n now"
+        );
+        assert_eq!(wrapped("a `b c d", 4, 0), "a `b\nc d");
     }
 
     proptest! {
         #[test]
-        fn wrapping_loses_no_word(text in "[a-z ]{0,80}", columns in 0usize..40, indent in 0usize..8) {
+        fn wrapping_loses_no_word(text in "[a-z` ]{0,80}", columns in 0usize..40, indent in 0usize..8) {
             let wrapped = wrapped(&text, columns, indent);
             let words: Vec<&str> = wrapped.split_whitespace().collect();
             prop_assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());

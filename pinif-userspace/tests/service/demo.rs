@@ -48,6 +48,7 @@ fn the_whole_story_is_shown() {
     ] {
         assert!(printed.contains(words), "{words:?} is missing:\n{printed}");
     }
+    assert!(!printed.contains("\n\n\n"), "two empty lines:\n{printed}");
     assert!(
         !printed.contains('\x1b'),
         "a pipe has no colours:\n{printed}"

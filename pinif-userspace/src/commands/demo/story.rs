@@ -126,6 +126,7 @@ impl<'a> Story<'a> {
             Promise::Found(expected) => {
                 self.hold(number, answer.sent == DATAGRAMS, &answer);
                 self.write("\n")?;
+                self.human.is_interrupted();
                 self.await_finding(number, expected)?;
                 self.write("\n")?;
             }

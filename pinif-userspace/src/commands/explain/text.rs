@@ -4,14 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     findings::{alert_state::AlertState, flow::protocol_name, kinds, line::FindingLine},
+    surfaces::fix::fix,
     text::{
         escape::visible,
         words::{counted, wrapped_from},
     },
 };
 
-/// The finding for a person, safe to show.
-pub(super) fn of(finding: &FindingLine) -> String {
+/// Where the text of a detail begins.
+const INDENT: usize = 12;
+
+/// The finding for a person, safe to show. On a terminal of so many columns its remedies are fitted to them; the rest is to be.
+pub(super) fn of(finding: &FindingLine, columns: Option<usize>) -> String {
     let who = match &finding.process {
         Some(process) => format!("{} ({})", process.comm, process.number()),
         None => "no known process".to_owned(),
@@ -79,8 +83,14 @@ pub(super) fn of(finding: &FindingLine) -> String {
         ("path", &path),
         ("seen", &seen),
     ] {
+        let value = match columns {
+            Some(columns) if label == "fix" && !finding.remedies.is_empty() => {
+                fix(&finding.remedies, columns, INDENT).into()
+            }
+            _ => visible(value),
+        };
         if !value.is_empty() {
-            text.push_str(&format!("  {label:<10}{}\n", visible(value)));
+            text.push_str(&format!("  {label:<10}{value}\n"));
         }
     }
     text
@@ -237,7 +247,7 @@ mod tests {
             packets: 0,
             ..finding()
         };
-        let text = of(&latent);
+        let text = of(&latent, None);
         assert!(text.contains("UDP would leave via wan0\n"), "{text}");
         let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
         assert!(text.ends_with(seen), "{text}");
@@ -250,13 +260,13 @@ mod tests {
             ..finding()
         };
         let head = "bound to bp0, UDP dropped at wan0\n";
-        assert!(of(&dropped).contains(head), "{}", of(&dropped));
+        assert!(of(&dropped, None).contains(head), "{}", of(&dropped, None));
     }
 
     #[test]
     fn a_finding_is_shown_with_its_values_and_safely() {
         assert_eq!(
-            of(&finding()),
+            of(&finding(), None),
             "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, UDP via wan0\n\
              \x20 cause     IP_PKTINFO override\n\
              \x20 fix       a\\nfix\n\

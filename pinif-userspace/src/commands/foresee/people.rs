@@ -4,6 +4,7 @@ use crate::{
     findings::{flow::protocol_name, latent::Latent, line::FindingLine},
     foresee::{Foreseen, uncopied},
     surfaces::{
+        fix::fix,
         look::{self, Look},
         phrase,
     },
@@ -82,10 +83,10 @@ fn finding(latent: &Latent, look: Look, columns: Option<usize>) -> String {
     ];
     for (label, detail) in details {
         let Some(detail) = detail else { continue };
-        let detail = visible(detail);
         let detail = match columns {
-            Some(columns) => wrapped(&detail, columns, INDENT).into(),
-            None => detail,
+            Some(columns) if label == "fix" => fix(&line.remedies, columns, INDENT).into(),
+            Some(columns) => wrapped(&visible(detail), columns, INDENT).into(),
+            None => visible(detail),
         };
         let label = format!("{label:<7}");
         let label = look.paint(look::faint(), &label);

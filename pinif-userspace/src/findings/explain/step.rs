@@ -19,6 +19,22 @@ pub struct Step {
     pub options: Vec<SocketOption>,
 }
 
+impl Step {
+    /// What is to be done, in words alone: the text without the commands in brackets after it.
+    pub fn order(&self) -> &str {
+        let commands = in_brackets(&self.commands);
+        self.text.strip_suffix(&commands).unwrap_or(&self.text)
+    }
+}
+
+/// Commands as a text has them after its words; nothing where there are none.
+pub(super) fn in_brackets(commands: &[String]) -> String {
+    match commands {
+        [] => String::new(),
+        commands => format!(" (`{}`)", commands.join("; ")),
+    }
+}
+
 /// Who can take a step.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -7,6 +7,7 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::findings::finding::{Finding, FindingId, SentBy};
 use pinif_userspace::findings::latent::Latent;
+use pinif_userspace::findings::line::FindingLine;
 use pinif_userspace::findings::summary::Cell;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
@@ -170,14 +171,21 @@ fn what_people_read_at_a_hundred_columns() -> io::Result<()> {
 #[test]
 fn no_word_is_broken_at_any_width() -> io::Result<()> {
     static COLUMNS: AtomicUsize = AtomicUsize::new(0);
+    let commands: Vec<String> = [story::device_escape(), story::address_escape()]
+        .iter()
+        .flat_map(|finding| FindingLine::from(finding).remedies)
+        .flat_map(|step| step.commands)
+        .collect();
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     for columns in 30..=140 {
         COLUMNS.store(columns, Relaxed);
         let text = wide(|| Some(COLUMNS.load(Relaxed)))?;
         for line in text.lines() {
-            // A word that is longer than a line is alone on one.
+            // A word that is longer than a line is alone on one, and so is a command.
             let is_one_word = line.split_whitespace().count() <= 1;
+            let is_command = line.starts_with("      ") && commands.contains(&line.trim());
             assert!(
-                line.chars().count() <= columns || is_one_word,
+                line.chars().count() <= columns || is_one_word || is_command,
                 "{columns}: {line}\n{text}"
             );
         }
