@@ -14,8 +14,8 @@ use super::{
     attachments::Attachments, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
     ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
-    rate_limit::RateLimit, searches::Searches, takeover::Takeover, totals::Totals,
-    waiting::Waiting,
+    rate_limit::RateLimit, rulesets::Rulesets, searches::Searches, takeover::Takeover,
+    totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -85,6 +85,7 @@ pub(super) struct Audit {
     pub(super) duration: Option<Duration>,
     pub(super) started: Instant,
     pub(super) searches: Searches,
+    pub(super) rulesets: Rulesets,
     pub(super) attachments: Attachments,
     /// The last reload of the policy failed.
     pub(super) reload_failed: bool,

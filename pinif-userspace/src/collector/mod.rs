@@ -29,6 +29,7 @@ mod progress;
 mod rate_limit;
 mod reload;
 mod report;
+mod rulesets;
 pub(crate) mod run;
 mod searches;
 mod seen;

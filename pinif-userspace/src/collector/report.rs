@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     cell::{OnceCell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,9 +20,11 @@ use super::{
     ledger::Due,
     moment::Moment,
     names::Names,
+    rulesets::Late,
 };
 use crate::{
     findings::{
+        cause::with_rules,
         decode::{Sighted, decode},
         enrich,
         finding::Finding,
@@ -31,8 +33,8 @@ use crate::{
         scene::Scene,
     },
     host::{
-        conntrack, entrance, groups, mptcp, network::Network, nft, routes::RouteError,
-        socket_options::named_interfaces,
+        conntrack, entrance, groups, mptcp, network::Network, routes::RouteError,
+        socket_options::named_interfaces_of,
     },
     hub::{Change, Event},
     kernel::persist::{ArchivedFinding, Seen},
@@ -79,18 +81,31 @@ impl Audit {
     /// Takes the process that has a finding's socket, where it is another than the one that was taken to have it.
     pub(super) fn on_process(&mut self, key: &FindingKey, process: Process) {
         let first = self.counters.finding(key);
-        let again = first
-            .and_then(|first| Some((decode(key, &first.sighting)?, first.count)))
-            .and_then(|(sighted, count)| {
-                self.describe(key, &sighted, Some(process.clone()), count, None)
-            });
+        let sighted = first.and_then(|first| decode(key, &first.sighting));
+        let subject = sighted.map(|sighted| {
+            let names = &self.names;
+            let name = |index: IfIndex| names.interface(key.netns, index);
+            enrich::subject(&sighted, Some(&process), &name, &mut self.shared)
+        });
         let process = self.shared.processes.one(process);
         self.ledger.refine(&Key::Counted(*key), |finding| {
             finding.process = Some(process);
-            if let Some(again) = again {
-                finding.subject = again.subject;
+            if subject.is_some() {
+                finding.subject = subject;
             }
         });
+    }
+
+    /// Takes rules of nftables that were not there when findings asked for them.
+    pub(super) fn on_rules(&mut self, late: &Late) {
+        for key in &late.findings {
+            let causes = &mut self.shared.causes;
+            self.ledger.refine(&Key::Counted(*key), |finding| {
+                if let Some(known) = with_rules(&finding.causes, key.egress, &late.rules) {
+                    finding.causes = causes.one(known);
+                }
+            });
+        }
     }
 
     /// A finding as facts. One that was `archived` has the names of then.
@@ -136,6 +151,7 @@ impl Audit {
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);
         let rules = OnceCell::new();
+        let rulesets = RefCell::new(&mut self.rulesets);
         let scene = Scene {
             gone: &gone,
             netns: &netns,
@@ -150,8 +166,8 @@ impl Audit {
                 *nat.borrow_mut().get_or_insert_with(ask)
             },
             nft: &|| {
-                let ask = || hooks.and_then(|hooks| nft::rules(hooks.netns()).ok());
-                rules.get_or_init(|| ask().unwrap_or_default()).clone()
+                let ask = || hooks.map(|hooks| rulesets.borrow_mut().of(hooks.netns(), key));
+                Arc::clone(rules.get_or_init(|| ask().unwrap_or_default()))
             },
             endpoints: &|| {
                 let ask = hooks.and_then(|hooks| mptcp::endpoints(hooks.netns()).ok());
@@ -159,7 +175,7 @@ impl Audit {
             },
             options: &|| {
                 let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
-                named_interfaces(&HashMap::from([(inode, process)])).remove(&inode)
+                named_interfaces_of(inode, process)
             },
             groups: &|interface| {
                 hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))

@@ -32,7 +32,7 @@ use crate::{
 
 /// How often counters are read while there is a finding.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// How long the end waits for processes that are still looked for.
+/// How long the end waits for processes that are still looked for, and then for rules that are still read.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Audits until the first of `stops`, until the plan's time is over or until the hub says that a reader has left, and returns the
@@ -143,6 +143,7 @@ impl Audit {
                     Order::Notice(notice) => self.hub.note(notice),
                 },
                 (key, process) = self.searches.next() => self.on_process(&key, process),
+                late = self.rulesets.next() => self.on_rules(&late),
                 step = self.foreseer.next(&self.foresight) => self.foresee(step),
                 // Last, since a flood has some all the time.
                 () = ready(()), if !self.waiting.is_empty() && resting.is_none() => self.report_waiting(changes)?,
@@ -220,6 +221,9 @@ impl Audit {
         self.end_foreseeing().await;
         for (key, process) in self.searches.rest(SEARCH_PATIENCE).await {
             self.on_process(&key, process);
+        }
+        for late in self.rulesets.rest(SEARCH_PATIENCE).await {
+            self.on_rules(&late);
         }
         let rest: Vec<_> = self.ledger.rest().collect();
         self.show_again(rest);

@@ -2,8 +2,8 @@
 
 mod kernel;
 mod links;
-mod mirror;
 mod nat;
+mod nft;
 mod offers;
 mod routing;
 mod source;
@@ -22,7 +22,8 @@ use crate::host::mptcp::Endpoint;
 use routing::{route, route_before_translation, route_taken};
 
 pub(super) use links::{bound_vrf, is_neighbour, links_down};
-pub(super) use mirror::mirror;
+pub(super) use nft::mirror;
+pub(crate) use nft::with_rules;
 pub(super) use offers::offers;
 pub(super) use routing::{described, leads_out, questions};
 
@@ -87,7 +88,7 @@ fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>
                 causes.extend(route);
                 causes
             }
-            Err(_) => vec![mirror(sighted, scene, false)],
+            Err(_) => vec![mirror(sighted.egress, &(scene.nft)(), false)],
         };
     }
     let from = sighted.arrived.map(|arrived| (scene.name)(arrived));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -23,7 +24,7 @@ use super::{
     process::Process,
     scene::{LookUp, Scene},
     shared::Shared,
-    subject,
+    subject::{self, Subject},
 };
 use crate::{
     host::{
@@ -62,12 +63,7 @@ pub fn finding(
     } else {
         (kinds::of(sighted.kind).causes)(sighted, scene, look_up)
     };
-    let subject = subject::of(
-        &sighted.subject,
-        process.as_ref(),
-        scene.name,
-        &mut shared.names,
-    );
+    let subject = subject(sighted, process.as_ref(), scene.name, shared);
     let place = place(sighted, scene, shared);
     let home = (kinds::of(sighted.kind).home)(&place);
     let ways = offers(sighted, &place, home, scene, look_up);
@@ -87,9 +83,20 @@ pub fn finding(
         bytes: count.bytes,
         socket: sighted.socket,
         process: process.map(|process| shared.processes.one(process)),
-        subject: Some(shared.subjects.one(subject)),
+        subject: Some(subject),
         ..Finding::new(id, sighted.kind, place, time)
     }
+}
+
+/// Who a finding is about, whose socket this process has. `name` gives the names of interfaces.
+pub fn subject(
+    sighted: &Sighted,
+    process: Option<&Process>,
+    name: &dyn Fn(IfIndex) -> String,
+    shared: &mut Shared,
+) -> Arc<Subject> {
+    let subject = subject::of(&sighted.subject, process, name, &mut shared.names);
+    shared.subjects.one(subject)
 }
 
 /// A group that the process was to join.

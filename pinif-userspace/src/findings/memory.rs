@@ -4,6 +4,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     net::IpAddr,
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -120,7 +121,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         entrance: &|_| None,
         runs: &|_| None,
         before_nat: &|_| None,
-        nft: &Vec::new,
+        nft: &|| Arc::from([]),
         groups: &|_| Vec::new(),
         options: &|| None,
         endpoints: &Vec::new,

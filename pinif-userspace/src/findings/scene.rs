@@ -1,6 +1,6 @@
 //! The state of the machine at the first sighting, in which the causes of a finding are looked for.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use pinif_ebpf::key::IfIndex;
 
@@ -38,8 +38,8 @@ pub struct Scene<'a> {
     pub runs: &'a dyn Fn(&str) -> Option<bool>,
     /// What a packet was before NAT, where the kernel's connection tracking says that it changed it.
     pub before_nat: &'a dyn Fn(&Tuple) -> Option<Tuple>,
-    /// The rules of nftables that mark or redirect.
-    pub nft: &'a dyn Fn() -> Vec<NftRule>,
+    /// The rules of nftables that mark or redirect; none where they are not known yet ([`with_rules`](super::cause::with_rules)).
+    pub nft: &'a dyn Fn() -> Arc<[NftRule]>,
     /// The groups that programs have joined on an interface of this name.
     pub groups: &'a dyn Fn(&str) -> Vec<IpAddr>,
     /// The endpoints of Multipath TCP's path manager.

@@ -1,10 +1,10 @@
 //! What NAT changed of a packet: the kernel's record of its connection (linux/netfilter/nfnetlink_conntrack.h).
 
-use std::{io, net::IpAddr, path::Path};
+use std::{io, net::IpAddr};
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use super::{attributes::attributes, netlink::Requester, netns::NetNs, raw::Raw};
+use super::{attributes::attribute, modules::Module, netlink::Requester, netns::NetNs, raw::Raw};
 
 /// Addresses and ports of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,12 @@ const DESTINATION_PORT: u16 = 3;
 
 /// What a packet was before NAT, by its connection in a namespace. Nothing where its connection is not tracked, or NAT changed nothing.
 ///
-/// A kernel without connection tracking is not made to load it.
+/// A kernel that has not loaded what answers this (`nf_conntrack_netlink`) is not made to load it: nothing is known then.
 ///
 /// # Errors
 /// Where the namespace may not be entered, or the kernel refuses netlink (`CAP_NET_ADMIN`).
 pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
-    if !Path::new("/sys/module/nf_conntrack").exists() {
+    if !Module::CONNTRACK_NETLINK.is_there() {
         return Ok(None);
     }
     // Ports and addresses are all that is asked by; ICMP is known by its identifier, which a finding has not.
@@ -128,23 +128,22 @@ impl Tuple {
 
     /// Reads the tuple of this kind.
     fn read(bytes: &[u8], kind: u16) -> Option<Self> {
-        let inside = |bytes: &[u8], kind: u16| {
-            let found = attributes(bytes).find(|nla| nla.kind() == kind);
-            found.map(|nla| nla.value().to_vec())
-        };
-        let tuple = inside(bytes, kind)?;
-        let (addresses, protocol) = (inside(&tuple, ADDRESSES)?, inside(&tuple, PROTOCOL)?);
+        let tuple = attribute(bytes, kind)?;
+        let (addresses, protocol) = (attribute(&tuple, ADDRESSES)?, attribute(&tuple, PROTOCOL)?);
         let address = |v4, v6| {
-            let four = inside(&addresses, v4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-            let six = || inside(&addresses, v6).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+            let four = attribute(&addresses, v4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+            let six = || {
+                let bytes = attribute(&addresses, v6)?;
+                <[u8; 16]>::try_from(bytes).ok()
+            };
             four.map(IpAddr::from).or_else(|| six().map(IpAddr::from))
         };
         let port = |kind| {
-            let bytes = inside(&protocol, kind)?;
+            let bytes = attribute(&protocol, kind)?;
             Some(u16::from_be_bytes(bytes.try_into().ok()?))
         };
         Some(Self {
-            protocol: *inside(&protocol, NUMBER)?.first()?,
+            protocol: *attribute(&protocol, NUMBER)?.first()?,
             source: address(SOURCE_4, SOURCE_6)?,
             destination: address(DESTINATION_4, DESTINATION_6)?,
             source_port: port(SOURCE_PORT)?,

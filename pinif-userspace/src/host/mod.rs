@@ -18,6 +18,7 @@ pub(crate) mod kernel_types;
 pub mod links;
 pub(crate) mod listing;
 pub mod lower_devices;
+mod modules;
 pub(crate) mod mptcp;
 pub mod namespaces;
 pub(crate) mod neighbours;

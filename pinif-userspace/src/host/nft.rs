@@ -1,16 +1,25 @@
 //! The rules of nftables that may change where a packet leaves (linux/netfilter/nf_tables.h).
 
+mod effect;
+mod expressions;
+
 use std::{fmt, io};
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
-use pinif_ebpf::key::IfIndex;
 
 use super::{
-    attributes::{attributes, text},
+    attributes::{attribute, be_number, text},
     listing::list,
+    modules::Module,
+    netlink::Requester,
     netns::NetNs,
     raw::Raw,
 };
+use expressions::does;
+
+pub use effect::Does;
+#[cfg(test)]
+pub use effect::MarkSet;
 
 /// A rule, and what it does that matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,17 +36,20 @@ pub struct NftRule {
     pub does: Does,
 }
 
-/// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Does {
-    /// It gives packets this mark; `None`, one that it computes.
-    Mark(Option<u32>),
-    /// It sends packets, or copies of them, by this interface; `None`, one that it computes.
-    Redirect(Option<IfIndex>),
+/// Rules as they were at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruleset {
+    /// Which it is: another number after each change in the namespace (`nf_tables_fill_gen_info`).
+    pub generation: u32,
+    /// All that mark or redirect, in the order of the kernel.
+    pub rules: Vec<NftRule>,
 }
 
-/// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETRULE`.
+/// `NFNL_SUBSYS_NFTABLES`, with `NFT_MSG_GETRULE` and `NFT_MSG_GETGEN`.
 const GET_RULES: u16 = 10 << 8 | 7;
+const GET_GENERATION: u16 = 10 << 8 | 16;
+/// `NFTA_GEN_ID`.
+const GENERATION: u16 = 1;
 /// `struct nfgenmsg`.
 const HEADER: usize = 4;
 /// `NFTA_RULE_…`.
@@ -45,19 +57,41 @@ const TABLE: u16 = 1;
 const CHAIN: u16 = 2;
 const HANDLE: u16 = 3;
 const EXPRESSIONS: u16 = 4;
-/// `NFTA_EXPR_…`.
-const NAME: u16 = 1;
-const DATA: u16 = 2;
 
-/// All such rules of a namespace, in the order of the kernel.
+/// The rules of a namespace that mark or redirect; none where they are those of this generation. To read them takes as long as there are
+/// rules: some tenths of a second where there are a hundred thousand.
+///
+/// A kernel that has not loaded nf_tables has none, and is not made to load it.
 ///
 /// # Errors
 /// Where the namespace may not be entered, or the kernel refuses netlink (`CAP_NET_ADMIN`).
-pub fn rules(netns: &NetNs) -> io::Result<Vec<NftRule>> {
+pub fn rules(netns: &NetNs, known: Option<u32>) -> io::Result<Option<Ruleset>> {
+    if !Module::NF_TABLES.is_there() {
+        let none = Ruleset {
+            generation: 0,
+            rules: Vec::new(),
+        };
+        return Ok(Some(none).filter(|none| known != Some(none.generation)));
+    }
+    netns.run(|| {
+        // Asked first: what changes meanwhile is another generation's, and is read again.
+        let generation = generation()?;
+        if known == Some(generation) {
+            return Ok(None);
+        }
+        let question = Raw::question(HEADER, 0);
+        let read = |_, payload: &[u8]| NftRule::read(payload);
+        let rules = list(NETLINK_NETFILTER, GET_RULES, &question, read)?.what_there_is();
+        Ok(Some(Ruleset { generation, rules }))
+    })?
+}
+
+/// The generation of the ruleset of the calling thread's namespace.
+fn generation() -> io::Result<u32> {
     let question = Raw::question(HEADER, 0);
-    let read = |_, payload: &[u8]| NftRule::read(payload);
-    let listed = netns.run(|| list(NETLINK_NETFILTER, GET_RULES, &question, read))??;
-    Ok(listed.what_there_is())
+    let read = |_, payload: &[u8]| be_number(&attribute(payload.get(HEADER..)?, GENERATION)?);
+    let answer = Requester::open(NETLINK_NETFILTER)?.request(GET_GENERATION, &question, read)?;
+    answer.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 impl NftRule {
@@ -115,101 +149,6 @@ fn is_identifier(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
 }
 
-/// The last thing that a rule's expressions do of this.
-fn does(expressions: &[u8]) -> Option<Does> {
-    /// `NFTA_META_KEY`, `NFTA_META_SREG`, `NFT_META_MARK`.
-    const META_KEY: u16 = 2;
-    const META_SOURCE: u16 = 3;
-    const META_MARK: u32 = 3;
-    /// `NFTA_DUP_SREG_DEV`, `NFTA_FWD_SREG_DEV`.
-    const DUP_DEVICE: u16 = 2;
-    const FWD_DEVICE: u16 = 1;
-    let mut constants: Vec<(u32, u32)> = Vec::new();
-    let mut does = None;
-    for expression in attributes(expressions) {
-        let Some(name) = attribute(expression.value(), NAME) else {
-            continue;
-        };
-        let data = attribute(expression.value(), DATA).unwrap_or_default();
-        let register = |kind| attribute(&data, kind).and_then(|bytes| number(&bytes));
-        let known = |register: u32| {
-            let all = constants.iter().rev();
-            all.clone()
-                .find(|(place, _)| *place == register)
-                .map(|(_, value)| *value)
-        };
-        match text(&name).as_str() {
-            "immediate" => constants.extend(constant(&data)),
-            "meta" if register(META_KEY) == Some(META_MARK) => {
-                if let Some(source) = register(META_SOURCE) {
-                    does = Some(Does::Mark(known(source)));
-                }
-            }
-            "dup" => {
-                does = Some(Does::Redirect(
-                    register(DUP_DEVICE).and_then(known).map(IfIndex),
-                ));
-            }
-            "fwd" => {
-                does = Some(Does::Redirect(
-                    register(FWD_DEVICE).and_then(known).map(IfIndex),
-                ));
-            }
-            "target" => does = xtables_mark(&data).or(does),
-            // What it computes is not known.
-            _ => {
-                if let Some(changed) = written(&text(&name), &data) {
-                    constants.retain(|(place, _)| *place != changed);
-                }
-            }
-        }
-    }
-    does
-}
-
-/// The register that an expression which computes writes to: `NFTA_BITWISE_DREG`, `NFTA_CT_DREG` and the like.
-fn written(name: &str, data: &[u8]) -> Option<u32> {
-    let kind = match name {
-        "lookup" => 3,
-        "bitwise" | "byteorder" | "hash" | "socket" | "tunnel" => 2,
-        "meta" | "ct" | "payload" | "numgen" | "rt" | "fib" | "exthdr" | "osf" | "xfrm" => 1,
-        _ => return None,
-    };
-    number(&attribute(data, kind)?)
-}
-
-/// The register and the value of an immediate: `NFTA_IMMEDIATE_DREG`, `NFTA_IMMEDIATE_DATA`, `NFTA_DATA_VALUE`.
-fn constant(data: &[u8]) -> Option<(u32, u32)> {
-    let register = number(&attribute(data, 1)?)?;
-    let value = attribute(&attribute(data, 2)?, 1)?;
-    // Marks and indexes are as the host writes numbers.
-    Some((register, u32::from_ne_bytes(value.try_into().ok()?)))
-}
-
-/// The mark that a target of xtables sets (iptables-nft): `struct xt_mark_tginfo2`.
-fn xtables_mark(data: &[u8]) -> Option<Does> {
-    /// `NFTA_TARGET_NAME`, `NFTA_TARGET_INFO`.
-    const TARGET_NAME: u16 = 1;
-    const TARGET_INFO: u16 = 3;
-    let name = text(&attribute(data, TARGET_NAME)?);
-    if name != "MARK" {
-        return None;
-    }
-    let info = attribute(data, TARGET_INFO)?;
-    let mark = info.first_chunk().copied().map(u32::from_ne_bytes);
-    Some(Does::Mark(mark))
-}
-
-fn attribute(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
-    let mut all = attributes(bytes);
-    let found = all.find(|nla| nla.kind() == kind)?;
-    Some(found.value().to_vec())
-}
-
-fn number(bytes: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -244,49 +183,6 @@ mod tests {
         ] {
             assert_eq!(rule(name, "out").deletion(), None, "{name}");
             assert_eq!(rule("lab", name).deletion(), None, "{name}");
-        }
-    }
-
-    /// An expression, with numbers as nft has them.
-    fn expression(name: &str, attributes: &[(u16, u32)]) -> Raw {
-        let empty = || Raw(Vec::new());
-        let number = |data: Raw, &(kind, value): &(u16, u32)| data.with(kind, &value.to_be_bytes());
-        let data = attributes.iter().fold(empty(), number);
-        empty().with(NAME, name.as_bytes()).with_nested(DATA, &data)
-    }
-
-    #[test]
-    fn what_is_written_over_a_constant_is_not_known() {
-        let empty = || Raw(Vec::new());
-        let value = empty().with(1, &7u32.to_ne_bytes());
-        let data = empty().with(1, &1u32.to_be_bytes()).with_nested(2, &value);
-        let seven = empty().with(NAME, b"immediate").with_nested(DATA, &data);
-        // The key is the mark, and it is set from register 1.
-        let set = expression("meta", &[(2, 3), (3, 1)]);
-        let all = |expressions: &[&Raw]| {
-            let list = |list: Raw, one: &&Raw| list.with_nested(1, one);
-            does(&expressions.iter().fold(empty(), list).0)
-        };
-        assert_eq!(all(&[&seven, &set]), Some(Does::Mark(Some(7))));
-        for over in [
-            // `map`, whose key is in register 2; jhash(); `socket mark`; `fib`.
-            expression("lookup", &[(2, 2), (3, 1)]),
-            expression("hash", &[(1, 2), (2, 1)]),
-            expression("socket", &[(1, 1), (2, 1)]),
-            expression("fib", &[(1, 1)]),
-        ] {
-            assert_eq!(
-                all(&[&seven, &over, &set]),
-                Some(Does::Mark(None)),
-                "{over:?}"
-            );
-        }
-        // A set that register 1 is looked up in, and an expression that writes elsewhere, leave it.
-        for beside in [
-            expression("lookup", &[(2, 1)]),
-            expression("hash", &[(1, 1), (2, 2)]),
-        ] {
-            assert_eq!(all(&[&seven, &beside, &set]), Some(Does::Mark(Some(7))));
         }
     }
 

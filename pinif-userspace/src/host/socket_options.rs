@@ -79,28 +79,47 @@ fn option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> Opti
     (outcome == 0 && length == 4).then_some(value)
 }
 
-/// Asks sockets, each by its inode and a process that has it, for the interfaces that they name. Those that may not be asked (ptrace(2),
-/// `PTRACE_MODE_ATTACH_REALCREDS`), or are closed by now, are not in the answer.
+/// How many descriptors of a process are looked at for one socket: a millisecond's worth, where somebody waits.
+const MANY: usize = 1024;
+
+/// Asks one socket, by its inode and a process that has it, for the interfaces that it names. Nothing where it may not be asked (ptrace(2),
+/// `PTRACE_MODE_ATTACH_REALCREDS`), is closed by now, or is not among the first thousand descriptors of the process.
+pub fn named_interfaces_of(inode: u64, process: ProcessId) -> Option<NamedInterfaces> {
+    let found = asked(process, &[inode], MANY);
+    found.into_iter().next().map(|(_, named)| named)
+}
+
+/// Asks many sockets, each by its inode and a process that has it. Those that may not be asked, or are closed by now, are not in the
+/// answer.
 pub fn named_interfaces(sockets: &HashMap<u64, ProcessId>) -> HashMap<u64, NamedInterfaces> {
     let mut by_process: HashMap<ProcessId, Vec<u64>> = HashMap::new();
     for (inode, process) in sockets {
         by_process.entry(*process).or_default().push(*inode);
     }
+    let by_process = by_process.into_iter();
+    by_process
+        .flat_map(|(process, inodes)| asked(process, &inodes, usize::MAX))
+        .collect()
+}
+
+/// The same of sockets of one process, among the first descriptors that it has.
+fn asked(process: ProcessId, inodes: &[u64], most: usize) -> HashMap<u64, NamedInterfaces> {
     let mut found = HashMap::new();
-    for (process, inodes) in by_process {
-        let Ok(Some(descriptor)) = descriptor_of(process) else {
+    let Ok(Some(descriptor)) = descriptor_of(process) else {
+        return found;
+    };
+    for (number, inode) in descriptors(process.pid, most) {
+        if !inodes.contains(&inode) || found.contains_key(&inode) {
             continue;
-        };
-        for (number, inode) in held_by(process.pid) {
-            if !inodes.contains(&inode) || found.contains_key(&inode) {
-                continue;
-            }
-            // Another may have the number by now.
-            if let Ok(socket) = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty())
-                && fstat(&socket).is_ok_and(|status| status.st_ino == inode)
-            {
-                found.insert(inode, NamedInterfaces::of(socket.as_fd()));
-            }
+        }
+        // Another may have the number by now.
+        if let Ok(socket) = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty())
+            && fstat(&socket).is_ok_and(|status| status.st_ino == inode)
+        {
+            found.insert(inode, NamedInterfaces::of(socket.as_fd()));
+        }
+        if found.len() == inodes.len() {
+            break;
         }
     }
     found
@@ -108,6 +127,11 @@ pub fn named_interfaces(sockets: &HashMap<u64, ProcessId>) -> HashMap<u64, Named
 
 /// The sockets among a process's descriptors: their numbers and inodes.
 pub fn held_by(pid: u32) -> Vec<(i32, u64)> {
+    descriptors(pid, usize::MAX).collect()
+}
+
+/// The sockets among the first descriptors of a process.
+fn descriptors(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
     let socket = |entry: fs::DirEntry| {
         let target = fs::read_link(entry.path()).ok()?;
         let inode = inode::in_link(target.to_str()?, "socket")?;
@@ -115,7 +139,7 @@ pub fn held_by(pid: u32) -> Vec<(i32, u64)> {
     };
     let files = fs::read_dir(format!("/proc/{pid}/fd"));
     let files = files.into_iter().flatten().filter_map(Result::ok);
-    files.filter_map(socket).collect()
+    files.take(most).filter_map(socket)
 }
 
 #[cfg(test)]

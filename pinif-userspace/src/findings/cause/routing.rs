@@ -6,7 +6,7 @@ use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
 
 use super::{
     links::{bound_vrf, links_down},
-    nat,
+    nat, nft,
 };
 use crate::{
     findings::{
@@ -14,10 +14,7 @@ use crate::{
         explain::{Cause, CauseKind, Route},
         scene::{LookUp, Scene},
     },
-    host::{
-        nft::{Does, NftRule},
-        routes::{Choice, RouteError, RouteQuery, RouteType},
-    },
+    host::routes::{Choice, RouteError, RouteQuery, RouteType},
 };
 
 /// The types of service that a rule may ask for (`IPTOS_RT_MASK`). A finding does not have the packet's.
@@ -110,7 +107,9 @@ pub(super) fn route_taken(
     });
     if let Some((choice, certain)) = chosen {
         let route = described(&choice, egress, scene);
-        let mark = route.by_mark.then(|| marked(sighted.mark, scene));
+        let mark = route
+            .by_mark
+            .then(|| nft::marked(sighted.mark, &(scene.nft)()));
         let kind = CauseKind::Route(route);
         return Ok(mark.into_iter().chain([Cause { kind, certain }]).collect());
     }
@@ -123,26 +122,6 @@ pub(super) fn route_taken(
         }
         _ => Err(routed),
     }
-}
-
-/// The mark that a rule asked for, and which rules of nftables may have set it.
-fn marked(mark: u32, scene: &Scene<'_>) -> Cause {
-    let may_set = |rule: &NftRule| match rule.does {
-        Does::Mark(Some(set)) => set == mark,
-        Does::Mark(None) => true,
-        Does::Redirect(_) => false,
-    };
-    let mut rules = (scene.nft)();
-    rules.retain(may_set);
-    // One that sets just this is likelier than what it computes.
-    let is_exact = |rule: &NftRule| rule.does == Does::Mark(Some(mark));
-    if rules.iter().any(is_exact) {
-        rules.retain(is_exact);
-    }
-    Cause::certain(CauseKind::Marked {
-        mark,
-        may_set: rules,
-    })
 }
 
 /// The route that a packet was forwarded by whose source was translated since then. Its own source is not known: one of those that

@@ -19,7 +19,7 @@ pub(super) static ROW: Row = Row {
     sender,
     what: sender,
     foreseen: row::nothing,
-    causes: |sighted, scene, _| vec![mirror(sighted, scene, true)],
+    causes: |sighted, scene, _| vec![mirror(sighted.egress, &(scene.nft)(), true)],
     home: row::bound_device,
     explanation,
     remedies,

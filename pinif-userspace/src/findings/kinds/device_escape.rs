@@ -65,7 +65,7 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
     };
     // A TCP socket takes no interface with a message, nor does the kernel let it keep a route through another device.
     if headers.protocol == protocol::TCP {
-        return mirror(sighted, scene, false);
+        return mirror(sighted.egress, &(scene.nft)(), false);
     }
     match headers.destination {
         IpAddr::V4(_) => {
@@ -76,13 +76,13 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
             } else if sighted.bound_address.is_some() {
                 Cause::likely(CauseKind::PktinfoOverride)
             } else {
-                mirror(sighted, scene, false)
+                mirror(sighted.egress, &(scene.nft)(), false)
             }
         }
         IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
             Cause::certain(CauseKind::ScopeOverride)
         }
-        IpAddr::V6(_) => mirror(sighted, scene, false),
+        IpAddr::V6(_) => mirror(sighted.egress, &(scene.nft)(), false),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     findings::ways::{ChosenBy, Ways},
-    host::nft::{Does, NftRule},
+    host::nft::{Does, MarkSet, NftRule},
 };
 
 #[test]
@@ -163,7 +163,7 @@ fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
         });
         remedy(&finding).contains("nft delete rule ip lab out handle 4")
     };
-    assert!(deletes(Does::Mark(Some(7))));
+    assert!(deletes(Does::Mark(Some(MarkSet::whole(7)))));
     assert!(!deletes(Does::Mark(None)));
 }
 
@@ -222,7 +222,7 @@ fn forwarded_traffic_has_no_socket_to_bind() {
     assert_eq!(
         c.remedy(),
         "drop it in the forward chain when it would leave via eth1 (`nft 'add table inet pinif_fix; add chain inet pinif_fix forward \
-         { type filter hook forward priority 101; }; add rule inet pinif_fix forward oifname \"eth1\" ip daddr 203.0.113.9 drop'`), or \
+         { type filter hook forward priority 101; }; add rule inet pinif_fix forward oifname \"eth1\" ip daddr 203.0.113.9 meta l4proto 17 drop'`), or \
          give 203.0.113.9 a route via an interface of zone backplane"
     );
 }
