@@ -29,6 +29,8 @@ pub struct Way {
     pub reach: Reach,
     /// The address that the packet could have there, as in [`Ways::source`].
     pub source: Option<IpAddr>,
+    /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
+    pub table: Option<u32>,
 }
 
 /// How an interface reaches a destination, by the routes that there are.

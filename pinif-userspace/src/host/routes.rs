@@ -1,6 +1,7 @@
 //! Which route a packet takes, by the kernel's own look-up, and the rule that chose it.
 
 mod answer;
+mod beside;
 mod error;
 mod query;
 

@@ -72,6 +72,7 @@ pub(in crate::findings) fn offers(
                 interface: Arc::clone(name),
                 reach,
                 source: source(link.index, look_up),
+                table: table(headers.destination, link.index, look_up),
             });
         }
     }
@@ -151,6 +152,23 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
         }
         Err(_) => None,
     }
+}
+
+/// The table that leads to a destination by an interface without the rules that ask for more of a packet.
+fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32> {
+    let query = RouteQuery::to(to);
+    let plain = look_up(&query).ok()?;
+    if leads_out(&plain, interface) {
+        return Some(plain.route.table);
+    }
+    // A rule by the destination, or for all, takes this one as well: what would lead there is the first table that has such a route.
+    plain.rule.filter(|rule| !rule.is_everywhere())?;
+    let there = look_up(&RouteQuery {
+        output: Some(interface),
+        ..query
+    });
+    let there = there.ok().filter(|choice| leads_out(choice, interface));
+    there.map(|choice| choice.route.table)
 }
 
 /// Whether a packet that leaves by an interface may have an address: no other interface has it alone.

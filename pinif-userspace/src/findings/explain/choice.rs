@@ -2,6 +2,7 @@
 //! cause decides where it is known; otherwise the kind, which gives its row.
 
 mod chosen;
+mod dropping;
 mod facts;
 mod leaving;
 
@@ -73,10 +74,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::MulticastRoute => Remedy::RouteGroups,
         CauseKind::Forwarded { .. } => {
             let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());
-            let mut all = vec![Remedy::DropForwarded {
-                egress: egress(finding),
-                to: destination_address(finding),
-            }];
+            let mut all = vec![dropping::forward_dropped(finding)];
             match is_group {
                 true => all.push(Remedy::RouteGroups),
                 false => all.extend(route_home(finding, row)),

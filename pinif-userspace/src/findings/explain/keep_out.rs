@@ -37,6 +37,8 @@ pub enum KeepOut {
     DropForeignSources {
         /// The source.
         source: Option<IpAddr>,
+        /// What it is for: the local address, and the IP protocol's number.
+        local: Option<(IpAddr, u8)>,
         /// Where it arrives.
         arrived: Arc<str>,
         /// Where it belongs, if the receiving socket is to be bound as well.
@@ -50,12 +52,8 @@ impl KeepOut {
     /// The lines of a shell that do it.
     pub(super) fn commands(&self) -> Vec<String> {
         let (arrived, rule) = match self {
-            Self::DropForeignAddresses { arrived, .. } => (
-                arrived,
-                // What is not this host's own is forwarded, and none of its business.
-                "fib daddr type local fib daddr . iif type != { local, broadcast, multicast }",
-            ),
-            Self::DropForeignSources { arrived, .. } => (arrived, "fib saddr . iif oif missing"),
+            Self::DropForeignAddresses { arrived, .. } => (arrived, FOREIGN_ADDRESS.to_owned()),
+            Self::DropForeignSources { arrived, local, .. } => (arrived, foreign_source(*local)),
             Self::RouteBack { .. } => return Vec::new(),
         };
         let Some(name) = quoted(arrived) else {
@@ -121,14 +119,16 @@ impl fmt::Display for KeepOut {
             }
             Self::DropForeignSources {
                 source,
+                local,
                 arrived,
                 bind,
                 zones,
             } => {
+                let what = local.map_or_else(String::new, |(address, _)| format!(" for {address}"));
                 write!(
                     f,
-                    "drop on {arrived} what comes from {} (set net.ipv4.conf.{arrived}.rp_filter to 1, or nft: iifname \
-                     {arrived} fib saddr . iif oif missing drop)",
+                    "drop on {arrived} what comes{what} from {} and from others that are not routed via {arrived}, also where that is so \
+                     on purpose (net.ipv4.conf.{arrived}.rp_filter set to 1 drops it whatever it is for)",
                     self::source(*source)
                 )?;
                 bind_receiver(f, bind.as_ref())?;
@@ -139,6 +139,19 @@ impl fmt::Display for KeepOut {
             }
         }
     }
+}
+
+/// What is for an address that the interface does not have. What is not this host's own is forwarded, and none of its business.
+const FOREIGN_ADDRESS: &str =
+    "fib daddr type local fib daddr . iif type != { local, broadcast, multicast }";
+
+/// What comes from a source that is not routed by the interface, and is for this.
+fn foreign_source(local: Option<(IpAddr, u8)>) -> String {
+    let local = local.map_or_else(String::new, |(address, protocol)| {
+        let family = if address.is_ipv4() { "ip" } else { "ip6" };
+        format!("{family} daddr {address} meta l4proto {protocol} ")
+    });
+    format!("{local}fib saddr . iif oif missing")
 }
 
 fn bind_receiver(f: &mut fmt::Formatter<'_>, home: Option<&Home>) -> fmt::Result {

@@ -1,7 +1,9 @@
 //! What fixes a finding: the remedies that there are, the commands and socket options that they are made of, and their words.
 
 mod commands;
+mod dropped;
 mod model;
 mod words;
 
+pub use dropped::{Dropped, Port, Traffic};
 pub use model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation};

@@ -37,6 +37,8 @@ pub struct Route {
     pub priority: Option<u32>,
     /// The rule asks for a mark.
     pub by_mark: bool,
+    /// What the route has beside all that, as `ip route` takes it; none where that cannot be written.
+    pub beside: Option<String>,
 }
 
 impl Route {
@@ -59,6 +61,7 @@ impl Route {
             rule: None,
             priority: None,
             by_mark: false,
+            beside: route.beside.clone(),
         }
     }
 
@@ -150,6 +153,7 @@ mod tests {
             protocol: RouteProtocol::Static,
             kind: RouteType::Unicast,
             metric: 100,
+            beside: None,
         }
     }
 

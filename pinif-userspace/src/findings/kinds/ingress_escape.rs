@@ -228,6 +228,9 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
         let rule = finding.place.rule.as_ref();
         KeepOut::DropForeignSources {
             source,
+            local: finding
+                .flow
+                .map(|flow| (flow.destination.address, flow.protocol)),
             arrived,
             bind: bind.then_some(home),
             zones: rule.map_or_else(Vec::new, |rule| rule.only_via.clone()),

@@ -10,6 +10,7 @@ use netlink_packet_route::{
 };
 use pinif_ebpf::key::IfIndex;
 
+use super::beside::beside;
 use crate::host::{links::Links, numbering::Numbering, tables};
 
 /// The entry of a routing table that a packet follows, and where it leads.
@@ -35,6 +36,8 @@ pub struct Route {
     pub kind: RouteType,
     /// Its metric; less is preferred. Zero where it has none.
     pub metric: u32,
+    /// What it has beside all that, as `ip route` takes it; none where that cannot be written.
+    pub beside: Option<String>,
 }
 
 /// One of several ways that a route leads.
@@ -73,6 +76,7 @@ impl Route {
             protocol: RouteProtocol::Unspec,
             kind: RouteType::Unspec,
             metric: 0,
+            beside: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Route {
             table: u32::from(table),
             protocol,
             kind,
+            beside: beside(message),
             ..Self::blank(address_family)
         };
         for attribute in &message.attributes {

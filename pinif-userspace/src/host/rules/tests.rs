@@ -255,6 +255,7 @@ fn route_in(table: u32, prefix: &str) -> Route {
         next_hop: None,
         table,
         preferred_source: None,
+        beside: None,
         protocol: RouteProtocol::Static,
         kind: RouteType::Unicast,
         metric: 0,

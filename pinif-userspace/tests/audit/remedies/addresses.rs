@@ -127,6 +127,43 @@ fn a_rule_by_source_is_corrected() {
     .is_fixed();
 }
 
+/// The way home is in a table of its own.
+#[test]
+fn what_is_kept_out_of_a_rule_goes_to_the_table_that_has_the_route() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
+        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+        bench.run(
+            "ip",
+            "route add 203.0.113.0/24 via 10.0.0.2 dev fab0 table 50",
+        );
+        bench.run("ip", "rule add pref 200 lookup 50");
+        let peer = &bench.chassis.peer;
+        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+    }
+    Mistake {
+        cause: "rule 100 (from 10.0.0.1) sent it to table 100",
+        make,
+        remedies: vec![
+            operator("give 203.0.113.9 a route via fab0 in table 100", Then::Peer),
+            operator(
+                "keep 203.0.113.9 out of rule 100 (from 10.0.0.1) (`ip rule add pref 99 to 203.0.113.9 lookup 50`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            operator("translate the source 10.0.0.1", Then::Outside),
+            developer("let the program send from no address of its own", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape(
+            "30 rule-other-table",
+            "udp --bind 10.0.0.1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 /// A raw socket's `bind()` is seen by no hook: the address is the packet's own.
 #[test]
 fn a_rule_by_source_is_named_where_no_hook_saw_the_address() {
@@ -183,7 +220,21 @@ fn a_route_gives_another_source() {
     fn make(bench: &Bench) {
         bench.run(
             "ip",
-            "route add 203.0.113.0/24 via 192.0.2.2 dev eth1 src 10.0.0.1 metric 5",
+            "route add 203.0.113.0/24 via 192.0.2.2 dev eth1 src 10.0.0.1 metric 5 onlink proto 50 mtu lock 1400 initcwnd 20",
+        );
+    }
+    fn is_changed_in_its_source(bench: &Bench) {
+        let routes = bench.ask("ip", "-o route show 203.0.113.0/24");
+        let is = |source: &str| {
+            format!(
+                "203.0.113.0/24 via 192.0.2.2 dev eth1 proto 50 src {source} metric 5 onlink mtu lock 1400 initcwnd 20 "
+            )
+        };
+        let routes: Vec<&str> = routes.lines().collect();
+        // The other remedy changes no route.
+        assert!(
+            routes == [is("192.0.2.1").as_str()] || routes == [is("10.0.0.1").as_str()],
+            "{routes:?}"
         );
     }
     Mistake {
@@ -193,11 +244,12 @@ fn a_route_gives_another_source() {
         remedies: vec![
             operator(
                 "let the route 203.0.113.0/24 give packets the source 192.0.2.1 (`ip route replace 203.0.113.0/24 via 192.0.2.2 dev \
-                 eth1 table 254 metric 5 src 192.0.2.1`)",
+                 eth1 table 254 metric 5 src 192.0.2.1 proto 50 onlink mtu lock 1400 initcwnd 20`)",
                 Then::Outside,
             ),
             operator("give eth1 an address of its own, or 10.0.0.1 as well", Then::Outside),
         ],
+        meanwhile: is_changed_in_its_source,
         ..escape("30 route-src", "udp --to 203.0.113.9:7009 --count 10")
     }
     .is_fixed();
@@ -235,6 +287,49 @@ fn a_mark_of_nftables_is_named() {
             operator("keep 203.0.113.9 out of rule 100 (fwmark 0x7)", Then::Peer),
         ],
         ..escape("30 mark", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// The same rule sets some bits of the mark, and the rule of routing asks for those.
+#[test]
+fn a_rule_that_sets_some_bits_of_a_mark_is_named() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route del default");
+        bench.run("ip", "route add default via 10.0.0.2 dev fab0");
+        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 7");
+        bench.run("ip", "rule add pref 100 fwmark 0x7/0xff lookup 7");
+        bench.run("nft", "add table ip lab");
+        bench.run(
+            "nft",
+            "add chain ip lab out { type route hook output priority -150 ; }",
+        );
+        // One that sets other bits has not set this mark.
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set meta mark and 0xffff00ff or 0x500",
+        );
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 198.51.100.0/24 meta mark set meta mark and 0xffff00ff or 0x600",
+        );
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set meta mark and 0xffffff00 or 0x7",
+        );
+        let peer = &bench.chassis.peer;
+        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+    }
+    Mistake {
+        cause: "mark 0x507, which nft rule ip lab out handle 2 or nft rule ip lab out handle 4 may have set",
+        make,
+        remedies: vec![
+            operator("translate the source 10.0.0.1", Then::Outside),
+            operator("give 203.0.113.9 a route via fab0 in table 7", Then::Peer),
+            operator("keep 203.0.113.9 out of rule 100 (fwmark 0x7/0xff)", Then::Peer),
+        ],
+        ..escape("30 mark-bits", "udp --to 203.0.113.9:7009 --count 10")
     }
     .is_fixed();
 }

@@ -1,8 +1,11 @@
 //! Remedies of what the kernel sends by itself: replies, reports of groups, outer packets of tunnels.
 
 use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need};
+use crate::bench::{Bench, Need, risk, scenario};
 use pinif_lab::LinkKind;
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
 
 const NFT: &[Need] = &[Need::Program("nft")];
 
@@ -70,6 +73,53 @@ fn a_reply_that_can_go_nowhere_else_is_dropped() {
         )
     }
     .is_fixed();
+}
+
+/// The answer to a connection that nothing accepts: that is dropped, and nothing else that has the address.
+#[test]
+fn a_reset_is_dropped_alone() {
+    let name = "30 reset";
+    scenario(name, NFT, |bench| {
+        let outside = &bench.chassis.outside;
+        let try_to_connect = || {
+            let to = "10.0.0.1:9".parse().expect("an address");
+            let refused = outside.run(|| TcpStream::connect_timeout(&to, Duration::from_secs(1)));
+            refused
+                .expect("the namespace")
+                .expect_err("nobody accepts")
+                .kind()
+        };
+        let auditor = bench.audit(&[]);
+        assert_eq!(try_to_connect(), io::ErrorKind::ConnectionRefused);
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert_eq!(
+            (finding.kind.name(), finding.packets),
+            ("address-escape", 1)
+        );
+        let [step] = &finding.remedies[..] else {
+            panic!("one remedy\n{report}");
+        };
+        assert_eq!(
+            step.commands,
+            [
+                "nft 'add table inet pinif_fix; add chain inet pinif_fix postrouting { type filter hook postrouting priority 101; }; \
+                 add rule inet pinif_fix postrouting oifname \"eth1\" ip saddr 10.0.0.1 tcp flags & rst == rst drop'"
+            ]
+        );
+        bench.shell(&step.commands[0]);
+        let auditor = bench.audit(&[]);
+        assert_eq!(try_to_connect(), io::ErrorKind::TimedOut);
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "{report}");
+        // What a program sends from there is another finding, and nobody's to drop.
+        let auditor = bench.audit(&[]);
+        let sent = bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 10");
+        let escape = risk("address-escape").egress("eth1").packets(10).by(&sent);
+        auditor.stop().expect().finding(escape).nothing_else();
+    });
 }
 
 /// A group that a route leads outside: the kernel reports it there.

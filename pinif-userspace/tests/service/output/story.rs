@@ -170,6 +170,7 @@ pub fn address_escape() -> Finding {
                 interface: "fab0".into(),
                 reach: Reach::Nowhere,
                 source: Some([10, 0, 0, 1].into()),
+                table: None,
             }],
             source: Some([192, 0, 2, 1].into()),
             is_led_there: true,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
+    dropping::dropped,
     egress,
     facts::{Reached, home_that_reaches, reached},
     home, is_owned,
@@ -144,6 +145,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
             to,
             rule: route.rule.clone()?,
             priority: route.priority,
+            table: way.table.filter(|&table| table != route.table_number)?,
         }))
     });
     match translation {
@@ -317,18 +319,5 @@ fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
         Reached::By(way) if keeps_foreign_source(finding, &way) => None,
         Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
         Reached::Nowhere => None,
-    }
-}
-
-/// Drop it where it leaves: of what the kernel sends by itself, and cannot be led elsewhere.
-fn dropped(finding: &Finding, row: &Row) -> Remedy {
-    let flow = finding.flow;
-    let is_of_address = (row.home)(&finding.place).is_some();
-    Remedy::DropLeaving {
-        egress: egress(finding),
-        source: flow
-            .map(|flow| flow.source.address)
-            .filter(|_| is_of_address),
-        to: destination_address(finding).filter(|_| !is_of_address),
     }
 }

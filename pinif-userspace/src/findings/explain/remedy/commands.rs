@@ -6,13 +6,15 @@ use super::model::{NewRoute, OutOfRule, Remedy, Translation};
 use crate::{
     findings::{
         explain::{
-            Home, SocketOption, Step, SubflowBy, Who,
+            Home, Route, SocketOption, Step, SubflowBy, Who,
             nft::{TABLE, line as nft, name as quoted},
         },
         ways::Reach,
     },
     text::shell::word,
 };
+
+const MAIN: u32 = libc::RT_TABLE_MAIN as u32;
 
 impl Remedy {
     /// Who can do it. A program's setting is an operator's.
@@ -53,35 +55,7 @@ impl Remedy {
                 )]
             }
             Self::Translate(translation) => translation.command().into_iter().collect(),
-            Self::SourceOnRoute(route, source) => {
-                let mut line = format!("{} route replace {}", ip(*source), route.prefix);
-                for (name, value) in [
-                    ("via", route.via.map(|via| via.to_string())),
-                    (
-                        "dev",
-                        route
-                            .device
-                            .as_deref()
-                            .map(|device| word(device).into_owned()),
-                    ),
-                    ("table", Some(route.table_number.to_string())),
-                    (
-                        "metric",
-                        (route.metric != 0).then(|| route.metric.to_string()),
-                    ),
-                    ("src", Some(source.to_string())),
-                ] {
-                    if let Some(value) = value {
-                        line.push_str(&format!(" {name} {value}"));
-                    }
-                }
-                // One of several next hops cannot be written so.
-                if route.hops > 1 {
-                    Vec::new()
-                } else {
-                    vec![line]
-                }
-            }
+            Self::SourceOnRoute(route, source) => route.with_source(*source).into_iter().collect(),
             Self::Number { interface, address } => {
                 let length = if address.is_ipv4() { 32 } else { 128 };
                 vec![format!(
@@ -98,8 +72,8 @@ impl Remedy {
                 word(device),
                 word(kind)
             )],
-            Self::DropLeaving { egress, source, to } => drop(egress, "postrouting", *source, *to),
-            Self::DropForwarded { egress, to } => drop(egress, "forward", None, *to),
+            Self::DropLeaving(what) => what.command("postrouting").into_iter().collect(),
+            Self::DropForwarded(what) => what.command("forward").into_iter().collect(),
             Self::DeleteRule(rule) => rule.deletion().into_iter().collect(),
             Self::RemoveRedirect {
                 rule: Some(rule), ..
@@ -209,13 +183,41 @@ impl NewRoute {
     }
 }
 
+impl Route {
+    /// The line that gives it another source, and leaves all else as it is; none where that cannot be written.
+    fn with_source(&self, source: IpAddr) -> Option<String> {
+        // One of several next hops cannot be written so.
+        let beside = self.beside.as_deref().filter(|_| self.hops <= 1)?;
+        let mut line = format!("{} route replace {}", ip(source), self.prefix);
+        if let Some(via) = self.via {
+            // A router of the other family.
+            let family = if via.is_ipv6() && source.is_ipv4() {
+                "inet6 "
+            } else {
+                ""
+            };
+            line.push_str(&format!(" via {family}{via}"));
+        }
+        if let Some(device) = &self.device {
+            line.push_str(&format!(" dev {}", word(device)));
+        }
+        line.push_str(&format!(" table {}", self.table_number));
+        if self.metric != 0 {
+            line.push_str(&format!(" metric {}", self.metric));
+        }
+        line.push_str(&format!(" src {source}{beside}"));
+        Some(line)
+    }
+}
+
 impl OutOfRule {
     fn command(&self) -> Option<String> {
         let to = self.to?;
         let before = self.priority?.checked_sub(1).filter(|&before| before > 0)?;
         Some(format!(
-            "{} rule add pref {before} to {to} lookup main",
-            ip(to)
+            "{} rule add pref {before} to {to} lookup {}",
+            ip(to),
+            table(self.table)
         ))
     }
 }
@@ -236,23 +238,12 @@ impl Translation {
     }
 }
 
-/// Drops what leaves by an interface, in a chain of this hook.
-fn drop(egress: &str, hook: &str, source: Option<IpAddr>, to: Option<IpAddr>) -> Vec<String> {
-    let mut wanted = String::new();
-    for (address, name) in [(source, "saddr"), (to, "daddr")] {
-        if let Some(address) = address {
-            let family = if address.is_ipv4() { "ip" } else { "ip6" };
-            wanted.push_str(&format!(" {family} {name} {address}"));
-        }
+/// A table as `ip rule` takes it.
+fn table(number: u32) -> String {
+    match number {
+        MAIN => "main".to_owned(),
+        other => other.to_string(),
     }
-    let Some(egress) = quoted(egress).filter(|_| !wanted.is_empty()) else {
-        return Vec::new();
-    };
-    // After `srcnat`: it has the source that it leaves with.
-    vec![nft(&format!(
-        "add table inet {TABLE}; add chain inet {TABLE} {hook} {{ type filter hook {hook} priority 101; }}; add rule inet {TABLE} \
-         {hook} oifname {egress}{wanted} drop"
-    ))]
 }
 
 fn ip(address: IpAddr) -> &'static str {

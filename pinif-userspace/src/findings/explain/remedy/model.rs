@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use super::dropped::Dropped;
 use crate::{
     findings::{
         explain::{EndSubflow, Home, KeepOut, Route},
@@ -130,14 +131,7 @@ pub enum Remedy {
         address: IpAddr,
     },
     /// Drop it where it leaves.
-    DropLeaving {
-        /// Where it leaves.
-        egress: Arc<str>,
-        /// Its source, where that is what is wrong.
-        source: Option<IpAddr>,
-        /// Its destination, where that is what is wrong.
-        to: Option<IpAddr>,
-    },
+    DropLeaving(Dropped),
     /// Delete a rule of nftables.
     DeleteRule(NftRule),
     /// Give groups a route, before the program joins them.
@@ -161,12 +155,7 @@ pub enum Remedy {
         table: String,
     },
     /// Drop what is forwarded.
-    DropForwarded {
-        /// Where it leaves.
-        egress: Arc<str>,
-        /// Its destination.
-        to: Option<IpAddr>,
-    },
+    DropForwarded(Dropped),
     /// Bring a link back.
     Restore {
         /// The link.
@@ -244,6 +233,8 @@ pub struct OutOfRule {
     pub rule: String,
     /// Its place.
     pub priority: Option<u32>,
+    /// The table that leads where it belongs.
+    pub table: u32,
 }
 
 /// Packets whose source is to be translated where they leave.

@@ -2,8 +2,14 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation};
-use crate::{findings::explain::Home, text::words::listed};
+use super::{
+    dropped::Dropped,
+    model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
+};
+use crate::{
+    findings::explain::{Home, step::in_brackets},
+    text::words::listed,
+};
 
 impl fmt::Display for NewRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,10 +29,7 @@ impl fmt::Display for Remedy {
     /// An order to the reader, without a full stop; the commands that do it are in brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.order(f)?;
-        match &self.commands()[..] {
-            [] => Ok(()),
-            commands => write!(f, " (`{}`)", commands.join("; ")),
-        }
+        f.write_str(&in_brackets(&self.commands()))
     }
 }
 
@@ -177,7 +180,7 @@ impl Remedy {
             Self::MoveTunnel {
                 device, address, ..
             } => write!(f, "give the tunnel {device} the local address {address}"),
-            Self::DropLeaving { egress, .. } => {
+            Self::DropLeaving(Dropped { egress, .. }) => {
                 write!(f, "drop it where it leaves via {egress}")
             }
             Self::DeleteRule(rule) => write!(f, "delete {rule}"),
@@ -204,7 +207,7 @@ impl Remedy {
                  that nothing falls through to another",
                 destination(*to)
             ),
-            Self::DropForwarded { egress, .. } => write!(
+            Self::DropForwarded(Dropped { egress, .. }) => write!(
                 f,
                 "drop it in the forward chain when it would leave via {egress}"
             ),

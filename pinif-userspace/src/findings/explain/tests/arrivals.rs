@@ -101,10 +101,10 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     );
     assert_eq!(
         arrived.remedy(),
-        "drop on eth1 what comes from 10.0.0.2 (set net.ipv4.conf.eth1.rp_filter to 1, or nft: iifname eth1 fib saddr . \
-         iif oif missing drop), or let eth1 be of zone backplane (`nft 'add table inet pinif_fix; add chain inet pinif_fix arrive { \
-         type filter hook prerouting priority -310; }; add rule inet pinif_fix arrive iifname \"eth1\" fib saddr . iif oif missing \
-         drop'`)"
+        "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2 and from others that are not routed via eth1, also where that is so on \
+         purpose (net.ipv4.conf.eth1.rp_filter set to 1 drops it whatever it is for), or let eth1 be of zone backplane (`nft 'add \
+         table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet pinif_fix \
+         arrive iifname \"eth1\" ip daddr 192.0.2.1 meta l4proto 17 fib saddr . iif oif missing drop'`)"
     );
 }
 
