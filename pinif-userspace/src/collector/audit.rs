@@ -11,11 +11,11 @@ use globset::GlobMatcher;
 use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
-    attachments::Attachments, enforcement::Enforcement, following::Following, foreseer::Foreseer,
-    foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
-    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
-    rate_limit::RateLimit, rulesets::Rulesets, searches::Searches, takeover::Takeover,
-    totals::Totals, waiting::Waiting,
+    attachments::Attachments, connections::Connections, enforcement::Enforcement,
+    following::Following, foreseer::Foreseer, foresight::Foresight, gaps::Gaps,
+    host_view::HostView, integrity::Integrity, key::Key, ledger::Ledger, losses::Losses,
+    names::Names, netlink_events::Followed, plan::Objection, rate_limit::RateLimit,
+    rulesets::Rulesets, searches::Searches, takeover::Takeover, totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -71,6 +71,7 @@ pub(super) struct Audit {
     pub(super) waiting: Waiting,
     pub(super) counters: Counters,
     pub(super) ledger: Ledger<Key>,
+    pub(super) connections: Connections,
     pub(super) losses: Losses,
     pub(super) rate_limit: RateLimit,
     /// Some finding has a counter.

@@ -1,6 +1,9 @@
 //! The ledger of findings: what was found, how often, when last, and what of it is still to be reported. It reads no clock: `now`
 //! is `CLOCK_MONOTONIC`, and what is to be shown comes back to the caller.
 
+mod entry;
+mod wholes;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -18,17 +21,22 @@ use crate::findings::{
     alert_state::AlertState,
     finding::{Finding, FindingId},
     kinds,
+    related::Connection,
     samples::Samples,
 };
 use crate::hub::Change;
+
+pub use self::{entry::Due, wholes::Place};
+
+use self::{
+    entry::{Entry, Micros, micros},
+    wholes::Wholes,
+};
 
 /// A finding is reported again no sooner than this after the last time.
 pub const PAUSE: Duration = Duration::from_secs(1);
 /// No more findings than these are reported again at a time: thousands that grow take turns, and the end has all counts.
 pub const REPEATS: usize = 250;
-
-/// How many samples a finding has of what was seen first: a process, a socket, a destination.
-const OF_THE_FIRST: u8 = 3;
 
 /// All findings of a run. `K` is what distinguishes one from another, usually a [`Key`](super::key::Key).
 #[derive(Debug)]
@@ -45,42 +53,8 @@ pub struct Ledger<K = FindingId> {
     quiet_after: Micros,
     first_revision: u64,
     worst: Option<Severity>,
-}
-
-#[derive(Debug)]
-struct Entry<K> {
-    key: K,
-    finding: Finding,
-    /// It cannot grow any more, and another may have its key.
-    is_closed: bool,
-    shown_at: Micros,
-    /// When it was last seen.
-    seen_at: Micros,
-    waits: bool,
-    /// How many samples it has had.
-    samples: u8,
-    /// What is new since it was shown.
-    change: Change,
-}
-
-/// A finding that is to be reported again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due<K> {
-    /// Its key; none where it is closed, and another may have the key.
-    pub key: Option<K>,
-    /// The finding. What it has seen is known to whoever counts, unless it is closed.
-    pub finding: Finding,
-    /// When it was last seen, of `CLOCK_MONOTONIC`.
-    pub seen_at: Duration,
-    /// What is new of it.
-    pub change: Change,
-}
-
-/// Microseconds of `CLOCK_MONOTONIC`.
-type Micros = u64;
-
-fn micros(time: Duration) -> Micros {
-    time.as_micros() as Micros
+    /// Which are named in another.
+    wholes: Wholes,
 }
 
 impl<K: Clone + Eq + Hash> Ledger<K> {
@@ -96,6 +70,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             quiet_after: micros(quiet_after),
             first_revision,
             worst: None,
+            wholes: Wholes::default(),
         }
     }
 
@@ -131,16 +106,8 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             self.entries.reserve_exact(place / 16 + 16);
         }
         let hash = self.hasher.hash_one(&key);
-        self.entries.push(Entry {
-            key,
-            finding: finding.clone(),
-            is_closed: false,
-            shown_at: now,
-            seen_at,
-            waits: false,
-            samples: OF_THE_FIRST,
-            change: Change::Grew,
-        });
+        let entry = Entry::new(key, finding.clone(), now, seen_at);
+        self.entries.push(entry);
         let Self {
             places,
             entries,
@@ -158,10 +125,39 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         self.place(key).is_some()
     }
 
-    fn place(&self, key: &K) -> Option<usize> {
+    /// The place of a finding that is not closed.
+    pub fn place(&self, key: &K) -> Option<Place> {
         let is_it = |&place: &u32| self.entries[place as usize].key == *key;
         let place = self.places.find(self.hasher.hash_one(key), is_it)?;
-        Some(*place as usize)
+        Some(*place)
+    }
+
+    /// The key of the finding at a place, while it is not closed.
+    pub fn key_at(&self, place: Place) -> Option<&K> {
+        let entry = &self.entries[place as usize];
+        (!entry.is_closed).then_some(&entry.key)
+    }
+
+    /// Whether something new of a finding is to be reported.
+    pub fn is_waiting(&self, place: Place) -> bool {
+        self.entries[place as usize].waits
+    }
+
+    /// Does not report a finding that was entered just now before it is due, since it may be a part of another by then.
+    pub fn withhold(&mut self, place: Place) {
+        self.entries[place as usize].is_shown = false;
+        self.wait(place);
+    }
+
+    /// Has a finding named in another from now on, or be one of its own.
+    pub fn relate(&mut self, part: Place, whole: Option<Place>) {
+        let before = self.wholes.whole_of(part);
+        if self.wholes.set(part, whole) {
+            let now = self.wholes.whole_of(part);
+            for place in [part, before, now] {
+                self.wait(place);
+            }
+        }
     }
 
     /// Takes the counter's exact totals so far. Totals never shrink; those of an unknown finding are not taken, and the
@@ -170,7 +166,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let Some(place) = self.place(key) else {
             return false;
         };
-        let finding = &mut self.entries[place].finding;
+        let finding = &mut self.entries[place as usize].finding;
         if count.packets > finding.packets || count.bytes > finding.bytes {
             finding.packets = finding.packets.max(count.packets);
             finding.bytes = finding.bytes.max(count.bytes);
@@ -182,9 +178,9 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// Takes how many samples it has had so far: with more of them it has grown, though nothing was counted of these.
     pub fn sampled(&mut self, key: &K, samples: u8, now: Moment) {
         if let Some(place) = self.place(key)
-            && samples > self.entries[place].samples
+            && samples > self.entries[place as usize].samples
         {
-            self.entries[place].samples = samples;
+            self.entries[place as usize].samples = samples;
             self.seen(place, now);
         }
     }
@@ -199,23 +195,21 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// Takes that a finding was found once more: nothing is new of it but when.
     pub fn found_again(&mut self, key: &K, now: Moment) {
         if let Some(place) = self.place(key) {
-            let entry = &mut self.entries[place];
+            let entry = &mut self.entries[place as usize];
             entry.seen_at = micros(now.monotonic);
             entry.finding.last_seen = now.wall.into();
         }
     }
 
-    /// Takes that more of a finding was seen. One that was quiet is open again.
-    fn seen(&mut self, place: usize, now: Moment) {
+    /// Takes that more of a finding was seen, be it what is named in it. One that was quiet is open again.
+    fn seen(&mut self, place: Place, now: Moment) {
         self.wait(place);
-        let entry = &mut self.entries[place];
-        entry.seen_at = micros(now.monotonic);
-        entry.finding.last_seen = now.wall.into();
-        if entry.finding.state == AlertState::Quiet {
-            entry.finding.state = AlertState::Open;
-            entry.change = entry.change.max(Change::StateChanged);
-            let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
-            self.active.push(Reverse((quiet_at, place as u32)));
+        for place in [place, self.wholes.whole_of(place)] {
+            let entry = &mut self.entries[place as usize];
+            if entry.seen(now) {
+                let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
+                self.active.push(Reverse((quiet_at, place)));
+            }
         }
     }
 
@@ -235,7 +229,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             }
             entry.finding.state = AlertState::Quiet;
             entry.change = entry.change.max(Change::StateChanged);
-            self.wait(place as usize);
+            self.wait(place);
         }
     }
 
@@ -245,13 +239,13 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         let Some(place) = self.place(key) else {
             return false;
         };
-        let finding = &mut self.entries[place].finding;
+        let finding = &mut self.entries[place as usize].finding;
         let before = finding.clone();
         amend(finding);
         let changed = *finding != before;
         if changed {
             self.worst = self.worst.max(Some(finding.severity));
-            let entry = &mut self.entries[place];
+            let entry = &mut self.entries[place as usize];
             entry.change = entry.change.max(Change::Refined);
             self.wait(place);
         }
@@ -263,8 +257,12 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Due<K>> {
         let now = micros(now);
         iter::from_fn(move || {
-            self.waiting.peek().filter(|due| due.0.0 <= now)?;
-            self.take_first(now)
+            loop {
+                self.waiting.peek().filter(|due| due.0.0 <= now)?;
+                if let Some(due) = self.take_first(now) {
+                    return Some(due);
+                }
+            }
         })
         .take(REPEATS)
     }
@@ -307,8 +305,12 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// What is not reported yet, without regard to the pause: the last lines before the summary, with the exact counts.
     pub fn rest(&mut self) -> impl Iterator<Item = Due<K>> {
         iter::from_fn(|| {
-            let Reverse((from, _)) = *self.waiting.peek()?;
-            self.take_first(from)
+            loop {
+                let Reverse((from, _)) = *self.waiting.peek()?;
+                if let Some(due) = self.take_first(from) {
+                    return Some(due);
+                }
+            }
         })
     }
 
@@ -320,50 +322,76 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// How many findings of each severity there are.
     pub fn by_severity(&self) -> BTreeMap<Severity, u64> {
         let mut counts = BTreeMap::new();
-        for entry in &self.entries {
-            *counts.entry(entry.finding.severity).or_default() += 1;
+        for (_, finding) in self.own() {
+            *counts.entry(finding.severity).or_default() += 1;
         }
         counts
     }
 
     /// The most severe findings, at most so many, those with the most packets first.
     pub fn most_severe(&self, most: usize) -> Vec<Arc<Finding>> {
-        let rank = |finding: &&Finding| Reverse((finding.severity, finding.packets));
-        let mut all: Vec<&Finding> = self.entries.iter().map(|entry| &entry.finding).collect();
+        let rank = |(_, finding): &(Place, &Finding)| Reverse((finding.severity, finding.packets));
+        let mut all: Vec<(Place, &Finding)> = self.own().collect();
         if most < all.len() {
             all.select_nth_unstable_by_key(most, rank);
             all.truncate(most);
         }
         all.sort_by_key(rank);
-        all.into_iter().cloned().map(Arc::new).collect()
+        let places = all.into_iter().map(|(place, _)| place);
+        places.map(|at| Arc::new(self.finding_at(at))).collect()
     }
 
-    /// How many findings there are.
+    /// How many findings there are; what is named in another is none.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.wholes.number()
     }
 
-    fn wait(&mut self, place: usize) {
-        let entry = &mut self.entries[place];
-        if !entry.waits {
-            entry.waits = true;
-            let from = entry.shown_at + micros(PAUSE);
-            self.waiting.push(Reverse((from, place as u32)));
+    /// Those that are not named in another.
+    fn own(&self) -> impl Iterator<Item = (Place, &Finding)> {
+        let all = (0..).zip(&self.entries);
+        all.filter(|&(place, _)| !self.wholes.is_part(place))
+            .map(|(place, entry)| (place, &entry.finding))
+    }
+
+    /// The finding at a place, with what is named in it.
+    fn finding_at(&self, place: Place) -> Finding {
+        let at = |place: Place| &self.entries[place as usize].finding;
+        let mut finding = at(place).clone();
+        let parts = self.wholes.parts_of(place);
+        if self.wholes.is_part(place) {
+            let whole = at(self.wholes.whole_of(place)).id;
+            finding.connection = Some(Arc::new(Connection::PartOf(whole)));
+        } else if !parts.is_empty() {
+            let related = parts.into_iter().map(|part| at(part).as_related());
+            finding.connection = Some(Arc::new(Connection::Has(related.collect())));
+        }
+        finding
+    }
+
+    fn wait(&mut self, place: Place) {
+        for place in [place, self.wholes.whole_of(place)] {
+            let entry = &mut self.entries[place as usize];
+            if !entry.waits {
+                entry.waits = true;
+                let from = entry.shown_at + micros(PAUSE);
+                self.waiting.push(Reverse((from, place)));
+            }
         }
     }
 
+    /// Takes the first that waits; nothing to report where that is named in another, and no finding of its own to whoever is reported to.
     fn take_first(&mut self, now: Micros) -> Option<Due<K>> {
         let Reverse((_, place)) = self.waiting.pop()?;
+        let is_part = self.wholes.is_part(place);
         let entry = &mut self.entries[place as usize];
-        entry.waits = false;
-        entry.shown_at = now;
-        entry.finding.revision += 1;
-        let change = std::mem::replace(&mut entry.change, Change::Grew);
+        let change = entry.report(now, is_part)?;
+        let key = (!entry.is_closed).then(|| entry.key.clone());
+        let seen_at = Duration::from_micros(entry.seen_at);
         Some(Due {
             change,
-            key: (!entry.is_closed).then(|| entry.key.clone()),
-            finding: entry.finding.clone(),
-            seen_at: Duration::from_micros(entry.seen_at),
+            key,
+            finding: self.finding_at(place),
+            seen_at,
         })
     }
 }

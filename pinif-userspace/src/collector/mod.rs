@@ -4,6 +4,7 @@
 mod attachments;
 mod audit;
 mod check;
+mod connections;
 mod detect;
 pub(crate) mod enforcement;
 pub(crate) mod fail_on;
@@ -27,6 +28,7 @@ mod persistence;
 pub(crate) mod plan;
 mod progress;
 mod rate_limit;
+mod relate;
 mod reload;
 mod report;
 mod rulesets;

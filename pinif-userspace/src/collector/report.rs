@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{Count, FindingKey, FindingState, FindingValue, Sighting},
+    sighting::{Count, FindingKey, FindingValue, Sighting},
 };
 
 use super::{
@@ -52,9 +52,10 @@ impl Audit {
             return;
         }
         // Without a counter it is of an interface that is gone, and is archived.
-        let Some(FindingState { count, .. }) = self.counters.finding(key) else {
+        let Some(state) = self.counters.finding(key) else {
             return;
         };
+        let count = state.count;
         let Some(sighted) = decode(key, sighting) else {
             return;
         };
@@ -68,7 +69,9 @@ impl Audit {
         {
             self.counts = true;
             self.remember_seen(&finding, seen.monotonic);
-            self.show(Some(&Key::Counted(*key)), finding, Change::Opened);
+            if self.is_of_its_own(key, &state) {
+                self.show(Some(&Key::Counted(*key)), finding, Change::Opened);
+            }
             let namespace = self.namespaces.get(&key.netns);
             let suspect =
                 namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
@@ -220,6 +223,7 @@ impl Audit {
                 }
             }
         }
+        self.relate_grown();
         Ok(())
     }
 

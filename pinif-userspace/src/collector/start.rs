@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     collector::{
+        connections::Connections,
         enforcement::{Enforce, Enforcement},
         ledger::Ledger,
     },
@@ -146,6 +147,7 @@ impl Audit {
             counters,
             // Each finding is reported less than a thousand times a second: what comes after this run has greater ones.
             ledger: Ledger::new(plan.quiet_after, since_boot().as_millis() as u64),
+            connections: Connections::default(),
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,

@@ -2,7 +2,6 @@
 //!
 //! Texts are as the kernel and the processes wrote them: each surface escapes them for where it writes.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,12 +18,14 @@ use super::{
     explain::{Cause, CauseKind},
     flow::{Flow, protocol_name, protocol_text},
     process::Process,
+    related::{Connection, Related},
     samples::Samples,
     subject::Subject,
     wall_time::WallTime,
     ways::Ways,
 };
-use crate::text::hash::fnv1a;
+
+pub use super::id::FindingId;
 
 /// What a finding's `egress_interface` says where it may be any of the namespace's.
 pub const ANY_INTERFACE: &str = "*";
@@ -77,6 +78,8 @@ pub struct Finding {
     pub subject: Option<Arc<Subject>>,
     /// What it has seen, where that is known to whoever holds the finding.
     pub samples: Option<Arc<Samples>>,
+    /// How it stands to others of the same connections, where that is known to whoever holds the finding.
+    pub connection: Option<Arc<Connection>>,
 }
 
 impl Finding {
@@ -104,6 +107,7 @@ impl Finding {
             process: None,
             subject: None,
             samples: None,
+            connection: None,
         }
     }
 
@@ -168,6 +172,39 @@ impl Finding {
     pub fn source(&self) -> String {
         self.flow
             .map_or_else(String::new, |flow| flow.source.to_string())
+    }
+
+    /// The other packets of its connections that are named in it.
+    pub fn related(&self) -> &[Related] {
+        match self.connection.as_deref() {
+            Some(Connection::Has(related)) => related,
+            Some(Connection::PartOf(_)) | None => &[],
+        }
+    }
+
+    /// The finding that it is named in, if it is none of its own any more.
+    pub fn part_of(&self) -> Option<FindingId> {
+        match self.connection.as_deref() {
+            Some(Connection::PartOf(whole)) => Some(*whole),
+            Some(Connection::Has(_)) | None => None,
+        }
+    }
+
+    /// What another finding says of its packets.
+    pub fn as_related(&self) -> Related {
+        let rule = self.rule().and(self.place.rule.as_ref());
+        Related {
+            id: self.id,
+            kind: self.kind,
+            severity: self.severity,
+            rule: rule.and_then(|rule| rule.name.clone()),
+            bound_device: self.place.bound_device.clone(),
+            owner: self.place.source_owner.clone(),
+            flow: self.flow,
+            subject: self.subject.clone(),
+            packets: self.packets,
+            bytes: self.bytes,
+        }
     }
 
     /// The first packet's destination, written likewise.
@@ -255,23 +292,6 @@ pub enum SentBy {
     Kernel,
     /// No socket: forwarded, or a copy.
     None,
-}
-
-/// What a finding's `id` says: the low 48 bits of a hash of the finding's key, as twelve hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FindingId(pub u64);
-
-impl FindingId {
-    /// The identity that comes of a key's bytes.
-    pub fn of(key: &[u8]) -> Self {
-        Self(fnv1a(key.iter().copied()))
-    }
-}
-
-impl fmt::Display for FindingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012x}", self.0 & 0xffff_ffff_ffff)
-    }
 }
 
 #[cfg(test)]

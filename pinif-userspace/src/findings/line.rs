@@ -3,24 +3,27 @@
 //! Names and order of the fields are a contract with scripts; `docs/schema/pinif-audit.schema.json` is made from these
 //! types.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+mod related;
+mod subject;
+
+use std::borrow::Cow;
 
 use pinif_ebpf::verdict::{Kind, Severity};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
+pub use self::{related::RelatedLine, subject::Subject};
+
 use super::{
     alert_state::AlertState,
     explain::{self, Step},
     finding::{Finding, PacketDirection, SentBy},
-    flow::protocol_text,
     latent::Latent,
     names,
     process::Process,
     ready::Ready,
     samples::Samples,
-    subject::{self, KernelPacket},
     summary::Summary,
 };
 
@@ -153,6 +156,12 @@ pub struct FindingLine {
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     pub last_seen: String,
+    /// The other packets of the same connections, which would be findings of their own: what answers these, or what these answer.
+    #[serde(default)]
+    pub related: Vec<RelatedLine>,
+    /// The id of the finding that names these packets by now: this one is none any more. Only of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
     /// It is foreseen; only of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latent: Option<bool>,
@@ -170,51 +179,6 @@ pub struct Also {
     pub kind: Kind,
     /// The policy's rule that it breaks; null of kinds that are about no rule.
     pub rule: Option<String>,
-}
-
-/// Who a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Subject {
-    /// All processes of one program, user and cgroup.
-    Program {
-        /// The executable; null where it is not known any more.
-        exe: Option<String>,
-        /// The user; null where it is not known.
-        uid: Option<u32>,
-        /// The cgroup, from the root of the v2 hierarchy; null where it is gone.
-        cgroup: Option<String>,
-    },
-    /// The kernel itself.
-    Kernel {
-        /// What it sends.
-        what: KernelPacket,
-        /// The local address that it sends from.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`, of `tunnel` and `other`.
-        protocol: Option<String>,
-    },
-    /// What is forwarded.
-    Forwarded {
-        /// The interface that it came in by.
-        interface: String,
-        /// The IP protocol, as in `protocol`; null of what is no IP packet.
-        protocol: Option<String>,
-    },
-    /// What arrives for a local address, and no process's socket receives.
-    Receiver {
-        /// The local address.
-        address: Option<String>,
-        /// The IP protocol, as in `protocol`.
-        protocol: String,
-    },
-    /// All further programs of a user that has too many findings of this kind.
-    OtherPrograms {
-        /// The user.
-        uid: u32,
-    },
-    /// All that has no finding of its own, since there are too many.
-    Others,
 }
 
 impl From<&Finding> for FindingLine {
@@ -264,6 +228,8 @@ impl From<&Finding> for FindingLine {
             state: finding.state,
             first_seen: finding.first_seen.to_string(),
             last_seen: finding.last_seen.to_string(),
+            related: finding.related().iter().map(RelatedLine::from).collect(),
+            part_of: finding.part_of().map(|whole| whole.to_string()),
             latent: None,
             r#if: None,
         }
@@ -280,42 +246,6 @@ impl From<&Latent> for FindingLine {
             latent: Some(true),
             r#if: Some(latent.condition.clone()),
             ..Self::from(&latent.finding)
-        }
-    }
-}
-
-impl From<&subject::Subject> for Subject {
-    fn from(subject: &subject::Subject) -> Self {
-        let text = |text: &Arc<str>| text.to_string();
-        let number = |address: &IpAddr| address.to_string();
-        match subject {
-            subject::Subject::Program { exe, uid, cgroup } => Self::Program {
-                exe: exe.as_ref().map(text),
-                uid: *uid,
-                cgroup: cgroup.as_ref().map(text),
-            },
-            subject::Subject::Kernel {
-                what,
-                address,
-                protocol,
-            } => Self::Kernel {
-                what: *what,
-                address: address.as_ref().map(number),
-                protocol: protocol.map(protocol_text),
-            },
-            subject::Subject::Forwarded {
-                interface,
-                protocol,
-            } => Self::Forwarded {
-                interface: text(interface),
-                protocol: protocol.map(protocol_text),
-            },
-            subject::Subject::Receiver { address, protocol } => Self::Receiver {
-                address: address.as_ref().map(number),
-                protocol: protocol_text(*protocol),
-            },
-            subject::Subject::OtherPrograms { uid } => Self::OtherPrograms { uid: *uid },
-            subject::Subject::Others => Self::Others,
         }
     }
 }

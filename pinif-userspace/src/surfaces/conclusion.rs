@@ -125,10 +125,10 @@ impl Wrong {
         let mut wrong = Self::default();
         for kind in Kind::ALL {
             let found = |severity| {
-                let rows = rows
-                    .iter()
-                    .filter(|row| row.kind == kind && row.severity == severity && !row.dropped);
-                rows.fold(0u64, |sum, row| sum.saturating_add(row.packets))
+                let rows = rows.iter().filter(|row| !row.dropped);
+                rows.fold(0u64, |sum, row| {
+                    sum.saturating_add(row.packets_of(kind, severity))
+                })
             };
             let (mut leaks, mut risks, notes) = (
                 found(Severity::Leak),

@@ -126,6 +126,7 @@ pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
     if finding.state == AlertState::Quiet {
         seen.push_str(&format!(", quiet since {}", finding.last_seen));
     }
+    details.extend(phrase::with_it(finding).map(|related| Detail::new("with it", related)));
     details.push(Detail::new("seen", seen));
     details
 }

@@ -8,7 +8,6 @@ use pinif_ebpf::loss::Loss;
 
 use super::conclusion::conclusion;
 use super::details::{Detail, details};
-use super::grid::{Grid, Text};
 use super::level::Level;
 use super::lines::Unbuffered;
 use super::look::{self, Look};
@@ -17,8 +16,9 @@ use super::next;
 use super::notes::Notes;
 use super::output::{Output, WithoutReader};
 use super::phrase;
-use super::shown::{Row, Show, Shown};
+use super::shown::{Show, Shown};
 use super::surface::Surface;
+use super::table::table;
 use crate::findings::explain;
 use crate::findings::finding::Finding;
 use crate::findings::latent::Latent;
@@ -29,7 +29,7 @@ use crate::findings::summary::Summary;
 use crate::findings::wall_time::WallTime;
 use crate::hub::Change;
 use crate::text::escape::visible;
-use crate::text::words::{counted, duration, grouped, width, wrapped_from};
+use crate::text::words::{counted, duration, width, wrapped_from};
 
 /// Where the details under a headline begin.
 const INDENT: usize = 12;
@@ -247,6 +247,14 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
                 );
                 (Block::Line, self.headed(wall.into(), finding, &line))
             }
+            Show::Related => (
+                Block::Line,
+                self.headed(wall.into(), finding, &phrase::related(finding)),
+            ),
+            Show::Part => (
+                Block::Line,
+                self.headed(wall.into(), finding, &phrase::part(finding)),
+            ),
             Show::Nothing => return Ok(()),
         };
         self.show_block(block, &text)
@@ -294,42 +302,5 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
 
     fn lost(&self) -> u64 {
         self.out.lost()
-    }
-}
-
-/// The exact counts of all findings, the gravest first.
-fn table(rows: &[Row]) -> Grid {
-    let mut rows: Vec<&Row> = rows.iter().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.severity));
-    let several = rows.iter().any(|row| row.netns() != rows[0].netns());
-    let fates = rows.iter().any(|row| row.dropped);
-    let strong = |text: Text| text.styled(look::strong());
-    let mut headings = vec![Text::left("finding"), Text::left("kind")];
-    headings.extend(several.then(|| Text::left("netns")));
-    headings.extend([
-        Text::left("interface"),
-        Text::right("packets"),
-        Text::right("bytes"),
-    ]);
-    headings.extend(fates.then(|| Text::left("fate")));
-    headings.push(Text::left("sender"));
-    let rows = rows.iter().map(|row| {
-        let mut texts = vec![
-            Text::left(row.severity.name()).styled(look::of_severity(row.severity)),
-            Text::left(row.kind.name()),
-        ];
-        texts.extend(several.then(|| Text::left(row.netns())));
-        texts.extend([
-            Text::left(row.egress_interface()),
-            Text::right(grouped(row.packets)),
-            Text::right(grouped(row.bytes)),
-        ]);
-        texts.extend(fates.then(|| Text::left(row.fate())));
-        texts.push(Text::left(&*row.sender));
-        texts
-    });
-    Grid {
-        headings: headings.into_iter().map(strong).collect(),
-        rows: rows.collect(),
     }
 }

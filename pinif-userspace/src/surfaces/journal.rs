@@ -86,6 +86,8 @@ impl<E: Write + Send> Surface for Journal<E> {
                 phrase::growth(finding),
                 explain::cause(finding)
             ),
+            Show::Related => phrase::related(finding),
+            Show::Part => phrase::part(finding),
             Show::Nothing => return Ok(()),
         };
         self.say(finding, &text);
@@ -162,8 +164,10 @@ impl<E: Write + Send> Surface for Journal<E> {
 fn whole(headline: &str, finding: &FindingLine) -> String {
     let rule = finding.rule.as_ref();
     let rule = rule.map_or_else(String::new, |rule| format!(". Rule: {rule}"));
+    let related = phrase::with_it(finding);
+    let related = related.map_or_else(String::new, |related| format!(". With it: {related}"));
     format!(
-        "{headline} in {}. Cause: {}. Fix: {}{rule}",
+        "{headline} in {}. Cause: {}. Fix: {}{rule}{related}",
         finding.netns, finding.cause, finding.remedy
     )
 }

@@ -25,6 +25,7 @@ mod service;
 mod shown;
 pub(crate) mod stderr;
 mod surface;
+mod table;
 
 pub use self::{
     level::Level,

@@ -8,6 +8,7 @@ use crate::findings::{
     finding::{ANY_INTERFACE, Finding},
     kinds,
     latent::Latent,
+    line::FindingLine,
     ready::Ready,
     samples::Samples,
     subject::Subject,
@@ -124,6 +125,33 @@ pub fn state(finding: &Finding) -> String {
             finding.last_seen.to_seconds()
         ),
     }
+}
+
+/// The other packets of a finding's connections: `telemetryd (pid 4242), bound to fab0: of the same connections, 4 packets arrived on eth1
+/// (ingress-escape), TCP 10.9.0.9:7000 → 192.0.2.1:40000`.
+pub fn related(finding: &Finding) -> String {
+    let line = FindingLine::from(finding);
+    let related = with_it(&line).unwrap_or_default();
+    format!("{}: {}", sender(finding), visible(&related))
+}
+
+/// The other packets of a finding's connections, in words; nothing, if there are none. Not safe to show yet.
+pub fn with_it(finding: &FindingLine) -> Option<String> {
+    let related = finding.related.iter();
+    let related: Vec<String> = related
+        .map(|one| one.phrase(&finding.egress_interface))
+        .collect();
+    (!related.is_empty()).then(|| format!("of the same connections, {}", related.join("; ")))
+}
+
+/// That a finding is named in another: `sshd (pid 99), unpinned: of the same connections as finding a549f0330649, and counted there`.
+pub fn part(finding: &Finding) -> String {
+    let whole = finding.part_of();
+    let whole = whole.map_or_else(|| "another".to_owned(), |whole| format!("finding {whole}"));
+    format!(
+        "{}: of the same connections as {whole}, and counted there",
+        sender(finding)
+    )
 }
 
 /// A group that was not joined: `telemetryd (pid 4242), bound to fab0: kept from joining 239.7.7.7 on eth1`.

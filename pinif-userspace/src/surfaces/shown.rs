@@ -12,6 +12,7 @@ use crate::findings::alert_state::AlertState;
 use crate::findings::explain::Cause;
 use crate::findings::finding::{Finding, FindingId};
 use crate::findings::kinds;
+use crate::findings::related::Related;
 use crate::findings::summary::Cell;
 use crate::text::escape::visible;
 
@@ -51,9 +52,24 @@ pub struct Row {
     /// The last count of bytes.
     pub bytes: u64,
     state: AlertState,
+    /// The other packets of its connections.
+    pub related: Vec<RelatedRow>,
     causes: Arc<[Cause]>,
     shown: u64,
     shown_at: Duration,
+}
+
+/// What is kept of packets that are named in a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelatedRow {
+    /// Their kind.
+    pub kind: Kind,
+    /// How grave that is.
+    pub severity: Severity,
+    /// The last count of packets.
+    pub packets: u64,
+    /// The last count of bytes.
+    pub bytes: u64,
 }
 
 /// What to show of a finding now.
@@ -67,6 +83,10 @@ pub enum Show {
     Change,
     /// That its state is another.
     State,
+    /// That other packets of its connections were found.
+    Related,
+    /// That it is named in another by now, and is none any more.
+    Part,
     /// Nothing: the summary has its last counts.
     Nothing,
 }
@@ -85,6 +105,9 @@ impl Shown {
     /// twice that after a pause: a burst is shown at once, and what goes on for days is shown seldom. A new state is shown always.
     pub fn take(&mut self, finding: &Finding, now: Duration) -> Show {
         let place = self.places.get(&finding.id).copied();
+        if finding.part_of().is_some() {
+            return self.remove(place);
+        }
         let Some(row) = place.and_then(|place| self.rows.get_mut(place)) else {
             self.places.insert(finding.id, self.rows.len());
             self.rows.push(Row::of(finding, now));
@@ -101,6 +124,8 @@ impl Shown {
             Show::State
         } else if fresh.sender != row.sender || fresh.causes != *causes {
             Show::Change
+        } else if fresh.related.len() > row.related.len() {
+            Show::Related
         } else if finding.packets >= shown.saturating_mul(10).max(10)
             || !self.is_sparing
                 && finding.packets >= shown.saturating_mul(2).max(2)
@@ -109,16 +134,30 @@ impl Shown {
             Show::Growth
         } else {
             (row.packets, row.bytes) = (fresh.packets, fresh.bytes);
+            row.related = fresh.related;
             return Show::Nothing;
         };
         *row = fresh;
         show
     }
 
+    /// Takes out what is named in another.
+    fn remove(&mut self, place: Option<usize>) -> Show {
+        let Some(place) = place else {
+            return Show::Nothing;
+        };
+        self.rows.remove(place);
+        self.places.retain(|_, other| *other != place);
+        for other in self.places.values_mut().filter(|other| **other > place) {
+            *other -= 1;
+        }
+        Show::Part
+    }
+
     /// How grave a cell of the matrix is: as grave as the gravest finding in it.
     pub fn severity(&self, cell: &Cell, kind: Kind) -> Severity {
-        let rows = self.rows.iter().filter(|row| row.is_of(cell, kind));
-        rows.map(|row| row.severity)
+        let rows = self.rows.iter();
+        rows.filter_map(|row| row.severity_in(cell, kind))
             .max()
             .unwrap_or(kind.row().severity)
     }
@@ -149,12 +188,27 @@ impl Row {
         visible(&self.egress_interface)
     }
 
-    fn is_of(&self, cell: &Cell, kind: Kind) -> bool {
-        self.kind == kind
-            && self.dropped == cell.dropped
+    /// All packets of a kind and a severity in it, those that are named in it too.
+    pub fn packets_of(&self, kind: Kind, severity: Severity) -> u64 {
+        let is_own = (self.kind, self.severity) == (kind, severity);
+        let related = self.related.iter();
+        related
+            .filter(|one| (one.kind, one.severity) == (kind, severity))
+            .fold(if is_own { self.packets } else { 0 }, |sum, one| {
+                sum.saturating_add(one.packets)
+            })
+    }
+
+    /// How grave those of its packets are that are in a cell; nothing where none may be.
+    fn severity_in(&self, cell: &Cell, kind: Kind) -> Option<Severity> {
+        let is_there = self.dropped == cell.dropped
             && self.egress_interface == cell.egress_interface
-            && self.bound_device == cell.bound_device
-            && self.netns == cell.netns
+            && self.netns == cell.netns;
+        if self.kind == kind {
+            return (is_there && self.bound_device == cell.bound_device).then_some(self.severity);
+        }
+        let mut related = self.related.iter().filter(|_| is_there);
+        related.find(|one| one.kind == kind).map(|one| one.severity)
     }
 
     fn of(finding: &Finding, now: Duration) -> Self {
@@ -170,9 +224,74 @@ impl Row {
             packets: finding.packets,
             bytes: finding.bytes,
             state: finding.state,
+            related: finding.related().iter().map(RelatedRow::from).collect(),
             causes: Arc::clone(&finding.causes),
             shown: finding.packets,
             shown_at: now,
         }
+    }
+}
+
+impl From<&Related> for RelatedRow {
+    fn from(related: &Related) -> Self {
+        Self {
+            kind: related.kind,
+            severity: related.severity,
+            packets: related.packets,
+            bytes: related.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{example::finding, related::Connection};
+
+    fn with_answers(packets: u64) -> Finding {
+        let answer = Related {
+            kind: Kind::IngressEscape,
+            severity: Severity::Risk,
+            packets,
+            ..finding(2).as_related()
+        };
+        Finding {
+            connection: Some(Arc::new(Connection::Has(vec![answer]))),
+            ..finding(1)
+        }
+    }
+
+    #[test]
+    fn what_is_named_in_a_finding_is_shown_once_and_counted() {
+        let mut shown = Shown::default();
+        let mut take = |finding: &Finding| shown.take(finding, Duration::ZERO);
+        assert_eq!(take(&finding(1)), Show::Whole);
+        assert_eq!(take(&with_answers(1)), Show::Related);
+        assert_eq!(take(&with_answers(4)), Show::Nothing);
+        let [row] = shown.rows() else {
+            panic!("one finding");
+        };
+        let of = |kind, severity| row.packets_of(kind, severity);
+        assert_eq!(of(Kind::IngressEscape, Severity::Risk), 4);
+        assert_eq!(of(Kind::IngressEscape, Severity::Leak), 0);
+        assert_eq!(of(Kind::DeviceEscape, Severity::Leak), 1);
+    }
+
+    #[test]
+    fn what_is_named_in_another_is_none_any_more() {
+        let mut shown = Shown::default();
+        let mut take = |finding: &Finding| shown.take(finding, Duration::ZERO);
+        let part = Finding {
+            connection: Some(Arc::new(Connection::PartOf(FindingId(2)))),
+            ..finding(1)
+        };
+        assert_eq!(take(&part), Show::Nothing, "nobody knew it");
+        for id in [1, 2, 3] {
+            take(&finding(id));
+        }
+        assert_eq!(take(&part), Show::Part);
+        assert_eq!(take(&finding(3)), Show::Nothing, "the others are known");
+        assert_eq!(take(&finding(1)), Show::Whole, "it is one again");
+        assert_eq!(shown.rows().len(), 3);
     }
 }

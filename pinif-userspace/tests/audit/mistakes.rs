@@ -162,10 +162,8 @@ fn tcp_takes_no_notice_of_ip_unicast_if() {
             .rule(RULE)
             .egress("eth1")
             .packets(answered)
-            .by(&sent)
             .source("10.9.0.9:7000");
-        let expected = report.expect().finding(escape).arrived(answer);
-        expected.nothing_else();
+        report.expect().finding(escape.with(answer)).nothing_else();
     });
 }
 

@@ -37,12 +37,16 @@ impl<'a> Expectation<'a> {
         if finding.kind != "unaudited" && finding.packets > 0 {
             *self.places.entry(finding.place()).or_default() += finding.packets;
         }
-        self.findings.push(finding);
-        self
+        self.arrived(finding)
     }
 
     /// This finding of what arrived, which is in no cell: the matrix is of what leaves.
     pub fn arrived(mut self, finding: Finding) -> Self {
+        for one in finding.related() {
+            if one.kind != "ingress-escape" {
+                *self.places.entry(one.place()).or_default() += one.packets;
+            }
+        }
         self.findings.push(finding);
         self
     }
@@ -123,6 +127,30 @@ impl<'a> Expectation<'a> {
             assert!(
                 is_first && packets == line.packets,
                 "this finding is not as expected: {line:#?}\nexpected of it: {of_it:#?}\n{report}"
+            );
+            let mut related: Vec<_> = of_it.iter().flat_map(|one| one.related()).collect();
+            for named in &line.related {
+                // What one sender has of it, or several together.
+                let whole = related
+                    .iter()
+                    .position(|one| one.is_named(named) && one.packets == named.packets);
+                if let Some(whole) = whole {
+                    related.swap_remove(whole);
+                    continue;
+                }
+                let (of_it, others) = related
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|one| one.is_named(named));
+                related = others;
+                let packets: u64 = of_it.iter().map(|one| one.packets).sum();
+                assert_eq!(
+                    packets, named.packets,
+                    "what it names is not as expected: {named:#?}\nexpected of it: {of_it:#?}\n{report}"
+                );
+            }
+            assert!(
+                related.is_empty(),
+                "it does not name these: {related:#?}\n{line:#?}\n{report}"
             );
         }
         assert!(

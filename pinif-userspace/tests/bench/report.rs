@@ -151,18 +151,27 @@ impl Report {
         let places = self.places();
         // What cannot be seen, has not happened, or is a group alone, has no packets, and what arrives is in no cell.
         let seen = self.findings.iter().filter(|finding| {
-            finding.kind != Kind::Unaudited
-                && finding.packets > 0
-                && finding.direction == PacketDirection::Out
-                && finding.latent != Some(true)
+            finding.kind != Kind::Unaudited && finding.packets > 0 && finding.latent != Some(true)
         });
-        let found = sum(seen.map(|finding| {
-            let place = (
-                finding.bound_device.clone(),
-                finding.egress_interface.clone(),
-                verdict(CellVerdict::Found(finding.kind), finding.dropped),
-            );
-            (place, (finding.packets, finding.bytes))
+        let found = sum(seen.flat_map(|finding| {
+            let place = |bound: &Option<String>, kind| {
+                (
+                    bound.clone(),
+                    finding.egress_interface.clone(),
+                    verdict(CellVerdict::Found(kind), finding.dropped),
+                )
+            };
+            let own = (finding.direction == PacketDirection::Out).then(|| {
+                let place = place(&finding.bound_device, finding.kind);
+                (place, (finding.packets, finding.bytes))
+            });
+            let related = finding.related.iter();
+            let related = related.filter(|one| one.direction == PacketDirection::Out);
+            let related = related.map(|one| {
+                let place = place(&one.bound_device, one.kind);
+                (place, (one.packets, one.bytes))
+            });
+            own.into_iter().chain(related).collect::<Vec<_>>()
         }));
         let uncontained: BTreeMap<_, _> = places
             .iter()
@@ -302,5 +311,6 @@ fn last_of_each(lines: &[String]) -> Vec<FindingLine> {
             None => findings.push(finding),
         }
     }
+    findings.retain(|finding| finding.part_of.is_none());
     findings
 }

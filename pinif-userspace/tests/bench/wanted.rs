@@ -1,7 +1,7 @@
 //! A finding that a report must have.
 
 use pinif_ebpf::verdict::{CellVerdict, Kind};
-use pinif_userspace::findings::line::{FindingLine, Subject};
+use pinif_userspace::findings::line::{FindingLine, RelatedLine, Subject};
 use pinif_userspace::findings::samples::Samples;
 
 use super::report::{Place, verdict};
@@ -31,6 +31,7 @@ pub struct Finding {
     destination: Option<&'static str>,
     causes: Vec<&'static str>,
     fixes: Vec<&'static str>,
+    related: Vec<Finding>,
 }
 
 /// The process that a finding must name.
@@ -73,6 +74,7 @@ impl Finding {
             destination: None,
             causes: Vec::new(),
             fixes: Vec::new(),
+            related: Vec::new(),
         }
     }
 
@@ -173,6 +175,28 @@ impl Finding {
     pub fn remedy(mut self, words: &'static str) -> Self {
         self.fixes.push(words);
         self
+    }
+
+    /// With these packets of the same connections, which are named in it.
+    pub fn with(mut self, related: Finding) -> Self {
+        self.related.push(related);
+        self
+    }
+
+    /// Those that are named in it.
+    pub(super) fn related(&self) -> &[Finding] {
+        &self.related
+    }
+
+    /// Whether a finding's line names these packets so.
+    pub(super) fn is_named(&self, line: &RelatedLine) -> bool {
+        line.kind.name() == self.kind
+            && line.severity.name() == self.severity
+            && line.bound_device == self.bound
+            && same(self.rule, line.rule.as_deref())
+            && same(self.protocol, Some(&line.protocol))
+            && same(self.source.as_deref(), Some(&line.source))
+            && same(self.destination, Some(&line.destination))
     }
 
     /// Its kind.

@@ -1,3 +1,5 @@
+mod named;
+
 use std::time::SystemTime;
 
 use pinif_ebpf::verdict::Kind;

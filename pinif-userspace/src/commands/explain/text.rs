@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     findings::{alert_state::AlertState, flow::protocol_name, kinds, line::FindingLine},
-    surfaces::fix::fix,
+    surfaces::{fix::fix, phrase::with_it},
     text::{
         escape::visible,
         words::{counted, wrapped_from},
@@ -76,11 +76,13 @@ pub(super) fn of(finding: &FindingLine, columns: Option<usize>) -> String {
             None => String::new(),
         }
     );
+    let related = with_it(finding).unwrap_or_default();
     for (label, value) in [
         ("what", &finding.explanation),
         ("cause", &finding.cause),
         ("fix", &finding.remedy),
         ("path", &path),
+        ("with it", &related),
         ("seen", &seen),
     ] {
         let value = match columns {
@@ -235,6 +237,8 @@ mod tests {
             state: AlertState::Open,
             first_seen: "2026-03-01T12:00:00.125042Z".to_owned(),
             last_seen: "2026-03-01T12:00:01.125042Z".to_owned(),
+            related: Vec::new(),
+            part_of: None,
             latent: None,
             r#if: None,
         }

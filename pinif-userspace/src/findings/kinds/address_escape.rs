@@ -59,7 +59,11 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedies(finding: &Finding) -> Vec<Remedy> {
-    choice::by_causes(finding, &ROW).unwrap_or_else(|| choice::away_from_source(finding, &ROW))
+    let mut all = Vec::from_iter(choice::unasked(finding));
+    all.extend(
+        choice::by_causes(finding, &ROW).unwrap_or_else(|| choice::away_from_source(finding, &ROW)),
+    );
+    all
 }
 
 fn foreseen(latent: &Latent) -> String {

@@ -1,8 +1,6 @@
 //! A contained address is reached from the outside.
 
-use pinif_ebpf::verdict::Kind;
 use pinif_userspace::findings::finding::PacketDirection;
-use pinif_userspace::findings::line::FindingLine;
 
 use super::{NOTHING, end, escape, port, receiver, send};
 use crate::bench::{CONTROL_PLANE, Sent, leak, risk, scenario, together};
@@ -107,38 +105,25 @@ fn tcp(name: &str, to: &'static str, close: &str, far_close: &str) {
         let report = auditor.stop();
         // The answers leave by the front port, with the backplane's address.
         let left = report.sent_by("eth1").packets;
-        let answered: Vec<_> = report
-            .findings
-            .iter()
-            .filter(|finding| finding.kind == Kind::AddressEscape)
-            .collect();
-        assert_eq!(
-            answered.iter().map(|finding| finding.packets).sum::<u64>(),
-            left
-        );
-        let mut expected = report.expect();
-        for finding in answered {
-            let cookie = finding.socket_cookie.expect("the connection's");
-            let of_listener = Sent {
-                cookie,
-                ..served.clone()
-            };
-            let answer = leak("address-escape")
-                .egress("eth1")
-                .packets(finding.packets);
-            expected = expected.finding(answer.by(&of_listener));
-        }
-        let finding = report
-            .findings
-            .iter()
-            .find(|finding| finding.kind == Kind::IngressEscape)
-            .expect("what arrived");
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let related = finding.related.iter();
+        let answered: Vec<u64> = related.map(|one| one.packets).collect();
+        assert_eq!(answered.iter().sum::<u64>(), left, "{report}");
         let receiver = Sent {
             cookie: finding.socket_cookie.expect("the listener's"),
             ..served
         };
-        let escaped = escape().packets(packets).protocol("tcp").destination(to);
-        expected.arrived(escaped.by(&receiver)).nothing_else();
+        let mut escaped = escape().packets(packets).protocol("tcp").destination(to);
+        for packets in answered {
+            let answer = leak("address-escape").egress("eth1").packets(packets);
+            escaped = escaped.with(answer.source(to).protocol("tcp"));
+        }
+        report
+            .expect()
+            .arrived(escaped.by(&receiver))
+            .nothing_else();
     });
 }
 
@@ -156,25 +141,17 @@ fn an_echo_request_for_a_contained_address_comes_from_the_outside() {
         }
         bench.wait_until_sent("eth1", 1000);
         // The kernel takes them, and answers.
-        let asked = |to| escape().packets(500).destination(to);
-        let report = auditor.stop();
-        let answers: Vec<_> = report
-            .findings
-            .iter()
-            .filter(|finding| finding.kind == Kind::AddressEscape)
-            .collect();
-        let answered = answers.iter().map(|finding| finding.packets).sum::<u64>();
-        assert_eq!(answered, 1000, "{report}");
-        let mut expected = report.expect();
-        for finding in answers {
-            let answer = leak("address-escape")
-                .egress("eth1")
-                .packets(finding.packets);
-            expected = expected.finding(answer.source(&finding.source));
-        }
-        expected
-            .arrived(asked("10.0.0.1").protocol("icmp"))
-            .arrived(asked("fd00::1").protocol("icmpv6"))
+        let asked = |to, protocol| {
+            let answer = leak("address-escape").egress("eth1").packets(500);
+            let answer = answer.source(to).protocol(protocol);
+            let asked = escape().packets(500).destination(to).protocol(protocol);
+            asked.with(answer)
+        };
+        auditor
+            .stop()
+            .expect()
+            .arrived(asked("10.0.0.1", "icmp"))
+            .arrived(asked("fd00::1", "icmpv6"))
             .nothing_else();
     });
 }
@@ -191,20 +168,21 @@ fn unreceived(name: &str, intent: Option<&str>) {
         send(bench, &bench.chassis.outside, to_it, 10);
         bench.wait_until_sent("eth1", 10);
         drop(receiver);
-        let arrived_at_none = risk("ingress-escape").egress("eth1").packets(10);
-        let answered = leak("address-escape").egress("eth1").packets(10);
-        let report = auditor.stop();
-        report
+        let arrived_at_none = risk("ingress-escape")
+            .egress("eth1")
+            .packets(10)
+            .protocol("udp")
+            .destination("10.0.0.1:5000");
+        let answered = leak("address-escape")
+            .egress("eth1")
+            .packets(10)
+            .protocol("icmp")
+            .cause("the kernel's own reply");
+        auditor
+            .stop()
             .expect()
-            .arrived(arrived_at_none.protocol("udp").destination("10.0.0.1:5000"))
-            .finding(answered.protocol("icmp").cause("the kernel's own reply"))
+            .finding(answered.with(arrived_at_none))
             .nothing_else();
-        let arrived = |finding: &&FindingLine| finding.kind == Kind::IngressEscape;
-        let finding = report.findings.iter().find(arrived).expect("it was found");
-        assert!(
-            finding.explanation.contains("No socket receives it"),
-            "{report}"
-        );
     });
 }
 

@@ -11,11 +11,12 @@ use super::{
 use crate::{
     findings::{
         explain::{
-            CauseKind, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
+            CauseKind, Home, KeepOut, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
             phrases::destination_address,
         },
         finding::Finding,
         kinds::Row,
+        subject::Subject,
         ways::{ChosenBy, Way},
     },
     host::nft::Does,
@@ -320,4 +321,21 @@ fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
         Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
         Reached::Nowhere => None,
     }
+}
+
+/// Keep out what the kernel answers, where that arrived by the interface that the answer left by: then there is no answer.
+pub(in crate::findings) fn unasked(finding: &Finding) -> Option<Remedy> {
+    let mut arrived = finding.related().iter();
+    let owner = arrived.find_map(|one| {
+        let is_of_nobody = matches!(one.subject.as_deref(), Some(Subject::Receiver { .. }));
+        one.owner.clone().filter(|_| is_of_nobody)
+    })?;
+    (!is_owned(finding)).then(|| {
+        Remedy::KeepOut(KeepOut::DropForeignAddresses {
+            arrived: egress(finding),
+            home: Home::of(&owner),
+            bind: false,
+            quiet_arp: false,
+        })
+    })
 }

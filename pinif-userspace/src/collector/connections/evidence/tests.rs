@@ -1,0 +1,345 @@
+use pinif_ebpf::{
+    intent::{NO_USER, Owner},
+    key::SocketCookie,
+    packet::Packet,
+    sample::{MOST, Sample},
+    sighting::Count,
+    subject::SubjectKey,
+};
+use proptest::{prelude::*, sample::subsequence};
+
+use super::*;
+
+const CARD: Address = Address::v4([10, 0, 0, 1]);
+const SERVER: Address = Address::v4([10, 9, 0, 9]);
+
+/// A finding, as the kernel has it.
+#[derive(Clone, Copy, Debug)]
+struct Known(FindingKey, FindingState);
+
+impl Known {
+    /// Of a program's sockets, from the card's port 4000 to the server's 7000 or back.
+    fn of(kind: Kind, severity: Severity, subject: SubjectKey, time: u64) -> Self {
+        let key = FindingKey {
+            netns: NetNsCookie(1),
+            egress: IfIndex(3),
+            kind: kind as u8,
+            severity: severity as u8,
+            subject,
+            ..FindingKey::default()
+        };
+        let mut state = FindingState {
+            count: Count {
+                packets: 5,
+                bytes: 300,
+            },
+            ..FindingState::default()
+        };
+        let arrived = kind.row().direction == Direction::Ingress;
+        let first = &mut state.sighting;
+        first.time = time;
+        first.protocol = protocol::TCP;
+        let (card, server) = ((CARD, 4000), (SERVER, 7000));
+        let (from, to) = if arrived {
+            (server, card)
+        } else {
+            (card, server)
+        };
+        (first.source, first.source_port) = from;
+        (first.destination, first.destination_port) = to;
+        Self(key, state).to(&[to])
+    }
+
+    fn sockets(mut self, sockets: &[u64], more: bool) -> Self {
+        let samples = &mut self.1.samples;
+        for (place, &socket) in samples.lists[Of::Socket as usize].iter_mut().zip(sockets) {
+            place.key = Sample::of_socket(SocketCookie(socket));
+        }
+        samples.more[Of::Socket as usize] = u32::from(more);
+        self
+    }
+
+    /// To these, by the first packet's protocol.
+    fn to(mut self, ends: &[(Address, u16)]) -> Self {
+        let protocol = self.1.sighting.protocol;
+        let list = &mut self.1.samples.lists[Of::Destination as usize];
+        *list = [Sample::default(); MOST];
+        for (place, &(destination, destination_port)) in list.iter_mut().zip(ends) {
+            let packet = Packet {
+                destination,
+                destination_port,
+                protocol,
+                ..Packet::default()
+            };
+            place.key = Sample::of_destination(&packet, destination.words());
+        }
+        self
+    }
+
+    fn packets(mut self, packets: u64) -> Self {
+        self.1.count.packets = packets;
+        self
+    }
+}
+
+fn program(number: u64) -> SubjectKey {
+    SubjectKey::program(&Owner {
+        executable_inode: number,
+        ..Owner::default()
+    })
+}
+
+fn kernel(what: KernelPacket) -> SubjectKey {
+    SubjectKey::kernel(what, CARD.words())
+}
+
+fn receiver(protocol: u8) -> SubjectKey {
+    SubjectKey::receiver(CARD.words(), protocol)
+}
+
+/// Which of some findings are named in which.
+fn named(all: &[Known]) -> Vec<Option<usize>> {
+    let evidence: Vec<_> = all
+        .iter()
+        .map(|Known(key, state)| Evidence::of(key, state).expect("it may be"))
+        .collect();
+    wholes(&evidence)
+}
+
+fn left(severity: Severity, time: u64) -> Known {
+    Known::of(Kind::AddressEscape, severity, program(1), time).sockets(&[1], false)
+}
+
+fn arrived(severity: Severity, time: u64) -> Known {
+    Known::of(Kind::IngressEscape, severity, program(1), time).sockets(&[1], false)
+}
+
+#[test]
+fn what_answers_a_connection_that_leaks_is_named_in_it() {
+    use Severity::{Leak, Risk};
+    let answered = [left(Leak, 1), arrived(Leak, 2)];
+    assert_eq!(named(&answered), [None, Some(0)]);
+    let asked = [left(Leak, 2), arrived(Leak, 1)];
+    assert_eq!(named(&asked), [Some(1), None], "what came first began it");
+    let graver = [left(Risk, 1), arrived(Leak, 2)];
+    assert_eq!(
+        named(&graver),
+        [Some(1), None],
+        "the gravest is the finding"
+    );
+}
+
+#[test]
+fn what_comes_for_another_socket_is_another_finding() {
+    let first = left(Severity::Leak, 1);
+    let other = arrived(Severity::Leak, 2);
+    for second in [
+        other.sockets(&[1, 2], false),
+        other.sockets(&[2], false),
+        other.sockets(&[1], true),
+        Known(
+            FindingKey {
+                egress: IfIndex(4),
+                ..other.0
+            },
+            other.1,
+        ),
+        Known(
+            FindingKey {
+                subject: program(2),
+                ..other.0
+            },
+            other.1,
+        ),
+    ] {
+        assert_eq!(named(&[first, second]), [None, None], "{second:?}");
+    }
+    let many: Vec<u64> = (1..=16).collect();
+    let first = first.sockets(&many, true);
+    let later: Vec<u64> = (2..=17).collect();
+    assert_eq!(
+        named(&[first, other.sockets(&later, true)]),
+        [None, Some(0)]
+    );
+    let others: Vec<u64> = (9..=24).collect();
+    assert_eq!(named(&[first, other.sockets(&others, true)]), [None, None]);
+}
+
+#[test]
+fn what_the_kernel_sends_for_a_connection_is_named_in_it() {
+    let first = left(Severity::Leak, 1);
+    let reset = Known::of(
+        Kind::AddressEscape,
+        Severity::Leak,
+        kernel(KernelPacket::TcpReset),
+        3,
+    );
+    let last = Known::of(
+        Kind::IngressEscape,
+        Severity::Risk,
+        receiver(protocol::TCP),
+        2,
+    );
+    assert_eq!(named(&[first, reset, last]), [None, Some(0), Some(0)]);
+    let elsewhere = reset.to(&[(SERVER, 7000), (SERVER, 7001)]);
+    let scan = last.to(&[(CARD, 4000), (CARD, 22)]);
+    assert_eq!(named(&[first, elsewhere]), [None, None]);
+    assert_eq!(named(&[first, scan]), [None, None]);
+}
+
+/// What is left of a connection in TIME_WAIT is of nobody, and has its cookie.
+#[test]
+fn what_is_left_of_a_connection_is_named_in_its_finding() {
+    let nobody = SubjectKey::program(&Owner {
+        uid: NO_USER,
+        ..Owner::default()
+    });
+    let first = left(Severity::Leak, 1).sockets(&[1, 2], false);
+    let last = |kind, time| Known::of(kind, Severity::Leak, nobody, time).sockets(&[1], false);
+    let (acknowledged, answered) = (last(Kind::PolicyEscape, 4), last(Kind::IngressEscape, 3));
+    assert_eq!(
+        named(&[first, acknowledged, answered]),
+        [None, Some(0), Some(0)]
+    );
+    let anothers = acknowledged.sockets(&[3], false);
+    assert_eq!(named(&[first, anothers]), [None, None]);
+}
+
+/// Which of the two is the finding is decided by how grave they are.
+#[test]
+fn what_the_kernel_answers_is_one_finding_with_the_answer() {
+    let asked = Known::of(
+        Kind::IngressEscape,
+        Severity::Risk,
+        receiver(protocol::UDP),
+        1,
+    );
+    let answer = Known::of(
+        Kind::AddressEscape,
+        Severity::Leak,
+        kernel(KernelPacket::Icmp),
+        2,
+    );
+    assert_eq!(named(&[asked, answer]), [Some(1), None]);
+    let more = answer.packets(6);
+    assert_eq!(named(&[asked, more]), [None, None], "not all are answers");
+    let mut other = answer;
+    other.1.sighting.destination = CARD;
+    assert_eq!(named(&[asked, other]), [None, None], "another asked");
+}
+
+#[test]
+fn nothing_that_was_dropped_or_copied_is_compared() {
+    let Known(key, state) = left(Severity::Leak, 1);
+    let is_compared = |key: FindingKey| Evidence::of(&key, &state).is_some();
+    assert!(is_compared(key));
+    assert!(!is_compared(FindingKey { dropped: 1, ..key }));
+    let kind = Kind::CopyEscape as u8;
+    assert!(!is_compared(FindingKey { kind, ..key }));
+    let subject = SubjectKey::OTHERS;
+    assert!(!is_compared(FindingKey { subject, ..key }));
+}
+
+fn known() -> impl Strategy<Value = Known> {
+    let kinds = prop_oneof![
+        3 => Just(Kind::IngressEscape),
+        2 => Just(Kind::AddressEscape),
+        1 => Just(Kind::PolicyEscape),
+    ];
+    let severity = prop_oneof![Just(Severity::Leak), Just(Severity::Risk)];
+    let subject = prop_oneof![
+        3 => (1..3u64).prop_map(program),
+        1 => Just(kernel(KernelPacket::TcpReset)),
+        1 => Just(kernel(KernelPacket::Icmp)),
+        1 => Just(receiver(protocol::TCP)),
+    ];
+    let sockets = subsequence((1..5u64).collect::<Vec<_>>(), 0..4);
+    let ends = prop_oneof![
+        4 => Just(1),
+        1 => Just(2),
+    ];
+    (
+        kinds,
+        severity,
+        subject,
+        0..4u64,
+        sockets,
+        any::<bool>(),
+        ends,
+        1..4u64,
+    )
+        .prop_map(
+            |(kind, severity, subject, time, sockets, more, ends, packets)| {
+                let known = Known::of(kind, severity, subject, time)
+                    .sockets(&sockets, more && sockets.len() == 3)
+                    .packets(packets);
+                match ends {
+                    1 => known,
+                    _ => known.to(&[(SERVER, 7000), (CARD, 4000)]),
+                }
+            },
+        )
+}
+
+fn some_known() -> impl Strategy<Value = Vec<Known>> {
+    prop::collection::vec(known(), 0..12).prop_map(|mut all| {
+        // A finding is one entry of the kernel's table.
+        all.sort_by_key(|known| known.0);
+        all.dedup_by_key(|known| known.0);
+        all
+    })
+}
+
+proptest! {
+    /// Whatever was reported first, the same findings are named in the same.
+    #[test]
+    fn the_order_of_reports_says_nothing((all, shuffled) in some_known().prop_flat_map(|all| {
+        (Just(all.clone()), Just(all).prop_shuffle())
+    })) {
+        let by_key = |all: &[Known]| {
+            let named = named(all).into_iter().zip(all);
+            let mut pairs: Vec<_> = named.map(|(whole, Known(key, _))| (*key, whole.map(|at| all[at].0))).collect();
+            pairs.sort_unstable();
+            pairs
+        };
+        prop_assert_eq!(by_key(&all), by_key(&shuffled));
+    }
+
+    /// A finding is named in one that is as grave at least, so that the gravest of all is named in none, and none in itself.
+    #[test]
+    fn the_gravest_is_never_named_in_another(all in some_known()) {
+        let named = named(&all);
+        for (place, whole) in named.iter().enumerate() {
+            let mut at = place;
+            let mut steps = 0;
+            while let Some(next) = named[at] {
+                prop_assert!(all[next].0.severity >= all[at].0.severity);
+                at = next;
+                steps += 1;
+                prop_assert!(steps <= all.len(), "a circle");
+            }
+            if let Some(whole) = *whole {
+                prop_assert_eq!(all[whole].0.egress, all[place].0.egress);
+            }
+        }
+        let gravest = all.iter().map(|known| known.0.severity).max();
+        let own = named.iter().zip(&all).filter(|(whole, _)| whole.is_none());
+        prop_assert_eq!(own.map(|(_, known)| known.0.severity).max(), gravest);
+    }
+
+    /// No socket's packets are named in a finding that has none of that socket's, where all sockets are known.
+    #[test]
+    fn no_other_socket_is_named(all in some_known()) {
+        for (part, whole) in named(&all).into_iter().enumerate() {
+            let Some(whole) = whole else { continue };
+            let (part, whole) = (&all[part], &all[whole]);
+            if part.0.subject.user_of_program().is_none() || whole.1.samples.has_more(Of::Socket) {
+                continue;
+            }
+            prop_assert!(!part.1.samples.has_more(Of::Socket));
+            for socket in part.1.samples.of(Of::Socket) {
+                prop_assert!(whole.1.samples.of(Of::Socket).any(|one| one.socket() == socket.socket()));
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Findings of the same connections: one mistake is one finding, in which what answers its packets is named.
+
+use pinif_ebpf::sighting::{FindingKey, FindingState};
+
+use super::{
+    audit::Audit,
+    connections::evidence::{Evidence, has_arrived, wholes},
+    key::Key,
+    ledger::Place,
+};
+
+impl Audit {
+    /// Takes a finding that was entered into the ledger and is not reported yet. Whether it is to be reported now: not where it is named in
+    /// another, nor where that may come out within a second.
+    pub(super) fn is_of_its_own(&mut self, key: &FindingKey, state: &FindingState) -> bool {
+        let place = self.ledger.place(&Key::Counted(*key));
+        let (Some(evidence), Some(place)) = (Evidence::of(key, state), place) else {
+            return true;
+        };
+        let mut is_own = true;
+        for group in self.connections.enter(&evidence, place) {
+            let known = self.known_of(group);
+            let may_be_part = |(_, key, state): &(Place, FindingKey, FindingState)| {
+                let other = Evidence::of(key, state);
+                other.is_some_and(|other| evidence.may_be_part_of(&other))
+            };
+            if is_own && known.iter().any(may_be_part) {
+                is_own = false;
+                self.ledger.withhold(place);
+            }
+            self.relate(group, &known);
+        }
+        is_own
+    }
+
+    /// Compares the findings anew of which one has grown.
+    pub(super) fn relate_grown(&mut self) {
+        let grown = |&hash: &u64| {
+            let places = self.connections.of(hash);
+            places
+                .into_iter()
+                .any(|place| self.ledger.is_waiting(place))
+        };
+        let grown: Vec<u64> = self.connections.several().filter(grown).collect();
+        for group in grown {
+            self.relate(group, &self.known_of(group));
+        }
+    }
+
+    /// What is known by now of the findings of a group.
+    fn known_of(&self, group: u64) -> Vec<(Place, FindingKey, FindingState)> {
+        let places = self.connections.of(group).into_iter();
+        let keys = places.filter_map(|place| match self.ledger.key_at(place)? {
+            Key::Counted(key) => Some((place, *key)),
+            Key::Gap(_) => None,
+        });
+        // What arrived is read after what answers it, so that there is no answer without it.
+        let (arrived, left): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| has_arrived(key));
+        let all = left.into_iter().chain(arrived);
+        all.filter_map(|(place, key)| Some((place, key, self.counters.finding(&key)?)))
+            .collect()
+    }
+
+    /// Says of each finding of a group whether it is named in another. One that is in two groups may be so in its first alone.
+    fn relate(&mut self, group: u64, known: &[(Place, FindingKey, FindingState)]) {
+        let all: Vec<(Place, Evidence<'_>)> = known
+            .iter()
+            .filter_map(|(place, key, state)| Some((*place, Evidence::of(key, state)?)))
+            .collect();
+        let evidence: Vec<Evidence<'_>> = all.iter().map(|(_, evidence)| *evidence).collect();
+        for ((place, one), whole) in all.iter().zip(wholes(&evidence)) {
+            let home = one.home().map(|home| self.connections.hash(&home));
+            if home == Some(group) {
+                self.ledger.relate(*place, whole.map(|whole| all[whole].0));
+            }
+        }
+    }
+}

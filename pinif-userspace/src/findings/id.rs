@@ -1,0 +1,22 @@
+//! What identifies a finding.
+
+use std::fmt;
+
+use crate::text::hash::fnv1a;
+
+/// What a finding's `id` says: the low 48 bits of a hash of the finding's key, as twelve hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FindingId(pub u64);
+
+impl FindingId {
+    /// The identity that comes of a key's bytes.
+    pub fn of(key: &[u8]) -> Self {
+        Self(fnv1a(key.iter().copied()))
+    }
+}
+
+impl fmt::Display for FindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}", self.0 & 0xffff_ffff_ffff)
+    }
+}
