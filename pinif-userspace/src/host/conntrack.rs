@@ -42,12 +42,13 @@ const DESTINATION_PORT: u16 = 3;
 
 /// What a packet was before NAT, by its connection in a namespace. Nothing where its connection is not tracked, or NAT changed nothing.
 ///
-/// A kernel that has not loaded what answers this (`nf_conntrack_netlink`) is not made to load it: nothing is known then.
+/// Where the kernel tracks no connections (`nf_conntrack`), it is not asked: nothing is loaded, and there is no NAT. Where it does, it may load
+/// what answers this (`nf_conntrack_netlink`), which does nothing to packets.
 ///
 /// # Errors
 /// Where the namespace may not be entered, or the kernel refuses netlink (`CAP_NET_ADMIN`).
 pub fn before_nat(netns: &NetNs, packet: &Tuple) -> io::Result<Option<Tuple>> {
-    if !Module::CONNTRACK_NETLINK.is_there() {
+    if !Module::CONNTRACK.is_there() {
         return Ok(None);
     }
     // Ports and addresses are all that is asked by; ICMP is known by its identifier, which a finding has not.

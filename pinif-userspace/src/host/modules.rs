@@ -1,5 +1,5 @@
 //! Parts of the kernel that may be modules. A request of netlink to one that is not loaded loads it (`nfnetlink_rcv_msg`), and an auditor
-//! changes nothing of the host: so it is looked first.
+//! changes nothing of what happens to packets: so it is looked first.
 
 use std::{fs, path::Path, sync::OnceLock};
 
@@ -21,9 +21,9 @@ impl Module {
         &MODULE
     };
 
-    /// What answers questions about tracked connections.
-    pub const CONNTRACK_NETLINK: &'static Self = {
-        static MODULE: Module = Module::new("nf_conntrack_netlink", "ctnetlink_get_conntrack");
+    /// What tracks connections, for NAT and stateful rules.
+    pub const CONNTRACK: &'static Self = {
+        static MODULE: Module = Module::new("nf_conntrack", "nf_conntrack_in");
         &MODULE
     };
 
