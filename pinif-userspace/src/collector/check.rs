@@ -155,6 +155,7 @@ impl Audit {
             },
             cause: CauseKind::MissingHooks {
                 hooks: missing.hooks,
+                lacks: missing.lacks,
                 error: missing.error,
             },
             process: None,

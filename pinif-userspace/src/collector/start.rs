@@ -111,12 +111,7 @@ impl Audit {
             let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
             hooks.load_ingress(&mut following.entries)?;
             CgroupHooks::remove_unwanted(more, persist.as_deref())?;
-            if more.refuses {
-                hooks.refuse(persist.as_deref())?;
-            }
-            if more.replies {
-                hooks.hear(persist.as_deref())?;
-            }
+            hooks.attach_more(more, persist.as_deref());
             Hooks::here(hooks, types)
         } else {
             Hooks::come(ebpf, &plan.cgroup, more, types)?

@@ -1,13 +1,18 @@
 //! Attaching the programs: the traffic programs to the interfaces of a namespace, the hooks to a cgroup.
 
 mod ahead;
+mod cgroup_hooks;
 mod cgroup_link;
 mod foreign;
 mod hooks;
 mod missing;
 mod namespace;
+mod traffic;
 
 pub use ahead::at_egress;
+pub use cgroup_hooks::{CgroupHooks, More};
 pub use foreign::foreign_instance;
-pub use hooks::{CgroupHooks, Hooks, More, load_egress};
+pub use hooks::Hooks;
+pub use missing::Lack;
 pub use namespace::{Looked, NamespaceHooks};
+pub use traffic::load_egress;

@@ -11,7 +11,7 @@ use pinif_userspace::findings::line::FindingLine;
 use super::held::{Held, held};
 use super::persist::place::Place;
 use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
-use crate::gaps::foreign;
+use crate::gaps::foreign::{self, CgroupHook};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
 /// `BPF_MAP_TYPE_PROG_ARRAY`.
@@ -147,7 +147,7 @@ fn hooks_are_there_again_beside_one_that_is_refused() {
         // So that it sees both at once.
         kill(pid, Signal::SIGSTOP).expect("it is this test's");
         hooks(true).iter().for_each(Held::detach);
-        foreign::alone_on(bench.cgroup_path());
+        foreign::alone_on(bench.cgroup_path(), CgroupHook::SocketCreate);
         kill(pid, Signal::SIGCONT).expect("it is this test's");
         let what = "removed the hooks of the cgroup";
         let finding = wait_for_removal(&mut auditor, what);

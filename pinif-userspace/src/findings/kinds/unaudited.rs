@@ -1,9 +1,12 @@
 //! `unaudited`: traffic that cannot be seen here. No packet is known of it, and its one cause says what it is.
 
 use super::{Row, headline, row};
-use crate::findings::{
-    explain::{CauseKind, Remedy, causes, choice, phrases::process},
-    finding::Finding,
+use crate::{
+    findings::{
+        explain::{CauseKind, Remedy, causes, choice, phrases::process},
+        finding::Finding,
+    },
+    kernel::attach::Lack,
 };
 
 pub(super) static ROW: Row = Row {
@@ -49,10 +52,9 @@ fn explanation(finding: &Finding) -> String {
         Some(CauseKind::NotAttached { interface, .. }) => {
             format!("pinif is not attached to {interface}: of all that leaves there, {unseen}.")
         }
-        Some(CauseKind::MissingHooks { .. }) => {
-            "All packets are judged and counted, but without what these hooks would have shown of their sockets: processes, bound \
-             addresses and copies may stay unknown."
-                .to_owned()
+        Some(CauseKind::MissingHooks { lacks, .. }) => {
+            let lacks: Vec<&str> = lacks.iter().copied().map(lacking).collect();
+            format!("All packets are judged and counted. {}", lacks.join(" "))
         }
         Some(CauseKind::Removed(removal)) => format!(
             "Another program removed {}. {}",
@@ -76,6 +78,25 @@ fn explanation(finding: &Finding) -> String {
             "pinif could not look for {what} here: there may be traffic that it neither judges nor counts."
         ),
         _ => format!("Traffic via {by} cannot be seen here: {unseen}."),
+    }
+}
+
+/// What follows where a hook is missing, as a sentence.
+const fn lacking(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Sockets => {
+            "What these hooks would have shown of sockets is lacking: processes, bound addresses and copies may stay unknown."
+        }
+        Lack::Refusal => {
+            "What must not leave is dropped where it leaves, and not refused before: the kernel looks for its neighbour meanwhile, in \
+             requests and solicitations with the address that the program chose, and the program gets no error."
+        }
+        Lack::Groups => {
+            "A group that a socket must not join is joined, and the kernel reports that (IGMP, MLD)."
+        }
+        Lack::Replies => {
+            "By which interface a request came is not known: no answer is found that leaves by another."
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod groups;
 mod layers;
 mod leaks;
+mod missing;
 mod neighbours;
 mod rules;
 mod stream;

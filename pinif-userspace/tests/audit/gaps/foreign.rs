@@ -15,8 +15,10 @@ const BPF_MAP_CREATE: u32 = 0;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_MAP_TYPE_DEVMAP: u32 = 14;
+const BPF_PROG_TYPE_CGROUP_SKB: u32 = 8;
 const BPF_PROG_TYPE_CGROUP_SOCK: u32 = 9;
 const BPF_PROG_ATTACH: u32 = 8;
+const BPF_CGROUP_INET_EGRESS: u32 = 1;
 const BPF_CGROUP_INET_SOCK_CREATE: u32 = 2;
 const BPF_XDP: u32 = 37;
 const BPF_TCX_EGRESS: u32 = 47;
@@ -82,15 +84,28 @@ impl Foreign {
     }
 }
 
-/// Attaches a program to the creation of sockets in a cgroup, alone: the kernel lets no other be attached there or below
-/// (`hierarchy_allows_attach`). It goes with the cgroup.
-pub fn alone_on(cgroup: &Path) {
+/// A hook of a cgroup.
+#[derive(Clone, Copy, Debug)]
+pub enum CgroupHook {
+    /// That a socket is made.
+    SocketCreate,
+    /// That a socket's packet leaves.
+    Egress,
+}
+
+/// Attaches a program to a hook of a cgroup, alone: the kernel lets no other be attached there or below (`hierarchy_allows_attach`). It
+/// goes with the cgroup.
+pub fn alone_on(cgroup: &Path, hook: CgroupHook) {
+    let (kind, attach_type) = match hook {
+        CgroupHook::SocketCreate => (BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE),
+        CgroupHook::Egress => (BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS),
+    };
     let directory = File::open(cgroup).expect("the cgroup");
-    let program = load(BPF_PROG_TYPE_CGROUP_SOCK, "alone", &ALLOW).expect("a program");
+    let program = load(kind, "alone", &ALLOW).expect("a program");
     let mut attachment = Attachment {
         target: directory.as_raw_fd().cast_unsigned(),
         program: program.as_raw_fd().cast_unsigned(),
-        attach_type: BPF_CGROUP_INET_SOCK_CREATE,
+        attach_type,
         flags: 0,
     };
     // SAFETY: the attributes point to nothing.

@@ -3,7 +3,7 @@
 
 pub mod foreign;
 
-use self::foreign::Foreign;
+use self::foreign::{CgroupHook, Foreign};
 use crate::bench::{Bench, Finding, Need, leak, made, risk, scenario};
 
 const NOTHING: &[Need] = &[];
@@ -209,7 +209,7 @@ fn an_interface_that_cannot_be_attached_is_reported() {
 #[test]
 fn a_hook_that_is_refused_is_reported_and_the_rest_is_audited() {
     scenario("gap missing-hook", NOTHING, |bench| {
-        foreign::alone_on(bench.cgroup_path());
+        foreign::alone_on(bench.cgroup_path(), CgroupHook::SocketCreate);
         let auditor = bench.audit(&[]);
         let sent = bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 1000");
         let missing = risk("unaudited")

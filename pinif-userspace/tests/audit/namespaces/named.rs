@@ -12,7 +12,7 @@ use rtnetlink::LinkUnspec;
 use super::containers::Container;
 use super::{cells, directory, glob, plug, row, send, wait_until_gone};
 use crate::bench::{Pinif, scenario};
-use crate::gaps::foreign;
+use crate::gaps::foreign::{self, CgroupHook};
 
 #[test]
 fn a_namespace_that_comes_later_is_audited_until_it_goes() {
@@ -47,7 +47,7 @@ fn a_namespace_that_comes_later_is_audited_until_it_goes() {
 #[test]
 fn a_hook_that_is_refused_is_reported_where_the_first_namespace_comes_later() {
     scenario("6 netns-missing-hook", &[], |bench| {
-        foreign::alone_on(bench.cgroup_path());
+        foreign::alone_on(bench.cgroup_path(), CgroupHook::SocketCreate);
         let (card, later) = (bench.card().name(), glob("box"));
         let of_later_ones_alone = |command: &mut Command| {
             let mut changed = Command::new(command.get_program());

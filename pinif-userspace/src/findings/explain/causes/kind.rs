@@ -9,6 +9,7 @@ use crate::{
         subject::KernelPacket,
     },
     host::{gaps::Detector, nft::NftRule},
+    kernel::attach::Lack,
 };
 
 /// A cause, and how sure it is.
@@ -200,6 +201,8 @@ pub enum CauseKind {
     MissingHooks {
         /// The names of their programs.
         hooks: Vec<&'static str>,
+        /// What is lacking without them.
+        lacks: Vec<Lack>,
         /// Why.
         error: String,
     },

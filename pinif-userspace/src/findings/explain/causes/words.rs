@@ -116,7 +116,7 @@ impl fmt::Display for CauseKind {
             Self::NotAttached { interface, error } => {
                 write!(f, "{interface} could not be attached ({error})")
             }
-            Self::MissingHooks { hooks, error } => {
+            Self::MissingHooks { hooks, error, .. } => {
                 let hooks: Vec<String> = hooks.iter().map(|&hook| hook.to_owned()).collect();
                 write!(f, "the kernel refused {} on the cgroup ({error})", listed(&hooks, "and"))
             }
