@@ -5,6 +5,7 @@ pub mod escape;
 pub(crate) mod glob;
 pub(crate) mod hash;
 pub(crate) mod json;
+pub(crate) mod natural;
 pub(crate) mod shell;
 pub mod streams;
 pub(crate) mod words;
