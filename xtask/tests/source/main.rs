@@ -4,6 +4,7 @@ mod files;
 mod imports;
 mod installed;
 mod links;
+mod remedies;
 mod words;
 
 use std::path::Path;

@@ -4,6 +4,8 @@
 mod addresses;
 mod arrivals;
 mod devices;
+mod ipv6;
 mod kernel;
+mod link_local;
 mod links;
 mod policies;

@@ -155,6 +155,23 @@ fn a_route_is_corrected() {
     .is_fixed();
 }
 
+/// The program binds its socket to the wrong device.
+#[test]
+fn a_socket_is_bound_to_the_device_where_it_belongs() {
+    Mistake {
+        cause: "the process bound the socket to eth1",
+        remedies: vec![developer(
+            "bind the socket to fab0 instead of eth1, or let the rule allow eth1",
+            Then::Peer,
+        )],
+        ..escape(
+            "30 policy-bound",
+            "udp --bind-device eth1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 #[test]
 fn a_program_that_names_the_interface_is_held() {
     Mistake {

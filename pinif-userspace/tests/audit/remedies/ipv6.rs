@@ -1,0 +1,200 @@
+//! The remedies of IPv6, each carried out as those of IPv4 are.
+
+use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::{Bench, CONTROL_PLANE, Need};
+
+const NFT: &[Need] = &[Need::Program("nft")];
+
+fn of(kind: &'static str, name: &'static str, sends: &'static str) -> Mistake {
+    Mistake {
+        name,
+        needs: NFT,
+        kind,
+        cause: "",
+        policy: None,
+        make: |_| (),
+        meanwhile: |_| (),
+        packets: Some(COUNT),
+        from: From::Card,
+        sends,
+        remedies: Vec::new(),
+    }
+}
+
+fn peer_has(bench: &Bench, address: &str) {
+    let peer = &bench.chassis.peer;
+    peer.add_address("lo", address.parse().expect("an address"))
+        .expect("lo");
+}
+
+/// Nothing reaches the world by fab0.
+#[test]
+fn an_address_of_another_interface_is_not_used() {
+    Mistake {
+        cause: "route ::/0 via 2001:db8::2 dev eth1 in table main",
+        remedies: vec![
+            operator(
+                "translate the source fd00::1 to an address of eth1 where it leaves by that",
+                Then::Outside,
+            ),
+            developer(
+                "let the program send from 2001:db8::1, eth1's address, or from none",
+                Then::Outside,
+            ),
+        ],
+        ..of(
+            "address-escape",
+            "30 v6-beyond",
+            "udp --bind fd00::1 --to [2001:db8:f::9]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A second default route is by fab0's router.
+#[test]
+fn a_router_of_the_right_link_is_used() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "-6 route add default via fd00::2 dev fab0 metric 2048",
+        );
+        peer_has(bench, "2001:db8:f::9/128");
+    }
+    Mistake {
+        cause: "route ::/0 via 2001:db8::2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator(
+                "give 2001:db8:f::9 a route via fab0 (`ip -6 route replace 2001:db8:f::9 via fd00::2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            operator("translate the source fd00::1", Then::Outside),
+            developer("let the program send from 2001:db8::1", Then::Outside),
+            developer(
+                "bind the socket to fab0 with SO_BINDTODEVICE",
+                Then::Peer,
+            ),
+        ],
+        ..of(
+            "address-escape",
+            "30 v6-router",
+            "udp --bind fd00::1 --to [2001:db8:f::9]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The route has the wrong `src`, and keeps all else that it has.
+#[test]
+fn a_route_gives_another_source() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "-6 route add 2001:db8:f::/48 via 2001:db8::2 dev eth1 src fd00::1 metric 5 mtu 1400 pref high",
+        );
+    }
+    fn keeps_all_else(bench: &Bench) {
+        let routes = bench.ask("ip", "-6 -o route show 2001:db8:f::/48");
+        let route =
+            "2001:db8:f::/48 via 2001:db8::2 dev eth1 src 2001:db8::1 metric 5 mtu 1400 pref high";
+        let is_before = routes.contains(" src fd00::1 ");
+        assert!(is_before || routes.trim_end() == route, "{routes}");
+    }
+    Mistake {
+        cause: "the route gives packets the source fd00::1 (`src`); route 2001:db8:f::/48 via 2001:db8::2 dev eth1 src fd00::1 in \
+                table main",
+        make,
+        meanwhile: keeps_all_else,
+        remedies: vec![
+            operator(
+                "let the route 2001:db8:f::/48 give packets the source 2001:db8::1 (`ip -6 route replace 2001:db8:f::/48 via \
+                 2001:db8::2 dev eth1 table 254 metric 5 src 2001:db8::1",
+                Then::Outside,
+            ),
+            operator(
+                "give eth1 an address of its own, or fd00::1 as well",
+                Then::Outside,
+            ),
+        ],
+        ..of(
+            "address-escape",
+            "30 v6-route-src",
+            "udp --to [2001:db8:f::9]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// Somebody outside asks for an address of the backplane.
+#[test]
+fn a_reply_that_can_go_nowhere_else_is_dropped() {
+    Mistake {
+        cause: "the kernel's own reply; route 2001:db8::/64 dev eth1",
+        from: From::Outside,
+        remedies: vec![operator(
+            "drop it where it leaves via eth1 (`nft ",
+            Then::Nowhere,
+        )],
+        ..of(
+            "address-escape",
+            "30 v6-reply-outside",
+            "ping --to fd00::1 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A more specific route leads away from the backplane's own network.
+#[test]
+fn a_route_is_corrected() {
+    Mistake {
+        cause: "route fd00::/126 via 2001:db8::2 dev eth1 in table main",
+        policy: Some(CONTROL_PLANE),
+        make: |bench| bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1"),
+        remedies: vec![
+            operator(
+                "give fd00::2 a route via fab0 (`ip -6 route replace fd00::2 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..of(
+            "policy-escape",
+            "30 v6-policy-route",
+            "udp --to [fd00::2]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A rule of NAT gives what is forwarded the wrong address.
+#[test]
+fn what_is_forwarded_is_translated_to_the_right_address() {
+    fn make(bench: &Bench) {
+        bench.let_forward();
+        bench.run("nft", "add table ip6 lab");
+        bench.run(
+            "nft",
+            "add chain ip6 lab out { type nat hook postrouting priority 100 ; }",
+        );
+        bench.run("nft", "add rule ip6 lab out oifname eth1 snat to fd00::1");
+    }
+    Mistake {
+        cause: "forwarded from fab0, its source fd00::2 translated (NAT); route ::/0 via 2001:db8::2 dev eth1",
+        make,
+        from: From::Peer,
+        remedies: vec![operator(
+            "translate the source fd00::2 to an address of eth1",
+            Then::Outside,
+        )],
+        ..of(
+            "address-escape",
+            "30 v6-snat-forwarded",
+            "udp --to [2001:db8:f::9]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

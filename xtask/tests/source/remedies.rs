@@ -1,0 +1,80 @@
+//! `docs/developers/remedies.md` has a row for each cause and each remedy of the code, and names no scenario that is not there.
+
+use std::collections::BTreeSet;
+
+use crate::{files, root};
+
+/// The page.
+const PAGE: &str = "docs/developers/remedies.md";
+/// What the scenarios are in.
+const TESTS: &str = "pinif-userspace/tests";
+
+/// The variants of an enum in a file: the lines of four spaces and a capital.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let text = files::read(&root().join(file));
+    let begin = format!("pub enum {name} {{\n");
+    let (_, body) = text.split_once(&begin).expect("the enum is there");
+    let body = body.lines().take_while(|line| *line != "}");
+    let names = body.filter_map(|line| {
+        let line = line.strip_prefix("    ")?;
+        let is_variant = line.starts_with(|c: char| c.is_ascii_uppercase());
+        let end = line.find(|c: char| !c.is_ascii_alphanumeric())?;
+        is_variant.then(|| line[..end].to_owned())
+    });
+    names.collect()
+}
+
+/// The first cells of the rows of a section's table, without backticks.
+fn rows(page: &str, section: &str) -> Vec<String> {
+    let (_, text) = page
+        .split_once(&format!("\n## {section}\n"))
+        .expect("the section is there");
+    let text = text.split("\n## ").next().unwrap_or_default();
+    let cells = text.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("| `")?.split_once("` |")?;
+        Some(name.to_owned())
+    });
+    cells.collect()
+}
+
+/// The scenarios that the last cells of all rows name.
+fn scenarios(page: &str) -> BTreeSet<&str> {
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let last = rows.filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | "));
+    last.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn each_cause_and_each_remedy_has_its_scenario_or_says_that_it_has_none() {
+    let page = files::read(&root().join(PAGE));
+    let folder = "pinif-userspace/src/findings/explain";
+    for (file, name, section) in [
+        ("causes/kind.rs", "CauseKind", "Causes"),
+        ("remedy/model.rs", "Remedy", "Remedies"),
+    ] {
+        let (there, shown) = (
+            variants(&format!("{folder}/{file}"), name),
+            rows(&page, section),
+        );
+        assert_eq!(shown, there, "{PAGE}, {section}");
+    }
+}
+
+#[test]
+fn each_scenario_that_the_page_names_is_there() {
+    let page = files::read(&root().join(PAGE));
+    let tests: Vec<String> = files::below(&root().join(TESTS), &["rs"])
+        .iter()
+        .map(|file| files::read(file))
+        .collect();
+    let is_there = |name: &str| {
+        let literal = format!("\"{name}\"");
+        tests.iter().any(|text| text.contains(&literal))
+    };
+    let missing: Vec<&str> = scenarios(&page)
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .collect();
+    assert!(missing.is_empty(), "no scenario is called {missing:?}");
+}
