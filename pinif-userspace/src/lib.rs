@@ -6,6 +6,7 @@
 pub mod cli;
 mod collector;
 pub mod commands;
+pub mod control;
 pub mod findings;
 pub mod foresee;
 mod hold;

@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::{
     commands::{doctor, foresee, sockets},
+    control::{
+        openapi,
+        protocol::{MatrixNow, Status},
+    },
     findings::line,
     hold::report::PinReport,
 };
@@ -13,14 +17,36 @@ use crate::{
 pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, Make); 6] = [
-    ("pinif-audit", line::schema),
+pub const ALL: [(&str, Make); 8] = [
+    ("pinif-audit", audit),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
+    ("pinif-matrix", matrix),
     ("pinif-pin", pin),
     ("pinif-policy", policy),
     ("pinif-sockets", sockets),
+    ("pinif-status", status),
 ];
+
+/// Of `pinif audit`.
+pub fn audit() -> Value {
+    line::schema()
+}
+
+/// What may be asked over the control socket, as OpenAPI.
+pub fn control() -> Value {
+    openapi::description()
+}
+
+/// Of `pinif matrix`.
+pub fn matrix() -> Value {
+    of::<MatrixNow>(1)
+}
+
+/// Of `pinif status`.
+pub fn status() -> Value {
+    of::<Status>(1)
+}
 
 /// Of `pinif doctor`.
 pub fn doctor() -> Value {

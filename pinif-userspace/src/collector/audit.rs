@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use globset::GlobMatcher;
@@ -15,7 +15,8 @@ use super::{
     following::Following, foreseer::Foreseer, foresight::Foresight, gaps::Gaps,
     host_view::HostView, integrity::Integrity, key::Key, ledger::Ledger, losses::Losses,
     names::Names, netlink_events::Followed, plan::Objection, rate_limit::RateLimit,
-    rulesets::Rulesets, searches::Searches, takeover::Takeover, totals::Totals, waiting::Waiting,
+    recent::Snapshots, rulesets::Rulesets, searches::Searches, takeover::Takeover, totals::Totals,
+    waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -88,8 +89,11 @@ pub(super) struct Audit {
     pub(super) searches: Searches,
     pub(super) rulesets: Rulesets,
     pub(super) attachments: Attachments,
-    /// The last reload of the policy failed.
-    pub(super) reload_failed: bool,
+    /// When the policy in force came into force.
+    pub(super) policy_loaded: SystemTime,
+    /// What was wrong with the last policy that was to come into force, if anything was.
+    pub(super) reload_failure: Option<Vec<String>>,
+    pub(super) snapshots: Snapshots,
     pub(super) foresight: Foresight,
     pub(super) foreseer: Foreseer,
     /// What findings share.

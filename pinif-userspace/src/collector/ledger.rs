@@ -6,7 +6,7 @@ mod wholes;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::BinaryHeap,
     hash::{BuildHasher as _, Hash},
     iter,
     sync::Arc,
@@ -319,42 +319,20 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         self.worst
     }
 
-    /// How many findings of each severity there are.
-    pub fn by_severity(&self) -> BTreeMap<Severity, u64> {
-        let mut counts = BTreeMap::new();
-        for (_, finding) in self.own() {
-            *counts.entry(finding.severity).or_default() += 1;
-        }
-        counts
-    }
-
-    /// The most severe findings, at most so many, those with the most packets first.
-    pub fn most_severe(&self, most: usize) -> Vec<Arc<Finding>> {
-        let rank = |(_, finding): &(Place, &Finding)| Reverse((finding.severity, finding.packets));
-        let mut all: Vec<(Place, &Finding)> = self.own().collect();
-        if most < all.len() {
-            all.select_nth_unstable_by_key(most, rank);
-            all.truncate(most);
-        }
-        all.sort_by_key(rank);
-        let places = all.into_iter().map(|(place, _)| place);
-        places.map(|at| Arc::new(self.finding_at(at))).collect()
-    }
-
     /// How many findings there are; what is named in another is none.
     pub fn len(&self) -> usize {
         self.entries.len() - self.wholes.number()
     }
 
-    /// Those that are not named in another.
-    fn own(&self) -> impl Iterator<Item = (Place, &Finding)> {
+    /// Those that are not named in another, in the order of their first sightings.
+    pub fn own(&self) -> impl Iterator<Item = (Place, &Finding)> {
         let all = (0..).zip(&self.entries);
         all.filter(|&(place, _)| !self.wholes.is_part(place))
             .map(|(place, entry)| (place, &entry.finding))
     }
 
     /// The finding at a place, with what is named in it.
-    fn finding_at(&self, place: Place) -> Finding {
+    pub fn finding_at(&self, place: Place) -> Finding {
         let at = |place: Place| &self.entries[place as usize].finding;
         let mut finding = at(place).clone();
         let parts = self.wholes.parts_of(place);

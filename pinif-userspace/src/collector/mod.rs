@@ -1,6 +1,7 @@
 //! The collector: from what the kernel counted to events. [`run`] is the only wiring; each other file is a part with a state
 //! of its own, and is given what it needs to know, time included.
 
+mod answer;
 mod attachments;
 mod audit;
 mod check;
@@ -28,6 +29,7 @@ mod persistence;
 pub(crate) mod plan;
 mod progress;
 mod rate_limit;
+mod recent;
 mod relate;
 mod reload;
 mod report;

@@ -1,14 +1,16 @@
 //! What an audit is to do, and what may be asked of it while it runs.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use globset::GlobMatcher;
+use tokio::sync::oneshot;
 
 use super::{enforcement::Enforce, fail_on::FailOn};
 use crate::{
+    findings::{listed::Page, query::Query},
     host::{identity::Identity, namespaces::Wanted, netns::NetNs},
-    hub::Notice,
+    hub::{Notice, Snapshot},
     kernel::{load::Loader, mode::Mode, persist::Persist},
     policy::{Policy, PolicyErrors},
 };
@@ -66,6 +68,17 @@ pub enum Order {
     ReaderLeft,
     /// Something to be known, such as a signal that means nothing.
     Notice(Notice),
+    /// Somebody asks for something that the audit knows.
+    Ask(Question),
+}
+
+/// What may be asked of an audit. Where nobody waits for the answer any more, none is given.
+#[derive(Debug)]
+pub enum Question {
+    /// How it stands; at most a second old.
+    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    /// Findings, with their counts of now.
+    Findings(Box<Query>, oneshot::Sender<Page>),
 }
 
 /// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.

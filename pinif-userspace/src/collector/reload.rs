@@ -1,5 +1,7 @@
 //! A policy comes into force while the audit runs.
 
+use std::time::SystemTime;
+
 use anyhow::Result;
 
 use super::{audit::Audit, enforcement, foresight, persisted_policy};
@@ -15,9 +17,9 @@ use crate::{
 impl Audit {
     /// Puts a new policy into force; where that fails, the one in force stays.
     pub(super) fn reload(&mut self, policy: Policy) -> Result<()> {
-        // Unless it comes to its end.
-        self.reload_failed = true;
         if !self.spares_session(&policy) {
+            let why = "it would drop the session that pinif is run from";
+            self.reload_failure = Some(vec![why.to_owned()]);
             return Ok(());
         }
         // Before the policy is in force, so that nothing arrives unseen from then on; under the old one nothing is found there.
@@ -27,6 +29,7 @@ impl Audit {
                 && let Err(error) = self.hooks.load_ingress(&mut self.following.entries)
             {
                 let error = format!("{error:#}");
+                self.reload_failure = Some(vec![error.clone()]);
                 self.hub.note(Notice::PolicyRefused { error });
                 return Ok(());
             }
@@ -51,10 +54,12 @@ impl Audit {
                     .on(enforcement::Input::Policy(&policy), monotonic());
                 self.hub.publish_all(events);
                 self.policies.insert(self.publisher.generation(), policy);
-                self.reload_failed = false;
+                self.policy_loaded = SystemTime::now();
+                self.reload_failure = None;
             }
             Err(error) => {
                 let error = format!("{error:#}");
+                self.reload_failure = Some(vec![error.clone()]);
                 self.hub.note(Notice::PolicyTooLarge { error });
             }
         }
@@ -76,7 +81,7 @@ impl Audit {
 
     /// Reports that the policy was changed, and has errors.
     pub(super) fn keep_policy(&mut self, errors: &PolicyErrors) {
-        self.reload_failed = true;
+        self.reload_failure = Some(errors.lines());
         self.hub.note(Notice::PolicyWrong(errors.lines()));
     }
 }

@@ -141,6 +141,7 @@ impl Audit {
                     Order::Confirm => self.enforce(enforcement::Input::Confirm)?,
                     Order::ReaderLeft => self.hub.publish(Event::ReaderLeft),
                     Order::Notice(notice) => self.hub.note(notice),
+                    Order::Ask(question) => self.answer(question)?,
                 },
                 (key, process) = self.searches.next() => self.on_process(&key, process),
                 late = self.rulesets.next() => self.on_rules(&late),

@@ -1,14 +1,32 @@
-//! The state of the audit in one piece, for subscribers that want it.
+//! The state of the audit in one piece: made for subscribers that want it, and for whoever asks, at most once a second.
 
-use std::time::SystemTime;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::Result;
-use pinif_ebpf::loss::Loss;
+use pinif_ebpf::{
+    loss::Loss,
+    verdict::{Kind, Severity},
+};
 
-use super::audit::Audit;
+use super::{
+    audit::Audit,
+    ledger::{Ledger, Place},
+};
 use crate::{
-    findings::ready::PolicySize,
+    findings::{
+        alert_state::AlertState,
+        finding::Finding,
+        ready::PolicySize,
+        summary::{Cell, GradedCell},
+    },
     hub::snapshot::{PolicyState, Snapshot, WORST},
+    policy::described::Described,
 };
 
 impl Audit {
@@ -23,27 +41,139 @@ impl Audit {
     /// # Errors
     ///
     /// When the counters cannot be read.
-    pub(super) fn publish_snapshot(&self, losses: Vec<(Loss, u64)>) -> Result<()> {
+    pub(super) fn publish_snapshot(&mut self, losses: Vec<(Loss, u64)>) -> Result<()> {
+        self.snapshots.forget(Instant::now());
         if !self.hub.wants_snapshots() {
             return Ok(());
         }
+        let snapshot = self.snapshot(losses)?;
+        self.hub.publish_snapshot(&snapshot);
+        Ok(())
+    }
+
+    /// A snapshot for somebody who asks: the last one, where that is recent.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub(super) fn recent_snapshot(&mut self) -> Result<Arc<Snapshot>> {
+        match self.snapshots.recent(Instant::now()) {
+            Some(snapshot) => Ok(snapshot),
+            None => {
+                let losses = self.counters.losses()?;
+                self.snapshot(losses)
+            }
+        }
+    }
+
+    fn snapshot(&mut self, losses: Vec<(Loss, u64)>) -> Result<Arc<Snapshot>> {
         let cells = self.counters.cells()?;
-        let policy = self.policies.values().next_back();
-        self.hub.publish_snapshot(Snapshot {
+        let worst = most_severe(&self.ledger, WORST);
+        let worst = worst.into_iter().map(|place| self.listed(place)).collect();
+        let snapshot = Snapshot {
+            seq: self.snapshots.next(),
+            identity: self.identity.clone(),
+            time: SystemTime::now(),
             started: SystemTime::now() - self.started.elapsed(),
             attach: self.following.mode.into(),
             interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
-            policy: PolicyState {
-                zones: policy.map_or(0, |policy| policy.zones.len()),
-                rules: policy.map_or(0, |policy| policy.rules.len()),
-                reload_failed: self.reload_failed,
-            },
+            policy: self.policy_state(),
             enforces: self.enforcement.is_on(),
-            matrix: self.totals.matrix(&cells, &self.names),
+            matrix: graded(self.totals.matrix(&cells, &self.names), &self.ledger),
             losses,
-            findings: self.ledger.by_severity(),
-            worst: self.ledger.most_severe(WORST),
-        });
-        Ok(())
+            findings: by_kind(&self.ledger),
+            worst,
+        };
+        Ok(self.snapshots.keep(snapshot, Instant::now()))
+    }
+
+    fn policy_state(&self) -> PolicyState {
+        let policy = self.policies.values().next_back();
+        PolicyState {
+            file: policy.and_then(|policy| policy.file.clone()),
+            loaded: self.policy_loaded,
+            described: policy.map(Described::of).unwrap_or_default(),
+            failure: self.reload_failure.clone(),
+        }
+    }
+}
+
+/// How many findings of each severity, kind and state there are.
+fn by_kind<K: Clone + Eq + Hash>(
+    ledger: &Ledger<K>,
+) -> BTreeMap<(Severity, Kind, AlertState), u64> {
+    let mut counts = BTreeMap::new();
+    for (_, finding) in ledger.own() {
+        let class = (finding.severity, finding.kind, finding.state);
+        *counts.entry(class).or_default() += 1;
+    }
+    counts
+}
+
+/// The places of the most severe findings, at most so many, those with the most packets first.
+fn most_severe<K: Clone + Eq + Hash>(ledger: &Ledger<K>, most: usize) -> Vec<Place> {
+    let rank = |(_, finding): &(Place, &Finding)| Reverse((finding.severity, finding.packets));
+    let mut all: Vec<(Place, &Finding)> = ledger.own().collect();
+    if most < all.len() {
+        all.select_nth_unstable_by_key(most, rank);
+        all.truncate(most);
+    }
+    all.sort_by_key(rank);
+    all.into_iter().map(|(place, _)| place).collect()
+}
+
+/// The cells, each as grave as the gravest finding in it. Only findings whose severity is not their kind's usual one are looked at
+/// by their places.
+fn graded<K: Clone + Eq + Hash>(cells: Vec<Cell>, ledger: &Ledger<K>) -> Vec<GradedCell> {
+    let mut unusual: HashMap<CellOf<'_>, Severity> = HashMap::new();
+    for (_, finding) in ledger.own() {
+        if finding.kind.row().varies {
+            let severity = unusual
+                .entry(CellOf::of(finding))
+                .or_insert(finding.severity);
+            *severity = finding.severity.max(*severity);
+        }
+    }
+    cells
+        .into_iter()
+        .map(|cell| {
+            let severity = cell.verdict.kind().map(|kind| {
+                let known = unusual.get(&CellOf::cell(&cell, kind));
+                known.copied().unwrap_or(kind.row().severity)
+            });
+            GradedCell { cell, severity }
+        })
+        .collect()
+}
+
+/// Where a finding's packets are counted in the matrix.
+#[derive(PartialEq, Eq, Hash)]
+struct CellOf<'a> {
+    netns: &'a str,
+    bound_device: Option<&'a str>,
+    egress_interface: &'a str,
+    kind: Kind,
+    dropped: bool,
+}
+
+impl<'a> CellOf<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        Self {
+            netns: finding.netns(),
+            bound_device: finding.bound_device(),
+            egress_interface: finding.egress_interface(),
+            kind: finding.kind,
+            dropped: finding.dropped,
+        }
+    }
+
+    fn cell(cell: &'a Cell, kind: Kind) -> Self {
+        Self {
+            netns: &cell.netns,
+            bound_device: cell.bound_device.as_deref(),
+            egress_interface: &cell.egress_interface,
+            kind,
+            dropped: cell.dropped,
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! From the plan to the line `ready`: what is known of the host is in the maps before the first packet is judged by it.
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -19,6 +24,7 @@ use super::{
     persisted_policy, persistence,
     plan::Plan,
     rate_limit::RateLimit,
+    recent::Snapshots,
     reload::warn_of,
     rulesets::Rulesets,
     searches::Searches,
@@ -150,7 +156,9 @@ impl Audit {
             searches: Searches::start(),
             rulesets: Rulesets::start()?,
             attachments: Attachments::default(),
-            reload_failed: false,
+            policy_loaded: SystemTime::now(),
+            reload_failure: None,
+            snapshots: Snapshots::default(),
             foresight: Foresight::new(plan.foresee),
             foreseer: Foreseer::default(),
             shared: Shared {

@@ -12,7 +12,7 @@ use pinif_ebpf::{
 
 use super::names::Names;
 use crate::{
-    findings::summary::{Cell, Summary},
+    findings::summary::{self, Cell, Summary},
     kernel::persist::ArchivedCell,
 };
 
@@ -155,13 +155,12 @@ pub(super) fn summary(
     findings: u64,
     losses: &[(Loss, u64)],
 ) -> Summary {
-    let once = matrix.iter().filter(|cell| !cell.carried && !cell.dropped);
-    let dropped = matrix.iter().filter(|cell| cell.dropped);
+    let summed = summary::Totals::of(&matrix);
     Summary {
         duration_s: duration.as_secs_f64(),
-        packets: once.clone().map(|cell| cell.packets).sum(),
-        bytes: once.map(|cell| cell.bytes).sum(),
-        dropped: dropped.map(|cell| cell.packets).sum(),
+        packets: summed.packets,
+        bytes: summed.bytes,
+        dropped: summed.dropped,
         matrix,
         findings,
         policy: None,

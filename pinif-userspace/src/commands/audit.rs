@@ -16,6 +16,7 @@ use crate::{
         enforcement::Enforce,
         plan::{Order, Plan},
     },
+    control::Listening,
     host::{
         capabilities, cgroups,
         identity::Identity,
@@ -35,6 +36,7 @@ mod labels;
 mod logging;
 mod reload;
 pub mod session;
+mod socket;
 
 pub use args::AuditArgs;
 use args::glob;
@@ -74,6 +76,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let (namespaces, wanted) = namespaces(&args)?;
     let enforce = enforce::asked(args.enforce_for, args.enforce);
     let warning = session_is_spared(&enforce, &policy, &namespaces)?;
+    let (listening, lack) = socket::listen(args.socket, args.no_socket)?;
     let attach = args.attach.unwrap_or_else(Mode::of_kernel);
     let persist = args
         .persist
@@ -97,7 +100,15 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
         attach,
         log_level: logging::level_of_programs(args.log_level),
     };
-    let status = runtime.block_on(audit(plan, source, args.format, warning, signals))?;
+    let notices = warning.into_iter().chain(lack);
+    let surroundings = Surroundings {
+        source,
+        format: args.format,
+        notices: notices.collect(),
+        signals,
+        listening,
+    };
+    let status = runtime.block_on(audit(plan, surroundings))?;
     // A search for a process may still be under way; it is not waited for.
     runtime.shutdown_background();
     Ok(ExitCode::from(status))
@@ -125,13 +136,25 @@ fn session_is_spared(
     }
 }
 
-async fn audit(
-    plan: Plan,
+/// What is around an audit: where its policy comes from, who sees what it finds, and who may end it.
+struct Surroundings {
     source: Source,
     format: Format,
-    warning: Option<Notice>,
+    /// What there is to be known before it begins.
+    notices: Vec<Notice>,
     signals: Signals,
-) -> Result<u8> {
+    /// Where it is asked.
+    listening: Option<Listening>,
+}
+
+async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
+    let Surroundings {
+        source,
+        format,
+        notices,
+        signals,
+        listening,
+    } = surroundings;
     let without_reader = match plan.enforce {
         Enforce::Never => WithoutReader::Ends,
         Enforce::Always | Enforce::For { .. } => WithoutReader::GoesOn,
@@ -148,16 +171,22 @@ async fn audit(
             let _ = orders.send(Order::ReaderLeft);
         });
     }
-    signals.follow(&plan.enforce, source, orders)?;
+    signals.follow(&plan.enforce, source, orders.clone())?;
     let hub = Hub::new();
     for subscriber in surfaces::open(format, without_reader) {
         hub.add(subscriber)
             .context("no thread can be started for the output")?;
     }
-    if let Some(warning) = warning {
-        hub.note(warning);
+    let server = listening.map(|listening| socket::serve(listening, &hub, orders));
+    let server = server.transpose()?;
+    for notice in notices {
+        hub.note(notice);
     }
-    collector::run::run(plan, &mut received, hub, stops).await
+    let status = collector::run::run(plan, &mut received, hub, stops).await;
+    // Whoever still asks learns that it has ended.
+    drop(received);
+    drop(server);
+    status
 }
 
 /// The signals that do not end an audit, caught before it begins.

@@ -29,6 +29,9 @@ pub enum AlertState {
 }
 
 impl AlertState {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Open, Self::Quiet];
+
     /// The name in JSON and in messages.
     pub const fn name(self) -> &'static str {
         match self {

@@ -277,6 +277,14 @@ impl PacketDirection {
             verdict::Direction::Egress | verdict::Direction::Unseen => Self::Out,
         }
     }
+
+    /// The name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::In => "in",
+        }
+    }
 }
 
 /// Who sent a packet.

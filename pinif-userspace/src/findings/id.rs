@@ -13,10 +13,19 @@ impl FindingId {
     pub fn of(key: &[u8]) -> Self {
         Self(fnv1a(key.iter().copied()))
     }
+
+    /// What is written of it.
+    const WRITTEN: u64 = 0xffff_ffff_ffff;
+
+    /// Whether it is the one that was written so.
+    pub fn is_written(self, text: &str) -> bool {
+        let number = (text.len() == 12).then(|| u64::from_str_radix(text, 16).ok());
+        number.flatten() == Some(self.0 & Self::WRITTEN)
+    }
 }
 
 impl fmt::Display for FindingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012x}", self.0 & 0xffff_ffff_ffff)
+        write!(f, "{:012x}", self.0 & Self::WRITTEN)
     }
 }

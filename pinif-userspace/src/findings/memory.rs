@@ -41,6 +41,11 @@ thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
+/// What this thread has allocated and not freed, in bytes.
+pub(crate) fn held() -> isize {
+    HELD.with(Cell::get)
+}
+
 fn count(bytes: usize, sign: isize) {
     // A thread that ends may free after its counter is gone: it is not read then.
     let _ = HELD.try_with(|held| held.set(held.get() + sign * bytes as isize));

@@ -14,12 +14,14 @@ mod id;
 pub(crate) mod kinds;
 pub mod latent;
 pub mod line;
+pub(crate) mod listed;
 pub(crate) mod matrix;
 #[cfg(test)]
-mod memory;
-mod names;
+pub(crate) mod memory;
+pub(crate) mod names;
 pub(crate) mod pool;
 pub mod process;
+pub(crate) mod query;
 pub mod ready;
 pub(crate) mod related;
 pub(crate) mod removal;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::CellVerdict;
+use pinif_ebpf::verdict::{CellVerdict, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,34 @@ pub struct Summary {
     pub uncounted: BTreeMap<String, u64>,
 }
 
+/// What all cells of a matrix are together. A packet that passed several interfaces on top of each other is in a cell of each,
+/// and counts once; one that was dropped did not leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// How many packets left.
+    pub packets: u64,
+    /// How many bytes these had.
+    pub bytes: u64,
+    /// How many packets were dropped.
+    pub dropped: u64,
+}
+
+impl Totals {
+    /// Of these cells.
+    pub fn of<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Self {
+        let mut totals = Self::default();
+        for cell in cells {
+            if cell.dropped {
+                totals.dropped += cell.packets;
+            } else if !cell.carried {
+                totals.packets += cell.packets;
+                totals.bytes += cell.bytes;
+            }
+        }
+        totals
+    }
+}
+
 /// A cell of the matrix: what senders of one intent sent by one interface with one verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
@@ -55,4 +83,16 @@ pub struct Cell {
     pub carried: bool,
     /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
     pub dropped: bool,
+}
+
+/// A cell of the matrix, and how grave it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GradedCell {
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// The severity of the gravest finding in it; null of what is `contained` or `allowed`.
+    #[serde(with = "names::severity_or_none")]
+    #[schemars(schema_with = "names::severity_or_none_schema")]
+    pub severity: Option<Severity>,
 }

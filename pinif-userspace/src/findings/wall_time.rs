@@ -10,6 +10,12 @@ use std::{
 pub struct WallTime(i64);
 
 impl WallTime {
+    /// A time of RFC 3339, where it is one.
+    pub fn read(text: &str) -> Option<Self> {
+        let timestamp: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(timestamp.as_microsecond()))
+    }
+
     /// To the second, for people.
     pub fn to_seconds(self) -> String {
         let text = self.to_string();

@@ -11,6 +11,7 @@ use nix::{
 };
 
 const FILE: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
 const IS_STATIC: bool = cfg!(target_feature = "crt-static");
 
 /// What to do where no user has a name.
@@ -50,6 +51,13 @@ pub fn name_of(number: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(number))
         .ok()?
         .map(|user| user.name)
+}
+
+/// The number of a group of this machine: one that packages make, which is in group(5).
+pub fn group_named(name: &str) -> Option<u32> {
+    let text = fs::read_to_string(GROUPS).ok()?;
+    let found = entries(&text).find(|entry| entry.0 == name)?;
+    Some(found.1)
 }
 
 /// The file; nothing, where there is none: an initramfs has no users.

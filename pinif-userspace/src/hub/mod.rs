@@ -3,7 +3,9 @@
 //! No subscriber can block, end or fail the collector. To publish is to put an event into each queue, which is bounded
 //! (`queue.rs`); what a queue has no room for is counted, and that subscriber learns how much it missed.
 
+mod bounds;
 pub(crate) mod event;
+mod follower;
 pub(crate) mod notice;
 mod publish;
 mod queue;
@@ -15,6 +17,7 @@ mod tests;
 
 pub use self::{
     event::{Change, Event},
+    follower::Follower,
     notice::Notice,
     publish::Hub,
     snapshot::Snapshot,

@@ -184,6 +184,11 @@ pub enum Notice {
         drops: bool,
     },
 
+    /// Nobody can ask this auditor: it has no control socket.
+    NotAsked {
+        /// Why.
+        error: String,
+    },
     /// The audit has ended, and not all of it is shown: a reader does not read.
     WaitsForReader,
     /// A signal that means nothing to pinif.

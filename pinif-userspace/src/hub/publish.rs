@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::Duration,
 };
@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     event::Event,
+    follower::Follower,
     notice::Notice,
     queue::Queue,
     snapshot::Snapshot,
@@ -33,6 +34,7 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct State {
     members: Vec<Member>,
+    followers: Vec<Outside>,
     /// Findings that were published before [`Event::Ready`]: they follow it.
     early: Vec<Event>,
     is_ready: bool,
@@ -46,6 +48,13 @@ struct Member {
     queue: Arc<Queue>,
     /// Its outcome, once its thread has ended.
     ended: oneshot::Receiver<Outcome>,
+}
+
+/// The queue of a reader that comes and goes.
+#[derive(Debug)]
+struct Outside {
+    queue: Weak<Queue>,
+    wants_snapshots: bool,
 }
 
 impl Hub {
@@ -85,6 +94,18 @@ impl Hub {
         Ok(())
     }
 
+    /// Adds a reader that may leave at any time, and that the end does not wait for. It takes what is published from now on, and
+    /// snapshots if it wants them.
+    pub fn follow(&self, wants_snapshots: bool) -> Follower {
+        let (follower, queue) = Follower::new();
+        let queue = Arc::downgrade(&queue);
+        self.lock().followers.push(Outside {
+            queue,
+            wants_snapshots,
+        });
+        follower
+    }
+
     /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it.
     pub fn publish(&self, event: Event) {
         let mut state = self.lock();
@@ -113,16 +134,19 @@ impl Hub {
 
     /// Whether a subscriber wants snapshots: to make one costs something.
     pub fn wants_snapshots(&self) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         state.members.iter().any(|member| member.wants_snapshots)
+            || state.outside().any(|(_, wants_snapshots)| wants_snapshots)
     }
 
     /// Publishes a snapshot, for those that want it. One that is not taken yet gives way to it.
-    pub fn publish_snapshot(&self, snapshot: Snapshot) {
-        let snapshot = Arc::new(snapshot);
-        let state = self.lock();
+    pub fn publish_snapshot(&self, snapshot: &Arc<Snapshot>) {
+        let mut state = self.lock();
         for member in state.members.iter().filter(|member| member.wants_snapshots) {
-            member.queue.replace(Arc::clone(&snapshot));
+            member.queue.replace(Arc::clone(snapshot));
+        }
+        for (queue, _) in state.outside().filter(|(_, wants)| *wants) {
+            queue.replace(Arc::clone(snapshot));
         }
     }
 
@@ -148,6 +172,7 @@ impl Hub {
         for member in &members {
             member.queue.close();
         }
+        self.lock().outside().for_each(|(queue, _)| queue.close());
         let mut lost = 0;
         for Member {
             queue, mut ended, ..
@@ -208,18 +233,31 @@ impl Hub {
 }
 
 impl State {
-    fn deliver(&self, event: Event) {
+    fn deliver(&mut self, event: Event) {
         for member in &self.members {
             member.queue.push(event.clone());
         }
+        for (queue, _) in self.outside() {
+            queue.push(event.clone());
+        }
+    }
+
+    /// The queues of the readers that are still there, and whether they want snapshots.
+    fn outside(&mut self) -> impl Iterator<Item = (Arc<Queue>, bool)> {
+        self.followers
+            .retain(|follower| follower.queue.strong_count() > 0);
+        let there = self.followers.iter();
+        there.filter_map(|outside| Some((outside.queue.upgrade()?, outside.wants_snapshots)))
     }
 }
 
 impl Drop for Hub {
     /// Nothing comes any more: who waits for it ends.
     fn drop(&mut self) {
-        for member in &self.lock().members {
+        let mut state = self.lock();
+        for member in &state.members {
             member.queue.close();
         }
+        state.outside().for_each(|(queue, _)| queue.close());
     }
 }

@@ -15,16 +15,13 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use tokio::sync::Notify;
 
 use super::{
+    bounds::{self, Bounds, bytes},
     event::{Change, Event},
     snapshot::Snapshot,
     subscriber::{Delivery, Subscriber},
 };
 use crate::findings::finding::{Finding, FindingId};
 
-/// How many events that are no findings wait at most.
-pub const MAX_EVENTS: usize = 1024;
-/// How many findings wait at most: as many as the kernel's table holds.
-pub const MAX_FINDINGS: usize = 16_384;
 /// How much later than the last one an event is at least that goes past the queue: what comes in a burst is the thread's work.
 const AT_ONCE_EACH: Duration = Duration::from_millis(1);
 
@@ -32,7 +29,11 @@ const AT_ONCE_EACH: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub struct Queue {
     state: Mutex<State>,
+    bounds: Bounds,
+    /// Something came, or it is closed: for a thread that waits.
     changed: Condvar,
+    /// The same, for a task.
+    came: Notify,
     /// All that was in it is taken.
     emptied: Notify,
 }
@@ -45,6 +46,8 @@ struct State {
     hasher: DefaultHashBuilder,
     /// How many of the items are events.
     events: usize,
+    /// What the bounds count of all that waits.
+    bytes: usize,
     snapshot: Option<Arc<Snapshot>>,
     /// The subscriber, while its thread waits for something to take.
     idle: Idle,
@@ -75,6 +78,14 @@ enum Item {
 struct Waiting(Arc<Finding>, Change);
 
 impl Queue {
+    /// An empty one with these bounds.
+    pub fn within(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Puts an event in, or counts that there is no room for it. Where nothing waits, the subscriber may take it at once: that saves
     /// waking its thread.
     pub fn push(&self, event: Event) {
@@ -82,9 +93,9 @@ impl Queue {
         if state.is_closed || state.is_taken_at_once(&event) {
             return;
         }
-        state.push(event);
+        state.push(event, &self.bounds);
         drop(state);
-        self.changed.notify_one();
+        self.wake();
     }
 
     /// Puts the newest snapshot in, in the place of one that waits. It is taken after all that waits.
@@ -95,7 +106,7 @@ impl Queue {
         }
         state.snapshot = Some(snapshot);
         drop(state);
-        self.changed.notify_one();
+        self.wake();
     }
 
     /// Waits for the next delivery. Nothing, once the queue is closed and empty. The subscriber is in the queue's hands while this
@@ -103,10 +114,7 @@ impl Queue {
     pub fn next(&self, subscriber: &mut Option<Box<dyn Subscriber>>) -> Option<Delivery> {
         let mut state = self.lock();
         loop {
-            if let Some(delivery) = state.pop() {
-                if state.items.is_empty() {
-                    self.emptied.notify_waiters();
-                }
+            if let Some(delivery) = self.pop(&mut state) {
                 return Some(delivery);
             }
             if state.is_closed {
@@ -119,6 +127,37 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner);
             *subscriber = state.idle.subscriber.take();
         }
+    }
+
+    /// The next delivery, for a task that waits for it. Nothing, once the queue is closed and empty.
+    pub async fn taken(&self) -> Option<Delivery> {
+        loop {
+            // Before the look, so that what comes after it wakes this.
+            let came = self.came.notified();
+            {
+                let mut state = self.lock();
+                if let Some(delivery) = self.pop(&mut state) {
+                    return Some(delivery);
+                }
+                if state.is_closed {
+                    return None;
+                }
+            }
+            came.await;
+        }
+    }
+
+    fn pop(&self, state: &mut State) -> Option<Delivery> {
+        let delivery = state.pop()?;
+        if state.items.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        Some(delivery)
+    }
+
+    fn wake(&self) {
+        self.changed.notify_one();
+        self.came.notify_one();
     }
 
     /// Ready once all events that are in it are taken, or there is no subscriber any more.
@@ -136,7 +175,7 @@ impl Queue {
     /// Lets nothing more in. What is in it can still be taken.
     pub fn close(&self) {
         self.lock().is_closed = true;
-        self.changed.notify_one();
+        self.wake();
     }
 
     /// Drops what is in it, and all that comes: there is no subscriber any more.
@@ -217,24 +256,35 @@ impl State {
         self.items.is_empty() && self.snapshot.is_none() && self.idle.takes_at_once(event)
     }
 
-    fn push(&mut self, event: Event) {
+    fn push(&mut self, event: Event, bounds: &Bounds) {
+        let size = bytes(&event);
+        let has_room = self.bytes.saturating_add(size) <= bounds.bytes;
         let Event::Finding(finding, change) = event else {
             // The end is not one of many, and everybody waits for it.
-            if self.events >= MAX_EVENTS && !matches!(event, Event::Ended(_)) {
+            let is_full = self.events >= bounds.events || !has_room;
+            if is_full && !matches!(event, Event::Ended(_)) {
                 return self.miss();
             }
             self.events += 1;
+            self.bytes += size;
             self.put(Item::Event(Box::new(event)));
             return;
         };
         let id = finding.id;
         let hash = self.hasher.hash_one(id);
         if let Some(Waiting(waiting, so_far)) = self.findings.find_mut(hash, is(id)) {
+            let others = self.bytes - bounds::of_finding(waiting);
+            if others + size > bounds.bytes {
+                // It has seen more by now than there is room for. What waits of it stays.
+                return self.miss();
+            }
+            self.bytes = others + size;
             *waiting = finding;
             *so_far = change.max(*so_far);
-        } else if self.findings.len() >= MAX_FINDINGS {
+        } else if self.findings.len() >= bounds.findings || !has_room {
             self.miss();
         } else {
+            self.bytes += size;
             self.put(Item::Finding(id));
             let hasher = &self.hasher;
             let rehash = |waiting: &Waiting| hasher.hash_one(waiting.0.id);
@@ -266,6 +316,7 @@ impl State {
             return Some(match item {
                 Item::Event(event) => {
                     self.events -= 1;
+                    self.bytes -= bytes(&event);
                     Delivery::Event(*event)
                 }
                 Item::Finding(id) => {
@@ -274,6 +325,7 @@ impl State {
                         continue;
                     };
                     let (Waiting(finding, change), _) = waiting.remove();
+                    self.bytes -= bounds::of_finding(&finding);
                     Delivery::Event(Event::Finding(finding, change))
                 }
                 Item::Missed(events) => Delivery::Missed(events),

@@ -1,17 +1,27 @@
 //! The state of an audit at one moment, in one piece.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, time::SystemTime};
 
-use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::Severity;
+use pinif_ebpf::{
+    loss::Loss,
+    verdict::{Kind, Severity},
+};
 
-use crate::findings::finding::Finding;
-use crate::findings::ready::Attach;
-use crate::findings::summary::Cell;
+use crate::{
+    findings::{alert_state::AlertState, listed::Listed, ready::Attach, summary::GradedCell},
+    host::identity::Identity,
+    policy::{PolicyFile, described::Described},
+};
 
-/// The state of an audit. The collector makes one at most once a second, and only for subscribers that want it.
+/// The state of an audit. The collector makes one at most once a second, and only for those that want it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
+    /// Its number: each is newer than those with smaller ones, of the same run.
+    pub seq: u64,
+    /// Which machine it is of, which boot of it, and which run.
+    pub identity: Identity,
+    /// When it was made.
+    pub time: SystemTime,
     /// When the counts begin: with `--persist`, when the first collector started.
     pub started: SystemTime,
     /// How the programs are attached.
@@ -23,13 +33,54 @@ pub struct Snapshot {
     /// Whether leaks are dropped.
     pub enforces: bool,
     /// Who sent how much by which interface, so far.
-    pub matrix: Vec<Cell>,
+    pub matrix: Vec<GradedCell>,
     /// What could not be counted so far.
     pub losses: Vec<(Loss, u64)>,
-    /// How many findings there are of each severity.
-    pub findings: BTreeMap<Severity, u64>,
+    /// How many findings there are of each severity, kind and state.
+    pub findings: BTreeMap<(Severity, Kind, AlertState), u64>,
     /// The gravest findings, those with the most packets first; at most [`WORST`].
-    pub worst: Vec<Arc<Finding>>,
+    pub worst: Vec<Listed>,
+}
+
+impl Snapshot {
+    /// One of an audit of nothing, for tests.
+    #[cfg(test)]
+    pub(crate) fn empty(seq: u64, attach: Attach) -> Self {
+        let then = SystemTime::UNIX_EPOCH;
+        Self {
+            seq,
+            identity: Identity::default(),
+            time: then,
+            started: then,
+            attach,
+            interfaces: Vec::new(),
+            policy: PolicyState {
+                file: None,
+                loaded: then,
+                described: Described::default(),
+                failure: None,
+            },
+            enforces: false,
+            matrix: Vec::new(),
+            losses: Vec::new(),
+            findings: BTreeMap::new(),
+            worst: Vec::new(),
+        }
+    }
+
+    /// How many findings there are of each severity.
+    pub fn by_severity(&self) -> BTreeMap<Severity, u64> {
+        let mut all = BTreeMap::new();
+        for ((severity, ..), number) in &self.findings {
+            *all.entry(*severity).or_default() += number;
+        }
+        all
+    }
+
+    /// Whether some packets could not be counted.
+    pub fn loses_counts(&self) -> bool {
+        self.losses.iter().any(|(loss, _)| loss.loses_counts())
+    }
 }
 
 /// How many of the gravest findings a snapshot has at most.
@@ -49,10 +100,12 @@ pub struct Interface {
 /// The policy in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyState {
-    /// How many zones it has.
-    pub zones: usize,
-    /// How many rules it has.
-    pub rules: usize,
-    /// The last reload failed, and this policy stayed in force.
-    pub reload_failed: bool,
+    /// The file that it was read from, where it was.
+    pub file: Option<PolicyFile>,
+    /// Since when it is in force in this run.
+    pub loaded: SystemTime,
+    /// What it says.
+    pub described: Described,
+    /// What was wrong with a newer one, while this one stayed in force; nothing, where the last reload came to its end.
+    pub failure: Option<Vec<String>>,
 }

@@ -49,6 +49,7 @@ pub(super) fn check(raw: &RawPolicy, report: &mut Report<'_>, look_up: LookUp<'_
         rules,
         passes_unparsed,
         warnings: Vec::new(),
+        file: None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod compile;
+pub(crate) mod described;
 mod dimension;
 mod errors;
 pub mod evaluate;
@@ -34,7 +35,7 @@ mod values;
 
 pub use errors::PolicyErrors;
 pub use membership::membership;
-pub use model::Policy;
+pub use model::{Policy, PolicyFile};
 pub(crate) use problem::{Flaw, counted, nearest, quoted};
 pub use problem::{Gravity, Problem};
 pub use read::Occasion;

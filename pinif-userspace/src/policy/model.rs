@@ -1,6 +1,6 @@
 //! A policy without errors: its zones and its rules.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use globset::GlobMatcher;
 use pinif_ebpf::policy::ZoneSet;
@@ -19,6 +19,17 @@ pub struct Policy {
     pub passes_unparsed: bool,
     /// What is allowed, and probably not meant.
     pub warnings: Vec<Problem>,
+    /// The file that it was read from.
+    pub file: Option<PolicyFile>,
+}
+
+/// The file that a policy was read from, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Its path, as it was named.
+    pub path: PathBuf,
+    /// The SHA-256 of what was in it, as `sha256sum` prints it.
+    pub digest: String,
 }
 
 /// A named set of interfaces.
@@ -78,7 +89,7 @@ impl InterfacePattern {
     }
 
     /// As it is in the file.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 

@@ -7,13 +7,15 @@ use std::{
     path::Path,
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     check,
     dimension::LookUp,
     errors::PolicyErrors,
     file,
     guard::caught,
-    model::Policy,
+    model::{Policy, PolicyFile},
     open::{Opened, Refusal, open},
     problem::{Flaw, Gravity, Problem},
     report::Report,
@@ -63,7 +65,12 @@ impl Policy {
     pub fn read(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
         let origin = path.to_string_lossy();
         let Opened { file, exposures } = open_for(path, occasion, POLICY)?;
-        let mut policy = Self::read_from(file, &origin)?;
+        let text = text_of(file, &origin, POLICY)?;
+        let mut policy = Self::parse(&text, &origin)?;
+        policy.file = Some(PolicyFile {
+            path: path.to_owned(),
+            digest: digest(&text),
+        });
         let warnings = placeless(Gravity::Warning, &origin, exposures);
         policy.warnings.splice(0..0, warnings);
         Ok(policy)
@@ -144,6 +151,12 @@ fn refused(origin: &str, refusal: Refusal, of: &str) -> PolicyErrors {
     }
 }
 
+/// The SHA-256 of a text, in hexadecimal.
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The whole text of a file. Messages call what it holds by the name in `of`.
 fn text_of(source: impl Read, origin: &str, of: &str) -> Result<String, PolicyErrors> {
     let mut bytes = Vec::new();
@@ -167,6 +180,15 @@ fn text_of(source: impl Read, origin: &str, of: &str) -> Result<String, PolicyEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_digest_is_the_one_that_sha256sum_prints() {
+        // The second example of FIPS 180-2, appendix B.
+        assert_eq!(
+            digest("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        );
+    }
 
     #[test]
     fn a_panic_within_becomes_an_error_that_names_the_file() {

@@ -29,6 +29,7 @@ mod table;
 
 pub use self::{
     level::Level,
+    notice::words,
     output::WithoutReader,
     registry::{Format, is_on_standard_output, open},
     surface::{Surface, show},

@@ -2,6 +2,7 @@
 
 use super::level::Level;
 use crate::{
+    control::protocol::{NoticeLevel, NoticeLine},
     findings::latent::Latent,
     hub::notice::{Confirmed, Notice, SessionPolicy, Work},
     text::{
@@ -22,6 +23,19 @@ pub fn lines(notice: &Notice) -> Vec<(Level, String)> {
         }
         _ => vec![(level(notice), text(notice))],
     }
+}
+
+/// The same, as the control socket has it.
+pub fn words(notice: &Notice) -> Vec<NoticeLine> {
+    let line = |(level, text)| NoticeLine {
+        level: match level {
+            Level::Info => NoticeLevel::Info,
+            Level::Warning => NoticeLevel::Warning,
+            Level::Error => NoticeLevel::Error,
+        },
+        text,
+    };
+    lines(notice).into_iter().map(line).collect()
 }
 
 /// How much a notice matters.
@@ -55,6 +69,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::NotForeseen { .. }
         | Notice::HookMissing(_)
         | Notice::InterfacesCameLate { .. }
+        | Notice::NotAsked { .. }
         | Notice::SignalIgnored(_) => Level::Warning,
 
         // A file that was cut short, perhaps.
@@ -212,6 +227,9 @@ fn text(notice: &Notice) -> String {
             )
         }
 
+        Notice::NotAsked { error } => {
+            format!("{error}: the audit goes on, and `pinif status` cannot ask it")
+        }
         Notice::WaitsForReader => {
             "the audit has ended, and waits until its output is read; another SIGTERM or Ctrl-C ends pinif without that"
                 .to_owned()

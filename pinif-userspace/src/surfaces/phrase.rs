@@ -241,9 +241,9 @@ pub fn status(snapshot: &Snapshot) -> String {
         "Auditing {}.",
         counted(audited.len() as u64, "interface")
     )];
-    let found = snapshot.findings.iter().rev();
+    let found = snapshot.by_severity().into_iter().rev();
     let found: Vec<String> = found
-        .map(|(severity, number)| counted(*number, severity.name()))
+        .map(|(severity, number)| counted(number, severity.name()))
         .collect();
     sentences.push(match found.as_slice() {
         [] => "No finding.".to_owned(),
@@ -260,11 +260,11 @@ pub fn status(snapshot: &Snapshot) -> String {
             counted(several.len() as u64, "interface")
         )),
     }
-    if snapshot.policy.reload_failed {
+    if snapshot.policy.failure.is_some() {
         sentences
             .push("The policy file is wrong, and the policy before it is in force.".to_owned());
     }
-    if snapshot.losses.iter().any(|(loss, _)| loss.loses_counts()) {
+    if snapshot.loses_counts() {
         sentences.push("Not all packets could be counted.".to_owned());
     }
     sentences.join(" ")

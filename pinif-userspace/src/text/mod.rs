@@ -7,5 +7,6 @@ pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod natural;
 pub(crate) mod shell;
+pub(crate) mod span;
 pub mod streams;
 pub(crate) mod words;

@@ -4,6 +4,7 @@
 mod bench;
 mod clsact;
 mod confined;
+mod control;
 mod demo;
 mod ends;
 mod errors;

@@ -16,7 +16,7 @@ use resolve::arrows;
 use tree::Tree;
 
 /// The folders and files of the library, the lowest first; those of one line take nothing from each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["text"],
     &["host"],
     &["policy"],
@@ -26,6 +26,7 @@ const ORDER: [&[&str]; 12] = [
     &["foresee"],
     &["hub"],
     &["collector"],
+    &["control"],
     &["surfaces"],
     &["commands"],
     &["cli", "schema"],

@@ -10,7 +10,7 @@ use crate::{
     collector::fail_on::FailOn,
     kernel::{mode::Mode, persist},
     surfaces::Format,
-    text::glob,
+    text::{glob, span::span as duration},
 };
 
 /// The arguments of `pinif audit`.
@@ -89,6 +89,14 @@ pub struct AuditArgs {
     )]
     pub(super) persist: Option<PathBuf>,
 
+    /// Where `pinif status` and others ask this auditor [default: /run/pinif/pinif.sock of a service, /run/pinif/pinif-PID.sock else]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
+    pub(super) socket: Option<PathBuf>,
+
+    /// Let nobody ask this auditor
+    #[arg(long)]
+    pub(super) no_socket: bool,
+
     /// What pinif and its programs log on standard error, for debugging
     #[arg(long, value_name = "LEVEL", default_value_t = log::LevelFilter::Off)]
     pub(super) log_level: log::LevelFilter,
@@ -97,22 +105,6 @@ pub struct AuditArgs {
 /// A glob of names.
 pub(super) fn glob(text: &str) -> Result<GlobMatcher, String> {
     glob::glob(text).map_err(|reason| format!("error parsing glob '{text}': {reason}"))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let error =
-        || format!("`{text}` is no time; write a number and its unit, such as 10s, 5m or 1h");
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: f64 = digits.parse().map_err(|_| error())?;
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86400.0,
-        _ => return Err(error()),
-    };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| error())
 }
 
 /// A time after which a finding is quiet.

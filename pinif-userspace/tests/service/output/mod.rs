@@ -29,6 +29,11 @@ fn the_schema_in_the_documentation_is_that_of_the_types() {
         let path = format!("docs/schema/{name}.schema.json");
         examples::file(&path, &format!("{made}\n"));
     }
+    let made = serde_json::to_string_pretty(&schema::control()).expect("JSON");
+    examples::file(
+        "docs/schema/pinif-control.openapi.json",
+        &format!("{made}\n"),
+    );
 }
 
 #[test]

@@ -1,0 +1,366 @@
+//! The client: what asks a running auditor, within a tokio runtime. It needs no privilege but to be let in at the socket.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{SendRequest, handshake},
+    header::HOST,
+};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::UnixStream;
+
+use super::{
+    filter::{EventsFilter, FindingsFilter},
+    place::{self, Peer},
+    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, Status, path},
+};
+use crate::{findings::line::FindingLine, text::escape::visible};
+
+/// How long an answer may be, in bytes.
+const MOST: usize = 64 << 20;
+/// How long a line of events may be, in bytes.
+const LINE: usize = 16 << 20;
+
+/// Why an auditor gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No auditor runs.
+    #[error("no auditor runs; begin with `sudo pinif audit`, or `sudo systemctl start pinif`")]
+    NoneRuns,
+    /// Nobody listens where one was to be.
+    #[error("no auditor listens at {}; `pinif` alone shows where one does", shown(.0))]
+    NotThere(PathBuf),
+    /// Several run.
+    #[error("several auditors run; choose one with --socket: {}", .0.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", "))]
+    Several(Vec<PathBuf>),
+    /// This user may not ask.
+    #[error("{} may not be opened; ask as root, or join its group: `sudo usermod -aG pinif USER`, and log in again", shown(.0))]
+    Denied(PathBuf),
+    /// The auditor refuses.
+    #[error("{}; {}", visible(&.problem.error), visible(&.problem.fix))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why.
+        problem: Problem,
+    },
+    /// The connection is lost: the auditor has ended, perhaps.
+    #[error("the auditor at {} has gone: {error}", shown(.path))]
+    Lost {
+        /// Where it was.
+        path: PathBuf,
+        /// How that is known.
+        error: String,
+    },
+    /// What it says is not understood.
+    #[error("the auditor at {} says what this pinif does not understand ({error}); use the same version", shown(.path))]
+    Strange {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
+/// An auditor that can be asked. It is connected to when it is asked, and again where the connection was lost since.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    connection: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl Client {
+    /// The auditor at a path; without one, the service where it runs, else the only one that does.
+    ///
+    /// # Errors
+    ///
+    /// That there is none, or that there are several.
+    pub fn find(named: Option<&Path>) -> Result<Self, ClientError> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None => only(running()?)?,
+        };
+        Ok(Self {
+            path,
+            connection: None,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the audit stands.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn status(&mut self) -> Result<Status, ClientError> {
+        self.get(path::STATUS).await
+    }
+
+    /// Who has sent how much by which interface.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn matrix(&mut self) -> Result<MatrixNow, ClientError> {
+        self.get(path::MATRIX).await
+    }
+
+    /// The policy in force.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn policy(&mut self) -> Result<PolicyNow, ClientError> {
+        self.get(path::POLICY).await
+    }
+
+    /// A page of findings.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn findings(&mut self, filter: &FindingsFilter) -> Result<FindingsPage, ClientError> {
+        let target = self.target(path::FINDINGS, filter)?;
+        self.get(&target).await
+    }
+
+    /// The finding with this id; none, where there is no such one.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn finding(&mut self, id: &str) -> Result<Option<FindingLine>, ClientError> {
+        // What else is in there would be another path.
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        match self.get(&path::FINDING.replace("{id}", id)).await {
+            Ok(finding) => Ok(Some(finding)),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What happens from now on, on a connection of its own. The first line is how the audit stands.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub async fn events(&self, filter: &EventsFilter) -> Result<Events, ClientError> {
+        let target = self.target(path::EVENTS, filter)?;
+        let mut connection = self.connect().await?;
+        let answer = self.send(&mut connection, &target).await?;
+        Ok(Events {
+            path: self.path.clone(),
+            body: self.accepted(answer).await?.into_body(),
+            rest: Vec::new(),
+            read: 0,
+            _connection: connection,
+        })
+    }
+
+    fn target(&self, path: &str, filter: &impl Serialize) -> Result<String, ClientError> {
+        let query = serde_urlencoded::to_string(filter).map_err(|error| self.strange(&error))?;
+        let mark = if query.is_empty() { "" } else { "?" };
+        Ok(format!("{path}{mark}{query}"))
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, target: &str) -> Result<T, ClientError> {
+        let mut connection = match self.idle().await {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let answer = match self.send(&mut connection, target).await {
+            // It was idle for too long, perhaps.
+            Err(ClientError::Lost { .. }) => {
+                connection = self.connect().await?;
+                self.send(&mut connection, target).await?
+            }
+            answer => answer?,
+        };
+        let body = self.accepted(answer).await?;
+        let bytes = self.body(body.into_body()).await?;
+        self.connection = Some(connection);
+        serde_json::from_slice(&bytes).map_err(|error| self.strange(&error))
+    }
+
+    /// The connection of the last question, where it is still there.
+    async fn idle(&mut self) -> Option<SendRequest<Empty<Bytes>>> {
+        let mut connection = self.connection.take()?;
+        connection.ready().await.ok()?;
+        Some(connection)
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, ClientError> {
+        let path = || self.path.clone();
+        let stream = UnixStream::connect(&self.path).await;
+        let stream = stream.map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => ClientError::Denied(path()),
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotThere(path())
+            }
+            _ => self.lost(&error),
+        })?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.lost(&error))?;
+        tokio::spawn(async move {
+            // Whoever sends on it learns of its end.
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+
+    async fn send(
+        &self,
+        connection: &mut SendRequest<Empty<Bytes>>,
+        target: &str,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let request = Request::get(target)
+            .header(HOST, "pinif")
+            .body(Empty::new())
+            .map_err(|error| self.strange(&error))?;
+        let answer = connection.send_request(request).await;
+        answer.map_err(|error| self.lost(&error))
+    }
+
+    /// The answer, where it is none that refuses.
+    async fn accepted(
+        &self,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return Ok(answer);
+        }
+        let bytes = self.body(answer.into_body()).await?;
+        let problem = serde_json::from_slice(&bytes).map_err(|error| self.strange(&error))?;
+        Err(ClientError::Refused {
+            status: status.as_u16(),
+            problem,
+        })
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Bytes, ClientError> {
+        let read = Limited::new(body, MOST).collect().await;
+        let read = read.map_err(|error| self.lost(&error))?;
+        Ok(read.to_bytes())
+    }
+
+    fn lost(&self, error: &impl ToString) -> ClientError {
+        ClientError::Lost {
+            path: self.path.clone(),
+            error: error.to_string(),
+        }
+    }
+
+    fn strange(&self, error: &impl ToString) -> ClientError {
+        ClientError::Strange {
+            path: self.path.clone(),
+            error: error.to_string(),
+        }
+    }
+}
+
+/// What happens in an audit.
+#[derive(Debug)]
+pub struct Events {
+    path: PathBuf,
+    body: Incoming,
+    /// What came of lines, from the next one on.
+    rest: Vec<u8>,
+    /// How much of it has no end of a line.
+    read: usize,
+    _connection: SendRequest<Empty<Bytes>>,
+}
+
+impl Events {
+    /// The next line. None, once the audit has ended and said so (its last line is a `summary`).
+    ///
+    /// # Errors
+    ///
+    /// That the auditor has gone, or says what is not understood.
+    pub async fn next(&mut self) -> Result<Option<EventLine<'static>>, ClientError> {
+        loop {
+            let unread = &self.rest[self.read..];
+            if let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=self.read + end).collect();
+                self.read = 0;
+                let line = serde_json::from_slice(&line);
+                return line.map(Some).map_err(|error| ClientError::Strange {
+                    path: self.path.clone(),
+                    error: error.to_string(),
+                });
+            }
+            self.read = self.rest.len();
+            if self.rest.len() > LINE {
+                return Err(ClientError::Strange {
+                    path: self.path.clone(),
+                    error: "a line without an end".to_owned(),
+                });
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.rest.extend_from_slice(bytes);
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(ClientError::Lost {
+                        path: self.path.clone(),
+                        error: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Where auditors listen now, the service's first.
+///
+/// # Errors
+///
+/// That this user may not look.
+pub fn running() -> Result<Vec<PathBuf>, ClientError> {
+    let directory = Path::new(place::DIRECTORY);
+    if let Err(error) = fs::read_dir(directory)
+        && error.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(ClientError::Denied(directory.to_owned()));
+    }
+    let mut all = place::all(directory);
+    all.retain(|path| match place::peer(path) {
+        Peer::Listens(_) => true,
+        // It is there, and this user may not ask.
+        Peer::Unknown(_) => true,
+        Peer::None => false,
+    });
+    Ok(all)
+}
+
+/// The service, or the only one.
+fn only(mut running: Vec<PathBuf>) -> Result<PathBuf, ClientError> {
+    match running.len() {
+        0 => Err(ClientError::NoneRuns),
+        1 => Ok(running.remove(0)),
+        _ if running[0] == place::of_service() => Ok(running.remove(0)),
+        _ => Err(ClientError::Several(running)),
+    }
+}

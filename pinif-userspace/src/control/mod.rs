@@ -1,0 +1,29 @@
+//! The control socket: a running auditor is asked over HTTP on a Unix socket, and only read.
+//!
+//! `protocol` is what is said, `serve` says it, `client` asks. Nothing here touches eBPF, and nobody who asks makes the collector
+//! wait: it answers with facts, from which the answers are made here.
+
+mod answer;
+mod ask;
+mod client;
+mod filter;
+mod gate;
+mod listen;
+pub(crate) mod openapi;
+mod place;
+pub mod protocol;
+mod readers;
+mod routes;
+mod serve;
+mod stream;
+mod view;
+
+pub use self::{
+    ask::Collector,
+    client::{Client, ClientError, Events, running},
+    filter::{EventsFilter, FindingsFilter},
+    listen::{Listening, Refusal},
+    routes::Sources,
+    serve::Server,
+    view::Words,
+};

@@ -1,0 +1,210 @@
+//! Which path answers what.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Weak},
+    time::SystemTime,
+};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, Request, StatusCode, header::ACCEPT},
+    routing::get,
+};
+use serde::de::DeserializeOwned;
+use tower_service::Service as _;
+
+use super::{
+    answer::{Answer, Refused, json, problem, too_many},
+    ask::Collector,
+    filter::{EventsFilter, FindingsFilter},
+    gate, openapi,
+    protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
+    readers::Ticket,
+    stream::{Form, Stream},
+    view::Words,
+};
+use crate::{findings::query::Query, hub::Hub, text::escape::visible};
+
+/// What answers are made of.
+#[derive(Clone)]
+pub struct Sources {
+    /// Who is asked.
+    pub collector: Collector,
+    /// Where events are published. It goes with the audit.
+    pub hub: Weak<Hub>,
+    /// The words of notices.
+    pub words: Words,
+}
+
+/// What answers all requests.
+#[derive(Clone)]
+pub struct Routes(Router);
+
+impl Routes {
+    /// With these sources.
+    pub fn new(sources: Sources) -> Self {
+        let router = Router::new()
+            .route(path::STATUS, get(status))
+            .route(path::MATRIX, get(matrix))
+            .route(path::FINDINGS, get(findings))
+            .route(path::FINDING, get(finding))
+            .route(path::EVENTS, get(events))
+            .route(path::POLICY, get(policy))
+            .route(path::OPENAPI, get(description))
+            .fallback(unknown)
+            .with_state(sources);
+        Self(router)
+    }
+
+    /// Answers a request on a connection.
+    pub async fn answer(&mut self, mut request: Request<Body>, ticket: Arc<Ticket>) -> Answer {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        if let Some(refusal) = gate::refusal(method, uri, headers, ticket.uid()) {
+            return refusal;
+        }
+        request.extensions_mut().insert(ticket);
+        let answered: Result<Answer, Infallible> = self.0.call(request).await;
+        match answered {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+}
+
+type Outcome = Result<Answer, Refused>;
+
+async fn status(
+    State(sources): State<Sources>,
+    Extension(ticket): Extension<Arc<Ticket>>,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    nothing_asked(query)?;
+    let snapshot = sources.collector.snapshot().await?;
+    Ok(json(&Status::of(&snapshot, ticket.readers())))
+}
+
+async fn matrix(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let snapshot = sources.collector.snapshot().await?;
+    Ok(json(&MatrixNow::from(&*snapshot)))
+}
+
+async fn policy(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let snapshot = sources.collector.snapshot().await?;
+    Ok(json(&PolicyNow::from(&*snapshot)))
+}
+
+async fn description(RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    Ok(json(&openapi::description()))
+}
+
+async fn findings(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    let filter: FindingsFilter = read(query)?;
+    let query = filter.query(SystemTime::now());
+    let query = query.map_err(|error| wrong(&error))?;
+    let page = sources.collector.findings(query).await?;
+    Ok(json(&FindingsPage::from(&page)))
+}
+
+async fn finding(
+    State(sources): State<Sources>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    nothing_asked(query)?;
+    let query = Query {
+        id: Some(id.clone()),
+        limit: 1,
+        ..Query::default()
+    };
+    let page = sources.collector.findings(query).await?;
+    match page.findings.first() {
+        Some(finding) => Ok(json(&finding.line())),
+        None => Err(problem(
+            StatusCode::NOT_FOUND,
+            &format!("there is no finding `{}`", visible(&id)),
+            "take an id of /v1/findings",
+        )
+        .into()),
+    }
+}
+
+async fn events(
+    State(sources): State<Sources>,
+    Extension(ticket): Extension<Arc<Ticket>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Outcome {
+    let filter: EventsFilter = read(query)?;
+    let query = filter.query().map_err(|error| wrong(&error))?;
+    let follows = ticket.follow().ok_or_else(|| {
+        too_many(
+            "too many follow the events already",
+            "end one of those that `pinif status` lists",
+        )
+    })?;
+    let hub = sources.hub.upgrade().ok_or(super::ask::Unanswered::Ended)?;
+    let stream = Stream {
+        follower: hub.follow(filter.snapshots.unwrap_or_default()),
+        form: form(&headers),
+        query,
+        words: sources.words,
+        collector: sources.collector,
+        follows,
+    };
+    Ok(stream.answer())
+}
+
+async fn unknown(request: Request<Body>) -> Answer {
+    let path = request.uri().path();
+    problem(
+        StatusCode::NOT_FOUND,
+        &format!("there is nothing at `{}`", visible(path)),
+        &format!("there are {}", path::ALL.join(", ")),
+    )
+}
+
+/// As the reader wants it: server-sent events where it asks for them.
+fn form(headers: &HeaderMap) -> Form {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    let is_asked = accepted.any(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.to_ascii_lowercase().contains("text/event-stream")
+    });
+    if is_asked {
+        Form::ServerSent
+    } else {
+        Form::Lines
+    }
+}
+
+fn read<T: DeserializeOwned>(query: Option<String>) -> Result<T, Refused> {
+    let query = query.unwrap_or_default();
+    serde_urlencoded::from_str(&query).map_err(|error| wrong(&error.to_string()))
+}
+
+fn nothing_asked(query: Option<String>) -> Result<(), Refused> {
+    match query.filter(|query| !query.is_empty()) {
+        None => Ok(()),
+        Some(query) => Err(problem(
+            StatusCode::BAD_REQUEST,
+            &format!("`?{}` has no meaning here", visible(&query)),
+            "leave it out",
+        )
+        .into()),
+    }
+}
+
+fn wrong(error: &str) -> Refused {
+    problem(
+        StatusCode::BAD_REQUEST,
+        &visible(error),
+        "/v1/openapi.json has what may be asked",
+    )
+    .into()
+}

@@ -1,0 +1,162 @@
+//! What the hub has, as it is said over the control socket.
+
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
+
+use super::protocol::{
+    EventLine, FindingCount, FindingsPage, Incomplete, InterfaceStatus, MatrixNow, NoticeLine,
+    PolicyNow, PolicySource, PolicyStatus, Reader, Status,
+};
+use crate::{
+    findings::{
+        line::{Lost, Uncounted},
+        listed::{Listed, Page},
+        query::Query,
+        summary::Totals,
+        wall_time::WallTime,
+    },
+    hub::{Event, Notice, Snapshot, snapshot::PolicyState},
+};
+
+/// The words of a notice, which are a surface's.
+pub type Words = fn(&Notice) -> Vec<NoticeLine>;
+
+impl Status {
+    /// Of a snapshot, while these ask.
+    pub fn of(snapshot: &Snapshot, readers: Vec<Reader>) -> Self {
+        let PolicyState { described, .. } = &snapshot.policy;
+        let identity = &snapshot.identity;
+        let losses = snapshot.losses.iter();
+        let findings = snapshot.findings.iter().rev();
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            run: identity.run.clone(),
+            boot: identity.boot.clone(),
+            host: identity.host.clone(),
+            labels: identity.labels.clone(),
+            seq: snapshot.seq,
+            time: time_text(snapshot.time),
+            started: time_text(snapshot.started),
+            attach: snapshot.attach,
+            enforces: snapshot.enforces,
+            incomplete: incomplete(snapshot),
+            policy: PolicyStatus {
+                source: source(&snapshot.policy),
+                zones: described.zones.len(),
+                rules: described.rules.len(),
+            },
+            interfaces: snapshot
+                .interfaces
+                .iter()
+                .map(|interface| InterfaceStatus {
+                    netns: interface.netns.clone(),
+                    name: interface.name.clone(),
+                    refused: interface.refused.clone(),
+                })
+                .collect(),
+            totals: totals(snapshot),
+            uncounted: losses
+                .map(|(loss, lost)| (loss.name().to_owned(), *lost))
+                .collect(),
+            findings: findings
+                .map(|(&(severity, kind, state), &number)| FindingCount {
+                    severity,
+                    kind,
+                    state,
+                    number,
+                })
+                .collect(),
+            worst: snapshot.worst.iter().map(Listed::line).collect(),
+            readers,
+        }
+    }
+}
+
+fn incomplete(snapshot: &Snapshot) -> Vec<Incomplete> {
+    let mut interfaces = snapshot.interfaces.iter();
+    let all = [
+        (
+            Incomplete::InterfaceRefused,
+            interfaces.any(|interface| interface.refused.is_some()),
+        ),
+        (Incomplete::ReloadFailed, snapshot.policy.failure.is_some()),
+        (Incomplete::NotCounted, snapshot.loses_counts()),
+    ];
+    let there = all.into_iter().filter(|(_, is_so)| *is_so);
+    there.map(|(what, _)| what).collect()
+}
+
+/// As JSON has it.
+fn time_text(time: SystemTime) -> String {
+    WallTime::from(time).to_string()
+}
+
+fn totals(snapshot: &Snapshot) -> Totals {
+    Totals::of(snapshot.matrix.iter().map(|graded| &graded.cell))
+}
+
+fn source(policy: &PolicyState) -> PolicySource {
+    let file = policy.file.as_ref();
+    PolicySource {
+        path: file.map(|file| file.path.clone()),
+        digest: file.map(|file| file.digest.clone()),
+        loaded: time_text(policy.loaded),
+        failure: policy.failure.clone(),
+    }
+}
+
+impl From<&Snapshot> for MatrixNow {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self {
+            seq: snapshot.seq,
+            time: time_text(snapshot.time),
+            started: time_text(snapshot.started),
+            totals: totals(snapshot),
+            matrix: snapshot.matrix.clone(),
+        }
+    }
+}
+
+impl From<&Snapshot> for PolicyNow {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self {
+            source: source(&snapshot.policy),
+            described: snapshot.policy.described.clone(),
+        }
+    }
+}
+
+impl From<&Page> for FindingsPage {
+    fn from(page: &Page) -> Self {
+        Self {
+            total: page.total,
+            next: page.next,
+            findings: page.findings.iter().map(Listed::line).collect(),
+        }
+    }
+}
+
+/// The lines of an event: of a finding, only where it is asked for.
+pub fn lines<'a>(event: &'a Event, query: &Query, words: Words) -> Vec<EventLine<'a>> {
+    match event {
+        Event::Ready(ready) => vec![EventLine::Ready(Cow::Borrowed(ready))],
+        Event::Finding(finding, _) if query.takes(finding) => {
+            vec![EventLine::Finding(Box::new(Arc::as_ref(finding).into()))]
+        }
+        Event::Foreseen(latent) if query.takes(&latent.finding) => {
+            vec![EventLine::Finding(Box::new(Arc::as_ref(latent).into()))]
+        }
+        Event::Finding(..) | Event::Foreseen(_) | Event::ReaderLeft => Vec::new(),
+        Event::Uncounted(loss, number) => vec![EventLine::Uncounted(Uncounted {
+            reason: loss.name().to_owned(),
+            number: *number,
+        })],
+        Event::Notice(notice) => words(notice).into_iter().map(EventLine::Notice).collect(),
+        Event::Ended(summary) => vec![EventLine::Summary(Cow::Borrowed(summary))],
+    }
+}
+
+/// That so many events are missing.
+pub fn lost(events: u64) -> EventLine<'static> {
+    EventLine::Lost(Lost { lines: events })
+}

@@ -1,0 +1,177 @@
+//! A reader that comes and goes while the audit runs, as over the control socket. Nobody waits for it, not even at the end.
+
+use std::sync::Arc;
+
+use super::{bounds::Bounds, queue::Queue, subscriber::Delivery};
+
+/// A subscription that a task reads. The hub forgets it when it is dropped.
+#[derive(Debug)]
+pub struct Follower(Arc<Queue>);
+
+impl Follower {
+    /// A new one, and the queue that is filled for it.
+    pub(super) fn new() -> (Self, Arc<Queue>) {
+        let queue = Arc::new(Queue::within(Bounds::READER));
+        (Self(Arc::clone(&queue)), queue)
+    }
+
+    /// Waits for what comes next. Nothing, once the audit has ended and all of it is taken.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.0.taken().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Change, Delivery, Event, Hub};
+    use crate::findings::{
+        example,
+        finding::{Finding, FindingId},
+        memory::held,
+        ready::{Attach, Ready},
+        samples::{DestinationSample, ProcessSample, Sampled, Samples, SocketSample},
+        summary::Summary,
+    };
+
+    /// As much as a finding has seen at most.
+    fn samples() -> Samples {
+        fn all<T>(sample: impl Fn(u32) -> T) -> Sampled<T> {
+            Sampled {
+                count: 16,
+                more: true,
+                samples: (0..16).map(sample).collect(),
+            }
+        }
+        Samples {
+            processes: all(|pid| ProcessSample {
+                pid: Some(pid),
+                comm: Some("sixteen-letters-".to_owned()),
+                packets: 1,
+            }),
+            sockets: all(|cookie| SocketSample {
+                socket_cookie: cookie.into(),
+                packets: 1,
+            }),
+            destinations: all(|port| DestinationSample {
+                protocol: "udp".to_owned(),
+                destination: format!("[2001:db8:1111:2222:3333:4444:5555:6666]:{}", 40_000 + port),
+                packets: 1,
+            }),
+        }
+    }
+
+    fn finding(id: u64, packets: u64) -> Event {
+        let finding = Finding {
+            packets,
+            samples: Some(Arc::new(samples())),
+            ..example::finding(id)
+        };
+        Event::Finding(Arc::new(finding), Change::Grew)
+    }
+
+    /// The same of findings that have in equal what they share.
+    fn like(base: &Finding, id: u64, samples: Option<Samples>) -> Event {
+        let finding = Finding {
+            id: FindingId(id),
+            samples: samples.map(Arc::new),
+            ..base.clone()
+        };
+        Event::Finding(Arc::new(finding), Change::Grew)
+    }
+
+    fn ready() -> Event {
+        Event::Ready(Arc::new(Ready {
+            interfaces: Vec::new(),
+            netns: Vec::new(),
+            kernel: String::new(),
+            attach: Attach::Tcx,
+            enforce: false,
+            policy: None,
+            version: String::new(),
+            run: String::new(),
+            boot: None,
+            host: None,
+            labels: Default::default(),
+        }))
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.expect("a runtime").block_on(future)
+    }
+
+    #[test]
+    fn one_that_stands_still_costs_little_and_learns_what_it_missed() {
+        let hub = Hub::new();
+        hub.publish(ready());
+        let mut follower = hub.follow(false);
+        let base = example::finding(0);
+        let before = held();
+        // Small at first, and as large as they get once they wait.
+        for id in 0..20_000 {
+            hub.publish(like(&base, id, None));
+        }
+        for id in 0..20_000 {
+            hub.publish(like(&base, id, Some(samples())));
+        }
+        let costs = held() - before;
+        assert!(costs < 1 << 20, "{costs} bytes");
+        hub.publish(Event::Ended(Arc::new(Summary::default())));
+        let (mut got, mut missed, mut ended) = (0, 0, false);
+        run(async {
+            while !ended {
+                match follower.next().await {
+                    Some(Delivery::Event(Event::Finding(..))) => got += 1,
+                    Some(Delivery::Missed(events)) => missed += events,
+                    Some(Delivery::Event(Event::Ended(_))) => ended = true,
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        assert!(got > 100, "{got}");
+        assert!(missed >= 20_000 - got, "{got} and {missed}");
+        assert!(held() - before < 256 << 10, "{}", held() - before);
+    }
+
+    #[test]
+    fn one_that_reads_gets_all_and_the_end() {
+        let hub = Hub::new();
+        hub.publish(ready());
+        let mut follower = hub.follow(false);
+        let reads = async {
+            let mut packets = Vec::new();
+            while let Some(delivery) = follower.next().await {
+                if let Delivery::Event(Event::Finding(finding, _)) = delivery {
+                    packets.push(finding.packets);
+                }
+            }
+            packets
+        };
+        let publishes = async {
+            for packets in 1..=3 {
+                hub.publish(finding(packets, packets));
+                tokio::task::yield_now().await;
+            }
+            hub.close(std::future::pending()).await
+        };
+        let (packets, lost) = run(async { tokio::join!(reads, publishes) });
+        assert_eq!((packets, lost), (vec![1, 2, 3], 0));
+    }
+
+    #[test]
+    fn nobody_waits_for_one_and_one_that_left_is_forgotten() {
+        let hub = Hub::new();
+        hub.publish(ready());
+        let follower = hub.follow(true);
+        assert!(hub.wants_snapshots());
+        hub.publish(finding(7, 1));
+        // The end does not wait for it.
+        assert_eq!(run(hub.close(std::future::pending())), 0);
+        drop(follower);
+        assert!(!hub.wants_snapshots());
+    }
+}

@@ -1,0 +1,99 @@
+//! How many may ask, and what a reader costs that does not read.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+};
+
+use nix::unistd::Pid;
+
+use super::asked::{LEAK, Place, answer};
+use crate::bench::{leak, scenario};
+
+const EVENTS: &[u8] = b"GET /v1/events HTTP/1.1\r\nHost: pinif\r\n\r\n";
+
+/// A connection that follows events, with its first line read.
+fn follow(place: &Place) -> BufReader<UnixStream> {
+    let mut stream = place.connect();
+    stream.write_all(EVENTS).expect("it is taken");
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.contains("\"type\":\"status\"") {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).expect("a line"), 0, "it ended");
+    }
+    reader
+}
+
+#[test]
+fn sixteen_follow_and_others_are_answered_beside_them() {
+    scenario("control readers", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let mut followers: Vec<_> = (0..16).map(|_| follow(&place)).collect();
+        let (status, text) =
+            place.say(b"GET /v1/events HTTP/1.1\r\nHost: pinif\r\nConnection: close\r\n\r\n");
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("too many follow"), "{text}");
+        let known = place.ask(async |client| client.status().await).readers;
+        assert_eq!(known.iter().filter(|reader| reader.follows).count(), 16);
+        assert_eq!(known.len(), 17);
+        assert!(
+            known
+                .iter()
+                .all(|reader| reader.uid == 0 && reader.pid == Some(std::process::id()))
+        );
+
+        // As many as there are places, and one more.
+        let idle: Vec<_> = (0..16).map(|_| place.connect()).collect();
+        let (status, text) =
+            place.say(b"GET /v1/status HTTP/1.1\r\nHost: pinif\r\nConnection: close\r\n\r\n");
+        assert_eq!(status, 503, "{text}");
+        drop(idle);
+        followers.pop();
+        // Whoever has gone makes room; that it has is known a moment later.
+        while place.get("/v1/status").0 != 200 {}
+        follow(&place);
+        auditor.stop().expect().nothing_else();
+    });
+}
+
+/// What a process has in memory of its own, in KiB.
+fn resident(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let text = line.expect("a line").trim().trim_end_matches(" kB");
+    text.parse().expect("a number")
+}
+
+#[test]
+fn a_reader_that_stands_still_costs_no_count() {
+    scenario("control stopped reader", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let stopped = follow(&place);
+        let before = resident(auditor.pid());
+        let sent = bench.send(&format!("{LEAK} --count 200000"));
+        let counted = place.ask(async |client| client.findings(&Default::default()).await);
+        assert_eq!(counted.findings[0].packets, 200_000);
+        let costs = resident(auditor.pid()).saturating_sub(before);
+        assert!(costs < 4096, "{costs} KiB");
+        let report = auditor.stop();
+        report
+            .expect()
+            .finding(
+                leak("device-escape")
+                    .bound("fab0")
+                    .egress("eth1")
+                    .packets(200_000)
+                    .by(&sent),
+            )
+            .nothing_else();
+        // It reads on after the end: what there was room for.
+        let mut stream = stopped.into_inner();
+        assert!(answer(&mut stream).1.contains("device-escape"));
+    });
+}

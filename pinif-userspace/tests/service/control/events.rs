@@ -1,0 +1,99 @@
+//! What happens, as it happens.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use pinif_userspace::control::{EventsFilter, protocol::EventLine};
+
+use super::asked::{LEAK, Place, run};
+use crate::bench::scenario;
+
+#[test]
+fn events_begin_with_the_state_and_end_with_the_summary() {
+    scenario("control events", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        run(async {
+            let client =
+                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
+            let filter = EventsFilter {
+                severity: Some("leak".to_owned()),
+                ..EventsFilter::default()
+            };
+            let mut events = client.events(&filter).await.expect("events");
+            let first = events.next().await.expect("a line");
+            assert!(matches!(first, Some(EventLine::Status(_))), "{first:?}");
+            // The risk is not asked for.
+            bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 2");
+            let sent = bench.send(&format!("{LEAK} --count 5"));
+            let Some(EventLine::Finding(finding)) = events.next().await.expect("a line") else {
+                panic!("no finding");
+            };
+            assert_eq!(finding.kind.name(), "device-escape");
+            assert_eq!(
+                finding.process.and_then(|process| process.pid),
+                Some(sent.pid)
+            );
+            let report = auditor.stop();
+            assert_eq!(report.findings.len(), 2, "{report}");
+            let (mut packets, mut findings) = (0, None);
+            while let Some(line) = events.next().await.expect("a line") {
+                match line {
+                    EventLine::Finding(finding) => packets = finding.packets,
+                    EventLine::Summary(summary) => findings = Some(summary.findings),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(packets == 5 || packets == 0, "{packets}");
+            assert_eq!(findings, Some(2), "the last line is the summary");
+        });
+    });
+}
+
+#[test]
+fn snapshots_come_only_where_they_are_asked_for() {
+    scenario("control snapshots", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        run(async {
+            let client =
+                pinif_userspace::control::Client::find(Some(place.path())).expect("a path");
+            let filter = EventsFilter {
+                snapshots: Some(true),
+                ..EventsFilter::default()
+            };
+            let mut events = client.events(&filter).await.expect("events");
+            let mut last = 0;
+            for _ in 0..3 {
+                let Some(EventLine::Status(status)) = events.next().await.expect("a line") else {
+                    panic!("no state");
+                };
+                assert!(status.seq > last, "{} after {last}", status.seq);
+                last = status.seq;
+            }
+        });
+        auditor.stop();
+    });
+}
+
+#[test]
+fn server_sent_events_are_written_where_they_are_wanted() {
+    scenario("control server-sent events", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let mut stream = place.connect();
+        stream
+            .write_all(
+                b"GET /v1/events HTTP/1.1\r\nHost: pinif\r\nAccept: text/event-stream\r\n\r\n",
+            )
+            .expect("it is taken");
+        let mut lines = BufReader::new(stream)
+            .lines()
+            .map(|line| line.expect("a line"));
+        assert!(lines.any(|line| line == "content-type: text/event-stream"));
+        assert!(lines.any(|line| line == "event: status"));
+        let data = lines.next().expect("a line");
+        assert!(data.starts_with("data: {\"type\":\"status\","), "{data}");
+        assert_eq!(lines.next().as_deref(), Some(""));
+        auditor.stop();
+    });
+}

@@ -1,0 +1,8 @@
+//! The control socket: a real auditor, asked over its real socket.
+
+mod answers;
+mod asked;
+mod bounds;
+mod events;
+mod places;
+mod refusals;
