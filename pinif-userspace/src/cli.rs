@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, complaint::complain, demo, detach, doctor, explain, foresee, pin, policy, run,
-        settings, sockets,
+        audit, complaint::complain, demo, detach, doctor, explain, findings, foresee, matrix, pin,
+        policy, run, settings, sockets, start, status,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -27,7 +27,7 @@ pub struct Cli {
     config: Option<PathBuf>,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,10 +42,14 @@ enum Command {
     Detach(detach::DetachArgs),
     /// Show what this kernel and these privileges allow, and the fix for what is missing
     Doctor(doctor::DoctorArgs),
-    /// Explain a kind of finding, or a finding that `pinif audit --format json` printed
+    /// Explain a kind of finding, or a finding of a running auditor, or one that `pinif audit --format json` printed
     Explain(explain::ExplainArgs),
+    /// List what a running auditor has found, and follow what it finds
+    Findings(findings::FindingsArgs),
     /// Show which sockets would leave via another interface, if an interface went down or a route changed
     Foresee(foresee::ForeseeArgs),
+    /// Show who has sent how much by which interface, of a running auditor
+    Matrix(matrix::MatrixArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
     /// Check a policy file
@@ -54,6 +58,8 @@ enum Command {
     Run(run::RunArgs),
     /// List every socket with its owner, and the interface that it would leave via now, the greatest risk first
     Sockets(sockets::SocketsArgs),
+    /// Show how a running auditor stands: what it sees, what it has found, and the worst of it
+    Status(status::StatusArgs),
 }
 
 /// Reads the command line, and what is set besides by the environment and a file.
@@ -97,18 +103,24 @@ fn failure(given: &[OsString]) -> ExitCode {
 ///
 /// What the command could not do, for a person to read.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
+    let Some(command) = cli.command else {
+        return start::run();
+    };
+    match command {
         Command::Audit(args) => audit::run(args),
         Command::Demo(args) => demo::run(args),
         Command::DemoDaemon => demo::daemon(),
         Command::Detach(args) => detach::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Findings(args) => findings::run(args),
         Command::Foresee(args) => foresee::run(args),
+        Command::Matrix(args) => matrix::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),
         Command::Sockets(args) => sockets::run(args),
+        Command::Status(args) => status::run(args),
     }
 }
 

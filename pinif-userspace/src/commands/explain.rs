@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use pinif_ebpf::verdict::Kind;
 
+use super::asking::Asked;
 use crate::{
     findings::{kinds, line::FindingLine},
     text::{escape::visible, streams},
@@ -26,13 +27,17 @@ const SIMILARITY: f64 = 0.8;
 /// The arguments of `pinif explain`.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
-    /// A kind, such as device-escape, or the id of a finding in --from [default: every finding in --from]
+    /// A kind, such as device-escape, or the id of a finding: of the auditor that runs, or in --from [default: every finding in
+    /// --from]
     #[arg(value_name = "KIND|ID", required_unless_present = "from")]
     what: Option<String>,
 
     /// What `pinif audit --format json` printed; `-` is standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// Runs `pinif explain`.
@@ -43,6 +48,9 @@ pub struct ExplainArgs {
 pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     let columns = streams::columns(io::stdout());
     let text = match (&args.what, &args.from) {
+        (Some(what), None) if is_id(what) && named(what).is_none() => {
+            of_running(what, &args.asked, columns)?
+        }
         (Some(what), None) => of_kind(what)?,
         (what, Some(from)) => {
             let findings = read(from)?;
@@ -53,11 +61,48 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
         }
         (None, None) => String::new(),
     };
-    streams::answer(&match columns {
-        Some(columns) => text::fitted(&text, columns),
-        None => text,
-    })?;
+    match show(&text, columns) {
+        // Whoever read it may have read enough.
+        Err(error) if error.downcast_ref().is_some_and(streams::is_closed) => {}
+        outcome => outcome?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows a page, or a finding, as wide as the terminal is.
+fn show(text: &str, columns: Option<usize>) -> Result<()> {
+    match columns {
+        Some(columns) => streams::write(&text::fitted(text, columns)),
+        None => streams::write(text),
+    }
+}
+
+/// Shows a finding for a person, without the page of its kind.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn show_in_short(finding: &FindingLine) -> Result<()> {
+    let columns = streams::columns(io::stdout());
+    show(&text::of(finding, columns), columns)
+}
+
+/// A finding of the auditor that runs.
+fn of_running(id: &str, asked: &Asked, columns: Option<usize>) -> Result<String> {
+    let finding = asked
+        .ask(async |client| client.finding(id).await)
+        .with_context(|| {
+            format!(
+                "{id} is the id of a finding, which its auditor is asked for; where it does not run any more, name what `pinif audit \
+                 --format json` printed with --from FILE"
+            )
+        })?;
+    match finding {
+        Some(finding) => Ok(whole(&finding, columns)),
+        None => bail!(
+            "the auditor that runs has no finding {id}; `pinif findings` lists those that it has, and --from FILE names what another one printed"
+        ),
+    }
 }
 
 /// The page of a kind, as Markdown.
@@ -68,11 +113,6 @@ pub fn page(kind: Kind) -> &'static str {
 fn of_kind(word: &str) -> Result<String> {
     if let Some(kind) = named(word) {
         return Ok(page(kind).to_owned());
-    }
-    if is_id(word) {
-        bail!(
-            "{word} is the id of a finding, which only its audit knows: name what `pinif audit --format json` printed with --from FILE"
-        );
     }
     let similarity = |kind: &Kind| strsim::jaro_winkler(kind.name(), word);
     let nearest = Kind::ALL
@@ -160,8 +200,13 @@ fn one(
             }
         );
     };
+    Ok(whole(finding, columns))
+}
+
+/// A finding, and the page of its kind with its own values.
+fn whole(finding: &FindingLine, columns: Option<usize>) -> String {
     let (short, page) = (text::of(finding, columns), page(finding.kind));
-    Ok(format!("{short}\n{}", text::page(finding, page)))
+    format!("{short}\n{}", text::page(finding, page))
 }
 
 /// All findings, each in short.

@@ -1,12 +1,15 @@
 //! The subcommands, a file each.
 
+mod asking;
 pub mod audit;
 pub mod complaint;
 pub(crate) mod demo;
 pub(crate) mod detach;
 pub(crate) mod doctor;
 pub mod explain;
+pub(crate) mod findings;
 pub(crate) mod foresee;
+pub(crate) mod matrix;
 mod occasion;
 pub(crate) mod pin;
 pub(crate) mod policy;
@@ -14,3 +17,5 @@ pub(crate) mod run;
 pub(crate) mod settings;
 mod signals;
 pub(crate) mod sockets;
+pub(crate) mod start;
+pub(crate) mod status;

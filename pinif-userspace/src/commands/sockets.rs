@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     process::ExitCode,
     time::Duration,
 };
@@ -184,7 +184,7 @@ impl Shown {
             text.push_str(&unlisted);
             self.table = unlisted;
         }
-        write(&text)?;
+        streams::write(&text)?;
         self.lines = now;
         Ok(())
     }
@@ -203,14 +203,8 @@ impl Shown {
         } else {
             "\n"
         };
-        write(&format!("{before}{table}"))?;
+        streams::write(&format!("{before}{table}"))?;
         self.table = table;
         Ok(())
     }
-}
-
-fn write(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.context(streams::UNWRITTEN)
 }

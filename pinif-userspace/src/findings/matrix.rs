@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 
 use super::finding::SentBy;
-use super::summary::Cell;
+use super::summary::{Cell, GradedCell};
 use crate::text::natural::natural;
+
+/// A cell, and how grave it is.
+type Graded<'a> = (&'a Cell, Option<Severity>);
 
 /// The matrix of one network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,13 +128,26 @@ impl Matrix {
     /// The matrices of all namespaces that the cells are of, in the order of their names. `severity` says how grave a
     /// cell is that has this kind.
     pub fn of(cells: &[Cell], severity: impl Fn(&Cell, Kind) -> Severity) -> Vec<Self> {
-        let mut by_netns: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
-        for cell in cells {
-            by_netns.entry(&cell.netns).or_default().push(cell);
+        let graded = |cell: &Cell| cell.verdict.kind().map(|kind| severity(cell, kind));
+        Self::of_all(cells.iter().map(|cell| (cell, graded(cell))))
+    }
+
+    /// The same of cells whose severities are known.
+    pub fn of_graded(cells: &[GradedCell]) -> Vec<Self> {
+        Self::of_all(cells.iter().map(|graded| (&graded.cell, graded.severity)))
+    }
+
+    fn of_all<'a>(cells: impl Iterator<Item = Graded<'a>>) -> Vec<Self> {
+        let mut by_netns: BTreeMap<&str, Vec<Graded<'a>>> = BTreeMap::new();
+        for (cell, severity) in cells {
+            by_netns
+                .entry(&cell.netns)
+                .or_default()
+                .push((cell, severity));
         }
         by_netns
             .into_iter()
-            .map(|(netns, cells)| Self::of_one(netns, &cells, &severity))
+            .map(|(netns, cells)| Self::of_one(netns, &cells))
             .collect()
     }
 
@@ -168,12 +184,12 @@ impl Matrix {
         }
     }
 
-    fn of_one(netns: &str, cells: &[&Cell], severity: &impl Fn(&Cell, Kind) -> Severity) -> Self {
+    fn of_one(netns: &str, cells: &[Graded<'_>]) -> Self {
         let columns = in_order(
-            cells.iter().map(|cell| cell.egress_interface.clone()),
+            cells.iter().map(|(cell, _)| cell.egress_interface.clone()),
             |one, another| natural(one, another),
         );
-        let senders = in_order(cells.iter().map(|cell| sender(cell)), Ord::cmp);
+        let senders = in_order(cells.iter().map(|(cell, _)| sender(cell)), Ord::cmp);
         let mut rows: Vec<Row> = senders
             .into_iter()
             .map(|sender| Row {
@@ -181,13 +197,13 @@ impl Matrix {
                 sums: vec![None; columns.len()],
             })
             .collect();
-        for cell in cells {
+        for &(cell, severity) in cells {
             let row = rows.binary_search_by(|row| row.sender.cmp(&sender(cell)));
             let column = columns.binary_search_by(|column| natural(column, &cell.egress_interface));
             if let (Ok(row), Ok(column)) = (row, column) {
                 rows[row].sums[column]
                     .get_or_insert_default()
-                    .add(cell, cell.verdict.kind().map(|kind| severity(cell, kind)));
+                    .add(cell, severity);
             }
         }
         Self {

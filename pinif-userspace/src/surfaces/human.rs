@@ -199,7 +199,7 @@ impl<O: Write, E: Write> Human<O, E> {
             Some(columns) => wrapped_from(text, columns, 0, at),
             None => text.to_owned(),
         };
-        for lost in phrase::lost(summary) {
+        for lost in phrase::lost(&summary.uncounted) {
             text.push_str(&format!("{}\n", fitted(&format!("uncounted: {lost}"), 0)));
         }
         let verdict = fitted(&conclusion(self.shown.rows(), summary), 0);

@@ -140,7 +140,7 @@ impl<E: Write + Send> Surface for Journal<E> {
                 self.lines.note(Level::Info, line);
             }
         }
-        for lost in phrase::lost(summary) {
+        for lost in phrase::lost(&summary.uncounted) {
             self.lines
                 .note(Level::Warning, &format!("Uncounted: {lost}"));
         }

@@ -13,7 +13,7 @@ pub mod json;
 mod level;
 mod lines;
 pub mod look;
-mod matrix;
+pub(crate) mod matrix;
 mod next;
 pub mod notes;
 mod notice;
@@ -23,9 +23,10 @@ mod pipe;
 mod registry;
 mod service;
 mod shown;
+pub(crate) mod standing;
 pub(crate) mod stderr;
 mod surface;
-mod table;
+pub(crate) mod table;
 
 pub use self::{
     level::Level,

@@ -1,5 +1,7 @@
 //! The phrases that the sinks for people share. All of them are safe to show.
 
+use std::collections::BTreeMap;
+
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
@@ -12,7 +14,6 @@ use crate::findings::{
     ready::Ready,
     samples::Samples,
     subject::Subject,
-    summary::Summary,
 };
 use crate::text::words::{counted, grouped};
 use crate::{hub::snapshot::Snapshot, text::escape::visible};
@@ -35,14 +36,22 @@ pub fn outcome(finding: &Finding) -> String {
 /// Of a finding that stands for what has none of its own.
 fn others(finding: &Finding) -> Option<String> {
     match finding.subject.as_deref()? {
-        Subject::OtherPrograms { uid } => Some(format!("other programs of user {uid}")),
-        Subject::Others => Some("others, of which none has a finding of its own".to_owned()),
+        Subject::OtherPrograms { uid } => Some(other_programs(*uid)),
+        Subject::Others => Some(OTHERS.to_owned()),
         Subject::Program { .. }
         | Subject::Kernel { .. }
         | Subject::Forwarded { .. }
         | Subject::Receiver { .. } => None,
     }
 }
+
+/// What stands for the programs of a user that have no finding of their own.
+pub fn other_programs(uid: u32) -> String {
+    format!("other programs of user {uid}")
+}
+
+/// What stands for all else that has none.
+pub const OTHERS: &str = "others, of which none has a finding of its own";
 
 /// What the packets of a kind do at their interface.
 pub fn does(kind: Kind, dropped: bool) -> &'static str {
@@ -275,9 +284,8 @@ pub const MISSED: &str =
     "they could not be shown, since this was not read fast enough; all packets are counted";
 
 /// What was lost, a sentence for each place that lost something.
-pub fn lost(summary: &Summary) -> Vec<String> {
-    summary
-        .uncounted
+pub fn lost(uncounted: &BTreeMap<String, u64>) -> Vec<String> {
+    uncounted
         .iter()
         .filter(|(_, number)| **number > 0)
         .map(

@@ -1,6 +1,7 @@
 //! Text: the ground floor of all that pinif prints.
 
 pub(crate) mod age;
+pub(crate) mod csv;
 pub mod escape;
 pub(crate) mod glob;
 pub(crate) mod hash;

@@ -37,6 +37,17 @@ pub fn answer(text: &str) -> Result<()> {
     unless_closed(written).context(UNWRITTEN)
 }
 
+/// Writes lines that are safe to show on standard output, now.
+///
+/// # Errors
+///
+/// When it cannot be written, also since nobody reads on ([`is_closed`]).
+pub fn write(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context(UNWRITTEN)
+}
+
 /// Prints on standard output what was done, in one line. It is done, whoever reads of it: where standard output cannot be
 /// written to, standard error has the line.
 pub fn done(what: &str) {

@@ -68,7 +68,8 @@ fn manager(path: &Path) -> UnixDatagram {
 fn the_shipped_unit_allows_all_that_an_audit_does() {
     scenario("service confined", &[], |bench| {
         let folder = tempfile::tempdir().expect("a folder");
-        let [notify, file] = ["notify", "policy.toml"].map(|name| folder.path().join(name));
+        let [notify, file, socket] =
+            ["notify", "policy.toml", "pinif.sock"].map(|name| folder.path().join(name));
         let manager = manager(&notify);
         fs::write(&file, policy("first")).expect("it is ours");
         let mounted = BpfFs::new("pins").expect("cannot mount a BPF file system");
@@ -81,10 +82,17 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
             .auditor()
             .arguments(["--enforce", "--foresee", &persist, "--netns", &later])
             .arguments(["--policy".as_ref(), file.as_os_str()])
+            .arguments(["--socket".as_ref(), socket.as_os_str()])
             .environment("NOTIFY_SOCKET", &notify)
             .changed(confine(&[]))
             .start();
         assert_eq!(received(&manager), "READY=1\n");
+        let asked = Command::new(env!("CARGO_BIN_EXE_pinif"))
+            .args(["status", "--socket"])
+            .arg(&socket)
+            .output()
+            .expect("pinif runs");
+        assert_eq!(asked.status.code(), Some(0), "{asked:?}");
         auditor.wait_for_finding("unaudited");
         let bypassed = bypassing.go_and_finish();
         let framed = seen.go_and_finish();

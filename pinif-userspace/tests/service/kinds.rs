@@ -292,9 +292,10 @@ fn what_cannot_be_explained_is_reported() {
         said
     };
     assert_eq!(
-        refused(&["a549f0330649"], ""),
-        "pinif: a549f0330649 is the id of a finding, which only its audit knows: name what `pinif audit --format json` \
-         printed with --from FILE\n"
+        refused(&["a549f0330649", "--socket", "/dev/null/none"], ""),
+        "pinif: a549f0330649 is the id of a finding, which its auditor is asked for; where it does not run any more, name \
+         what `pinif audit --format json` printed with --from FILE: the auditor at /dev/null/none has gone: Not a directory \
+         (os error 20)\n"
     );
     assert_eq!(
         refused(&["000000000000", "--from", "-"], AUDIT),

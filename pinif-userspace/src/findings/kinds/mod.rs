@@ -5,7 +5,7 @@ mod address_escape;
 mod copy_escape;
 mod crossed_bind;
 mod device_escape;
-mod headline;
+pub(crate) mod headline;
 mod ingress_escape;
 mod policy_escape;
 mod reply_escape;

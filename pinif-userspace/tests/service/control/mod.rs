@@ -3,6 +3,8 @@
 mod answers;
 mod asked;
 mod bounds;
+mod commands;
+mod docs;
 mod events;
 mod places;
 mod refusals;

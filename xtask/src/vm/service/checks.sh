@@ -155,13 +155,19 @@ check "the unit is enabled" systemctl is-enabled pinif
 check "the unit is started" is ActiveState active
 check "it audits, and drops nothing" waits has_status '^Auditing 1 interface. No finding.$'
 check "there is the group" grep -q '^pinif:' /etc/group
-check "its directory is the group's" test "$(stat -c '%U:%G %a' /run/pinif)" = 'root:pinif 750'
+check "its directory is the group's" test "$(stat -c '%U:%G %a' /run/pinif)" = 'root:pinif 2750'
+check "so is its socket" test "$(stat -c '%U:%G %a' /run/pinif/pinif.sock)" = 'root:pinif 660'
+check "root asks how it stands" pinif status
+group=$(awk -F : '$1 == "pinif" { print $3 }' /etc/group)
+check "so does the group" setpriv --reuid 1000 --regid "$group" --clear-groups pinif status
+check "nobody else does" refused 'may not be opened' setpriv --reuid 1000 --regid 1000 --clear-groups pinif status
 check "the unit is understood" systemd-analyze verify --man=no pinif.service
 score=$(systemd-analyze security --no-pager pinif.service | sed -n 's/.*exposure level for pinif.service: \([0-9.]*\).*/\1/p')
 echo "figure exposure by systemd-analyze security, of 10: $score"
 check "systemd-analyze security gives at most 3.0" at_most "$score" 3.0
 check "it ends" systemctl stop pinif
 check "nothing stays behind" unpinned
+check "nobody is asked any more" test ! -e /run/pinif/pinif.sock
 
 # A pin, whose interface goes and comes: udev has the unit started.
 mkdir /sys/fs/cgroup/held

@@ -1,0 +1,46 @@
+//! What the commands have in common that ask a running auditor.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::control::{Client, ClientError};
+
+/// Which auditor is asked.
+#[derive(Args, Clone, Debug)]
+pub struct Asked {
+    /// Where the auditor is asked [default: the service's socket, or the only one in /run/pinif]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl Asked {
+    /// Asks it.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer, in a sentence with the fix.
+    pub fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut Client) -> Result<T, ClientError>,
+    ) -> Result<T> {
+        self.run(async |client| Ok(question(client).await?))
+    }
+
+    /// Does something with it.
+    ///
+    /// # Errors
+    ///
+    /// That it is not there, or what else failed.
+    pub fn run<T>(&self, work: impl AsyncFnOnce(&mut Client) -> Result<T>) -> Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the runtime cannot be started")?;
+        let mut client = Client::find(self.socket.as_deref())?;
+        let outcome = runtime.block_on(work(&mut client));
+        runtime.shutdown_background();
+        outcome
+    }
+}

@@ -1,0 +1,183 @@
+//! Findings on standard output.
+
+use std::{io, mem};
+
+use anyhow::Result;
+
+use super::form::Form;
+use crate::{
+    commands::explain,
+    findings::line::{FindingLine, Line},
+    surfaces::{
+        look::{Look, columns},
+        table,
+    },
+    text::{
+        csv,
+        escape::visible,
+        json, streams,
+        words::{counted, grouped},
+    },
+};
+
+/// The headings of CSV. They are a contract: more come at the end.
+const HEADINGS: [&str; 27] = [
+    "id",
+    "uid",
+    "revision",
+    "state",
+    "severity",
+    "kind",
+    "rule",
+    "first_seen",
+    "last_seen",
+    "packets",
+    "bytes",
+    "dropped",
+    "netns",
+    "bound_device",
+    "egress_interface",
+    "direction",
+    "protocol",
+    "source",
+    "destination",
+    "pid",
+    "comm",
+    "exe",
+    "user",
+    "cgroup",
+    "cause",
+    "explanation",
+    "remedy",
+];
+
+/// Shows findings in one form.
+pub struct Printer {
+    form: Form,
+    /// Whether the headings are written.
+    begun: bool,
+    /// What people are shown as one table, at the end.
+    table: Vec<FindingLine>,
+}
+
+impl Printer {
+    /// In this form.
+    pub fn new(form: Form) -> Self {
+        Self {
+            form,
+            begun: false,
+            table: Vec::new(),
+        }
+    }
+
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Shows findings of a list.
+    pub fn lines(&mut self, findings: &[FindingLine]) -> Result<()> {
+        match self.form {
+            Form::Human => self.table.extend_from_slice(findings),
+            Form::Json => {
+                let mut text = String::new();
+                for finding in findings {
+                    text.push_str(&json::line(&Line::Finding(Box::new(finding.clone())))?);
+                }
+                streams::write(&text)?;
+            }
+            Form::Csv => {
+                let headings = (!mem::replace(&mut self.begun, true)).then(|| csv::row(HEADINGS));
+                let rows = findings.iter().map(row);
+                streams::write(&headings.into_iter().chain(rows).collect::<String>())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the list, of which so many are not shown.
+    pub fn end(&mut self, more: u64) -> Result<()> {
+        match self.form {
+            Form::Human => {
+                let out = io::stdout();
+                let findings = mem::take(&mut self.table);
+                let mut text = if findings.is_empty() {
+                    "no finding\n".to_owned()
+                } else {
+                    table::table(&findings).list(Look::of(&out), columns(&out))
+                };
+                if more > 0 {
+                    text.push_str(&format!("and {} more: --limit\n", grouped(more)));
+                }
+                streams::write(&text)
+            }
+            // Headings without rows say that there is none.
+            Form::Csv => self.lines(&[]),
+            Form::Json => Ok(()),
+        }
+    }
+
+    /// Shows one as it happens: all of it where it is new, else what has changed.
+    pub fn event(&mut self, finding: &FindingLine, is_new: bool) -> Result<()> {
+        match self.form {
+            Form::Human if is_new => explain::show_in_short(finding),
+            Form::Human => {
+                let FindingLine {
+                    severity,
+                    kind,
+                    id,
+                    state,
+                    last_seen,
+                    packets,
+                    ..
+                } = finding;
+                let line = format!(
+                    "{} {} {id}: {} so far, {}, last seen at {last_seen}",
+                    severity.name(),
+                    kind.name(),
+                    counted(*packets, "packet"),
+                    state.name()
+                );
+                streams::write(&format!("{}\n", visible(&line)))
+            }
+            Form::Json | Form::Csv => self.lines(std::slice::from_ref(finding)),
+        }
+    }
+}
+
+fn row(finding: &FindingLine) -> String {
+    let process = finding.process.as_ref();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let of_process = |value: fn(&crate::findings::process::Process) -> Option<String>| {
+        process.and_then(value).unwrap_or_default()
+    };
+    let values: [String; HEADINGS.len()] = [
+        finding.id.clone(),
+        text(&finding.uid),
+        finding.revision.to_string(),
+        finding.state.name().to_owned(),
+        finding.severity.name().to_owned(),
+        finding.kind.name().to_owned(),
+        text(&finding.rule),
+        finding.first_seen.clone(),
+        finding.last_seen.clone(),
+        finding.packets.to_string(),
+        finding.bytes.to_string(),
+        finding.dropped.to_string(),
+        finding.netns.clone(),
+        text(&finding.bound_device),
+        finding.egress_interface.clone(),
+        finding.direction.name().to_owned(),
+        finding.protocol.clone(),
+        finding.source.clone(),
+        finding.destination.clone(),
+        of_process(|process| process.pid.map(|pid| pid.to_string())),
+        of_process(|process| Some(process.comm.clone())),
+        of_process(|process| process.exe.clone()),
+        of_process(|process| Some(process.uid.to_string())),
+        of_process(|process| process.cgroup.clone()),
+        finding.cause.clone(),
+        finding.explanation.clone(),
+        finding.remedy.clone(),
+    ];
+    csv::row(values.iter().map(String::as_str))
+}

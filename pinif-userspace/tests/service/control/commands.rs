@@ -1,0 +1,239 @@
+//! `pinif status`, `findings`, `matrix` and `explain` against a running auditor.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
+    process::{Command, Output},
+};
+
+use nix::sys::signal::Signal;
+use pinif_userspace::schema;
+
+use super::asked::{LEAK, Place};
+use crate::bench::{Pinif, scenario, valid};
+
+/// The command, asking here.
+fn pinif(place: &Place, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+    command.args(arguments.split_whitespace());
+    command.arg("--socket").arg(place.path());
+    command
+}
+
+fn ask(place: &Place, arguments: &str) -> Output {
+    pinif(place, arguments).output().expect("pinif runs")
+}
+
+/// What it prints, where it succeeds.
+fn text(place: &Place, arguments: &str) -> String {
+    let output = ask(place, arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments}: {text}{errors}");
+    text
+}
+
+#[test]
+fn the_exit_status_is_for_monitoring() {
+    scenario("control exit status", &[], |bench| {
+        let place = Place::new();
+        let code = |arguments: &str| ask(&place, arguments).status.code();
+        let nobody = ask(&place, "status");
+        assert_eq!(nobody.status.code(), Some(1));
+        let message = String::from_utf8_lossy(&nobody.stderr).into_owned();
+        assert!(message.contains("no auditor listens at"), "{message}");
+
+        let file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
+        let policy = "[zone.front]\ninterfaces = [\"eth*\"]\n";
+        fs::write(file.path(), policy).expect("it is written");
+        let path = file.path().to_str().expect("a path");
+        let mut auditor = place.audit(bench, &["--policy", path]);
+        assert_eq!(code("status"), Some(0));
+        fs::write(file.path(), "zone = 1").expect("it is written");
+        auditor.wait_for_note("the changed policy is wrong");
+        // The state of a second ago may be given, and no older one.
+        while code("status") != Some(3) {}
+        bench.send(&format!("{LEAK} --count 5"));
+        auditor.wait_for_finding("device-escape");
+        while code("status") != Some(2) {}
+        assert_eq!(code("status --fail-on never"), Some(3));
+        fs::write(file.path(), policy).expect("it is written");
+        auditor.wait_for_note("a new policy is in force");
+        while code("status --fail-on never") != Some(0) {}
+
+        let shown = String::from_utf8_lossy(&ask(&place, "status").stdout).into_owned();
+        let card = bench.card().name();
+        for words in [
+            format!("audits     3 interfaces of {card}, by "),
+            format!("policy     {path}: 1 zone, 0 rules, in force since "),
+            "findings   1 leak\n".to_owned(),
+            "leak     device-escape  eth1             5".to_owned(),
+        ] {
+            assert!(shown.contains(&words), "{words:?} in:\n{shown}");
+        }
+        let json = ask(&place, "status --format json").stdout;
+        let status = valid(&String::from_utf8_lossy(&json), schema::status);
+        assert_eq!(status["worst"][0]["packets"], 5);
+        auditor.stop();
+    });
+}
+
+#[test]
+fn only_root_and_the_group_may_ask() {
+    scenario("control group", &[], |bench| {
+        const GROUP: u32 = 64_242;
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let folder = place.path().parent().expect("a folder");
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("it is ours");
+        chown(place.path(), None, Some(GROUP)).expect("it is ours");
+        // Whoever cannot reach the binary where it is built has a copy of it.
+        let copy = folder.join("pinif");
+        fs::copy(env!("CARGO_BIN_EXE_pinif"), &copy).expect("it is there");
+        let of = |group: u32| {
+            let mut command = Command::new(&copy);
+            command.args(["status", "--socket"]).arg(place.path());
+            // In this order: who has no user any more may not change groups.
+            command.uid(65_534).gid(group).output().expect("pinif runs")
+        };
+        let member = of(GROUP);
+        assert_eq!(member.status.code(), Some(0), "{member:?}");
+        let other = of(65_534);
+        assert_eq!(other.status.code(), Some(1));
+        let message = String::from_utf8_lossy(&other.stderr).into_owned();
+        assert!(
+            message.contains("may not be opened; ask as root, or join its group"),
+            "{message}"
+        );
+        fs::remove_file(copy).expect("it is there");
+        auditor.stop().expect().nothing_else();
+    });
+}
+
+#[test]
+fn findings_are_shown_in_each_form_and_explained() {
+    scenario("control forms", &[], |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        assert_eq!(text(&place, "findings"), "no finding\n");
+        assert_eq!(text(&place, "findings --format json"), "");
+        assert_eq!(text(&place, "findings --format csv").lines().count(), 1);
+        let sent = bench.send(&format!("{LEAK} --count 12"));
+        bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 2");
+        let leak = auditor.wait_for_finding("device-escape");
+        auditor.wait_for_finding("address-escape");
+
+        let table = text(&place, "findings");
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows.len(), 3, "{table}");
+        assert_eq!(
+            rows[1][..7],
+            [
+                "leak",
+                "device-escape",
+                "eth1",
+                "12",
+                rows[1][4],
+                &*leak.id,
+                "open"
+            ]
+        );
+        assert_eq!(rows[2][..4], ["risk", "address-escape", "eth1", "2"]);
+        assert_eq!(text(&place, "findings --severity risk").lines().count(), 2);
+        assert!(text(&place, "findings --limit 1").ends_with("and 1 more: --limit\n"));
+
+        let json = text(&place, "findings --format json --kind device-escape");
+        let line = valid(json.trim_end(), schema::audit);
+        assert_eq!(
+            (&line["type"], &line["packets"]),
+            (&"finding".into(), &12.into())
+        );
+
+        let csv = text(&place, "findings --format csv");
+        let lines: Vec<_> = csv.split("\r\n").collect();
+        assert_eq!(lines.len(), 4, "{csv}");
+        let cells: Vec<_> = lines[1].split(',').collect();
+        assert_eq!((cells[0], cells[4], cells[9]), (&*leak.id, "leak", "12"));
+        assert_eq!(cells[19], sent.pid.to_string());
+
+        let explained = text(&place, &format!("explain {}", leak.id));
+        let short = text(&place, &format!("findings {}", leak.id));
+        assert!(
+            explained.starts_with(&short) && explained.contains("## Fix it"),
+            "{explained}"
+        );
+        assert!(
+            short.starts_with(&format!("leak device-escape {}: ", leak.id)),
+            "{short}"
+        );
+        let unknown = ask(&place, "explain 0123456789ab");
+        assert_eq!(unknown.status.code(), Some(1));
+
+        let matrix = text(&place, "matrix");
+        assert!(
+            matrix.contains("12 !") && matrix.contains("left where it must not"),
+            "{matrix}"
+        );
+        let json = text(&place, "matrix --format json");
+        let matrix = valid(json.trim_end(), schema::matrix);
+        assert_eq!(matrix["packets"], 14);
+        auditor.stop();
+    });
+}
+
+#[test]
+fn following_goes_on_with_the_next_auditor() {
+    scenario("control follow", &[], |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        bench.send(&format!("{LEAK} --count 3"));
+        let first = auditor.wait_for_finding("device-escape");
+        let mut follower = Pinif::start(pinif(
+            &place,
+            "findings --follow --format json --severity leak",
+        ));
+        let is = |id: &str, packets: u64| {
+            let (id, packets) = (
+                format!("\"id\":\"{id}\""),
+                format!("\"packets\":{packets},"),
+            );
+            move |line: &str| line.contains(&id) && line.contains(&packets)
+        };
+        follower.wait_for_line("the finding that there was", is(&first.id, 3));
+        bench.send(&format!("{LEAK} --count 2"));
+        follower.wait_for_line("it has grown", |line| {
+            line.contains("\"packets\":2,") || line.contains("\"packets\":5,")
+        });
+        auditor.stop();
+        follower.wait_for_note("the auditor has ended; waiting for the next one");
+
+        let mut next = place.audit(bench, &[]);
+        follower.wait_for_note("an auditor answers again");
+        bench.send(&format!("{LEAK} --count 7"));
+        let second = next.wait_for_finding("device-escape");
+        follower.wait_for_line("the next auditor's finding", is(&second.id, 7));
+        next.kill();
+        follower.wait_for_note("the auditor has ended; waiting for the next one");
+        follower.signal(Signal::SIGINT);
+        assert_eq!(follower.end().status.code(), Some(0));
+    });
+}
+
+#[test]
+fn pinif_alone_says_where_to_begin() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pinif"))
+        .output()
+        .expect("pinif runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        text.contains("pinif doctor") && text.contains("auditor"),
+        "{text}"
+    );
+}
