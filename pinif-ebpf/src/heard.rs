@@ -12,4 +12,17 @@ pub struct HeardKey {
     pub address: Address,
 }
 
+/// Which answers are audited.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// None.
+    #[default]
+    None = 0,
+    /// Those that leave a contained zone, or come from outside into one: leaks.
+    Leaks = 1,
+    /// All that leave by another interface than what they answer came by.
+    All = 2,
+}
+
 const _: () = assert!(size_of::<HeardKey>() == 24);

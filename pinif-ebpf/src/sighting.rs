@@ -191,8 +191,8 @@ pub struct bpf_spin_lock {
 pub struct FindingValue {
     /// Held while a place among the samples is taken.
     pub lock: bpf_spin_lock,
-    /// Zero.
-    pub _pad: u32,
+    /// Of what arrived: zero until a packet of it was given to its socket, and another number after each that was.
+    pub delivered: u32,
     /// What is known of it.
     pub state: FindingState,
 }

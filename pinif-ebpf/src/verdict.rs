@@ -8,6 +8,7 @@ pub use kind::{ALLOWED, CellVerdict, Direction, Dropped, Kind, KindSet, Row, Sev
 pub use recheck::Recheck;
 
 use crate::{
+    heard::Replies,
     key::{Address, IfIndex},
     packet::Packet,
     policy::{Active, Demand, NO_RULE, Slot, Tables, ZoneSet, decide_rule},
@@ -87,12 +88,13 @@ impl Decision {
     /// The same of an answer that leaves by `egress`, and whose destination was heard by another interface; of a socket without bound device.
     ///
     /// What is on the other, or what it is on, is the same way. Where a zone is contained that only one of the two is in, somebody outside
-    /// is answered from inside, or the other way round.
+    /// is answered from inside, or the other way round; other answers are found where all are `audited`.
     #[inline(always)]
     pub fn answering(
         mut self,
         heard: IfIndex,
         egress: IfIndex,
+        audited: Replies,
         active: &Active,
         world: &impl World,
     ) -> Self {
@@ -109,6 +111,9 @@ impl Decision {
         let (came, left) = (world.zones(slot, heard), world.zones(slot, egress));
         let apart = ZoneSet(came.0 ^ left.0).intersection(active.contained);
         let severity = if apart.is_empty() {
+            if matches!(audited, Replies::None | Replies::Leaks) {
+                return self;
+            }
             Severity::Note
         } else {
             Severity::Leak
@@ -206,7 +211,7 @@ pub fn decide(traffic: &Traffic<'_>, active: &Active, world: &impl World) -> Dec
     decision.severity &= !allowed as u8;
     decision.also.0 &= !allowed as u16;
     if traffic.heard.is_some() && !pinned {
-        return decision.answering(traffic.heard, traffic.egress, active, world);
+        return decision.answering(traffic.heard, traffic.egress, Replies::All, active, world);
     }
     decision
 }

@@ -256,7 +256,7 @@ fn answer(
         rule: reread(&sighting.rule),
         source_owner: reread(&sighting.source_owner),
     };
-    let decision = before.answering(by, reread(&key.egress), active, &here);
+    let decision = before.answering(by, reread(&key.egress), heard::audited(), active, &here);
     key.kind = decision.kind;
     key.severity = decision.severity;
     sighting.also = decision.also.0;

@@ -1,7 +1,7 @@
 //! Who receives a packet that arrived: the socket that the kernel's own look-up finds.
 //!
 //! The look-up takes the interface into account, so that a socket which is bound to another device is not found, as the
-//! packet would not be given to it (`inet_bound_dev_eq`). That netfilter or `rp_filter` drop the packet first is not known here.
+//! packet would not be given to it (`inet_bound_dev_eq`). Whether netfilter or `rp_filter` drop the packet first, the hook at the sockets sees.
 
 use core::{ffi::c_void, mem};
 
@@ -22,7 +22,7 @@ use crate::{
     kernel::{packet::Skb, sock::FullSock, task},
     reread,
     sender::{from_record, reset},
-    state::{policy, records},
+    state::{awaited, policy, records},
 };
 
 /// `BPF_F_CURRENT_NETNS`: the namespace of the interface.
@@ -34,16 +34,18 @@ const V4_TUPLE: u32 = 12;
 /// the process's where a socket is found, the kernel's where there is no look-up (only TCP and UDP have one), and none
 /// where no socket is found.
 ///
-/// Where a rule asks for cgroups, the socket's is in `cgroup`, for [`look_at_cgroup`]; else zero.
+/// `is_awaited` is not zero where a hook sees whether the socket is given the packet. Where a rule asks for cgroups, the socket's is in `cgroup`, for [`look_at_cgroup`]; else zero.
 #[inline(always)]
 pub fn write(
     sighting: &mut Sighting,
     skb: Skb,
     packet: &Packet,
     cgroup: &mut u64,
+    is_awaited: &mut u32,
     active: &Active,
 ) -> IfIndex {
     reset(sighting);
+    *is_awaited = 0;
     sighting.cookie = SocketCookie(0);
     sighting.socket_inode = 0;
     *cgroup = 0;
@@ -67,7 +69,7 @@ pub fn write(
         }
     };
     if let Some(sock) = FullSock::new(found) {
-        let bound = write_found(sighting, sock, cgroup, active);
+        let bound = write_found(sighting, sock, cgroup, is_awaited, active);
         release(found);
         return bound;
     }
@@ -104,13 +106,16 @@ fn write_found(
     sighting: &mut Sighting,
     sock: FullSock,
     cgroup: &mut u64,
+    is_awaited: &mut u32,
     active: &Active,
 ) -> IfIndex {
     let (family, kind, bound) = (sock.family(), sock.kind(), sock.bound_device());
     // Through a map: the verifier allows no arithmetic on the pointer itself.
     sighting.socket_inode = sock.as_ptr() as u64;
     let address = reread(&sighting.socket_inode);
-    match records::of(sock.as_ptr().cast()) {
+    let record = records::of(sock.as_ptr().cast());
+    *is_awaited = u32::from(awaited::is_seen(record.as_deref()));
+    match record {
         Some(record) => from_record(sighting, record),
         None if task::is_kernels(address, kind) => sighting.origin = Origin::Kernel as u8,
         None => {

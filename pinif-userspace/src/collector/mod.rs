@@ -6,6 +6,7 @@ mod attachments;
 mod audit;
 mod check;
 mod connections;
+mod deliveries;
 mod detect;
 pub(crate) mod enforcement;
 pub(crate) mod fail_on;

@@ -4,7 +4,8 @@ use pinif_ebpf::sighting::{FindingKey, FindingState};
 
 use super::{
     audit::Audit,
-    connections::evidence::{Evidence, has_arrived, wholes},
+    connections::evidence::{Evidence, wholes},
+    deliveries::has_arrived,
     key::Key,
     ledger::Place,
 };

@@ -35,6 +35,9 @@ impl Audit {
             }
             namespace.watch_arrivals(&wanted, &self.hub)?;
         }
+        let persist = self.persist.as_deref();
+        self.hooks.hear(policy.keeps_inside(), persist)?;
+        self.report_missing_hooks();
         let networks: Vec<_> = self
             .namespaces
             .iter()

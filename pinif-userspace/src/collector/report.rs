@@ -11,11 +11,12 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{Count, FindingKey, FindingValue, Sighting},
+    sighting::{Count, FindingKey, Sighting},
 };
 
 use super::{
     audit::{Audit, When},
+    deliveries::has_arrived,
     key::Key,
     ledger::Due,
     moment::Moment,
@@ -56,6 +57,11 @@ impl Audit {
             return;
         };
         let count = state.count;
+        if has_arrived(key) && self.hooks.hears() && self.counters.delivered(key) == 0 {
+            // Perhaps it is dropped before it comes to its socket: it is looked again.
+            self.counts = true;
+            return;
+        }
         let Some(sighted) = decode(key, sighting) else {
             return;
         };
@@ -207,11 +213,16 @@ impl Audit {
     /// Reads every finding's counter, also of those whose sighting was lost.
     pub(super) fn read_findings(&mut self, when: When) -> Result<()> {
         let mut batches = self.counters.findings()?;
+        let hears = self.hooks.hears();
         while let Some(batch) = batches
             .next()
             .context("the findings cannot be read from their map")?
         {
-            for (key, FindingValue { state, .. }) in batch {
+            for (key, value) in batch {
+                if has_arrived(&key) && hears && !self.deliveries.grew(&key, value.delivered) {
+                    continue;
+                }
+                let state = value.state;
                 let now = Moment::now();
                 if !self.ledger.counted(&Key::Counted(key), state.count, now) {
                     self.on_sighting(&key, &state.sighting, when);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use pinif_ebpf::heard::Replies;
 
 use super::{
     attachments::Attachments,
@@ -34,6 +35,7 @@ use super::{
 use crate::{
     collector::{
         connections::Connections,
+        deliveries::Deliveries,
         enforcement::{Enforce, Enforcement},
         ledger::Ledger,
     },
@@ -41,7 +43,7 @@ use crate::{
         ready::{Attach, Ready},
         shared::Shared,
     },
-    host::{kernel_types, namespaces::Watch},
+    host::{cgroups::is_root, kernel_types, namespaces::Watch},
     hub::{Event, Hub, Notice},
     kernel::{
         arrivals::Arrivals,
@@ -66,12 +68,19 @@ impl Audit {
         raise_descriptor_limit();
         let persist = plan.persist.map(Rc::new);
         let types = kernel_types::of_kernel()?;
+        let replies = match (plan.replies, plan.policy.zones.is_empty()) {
+            (true, _) => Replies::All,
+            // A zone may be contained when the policy is read again.
+            (false, false) => Replies::Leaks,
+            (false, true) => Replies::None,
+        };
         let mut ebpf = audit::load(
             plan.loader,
             &types.offsets,
             plan.log_level,
             plan.enforce != Enforce::Never,
-            plan.replies,
+            replies,
+            is_root(&plan.cgroup),
             persist.as_deref(),
         )?;
         if plan.log_level > 0 {
@@ -112,13 +121,14 @@ impl Audit {
         let more = More {
             refuses: enforcement.is_on(),
             replies: plan.replies,
+            inside: plan.policy.keeps_inside(),
         };
         let hooks = if persist.is_some() {
             let mut hooks = CgroupHooks::attach(ebpf, &plan.cgroup, persist.as_deref())?;
             hooks.load_ingress(&mut following.entries)?;
             CgroupHooks::remove_unwanted(more, persist.as_deref())?;
             hooks.attach_more(more, persist.as_deref());
-            Hooks::here(hooks, types)
+            Hooks::here(hooks, more, types)
         } else {
             Hooks::come(ebpf, &plan.cgroup, more, types)?
         };
@@ -149,6 +159,7 @@ impl Audit {
             // Each finding is reported less than a thousand times a second: what comes after this run has greater ones.
             ledger: Ledger::new(plan.quiet_after, since_boot().as_millis() as u64),
             connections: Connections::default(),
+            deliveries: Deliveries::default(),
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,

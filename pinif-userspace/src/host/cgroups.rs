@@ -107,6 +107,11 @@ pub fn cgroup_id(path: &Path) -> io::Result<u64> {
     }
 }
 
+/// Whether a cgroup is the root of the hierarchy, in which all are: it alone has no type (Documentation/admin-guide/cgroup-v2.rst).
+pub fn is_root(path: &Path) -> bool {
+    path.join("cgroup.procs").exists() && !path.join("cgroup.type").exists()
+}
+
 /// The path of the cgroup with this id, from the root of the v2 hierarchy; none where it is gone.
 pub fn cgroup_path(id: u64) -> Option<String> {
     let root = cgroup2_root().ok()?;

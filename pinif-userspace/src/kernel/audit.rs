@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use aya::Ebpf;
-use pinif_ebpf::offsets::Offsets;
+use pinif_ebpf::{heard::Replies, offsets::Offsets};
 
 use super::{
     load::{AuditSettings, Loader, secret},
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). Where it `enforces`, there is room
-/// for the program that refuses; where `replies` are audited, for what sockets have heard. Where there is something that persists, the maps are those of previous instances, and stay.
+/// for the program that refuses; where any `replies` are audited, for what sockets have heard. Where there is something that persists, the maps are those of previous instances, and stay.
 ///
 /// # Errors
 ///
@@ -20,7 +20,8 @@ pub fn load(
     offsets: &Offsets,
     log_level: u8,
     enforces: bool,
-    replies: bool,
+    replies: Replies,
+    hears_all: bool,
     persist: Option<&Persist>,
 ) -> Result<Ebpf> {
     let ebpf = loader.audit(&AuditSettings {
@@ -28,6 +29,7 @@ pub fn load(
         mark_secret: persist.map_or_else(secret, Persist::secret),
         refuses: enforces,
         replies,
+        hears_all,
         log_level,
         pinned_maps: persist.map(Persist::maps).unwrap_or_default(),
     })?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Iter};
-use pinif_ebpf::bypass::Bypass;
+use pinif_ebpf::{bypass::Bypass, heard::Replies};
 
 use super::{
     load::{AuditSettings, Loader, secret},
@@ -52,7 +52,8 @@ pub fn list_once() -> Result<Vec<Bypass>> {
         offsets: &types.offsets,
         mark_secret: secret(),
         refuses: false,
-        replies: false,
+        replies: Replies::None,
+        hears_all: false,
         log_level: 0,
         pinned_maps: Vec::new(),
     })?;

@@ -78,6 +78,12 @@ impl Counters {
         found.ok().map(|FindingValue { state, .. }| state)
     }
 
+    /// How often what arrived was given to its socket, as a number that is another after each time; zero for never.
+    pub fn delivered(&self, key: &FindingKey) -> u32 {
+        let found = self.findings.get(key, 0);
+        found.map_or(0, |value| value.delivered)
+    }
+
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.
     pub fn forget(&mut self, key: &FindingKey) {
         // Where it is not there, there is nothing to forget.

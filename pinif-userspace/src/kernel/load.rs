@@ -14,7 +14,7 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use pinif_ebpf::{offsets::Offsets, pin};
+use pinif_ebpf::{heard::Replies, offsets::Offsets, pin};
 
 use super::object::Object;
 use crate::host::pid_namespace;
@@ -31,8 +31,10 @@ pub struct AuditSettings<'a> {
     pub mark_secret: u32,
     /// Whether a program refuses at the cgroup, which needs rooms of its own.
     pub refuses: bool,
-    /// Whether replies are audited.
-    pub replies: bool,
+    /// Which replies are audited.
+    pub replies: Replies,
+    /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
+    pub hears_all: bool,
     /// The level of aya-log; 0 is off.
     pub log_level: u8,
     /// The maps that are pinned, each with its path. They are opened instead of made.
@@ -52,19 +54,21 @@ impl Loader {
     /// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
     pub fn audit(self, settings: &AuditSettings<'_>) -> Result<Ebpf> {
         let pid_namespace = pid_namespace::of_proc();
-        let replies = u32::from(settings.replies);
+        let replies = settings.replies as u32;
+        let hears_all = u32::from(settings.hears_all);
         self.load(Object::Audit, |loader| {
             loader
                 .override_global("OFFSETS", settings.offsets, true)
                 .override_global("PID_NAMESPACE", &pid_namespace, true)
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
                 .override_global("REPLIES", &replies, true)
+                .override_global("HEARS_ALL", &hears_all, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
             // What is pinned has the same size for every instance.
             if !settings.refuses && settings.pinned_maps.is_empty() {
                 loader.map_max_entries("SCRATCH", 1);
             }
-            if !settings.replies && settings.pinned_maps.is_empty() {
+            if settings.replies == Replies::None && settings.pinned_maps.is_empty() {
                 loader.map_max_entries("HEARD", 1);
             }
             for (name, path) in &settings.pinned_maps {

@@ -57,6 +57,12 @@ impl Policy {
         self.rules.iter().position(|rule| rule.id() == id)
     }
 
+    /// Whether it keeps anything inside: a contained zone, or what a rule lets leave by some zones alone.
+    pub fn keeps_inside(&self) -> bool {
+        let mut rules = self.rules.iter();
+        self.zones.iter().any(|zone| zone.contained) || rules.any(|rule| !rule.only_via.is_empty())
+    }
+
     /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership()) says.
     pub fn zones_of(&self, interface_name: &str) -> ZoneSet {
         let mut zones = ZoneSet::EMPTY;

@@ -5,6 +5,7 @@ mod answers;
 #[path = "../bench/mod.rs"]
 mod bench;
 mod causes;
+mod connections;
 mod contained;
 mod containers;
 mod copies;

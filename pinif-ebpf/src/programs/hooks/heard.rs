@@ -1,7 +1,8 @@
 //! A packet is about to be given to a socket of a process: where a UDP server that is bound to nothing has it from.
 //!
 //! TC ingress sees no socket. This program does (`sk_filter_trim_cap`, in `udp_queue_rcv_one_skb`), with the interface that the packet was
-//! taken in by. For all but such servers it ends at the socket, and it is loaded only where replies are audited.
+//! taken in by. For all but such servers it ends at the socket. It also says that what arrived where it should not was given to its socket, and
+//! not dropped behind TC ingress. It is loaded where replies are audited, and where a policy keeps something inside.
 
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use pinif_ebpf::{
@@ -9,6 +10,7 @@ use pinif_ebpf::{
     intent::{SocketRecord, flag},
     key::IfIndex,
     packet::{base::Base, protocol},
+    sighting::FindingKey,
 };
 
 use super::ALLOW;
@@ -18,7 +20,7 @@ use crate::{
         sock::{AF_INET, AF_INET6, FullSock, SOCK_DGRAM, Sock},
         task,
     },
-    state::{heard, records},
+    state::{awaited, findings, heard, ingress_policy, policy, records},
 };
 
 /// For every packet that a socket of the cgroup receives.
@@ -34,6 +36,10 @@ fn hear(skb: Skb) {
     let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
         return;
     };
+    deliver(skb, interface);
+    if !heard::is_audited() {
+        return;
+    }
     if sock.protocol() != u32::from(protocol::UDP)
         || sock.kind() != SOCK_DGRAM
         || sock.bound_device().is_some()
@@ -61,6 +67,26 @@ fn hear(skb: Skb) {
         heard::note(&key, interface);
         now_known(record, interface);
     }
+}
+
+/// Says of what arrived where it should not that its socket is given it: of a packet that came by the interface of the finding, or by the
+/// VRF that this is in.
+#[inline(always)]
+fn deliver(skb: Skb, interface: IfIndex) {
+    let Some(key) = awaited::by(skb.cookie()) else {
+        return;
+    };
+    if key.egress == interface || is_in(key, interface) {
+        findings::deliver(key);
+    }
+}
+
+/// Whether the interface of a finding is in this VRF.
+#[inline(always)]
+fn is_in(key: &FindingKey, vrf: IfIndex) -> bool {
+    let active = policy::in_force().and_then(policy::active);
+    let ingress = active.and_then(|active| ingress_policy::of(key.netns, active.slot, key.egress));
+    ingress.is_some_and(|ingress| ingress.l3mdev == vrf)
 }
 
 /// A host is heard by another interface than before, or for the first time. Cached verdicts were for what was known: those of a socket all

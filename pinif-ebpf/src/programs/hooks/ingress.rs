@@ -24,7 +24,7 @@ use crate::{
     receiver, reread,
     state::{
         arriving::{self, Arriving},
-        findings, ingress_policy,
+        awaited, findings, ingress_policy,
         owners::{self, local},
         policy,
     },
@@ -97,6 +97,7 @@ fn examine(skb: Skb) {
             pinif_enter_arrival,
             pinif_count_arrivals_sample
         );
+        pinif_await(context);
     }
 }
 
@@ -134,9 +135,10 @@ verified_once! {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
         };
-        let Arriving { packet, cgroup, cgroup_rules, key, new, .. } = arriving;
+        let Arriving { packet, cgroup, cgroup_rules, is_awaited, key, new, .. } = arriving;
         *cgroup_rules = active.any_cgroup;
-        key.bound = receiver::write(&mut new.state.sighting, skb, packet, cgroup, active);
+        let sighting = &mut new.state.sighting;
+        key.bound = receiver::write(sighting, skb, packet, cgroup, is_awaited, active);
         0
     }
 
@@ -186,6 +188,21 @@ verified_once! {
         new.state.sighting.generation = active.generation;
         describe(&mut new.state.sighting, skb, packet);
         findings::enter(key, new)
+    }
+
+    /// Has the hook at the sockets look whether the packet is given to its socket; where it does not see that, it is.
+    fn pinif_await(_skb) {
+        let Some(arriving) = arriving::get() else {
+            return 0;
+        };
+        let Arriving { key, new, is_awaited, .. } = arriving;
+        let sighting = &new.state.sighting;
+        if reread(is_awaited) != 0 && reread(&sighting.origin) == Origin::Process as u8 {
+            awaited::note(reread(&sighting.cookie), key);
+        } else {
+            findings::deliver(key);
+        }
+        0
     }
 
     /// Counts one of the samples that are left. Zero behind the last.

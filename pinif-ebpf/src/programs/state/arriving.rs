@@ -28,6 +28,8 @@ pub struct Arriving {
     pub cgroup: u64,
     /// The rules for that socket's cgroup.
     pub cgroup_rules: RuleSet,
+    /// Not zero: a hook sees whether the socket is given the packet.
+    pub is_awaited: u32,
     /// The finding's key.
     pub key: FindingKey,
     /// The finding's entry, if it is new.

@@ -142,6 +142,19 @@ fn report(key: &FindingKey, sighting: &Sighting) {
     record.submit(0);
 }
 
+/// A packet of a finding was given to the socket that receives it, or nothing that is seen stands between. That two CPUs may write the
+/// same number is well: it is another than before.
+#[inline(always)]
+pub fn deliver(key: &FindingKey) {
+    if let Some(finding) = FINDINGS.get_ptr_mut(key) {
+        // SAFETY: the entry stays valid for the program's run; volatile, since other CPUs write it.
+        unsafe {
+            let delivered = &raw mut (*finding).delivered;
+            delivered.write_volatile(delivered.read_volatile().wrapping_add(2) | 1);
+        }
+    }
+}
+
 /// Adds the packet to its finding, and returns the bits of the samples ([`Of`]) that are not where they are looked for first:
 /// mostly a finding has one process, socket and destination. [`ABSENT`] where it is not there.
 #[inline(always)]

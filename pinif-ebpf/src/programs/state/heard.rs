@@ -1,9 +1,12 @@
 //! By which interface the last packet of each host came to a UDP server that is bound to nothing, where replies are audited.
 
 use aya_ebpf::{Global, bindings::BPF_ANY, btf_maps::LruHashMap, macros::btf_map};
-use pinif_ebpf::{heard::HeardKey, key::IfIndex};
+use pinif_ebpf::{
+    heard::{HeardKey, Replies},
+    key::IfIndex,
+};
 
-/// Not zero: replies are audited. Userspace sets it before the programs are loaded, so that the verifier leaves out what is for them where
+/// Which replies are audited ([`Replies`]). Userspace sets it before the programs are loaded, so that the verifier leaves out what is for them where
 /// they are not.
 #[unsafe(no_mangle)]
 static REPLIES: Global<u32> = Global::new(0);
@@ -14,7 +17,17 @@ static HEARD: LruHashMap<HeardKey, IfIndex, 65536> = LruHashMap::new();
 /// Whether replies are audited.
 #[inline(always)]
 pub fn is_audited() -> bool {
-    REPLIES.load() != 0
+    REPLIES.load() != Replies::None as u32
+}
+
+/// Which replies are audited.
+#[inline(always)]
+pub fn audited() -> Replies {
+    if REPLIES.load() == Replies::Leaks as u32 {
+        Replies::Leaks
+    } else {
+        Replies::All
+    }
 }
 
 /// By which interface the last packet of this host came to the socket; none, if it has none.

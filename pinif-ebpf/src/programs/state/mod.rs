@@ -1,6 +1,7 @@
 //! The maps, each private to its file with its typed accessors.
 
 pub mod arriving;
+pub mod awaited;
 pub mod bridges;
 pub mod bypasses;
 pub mod cells;

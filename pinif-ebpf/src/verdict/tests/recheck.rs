@@ -8,7 +8,7 @@ use super::{
     oracle,
     random::{host, interface, sent},
 };
-use crate::policy::tests::random;
+use crate::{heard::Replies, policy::tests::random};
 
 /// What the kernel would find on `truth`, of a decision that was made on what was known before.
 fn live(truth: &Host, sent: &Sent, known: &Decision) -> Recheck {
@@ -57,8 +57,13 @@ proptest! {
         prop_assert_eq!(host.is_dropped(&again), oracle::is_dropped(&truth, &sent), "{:?}", live);
         if heard.is_some() && !sent.bound.is_some() {
             let active = truth.policy.active();
-            let answering = again.answering(heard, sent.egress, &active, &truth);
+            let zones = |interface| World::zones(&truth, active.slot, interface);
+            let answering = again.answering(heard, sent.egress, Replies::All, &active, &truth);
             prop_assert_eq!(answering, truth.judge(&sent.heard(heard)));
+            let leaks = again.answering(heard, sent.egress, Replies::Leaks, &active, &truth);
+            let apart = zones(heard).0 ^ zones(sent.egress).0;
+            let is_leak = !ZoneSet(apart).intersection(active.contained).is_empty();
+            prop_assert_eq!(leaks, if is_leak { answering } else { again });
         }
     }
 

@@ -122,7 +122,7 @@ impl<'a> Evidence<'a> {
         self.may_be_part_of(whole)
             && match (self.subject, whole.subject) {
                 (Subject::Program(_), Subject::Program(_)) => self.shares_sockets(whole),
-                (_, Subject::Program(_)) => self.is_of_connection(whole),
+                (_, Subject::Program(_)) => self.is_of_connection(whole) || self.is_icmp_for(whole),
                 (Subject::Kernel { .. }, _) => self.answers(whole),
                 _ => whole.answers(self),
             }
@@ -193,6 +193,20 @@ impl<'a> Evidence<'a> {
             && self.went_to() == Some((end.0, end.1, first.protocol))
     }
 
+    /// Whether it is the ICMP by which the host that a program's packets went to answers them: to the same address, and not more than were
+    /// sent.
+    fn is_icmp_for(&self, whole: &Self) -> bool {
+        let is_icmp = matches!(
+            self.state.sighting.protocol,
+            protocol::ICMP | protocol::ICMPV6
+        );
+        is_icmp
+            && self.arrived()
+            && self.local().0 == whole.local().0
+            && self.remote().0 == whole.remote().0
+            && self.state.count.packets <= whole.state.count.packets
+    }
+
     /// Where all of its packets went, if that is one.
     fn went_to(&self) -> Option<(Address, u16, u8)> {
         let mut all = self.state.samples.of(Of::Destination);
@@ -236,12 +250,6 @@ impl<'a> Evidence<'a> {
 /// Whether nobody knows whose socket it was: what is left of a connection has no process.
 fn is_unknown(program: &Program) -> bool {
     program.inode == 0 && program.uid == NO_USER
-}
-
-/// Whether a finding is of what arrived.
-pub fn has_arrived(key: &FindingKey) -> bool {
-    let kind = Kind::from_number(key.kind);
-    kind.is_some_and(|kind| kind.row().direction == Direction::Ingress)
 }
 
 /// Of each, the one that it is named in: the first in rank of those that it is a part of.

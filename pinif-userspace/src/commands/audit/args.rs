@@ -69,7 +69,8 @@ pub struct AuditArgs {
     #[arg(long)]
     pub(super) foresee: bool,
 
-    /// Find answers of UDP servers, bound to no device and no address, that leave by another interface than the request came in by
+    /// Find all answers of UDP servers, bound to no device and no address, that leave by another interface than the request came in
+    /// by; without this, only those that leave or enter a contained zone
     #[arg(long)]
     pub(super) replies: bool,
 

@@ -17,8 +17,6 @@ pub enum KeepOut {
         arrived: Arc<str>,
         /// The interface that has the address.
         home: Home,
-        /// Bind the receiving socket as well.
-        bind: bool,
         /// Let the interface not answer ARP requests for it.
         quiet_arp: bool,
     },
@@ -30,8 +28,6 @@ pub enum KeepOut {
         arrived: Arc<str>,
         /// Where it belongs.
         home: Home,
-        /// Bind the receiving socket as well.
-        bind: bool,
     },
     /// Drop what comes from a source that is not routed by the interface.
     DropForeignSources {
@@ -41,8 +37,6 @@ pub enum KeepOut {
         local: Option<(IpAddr, u8)>,
         /// Where it arrives.
         arrived: Arc<str>,
-        /// Where it belongs, if the receiving socket is to be bound as well.
-        bind: Option<Home>,
         /// The zones that the interface could be of.
         zones: Vec<Arc<str>>,
     },
@@ -87,7 +81,6 @@ impl fmt::Display for KeepOut {
             Self::DropForeignAddresses {
                 arrived,
                 home,
-                bind,
                 quiet_arp,
             } => {
                 write!(
@@ -95,7 +88,6 @@ impl fmt::Display for KeepOut {
                     "drop on {arrived} what is for addresses that {arrived} does not have (nft: iifname {arrived} fib daddr type \
                      local fib daddr . iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF"
                 )?;
-                bind_receiver(f, bind.then_some(home))?;
                 if *quiet_arp {
                     write!(
                         f,
@@ -108,20 +100,17 @@ impl fmt::Display for KeepOut {
                 source,
                 arrived,
                 home,
-                bind,
             } => {
                 write!(
                     f,
                     "give {} a route via {home}: it is answered via {arrived}, where this host sends to it",
                     self::source(*source)
-                )?;
-                bind_receiver(f, bind.then_some(home))
+                )
             }
             Self::DropForeignSources {
                 source,
                 local,
                 arrived,
-                bind,
                 zones,
             } => {
                 let what = local.map_or_else(String::new, |(address, _)| format!(" for {address}"));
@@ -131,7 +120,6 @@ impl fmt::Display for KeepOut {
                      on purpose (net.ipv4.conf.{arrived}.rp_filter set to 1 drops it whatever it is for)",
                     self::source(*source)
                 )?;
-                bind_receiver(f, bind.as_ref())?;
                 match &zones[..] {
                     [] => Ok(()),
                     zones => write!(f, ", or let {arrived} be of zone {}", listed(zones, "or")),
@@ -152,16 +140,6 @@ fn foreign_source(local: Option<(IpAddr, u8)>) -> String {
         format!("{family} daddr {address} meta l4proto {protocol} ")
     });
     format!("{local}fib saddr . iif oif missing")
-}
-
-fn bind_receiver(f: &mut fmt::Formatter<'_>, home: Option<&Home>) -> fmt::Result {
-    match home {
-        Some(home) => write!(
-            f,
-            ", and bind the socket to {home} with SO_BINDTODEVICE, which then receives from no other interface"
-        ),
-        None => Ok(()),
-    }
 }
 
 fn source(from: Option<IpAddr>) -> String {

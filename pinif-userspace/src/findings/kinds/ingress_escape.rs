@@ -207,14 +207,12 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
     let arrived = choice::egress(finding);
     let home = choice::home(finding, &ROW);
     let source = finding.flow.map(|flow| flow.source.address);
-    let bind = choice::is_owned(finding) && finding.place.bound_device.is_none();
     let has =
         |wanted: fn(&CauseKind) -> bool| finding.causes.iter().any(|cause| wanted(&cause.kind));
     vec![Remedy::KeepOut(if finding.place.source_owner.is_some() {
         KeepOut::DropForeignAddresses {
             arrived,
             home,
-            bind,
             quiet_arp: has(|cause| matches!(cause, CauseKind::AnswersArp { .. })),
         }
     } else if has(|cause| matches!(cause, CauseKind::Route(_))) {
@@ -222,7 +220,6 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             source,
             arrived,
             home,
-            bind,
         }
     } else {
         let rule = finding.place.rule.as_ref();
@@ -232,7 +229,6 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
                 .flow
                 .map(|flow| (flow.destination.address, flow.protocol)),
             arrived,
-            bind: bind.then_some(home),
             zones: rule.map_or_else(Vec::new, |rule| rule.only_via.clone()),
         }
     })]

@@ -53,7 +53,7 @@ const JOIN: Wanted = Wanted {
     attach_type: 22,
     lack: Lack::Groups,
 };
-/// What keeps by which interface a socket's packets came, where replies are audited.
+/// What keeps by which interface a socket's packets came.
 const HEARD: Wanted = Wanted {
     name: "pinif_heard",
     attach_type: 0,
@@ -67,18 +67,25 @@ const REFUSING: [&str; 2] = [REFUSE.name, JOIN.name];
 pub struct More {
     /// What must not leave is refused there.
     pub refuses: bool,
-    /// Replies are audited.
+    /// By which interface a socket's packets came is kept, since all replies are audited.
     pub replies: bool,
+    /// The same, since the policy in force keeps something inside.
+    pub inside: bool,
 }
 
 impl More {
+    /// Whether it is kept by which interface a socket's packets came.
+    pub(super) fn hears(self) -> bool {
+        self.replies || self.inside
+    }
+
     /// Has the verifier go through what is asked for, ahead of time; what it refuses, it refuses again when that is attached.
     pub(super) fn verify(self, ebpf: &mut Ebpf) {
         if self.refuses {
             let _refused = verify_refuse(ebpf);
             let _refused = verify_join(ebpf);
         }
-        if self.replies {
+        if self.hears() {
             let _refused = verify_heard(ebpf);
         }
     }
@@ -154,7 +161,7 @@ impl CgroupHooks {
         let hooks = [
             more.refuses.then(|| verify_refuse(&mut self.ebpf)),
             more.refuses.then(|| verify_join(&mut self.ebpf)),
-            more.replies.then(|| verify_heard(&mut self.ebpf)),
+            more.hears().then(|| verify_heard(&mut self.ebpf)),
         ];
         let wanted = [REFUSE, JOIN, HEARD].into_iter().zip(hooks);
         for (Wanted { name, lack, .. }, hook) in wanted {
@@ -189,7 +196,7 @@ impl CgroupHooks {
             return Ok(());
         };
         let refusing = REFUSING.into_iter().filter(|_| !more.refuses);
-        let heard = [HEARD.name].into_iter().filter(|_| !more.replies);
+        let heard = [HEARD.name].into_iter().filter(|_| !more.hears());
         refusing.chain(heard).try_for_each(|name| {
             link::remove(&persist.cgroup_link(name))
                 .with_context(|| format!("a previous instance's hook {name} cannot be removed"))
@@ -198,9 +205,24 @@ impl CgroupHooks {
 
     /// Refuses nothing any more.
     pub(super) fn cease_to_refuse(&mut self) -> Result<()> {
-        let is_refusing = |link: &mut CgroupLink| REFUSING.contains(&link.name());
-        let mut refusing = self.links.extract_if(.., is_refusing);
-        refusing.try_for_each(|link| {
+        self.detach(&REFUSING)
+    }
+
+    /// Whether it is kept by which interface a socket's packets came.
+    pub(super) fn hears(&self) -> bool {
+        self.links.iter().any(|link| link.name() == HEARD.name)
+    }
+
+    /// Does not keep any more by which interface a socket's packets came.
+    pub(super) fn cease_to_hear(&mut self) -> Result<()> {
+        self.detach(&[HEARD.name])
+    }
+
+    /// Detaches the hooks of these names.
+    fn detach(&mut self, names: &[&str]) -> Result<()> {
+        let is_one = |link: &mut CgroupLink| names.contains(&link.name());
+        let mut removed = self.links.extract_if(.., is_one);
+        removed.try_for_each(|link| {
             let name = link.name();
             link.detach()
                 .with_context(|| format!("the hook {name} cannot be detached"))

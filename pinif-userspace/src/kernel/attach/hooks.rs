@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     host::kernel_types::KernelTypes,
-    kernel::{direction::TcDirection, entry::Entries},
+    kernel::{direction::TcDirection, entry::Entries, persist::Persist},
 };
 
 /// The hooks of an auditor, which a thread of their own may still be attaching: meanwhile entry programs are attached to
@@ -25,6 +25,8 @@ pub struct Hooks {
     state: State,
     /// What is attached to the cgroup beside the hooks that always are.
     more: More,
+    /// It was kept by which interface a socket's packets came, until a policy came into force that keeps nothing inside.
+    has_heard: bool,
     warnings: Vec<String>,
 }
 
@@ -61,16 +63,18 @@ impl Hooks {
         Ok(Self {
             state: State::Coming(thread.spawn(bring).context("no thread can be started")?),
             more,
+            has_heard: false,
             warnings: Vec::new(),
         })
     }
 
     /// Those that are attached, to the cgroup and in the table of traffic programs.
-    pub fn here(mut hooks: CgroupHooks, types: &KernelTypes) -> Self {
+    pub fn here(mut hooks: CgroupHooks, more: More, types: &KernelTypes) -> Self {
         let warnings = hooks.look_back(types);
         Self {
             state: State::Here(hooks),
-            more: More::default(),
+            more,
+            has_heard: false,
             warnings,
         }
     }
@@ -118,6 +122,43 @@ impl Hooks {
         match &mut self.state {
             State::Here(hooks) => hooks.cease_to_refuse(),
             State::Coming(_) | State::Missing => Ok(()),
+        }
+    }
+
+    /// Keeps from here on by which interface a socket's packets came, or does not any more, as a policy comes into force that keeps something
+    /// `inside`. What the kernel refuses is missing.
+    ///
+    /// # Errors
+    ///
+    /// When what is attached cannot be detached.
+    pub fn hear(&mut self, inside: bool, persist: Option<&Persist>) -> Result<()> {
+        self.more.inside = inside;
+        // Where they are still coming, they come as is wanted by then.
+        let State::Here(hooks) = &mut self.state else {
+            return Ok(());
+        };
+        match (self.more.hears(), hooks.hears()) {
+            (true, false) => {
+                let more = More {
+                    inside: true,
+                    ..More::default()
+                };
+                hooks.attach_more(more, persist);
+                Ok(())
+            }
+            (false, true) => {
+                self.has_heard = true;
+                hooks.cease_to_hear()
+            }
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+
+    /// Whether it is known of each packet that arrived whether its socket was given it.
+    pub fn hears(&self) -> bool {
+        match &self.state {
+            State::Here(hooks) => self.has_heard || hooks.hears(),
+            State::Coming(_) | State::Missing => false,
         }
     }
 

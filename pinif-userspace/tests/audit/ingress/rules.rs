@@ -6,7 +6,7 @@ use crate::bench::{CONTROL_PLANE, risk, scenario, together};
 together! {
     ruled:
         what_a_rule_keeps_inside_is_delivered_from_the_outside,
-        what_rp_filter_drops_is_said_to_be_dropped,
+        what_rp_filter_drops_is_no_finding,
         what_a_rule_keeps_inside_and_nobody_takes_is_no_finding,
         an_error_from_a_router_that_has_a_kept_address_is_no_finding,
         rules_look_at_the_cgroup_of_the_socket_that_takes_it;
@@ -31,7 +31,7 @@ fn what_a_rule_keeps_inside_is_delivered_from_the_outside() {
     });
 }
 
-fn what_rp_filter_drops_is_said_to_be_dropped() {
+fn what_rp_filter_drops_is_no_finding() {
     scenario("20 rule-rp-filter", NOTHING, |bench| {
         let strict = bench.card().set_sysctl("ipv4/conf/eth1/rp_filter", "1");
         strict.expect("a setting");
@@ -39,19 +39,8 @@ fn what_rp_filter_drops_is_said_to_be_dropped() {
         let receiver = receiver(bench, "--bind 0.0.0.0:5000");
         let to_it = "udp --bind 10.0.0.2 --to 192.0.2.1:5000 --count 100";
         send(bench, &bench.chassis.outside, to_it, 100);
-        let escaped = escape()
-            .rule("control-plane")
-            .packets(100)
-            .by(&end(receiver));
-        let cause =
-            "rp_filter is strict on eth1, and 10.0.0.2 is routed via fab0: the kernel drops it";
-        let report = auditor.stop();
-        report.expect().arrived(escaped.cause(cause)).nothing_else();
-        let explanation = &report.findings[0].explanation;
-        assert!(
-            explanation.contains("drops this packet as routes are now"),
-            "{report}"
-        );
+        end(receiver);
+        auditor.stop().expect().nothing_else();
     });
 }
 

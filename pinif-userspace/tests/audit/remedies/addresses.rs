@@ -353,7 +353,10 @@ fn a_translated_destination_gets_a_source_of_its_way() {
         cause: "its destination 10.96.0.1 was translated (NAT); the kernel chose the source 10.0.0.1 for another route, before the \
                 packet was marked or translated; route 0.0.0.0/0 via 192.0.2.2 dev eth1",
         make,
-        remedies: vec![operator("translate the source 10.0.0.1", Then::Outside)],
+        remedies: vec![
+            operator("translate the source 10.0.0.1", Then::Outside),
+            operator("give 10.96.0.1 a route via eth1", Then::Outside),
+        ],
         ..escape("30 dnat", "udp --to 10.96.0.1:7009 --count 10")
     }
     .is_fixed();

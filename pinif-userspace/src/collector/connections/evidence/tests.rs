@@ -187,6 +187,31 @@ fn what_the_kernel_sends_for_a_connection_is_named_in_it() {
     assert_eq!(named(&[first, scan]), [None, None]);
 }
 
+#[test]
+fn what_icmp_says_of_a_connection_is_named_in_it() {
+    let first = left(Severity::Leak, 1);
+    let error = |packets| {
+        let mut error = Known::of(
+            Kind::IngressEscape,
+            Severity::Leak,
+            receiver(protocol::ICMP),
+            2,
+        );
+        let seen = &mut error.1.sighting;
+        (seen.protocol, seen.source_port, seen.destination_port) = (protocol::ICMP, 0, 0);
+        error.packets(packets)
+    };
+    assert_eq!(named(&[first, error(5)]), [None, Some(0)]);
+    assert_eq!(
+        named(&[first, error(6)]),
+        [None, None],
+        "more than were sent"
+    );
+    let mut of_another = error(5);
+    of_another.1.sighting.source = CARD;
+    assert_eq!(named(&[first, of_another]), [None, None]);
+}
+
 /// What is left of a connection in TIME_WAIT is of nobody, and has its cookie.
 #[test]
 fn what_is_left_of_a_connection_is_named_in_its_finding() {

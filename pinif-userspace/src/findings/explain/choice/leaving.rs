@@ -17,7 +17,7 @@ use crate::{
         finding::Finding,
         kinds::Row,
         subject::Subject,
-        ways::{ChosenBy, Way},
+        ways::{ChosenBy, Reach, Way},
     },
     host::nft::Does,
 };
@@ -64,6 +64,7 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
         ChosenBy::Before => {
             all.extend(unmarked(finding));
             all.extend(translated(finding));
+            all.extend(route_of_service(finding));
             all.extend(route_home(finding, row));
             return all;
         }
@@ -228,6 +229,31 @@ fn translated(finding: &Finding) -> Option<Remedy> {
     (has_address && !is_group).then(|| Remedy::Translate(translation(finding)))
 }
 
+/// A route for the destination that it had before NAT, such as a service's address, by the interface where it left: the kernel then chooses
+/// an address of that. It is routed anew by the destination that NAT gives it (`nf_nat_ipv4_local_fn`).
+fn route_of_service(finding: &Finding) -> Option<Remedy> {
+    let service = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Translated {
+            destination: Some(destination),
+            ..
+        } => Some(*destination),
+        _ => None,
+    })?;
+    let (route, interface) = (route_taken(finding)?, egress(finding));
+    let source = finding.ways.source?;
+    Some(Remedy::Route(NewRoute {
+        to: Some(service),
+        home: Home::of(&interface),
+        way: Some(Way {
+            interface,
+            reach: route.via.map_or(Reach::Direct, Reach::Via),
+            source: Some(source),
+            table: None,
+        }),
+        table: None,
+    }))
+}
+
 /// The route that it took, where that is named.
 fn route_taken(finding: &Finding) -> Option<&Route> {
     finding.causes.iter().find_map(|cause| match &cause.kind {
@@ -334,7 +360,6 @@ pub(in crate::findings) fn unasked(finding: &Finding) -> Option<Remedy> {
         Remedy::KeepOut(KeepOut::DropForeignAddresses {
             arrived: egress(finding),
             home: Home::of(&owner),
-            bind: false,
             quiet_arp: false,
         })
     })

@@ -72,8 +72,7 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
     assert_eq!(
         arrived.remedy(),
         "drop on eth1 what is for addresses that eth1 does not have (nft: iifname eth1 fib daddr type local fib daddr . iif type != { local, \
-         broadcast, multicast } drop), or put fab0 into a VRF, and bind the socket to fab0 with SO_BINDTODEVICE, which \
-         then receives from no other interface; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
+         broadcast, multicast } drop), or put fab0 into a VRF; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
          'add table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet \
          pinif_fix arrive iifname \"eth1\" fib daddr type local fib daddr . iif type != { local, broadcast, multicast } drop'; sysctl -w \
          net/ipv4/conf/eth1/arp_ignore=1`)"
