@@ -9,9 +9,6 @@ use super::finding::SentBy;
 use super::summary::{Cell, GradedCell};
 use crate::text::natural::natural;
 
-/// A cell, and how grave it is.
-type Graded<'a> = (&'a Cell, Option<Severity>);
-
 /// The matrix of one network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
@@ -29,12 +26,19 @@ pub struct Matrix {
 pub struct Row {
     /// Who sent it.
     pub sender: Sender,
-    /// A sum for each column; `None` where nothing was sent.
-    pub sums: Vec<Option<Sum>>,
+    /// The sums by their columns' places; none where nothing was sent. Of a thousand interfaces most have nothing for each other.
+    pub sums: BTreeMap<usize, Sum>,
+}
+
+impl Row {
+    /// How grave the gravest of it is.
+    fn gravity(&self) -> Option<Option<Severity>> {
+        self.sums.values().filter_map(Sum::gravity).max()
+    }
 }
 
 /// Who sends, as far as the matrix distinguishes senders.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// Sockets bound to this device.
     Bound(String),
@@ -124,6 +128,9 @@ impl Sum {
     }
 }
 
+/// A cell, and how grave it is.
+type Graded<'a> = (&'a Cell, Option<Severity>);
+
 impl Matrix {
     /// The matrices of all namespaces that the cells are of, in the order of their names. `severity` says how grave a
     /// cell is that has this kind.
@@ -153,27 +160,32 @@ impl Matrix {
 
     /// Whether anything in it is of a finding.
     pub fn has_marks(&self) -> bool {
-        let mut sums = self.rows.iter().flat_map(|row| &row.sums).flatten();
-        sums.any(|sum| sum.gravity().is_some())
+        self.rows.iter().any(|row| row.gravity().is_some())
     }
 
     /// The same with the rows and columns first that have something of a finding, the gravest before others.
     pub fn gravest_first(&self) -> Self {
-        let of_column = |column: usize| {
-            let sums = self.rows.iter().filter_map(|row| row.sums[column].as_ref());
-            sums.filter_map(Sum::gravity).max()
-        };
+        let mut of_columns = vec![None; self.columns.len()];
+        for (column, sum) in self.rows.iter().flat_map(|row| &row.sums) {
+            of_columns[*column] = of_columns[*column].max(sum.gravity());
+        }
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
-        order.sort_by_key(|column| Reverse(of_column(*column)));
-        let mut rows: Vec<Row> = self
-            .rows
-            .iter()
-            .map(|row| Row {
+        order.sort_by_key(|column| Reverse(of_columns[*column]));
+        let mut places = vec![0; order.len()];
+        for (place, column) in order.iter().enumerate() {
+            places[*column] = place;
+        }
+        let rows = self.rows.iter().map(|row| {
+            let sums = row.sums.iter();
+            Row {
                 sender: row.sender.clone(),
-                sums: order.iter().map(|column| row.sums[*column]).collect(),
-            })
-            .collect();
-        rows.sort_by_key(|row| Reverse(row.sums.iter().flatten().filter_map(Sum::gravity).max()));
+                sums: sums
+                    .map(|(column, sum)| (places[*column], *sum))
+                    .collect(),
+            }
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        rows.sort_by_key(|row| Reverse(row.gravity()));
         Self {
             netns: self.netns.clone(),
             columns: order
@@ -194,16 +206,15 @@ impl Matrix {
             .into_iter()
             .map(|sender| Row {
                 sender,
-                sums: vec![None; columns.len()],
+                sums: BTreeMap::new(),
             })
             .collect();
         for &(cell, severity) in cells {
             let row = rows.binary_search_by(|row| row.sender.cmp(&sender(cell)));
             let column = columns.binary_search_by(|column| natural(column, &cell.egress_interface));
             if let (Ok(row), Ok(column)) = (row, column) {
-                rows[row].sums[column]
-                    .get_or_insert_default()
-                    .add(cell, severity);
+                let sum = rows[row].sums.entry(column).or_default();
+                sum.add(cell, severity);
             }
         }
         Self {
@@ -234,140 +245,4 @@ fn in_order<T: PartialEq>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cell(bound: Option<&str>, egress: &str, packets: u64, verdict: Option<Kind>) -> Cell {
-        Cell {
-            netns: "card".to_owned(),
-            bound_device: bound.map(str::to_owned),
-            egress_interface: egress.to_owned(),
-            packets,
-            bytes: packets * 100,
-            verdict: verdict.map_or(CellVerdict::Contained, CellVerdict::Found),
-            origin: SentBy::Socket,
-            carried: false,
-            dropped: false,
-        }
-    }
-
-    fn of(cells: &[Cell]) -> Vec<Matrix> {
-        Matrix::of(cells, |_, kind| kind.row().severity)
-    }
-
-    #[test]
-    fn the_diagonal_is_a_diagonal_and_verdicts_are_summed() {
-        let leak = Some(Kind::DeviceEscape);
-        let note = Some(Kind::CrossedBind);
-        let cells = [
-            cell(None, "eth10", 5, None),
-            Cell {
-                origin: SentBy::None,
-                ..cell(None, "eth2", 7, None)
-            },
-            cell(Some("eth10"), "eth10", 1, None),
-            cell(Some("eth2"), "eth10", 3, note),
-            cell(Some("eth2"), "eth10", 2, leak),
-            cell(Some("eth2"), "eth10", 10, None),
-            cell(Some("eth2"), "eth10", 4, leak),
-            cell(Some("eth2"), "eth2", 9, None),
-        ];
-        let sum = |packets, gravest| {
-            Some(Sum {
-                packets,
-                bytes: packets * 100,
-                gravest,
-                allowed: 0,
-                dropped: 0,
-            })
-        };
-        let row = |sender, sums| Row { sender, sums };
-        assert_eq!(
-            of(&cells),
-            [Matrix {
-                netns: "card".to_owned(),
-                columns: vec!["eth2".to_owned(), "eth10".to_owned()],
-                rows: vec![
-                    row(
-                        Sender::Bound("eth2".to_owned()),
-                        vec![sum(9, None), sum(19, Some((Severity::Leak, 6)))]
-                    ),
-                    row(Sender::Bound("eth10".to_owned()), vec![None, sum(1, None)]),
-                    row(Sender::Unpinned, vec![None, sum(5, None)]),
-                    row(Sender::NoSocket, vec![sum(7, None), None]),
-                ],
-            }]
-        );
-    }
-
-    #[test]
-    fn what_was_dropped_is_beside_what_left() {
-        let leak = Some(Kind::DeviceEscape);
-        let dropped = Cell {
-            dropped: true,
-            ..cell(Some("fab0"), "eth1", 7, leak)
-        };
-        let sums = |cells: &[Cell]| of(cells)[0].rows[0].sums.clone();
-        let alone = Sum {
-            dropped: 7,
-            ..Sum::default()
-        };
-        assert_eq!(sums(std::slice::from_ref(&dropped)), [Some(alone)]);
-        let both = Sum {
-            packets: 2,
-            bytes: 200,
-            gravest: Some((Severity::Leak, 2)),
-            allowed: 0,
-            dropped: 7,
-        };
-        let left = cell(Some("fab0"), "eth1", 2, leak);
-        assert_eq!(sums(&[dropped, left]), [Some(both)]);
-    }
-
-    #[test]
-    fn what_a_rule_allows_is_counted_apart() {
-        let allowed = Cell {
-            verdict: CellVerdict::Allowed,
-            ..cell(Some("fab0"), "eth1", 7, None)
-        };
-        let contained = cell(Some("fab0"), "eth1", 2, None);
-        let sum = Sum {
-            packets: 9,
-            bytes: 900,
-            allowed: 7,
-            ..Sum::default()
-        };
-        assert_eq!(of(&[allowed, contained])[0].rows[0].sums, [Some(sum)]);
-    }
-
-    #[test]
-    fn each_namespace_has_its_own() {
-        let cells = [
-            cell(None, "eth0", 1, None),
-            Cell {
-                netns: "b".to_owned(),
-                ..cell(None, "eth0", 1, None)
-            },
-        ];
-        let names: Vec<String> = of(&cells).into_iter().map(|matrix| matrix.netns).collect();
-        assert_eq!(names, ["b", "card"]);
-        assert_eq!(of(&[]), []);
-    }
-
-    #[test]
-    fn a_device_named_like_a_row_is_another_row() {
-        let cells = [
-            cell(None, "eth0", 1, None),
-            cell(Some("unpinned"), "eth0", 2, None),
-        ];
-        let senders: Vec<Sender> = of(&cells)[0]
-            .rows
-            .iter()
-            .map(|row| row.sender.clone())
-            .collect();
-        assert_eq!(
-            senders,
-            [Sender::Bound("unpinned".to_owned()), Sender::Unpinned]
-        );
-    }
-}
+mod tests;

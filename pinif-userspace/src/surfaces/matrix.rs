@@ -32,10 +32,15 @@ pub fn render(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
         None => title,
     };
     let table = grid.render(look, columns, |text| text.text.trim_end() == EMPTY);
+    let mut legend = legend(matrix).join("   ");
+    if let Some(columns) = columns {
+        legend = wrapped(&legend, columns, 0);
+    }
+    let end = if legend.is_empty() { "" } else { "\n" };
     format!(
-        "{}\n{table}{}",
+        "{}\n{table}{}{end}",
         look.paint(look::strong(), &title),
-        legend(matrix, look, columns)
+        look.paint(look::faint(), &legend)
     )
 }
 
@@ -50,7 +55,7 @@ fn grid(matrix: &Matrix) -> Grid {
     let rows = matrix.rows.iter().map(|row| {
         let name = Text::left(visible(row.sender.name())).styled(look::strong());
         std::iter::once(name)
-            .chain(row.sums.iter().map(|sum| cell(*sum)))
+            .chain((0..matrix.columns.len()).map(|column| cell(row.sums.get(&column).copied())))
             .collect()
     });
     Grid {
@@ -61,7 +66,7 @@ fn grid(matrix: &Matrix) -> Grid {
 
 /// `1,040`; `1,040 !` when all of them leaked; `40 of 1,040 !` when some did; `1,040 x` when all were dropped, and
 /// `40 of 1,040 ! + 1,000 x` when others were. Two places at the right are the mark's, so that numbers stand under each other.
-fn cell(sum: Option<Sum>) -> Text {
+pub(super) fn cell(sum: Option<Sum>) -> Text {
     let Some(sum) = sum else {
         return Text::right(format!("{EMPTY}  ")).styled(look::faint());
     };
@@ -101,8 +106,9 @@ const fn mark(severity: Severity) -> char {
     }
 }
 
-fn legend(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
-    let sums = || matrix.rows.iter().flat_map(|row| &row.sums).flatten();
+/// What its marks mean, each in a few words with the mark before them.
+pub(super) fn legend(matrix: &Matrix) -> Vec<String> {
+    let sums = || matrix.rows.iter().flat_map(|row| row.sums.values());
     let there = |severity| sums().any(|sum| sum.gravest.is_some_and(|(its, _)| its == severity));
     let mut meanings: Vec<String> = [
         (Severity::Leak, "left where it must not"),
@@ -119,12 +125,5 @@ fn legend(matrix: &Matrix, look: Look, columns: Option<usize>) -> String {
     if sums().any(|sum| sum.dropped > 0) {
         meanings.push(format!("{DROPPED} kept from leaving"));
     }
-    if meanings.is_empty() {
-        return String::new();
-    }
-    let mut legend = meanings.join("   ");
-    if let Some(columns) = columns {
-        legend = wrapped(&legend, columns, 0);
-    }
-    format!("{}\n", look.paint(look::faint(), &legend))
+    meanings
 }
