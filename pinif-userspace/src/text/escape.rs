@@ -8,16 +8,42 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_width::UnicodeWidthChar as _;
 
 /// The text with each hazard written as an escape: a newline becomes `\n`, ESC `\x1b`, a bidirectional override `\u{202e}`.
 /// Text that is safe stays as it is, so that nothing changes when it passes here twice.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hazardous) {
+    without(text, is_hazardous)
+}
+
+/// The text for the cells of a screen, where each character must have its own: also what stands on another character becomes an
+/// escape, such as a combining accent, and what merges with its neighbour. Terminals do not agree on how many cells such take.
+pub fn in_cells(text: &str) -> Cow<'_, str> {
+    without(text, |character| {
+        is_hazardous(character) || !has_own_cells(character)
+    })
+}
+
+/// How many cells such a text takes.
+pub fn columns(in_cells: &str) -> usize {
+    let widths = in_cells.chars().map(|character| character.width());
+    widths.map(|width| width.unwrap_or(0)).sum()
+}
+
+fn has_own_cells(character: char) -> bool {
+    // Regional indicators are flags in twos, and modifiers colour what is before them (Unicode TR 51).
+    let merges = matches!(character, '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f3fb}'..='\u{1f3ff}');
+    !merges && character.width().is_some_and(|width| width > 0)
+}
+
+/// The text with each of such characters written as an escape.
+fn without(text: &str, is_one: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_one) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_hazardous(character) {
+        if is_one(character) {
             escape(&mut safe, character);
         } else {
             safe.push(character);
@@ -77,7 +103,6 @@ fn escape(to: &mut String, hazard: char) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use unicode_width::UnicodeWidthChar as _;
 
     #[test]
     fn what_would_act_on_a_terminal_becomes_visible() {
@@ -94,6 +119,16 @@ mod tests {
         assert_eq!(
             visible(&String::from_utf8_lossy(b"\xff\xfe\n")),
             "\u{fffd}\u{fffd}\\n"
+        );
+    }
+
+    #[test]
+    fn each_character_has_its_own_cells() {
+        assert_eq!(in_cells("Grüße 日本"), "Grüße 日本");
+        assert_eq!(columns("Grüße 日本"), 10);
+        assert_eq!(
+            in_cells("e\u{301}\u{202e} 🇩🇪 👍\u{1f3fd}"),
+            "e\\u{301}\\u{202e} \\u{1f1e9}\\u{1f1ea} 👍\\u{1f3fd}"
         );
     }
 
