@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     commands::{
         audit, complaint::complain, demo, detach, doctor, explain, findings, foresee, matrix, pin,
-        policy, run, settings, sockets, start, status,
+        policy, run, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -60,6 +60,8 @@ enum Command {
     Sockets(sockets::SocketsArgs),
     /// Show how a running auditor stands: what it sees, what it has found, and the worst of it
     Status(status::StatusArgs),
+    /// Watch a running auditor on the terminal: the matrix with live rates, the findings with their fixes, what is audited
+    Top(top::TopArgs),
 }
 
 /// Reads the command line, and what is set besides by the environment and a file.
@@ -121,6 +123,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => Ok(run::run(args)),
         Command::Sockets(args) => sockets::run(args),
         Command::Status(args) => status::run(args),
+        Command::Top(args) => top::run(args),
     }
 }
 

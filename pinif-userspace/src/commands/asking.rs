@@ -16,6 +16,15 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Looks for it.
+    ///
+    /// # Errors
+    ///
+    /// That it is not there, or that there are several.
+    pub fn find(&self) -> Result<Client, ClientError> {
+        Client::find(self.socket.as_deref())
+    }
+
     /// Asks it.
     ///
     /// # Errors
@@ -38,7 +47,7 @@ impl Asked {
             .enable_all()
             .build()
             .context("the runtime cannot be started")?;
-        let mut client = Client::find(self.socket.as_deref())?;
+        let mut client = self.find()?;
         let outcome = runtime.block_on(work(&mut client));
         runtime.shutdown_background();
         outcome

@@ -19,3 +19,4 @@ mod signals;
 pub(crate) mod sockets;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod top;

@@ -179,9 +179,7 @@ impl Matrix {
             let sums = row.sums.iter();
             Row {
                 sender: row.sender.clone(),
-                sums: sums
-                    .map(|(column, sum)| (places[*column], *sum))
-                    .collect(),
+                sums: sums.map(|(column, sum)| (places[*column], *sum)).collect(),
             }
         });
         let mut rows: Vec<Row> = rows.collect();

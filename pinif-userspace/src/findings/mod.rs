@@ -15,7 +15,7 @@ pub(crate) mod kinds;
 pub mod latent;
 pub mod line;
 pub(crate) mod listed;
-pub(crate) mod matrix;
+pub mod matrix;
 #[cfg(test)]
 pub(crate) mod memory;
 pub(crate) mod names;

@@ -5,7 +5,7 @@
 
 mod check;
 pub mod compile;
-pub(crate) mod described;
+pub mod described;
 mod dimension;
 mod errors;
 pub mod evaluate;

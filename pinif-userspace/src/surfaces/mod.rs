@@ -27,6 +27,7 @@ pub(crate) mod standing;
 pub(crate) mod stderr;
 mod surface;
 pub(crate) mod table;
+pub mod top;
 
 pub use self::{
     level::Level,

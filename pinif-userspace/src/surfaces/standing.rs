@@ -42,7 +42,8 @@ pub fn render(status: &Status, look: Look, columns: Option<usize>) -> String {
     text
 }
 
-fn lines(status: &Status) -> Vec<(&'static str, String)> {
+/// What there is to know of an audit: labels and texts, which are not safe to show yet.
+pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
     let (refused, audited): (Vec<_>, Vec<_>) = status
         .interfaces
         .iter()
@@ -120,7 +121,8 @@ fn since(status: &Status) -> String {
     format!("{started}, pinif {version}, pid {pid}")
 }
 
-fn policy(policy: &PolicyStatus) -> String {
+/// What is in force.
+pub fn policy(policy: &PolicyStatus) -> String {
     let Some(path) = &policy.source.path else {
         return "none is loaded: bound devices and source addresses alone are compared".to_owned();
     };
@@ -153,7 +155,7 @@ fn packets(status: &Status) -> String {
 }
 
 /// `2 leaks (1 quiet), 1 risk`.
-fn findings(status: &Status) -> String {
+pub fn findings(status: &Status) -> String {
     let mut severities: Vec<_> = status.findings.iter().map(|count| count.severity).collect();
     severities.dedup();
     let texts = severities.iter().map(|&severity| {

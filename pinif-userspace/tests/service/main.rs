@@ -26,5 +26,6 @@ mod settings;
 mod signals;
 mod states;
 mod streams;
+mod top;
 mod unmatched;
 mod without_programs;

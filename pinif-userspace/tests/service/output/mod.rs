@@ -1,11 +1,11 @@
 //! What pinif prints: for programs against the schema, for people, and the examples in the documentation.
 
-mod examples;
+pub mod examples;
 mod hazards;
 mod json;
 mod people;
-mod stage;
-mod story;
+pub mod stage;
+pub mod story;
 
 use std::io;
 
