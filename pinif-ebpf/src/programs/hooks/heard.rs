@@ -10,7 +10,6 @@ use pinif_ebpf::{
     intent::{SocketRecord, flag},
     key::IfIndex,
     packet::{base::Base, protocol},
-    sighting::FindingKey,
 };
 
 use super::ALLOW;
@@ -20,7 +19,7 @@ use crate::{
         sock::{AF_INET, AF_INET6, FullSock, SOCK_DGRAM, Sock},
         task,
     },
-    state::{awaited, findings, heard, ingress_policy, policy, records},
+    state::{awaited, findings, heard, records},
 };
 
 /// For every packet that a socket of the cgroup receives.
@@ -36,7 +35,7 @@ fn hear(skb: Skb) {
     let Some(sock) = Sock::new(skb.sock()).and_then(Sock::full) else {
         return;
     };
-    deliver(skb, interface);
+    deliver(sock, interface);
     if !heard::is_audited() {
         return;
     }
@@ -69,24 +68,12 @@ fn hear(skb: Skb) {
     }
 }
 
-/// Says of what arrived where it should not that its socket is given it: of a packet that came by the interface of the finding, or by the
-/// VRF that this is in.
+/// Says of what arrived where it should not that its socket is given it: of a packet that came by the interface of the finding.
 #[inline(always)]
-fn deliver(skb: Skb, interface: IfIndex) {
-    let Some(key) = awaited::by(skb.cookie()) else {
-        return;
-    };
-    if key.egress == interface || is_in(key, interface) {
+fn deliver(sock: FullSock, interface: IfIndex) {
+    if let Some(key) = awaited::by(interface, sock.protocol() as u8, sock.local_port()) {
         findings::deliver(key);
     }
-}
-
-/// Whether the interface of a finding is in this VRF.
-#[inline(always)]
-fn is_in(key: &FindingKey, vrf: IfIndex) -> bool {
-    let active = policy::in_force().and_then(policy::active);
-    let ingress = active.and_then(|active| ingress_policy::of(key.netns, active.slot, key.egress));
-    ingress.is_some_and(|ingress| ingress.l3mdev == vrf)
 }
 
 /// A host is heard by another interface than before, or for the first time. Cached verdicts were for what was known: those of a socket all

@@ -191,16 +191,22 @@ verified_once! {
     }
 
     /// Has the hook at the sockets look whether the packet is given to its socket; where it does not see that, it is.
-    fn pinif_await(_skb) {
-        let Some(arriving) = arriving::get() else {
+    fn pinif_await(skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
             return 0;
         };
-        let Arriving { key, new, is_awaited, .. } = arriving;
-        let sighting = &new.state.sighting;
-        if reread(is_awaited) != 0 && reread(&sighting.origin) == Origin::Process as u8 {
-            awaited::note(reread(&sighting.cookie), key);
-        } else {
+        let Arriving { key, new, is_awaited, packet, .. } = arriving;
+        if reread(is_awaited) == 0 || reread(&new.state.sighting.origin) != Origin::Process as u8 {
             findings::deliver(key);
+            return 0;
+        }
+        let (protocol, port) = (reread(&packet.protocol), reread(&packet.destination_port));
+        awaited::note(reread(&key.egress), protocol, port, key);
+        // What is in a VRF comes to sockets by that.
+        if let Some(ingress) = ingress_policy_of(skb, active)
+            && ingress.l3mdev.is_some()
+        {
+            awaited::note(ingress.l3mdev, protocol, port, key);
         }
         0
     }

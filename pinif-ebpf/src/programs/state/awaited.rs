@@ -1,10 +1,13 @@
-//! Sockets that are to receive what arrived where it should not, each with the finding of that: what netfilter, XFRM or the reverse path filter
-//! drop behind TC ingress is never given to them.
+//! Ports whose sockets are to receive what arrived where it should not, each with the finding of that: what netfilter, XFRM or the reverse path
+//! filter drop behind TC ingress is never given to them.
+//!
+//! By the port, and not by the socket: of several with one port, the kernel may choose another for the packet than a look-up does
+//! (`SO_ATTACH_REUSEPORT_EBPF`).
 
 use aya_ebpf::{Global, bindings::BPF_ANY, btf_maps::LruHashMap, macros::btf_map};
 use pinif_ebpf::{
     intent::{SocketRecord, flag},
-    key::SocketCookie,
+    key::IfIndex,
     sighting::FindingKey,
 };
 
@@ -14,7 +17,7 @@ use pinif_ebpf::{
 static HEARS_ALL: Global<u32> = Global::new(0);
 
 #[btf_map]
-static AWAITED: LruHashMap<SocketCookie, FindingKey, 4096> = LruHashMap::new();
+static AWAITED: LruHashMap<u64, FindingKey, 4096> = LruHashMap::new();
 
 /// Whether the hook sees what a socket receives.
 #[inline(always)]
@@ -22,16 +25,22 @@ pub fn is_seen(record: Option<&SocketRecord>) -> bool {
     HEARS_ALL.load() != 0 || record.is_some_and(|record| record.has(flag::HOOKED))
 }
 
-/// Which finding the packet was of that arrived last for the socket.
+/// A port, where a socket sees packets come by this interface.
 #[inline(always)]
-pub fn by(socket: SocketCookie) -> Option<&'static FindingKey> {
-    // SAFETY: where the table is full, an entry is reused, and then another's, which is looked at as that.
-    unsafe { AWAITED.get(&socket) }
+const fn place(interface: IfIndex, protocol: u8, port: u16) -> u64 {
+    (interface.0 as u64) << 32 | (protocol as u64) << 16 | port as u64
 }
 
-/// A packet of this finding is to be given to the socket.
+/// Which finding the packet was of that arrived last for a port by an interface.
 #[inline(always)]
-pub fn note(socket: SocketCookie, key: &FindingKey) {
+pub fn by(interface: IfIndex, protocol: u8, port: u16) -> Option<&'static FindingKey> {
+    // SAFETY: where the table is full, an entry is reused, and then another's, which is looked at as that.
+    unsafe { AWAITED.get(&place(interface, protocol, port)) }
+}
+
+/// A packet of this finding is to be given to a socket of the port.
+#[inline(always)]
+pub fn note(interface: IfIndex, protocol: u8, port: u16, key: &FindingKey) {
     // The table makes room for it.
-    let _ = AWAITED.insert(&socket, key, u64::from(BPF_ANY));
+    let _ = AWAITED.insert(&place(interface, protocol, port), key, u64::from(BPF_ANY));
 }
