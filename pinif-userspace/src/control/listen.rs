@@ -178,7 +178,9 @@ fn make_way(path: &Path) -> Result<(), Refusal> {
     if let Some(refusal) = occupied(path, path) {
         return Err(refusal);
     }
-    let taken = aside(path).with_extension("old");
+    let mut taken = aside(path).into_os_string();
+    taken.push(".old");
+    let taken = PathBuf::from(taken);
     if fs::rename(path, &taken).is_err() {
         // It has gone.
         return Ok(());

@@ -181,6 +181,55 @@ fn an_audit_lets_no_hazard_pass() {
 }
 
 #[test]
+fn a_running_auditor_lets_no_hazard_pass() {
+    scenario("service hostile-asked", &[], |bench| {
+        plug(bench, bench.card(), HOSTILE, None);
+        let policy = format!(
+            "[zone.inside]\ninterfaces = \"fab*\"\n[[rule]]\nname = \"{RULE}\"\ndestination = \"203.0.113.0/24\"\n\
+             only_via = \"inside\"\n"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("pinif.sock");
+        let socket = socket.to_str().expect("UTF-8");
+        let setup = bench.auditor().policy(&policy);
+        let mut auditor = setup.arguments(["--socket", socket]).start();
+        let masked = Masked::new(bench, RISK);
+        let id = auditor.wait_for_finding("policy-escape").id;
+        let ask = |arguments: &[&str]| pinif(&[arguments, &["--socket", socket]].concat());
+        for arguments in [
+            &["status"][..],
+            &["findings"],
+            &["findings", "--format", "csv"],
+            &["findings", &id],
+            &["explain", &id],
+        ] {
+            let (text, _) = ask(arguments);
+            assert!(text.contains(SHOWN), "{arguments:?}: {text}");
+        }
+        ask(&["matrix"]);
+        let (line, _) = ask(&["findings", "--format", "json"]);
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(line["process"]["comm"], HOSTILE);
+        assert_eq!(line["rule"], RULE);
+        let (status, _) = ask(&["status", "--format", "json"]);
+        let status: Value = serde_json::from_str(&status).expect("JSON");
+        assert_eq!(status["worst"][0]["process"]["comm"], HOSTILE);
+        for arguments in [
+            &["findings", HOSTILE][..],
+            &["findings", "--kind", HOSTILE],
+            &["findings", "--since", HOSTILE],
+        ] {
+            let (_, error) = ask(arguments);
+            assert!(error.contains("\\u{202e}"), "{arguments:?}: {error}");
+        }
+        drop(masked);
+        for line in &auditor.stop_unsettled().lines {
+            is_harmless(line);
+        }
+    });
+}
+
+#[test]
 fn pins_let_no_hazard_pass() {
     scenario("service hostile-pins", &[], |bench| {
         plug(bench, bench.card(), HOSTILE, None);
@@ -281,6 +330,10 @@ fn errors_let_no_hazard_pass() {
         &["run", "--interface", HOSTILE, "--netns", HOSTILE, "true"],
         &["sockets", "--netns", HOSTILE],
         &["sockets", HOSTILE],
+        &["status", "--socket", HOSTILE],
+        &["findings", "--socket", HOSTILE],
+        &["matrix", "--watch", "--socket", HOSTILE],
+        &["audit", "--socket", HOSTILE, "--netns", HOSTILE],
         &[HOSTILE],
     ] {
         let (_, error) = pinif(arguments);
