@@ -8,7 +8,7 @@ mod leaving;
 
 pub(in crate::findings) use facts::{egress, home, is_owned};
 pub(in crate::findings) use leaving::{
-    away_from_source, route_home, unasked, unmirrored, unpinned, where_it_belongs,
+    away_from_source, route_home, routed_home, unasked, unmirrored, unpinned, where_it_belongs,
 };
 
 use pinif_ebpf::verdict::Kind;

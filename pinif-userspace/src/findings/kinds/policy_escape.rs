@@ -52,11 +52,16 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
         return remedies;
     }
     match &finding.place.bound_device {
-        Some(bound) if choice::is_owned(finding) => vec![Remedy::BindInstead {
-            home: choice::home(finding, &ROW),
-            bound: bound.clone(),
-            egress: choice::egress(finding),
-        }],
+        Some(bound) if choice::is_owned(finding) => {
+            let instead = Remedy::BindInstead {
+                home: choice::home(finding, &ROW),
+                bound: bound.clone(),
+                egress: choice::egress(finding),
+            };
+            let mut all = choice::routed_home(finding, &ROW);
+            all.push(instead);
+            all
+        }
         _ => choice::where_it_belongs(finding, &ROW),
     }
 }

@@ -158,6 +158,14 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     }
 }
 
+/// The same of what a route led elsewhere although its socket is bound: to a VRF, whose routes are asked.
+pub(in crate::findings) fn routed_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    match route_taken(finding) {
+        Some(_) => route_home(finding, row),
+        None => Vec::new(),
+    }
+}
+
 /// Whether a packet that goes where it belongs would have an address there that is not of there: the program chose it.
 fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
     let Some(flow) = finding.flow else {
