@@ -40,8 +40,13 @@ pub enum Reach {
     Nowhere,
     /// The destination is a neighbour, or a group.
     Direct,
-    /// By this router.
-    Via(IpAddr),
+    /// By a router.
+    Via {
+        /// Its address.
+        gateway: IpAddr,
+        /// It is on the link, whatever the link's networks are (`onlink`).
+        is_onlink: bool,
+    },
 }
 
 /// Who chose a packet's source address.

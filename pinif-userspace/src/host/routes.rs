@@ -159,6 +159,12 @@ impl RouteOracle {
             let chosen = self.ask(query, RouteFlags::empty())?;
             route.gateway = chosen.gateway;
             route.output = chosen.output;
+            let is_it = |hop: &&Hop| (hop.gateway, hop.output) == (chosen.gateway, chosen.output);
+            route.is_onlink = route
+                .hops
+                .iter()
+                .find(is_it)
+                .is_some_and(|hop| hop.is_onlink);
         }
         Ok(route)
     }

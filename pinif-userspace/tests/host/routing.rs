@@ -62,6 +62,7 @@ fn routes_are_the_kernels_own_answer() {
     let expected = Route {
         prefix: "0.0.0.0/0".parse().expect("a prefix"),
         gateway: Some(ip("192.0.2.2")),
+        is_onlink: false,
         output: Some(eth1),
         hops: Vec::new(),
         next_hop: None,
@@ -155,6 +156,7 @@ fn of_several_next_hops_the_flows_own_is_returned() {
             .filter(|(gateway, _)| gateway.is_ipv4() == ip(to).is_ipv4())
             .map(|(gateway, output)| Hop {
                 gateway: Some(*gateway),
+                is_onlink: false,
                 output: Some(*output),
             })
             .collect();

@@ -143,7 +143,10 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
         Ok(choice) if choice.route.kind == RouteType::Local => Some(Reach::Nowhere),
         Ok(choice) => Some(match choice.route.way_by(interface) {
             None => Reach::Nowhere,
-            Some(way) => way.gateway.map_or(Reach::Direct, Reach::Via),
+            Some(way) => way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
+                gateway,
+                is_onlink: way.is_onlink,
+            }),
         }),
         // A group is everywhere.
         Err(RouteError::OnLink(to)) if to.is_multicast() => Some(Reach::Direct),

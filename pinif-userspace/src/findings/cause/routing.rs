@@ -262,6 +262,7 @@ pub(in crate::findings) fn described(
     if let Some(way) = choice.route.way_by(interface) {
         choice.route.gateway = way.gateway;
         choice.route.output = way.output;
+        choice.route.is_onlink = way.is_onlink;
     }
     Route {
         device: Some((scene.name)(interface)),

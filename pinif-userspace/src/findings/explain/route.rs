@@ -19,6 +19,8 @@ pub struct Route {
     pub prefix: IpNet,
     /// The gateway; `None` where the destination is on the link.
     pub via: Option<IpAddr>,
+    /// The gateway is on the link, whatever the link's networks are (`onlink`).
+    pub is_onlink: bool,
     /// The interface; `None` where it leads nowhere.
     pub device: Option<String>,
     /// How many next hops it has, of which each flow uses one; zero, if there is but one.
@@ -52,6 +54,7 @@ impl Route {
             kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
             prefix: route.prefix,
             via: route.gateway,
+            is_onlink: route.is_onlink,
             device: route.output.map(name),
             hops: route.hops.len(),
             table: table_name(route.table, links),
@@ -145,6 +148,7 @@ mod tests {
         routes::Route {
             prefix: "0.0.0.0/0".parse().expect("a prefix"),
             gateway: Some([192, 0, 2, 2].into()),
+            is_onlink: false,
             output: Some(IfIndex(3)),
             hops: Vec::new(),
             next_hop: None,
@@ -213,6 +217,7 @@ mod tests {
         let hop = |index| Hop {
             gateway: None,
             output: Some(IfIndex(index)),
+            is_onlink: false,
         };
         let rule = Rule {
             priority: 100,

@@ -6,7 +6,10 @@ use ipnet::IpNet;
 pub use netlink_packet_route::route::{RouteProtocol, RouteType};
 use netlink_packet_route::{
     AddressFamily,
-    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteVia},
+    route::{
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
+        RouteNextHopFlags, RouteVia,
+    },
 };
 use pinif_ebpf::key::IfIndex;
 
@@ -20,6 +23,8 @@ pub struct Route {
     pub prefix: IpNet,
     /// The router that it leads to; none where the destination is on the link.
     pub gateway: Option<IpAddr>,
+    /// The router is on the link, whatever the link's networks are (`onlink`).
+    pub is_onlink: bool,
     /// The interface that it leads out of.
     pub output: Option<IfIndex>,
     /// All ways that it leads, of which the flow takes one (`ip route add … nexthop …`); none, if there is but one.
@@ -47,6 +52,8 @@ pub struct Hop {
     pub gateway: Option<IpAddr>,
     /// The interface.
     pub output: Option<IfIndex>,
+    /// The router is on the link, whatever the link's networks are (`onlink`).
+    pub is_onlink: bool,
 }
 
 /// Where a packet leaves, and from which address.
@@ -68,6 +75,7 @@ impl Route {
         Self {
             prefix: IpNet::new_assert(any, 0),
             gateway: None,
+            is_onlink: false,
             output: None,
             hops: Vec::new(),
             next_hop: None,
@@ -94,6 +102,7 @@ impl Route {
             table: u32::from(table),
             protocol,
             kind,
+            is_onlink: message.header.flags.contains(RouteFlags::Onlink),
             beside: beside(message),
             ..Self::blank(address_family)
         };
@@ -146,6 +155,7 @@ impl Route {
         let chosen = Hop {
             gateway: self.gateway,
             output: self.output,
+            is_onlink: self.is_onlink,
         };
         let mut ways = std::iter::once(&chosen).chain(&self.hops);
         ways.find(|way| way.output == Some(interface)).copied()
@@ -159,6 +169,7 @@ impl Hop {
             output: numbering
                 .stands_for(IfIndex(hop.interface_index))
                 .filter(|index| index.is_some()),
+            is_onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
         }
     }
 }

@@ -250,6 +250,7 @@ fn route_in(table: u32, prefix: &str) -> Route {
     Route {
         prefix: prefix.parse().expect("a prefix"),
         gateway: None,
+        is_onlink: false,
         output: Some(ETH1),
         hops: Vec::new(),
         next_hop: None,

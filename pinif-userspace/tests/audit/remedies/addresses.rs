@@ -78,6 +78,40 @@ fn a_router_of_the_right_link_is_used() {
     .is_fixed();
 }
 
+/// The router has no address of the link's networks (`onlink`), as those of many clouds: nor has it for the new route.
+#[test]
+fn a_router_that_is_on_the_link_by_declaration_is_used() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "route add default via 10.99.0.1 dev fab0 onlink metric 9",
+        );
+        bench.knows("fab0", "10.99.0.1");
+        let peer = &bench.chassis.peer;
+        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+    }
+    Mistake {
+        cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator(
+                "give 203.0.113.9 a route via fab0 (`ip route replace 203.0.113.9 via 10.99.0.1 dev fab0 onlink`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            operator("translate the source 10.0.0.1", Then::Outside),
+            developer("let the program send from 192.0.2.1", Then::Outside),
+            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
+        ],
+        ..escape(
+            "30 router-onlink",
+            "udp --bind 10.0.0.1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 /// A neighbour on eth1's own link: a route by fab0 would lead nowhere.
 #[test]
 fn a_neighbour_of_the_other_link_needs_no_route() {

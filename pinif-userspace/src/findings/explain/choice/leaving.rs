@@ -254,7 +254,10 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         home: Home::of(&interface),
         way: Some(Way {
             interface,
-            reach: route.via.map_or(Reach::Direct, Reach::Via),
+            reach: route.via.map_or(Reach::Direct, |gateway| Reach::Via {
+                gateway,
+                is_onlink: route.is_onlink,
+            }),
             source: Some(source),
             table: None,
         }),

@@ -173,9 +173,20 @@ impl NewRoute {
         match way.reach {
             Reach::Nowhere => return None,
             Reach::Direct => {}
-            Reach::Via(gateway) => line.push_str(&format!(" via {gateway}")),
+            Reach::Via { gateway, .. } => {
+                line.push_str(&format!(" via {}{gateway}", family(gateway, to)));
+            }
         }
         line.push_str(&format!(" dev {}", word(&way.interface)));
+        if matches!(
+            way.reach,
+            Reach::Via {
+                is_onlink: true,
+                ..
+            }
+        ) {
+            line.push_str(" onlink");
+        }
         if let Some((_, number)) = self.table {
             line.push_str(&format!(" table {number}"));
         }
@@ -190,13 +201,7 @@ impl Route {
         let beside = self.beside.as_deref().filter(|_| self.hops <= 1)?;
         let mut line = format!("{} route replace {}", ip(source), self.prefix);
         if let Some(via) = self.via {
-            // A router of the other family.
-            let family = if via.is_ipv6() && source.is_ipv4() {
-                "inet6 "
-            } else {
-                ""
-            };
-            line.push_str(&format!(" via {family}{via}"));
+            line.push_str(&format!(" via {}{via}", family(via, source)));
         }
         if let Some(device) = &self.device {
             line.push_str(&format!(" dev {}", word(device)));
@@ -235,6 +240,15 @@ impl Translation {
             quoted(&self.egress)?,
             from.unwrap_or_default()
         )))
+    }
+}
+
+/// What stands before a router of the other family than the route's.
+fn family(gateway: IpAddr, of: IpAddr) -> &'static str {
+    if gateway.is_ipv6() && of.is_ipv4() {
+        "inet6 "
+    } else {
+        ""
     }
 }
 
