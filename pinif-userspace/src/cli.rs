@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, complaint::complain, demo, detach, doctor, explain, findings, foresee, matrix, pin,
-        policy, run, settings, sockets, start, status, top,
+        accept, audit, complaint::complain, demo, detach, doctor, explain, findings, foresee,
+        matrix, pin, policy, run, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -32,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Accept a finding for a time: it is counted and shown as ever, and alerts nobody
+    Accept(accept::AcceptArgs),
     /// Audit packets as they leave, and alert on those that leave where they must not
     Audit(audit::AuditArgs),
     /// Watch pinif at work: a card in a chassis of network namespaces, and a daemon on it that leaks
@@ -109,6 +111,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return start::run();
     };
     match command {
+        Command::Accept(args) => accept::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Demo(args) => demo::run(args),
         Command::DemoDaemon => demo::daemon(),

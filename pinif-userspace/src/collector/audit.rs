@@ -11,12 +11,12 @@ use globset::GlobMatcher;
 use pinif_ebpf::{bypass::Bypass, key::NetNsCookie, sighting::SightingRecord};
 
 use super::{
-    attachments::Attachments, connections::Connections, deliveries::Deliveries,
-    enforcement::Enforcement, following::Following, foreseer::Foreseer, foresight::Foresight,
-    gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key, ledger::Ledger,
-    losses::Losses, names::Names, netlink_events::Followed, plan::Objection, rate_limit::RateLimit,
-    recent::Snapshots, rulesets::Rulesets, searches::Searches, takeover::Takeover, totals::Totals,
-    waiting::Waiting,
+    accepting::Accepting, attachments::Attachments, connections::Connections,
+    deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
+    foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
+    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
+    rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets, searches::Searches,
+    takeover::Takeover, totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -74,6 +74,7 @@ pub(super) struct Audit {
     pub(super) ledger: Ledger<Key>,
     pub(super) connections: Connections,
     pub(super) deliveries: Deliveries,
+    pub(super) accepting: Accepting,
     pub(super) losses: Losses,
     pub(super) rate_limit: RateLimit,
     /// Some finding has a counter.

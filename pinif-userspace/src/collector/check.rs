@@ -63,6 +63,7 @@ impl Audit {
                 Output::Ahead => all = true,
             }
         }
+        self.follow_accepted_programs();
         match self.publisher.follow_names() {
             Ok(new) => {
                 for what in new {

@@ -79,7 +79,8 @@ impl Audit {
             _ => self.names.namespace(netns),
         };
         let interface = interface.map(|index| self.names.interface(netns, index));
-        let finding = gaps::finding(gap, id, name, interface, now.wall, &mut self.shared);
+        let mut finding = gaps::finding(gap, id, name, interface, now.wall, &mut self.shared);
+        finding.accepted = self.accepted(&key, &finding);
         let sighted = self
             .ledger
             .sighted(key.clone(), finding, now, now.monotonic);

@@ -268,6 +268,7 @@ impl Audit {
                 });
             });
         }
+        self.judge_all();
         let named = attachments::Input::Named(name.to_owned());
         self.attachment(netns, index, named);
         Ok(())

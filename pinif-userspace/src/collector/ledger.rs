@@ -1,23 +1,18 @@
 //! The ledger of findings: what was found, how often, when last, and what of it is still to be reported. It reads no clock: `now`
 //! is `CLOCK_MONOTONIC`, and what is to be shown comes back to the caller.
 
+mod activity;
 mod entry;
+mod index;
 mod wholes;
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    hash::{BuildHasher as _, Hash},
-    iter,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, hash::Hash, iter, sync::Arc, time::Duration};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
 use pinif_ebpf::{sighting::Count, verdict::Severity};
 
 use super::moment::Moment;
 use crate::findings::{
+    accepted::Accepted,
     alert_state::AlertState,
     finding::{Finding, FindingId},
     kinds,
@@ -26,10 +21,15 @@ use crate::findings::{
 };
 use crate::hub::Change;
 
-pub use self::{entry::Due, wholes::Place};
+pub use self::{
+    entry::{Due, Growth},
+    wholes::Place,
+};
 
 use self::{
+    activity::Activity,
     entry::{Entry, Micros, micros},
+    index::Index,
     wholes::Wholes,
 };
 
@@ -42,17 +42,13 @@ pub const REPEATS: usize = 250;
 #[derive(Debug)]
 pub struct Ledger<K = FindingId> {
     /// The places of those that are not closed, found by their keys.
-    places: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    index: Index,
     /// In the order of their first sightings.
     entries: Vec<Entry<K>>,
     /// The places of those of which something new is to be reported, each with the time from which it may: the longest due first.
     waiting: BinaryHeap<Reverse<(Micros, u32)>>,
-    /// The places of those that are not quiet and have packets, each once, with a time before which it is not quiet.
-    active: BinaryHeap<Reverse<(Micros, u32)>>,
-    quiet_after: Micros,
-    first_revision: u64,
-    worst: Option<Severity>,
+    activity: Activity,
+    first_revision: u32,
     /// Which are named in another.
     wholes: Wholes,
 }
@@ -60,16 +56,13 @@ pub struct Ledger<K = FindingId> {
 impl<K: Clone + Eq + Hash> Ledger<K> {
     /// An empty ledger, whose findings are quiet once no packet was seen for so long. Their revisions begin behind
     /// `first_revision`.
-    pub fn new(quiet_after: Duration, first_revision: u64) -> Self {
+    pub fn new(quiet_after: Duration, first_revision: u32) -> Self {
         Self {
-            places: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            index: Index::default(),
             entries: Vec::new(),
             waiting: BinaryHeap::new(),
-            active: BinaryHeap::new(),
-            quiet_after: micros(quiet_after),
+            activity: Activity::new(quiet_after),
             first_revision,
-            worst: None,
             wholes: Wholes::default(),
         }
     }
@@ -89,34 +82,21 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             return None;
         }
         let place = self.entries.len();
-        self.worst = self.worst.max(Some(finding.severity));
         let (seen_at, now) = (micros(seen.monotonic), micros(now));
         finding.last_seen = seen.wall.into();
-        finding.revision = self.first_revision + 1;
-        if kinds::is_counted(finding.kind) {
-            let quiet_at = seen_at.saturating_add(self.quiet_after);
-            if quiet_at <= now {
-                finding.state = AlertState::Quiet;
-            } else {
-                self.active.push(Reverse((quiet_at, place as u32)));
-            }
-        }
+        finding.revision = self.first_revision.saturating_add(1);
+        // Of what has no packets, none can lack.
+        let is_quiet =
+            kinds::is_counted(finding.kind) && self.activity.begin(place as Place, seen_at, now);
+        finding.state = entry::state(&finding, is_quiet);
         if place == self.entries.capacity() {
             // Less than twice as much, which would be megabytes for nothing.
             self.entries.reserve_exact(place / 16 + 16);
         }
-        let hash = self.hasher.hash_one(&key);
-        let entry = Entry::new(key, finding.clone(), now, seen_at);
+        let entry = Entry::new(key.clone(), finding.clone(), is_quiet, now, seen_at);
         self.entries.push(entry);
-        let Self {
-            places,
-            entries,
-            hasher,
-            ..
-        } = self;
-        places.insert_unique(hash, place as u32, |&place| {
-            hasher.hash_one(&entries[place as usize].key)
-        });
+        let Self { index, entries, .. } = self;
+        index.insert(&key, place as Place, |place| &entries[place as usize].key);
         Some(finding)
     }
 
@@ -127,9 +107,8 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
 
     /// The place of a finding that is not closed.
     pub fn place(&self, key: &K) -> Option<Place> {
-        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
-        let place = self.places.find(self.hasher.hash_one(key), is_it)?;
-        Some(*place)
+        self.index
+            .get(key, |place| self.entries[place as usize].key == *key)
     }
 
     /// The key of the finding at a place, while it is not closed.
@@ -207,8 +186,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         for place in [place, self.wholes.whole_of(place)] {
             let entry = &mut self.entries[place as usize];
             if entry.seen(now) {
-                let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
-                self.active.push(Reverse((quiet_at, place)));
+                self.activity.begin(place, entry.seen_at, entry.seen_at);
             }
         }
     }
@@ -217,20 +195,53 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// just before.
     pub fn quieten(&mut self, now: Duration) {
         let now = micros(now);
-        while let Some(&Reverse((at, place))) = self.active.peek()
-            && at <= now
+        let seen_at = |entries: &[Entry<K>], place: Place| entries[place as usize].seen_at;
+        while let Some(place) = self
+            .activity
+            .next_quiet(now, |place| seen_at(&self.entries, place))
         {
-            self.active.pop();
             let entry = &mut self.entries[place as usize];
-            let quiet_at = entry.seen_at.saturating_add(self.quiet_after);
-            if quiet_at > now {
-                self.active.push(Reverse((quiet_at, place)));
-                continue;
+            entry.is_quiet = true;
+            if entry.update_state() {
+                self.wait(place);
             }
-            entry.finding.state = AlertState::Quiet;
-            entry.change = entry.change.max(Change::StateChanged);
-            self.wait(place);
         }
+    }
+
+    /// Judges anew of each finding whether it is accepted. What is another by that is reported again. `judge` learns whether what
+    /// it has seen is with it.
+    pub fn accept_each(
+        &mut self,
+        mut judge: impl FnMut(&K, &Finding, Growth) -> Option<Arc<Accepted>>,
+    ) {
+        for place in 0..self.entries.len() as Place {
+            let entry = &mut self.entries[place as usize];
+            let accepted = judge(&entry.key, &entry.finding, entry.growth());
+            if entry.accept(accepted) {
+                self.wait(place);
+            }
+        }
+    }
+
+    /// The same of one finding, if it is accepted so far.
+    pub fn accept_still(&mut self, key: &K, judge: impl FnOnce(&Finding) -> Option<Arc<Accepted>>) {
+        if let Some(place) = self.place(key)
+            && let entry = &mut self.entries[place as usize]
+            && entry.finding.state == AlertState::Accepted
+        {
+            let accepted = judge(&entry.finding);
+            if entry.accept(accepted) {
+                self.wait(place);
+            }
+        }
+    }
+
+    /// How many findings are accepted.
+    pub fn accepted(&self) -> u64 {
+        let accepted = self
+            .own()
+            .filter(|(_, finding)| finding.state == AlertState::Accepted);
+        accepted.count() as u64
     }
 
     /// Amends what was learned late, such as the process or the cause. A finding that is thereby another is reported again,
@@ -244,7 +255,6 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         amend(finding);
         let changed = *finding != before;
         if changed {
-            self.worst = self.worst.max(Some(finding.severity));
             let entry = &mut self.entries[place as usize];
             entry.change = entry.change.max(Change::Refined);
             self.wait(place);
@@ -256,15 +266,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// those that have waited longest.
     pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Due<K>> {
         let now = micros(now);
-        iter::from_fn(move || {
-            loop {
-                self.waiting.peek().filter(|due| due.0.0 <= now)?;
-                if let Some(due) = self.take_first(now) {
-                    return Some(due);
-                }
-            }
-        })
-        .take(REPEATS)
+        iter::from_fn(move || self.next_due(|from| (from <= now).then_some(now))).take(REPEATS)
     }
 
     /// Whether a finding is to be reported again, now or later.
@@ -274,9 +276,9 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
 
     /// The keys of the findings that are `wanted` and not closed.
     pub fn keys_where(&self, wanted: impl Fn(&K) -> bool) -> Vec<K> {
-        let growing = self.places.iter();
+        let growing = self.index.places();
         growing
-            .map(|&place| &self.entries[place as usize].key)
+            .map(|place| &self.entries[place as usize].key)
             .filter(|key| wanted(key))
             .cloned()
             .collect()
@@ -293,9 +295,8 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     /// Closes a finding: it stays in the ledger as it is, with what it has seen, and what is sighted under its key from now on is
     /// another.
     pub fn close(&mut self, key: &K, samples: Samples) {
-        let is_it = |&place: &u32| self.entries[place as usize].key == *key;
-        if let Ok(place) = self.places.find_entry(self.hasher.hash_one(key), is_it) {
-            let (place, _) = place.remove();
+        let Self { index, entries, .. } = self;
+        if let Some(place) = index.remove(key, |place| entries[place as usize].key == *key) {
             let entry = &mut self.entries[place as usize];
             entry.is_closed = true;
             entry.finding.samples = Some(Arc::new(samples));
@@ -304,19 +305,25 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
 
     /// What is not reported yet, without regard to the pause: the last lines before the summary, with the exact counts.
     pub fn rest(&mut self) -> impl Iterator<Item = Due<K>> {
-        iter::from_fn(|| {
-            loop {
-                let Reverse((from, _)) = *self.waiting.peek()?;
-                if let Some(due) = self.take_first(from) {
-                    return Some(due);
-                }
-            }
-        })
+        iter::from_fn(|| self.next_due(Some))
     }
 
-    /// The highest severity in the ledger.
+    /// The next that is reported, at the time that `when` gives for the time from which it may be.
+    fn next_due(&mut self, when: impl Fn(Micros) -> Option<Micros>) -> Option<Due<K>> {
+        loop {
+            let now = when(self.waiting.peek()?.0.0)?;
+            if let Some(due) = self.take_first(now) {
+                return Some(due);
+            }
+        }
+    }
+
+    /// The highest severity in the ledger, of what is not accepted.
     pub fn worst(&self) -> Option<Severity> {
-        self.worst
+        let open = self
+            .own()
+            .filter(|(_, finding)| finding.state != AlertState::Accepted);
+        open.map(|(_, finding)| finding.severity).max()
     }
 
     /// How many findings there are; what is named in another is none.

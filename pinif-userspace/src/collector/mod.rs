@@ -1,6 +1,9 @@
 //! The collector: from what the kernel counted to events. [`run`] is the only wiring; each other file is a part with a state
 //! of its own, and is given what it needs to know, time included.
 
+mod accept;
+mod acceptance;
+mod accepting;
 mod answer;
 mod attachments;
 mod audit;

@@ -156,15 +156,19 @@ impl Audit {
         let process = enrich::process(&sighted);
         let finding = self.describe(key, &sighted, process, value.count, Some(archived));
         let now = Moment::now();
-        if let Some(finding) = finding
-            && let seen = self.last_seen(&finding, &sighted, now)
-            && let Some(mut finding) =
-                self.ledger
-                    .sighted(Key::Counted(*key), finding, seen, now.monotonic)
-        {
-            let samples = Samples::of(&value.samples);
-            self.ledger.close(&Key::Counted(*key), samples.clone());
-            finding.samples = Some(Arc::new(samples));
+        let Some(mut finding) = finding else {
+            return;
+        };
+        let seen = self.last_seen(&finding, &sighted, now);
+        let samples = Samples::of(&value.samples);
+        finding.samples = Some(Arc::new(samples.clone()));
+        finding.accepted = self.accepted_for_good(&Key::Counted(*key), &finding);
+        let key = Key::Counted(*key);
+        let sighted = self
+            .ledger
+            .sighted(key.clone(), finding, seen, now.monotonic);
+        if let Some(finding) = sighted {
+            self.ledger.close(&key, samples);
             let finding = Arc::new(finding);
             self.hub.publish(Event::Finding(finding, Change::Opened));
         }

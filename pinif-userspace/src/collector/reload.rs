@@ -49,6 +49,7 @@ impl Audit {
                 self.hub.note(Notice::PolicyInForce {
                     zones: policy.zones.len(),
                     rules: policy.rules.len(),
+                    accepts: policy.accepts.len(),
                 });
                 warn_of(&policy, &unresolved, &self.hub);
                 self.warn_of_unmatched(&policy);
@@ -56,6 +57,7 @@ impl Audit {
                     .enforcement
                     .on(enforcement::Input::Policy(&policy), monotonic());
                 self.hub.publish_all(events);
+                self.accept_by(&policy)?;
                 self.policies.insert(self.publisher.generation(), policy);
                 self.policy_loaded = SystemTime::now();
                 self.reload_failure = None;

@@ -67,11 +67,13 @@ impl Audit {
         };
         let process = enrich::process(&sighted);
         let now = Moment::now();
-        if let Some(finding) = self.describe(key, &sighted, process, count, None)
+        if let Some(mut finding) = self.describe(key, &sighted, process, count, None)
             && let seen = self.last_seen(&finding, &sighted, now)
-            && let Some(finding) =
+            && let Some(finding) = {
+                finding.accepted = self.accepted(&Key::Counted(*key), &finding);
                 self.ledger
                     .sighted(Key::Counted(*key), finding, seen, now.monotonic)
+            }
         {
             self.counts = true;
             self.remember_seen(&finding, seen.monotonic);
@@ -227,6 +229,7 @@ impl Audit {
                 if !self.ledger.counted(&Key::Counted(key), state.count, now) {
                     self.on_sighting(&key, &state.sighting, when);
                 }
+                self.judge_still(&Key::Counted(key), &state);
                 if key.dropped != 0 {
                     // A group that is not joined is no packet, and may be another one.
                     self.ledger

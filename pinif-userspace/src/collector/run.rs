@@ -6,7 +6,7 @@
 use std::{
     future::ready,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
@@ -172,6 +172,7 @@ impl Audit {
     /// What is due once a second: the counters of findings, where there is one, and what was lost. The answer is whether there
     /// is a finding.
     fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
+        self.accept_in_time(SystemTime::now());
         let has_findings = self.counts || self.ledger.waits();
         if has_findings {
             self.drain_events(changes)?;
@@ -234,6 +235,7 @@ impl Audit {
         let findings = self.ledger.len() as u64 + foreseen.reported();
         let summary = Summary {
             policy: self.policy_size(),
+            accepted: self.ledger.accepted(),
             ..totals::summary(duration, matrix, findings, &losses)
         };
         self.hub.publish(Event::Ended(Arc::new(summary)));

@@ -32,13 +32,13 @@ pub(super) fn of(
         return Vec::new();
     };
     let left = PacketDirection::of(finding.kind) == PacketDirection::Out;
-    let is_ported = flow.destination.port.is_some();
+    let is_ported = flow.destination.port().is_some();
     if !left || finding.origin != SentBy::Socket || !is_ported {
         return Vec::new();
     }
     let first = SocketAddr::new(
         flow.destination.address,
-        flow.destination.port.unwrap_or_default(),
+        flow.destination.port().unwrap_or_default(),
     );
     let protocol = finding.protocol();
     let more = samples

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use pinif_ebpf::heard::Replies;
 
 use super::{
+    accepting::Accepting,
     attachments::Attachments,
     audit::Audit,
     enforcement,
@@ -133,6 +134,7 @@ impl Audit {
             Hooks::come(ebpf, &plan.cgroup, more, types)?
         };
         let names = persistence::names(persist.as_deref());
+        let accepting = Accepting::by(&plan.policy, &hub)?;
         let mut audit = Self {
             hub,
             losses: Losses::default(),
@@ -156,8 +158,9 @@ impl Audit {
             sightings,
             waiting: Waiting::default(),
             counters,
-            // Each finding is reported less than a thousand times a second: what comes after this run has greater ones.
-            ledger: Ledger::new(plan.quiet_after, since_boot().as_millis() as u64),
+            // A finding is reported once a second, and twice more at most: what comes after this run has greater ones. There are
+            // enough of them for thirteen years.
+            ledger: Ledger::new(plan.quiet_after, (since_boot().as_millis() / 100) as u32),
             connections: Connections::default(),
             deliveries: Deliveries::default(),
             rate_limit: RateLimit::new(),
@@ -176,6 +179,7 @@ impl Audit {
                 boot: Some(plan.identity.boot.as_str().into()),
                 ..Shared::default()
             },
+            accepting,
             identity: plan.identity,
         };
         let mut changes = NetlinkEvents::new();

@@ -163,6 +163,7 @@ pub(super) fn summary(
         dropped: summed.dropped,
         matrix,
         findings,
+        accepted: 0,
         policy: None,
         uncounted: losses
             .iter()

@@ -40,6 +40,7 @@ mod socket;
 
 pub use args::AuditArgs;
 use args::glob;
+pub(super) use reload::DEFAULT as DEFAULT_POLICY;
 use reload::Source;
 
 /// The policy of the named file, or of the default one; the empty policy, where that is not there.

@@ -143,7 +143,7 @@ fn is_id(word: &str) -> bool {
 }
 
 /// The findings of an audit's output, each as its last line has it, in the order of their first lines.
-fn read(from: &Path) -> Result<Vec<FindingLine>> {
+pub(super) fn read(from: &Path) -> Result<Vec<FindingLine>> {
     let shown = || visible(&from.to_string_lossy()).into_owned();
     let input: Box<dyn BufRead> = if from.as_os_str() == STANDARD_INPUT {
         Box::new(BufReader::new(io::stdin()))
@@ -187,19 +187,7 @@ fn one(
             |finding| text::page(finding, page(kind)),
         ));
     }
-    let Some(finding) = findings.iter().find(|finding| finding.id == what) else {
-        let ids: Vec<_> = findings.iter().map(|finding| &*finding.id).collect();
-        bail!(
-            "there is no finding {} in {}; {}",
-            visible(what),
-            visible(&from.to_string_lossy()),
-            if ids.is_empty() {
-                "there is none at all".to_owned()
-            } else {
-                format!("there are {}", ids.join(", "))
-            }
-        );
-    };
+    let finding = with_id(what, findings, from)?;
     Ok(whole(finding, columns))
 }
 
@@ -207,6 +195,28 @@ fn one(
 fn whole(finding: &FindingLine, columns: Option<usize>) -> String {
     let (short, page) = (text::of(finding, columns), page(finding.kind));
     format!("{short}\n{}", text::page(finding, page))
+}
+
+/// The finding with an id.
+pub(super) fn with_id<'f>(
+    id: &str,
+    findings: &'f [FindingLine],
+    from: &Path,
+) -> Result<&'f FindingLine> {
+    if let Some(finding) = findings.iter().find(|finding| finding.id == id) {
+        return Ok(finding);
+    }
+    let ids: Vec<_> = findings.iter().map(|finding| &*finding.id).collect();
+    bail!(
+        "there is no finding {} in {}; {}",
+        visible(id),
+        visible(&from.to_string_lossy()),
+        if ids.is_empty() {
+            "there is none at all".to_owned()
+        } else {
+            format!("there are {}", ids.join(", "))
+        }
+    );
 }
 
 /// All findings, each in short.

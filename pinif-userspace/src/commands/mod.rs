@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+pub(crate) mod accept;
 mod asking;
 pub mod audit;
 pub mod complaint;

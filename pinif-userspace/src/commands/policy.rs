@@ -74,7 +74,7 @@ fn on_this_host(policy: &Policy) -> Vec<String> {
     match unresolved(policy) {
         Ok(unresolved) => warnings.extend(unresolved.iter().map(|Unresolved { what, why }| {
             format!(
-                "warning: {} is not on this host ({}): its rule matches nothing until it is",
+                "warning: {} is not on this host ({}): what names it matches nothing until it is",
                 visible(what),
                 visible(why)
             )
@@ -110,8 +110,22 @@ fn check(
                 counted(policy.zones.len(), "zone"),
                 counted(policy.rules.len(), "rule"),
             );
-            let ok = format!("{}: ok, {zones}, {rules}", visible(&origin));
-            unless_closed(writeln!(out, "{ok}"))?;
+            let accepted = match policy.accepts.len() {
+                0 => String::new(),
+                number => format!(", {number} accepted"),
+            };
+            let mut ok = format!("{}: ok, {zones}, {rules}{accepted}\n", visible(&origin));
+            for accept in &policy.accepts {
+                let line = format!(
+                    "accepted until {}: {}: {} ({})",
+                    accept.until,
+                    accept.described(),
+                    accept.reason,
+                    accept.place
+                );
+                ok.push_str(&format!("{}\n", visible(&line)));
+            }
+            unless_closed(write!(out, "{ok}"))?;
             Ok(true)
         }
         Err(errors) => {
@@ -148,6 +162,21 @@ mod tests {
         assert!(good);
         assert_eq!(out, "<stdin>: ok, 0 zones, 0 rules\n");
         assert_eq!(err, "");
+    }
+
+    #[test]
+    fn what_is_accepted_is_shown() {
+        let text = GOOD.to_owned()
+            + "[[accept]]\nkind = [\"unpinned\", \"device-escape\"]\nrule = \"r\"\nexecutable = \"/bin/a\"\nuser = 7\n\
+               destination = \"10.0.0.0/8\"\ninterface = \"eth*\"\nreason = \"TICKET-7 \u{202e}\"\nuntil = 2100-12-31\n";
+        let (good, out, err) = check_text(Path::new("-"), &text);
+        assert!(good, "{err}");
+        assert_eq!(
+            out,
+            "<stdin>: ok, 1 zone, 1 rule, 1 accepted\n\
+             accepted until 2100-12-31: unpinned and 1 more of rule r by /bin/a of user 7 to 10.0.0.0/8 via eth*: TICKET-7 \
+             \\u{202e} (<stdin>:7)\n"
+        );
     }
 
     #[test]

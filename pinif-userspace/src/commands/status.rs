@@ -63,5 +63,6 @@ fn verdict(status: &Status, fail_on: FailOn) -> u8 {
 const fn is_alerting(state: AlertState) -> bool {
     match state {
         AlertState::Open | AlertState::Quiet => true,
+        AlertState::Accepted => false,
     }
 }

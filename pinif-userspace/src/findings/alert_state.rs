@@ -26,17 +26,20 @@ pub enum AlertState {
     Open,
     /// No packet of it was seen for a time (`--quiet-after`).
     Quiet,
+    /// An `[[accept]]` of the policy names it, and its date is not over: it alerts nobody.
+    Accepted,
 }
 
 impl AlertState {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Open, Self::Quiet];
+    pub const ALL: [Self; 3] = [Self::Open, Self::Quiet, Self::Accepted];
 
     /// The name in JSON and in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Quiet => "quiet",
+            Self::Accepted => "accepted",
         }
     }
 }

@@ -109,7 +109,7 @@ fn joins(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
 
 impl From<Headers> for Flow {
     fn from(headers: Headers) -> Self {
-        let end = |address, port| Endpoint { address, port };
+        let end = Endpoint::new;
         Self {
             protocol: headers.protocol,
             source: end(headers.source, headers.source_port),

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    accepted::Accepted,
     alert_state::AlertState,
     explain::{Cause, CauseKind},
     flow::{Flow, protocol_name, protocol_text},
@@ -39,9 +40,11 @@ pub struct Finding {
     /// The same for as long as the finding exists, and no other finding's of this run.
     pub id: FindingId,
     /// Which report of it this is: it grows with each, and goes on to grow in the runs after this one.
-    pub revision: u64,
+    pub revision: u32,
     /// Whether somebody is to look at it now.
     pub state: AlertState,
+    /// That the policy accepts it, or did.
+    pub accepted: Option<Arc<Accepted>>,
     /// When the first packet was seen.
     pub first_seen: WallTime,
     /// When its counters were last found to have grown, which is read once a second.
@@ -89,6 +92,7 @@ impl Finding {
             id,
             revision: 0,
             state: AlertState::default(),
+            accepted: None,
             first_seen: first_seen.into(),
             last_seen: first_seen.into(),
             kind,

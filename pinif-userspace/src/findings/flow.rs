@@ -19,13 +19,30 @@ pub struct Flow {
 pub struct Endpoint {
     /// The address.
     pub address: IpAddr,
+    /// Its bytes, and whether there is one: as an `Option<u16>` it would take as much again for its place.
+    port: [u8; 2],
+    has_port: bool,
+}
+
+impl Endpoint {
+    /// An address, and its port where it has one.
+    pub fn new(address: IpAddr, port: Option<u16>) -> Self {
+        Self {
+            address,
+            port: port.unwrap_or_default().to_ne_bytes(),
+            has_port: port.is_some(),
+        }
+    }
+
     /// The port.
-    pub port: Option<u16>,
+    pub fn port(&self) -> Option<u16> {
+        self.has_port.then_some(u16::from_ne_bytes(self.port))
+    }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
+        match self.port() {
             Some(port) => SocketAddr::new(self.address, port).fmt(f),
             None => self.address.fmt(f),
         }
@@ -34,7 +51,7 @@ impl fmt::Display for Endpoint {
 
 /// An address as `source` and `destination` say it.
 pub fn endpoint_text(address: IpAddr, port: Option<u16>) -> String {
-    Endpoint { address, port }.to_string()
+    Endpoint::new(address, port).to_string()
 }
 
 /// A protocol as `protocol` says it, from its number (IANA's registry; `/etc/protocols`).

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{related::RelatedLine, subject::Subject};
 
 use super::{
+    accepted::Accepted,
     alert_state::AlertState,
     explain::{self, Step},
     finding::{Finding, PacketDirection, SentBy},
@@ -144,10 +145,14 @@ pub struct FindingLine {
     /// pinif after this one until the machine is rebooted.
     #[serde(default)]
     pub revision: u64,
-    /// Whether somebody is to look at it now: `open`; `quiet`, no packet of it was seen for a time (`--quiet-after`). A finding that
-    /// grows again is `open` again. `unaudited` is never `quiet`, since its packets are not seen.
+    /// Whether somebody is to look at it now: `open`; `quiet`, no packet of it was seen for a time (`--quiet-after`); `accepted`, an
+    /// `[[accept]]` of the policy names it. A finding that grows again is `open` again. `unaudited` is never `quiet`, since its packets
+    /// are not seen.
     #[serde(default)]
     pub state: AlertState,
+    /// What the policy's `[[accept]]` says of it; null where none names it.
+    #[serde(default)]
+    pub accepted: Option<Accepted>,
     /// When the first packet was seen, as `time`.
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
@@ -224,8 +229,9 @@ impl From<&Finding> for FindingLine {
             origin: finding.origin,
             dropped: finding.dropped,
             uid: finding.uid(),
-            revision: finding.revision,
+            revision: finding.revision.into(),
             state: finding.state,
+            accepted: finding.accepted.as_deref().cloned(),
             first_seen: finding.first_seen.to_string(),
             last_seen: finding.last_seen.to_string(),
             related: finding.related().iter().map(RelatedLine::from).collect(),

@@ -1,5 +1,6 @@
 //! What pinif reports of packets: a finding's facts, its causes, and their words. No eBPF, no clock.
 
+pub(crate) mod accepted;
 pub mod alert_state;
 pub(crate) mod cause;
 pub(crate) mod decode;

@@ -23,6 +23,9 @@ pub struct Summary {
     pub matrix: Vec<Cell>,
     /// How many findings there are.
     pub findings: u64,
+    /// How many of them the policy accepts (`[[accept]]`).
+    #[serde(default)]
+    pub accepted: u64,
     /// The policy that was in force at the end; null where none was loaded.
     #[serde(default)]
     pub policy: Option<PolicySize>,

@@ -69,10 +69,7 @@ impl Facts<'_> {
             "{} {} {}",
             self.event, original.netns.cookie.0, socket.cookie.0
         );
-        let end = |end: SocketAddr| Endpoint {
-            address: end.ip(),
-            port: (!socket.raw).then_some(end.port()),
-        };
+        let end = |end: SocketAddr| Endpoint::new(end.ip(), (!socket.raw).then_some(end.port()));
         let packet = &worse.sending.packet;
         let port = Some(packet.destination_port).filter(|&port| port != 0);
         let now = worse.before.map(|way| name(&original.network, way.output));

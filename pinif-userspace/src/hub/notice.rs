@@ -76,6 +76,8 @@ pub enum Notice {
         zones: usize,
         /// How many rules it has.
         rules: usize,
+        /// How many `[[accept]]` it has.
+        accepts: usize,
     },
     /// The policy file was changed and has errors: each with its place. The policy in force stays.
     PolicyWrong(Vec<String>),
@@ -102,6 +104,15 @@ pub enum Notice {
     PolicyFollows {
         /// What: `executable /usr/sbin/fabd`.
         what: String,
+    },
+    /// Findings are not accepted any more, since the date of that is over.
+    AcceptanceOver {
+        /// Where that stands: `policy.toml:12`.
+        place: String,
+        /// Which findings.
+        what: String,
+        /// Why they were accepted.
+        reason: String,
     },
     /// Rules that drop, while nothing is enforced.
     PolicyNotEnforced {

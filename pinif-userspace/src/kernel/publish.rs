@@ -18,10 +18,9 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
-pub use self::named::{Unresolved, unresolved};
+pub use self::named::{Named, Unresolved, unresolved};
 use self::{
     host::Host,
-    named::Named,
     tables::{Tables, Written},
 };
 use crate::{host::network::Network, policy::Policy};

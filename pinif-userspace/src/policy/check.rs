@@ -13,7 +13,7 @@ use super::problem::{Flaw, Span, nearest, quoted};
 use super::raw::{RawPolicy, RawRule, RawZone, Scalar};
 use super::report::Report;
 use super::rule::Rule;
-use super::{shadow, values};
+use super::{acceptance, shadow, values};
 
 /// How many names and patterns the zones together may have: each interface of the host is compared with all of them.
 const MOST_INTERFACES: usize = 10_000;
@@ -44,7 +44,14 @@ pub(super) fn check(raw: &RawPolicy, report: &mut Report<'_>, look_up: LookUp<'_
     if report.errors() == 0 {
         shadow::warn(&rules, raw, report);
     }
+    let names: Vec<&str> = raw
+        .rules
+        .iter()
+        .filter_map(|rule| Some(rule.name.as_ref()?.get_ref().as_str()))
+        .collect();
+    let accepts = acceptance::check(&raw.accepts, &[], &names, report, look_up);
     Policy {
+        accepts,
         zones,
         rules,
         passes_unparsed,

@@ -64,6 +64,14 @@ impl PolicyErrors {
         Self::new(origin, vec![problem], 0)
     }
 
+    /// What is wrong with two files.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.origin = format!("{}, {}", self.origin, other.origin).into();
+        self.problems.extend(other.problems);
+        self.more += other.more;
+        self
+    }
+
     /// What is wrong, in the order of the file; never empty. Of many, the first.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

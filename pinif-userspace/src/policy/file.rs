@@ -8,9 +8,9 @@ use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::key::{Key, Takes};
-use super::keys::{UNPARSED, ZONE_KEYS, other_name, rule_keys};
+use super::keys::{ACCEPT_KEYS, UNPARSED, ZONE_KEYS, other_accept_name, other_name, rule_keys};
 use super::problem::{Flaw, Span, nearest, quoted};
-use super::raw::{List, RawPolicy, RawRule, RawZone, Scalar};
+use super::raw::{List, RawAccept, RawPolicy, RawRule, RawZone, Scalar};
 use super::recover::{report_rest, sift};
 use super::report::Report;
 
@@ -30,7 +30,8 @@ pub(super) fn parse(report: &mut Report<'_>) -> RawPolicy {
     for (key, value) in document.get_ref() {
         match &**key.get_ref() {
             "zone" => reader.zones(value),
-            "rule" => reader.rules(value),
+            "rule" => reader.tables(value, "rule", Reader::rule),
+            "accept" => reader.tables(value, "accept", Reader::accept),
             "unparsed" => reader.raw.unparsed = reader.text(&UNPARSED, value),
             _ => reader.unknown_top(key),
         }
@@ -52,7 +53,11 @@ fn mark_incomplete(raw: &mut RawPolicy, broken: &[Span]) {
         .rules
         .iter_mut()
         .map(|rule| (rule.header.start, &mut rule.incomplete));
-    let mut owners: Vec<_> = zones.chain(rules).collect();
+    let accepts = raw
+        .accepts
+        .iter_mut()
+        .map(|accept| (accept.header.start, &mut accept.incomplete));
+    let mut owners: Vec<_> = zones.chain(rules).chain(accepts).collect();
     owners.sort_by_key(|(start, _)| *start);
     for span in broken {
         let later = owners.partition_point(|(start, _)| *start <= span.start);
@@ -114,23 +119,29 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn rules(&mut self, value: &Spanned<DeValue<'_>>) {
+    /// The tables of a list, as `[[rule]]` begins them.
+    fn tables(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        word: &str,
+        read: impl Fn(&mut Self, Span, &DeTable<'_>),
+    ) {
         let flaw = || {
-            Flaw::new("`rule` is not a list of rules")
-                .fix("begin each rule with `[[rule]]`, in double brackets")
+            Flaw::new(format!("`{word}` is not a list of tables"))
+                .fix(format!("begin each with `[[{word}]]`, in double brackets"))
         };
         match value.get_ref() {
-            DeValue::Array(rules) => {
-                for rule in rules {
-                    match rule.get_ref() {
-                        DeValue::Table(table) => self.rule(rule.span(), table),
-                        _ => self.report.error(&rule.span(), flaw()),
+            DeValue::Array(tables) => {
+                for one in tables {
+                    match one.get_ref() {
+                        DeValue::Table(table) => read(self, one.span(), table),
+                        _ => self.report.error(&one.span(), flaw()),
                     }
                 }
             }
             DeValue::Table(table) => {
                 self.report.error(&value.span(), flaw());
-                self.rule(value.span(), table);
+                read(self, value.span(), table);
             }
             _ => self.report.error(&value.span(), flaw()),
         }
@@ -161,10 +172,40 @@ impl Reader<'_, '_> {
                         raw.lists.insert(known.name, list);
                     }
                 }
+                Takes::Date => {}
             }
         }
         raw.incomplete = self.report.errors() > errors_before;
         self.raw.rules.push(raw);
+    }
+
+    fn accept(&mut self, header: Span, table: &DeTable<'_>) {
+        let mut raw = RawAccept {
+            header,
+            lists: BTreeMap::new(),
+            reason: None,
+            until: None,
+            incomplete: false,
+        };
+        let errors_before = self.report.errors();
+        let keys = || ACCEPT_KEYS.iter();
+        for (key, value) in table {
+            let Some(known) = self.known(key, keys, other_accept_name, "table of `accept`") else {
+                continue;
+            };
+            match known.takes {
+                Takes::Date => raw.until = self.date(known, value),
+                Takes::Text => raw.reason = self.text(known, value),
+                Takes::Texts | Takes::TextsOrNumbers => {
+                    if let Some(list) = self.list(known, key, value) {
+                        raw.lists.insert(known.name, list);
+                    }
+                }
+                Takes::Truth => {}
+            }
+        }
+        raw.incomplete = self.report.errors() > errors_before;
+        self.raw.accepts.push(raw);
     }
 
     fn known<K: Iterator<Item = &'static Key>>(
@@ -220,6 +261,19 @@ impl Reader<'_, '_> {
         None
     }
 
+    /// A date as it is written, in quotes or not.
+    fn date(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Spanned<String>> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(date) => date.to_string(),
+            DeValue::String(text) => text.to_string(),
+            _ => {
+                self.wrong_type(key, value);
+                return None;
+            }
+        };
+        Some(Spanned::new(value.span(), text))
+    }
+
     /// The values of a list, without those of a wrong type.
     fn list(
         &mut self,
@@ -262,15 +316,20 @@ impl Reader<'_, '_> {
 fn unknown_top(key: &Spanned<DeString<'_>>) -> Flaw {
     let flaw = Flaw::new(format!("unknown key {}", quoted(key.get_ref())));
     let is_rules = rule_keys().any(|known| known.name == *key.get_ref());
+    let is_accepts = ACCEPT_KEYS.iter().any(|known| known.name == *key.get_ref());
     let is_zones = ZONE_KEYS.iter().any(|known| known.name == *key.get_ref());
     if is_rules {
         flaw.fix("put it below the `[[rule]]` that it belongs to")
     } else if is_zones {
         flaw.fix("put it below the `[zone.NAME]` that it belongs to")
-    } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule", "unparsed"]) {
+    } else if is_accepts {
+        flaw.fix("put it below the `[[accept]]` that it belongs to")
+    } else if let Some(meant) = nearest(key.get_ref(), ["zone", "rule", "accept", "unparsed"]) {
         flaw.fix(format!("did you mean `{meant}`?"))
     } else {
-        flaw.fix("a policy has `[zone.NAME]`, `[[rule]]` and `unparsed`, and nothing else")
+        flaw.fix(
+            "a policy has `[zone.NAME]`, `[[rule]]`, `[[accept]]` and `unparsed`, and nothing else",
+        )
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Takes {
     Texts,
     /// A text or a number, or a list of them.
     TextsOrNumbers,
+    /// A date, in quotes or not.
+    Date,
 }
 
 impl Key {
@@ -44,6 +46,7 @@ impl Takes {
             Self::Text => "text in quotes",
             Self::Truth => "`true` or `false`",
             Self::Texts => "text in quotes, or a list of it",
+            Self::Date => "a date",
             Self::TextsOrNumbers => "a number or text in quotes, or a list of them",
         }
     }

@@ -74,6 +74,60 @@ pub(super) fn rule_keys() -> impl Iterator<Item = &'static Key> {
     iter::once(&NAME).chain(dimensions).chain(&DEMANDS)
 }
 
+/// Below `[[accept]]`, in the order in which a message lists them.
+pub(super) const ACCEPT_KEYS: [Key; 8] = [
+    key(
+        "kind",
+        Takes::Texts,
+        r#"["address-escape"]"#,
+        "The kinds of the findings that are accepted.",
+    ),
+    key(
+        "rule",
+        Takes::Texts,
+        r#"["control-plane"]"#,
+        "The rules that they break.",
+    ),
+    dimension::Executable::KEY,
+    dimension::User::KEY,
+    key(
+        "destination",
+        Takes::Texts,
+        r#"["10.0.0.0/8", "fd00::/8"]"#,
+        "Where their packets went: every destination is in one of these.",
+    ),
+    key(
+        "interface",
+        Takes::Texts,
+        r#"["eth*"]"#,
+        "Where the packets left, or arrived: names, and patterns of names.",
+    ),
+    key(
+        "reason",
+        Takes::Text,
+        r#""known, is replaced in May: TICKET-7""#,
+        "Why they are accepted.",
+    ),
+    key(
+        "until",
+        Takes::Date,
+        "2030-12-31",
+        "The last day on which they are accepted, in UTC; or a moment, with its time zone.",
+    ),
+];
+
+/// The key of an `[[accept]]` that other words are used for.
+pub(super) fn other_accept_name(word: &str) -> Option<&'static str> {
+    match word {
+        "exe" | "program" => Some("executable"),
+        "uid" => Some("user"),
+        "egress" | "egress_interface" | "via" => Some("interface"),
+        "because" | "comment" | "why" => Some("reason"),
+        "expires" | "expiry" | "end" => Some("until"),
+        _ => None,
+    }
+}
+
 /// The key of a rule that other tools call so.
 pub(super) fn other_name(word: &str) -> Option<&'static str> {
     let mut dimensions = DIMENSIONS.iter();

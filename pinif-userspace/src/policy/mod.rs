@@ -3,10 +3,12 @@
 //! text → `file` → `check` → [`Policy`] → [`compile`] → the kernel's tables. A policy is checked as a whole: all
 //! errors at once, each with its place and its fix. `docs/policy.md` is the reference.
 
+mod acceptance;
 mod check;
 pub mod compile;
 pub mod described;
 mod dimension;
+mod drop_ins;
 mod errors;
 pub mod evaluate;
 mod excerpt;
@@ -14,6 +16,7 @@ mod exposure;
 mod file;
 mod file_id;
 mod guard;
+mod interface_pattern;
 mod key;
 mod keys;
 mod membership;
@@ -33,6 +36,8 @@ mod trie;
 mod unmatched;
 mod values;
 
+pub use acceptance::{Accept, Until};
+pub use drop_ins::{drop_in_directory, drop_ins};
 pub use errors::PolicyErrors;
 pub use membership::membership;
 pub use model::{Policy, PolicyFile};

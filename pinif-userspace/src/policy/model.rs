@@ -1,11 +1,12 @@
 //! A policy without errors: its zones and its rules.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
-use globset::GlobMatcher;
 use pinif_ebpf::policy::ZoneSet;
 
-use super::{problem::Problem, rule::Rule};
+use super::{
+    acceptance::Accept, interface_pattern::InterfacePattern, problem::Problem, rule::Rule,
+};
 
 /// A policy without errors. The default is the empty one, which demands nothing.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Policy {
     /// Whether packets whose headers cannot be read leave wherever they do while it is enforced. Else they are dropped where they
     /// might break it.
     pub passes_unparsed: bool,
+    /// What is accepted for a time, in the order of the files: nothing of it reaches the kernel.
+    pub accepts: Vec<Accept>,
     /// What is allowed, and probably not meant.
     pub warnings: Vec<Problem>,
     /// The file that it was read from.
@@ -41,14 +44,6 @@ pub struct Zone {
     pub interfaces: Vec<InterfacePattern>,
     /// Whether its addresses and traffic must stay inside it.
     pub contained: bool,
-}
-
-/// A name or a glob for the names of interfaces.
-#[derive(Clone)]
-pub struct InterfacePattern {
-    text: String,
-    /// None for a name, which needs none.
-    glob: Option<GlobMatcher>,
 }
 
 impl Policy {
@@ -76,40 +71,5 @@ impl Policy {
             }
         }
         zones
-    }
-}
-
-impl InterfacePattern {
-    pub(super) fn name(text: &str) -> Self {
-        Self {
-            text: text.to_owned(),
-            glob: None,
-        }
-    }
-
-    pub(super) fn glob(text: &str, glob: GlobMatcher) -> Self {
-        Self {
-            text: text.to_owned(),
-            glob: Some(glob),
-        }
-    }
-
-    /// As it is in the file.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether an interface of this name is meant.
-    pub fn matches(&self, name: &str) -> bool {
-        match &self.glob {
-            Some(glob) => glob.is_match(name),
-            None => self.text == name,
-        }
-    }
-}
-
-impl fmt::Debug for InterfacePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
     }
 }

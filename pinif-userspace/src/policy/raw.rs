@@ -11,6 +11,7 @@ use super::problem::Span;
 pub(super) struct RawPolicy {
     pub zones: Vec<RawZone>,
     pub rules: Vec<RawRule>,
+    pub accepts: Vec<RawAccept>,
     pub unparsed: Option<Spanned<String>>,
     /// Whether there may be zones that could not be read.
     pub lost_zones: bool,
@@ -37,6 +38,20 @@ pub(super) struct RawRule {
     /// The key `pinned`, where it is true.
     pub pinned: Option<Span>,
     pub action: Option<Spanned<String>>,
+    /// Whether a part of it was not understood, so that what is missing may be there.
+    pub incomplete: bool,
+}
+
+/// `[[accept]]`
+#[derive(Debug)]
+pub(super) struct RawAccept {
+    /// Its header.
+    pub header: Span,
+    /// Every key but `reason` and `until`, each a list; a single value is a list of one.
+    pub lists: BTreeMap<&'static str, List>,
+    pub reason: Option<Spanned<String>>,
+    /// A date, as it is written.
+    pub until: Option<Spanned<String>>,
     /// Whether a part of it was not understood, so that what is missing may be there.
     pub incomplete: bool,
 }

@@ -23,7 +23,7 @@ use super::{
 use crate::{host::users, text::escape::visible};
 
 /// What a policy is called in messages.
-const POLICY: &str = "policy";
+pub(super) const POLICY: &str = "policy";
 /// A policy of 256 rules is a few kilobytes; what is larger than this is no policy.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -45,24 +45,11 @@ impl Policy {
     ///
     /// All that is wrong with it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyErrors> {
-        let known = RefCell::new(HashMap::new());
-        // A name may be there many times, and to look it up may be to ask another machine.
-        let user_id = |name: &str| {
-            let mut known = known.borrow_mut();
-            known
-                .entry(name.to_owned())
-                .or_insert_with(|| users::number_of(name))
-                .clone()
-        };
-        Self::parse_with(text, origin, &user_id)
+        Self::parse_with(text, origin, &users_known())
     }
 
-    /// The policy of a file.
-    ///
-    /// # Errors
-    ///
-    /// That the file cannot be read, that others can change it and that is refused, or all that is wrong with it.
-    pub fn read(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
+    /// The policy of a file alone.
+    pub(super) fn read_alone(path: &Path, occasion: Occasion) -> Result<Self, PolicyErrors> {
         let origin = path.to_string_lossy();
         let Opened { file, exposures } = open_for(path, occasion, POLICY)?;
         let text = text_of(file, &origin, POLICY)?;
@@ -93,18 +80,29 @@ impl Policy {
             let warnings = report.into_result()?;
             Ok(Self { warnings, ..policy })
         });
-        parsed.unwrap_or_else(|panic| {
-            let what = format!(
-                "{} cannot be read, by a fault of pinif's: {panic}",
-                visible(origin)
-            );
-            let fix = "report it with the file, and leave out what was added last";
-            Err(PolicyErrors::without_place(
-                origin,
-                Flaw::new(what).fix(fix),
-            ))
-        })
+        parsed.unwrap_or_else(|panic| Err(panicked(origin, &panic)))
     }
+}
+
+/// The numbers of users, by their names. A name may be there many times, and to look it up may be to ask another machine.
+pub(super) fn users_known() -> impl Fn(&str) -> Result<Option<u32>, String> {
+    let known = RefCell::new(HashMap::new());
+    move |name: &str| {
+        let mut known = known.borrow_mut();
+        known
+            .entry(name.to_owned())
+            .or_insert_with(|| users::number_of(name))
+            .clone()
+    }
+}
+
+pub(super) fn panicked(origin: &str, panic: &str) -> PolicyErrors {
+    let what = format!(
+        "{} cannot be read, by a fault of pinif's: {panic}",
+        visible(origin)
+    );
+    let fix = "report it with the file, and leave out what was added last";
+    PolicyErrors::without_place(origin, Flaw::new(what).fix(fix))
 }
 
 /// The text of another file by which the operator says what becomes of packets: what is asked of a policy's file is asked of it.

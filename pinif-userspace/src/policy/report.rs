@@ -63,6 +63,13 @@ impl<'a> Report<'a> {
         self.warnings.add(span, other, || flaw);
     }
 
+    /// The file and the line of a place: `policy.toml:12`.
+    pub fn place(&self, span: &Span) -> String {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        format!("{}:{line}", self.origin)
+    }
+
     /// How many errors there are so far.
     pub fn errors(&self) -> usize {
         self.errors.number

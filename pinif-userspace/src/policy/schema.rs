@@ -3,12 +3,13 @@
 //! It knows types, words and the shapes of values. Whether a zone exists, a prefix has host bits or a rule is ever reached, only
 //! [`Policy::parse`](super::Policy::parse) knows: what this refuses is an error there, and not the other way round.
 
+use pinif_ebpf::verdict::Kind;
 use serde_json::{Map, Value, json};
 
 use super::{
     dimension::PROTOCOLS,
     key::{Key, Takes},
-    keys::{UNPARSED, ZONE_KEYS, rule_keys},
+    keys::{ACCEPT_KEYS, UNPARSED, ZONE_KEYS, rule_keys},
     values::ACTIONS,
 };
 
@@ -22,6 +23,10 @@ pub fn schema() -> Value {
     let is_for = others
         .iter()
         .filter(|key| !["name", "action"].contains(&key.name));
+    let accepts: Vec<&Key> = ACCEPT_KEYS
+        .iter()
+        .filter(|key| !["reason", "until"].contains(&key.name))
+        .collect();
     let demanded = [present(demands.iter()), vec![allows()]].concat();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -55,6 +60,17 @@ pub fn schema() -> Value {
                     ],
                 },
             },
+            "accept": {
+                "description": "Findings that are accepted for a time: they are counted and shown, and alert nobody.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["reason", "until"],
+                    "properties": properties(ACCEPT_KEYS.iter()),
+                    "anyOf": present(accepts.iter()),
+                },
+            },
         },
     })
 }
@@ -76,7 +92,7 @@ fn allows() -> Value {
 fn of_key(key: &Key) -> Value {
     let one = value(key);
     let mut schema = match key.takes {
-        Takes::Text | Takes::Truth => one,
+        Takes::Text | Takes::Truth | Takes::Date => one,
         Takes::Texts | Takes::TextsOrNumbers => json!({
             "anyOf": [one, {"type": "array", "minItems": 1, "items": one}]
         }),
@@ -90,6 +106,8 @@ fn value(key: &Key) -> Value {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
     let number = |most: u32| json!({"type": "integer", "minimum": 0, "maximum": most});
     match key.name {
+        "kind" => json!({"enum": Kind::ALL.map(Kind::name)}),
+        "until" => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9:]+))?$"),
         "action" => json!({"enum": ACTIONS}),
         "unparsed" => json!({"enum": ["drop", "pass"]}),
         "destination" | "source" => text("^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"),

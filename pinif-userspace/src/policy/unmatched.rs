@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Policy,
+    interface_pattern::InterfacePattern,
     problem::{Flaw, Gravity, Problem, quoted},
 };
 use crate::host::network::Network;
@@ -39,7 +40,20 @@ impl Policy {
             });
             shut.into_iter().chain(foreign)
         });
-        let flaws = of_zones.chain(of_rules);
+        let of_accepts = self.accepts.iter().filter_map(|accept| {
+            let links = || networks.iter().flat_map(|network| network.links.iter());
+            let is_here =
+                |pattern: &InterfacePattern| links().any(|link| pattern.matches(&link.name));
+            let is_empty = !accept.interfaces.is_empty() && !accept.interfaces.iter().any(is_here);
+            is_empty.then(|| {
+                let place = &accept.place;
+                Flaw::new(format!(
+                    "no interface here is one that is accepted at {place}"
+                ))
+                .fix("`ip link` shows the names; one that comes later is accepted")
+            })
+        });
+        let flaws = of_zones.chain(of_rules).chain(of_accepts);
         flaws
             .map(|flaw| Problem::new(Gravity::Warning, Arc::from(""), flaw))
             .collect()

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::enforce::Action;
 
-use super::model::InterfacePattern;
+use super::interface_pattern::InterfacePattern;
 use super::problem::{Flaw, nearest, quoted};
 use crate::text::{escape::visible, glob::glob};
 

@@ -96,16 +96,19 @@ fn severities(rows: &[Row]) -> String {
     ];
     let counts = names.map(|(severity, name)| {
         (
-            rows.iter().filter(|row| row.severity == severity).count() as u64,
+            rows.iter()
+                .filter(|row| row.severity == severity && !row.is_accepted())
+                .count() as u64,
             name,
         )
     });
-    let words: Vec<String> = counts
+    let accepted = rows.iter().filter(|row| row.is_accepted()).count();
+    let accepted = (accepted > 0).then(|| format!("{} accepted", grouped(accepted as u64)));
+    let words = counts
         .into_iter()
         .filter(|(number, name)| *number > 0 || *name == "leak")
-        .map(|(number, name)| counted(number, name))
-        .collect();
-    words.join(", ")
+        .map(|(number, name)| counted(number, name));
+    words.chain(accepted).collect::<Vec<_>>().join(", ")
 }
 
 /// How many packets went wrong, and how.

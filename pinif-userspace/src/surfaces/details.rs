@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::{fix::fix, phrase};
 use crate::{
     findings::{
-        alert_state::AlertState, explain::Step, flow::protocol_name, kinds, line::FindingLine,
+        accepted::Accepted, alert_state::AlertState, explain::Step, flow::protocol_name, kinds,
+        line::FindingLine,
     },
     text::{
         escape::visible,
@@ -128,5 +129,15 @@ pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
     }
     details.extend(phrase::with_it(finding).map(|related| Detail::new("with it", related)));
     details.push(Detail::new("seen", seen));
+    if let Some(Accepted {
+        reason,
+        until,
+        expired,
+    }) = &finding.accepted
+    {
+        let ended = if *expired { ", which is over" } else { "" };
+        let text = format!("until {until}{ended}: {reason}");
+        details.push(Detail::new("accepted", text));
+    }
     details
 }

@@ -19,6 +19,7 @@ use super::phrase;
 use super::shown::{Show, Shown};
 use super::surface::Surface;
 use super::table::table;
+use crate::findings::alert_state::AlertState;
 use crate::findings::explain;
 use crate::findings::finding::Finding;
 use crate::findings::latent::Latent;
@@ -148,9 +149,11 @@ impl<O: Write, E: Write> Human<O, E> {
             Some(columns) => wrapped_from(&line, columns, 2, 0),
             None => line,
         };
-        let word = self
-            .look
-            .paint(look::of_severity(finding.severity), severity);
+        let style = match finding.state {
+            AlertState::Accepted => look::faint(),
+            AlertState::Open | AlertState::Quiet => look::of_severity(finding.severity),
+        };
+        let word = self.look.paint(style, severity);
         // No time has letters that a severity has.
         format!("{}\n", line.replacen(severity, &word, 1))
     }
@@ -204,7 +207,11 @@ impl<O: Write, E: Write> Human<O, E> {
         }
         let verdict = fitted(&conclusion(self.shown.rows(), summary), 0);
         let at = verdict.lines().last().map_or(0, width);
-        let worst = self.shown.rows().iter().map(|row| row.severity).max();
+        let rows = self.shown.rows().iter();
+        let worst = rows
+            .filter(|row| !row.is_accepted())
+            .map(|row| row.severity)
+            .max();
         let verdict = self
             .look
             .paint(worst.map_or(look::strong(), look::of_severity), &verdict)

@@ -78,7 +78,12 @@ impl<E: Write + Send> Surface for Journal<E> {
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
         let text = match self.shown.take(finding, (self.clock)()) {
-            Show::Whole => whole(&phrase::headline(finding), &finding.into()),
+            Show::Whole => {
+                let accepted = phrase::accepted(finding);
+                let accepted = accepted.map_or_else(String::new, |text| format!(". It is {text}"));
+                let line = FindingLine::from(finding);
+                format!("{}{accepted}", whole(&phrase::headline(finding), &line))
+            }
             Show::Growth => phrase::growth(finding),
             Show::State => phrase::state(finding),
             Show::Change => format!(
@@ -175,7 +180,7 @@ fn whole(headline: &str, finding: &FindingLine) -> String {
 /// The journal's priority (syslog(3)): critical, warning, notice; informational, where nobody is to look at it now.
 fn priority(finding: &Finding) -> u8 {
     match (finding.state, finding.severity) {
-        (AlertState::Quiet, _) => 6,
+        (AlertState::Quiet | AlertState::Accepted, _) => 6,
         (AlertState::Open, Severity::Leak) => 2,
         (AlertState::Open, Severity::Risk) => 4,
         (AlertState::Open, Severity::Note) => 5,

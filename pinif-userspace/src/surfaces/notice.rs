@@ -57,6 +57,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::PolicyWarning(_)
         | Notice::PolicyUnresolved { .. }
         | Notice::PolicyNotEnforced { .. }
+        | Notice::AcceptanceOver { .. }
         | Notice::NothingToConfirm
         | Notice::EnforcementEnded
         | Notice::EnforcementNotContinued
@@ -73,7 +74,11 @@ fn level(notice: &Notice) -> Level {
         | Notice::SignalIgnored(_) => Level::Warning,
 
         // A file that was cut short, perhaps.
-        Notice::PolicyInForce { zones: 0, rules: 0 } => Level::Warning,
+        Notice::PolicyInForce {
+            zones: 0,
+            rules: 0,
+            accepts: 0,
+        } => Level::Warning,
 
         Notice::Progress { .. }
         | Notice::InterfaceAudited(_)
@@ -128,11 +133,26 @@ fn text(notice: &Notice) -> String {
             format!("namespaces cannot be followed, /proc is not readable: {error}")
         }
 
-        Notice::PolicyInForce { zones, rules } => format!(
-            "a new policy is in force: {}, {}",
-            counted(*zones as u64, "zone"),
-            counted(*rules as u64, "rule")
-        ),
+        Notice::PolicyInForce {
+            zones,
+            rules,
+            accepts,
+        } => {
+            let accepted = match accepts {
+                0 => String::new(),
+                accepts => format!(", {accepts} accepted"),
+            };
+            format!(
+                "a new policy is in force: {}, {}{accepted}",
+                counted(*zones as u64, "zone"),
+                counted(*rules as u64, "rule")
+            )
+        }
+        Notice::AcceptanceOver {
+            place,
+            what,
+            reason,
+        } => format!("not accepted any more, since its date is over ({place}): {what}: {reason}"),
         Notice::PolicyWrong(problems) => problems.join("; "),
         Notice::PolicyRefused { error } => format!("the policy in force stays: {error}"),
         Notice::PolicyTooLarge { error } => {
@@ -140,7 +160,7 @@ fn text(notice: &Notice) -> String {
         }
         Notice::PolicyWarning(warning) => warning.clone(),
         Notice::PolicyUnresolved { what, why } => format!(
-            "the policy's {what} is not on this machine ({why}): its rule matches nothing until it is"
+            "the policy's {what} is not on this machine ({why}): what names it matches nothing until it is"
         ),
         Notice::PolicyFollows { what } => {
             format!("the policy's {what} is a new one: its rules go on with it")

@@ -6,6 +6,7 @@ use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Kind;
 
 use crate::findings::{
+    accepted::Accepted,
     alert_state::AlertState,
     finding::{ANY_INTERFACE, Finding},
     kinds,
@@ -122,10 +123,25 @@ pub fn growth(finding: &Finding) -> String {
     )
 }
 
+/// That the policy accepts a finding: `accepted until 2030-12-31: TICKET-7`. Nothing, where it does not.
+pub fn accepted(finding: &Finding) -> Option<String> {
+    let accepted = finding.accepted.as_deref()?;
+    let Accepted { reason, until, .. } = accepted;
+    let text = format!("accepted until {until}: {reason}");
+    (!accepted.expired).then(|| visible(&text).into_owned())
+}
+
 /// A finding whose state is another: `telemetryd (pid 4242), bound to fab0: quiet, no packet via eth1 since 2026-03-01T12:00:02Z`.
 pub fn state(finding: &Finding) -> String {
     match finding.state {
-        AlertState::Open => format!("{}, open again", growth(finding)),
+        AlertState::Open => match &finding.accepted {
+            Some(_) => format!("{}, not accepted any more: that is over", growth(finding)),
+            None => format!("{}, open again", growth(finding)),
+        },
+        AlertState::Accepted => {
+            let accepted = accepted(finding).unwrap_or_default();
+            format!("{}: {accepted}", sender(finding))
+        }
         AlertState::Quiet => format!(
             "{}: quiet, no packet {} {} since {}",
             sender(finding),

@@ -51,7 +51,8 @@ pub struct Row {
     pub packets: u64,
     /// The last count of bytes.
     pub bytes: u64,
-    state: AlertState,
+    /// Whether somebody is to look at it.
+    pub state: AlertState,
     /// The other packets of its connections.
     pub related: Vec<RelatedRow>,
     causes: Arc<[Cause]>,
@@ -169,6 +170,11 @@ impl Shown {
 }
 
 impl Row {
+    /// Whether the policy accepts it, so that it alerts nobody.
+    pub fn is_accepted(&self) -> bool {
+        self.state == AlertState::Accepted
+    }
+
     /// What became of its packets, in a word.
     pub fn fate(&self) -> &'static str {
         if self.dropped {

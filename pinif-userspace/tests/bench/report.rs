@@ -9,6 +9,7 @@ use jsonschema::Validator;
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 use pinif_lab::{Counters, FALLBACK_TUNNELS, is_emulated};
+use pinif_userspace::findings::alert_state::AlertState;
 use pinif_userspace::findings::finding::PacketDirection;
 use pinif_userspace::findings::line::{FindingLine, Line, schema};
 use pinif_userspace::findings::ready::Ready;
@@ -95,6 +96,7 @@ impl Report {
             bytes: once().map(|cell| cell.bytes).sum(),
             dropped: dropped.map(|cell| cell.packets).sum(),
             findings: findings.len() as u64,
+            accepted: accepted(&findings),
             policy: self.summary.policy,
             uncounted: self.summary.uncounted.clone(),
             matrix,
@@ -210,6 +212,11 @@ impl Report {
             self.findings.len() as u64,
             "the number of findings is another\n{self}"
         );
+        assert_eq!(
+            self.summary.accepted,
+            accepted(&self.findings),
+            "another number of findings is accepted\n{self}"
+        );
     }
 }
 
@@ -224,10 +231,17 @@ impl fmt::Display for Report {
     }
 }
 
+/// How many of them the policy accepts.
+fn accepted(findings: &[FindingLine]) -> u64 {
+    let all = findings.iter();
+    all.filter(|finding| finding.state == AlertState::Accepted)
+        .count() as u64
+}
+
 fn has_leak(findings: &[FindingLine]) -> bool {
     findings
         .iter()
-        .any(|finding| finding.severity == Severity::Leak)
+        .any(|finding| finding.severity == Severity::Leak && finding.state != AlertState::Accepted)
 }
 
 fn sum(counts: impl Iterator<Item = (Place, (u64, u64))>) -> BTreeMap<Place, (u64, u64)> {

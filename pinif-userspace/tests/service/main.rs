@@ -1,5 +1,6 @@
 //! pinif as a program: how it begins, what it reads and prints, what it does while it runs, and how it ends.
 
+mod accept;
 #[path = "../bench/mod.rs"]
 mod bench;
 mod clsact;

@@ -1,10 +1,10 @@
 //! A finding in the ledger, and what is still to be reported of it.
 
-use std::{mem, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use crate::{
     collector::moment::Moment,
-    findings::{alert_state::AlertState, finding::Finding},
+    findings::{accepted::Accepted, alert_state::AlertState, finding::Finding},
     hub::Change,
 };
 
@@ -18,6 +18,8 @@ pub(super) struct Entry<K> {
     pub(super) finding: Finding,
     /// It cannot grow any more, and another may have its key.
     pub(super) is_closed: bool,
+    /// No packet of it was seen for a time.
+    pub(super) is_quiet: bool,
     /// Whoever is reported to takes it for a finding of its own.
     pub(super) is_shown: bool,
     pub(super) shown_at: Micros,
@@ -28,6 +30,15 @@ pub(super) struct Entry<K> {
     pub(super) samples: u8,
     /// What is new since it was shown.
     pub(super) change: Change,
+}
+
+/// Whether a finding may have more packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// It has what it has seen with it.
+    Over,
+    /// What it has seen is known to whoever counts.
+    GoesOn,
 }
 
 /// A finding that is to be reported again.
@@ -53,11 +64,18 @@ pub(super) fn micros(time: Duration) -> Micros {
 
 impl<K> Entry<K> {
     /// Of a finding that is shown now, and was last seen then.
-    pub(super) fn new(key: K, finding: Finding, shown_at: Micros, seen_at: Micros) -> Self {
+    pub(super) fn new(
+        key: K,
+        finding: Finding,
+        is_quiet: bool,
+        shown_at: Micros,
+        seen_at: Micros,
+    ) -> Self {
         Self {
             key,
             finding,
             is_closed: false,
+            is_quiet,
             is_shown: true,
             shown_at,
             seen_at,
@@ -71,12 +89,40 @@ impl<K> Entry<K> {
     pub(super) fn seen(&mut self, now: Moment) -> bool {
         self.seen_at = micros(now.monotonic);
         self.finding.last_seen = now.wall.into();
-        let was_quiet = self.finding.state == AlertState::Quiet;
-        if was_quiet {
-            self.finding.state = AlertState::Open;
+        let was_quiet = mem::replace(&mut self.is_quiet, false);
+        self.update_state();
+        was_quiet
+    }
+
+    /// Whether it may have more packets.
+    pub(super) fn growth(&self) -> Growth {
+        if self.is_closed {
+            Growth::Over
+        } else {
+            Growth::GoesOn
+        }
+    }
+
+    /// Takes what the policy says of it. Whether that is new.
+    pub(super) fn accept(&mut self, accepted: Option<Arc<Accepted>>) -> bool {
+        let is_new = self.finding.accepted != accepted;
+        if is_new {
+            self.finding.accepted = accepted;
+            self.change = self.change.max(Change::Refined);
+            self.update_state();
+        }
+        is_new
+    }
+
+    /// Takes what its state follows from. Whether it is another by that.
+    pub(super) fn update_state(&mut self) -> bool {
+        let state = state(&self.finding, self.is_quiet);
+        let is_another = state != self.finding.state;
+        if is_another {
+            self.finding.state = state;
             self.change = self.change.max(Change::StateChanged);
         }
-        was_quiet
+        is_another
     }
 
     /// It is reported now, or would be: what is new of it. Nothing to report of what is named in another, and is no finding of its own to
@@ -92,7 +138,19 @@ impl<K> Entry<K> {
             (false, true) => change,
             (false, false) => Change::Opened,
         };
-        self.finding.revision += 1;
+        self.finding.revision = self.finding.revision.saturating_add(1);
         Some(change)
+    }
+}
+
+/// The state of a finding: what is accepted alerts nobody, whether it goes on or not.
+pub(super) fn state(finding: &Finding, is_quiet: bool) -> AlertState {
+    let accepted = finding.accepted.as_ref();
+    if accepted.is_some_and(|accepted| !accepted.expired) {
+        AlertState::Accepted
+    } else if is_quiet {
+        AlertState::Quiet
+    } else {
+        AlertState::Open
     }
 }

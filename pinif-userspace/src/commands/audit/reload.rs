@@ -16,11 +16,11 @@ use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
     hub::Notice,
-    policy::{Occasion, Policy, PolicyErrors},
+    policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
 
 /// Where the policy is, unless it is named.
-const DEFAULT: &str = "/etc/pinif/policy.toml";
+pub(in crate::commands) const DEFAULT: &str = "/etc/pinif/policy.toml";
 /// Editors write in several steps: a file is read when it has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(100);
 
@@ -31,7 +31,7 @@ pub(super) struct Source {
     /// Whether there may be none.
     optional: bool,
     occasion: Occasion,
-    seen: Option<State>,
+    seen: Vec<Option<State>>,
 }
 
 /// What distinguishes one state of a file from another.
@@ -53,7 +53,7 @@ impl Source {
             optional: named.is_none(),
             file: named.unwrap_or_else(|| DEFAULT.into()),
             occasion: occasion(),
-            seen: None,
+            seen: Vec::new(),
         }
     }
 
@@ -64,13 +64,15 @@ impl Source {
     /// What is wrong with it.
     pub(super) fn read(&mut self) -> Result<Option<Policy>, PolicyErrors> {
         // First, so that what is written in the meantime counts as a change.
-        self.seen = state(&self.file);
+        self.seen = self.states();
         let occasion = self.occasion;
         if occasion == Occasion::ByHand {
             self.occasion = Occasion::AgainByHand;
         }
         match Policy::read(&self.file, occasion) {
-            Err(errors) if self.optional && errors.is_missing() => Ok(None),
+            Err(errors) if self.optional && errors.is_missing() => {
+                Policy::read_drop_ins(&self.file, occasion)
+            }
             Err(errors) => Err(errors),
             Ok(policy) => {
                 // From now on, the lack of it is an accident.
@@ -88,9 +90,17 @@ impl Source {
         }
     }
 
-    /// Whether the file is another, or has been written, since it was read last.
+    /// Whether a file is another, or has been written, or is there or gone since they were read last.
     fn has_changed(&self) -> bool {
-        state(&self.file) != self.seen
+        self.states() != self.seen
+    }
+
+    /// The states of the policy's file and of those beside it.
+    fn states(&self) -> Vec<Option<State>> {
+        // Where they cannot be listed, the reading says so.
+        let beside = drop_ins(&self.file).unwrap_or_default();
+        let files = [&self.file].into_iter().chain(&beside);
+        files.map(|file| state(file)).collect()
     }
 
     /// The directories in which something happens when it changes: its own, and that of the file that a symbolic link in it
@@ -98,7 +108,14 @@ impl Source {
     fn directories(&self) -> io::Result<BTreeSet<PathBuf>> {
         let parent = |file: &Path| file.parent().unwrap_or(Path::new("/")).to_owned();
         let mut directories = BTreeSet::from([parent(&std::path::absolute(&self.file)?)]);
-        directories.extend(self.file.canonicalize().ok().as_deref().map(parent));
+        let real = |file: &Path| Some(parent(&file.canonicalize().ok()?));
+        directories.extend(real(&self.file));
+        let beside = drop_in_directory(&self.file);
+        if beside.is_dir() {
+            directories.insert(std::path::absolute(beside)?);
+            let files = drop_ins(&self.file).unwrap_or_default();
+            directories.extend(files.iter().filter_map(|file| real(file)));
+        }
         Ok(directories)
     }
 }
@@ -136,6 +153,8 @@ pub(super) fn follow(
                 tokio::select! {
                     Some(()) = hangup.recv() => {}
                     Some(()) = changes.recv() => {
+                        // The directory beside the policy may be there at last, and what is in it from now on is watched for.
+                        let _ = watch.look_at(&source);
                         if !source.has_changed() {
                             continue;
                         }

@@ -235,6 +235,7 @@ mod tests {
             uid: None,
             revision: 1,
             state: AlertState::Open,
+            accepted: None,
             first_seen: "2026-03-01T12:00:00.125042Z".to_owned(),
             last_seen: "2026-03-01T12:00:01.125042Z".to_owned(),
             related: Vec::new(),

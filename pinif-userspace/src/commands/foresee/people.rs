@@ -131,10 +131,7 @@ mod tests {
             table: "main".to_owned(),
             ..Route::default()
         });
-        let end = |address: [u8; 4], port| Endpoint {
-            address: address.into(),
-            port: Some(port),
-        };
+        let end = |address: [u8; 4], port| Endpoint::new(address.into(), Some(port));
         Latent {
             finding: Finding {
                 severity: Severity::Risk,

@@ -127,16 +127,10 @@ impl<'a> Circumstance<'a> {
 }
 
 fn endpoint(text: &str) -> Option<Endpoint> {
-    let with_port = text.parse::<std::net::SocketAddr>().map(|end| Endpoint {
-        address: end.ip(),
-        port: Some(end.port()),
-    });
-    let alone = || {
-        text.parse().map(|address| Endpoint {
-            address,
-            port: None,
-        })
-    };
+    let with_port = text
+        .parse::<std::net::SocketAddr>()
+        .map(|end| Endpoint::new(end.ip(), Some(end.port())));
+    let alone = || text.parse().map(|address| Endpoint::new(address, None));
     with_port.or_else(|_| alone()).ok()
 }
 

@@ -89,6 +89,11 @@ fn finding(text: &str, kind: Kind, severity: Severity, subject: Option<Subject>)
         uid: Some(text()),
         revision: u64::MAX,
         state: AlertState::Quiet,
+        accepted: Some(Accepted {
+            reason: text(),
+            until: text(),
+            expired: true,
+        }),
         first_seen: text(),
         last_seen: text(),
         related: vec![RelatedLine {
@@ -222,6 +227,7 @@ fn lines_of_every_type_are_read() {
             dropped: 0,
             matrix,
             findings: 0,
+            accepted: 0,
             policy: PolicySize::of(2, 1),
             uncounted: [("unparsed".to_owned(), 1)].into(),
         })),

@@ -39,7 +39,10 @@ pub fn unresolved(policy: &Policy) -> Result<Vec<Unresolved>> {
     let rules = || policy.rules.iter();
     let none = RuleSet::EMPTY;
     let cgroups = rules().flat_map(|rule| rule.cgroups.iter().cloned());
-    let executables = rules().flat_map(|rule| rule.executables.iter().cloned());
+    let executables = rules().flat_map(|rule| rule.executables.iter());
+    let accepted = policy.accepts.iter();
+    let accepted = accepted.flat_map(|accept| accept.executables.iter());
+    let executables = executables.chain(accepted).cloned();
     let (_, unresolved) = Named::look_up(
         cgroups.map(|path| (path, none)),
         executables.map(|path| (path, none)),
@@ -49,7 +52,7 @@ pub fn unresolved(policy: &Policy) -> Result<Vec<Unresolved>> {
 
 /// All that a policy names by a path.
 #[derive(Default)]
-pub(super) struct Named {
+pub struct Named {
     cgroups: BTreeMap<PathBuf, Known<u64, ()>>,
     executables: BTreeMap<PathBuf, Known<(u64, u64), Program>>,
 }
@@ -130,8 +133,29 @@ impl Named {
         Ok((named, unresolved))
     }
 
+    /// Looks up programs that no rule names.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be looked up.
+    pub fn of_programs(
+        executables: impl IntoIterator<Item = PathBuf>,
+    ) -> Result<(Self, Vec<Unresolved>)> {
+        let executables = executables.into_iter();
+        Self::look_up([], executables.map(|path| (path, RuleSet::EMPTY)))
+    }
+
+    /// Whether a path is, or was, that of a program's file, by its device and inode.
+    pub fn is_program(&self, path: &Path, device: u32, inode: u64) -> bool {
+        let known = self.executables.get(path);
+        known.is_some_and(|known| {
+            let mut ids = known.ids.iter();
+            ids.any(|((of, number), _)| (*of as u32, *number) == (device, inode))
+        })
+    }
+
     /// Looks all up again, and gives what another has the path of by now. What is gone keeps what it had.
-    pub(super) fn look_again(&mut self) -> Vec<String> {
+    pub fn look_again(&mut self) -> Vec<String> {
         let mut new = Vec::new();
         self.look(|what, path, outcome| {
             if matches!(outcome, Ok(true)) {

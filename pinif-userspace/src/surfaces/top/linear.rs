@@ -85,7 +85,10 @@ impl Linear {
                     AlertState::Open => {
                         format!("{}: open again, {}", named(finding), packets(finding))
                     }
-                    AlertState::Quiet => format!("{}: quiet, {}", named(finding), packets(finding)),
+                    AlertState::Quiet | AlertState::Accepted => {
+                        let state = finding.state.name();
+                        format!("{}: {state}, {}", named(finding), packets(finding))
+                    }
                 }),
                 // As with other surfaces for people, growth is said seldom.
                 Some(said) if finding.packets >= said.packets.saturating_mul(10).max(10) => {

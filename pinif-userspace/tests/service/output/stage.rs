@@ -98,7 +98,7 @@ pub fn grown(finding: &Finding, packets: u64, bytes: u64) -> Finding {
         packets,
         bytes,
         samples: Some(Arc::new(samples)),
-        revision: finding.revision + u64::from(packets.ilog2()),
+        revision: finding.revision + packets.ilog2(),
         last_seen: story::noon(1_800_000 + u64::from(packets.ilog2())).into(),
         ..finding.clone()
     }

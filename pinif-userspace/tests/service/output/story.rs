@@ -73,10 +73,7 @@ fn place(bound_device: Option<&str>, source_owner: Option<&str>) -> Arc<Place> {
 
 /// A packet to an address and port from fab0's address.
 fn flow(protocol: u8, port: u16, address: [u8; 4], destination_port: u16) -> Option<Flow> {
-    let end = |address: [u8; 4], port| Endpoint {
-        address: address.into(),
-        port: Some(port),
-    };
+    let end = |address: [u8; 4], port| Endpoint::new(address.into(), Some(port));
     Some(Flow {
         protocol,
         source: end([10, 0, 0, 1], port),
@@ -126,7 +123,7 @@ fn samples(
 /// A socket bound to fab0 whose `IP_PKTINFO` names eth1.
 pub fn device_escape() -> Finding {
     Finding {
-        revision: 7_340_205,
+        revision: 73_402,
         causes: Arc::new([Cause::certain(CauseKind::PktinfoOverride)]),
         flow: flow(17, 40000, [10, 0, 0, 2], 5000),
         packets: 1,
@@ -163,7 +160,7 @@ pub fn address_escape() -> Finding {
         ..Route::default()
     });
     Finding {
-        revision: 7_340_205,
+        revision: 73_402,
         causes: Arc::new([Cause::certain(route)]),
         ways: Arc::new(Ways {
             home: vec![Way {
@@ -236,6 +233,7 @@ pub fn summary(matrix: Vec<Cell>, findings: u64) -> Summary {
         dropped: dropped.iter().map(|cell| cell.packets).sum(),
         matrix,
         findings,
+        accepted: 0,
         policy: None,
         uncounted: BTreeMap::new(),
     }

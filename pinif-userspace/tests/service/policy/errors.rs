@@ -115,6 +115,57 @@ snapshots! {
     families_that_never_meet: errors_in_rule("source = \"10.0.0.0/8\"\ndestination = \"fd00::/8\"");
 }
 
+// What is accepted.
+snapshots! {
+    accepted_for_ever: errors_of("[[accept]]\nkind = \"unpinned\"\nreason = \"known\"\n").to_string();
+    accepted_without_a_reason: errors_of("[[accept]]\nkind = \"unpinned\"\nuntil = 2100-12-31\n").to_string();
+    everything_is_accepted: errors_of("[[accept]]\nreason = \"known\"\nuntil = 2100-12-31\n").to_string();
+    bad_dates: errors_of(&["2100-02-30", "tomorrow", "2100-12-31T10:00:00"].map(|until| format!("[[accept]]\nkind = \"unpinned\"\nreason = \"known\"\nuntil = \"{until}\"\n\n")).concat()).to_string();
+    bad_values_of_what_is_accepted: errors_of("[[accept]]\nkind = [\"address-escap\", \"leak\"]\nrule = \"\"\nexecutable = \"fabd\"\nuser = -1\ndestination = \"10.0.0.1/8\"\ninterface = \"eth 0\"\nreason = \" \"\nuntil = true\n").to_string();
+    unknown_key_of_what_is_accepted: errors_of("[[accept]]\nkind = \"unpinned\"\nexpires = 2100-12-31\nport = 53\n").to_string();
+    accepted_in_single_brackets: errors_of("[accept]\nkind = \"unpinned\"\nreason = \"known\"\nuntil = 2100-12-31\n").to_string();
+    key_of_what_is_accepted_at_the_top: errors_of("until = 2100-12-31\n").to_string();
+    too_many_accepted: errors_of(&"[[accept]]\nkind = \"unpinned\"\nreason = \"known\"\nuntil = 2100-12-31\n".repeat(257)).to_string();
+}
+
+/// What is warned of in a policy that accepts.
+fn warnings_of(text: &str) -> String {
+    let policy = super::good(&format!("{ZONES}{text}"));
+    let warnings = policy.warnings.iter().map(ToString::to_string);
+    warnings.collect::<Vec<_>>().join("\n\n")
+}
+
+snapshots! {
+    what_is_over: warnings_of("[[accept]]\nkind = \"unpinned\"\nreason = \"known\"\nuntil = 2020-12-31\n");
+    no_such_rule_is_accepted: warnings_of("[[rule]]\nname = \"fabric\"\nport = 53\npinned = true\n[[accept]]\nrule = [\"fabrik\", \"other\"]\nreason = \"known\"\nuntil = 2100-12-31\n");
+    accepted_twice: warnings_of("[[accept]]\nkind = [\"unpinned\", \"device-escape\"]\nreason = \"known\"\nuntil = 2100-12-31\n\n[[accept]]\nkind = \"unpinned\"\ndestination = \"10.0.0.0/8\"\nreason = \"this, too\"\nuntil = 2100-12-30\n");
+}
+
+/// One that names less, or for longer, is another.
+#[test]
+fn what_is_accepted_elsewhere_or_longer_is_no_shadow() {
+    let one =
+        |lines: &str, until| format!("[[accept]]\n{lines}\nreason = \"known\"\nuntil = {until}\n");
+    for (earlier, later) in [
+        (
+            "kind = \"unpinned\"",
+            "kind = [\"unpinned\", \"device-escape\"]",
+        ),
+        ("interface = \"eth*\"", "interface = \"eth1\""),
+        (
+            "destination = \"10.0.0.0/8\"",
+            "destination = \"10.0.0.0/7\"",
+        ),
+        ("destination = \"10.0.0.0/8\"", "kind = \"unpinned\""),
+        ("user = 0", "user = 1"),
+    ] {
+        let text = one(earlier, "2100-12-31") + &one(later, "2100-12-31");
+        assert_eq!(warnings_of(&text), "", "{text}");
+    }
+    let longer = one("user = 0", "2100-12-30") + &one("user = 0", "2100-12-31");
+    assert_eq!(warnings_of(&longer), "");
+}
+
 const EVERYTHING_WRONG: &str = r#"# An operator's bad day.
 [zone.backplane]
 interfaces = ["fab*"]

@@ -1,5 +1,6 @@
 //! The policy file: what its errors look like, what a good one means, and that the documentation's examples are good.
 
+mod drop_ins;
 mod errors;
 mod files;
 mod large;

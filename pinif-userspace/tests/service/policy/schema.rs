@@ -13,13 +13,26 @@ static VALIDATOR: LazyLock<Validator> =
 
 /// What the schema refuses a policy for. None, where it is no TOML: then there is nothing to ask it of.
 fn refusals(text: &str) -> Option<Vec<String>> {
-    let policy: Value = toml::from_str(text).ok()?;
+    let policy = json(toml::from_str(text).ok()?);
     let errors = VALIDATOR.iter_errors(&policy);
     Some(
         errors
             .map(|error| error.instance_path().to_string())
             .collect(),
     )
+}
+
+/// A policy as an editor asks the schema of it: a date is its text.
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            let entries = table.into_iter().map(|(key, value)| (key, json(value)));
+            Value::Object(entries.collect())
+        }
+        other => serde_json::to_value(other).expect("JSON has it"),
+    }
 }
 
 /// Holds the schema to take a good policy.

@@ -64,7 +64,7 @@ fn tunnel_port(finding: &Finding) -> Option<Port> {
         matches!(&cause.kind, CauseKind::Tunnel { kind: Some(kind), .. } if kind == "wireguard")
     });
     match is_wireguard {
-        true => flow.source.port.map(Port::Source),
-        false => flow.destination.port.map(Port::Destination),
+        true => flow.source.port().map(Port::Source),
+        false => flow.destination.port().map(Port::Destination),
     }
 }

@@ -4,11 +4,13 @@ use crate::findings::alert_state::AlertState;
 use crate::findings::line::FindingLine;
 use crate::surfaces::{grid::Text, look};
 
-/// Its severity, in its colour; of one that is quiet, that it is.
+/// Its severity, in its colour; of one that is quiet or accepted, that it is.
 pub fn severity(finding: &FindingLine) -> Text {
     let severity = finding.severity.name();
     match finding.state {
         AlertState::Open => Text::left(severity).styled(look::of_severity(finding.severity)),
-        AlertState::Quiet => Text::left(format!("{severity}, quiet")).styled(look::faint()),
+        state @ (AlertState::Quiet | AlertState::Accepted) => {
+            Text::left(format!("{severity}, {}", state.name())).styled(look::faint())
+        }
     }
 }
