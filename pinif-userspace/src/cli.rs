@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     commands::{
         accept, audit, complaint::complain, demo, detach, doctor, explain, findings, foresee,
-        matrix, pin, policy, run, settings, sockets, start, status, top,
+        matrix, metrics, pin, policy, run, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -52,6 +52,8 @@ enum Command {
     Foresee(foresee::ForeseeArgs),
     /// Show who has sent how much by which interface, of a running auditor
     Matrix(matrix::MatrixArgs),
+    /// Show the metrics of a running auditor in Prometheus' text format, or write them for node_exporter
+    Metrics(metrics::MetricsArgs),
     /// Pin a running service's cgroup to an interface, list the pins, undo them
     Pin(pin::PinArgs),
     /// Check a policy file
@@ -121,6 +123,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Findings(args) => findings::run(args),
         Command::Foresee(args) => foresee::run(args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Metrics(args) => metrics::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),

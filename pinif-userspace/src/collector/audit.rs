@@ -16,7 +16,7 @@ use super::{
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
     ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
     rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets, searches::Searches,
-    takeover::Takeover, totals::Totals, waiting::Waiting,
+    series::Growing, takeover::Takeover, totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -75,6 +75,10 @@ pub(super) struct Audit {
     pub(super) connections: Connections,
     pub(super) deliveries: Deliveries,
     pub(super) accepting: Accepting,
+    /// The counters of metrics.
+    pub(super) growing: Growing,
+    /// How many findings the kernel's table had when it was last read.
+    pub(super) findings: u64,
     pub(super) losses: Losses,
     pub(super) rate_limit: RateLimit,
     /// Some finding has a counter.
@@ -88,6 +92,8 @@ pub(super) struct Audit {
     pub(super) interfaces: Vec<GlobMatcher>,
     pub(super) duration: Option<Duration>,
     pub(super) started: Instant,
+    /// The same, as people say it.
+    pub(super) began: SystemTime,
     pub(super) searches: Searches,
     pub(super) rulesets: Rulesets,
     pub(super) attachments: Attachments,

@@ -135,6 +135,11 @@ impl Enforcement {
         self.state != State::Off
     }
 
+    /// Whether leaks were to be dropped.
+    pub fn is_asked(&self) -> bool {
+        self.asked != Enforce::Never
+    }
+
     /// Whether it ends by itself, unless it is confirmed.
     pub fn may_end(&self) -> bool {
         matches!(self.state, State::Until(_))

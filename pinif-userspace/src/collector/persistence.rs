@@ -169,6 +169,7 @@ impl Audit {
             .sighted(key.clone(), finding, seen, now.monotonic);
         if let Some(finding) = sighted {
             self.ledger.close(&key, samples);
+            self.growing.opened(&finding);
             let finding = Arc::new(finding);
             self.hub.publish(Event::Finding(finding, Change::Opened));
         }
@@ -237,6 +238,10 @@ impl Audit {
     /// When the counters cannot be read.
     pub(super) fn archive_cells(&mut self, netns: NetNsCookie, index: IfIndex) -> Result<()> {
         let cells = self.counters.cells()?;
+        if self.growing.is_asked_for() {
+            // Under the names that are about to be another's.
+            self.count(&cells);
+        }
         let reused = totals::Input::Reused {
             netns,
             index,

@@ -216,11 +216,13 @@ impl Audit {
     pub(super) fn read_findings(&mut self, when: When) -> Result<()> {
         let mut batches = self.counters.findings()?;
         let hears = self.hooks.hears();
+        self.findings = 0;
         while let Some(batch) = batches
             .next()
             .context("the findings cannot be read from their map")?
         {
             for (key, value) in batch {
+                self.findings += 1;
                 if has_arrived(&key) && hears && !self.deliveries.grew(&key, value.delivered) {
                     continue;
                 }
@@ -270,7 +272,7 @@ impl Audit {
     }
 
     /// Publishes findings that have grown, or of which more is known.
-    pub(super) fn show_again(&self, due: Vec<Due<Key>>) {
+    pub(super) fn show_again(&mut self, due: Vec<Due<Key>>) {
         for Due {
             key,
             finding,
@@ -284,10 +286,13 @@ impl Audit {
     }
 
     /// Publishes a finding, with what it has seen by now. One without a key is closed, and has that with it.
-    pub(super) fn show(&self, key: Option<&Key>, mut finding: Finding, change: Change) {
+    pub(super) fn show(&mut self, key: Option<&Key>, mut finding: Finding, change: Change) {
         if let Some(mut samples) = key.and_then(|key| self.samples(key)) {
             samples.correct(finding.process.as_deref());
             finding.samples = Some(Arc::new(samples));
+        }
+        if change == Change::Opened {
+            self.growing.opened(&finding);
         }
         self.hub.publish(Event::Finding(Arc::new(finding), change));
     }
@@ -305,7 +310,7 @@ impl Audit {
 }
 
 /// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.
-fn rule_of<'a>(
+pub(super) fn rule_of<'a>(
     policies: &'a BTreeMap<u32, Policy>,
     key: &FindingKey,
 ) -> Option<(&'a Policy, usize)> {

@@ -68,17 +68,21 @@ impl Audit {
 
     fn snapshot(&mut self, losses: Vec<(Loss, u64)>) -> Result<Arc<Snapshot>> {
         let cells = self.counters.cells()?;
+        self.count(&cells);
         let worst = most_severe(&self.ledger, WORST);
         let worst = worst.into_iter().map(|place| self.listed(place)).collect();
         let snapshot = Snapshot {
             seq: self.snapshots.next(),
             identity: self.identity.clone(),
             time: SystemTime::now(),
-            started: SystemTime::now() - self.started.elapsed(),
+            started: self.began,
             attach: self.following.mode.into(),
             interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
             policy: self.policy_state(),
             enforces: self.enforcement.is_on(),
+            enforcement_asked: self.enforcement.is_asked(),
+            series: self.growing.series().clone(),
+            fills: self.fills(cells.len()),
             matrix: graded(self.totals.matrix(&cells, &self.names), &self.ledger),
             losses,
             findings: by_kind(&self.ledger),

@@ -30,6 +30,7 @@ use super::{
     reload::warn_of,
     rulesets::Rulesets,
     searches::Searches,
+    series::Growing,
     takeover::Takeover,
     waiting::Waiting,
 };
@@ -163,10 +164,13 @@ impl Audit {
             ledger: Ledger::new(plan.quiet_after, (since_boot().as_millis() / 100) as u32),
             connections: Connections::default(),
             deliveries: Deliveries::default(),
+            growing: Growing::default(),
+            findings: 0,
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
             started: Instant::now(),
+            began: SystemTime::now(),
             searches: Searches::start(),
             rulesets: Rulesets::start()?,
             attachments: Attachments::default(),
@@ -199,9 +203,11 @@ impl Audit {
         audit.report_missing_hooks();
         audit.sweep();
         audit.started = audit.takeover.began(Instant::now());
+        audit.began = SystemTime::now() - audit.started.elapsed();
         audit.enforce(enforcement::Input::Begin)?;
         let ready = audit.ready(plan.attach);
         audit.hub.publish(Event::Ready(Arc::new(ready)));
+        audit.count_previous()?;
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
         audit.on_gaps(gaps::Input::Now(gaps::Look::LAST));

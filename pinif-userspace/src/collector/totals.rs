@@ -118,6 +118,11 @@ impl Totals {
         }
     }
 
+    /// How much of each counter is archived.
+    pub(super) fn archived(&self) -> impl Iterator<Item = (CellKey, Count)> {
+        self.archived.iter().map(|(key, count)| (*key, *count))
+    }
+
     /// All that was counted, in cells; `cells` are the counters as they are now. Counters of interfaces that have had one name
     /// are one cell, whatever their indexes were.
     pub(super) fn matrix(&self, cells: &[(CellKey, Count)], names: &Names) -> Vec<Cell> {

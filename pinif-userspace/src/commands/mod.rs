@@ -11,6 +11,7 @@ pub mod explain;
 pub(crate) mod findings;
 pub(crate) mod foresee;
 pub(crate) mod matrix;
+pub(crate) mod metrics;
 mod occasion;
 pub(crate) mod pin;
 pub(crate) mod policy;

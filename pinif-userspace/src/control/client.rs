@@ -181,7 +181,22 @@ impl Client {
         Ok(format!("{path}{mark}{query}"))
     }
 
+    /// All metrics, in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn metrics(&mut self) -> Result<String, ClientError> {
+        let bytes = self.read(path::METRICS).await?;
+        String::from_utf8(bytes.into()).map_err(|error| self.strange(&error))
+    }
+
     async fn get<T: DeserializeOwned>(&mut self, target: &str) -> Result<T, ClientError> {
+        let bytes = self.read(target).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.strange(&error))
+    }
+
+    async fn read(&mut self, target: &str) -> Result<Bytes, ClientError> {
         let mut connection = match self.idle().await {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -197,7 +212,7 @@ impl Client {
         let body = self.accepted(answer).await?;
         let bytes = self.body(body.into_body()).await?;
         self.connection = Some(connection);
-        serde_json::from_slice(&bytes).map_err(|error| self.strange(&error))
+        Ok(bytes)
     }
 
     /// The connection of the last question, where it is still there.

@@ -25,5 +25,5 @@ pub use self::{
     listen::{Listening, Refusal},
     routes::Sources,
     serve::Server,
-    view::Words,
+    view::{Metrics, Words},
 };

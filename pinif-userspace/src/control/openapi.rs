@@ -69,6 +69,18 @@ pub fn description() -> Value {
         path::POLICY,
         get::<PolicyNow>(&mut schemas, "policy", "The policy in force", None),
     );
+    let text = json!({ "schema": { "type": "string" } });
+    add(
+        path::METRICS,
+        json!({
+            "operationId": "metrics",
+            "summary": "All counters and states, for Prometheus",
+            "responses": { "200": {
+                "description": "OpenMetrics text where it is asked for, else the text format 0.0.4",
+                "content": { "application/openmetrics-text": text, "text/plain": text },
+            } },
+        }),
+    );
     add(
         path::OPENAPI,
         json!({

@@ -33,10 +33,14 @@ pub mod path {
     pub const EVENTS: &str = "/v1/events";
     /// The policy in force: [`PolicyNow`](super::PolicyNow).
     pub const POLICY: &str = "/v1/policy";
+    /// All counters and states for Prometheus and what reads its formats: OpenMetrics text where it is asked for, else the older one.
+    pub const METRICS: &str = "/v1/metrics";
     /// All of this, as OpenAPI 3.1.
     pub const OPENAPI: &str = "/v1/openapi.json";
     /// All of them.
-    pub const ALL: [&str; 7] = [STATUS, MATRIX, FINDINGS, FINDING, EVENTS, POLICY, OPENAPI];
+    pub const ALL: [&str; 8] = [
+        STATUS, MATRIX, FINDINGS, FINDING, EVENTS, POLICY, METRICS, OPENAPI,
+    ];
 }
 
 /// How an audit stands.

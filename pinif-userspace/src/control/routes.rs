@@ -17,14 +17,14 @@ use serde::de::DeserializeOwned;
 use tower_service::Service as _;
 
 use super::{
-    answer::{Answer, Refused, json, problem, too_many},
+    answer::{Answer, Refused, json, problem, too_many, with},
     ask::Collector,
     filter::{EventsFilter, FindingsFilter},
     gate, openapi,
     protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
     readers::Ticket,
     stream::{Form, Stream},
-    view::Words,
+    view::{Metrics, Words},
 };
 use crate::{findings::query::Query, hub::Hub, text::escape::visible};
 
@@ -37,6 +37,8 @@ pub struct Sources {
     pub hub: Weak<Hub>,
     /// The words of notices.
     pub words: Words,
+    /// The text of metrics.
+    pub metrics: Metrics,
 }
 
 /// What answers all requests.
@@ -53,6 +55,7 @@ impl Routes {
             .route(path::FINDING, get(finding))
             .route(path::EVENTS, get(events))
             .route(path::POLICY, get(policy))
+            .route(path::METRICS, get(metrics))
             .route(path::OPENAPI, get(description))
             .fallback(unknown)
             .with_state(sources);
@@ -96,6 +99,20 @@ async fn policy(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Ou
     nothing_asked(query)?;
     let snapshot = sources.collector.snapshot().await?;
     Ok(json(&PolicyNow::from(&*snapshot)))
+}
+
+async fn metrics(
+    State(sources): State<Sources>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Outcome {
+    nothing_asked(query)?;
+    // Whoever reads only metrics learns from them too that there is no answer.
+    let snapshot = sources.collector.snapshot().await.ok();
+    let accepted = headers.get_all(ACCEPT).iter();
+    let accepted: Vec<_> = accepted.filter_map(|value| value.to_str().ok()).collect();
+    let (content_type, text) = (sources.metrics)(snapshot.as_ref(), &accepted.join(","));
+    Ok(with(StatusCode::OK, content_type, Body::from(text)))
 }
 
 async fn description(RawQuery(query): RawQuery) -> Outcome {

@@ -20,6 +20,9 @@ use crate::{
 /// The words of a notice, which are a surface's.
 pub type Words = fn(&Notice) -> Vec<NoticeLine>;
 
+/// All metrics of a snapshot, and of what type they are, as the reader accepts it (`Accept`). Without a snapshot, that no auditor is ready.
+pub type Metrics = fn(Option<&Arc<Snapshot>>, &str) -> (&'static str, String);
+
 impl Status {
     /// Of a snapshot, while these ask.
     pub fn of(snapshot: &Snapshot, readers: Vec<Reader>) -> Self {

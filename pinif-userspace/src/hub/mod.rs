@@ -9,6 +9,7 @@ mod follower;
 pub(crate) mod notice;
 mod publish;
 mod queue;
+pub(crate) mod series;
 pub(crate) mod snapshot;
 mod subscriber;
 mod subscription;

@@ -7,6 +7,7 @@ use pinif_ebpf::{
     verdict::{Kind, Severity},
 };
 
+use super::series::{Fill, Series};
 use crate::{
     findings::{alert_state::AlertState, listed::Listed, ready::Attach, summary::GradedCell},
     host::identity::Identity,
@@ -32,6 +33,12 @@ pub struct Snapshot {
     pub policy: PolicyState,
     /// Whether leaks are dropped.
     pub enforces: bool,
+    /// Whether they were to be.
+    pub enforcement_asked: bool,
+    /// The counters of metrics.
+    pub series: Series,
+    /// How full the kernel's tables are.
+    pub fills: Vec<Fill>,
     /// Who sent how much by which interface, so far.
     pub matrix: Vec<GradedCell>,
     /// What could not be counted so far.
@@ -61,6 +68,9 @@ impl Snapshot {
                 failure: None,
             },
             enforces: false,
+            enforcement_asked: false,
+            series: Series::default(),
+            fills: Vec::new(),
             matrix: Vec::new(),
             losses: Vec::new(),
             findings: BTreeMap::new(),

@@ -13,7 +13,11 @@ use pinif_ebpf::{
     sighting::{CellKey, Count, FindingKey, FindingState, FindingValue},
 };
 
-use super::{batch::Batches, object::take_map};
+use super::{
+    batch::Batches,
+    fill::{Endpoints, Fill, capacity},
+    object::take_map,
+};
 
 /// The counters of a loaded object.
 pub struct Counters {
@@ -27,6 +31,9 @@ pub struct Counters {
     /// How many findings were removed, of each who had them.
     released: HashMap<MapData, ShareKey, u64>,
     losses: PerCpuArray<MapData, u64>,
+    endpoints: Endpoints,
+    /// How many cells and findings there is room for.
+    room: (u64, u64),
 }
 
 impl Counters {
@@ -36,18 +43,23 @@ impl Counters {
     ///
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
+        let endpoints = Endpoints::open(ebpf)?;
         let mut take = |name| take_map(ebpf, name);
+        let cells = take("CELLS")?;
         let findings = take("FINDINGS")?;
+        let room = (capacity(&cells)?, capacity(&findings)?);
         let Map::HashMap(data) = &findings else {
             bail!("the eBPF object's map FINDINGS is of another type");
         };
         Ok(Self {
             findings_descriptor: data.fd().as_fd().try_clone_to_owned()?,
-            cells: take("CELLS")?.try_into()?,
+            cells: cells.try_into()?,
             counts: take("COUNTS")?.try_into()?,
             findings: findings.try_into()?,
             released: take("RELEASED")?.try_into()?,
             losses: take("LOSSES")?.try_into()?,
+            endpoints,
+            room,
         })
     }
 
@@ -106,6 +118,20 @@ impl Counters {
     /// When the map's descriptor cannot be duplicated.
     pub fn findings(&self) -> Result<Batches<FindingKey, FindingValue>> {
         Ok(Batches::of(self.findings_descriptor.try_clone()?))
+    }
+
+    /// How full the tables are that packets and sockets fill, with so many cells and findings.
+    pub fn fills(&self, cells: u64, findings: u64) -> [Fill; 3] {
+        let fill = |map, entries, capacity| Fill {
+            map,
+            entries,
+            capacity,
+        };
+        [
+            fill("cells", cells, self.room.0),
+            fill("findings", findings, self.room.1),
+            self.endpoints.fill(),
+        ]
     }
 
     /// What was lost, by place; only where something was.

@@ -11,6 +11,7 @@ pub(crate) mod counters;
 pub(crate) mod direction;
 pub(crate) mod entry;
 mod existing;
+pub(crate) mod fill;
 mod filters;
 mod hook;
 pub(crate) mod load;

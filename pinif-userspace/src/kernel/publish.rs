@@ -14,7 +14,7 @@ use aya::Ebpf;
 use pinif_ebpf::{
     enforce::until,
     key::{IfIndex, InterfaceKey, NetNsCookie},
-    policy::{InForce, InterfaceZones, Slot, flags},
+    policy::{InForce, InterfaceZones, Slot, ZoneSet, flags},
     verdict::arrival::IngressPolicy,
 };
 
@@ -23,7 +23,7 @@ use self::{
     host::Host,
     tables::{Tables, Written},
 };
-use crate::{host::network::Network, policy::Policy};
+use crate::{host::network::Network, kernel::fill::Fill, policy::Policy};
 
 /// Writes the maps that the programs read.
 pub struct Publisher {
@@ -144,6 +144,32 @@ impl Publisher {
             .context("how long the policy is enforced cannot be written")?;
         self.enforce_until = until;
         Ok(())
+    }
+
+    /// The zones that an interface is in; nothing where it is not published.
+    pub fn zones(&self, netns: NetNsCookie, interface: IfIndex) -> Option<ZoneSet> {
+        let of = &self.published.get(&netns)?.zones;
+        Some(of.get(&interface)?.zones)
+    }
+
+    /// How full the tables are that interfaces and addresses fill.
+    pub fn fills(&self) -> [Fill; 4] {
+        let room = &self.tables.room;
+        let sum = |map, entries: fn(&Published) -> usize, capacity| Fill {
+            map,
+            entries: self.published.values().map(|one| entries(one) as u64).sum(),
+            capacity,
+        };
+        [
+            sum(
+                "lower-devices",
+                |one| one.host.lower_devices(),
+                room.lower_devices,
+            ),
+            sum("addresses", |one| one.host.addresses(), room.addresses),
+            sum("names", |one| one.host.names(), room.names),
+            sum("zones", |one| one.zones.len(), room.zones),
+        ]
     }
 
     /// Makes the maps say of a namespace what it is like now. Only what changed is written; what is new before what is

@@ -14,6 +14,7 @@ mod level;
 mod lines;
 pub mod look;
 pub(crate) mod matrix;
+pub(crate) mod metrics;
 mod next;
 pub mod notes;
 mod notice;

@@ -1,7 +1,7 @@
 //! What a scenario needs of the machine.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aya::util::KernelVersion;
@@ -17,6 +17,8 @@ pub enum Need {
     Namespaces,
     /// A program on the path.
     Program(&'static str),
+    /// Prometheus, which `cargo xtask setup` brings; [`prometheus`] is where.
+    Prometheus,
     /// A kind of link.
     Link(LinkKind),
     /// AF_XDP sockets.
@@ -52,6 +54,9 @@ impl Need {
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
             }
+            Self::Prometheus => prometheus().is_none().then(|| {
+                "Prometheus is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
+            }),
             Self::AfXdp => {
                 let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
                 socket
@@ -104,4 +109,10 @@ impl Need {
             },
         }
     }
+}
+
+/// Where the programs of Prometheus are.
+pub fn prometheus() -> Option<PathBuf> {
+    let directory = PathBuf::from(env::var_os("PINIF_TEST_PROMETHEUS")?);
+    directory.join("prometheus").exists().then_some(directory)
 }

@@ -55,6 +55,7 @@ pub(super) fn serve(
         collector: Collector::new(orders),
         hub: Arc::downgrade(hub),
         words: surfaces::words,
+        metrics: surfaces::metrics::answer,
     };
     Server::start(listening, sources).context("no thread can be started for the control socket")
 }

@@ -94,6 +94,21 @@ impl Host {
         }
     }
 
+    /// How many pairs of a device and one below it.
+    pub(super) fn lower_devices(&self) -> usize {
+        self.lower_devices.len()
+    }
+
+    /// How many addresses.
+    pub(super) fn addresses(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// How many names of interfaces.
+    pub(super) fn names(&self) -> usize {
+        self.names.len()
+    }
+
     /// What the maps hold, by namespace.
     pub(super) fn read(tables: &Tables) -> Result<BTreeMap<NetNsCookie, Self>> {
         let mut hosts: BTreeMap<NetNsCookie, Self> = BTreeMap::new();

@@ -19,7 +19,7 @@ use pinif_ebpf::{
 
 use super::named::{Named, Unresolved};
 use crate::{
-    kernel::object::take_map,
+    kernel::{fill::capacity, object::take_map},
     policy::{
         Policy,
         compile::{Compiled, TrieEntry, compile},
@@ -58,6 +58,16 @@ pub(super) struct Tables {
     pub(super) users: HashMap<MapData, NumberKey, RuleSet>,
     pub(super) cgroups: HashMap<MapData, CgroupKey, RuleSet>,
     pub(super) executables: HashMap<MapData, ExecutableKey, RuleSet>,
+    /// How many entries there is room for, of those that interfaces and addresses fill.
+    pub(super) room: Room,
+}
+
+/// How many entries tables have room for.
+pub(super) struct Room {
+    pub(super) lower_devices: u64,
+    pub(super) addresses: u64,
+    pub(super) names: u64,
+    pub(super) zones: u64,
 }
 
 impl Tables {
@@ -68,15 +78,23 @@ impl Tables {
     /// When the object lacks one, or has it in another shape.
     pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let mut take = |name| take_map(ebpf, name);
+        let (lower_devices, names) = (take("LOWER_DEVICES")?, take("NAMES")?);
+        let (addresses, zones) = (take("ADDRESSES")?, take("ZONES")?);
         Ok(Self {
-            lower_devices: take("LOWER_DEVICES")?.try_into()?,
+            room: Room {
+                lower_devices: capacity(&lower_devices)?,
+                addresses: capacity(&addresses)?,
+                names: capacity(&names)?,
+                zones: capacity(&zones)?,
+            },
+            lower_devices: lower_devices.try_into()?,
             bridges: take("BRIDGES")?.try_into()?,
             bridged: take("BRIDGED")?.try_into()?,
             tunnels: take("TUNNELS")?.try_into()?,
             tunneled: take("TUNNELED")?.try_into()?,
-            names: take("NAMES")?.try_into()?,
-            addresses: take("ADDRESSES")?.try_into()?,
-            zones: take("ZONES")?.try_into()?,
+            names: names.try_into()?,
+            addresses: addresses.try_into()?,
+            zones: zones.try_into()?,
             ingress_policy: take("INGRESS_POLICY")?.try_into()?,
             in_force: take("IN_FORCE")?.try_into()?,
             policies: take("POLICIES")?.try_into()?,

@@ -6,5 +6,6 @@ mod bounds;
 mod commands;
 mod docs;
 mod events;
+mod metrics;
 mod places;
 mod refusals;

@@ -1,0 +1,238 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use pinif_ebpf::{
+    loss::Loss,
+    sighting::Count,
+    verdict::{CellVerdict, Kind, Severity},
+};
+
+use super::*;
+use crate::{
+    findings::{alert_state::AlertState, ready::Attach},
+    hub::{
+        series::{Dropped, Fill, Left, Opened, Passed},
+        snapshot::Interface,
+    },
+};
+
+fn interface(netns: &str, name: &str, refused: Option<&str>) -> Interface {
+    Interface {
+        netns: netns.to_owned(),
+        name: name.to_owned(),
+        refused: refused.map(str::to_owned),
+    }
+}
+
+fn count(packets: u64) -> Count {
+    Count {
+        packets,
+        bytes: packets * 100,
+    }
+}
+
+/// One of each family.
+fn some() -> Snapshot {
+    let mut all = Snapshot::empty(1, Attach::Tcx);
+    all.time = UNIX_EPOCH + Duration::from_millis(1_700_000_100_500);
+    all.started = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    all.policy.loaded = UNIX_EPOCH + Duration::from_secs(1_700_000_050);
+    all.enforces = true;
+    all.enforcement_asked = true;
+    all.interfaces = vec![
+        interface("card", "eth1", None),
+        interface("card", "fab0", None),
+        interface("host", "wg0", Some("no")),
+    ];
+    let verdict = CellVerdict::Found(Kind::DeviceEscape);
+    let left = Left {
+        netns: "card".to_owned(),
+        zone: "front".to_owned(),
+        verdict,
+    };
+    all.series.left.insert(left, count(3));
+    let passed = Passed {
+        netns: "card".to_owned(),
+        bound_device: "fab0".to_owned(),
+        egress_interface: "eth1".to_owned(),
+        verdict,
+    };
+    all.series.passed.insert(passed, count(3));
+    let dropped = Dropped {
+        netns: "card".to_owned(),
+        kind: Kind::PolicyEscape,
+    };
+    all.series.dropped.insert(dropped, count(2));
+    let opened = Opened {
+        kind: Kind::PolicyEscape,
+        severity: Severity::Leak,
+        rule: "control-plane".to_owned(),
+    };
+    all.series.opened.insert(opened, 1);
+    let state = (Severity::Leak, Kind::DeviceEscape, AlertState::Open);
+    all.findings = BTreeMap::from([(state, 1)]);
+    all.losses = vec![(Loss::CellsFull, 7)];
+    all.fills = vec![Fill {
+        map: "cells",
+        entries: 3,
+        capacity: 16_384,
+    }];
+    all
+}
+
+/// Names, labels and types are a contract: what changes here breaks dashboards and alert rules.
+#[test]
+fn names_and_labels() {
+    insta::assert_snapshot!(text(Some(&Arc::new(some())), Form::OpenMetrics));
+}
+
+#[test]
+fn the_older_format_has_the_same_values() {
+    let all = Arc::new(some());
+    let values = |form| {
+        let text = text(Some(&all), form);
+        let mut values: Vec<String> = text.lines().map(str::to_owned).collect();
+        values.retain(|line| !line.starts_with('#'));
+        values
+    };
+    let number = |line: String| {
+        let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+        (name.to_owned(), value.parse::<f64>().expect("a number"))
+    };
+    let new: Vec<_> = values(Form::OpenMetrics).into_iter().map(number).collect();
+    let old: Vec<_> = values(Form::Text).into_iter().map(number).collect();
+    assert_eq!(new, old);
+    let old = text(Some(&all), Form::Text);
+    assert!(!old.contains("# EOF"), "{old}");
+    assert!(
+        old.contains("# TYPE pinif_packets_total counter\n"),
+        "{old}"
+    );
+}
+
+#[test]
+fn without_an_audit_none_is_ready() {
+    let none = text(None, Form::Text);
+    let mut values = none.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(values.next(), Some("pinif_ready 0"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        values.next(),
+        Some(&*format!("pinif_build_info{{version=\"{version}\"}} 1"))
+    );
+    assert_eq!(values.next(), None);
+}
+
+/// Whoever reads a family with the same labels twice refuses all, and a line that begins in a name is another's.
+#[test]
+fn a_name_forges_neither_lines_nor_labels() {
+    let mut all = some();
+    let names = [
+        "a\n pinif_ready 0\n",
+        "a\"} 9\npinif_enforcing",
+        "a\\",
+        "\u{202e}b",
+        "\\u{202e}b",
+        "c\x1b[2J",
+    ];
+    for name in names {
+        let left = Left {
+            netns: name.to_owned(),
+            zone: name.to_owned(),
+            verdict: CellVerdict::Contained,
+        };
+        all.series.left.insert(left, count(1));
+        all.interfaces.push(interface(name, name, None));
+    }
+    let all = Arc::new(all);
+    for form in [Form::OpenMetrics, Form::Text] {
+        let text = text(Some(&all), form);
+        let mut seen = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (labels, _) = line.rsplit_once(' ').expect("a value");
+            assert!(line.starts_with("pinif_"), "{line:?}");
+            assert!(seen.insert(labels.to_owned()), "{labels:?} twice");
+            assert!(
+                !line.contains(crate::text::escape::is_hazardous),
+                "{line:?}"
+            );
+        }
+        assert_eq!(text.matches("\npinif_ready ").count(), 1);
+        assert_eq!(text.matches("\npinif_enforcing ").count(), 1);
+        let same =
+            r#"pinif_packets_total{netns="\\u{202e}b",zone="\\u{202e}b",verdict="contained"} 2"#;
+        assert!(text.contains(same), "{text}");
+    }
+}
+
+/// 200 namespaces of some interfaces each, all tables full: at most 2,000 series.
+#[test]
+fn all_there_may_be_is_bounded() {
+    let mut all = some();
+    let verdicts = || Kind::ALL.map(CellVerdict::Found).into_iter();
+    let others = || verdicts().chain([CellVerdict::Contained, CellVerdict::Allowed]);
+    // As many as the collector has at most (`collector/series.rs`).
+    for number in 0..200 {
+        let left = Left {
+            netns: format!("ns{number}"),
+            zone: String::new(),
+            verdict: CellVerdict::Contained,
+        };
+        all.series.left.insert(left, count(1));
+        for interface_number in 0..5 {
+            let refused = (interface_number == 0).then_some("no");
+            let name = format!("veth{interface_number}");
+            all.interfaces
+                .push(interface(&format!("ns{number}"), &name, refused));
+        }
+    }
+    for verdict in others() {
+        let other = || "other".to_owned();
+        let left = Left {
+            netns: other(),
+            zone: other(),
+            verdict,
+        };
+        all.series.left.insert(left, count(1));
+        let passed = Passed {
+            netns: other(),
+            bound_device: other(),
+            egress_interface: other(),
+            verdict,
+        };
+        all.series.passed.insert(passed, count(1));
+    }
+    for number in 0..985 {
+        let passed = Passed {
+            netns: "card".to_owned(),
+            bound_device: String::new(),
+            egress_interface: format!("veth{number}"),
+            verdict: CellVerdict::Contained,
+        };
+        all.series.passed.insert(passed, count(1));
+    }
+    for number in 0..60 {
+        let netns = format!("ns{number}");
+        let kind = Kind::DeviceEscape;
+        all.series.dropped.insert(Dropped { netns, kind }, count(1));
+    }
+    for number in 0..100 {
+        let opened = Opened {
+            kind: Kind::PolicyEscape,
+            severity: Severity::Leak,
+            rule: format!("rule{number}"),
+        };
+        all.series.opened.insert(opened, 1);
+    }
+    let text = text(Some(&Arc::new(all)), Form::Text);
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    let series: Vec<_> = series.collect();
+    assert!(series.len() <= 2000, "{} series", series.len());
+    // Each namespace that has a refused interface is named before those that have none.
+    let refused = series
+        .iter()
+        .filter(|line| line.contains("state=\"refused\"") && !line.ends_with(" 0"));
+    assert_eq!(refused.count(), 201);
+}

@@ -1,0 +1,392 @@
+//! The metrics of a real auditor: what they count, and that what reads them is content.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::asked::{LEAK, Place};
+use crate::bench::{Need, leak, plug::rename, prometheus, scenario};
+
+/// The values by name and labels.
+type Values = BTreeMap<String, f64>;
+
+fn values(text: &str) -> Values {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+            (name.to_owned(), value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+fn scrape(place: &Place) -> Values {
+    values(&place.ask(async |client| client.metrics().await))
+}
+
+/// The answer in bare HTTP to a reader that accepts this: its type and its text.
+fn accepting(place: &Place, accepted: &str) -> (String, String) {
+    let request =
+        format!("GET /v1/metrics HTTP/1.1\r\nHost: pinif\r\n{accepted}Connection: close\r\n\r\n");
+    let (status, answer) = place.say(request.as_bytes());
+    assert_eq!(status, 200, "{answer}");
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head and a text");
+    let of_type = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-type: "));
+    (of_type.expect("a type").to_owned(), text.to_owned())
+}
+
+/// Without those that are zero, and without times.
+fn not_zero(values: &Values) -> Vec<(&str, f64)> {
+    let all = values.iter().map(|(name, value)| (&**name, *value));
+    all.filter(|(name, value)| *value != 0.0 && !name.contains("timestamp"))
+        .filter(|(name, _)| !name.starts_with("pinif_map") && !name.starts_with("pinif_build"))
+        .collect()
+}
+
+#[test]
+fn each_packet_and_each_finding_is_counted_from_zero() {
+    scenario("metrics", &[], |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let card = bench.card().name();
+        let before = scrape(&place);
+        let opened = r#"pinif_findings_opened_total{kind="device-escape",severity="leak",rule=""}"#;
+        let open = r#"pinif_findings{kind="device-escape",severity="leak",state="open"}"#;
+        assert_eq!((before[opened], before[open]), (0.0, 0.0));
+        assert_eq!(before["pinif_ready"], 1.0);
+        assert_eq!(before[r#"pinif_uncounted_total{reason="cells-full"}"#], 0.0);
+        let interfaces = format!(r#"pinif_interfaces{{netns="{card}",state="audited"}}"#);
+        assert_eq!(before[&interfaces], 3.0);
+
+        let sent = bench.send(&format!("{LEAK} --count 7"));
+        auditor.wait_for_finding("device-escape");
+        let mut after = scrape(&place);
+        // The state of a second ago may be given, and no older one.
+        while after[open] == 0.0 {
+            after = scrape(&place);
+        }
+        assert_eq!((after[opened], after[open]), (1.0, 1.0));
+        let left =
+            format!(r#"pinif_packets_total{{netns="{card}",zone="",verdict="device-escape"}}"#);
+        assert_eq!(after[&left], 7.0);
+        let passed = format!(
+            r#"pinif_interface_packets_total{{netns="{card}",bound_device="fab0",egress_interface="eth1",verdict="device-escape"}}"#
+        );
+        assert_eq!(after[&passed], 7.0);
+        let found: Vec<_> = not_zero(&after)
+            .into_iter()
+            .filter(|(name, _)| name.contains("escape"))
+            .map(|(name, value)| (name.split('{').next().unwrap_or_default(), value))
+            .collect();
+        let bytes = after[&left.replace("packets", "bytes")];
+        assert!(bytes >= 7.0 * 42.0, "{bytes}");
+        assert_eq!(
+            found,
+            [
+                ("pinif_bytes_total", bytes),
+                ("pinif_findings_opened_total", 1.0),
+                ("pinif_findings", 1.0),
+                ("pinif_interface_packets_total", 7.0),
+                ("pinif_packets_total", 7.0),
+            ]
+        );
+        let cells = after[r#"pinif_map_entries{map="cells"}"#];
+        assert!(cells >= 1.0, "{cells}");
+        assert_eq!(after[r#"pinif_map_entries{map="findings"}"#], 1.0);
+        assert_eq!(after[r#"pinif_map_capacity{map="findings"}"#], 16_384.0);
+
+        auditor
+            .stop()
+            .expect()
+            .finding(
+                leak("device-escape")
+                    .bound("fab0")
+                    .egress("eth1")
+                    .packets(7)
+                    .by(&sent),
+            )
+            .nothing_else();
+    });
+}
+
+#[test]
+fn nothing_goes_down_when_an_interface_is_renamed() {
+    scenario("metrics renamed", &[], |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        bench.send(&format!("{LEAK} --count 7"));
+        auditor.wait_for_finding("device-escape");
+        let total = |values: &Values, interface: &str| -> f64 {
+            let named = format!(r#"egress_interface="{interface}""#);
+            let of = values.iter().filter(|(name, _)| name.contains(&named));
+            let escaped = of.filter(|(name, _)| name.contains("device-escape"));
+            escaped.map(|(_, value)| value).sum()
+        };
+        let mut before = scrape(&place);
+        while total(&before, "eth1") < 7.0 {
+            before = scrape(&place);
+        }
+        rename(bench.card(), "eth1", "wan0");
+        auditor.wait_for_note("eth1 is called wan0 from now on");
+        bench.send("udp --bind-device fab0 --pktinfo wan0 --to 10.0.0.2:9 --count 5");
+        let mut after = scrape(&place);
+        while total(&after, "wan0") < 5.0 {
+            after = scrape(&place);
+        }
+        rename(bench.card(), "wan0", "eth1");
+        auditor.wait_for_note("wan0 is called eth1 from now on");
+        bench.send(&format!("{LEAK} --count 1"));
+        let mut last = scrape(&place);
+        while total(&last, "eth1") < 8.0 {
+            last = scrape(&place);
+        }
+        let both = |values: &Values| (total(values, "eth1"), total(values, "wan0"));
+        assert_eq!(
+            [&before, &after, &last].map(both),
+            [(7.0, 0.0), (7.0, 5.0), (8.0, 5.0)]
+        );
+        for (earlier, later) in [(&before, &after), (&after, &last)] {
+            for (name, value) in earlier {
+                let now = later.get(name);
+                let grows = !name.contains("_total") || now >= Some(value);
+                assert!(grows, "{name}: {value}, then {now:?}");
+            }
+        }
+        auditor.stop();
+    });
+}
+
+#[test]
+fn each_reader_gets_the_format_that_it_asks_for() {
+    scenario("metrics formats", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let open_metrics = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2\r\n";
+        let (of_type, text) = accepting(&place, open_metrics);
+        assert_eq!(
+            of_type,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        );
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+        let (of_type, text) = accepting(&place, "");
+        assert_eq!(of_type, "text/plain; version=0.0.4; charset=utf-8");
+        assert!(
+            text.contains("# TYPE pinif_packets_total counter\n"),
+            "{text}"
+        );
+        auditor.stop();
+    });
+}
+
+#[test]
+fn the_textfile_says_too_that_there_is_no_auditor() {
+    scenario("metrics textfile", &[], |bench| {
+        let place = Place::new();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("pinif.prom");
+        let write = || {
+            let mut pinif = Command::new(env!("CARGO_BIN_EXE_pinif"));
+            pinif.arg("metrics").arg("--socket").arg(place.path());
+            let output = pinif
+                .arg("--output")
+                .arg(&file)
+                .output()
+                .expect("pinif runs");
+            assert!(output.stdout.is_empty());
+            let text = fs::read_to_string(&file).expect("it was written");
+            (output.status.code(), values(&text))
+        };
+        let (status, none) = write();
+        assert_eq!((status, none["pinif_ready"]), (Some(1), 0.0));
+        assert_eq!(none.len(), 2, "{none:?}");
+        let auditor = place.audit(bench, &[]);
+        let (status, there) = write();
+        assert_eq!((status, there["pinif_ready"]), (Some(0), 1.0));
+        auditor.stop();
+        let (status, gone) = write();
+        assert_eq!((status, gone), (Some(1), none));
+        let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+        assert_eq!(left.len(), 1);
+    });
+}
+
+/// What a rule or the documentation names, a reader gets.
+#[test]
+fn rules_and_documentation_name_metrics_that_there_are() {
+    scenario("metrics named", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let (_, text) = accepting(&place, "");
+        auditor.stop();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let there: BTreeSet<_> = types.filter_map(|line| line.split(' ').next()).collect();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let named = |file: &str| -> BTreeSet<String> {
+            let text = fs::read_to_string(root.join(file)).expect(file);
+            let is_name = |character: char| character.is_ascii_lowercase() || character == '_';
+            text.split(|character| !is_name(character))
+                .filter(|word| word.starts_with("pinif_"))
+                .map(str::to_owned)
+                .collect()
+        };
+        for file in [
+            "contrib/prometheus/pinif.rules.yml",
+            "contrib/prometheus/pinif.rules.test.yml",
+        ] {
+            for name in named(file) {
+                assert!(there.contains(&*name), "{file}: {name}");
+            }
+        }
+        let documented = named("docs/metrics.md");
+        let there: BTreeSet<_> = there.into_iter().map(str::to_owned).collect();
+        assert_eq!(documented, there);
+    });
+}
+
+/// Ended when dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let quiet = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(quiet.spawn().expect("it starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nobody has.
+fn port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn get(port: u16, path: &str) -> Option<serde_json::Value> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    serde_json::from_str(body).ok()
+}
+
+/// Asks until there is an answer.
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what} does not come");
+        std::thread::yield_now();
+    }
+}
+
+/// As docs/metrics.md has it: Prometheus scrapes a port of this machine that leads to the socket, by the shipped rules.
+#[test]
+fn one_packet_that_leaks_is_an_alert_of_prometheus_in_two_scrapes() {
+    let needs = [Need::Prometheus, Need::Program("socat")];
+    scenario("metrics prometheus", &needs, |bench| {
+        let programs = prometheus().expect("it is there");
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let (exported, web) = (port(), port());
+        let rules =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/prometheus/pinif.rules.yml");
+        let rules = rules.canonicalize().expect("the rules");
+        let configuration = format!(
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  - job_name: pinif\n    metrics_path: /v1/metrics\n    static_configs: [{{targets: ['localhost:{exported}']}}]\n",
+            rules.display()
+        );
+        let file = folder.path().join("prometheus.yml");
+        fs::write(&file, configuration).expect("a configuration");
+        let _bridge = Running::start(
+            Command::new("socat")
+                .arg(format!(
+                    "TCP-LISTEN:{exported},bind=127.0.0.1,fork,reuseaddr"
+                ))
+                .arg(format!("UNIX-CONNECT:{}", place.path().display())),
+        );
+        let _prometheus = Running::start(
+            Command::new(programs.join("prometheus"))
+                .arg(format!("--config.file={}", file.display()))
+                .arg(format!(
+                    "--storage.tsdb.path={}",
+                    folder.path().join("data").display()
+                ))
+                .arg(format!("--web.listen-address=127.0.0.1:{web}")),
+        );
+        let query = |expression: &str| {
+            let answer = get(web, &format!("/api/v1/query?query={expression}"))?;
+            let result = answer["data"]["result"].as_array()?.clone();
+            (!result.is_empty()).then_some(result)
+        };
+        until("a scrape", || query("pinif_ready"));
+        let alerts = || {
+            let answer = get(web, "/api/v1/alerts")?;
+            answer["data"]["alerts"].as_array().cloned()
+        };
+        let firing = || -> Option<Vec<serde_json::Value>> {
+            let mut alerts = alerts()?;
+            alerts.retain(|alert| alert["state"] == "firing");
+            Some(alerts)
+        };
+        let rules = until("the rules", || {
+            let answer = get(web, "/api/v1/rules")?;
+            let groups = answer["data"]["groups"].as_array()?.clone();
+            let rules: Vec<_> = groups
+                .iter()
+                .flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default())
+                .collect();
+            rules
+                .iter()
+                .all(|rule| rule["health"] == "ok")
+                .then_some(rules)
+        });
+        assert_eq!(rules.len(), 13);
+        assert_eq!(firing(), Some(Vec::new()));
+
+        bench.send(&format!("{LEAK} --count 1"));
+        let finding = auditor.wait_for_finding("device-escape");
+        let alerts_of_leak = until("the alert", || firing().filter(|alerts| !alerts.is_empty()));
+        let [alert] = alerts_of_leak.as_slice() else {
+            panic!("{alerts_of_leak:?}");
+        };
+        let labels = &alert["labels"];
+        assert_eq!(
+            *labels,
+            serde_json::json!({
+                "alertname": "PinifLeak",
+                "instance": format!("localhost:{exported}"),
+                "job": "pinif",
+                "kind": "device-escape",
+                "severity": "critical",
+            })
+        );
+        assert_eq!(finding.packets, 1);
+        auditor.stop();
+        // It fires after a minute.
+        until("that it is down", || {
+            let mut alerts = alerts()?.into_iter();
+            alerts.find(|alert| alert["labels"]["alertname"] == "PinifDown")
+        });
+    });
+}
