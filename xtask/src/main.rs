@@ -13,6 +13,7 @@ mod launch;
 mod linker;
 mod package;
 mod process;
+mod prometheus;
 mod remap;
 mod report;
 mod scenarios;

@@ -13,6 +13,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use crate::{
     build, package,
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
+    prometheus,
     report::Report,
     scenarios::{self, DIRECTORY_VARIABLE},
     setup,
@@ -56,6 +57,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
         (machines, vm::arm64::Supply::bring(workspace))
     });
+    let prometheus = is_whole.then(|| prometheus::ensure(workspace));
     report.add_work("tools and kernels", began.elapsed());
 
     let started = Instant::now();
@@ -68,6 +70,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 
     survive_interrupts()?;
     count_this_kernel(workspace, args, &mut report)?;
+    if let Some(programs) = prometheus {
+        prometheus::check(workspace, &programs, &mut report);
+    }
     if is_whole {
         let started = Instant::now();
         let (totals, status) = count_documentation_tests(workspace, args)?;
@@ -97,7 +102,8 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .args(["--message-format", "libtest-json"])
         .args(&args.args)
         .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1")
-        .env(DIRECTORY_VARIABLE, &directory);
+        .env(DIRECTORY_VARIABLE, &directory)
+        .env(prometheus::VARIABLE, prometheus::directory(workspace));
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;
     let totals = tally.totals();

@@ -31,7 +31,8 @@ use crate::{process::say, report::Report, scenarios, setup, tally::Totals, works
 use kernels::Kernel;
 pub use kernels::Line;
 use machine::{Accelerator, End, Machine};
-use results::{Absence, Ended};
+pub use results::Absence;
+use results::Ended;
 use service::{Checked, Service};
 pub use suite::Chosen;
 use suite::Suite;

@@ -131,7 +131,7 @@ impl Source<'_> {
 }
 
 /// What has one place in both: where it is in the tarball or in `contrib`, and where it goes.
-const SAME: [(&str, &str, Kind); 9] = [
+const SAME: [(&str, &str, Kind); 12] = [
     ("policy.toml", "etc/pinif/policy.toml", Kind::Settings),
     ("pinif.toml", "etc/pinif/pinif.toml", Kind::Settings),
     (
@@ -152,6 +152,21 @@ const SAME: [(&str, &str, Kind); 9] = [
     (
         "contrib/90-pinif.rules",
         "usr/lib/udev/rules.d/90-pinif.rules",
+        Kind::Plain,
+    ),
+    (
+        "contrib/prometheus/pinif.rules.yml",
+        "usr/share/pinif/prometheus/pinif.rules.yml",
+        Kind::Plain,
+    ),
+    (
+        "contrib/prometheus/pinif-metrics.service",
+        "usr/share/pinif/prometheus/pinif-metrics.service",
+        Kind::Plain,
+    ),
+    (
+        "contrib/prometheus/pinif-metrics.timer",
+        "usr/share/pinif/prometheus/pinif-metrics.timer",
         Kind::Plain,
     ),
     (

@@ -12,7 +12,7 @@ use super::{
 use crate::{process::run, target::Target, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
-const FILES: [&str; 9] = [
+const FILES: [&str; 12] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "CHANGELOG.md",
@@ -20,6 +20,9 @@ const FILES: [&str; 9] = [
     "contrib/pinif-pin-refresh@.service",
     "contrib/pinif.service",
     "contrib/pinif.toml",
+    "contrib/prometheus/pinif-metrics.service",
+    "contrib/prometheus/pinif-metrics.timer",
+    "contrib/prometheus/pinif.rules.yml",
     "docs/policy.example.toml",
     "docs/schema/pinif-policy.schema.json",
 ];
