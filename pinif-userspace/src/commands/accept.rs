@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::{audit::DEFAULT_POLICY, explain};
+use super::{asking::Asked, audit::DEFAULT_POLICY, explain};
 use crate::{
     findings::{
         finding::ANY_INTERFACE,
@@ -44,13 +44,17 @@ pub struct AcceptArgs {
     #[arg(long, value_name = "DATE")]
     until: String,
 
-    /// What `pinif audit --format json` printed; `-` is standard input
+    /// What `pinif audit --format json` printed; `-` is standard input [default: the auditor that runs is asked]
     #[arg(long, value_name = "FILE")]
-    from: PathBuf,
+    from: Option<PathBuf>,
 
-    /// The policy file: the entry is written into a directory beside it, which is called policy.d beside policy.toml
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_POLICY)]
-    policy: PathBuf,
+    /// The policy file: the entry is written into a directory beside it, which is called policy.d beside policy.toml [default: that of
+    /// the auditor that is asked, or /etc/pinif/policy.toml]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    asked: Asked,
 }
 
 /// Runs `pinif accept`.
@@ -59,18 +63,43 @@ pub struct AcceptArgs {
 ///
 /// Where there is no such finding, the reason or the date is none, or the file cannot be written, or others could change it.
 pub fn run(args: AcceptArgs) -> Result<ExitCode> {
-    let findings = explain::read(&args.from)?;
-    let finding = explain::with_id(&args.id, &findings, &args.from)?;
-    let text = entry(finding, &args.reason, &args.until)?;
+    let (finding, policy) = match &args.from {
+        Some(from) => {
+            let findings = explain::read(from)?;
+            let finding = explain::with_id(&args.id, &findings, from)?;
+            (finding.clone(), args.policy)
+        }
+        None => {
+            let finding = explain::of_running(&args.id, &args.asked)?;
+            let policy = args
+                .policy
+                .map_or_else(|| in_force(&args.asked), |path| Ok(Some(path)));
+            (finding, policy?)
+        }
+    };
+    let policy = policy.unwrap_or_else(|| DEFAULT_POLICY.into());
+    let text = entry(&finding, &args.reason, &args.until)?;
     check(&text)?;
-    let written = write(&args.policy, &finding.id, &text)?;
-    let policy = visible(&args.policy.to_string_lossy()).into_owned();
+    let written = write(&policy, &finding.id, &text)?;
+    let policy = visible(&policy.to_string_lossy()).into_owned();
     streams::answer(&format!(
         "{}: written. An auditor that runs with {policy} takes it now; `pinif policy check {policy}` shows all that is accepted.\n\n{}",
         visible(&written.to_string_lossy()),
         visible_lines(&text)
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The policy file of the auditor that runs; nothing where it has none.
+fn in_force(asked: &Asked) -> Result<Option<PathBuf>> {
+    let policy = asked.ask(async |client| client.policy().await)?;
+    match policy.source.path {
+        Some(path) if path.is_relative() => bail!(
+            "the auditor that runs was given its policy as {}, and it is not known in which directory: name it with --policy FILE",
+            visible(&path.to_string_lossy())
+        ),
+        path => Ok(path),
+    }
 }
 
 /// The entry, as it is written: what distinguishes the finding from others, but for what it has seen so far.

@@ -49,7 +49,7 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
     let columns = streams::columns(io::stdout());
     let text = match (&args.what, &args.from) {
         (Some(what), None) if is_id(what) && named(what).is_none() => {
-            of_running(what, &args.asked, columns)?
+            whole(&of_running(what, &args.asked)?, columns)
         }
         (Some(what), None) => of_kind(what)?,
         (what, Some(from)) => {
@@ -88,7 +88,13 @@ pub fn show_in_short(finding: &FindingLine) -> Result<()> {
 }
 
 /// A finding of the auditor that runs.
-fn of_running(id: &str, asked: &Asked, columns: Option<usize>) -> Result<String> {
+pub(super) fn of_running(id: &str, asked: &Asked) -> Result<FindingLine> {
+    if !is_id(id) {
+        bail!(
+            "`{}` is no id of a finding, which has 12 hexadecimal digits; `pinif findings` lists them",
+            visible(id)
+        );
+    }
     let finding = asked
         .ask(async |client| client.finding(id).await)
         .with_context(|| {
@@ -97,12 +103,11 @@ fn of_running(id: &str, asked: &Asked, columns: Option<usize>) -> Result<String>
                  --format json` printed with --from FILE"
             )
         })?;
-    match finding {
-        Some(finding) => Ok(whole(&finding, columns)),
-        None => bail!(
+    finding.with_context(|| {
+        format!(
             "the auditor that runs has no finding {id}; `pinif findings` lists those that it has, and --from FILE names what another one printed"
-        ),
-    }
+        )
+    })
 }
 
 /// The page of a kind, as Markdown.

@@ -310,6 +310,54 @@ fn the_command_writes_what_a_running_auditor_takes() {
 }
 
 #[test]
+fn a_running_auditor_is_asked_for_the_finding_and_the_policy() {
+    scenario("accept asked", &[], |bench| {
+        let policy = Policy::new("");
+        let socket = policy.at("socket");
+        let socket = socket.to_str().expect("UTF-8");
+        let pinif = |id: &str| {
+            let output = Command::new(env!("CARGO_BIN_EXE_pinif"))
+                .args(["accept", id, "--reason", "known", "--until", "2100-12-31"])
+                .args(["--socket", socket])
+                .output();
+            let output = output.expect("pinif starts");
+            (
+                output.status.code(),
+                String::from_utf8(output.stderr).expect("UTF-8"),
+            )
+        };
+        let (status, text) = pinif("0123456789ab");
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.contains(socket), "{text}");
+
+        let mut auditor = policy.audit(bench, &["--socket", socket]);
+        let mut sender = bench.sender(&format!("{LEAK} --until-line --wait-stdin"));
+        sender.wait_for("ready").go();
+        let finding = auditor.wait_for_finding("device-escape");
+        sender.go();
+        let sent = sender.finish();
+        for (id, words) in [
+            ("0123456789ab", "has no finding 0123456789ab"),
+            ("../status", "`../status` is no id of a finding"),
+        ] {
+            let (status, text) = pinif(id);
+            assert_eq!(status, Some(1), "{text}");
+            assert!(text.contains(words), "{text}");
+        }
+        let (status, text) = pinif(&finding.id);
+        assert_eq!(status, Some(0), "{text}");
+        let file = policy.at(&format!("policy.d/accept-{}.toml", finding.id));
+        assert!(file.exists());
+        wait_for(&mut auditor, AlertState::Accepted, sent.sent);
+        let report = auditor.stop();
+        let expected = report
+            .expect()
+            .finding(escape().packets(sent.sent).by(&sent));
+        expected.exit(0).nothing_else();
+    });
+}
+
+#[test]
 fn people_and_the_journal_see_that_it_is_accepted() {
     scenario("accept shown", &[], |bench| {
         let policy = Policy::new(&accept(KNOWN, "2100-12-31"));
