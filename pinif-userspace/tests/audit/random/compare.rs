@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use pinif_userspace::findings::line::{self, FindingLine};
+use pinif_userspace::findings::line::{self, FindingLine, RelatedLine};
 
 use super::oracle::{Expected, Key, Subject};
 use crate::bench::Report;
@@ -19,6 +19,10 @@ pub fn differences(report: &Report, expected: &Expected) -> Vec<String> {
     let mut findings = BTreeMap::new();
     for line in &report.findings {
         *findings.entry(key(line)).or_default() += line.packets;
+        // The oracle knows of packets, and not which of them are of one connection.
+        for related in &line.related {
+            *findings.entry(key_of_related(line, related)).or_default() += related.packets;
+        }
     }
     compare("the findings", &expected.findings, &findings, &mut all);
     if report.summary.packets != expected.total {
@@ -57,14 +61,6 @@ fn compare<K: Ord + Debug>(
 }
 
 fn key(line: &FindingLine) -> Key {
-    let subject = match &line.subject {
-        Some(line::Subject::Program { .. }) => Subject::Program,
-        Some(line::Subject::Forwarded {
-            interface,
-            protocol,
-        }) => Subject::Forwarded(interface.clone(), protocol.clone().unwrap_or_default()),
-        other => Subject::Other(format!("{other:?}")),
-    };
     Key {
         kind: line.kind.name(),
         severity: line.severity.name(),
@@ -72,6 +68,30 @@ fn key(line: &FindingLine) -> Key {
         bound: line.bound_device.clone(),
         egress: line.egress_interface.clone(),
         dropped: line.dropped,
-        subject,
+        subject: subject(line.subject.as_ref()),
+    }
+}
+
+/// The key of a finding that another one names: it is of the same interface.
+fn key_of_related(line: &FindingLine, related: &RelatedLine) -> Key {
+    Key {
+        kind: related.kind.name(),
+        severity: related.severity.name(),
+        rule: related.rule.clone(),
+        bound: related.bound_device.clone(),
+        egress: line.egress_interface.clone(),
+        dropped: line.dropped,
+        subject: subject(related.subject.as_ref()),
+    }
+}
+
+fn subject(subject: Option<&line::Subject>) -> Subject {
+    match subject {
+        Some(line::Subject::Program { .. }) => Subject::Program,
+        Some(line::Subject::Forwarded {
+            interface,
+            protocol,
+        }) => Subject::Forwarded(interface.clone(), protocol.clone().unwrap_or_default()),
+        other => Subject::Other(format!("{other:?}")),
     }
 }
