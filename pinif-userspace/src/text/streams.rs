@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{escape::visible, words::wrapped};
@@ -81,6 +82,16 @@ pub fn unless_closed(outcome: io::Result<()>) -> io::Result<()> {
         Err(error) if is_closed(&error) => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Whether its terminal has hung up, or its other end is closed (`POLLHUP`, `POLLERR`: poll(2)).
+pub fn has_hung_up(stream: impl AsFd) -> bool {
+    let mut asked = [PollFd::new(&stream, PollFlags::empty())];
+    let now = Timespec::default();
+    poll(&mut asked, Some(&now)).is_ok()
+        && asked[0]
+            .revents()
+            .intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 /// Ready once standard output is closed at its other end: the last reader of a pipe has gone, or the terminal has hung up

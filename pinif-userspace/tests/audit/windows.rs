@@ -78,8 +78,9 @@ fn a_port_that_joins_a_bridge() {
             send(bench, Some("br0"), None);
             bench.run("ip", "link set fab0 nomaster");
         }
-        // The bridge's own link comes and goes with its port, and drops some of them.
-        nothing_found(&auditor.stop(), "fab0", changes());
+        // The bridge's own link comes and goes with its port, and drops most of them on a busy machine: its carrier is looked at
+        // once a second at the latest (`linkwatch_schedule_work`).
+        nothing_found(&auditor.stop(), "fab0", changes() / 10);
     });
 }
 

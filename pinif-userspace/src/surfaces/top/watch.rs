@@ -1,6 +1,7 @@
 //! The view on a terminal: the one place where keys, the auditor's answers, signals and time come together.
 
 use std::collections::VecDeque;
+use std::io::stdout;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -126,6 +127,17 @@ impl Signals {
 ///
 /// When the auditor gives no first answer, or the terminal cannot be had.
 pub async fn watch(
+    find: impl Fn() -> Result<Client, ClientError> + Send + 'static,
+    look: Look,
+) -> Result<()> {
+    match show(find, look).await {
+        // It may be drawn on before it is known to be gone.
+        Err(_) if streams::has_hung_up(stdout()) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+async fn show(
     find: impl Fn() -> Result<Client, ClientError> + Send + 'static,
     look: Look,
 ) -> Result<()> {
