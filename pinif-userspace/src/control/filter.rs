@@ -25,7 +25,7 @@ pub struct FindingsFilter {
     /// Severities, with commas between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// States, with commas between them: `open`, `quiet`.
+    /// States, with commas between them: `open`, `quiet`, `accepted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Last seen at this time or later: a time (RFC 3339), or how long ago, such as `10m`.
@@ -64,7 +64,7 @@ pub struct EventsFilter {
     /// Severities, with commas between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// States, with commas between them: `open`, `quiet`.
+    /// States, with commas between them: `open`, `quiet`, `accepted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The network namespace: a name, or a pattern of names.
