@@ -33,7 +33,7 @@ impl Connections {
         let mut shared = Vec::new();
         for group in evidence.groups() {
             let hash = self.hash(&group);
-            let others = self.of(hash).len();
+            let others = self.of(hash).count();
             if others < MOST {
                 self.places
                     .insert_unique(hash, (hash, place), |&(hash, _)| hash);
@@ -52,12 +52,11 @@ impl Connections {
     }
 
     /// Those of a group.
-    pub(super) fn of(&self, hash: u64) -> Vec<Place> {
+    pub(super) fn of(&self, hash: u64) -> impl Iterator<Item = Place> {
         let all = self.places.iter_hash(hash);
-        // Those of another group whose hash begins alike are left out.
-        all.filter(|entry| entry.0 == hash)
+        // Those of another group whose hash begins with the same bits are left out.
+        all.filter(move |entry| entry.0 == hash)
             .map(|entry| entry.1)
             .take(MOST)
-            .collect()
     }
 }

@@ -9,7 +9,9 @@ use pinif_ebpf::{
     verdict::{CellVerdict, Kind, Severity},
 };
 
-use super::{audit::Audit, deliveries::has_arrived, names::Names, report::rule_of, series::Labels};
+use super::{
+    audit::Audit, deliveries::is_undelivered, names::Names, report::rule_of, series::Labels,
+};
 use crate::{
     hub::series::{Fill, Opened},
     kernel::{persist::ArchivedFinding, publish::Publisher},
@@ -88,7 +90,7 @@ impl Audit {
             .context("the findings cannot be read from their map")?
         {
             for (key, value) in batch {
-                if has_arrived(&key) && hears && value.delivered == 0 {
+                if hears && is_undelivered(&key, &value) {
                     // It was given to no socket, and is no finding.
                     continue;
                 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use pinif_ebpf::{
-    sighting::FindingKey,
+    sighting::{FindingKey, FindingValue},
     verdict::{Direction, Kind},
 };
 
@@ -16,6 +16,11 @@ impl Deliveries {
     pub(super) fn grew(&mut self, key: &FindingKey, delivered: u32) -> bool {
         delivered != 0 && self.0.insert(*key, delivered) != Some(delivered)
     }
+}
+
+/// Whether a finding is of what arrived, and no packet of it was given to its socket so far.
+pub(super) fn is_undelivered(key: &FindingKey, value: &FindingValue) -> bool {
+    has_arrived(key) && value.delivered == 0
 }
 
 /// Whether a finding is of what arrived.

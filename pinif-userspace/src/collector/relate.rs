@@ -37,10 +37,8 @@ impl Audit {
     /// Compares the findings anew of which one has grown.
     pub(super) fn relate_grown(&mut self) {
         let grown = |&hash: &u64| {
-            let places = self.connections.of(hash);
-            places
-                .into_iter()
-                .any(|place| self.ledger.is_waiting(place))
+            let mut places = self.connections.of(hash);
+            places.any(|place| self.ledger.is_waiting(place))
         };
         let grown: Vec<u64> = self.connections.several().filter(grown).collect();
         for group in grown {
@@ -50,7 +48,7 @@ impl Audit {
 
     /// What is known by now of the findings of a group.
     fn known_of(&self, group: u64) -> Vec<(Place, FindingKey, FindingState)> {
-        let places = self.connections.of(group).into_iter();
+        let places = self.connections.of(group);
         let keys = places.filter_map(|place| match self.ledger.key_at(place)? {
             Key::Counted(key) => Some((place, *key)),
             Key::Gap(_) => None,

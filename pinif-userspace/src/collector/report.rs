@@ -16,7 +16,7 @@ use pinif_ebpf::{
 
 use super::{
     audit::{Audit, When},
-    deliveries::has_arrived,
+    deliveries::{has_arrived, is_undelivered},
     key::Key,
     ledger::Due,
     moment::Moment,
@@ -53,39 +53,42 @@ impl Audit {
             return;
         }
         // Without a counter it is of an interface that is gone, and is archived.
-        let Some(state) = self.counters.finding(key) else {
+        let Some(value) = self.counters.value(key) else {
             return;
         };
-        let count = state.count;
-        if has_arrived(key) && self.hooks.hears() && self.counters.delivered(key) == 0 {
+        if self.hooks.hears() && is_undelivered(key, &value) {
             // Perhaps it is dropped before it comes to its socket: it is looked again.
             self.counts = true;
             return;
         }
+        let state = value.state;
         let Some(sighted) = decode(key, sighting) else {
             return;
         };
         let process = enrich::process(&sighted);
         let now = Moment::now();
-        if let Some(mut finding) = self.describe(key, &sighted, process, count, None)
-            && let seen = self.last_seen(&finding, &sighted, now)
-            && let Some(finding) = {
-                finding.accepted = self.accepted(&Key::Counted(*key), &finding);
-                self.ledger
-                    .sighted(Key::Counted(*key), finding, seen, now.monotonic)
-            }
-        {
-            self.counts = true;
-            self.remember_seen(&finding, seen.monotonic);
-            if self.is_of_its_own(key, &state) {
-                self.show(Some(&Key::Counted(*key)), finding, Change::Opened);
-            }
-            let namespace = self.namespaces.get(&key.netns);
-            let suspect =
-                namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
-            if let Some(suspect) = suspect {
-                self.searches.ask(*key, suspect);
-            }
+        let Some(mut finding) = self.describe(key, &sighted, process, state.count, None) else {
+            return;
+        };
+        let seen = self.last_seen(&finding, &sighted, now);
+        let entry = Key::Counted(*key);
+        finding.accepted = self.accepted(&entry, &finding);
+        let entered = self
+            .ledger
+            .sighted(entry.clone(), finding, seen, now.monotonic);
+        let Some(finding) = entered else {
+            return;
+        };
+        self.counts = true;
+        self.remember_seen(&finding, seen.monotonic);
+        if self.is_of_its_own(key, &state) {
+            self.show(Some(&entry), finding, Change::Opened);
+        }
+        let namespace = self.namespaces.get(&key.netns);
+        let suspect =
+            namespace.and_then(|namespace| enrich::suspect(&sighted, namespace.hooks.netns()));
+        if let Some(suspect) = suspect {
+            self.searches.ask(*key, suspect);
         }
     }
 
@@ -221,21 +224,21 @@ impl Audit {
             .next()
             .context("the findings cannot be read from their map")?
         {
+            let now = Moment::now();
             for (key, value) in batch {
                 self.findings += 1;
-                if has_arrived(&key) && hears && !self.deliveries.grew(&key, value.delivered) {
+                if hears && has_arrived(&key) && !self.deliveries.grew(&key, value.delivered) {
                     continue;
                 }
                 let state = value.state;
-                let now = Moment::now();
-                if !self.ledger.counted(&Key::Counted(key), state.count, now) {
+                let entry = Key::Counted(key);
+                if !self.ledger.counted(&entry, state.count, now) {
                     self.on_sighting(&key, &state.sighting, when);
                 }
-                self.judge_still(&Key::Counted(key), &state);
+                self.judge_still(&entry, &state);
                 if key.dropped != 0 {
                     // A group that is not joined is no packet, and may be another one.
-                    self.ledger
-                        .sampled(&Key::Counted(key), state.samples.number(), now);
+                    self.ledger.sampled(&entry, state.samples.number(), now);
                 }
             }
         }

@@ -30,7 +30,6 @@ mod tests {
         example,
         finding::{Finding, FindingId},
         memory::held,
-        ready::{Attach, Ready},
         samples::{DestinationSample, ProcessSample, Sampled, Samples, SocketSample},
         summary::Summary,
     };
@@ -82,19 +81,7 @@ mod tests {
     }
 
     fn ready() -> Event {
-        Event::Ready(Arc::new(Ready {
-            interfaces: Vec::new(),
-            netns: Vec::new(),
-            kernel: String::new(),
-            attach: Attach::Tcx,
-            enforce: false,
-            policy: None,
-            version: String::new(),
-            run: String::new(),
-            boot: None,
-            host: None,
-            labels: Default::default(),
-        }))
+        Event::Ready(Arc::new(example::ready()))
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {

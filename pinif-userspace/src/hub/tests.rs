@@ -8,27 +8,10 @@ use std::{
 use pinif_ebpf::loss::Loss;
 
 use super::{bounds::Bounds, queue::Queue, *};
-use crate::findings::{
-    example,
-    finding::Finding,
-    ready::{Attach, Ready},
-    summary::Summary,
-};
+use crate::findings::{example, finding::Finding, ready::Attach, summary::Summary};
 
 fn ready() -> Event {
-    Event::Ready(Arc::new(Ready {
-        interfaces: Vec::new(),
-        netns: Vec::new(),
-        kernel: String::new(),
-        attach: Attach::Tcx,
-        enforce: false,
-        policy: None,
-        version: String::new(),
-        run: String::new(),
-        boot: None,
-        host: None,
-        labels: [].into(),
-    }))
+    Event::Ready(Arc::new(example::ready()))
 }
 
 fn ended() -> Event {

@@ -86,14 +86,12 @@ impl Counters {
 
     /// One finding, with its counter, its first packet and what it has seen.
     pub fn finding(&self, key: &FindingKey) -> Option<FindingState> {
-        let found = self.findings.get(key, 0);
-        found.ok().map(|FindingValue { state, .. }| state)
+        self.value(key).map(|FindingValue { state, .. }| state)
     }
 
-    /// How often what arrived was given to its socket, as a number that is another after each time; zero for never.
-    pub fn delivered(&self, key: &FindingKey) -> u32 {
-        let found = self.findings.get(key, 0);
-        found.map_or(0, |value| value.delivered)
+    /// All that the kernel has of one finding.
+    pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
+        self.findings.get(key, 0).ok()
     }
 
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.

@@ -38,7 +38,7 @@ pub fn picture(buffer: &Buffer, what: &str) -> String {
     svg
 }
 
-/// The cells of a line that look alike and stand beside each other, with where they begin.
+/// The cells of a line that look the same and stand beside each other, with where they begin.
 fn runs(line: &[Cell]) -> Vec<(usize, &[Cell])> {
     let mut runs = Vec::new();
     let mut start = 0;
