@@ -331,11 +331,15 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         self.entries.len() - self.wholes.number()
     }
 
+    /// All, also those that are named in another, in the order of their first sightings.
+    pub fn all(&self) -> impl Iterator<Item = &Finding> {
+        self.entries.iter().map(|entry| &entry.finding)
+    }
+
     /// Those that are not named in another, in the order of their first sightings.
     pub fn own(&self) -> impl Iterator<Item = (Place, &Finding)> {
-        let all = (0..).zip(&self.entries);
+        let all = (0..).zip(self.all());
         all.filter(|&(place, _)| !self.wholes.is_part(place))
-            .map(|(place, entry)| (place, &entry.finding))
     }
 
     /// The finding at a place, with what is named in it.

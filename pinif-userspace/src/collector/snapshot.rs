@@ -130,7 +130,8 @@ fn most_severe<K: Clone + Eq + Hash>(ledger: &Ledger<K>, most: usize) -> Vec<Pla
 /// by their places.
 fn graded<K: Clone + Eq + Hash>(cells: Vec<Cell>, ledger: &Ledger<K>) -> Vec<GradedCell> {
     let mut unusual: HashMap<CellOf<'_>, Severity> = HashMap::new();
-    for (_, finding) in ledger.own() {
+    // What is named in another finding is in a cell as well.
+    for finding in ledger.all() {
         if finding.kind.row().varies {
             let severity = unusual
                 .entry(CellOf::of(finding))
@@ -179,5 +180,44 @@ impl<'a> CellOf<'a> {
             kind,
             dropped: cell.dropped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pinif_ebpf::verdict::CellVerdict;
+
+    use super::*;
+    use crate::{collector::moment::Moment, findings::example, findings::finding::SentBy};
+
+    #[test]
+    fn a_cell_is_as_grave_as_what_is_in_it_be_it_named_in_another_finding() {
+        let mut ledger: Ledger<u64> = Ledger::new(Duration::from_secs(300), 0);
+        let now = Moment::now();
+        let part = Finding {
+            kind: Kind::AddressEscape,
+            severity: Severity::Leak,
+            ..example::finding(2)
+        };
+        let cell = Cell {
+            netns: part.netns().to_owned(),
+            bound_device: part.bound_device().map(str::to_owned),
+            egress_interface: part.egress_interface().to_owned(),
+            packets: 1,
+            bytes: 60,
+            verdict: CellVerdict::from_number(Kind::AddressEscape as u8),
+            origin: SentBy::Socket,
+            carried: false,
+            dropped: false,
+        };
+        ledger.sighted(1, example::finding(1), now, now.monotonic);
+        let severity = |ledger: &Ledger<u64>| graded(vec![cell.clone()], ledger)[0].severity;
+        assert_eq!(severity(&ledger), Some(Severity::Risk), "as usual");
+        ledger.sighted(2, part, now, now.monotonic);
+        assert_eq!(severity(&ledger), Some(Severity::Leak));
+        ledger.relate(1, Some(0));
+        assert_eq!(severity(&ledger), Some(Severity::Leak));
     }
 }
