@@ -43,6 +43,25 @@ pub struct Mistake {
     pub remedies: Vec<Wanted>,
 }
 
+impl Mistake {
+    /// What a program on the card sends, whose finding is of this kind; with nothing made for it, and no remedies yet.
+    pub const fn of(kind: &'static str, name: &'static str, sends: &'static str) -> Self {
+        Self {
+            name,
+            needs: &[Need::Program("nft")],
+            kind,
+            cause: "",
+            policy: None,
+            packets: Some(COUNT),
+            make: |_| (),
+            meanwhile: |_| (),
+            from: From::Card,
+            sends,
+            remedies: Vec::new(),
+        }
+    }
+}
+
 /// Who sends what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {

@@ -1,25 +1,13 @@
 //! Remedies of `address-escape`: a packet had an address of fab0 alone, and left by eth1.
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use super::{misled, peer_has};
+use crate::bench::carry::{Mistake, Then, developer, operator};
 use crate::bench::{Bench, Need, scenario};
 use pinif_userspace::findings::explain::Who;
 
-const NFT: &[Need] = &[Need::Program("nft")];
-
-fn escape(name: &'static str, sends: &'static str) -> Mistake {
-    Mistake {
-        name,
-        needs: NFT,
-        kind: "address-escape",
-        cause: "",
-        policy: None,
-        make: |_| (),
-        meanwhile: |_| (),
-        packets: Some(COUNT),
-        from: From::Card,
-        sends,
-        remedies: vec![],
-    }
+/// Its finding, of what a program on the card sends.
+pub(super) fn escape(name: &'static str, sends: &'static str) -> Mistake {
+    Mistake::of("address-escape", name, sends)
 }
 
 /// Nothing reaches the world by fab0: binding there would wait for a neighbour that does not answer.
@@ -50,9 +38,7 @@ fn an_address_of_another_interface_is_not_used() {
 fn a_router_of_the_right_link_is_used() {
     fn make(bench: &Bench) {
         bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 9");
-        let peer = &bench.chassis.peer;
-        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
+        peer_has(bench, "203.0.113.9/32");
     }
     Mistake {
         cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
@@ -87,9 +73,7 @@ fn a_router_that_is_on_the_link_by_declaration_is_used() {
             "route add default via 10.99.0.1 dev fab0 onlink metric 9",
         );
         bench.knows("fab0", "10.99.0.1");
-        let peer = &bench.chassis.peer;
-        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
+        peer_has(bench, "203.0.113.9/32");
     }
     Mistake {
         cause: "route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
@@ -133,8 +117,7 @@ fn a_neighbour_of_the_other_link_needs_no_route() {
 #[test]
 fn a_rule_by_source_is_corrected() {
     fn make(bench: &Bench) {
-        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
-        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+        misled(bench, "pref 100 from 10.0.0.1");
     }
     Mistake {
         cause: "rule 100 (from 10.0.0.1) sent it to table 100, whose default route via 192.0.2.2 leaves via eth1",
@@ -165,16 +148,13 @@ fn a_rule_by_source_is_corrected() {
 #[test]
 fn what_is_kept_out_of_a_rule_goes_to_the_table_that_has_the_route() {
     fn make(bench: &Bench) {
-        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
-        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+        misled(bench, "pref 100 from 10.0.0.1");
         bench.run(
             "ip",
             "route add 203.0.113.0/24 via 10.0.0.2 dev fab0 table 50",
         );
         bench.run("ip", "rule add pref 200 lookup 50");
-        let peer = &bench.chassis.peer;
-        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
+        peer_has(bench, "203.0.113.9/32");
     }
     Mistake {
         cause: "rule 100 (from 10.0.0.1) sent it to table 100",
@@ -285,161 +265,6 @@ fn a_route_gives_another_source() {
         ],
         meanwhile: is_changed_in_its_source,
         ..escape("30 route-src", "udp --to 203.0.113.9:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// A rule of nftables marks what goes to the world, when it has its source already.
-#[test]
-fn a_mark_of_nftables_is_named() {
-    fn make(bench: &Bench) {
-        bench.run("ip", "route del default");
-        bench.run("ip", "route add default via 10.0.0.2 dev fab0");
-        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 7");
-        bench.run("ip", "rule add pref 100 fwmark 7 lookup 7");
-        bench.run("nft", "add table ip lab");
-        bench.run(
-            "nft",
-            "add chain ip lab out { type route hook output priority -150 ; }",
-        );
-        bench.run(
-            "nft",
-            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set 7",
-        );
-        let peer = &bench.chassis.peer;
-        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
-    }
-    Mistake {
-        cause: "the kernel chose the source 10.0.0.1 for another route, before the packet was marked or translated; mark 0x7, which \
-                nft rule ip lab out handle ",
-        make,
-        remedies: vec![
-            operator("delete nft rule ip lab out handle ", Then::Peer),
-            operator("translate the source 10.0.0.1", Then::Outside),
-            operator("give 203.0.113.9 a route via fab0 in table 7", Then::Peer),
-            operator("keep 203.0.113.9 out of rule 100 (fwmark 0x7)", Then::Peer),
-        ],
-        ..escape("30 mark", "udp --to 203.0.113.9:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// The same rule sets some bits of the mark, and the rule of routing asks for those.
-#[test]
-fn a_rule_that_sets_some_bits_of_a_mark_is_named() {
-    fn make(bench: &Bench) {
-        bench.run("ip", "route del default");
-        bench.run("ip", "route add default via 10.0.0.2 dev fab0");
-        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 7");
-        bench.run("ip", "rule add pref 100 fwmark 0x7/0xff lookup 7");
-        bench.run("nft", "add table ip lab");
-        bench.run(
-            "nft",
-            "add chain ip lab out { type route hook output priority -150 ; }",
-        );
-        // One that sets other bits has not set this mark.
-        bench.run(
-            "nft",
-            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set meta mark and 0xffff00ff or 0x500",
-        );
-        bench.run(
-            "nft",
-            "add rule ip lab out ip daddr 198.51.100.0/24 meta mark set meta mark and 0xffff00ff or 0x600",
-        );
-        bench.run(
-            "nft",
-            "add rule ip lab out ip daddr 203.0.113.0/24 meta mark set meta mark and 0xffffff00 or 0x7",
-        );
-        let peer = &bench.chassis.peer;
-        peer.add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
-    }
-    Mistake {
-        cause: "mark 0x507, which nft rule ip lab out handle 2 or nft rule ip lab out handle 4 may have set",
-        make,
-        remedies: vec![
-            operator("translate the source 10.0.0.1", Then::Outside),
-            operator("give 203.0.113.9 a route via fab0 in table 7", Then::Peer),
-            operator("keep 203.0.113.9 out of rule 100 (fwmark 0x7/0xff)", Then::Peer),
-        ],
-        ..escape("30 mark-bits", "udp --to 203.0.113.9:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// A service's address is translated to one that another link leads to.
-#[test]
-fn a_translated_destination_gets_a_source_of_its_way() {
-    fn make(bench: &Bench) {
-        bench.run("ip", "route add 10.96.0.0/16 via 10.0.0.2 dev fab0");
-        bench.run("nft", "add table ip lab");
-        bench.run(
-            "nft",
-            "add chain ip lab out { type nat hook output priority -100 ; }",
-        );
-        bench.run(
-            "nft",
-            "add rule ip lab out ip daddr 10.96.0.1 dnat to 203.0.113.9",
-        );
-    }
-    Mistake {
-        cause: "its destination 10.96.0.1 was translated (NAT); the kernel chose the source 10.0.0.1 for another route, before the \
-                packet was marked or translated; route 0.0.0.0/0 via 192.0.2.2 dev eth1",
-        make,
-        remedies: vec![
-            operator("translate the source 10.0.0.1", Then::Outside),
-            operator("give 10.96.0.1 a route via eth1", Then::Outside),
-        ],
-        ..escape("30 dnat", "udp --to 10.96.0.1:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// A rule of NAT gives what the card itself sends the wrong address.
-#[test]
-fn a_translated_source_is_translated_again() {
-    fn make(bench: &Bench) {
-        bench.run("nft", "add table ip lab");
-        bench.run(
-            "nft",
-            "add chain ip lab out { type nat hook postrouting priority 100 ; }",
-        );
-        bench.run("nft", "add rule ip lab out oifname eth1 snat to 10.0.0.1");
-    }
-    Mistake {
-        cause: "its source 192.0.2.1 was translated (NAT); route 0.0.0.0/0 via 192.0.2.2 dev eth1",
-        make,
-        remedies: vec![operator(
-            "translate the source 192.0.2.1 to an address of eth1",
-            Then::Outside,
-        )],
-        ..escape("30 snat", "udp --to 203.0.113.9:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// The same of what it forwards.
-#[test]
-fn what_is_forwarded_is_translated_to_the_right_address() {
-    fn make(bench: &Bench) {
-        bench.let_forward();
-        bench.run("nft", "add table ip lab");
-        bench.run(
-            "nft",
-            "add chain ip lab out { type nat hook postrouting priority 100 ; }",
-        );
-        bench.run("nft", "add rule ip lab out oifname eth1 snat to 10.0.0.1");
-    }
-    Mistake {
-        cause: "forwarded from fab0, its source 10.0.0.2 translated (NAT); route 0.0.0.0/0 via 192.0.2.2 dev eth1",
-        make,
-        from: From::Peer,
-        remedies: vec![operator(
-            "translate the source 10.0.0.2 to an address of eth1",
-            Then::Outside,
-        )],
-        ..escape("30 snat-forwarded", "udp --to 203.0.113.9:7009 --count 10")
     }
     .is_fixed();
 }

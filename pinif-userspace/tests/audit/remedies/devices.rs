@@ -1,26 +1,8 @@
 //! Remedies of what is about a bound device: `device-escape`, `copy-escape` and `crossed-bind`.
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use crate::bench::carry::{Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need};
 use pinif_lab::LinkKind;
-
-const NFT: &[Need] = &[Need::Program("nft")];
-
-fn of(kind: &'static str, name: &'static str, sends: &'static str) -> Mistake {
-    Mistake {
-        name,
-        needs: NFT,
-        kind,
-        cause: "",
-        policy: None,
-        make: |_| (),
-        meanwhile: |_| (),
-        packets: Some(COUNT),
-        from: From::Card,
-        sends,
-        remedies: Vec::new(),
-    }
-}
 
 #[test]
 fn ip_pktinfo_names_the_bound_device() {
@@ -38,7 +20,7 @@ fn ip_pktinfo_names_the_bound_device() {
                 Then::Peer,
             ),
         ],
-        ..of(
+        ..Mistake::of(
             "device-escape",
             "30 pktinfo",
             "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:7009 --count 10",
@@ -58,7 +40,7 @@ fn the_scope_is_the_bound_device() {
                 Then::Peer,
             ),
         ],
-        ..of(
+        ..Mistake::of(
             "device-escape",
             "30 scope",
             "udp --bind-device fab0 --scope eth1 --to [fe80::2]:7009 --count 10",
@@ -83,7 +65,7 @@ fn a_vrf_ends_where_its_table_does() {
             "give 203.0.113.9 a route in table 10 of the VRF blue",
             Then::Nowhere,
         )],
-        ..of(
+        ..Mistake::of(
             "device-escape",
             "30 vrf",
             "udp --bind-device blue --to 203.0.113.9:7009 --count 10",
@@ -110,7 +92,7 @@ fn a_rule_that_duplicates_is_deleted() {
             "delete the nft rule netdev lab out handle ",
             Then::Peer,
         )],
-        ..of(
+        ..Mistake::of(
             "copy-escape",
             "30 dup",
             "udp --bind-device fab0 --to 10.0.0.2:7009 --count 10",
@@ -127,7 +109,7 @@ fn address_and_device_are_of_one_interface() {
             "bind the socket to 10.0.0.1, an address of fab0, or to the device eth1",
             Then::Peer,
         )],
-        ..of(
+        ..Mistake::of(
             "crossed-bind",
             "30 crossed",
             "udp --bind 192.0.2.1 --bind-device fab0 --to 10.0.0.2:7009 --count 10",
@@ -146,7 +128,7 @@ fn a_packet_socket_names_where_it_belongs() {
             "send with the index of fab0 in sll_ifindex",
             Then::By("fab0"),
         )],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 packet",
             "packet --device eth1 --from 10.0.0.1:5000 --to 10.0.0.2:9 --count 10",

@@ -1,31 +1,8 @@
 //! The remedies of IPv6, each carried out as those of IPv4 are.
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, CONTROL_PLANE, Need};
-
-const NFT: &[Need] = &[Need::Program("nft")];
-
-fn of(kind: &'static str, name: &'static str, sends: &'static str) -> Mistake {
-    Mistake {
-        name,
-        needs: NFT,
-        kind,
-        cause: "",
-        policy: None,
-        make: |_| (),
-        meanwhile: |_| (),
-        packets: Some(COUNT),
-        from: From::Card,
-        sends,
-        remedies: Vec::new(),
-    }
-}
-
-fn peer_has(bench: &Bench, address: &str) {
-    let peer = &bench.chassis.peer;
-    peer.add_address("lo", address.parse().expect("an address"))
-        .expect("lo");
-}
+use super::peer_has;
+use crate::bench::carry::{From, Mistake, Then, developer, operator};
+use crate::bench::{Bench, CONTROL_PLANE};
 
 /// Nothing reaches the world by fab0.
 #[test]
@@ -42,7 +19,7 @@ fn an_address_of_another_interface_is_not_used() {
                 Then::Outside,
             ),
         ],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 v6-beyond",
             "udp --bind fd00::1 --to [2001:db8:f::9]:7009 --count 10",
@@ -77,7 +54,7 @@ fn a_router_of_the_right_link_is_used() {
                 Then::Peer,
             ),
         ],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 v6-router",
             "udp --bind fd00::1 --to [2001:db8:f::9]:7009 --count 10",
@@ -118,7 +95,7 @@ fn a_route_gives_another_source() {
                 Then::Outside,
             ),
         ],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 v6-route-src",
             "udp --to [2001:db8:f::9]:7009 --count 10",
@@ -137,7 +114,7 @@ fn a_reply_that_can_go_nowhere_else_is_dropped() {
             "drop it where it leaves via eth1 (`nft ",
             Then::Nowhere,
         )],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 v6-reply-outside",
             "ping --to fd00::1 --count 10",
@@ -161,7 +138,7 @@ fn a_route_is_corrected() {
             operator("start the program by pinif run", Then::Peer),
             developer("bind the socket to fab0", Then::Peer),
         ],
-        ..of(
+        ..Mistake::of(
             "policy-escape",
             "30 v6-policy-route",
             "udp --to [fd00::2]:7009 --count 10",
@@ -190,7 +167,7 @@ fn what_is_forwarded_is_translated_to_the_right_address() {
             "translate the source fd00::2 to an address of eth1",
             Then::Outside,
         )],
-        ..of(
+        ..Mistake::of(
             "address-escape",
             "30 v6-snat-forwarded",
             "udp --to [2001:db8:f::9]:7009 --count 10",

@@ -1,6 +1,7 @@
 //! Remedies of what the kernel sends by itself: replies, reports of groups, outer packets of tunnels.
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use super::misled;
+use crate::bench::carry::{From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, Need, risk, scenario};
 use pinif_lab::LinkKind;
 use std::io;
@@ -11,17 +12,8 @@ const NFT: &[Need] = &[Need::Program("nft")];
 
 fn of(kind: &'static str, name: &'static str, from: From, sends: &'static str) -> Mistake {
     Mistake {
-        name,
-        needs: NFT,
-        kind,
-        cause: "",
-        policy: None,
-        packets: Some(COUNT),
-        make: |_| (),
-        meanwhile: |_| (),
         from,
-        sends,
-        remedies: Vec::new(),
+        ..Mistake::of(kind, name, sends)
     }
 }
 
@@ -29,8 +21,7 @@ fn of(kind: &'static str, name: &'static str, from: From, sends: &'static str) -
 #[test]
 fn a_reply_is_led_home() {
     fn make(bench: &Bench) {
-        bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
-        bench.run("ip", "rule add pref 100 from 10.0.0.1 lookup 100");
+        misled(bench, "pref 100 from 10.0.0.1");
     }
     Mistake {
         cause: "the kernel's own reply; rule 100 (from 10.0.0.1) sent it to table 100",

@@ -1,7 +1,7 @@
 //! Remedies of what goes to addresses of a link alone: 169.254.0.0/16, fe80::/10, and reports of groups of IPv6 (MLD).
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need};
+use crate::bench::Bench;
+use crate::bench::carry::{Mistake, Then, developer, operator};
 
 /// What goes to addresses of a link alone stays on the backplane.
 const LINK_LOCAL: &str = r#"
@@ -16,17 +16,8 @@ only_via = ["backplane"]
 
 fn escape(name: &'static str, sends: &'static str) -> Mistake {
     Mistake {
-        name,
-        needs: &[Need::Program("nft")],
-        kind: "policy-escape",
-        cause: "",
         policy: Some(LINK_LOCAL),
-        make: |_| (),
-        meanwhile: |_| (),
-        packets: Some(COUNT),
-        from: From::Card,
-        sends,
-        remedies: Vec::new(),
+        ..Mistake::of("policy-escape", name, sends)
     }
 }
 

@@ -16,17 +16,10 @@ struct Link {
 /// What goes to 10.2.0.2 belongs to `fab2`, and leaves by eth1.
 fn of(link: &Link, name: usize, kind: &'static str, sends: &'static str) -> Mistake {
     Mistake {
-        name: link.names[name],
         needs: link.needs,
-        kind,
         cause: "route 10.2.0.0/30 via 192.0.2.2 dev eth1 in table main",
-        policy: None,
-        packets: Some(COUNT),
         make: link.make,
-        meanwhile: |_| (),
-        from: From::Card,
-        sends,
-        remedies: Vec::new(),
+        ..Mistake::of(kind, link.names[name], sends)
     }
 }
 

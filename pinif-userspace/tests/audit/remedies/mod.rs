@@ -8,4 +8,20 @@ mod ipv6;
 mod kernel;
 mod link_local;
 mod links;
+mod netfilter;
 mod policies;
+
+use crate::bench::Bench;
+
+/// Table 100, for what this rule of IPv4 takes, leads outside.
+fn misled(bench: &Bench, rule: &str) {
+    bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
+    bench.run("ip", &format!("rule add {rule} lookup 100"));
+}
+
+/// The peer has another address, which nothing says to the card.
+fn peer_has(bench: &Bench, address: &str) {
+    let peer = &bench.chassis.peer;
+    peer.add_address("lo", address.parse().expect("an address"))
+        .expect("lo");
+}

@@ -1,31 +1,15 @@
 //! Remedies of `policy-escape` and `unpinned`: a rule keeps it on the backplane.
 
-use crate::bench::carry::{COUNT, From, Mistake, Then, developer, operator};
+use super::misled;
+use crate::bench::carry::{From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
 use pinif_lab::LinkKind;
 
-const NFT: &[Need] = &[Need::Program("nft")];
-
 fn escape(name: &'static str, sends: &'static str) -> Mistake {
     Mistake {
-        name,
-        needs: NFT,
-        kind: "policy-escape",
-        cause: "",
         policy: Some(CONTROL_PLANE),
-        make: |_| (),
-        meanwhile: |_| (),
-        packets: Some(COUNT),
-        from: From::Card,
-        sends,
-        remedies: Vec::new(),
+        ..Mistake::of("policy-escape", name, sends)
     }
-}
-
-/// Table 100, for what this rule takes, leads outside.
-fn misled(bench: &Bench, rule: &str) {
-    bench.run("ip", "route add default via 192.0.2.2 dev eth1 table 100");
-    bench.run("ip", &format!("rule add {rule} lookup 100"));
 }
 
 /// Nothing leads to it by the backplane. That is somebody's to decide.
