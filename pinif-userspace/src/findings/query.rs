@@ -41,7 +41,7 @@ pub struct Query {
 pub enum OfProcess {
     /// By its number.
     Number(u32),
-    /// By its name or the path of its executable.
+    /// By its name, or another that is asked for: the path of its executable.
     Name(GlobMatcher),
 }
 
@@ -71,17 +71,20 @@ impl OfProcess {
         }
     }
 
-    fn is_of(&self, finding: &Finding) -> bool {
-        let Some(process) = &finding.process else {
-            return false;
-        };
+    /// Whether it is the process with this number, and these names.
+    pub fn is<'a>(&self, number: Option<u32>, names: impl IntoIterator<Item = &'a str>) -> bool {
         match self {
-            Self::Number(number) => process.pid == Some(*number),
-            Self::Name(name) => {
-                let exe = process.exe.as_deref();
-                name.is_match(&process.comm) || exe.is_some_and(|exe| name.is_match(exe))
-            }
+            Self::Number(wanted) => number == Some(*wanted),
+            Self::Name(wanted) => names.into_iter().any(|name| wanted.is_match(name)),
         }
+    }
+
+    fn is_of(&self, finding: &Finding) -> bool {
+        let process = finding.process.as_ref();
+        process.is_some_and(|process| {
+            let names = [process.comm.as_str()].into_iter();
+            self.is(process.pid, names.chain(process.exe.as_deref()))
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use globset::GlobMatcher;
 
 use crate::{
+    findings::query::OfProcess,
     survey::{Risk, STATES, SurveyedSocket},
     text::glob::glob,
 };
@@ -12,7 +13,7 @@ use crate::{
 #[derive(Args, Clone, Debug, Default)]
 pub struct Filter {
     /// Only those of this process: its number, or its name, also a pattern; may be repeated
-    #[arg(long, value_name = "PROCESS", value_parser = process)]
+    #[arg(long, value_name = "PROCESS", value_parser = OfProcess::read)]
     process: Vec<OfProcess>,
 
     /// Only those that are bound to this interface, or leave via it; also a pattern; may be repeated
@@ -28,22 +29,6 @@ pub struct Filter {
     state: Vec<String>,
 }
 
-/// A process, as it is named on the command line.
-#[derive(Clone, Debug)]
-enum OfProcess {
-    /// By its number.
-    Number(u32),
-    /// By its name.
-    Name(GlobMatcher),
-}
-
-fn process(text: &str) -> Result<OfProcess, String> {
-    match text.parse() {
-        Ok(number) => Ok(OfProcess::Number(number)),
-        Err(_) => glob(text).map(OfProcess::Name),
-    }
-}
-
 impl Filter {
     /// Whether a socket is shown.
     pub fn takes(&self, socket: &SurveyedSocket) -> bool {
@@ -52,10 +37,8 @@ impl Filter {
             leaves.chain(&socket.bound_device)
         };
         one_of(&self.process, |wanted| {
-            socket.processes.iter().any(|process| match wanted {
-                OfProcess::Number(number) => process.pid == Some(*number),
-                OfProcess::Name(name) => name.is_match(&process.comm),
-            })
+            let mut processes = socket.processes.iter();
+            processes.any(|process| wanted.is(process.pid, [process.comm.as_str()]))
         }) && one_of(&self.interface, |wanted| {
             interfaces().any(|interface| wanted.is_match(interface))
         }) && one_of(&self.risk, |wanted| wanted == socket.risk.name())
