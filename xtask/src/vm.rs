@@ -48,11 +48,14 @@ pub struct Args {
     /// Only those of the tests that this filterset of nextest's names
     #[arg(long, conflicts_with = "command")]
     filter: Option<String>,
+    /// Also those that ask nothing of the kernel, and those that take long where the processor is emulated
+    #[arg(long, conflicts_with = "command")]
+    every: bool,
     /// Only the packages and their unit, under systemd on Linux 6.12
-    #[arg(long, conflicts_with_all = ["kernels", "filter", "command"])]
+    #[arg(long, conflicts_with_all = ["kernels", "filter", "every", "command"])]
     service: bool,
     /// Only the smoke test on arm64, on Linux 5.10 and 6.12
-    #[arg(long, conflicts_with_all = ["kernels", "filter", "service", "command"])]
+    #[arg(long, conflicts_with_all = ["kernels", "filter", "every", "service", "command"])]
     arm64: bool,
     /// What runs in the machine, as root, instead of the scenarios
     #[arg(last = true)]
@@ -97,7 +100,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         if args.service {
             run_service(workspace, &supply, &mut report)?;
         } else {
-            let chosen = args.filter.clone().map_or(Chosen::All, Chosen::Filter);
+            let chosen = match (args.every, args.filter.clone()) {
+                (false, None) => Chosen::All,
+                (false, Some(filter)) => Chosen::Filter(filter),
+                (true, filter) => Chosen::Every(filter.unwrap_or_else(|| "all()".to_owned())),
+            };
             run_scenarios(workspace, &supply, chosen, &mut report)?;
         }
         report.close(started.elapsed())
@@ -208,7 +215,7 @@ pub fn run_scenarios(
         return Ok(());
     };
     let started = Instant::now();
-    let is_whole = !matches!(chosen, Chosen::Filter(_));
+    let is_whole = matches!(chosen, Chosen::Selections | Chosen::All);
     let suite = Suite::build(workspace, chosen)?;
     report.add_work("build for the machines", started.elapsed());
     let accelerator = kvm::choose(workspace, tools, first);

@@ -177,7 +177,7 @@ impl<'a> Machine<'a> {
         // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only. Before Linux 5.11, what eBPF
         // takes counts as locked memory.
         format!(
-            "ulimit -l unlimited\ndmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
+            "ulimit -l unlimited\nulimit -n 65536\ndmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
              echo {}\n{}\necho $? >{}\necho {}\n",
             quoted(&self.tools.bin.to_string_lossy()),
             quoted(&self.tools.program("modprobe").to_string_lossy()),

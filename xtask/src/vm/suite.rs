@@ -27,9 +27,11 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The tests that run in a machine: those of userspace that ask something of the kernel. What else there is (the policy's
-/// language, what is printed, how the program begins and ends) is the same everywhere.
-const FILTER: &str = "kind(test) & package(pinif-userspace) & not (binary(service) \
+/// The tests that report scenarios.
+const SCENARIOS: &str = "kind(test) & package(pinif-userspace)";
+/// Of these, those that ask something of the kernel. What else there is (the policy's language, what is printed, how the program
+/// begins and ends) is the same everywhere.
+const OF_A_KERNEL: &str = "not (binary(service) \
     & test(/^(confined|ends|errors|hostile|journal|logging|names|output|outputs)::/)) & not (binary(service) \
     & test(/^(policy|reload|signals|streams|without_programs)::/))";
 /// How much longer than usual the tests wait: the processor is emulated.
@@ -44,6 +46,8 @@ pub enum Chosen {
     All,
     /// Those that a filterset of nextest's names, on each kernel.
     Filter(String),
+    /// The same, with those that ask nothing of the kernel and those that an emulated processor takes long for.
+    Every(String),
 }
 
 /// The built tests.
@@ -176,8 +180,9 @@ impl Suite {
             Chosen::Selections => line.selection(),
             Chosen::All => "all()",
             Chosen::Filter(filter) => filter,
+            Chosen::Every(filter) => return format!("({SCENARIOS}) & ({filter})"),
         };
-        format!("({FILTER}) & ({filter})")
+        format!("({SCENARIOS}) & ({OF_A_KERNEL}) & ({filter})")
     }
 
     /// nextest in the machine: it has cargo's files, and needs no cargo.
@@ -219,6 +224,9 @@ impl Suite {
         };
         let filter = self.filter(line);
         words.extend(["--color", color, "--filterset", &filter].map(OsString::from));
+        if matches!(self.chosen, Chosen::Every(_)) {
+            words.push("--ignore-default-filter".into());
+        }
         words
     }
 }
