@@ -27,6 +27,9 @@ pub struct Way {
     pub interface: Arc<str>,
     /// How it reaches the destination.
     pub reach: Reach,
+    /// A socket that is bound to it leaves by it, as the routes are. Before Linux 6.1 the routes of a VRF lead a socket that is bound
+    /// to one of its interfaces elsewhere (`l3mdev_update_flow`).
+    pub holds: bool,
     /// The address that the packet could have there, as in [`Ways::source`].
     pub source: Option<IpAddr>,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.

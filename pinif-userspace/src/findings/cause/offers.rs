@@ -62,15 +62,22 @@ pub(in crate::findings) fn offers(
         let Some(link) = scene.network.links.by_name(name) else {
             continue;
         };
-        let reach = if is_allowed(sighted, scene, name) && link.up {
+        let by_route = if is_allowed(sighted, scene, name) && link.up {
             reach(&query, link.index, look_up)
         } else {
-            Some(Reach::Nowhere)
+            Some(Routed::Nowhere)
         };
-        if let Some(reach) = reach {
+        let is_neighbour = || is_neighbour(scene, link.index, headers.destination);
+        let reach = by_route.map(|by_route| match by_route {
+            Routed::There(reach) => (reach, true),
+            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false),
+            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false),
+        });
+        if let Some((reach, holds)) = reach {
             ways.push(Way {
                 interface: Arc::clone(name),
                 reach,
+                holds,
                 source: source(link.index, look_up),
                 table: table(headers.destination, link.index, look_up),
             });
@@ -133,25 +140,35 @@ fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
     rule.is_none_or(|rule| rule.only_via.is_empty()) || scene.allows(sighted, name)
 }
 
-/// How an interface reaches the destination; nothing where there is no answer.
-fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<Reach> {
+/// Where routes lead what is bound to an interface.
+enum Routed {
+    /// By that interface.
+    There(Reach),
+    /// By another: its VRF's routes do not ask what is bound ([`Way::holds`]).
+    Elsewhere,
+    /// Nowhere, or to the host itself.
+    Nowhere,
+}
+
+/// Where routes lead what is bound to an interface; nothing where there is no answer.
+fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<Routed> {
     let query = RouteQuery {
         output: Some(interface),
         ..query.clone()
     };
     match look_up(&query) {
-        Ok(choice) if choice.route.kind == RouteType::Local => Some(Reach::Nowhere),
+        Ok(choice) if choice.route.kind == RouteType::Local => Some(Routed::Nowhere),
         Ok(choice) => Some(match choice.route.way_by(interface) {
-            None => Reach::Nowhere,
-            Some(way) => way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
+            None => Routed::Elsewhere,
+            Some(way) => Routed::There(way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
                 gateway,
                 is_onlink: way.is_onlink,
-            }),
+            })),
         }),
         // A group is everywhere.
-        Err(RouteError::OnLink(to)) if to.is_multicast() => Some(Reach::Direct),
+        Err(RouteError::OnLink(to)) if to.is_multicast() => Some(Routed::There(Reach::Direct)),
         Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
-            Some(Reach::Nowhere)
+            Some(Routed::Nowhere)
         }
         Err(_) => None,
     }

@@ -6,7 +6,7 @@ mod dropping;
 mod facts;
 mod leaving;
 
-pub(in crate::findings) use facts::{egress, home, is_owned};
+pub(in crate::findings) use facts::{egress, holds_when_bound, home, is_owned};
 pub(in crate::findings) use leaving::{
     away_from_source, route_home, routed_home, unasked, unmirrored, unpinned, where_it_belongs,
 };

@@ -59,7 +59,7 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
                 egress: choice::egress(finding),
             };
             let mut all = choice::routed_home(finding, &ROW);
-            all.push(instead);
+            all.extend(choice::holds_when_bound(finding).then_some(instead));
             all
         }
         _ => choice::where_it_belongs(finding, &ROW),

@@ -6,7 +6,7 @@ use pinif_lab::LinkKind;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::bench::{Need, pairs_keep_sockets};
+use crate::bench::{Need, pairs_keep_sockets, vrf_asks_for_the_bound_interface};
 
 use super::senders;
 use super::topology::{
@@ -22,6 +22,7 @@ pub struct Machine {
     vrf: bool,
     dummy: bool,
     multipath: bool,
+    netdev_egress: bool,
     pairs_keep_sockets: bool,
 }
 
@@ -31,9 +32,11 @@ impl Machine {
         Self {
             vlan: has(LinkKind::Vlan),
             ipvlan: has(LinkKind::IpVlan),
-            vrf: has(LinkKind::Vrf),
+            // The oracle knows no VRF whose routes lead away from what is bound to one of its interfaces.
+            vrf: has(LinkKind::Vrf) && vrf_asks_for_the_bound_interface(),
             dummy: has(LinkKind::Dummy),
             multipath: Need::Mptcp.unmet().is_none(),
+            netdev_egress: Need::NetdevEgress.unmet().is_none(),
             pairs_keep_sockets: pairs_keep_sockets(),
         }
     }
@@ -96,7 +99,7 @@ pub fn topology(seed: u64, machine: Machine) -> Topology {
     };
     devices(&mut topology, machine, &mut dice);
     routes(&mut topology, &mut dice);
-    taps(&mut topology, &mut dice);
+    taps(&mut topology, machine, &mut dice);
     // Other numbers, so that a seed makes the same of all else with Multipath TCP and without.
     let mut others = Dice::new(seed ^ OTHERS);
     let is_multipath = machine.multipath && others.chance(40);
@@ -224,7 +227,7 @@ fn is_plain(topology: &Topology, id: Id) -> bool {
         && !is_below
 }
 
-fn taps(topology: &mut Topology, dice: &mut Dice) {
+fn taps(topology: &mut Topology, machine: Machine, dice: &mut Dice) {
     for _ in 0..dice.below(3) {
         let mut ids = topology.ids();
         let ups = ids
@@ -253,6 +256,9 @@ fn taps(topology: &mut Topology, dice: &mut Dice) {
         ]) else {
             continue;
         };
+        if how == How::Dup && !machine.netdev_egress {
+            continue;
+        }
         let container = topology.container().filter(is_free);
         let on = match how {
             How::Mirror | How::Redirect | How::Shape | How::Dup => ups,

@@ -1,7 +1,7 @@
 //! Remedies that name each type of link: what is given a route, and what is bound to.
 
 use crate::bench::carry::{COUNT, From, Mistake, Then, Wanted, developer, operator};
-use crate::bench::{Bench, CONTROL_PLANE, Need};
+use crate::bench::{Bench, CONTROL_PLANE, Need, vrf_asks_for_the_bound_interface};
 use pinif_lab::{Chassis, Device, LinkKind};
 
 /// A link, and what the machine must have for it.
@@ -242,6 +242,12 @@ fn a_vrf_is_named_by_a_rule() {
             "route add 10.0.0.0/30 via 192.0.2.2 dev eth1 table 10",
         );
     }
+    let mut remedies = vec![operator(
+        "give 10.0.0.2 a route via fab0 in table 10 (vrf blue) (`ip route replace 10.0.0.2 dev fab0 table 10`)",
+        Then::Peer,
+    )];
+    let bound = developer("bind the socket to fab0 instead of blue", Then::Peer);
+    remedies.extend(vrf_asks_for_the_bound_interface().then_some(bound));
     Mistake {
         name: "30 link-vrf",
         needs: &[Need::Link(LinkKind::Vrf)],
@@ -253,13 +259,7 @@ fn a_vrf_is_named_by_a_rule() {
         meanwhile: |_| (),
         from: From::Card,
         sends: "udp --bind-device blue --to 10.0.0.2:7009 --count 10",
-        remedies: vec![
-            operator(
-                "give 10.0.0.2 a route via fab0 in table 10 (vrf blue) (`ip route replace 10.0.0.2 dev fab0 table 10`)",
-                Then::Peer,
-            ),
-            developer("bind the socket to fab0 instead of blue", Then::Peer),
-        ],
+        remedies,
     }
     .is_fixed();
 }

@@ -164,6 +164,7 @@ pub fn address_escape() -> Finding {
         causes: Arc::new([Cause::certain(route)]),
         ways: Arc::new(Ways {
             home: vec![Way {
+                holds: false,
                 interface: "fab0".into(),
                 reach: Reach::Nowhere,
                 source: Some([10, 0, 0, 1].into()),

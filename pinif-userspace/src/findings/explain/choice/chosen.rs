@@ -17,7 +17,9 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Reme
     }
     let home = home_that_reaches(finding, row);
     let mut all = Vec::new();
-    if let Reached::By(way) = reached(finding) {
+    if let Reached::By(way) = reached(finding)
+        && way.holds
+    {
         all.push(Remedy::RunBy {
             interface: way.interface,
             is_dropped: true,

@@ -54,6 +54,11 @@ pub(super) fn reached(finding: &Finding) -> Reached {
     }
 }
 
+/// Whether a socket leaves by the interface where it belongs once it is bound to that, as far as is known.
+pub(in crate::findings) fn holds_when_bound(finding: &Finding) -> bool {
+    !matches!(reached(finding), Reached::By(way) if !way.holds)
+}
+
 /// The interfaces where it belongs and that reach its destination; all of them where that is not known.
 pub(super) fn home_that_reaches(finding: &Finding, row: &Row) -> Home {
     match reached(finding) {

@@ -258,6 +258,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
                 gateway,
                 is_onlink: route.is_onlink,
             }),
+            holds: true,
             source: Some(source),
             table: None,
         }),
@@ -343,10 +344,12 @@ fn has_no_way(finding: &Finding) -> bool {
 /// `pinif run`, where the interface reaches the destination.
 pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
     match reached(finding) {
-        Reached::By(way) if !keeps_foreign_source(finding, &way) => Some(Remedy::RunBy {
-            interface: way.interface,
-            is_dropped: false,
-        }),
+        Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
+            Some(Remedy::RunBy {
+                interface: way.interface,
+                is_dropped: false,
+            })
+        }
         _ => None,
     }
 }
@@ -354,7 +357,7 @@ pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
 /// The bound device, where it reaches the destination, or nothing is known of that.
 fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
     match reached(finding) {
-        Reached::By(way) if keeps_foreign_source(finding, &way) => None,
+        Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
         Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
         Reached::Nowhere => None,
     }
