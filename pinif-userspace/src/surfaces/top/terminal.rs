@@ -14,9 +14,10 @@ use crossterm::terminal::{
 };
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
-use ratatui_core::layout::{Position, Rect};
-use ratatui_core::terminal::Frame;
+use ratatui_core::layout::{Position, Rect, Size};
+use ratatui_core::terminal::{Frame, TerminalOptions, Viewport};
 use ratatui_crossterm::CrosstermBackend;
+use terminal_size::{Height, Width, terminal_size_of};
 use tokio::sync::mpsc;
 
 /// How many bytes are gathered before they are written: most frames have fewer.
@@ -42,7 +43,11 @@ impl Terminal {
         give_back_before_panics();
         let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, stdout()));
         let taken = enter();
-        let screen = taken.and_then(|()| Screen::new(backend));
+        let area = Rect::from((Position::ORIGIN, size()));
+        // What is drawn on is measured here: crossterm measures the session's terminal, which may be another.
+        let viewport = Viewport::Fixed(area);
+        let screen =
+            taken.and_then(|()| Screen::with_options(backend, TerminalOptions { viewport }));
         match screen {
             Ok(screen) => Ok(Self {
                 screen: ManuallyDrop::new(screen),
@@ -54,22 +59,15 @@ impl Terminal {
         }
     }
 
-    /// How many columns and lines it has.
-    ///
-    /// # Errors
-    ///
-    /// When the terminal does not say.
-    pub fn size(&self) -> io::Result<(u16, u16)> {
-        let size = self.screen.size()?;
-        Ok((size.width, size.height))
-    }
-
     /// Draws what has changed.
     ///
     /// # Errors
     ///
     /// When the terminal cannot be written to.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if self.screen.get_frame().area().as_size() != size() {
+            self.clear()?;
+        }
         self.screen.draw(draw).map(drop)
     }
 
@@ -80,8 +78,7 @@ impl Terminal {
     /// When the terminal cannot be written to.
     pub fn clear(&mut self) -> io::Result<()> {
         // Not `clear`, which asks the terminal where its cursor is: not each answers.
-        let size = self.screen.size()?;
-        self.screen.resize(Rect::from((Position::ORIGIN, size)))
+        self.screen.resize(Rect::from((Position::ORIGIN, size())))
     }
 
     /// Gives the terminal back and stops with all of its job, as a program does that knows nothing of Ctrl-Z; takes it again once
@@ -142,6 +139,14 @@ pub fn read() -> io::Result<mpsc::Receiver<Vec<u8>>> {
             }
         })?;
     Ok(reader)
+}
+
+/// How many columns and lines the terminal of standard output has. One that no longer says
+/// (`TIOCGWINSZ`: ioctl_tty(2)) is taken for what most terminals have been since the VT100.
+pub fn size() -> Size {
+    let (Width(width), Height(height)) =
+        terminal_size_of(stdout()).unwrap_or((Width(80), Height(24)));
+    Size { width, height }
 }
 
 fn enter() -> io::Result<()> {

@@ -147,7 +147,7 @@ async fn show(
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take().context("the terminal cannot be used")?;
     let start = Instant::now();
-    let mut top = Top::new(look, terminal.size()?);
+    let mut top = Top::new(look, columns_and_lines());
     let mut typed = terminal::read()?;
     let mut decoder = Decoder::default();
     let mut ticks = interval(PERIOD);
@@ -164,8 +164,7 @@ async fn show(
             Effect::Draw | Effect::Nothing => {}
         }
         if effect == Effect::Suspend {
-            let (columns, lines) = terminal.size()?;
-            top.on(Input::Resize(columns, lines), start.elapsed());
+            top.on(resized(), start.elapsed());
         }
         if effect != Effect::Nothing {
             terminal.draw(|frame| top.draw(frame))?;
@@ -183,13 +182,13 @@ async fn show(
             () = streams::closed() => return Ok(()),
             _ = signals.stop.recv() => {
                 terminal.suspend()?;
-                resized(&terminal)?
+                resized()
             }
             _ = signals.goes_on.recv() => {
                 terminal.resume()?;
-                resized(&terminal)?
+                resized()
             }
-            _ = signals.resize.recv() => resized(&terminal)?,
+            _ = signals.resize.recv() => resized(),
             bytes = typed.recv() => match bytes {
                 Some(bytes) => {
                     keys.extend(decoder.keys(&bytes));
@@ -212,7 +211,12 @@ async fn show(
     }
 }
 
-fn resized(terminal: &Terminal) -> Result<Input> {
-    let (columns, lines) = terminal.size()?;
-    Ok(Input::Resize(columns, lines))
+fn resized() -> Input {
+    let (columns, lines) = columns_and_lines();
+    Input::Resize(columns, lines)
+}
+
+fn columns_and_lines() -> (u16, u16) {
+    let size = terminal::size();
+    (size.width, size.height)
 }
