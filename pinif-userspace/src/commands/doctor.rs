@@ -55,10 +55,10 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     )];
     checks.extend(capabilities::check());
     let may_load = capabilities::may_load();
+    // What is lacking is reported already, and each look would only report it again.
+    let unasked = || capabilities::NEEDS_ROOT.to_owned();
     match NetNs::current() {
         Ok(netns) => {
-            // What is lacking is reported already, and each look would only report it again.
-            let unasked = || "that needs root, too".to_owned();
             let sockets = match may_load {
                 true => bypass::list_once().map_err(|error| format!("{error:#}")),
                 false => Err(unasked()),
@@ -72,7 +72,10 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
             };
             checks.extend(gaps::check(&netns, &sockets, ahead));
         }
-        Err(error) => checks.push(gaps::unknown(&error.to_string())),
+        Err(error) => checks.push(gaps::unknown(&match may_load {
+            true => error.to_string(),
+            false => unasked(),
+        })),
     }
     checks.extend(persistent());
     let text = match args.format {

@@ -49,6 +49,9 @@ pub fn check() -> Vec<Check> {
     checks
 }
 
+/// Why something could not be looked at, where the lack of privileges is reported already.
+pub const NEEDS_ROOT: &str = "that needs root, too";
+
 /// Whether this process may load programs at all.
 pub fn may_load() -> bool {
     Privileges::read().is_ok_and(|privileges| privileges.may_load())

@@ -37,30 +37,32 @@ pub fn plug(bench: &Bench, namespace: &Namespace, name: &str, index: Option<u32>
 
 /// Gives a link another name.
 pub fn rename(namespace: &Namespace, old: &str, new: &str) {
-    if renames_what_is_up() {
-        return change(namespace, old, |link| link.name(new));
-    }
-    namespace.set_down(old).expect("it is there");
-    change(namespace, old, |link| link.name(new));
-    namespace.set_up(new).expect("it is there");
+    rename_to_bytes(namespace, old, new.as_bytes());
 }
 
 /// Gives a link a name that need not be text: the kernel takes any bytes but whitespace, `/` and `:`.
 pub fn rename_to_bytes(namespace: &Namespace, old: &str, new: &[u8]) {
     const IFLA_IFNAME: u16 = 3;
-    let index = namespace.index(old).expect("it is there").0;
-    let mut message = LinkUnspec::new_with_index(index).build();
+    let index = index(namespace, old);
     let name = DefaultNla::new(IFLA_IFNAME, [new, &[0]].concat());
-    message.attributes.push(LinkAttribute::Other(name));
-    let changed =
-        namespace.netlink(async |handle| Ok(handle.link().set(message).execute().await?));
-    changed.unwrap_or_else(|error| panic!("cannot rename {old}: {error:#}"));
+    let is_down_meanwhile = !renames_what_is_up();
+    if is_down_meanwhile {
+        change(namespace, index, LinkMessageBuilder::down);
+    }
+    change(namespace, index, |link| {
+        link.append_extra_attribute(LinkAttribute::Other(name))
+    });
+    if is_down_meanwhile {
+        change(namespace, index, LinkMessageBuilder::up);
+    }
 }
 
 /// Moves a link to another namespace.
 pub fn move_to(namespace: &Namespace, name: &str, to: &Namespace) {
     let there = File::open(to.path()).expect("the namespace is there");
-    change(namespace, name, |link| link.setns_by_fd(there.as_raw_fd()));
+    change(namespace, index(namespace, name), |link| {
+        link.setns_by_fd(there.as_raw_fd())
+    });
 }
 
 /// Changes a link until the kernel cannot keep all its events for a reader that does not fetch them.
@@ -95,12 +97,15 @@ fn has_lost_events(namespace: &Namespace) -> bool {
 
 fn change(
     namespace: &Namespace,
-    name: &str,
+    index: u32,
     change: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>,
 ) {
-    let index = namespace.index(name).expect("it is there").0;
     let message = change(LinkUnspec::new_with_index(index)).build();
     let changed =
         namespace.netlink(async |handle| Ok(handle.link().set(message).execute().await?));
-    changed.unwrap_or_else(|error| panic!("cannot change {name}: {error:#}"));
+    changed.unwrap_or_else(|error| panic!("cannot change link {index}: {error:#}"));
+}
+
+fn index(namespace: &Namespace, name: &str) -> u32 {
+    namespace.index(name).expect("it is there").0
 }

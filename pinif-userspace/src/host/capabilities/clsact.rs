@@ -10,7 +10,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::outcome::Outcome;
+use super::{NEEDS_ROOT, outcome::Outcome};
 use crate::host::netlink::Requester;
 
 /// Loopback's index, in every namespace.
@@ -77,6 +77,9 @@ fn of(missing: io::Result<Option<&'static str>>) -> Outcome {
             ),
         ),
         // Without the right to make a namespace, which another check reports.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Outcome::Note(format!(
+            "clsact, since TCX came with Linux 6.6; whether the kernel has it is unknown: {NEEDS_ROOT}"
+        )),
         Err(error) => Outcome::Note(format!(
             "clsact, since TCX came with Linux 6.6; whether the kernel has it could not be tried ({error})"
         )),
