@@ -60,6 +60,7 @@ pub fn write(
         size_of::<bpf_sock_tuple>() as u32
     };
     let is_tcp = packet.protocol == protocol::TCP;
+    let flags = skb.set_flags_aside();
     // SAFETY: the helpers take the context, and a tuple of this size. A socket is given back below.
     let found = unsafe {
         if is_tcp {
@@ -68,14 +69,17 @@ pub fn write(
             bpf_sk_lookup_udp(skb.as_ptr(), &raw mut tuple, size, HERE, 0)
         }
     };
+    skb.write_flags(flags);
     if let Some(sock) = FullSock::new(found) {
         let bound = write_found(sighting, sock, cgroup, is_awaited, active);
         release(found);
         return bound;
     }
     if is_tcp {
+        let flags = skb.set_flags_aside();
         // SAFETY: as above.
         let remains = unsafe { bpf_skc_lookup_tcp(skb.as_ptr(), &raw mut tuple, size, HERE, 0) };
+        skb.write_flags(flags);
         if !remains.is_null() {
             // A connection in TIME_WAIT. Through a map: the verifier allows no arithmetic on the pointer itself.
             sighting.socket_inode = remains as u64;

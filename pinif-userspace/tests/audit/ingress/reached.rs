@@ -1,5 +1,6 @@
 //! A contained address is reached from the outside.
 
+use pinif_ebpf::verdict::Severity;
 use pinif_userspace::findings::finding::PacketDirection;
 
 use super::{NOTHING, end, escape, port, receiver, send};
@@ -16,6 +17,7 @@ together! {
         what_nobody_listens_for_is_a_risk,
         a_socket_that_is_pinned_to_the_backplane_does_not_hear_the_outside,
         a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address,
+        what_was_counted_where_it_left_finds_its_receiver,
         the_wire_is_counted_in_segments,
         fragments_are_counted;
 }
@@ -202,6 +204,34 @@ fn a_socket_that_is_pinned_to_the_front_port_hears_the_backplanes_address() {
         send(bench, &bench.chassis.outside, to_it, 1000);
         let escaped = escape().bound("eth1").packets(1000).by(&end(receiver));
         auditor.stop().expect().arrived(escaped).nothing_else();
+    });
+}
+
+/// What was counted in another namespace arrives with the mark of that, which older kernels take for the IP layer's flags when they look for
+/// its socket. Each auditor has other marks: half of them mean nothing there.
+fn what_was_counted_where_it_left_finds_its_receiver() {
+    scenario("20 marked", NOTHING, |bench| {
+        for _ in 0..4 {
+            let policy = "[zone.backplane]\ninterfaces = [\"fab*\"]\ncontained = true\n";
+            let outside = &bench.chassis.outside;
+            let auditor = bench.audit_with(policy, &["--netns", outside.name()]);
+            let receiver = receiver(bench, "--bind 10.0.0.1:5000");
+            send(bench, outside, "udp --to 10.0.0.1:5000 --count 10", 10);
+            let receiver = end(receiver);
+            let report = auditor.stop();
+            let [finding] = &report.findings[..] else {
+                panic!("one finding\n{report}");
+            };
+            let place = (&*finding.netns, &*finding.egress_interface);
+            assert_eq!(place, (bench.card().name(), "eth1"), "{report}");
+            assert_eq!(
+                (finding.kind.name(), finding.severity, finding.packets),
+                ("ingress-escape", Severity::Leak, 10),
+                "{report}"
+            );
+            let process = finding.process.as_ref().and_then(|process| process.pid);
+            assert_eq!(process, Some(receiver.pid), "{report}");
+        }
     });
 }
 

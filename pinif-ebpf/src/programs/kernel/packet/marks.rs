@@ -36,6 +36,26 @@ impl Skb {
         }
     }
 
+    /// Sets aside what a look-up of a socket takes for the flags of the IP layer, which has not had the packet yet, and returns it: before
+    /// Linux 6.5 (in the stable series: 6.1.39), `bpf_sk_lookup_udp` and its like read there whether the packet came by a VRF (`inet_sdif`,
+    /// `inet6_sdif`), and find no socket that is bound to nothing if it says so. A mark is there where the packet left another interface of the host.
+    #[inline(always)]
+    pub fn set_flags_aside(self) -> [u32; 2] {
+        let flags = [member!(self.0, cb[2]), member!(self.0, cb[3])];
+        self.write_flags([0; 2]);
+        flags
+    }
+
+    /// Writes back what [`Self::set_flags_aside`] returned.
+    #[inline(always)]
+    pub fn write_flags(self, flags: [u32; 2]) {
+        // SAFETY: as in `mark_passed`.
+        unsafe {
+            addr_of_mut!((*self.0).cb[2]).write_volatile(flags[0]);
+            addr_of_mut!((*self.0).cb[3]).write_volatile(flags[1]);
+        }
+    }
+
     /// The number of its room ([`crate::state::scratch`]).
     #[inline(always)]
     pub fn room(self) -> u32 {
