@@ -61,8 +61,7 @@ pub use running::Running;
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve, serve_after};
 pub use settle::{
-    connections, pairs_keep_sockets, received_by, renames_what_is_up, settle,
-    time_wait_has_packets, vrf_asks_for_the_bound_interface,
+    connections, pairs_keep_sockets, received_by, renames_what_is_up, settle, time_wait_has_packets,
 };
 pub use valid::valid;
 pub use wait::{Events, wait_until};

@@ -39,6 +39,8 @@ pub enum Need {
     IoUringSocket,
     /// How many instructions the verifier went through (`verified_insns` of `struct bpf_prog_info`).
     VerifiedCount,
+    /// VRFs whose routes ask which interface a socket is bound to (`flowi_l3mdev`).
+    VrfHolds,
 }
 
 impl Need {
@@ -92,6 +94,12 @@ impl Need {
                 let asked = IoUring::new(1).and_then(|ring| ring.submitter().register_probe(&mut probe));
                 (asked.is_err() || !probe.is_supported(opcode::Socket::CODE))
                     .then(|| "this kernel's io_uring makes no sockets".to_owned())
+            }
+            Self::VrfHolds => {
+                let holds = |kernel| kernel >= KernelVersion::new(6, 1, 0);
+                (!KernelVersion::current().is_ok_and(holds)).then(|| {
+                    "this kernel's VRFs do not ask which of their interfaces a socket is bound to, as those since Linux 6.1 do".to_owned()
+                })
             }
             Self::VerifiedCount => {
                 let counts = |kernel| kernel >= KernelVersion::new(5, 16, 0);

@@ -126,11 +126,6 @@ pub fn pairs_keep_sockets() -> bool {
     !is_since(KernelVersion::new(6, 13, 0))
 }
 
-/// Whether what is bound to an interface of a VRF leaves by that, whatever other routes the VRF has (`flowi_l3mdev`).
-pub fn vrf_asks_for_the_bound_interface() -> bool {
-    is_since(KernelVersion::new(6, 1, 0))
-}
-
 /// Whether an interface that is up can be given another name.
 pub fn renames_what_is_up() -> bool {
     is_since(KernelVersion::new(6, 2, 0))

@@ -6,7 +6,7 @@ use pinif_lab::LinkKind;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::bench::{Need, pairs_keep_sockets, vrf_asks_for_the_bound_interface};
+use crate::bench::{Need, pairs_keep_sockets};
 
 use super::senders;
 use super::topology::{
@@ -33,7 +33,7 @@ impl Machine {
             vlan: has(LinkKind::Vlan),
             ipvlan: has(LinkKind::IpVlan),
             // The oracle knows no VRF whose routes lead away from what is bound to one of its interfaces.
-            vrf: has(LinkKind::Vrf) && vrf_asks_for_the_bound_interface(),
+            vrf: has(LinkKind::Vrf) && Need::VrfHolds.unmet().is_none(),
             dummy: has(LinkKind::Dummy),
             multipath: Need::Mptcp.unmet().is_none(),
             netdev_egress: Need::NetdevEgress.unmet().is_none(),

@@ -1,7 +1,7 @@
 //! Remedies that name each type of link: what is given a route, and what is bound to.
 
 use crate::bench::carry::{COUNT, From, Mistake, Then, Wanted, developer, operator};
-use crate::bench::{Bench, CONTROL_PLANE, Need, vrf_asks_for_the_bound_interface};
+use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
 use pinif_lab::{Chassis, Device, LinkKind};
 
 /// A link, and what the machine must have for it.
@@ -247,7 +247,8 @@ fn a_vrf_is_named_by_a_rule() {
         Then::Peer,
     )];
     let bound = developer("bind the socket to fab0 instead of blue", Then::Peer);
-    remedies.extend(vrf_asks_for_the_bound_interface().then_some(bound));
+    let holds = Need::VrfHolds.unmet().is_none();
+    remedies.extend(holds.then_some(bound));
     Mistake {
         name: "30 link-vrf",
         needs: &[Need::Link(LinkKind::Vrf)],
@@ -262,4 +263,9 @@ fn a_vrf_is_named_by_a_rule() {
         remedies,
     }
     .is_fixed();
+    if !holds {
+        scenario("30 link-vrf remedy 2", &[Need::VrfHolds], |_| {
+            unreachable!("it cannot run")
+        });
+    }
 }
