@@ -4,7 +4,12 @@
 //! By the port, and not by the socket: of several with one port, the kernel may choose another for the packet than a look-up does
 //! (`SO_ATTACH_REUSEPORT_EBPF`).
 
-use aya_ebpf::{Global, bindings::BPF_ANY, btf_maps::LruHashMap, macros::btf_map};
+use aya_ebpf::{
+    Global,
+    bindings::BPF_ANY,
+    btf_maps::{Array, LruHashMap},
+    macros::btf_map,
+};
 use pinif_ebpf::{
     intent::{SocketRecord, flag},
     key::IfIndex,
@@ -18,6 +23,10 @@ static HEARS_ALL: Global<u32> = Global::new(0);
 
 #[btf_map]
 static AWAITED: LruHashMap<u64, FindingKey, 4096> = LruHashMap::new();
+
+/// Not zero once anything was awaited: until then, no packet that is received costs a look-up.
+#[btf_map]
+static AWAITS: Array<u32, 1> = Array::new();
 
 /// Whether the hook sees what a socket receives.
 #[inline(always)]
@@ -34,6 +43,9 @@ const fn place(interface: IfIndex, protocol: u8, port: u16) -> u64 {
 /// Which finding the packet was of that arrived last for a port by an interface.
 #[inline(always)]
 pub fn by(interface: IfIndex, protocol: u8, port: u16) -> Option<&'static FindingKey> {
+    if AWAITS.get(0).is_none_or(|&any| any == 0) {
+        return None;
+    }
     // SAFETY: where the table is full, an entry is reused, and then another's, which is looked at as that.
     unsafe { AWAITED.get(&place(interface, protocol, port)) }
 }
@@ -43,4 +55,12 @@ pub fn by(interface: IfIndex, protocol: u8, port: u16) -> Option<&'static Findin
 pub fn note(interface: IfIndex, protocol: u8, port: u16, key: &FindingKey) {
     // The table makes room for it.
     let _ = AWAITED.insert(&place(interface, protocol, port), key, u64::from(BPF_ANY));
+    if let Some(any) = AWAITS.get_ptr_mut(0) {
+        // SAFETY: an aligned word of the map, which all write the same to; it is written once, so that CPUs need not share the line.
+        unsafe {
+            if any.read_volatile() == 0 {
+                any.write_volatile(1);
+            }
+        }
+    }
 }
