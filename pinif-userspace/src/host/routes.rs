@@ -3,6 +3,7 @@
 mod answer;
 mod beside;
 mod error;
+mod in_table;
 mod query;
 
 use std::{io, net::IpAddr};
@@ -75,6 +76,9 @@ impl RouteOracle {
     /// # Errors
     /// As [`Self::look_up`]. Rules that cannot be read leave the rule unknown.
     pub fn choose(&mut self, query: &RouteQuery, links: &Links) -> Result<Choice, RouteError> {
+        if let Some(table) = query.table {
+            return self.in_table(query.destination, table);
+        }
         let route = self.look_up(query)?;
         let rule = self.rule_of(query, &route, links);
         let source = match query.source {
@@ -85,6 +89,21 @@ impl RouteOracle {
             source: query.source.or(source.and_then(|way| way.source)),
             route,
             rule,
+        })
+    }
+
+    /// The route that a table has for a destination.
+    fn in_table(&self, destination: IpAddr, table: u32) -> Result<Choice, RouteError> {
+        let found = in_table::find(&self.netns, self.numbering, table, destination);
+        let found = found.map_err(|source| RouteError::Refused {
+            destination,
+            source,
+        });
+        let route = found?.ok_or(RouteError::Unreachable(destination))?;
+        Ok(Choice {
+            source: route.preferred_source,
+            rule: None,
+            route,
         })
     }
 

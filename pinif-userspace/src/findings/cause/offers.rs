@@ -185,10 +185,15 @@ fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32
     plain.rule.filter(|rule| !rule.is_everywhere())?;
     let there = look_up(&RouteQuery {
         output: Some(interface),
+        ..query.clone()
+    });
+    let table = there.ok()?.route.table;
+    // It may have a longer prefix by another interface.
+    let whole = look_up(&RouteQuery {
+        table: Some(table),
         ..query
     });
-    let there = there.ok().filter(|choice| leads_out(choice, interface));
-    there.map(|choice| choice.route.table)
+    leads_out(&whole.ok()?, interface).then_some(table)
 }
 
 /// Whether a packet that leaves by an interface may have an address: no other interface has it alone.

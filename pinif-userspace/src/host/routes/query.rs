@@ -33,6 +33,8 @@ pub struct RouteQuery {
     pub destination_port: Option<u16>,
     /// Its type of service or traffic class (`IP_TOS`, `IPV6_TCLASS`); zero where it is not known.
     pub tos: u8,
+    /// The one table that is asked, for the destination alone, whichever rules lead to it; without one, the rules are.
+    pub table: Option<u32>,
 }
 
 impl RouteQuery {
@@ -49,6 +51,7 @@ impl RouteQuery {
             source_port: None,
             destination_port: None,
             tos: 0,
+            table: None,
         }
     }
 

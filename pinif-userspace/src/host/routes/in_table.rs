@@ -1,0 +1,138 @@
+//! The route that one table has for a destination, whichever rules lead there: the kernel's look-up begins at the rules.
+
+use std::{cmp::Reverse, io, net::IpAddr, ops::ControlFlow};
+
+use netlink_packet_core::Parseable as _;
+use netlink_packet_route::{
+    AddressFamily,
+    route::{RouteAttribute, RouteFlags, RouteMessage},
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use super::Route;
+use crate::host::{netlink::Requester, netns::NetNs, numbering::Numbering};
+
+/// How many routes are read. A host that has more (those of the Internet) is not asked so.
+const ROUTES: usize = 10_000;
+
+/// The route of a table that a packet without a type of service follows to a destination; none where the table has none.
+///
+/// # Errors
+/// Where the kernel refuses netlink, or has too many routes, or they change while they are read.
+pub(super) fn find(
+    netns: &NetNs,
+    numbering: Numbering,
+    table: u32,
+    to: IpAddr,
+) -> io::Result<Option<Route>> {
+    let mut all = RouteMessage::default();
+    all.header.address_family = match to {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    // Kernels that filter dumps read no other table's.
+    all.attributes.push(RouteAttribute::Table(table));
+    let (mut best, mut read) = (None, 0);
+    netns.run(|| {
+        Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, &all, |kind, payload| {
+            read += 1;
+            if read > ROUTES {
+                return ControlFlow::Break(());
+            }
+            if kind == libc::RTM_NEWROUTE
+                && let Ok(message) = RouteMessage::parse(payload)
+                && is_followed(&message)
+            {
+                better(&mut best, Route::read(&message, numbering), table, to);
+            }
+            ControlFlow::Continue(())
+        })
+    })??;
+    if read > ROUTES {
+        return Err(io::ErrorKind::QuotaExceeded.into());
+    }
+    Ok(best)
+}
+
+/// Whether a packet without a type of service may follow an entry: not one for another, nor one of the kernel's own caches, nor one
+/// whose link is down (`fib_table_lookup`).
+fn is_followed(message: &RouteMessage) -> bool {
+    let flags = message.header.flags;
+    message.header.tos == 0 && !flags.intersects(RouteFlags::Cloned | RouteFlags::Dead)
+}
+
+/// Takes a route of the table for the destination where it is the better one: the longer prefix, then the smaller metric, then the one that
+/// the kernel lists first.
+fn better(best: &mut Option<Route>, mut route: Route, table: u32, to: IpAddr) {
+    route.take_kind_of_entry();
+    if route.table != table || !route.prefix.contains(&to) {
+        return;
+    }
+    let rank = |route: &Route| (route.prefix.prefix_len(), Reverse(route.metric));
+    if best.as_ref().is_none_or(|best| rank(&route) > rank(best)) {
+        *best = Some(route);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinif_ebpf::key::IfIndex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn route(length: u8, metric: u32, table: u32, output: u32) -> Route {
+        let prefix = ipnet::IpNet::new([10, 0, 0, 2].into(), length).expect("a prefix");
+        Route {
+            prefix: prefix.trunc(),
+            metric,
+            table,
+            output: Some(IfIndex(output)),
+            ..Route::blank(AddressFamily::Inet)
+        }
+    }
+
+    fn chosen(routes: &[Route]) -> Option<Route> {
+        let mut best = None;
+        for route in routes {
+            better(&mut best, route.clone(), 7, [10, 0, 0, 2].into());
+        }
+        best
+    }
+
+    #[test]
+    fn the_longest_prefix_of_the_table_is_followed() {
+        let elsewhere = Route {
+            prefix: "10.0.1.0/24".parse().expect("a prefix"),
+            ..route(24, 0, 7, 9)
+        };
+        let routes = [
+            route(24, 0, 7, 2),
+            route(30, 5, 7, 3),
+            route(30, 1, 7, 4),
+            route(30, 1, 7, 5),
+            route(32, 0, 8, 6),
+            elsewhere,
+        ];
+        assert_eq!(chosen(&routes), Some(routes[2].clone()));
+        assert_eq!(chosen(&routes[4..]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn none_is_better(routes in proptest::collection::vec((0u8..=32, 0u32..4, 6u32..9), 0..20)) {
+            let routes: Vec<Route> = (0u32..)
+                .zip(routes)
+                .map(|(output, (length, metric, table))| route(length, metric, table, output))
+                .collect();
+            let mine = || routes.iter().filter(|route| route.table == 7);
+            match chosen(&routes) {
+                None => prop_assert_eq!(mine().count(), 0),
+                Some(best) => for other in mine() {
+                    let length = best.prefix.prefix_len().cmp(&other.prefix.prefix_len());
+                    prop_assert!(length.then(other.metric.cmp(&best.metric)).is_ge());
+                }
+            }
+        }
+    }
+}
