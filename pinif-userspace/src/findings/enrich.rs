@@ -65,7 +65,14 @@ pub fn finding(
     };
     let subject = subject(sighted, process.as_ref(), scene.name, shared);
     let place = place(sighted, scene, shared);
-    let home = (kinds::of(sighted.kind).home)(&place);
+    // What was asked via an interface is to be answered there.
+    let asked = causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Asked { by } => Some(shared.names.one(by.as_str())),
+        _ => None,
+    });
+    let home = asked
+        .as_ref()
+        .or_else(|| (kinds::of(sighted.kind).home)(&place));
     let ways = offers(sighted, &place, home, scene, look_up);
     let place = shared.places.one(place);
     let mut also = KindSet::default();

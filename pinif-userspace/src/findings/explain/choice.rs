@@ -8,7 +8,8 @@ mod leaving;
 
 pub(in crate::findings) use facts::{egress, holds_when_bound, home, is_owned};
 pub(in crate::findings) use leaving::{
-    away_from_source, route_home, routed_home, unasked, unmirrored, unpinned, where_it_belongs,
+    away_from_source, reached_home, route_home, routed_home, unasked, unmirrored, unpinned,
+    where_it_belongs,
 };
 
 use pinif_ebpf::verdict::Kind;

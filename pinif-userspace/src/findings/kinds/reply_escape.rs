@@ -7,7 +7,7 @@ use crate::findings::{
     cause::by_origin,
     decode::Sighted,
     explain::{
-        Cause, CauseKind, Home, NewRoute, Remedy,
+        Cause, CauseKind, Home, NewRoute, Remedy, choice,
         phrases::{destination_address, left, sender, traffic},
     },
     finding::Finding,
@@ -65,11 +65,14 @@ fn explanation(finding: &Finding) -> String {
 /// A route to the client for whoever runs the host; the program can know where each request came in.
 fn remedies(finding: &Finding) -> Vec<Remedy> {
     let home = asked_by(finding).map_or(Home::Unknown, |by| Home::of(&Arc::from(by)));
-    let route = NewRoute {
-        to: destination_address(finding),
-        home: home.clone(),
-        way: None,
-        table: None,
-    };
-    vec![Remedy::Route(route), Remedy::AnswerThere(home)]
+    let mut all = choice::reached_home(finding, &ROW).unwrap_or_else(|| {
+        vec![Remedy::Route(NewRoute {
+            to: destination_address(finding),
+            home: home.clone(),
+            way: None,
+            table: None,
+        })]
+    });
+    all.push(Remedy::AnswerThere(home));
+    all
 }

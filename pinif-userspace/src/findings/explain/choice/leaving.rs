@@ -158,6 +158,11 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     }
 }
 
+/// The same, where an interface is known where it belongs and that reaches its destination.
+pub(in crate::findings) fn reached_home(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
+    matches!(reached(finding), Reached::By(_)).then(|| route_home(finding, row))
+}
+
 /// The same of what a route led elsewhere although its socket is bound: to a VRF, whose routes are asked.
 pub(in crate::findings) fn routed_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
     match route_taken(finding) {
