@@ -20,7 +20,9 @@ mod words;
 pub use causes::{Cause, CauseKind};
 pub use home::Home;
 pub use keep_out::KeepOut;
-pub use remedy::{Dropped, NewRoute, OutOfRule, Port, Remedy, Setting, Then, Traffic, Translation};
+pub use remedy::{
+    Dropped, Meets, NewRoute, OutOfRule, Port, Remedy, Setting, Then, Traffic, Translation,
+};
 pub use route::Route;
 pub use step::{SocketOption, Step, Who};
 pub use subflow::{EndSubflow, SubflowBy};

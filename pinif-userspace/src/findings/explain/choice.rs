@@ -14,7 +14,7 @@ pub(in crate::findings) use leaving::{
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, Remedy, Then, phrases::destination_address};
+use super::{CauseKind, Meets, Remedy, Then, phrases::destination_address};
 use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 
 /// What the first cause calls for that calls for something.
@@ -134,7 +134,7 @@ fn held(finding: &Finding, change: Remedy) -> Vec<Remedy> {
     let bound = finding.place.bound_device.clone();
     let run = bound.map(|interface| Remedy::RunBy {
         interface,
-        is_dropped: true,
+        meets: Meets::Dropped,
     });
     run.into_iter().chain([change]).collect()
 }

@@ -6,4 +6,4 @@ mod model;
 mod words;
 
 pub use dropped::{Dropped, Port, Traffic};
-pub use model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation};
+pub use model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation};

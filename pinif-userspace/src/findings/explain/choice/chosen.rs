@@ -5,7 +5,7 @@ use super::{
     leaving::{configured, route_home, run_home, use_source},
 };
 use crate::findings::{
-    explain::{CauseKind, EndSubflow, Home, Remedy, Setting, SubflowBy},
+    explain::{CauseKind, EndSubflow, Home, Meets, Remedy, Setting, SubflowBy},
     finding::Finding,
     kinds::Row,
 };
@@ -22,7 +22,7 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Reme
     {
         all.push(Remedy::RunBy {
             interface: way.interface,
-            is_dropped: true,
+            meets: Meets::Dropped,
         });
     } else {
         all.extend(route_home(finding, row));
@@ -81,7 +81,14 @@ pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
 
 /// Of a socket that was bound to another device before.
 pub(super) fn bound_once(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
+    let run = run_home(finding).map(|run| match run {
+        Remedy::RunBy { interface, .. } => Remedy::RunBy {
+            interface,
+            meets: Meets::Refused,
+        },
+        other => other,
+    });
+    let mut all: Vec<Remedy> = run.into_iter().collect();
     all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
     all
 }

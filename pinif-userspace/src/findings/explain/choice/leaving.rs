@@ -11,8 +11,8 @@ use super::{
 use crate::{
     findings::{
         explain::{
-            CauseKind, Home, KeepOut, NewRoute, OutOfRule, Remedy, Route, Setting, Translation,
-            phrases::destination_address,
+            CauseKind, Home, KeepOut, Meets, NewRoute, OutOfRule, Remedy, Route, Setting,
+            Translation, phrases::destination_address,
         },
         finding::Finding,
         kinds::Row,
@@ -352,7 +352,7 @@ pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
         Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
             Some(Remedy::RunBy {
                 interface: way.interface,
-                is_dropped: false,
+                meets: Meets::Nothing,
             })
         }
         _ => None,

@@ -96,8 +96,8 @@ pub enum Remedy {
     RunBy {
         /// The interface.
         interface: Arc<str>,
-        /// The program names another with its packets, which are dropped then.
-        is_dropped: bool,
+        /// What else the program meets.
+        meets: Meets,
     },
     /// Change a setting of the program.
     Configure(Setting),
@@ -198,6 +198,17 @@ pub enum Remedy {
     Permit,
     /// Audit where it can be seen.
     AuditNextHop,
+}
+
+/// What a program that names another interface meets, where `pinif run` has started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meets {
+    /// Nothing: it names none.
+    Nothing,
+    /// What it sends by another is dropped.
+    Dropped,
+    /// It may not bind its sockets to another, or to none (`EPERM`).
+    Refused,
 }
 
 /// What else there is to do when a link is back.

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     dropped::Dropped,
-    model::{NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
     findings::explain::{Home, step::in_brackets},
@@ -137,11 +137,14 @@ impl Remedy {
                     None => Ok(()),
                 }
             }
-            Self::RunBy { is_dropped, .. } => {
+            Self::RunBy { meets, .. } => {
                 f.write_str("start the program by pinif run")?;
-                match is_dropped {
-                    true => f.write_str(", which drops what would leave by another interface"),
-                    false => Ok(()),
+                match meets {
+                    Meets::Dropped => {
+                        f.write_str(", which drops what would leave by another interface")
+                    }
+                    Meets::Refused => f.write_str(", which refuses to bind its sockets otherwise"),
+                    Meets::Nothing => Ok(()),
                 }
             }
             Self::Configure(Setting {
