@@ -40,7 +40,7 @@ pub enum Direction {
     Egress,
     /// Those that arrive.
     Ingress,
-    /// Those that cannot be seen.
+    /// None that are counted: those that cannot be seen, or what the state of the host shows by itself.
     Unseen,
 }
 
@@ -142,6 +142,10 @@ kinds! {
     /// Traffic that cannot be seen here.
     Unaudited = 9: Row {
         name: "unaudited", severity: Severity::Risk, direction: Direction::Unseen, is_revocable: false, ..ROW
+    };
+    /// An interface answers ARP requests for another's address, and neighbours reach both.
+    ArpFlux = 10: Row {
+        name: "arp-flux", severity: Severity::Note, direction: Direction::Unseen, is_revocable: false, ..ROW
     };
 }
 

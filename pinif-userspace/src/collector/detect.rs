@@ -1,4 +1,5 @@
-//! Looks for what cannot be seen, as [`Gaps`](super::gaps::Gaps) asks: here the host and the kernel are asked, and here it is reported.
+//! Looks for what cannot be seen, and for what the host's state shows by itself, as [`Gaps`](super::gaps::Gaps) asks: here the host and the
+//! kernel are asked, and here it is reported.
 
 use std::{collections::VecDeque, fmt::Display, time::Instant};
 
@@ -16,6 +17,7 @@ use crate::{
         gaps::{self, Gap, GapKey, GapSource},
     },
     host::{
+        arp_flux,
         gaps::{Detector, netconsole, pktgen, sockets, xdp},
         netns::HOST,
     },
@@ -155,6 +157,12 @@ fn detect(namespace: &Namespace, is_host: bool, found: &mut impl FnMut(Result<De
     for program in xdp::programs(netns) {
         let program = program.map(Detected::Xdp);
         found(program.map_err(unknown(Detector::XdpPrograms)));
+    }
+    match arp_flux::find(netns, &namespace.network) {
+        Ok(all) => all
+            .into_iter()
+            .for_each(|flux| found(Ok(Detected::ArpFlux(Box::new(flux))))),
+        Err(error) => found(Err(unknown(Detector::ArpFlux)(error))),
     }
     let mut generators = |what, devices: Vec<_>, detected: fn(_) -> Detected| {
         for device in devices {

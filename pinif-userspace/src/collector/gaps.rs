@@ -241,6 +241,11 @@ impl Gaps {
             Detected::Netconsole(interface) => {
                 (interface, GapSource::Netconsole, CauseKind::Netconsole)
             }
+            Detected::ArpFlux(flux) => (
+                flux.interface,
+                GapSource::ArpFlux(flux.other),
+                CauseKind::ArpFlux(flux),
+            ),
             Detected::Xdp(program) => {
                 let interface = program.interface;
                 let shown = match program.name.as_str() {

@@ -77,7 +77,7 @@ pub struct Finding {
     pub socket: Option<SocketCookie>,
     /// The process that owns the first packet's socket, where it is known.
     pub process: Option<Arc<Process>>,
-    /// Who is at fault; none of what is foreseen, and of an `unaudited` that no program causes.
+    /// Who is at fault; none of what is foreseen, of an `unaudited` that no program causes, and of `arp-flux`.
     pub subject: Option<Arc<Subject>>,
     /// What it has seen, where that is known to whoever holds the finding.
     pub samples: Option<Arc<Samples>>,

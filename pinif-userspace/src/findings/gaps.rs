@@ -1,4 +1,4 @@
-//! Findings that come from no packet: what cannot be seen (`unaudited`).
+//! Findings that come from no packet: what cannot be seen (`unaudited`), and what the state of the host shows by itself (`arp-flux`).
 
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::host::gaps::{Detector, sockets::BypassMethod};
 
-/// A gap in what is seen.
+/// A gap in what is seen, or what was found beside the packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// What distinguishes it from others.
@@ -65,6 +65,8 @@ pub enum GapSource {
     Removed(Part),
     /// Hooks of the cgroup are missing.
     MissingHooks,
+    /// The interface answers for the address of this one. Nothing is unseen.
+    ArpFlux(IfIndex),
 }
 
 impl GapKey {
@@ -107,6 +109,10 @@ impl GapSource {
                 part.write(bytes);
             }
             Self::MissingHooks => bytes.push(10),
+            Self::ArpFlux(other) => {
+                bytes.push(11);
+                bytes.extend(other.0.to_le_bytes());
+            }
         }
     }
 
@@ -122,7 +128,16 @@ impl GapSource {
             | Self::Netconsole
             | Self::Unknown(_)
             | Self::Removed(_)
-            | Self::MissingHooks => None,
+            | Self::MissingHooks
+            | Self::ArpFlux(_) => None,
+        }
+    }
+
+    /// The kind of the finding.
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::ArpFlux(_) => Kind::ArpFlux,
+            _ => Kind::Unaudited,
         }
     }
 }
@@ -148,10 +163,11 @@ pub fn finding(
         subject::of(&of, gap.process.as_ref(), &no_name, &mut shared.names)
     });
     let place = shared.places.one(place);
+    let kind = gap.key.source.kind();
     Finding {
         origin: match gap.key.source {
             GapSource::Sockets(..) => SentBy::Socket,
-            GapSource::Pktgen | GapSource::Netconsole => SentBy::Kernel,
+            GapSource::Pktgen | GapSource::Netconsole | GapSource::ArpFlux(_) => SentBy::Kernel,
             GapSource::NotAttached
             | GapSource::Namespace(_)
             | GapSource::Ahead(_)
@@ -164,7 +180,7 @@ pub fn finding(
         socket: gap.socket,
         process: gap.process.map(|process| shared.processes.one(process)),
         subject: subject.map(|subject| shared.subjects.one(subject)),
-        ..Finding::new(id, Kind::Unaudited, place, time)
+        ..Finding::new(id, kind, place, time)
     }
 }
 

@@ -126,7 +126,7 @@ pub struct FindingLine {
     /// The other kinds that hold for the same packets, each with the policy's rule that it breaks.
     #[serde(default)]
     pub also: Vec<Also>,
-    /// Who is at fault; null of what is foreseen, and of an `unaudited` that no program causes.
+    /// Who is at fault; null of what is foreseen, of an `unaudited` that no program causes, and of `arp-flux`.
     pub subject: Option<Subject>,
     /// What it has seen: `processes`, `sockets` and `destinations`.
     #[serde(flatten)]

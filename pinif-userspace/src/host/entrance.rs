@@ -22,6 +22,8 @@ pub struct Entrance {
     pub reverse_path: ReversePath,
     /// Whether it answers ARP requests for any local address, on whichever interface that is (`arp_ignore` of 0).
     pub answers_arp_for_all: bool,
+    /// Whether it answers ARP requests only of those that are routed via it (`arp_filter`).
+    pub filters_arp: bool,
 }
 
 /// Reads the settings of an interface; nothing where it is gone, or has no IPv4.
@@ -36,6 +38,7 @@ pub fn read(netns: &NetNs, interface: &str) -> Option<Entrance> {
             Some(Entrance {
                 reverse_path,
                 answers_arp_for_all: setting(interface, "arp_ignore")? == 0,
+                filters_arp: setting(interface, "arp_filter")? != 0,
             })
         })
         .ok()

@@ -25,6 +25,8 @@ pub enum Detector {
     Pktgen,
     /// netconsole's interfaces ([`netconsole`]).
     Netconsole,
+    /// Interfaces that answer for another's address ([`super::arp_flux`]).
+    ArpFlux,
 }
 
 impl Detector {
@@ -36,6 +38,7 @@ impl Detector {
             Self::XdpPrograms => 3,
             Self::Pktgen => 4,
             Self::Netconsole => 5,
+            Self::ArpFlux => 6,
         }
     }
 }
@@ -48,6 +51,7 @@ impl fmt::Display for Detector {
             Self::XdpPrograms => "XDP programs",
             Self::Pktgen => "interfaces of pktgen",
             Self::Netconsole => "interfaces of netconsole",
+            Self::ArpFlux => "neighbours behind two interfaces",
         })
     }
 }

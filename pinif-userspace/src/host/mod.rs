@@ -2,6 +2,7 @@
 //! kernel allows. Everything here reads; nothing changes the host.
 
 pub mod addresses;
+pub(crate) mod arp_flux;
 pub(crate) mod attributes;
 mod btf;
 pub(crate) mod capabilities;

@@ -1,10 +1,16 @@
-//! The neighbours that do not answer: whoever the kernel asks for an address on a link (ARP, RFC 826; NDP, RFC 4861), and gets no answer.
+//! The neighbours on links (ARP, RFC 826; NDP, RFC 4861): those that do not answer when the kernel asks for their address, and those of IPv4 whose
+//! link-layer address is known.
 
-use std::{collections::BTreeMap, io, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use netlink_packet_core::Parseable as _;
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+use netlink_packet_route::{
+    AddressFamily,
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
@@ -40,19 +46,8 @@ impl SilentNeighbours {
     /// # Errors
     /// Where the namespace may not be entered, or the kernel refuses netlink.
     pub fn read(netns: &NetNs) -> io::Result<Self> {
-        let listed = netns.run(|| {
-            list(
-                NETLINK_ROUTE,
-                libc::RTM_GETNEIGH,
-                &NeighbourMessage::default(),
-                |kind, payload| {
-                    (kind == libc::RTM_NEWNEIGH)
-                        .then(|| decode(payload))
-                        .flatten()
-                },
-            )
-        })??;
-        Ok(Self(listed.what_there_is().into_iter().collect()))
+        let all = NeighbourMessage::default();
+        Ok(Self(listed(netns, &all, decode)?.into_iter().collect()))
     }
 
     /// How this neighbour on an interface does not answer; none where it does, or nobody asked.
@@ -61,8 +56,66 @@ impl SilentNeighbours {
     }
 }
 
-fn decode(payload: &[u8]) -> Option<((IfIndex, IpAddr), Unanswered)> {
-    let message = NeighbourMessage::parse(payload).ok()?;
+/// A neighbour of IPv4 whose link-layer address the kernel has learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// By which interface.
+    pub interface: IfIndex,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its link-layer address, as the kernel has it.
+    pub link_address: Vec<u8>,
+}
+
+/// The neighbours of IPv4 that the kernel has learnt in a namespace; those that somebody has named for good are not among them.
+///
+/// # Errors
+/// Where the namespace may not be entered, or the kernel refuses netlink.
+pub fn reached(netns: &NetNs) -> io::Result<Vec<Reached>> {
+    let mut of_ipv4 = NeighbourMessage::default();
+    of_ipv4.header.family = AddressFamily::Inet;
+    listed(netns, &of_ipv4, decode_reached)
+}
+
+fn listed<T: Send>(
+    netns: &NetNs,
+    of: &NeighbourMessage,
+    decode: fn(NeighbourMessage) -> Option<T>,
+) -> io::Result<Vec<T>> {
+    let listed = netns.run(|| {
+        list(NETLINK_ROUTE, libc::RTM_GETNEIGH, of, |kind, payload| {
+            let message = (kind == libc::RTM_NEWNEIGH).then(|| NeighbourMessage::parse(payload));
+            message?.ok().and_then(decode)
+        })
+    })??;
+    Ok(listed.what_there_is())
+}
+
+fn decode_reached(message: NeighbourMessage) -> Option<Reached> {
+    let is_learnt = matches!(
+        message.header.state,
+        NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+    );
+    let (mut address, mut link_address) = (None, None);
+    for attribute in message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(of)) => address = Some(of),
+            NeighbourAttribute::LinkLayerAddress(of) => link_address = Some(of),
+            _ => {}
+        }
+    }
+    is_learnt.then_some(())?;
+    Some(Reached {
+        interface: IfIndex(message.header.ifindex),
+        address: address?,
+        link_address: link_address.filter(|of| of.iter().any(|&byte| byte != 0))?,
+    })
+}
+
+fn decode(message: NeighbourMessage) -> Option<((IfIndex, IpAddr), Unanswered)> {
     let state = match message.header.state {
         NeighbourState::Incomplete => Unanswered::Incomplete,
         NeighbourState::Failed => Unanswered::Failed,

@@ -128,7 +128,7 @@ fn shows(kind: Kind) {
         let start = format!("{} {} ", kind.row().severity.name(), kind.name());
         assert!(headline.starts_with(&start), "{said}");
         let seen = match kind {
-            Kind::Unaudited => "seen      found at ",
+            Kind::Unaudited | Kind::ArpFlux => "seen      found at ",
             _ => "seen      1 packet and ",
         };
         assert!(said.contains(seen), "{said}");
@@ -182,6 +182,11 @@ fn the_lines_of_ingress_escape_show_it() {
 #[test]
 fn the_lines_of_unaudited_show_it() {
     shows(Kind::Unaudited);
+}
+
+#[test]
+fn the_lines_of_arp_flux_show_it() {
+    shows(Kind::ArpFlux);
 }
 
 /// What pinif says, and how it ends.

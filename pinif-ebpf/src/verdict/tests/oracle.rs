@@ -153,7 +153,7 @@ impl Case<'_> {
                 (pinned && !one_way, Severity::Note)
             }
             // TC egress cannot know it.
-            Kind::IngressEscape | Kind::Unaudited => (false, Severity::Leak),
+            Kind::IngressEscape | Kind::Unaudited | Kind::ArpFlux => (false, Severity::Leak),
         };
         holds.then_some(severity)
     }

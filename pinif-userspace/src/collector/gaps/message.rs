@@ -10,7 +10,10 @@ use pinif_ebpf::{
 
 use crate::{
     findings::gaps::Gap,
-    host::gaps::{Detector, sockets::State, xdp},
+    host::{
+        arp_flux::ArpFlux,
+        gaps::{Detector, sockets::State, xdp},
+    },
 };
 
 /// The audited interfaces of each audited namespace, without loopback.
@@ -76,7 +79,7 @@ pub(in crate::collector) struct Listed {
     pub(in crate::collector) state: Result<Option<State>, String>,
 }
 
-/// What is no socket, at an interface.
+/// What is no socket, at an interface. The last is no gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::collector) enum Detected {
     /// This comes before pinif.
@@ -87,6 +90,8 @@ pub(in crate::collector) enum Detected {
     Pktgen(IfIndex),
     /// netconsole is.
     Netconsole(IfIndex),
+    /// An interface answers for another's address.
+    ArpFlux(Box<ArpFlux>),
 }
 
 /// What could not be looked for, and why.

@@ -105,7 +105,7 @@ mod tests {
         let before = [
             marked(7, &[]),
             mirror(here, &[], false),
-            Cause::certain(CauseKind::Unknown),
+            Cause::certain(CauseKind::NeverPinned),
         ];
         let after = with_rules(&before, here, &rules).expect("they are known now");
         assert_eq!([handles(&after[0]), handles(&after[1])], [[1], [2]]);

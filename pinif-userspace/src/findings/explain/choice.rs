@@ -91,6 +91,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::Pktgen => Remedy::EndPktgen,
         CauseKind::Netconsole => Remedy::EndNetconsole,
         CauseKind::NotLookedFor { .. } => Remedy::Permit,
+        CauseKind::ArpFlux(flux) => Remedy::AnswerForOwn(flux.names.clone()),
         CauseKind::Kernel(_)
         | CauseKind::Route(_)
         | CauseKind::NoRoute(_)
@@ -109,8 +110,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::AsymmetricRoute
         | CauseKind::NoReversePath { .. }
         | CauseKind::StrictReversePath { .. }
-        | CauseKind::AnswersArp { .. }
-        | CauseKind::Unknown => return None,
+        | CauseKind::AnswersArp { .. } => return None,
     };
     Some(vec![one])
 }

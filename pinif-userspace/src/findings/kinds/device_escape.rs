@@ -36,8 +36,11 @@ pub(super) static ROW: Row = Row {
 };
 
 fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
-    let cause = subflow(sighted, scene).or_else(|| vrf_miss(sighted, scene, look_up));
-    vec![cause.unwrap_or_else(|| override_of(sighted, scene))]
+    subflow(sighted, scene)
+        .or_else(|| vrf_miss(sighted, scene, look_up))
+        .or_else(|| override_of(sighted, scene))
+        .into_iter()
+        .collect()
 }
 
 /// A socket of a VRF whose packet was routed by another table: the VRF's own has no route for it, and the rules go on to the next.
@@ -55,19 +58,18 @@ fn vrf_miss(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> O
     }))
 }
 
-/// How a socket's packet can leave by another device than the one that it is bound to.
-fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
+/// How a socket's packet can leave by another device than the one that it is bound to; nothing where its headers are not known.
+fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     if sighted.family == libc::AF_PACKET {
-        return Cause::certain(CauseKind::PacketSocket);
+        return Some(Cause::certain(CauseKind::PacketSocket));
     }
-    let Some(headers) = sighted.headers else {
-        return Cause::certain(CauseKind::Unknown);
-    };
+    let headers = sighted.headers?;
+    let mirrored = || mirror(sighted.egress, &(scene.nft)(), false);
     // A TCP socket takes no interface with a message, nor does the kernel let it keep a route through another device.
     if headers.protocol == protocol::TCP {
-        return mirror(sighted.egress, &(scene.nft)(), false);
+        return Some(mirrored());
     }
-    match headers.destination {
+    Some(match headers.destination {
         IpAddr::V4(_) => {
             // With `ipi_ifindex` the kernel chooses a source address of that interface, unless the socket has its own.
             let of_egress = scene.network.sole_owner(headers.source) == Some(sighted.egress);
@@ -76,14 +78,14 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Cause {
             } else if sighted.bound_address.is_some() {
                 Cause::likely(CauseKind::PktinfoOverride)
             } else {
-                mirror(sighted.egress, &(scene.nft)(), false)
+                mirrored()
             }
         }
         IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
             Cause::certain(CauseKind::ScopeOverride)
         }
-        IpAddr::V6(_) => mirror(sighted.egress, &(scene.nft)(), false),
-    }
+        IpAddr::V6(_) => mirrored(),
+    })
 }
 
 fn explanation(finding: &Finding) -> String {

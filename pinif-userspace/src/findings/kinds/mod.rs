@@ -2,6 +2,7 @@
 //! contract ([`Kind`]).
 
 mod address_escape;
+mod arp_flux;
 mod copy_escape;
 mod crossed_bind;
 mod device_escape;
@@ -29,6 +30,7 @@ pub const fn of(kind: Kind) -> &'static Row {
         Kind::CrossedBind => &crossed_bind::ROW,
         Kind::IngressEscape => &ingress_escape::ROW,
         Kind::Unaudited => &unaudited::ROW,
+        Kind::ArpFlux => &arp_flux::ROW,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         removal::Removal,
         subject::KernelPacket,
     },
-    host::{gaps::Detector, nft::NftRule},
+    host::{arp_flux::ArpFlux, gaps::Detector, nft::NftRule},
     kernel::attach::Lack,
 };
 
@@ -254,6 +254,6 @@ pub enum CauseKind {
         /// The address.
         address: IpAddr,
     },
-    /// The machine's state does not show it.
-    Unknown,
+    /// Two interfaces reach the same neighbour, and one answers ARP requests for the other's address.
+    ArpFlux(Box<ArpFlux>),
 }

@@ -3,12 +3,15 @@
 use std::{fmt, net::IpAddr};
 
 use super::kind::{Cause, CauseKind};
-use crate::{findings::subject::KernelPacket, host::nft::NftRule, text::words::listed};
+use crate::{
+    findings::subject::KernelPacket,
+    host::{arp_flux::ArpFlux, nft::NftRule},
+    text::words::listed,
+};
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of what is unknown there is nothing to be sure of.
-        if !self.certain && self.kind != CauseKind::Unknown {
+        if !self.certain {
             f.write_str("most likely ")?;
         }
         self.kind.fmt(f)
@@ -154,7 +157,7 @@ impl fmt::Display for CauseKind {
             Self::AnswersArp { interface, address } => {
                 write!(f, "arp_ignore is 0 on {interface}, which answers for {address}")
             }
-            Self::Unknown => f.write_str("unknown"),
+            Self::ArpFlux(flux) => arp_flux(f, flux),
         }
     }
 }
@@ -230,6 +233,20 @@ fn translated(
     }
 }
 
+fn arp_flux(f: &mut fmt::Formatter<'_>, flux: &ArpFlux) -> fmt::Result {
+    let (ArpFlux { neighbour, .. }, [name, other]) = (flux, &flux.names);
+    write!(
+        f,
+        "neighbour {neighbour} is reached via {name} and via {other}"
+    )?;
+    flux.answers.iter().try_for_each(|(interface, address)| {
+        write!(
+            f,
+            "; arp_ignore is 0 on {interface}, which answers for {address}"
+        )
+    })
+}
+
 fn strict(
     f: &mut fmt::Formatter<'_>,
     interface: &str,
@@ -244,10 +261,10 @@ fn strict(
     }
 }
 
-/// All of them in words, the first in the chain of events first.
+/// All of them in words, the first in the chain of events first; without any, the state of the machine does not show it.
 pub(in crate::findings) fn text(causes: &[Cause]) -> String {
     if causes.is_empty() {
-        return CauseKind::Unknown.to_string();
+        return "unknown".to_owned();
     }
     causes
         .iter()

@@ -110,6 +110,7 @@ impl Remedy {
                 }
             },
             Self::KeepOut(remedy) => remedy.commands(),
+            Self::AnswerForOwn(interfaces) => interfaces.iter().map(quiet_arp).collect(),
             _ => Vec::new(),
         };
         // A word that begins so would be taken for an option.
@@ -164,6 +165,17 @@ impl From<&Remedy> for Step {
             options: remedy.options(),
         }
     }
+}
+
+/// The line that keeps an interface from answering for, and asking with, addresses that it does not have.
+fn quiet_arp(interface: &String) -> String {
+    // With slashes, since a name may have dots.
+    let setting = |name| word(&format!("net/ipv4/conf/{interface}/{name}")).into_owned();
+    format!(
+        "sysctl -w {}=1 {}=2",
+        setting("arp_ignore"),
+        setting("arp_announce")
+    )
 }
 
 impl NewRoute {

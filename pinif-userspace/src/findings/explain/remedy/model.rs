@@ -178,6 +178,8 @@ pub enum Remedy {
     },
     /// Keep out what arrived.
     KeepOut(KeepOut),
+    /// Let each of two interfaces answer ARP requests for its own addresses alone.
+    AnswerForOwn([String; 2]),
     /// Let a packet socket not bypass the queueing disciplines; this interface's netdev hook sees it.
     EndBypass(Option<Arc<str>>),
     /// Of an AF_XDP socket.

@@ -272,6 +272,10 @@ impl Remedy {
             Self::Permit => f.write_str(
                 "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow",
             ),
+            Self::AnswerForOwn([first, second]) => write!(
+                f,
+                "let {first} and {second} answer ARP requests for their own addresses alone, and ask with these alone"
+            ),
             Self::AuditNextHop => {
                 f.write_str("audit the next hop; pinif doctor lists what cannot be seen here")
             }
