@@ -248,9 +248,15 @@ impl Mistake {
 }
 
 /// A sender's arguments, with a socket option set as a remedy says.
-fn set(sends: &str, option: &SocketOption) -> String {
+pub fn set(sends: &str, option: &SocketOption) -> String {
     let flags: &[&str] = match option.name.as_str() {
-        "SO_BINDTODEVICE" => &["--bind-device"],
+        // It stays bound.
+        "SO_BINDTODEVICE" => &[
+            "--bind-device",
+            "--unbind-after",
+            "--rebind",
+            "--rebind-after",
+        ],
         "bind" => &["--bind"],
         // What the kernel takes the interface from, whichever it was.
         "IP_PKTINFO" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
@@ -263,7 +269,7 @@ fn set(sends: &str, option: &SocketOption) -> String {
     let mut had = None;
     for flag in flags {
         if let Some(place) = words.iter().position(|word| word == flag) {
-            had = Some(words[place]);
+            had = had.or(Some(words[place]));
             words.drain(place..place + 2);
         }
     }
@@ -274,13 +280,14 @@ fn set(sends: &str, option: &SocketOption) -> String {
 }
 
 /// Receivers of what a mistake sends.
-struct Arrivals {
+pub struct Arrivals {
     peer: UdpSocket,
     outside: UdpSocket,
 }
 
 impl Arrivals {
-    fn at(bench: &Bench) -> Self {
+    /// Begins to receive.
+    pub fn at(bench: &Bench) -> Self {
         let open = |namespace: &Namespace| {
             let socket = namespace.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT)));
             let socket = socket.expect("it is there").expect("the port is free");
@@ -304,7 +311,7 @@ impl Arrivals {
     }
 
     /// So many have arrived, and no more.
-    fn are(&self, peer: u64, outside: u64, step: &Step) {
+    pub fn are(&self, peer: u64, outside: u64, step: &Step) {
         for (name, socket, number) in [
             ("the peer", &self.peer, peer),
             ("outside", &self.outside, outside),

@@ -25,8 +25,12 @@ pub enum Need {
     AfXdp,
     /// pktgen, whose module the kernel does not load by itself.
     Pktgen,
+    /// netconsole, and where it is configured: for a machine of its own, since the module is loaded for it.
+    Netconsole,
     /// Multipath TCP.
     Mptcp,
+    /// Routes for groups.
+    MulticastRouting,
     /// A machine for this run alone, whose settings a scenario may change for all its namespaces.
     OwnMachine,
     /// A processor of this kind.
@@ -70,9 +74,23 @@ impl Need {
                 let is_there = Path::new("/proc/net/pktgen").is_dir();
                 (!is_there).then(|| "this kernel has no pktgen".to_owned())
             }
+            Self::Netconsole => {
+                let _loaded = Command::new("modprobe").arg("netconsole").output();
+                let configuration = Path::new("/sys/kernel/config");
+                if !configuration.join("netconsole").is_dir() {
+                    let _mounted = Command::new("mount")
+                        .args(["-t", "configfs", "configfs"])
+                        .arg(configuration)
+                        .output();
+                }
+                (!configuration.join("netconsole").is_dir())
+                    .then(|| "this kernel has no netconsole that can be configured (NETCONSOLE_DYNAMIC)".to_owned())
+            }
             Self::Mptcp => Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
                 .err()
                 .map(|error| format!("this kernel has no Multipath TCP: {error}")),
+            Self::MulticastRouting => (!Path::new("/proc/net/ip_mr_vif").exists())
+                .then(|| "this kernel has no routes for groups (IP_MROUTE)".to_owned()),
             Self::OwnMachine => env::var_os("PINIF_OWN_MACHINE").is_none().then(|| {
                 "it changes a setting of the whole machine, which only one of `cargo xtask vm` lets it".to_owned()
             }),

@@ -98,17 +98,17 @@ fn change(course: &Course, socket: &Socket, number: u64) -> Result<()> {
     if course.pause_after == Some(number) {
         rendezvous("paused")?;
     }
-    if course.unbind_after == Some(number) {
-        socket
-            .bind_device(None)
-            .context("cannot unbind from the device")?;
+    let device = course.rebind.as_deref();
+    let device = device.filter(|_| course.rebind_after == number);
+    if course.unbind_after != Some(number) && device.is_none() {
+        return Ok(());
     }
-    if let Some(device) = &course.rebind
-        && course.rebind_after == number
-    {
-        socket
-            .bind_device(Some(device.as_bytes()))
-            .with_context(|| format!("cannot bind to the device {device}"))?;
+    match socket.bind_device(device.map(str::as_bytes)) {
+        Err(error) if course.intent.ignore_bind_error => eprintln!("SO_BINDTODEVICE: {error}"),
+        changed => changed.with_context(|| match device {
+            Some(device) => format!("cannot bind to the device {device}"),
+            None => "cannot unbind from the device".to_owned(),
+        })?,
     }
     Ok(())
 }

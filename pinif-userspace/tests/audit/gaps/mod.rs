@@ -2,6 +2,7 @@
 //! them. docs/limitations.md, "Packets that never pass TC egress".
 
 pub mod foreign;
+mod netconsole;
 
 use self::foreign::{CgroupHook, Foreign};
 use crate::bench::{Bench, Finding, Need, leak, made, risk, scenario};
@@ -202,6 +203,12 @@ fn an_interface_that_cannot_be_attached_is_reported() {
             .driver_counts_apart("eth1")
             .exit(2)
             .nothing_else();
+        // The remedy: what the error names is removed.
+        bench.run("tc", "qdisc del dev eth1 ingress");
+        let auditor = bench.audit(&["--attach", "clsact", "--fail-on", "risk"]);
+        bench.send("udp --bind-device eth1 --to 203.0.113.9:9 --count 10");
+        let report = auditor.stop();
+        report.expect().contained("eth1", "eth1", 10).nothing_else();
     });
 }
 
@@ -258,15 +265,20 @@ fn a_program_that_was_put_before_pinif_is_reported() {
         // From here on, nothing of eth1 comes to pinif.
         bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 1000");
         let report = auditor.stop();
-        drop(foreign);
         assert_eq!(report.sent_by("eth1").packets, 1010, "they did leave");
         let escape = leak("device-escape").bound("fab0").egress("eth1");
         report
             .expect()
-            .finding(escape.packets(10).by(&escaped))
+            .finding(escape.clone().packets(10).by(&escaped))
             .finding(unaudited("TCX program somebodys (id "))
             .driver_counts_apart("eth1")
             .nothing_else();
+        // The remedy: pinif is started after it, and comes before it then.
+        let auditor = bench.audit(&[]);
+        let sent = bench.send("udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --count 10");
+        let escape = escape.packets(10).by(&sent);
+        auditor.stop().expect().finding(escape).nothing_else();
+        drop(foreign);
     });
 }
 
@@ -367,6 +379,8 @@ fn pktgen_is_reported() {
             .finding(unaudited("pktgen"))
             .driver_counts_apart("eth1")
             .nothing_else();
+        // The remedy: it sends by nothing any more.
+        bench.audit(&[]).stop().expect().nothing_else();
     });
 }
 

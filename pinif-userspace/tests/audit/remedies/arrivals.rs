@@ -12,6 +12,8 @@ struct Arrival {
     sends: [&'static str; 2],
     /// The rule that it breaks.
     rule: Option<&'static str>,
+    /// Words that the cause has in it.
+    cause: &'static str,
     /// How the remedy begins.
     text: &'static str,
     /// What else the remedy names, in the place of its commands.
@@ -61,6 +63,7 @@ impl Arrival {
             let sent = finding.process.as_ref().and_then(|process| process.pid);
             let escape = escape.by_program("pinif-sender", sent.expect("the receiver"));
             report.expect().arrived(escape).nothing_else();
+            assert!(finding.cause.contains(self.cause), "{}", finding.cause);
             let step = finding.remedies.first().expect("a remedy");
             assert!(step.text.starts_with(self.text), "{step:#?}");
             match self.instead {
@@ -84,6 +87,7 @@ fn what_is_for_another_interfaces_address_is_kept_out() {
         bind: "10.0.0.1",
         sends: ["--to 10.0.0.1", "--to 10.0.0.1"],
         rule: None,
+        cause: "arp_ignore is 0 on eth1, which answers for 10.0.0.1",
         text: "drop on eth1 what is for addresses that eth1 does not have",
         instead: None,
     }
@@ -97,6 +101,7 @@ fn what_is_for_another_interfaces_ipv6_address_is_kept_out() {
         bind: "[fd00::1]",
         sends: ["--to [fd00::1]", "--to [fd00::1]"],
         rule: None,
+        cause: "Linux accepts a packet for fab0's address on any interface (weak host model)",
         text: "drop on eth1 what is for addresses that eth1 does not have",
         instead: None,
     }
@@ -113,6 +118,7 @@ fn what_comes_from_a_source_that_is_routed_elsewhere_is_kept_out() {
         bind: "0.0.0.0",
         sends: FOREIGN,
         rule: Some("control-plane"),
+        cause: "rp_filter is ",
         text: "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2",
         instead: None,
     }
@@ -126,6 +132,7 @@ fn the_reverse_path_filter_keeps_out_what_is_routed_elsewhere() {
         bind: "0.0.0.0",
         sends: FOREIGN,
         rule: Some("control-plane"),
+        cause: "rp_filter is ",
         text: "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2",
         instead: Some(|bench| bench.run("sysctl", "-qw net.ipv4.conf.eth1.rp_filter=1")),
     }

@@ -100,7 +100,7 @@ fn by_device(link: &Link) {
 }
 
 /// Gives fab2 its network, of which the peer's link has an address too, and a route that leads away from it.
-fn number(bench: &Bench, far: &str) {
+pub(super) fn number(bench: &Bench, far: &str) {
     bench.run("ip", "link set fab2 multicast off up");
     bench.run("ip", "address add 10.2.0.1/24 dev fab2");
     bench.run("ip", "route add 10.2.0.0/30 via 192.0.2.2 dev eth1");
@@ -111,7 +111,7 @@ fn number(bench: &Bench, far: &str) {
         .expect("lo");
     peer.add_address(far, "10.2.0.2/24".parse().expect("an address"))
         .expect("the peer's");
-    let mac = peer.mac("fab0").expect("it is there");
+    let mac = peer.mac(far).expect("it is there");
     bench
         .card()
         .add_neighbour("fab2", "10.2.0.2".parse().expect("an address"), &mac)
@@ -222,6 +222,25 @@ link!(
         bench.run("ip", "link set fab0 down");
         bench.run("ip", "link set fab0 master fab2");
         number(bench, "fab0");
+    }
+);
+
+link!(
+    netkit,
+    Netkit,
+    [
+        "30 link-netkit",
+        "30 link-netkit-address",
+        "30 link-netkit-device"
+    ],
+    |bench| {
+        let peer = &bench.chassis.peer;
+        bench
+            .card()
+            .netkit("fab2", peer, "far2", 0x21)
+            .expect("a pair");
+        peer.set_up("far2").expect("it goes up");
+        number(bench, "far2");
     }
 );
 

@@ -2,14 +2,17 @@
 //! it can. Case 30 of docs/developers/scenarios.md.
 
 mod addresses;
+mod arp_flux;
 mod arrivals;
 mod devices;
+mod groups;
 mod ipv6;
 mod kernel;
 mod link_local;
 mod links;
 mod netfilter;
 mod policies;
+mod replies;
 
 use crate::bench::Bench;
 

@@ -265,3 +265,95 @@ fn what_must_be_pinned_is_bound_where_it_left() {
     }
     .is_fixed();
 }
+
+/// A device of another name than the program was given.
+#[test]
+fn a_device_that_was_refused_is_named() {
+    Mistake {
+        kind: "unpinned",
+        cause: "most likely SO_BINDTODEVICE to fab7 was refused (ENODEV)",
+        policy: Some(CONTROL_PLANE_PINNED),
+        remedies: vec![operator(
+            "find out why SO_BINDTODEVICE to fab7 fails (ENODEV), and let the program stop when it does",
+            Then::Words,
+        )],
+        ..escape(
+            "30 refused",
+            "udp --bind-device fab7 --ignore-bind-error --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// After four datagrams the program lets the device go, and a route leads outside.
+#[test]
+fn a_socket_stays_bound() {
+    Mistake {
+        cause: "socket was unbound from fab0; route 10.0.0.0/30 via 192.0.2.2 dev eth1 in table main",
+        packets: Some(6),
+        make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, which refuses to bind its sockets otherwise (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer(
+                "bind the socket to fab0 once, before it sends, and leave it bound",
+                Then::Peer,
+            ),
+        ],
+        ..escape(
+            "30 unbound",
+            "udp --bind-device fab0 --unbind-after 4 --ignore-bind-error --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// After four datagrams the program takes another device.
+#[test]
+fn a_socket_is_bound_once() {
+    Mistake {
+        cause: "socket was rebound from fab0 to eth1",
+        packets: Some(6),
+        make: |bench| bench.knows("eth1", "10.0.0.2"),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, which refuses to bind its sockets otherwise (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer(
+                "bind the socket to fab0 once, before it sends, and leave it bound",
+                Then::Peer,
+            ),
+        ],
+        ..escape(
+            "30 rebound",
+            "udp --bind-device fab0 --rebind eth1 --rebind-after 4 --ignore-bind-error --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// What the main table would lead outside as well is kept out of no rule: it has a longer prefix there than the one of the backplane.
+#[test]
+fn a_table_is_named_that_leads_there() {
+    fn make(bench: &Bench) {
+        misled(bench, "pref 100 to 10.0.0.0/8");
+        bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1");
+    }
+    Mistake {
+        cause: "rule 100 (to 10.0.0.0/8) sent it to table 100",
+        make,
+        remedies: vec![
+            operator(
+                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape("30 rule-longer", "udp --to 10.0.0.2:7009 --count 10")
+    }
+    .is_fixed();
+}

@@ -140,3 +140,51 @@ fn the_senders_of_a_rule_are_distinguished() {
         sender.finish();
     });
 }
+
+/// A socket that is bound to eth1 goes on there without a route, as to a neighbour, with eth1's first address; the rule is for that.
+#[test]
+fn what_has_no_route_any_more_is_said_to_be_taken_for_a_neighbour() {
+    scenario("foresee no-route", &[], |bench| {
+        let card = bench.card();
+        bench.run("ip", "address add 192.0.2.77/24 dev eth1");
+        bench.run(
+            "ip",
+            "route replace default via 192.0.2.2 dev eth1 src 192.0.2.77",
+        );
+        let socket = card.run(|| UdpSocket::bind("0.0.0.0:7001").expect("a socket"));
+        let socket = socket.expect("the card");
+        SockRef::from(&socket)
+            .bind_device(Some(b"eth1"))
+            .expect("a device");
+        let text = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"first\"\nsource = [\"192.0.2.1/32\"]\n\
+            destination = [\"203.0.113.9/32\"]\nport = [9]\nonly_via = [\"backplane\"]\n";
+        let file = policy(text);
+        let arguments = [
+            "--policy",
+            file.path().to_str().expect("a path"),
+            "--route-del",
+            "default via 192.0.2.2 dev eth1",
+            "--format",
+            "json",
+        ];
+        let output = pinif(bench, &arguments);
+        let lines_of = lines(&output);
+        let [finding, _summary] = &lines_of[..] else {
+            panic!("{output:?}")
+        };
+        assert_eq!(
+            brief(finding),
+            [
+                "0.0.0.0:7001",
+                "policy-escape",
+                "first",
+                "203.0.113.9/32 port 9",
+                "eth1"
+            ]
+        );
+        assert_eq!(
+            finding["cause"],
+            "no route leads to 203.0.113.9 through this interface, so it is taken for a neighbour there"
+        );
+    });
+}

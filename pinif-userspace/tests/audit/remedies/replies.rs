@@ -1,0 +1,194 @@
+//! Remedies of `reply-escape`: the answer goes where the request came in by.
+
+use super::links::number;
+use crate::bench::carry::{Arrivals, COUNT, set};
+use crate::bench::{Bench, Need, Report, note, scenario};
+use pinif_lab::{Device, LinkKind};
+
+/// A server that is asked, and answers by eth1.
+struct Reply {
+    names: [&'static str; 2],
+    needs: &'static [Need],
+    /// Makes the link that it is asked by, and what leads its answers outside.
+    make: fn(&Bench),
+    /// The client's address, and the one that it asks.
+    between: [&'static str; 2],
+    /// Where it is asked.
+    by: &'static str,
+    /// How the two remedies begin.
+    texts: [&'static str; 2],
+    /// Whether the first has commands.
+    has_commands: bool,
+}
+
+impl Reply {
+    /// The client asks under the audit, and the server answers ten times.
+    fn audited(&self, bench: &Bench, options: &str) -> (Report, Arrivals) {
+        let auditor = bench.audit(&["--replies"]);
+        let [client, asked] = self.between;
+        let answers = format!("udp --bind 0.0.0.0:5000 --to {client}:7009 --count {COUNT}");
+        let answers = format!("--wait-stdin {answers} {options}");
+        let mut server = bench.sender(&answers);
+        server.wait_for("ready");
+        let arrivals = Arrivals::at(bench);
+        let before = bench.received();
+        let asks = format!("udp --bind {client} --to {asked}:5000");
+        bench.far_sender(&bench.chassis.peer, &asks).finish();
+        bench.wait_until_received(before, 1);
+        server.go();
+        server.finish();
+        (auditor.stop(), arrivals)
+    }
+
+    fn is_fixed(&self) {
+        for (number, name) in self.names.iter().enumerate() {
+            scenario(name, self.needs, |bench| self.fixed(bench, number));
+        }
+    }
+
+    fn fixed(&self, bench: &Bench, number: usize) {
+        (self.make)(bench);
+        let (report, _) = self.audited(bench, "");
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        let server = finding.process.as_ref().and_then(|process| process.pid);
+        let escape = note("reply-escape").egress("eth1").packets(COUNT);
+        let escape = escape.by_program("pinif-sender", server.expect("the server"));
+        report.expect().finding(escape).nothing_else();
+        let by = format!("it was asked via {}; ", self.by);
+        assert!(finding.cause.starts_with(&by), "{}", finding.cause);
+        let texts = finding.remedies.iter().map(|step| step.text.as_str());
+        assert!(
+            texts
+                .zip(self.texts)
+                .all(|(text, begin)| text.starts_with(begin))
+                && finding.remedies.len() == 2,
+            "{:#?}",
+            finding.remedies
+        );
+        let step = &finding.remedies[number];
+        let mut options = String::new();
+        for option in &step.options {
+            options = set(&options, option);
+        }
+        step.commands.iter().for_each(|line| bench.shell(line));
+        if number == 0 && !self.has_commands {
+            assert!(step.commands.is_empty(), "{step:#?}");
+            return;
+        }
+        assert!(
+            !(step.commands.is_empty() && step.options.is_empty()),
+            "{step:#?}"
+        );
+        let (report, arrivals) = self.audited(bench, &options);
+        arrivals.are(COUNT, 0, step);
+        assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
+    }
+}
+
+#[test]
+fn an_answer_leaves_where_it_was_asked() {
+    Reply {
+        names: ["30 reply-route", "30 reply-pktinfo"],
+        needs: &[],
+        make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
+        between: ["10.0.0.2", "10.0.0.1"],
+        by: "fab0",
+        texts: [
+            "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
+            "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of fab0",
+        ],
+        has_commands: true,
+    }
+    .is_fixed();
+}
+
+const FAB2: [&str; 2] = [
+    "give 10.2.0.2 a route via fab2 (`ip route replace 10.2.0.2 dev fab2`)",
+    "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of fab2",
+];
+
+/// The peer asks 10.2.0.1 of `fab2`.
+fn by_fab2(names: [&'static str; 2], needs: &'static [Need], make: fn(&Bench)) {
+    Reply {
+        names,
+        needs,
+        make,
+        between: ["10.2.0.2", "10.2.0.1"],
+        by: "fab2",
+        texts: FAB2,
+        has_commands: true,
+    }
+    .is_fixed();
+}
+
+/// The peer's link knows who has 10.2.0.1.
+fn introduce(bench: &Bench, far: &str) {
+    let mac = bench.card().mac("fab2").expect("it is there");
+    let address = "10.2.0.1".parse().expect("an address");
+    bench
+        .chassis
+        .peer
+        .add_neighbour(far, address, &mac)
+        .expect("a neighbour");
+}
+
+#[test]
+fn an_answer_leaves_by_the_vlan_where_it_was_asked() {
+    by_fab2(
+        ["30 reply-vlan", "30 reply-vlan-pktinfo"],
+        &[Need::Link(LinkKind::Vlan)],
+        |bench| {
+            bench.run("ip", "link add link fab0 name fab2 type vlan id 5");
+            let peer = &bench.chassis.peer;
+            let far = Device::new(LinkKind::Vlan, "far2").id(5).over("fab0");
+            peer.add_device(far).expect("a VLAN");
+            peer.set_up("far2").expect("it goes up");
+            number(bench, "far2");
+            introduce(bench, "far2");
+        },
+    );
+}
+
+#[test]
+fn an_answer_leaves_by_the_bond_where_it_was_asked() {
+    by_fab2(
+        ["30 reply-bond", "30 reply-bond-pktinfo"],
+        &[Need::Link(LinkKind::Bond)],
+        |bench| {
+            bench.run("ip", "link add fab2 type bond mode active-backup");
+            bench.run("ip", "link set fab0 down");
+            bench.run("ip", "link set fab0 master fab2");
+            number(bench, "fab0");
+            introduce(bench, "fab0");
+        },
+    );
+}
+
+/// A server outside of any VRF, which what comes by one is given to: the VRF is what it was asked by, and not its slave.
+#[test]
+fn an_answer_leaves_by_the_vrf_where_it_was_asked() {
+    Reply {
+        names: ["30 reply-vrf", "30 reply-vrf-pktinfo"],
+        needs: &[Need::Link(LinkKind::Vrf)],
+        make: |bench| {
+            bench.run("ip", "link add blue type vrf table 10");
+            bench.run("ip", "link set blue up");
+            bench.run("ip", "link set fab0 master blue");
+            bench.knows("fab0", "10.0.0.2");
+            bench
+                .card()
+                .set_sysctl("ipv4/udp_l3mdev_accept", "1")
+                .expect("it is there");
+        },
+        between: ["10.0.0.2", "10.0.0.1"],
+        by: "blue",
+        texts: [
+            "give 10.0.0.2 a route via blue",
+            "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of blue",
+        ],
+        has_commands: false,
+    }
+    .is_fixed();
+}
