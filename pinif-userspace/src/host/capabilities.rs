@@ -11,7 +11,7 @@ mod privileges;
 use privileges::Privileges;
 
 pub use kernel::has_tcx;
-pub use outcome::{Check, Outcome, obstacle};
+pub use outcome::{Check, NEEDS_ROOT, Outcome, obstacle};
 
 /// Looks at everything that pinif needs. It takes some milliseconds and changes nothing.
 pub fn check() -> Vec<Check> {
@@ -48,9 +48,6 @@ pub fn check() -> Vec<Check> {
     ]);
     checks
 }
-
-/// Why something could not be looked at, where the lack of privileges is reported already.
-pub const NEEDS_ROOT: &str = "that needs root, too";
 
 /// Whether this process may load programs at all.
 pub fn may_load() -> bool {

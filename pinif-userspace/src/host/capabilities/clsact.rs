@@ -10,7 +10,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{NEEDS_ROOT, outcome::Outcome};
+use super::outcome::{NEEDS_ROOT, Outcome};
 use crate::host::netlink::Requester;
 
 /// Loopback's index, in every namespace.

@@ -1,5 +1,8 @@
 //! What a check found: that it is there, what is lacking and how to fix that, or what a person should know.
 
+/// Why something could not be looked at, where the lack of privileges is reported already.
+pub const NEEDS_ROOT: &str = "that needs root, too";
+
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
