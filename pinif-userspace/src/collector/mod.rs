@@ -25,6 +25,7 @@ mod interfaces;
 mod key;
 mod ledger;
 mod losses;
+pub(crate) mod memory;
 mod moment;
 mod names;
 mod namespaces;

@@ -22,6 +22,7 @@ use super::{
     host_view::HostView,
     integrity::Integrity,
     losses::Losses,
+    memory,
     netlink_events::NetlinkEvents,
     persisted_policy, persistence,
     plan::Plan,
@@ -211,7 +212,7 @@ impl Audit {
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
         audit.on_gaps(gaps::Input::Now(gaps::Look::LAST));
-        give_back_memory();
+        memory::give_back();
         Ok((audit, changes))
     }
 
@@ -269,15 +270,5 @@ fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-/// Gives back what the start alone needed: the object with its programs and the kernel's types are megabytes, and what was
-/// allocated behind them keeps the heap from shrinking (malloc_trim(3)).
-fn give_back_memory() {
-    // SAFETY: it may be called at any time, by any thread.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
     }
 }

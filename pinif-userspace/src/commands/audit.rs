@@ -59,6 +59,7 @@ pub(super) fn policy_of(named: Option<PathBuf>) -> Result<Policy, PolicyErrors> 
 ///
 /// What the audit lacks, in a sentence with the fix.
 pub fn run(args: AuditArgs) -> Result<ExitCode> {
+    collector::memory::keep_small();
     logging::start(args.log_level);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -173,3 +173,6 @@ async fn connection(
     }
     let _ = connection.await;
 }
+
+#[cfg(test)]
+mod tests;

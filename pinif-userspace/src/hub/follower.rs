@@ -26,57 +26,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::{Change, Delivery, Event, Hub};
-    use crate::findings::{
-        example,
-        finding::{Finding, FindingId},
-        memory::held,
-        samples::{DestinationSample, ProcessSample, Sampled, Samples, SocketSample},
-        summary::Summary,
-    };
-
-    /// As much as a finding has seen at most.
-    fn samples() -> Samples {
-        fn all<T>(sample: impl Fn(u32) -> T) -> Sampled<T> {
-            Sampled {
-                count: 16,
-                more: true,
-                samples: (0..16).map(sample).collect(),
-            }
-        }
-        Samples {
-            processes: all(|pid| ProcessSample {
-                pid: Some(pid),
-                comm: Some("sixteen-letters-".to_owned()),
-                packets: 1,
-            }),
-            sockets: all(|cookie| SocketSample {
-                socket_cookie: cookie.into(),
-                packets: 1,
-            }),
-            destinations: all(|port| DestinationSample {
-                protocol: "udp".to_owned(),
-                destination: format!("[2001:db8:1111:2222:3333:4444:5555:6666]:{}", 40_000 + port),
-                packets: 1,
-            }),
-        }
-    }
+    use crate::findings::{example, finding::Finding, memory::held, summary::Summary};
 
     fn finding(id: u64, packets: u64) -> Event {
         let finding = Finding {
             packets,
-            samples: Some(Arc::new(samples())),
+            samples: Some(Arc::new(example::samples())),
             ..example::finding(id)
         };
-        Event::Finding(Arc::new(finding), Change::Grew)
+        grew(finding)
     }
 
-    /// The same of findings that have in equal what they share.
-    fn like(base: &Finding, id: u64, samples: Option<Samples>) -> Event {
-        let finding = Finding {
-            id: FindingId(id),
-            samples: samples.map(Arc::new),
-            ..base.clone()
-        };
+    fn grew(finding: Finding) -> Event {
         Event::Finding(Arc::new(finding), Change::Grew)
     }
 
@@ -100,10 +61,10 @@ mod tests {
         let before = held();
         // Small at first, and as large as they get once they wait.
         for id in 0..20_000 {
-            hub.publish(like(&base, id, None));
+            hub.publish(grew(example::like(&base, id, None)));
         }
         for id in 0..20_000 {
-            hub.publish(like(&base, id, Some(samples())));
+            hub.publish(grew(example::like(&base, id, Some(example::samples()))));
         }
         let costs = held() - before;
         assert!(costs < 1 << 20, "{costs} bytes");

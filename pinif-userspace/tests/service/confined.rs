@@ -87,6 +87,9 @@ fn the_shipped_unit_allows_all_that_an_audit_does() {
             .changed(confine(&[]))
             .start();
         assert_eq!(received(&manager), "READY=1\n");
+        let status = fs::read_to_string(format!("/proc/{}/status", auditor.pid()));
+        let status = status.expect("it runs");
+        assert!(status.contains("\nTHP_enabled:\t0\n"), "{status}");
         let asked = Command::new(env!("CARGO_BIN_EXE_pinif"))
             .args(["status", "--socket"])
             .arg(&socket)
