@@ -4,13 +4,14 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    commands::{doctor, foresee, sockets},
+    commands::{doctor, foresee},
     control::{
         openapi,
         protocol::{MatrixNow, Status},
     },
     findings::line,
     hold::report::PinReport,
+    survey,
 };
 
 /// What makes one.
@@ -70,7 +71,7 @@ pub fn policy() -> Value {
 
 /// Of `pinif sockets`. Since version 2 the risk of what leaves via another interface than its address's is `misrouted`.
 pub fn sockets() -> Value {
-    of::<sockets::Line<'static>>(2)
+    of::<survey::Line<'static>>(2)
 }
 
 /// The version goes up where a value or a field means something else than before.

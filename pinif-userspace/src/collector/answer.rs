@@ -12,9 +12,12 @@ use super::{
     moment::Moment,
     plan::Question,
 };
-use crate::findings::{
-    listed::{Listed, Page},
-    query::Query,
+use crate::{
+    findings::{
+        listed::{Listed, Page},
+        query::Query,
+    },
+    host::netns::NetNs,
 };
 
 impl Audit {
@@ -32,9 +35,23 @@ impl Audit {
             Question::Findings(query, reply) if !reply.is_closed() => {
                 let _ = reply.send(self.page(&query));
             }
-            Question::Snapshot(_) | Question::Findings(..) => {}
+            Question::Namespaces(reply) if !reply.is_closed() => {
+                let _ = reply.send(self.audited());
+            }
+            Question::Snapshot(_) | Question::Findings(..) | Question::Namespaces(_) => {}
         }
         Ok(())
+    }
+
+    /// The namespaces that are audited, as they are called.
+    fn audited(&self) -> Vec<NetNs> {
+        let namespaces = self.namespaces.values();
+        let called = namespaces.map(|namespace| {
+            let mut netns = namespace.hooks.netns().clone();
+            netns.name = self.names.namespace(netns.cookie);
+            netns
+        });
+        called.collect()
     }
 
     /// The findings of a query, a page of them.

@@ -79,6 +79,8 @@ pub enum Question {
     Snapshot(oneshot::Sender<Arc<Snapshot>>),
     /// Findings, with their counts of now.
     Findings(Box<Query>, oneshot::Sender<Page>),
+    /// The namespaces that are audited now.
+    Namespaces(oneshot::Sender<Vec<NetNs>>),
 }
 
 /// Says that a policy would drop the session, if it were enforced in these namespaces: a sentence without its beginning.

@@ -18,16 +18,14 @@ use crate::{
         Format,
         look::{Look, columns},
     },
-    survey::{Survey, survey},
+    survey::{Line, Query, Survey, survey},
     text::{json, streams},
 };
 
 mod filter;
-mod line;
 mod table;
 
 use filter::Filter;
-pub use line::Line;
 
 /// The kernel reports no changes of sockets: they are listed this often, and when the network changes.
 const PERIOD: &str = "2";
@@ -69,7 +67,7 @@ pub struct SocketsArgs {
 pub fn run(args: SocketsArgs) -> Result<ExitCode> {
     let mut shown = Shown {
         namespaces: namespaces(&args)?,
-        filter: args.filter,
+        wanted: args.filter.into(),
         format: args.format,
         goes_on: args.watch.is_some(),
         lines: BTreeMap::new(),
@@ -138,7 +136,7 @@ async fn watch(handle: &tokio::runtime::Handle, period: Duration, shown: &mut Sh
 /// What is shown, and was shown last.
 struct Shown {
     namespaces: Vec<NetNs>,
-    filter: Filter,
+    wanted: Query,
     format: Format,
     goes_on: bool,
     fail_on: FailOn,
@@ -152,7 +150,7 @@ struct Shown {
 impl Shown {
     fn look(&mut self) -> Result<()> {
         let mut all = survey(&self.namespaces)?;
-        all.sockets.retain(|socket| self.filter.takes(socket));
+        all.sockets.retain(|socket| self.wanted.takes(socket));
         let severities = all.sockets.iter().map(|socket| socket.risk.severity());
         let worst = severities.max().flatten();
         self.status = exit_status(self.fail_on, worst, all.unlisted_raw > 0);

@@ -11,7 +11,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{ask::Unanswered, protocol::Problem};
-use crate::text::json;
+use crate::text::{escape::visible, json};
 
 /// An answer.
 pub type Answer = Response<Body>;
@@ -66,6 +66,16 @@ pub fn too_many(what: &str, fix: &str) -> Answer {
     let second = HeaderValue::from_static("1");
     answer.headers_mut().insert(RETRY_AFTER, second);
     answer
+}
+
+/// That the request is wrong, and how.
+pub fn wrong(error: &str) -> Refused {
+    problem(
+        StatusCode::BAD_REQUEST,
+        &visible(error),
+        "/v1/openapi.json has what may be asked",
+    )
+    .into()
 }
 
 /// An answer that says why there is none.

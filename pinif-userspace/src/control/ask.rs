@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     collector::plan::{Order, Question},
     findings::{listed::Page, query::Query},
+    host::netns::NetNs,
     hub::Snapshot,
 };
 
@@ -55,6 +56,15 @@ impl Collector {
     pub async fn findings(&self, query: Query) -> Result<Page, Unanswered> {
         self.ask(|reply| Question::Findings(Box::new(query), reply))
             .await
+    }
+
+    /// The namespaces that are audited now.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer.
+    pub async fn namespaces(&self) -> Result<Vec<NetNs>, Unanswered> {
+        self.ask(Question::Namespaces).await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Question) -> Result<T, Unanswered> {

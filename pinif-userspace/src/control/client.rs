@@ -18,9 +18,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use super::{
-    filter::{EventsFilter, FindingsFilter},
+    filter::{EventsFilter, FindingsFilter, SocketsFilter},
     place::{self, Peer},
-    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, Status, path},
+    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status, path},
 };
 use crate::{findings::line::FindingLine, text::escape::visible};
 
@@ -137,6 +137,19 @@ impl Client {
     /// Why there is no answer.
     pub async fn findings(&mut self, filter: &FindingsFilter) -> Result<FindingsPage, ClientError> {
         let target = self.target(path::FINDINGS, filter)?;
+        self.get(&target).await
+    }
+
+    /// A page of sockets.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn sockets(
+        &mut self,
+        filter: &SocketsFilter,
+    ) -> Result<SocketsPage<'static>, ClientError> {
+        let target = self.target(path::SOCKETS, filter)?;
         self.get(&target).await
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
     findings::query::{OfProcess, Query, kinds, moment, severities, states},
+    survey,
     text::glob::glob,
 };
 
@@ -52,6 +53,72 @@ pub struct FindingsFilter {
     )]
     #[schemars(range(min = 1, max = 250))]
     pub limit: Option<u32>,
+}
+
+/// Which sockets: those of which all holds that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SocketsFilter {
+    /// How they stand, with commas between: `misrouted`, `default-route`, `unpinned`, `crossed`, `stuck`, `pinned`, `internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
+    /// The process: its number, its name, or a pattern of names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+    /// The interface that they are bound to, or would leave via: a name, or a pattern of names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// The network namespace: a name, or a pattern of names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<String>,
+    /// Where the page begins: `next` of the page before.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "from"
+    )]
+    pub from: Option<u64>,
+    /// How many sockets the page has at most: 100, where it is not given; never more than 250.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limit"
+    )]
+    #[schemars(range(min = 1, max = 250))]
+    pub limit: Option<u32>,
+}
+
+/// What a [`SocketsFilter`] asks for.
+#[derive(Clone, Debug)]
+pub struct WantedSockets {
+    /// Which sockets.
+    pub query: survey::Query,
+    /// Where the page begins.
+    pub from: u64,
+    /// How many it has at most.
+    pub limit: usize,
+}
+
+impl SocketsFilter {
+    /// What it asks for.
+    ///
+    /// # Errors
+    ///
+    /// Which value is wrong, and what would be right.
+    pub fn wanted(&self) -> Result<WantedSockets, String> {
+        let query = survey::Query {
+            processes: Vec::from_iter(value("process", &self.process, OfProcess::read)?),
+            interfaces: Vec::from_iter(value("interface", &self.interface, glob)?),
+            risks: value("risk", &self.risk, survey::risks)?.unwrap_or_default(),
+            states: Vec::new(),
+            netns: value("netns", &self.netns, glob)?,
+        };
+        Ok(WantedSockets {
+            query,
+            from: self.from.unwrap_or_default(),
+            limit: self.limit.unwrap_or(PAGE).min(MOST) as usize,
+        })
+    }
 }
 
 /// Which events: all that are not about a finding, and those of the findings that are asked for.

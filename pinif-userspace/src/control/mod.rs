@@ -15,15 +15,17 @@ pub mod protocol;
 mod readers;
 mod routes;
 mod serve;
+mod sockets;
 mod stream;
 mod view;
 
 pub use self::{
     ask::Collector,
     client::{Client, ClientError, Events, running},
-    filter::{EventsFilter, FindingsFilter},
+    filter::{EventsFilter, FindingsFilter, SocketsFilter},
     listen::{Listening, Refusal},
     routes::Sources,
     serve::Server,
+    sockets::Sockets,
     view::{Metrics, Words},
 };

@@ -4,8 +4,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    filter::{EventsFilter, FindingsFilter},
-    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, Status, path},
+    filter::{EventsFilter, FindingsFilter, SocketsFilter},
+    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status, path},
 };
 use crate::findings::line::FindingLine;
 
@@ -51,6 +51,16 @@ pub fn description() -> Value {
     add(
         path::FINDING,
         get::<FindingLine>(&mut schemas, "finding", "One finding", Some(id)),
+    );
+    let filter = parameters::<SocketsFilter>();
+    add(
+        path::SOCKETS,
+        get::<SocketsPage<'static>>(
+            &mut schemas,
+            "sockets",
+            "Sockets, a page of them",
+            Some(filter),
+        ),
     );
     let filter = parameters::<EventsFilter>();
     let mut events = get::<EventLine<'static>>(

@@ -17,6 +17,7 @@ use crate::{
         summary::{GradedCell, Summary, Totals},
     },
     policy::described::Described,
+    survey::Socket,
 };
 
 /// The paths, each of which answers `GET` alone.
@@ -29,6 +30,8 @@ pub mod path {
     pub const FINDINGS: &str = "/v1/findings";
     /// One finding, with its id at the end: [`FindingLine`](super::FindingLine).
     pub const FINDING: &str = "/v1/findings/{id}";
+    /// The sockets, and where each would leave, a page of them: [`SocketsPage`](super::SocketsPage).
+    pub const SOCKETS: &str = "/v1/sockets";
     /// What happens from now on: lines of [`EventLine`](super::EventLine).
     pub const EVENTS: &str = "/v1/events";
     /// The policy in force: [`PolicyNow`](super::PolicyNow).
@@ -38,8 +41,8 @@ pub mod path {
     /// All of this, as OpenAPI 3.1.
     pub const OPENAPI: &str = "/v1/openapi.json";
     /// All of them.
-    pub const ALL: [&str; 8] = [
-        STATUS, MATRIX, FINDINGS, FINDING, EVENTS, POLICY, METRICS, OPENAPI,
+    pub const ALL: [&str; 9] = [
+        STATUS, MATRIX, FINDINGS, FINDING, SOCKETS, EVENTS, POLICY, METRICS, OPENAPI,
     ];
 }
 
@@ -181,6 +184,22 @@ pub struct FindingsPage {
     pub next: Option<u64>,
     /// The findings, with their counts of now.
     pub findings: Vec<FindingLine>,
+}
+
+/// The sockets of the audited namespaces, those at the greatest risk first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SocketsPage<'a> {
+    /// When they were listed, in UTC (RFC 3339) with microseconds: at most two seconds ago.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// How many there are that are asked for, on all pages.
+    pub total: u64,
+    /// What `from` is of the next page; null on the last one.
+    pub next: Option<u64>,
+    /// How many raw sockets there are besides, which the kernel does not list: it has no `CONFIG_INET_RAW_DIAG`.
+    pub unlisted_raw: usize,
+    /// The sockets.
+    pub sockets: Vec<Socket<'a>>,
 }
 
 /// The policy in force.

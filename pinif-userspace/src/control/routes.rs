@@ -17,12 +17,13 @@ use serde::de::DeserializeOwned;
 use tower_service::Service as _;
 
 use super::{
-    answer::{Answer, Refused, json, problem, too_many, with},
+    answer::{Answer, Refused, json, problem, too_many, with, wrong},
     ask::Collector,
-    filter::{EventsFilter, FindingsFilter},
+    filter::{EventsFilter, FindingsFilter, SocketsFilter},
     gate, openapi,
     protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
     readers::Ticket,
+    sockets::Sockets,
     stream::{Form, Stream},
     view::{Metrics, Words},
 };
@@ -39,6 +40,8 @@ pub struct Sources {
     pub words: Words,
     /// The text of metrics.
     pub metrics: Metrics,
+    /// What lists the sockets.
+    pub sockets: Sockets,
 }
 
 /// What answers all requests.
@@ -54,6 +57,7 @@ impl Routes {
             .route(path::FINDINGS, get(findings))
             .route(path::FINDING, get(finding))
             .route(path::EVENTS, get(events))
+            .route(path::SOCKETS, get(sockets))
             .route(path::POLICY, get(policy))
             .route(path::METRICS, get(metrics))
             .route(path::OPENAPI, get(description))
@@ -151,6 +155,11 @@ async fn finding(
     }
 }
 
+async fn sockets(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Outcome {
+    let filter: SocketsFilter = read(query)?;
+    sources.sockets.answer(&sources.collector, &filter).await
+}
+
 async fn events(
     State(sources): State<Sources>,
     Extension(ticket): Extension<Arc<Ticket>>,
@@ -215,13 +224,4 @@ fn nothing_asked(query: Option<String>) -> Result<(), Refused> {
         )
         .into()),
     }
-}
-
-fn wrong(error: &str) -> Refused {
-    problem(
-        StatusCode::BAD_REQUEST,
-        &visible(error),
-        "/v1/openapi.json has what may be asked",
-    )
-    .into()
 }

@@ -14,7 +14,7 @@ pub(super) fn kind_named(name: &str) -> Option<Kind> {
 }
 
 /// The severity that is called so.
-pub(super) fn severity_named(name: &str) -> Option<Severity> {
+pub(crate) fn severity_named(name: &str) -> Option<Severity> {
     let mut all = SEVERITIES.into_iter();
     all.find(|severity| severity.name() == name)
 }

@@ -146,7 +146,12 @@ pub fn moment(text: &str, now: SystemTime) -> Result<WallTime, String> {
         .into())
 }
 
-fn each<T>(
+/// The values of a list of names with commas between them, each of which is a `what` that `named` knows.
+///
+/// # Errors
+///
+/// Which name is none, and those that there are.
+pub(crate) fn each<T>(
     text: &str,
     named: impl Fn(&str) -> Option<T>,
     what: &str,

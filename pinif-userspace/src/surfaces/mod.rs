@@ -24,6 +24,7 @@ mod pipe;
 mod registry;
 mod service;
 mod shown;
+pub(crate) mod sockets;
 pub(crate) mod standing;
 pub(crate) mod stderr;
 mod surface;

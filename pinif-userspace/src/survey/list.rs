@@ -76,64 +76,84 @@ pub struct Survey {
 ///
 /// Where a namespace may not be entered, or the kernel refuses `sock_diag`.
 pub fn survey(namespaces: &[NetNs]) -> Result<Survey> {
-    let mut found = Vec::new();
-    let mut unlisted_raw = 0;
-    for netns in namespaces {
-        let refused = || {
-            format!(
-                "the sockets of the network namespace {} cannot be read",
-                netns.name
-            )
-        };
-        let inet = sockets::list(netns).with_context(refused)?;
-        let packets = sockets::packets(netns).with_context(refused)?;
-        unlisted_raw += sockets::unlisted_raw(netns).with_context(refused)?;
-        found.push((netns, inet, packets));
-    }
-    let inodes: HashSet<u64> = found
-        .iter()
-        .flat_map(|(_, inet, packets)| {
-            let inet = inet.iter().map(|socket| socket.inode);
-            inet.chain(packets.iter().map(|socket| socket.inode))
+    Found::list(namespaces)?.survey()
+}
+
+/// The sockets of some namespaces, of which nothing else was asked yet.
+pub struct Found<'n> {
+    of_each: Vec<(&'n NetNs, Vec<DiagSocket>, Vec<PacketSocket>)>,
+    unlisted_raw: usize,
+}
+
+impl<'n> Found<'n> {
+    /// Lists them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`survey`].
+    pub fn list(namespaces: &'n [NetNs]) -> Result<Self> {
+        let mut of_each = Vec::new();
+        let mut unlisted_raw = 0;
+        for netns in namespaces {
+            let refused = || {
+                format!(
+                    "the sockets of the network namespace {} cannot be read",
+                    netns.name
+                )
+            };
+            let mut inet = sockets::list(netns).with_context(refused)?;
+            inet.retain(|socket| socket.state != TIME_WAIT);
+            let packets = sockets::packets(netns).with_context(refused)?;
+            unlisted_raw += sockets::unlisted_raw(netns).with_context(refused)?;
+            of_each.push((netns, inet, packets));
+        }
+        Ok(Self {
+            of_each,
+            unlisted_raw,
         })
-        .filter(|inode| *inode != 0)
-        .collect();
-    let mut owners = Owners::of(&inodes);
-    let mut all = Vec::new();
-    for (netns, inet, packets) in found {
-        let network = Network::read(netns).with_context(|| {
-            format!(
-                "the interfaces of the network namespace {} cannot be read",
-                netns.name
-            )
-        })?;
-        let oracle = RouteOracle::open(netns).with_context(|| {
-            format!(
-                "the routes of the network namespace {} cannot be asked for",
-                netns.name
-            )
-        })?;
-        let mut scene = Scene {
-            netns,
-            network,
-            // Without them, it is only not known who does not answer.
-            neighbours: SilentNeighbours::read(netns).unwrap_or_default(),
-            oracle,
-        };
-        let living = inet.into_iter().filter(|socket| socket.state != TIME_WAIT);
-        let living = own(living.collect(), &mut owners);
-        all.extend(living.into_iter().map(|owned| scene.surveyed(owned)));
-        all.extend(
-            packets
-                .iter()
-                .map(|socket| scene.surveyed_packet(socket, owners.have(socket.inode))),
-        );
     }
-    all.sort_by(SurveyedSocket::order);
-    Ok(Survey {
-        sockets: all,
-        unlisted_raw,
-    })
+
+    /// How many there are.
+    pub fn number(&self) -> usize {
+        let numbers = self.of_each.iter();
+        numbers
+            .map(|(_, inet, packets)| inet.len() + packets.len())
+            .sum()
+    }
+
+    /// Asks whose they are, and where they would leave; those at the greatest risk first.
+    ///
+    /// # Errors
+    ///
+    /// As of [`survey`].
+    pub fn survey(self) -> Result<Survey> {
+        let inodes: HashSet<u64> = self
+            .of_each
+            .iter()
+            .flat_map(|(_, inet, packets)| {
+                let inet = inet.iter().map(|socket| socket.inode);
+                inet.chain(packets.iter().map(|socket| socket.inode))
+            })
+            .filter(|inode| *inode != 0)
+            .collect();
+        let mut owners = Owners::of(&inodes);
+        let mut all = Vec::new();
+        for (netns, inet, packets) in self.of_each {
+            let mut scene = Scene::of(netns)?;
+            let living = own(inet, &mut owners);
+            all.extend(living.into_iter().map(|owned| scene.surveyed(owned)));
+            all.extend(
+                packets
+                    .iter()
+                    .map(|socket| scene.surveyed_packet(socket, owners.have(socket.inode))),
+            );
+        }
+        all.sort_by(SurveyedSocket::order);
+        Ok(Survey {
+            sockets: all,
+            unlisted_raw: self.unlisted_raw,
+        })
+    }
 }
 
 impl SurveyedSocket {
@@ -166,7 +186,29 @@ struct Scene<'a> {
     oracle: RouteOracle,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    fn of(netns: &'a NetNs) -> Result<Self> {
+        let network = Network::read(netns).with_context(|| {
+            format!(
+                "the interfaces of the network namespace {} cannot be read",
+                netns.name
+            )
+        })?;
+        let oracle = RouteOracle::open(netns).with_context(|| {
+            format!(
+                "the routes of the network namespace {} cannot be asked for",
+                netns.name
+            )
+        })?;
+        Ok(Self {
+            netns,
+            network,
+            // Without them, it is only not known who does not answer.
+            neighbours: SilentNeighbours::read(netns).unwrap_or_default(),
+            oracle,
+        })
+    }
+
     fn surveyed(&mut self, owned: Owned) -> SurveyedSocket {
         let may_name_an_interface = owned.may_name_an_interface();
         let socket = &owned.socket;

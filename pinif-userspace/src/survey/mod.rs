@@ -2,13 +2,17 @@
 
 mod device;
 mod leaves;
+mod line;
 mod list;
 mod owned;
+mod query;
 mod risk;
 pub(crate) mod sends;
 mod stuck;
 
 pub use leaves::{Leaves, NOWHERE_4, NOWHERE_6};
-pub use list::{STATES, Survey, SurveyedSocket, survey, unlisted};
+pub use line::{Line, Socket};
+pub use list::{Found, STATES, Survey, SurveyedSocket, survey, unlisted};
 pub use owned::{Owned, owned, with_owners};
+pub use query::{Query, risks};
 pub use risk::Risk;

@@ -53,6 +53,11 @@ impl Risk {
         }
     }
 
+    /// The one that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|risk| risk.name() == name)
+    }
+
     /// How grave it is; none of what is well.
     pub const fn severity(self) -> Option<Severity> {
         match self {

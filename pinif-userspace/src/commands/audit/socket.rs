@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::{
     collector::plan::Order,
     commands::occasion::occasion,
-    control::{Collector, Listening, Server, Sources},
+    control::{Collector, Listening, Server, Sockets, Sources},
     hub::{Hub, Notice},
     policy::Occasion,
     surfaces,
@@ -56,6 +56,7 @@ pub(super) fn serve(
         hub: Arc::downgrade(hub),
         words: surfaces::words,
         metrics: surfaces::metrics::answer,
+        sockets: Sockets::default(),
     };
     Server::start(listening, sources).context("no thread can be started for the control socket")
 }

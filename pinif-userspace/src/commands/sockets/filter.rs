@@ -5,7 +5,7 @@ use globset::GlobMatcher;
 
 use crate::{
     findings::query::OfProcess,
-    survey::{Risk, STATES, SurveyedSocket},
+    survey::{Query, Risk, STATES},
     text::glob::glob,
 };
 
@@ -29,24 +29,15 @@ pub struct Filter {
     state: Vec<String>,
 }
 
-impl Filter {
-    /// Whether a socket is shown.
-    pub fn takes(&self, socket: &SurveyedSocket) -> bool {
-        let interfaces = || {
-            let leaves = socket.leaves.interfaces().iter();
-            leaves.chain(&socket.bound_device)
-        };
-        one_of(&self.process, |wanted| {
-            let mut processes = socket.processes.iter();
-            processes.any(|process| wanted.is(process.pid, [process.comm.as_str()]))
-        }) && one_of(&self.interface, |wanted| {
-            interfaces().any(|interface| wanted.is_match(interface))
-        }) && one_of(&self.risk, |wanted| wanted == socket.risk.name())
-            && one_of(&self.state, |wanted| wanted == socket.state)
+impl From<Filter> for Query {
+    fn from(filter: Filter) -> Self {
+        let risks = filter.risk.iter();
+        Self {
+            processes: filter.process,
+            interfaces: filter.interface,
+            risks: risks.filter_map(|name| Risk::named(name)).collect(),
+            states: filter.state,
+            netns: None,
+        }
     }
-}
-
-/// Whether it is one of those that are wanted; whatever it is, if none is named.
-fn one_of<T>(wanted: &[T], is: impl Fn(&T) -> bool) -> bool {
-    wanted.is_empty() || wanted.iter().any(is)
 }

@@ -1,15 +1,15 @@
 //! Sockets as a table for people.
 
 use crate::{
-    findings::flow::protocol_name,
     surfaces::{
         grid::{Grid, Text},
         look::{self, Look},
+        sockets,
     },
-    survey::{Leaves, Risk, Survey, SurveyedSocket, unlisted},
+    survey::{Risk, Socket, Survey, SurveyedSocket, unlisted},
     text::{
         escape::visible,
-        words::{counted, listed, wrapped},
+        words::{counted, wrapped},
     },
 };
 
@@ -57,63 +57,20 @@ fn table(sockets: &[SurveyedSocket], look: Look, columns: Option<usize>) -> Stri
 }
 
 fn row(socket: &SurveyedSocket, several: bool) -> Vec<Text> {
-    let style = socket
-        .risk
-        .severity()
-        .map_or_else(look::faint, look::of_severity);
+    let socket = Socket::from(socket);
+    let shown = |text: &str| Text::left(visible(text));
     let mut row = vec![
-        Text::left(socket.risk.name()).styled(style),
-        Text::left(match &socket.bound_device {
-            Some(device) => visible(device).into_owned(),
-            None => "·".to_owned(),
-        }),
-        Text::left(match &socket.leaves {
-            Leaves::Via { interface, .. } => visible(interface).into_owned(),
-            Leaves::AnyOf { interfaces, .. } => visible(&listed(interfaces, "or")).into_owned(),
-            Leaves::Any {
-                default: Some(default),
-            } => format!("any ({})", visible(default)),
-            Leaves::Any { default: None } => "any".to_owned(),
-            Leaves::None { .. } => "none".to_owned(),
-        }),
-        Text::left(processes(socket)),
-        Text::left(ends(socket)),
-        Text::left(visible(&socket.why)),
+        Text::left(&*socket.risk).styled(sockets::style(&socket)),
+        shown(sockets::bound(&socket)),
+        shown(&sockets::via(&socket)),
+        shown(&sockets::process(&socket)),
+        Text::left(sockets::ends(&socket)),
+        shown(&socket.why),
     ];
     if several {
-        row.insert(3, Text::left(visible(&socket.netns)));
+        row.insert(3, shown(&socket.netns));
     }
     row
-}
-
-fn processes(socket: &SurveyedSocket) -> String {
-    let Some(first) = socket.processes.first() else {
-        return "unknown".to_owned();
-    };
-    let more = match socket.processes.len() {
-        1 => String::new(),
-        many => format!(" and {} more", many - 1),
-    };
-    format!("{} ({}){more}", visible(&first.comm), first.number())
-}
-
-fn ends(socket: &SurveyedSocket) -> String {
-    let mut text = match socket.protocol.as_str() {
-        "packet" => "packet".to_owned(),
-        protocol => match protocol.strip_prefix("raw ") {
-            Some(protocol) => format!("raw {}", protocol_name(protocol)),
-            None => protocol_name(protocol),
-        },
-    };
-    if let Some(local) = &socket.local {
-        text.push_str(&format!(" {local}"));
-    }
-    match &socket.remote {
-        Some(remote) => text.push_str(&format!(" → {remote}")),
-        None if socket.state == "listen" => text.push_str(" listening"),
-        None => {}
-    }
-    text
 }
 
 /// How many there are of each risk, in a line.
@@ -152,7 +109,7 @@ mod tests {
     use pinif_ebpf::key::SocketCookie;
 
     use super::*;
-    use crate::findings::process::Process;
+    use crate::{findings::process::Process, survey::Leaves};
 
     fn process(comm: &str, pid: u32) -> Process {
         Process {

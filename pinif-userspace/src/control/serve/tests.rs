@@ -5,7 +5,7 @@ use tokio::{sync::mpsc, task::yield_now};
 use super::*;
 use crate::{
     collector::plan::{Order, Question},
-    control::{Collector, protocol::EventLine},
+    control::{Collector, Sockets, protocol::EventLine},
     findings::{example, memory::held, ready::Attach, samples::Samples, summary::Summary},
     hub::{Change, Event, Hub, Snapshot},
 };
@@ -49,6 +49,7 @@ fn a_reader_that_stands_still_costs_at_most_a_mebibyte_and_learns_what_it_missed
         hub: Arc::downgrade(&hub),
         words: |_| Vec::new(),
         metrics: |_, _| ("text/plain", String::new()),
+        sockets: Sockets::default(),
     };
     let (_stop, stopped) = watch::channel(false);
     let collector = async {

@@ -52,7 +52,7 @@ fn its_commands_run() {
             .partition(|line| line.contains("/v1/events"));
         assert_eq!(
             (streams.len(), answers.len()),
-            (2, 5),
+            (2, 6),
             "all that the page has"
         );
         for line in &answers {

@@ -9,3 +9,4 @@ mod events;
 mod metrics;
 mod places;
 mod refusals;
+mod sockets;

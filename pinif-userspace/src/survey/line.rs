@@ -1,13 +1,13 @@
-//! A socket as `--format json` prints it.
+//! A socket as JSON has it: of `pinif sockets --format json`, and of the control socket.
+
+use std::borrow::Cow;
 
 use pinif_ebpf::verdict::Severity;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{
-    findings::process::Process,
-    survey::{Leaves, Risk, SurveyedSocket},
-};
+use super::{leaves::Leaves, list::SurveyedSocket, risk::Risk};
+use crate::findings::process::Process;
 
 /// One line that `pinif sockets --format json` prints. More fields may come; readers ignore those they do not know.
 #[derive(Serialize, JsonSchema)]
@@ -23,43 +23,43 @@ pub enum Line<'a> {
 }
 
 /// Whose a socket is, what it is bound to, and where what it sends would leave now.
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Socket<'a> {
     /// Its network namespace.
-    netns: &'a str,
+    pub netns: Cow<'a, str>,
     /// Its cookie (`SO_COOKIE`).
-    socket_cookie: u64,
+    pub socket_cookie: u64,
     /// How it stands.
     #[schemars(extend("enum" = Risk::ALL.map(Risk::name)))]
-    risk: &'static str,
+    pub risk: Cow<'a, str>,
     /// How grave that is; null where nothing is wrong.
-    severity: Option<&'static str>,
+    pub severity: Option<Cow<'a, str>>,
     /// Why, in a sentence.
-    why: &'a str,
+    pub why: Cow<'a, str>,
     /// Its protocol: `tcp`, `udp`, a number, or `packet`; raw sockets have `raw ` before it.
-    protocol: &'a str,
+    pub protocol: Cow<'a, str>,
     /// `listen`, `established`, … of TCP; `connected` or `unconnected` of others.
-    state: &'static str,
+    pub state: Cow<'a, str>,
     /// The address and port that it is bound to.
-    local: Option<&'a str>,
+    pub local: Option<Cow<'a, str>>,
     /// What it is connected to.
-    remote: Option<&'a str>,
+    pub remote: Option<Cow<'a, str>>,
     /// The device that it is bound to.
-    bound_device: Option<&'a str>,
+    pub bound_device: Option<Cow<'a, str>>,
     /// The one interface; null where there is none, or where each destination or flow has its own.
-    leaves_by: Option<&'a str>,
+    pub leaves_by: Option<Cow<'a, str>>,
     /// The interfaces of which each flow takes one: a route has several next hops. Empty otherwise.
-    leaves_by_any_of: &'a [String],
+    pub leaves_by_any_of: Cow<'a, [String]>,
     /// The default route's interface, where each destination has its own.
-    default_interface: Option<&'a str>,
+    pub default_interface: Option<Cow<'a, str>>,
     /// The route that it uses.
-    route: Option<&'a str>,
+    pub route: Option<Cow<'a, str>>,
     /// Whether an option of it (`IP_UNICAST_IF`, `IPV6_UNICAST_IF`, `IPV6_MULTICAST_IF`) may name an interface, and could not be asked for.
-    may_name_an_interface: bool,
+    pub may_name_an_interface: bool,
     /// The user that made it.
-    uid: Option<u32>,
+    pub uid: Option<u32>,
     /// The processes that have it.
-    processes: &'a [Process],
+    pub processes: Cow<'a, [Process]>,
 }
 
 /// Sockets that the kernel does not list.
@@ -81,34 +81,7 @@ pub struct Gone<'a> {
 impl<'a> Line<'a> {
     /// Of a socket.
     pub fn of(socket: &'a SurveyedSocket) -> Self {
-        let (default_interface, route) = match &socket.leaves {
-            Leaves::Via { route, .. } => (None, route.as_deref()),
-            Leaves::AnyOf { route, .. } => (None, Some(route.as_str())),
-            Leaves::Any { default } => (default.as_deref(), None),
-            Leaves::None { .. } => (None, None),
-        };
-        Self::Socket(Box::new(Socket {
-            netns: &socket.netns,
-            socket_cookie: socket.cookie.0,
-            risk: socket.risk.name(),
-            severity: socket.risk.severity().map(Severity::name),
-            why: &socket.why,
-            protocol: &socket.protocol,
-            state: socket.state,
-            local: socket.local.as_deref(),
-            remote: socket.remote.as_deref(),
-            bound_device: socket.bound_device.as_deref(),
-            leaves_by: socket.leaves.interface(),
-            leaves_by_any_of: match &socket.leaves {
-                Leaves::AnyOf { interfaces, .. } => interfaces,
-                Leaves::Via { .. } | Leaves::Any { .. } | Leaves::None { .. } => &[],
-            },
-            default_interface,
-            route,
-            may_name_an_interface: socket.may_name_an_interface,
-            uid: socket.uid,
-            processes: &socket.processes,
-        }))
+        Self::Socket(Box::new(socket.into()))
     }
 
     /// Of those that the kernel does not list.
@@ -122,5 +95,39 @@ impl<'a> Line<'a> {
             netns,
             socket_cookie,
         })
+    }
+}
+
+impl<'a> From<&'a SurveyedSocket> for Socket<'a> {
+    fn from(socket: &'a SurveyedSocket) -> Self {
+        let (default_interface, route) = match &socket.leaves {
+            Leaves::Via { route, .. } => (None, route.as_deref()),
+            Leaves::AnyOf { route, .. } => (None, Some(route.as_str())),
+            Leaves::Any { default } => (default.as_deref(), None),
+            Leaves::None { .. } => (None, None),
+        };
+        let any_of: &[String] = match &socket.leaves {
+            Leaves::AnyOf { interfaces, .. } => interfaces,
+            Leaves::Via { .. } | Leaves::Any { .. } | Leaves::None { .. } => &[],
+        };
+        Self {
+            netns: socket.netns.as_str().into(),
+            socket_cookie: socket.cookie.0,
+            risk: socket.risk.name().into(),
+            severity: socket.risk.severity().map(Severity::name).map(Cow::from),
+            why: socket.why.as_str().into(),
+            protocol: socket.protocol.as_str().into(),
+            state: socket.state.into(),
+            local: socket.local.as_deref().map(Cow::from),
+            remote: socket.remote.as_deref().map(Cow::from),
+            bound_device: socket.bound_device.as_deref().map(Cow::from),
+            leaves_by: socket.leaves.interface().map(Cow::from),
+            leaves_by_any_of: any_of.into(),
+            default_interface: default_interface.map(Cow::from),
+            route: route.map(Cow::from),
+            may_name_an_interface: socket.may_name_an_interface,
+            uid: socket.uid,
+            processes: socket.processes.as_slice().into(),
+        }
     }
 }
