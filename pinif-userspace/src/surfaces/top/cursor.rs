@@ -32,6 +32,13 @@ impl Cursor {
         rows.checked_sub(1).map(|last| self.selected.min(last))
     }
 
+    /// How many rows of a list are wanted where so many are seen at once, `most` at most: always a screen more than is seen.
+    pub fn wanted(self, seen: usize, most: usize) -> usize {
+        (self.selected + 2 * seen.max(50))
+            .next_multiple_of(100)
+            .min(most)
+    }
+
     /// Moves in a list of so many rows, of which so many are seen at once.
     pub fn go(&mut self, step: Move, rows: usize, seen: usize) {
         let (at, page) = (self.selected.min(rows.saturating_sub(1)), seen.max(1));

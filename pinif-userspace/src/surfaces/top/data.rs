@@ -9,6 +9,7 @@ use crate::control::protocol::{FindingCount, MatrixNow, PolicyNow, Status};
 use crate::findings::alert_state::AlertState;
 use crate::findings::line::FindingLine;
 use crate::findings::matrix::{Matrix, Sender};
+use crate::survey::Socket;
 
 /// What was fetched at once.
 #[derive(Clone, Debug)]
@@ -21,8 +22,23 @@ pub struct Fetched {
     pub findings: Option<Findings>,
     /// One finding, if it was asked for and is still there.
     pub finding: Option<Box<FindingLine>>,
+    /// The sockets, if they were asked for.
+    pub sockets: Option<Sockets>,
     /// The policy, if it was asked for.
     pub policy: Option<PolicyNow>,
+}
+
+/// Sockets, those at the greatest risk first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sockets {
+    /// The first of them.
+    pub first: Vec<Socket<'static>>,
+    /// How many there are.
+    pub total: u64,
+    /// How many raw sockets the kernel does not list.
+    pub unlisted_raw: usize,
+    /// Why there are none: the auditor cannot list them.
+    pub refused: Option<String>,
 }
 
 /// Findings, the gravest first.
@@ -57,6 +73,8 @@ pub struct Data {
     pub worst_rates: Rates<String>,
     /// The finding that is open, as it is now.
     pub finding: Option<FindingLine>,
+    /// The sockets.
+    pub sockets: Sockets,
     /// The policy in force.
     pub policy: Option<PolicyNow>,
 }
@@ -72,6 +90,7 @@ impl Data {
             matrix,
             findings,
             finding,
+            sockets,
             policy,
         } = fetched;
         let before = self.status.as_ref().map(|status| &status.run);
@@ -101,6 +120,9 @@ impl Data {
         }
         if !packets.is_empty() {
             self.finding_rates.take(now, packets.into_iter());
+        }
+        if let Some(sockets) = sockets {
+            self.sockets = sockets;
         }
         if policy.is_some() {
             self.policy = policy;

@@ -9,6 +9,7 @@ use super::facts::{Piece, facts};
 use super::state::{FRAME, Top};
 use super::view::View;
 use crate::surfaces::look;
+use crate::survey::unlisted;
 use crate::text::escape::{columns, in_cells};
 use crate::text::words::{counted, grouped};
 
@@ -91,6 +92,7 @@ impl Top {
             View::Overview => self.overview.draw(&self.data, canvas),
             View::Matrix => self.matrix.draw(&self.data, canvas),
             View::Findings => self.findings.draw(&self.data, canvas),
+            View::Sockets => self.sockets.draw(&self.data, canvas),
             View::Interfaces => self.interfaces.draw(&self.data, canvas),
             View::Policy => self.policy.draw(&self.data, canvas),
         }
@@ -123,29 +125,47 @@ impl Top {
         } else if let Some(message) = &self.message {
             canvas.put(0, 0, width, message, look::strong());
         } else {
-            let mut pieces: Vec<Piece> = Vec::new();
-            let findings = &self.data.findings;
-            if self.view == View::Findings && self.open.is_none() && self.help.is_none() {
-                let listed = findings.first.len() as u64;
-                let of = if listed < findings.total {
-                    format!(
-                        "the first {} of {}",
-                        grouped(listed),
-                        grouped(findings.total)
-                    )
-                } else {
-                    counted(listed, "finding")
-                };
-                let with = match self.filter.is_empty() {
-                    true => String::new(),
-                    false => format!(" with {}", self.filter),
-                };
-                pieces.push((format!("{of}{with}"), look::strong()));
-            }
+            let mut pieces: Vec<Piece> = Vec::from_iter(self.listed());
             let keys = KEYS.map(|(key, does)| (format!("{key} {does}"), look::faint()));
             pieces.extend(keys);
             pieces_on(&mut canvas.columns(width), 0, &pieces);
         }
+    }
+}
+
+impl Top {
+    /// How much of a list is there.
+    fn listed(&self) -> Option<Piece> {
+        if self.open.is_some() || self.help.is_some() {
+            return None;
+        }
+        let of = |listed: usize, total: u64, what: &str| {
+            let listed = listed as u64;
+            if listed < total {
+                format!("the first {} of {}", grouped(listed), grouped(total))
+            } else {
+                counted(listed, what)
+            }
+        };
+        let (findings, sockets) = (&self.data.findings, &self.data.sockets);
+        let text = match self.view {
+            View::Findings => {
+                let of = of(findings.first.len(), findings.total, "finding");
+                match self.filter.is_empty() {
+                    true => of,
+                    false => format!("{of} with {}", self.filter),
+                }
+            }
+            View::Sockets => {
+                let of = of(sockets.first.len(), sockets.total, "socket");
+                match sockets.unlisted_raw {
+                    0 => of,
+                    raw => format!("{of}; {}", unlisted(raw)),
+                }
+            }
+            View::Overview | View::Matrix | View::Interfaces | View::Policy => return None,
+        };
+        Some((text, look::strong()))
     }
 }
 

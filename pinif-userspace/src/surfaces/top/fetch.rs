@@ -1,9 +1,9 @@
 //! What the auditor is asked for.
 
-use super::data::{Fetched, Findings};
+use super::data::{Fetched, Findings, Sockets};
 use super::filter;
 use super::wanted::Wanted;
-use crate::control::{Client, ClientError, FindingsFilter};
+use crate::control::{Client, ClientError, FindingsFilter, SocketsFilter};
 
 /// How many findings are asked for at once: no more come (`GET /v1/findings`).
 const PAGE: usize = 250;
@@ -27,6 +27,10 @@ pub async fn fetch(client: &mut Client, wanted: &Wanted) -> Result<Fetched, Clie
         Some(id) => client.finding(id).await?.map(Box::new),
         None => None,
     };
+    let sockets = match wanted.sockets {
+        Some(number) => Some(sockets(client, number).await?),
+        None => None,
+    };
     let policy = match wanted.policy {
         true => Some(client.policy().await?),
         false => None,
@@ -36,6 +40,7 @@ pub async fn fetch(client: &mut Client, wanted: &Wanted) -> Result<Fetched, Clie
         matrix,
         findings,
         finding,
+        sockets,
         policy,
     })
 }
@@ -82,4 +87,32 @@ async fn findings(client: &mut Client, text: &str, number: usize) -> Result<Find
         }
     }
     Ok(findings)
+}
+
+/// The first sockets. That the auditor cannot list them is an answer, too: it is there, and audits.
+async fn sockets(client: &mut Client, number: usize) -> Result<Sockets, ClientError> {
+    let mut sockets = Sockets::default();
+    let mut from = None;
+    loop {
+        let missing = number.saturating_sub(sockets.first.len());
+        let page = SocketsFilter {
+            from,
+            limit: u32::try_from(missing.clamp(1, PAGE)).ok(),
+            ..SocketsFilter::default()
+        };
+        let page = match client.sockets(&page).await {
+            Ok(page) => page,
+            Err(error @ ClientError::Refused { .. }) => {
+                sockets.refused = Some(error.to_string());
+                return Ok(sockets);
+            }
+            Err(error) => return Err(error),
+        };
+        (sockets.total, sockets.unlisted_raw) = (page.total, page.unlisted_raw);
+        sockets.first.extend(page.sockets);
+        from = page.next;
+        if from.is_none() || sockets.first.len() >= number {
+            return Ok(sockets);
+        }
+    }
 }

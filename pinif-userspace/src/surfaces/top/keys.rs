@@ -101,12 +101,13 @@ const fn binding(
 }
 
 /// All keys, in the order of the help. What has no text there stands with the one before it.
-pub const BINDINGS: [Binding; 26] = [
-    binding(&[Key::Char('1')], "1 to 5", "show a view", Command::Show(0)),
+pub const BINDINGS: [Binding; 27] = [
+    binding(&[Key::Char('1')], "1 to 6", "show a view", Command::Show(0)),
     binding(&[Key::Char('2')], "", "", Command::Show(1)),
     binding(&[Key::Char('3')], "", "", Command::Show(2)),
     binding(&[Key::Char('4')], "", "", Command::Show(3)),
     binding(&[Key::Char('5')], "", "", Command::Show(4)),
+    binding(&[Key::Char('6')], "", "", Command::Show(5)),
     binding(&[Key::Tab], "Tab", "show the next view", Command::Next),
     binding(
         &[Key::BackTab],

@@ -22,7 +22,7 @@ mod views;
 mod wanted;
 mod watch;
 
-pub use self::data::{Fetched, Findings};
+pub use self::data::{Fetched, Findings, Sockets};
 pub use self::keys::Key;
 pub use self::linear::{Linear, linear};
 pub use self::state::{Effect, Input, Top};

@@ -14,6 +14,7 @@ use super::views::interfaces::Interfaces;
 use super::views::matrix::MatrixView;
 use super::views::overview::Overview;
 use super::views::policy::Policy;
+use super::views::sockets::SocketList;
 use super::wanted::Wanted;
 use crate::surfaces::look::Look;
 
@@ -62,6 +63,7 @@ pub struct Top {
     pub(super) overview: Overview,
     pub(super) matrix: MatrixView,
     pub(super) findings: List,
+    pub(super) sockets: SocketList,
     pub(super) interfaces: Interfaces,
     pub(super) policy: Policy,
     pub(super) open: Option<Open>,
@@ -90,6 +92,7 @@ impl Top {
             overview: Overview::default(),
             matrix: MatrixView::default(),
             findings: List::default(),
+            sockets: SocketList::default(),
             interfaces: Interfaces::default(),
             policy: Policy::default(),
             open: None,
@@ -127,6 +130,7 @@ impl Top {
             matrix: self.view == View::Matrix && self.open.is_none(),
             findings: (self.view == View::Findings && self.open.is_none()).then(findings),
             finding: self.open.as_ref().map(|open| open.id.clone()),
+            sockets: (self.view == View::Sockets).then(|| self.sockets.wanted(self.body().1)),
             policy: self.view == View::Policy,
         })
     }
@@ -221,7 +225,11 @@ impl Top {
                 View::Findings if self.open.is_none() => {
                     self.message = Some(format!("sorted: {}", self.findings.sort().name()));
                 }
-                View::Overview | View::Findings | View::Interfaces | View::Policy => {}
+                View::Overview
+                | View::Findings
+                | View::Sockets
+                | View::Interfaces
+                | View::Policy => {}
             },
             Command::Pause => {
                 self.is_paused = !self.is_paused;
@@ -325,6 +333,13 @@ impl Top {
                     return Effect::Ask;
                 }
             }
+            View::Sockets => {
+                let wanted = self.sockets.wanted(height);
+                self.sockets.go(step, &self.data, height);
+                if self.sockets.wanted(height) > wanted {
+                    return Effect::Ask;
+                }
+            }
             View::Interfaces => self.interfaces.go(step, &self.data, height),
             View::Policy => self.policy.go(step, &self.data, size),
         }
@@ -338,7 +353,7 @@ impl Top {
         let finding = match self.view {
             View::Overview => self.overview.selected(&self.data),
             View::Findings => self.findings.selected(&self.data),
-            View::Matrix | View::Interfaces | View::Policy => None,
+            View::Matrix | View::Sockets | View::Interfaces | View::Policy => None,
         };
         let Some(finding) = finding.cloned() else {
             return Effect::Nothing;

@@ -10,6 +10,8 @@ pub enum View {
     Matrix,
     /// What was found.
     Findings,
+    /// Which sockets there are, and where they would leave.
+    Sockets,
     /// What is audited.
     Interfaces,
     /// What is in force.
@@ -18,10 +20,11 @@ pub enum View {
 
 impl View {
     /// All, in the order of their keys.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Overview,
         Self::Matrix,
         Self::Findings,
+        Self::Sockets,
         Self::Interfaces,
         Self::Policy,
     ];
@@ -32,6 +35,7 @@ impl View {
             Self::Overview => "overview",
             Self::Matrix => "matrix",
             Self::Findings => "findings",
+            Self::Sockets => "sockets",
             Self::Interfaces => "interfaces",
             Self::Policy => "policy",
         }

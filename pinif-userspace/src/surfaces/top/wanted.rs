@@ -9,6 +9,8 @@ pub struct Wanted {
     pub findings: Option<(String, usize)>,
     /// The finding with this id.
     pub finding: Option<String>,
+    /// So many sockets.
+    pub sockets: Option<usize>,
     /// The policy.
     pub policy: bool,
 }

@@ -7,10 +7,12 @@ use pinif_userspace::control::protocol::{
 use pinif_userspace::findings::alert_state::AlertState;
 use pinif_userspace::findings::finding::Finding;
 use pinif_userspace::findings::line::FindingLine;
+use pinif_userspace::findings::process::Process;
 use pinif_userspace::findings::ready::Attach;
 use pinif_userspace::findings::summary::{Cell, GradedCell, Totals};
 use pinif_userspace::policy::described::{Described, DescribedRule, DescribedZone};
-use pinif_userspace::surfaces::top::{Fetched, Findings};
+use pinif_userspace::surfaces::top::{Fetched, Findings, Sockets};
+use pinif_userspace::survey::{Risk, Socket};
 
 use crate::output::{stage, story};
 
@@ -129,6 +131,76 @@ pub fn status(seconds: u64) -> Status {
     }
 }
 
+/// The card's sockets, those at the greatest risk first.
+pub fn sockets() -> Sockets {
+    let socket = |risk: Risk, local: &str, leaves: Option<&str>, comm: &str, why: &str| Socket {
+        netns: "card".into(),
+        socket_cookie: 1,
+        risk: risk.name().into(),
+        severity: risk.severity().map(|severity| severity.name().into()),
+        why: why.to_owned().into(),
+        protocol: "udp".into(),
+        state: "unconnected".into(),
+        local: Some(local.to_owned().into()),
+        remote: None,
+        bound_device: None,
+        leaves_by: leaves.map(|name| name.to_owned().into()),
+        leaves_by_any_of: Vec::new().into(),
+        default_interface: None,
+        route: None,
+        may_name_an_interface: false,
+        uid: Some(0),
+        processes: vec![Process {
+            pid: Some(640),
+            started: None,
+            comm: comm.to_owned(),
+            exe: None,
+            uid: 0,
+            cgroup: None,
+        }]
+        .into(),
+    };
+    let first = vec![
+        Socket {
+            remote: Some("203.0.113.9:9".into()),
+            state: "connected".into(),
+            ..socket(
+                Risk::Misrouted,
+                "10.0.0.1:40001",
+                Some("eth1"),
+                "telemetryd",
+                "10.0.0.1 is fab0's; route default via 192.0.2.2 dev eth1 in table main",
+            )
+        },
+        Socket {
+            default_interface: Some("eth1".into()),
+            ..socket(
+                Risk::DefaultRoute,
+                "0.0.0.0:7003",
+                None,
+                "fabricd",
+                "nothing binds it; what has no route of its own leaves via eth1",
+            )
+        },
+        Socket {
+            bound_device: Some("fab0".into()),
+            ..socket(
+                Risk::Pinned,
+                "0.0.0.0:7001",
+                Some("fab0"),
+                "fabricd",
+                "it is bound to fab0",
+            )
+        },
+    ];
+    Sockets {
+        total: first.len() as u64,
+        first,
+        unlisted_raw: 0,
+        refused: None,
+    }
+}
+
 /// All that can be fetched after so many seconds.
 pub fn fetched(seconds: u64) -> Fetched {
     let status = status(seconds);
@@ -147,6 +219,7 @@ pub fn fetched(seconds: u64) -> Fetched {
             first,
         }),
         finding: None,
+        sockets: Some(sockets()),
         policy: Some(policy()),
         status,
     }

@@ -87,7 +87,7 @@ fn it_stops_by_ctrl_z_and_goes_on() {
             pty.wait_for("1 overview");
         }
         pty.resize((60, 20));
-        pty.keys("4");
+        pty.keys("5");
         pty.wait_for("fab0");
         pty.keys("q");
         pty.wait_for("it has ended");

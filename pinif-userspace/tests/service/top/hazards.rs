@@ -5,6 +5,7 @@ use pinif_userspace::control::protocol::InterfaceStatus;
 use pinif_userspace::findings::line::FindingLine;
 use pinif_userspace::findings::summary::GradedCell;
 use pinif_userspace::surfaces::top::Fetched;
+use pinif_userspace::survey::Socket;
 
 use super::card;
 use crate::output::story;
@@ -50,6 +51,17 @@ fn finding(number: usize, seconds: u64) -> FindingLine {
     finding
 }
 
+fn socket(number: usize) -> Socket<'static> {
+    let mut socket = card::sockets().first[number % 3].clone();
+    socket.netns = name(number / 3).into();
+    socket.bound_device = number.is_multiple_of(4).then(|| name(number).into());
+    socket.leaves_by = number.is_multiple_of(2).then(|| name(number + 1).into());
+    socket.leaves_by_any_of = vec![name(number), name(number + 1)].into();
+    socket.why = NAMES.join(" ").into();
+    socket.processes.to_mut()[0].comm = name(number + 2);
+    socket
+}
+
 /// What its auditor answers after so many seconds.
 pub fn fetched(seconds: u64) -> Fetched {
     let mut fetched = card::fetched(seconds);
@@ -90,6 +102,11 @@ pub fn fetched(seconds: u64) -> Fetched {
     if let Some(findings) = &mut fetched.findings {
         findings.first = (0..300).map(|number| finding(number, seconds)).collect();
         findings.total = 65_536;
+    }
+    if let Some(sockets) = &mut fetched.sockets {
+        sockets.first = (0..300).map(socket).collect();
+        sockets.total = 16_384;
+        sockets.unlisted_raw = 2;
     }
     if let Some(policy) = &mut fetched.policy {
         policy.described.rules[0].name = NAMES.concat();

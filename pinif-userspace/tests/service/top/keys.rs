@@ -25,8 +25,9 @@ fn each_view_at_eighty_columns() {
         ("1", "overview"),
         ("2", "matrix"),
         ("3", "findings"),
-        ("4", "interfaces"),
-        ("5", "policy"),
+        ("4", "sockets"),
+        ("5", "interfaces"),
+        ("6", "policy"),
         ("?", "help"),
         ("3<enter>", "finding"),
     ] {
@@ -43,6 +44,7 @@ fn each_view_at_the_narrowest() {
         ("2", "matrix"),
         ("3", "findings"),
         ("3<enter><end>", "finding"),
+        ("4", "sockets"),
     ] {
         let mut screen = screen(30, 8);
         screen.keys(key);
@@ -187,7 +189,7 @@ fn no_view_has_a_background_and_a_leak_is_red() {
     let mut screen = Screen::new(Look { colour: true }, 80, 24);
     screen.fetched(card::fetched(10));
     let mut colours = BTreeSet::new();
-    for view in ["1", "2", "3", "4", "5", "?", "3<enter>"] {
+    for view in ["1", "2", "3", "4", "5", "6", "?", "3<enter>"] {
         screen.keys(view);
         for cell in screen.buffer().content() {
             assert_eq!(cell.bg, Color::Reset);

@@ -28,12 +28,13 @@ impl Random {
 }
 
 /// All keys that do something, and some that do nothing.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "1",
     "2",
     "3",
     "4",
     "5",
+    "6",
     "<tab>",
     "<up>",
     "<down>",
@@ -109,7 +110,7 @@ fn a_thousand_sizes_and_keys() {
             _ => (30 + random.size(171), 8 + random.size(53)),
         };
         screen.resize(columns, lines);
-        let key = KEYS[usize::try_from(random.below(30)).expect("a small number")];
+        let key = KEYS[usize::try_from(random.below(31)).expect("a small number")];
         if matches!(screen.keys(key), Effect::Quit) {
             unreachable!("no key among these ends it");
         }
@@ -127,7 +128,7 @@ fn no_name_does_anything_but_be_seen() {
     let mut screen = Screen::new(Look { colour: true }, 200, 60);
     screen.fetched(hazards::fetched(1));
     screen.fetched(hazards::fetched(2));
-    for view in ["1", "2", "3", "4", "5", "3<enter>"] {
+    for view in ["1", "2", "3", "4", "5", "6", "3<enter>"] {
         screen.keys(view);
         let text = screen.text();
         assert!(

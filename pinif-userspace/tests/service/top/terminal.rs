@@ -1,5 +1,6 @@
 //! The program on a real terminal, over a real auditor.
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use pinif_lab::patience;
@@ -111,6 +112,35 @@ fn a_finding_opens_to_its_fix_in_three_keys() {
             }
         }
         drop(auditor);
+    });
+}
+
+#[test]
+fn the_sockets_are_those_of_the_audited_namespace() {
+    scenario("service top-sockets", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench);
+        let socket = bench.card().run(|| {
+            let socket = UdpSocket::bind("10.0.0.1:4001").expect("an address of the card");
+            socket.connect("203.0.113.9:9").expect("a route");
+            socket
+        });
+        let mut top = place.top();
+        top.wait_for("1 overview");
+        top.keys("4");
+        top.wait_for("1 socket");
+        let lines = top.lines();
+        let words: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(words[..3], ["misrouted", "·", "eth1"], "{lines:?}");
+        assert!(
+            lines[3].contains(&format!("(pid {})", std::process::id())),
+            "{lines:?}"
+        );
+        assert!(
+            lines[3].contains("UDP 10.0.0.1:4001 → 203.0.113.9:9"),
+            "{lines:?}"
+        );
+        drop((socket, auditor));
     });
 }
 
@@ -237,7 +267,7 @@ fn the_terminal_may_be_resized_at_any_time() {
         }
         for size in [(30, 8), (200, 60), (80, 24)] {
             top.resize(size);
-            top.keys("\x0c4");
+            top.keys("\x0c5");
             top.wait("it has drawn all of it", |top| {
                 let lines = top.lines();
                 let is_drawn = |line: usize, start: &str| lines[line].starts_with(start);

@@ -73,8 +73,7 @@ impl List {
 
     /// How many findings are wanted, so that there is always a screen more than is seen.
     pub fn wanted(&self, height: usize) -> usize {
-        let seen = self.cursor.selected(usize::MAX).unwrap_or(0) + 2 * height.max(50);
-        seen.next_multiple_of(100).min(MOST)
+        self.cursor.wanted(height, MOST)
     }
 
     /// The finding that is selected.

@@ -8,3 +8,4 @@ pub(super) mod interfaces;
 pub(super) mod matrix;
 pub(super) mod overview;
 pub(super) mod policy;
+pub(super) mod sockets;
