@@ -1,6 +1,7 @@
 //! `pinif audit` as it is installed, of one site.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
@@ -12,13 +13,13 @@ use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use pinif_lab::{Cgroup, Namespace};
 use procfs::process::Process;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::clock;
 use crate::site::Site;
 
 /// The pinif that was built with this bench.
-const PINIF: &str = env!("CARGO_BIN_EXE_pinif");
+pub const PINIF: &str = env!("CARGO_BIN_EXE_pinif");
 /// How long pinif may take until it says something: it loads its programs, and attaches to all interfaces.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -29,6 +30,8 @@ pub struct Auditor {
     lines: Receiver<Line>,
     ready_after: Duration,
     errors: Option<JoinHandle<String>>,
+    socket: PathBuf,
+    _folder: TempDir,
     _policy: NamedTempFile,
 }
 
@@ -52,6 +55,15 @@ pub struct Usage {
     pub wake_ups: u64,
     /// Bytes in memory (`VmRSS`).
     pub resident: u64,
+}
+
+/// What a process has in memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Of its own, and of no file (`RssAnon` of proc_pid_status(5)).
+    pub anonymous: u64,
+    /// All, and its share of what others have too (`Pss` of proc_pid_smaps(5)).
+    pub proportional: u64,
 }
 
 impl Auditor {
@@ -83,6 +95,8 @@ impl Auditor {
     ) -> Result<Self> {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
         file.write_all(policy.as_bytes())?;
+        let folder = tempfile::tempdir()?;
+        let socket = folder.path().join("pinif.sock");
         let started = clock::now();
         let mut child = command
             .args([
@@ -96,6 +110,8 @@ impl Auditor {
             .arg(cgroup.path())
             .arg("--policy")
             .arg(file.path())
+            .arg("--socket")
+            .arg(&socket)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -108,6 +124,8 @@ impl Auditor {
             ready_after: Duration::ZERO,
             lines: lines(stdout),
             errors: Some(thread::spawn(move || all(stderr))),
+            socket,
+            _folder: folder,
             _policy: file,
         };
         let Line { read, text } = auditor.next_line()?;
@@ -126,6 +144,30 @@ impl Auditor {
     /// How long it took from the call that started it until its line of being ready was read.
     pub fn ready_after(&self) -> Duration {
         self.ready_after
+    }
+
+    /// Where it can be asked.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What it has in memory now.
+    ///
+    /// # Errors
+    /// Where it ended.
+    pub fn memory(&self) -> Result<Memory> {
+        let process = Process::new(self.pid().as_raw())?;
+        let mapped = process.smaps_rollup()?.memory_map_rollup.0;
+        let sum = |name| {
+            mapped
+                .iter()
+                .filter_map(|map| map.extension.map.get(name))
+                .sum()
+        };
+        Ok(Memory {
+            anonymous: process.status()?.rssanon.unwrap_or(0) * 1024,
+            proportional: sum("Pss"),
+        })
     }
 
     /// What it has taken until now.

@@ -1,4 +1,4 @@
-//! What a whole run writes into the documentation: the table and the picture.
+//! What a run writes into the documentation: tables, and the picture.
 
 use std::fs;
 use std::path::Path;
@@ -11,38 +11,53 @@ use crate::report::{Row, Section};
 
 const PAGE: &str = "developers/performance.md";
 const PICTURE: &str = "developers/performance.svg";
-const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->\n";
-const END: &str = "<!-- end: written by cargo xtask bench -->\n";
+/// The part that has a place of its own in the page, which it writes also where it runs alone.
+const OWN: &str = "readers";
 
-/// Writes both.
+/// Writes what was measured: all of it after a `whole` run; else, what has a place of its own.
 ///
 /// # Errors
-/// Where a file cannot be read or written, or the page lacks the place.
-pub fn write(sections: &[Section], rounds: usize, directory: &Path) -> Result<()> {
-    plot::draw(sections, &directory.join(PICTURE))?;
+/// Where a file cannot be read or written, or the page lacks a place.
+pub fn write(sections: &[Section], rounds: usize, directory: &Path, whole: bool) -> Result<()> {
     let page = directory.join(PAGE);
-    let text =
+    let mut text =
         fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .with_context(|| format!("{} lacks the line {}", page.display(), BEGIN.trim()))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{} lacks the line {}", page.display(), END.trim()))?;
-    let mut tables = format!(
-        "\nMeasured on {}: {rounds} rounds.\n",
-        machine::description()
-    );
-    let targets = targets(sections);
-    tables += &format!("\n### {}\n\n{}", targets.title, targets.table());
+    let (own, common): (Vec<_>, Vec<_>) = sections.iter().partition(|section| section.name == OWN);
+    if whole {
+        plot::draw(sections, &directory.join(PICTURE))?;
+        let targets = targets(sections);
+        let tables = [&targets].into_iter().chain(common);
+        let measured = format!("{rounds} rounds");
+        text = replaced(&text, "cargo xtask bench", &measured, tables)?;
+    }
+    if !own.is_empty() {
+        let command = format!("cargo xtask bench --only {OWN}");
+        text = replaced(&text, &command, "the median of its rounds", own)?;
+    }
+    fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))
+}
+
+/// The page with these tables where the command writes them.
+fn replaced<'s>(
+    text: &str,
+    command: &str,
+    measured: &str,
+    sections: impl IntoIterator<Item = &'s Section>,
+) -> Result<String> {
+    let [begin, end] =
+        ["begin", "end"].map(|word| format!("<!-- {word}: written by {command} -->\n"));
+    let places = text
+        .split_once(&begin)
+        .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+    let (before, after) = places.with_context(|| format!("{PAGE} lacks the lines of {command}"))?;
+    let mut tables = format!("\nMeasured on {}: {measured}.\n", machine::description());
     for section in sections {
         tables += &format!("\n### {}\n\n{}", section.title, section.table());
         if let Some(about) = section.about {
             tables += &format!("\n{about}\n");
         }
     }
-    fs::write(&page, format!("{before}{BEGIN}{tables}\n{END}{after}"))
-        .with_context(|| format!("cannot write {}", page.display()))
+    Ok(format!("{before}{begin}{tables}\n{end}{after}"))
 }
 
 /// All that has a target, and whether it is met.

@@ -1,5 +1,6 @@
 //! What pinif costs, measured. `cargo xtask bench` builds and runs it.
 
+mod asking;
 mod auditor;
 mod bpf;
 mod clock;
@@ -42,7 +43,7 @@ struct Args {
     /// Where the results go
     #[arg(long)]
     output: Option<PathBuf>,
-    /// Where the table and the plot of a whole run go
+    /// Where the tables and the plot go
     #[arg(long)]
     documentation: Option<PathBuf>,
     /// Cargo says so to all benches
@@ -154,13 +155,8 @@ fn measure(args: &Args) -> Result<()> {
         fs::write(&file, serde_json::to_string_pretty(&results)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    // Part of it is for the one who asked.
-    if let Some(directory) = args
-        .documentation
-        .as_deref()
-        .filter(|_| args.only.is_empty())
-    {
-        documentation::write(&sections, args.rounds, directory)?;
+    if let Some(directory) = &args.documentation {
+        documentation::write(&sections, args.rounds, directory, args.only.is_empty())?;
     }
     Ok(())
 }

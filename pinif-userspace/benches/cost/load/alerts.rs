@@ -23,8 +23,10 @@ pub struct Alerts {
     pub device: String,
     /// The interface that they leave by.
     pub leave_by: String,
-    /// How long to wait after each, in microseconds.
+    /// How long to wait after each, in microseconds; at full rate, where it is 0.
     pub pause: u64,
+    /// How many sockets there are at most. Those that there are send in turn then, and are reported no more.
+    pub most: u32,
 }
 
 /// One leak.
@@ -41,7 +43,7 @@ impl Alerts {
         Ok(Leaks {
             interface: index(&self.leave_by)?,
             sockets: Vec::new(),
-            user: FIRST_USER,
+            next: 0,
             alerts: self,
         })
     }
@@ -52,7 +54,8 @@ pub(super) struct Leaks {
     alerts: Alerts,
     interface: u32,
     sockets: Vec<Socket>,
-    user: u32,
+    /// Which one sends next, once there are enough.
+    next: usize,
 }
 
 /// The first user; no account has it, nor those after it.
@@ -60,27 +63,47 @@ const FIRST_USER: u32 = 2_000_000;
 
 impl Sender for Leaks {
     fn send_until(&mut self, end: Instant, sent: &mut Sent) -> io::Result<()> {
-        let to = self.alerts.to;
+        while Instant::now() < end {
+            if self.sockets.len() < self.alerts.most as usize {
+                sent.alerts.push(self.begin()?);
+            } else {
+                let socket = &self.sockets[self.next];
+                self.next = (self.next + 1) % self.sockets.len();
+                self.leak(socket)?;
+            }
+            sent.count += 1;
+            if self.alerts.pause > 0 {
+                thread::sleep(Duration::from_micros(self.alerts.pause));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Leaks {
+    /// The first leak of another user's socket.
+    fn begin(&mut self) -> io::Result<Alert> {
+        let user = FIRST_USER + self.sockets.len() as u32;
+        let socket = as_user(user, || {
+            Socket::new(Domain::for_address(self.alerts.to), Type::DGRAM, None)
+        })?;
+        socket.bind_device(Some(self.alerts.device.as_bytes()))?;
+        let cookie = socket.cookie()?;
+        let alert = Alert {
+            cookie,
+            sent: clock::now(),
+        };
+        self.leak(&socket)?;
+        self.sockets.push(socket);
+        Ok(alert)
+    }
+
+    fn leak(&self, socket: &Socket) -> io::Result<()> {
         let extras = Extras {
             packet_info: Some(self.interface),
             ..Extras::default()
         };
-        while Instant::now() < end {
-            let socket = as_user(self.user, || {
-                Socket::new(Domain::for_address(to), Type::DGRAM, None)
-            })?;
-            self.user += 1;
-            socket.bind_device(Some(self.alerts.device.as_bytes()))?;
-            let cookie = socket.cookie()?;
-            sent.alerts.push(Alert {
-                cookie,
-                sent: clock::now(),
-            });
-            send(&socket, &[0; 18], Some(to), extras)?;
-            self.sockets.push(socket);
-            sent.count += 1;
-            thread::sleep(Duration::from_micros(self.alerts.pause));
-        }
+        send(socket, &[0; 18], Some(self.alerts.to), extras)?;
         Ok(())
     }
 }

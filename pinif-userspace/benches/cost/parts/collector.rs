@@ -85,8 +85,8 @@ fn states(site: &Site) -> Result<Vec<State>> {
         windows: windows.iter().map(|&window| (window, Vec::new())).collect(),
         targets,
     };
-    // 200 bytes a live finding, over 32 MiB.
-    let memory = |findings: u32| Some(32.0 + f64::from(findings) * 200.0 / f64::from(1 << 20));
+    // 200 bytes a live finding, over 24 MiB.
+    let memory = |findings: u32| Some(24.0 + f64::from(findings) * 200.0 / f64::from(1 << 20));
     Ok(vec![
         state(
             "none",

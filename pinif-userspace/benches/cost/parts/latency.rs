@@ -66,46 +66,87 @@ struct Latencies {
 
 fn sample(site: &Site, flood: Option<&mut Load>) -> Result<Latencies> {
     let mut auditor = Auditor::of(site, &policies::one_prefix())?;
-    // Made anew, since its sockets stay open.
-    let mut leaks = site.load(Kind::Alerts(Alerts {
-        to: "203.0.113.9:9".parse()?,
-        device: "fab0".to_owned(),
-        leave_by: "eth1".to_owned(),
-        pause: PAUSE,
-    }))?;
-    let wall_of_clock = clock::wall().wrapping_sub(clock::now());
-    let sent = match flood {
-        Some(flood) => {
-            flood.begin(MILLISECONDS)?;
-            let sent = leaks.send(MILLISECONDS)?;
-            flood.finish()?;
-            sent
-        }
-        None => leaks.send(MILLISECONDS)?,
-    };
-    let mut awaited: BTreeMap<u64, u64> = sent
-        .alerts
-        .iter()
-        .map(|Alert { cookie, sent }| (*cookie, *sent))
-        .collect();
+    let mut leaks = Leaks::send(site, flood)?;
     let mut latencies = Latencies::default();
-    while !awaited.is_empty() {
-        let Line { read, text } = auditor.next_line()?;
-        let Some(finding) = FindingLine::read(&text).with_context(|| text.clone())? else {
-            continue;
-        };
-        // The first line of each is when it is new; later lines have its counts.
-        let cookie = finding.socket_cookie.unwrap_or_default();
-        let Some(sent) = awaited.remove(&cookie) else {
-            continue;
-        };
-        latencies.from_call.push(milliseconds(sent, read));
-        let time: jiff::Timestamp = finding.time.parse().context("a finding's time is none")?;
-        let seen = time.as_nanosecond() as u64;
-        let read = read.wrapping_add(wall_of_clock);
-        latencies.from_program.push(milliseconds(seen, read));
+    while leaks.are_awaited() {
+        if let Some((from_call, from_program)) = leaks.take(&auditor.next_line()?)? {
+            latencies.from_call.push(from_call);
+            latencies.from_program.push(from_program);
+        }
     }
     Ok(latencies)
+}
+
+/// Leaks, of which each is a new finding, until a line of each was read.
+pub struct Leaks {
+    /// When each was sent, by its socket's cookie.
+    awaited: BTreeMap<u64, u64>,
+    wall_of_clock: u64,
+    /// Its sockets stay open.
+    _load: Load,
+}
+
+impl Leaks {
+    /// Leaks for a while, beside a flood.
+    ///
+    /// # Errors
+    /// Where a load ends.
+    pub fn send(site: &Site, flood: Option<&mut Load>) -> Result<Self> {
+        // Made anew, since its sockets stay open.
+        let mut load = site.load(Kind::Alerts(Alerts {
+            to: "203.0.113.9:9".parse()?,
+            device: "fab0".to_owned(),
+            leave_by: "eth1".to_owned(),
+            pause: PAUSE,
+            most: u32::MAX,
+        }))?;
+        let wall_of_clock = clock::wall().wrapping_sub(clock::now());
+        let sent = match flood {
+            Some(flood) => {
+                flood.begin(MILLISECONDS)?;
+                let sent = load.send(MILLISECONDS)?;
+                flood.finish()?;
+                sent
+            }
+            None => load.send(MILLISECONDS)?,
+        };
+        let alerts = sent.alerts.iter();
+        Ok(Self {
+            awaited: alerts
+                .map(|Alert { cookie, sent }| (*cookie, *sent))
+                .collect(),
+            wall_of_clock,
+            _load: load,
+        })
+    }
+
+    /// Whether there are some of which no line was read yet.
+    pub fn are_awaited(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
+    /// How long ago the leak was whose first line this is, in milliseconds: from before the system call, and from the program's run. Later
+    /// lines of it have its counts.
+    ///
+    /// # Errors
+    /// Where it is a finding's, and cannot be read.
+    pub fn take(&mut self, line: &Line) -> Result<Option<(f64, f64)>> {
+        let Line { read, text } = line;
+        let Some(finding) = FindingLine::read(text).with_context(|| text.clone())? else {
+            return Ok(None);
+        };
+        let cookie = finding.socket_cookie.unwrap_or_default();
+        let Some(sent) = self.awaited.remove(&cookie) else {
+            return Ok(None);
+        };
+        let time: jiff::Timestamp = finding.time.parse().context("a finding's time is none")?;
+        let seen = time.as_nanosecond() as u64;
+        let read_at = read.wrapping_add(self.wall_of_clock);
+        Ok(Some((
+            milliseconds(sent, *read),
+            milliseconds(seen, read_at),
+        )))
+    }
 }
 
 fn milliseconds(from: u64, to: u64) -> f64 {
@@ -140,7 +181,8 @@ fn rows_of(beside: &str, rounds: &[Latencies]) -> Vec<Row> {
     rows
 }
 
-fn sorted(mut latencies: Vec<f64>) -> Vec<f64> {
+/// In their order.
+pub fn sorted(mut latencies: Vec<f64>) -> Vec<f64> {
     latencies.sort_unstable_by(f64::total_cmp);
     latencies
 }

@@ -4,6 +4,7 @@ pub mod collector;
 pub mod floor;
 pub mod latency;
 pub mod programs;
+pub mod readers;
 pub mod sizes;
 pub mod start;
 pub mod throughput;
@@ -32,13 +33,14 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 7] = [
+pub const ALL: [Part; 8] = [
     part("programs", programs::run),
     part("floor", floor::run),
     part("sizes", sizes::run),
     part("throughput", throughput::run),
     part("latency", latency::run),
     part("collector", collector::run),
+    part("readers", readers::run),
     // Last, since a thousand interfaces keep the kernel busy after they are gone.
     part("start", start::run),
 ];
