@@ -94,6 +94,8 @@ pub(super) struct Audit {
     pub(super) started: Instant,
     /// The same, as people say it.
     pub(super) began: SystemTime,
+    /// The same on `CLOCK_MONOTONIC`: the same number in each instance that goes on with these counts.
+    pub(super) counts_began: Duration,
     pub(super) searches: Searches,
     pub(super) rulesets: Rulesets,
     pub(super) attachments: Attachments,

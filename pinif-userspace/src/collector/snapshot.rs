@@ -76,6 +76,7 @@ impl Audit {
             identity: self.identity.clone(),
             time: SystemTime::now(),
             started: self.began,
+            counts_began: self.counts_began,
             attach: self.following.mode.into(),
             interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
             policy: self.policy_state(),

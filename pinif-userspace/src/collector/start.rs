@@ -57,6 +57,7 @@ use crate::{
         entry::Entries,
         logs,
         mode::Mode,
+        persist::Persist,
         publish::Publisher,
         ring::Ring,
     },
@@ -135,6 +136,7 @@ impl Audit {
         } else {
             Hooks::come(ebpf, &plan.cgroup, more, types)?
         };
+        let counts_began = persist.as_deref().map_or_else(monotonic, Persist::began);
         let names = persistence::names(persist.as_deref());
         let accepting = Accepting::by(&plan.policy, &hub)?;
         let mut audit = Self {
@@ -172,6 +174,7 @@ impl Audit {
             duration: plan.duration,
             started: Instant::now(),
             began: SystemTime::now(),
+            counts_began,
             searches: Searches::start(),
             rulesets: Rulesets::start()?,
             attachments: Attachments::default(),

@@ -69,6 +69,9 @@ pub struct Status {
     /// When the counts begin; with `--persist`, when the first collector started.
     #[schemars(extend("format" = "date-time"))]
     pub started: String,
+    /// The same in nanoseconds of the boot's clock (`CLOCK_MONOTONIC`). With `boot`, it is what the counts are known by: a run that goes
+    /// on with the counts of the one before (`--persist`) has the same number, and any other has another.
+    pub started_monotonic_ns: u64,
     /// How the programs are attached.
     pub attach: Attach,
     /// Whether leaks are dropped.

@@ -40,6 +40,8 @@ impl Status {
             seq: snapshot.seq,
             time: time_text(snapshot.time),
             started: time_text(snapshot.started),
+            started_monotonic_ns: u64::try_from(snapshot.counts_began.as_nanos())
+                .unwrap_or(u64::MAX),
             attach: snapshot.attach,
             enforces: snapshot.enforces,
             incomplete: incomplete(snapshot),

@@ -1,6 +1,9 @@
 //! The state of an audit at one moment, in one piece.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use pinif_ebpf::{
     loss::Loss,
@@ -25,6 +28,8 @@ pub struct Snapshot {
     pub time: SystemTime,
     /// When the counts begin: with `--persist`, when the first collector started.
     pub started: SystemTime,
+    /// The same on `CLOCK_MONOTONIC`. With the boot, it is what the counts are known by: collectors that go on with them have the same.
+    pub counts_began: Duration,
     /// How the programs are attached.
     pub attach: Attach,
     /// The interfaces that are audited, and those that cannot be.
@@ -59,6 +64,7 @@ impl Snapshot {
             identity: Identity::default(),
             time: then,
             started: then,
+            counts_began: Duration::ZERO,
             attach,
             interfaces: Vec::new(),
             policy: PolicyState {

@@ -140,6 +140,11 @@ impl Persist {
         self.now().secret
     }
 
+    /// When the first instance began, on `CLOCK_MONOTONIC`.
+    pub fn began(&self) -> Duration {
+        self.now().began()
+    }
+
     /// How long ago the first instance began.
     pub fn age(&self) -> Duration {
         self.now().age()

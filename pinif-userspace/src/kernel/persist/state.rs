@@ -44,9 +44,14 @@ impl PersistedState {
         }
     }
 
+    /// When the first instance began, on `CLOCK_MONOTONIC`.
+    pub(super) const fn began(&self) -> Duration {
+        Duration::from_nanos(self.started)
+    }
+
     /// How long ago the first instance began.
     pub(super) fn age(&self) -> Duration {
-        monotonic().saturating_sub(Duration::from_nanos(self.started))
+        monotonic().saturating_sub(self.began())
     }
 
     /// How it is attached.

@@ -107,6 +107,7 @@ pub fn status(seconds: u64) -> Status {
         seq: seconds,
         time: format!("2026-03-01T12:00:{seconds:02}.000000Z"),
         started: STARTED.to_owned(),
+        started_monotonic_ns: 7_000_000_000,
         attach: Attach::Tcx,
         enforces: false,
         incomplete: Vec::new(),
