@@ -9,7 +9,7 @@ const NAMES: [&str; 2] = ["pinif", "localhost"];
 
 /// Why a request of this user is refused, if it is.
 pub fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, uid: u32) -> Option<Answer> {
-    let host = uri.host().map(str::to_owned).or_else(|| named(headers));
+    let host = host(uri, headers);
     if !host.is_some_and(|host| NAMES.contains(&&*host)) {
         return Some(problem(
             StatusCode::MISDIRECTED_REQUEST,
@@ -31,14 +31,21 @@ pub fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, uid: u32) -> Opt
     })
 }
 
-/// The host that the header names, without a port; none where there are several.
-fn named(headers: &HeaderMap) -> Option<String> {
+/// The host that a request is for, in lower case and without a port; none where it names several.
+pub(crate) fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    if let Some(host) = uri.host() {
+        return Some(host.to_ascii_lowercase());
+    }
     let mut all = headers.get_all(HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else {
         return None;
     };
     let host = host.to_str().ok()?;
-    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    // An address of IPv6 stands in brackets (RFC 3986 section 3.2.2).
+    let end = host.find(']').map_or(0, |bracket| bracket + 1);
+    let name = host[end..]
+        .find(':')
+        .map_or(host, |port| &host[..end + port]);
     Some(name.to_ascii_lowercase())
 }
 
@@ -67,8 +74,26 @@ mod tests {
             &["pinif.attacker.example"],
             &["pinif", "attacker.example"],
             &["[::1]:80"],
+            &["pinif]:80"],
         ] {
             assert_eq!(status(Method::GET, hosts, 0), Some(421), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        let named = |text: &str| {
+            let headers = HeaderMap::from_iter([(HOST, text.parse().expect("a value"))]);
+            host(&Uri::from_static("/"), &headers)
+        };
+        for (text, name) in [
+            ("LocalHost:9759", "localhost"),
+            ("127.0.0.1:9759", "127.0.0.1"),
+            ("[::1]:9759", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("[::1", "["),
+        ] {
+            assert_eq!(named(text).as_deref(), Some(name), "{text}");
         }
     }
 

@@ -116,7 +116,7 @@ impl Listening {
     }
 
     /// The socket itself, once.
-    pub(super) fn take(&mut self) -> io::Result<UnixListener> {
+    pub(crate) fn take(&mut self) -> io::Result<UnixListener> {
         let taken = self.listener.take();
         taken.ok_or_else(|| io::ErrorKind::AlreadyExists.into())
     }

@@ -3,15 +3,17 @@
 //! `protocol` is what is said, `serve` says it, `client` asks. Nothing here touches eBPF, and nobody who asks makes the collector
 //! wait: it answers with facts, from which the answers are made here.
 
-mod answer;
+pub(crate) mod answer;
 mod ask;
 mod client;
+pub(crate) mod connection;
 mod filter;
-mod gate;
+pub(crate) mod gate;
 mod listen;
 pub(crate) mod openapi;
 mod place;
 pub mod protocol;
+pub(crate) mod question;
 mod readers;
 mod routes;
 mod serve;

@@ -13,7 +13,6 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header::ACCEPT},
     routing::get,
 };
-use serde::de::DeserializeOwned;
 use tower_service::Service as _;
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     filter::{EventsFilter, FindingsFilter, SocketsFilter},
     gate, openapi,
     protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
+    question::{nothing_asked, read},
     readers::Ticket,
     sockets::Sockets,
     stream::{Form, Stream},
@@ -206,22 +206,5 @@ fn form(headers: &HeaderMap) -> Form {
         Form::ServerSent
     } else {
         Form::Lines
-    }
-}
-
-fn read<T: DeserializeOwned>(query: Option<String>) -> Result<T, Refused> {
-    let query = query.unwrap_or_default();
-    serde_urlencoded::from_str(&query).map_err(|error| wrong(&error.to_string()))
-}
-
-fn nothing_asked(query: Option<String>) -> Result<(), Refused> {
-    match query.filter(|query| !query.is_empty()) {
-        None => Ok(()),
-        Some(query) => Err(problem(
-            StatusCode::BAD_REQUEST,
-            &format!("`?{}` has no meaning here", visible(&query)),
-            "leave it out",
-        )
-        .into()),
     }
 }

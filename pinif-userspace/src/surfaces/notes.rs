@@ -18,7 +18,10 @@ pub struct Notes<W> {
     columns: fn() -> Option<usize>,
 }
 
-impl Notes<Unbuffered<Stderr>> {
+/// The notes on standard error.
+pub type StandardNotes = Notes<Unbuffered<Stderr>>;
+
+impl StandardNotes {
     /// On standard error, which may be the journal.
     pub fn standard() -> Self {
         let to = Unbuffered(io::stderr());

@@ -5,7 +5,7 @@ mod families;
 mod form;
 mod write;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -13,15 +13,36 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::write::Writer;
 use crate::hub::Snapshot;
 
-pub use self::form::Form;
+pub use self::{
+    form::Form,
+    write::{Values, Writer},
+};
 
 /// All metrics of an audit as it is in a snapshot; without one, that no auditor is ready.
 pub fn text(snapshot: Option<&Arc<Snapshot>>, form: Form) -> String {
+    let snapshot = snapshot.cloned();
+    encoded(form, move |writer| {
+        families::of_auditor(writer, snapshot.is_some())?;
+        match &snapshot {
+            Some(snapshot) => families::of_audit(writer, snapshot),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Metrics of another program than the auditor, in the format that may stand behind its.
+pub fn own(write: impl Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static) -> String {
+    encoded(Form::Text, write)
+}
+
+fn encoded(
+    form: Form,
+    write: impl Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static,
+) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Metrics(snapshot.cloned())));
+    registry.register_collector(Box::new(Metrics(write)));
     let mut all = String::new();
     let written = match form {
         Form::OpenMetrics => text::encode(&mut all, &registry),
@@ -37,18 +58,18 @@ pub fn answer(snapshot: Option<&Arc<Snapshot>>, accepted: &str) -> (&'static str
     (form.content_type(), text(snapshot, form))
 }
 
-/// What is written at each scrape.
-#[derive(Debug)]
-struct Metrics(Option<Arc<Snapshot>>);
+/// What is written.
+struct Metrics<W>(W);
 
-impl Collector for Metrics {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        let mut writer = Writer::new(encoder);
-        families::of_auditor(&mut writer, self.0.is_some())?;
-        match &self.0 {
-            Some(snapshot) => families::of_audit(&mut writer, snapshot),
-            None => Ok(()),
-        }
+impl<W: Fn(&mut Writer<'_>) -> fmt::Result + Send + Sync + 'static> Collector for Metrics<W> {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        (self.0)(&mut Writer::new(encoder))
+    }
+}
+
+impl<W> fmt::Debug for Metrics<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
     }
 }
 

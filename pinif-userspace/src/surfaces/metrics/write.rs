@@ -74,6 +74,13 @@ impl<'a> Writer<'a> {
         self.gauge(name, help, &Values::of([]).with([([], value)]))
     }
 
+    /// A gauge of one value that is no whole number.
+    pub fn fraction(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?
+            .encode_gauge(&value)
+    }
+
     /// What does not change; its name is without `_info`.
     pub fn info(&mut self, name: &str, help: &str, label: (&'static str, &str)) -> fmt::Result {
         let label = [(label.0, visible(label.1))];
