@@ -56,6 +56,9 @@ impl Cross {
             .args([command, "--target", self.target.name(), "--target-dir"])
             .arg(&workspace.target)
             .env(variable(self.target.name(), "LINKER"), &self.linker)
+            // What is written in C (SQLite) is compiled by it as well: as the crate `cc` looks for it.
+            .env(self.of_cc("CC"), &self.linker)
+            .env(self.of_cc("AR"), linker::beside(&self.linker, "ar"))
             .env_remove("RUSTFLAGS")
             .env(
                 "CARGO_ENCODED_RUSTFLAGS",
@@ -67,6 +70,11 @@ impl Cross {
     /// The program that takes from a program of the target's what debuggers need.
     pub fn strip(&self) -> Command {
         Command::new(linker::beside(&self.linker, "strip"))
+    }
+
+    /// The variable by which the crate `cc` finds a tool for the target.
+    fn of_cc(&self, tool: &str) -> String {
+        format!("{tool}_{}", self.target.name().replace('-', "_"))
     }
 
     fn flags(&self, workspace: &Workspace) -> Vec<String> {

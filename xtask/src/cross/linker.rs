@@ -1,4 +1,4 @@
-//! The C linker, and the C library that it links: of this machine where they are installed, else of Debian's packages.
+//! The C compiler, which links as well, and the C library: of this machine where they are installed, else of Debian's packages.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use crate::{
 /// The C compiler, which calls the linker with what belongs to the C library.
 const GCC: &str = "aarch64-linux-gnu-gcc";
 /// What else of the same name's beginning is used.
-const BESIDE: [&str; 1] = ["strip"];
+const BESIDE: [&str; 2] = ["ar", "strip"];
 /// Debian's packages that have it, and the C library.
 const PACKAGES: [&str; 2] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 
@@ -33,9 +33,6 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let directory = directory(workspace);
     let root = directory.join("gcc");
     let path = directory.join("bin").join(GCC);
-    if links(&path) {
-        return Ok(path);
-    }
     let remedy = || {
         format!(
             "what is built for arm64 is linked by {GCC}, which this machine lacks or has without a static C library \
@@ -43,22 +40,26 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
             PACKAGES.join(", ")
         )
     };
-    say(format_args!(
-        "unpacking {} into {}",
-        PACKAGES.join(" "),
-        root.display()
-    ));
-    Apt::new(workspace, Architecture::Own)
-        .and_then(|apt| apt.unpack(&PACKAGES, Extent::ForThisMachine, &root, |_| Ok(())))
-        .with_context(remedy)?;
-    std::fs::create_dir_all(directory.join("bin"))
-        .with_context(|| format!("cannot write in {}", directory.display()))?;
-    let sysroot = format!(" --sysroot={}", word(&root));
-    script::write(&path, &starter(&root, GCC, &sysroot))?;
+    if !links(&path) {
+        say(format_args!(
+            "unpacking {} into {}",
+            PACKAGES.join(" "),
+            root.display()
+        ));
+        Apt::new(workspace, Architecture::Own)
+            .and_then(|apt| apt.unpack(&PACKAGES, Extent::ForThisMachine, &root, |_| Ok(())))
+            .with_context(remedy)?;
+        std::fs::create_dir_all(directory.join("bin"))
+            .with_context(|| format!("cannot write in {}", directory.display()))?;
+        let sysroot = format!(" --sysroot={}", word(&root));
+        script::write(&path, &starter(&root, GCC, &sysroot))?;
+    }
     for tool in BESIDE {
         let path = beside(&path, tool);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        script::write(&path, &starter(&root, &name, ""))?;
+        if !path.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            script::write(&path, &starter(&root, &name, ""))?;
+        }
     }
     if !links(&path) {
         bail!("{GCC} does not start from {}; {}", root.display(), remedy());
