@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     commands::{
         accept, audit, complaint::complain, demo, detach, doctor, explain, findings, foresee,
-        matrix, metrics, pin, policy, run, settings, sockets, start, status, top,
+        history, matrix, metrics, pin, policy, run, serve, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -50,6 +50,8 @@ enum Command {
     Findings(findings::FindingsArgs),
     /// Show which sockets would leave via another interface, if an interface went down or a route changed
     Foresee(foresee::ForeseeArgs),
+    /// List what was found over restarts of the auditor and of the machine, where `pinif serve --history` keeps it
+    History(history::HistoryArgs),
     /// Show who has sent how much by which interface, of a running auditor
     Matrix(matrix::MatrixArgs),
     /// Show the metrics of a running auditor in Prometheus' text format, or write them for node_exporter
@@ -60,6 +62,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Run a command whose sockets are bound to an interface from birth, and send via no other
     Run(run::RunArgs),
+    /// Serve what a running auditor says to readers of this machine (Prometheus, JSON over HTTP), and keep its history
+    Serve(serve::ServeArgs),
     /// List every socket with its owner, and the interface that it would leave via now, the greatest risk first
     Sockets(sockets::SocketsArgs),
     /// Show how a running auditor stands: what it sees, what it has found, and the worst of it
@@ -122,11 +126,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Findings(args) => findings::run(args),
         Command::Foresee(args) => foresee::run(args),
+        Command::History(args) => history::run(args),
         Command::Matrix(args) => matrix::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Run(args) => Ok(run::run(args)),
+        Command::Serve(args) => serve::run(args),
         Command::Sockets(args) => sockets::run(args),
         Command::Status(args) => status::run(args),
         Command::Top(args) => top::run(args),

@@ -10,6 +10,7 @@ use crate::{
         protocol::{MatrixNow, Status},
     },
     findings::line,
+    history::HistoryLine,
     hold::report::PinReport,
     survey,
 };
@@ -18,10 +19,11 @@ use crate::{
 pub type Make = fn() -> Value;
 
 /// Those that are published, by the names of their files in `docs/schema`.
-pub const ALL: [(&str, Make); 8] = [
+pub const ALL: [(&str, Make); 9] = [
     ("pinif-audit", audit),
     ("pinif-doctor", doctor),
     ("pinif-foresee", foresee),
+    ("pinif-history", history),
     ("pinif-matrix", matrix),
     ("pinif-pin", pin),
     ("pinif-policy", policy),
@@ -37,6 +39,11 @@ pub fn audit() -> Value {
 /// What may be asked over the control socket, as OpenAPI.
 pub fn control() -> Value {
     openapi::description()
+}
+
+/// Of `pinif history`.
+pub fn history() -> Value {
+    of::<HistoryLine>(1)
 }
 
 /// Of `pinif matrix`.

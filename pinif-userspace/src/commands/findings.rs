@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{asking::Asked, explain};
+use super::{asking::Asked, choice::Choice, explain, form::Form};
 use crate::{
     control::{Client, FindingsFilter},
     text::{escape::visible, streams},
 };
 
 mod follow;
-mod form;
 mod print;
 
 use follow::follow;
-use form::Form;
 use print::Printer;
 
 /// How many findings people are shown, unless they say.
@@ -29,29 +27,8 @@ pub struct FindingsArgs {
     #[arg(value_name = "ID", conflicts_with_all = ["kind", "severity", "state", "since", "netns", "process", "limit", "follow"])]
     id: Option<String>,
 
-    /// Only of these kinds, with commas between them
-    #[arg(long, value_name = "KINDS")]
-    kind: Option<String>,
-
-    /// Only of these severities, with commas between them
-    #[arg(long, value_name = "SEVERITIES")]
-    severity: Option<String>,
-
-    /// Only in these states, with commas between them
-    #[arg(long, value_name = "STATES")]
-    state: Option<String>,
-
-    /// Only those that were seen since then: a time, or how long ago, such as 10m
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-
-    /// Only in this network namespace; also a pattern
-    #[arg(long, value_name = "NAME")]
-    netns: Option<String>,
-
-    /// Only of this process: its number, its name or its executable, also a pattern
-    #[arg(long, value_name = "PROCESS")]
-    process: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
 
     /// At most so many [default: 1000 for people, all for programs]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
@@ -69,21 +46,6 @@ pub struct FindingsArgs {
     format: Form,
 }
 
-impl FindingsArgs {
-    fn filter(&self) -> FindingsFilter {
-        FindingsFilter {
-            kind: self.kind.clone(),
-            severity: self.severity.clone(),
-            state: self.state.clone(),
-            since: self.since.clone(),
-            netns: self.netns.clone(),
-            process: self.process.clone(),
-            from: None,
-            limit: None,
-        }
-    }
-}
-
 /// Runs `pinif findings`.
 ///
 /// # Errors
@@ -91,7 +53,7 @@ impl FindingsArgs {
 /// Why there is no answer, in a sentence with the fix.
 pub fn run(args: FindingsArgs) -> Result<ExitCode> {
     let mut printer = Printer::new(args.format);
-    let filter = args.filter();
+    let filter = args.choice.filter();
     args.asked.run(async |client| {
         let outcome = match (&args.id, args.follow) {
             (Some(id), _) => one(client, id, &mut printer).await,

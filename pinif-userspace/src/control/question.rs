@@ -3,8 +3,7 @@
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
-pub(crate) use super::answer::wrong;
-use super::answer::{Refused, problem};
+use super::answer::{Refused, problem, wrong};
 use crate::text::escape::visible;
 
 /// Reads what stands behind the `?`.

@@ -8,7 +8,9 @@ use pinif_ebpf::verdict::{Kind, Severity};
 use super::{
     alert_state::AlertState,
     finding::Finding,
+    line::FindingLine,
     names::{SEVERITIES, kind_named, severity_named},
+    process::Process,
     wall_time::WallTime,
 };
 use crate::text::{escape::visible, glob::glob, span::span};
@@ -56,6 +58,19 @@ impl Query {
             && (self.netns.as_ref()).is_none_or(|netns| netns.is_match(finding.netns()))
             && (self.process.as_ref()).is_none_or(|process| process.is_of(finding))
     }
+
+    /// The same of a finding as it was written. Of a time that cannot be read, nobody says that it is too long ago.
+    pub fn takes_line(&self, line: &FindingLine) -> bool {
+        let is_since =
+            |since| WallTime::read(&line.last_seen).is_none_or(|last_seen| last_seen >= since);
+        (self.id.as_ref()).is_none_or(|id| line.id == *id)
+            && one_of(&self.kinds, &line.kind)
+            && one_of(&self.severities, &line.severity)
+            && one_of(&self.states, &line.state)
+            && self.since.is_none_or(is_since)
+            && (self.netns.as_ref()).is_none_or(|netns| netns.is_match(&line.netns))
+            && (self.process.as_ref()).is_none_or(|process| process.is_one(line.process.as_ref()))
+    }
 }
 
 impl OfProcess {
@@ -80,7 +95,10 @@ impl OfProcess {
     }
 
     fn is_of(&self, finding: &Finding) -> bool {
-        let process = finding.process.as_ref();
+        self.is_one(finding.process.as_deref())
+    }
+
+    fn is_one(&self, process: Option<&Process>) -> bool {
         process.is_some_and(|process| {
             let names = [process.comm.as_str()].into_iter();
             self.is(process.pid, names.chain(process.exe.as_deref()))
@@ -179,7 +197,14 @@ mod tests {
     use crate::findings::example;
 
     fn finds(query: &Query) -> bool {
-        query.takes(&example::finding(7))
+        let finding = example::finding(7);
+        let takes = query.takes(&finding);
+        assert_eq!(
+            query.takes_line(&FindingLine::from(&finding)),
+            takes,
+            "{query:?}"
+        );
+        takes
     }
 
     #[test]
@@ -222,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_process_is_named_by_its_number_its_name_or_its_executable() {
-        let process = crate::findings::process::Process {
+        let process = Process {
             pid: Some(812),
             comm: "telemetryd".to_owned(),
             exe: Some("/usr/sbin/telemetryd".to_owned()),
@@ -247,6 +272,7 @@ mod tests {
                 ..Query::default()
             };
             assert_eq!(query.takes(&finding), is, "{name}");
+            assert_eq!(query.takes_line(&FindingLine::from(&finding)), is, "{name}");
             assert!(!finds(&query), "it has no process");
         }
     }

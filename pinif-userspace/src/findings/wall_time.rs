@@ -16,6 +16,16 @@ impl WallTime {
         Some(Self(timestamp.as_microsecond()))
     }
 
+    /// From microseconds since 1970.
+    pub const fn of_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
     /// To the second, for people.
     pub fn to_seconds(self) -> String {
         let text = self.to_string();

@@ -8,6 +8,7 @@ pub(crate) mod hash;
 pub(crate) mod json;
 pub(crate) mod natural;
 pub(crate) mod shell;
+pub(crate) mod size;
 pub(crate) mod span;
 pub mod streams;
 pub(crate) mod words;

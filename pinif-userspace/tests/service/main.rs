@@ -22,6 +22,7 @@ mod outputs;
 mod policy;
 mod reload;
 mod reload_refused;
+mod serve;
 mod session;
 mod settings;
 mod signals;

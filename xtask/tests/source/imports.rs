@@ -16,18 +16,19 @@ use resolve::arrows;
 use tree::Tree;
 
 /// The folders and files of the library, the lowest first; those of one line take nothing from each other.
-const ORDER: [&[&str]; 13] = [
+const ORDER: [&[&str]; 14] = [
     &["text"],
     &["host"],
     &["policy"],
     &["kernel"],
     &["findings"],
-    &["survey", "hold"],
+    &["survey", "hold", "history"],
     &["foresee"],
     &["hub"],
     &["collector"],
     &["control"],
     &["surfaces"],
+    &["serve"],
     &["commands"],
     &["cli", "schema"],
 ];

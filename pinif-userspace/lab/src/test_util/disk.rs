@@ -13,9 +13,9 @@ use crate::name;
 /// A file takes room in steps of this.
 const BLOCK: usize = 4096;
 /// How many blocks there are.
-const BLOCKS: usize = 64;
+const BLOCKS: usize = 512;
 /// How many of them can be freed again.
-const SPARE: usize = 32;
+const SPARE: usize = 384;
 
 /// A mounted tmpfs with a log on it and no room for more; unmounted when dropped.
 #[derive(Debug)]
@@ -42,13 +42,13 @@ impl FullDisk {
         // Whole blocks, so that not one byte has room in the last of them.
         let mut line = vec![b'-'; BLOCK];
         line[BLOCK - 1] = b'\n';
-        loop {
-            match log.write_all(&line) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(disk),
-                Err(error) => return Err(error).context("cannot fill the disk"),
-            }
-        }
+        fill(&mut log, &line)?;
+        Ok(disk)
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// The log, to be written to at its end.
@@ -64,6 +64,12 @@ impl FullDisk {
         fs::remove_file(self.spare()).context("cannot free the disk")
     }
 
+    /// Takes all room that there is, until it is freed again.
+    pub fn fill(&self) -> Result<()> {
+        let mut spare = File::create(self.spare()).context("cannot fill the disk")?;
+        fill(&mut spare, &[0; BLOCK])
+    }
+
     /// What was written to the log since it was full.
     pub fn written(&self) -> Result<String> {
         let log = fs::read_to_string(self.log_path()).context("cannot read the log")?;
@@ -77,6 +83,17 @@ impl FullDisk {
 
     fn spare(&self) -> PathBuf {
         self.0.join("spare")
+    }
+}
+
+/// Writes such blocks until there is no room for another.
+fn fill(file: &mut File, block: &[u8]) -> Result<()> {
+    loop {
+        match file.write_all(block) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(error) => return Err(error).context("cannot fill the disk"),
+        }
     }
 }
 

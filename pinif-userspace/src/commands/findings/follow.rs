@@ -11,8 +11,9 @@ use tokio::{
     time::sleep,
 };
 
-use super::{form::Form, print::Printer};
+use super::print::Printer;
 use crate::{
+    commands::form::Form,
     control::{Client, ClientError, Events, FindingsFilter, protocol::EventLine},
     findings::{alert_state::AlertState, line::FindingLine},
     text::streams,

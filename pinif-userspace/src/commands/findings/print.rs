@@ -4,9 +4,8 @@ use std::{io, mem};
 
 use anyhow::Result;
 
-use super::form::Form;
 use crate::{
-    commands::explain,
+    commands::{explain, finding_row, form::Form},
     findings::line::{FindingLine, Line},
     surfaces::{
         look::{Look, columns},
@@ -19,37 +18,6 @@ use crate::{
         words::{counted, grouped},
     },
 };
-
-/// The headings of CSV. They are a contract: more come at the end.
-const HEADINGS: [&str; 27] = [
-    "id",
-    "uid",
-    "revision",
-    "state",
-    "severity",
-    "kind",
-    "rule",
-    "first_seen",
-    "last_seen",
-    "packets",
-    "bytes",
-    "dropped",
-    "netns",
-    "bound_device",
-    "egress_interface",
-    "direction",
-    "protocol",
-    "source",
-    "destination",
-    "pid",
-    "comm",
-    "exe",
-    "user",
-    "cgroup",
-    "cause",
-    "explanation",
-    "remedy",
-];
 
 /// Shows findings in one form.
 pub struct Printer {
@@ -86,8 +54,9 @@ impl Printer {
                 streams::write(&text)?;
             }
             Form::Csv => {
-                let headings = (!mem::replace(&mut self.begun, true)).then(|| csv::row(HEADINGS));
-                let rows = findings.iter().map(row);
+                let headings =
+                    (!mem::replace(&mut self.begun, true)).then(|| csv::row(finding_row::HEADINGS));
+                let rows = findings.iter().map(finding_row::row);
                 streams::write(&headings.into_iter().chain(rows).collect::<String>())?;
             }
         }
@@ -142,42 +111,4 @@ impl Printer {
             Form::Json | Form::Csv => self.lines(std::slice::from_ref(finding)),
         }
     }
-}
-
-fn row(finding: &FindingLine) -> String {
-    let process = finding.process.as_ref();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let of_process = |value: fn(&crate::findings::process::Process) -> Option<String>| {
-        process.and_then(value).unwrap_or_default()
-    };
-    let values: [String; HEADINGS.len()] = [
-        finding.id.clone(),
-        text(&finding.uid),
-        finding.revision.to_string(),
-        finding.state.name().to_owned(),
-        finding.severity.name().to_owned(),
-        finding.kind.name().to_owned(),
-        text(&finding.rule),
-        finding.first_seen.clone(),
-        finding.last_seen.clone(),
-        finding.packets.to_string(),
-        finding.bytes.to_string(),
-        finding.dropped.to_string(),
-        finding.netns.clone(),
-        text(&finding.bound_device),
-        finding.egress_interface.clone(),
-        finding.direction.name().to_owned(),
-        finding.protocol.clone(),
-        finding.source.clone(),
-        finding.destination.clone(),
-        of_process(|process| process.pid.map(|pid| pid.to_string())),
-        of_process(|process| Some(process.comm.clone())),
-        of_process(|process| process.exe.clone()),
-        of_process(|process| Some(process.uid.to_string())),
-        of_process(|process| process.cgroup.clone()),
-        finding.cause.clone(),
-        finding.explanation.clone(),
-        finding.remedy.clone(),
-    ];
-    csv::row(values.iter().map(String::as_str))
 }

@@ -12,6 +12,7 @@ use std::{
 
 use super::asked::{LEAK, Place};
 use crate::bench::{Need, leak, plug::rename, prometheus, scenario};
+use crate::serve::served::Served;
 
 /// The values by name and labels.
 type Values = BTreeMap<String, f64>;
@@ -224,7 +225,16 @@ fn rules_and_documentation_name_metrics_that_there_are() {
     scenario("metrics named", &[], |bench| {
         let place = Place::new();
         let auditor = place.audit(bench, &[]);
-        let (_, text) = accepting(&place, "");
+        // What `pinif serve` passes on, with its own behind it.
+        let folder = tempfile::tempdir().expect("a folder");
+        let served = Served::with_history(&place, &folder.path().join("history.db"));
+        let text = served.until("an auditor's metrics", |served| {
+            let (_, text) = served.get("/metrics");
+            let is_whole = text.contains("# TYPE pinif_packets_total")
+                && text.contains("\npinif_serve_age_seconds");
+            is_whole.then_some(text)
+        });
+        served.stop();
         auditor.stop();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let there: BTreeSet<_> = types.filter_map(|line| line.split(' ').next()).collect();
@@ -361,7 +371,7 @@ fn one_packet_that_leaks_is_an_alert_of_prometheus_in_two_scrapes() {
                 .all(|rule| rule["health"] == "ok")
                 .then_some(rules)
         });
-        assert_eq!(rules.len(), 13);
+        assert_eq!(rules.len(), 14);
         assert_eq!(firing(), Some(Vec::new()));
 
         bench.send(&format!("{LEAK} --count 1"));

@@ -1,7 +1,7 @@
 //! The control socket: a real auditor, asked over its real socket.
 
 mod answers;
-mod asked;
+pub mod asked;
 mod bounds;
 mod commands;
 mod docs;

@@ -1,0 +1,225 @@
+//! The tables of the file, and how it is opened. `docs/history.md` has them for whoever reads the file with `sqlite3`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::text::escape::visible;
+
+/// What says that a file of SQLite is a history: `PIHI` in the header's application id.
+const APPLICATION: i32 = i32::from_be_bytes(*b"PIHI");
+/// The version of the tables. It goes up with each change of them.
+const VERSION: i32 = 1;
+/// How long another process's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How much the file beside it grows before its content is moved into the file (`-wal`), in pages of 4 KiB.
+const LOG: u32 = 256;
+
+const TABLES: &str = "
+CREATE TABLE clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    kept INTEGER NOT NULL, boot TEXT NOT NULL, since_boot INTEGER NOT NULL, wall INTEGER NOT NULL
+) STRICT;
+CREATE TABLE clock_set (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL, by INTEGER NOT NULL, kept INTEGER NOT NULL
+) STRICT;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot TEXT NOT NULL, started_monotonic INTEGER NOT NULL,
+    host TEXT, labels TEXT NOT NULL, version TEXT NOT NULL, run TEXT NOT NULL, runs INTEGER NOT NULL,
+    started INTEGER NOT NULL, first_heard INTEGER NOT NULL, last_heard INTEGER NOT NULL, ended INTEGER NOT NULL,
+    packets INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped INTEGER NOT NULL, uncounted TEXT NOT NULL,
+    kept INTEGER NOT NULL,
+    UNIQUE (boot, started_monotonic)
+) STRICT;
+CREATE TABLE finding (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    audit INTEGER NOT NULL REFERENCES audit ON DELETE CASCADE,
+    id TEXT NOT NULL, uid TEXT NOT NULL,
+    first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+    packets INTEGER NOT NULL, bytes INTEGER NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL,
+    recorded INTEGER NOT NULL, part_of TEXT, line TEXT NOT NULL,
+    kept INTEGER NOT NULL,
+    UNIQUE (audit, id)
+) STRICT;
+CREATE INDEX finding_by_uid ON finding (uid);
+CREATE INDEX finding_by_kept ON finding (kept);
+CREATE INDEX finding_by_last_seen ON finding (last_seen);
+CREATE TABLE transition (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    finding INTEGER NOT NULL REFERENCES finding ON DELETE CASCADE,
+    time INTEGER NOT NULL, change TEXT NOT NULL, state TEXT NOT NULL,
+    packets INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    kept INTEGER NOT NULL
+) STRICT;
+CREATE INDEX transition_by_finding ON transition (finding);
+CREATE INDEX transition_by_kept ON transition (kept);
+";
+
+/// Why there is no history.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no file.
+    #[error("there is no history at {}; `pinif serve --history FILE` keeps one", shown(.0))]
+    Missing(PathBuf),
+    /// This user may not read it.
+    #[error("the history {} may not be read; ask as root, or ask `pinif serve`: curl http://localhost:9759/v1/history", shown(.0))]
+    Denied(PathBuf),
+    /// It is something else.
+    #[error("{} is no history of pinif's; name another file with --history", shown(.0))]
+    Foreign(PathBuf),
+    /// A newer pinif has made it.
+    #[error(
+        "the history {} was made by a newer pinif (version {found} of its tables; this pinif knows {VERSION}): use that one, or name another \
+         file with --history", shown(.path)
+    )]
+    Newer {
+        /// Where it is.
+        path: PathBuf,
+        /// The version of its tables.
+        found: i32,
+    },
+    /// It is damaged.
+    #[error("the history {} is damaged ({error}); move it away, and a new one is begun", shown(.path))]
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+    /// It cannot be read or written now.
+    #[error("the history {}: {}", shown(.path), said(.error))]
+    Failed {
+        /// Where it is.
+        path: PathBuf,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// What an error of SQLite's means.
+    pub(super) fn of(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, error },
+            Some(ErrorCode::PermissionDenied) => Self::Denied(path),
+            _ => Self::Failed { path, error },
+        }
+    }
+
+    /// Whether it may pass: what was to be written can be tried again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Failed { error, .. } if !matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+        ))
+    }
+
+    /// Whether there is no room: on the disk, or in the file where it has its largest size.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Failed { error, .. } if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+}
+
+/// What is wrong, with what helps where that is known.
+fn said(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "no space is left; free some on its disk".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process holds it".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
+/// Opens a history to write, and begins one where there is none.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let failed = |error| StoreError::of(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    match described(&connection).map_err(failed)? {
+        (0, 0, true) => begin(&mut connection).map_err(failed)?,
+        (APPLICATION, VERSION, _) => {}
+        (APPLICATION, found, _) if found > VERSION => {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        _ => return Err(StoreError::Foreign(path.to_owned())),
+    }
+    // What is written goes to a file beside it first, in one piece: a process that is killed, or a disk that is full, leaves all of a
+    // transaction or nothing, and whoever reads sees the one before.
+    let set = format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG}; \
+         PRAGMA journal_size_limit = {}; PRAGMA foreign_keys = ON;",
+        LOG * 4096
+    );
+    connection.execute_batch(&set).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Opens a history to read.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    match std::fs::metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(StoreError::Denied(path.to_owned()));
+        }
+        Err(_) => return Err(StoreError::Missing(path.to_owned())),
+    }
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Denied(path.to_owned()),
+        _ => StoreError::of(path, error),
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    match described(&connection).map_err(failed)? {
+        (APPLICATION, VERSION, _) => Ok(connection),
+        (APPLICATION, found, _) if found > VERSION => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+        }),
+        // It was made, and nothing was written yet.
+        (0, 0, true) => Err(StoreError::Missing(path.to_owned())),
+        _ => Err(StoreError::Foreign(path.to_owned())),
+    }
+}
+
+/// What the header says: whose it is, the version of the tables, and whether there is nothing in it yet.
+fn described(connection: &Connection) -> rusqlite::Result<(i32, i32, bool)> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok((
+        number("application_id")?,
+        number("user_version")?,
+        tables == 0,
+    ))
+}
+
+/// Makes the tables, all or none of them.
+fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
+    let all = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    // Another process may have been faster.
+    if described(&all)?.2 {
+        all.execute_batch(TABLES)?;
+        all.pragma_update(None, "application_id", APPLICATION)?;
+        all.pragma_update(None, "user_version", VERSION)?;
+    }
+    all.commit()
+}

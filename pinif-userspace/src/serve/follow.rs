@@ -1,0 +1,262 @@
+//! The auditor is heard: as long as one runs, and the next one after it.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{ask::Asker, heard::Heard, recorder::Recorder, report::Reporter};
+use crate::{
+    control::{
+        Client, ClientError, EventsFilter, FindingsFilter,
+        protocol::{EventLine, Status},
+    },
+    findings::{alert_state::AlertState, line::FindingLine, wall_time::WallTime},
+    history::{AuditId, AuditRecord},
+    surfaces::Level,
+};
+
+/// How often another auditor is looked for.
+const AGAIN: Duration = Duration::from_secs(1);
+/// An auditor that has said nothing for so long hangs: it says each second how it stands.
+const SILENCE: Duration = Duration::from_secs(10);
+/// What somebody would miss: a finding with so many times the packets that it had.
+const GROWN: u64 = 10;
+
+/// Who hears the auditor.
+pub struct Follower {
+    /// How it is found.
+    pub asker: Arc<Asker>,
+    /// What it said last.
+    pub heard: Arc<Heard>,
+    /// Who keeps what it says, where somebody does.
+    pub recorder: Option<Arc<Recorder>>,
+    /// Where it is said that it came or went.
+    pub reporter: Arc<Reporter>,
+}
+
+/// Why an auditor is not heard any more.
+enum Ended {
+    /// It said so.
+    Said,
+    /// It is gone, or was not there.
+    Client(ClientError),
+    /// It says nothing.
+    Silent,
+}
+
+impl From<ClientError> for Ended {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl Follower {
+    /// Hears each auditor until it is stopped.
+    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let mut said = None;
+        loop {
+            tokio::select! {
+                _ = stopped.changed() => return,
+                ended = self.one() => self.gone(&ended, &mut said),
+            }
+            tokio::select! {
+                _ = stopped.changed() => return,
+                () = sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// Says that it is gone: once, whatever is found out afterwards of where it was; and what somebody has to do something about.
+    fn gone(&self, ended: &Ended, said: &mut Option<String>) {
+        let (why, is_plain) = match ended {
+            Ended::Said => ("the audit has ended".to_owned(), true),
+            Ended::Silent => ("the auditor says nothing".to_owned(), true),
+            Ended::Client(error) => {
+                let is_plain = matches!(
+                    error,
+                    ClientError::NoneRuns | ClientError::NotThere(_) | ClientError::Lost { .. }
+                );
+                (error.to_string(), is_plain)
+            }
+        };
+        if self.heard.gone(&why) {
+            *said = None;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.hurry();
+        }
+        let topic = if is_plain { "" } else { &*why };
+        if said.as_deref() != Some(topic) {
+            *said = Some(topic.to_owned());
+            let text = format!("no auditor is heard: {why}; looking for one each second");
+            self.reporter.status(Level::Warning, &text);
+        }
+    }
+
+    /// Hears one auditor to its end.
+    async fn one(&self) -> Ended {
+        let heard = async {
+            let mut client = self.asker.find()?;
+            self.hear(&mut client).await
+        };
+        match heard.await {
+            Ok(ended) | Err(ended) => ended,
+        }
+    }
+
+    async fn hear(&self, client: &mut Client) -> Result<Ended, Ended> {
+        let filter = EventsFilter {
+            snapshots: Some(true),
+            ..EventsFilter::default()
+        };
+        let mut events = in_time(client.events(&filter)).await?;
+        let mut audit: Option<Hearing> = None;
+        while let Some(line) = in_time(events.next()).await? {
+            let mut is_first = false;
+            match line {
+                EventLine::Status(status) => {
+                    match &mut audit {
+                        Some(audit) => audit.record = record(&status),
+                        None => {
+                            let path = client.path().display().to_string();
+                            let text = format!("the auditor at {path} is heard");
+                            self.reporter.status(Level::Info, &text);
+                            let begun = audit.insert(Hearing::new(record(&status)));
+                            self.list(client, begun).await?;
+                            is_first = true;
+                        }
+                    }
+                    if let (Some(recorder), Some(audit)) = (&self.recorder, &audit) {
+                        recorder.audit(audit.record.clone());
+                        if is_first {
+                            recorder.hurry();
+                        }
+                    }
+                    self.heard.status(*status);
+                }
+                EventLine::Finding(finding) => {
+                    if let Some(audit) = &mut audit {
+                        self.take(audit, *finding);
+                    }
+                }
+                // What is missing is in the list.
+                EventLine::Lost(_) => {
+                    if let Some(audit) = &mut audit {
+                        self.list(client, audit).await?;
+                    }
+                }
+                EventLine::Summary(summary) => {
+                    if let (Some(recorder), Some(audit)) = (&self.recorder, &mut audit) {
+                        audit.record.end(&summary, SystemTime::now().into());
+                        recorder.audit(audit.record.clone());
+                    }
+                }
+                EventLine::Ready(_)
+                | EventLine::Uncounted(_)
+                | EventLine::Notice(_)
+                | EventLine::Unknown => {}
+            }
+        }
+        Ok(Ended::Said)
+    }
+
+    /// Takes in all that there is.
+    async fn list(&self, client: &mut Client, audit: &mut Hearing) -> Result<(), Ended> {
+        if self.recorder.is_none() {
+            return Ok(());
+        }
+        let mut filter = FindingsFilter {
+            limit: Some(u32::MAX),
+            ..FindingsFilter::default()
+        };
+        loop {
+            let page = in_time(client.findings(&filter)).await?;
+            for finding in page.findings {
+                self.take(audit, finding);
+            }
+            filter.from = page.next;
+            if filter.from.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&self, audit: &mut Hearing, finding: FindingLine) {
+        if let Some(recorder) = &self.recorder {
+            let is_urgent = audit.would_be_missed(&finding);
+            recorder.finding(&audit.record, finding, is_urgent);
+        }
+    }
+}
+
+/// Waits for an answer no longer than for one that hangs.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, Ended> {
+    match timeout(SILENCE, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Ended::Silent),
+    }
+}
+
+/// An audit that is heard.
+struct Hearing {
+    record: AuditRecord,
+    /// The state of each finding, and its packets when they last were ten times as many.
+    known: HashMap<String, (AlertState, u64)>,
+}
+
+impl Hearing {
+    fn new(record: AuditRecord) -> Self {
+        Self {
+            record,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Whether a finding has become another than it was, and not only grown.
+    fn would_be_missed(&mut self, finding: &FindingLine) -> bool {
+        let now = (finding.state, finding.packets);
+        match self.known.get_mut(&finding.id) {
+            Some((state, packets))
+                if *state == finding.state
+                    && finding.packets < (*packets).max(1).saturating_mul(GROWN) =>
+            {
+                false
+            }
+            Some(known) => {
+                *known = now;
+                true
+            }
+            None => {
+                self.known.insert(finding.id.clone(), now);
+                true
+            }
+        }
+    }
+}
+
+fn record(status: &Status) -> AuditRecord {
+    let now = SystemTime::now();
+    let time = |text: &str| WallTime::read(text).unwrap_or_else(|| now.into());
+    AuditRecord {
+        id: AuditId {
+            boot: status.boot.clone(),
+            started_monotonic_ns: status.started_monotonic_ns,
+        },
+        host: status.host.clone(),
+        labels: status.labels.clone(),
+        version: status.version.clone(),
+        run: status.run.clone(),
+        started: time(&status.started),
+        heard: now.into(),
+        totals: status.totals,
+        uncounted: status.uncounted.clone(),
+        ended: false,
+    }
+}

@@ -1,0 +1,130 @@
+//! What `pinif serve` adds to the auditor's metrics: whether there is an auditor, how old what it says is, and the history.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::recorder::Standing;
+use crate::surfaces::metrics::{Values, own};
+
+/// What there is to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// How old what the auditor said last is; nothing where none is heard.
+    pub age: Option<Duration>,
+    /// When it was heard last.
+    pub heard: Option<SystemTime>,
+    /// How it stands with the history, and the bytes of its file; nothing where none is kept.
+    pub history: Option<(Standing, u64)>,
+}
+
+/// The metrics, in the text format 0.0.4.
+pub fn text(facts: Facts) -> String {
+    own(move |writer| {
+        writer.info(
+            "pinif_serve_build",
+            "The version of pinif serve",
+            ("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        writer.value(
+            "pinif_serve_auditor_up",
+            "Whether pinif serve hears an auditor",
+            facts.age.is_some().into(),
+        )?;
+        writer.value(
+            "pinif_serve_heard_timestamp_seconds",
+            "When an auditor was heard last; 0 where none was since the start",
+            seconds(facts.heard),
+        )?;
+        if let Some(age) = facts.age {
+            writer.fraction(
+                "pinif_serve_age_seconds",
+                "How old what the auditor said last is",
+                age.as_secs_f64(),
+            )?;
+        }
+        let Some((standing, size)) = &facts.history else {
+            return Ok(());
+        };
+        writer.value(
+            "pinif_history_writable",
+            "Whether the history could be written when it was last tried",
+            standing.failure.is_none().into(),
+        )?;
+        writer.value(
+            "pinif_history_written_timestamp_seconds",
+            "When the history was written last; 0 where it was not since the start",
+            seconds(standing.written),
+        )?;
+        writer.value(
+            "pinif_history_bytes",
+            "How large the history's file is",
+            *size,
+        )?;
+        writer.counter(
+            "pinif_history_removed_findings",
+            "Findings that were removed from the history: too old, or no room",
+            &Values::of([]).with([([], standing.removed)]),
+        )?;
+        writer.counter(
+            "pinif_history_lost_findings",
+            "Findings that could not be written to the history, and waited for too long",
+            &Values::of([]).with([([], standing.lost)]),
+        )
+    })
+}
+
+fn seconds(time: Option<SystemTime>) -> u64 {
+    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let text = text(Facts::default());
+        let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            values,
+            [
+                concat!(
+                    "pinif_serve_build_info{version=\"",
+                    env!("CARGO_PKG_VERSION"),
+                    "\"} 1"
+                ),
+                "pinif_serve_auditor_up 0",
+                "pinif_serve_heard_timestamp_seconds 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_value_has_its_type() {
+        let standing = Standing {
+            failure: Some("full".to_owned()),
+            written: Some(UNIX_EPOCH + Duration::from_secs(7)),
+            lost: 3,
+            removed: 2,
+        };
+        let text = text(Facts {
+            age: Some(Duration::from_millis(250)),
+            heard: Some(UNIX_EPOCH + Duration::from_secs(9)),
+            history: Some((standing, 4096)),
+        });
+        for line in [
+            "pinif_serve_auditor_up 1",
+            "pinif_serve_heard_timestamp_seconds 9",
+            "pinif_serve_age_seconds 0.25",
+            "pinif_history_writable 0",
+            "pinif_history_written_timestamp_seconds 7",
+            "pinif_history_bytes 4096",
+            "pinif_history_removed_findings_total 2",
+            "pinif_history_lost_findings_total 3",
+            "# TYPE pinif_history_lost_findings_total counter",
+            "# TYPE pinif_serve_age_seconds gauge",
+        ] {
+            assert!(text.lines().any(|is| is == line), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What readers are answered: what the auditor says now, with how old it is, and what is kept.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, RawQuery, State},
+    http::{Method, Request, StatusCode},
+    routing::get,
+};
+use serde::Serialize;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use tower_service::Service as _;
+
+use super::{
+    ask::{Asker, Gone, Unanswered},
+    heard::Heard,
+    metrics::{self, Facts},
+    recorder::Recorder,
+};
+use crate::{
+    control::{
+        ClientError, FindingsFilter,
+        answer::{Answer, Refused, json, not_allowed, problem, with, wrong},
+        gate,
+        question::{nothing_asked, read},
+    },
+    history::{History, StoreError},
+    surfaces::metrics::Form,
+    text::escape::visible,
+};
+
+/// What it may be called: this machine's own names. A browser that asks for another was led here by a page of others.
+const NAMES: [&str; 3] = ["localhost", "pinif", "[::1]"];
+/// The paths.
+const STATUS: &str = "/v1/status";
+const FINDINGS: &str = "/v1/findings";
+const FINDING: &str = "/v1/findings/{id}";
+const HISTORY: &str = "/v1/history";
+const METRICS: &str = "/metrics";
+/// How many ask the history at once: it is read from a disk.
+const AT_ONCE: usize = 2;
+
+/// What answers are made of.
+#[derive(Clone)]
+pub struct Sources {
+    /// Who asks the auditor.
+    pub asker: Arc<Asker>,
+    /// What it said last.
+    pub heard: Arc<Heard>,
+    /// Who keeps the history, where one is kept.
+    pub recorder: Option<Arc<Recorder>>,
+}
+
+/// What answers all requests.
+#[derive(Clone)]
+pub struct Web(Router);
+
+/// What an auditor said, and how old it is.
+#[derive(Clone, Debug, Serialize)]
+struct Aged<T> {
+    /// How old it is, in seconds: at most 2.
+    age_s: f64,
+    #[serde(flatten)]
+    said: T,
+}
+
+impl Web {
+    /// With these sources.
+    pub fn new(sources: Sources) -> Self {
+        let router = Router::new()
+            .route(STATUS, get(status))
+            .route(FINDINGS, get(findings))
+            .route(FINDING, get(finding))
+            .route(HISTORY, get(history))
+            .route(METRICS, get(metrics))
+            .fallback(unknown)
+            .with_state((sources, Arc::new(Semaphore::new(AT_ONCE))));
+        Self(router)
+    }
+
+    /// Answers a request.
+    pub async fn answer(&mut self, request: Request<Body>) -> Answer {
+        let host = gate::host(request.uri(), request.headers());
+        if !host.is_some_and(|host| is_of_this_machine(&host)) {
+            return problem(
+                StatusCode::MISDIRECTED_REQUEST,
+                "the request is for another host",
+                "ask for http://localhost, as in `curl http://localhost:9759/v1/status`",
+            );
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return not_allowed();
+        }
+        let answered: Result<Answer, Infallible> = self.0.call(request).await;
+        match answered {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Whether a name is of this machine: one of its own, or a loopback address of IPv4.
+fn is_of_this_machine(host: &str) -> bool {
+    let address = host.parse::<std::net::Ipv4Addr>();
+    NAMES.contains(&host) || address.is_ok_and(|address| address.is_loopback())
+}
+
+type Asked = State<(Sources, Arc<Semaphore>)>;
+type Outcome = Result<Answer, Refused>;
+
+async fn status(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    match sources.heard.fresh() {
+        Some((status, age)) => Ok(aged(status, age)),
+        None => Err(gone(Gone::of(&sources.heard))),
+    }
+}
+
+async fn findings(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    let filter: FindingsFilter = read(query)?;
+    let page = sources
+        .asker
+        .ask(async |mut client| client.findings(&filter).await)
+        .await;
+    match page {
+        Ok(page) => Ok(aged(page, Duration::ZERO)),
+        Err(why) => Err(unanswered(why, &sources.heard)),
+    }
+}
+
+async fn finding(
+    State((sources, _)): Asked,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Outcome {
+    nothing_asked(query)?;
+    let finding = sources
+        .asker
+        .ask(async |mut client| client.finding(&id).await)
+        .await;
+    match finding {
+        Ok(Some(finding)) => Ok(aged(finding, Duration::ZERO)),
+        Ok(None) => Err(problem(
+            StatusCode::NOT_FOUND,
+            &format!("there is no finding `{}`", visible(&id)),
+            "take an id of /v1/findings",
+        )
+        .into()),
+        Err(why) => Err(unanswered(why, &sources.heard)),
+    }
+}
+
+async fn history(State((sources, room)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    let filter: FindingsFilter = read(query)?;
+    let query = filter.query(std::time::SystemTime::now());
+    let query = query.map_err(|error| wrong(&error))?;
+    let Some(recorder) = &sources.recorder else {
+        return Err(problem(
+            StatusCode::NOT_FOUND,
+            "no history is kept",
+            "start `pinif serve` with --history FILE",
+        )
+        .into());
+    };
+    let path = recorder.path().to_owned();
+    let _room = room.acquire().await;
+    let read = spawn_blocking(move || History::open(&path)?.page(&query)).await;
+    match read {
+        Ok(Ok(page)) => Ok(json(&page)),
+        // Nothing was heard yet.
+        Ok(Err(StoreError::Missing(_))) => Ok(json(&crate::history::HistoryPage::default())),
+        Ok(Err(error)) => Err(unreadable(&error.to_string())),
+        Err(error) => Err(unreadable(&error.to_string())),
+    }
+}
+
+async fn metrics(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
+    nothing_asked(query)?;
+    let said = sources
+        .asker
+        .ask(async |mut client| client.metrics().await)
+        .await;
+    let history = sources.recorder.as_ref().map(|recorder| {
+        let size = std::fs::metadata(recorder.path());
+        (recorder.standing(), size.map_or(0, |file| file.len()))
+    });
+    // Whoever reads only metrics learns from them too that there is no auditor.
+    let auditors = said.unwrap_or_else(|_| crate::surfaces::metrics::text(None, Form::Text));
+    let own = metrics::text(Facts {
+        age: sources.heard.age(),
+        heard: sources.heard.last(),
+        history,
+    });
+    Ok(with(
+        StatusCode::OK,
+        Form::Text.content_type(),
+        Body::from(format!("{auditors}{own}")),
+    ))
+}
+
+async fn unknown(request: Request<Body>) -> Answer {
+    let path = request.uri().path();
+    problem(
+        StatusCode::NOT_FOUND,
+        &format!("there is nothing at `{}`", visible(path)),
+        &format!(
+            "there are {}",
+            [STATUS, FINDINGS, FINDING, HISTORY, METRICS].join(", ")
+        ),
+    )
+}
+
+fn aged<T: Serialize>(said: T, age: Duration) -> Answer {
+    json(&Aged {
+        age_s: age.as_secs_f64(),
+        said,
+    })
+}
+
+/// That the auditor gave no answer; what it has against the question, where it said so.
+fn unanswered(why: Unanswered, heard: &Heard) -> Refused {
+    match why {
+        Unanswered::Client(ClientError::Refused {
+            status,
+            problem: said,
+        }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            problem(status, &said.error, &said.fix).into()
+        }
+        Unanswered::Client(error) => gone(Gone::new(&error.to_string(), heard)),
+        Unanswered::Late => gone(Gone::new("it does not answer in time", heard)),
+    }
+}
+
+fn gone(gone: Gone) -> Refused {
+    let mut answer = json(&gone);
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.into()
+}
+
+fn unreadable(error: &str) -> Refused {
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        error,
+        "look at what `pinif serve` printed, or `journalctl -u pinif-serve`",
+    )
+    .into()
+}
