@@ -12,12 +12,13 @@ use super::{
 use crate::{process::run, target::Target, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "CHANGELOG.md",
     "contrib/90-pinif.rules",
     "contrib/pinif-pin-refresh@.service",
+    "contrib/pinif-serve.service",
     "contrib/pinif.service",
     "contrib/pinif.toml",
     "contrib/prometheus/pinif-metrics.service",

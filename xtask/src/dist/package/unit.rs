@@ -5,7 +5,11 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 
 /// The units of `contrib`.
-pub const NAMES: [&str; 2] = ["pinif.service", "pinif-pin-refresh@.service"];
+pub const NAMES: [&str; 3] = [
+    "pinif.service",
+    "pinif-serve.service",
+    "pinif-pin-refresh@.service",
+];
 
 /// Where a binary is that is installed by hand, and where a package has it.
 const BY_HAND: &str = "/usr/local/bin/pinif";

@@ -59,6 +59,17 @@ at_most() { awk -v value="$1" -v most="$2" 'BEGIN { exit !(value > 0 && value <=
 fails_to_start() { ! systemctl start pinif; }
 # As a user who is in no group but that of this number (busybox's setpriv changes neither).
 as_user_of() { perl -e 'my $g = shift; $) = "$g $g"; $( = $g; ($<, $>) = (1000, 1000); exec @ARGV or die "$!\n"' "$@"; }
+serve() { systemctl show pinif-serve --property "$1" --value; }
+serve_has_status() { serve StatusText | grep -q -e "$1"; }
+serves_anew() { test "$(serve MainPID)" != "$server" && serve_has_status '^the auditor at '; }
+is_disabled() { ! systemctl is-enabled --quiet "$1"; }
+# Whether the answer to `GET` has a line that is so.
+answers() {
+    perl -MIO::Socket::INET -e '
+        my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:9759") or die "$!\n";
+        print $s "GET $ARGV[0] HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        print while <$s>;' "$1" | grep -q -e "$2"
+}
 purge_names_the_pin() { dpkg --purge pinif 2>&1 | grep -q 'stay pinned until .*: /sys/fs/cgroup/held'; }
 # Fails, and says so.
 refused() {
@@ -167,7 +178,24 @@ check "the unit is understood" systemd-analyze verify --man=no pinif.service
 score=$(systemd-analyze security --no-pager pinif.service | sed -n 's/.*exposure level for pinif.service: \([0-9.]*\).*/\1/p')
 echo "figure exposure by systemd-analyze security, of 10: $score"
 check "systemd-analyze security gives at most 3.0" at_most "$score" 3.0
-check "it ends" systemctl stop pinif
+# For readers of this host, without a privilege.
+ip link set lo up
+check "the unit that serves readers is understood" systemd-analyze verify --man=no pinif-serve.service
+check "nobody has enabled it" is_disabled pinif-serve
+must "it starts" systemctl start pinif-serve
+check "it hears the auditor" waits serve_has_status '^the auditor at /run/pinif/pinif.sock is heard$'
+check "its user is one of its own" test "$(stat -c %u "/proc/$(serve MainPID)")" -ge 61184
+check "it has no capability" grep -q '^CapEff:.0000000000000000$' "/proc/$(serve MainPID)/status"
+check "it passes the metrics on" waits answers /metrics '^pinif_ready 1'
+check "it keeps the history" waits answers /v1/history '"audits":\[{'
+check "root reads that" pinif history
+check "nobody else does" refused 'may not be read' as_user_of 1000 pinif history
+score=$(systemd-analyze security --no-pager pinif-serve.service | sed -n 's/.*exposure level for pinif-serve.service: \([0-9.]*\).*/\1/p')
+echo "figure exposure of what serves readers, of 10: $score"
+check "systemd-analyze security gives it at most 2.0" at_most "$score" 2.0
+check "the auditor ends" systemctl stop pinif
+check "what serves readers says so" waits serve_has_status '^no auditor is heard: '
+check "so do its metrics" answers /metrics '^pinif_ready 0'
 check "nothing stays behind" unpinned
 check "nobody is asked any more" test ! -e /run/pinif/pinif.sock
 
@@ -201,6 +229,7 @@ began=$(starts_at)
 must "it starts" systemctl start pinif
 echo "figure seconds until it is ready: $(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')"
 check "it is active" is ActiveState active
+check "what serves readers hears it" waits serve_has_status ' is heard$'
 check "the status says what is audited" waits has_status '^Auditing 3 interfaces. No finding. Leaks are dropped.$'
 check "what is sent is dropped" sends 10
 check "nothing arrived" has_arrived 0
@@ -226,6 +255,7 @@ check "what is sent meanwhile is dropped" sends 20
 check "nothing ran meanwhile" is_down
 check "nothing of that arrived" has_arrived 0
 must "it is started again" waits runs_again 1
+check "what serves readers hears the next one" waits serve_has_status '^the auditor at '
 check "nothing arrived" has_arrived 0
 check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
 
@@ -245,6 +275,7 @@ check "it goes on from its counts" waits has_status '1 leak. Leaks are dropped.'
 sent=65
 main=$(property MainPID)
 pinned=$(ls -i /sys/fs/bpf/pinif)
+server=$(serve MainPID)
 flows
 began=$(starts_at)
 must "the package is upgraded" dpkg --install "$(deb 2)"
@@ -253,6 +284,8 @@ halts
 check "it is the next version" dpkg-query --show --showformat '${Version}' pinif
 check "another collector runs" test "$(property MainPID)" != "$main"
 check "it is active" is ActiveState active
+check "what serves readers was restarted" waits serves_anew
+check "it has the finding of before" waits answers /v1/history '"kind":"device-escape"'
 check "what was pinned is there as it was" test "$(ls -i /sys/fs/bpf/pinif)" = "$pinned"
 check "what the administrator wrote is kept" cmp /root/pinif.toml /etc/pinif/pinif.toml
 check "nothing arrived" has_arrived 0

@@ -19,6 +19,9 @@ if deb-systemd-helper --quiet was-enabled pinif.service; then
 else
     deb-systemd-helper update-state pinif.service >/dev/null || true
 fi
+# What serves readers is enabled by whoever wants it.
+deb-systemd-helper unmask pinif-serve.service >/dev/null || true
+deb-systemd-helper update-state pinif-serve.service >/dev/null || true
 
 # The old version ran until here. `restart` leaves its programs in the kernel, and the new one goes on from their counts. Where the
 # new one does not start, they go on without it, and the unit has failed.
@@ -30,4 +33,5 @@ if [ -d /run/systemd/system ]; then
         action=start
     fi
     deb-systemd-invoke "$action" pinif.service >/dev/null || true
+    systemctl --system try-restart pinif-serve.service >/dev/null || true
 fi

@@ -5,7 +5,7 @@ set -e
 [ "$1" = remove ] || exit 0
 
 if [ -d /run/systemd/system ]; then
-    deb-systemd-invoke stop pinif.service >/dev/null || true
+    deb-systemd-invoke stop pinif-serve.service pinif.service >/dev/null || true
 fi
 # What the service left where its collector had failed. `stop` removes it otherwise.
 if [ -d /sys/fs/bpf/pinif ]; then

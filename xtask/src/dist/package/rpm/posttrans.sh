@@ -2,5 +2,5 @@
 # counts. Where the new one does not start, they go on without it, and the unit has failed.
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload || :
-    systemctl try-restart pinif.service || :
+    systemctl try-restart pinif.service pinif-serve.service || :
 fi

@@ -2,10 +2,10 @@
 [ "$1" -eq 0 ] || exit 0
 
 if command -v systemctl >/dev/null; then
-    systemctl --no-reload disable pinif.service || :
+    systemctl --no-reload disable pinif.service pinif-serve.service || :
 fi
 if [ -d /run/systemd/system ]; then
-    systemctl stop pinif.service || :
+    systemctl stop pinif-serve.service pinif.service || :
 fi
 # What the service left where its collector had failed. `stop` removes it otherwise.
 if [ -d /sys/fs/bpf/pinif ]; then
