@@ -17,7 +17,7 @@ use crate::findings::{line::FindingLine, summary::Totals};
 #[schemars(title = "A line of pinif history --format json")]
 pub enum HistoryLine {
     /// An audit: when it was, and its totals.
-    Audit(AuditLine),
+    Audit(Box<AuditLine>),
     /// The wall clock was set: times before and after differ by that.
     Clock(ClockLine),
     /// A finding of one or more audits.

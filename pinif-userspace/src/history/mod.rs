@@ -20,5 +20,7 @@ pub use self::{
     retain::Retention,
     store::{Store, Written},
     tables::StoreError,
-    transition::{Change, Transition},
 };
+
+#[cfg(test)]
+pub use self::transition::{Change, Transition};

@@ -137,7 +137,7 @@ fn audits(all: &Transaction<'_>, since: i64) -> rusqlite::Result<Vec<AuditLine>>
          FROM (SELECT * FROM audit WHERE last_heard >= ?1 ORDER BY number DESC LIMIT ?2) AS audit ORDER BY number",
     )?;
     let audits = statement.query_map(params![since, MOST], |row| {
-        let json = |at| Ok::<_, rusqlite::Error>(row.get::<_, String>(at)?);
+        let json = |at| row.get::<_, String>(at);
         Ok(AuditLine {
             boot: row.get(0)?,
             host: row.get(1)?,

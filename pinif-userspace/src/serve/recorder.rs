@@ -254,6 +254,10 @@ impl Writer {
             since_boot: since_boot(),
             boot: self.shared.boot.clone(),
         };
+        if !self.shared.path.exists() {
+            // Somebody has removed it: what is written to it from now on, nobody would find.
+            self.store = None;
+        }
         let store = match &mut self.store {
             Some(store) => store,
             None => self
@@ -340,3 +344,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -333,6 +333,10 @@ fn errors_let_no_hazard_pass() {
         &["status", "--socket", HOSTILE],
         &["findings", "--socket", HOSTILE],
         &["matrix", "--watch", "--socket", HOSTILE],
+        &["history", "--history", HOSTILE],
+        &["history", "--since", HOSTILE],
+        &["serve", "--listen", HOSTILE],
+        &["serve", "--history", "/nowhere/\u{202e}"],
         &["audit", "--socket", HOSTILE, "--netns", HOSTILE],
         &[HOSTILE],
     ] {

@@ -141,7 +141,8 @@ fn seconds(time: &str) -> String {
 /// JSON Lines: the audits, then when the clock was set, then the findings.
 pub fn json(page: &HistoryPage) -> Result<String> {
     let mut text = String::new();
-    let audits = page.audits.iter().cloned().map(HistoryLine::Audit);
+    let audits = page.audits.iter().cloned();
+    let audits = audits.map(|audit| HistoryLine::Audit(Box::new(audit)));
     let clock = page.clock.iter().cloned().map(HistoryLine::Clock);
     let findings = page.findings.iter().cloned();
     let findings = findings.map(|finding| HistoryLine::Finding(Box::new(finding)));
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(
             read,
             [
-                HistoryLine::Audit(page.audits[0].clone()),
+                HistoryLine::Audit(Box::new(page.audits[0].clone())),
                 HistoryLine::Clock(page.clock[0].clone()),
                 HistoryLine::Finding(Box::new(page.findings[0].clone())),
             ]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::asked::{LEAK, Place};
 use crate::bench::scenario;
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../docs")
         .join(name);
@@ -21,7 +21,7 @@ fn read(name: &str) -> String {
 }
 
 /// The lines of the page's blocks of shell.
-fn commands(page: &str) -> Vec<String> {
+pub fn commands(page: &str) -> Vec<String> {
     let mut blocks = page.split("```");
     let mut lines = Vec::new();
     while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {

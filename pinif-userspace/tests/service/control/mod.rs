@@ -4,7 +4,7 @@ mod answers;
 pub mod asked;
 mod bounds;
 mod commands;
-mod docs;
+pub mod docs;
 mod events;
 mod metrics;
 mod places;

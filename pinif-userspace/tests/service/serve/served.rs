@@ -44,6 +44,11 @@ impl Served {
         }
     }
 
+    /// Where it answers, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// With a history in this file.
     pub fn with_history(place: &Place, file: &Path) -> Self {
         Self::start(place, [OsStr::new("--history"), file.as_os_str()])

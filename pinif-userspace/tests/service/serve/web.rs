@@ -1,7 +1,9 @@
 //! What readers are answered: what the auditor says, how old that is, and that there is none.
 
 use std::{
+    fs,
     io::Write as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     process::{Command, Stdio},
 };
 
@@ -10,8 +12,11 @@ use serde_json::Value;
 
 use super::served::Served;
 use crate::{
-    bench::{Need, leak, prometheus, scenario},
-    control::asked::{LEAK, Place},
+    bench::{Need, Pinif, leak, prometheus, scenario},
+    control::{
+        asked::{LEAK, Place, answer},
+        docs::{commands, read},
+    },
 };
 
 fn value(text: &str, name: &str) -> Option<f64> {
@@ -236,6 +241,58 @@ fn prometheus_reads_what_is_passed_on() {
         // 3 is what it has against names alone.
         let code = output.status.code();
         assert!(code == Some(0) || code == Some(3), "{output:?}");
+        served.stop();
+        auditor.stop().expect().nothing_else();
+    });
+}
+
+#[test]
+fn a_socket_in_the_file_system_is_the_groups() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("web.sock");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+    command.arg("serve").arg("--socket").arg(place.path());
+    command
+        .arg("--listen")
+        .arg(format!("unix:{}", path.display()));
+    let mut served = Pinif::start(command);
+    served.wait_for_note("answering at unix:");
+    let mode = fs::metadata(&path).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let mut stream = UnixStream::connect(&path).expect("it listens");
+    let request = b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).expect("it is taken");
+    let (status, text) = answer(&mut stream);
+    assert_eq!(status, 200);
+    assert!(text.contains("\npinif_ready 0"), "{text}");
+    served.signal(Signal::SIGTERM);
+    assert_eq!(served.end().status.code(), Some(0));
+    assert!(!path.exists());
+}
+
+/// The commands of docs/history.md, with the port that it has here.
+#[test]
+fn the_commands_of_its_page_run() {
+    scenario("serve documentation", &[Need::Program("curl")], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut served = Served::with_history(&place, &folder.path().join("history.db"));
+        served.wait_until_heard();
+        served.until("its state", |served| {
+            (served.get("/v1/status").0 == 200).then_some(())
+        });
+        let commands = commands(&read("history.md"));
+        assert_eq!(commands.len(), 4, "all that the page has");
+        for line in commands {
+            let line = line.replace("curl ", "curl --fail ");
+            let line = line.replace("localhost:9759", &format!("localhost:{}", served.port()));
+            let output = Command::new("sh").args(["-c", &line]).output();
+            let output = output.expect("a shell");
+            assert!(output.status.success(), "{line}: {output:?}");
+            assert!(!output.stdout.is_empty(), "{line}");
+        }
         served.stop();
         auditor.stop().expect().nothing_else();
     });

@@ -1,0 +1,68 @@
+use super::*;
+use crate::{
+    findings::{example, summary::Totals, wall_time::WallTime},
+    history::AuditId,
+};
+
+fn batch(started: u64, findings: std::ops::Range<u64>) -> Batch {
+    let mut batch = Batch::new(AuditRecord {
+        id: AuditId {
+            boot: "boot".to_owned(),
+            started_monotonic_ns: started,
+        },
+        host: None,
+        labels: Default::default(),
+        version: String::new(),
+        run: String::new(),
+        started: WallTime::of_micros(0),
+        heard: WallTime::of_micros(0),
+        totals: Totals::default(),
+        uncounted: Default::default(),
+        ended: false,
+    });
+    let line = FindingLine::from(&example::finding(0));
+    for number in findings {
+        let id = format!("{number:012x}");
+        batch.take(FindingLine {
+            uid: Some(format!("boot/{id}")),
+            id,
+            ..line.clone()
+        });
+    }
+    batch
+}
+
+#[test]
+fn what_waits_is_bounded_and_the_earliest_is_lost() {
+    let writer = Writer {
+        shared: Arc::new(Shared {
+            path: PathBuf::new(),
+            boot: String::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }),
+        retention: Retention {
+            age: Duration::ZERO,
+            size: 0,
+        },
+        reporter: Arc::new(Reporter::standard()),
+        store: None,
+    };
+    let waiting = || {
+        let state = writer.shared.lock();
+        let sizes = state.waiting.iter().map(|batch| batch.findings.len());
+        (sizes.collect::<Vec<_>>(), state.standing.lost)
+    };
+    let most = MOST as u64;
+    // What could not be written comes before what has come since, and below it where it is of the same audit.
+    writer.shared.lock().waiting = [batch(2, 0..10)].into();
+    writer.put_back([batch(1, 0..7), batch(2, 5..20)].into());
+    assert_eq!(waiting(), (vec![7, 20], 0));
+    writer.put_back([batch(3, 0..most - 26)].into());
+    assert_eq!(waiting(), (vec![7, 20], most - 26));
+    // At the end, nobody waits for a disk.
+    writer.shared.lock().ends = true;
+    let batches = std::mem::take(&mut writer.shared.lock().waiting);
+    writer.put_back(batches);
+    assert_eq!(waiting(), (vec![], most - 26 + 27));
+}
