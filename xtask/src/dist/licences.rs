@@ -21,6 +21,7 @@ const NAMES: [&str; 6] = [
 const BESIDES: &str = "\
 The Rust standard library (https://www.rust-lang.org): MIT OR Apache-2.0.
 The GNU C library (https://www.gnu.org/software/libc), linked statically: LGPL-2.1-or-later. pinif's sources are what is needed to link it with another.
+SQLite (https://sqlite.org), which libsqlite3-sys compiles: public domain.
 ";
 
 /// A package that is in the binary.
