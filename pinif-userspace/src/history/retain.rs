@@ -33,8 +33,13 @@ impl Retention {
     }
 }
 
-/// Has SQLite refuse to make the file larger.
-pub(super) fn limit(connection: &Connection, retention: Retention) -> rusqlite::Result<()> {
+/// Makes a file smaller that was larger before than it may be now, and has SQLite refuse to make it larger.
+pub(super) fn limit(connection: &mut Connection, retention: Retention) -> rusqlite::Result<()> {
+    by_size(connection, retention)?;
+    let size = pragma(connection, "page_count")? * page_size(connection)?;
+    if size > retention.size {
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    }
     let pages = retention.size / page_size(connection)?;
     let pages = i64::try_from(pages).unwrap_or(i64::MAX);
     // It answers with the limit, which is never below what there is.

@@ -52,8 +52,8 @@ impl Store {
             .open(path);
         // What keeps it from being made keeps SQLite from it, too, which says so.
         drop(made);
-        let connection = tables::open(path)?;
-        retain::limit(&connection, retention).map_err(|error| StoreError::of(path, error))?;
+        let mut connection = tables::open(path)?;
+        retain::limit(&mut connection, retention).map_err(|error| StoreError::of(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             connection,

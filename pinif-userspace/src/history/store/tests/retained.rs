@@ -100,3 +100,24 @@ fn the_file_stays_below_its_size_and_keeps_what_is_newest() {
     drop(store);
     assert_eq!(whole(&file.path), "ok");
 }
+
+#[test]
+fn a_file_that_is_too_large_from_now_on_becomes_smaller() {
+    let file = File::new();
+    let mut store = file.open();
+    let findings = (0..3000).map(|number| line(number, 1, 1));
+    let written = store.write(&batch(audit(1, "a", 1), findings), &begin());
+    assert_eq!(written.expect("it is written").removed, 0);
+    drop(store);
+    let size = || fs::metadata(&file.path).expect("a file").len();
+    assert!(size() > Retention::SMALLEST, "{}", size());
+    let retention = Retention {
+        size: Retention::SMALLEST,
+        ..RETENTION
+    };
+    drop(Store::open(&file.path, retention).expect("a store"));
+    assert!(size() <= Retention::SMALLEST, "{}", size());
+    let page = file.page();
+    assert!(page.total > 500 && page.total < 3000, "{}", page.total);
+    assert_eq!(whole(&file.path), "ok");
+}
