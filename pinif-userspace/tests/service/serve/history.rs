@@ -183,7 +183,7 @@ fn a_full_disk_delays_the_history_and_nothing_else() {
             "{note}"
         );
         assert_eq!(metric(&served, "pinif_history_writable"), "0");
-        let (status, now) = served.json("/v1/findings");
+        let (status, now) = served.of_auditor("/v1/findings");
         assert_eq!((status, &now["findings"][0]["packets"]), (200, &7.into()));
 
         disk.free().expect("there is room");

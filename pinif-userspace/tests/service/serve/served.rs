@@ -78,6 +78,14 @@ impl Served {
         )
     }
 
+    /// The same, once the auditor has answered: a slow machine takes longer than what is shown may be old.
+    pub fn of_auditor(&self, target: &str) -> (u16, Value) {
+        self.until(target, |served| {
+            let (status, value) = served.json(target);
+            (status != 503).then_some((status, value))
+        })
+    }
+
     /// What is answered to such a request.
     pub fn say(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");

@@ -59,11 +59,11 @@ fn an_auditor_is_passed_on_as_it_comes_hangs_and_goes() {
         served.wait_until_heard();
         let sent = bench.send(&format!("{LEAK} --count 7"));
         let finding = auditor.wait_for_finding("device-escape");
-        let (status, findings) = served.json("/v1/findings?severity=leak");
+        let (status, findings) = served.of_auditor("/v1/findings?severity=leak");
         assert_eq!((status, &findings["total"]), (200, &1.into()));
         assert_eq!(findings["findings"][0]["packets"], 7);
         assert_eq!(age(&findings), 0.0);
-        let (status, one) = served.json(&format!("/v1/findings/{}", finding.id));
+        let (status, one) = served.of_auditor(&format!("/v1/findings/{}", finding.id));
         assert_eq!((status, &one["packets"]), (200, &7.into()));
         let now = served.until("its state", |served| {
             let (status, now) = served.json("/v1/status");
@@ -88,7 +88,7 @@ fn an_auditor_is_passed_on_as_it_comes_hangs_and_goes() {
             ),
             ("/v1/history", 404, "no history is kept"),
         ] {
-            let (got, answer) = served.json(target);
+            let (got, answer) = served.of_auditor(target);
             assert_eq!(got, status, "{target}: {answer}");
             let said = answer["error"].as_str().unwrap_or_default();
             assert!(said.contains(error), "{target}: {answer}");
@@ -286,7 +286,7 @@ fn the_commands_of_its_page_run() {
         let commands = commands(&read("history.md"));
         assert_eq!(commands.len(), 4, "all that the page has");
         for line in commands {
-            let line = line.replace("curl ", "curl --fail ");
+            let line = line.replace("curl ", "curl --fail --retry 9 ");
             let line = line.replace("localhost:9759", &format!("localhost:{}", served.port()));
             let output = Command::new("sh").args(["-c", &line]).output();
             let output = output.expect("a shell");
