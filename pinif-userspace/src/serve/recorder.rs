@@ -22,6 +22,8 @@ use crate::{
 const URGENT: Duration = Duration::from_secs(1);
 /// What only goes on to grow is written so often: memory cards bear so many writes, and what a crash loses of it the auditor still has.
 const GROWTH: Duration = Duration::from_secs(30);
+/// How long whoever reads the history waits for what is to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How many findings wait where the history cannot be written.
 const MOST: usize = 20_000;
 
@@ -51,6 +53,8 @@ struct Shared {
     boot: String,
     state: Mutex<State>,
     changed: Condvar,
+    /// Nothing is being written any more.
+    idle: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,7 @@ struct State {
     /// What is to be written, an audit after the other. The last is that which is heard now.
     waiting: VecDeque<Batch>,
     is_urgent: bool,
+    is_writing: bool,
     /// Since when something waits.
     since: Option<Instant>,
     ends: bool,
@@ -82,6 +87,7 @@ impl Recorder {
             boot,
             state: Mutex::default(),
             changed: Condvar::new(),
+            idle: Condvar::new(),
         });
         let mut writer = Writer {
             shared: Arc::clone(&shared),
@@ -146,6 +152,23 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Has what waits be written, and waits for that: what is read of the history then is what was heard. Not where it cannot be written.
+    pub fn settle(&self) {
+        self.hurry();
+        let state = self.shared.lock();
+        let is_busy = |state: &mut State| {
+            let is_to_be = state.is_writing || !state.waiting.is_empty();
+            is_to_be && state.standing.failure.is_none()
+        };
+        // Whoever waited for long enough reads what there is.
+        let _ = self
+            .shared
+            .idle
+            .wait_timeout_while(state, PATIENCE, is_busy);
+    }
+}
+
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.shared.lock().ends = true;
@@ -205,6 +228,8 @@ impl Writer {
         while let Some(batches) = self.next(last) {
             self.write_all(batches);
             last = Instant::now();
+            self.shared.lock().is_writing = false;
+            self.shared.idle.notify_all();
         }
     }
 
@@ -228,6 +253,7 @@ impl Writer {
         state.is_urgent = false;
         state.since = None;
         let batches = std::mem::take(&mut state.waiting);
+        state.is_writing = true;
         (!batches.is_empty()).then_some(batches)
     }
 

@@ -164,9 +164,13 @@ async fn history(State((sources, room)): Asked, RawQuery(query): RawQuery) -> Ou
         )
         .into());
     };
-    let path = recorder.path().to_owned();
+    let recorder = Arc::clone(recorder);
     let _room = room.acquire().await;
-    let read = spawn_blocking(move || History::open(&path)?.page(&query)).await;
+    let read = spawn_blocking(move || {
+        recorder.settle();
+        History::open(recorder.path())?.page(&query)
+    })
+    .await;
     match read {
         Ok(Ok(page)) => Ok(json(&page)),
         // Nothing was heard yet.

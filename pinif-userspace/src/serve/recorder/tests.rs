@@ -40,6 +40,7 @@ fn what_waits_is_bounded_and_the_earliest_is_lost() {
             boot: String::new(),
             state: Mutex::default(),
             changed: Condvar::new(),
+            idle: Condvar::new(),
         }),
         retention: Retention {
             age: Duration::ZERO,
