@@ -27,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many findings wait where the history cannot be written.
 const MOST: usize = 20_000;
 
-/// Who keeps the history. It writes what there is, and ends, when this is dropped.
+/// Who keeps the history.
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How it stands with the history.
@@ -104,7 +104,7 @@ impl Recorder {
             .spawn(move || writer.run())?;
         Ok(Self {
             shared,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -169,14 +169,22 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
+impl Recorder {
+    /// Writes what there is, and ends, whoever still reads.
+    pub fn end(&self) {
         self.shared.lock().ends = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             // It does not panic, so there is nothing to learn.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -74,7 +74,7 @@ async fn serve(plan: Plan) -> Result<()> {
     let follower = Follower {
         asker,
         heard,
-        recorder,
+        recorder: recorder.clone(),
         reporter: Arc::clone(&reporter),
     };
     let (stop, stopped) = watch::channel(false);
@@ -100,8 +100,9 @@ async fn serve(plan: Plan) -> Result<()> {
     tokio::join!(answering, ending);
     // It does not panic, so there is nothing to learn.
     let _ = following.await;
-    // The last one that has the recorder waits for what is still to be written.
-    drop(web);
+    if let Some(recorder) = recorder {
+        recorder.end();
+    }
     Ok(())
 }
 
