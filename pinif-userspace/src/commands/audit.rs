@@ -106,6 +106,7 @@ pub fn run(args: AuditArgs) -> Result<ExitCode> {
     let surroundings = Surroundings {
         source,
         format: args.format,
+        journal: args.journal,
         notices: notices.collect(),
         signals,
         listening,
@@ -142,6 +143,8 @@ fn session_is_spared(
 struct Surroundings {
     source: Source,
     format: Format,
+    /// The socket of a journal that is named.
+    journal: Option<PathBuf>,
     /// What there is to be known before it begins.
     notices: Vec<Notice>,
     signals: Signals,
@@ -153,6 +156,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
     let Surroundings {
         source,
         format,
+        journal,
         notices,
         signals,
         listening,
@@ -175,7 +179,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
     }
     signals.follow(&plan.enforce, source, orders.clone())?;
     let hub = Hub::new();
-    for subscriber in surfaces::open(format, without_reader) {
+    for subscriber in surfaces::open(format, without_reader, journal.as_deref()) {
         hub.add(subscriber)
             .context("no thread can be started for the output")?;
     }

@@ -1,12 +1,12 @@
 //! The one list of the surfaces.
 
-use std::io;
+use std::{io, path::Path};
 
 use clap::ValueEnum;
 
 use super::{
     human::Human,
-    journal::Journal,
+    journal::{Journal, SOCKET},
     json::Json,
     notes::Notes,
     notice,
@@ -76,11 +76,19 @@ pub enum Format {
     Json,
 }
 
-/// The subscribers of a format, on this process's standard streams, and the service manager where there is one. Here, and only
-/// here, a surface is entered.
-pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscriber>> {
+/// The subscribers of a format, on this process's standard streams, the journal where standard error leads to it or its socket is
+/// named, and the service manager where there is one. Here, and only here, a surface is entered.
+pub fn open(
+    format: Format,
+    without_reader: WithoutReader,
+    journal: Option<&Path>,
+) -> Vec<Box<dyn Subscriber>> {
+    let is_on_standard_output = is_on_standard_output(format);
     let mut all: Vec<Box<dyn Subscriber>> = match format {
-        _ if !is_on_standard_output(format) => vec![subscribed(Journal::standard(), true)],
+        _ if !is_on_standard_output => {
+            let socket = journal.unwrap_or(Path::new(SOCKET));
+            vec![subscribed(Journal::standard(socket), true)]
+        }
         Format::Human => vec![subscribed(Human::standard(without_reader), true)],
         // The notes do not wait for whoever reads standard output.
         Format::Json => vec![
@@ -88,6 +96,9 @@ pub fn open(format: Format, without_reader: WithoutReader) -> Vec<Box<dyn Subscr
             Box::new(Beside(Notes::standard())),
         ],
     };
+    if let Some(socket) = journal.filter(|_| is_on_standard_output) {
+        all.push(subscribed(Journal::beside(socket), false));
+    }
     if let Some(manager) = Manager::of_environment() {
         all.push(Box::new(manager));
     }

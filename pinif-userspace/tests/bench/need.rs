@@ -17,6 +17,8 @@ pub enum Need {
     Namespaces,
     /// A program on the path.
     Program(&'static str),
+    /// A file that is in no directory of the path.
+    File(&'static str),
     /// Prometheus, which `cargo xtask setup` brings; [`prometheus`] is where.
     Prometheus,
     /// A kind of link.
@@ -60,6 +62,7 @@ impl Need {
                 let found = env::split_paths(&path).any(|directory| directory.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))
             }
+            Self::File(path) => (!Path::new(path).exists()).then(|| format!("{path} is not there")),
             Self::Prometheus => prometheus().is_none().then(|| {
                 "Prometheus is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
             }),
@@ -137,8 +140,11 @@ impl Need {
     }
 }
 
-/// Where the programs of Prometheus are.
+/// Where the programs of Prometheus and Alertmanager are.
 pub fn prometheus() -> Option<PathBuf> {
     let directory = PathBuf::from(env::var_os("PINIF_TEST_PROMETHEUS")?);
-    directory.join("prometheus").exists().then_some(directory)
+    let all = ["prometheus", "prometheus-alertmanager"];
+    all.iter()
+        .all(|name| directory.join(name).exists())
+        .then_some(directory)
 }

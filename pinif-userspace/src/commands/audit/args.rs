@@ -9,7 +9,7 @@ use super::labels::label;
 use crate::{
     collector::fail_on::FailOn,
     kernel::{mode::Mode, persist},
-    surfaces::Format,
+    surfaces::{Format, journal::SOCKET as JOURNAL},
     text::{glob, span::span as duration},
 };
 
@@ -40,6 +40,18 @@ pub struct AuditArgs {
     /// How findings are shown
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(super) format: Format,
+
+    /// Write findings to the journal, as entries with fields, beside what else shows them; to the one that listens at this socket
+    /// [default: where standard error is the journal, in place of lines on it]
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = JOURNAL,
+        hide_default_value = true
+    )]
+    pub(super) journal: Option<PathBuf>,
 
     /// End after this time, such as 10s, 5m or 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]

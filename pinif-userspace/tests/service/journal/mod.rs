@@ -1,5 +1,9 @@
 //! The auditor as a service: what it reports to the service manager, and the journal.
 
+mod entries;
+mod journald;
+mod listener;
+
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;

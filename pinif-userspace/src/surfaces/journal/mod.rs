@@ -1,11 +1,22 @@
-//! For the journal of a service: one line a finding on standard error, each with its priority (sd-daemon(3)).
+//! For the journal of a service: an entry for each transition of a finding, with fields, by the journal's own protocol; and lines on
+//! standard error, each with its priority (sd-daemon(3)), of all else, and of findings where nobody listens for entries.
 
-use std::io::{self, Stderr, Write};
+mod fields;
+mod message_id;
+mod native;
+mod transition;
+
+use std::io::{self, Sink, Stderr, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Severity;
 
+pub use self::message_id::message_id;
+use self::native::Native;
+pub use self::native::SOCKET;
+use self::transition::Transition;
 use super::conclusion::conclusion;
 use super::level::Level;
 use super::lines::Unbuffered;
@@ -15,7 +26,6 @@ use super::shown::{Show, Shown};
 use super::surface::Surface;
 use super::{matrix, phrase};
 use crate::findings::alert_state::AlertState;
-use crate::findings::explain;
 use crate::findings::finding::Finding;
 use crate::findings::kinds;
 use crate::findings::latent::Latent;
@@ -25,45 +35,93 @@ use crate::findings::ready::Ready;
 use crate::findings::summary::Summary;
 use crate::hub::Change;
 use crate::text::escape::visible;
-use crate::text::words::counted;
+use crate::text::words::{counted, grouped};
 
-/// Lines with priorities.
+/// How long an entry waits for room in the journal's queue, before it is lost. The collector does not wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Entries of findings, and lines with priorities.
 pub struct Journal<E> {
     lines: Notes<E>,
+    /// Where entries go; without it, all goes to the lines.
+    entries: Option<Native>,
+    /// The lines lead to the journal, too.
+    has_lines: bool,
     clock: Box<dyn Fn() -> Duration + Send>,
     shown: Shown,
     latent: u64,
 }
 
 impl Journal<Unbuffered<Stderr>> {
-    /// On standard error.
-    pub fn standard() -> Self {
+    /// The journal that standard error leads to, whose entries are taken at this socket.
+    pub fn standard(socket: &Path) -> Self {
         let start = Instant::now();
-        Self::new(Unbuffered(io::stderr()), move || start.elapsed())
+        Self {
+            entries: Some(Native::at(socket, PATIENCE)),
+            ..Self::new(Unbuffered(io::stderr()), move || start.elapsed())
+        }
+    }
+}
+
+impl Journal<Sink> {
+    /// The journal that takes entries at this socket, while people or programs are shown all of it elsewhere.
+    pub fn beside(socket: &Path) -> Self {
+        let start = Instant::now();
+        Self {
+            entries: Some(Native::at(socket, PATIENCE)),
+            has_lines: false,
+            ..Self::new(io::sink(), move || start.elapsed())
+        }
     }
 }
 
 impl<E: Write> Journal<E> {
-    /// On any stream; `clock` gives the time since any start; it only limits how often a finding is shown again.
+    /// Lines alone, on any stream; `clock` gives the time since any start; it only limits how often a finding is shown again.
     pub fn new(to: E, clock: impl Fn() -> Duration + Send + 'static) -> Self {
         Self {
             lines: Notes::journal(to),
+            entries: None,
+            has_lines: true,
             clock: Box::new(clock),
             shown: Shown::sparing(),
             latent: 0,
         }
     }
 
-    /// A line of a finding. All of it is made safe here, once more: a newline would begin a line with its own priority.
-    fn say(&mut self, finding: &Finding, text: &str) {
+    /// Writes what is new of a finding. All of the text is made safe here, once more: a newline would begin a line with its own priority.
+    fn say(&mut self, finding: &Finding, line: &FindingLine, transition: Transition, text: &str) {
         let (priority, severity) = (priority(finding), finding.severity.name());
-        let line = format!(
+        let text = format!(
             "{severity} {}: {text}. Finding {}.",
             finding.kind.name(),
             finding.id
         );
-        self.lines.line(&format!("<{priority}>{}", visible(&line)));
+        let text = visible(&text);
+        if let Some(entries) = &mut self.entries {
+            let entry = fields::entry(finding, line, transition, priority, &text);
+            match entries.write(&entry, gap) {
+                Ok(()) => return,
+                Err(error) if self.has_lines && is_absent(&error) => {}
+                Err(_) => return entries.lose(),
+            }
+        }
+        self.lines.line(&format!("<{priority}>{text}"));
     }
+}
+
+/// Whether nobody listens for entries, as in a container that has the stream of its journal alone.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
+    matches!(error.kind(), ConnectionRefused | NotADirectory | NotFound)
+}
+
+/// The entry that says how many are missing before it.
+fn gap(lost: u64) -> native::Entry {
+    let entries = match lost {
+        1 => "1 entry of findings".to_owned(),
+        lost => format!("{} entries of findings", grouped(lost)),
+    };
+    fields::note(4, &format!("{entries} could not be written here"))
 }
 
 impl<E: Write + Send> Surface for Journal<E> {
@@ -72,37 +130,41 @@ impl<E: Write + Send> Surface for Journal<E> {
     }
 
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        if let Some(entries) = self.entries.as_mut().filter(|_| !self.has_lines) {
+            entries.try_out()?;
+        }
         self.lines.note(Level::Info, &phrase::ready(ready));
         Ok(())
     }
 
     fn finding(&mut self, finding: &Finding, _: Change) -> io::Result<()> {
-        let text = match self.shown.take(finding, (self.clock)()) {
+        let show = self.shown.take(finding, (self.clock)());
+        let Some(transition) = Transition::of(finding, show) else {
+            return Ok(());
+        };
+        let line = FindingLine::from(finding);
+        let text = match show {
             Show::Whole => {
                 let accepted = phrase::accepted(finding);
                 let accepted = accepted.map_or_else(String::new, |text| format!(". It is {text}"));
-                let line = FindingLine::from(finding);
                 format!("{}{accepted}", whole(&phrase::headline(finding), &line))
             }
             Show::Growth => phrase::growth(finding),
             Show::State => phrase::state(finding),
-            Show::Change => format!(
-                "{}. Cause: {}",
-                phrase::growth(finding),
-                explain::cause(finding)
-            ),
+            Show::Change => format!("{}. Cause: {}", phrase::growth(finding), line.cause),
             Show::Related => phrase::related(finding),
             Show::Part => phrase::part(finding),
             Show::Nothing => return Ok(()),
         };
-        self.say(finding, &text);
+        self.say(finding, &line, transition, &text);
         Ok(())
     }
 
     fn foreseen(&mut self, latent: &Latent) -> io::Result<()> {
         self.latent += 1;
-        let text = whole(&phrase::latent(latent), &latent.into());
-        self.say(&latent.finding, &text);
+        let line = FindingLine::from(latent);
+        let text = whole(&phrase::latent(latent), &line);
+        self.say(&latent.finding, &line, Transition::Foreseen, &text);
         Ok(())
     }
 
@@ -161,7 +223,7 @@ impl<E: Write + Send> Surface for Journal<E> {
     }
 
     fn lost(&self) -> u64 {
-        self.lines.lost()
+        self.lines.lost() + self.entries.as_ref().map_or(0, Native::lost)
     }
 }
 

@@ -1,0 +1,57 @@
+//! The fields of a finding's entry (systemd.journal-fields(7)). Their names are a contract (`docs/journal.md`).
+
+use super::{message_id::message_id, native::Entry, transition::Transition};
+use crate::{
+    findings::{finding::Finding, line::FindingLine},
+    text::escape::visible,
+};
+
+/// What entries are called by in journalctl(1).
+const IDENTIFIER: &str = "pinif";
+
+/// An entry of no finding.
+pub fn note(priority: u8, message: &str) -> Entry {
+    Entry::default()
+        .with("MESSAGE", &visible(message))
+        .with("PRIORITY", &priority.to_string())
+        .with("SYSLOG_IDENTIFIER", IDENTIFIER)
+}
+
+/// The entry of a finding, whose line is this. Names in it are safe to show; the journal's reader shows fields as they are.
+pub fn entry(
+    finding: &Finding,
+    line: &FindingLine,
+    transition: Transition,
+    priority: u8,
+    message: &str,
+) -> Entry {
+    let process = line.process.as_ref();
+    let pid = process.and_then(|process| process.pid);
+    let fields = [
+        ("PINIF_KIND", Some(finding.kind.name())),
+        ("PINIF_SEVERITY", Some(finding.severity.name())),
+        ("PINIF_STATE", Some(finding.state.name())),
+        ("PINIF_TRANSITION", Some(transition.name())),
+        ("PINIF_ID", Some(&*line.id)),
+        ("PINIF_UID", line.uid.as_deref()),
+        ("PINIF_REVISION", Some(&*line.revision.to_string())),
+        ("PINIF_RULE", line.rule.as_deref()),
+        ("PINIF_NETNS", Some(&*line.netns)),
+        ("PINIF_BOUND", line.bound_device.as_deref()),
+        ("PINIF_EGRESS", Some(&*line.egress_interface)),
+        ("PINIF_PROCESS", process.map(|process| &*process.comm)),
+        ("PINIF_PID", pid.map(|pid| pid.to_string()).as_deref()),
+        (
+            "PINIF_EXECUTABLE",
+            process.and_then(|process| process.exe.as_deref()),
+        ),
+        ("PINIF_PACKETS", Some(&*line.packets.to_string())),
+        ("PINIF_BYTES", Some(&*line.bytes.to_string())),
+        ("PINIF_CAUSE", Some(&*line.cause)),
+        ("PINIF_FIX", Some(&*line.remedy)),
+    ]
+    .map(|(name, value)| Some((name, visible(value?).into_owned())));
+    let begun = note(priority, message).with("MESSAGE_ID", message_id(finding.kind));
+    let fields = fields.into_iter().flatten();
+    fields.fold(begun, |entry, (name, value)| entry.with(name, &value))
+}
