@@ -3,15 +3,16 @@
 use std::{io, process::ExitCode};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use pinif_ebpf::verdict::Severity;
 
 use super::asking::Asked;
 use crate::{
     collector::fail_on::{FailOn, exit_status},
-    control::protocol::Status,
+    control::{ClientError, protocol::Status},
     findings::alert_state::AlertState,
     surfaces::{
-        Format,
+        check,
         look::{Look, columns},
         standing,
     },
@@ -25,12 +26,24 @@ pub struct StatusArgs {
     asked: Asked,
 
     /// How it is shown
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Form::Human)]
+    format: Form,
 
     /// The severity from which on a finding makes the exit status 2
     #[arg(long, value_enum, default_value_t = FailOn::Leak)]
     fail_on: FailOn,
+}
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// One screen.
+    Human,
+    /// One line for programs.
+    Json,
+    /// One line for Nagios and those like it, with their exit status: 0 OK, 1 a finding below --fail-on, 2 one at or over it or nobody
+    /// looks, 3 not all can be seen or counted.
+    Nagios,
 }
 
 /// Runs `pinif status`. The exit status: 0 all is seen and nothing at or over `--fail-on` was found, 2 a finding, 3 not all can be
@@ -40,23 +53,46 @@ pub struct StatusArgs {
 ///
 /// Why there is no answer, in a sentence with the fix.
 pub fn run(args: StatusArgs) -> Result<ExitCode> {
-    let status = args.asked.ask(async |client| client.status().await)?;
+    let asked = args.asked.ask(async |client| client.status().await);
+    if args.format == Form::Nagios {
+        return check(asked, args.fail_on);
+    }
+    let status = asked?;
     let text = match args.format {
-        Format::Human => {
+        Form::Human => {
             let out = io::stdout();
             standing::render(&status, Look::of(&out), columns(&out))
         }
-        Format::Json => json::line(&status)?,
+        Form::Json | Form::Nagios => json::line(&status)?,
     };
     streams::answer(&text)?;
-    Ok(ExitCode::from(verdict(&status, args.fail_on)))
+    let incomplete = !status.incomplete.is_empty();
+    Ok(ExitCode::from(exit_status(
+        args.fail_on,
+        worst(&status),
+        incomplete,
+    )))
 }
 
-fn verdict(status: &Status, fail_on: FailOn) -> u8 {
+/// The same as a check.
+fn check(asked: Result<Status>, fail_on: FailOn) -> Result<ExitCode> {
+    let (level, line) = match asked {
+        Ok(status) => {
+            let worst = worst(&status);
+            let fails = exit_status(fail_on, worst, false) != 0;
+            check::answered(&status, worst, fails)
+        }
+        Err(error) => check::unanswered(&error.downcast::<ClientError>()?),
+    };
+    streams::answer(&format!("{line}\n"))?;
+    Ok(ExitCode::from(level as u8))
+}
+
+/// The gravest finding that counts.
+fn worst(status: &Status) -> Option<Severity> {
     let counts = status.findings.iter();
     let alerting = counts.filter(|count| is_alerting(count.state));
-    let worst = alerting.map(|count| count.severity).max();
-    exit_status(fail_on, worst, !status.incomplete.is_empty())
+    alerting.map(|count| count.severity).max()
 }
 
 /// Whether a finding in this state counts, as for the exit status of an audit.

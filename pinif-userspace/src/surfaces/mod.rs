@@ -3,6 +3,7 @@
 //!
 //! Texts reach a surface as processes and the kernel wrote them; each makes them safe for where it writes.
 
+pub(crate) mod check;
 mod conclusion;
 mod details;
 pub(crate) mod fix;

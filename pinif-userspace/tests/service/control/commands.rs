@@ -81,6 +81,76 @@ fn the_exit_status_is_for_monitoring() {
     });
 }
 
+/// The exit status and the line of a check, as docs/alert.md has it.
+fn check(place: &Place, arguments: &str) -> (Option<i32>, String) {
+    let output = ask(place, &format!("status --format nagios {arguments}"));
+    let line = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(line.lines().count(), 1, "{line}");
+    (output.status.code(), line)
+}
+
+#[test]
+fn a_check_has_the_numbers_of_nagios() {
+    scenario("control nagios", &[], |bench| {
+        let place = Place::new();
+        let (code, line) = check(&place, "");
+        assert_eq!(code, Some(2), "{line}");
+        let words = "PINIF CRITICAL - no auditor listens at ";
+        assert!(line.starts_with(words), "{line}");
+
+        let file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
+        let policy = "[zone.front]\ninterfaces = [\"eth*\"]\n";
+        fs::write(file.path(), policy).expect("it is written");
+        let path = file.path().to_str().expect("a path");
+        let mut auditor = place.audit(bench, &["--policy", path]);
+        let none = "accepted=0 interfaces=3 refused=0 dropped=0c lost=0c\n";
+        let ok = format!("PINIF OK - no finding | leaks=0 risks=0 notes=0 {none}");
+        assert_eq!(check(&place, ""), (Some(0), ok));
+
+        // The state of a second ago may be given, and no older one.
+        let wait_for = |code, arguments: &str| {
+            loop {
+                let (now, line) = check(&place, arguments);
+                if now == Some(code) {
+                    return line;
+                }
+            }
+        };
+        let risk = bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 3");
+        auditor.wait_for_finding("address-escape");
+        let sender = |pid: u32, bound: &str| format!("pinif-sender (pid {pid}), {bound}");
+        let by = sender(risk.pid, "unpinned");
+        assert_eq!(
+            wait_for(1, ""),
+            format!(
+                "PINIF WARNING - 1 risk; address-escape via eth1 by {by} | leaks=0 risks=1 notes=0 {none}"
+            )
+        );
+        fs::write(file.path(), "zone = 1").expect("it is written");
+        auditor.wait_for_note("the changed policy is wrong");
+        assert_eq!(
+            wait_for(3, ""),
+            format!(
+                "PINIF UNKNOWN - 1 risk; address-escape via eth1 by {by}; the newest policy is not in force | leaks=0 risks=1 notes=0 \
+                 {none}"
+            )
+        );
+        fs::write(file.path(), policy).expect("it is written");
+        auditor.wait_for_note("a new policy is in force");
+        let leak = bench.send(&format!("{LEAK} --count 5"));
+        auditor.wait_for_finding("device-escape");
+        let by = sender(leak.pid, "bound to fab0");
+        assert_eq!(
+            wait_for(2, ""),
+            format!(
+                "PINIF CRITICAL - 1 leak, 1 risk; device-escape via eth1 by {by} | leaks=1 risks=1 notes=0 {none}"
+            )
+        );
+        assert_eq!(check(&place, "--fail-on never").0, Some(1));
+        auditor.stop();
+    });
+}
+
 #[test]
 fn only_root_and_the_group_may_ask() {
     scenario("control group", &[], |bench| {
