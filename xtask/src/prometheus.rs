@@ -1,5 +1,5 @@
-//! Prometheus, of Debian's package: the rules of `contrib/prometheus` are tried by its own tool, and the tests have it read pinif's
-//! metrics.
+//! Prometheus and its Alertmanager, of Debian's packages: the rules of `contrib/prometheus` are tried by Prometheus' own tool, and the
+//! tests have it read pinif's metrics.
 
 use std::{
     fs,
@@ -19,8 +19,12 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What is used of the package.
-const PROGRAMS: [&str; 2] = ["prometheus", "promtool"];
+/// The packages, and what is used of them.
+const PACKAGES: [&str; 2] = ["prometheus", "prometheus-alertmanager"];
+const PROGRAMS: [&str; 3] = ["prometheus", "promtool", "prometheus-alertmanager"];
+/// What Alertmanager does not start without: it looks for these below [`SHARE`].
+const TEMPLATES: [&str; 2] = ["default.tmpl", "email.tmpl"];
+const SHARE: &str = "usr/share/prometheus/alertmanager";
 /// Where the tests find them, as the environment says it.
 pub const VARIABLE: &str = "PINIF_TEST_PROMETHEUS";
 /// What is tried.
@@ -35,21 +39,24 @@ pub fn directory(workspace: &Workspace) -> PathBuf {
 /// Finds the programs in their directory, or brings them there.
 ///
 /// # Errors
-/// Where apt cannot download the package, or it cannot be unpacked.
+/// Where apt cannot download a package, or it cannot be unpacked.
 pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let directory = directory(workspace);
-    if !PROGRAMS.iter().all(|name| directory.join(name).exists()) {
+    let mut all = PROGRAMS.iter().chain(&TEMPLATES);
+    if !all.all(|name| directory.join(name).exists()) {
         let apt = Apt::new(workspace, Architecture::Own)?;
-        apt.unpack(&["prometheus"], Extent::Alone, &directory, keep_programs)?;
+        apt.unpack(&PACKAGES, Extent::Alone, &directory, keep_programs)?;
     }
     Ok(directory)
 }
 
-/// Leaves of the unpacked package the programs alone: its web page is large.
+/// Leaves of the unpacked packages the programs and the templates alone: their web pages are large.
 fn keep_programs(directory: &Path) -> Result<()> {
-    for name in PROGRAMS {
-        fs::rename(directory.join("usr/bin").join(name), directory.join(name))
-            .with_context(|| format!("the package has no {name}"))?;
+    let programs = PROGRAMS.map(|name| ("usr/bin", name));
+    let templates = TEMPLATES.map(|name| (SHARE, name));
+    for (place, name) in programs.into_iter().chain(templates) {
+        fs::rename(directory.join(place).join(name), directory.join(name))
+            .with_context(|| format!("no package has {name}"))?;
     }
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -131,7 +131,7 @@ impl Source<'_> {
 }
 
 /// What has one place in both: where it is in the tarball or in `contrib`, and where it goes.
-const SAME: [(&str, &str, Kind); 12] = [
+const SAME: [(&str, &str, Kind); 14] = [
     ("policy.toml", "etc/pinif/policy.toml", Kind::Settings),
     ("pinif.toml", "etc/pinif/pinif.toml", Kind::Settings),
     (
@@ -152,6 +152,16 @@ const SAME: [(&str, &str, Kind); 12] = [
     (
         "contrib/90-pinif.rules",
         "usr/lib/udev/rules.d/90-pinif.rules",
+        Kind::Plain,
+    ),
+    (
+        "contrib/journal/pinif.catalog",
+        "usr/lib/systemd/catalog/pinif.catalog",
+        Kind::Plain,
+    ),
+    (
+        "contrib/grafana/pinif-dashboard.json",
+        "usr/share/pinif/grafana/pinif-dashboard.json",
         Kind::Plain,
     ),
     (

@@ -12,11 +12,13 @@ use super::{
 use crate::{process::run, target::Target, workspace::Workspace};
 
 /// The workspace's files that are in it as they are.
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "CHANGELOG.md",
     "contrib/90-pinif.rules",
+    "contrib/grafana/pinif-dashboard.json",
+    "contrib/journal/pinif.catalog",
     "contrib/pinif-pin-refresh@.service",
     "contrib/pinif-serve.service",
     "contrib/pinif.service",

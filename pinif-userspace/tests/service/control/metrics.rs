@@ -3,15 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
 };
 
 use super::asked::{LEAK, Place};
-use crate::bench::{Need, leak, plug::rename, prometheus, scenario};
+use crate::bench::{leak, plug::rename, scenario};
 use crate::serve::served::Served;
 
 /// The values by name and labels.
@@ -248,6 +245,7 @@ fn rules_and_documentation_name_metrics_that_there_are() {
                 .collect()
         };
         for file in [
+            "contrib/grafana/pinif-dashboard.json",
             "contrib/prometheus/pinif.rules.yml",
             "contrib/prometheus/pinif.rules.test.yml",
         ] {
@@ -258,145 +256,5 @@ fn rules_and_documentation_name_metrics_that_there_are() {
         let documented = named("docs/metrics.md");
         let there: BTreeSet<_> = there.into_iter().map(str::to_owned).collect();
         assert_eq!(documented, there);
-    });
-}
-
-/// Ended when dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let quiet = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(quiet.spawn().expect("it starts"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that nobody has.
-fn port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-fn get(port: u16, path: &str) -> Option<serde_json::Value> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    serde_json::from_str(body).ok()
-}
-
-/// Asks until there is an answer.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "{what} does not come");
-        std::thread::yield_now();
-    }
-}
-
-/// As docs/metrics.md has it: Prometheus scrapes a port of this machine that leads to the socket, by the shipped rules.
-#[test]
-fn one_packet_that_leaks_is_an_alert_of_prometheus_in_two_scrapes() {
-    let needs = [Need::Prometheus, Need::Program("socat")];
-    scenario("metrics prometheus", &needs, |bench| {
-        let programs = prometheus().expect("it is there");
-        let place = Place::new();
-        let mut auditor = place.audit(bench, &[]);
-        let folder = tempfile::tempdir().expect("a folder");
-        let (exported, web) = (port(), port());
-        let rules =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/prometheus/pinif.rules.yml");
-        let rules = rules.canonicalize().expect("the rules");
-        let configuration = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  - job_name: pinif\n    metrics_path: /v1/metrics\n    static_configs: [{{targets: ['localhost:{exported}']}}]\n",
-            rules.display()
-        );
-        let file = folder.path().join("prometheus.yml");
-        fs::write(&file, configuration).expect("a configuration");
-        let _bridge = Running::start(
-            Command::new("socat")
-                .arg(format!(
-                    "TCP-LISTEN:{exported},bind=127.0.0.1,fork,reuseaddr"
-                ))
-                .arg(format!("UNIX-CONNECT:{}", place.path().display())),
-        );
-        let _prometheus = Running::start(
-            Command::new(programs.join("prometheus"))
-                .arg(format!("--config.file={}", file.display()))
-                .arg(format!(
-                    "--storage.tsdb.path={}",
-                    folder.path().join("data").display()
-                ))
-                .arg(format!("--web.listen-address=127.0.0.1:{web}")),
-        );
-        let query = |expression: &str| {
-            let answer = get(web, &format!("/api/v1/query?query={expression}"))?;
-            let result = answer["data"]["result"].as_array()?.clone();
-            (!result.is_empty()).then_some(result)
-        };
-        until("a scrape", || query("pinif_ready"));
-        let alerts = || {
-            let answer = get(web, "/api/v1/alerts")?;
-            answer["data"]["alerts"].as_array().cloned()
-        };
-        let firing = || -> Option<Vec<serde_json::Value>> {
-            let mut alerts = alerts()?;
-            alerts.retain(|alert| alert["state"] == "firing");
-            Some(alerts)
-        };
-        let rules = until("the rules", || {
-            let answer = get(web, "/api/v1/rules")?;
-            let groups = answer["data"]["groups"].as_array()?.clone();
-            let rules: Vec<_> = groups
-                .iter()
-                .flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default())
-                .collect();
-            rules
-                .iter()
-                .all(|rule| rule["health"] == "ok")
-                .then_some(rules)
-        });
-        assert_eq!(rules.len(), 14);
-        assert_eq!(firing(), Some(Vec::new()));
-
-        bench.send(&format!("{LEAK} --count 1"));
-        let finding = auditor.wait_for_finding("device-escape");
-        let alerts_of_leak = until("the alert", || firing().filter(|alerts| !alerts.is_empty()));
-        let [alert] = alerts_of_leak.as_slice() else {
-            panic!("{alerts_of_leak:?}");
-        };
-        let labels = &alert["labels"];
-        assert_eq!(
-            *labels,
-            serde_json::json!({
-                "alertname": "PinifLeak",
-                "instance": format!("localhost:{exported}"),
-                "job": "pinif",
-                "kind": "device-escape",
-                "severity": "critical",
-            })
-        );
-        assert_eq!(finding.packets, 1);
-        auditor.stop();
-        // It fires after a minute.
-        until("that it is down", || {
-            let mut alerts = alerts()?.into_iter();
-            alerts.find(|alert| alert["labels"]["alertname"] == "PinifDown")
-        });
     });
 }

@@ -8,5 +8,6 @@ pub mod docs;
 mod events;
 mod metrics;
 mod places;
+mod prometheus;
 mod refusals;
 mod sockets;

@@ -24,11 +24,12 @@ const SCRIPTS: [(&str, &str); 4] = [
 ];
 
 /// The directories that are the package's, and not the distribution's.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "etc/pinif",
     "usr/share/doc/pinif",
     "usr/share/licenses/pinif",
     "usr/share/pinif",
+    "usr/share/pinif/grafana",
     "usr/share/pinif/prometheus",
 ];
 

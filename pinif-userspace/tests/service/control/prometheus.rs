@@ -1,0 +1,305 @@
+//! As docs/metrics.md has it: Prometheus scrapes a port of this machine that leads to the socket, by the shipped rules, and sends what
+//! fires to Alertmanager; and Grafana's dashboard asks Prometheus.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::asked::{LEAK, Place};
+use crate::bench::{Need, leak, prometheus, scenario};
+
+/// How often Prometheus scrapes, in seconds. A snapshot is at most a second old, so that the second scrape after a packet has it.
+const SCRAPE_EACH: f64 = 3.0;
+
+/// Debian's Alertmanager looks for its templates below `/usr`, where they are not: it gets a `/usr/share` of its own.
+const ALERTMANAGER: &str = "mount -t tmpfs none /usr/share; cd /usr/share; mkdir -p prometheus/alertmanager; \
+     cp \"$0\"/*.tmpl prometheus/alertmanager; exec \"$0\"/prometheus-alertmanager \"$@\"";
+
+/// Ended when dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let quiet = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(quiet.spawn().expect("it starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nobody has.
+fn port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn get(port: u16, path: &str) -> Option<Value> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    serde_json::from_str(body).ok()
+}
+
+/// Asks until there is an answer.
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what} does not come");
+        // Whoever is asked shares the processor.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What looks at an auditor; ended when dropped.
+struct Monitoring {
+    /// The port that leads to the auditor.
+    exported: u16,
+    prometheus: u16,
+    alertmanager: u16,
+    _running: [Running; 3],
+    _folder: TempDir,
+}
+
+impl Monitoring {
+    fn start(place: &Place) -> Self {
+        let programs = prometheus().expect("it is there");
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let (exported, prometheus, alertmanager) = (port(), port(), port());
+        let rules =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/prometheus/pinif.rules.yml");
+        let rules = rules.canonicalize().expect("the rules");
+        let configuration = format!(
+            "global: {{scrape_interval: {SCRAPE_EACH}s, evaluation_interval: 500ms}}\n\
+             rule_files: [{}]\n\
+             alerting: {{alertmanagers: [{{static_configs: [{{targets: ['localhost:{alertmanager}']}}]}}]}}\n\
+             scrape_configs:\n  - job_name: pinif\n    metrics_path: /v1/metrics\n    \
+             static_configs: [{{targets: ['localhost:{exported}']}}]\n",
+            rules.display()
+        );
+        fs::write(at("prometheus.yml"), configuration).expect("a configuration");
+        let receivers = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+        fs::write(at("alertmanager.yml"), receivers).expect("a configuration");
+        let bridge = Running::start(
+            Command::new("socat")
+                .arg(format!(
+                    "TCP-LISTEN:{exported},bind=127.0.0.1,fork,reuseaddr"
+                ))
+                .arg(format!("UNIX-CONNECT:{}", place.path().display())),
+        );
+        let option = |name: &str, value: &Path| format!("--{name}={}", value.display());
+        let manager = Running::start(
+            Command::new("unshare")
+                .args(["--mount", "--propagation", "private"])
+                .args(["sh", "-e", "-c", ALERTMANAGER])
+                .arg(&programs)
+                .arg(option("config.file", &at("alertmanager.yml")))
+                .arg(option("storage.path", &at("alerts")))
+                .arg(format!("--web.listen-address=127.0.0.1:{alertmanager}"))
+                // It speaks to no other.
+                .arg("--cluster.listen-address="),
+        );
+        let server = Running::start(
+            Command::new(programs.join("prometheus"))
+                .arg(option("config.file", &at("prometheus.yml")))
+                .arg(option("storage.tsdb.path", &at("data")))
+                .arg(format!("--web.listen-address=127.0.0.1:{prometheus}")),
+        );
+        Self {
+            exported,
+            prometheus,
+            alertmanager,
+            _running: [bridge, manager, server],
+            _folder: folder,
+        }
+    }
+
+    /// What Prometheus answers to an expression; nothing where it has no answer. An error of the expression fails the test.
+    fn query(&self, expression: &str) -> Option<Vec<Value>> {
+        let mut target = "/api/v1/query?query=".to_owned();
+        for byte in expression.bytes() {
+            target += &format!("%{byte:02x}");
+        }
+        let answer = get(self.prometheus, &target)?;
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+        let result = answer["data"]["result"].as_array()?.clone();
+        (!result.is_empty()).then_some(result)
+    }
+
+    /// The alerts that Alertmanager has.
+    fn alerts(&self) -> Option<Vec<Value>> {
+        get(self.alertmanager, "/api/v2/alerts")?
+            .as_array()
+            .cloned()
+    }
+}
+
+/// A moment in seconds since 1970.
+fn seconds(text: &Value) -> f64 {
+    let text = text.as_str().expect("a moment");
+    let moment: jiff::Timestamp = text.parse().expect("a moment");
+    moment.as_duration().as_secs_f64()
+}
+
+const NEEDS: [Need; 2] = [Need::Prometheus, Need::Program("socat")];
+
+#[test]
+fn one_packet_that_leaks_is_in_alertmanager_after_two_scrapes() {
+    scenario("metrics prometheus", &NEEDS, |bench| {
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let monitoring = Monitoring::start(&place);
+        until("a scrape", || monitoring.query("pinif_ready"));
+        let rules = until("the rules", || {
+            let answer = get(monitoring.prometheus, "/api/v1/rules")?;
+            let groups = answer["data"]["groups"].as_array()?.clone();
+            let rules: Vec<_> = groups
+                .iter()
+                .flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default())
+                .collect();
+            rules
+                .iter()
+                .all(|rule| rule["health"] == "ok")
+                .then_some(rules)
+        });
+        assert_eq!(rules.len(), 14);
+        assert_eq!(
+            until("no alert", || monitoring.alerts()),
+            Vec::<Value>::new()
+        );
+
+        let sent = bench.send(&format!("{LEAK} --count 1"));
+        let finding = auditor.wait_for_finding("device-escape");
+        let alerts = until("the alert", || {
+            monitoring.alerts().filter(|alerts| !alerts.is_empty())
+        });
+        let [alert] = alerts.as_slice() else {
+            panic!("{alerts:?}");
+        };
+        assert_eq!(
+            alert["labels"],
+            json!({
+                "alertname": "PinifLeak",
+                "instance": format!("localhost:{}", monitoring.exported),
+                "job": "pinif",
+                "kind": "device-escape",
+                "severity": "critical",
+            })
+        );
+        assert_eq!(
+            alert["annotations"]["summary"],
+            "Traffic leaves where it must not (device-escape): 1 open"
+        );
+        // Prometheus' own times of its scrapes.
+        let (left, fired) = (
+            seconds(&json!(finding.first_seen)),
+            seconds(&alert["startsAt"]),
+        );
+        let scraped = until("the scrapes", || monitoring.query("pinif_ready[10m]"));
+        let scraped = scraped[0]["values"].as_array().expect("samples");
+        let scrapes = scraped
+            .iter()
+            .filter_map(|sample| sample[0].as_f64())
+            .filter(|&at| left < at && at <= fired);
+        let scrapes = scrapes.count();
+        assert!(
+            (1..=2).contains(&scrapes),
+            "{scrapes} from {left} to {fired}: {scraped:?}"
+        );
+
+        let report = auditor.stop();
+        // It fires after a minute.
+        until("that it is down", || {
+            monitoring.query(r#"ALERTS{alertname="PinifDown", alertstate="pending"}"#)
+        });
+        let escape = leak("device-escape").bound("fab0").egress("eth1");
+        report
+            .expect()
+            .finding(escape.packets(1).by(&sent))
+            .nothing_else();
+    });
+}
+
+/// All values of this name in a JSON document.
+fn all<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(field, value)| match value {
+                Value::String(text) if field == name => vec![&**text],
+                _ => all(value, name),
+            })
+            .collect(),
+        Value::Array(values) => values.iter().flat_map(|value| all(value, name)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn each_panel_of_the_dashboard_has_data() {
+    scenario("metrics dashboard", &NEEDS, |bench| {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/grafana/pinif-dashboard.json");
+        let text = fs::read_to_string(file).expect("the dashboard");
+        let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let monitoring = Monitoring::start(&place);
+        until("a scrape", || monitoring.query("pinif_ready"));
+        let sent = bench.send(&format!("{LEAK} --count 1"));
+        auditor.wait_for_finding("device-escape");
+        let expressions = all(&dashboard, "expr");
+        let panels = dashboard["panels"].as_array().expect("panels");
+        assert!(expressions.len() >= panels.len(), "{expressions:?}");
+        for expression in expressions {
+            // As Grafana replaces them, for all instances.
+            let expression = expression
+                .replace("$__rate_interval", "1m")
+                .replace("$instance", ".*");
+            assert!(!expression.contains('$'), "{expression}");
+            until(&expression, || monitoring.query(&expression));
+        }
+        // What variables are chosen from.
+        let variables: BTreeSet<_> = all(&dashboard["templating"], "definition")
+            .into_iter()
+            .collect();
+        assert_eq!(
+            variables,
+            BTreeSet::from(["label_values(pinif_ready, instance)"])
+        );
+        let ready = until("it is ready", || monitoring.query("pinif_ready"));
+        assert_eq!(
+            ready[0]["metric"]["instance"],
+            format!("localhost:{}", monitoring.exported)
+        );
+        let report = auditor.stop();
+        let escape = leak("device-escape").bound("fab0").egress("eth1");
+        report
+            .expect()
+            .finding(escape.packets(1).by(&sent))
+            .nothing_else();
+    });
+}
