@@ -139,6 +139,33 @@ halts() {
     check "packets were sent all the time" test "$meanwhile" -gt 20
     echo "figure packets sent meanwhile: $meanwhile"
 }
+# How many entries of the unit have these fields.
+entries() { journalctl --quiet --no-pager --output cat _SYSTEMD_UNIT=pinif.service "$@" | wc -l; }
+has_entry() { test "$(entries "$@")" = 1 || { entries "$@"; return 1; }; }
+# The journal's own programs, which carry it to another host: here, to another file.
+remote=/root/remote.journal
+receives() {
+    systemd-run --quiet --unit journal-receives /usr/lib/systemd/systemd-journal-remote --listen-http 127.0.0.1:19532 \
+        --split-mode none --output "$remote"
+}
+uploads() {
+    systemd-run --quiet --unit journal-uploads --property Restart=always --property RestartSec=500ms \
+        --property StartLimitIntervalSec=0 /usr/lib/systemd/systemd-journal-upload --url http://127.0.0.1:19532 \
+        --save-state=/run/journal-uploads.state
+}
+# All transitions of findings in a journal.
+transitions() {
+    journalctl --quiet --no-pager --output cat --output-fields PINIF_UID,PINIF_REVISION,PINIF_TRANSITION "$@" SYSLOG_IDENTIFIER=pinif \
+        PINIF_KIND=device-escape | sort
+}
+# So many, and the same there as here.
+has_all() {
+    transitions >/root/here
+    transitions --file "$remote" >/root/there
+    test "$(grep -c / /root/here)" -ge "$1" && cmp /root/here /root/there
+}
+metrics=/var/lib/prometheus/node-exporter/pinif.prom
+is_ready_by_metrics() { grep -q -x "pinif_ready $1" "$metrics"; }
 starts_at() { cut -d ' ' -f 1 /proc/uptime; }
 
 echo "-- the checks begin --"
@@ -235,6 +262,25 @@ check "what is sent is dropped" sends 10
 check "nothing arrived" has_arrived 0
 check "the finding is in the journal" waits says 'leak device-escape: pinif-sender .* dropped at eth1'
 check "the status says so" waits has_status '1 leak.'
+check "its entry has fields" has_entry PRIORITY=2 PINIF_KIND=device-escape PINIF_SEVERITY=leak PINIF_STATE=open \
+    PINIF_TRANSITION=opened PINIF_BOUND=fab0 PINIF_EGRESS=eth1 PINIF_NETNS=card PINIF_PROCESS=pinif-sender \
+    MESSAGE_ID=bba1a33cffa74c0b973bef7d46f84a52 _TRANSPORT=journal
+check "the journal is carried to another host, which is not there yet" uploads
+
+# Metrics for node_exporter, by a timer.
+mkdir -p "${metrics%/*}"
+chown prometheus "${metrics%/*}"
+cp /usr/share/pinif/prometheus/pinif-metrics.service /usr/share/pinif/prometheus/pinif-metrics.timer /etc/systemd/system/
+systemctl daemon-reload
+check "the timer starts" systemctl start pinif-metrics.timer
+check "it has the metrics written" waits is_ready_by_metrics 1
+check "they have the finding" grep -q 'pinif_findings{kind="device-escape",severity="leak",state="open"} 1$' "$metrics"
+check "nothing else is left there" test "$(ls "${metrics%/*}")" = pinif.prom
+systemctl stop pinif-metrics.timer
+
+check "the other host comes" receives
+check "it has all entries" waits has_all 1
+check "the other host goes" systemctl stop journal-receives
 check "another namespace comes" ip netns add card-later
 check "it is audited" waits says 'card-later is audited from now on'
 check "it reads its policy again" systemctl reload pinif
@@ -316,6 +362,13 @@ took=$(awk -v a="$began" -v b="$(starts_at)" 'BEGIN { print b - a }')
 echo "figure seconds until it has ended: $took"
 check "it ends in its time" at_most "$took" 15
 check "its end is no failure" is Result success
+check "the metrics are written again" systemctl start pinif-metrics.service
+check "they say that nobody looks" is_ready_by_metrics 0
+rm -r /etc/systemd/system/pinif-metrics.* "${metrics%/*}"
+systemctl daemon-reload
+check "the other host comes again" receives
+check "it has all entries since, each once" waits has_all 3
+systemctl stop journal-uploads journal-receives
 check "the journal has the exact count of all lives" says ": $(with_commas "$sent") packets, .* bytes dropped at eth1 in card in all"
 check "the journal has the summary" says "\\. $(with_commas "$sent") packets were kept from leaving"
 check "nothing stays behind" unpinned

@@ -47,9 +47,9 @@ const FILES: [(&str, &str); 10] = [
     ("etc/hosts", "127.0.0.1 localhost\n"),
     (
         "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\n",
+        "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\nprometheus:x:900:900::/:/bin/false\n",
     ),
-    ("etc/group", "root:x:0:\nother:x:1000:\n"),
+    ("etc/group", "root:x:0:\nother:x:1000:\nprometheus:x:900:\n"),
     ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
     (
         "etc/os-release",

@@ -15,10 +15,11 @@ use crate::{
     workspace::Workspace,
 };
 
-/// systemd itself, what makes the network, what loads the kernel's modules, what learns of interfaces; and what installs packages of
+/// systemd itself, what carries its journal to another host, what makes the network, what loads the kernel's modules, what learns of interfaces; and what installs packages of
 /// both kinds, with what theirs are in need of.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "systemd",
+    "systemd-journal-remote",
     "iproute2",
     "kmod",
     "udev",
@@ -28,10 +29,11 @@ const PACKAGES: [&str; 8] = [
     "rpm",
 ];
 /// A file of each of those that came to it last: an older directory lacks one.
-const LAST: [&str; 3] = [
+const LAST: [&str; 4] = [
     "usr/bin/rpm",
     "usr/bin/deb-systemd-helper",
     "usr/bin/udevadm",
+    "usr/lib/systemd/systemd-journal-upload",
 ];
 /// Directories that Debian has as links into `/usr`; the packages of older releases have files in both.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
