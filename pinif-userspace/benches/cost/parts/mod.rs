@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod floor;
 pub mod latency;
+pub mod metrics;
 pub mod programs;
 pub mod readers;
 pub mod sizes;
@@ -33,7 +34,7 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 8] = [
+pub const ALL: [Part; 9] = [
     part("programs", programs::run),
     part("floor", floor::run),
     part("sizes", sizes::run),
@@ -41,6 +42,7 @@ pub const ALL: [Part; 8] = [
     part("latency", latency::run),
     part("collector", collector::run),
     part("readers", readers::run),
+    part("metrics", metrics::run),
     // Last, since a thousand interfaces keep the kernel busy after they are gone.
     part("start", start::run),
 ];
