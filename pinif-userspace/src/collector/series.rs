@@ -15,14 +15,11 @@ use pinif_ebpf::{
 
 use crate::{
     findings::finding::{Finding, FindingId},
-    hub::series::{Dropped, Left, OTHER, Opened, Passed, Series},
+    hub::series::{
+        Dropped, Left, MOST_DROPPED, MOST_LEFT, MOST_OPENED, MOST_PASSED, OTHER, Opened, Passed,
+        Series,
+    },
 };
-
-/// How many counters there are of each kind, beside those that stand for all others. All metrics together are at most 2,000.
-const LEFT: usize = 200;
-const PASSED: usize = 985;
-const DROPPED: usize = 60;
-const OPENED: usize = 100;
 
 /// What packets are counted under, in the names of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +91,11 @@ impl Growing {
             for kind in Kind::ALL {
                 if kind.row().dropped != verdict::Dropped::Never {
                     let netns = netns.to_owned();
-                    foresee(&mut self.series.dropped, Dropped { netns, kind }, DROPPED);
+                    foresee(
+                        &mut self.series.dropped,
+                        Dropped { netns, kind },
+                        MOST_DROPPED,
+                    );
                 }
             }
         }
@@ -109,7 +110,7 @@ impl Growing {
                     severity: kind.row().severity,
                     rule: rule.to_owned(),
                 };
-                foresee(&mut self.series.opened, opened, OPENED);
+                foresee(&mut self.series.opened, opened, MOST_OPENED);
             }
         }
     }
@@ -141,7 +142,7 @@ impl Growing {
         let most = if opened.rule.is_empty() {
             usize::MAX
         } else {
-            OPENED
+            MOST_OPENED
         };
         *counter(&mut self.series.opened, opened, most, others) += 1;
     }
@@ -168,7 +169,7 @@ impl Growing {
                     ..dropped
                 };
                 let dropped = Dropped { netns, kind };
-                *counter(&mut self.series.dropped, dropped, DROPPED, others) += count;
+                *counter(&mut self.series.dropped, dropped, MOST_DROPPED, others) += count;
             }
             return;
         }
@@ -184,7 +185,7 @@ impl Growing {
             egress_interface,
             verdict,
         };
-        *counter(&mut self.series.passed, passed, PASSED, others) += count;
+        *counter(&mut self.series.passed, passed, MOST_PASSED, others) += count;
         if !carried {
             let others = |left| Left {
                 netns: OTHER.to_owned(),
@@ -196,7 +197,7 @@ impl Growing {
                 zone,
                 verdict,
             };
-            *counter(&mut self.series.left, left, LEFT, others) += count;
+            *counter(&mut self.series.left, left, MOST_LEFT, others) += count;
         }
     }
 }

@@ -12,6 +12,15 @@ pub use crate::kernel::fill::Fill;
 /// What stands for all namespaces, zones, interfaces and rules that have no counter of their own.
 pub const OTHER: &str = "other";
 
+/// How many counters there are of each kind at most, beside those that stand for all others. All metrics together are at most 2,000.
+pub const MOST_LEFT: usize = 200;
+/// The same of what passed an interface.
+pub const MOST_PASSED: usize = 985;
+/// The same of what was dropped.
+pub const MOST_DROPPED: usize = 60;
+/// The same of findings.
+pub const MOST_OPENED: usize = 100;
+
 /// All counters of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
