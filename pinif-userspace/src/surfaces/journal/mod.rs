@@ -47,6 +47,8 @@ pub struct Journal<E> {
     entries: Option<Native>,
     /// The lines lead to the journal, too.
     has_lines: bool,
+    /// Where to warn that entries are lost, but where that is the journal.
+    warnings: Option<Notes<Unbuffered<Stderr>>>,
     clock: Box<dyn Fn() -> Duration + Send>,
     shown: Shown,
     latent: u64,
@@ -70,6 +72,7 @@ impl Journal<Sink> {
         Self {
             entries: Some(Native::at(socket, PATIENCE)),
             has_lines: false,
+            warnings: Some(Notes::standard()),
             ..Self::new(io::sink(), move || start.elapsed())
         }
     }
@@ -82,6 +85,7 @@ impl<E: Write> Journal<E> {
             lines: Notes::journal(to),
             entries: None,
             has_lines: true,
+            warnings: None,
             clock: Box::new(clock),
             shown: Shown::sparing(),
             latent: 0,
@@ -101,18 +105,30 @@ impl<E: Write> Journal<E> {
             let entry = fields::entry(finding, line, transition, priority, &text);
             match entries.write(&entry, gap) {
                 Ok(()) => return,
-                Err(error) if self.has_lines && is_absent(&error) => {}
-                Err(_) => return entries.lose(),
+                // Nobody listens, as in a container that has the stream of its journal alone, or pinif may not write there.
+                Err(error) if self.has_lines && error.kind() != io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    let is_first = entries.lose();
+                    if let Some(warnings) = self.warnings.as_mut().filter(|_| is_first) {
+                        warnings.note(Level::Warning, &lost(&error));
+                    }
+                    return;
+                }
             }
         }
         self.lines.line(&format!("<{priority}>{text}"));
     }
 }
 
-/// Whether nobody listens for entries, as in a container that has the stream of its journal alone.
-fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
-    matches!(error.kind(), ConnectionRefused | NotADirectory | NotFound)
+/// That entries are lost from now on.
+fn lost(error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::WouldBlock => "it does not read, and its queue is full".to_owned(),
+        _ => error.to_string(),
+    };
+    format!(
+        "the journal takes no entries: {why}; those of findings are lost and counted until it does, and the audit goes on"
+    )
 }
 
 /// The entry that says how many are missing before it.

@@ -91,10 +91,11 @@ impl Native {
         self.send(entry)
     }
 
-    /// Counts an entry as lost.
-    pub fn lose(&mut self) {
+    /// Counts an entry as lost, and says whether it is the first since one was written.
+    pub fn lose(&mut self) -> bool {
         self.lost += 1;
         self.unreported += 1;
+        self.unreported == 1
     }
 
     /// How many entries are lost by now.
@@ -196,11 +197,11 @@ mod tests {
         while native.write(&entry("one"), gap).is_ok() {
             taken += 1;
         }
-        native.lose();
+        assert!(native.lose());
         for _ in 0..4 {
             let error = native.write(&entry("two"), gap).expect_err("it is full");
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-            native.lose();
+            assert!(!native.lose());
         }
         assert_eq!(received(&journal).len(), taken);
         native.write(&entry("three"), gap).expect("there is room");

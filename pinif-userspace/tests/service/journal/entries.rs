@@ -246,15 +246,31 @@ fn a_journal_that_reads_nothing_holds_nobody_up() {
         }
         let arguments = ["--fail-on", "never", &journal.option()];
         let mut auditor = bench.auditor().arguments(arguments).start();
-        let sent = bench.send(&format!("{LEAK} --count 1000"));
+        let sent = bench.send(&format!("{LEAK} --count 1"));
         // The collector goes on, while the journal's thread waits.
-        auditor.wait_for_finding_that("all packets", |finding| finding.packets == 1000);
+        auditor.wait_for_finding_that("its packet", |finding| finding.packets == 1);
+        let warning = auditor.wait_for_note("the journal takes no entries");
+        assert_eq!(
+            warning,
+            "warning: the journal takes no entries: it does not read, and its queue is full; those of findings are lost and counted until it does, and the audit goes on"
+        );
+        assert_eq!(journal.rest().len(), waiting);
+        let more = bench.send(&format!("{LEAK} --count 9"));
+        let gap = journal.next();
+        assert_eq!(
+            (&*gap["MESSAGE"], &*gap["PRIORITY"], gap.len()),
+            ("1 entry of findings could not be written here", "4", 3)
+        );
+        assert_eq!(in_short(&journal.next()), ["grown", "open", "2", "10"]);
         let report = auditor.stop();
-        let escape = leak("device-escape").bound("fab0").egress("eth1");
-        let expected = report.expect().finding(escape.packets(1000).by(&sent));
+        let escape = || leak("device-escape").bound("fab0").egress("eth1");
+        let expected = report
+            .expect()
+            .finding(escape().packets(1).by(&sent))
+            .finding(escape().packets(9).by(&more));
         // What no surface could show makes the audit incomplete.
         expected.exit(3).nothing_else();
-        assert_eq!(journal.rest().len(), waiting);
+        assert_eq!(journal.rest(), Vec::<Fields>::new());
     });
 }
 
