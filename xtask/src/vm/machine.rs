@@ -175,9 +175,9 @@ impl<'a> Machine<'a> {
             .map(|word| quoted(&word.to_string_lossy()))
             .collect();
         // The kernel loads modules by `modprobe`, which this machine may have among the machine's tools only. Before Linux 5.11, what eBPF
-        // takes counts as locked memory.
+        // takes counts as locked memory. What a test loads of tunnels would give each namespace of the others more interfaces.
         format!(
-            "ulimit -l unlimited\nulimit -n 65536\ndmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
+            "ulimit -l unlimited\nulimit -n 65536\necho 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net\ndmesg --console-level 1\nexport PATH=\"$PATH\":{}\necho {} >/proc/sys/kernel/modprobe\ncd {} || exit\n\
              echo {}\n{}\necho $? >{}\necho {}\n",
             quoted(&self.tools.bin.to_string_lossy()),
             quoted(&self.tools.program("modprobe").to_string_lossy()),
