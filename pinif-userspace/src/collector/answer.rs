@@ -15,6 +15,7 @@ use super::{
 use crate::{
     findings::{
         listed::{Listed, Page},
+        paging::Paging,
         query::Query,
     },
     host::netns::NetNs,
@@ -102,22 +103,15 @@ struct Selection {
 
 /// Looks at each finding once: tens of thousands take milliseconds.
 fn select<K: Clone + Eq + Hash>(ledger: &Ledger<K>, query: &Query) -> Selection {
-    let mut selection = Selection::default();
-    for (place, finding) in ledger.own() {
-        if !query.takes(finding) {
-            continue;
-        }
-        selection.total += 1;
-        if u64::from(place) < query.from {
-            continue;
-        }
-        if selection.places.len() < query.limit {
-            selection.places.push(place);
-        } else if selection.next.is_none() {
-            selection.next = Some(place.into());
-        }
+    let mut paging = Paging::new(query.from, query.limit);
+    let asked_for = ledger.own().filter(|(_, finding)| query.takes(finding));
+    let of_page = asked_for.filter(|(place, _)| paging.takes(u64::from(*place)));
+    let places = of_page.map(|(place, _)| place).collect();
+    Selection {
+        places,
+        total: paging.total,
+        next: paging.next,
     }
-    selection
 }
 
 #[cfg(test)]

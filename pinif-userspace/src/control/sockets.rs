@@ -22,7 +22,7 @@ use super::{
     protocol::SocketsPage,
 };
 use crate::{
-    findings::wall_time::WallTime,
+    findings::{paging::Paging, wall_time::WallTime},
     host::netns::NetNs,
     survey::{Found, Survey},
     text::escape::visible,
@@ -158,24 +158,16 @@ fn survey_of(namespaces: &[NetNs]) -> Result<Survey, Unlisted> {
 }
 
 fn page<'s>(survey: &'s Survey, time: SystemTime, wanted: &WantedSockets) -> SocketsPage<'s> {
-    let mut page = SocketsPage {
-        time: WallTime::from(time).to_string(),
-        total: 0,
-        next: None,
-        unlisted_raw: survey.unlisted_raw,
-        sockets: Vec::new(),
-    };
+    let mut paging = Paging::new(wanted.from, wanted.limit);
     let sockets = survey.sockets.iter();
-    for (place, socket) in (0..).zip(sockets.filter(|socket| wanted.query.takes(socket))) {
-        page.total += 1;
-        if place < wanted.from {
-            continue;
-        }
-        if page.sockets.len() < wanted.limit {
-            page.sockets.push(socket.into());
-        } else if page.next.is_none() {
-            page.next = Some(place);
-        }
+    let sockets = (0..).zip(sockets.filter(|socket| wanted.query.takes(socket)));
+    let sockets = sockets.filter(|(place, _)| paging.takes(*place));
+    let sockets = sockets.map(|(_, socket)| socket.into()).collect();
+    SocketsPage {
+        time: WallTime::from(time).to_string(),
+        total: paging.total,
+        next: paging.next,
+        unlisted_raw: survey.unlisted_raw,
+        sockets,
     }
-    page
 }

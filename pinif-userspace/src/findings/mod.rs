@@ -20,6 +20,7 @@ pub mod matrix;
 #[cfg(test)]
 pub(crate) mod memory;
 pub(crate) mod names;
+pub(crate) mod paging;
 pub(crate) mod pool;
 pub mod process;
 pub(crate) mod query;

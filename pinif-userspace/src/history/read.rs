@@ -10,7 +10,9 @@ use super::{
     tables::{self, StoreError},
     transition::{Change, Transition},
 };
-use crate::findings::{line::FindingLine, query::Query, summary::Totals, wall_time::WallTime};
+use crate::findings::{
+    line::FindingLine, paging::Paging, query::Query, summary::Totals, wall_time::WallTime,
+};
 
 /// How many audits, and how many settings of the clock, are given at most: the newest.
 const MOST: u32 = 1000;
@@ -65,28 +67,14 @@ fn findings(all: &Transaction<'_>, query: &Query, since: i64) -> rusqlite::Resul
          ORDER BY whole.first, whole.oldest",
     )?;
     let mut rows = statement.query(params![since])?;
-    let mut page = HistoryPage {
-        total: 0,
-        next: None,
-        findings: Vec::new(),
-        audits: Vec::new(),
-        clock: Vec::new(),
-    };
+    let mut paging = Paging::new(query.from, query.limit);
+    let mut findings = Vec::new();
     while let Some(row) = rows.next()? {
         let line: String = row.get(6)?;
         let Ok(finding) = serde_json::from_str::<FindingLine>(&line) else {
             continue;
         };
-        if !query.takes_line(&finding) {
-            continue;
-        }
-        let place = page.total;
-        page.total += 1;
-        if place < query.from {
-            continue;
-        }
-        if page.findings.len() >= query.limit {
-            page.next.get_or_insert(place);
+        if !query.takes_line(&finding) || !paging.takes(paging.total) {
             continue;
         }
         let finding = FindingLine {
@@ -97,13 +85,18 @@ fn findings(all: &Transaction<'_>, query: &Query, since: i64) -> rusqlite::Resul
             bytes: number(row, 4)?,
             ..finding
         };
-        page.findings.push(PastFinding {
+        findings.push(PastFinding {
             finding,
             audits: number(row, 5)?,
             transitions: transitions(all, &row.get::<_, String>(0)?)?,
         });
     }
-    Ok(page)
+    Ok(HistoryPage {
+        total: paging.total,
+        next: paging.next,
+        findings,
+        ..HistoryPage::default()
+    })
 }
 
 fn transitions(all: &Transaction<'_>, uid: &str) -> rusqlite::Result<Vec<Transition>> {
