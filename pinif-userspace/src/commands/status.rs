@@ -10,7 +10,6 @@ use super::asking::Asked;
 use crate::{
     collector::fail_on::{FailOn, exit_status},
     control::{ClientError, protocol::Status},
-    findings::alert_state::AlertState,
     surfaces::{
         check,
         look::{Look, columns},
@@ -91,14 +90,6 @@ fn check(asked: Result<Status>, fail_on: FailOn) -> Result<ExitCode> {
 /// The gravest finding that counts.
 fn worst(status: &Status) -> Option<Severity> {
     let counts = status.findings.iter();
-    let alerting = counts.filter(|count| is_alerting(count.state));
+    let alerting = counts.filter(|count| count.state.alerts());
     alerting.map(|count| count.severity).max()
-}
-
-/// Whether a finding in this state counts, as for the exit status of an audit.
-const fn is_alerting(state: AlertState) -> bool {
-    match state {
-        AlertState::Open | AlertState::Quiet => true,
-        AlertState::Accepted => false,
-    }
 }

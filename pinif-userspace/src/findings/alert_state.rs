@@ -42,4 +42,17 @@ impl AlertState {
             Self::Accepted => "accepted",
         }
     }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether a finding in this state counts for an exit status, and for whoever is alerted.
+    pub const fn alerts(self) -> bool {
+        match self {
+            Self::Open | Self::Quiet => true,
+            Self::Accepted => false,
+        }
+    }
 }

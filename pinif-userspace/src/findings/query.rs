@@ -137,11 +137,7 @@ pub fn severities(text: &str) -> Result<Vec<Severity>, String> {
 /// Which name is none, and those that there are.
 pub fn states(text: &str) -> Result<Vec<AlertState>, String> {
     let known = AlertState::ALL.map(AlertState::name);
-    let named = |name: &str| {
-        let mut all = AlertState::ALL.into_iter();
-        all.find(|state| state.name() == name)
-    };
-    each(text, named, "state", &known)
+    each(text, AlertState::named, "state", &known)
 }
 
 /// A moment: a time of RFC 3339, or how long ago it was.

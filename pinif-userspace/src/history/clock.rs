@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::findings::wall_time::WallTime;
+
 /// A jump of the wall clock by less is none: what disciplines it slews that much.
 const SLEW: i64 = 10_000_000;
 
@@ -34,7 +36,7 @@ impl Clock {
             kept: 0,
             boot: now.boot.clone(),
             since_boot: micros(now.since_boot),
-            wall: wall(now.wall),
+            wall: WallTime::from(now.wall).micros(),
         }
     }
 
@@ -43,7 +45,7 @@ impl Clock {
     /// Over a reboot, only the wall clock says how long the machine was off. It may be wrong, by years: so no reboot makes what is kept
     /// older than `most`.
     pub(super) fn advance(&mut self, now: &Now, most: Duration) -> Option<i64> {
-        let (since_boot, wall) = (micros(now.since_boot), wall(now.wall));
+        let (since_boot, wall) = (micros(now.since_boot), WallTime::from(now.wall).micros());
         let by_wall = wall.saturating_sub(self.wall);
         let mut set = None;
         if now.boot == self.boot {
@@ -64,14 +66,6 @@ impl Clock {
 /// In microseconds.
 pub(super) fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// A time of the wall clock, in microseconds since 1970.
-pub(super) fn wall(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => micros(after),
-        Err(before) => -micros(before.duration()),
-    }
 }
 
 #[cfg(test)]

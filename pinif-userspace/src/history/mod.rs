@@ -20,6 +20,7 @@ pub use self::{
     retain::Retention,
     store::{Store, Written},
     tables::StoreError,
+    transition::{Recorded, changes},
 };
 
 #[cfg(test)]

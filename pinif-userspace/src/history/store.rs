@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{
-    clock::{Clock, Now, wall},
+    clock::{Clock, Now},
     record::{AuditRecord, Batch},
     retain::{self, Retention},
     tables::{self, StoreError},
@@ -261,7 +261,7 @@ fn put_finding(
             Change::Opened => moment(&line.first_seen),
             Change::Grew | Change::Reopened => moment(&line.last_seen),
             // These are about no packet.
-            Change::Quiet | Change::Accepted | Change::Joined => wall(now.wall),
+            Change::Quiet | Change::Accepted | Change::Joined => WallTime::from(now.wall).micros(),
         };
         all.execute(
             "INSERT INTO transition (finding, time, change, state, packets, bytes, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -289,9 +289,9 @@ fn moment(text: &str) -> i64 {
     WallTime::read(text).map_or(0, WallTime::micros)
 }
 
+/// What a newer pinif may call otherwise is open.
 pub(super) fn state_named(name: &str) -> AlertState {
-    let mut all = AlertState::ALL.into_iter();
-    all.find(|state| state.name() == name).unwrap_or_default()
+    AlertState::named(name).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The tables of the file, and how it is opened. `docs/history.md` has them for whoever reads the file with `sqlite3`.
+//! The tables of the file, and how it is opened.
 
 use std::{
     path::{Path, PathBuf},

@@ -17,8 +17,8 @@ use crate::{
         Client, ClientError, EventsFilter, FindingsFilter,
         protocol::{EventLine, Status},
     },
-    findings::{alert_state::AlertState, line::FindingLine, wall_time::WallTime},
-    history::{AuditId, AuditRecord},
+    findings::{line::FindingLine, wall_time::WallTime},
+    history::{AuditId, AuditRecord, Recorded, changes},
     surfaces::Level,
 };
 
@@ -26,8 +26,6 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 /// An auditor that has said nothing for so long hangs: it says each second how it stands.
 const SILENCE: Duration = Duration::from_secs(10);
-/// What somebody would miss: a finding with so many times the packets that it had.
-const GROWN: u64 = 10;
 
 /// Who hears the auditor.
 pub struct Follower {
@@ -207,8 +205,8 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Res
 /// An audit that is heard.
 struct Hearing {
     record: AuditRecord,
-    /// The state of each finding, and its packets when they last were ten times as many.
-    known: HashMap<String, (AlertState, u64)>,
+    /// What the history has of each finding, once all is written.
+    known: HashMap<String, Recorded>,
 }
 
 impl Hearing {
@@ -219,25 +217,15 @@ impl Hearing {
         }
     }
 
-    /// Whether a finding has become another than it was, and not only grown.
+    /// Whether a finding has become another than it was, and not only grown: the history has a line of its own for that.
     fn would_be_missed(&mut self, finding: &FindingLine) -> bool {
-        let now = (finding.state, finding.packets);
-        match self.known.get_mut(&finding.id) {
-            Some((state, packets))
-                if *state == finding.state
-                    && finding.packets < (*packets).max(1).saturating_mul(GROWN) =>
-            {
-                false
-            }
-            Some(known) => {
-                *known = now;
-                true
-            }
-            None => {
-                self.known.insert(finding.id.clone(), now);
-                true
-            }
+        let before = self.known.get(&finding.id).copied();
+        let changes = changes(before, finding);
+        let after = Recorded::after(finding, &changes, before);
+        if before != Some(after) {
+            self.known.insert(finding.id.clone(), after);
         }
+        !changes.is_empty()
     }
 }
 

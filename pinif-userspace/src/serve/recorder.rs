@@ -150,9 +150,7 @@ impl Recorder {
         state.is_urgent |= !state.waiting.is_empty();
         self.shared.wake(state);
     }
-}
 
-impl Recorder {
     /// Has what waits be written, and waits for that: what is read of the history then is what was heard. Not where it cannot be written.
     pub fn settle(&self) {
         self.hurry();
@@ -167,9 +165,7 @@ impl Recorder {
             .idle
             .wait_timeout_while(state, PATIENCE, is_busy);
     }
-}
 
-impl Recorder {
     /// Writes what there is, and ends, whoever still reads.
     pub fn end(&self) {
         self.shared.lock().ends = true;

@@ -53,8 +53,7 @@ pub fn answered(status: &Status, worst: Option<Severity>, fails: bool) -> (Level
         "none" => "no finding".to_owned(),
         found => found.to_owned(),
     }];
-    let alerting = |state| state != AlertState::Accepted;
-    let gravest = status.worst.iter().find(|line| alerting(line.state));
+    let gravest = status.worst.iter().find(|line| line.state.alerts());
     texts.extend(gravest.map(|line| {
         let (sender, kind) = (table::sender(line), line.kind.name());
         format!("{kind} via {} by {sender}", line.egress_interface)
@@ -107,8 +106,7 @@ fn figures(status: &Status) -> String {
         let counts = counts.filter(|count| is(count.severity, count.state));
         counts.map(|count| count.number).sum()
     };
-    let of =
-        |wanted| number(&|severity, state| severity == wanted && state != AlertState::Accepted);
+    let of = |wanted| number(&|severity, state| severity == wanted && state.alerts());
     let lost: u64 = status.uncounted.values().sum();
     format!(
         "leaks={} risks={} notes={} accepted={} interfaces={} refused={} dropped={}c lost={lost}c",
