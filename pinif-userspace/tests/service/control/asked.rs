@@ -1,7 +1,7 @@
 //! An auditor that is asked: by the client, and in bare HTTP.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
@@ -86,7 +86,7 @@ impl Place {
 }
 
 /// Reads a connection to its end: the status and all of it.
-pub fn answer(stream: &mut UnixStream) -> (u16, String) {
+pub fn answer(stream: &mut impl Read) -> (u16, String) {
     let mut bytes = Vec::new();
     // A reset comes after what was said.
     let _ = stream.read_to_end(&mut bytes);

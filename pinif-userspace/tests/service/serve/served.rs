@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::TcpStream,
     path::Path,
     process::{Command, Output},
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     bench::{Ended, Pinif},
-    control::asked::Place,
+    control::asked::{Place, answer},
 };
 
 /// A `pinif serve`; ended when dropped.
@@ -92,15 +92,7 @@ impl Served {
         let limit = pinif_lab::patience(Duration::from_secs(60));
         stream.set_read_timeout(Some(limit)).expect("a socket");
         stream.write_all(request.as_bytes()).expect("it is taken");
-        let mut bytes = Vec::new();
-        // A reset comes after what was said.
-        let _ = stream.read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let status = text
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        (status.unwrap_or_default(), text)
+        answer(&mut stream)
     }
 
     /// Asks until the answer `is` it.
