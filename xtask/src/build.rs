@@ -16,11 +16,11 @@ use ahead::Ahead;
 use crate::{
     cross::Cross,
     linker,
-    process::{detached, run as run_command, run_cargo, say},
+    process::{detached, output, run as run_command, run_cargo, say},
     remap,
     setup::{self, BuildTools},
     target::Target,
-    toolchain::{Core, TARGET},
+    toolchain::{Core, TARGET, Version},
     workspace::Workspace,
 };
 
@@ -161,14 +161,19 @@ pub fn build_ebpf(workspace: &Workspace) -> Result<()> {
         .context("the eBPF programs could not be built")?;
     let built = directory.join(TARGET).join("release");
     let objcopy = linker::objcopy(tools.toolchain.version.llvm);
+    let compiler = built.join("compiler");
+    fs::write(&compiler, made_by(&tools))
+        .with_context(|| format!("cannot write {}", compiler.display()))?;
     for (program, object) in OBJECTS {
         let mut programs = built.join(program);
         if let Some(objcopy) = &objcopy {
             let stripped = programs.with_extension("stripped");
-            // What debuggers read is three quarters of it. The kernel and aya read BTF, which stays.
+            // What debuggers read is three quarters of it. The kernel and aya read BTF, which stays. Which compiler made it is where ELF has
+            // that: what the programs execute is compared with numbers of the same compiler alone.
             run_command(
                 Command::new(objcopy)
                     .arg("--strip-debug")
+                    .arg(format!("--add-section=.comment={}", compiler.display()))
                     .args([&programs, &stripped]),
             )?;
             programs = stripped;
@@ -176,6 +181,14 @@ pub fn build_ebpf(workspace: &Workspace) -> Result<()> {
         replace_if_changed(&programs, &directory.join(object))?;
     }
     Ok(())
+}
+
+/// The compiler and the linker that make the objects, in words.
+fn made_by(tools: &BuildTools) -> String {
+    let Version { release, llvm, .. } = &tools.toolchain.version;
+    let linker = output(detached(&tools.linker).arg("--version"));
+    let linker = linker.as_deref().map_or("an unknown linker", str::trim);
+    format!("rustc {release} with LLVM {llvm}, {linker}")
 }
 
 /// The command that builds the eBPF programs, into a target directory of their own.
