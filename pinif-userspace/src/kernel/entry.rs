@@ -7,7 +7,7 @@
 use std::{
     ffi::CStr,
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -167,11 +167,12 @@ impl Entries {
         } else {
             direction.program()
         };
+        let [place, table] = [self.netns.fd().as_fd(), self.table_descriptor.as_fd()];
         let instructions = assemble(
             netns,
             direction.place(),
-            self.netns.fd().as_fd(),
-            self.table_descriptor.as_fd(),
+            place.as_raw_fd(),
+            table.as_raw_fd(),
         );
         let program = load(&instructions, name)
             .context("the kernel refused the entry program of a network namespace")?;
@@ -199,6 +200,14 @@ struct Instruction {
     registers: u8,
     offset: i16,
     immediate: i32,
+}
+
+impl Instruction {
+    fn bytes(self) -> [u8; 8] {
+        let [o0, o1] = self.offset.to_ne_bytes();
+        let [i0, i1, i2, i3] = self.immediate.to_ne_bytes();
+        [self.code, self.registers, o0, o1, i0, i1, i2, i3]
+    }
 }
 
 const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
@@ -234,12 +243,16 @@ const UNSPEC: i32 = -1;
 /// The frame pointer.
 const FRAME: u8 = 10;
 
-fn assemble(
-    netns: NetNsCookie,
-    traffic: u32,
-    place: BorrowedFd<'_>,
-    table: BorrowedFd<'_>,
-) -> Vec<Instruction> {
+/// The entry program of a namespace, which goes on with the traffic program in this place of the table: instructions as the kernel takes
+/// them, with the numbers by which they name the maps `NETNS` and `TRAFFIC`.
+pub fn entry_program(netns: NetNsCookie, traffic: u32, maps: [RawFd; 2]) -> Vec<[u8; 8]> {
+    let [place, table] = maps;
+    let instructions = assemble(netns, traffic, place, table);
+    instructions.into_iter().map(Instruction::bytes).collect()
+}
+
+/// The same, for [`load`].
+fn assemble(netns: NetNsCookie, traffic: u32, place: RawFd, table: RawFd) -> Vec<Instruction> {
     let [low, high] = [netns.0 as u32, (netns.0 >> 32) as u32].map(u32::cast_signed);
     vec![
         // *NETNS[0] = netns, where it is: it always is.
@@ -247,7 +260,7 @@ fn assemble(
         instruction(op::ST_W, FRAME, 0, -4, 0),
         instruction(op::MOV_REGISTER, 2, FRAME, 0, 0),
         instruction(op::ADD, 2, 0, 0, -4),
-        instruction(op::LDDW, 1, op::MAP, 0, place.as_raw_fd()),
+        instruction(op::LDDW, 1, op::MAP, 0, place),
         instruction(0, 0, 0, 0, 0),
         instruction(op::CALL, 0, 0, 0, op::LOOK_UP),
         instruction(op::JEQ, 0, 0, 8, 0),
@@ -256,7 +269,7 @@ fn assemble(
         instruction(op::STX_DW, 0, 1, 0, 0),
         // TRAFFIC[traffic](context): with a constant index a direct jump (`bpf_arch_poke`).
         instruction(op::MOV_REGISTER, 1, 6, 0, 0),
-        instruction(op::LDDW, 2, op::MAP, 0, table.as_raw_fd()),
+        instruction(op::LDDW, 2, op::MAP, 0, table),
         instruction(0, 0, 0, 0, 0),
         instruction(op::MOV, 3, 0, 0, traffic.cast_signed()),
         instruction(op::CALL, 0, 0, 0, op::TAIL_CALL),
@@ -298,9 +311,8 @@ mod tests {
 
     #[test]
     fn an_entry_program_is_what_the_kernel_takes_for_one() {
-        let null = fs::File::open("/dev/null").expect("/dev/null");
         let cookie = NetNsCookie(0x0123_4567_89ab_cdef);
-        let instructions = assemble(cookie, 1, null.as_fd(), null.as_fd());
+        let instructions = assemble(cookie, 1, 3, 4);
         assert_eq!(size_of::<Instruction>(), 8);
         assert_eq!(size_of::<LoadAttributes>(), 64);
         let constant = instructions

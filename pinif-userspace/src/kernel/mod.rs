@@ -25,4 +25,6 @@ pub(crate) mod ring;
 pub mod syscall;
 mod task_files;
 
+pub use entry::entry_program;
+pub use object::Object;
 pub use persist::map_layout_of_this_build;

@@ -1,6 +1,7 @@
 //! What the laboratory makes, and what pinif knows of the host: real namespaces, interfaces, routes and sockets.
 
 mod card;
+mod interpreter;
 mod lab;
 mod namespaces;
 mod network;

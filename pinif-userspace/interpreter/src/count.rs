@@ -1,0 +1,34 @@
+//! What a run has executed.
+
+use std::{collections::BTreeMap, ops::AddAssign};
+
+/// What a run has executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Instructions. A load of 64 bits, which takes two places, is one.
+    pub instructions: u64,
+    /// Calls of each helper (bpf-helpers(7)), by its name without `bpf_`.
+    pub helpers: BTreeMap<&'static str, u64>,
+    /// The instructions by the project's source file that they come from: of what was inlined, where it is written; of what was inlined of a
+    /// library, the file before. The functions of libraries have a line of their own; without a name are programs that have no lines.
+    pub files: BTreeMap<String, u64>,
+}
+
+impl Count {
+    /// The calls of all helpers.
+    pub fn helper_calls(&self) -> u64 {
+        self.helpers.values().sum()
+    }
+}
+
+impl AddAssign<&Self> for Count {
+    fn add_assign(&mut self, other: &Self) {
+        self.instructions += other.instructions;
+        for (name, calls) in &other.helpers {
+            *self.helpers.entry(name).or_default() += calls;
+        }
+        for (name, instructions) in &other.files {
+            *self.files.entry(name.clone()).or_default() += instructions;
+        }
+    }
+}
