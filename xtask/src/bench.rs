@@ -30,7 +30,7 @@ pub struct Args {
     /// How often each thing is measured, all in turn
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for the tables of `readers`
+    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for the tables of `readers` and `instructions`
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::machine;
+use crate::parts::instructions;
+use crate::paths::{self, page::replaced};
 use crate::plot;
 use crate::report::{Row, Section};
 
@@ -22,34 +24,31 @@ pub fn write(sections: &[Section], rounds: usize, directory: &Path, whole: bool)
     let page = directory.join(PAGE);
     let mut text =
         fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-    let (own, common): (Vec<_>, Vec<_>) = sections.iter().partition(|section| section.name == OWN);
+    let (counted, measured): (Vec<_>, Vec<_>) = sections
+        .iter()
+        .partition(|section| section.name == instructions::NAME);
+    let (own, common): (Vec<_>, Vec<_>) = measured
+        .into_iter()
+        .partition(|section| section.name == OWN);
     if whole {
         plot::draw(sections, &directory.join(PICTURE))?;
-        let targets = targets(sections);
+        let targets = targets(common.iter().copied());
         let tables = [&targets].into_iter().chain(common);
-        let measured = format!("{rounds} rounds");
-        text = replaced(&text, "cargo xtask bench", &measured, tables)?;
+        let rounds = format!("{rounds} rounds");
+        text = replaced(&text, "cargo xtask bench", &block(&rounds, tables))?;
     }
     if !own.is_empty() {
         let command = format!("cargo xtask bench --only {OWN}");
-        text = replaced(&text, &command, "the median of its rounds", own)?;
+        text = replaced(&text, &command, &block("the median of its rounds", own))?;
+    }
+    if !counted.is_empty() {
+        text = paths::page::written(&text, &paths::all()?)?;
     }
     fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))
 }
 
-/// The page with these tables where the command writes them.
-fn replaced<'s>(
-    text: &str,
-    command: &str,
-    measured: &str,
-    sections: impl IntoIterator<Item = &'s Section>,
-) -> Result<String> {
-    let [begin, end] =
-        ["begin", "end"].map(|word| format!("<!-- {word}: written by {command} -->\n"));
-    let places = text
-        .split_once(&begin)
-        .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
-    let (before, after) = places.with_context(|| format!("{PAGE} lacks the lines of {command}"))?;
+/// These tables, with what they were measured on.
+fn block<'s>(measured: &str, sections: impl IntoIterator<Item = &'s Section>) -> String {
     let mut tables = format!("\nMeasured on {}: {measured}.\n", machine::description());
     for section in sections {
         tables += &format!("\n### {}\n\n{}", section.title, section.table());
@@ -57,11 +56,11 @@ fn replaced<'s>(
             tables += &format!("\n{about}\n");
         }
     }
-    Ok(format!("{before}{begin}{tables}\n{end}{after}"))
+    tables + "\n"
 }
 
 /// All that has a target, and whether it is met.
-fn targets(sections: &[Section]) -> Section {
+fn targets<'s>(sections: impl IntoIterator<Item = &'s Section>) -> Section {
     let mut rows = Vec::new();
     for section in sections {
         for row in section.rows.iter().filter(|row| row.target.is_some()) {

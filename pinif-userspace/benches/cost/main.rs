@@ -8,6 +8,8 @@ mod documentation;
 mod load;
 mod machine;
 mod parts;
+#[path = "../../tests/paths/mod.rs"]
+mod paths;
 mod plot;
 mod policies;
 mod progress;

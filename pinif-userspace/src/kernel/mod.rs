@@ -28,3 +28,4 @@ mod task_files;
 pub use entry::entry_program;
 pub use object::Object;
 pub use persist::map_layout_of_this_build;
+pub use publish::{ingress_policies, interface_zones};

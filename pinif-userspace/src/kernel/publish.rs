@@ -23,6 +23,7 @@ use self::{
     host::Host,
     tables::{Tables, Written},
 };
+pub use self::{ingress_policy::of as ingress_policies, zones::of as interface_zones};
 use crate::{host::network::Network, kernel::fill::Fill, policy::Policy};
 
 /// Writes the maps that the programs read.

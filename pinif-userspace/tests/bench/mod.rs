@@ -88,12 +88,10 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     let unmet = std::iter::once(&Need::Namespaces)
         .chain(needs)
         .find_map(Need::unmet);
-    let record = Record::begin(name);
     if let Some(reason) = unmet {
-        record.skipped(&reason);
-        eprintln!("SKIPPED scenario {name}: {reason}");
-        return;
+        return skipped(name, &reason);
     }
+    let record = Record::begin(name);
     let group = Group::current();
     let cgroup = match &group {
         Some(group) => group.cgroup().below("bench"),
@@ -110,6 +108,12 @@ pub fn scenario(name: &str, needs: &[Need], body: impl FnOnce(&Bench)) {
     drop(bench);
     record.ended(outcome.is_ok());
     outcome.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+/// Says loudly that something cannot run here, and to the file that `PINIF_SCENARIO_DIR` asks for.
+pub fn skipped(name: &str, reason: &str) {
+    Record::begin(name).skipped(reason);
+    eprintln!("SKIPPED scenario {name}: {reason}");
 }
 
 impl Bench {

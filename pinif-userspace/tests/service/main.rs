@@ -11,6 +11,7 @@ mod ends;
 mod errors;
 mod existing;
 mod hostile;
+mod instructions;
 mod interfaces;
 mod journal;
 mod kinds;
@@ -19,6 +20,8 @@ mod names;
 mod namespaces;
 mod output;
 mod outputs;
+#[path = "../paths/mod.rs"]
+mod paths;
 mod policy;
 mod reload;
 mod reload_refused;

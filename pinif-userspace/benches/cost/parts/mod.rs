@@ -2,6 +2,7 @@
 
 pub mod collector;
 pub mod floor;
+pub mod instructions;
 pub mod latency;
 pub mod metrics;
 pub mod programs;
@@ -34,10 +35,11 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 9] = [
+pub const ALL: [Part; 10] = [
     part("programs", programs::run),
     part("floor", floor::run),
     part("sizes", sizes::run),
+    part(instructions::NAME, instructions::run),
     part("throughput", throughput::run),
     part("latency", latency::run),
     part("collector", collector::run),

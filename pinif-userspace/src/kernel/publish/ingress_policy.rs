@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What may arrive by every interface; none where the policy keeps nothing inside.
-pub(super) fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, IngressPolicy> {
+pub fn of(network: &Network, policy: &Policy) -> BTreeMap<IfIndex, IngressPolicy> {
     let contained = contained(policy);
     if contained.is_empty() && policy.rules.iter().all(|rule| rule.only_via.is_empty()) {
         return BTreeMap::new();

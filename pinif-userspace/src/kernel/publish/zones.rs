@@ -15,7 +15,7 @@ use crate::{
 /// What is published of every interface: its zones, its own and those of the interfaces that it carries, and
 /// the rest ([`flags`]). Interfaces of which there is nothing to say are left out. `enforced` says by which a packet may be refused;
 /// [`IfIndex::NONE`] is the one that a route will choose for a group.
-pub(super) fn of(
+pub fn of(
     network: &Network,
     policy: &Policy,
     enforced: impl Fn(IfIndex) -> bool,

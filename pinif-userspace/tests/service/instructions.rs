@@ -1,0 +1,88 @@
+//! What the programs execute on each path: numbers that no machine and no kernel changes.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use pinif_userspace::kernel::Object;
+
+use crate::bench;
+use crate::paths::{self, Path, page};
+
+/// Rewrites the table when this variable is set, instead of failing.
+const UPDATE: &str = "PINIF_UPDATE_DOCS";
+
+#[test]
+fn what_is_cached_stays_within_its_limit() {
+    let Some(paths) = counted() else {
+        return;
+    };
+    let mut limited = 0;
+    for path in &paths {
+        let Path {
+            name, with, count, ..
+        } = path;
+        let Some(limit) = path.limit else {
+            continue;
+        };
+        limited += 1;
+        let (instructions, calls) = (count.instructions, count.helper_calls());
+        assert!(
+            instructions <= limit.instructions && calls <= limit.calls,
+            "{with}, {name}: {instructions} instructions and {calls} helper calls, where nearly every packet passes: {limit:?}"
+        );
+    }
+    assert_eq!(limited, 9);
+}
+
+#[test]
+fn the_documentation_has_what_each_path_executes() {
+    let Some(paths) = counted() else {
+        return;
+    };
+    let again = paths::all().expect("the paths");
+    assert_eq!(page::tables(&again), page::tables(&paths));
+
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/developers/performance.md");
+    let kept = fs::read_to_string(&file).expect("the page");
+    let made = page::written(&kept, &paths).expect("a page with a place for the table");
+    if kept == made {
+        return;
+    }
+    if env::var_os(UPDATE).is_some() {
+        fs::write(&file, made).expect("the page can be written");
+        return;
+    }
+    let compiler = page::compiler().unwrap_or_else(|| "an unknown compiler".to_owned());
+    if !kept.contains(&format!("\nMade by {compiler}.\n")) {
+        let reason = format!(
+            "the numbers in {} are another compiler's than {compiler}'s",
+            file.display()
+        );
+        return bench::skipped("instructions exact", &reason);
+    }
+    let gone = kept.lines().filter(|line| !made.contains(line));
+    let new = made.lines().filter(|line| !kept.contains(line));
+    let of = |mark: &str, line: &str| format!("{mark} {line}");
+    let changes: Vec<String> = gone
+        .map(|line| of("-", line))
+        .chain(new.map(|line| of("+", line)))
+        .collect();
+    panic!(
+        "the programs execute other numbers of instructions or helper calls than docs/developers/performance.md says. Where that is meant, \
+         {UPDATE}=1 cargo nextest run --cargo-profile checked -p pinif-userspace --test service -E 'test(/^instructions::/)' \
+         writes them there:\n{}",
+        changes.join("\n")
+    );
+}
+
+/// All paths; nothing where this pinif has no programs.
+fn counted() -> Option<Vec<Path>> {
+    if Object::Audit.bytes().is_empty() {
+        bench::skipped(
+            "instructions",
+            "this pinif was built without its eBPF programs",
+        );
+        return None;
+    }
+    Some(paths::all().expect("the paths"))
+}
