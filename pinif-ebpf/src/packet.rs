@@ -99,6 +99,8 @@ pub struct Packet {
     pub later_fragment: bool,
     /// The type of an ICMP or ICMPv6 message, or zero.
     pub icmp_type: u8,
+    /// The type of service, or the traffic class: as the header has it, which routing may be asked with.
+    pub tos: u8,
 }
 
 /// Why a packet gave no [`Packet`].
@@ -173,6 +175,7 @@ fn network_v4(packet: &impl Bytes, found: &mut Packet) -> Result<usize, NotParse
     found.source = Address::v4(header.src_addr);
     found.destination = Address::v4(header.dst_addr);
     found.protocol = header.proto;
+    found.tos = header.tos;
     found.later_fragment = u16::from_be_bytes(header.frags) & 0x1fff != 0;
     Ok(length)
 }
@@ -209,6 +212,8 @@ fn network_v6(packet: &impl Bytes, found: &mut Packet) -> Result<usize, NotParse
         return Err(NotParsed::Malformed);
     }
     found.protocol = next;
+    // RFC 8200, 3: between the version and the flow label.
+    found.tos = header.vcf[0] << 4 | header.vcf[1] >> 4;
     found.later_fragment = later_fragment;
     Ok(offset)
 }

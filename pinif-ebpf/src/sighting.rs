@@ -159,8 +159,10 @@ pub struct Sighting {
     pub previous_bound: IfIndex,
     /// Where the packet came in, if it was forwarded or copied (`skb->skb_iif`); zero otherwise.
     pub arrived: IfIndex,
+    /// The type of service, or the traffic class.
+    pub tos: u8,
     /// Zero.
-    pub _pad: u32,
+    pub _pad: [u8; 3],
     /// The process.
     pub owner: Owner,
 }

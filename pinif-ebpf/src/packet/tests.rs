@@ -70,9 +70,24 @@ fn udp_over_ipv4_with_and_without_options() {
                 protocol: protocol::UDP,
                 later_fragment: false,
                 icmp_type: 0,
+                tos: 0,
             }
         );
     }
+}
+
+#[test]
+fn the_type_of_service_is_read_of_both_families() {
+    let mut packet = v4(protocol::UDP, 0, 0, &PORTS);
+    packet[1] = 0xb9;
+    let parsed = packet_of(ethertype::IPV4, &Slice(&packet)).expect("parses");
+    assert_eq!(parsed.tos, 0xb9);
+    let mut packet = v6(&[], protocol::UDP, &PORTS);
+    // Behind it is the flow label (RFC 8200, 3).
+    packet[0] |= 0xb;
+    packet[1] = 0x97;
+    let parsed = packet_of(ethertype::IPV6, &Slice(&packet)).expect("parses");
+    assert_eq!(parsed.tos, 0xb9);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn to(destination: Address) -> Packet {
         protocol: 6,
         later_fragment: false,
         icmp_type: 0,
+        tos: 0,
     }
 }
 

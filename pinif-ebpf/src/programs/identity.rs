@@ -65,6 +65,7 @@ pub fn describe(sighting: &mut Sighting, skb: Skb, packet: Option<&Packet>) {
             sighting.source_port = 0;
             sighting.destination_port = 0;
             sighting.protocol = 0;
+            sighting.tos = 0;
         }
     }
 }
@@ -77,4 +78,5 @@ pub fn describe_flow(sighting: &mut Sighting, packet: &Packet) {
     sighting.source_port = packet.source_port;
     sighting.destination_port = packet.destination_port;
     sighting.protocol = packet.protocol;
+    sighting.tos = packet.tos;
 }

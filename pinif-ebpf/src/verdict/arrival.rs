@@ -151,6 +151,7 @@ pub const fn reply_to(packet: &Packet) -> Packet {
         protocol: packet.protocol,
         later_fragment: packet.later_fragment,
         icmp_type: 0,
+        tos: 0,
     }
 }
 

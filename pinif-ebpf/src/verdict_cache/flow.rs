@@ -55,6 +55,8 @@ impl FlowKey {
             later_fragment,
             // Zero: no flow is of ICMP.
             icmp_type: _,
+            // No verdict depends on it.
+            tos: _,
         } = packet;
         self.source == source.words()
             && self.destination == destination.words()

@@ -21,6 +21,7 @@ fn packet(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) 
         protocol,
         later_fragment: false,
         icmp_type: 0,
+        tos: 0,
     }
 }
 

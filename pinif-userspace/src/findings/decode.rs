@@ -84,6 +84,8 @@ pub struct Headers {
     pub destination_port: Option<u16>,
     /// The IP protocol.
     pub protocol: u8,
+    /// The type of service, or the traffic class.
+    pub tos: u8,
 }
 
 /// How the kernel made a subflow of Multipath TCP.
@@ -180,6 +182,7 @@ fn headers(sighting: &Sighting) -> Option<Headers> {
         source_port: ports.then_some(sighting.source_port),
         destination_port: ports.then_some(sighting.destination_port),
         protocol: sighting.protocol,
+        tos: sighting.tos,
     })
 }
 

@@ -95,6 +95,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
             source_port: Some(number as u16),
             destination_port: Some(9),
             protocol: 17,
+            tos: 0,
         }),
         time: 0,
         socket: Some(SocketCookie(number as u64)),

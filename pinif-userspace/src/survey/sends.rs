@@ -33,6 +33,7 @@ pub fn packet(socket: &DiagSocket, to: SocketAddr) -> Packet {
         protocol: socket.protocol,
         later_fragment: false,
         icmp_type: 0,
+        tos: 0,
     }
 }
 

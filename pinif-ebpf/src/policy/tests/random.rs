@@ -141,6 +141,7 @@ pub(crate) fn packet() -> impl Strategy<Value = Packet> {
                 protocol,
                 later_fragment: later_fragment && ports.is_none(),
                 icmp_type: 0,
+                tos: 0,
             }
         },
     )

@@ -235,6 +235,7 @@ fn headers(skb: Skb, arriving: &mut Arriving) {
             protocol: base.next,
             later_fragment: true,
             icmp_type: 0,
+            tos: 0,
         };
     }
     arriving.reply = reply_to(&arriving.packet);

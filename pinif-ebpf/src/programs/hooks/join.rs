@@ -182,6 +182,7 @@ verified_once_in_room! {
         packet.destination_port = port;
         packet.later_fragment = false;
         packet.icmp_type = 0;
+        packet.tos = 0;
         let sighting = &mut new.state.sighting;
         from_record(sighting, record);
         sighting.flags |= flag::JOIN;

@@ -39,6 +39,7 @@ fn udp(source: Address, destination: Address) -> Packet {
         protocol: protocol::UDP,
         later_fragment: false,
         icmp_type: 0,
+        tos: 0,
     }
 }
 

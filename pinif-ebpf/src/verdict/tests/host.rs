@@ -100,6 +100,7 @@ impl Sent {
                 protocol: 17,
                 later_fragment: false,
                 icmp_type: 0,
+                tos: 0,
             }),
             egress,
             heard: IfIndex::NONE,

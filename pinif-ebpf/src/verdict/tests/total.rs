@@ -110,6 +110,7 @@ prop_compose! {
             protocol,
             later_fragment,
             icmp_type: 0,
+            tos: 0,
         }
     }
 }

@@ -215,6 +215,7 @@ proptest! {
                 // What has no ports is of no port; no rule that was checked asks for one of such a protocol.
                 later_fragment: packet.ports().is_none(),
                 icmp_type: 0,
+                tos: 0,
             };
             let sender = Sender {
                 user: packet.user,
