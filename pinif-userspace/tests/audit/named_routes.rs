@@ -107,7 +107,7 @@ impl Sender {
         let from = self.bind.map(|bind| format!("from {bind}"));
         let flow = if self.raw { "" } else { "ipproto udp dport 9" };
         format!(
-            "route get fibmatch {to} {} mark {mark} tos {tos} uid 0 {flow}",
+            "route get fibmatch {to} {} mark {mark} tos {tos:#x} uid 0 {flow}",
             from.unwrap_or_default()
         )
     }

@@ -25,7 +25,7 @@ pub struct Mistake {
     pub needs: &'static [Need],
     /// The kind of the finding.
     pub kind: &'static str,
-    /// Words that the cause has in it.
+    /// Words that the cause has in it; all of it, behind an equals sign. How sure it is belongs to it.
     pub cause: &'static str,
     /// The policy.
     pub policy: Option<&'static str>,
@@ -164,7 +164,16 @@ impl Mistake {
         if let Some(packets) = self.packets {
             assert_eq!(finding.packets, packets, "{report}");
         }
-        assert!(finding.cause.contains(self.cause), "{}", finding.cause);
+        let is_it = match self.cause.strip_prefix('=') {
+            Some(whole) => finding.cause == whole,
+            None => finding.cause.contains(self.cause),
+        };
+        let is_sure = |cause: &str| !cause.contains("most likely ");
+        assert!(
+            is_it && is_sure(&finding.cause) == is_sure(self.cause),
+            "{}",
+            finding.cause
+        );
         finding.clone()
     }
 

@@ -1,6 +1,6 @@
 //! Which rules of nftables marked a packet, or took it to another interface.
 
-use pinif_ebpf::key::IfIndex;
+use pinif_ebpf::{key::IfIndex, sighting::Origin};
 
 use crate::{
     findings::explain::{Cause, CauseKind},
@@ -19,7 +19,7 @@ pub(in crate::findings) fn mirror(egress: IfIndex, rules: &[NftRule], certain: b
 
 /// The mark that a rule of routing asked for, and which rules may have set it: those that set just this, or else those that set some of
 /// its bits, or else those that compute one.
-pub(super) fn marked(mark: u32, rules: &[NftRule]) -> Cause {
+pub(super) fn marked(mark: u32, by: Origin, rules: &[NftRule]) -> Cause {
     let of = |wanted: fn(Does, u32) -> bool| -> Vec<NftRule> {
         let may_set = rules.iter().filter(|rule| wanted(rule.does, mark));
         may_set.cloned().collect()
@@ -32,6 +32,7 @@ pub(super) fn marked(mark: u32, rules: &[NftRule]) -> Cause {
     let may_set = degrees.into_iter().map(of);
     Cause::certain(CauseKind::Marked {
         mark,
+        by,
         may_set: may_set
             .into_iter()
             .find(|rules| !rules.is_empty())
@@ -47,7 +48,7 @@ pub(crate) fn with_rules(
     rules: &[NftRule],
 ) -> Option<Vec<Cause>> {
     let again = |cause: &Cause| match &cause.kind {
-        CauseKind::Marked { mark, may_set } if may_set.is_empty() => marked(*mark, rules),
+        CauseKind::Marked { mark, by, may_set } if may_set.is_empty() => marked(*mark, *by, rules),
         CauseKind::Mirror(None) => mirror(egress, rules, cause.certain),
         _ => cause.clone(),
     };
@@ -88,11 +89,11 @@ mod tests {
             rule(4, Does::Mark(Some(MarkSet::whole(0x207)))),
             rule(5, Does::Redirect(Some(IfIndex(3)))),
         ];
-        assert_eq!(handles(&marked(0x207, &rules)), [4]);
-        assert_eq!(handles(&marked(7, &rules)), [2]);
-        assert_eq!(handles(&marked(0x107, &rules)), [2, 3]);
-        assert_eq!(handles(&marked(9, &rules)), [1]);
-        assert_eq!(handles(&marked(9, &rules[1..])), [0; 0]);
+        assert_eq!(handles(&marked(0x207, Origin::Process, &rules)), [4]);
+        assert_eq!(handles(&marked(7, Origin::Process, &rules)), [2]);
+        assert_eq!(handles(&marked(0x107, Origin::Process, &rules)), [2, 3]);
+        assert_eq!(handles(&marked(9, Origin::Process, &rules)), [1]);
+        assert_eq!(handles(&marked(9, Origin::Process, &rules[1..])), [0; 0]);
     }
 
     #[test]
@@ -103,7 +104,7 @@ mod tests {
             rule(2, Does::Redirect(Some(here))),
         ];
         let before = [
-            marked(7, &[]),
+            marked(7, Origin::Process, &[]),
             mirror(here, &[], false),
             Cause::certain(CauseKind::NeverPinned),
         ];

@@ -17,8 +17,10 @@ use crate::{
     host::routes::{Choice, RouteError, RouteQuery, RouteType},
 };
 
-/// The types of service that a rule may ask for (`IPTOS_RT_MASK`). A finding does not have the packet's.
-const TYPES_OF_SERVICE: [u8; 7] = [0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c];
+/// The types of service that a rule may ask for (`IPTOS_RT_MASK`), where the packet was given another after it was routed.
+const TYPES_OF_SERVICE: [u8; 8] = [0x00, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c];
+/// What routing looks at of a packet's type of service: not the two bits of congestion notification (`INET_DSCP_MASK`).
+const DSCP: u8 = 0xfc;
 
 /// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
 pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
@@ -92,8 +94,8 @@ pub(super) fn route_taken(
             Some(_) => Some((without, false)),
             None => Some((without, !asked.asks_again)),
         },
-        // It had its source before.
-        (_, Some(with)) => Some((with, true)),
+        // It had its source before, or the program named an interface, which gives the packet an address of it.
+        (_, Some(with)) => Some((with, !asked.may_be_named(egress, scene))),
         // It had another source then, or NAT changed it.
         (Some(without), None) => Some((without, false)),
         (None, None) => None,
@@ -109,16 +111,25 @@ pub(super) fn route_taken(
         let route = described(&choice, egress, scene);
         let mark = route
             .by_mark
-            .then(|| nft::marked(sighted.mark, &(scene.nft)()));
+            .then(|| nft::marked(sighted.mark, sighted.origin, &(scene.nft)()));
         let kind = CauseKind::Route(route);
         return Ok(mark.into_iter().chain([Cause { kind, certain }]).collect());
     }
     match look_up(&asked.with) {
-        Err(RouteError::BySource(_, output)) if output == egress => {
-            Ok(vec![Cause::certain(CauseKind::SourcePicks {
-                source: asked.headers.source,
-                interface: (scene.name)(output),
-            })])
+        Err(RouteError::BySource(_, output))
+            if output == egress && !asked.may_be_named(egress, scene) =>
+        {
+            Ok(vec![Cause {
+                // What the kernel sends by itself to a group may be bound to an interface, as a tunnel is.
+                certain: sighted.origin == Origin::Process,
+                kind: CauseKind::SourcePicks {
+                    source: source.unwrap_or(asked.headers.source),
+                    interface: (scene.name)(output),
+                },
+            }])
+        }
+        Err(RouteError::BySource(_, output)) => {
+            Err(routed.or(Some(output).filter(|&output| output != egress)))
         }
         _ => Err(routed),
     }
@@ -167,6 +178,8 @@ pub(in crate::findings) struct Asked {
     pub without: Option<RouteQuery>,
     /// It is asked again with the source that came of it (`ip_route_connect`).
     asks_again: bool,
+    /// No program has named an interface with it: TCP does not, and a socket's address is no choice of the kernel's.
+    names_none: bool,
 }
 
 impl Asked {
@@ -189,6 +202,7 @@ impl Asked {
             protocol: Some(headers.protocol),
             source_port: headers.source_port,
             destination_port: headers.destination_port,
+            tos: headers.tos & DSCP,
             ..RouteQuery::to(headers.destination)
         };
         let has_source = forwarded.is_some() || bound.is_some();
@@ -196,19 +210,30 @@ impl Asked {
             source: None,
             ..with.clone()
         });
-        let is_tcp4 = headers.destination.is_ipv4() && headers.protocol == protocol::TCP;
+        let is_tcp = headers.protocol == protocol::TCP;
+        let is_tcp4 = headers.destination.is_ipv4() && is_tcp;
+        let is_program = sighted.origin == Origin::Process;
         Some(Self {
             headers,
             with,
             without,
             asks_again: is_tcp4 || sighted.origin == Origin::Kernel,
+            names_none: !is_program || bound.is_some() || is_tcp,
         })
     }
 
-    /// The same of what a finding does not say: another type of service, or a mark that it was given after it was routed.
+    /// Whether the program may have named the interface with what it sends (`IP_PKTINFO`, `IP_MULTICAST_IF`), so that the kernel gave the
+    /// packet an address of that, and asked for no other way.
+    fn may_be_named(&self, egress: IfIndex, scene: &Scene<'_>) -> bool {
+        let mut own = scene.network.addresses.of(egress);
+        !self.names_none && own.any(|own| own.address == self.headers.source)
+    }
+
+    /// The same of what a packet does not say any more: a type of service or a mark that it was given after it was routed.
     pub fn further(&self) -> Vec<RouteQuery> {
         let both: Vec<&RouteQuery> = self.without.iter().chain([&self.with]).collect();
-        let served = TYPES_OF_SERVICE.iter().flat_map(|&tos| {
+        let others = TYPES_OF_SERVICE.iter().filter(|&&tos| tos != self.with.tos);
+        let served = others.flat_map(|&tos| {
             let of_service = move |query: &&RouteQuery| RouteQuery {
                 tos,
                 ..(*query).clone()

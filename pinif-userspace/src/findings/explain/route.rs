@@ -37,7 +37,7 @@ pub struct Route {
     pub rule: Option<String>,
     /// The rule's place among the rules.
     pub priority: Option<u32>,
-    /// The rule asks for a mark.
+    /// The rule takes packets for a mark that they have.
     pub by_mark: bool,
     /// What the route has beside all that, as `ip route` takes it; none where that cannot be written.
     pub beside: Option<String>,
@@ -74,7 +74,7 @@ impl Route {
         Self {
             rule: rule.map(ToString::to_string),
             priority: rule.map(|rule| rule.priority),
-            by_mark: rule.is_some_and(|rule| rule.selector.mark.is_some()),
+            by_mark: rule.is_some_and(|rule| rule.selector.wants_mark()),
             ..Self::of(&choice.route, links)
         }
     }

@@ -256,6 +256,7 @@ fn no_circumstance_is_without_words() {
         CauseKind::MulticastRoute,
         CauseKind::Marked {
             mark: 7,
+            by: pinif_ebpf::sighting::Origin::Process,
             may_set: Vec::new(),
         },
         CauseKind::Translated {

@@ -73,11 +73,17 @@ impl Selector {
         let query = flow.query;
         let input = query.input.unwrap_or(LOOPBACK);
         let ports = query.asked_ports();
+        // The two bits of congestion notification are no part of it; nor, in IPv4, the upper three (`fib4_rule_match`, `IPTOS_RT_MASK`).
+        let tos = query.tos
+            & if query.destination.is_ipv4() {
+                0x1c
+            } else {
+                0xfc
+            };
         let checks: [Taken; 12] = [
             Some(within(self.from, query.source)),
             Some(within(self.to, Some(query.destination))),
-            // The two bits of congestion notification are no part of it.
-            Some(self.tos == 0 || self.tos & !3 == query.tos & !3),
+            Some(self.tos == 0 || self.tos & !3 == tos),
             Some(
                 self.mark
                     .is_none_or(|(mark, mask)| (mark ^ query.mark) & mask == 0),

@@ -76,6 +76,13 @@ pub enum Action {
     Other(u8),
 }
 
+impl Selector {
+    /// Whether the packets that it takes have a mark: not where it takes those without, or all others than those.
+    pub fn wants_mark(&self) -> bool {
+        !self.inverted && self.mark.is_some_and(|(mark, mask)| mark & mask != 0)
+    }
+}
+
 impl Rule {
     /// Whether it is one of those that every system has: `local`, `main` and `default`, for all packets.
     pub fn is_everywhere(&self) -> bool {

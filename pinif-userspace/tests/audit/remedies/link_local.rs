@@ -52,7 +52,7 @@ fn a_route_of_a_midplane_is_corrected() {
 #[test]
 fn a_scope_is_the_one_where_it_belongs() {
     Mistake {
-        cause: "the program named eth1 (sin6_scope_id)",
+        cause: "most likely the program named eth1 (sin6_scope_id)",
         remedies: vec![
             operator(
                 "start the program by pinif run, which drops what would leave by another interface",

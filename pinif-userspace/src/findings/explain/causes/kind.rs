@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use pinif_ebpf::sighting::Origin;
+
 use crate::{
     findings::{
         explain::{Route, SubflowBy},
@@ -135,6 +137,8 @@ pub enum CauseKind {
     Marked {
         /// The mark.
         mark: u32,
+        /// Who sent the packet: a program, the kernel, or nobody here where it was forwarded.
+        by: Origin,
         /// The rules of nftables that may have set it.
         may_set: Vec<NftRule>,
     },

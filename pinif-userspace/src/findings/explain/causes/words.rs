@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use pinif_ebpf::sighting::Origin;
+
 use super::kind::{Cause, CauseKind};
 use crate::{
     findings::subject::KernelPacket,
@@ -88,7 +90,7 @@ impl fmt::Display for CauseKind {
             Self::MulticastRoute => {
                 f.write_str("a route for groups (`ip mroute`), which a multicast routing daemon makes")
             }
-            Self::Marked { mark, may_set } => marked(f, *mark, may_set),
+            Self::Marked { mark, by, may_set } => marked(f, *mark, *by, may_set),
             Self::Translated {
                 source,
                 destination,
@@ -200,18 +202,22 @@ fn forwarded(
     }
 }
 
-fn marked(f: &mut fmt::Formatter<'_>, mark: u32, may_set: &[NftRule]) -> fmt::Result {
+fn marked(f: &mut fmt::Formatter<'_>, mark: u32, by: Origin, may_set: &[NftRule]) -> fmt::Result {
+    // What is forwarded has no socket here. The kernel marks its answers as what they answer, and a tunnel's outer packets.
+    let sender = match by {
+        Origin::Process => Some(("the program", "SO_MARK")),
+        Origin::Kernel => Some(("the kernel", "fwmark_reflect, a tunnel's fwmark")),
+        Origin::None => None,
+    };
     write!(f, "mark {mark:#x}, which ")?;
-    match may_set {
-        [] => f.write_str("the program set (SO_MARK), or a rule that pinif did not find"),
-        rules => {
-            let rules: Vec<String> = rules.iter().take(3).map(NftRule::to_string).collect();
-            write!(
-                f,
-                "{} may have set, or the program (SO_MARK)",
-                listed(&rules, "or")
-            )
+    let rules: Vec<String> = may_set.iter().take(3).map(NftRule::to_string).collect();
+    match (&rules[..], sender) {
+        ([], Some((who, how))) => write!(f, "{who} set ({how}), or a rule that pinif did not find"),
+        ([], None) => f.write_str("a rule set that pinif did not find"),
+        (rules, Some((who, how))) => {
+            write!(f, "{} may have set, or {who} ({how})", listed(rules, "or"))
         }
+        (rules, None) => write!(f, "{} may have set", listed(rules, "or")),
     }
 }
 

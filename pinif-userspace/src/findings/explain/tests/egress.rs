@@ -1,3 +1,5 @@
+use pinif_ebpf::sighting::Origin;
+
 use super::*;
 use crate::{
     findings::ways::{ChosenBy, Ways},
@@ -150,6 +152,7 @@ fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
         };
         let causes = [Cause::certain(CauseKind::Marked {
             mark: 7,
+            by: Origin::Process,
             may_set: vec![rule],
         })];
         let mut finding = Circumstance {
