@@ -65,6 +65,8 @@ pub fn finding(
     };
     let subject = subject(sighted, process.as_ref(), scene.name, shared);
     let place = place(sighted, scene, shared);
+    let mut also = KindSet::default();
+    sighted.also.iter().for_each(|&kind| also.insert(kind));
     // What was asked via an interface is to be answered there.
     let asked = causes.iter().find_map(|cause| match &cause.kind {
         CauseKind::Asked { by } => Some(shared.names.one(by.as_str())),
@@ -72,11 +74,9 @@ pub fn finding(
     });
     let home = asked
         .as_ref()
-        .or_else(|| (kinds::of(sighted.kind).home)(&place));
+        .or_else(|| kinds::of(sighted.kind).own_home(&place, also));
     let ways = offers(sighted, &place, home, scene, look_up);
     let place = shared.places.one(place);
-    let mut also = KindSet::default();
-    sighted.also.iter().for_each(|&kind| also.insert(kind));
     Finding {
         also,
         severity: sighted.severity,

@@ -140,8 +140,56 @@ fn curl_by_address_follows_the_routing_table() {
             .protocol("tcp")
             .destination("203.0.113.9:7000")
             .cause("the program was given the address 10.0.0.1 for an interface")
-            .remedy("give the program the name fab0 instead of the address 10.0.0.1");
+            .remedy("give curl the source address 192.0.2.1 (--interface)");
         report.expect().finding(escape).nothing_else();
+        // By the name of fab0, it would wait for a neighbour that does not answer.
+        let served = serve(&bench.chassis.outside, "203.0.113.9:7000");
+        let auditor = bench.audit(&[]);
+        bench.program(
+            "curl",
+            "--silent --interface 192.0.2.1 http://203.0.113.9:7000/",
+        );
+        served.join().expect("a request");
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "{report}");
+    });
+}
+
+/// fab0's router leads there as well.
+#[test]
+fn curl_by_address_is_given_the_device_that_reaches_it() {
+    scenario("30 program-curl", &[Need::Program("curl")], |bench| {
+        bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 9");
+        let world = "203.0.113.9/32".parse().expect("an address");
+        bench.chassis.peer.add_address("lo", world).expect("lo");
+        let (found, is_found) = channel();
+        let served = serve_after(&bench.chassis.outside, "203.0.113.9:7000", move || {
+            is_found.recv().expect("it is found");
+        });
+        let mut auditor = bench.audit(&[]);
+        let curl = bench.start(
+            "curl",
+            "--silent --interface 10.0.0.1 http://203.0.113.9:7000/",
+        );
+        let finding = auditor.wait_for_finding("address-escape");
+        assert_eq!(
+            finding.remedy,
+            "give the program the name fab0 instead of the address 10.0.0.1"
+        );
+        found.send(()).expect("the server waits");
+        served.join().expect("a request");
+        curl.finish();
+        auditor.stop();
+        let served = serve(&bench.chassis.peer, "203.0.113.9:7000");
+        let auditor = bench.audit(&[]);
+        bench.program("curl", "--silent --interface fab0 http://203.0.113.9:7000/");
+        served.join().expect("a request");
+        let report = auditor.stop();
+        let packets = report.sent_by("fab0").packets;
+        report
+            .expect()
+            .contained("fab0", "fab0", packets)
+            .nothing_else();
     });
 }
 

@@ -1,6 +1,9 @@
 //! What routing offers a packet beside the way that it took.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use pinif_ebpf::{key::IfIndex, sighting::Origin, verdict::Kind};
 
@@ -45,6 +48,7 @@ pub(in crate::findings) fn offers(
         protocol: Some(headers.protocol),
         source_port: headers.source_port,
         destination_port: headers.destination_port,
+        tos: headers.tos,
         ..query.clone()
     };
     let source = |interface: IfIndex, look_up: &mut LookUp<'_>| {
@@ -124,6 +128,8 @@ fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) -> Vec<Arc<st
     }
     let allowed = place.rule.as_ref().map(|rule| &rule.interfaces[..]);
     let mut all = allowed.unwrap_or_default().to_vec();
+    // The one that has its address needs no translation.
+    all.sort_by_key(|name| Some(name) != place.source_owner.as_ref());
     // It left where it may: that one is known to lead there.
     if sighted.kind == Kind::Unpinned
         && let Some(egress) = &place.interface
@@ -165,8 +171,8 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
                 is_onlink: way.is_onlink,
             })),
         }),
-        // A group is everywhere.
-        Err(RouteError::OnLink(to)) if to.is_multicast() => Some(Routed::There(Reach::Direct)),
+        // A group is everywhere, and so is the limited broadcast (`ip_route_output_key_hash_rcu`).
+        Err(RouteError::OnLink(to)) if is_everywhere(to) => Some(Routed::There(Reach::Direct)),
         Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
             Some(Routed::Nowhere)
         }
@@ -194,6 +200,11 @@ fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32
         ..query
     });
     leads_out(&whole.ok()?, interface).then_some(table)
+}
+
+/// Whether an address is of each link: a group, or the limited broadcast address (RFC 919).
+fn is_everywhere(to: IpAddr) -> bool {
+    to.is_multicast() || to == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Whether a packet that leaves by an interface may have an address: no other interface has it alone.

@@ -1,16 +1,19 @@
 //! Which remedies a finding has, in the order of who can do them: first whoever runs the host, then whoever can change the program. The
 //! cause decides where it is known; otherwise the kind, which gives its row.
 
+mod binding;
 mod chosen;
 mod dropping;
 mod facts;
 mod leaving;
+mod routes;
 
-pub(in crate::findings) use facts::{egress, holds_when_bound, home, is_owned};
-pub(in crate::findings) use leaving::{
-    away_from_source, reached_home, route_home, routed_home, unasked, unmirrored, unpinned,
-    where_it_belongs,
+pub(in crate::findings) use binding::unpinned;
+pub(in crate::findings) use facts::{
+    breaks_rule, egress, has_no_way, holds_when_bound, home, is_owned,
 };
+pub(in crate::findings) use leaving::{away_from_source, unasked, unmirrored, where_it_belongs};
+pub(in crate::findings) use routes::{reached_home, route_home, routed_home};
 
 use pinif_ebpf::verdict::Kind;
 
@@ -46,28 +49,33 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             vrf: vrf.clone(),
             table: table.clone(),
         },
-        CauseKind::Named { how, .. } => return Some(chosen::named(finding, row, how)),
+        CauseKind::Named { how, .. } => return chosen::named(finding, row, how),
         CauseKind::Subflow(by) => return Some(chosen::subflow(finding, row, by)),
         CauseKind::SourcePicks { .. } if is_owned(finding) => {
-            return Some(chosen::picked(finding));
+            return Some(chosen::picked(finding, row));
         }
         CauseKind::GroupJoin { .. } => Remedy::JoinThere(home()),
         CauseKind::Kernel(KernelPacket::GroupMembership) => {
             return Some(chosen::joined(finding, row));
         }
-        CauseKind::Rebound { .. } => return Some(chosen::bound_once(finding, row)),
+        CauseKind::Kernel(KernelPacket::NeighbourDiscovery) => {
+            return Some(chosen::on_link(finding, row, "neighbour discovery"));
+        }
+        CauseKind::Rebound { .. } => return binding::bound_once(finding, row),
         CauseKind::BindRefused { device, error } => Remedy::AskWhyRefused {
             device: device.clone(),
             error,
         },
-        CauseKind::AddressForDevice(address) => Remedy::NameDevice(home(), *address),
+        CauseKind::AddressForDevice(address) => {
+            return chosen::device_named(finding, row, *address);
+        }
         CauseKind::NeverPinned => return Some(unpinned(finding, row)),
         CauseKind::Mirror(_) => unmirrored(finding, row),
         CauseKind::Forwarded {
             is_translated: true,
             ..
-        } if finding.kind == Kind::AddressEscape => {
-            let translate = Remedy::Translate(leaving::translation(finding));
+        } if finding.kind == Kind::AddressEscape && !breaks_rule(finding) => {
+            let translate = Remedy::Translate(routes::translation(finding));
             let mut all = vec![translate];
             all.extend(route_home(finding, row));
             return Some(all);
@@ -75,11 +83,16 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::MulticastRoute => Remedy::RouteGroups,
         CauseKind::Forwarded { .. } => {
             let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());
-            let mut all = vec![dropping::forward_dropped(finding)];
-            match is_group {
-                true => all.push(Remedy::RouteGroups),
-                false => all.extend(route_home(finding, row)),
-            }
+            let drop = dropping::forward_dropped(finding);
+            // Where a route can lead it home, its traffic need not end.
+            let all = match reached_home(finding, row) {
+                _ if is_group => vec![drop, Remedy::RouteGroups],
+                Some(mut routes) => {
+                    routes.push(drop);
+                    routes
+                }
+                None => [vec![drop], route_home(finding, row)].concat(),
+            };
             return Some(all);
         }
         CauseKind::QdiscBypass => Remedy::EndBypass(finding.place.interface.clone()),

@@ -60,9 +60,12 @@ fn explanation(finding: &Finding) -> String {
 
 fn remedies(finding: &Finding) -> Vec<Remedy> {
     let mut all = Vec::from_iter(choice::unasked(finding));
-    all.extend(
-        choice::by_causes(finding, &ROW).unwrap_or_else(|| choice::away_from_source(finding, &ROW)),
-    );
+    // Another address would not do where a rule says that it must not leave there.
+    let by_kind = || match choice::breaks_rule(finding) {
+        true => choice::where_it_belongs(finding, &ROW),
+        false => choice::away_from_source(finding, &ROW),
+    };
+    all.extend(choice::by_causes(finding, &ROW).unwrap_or_else(by_kind));
     all
 }
 

@@ -52,7 +52,7 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
         return remedies;
     }
     match &finding.place.bound_device {
-        Some(bound) if choice::is_owned(finding) => {
+        Some(bound) if choice::is_owned(finding) && !choice::has_no_way(finding) => {
             let instead = Remedy::BindInstead {
                 home: choice::home(finding, &ROW),
                 bound: bound.clone(),

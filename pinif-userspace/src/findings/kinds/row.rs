@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pinif_ebpf::verdict::{Kind, KindSet};
+
 use crate::findings::{
     decode::Sighted,
     explain::{Cause, Remedy},
@@ -37,6 +39,22 @@ pub struct Row {
     pub(in crate::findings) explanation: fn(&Finding) -> String,
     /// What fixes it: each by itself, in the order of who can do it.
     pub(in crate::findings) remedies: fn(&Finding) -> Vec<Remedy>,
+}
+
+impl Row {
+    /// The interface where the traffic belongs by its kind; nothing where its rule says where: that is broken as well, and allows another,
+    /// or it is about an address, which any other interface can have translated.
+    pub(in crate::findings) fn own_home<'a>(
+        &self,
+        place: &'a Place,
+        also: KindSet,
+    ) -> Option<&'a Arc<str>> {
+        let own = (self.home)(place)?;
+        let rule = place.rule.as_ref();
+        let allows = rule.is_some_and(|rule| rule.interfaces.contains(own));
+        let is_its_own = !also.contains(Kind::PolicyEscape) || allows && !self.is_of_source;
+        is_its_own.then_some(own)
+    }
 }
 
 /// Of a kind whose traffic belongs where its rule says.

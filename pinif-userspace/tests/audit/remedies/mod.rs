@@ -4,15 +4,19 @@
 mod addresses;
 mod arp_flux;
 mod arrivals;
+mod both;
 mod devices;
+mod everywhere;
 mod groups;
 mod ipv6;
 mod kernel;
 mod link_local;
 mod links;
+mod named;
 mod netfilter;
 mod policies;
 mod replies;
+mod rules;
 
 use crate::bench::Bench;
 

@@ -1,6 +1,6 @@
 //! Remedies of `address-escape` where netfilter has marked the packet, or translated its addresses.
 
-use super::{addresses::escape, peer_has};
+use super::{addresses::escape, both::WORLD, peer_has};
 use crate::bench::Bench;
 use crate::bench::carry::{From, Mistake, Then, operator};
 
@@ -141,6 +141,69 @@ fn what_is_forwarded_is_translated_to_the_right_address() {
             Then::Outside,
         )],
         ..escape("30 snat-forwarded", "udp --to 203.0.113.9:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// What is forwarded has no program that could have marked it. A route leads it home: it need not be dropped.
+#[test]
+fn what_is_forwarded_and_marked_is_led_home() {
+    fn make(bench: &Bench) {
+        bench.let_forward();
+        marked_leave(bench);
+        bench.run("ip", "rule add pref 100 fwmark 0x20 lookup 7");
+        chain(bench, "filter hook prerouting priority -150");
+        bench.run("nft", "add rule ip lab out iifname fab0 meta mark set 0x20");
+    }
+    Mistake {
+        cause: "forwarded from fab0; mark 0x20, which nft rule ip lab out handle 2 may have set; rule 100 (fwmark 0x20) sent it to table 7",
+        policy: Some(WORLD),
+        make,
+        from: From::Peer,
+        remedies: vec![
+            operator(
+                "give 203.0.113.9 a route via fab0 in table 7 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0 table 7`)",
+                Then::By("fab0"),
+            ),
+            operator(
+                "keep 203.0.113.9 out of rule 100 (fwmark 0x20) (`ip rule add pref 99 to 203.0.113.9 lookup main`)",
+                Then::By("fab0"),
+            ),
+            operator(
+                "drop it in the forward chain when it would leave via eth1 (`nft ",
+                Then::Nowhere,
+            ),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 mark-forwarded",
+            "udp --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// A service's address is translated to a neighbour's on fab0, after the kernel chose eth1's address for it.
+#[test]
+fn a_translated_destination_on_the_link_needs_no_router() {
+    fn make(bench: &Bench) {
+        chain(bench, "nat hook output priority -100");
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 203.0.113.77 dnat to 10.0.0.2",
+        );
+    }
+    Mistake {
+        cause: "its destination 203.0.113.77 was translated (NAT)",
+        make,
+        remedies: vec![
+            operator("translate the source 192.0.2.1", Then::Peer),
+            operator(
+                "give 203.0.113.77 a route via fab0 (`ip route replace 203.0.113.77 dev fab0`)",
+                Then::Peer,
+            ),
+        ],
+        ..escape("30 dnat-near", "udp --to 203.0.113.77:7009 --count 10")
     }
     .is_fixed();
 }

@@ -5,7 +5,7 @@ use crate::bench::carry::{From, Mistake, Then, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, CONTROL_PLANE_PINNED, Need};
 use pinif_lab::LinkKind;
 
-fn escape(name: &'static str, sends: &'static str) -> Mistake {
+pub(super) fn escape(name: &'static str, sends: &'static str) -> Mistake {
     Mistake {
         policy: Some(CONTROL_PLANE),
         ..Mistake::of("policy-escape", name, sends)
@@ -23,81 +23,6 @@ fn what_nothing_reaches_is_somebodys_to_decide() {
             Then::Words,
         )],
         ..escape("30 policy-beyond", "udp --to 10.9.0.9:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-#[test]
-fn a_rule_by_mark_is_corrected() {
-    Mistake {
-        cause: "mark 0x7, which the program set (SO_MARK), or a rule that pinif did not find; rule 100 (fwmark 0x7) sent it to table \
-                100, whose default route via 192.0.2.2 leaves via eth1",
-        make: |bench| misled(bench, "pref 100 fwmark 7"),
-        remedies: vec![
-            operator(
-                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
-                Then::Peer,
-            ),
-            operator(
-                "keep 10.0.0.2 out of rule 100 (fwmark 0x7) (`ip rule add pref 99 to 10.0.0.2 lookup main`)",
-                Then::Peer,
-            ),
-            operator(
-                "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)",
-                Then::Peer,
-            ),
-            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::Peer),
-        ],
-        ..escape("30 policy-mark", "udp --mark 7 --to 10.0.0.2:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-#[test]
-fn a_rule_of_ipv6_is_corrected() {
-    fn make(bench: &Bench) {
-        bench.run(
-            "ip",
-            "-6 route add default via 2001:db8::2 dev eth1 table 100",
-        );
-        bench.run("ip", "-6 rule add pref 100 to fd00::/8 lookup 100");
-    }
-    Mistake {
-        cause: "rule 100 (to fd00::/8) sent it to table 100, whose default route via 2001:db8::2 leaves via eth1",
-        make,
-        remedies: vec![
-            operator(
-                "give fd00::2 a route via fab0 in table 100 (`ip -6 route replace fd00::2 dev fab0 table 100`)",
-                Then::Peer,
-            ),
-            operator(
-                "keep fd00::2 out of rule 100 (to fd00::/8) (`ip -6 rule add pref 99 to fd00::2 lookup main`)",
-                Then::Peer,
-            ),
-            operator("start the program by pinif run", Then::Peer),
-            developer("bind the socket to fab0", Then::Peer),
-        ],
-        ..escape("30 policy-v6", "udp --to [fd00::2]:7009 --count 10")
-    }
-    .is_fixed();
-}
-
-/// The type of service is in no finding: it is found by asking.
-#[test]
-fn a_rule_by_type_of_service_is_probable() {
-    Mistake {
-        cause: "most likely rule 100 (tos 0x10) sent it to table 100",
-        make: |bench| misled(bench, "pref 100 tos 0x10"),
-        remedies: vec![
-            operator("give 10.0.0.2 a route via fab0 in table 100", Then::Peer),
-            operator("keep 10.0.0.2 out of rule 100 (tos 0x10)", Then::Peer),
-            operator("start the program by pinif run", Then::Peer),
-            developer("bind the socket to fab0", Then::Peer),
-        ],
-        ..escape(
-            "30 policy-tos",
-            "udp --tos 16 --to 10.0.0.2:7009 --count 10",
-        )
     }
     .is_fixed();
 }
@@ -202,7 +127,7 @@ fn a_source_that_chooses_the_interface_of_a_group_is_named() {
     .is_fixed();
 }
 
-const GROUPS: &str = r#"
+pub(super) const GROUPS: &str = r#"
 [zone.backplane]
 interfaces = ["fab*"]
 
@@ -331,29 +256,6 @@ fn a_socket_is_bound_once() {
             "30 rebound",
             "udp --bind-device fab0 --rebind eth1 --rebind-after 4 --ignore-bind-error --to 10.0.0.2:7009 --count 10",
         )
-    }
-    .is_fixed();
-}
-
-/// What the main table would lead outside as well is kept out of no rule: it has a longer prefix there than the one of the backplane.
-#[test]
-fn a_table_is_named_that_leads_there() {
-    fn make(bench: &Bench) {
-        misled(bench, "pref 100 to 10.0.0.0/8");
-        bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1");
-    }
-    Mistake {
-        cause: "rule 100 (to 10.0.0.0/8) sent it to table 100",
-        make,
-        remedies: vec![
-            operator(
-                "give 10.0.0.2 a route via fab0 in table 100 (`ip route replace 10.0.0.2 dev fab0 table 100`)",
-                Then::Peer,
-            ),
-            operator("start the program by pinif run", Then::Peer),
-            developer("bind the socket to fab0", Then::Peer),
-        ],
-        ..escape("30 rule-longer", "udp --to 10.0.0.2:7009 --count 10")
     }
     .is_fixed();
 }

@@ -1,19 +1,30 @@
 //! The remedies of packets whose interface was chosen otherwise than by a route: by the program, or by the kernel for it.
 
+use std::net::IpAddr;
+
 use super::{
-    facts::{Reached, home, home_that_reaches, is_owned, reached},
-    leaving::{configured, route_home, run_home, use_source},
+    binding,
+    dropping::dropped,
+    facts::{Reached, has_no_way, holds_when_bound, home, home_that_reaches, is_owned, reached},
+    leaving::{configured, use_source},
+    routes::route_home,
 };
 use crate::findings::{
-    explain::{CauseKind, EndSubflow, Home, Meets, Remedy, Setting, SubflowBy},
+    explain::{
+        CauseKind, EndSubflow, Home, Meets, Remedy, Setting, SubflowBy,
+        phrases::destination_address,
+    },
     finding::Finding,
     kinds::Row,
 };
 
-/// Of a program that names the interface with its packets.
-pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Remedy> {
+/// Of a program that names the interface with its packets; nothing where none reaches the destination from where they belong.
+pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Option<Vec<Remedy>> {
     if !is_owned(finding) {
-        return route_home(finding, row);
+        return Some(route_home(finding, row));
+    }
+    if has_no_way(finding) {
+        return None;
     }
     let home = home_that_reaches(finding, row);
     let mut all = Vec::new();
@@ -28,14 +39,17 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Vec<Reme
         all.extend(route_home(finding, row));
     }
     all.push(Remedy::BindAndNameNoOther(home, how));
-    all
+    Some(all)
 }
 
 /// Of a group whose interface the program's address chose: an address of where it belongs chooses that.
-pub(super) fn picked(finding: &Finding) -> Vec<Remedy> {
+pub(super) fn picked(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let Reached::By(way) = reached(finding) else {
         return use_source(finding).into_iter().collect();
     };
+    if let Some(both) = binding::picked(finding, row, &way) {
+        return vec![both];
+    }
     let setting = configured(finding).zip(way.source);
     let setting = setting.map(|(setting, value)| Setting { value, ..setting });
     let other = Remedy::UseSource {
@@ -61,12 +75,34 @@ pub(super) fn subflow(finding: &Finding, row: &Row, by: &SubflowBy) -> Vec<Remed
         .collect()
 }
 
-/// Of what the kernel reports for a program that joined a group.
+/// Of a device that the program is to be given by its name; nothing where none reaches the destination from where it belongs.
+pub(super) fn device_named(finding: &Finding, row: &Row, address: IpAddr) -> Option<Vec<Remedy>> {
+    let home = home_that_reaches(finding, row);
+    let reaches = holds_when_bound(finding) && !has_no_way(finding);
+    reaches.then(|| vec![Remedy::NameDevice(home, address)])
+}
+
+/// Of what the kernel sends on each link, whatever the routes are: the rule is too wide, or it is not to be sent there.
+pub(super) fn on_link(finding: &Finding, row: &Row, what: &'static str) -> Vec<Remedy> {
+    let to = destination_address(finding);
+    let rule = finding.place.rule.as_ref();
+    let rule = rule.and_then(|rule| rule.name.clone());
+    let except = to
+        .zip(rule)
+        .map(|(to, rule)| Remedy::Except { what, to, rule });
+    except.into_iter().chain([dropped(finding, row)]).collect()
+}
+
+/// Of what the kernel reports for a program that joined a group. Some groups of IPv6 it joins itself, for each address that it has.
 pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let groups = finding.causes.iter().find_map(|cause| match &cause.kind {
         CauseKind::Groups { groups, .. } => Some(groups.clone()),
         _ => None,
     });
+    let is_ipv6 = destination_address(finding).is_some_and(|to| to.is_ipv6());
+    if groups.is_none() && is_ipv6 {
+        return on_link(finding, row, "reports of groups");
+    }
     let home = home(finding, row);
     let first = match &home {
         Home::Interfaces(names) => names.first().cloned(),
@@ -77,18 +113,4 @@ pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
         interface,
     });
     route.into_iter().chain([Remedy::JoinThere(home)]).collect()
-}
-
-/// Of a socket that was bound to another device before.
-pub(super) fn bound_once(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let run = run_home(finding).map(|run| match run {
-        Remedy::RunBy { interface, .. } => Remedy::RunBy {
-            interface,
-            meets: Meets::Refused,
-        },
-        other => other,
-    });
-    let mut all: Vec<Remedy> = run.into_iter().collect();
-    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
-    all
 }

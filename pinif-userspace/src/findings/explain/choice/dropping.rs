@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pinif_ebpf::packet::protocol;
 
-use super::egress;
+use super::{egress, facts::own_home};
 use crate::findings::{
     explain::{CauseKind, Dropped, Port, Remedy, Traffic, phrases::destination_address},
     finding::Finding,
@@ -15,13 +15,16 @@ use crate::findings::{
 /// Drop it where it leaves: of what the kernel sends by itself, and cannot be led elsewhere. That, and nothing else that has the address.
 pub(super) fn dropped(finding: &Finding, row: &Row) -> Remedy {
     let flow = finding.flow;
-    let is_of_address = (row.home)(&finding.place).is_some();
+    let is_of_address = own_home(finding, row).is_some();
+    let what = traffic(finding);
+    // It goes to many addresses, and is wrong there whichever that is.
+    let is_of_link = what.is_some_and(Traffic::is_of_link);
     Remedy::DropLeaving(Dropped {
-        what: traffic(finding),
+        what,
         source: flow
             .map(|flow| flow.source.address)
             .filter(|_| is_of_address),
-        to: destination_address(finding).filter(|_| !is_of_address),
+        to: destination_address(finding).filter(|_| !is_of_address && !is_of_link),
         ..Dropped::at(egress(finding))
     })
 }
@@ -48,6 +51,9 @@ fn traffic(finding: &Finding) -> Option<Traffic> {
             KernelPacket::TcpReset => Traffic::TcpReset,
             KernelPacket::Icmp => Traffic::IcmpReply,
             KernelPacket::NeighbourDiscovery => Traffic::NeighbourDiscovery,
+            KernelPacket::GroupMembership if flow.protocol == protocol::ICMPV6 => {
+                Traffic::ListenerReports
+            }
             KernelPacket::Tunnel if flow.protocol == protocol::UDP => Traffic::Tunnel {
                 port: tunnel_port(finding)?,
             },

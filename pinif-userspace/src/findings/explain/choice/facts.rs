@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use pinif_ebpf::verdict::Kind;
+
 use crate::findings::{
     explain::Home,
     finding::{Finding, SentBy},
     kinds::Row,
-    ways::{Reach, Way},
+    ways::{ChosenBy, Reach, Way},
 };
 
 /// Whether there is a process that could bind its socket.
@@ -17,9 +19,24 @@ pub(in crate::findings) fn is_owned(finding: &Finding) -> bool {
     }
 }
 
+/// Whether a rule that its packets break says where they belong, beside the kind.
+pub(in crate::findings) fn breaks_rule(finding: &Finding) -> bool {
+    finding.also.contains(Kind::PolicyEscape)
+}
+
+/// Whether nothing but a bound device fixes it: its rule demands one.
+pub(super) fn demands_device(finding: &Finding, row: &Row) -> bool {
+    row.demands_device || finding.also.contains(Kind::Unpinned)
+}
+
+/// Where the traffic belongs by its kind, whatever its rule says ([`Row::own_home`]).
+pub(super) fn own_home<'a>(finding: &'a Finding, row: &Row) -> Option<&'a Arc<str>> {
+    row.own_home(&finding.place, finding.also)
+}
+
 /// Where the traffic belongs: what the kind says, or else what the rule allows.
 pub(in crate::findings) fn home(finding: &Finding, row: &Row) -> Home {
-    if let Some(own) = (row.home)(&finding.place) {
+    if let Some(own) = own_home(finding, row) {
         return Home::of(own);
     }
     let Some(rule) = &finding.place.rule else {
@@ -45,13 +62,37 @@ pub(super) enum Reached {
 /// The first interface where it belongs that reaches its destination: a neighbour's own link before a router.
 pub(super) fn reached(finding: &Finding) -> Reached {
     let home = &finding.ways.home;
+    // A neighbour where it left is no business of another link's router, whatever address it was sent from.
+    let is_right_there =
+        finding.kind == Kind::AddressEscape && finding.ways.is_near && !breaks_rule(finding);
     let direct = home.iter().find(|way| way.reach == Reach::Direct);
-    let any = direct.or_else(|| home.iter().find(|way| way.reach != Reach::Nowhere));
-    match any {
+    let by_router = home
+        .iter()
+        .find(|way| way.reach != Reach::Nowhere && !is_right_there);
+    match direct.or(by_router) {
         Some(way) => Reached::By(way.clone()),
         None if home.is_empty() => Reached::Unknown,
         None => Reached::Nowhere,
     }
+}
+
+/// Whether it is known that nothing reaches the destination from where it belongs.
+pub(in crate::findings) fn has_no_way(finding: &Finding) -> bool {
+    matches!(reached(finding), Reached::Nowhere)
+}
+
+/// Whether a packet that goes where it belongs would have an address there that is not of there: the program chose it.
+pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
+    let Some(flow) = finding.flow else {
+        return false;
+    };
+    let is_chosen = finding.ways.chosen_by == ChosenBy::Program;
+    let owner = finding.place.source_owner.as_deref();
+    is_chosen
+        && way
+            .source
+            .is_some_and(|source| source != flow.source.address)
+        && owner.is_some_and(|owner| owner != &*way.interface)
 }
 
 /// Whether a socket leaves by the interface where it belongs once it is bound to that, as far as is known.

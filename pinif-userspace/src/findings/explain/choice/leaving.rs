@@ -3,16 +3,17 @@
 use std::net::IpAddr;
 
 use super::{
+    binding::{bound_as_a_whole, bound_home, run_home, unpinned},
     dropping::dropped,
     egress,
-    facts::{Reached, home_that_reaches, reached},
+    facts::{demands_device, has_no_way},
     home, is_owned,
+    routes::{route_home, route_taken, translation},
 };
 use crate::{
     findings::{
         explain::{
-            CauseKind, Home, KeepOut, Meets, NewRoute, OutOfRule, Remedy, Route, Setting,
-            Translation, phrases::destination_address,
+            CauseKind, Home, KeepOut, NewRoute, Remedy, Setting, phrases::destination_address,
         },
         finding::Finding,
         kinds::Row,
@@ -44,6 +45,9 @@ const SETTINGS: [(&str, &str); 14] = [
 pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let source = finding.flow.map(|flow| flow.source.address);
     let ways = &finding.ways;
+    if is_owned(finding) && demands_device(finding, row) {
+        return bound_as_a_whole(finding, row);
+    }
     let mut all = Vec::new();
     let number = || {
         source.map(|address| Remedy::Number {
@@ -94,6 +98,9 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
 
 /// Of what a rule keeps elsewhere: what leads it there.
 pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    if is_owned(finding) && demands_device(finding, row) {
+        return unpinned(finding, row);
+    }
     let mut all = Vec::new();
     all.extend(route_home(finding, row));
     if is_owned(finding) {
@@ -102,100 +109,6 @@ pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec
     } else if all.is_empty() || has_no_way(finding) {
         all.push(dropped(finding, row));
     }
-    all
-}
-
-/// A route to where it belongs, or that its destination is kept out of the rule that led elsewhere; where nothing reaches it from there,
-/// that somebody has to decide. Nothing where the destination is a neighbour where it left, and belongs to no rule.
-pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    let is_of_address = (row.home)(&finding.place).is_some();
-    if is_of_address && finding.ways.is_near && has_no_way(finding) {
-        return Vec::new();
-    }
-    let to = destination_address(finding);
-    let taken = route_taken(finding);
-    let table = taken.and_then(|route| {
-        let is_by_rule = route.rule.is_some();
-        is_by_rule.then(|| (route.table.clone(), route.table_number))
-    });
-    let route = |way: Option<Way>| NewRoute {
-        to,
-        home: home(finding, row),
-        way,
-        table: table.clone(),
-    };
-    let way = match reached(finding) {
-        Reached::Unknown => return vec![Remedy::Route(route(None))],
-        Reached::Nowhere if is_of_address => return Vec::new(),
-        Reached::Nowhere => {
-            let rule = finding.place.rule.as_ref();
-            let rule = rule.and_then(|rule| rule.name.clone());
-            return vec![Remedy::Decide {
-                to,
-                home: home(finding, row),
-                allow: rule.map(|rule| (rule, egress(finding))),
-            }];
-        }
-        Reached::By(way) => way,
-    };
-    let translation = keeps_foreign_source(finding, &way).then(|| Translation {
-        egress: way.interface.clone(),
-        ..translation(finding)
-    });
-    let out = taken.and_then(|route| {
-        Some(Remedy::OutOfRule(OutOfRule {
-            to,
-            rule: route.rule.clone()?,
-            priority: route.priority,
-            table: way.table.filter(|&table| table != route.table_number)?,
-        }))
-    });
-    match translation {
-        Some(translation) => vec![Remedy::RouteAndTranslate(route(Some(way)), translation)],
-        None => std::iter::once(Remedy::Route(route(Some(way))))
-            .chain(out)
-            .collect(),
-    }
-}
-
-/// The same, where an interface is known where it belongs and that reaches its destination.
-pub(in crate::findings) fn reached_home(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
-    matches!(reached(finding), Reached::By(_)).then(|| route_home(finding, row))
-}
-
-/// The same of what a route led elsewhere although its socket is bound: to a VRF, whose routes are asked.
-pub(in crate::findings) fn routed_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    match route_taken(finding) {
-        Some(_) => route_home(finding, row),
-        None => Vec::new(),
-    }
-}
-
-/// Whether a packet that goes where it belongs would have an address there that is not of there: the program chose it.
-fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
-    let Some(flow) = finding.flow else {
-        return false;
-    };
-    let is_chosen = finding.ways.chosen_by == ChosenBy::Program;
-    let owner = finding.place.source_owner.as_deref();
-    is_chosen
-        && way
-            .source
-            .is_some_and(|source| source != flow.source.address)
-        && owner.is_some_and(|owner| owner != &*way.interface)
-}
-
-/// What an unpinned socket lacks.
-pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    if has_no_way(finding) {
-        return route_home(finding, row);
-    }
-    let mut all = Vec::new();
-    if !row.demands_device {
-        all.extend(route_home(finding, row));
-    }
-    all.extend(run_home(finding));
-    all.push(Remedy::Bind(home_that_reaches(finding, row)));
     all
 }
 
@@ -209,29 +122,6 @@ pub(in crate::findings) fn unmirrored(finding: &Finding, row: &Row) -> Remedy {
         from: home(finding, row),
         to: egress(finding),
         rule,
-    }
-}
-
-/// The packets of a finding, as NAT is to change them where they left: those with the source that they had before it changed them.
-pub(super) fn translation(finding: &Finding) -> Translation {
-    let flow = finding.flow.map(|flow| flow.source.address);
-    let mut is_changed = finding.ways.chosen_by == ChosenBy::Nat;
-    let before = finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Translated { source, .. } => *source,
-        CauseKind::Forwarded {
-            is_translated: true,
-            source,
-            ..
-        } => {
-            is_changed = true;
-            *source
-        }
-        _ => None,
-    });
-    Translation {
-        source: before.or(flow.filter(|_| !is_changed)),
-        is_ipv6: flow.is_some_and(|flow| flow.is_ipv6()),
-        egress: egress(finding),
     }
 }
 
@@ -269,14 +159,6 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         }),
         table: None,
     }))
-}
-
-/// The route that it took, where that is named.
-fn route_taken(finding: &Finding) -> Option<&Route> {
-    finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Route(route) => Some(route),
-        _ => None,
-    })
 }
 
 /// Another source on the route that gave it this one.
@@ -339,33 +221,6 @@ pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
         or_none: ways.is_right_without,
         egress: egress(finding),
     })
-}
-
-/// Whether it is known that nothing reaches the destination from where it belongs.
-fn has_no_way(finding: &Finding) -> bool {
-    matches!(reached(finding), Reached::Nowhere)
-}
-
-/// `pinif run`, where the interface reaches the destination.
-pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
-    match reached(finding) {
-        Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
-            Some(Remedy::RunBy {
-                interface: way.interface,
-                meets: Meets::Nothing,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The bound device, where it reaches the destination, or nothing is known of that.
-fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
-    match reached(finding) {
-        Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
-        Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
-        Reached::Nowhere => None,
-    }
 }
 
 /// Keep out what the kernel answers, where that arrived by the interface that the answer left by: then there is no answer.

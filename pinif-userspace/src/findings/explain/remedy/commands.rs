@@ -22,6 +22,7 @@ impl Remedy {
         match self {
             Self::Bind(_)
             | Self::BindAndNameNoOther(..)
+            | Self::BindBoth { .. }
             | Self::BindToStay(_)
             | Self::BindOnce(_)
             | Self::BindInstead { .. }
@@ -135,6 +136,10 @@ impl Remedy {
             Self::BindAndNameNoOther(home, _) => {
                 vec![device(home), option("IP_PKTINFO", None)]
             }
+            Self::BindBoth { device, address } => vec![
+                option("SO_BINDTODEVICE", Some(device.to_string())),
+                option("bind", Some(address.to_string())),
+            ],
             Self::Uncross {
                 bound_address: Some(address),
                 ..

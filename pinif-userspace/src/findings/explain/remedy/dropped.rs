@@ -28,6 +28,8 @@ pub enum Traffic {
     IcmpReply,
     /// Neighbour discovery (RFC 4861).
     NeighbourDiscovery,
+    /// Reports of groups by MLD (RFC 3810).
+    ListenerReports,
     /// A tunnel's outer packets, in UDP.
     Tunnel {
         /// The port by which they are known.
@@ -58,9 +60,14 @@ impl Dropped {
         }
     }
 
-    /// The line of a shell that drops them, in a chain of this hook; none where neither source nor destination is known.
+    /// The line of a shell that drops them, in a chain of this hook; none where neither source nor destination is known
+    /// of what may be everything that leaves there.
     pub(super) fn command(&self, hook: &str) -> Option<String> {
-        let address = self.source.or(self.to)?;
+        let is_ipv6 = match (self.source.or(self.to), self.what) {
+            (Some(address), _) => address.is_ipv6(),
+            (None, Some(what)) if what.is_of_link() => true,
+            (None, _) => return None,
+        };
         let mut wanted = String::new();
         if let Some(arrived) = &self.arrived {
             wanted.push_str(&format!(" iifname {}", quoted(arrived)?));
@@ -73,7 +80,7 @@ impl Dropped {
             }
         }
         if let Some(what) = self.what {
-            wanted.push_str(&format!(" {}", what.matched(address.is_ipv6())));
+            wanted.push_str(&format!(" {}", what.matched(is_ipv6)));
         }
         // After `srcnat`: it has the source that it leaves with.
         Some(nft(&format!(
@@ -84,6 +91,11 @@ impl Dropped {
 }
 
 impl Traffic {
+    /// Whether the kernel sends it on each link that has IPv6, by itself and to many addresses.
+    pub const fn is_of_link(self) -> bool {
+        matches!(self, Self::NeighbourDiscovery | Self::ListenerReports)
+    }
+
     /// How nft(8) matches it.
     fn matched(self, is_ipv6: bool) -> String {
         match self {
@@ -95,6 +107,9 @@ impl Traffic {
             Self::IcmpReply => "icmp type != echo-request".to_owned(),
             Self::NeighbourDiscovery => "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, \
                                          nd-neighbor-advert, nd-redirect }"
+                .to_owned(),
+            Self::ListenerReports => "icmpv6 type { mld-listener-report, mld-listener-done, \
+                                      mld2-listener-report }"
                 .to_owned(),
             Self::Tunnel {
                 port: Port::Source(port),

@@ -18,6 +18,13 @@ pub enum Remedy {
     Bind(Home),
     /// Bind it to the device, and let the program name no other interface with what it sends, by this option.
     BindAndNameNoOther(Home, &'static str),
+    /// Bind it to the device, and to an address of that.
+    BindBoth {
+        /// The device.
+        device: Arc<str>,
+        /// An address of it.
+        address: IpAddr,
+    },
     /// Bind it to the device, since a bound socket does not leave by another.
     BindToStay(Home),
     /// Bind it once, before it sends.
@@ -132,6 +139,15 @@ pub enum Remedy {
     },
     /// Drop it where it leaves.
     DropLeaving(Dropped),
+    /// Keep out of a rule what the kernel sends on each link that has IPv6, by an exception before it.
+    Except {
+        /// What it is.
+        what: &'static str,
+        /// Where it goes.
+        to: IpAddr,
+        /// The rule.
+        rule: Arc<str>,
+    },
     /// Delete a rule of nftables.
     DeleteRule(NftRule),
     /// Give groups a route, before the program joins them.

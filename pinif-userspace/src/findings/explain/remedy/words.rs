@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use super::{
-    dropped::Dropped,
+    dropped::{Dropped, Traffic},
     model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
@@ -41,6 +41,10 @@ impl Remedy {
                 bind(f, home)?;
                 write!(f, ", and let the program name no other ({option})")
             }
+            Self::BindBoth { device, address } => write!(
+                f,
+                "bind the socket to {device} with SO_BINDTODEVICE, and let it send from {address}, {device}'s address"
+            ),
             Self::BindToStay(home) => {
                 bind(f, home)?;
                 f.write_str(STAYS)
@@ -183,9 +187,19 @@ impl Remedy {
             Self::MoveTunnel {
                 device, address, ..
             } => write!(f, "give the tunnel {device} the local address {address}"),
-            Self::DropLeaving(Dropped { egress, .. }) => {
-                write!(f, "drop it where it leaves via {egress}")
+            Self::DropLeaving(Dropped { egress, what, .. }) => {
+                write!(f, "drop it where it leaves via {egress}")?;
+                match what {
+                    Some(Traffic::NeighbourDiscovery) => f.write_str(", which ends IPv6 there"),
+                    _ => Ok(()),
+                }
             }
+            Self::Except { what, to, rule } => write!(
+                f,
+                "keep {what} out of rule {rule}, since each link with IPv6 has that: a rule before it with action = \"allow\", protocol \
+                 = [\"icmpv6\"], destination = [\"{}\"]",
+                of_link(*to)
+            ),
             Self::DeleteRule(rule) => write!(f, "delete {rule}"),
             Self::JoinByRoute { groups, interface } => {
                 let groups: Vec<String> = groups.iter().map(IpAddr::to_string).collect();
@@ -287,6 +301,14 @@ const STAYS: &str = ": a bound socket leaves via no other interface";
 
 fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
     write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
+}
+
+/// What such packets go to: the groups of a link (RFC 4291, 2.7), or one address.
+fn of_link(to: IpAddr) -> String {
+    match to {
+        IpAddr::V6(to) if to.segments()[0] == 0xff02 => "ff02::/16".to_owned(),
+        one => one.to_string(),
+    }
 }
 
 fn destination(to: Option<IpAddr>) -> String {

@@ -1,0 +1,95 @@
+//! The remedies that bind a socket to a device: `pinif run` for whoever runs the host, the option for whoever changes the program.
+
+use super::{
+    egress,
+    facts::{
+        Reached, demands_device, has_no_way, home_that_reaches, keeps_foreign_source, reached,
+    },
+    routes::route_home,
+};
+use crate::findings::{
+    explain::{Home, Meets, Remedy},
+    finding::Finding,
+    kinds::Row,
+    ways::Way,
+};
+
+/// What a socket lacks that is to be pinned.
+pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let foreign = match reached(finding) {
+        Reached::Nowhere => return route_home(finding, row),
+        Reached::By(way) => keeps_foreign_source(finding, &way).then_some(way),
+        Reached::Unknown => None,
+    };
+    if let Some(way) = foreign {
+        return vec![with_source(finding, &way)];
+    }
+    let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
+    all.push(Remedy::Bind(home_that_reaches(finding, row)));
+    all
+}
+
+/// Of a socket that is to be pinned, and that has another interface's address: to the interface that has it, or to the one where it left,
+/// with an address of that.
+pub(super) fn bound_as_a_whole(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
+    all.extend(bound_home(finding, row));
+    all.extend(finding.ways.source.map(|address| Remedy::BindBoth {
+        device: egress(finding),
+        address,
+    }));
+    all
+}
+
+/// Device and address of one interface.
+fn with_source(finding: &Finding, way: &Way) -> Remedy {
+    let device = way.interface.clone();
+    match way.source.or(finding.ways.source) {
+        Some(address) => Remedy::BindBoth { device, address },
+        None => Remedy::Bind(Home::of(&device)),
+    }
+}
+
+/// Of a group whose interface the program's address chose, where a rule demands a device: both of where it belongs.
+pub(super) fn picked(finding: &Finding, row: &Row, way: &Way) -> Option<Remedy> {
+    demands_device(finding, row).then(|| with_source(finding, way))
+}
+
+/// Of a socket that was bound to another device before; nothing where the one that it belongs to does not reach the destination.
+pub(super) fn bound_once(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
+    if has_no_way(finding) {
+        return None;
+    }
+    let run = run_home(finding).map(|run| match run {
+        Remedy::RunBy { interface, .. } => Remedy::RunBy {
+            interface,
+            meets: Meets::Refused,
+        },
+        other => other,
+    });
+    let mut all: Vec<Remedy> = run.into_iter().collect();
+    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
+    Some(all)
+}
+
+/// `pinif run`, where the interface reaches the destination.
+pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
+    match reached(finding) {
+        Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
+            Some(Remedy::RunBy {
+                interface: way.interface,
+                meets: Meets::Nothing,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The bound device, where it reaches the destination, or nothing is known of that.
+pub(super) fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
+    match reached(finding) {
+        Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
+        Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
+        Reached::Nowhere => None,
+    }
+}

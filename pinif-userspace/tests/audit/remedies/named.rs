@@ -1,0 +1,119 @@
+//! Remedies of a program that names the interface with what it sends to a group: the kernel then gives the packet an address of that, which
+//! the program did not choose.
+
+use super::policies::GROUPS;
+use crate::bench::carry::{Mistake, Then, developer, operator};
+use crate::bench::{Bench, Need};
+
+/// The group's route is by fab0.
+fn routed(bench: &Bench) {
+    bench.run("ip", "route add 239.0.0.0/8 dev fab0");
+}
+
+const CAUSE: &str = "most likely the program named eth1 (IP_MULTICAST_IF or IP_PKTINFO), or a route that is gone did: the kernel routes it \
+                     via fab0 now";
+const RUN: &str =
+    "start the program by pinif run, which drops what would leave by another interface";
+const NO_OTHER: &str =
+    "bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other";
+
+#[test]
+fn a_group_by_pktinfo_is_sent_where_it_belongs() {
+    Mistake {
+        cause: CAUSE,
+        policy: Some(GROUPS),
+        make: routed,
+        remedies: vec![
+            operator(RUN, Then::Nowhere),
+            developer(NO_OTHER, Then::Peer),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 group-pktinfo",
+            "udp --pktinfo eth1 --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The kernel refuses the option to a socket that `pinif run` has bound (`do_ip_setsockopt`): what the program then does is its own.
+#[test]
+fn a_group_by_an_option_is_sent_where_it_belongs() {
+    Mistake {
+        cause: CAUSE,
+        policy: Some(GROUPS),
+        make: routed,
+        remedies: vec![operator(RUN, Then::Words), developer(NO_OTHER, Then::Peer)],
+        ..Mistake::of(
+            "policy-escape",
+            "30 group-multicast-if",
+            "udp --multicast-if eth1 --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The program has fab0's address besides, by which the kernel would send it.
+#[test]
+fn a_group_from_the_right_address_is_sent_by_its_interface() {
+    Mistake {
+        cause: CAUSE,
+        remedies: vec![operator(RUN, Then::Words), developer(NO_OTHER, Then::Peer)],
+        ..Mistake::of(
+            "address-escape",
+            "30 group-bound",
+            "udp --bind 10.0.0.1 --multicast-if eth1 --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// An address of eth1 that a rule of routing asks for may come of the interface that the program named: no answer tells these apart.
+#[test]
+fn a_rule_by_a_source_that_nobody_bound_is_probable() {
+    fn make(bench: &Bench) {
+        super::misled(bench, "pref 100 from 192.0.2.1");
+        bench.knows("eth1", "10.0.0.2");
+    }
+    Mistake {
+        cause: "most likely rule 100 (from 192.0.2.1) sent it to table 100",
+        policy: Some(crate::bench::CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "give 10.0.0.2 a route via fab0 in table 100",
+            Then::Words,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 named-or-routed",
+            "udp --pktinfo eth1 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// No route leads there by fab0: bound to that, the program would wait for a neighbour that does not answer.
+#[test]
+fn what_is_named_and_nothing_reaches_is_somebodys_to_decide() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route del default");
+        bench.knows("eth1", "203.0.113.9");
+    }
+    Mistake {
+        needs: &[Need::Program("ip")],
+        cause: "most likely the program named eth1 (IP_PKTINFO or IP_UNICAST_IF), or a route that is gone did: the kernel has no route \
+                for it now",
+        policy: Some(super::both::WORLD),
+        make,
+        remedies: vec![operator(
+            "decide where 203.0.113.9 belongs: no route leads there via fab0",
+            Then::Words,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 named-beyond",
+            "udp --pktinfo eth1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
