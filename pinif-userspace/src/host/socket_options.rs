@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fs,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
 
@@ -27,8 +27,10 @@ pub struct NamedInterfaces {
     pub ipv4_unicast: Option<IfIndex>,
     /// `IPV6_UNICAST_IF`.
     pub ipv6_unicast: Option<IfIndex>,
-    /// `IPV6_MULTICAST_IF` (ipv6(7)). That of IPv4 chooses a source address too, by which the kernel finds the interface again.
+    /// `IPV6_MULTICAST_IF` (ipv6(7)).
     pub ipv6_multicast: Option<IfIndex>,
+    /// `IP_MULTICAST_IF`, where it was given an address of the interface: the kernel does not say the index, and sends from that address.
+    pub ipv4_multicast: Option<Ipv4Addr>,
 }
 
 impl NamedInterfaces {
@@ -43,10 +45,19 @@ impl NamedInterfaces {
             ipv4_unicast: asked(libc::IPPROTO_IP, IP_UNICAST_IF).and_then(big_endian),
             ipv6_unicast: asked(libc::IPPROTO_IPV6, IPV6_UNICAST_IF).and_then(big_endian),
             ipv6_multicast: asked(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF).and_then(native),
+            ipv4_multicast: asked(libc::IPPROTO_IP, libc::IP_MULTICAST_IF)
+                .map(|address| Ipv4Addr::from(address.to_ne_bytes()))
+                .filter(|address| !address.is_unspecified()),
         }
     }
 
-    /// The interface that is named for a destination, and the option that names it.
+    /// The option that names the interface with this address of its own for a destination.
+    pub fn toward_from(&self, to: IpAddr, source: IpAddr) -> Option<&'static str> {
+        let is_it = to.is_multicast() && self.ipv4_multicast.map(IpAddr::V4) == Some(source);
+        is_it.then_some("IP_MULTICAST_IF")
+    }
+
+    /// The interface that is named for a destination by its index, and the option that names it.
     pub fn toward(&self, to: IpAddr) -> Option<(IfIndex, &'static str)> {
         let (index, option) = match to {
             IpAddr::V4(to) if to.is_multicast() => return None,
@@ -175,6 +186,22 @@ mod tests {
         };
         assert_eq!(NamedInterfaces::of(v4.as_fd()), of_v4);
         assert_eq!(NamedInterfaces::of(v6.as_fd()), of_v6);
+        let own = Ipv4Addr::LOCALHOST;
+        let address = u32::from_ne_bytes(own.octets());
+        set(&v4, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address);
+        let by_address = NamedInterfaces::of(v4.as_fd());
+        let with_address = NamedInterfaces {
+            ipv4_multicast: Some(own),
+            ..of_v4
+        };
+        assert_eq!(by_address, with_address);
+        let (group, other) = (IpAddr::from([239, 0, 0, 1]), IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(
+            by_address.toward_from(group, own.into()),
+            Some("IP_MULTICAST_IF")
+        );
+        assert_eq!(by_address.toward_from(group, other), None);
+        assert_eq!(by_address.toward_from(other, own.into()), None);
         let option = |named: NamedInterfaces, to: &str| {
             let named = named.toward(to.parse().expect("an address"));
             named.map(|(_, option)| option)

@@ -77,6 +77,9 @@ pub struct Intent {
     /// `IP_MULTICAST_IF`, `IPV6_MULTICAST_IF`.
     #[arg(long, value_name = "DEVICE")]
     pub multicast_if: Option<String>,
+    /// `IP_MULTICAST_IF`, by an address of the interface.
+    #[arg(long, value_name = "ADDR")]
+    pub multicast_address: Option<Ipv4Addr>,
     /// `SO_BROADCAST`.
     #[arg(long)]
     pub broadcast: bool,

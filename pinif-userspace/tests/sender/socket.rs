@@ -72,5 +72,9 @@ fn choose_interfaces(intent: &Intent, socket: &Socket) -> Result<()> {
         };
         chosen.with_context(|| format!("cannot send multicast by {device}"))?;
     }
+    if let Some(address) = &intent.multicast_address {
+        let chosen = socket.set_multicast_if_v4(address);
+        chosen.with_context(|| format!("cannot send multicast by {address}'s interface"))?;
+    }
     Ok(())
 }

@@ -48,12 +48,16 @@ pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'
     // TCP looks at none of these options.
     let may_name = headers.protocol != protocol::TCP;
     let options = may_name.then(|| (scene.options)()).flatten();
-    let named = options.and_then(|options| options.toward(headers.destination));
-    let is_it = named.filter(|(interface, _)| *interface == sighted.egress);
+    let is_it = options.and_then(|options| {
+        let by_index = options.toward(headers.destination);
+        let by_index = by_index.filter(|(interface, _)| *interface == sighted.egress);
+        let by_address = || options.toward_from(headers.destination, headers.source);
+        by_index.map(|(_, option)| option).or_else(by_address)
+    });
     vec![Cause {
         certain: is_it.is_some(),
         kind: CauseKind::Named {
-            how: is_it.map_or(how, |(_, option)| option),
+            how: is_it.unwrap_or(how),
             interface: (scene.name)(sighted.egress),
             routed: routed.map(scene.name),
         },

@@ -31,6 +31,10 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
     let home = || home(finding, row);
     let bound = &finding.place.bound_device;
     let one = match cause {
+        // Without it, the packet would wait for a neighbour that does not answer.
+        CauseKind::PktinfoOverride if has_no_way(finding) => {
+            return Some(held(finding, routes::undecided(finding, row, None)));
+        }
         CauseKind::PktinfoOverride => return Some(held(finding, Remedy::ClearPktinfo(home()))),
         CauseKind::ScopeOverride => {
             return Some(held(

@@ -178,3 +178,58 @@ fn a_neighbour_is_not_sent_by_another_links_router() {
     }
     .is_fixed();
 }
+
+const DECIDE: &str = "decide where 203.0.113.9 belongs: no route leads there via fab0, so that a socket bound there would wait for a neighbour \
+                      that does not answer; give it a router there, or let rule world allow eth1";
+
+/// Bound to fab0 instead, it would wait for a neighbour that does not answer.
+#[test]
+fn a_socket_is_bound_to_no_device_that_reaches_nothing() {
+    Mistake {
+        cause: "the process bound the socket to eth1",
+        policy: Some(WORLD),
+        remedies: vec![operator(DECIDE, Then::Words)],
+        ..Mistake::of(
+            "policy-escape",
+            "30 bound-beyond",
+            "udp --bind-device eth1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+#[test]
+fn a_socket_stays_bound_to_no_device_that_reaches_nothing() {
+    Mistake {
+        cause: "socket was unbound from fab0; route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        policy: Some(WORLD),
+        packets: Some(6),
+        remedies: vec![operator(DECIDE, Then::Words)],
+        ..Mistake::of(
+            "policy-escape",
+            "30 unbound-beyond",
+            "udp --bind-device fab0 --unbind-after 4 --ignore-bind-error --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+#[test]
+fn a_packet_is_not_left_to_a_device_that_reaches_nothing() {
+    Mistake {
+        cause: "IP_PKTINFO override",
+        remedies: vec![
+            operator("start the program by pinif run", Then::Nowhere),
+            operator(
+                "decide where 203.0.113.9 belongs: no route leads there via fab0",
+                Then::Words,
+            ),
+        ],
+        ..Mistake::of(
+            "device-escape",
+            "30 pktinfo-beyond",
+            "udp --bind-device fab0 --pktinfo eth1 --to 203.0.113.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

@@ -3,7 +3,7 @@
 
 use super::policies::GROUPS;
 use crate::bench::carry::{Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need};
+use crate::bench::{Bench, Need, leak, scenario};
 
 /// The group's route is by fab0.
 fn routed(bench: &Bench) {
@@ -79,10 +79,13 @@ fn a_rule_by_a_source_that_nobody_bound_is_probable() {
         cause: "most likely rule 100 (from 192.0.2.1) sent it to table 100",
         policy: Some(crate::bench::CONTROL_PLANE),
         make,
-        remedies: vec![operator(
-            "give 10.0.0.2 a route via fab0 in table 100",
-            Then::Words,
-        )],
+        remedies: vec![
+            operator("give 10.0.0.2 a route via fab0 in table 100", Then::Words),
+            developer(
+                "bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other (IP_PKTINFO)",
+                Then::Peer,
+            ),
+        ],
         ..Mistake::of(
             "policy-escape",
             "30 named-or-routed",
@@ -116,4 +119,28 @@ fn what_is_named_and_nothing_reaches_is_somebodys_to_decide() {
         )
     }
     .is_fixed();
+}
+
+/// The socket is asked while it is there: the option has eth1's address, which the packets then have.
+#[test]
+fn an_option_that_names_the_interface_by_its_address_is_reported() {
+    scenario("12 cause-multicast-option", &[], |bench| {
+        routed(bench);
+        let mut auditor = bench.audit_with(GROUPS, &[]);
+        let mut sender = bench.sender(
+            "udp --multicast-address 192.0.2.1 --to 239.1.1.1:9 --count 20 --pause-after 10",
+        );
+        sender.wait_for("paused");
+        auditor.wait_for_finding("policy-escape");
+        let sent = sender.go_and_finish();
+        let found = leak("policy-escape")
+            .rule("groups")
+            .egress("eth1")
+            .packets(20)
+            .by(&sent)
+            .cause("the program named eth1 (IP_MULTICAST_IF): the kernel routes it via fab0 now");
+        let report = auditor.stop();
+        assert!(!report.findings[0].cause.contains("likely"), "{report}");
+        report.expect().finding(found).nothing_else();
+    });
 }

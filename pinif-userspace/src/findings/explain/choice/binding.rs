@@ -1,5 +1,7 @@
 //! The remedies that bind a socket to a device: `pinif run` for whoever runs the host, the option for whoever changes the program.
 
+use pinif_ebpf::packet::protocol;
+
 use super::{
     egress,
     facts::{
@@ -8,7 +10,7 @@ use super::{
     routes::route_home,
 };
 use crate::findings::{
-    explain::{Home, Meets, Remedy},
+    explain::{Cause, CauseKind, Home, Meets, Remedy},
     finding::Finding,
     kinds::Row,
     ways::Way,
@@ -91,5 +93,25 @@ pub(super) fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
         Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
         Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
         Reached::Nowhere => None,
+    }
+}
+
+/// The bound device, where the program may have named an interface with what it sends, or a rule by its source did: both end by that.
+pub(super) fn named_no_other(finding: &Finding) -> Option<Remedy> {
+    let is_likely = |cause: &Cause| !cause.certain && matches!(cause.kind, CauseKind::Route(_));
+    let is_datagram = finding
+        .flow
+        .is_some_and(|flow| flow.protocol == protocol::UDP);
+    match reached(finding) {
+        Reached::By(way)
+            if way.holds
+                && is_datagram
+                && keeps_foreign_source(finding, &way)
+                && finding.causes.iter().any(is_likely) =>
+        {
+            let home = Home::of(&way.interface);
+            Some(Remedy::BindAndNameNoOther(home, "IP_PKTINFO"))
+        }
+        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    binding::{bound_as_a_whole, bound_home, run_home, unpinned},
+    binding::{bound_as_a_whole, bound_home, named_no_other, run_home, unpinned},
     dropping::dropped,
     egress,
     facts::{demands_device, has_no_way},
@@ -106,6 +106,7 @@ pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec
     if is_owned(finding) {
         all.extend(run_home(finding));
         all.extend(bound_home(finding, row));
+        all.extend(named_no_other(finding));
     } else if all.is_empty() || has_no_way(finding) {
         all.push(dropped(finding, row));
     }

@@ -1,5 +1,7 @@
 //! The remedies that lead packets where they belong by a route, or say that somebody has to decide where that is.
 
+use std::sync::Arc;
+
 use pinif_ebpf::verdict::Kind;
 
 use super::{
@@ -38,14 +40,9 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         Reached::Nowhere => {
             let rule = finding.place.rule.as_ref();
             let rule = rule.and_then(|rule| rule.name.clone());
-            return vec![Remedy::Decide {
-                to,
-                home: home(finding, row),
-                // An address that is wrong there, no rule makes right.
-                allow: rule
-                    .filter(|_| finding.kind != Kind::AddressEscape)
-                    .map(|rule| (rule, egress(finding))),
-            }];
+            // An address that is wrong there, no rule makes right.
+            let rule = rule.filter(|_| finding.kind != Kind::AddressEscape);
+            return vec![undecided(finding, row, rule)];
         }
         Reached::By(way) => way,
     };
@@ -66,6 +63,15 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         None => std::iter::once(Remedy::Route(route(Some(way))))
             .chain(out)
             .collect(),
+    }
+}
+
+/// Nothing reaches the destination from where it belongs: somebody has to decide whether this rule allows it to leave where it left.
+pub(super) fn undecided(finding: &Finding, row: &Row, rule: Option<Arc<str>>) -> Remedy {
+    Remedy::Decide {
+        to: destination_address(finding),
+        home: home(finding, row),
+        allow: rule.map(|rule| (rule, egress(finding))),
     }
 }
 
