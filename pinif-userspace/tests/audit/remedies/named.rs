@@ -68,7 +68,7 @@ fn a_group_from_the_right_address_is_sent_by_its_interface() {
     .is_fixed();
 }
 
-/// An address of eth1 that a rule of routing asks for may come of the interface that the program named: no answer tells these apart.
+/// An address of eth1 that a rule of routing asks for may come of the interface that the program named: no answer distinguishes these.
 #[test]
 fn a_rule_by_a_source_that_nobody_bound_is_probable() {
     fn make(bench: &Bench) {
