@@ -6,8 +6,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     commands::{
-        accept, audit, complaint::complain, demo, detach, doctor, explain, findings, foresee,
-        history, matrix, metrics, pin, policy, run, serve, settings, sockets, start, status, top,
+        accept, audit,
+        complaint::{complain, sentence},
+        demo, detach, doctor, explain, findings, foresee, history, matrix, metrics, pin, policy,
+        run, serve, settings, sockets, start, status, top,
     },
     text::escape::{is_hazardous, visible},
 };
@@ -78,7 +80,7 @@ enum Command {
 ///
 /// The exit status, where there is no command to be run: what is wrong, the help or the version is shown by then. That of wrong
 /// arguments or settings is 1, where clap would take 2: that is how an audit reports findings. Of `pinif run` it is 125, as whenever
-/// pinif fails there.
+/// pinif fails there; of a check, 3.
 pub fn parse() -> Result<Cli, ExitCode> {
     let given: Vec<OsString> = std::env::args_os().collect();
     let arguments = settings::complete(Cli::command(), given.clone(), &|name| {
@@ -86,23 +88,26 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
     .map_err(|error| {
         complain(&error);
-        failure(&given)
+        failure(&given, || sentence(&error))
     })?;
     Cli::try_parse_from(arguments).map_err(|usage| {
         explain(&usage);
         if usage.use_stderr() {
-            failure(&given)
+            failure(&given, || settings::fault(&usage))
         } else {
             ExitCode::SUCCESS
         }
     })
 }
 
-/// The status of a command that cannot be run.
-fn failure(given: &[OsString]) -> ExitCode {
-    let (_, names) = settings::head(&Cli::command(), given);
-    match names.first() {
-        Some(command) if command == "run" => ExitCode::from(run::FAILED),
+/// The status of a command that cannot be run; a check says why as checks do.
+fn failure(given: &[OsString], why: impl FnOnce() -> String) -> ExitCode {
+    let (head, names) = settings::head(&Cli::command(), given);
+    match names.first().map(String::as_str) {
+        Some("run") => ExitCode::from(run::FAILED),
+        Some("status") if status::is_check(&given[head..], &|name| std::env::var_os(name)) => {
+            status::failed_check(&why())
+        }
         _ => ExitCode::FAILURE,
     }
 }

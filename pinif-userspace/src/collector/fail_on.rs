@@ -15,6 +15,9 @@ pub enum FailOn {
     Never,
 }
 
+/// The exit status that says that not all may have been seen or counted.
+pub const INCOMPLETE: u8 = 3;
+
 /// The exit status of an audit that ran: 2 when a finding is at or over `fail_on`; otherwise 3 when counts or what was written
 /// of them may be incomplete, for then the absence of such a finding is not certain; otherwise 0. A leak that was seen is certain
 /// however much was lost, so 2 wins over 3. An audit that could not run ends with 1, which is not decided here.
@@ -29,7 +32,7 @@ pub fn exit_status(fail_on: FailOn, worst: Option<Severity>, incomplete: bool) -
         .is_some_and(|(threshold, worst)| worst >= threshold);
     match (failed, incomplete) {
         (true, _) => 2,
-        (false, true) => 3,
+        (false, true) => INCOMPLETE,
         (false, false) => 0,
     }
 }

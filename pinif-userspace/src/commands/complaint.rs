@@ -38,7 +38,8 @@ fn to_journal(error: &anyhow::Error) {
     }
 }
 
-fn sentence(error: &anyhow::Error) -> String {
+/// Why a command could not be done, in a sentence that is safe to show.
+pub fn sentence(error: &anyhow::Error) -> String {
     let sentence = match error.downcast_ref::<PolicyErrors>() {
         Some(errors) => errors.brief(),
         None => format!("{error:#}"),

@@ -20,6 +20,7 @@ use file::File;
 use given::Given;
 pub use given::head;
 use setting::{Place, Setting, is_option};
+pub use value::fault;
 
 /// The arguments with those that are set elsewhere. What is wrong with the given ones is left for clap to say.
 ///
@@ -125,7 +126,7 @@ impl Layered<'_> {
 
     fn refused(&self, option: &Arg, place: &Place, error: &clap::Error) -> anyhow::Error {
         let key = option.get_long().unwrap_or_default();
-        let what = value::fault(error);
+        let what = fault(error);
         match (place, self.file) {
             (Place::File(span), Some(file)) => file.refused(span, key, &what).into(),
             (Place::Environment(name), _) => anyhow::anyhow!("{name} in the environment: {what}"),

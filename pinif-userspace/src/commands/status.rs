@@ -1,14 +1,18 @@
 //! `pinif status`: how a running audit stands.
 
-use std::{io, process::ExitCode};
+use std::{ffi::OsString, io, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use pinif_ebpf::verdict::Severity;
 
-use super::asking::Asked;
+use super::{
+    asking::Asked,
+    complaint::{complain, sentence},
+    settings::Environment,
+};
 use crate::{
-    collector::fail_on::{FailOn, exit_status},
+    collector::fail_on::{FailOn, INCOMPLETE, exit_status},
     control::{ClientError, protocol::Status},
     surfaces::{
         check,
@@ -33,6 +37,9 @@ pub struct StatusArgs {
     fail_on: FailOn,
 }
 
+/// The name of [`Form::Nagios`].
+const CHECK: &str = "nagios";
+
 /// How it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -46,7 +53,7 @@ enum Form {
 }
 
 /// Runs `pinif status`. The exit status: 0 all is seen and nothing at or over `--fail-on` was found, 2 a finding, 3 not all can be
-/// seen or counted, 1 nothing runs.
+/// seen or counted or the auditor does not answer, 1 nothing runs.
 ///
 /// # Errors
 ///
@@ -54,9 +61,15 @@ enum Form {
 pub fn run(args: StatusArgs) -> Result<ExitCode> {
     let asked = args.asked.ask(async |client| client.status().await);
     if args.format == Form::Nagios {
-        return check(asked, args.fail_on);
+        return Ok(check(asked, args.fail_on));
     }
-    let status = asked?;
+    let status = match asked {
+        Err(error) if error.downcast_ref().is_some_and(ClientError::is_blind) => {
+            complain(&error);
+            return Ok(ExitCode::from(INCOMPLETE));
+        }
+        asked => asked?,
+    };
     let text = match args.format {
         Form::Human => {
             let out = io::stdout();
@@ -74,17 +87,48 @@ pub fn run(args: StatusArgs) -> Result<ExitCode> {
 }
 
 /// The same as a check.
-fn check(asked: Result<Status>, fail_on: FailOn) -> Result<ExitCode> {
-    let (level, line) = match asked {
+fn check(asked: Result<Status>, fail_on: FailOn) -> ExitCode {
+    said(match asked {
         Ok(status) => {
             let worst = worst(&status);
             let fails = exit_status(fail_on, worst, false) != 0;
             check::answered(&status, worst, fails)
         }
-        Err(error) => check::unanswered(&error.downcast::<ClientError>()?),
-    };
-    streams::answer(&format!("{line}\n"))?;
-    Ok(ExitCode::from(level as u8))
+        Err(error) => match error.downcast_ref() {
+            Some(error) => check::unanswered(error),
+            None => check::failed(&sentence(&error)),
+        },
+    })
+}
+
+/// Whether arguments of `pinif status` ask for a check, whatever else is wrong with them.
+pub fn is_check(arguments: &[OsString], environment: Environment<'_>) -> bool {
+    let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy());
+    while let Some(argument) = arguments.next() {
+        match argument.strip_prefix("--format") {
+            Some("") => return arguments.next().is_some_and(|form| form == CHECK),
+            Some(form) if form.starts_with('=') => return &form[1..] == CHECK,
+            _ => {}
+        }
+    }
+    environment("PINIF_STATUS_FORMAT").is_some_and(|form| form == CHECK)
+}
+
+/// A check that fails by itself, of which this is said.
+pub fn failed_check(text: &str) -> ExitCode {
+    said(check::failed(text))
+}
+
+/// Says what came of a check. Where that cannot be written, nothing is certain.
+fn said((level, line): (check::Level, String)) -> ExitCode {
+    let said = streams::answer(&format!("{line}\n"));
+    ExitCode::from(match said {
+        Ok(()) => level,
+        Err(error) => {
+            complain(&error);
+            check::Level::Unknown
+        }
+    } as u8)
 }
 
 /// The gravest finding that counts.

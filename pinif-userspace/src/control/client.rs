@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use axum::body::Bytes;
@@ -15,64 +16,26 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, time::timeout};
 
 use super::{
     filter::{EventsFilter, FindingsFilter, SocketsFilter},
     place::{self, Peer},
-    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, Problem, SocketsPage, Status, path},
+    protocol::{EventLine, FindingsPage, MatrixNow, PolicyNow, SocketsPage, Status, path},
 };
-use crate::{findings::line::FindingLine, text::escape::visible};
+use crate::findings::line::FindingLine;
+
+mod error;
+
+pub use error::ClientError;
 
 /// How long an answer may be, in bytes.
 const MOST: usize = 64 << 20;
 /// How long a line of events may be, in bytes.
 const LINE: usize = 16 << 20;
-
-/// Why an auditor gives no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// No auditor runs.
-    #[error("no auditor runs; begin with `sudo pinif audit`, or `sudo systemctl start pinif`")]
-    NoneRuns,
-    /// Nobody listens where one was to be.
-    #[error("no auditor listens at {}; `pinif` alone shows where one does", shown(.0))]
-    NotThere(PathBuf),
-    /// Several run.
-    #[error("several auditors run; choose one with --socket: {}", .0.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", "))]
-    Several(Vec<PathBuf>),
-    /// This user may not ask.
-    #[error("{} may not be opened; ask as root, or join its group: `sudo usermod -aG pinif USER`, and log in again", shown(.0))]
-    Denied(PathBuf),
-    /// The auditor refuses.
-    #[error("{}; {}", visible(&.problem.error), visible(&.problem.fix))]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// Why.
-        problem: Problem,
-    },
-    /// The connection is lost: the auditor has ended, perhaps.
-    #[error("the auditor at {} has gone: {error}", shown(.path))]
-    Lost {
-        /// Where it was.
-        path: PathBuf,
-        /// How that is known.
-        error: String,
-    },
-    /// What it says is not understood.
-    #[error("the auditor at {} says what this pinif does not understand ({error}); use the same version", shown(.path))]
-    Strange {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        error: String,
-    },
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
-}
+/// How long an answer may take to begin, and each part of it to come. An auditor that is there, and whose collector hangs, says so after
+/// five seconds ([`super::ask`]).
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// An auditor that can be asked. It is connected to when it is asked, and again where the connection was lost since.
 #[derive(Debug)]
@@ -201,7 +164,7 @@ impl Client {
     /// Why there is no answer.
     pub async fn metrics(&mut self) -> Result<String, ClientError> {
         let bytes = self.read(path::METRICS).await?;
-        String::from_utf8(bytes.into()).map_err(|error| self.strange(&error))
+        String::from_utf8(bytes).map_err(|error| self.strange(&error))
     }
 
     async fn get<T: DeserializeOwned>(&mut self, target: &str) -> Result<T, ClientError> {
@@ -209,7 +172,7 @@ impl Client {
         serde_json::from_slice(&bytes).map_err(|error| self.strange(&error))
     }
 
-    async fn read(&mut self, target: &str) -> Result<Bytes, ClientError> {
+    async fn read(&mut self, target: &str) -> Result<Vec<u8>, ClientError> {
         let mut connection = match self.idle().await {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -243,6 +206,8 @@ impl Client {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ClientError::NotThere(path())
             }
+            // It takes no more callers (unix(7)): whoever accepts them does not.
+            io::ErrorKind::WouldBlock => ClientError::Silent(path()),
             _ => self.lost(&error),
         })?;
         let (sender, connection) = handshake(TokioIo::new(stream))
@@ -264,8 +229,14 @@ impl Client {
             .header(HOST, "pinif")
             .body(Empty::new())
             .map_err(|error| self.strange(&error))?;
-        let answer = connection.send_request(request).await;
+        let answer = self.in_time(connection.send_request(request)).await?;
         answer.map_err(|error| self.lost(&error))
+    }
+
+    /// The outcome of something that an auditor that hangs would never end.
+    async fn in_time<T>(&self, waited: impl Future<Output = T>) -> Result<T, ClientError> {
+        let outcome = timeout(PATIENCE, waited).await;
+        outcome.map_err(|_| ClientError::Silent(self.path.clone()))
     }
 
     /// The answer, where it is none that refuses.
@@ -285,10 +256,16 @@ impl Client {
         })
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, ClientError> {
-        let read = Limited::new(body, MOST).collect().await;
-        let read = read.map_err(|error| self.lost(&error))?;
-        Ok(read.to_bytes())
+    async fn body(&self, body: Incoming) -> Result<Vec<u8>, ClientError> {
+        let mut body = Limited::new(body, MOST);
+        let mut bytes = Vec::new();
+        while let Some(frame) = self.in_time(body.frame()).await? {
+            let frame = frame.map_err(|error| self.lost(&error))?;
+            if let Some(part) = frame.data_ref() {
+                bytes.extend_from_slice(part);
+            }
+        }
+        Ok(bytes)
     }
 
     fn lost(&self, error: &impl ToString) -> ClientError {

@@ -3,13 +3,13 @@
 
 use pinif_ebpf::verdict::Severity;
 
-use super::{standing, table};
+use super::{phrase, standing, table};
 use crate::{
     control::{
         ClientError,
         protocol::{Incomplete, Status},
     },
-    findings::alert_state::AlertState,
+    findings::{alert_state::AlertState, kinds},
     text::{escape::visible, words::counted},
 };
 
@@ -56,7 +56,12 @@ pub fn answered(status: &Status, worst: Option<Severity>, fails: bool) -> (Level
     let gravest = status.worst.iter().find(|line| line.state.alerts());
     texts.extend(gravest.map(|line| {
         let (sender, kind) = (table::sender(line), line.kind.name());
-        format!("{kind} via {} by {sender}", line.egress_interface)
+        if kinds::is_counted(line.kind) {
+            format!("{kind} via {} by {sender}", line.egress_interface)
+        } else {
+            let traffic = phrase::traffic(line.kind, &line.egress_interface);
+            format!("{kind}: {traffic} ({sender})")
+        }
     }));
     texts.extend(status.incomplete.iter().map(|what| lack(*what, status)));
     let text = line(level, &texts.join("; "));
@@ -72,9 +77,15 @@ pub fn unanswered(error: &ClientError) -> (Level, String) {
         ClientError::Several(_)
         | ClientError::Denied(_)
         | ClientError::Refused { .. }
+        | ClientError::Silent(_)
         | ClientError::Strange { .. } => Level::Unknown,
     };
     (level, line(level, &error.to_string()))
+}
+
+/// The line of a check that could not ask.
+pub fn failed(text: &str) -> (Level, String) {
+    (Level::Unknown, line(Level::Unknown, text))
 }
 
 /// What is before the figures, which a `|` would begin.

@@ -217,12 +217,17 @@ fn several(samples: &Samples) -> String {
 
 /// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.
 fn unseen(finding: &Finding) -> String {
-    let interface = match finding.egress_interface() {
+    let traffic = traffic(finding.kind, finding.egress_interface());
+    format!("{}: {traffic}", sender(finding))
+}
+
+/// What traffic that is in no packet's finding does at its interface: `traffic is not seen on eth1`.
+pub fn traffic(kind: Kind, interface: &str) -> String {
+    let interface = match interface {
         ANY_INTERFACE => "any interface".into(),
         interface => visible(interface),
     };
-    let does = does(finding.kind, finding.dropped);
-    format!("{}: traffic {does} {interface}", sender(finding))
+    format!("traffic {} {interface}", does(kind, false))
 }
 
 /// What is audited: `Auditing 3 interfaces of card by tcx on Linux 6.18.44: eth1, fab0, lo.`, and whether leaks are dropped.

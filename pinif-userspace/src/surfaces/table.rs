@@ -83,11 +83,13 @@ impl<'a> From<&'a FindingLine> for Item<'a> {
     }
 }
 
-/// Who sent a finding's packets, safe to show: `telemetryd (pid 4242), bound to fab0`.
+/// Who sent a finding's packets, or what makes a gap, safe to show: `telemetryd (pid 4242), bound to fab0`.
 pub fn sender(finding: &FindingLine) -> String {
     let sender = match &finding.subject {
         Some(Subject::OtherPrograms { uid }) => phrase::other_programs(*uid),
         Some(Subject::Others) => phrase::OTHERS.to_owned(),
+        // Nobody has sent a packet of it: what makes it so stands for the sender.
+        _ if !kinds::is_counted(finding.kind) && finding.process.is_none() => finding.cause.clone(),
         _ => headline::of(
             finding.process.as_ref(),
             finding.bound_device.as_deref(),
@@ -176,5 +178,28 @@ where
             .into_iter()
             .map(|text| text.styled(look::strong()))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{example, finding::SentBy};
+
+    #[test]
+    fn nobody_has_sent_what_no_packet_is_known_of() {
+        let line = |kind| FindingLine {
+            kind,
+            process: None,
+            subject: None,
+            origin: SentBy::Kernel,
+            cause: "pktgen\u{1b}".to_owned(),
+            ..FindingLine::from(&example::finding(1))
+        };
+        for kind in [Kind::Unaudited, Kind::ArpFlux] {
+            assert_eq!(sender(&line(kind)), "pktgen\\x1b");
+        }
+        let sent = sender(&line(Kind::DeviceEscape));
+        assert!(sent.starts_with("the kernel"), "{sent}");
     }
 }

@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     findings::{alert_state::AlertState, flow::protocol_name, kinds, line::FindingLine},
-    surfaces::{fix::fix, phrase::with_it},
+    surfaces::{
+        fix::fix,
+        phrase::{traffic, with_it},
+    },
     text::{
         escape::visible,
         words::{counted, wrapped_from},
@@ -27,7 +30,11 @@ pub(super) fn of(finding: &FindingLine, columns: Option<usize>) -> String {
     // Of a gap there are no packets: no protocol, no addresses, and nothing to count.
     let is_gap = !kinds::is_counted(finding.kind);
     let what = if is_gap {
-        format!("{who}, not seen on {}", finding.egress_interface)
+        let traffic = traffic(finding.kind, &finding.egress_interface);
+        match &finding.process {
+            Some(_) => format!("{who}: {traffic}"),
+            None => traffic,
+        }
     } else {
         let by = match (&finding.r#if, finding.dropped) {
             (Some(_), _) => "would leave via",
@@ -256,6 +263,32 @@ mod tests {
         assert!(text.contains("UDP would leave via wan0\n"), "{text}");
         let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
         assert!(text.ends_with(seen), "{text}");
+    }
+
+    #[test]
+    fn of_a_gap_it_is_said_what_its_traffic_does() {
+        let gap = |kind, process| FindingLine {
+            kind,
+            process,
+            ..finding()
+        };
+        let head = |finding| {
+            let text = of(&finding, None);
+            let (head, _) = text.split_once('\n').unwrap_or_default();
+            head.rsplit_once("a549f0330649: ")
+                .map(|(_, what)| what.to_owned())
+        };
+        for (kind, process, what) in [
+            (Kind::ArpFlux, None, "traffic may arrive on wan0"),
+            (Kind::Unaudited, None, "traffic is not seen on wan0"),
+            (
+                Kind::Unaudited,
+                finding().process,
+                "a\\x1bb (pid 7): traffic is not seen on wan0",
+            ),
+        ] {
+            assert_eq!(head(gap(kind, process)).as_deref(), Some(what));
+        }
     }
 
     #[test]

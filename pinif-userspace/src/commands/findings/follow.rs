@@ -69,13 +69,17 @@ impl Following<'_> {
         let mut events = client.events(&self.filter.events()).await?;
         loop {
             let outcome = self.one_run(client, &mut events).await;
-            match outcome {
+            streams::note(match outcome {
                 Ok(Ended::Enough) => return Ok(()),
-                Ok(Ended::Audit) | Err(Failure::Client(ClientError::Lost { .. })) => {}
+                Ok(Ended::Audit) | Err(Failure::Client(ClientError::Lost { .. })) => {
+                    "the auditor has ended; waiting for the next one"
+                }
+                Err(Failure::Client(ClientError::Silent(_))) => {
+                    "the auditor does not answer; waiting for it, or the next one"
+                }
                 Err(Failure::Client(error)) => return Err(error.into()),
                 Err(Failure::Output(error)) => return Err(error),
-            }
-            streams::note("the auditor has ended; waiting for the next one");
+            });
             events = loop {
                 sleep(AGAIN).await;
                 match client.events(&self.filter.events()).await {
@@ -83,6 +87,7 @@ impl Following<'_> {
                     Err(
                         ClientError::NotThere(_)
                         | ClientError::Lost { .. }
+                        | ClientError::Silent(_)
                         | ClientError::Denied(_),
                     ) => {}
                     // It begins, or has too many readers.

@@ -100,7 +100,7 @@ impl Value {
 }
 
 /// What clap says of a value, without where it takes it to stand.
-pub(super) fn fault(error: &clap::Error) -> String {
+pub fn fault(error: &clap::Error) -> String {
     visible(&said(error)).into_owned()
 }
 

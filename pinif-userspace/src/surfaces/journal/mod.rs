@@ -193,12 +193,13 @@ impl<E: Write + Send> Surface for Journal<E> {
         for row in self.shown.rows() {
             if !kinds::is_counted(row.kind) {
                 let line = format!(
-                    "{} {}: {} on {} in {}: not seen.",
+                    "{} {}: {} on {} in {}: {}.",
                     row.severity.name(),
                     row.kind.name(),
                     row.sender,
                     row.egress_interface(),
-                    row.netns()
+                    row.netns(),
+                    row.fate()
                 );
                 self.lines.note(Level::Info, &line);
                 continue;

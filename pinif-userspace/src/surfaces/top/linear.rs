@@ -118,17 +118,24 @@ fn packets(finding: &FindingLine) -> String {
 }
 
 fn whole(finding: &FindingLine) -> String {
-    let did = phrase::does(finding.kind, finding.dropped);
-    let count = match kinds::is_counted(finding.kind) {
-        true => format!(", {}", packets(finding)),
-        false => String::new(),
+    let interface = &finding.egress_interface;
+    let what = match (kinds::is_counted(finding.kind), &finding.process) {
+        (true, _) => {
+            let did = phrase::does(finding.kind, finding.dropped);
+            format!(
+                "{} {did} {interface}, {}",
+                sender(finding),
+                packets(finding)
+            )
+        }
+        (false, Some(_)) => {
+            let traffic = phrase::traffic(finding.kind, interface);
+            format!("{}: {traffic}", sender(finding))
+        }
+        // Its cause follows.
+        (false, None) => phrase::traffic(finding.kind, interface),
     };
-    let mut line = format!(
-        "{}: {} {did} {}{count}.",
-        named(finding),
-        sender(finding),
-        finding.egress_interface
-    );
+    let mut line = format!("{}: {what}.", named(finding));
     for (label, text) in [("Cause", &finding.cause), ("Fix", &finding.remedy)] {
         if !text.is_empty() {
             line.push_str(&format!(" {label}: {text}."));

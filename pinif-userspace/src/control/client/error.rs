@@ -1,0 +1,62 @@
+//! Why an auditor gives no answer.
+
+use std::path::{Path, PathBuf};
+
+use crate::{control::protocol::Problem, text::escape::visible};
+
+/// Why an auditor gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No auditor runs.
+    #[error("no auditor runs; begin with `sudo pinif audit`, or `sudo systemctl start pinif`")]
+    NoneRuns,
+    /// Nobody listens where one was to be.
+    #[error("no auditor listens at {}; `pinif` alone shows where one does", shown(.0))]
+    NotThere(PathBuf),
+    /// Several run.
+    #[error("several auditors run; choose one with --socket: {}", .0.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", "))]
+    Several(Vec<PathBuf>),
+    /// This user may not ask.
+    #[error("{} may not be opened; ask as root, or join its group: `sudo usermod -aG pinif USER`, and log in again", shown(.0))]
+    Denied(PathBuf),
+    /// The auditor refuses.
+    #[error("{}; {}", visible(&.problem.error), visible(&.problem.fix))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why.
+        problem: Problem,
+    },
+    /// The connection is lost: the auditor has ended, perhaps.
+    #[error("the auditor at {} has gone: {error}", shown(.path))]
+    Lost {
+        /// Where it was.
+        path: PathBuf,
+        /// How that is known.
+        error: String,
+    },
+    /// It is there, and does not answer: it is stopped, or hangs.
+    #[error(
+        "the auditor at {} does not answer: it hangs, or is stopped; look at `systemctl status pinif`, or at what it printed", shown(.0)
+    )]
+    Silent(PathBuf),
+    /// What it says is not understood.
+    #[error("the auditor at {} says what this pinif does not understand ({error}); use the same version", shown(.path))]
+    Strange {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+}
+
+impl ClientError {
+    /// Whether an auditor is there that cannot be asked how it stands: it does not answer, or refuses to.
+    pub const fn is_blind(&self) -> bool {
+        matches!(self, Self::Silent(_) | Self::Refused { status: 503, .. })
+    }
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
