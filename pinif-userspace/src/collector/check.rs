@@ -32,7 +32,7 @@ impl Audit {
     pub(super) fn check_integrity(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
         // What is gone with its interface was not removed.
         self.drain_events(changes)?;
-        let (mut removed, before) = self.look_at_interfaces();
+        let (mut removed, before, has_packet_socket) = self.look_at_interfaces();
         self.look_at_the_rest(&mut removed);
         let outputs = self
             .integrity
@@ -76,27 +76,24 @@ impl Audit {
             }
         }
         // Any packet socket may bypass by now.
-        if all || self.has_packet_socket() {
+        if all || has_packet_socket {
             let settles = false;
             self.on_gaps(gaps::Input::Now(gaps::Look { all, settles }));
         }
         Ok(())
     }
 
-    /// Where it is unknown, all is looked for from time to time.
-    fn has_packet_socket(&self) -> bool {
-        self.namespaces.values().any(|namespace| {
-            let found = sockets::has_packet_socket(namespace.hooks.netns());
-            found.unwrap_or(false)
-        })
-    }
-
-    fn look_at_interfaces(&mut self) -> (BTreeMap<Spot, Result<(), String>>, Before) {
+    /// What was removed, what comes before pinif, and whether there is a packet socket: where that is unknown, all is looked for from
+    /// time to time.
+    fn look_at_interfaces(&mut self) -> (BTreeMap<Spot, Result<(), String>>, Before, bool) {
         let mut removed = BTreeMap::new();
         let mut all_before = Before::new();
+        let mut has_packet_socket = false;
         for (&netns, namespace) in &mut self.namespaces {
             // One that cannot be entered is looked for, and reported, as others are.
-            let looked = namespace.hooks.look().unwrap_or_default();
+            let looked = namespace.hooks.look(sockets::has_packet_socket);
+            let (looked, packet_socket) = looked.unwrap_or_else(|_| (Vec::new(), Ok(false)));
+            has_packet_socket |= packet_socket.unwrap_or(false);
             for Looked {
                 interface,
                 direction,
@@ -117,7 +114,7 @@ impl Audit {
                 }
             }
         }
-        (removed, all_before)
+        (removed, all_before, has_packet_socket)
     }
 
     fn look_at_the_rest(&mut self, removed: &mut BTreeMap<Spot, Result<(), String>>) {

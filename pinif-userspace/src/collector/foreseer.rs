@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::task::JoinHandle;
 
-use super::{foresight::Foresight, timer::at};
+use super::foresight::Foresight;
 use crate::{foresee, host::netns::NetNs};
 
 /// The thread that foresees.
@@ -34,7 +34,10 @@ impl Foreseer {
             // It ends early only with the runtime, or by a panic, which was reported.
             return Step::Report(outcome.unwrap_or_default());
         }
-        at(foresight.due()).await;
+        match foresight.due() {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => std::future::pending().await,
+        }
         Step::Look
     }
 }

@@ -1,4 +1,5 @@
-//! What the kernel could not count: the first loss of a kind is an event within a second.
+//! What the kernel could not count: the first loss of a kind is an event within two seconds: that is how often what is
+//! attached is looked at, and what was lost with it; each second while there is a finding, or a reader who wants each state.
 
 use std::collections::BTreeMap;
 

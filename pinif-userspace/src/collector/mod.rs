@@ -30,6 +30,7 @@ mod moment;
 mod names;
 mod namespaces;
 mod netlink_events;
+mod orders;
 mod persisted_policy;
 mod persistence;
 pub(crate) mod plan;

@@ -217,6 +217,15 @@ impl Audit {
 
     /// Reads every finding's counter, also of those whose sighting was lost.
     pub(super) fn read_findings(&mut self, when: When) -> Result<()> {
+        self.read_findings_and(when, |_| Ok(()))
+    }
+
+    /// The same, with something done after each that is new here: there may be thousands of them.
+    pub(super) fn read_findings_and(
+        &mut self,
+        when: When,
+        mut after_each: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         let mut batches = self.counters.findings()?;
         let hears = self.hooks.hears();
         self.findings = 0;
@@ -234,6 +243,7 @@ impl Audit {
                 let entry = Key::Counted(key);
                 if !self.ledger.counted(&entry, state.count, now) {
                     self.on_sighting(&key, &state.sighting, when);
+                    after_each(self)?;
                 }
                 self.judge_still(&entry, &state);
                 if key.dropped != 0 {

@@ -1,7 +1,8 @@
 //! The only wiring: host, kernel, ledger and hub, from start to summary.
 //!
-//! What the kernel sees wakes the collector. What it counted is read from its maps, once a second while there is a finding,
-//! and at the end; what it lost, once a second always. Changes of the host's interfaces go the other way, into the maps.
+//! What the kernel sees wakes the collector. What it counted and lost is read from its maps once a second while there is a finding, or
+//! a reader who wants to see each state; and at the end. Without either, what it lost is read together with the look at what is
+//! attached (`integrity.rs`), which is awake anyway. Changes of the host's interfaces go the other way, into the maps.
 
 use std::{
     future::ready,
@@ -20,8 +21,9 @@ use super::{
     fail_on::exit_status,
     gaps,
     netlink_events::NetlinkEvents,
+    orders::Orders,
     plan::{Order, Plan},
-    timer::at,
+    timer::Timer,
     totals, waiting,
 };
 use crate::{
@@ -30,8 +32,12 @@ use crate::{
     kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
 
-/// How often counters are read while there is a finding.
+/// How often counters are read while there is a finding, or a reader who wants each state.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long before its time either of that and the look at what is attached is done with the other: pinif wakes once for both.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// How many questions are answered before whatever else has happened is looked at.
+const QUESTIONS: usize = 16;
 /// How long the end waits for processes that are still looked for, and then for rules that are still read.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -65,7 +71,8 @@ async fn audit(
     stop: impl Future<Output = ()>,
 ) -> Result<Ended> {
     let (mut audit, mut changes) = Audit::start(plan, hub)?;
-    let audited = audit.until(stop, orders, &mut changes).await;
+    let mut orders = Orders::new(orders);
+    let audited = audit.until(stop, &mut orders, &mut changes).await;
     let checked = audit.check_integrity(&mut changes);
     // There is a summary, whatever failed.
     let ended = audit.end().await;
@@ -83,7 +90,7 @@ impl Audit {
     async fn until(
         &mut self,
         stop: impl Future<Output = ()>,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
+        orders: &mut Orders<'_>,
         changes: &mut NetlinkEvents,
     ) -> Result<()> {
         tokio::pin!(stop);
@@ -91,38 +98,35 @@ impl Audit {
         let end = self
             .duration
             .and_then(|duration| Instant::now().checked_add(duration));
-        let over = at(end);
-        tokio::pin!(over);
         let hub = Arc::clone(&self.hub);
         let reader_left = hub.reader_left();
         tokio::pin!(reader_left);
-        let mut next_read = Instant::now() + READ_EVERY;
+        let mut timer = Timer::new()?;
+        let mut last_read = Instant::now();
         loop {
             let mut seen = Vec::new();
             let mut arrivals = Vec::new();
             let mut bypasses = Vec::new();
-            let gaps_due = self.gaps.due();
-            let integrity_due = self.integrity.due();
-            let enforced_until = self.enforced_until;
             let resting = self.rate_limit.rests_until();
+            let due = self.due(last_read).chain(end).min();
             let mut is_idle = false;
             tokio::select! {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = &mut reader_left => return Ok(()),
-                () = &mut over => return Ok(()),
-                () = at(enforced_until) => self.enforce(enforcement::Input::TimeOver)?,
                 // Before the ring buffer, which a flood keeps full.
-                () = tokio::time::sleep_until(next_read.into()) => {
-                    next_read = Instant::now() + READ_EVERY;
-                    is_idle = !self.read_counters(changes)?;
+                outcome = timer.at(due) => {
+                    outcome.context("the timer cannot be waited for")?;
+                    if end.is_some_and(|end| Instant::now() >= end) {
+                        return Ok(());
+                    }
+                    is_idle = self.on_time(&mut last_read, changes, orders)?;
                 }
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
                     self.waiting.add(seen);
                     self.report_waiting(changes)?;
                 }
-                () = at(resting) => self.rate_limit.wakes(),
                 Some((netns, event)) = changes.next() => self.on_netlink_event(netns, event)?,
                 outcome = self.following.arrivals.next(|arrival| arrivals.push(arrival)) => {
                     outcome.context("the ring buffer of namespaces cannot be read")?;
@@ -132,10 +136,8 @@ impl Audit {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
                     self.on_bypasses(bypasses);
                 }
-                () = tokio::time::sleep_until(gaps_due.into()) => self.on_gaps(gaps::Input::Due),
-                () = tokio::time::sleep_until(integrity_due.into()) => self.check_integrity(changes)?,
                 () = self.following.watch.due() => self.look_for_namespaces(changes)?,
-                Some(order) = orders.recv() => match order {
+                Some(order) = orders.next() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
                     Order::WrongPolicy(errors) => self.keep_policy(&errors),
                     Order::Confirm => self.enforce(enforcement::Input::Confirm)?,
@@ -149,6 +151,8 @@ impl Audit {
                 // Last, since a flood has some all the time.
                 () = ready(()), if !self.waiting.is_empty() && resting.is_none() => self.report_waiting(changes)?,
             }
+            // A flood of sightings never lets the branch above come to its turn.
+            self.answer_questions(orders)?;
             // What wakes it once a second, and finds nothing, is no occasion.
             if !is_idle {
                 self.on_gaps(gaps::Input::Awake);
@@ -169,14 +173,81 @@ impl Audit {
         Ok(())
     }
 
-    /// What is due once a second: the counters of findings, where there is one, and what was lost. The answer is whether there
-    /// is a finding.
-    fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
+    /// When something is to be done, whatever happens.
+    fn due(&self, last_read: Instant) -> impl Iterator<Item = Instant> {
+        let read = self.is_read_on_time().then(|| last_read + READ_EVERY);
+        let on_time = [self.gaps.due(), self.integrity.due()].into_iter();
+        let sometimes = [self.enforced_until, self.rate_limit.rests_until(), read];
+        on_time.chain(sometimes.into_iter().flatten())
+    }
+
+    /// Does all of it that is due. The answer is whether nothing came of it.
+    fn on_time(
+        &mut self,
+        last_read: &mut Instant,
+        changes: &mut NetlinkEvents,
+        orders: &mut Orders<'_>,
+    ) -> Result<bool> {
+        let now = Instant::now();
+        let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
+        let mut is_idle = true;
+        if is_due(self.enforced_until) {
+            self.enforce(enforcement::Input::TimeOver)?;
+            is_idle = false;
+        }
+        if is_due(self.rate_limit.rests_until()) {
+            self.rate_limit.wakes();
+            is_idle = false;
+        }
+        if is_due(Some(self.gaps.due())) {
+            self.on_gaps(gaps::Input::Due);
+            is_idle = false;
+        }
+        let looks = self.integrity.due() <= now + TOGETHER;
+        if looks {
+            self.check_integrity(changes)?;
+            is_idle = false;
+        }
+        let before = if looks { TOGETHER } else { Duration::ZERO };
+        let is_read = looks || self.is_read_on_time();
+        if is_read && *last_read + READ_EVERY <= now + before {
+            *last_read = now;
+            is_idle &= !self.read_counters(changes, orders)?;
+        }
+        Ok(is_idle)
+    }
+
+    /// Answers questions that wait.
+    fn answer_questions(&mut self, orders: &mut Orders<'_>) -> Result<()> {
+        for _ in 0..QUESTIONS {
+            let Some(question) = orders.question() else {
+                break;
+            };
+            self.answer(question)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the counters are read once a second: a clean audit that nobody watches sleeps.
+    fn is_read_on_time(&self) -> bool {
+        self.has_findings() || self.hub.wants_snapshots()
+    }
+
+    fn has_findings(&self) -> bool {
+        self.counts || self.ledger.waits()
+    }
+
+    /// The counters of findings, where there is one, and what was lost. The answer is whether there is a finding.
+    fn read_counters(
+        &mut self,
+        changes: &mut NetlinkEvents,
+        orders: &mut Orders<'_>,
+    ) -> Result<bool> {
         self.accept_in_time(SystemTime::now());
-        let has_findings = self.counts || self.ledger.waits();
+        let has_findings = self.has_findings();
         if has_findings {
             self.drain_events(changes)?;
-            self.read_findings(When::RateLimited)?;
+            self.read_findings_and(When::RateLimited, |audit| audit.answer_questions(orders))?;
             self.show_due();
         }
         let losses = self.counters.losses()?;

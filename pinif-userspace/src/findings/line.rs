@@ -41,7 +41,7 @@ pub enum Line<'a> {
     Finding(Box<FindingLine>),
     /// The audit has ended: exact totals.
     Summary(Cow<'a, Summary>),
-    /// Something cannot be counted or shown: when the first is lost, within a second, and again as the number grows.
+    /// Something cannot be counted or shown: when the first is lost, within two seconds, and again as the number grows.
     Uncounted(Uncounted),
     /// Lines are missing here that could not be written, as on a full disk.
     Lost(Lost),

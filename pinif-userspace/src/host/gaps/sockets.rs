@@ -83,25 +83,25 @@ pub struct State {
     pub cookie: SocketCookie,
 }
 
-/// Whether there is a packet socket in a namespace (`packet_seq_show`). No hook sees what a 32-bit system call asks of it
+/// Whether there is a packet socket in the calling thread's namespace (`packet_seq_show`). No hook sees what a 32-bit system call asks of it
 /// (`in_compat_syscall` in `do_sock_setsockopt`).
 ///
 /// # Errors
-/// Where the namespace cannot be entered, or there is no `/proc`.
-pub fn has_packet_socket(netns: &NetNs) -> io::Result<bool> {
-    Ok(!packet_sockets(netns)?.is_empty())
+/// Where there is no `/proc`.
+pub fn has_packet_socket() -> io::Result<bool> {
+    Ok(!packet_sockets()?.is_empty())
 }
 
 /// The packet sockets of a namespace that the kernel's list lacks: it has those of the processes in this PID namespace
 /// (`bpf_iter_task_file`), and where that is the initial one, all. Nobody can be asked for them.
 ///
 /// # Errors
-/// As of [`has_packet_socket`].
+/// Where the namespace cannot be entered, or there is no `/proc`.
 pub fn unlisted(netns: &NetNs, listed: &[Bypass]) -> io::Result<Vec<Bypass>> {
     if pid_namespace::is_initial() {
         return Ok(Vec::new());
     }
-    let mut all = packet_sockets(netns)?;
+    let mut all = netns.run(packet_sockets)??;
     all.retain(|(inode, _)| listed.iter().all(|listed| listed.inode != *inode));
     let unlisted = |(inode, interface)| Bypass {
         netns: netns.cookie,
@@ -114,9 +114,9 @@ pub fn unlisted(netns: &NetNs, listed: &[Bypass]) -> io::Result<Vec<Bypass>> {
     Ok(all.into_iter().map(unlisted).collect())
 }
 
-/// The inode of each packet socket of a namespace, and the interface that it is bound to.
-fn packet_sockets(netns: &NetNs) -> io::Result<Vec<(u64, IfIndex)>> {
-    let table = netns.run(|| fs::read_to_string("/proc/thread-self/net/packet"))??;
+/// The inode of each packet socket of the calling thread's namespace, and the interface that it is bound to.
+fn packet_sockets() -> io::Result<Vec<(u64, IfIndex)>> {
+    let table = fs::read_to_string("/proc/thread-self/net/packet")?;
     Ok(table.lines().filter_map(packet_socket).collect())
 }
 
@@ -255,7 +255,7 @@ mod tests {
             return eprintln!("SKIPPED: packet sockets want CAP_NET_RAW");
         };
         let inode = fstat(&socket).expect("a socket").st_ino;
-        let all = packet_sockets(&NetNs::current().expect("it is ours")).expect("/proc");
+        let all = packet_sockets().expect("/proc");
         assert!(all.contains(&(inode, IfIndex::LOOPBACK)), "{all:?}");
     }
 

@@ -195,12 +195,12 @@ impl NamespaceHooks {
         Ok(gone)
     }
 
-    /// Looks whether the programs are where they were attached to.
+    /// Looks whether the programs are where they were attached to, and for something else in the namespace: to enter it takes a thread.
     ///
     /// # Errors
     ///
     /// When the namespace cannot be entered, or a program cannot be asked for its number.
-    pub fn look(&self) -> Result<Vec<Looked>> {
+    pub fn look<T: Send>(&self, also: impl FnOnce() -> T + Send) -> Result<(Vec<Looked>, T)> {
         let Self {
             netns,
             egress,
@@ -223,7 +223,7 @@ impl NamespaceHooks {
             .run(|| {
                 let mut looked = look(egress, TcDirection::Egress)?;
                 looked.extend(look(ingress, TcDirection::Ingress)?);
-                Ok(looked)
+                Ok((looked, also()))
             })
             .with_context(|| no_entry(netns))?
     }
