@@ -4,6 +4,7 @@
 //! clock: what is written, and when it is, are given to it.
 
 mod clock;
+mod held;
 mod line;
 mod read;
 mod record;

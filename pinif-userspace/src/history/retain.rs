@@ -33,9 +33,10 @@ impl Retention {
     }
 }
 
-/// Makes a file smaller that was larger before than it may be now, and has SQLite refuse to make it larger.
-pub(super) fn limit(connection: &mut Connection, retention: Retention) -> rusqlite::Result<()> {
-    by_size(connection, retention)?;
+/// Makes a file smaller that was larger before than it may be now, and has SQLite refuse to make it larger. Returns how many findings were
+/// removed.
+pub(super) fn limit(connection: &mut Connection, retention: Retention) -> rusqlite::Result<u64> {
+    let removed = by_size(connection, retention)?;
     let size = pragma(connection, "page_count")? * page_size(connection)?;
     if size > retention.size {
         connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
@@ -43,7 +44,8 @@ pub(super) fn limit(connection: &mut Connection, retention: Retention) -> rusqli
     let pages = retention.size / page_size(connection)?;
     let pages = i64::try_from(pages).unwrap_or(i64::MAX);
     // It answers with the limit, which is never below what there is.
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    Ok(removed)
 }
 
 /// Removes what is too old by the history's clock. Returns how many findings.

@@ -1,14 +1,12 @@
 //! The file as it is written: a batch in transactions, each of which is there as a whole or not at all.
 
-use std::{
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{
     clock::{Clock, Now},
+    held::{self, Held},
     record::{AuditRecord, Batch},
     retain::{self, Retention},
     tables::{self, StoreError},
@@ -23,8 +21,12 @@ const AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    // Before the file, whose end takes SQLite's locks with it.
     connection: Connection,
+    file: Held,
     retention: Retention,
+    /// How many findings were removed when it was opened, and are not counted yet.
+    removed: u64,
 }
 
 /// What came of writing.
@@ -43,22 +45,23 @@ impl Store {
     ///
     /// Why there can be none.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
-        // SQLite would let everybody read it.
-        let made = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o640)
-            .open(path);
-        // What keeps it from being made keeps SQLite from it, too, which says so.
-        drop(made);
+        let file = held::hold(path)?;
         let mut connection = tables::open(path)?;
-        retain::limit(&mut connection, retention).map_err(|error| StoreError::of(path, error))?;
+        let removed = retain::limit(&mut connection, retention);
+        let removed = removed.map_err(|error| StoreError::of(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             connection,
+            file,
             retention,
+            removed,
         })
+    }
+
+    /// Whether the file is still the one that was opened. Somebody may have moved it away, or put another in its place: what is written to
+    /// it then, nobody would find.
+    pub fn is_in_place(&self) -> bool {
+        self.file.is_at(&self.path)
     }
 
     /// Writes what is new of an audit, and removes what is too old. What a failure keeps from being written may be written again: it is
@@ -68,7 +71,10 @@ impl Store {
     ///
     /// Why it cannot be written. What was there stays as it was.
     pub fn write(&mut self, batch: &Batch, now: &Now) -> Result<Written, StoreError> {
-        let mut written = Written::default();
+        let mut written = Written {
+            removed: std::mem::take(&mut self.removed),
+            ..Written::default()
+        };
         let findings: Vec<&FindingLine> = batch.findings.values().collect();
         let mut parts: Vec<&[&FindingLine]> = findings.chunks(AT_ONCE).collect();
         if parts.is_empty() {

@@ -1,6 +1,8 @@
 //! The tables of the file, and how it is opened.
 
 use std::{
+    fs, io,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,6 +71,28 @@ pub enum StoreError {
     /// This user may not read it.
     #[error("the history {} may not be read; ask as root, or ask `pinif serve`: curl http://localhost:9759/v1/history", shown(.0))]
     Denied(PathBuf),
+    /// It is no file.
+    #[error("{} is {what}, and no file; name another with --history", shown(.path))]
+    NoFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Its folder is not there.
+    #[error("the folder of the history {} is not there; make it, or name another file with --history", shown(.0))]
+    NoFolder(PathBuf),
+    /// It may not be made or written.
+    #[error("the history {} cannot be written ({error}); let this user write it and its folder, or name another file with --history", shown(.path))]
+    Unwritable {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// Another process keeps it.
+    #[error("another process keeps the history {}; end that one, or name another file with --history", shown(.0))]
+    Taken(PathBuf),
     /// It is something else.
     #[error("{} is no history of pinif's; name another file with --history", shown(.0))]
     Foreign(PathBuf),
@@ -142,9 +166,33 @@ fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
 }
 
+/// Refuses whatever is no file, before it is opened: SQLite would wait for the other end of a FIFO.
+///
+/// It is not opened to look: a descriptor of this process's that is closed takes SQLite's locks with it (fcntl_locking(2)).
+pub(super) fn is_file(path: &Path, found: &fs::Metadata) -> Result<(), StoreError> {
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(StoreError::NoFile {
+        path: path.to_owned(),
+        what,
+    })
+}
+
 /// Opens a history to write, and begins one where there is none.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |error| StoreError::of(path, error);
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Unwritable {
+            path: path.to_owned(),
+            error: error.to_string(),
+        },
+        _ => StoreError::of(path, error),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -174,9 +222,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a history to read.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
-    match std::fs::metadata(path) {
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+    match fs::metadata(path) {
+        Ok(found) => is_file(path, &found)?,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return Err(StoreError::Denied(path.to_owned()));
         }
         Err(_) => return Err(StoreError::Missing(path.to_owned())),

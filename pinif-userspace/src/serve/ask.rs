@@ -1,11 +1,15 @@
 //! The auditor is asked while a reader waits: one question at a time, and none for longer than what is shown may be old.
 
-use std::time::SystemTime;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
 use serde::Serialize;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{sync::Mutex as Turn, time::timeout};
 
-use super::heard::{FRESH, Heard};
+use super::heard::{Absence, FRESH, Heard};
 use crate::{
     control::{Client, ClientError},
     findings::wall_time::WallTime,
@@ -17,7 +21,9 @@ pub type Find = Box<dyn Fn() -> Result<Client, ClientError> + Send + Sync>;
 /// Who asks the auditor.
 pub struct Asker {
     find: Find,
-    turn: Mutex<()>,
+    turn: Turn<()>,
+    /// Where the auditor is that is heard.
+    heard: Mutex<Option<PathBuf>>,
 }
 
 /// That there is no answer of the auditor's.
@@ -26,7 +32,7 @@ pub struct Gone {
     /// Why.
     pub error: String,
     /// What to do.
-    pub fix: String,
+    pub fix: &'static str,
     /// When it was last heard; null where it was not yet.
     pub last_heard: Option<String>,
 }
@@ -45,7 +51,8 @@ impl Asker {
     pub fn new(find: Find) -> Self {
         Self {
             find,
-            turn: Mutex::default(),
+            turn: Turn::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -58,7 +65,16 @@ impl Asker {
         (self.find)()
     }
 
-    /// Asks it.
+    /// One is heard, there; or none is any more. As long as it is, it is asked, whoever else begins to audit meanwhile.
+    pub fn hears(&self, path: Option<PathBuf>) {
+        *self.heard() = path;
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the auditor that is heard; where none is, the one that is found.
     ///
     /// # Errors
     ///
@@ -70,7 +86,12 @@ impl Asker {
         let asked = async {
             // So many readers cost the auditor no more than one.
             let _turn = self.turn.lock().await;
-            let client = self.find().map_err(Unanswered::Client)?;
+            let heard = self.heard().clone();
+            let client = match &heard {
+                Some(path) => Client::find(Some(path)),
+                None => self.find(),
+            };
+            let client = client.map_err(Unanswered::Client)?;
             question(client).await.map_err(Unanswered::Client)
         };
         timeout(FRESH, asked).await.unwrap_or(Err(Unanswered::Late))
@@ -79,21 +100,56 @@ impl Asker {
 
 impl Gone {
     /// What is said where the auditor did not answer for this reason.
-    pub fn new(why: &str, heard: &Heard) -> Self {
+    pub fn new(absence: Absence, heard: &Heard) -> Self {
         let time = |time: SystemTime| WallTime::from(time).to_string();
+        let Absence { why, fix } = absence;
         Self {
             error: format!("no auditor answers: {why}"),
-            fix: "look at `systemctl status pinif`, and start it".to_owned(),
+            fix,
             last_heard: heard.last().map(time),
         }
     }
 
     /// The same, of why nothing was heard of late.
     pub fn of(heard: &Heard) -> Self {
-        let why = heard.absence();
-        Self::new(
-            why.as_deref().unwrap_or("it has said nothing of late"),
-            heard,
-        )
+        let absence = heard.absence();
+        let silent = || Absence::silent("it has said nothing of late");
+        Self::new(absence.unwrap_or_else(silent), heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_one_that_is_heard_is_asked_whoever_else_audits() {
+        let several = || Err(ClientError::Several(vec!["/a".into(), "/b".into()]));
+        let asker = Asker::new(Box::new(several));
+        let asked = || asker.ask(async |client| Ok(client.path().to_owned()));
+        let is_unknown = |asked| matches!(asked, Err(Unanswered::Client(ClientError::Several(_))));
+        assert!(is_unknown(asked().await));
+        asker.hears(Some("/a".into()));
+        assert_eq!(asked().await.ok().as_deref(), Some(Path::new("/a")));
+        asker.hears(None);
+        assert!(is_unknown(asked().await));
+    }
+
+    #[test]
+    fn each_reason_has_its_fix() {
+        let path = || PathBuf::from("/a");
+        for (error, fix) in [
+            (ClientError::NoneRuns, "and start it"),
+            (ClientError::NotThere(path()), "and start it"),
+            (ClientError::Silent(path()), "it hangs, or is stopped"),
+            (ClientError::Several(vec![path()]), "--socket PATH"),
+            (ClientError::Denied(path()), "a user of the group"),
+        ] {
+            let gone = Gone::new(Absence::from(&error), &Heard::default());
+            assert_eq!(gone.error, format!("no auditor answers: {error}"));
+            assert!(gone.fix.contains(fix), "{}", gone.fix);
+        }
     }
 }

@@ -11,7 +11,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ask::Asker, heard::Heard, recorder::Recorder, report::Reporter};
+use super::{
+    ask::Asker,
+    heard::{Absence, Heard},
+    recorder::Recorder,
+    report::Reporter,
+};
 use crate::{
     control::{
         Client, ClientError, EventsFilter, FindingsFilter,
@@ -73,18 +78,23 @@ impl Follower {
 
     /// Says that it is gone: once, whatever is found out afterwards of where it was; and what somebody has to do something about.
     fn gone(&self, ended: &Ended, said: &mut Option<String>) {
-        let (why, is_plain) = match ended {
-            Ended::Said => ("the audit has ended".to_owned(), true),
-            Ended::Silent => ("the auditor says nothing".to_owned(), true),
+        let (absence, is_plain) = match ended {
+            Ended::Said => (Absence::ended(), true),
+            Ended::Silent => (Absence::silent("the auditor says nothing"), true),
             Ended::Client(error) => {
                 let is_plain = matches!(
                     error,
-                    ClientError::NoneRuns | ClientError::NotThere(_) | ClientError::Lost { .. }
+                    ClientError::NoneRuns
+                        | ClientError::NotThere(_)
+                        | ClientError::Lost { .. }
+                        | ClientError::Silent(_)
                 );
-                (error.to_string(), is_plain)
+                (Absence::from(error), is_plain)
             }
         };
-        if self.heard.gone(&why) {
+        let why = absence.why.clone();
+        self.asker.hears(None);
+        if self.heard.gone(absence) {
             *said = None;
         }
         if let Some(recorder) = &self.recorder {
@@ -123,6 +133,7 @@ impl Follower {
                     match &mut audit {
                         Some(audit) => audit.record = record(&status),
                         None => {
+                            self.asker.hears(Some(client.path().to_owned()));
                             let path = client.path().display().to_string();
                             let text = format!("the auditor at {path} is heard");
                             self.reporter.status(Level::Info, &text);

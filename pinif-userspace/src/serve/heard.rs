@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::control::protocol::Status;
+use crate::control::{ClientError, protocol::Status};
 
 /// What is older is not shown as if it were so.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -19,7 +19,53 @@ struct State {
     status: Option<(Status, Instant)>,
     last: Option<SystemTime>,
     /// Why there is none.
-    absence: Option<String>,
+    absence: Option<Absence>,
+}
+
+/// Why no auditor is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// Why, in a sentence without its end.
+    pub why: String,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+/// What to do where an auditor has ended, or none has begun.
+pub const START_IT: &str = "look at `systemctl status pinif`, and start it";
+/// What to do where one is there, and says nothing.
+pub const HANGS: &str = "it hangs, or is stopped: look at `systemctl status pinif`; its watchdog starts it again within 30 seconds";
+
+impl Absence {
+    /// That the audit has ended.
+    pub fn ended() -> Self {
+        let why = "the audit has ended".to_owned();
+        Self { why, fix: START_IT }
+    }
+
+    /// That the auditor is there, and does not answer.
+    pub fn silent(why: &str) -> Self {
+        let why = why.to_owned();
+        Self { why, fix: HANGS }
+    }
+}
+
+impl From<&ClientError> for Absence {
+    fn from(error: &ClientError) -> Self {
+        let fix = match error {
+            ClientError::NoneRuns | ClientError::NotThere(_) | ClientError::Lost { .. } => START_IT,
+            ClientError::Silent(_) | ClientError::Refused { .. } => HANGS,
+            ClientError::Several(_) => {
+                "choose one: `pinif serve --socket PATH`, or `socket` below [serve] in /etc/pinif/pinif.toml"
+            }
+            ClientError::Denied(_) => "start `pinif serve` as a user of the group that may ask it",
+            ClientError::Strange { .. } => {
+                "have `pinif serve` and the auditor of the same version, and start both again"
+            }
+        };
+        let why = error.to_string();
+        Self { why, fix }
+    }
 }
 
 impl Heard {
@@ -32,9 +78,9 @@ impl Heard {
     }
 
     /// It is gone, for this reason. Returns whether it was there.
-    pub fn gone(&self, why: &str) -> bool {
+    pub fn gone(&self, absence: Absence) -> bool {
         let mut state = self.lock();
-        state.absence = Some(why.to_owned());
+        state.absence = Some(absence);
         state.status.take().is_some()
     }
 
@@ -59,7 +105,7 @@ impl Heard {
     }
 
     /// Why there is no auditor.
-    pub fn absence(&self) -> Option<String> {
+    pub fn absence(&self) -> Option<Absence> {
         self.lock().absence.clone()
     }
 

@@ -284,9 +284,12 @@ impl Writer {
             since_boot: since_boot(),
             boot: self.shared.boot.clone(),
         };
-        if !self.shared.path.exists() {
-            // Somebody has removed it: what is written to it from now on, nobody would find.
-            self.store = None;
+        if self.store.take_if(|store| !store.is_in_place()).is_some() {
+            let text = format!(
+                "{} was moved away or replaced: what is found from now on is kept in what is there, or in a new file",
+                self.shared.path.display()
+            );
+            self.reporter.note(Level::Warning, &text);
         }
         let store = match &mut self.store {
             Some(store) => store,

@@ -15,7 +15,7 @@ use tower_service::Service as _;
 
 use super::{
     ask::{Asker, Gone, Unanswered},
-    heard::Heard,
+    heard::{Absence, Heard},
     metrics::{self, Facts},
     recorder::Recorder,
 };
@@ -233,8 +233,11 @@ fn unanswered(why: Unanswered, heard: &Heard) -> Refused {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             problem(status, &said.error, &said.fix).into()
         }
-        Unanswered::Client(error) => gone(Gone::new(&error.to_string(), heard)),
-        Unanswered::Late => gone(Gone::new("it does not answer in time", heard)),
+        Unanswered::Client(error) => gone(Gone::new(Absence::from(&error), heard)),
+        Unanswered::Late => gone(Gone::new(
+            Absence::silent("it does not answer in time"),
+            heard,
+        )),
     }
 }
 

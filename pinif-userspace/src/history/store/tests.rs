@@ -312,4 +312,5 @@ fn others_may_not_read_it() {
     assert_eq!(mode & 0o007, 0);
 }
 
+mod places;
 mod retained;

@@ -121,3 +121,26 @@ fn a_file_that_is_too_large_from_now_on_becomes_smaller() {
     assert!(page.total > 500 && page.total < 3000, "{}", page.total);
     assert_eq!(whole(&file.path), "ok");
 }
+
+#[test]
+fn what_is_removed_when_it_is_opened_is_counted() {
+    let file = File::new();
+    let mut store = file.open();
+    let all = 4_000;
+    let findings = (0..all).map(|number| line(number, 1, 1));
+    let first = batch(audit(1, "a", 1), findings);
+    store.write(&first, &begin()).expect("it is written");
+    drop(store);
+    let smaller = Retention {
+        size: Retention::SMALLEST,
+        ..RETENTION
+    };
+    let mut store = Store::open(&file.path, smaller).expect("a store");
+    let left = file.page().total;
+    assert!(left < all, "{left}");
+    let next = batch(audit(1, "a", 2), []);
+    let written = store.write(&next, &begin()).expect("it is written");
+    assert_eq!(written.removed, all - left);
+    let again = store.write(&next, &begin()).expect("it is written");
+    assert_eq!(again.removed, 0);
+}
