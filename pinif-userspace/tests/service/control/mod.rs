@@ -6,6 +6,7 @@ mod bounds;
 mod commands;
 pub mod docs;
 mod events;
+mod flood;
 mod hung;
 mod metrics;
 mod places;
