@@ -23,7 +23,7 @@ pub struct HistoryArgs {
     #[command(flatten)]
     choice: Choice,
 
-    /// At most so many findings [default: 1000 for people, all for programs]
+    /// At most so many findings, the newest [default: 1000 for people, all for programs]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 
@@ -47,7 +47,7 @@ pub fn run(args: HistoryArgs) -> Result<ExitCode> {
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
         ..query.map_err(|error| anyhow!("{error}"))?
     };
-    let page = History::open(&args.history)?.page(&query)?;
+    let page = History::open(&args.history)?.newest(query)?;
     let text = match args.format {
         Form::Human => print::human(&page),
         Form::Json => print::json(&page)?,

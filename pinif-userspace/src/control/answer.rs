@@ -52,7 +52,7 @@ pub fn problem(status: StatusCode, error: &str, fix: &str) -> Answer {
 pub fn not_allowed() -> Answer {
     let mut answer = problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        "nothing can be changed over this socket",
+        "nothing can be changed here",
         "ask with GET; change the policy by its file, and options by starting the auditor with them",
     );
     let methods = HeaderValue::from_static("GET, HEAD");
@@ -73,7 +73,7 @@ pub fn wrong(error: &str) -> Refused {
     problem(
         StatusCode::BAD_REQUEST,
         &visible(error),
-        "/v1/openapi.json has what may be asked",
+        "the parameters are the options of `pinif findings` and `pinif sockets`, and `from`",
     )
     .into()
 }

@@ -37,7 +37,21 @@ impl History {
         })
     }
 
-    /// What is asked for, all of it as it was at one moment.
+    /// The last page of what is asked for: the newest findings, as many as a page has.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    pub fn newest(&mut self, query: Query) -> Result<HistoryPage, StoreError> {
+        let first = self.page(&query)?;
+        if first.next.is_none() {
+            return Ok(first);
+        }
+        let from = first.total.saturating_sub(query.limit as u64);
+        self.page(&Query { from, ..query })
+    }
+
+    /// What is asked for, all of it as it was at one moment; the oldest first.
     ///
     /// # Errors
     ///

@@ -1,6 +1,11 @@
 //! What readers are answered: what the auditor says now, with how old it is, and what is kept.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -14,6 +19,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service as _;
 
 use super::{
+    address::is_loopback,
     ask::{Asker, Gone, Unanswered},
     heard::{Absence, Heard},
     metrics::{self, Facts},
@@ -32,7 +38,7 @@ use crate::{
 };
 
 /// What it may be called: this machine's own names. A browser that asks for another was led here by a page of others.
-const NAMES: [&str; 3] = ["localhost", "pinif", "[::1]"];
+const NAMES: [&str; 2] = ["localhost", "pinif"];
 /// The paths.
 const STATUS: &str = "/v1/status";
 const FINDINGS: &str = "/v1/findings";
@@ -101,10 +107,17 @@ impl Web {
     }
 }
 
-/// Whether a name is of this machine: one of its own, or a loopback address of IPv4.
+/// Whether a name is of this machine: one of its own, or a loopback address, as it is listened at.
 fn is_of_this_machine(host: &str) -> bool {
-    let address = host.parse::<std::net::Ipv4Addr>();
-    NAMES.contains(&host) || address.is_ok_and(|address| address.is_loopback())
+    // An address of IPv6 stands in brackets (RFC 3986 section 3.2.2).
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let address = match bare {
+        Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
+        None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
+    };
+    NAMES.contains(&host) || address.is_ok_and(is_loopback)
 }
 
 type Asked = State<(Sources, Arc<Semaphore>)>;
@@ -254,4 +267,36 @@ fn unreadable(error: &str) -> Refused {
         "look at what `pinif serve` printed, or `journalctl -u pinif-serve`",
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_this_machine;
+
+    #[test]
+    fn what_may_be_listened_at_may_be_asked_for() {
+        for host in [
+            "localhost",
+            "pinif",
+            "127.0.0.1",
+            "127.8.8.8",
+            "[::1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_of_this_machine(host), "{host}");
+        }
+        for host in [
+            "",
+            "attacker.example",
+            "192.0.2.1",
+            "::1",
+            "[::1",
+            "[127.0.0.1]",
+            "[::ffff:192.0.2.1]",
+            "[fe80::1]",
+        ] {
+            assert!(!is_of_this_machine(host), "{host}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub fn human(page: &HistoryPage) -> String {
     };
     let more = page.total - page.findings.len() as u64;
     if more > 0 {
-        text.push_str(&format!("and {} more: --limit\n", grouped(more)));
+        text.push_str(&format!("and {} before: --limit\n", grouped(more)));
     }
     text.push('\n');
     for audit in &page.audits {
@@ -249,7 +249,7 @@ mod tests {
         );
         for words in [
             "1,234",
-            "and 2 more: --limit\n",
+            "and 2 before: --limit\n",
             "\naudit of 2026-03-01T12:00:00Z last heard 2026-03-01T13:00:00Z: 1,300 packets, 130,000 bytes, 7 dropped; 1 finding; not all could \
              be counted\n",
             "\nthe clock was set back by 3600 s at 2026-03-01T12:30:00Z\n",

@@ -74,7 +74,11 @@ impl Native {
     pub fn try_out(&mut self) -> io::Result<()> {
         match self.send(&Entry::default()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            tried => tried,
+            tried => tried.map_err(|error| {
+                let path = self.path.display();
+                let why = format!("no journal takes entries at {path} ({error}); name its socket with --journal=SOCKET");
+                io::Error::new(error.kind(), why)
+            }),
         }
     }
 

@@ -156,6 +156,8 @@ impl Top {
                     false => format!("{of} with {}", self.filter),
                 }
             }
+            // Why there are none stands where they would.
+            View::Sockets if sockets.refused.is_some() => return None,
             View::Sockets => {
                 let of = of(sockets.first.len(), sockets.total, "socket");
                 match sockets.unlisted_raw {

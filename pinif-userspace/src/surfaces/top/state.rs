@@ -215,6 +215,11 @@ impl Top {
             Command::Left => self.matrix.left(),
             Command::Right => self.matrix.right(&self.data),
             Command::Open => return self.open(),
+            Command::Filter if self.view == View::Sockets && self.help.is_none() => {
+                self.message = Some(
+                    "sockets have no filter here: `pinif sockets` has options for it".to_owned(),
+                );
+            }
             Command::Filter => {
                 let effect = self.show(View::Findings);
                 self.written = Some(self.filter.clone());
@@ -353,7 +358,13 @@ impl Top {
         let finding = match self.view {
             View::Overview => self.overview.selected(&self.data),
             View::Findings => self.findings.selected(&self.data),
-            View::Matrix | View::Sockets | View::Interfaces | View::Policy => None,
+            View::Sockets => {
+                self.message = Some(
+                    "all of a socket stands in its line: a wider terminal shows more".to_owned(),
+                );
+                return Effect::Draw;
+            }
+            View::Matrix | View::Interfaces | View::Policy => None,
         };
         let Some(finding) = finding.cloned() else {
             return Effect::Nothing;

@@ -31,7 +31,7 @@ fn each_refusal_says_what_to_do() {
                 "/v1/findings?kinds=x",
                 400,
                 "unknown field `kinds`",
-                "/v1/openapi.json",
+                "the options of `pinif findings`",
             ),
             (
                 "/v1/findings?kind=x",

@@ -220,7 +220,8 @@ fn a_journal_that_is_named_and_not_there_is_reported_and_ends_nothing() {
         let note = auditor.wait_for_note("the journal has failed");
         assert_eq!(
             note,
-            "error: the journal has failed, and the audit goes on without it: No such file or directory (os error 2)"
+            "error: the journal has failed, and the audit goes on without it: no journal takes entries at /nonexistent/journal (No such \
+             file or directory (os error 2)); name its socket with --journal=SOCKET"
         );
         let sent = bench.send(&format!("{LEAK} --count 1"));
         let escape = leak("device-escape").bound("fab0").egress("eth1");

@@ -205,7 +205,7 @@ fn it_does_not_listen_off_this_machine() {
     }
     let error = serve(&["--history", "/nowhere/history.db"]);
     assert!(
-        error.contains("the history /nowhere/history.db: "),
+        error.contains("the folder of the history /nowhere/history.db is not there"),
         "{error}"
     );
     let error = serve(&["--history", "/nowhere/history.db", "--history-size", "1M"]);

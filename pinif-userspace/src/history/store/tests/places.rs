@@ -93,3 +93,31 @@ fn a_file_that_was_moved_away_or_replaced_is_not_in_place() {
     fs::rename(&away, &file.path).expect("it is ours");
     assert!(store.is_in_place());
 }
+
+#[test]
+fn the_newest_are_the_last_page() {
+    let file = File::new();
+    let first_seen = |number: u64| format!("2023-11-14T22:13:2{number}.000000Z");
+    let findings = (1..=5).map(|number| FindingLine {
+        first_seen: first_seen(number),
+        ..line(number, 1, 1)
+    });
+    let all = batch(audit(1, "a", 5), findings);
+    file.open().write(&all, &begin()).expect("it is written");
+    let newest = |limit| {
+        let mut history = History::open(&file.path).expect("a history");
+        let query = Query {
+            limit,
+            ..Query::default()
+        };
+        let page = history.newest(query).expect("it is read");
+        let seen = page
+            .findings
+            .iter()
+            .map(|past| past.finding.first_seen.clone());
+        (page.total, seen.collect::<Vec<_>>())
+    };
+    assert_eq!(newest(2), (5, vec![first_seen(4), first_seen(5)]));
+    assert_eq!(newest(5).1.len(), 5);
+    assert_eq!(newest(9).1.len(), 5);
+}
