@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::served::{Served, history, shown};
 use crate::{
-    bench::{leak, scenario, valid},
+    bench::{leak, risk, scenario, valid},
     control::asked::{LEAK, Place},
 };
 
@@ -208,6 +208,67 @@ fn a_full_disk_delays_the_history_and_nothing_else() {
         assert_eq!(totals(&file).packets, report.summary.packets);
         let findings = lines(&file, "finding");
         assert_eq!((findings.len(), &findings[0]["packets"]), (1, &7.into()));
+        is_whole(&file);
+    });
+}
+
+/// As log rotation does it, or a restore: nothing is written where nobody finds it.
+#[test]
+fn a_history_that_was_moved_away_or_replaced_is_noticed() {
+    scenario("history replaced", &[], |bench| {
+        let place = Place::new();
+        let (folder, file) = file();
+        let mut auditor = place.audit(bench, &[]);
+        let mut served = Served::with_history(&place, &file);
+        served.wait_until_heard();
+        let one = bench.send(&format!("{LEAK} --count 7"));
+        auditor.wait_for_finding("device-escape");
+        let kinds = |served: &Served| {
+            let (_, page) = served.json("/v1/history");
+            let findings = page["findings"].as_array().cloned().unwrap_or_default();
+            findings
+                .iter()
+                .map(|one| one["kind"].as_str().unwrap_or_default().to_owned())
+                .collect::<Vec<_>>()
+        };
+        served.until("the first finding", |served| {
+            (kinds(served) == ["device-escape"]).then_some(())
+        });
+        // Another is put where it was, in one step.
+        let (moved, other) = (
+            folder.path().join("moved.db"),
+            folder.path().join("other.db"),
+        );
+        std::fs::rename(&file, &moved).expect("it is ours");
+        std::fs::File::create(&other).expect("a file");
+        std::fs::rename(&other, &file).expect("it is ours");
+        let two = bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 3");
+        auditor.wait_for_finding("address-escape");
+        let note = served.pinif.wait_for_note(" was moved away or replaced");
+        assert!(note.contains(&*file.to_string_lossy()), "{note}");
+        served.until("the second finding", |served| {
+            kinds(served)
+                .contains(&"address-escape".to_owned())
+                .then_some(())
+        });
+        // Two do not keep one.
+        let mut second = std::process::Command::new(env!("CARGO_BIN_EXE_pinif"));
+        second.args(["serve", "--listen", "127.0.0.1:0", "--history"]);
+        let second = second.arg(&file).output().expect("pinif runs");
+        let error = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert_eq!(second.status.code(), Some(1), "{error}");
+        assert!(
+            error.contains("another process keeps the history"),
+            "{error}"
+        );
+        let report = auditor.stop();
+        served.pinif.wait_for_note("no auditor is heard");
+        served.stop();
+        report
+            .expect()
+            .finding(escape().packets(7).by(&one))
+            .finding(risk("address-escape").egress("eth1").packets(3).by(&two))
+            .nothing_else();
         is_whole(&file);
     });
 }
