@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     findings::shared::Shared,
-    host::{identity::Identity, network::Network, routes::RouteOracle, running::Running},
+    host::{
+        identity::Identity, namespaces::Enter, netns::NetNs, network::Network, routes::RouteOracle,
+        running::Running,
+    },
     hub::Hub,
     kernel::{
         attach::{Hooks, NamespaceHooks},
@@ -39,6 +42,21 @@ pub(super) struct Namespace {
     pub(super) oracle: RouteOracle,
     pub(super) running: Running,
     pub(super) _followed: Followed,
+    /// What last led a shell to it.
+    pub(super) enter: Enter,
+}
+
+impl Namespace {
+    /// What leads a shell to it now, where it is called so.
+    pub(super) fn enter(&mut self, name: &str) -> Enter {
+        let netns = self.hooks.netns();
+        if !self.enter.leads_to(netns.inode) {
+            let mut netns: NetNs = netns.clone();
+            netns.name = name.to_owned();
+            self.enter = Enter::of(&netns);
+        }
+        self.enter.clone()
+    }
 }
 
 /// When a new finding is reported.

@@ -19,6 +19,7 @@ use crate::{
     host::{
         arp_flux,
         gaps::{Detector, netconsole, pktgen, sockets, xdp},
+        namespaces::Enter,
         netns::HOST,
     },
     hub::{Change, Notice},
@@ -82,6 +83,11 @@ impl Audit {
         };
         let interface = interface.map(|index| self.names.interface(netns, index));
         let mut finding = gaps::finding(gap, id, name, interface, now.wall, &mut self.shared);
+        let namespace = self.namespaces.get_mut(&netns);
+        let enter = namespace.map(|namespace| namespace.enter(finding.netns()));
+        self.shared.amend_place(&mut finding, |place, _| {
+            place.enter = enter.unwrap_or(Enter::Nothing);
+        });
         finding.accepted = self.accepted(&key, &finding);
         let sighted = self
             .ledger

@@ -186,7 +186,7 @@ mod tests {
         Latent {
             finding: example::finding(1),
             condition: "fab0 down".to_owned(),
-            now: None,
+            now: Vec::new(),
             source: None,
             network: None,
         }

@@ -19,7 +19,12 @@ use crate::{
         explain::CauseKind,
         gaps::{Gap, GapKey, GapSource},
     },
-    host::{namespaces::Census, netns::NetNs, routes::RouteOracle, running::Running},
+    host::{
+        namespaces::{Census, Enter},
+        netns::NetNs,
+        routes::RouteOracle,
+        running::Running,
+    },
     hub::{Notice, notice::Work},
     kernel::{
         attach::{NamespaceHooks, foreign_instance},
@@ -83,6 +88,7 @@ impl Audit {
             )?,
             network,
             _followed: followed,
+            enter: Enter::Nothing,
         };
         self.on_name(cookie, names::Input::Namespace(&netns.name));
         self.namespaces.insert(cookie, namespace);
@@ -249,10 +255,16 @@ impl Audit {
     }
 
     fn rename_namespace(&mut self, netns: NetNsCookie, old: String, new: String) {
+        let namespace = self.namespaces.get_mut(&netns);
+        let enter = namespace.map(|namespace| {
+            namespace.enter = Enter::Nothing;
+            namespace.enter(&new)
+        });
         for key in self.ledger.keys_where(|key| key.netns() == netns) {
             self.ledger.refine(&key, |finding| {
                 self.shared.amend_place(finding, |place, names| {
                     place.netns = names.one(new.as_str());
+                    place.enter = enter.clone().unwrap_or(Enter::Nothing);
                 });
             });
         }

@@ -34,8 +34,8 @@ use crate::{
         scene::Scene,
     },
     host::{
-        conntrack, entrance, groups, mptcp, network::Network, routes::RouteError,
-        socket_options::named_interfaces_of,
+        conntrack, entrance, groups, mptcp, namespaces::Enter, network::Network,
+        routes::RouteError, socket_options::named_interfaces_of,
     },
     hub::{Change, Event},
     kernel::persist::{ArchivedFinding, Seen},
@@ -146,6 +146,9 @@ impl Audit {
                 archived.and_then(|archived| archived.names.of(index, key.egress, key.bound));
             then.map_or_else(|| names.interface(key.netns, index), str::to_owned)
         };
+        let netns = names.namespace(key.netns);
+        let namespace = self.namespaces.get_mut(&key.netns);
+        let enter = namespace.map_or(Enter::Nothing, |namespace| namespace.enter(&netns));
         // A namespace that is gone since a previous instance has a name, and nothing that it could be asked for.
         let nothing = Network::default();
         let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
@@ -160,7 +163,6 @@ impl Audit {
             }
             None => return None,
         };
-        let netns = self.names.namespace(key.netns);
         let gone = names.gone_from(key.netns);
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);
@@ -169,6 +171,7 @@ impl Audit {
         let scene = Scene {
             gone: &gone,
             netns: &netns,
+            enter: &enter,
             network,
             policy: known.unwrap_or(&empty),
             name: &name,

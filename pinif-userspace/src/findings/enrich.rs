@@ -138,6 +138,7 @@ fn place(sighted: &Sighted, scene: &Scene<'_>, shared: &mut Shared) -> Place {
     Place {
         boot: boot.clone(),
         netns: names.one(scene.netns),
+        enter: scene.enter.clone(),
         interface,
         bound_device,
         source_owner,

@@ -26,4 +26,4 @@ pub use remedy::{
 pub use route::Route;
 pub use step::{SocketOption, Step, Who};
 pub use subflow::{EndSubflow, SubflowBy};
-pub use words::{cause, explanation, remedies, remedy};
+pub use words::{cause, explanation, remedies, remedy, steps};

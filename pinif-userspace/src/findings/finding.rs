@@ -25,6 +25,7 @@ use super::{
     wall_time::WallTime,
     ways::Ways,
 };
+use crate::host::namespaces::Enter;
 
 pub use super::id::FindingId;
 
@@ -225,6 +226,8 @@ pub struct Place {
     pub boot: Option<Arc<str>>,
     /// The name of the network namespace.
     pub netns: Arc<str>,
+    /// What leads a shell to it that stands where pinif runs.
+    pub enter: Enter,
     /// The interface where the packets left or arrived; none, if it may be any.
     pub interface: Option<Arc<str>>,
     /// The interface that the socket is bound to; of a copy, the one that its original's is bound to.

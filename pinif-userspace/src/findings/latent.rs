@@ -22,8 +22,8 @@ pub struct Latent {
     pub finding: Finding,
     /// What would have to happen: `fab0 down`.
     pub condition: String,
-    /// The interface that such packets leave by now, if there is one.
-    pub now: Option<Arc<str>>,
+    /// The interface that such packets leave by now, if there is one; several, where each flow takes one of a route's next hops.
+    pub now: Vec<Arc<str>>,
     /// The source address that they would have, where that is what is wrong.
     pub source: Option<IpAddr>,
     /// The network that they go to, where it is a rule's, and the port if it is one port's. Otherwise the finding's own
@@ -144,7 +144,7 @@ mod tests {
                 ..Finding::new(id, kind, Arc::new(place), SystemTime::UNIX_EPOCH)
             },
             condition: condition.to_owned(),
-            now: None,
+            now: Vec::new(),
             source: None,
             network: None,
         }

@@ -215,7 +215,7 @@ impl From<&Finding> for FindingLine {
             cause: explain::cause(finding),
             explanation: explain::explanation(finding),
             remedy: explain::remedy(finding),
-            remedies: explain::remedies(finding).iter().map(Step::from).collect(),
+            remedies: explain::steps(finding),
             also: finding
                 .also
                 .iter()
@@ -247,8 +247,8 @@ impl From<&Latent> for FindingLine {
         Self {
             destination: latent.destination(),
             explanation: explain::foreseen::explanation(latent),
-            remedy: explain::foreseen::remedy(latent).to_string(),
-            remedies: vec![Step::from(&explain::foreseen::remedy(latent))],
+            remedy: explain::foreseen::remedy(latent),
+            remedies: explain::foreseen::steps(latent),
             latent: Some(true),
             r#if: Some(latent.condition.clone()),
             ..Self::from(&latent.finding)

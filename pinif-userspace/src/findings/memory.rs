@@ -25,7 +25,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    host::{network::Network, routes::RouteError},
+    host::{namespaces::Enter, network::Network, routes::RouteError},
     policy::Policy,
 };
 
@@ -121,6 +121,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
     };
     let scene = Scene {
         netns: "card",
+        enter: &Enter::Own,
         network: &network,
         policy,
         name: &|index| format!("interface-{}", index.0),

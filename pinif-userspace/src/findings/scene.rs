@@ -11,6 +11,7 @@ use crate::{
         entrance::Entrance,
         links::Link,
         mptcp::Endpoint,
+        namespaces::Enter,
         network::Network,
         nft::NftRule,
         routes::{Choice, RouteError, RouteQuery},
@@ -26,6 +27,8 @@ pub type LookUp<'a> = dyn FnMut(&RouteQuery) -> Result<Choice, RouteError> + 'a;
 pub struct Scene<'a> {
     /// The namespace's name.
     pub netns: &'a str,
+    /// What leads a shell to it.
+    pub enter: &'a Enter,
     /// The namespace's interfaces and addresses.
     pub network: &'a Network,
     /// The policy that the packet was judged by.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     host::{
+        namespaces::Enter,
         network::Network,
         routes::{RouteOracle, RouteResult},
     },
@@ -36,6 +37,8 @@ pub(super) struct Judge<'a> {
     pub original: &'a Original,
     pub policy: &'a Policy,
     pub sockets: &'a [Owned],
+    /// What leads a shell to the namespace.
+    pub enter: Enter,
     in_force: InForce,
     senders: Vec<Sender>,
     asked: Questions,
@@ -54,7 +57,8 @@ pub(super) struct Worse<'a> {
     pub sending: &'a Sending,
     pub kind: Kind,
     pub decision: Decision,
-    pub before: Option<RouteResult>,
+    /// Where such packets leave now: of several next hops, the one first from which it is worse.
+    pub before: Vec<RouteResult>,
     pub after: RouteResult,
 }
 
@@ -82,6 +86,7 @@ impl<'a> Judge<'a> {
             original,
             policy,
             sockets,
+            enter: Enter::of(&original.netns),
             senders: senders(sockets, &in_force),
             in_force,
             now: Side {
@@ -144,31 +149,46 @@ impl<'a> Judge<'a> {
             &self.now.ways[sending.question],
             &then.ways[sending.question],
         );
-        let judged = before
-            .iter()
-            .map(|way| self.verdict(sending, *way, &self.now.surroundings));
-        let judged = judged.max_by_key(gravity).unwrap_or(Decision::CONTAINED);
         let judge = |way: &RouteResult| (*way, self.verdict(sending, *way, &then.surroundings));
-        let gravest = after
+        let outputs = |ways: &[RouteResult]| -> BTreeSet<IfIndex> {
+            ways.iter().map(|way| way.output).collect()
+        };
+        // A flow keeps its next hop as long as the route has the same ones. Otherwise it may take any.
+        let stays = outputs(before) == outputs(after);
+        let from = |now: Option<&RouteResult>| {
+            let judged = now.map_or(Decision::CONTAINED, |way| {
+                self.verdict(sending, *way, &self.now.surroundings)
+            });
+            let may = |way: &&RouteResult| !stays || now.is_none_or(|now| now.output == way.output);
+            let gravest = after
+                .iter()
+                .filter(may)
+                .map(judge)
+                .max_by_key(|(_, decision)| gravity(decision))?;
+            let is_worse = gravity(&gravest.1) > gravity(&judged)
+                && gravest.1.severity >= Severity::Risk as u8;
+            is_worse.then_some((gravest, now.copied()))
+        };
+        let worse = before
             .iter()
-            .map(judge)
-            .max_by_key(|(_, decision)| gravity(decision))?;
-        let is_worse =
-            gravity(&gravest.1) > gravity(&judged) && gravest.1.severity >= Severity::Risk as u8;
+            .map(Some)
+            .chain(before.is_empty().then_some(None))
+            .filter_map(from)
+            .max_by_key(|((_, decision), _)| gravity(decision));
         let mut moved = after
             .iter()
             .filter(|way| self.moves(sending, before, **way));
-        let (after, decision) = if is_worse {
-            gravest
-        } else {
-            judge(moved.next()?)
+        let ((after, decision), from) = match worse {
+            Some(worse) => worse,
+            None => (judge(moved.next()?), before.first().copied()),
         };
         let finding = decision.finding();
+        let others = before.iter().filter(|way| Some(**way) != from);
         Some(Worse {
             sending,
             kind: finding.map_or(Kind::Unpinned, |(kind, _)| kind),
             decision,
-            before: before.first().copied(),
+            before: from.iter().chain(others).copied().collect(),
             after,
         })
     }

@@ -72,10 +72,12 @@ impl Facts<'_> {
         let end = |end: SocketAddr| Endpoint::new(end.ip(), (!socket.raw).then_some(end.port()));
         let packet = &worse.sending.packet;
         let port = Some(packet.destination_port).filter(|&port| port != 0);
-        let now = worse.before.map(|way| name(&original.network, way.output));
+        let now = worse.before.iter();
+        let now = now.map(|way| name(&original.network, way.output));
         let source = routed(packet, worse.after).source.ip();
         let finding = Finding {
             severity: Severity::Risk,
+            also: worse.decision.also,
             causes: self.causes(worse),
             flow: Some(Flow {
                 protocol: socket.protocol,
@@ -96,7 +98,9 @@ impl Facts<'_> {
         Latent {
             finding,
             condition: self.event.to_string(),
-            now: now.map(|interface| self.shared.names.one(interface)),
+            now: now
+                .map(|interface| self.shared.names.one(interface))
+                .collect(),
             source: Some(source),
             network: worse.sending.network.map(|network| (network, port)),
         }
@@ -111,6 +115,7 @@ impl Facts<'_> {
             // What is foreseen has an id of one run.
             boot: None,
             netns: names.one(original.netns.name.as_str()),
+            enter: self.judge.enter.clone(),
             interface: Some(names.one(name(self.network, worse.after.output))),
             bound_device: socket
                 .device
@@ -124,13 +129,10 @@ impl Facts<'_> {
         self.shared.places.one(place)
     }
 
-    /// The rule that would be broken.
+    /// The rule that would be broken, by its kind or by another that holds as well.
     fn rule(&mut self, worse: &Worse<'_>) -> Option<Rule> {
         let policy = self.judge.policy;
         let number = rule_of(&worse.decision)?;
-        if !worse.kind.row().is_of_rule {
-            return None;
-        }
         let rule = &policy.rules[number];
         let names = &mut self.shared.names;
         let zones = rule.only_via.iter();

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use pinif_lab::Namespace;
 
+use crate::bench::carry::on_card;
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, Finding, Need, Report, Sent, leak, scenario};
 
 const MPTCP: [Need; 2] = [Need::Mptcp, Need::Program("ip")];
@@ -377,7 +378,7 @@ fn a_subflow_that_the_peer_opened_leaks() {
             "{report}"
         );
         assert!(
-            of_connection.remedy.contains("ip mptcp endpoint"),
+            on_card(of_connection, &of_connection.remedy).contains("ip mptcp endpoint"),
             "{report}"
         );
     });

@@ -4,6 +4,7 @@ use pinif_ebpf::verdict::{CellVerdict, Kind};
 use pinif_userspace::findings::line::{FindingLine, RelatedLine, Subject};
 use pinif_userspace::findings::samples::Samples;
 
+use super::carry::on_card;
 use super::report::{Place, verdict};
 use super::sender::Sent;
 
@@ -263,7 +264,10 @@ impl Finding {
             && same(self.source.as_deref(), Some(&line.source))
             && same(self.destination, Some(&line.destination))
             && self.causes.iter().all(|words| line.cause.contains(words))
-            && self.fixes.iter().all(|words| line.remedy.contains(words))
+            && self
+                .fixes
+                .iter()
+                .all(|words| on_card(line, &line.remedy).contains(words))
     }
 
     /// Whether the first packet is of this process and socket.

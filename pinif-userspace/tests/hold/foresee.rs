@@ -86,9 +86,11 @@ fn a_link_that_goes_down_is_foreseen() {
             ),
             (
                 "remedy",
-                json!(
-                    "bind the socket to fab0 with SO_BINDTODEVICE: a bound socket leaves via no other interface"
-                ),
+                json!(format!(
+                    "start the program by pinif run (`pinif run --netns {} --interface fab0 -- COMMAND`), or bind the socket to fab0 \
+                     with SO_BINDTODEVICE: a bound socket leaves via no other interface",
+                    bench.card().name()
+                )),
             ),
         ] {
             assert_eq!(finding[key], value, "{finding}");

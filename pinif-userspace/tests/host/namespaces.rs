@@ -1,11 +1,16 @@
 //! Namespaces, by whatever name.
 
-use std::process::Command;
+use std::{
+    io::Read as _,
+    process::{Child, Command, Stdio},
+};
 
+use nix::mount::{MsFlags, mount, umount};
 use pinif_userspace::host::{
-    namespaces::Census,
+    namespaces::{Census, Enter},
     netns::{NetNs, NetNsError},
 };
+use tempfile::NamedTempFile;
 
 use crate::card::Card;
 
@@ -76,4 +81,82 @@ fn a_process_names_its_namespace() {
     child.kill().expect("kill");
     child.wait().expect("wait");
     assert_eq!(by_process.expect("by process"), netns);
+}
+
+/// A child that has made a network namespace for itself, and ends with this.
+struct Alone(Child);
+
+impl Alone {
+    fn new() -> Self {
+        let mut child = Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo; exec sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare(1)");
+        let mut in_it = [0];
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout.read_exact(&mut in_it).expect("it is in it");
+        Self(child)
+    }
+
+    fn netns(&self) -> NetNs {
+        NetNs::named(&self.0.id().to_string()).expect("it is there")
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What a line of a shell says that stands where this test does.
+fn said(line: &str) -> String {
+    let output = Command::new("sh").args(["-ec", line]).output();
+    let output = output.expect("a shell");
+    assert!(output.status.success(), "{line}: {output:?}");
+    String::from_utf8(output.stdout)
+        .expect("text")
+        .trim()
+        .to_owned()
+}
+
+/// Whatever leads to a namespace, and whether a command has an option for it or not, it works in that one.
+#[test]
+fn a_command_works_in_the_namespace_that_it_is_for() {
+    let (card, alone) = (Card::new(), Alone::new());
+    let own = NetNs::current().expect("current");
+    let works = |enter: &Enter, netns: &NetNs| {
+        let look = "readlink /proc/self/ns/net";
+        let line = enter.line(look).expect("something leads there");
+        assert_eq!(said(&line), format!("net:[{}]", netns.inode), "{line}");
+        let look = "ip -br address";
+        let line = enter.line(look).expect("the same");
+        let there = netns.run(|| said(look)).expect("it is there");
+        assert_eq!(said(&line), there, "{line}");
+    };
+    let named = Enter::of(&card.netns());
+    assert_eq!(named, Enter::Named(card.0.as_str().into()));
+    works(&named, &card.netns());
+
+    let process = Enter::of(&alone.netns());
+    assert_eq!(process, Enter::Process(alone.0.id()));
+    works(&process, &alone.netns());
+
+    let file = NamedTempFile::with_prefix("net space").expect("a file");
+    let path = file.path().to_str().expect("text");
+    let namespace = format!("/proc/{}/ns/net", alone.0.id());
+    let none: Option<&str> = None;
+    mount(Some(namespace.as_str()), path, none, MsFlags::MS_BIND, none).expect("mounted");
+    let mounted = Enter::of(&alone.netns());
+    assert_eq!(mounted, Enter::Mounted(path.into()));
+    works(&mounted, &alone.netns());
+    umount(path).expect("it is mounted");
+    assert!(!mounted.leads_to(alone.netns().inode));
+
+    let inode = alone.netns().inode;
+    drop(alone);
+    assert!(!process.leads_to(inode));
+    works(&Enter::of(&own), &own);
 }

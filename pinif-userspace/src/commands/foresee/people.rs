@@ -157,7 +157,7 @@ mod tests {
                 )
             },
             condition: "fab0 down".to_owned(),
-            now: Some("fab0".into()),
+            now: vec!["fab0".into()],
             source: Some([10, 0, 0, 1].into()),
             network: None,
         }

@@ -10,7 +10,8 @@ pub struct Step {
     pub who: Who,
     /// What is to be done, in words.
     pub text: String,
-    /// The lines of a shell that do it, in this order, as root and in the finding's network namespace; none where words alone say it.
+    /// The lines of a shell that do it, in this order, as root and where pinif runs: where the finding is of another network namespace,
+    /// each names or enters that. None where words alone say it.
     /// `COMMAND` stands for the program's own command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,

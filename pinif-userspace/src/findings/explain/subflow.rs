@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use super::Home;
+use crate::host::namespaces::Enter;
 
 /// What let the kernel's path manager make a subflow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,29 +55,27 @@ pub struct EndSubflow {
     pub home: Home,
 }
 
-impl fmt::Display for EndSubflow {
-    /// An order to the reader, without a full stop.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EndSubflow {
+    /// An order to the reader, from where this leads to the namespace, without a full stop.
+    pub(super) fn order(&self, enter: &Enter) -> String {
+        let lines = ["ip mptcp endpoint show", "ip mptcp endpoint delete id ID"];
+        let lines = lines.map(|line| enter.line(line).unwrap_or_else(|| line.to_owned()));
         // Where its number is known, the command has it.
         let delete = match &self.by {
             SubflowBy::Device(_, None) | SubflowBy::Endpoint(_, None) => {
-                " (`ip mptcp endpoint show`, then `ip mptcp endpoint delete id ID`)"
+                format!(" (`{}`, then `{}`)", lines[0], lines[1])
             }
-            _ => "",
+            _ => String::new(),
         };
         let home = &self.home;
         match &self.by {
-            SubflowBy::Announced(_) => {
-                f.write_str("let the path manager take no address of a peer")
+            SubflowBy::Announced(_) => "let the path manager take no address of a peer".to_owned(),
+            SubflowBy::Device(device, _) => {
+                format!("delete the endpoint with `dev {device}`{delete}, or let it name {home}")
             }
-            SubflowBy::Device(device, _) => write!(
-                f,
-                "delete the endpoint with `dev {device}`{delete}, or let it name {home}"
-            ),
-            SubflowBy::Endpoint(..) => write!(
-                f,
-                "delete the endpoint{delete}, or add it with `dev` and the name of {home}"
-            ),
+            SubflowBy::Endpoint(..) => {
+                format!("delete the endpoint{delete}, or add it with `dev` and the name of {home}")
+            }
         }
     }
 }

@@ -80,7 +80,6 @@ impl<'a> Circumstance<'a> {
         let name = |name: &str| -> Arc<str> { name.into() };
         let names = |all: &[&str]| all.iter().copied().map(name).collect();
         let place = Place {
-            boot: None,
             netns: name("card"),
             interface: Some(name(self.egress_interface)),
             bound_device: self.bound_device.map(name),
@@ -91,6 +90,7 @@ impl<'a> Circumstance<'a> {
                 only_via: names(self.only_via),
                 interfaces: names(self.only_via_interfaces),
             }),
+            ..Place::default()
         };
         let mut also = KindSet::default();
         self.also.iter().for_each(|&kind| also.insert(kind));

@@ -2,7 +2,7 @@
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{Remedy, causes};
+use super::{Remedy, Step, causes};
 use crate::{
     findings::{finding::Finding, kinds, subject},
     text::words::listed,
@@ -19,14 +19,8 @@ pub fn cause(finding: &Finding) -> String {
 /// What happened, in a sentence or two, with the other kinds that hold as well.
 pub fn explanation(finding: &Finding) -> String {
     let mut text = (kinds::of(finding.kind).explanation)(finding);
-    let named = |kind: Kind| match finding.rule_of(kind) {
-        // The rule that its own kind breaks is named already.
-        Some(rule) if finding.rule().is_none() => format!("{} (rule {rule})", kind.name()),
-        _ => kind.name().to_owned(),
-    };
-    let names: Vec<String> = finding.also.iter().map(named).collect();
-    if !names.is_empty() {
-        text.push_str(&format!(" It is {} as well.", listed(&names, "and")));
+    if let Some(also) = also(finding) {
+        text.push_str(&format!(" It is {also} as well."));
     }
     if finding.begins_with_join() {
         text.push_str(" The group was not joined (EPERM), so that the kernel reported none there.");
@@ -43,6 +37,17 @@ pub fn explanation(finding: &Finding) -> String {
     text
 }
 
+/// The other kinds that hold, with the rule that they break; none where there are none.
+pub(super) fn also(finding: &Finding) -> Option<String> {
+    let named = |kind: Kind| match finding.rule_of(kind) {
+        // The rule that its own kind breaks is named already.
+        Some(rule) if finding.rule().is_none() => format!("{} (rule {rule})", kind.name()),
+        _ => kind.name().to_owned(),
+    };
+    let names: Vec<String> = finding.also.iter().map(named).collect();
+    (!names.is_empty()).then(|| listed(&names, "and"))
+}
+
 /// What fixes it: each by itself, in the order of who can do it.
 pub fn remedies(finding: &Finding) -> Vec<Remedy> {
     let mut all = (kinds::of(finding.kind).remedies)(finding);
@@ -50,8 +55,16 @@ pub fn remedies(finding: &Finding) -> Vec<Remedy> {
     all
 }
 
+/// The same for whoever stands where pinif runs.
+pub fn steps(finding: &Finding) -> Vec<Step> {
+    let enter = &finding.place.enter;
+    let all = remedies(finding);
+    all.iter().map(|remedy| remedy.step(enter)).collect()
+}
+
 /// The same as one text.
 pub fn remedy(finding: &Finding) -> String {
-    let all: Vec<String> = remedies(finding).iter().map(Remedy::to_string).collect();
-    all.join(", or ")
+    let steps = steps(finding);
+    let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+    texts.join(", or ")
 }

@@ -97,6 +97,12 @@ impl Census {
             .unwrap_or_else(|| anonymous(inode))
     }
 
+    /// The files that the namespace with this inode is mounted on, and the process in it with the lowest number.
+    pub(super) fn leads_to(&self, inode: u64) -> (&[PathBuf], Option<u32>) {
+        let place = self.0.get(&inode);
+        place.map_or((&[], None), |place| (&place.mounts, place.process))
+    }
+
     /// Opens a namespace by what leads to it. None where it has gone in the meantime.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::process::Command;
 
+use crate::bench::carry::on_card;
 use crate::bench::{Bench, Need, Report, note, scenario};
 use pinif_lab::{Device, LinkKind};
 
@@ -90,8 +91,9 @@ fn each_of_two_interfaces_answers_for_its_own_addresses() {
         let [step] = &finding.remedies[..] else {
             panic!("one remedy\n{report}");
         };
+        let lines = step.commands.iter().map(|line| on_card(&finding, line));
         assert_eq!(
-            step.commands,
+            lines.collect::<Vec<_>>(),
             [
                 "sysctl -w net/ipv4/conf/fab0/arp_ignore=1 net/ipv4/conf/fab0/arp_announce=2",
                 "sysctl -w net/ipv4/conf/fab1/arp_ignore=1 net/ipv4/conf/fab1/arp_announce=2"

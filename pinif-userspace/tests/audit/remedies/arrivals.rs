@@ -1,6 +1,6 @@
 //! Remedies of `ingress-escape`. pinif looks before netfilter does, and then at the socket: what is dropped in between is not found.
 
-use crate::bench::carry::{COUNT, PORT};
+use crate::bench::carry::{COUNT, PORT, on_card};
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
 
 /// What arrives where it should not.
@@ -65,7 +65,8 @@ impl Arrival {
             report.expect().arrived(escape).nothing_else();
             assert!(finding.cause.contains(self.cause), "{}", finding.cause);
             let step = finding.remedies.first().expect("a remedy");
-            assert!(step.text.starts_with(self.text), "{step:#?}");
+            let text = on_card(finding, &step.text);
+            assert!(text.starts_with(self.text), "{step:#?}");
             match self.instead {
                 Some(remedy) => remedy(bench),
                 None => {

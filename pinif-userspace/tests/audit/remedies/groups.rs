@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, UdpSocket};
 
-use crate::bench::carry::{COUNT, PORT};
+use crate::bench::carry::{COUNT, PORT, on_card};
 use crate::bench::{Bench, Need, Report, leak, scenario};
 use pinif_lab::socket::{set_bytes, set_option};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -124,8 +124,9 @@ fn a_group_that_is_forwarded_outside_is_dropped() {
             finding.cause,
             "forwarded from fab0; most likely a route for groups (`ip mroute`), which a multicast routing daemon makes"
         );
-        let texts: Vec<&str> = finding.remedies.iter().map(|step| &*step.text).collect();
-        let [drop, routes] = texts[..] else {
+        let texts = finding.remedies.iter();
+        let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+        let [drop, routes] = &texts[..] else {
             panic!("{texts:#?}");
         };
         assert!(

@@ -1,7 +1,7 @@
 //! Remedies of what the kernel sends by itself: replies, reports of groups, outer packets of tunnels.
 
 use super::misled;
-use crate::bench::carry::{From, Mistake, Then, developer, operator};
+use crate::bench::carry::{From, Mistake, Then, developer, on_card, operator};
 use crate::bench::{Bench, Need, risk, scenario};
 use pinif_lab::LinkKind;
 use std::io;
@@ -93,8 +93,9 @@ fn a_reset_is_dropped_alone() {
         let [step] = &finding.remedies[..] else {
             panic!("one remedy\n{report}");
         };
+        let lines = step.commands.iter().map(|line| on_card(finding, line));
         assert_eq!(
-            step.commands,
+            lines.collect::<Vec<_>>(),
             [
                 "nft 'add table inet pinif_fix; add chain inet pinif_fix postrouting { type filter hook postrouting priority 101; }; \
                  add rule inet pinif_fix postrouting oifname \"eth1\" ip saddr 10.0.0.1 tcp flags & rst == rst drop'"

@@ -1,7 +1,7 @@
 //! Remedies of `reply-escape`: the answer goes where the request came in by.
 
 use super::links::number;
-use crate::bench::carry::{Arrivals, COUNT, set};
+use crate::bench::carry::{Arrivals, COUNT, on_card, set};
 use crate::bench::{Bench, Need, Report, note, scenario};
 use pinif_lab::{Device, LinkKind};
 
@@ -58,7 +58,8 @@ impl Reply {
         report.expect().finding(escape).nothing_else();
         let by = format!("it was asked via {}; ", self.by);
         assert!(finding.cause.starts_with(&by), "{}", finding.cause);
-        let texts = finding.remedies.iter().map(|step| step.text.as_str());
+        let steps = finding.remedies.iter();
+        let texts = steps.map(|step| on_card(finding, &step.text));
         assert!(
             texts
                 .zip(self.texts)

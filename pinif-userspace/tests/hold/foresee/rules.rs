@@ -38,11 +38,51 @@ fn the_whole_policy_judges_what_is_foreseen() {
         let explanation = finding["explanation"].as_str().expect("text");
         assert!(
             explanation.ends_with(
-                "via fab0 now. With fab0 down, it would leave via eth1, and rule control-plane lets it leave via backplane alone."
+                "via fab0 now. With fab0 down, it would leave via eth1, and rule control-plane lets it leave via backplane alone. It \
+                 would be address-escape and unpinned as well."
             ),
             "{explanation}"
         );
+        assert_eq!(
+            finding["also"],
+            json!([
+                {"kind": "address-escape", "rule": null},
+                {"kind": "unpinned", "rule": "control-plane"}
+            ])
+        );
         assert_eq!(summary["foreseen"], json!(["fab0 down", "eth1 down"]));
+        drop(lines_of);
+
+        // The contained zone's address is what is reported first: the rule that it breaks as well is named.
+        let contained = policy(CONTROL_PLANE_PINNED);
+        let contained = contained.path().to_str().expect("a path");
+        let output = pinif(bench, &["--policy", contained, "--format", "json"]);
+        let lines_of = lines(&output);
+        let finding = &lines_of[0];
+        assert_eq!(
+            brief(finding),
+            [
+                "10.0.0.1:7001",
+                "address-escape",
+                "none",
+                "10.0.0.2:9",
+                "eth1"
+            ]
+        );
+        assert_eq!(
+            finding["also"],
+            json!([
+                {"kind": "policy-escape", "rule": "control-plane"},
+                {"kind": "unpinned", "rule": "control-plane"}
+            ])
+        );
+        let explanation = finding["explanation"].as_str().expect("text");
+        assert!(
+            explanation.ends_with(
+                "It would be policy-escape (rule control-plane) and unpinned (rule control-plane) as well."
+            ),
+            "{explanation}"
+        );
         drop(lines_of);
 
         // A pinned one stays, and so does what was bound.

@@ -10,6 +10,7 @@ use pinif_userspace::findings::latent::Latent;
 use pinif_userspace::findings::process::Process;
 use pinif_userspace::findings::subject::Subject;
 use pinif_userspace::findings::summary::Cell;
+use pinif_userspace::host::namespaces::Enter;
 use pinif_userspace::hub::Change;
 use pinif_userspace::surfaces::journal::Journal;
 use pinif_userspace::surfaces::{Level, Surface};
@@ -32,6 +33,7 @@ pub fn finding(text: &str) -> Finding {
         *place = Place {
             boot: place.boot.take(),
             netns: text.into(),
+            enter: Enter::Named(text.into()),
             interface: name(),
             bound_device: name(),
             source_owner: name(),
@@ -86,7 +88,7 @@ fn feed(sink: &mut dyn Surface, text: &str) -> io::Result<()> {
     sink.foreseen(&Latent {
         finding: finding.clone(),
         condition: text.to_owned(),
-        now: Some(text.into()),
+        now: vec![text.into()],
         source: None,
         network: None,
     })?;

@@ -134,7 +134,7 @@ fn wide(columns: fn() -> Option<usize>) -> io::Result<String> {
     sink.foreseen(&Latent {
         finding: address,
         condition: "fab0 down".to_owned(),
-        now: Some("fab0".into()),
+        now: vec!["fab0".into()],
         source: None,
         network: None,
     })?;

@@ -18,6 +18,7 @@ use pinif_userspace::findings::samples::{
 use pinif_userspace::findings::subject::Subject;
 use pinif_userspace::findings::summary::{Cell, Summary};
 use pinif_userspace::findings::ways::{ChosenBy, Reach, Way, Ways};
+use pinif_userspace::host::namespaces::Enter;
 
 /// The boot of the card.
 const BOOT: &str = "c6c2a1de-7f9b-4b1c-8a57-3d0f9e6b2a14";
@@ -63,6 +64,7 @@ fn place(bound_device: Option<&str>, source_owner: Option<&str>) -> Arc<Place> {
     Arc::new(Place {
         boot: Some(BOOT.into()),
         netns: "card".into(),
+        enter: Enter::Named("card".into()),
         interface: Some("eth1".into()),
         bound_device: bound_device.map(Into::into),
         source_owner: source_owner.map(Into::into),

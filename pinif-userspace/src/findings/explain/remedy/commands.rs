@@ -11,6 +11,7 @@ use crate::{
         },
         ways::Reach,
     },
+    host::namespaces::Enter,
     text::shell::word,
 };
 
@@ -39,8 +40,8 @@ impl Remedy {
         }
     }
 
-    /// The lines of a shell that do it; none where it takes more than those.
-    pub fn commands(&self) -> Vec<String> {
+    /// The lines of a shell in the finding's namespace that do it; none where it takes more than those.
+    pub(super) fn commands(&self) -> Vec<String> {
         let commands = match self {
             Self::Route(route) => route.command().into_iter().collect(),
             Self::RouteAndTranslate(route, translation) => {
@@ -161,13 +162,17 @@ impl Remedy {
     }
 }
 
-impl From<&Remedy> for Step {
-    fn from(remedy: &Remedy) -> Self {
-        Self {
-            who: remedy.who(),
-            text: remedy.to_string(),
-            commands: remedy.commands(),
-            options: remedy.options(),
+impl Remedy {
+    /// The same for somebody who stands where pinif runs, from where this leads to the finding's namespace.
+    pub fn step(&self, enter: &Enter) -> Step {
+        let commands = self.commands();
+        let lines = commands.iter().map(|line| enter.line(line));
+        let commands = lines.collect::<Option<Vec<_>>>().unwrap_or_default();
+        Step {
+            who: self.who(),
+            text: self.text(enter, &commands),
+            commands,
+            options: self.options(),
         }
     }
 }

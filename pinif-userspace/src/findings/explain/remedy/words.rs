@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     findings::explain::{Home, step::in_brackets},
+    host::namespaces::Enter,
     text::words::listed,
 };
 
@@ -25,35 +26,47 @@ impl fmt::Display for NewRoute {
     }
 }
 
-impl fmt::Display for Remedy {
+impl Remedy {
     /// An order to the reader, without a full stop; the commands that do it are in brackets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.order(f)?;
-        f.write_str(&in_brackets(&self.commands()))
+    pub(super) fn text(&self, enter: &Enter, commands: &[String]) -> String {
+        let mut text = Order {
+            remedy: self,
+            enter,
+        }
+        .to_string();
+        text.push_str(&in_brackets(commands));
+        text
     }
 }
 
-impl Remedy {
-    fn order(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(home) => bind(f, home),
-            Self::BindAndNameNoOther(home, option) => {
+/// The words of a remedy, for somebody from where this leads to the finding's namespace.
+struct Order<'a> {
+    remedy: &'a Remedy,
+    enter: &'a Enter,
+}
+
+impl fmt::Display for Order<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let look = |line: &str| self.enter.line(line).unwrap_or_else(|| line.to_owned());
+        match self.remedy {
+            Remedy::Bind(home) => bind(f, home),
+            Remedy::BindAndNameNoOther(home, option) => {
                 bind(f, home)?;
                 write!(f, ", and let the program name no other ({option})")
             }
-            Self::BindBoth { device, address } => write!(
+            Remedy::BindBoth { device, address } => write!(
                 f,
                 "bind the socket to {device} with SO_BINDTODEVICE, and let it send from {address}, {device}'s address"
             ),
-            Self::BindToStay(home) => {
+            Remedy::BindToStay(home) => {
                 bind(f, home)?;
                 f.write_str(STAYS)
             }
-            Self::BindOnce(home) => write!(
+            Remedy::BindOnce(home) => write!(
                 f,
                 "bind the socket to {home} once, before it sends, and leave it bound"
             ),
-            Self::BindInstead {
+            Remedy::BindInstead {
                 home,
                 bound,
                 egress,
@@ -61,7 +74,7 @@ impl Remedy {
                 f,
                 "bind the socket to {home} instead of {bound}, or let the rule allow {egress}"
             ),
-            Self::Allow {
+            Remedy::Allow {
                 rule,
                 egress,
                 bound,
@@ -69,11 +82,11 @@ impl Remedy {
                 f,
                 "let rule {rule} allow {egress}, or bind the socket to another device than {bound}"
             ),
-            Self::BindToAllowed(rule) => write!(
+            Remedy::BindToAllowed(rule) => write!(
                 f,
                 "bind the socket to an interface that rule {rule} allows, with SO_BINDTODEVICE"
             ),
-            Self::Uncross {
+            Remedy::Uncross {
                 bound,
                 bound_address,
                 owner,
@@ -90,46 +103,46 @@ impl Remedy {
                     None => Ok(()),
                 }
             }
-            Self::AnswerThere(home) => write!(
+            Remedy::AnswerThere(home) => write!(
                 f,
                 "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of {home}, or bind a socket to each interface"
             ),
-            Self::AskWhyRefused { device, error } => write!(
+            Remedy::AskWhyRefused { device, error } => write!(
                 f,
                 "find out why SO_BINDTODEVICE to {device} fails ({error}), and let the program stop when it does"
             ),
-            Self::NameDevice(home, address) => write!(
+            Remedy::NameDevice(home, address) => write!(
                 f,
                 "give the program the name {home} instead of the address {address}"
             ),
-            Self::JoinThere(home) => write!(
+            Remedy::JoinThere(home) => write!(
                 f,
                 "name {home} where the program joins the group (imr_ifindex, ipv6mr_interface, gr_interface)"
             ),
-            Self::ClearPktinfo(home) => write!(
+            Remedy::ClearPktinfo(home) => write!(
                 f,
                 "send without IP_PKTINFO's ipi_ifindex, or set it to {home}"
             ),
-            Self::SetScope { home, is_bound } => {
+            Remedy::SetScope { home, is_bound } => {
                 let or_none = if *is_bound { ", or to 0" } else { "" };
                 write!(f, "set sin6_scope_id to the index of {home}{or_none}")
             }
-            Self::SetLinkIndex(home) => write!(f, "send with the index of {home} in sll_ifindex"),
-            Self::FindOverride(home) => write!(
+            Remedy::SetLinkIndex(home) => write!(f, "send with the index of {home} in sll_ifindex"),
+            Remedy::FindOverride(home) => write!(
                 f,
                 "look in the program for what chooses an interface for each packet (IP_PKTINFO, sin6_scope_id), and on \
                  {home} for tc and nft rules that redirect"
             ),
-            Self::Route(route) => write!(f, "{route}"),
-            Self::RouteAndTranslate(route, Translation { source, egress, .. }) => write!(
+            Remedy::Route(route) => write!(f, "{route}"),
+            Remedy::RouteAndTranslate(route, Translation { source, egress, .. }) => write!(
                 f,
                 "{route}, and translate the source{} there to an address of {egress}",
                 address(*source)
             ),
-            Self::OutOfRule(OutOfRule { to, rule, .. }) => {
+            Remedy::OutOfRule(OutOfRule { to, rule, .. }) => {
                 write!(f, "keep {} out of {rule}", destination(*to))
             }
-            Self::Decide { to, home, allow } => {
+            Remedy::Decide { to, home, allow } => {
                 let to = destination(*to);
                 write!(
                     f,
@@ -141,7 +154,7 @@ impl Remedy {
                     None => Ok(()),
                 }
             }
-            Self::RunBy { meets, .. } => {
+            Remedy::RunBy { meets, .. } => {
                 f.write_str("start the program by pinif run")?;
                 match meets {
                     Meets::Dropped => {
@@ -151,12 +164,12 @@ impl Remedy {
                     Meets::Nothing => Ok(()),
                 }
             }
-            Self::Configure(Setting {
+            Remedy::Configure(Setting {
                 program,
                 name,
                 value,
             }) => write!(f, "give {program} the source address {value} ({name})"),
-            Self::UseSource {
+            Remedy::UseSource {
                 address,
                 or_none,
                 egress,
@@ -170,38 +183,38 @@ impl Remedy {
                     f.write_str("let the program send from no address of its own (bind(), IP_PKTINFO)")
                 }
             },
-            Self::Translate(Translation { source, egress, .. }) => write!(
+            Remedy::Translate(Translation { source, egress, .. }) => write!(
                 f,
                 "translate the source{} to an address of {egress} where it leaves by that",
                 address(*source)
             ),
-            Self::SourceOnRoute(route, source) => write!(
+            Remedy::SourceOnRoute(route, source) => write!(
                 f,
                 "let the route {} give packets the source {source}",
                 route.prefix
             ),
-            Self::Number { interface, address } => write!(
+            Remedy::Number { interface, address } => write!(
                 f,
                 "give {interface} an address of its own, or {address} as well"
             ),
-            Self::MoveTunnel {
+            Remedy::MoveTunnel {
                 device, address, ..
             } => write!(f, "give the tunnel {device} the local address {address}"),
-            Self::DropLeaving(Dropped { egress, what, .. }) => {
+            Remedy::DropLeaving(Dropped { egress, what, .. }) => {
                 write!(f, "drop it where it leaves via {egress}")?;
                 match what {
                     Some(Traffic::NeighbourDiscovery) => f.write_str(", which ends IPv6 there"),
                     _ => Ok(()),
                 }
             }
-            Self::Except { what, to, rule } => write!(
+            Remedy::Except { what, to, rule } => write!(
                 f,
                 "keep {what} out of rule {rule}, since each link with IPv6 has that: a rule before it with action = \"allow\", protocol \
                  = [\"icmpv6\"], destination = [\"{}\"]",
                 of_link(*to)
             ),
-            Self::DeleteRule(rule) => write!(f, "delete {rule}"),
-            Self::JoinByRoute { groups, interface } => {
+            Remedy::DeleteRule(rule) => write!(f, "delete {rule}"),
+            Remedy::JoinByRoute { groups, interface } => {
                 let groups: Vec<String> = groups.iter().map(IpAddr::to_string).collect();
                 let groups = match groups.len() {
                     0 => "the group".to_owned(),
@@ -212,23 +225,25 @@ impl Remedy {
                     "give {groups} a route via {interface} before the program joins, and start the program again"
                 )
             }
-            Self::RouteGroups => f.write_str(
-                "change what the multicast routing daemon forwards (`ip mroute` shows it), or its interfaces",
+            Remedy::RouteGroups => write!(
+                f,
+                "change what the multicast routing daemon forwards (`{}` shows it), or its interfaces",
+                look("ip mroute"),
             ),
-            Self::RouteAway(to, egress) => {
+            Remedy::RouteAway(to, egress) => {
                 write!(f, "give {to} a route via another interface than {egress}")
             }
-            Self::RouteInVrf { to, vrf, table } => write!(
+            Remedy::RouteInVrf { to, vrf, table } => write!(
                 f,
                 "give {} a route in table {table} of the VRF {vrf}, and end that table with an unreachable default route, so \
                  that nothing falls through to another",
                 destination(*to)
             ),
-            Self::DropForwarded(Dropped { egress, .. }) => write!(
+            Remedy::DropForwarded(Dropped { egress, .. }) => write!(
                 f,
                 "drop it in the forward chain when it would leave via {egress}"
             ),
-            Self::Restore {
+            Remedy::Restore {
                 link,
                 is_gone,
                 then,
@@ -247,50 +262,51 @@ impl Remedy {
                     }
                 }
             }
-            Self::EndSubflow(remedy) => write!(f, "{remedy}"),
-            Self::RemoveRedirect {
+            Remedy::EndSubflow(remedy) => f.write_str(&remedy.order(self.enter)),
+            Remedy::RemoveRedirect {
                 rule: Some(rule), ..
             } => write!(f, "delete the {rule}"),
-            Self::RemoveRedirect { from, to, .. } => write!(
+            Remedy::RemoveRedirect { from, to, .. } => write!(
                 f,
-                "remove the tc or nft rule on {from} that takes its packets to {to} (tc filter show dev {from} egress, nft -a list \
-                 ruleset)"
+                "remove the tc or nft rule on {from} that takes its packets to {to} ({}, {})",
+                look(&format!("tc filter show dev {from} egress")),
+                look("nft -a list ruleset"),
             ),
-            Self::KeepOut(remedy) => write!(f, "{remedy}"),
-            Self::EndBypass(interface) => write!(
+            Remedy::KeepOut(remedy) => write!(f, "{remedy}"),
+            Remedy::EndBypass(interface) => write!(
                 f,
                 "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev \
                  egress hook of {} sees its packets",
                 interface.as_deref().unwrap_or("each interface")
             ),
-            Self::EndXdpSocket => f.write_str(
+            Remedy::EndXdpSocket => f.write_str(
                 "audit the next hop, or take CAP_NET_RAW from the program if it is not to send so",
             ),
-            Self::Attach => {
+            Remedy::Attach => {
                 f.write_str("remove what keeps pinif from being attached, as the error says")
             }
-            Self::KeepAttached => f.write_str(
+            Remedy::KeepAttached => f.write_str(
                 "find the program that removes BPF links, filters and qdiscs of others here (an agent of container networking, a \
                  script with tc qdisc del or bpftool), and keep it from pinif's; it has CAP_NET_ADMIN or CAP_BPF",
             ),
-            Self::Reorder => f.write_str(
+            Remedy::Reorder => f.write_str(
                 "start pinif after what it is to see, or let it return TC_ACT_UNSPEC; bpftool net and tc filter show the order",
             ),
-            Self::AuditXdpTargets => f.write_str(
+            Remedy::AuditXdpTargets => f.write_str(
                 "audit the next hop, or the interfaces that it redirects to; bpftool net shows the program",
             ),
-            Self::EndPktgen => f.write_str("end pktgen (rmmod pktgen), or audit the next hop"),
-            Self::EndNetconsole => {
+            Remedy::EndPktgen => f.write_str("end pktgen (rmmod pktgen), or audit the next hop"),
+            Remedy::EndNetconsole => {
                 f.write_str("send the log by a program (a syslog daemon), or audit the next hop")
             }
-            Self::Permit => f.write_str(
+            Remedy::Permit => f.write_str(
                 "give pinif what it lacks, as the error says; pinif doctor lists what this kernel and these privileges allow",
             ),
-            Self::AnswerForOwn([first, second]) => write!(
+            Remedy::AnswerForOwn([first, second]) => write!(
                 f,
                 "let {first} and {second} answer ARP requests for their own addresses alone, and ask with these alone"
             ),
-            Self::AuditNextHop => {
+            Remedy::AuditNextHop => {
                 f.write_str("audit the next hop; pinif doctor lists what cannot be seen here")
             }
         }
