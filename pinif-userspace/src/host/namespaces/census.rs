@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
@@ -132,8 +134,28 @@ fn mounts() -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(mounts
         .into_iter()
         .filter(|mount| mount.fs_type == "nsfs")
-        .filter_map(|mount| Some((inode::in_link(&mount.root, "net")?, mount.mount_point)))
+        .filter_map(|mount| {
+            Some((
+                inode::in_link(&mount.root, "net")?,
+                unescaped(&mount.mount_point),
+            ))
+        })
         .collect())
+}
+
+/// A path as it is: the kernel writes spaces, tabs, line feeds and backslashes as three octal digits (`mangle`).
+fn unescaped(path: &Path) -> PathBuf {
+    let text = path.as_os_str().as_bytes();
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.first_chunk::<3>().filter(|_| byte == b'\\');
+        let value = digits.and_then(|digits| str::from_utf8(digits).ok());
+        let value = value.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(value.unwrap_or(byte));
+        rest = value.map_or(after, |_| &after[3..]);
+    }
+    OsString::from_vec(bytes).into()
 }
 
 /// The numbers of all processes, in their order.
