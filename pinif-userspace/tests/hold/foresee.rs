@@ -1,5 +1,6 @@
 //! `pinif foresee`: what it reports is what happens.
 
+mod hops;
 mod ranges;
 mod rules;
 
