@@ -10,10 +10,9 @@ use super::{
     audit::Audit,
     foreseer::{Foreseer, Outcome, Step},
     foresight::Input,
-    seen,
 };
 use crate::{
-    foresee::{self, Original},
+    foresee::{self, Original, seen},
     host::netns::NetNs,
     policy::Policy,
     survey::{self, Owned},

@@ -43,7 +43,6 @@ mod report;
 mod rulesets;
 pub(crate) mod run;
 mod searches;
-mod seen;
 mod series;
 mod session;
 mod snapshot;

@@ -11,11 +11,11 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::audit::policy_of;
+use super::{asking::Asked, audit::policy_of};
 use crate::{
     collector::fail_on::{FailOn, exit_status},
     findings::line::FindingLine,
-    foresee::{self, Event, Foreseen, Original, RouteSpec, uncopied},
+    foresee::{self, Event, Foreseen, Original, RouteSpec, seen, uncopied},
     host::{self, netns::NetNs},
     surfaces::{
         Format,
@@ -26,6 +26,9 @@ use crate::{
 };
 
 mod people;
+mod seen_by;
+
+use seen_by::seen_by_auditors;
 
 /// The arguments of `pinif foresee`.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +53,9 @@ pub struct ForeseeArgs {
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
 
+    #[command(flatten)]
+    asked: Asked,
+
     /// How findings are shown
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -72,7 +78,9 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
         None => NetNs::current()?,
     };
     let original = Original::read(&netns)?;
-    let sockets = survey::owned(&netns)?;
+    let mut sockets = survey::owned(&netns)?;
+    let seen = seen_by_auditors(&args.asked, &original)?;
+    sockets.extend(seen::gone(seen, &sockets));
     let all = foresee::foresee(&original, &policy, &sockets, &events(&args, &original)?)?;
     let unlisted_raw =
         host::sockets::unlisted_raw(&netns).context("raw sockets cannot be looked for")?;

@@ -12,6 +12,7 @@ mod outcome;
 mod probes;
 mod route;
 mod scratch;
+pub mod seen;
 mod wire;
 
 pub use copy::Original;

@@ -1,12 +1,15 @@
 //! `pinif audit --foresee`: what would leak is reported beside what leaks.
 
+use std::io::Write as _;
 use std::net::UdpSocket;
 
 use pinif_ebpf::verdict::Severity;
 use serde_json::Value;
 use socket2::SockRef;
+use tempfile::NamedTempFile;
 
 use crate::bench::{Auditor, Bench, CONTROL_PLANE, scenario, valid};
+use crate::foresee::pinif;
 
 /// Control traffic stays on the backplane, whose addresses may be seen outside: else these are reported first.
 fn policy() -> String {
@@ -171,5 +174,60 @@ fn sockets_that_are_gone_are_foreseen_as_they_were_seen() {
         let leak = auditor.wait_for_finding("policy-escape");
         assert_eq!(leak.egress_interface, "eth1");
         auditor.stop_unsettled();
+    });
+}
+
+/// The socket of a request is gone when somebody asks; the auditor has seen it.
+#[test]
+fn who_asks_beside_an_audit_is_told_of_what_it_has_seen() {
+    scenario("foresee beside-audit", &[], |bench| {
+        let pinned = policy().replace(
+            "only_via = [\"backplane\"]",
+            "only_via = [\"backplane\"]\npinned = true",
+        );
+        let mut file = NamedTempFile::with_suffix(".toml").expect("a file");
+        file.write_all(pinned.as_bytes()).expect("it is written");
+        let path = file.path().to_str().expect("a path");
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("pinif.sock");
+        let socket = socket.to_str().expect("a path");
+        let foresee = |asks: &[&str]| {
+            let all = [
+                &["--policy", path, "--down", "fab0", "--format", "json"],
+                asks,
+            ];
+            let output = pinif(bench, &all.concat());
+            let lines = String::from_utf8(output.stdout).expect("text");
+            let lines = lines.lines();
+            let lines = lines.map(|line| valid(line, pinif_userspace::schema::foresee));
+            (output.status.code(), lines.collect::<Vec<_>>())
+        };
+        let request = bench.send("udp --to 10.0.0.2:9 --count 1");
+        let (status, lines) = foresee(&[]);
+        assert_eq!((status, lines.len()), (Some(0), 1), "{lines:?}");
+
+        let mut auditor = bench.audit_with(&pinned, &["--socket", socket]);
+        let seen = bench.send("udp --to 10.0.0.2:9 --count 1");
+        auditor.wait_for_finding("unpinned");
+        let (status, lines) = foresee(&["--socket", socket]);
+        let [finding, _] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(status, Some(2), "{finding}");
+        for (key, value) in [
+            ("kind", "policy-escape"),
+            ("if", "fab0 down"),
+            ("rule", "control-plane"),
+            ("egress_interface", "eth1"),
+            ("destination", "10.0.0.2:9"),
+        ] {
+            assert_eq!(finding[key], value, "{finding}");
+        }
+        assert_eq!(finding["process"]["pid"], seen.pid, "{finding}");
+        assert_ne!(finding["process"]["pid"], request.pid, "{finding}");
+        auditor.stop_unsettled();
+        // One that is named has to answer.
+        let (status, lines) = foresee(&["--socket", socket]);
+        assert_eq!((status, lines.len()), (Some(1), 0), "{lines:?}");
     });
 }
