@@ -1,6 +1,9 @@
 //! What a finding has seen, by example: the first processes, sockets and destinations, each with its own count.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use pinif_ebpf::{
     intent::Owner,
@@ -72,6 +75,15 @@ pub struct DestinationSample {
     pub destination: String,
     /// Its packets in this finding.
     pub packets: u64,
+}
+
+impl DestinationSample {
+    /// Its address alone.
+    pub fn address(&self) -> Option<IpAddr> {
+        let text = self.destination.as_str();
+        let with_port = text.parse().map(|end: SocketAddr| end.ip());
+        with_port.or_else(|_| text.parse()).ok()
+    }
 }
 
 impl<T> Default for Sampled<T> {

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
+
 /// What routing offers the first packet of a finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ways {
@@ -18,6 +20,8 @@ pub struct Ways {
     pub chosen_by: ChosenBy,
     /// The destination is a neighbour where it left.
     pub is_near: bool,
+    /// The network that the rule which keeps it elsewhere is for, where all that goes there is that rule's.
+    pub network: Option<IpNet>,
 }
 
 /// Whether a packet can leave by an interface where it belongs.
@@ -32,6 +36,8 @@ pub struct Way {
     pub holds: bool,
     /// The address that the packet could have there, as in [`Ways::source`].
     pub source: Option<IpAddr>,
+    /// The network that the route is for which reaches it; the destination alone, where there is none.
+    pub network: IpNet,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
     pub table: Option<u32>,
 }

@@ -1,7 +1,8 @@
 //! A policy without errors: its zones and its rules.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use pinif_ebpf::policy::ZoneSet;
 
 use super::{
@@ -56,6 +57,19 @@ impl Policy {
     pub fn keeps_inside(&self) -> bool {
         let mut rules = self.rules.iter();
         self.zones.iter().any(|zone| zone.contained) || rules.any(|rule| !rule.only_via.is_empty())
+    }
+
+    /// The network of a rule, by its number, that an address is in, where that rule decides of all that goes there: it asks for nothing
+    /// else, and no rule before it does.
+    pub fn whole_network(&self, rule: usize, to: IpAddr) -> Option<IpNet> {
+        let own = self
+            .rules
+            .get(rule)
+            .filter(|own| own.is_of_destinations())?;
+        let networks = own.destinations.iter().filter(|own| own.contains(&to));
+        let network = networks.max_by_key(|network| network.prefix_len())?;
+        let before = &self.rules[..rule];
+        (!before.iter().any(|before| before.touches(network))).then_some(*network)
     }
 
     /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership()) says.

@@ -34,6 +34,26 @@ impl Rule {
         (fnv1a(self.name.bytes()) as u32).max(1)
     }
 
+    /// Whether it is for all that goes to its destinations, whoever sends it and whatever it is.
+    pub(super) fn is_of_destinations(&self) -> bool {
+        let of_destinations = Self {
+            name: self.name.clone(),
+            destinations: self.destinations.clone(),
+            only_via: self.only_via.clone(),
+            pinned: self.pinned,
+            action: self.action,
+            ..Self::default()
+        };
+        *self == of_destinations
+    }
+
+    /// Whether it may be for something that goes to this network.
+    pub(super) fn touches(&self, network: &IpNet) -> bool {
+        let mut all = self.destinations.iter();
+        self.destinations.is_empty()
+            || all.any(|own| own.contains(network) || network.contains(own))
+    }
+
     /// Whether it looks at ports, which not every protocol has.
     pub(super) fn looks_at_ports(&self) -> bool {
         !self.ports.is_empty() || !self.source_ports.is_empty()

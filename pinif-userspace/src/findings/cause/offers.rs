@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use pinif_ebpf::{key::IfIndex, sighting::Origin, verdict::Kind};
 
 use super::{links::is_neighbour, routing::leads_out, source::who_chose};
@@ -72,16 +73,18 @@ pub(in crate::findings) fn offers(
             Some(Routed::Nowhere)
         };
         let is_neighbour = || is_neighbour(scene, link.index, headers.destination);
+        let alone = IpNet::from(headers.destination);
         let reach = by_route.map(|by_route| match by_route {
-            Routed::There(reach) => (reach, true),
-            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false),
-            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false),
+            Routed::There(reach, network) => (reach, true, network),
+            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone),
+            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone),
         });
-        if let Some((reach, holds)) = reach {
+        if let Some((reach, holds, network)) = reach {
             ways.push(Way {
                 interface: Arc::clone(name),
                 reach,
                 holds,
+                network,
                 source: source(link.index, look_up),
                 table: table(headers.destination, link.index, look_up),
             });
@@ -117,6 +120,9 @@ pub(in crate::findings) fn offers(
             Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
             Origin::None => ChosenBy::Unknown,
         },
+        network: sighted
+            .rule
+            .and_then(|rule| scene.policy.whole_network(rule, headers.destination)),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),
     }
 }
@@ -148,8 +154,8 @@ fn is_allowed(sighted: &Sighted, scene: &Scene<'_>, name: &str) -> bool {
 
 /// Where routes lead what is bound to an interface.
 enum Routed {
-    /// By that interface.
-    There(Reach),
+    /// By that interface, and what the route is for.
+    There(Reach, IpNet),
     /// By another: its VRF's routes do not ask what is bound ([`Way::holds`]).
     Elsewhere,
     /// Nowhere, or to the host itself.
@@ -166,13 +172,18 @@ fn reach(query: &RouteQuery, interface: IfIndex, look_up: &mut LookUp<'_>) -> Op
         Ok(choice) if choice.route.kind == RouteType::Local => Some(Routed::Nowhere),
         Ok(choice) => Some(match choice.route.way_by(interface) {
             None => Routed::Elsewhere,
-            Some(way) => Routed::There(way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
-                gateway,
-                is_onlink: way.is_onlink,
-            })),
+            Some(way) => {
+                let reach = way.gateway.map_or(Reach::Direct, |gateway| Reach::Via {
+                    gateway,
+                    is_onlink: way.is_onlink,
+                });
+                Routed::There(reach, choice.route.prefix)
+            }
         }),
         // A group is everywhere, and so is the limited broadcast (`ip_route_output_key_hash_rcu`).
-        Err(RouteError::OnLink(to)) if is_everywhere(to) => Some(Routed::There(Reach::Direct)),
+        Err(RouteError::OnLink(to)) if is_everywhere(to) => {
+            Some(Routed::There(Reach::Direct, to.into()))
+        }
         Err(RouteError::OnLink(_) | RouteError::Unreachable(_) | RouteError::Prohibited(_)) => {
             Some(Routed::Nowhere)
         }

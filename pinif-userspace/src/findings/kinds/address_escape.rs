@@ -36,8 +36,9 @@ fn explanation(finding: &Finding) -> String {
     let egress = finding.egress_interface();
     let place = &finding.place;
     let owner = place.source_owner.as_deref().unwrap_or("another interface");
-    // Only of a program that called it.
-    let bind = if finding.bound_address.is_some() {
+    // Only of a program that called it, and whose address it has: NAT may have changed that.
+    let source = finding.flow.map(|flow| flow.source.address);
+    let bind = if finding.bound_address.is_some() && finding.bound_address == source {
         ": bind() sets the source address; it does not choose the interface"
     } else {
         ""

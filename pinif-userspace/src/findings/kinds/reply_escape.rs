@@ -67,10 +67,14 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
     let home = asked_by(finding).map_or(Home::Unknown, |by| Home::of(&Arc::from(by)));
     let mut all = choice::reached_home(finding, &ROW).unwrap_or_else(|| {
         vec![Remedy::Route(NewRoute {
-            to: destination_address(finding),
+            to: destination_address(finding)
+                .into_iter()
+                .map(Into::into)
+                .collect(),
             home: home.clone(),
             way: None,
             table: None,
+            metric: None,
         })]
     });
     all.push(Remedy::AnswerThere(home));

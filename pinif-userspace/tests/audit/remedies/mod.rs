@@ -12,6 +12,7 @@ mod ipv6;
 mod kernel;
 mod link_local;
 mod links;
+mod many;
 mod named;
 mod netfilter;
 mod policies;

@@ -146,7 +146,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
     let (route, interface) = (route_taken(finding)?, egress(finding));
     let source = finding.ways.source?;
     Some(Remedy::Route(NewRoute {
-        to: Some(service),
+        to: vec![service.into()],
         home: Home::of(&interface),
         way: Some(Way {
             interface,
@@ -156,9 +156,11 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
             }),
             holds: true,
             source: Some(source),
+            network: route.prefix,
             table: None,
         }),
         table: None,
+        metric: None,
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use pinif_ebpf::verdict::Kind;
 
 use super::{
@@ -15,6 +16,7 @@ use crate::findings::{
     },
     finding::Finding,
     kinds::Row,
+    samples::DestinationSample,
     ways::{ChosenBy, Way},
 };
 
@@ -28,14 +30,18 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         let is_by_rule = route.rule.is_some();
         is_by_rule.then(|| (route.table.clone(), route.table_number))
     });
-    let route = |way: Option<Way>| NewRoute {
+    let route = |to: Vec<IpNet>, way: Option<Way>| NewRoute {
+        metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,
         home: home(finding, row),
         way,
         table: table.clone(),
     };
     let way = match reached(finding) {
-        Reached::Unknown => return vec![Remedy::Route(route(None))],
+        Reached::Unknown => {
+            let to = to.map(IpNet::from);
+            return vec![Remedy::Route(route(to.into_iter().collect(), None))];
+        }
         Reached::Nowhere if is_of_address => return Vec::new(),
         Reached::Nowhere => {
             let rule = finding.place.rule.as_ref();
@@ -50,17 +56,18 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         egress: way.interface.clone(),
         ..translation(finding)
     });
+    let to = destinations(finding, taken, &way);
     let out = taken.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
-            to,
+            to: to.clone(),
             rule: route.rule.clone()?,
             priority: route.priority,
             table: way.table.filter(|&table| table != route.table_number)?,
         }))
     });
     match translation {
-        Some(translation) => vec![Remedy::RouteAndTranslate(route(Some(way)), translation)],
-        None => std::iter::once(Remedy::Route(route(Some(way))))
+        Some(translation) => vec![Remedy::RouteAndTranslate(route(to, Some(way)), translation)],
+        None => std::iter::once(Remedy::Route(route(to.clone(), Some(way))))
             .chain(out)
             .collect(),
     }
@@ -73,6 +80,40 @@ pub(super) fn undecided(finding: &Finding, row: &Row, rule: Option<Arc<str>>) ->
         home: home(finding, row),
         allow: rule.map(|rule| (rule, egress(finding))),
     }
+}
+
+/// What is to be led by this way: the whole network whose route leads elsewhere, where all that goes there is the rule's; else each
+/// destination that the finding has seen. The way is that of the first, and of no others than its route is for.
+fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> Vec<IpNet> {
+    let Some(first) = destination_address(finding) else {
+        return Vec::new();
+    };
+    let samples = finding.samples.as_deref();
+    let samples = samples.map_or(&[][..], |samples| &samples.destinations.samples);
+    let mut all = vec![IpNet::from(first)];
+    for address in samples.iter().filter_map(DestinationSample::address) {
+        let host = IpNet::from(address);
+        if way.network.contains(&address) && !all.contains(&host) {
+            all.push(host);
+        }
+    }
+    let whole = taken.zip(finding.ways.network).map(|(taken, of_rule)| {
+        // One of them is in the other: both have the first destination in them.
+        match of_rule.contains(&taken.prefix) {
+            true => taken.prefix,
+            false => of_rule,
+        }
+    });
+    let whole = whole
+        .filter(|whole| way.network.contains(whole) && all.iter().all(|host| whole.contains(host)));
+    whole.map_or(all, |whole| vec![whole])
+}
+
+/// The metric of the route that another takes the place of, where it is for the same network: else both would be there, and the better of
+/// them would decide.
+fn metric_of(taken: &Route, to: &[IpNet]) -> Option<u32> {
+    let is_same = to == [taken.prefix];
+    Some(taken.metric).filter(|&metric| is_same && metric != 0)
 }
 
 /// The same, where an interface is known where it belongs and that reaches its destination.

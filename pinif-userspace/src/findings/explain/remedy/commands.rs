@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::model::{NewRoute, OutOfRule, Remedy, Translation};
+use ipnet::IpNet;
+
+use super::{
+    model::{NewRoute, OutOfRule, Remedy, Translation},
+    words::shown,
+};
 use crate::{
     findings::{
         explain::{
@@ -43,13 +48,16 @@ impl Remedy {
     /// The lines of a shell in the finding's namespace that do it; none where it takes more than those.
     pub(super) fn commands(&self) -> Vec<String> {
         let commands = match self {
-            Self::Route(route) => route.command().into_iter().collect(),
+            Self::Route(route) => route.commands(),
             Self::RouteAndTranslate(route, translation) => {
-                let route = route.command();
-                let both = route.zip(translation.command());
-                both.map_or_else(Vec::new, |(route, translate)| vec![route, translate])
+                let mut both = route.commands();
+                match translation.command() {
+                    Some(translate) if !both.is_empty() => both.push(translate),
+                    _ => both.clear(),
+                }
+                both
             }
-            Self::OutOfRule(rule) => rule.command().into_iter().collect(),
+            Self::OutOfRule(rule) => rule.commands(),
             Self::RunBy { interface, .. } => {
                 vec![format!(
                     "pinif run --interface {} -- COMMAND",
@@ -189,9 +197,14 @@ fn quiet_arp(interface: &String) -> String {
 }
 
 impl NewRoute {
-    fn command(&self) -> Option<String> {
-        let (to, way) = (self.to?, self.way.as_ref()?);
-        let mut line = format!("{} route replace {to}", ip(to));
+    fn commands(&self) -> Vec<String> {
+        let lines = self.to.iter().map(|to| self.command(*to));
+        lines.collect::<Option<_>>().unwrap_or_default()
+    }
+
+    fn command(&self, network: IpNet) -> Option<String> {
+        let (to, way) = (network.addr(), self.way.as_ref()?);
+        let mut line = format!("{} route replace {}", ip(to), shown(network));
         match way.reach {
             Reach::Nowhere => return None,
             Reach::Direct => {}
@@ -211,6 +224,9 @@ impl NewRoute {
         }
         if let Some((_, number)) = self.table {
             line.push_str(&format!(" table {number}"));
+        }
+        if let Some(metric) = self.metric {
+            line.push_str(&format!(" metric {metric}"));
         }
         Some(line)
     }
@@ -238,14 +254,19 @@ impl Route {
 }
 
 impl OutOfRule {
-    fn command(&self) -> Option<String> {
-        let to = self.to?;
-        let before = self.priority?.checked_sub(1).filter(|&before| before > 0)?;
-        Some(format!(
-            "{} rule add pref {before} to {to} lookup {}",
-            ip(to),
-            table(self.table)
-        ))
+    fn commands(&self) -> Vec<String> {
+        let before = self.priority.and_then(|priority| priority.checked_sub(1));
+        let Some(before) = before.filter(|&before| before > 0) else {
+            return Vec::new();
+        };
+        let line = |to: &IpNet| {
+            let (ip, to) = (ip(to.addr()), shown(*to));
+            format!(
+                "{ip} rule add pref {before} to {to} lookup {}",
+                table(self.table)
+            )
+        };
+        self.to.iter().map(line).collect()
     }
 }
 

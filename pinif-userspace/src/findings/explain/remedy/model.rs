@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
+
 use super::dropped::Dropped;
 use crate::{
     findings::{
@@ -240,24 +242,26 @@ pub enum Then {
     Bind(Home),
 }
 
-/// A route that a destination lacks.
+/// A route that destinations lack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoute {
-    /// The destination.
-    pub to: Option<IpAddr>,
+    /// The destinations: networks, or hosts; none where they are not known.
+    pub to: Vec<IpNet>,
     /// Where it is to lead.
     pub home: Home,
     /// The way there, where it is known.
     pub way: Option<Way>,
     /// The table that it lacks in, where a rule chose that: its name and its number.
     pub table: Option<(String, u32)>,
+    /// The metric of the route that it takes the place of.
+    pub metric: Option<u32>,
 }
 
-/// A destination that is to be kept out of a rule.
+/// Destinations that are to be kept out of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutOfRule {
-    /// The destination.
-    pub to: Option<IpAddr>,
+    /// The destinations, as in [`NewRoute`].
+    pub to: Vec<IpNet>,
     /// The rule, as `rule 100 (fwmark 0x7)`.
     pub rule: String,
     /// Its place.

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use ipnet::IpNet;
+
 use super::{
     dropped::{Dropped, Traffic},
     model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
@@ -9,12 +11,12 @@ use super::{
 use crate::{
     findings::explain::{Home, step::in_brackets},
     host::namespaces::Enter,
-    text::words::listed,
+    text::words::{counted, listed},
 };
 
 impl fmt::Display for NewRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = destination(self.to);
+        let to = destinations(&self.to);
         match &self.way {
             Some(way) => write!(f, "give {to} a route via {}", way.interface)?,
             None => write!(f, "give {to} a route via {}", self.home)?,
@@ -140,7 +142,7 @@ impl fmt::Display for Order<'_> {
                 address(*source)
             ),
             Remedy::OutOfRule(OutOfRule { to, rule, .. }) => {
-                write!(f, "keep {} out of {rule}", destination(*to))
+                write!(f, "keep {} out of {rule}", destinations(to))
             }
             Remedy::Decide { to, home, allow } => {
                 let to = destination(*to);
@@ -324,6 +326,27 @@ fn of_link(to: IpAddr) -> String {
     match to {
         IpAddr::V6(to) if to.segments()[0] == 0xff02 => "ff02::/16".to_owned(),
         one => one.to_string(),
+    }
+}
+
+/// A network as people write it: of one address, that alone.
+pub(super) fn shown(network: IpNet) -> String {
+    match network.prefix_len() == network.max_prefix_len() {
+        true => network.addr().to_string(),
+        false => network.to_string(),
+    }
+}
+
+/// Destinations, of which commands name each.
+fn destinations(to: &[IpNet]) -> String {
+    match to {
+        [] => destination(None),
+        [one] => shown(*one),
+        [one, other] => format!("{} and {}", shown(*one), shown(*other)),
+        [first, others @ ..] => {
+            let many = counted(others.len() as u64, "other destination");
+            format!("{} and {many}", shown(*first))
+        }
     }
 }
 
