@@ -74,6 +74,10 @@ pub(in crate::findings) fn offers(
         };
         let is_neighbour = || is_neighbour(scene, link.index, headers.destination);
         let alone = IpNet::from(headers.destination);
+        // A VRF's routes lead via its members.
+        let is_of_member =
+            |by_route: &Routed| matches!(by_route, Routed::Elsewhere) && link.vrf_table.is_some();
+        let by_route = by_route.filter(|by_route| !is_of_member(by_route));
         let reach = by_route.map(|by_route| match by_route {
             Routed::There(reach, network) => (reach, true, network),
             Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone),

@@ -65,12 +65,15 @@ fn explanation(finding: &Finding) -> String {
 /// A route to the client for whoever runs the host; the program can know where each request came in.
 fn remedies(finding: &Finding) -> Vec<Remedy> {
     let home = asked_by(finding).map_or(Home::Unknown, |by| Home::of(&Arc::from(by)));
+    let to = destination_address(finding);
+    if choice::has_no_way(finding) {
+        // An answer that names the interface would wait there for a neighbour.
+        let allow = None;
+        return vec![Remedy::Decide { to, home, allow }];
+    }
     let mut all = choice::reached_home(finding, &ROW).unwrap_or_else(|| {
         vec![Remedy::Route(NewRoute {
-            to: destination_address(finding)
-                .into_iter()
-                .map(Into::into)
-                .collect(),
+            to: to.into_iter().map(Into::into).collect(),
             home: home.clone(),
             way: None,
             table: None,

@@ -7,7 +7,7 @@ use pinif_lab::{Device, LinkKind};
 
 /// A server that is asked, and answers by eth1.
 struct Reply {
-    names: [&'static str; 2],
+    names: &'static [&'static str],
     needs: &'static [Need],
     /// Makes the link that it is asked by, and what leads its answers outside.
     make: fn(&Bench),
@@ -15,8 +15,8 @@ struct Reply {
     between: [&'static str; 2],
     /// Where it is asked.
     by: &'static str,
-    /// How the two remedies begin.
-    texts: [&'static str; 2],
+    /// How its remedies begin.
+    texts: &'static [&'static str],
     /// Whether the first has commands.
     has_commands: bool,
 }
@@ -63,8 +63,8 @@ impl Reply {
         assert!(
             texts
                 .zip(self.texts)
-                .all(|(text, begin)| text.starts_with(begin))
-                && finding.remedies.len() == 2,
+                .all(|(text, begin)| text.starts_with(*begin))
+                && finding.remedies.len() == self.texts.len(),
             "{:#?}",
             finding.remedies
         );
@@ -91,12 +91,12 @@ impl Reply {
 #[test]
 fn an_answer_leaves_where_it_was_asked() {
     Reply {
-        names: ["30 reply-route", "30 reply-pktinfo"],
+        names: &["30 reply-route", "30 reply-pktinfo"],
         needs: &[],
         make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
         between: ["10.0.0.2", "10.0.0.1"],
         by: "fab0",
-        texts: [
+        texts: &[
             "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
             "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of fab0",
         ],
@@ -111,14 +111,14 @@ const FAB2: [&str; 2] = [
 ];
 
 /// The peer asks 10.2.0.1 of `fab2`.
-fn by_fab2(names: [&'static str; 2], needs: &'static [Need], make: fn(&Bench)) {
+fn by_fab2(names: &'static [&'static str], needs: &'static [Need], make: fn(&Bench)) {
     Reply {
         names,
         needs,
         make,
         between: ["10.2.0.2", "10.2.0.1"],
         by: "fab2",
-        texts: FAB2,
+        texts: &FAB2,
         has_commands: true,
     }
     .is_fixed();
@@ -138,7 +138,7 @@ fn introduce(bench: &Bench, far: &str) {
 #[test]
 fn an_answer_leaves_by_the_vlan_where_it_was_asked() {
     by_fab2(
-        ["30 reply-vlan", "30 reply-vlan-pktinfo"],
+        &["30 reply-vlan", "30 reply-vlan-pktinfo"],
         &[Need::Link(LinkKind::Vlan)],
         |bench| {
             bench.run("ip", "link add link fab0 name fab2 type vlan id 5");
@@ -155,7 +155,7 @@ fn an_answer_leaves_by_the_vlan_where_it_was_asked() {
 #[test]
 fn an_answer_leaves_by_the_bond_where_it_was_asked() {
     by_fab2(
-        ["30 reply-bond", "30 reply-bond-pktinfo"],
+        &["30 reply-bond", "30 reply-bond-pktinfo"],
         &[Need::Link(LinkKind::Bond)],
         |bench| {
             bench.run("ip", "link add fab2 type bond mode active-backup");
@@ -171,7 +171,7 @@ fn an_answer_leaves_by_the_bond_where_it_was_asked() {
 #[test]
 fn an_answer_leaves_by_the_vrf_where_it_was_asked() {
     Reply {
-        names: ["30 reply-vrf", "30 reply-vrf-pktinfo"],
+        names: &["30 reply-vrf", "30 reply-vrf-pktinfo"],
         needs: &[Need::Link(LinkKind::Vrf)],
         make: |bench| {
             bench.run("ip", "link add blue type vrf table 10");
@@ -185,9 +185,34 @@ fn an_answer_leaves_by_the_vrf_where_it_was_asked() {
         },
         between: ["10.0.0.2", "10.0.0.1"],
         by: "blue",
-        texts: [
+        texts: &[
             "give 10.0.0.2 a route via blue",
             "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of blue",
+        ],
+        has_commands: false,
+    }
+    .is_fixed();
+}
+
+/// No router of fab0 is known, by which the client could be answered: an answer that names fab0 would reach nobody.
+#[test]
+fn a_client_that_nothing_leads_to_is_somebodys_to_decide() {
+    Reply {
+        names: &["30 reply-beyond"],
+        needs: &[],
+        make: |bench| {
+            let client = "198.51.100.7/32".parse().expect("an address");
+            bench.chassis.peer.add_address("lo", client).expect("added");
+            for interface in ["all", "fab0"] {
+                let filter = format!("ipv4/conf/{interface}/rp_filter");
+                bench.card().set_sysctl(&filter, "0").expect("it is there");
+            }
+        },
+        between: ["198.51.100.7", "10.0.0.1"],
+        by: "fab0",
+        texts: &[
+            "decide where 198.51.100.7 belongs: no route leads there via fab0, so that a socket bound there would wait for a neighbour \
+             that does not answer; give it a router there",
         ],
         has_commands: false,
     }

@@ -55,6 +55,12 @@ fn an_address_does_not_choose_the_interface() {
         bound.explanation(),
         format!("{left}: bind() sets the source address; it does not choose the interface.")
     );
+    // NAT gave the packet another than the program did.
+    let translated = Circumstance {
+        bound_address: Some("192.0.2.1"),
+        ..c
+    };
+    assert_eq!(translated.explanation(), format!("{left}."));
     assert_eq!(
         c.remedy(),
         "give 203.0.113.9 a route via fab0, or let the program send from no address of its own (bind(), IP_PKTINFO), or bind the \
