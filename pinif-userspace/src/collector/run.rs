@@ -310,9 +310,11 @@ impl Audit {
             ..totals::summary(duration, matrix, findings, &losses)
         };
         self.hub.publish(Event::Ended(Arc::new(summary)));
-        if self.persist.is_some() {
-            let drops = self.enforcement.is_on();
-            self.hub.note(Notice::StaysAttached { drops });
+        if let Some(persist) = &self.persist {
+            self.hub.note(Notice::StaysAttached {
+                drops: self.enforcement.is_on(),
+                directory: persist.directory().to_owned(),
+            });
         }
         Ok(Ended {
             worst: self.ledger.worst().max(foreseen.worst()),

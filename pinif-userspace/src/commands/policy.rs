@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::occasion::occasion;
 use crate::{
-    host::{netns::NetNs, network::Network},
+    host::{namespaces::Enter, netns::NetNs, network::Network},
     kernel::publish::{Unresolved, unresolved},
     policy::{Policy, Problem, counted},
     text::{
@@ -31,6 +31,11 @@ enum PolicyCommand {
     Check {
         /// The policy file; `-` is standard input
         file: PathBuf,
+
+        /// A network namespace whose interfaces and addresses it is compared with: a name, a path or a process id; may be repeated
+        /// [default: this one]
+        #[arg(long, value_name = "NAME")]
+        netns: Vec<String>,
     },
 }
 
@@ -38,13 +43,15 @@ enum PolicyCommand {
 ///
 /// # Errors
 ///
-/// Where standard output cannot be written to.
+/// Where a network namespace is not there, or standard output cannot be written to.
 pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
-    let PolicyCommand::Check { file } = args.command;
+    let PolicyCommand::Check { file, netns } = args.command;
+    let named = netns.iter().map(|name| NetNs::named(name));
+    let named: Vec<NetNs> = named.collect::<Result<_, _>>()?;
     let good = check(
         &file,
         stdin(),
-        on_this_host,
+        |policy| on_this_host(policy, &named),
         &mut anstream::stdout(),
         &mut anstream::stderr(),
     )
@@ -56,14 +63,12 @@ pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Warnings of what matches nothing in the network namespace of this process, or by its path on this host.
-fn on_this_host(policy: &Policy) -> Vec<String> {
-    let network = NetNs::current()
-        .map_err(anyhow::Error::from)
-        .and_then(|netns| Ok(Network::read(&netns)?));
-    let mut warnings: Vec<String> = match network {
-        Ok(network) => {
-            let unmatched = policy.unmatched(&[&network]);
+/// Warnings of what matches nothing in these network namespaces, or that of this process where none is named, or by its path on this host.
+fn on_this_host(policy: &Policy, named: &[NetNs]) -> Vec<String> {
+    let mut warnings: Vec<String> = match networks(named) {
+        Ok((networks, enter)) => {
+            let networks: Vec<_> = networks.iter().collect();
+            let unmatched = policy.unmatched(&networks, &enter);
             unmatched.iter().map(Problem::styled).collect()
         }
         Err(error) => vec![format!(
@@ -82,6 +87,20 @@ fn on_this_host(policy: &Policy) -> Vec<String> {
         Err(error) => warnings.push(format!("warning: {}", visible(&format!("{error:#}")))),
     }
     warnings
+}
+
+/// What is compared with the policy, and what leads a shell there where it is one namespace.
+fn networks(named: &[NetNs]) -> anyhow::Result<(Vec<Network>, Enter)> {
+    let namespaces = match named {
+        [] => vec![NetNs::current()?],
+        named => named.to_vec(),
+    };
+    let enter = match &namespaces[..] {
+        [only] => Enter::of(only),
+        _ => Enter::Own,
+    };
+    let networks = namespaces.iter().map(Network::read);
+    Ok((networks.collect::<Result<_, _>>()?, enter))
 }
 
 /// Whether the policy is good. Writes with colours; the streams drop them where no terminal would show them.

@@ -1,6 +1,6 @@
 //! What there is to know of an audit besides findings, as facts. The words are in `surfaces/notice.rs`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::findings::latent::Latent;
 
@@ -193,6 +193,8 @@ pub enum Notice {
     StaysAttached {
         /// Whether they drop leaks.
         drops: bool,
+        /// Where they are pinned.
+        directory: PathBuf,
     },
 
     /// Nobody can ask this auditor: it has no control socket.

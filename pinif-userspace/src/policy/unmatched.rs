@@ -7,14 +7,18 @@ use super::{
     interface_pattern::InterfacePattern,
     problem::{Flaw, Gravity, Problem, quoted},
 };
-use crate::host::network::Network;
+use crate::host::{namespaces::Enter, network::Network};
 
 impl Policy {
     /// Warnings of zones without an interface in any of these networks, of rules whose traffic may leave via such zones alone, and of
-    /// rules whose `source` is no address of this host. An interface or an address may still come.
-    pub fn unmatched(&self, networks: &[&Network]) -> Vec<Problem> {
+    /// rules whose `source` is no address of this host. An interface or an address may still come. Of one namespace, a shell gets there
+    /// by `enter`.
+    pub fn unmatched(&self, networks: &[&Network], enter: &Enter) -> Vec<Problem> {
+        let look = |line: &str| enter.line(line).unwrap_or_else(|| line.to_owned());
         let empty = self.empty_zones(networks);
-        let of_zones = empty.iter().map(|&zone| self.of_zone(zone));
+        let of_zones = empty
+            .iter()
+            .map(|&zone| self.of_zone(zone, &look("ip link")));
         let of_rules = self.rules.iter().flat_map(|rule| {
             let is_shut = !rule.only_via.is_empty()
                 && rule.only_via.iter().all(|zone| empty.contains(zone));
@@ -36,7 +40,7 @@ impl Policy {
                 Flaw::new(format!(
                     "no interface here has an address in the `source` of rule {name}: it matches forwarded packets alone"
                 ))
-                .fix("`ip address` shows the addresses of this host")
+                .fix(format!("`{}` shows the addresses of this host", look("ip address")))
             });
             shut.into_iter().chain(foreign)
         });
@@ -50,7 +54,10 @@ impl Policy {
                 Flaw::new(format!(
                     "no interface here is one that is accepted at {place}"
                 ))
-                .fix("`ip link` shows the names; one that comes later is accepted")
+                .fix(format!(
+                    "`{}` shows the names; one that comes later is accepted",
+                    look("ip link")
+                ))
             })
         });
         let flaws = of_zones.chain(of_rules).chain(of_accepts);
@@ -71,7 +78,7 @@ impl Policy {
         empty
     }
 
-    fn of_zone(&self, zone: usize) -> Flaw {
+    fn of_zone(&self, zone: usize, links: &str) -> Flaw {
         let zone = &self.zones[zone];
         let patterns: Vec<_> = zone.interfaces.iter().take(3).collect();
         let mut names: Vec<_> = patterns.iter().map(|name| quoted(name.text())).collect();
@@ -83,7 +90,9 @@ impl Policy {
             quoted(&zone.name),
             names.join(" or ")
         ))
-        .fix("`ip link` shows the names; an interface that comes later joins the zone")
+        .fix(format!(
+            "`{links}` shows the names; an interface that comes later joins the zone"
+        ))
     }
 }
 
@@ -122,7 +131,7 @@ mod tests {
 
     fn warnings(networks: &[&Network]) -> Vec<String> {
         let policy = Policy::parse(POLICY, "policy.toml").expect("a policy");
-        let warnings = policy.unmatched(networks).into_iter();
+        let warnings = policy.unmatched(networks, &Enter::Own).into_iter();
         warnings.map(|warning| warning.what().to_owned()).collect()
     }
 

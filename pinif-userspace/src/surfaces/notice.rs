@@ -7,6 +7,7 @@ use crate::{
     hub::notice::{Confirmed, Notice, SessionPolicy, Work},
     text::{
         age::ago,
+        shell,
         words::{counted, duration},
     },
 };
@@ -239,11 +240,12 @@ fn text(notice: &Notice) -> String {
             ago(*age),
             counted(*findings as u64, "finding")
         ),
-        Notice::StaysAttached { drops } => {
+        Notice::StaysAttached { drops, directory } => {
             let and = if *drops { " and dropping" } else { "" };
+            let directory = shell::path(directory);
             format!(
-                "the programs stay attached, and go on counting{and}: `pinif audit --persist` takes over, `pinif detach` \
-                 ends it"
+                "the programs stay attached, and go on counting{and}: `pinif audit --persist={directory}` takes over, `pinif detach \
+                 --persist={directory}` ends it"
             )
         }
 

@@ -57,11 +57,16 @@ fn a_check_warns_of_this_namespace_and_the_policy_is_good() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let check = |text: &str| {
             fs::write(file.path(), text).expect("it is ours");
-            let output = bench.card().run(|| {
+            let mut pinif = Command::new(env!("CARGO_BIN_EXE_pinif"));
+            pinif.args(["policy", "check", "--netns", bench.card().name()]);
+            pinif.arg(file.path());
+            let output = pinif.output().expect("pinif runs");
+            let inside = bench.card().run(|| {
                 let mut pinif = Command::new(env!("CARGO_BIN_EXE_pinif"));
                 pinif.args(["policy", "check"]).arg(file.path()).output()
             });
-            let output = output.expect("the card").expect("pinif runs");
+            let inside = inside.expect("the card").expect("pinif runs");
+            assert_eq!(inside, output, "it is the same from within");
             let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
             let (said, warned) = (text(output.stdout), text(output.stderr));
             assert_eq!(output.status.code(), Some(0), "{warned}");
@@ -73,6 +78,8 @@ fn a_check_warns_of_this_namespace_and_the_policy_is_good() {
         for warning in UNMATCHED {
             assert!(warned.contains(&format!("warning: {warning}")), "{warned}");
         }
+        let look = format!("help: `ip -n {} link` shows the names", bench.card().name());
+        assert!(warned.contains(&look), "{warned}");
         let by_path = policy("fab*", "10.0.0.0/24") + "executable = \"/nowhere/fabd\"\n";
         let warned = check(&by_path);
         let missing = "warning: executable /nowhere/fabd is not on this host";

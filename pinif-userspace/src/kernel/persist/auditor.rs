@@ -40,6 +40,7 @@ use crate::{
 pub struct Persist {
     build: PathBuf,
     tag: String,
+    directory: PathBuf,
     /// The directory, held for as long as this collector runs.
     lock: File,
     /// None until all maps are pinned.
@@ -109,6 +110,7 @@ impl Persist {
                 .context("maps cannot be pinned")?;
         }
         Ok(Self {
+            directory,
             lock,
             state: RefCell::new(state),
             names: RefCell::new(KnownNames::open(&build)?),
@@ -121,6 +123,11 @@ impl Persist {
             build,
             tag,
         })
+    }
+
+    /// The directory that it is pinned in.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Whether there is something to take over.

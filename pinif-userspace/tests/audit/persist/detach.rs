@@ -316,7 +316,13 @@ fn the_auditor_is_found_wherever_it_is_pinned() {
 fn of_several_auditors_each_is_named_and_none_is_detached() {
     scenario("persist detach-several", &[], |bench| {
         let place = Place::new();
-        place.audit(bench, &[]).kill();
+        // At its end, it says by which commands this one is meant.
+        let report = place.audit(bench, &[]).stop();
+        let directory = place.directory().display();
+        let next = format!(
+            "`pinif audit --persist={directory}` takes over, `pinif detach --persist={directory}` ends it"
+        );
+        assert!(report.stderr.contains(&next), "{report}");
         let root = place.directory().parent().expect("the mount point");
         let another = make(root.join("below/another"));
         pin(make(another.join(BUILD)).join("state"));
