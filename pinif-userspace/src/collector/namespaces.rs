@@ -272,6 +272,15 @@ impl Audit {
         self.hub.note(Notice::NamespaceRenamed { old, new });
     }
 
+    /// What leads a shell to the audited namespace, where it is the only one.
+    pub(super) fn only_enter(&self) -> Enter {
+        let mut all = self.namespaces.values();
+        match (all.next(), all.next()) {
+            (Some(only), None) => Enter::of(only.hooks.netns()),
+            _ => Enter::Own,
+        }
+    }
+
     fn remove(&mut self, netns: NetNsCookie) {
         if let Some(mut namespace) = self.namespaces.remove(&netns) {
             namespace.hooks.detach();

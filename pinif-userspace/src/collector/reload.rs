@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use super::{audit::Audit, enforcement, foresight, persisted_policy};
 use crate::{
-    host::namespaces::Enter,
     hub::{Hub, Notice},
     kernel::{
         clock::monotonic,
@@ -78,13 +77,9 @@ impl Audit {
 
     /// Reports what of a policy matches nothing in the audited namespaces.
     pub(super) fn warn_of_unmatched(&self, policy: &Policy) {
-        let namespaces: Vec<_> = self.namespaces.values().collect();
-        let enter = match namespaces[..] {
-            [only] => Enter::of(only.hooks.netns()),
-            _ => Enter::Own,
-        };
-        let networks = namespaces.iter().map(|namespace| &namespace.network);
-        for warning in policy.unmatched(&networks.collect::<Vec<_>>(), &enter) {
+        let namespaces = self.namespaces.values();
+        let networks: Vec<_> = namespaces.map(|namespace| &namespace.network).collect();
+        for warning in policy.unmatched(&networks, &self.only_enter()) {
             self.hub.note(Notice::PolicyWarning(warning.brief()));
         }
     }

@@ -226,6 +226,7 @@ impl Audit {
             .iter()
             .filter_map(|netns| self.namespaces.get(netns));
         Ready {
+            enter: self.only_enter(),
             interfaces: namespaces
                 .clone()
                 .flat_map(|namespace| {

@@ -16,7 +16,7 @@ use crate::{
     collector::fail_on::{FailOn, exit_status},
     findings::line::FindingLine,
     foresee::{self, Event, Foreseen, Original, RouteSpec, seen, uncopied},
-    host::{self, netns::NetNs},
+    host::{self, namespaces::Enter, netns::NetNs},
     surfaces::{
         Format,
         look::{self, Look},
@@ -85,7 +85,7 @@ pub fn run(args: ForeseeArgs) -> Result<ExitCode> {
     let unlisted_raw =
         host::sockets::unlisted_raw(&netns).context("raw sockets cannot be looked for")?;
     let shown = match args.format {
-        Format::Human => human(&all, unlisted_raw),
+        Format::Human => human(&all, unlisted_raw, &Enter::of(&netns)),
         Format::Json => lines(&all, unlisted_raw),
     };
     streams::unless_closed(shown).context(streams::UNWRITTEN)?;
@@ -153,8 +153,14 @@ fn lines(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
     out.write_all(json::line(&Line::Summary(sum))?.as_bytes())
 }
 
-fn human(all: &[Foreseen], unlisted_raw: usize) -> io::Result<()> {
+fn human(all: &[Foreseen], unlisted_raw: usize, enter: &Enter) -> io::Result<()> {
     let out = io::stdout();
-    let text = people::render(all, unlisted_raw, Look::of(&out), look::columns(&out));
+    let text = people::render(
+        all,
+        unlisted_raw,
+        enter,
+        Look::of(&out),
+        look::columns(&out),
+    );
     out.lock().write_all(text.as_bytes())
 }

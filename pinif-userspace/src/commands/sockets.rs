@@ -13,7 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     collector::fail_on::{FailOn, exit_status},
-    host::{namespaces::Census, netns::NetNs, network::NetworkWatch},
+    host::{
+        namespaces::{Census, Enter},
+        netns::NetNs,
+        network::NetworkWatch,
+    },
     surfaces::{
         Format,
         look::{Look, columns},
@@ -189,7 +193,11 @@ impl Shown {
 
     fn show_table(&mut self, all: &Survey) -> Result<()> {
         let out = io::stdout();
-        let table = table::render(all, Look::of(&out), columns(&out));
+        let enter = match &self.namespaces[..] {
+            [only] => Enter::of(only),
+            _ => Enter::Own,
+        };
+        let table = table::render(all, &enter, Look::of(&out), columns(&out));
         if table == self.table {
             return Ok(());
         }

@@ -67,6 +67,7 @@ pub(crate) fn like(base: &Finding, id: u64, samples: Option<Samples>) -> Finding
 /// The beginning of an audit of nothing.
 pub(crate) fn ready() -> Ready {
     Ready {
+        enter: Default::default(),
         interfaces: Vec::new(),
         netns: Vec::new(),
         kernel: String::new(),

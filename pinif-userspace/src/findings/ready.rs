@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::host::namespaces::Enter;
+
 /// What is audited, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ready {
@@ -36,6 +38,17 @@ pub struct Ready {
     /// What the machine is called besides (`--label`): `chassis`, `slot`, or whatever an operator has chosen.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// What leads a shell to the namespace, where one alone is audited. Of this host, so that no line has it.
+    #[serde(skip)]
+    pub enter: Enter,
+}
+
+impl Ready {
+    /// A command of pinif that looks at what is audited.
+    pub fn command(&self, task: &str) -> String {
+        let command = format!("pinif {task}");
+        self.enter.line(&command).unwrap_or(command)
+    }
 }
 
 /// How much a policy says.

@@ -46,6 +46,7 @@ pub struct Human<O, E> {
     clock: Box<dyn Fn() -> Now + Send>,
     shown: Shown,
     latent: u64,
+    ready: Option<Ready>,
     /// What was shown last.
     last: Option<Block>,
 }
@@ -109,6 +110,7 @@ impl<O: Write, E: Write> Human<O, E> {
             clock: Box::new(clock),
             shown: Shown::default(),
             latent: 0,
+            ready: None,
             last: None,
         }
     }
@@ -219,7 +221,7 @@ impl<O: Write, E: Write> Human<O, E> {
         let audited = duration(Duration::try_from_secs_f64(summary.duration_s).unwrap_or_default());
         let rest = format!("{} Audited for {audited}.", phrase::foreseen(self.latent));
         text.push_str(&format!("{verdict}{}\n", fitted(&rest, at)));
-        let next = next::step(self.shown.rows(), self.latent, summary);
+        let next = next::step(self.shown.rows(), self.latent, summary, self.ready.as_ref());
         text.push_str(&format!("{}\n", fitted(&next, 0)));
         text
     }
@@ -231,6 +233,7 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
     }
 
     fn ready(&mut self, ready: &Ready) -> io::Result<()> {
+        self.ready = Some(ready.clone());
         self.note(Level::Info, &phrase::ready(ready))
     }
 

@@ -1,10 +1,15 @@
 //! What to try next, at the end of an audit: the last line that a person reads.
 
 use super::shown::Row;
-use crate::findings::summary::Summary;
+use crate::findings::{ready::Ready, summary::Summary};
+use crate::text::escape::visible;
 
 /// The next command, in a sentence.
-pub fn step(rows: &[Row], latent: u64, summary: &Summary) -> String {
+pub fn step(rows: &[Row], latent: u64, summary: &Summary, ready: Option<&Ready>) -> String {
+    let command = |task: &str| match ready {
+        Some(ready) => visible(&ready.command(task)).into_owned(),
+        None => format!("pinif {task}"),
+    };
     let gravest = rows
         .iter()
         .rev()
@@ -20,18 +25,22 @@ pub fn step(rows: &[Row], latent: u64, summary: &Summary) -> String {
             "Next: `pinif explain {}` says what that means, and how to fix it.",
             kind.name()
         ),
-        (None, None) => "No policy is loaded: only bound devices and source addresses were compared with the interface. Next: `pinif \
-                         sockets` shows where each socket would leave; write what must hold into /etc/pinif/policy.toml, and try it with \
-                         `pinif policy check`."
-            .to_owned(),
-        (None, Some(_)) if summary.packets == 0 => {
-            "Next: `pinif sockets` shows where each socket would leave.".to_owned()
-        }
-        (None, Some(_)) if latent > 0 => {
-            "Next: `pinif foresee` shows what would leak, and what keeps it from that.".to_owned()
-        }
-        (None, Some(_)) => {
-            "Next: `pinif foresee` shows what would leak if an interface went down.".to_owned()
-        }
+        (None, None) => format!(
+            "No policy is loaded: only bound devices and source addresses were compared with the interface. Next: `{}` shows where each \
+             socket would leave; write what must hold into /etc/pinif/policy.toml, and try it with `pinif policy check`.",
+            command("sockets")
+        ),
+        (None, Some(_)) if summary.packets == 0 => format!(
+            "Next: `{}` shows where each socket would leave.",
+            command("sockets")
+        ),
+        (None, Some(_)) if latent > 0 => format!(
+            "Next: `{}` shows what would leak, and what keeps it from that.",
+            command("foresee")
+        ),
+        (None, Some(_)) => format!(
+            "Next: `{}` shows what would leak if an interface went down.",
+            command("foresee")
+        ),
     }
 }

@@ -102,6 +102,8 @@ impl Report {
             matrix,
         };
         let ready = Ready {
+            enter: Default::default(),
+
             netns: vec![netns.to_owned()],
             ..self.ready.clone()
         };

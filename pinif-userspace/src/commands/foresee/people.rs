@@ -3,6 +3,7 @@
 use crate::{
     findings::{flow::protocol_name, latent::Latent, line::FindingLine},
     foresee::{Foreseen, uncopied},
+    host::namespaces::Enter,
     surfaces::{
         fix::fix,
         look::{self, Look},
@@ -22,6 +23,7 @@ const INDENT: usize = 13;
 pub(super) fn render(
     all: &[Foreseen],
     unlisted_raw: usize,
+    enter: &Enter,
     look: Look,
     columns: Option<usize>,
 ) -> String {
@@ -50,9 +52,12 @@ pub(super) fn render(
         text.push_str(&line(&unlisted(unlisted_raw)));
     }
     if all.iter().any(|foreseen| !foreseen.findings.is_empty()) {
-        text.push_str(&line(
-            "Next: `pinif sockets` shows where each socket leaves now; `pinif run` and `pinif pin` bind them.",
-        ));
+        let sockets = enter.line("pinif sockets");
+        let sockets = sockets.unwrap_or_else(|| "pinif sockets".to_owned());
+        text.push_str(&line(&format!(
+            "Next: `{}` shows where each socket leaves now; `pinif run` and `pinif pin` bind them.",
+            visible(&sockets)
+        )));
     }
     text
 }
@@ -176,7 +181,7 @@ mod tests {
                 uncopied: vec!["a route: No such process (os error 3)".to_owned()],
             },
         ];
-        let text = render(&all, 1, Look::PLAIN, Some(columns));
+        let text = render(&all, 1, &Enter::Own, Look::PLAIN, Some(columns));
         for line in text.lines() {
             let fits = line.chars().count() <= columns;
             assert!(fits || line.split_whitespace().count() <= 1, "{line}");

@@ -1,6 +1,7 @@
 //! Sockets as a table for people.
 
 use crate::{
+    host::namespaces::Enter,
     surfaces::{
         grid::{Grid, Text},
         look::{self, Look},
@@ -15,7 +16,7 @@ use crate::{
 
 /// The table, a line a socket; how many there are of each risk; what is not listed; and what to try next. Names of processes and
 /// interfaces are made safe to show.
-pub(super) fn render(all: &Survey, look: Look, columns: Option<usize>) -> String {
+pub(super) fn render(all: &Survey, enter: &Enter, look: Look, columns: Option<usize>) -> String {
     let mut text = table(&all.sockets, look, columns);
     let mut line = |line: String| {
         text.push_str(&match columns {
@@ -28,9 +29,7 @@ pub(super) fn render(all: &Survey, look: Look, columns: Option<usize>) -> String
     if all.unlisted_raw > 0 {
         line(unlisted(all.unlisted_raw));
     }
-    if let Some(next) = next(&all.sockets) {
-        line(next.to_owned());
-    }
+    line_of_next(&all.sockets, enter).into_iter().for_each(line);
     text
 }
 
@@ -87,17 +86,21 @@ fn sum(sockets: &[SurveyedSocket]) -> String {
 }
 
 /// What to try next, where something is at risk.
-fn next(sockets: &[SurveyedSocket]) -> Option<&'static str> {
+fn line_of_next(sockets: &[SurveyedSocket], enter: &Enter) -> Option<String> {
+    let foresee = enter.line("pinif foresee");
+    let foresee = foresee.unwrap_or_else(|| "pinif foresee".to_owned());
     let worst = sockets.iter().map(|socket| socket.risk).min()?;
     match worst {
         Risk::Misrouted => Some(
-            "Next: `pinif explain address-escape` says how such a socket comes about, and how to fix it.",
+            "Next: `pinif explain address-escape` says how such a socket comes about, and how to fix it."
+                .to_owned(),
         ),
-        Risk::DefaultRoute | Risk::Unpinned => Some(
-            "Next: `pinif foresee` shows which of these leave elsewhere if an interface goes down; `pinif run` and `pinif pin` bind them.",
-        ),
+        Risk::DefaultRoute | Risk::Unpinned => Some(format!(
+            "Next: `{}` shows which of these leave elsewhere if an interface goes down; `pinif run` and `pinif pin` bind them.",
+            visible(&foresee)
+        )),
         Risk::Crossed => {
-            Some("Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.")
+            Some("Next: `pinif explain crossed-bind` says what comes of it, and how to fix it.".to_owned())
         }
         Risk::Stuck | Risk::Pinned | Risk::Internal => None,
     }
@@ -185,7 +188,7 @@ mod tests {
             sockets,
             unlisted_raw: 2,
         };
-        let text = render(&all, Look::PLAIN, Some(columns));
+        let text = render(&all, &Enter::Own, Look::PLAIN, Some(columns));
         for line in text.lines() {
             let fits = line.chars().count() <= columns;
             assert!(fits || line.split_whitespace().count() <= 1, "{line}");

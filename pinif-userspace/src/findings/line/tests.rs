@@ -208,6 +208,8 @@ fn lines_of_every_type_are_read() {
     matrix.extend(Kind::ALL.map(|kind| cell(CellVerdict::Found(kind))));
     for line in [
         Line::Ready(Cow::Owned(Ready {
+            enter: Default::default(),
+
             interfaces: vec!["eth1".to_owned()],
             netns: vec!["card".to_owned()],
             kernel: "6.18".to_owned(),

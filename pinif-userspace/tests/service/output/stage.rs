@@ -132,6 +132,8 @@ pub fn states(sink: &mut dyn Surface) -> io::Result<()> {
 pub fn enforced(sink: &mut dyn Surface) -> io::Result<()> {
     let (dropped, risk) = (story::dropped_escape(), story::address_escape());
     sink.ready(&Ready {
+        enter: Default::default(),
+
         enforce: true,
         ..story::ready()
     })?;

@@ -25,6 +25,7 @@ const BOOT: &str = "c6c2a1de-7f9b-4b1c-8a57-3d0f9e6b2a14";
 
 pub fn ready() -> Ready {
     Ready {
+        enter: Enter::Named("card".into()),
         interfaces: ["eth1", "fab0", "lo"].map(str::to_owned).to_vec(),
         netns: vec!["card".to_owned()],
         kernel: "6.18.44".to_owned(),
