@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::occasion::occasion;
+use super::{audit::DEFAULT_POLICY, occasion::occasion};
 use crate::{
     host::{namespaces::Enter, netns::NetNs, network::Network},
     kernel::publish::{Unresolved, unresolved},
@@ -29,8 +29,8 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     /// Check a policy file: show all of its errors, each with line, column and fix
     Check {
-        /// The policy file; `-` is standard input
-        file: PathBuf,
+        /// The policy file; `-` is standard input [default: /etc/pinif/policy.toml]
+        file: Option<PathBuf>,
 
         /// A network namespace whose interfaces and addresses it is compared with: a name, a path or a process id; may be repeated
         /// [default: this one]
@@ -46,6 +46,7 @@ enum PolicyCommand {
 /// Where a network namespace is not there, or standard output cannot be written to.
 pub fn run(args: PolicyArgs) -> anyhow::Result<ExitCode> {
     let PolicyCommand::Check { file, netns } = args.command;
+    let file = file.unwrap_or_else(|| DEFAULT_POLICY.into());
     let named = netns.iter().map(|name| NetNs::named(name));
     let named: Vec<NetNs> = named.collect::<Result<_, _>>()?;
     let good = check(
