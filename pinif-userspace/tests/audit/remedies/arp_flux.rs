@@ -91,7 +91,7 @@ fn each_of_two_interfaces_answers_for_its_own_addresses() {
         let [step] = &finding.remedies[..] else {
             panic!("one remedy\n{report}");
         };
-        let lines = step.commands.iter().map(|line| on_card(&finding, line));
+        let lines = step.commands.iter().map(|line| on_card(finding, line));
         assert_eq!(
             lines.collect::<Vec<_>>(),
             [

@@ -66,7 +66,7 @@ fn an_address_that_a_rule_keeps_is_led_home() {
         make: by_router,
         remedies: vec![
             operator(
-                "give 203.0.113.9 a route via fab0 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0`)",
+                "give 203.0.113.0/24 a route via fab0 (`ip route replace 203.0.113.0/24 via 10.0.0.2 dev fab0`)",
                 Then::Peer,
             ),
             operator(RUN, Then::Peer),

@@ -1,7 +1,7 @@
 //! Remedies of what each link has: broadcasts, and what IPv6 sends to the groups of a link.
 
 use super::policies::escape;
-use crate::bench::carry::{Mistake, Then, developer, operator};
+use crate::bench::carry::{Mistake, Then, developer, on_card, operator};
 use crate::bench::{Bench, Events, Need, scenario, wait_until};
 use pinif_userspace::findings::explain::Step;
 use std::time::Duration;
@@ -156,7 +156,8 @@ impl OfLink {
             panic!("two remedies\n{report}");
         };
         assert_eq!(except.text, self.except);
-        assert!(drop.text.starts_with(self.drop), "{}", drop.text);
+        let text = on_card(finding, &drop.text);
+        assert!(text.starts_with(self.drop), "{text}");
         finding.remedies.clone()
     }
 }

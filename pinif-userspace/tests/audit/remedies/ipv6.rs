@@ -132,7 +132,7 @@ fn a_route_is_corrected() {
         make: |bench| bench.run("ip", "-6 route add fd00::/126 via 2001:db8::2 dev eth1"),
         remedies: vec![
             operator(
-                "give fd00::2 a route via fab0 (`ip -6 route replace fd00::2 dev fab0`)",
+                "give fd00::/126 a route via fab0 (`ip -6 route replace fd00::/126 dev fab0`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

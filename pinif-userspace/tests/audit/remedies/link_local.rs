@@ -37,7 +37,7 @@ fn a_route_of_a_midplane_is_corrected() {
         make,
         remedies: vec![
             operator(
-                "give 169.254.7.2 a route via fab0 (`ip route replace 169.254.7.2 dev fab0`)",
+                "give 169.254.7.0/30 a route via fab0 (`ip route replace 169.254.7.0/30 dev fab0`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

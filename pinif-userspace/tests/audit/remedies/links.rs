@@ -27,6 +27,11 @@ const ROUTE: Wanted = operator(
     "give 10.2.0.2 a route via fab2 (`ip route replace 10.2.0.2 dev fab2`)",
     Then::Peer,
 );
+/// Of a rule that is for all of the wrong route's network.
+const WHOLE: Wanted = operator(
+    "give 10.2.0.0/30 a route via fab2 (`ip route replace 10.2.0.0/30 dev fab2`)",
+    Then::Peer,
+);
 const RUN: Wanted = operator(
     "start the program by pinif run (`pinif run --interface fab2 -- COMMAND`)",
     Then::Peer,
@@ -37,7 +42,7 @@ const BIND: Wanted = developer("bind the socket to fab2 with SO_BINDTODEVICE", T
 fn by_rule(link: &Link) {
     Mistake {
         policy: Some(CONTROL_PLANE),
-        remedies: vec![ROUTE, RUN, BIND],
+        remedies: vec![WHOLE, RUN, BIND],
         ..of(
             link,
             0,

@@ -162,11 +162,11 @@ fn what_is_forwarded_and_marked_is_led_home() {
         from: From::Peer,
         remedies: vec![
             operator(
-                "give 203.0.113.9 a route via fab0 in table 7 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0 table 7`)",
+                "give 203.0.113.0/24 a route via fab0 in table 7 (`ip route replace 203.0.113.0/24 via 10.0.0.2 dev fab0 table 7`)",
                 Then::By("fab0"),
             ),
             operator(
-                "keep 203.0.113.9 out of rule 100 (fwmark 0x20) (`ip rule add pref 99 to 203.0.113.9 lookup main`)",
+                "keep 203.0.113.0/24 out of rule 100 (fwmark 0x20) (`ip rule add pref 99 to 203.0.113.0/24 lookup main`)",
                 Then::By("fab0"),
             ),
             operator(

@@ -53,7 +53,7 @@ fn a_route_is_corrected() {
         make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
         remedies: vec![
             operator(
-                "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
+                "give 10.0.0.0/30 a route via fab0 (`ip route replace 10.0.0.0/30 dev fab0`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

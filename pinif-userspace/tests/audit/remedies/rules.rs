@@ -93,7 +93,7 @@ fn a_rule_by_type_of_service_is_named_where_another_route_leads_there_too() {
         make,
         remedies: vec![
             operator(
-                "give 203.0.113.9 a route via fab0 in table 100 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0 table 100`)",
+                "give 203.0.113.0/24 a route via fab0 in table 100 (`ip route replace 203.0.113.0/24 via 10.0.0.2 dev fab0 table 100`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),
@@ -120,9 +120,9 @@ fn a_rule_for_what_has_no_mark_says_nothing_of_one() {
         policy: Some(WORLD),
         make,
         remedies: vec![
-            operator("give 203.0.113.9 a route via fab0 in table 100", Then::Peer),
+            operator("give 203.0.113.0/24 a route via fab0 in table 100", Then::Peer),
             operator(
-                "keep 203.0.113.9 out of rule 100 (not fwmark 0x51) (`ip rule add pref 99 to 203.0.113.9 lookup main`)",
+                "keep 203.0.113.0/24 out of rule 100 (not fwmark 0x51) (`ip rule add pref 99 to 203.0.113.0/24 lookup main`)",
                 Then::Peer,
             ),
             operator("start the program by pinif run", Then::Peer),

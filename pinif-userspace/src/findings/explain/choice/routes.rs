@@ -113,7 +113,13 @@ fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> Vec<IpNe
 /// them would decide.
 fn metric_of(taken: &Route, to: &[IpNet]) -> Option<u32> {
     let is_same = to == [taken.prefix];
-    Some(taken.metric).filter(|&metric| is_same && metric != 0)
+    // What a route gets that names none (`IP6_RT_PRIO_USER`).
+    let default = if taken.prefix.addr().is_ipv4() {
+        0
+    } else {
+        1024
+    };
+    Some(taken.metric).filter(|&metric| is_same && metric != default)
 }
 
 /// The same, where an interface is known where it belongs and that reaches its destination.
