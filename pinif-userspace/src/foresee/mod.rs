@@ -12,7 +12,7 @@ mod outcome;
 mod probes;
 mod route;
 mod scratch;
-pub mod seen;
+pub(crate) mod seen;
 mod wire;
 
 pub use copy::Original;

@@ -179,7 +179,7 @@ fn sockets_that_are_gone_are_foreseen_as_they_were_seen() {
 
 /// The socket of a request is gone when somebody asks; the auditor has seen it.
 #[test]
-fn who_asks_beside_an_audit_is_told_of_what_it_has_seen() {
+fn what_an_audit_beside_it_has_seen_is_foreseen() {
     scenario("foresee beside-audit", &[], |bench| {
         let pinned = policy().replace(
             "only_via = [\"backplane\"]",
