@@ -10,6 +10,7 @@ pub mod cgroups;
 pub(crate) mod conntrack;
 pub(crate) mod entrance;
 pub(crate) mod executables;
+pub(crate) mod file_watch;
 pub(crate) mod gaps;
 pub(crate) mod generic;
 pub(crate) mod groups;
