@@ -1,14 +1,14 @@
-//! `pinif serve`: what a running auditor says, for readers of this machine, and its history.
+//! `pinif serve`: what a running auditor says, for readers, and its history.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use clap::Args;
 
 use super::asking::Asked;
 use crate::{
     history::Retention,
-    serve::{self, Address, Plan, address},
+    serve::{self, Address, Files, InForce, Plan, Program, address},
     text::{size::size, span::span},
 };
 
@@ -18,9 +18,37 @@ pub struct ServeArgs {
     #[command(flatten)]
     asked: Asked,
 
-    /// Answer readers here: at an address and port of this machine alone, or at a socket (unix:PATH)
+    /// Answer readers here: at an address and port, which is one of this machine alone without --tls-cert, or at a socket (unix:PATH)
     #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:9759")]
     listen: Address,
+
+    /// Answer by TLS alone, with the certificates in this file (PEM): this machine's, and those between it and its root
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// Answer whoever has one of the tokens in this file, one a line
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Answer whoever has a certificate that is issued by one of those in this file (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+
+    /// Answer requests for this name, too, beside those of the certificate; may be repeated
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
+    /// Call this program for what becomes of findings, with their facts in its environment (PINIF_KIND, PINIF_ID, …)
+    #[arg(long, value_name = "FILE")]
+    exec: Option<PathBuf>,
+
+    /// End a call of it that takes longer
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "10s", requires = "exec")]
+    exec_timeout: Duration,
 
     /// Keep what was found in this file, over restarts; `pinif history` and /v1/history show it
     #[arg(long, value_name = "FILE")]
@@ -50,11 +78,55 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         age: args.history_age,
         size: args.history_size,
     };
+    let secure = secure(&args)?;
+    let exec = args.exec.as_deref();
+    let exec = exec.map(|path| Program::new(path, args.exec_timeout));
     let asked = args.asked;
     serve::run(Plan {
         find: Box::new(move || asked.find()),
         listen: args.listen,
+        secure,
+        hosts: args.host,
+        exec: exec.transpose().map_err(Error::msg)?,
         history: args.history.map(|path| (path, retention)),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What readers of other machines are held to; nothing where those of this machine alone are answered.
+fn secure(args: &ServeArgs) -> Result<Option<InForce>> {
+    let is_known = args.token_file.is_some() || args.client_ca.is_some();
+    let (Some(certificate), Some(key)) = (args.tls_cert.clone(), args.tls_key.clone()) else {
+        ensure!(
+            args.tls_cert.is_none() && args.tls_key.is_none(),
+            "a certificate and its key belong together: give both, --tls-cert and --tls-key"
+        );
+        ensure!(
+            !is_known,
+            "without TLS, a token is for all to read on its way, and there is no certificate: give --tls-cert and --tls-key"
+        );
+        if !args.listen.is_of_this_machine() {
+            bail!(
+                "{} leads off this machine, where what is sent must be encrypted and who asks must be known: give --tls-cert and --tls-key, and \
+                 --token-file or --client-ca; or listen on a loopback address (127.0.0.1) or at unix:PATH",
+                args.listen
+            );
+        }
+        return Ok(None);
+    };
+    ensure!(
+        matches!(args.listen, Address::Tcp(_)),
+        "what is read at a socket does not leave this machine: give an address and port with --listen, or no --tls-cert"
+    );
+    ensure!(
+        is_known,
+        "who asks must be known: give --token-file or --client-ca beside --tls-cert"
+    );
+    let files = Files {
+        certificate,
+        key,
+        tokens: args.token_file.clone(),
+        client_ca: args.client_ca.clone(),
+    };
+    InForce::read(files).map(Some).map_err(Error::msg)
 }

@@ -21,8 +21,8 @@ pub use self::{
     retain::Retention,
     store::{Store, Written},
     tables::StoreError,
-    transition::{Recorded, changes},
+    transition::{Change, Recorded, changes},
 };
 
 #[cfg(test)]
-pub use self::transition::{Change, Transition};
+pub use self::transition::Transition;

@@ -44,6 +44,6 @@ pub use model::{Policy, PolicyFile};
 pub(crate) use problem::{Flaw, counted, nearest, quoted};
 pub use problem::{Gravity, Problem};
 pub use read::Occasion;
-pub(crate) use read::read_text;
+pub(crate) use read::{open_guarded, read_text};
 pub(crate) use report::Report;
 pub use rule::Rule;

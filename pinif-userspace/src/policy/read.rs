@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -120,6 +121,16 @@ pub(crate) fn read_text(
     let Opened { file, exposures } = open_for(path, occasion, of)?;
     let warnings = placeless(Gravity::Warning, &origin, exposures);
     Ok((text_of(file, &origin, of)?, warnings))
+}
+
+/// Opens another file of the operator's, which is refused where others can change it, whoever looks on. Messages call what it holds by
+/// the name in `of`.
+///
+/// # Errors
+///
+/// That it cannot be opened, or that others can change it.
+pub(crate) fn open_guarded(path: &Path, of: &'static str) -> Result<File, PolicyErrors> {
+    open_for(path, Occasion::Service, of).map(|opened| opened.file)
 }
 
 /// Opens a file. Where nobody reads a warning, one that others can change is refused.

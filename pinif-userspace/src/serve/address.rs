@@ -13,10 +13,10 @@ const UNIX: &str = "unix:";
 /// What the host itself is called.
 const LOCALHOST: &str = "localhost";
 
-/// Where readers are answered: on this machine alone.
+/// Where readers are answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// At a loopback address.
+    /// At an address of this machine.
     Tcp(SocketAddr),
     /// At a socket in the file system.
     Unix(PathBuf),
@@ -26,7 +26,7 @@ pub enum Address {
 ///
 /// # Errors
 ///
-/// That it is none, or leads off this machine.
+/// That it is none.
 pub fn address(text: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix(UNIX) {
         return match path {
@@ -43,18 +43,19 @@ pub fn address(text: &str) -> Result<Address, String> {
             .map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
         _ => text.parse().ok(),
     };
-    let address = address.ok_or_else(|| {
+    address.map(Address::Tcp).ok_or_else(|| {
         let text = visible(text);
         format!("`{text}` is no address and port; write 127.0.0.1:9759, [::1]:9759 or unix:PATH")
-    })?;
-    if is_loopback(address.ip()) {
-        Ok(Address::Tcp(address))
-    } else {
-        Err(format!(
-            "{} leads off this machine, where what is sent must be encrypted and who asks must be known, and this pinif has neither TLS nor \
-             tokens yet: listen on a loopback address (127.0.0.1) or at unix:PATH",
-            address.ip()
-        ))
+    })
+}
+
+impl Address {
+    /// Whether only readers of this machine reach it.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Tcp(address) => is_loopback(address.ip()),
+            Self::Unix(_) => true,
+        }
     }
 }
 
@@ -67,7 +68,7 @@ pub fn is_loopback(address: IpAddr) -> bool {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
         }
     }
@@ -80,20 +81,21 @@ mod tests {
     #[test]
     fn what_is_of_this_machine_is_an_address() {
         for (text, shown) in [
-            ("127.0.0.1:9759", "http://127.0.0.1:9759"),
-            ("127.8.8.8:1", "http://127.8.8.8:1"),
-            ("[::1]:9759", "http://[::1]:9759"),
-            ("[::ffff:127.0.0.1]:9", "http://[::ffff:127.0.0.1]:9"),
-            ("localhost:0", "http://127.0.0.1:0"),
+            ("127.0.0.1:9759", "127.0.0.1:9759"),
+            ("127.8.8.8:1", "127.8.8.8:1"),
+            ("[::1]:9759", "[::1]:9759"),
+            ("[::ffff:127.0.0.1]:9", "[::ffff:127.0.0.1]:9"),
+            ("localhost:0", "127.0.0.1:0"),
             ("unix:/run/a.sock", "unix:/run/a.sock"),
         ] {
             let address = address(text).expect(text);
             assert_eq!(address.to_string(), shown);
+            assert!(address.is_of_this_machine(), "{text}");
         }
     }
 
     #[test]
-    fn what_leads_off_it_is_refused_with_what_is_missing() {
+    fn what_leads_off_it_is_no_address_of_it() {
         for text in [
             "0.0.0.0:9759",
             "[::]:9759",
@@ -101,8 +103,8 @@ mod tests {
             "[::ffff:192.0.2.1]:9759",
             "[fe80::1]:9759",
         ] {
-            let error = address(text).expect_err(text);
-            assert!(error.contains("neither TLS nor tokens"), "{error}");
+            let address = address(text).expect(text);
+            assert!(!address.is_of_this_machine(), "{text}");
         }
         for text in [
             "",

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     ask::Asker,
+    exec::Hook,
     heard::{Absence, Heard},
     recorder::Recorder,
     report::Reporter,
@@ -23,7 +24,7 @@ use crate::{
         protocol::{EventLine, Status},
     },
     findings::{line::FindingLine, wall_time::WallTime},
-    history::{AuditId, AuditRecord, Recorded, changes},
+    history::{AuditId, AuditRecord, Change, Recorded, changes},
     surfaces::Level,
 };
 
@@ -40,6 +41,10 @@ pub struct Follower {
     pub heard: Arc<Heard>,
     /// Who keeps what it says, where somebody does.
     pub recorder: Option<Arc<Recorder>>,
+    /// What calls the operator's program for what becomes of findings, where there is one.
+    pub hook: Option<Arc<Hook>>,
+    /// What is known of the findings of the audit that is heard, or was last.
+    pub known: Known,
     /// Where it is said that it came or went.
     pub reporter: Arc<Reporter>,
 }
@@ -62,7 +67,7 @@ impl From<ClientError> for Ended {
 
 impl Follower {
     /// Hears each auditor until it is stopped.
-    pub async fn run(self, mut stopped: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut said = None;
         loop {
             tokio::select! {
@@ -109,7 +114,7 @@ impl Follower {
     }
 
     /// Hears one auditor to its end.
-    async fn one(&self) -> Ended {
+    async fn one(&mut self) -> Ended {
         let heard = async {
             let mut client = self.asker.find()?;
             self.hear(&mut client).await
@@ -119,31 +124,35 @@ impl Follower {
         }
     }
 
-    async fn hear(&self, client: &mut Client) -> Result<Ended, Ended> {
+    async fn hear(&mut self, client: &mut Client) -> Result<Ended, Ended> {
         let filter = EventsFilter {
             snapshots: Some(true),
             ..EventsFilter::default()
         };
         let mut events = in_time(client.events(&filter)).await?;
-        let mut audit: Option<Hearing> = None;
+        let mut audit: Option<AuditRecord> = None;
         while let Some(line) = in_time(events.next()).await? {
             let mut is_first = false;
             match line {
                 EventLine::Status(status) => {
+                    if let Some(hook) = &self.hook {
+                        hook.status(&status);
+                    }
                     match &mut audit {
-                        Some(audit) => audit.record = record(&status),
+                        Some(audit) => *audit = record(&status),
                         None => {
                             self.asker.hears(Some(client.path().to_owned()));
                             let path = client.path().display().to_string();
                             let text = format!("the auditor at {path} is heard");
                             self.reporter.status(Level::Info, &text);
-                            let begun = audit.insert(Hearing::new(record(&status)));
+                            let begun = audit.insert(record(&status));
+                            self.known.begin(&begun.id);
                             self.list(client, begun).await?;
                             is_first = true;
                         }
                     }
                     if let (Some(recorder), Some(audit)) = (&self.recorder, &audit) {
-                        recorder.audit(audit.record.clone());
+                        recorder.audit(audit.clone());
                         if is_first {
                             recorder.hurry();
                         }
@@ -151,20 +160,20 @@ impl Follower {
                     self.heard.status(*status);
                 }
                 EventLine::Finding(finding) => {
-                    if let Some(audit) = &mut audit {
+                    if let Some(audit) = &audit {
                         self.take(audit, *finding);
                     }
                 }
                 // What is missing is in the list.
                 EventLine::Lost(_) => {
-                    if let Some(audit) = &mut audit {
+                    if let Some(audit) = &audit {
                         self.list(client, audit).await?;
                     }
                 }
                 EventLine::Summary(summary) => {
                     if let (Some(recorder), Some(audit)) = (&self.recorder, &mut audit) {
-                        audit.record.end(&summary, SystemTime::now().into());
-                        recorder.audit(audit.record.clone());
+                        audit.end(&summary, SystemTime::now().into());
+                        recorder.audit(audit.clone());
                     }
                 }
                 EventLine::Ready(_)
@@ -177,8 +186,8 @@ impl Follower {
     }
 
     /// Takes in all that there is.
-    async fn list(&self, client: &mut Client, audit: &mut Hearing) -> Result<(), Ended> {
-        if self.recorder.is_none() {
+    async fn list(&mut self, client: &mut Client, audit: &AuditRecord) -> Result<(), Ended> {
+        if self.recorder.is_none() && self.hook.is_none() {
             return Ok(());
         }
         let mut filter = FindingsFilter {
@@ -197,10 +206,17 @@ impl Follower {
         }
     }
 
-    fn take(&self, audit: &mut Hearing, finding: FindingLine) {
+    fn take(&mut self, audit: &AuditRecord, finding: FindingLine) {
+        if self.recorder.is_none() && self.hook.is_none() {
+            return;
+        }
+        let changes = self.known.changes(&finding);
+        if let Some(hook) = &self.hook {
+            hook.finding(&finding, &changes);
+        }
         if let Some(recorder) = &self.recorder {
-            let is_urgent = audit.would_be_missed(&finding);
-            recorder.finding(&audit.record, finding, is_urgent);
+            // Whether it has become another than it was, and not only grown: the history has a line of its own for that.
+            recorder.finding(audit, finding, !changes.is_empty());
         }
     }
 }
@@ -213,30 +229,31 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Res
     }
 }
 
-/// An audit that is heard.
-struct Hearing {
-    record: AuditRecord,
-    /// What the history has of each finding, once all is written.
-    known: HashMap<String, Recorded>,
+/// What is known of the findings of an audit, as often as it is heard anew.
+#[derive(Debug, Default)]
+pub struct Known {
+    audit: Option<AuditId>,
+    findings: HashMap<String, Recorded>,
 }
 
-impl Hearing {
-    fn new(record: AuditRecord) -> Self {
-        Self {
-            record,
-            known: HashMap::new(),
+impl Known {
+    /// This audit is heard from now on. Of another than before, nothing is known.
+    fn begin(&mut self, audit: &AuditId) {
+        if self.audit.as_ref() != Some(audit) {
+            self.audit = Some(audit.clone());
+            self.findings.clear();
         }
     }
 
-    /// Whether a finding has become another than it was, and not only grown: the history has a line of its own for that.
-    fn would_be_missed(&mut self, finding: &FindingLine) -> bool {
-        let before = self.known.get(&finding.id).copied();
+    /// What has become of a finding since it was last heard of.
+    fn changes(&mut self, finding: &FindingLine) -> Vec<Change> {
+        let before = self.findings.get(&finding.id).copied();
         let changes = changes(before, finding);
         let after = Recorded::after(finding, &changes, before);
         if before != Some(after) {
-            self.known.insert(finding.id.clone(), after);
+            self.findings.insert(finding.id.clone(), after);
         }
-        !changes.is_empty()
+        changes
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where readers come in: one kind of connection, by TCP or at a socket in the file system.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use anyhow::{Context as _, Result};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
 
 use super::address::{Address, is_loopback};
@@ -14,15 +17,35 @@ use crate::{
     text::escape::visible,
 };
 
-/// A connection.
+/// What is read and written.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// A connection.
+pub enum Incoming {
+    /// By TCP, from this address.
+    Tcp(TcpStream, IpAddr),
+    /// At a socket in the file system.
+    Unix(UnixStream),
+}
+
+impl Incoming {
+    /// What is read and written, as it comes.
+    pub fn plain(self) -> Box<dyn Stream> {
+        match self {
+            Self::Tcp(stream, _) => Box::new(stream),
+            Self::Unix(stream) => Box::new(stream),
+        }
+    }
+}
+
 /// Where readers come in.
 pub enum Listener {
-    /// By TCP, from this machine.
+    /// By TCP, from this machine alone.
     Tcp(TcpListener),
+    /// By TCP, from anywhere: what comes is to be encrypted.
+    Secure(TcpListener),
     /// At a socket that goes with this.
     Unix(UnixListener, Listening),
 }
@@ -33,14 +56,18 @@ impl Listener {
     /// # Errors
     ///
     /// Why there can be none.
-    pub async fn at(address: &Address) -> Result<Self> {
+    pub async fn at(address: &Address, is_secure: bool) -> Result<Self> {
         match address {
             Address::Tcp(address) => {
                 let listener = TcpListener::bind(address).await;
                 let listener = listener.with_context(|| {
                     format!("{address} cannot be listened at; choose another port with --listen")
                 })?;
-                Ok(Self::Tcp(listener))
+                Ok(if is_secure {
+                    Self::Secure(listener)
+                } else {
+                    Self::Tcp(listener)
+                })
             }
             Address::Unix(path) => {
                 let mut listening = Listening::at(path).map_err(|refusal| match refusal {
@@ -64,35 +91,39 @@ impl Listener {
         }
     }
 
-    /// Where readers find it.
-    pub fn address(&self) -> Address {
+    /// Where readers find it, as they ask for it.
+    pub fn place(&self) -> String {
+        // It is bound, and so has an address.
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let of = |listener: &TcpListener| listener.local_addr().unwrap_or(unknown);
         match self {
-            Self::Tcp(listener) => {
-                // It is bound, and so has an address.
-                let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-                Address::Tcp(listener.local_addr().unwrap_or(unknown))
-            }
-            Self::Unix(_, listening) => Address::Unix(listening.path().to_owned()),
+            Self::Tcp(listener) => format!("http://{}", of(listener)),
+            Self::Secure(listener) => format!("https://{}", of(listener)),
+            Self::Unix(_, listening) => Address::Unix(listening.path().to_owned()).to_string(),
         }
     }
 }
 
 impl Accept for Listener {
-    type Stream = Box<dyn Stream>;
+    type Stream = Incoming;
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> io::Result<Incoming> {
         loop {
             match self {
                 Self::Tcp(listener) => {
                     let (stream, peer) = listener.accept().await?;
                     // A packet for a loopback address comes by no other interface, unless somebody has set `route_localnet`.
                     if is_loopback(peer.ip()) {
-                        return Ok(Box::new(stream));
+                        return Ok(Incoming::Tcp(stream, peer.ip()));
                     }
+                }
+                Self::Secure(listener) => {
+                    let (stream, peer) = listener.accept().await?;
+                    return Ok(Incoming::Tcp(stream, peer.ip()));
                 }
                 Self::Unix(listener, _) => {
                     let (stream, _) = listener.accept().await?;
-                    return Ok(Box::new(stream));
+                    return Ok(Incoming::Unix(stream));
                 }
             }
         }

@@ -1,9 +1,12 @@
 //! What `pinif serve` adds to the auditor's metrics: whether there is an auditor, how old what it says is, and the history.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use super::recorder::Standing;
-use crate::surfaces::metrics::{Values, own};
+use super::{exec, recorder::Standing, secure};
+use crate::surfaces::metrics::{Values, Writer, own};
 
 /// What there is to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,10 @@ pub struct Facts {
     pub heard: Option<SystemTime>,
     /// How it stands with the history, and the bytes of its file; nothing where none is kept.
     pub history: Option<(Standing, u64)>,
+    /// How it stands with certificates and tokens; nothing where readers of this machine alone are answered.
+    pub secure: Option<secure::Standing>,
+    /// How it stands with the operator's program; nothing where there is none.
+    pub hook: Option<exec::Standing>,
 }
 
 /// The metrics, in the text format 0.0.4.
@@ -40,6 +47,12 @@ pub fn text(facts: Facts) -> String {
                 "How old what the auditor said last is",
                 age.as_secs_f64(),
             )?;
+        }
+        if let Some(standing) = &facts.secure {
+            secure(writer, standing)?;
+        }
+        if let Some(standing) = &facts.hook {
+            hook(writer, standing)?;
         }
         let Some((standing, size)) = &facts.history else {
             return Ok(());
@@ -70,6 +83,49 @@ pub fn text(facts: Facts) -> String {
             &Values::of([]).with([([], standing.lost)]),
         )
     })
+}
+
+fn secure(writer: &mut Writer<'_>, standing: &secure::Standing) -> fmt::Result {
+    writer.value(
+        "pinif_serve_tls_reload_success",
+        "Whether the newest certificates and tokens are in force",
+        standing.failure.is_none().into(),
+    )?;
+    writer.value(
+        "pinif_serve_tls_loaded_timestamp_seconds",
+        "Since when those in force are so",
+        seconds(Some(standing.loaded)),
+    )?;
+    let refused = standing.refused.iter();
+    writer.counter(
+        "pinif_serve_refused",
+        "Connections and requests that were not answered",
+        &Values::of(["reason"]).with(refused.map(|(reason, number)| ([*reason], *number))),
+    )
+}
+
+fn hook(writer: &mut Writer<'_>, standing: &exec::Standing) -> fmt::Result {
+    let calls = standing.calls.iter();
+    writer.counter(
+        "pinif_serve_exec_calls",
+        "Calls of the program of --exec, by how they ended",
+        &Values::of(["outcome"]).with(calls.map(|(outcome, number)| ([*outcome], *number))),
+    )?;
+    writer.counter(
+        "pinif_serve_exec_coalesced",
+        "Transitions of findings that had no call of their own, but are named in another of the same finding",
+        &Values::of([]).with([([], standing.coalesced)]),
+    )?;
+    writer.counter(
+        "pinif_serve_exec_lost",
+        "Transitions of findings that no call has named: too many waited",
+        &Values::of([]).with([([], standing.lost)]),
+    )?;
+    writer.value(
+        "pinif_serve_exec_waiting",
+        "Findings that wait for a call",
+        standing.waiting,
+    )
 }
 
 fn seconds(time: Option<SystemTime>) -> u64 {
@@ -111,11 +167,29 @@ mod tests {
             age: Some(Duration::from_millis(250)),
             heard: Some(UNIX_EPOCH + Duration::from_secs(9)),
             history: Some((standing, 4096)),
+            secure: Some(secure::Standing {
+                loaded: UNIX_EPOCH + Duration::from_secs(5),
+                failure: Some("expired".to_owned()),
+                refused: vec![("token", 2)],
+            }),
+            hook: Some(exec::Standing {
+                calls: vec![("failed", 1)],
+                coalesced: 4,
+                lost: 6,
+                waiting: 8,
+            }),
         });
         for line in [
             "pinif_serve_auditor_up 1",
             "pinif_serve_heard_timestamp_seconds 9",
             "pinif_serve_age_seconds 0.25",
+            "pinif_serve_tls_reload_success 0",
+            "pinif_serve_tls_loaded_timestamp_seconds 5",
+            "pinif_serve_refused_total{reason=\"token\"} 2",
+            "pinif_serve_exec_calls_total{outcome=\"failed\"} 1",
+            "pinif_serve_exec_coalesced_total 4",
+            "pinif_serve_exec_lost_total 6",
+            "pinif_serve_exec_waiting 8",
             "pinif_history_writable 0",
             "pinif_history_written_timestamp_seconds 7",
             "pinif_history_bytes 4096",

@@ -3,19 +3,25 @@
 //! nothing.
 //!
 //! `follow` hears the auditor, `heard` is what it said last, `recorder` keeps the history, `web` answers.
+//! `secure` is what readers of other machines pass before, `exec` calls the operator's program.
 
 mod address;
 mod ask;
+mod exec;
 mod follow;
 mod heard;
+mod host_names;
 mod listen;
 mod metrics;
 mod recorder;
 mod report;
 mod run;
+mod secure;
 mod web;
 
 pub use self::{
     address::{Address, address},
+    exec::Program,
     run::{Plan, run},
+    secure::{Files, InForce},
 };

@@ -12,11 +12,14 @@ use tokio::{
 use super::{
     address::Address,
     ask::{Asker, Find},
-    follow::Follower,
+    exec::{Hook, Program},
+    follow::{Follower, Known},
     heard::Heard,
-    listen::Listener,
+    host_names::HostNames,
+    listen::{Incoming, Listener},
     recorder::Recorder,
     report::{Reporter, notify},
+    secure::{Door, InForce, follow},
     web::{Sources, Web},
 };
 use crate::{
@@ -35,6 +38,12 @@ pub struct Plan {
     pub find: Find,
     /// Where readers are answered.
     pub listen: Address,
+    /// What readers of other machines are held to; nothing where those of this machine alone are answered.
+    pub secure: Option<InForce>,
+    /// What this machine is called besides.
+    pub hosts: Vec<String>,
+    /// What is called for what becomes of findings, where something is.
+    pub exec: Option<Program>,
     /// Where the history is kept, and how much of it; nowhere, where there is none.
     pub history: Option<(PathBuf, Retention)>,
 }
@@ -57,37 +66,62 @@ pub fn run(plan: Plan) -> Result<()> {
 async fn serve(plan: Plan) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be handled")?;
     let reporter = Arc::new(Reporter::standard());
     let recorder = plan
         .history
         .map(|(path, retention)| begin(&path, retention, &reporter))
         .transpose()?
         .map(Arc::new);
-    let listener = Listener::at(&plan.listen).await?;
+    let secure = plan.secure.map(Arc::new);
+    let program = plan.exec;
+    let hook = program.map(|program| Arc::new(Hook::new(program, Arc::clone(&reporter))));
+    let listener = Listener::at(&plan.listen, secure.is_some()).await?;
     let heard = Arc::new(Heard::default());
     let asker = Arc::new(Asker::new(plan.find));
-    let web = Web::new(Sources {
+    let sources = Sources {
         asker: Arc::clone(&asker),
         heard: Arc::clone(&heard),
         recorder: recorder.clone(),
-    });
+        secure: secure.clone(),
+        hook: hook.clone(),
+    };
+    let web = Web::new(sources, HostNames::new(&plan.hosts, secure.clone()));
     let follower = Follower {
         asker,
         heard,
         recorder: recorder.clone(),
+        hook: hook.clone(),
+        known: Known::default(),
         reporter: Arc::clone(&reporter),
     };
     let (stop, stopped) = watch::channel(false);
-    reporter.note(Level::Info, &format!("answering at {}", listener.address()));
+    let door = secure.clone().map(|secure| Door::new(secure, MOST));
+    let reloading = match secure {
+        Some(secure) => follow(secure, hangup, Arc::clone(&reporter), stopped.clone())?,
+        // There is nothing to be read again, and it is no reason to end.
+        None => tokio::spawn(async move { while hangup.recv().await.is_some() {} }),
+    };
+    reporter.note(Level::Info, &format!("answering at {}", listener.place()));
     notify(&[NotifyState::Ready]);
     let following = tokio::spawn(follower.run(stopped.clone()));
-    let answering = take_all(&listener, MOST, stopped.clone(), |stream| {
+    let calling = hook.map(|hook| tokio::spawn(hook.run(stopped.clone())));
+    let most = door.as_ref().map_or(MOST, |_| Door::most(MOST));
+    let answering = take_all(&listener, most, stopped.clone(), |incoming| {
         let web = web.clone();
         let answer = move |request| {
             let mut web = web.clone();
             async move { web.answer(request).await }
         };
-        Some(answer_all(stream, answer, stopped.clone()))
+        let (door, stopped) = (door.clone(), stopped.clone());
+        Some(async move {
+            match (incoming, door) {
+                (Incoming::Tcp(stream, peer), Some(door)) => {
+                    door.pass(stream, peer, answer, stopped).await;
+                }
+                (incoming, _) => answer_all(incoming.plain(), answer, stopped).await,
+            }
+        })
     });
     let ending = async {
         tokio::select! {
@@ -100,6 +134,10 @@ async fn serve(plan: Plan) -> Result<()> {
     tokio::join!(answering, ending);
     // It does not panic, so there is nothing to learn.
     let _ = following.await;
+    if let Some(calling) = calling {
+        let _ = calling.await;
+    }
+    reloading.abort();
     if let Some(recorder) = recorder {
         recorder.end();
     }

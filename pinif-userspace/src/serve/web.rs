@@ -1,11 +1,6 @@
 //! What readers are answered: what the auditor says now, with how old it is, and what is kept.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,11 +14,13 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service as _;
 
 use super::{
-    address::is_loopback,
     ask::{Asker, Gone, Unanswered},
+    exec::Hook,
     heard::{Absence, Heard},
+    host_names::HostNames,
     metrics::{self, Facts},
     recorder::Recorder,
+    secure::InForce,
 };
 use crate::{
     control::{
@@ -37,8 +34,6 @@ use crate::{
     text::escape::visible,
 };
 
-/// What it may be called: this machine's own names. A browser that asks for another was led here by a page of others.
-const NAMES: [&str; 2] = ["localhost", "pinif"];
 /// The paths.
 const STATUS: &str = "/v1/status";
 const FINDINGS: &str = "/v1/findings";
@@ -57,11 +52,18 @@ pub struct Sources {
     pub heard: Arc<Heard>,
     /// Who keeps the history, where one is kept.
     pub recorder: Option<Arc<Recorder>>,
+    /// What readers of other machines are held to, where they are answered.
+    pub secure: Option<Arc<InForce>>,
+    /// What calls the operator's program, where there is one.
+    pub hook: Option<Arc<Hook>>,
 }
 
 /// What answers all requests.
 #[derive(Clone)]
-pub struct Web(Router);
+pub struct Web {
+    router: Router,
+    names: Arc<HostNames>,
+}
 
 /// What an auditor said, and how old it is.
 #[derive(Clone, Debug, Serialize)]
@@ -73,8 +75,8 @@ struct Aged<T> {
 }
 
 impl Web {
-    /// With these sources.
-    pub fn new(sources: Sources) -> Self {
+    /// With these sources, for a machine of these names.
+    pub fn new(sources: Sources, names: HostNames) -> Self {
         let router = Router::new()
             .route(STATUS, get(status))
             .route(FINDINGS, get(findings))
@@ -83,41 +85,31 @@ impl Web {
             .route(METRICS, get(metrics))
             .fallback(unknown)
             .with_state((sources, Arc::new(Semaphore::new(AT_ONCE))));
-        Self(router)
+        Self {
+            router,
+            names: Arc::new(names),
+        }
     }
 
     /// Answers a request.
     pub async fn answer(&mut self, request: Request<Body>) -> Answer {
         let host = gate::host(request.uri(), request.headers());
-        if !host.is_some_and(|host| is_of_this_machine(&host)) {
+        if !host.is_some_and(|host| self.names.have(&host)) {
             return problem(
                 StatusCode::MISDIRECTED_REQUEST,
                 "the request is for another host",
-                "ask for http://localhost, as in `curl http://localhost:9759/v1/status`",
+                self.names.fix(),
             );
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return not_allowed();
         }
-        let answered: Result<Answer, Infallible> = self.0.call(request).await;
+        let answered: Result<Answer, Infallible> = self.router.call(request).await;
         match answered {
             Ok(answer) => answer,
             Err(never) => match never {},
         }
     }
-}
-
-/// Whether a name is of this machine: one of its own, or a loopback address, as it is listened at.
-fn is_of_this_machine(host: &str) -> bool {
-    // An address of IPv6 stands in brackets (RFC 3986 section 3.2.2).
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let address = match bare {
-        Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
-        None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
-    };
-    NAMES.contains(&host) || address.is_ok_and(is_loopback)
 }
 
 type Asked = State<(Sources, Arc<Semaphore>)>;
@@ -209,6 +201,8 @@ async fn metrics(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outco
         age: sources.heard.age(),
         heard: sources.heard.last(),
         history,
+        secure: sources.secure.as_ref().map(|secure| secure.standing()),
+        hook: sources.hook.as_ref().map(|hook| hook.standing()),
     });
     Ok(with(
         StatusCode::OK,
@@ -267,36 +261,4 @@ fn unreadable(error: &str) -> Refused {
         "look at what `pinif serve` printed, or `journalctl -u pinif-serve`",
     )
     .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_of_this_machine;
-
-    #[test]
-    fn what_may_be_listened_at_may_be_asked_for() {
-        for host in [
-            "localhost",
-            "pinif",
-            "127.0.0.1",
-            "127.8.8.8",
-            "[::1]",
-            "[0:0:0:0:0:0:0:1]",
-            "[::ffff:127.0.0.1]",
-        ] {
-            assert!(is_of_this_machine(host), "{host}");
-        }
-        for host in [
-            "",
-            "attacker.example",
-            "192.0.2.1",
-            "::1",
-            "[::1",
-            "[127.0.0.1]",
-            "[::ffff:192.0.2.1]",
-            "[fe80::1]",
-        ] {
-            assert!(!is_of_this_machine(host), "{host}");
-        }
-    }
 }

@@ -1,10 +1,7 @@
 //! The fields of a finding's entry (systemd.journal-fields(7)). Their names are a contract (`docs/journal.md`).
 
 use super::{message_id::message_id, native::Entry, transition::Transition};
-use crate::{
-    findings::{finding::Finding, line::FindingLine},
-    text::escape::visible,
-};
+use crate::{findings::line::FindingLine, text::escape::visible};
 
 /// What entries are called by in journalctl(1).
 const IDENTIFIER: &str = "pinif";
@@ -17,20 +14,21 @@ pub fn note(priority: u8, message: &str) -> Entry {
         .with("SYSLOG_IDENTIFIER", IDENTIFIER)
 }
 
-/// The entry of a finding, whose line is this. Names in it are safe to show; the journal's reader shows fields as they are.
-pub fn entry(
-    finding: &Finding,
-    line: &FindingLine,
-    transition: Transition,
-    priority: u8,
-    message: &str,
-) -> Entry {
+/// The entry of a finding.
+pub fn entry(line: &FindingLine, transition: Transition, priority: u8, message: &str) -> Entry {
+    let begun = note(priority, message).with("MESSAGE_ID", message_id(line.kind));
+    let fields = values(line, transition).into_iter();
+    fields.fold(begun, |entry, (name, value)| entry.with(name, &value))
+}
+
+/// The fields of a finding that are pinif's own, of which this is new. Names in it are safe to show; the journal's reader shows fields as they are.
+pub fn values(line: &FindingLine, transition: Transition) -> Vec<(&'static str, String)> {
     let process = line.process.as_ref();
     let pid = process.and_then(|process| process.pid);
     let fields = [
-        ("PINIF_KIND", Some(finding.kind.name())),
-        ("PINIF_SEVERITY", Some(finding.severity.name())),
-        ("PINIF_STATE", Some(finding.state.name())),
+        ("PINIF_KIND", Some(line.kind.name())),
+        ("PINIF_SEVERITY", Some(line.severity.name())),
+        ("PINIF_STATE", Some(line.state.name())),
         ("PINIF_TRANSITION", Some(transition.name())),
         ("PINIF_ID", Some(&*line.id)),
         ("PINIF_UID", line.uid.as_deref()),
@@ -51,7 +49,5 @@ pub fn entry(
         ("PINIF_FIX", Some(&*line.remedy)),
     ]
     .map(|(name, value)| Some((name, visible(value?).into_owned())));
-    let begun = note(priority, message).with("MESSAGE_ID", message_id(finding.kind));
-    let fields = fields.into_iter().flatten();
-    fields.fold(begun, |entry, (name, value)| entry.with(name, &value))
+    fields.into_iter().flatten().collect()
 }

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Severity;
 
+pub(crate) use self::fields::values;
 pub use self::message_id::message_id;
 use self::native::Native;
 pub use self::native::SOCKET;
-use self::transition::Transition;
+pub(crate) use self::transition::Transition;
 use super::conclusion::conclusion;
 use super::level::Level;
 use super::lines::Unbuffered;
@@ -102,7 +103,7 @@ impl<E: Write> Journal<E> {
         );
         let text = visible(&text);
         if let Some(entries) = &mut self.entries {
-            let entry = fields::entry(finding, line, transition, priority, &text);
+            let entry = fields::entry(line, transition, priority, &text);
             match entries.write(&entry, gap) {
                 Ok(()) => return,
                 // Nobody listens, as in a container that has the stream of its journal alone, or pinif may not write there.

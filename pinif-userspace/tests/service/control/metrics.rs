@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs,
     path::Path,
     process::Command,
@@ -9,7 +10,7 @@ use std::{
 
 use super::asked::{LEAK, Place};
 use crate::bench::{leak, plug::rename, scenario};
-use crate::serve::served::Served;
+use crate::serve::{secured::Secure, served::Served};
 
 /// The values by name and labels.
 type Values = BTreeMap<String, f64>;
@@ -228,7 +229,9 @@ fn rules_and_documentation_name_metrics_that_there_are() {
         let auditor = place.audit(bench, &[]);
         // What `pinif serve` passes on, with its own behind it.
         let folder = tempfile::tempdir().expect("a folder");
-        let served = Served::with_history(&place, &folder.path().join("history.db"));
+        let history = folder.path().join("history.db");
+        let options = ["--exec", "/bin/true", "--history"].map(OsStr::new);
+        let served = Served::start(&place, options.into_iter().chain([history.as_os_str()]));
         let text = served.until("an auditor's metrics", |served| {
             let (_, text) = served.get("/metrics");
             let is_whole = text.contains("# TYPE pinif_packets_total")
@@ -236,6 +239,10 @@ fn rules_and_documentation_name_metrics_that_there_are() {
             is_whole.then_some(text)
         });
         served.stop();
+        // What there is besides for readers of other hosts.
+        let secure = Secure::with_tokens();
+        let text = text + &secure.metrics();
+        secure.served.stop();
         auditor.stop();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let there: BTreeSet<_> = types.filter_map(|line| line.split(' ').next()).collect();

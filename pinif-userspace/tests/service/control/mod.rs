@@ -10,6 +10,6 @@ mod flood;
 mod hung;
 mod metrics;
 mod places;
-mod prometheus;
+pub mod prometheus;
 mod refusals;
 mod sockets;

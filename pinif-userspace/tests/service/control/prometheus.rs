@@ -25,10 +25,10 @@ const ALERTMANAGER: &str = "mount -t tmpfs none /usr/share; cd /usr/share; mkdir
      cp \"$0\"/*.tmpl prometheus/alertmanager; exec \"$0\"/prometheus-alertmanager \"$@\"";
 
 /// Ended when dropped.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let quiet = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -45,12 +45,12 @@ impl Drop for Running {
 }
 
 /// A port that nobody has.
-fn port() -> u16 {
+pub fn port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
-fn get(port: u16, path: &str) -> Option<Value> {
+pub fn get(port: u16, path: &str) -> Option<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
@@ -61,7 +61,7 @@ fn get(port: u16, path: &str) -> Option<Value> {
 }
 
 /// Asks until there is an answer.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
     loop {
         if let Some(answer) = ask() {

@@ -1,6 +1,12 @@
 //! `pinif serve` and `pinif history`: beside a real auditor, which does not notice them.
 
+mod exec;
 mod history;
+mod issued;
+mod secure;
+mod secure_files;
+mod secure_readers;
+pub mod secured;
 pub mod served;
 mod unprivileged;
 mod web;

@@ -36,7 +36,7 @@ impl Served {
         command.arg("--socket").arg(place.path());
         command.args(["--listen", "127.0.0.1:0"]);
         let mut pinif = Pinif::start(command);
-        let note = pinif.wait_for_note("answering at http://127.0.0.1:");
+        let note = pinif.wait_for_note("answering at http");
         let port = note.rsplit(':').next().and_then(|port| port.parse().ok());
         Self {
             pinif,

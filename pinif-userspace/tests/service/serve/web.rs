@@ -188,7 +188,7 @@ fn only_readers_of_this_machine_are_answered_and_nothing_is_changed() {
 }
 
 #[test]
-fn it_does_not_listen_off_this_machine() {
+fn what_it_cannot_begin_with_is_said() {
     let serve = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
         let output = command
@@ -199,10 +199,6 @@ fn it_does_not_listen_off_this_machine() {
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    for address in ["0.0.0.0:9759", "[::]:9759", "192.0.2.1:80"] {
-        let error = serve(&["--listen", address]);
-        assert!(error.contains("neither TLS nor tokens yet"), "{error}");
-    }
     let error = serve(&["--history", "/nowhere/history.db"]);
     assert!(
         error.contains("the folder of the history /nowhere/history.db is not there"),
@@ -283,7 +279,9 @@ fn the_commands_of_its_page_run() {
         served.until("its state", |served| {
             (served.get("/v1/status").0 == 200).then_some(())
         });
-        let commands = commands(&read("history.md"));
+        let mut commands = commands(&read("history.md"));
+        // What asks another host is run with a certificate (`secure.rs`).
+        commands.retain(|line| !line.contains("https://"));
         assert_eq!(commands.len(), 4, "all that the page has");
         for line in commands {
             let line = line.replace("curl ", "curl --fail --retry 9 ");

@@ -1,0 +1,119 @@
+//! What is read of the operator's files: how connections are encrypted, by which names this machine is called, and whom it answers.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    client::verify_server_name,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier},
+    version::TLS13,
+};
+
+use super::{
+    files::{Files, read, read_secret},
+    tokens::Tokens,
+};
+use crate::text::escape::visible;
+
+/// All of it, of one moment.
+#[derive(Debug)]
+pub struct Material {
+    /// How connections are encrypted.
+    pub config: Arc<ServerConfig>,
+    /// Who may ask; whoever has a certificate, where there are none.
+    pub tokens: Option<Tokens>,
+    certificate: CertificateDer<'static>,
+}
+
+impl Material {
+    /// What is in the files now.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, and nothing of what is secret in them.
+    pub fn read(files: &Files) -> Result<Self, String> {
+        let chain = certificates(&files.certificate, "certificate")?;
+        let key = read_secret(&files.key, "private key")?;
+        let key = PrivateKeyDer::from_pem_slice(&key)
+            .map_err(|_| format!("{} has no private key in PEM", shown(&files.key)))?;
+        let tokens = match &files.tokens {
+            None => None,
+            Some(path) => Some(tokens(path)?),
+        };
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let builder = match &files.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(issuers(path)?), provider)
+                    .build()
+                    .map_err(|error| format!("{}: {error}", shown(path)))?,
+            ),
+        };
+        let certificate = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
+        let wrong = |error: &dyn std::fmt::Display| {
+            let (certificate, key) = (shown(&files.certificate), shown(&files.key));
+            format!("the certificate {certificate} with the private key {key}: {error}")
+        };
+        ParsedCertificate::try_from(&certificate).map_err(|error| wrong(&error))?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| wrong(&error))?;
+        // Each connection is held to what is in force: none goes on where an earlier one was.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            config: Arc::new(config),
+            tokens,
+            certificate,
+        })
+    }
+
+    /// Whether the certificate is for a host of this name, or with this address, which may be in brackets (RFC 6125, RFC 3986).
+    pub fn is_for(&self, host: &str) -> bool {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let Ok(name) = ServerName::try_from(bare.unwrap_or(host)) else {
+            return false;
+        };
+        let certificate = ParsedCertificate::try_from(&self.certificate);
+        certificate.is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
+    }
+}
+
+fn certificates(path: &Path, of: &'static str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = read(path, of)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        Ok(_) => Err(format!("{} has no certificate in PEM", shown(path))),
+        Err(error) => Err(format!("{} cannot be read as PEM: {error}", shown(path))),
+    }
+}
+
+/// Who issues the certificates of readers.
+fn issuers(path: &Path) -> Result<RootCertStore, String> {
+    let mut issuers = RootCertStore::empty();
+    for certificate in certificates(path, "certificate of a CA")? {
+        let added = issuers.add(certificate);
+        added.map_err(|error| format!("the certificate of a CA {}: {error}", shown(path)))?;
+    }
+    Ok(issuers)
+}
+
+fn tokens(path: &Path) -> Result<Tokens, String> {
+    let bytes = read_secret(path, "file of tokens")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
+    text.and_then(Tokens::parse)
+        .map_err(|error| format!("the file of tokens {}: {error}", shown(path)))
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}

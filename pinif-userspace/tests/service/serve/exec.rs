@@ -1,0 +1,220 @@
+//! The operator's program is called for what becomes of findings: with their facts, one call at a time, and not for ever.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    issued::{Folder, set_mode},
+    served::Served,
+};
+use crate::{
+    bench::{leak, scenario},
+    control::{
+        asked::{LEAK, Place},
+        docs::read,
+    },
+};
+
+/// A program of these lines.
+fn program(folder: &Folder, lines: &str) -> PathBuf {
+    let path = folder.put("program", lines);
+    set_mode(&path, 0o700);
+    path
+}
+
+fn serve(place: &Place, program: &Path, more: &[&str]) -> Served {
+    let program = program.to_str().expect("UTF-8");
+    Served::start(place, [&["--exec", program], more].concat())
+}
+
+fn metric(served: &Served, name: &str) -> u64 {
+    let (_, text) = served.get("/metrics");
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok());
+    value.unwrap_or_else(|| panic!("{name}: {text}"))
+}
+
+fn calls(served: &Served) -> [u64; 4] {
+    ["succeeded", "failed", "timed-out", "not-started"].map(|outcome| {
+        metric(
+            served,
+            &format!("pinif_serve_exec_calls_total{{outcome=\"{outcome}\"}}"),
+        )
+    })
+}
+
+/// The program that docs/alert.md has, in a file whose lines go elsewhere.
+#[test]
+fn the_documented_program_writes_a_line_for_each_transition() {
+    scenario("serve exec", &[], |bench| {
+        let page = read("alert.md");
+        let begin = page.find("#!/bin/sh\n").expect("a program");
+        let length = page[begin..].find("```").expect("its end");
+        let lines = &page[begin..begin + length];
+        assert!(lines.contains("/var/lib/pinif/alerts"), "{lines}");
+        let folder = Folder::new();
+        let alerts = folder.path("alerts");
+        let program = program(
+            &folder,
+            &lines.replace("/var/lib/pinif/alerts", alerts.to_str().expect("UTF-8")),
+        );
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &["--label", "chassis=west"]);
+        let mut served = serve(&place, &program, &[]);
+        served.wait_until_heard();
+        let written = |served: &Served, number: usize| {
+            served.until("a line", |_| {
+                let text = fs::read_to_string(&alerts).unwrap_or_default();
+                (text.lines().count() == number).then_some(text)
+            })
+        };
+        let one = bench.send(&format!("{LEAK} --count 1"));
+        let finding = auditor.wait_for_finding("device-escape");
+        written(&served, 1);
+        let nine = bench.send(&format!("{LEAK} --count 9"));
+        let text = written(&served, 2);
+        let line = |transition: &str, packets: u64| {
+            format!(
+                "{transition} leak device-escape {} chassis=west fab0 -> eth1 by pinif-sender: packets={packets}",
+                finding.id
+            )
+        };
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines, [line("opened", 1), line("grown", 10)]);
+        // A call is counted when it has ended.
+        served.until("both calls", |served| {
+            (calls(served) == [2, 0, 0, 0]).then_some(())
+        });
+        for name in ["coalesced_total", "lost_total", "waiting"] {
+            assert_eq!(metric(&served, &format!("pinif_serve_exec_{name}")), 0);
+        }
+        served.stop();
+        // One that is there already is opened for a `pinif serve` that starts: it may have been missed.
+        let served = serve(&place, &program, &[]);
+        let text = written(&served, 3);
+        assert_eq!(text.lines().last(), Some(&*line("opened", 10)));
+        served.stop();
+        let report = auditor.stop();
+        let finding = || leak("device-escape").bound("fab0").egress("eth1");
+        report
+            .expect()
+            .finding(finding().packets(1).by(&one))
+            .finding(finding().packets(9).by(&nine))
+            .nothing_else();
+    });
+}
+
+/// A program that says what it was given, and one that does not end.
+#[test]
+fn a_call_is_given_variables_alone_and_so_much_time() {
+    scenario("serve exec-limits", &[], |bench| {
+        let folder = Folder::new();
+        let (given, pids) = (folder.path("given"), folder.path("pids"));
+        // What it starts itself holds its group, and ends with it.
+        let lines = format!(
+            "#!/bin/sh\ntr '\\0' '\\n' </proc/self/environ >{}\ncat /proc/$$/cmdline | tr '\\0' ' ' >>{}\nsleep 1000 &\necho $$ $! >{}.new\nmv {}.new {}\nwait\n",
+            given.display(),
+            given.display(),
+            pids.display(),
+            pids.display(),
+            pids.display()
+        );
+        let program = program(&folder, &lines);
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let mut served = serve(&place, &program, &["--exec-timeout", "500ms"]);
+        served.wait_until_heard();
+        bench.send(&format!("{LEAK} --count 1"));
+        auditor.wait_for_finding("device-escape");
+        let note = served.pinif.wait_for_note("does not end in time");
+        assert!(note.contains("is not called for again"), "{note}");
+        assert_eq!(calls(&served), [0, 0, 1, 0]);
+        let pids = fs::read_to_string(pids).expect("it was called");
+        served.until("the end of both", |_| {
+            let is_gone = |pid: &str| {
+                let status = fs::read_to_string(format!("/proc/{pid}/stat"));
+                // Whoever takes orphans in may be slow to take its end.
+                status.is_err() || status.is_ok_and(|text| text.contains(") Z "))
+            };
+            pids.split_whitespace().all(is_gone).then_some(())
+        });
+        let first = pids.split_whitespace().next().expect("a number");
+        assert!(!Path::new("/proc").join(first).exists(), "it is reaped");
+        let given = fs::read_to_string(given).expect("it was called");
+        let (names, last) = given.rsplit_once('\n').expect("lines");
+        assert_eq!(
+            last,
+            format!("/bin/sh {} ", program.display()),
+            "no arguments"
+        );
+        for line in names.lines() {
+            let (name, value) = line.split_once('=').expect("a variable");
+            // A shell sets these itself.
+            let is_known = ["PATH", "PWD", "SHLVL", "_", "OLDPWD"].contains(&name);
+            assert!(is_known || name.starts_with("PINIF_"), "{line}");
+            assert!(!value.is_empty(), "{line}");
+        }
+        assert!(names.contains("\nPINIF_TRANSITION=opened\n"), "{names}");
+        assert!(names.contains("PINIF_PROCESS=pinif-sender\n"), "{names}");
+        served.stop();
+        auditor.stop();
+    });
+}
+
+#[test]
+fn a_program_that_fails_is_said_once_and_counted() {
+    scenario("serve exec-fails", &[], |bench| {
+        let folder = Folder::new();
+        let program = program(&folder, "#!/bin/sh\nexit 3\n");
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let mut served = serve(&place, &program, &[]);
+        served.wait_until_heard();
+        bench.send(&format!("{LEAK} --count 1"));
+        auditor.wait_for_finding("device-escape");
+        served.pinif.wait_for_note("program ends with status 3");
+        bench.send(&format!("{LEAK} --count 20"));
+        served.until("the second call", |served| {
+            (calls(served) == [0, 2, 0, 0]).then_some(())
+        });
+        fs::remove_file(&program).expect("it is ours");
+        bench.send(&format!("{LEAK} --count 300"));
+        served
+            .pinif
+            .wait_for_note("program cannot be started: No such file");
+        assert_eq!(calls(&served), [0, 2, 0, 1]);
+        let ended = served.stop();
+        let said = ended.stderr.iter().filter(|line| line.contains("status 3"));
+        assert_eq!(said.count(), 1, "{:?}", ended.stderr);
+        auditor.stop();
+    });
+}
+
+#[test]
+fn what_is_no_program_is_refused_with_the_fix() {
+    let folder = Folder::new();
+    let path = folder.put("program", "#!/bin/sh\n");
+    let error = |path: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--exec"])
+            .arg(path);
+        let output = command.output().expect("pinif runs");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(error(&path).contains("is no program; run `chmod a+x "));
+    set_mode(&path, 0o722);
+    let said = error(&path);
+    assert!(
+        said.contains("others can change the program of --exec"),
+        "{said}"
+    );
+    assert!(error(Path::new("program")).contains("is no absolute path"));
+    let said = error(&folder.path("none"));
+    assert!(said.contains("none: there is no such file"), "{said}");
+}

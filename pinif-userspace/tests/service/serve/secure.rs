@@ -1,0 +1,206 @@
+//! Readers of other machines: who is answered, what a new certificate does, and that those who say nothing keep nobody out.
+
+use std::{fs, io::Write as _, net::TcpStream};
+
+use nix::sys::signal::Signal;
+
+use super::{
+    issued::{Authority, Folder, Issued, Secured, ask},
+    secured::{NAME, OTHER, Secure, TOKEN, bearer, value},
+};
+
+fn refused(text: &str) -> [u64; 5] {
+    ["plain", "handshake", "token", "crowded", "too-many"].map(|reason| {
+        value(
+            text,
+            &format!("pinif_serve_refused_total{{reason=\"{reason}\"}}"),
+        )
+    })
+}
+
+#[test]
+fn a_token_and_a_name_of_the_certificate_are_answered() {
+    let secure = Secure::with_tokens();
+    let named = format!("Host: {NAME}");
+    for token in [TOKEN, OTHER] {
+        assert_eq!(secure.status(&[&named, &bearer(token)]), 200);
+    }
+    let wrong = bearer(&TOKEN.replace('d', "e"));
+    let mut stream = secure.connect(&secure.authority.client(None));
+    let (status, text) = ask(&mut stream, &[&named, &wrong]).expect("an answer");
+    assert_eq!(status, 401);
+    let head = text.to_ascii_lowercase();
+    assert!(head.contains("\r\nwww-authenticate: bearer realm=\"pinif\"\r\n"));
+    assert!(head.contains("\r\nconnection: close\r\n"));
+    assert!(!text.contains(TOKEN) && !text.contains("pinif_"), "{text}");
+    assert_eq!(secure.status(&[&named]), 401);
+    for (host, status) in [
+        ("CARD7.example:9759", 200),
+        ("7.cards.example", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:1", 200),
+        ("proxy.example", 200),
+        ("localhost", 421),
+        ("127.0.0.2", 421),
+        ("[::2]", 421),
+        ("cards.example", 421),
+        ("card7.example.attacker.example", 421),
+        ("", 421),
+    ] {
+        let host = format!("Host: {host}");
+        assert_eq!(secure.status(&[&host, &bearer(TOKEN)]), status, "{host}");
+    }
+    // Whoever does not encrypt learns why, and nothing else.
+    let (status, text) = secure.served.get("/metrics");
+    assert_eq!(status, 400);
+    assert!(text.contains("ask for https://"), "{text}");
+    let mut stream = secure.connect(&secure.authority.client(None));
+    let (_, text) = ask(&mut stream, &[&named, &bearer(TOKEN)]).expect("an answer");
+    assert_eq!(refused(&text), [1, 0, 2, 0, 0]);
+    let ended = secure.served.stop();
+    let said = ended.stderr.join("\n");
+    assert!(!said.contains(TOKEN) && !said.contains(OTHER), "{said}");
+}
+
+#[test]
+fn a_certificate_of_the_named_issuer_is_answered() {
+    let authority = Authority::new("cards");
+    let readers = Authority::new("readers");
+    let folder = Folder::new();
+    folder.put("readers.pem", readers.pem());
+    let own = authority.issue(&[NAME]);
+    let secure = Secure::start(authority, &own, folder, &[("--client-ca", "readers.pem")]);
+    let named = format!("Host: {NAME}");
+    let answered = |own: Option<&Issued>| {
+        let mut stream = secure.connect(&secure.authority.client(own));
+        // With TLS 1.3 a client is done before it learns that its certificate is refused.
+        ask(&mut stream, &[&named]).map_err(|error| error.to_string())
+    };
+    let reader = readers.issue(&["prometheus.example"]);
+    let (status, _) = answered(Some(&reader)).expect("an answer");
+    assert_eq!(status, 200);
+    for (own, why) in [
+        (None, "CertificateRequired"),
+        (
+            Some(readers.issue_until(&["late.example"], 2001)),
+            "Expired",
+        ),
+        (
+            Some(Authority::new("another").issue(&["other.example"])),
+            "UnknownCA",
+        ),
+    ] {
+        let error = answered(own.as_ref()).expect_err(why);
+        assert!(error.contains(why), "{why}: {error}");
+    }
+    let (_, text) = answered(Some(&reader)).expect("an answer");
+    assert_eq!(refused(&text), [0, 3, 0, 0, 0]);
+    secure.served.stop();
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_the_clients_to_refuse() {
+    let authority = Authority::new("cards");
+    let folder = Folder::new();
+    folder.put("tokens", TOKEN);
+    let own = authority.issue_until(&[NAME], 2001);
+    let secure = Secure::start(authority, &own, folder, &[("--token-file", "tokens")]);
+    let mut stream = secure.connect(&secure.authority.client(None));
+    let error = ask(&mut stream, &[]).expect_err("it has expired");
+    assert!(error.to_string().contains("expired"), "{error}");
+    secure.served.stop();
+}
+
+#[test]
+fn new_files_are_in_force_at_once_and_no_connection_is_dropped() {
+    let mut secure = Secure::with_tokens();
+    let named = format!("Host: {NAME}");
+    let client = secure.authority.client(None);
+    let shown = |stream: &Secured| {
+        let chain = stream.conn.peer_certificates().expect("a certificate");
+        chain[0].clone().into_owned()
+    };
+    let mut early = secure.connect(&client);
+    let (status, _) = ask(&mut early, &[&named, &bearer(TOKEN)]).expect("an answer");
+    assert_eq!(status, 200);
+    let first = shown(&early);
+
+    // The first token does not hold any more.
+    secure.folder.put("tokens", OTHER);
+    let in_force = "the files of certificates and tokens is in force";
+    secure.served.pinif.wait_for_note(in_force);
+    let (status, _) = ask(&mut early, &[&named, &bearer(OTHER)]).expect("the same connection");
+    assert_eq!(status, 200);
+    assert_eq!(secure.status(&[&named, &bearer(TOKEN)]), 401);
+
+    let second = secure.authority.issue(&[NAME]);
+    secure.folder.put_certificate(&second);
+    secure.served.pinif.wait_for_note(in_force);
+    let mut late = secure.connect(&client);
+    let (status, _) = ask(&mut late, &[&named, &bearer(OTHER)]).expect("an answer");
+    assert_eq!(status, 200);
+    assert_eq!(shown(&late), second.der);
+    assert_ne!(first, second.der);
+    let (status, _) = ask(&mut early, &[&named, &bearer(OTHER)]).expect("the same connection");
+    assert_eq!(status, 200);
+
+    // What is wrong changes nothing, and is said.
+    let path = secure.folder.put("cert.pem", "no certificate");
+    let note = secure.served.pinif.wait_for_note("stays so");
+    assert!(
+        note.contains("cert.pem has no certificate in PEM"),
+        "{note}"
+    );
+    let mut stream = secure.connect(&client);
+    let (status, text) = ask(&mut stream, &[&named, &bearer(OTHER)]).expect("an answer");
+    assert_eq!((status, shown(&stream)), (200, second.der.clone()));
+    assert_eq!(value(&text, "pinif_serve_tls_reload_success"), 0);
+    fs::write(&path, &second.pem).expect("it is ours");
+    secure.served.pinif.wait_for_note(in_force);
+    let (_, text) = ask(&mut stream, &[&named, &bearer(OTHER)]).expect("an answer");
+    assert_eq!(value(&text, "pinif_serve_tls_reload_success"), 1);
+
+    // Also where nothing has changed, when somebody asks for it.
+    secure.served.pinif.signal(Signal::SIGHUP);
+    secure.served.pinif.wait_for_note(in_force);
+    let (status, _) = ask(&mut early, &[&named, &bearer(TOKEN)]).expect("the same connection");
+    assert_eq!(status, 401, "each request is held to what is in force");
+    secure.served.stop();
+}
+
+#[test]
+fn those_who_say_nothing_keep_nobody_out() {
+    let secure = Secure::with_tokens();
+    let named = format!("Host: {NAME}");
+    let open = |bytes: &[u8]| {
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", secure.served.port())).expect("it listens");
+        stream.write_all(bytes).expect("it is taken");
+        stream
+    };
+    // As many as have no place, of two kinds: silent, and in the middle of a handshake.
+    let crowd: Vec<_> = (0..100)
+        .map(|number| {
+            open(if number % 2 == 0 {
+                b""
+            } else {
+                b"\x16\x03\x01\x02"
+            })
+        })
+        .collect();
+    let mut stream = secure.connect(&secure.authority.client(None));
+    let metrics = |stream: &mut Secured| {
+        let (status, text) = ask(stream, &[&named, &bearer(TOKEN)]).expect("an answer");
+        assert_eq!(status, 200);
+        refused(&text)
+    };
+    // Of 101 that are not known yet, 64 have a place.
+    assert_eq!(metrics(&mut stream), [0, 0, 0, 37, 0]);
+    // Whoever is known takes none of their places, and loses none to them.
+    let more: Vec<_> = (0..65).map(|_| open(b"")).collect();
+    secure.served.until("that all were taken in", |_| {
+        (metrics(&mut stream)[3] == 101).then_some(())
+    });
+    drop((crowd, more));
+    secure.served.stop();
+}
