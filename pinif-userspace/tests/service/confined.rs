@@ -1,7 +1,7 @@
 //! The auditor as `contrib/pinif.service` confines it: from its start to its end, and what it cannot see where a system call is refused.
 
-mod filter;
-mod unit;
+pub mod filter;
+pub mod unit;
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;

@@ -78,12 +78,14 @@ fn address_families(unit: &Unit) -> BpfProgram {
     compile(rules, SeccompAction::Allow, refused)
 }
 
-/// `RestrictNamespaces=net`.
+/// `RestrictNamespaces=net`, or `yes`: not that either.
 fn namespaces(unit: &Unit) -> BpfProgram {
-    assert_eq!(
-        unit.words("RestrictNamespaces").collect::<Vec<_>>(),
-        ["net"]
-    );
+    let allowed: Vec<_> = unit.words("RestrictNamespaces").collect();
+    let net = match *allowed {
+        ["net"] => None,
+        ["yes"] => Some(libc::CLONE_NEWNET),
+        _ => panic!("{allowed:?} has to be known here as well"),
+    };
     let others = [
         libc::CLONE_NEWCGROUP,
         libc::CLONE_NEWIPC,
@@ -100,7 +102,10 @@ fn namespaces(unit: &Unit) -> BpfProgram {
             flag as u64,
         )])
     };
-    let with = |argument| others.map(|flag| has(argument, flag)).to_vec();
+    let with = |argument| -> Vec<_> {
+        let all = others.into_iter().chain(net);
+        all.map(|flag| has(argument, flag)).collect()
+    };
     let mut set = with(1);
     // One that is entered without its kind being said may be any.
     set.push(rule(vec![condition(1, SeccompCmpOp::Eq, 0)]));

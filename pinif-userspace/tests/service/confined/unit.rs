@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+/// The unit of `pinif serve`.
+const SERVE: &str = include_str!("../../../../contrib/pinif-serve.service");
 /// The unit that pinif is shipped with.
 const SHIPPED: &str = include_str!("../../../../contrib/pinif.service");
 /// What the group `@system-service` means.
@@ -24,6 +26,32 @@ const RESOURCES: [&str; 13] = [
     "setrlimit",
 ];
 
+/// What the group `@privileged` means, with the groups in it, of what `@system-service` has besides.
+const PRIVILEGED: [&str; 22] = [
+    "chown",
+    "chown32",
+    "fchown",
+    "fchown32",
+    "fchownat",
+    "lchown",
+    "lchown32",
+    "capset",
+    "setdomainname",
+    "setfsuid",
+    "setfsuid32",
+    "setgroups",
+    "setgroups32",
+    "sethostname",
+    "setresuid",
+    "setresuid32",
+    "setreuid",
+    "setreuid32",
+    "setuid",
+    "setuid32",
+    "open_by_handle_at",
+    "bpf",
+];
+
 /// The settings of a unit, in order.
 #[derive(Clone)]
 pub struct Unit(Vec<(String, String)>);
@@ -32,6 +60,11 @@ impl Unit {
     /// The one that pinif is shipped with.
     pub fn shipped() -> Self {
         Self::read(SHIPPED)
+    }
+
+    /// That of `pinif serve`.
+    pub fn of_serve() -> Self {
+        Self::read(SERVE)
     }
 
     fn read(text: &str) -> Self {
@@ -63,22 +96,43 @@ impl Unit {
     /// The system calls that the service may make.
     pub fn system_calls(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
-        for word in self.words("SystemCallFilter") {
-            if word == "@system-service" {
-                let lines = SYSTEM_SERVICE.lines().filter(|line| !line.starts_with('#'));
-                all.extend(lines.flat_map(str::split_whitespace).map(str::to_owned));
-            } else if word == "~@resources" {
-                all.retain(|call| !RESOURCES.contains(&call.as_str()));
+        let settings = self.0.iter().filter(|(name, _)| name == "SystemCallFilter");
+        for (_, value) in settings {
+            // It is of all words of the line.
+            let (is_refused, words) = match value.strip_prefix('~') {
+                Some(words) => (true, words),
+                None => (false, &**value),
+            };
+            let calls: BTreeSet<String> = words.split_whitespace().flat_map(expand).collect();
+            if is_refused {
+                all.retain(|call| !calls.contains(call));
             } else {
-                let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-                assert!(
-                    word.chars().all(is_name),
-                    "{word} has to be expanded here as well"
-                );
-                all.insert(word.to_owned());
+                all.extend(calls);
             }
         }
         all
+    }
+}
+
+/// What a word of `SystemCallFilter=` means.
+fn expand(word: &str) -> Vec<String> {
+    let owned = |calls: &[&str]| calls.iter().map(|call| (*call).to_owned()).collect();
+    match word {
+        "@system-service" => {
+            let lines = SYSTEM_SERVICE.lines().filter(|line| !line.starts_with('#'));
+            let calls: Vec<_> = lines.flat_map(str::split_whitespace).collect();
+            owned(&calls)
+        }
+        "@resources" => owned(&RESOURCES),
+        "@privileged" => owned(&PRIVILEGED),
+        name => {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            assert!(
+                name.chars().all(is_name),
+                "{name} has to be expanded here as well"
+            );
+            owned(&[name])
+        }
     }
 }
 
@@ -89,6 +143,13 @@ fn the_shipped_unit_is_understood() {
         assert!(calls.contains(call), "{call}");
     }
     for call in ["ptrace", "setrlimit"] {
+        assert!(!calls.contains(call), "{call}");
+    }
+    let calls = Unit::of_serve().system_calls();
+    for call in ["execve", "socket", "setpgid"] {
+        assert!(calls.contains(call), "{call}");
+    }
+    for call in ["bpf", "chown", "setuid", "setpriority"] {
         assert!(!calls.contains(call), "{call}");
     }
 }

@@ -1,5 +1,6 @@
 //! `pinif serve` and `pinif history`: beside a real auditor, which does not notice them.
 
+mod confined;
 mod exec;
 mod history;
 mod issued;

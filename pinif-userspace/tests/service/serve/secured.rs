@@ -1,6 +1,6 @@
 //! A `pinif serve` that answers by TLS.
 
-use std::sync::Arc;
+use std::{process::Command, sync::Arc};
 
 use rustls::ClientConfig;
 
@@ -29,24 +29,29 @@ impl Secure {
         folder: Folder,
         more: &[(&str, &str)],
     ) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+        Self::of(&Place::new(), authority, own, folder, more, command)
+    }
+
+    /// The same, beside the auditor that is at this place, by a command that lacks all of its arguments.
+    pub fn of(
+        place: &Place,
+        authority: Authority,
+        own: &Issued,
+        folder: Folder,
+        more: &[(&str, &str)],
+        mut command: Command,
+    ) -> Self {
         folder.put_certificate(own);
-        let place = Place::new();
-        let mut arguments = vec![
-            ("--tls-cert".to_owned(), folder.path("cert.pem")),
-            ("--tls-key".to_owned(), folder.path("key.pem")),
-        ];
-        for (option, value) in more {
-            arguments.push(((*option).to_owned(), folder.path(value)));
+        command.args(["serve", "--host", "proxy.example"]);
+        let certificate = [("--tls-cert", "cert.pem"), ("--tls-key", "key.pem")];
+        for (option, name) in certificate.iter().chain(more) {
+            command.arg(option).arg(folder.path(name));
         }
-        let arguments = arguments
-            .into_iter()
-            .flat_map(|(option, path)| [option.into(), path.into_os_string()]);
-        let host = ["--host", "proxy.example"].map(Into::into);
-        let served = Served::start(&place, arguments.chain(host));
         Self {
+            served: Served::of(place, command),
             authority,
             folder,
-            served,
         }
     }
 
