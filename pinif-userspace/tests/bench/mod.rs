@@ -33,6 +33,7 @@ mod promise;
 mod record;
 mod report;
 mod running;
+mod scrape;
 mod sender;
 mod serve;
 mod settle;
@@ -58,6 +59,7 @@ pub use pinif::{Ended, Pinif};
 pub use policy::{CONTROL_PLANE, CONTROL_PLANE_PINNED};
 pub use report::{Report, made};
 pub use running::Running;
+pub use scrape::{Values, goes_on, scrape_until, values};
 pub use sender::{SENDER, Sender, Sent};
 pub use serve::{Server, serve, serve_after};
 pub use settle::{

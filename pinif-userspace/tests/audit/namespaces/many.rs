@@ -7,7 +7,7 @@ use pinif_lab::Namespace;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::{add_pair, cells, glob, row, send};
-use crate::bench::scenario;
+use crate::bench::{goes_on, scenario, scrape_until};
 
 /// 200 namespaces, and 1,000 interfaces: the loopback of each, and four pairs between every two of them.
 #[test]
@@ -27,7 +27,10 @@ fn many_namespaces_and_interfaces_come_and_go() {
         let half = NAMESPACES / 4;
         let mut all: Vec<Namespace> = (0..half).flat_map(make).collect();
         // Half of them are there before, the others come while it runs.
-        let mut auditor = bench.audit(&["--netns", &glob("many")]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("pinif.sock");
+        let at = socket.to_str().expect("UTF-8");
+        let mut auditor = bench.audit(&["--netns", &glob("many"), "--socket", at]);
         all.extend((half..2 * half).flat_map(make));
         assert_eq!(all.len(), NAMESPACES);
         let mut late = 0;
@@ -41,10 +44,33 @@ fn many_namespaces_and_interfaces_come_and_go() {
             netns.wait_until_operational(&link).expect("it is up");
             send(bench, netns, &link, 10 + number as u64);
         }
+        let audited = |number: usize| {
+            scrape_until(&socket, |values| {
+                let all = values.iter();
+                let audited = all.filter(|(name, _)| {
+                    name.starts_with("pinif_interfaces{") && name.ends_with(r#"state="audited"}"#)
+                });
+                audited.map(|(_, number)| *number as usize).sum::<usize>() == number
+            })
+        };
+        let there = audited(3 + (1 + PAIRS) * NAMESPACES);
         let names: Vec<String> = all.iter().map(|netns| netns.name().to_owned()).collect();
         drop(all);
         for _ in 0..NAMESPACES {
             auditor.wait_for_note("-many is gone");
+        }
+        let gone = audited(3);
+        goes_on(&there, &gone);
+        let sent = (0..NAMESPACES)
+            .step_by(SAMPLE)
+            .map(|number| 10.0 + number as f64);
+        let sent: f64 = sent.sum();
+        for values in [there, gone] {
+            let all = values.iter();
+            let passed = all.filter(|(name, _)| name.starts_with("pinif_packets_total{"));
+            let packets: f64 = passed.map(|(_, packets)| packets).sum();
+            assert_eq!(packets, sent);
+            assert!(values.len() <= 2_000, "{} series", values.len());
         }
         let report = auditor.stop();
         assert_eq!(report.ready.netns.len(), 1 + NAMESPACES / 2, "{report}");

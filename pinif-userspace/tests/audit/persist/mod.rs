@@ -5,6 +5,7 @@ mod changes;
 mod detach;
 mod ends;
 mod killed;
+mod metrics;
 pub mod place;
 mod replies;
 mod seen;
