@@ -1,11 +1,18 @@
 //! What `pinif serve` refuses to begin with: what is missing beside another option, and files that others can read or change.
 
-use std::process::Command;
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt as _},
+    process::Command,
+};
 
 use ipnet::IpNet;
 use pinif_lab::Namespace;
 
-use super::issued::{Authority, Folder, ask, connect, set_mode};
+use super::{
+    issued::{Authority, Folder, ask, connect, set_mode},
+    unprivileged::{GROUP, NOBODY},
+};
 use crate::bench::{Pinif, scenario};
 
 const TOKEN: &str = "dGhlIGZpcnN0IG9mIHRoZSB0b2tlbnM=";
@@ -97,7 +104,7 @@ fn what_others_can_read_or_change_is_refused_with_the_fix() {
         ("key.pem", "nothing", "key.pem has no private key in PEM"),
         ("cert.pem", "nothing", "cert.pem has no certificate in PEM"),
     ] {
-        let before = std::fs::read_to_string(folder.path(name)).expect("it is ours");
+        let before = fs::read_to_string(folder.path(name)).expect("it is ours");
         folder.put(name, text);
         let error = error(&folder, with);
         assert!(error.contains(expected), "{error}");
@@ -141,5 +148,48 @@ fn readers_of_other_machines_are_answered() {
         });
         let (status, _) = answered.expect("it is there").expect("an answer");
         assert_eq!(status, 200);
+    });
+}
+
+/// A service that is not root, in a group that root lets read them: by `SupplementaryGroups=`, or as systemd passes a credential.
+#[test]
+fn a_service_reads_roots_secrets_by_its_group() {
+    scenario("serve group", &[], |_| {
+        let folder = folder();
+        set_mode(&folder.path(""), 0o755);
+        let binary = folder.path("pinif");
+        fs::copy(env!("CARGO_BIN_EXE_pinif"), &binary).expect("it is there");
+        for name in ["key.pem", "tokens"] {
+            chown(folder.path(name), Some(0), Some(GROUP)).expect("it is ours");
+            set_mode(&folder.path(name), 0o440);
+        }
+        set_mode(&folder.path("cert.pem"), 0o644);
+        let serve = || {
+            let mut command = Command::new(&binary);
+            command.args(["serve", "--listen", "127.0.0.1:0", "--socket"]);
+            command.arg(folder.path("no.sock"));
+            for (option, name) in [
+                ("--tls-cert", "cert.pem"),
+                ("--tls-key", "key.pem"),
+                ("--token-file", "tokens"),
+            ] {
+                command.arg(option).arg(folder.path(name));
+            }
+            command.uid(NOBODY).gid(GROUP);
+            command
+        };
+        let mut pinif = Pinif::start(serve());
+        pinif.wait_for_note("answering at https://127.0.0.1:");
+        drop(pinif);
+        // Its own are for itself alone.
+        chown(folder.path("tokens"), Some(NOBODY), Some(GROUP)).expect("it is ours");
+        let output = serve().output().expect("pinif runs");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(
+            error.contains("others can read the file of tokens"),
+            "{error}"
+        );
+        assert!(error.contains("run `chmod go-r "), "{error}");
     });
 }

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// A user and a group that own nothing.
-const NOBODY: u32 = 65_534;
-const GROUP: u32 = 64_243;
+pub const NOBODY: u32 = 65_534;
+pub const GROUP: u32 = 64_243;
 
 #[test]
 fn nobody_in_the_group_serves_and_keeps_the_history() {

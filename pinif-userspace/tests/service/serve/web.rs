@@ -177,6 +177,8 @@ fn only_readers_of_this_machine_are_answered_and_nothing_is_changed() {
         405
     );
     assert_eq!(ask("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n"), 404);
+    // `systemctl reload` of the unit: there is nothing to be read again here.
+    served.pinif.signal(Signal::SIGHUP);
     let long = "a".repeat(100_000);
     assert_eq!(
         ask(&format!(
