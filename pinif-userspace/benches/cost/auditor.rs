@@ -75,7 +75,7 @@ impl Auditor {
     pub fn of(site: &Site, policy: &str) -> Result<Self> {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", PINIF]);
-        Self::start(command, &site.chassis.card, &site.cgroup, policy)
+        Self::start(command, site.chassis.card.name(), &site.cgroup, policy)
     }
 
     /// Starts it just as it is, and waits until all is attached.
@@ -83,30 +83,26 @@ impl Auditor {
     /// # Errors
     /// Where it does not get ready; its own words are in the error.
     pub fn plain(netns: &Namespace, cgroup: &Cgroup, policy: &str) -> Result<Self> {
-        Self::start(Command::new(PINIF), netns, cgroup, policy)
+        Self::start(Command::new(PINIF), netns.name(), cgroup, policy)
+    }
+
+    /// The same, of all namespaces with names like this, also of those that come.
+    ///
+    /// # Errors
+    /// Where it does not get ready; its own words are in the error.
+    pub fn of_names(glob: &str, cgroup: &Cgroup, policy: &str) -> Result<Self> {
+        Self::start(Command::new(PINIF), glob, cgroup, policy)
     }
 
     /// `command` is, or becomes, pinif.
-    fn start(
-        mut command: Command,
-        netns: &Namespace,
-        cgroup: &Cgroup,
-        policy: &str,
-    ) -> Result<Self> {
+    fn start(mut command: Command, netns: &str, cgroup: &Cgroup, policy: &str) -> Result<Self> {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
         file.write_all(policy.as_bytes())?;
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("pinif.sock");
         let started = clock::now();
         let mut child = command
-            .args([
-                "audit",
-                "--format",
-                "json",
-                "--netns",
-                netns.name(),
-                "--cgroup",
-            ])
+            .args(["audit", "--format", "json", "--netns", netns, "--cgroup"])
             .arg(cgroup.path())
             .arg("--policy")
             .arg(file.path())

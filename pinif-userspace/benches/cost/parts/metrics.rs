@@ -1,7 +1,9 @@
-//! How long a scrape of the metrics takes where there are as many as there may be.
+//! How long a scrape of the metrics takes where there are as many as there may be, and as much as that has gone.
 
 use std::{
-    path::{Path, PathBuf},
+    fs::File,
+    os::fd::AsRawFd as _,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -9,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use pinif_lab::{Cgroup, Namespace};
 use pinif_userspace::control::Client;
-use rtnetlink::{LinkMessageBuilder, LinkVeth};
+use rtnetlink::{
+    LinkMessageBuilder, LinkUnspec, LinkVeth,
+    packet_route::link::{InfoData, InfoVeth},
+};
 use tokio::runtime::{Builder, Runtime};
 
 use super::Plan;
@@ -17,66 +22,60 @@ use crate::auditor::Auditor;
 use crate::clock;
 use crate::report::{Row, Section, Target};
 
-/// Pairs of interfaces. Each interface sends what IPv6 has it send when it comes up, and so has a counter, as far as there is room for
-/// them (docs/metrics.md).
-const PAIRS: usize = 500;
-/// The counters by interface that there are at most.
-const MOST: usize = 985;
+/// Couples of namespaces: 200 namespaces.
+const COUPLES: usize = 100;
+/// Pairs of veths between those of a couple.
+const PAIRS: usize = 5;
+const VETHS: usize = 2 * COUPLES * PAIRS;
+/// With loopback.
+const ALL: usize = VETHS + 2 * COUPLES;
+/// What they send when they come up, for the groups of their addresses (MLD, neighbour discovery), is found: a finding or some of each.
+const POLICY: &str = "[zone.none]\ninterfaces = [\"none\"]\n\n[[rule]]\nname = \"groups\"\ndestination = [\"ff00::/8\"]\nonly_via = [\"none\"]\n";
 /// A snapshot is this old at most: the next scrape has a new one made.
 const SNAPSHOT: Duration = Duration::from_millis(1_100);
-/// How long the interfaces may take until they have sent.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the interfaces may take until they have sent, and until they are gone.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Measures.
 ///
 /// # Errors
 /// Where the kernel refuses something, or pinif ends.
 pub fn run(plan: &Plan) -> Result<Vec<Section>> {
-    plan.progress.say("metrics: building");
-    let (netns, cgroup) = (Namespace::new("metrics")?, Cgroup::new("metrics")?);
-    // Each has an address by itself, and reports the group of that (MLD).
-    netns.set_sysctl("ipv6/conf/default/addr_gen_mode", "0")?;
-    netns.netlink(async |handle| {
-        for number in 0..PAIRS {
-            let (one, other) = (format!("one{number}"), format!("other{number}"));
-            let pair = LinkMessageBuilder::<LinkVeth>::new(&one, &other).build();
-            handle.link().add(pair).execute().await?;
-        }
-        Ok(())
-    })?;
-    let auditor = Auditor::plain(&netns, &cgroup, "")?;
-    let socket = PathBuf::from(format!("/run/pinif/pinif-{}.sock", auditor.pid()));
+    let cgroup = Cgroup::new("metrics")?;
+    let glob = format!("pinif-{}-*-metrics", std::process::id());
+    let auditor = Auditor::of_names(&glob, &cgroup, POLICY)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let scraped = || scrape(&runtime, auditor.socket());
     // From the first scrape on, there are counters.
-    scrape(&runtime, &socket)?;
-    for number in 0..PAIRS {
-        for end in ["one", "other"] {
-            netns.set_up(&format!("{end}{number}"))?;
-        }
-    }
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let counters = by_interface(&scrape(&runtime, &socket)?.1);
-        if counters >= MOST {
-            break;
-        }
-        ensure!(
-            Instant::now() < end,
-            "{counters} counters, and not {MOST}: not all interfaces have sent"
-        );
-        thread::sleep(SNAPSHOT);
-    }
-    let (mut took, mut lines) = (Vec::new(), Vec::new());
+    scraped()?;
+    let audited = |text: &str| sum(text, "pinif_interfaces{");
+    let found = |text: &str| sum(text, "pinif_findings_opened_total{");
+    plan.progress.say("metrics: those that go");
+    let gone = generation()?;
+    until(scraped, |text| audited(text) == ALL)?;
+    set_up(&gone)?;
+    until(scraped, |text| found(text) >= VETHS)?;
+    drop(gone);
+    until(scraped, |text| audited(text) == 0)?;
+    plan.progress.say("metrics: those that stay");
+    let there = generation()?;
+    until(scraped, |text| audited(text) == ALL)?;
+    set_up(&there)?;
+    until(scraped, |text| found(text) >= 2 * VETHS)?;
+    let (mut took, mut lines, mut findings) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..plan.rounds {
         plan.progress.round("metrics", round, plan.rounds);
         thread::sleep(SNAPSHOT);
-        let (milliseconds, text) = scrape(&runtime, &socket)?;
+        let (milliseconds, text) = scraped()?;
         took.push(milliseconds);
         lines.push(series(&text).count() as f64);
+        findings.push(sum(&text, "pinif_findings{") as f64);
     }
-    let row = |what: &str, unit, figures, most| Row {
+    let machine = "200 namespaces, 1,000 veths, as many gone";
+    let row = |what: &str, unit, figures| Row::new([machine, what], unit, figures);
+    let at_most = |most, row| Row {
         target: Some(Target::AtMost(most)),
-        ..Row::new(["1,000 interfaces", what], unit, figures)
+        ..row
     };
     Ok(vec![Section {
         name: "metrics",
@@ -86,10 +85,67 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         ),
         columns: vec!["machine", "what"],
         rows: vec![
-            row("a scrape", "ms", took, 100.0),
-            row("series", "", lines, 2_000.0),
+            at_most(100.0, row("a scrape", "ms", took)),
+            at_most(2_000.0, row("series", "", lines)),
+            row("findings", "", findings),
         ],
     }])
+}
+
+/// Namespaces in couples, with what is between them.
+fn generation() -> Result<Vec<Namespace>> {
+    let mut all = Vec::new();
+    for _ in 0..COUPLES {
+        let couple = [Namespace::new("metrics")?, Namespace::new("metrics")?];
+        let [one, other] = &couple;
+        for netns in &couple {
+            // Each interface has an address by itself, and reports the group of that.
+            netns.set_sysctl("ipv6/conf/default/addr_gen_mode", "0")?;
+        }
+        let far = File::open(other.path())?;
+        one.netlink(async |handle| {
+            for pair in 0..PAIRS {
+                let name = format!("veth{pair}");
+                let end = LinkMessageBuilder::<LinkUnspec>::new().name(name.clone());
+                let end = end.setns_by_fd(far.as_raw_fd()).build();
+                let pair = LinkMessageBuilder::<LinkVeth>::new(&name, "")
+                    .set_info_data(InfoData::Veth(InfoVeth::Peer(end)))
+                    .build();
+                handle.link().add(pair).execute().await?;
+            }
+            Ok(())
+        })?;
+        all.extend(couple);
+    }
+    Ok(all)
+}
+
+/// Has all of them send, once they are audited.
+fn set_up(all: &[Namespace]) -> Result<()> {
+    for netns in all {
+        for pair in 0..PAIRS {
+            netns.set_up(&format!("veth{pair}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Scrapes until it is so.
+fn until(scraped: impl Fn() -> Result<(f64, String)>, is_so: impl Fn(&str) -> bool) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (_, text) = scraped()?;
+        if is_so(&text) {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < end,
+            "{} interfaces and {} findings, and it waits for others",
+            sum(&text, "pinif_interfaces{"),
+            sum(&text, "pinif_findings_opened_total{")
+        );
+        thread::sleep(SNAPSHOT);
+    }
 }
 
 /// How many milliseconds a scrape took, and its text.
@@ -106,8 +162,9 @@ fn series(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with('#'))
 }
 
-fn by_interface(text: &str) -> usize {
-    let all = series(text);
-    all.filter(|line| line.starts_with("pinif_interface_packets_total{"))
-        .count()
+/// The sum of the values of a family.
+fn sum(text: &str, family: &str) -> usize {
+    let all = series(text).filter(|line| line.starts_with(family));
+    let values = all.filter_map(|line| line.rsplit_once(' ')?.1.parse::<usize>().ok());
+    values.sum()
 }
