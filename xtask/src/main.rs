@@ -16,6 +16,7 @@ mod process;
 mod prometheus;
 mod remap;
 mod report;
+mod rotel;
 mod scenarios;
 mod script;
 mod setup;

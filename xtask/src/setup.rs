@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     debian, linker,
     process::{output, run as run_command, say, which},
-    prometheus,
+    prometheus, rotel,
     toolchain::{self, Toolchain},
     vm,
     workspace::Workspace,
@@ -52,6 +52,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     missing.extend(ensure_programs(&TEST_PROGRAMS, "the tests need").err());
     missing.extend(ensure_nextest(workspace).err());
     missing.extend(prometheus::ensure(workspace).err());
+    missing.extend(rotel::ensure(workspace).err());
     let machines = vm::Supply::bring(workspace, &vm::Line::ALL);
     let arm64 = vm::arm64::Supply::bring(workspace);
     let kernels = machines.kernels();

@@ -15,6 +15,7 @@ use crate::{
     process::{can_be_root, in_words, is_root, output, run as run_command, say, sudo},
     prometheus,
     report::Report,
+    rotel,
     scenarios::{self, DIRECTORY_VARIABLE},
     setup,
     tally::{self, Totals},
@@ -58,6 +59,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         (machines, vm::arm64::Supply::bring(workspace))
     });
     let prometheus = is_whole.then(|| prometheus::ensure(workspace));
+    // Without it, what needs it is skipped, and says so.
+    if let Some(Err(error)) = is_whole.then(|| rotel::ensure(workspace)) {
+        say(format_args!("rotel: {error:#}"));
+    }
     report.add_work("tools and kernels", began.elapsed());
 
     let started = Instant::now();
@@ -103,7 +108,8 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .args(&args.args)
         .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1")
         .env(DIRECTORY_VARIABLE, &directory)
-        .env(prometheus::VARIABLE, prometheus::directory(workspace));
+        .env(prometheus::VARIABLE, prometheus::directory(workspace))
+        .env(rotel::VARIABLE, rotel::program(workspace));
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;
     let totals = tally.totals();

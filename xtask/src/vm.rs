@@ -38,6 +38,7 @@ pub use suite::Chosen;
 use suite::Suite;
 pub use supply::Supply;
 use tools::Tools;
+pub use virtme::python;
 
 /// Which kernels, and what they run.
 #[derive(Debug, clap::Args)]

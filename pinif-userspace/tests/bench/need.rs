@@ -21,6 +21,8 @@ pub enum Need {
     File(&'static str),
     /// Prometheus, which `cargo xtask setup` brings; [`prometheus`] is where.
     Prometheus,
+    /// The collector rotel, which `cargo xtask setup` brings; [`rotel`] is where.
+    Rotel,
     /// A kind of link.
     Link(LinkKind),
     /// AF_XDP sockets.
@@ -65,6 +67,9 @@ impl Need {
             Self::File(path) => (!Path::new(path).exists()).then(|| format!("{path} is not there")),
             Self::Prometheus => prometheus().is_none().then(|| {
                 "Prometheus is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
+            }),
+            Self::Rotel => rotel().is_none().then(|| {
+                "rotel is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
             }),
             Self::AfXdp => {
                 let socket = Socket::new(Domain::from(libc::AF_XDP), Type::RAW, None);
@@ -147,4 +152,10 @@ pub fn prometheus() -> Option<PathBuf> {
     all.iter()
         .all(|name| directory.join(name).exists())
         .then_some(directory)
+}
+
+/// Where the program of rotel is.
+pub fn rotel() -> Option<PathBuf> {
+    let program = PathBuf::from(env::var_os("PINIF_TEST_ROTEL")?);
+    program.exists().then_some(program)
 }

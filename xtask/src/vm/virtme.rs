@@ -75,6 +75,19 @@ fn is_there(bin: &Path) -> bool {
         .is_some_and(|version| version.split_whitespace().any(|word| word == RELEASE))
 }
 
+/// A Python with pip: the machine's, or Debian's.
+///
+/// # Errors
+/// Where there is none, and none can be brought.
+pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    let has_pip =
+        |python: &PathBuf| output(detached(python).args(["-m", "pip", "--version"])).is_some();
+    match all_on_path("python3").into_iter().find(has_pip) {
+        Some(python) => Ok(python),
+        None => unpacked_python(workspace),
+    }
+}
+
 /// The Python of a new environment. Some of a machine's cannot make one: Debian has what it takes in a package apart.
 fn make_environment(environment: &Path) -> Option<PathBuf> {
     let python = environment.join("bin/python3");
