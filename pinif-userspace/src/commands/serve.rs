@@ -8,7 +8,10 @@ use clap::Args;
 use super::asking::Asked;
 use crate::{
     history::Retention,
-    serve::{self, Address, Files, InForce, Plan, Program, address},
+    serve::{
+        self, Address, Collector, Endpoint, Files, InForce, Otlp, Plan, Program, Via, address,
+        endpoint,
+    },
     text::{size::size, span::span},
 };
 
@@ -61,6 +64,26 @@ pub struct ServeArgs {
     /// Remove the oldest from it where it would become larger
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "64M", requires = "history")]
     history_size: u64,
+
+    /// Send what the history has, and the metrics, to this collector of OpenTelemetry (OTLP by HTTP): http://10.0.0.1:4318
+    #[arg(long, value_name = "URL", value_parser = endpoint, requires = "history")]
+    otlp: Option<Endpoint>,
+
+    /// The file of the token that the collector wants (Authorization: Bearer); it may be changed at any time
+    #[arg(long, value_name = "FILE", requires = "otlp")]
+    otlp_token: Option<PathBuf>,
+
+    /// The file of the certificates by which a collector at https:// is trusted, instead of the system's (PEM)
+    #[arg(long, value_name = "FILE", requires = "otlp")]
+    otlp_ca: Option<PathBuf>,
+
+    /// Send the metrics so often
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "30s", requires = "otlp")]
+    otlp_metrics: Duration,
+
+    /// Bind each connection, and where readers are answered, to this interface: nothing leaves by another, also where it is down or missing
+    #[arg(long, value_name = "INTERFACE")]
+    via: Option<Via>,
 }
 
 /// Runs `pinif serve`.
@@ -81,6 +104,18 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
     let secure = secure(&args)?;
     let exec = args.exec.as_deref();
     let exec = exec.map(|path| Program::new(path, args.exec_timeout));
+    let otlp = args.otlp.map(|endpoint| Otlp {
+        collector: Collector {
+            endpoint,
+            via: args.via.clone(),
+            token: args.otlp_token,
+            roots: args.otlp_ca,
+        },
+        every: args.otlp_metrics,
+    });
+    if let Some(otlp) = &otlp {
+        check(otlp)?;
+    }
     let asked = args.asked;
     serve::run(Plan {
         find: Box::new(move || asked.find()),
@@ -89,6 +124,8 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         hosts: args.host,
         exec: exec.transpose().map_err(Error::msg)?,
         history: args.history.map(|path| (path, retention)),
+        otlp,
+        via: args.via,
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -129,4 +166,35 @@ fn secure(args: &ServeArgs) -> Result<Option<InForce>> {
         client_ca: args.client_ca.clone(),
     };
     InForce::read(files).map(Some).map_err(Error::msg)
+}
+
+/// What must not be sent as it is wanted.
+fn check(otlp: &Otlp) -> Result<()> {
+    let Collector {
+        endpoint,
+        via,
+        token,
+        ..
+    } = &otlp.collector;
+    ensure!(
+        !otlp.every.is_zero(),
+        "metrics cannot be sent all the time; write --otlp-metrics 30s"
+    );
+    ensure!(
+        !endpoint.has_user,
+        "a URL with a password in it is seen by every user of this machine: put a token into a file (--otlp-token)"
+    );
+    if let Some(via) = via
+        && endpoint.address().is_none()
+    {
+        bail!(
+            "with --via, the collector needs an address, and not a name, such as --otlp http://10.0.0.1:4318: a name server would be asked by \
+             whichever interface its route has, and not by {via}"
+        );
+    }
+    ensure!(
+        token.is_none() || endpoint.is_private(),
+        "a token must not be sent in the clear off this machine; write --otlp https://… or leave out --otlp-token"
+    );
+    Ok(())
 }

@@ -14,7 +14,9 @@ use crate::text::escape::visible;
 /// What says that a file of SQLite is a history: `PIHI` in the header's application id.
 const APPLICATION: i32 = i32::from_be_bytes(*b"PIHI");
 /// The version of the tables. It goes up with each change of them.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
+/// The oldest version that is known. A file of it is brought to this one where it is written.
+const OLDEST: i32 = 1;
 /// How long another process's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much the file beside it grows before its content is moved into the file (`-wal`), in pages of 4 KiB.
@@ -60,6 +62,17 @@ CREATE TABLE transition (
 ) STRICT;
 CREATE INDEX transition_by_finding ON transition (finding);
 CREATE INDEX transition_by_kept ON transition (kept);
+";
+
+/// What version 2 has besides: of each finding, which revision of it a collector has acknowledged, what it knew of it then (`known_`), and
+/// what is being sent.
+const EXPORT: &str = "
+CREATE TABLE export (
+    finding INTEGER PRIMARY KEY REFERENCES finding ON DELETE CASCADE,
+    acknowledged INTEGER NOT NULL,
+    known_state TEXT, known_recorded INTEGER, known_is_part INTEGER,
+    revision INTEGER, state TEXT, recorded INTEGER, is_part INTEGER, record BLOB
+) STRICT;
 ";
 
 /// Why there is no history.
@@ -201,6 +214,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     match described(&connection).map_err(failed)? {
         (0, 0, true) => begin(&mut connection).map_err(failed)?,
         (APPLICATION, VERSION, _) => {}
+        (APPLICATION, OLDEST..VERSION, _) => upgrade(&mut connection).map_err(failed)?,
         (APPLICATION, found, _) if found > VERSION => {
             return Err(StoreError::Newer {
                 path: path.to_owned(),
@@ -237,7 +251,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     match described(&connection).map_err(failed)? {
-        (APPLICATION, VERSION, _) => Ok(connection),
+        // What is read is in all of them.
+        (APPLICATION, OLDEST..=VERSION, _) => Ok(connection),
         (APPLICATION, found, _) if found > VERSION => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
@@ -266,7 +281,19 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
     // Another process may have been faster.
     if described(&all)?.2 {
         all.execute_batch(TABLES)?;
+        all.execute_batch(EXPORT)?;
         all.pragma_update(None, "application_id", APPLICATION)?;
+        all.pragma_update(None, "user_version", VERSION)?;
+    }
+    all.commit()
+}
+
+/// Makes what an older version does not have.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let all = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    // Another process may have been faster.
+    if described(&all)?.1 < VERSION {
+        all.execute_batch(EXPORT)?;
         all.pragma_update(None, "user_version", VERSION)?;
     }
     all.commit()

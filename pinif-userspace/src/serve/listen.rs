@@ -11,7 +11,10 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
 
-use super::address::{Address, is_loopback};
+use super::{
+    address::{Address, is_loopback},
+    via::{Via, listen},
+};
 use crate::{
     control::{Listening, Refusal, connection::Accept},
     text::escape::visible,
@@ -51,15 +54,15 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// At this address. Within a tokio runtime.
+    /// At this address, and by this interface alone where there is one. Within a tokio runtime.
     ///
     /// # Errors
     ///
     /// Why there can be none.
-    pub async fn at(address: &Address, is_secure: bool) -> Result<Self> {
+    pub fn at(address: &Address, is_secure: bool, via: Option<&Via>) -> Result<Self> {
         match address {
             Address::Tcp(address) => {
-                let listener = TcpListener::bind(address).await;
+                let listener = listen(*address, via);
                 let listener = listener.with_context(|| {
                     format!("{address} cannot be listened at; choose another port with --listen")
                 })?;

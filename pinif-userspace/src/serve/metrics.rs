@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{exec, recorder::Standing, secure};
+use super::{exec, otlp, recorder::Standing, secure};
 use crate::surfaces::metrics::{Values, Writer, own};
 
 /// What there is to say.
@@ -21,6 +21,8 @@ pub struct Facts {
     pub secure: Option<secure::Standing>,
     /// How it stands with the operator's program; nothing where there is none.
     pub hook: Option<exec::Standing>,
+    /// How it stands with what is exported; nothing where nothing is.
+    pub exports: Option<otlp::Standing>,
 }
 
 /// The metrics, in the text format 0.0.4.
@@ -53,6 +55,9 @@ pub fn text(facts: Facts) -> String {
         }
         if let Some(standing) = &facts.hook {
             hook(writer, standing)?;
+        }
+        if let Some(standing) = &facts.exports {
+            exports(writer, standing)?;
         }
         let Some((standing, size)) = &facts.history else {
             return Ok(());
@@ -128,6 +133,33 @@ fn hook(writer: &mut Writer<'_>, standing: &exec::Standing) -> fmt::Result {
     )
 }
 
+fn exports(writer: &mut Writer<'_>, standing: &otlp::Standing) -> fmt::Result {
+    writer.value(
+        "pinif_export_unacknowledged",
+        "Findings whose newest revision the collector has not acknowledged",
+        standing.unacknowledged,
+    )?;
+    let by_signal = [
+        (["logs"], standing.rejected_records),
+        (["metrics"], standing.rejected_points),
+    ];
+    writer.counter(
+        "pinif_export_rejected",
+        "Records of findings, and values of metrics, that the collector has refused, and that are not sent again",
+        &Values::of(["signal"]).with(by_signal),
+    )?;
+    writer.counter(
+        "pinif_export_failures",
+        "Attempts to send that have failed, and are made again",
+        &Values::of([]).with([([], standing.failures)]),
+    )?;
+    writer.value(
+        "pinif_export_acknowledged_timestamp_seconds",
+        "When the collector acknowledged something last; 0 where it did not since the start",
+        seconds(standing.acknowledged),
+    )
+}
+
 fn seconds(time: Option<SystemTime>) -> u64 {
     let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_secs())
@@ -178,6 +210,12 @@ mod tests {
                 lost: 6,
                 waiting: 8,
             }),
+            exports: Some(otlp::Standing {
+                unacknowledged: 5,
+                rejected_records: 4,
+                failures: 6,
+                ..otlp::Standing::default()
+            }),
         });
         for line in [
             "pinif_serve_auditor_up 1",
@@ -195,6 +233,11 @@ mod tests {
             "pinif_history_bytes 4096",
             "pinif_history_removed_findings_total 2",
             "pinif_history_lost_findings_total 3",
+            "pinif_export_unacknowledged 5",
+            "pinif_export_rejected_total{signal=\"logs\"} 4",
+            "pinif_export_rejected_total{signal=\"metrics\"} 0",
+            "pinif_export_failures_total 6",
+            "pinif_export_acknowledged_timestamp_seconds 0",
             "# TYPE pinif_history_lost_findings_total counter",
             "# TYPE pinif_serve_age_seconds gauge",
         ] {

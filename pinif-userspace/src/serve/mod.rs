@@ -2,8 +2,9 @@
 //! what auditors have said, kept. It has no privilege but to be let in at the control socket. If it ends, the auditor goes on and misses
 //! nothing.
 //!
-//! `follow` hears the auditor, `heard` is what it said last, `recorder` keeps the history, `web` answers.
-//! `secure` is what readers of other machines pass before, `exec` calls the operator's program.
+//! `follow` hears the auditor, `heard` is what it said last, `recorder` keeps the history, `web` answers, `sources` is what all of it is made of,
+//! `otlp` sends what the history has to a collector. `secure` is what readers of other machines pass before, `exec` calls
+//! the operator's program. `via` makes each socket of TCP.
 
 mod address;
 mod ask;
@@ -13,15 +14,20 @@ mod heard;
 mod host_names;
 mod listen;
 mod metrics;
+mod otlp;
 mod recorder;
 mod report;
 mod run;
 mod secure;
+mod sources;
+mod via;
 mod web;
 
 pub use self::{
     address::{Address, address},
     exec::Program,
-    run::{Plan, run},
+    otlp::{Collector, Endpoint, endpoint},
+    run::{Otlp, Plan, run},
     secure::{Files, InForce},
+    via::Via,
 };

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use tokio::sync::Notify;
+
 use super::report::Reporter;
 use crate::{
     findings::line::FindingLine,
@@ -55,6 +57,8 @@ struct Shared {
     changed: Condvar,
     /// Nothing is being written any more.
     idle: Condvar,
+    /// Something was written.
+    written: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +92,7 @@ impl Recorder {
             state: Mutex::default(),
             changed: Condvar::new(),
             idle: Condvar::new(),
+            written: Notify::new(),
         });
         let mut writer = Writer {
             shared: Arc::clone(&shared),
@@ -116,6 +121,11 @@ impl Recorder {
     /// How it stands with it.
     pub fn standing(&self) -> Standing {
         self.shared.lock().standing.clone()
+    }
+
+    /// Waits until something was written that was not when it was last waited for. One may wait.
+    pub async fn written(&self) {
+        self.shared.written.notified().await;
     }
 
     /// Takes in how the audit stands that is heard.
@@ -307,6 +317,7 @@ impl Writer {
             state.standing.removed += written.removed;
             state.standing.failure.take()
         };
+        self.shared.written.notify_one();
         if failure.is_some() {
             self.reporter
                 .note(Level::Info, "the history is written again");

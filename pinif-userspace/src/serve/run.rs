@@ -1,6 +1,6 @@
 //! All parts together, until a signal ends them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use sd_notify::NotifyState;
@@ -17,10 +17,13 @@ use super::{
     heard::Heard,
     host_names::HostNames,
     listen::{Incoming, Listener},
+    otlp::{Collector, Exporter, Exports},
     recorder::Recorder,
     report::{Reporter, notify},
     secure::{Door, InForce, follow},
-    web::{Sources, Web},
+    sources::Sources,
+    via::Via,
+    web::Web,
 };
 use crate::{
     control::connection::{answer_all, take_all},
@@ -46,6 +49,18 @@ pub struct Plan {
     pub exec: Option<Program>,
     /// Where the history is kept, and how much of it; nowhere, where there is none.
     pub history: Option<(PathBuf, Retention)>,
+    /// Where findings and metrics are sent, of the history; nowhere, where there is none.
+    pub otlp: Option<Otlp>,
+    /// The interface by which all is sent and answered; by any, where there is none.
+    pub via: Option<Via>,
+}
+
+/// What is sent by OTLP.
+pub struct Otlp {
+    /// Where to.
+    pub collector: Collector,
+    /// How often metrics are.
+    pub every: Duration,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -76,16 +91,19 @@ async fn serve(plan: Plan) -> Result<()> {
     let secure = plan.secure.map(Arc::new);
     let program = plan.exec;
     let hook = program.map(|program| Arc::new(Hook::new(program, Arc::clone(&reporter))));
-    let listener = Listener::at(&plan.listen, secure.is_some()).await?;
+    let listener = Listener::at(&plan.listen, secure.is_some(), plan.via.as_ref())?;
     let heard = Arc::new(Heard::default());
     let asker = Arc::new(Asker::new(plan.find));
+    let exports = plan.otlp.is_some().then(Arc::<Exports>::default);
     let sources = Sources {
         asker: Arc::clone(&asker),
         heard: Arc::clone(&heard),
         recorder: recorder.clone(),
         secure: secure.clone(),
         hook: hook.clone(),
+        exports: exports.clone(),
     };
+    let exporter = exporter(plan.otlp, &sources, &reporter);
     let web = Web::new(sources, HostNames::new(&plan.hosts, secure.clone()));
     let follower = Follower {
         asker,
@@ -106,6 +124,7 @@ async fn serve(plan: Plan) -> Result<()> {
     notify(&[NotifyState::Ready]);
     let following = tokio::spawn(follower.run(stopped.clone()));
     let calling = hook.map(|hook| tokio::spawn(hook.run(stopped.clone())));
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(stopped.clone())));
     let most = door.as_ref().map_or(MOST, |_| Door::most(MOST));
     let answering = take_all(&listener, most, stopped.clone(), |incoming| {
         let web = web.clone();
@@ -137,11 +156,27 @@ async fn serve(plan: Plan) -> Result<()> {
     if let Some(calling) = calling {
         let _ = calling.await;
     }
+    if let Some(exporting) = exporting {
+        let _ = exporting.await;
+    }
     reloading.abort();
     if let Some(recorder) = recorder {
         recorder.end();
     }
     Ok(())
+}
+
+/// Who sends what is kept, where somebody is to.
+fn exporter(otlp: Option<Otlp>, sources: &Sources, reporter: &Arc<Reporter>) -> Option<Exporter> {
+    let Otlp { collector, every } = otlp?;
+    Some(Exporter {
+        collector,
+        recorder: sources.recorder.clone()?,
+        sources: sources.clone(),
+        every,
+        exports: sources.exports.clone()?,
+        reporter: Arc::clone(reporter),
+    })
 }
 
 fn begin(

@@ -14,13 +14,10 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower_service::Service as _;
 
 use super::{
-    ask::{Asker, Gone, Unanswered},
-    exec::Hook,
+    ask::{Gone, Unanswered},
     heard::{Absence, Heard},
     host_names::HostNames,
-    metrics::{self, Facts},
-    recorder::Recorder,
-    secure::InForce,
+    sources::Sources,
 };
 use crate::{
     control::{
@@ -42,21 +39,6 @@ const HISTORY: &str = "/v1/history";
 const METRICS: &str = "/metrics";
 /// How many ask the history at once: it is read from a disk.
 const AT_ONCE: usize = 2;
-
-/// What answers are made of.
-#[derive(Clone)]
-pub struct Sources {
-    /// Who asks the auditor.
-    pub asker: Arc<Asker>,
-    /// What it said last.
-    pub heard: Arc<Heard>,
-    /// Who keeps the history, where one is kept.
-    pub recorder: Option<Arc<Recorder>>,
-    /// What readers of other machines are held to, where they are answered.
-    pub secure: Option<Arc<InForce>>,
-    /// What calls the operator's program, where there is one.
-    pub hook: Option<Arc<Hook>>,
-}
 
 /// What answers all requests.
 #[derive(Clone)]
@@ -187,27 +169,11 @@ async fn history(State((sources, room)): Asked, RawQuery(query): RawQuery) -> Ou
 
 async fn metrics(State((sources, _)): Asked, RawQuery(query): RawQuery) -> Outcome {
     nothing_asked(query)?;
-    let said = sources
-        .asker
-        .ask(async |mut client| client.metrics().await)
-        .await;
-    let history = sources.recorder.as_ref().map(|recorder| {
-        let size = std::fs::metadata(recorder.path());
-        (recorder.standing(), size.map_or(0, |file| file.len()))
-    });
-    // Whoever reads only metrics learns from them too that there is no auditor.
-    let auditors = said.unwrap_or_else(|_| crate::surfaces::metrics::text(None, Form::Text));
-    let own = metrics::text(Facts {
-        age: sources.heard.age(),
-        heard: sources.heard.last(),
-        history,
-        secure: sources.secure.as_ref().map(|secure| secure.standing()),
-        hook: sources.hook.as_ref().map(|hook| hook.standing()),
-    });
+    let (of_auditor, own) = (sources.metrics_of_auditor().await, sources.own_metrics());
     Ok(with(
         StatusCode::OK,
         Form::Text.content_type(),
-        Body::from(format!("{auditors}{own}")),
+        Body::from(format!("{of_auditor}{own}")),
     ))
 }
 

@@ -261,17 +261,17 @@ fn what_is_no_history_or_a_newer_one_is_left_as_it_is() {
         let connection = Connection::open(&file.path).expect("it opens");
         connection.execute_batch(sql).expect("it is set");
     };
-    set("PRAGMA user_version = 2");
+    set("PRAGMA user_version = 3");
     let error = Store::open(&file.path, RETENTION).expect_err("it is newer");
     let text = error.to_string();
     assert!(
-        text.contains("was made by a newer pinif (version 2 of its tables; this pinif knows 1)"),
+        text.contains("was made by a newer pinif (version 3 of its tables; this pinif knows 2)"),
         "{text}"
     );
     assert!(!error.may_pass());
     let error = History::open(&file.path).expect_err("it is newer");
     assert_eq!(error.to_string(), text);
-    set("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    set("PRAGMA user_version = 2; PRAGMA application_id = 7");
     let error = Store::open(&file.path, RETENTION).expect_err("it is another's");
     assert!(
         error.to_string().contains("is no history of pinif's"),

@@ -41,6 +41,7 @@ fn what_waits_is_bounded_and_the_earliest_is_lost() {
             state: Mutex::default(),
             changed: Condvar::new(),
             idle: Condvar::new(),
+            written: Notify::new(),
         }),
         retention: Retention {
             age: Duration::ZERO,

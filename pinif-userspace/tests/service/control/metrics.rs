@@ -206,8 +206,11 @@ fn rules_and_documentation_name_metrics_that_there_are() {
         // What `pinif serve` passes on, with its own behind it.
         let folder = tempfile::tempdir().expect("a folder");
         let history = folder.path().join("history.db");
-        let options = ["--exec", "/bin/true", "--history"].map(OsStr::new);
-        let served = Served::start(&place, options.into_iter().chain([history.as_os_str()]));
+        // Nobody listens there.
+        let export = ["--otlp", "http://127.0.0.1:9"];
+        let options = ["--exec", "/bin/true"].into_iter().chain(export);
+        let options = options.chain(["--history"]).map(OsStr::new);
+        let served = Served::start(&place, options.chain([history.as_os_str()]));
         let text = served.until("an auditor's metrics", |served| {
             let (_, text) = served.get("/metrics");
             let is_whole = text.contains("# TYPE pinif_packets_total")
