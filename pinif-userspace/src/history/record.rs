@@ -43,6 +43,11 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
+    /// Whether this is the same run of the same audit. One that was taken over by a newer collector has several runs.
+    pub fn is_run_of(&self, other: &Self) -> bool {
+        self.id == other.id && self.run == other.run
+    }
+
     /// Takes the totals of its end.
     pub fn end(&mut self, summary: &Summary, heard: WallTime) {
         self.heard = heard;

@@ -63,7 +63,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is to be written, an audit after the other. The last is that which is heard now.
+    /// What is to be written, a run of an audit after the other. The last is that which is heard now.
     waiting: VecDeque<Batch>,
     is_urgent: bool,
     is_writing: bool,
@@ -132,7 +132,7 @@ impl Recorder {
     pub fn audit(&self, audit: AuditRecord) {
         let mut state = self.shared.lock();
         match state.waiting.back_mut() {
-            Some(batch) if batch.audit.id == audit.id => batch.audit = audit,
+            Some(batch) if batch.audit.is_run_of(&audit) => batch.audit = audit,
             _ => state.waiting.push_back(Batch::new(audit)),
         }
         state.is_urgent |= state.waiting.back().is_some_and(|batch| batch.audit.ended);
@@ -143,7 +143,7 @@ impl Recorder {
     pub fn finding(&self, audit: &AuditRecord, finding: FindingLine, is_urgent: bool) {
         let mut state = self.shared.lock();
         match state.waiting.back_mut() {
-            Some(batch) if batch.audit.id == audit.id => batch.take(finding),
+            Some(batch) if batch.audit.is_run_of(audit) => batch.take(finding),
             _ => {
                 let mut batch = Batch::new(audit.clone());
                 batch.take(finding);
@@ -352,7 +352,7 @@ impl Writer {
         let mut state = self.shared.lock();
         let ends = state.ends;
         if let (Some(first), Some(last)) = (state.waiting.front_mut(), batches.back())
-            && first.audit.id == last.audit.id
+            && first.audit.is_run_of(&last.audit)
             && let Some(earlier) = batches.pop_back()
         {
             first.put_below(earlier);

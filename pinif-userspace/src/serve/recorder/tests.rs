@@ -32,17 +32,48 @@ fn batch(started: u64, findings: std::ops::Range<u64>) -> Batch {
     batch
 }
 
+/// Where nothing waits, and nobody writes.
+fn shared() -> Arc<Shared> {
+    Arc::new(Shared {
+        path: PathBuf::new(),
+        boot: String::new(),
+        state: Mutex::default(),
+        changed: Condvar::new(),
+        idle: Condvar::new(),
+        written: Notify::new(),
+    })
+}
+
+#[test]
+fn what_waits_of_two_runs_of_an_audit_is_kept_apart() {
+    let recorder = Recorder {
+        shared: shared(),
+        thread: Mutex::new(None),
+    };
+    let run = |run: &str| AuditRecord {
+        run: run.to_owned(),
+        ..batch(1, 0..0).audit
+    };
+    let finding = || FindingLine {
+        uid: Some("boot/0".to_owned()),
+        ..FindingLine::from(&example::finding(0))
+    };
+    recorder.audit(run("first"));
+    recorder.finding(&run("first"), finding(), false);
+    recorder.audit(run("second"));
+    recorder.finding(&run("second"), finding(), false);
+    let state = recorder.shared.lock();
+    let waiting = state.waiting.iter();
+    let waiting: Vec<_> = waiting
+        .map(|batch| (&*batch.audit.run, batch.findings.len()))
+        .collect();
+    assert_eq!(waiting, [("first", 1), ("second", 1)]);
+}
+
 #[test]
 fn what_waits_is_bounded_and_the_earliest_is_lost() {
     let writer = Writer {
-        shared: Arc::new(Shared {
-            path: PathBuf::new(),
-            boot: String::new(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            idle: Condvar::new(),
-            written: Notify::new(),
-        }),
+        shared: shared(),
         retention: Retention {
             age: Duration::ZERO,
             size: 0,
