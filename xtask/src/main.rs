@@ -24,6 +24,7 @@ mod tally;
 mod target;
 mod test;
 mod toolchain;
+mod victoria;
 mod vm;
 mod workspace;
 

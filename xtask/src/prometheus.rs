@@ -2,16 +2,15 @@
 //! tests have it read pinif's metrics.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{
-    debian::apt::{Apt, Architecture, Extent},
+    debian::apt::{Apt, Architecture, Extent, keep_alone},
     process::run,
     report::Report,
     tally::Totals,
@@ -27,9 +26,8 @@ const TEMPLATES: [&str; 2] = ["default.tmpl", "email.tmpl"];
 const SHARE: &str = "usr/share/prometheus/alertmanager";
 /// Where the tests find them, as the environment says it.
 pub const VARIABLE: &str = "PINIF_TEST_PROMETHEUS";
-/// What is tried.
-const RULES: &str = "pinif.rules.yml";
-const TESTS: &str = "pinif.rules.test.yml";
+/// What is tried, below `contrib`: rules of this name, and tests of them beside them.
+const RULES: [(&str, &str); 2] = [("prometheus", "pinif"), ("chassis", "chassis")];
 
 /// Where the programs are, once they were brought.
 pub fn directory(workspace: &Workspace) -> PathBuf {
@@ -54,17 +52,7 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
 fn keep_programs(directory: &Path) -> Result<()> {
     let programs = PROGRAMS.map(|name| ("usr/bin", name));
     let templates = TEMPLATES.map(|name| (SHARE, name));
-    for (place, name) in programs.into_iter().chain(templates) {
-        fs::rename(directory.join(place).join(name), directory.join(name))
-            .with_context(|| format!("no package has {name}"))?;
-    }
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            fs::remove_dir_all(path)?;
-        }
-    }
-    Ok(())
+    keep_alone(directory, programs.into_iter().chain(templates))
 }
 
 /// Tries the rules, and adds to the report whether all holds. What could not be brought is skipped; a failure where nothing may be.
@@ -80,12 +68,17 @@ pub fn check(workspace: &Workspace, programs: &Result<PathBuf>, report: &mut Rep
             return report.add_tests(name, started.elapsed(), absence.totals(), true);
         }
     };
-    let success = ["check", "test"].iter().all(|what| {
-        let file = if *what == "check" { RULES } else { TESTS };
+    let tried = RULES.iter().flat_map(|(folder, rules)| {
+        [
+            (folder, "check", format!("{rules}.rules.yml")),
+            (folder, "test", format!("{rules}.rules.test.yml")),
+        ]
+    });
+    let success = tried.into_iter().all(|(folder, what, file)| {
         let mut promtool = Command::new(programs.join("promtool"));
         promtool
-            .current_dir(workspace.root.join("contrib/prometheus"))
-            .args([what, "rules", file]);
+            .current_dir(workspace.root.join("contrib").join(folder))
+            .args([what, "rules", &file]);
         let tried = run(&mut promtool);
         if let Err(error) = &tried {
             println!("{name} failed: {error:#}");

@@ -21,7 +21,7 @@ use crate::{
     tally::{self, Totals},
     target,
     toolchain::Version,
-    vm,
+    victoria, vm,
     workspace::Workspace,
 };
 
@@ -62,6 +62,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     // Without it, what needs it is skipped, and says so.
     if let Some(Err(error)) = is_whole.then(|| rotel::ensure(workspace)) {
         say(format_args!("rotel: {error:#}"));
+    }
+    if let Some(Err(error)) = is_whole.then(|| victoria::ensure(workspace)) {
+        say(format_args!("VictoriaMetrics: {error:#}"));
     }
     report.add_work("tools and kernels", began.elapsed());
 
@@ -109,7 +112,8 @@ fn count_this_kernel(workspace: &Workspace, args: &Args, report: &mut Report) ->
         .env("NEXTEST_EXPERIMENTAL_LIBTEST_JSON", "1")
         .env(DIRECTORY_VARIABLE, &directory)
         .env(prometheus::VARIABLE, prometheus::directory(workspace))
-        .env(rotel::VARIABLE, rotel::program(workspace));
+        .env(rotel::VARIABLE, rotel::program(workspace))
+        .env(victoria::VARIABLE, victoria::directory(workspace));
     run_as_root(&mut nextest, workspace)?;
     let (tally, status) = count_nextest(&mut nextest)?;
     let totals = tally.totals();

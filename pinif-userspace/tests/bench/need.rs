@@ -21,6 +21,8 @@ pub enum Need {
     File(&'static str),
     /// Prometheus, which `cargo xtask setup` brings; [`prometheus`] is where.
     Prometheus,
+    /// VictoriaMetrics, which `cargo xtask setup` brings; [`victoria_metrics`] is where.
+    VictoriaMetrics,
     /// The collector rotel, which `cargo xtask setup` brings; [`rotel`] is where.
     Rotel,
     /// A kind of link.
@@ -67,6 +69,9 @@ impl Need {
             Self::File(path) => (!Path::new(path).exists()).then(|| format!("{path} is not there")),
             Self::Prometheus => prometheus().is_none().then(|| {
                 "Prometheus is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
+            }),
+            Self::VictoriaMetrics => victoria_metrics().is_none().then(|| {
+                "VictoriaMetrics is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
             }),
             Self::Rotel => rotel().is_none().then(|| {
                 "rotel is not there: `cargo xtask test`, which runs all tests, brings it".to_owned()
@@ -147,9 +152,24 @@ impl Need {
 
 /// Where the programs of Prometheus and Alertmanager are.
 pub fn prometheus() -> Option<PathBuf> {
-    let directory = PathBuf::from(env::var_os("PINIF_TEST_PROMETHEUS")?);
-    let all = ["prometheus", "prometheus-alertmanager"];
-    all.iter()
+    having(
+        "PINIF_TEST_PROMETHEUS",
+        ["prometheus", "prometheus-alertmanager"],
+    )
+}
+
+/// Where VictoriaMetrics and its vmagent are.
+pub fn victoria_metrics() -> Option<PathBuf> {
+    having(
+        "PINIF_TEST_VICTORIA_METRICS",
+        ["victoria-metrics", "vmagent"],
+    )
+}
+
+/// The directory that this variable names, where it has both.
+fn having(variable: &str, both: [&str; 2]) -> Option<PathBuf> {
+    let directory = PathBuf::from(env::var_os(variable)?);
+    both.iter()
         .all(|name| directory.join(name).exists())
         .then_some(directory)
 }

@@ -45,6 +45,27 @@ pub enum Architecture {
 /// How the archive of the C library's package begins.
 const LIBC: &str = "libc6_";
 
+/// Leaves of unpacked packages these files alone, each of a place and a name, in the directory itself.
+///
+/// # Errors
+/// Where one is not there, or something cannot be moved or removed.
+pub fn keep_alone<'a>(
+    directory: &Path,
+    files: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<()> {
+    for (place, name) in files {
+        fs::rename(directory.join(place).join(name), directory.join(name))
+            .with_context(|| format!("no package has {name}"))?;
+    }
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// An apt with its state in one directory.
 #[derive(Debug)]
 pub struct Apt {

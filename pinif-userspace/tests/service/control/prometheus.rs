@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -35,6 +35,31 @@ impl Running {
             .stderr(Stdio::null());
         Self(quiet.spawn().expect("it starts"))
     }
+
+    /// An Alertmanager with this configuration, which keeps its alerts in this folder and answers at this port.
+    pub fn alertmanager(configuration: &Path, alerts: &Path, port: u16) -> Self {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "private"])
+            .args(["sh", "-e", "-c", ALERTMANAGER])
+            .arg(programs())
+            .arg(option("config.file", configuration))
+            .arg(option("storage.path", alerts))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            // It speaks to no other.
+            .arg("--cluster.listen-address=");
+        Self::start(&mut command)
+    }
+
+    /// A Prometheus with this configuration, which keeps its data in this folder and answers at this port.
+    pub fn prometheus(configuration: &Path, data: &Path, port: u16) -> Self {
+        let mut command = Command::new(programs().join("prometheus"));
+        command
+            .arg(option("config.file", configuration))
+            .arg(option("storage.tsdb.path", data))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        Self::start(&mut command)
+    }
 }
 
 impl Drop for Running {
@@ -42,6 +67,14 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn programs() -> PathBuf {
+    prometheus().expect("it is there")
+}
+
+fn option(name: &str, value: &Path) -> String {
+    format!("--{name}={}", value.display())
 }
 
 /// A port that nobody has.
@@ -85,7 +118,6 @@ struct Monitoring {
 
 impl Monitoring {
     fn start(place: &Place) -> Self {
-        let programs = prometheus().expect("it is there");
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         let (exported, prometheus, alertmanager) = (port(), port(), port());
@@ -110,24 +142,8 @@ impl Monitoring {
                 ))
                 .arg(format!("UNIX-CONNECT:{}", place.path().display())),
         );
-        let option = |name: &str, value: &Path| format!("--{name}={}", value.display());
-        let manager = Running::start(
-            Command::new("unshare")
-                .args(["--mount", "--propagation", "private"])
-                .args(["sh", "-e", "-c", ALERTMANAGER])
-                .arg(&programs)
-                .arg(option("config.file", &at("alertmanager.yml")))
-                .arg(option("storage.path", &at("alerts")))
-                .arg(format!("--web.listen-address=127.0.0.1:{alertmanager}"))
-                // It speaks to no other.
-                .arg("--cluster.listen-address="),
-        );
-        let server = Running::start(
-            Command::new(programs.join("prometheus"))
-                .arg(option("config.file", &at("prometheus.yml")))
-                .arg(option("storage.tsdb.path", &at("data")))
-                .arg(format!("--web.listen-address=127.0.0.1:{prometheus}")),
-        );
+        let manager = Running::alertmanager(&at("alertmanager.yml"), &at("alerts"), alertmanager);
+        let server = Running::prometheus(&at("prometheus.yml"), &at("data"), prometheus);
         Self {
             exported,
             prometheus,
@@ -185,7 +201,7 @@ fn one_packet_that_leaks_is_in_alertmanager_after_two_scrapes() {
                 .all(|rule| rule["health"] == "ok")
                 .then_some(rules)
         });
-        assert_eq!(rules.len(), 14);
+        assert_eq!(rules.len(), 18);
         assert_eq!(
             until("no alert", || monitoring.alerts()),
             Vec::<Value>::new()

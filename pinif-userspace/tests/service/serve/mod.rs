@@ -1,10 +1,12 @@
 //! `pinif serve` and `pinif history`: beside a real auditor, which does not notice them.
 
+mod chassis;
 mod collector;
 mod confined;
 mod exec;
 mod history;
 mod issued;
+mod midplane;
 mod otlp;
 mod secure;
 mod secure_files;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Barrier,
@@ -64,7 +64,7 @@ fn wait_for_packets(collector: &Collector, bound: &str, packets: u64) -> Record 
 }
 
 /// The collector has these findings, with their last counts, and no other.
-fn is_all<'a>(sent: &[Sent], findings: impl IntoIterator<Item = &'a FindingLine>) {
+pub fn is_all<'a>(sent: &[Sent], findings: impl IntoIterator<Item = &'a FindingLine>) {
     let records = newest(sent);
     let findings: Vec<_> = findings.into_iter().collect();
     let found = findings.iter().filter_map(|finding| finding.uid.as_deref());
@@ -173,22 +173,18 @@ fn whatever_a_collector_does_all_arrives_or_is_counted_as_refused() {
 }
 
 /// A collector that is not ours; ended when dropped.
-struct Rotel(Child);
+pub struct Rotel(Child);
 
 impl Rotel {
-    /// At this port, sending all on to `to`. It answers once this returns.
-    fn start(program: &Path, port: u16, to: &Collector) -> Self {
+    /// At this address, sending all on to `to`. It answers once this returns.
+    pub fn start(program: &Path, address: SocketAddr, to: &Collector) -> Self {
         let free = || {
             let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
             listener.local_addr().expect("an address")
         };
         let mut command = Command::new(program);
         command
-            .args([
-                "start",
-                "--otlp-http-endpoint",
-                &format!("127.0.0.1:{port}"),
-            ])
+            .args(["start", "--otlp-http-endpoint", &address.to_string()])
             .args(["--otlp-grpc-endpoint", &free().to_string()])
             .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
             .args(["--otlp-exporter-endpoint", &to.url()])
@@ -198,7 +194,7 @@ impl Rotel {
             .stderr(Stdio::null());
         let child = command.spawn().expect("it starts");
         let end = Instant::now() + pinif_lab::patience(Duration::from_secs(60));
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < end, "rotel does not listen");
             thread::yield_now();
         }
@@ -223,23 +219,23 @@ fn the_cards_of_a_chassis_are_heard_by_a_collector_of_others() {
         let program = rotel().expect("it is there");
         let behind = Collector::new();
         let front = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = front.local_addr().expect("an address").port();
+        let address = front.local_addr().expect("an address");
         drop(front);
-        let collector = Rotel::start(&program, port, &behind);
+        let collector = Rotel::start(&program, address, &behind);
         // All cards and the collector go from step to step together.
         let step = Barrier::new(CARDS + 1);
         let reports: Vec<Report> = thread::scope(|scope| {
             let cards: Vec<_> = (0..CARDS)
                 .map(|slot| {
                     let (behind, step) = (&behind, &step);
-                    scope.spawn(move || card(slot, port, behind, step))
+                    scope.spawn(move || card(slot, address.port(), behind, step))
                 })
                 .collect();
             step.wait();
             drop(collector);
             step.wait();
             step.wait();
-            let _collector = Rotel::start(&program, port, &behind);
+            let _collector = Rotel::start(&program, address, &behind);
             step.wait();
             let reports = cards.into_iter().map(|card| card.join().expect("a report"));
             reports.collect()
