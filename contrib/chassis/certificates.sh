@@ -27,6 +27,8 @@ while [ "$slot" -le "$3" ]; do
         openssl x509 -req -in request.pem -CA ../pinif-ca.pem -CAkey ../ca-key.pem -set_serial "0x$(openssl rand -hex 16)" \
             -days 825 -sha256 -extfile extensions -out cert.pem 2> errors || { cat errors >&2; exit 1; }
         rm request.pem extensions errors
+        # A certificate is no secret, and the unit's user reads it.
+        chmod 0644 cert.pem
     )
     slot=$((slot + 1))
 done

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     bench::{Need, Pinif, Report, Sent as Packets, leak, scenario},
-    control::asked::{LEAK, Place},
+    control::{
+        asked::{LEAK, Place},
+        docs::read,
+    },
 };
 
 const CARDS: u8 = 16;
@@ -117,6 +120,16 @@ fn a_supervisor_sees_which_card_leaks_is_blind_or_is_cut_off() {
             expect_of_a_card(report, sent.as_ref());
         }
     });
+}
+
+/// What the page shows of the files is what they have.
+#[test]
+fn the_page_has_the_settings_of_a_card() {
+    let page = read("chassis.md");
+    let settings = fs::read_to_string(contrib("chassis/card.toml")).expect("the settings");
+    let (comment, settings) = settings.split_once('\n').expect("two lines");
+    assert!(comment.starts_with("# "), "{comment}");
+    assert!(page.contains(&format!("```toml\n{settings}```")), "{page}");
 }
 
 /// It found the packet that leaked, and else nothing; what left to the midplane is as it should be, and so is what the kernel says on

@@ -7,6 +7,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use pinif_lab::{Device, LinkKind, Namespace};
@@ -196,11 +197,12 @@ impl Midplane {
     pub fn wait_for_alerts(&self, wanted: &[Value]) {
         let texts = |alerts: &[Value]| alerts.iter().map(Value::to_string).collect::<BTreeSet<_>>();
         let wanted = texts(wanted);
+        let began = Instant::now();
         let mut last = None;
         until(&format!("{wanted:#?}"), || {
             let alerts = Some(texts(&self.alerts()?));
             if last != alerts {
-                eprintln!("the alerts are {alerts:#?}");
+                eprintln!("after {:.1?} the alerts are {alerts:#?}", began.elapsed());
             }
             last = alerts;
             (last.as_ref() == Some(&wanted)).then_some(())
