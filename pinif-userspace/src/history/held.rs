@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -14,12 +14,14 @@ use rustix::{
 
 use super::tables::{StoreError, is_file};
 
+/// A file's device and inode.
+type Number = (u64, u64);
+
 /// The file, locked against others that would write it, too.
 #[derive(Debug)]
 pub(super) struct Held {
     _file: Option<File>,
-    /// Its device and inode.
-    number: Option<(u64, u64)>,
+    number: Option<Number>,
 }
 
 /// Makes the file where it is not there, for its user, and for its group to read; and holds it.
@@ -73,8 +75,51 @@ pub(super) fn hold(path: &Path) -> Result<Held, StoreError> {
 impl Held {
     /// Whether it is what is at this path.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        let found = fs::metadata(path).ok();
-        let found = found.map(|found| (found.dev(), found.ino()));
+        let found = number(path);
         found.is_some() && (self.number.is_none() || self.number == found)
     }
+}
+
+/// What SQLite has beside a file: its log (`-wal`), and the index of that (`-shm`).
+#[derive(Debug)]
+pub(super) struct Log {
+    log: PathBuf,
+    index: PathBuf,
+    number: Option<Number>,
+}
+
+impl Log {
+    /// What is there, beside a file that is open.
+    pub(super) fn beside(path: &Path) -> Self {
+        // SQLite has it beside the file itself, and not beside a link to it.
+        let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let (log, index) = (with(&file, "-wal"), with(&file, "-shm"));
+        let number = number(&log);
+        Self { log, index, number }
+    }
+
+    /// Removes it, where it is there still: it has nothing to do with a file that has come into the place of its own, and SQLite would
+    /// write it into that.
+    ///
+    /// Only who holds that file may do so.
+    pub(super) fn remove(self) {
+        if self.number.is_none() || self.number != number(&self.log) {
+            return;
+        }
+        // What cannot be removed is empty: what was in it is in its file.
+        let _ = fs::remove_file(&self.log);
+        let _ = fs::remove_file(&self.index);
+    }
+}
+
+fn number(path: &Path) -> Option<Number> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// The path with something behind it.
+fn with(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    PathBuf::from(path)
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::{
     clock::{Clock, Now},
-    held::{self, Held},
+    held::{self, Held, Log},
     record::{AuditRecord, Batch},
     retain::{self, Retention},
     tables::{self, StoreError},
@@ -24,6 +24,7 @@ pub struct Store {
     // Before the file, whose end takes SQLite's locks with it.
     connection: Connection,
     file: Held,
+    log: Log,
     retention: Retention,
     /// How many findings were removed when it was opened, and are not counted yet.
     removed: u64,
@@ -45,7 +46,32 @@ impl Store {
     ///
     /// Why there can be none.
     pub fn open(path: &Path, retention: Retention) -> Result<Self, StoreError> {
-        let file = held::hold(path)?;
+        Self::begin(path, held::hold(path)?, retention)
+    }
+
+    /// Leaves a file that was moved away or replaced, with all that was written to it, and opens what is there now in its place.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be none.
+    pub fn reopen(self) -> Result<Self, StoreError> {
+        let Self {
+            path,
+            connection,
+            file,
+            retention,
+            log,
+            removed: _,
+        } = self;
+        settle(&connection);
+        // It does not move its log into a file that was moved, and leaves it there for another.
+        drop((connection, file));
+        let file = held::hold(&path)?;
+        log.remove();
+        Self::begin(&path, file, retention)
+    }
+
+    fn begin(path: &Path, file: Held, retention: Retention) -> Result<Self, StoreError> {
         let mut connection = tables::open(path)?;
         let removed = retain::limit(&mut connection, retention);
         let removed = removed.map_err(|error| StoreError::of(path, error))?;
@@ -53,9 +79,16 @@ impl Store {
             path: path.to_owned(),
             connection,
             file,
+            log: Log::beside(path),
             retention,
             removed,
         })
+    }
+
+    /// Moves what was written into the file itself, so that whoever moves or copies only that has all of it. Where somebody reads so long
+    /// that it cannot be, the next time does.
+    pub fn settle(&self) {
+        settle(&self.connection);
     }
 
     /// Whether the file is still the one that was opened. Somebody may have moved it away, or put another in its place: what is written to
@@ -123,6 +156,11 @@ impl Store {
         let room = retain::where_full(&mut self.connection, self.retention);
         room.map_err(|error| StoreError::of(&self.path, error))
     }
+}
+
+fn settle(connection: &Connection) {
+    // What fails here is in the log, and in no danger.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }
 
 /// Advances the history's clock.

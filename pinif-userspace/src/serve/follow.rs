@@ -151,7 +151,12 @@ impl Follower {
                             is_first = true;
                         }
                     }
-                    if let (Some(recorder), Some(audit)) = (&self.recorder, &audit) {
+                    if let (Some(recorder), Some(audit)) = (self.recorder.clone(), &audit) {
+                        // A file that is new has nothing of what was said before.
+                        if recorder.wants_all() && !is_first {
+                            self.list(client, audit).await?;
+                            is_first = true;
+                        }
                         recorder.audit(audit.clone());
                         if is_first {
                             recorder.hurry();

@@ -312,5 +312,6 @@ fn others_may_not_read_it() {
     assert_eq!(mode & 0o007, 0);
 }
 
+mod moved;
 mod places;
 mod retained;

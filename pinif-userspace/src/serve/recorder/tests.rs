@@ -1,4 +1,4 @@
-use super::*;
+use super::{writer::MOST, *};
 use crate::{
     findings::{example, summary::Totals, wall_time::WallTime},
     history::AuditId,
@@ -34,14 +34,7 @@ fn batch(started: u64, findings: std::ops::Range<u64>) -> Batch {
 
 /// Where nothing waits, and nobody writes.
 fn shared() -> Arc<Shared> {
-    Arc::new(Shared {
-        path: PathBuf::new(),
-        boot: String::new(),
-        state: Mutex::default(),
-        changed: Condvar::new(),
-        idle: Condvar::new(),
-        written: Notify::new(),
-    })
+    Arc::new(Shared::new(Path::new(""), String::new()))
 }
 
 #[test]

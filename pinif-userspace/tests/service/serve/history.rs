@@ -212,7 +212,8 @@ fn a_full_disk_delays_the_history_and_nothing_else() {
     });
 }
 
-/// As log rotation does it, or a restore: nothing is written where nobody finds it.
+/// As log rotation does it, or a restore: nothing is written where nobody finds it, nothing of what was is lost, and what is open is in
+/// the new one, too.
 #[test]
 fn a_history_that_was_moved_away_or_replaced_is_noticed() {
     scenario("history replaced", &[], |bench| {
@@ -246,10 +247,20 @@ fn a_history_that_was_moved_away_or_replaced_is_noticed() {
         auditor.wait_for_finding("address-escape");
         let note = served.pinif.wait_for_note(" was moved away or replaced");
         assert!(note.contains(&*file.to_string_lossy()), "{note}");
-        served.until("the second finding", |served| {
-            kinds(served)
-                .contains(&"address-escape".to_owned())
-                .then_some(())
+        served.until("both findings", |served| {
+            (kinds(served) == ["device-escape", "address-escape"]).then_some(())
+        });
+        let old = lines(&moved, "finding");
+        assert_eq!((old.len(), &old[0]["packets"]), (1, &7.into()));
+        is_whole(&moved);
+        // A copy has what it was copied from.
+        let copy = folder.path().join("copy.db");
+        served.until("that a copy has both", |_| {
+            std::fs::copy(&file, &copy).expect("it is copied");
+            // What was copied while it was written may be none.
+            let read = history(&copy, "--format json").stdout;
+            let read = String::from_utf8_lossy(&read);
+            (read.matches("\"type\":\"finding\"").count() == 2).then_some(())
         });
         // Two do not keep one.
         let mut second = std::process::Command::new(env!("CARGO_BIN_EXE_pinif"));
