@@ -1,6 +1,7 @@
 //! The server: a thread and a runtime of its own, so that no reader takes anything of the collector's time but the answers.
 
 use std::{
+    collections::VecDeque,
     io,
     os::unix::net::UnixListener as Listener,
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 
 use super::{
@@ -20,7 +21,8 @@ use super::{
     routes::{Routes, Sources},
 };
 
-/// How many connections beyond those that are answered get 503.
+/// How many connections beyond those that are answered wait for their 503. Where there are more, the earliest is closed: none of them
+/// keeps who has a place from it, be it by silence.
 const REFUSED: usize = 16;
 
 /// A server that runs. It ends when this is dropped, and its socket goes.
@@ -84,11 +86,13 @@ async fn serve(
     let listener = UnixListener::from_std(listener)?;
     let routes = Routes::new(sources);
     let readers = Arc::new(Readers::default());
+    let mut refused = Refused::default();
     take_all(&listener, MOST + REFUSED, stopped.clone(), |stream| {
         // A peer that has gone already has no credentials any more.
         let peer = stream.peer_cred().ok()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
         let ticket = readers.enter(pid.filter(|pid| *pid != 0), peer.uid());
+        let closed = ticket.is_none().then(|| refused.next());
         let (routes, ticket) = (routes.clone(), ticket.map(Arc::new));
         let answer = move |request| {
             let (mut routes, ticket) = (routes.clone(), ticket.clone());
@@ -102,10 +106,37 @@ async fn serve(
                 }
             }
         };
-        Some(answer_all(stream, answer, stopped.clone()))
+        let answered = answer_all(stream, answer, stopped.clone());
+        Some(async move {
+            match closed {
+                Some(closed) => tokio::select! {
+                    () = answered => {}
+                    _ = closed => {}
+                },
+                None => answered.await,
+            }
+        })
     })
     .await;
     Ok(())
+}
+
+/// The connections that are refused, the earliest first.
+#[derive(Default)]
+struct Refused(VecDeque<oneshot::Sender<()>>);
+
+impl Refused {
+    /// Takes one in. It is to be closed once this is ready.
+    fn next(&mut self) -> oneshot::Receiver<()> {
+        self.0.retain(|refused| !refused.is_closed());
+        while self.0.len() >= REFUSED {
+            // Its sender is what keeps it.
+            self.0.pop_front();
+        }
+        let (keep, closed) = oneshot::channel();
+        self.0.push_back(keep);
+        closed
+    }
 }
 
 impl Accept for UnixListener {

@@ -17,6 +17,23 @@ pub fn as_user<T>(user: u32, make: impl FnOnce() -> T) -> T {
     made
 }
 
+/// What a thread of this user makes: who is connected to takes it for that user's (`SO_PEERCRED`, unix(7)).
+///
+/// # Panics
+///
+/// When this process may not become another user.
+pub fn as_peer<T: Send>(user: u32, make: impl FnOnce() -> T + Send) -> T {
+    let thread = || {
+        let keep = libc::uid_t::MAX;
+        // SAFETY: the call takes numbers. Without the C library's wrapper, it is of this thread alone (setresuid(2)).
+        let set = unsafe { libc::syscall(libc::SYS_setresuid, keep, user, keep) };
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+        make()
+    };
+    let made = std::thread::scope(|scope| scope.spawn(thread).join());
+    made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// The address with `sin6_scope_id` set: the interface that a link-local destination is on (ipv6(7)). IPv4 has none.
 pub fn scoped(address: SocketAddr, index: u32) -> SocketAddr {
     match address {

@@ -1,9 +1,12 @@
 //! How many may ask, and what a reader costs that does not read.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
+    fs::{Permissions, set_permissions},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
 };
+
+use pinif_lab::socket::as_peer;
 
 use super::asked::{LEAK, Place, answer};
 use crate::bench::{leak, scenario};
@@ -52,6 +55,30 @@ fn sixteen_follow_and_others_are_answered_beside_them() {
         // Whoever has gone makes room; that it has is known a moment later.
         while place.get("/v1/status").0 != 200 {}
         follow(&place);
+        auditor.stop().expect().nothing_else();
+    });
+}
+
+/// Whoever may ask and says nothing holds the places of others for ten seconds, and none of root's.
+#[test]
+fn root_is_answered_beside_as_many_silent_connections_as_there_can_be() {
+    scenario("control silent", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        let folder = place.path().parent().expect("a folder");
+        set_permissions(folder, Permissions::from_mode(0o755)).expect("it is ours");
+        set_permissions(place.path(), Permissions::from_mode(0o666)).expect("it is ours");
+        let connect = || (0..120).map(|_| place.connect()).collect();
+        let silent: Vec<UnixStream> = as_peer(65_534, connect);
+        assert_eq!(place.get("/v1/status").0, 200);
+        // It did not wait until they were given up.
+        let open = silent.iter().take(24).filter(|stream| {
+            stream.set_nonblocking(true).expect("a socket");
+            let mut stream = *stream;
+            let error = stream.read(&mut [0]).err();
+            error.is_some_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+        assert_eq!(open.count(), 24);
         auditor.stop().expect().nothing_else();
     });
 }
