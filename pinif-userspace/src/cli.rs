@@ -105,8 +105,12 @@ fn failure(given: &[OsString], why: impl FnOnce() -> String) -> ExitCode {
     let (head, names) = settings::head(&Cli::command(), given);
     match names.first().map(String::as_str) {
         Some("run") => ExitCode::from(run::FAILED),
-        Some("status") if status::is_check(&given[head..], &|name| std::env::var_os(name)) => {
-            status::failed_check(&why())
+        Some("status") => {
+            let environment = |name: &str| std::env::var_os(name);
+            match settings::meant(given, head, &names, "format", &environment) {
+                Some(format) if status::is_check(&format) => status::failed_check(&why()),
+                _ => ExitCode::FAILURE,
+            }
         }
         _ => ExitCode::FAILURE,
     }

@@ -7,6 +7,7 @@
 mod environment;
 mod file;
 mod given;
+mod meant;
 mod setting;
 mod value;
 
@@ -19,6 +20,7 @@ pub use environment::Environment;
 use file::File;
 use given::Given;
 pub use given::head;
+pub use meant::meant;
 use setting::{Place, Setting, is_option};
 pub use value::fault;
 

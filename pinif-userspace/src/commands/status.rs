@@ -1,6 +1,6 @@
 //! `pinif status`: how a running audit stands.
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -9,7 +9,6 @@ use pinif_ebpf::verdict::Severity;
 use super::{
     asking::Asked,
     complaint::{complain, sentence},
-    settings::Environment,
 };
 use crate::{
     collector::fail_on::{FailOn, INCOMPLETE, exit_status},
@@ -101,17 +100,9 @@ fn check(asked: Result<Status>, fail_on: FailOn) -> ExitCode {
     })
 }
 
-/// Whether arguments of `pinif status` ask for a check, whatever else is wrong with them.
-pub fn is_check(arguments: &[OsString], environment: Environment<'_>) -> bool {
-    let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy());
-    while let Some(argument) = arguments.next() {
-        match argument.strip_prefix("--format") {
-            Some("") => return arguments.next().is_some_and(|form| form == CHECK),
-            Some(form) if form.starts_with('=') => return &form[1..] == CHECK,
-            _ => {}
-        }
-    }
-    environment("PINIF_STATUS_FORMAT").is_some_and(|form| form == CHECK)
+/// Whether this `--format` asks for a check.
+pub fn is_check(format: &str) -> bool {
+    format == CHECK
 }
 
 /// A check that fails by itself, of which this is said.

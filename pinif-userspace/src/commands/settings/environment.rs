@@ -29,10 +29,11 @@ pub(super) fn setting(
     names: &[String],
     option: &Arg,
 ) -> Result<Option<Setting>> {
-    let name = variable(names, option.get_long().unwrap_or_default());
-    let Some(text) = environment(&name).filter(|text| !text.is_empty()) else {
+    let long = option.get_long().unwrap_or_default();
+    let Some(text) = text(environment, names, long) else {
         return Ok(None);
     };
+    let name = variable(names, long);
     let value = Value::of_text(option, &text)
         .map_err(anyhow::Error::msg)
         .with_context(|| format!("{name} in the environment"))?;
@@ -40,6 +41,15 @@ pub(super) fn setting(
         value,
         place: Place::Environment(name),
     }))
+}
+
+/// The text of an option's variable, where it has one.
+pub(super) fn text(
+    environment: Environment<'_>,
+    names: &[String],
+    option: &str,
+) -> Option<OsString> {
+    environment(&variable(names, option)).filter(|text| !text.is_empty())
 }
 
 /// The variable of an option.

@@ -129,6 +129,56 @@ fn a_check_that_fails_by_itself_says_so_as_checks_do() {
         assert_eq!(out.lines().count(), 1, "{out}");
         assert!(!errors.is_empty(), "{arguments}");
     }
+    // Where a file asks for it, be it what is wrong.
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pinif.toml");
+    let check = "[status]\nformat = \"nagios\"\n";
+    for (written, arguments, form, why) in [
+        (
+            format!("{check}bogus = 1\n"),
+            "",
+            "",
+            "has no option `bogus`",
+        ),
+        (
+            format!("{check}[audit]\nbogus = 1\n"),
+            "",
+            "",
+            "has no option `bogus`",
+        ),
+        (
+            format!("{check}fail-on = \"x\"\n"),
+            "",
+            "",
+            "`x` is none of leak, risk, never",
+        ),
+        (format!("{check}fail-on =\n"), "", "", "not valid TOML"),
+        (
+            check.to_owned(),
+            " --no-such",
+            "",
+            "unexpected argument '--no-such' found",
+        ),
+        // What counts more than the file asks for none.
+        (check.to_owned(), " --format json --no-such", "", ""),
+        (check.to_owned(), " --no-such", "json", ""),
+    ] {
+        std::fs::write(&file, &written).expect("it is written");
+        let mut command = pinif(&format!("status{arguments}"));
+        command
+            .env("PINIF_CONFIG", &file)
+            .env("PINIF_STATUS_FORMAT", form);
+        let output = command.output().expect("pinif runs");
+        let (out, errors) = (text(&output.stdout), text(&output.stderr));
+        let status = if why.is_empty() { 1 } else { 3 };
+        assert_eq!(output.status.code(), Some(status), "{written}: {errors}");
+        assert_eq!(
+            out.starts_with("PINIF UNKNOWN - "),
+            status == 3,
+            "{written}: {out}"
+        );
+        assert!(out.contains(why), "{written}: {out}");
+    }
     // Whoever asks for no check gets the status of any command.
     let output = pinif("status --no-such").output().expect("pinif runs");
     assert_eq!(
