@@ -24,6 +24,8 @@ pub struct Asker {
     turn: Turn<()>,
     /// Where the auditor is that is heard.
     heard: Mutex<Option<PathBuf>>,
+    /// Where the one is that was heard last.
+    last: Mutex<Option<PathBuf>>,
 }
 
 /// That there is no answer of the auditor's.
@@ -53,20 +55,32 @@ impl Asker {
             find,
             turn: Turn::default(),
             heard: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 
-    /// Looks for the auditor.
+    /// Looks for the auditor. Of several, it is the one that was heard last, where that one runs still: it may have hung for a time.
     ///
     /// # Errors
     ///
     /// That there is none, or that there are several.
     pub fn find(&self) -> Result<Client, ClientError> {
-        (self.find)()
+        let found = (self.find)();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&found, &*last) {
+            (Err(ClientError::Several(running)), Some(last)) if running.contains(last) => {
+                Client::find(Some(last))
+            }
+            _ => found,
+        }
     }
 
     /// One is heard, there; or none is any more. As long as it is, it is asked, whoever else begins to audit meanwhile.
     pub fn hears(&self, path: Option<PathBuf>) {
+        if let Some(path) = &path {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(path.clone());
+        }
         *self.heard() = path;
     }
 
@@ -133,6 +147,15 @@ mod tests {
         assert!(is_unknown(asked().await));
         asker.hears(Some("/a".into()));
         assert_eq!(asked().await.ok().as_deref(), Some(Path::new("/a")));
+        // It hung, and runs still.
+        asker.hears(None);
+        assert_eq!(asked().await.ok().as_deref(), Some(Path::new("/a")));
+        assert_eq!(
+            asker.find().ok().as_ref().map(Client::path),
+            Some(Path::new("/a"))
+        );
+        // It has ended.
+        asker.hears(Some("/c".into()));
         asker.hears(None);
         assert!(is_unknown(asked().await));
     }
