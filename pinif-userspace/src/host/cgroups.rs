@@ -21,15 +21,20 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 /// # Errors
 /// Where it is not.
 pub fn cgroup2_root() -> anyhow::Result<PathBuf> {
-    let mounts = Process::myself()
-        .and_then(|process| process.mountinfo())
-        .context("cannot read /proc/self/mountinfo")?;
-    match root_of(mounts) {
+    match mounted()? {
         Some(root) => Ok(root),
         None => mounted_nowhere().context(
             "cgroup v2 is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the directory first)",
         ),
     }
+}
+
+/// Where it is mounted for others too.
+fn mounted() -> anyhow::Result<Option<PathBuf>> {
+    let mounts = Process::myself()
+        .and_then(|process| process.mountinfo())
+        .context("cannot read /proc/self/mountinfo")?;
+    Ok(root_of(mounts))
 }
 
 /// The hierarchy as this process alone has it, on no path of any other (`fsopen(2)`, `fsmount(2)`): `ip netns exec` hides the
@@ -65,12 +70,16 @@ fn root_of(mounts: MountInfos) -> Option<PathBuf> {
 /// Where it is not, in a sentence with the fix.
 pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
-    let fix = match cgroup2_root() {
-        Ok(root) => format!(
+    let fix = match (cgroup2_root(), mounted()) {
+        (Ok(_), Ok(Some(root))) => format!(
             "name a directory below {}, where cgroup v2 is mounted",
             root.display()
         ),
-        Err(error) => format!("{error:#}"),
+        // A path of this process alone is no help.
+        (Ok(_), _) => "cgroup v2 is not mounted here, as within `ip netns exec`: start pinif outside of that, with --netns NAME \
+                       for the network namespace"
+            .to_owned(),
+        (Err(error), _) => format!("{error:#}"),
     };
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

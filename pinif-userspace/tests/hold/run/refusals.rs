@@ -105,3 +105,23 @@ fn within_ip_netns_exec_it_runs_all_the_same() {
         bench.program("ip", &audit);
     });
 }
+
+/// A cgroup's path is hidden too: what helps is said.
+#[test]
+fn within_ip_netns_exec_a_cgroup_is_to_be_named_outside() {
+    scenario("run netns-exec-cgroup", &[], |bench| {
+        let program = env!("CARGO_BIN_EXE_pinif");
+        let cgroup = "/sys/fs/cgroup/pinif-is-not-there";
+        let output = Command::new("ip")
+            .args(["netns", "exec", bench.card().name(), program])
+            .args(["audit", "--interface", "fab0", "--cgroup", cgroup])
+            .output()
+            .expect("ip");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let wanted = format!(
+            "there is no cgroup {cgroup}; cgroup v2 is not mounted here, as within `ip netns exec`: start pinif outside of that, with \
+             --netns NAME for the network namespace"
+        );
+        assert!(!output.status.success() && said.contains(&wanted), "{said}");
+    });
+}
