@@ -14,6 +14,13 @@ pub struct Flow {
     pub destination: Endpoint,
 }
 
+impl Flow {
+    /// Whether its addresses are of IPv6.
+    pub const fn is_ipv6(&self) -> bool {
+        self.destination.address.is_ipv6()
+    }
+}
+
 /// An address, and the port of protocols that have ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {

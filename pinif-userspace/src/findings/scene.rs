@@ -64,8 +64,7 @@ impl Scene<'_> {
 
     /// Whether the rule that decided allows an interface of this name.
     pub(super) fn allows(&self, sighted: &Sighted, name: &str) -> bool {
-        let rule = sighted.rule.and_then(|rule| self.policy.rules.get(rule));
-        let zones = self.policy.zones_of(name);
-        rule.is_some_and(|rule| rule.only_via.iter().any(|&zone| zones.contains(zone)))
+        let rule = sighted.rule;
+        rule.is_some_and(|rule| self.policy.allows(rule, name))
     }
 }

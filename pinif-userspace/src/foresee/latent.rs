@@ -136,12 +136,14 @@ impl Facts<'_> {
         let rule = &policy.rules[number];
         let names = &mut self.shared.names;
         let zones = rule.only_via.iter();
+        let links = self.judge.original.network.links.iter();
+        let allowed = links.filter(|link| policy.allows(number, &link.name));
         Some(Rule {
             name: Some(names.one(rule.name.as_str())),
             only_via: zones
                 .map(|&zone| names.one(policy.zones[zone].name.as_str()))
                 .collect(),
-            interfaces: Vec::new(),
+            interfaces: allowed.map(|link| names.one(link.name.as_str())).collect(),
         })
     }
 

@@ -72,6 +72,13 @@ impl Policy {
         (!before.iter().any(|before| before.touches(network))).then_some(*network)
     }
 
+    /// Whether a rule, by its number, allows an interface of this name.
+    pub fn allows(&self, rule: usize, name: &str) -> bool {
+        let zones = self.zones_of(name);
+        let rule = self.rules.get(rule);
+        rule.is_some_and(|rule| rule.only_via.iter().any(|&zone| zones.contains(zone)))
+    }
+
     /// The zones that name an interface so; there may be several. Which it is in, [`membership`](super::membership()) says.
     pub fn zones_of(&self, interface_name: &str) -> ZoneSet {
         let mut zones = ZoneSet::EMPTY;

@@ -125,7 +125,7 @@ mod tests {
             rule: Some(Rule {
                 name: Some("control-plane".into()),
                 only_via: vec!["backplane".into()],
-                interfaces: Vec::new(),
+                interfaces: vec!["fab0".into()],
             }),
             ..Place::default()
         };

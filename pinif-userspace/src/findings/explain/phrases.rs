@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    findings::finding::{Finding, SentBy},
+    findings::finding::{Finding, Rule, SentBy},
     text::words::listed,
 };
 
@@ -72,11 +72,16 @@ pub(in crate::findings) fn rule_text(finding: &Finding) -> String {
 
 /// What the rule allows.
 pub(in crate::findings) fn allowed(finding: &Finding) -> String {
-    let Some(rule) = &finding.place.rule else {
-        return "other zones".to_owned();
-    };
+    let rule = finding.place.rule.as_ref();
+    rule.map_or_else(|| OTHER_ZONES.to_owned(), allowed_by)
+}
+
+const OTHER_ZONES: &str = "other zones";
+
+/// The zones that a rule allows, and the interfaces that are of them now.
+pub(in crate::findings) fn allowed_by(rule: &Rule) -> String {
     let word = match rule.only_via[..] {
-        [] => return "other zones".to_owned(),
+        [] => return OTHER_ZONES.to_owned(),
         [_] => "zone",
         _ => "zones",
     };

@@ -1,9 +1,10 @@
 //! What fixes a finding: the remedies that there are, the commands and socket options that they are made of, and their words.
 
 mod commands;
+mod destinations;
 mod dropped;
 mod model;
 mod words;
 
 pub use dropped::{Dropped, Port, Traffic};
-pub use model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation};
+pub use model::{Beside, Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation};

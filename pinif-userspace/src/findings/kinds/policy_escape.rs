@@ -5,7 +5,7 @@ use crate::findings::{
     cause::by_origin,
     explain::{
         Remedy, choice,
-        phrases::{allowed, left, process, rule_text, traffic},
+        phrases::{allowed, allowed_by, left, process, rule_text, traffic},
     },
     finding::{Finding, SentBy},
     latent::Latent,
@@ -53,13 +53,8 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
     }
     match &finding.place.bound_device {
         Some(bound) if choice::is_owned(finding) && !choice::has_no_way(finding) => {
-            let instead = Remedy::BindInstead {
-                home: choice::home(finding, &ROW),
-                bound: bound.clone(),
-                egress: choice::egress(finding),
-            };
             let mut all = choice::routed_home(finding, &ROW);
-            all.extend(choice::holds_when_bound(finding).then_some(instead));
+            all.extend(choice::bound_instead(finding, &ROW, bound));
             all
         }
         _ => choice::where_it_belongs(finding, &ROW),
@@ -71,8 +66,8 @@ fn foreseen(latent: &Latent) -> String {
     let named = rule.and_then(|rule| Some((rule.name.as_ref()?, rule)));
     named.map_or_else(String::new, |(name, rule)| {
         format!(
-            ", and rule {name} lets it leave via {} alone",
-            rule.only_via.join(", ")
+            ", and rule {name} lets it leave via {} only",
+            allowed_by(rule)
         )
     })
 }

@@ -7,7 +7,7 @@ use crate::findings::{
     cause::by_origin,
     decode::Sighted,
     explain::{
-        Cause, CauseKind, Home, NewRoute, Remedy, choice,
+        Beside, Cause, CauseKind, Home, NewRoute, Remedy, choice,
         phrases::{destination_address, left, sender, traffic},
     },
     finding::Finding,
@@ -78,6 +78,7 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             way: None,
             table: None,
             metric: None,
+            beside: Beside::Nothing,
         })]
     });
     all.push(Remedy::AnswerThere(home));

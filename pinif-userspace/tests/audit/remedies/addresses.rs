@@ -261,7 +261,7 @@ fn a_route_gives_another_source() {
                  eth1 table 254 metric 5 src 192.0.2.1 proto 50 onlink mtu lock 1400 initcwnd 20`)",
                 Then::Outside,
             ),
-            operator("give eth1 an address of its own, or 10.0.0.1 as well", Then::Outside),
+            operator("give eth1 the address 10.0.0.1 as well", Then::Outside),
         ],
         meanwhile: is_changed_in_its_source,
         ..escape("30 route-src", "udp --to 203.0.113.9:7009 --count 10")

@@ -15,7 +15,7 @@ fn an_address_of_another_interface_is_not_used() {
                 Then::Outside,
             ),
             developer(
-                "let the program send from 2001:db8::1, eth1's address, or from none",
+                "let the program send from 2001:db8::1, eth1's address, or from none (bind(), IPV6_PKTINFO)",
                 Then::Outside,
             ),
         ],
@@ -91,7 +91,7 @@ fn a_route_gives_another_source() {
                 Then::Outside,
             ),
             operator(
-                "give eth1 an address of its own, or fd00::1 as well",
+                "give eth1 the address fd00::1 as well",
                 Then::Outside,
             ),
         ],

@@ -127,7 +127,7 @@ fn a_group_is_joined_where_it_belongs() {
         ),
         remedies: vec![
             operator(
-                "give 239.7.7.7 a route via fab0 before the program joins, and start the program again (`ip route replace 239.7.7.7 dev \
+                "give 239.7.7.7 a route via fab0 before the program joins, and start the program again, if it joins without an interface (`ip route replace 239.7.7.7 dev \
                  fab0`)",
                 Then::By("fab0"),
             ),

@@ -272,7 +272,14 @@ fn a_vrf_is_named_by_a_rule() {
     )];
     let bound = developer("bind the socket to fab0 instead of blue", Then::Peer);
     let holds = Need::VrfHolds.unmet().is_none();
-    remedies.extend(holds.then_some(bound));
+    // The program goes no further than the refusal.
+    let run = operator(
+        "start the program by pinif run, which refuses to bind its sockets otherwise",
+        Then::Words,
+    );
+    if holds {
+        remedies.extend([run, bound]);
+    }
     Mistake {
         name: "30 link-vrf",
         needs: &[Need::Link(LinkKind::Vrf)],

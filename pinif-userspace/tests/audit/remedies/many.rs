@@ -79,3 +79,86 @@ fn each_destination_of_a_finding_gets_a_route() {
         &lines,
     );
 }
+
+/// Where a finding has several causes, its remedies are those of the first: what they do nothing for, is said.
+fn beside(name: &'static str, make: fn(&Bench), sends: [&str; 2], rest: &[&str]) {
+    let policy = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"test\"\ndestination = [\"198.18.0.0/15\", \
+                  \"fd00::/64\"]\nonly_via = [\"backplane\"]\n";
+    scenario(name, &[Need::Program("ip")], |bench| {
+        bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 50");
+        make(bench);
+        let auditor = bench.audit_with(policy, &[]);
+        sends.iter().for_each(|one| drop(bench.send(one)));
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert_eq!(
+            (finding.kind.name(), finding.packets),
+            ("policy-escape", 2),
+            "{report}"
+        );
+        let texts = finding.remedies.iter();
+        let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+        assert!(texts.len() >= rest.len(), "{texts:#?}");
+        for (text, rest) in texts.iter().zip(rest) {
+            assert!(text.starts_with(rest), "{texts:#?}");
+        }
+        // What was said to be left is all that is.
+        let lines = &finding.remedies[0].commands;
+        lines.iter().for_each(|line| bench.shell(line));
+        let auditor = bench.audit_with(policy, &[]);
+        sends.iter().for_each(|one| drop(bench.send(one)));
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert_eq!(finding.packets, 1, "{report}");
+        let lines = &finding.remedies[0].commands;
+        lines.iter().for_each(|line| bench.shell(line));
+        let auditor = bench.audit_with(policy, &[]);
+        sends.iter().for_each(|one| drop(bench.send(one)));
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "{report}");
+        assert_eq!(report.sent_by("fab0").packets, 2, "{report}");
+    });
+}
+
+#[test]
+fn a_route_of_one_family_does_nothing_for_the_other() {
+    beside(
+        "30 many-families",
+        |bench| {
+            bench.run("ip", "route add 198.18.0.1 via 192.0.2.2 dev eth1");
+            bench.run("ip", "-6 route add fd00::2 via 2001:db8::2 dev eth1");
+        },
+        [
+            "udp --to 198.18.0.1:9 --count 1",
+            "udp --to [fd00::2]:9 --count 1",
+        ],
+        &[
+            "give 198.18.0.1 a route via fab0, which does nothing for fd00::2 (`ip route replace 198.18.0.1 via 10.0.0.2 dev fab0`)",
+        ],
+    );
+}
+
+#[test]
+fn a_route_in_a_rules_table_does_nothing_for_others() {
+    beside(
+        "30 many-rules",
+        |bench| {
+            super::misled(bench, "pref 90 fwmark 0x20");
+            bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
+            bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
+        },
+        [
+            "udp --mark 32 --to 198.18.2.1:9 --count 1",
+            "udp --to 198.18.3.1:9 --count 1",
+        ],
+        &[
+            "give 198.18.0.0/15 a route via fab0 in table 100, which does nothing for what other rules lead (`ip route replace \
+             198.18.0.0/15 via 10.0.0.2 dev fab0 table 100`)",
+            "keep 198.18.0.0/15 out of rule 90 (fwmark 0x20), which does nothing for what other rules lead (`ip rule add ",
+        ],
+    );
+}

@@ -69,13 +69,36 @@ fn a_route_is_corrected() {
 fn a_socket_is_bound_to_the_device_where_it_belongs() {
     Mistake {
         cause: "the process bound the socket to eth1",
+        remedies: vec![
+            operator(
+                "start the program by pinif run, which refuses to bind its sockets otherwise (`pinif run --interface fab0 -- COMMAND`)",
+                Then::Peer,
+            ),
+            developer(
+                "bind the socket to fab0 instead of eth1, or let the rule allow eth1",
+                Then::Peer,
+            ),
+        ],
+        ..escape(
+            "30 policy-bound",
+            "udp --bind-device eth1 --ignore-bind-error --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The same, with an address of that: the one of the two would not fit the other.
+#[test]
+fn a_socket_is_bound_to_device_and_address_where_it_belongs() {
+    Mistake {
+        cause: "the process bound the socket to eth1",
         remedies: vec![developer(
-            "bind the socket to fab0 instead of eth1, or let the rule allow eth1",
+            "bind the socket to fab0 instead of eth1 and let it send from 10.0.0.1, fab0's address, or let the rule allow eth1",
             Then::Peer,
         )],
         ..escape(
-            "30 policy-bound",
-            "udp --bind-device eth1 --to 10.0.0.2:7009 --count 10",
+            "30 policy-bound-address",
+            "udp --bind-device eth1 --bind 192.0.2.1 --to 10.0.0.2:7009 --count 10",
         )
     }
     .is_fixed();

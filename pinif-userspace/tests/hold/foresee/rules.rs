@@ -38,7 +38,7 @@ fn the_whole_policy_judges_what_is_foreseen() {
         let explanation = finding["explanation"].as_str().expect("text");
         assert!(
             explanation.ends_with(
-                "via fab0 now. With fab0 down, it would leave via eth1, and rule control-plane lets it leave via backplane alone. It \
+                "via fab0 now. With fab0 down, it would leave via eth1, and rule control-plane lets it leave via zone backplane (fab0) only. It \
                  would be address-escape and unpinned as well."
             ),
             "{explanation}"

@@ -1,11 +1,13 @@
 //! The remedies that bind a socket to a device: `pinif run` for whoever runs the host, the option for whoever changes the program.
 
+use std::sync::Arc;
+
 use pinif_ebpf::packet::protocol;
 
 use super::{
     egress,
     facts::{
-        Reached, demands_device, has_no_way, home_that_reaches, keeps_foreign_source, reached,
+        Reached, demands_device, has_no_way, home, home_that_reaches, keeps_foreign_source, reached,
     },
     routes::route_home,
 };
@@ -62,16 +64,46 @@ pub(super) fn bound_once(finding: &Finding, row: &Row) -> Option<Vec<Remedy>> {
     if has_no_way(finding) {
         return None;
     }
-    let run = run_home(finding).map(|run| match run {
+    let mut all: Vec<Remedy> = refused(finding).into_iter().collect();
+    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
+    Some(all)
+}
+
+/// Of a socket that is bound to a device that its rule does not allow: to another, with an address of that where the program has bound
+/// it to one of elsewhere.
+pub(in crate::findings) fn bound_instead(
+    finding: &Finding,
+    row: &Row,
+    bound: &Arc<str>,
+) -> Vec<Remedy> {
+    let way = match reached(finding) {
+        Reached::By(way) if !way.holds => return Vec::new(),
+        Reached::By(way) => Some(way),
+        Reached::Unknown | Reached::Nowhere => None,
+    };
+    let foreign = way.filter(|way| keeps_foreign_source(finding, way));
+    let mut all: Vec<Remedy> = refused(finding).into_iter().collect();
+    all.push(Remedy::BindInstead {
+        home: match &foreign {
+            Some(way) => Home::of(&way.interface),
+            None => home(finding, row),
+        },
+        address: foreign.and_then(|way| way.source),
+        bound: Arc::clone(bound),
+        egress: egress(finding),
+    });
+    all
+}
+
+/// `pinif run`, of a program that binds its sockets otherwise.
+fn refused(finding: &Finding) -> Option<Remedy> {
+    run_home(finding).map(|run| match run {
         Remedy::RunBy { interface, .. } => Remedy::RunBy {
             interface,
             meets: Meets::Refused,
         },
         other => other,
-    });
-    let mut all: Vec<Remedy> = run.into_iter().collect();
-    all.push(Remedy::BindOnce(home_that_reaches(finding, row)));
-    Some(all)
+    })
 }
 
 /// `pinif run`, where the interface reaches the destination.
@@ -110,7 +142,13 @@ pub(super) fn named_no_other(finding: &Finding) -> Option<Remedy> {
                 && finding.causes.iter().any(is_likely) =>
         {
             let home = Home::of(&way.interface);
-            Some(Remedy::BindAndNameNoOther(home, "IP_PKTINFO"))
+            let is_ipv6 = finding.flow.is_some_and(|flow| flow.is_ipv6());
+            let option = if is_ipv6 {
+                "IPV6_PKTINFO"
+            } else {
+                "IP_PKTINFO"
+            };
+            Some(Remedy::BindAndNameNoOther(home, option))
         }
         _ => None,
     }

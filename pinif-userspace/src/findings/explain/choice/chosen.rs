@@ -55,6 +55,7 @@ pub(super) fn picked(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let other = Remedy::UseSource {
         address: way.source,
         or_none: finding.ways.is_right_without,
+        is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
         egress: way.interface,
     };
     let setting = setting.map(Remedy::Configure);

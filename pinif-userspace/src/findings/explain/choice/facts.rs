@@ -96,7 +96,7 @@ pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
 }
 
 /// Whether a socket leaves by the interface where it belongs once it is bound to that, as far as is known.
-pub(in crate::findings) fn holds_when_bound(finding: &Finding) -> bool {
+pub(super) fn holds_when_bound(finding: &Finding) -> bool {
     !matches!(reached(finding), Reached::By(way) if !way.holds)
 }
 

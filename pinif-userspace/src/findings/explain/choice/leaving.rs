@@ -13,7 +13,8 @@ use super::{
 use crate::{
     findings::{
         explain::{
-            CauseKind, Home, KeepOut, NewRoute, Remedy, Setting, phrases::destination_address,
+            Beside, CauseKind, Home, KeepOut, NewRoute, Remedy, Setting,
+            phrases::destination_address,
         },
         finding::Finding,
         kinds::Row,
@@ -52,6 +53,7 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
     let number = || {
         source.map(|address| Remedy::Number {
             interface: egress(finding),
+            has_another: ways.source.is_some(),
             address,
         })
     };
@@ -161,6 +163,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         }),
         table: None,
         metric: None,
+        beside: Beside::Nothing,
     }))
 }
 
@@ -222,6 +225,7 @@ pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
     is_right.then(|| Remedy::UseSource {
         address,
         or_none: ways.is_right_without,
+        is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
         egress: egress(finding),
     })
 }

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        CauseKind, NewRoute, OutOfRule, Remedy, Route, Translation, phrases::destination_address,
+        Beside, CauseKind, NewRoute, OutOfRule, Remedy, Route, Translation,
+        phrases::destination_address,
     },
     finding::Finding,
     kinds::Row,
@@ -30,7 +31,8 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         let is_by_rule = route.rule.is_some();
         is_by_rule.then(|| (route.table.clone(), route.table_number))
     });
-    let route = |to: Vec<IpNet>, way: Option<Way>| NewRoute {
+    let route = |to: Vec<IpNet>, way: Option<Way>, beside: Beside| NewRoute {
+        beside,
         metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,
         home: home(finding, row),
@@ -40,7 +42,11 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     let way = match reached(finding) {
         Reached::Unknown => {
             let to = to.map(IpNet::from);
-            return vec![Remedy::Route(route(to.into_iter().collect(), None))];
+            return vec![Remedy::Route(route(
+                to.into_iter().collect(),
+                None,
+                Beside::Nothing,
+            ))];
         }
         Reached::Nowhere if is_of_address => return Vec::new(),
         Reached::Nowhere => {
@@ -56,18 +62,22 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         egress: way.interface.clone(),
         ..translation(finding)
     });
-    let to = destinations(finding, taken, &way);
+    let (to, beside) = destinations(finding, taken, &way);
     let out = taken.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
             to: to.clone(),
+            beside: beside.clone(),
             rule: route.rule.clone()?,
             priority: route.priority,
             table: way.table.filter(|&table| table != route.table_number)?,
         }))
     });
     match translation {
-        Some(translation) => vec![Remedy::RouteAndTranslate(route(to, Some(way)), translation)],
-        None => std::iter::once(Remedy::Route(route(to.clone(), Some(way))))
+        Some(translation) => vec![Remedy::RouteAndTranslate(
+            route(to, Some(way), beside),
+            translation,
+        )],
+        None => std::iter::once(Remedy::Route(route(to, Some(way), beside)))
             .chain(out)
             .collect(),
     }
@@ -83,20 +93,33 @@ pub(super) fn undecided(finding: &Finding, row: &Row, rule: Option<Arc<str>>) ->
 }
 
 /// What is to be led by this way: the whole network whose route leads elsewhere, where all that goes there is the rule's; else each
-/// destination that the finding has seen. The way is that of the first, and of no others than its route is for.
-fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> Vec<IpNet> {
+/// destination that the finding has seen. The way is that of the first, and of no others than its route is for: what that leaves.
+fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> (Vec<IpNet>, Beside) {
     let Some(first) = destination_address(finding) else {
-        return Vec::new();
+        return (Vec::new(), Beside::Nothing);
     };
     let samples = finding.samples.as_deref();
     let samples = samples.map_or(&[][..], |samples| &samples.destinations.samples);
     let mut all = vec![IpNet::from(first)];
+    let mut others = Vec::new();
     for address in samples.iter().filter_map(DestinationSample::address) {
         let host = IpNet::from(address);
-        if way.network.contains(&address) && !all.contains(&host) {
+        if all.contains(&host) || others.contains(&address) {
+            continue;
+        }
+        if way.network.contains(&address) {
             all.push(host);
+        } else {
+            others.push(address);
         }
     }
+    // A rule that asks for more of a packet than its destination may have led the first alone.
+    let is_by_rule = taken.is_some_and(|taken| taken.rule.is_some());
+    let beside = match (others.is_empty(), is_by_rule && all.len() > 1) {
+        (false, _) => Beside::These(others),
+        (true, true) => Beside::OtherRules,
+        (true, false) => Beside::Nothing,
+    };
     let whole = taken.zip(finding.ways.network).map(|(taken, of_rule)| {
         // One of them is in the other: both have the first destination in them.
         match of_rule.contains(&taken.prefix) {
@@ -106,7 +129,7 @@ fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> Vec<IpNe
     });
     let whole = whole
         .filter(|whole| way.network.contains(whole) && all.iter().all(|host| whole.contains(host)));
-    whole.map_or(all, |whole| vec![whole])
+    (whole.map_or(all, |whole| vec![whole]), beside)
 }
 
 /// The metric of the route that another takes the place of, where it is for the same network: else both would be there, and the better of

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
+    destinations::shown,
     model::{NewRoute, OutOfRule, Remedy, Translation},
-    words::shown,
 };
 use crate::{
     findings::{
@@ -66,7 +66,9 @@ impl Remedy {
             }
             Self::Translate(translation) => translation.command().into_iter().collect(),
             Self::SourceOnRoute(route, source) => route.with_source(*source).into_iter().collect(),
-            Self::Number { interface, address } => {
+            Self::Number {
+                interface, address, ..
+            } => {
                 let length = if address.is_ipv4() { 32 } else { 128 };
                 vec![format!(
                     "ip address add {address}/{length} dev {}",
@@ -141,7 +143,10 @@ impl Remedy {
         let device = |home: &Home| option("SO_BINDTODEVICE", first(home));
         match self {
             Self::Bind(home) | Self::BindToStay(home) | Self::BindOnce(home) => vec![device(home)],
-            Self::BindInstead { home, .. } => vec![device(home)],
+            Self::BindInstead { home, address, .. } => {
+                let bind = address.map(|address| option("bind", Some(address.to_string())));
+                std::iter::once(device(home)).chain(bind).collect()
+            }
             Self::BindAndNameNoOther(home, _) => {
                 vec![device(home), option("IP_PKTINFO", None)]
             }

@@ -35,6 +35,8 @@ pub enum Remedy {
     BindInstead {
         /// Where the traffic belongs.
         home: Home,
+        /// An address of that, where the program has bound it to one of elsewhere.
+        address: Option<IpAddr>,
         /// The device that it is bound to.
         bound: Arc<str>,
         /// The interface that the rule could allow.
@@ -116,6 +118,8 @@ pub enum Remedy {
         address: Option<IpAddr>,
         /// Without one, the kernel gives it the right one.
         or_none: bool,
+        /// It is of IPv6.
+        is_ipv6: bool,
         /// That interface.
         egress: Arc<str>,
     },
@@ -127,6 +131,8 @@ pub enum Remedy {
     Number {
         /// The interface.
         interface: Arc<str>,
+        /// It has one that packets could have.
+        has_another: bool,
         /// The address.
         address: IpAddr,
     },
@@ -255,6 +261,8 @@ pub struct NewRoute {
     pub table: Option<(String, u32)>,
     /// The metric of the route that it takes the place of.
     pub metric: Option<u32>,
+    /// What else the finding has seen.
+    pub beside: Beside,
 }
 
 /// Destinations that are to be kept out of a rule.
@@ -268,6 +276,20 @@ pub struct OutOfRule {
     pub priority: Option<u32>,
     /// The table that leads where it belongs.
     pub table: u32,
+    /// What else the finding has seen.
+    pub beside: Beside,
+}
+
+/// What of a finding a remedy does nothing for: one wrong place may have several causes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing that is known.
+    #[default]
+    Nothing,
+    /// What no rule, or another one, leads: the remedy is for what this rule leads, and it is not known whether that is all.
+    OtherRules,
+    /// These destinations: they are of the other family, or the way is not known to lead to them.
+    These(Vec<IpAddr>),
 }
 
 /// Packets whose source is to be translated where they leave.

@@ -2,31 +2,16 @@
 
 use std::{fmt, net::IpAddr};
 
-use ipnet::IpNet;
-
 use super::{
+    destinations::{destination, destinations},
     dropped::{Dropped, Traffic},
-    model::{Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{Meets, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
     findings::explain::{Home, step::in_brackets},
     host::namespaces::Enter,
-    text::words::{counted, listed},
+    text::words::listed,
 };
-
-impl fmt::Display for NewRoute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = destinations(&self.to);
-        match &self.way {
-            Some(way) => write!(f, "give {to} a route via {}", way.interface)?,
-            None => write!(f, "give {to} a route via {}", self.home)?,
-        }
-        match &self.table {
-            Some((table, _)) => write!(f, " in table {table}"),
-            None => Ok(()),
-        }
-    }
-}
 
 impl Remedy {
     /// An order to the reader, without a full stop; the commands that do it are in brackets.
@@ -70,12 +55,16 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::BindInstead {
                 home,
+                address,
                 bound,
                 egress,
-            } => write!(
-                f,
-                "bind the socket to {home} instead of {bound}, or let the rule allow {egress}"
-            ),
+            } => {
+                write!(f, "bind the socket to {home} instead of {bound}")?;
+                if let Some(address) = address {
+                    write!(f, " and let it send from {address}, {home}'s address")?;
+                }
+                write!(f, ", or let the rule allow {egress}")
+            }
             Remedy::Allow {
                 rule,
                 egress,
@@ -141,8 +130,10 @@ impl fmt::Display for Order<'_> {
                 "{route}, and translate the source{} there to an address of {egress}",
                 address(*source)
             ),
-            Remedy::OutOfRule(OutOfRule { to, rule, .. }) => {
-                write!(f, "keep {} out of {rule}", destinations(to))
+            Remedy::OutOfRule(OutOfRule {
+                to, rule, beside, ..
+            }) => {
+                write!(f, "keep {} out of {rule}{beside}", destinations(to))
             }
             Remedy::Decide { to, home, allow } => {
                 let to = destination(*to);
@@ -174,17 +165,18 @@ impl fmt::Display for Order<'_> {
             Remedy::UseSource {
                 address,
                 or_none,
+                is_ipv6,
                 egress,
-            } => match address {
-                Some(address) => {
-                    write!(f, "let the program send from {address}, {egress}'s address")?;
-                    f.write_str(if *or_none { ", or from none" } else { "" })?;
-                    f.write_str(" (bind(), IP_PKTINFO)")
+            } => {
+                match address {
+                    Some(address) => {
+                        write!(f, "let the program send from {address}, {egress}'s address")?;
+                        f.write_str(if *or_none { ", or from none" } else { "" })?;
+                    }
+                    None => f.write_str("let the program send from no address of its own")?,
                 }
-                None => {
-                    f.write_str("let the program send from no address of its own (bind(), IP_PKTINFO)")
-                }
-            },
+                write!(f, " (bind(), {})", packet_info(*is_ipv6))
+            }
             Remedy::Translate(Translation { source, egress, .. }) => write!(
                 f,
                 "translate the source{} to an address of {egress} where it leaves by that",
@@ -195,7 +187,14 @@ impl fmt::Display for Order<'_> {
                 "let the route {} give packets the source {source}",
                 route.prefix
             ),
-            Remedy::Number { interface, address } => write!(
+            Remedy::Number {
+                interface,
+                has_another: true,
+                address,
+            } => write!(f, "give {interface} the address {address} as well"),
+            Remedy::Number {
+                interface, address, ..
+            } => write!(
                 f,
                 "give {interface} an address of its own, or {address} as well"
             ),
@@ -224,7 +223,8 @@ impl fmt::Display for Order<'_> {
                 };
                 write!(
                     f,
-                    "give {groups} a route via {interface} before the program joins, and start the program again"
+                    "give {groups} a route via {interface} before the program joins, and start the program again, if it joins without an \
+                     interface"
                 )
             }
             Remedy::RouteGroups => write!(
@@ -321,37 +321,21 @@ fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
     write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
 }
 
+/// The option by which a program names address and interface of one packet: ip(7), ipv6(7).
+fn packet_info(is_ipv6: bool) -> &'static str {
+    if is_ipv6 {
+        "IPV6_PKTINFO"
+    } else {
+        "IP_PKTINFO"
+    }
+}
+
 /// What such packets go to: the groups of a link (RFC 4291, 2.7), or one address.
 fn of_link(to: IpAddr) -> String {
     match to {
         IpAddr::V6(to) if to.segments()[0] == 0xff02 => "ff02::/16".to_owned(),
         one => one.to_string(),
     }
-}
-
-/// A network as people write it: of one address, that alone.
-pub(super) fn shown(network: IpNet) -> String {
-    match network.prefix_len() == network.max_prefix_len() {
-        true => network.addr().to_string(),
-        false => network.to_string(),
-    }
-}
-
-/// Destinations, of which commands name each.
-fn destinations(to: &[IpNet]) -> String {
-    match to {
-        [] => destination(None),
-        [one] => shown(*one),
-        [one, other] => format!("{} and {}", shown(*one), shown(*other)),
-        [first, others @ ..] => {
-            let many = counted(others.len() as u64, "other destination");
-            format!("{} and {many}", shown(*first))
-        }
-    }
-}
-
-fn destination(to: Option<IpAddr>) -> String {
-    to.map_or("the destination".to_owned(), |to| to.to_string())
 }
 
 fn address(address: Option<IpAddr>) -> String {
