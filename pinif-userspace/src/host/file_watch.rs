@@ -2,10 +2,12 @@
 //! has happened where it is (inotify(7)).
 
 use std::{
-    collections::BTreeSet,
-    fs, io,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsString,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Duration,
 };
 
@@ -15,6 +17,10 @@ use tokio::{sync::mpsc, time::timeout};
 
 /// Editors write in several steps, and several files one after the other: they are read when all has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(100);
+/// They are read after this long, where something happens all the time.
+const UNSETTLED: Duration = Duration::from_secs(2);
+/// As many links as the kernel follows in one path (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 /// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +29,26 @@ pub(crate) struct FileState {
     inode: u64,
     size: u64,
     modified: (i64, i64),
-    /// Who can change or read it: one that was refused for that is read again when it is put right.
+    /// One that was refused for this is read again when it is put right.
+    guard: Guard,
+}
+
+/// Who can change or read something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guard {
     owner: u32,
     group: u32,
     mode: u32,
+}
+
+impl Guard {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            owner: metadata.uid(),
+            group: metadata.gid(),
+            mode: metadata.mode(),
+        }
+    }
 }
 
 impl FileState {
@@ -38,24 +60,86 @@ impl FileState {
             inode: metadata.ino(),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            owner: metadata.uid(),
-            group: metadata.gid(),
-            mode: metadata.mode(),
+            guard: Guard::of(&metadata),
         })
     }
 }
 
-/// The directories in which something happens when a file changes: its own, and that of the file that a symbolic link in it
-/// leads to. What is replaced in the first may also be a link on the way (a Kubernetes volume's `..data`).
-///
-/// # Errors
-///
-/// When the path cannot be made absolute.
-pub(crate) fn directories(file: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    let parent = |file: &Path| file.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut directories = BTreeSet::from([parent(&std::path::absolute(file)?)]);
-    directories.extend(file.canonicalize().ok().map(|real| parent(&real)));
-    Ok(directories)
+/// The directories and links by which a path leads to a file.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    /// Those in which something happens when the path leads to another file, or the file changes: that of each link, and the file's own.
+    pub decisive: BTreeSet<PathBuf>,
+    /// All that it passes, from the root on.
+    pub passed: BTreeSet<PathBuf>,
+    links: BTreeSet<PathBuf>,
+}
+
+impl Way {
+    /// The way to a file. Where something on it is not there, it ends before that. What a process has open
+    /// (proc_pid_fd(5)) is replaced by nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the path cannot be made absolute.
+    pub fn to(file: &Path) -> io::Result<Self> {
+        let mut way = Self::default();
+        let mut at = PathBuf::from("/");
+        let mut names = VecDeque::new();
+        put_first(&mut names, &std::path::absolute(file)?);
+        while let Some(name) = names.pop_front() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            // The root is joined as the root.
+            let next = at.join(&name);
+            if next == Path::new("/proc") {
+                return Ok(Self::default());
+            }
+            match fs::read_link(&next) {
+                Ok(target) if way.links.len() < MOST_LINKS => {
+                    way.passed.insert(at.clone());
+                    way.decisive.insert(at.clone());
+                    way.links.insert(next);
+                    put_first(&mut names, &target);
+                }
+                // It is no link.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && !names.is_empty() => {
+                    at = next;
+                    way.passed.insert(at.clone());
+                }
+                _ => {
+                    way.decisive.insert(at);
+                    break;
+                }
+            }
+        }
+        Ok(way)
+    }
+
+    /// Adds another.
+    pub fn add(&mut self, other: Self) {
+        self.decisive.extend(other.decisive);
+        self.passed.extend(other.passed);
+        self.links.extend(other.links);
+    }
+
+    /// Who can replace what is on it. What is refused for that is read again when it is put right.
+    pub fn guards(&self) -> BTreeMap<PathBuf, Option<Guard>> {
+        let all = self.passed.iter().chain(&self.links);
+        let guard = |path: &PathBuf| fs::symlink_metadata(path).ok().map(|it| Guard::of(&it));
+        all.map(|path| (path.clone(), guard(path))).collect()
+    }
+}
+
+/// Puts a path before what is to be walked yet.
+fn put_first(names: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        if component != Component::CurDir {
+            names.push_front(component.as_os_str().to_owned());
+        }
+    }
 }
 
 /// That something has happened in the directories that are watched.
@@ -69,7 +153,8 @@ impl Changes {
 
     /// Waits until all has been left alone for a moment.
     pub async fn settle(&mut self) {
-        while let Ok(Some(())) = timeout(SETTLED, self.0.recv()).await {}
+        let settled = async { while let Ok(Some(())) = timeout(SETTLED, self.0.recv()).await {} };
+        let _ = timeout(UNSETTLED, settled).await;
     }
 }
 
@@ -120,5 +205,67 @@ impl Watch {
         }
         self.directories = directories;
         Ok(())
+    }
+
+    /// Watches these besides, until it is told again what to look at. Those that cannot be watched are left out.
+    pub fn look_at_more(&mut self, directories: BTreeSet<PathBuf>) {
+        for directory in directories {
+            if self
+                .watcher
+                .watch(&directory, RecursiveMode::NonRecursive)
+                .is_ok()
+            {
+                self.directories.insert(directory);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn each_link_on_the_way_decides_where_it_leads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("it is there");
+        let at = |name: &str| root.join(name);
+        for name in ["v1", "v1/in", "other"] {
+            fs::create_dir(at(name)).expect("a folder");
+        }
+        symlink("../v1/./in", at("other/second")).expect("a link");
+        symlink(at("other/second"), at("first")).expect("a link");
+        symlink("turns", at("turns")).expect("a link");
+        let way = |name: &str| {
+            let Way {
+                decisive, passed, ..
+            } = Way::to(&at(name)).expect("absolute");
+            let below = |all: BTreeSet<PathBuf>| {
+                let all = all.into_iter();
+                let below = all.filter_map(|one| Some(one.strip_prefix(&root).ok()?.to_owned()));
+                below.collect::<Vec<_>>()
+            };
+            (below(decisive), below(passed))
+        };
+        let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let all = paths(&["", "other", "v1", "v1/in"]);
+        let deciding = paths(&["", "other", "v1/in"]);
+        for name in ["first/file", "first/../in/../../first/file"] {
+            assert_eq!(way(name), (deciding.clone(), all.clone()), "{name}");
+        }
+        // What is not there yet comes to be in the last that is.
+        assert_eq!(way("v1/none/file"), (paths(&["v1"]), paths(&["", "v1"])));
+        assert_eq!(way("turns/file"), (paths(&[""]), paths(&[""])));
+        let open = Way::to(Path::new("/proc/self/fd/0")).expect("absolute");
+        assert!(open.decisive.is_empty(), "{open:?}");
+        let guards = || Way::to(&at("first/file")).expect("absolute").guards();
+        let before = guards();
+        fs::write(at("v1/in/file"), "").expect("it is ours");
+        assert_eq!(guards(), before);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o770);
+        fs::set_permissions(at("v1"), mode).expect("it is ours");
+        assert_ne!(guards(), before);
     }
 }

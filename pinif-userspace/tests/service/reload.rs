@@ -132,6 +132,29 @@ fn a_volume_that_is_swapped_comes_into_force() {
     });
 }
 
+/// The path leads by a link to a folder, and this link is swapped.
+#[test]
+fn a_folder_that_is_swapped_comes_into_force() {
+    scenario("service reload-folder", &[], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let publish = |version: &str, rule: &str| {
+            fs::create_dir(at(version)).expect("a folder");
+            fs::write(at(version).join("policy.toml"), control_plane(rule)).expect("a policy");
+            symlink(version, at("new")).expect("a link");
+            fs::rename(at("new"), at("current")).expect("it is ours");
+        };
+        publish("v1", "first");
+        let mut auditor = audit(bench, &at("current").join("policy.toml"));
+        leaks_by(bench, &mut auditor, "first");
+        for (version, rule) in [("v2", "second"), ("v3", "third")] {
+            publish(version, rule);
+            auditor.wait_for_note("a new policy is in force: 1 zone, 1 rule");
+            leaks_by(bench, &mut auditor, rule);
+        }
+    });
+}
+
 /// A link to a file elsewhere, which is written there.
 #[test]
 fn a_file_that_a_link_leads_to_comes_into_force() {

@@ -1,10 +1,6 @@
 //! A policy that changes while it is in force: at SIGHUP, and when its file is written or replaced.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use tokio::{signal::unix, sync::mpsc};
@@ -12,7 +8,7 @@ use tokio::{signal::unix, sync::mpsc};
 use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
-    host::file_watch::{self, FileState, Watch},
+    host::file_watch::{FileState, Guard, Watch, Way},
     hub::Notice,
     policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
@@ -27,8 +23,13 @@ pub(super) struct Source {
     /// Whether there may be none.
     optional: bool,
     occasion: Occasion,
-    seen: Vec<Option<FileState>>,
+    seen: Seen,
+    /// Whether it was wrong when it was read last.
+    is_wrong: bool,
 }
+
+/// What is to be another for a policy to be read again.
+type Seen = (Vec<Option<FileState>>, BTreeMap<PathBuf, Option<Guard>>);
 
 impl Source {
     /// The named file, or the default one, if that is there.
@@ -37,7 +38,8 @@ impl Source {
             optional: named.is_none(),
             file: named.unwrap_or_else(|| DEFAULT.into()),
             occasion: occasion(),
-            seen: Vec::new(),
+            seen: Seen::default(),
+            is_wrong: false,
         }
     }
 
@@ -53,7 +55,7 @@ impl Source {
         if occasion == Occasion::ByHand {
             self.occasion = Occasion::AgainByHand;
         }
-        match Policy::read(&self.file, occasion) {
+        let read = match Policy::read(&self.file, occasion) {
             Err(errors) if self.optional && errors.is_missing() => {
                 Policy::read_drop_ins(&self.file, occasion)
             }
@@ -63,7 +65,9 @@ impl Source {
                 self.optional = false;
                 Ok(Some(policy))
             }
-        }
+        };
+        self.is_wrong = read.is_err();
+        read
     }
 
     fn order(&mut self) -> Order {
@@ -79,33 +83,40 @@ impl Source {
         self.states() != self.seen
     }
 
-    /// The states of the policy's file and of those beside it.
-    fn states(&self) -> Vec<Option<FileState>> {
+    /// The states of the policy's file and of those beside it, and who can replace them.
+    fn states(&self) -> Seen {
         // Where they cannot be listed, the reading says so.
         let beside = drop_ins(&self.file).unwrap_or_default();
         let files = [&self.file].into_iter().chain(&beside);
-        files.map(|file| FileState::of(file)).collect()
+        let guards = self.way().map(|way| way.guards()).unwrap_or_default();
+        (files.map(|file| FileState::of(file)).collect(), guards)
     }
 
-    /// The directories in which something happens when it changes.
-    fn directories(&self) -> io::Result<BTreeSet<PathBuf>> {
-        let mut directories = file_watch::directories(&self.file)?;
+    /// The way to it, and to those beside it.
+    fn way(&self) -> io::Result<Way> {
+        let mut way = Way::to(&self.file)?;
         let beside = drop_in_directory(&self.file);
-        if beside.is_dir() {
-            directories.insert(std::path::absolute(beside)?);
-            let files = drop_ins(&self.file).unwrap_or_default();
-            let real = files.iter().filter_map(|file| file.canonicalize().ok());
-            directories.extend(real.filter_map(|file| file.parent().map(Path::to_owned)));
+        if let Ok(real) = beside.canonicalize() {
+            way.add(Way::to(&beside)?);
+            way.decisive.insert(real);
+            for file in drop_ins(&self.file).unwrap_or_default() {
+                way.add(Way::to(&file)?);
+            }
         }
-        Ok(directories)
+        Ok(way)
     }
 
     /// Has these be watched. The directory of the default policy need not be there.
     fn watch(&self, watch: &mut Watch) -> Result<()> {
-        let directories = self
-            .directories()
+        let way = self
+            .way()
             .with_context(|| format!("the path {} cannot be made absolute", self.file.display()))?;
-        watch.look_at(directories, self.optional)
+        watch.look_at(way.decisive, self.optional)?;
+        if self.is_wrong {
+            // It may be so for who can change a directory on the way. What cannot be watched is not lacked.
+            watch.look_at_more(way.passed);
+        }
+        Ok(())
     }
 }
 
@@ -141,7 +152,6 @@ pub(super) fn follow(
                     else => return,
                 }
             }
-            changed = false;
             // Beside the collector, which shares this thread: a large policy takes its time.
             let reading = tokio::task::spawn_blocking(move || {
                 let order = source.order();
@@ -157,6 +167,8 @@ pub(super) fn follow(
             }
             // The links may lead elsewhere by now; where that cannot be watched, SIGHUP still works.
             let _ = source.watch(&mut watch);
+            // What has changed before that was seen by nobody.
+            changed = source.has_changed();
         }
     });
     Ok(())

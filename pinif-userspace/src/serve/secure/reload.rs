@@ -1,10 +1,6 @@
 //! What is in the operator's files is taken again: at SIGHUP, and when one of them is written or replaced.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use tokio::{
@@ -15,7 +11,7 @@ use tokio::{
 
 use super::in_force::InForce;
 use crate::{
-    host::file_watch::{self, FileState, Watch},
+    host::file_watch::{FileState, Guard, Watch, Way},
     serve::report::Reporter,
     surfaces::Level,
 };
@@ -34,8 +30,9 @@ pub fn follow(
     let (mut watch, mut changes) =
         Watch::new().context("changes of the certificate cannot be watched for")?;
     // Before they are looked at, so that what is written in the meantime is a change.
-    watch.look_at(directories(&in_force), false)?;
+    watch.look_at(way(&in_force).decisive, false)?;
     let mut seen = None;
+    let mut is_wrong = false;
     Ok(tokio::spawn(async move {
         loop {
             let now = states(&in_force);
@@ -43,26 +40,41 @@ pub fn follow(
             if seen.as_ref() != Some(&now) {
                 let is_first = seen.is_none();
                 seen = Some(now);
-                reload(&in_force, &reporter, is_first).await;
-                // The links may lead elsewhere by now; where that cannot be watched, SIGHUP still works.
-                let _ = watch.look_at(directories(&in_force), true);
+                is_wrong = !reload(&in_force, &reporter, is_first).await;
+                look_at(&mut watch, &in_force, is_wrong);
+                // What has changed before that was seen by nobody.
+                continue;
             }
             tokio::select! {
                 _ = stopped.changed() => return,
-                Some(()) = hangup.recv() => seen = Some(Vec::new()),
+                Some(()) = hangup.recv() => seen = Some(Default::default()),
                 Some(()) = changes.next() => changes.settle().await,
             }
+            // The links may lead elsewhere by now.
+            look_at(&mut watch, &in_force, is_wrong);
         }
     }))
 }
 
-/// Takes what is in them, and says what came of it; where that is what was expected, and nobody has asked, nothing.
-async fn reload(in_force: &Arc<InForce>, reporter: &Reporter, is_quiet: bool) {
+/// Watches what matters. Where that cannot be, SIGHUP still works.
+fn look_at(watch: &mut Watch, in_force: &InForce, is_wrong: bool) {
+    let way = way(in_force);
+    let _ = watch.look_at(way.decisive, true);
+    if is_wrong {
+        // They may be so for who can change a directory on the way.
+        watch.look_at_more(way.passed);
+    }
+}
+
+/// Takes what is in them, and says what came of it; where that is what was expected, and nobody has asked, nothing. Returns whether
+/// they are right.
+async fn reload(in_force: &Arc<InForce>, reporter: &Reporter, is_quiet: bool) -> bool {
     let reading = Arc::clone(in_force);
     // It does not panic, so that it is the runtime that ends.
     let Ok(read) = spawn_blocking(move || reading.reload()).await else {
-        return;
+        return true;
     };
+    let is_right = read.is_ok();
     match read {
         Ok(()) => {
             reporter.trouble(None);
@@ -77,14 +89,19 @@ async fn reload(in_force: &Arc<InForce>, reporter: &Reporter, is_quiet: bool) {
             reporter.trouble(Some("The newest certificates or tokens are wrong"));
         }
     }
+    is_right
 }
 
-fn states(in_force: &InForce) -> Vec<Option<FileState>> {
-    in_force.files().all().map(FileState::of).collect()
+/// What is in the files has changed, or who can replace them, where this has.
+fn states(in_force: &InForce) -> (Vec<Option<FileState>>, BTreeMap<PathBuf, Option<Guard>>) {
+    let states = in_force.files().all().map(FileState::of).collect();
+    (states, way(in_force).guards())
 }
 
-fn directories(in_force: &InForce) -> BTreeSet<PathBuf> {
-    let all = in_force.files().all();
-    let of = |file: &Path| file_watch::directories(file).unwrap_or_default();
-    all.flat_map(of).collect()
+fn way(in_force: &InForce) -> Way {
+    let mut way = Way::default();
+    for file in in_force.files().all() {
+        way.add(Way::to(file).unwrap_or_default());
+    }
+    way
 }

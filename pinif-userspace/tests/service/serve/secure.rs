@@ -4,14 +4,18 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::symlink,
+    process::Command,
 };
 
 use nix::sys::signal::Signal;
 
 use super::{
-    issued::{Authority, Folder, Issued, Secured, ask},
+    issued::{Authority, Folder, Issued, Secured, ask, connect, set_mode},
     secured::{NAME, OTHER, Secure, TOKEN, bearer, value},
+    served::Served,
 };
+use crate::control::asked::Place;
 
 fn refused(text: &str) -> [u64; 5] {
     ["plain", "handshake", "token", "crowded", "too-many"].map(|reason| {
@@ -163,6 +167,63 @@ fn new_files_are_in_force_at_once_and_no_connection_is_dropped() {
     let (status, _) = ask(&mut early, &[&named, &bearer(TOKEN)]).expect("the same connection");
     assert_eq!(status, 401, "each request is held to what is in force");
     secure.served.stop();
+}
+
+/// What leads there is a link to a folder, and this is swapped; then others can change what is above it for a while.
+#[test]
+fn a_folder_that_is_swapped_and_one_that_is_put_right_are_noticed() {
+    let authority = Authority::new("cards");
+    let folder = Folder::new();
+    folder.put("tokens", TOKEN);
+    let at = |name: &str| folder.path(name);
+    let publish = |version: &str| {
+        let own = authority.issue(&[NAME]);
+        fs::create_dir_all(at(version)).expect("a folder");
+        folder.put_certificate(&own);
+        for name in ["cert.pem", "key.pem"] {
+            fs::rename(at(name), at(version).join(name)).expect("it is ours");
+        }
+        let (_, last) = version.split_once('/').expect("a path");
+        symlink(last, at("above/new")).expect("a link");
+        fs::rename(at("above/new"), at("above/current")).expect("it is ours");
+        own
+    };
+    let first = publish("above/v1");
+    let files = ["above/current/cert.pem", "above/current/key.pem", "tokens"].map(&at);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+    command.args(["serve", "--host", NAME]);
+    for (option, file) in ["--tls-cert", "--tls-key", "--token-file"]
+        .iter()
+        .zip(&files)
+    {
+        command.arg(option).arg(file);
+    }
+    let mut served = Served::of(&Place::new(), command);
+    let named = format!("Host: {NAME}");
+    let shown = |served: &Served| {
+        let client = authority.client(None);
+        let mut stream = connect(&client, ("127.0.0.1", served.port()), NAME);
+        let (status, text) = ask(&mut stream, &[&named, &bearer(TOKEN)]).expect("an answer");
+        assert_eq!(status, 200);
+        let chain = stream.conn.peer_certificates().expect("a certificate");
+        let right = value(&text, "pinif_serve_tls_reload_success");
+        (chain[0].clone().into_owned(), right)
+    };
+    assert_eq!(shown(&served), (first.der, 1));
+    let in_force = "the files of certificates and tokens is in force";
+    let second = publish("above/v2");
+    served.pinif.wait_for_note(in_force);
+    assert_eq!(shown(&served), (second.der.clone(), 1));
+
+    set_mode(&at("above"), 0o777);
+    served.pinif.signal(Signal::SIGHUP);
+    let note = served.pinif.wait_for_note("stays so");
+    assert!(note.contains("run `chmod go-w "), "{note}");
+    assert_eq!(shown(&served), (second.der.clone(), 0));
+    set_mode(&at("above"), 0o755);
+    served.pinif.wait_for_note(in_force);
+    assert_eq!(shown(&served), (second.der, 1));
+    served.stop();
 }
 
 #[test]
