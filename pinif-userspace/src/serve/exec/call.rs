@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsString,
+    fs::File,
     io,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -14,7 +15,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tokio::{process::Command, time::timeout};
+use tokio::{process::Command, task::spawn_blocking, time::timeout};
 
 use crate::{
     policy::open_guarded,
@@ -38,6 +39,8 @@ pub(super) enum Outcome {
     Failed(ExitStatus),
     TimedOut,
     NotStarted(io::Error),
+    /// The program is not there, or others can change it.
+    Refused(String),
 }
 
 impl Program {
@@ -54,10 +57,10 @@ impl Program {
                 shown()
             ));
         }
-        let file = open_guarded(path, "program of --exec").map_err(|errors| {
-            let briefs = errors.problems().iter().map(|problem| problem.brief());
-            briefs.collect::<Vec<_>>().join("; ")
-        })?;
+        if limit.is_zero() {
+            return Err("no call ends in no time; give --exec-timeout more, as in 10s".to_owned());
+        }
+        let file = open(path)?;
         let metadata = file
             .metadata()
             .map_err(|error| format!("{}: {error}", shown()))?;
@@ -81,6 +84,11 @@ impl Program {
 
     /// Calls it, and waits for its end; where that does not come in time, ends it with all that it has started in its group.
     pub(super) async fn call(&self, variables: Vec<(String, String)>) -> Outcome {
+        // It may be another by now, or others' to change.
+        let looked_at = self.path.clone();
+        if let Ok(Err(why)) = spawn_blocking(move || open(&looked_at)).await {
+            return Outcome::Refused(why);
+        }
         let path = env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH));
         let child = Command::new(&self.path)
             .env_clear()
@@ -120,6 +128,14 @@ impl Program {
     }
 }
 
+/// Opens the program, where nobody else can change it.
+fn open(path: &Path) -> Result<File, String> {
+    open_guarded(path, "program of --exec").map_err(|errors| {
+        let briefs = errors.problems().iter().map(|problem| problem.brief());
+        briefs.collect::<Vec<_>>().join("; ")
+    })
+}
+
 /// A group of processes, which ends with this.
 struct Group(Option<Pid>);
 
@@ -142,7 +158,7 @@ impl Outcome {
             Self::Succeeded => 0,
             Self::Failed(_) => 1,
             Self::TimedOut => 2,
-            Self::NotStarted(_) => 3,
+            Self::NotStarted(_) | Self::Refused(_) => 3,
         }
     }
 
@@ -159,6 +175,7 @@ impl Outcome {
                 Some("does not end in time (--exec-timeout), and is killed".to_owned())
             }
             Self::NotStarted(error) => Some(format!("cannot be started: {error}")),
+            Self::Refused(why) => Some(format!("is not called, for this reason: {why}")),
         }
     }
 }

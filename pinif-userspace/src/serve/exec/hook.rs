@@ -123,7 +123,17 @@ impl Hook {
                 outcome = &mut call => Some(outcome),
                 _ = stopped.changed() => timeout(PATIENCE, &mut call).await.ok(),
             };
-            self.ended(&outcome.unwrap_or(Outcome::TimedOut));
+            match outcome {
+                Some(outcome) => self.ended(&outcome),
+                None => {
+                    let text = format!(
+                        "{} is killed: pinif serve ends, and waits {} s for a call",
+                        self.program.shown(),
+                        PATIENCE.as_secs()
+                    );
+                    self.reporter.note(Level::Warning, &text);
+                }
+            }
         }
         let left = self.lock().queue.give_up();
         if left > 0 {

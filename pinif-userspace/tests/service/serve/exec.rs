@@ -181,12 +181,22 @@ fn a_program_that_fails_is_said_once_and_counted() {
         served.until("the second call", |served| {
             (calls(served) == [0, 2, 0, 0]).then_some(())
         });
-        fs::remove_file(&program).expect("it is ours");
+        // Others can change it by now.
+        let mark = folder.path("mark");
+        fs::write(&program, format!("#!/bin/sh\n: >{}\n", mark.display())).expect("it is ours");
+        set_mode(&program, 0o777);
         bench.send(&format!("{LEAK} --count 300"));
-        served
-            .pinif
-            .wait_for_note("program cannot be started: No such file");
+        let note = served.pinif.wait_for_note("program is not called");
+        assert!(
+            note.contains("others can change the program of --exec"),
+            "{note}"
+        );
+        assert!(!mark.exists(), "it is not called");
         assert_eq!(calls(&served), [0, 2, 0, 1]);
+        fs::remove_file(&program).expect("it is ours");
+        bench.send(&format!("{LEAK} --count 3000"));
+        served.pinif.wait_for_note("there is no such file");
+        assert_eq!(calls(&served), [0, 2, 0, 2]);
         let ended = served.stop();
         let said = ended.stderr.iter().filter(|line| line.contains("status 3"));
         assert_eq!(said.count(), 1, "{:?}", ended.stderr);
@@ -217,4 +227,36 @@ fn what_is_no_program_is_refused_with_the_fix() {
     assert!(error(Path::new("program")).contains("is no absolute path"));
     let said = error(&folder.path("none"));
     assert!(said.contains("none: there is no such file"), "{said}");
+    set_mode(&path, 0o700);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--exec-timeout", "0s"]);
+    let output = command.arg("--exec").arg(&path).output();
+    let output = output.expect("pinif runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("give --exec-timeout more"), "{said}");
+}
+
+#[test]
+fn a_call_that_the_end_cuts_short_is_not_said_to_be_late() {
+    scenario("serve exec-end", &[], |bench| {
+        let folder = Folder::new();
+        let begun = folder.path("begun");
+        let lines = format!("#!/bin/sh\n: >{}\nexec sleep 1000\n", begun.display());
+        let program = program(&folder, &lines);
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let served = serve(&place, &program, &["--exec-timeout", "1000s"]);
+        served.wait_until_heard();
+        bench.send(&format!("{LEAK} --count 1"));
+        auditor.wait_for_finding("device-escape");
+        served.until("the call", |_| begun.exists().then_some(()));
+        let said = served.stop().stderr.join("\n");
+        assert!(
+            said.contains("program is killed: pinif serve ends"),
+            "{said}"
+        );
+        assert!(!said.contains("in time"), "{said}");
+        auditor.stop();
+    });
 }
