@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::print::Printer;
@@ -21,6 +21,8 @@ use crate::{
 
 /// How often another auditor is looked for.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long nothing may come before the auditor is asked whether it still answers.
+const SILENCE: Duration = Duration::from_secs(5);
 /// People are shown one again when its count is so many times what was shown last.
 const GROWN: u64 = 10;
 
@@ -108,7 +110,7 @@ impl Following<'_> {
         // What comes in the meantime waits in the events.
         self.list(client).await?;
         while self.rest > 0 {
-            match events.next().await? {
+            match next(client, events).await? {
                 None => return Ok(Ended::Audit),
                 Some(EventLine::Finding(finding)) => self.take(&finding)?,
                 // What is missing is in the list.
@@ -163,6 +165,22 @@ impl Following<'_> {
         };
         self.rest -= 1;
         self.printer.event(finding, is_new).map_err(Failure::Output)
+    }
+}
+
+/// The next line. Where none comes for a while, the auditor is asked for a sign of life: one that is stopped closes nothing.
+async fn next(
+    client: &mut Client,
+    events: &mut Events,
+) -> Result<Option<EventLine<'static>>, ClientError> {
+    loop {
+        if let Ok(line) = timeout(SILENCE, events.next()).await {
+            return line;
+        }
+        // That it refuses is an answer, and the events end where it has gone.
+        if let Err(error @ ClientError::Silent(_)) = client.status().await {
+            return Err(error);
+        }
     }
 }
 

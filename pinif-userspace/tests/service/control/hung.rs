@@ -6,9 +6,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use nix::sys::signal::Signal;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::asked::Place;
+use super::asked::{LEAK, Place};
+use crate::bench::{Pinif, scenario};
 
 fn pinif(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinif"));
@@ -77,6 +79,29 @@ fn nobody_waits_for_ever_for_an_auditor_that_hangs() {
             assert!(out.contains("\npinif_ready 0\n"), "{out}");
         }
     }
+}
+
+/// One that is stopped closes nothing: whoever follows it asks.
+#[test]
+fn following_notices_an_auditor_that_is_stopped() {
+    scenario("control follow-hung", &[], |bench| {
+        let place = Place::new();
+        let auditor = place.audit(bench, &[]);
+        bench.send(&format!("{LEAK} --count 3"));
+        let mut follower = Pinif::start(asking(&place, "findings --follow --format json"));
+        follower.wait_for_line("the finding", |line| line.contains("device-escape"));
+        auditor.signal(Signal::SIGSTOP);
+        follower.wait_for_note("the auditor does not answer; waiting for it, or the next one");
+        auditor.signal(Signal::SIGCONT);
+        follower.wait_for_note("an auditor answers again");
+        bench.send(&format!("{LEAK} --count 7"));
+        follower.wait_for_line("it is followed", |line| {
+            line.contains("\"packets\":7,") || line.contains("\"packets\":10,")
+        });
+        follower.signal(Signal::SIGINT);
+        assert_eq!(follower.end().status.code(), Some(0));
+        auditor.stop();
+    });
 }
 
 #[test]
