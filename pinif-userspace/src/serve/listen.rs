@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     address::{Address, is_loopback},
-    via::{Via, listen},
+    via::{SocketError, Via, listen},
 };
 use crate::{
     control::{Listening, Refusal, connection::Accept},
@@ -63,9 +63,7 @@ impl Listener {
         match address {
             Address::Tcp(address) => {
                 let listener = listen(*address, via);
-                let listener = listener.with_context(|| {
-                    format!("{address} cannot be listened at; choose another port with --listen")
-                })?;
+                let listener = listener.map_err(|error| unbound(*address, error))?;
                 Ok(if is_secure {
                     Self::Secure(listener)
                 } else {
@@ -105,6 +103,24 @@ impl Listener {
             Self::Unix(_, listening) => Address::Unix(listening.path().to_owned()).to_string(),
         }
     }
+}
+
+/// Why an address cannot be listened at, with the fix for that.
+fn unbound(address: SocketAddr, error: SocketError) -> anyhow::Error {
+    let kind = match &error {
+        SocketError::Failed(error) => Some(error.kind()),
+        SocketError::Unbound { .. } => None,
+    };
+    let fix = match kind {
+        Some(io::ErrorKind::AddrNotAvailable) => {
+            "no interface has this address; choose one that `ip address` shows, with --listen"
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            "choose a port from 1024 on with --listen, or run it as root"
+        }
+        _ => "choose another port with --listen",
+    };
+    anyhow::Error::from(error).context(format!("{address} cannot be listened at; {fix}"))
 }
 
 impl Accept for Listener {

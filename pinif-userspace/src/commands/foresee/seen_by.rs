@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::time::timeout;
 
 use crate::{
     commands::asking::{Asked, run},
-    control::{Client, FindingsFilter},
+    control::{Client, ClientError, FindingsFilter},
     foresee::{Original, seen},
     survey::Owned,
 };
@@ -50,10 +50,7 @@ async fn seen_by(client: &mut Client, original: &Original) -> Result<Vec<Owned>>
     let mut all = Vec::new();
     for _ in 0..PAGES {
         let page = timeout(PATIENCE, client.findings(&filter)).await;
-        let page = page.with_context(|| {
-            let path = client.path().display();
-            format!("the auditor at {path} does not answer")
-        })??;
+        let page = page.map_err(|_| ClientError::Silent(client.path().to_owned()))??;
         for finding in &page.findings {
             all.extend(seen::of_line(finding, &original.network.links));
         }

@@ -15,7 +15,7 @@ use super::{
     files::{Files, read, read_secret},
     tokens::Tokens,
 };
-use crate::text::escape::visible;
+use crate::text::{escape::visible, shell};
 
 /// All of it, of one moment.
 #[derive(Debug)]
@@ -36,8 +36,7 @@ impl Material {
     pub fn read(files: &Files) -> Result<Self, String> {
         let chain = certificates(&files.certificate, "certificate")?;
         let key = read_secret(&files.key, "private key")?;
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(|_| format!("{} has no private key in PEM", shown(&files.key)))?;
+        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| no_key(&files.key, &key))?;
         let tokens = match &files.tokens {
             None => None,
             Some(path) => Some(tokens(path)?),
@@ -85,6 +84,23 @@ impl Material {
         let certificate = ParsedCertificate::try_from(&self.certificate);
         certificate.is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
     }
+}
+
+/// Why a file has no key. One that is encrypted says so in a line of its own (RFC 7468, section 11; RFC 1421, section 4.6.1.1).
+fn no_key(path: &Path, text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let marks = [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----",
+        "Proc-Type: 4,ENCRYPTED",
+    ];
+    if text.lines().any(|line| marks.contains(&line.trim())) {
+        let file = shell::path(path);
+        return format!(
+            "the private key {} is encrypted, and nobody is there to give its password; store it without one: `openssl pkey -in {file} -out NEW`",
+            shown(path)
+        );
+    }
+    format!("{} has no private key in PEM", shown(path))
 }
 
 fn certificates(path: &Path, of: &'static str) -> Result<Vec<CertificateDer<'static>>, String> {

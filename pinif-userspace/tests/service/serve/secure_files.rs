@@ -79,6 +79,14 @@ fn off_this_machine_it_listens_with_tls_and_who_asks_is_known() {
 }
 
 #[test]
+fn an_address_that_is_anothers_is_said() {
+    let folder = folder();
+    let with = "--tls-cert @cert.pem --tls-key @key.pem --token-file @tokens";
+    let error = error(&folder, &format!("--listen 192.0.2.7:9759 {with}"));
+    assert!(error.contains("no interface has this address"), "{error}");
+}
+
+#[test]
 fn what_others_can_read_or_change_is_refused_with_the_fix() {
     let folder = folder();
     let with = "--listen 127.0.0.1:0 --tls-cert @cert.pem --tls-key @key.pem --token-file @tokens";
@@ -102,6 +110,16 @@ fn what_others_can_read_or_change_is_refused_with_the_fix() {
         ),
         ("tokens", "# none", "tokens: there is no token in it"),
         ("key.pem", "nothing", "key.pem has no private key in PEM"),
+        (
+            "key.pem",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "key.pem is encrypted",
+        ),
+        (
+            "key.pem",
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMIIB\n-----END EC PRIVATE KEY-----\n",
+            "key.pem is encrypted",
+        ),
         ("cert.pem", "nothing", "cert.pem has no certificate in PEM"),
     ] {
         let before = fs::read_to_string(folder.path(name)).expect("it is ours");
