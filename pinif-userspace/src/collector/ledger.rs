@@ -269,6 +269,11 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         iter::from_fn(move || self.next_due(|from| (from <= now).then_some(now))).take(REPEATS)
     }
 
+    /// Whether there is a finding that may become quiet.
+    pub fn may_quieten(&self) -> bool {
+        !self.activity.is_over()
+    }
+
     /// Whether a finding is to be reported again, now or later.
     pub fn waits(&self) -> bool {
         !self.waiting.is_empty()

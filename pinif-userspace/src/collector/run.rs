@@ -32,7 +32,7 @@ use crate::{
     kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
 
-/// How often counters are read while there is a finding, or a reader who wants each state.
+/// How often counters are read while there is a finding that is not quiet, or a reader who wants each state.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long before its time either of that and the look at what is attached is done with the other: pinif wakes once for both.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -228,9 +228,10 @@ impl Audit {
         Ok(())
     }
 
-    /// Whether the counters are read once a second: a clean audit that nobody watches sleeps.
+    /// Whether the counters are read once a second: a clean audit that nobody watches sleeps. So does one whose findings are all
+    /// quiet: that one of them grows is noticed when the attachments are looked at.
     fn is_read_on_time(&self) -> bool {
-        self.has_findings() || self.hub.wants_snapshots()
+        self.ledger.may_quieten() || self.ledger.waits() || self.hub.wants_snapshots()
     }
 
     fn has_findings(&self) -> bool {

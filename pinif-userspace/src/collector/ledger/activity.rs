@@ -34,6 +34,11 @@ impl Activity {
         is_quiet
     }
 
+    /// Whether all are quiet.
+    pub(super) fn is_over(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// The next finding that is quiet by now; `seen_at` is when one was last seen.
     pub(super) fn next_quiet(
         &mut self,

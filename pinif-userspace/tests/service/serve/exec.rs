@@ -246,7 +246,7 @@ fn a_call_that_the_end_cuts_short_is_not_said_to_be_late() {
         let program = program(&folder, &lines);
         let place = Place::new();
         let mut auditor = place.audit(bench, &[]);
-        let served = serve(&place, &program, &["--exec-timeout", "1000s"]);
+        let mut served = serve(&place, &program, &["--exec-timeout", "1000s"]);
         served.wait_until_heard();
         bench.send(&format!("{LEAK} --count 1"));
         auditor.wait_for_finding("device-escape");
