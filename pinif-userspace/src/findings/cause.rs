@@ -36,18 +36,23 @@ pub(super) fn by_origin(
     look_up: &mut LookUp<'_>,
 ) -> Vec<Cause> {
     match sighted.origin {
-        Origin::None => without_socket(sighted, scene, look_up),
-        Origin::Kernel => kernel::causes(sighted, scene, look_up),
+        Origin::None => without_socket(row, sighted, scene, look_up),
+        Origin::Kernel => kernel::causes(row, sighted, scene, look_up),
         Origin::Process => by_process(row, sighted, scene, look_up),
     }
 }
 
-fn without_socket(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+fn without_socket(
+    row: &Row,
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Cause> {
     // What the kernel sends by itself may have no socket, and may not follow the tables: reports of groups do not.
     if let Subject::Kernel { what, .. } = sighted.subject
         && kernel::follows_no_route(what)
     {
-        return kernel::causes(sighted, scene, look_up);
+        return kernel::causes(row, sighted, scene, look_up);
     }
     let local = sighted.headers.is_some_and(|headers| {
         scene

@@ -9,6 +9,7 @@ use crate::{
     findings::{
         decode::Sighted,
         explain::{Cause, CauseKind},
+        kinds::Row,
         scene::{LookUp, Scene},
         subject::{KernelPacket, of_kernel},
     },
@@ -22,7 +23,12 @@ pub(super) const fn follows_no_route(what: subject::KernelPacket) -> bool {
 }
 
 /// What it is, and what chose its interface.
-pub(super) fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+pub(super) fn causes(
+    row: &Row,
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Cause> {
     let mut causes = what(sighted, scene);
     if let subject::Subject::Kernel { what, .. } = sighted.subject
         && follows_no_route(what)
@@ -30,7 +36,7 @@ pub(super) fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<
         return causes;
     }
     causes.extend(links_down(sighted, scene));
-    causes.extend(source::of_kernel(sighted, scene, look_up));
+    causes.extend(source::of_kernel(row, sighted, scene, look_up));
     causes.extend(route(sighted, scene, look_up));
     causes
 }

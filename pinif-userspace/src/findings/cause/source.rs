@@ -96,6 +96,7 @@ pub(super) fn chosen(
 
 /// The same, of what the kernel sends: where it is an answer, it has the address that was asked.
 pub(super) fn of_kernel(
+    row: &Row,
     sighted: &Sighted,
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
@@ -107,7 +108,7 @@ pub(super) fn of_kernel(
             ..
         }
     );
-    if !is_tunnel {
+    if !is_tunnel || !row.is_of_source {
         return None;
     }
     by_routing(sighted, scene, look_up)
