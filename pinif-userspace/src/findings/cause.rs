@@ -7,6 +7,7 @@ mod nft;
 mod offers;
 mod routing;
 mod source;
+mod tunnel;
 
 use std::net::IpAddr;
 

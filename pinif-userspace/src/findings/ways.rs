@@ -74,4 +74,8 @@ pub enum ChosenBy {
     Before,
     /// NAT: the packet had another source.
     Nat,
+    /// Whoever asked: it answers from the address that it was asked at (`tcp_v4_send_reset`, `icmp_reply`).
+    Asked,
+    /// The settings of a tunnel (`local`).
+    Tunnel,
 }

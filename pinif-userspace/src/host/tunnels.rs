@@ -1,5 +1,6 @@
 //! Tunnels: which interfaces' packets may be inside an outer packet.
 
+pub(super) mod local;
 pub(super) mod signatures;
 
 use std::collections::BTreeMap;

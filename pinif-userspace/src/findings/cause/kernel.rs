@@ -2,18 +2,15 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::{packet::protocol, subject, tunnel::Signature};
+use pinif_ebpf::{packet::protocol, subject};
 
-use super::{links::links_down, routing::route, source};
-use crate::{
-    findings::{
-        decode::Sighted,
-        explain::{Cause, CauseKind},
-        kinds::Row,
-        scene::{LookUp, Scene},
-        subject::{KernelPacket, of_kernel},
-    },
-    host::links::Link,
+use super::{links::links_down, routing::route, source, tunnel::tunnel_of};
+use crate::findings::{
+    decode::Sighted,
+    explain::{Cause, CauseKind},
+    kinds::Row,
+    scene::{LookUp, Scene},
+    subject::{KernelPacket, of_kernel},
 };
 
 /// Whether such packets leave by the interface that they are about, whatever the routing tables say.
@@ -65,23 +62,13 @@ fn kind(sighted: &Sighted) -> KernelPacket {
     }
 }
 
-/// The tunnel whose outer packet it is, by its header. Where several have the same, none is named.
+/// What names that tunnel.
 fn tunnel(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
-    let headers = sighted.headers?;
-    let signatures = match (headers.source_port, headers.destination_port) {
-        (Some(from), Some(to)) if headers.protocol == protocol::UDP => {
-            [Signature::udp_to(to), Signature::udp_from(from)]
-        }
-        _ => [Signature::protocol(headers.protocol); 2],
-    };
-    let is_header = |link: &&Link| signatures.iter().any(|one| link.outer.contains(one));
-    let mut tunnels = scene.network.links.iter().filter(is_header);
-    let (only, other) = (tunnels.next()?, tunnels.next());
-    let kind = CauseKind::Tunnel {
+    let only = tunnel_of(sighted, scene)?;
+    Some(Cause::certain(CauseKind::Tunnel {
         device: only.name.clone(),
         kind: only.kind.clone(),
-    };
-    other.is_none().then(|| Cause::certain(kind))
+    }))
 }
 
 /// The groups that programs have joined on the interface, which the kernel reports there.

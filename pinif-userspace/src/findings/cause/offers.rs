@@ -8,7 +8,11 @@ use std::{
 use ipnet::IpNet;
 use pinif_ebpf::{key::IfIndex, sighting::Origin, verdict::Kind};
 
-use super::{links::is_neighbour, routing::leads_out, source::who_chose};
+use super::{
+    links::is_neighbour,
+    routing::leads_out,
+    source::{is_answer, who_chose},
+};
 use crate::{
     findings::{
         decode::Sighted,
@@ -122,6 +126,7 @@ pub(in crate::findings) fn offers(
         is_right_without,
         chosen_by: match sighted.origin {
             Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
+            Origin::None if is_answer(sighted, scene) => ChosenBy::Asked,
             Origin::None => ChosenBy::Unknown,
         },
         network: sighted

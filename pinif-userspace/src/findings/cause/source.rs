@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use pinif_ebpf::subject::{KernelPacket, Subject};
+
 use super::{
     nat,
     routing::{Asked, bound_source, leads_out},
+    tunnel::{is_tunnels, tunnel_of},
 };
 use crate::{
     findings::{
@@ -34,6 +37,14 @@ pub(in crate::findings) fn who_chose(
     }
     if bound_source(sighted) == Some(headers.source) {
         return ChosenBy::Program;
+    }
+    if let Some(tunnel) = tunnel_of(sighted, scene).filter(|_| is_tunnels(sighted))
+        && tunnel.local == Some(headers.source)
+    {
+        return ChosenBy::Tunnel;
+    }
+    if is_answer(sighted, scene) {
+        return ChosenBy::Asked;
     }
     let Some(without) = asked.without.clone() else {
         return ChosenBy::Nat;
@@ -80,6 +91,20 @@ pub(in crate::findings) fn who_chose(
     ChosenBy::Program
 }
 
+/// Whether the kernel answers with it, from the address that was asked. Errors of a router have one that routing chose: where the
+/// interface has none of its own, it may be such.
+pub(super) fn is_answer(sighted: &Sighted, scene: &Scene<'_>) -> bool {
+    let (Subject::Kernel { what, .. }, Some(headers)) = (sighted.subject, sighted.headers) else {
+        return false;
+    };
+    let mut own = scene.network.addresses.of(sighted.egress);
+    match what {
+        KernelPacket::TcpReset => true,
+        KernelPacket::Icmp => own.any(|own| own.address == headers.source),
+        _ => false,
+    }
+}
+
 /// What chose the source address of a process's packet, where it was not the program; of a kind that is about the address.
 pub(super) fn chosen(
     row: &Row,
@@ -101,14 +126,7 @@ pub(super) fn of_kernel(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<Cause> {
-    let is_tunnel = matches!(
-        sighted.subject,
-        pinif_ebpf::subject::Subject::Kernel {
-            what: pinif_ebpf::subject::KernelPacket::Tunnel(_),
-            ..
-        }
-    );
-    if !is_tunnel || !row.is_of_source {
+    if !is_tunnels(sighted) || !row.is_of_source {
         return None;
     }
     by_routing(sighted, scene, look_up)
@@ -121,7 +139,11 @@ fn by_routing(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) ->
         ChosenBy::Route => CauseKind::SourceOfRoute { source },
         ChosenBy::Kernel => CauseKind::Unnumbered { source, interface },
         ChosenBy::Before => CauseKind::SourceBefore { source },
-        ChosenBy::Unknown | ChosenBy::Program | ChosenBy::Nat => return None,
+        ChosenBy::Unknown
+        | ChosenBy::Program
+        | ChosenBy::Nat
+        | ChosenBy::Asked
+        | ChosenBy::Tunnel => return None,
     }))
 }
 

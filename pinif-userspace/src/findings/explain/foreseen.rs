@@ -57,7 +57,7 @@ fn remedies(latent: &Latent) -> Vec<Remedy> {
         (Some(bound), _, Some(rule)) => vec![Remedy::Allow {
             rule,
             egress: egress(),
-            bound: bound.clone(),
+            bound: Some(bound.clone()),
         }],
         (None, Some(now), _) => {
             // Of a socket that no process holds, nobody knows what to start.

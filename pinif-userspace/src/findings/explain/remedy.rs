@@ -7,4 +7,6 @@ mod model;
 mod words;
 
 pub use dropped::{Dropped, Port, Traffic};
-pub use model::{Beside, Meets, NewRoute, OutOfRule, Remedy, Setting, Then, Translation};
+pub use model::{
+    Beside, Meets, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
+};

@@ -1,6 +1,6 @@
 //! An interface.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use pinif_ebpf::{intent::Name, key::IfIndex, tunnel::Signature};
 
@@ -37,6 +37,8 @@ pub struct Link {
     pub routes: bool,
     /// The headers of a tunnel's outer packets, whatever interface a route sends them by.
     pub outer: BTreeSet<Signature>,
+    /// The source address of a tunnel's outer packets, where its settings have one (`local`).
+    pub local: Option<IpAddr>,
 }
 
 impl Link {
@@ -59,6 +61,7 @@ impl Link {
             ring: Vec::new(),
             routes: false,
             outer: BTreeSet::new(),
+            local: None,
         }
     }
 

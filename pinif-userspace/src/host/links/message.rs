@@ -10,7 +10,7 @@ use pinif_ebpf::{intent::Name, key::IfIndex};
 use super::link::Link;
 use crate::host::{
     attributes::{attributes, text, until_zero},
-    tunnels::signatures::signatures,
+    tunnels::{local::local, signatures::signatures},
 };
 
 /// Attributes of `RTM_NEWLINK` (linux/if_link.h).
@@ -95,7 +95,9 @@ impl Link {
         self.kind = find(attribute::INFO_KIND).map(|nla| text(nla.value()));
         let data = find(attribute::INFO_DATA);
         if let Some(kind) = &self.kind {
-            self.outer = signatures(kind, data.as_ref().map(|nla| nla.value()));
+            let data = data.as_ref().map(|nla| nla.value());
+            self.outer = signatures(kind, data);
+            self.local = local(kind, data);
         }
         let Some(data) = data else {
             return;

@@ -4,8 +4,9 @@ use super::misled;
 use crate::bench::carry::{From, Mistake, Then, developer, on_card, operator};
 use crate::bench::{Bench, Need, risk, scenario};
 use pinif_lab::LinkKind;
+use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 const NFT: &[Need] = &[Need::Program("nft")];
@@ -146,6 +147,16 @@ fn a_group_is_joined_where_it_belongs() {
     .is_fixed();
 }
 
+/// The tunnel leads to a neighbour.
+fn up(bench: &Bench) {
+    bench.run("ip", "link set vx0 multicast off up");
+    bench.run("ip", "address add 10.7.0.1/24 dev vx0");
+    bench.run(
+        "ip",
+        "neighbour add 10.7.0.2 lladdr 02:00:00:00:00:77 dev vx0",
+    );
+}
+
 /// A tunnel from the backplane's address to the world.
 #[test]
 fn a_tunnel_gets_the_address_of_its_way() {
@@ -154,12 +165,7 @@ fn a_tunnel_gets_the_address_of_its_way() {
             "ip",
             "link add vx0 type vxlan id 7 local 10.0.0.1 remote 203.0.113.9 dstport 4789",
         );
-        bench.run("ip", "link set vx0 multicast off up");
-        bench.run("ip", "address add 10.7.0.1/24 dev vx0");
-        bench.run(
-            "ip",
-            "neighbour add 10.7.0.2 lladdr 02:00:00:00:00:77 dev vx0",
-        );
+        up(bench);
     }
     Mistake {
         needs: &[Need::Program("nft"), Need::Link(LinkKind::Vxlan)],
@@ -180,4 +186,123 @@ fn a_tunnel_gets_the_address_of_its_way() {
         )
     }
     .is_fixed();
+}
+
+/// What goes to the world stays on the backplane, whose router leads there.
+const WORLD: &str = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"world\"\ndestination = \
+                     [\"203.0.113.0/24\"]\nonly_via = [\"backplane\"]\n";
+
+/// But for one of it.
+fn misled_world(bench: &Bench) {
+    bench.run("ip", "route add 203.0.113.0/28 via 10.0.0.2");
+    bench.run("ip", "route add 203.0.113.9 via 192.0.2.2");
+}
+
+/// A tunnel whose own setting is the address of where it must not leave: a route alone would take that along.
+#[test]
+fn a_tunnel_is_led_home_with_an_address_of_home() {
+    fn make(bench: &Bench) {
+        misled_world(bench);
+        bench.run(
+            "ip",
+            "link add vx0 type vxlan id 7 local 192.0.2.1 remote 203.0.113.9 dstport 4789",
+        );
+        up(bench);
+    }
+    Mistake {
+        needs: &[Need::Program("nft"), Need::Link(LinkKind::Vxlan)],
+        cause: "=the outer packet of a tunnel; the tunnel is vx0; route 203.0.113.9/32 via 192.0.2.2 dev eth1 in table main",
+        policy: Some(WORLD),
+        make,
+        remedies: vec![operator(
+            "give 203.0.113.9 a route via fab0, and give the tunnel vx0 the local address 10.0.0.1 (`ip route replace 203.0.113.9 \
+             via 10.0.0.2 dev fab0; ip link set dev vx0 type vxlan local 10.0.0.1`)",
+            Then::By("fab0"),
+        )],
+        ..of(
+            "policy-escape",
+            "30 policy-tunnel-local",
+            From::Card,
+            "udp --to 10.7.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// One without such a setting has the address that the route gives.
+#[test]
+fn a_tunnel_without_an_address_is_led_home_by_a_route() {
+    fn make(bench: &Bench) {
+        misled_world(bench);
+        bench.run(
+            "ip",
+            "link add vx0 type vxlan id 7 remote 203.0.113.9 dstport 4789",
+        );
+        up(bench);
+    }
+    Mistake {
+        needs: &[Need::Program("nft"), Need::Link(LinkKind::Vxlan)],
+        cause: "=the outer packet of a tunnel; the tunnel is vx0; route 203.0.113.9/32 via 192.0.2.2 dev eth1 in table main",
+        policy: Some(WORLD),
+        make,
+        remedies: vec![operator(
+            "give 203.0.113.9 a route via fab0 (`ip route replace 203.0.113.9 via 10.0.0.2 dev fab0`)",
+            Then::By("fab0"),
+        )],
+        ..of(
+            "policy-escape",
+            "30 policy-tunnel",
+            From::Card,
+            "udp --to 10.7.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// An answer has the address that was asked, whatever routes say: by the backplane, that would be another mistake.
+#[test]
+fn a_reset_that_a_rule_keeps_elsewhere_is_dropped() {
+    scenario("30 policy-reset", NFT, |bench| {
+        misled_world(bench);
+        let outside = &bench.chassis.outside;
+        outside
+            .add_address("lo", "203.0.113.9/32".parse().expect("an address"))
+            .expect("lo");
+        let try_to_connect = || {
+            let [from, to] = ["203.0.113.9:0", "192.0.2.1:9"]
+                .map(|address| address.parse::<SocketAddr>().expect("an address").into());
+            let refused = outside.run(|| {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+                socket.bind(&from)?;
+                socket.connect_timeout(&to, Duration::from_secs(1))
+            });
+            refused
+                .expect("the namespace")
+                .expect_err("nobody accepts")
+                .kind()
+        };
+        let auditor = bench.audit_with(WORLD, &[]);
+        assert_eq!(try_to_connect(), io::ErrorKind::ConnectionRefused);
+        let report = auditor.stop();
+        let [finding] = &report.findings[..] else {
+            panic!("one finding\n{report}");
+        };
+        assert_eq!((finding.kind.name(), finding.packets), ("policy-escape", 1));
+        let texts = finding.remedies.iter();
+        let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+        assert_eq!(
+            texts,
+            [
+                "drop it where it leaves via eth1 (`nft 'add table inet pinif_fix; add chain inet pinif_fix postrouting { type \
+                 filter hook postrouting priority 101; }; add rule inet pinif_fix postrouting oifname \"eth1\" ip daddr 203.0.113.9 tcp \
+                 flags & rst == rst drop'`)",
+                "let rule world allow eth1",
+            ]
+        );
+        bench.shell(&finding.remedies[0].commands[0]);
+        let auditor = bench.audit_with(WORLD, &[]);
+        assert_eq!(try_to_connect(), io::ErrorKind::TimedOut);
+        let report = auditor.stop();
+        assert!(report.findings.is_empty(), "{report}");
+    });
 }

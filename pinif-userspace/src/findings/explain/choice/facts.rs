@@ -81,12 +81,15 @@ pub(in crate::findings) fn has_no_way(finding: &Finding) -> bool {
     matches!(reached(finding), Reached::Nowhere)
 }
 
-/// Whether a packet that goes where it belongs would have an address there that is not of there: the program chose it.
+/// Whether a packet that goes where it belongs would have an address there that is not of there: no route chose it.
 pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
     let Some(flow) = finding.flow else {
         return false;
     };
-    let is_chosen = finding.ways.chosen_by == ChosenBy::Program;
+    let is_chosen = matches!(
+        finding.ways.chosen_by,
+        ChosenBy::Program | ChosenBy::Tunnel | ChosenBy::Asked
+    );
     let owner = finding.place.source_owner.as_deref();
     is_chosen
         && way

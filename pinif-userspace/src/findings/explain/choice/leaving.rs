@@ -1,6 +1,6 @@
 //! The remedies of packets that left where they should not.
 
-use std::net::IpAddr;
+use pinif_ebpf::verdict::Kind;
 
 use super::{
     binding::{bound_as_a_whole, bound_home, named_no_other, run_home, unpinned},
@@ -8,7 +8,7 @@ use super::{
     egress,
     facts::{demands_device, has_no_way},
     home, is_owned,
-    routes::{route_home, route_taken, translation},
+    routes::{moved_tunnel, route_home, route_taken, translation},
 };
 use crate::{
     findings::{
@@ -79,12 +79,12 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
             all.extend(route_home(finding, row));
             return all;
         }
-        ChosenBy::Program | ChosenBy::Unknown => {}
+        ChosenBy::Program | ChosenBy::Unknown | ChosenBy::Asked | ChosenBy::Tunnel => {}
     }
     if is_owned(finding) {
         all.extend(configured(finding).map(Remedy::Configure));
     } else {
-        all.extend(moved_tunnel(finding));
+        all.extend(moved_tunnel(finding, finding.ways.source).map(Remedy::MoveTunnel));
     }
     all.extend(route_home(finding, row));
     if is_owned(finding) {
@@ -110,9 +110,21 @@ pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec
         all.extend(bound_home(finding, row));
         all.extend(named_no_other(finding));
     } else if all.is_empty() || has_no_way(finding) {
+        let is_answer = finding.ways.chosen_by == ChosenBy::Asked && all.is_empty();
         all.push(dropped(finding, row));
+        all.extend(allowed(finding).filter(|_| is_answer));
     }
     all
+}
+
+/// That the rule allows what is asked for there. An address that is wrong there, no rule makes right.
+fn allowed(finding: &Finding) -> Option<Remedy> {
+    let rule = finding.place.rule.as_ref()?.name.clone()?;
+    (finding.kind != Kind::AddressEscape).then(|| Remedy::Allow {
+        rule,
+        egress: egress(finding),
+        bound: None,
+    })
 }
 
 /// Remove what takes the packets of a device to another.
@@ -195,24 +207,6 @@ pub(super) fn configured(finding: &Finding) -> Option<Setting> {
         program,
         name,
         value: finding.ways.source.filter(|_| finding.ways.is_led_there)?,
-    })
-}
-
-/// Another local address for the tunnel whose outer packet it is, of the kinds that can change it.
-fn moved_tunnel(finding: &Finding) -> Option<Remedy> {
-    let address: IpAddr = finding.ways.source?;
-    finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Tunnel {
-            device,
-            kind: Some(kind),
-        } if ["vxlan", "gre", "gretap", "ipip", "sit", "vti", "erspan"].contains(&&**kind) => {
-            Some(Remedy::MoveTunnel {
-                device: device.clone(),
-                kind: kind.clone(),
-                address,
-            })
-        }
-        _ => None,
     })
 }
 

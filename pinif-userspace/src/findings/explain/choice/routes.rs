@@ -1,6 +1,6 @@
 //! The remedies that lead packets where they belong by a route, or say that somebody has to decide where that is.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 use pinif_ebpf::verdict::Kind;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        Beside, CauseKind, NewRoute, OutOfRule, Remedy, Route, Translation,
+        Beside, CauseKind, MovedTunnel, NewRoute, OutOfRule, Remedy, Route, Translation,
         phrases::destination_address,
     },
     finding::Finding,
@@ -58,10 +58,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         }
         Reached::By(way) => way,
     };
-    let translation = keeps_foreign_source(finding, &way).then(|| Translation {
-        egress: way.interface.clone(),
-        ..translation(finding)
-    });
+    let is_foreign = keeps_foreign_source(finding, &way);
     let (to, beside) = destinations(finding, taken, &way);
     let out = taken.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
@@ -72,15 +69,45 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
             table: way.table.filter(|&table| table != route.table_number)?,
         }))
     });
-    match translation {
-        Some(translation) => vec![Remedy::RouteAndTranslate(
-            route(to, Some(way), beside),
-            translation,
-        )],
-        None => std::iter::once(Remedy::Route(route(to, Some(way), beside)))
-            .chain(out)
-            .collect(),
+    if !is_foreign {
+        let route = Remedy::Route(route(to, Some(way), beside));
+        return std::iter::once(route).chain(out).collect();
     }
+    let (egress, source) = (way.interface.clone(), way.source);
+    let route = route(to, Some(way), beside);
+    match finding.ways.chosen_by {
+        // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
+        ChosenBy::Asked => Vec::new(),
+        ChosenBy::Tunnel => moved_tunnel(finding, source)
+            .map(|tunnel| Remedy::RouteAndMoveTunnel(route, tunnel))
+            .into_iter()
+            .collect(),
+        _ => vec![Remedy::RouteAndTranslate(
+            route,
+            Translation {
+                egress,
+                ..translation(finding)
+            },
+        )],
+    }
+}
+
+/// Another local address for the tunnel whose outer packet it is, of the kinds that can change it.
+pub(super) fn moved_tunnel(finding: &Finding, address: Option<IpAddr>) -> Option<MovedTunnel> {
+    let address = address?;
+    finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Tunnel {
+            device,
+            kind: Some(kind),
+        } if ["vxlan", "gre", "gretap", "ipip", "sit", "vti", "erspan"].contains(&&**kind) => {
+            Some(MovedTunnel {
+                device: device.clone(),
+                kind: kind.clone(),
+                address,
+            })
+        }
+        _ => None,
+    })
 }
 
 /// Nothing reaches the destination from where it belongs: somebody has to decide whether this rule allows it to leave where it left.

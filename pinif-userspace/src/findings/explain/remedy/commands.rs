@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{
     destinations::shown,
-    model::{NewRoute, OutOfRule, Remedy, Translation},
+    model::{MovedTunnel, NewRoute, OutOfRule, Remedy, Translation},
 };
 use crate::{
     findings::{
@@ -57,6 +57,13 @@ impl Remedy {
                 }
                 both
             }
+            Self::RouteAndMoveTunnel(route, tunnel) => {
+                let mut both = route.commands();
+                if !both.is_empty() {
+                    both.push(tunnel.command());
+                }
+                both
+            }
             Self::OutOfRule(rule) => rule.commands(),
             Self::RunBy { interface, .. } => {
                 vec![format!(
@@ -75,15 +82,7 @@ impl Remedy {
                     word(interface)
                 )]
             }
-            Self::MoveTunnel {
-                device,
-                kind,
-                address,
-            } => vec![format!(
-                "ip link set dev {} type {} local {address}",
-                word(device),
-                word(kind)
-            )],
+            Self::MoveTunnel(tunnel) => vec![tunnel.command()],
             Self::DropLeaving(what) => what.command("postrouting").into_iter().collect(),
             Self::DropForwarded(what) => what.command("forward").into_iter().collect(),
             Self::DeleteRule(rule) => rule.deletion().into_iter().collect(),
@@ -272,6 +271,16 @@ impl OutOfRule {
             )
         };
         self.to.iter().map(line).collect()
+    }
+}
+
+impl MovedTunnel {
+    fn command(&self) -> String {
+        let (device, kind) = (word(&self.device), word(&self.kind));
+        format!(
+            "ip link set dev {device} type {kind} local {}",
+            self.address
+        )
     }
 }
 

@@ -48,8 +48,8 @@ pub enum Remedy {
         rule: Arc<str>,
         /// The interface that it could allow.
         egress: Arc<str>,
-        /// The device that it is bound to.
-        bound: Arc<str>,
+        /// The device that it is bound to, if it is.
+        bound: Option<Arc<str>>,
     },
     /// Bind it to any device that the rule allows.
     BindToAllowed(Arc<str>),
@@ -92,6 +92,8 @@ pub enum Remedy {
     Route(NewRoute),
     /// The same, where the packet's source address does not belong there: translate it as well.
     RouteAndTranslate(NewRoute, Translation),
+    /// The same of a tunnel's outer packets, whose source the tunnel's settings have: change that as well.
+    RouteAndMoveTunnel(NewRoute, MovedTunnel),
     /// Keep the destination out of a rule.
     OutOfRule(OutOfRule),
     /// Nothing reaches the destination from where it belongs: somebody has to decide.
@@ -136,15 +138,8 @@ pub enum Remedy {
         /// The address.
         address: IpAddr,
     },
-    /// Give a tunnel another local address.
-    MoveTunnel {
-        /// The tunnel's device.
-        device: String,
-        /// Its kind, as `ip link` writes it.
-        kind: String,
-        /// An address of the interface where it left.
-        address: IpAddr,
-    },
+    /// Give a tunnel another local address: one of the interface where it left.
+    MoveTunnel(MovedTunnel),
     /// Drop it where it leaves.
     DropLeaving(Dropped),
     /// Keep out of a rule what the kernel sends on each link that has IPv6, by an exception before it.
@@ -301,6 +296,17 @@ pub struct Translation {
     pub is_ipv6: bool,
     /// Where they leave.
     pub egress: Arc<str>,
+}
+
+/// A tunnel that is to have another local address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTunnel {
+    /// The tunnel's device.
+    pub device: String,
+    /// Its kind, as `ip link` writes it.
+    pub kind: String,
+    /// The address.
+    pub address: IpAddr,
 }
 
 /// A setting of a program that pinif knows.

@@ -5,13 +5,22 @@ use std::{fmt, net::IpAddr};
 use super::{
     destinations::{destination, destinations},
     dropped::{Dropped, Traffic},
-    model::{Meets, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
     findings::explain::{Home, step::in_brackets},
     host::namespaces::Enter,
     text::words::listed,
 };
+
+impl fmt::Display for MovedTunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            device, address, ..
+        } = self;
+        write!(f, "give the tunnel {device} the local address {address}")
+    }
+}
 
 impl Remedy {
     /// An order to the reader, without a full stop; the commands that do it are in brackets.
@@ -69,10 +78,15 @@ impl fmt::Display for Order<'_> {
                 rule,
                 egress,
                 bound,
-            } => write!(
-                f,
-                "let rule {rule} allow {egress}, or bind the socket to another device than {bound}"
-            ),
+            } => {
+                write!(f, "let rule {rule} allow {egress}")?;
+                match bound {
+                    Some(bound) => {
+                        write!(f, ", or bind the socket to another device than {bound}")
+                    }
+                    None => Ok(()),
+                }
+            }
             Remedy::BindToAllowed(rule) => write!(
                 f,
                 "bind the socket to an interface that rule {rule} allows, with SO_BINDTODEVICE"
@@ -130,6 +144,7 @@ impl fmt::Display for Order<'_> {
                 "{route}, and translate the source{} there to an address of {egress}",
                 address(*source)
             ),
+            Remedy::RouteAndMoveTunnel(route, tunnel) => write!(f, "{route}, and {tunnel}"),
             Remedy::OutOfRule(OutOfRule {
                 to, rule, beside, ..
             }) => {
@@ -198,9 +213,7 @@ impl fmt::Display for Order<'_> {
                 f,
                 "give {interface} an address of its own, or {address} as well"
             ),
-            Remedy::MoveTunnel {
-                device, address, ..
-            } => write!(f, "give the tunnel {device} the local address {address}"),
+            Remedy::MoveTunnel(tunnel) => write!(f, "{tunnel}"),
             Remedy::DropLeaving(Dropped { egress, what, .. }) => {
                 write!(f, "drop it where it leaves via {egress}")?;
                 match what {
