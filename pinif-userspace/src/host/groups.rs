@@ -8,7 +8,7 @@ use std::{
 use super::netns::NetNs;
 
 /// The groups that are joined on an interface, but for those that the kernel joins by itself and IGMP does not report (`224.0.0.1`,
-/// `ff02::1`, those of neighbour discovery). None where they cannot be read.
+/// `ff02::1`, those of routers and of neighbour discovery). None where they cannot be read.
 pub fn joined(netns: &NetNs, interface: &str) -> Vec<IpAddr> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let texts = netns.run(|| {
@@ -46,6 +46,15 @@ fn of_igmp(text: &str, interface: &str) -> Vec<IpAddr> {
     groups.into_iter().map(IpAddr::from).collect()
 }
 
+/// All nodes, and all routers, which a host that forwards is one of (RFC 4291, 2.7.1; `ipv6_add_dev`, `dev_forward_change`).
+const OF_NODES_AND_ROUTERS: [Ipv6Addr; 5] = [
+    Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1),
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
+    Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 2),
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2),
+    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 2),
+];
+
 /// `/proc/net/igmp6`: `2 fab0 ff02000000000000000000000000fb 1 00000004 0` (`igmp6_mc_seq_show`).
 fn of_igmp6(text: &str, interface: &str) -> Vec<IpAddr> {
     let group = |line: &str| {
@@ -55,12 +64,9 @@ fn of_igmp6(text: &str, interface: &str) -> Vec<IpAddr> {
         is_here.then(|| Ipv6Addr::from(number))
     };
     let is_kernels = |group: &Ipv6Addr| {
-        let [first, .., before, last] = group.segments();
-        let is_all_nodes = *group == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)
-            || *group == Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1);
-        let is_solicited =
-            first == 0xff02 && before >> 8 == 0xff && group.segments()[5] == 1 && last != 0;
-        is_all_nodes || is_solicited
+        let [first, .., before, _] = group.segments();
+        let is_solicited = first == 0xff02 && before >> 8 == 0xff && group.segments()[5] == 1;
+        OF_NODES_AND_ROUTERS.contains(group) || is_solicited
     };
     text.lines()
         .filter_map(group)
@@ -88,7 +94,11 @@ mod tests {
         let igmp6 = "2 eth1 ff0200000000000000000000000000fb 1 00000004 0\n\
                      2 eth1 ff0200000000000000000001ff000001 1 00000004 0\n\
                      2 eth1 ff020000000000000000000000000001 1 0000000C 0\n\
-                     3 fab0 ff050000000000000000000000000002 1 00000004 0\n";
+                     2 eth1 ff010000000000000000000000000002 1 00000004 0\n\
+                     2 eth1 ff020000000000000000000000000002 1 00000004 0\n\
+                     2 eth1 ff050000000000000000000000000002 1 00000004 0\n\
+                     2 eth1 ff0200000000000000000001ff000000 1 00000004 0\n\
+                     3 fab0 ff0500000000000000000000000000fb 1 00000004 0\n";
         assert_eq!(
             of_igmp6(igmp6, "eth1"),
             ["ff02::fb".parse::<IpAddr>().expect("a group")]
