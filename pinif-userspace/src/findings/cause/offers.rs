@@ -40,7 +40,18 @@ pub(in crate::findings) fn offers(
     let Some(headers) = sighted.headers else {
         return Ways::default();
     };
-    if PacketDirection::of(sighted.kind) == PacketDirection::In || sighted.join {
+    let network = |of| {
+        let rule = sighted.rule?;
+        scene.policy.whole_network(rule, of)
+    };
+    // What arrived is judged by what would answer it.
+    if PacketDirection::of(sighted.kind) == PacketDirection::In {
+        return Ways {
+            network: network(headers.source),
+            ..Ways::default()
+        };
+    }
+    if sighted.join {
         return Ways::default();
     }
     let home = homes(sighted, place, home);
@@ -129,9 +140,7 @@ pub(in crate::findings) fn offers(
             Origin::None if is_answer(sighted, scene) => ChosenBy::Asked,
             Origin::None => ChosenBy::Unknown,
         },
-        network: sighted
-            .rule
-            .and_then(|rule| scene.policy.whole_network(rule, headers.destination)),
+        network: network(headers.destination),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
+
 use super::{
     Home,
     nft::{TABLE, line as nft, name as quoted},
+    phrases::shown,
 };
 use crate::text::{shell::word, words::listed};
 
@@ -15,19 +18,19 @@ pub enum KeepOut {
     DropForeignAddresses {
         /// Where it arrives.
         arrived: Arc<str>,
-        /// The interface that has the address.
-        home: Home,
         /// Let the interface not answer ARP requests for it.
         quiet_arp: bool,
     },
-    /// Route what answers, where the host itself sends to the source by the interface.
-    RouteBack {
-        /// The source.
-        source: Option<IpAddr>,
+    /// Put the interface that has the address into a VRF.
+    IntoVrf(Home),
+    /// Drop what comes from a source to which the host itself sends by the interface. A route elsewhere would not keep it out.
+    DropSource {
+        /// The source: all of the rule's network, where it has no other traffic.
+        source: Option<IpNet>,
+        /// What it is for, as in the next.
+        local: Option<(IpAddr, u8)>,
         /// Where it arrives.
         arrived: Arc<str>,
-        /// Where it belongs.
-        home: Home,
     },
     /// Drop what comes from a source that is not routed by the interface.
     DropForeignSources {
@@ -37,7 +40,12 @@ pub enum KeepOut {
         local: Option<(IpAddr, u8)>,
         /// Where it arrives.
         arrived: Arc<str>,
-        /// The zones that the interface could be of.
+    },
+    /// Let the interface be of a zone that the rule allows.
+    OfZone {
+        /// Where it arrives.
+        arrived: Arc<str>,
+        /// The zones.
         zones: Vec<Arc<str>>,
     },
 }
@@ -48,7 +56,21 @@ impl KeepOut {
         let (arrived, rule) = match self {
             Self::DropForeignAddresses { arrived, .. } => (arrived, FOREIGN_ADDRESS.to_owned()),
             Self::DropForeignSources { arrived, local, .. } => (arrived, foreign_source(*local)),
-            Self::RouteBack { .. } => return Vec::new(),
+            Self::DropSource {
+                source: Some(source),
+                arrived,
+                local,
+            } => {
+                let family = family(source.addr());
+                let source = shown(*source);
+                (
+                    arrived,
+                    format!("{family} saddr {source}{}", received(*local)),
+                )
+            }
+            Self::DropSource { source: None, .. } | Self::IntoVrf(_) | Self::OfZone { .. } => {
+                return Vec::new();
+            }
         };
         let Some(name) = quoted(arrived) else {
             return Vec::new();
@@ -78,15 +100,11 @@ impl KeepOut {
 impl fmt::Display for KeepOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DropForeignAddresses {
-                arrived,
-                home,
-                quiet_arp,
-            } => {
+            Self::DropForeignAddresses { arrived, quiet_arp } => {
                 write!(
                     f,
                     "drop on {arrived} what is for addresses that {arrived} does not have (nft: iifname {arrived} fib daddr type \
-                     local fib daddr . iif type != {{ local, broadcast, multicast }} drop), or put {home} into a VRF"
+                     local fib daddr . iif type != {{ local, broadcast, multicast }} drop)"
                 )?;
                 if *quiet_arp {
                     write!(
@@ -96,34 +114,34 @@ impl fmt::Display for KeepOut {
                 }
                 Ok(())
             }
-            Self::RouteBack {
+            Self::IntoVrf(home) => write!(f, "put {home} into a VRF"),
+            Self::DropSource {
                 source,
+                local,
                 arrived,
-                home,
             } => {
+                let source = source.map_or("an unknown source".to_owned(), shown);
                 write!(
                     f,
-                    "give {} a route via {home}: it is answered via {arrived}, where this host sends to it",
-                    self::source(*source)
+                    "drop on {arrived} what comes{} from {source}, to which this host sends via {arrived}",
+                    whom(*local)
                 )
+            }
+            Self::OfZone { arrived, zones } => {
+                write!(f, "let {arrived} be of zone {}", listed(zones, "or"))
             }
             Self::DropForeignSources {
                 source,
                 local,
                 arrived,
-                zones,
             } => {
-                let what = local.map_or_else(String::new, |(address, _)| format!(" for {address}"));
+                let what = whom(*local);
                 write!(
                     f,
                     "drop on {arrived} what comes{what} from {} and from others that are not routed via {arrived}, also where that is so \
                      on purpose (net.ipv4.conf.{arrived}.rp_filter set to 1 drops it whatever it is for)",
                     self::source(*source)
-                )?;
-                match &zones[..] {
-                    [] => Ok(()),
-                    zones => write!(f, ", or let {arrived} be of zone {}", listed(zones, "or")),
-                }
+                )
             }
         }
     }
@@ -135,11 +153,28 @@ const FOREIGN_ADDRESS: &str =
 
 /// What comes from a source that is not routed by the interface, and is for this.
 fn foreign_source(local: Option<(IpAddr, u8)>) -> String {
-    let local = local.map_or_else(String::new, |(address, protocol)| {
-        let family = if address.is_ipv4() { "ip" } else { "ip6" };
-        format!("{family} daddr {address} meta l4proto {protocol} ")
-    });
-    format!("{local}fib saddr . iif oif missing")
+    format!("{} fib saddr . iif oif missing", received(local))
+        .trim_start()
+        .to_owned()
+}
+
+/// What is for this address and protocol, behind a space.
+fn received(local: Option<(IpAddr, u8)>) -> String {
+    local.map_or_else(String::new, |(address, protocol)| {
+        format!(
+            " {} daddr {address} meta l4proto {protocol}",
+            family(address)
+        )
+    })
+}
+
+/// The same in words.
+fn whom(local: Option<(IpAddr, u8)>) -> String {
+    local.map_or_else(String::new, |(address, _)| format!(" for {address}"))
+}
+
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip" } else { "ip6" }
 }
 
 fn source(from: Option<IpAddr>) -> String {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::{
     findings::finding::{Finding, Rule, SentBy},
     text::words::listed,
@@ -89,5 +91,13 @@ pub(in crate::findings) fn allowed_by(rule: &Rule) -> String {
     match &rule.interfaces[..] {
         [] => format!("{word} {zones} (which has no interface now)"),
         interfaces => format!("{word} {zones} ({})", listed(interfaces, "or")),
+    }
+}
+
+/// A network as people write it: of one address, that alone.
+pub(in crate::findings) fn shown(network: IpNet) -> String {
+    match network.prefix_len() == network.max_prefix_len() {
+        true => network.addr().to_string(),
+        false => network.to_string(),
     }
 }

@@ -60,7 +60,7 @@ fn explanation(finding: &Finding) -> String {
 }
 
 fn remedies(finding: &Finding) -> Vec<Remedy> {
-    let mut all = Vec::from_iter(choice::unasked(finding));
+    let mut all = choice::unasked(finding);
     // Another address would not do where a rule says that it must not leave there.
     let by_kind = || match choice::breaks_rule(finding) {
         true => choice::where_it_belongs(finding, &ROW),

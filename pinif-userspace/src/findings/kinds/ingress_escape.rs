@@ -1,6 +1,8 @@
 //! `ingress-escape`: traffic of a contained zone arrived on an interface outside it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
 
 use super::{Row, headline, row};
 use crate::{
@@ -205,33 +207,39 @@ fn drops(cause: &CauseKind, arrived: &str) -> bool {
 /// Whatever else may be true, what arrived must be kept out.
 fn remedies(finding: &Finding) -> Vec<Remedy> {
     let arrived = choice::egress(finding);
-    let home = choice::home(finding, &ROW);
     let source = finding.flow.map(|flow| flow.source.address);
     let has =
         |wanted: fn(&CauseKind) -> bool| finding.causes.iter().any(|cause| wanted(&cause.kind));
-    vec![Remedy::KeepOut(if finding.place.source_owner.is_some() {
-        KeepOut::DropForeignAddresses {
+    if finding.place.source_owner.is_some() {
+        let quiet_arp = has(|cause| matches!(cause, CauseKind::AnswersArp { .. }));
+        let drop = KeepOut::DropForeignAddresses { arrived, quiet_arp };
+        let home = choice::home(finding, &ROW);
+        return [drop, KeepOut::IntoVrf(home)].map(Remedy::KeepOut).into();
+    }
+    let local = finding
+        .flow
+        .map(|flow| (flow.destination.address, flow.protocol));
+    let zones = finding.place.rule.as_ref();
+    let zones = zones.map_or_else(Vec::new, |rule| rule.only_via.clone());
+    let of_zone = (!zones.is_empty()).then(|| KeepOut::OfZone {
+        arrived: Arc::clone(&arrived),
+        zones,
+    });
+    let drop = if has(|cause| matches!(cause, CauseKind::Route(_))) {
+        KeepOut::DropSource {
+            source: finding.ways.network.or(source.map(IpNet::from)),
+            local,
             arrived,
-            home,
-            quiet_arp: has(|cause| matches!(cause, CauseKind::AnswersArp { .. })),
-        }
-    } else if has(|cause| matches!(cause, CauseKind::Route(_))) {
-        KeepOut::RouteBack {
-            source,
-            arrived,
-            home,
         }
     } else {
-        let rule = finding.place.rule.as_ref();
         KeepOut::DropForeignSources {
             source,
-            local: finding
-                .flow
-                .map(|flow| (flow.destination.address, flow.protocol)),
+            local,
             arrived,
-            zones: rule.map_or_else(Vec::new, |rule| rule.only_via.clone()),
         }
-    })]
+    };
+    let all = std::iter::once(drop).chain(of_zone);
+    all.map(Remedy::KeepOut).collect()
 }
 
 /// The same at the head of a sentence.

@@ -1,11 +1,16 @@
 //! Remedies of `ingress-escape`. pinif looks before netfilter does, and then at the socket: what is dropped in between is not found.
 
+use super::{WORLD, misled_world};
 use crate::bench::carry::{COUNT, PORT, on_card};
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
 
 /// What arrives where it should not.
 struct Arrival {
     name: &'static str,
+    /// The policy.
+    policy: &'static str,
+    /// What is made of the chassis.
+    make: fn(&Bench),
     /// Where the card's socket is bound.
     bind: &'static str,
     /// What the outside sends, and what the peer does.
@@ -23,7 +28,7 @@ struct Arrival {
 impl Arrival {
     /// The outside and the peer send to a socket on the card, which is made under the audit.
     fn audited(&self, bench: &Bench) -> Report {
-        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let auditor = bench.audit_with(self.policy, &[]);
         let bind = self.bind;
         let to = if bind.contains('[') {
             "[fd00::2]:9"
@@ -51,6 +56,7 @@ impl Arrival {
     /// It is found; and once the remedy is carried out, nothing is, and the peer still reaches the socket.
     fn is_fixed(&self) {
         scenario(self.name, &[Need::Program("nft")], |bench| {
+            (self.make)(bench);
             let report = self.audited(bench);
             let [finding] = &report.findings[..] else {
                 panic!("one finding\n{report}");
@@ -85,6 +91,8 @@ impl Arrival {
 fn what_is_for_another_interfaces_address_is_kept_out() {
     Arrival {
         name: "30 arrival",
+        policy: CONTROL_PLANE,
+        make: |_| (),
         bind: "10.0.0.1",
         sends: ["--to 10.0.0.1", "--to 10.0.0.1"],
         rule: None,
@@ -99,6 +107,8 @@ fn what_is_for_another_interfaces_address_is_kept_out() {
 fn what_is_for_another_interfaces_ipv6_address_is_kept_out() {
     Arrival {
         name: "30 arrival-v6",
+        policy: CONTROL_PLANE,
+        make: |_| (),
         bind: "[fd00::1]",
         sends: ["--to [fd00::1]", "--to [fd00::1]"],
         rule: None,
@@ -116,6 +126,8 @@ const FOREIGN: [&str; 2] = ["--bind 10.0.0.2 --to 192.0.2.1", "--to 10.0.0.1"];
 fn what_comes_from_a_source_that_is_routed_elsewhere_is_kept_out() {
     Arrival {
         name: "30 arrival-source",
+        policy: CONTROL_PLANE,
+        make: |_| (),
         bind: "0.0.0.0",
         sends: FOREIGN,
         rule: Some("control-plane"),
@@ -130,12 +142,33 @@ fn what_comes_from_a_source_that_is_routed_elsewhere_is_kept_out() {
 fn the_reverse_path_filter_keeps_out_what_is_routed_elsewhere() {
     Arrival {
         name: "30 arrival-rp-filter",
+        policy: CONTROL_PLANE,
+        make: |_| (),
         bind: "0.0.0.0",
         sends: FOREIGN,
         rule: Some("control-plane"),
         cause: "rp_filter is ",
         text: "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2",
         instead: Some(|bench| bench.run("sysctl", "-qw net.ipv4.conf.eth1.rp_filter=1")),
+    }
+    .is_fixed();
+}
+
+/// The card itself sends there by the front: a route by the backplane would not keep it out, and led the answers' address along.
+#[test]
+fn what_is_answered_where_it_arrived_is_kept_out() {
+    Arrival {
+        name: "30 arrival-routed",
+        policy: WORLD,
+        make: misled_world,
+        bind: "0.0.0.0",
+        sends: ["--bind 203.0.113.9 --to 192.0.2.1", "--to 10.0.0.1"],
+        rule: Some("world"),
+        cause: "route 203.0.113.9/32 via 192.0.2.2 dev eth1 in table main",
+        text: "drop on eth1 what comes for 192.0.2.1 from 203.0.113.0/24, to which this host sends via eth1 (`nft 'add table inet \
+               pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet pinif_fix arrive \
+               iifname \"eth1\" ip saddr 203.0.113.0/24 ip daddr 192.0.2.1 meta l4proto 17 drop'`)",
+        instead: None,
     }
     .is_fixed();
 }

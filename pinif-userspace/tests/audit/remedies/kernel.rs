@@ -1,6 +1,6 @@
 //! Remedies of what the kernel sends by itself: replies, reports of groups, outer packets of tunnels.
 
-use super::misled;
+use super::{WORLD, misled, misled_world};
 use crate::bench::carry::{From, Mistake, Then, developer, on_card, operator};
 use crate::bench::{Bench, Need, risk, scenario};
 use pinif_lab::LinkKind;
@@ -188,16 +188,6 @@ fn a_tunnel_gets_the_address_of_its_way() {
     .is_fixed();
 }
 
-/// What goes to the world stays on the backplane, whose router leads there.
-const WORLD: &str = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"world\"\ndestination = \
-                     [\"203.0.113.0/24\"]\nonly_via = [\"backplane\"]\n";
-
-/// But for one of it.
-fn misled_world(bench: &Bench) {
-    bench.run("ip", "route add 203.0.113.0/28 via 10.0.0.2");
-    bench.run("ip", "route add 203.0.113.9 via 192.0.2.2");
-}
-
 /// A tunnel whose own setting is the address of where it must not leave: a route alone would take that along.
 #[test]
 fn a_tunnel_is_led_home_with_an_address_of_home() {
@@ -265,9 +255,6 @@ fn a_reset_that_a_rule_keeps_elsewhere_is_dropped() {
     scenario("30 policy-reset", NFT, |bench| {
         misled_world(bench);
         let outside = &bench.chassis.outside;
-        outside
-            .add_address("lo", "203.0.113.9/32".parse().expect("an address"))
-            .expect("lo");
         let try_to_connect = || {
             let [from, to] = ["203.0.113.9:0", "192.0.2.1:9"]
                 .map(|address| address.parse::<SocketAddr>().expect("an address").into());

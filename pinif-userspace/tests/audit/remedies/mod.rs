@@ -33,3 +33,13 @@ fn peer_has(bench: &Bench, address: &str) {
     peer.add_address("lo", address.parse().expect("an address"))
         .expect("lo");
 }
+
+/// What goes to the world stays on the backplane, whose router leads there.
+const WORLD: &str = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"world\"\ndestination = \
+                     [\"203.0.113.0/24\"]\nonly_via = [\"backplane\"]\n";
+
+/// But for one of it.
+fn misled_world(bench: &Bench) {
+    bench.run("ip", "route add 203.0.113.0/28 via 10.0.0.2");
+    bench.run("ip", "route add 203.0.113.9 via 192.0.2.2");
+}

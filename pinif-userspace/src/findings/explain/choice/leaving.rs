@@ -225,17 +225,20 @@ pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
 }
 
 /// Keep out what the kernel answers, where that arrived by the interface that the answer left by: then there is no answer.
-pub(in crate::findings) fn unasked(finding: &Finding) -> Option<Remedy> {
+pub(in crate::findings) fn unasked(finding: &Finding) -> Vec<Remedy> {
     let mut arrived = finding.related().iter();
     let owner = arrived.find_map(|one| {
         let is_of_nobody = matches!(one.subject.as_deref(), Some(Subject::Receiver { .. }));
         one.owner.clone().filter(|_| is_of_nobody)
-    })?;
-    (!is_owned(finding)).then(|| {
-        Remedy::KeepOut(KeepOut::DropForeignAddresses {
-            arrived: egress(finding),
-            home: Home::of(&owner),
-            quiet_arp: false,
-        })
-    })
+    });
+    let Some(owner) = owner.filter(|_| !is_owned(finding)) else {
+        return Vec::new();
+    };
+    let drop = KeepOut::DropForeignAddresses {
+        arrived: egress(finding),
+        quiet_arp: false,
+    };
+    [drop, KeepOut::IntoVrf(Home::of(&owner))]
+        .map(Remedy::KeepOut)
+        .into()
 }

@@ -4,15 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{
-    destinations::shown,
-    model::{MovedTunnel, NewRoute, OutOfRule, Remedy, Translation},
-};
+use super::model::{MovedTunnel, NewRoute, OutOfRule, Remedy, Translation};
 use crate::{
     findings::{
         explain::{
             Home, Route, SocketOption, Step, SubflowBy, Who,
             nft::{TABLE, line as nft, name as quoted},
+            phrases::shown,
         },
         ways::Reach,
     },

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 
 use super::model::{Beside, NewRoute};
-use crate::text::words::counted;
+use crate::{findings::explain::phrases::shown, text::words::counted};
 
 impl fmt::Display for NewRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,14 +31,6 @@ impl fmt::Display for Beside {
                 write!(f, ", which does nothing for {}", destinations(&all))
             }
         }
-    }
-}
-
-/// A network as people write it: of one address, that alone.
-pub(super) fn shown(network: IpNet) -> String {
-    match network.prefix_len() == network.max_prefix_len() {
-        true => network.addr().to_string(),
-        false => network.to_string(),
     }
 }
 

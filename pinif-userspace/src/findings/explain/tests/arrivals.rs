@@ -72,10 +72,10 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
     assert_eq!(
         arrived.remedy(),
         "drop on eth1 what is for addresses that eth1 does not have (nft: iifname eth1 fib daddr type local fib daddr . iif type != { local, \
-         broadcast, multicast } drop), or put fab0 into a VRF; set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
+         broadcast, multicast } drop); set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
          'add table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet \
          pinif_fix arrive iifname \"eth1\" fib daddr type local fib daddr . iif type != { local, broadcast, multicast } drop'; sysctl -w \
-         net/ipv4/conf/eth1/arp_ignore=1`)"
+         net/ipv4/conf/eth1/arp_ignore=1`), or put fab0 into a VRF"
     );
 }
 
@@ -101,9 +101,9 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     assert_eq!(
         arrived.remedy(),
         "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2 and from others that are not routed via eth1, also where that is so on \
-         purpose (net.ipv4.conf.eth1.rp_filter set to 1 drops it whatever it is for), or let eth1 be of zone backplane (`nft 'add \
+         purpose (net.ipv4.conf.eth1.rp_filter set to 1 drops it whatever it is for) (`nft 'add \
          table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet pinif_fix \
-         arrive iifname \"eth1\" ip daddr 192.0.2.1 meta l4proto 17 fib saddr . iif oif missing drop'`)"
+         arrive iifname \"eth1\" ip daddr 192.0.2.1 meta l4proto 17 fib saddr . iif oif missing drop'`), or let eth1 be of zone backplane"
     );
 }
 
