@@ -86,6 +86,8 @@ impl Way {
         let mut way = Self::default();
         let mut at = PathBuf::from("/");
         let mut names = VecDeque::new();
+        // Those of a circle are counted each time.
+        let mut links = 0;
         put_first(&mut names, &std::path::absolute(file)?);
         while let Some(name) = names.pop_front() {
             if name == ".." {
@@ -98,7 +100,8 @@ impl Way {
                 return Ok(Self::default());
             }
             match fs::read_link(&next) {
-                Ok(target) if way.links.len() < MOST_LINKS => {
+                Ok(target) if links < MOST_LINKS => {
+                    links += 1;
                     way.passed.insert(at.clone());
                     way.decisive.insert(at.clone());
                     way.links.insert(next);
@@ -207,7 +210,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches these besides, until it is told again what to look at. Those that cannot be watched are left out.
+    /// Watches these besides, until the next of [`Self::look_at`]. Those that cannot be watched are left out.
     pub fn look_at_more(&mut self, directories: BTreeSet<PathBuf>) {
         for directory in directories {
             if self
