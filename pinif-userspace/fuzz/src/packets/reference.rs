@@ -31,6 +31,8 @@ struct Read<'a> {
     destination: Vec4Or6,
     protocol: u8,
     later_fragment: bool,
+    /// The type of service, or the traffic class.
+    tos: u8,
     payload: &'a [u8],
 }
 
@@ -96,6 +98,7 @@ fn v4(bytes: &[u8]) -> Verdict<'_> {
         destination: Vec4Or6::V4(header.destination()),
         protocol: header.protocol().0,
         later_fragment: header.fragments_offset().value() != 0,
+        tos: header.dcp().value() << 2 | header.ecn().value(),
         payload: &bytes[header.slice().len()..],
     })
 }
@@ -148,6 +151,7 @@ fn v6(bytes: &[u8]) -> Verdict<'_> {
         destination: Vec4Or6::V6(header.destination()),
         protocol: next.0,
         later_fragment,
+        tos: header.traffic_class(),
         payload: rest,
     })
 }
@@ -171,6 +175,7 @@ fn packet(read: &Read<'_>) -> Packet {
         destination: address(read.destination),
         protocol: read.protocol,
         later_fragment: read.later_fragment,
+        tos: read.tos,
         ..Packet::default()
     };
     if read.later_fragment {

@@ -176,10 +176,10 @@ where
     tokio::pin!(connection, answered);
     tokio::select! {
         answer = &mut answered => answer,
-        // What came before its end is read all the same.
-        ended = &mut connection => match ended {
-            Ok(()) => answered.await,
-            Err(error) => Err(error.into()),
+        // What came before its end is read all the same, also where it ends without a word (TLS has one, `close_notify`).
+        ended = &mut connection => match (answered.await, ended) {
+            (Err(_), Err(error)) => Err(error.into()),
+            (answer, _) => answer,
         },
     }
 }
