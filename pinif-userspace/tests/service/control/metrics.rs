@@ -1,6 +1,13 @@
 //! The metrics of a real auditor: what they count, and that what reads them is content.
 
-use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+};
 
 use super::asked::{LEAK, Place};
 use crate::bench::{Values, goes_on, leak, plug::rename, scenario, values};
@@ -205,12 +212,16 @@ fn rules_and_documentation_name_metrics_that_there_are() {
         let auditor = place.audit(bench, &[]);
         // What `pinif serve` passes on, with its own behind it.
         let folder = tempfile::tempdir().expect("a folder");
-        let history = folder.path().join("history.db");
+        let (history, program) = (folder.path().join("history.db"), folder.path().join("true"));
+        fs::write(&program, "#!/bin/sh\n").expect("it is ours");
+        fs::set_permissions(&program, Permissions::from_mode(0o700)).expect("it is ours");
         // Nobody listens there.
-        let export = ["--otlp", "http://127.0.0.1:9"];
-        let options = ["--exec", "/bin/true"].into_iter().chain(export);
-        let options = options.chain(["--history"]).map(OsStr::new);
-        let served = Served::start(&place, options.chain([history.as_os_str()]));
+        let export = ["--otlp", "http://127.0.0.1:9"].map(OsStr::new);
+        let files = [("--exec", &program), ("--history", &history)];
+        let files = files
+            .iter()
+            .flat_map(|(option, file)| [OsStr::new(option), file.as_os_str()]);
+        let served = Served::start(&place, files.chain(export));
         let text = served.until("an auditor's metrics", |served| {
             let (_, text) = served.get("/metrics");
             let is_whole = text.contains("# TYPE pinif_packets_total")

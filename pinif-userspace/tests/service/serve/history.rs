@@ -232,9 +232,11 @@ fn a_history_that_was_moved_away_or_replaced_is_noticed() {
                 .map(|one| one["kind"].as_str().unwrap_or_default().to_owned())
                 .collect::<Vec<_>>()
         };
-        served.until("the first finding", |served| {
-            (kinds(served) == ["device-escape"]).then_some(())
+        served.until("the first finding, with all its packets", |served| {
+            let (_, page) = served.json("/v1/history");
+            (page["findings"][0]["packets"] == 7).then_some(())
         });
+        assert_eq!(kinds(&served), ["device-escape"]);
         // Another is put where it was, in one step.
         let (moved, other) = (
             folder.path().join("moved.db"),
