@@ -62,12 +62,13 @@ impl Line {
             Self::V6_1 => {
                 concat!(
                     families!(),
-                    " | (binary(audit) & not test(/^(persist|named_routes)::|^remedies::(addresses|ipv6|link_local|links|netfilter|policies|replies)::/))"
+                    " | (binary(audit) & not test(/^(persist|named_routes|remedies)::/))",
+                    " | test(/^remedies::(arp_flux|arrivals|devices|groups|kernel)::/)"
                 )
             }
             Self::V6_12 => concat!(
                 families!(),
-                " | (not binary(audit) & not test(/^top::sizes::/)) | test(/^(integrity|persist|stacks|verified)::/)"
+                " | (not binary(audit) & not test(/^(top::sizes|control::flood)::/)) | test(/^(integrity|persist|stacks|verified)::/)"
             ),
         }
     }
