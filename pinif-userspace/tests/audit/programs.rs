@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::sync::mpsc::channel;
 
 use crate::bench::{
-    CONTROL_PLANE, Need, Server, leak, risk, scenario, serve, serve_after, together,
+    Bench, CONTROL_PLANE, Need, Report, Server, leak, risk, scenario, serve, serve_after, together,
 };
 use pinif_lab::{Ethernet, udp_packet};
+use pinif_userspace::findings::line::FindingLine;
 use tempfile::NamedTempFile;
 
 together! {
@@ -98,40 +99,50 @@ fn iperf3_by_device_is_contained() {
     });
 }
 
+/// All that curl sends to a peer of fab0 by that interface's name leaves by it.
+fn is_contained_by_device(bench: &Bench, peer: &str) {
+    let served = serve(&bench.chassis.peer, peer);
+    let auditor = bench.audit(&[]);
+    bench.program("curl", &format!("--silent --interface fab0 http://{peer}/"));
+    served.join().expect("a request");
+    let report = auditor.stop();
+    let packets = report.sent_by("fab0").packets;
+    report
+        .expect()
+        .contained("fab0", "fab0", packets)
+        .nothing_else();
+}
+
+/// curl is given fab0's address for an interface: what was found of it, first and at the end, and its process.
+fn curl_by_address(bench: &Bench) -> (Report, FindingLine, u32) {
+    let (found, is_found) = channel();
+    // Its command line shows why, as long as it is there.
+    let served = serve_after(&bench.chassis.outside, "203.0.113.9:7000", move || {
+        is_found.recv().expect("it is found");
+    });
+    let mut auditor = bench.audit(&[]);
+    let curl = bench.start(
+        "curl",
+        "--silent --interface 10.0.0.1 http://203.0.113.9:7000/",
+    );
+    let finding = auditor.wait_for_finding("address-escape");
+    found.send(()).expect("the server waits");
+    served.join().expect("a request");
+    let pid = curl.pid();
+    curl.finish();
+    (auditor.stop(), finding, pid)
+}
+
 fn curl_by_device_is_contained() {
     scenario("1 program-curl", &[Need::Program("curl")], |bench| {
-        let served = serve(&bench.chassis.peer, "10.0.0.2:7000");
-        let auditor = bench.audit(&[]);
-        bench.program("curl", "--silent --interface fab0 http://10.0.0.2:7000/");
-        served.join().expect("a request");
-        let report = auditor.stop();
-        let packets = report.sent_by("fab0").packets;
-        report
-            .expect()
-            .contained("fab0", "fab0", packets)
-            .nothing_else();
+        is_contained_by_device(bench, "10.0.0.2:7000");
     });
 }
 
 #[test]
 fn curl_by_address_follows_the_routing_table() {
     scenario("9 program-curl", &[Need::Program("curl")], |bench| {
-        let (found, is_found) = channel();
-        // Its command line shows why, as long as it is there.
-        let served = serve_after(&bench.chassis.outside, "203.0.113.9:7000", move || {
-            is_found.recv().expect("it is found");
-        });
-        let mut auditor = bench.audit(&[]);
-        let curl = bench.start(
-            "curl",
-            "--silent --interface 10.0.0.1 http://203.0.113.9:7000/",
-        );
-        auditor.wait_for_finding("address-escape");
-        found.send(()).expect("the server waits");
-        served.join().expect("a request");
-        let pid = curl.pid();
-        curl.finish();
-        let report = auditor.stop();
+        let (report, _, pid) = curl_by_address(bench);
         let packets = report.sent_by("eth1").packets;
         let escape = risk("address-escape")
             .egress("eth1")
@@ -162,34 +173,12 @@ fn curl_by_address_is_given_the_device_that_reaches_it() {
         bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 9");
         let world = "203.0.113.9/32".parse().expect("an address");
         bench.chassis.peer.add_address("lo", world).expect("lo");
-        let (found, is_found) = channel();
-        let served = serve_after(&bench.chassis.outside, "203.0.113.9:7000", move || {
-            is_found.recv().expect("it is found");
-        });
-        let mut auditor = bench.audit(&[]);
-        let curl = bench.start(
-            "curl",
-            "--silent --interface 10.0.0.1 http://203.0.113.9:7000/",
-        );
-        let finding = auditor.wait_for_finding("address-escape");
+        let (_, finding, _) = curl_by_address(bench);
         assert_eq!(
             finding.remedy,
             "give the program the name fab0 instead of the address 10.0.0.1"
         );
-        found.send(()).expect("the server waits");
-        served.join().expect("a request");
-        curl.finish();
-        auditor.stop();
-        let served = serve(&bench.chassis.peer, "203.0.113.9:7000");
-        let auditor = bench.audit(&[]);
-        bench.program("curl", "--silent --interface fab0 http://203.0.113.9:7000/");
-        served.join().expect("a request");
-        let report = auditor.stop();
-        let packets = report.sent_by("fab0").packets;
-        report
-            .expect()
-            .contained("fab0", "fab0", packets)
-            .nothing_else();
+        is_contained_by_device(bench, "203.0.113.9:7000");
     });
 }
 

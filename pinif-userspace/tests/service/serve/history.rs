@@ -47,6 +47,14 @@ fn is_whole(file: &Path) {
     assert_eq!(answer, "ok");
 }
 
+/// Waits until the history has the first finding with so many packets: a first sighting is written before the others are counted.
+fn until_packets(served: &Served, packets: u64) {
+    served.until(&format!("a finding of {packets} packets"), |served| {
+        let (_, page) = served.json("/v1/history");
+        (page["findings"][0]["packets"] == packets).then_some(())
+    });
+}
+
 fn escape() -> crate::bench::Finding {
     leak("device-escape").bound("fab0").egress("eth1")
 }
@@ -69,10 +77,7 @@ fn sums_are_equal_over_restarts_of_both() {
         let two = bench.send(&format!("{LEAK} --count 5"));
         auditor.wait_for_finding("device-escape");
         // It is written within a second, whenever it is killed after that.
-        served.until("the finding", |served| {
-            let (_, page) = served.json("/v1/history");
-            (page["findings"][0]["packets"] == 12).then_some(())
-        });
+        until_packets(&served, 12);
         served.pinif.kill();
         is_whole(&file);
         let three = bench.send(&format!("{LEAK} --count 3"));
@@ -232,10 +237,7 @@ fn a_history_that_was_moved_away_or_replaced_is_noticed() {
                 .map(|one| one["kind"].as_str().unwrap_or_default().to_owned())
                 .collect::<Vec<_>>()
         };
-        served.until("the first finding, with all its packets", |served| {
-            let (_, page) = served.json("/v1/history");
-            (page["findings"][0]["packets"] == 7).then_some(())
-        });
+        until_packets(&served, 7);
         assert_eq!(kinds(&served), ["device-escape"]);
         // Another is put where it was, in one step.
         let (moved, other) = (
