@@ -21,7 +21,10 @@ use crate::{
         line::{FindingLine, Subject},
     },
     policy::{Policy, drop_in_directory},
-    text::{escape::visible, streams},
+    text::{
+        escape::{visible, visible_path},
+        streams,
+    },
 };
 
 /// The mode of a file beside a policy that is not there.
@@ -81,10 +84,10 @@ pub fn run(args: AcceptArgs) -> Result<ExitCode> {
     let text = entry(&finding, &args.reason, &args.until)?;
     check(&text)?;
     let written = write(&policy, &finding.id, &text)?;
-    let policy = visible(&policy.to_string_lossy()).into_owned();
+    let policy = visible_path(&policy);
     streams::answer(&format!(
         "{}: written. An auditor that runs with {policy} takes it now; `pinif policy check {policy}` shows all that is accepted.\n\n{}",
-        visible(&written.to_string_lossy()),
+        visible_path(&written),
         visible_lines(&text)
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -96,7 +99,7 @@ fn in_force(asked: &Asked) -> Result<Option<PathBuf>> {
     match policy.source.path {
         Some(path) if path.is_relative() => bail!(
             "the auditor that runs was given its policy as {}, and it is not known in which directory: name it with --policy FILE",
-            visible(&path.to_string_lossy())
+            visible_path(&path)
         ),
         path => Ok(path),
     }
@@ -182,7 +185,7 @@ fn check(text: &str) -> Result<()> {
 /// place.
 fn write(policy: &Path, id: &str, text: &str) -> Result<PathBuf> {
     let directory = drop_in_directory(policy);
-    let shown = visible(&directory.to_string_lossy()).into_owned();
+    let shown = visible_path(&directory);
     match DirBuilder::new().mode(0o755).create(&directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(error).with_context(|| format!("the directory {shown} cannot be made"));
@@ -193,7 +196,7 @@ fn write(policy: &Path, id: &str, text: &str) -> Result<PathBuf> {
     if place.exists() {
         bail!(
             "finding {id} is accepted in {} already: change it there, or remove it first",
-            visible(&place.to_string_lossy())
+            visible_path(&place)
         );
     }
     let new = directory.join(format!(".accept-{id}.toml"));
@@ -211,7 +214,7 @@ fn write(policy: &Path, id: &str, text: &str) -> Result<PathBuf> {
 
 /// A file with the mode and the owner of the policy's.
 fn put(policy: &Path, path: &Path, text: &str) -> Result<()> {
-    let shown = || visible(&path.to_string_lossy()).into_owned();
+    let shown = || visible_path(path);
     let like = fs::metadata(policy).ok();
     let mode = like
         .as_ref()

@@ -14,7 +14,10 @@ use pinif_ebpf::verdict::Kind;
 use super::asking::Asked;
 use crate::{
     findings::{kinds, line::FindingLine},
-    text::{escape::visible, streams},
+    text::{
+        escape::{visible, visible_path},
+        streams,
+    },
 };
 
 mod text;
@@ -149,7 +152,7 @@ fn is_id(word: &str) -> bool {
 
 /// The findings of an audit's output, each as its last line has it, in the order of their first lines.
 pub(super) fn read(from: &Path) -> Result<Vec<FindingLine>> {
-    let shown = || visible(&from.to_string_lossy()).into_owned();
+    let shown = || visible_path(from);
     let input: Box<dyn BufRead> = if from.as_os_str() == STANDARD_INPUT {
         Box::new(BufReader::new(io::stdin()))
     } else {
@@ -215,7 +218,7 @@ pub(super) fn with_id<'f>(
     bail!(
         "there is no finding {} in {}; {}",
         visible(id),
-        visible(&from.to_string_lossy()),
+        visible_path(from),
         if ids.is_empty() {
             "there is none at all".to_owned()
         } else {

@@ -22,7 +22,10 @@ use crate::{
     },
     kernel::pins::{self, NewPin, PinMaps},
     surfaces::Format,
-    text::{escape::visible, json, streams},
+    text::{
+        escape::{visible, visible_path},
+        json, streams,
+    },
 };
 
 /// The arguments of `pinif pin`.
@@ -356,7 +359,7 @@ fn list(found: &[(PathBuf, PinMaps)], format: Format) -> Result<()> {
         match format {
             Format::Json => text.push_str(&json::line(&account)?),
             Format::Human => {
-                text.push_str(&visible(&cgroup.to_string_lossy()));
+                text.push_str(&visible_path(cgroup));
                 text.push('\n');
                 let away =
                     "the interface is away: nothing leaves until `pinif pin --refresh`".to_owned();

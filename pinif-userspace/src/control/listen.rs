@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::place::{self, Peer};
-use crate::{host::users, text::escape::visible};
+use crate::{host::users, text::escape::visible_path};
 
 /// The group that may ask.
 const GROUP: &str = "pinif";
@@ -34,7 +34,7 @@ pub struct Listening {
 pub enum Refusal {
     /// Another auditor listens there.
     #[error(
-        "another auditor{} listens at {}; choose another path with --socket, or none with --no-socket", .holder.map_or_else(String::new, |pid| format!(" (pid {pid})")), visible(&.path.to_string_lossy())
+        "another auditor{} listens at {}; choose another path with --socket, or none with --no-socket", .holder.map_or_else(String::new, |pid| format!(" (pid {pid})")), visible_path(.path)
     )]
     Taken {
         /// Where.
@@ -43,10 +43,10 @@ pub enum Refusal {
         holder: Option<u32>,
     },
     /// There is something else.
-    #[error("{} is no socket; choose another path with --socket", visible(&.0.to_string_lossy()))]
+    #[error("{} is no socket; choose another path with --socket", visible_path(.0))]
     NoSocket(PathBuf),
     /// It cannot be made.
-    #[error("the control socket {} cannot be made: {error}", visible(&.path.to_string_lossy()))]
+    #[error("the control socket {} cannot be made: {error}", visible_path(.path))]
     Impossible {
         /// Where.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum Refusal {
         error: io::Error,
     },
     /// Others may put another socket in its place.
-    #[error("{} is not root's alone", visible(&.0.to_string_lossy()))]
+    #[error("{} is not root's alone", visible_path(.0))]
     Exposed(PathBuf),
 }
 

@@ -11,7 +11,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::{
-    store::state_named,
+    store::{number, state_named},
     tables::{self, StoreError},
     transition::{Change, Recorded, changes},
 };
@@ -124,9 +124,9 @@ impl Outbox {
                 )?
                 .execute(params![
                     behind.number,
-                    whole(behind.finding.revision),
+                    number(behind.finding.revision),
                     behind.after.state.name(),
-                    whole(behind.after.packets),
+                    number(behind.after.packets),
                     behind.after.is_part,
                     record,
                 ])?;
@@ -152,7 +152,7 @@ impl Outbox {
                          known_is_part = is_part, record = NULL
                      WHERE finding = ?1 AND revision = ?2",
                 )?
-                .execute(params![behind.number, whole(behind.finding.revision)])?;
+                .execute(params![behind.number, number(behind.finding.revision)])?;
             }
             all.commit()
         };
@@ -260,11 +260,6 @@ fn machine(row: &Row<'_>, at: usize) -> rusqlite::Result<Machine> {
         labels: serde_json::from_str(&labels).unwrap_or_default(),
         version: row.get(at + 2)?,
     })
-}
-
-/// SQLite has no greater numbers, and nothing that happens is so large.
-fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

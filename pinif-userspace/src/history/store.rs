@@ -325,7 +325,7 @@ fn put_finding(
 }
 
 /// SQLite has no greater numbers, and nothing that happens is so large.
-fn number(number: u64) -> i64 {
+pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

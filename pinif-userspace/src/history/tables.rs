@@ -9,7 +9,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::text::escape::visible;
+use crate::text::escape::visible_path;
 
 /// What says that a file of SQLite is a history: `PIHI` in the header's application id.
 const APPLICATION: i32 = i32::from_be_bytes(*b"PIHI");
@@ -79,13 +79,13 @@ CREATE TABLE export (
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no file.
-    #[error("there is no history at {}; `pinif serve --history FILE` keeps one", shown(.0))]
+    #[error("there is no history at {}; `pinif serve --history FILE` keeps one", visible_path(.0))]
     Missing(PathBuf),
     /// This user may not read it.
-    #[error("the history {} may not be read; ask as root, or ask `pinif serve`: curl http://localhost:9759/v1/history", shown(.0))]
+    #[error("the history {} may not be read; ask as root, or ask `pinif serve`: curl http://localhost:9759/v1/history", visible_path(.0))]
     Denied(PathBuf),
     /// It is no file.
-    #[error("{} is {what}, and no file; name another with --history", shown(.path))]
+    #[error("{} is {what}, and no file; name another with --history", visible_path(.path))]
     NoFile {
         /// Where it is.
         path: PathBuf,
@@ -93,10 +93,10 @@ pub enum StoreError {
         what: &'static str,
     },
     /// Its folder is not there.
-    #[error("the folder of the history {} is not there; make it, or name another file with --history", shown(.0))]
+    #[error("the folder of the history {} is not there; make it, or name another file with --history", visible_path(.0))]
     NoFolder(PathBuf),
     /// It may not be made or written.
-    #[error("the history {} cannot be written ({error}); let this user write it and its folder, or name another file with --history", shown(.path))]
+    #[error("the history {} cannot be written ({error}); let this user write it and its folder, or name another file with --history", visible_path(.path))]
     Unwritable {
         /// Where it is.
         path: PathBuf,
@@ -104,15 +104,15 @@ pub enum StoreError {
         error: String,
     },
     /// Another process keeps it.
-    #[error("another process keeps the history {}; end that one, or name another file with --history", shown(.0))]
+    #[error("another process keeps the history {}; end that one, or name another file with --history", visible_path(.0))]
     Taken(PathBuf),
     /// It is something else.
-    #[error("{} is no history of pinif's; name another file with --history", shown(.0))]
+    #[error("{} is no history of pinif's; name another file with --history", visible_path(.0))]
     Foreign(PathBuf),
     /// A newer pinif has made it.
     #[error(
         "the history {} was made by a newer pinif (version {found} of its tables; this pinif knows {VERSION}): use that one, or name another \
-         file with --history", shown(.path)
+         file with --history", visible_path(.path)
     )]
     Newer {
         /// Where it is.
@@ -121,7 +121,7 @@ pub enum StoreError {
         found: i32,
     },
     /// It is damaged.
-    #[error("the history {} is damaged ({error}); move it away, and a new one is begun", shown(.path))]
+    #[error("the history {} is damaged ({error}); move it away, and a new one is begun", visible_path(.path))]
     Damaged {
         /// Where it is.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum StoreError {
         error: rusqlite::Error,
     },
     /// It cannot be read or written now.
-    #[error("the history {}: {}", shown(.path), said(.error))]
+    #[error("the history {}: {}", visible_path(.path), said(.error))]
     Failed {
         /// Where it is.
         path: PathBuf,
@@ -173,10 +173,6 @@ fn said(error: &rusqlite::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
 }
 
 /// Refuses whatever is no file, before it is opened: SQLite would wait for the other end of a FIFO.

@@ -2,12 +2,11 @@
 //! has happened where it is (inotify(7)).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    ffi::OsString,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     io,
     os::unix::fs::MetadataExt as _,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -15,12 +14,12 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{sync::mpsc, time::timeout};
 
+use super::path_names::PathNames;
+
 /// Editors write in several steps, and several files one after the other: they are read when all has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(100);
 /// They are read after this long, where something happens all the time.
 const UNSETTLED: Duration = Duration::from_secs(2);
-/// As many links as the kernel follows in one path (path_resolution(7)).
-const MOST_LINKS: usize = 40;
 
 /// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +84,8 @@ impl Way {
     pub fn to(file: &Path) -> io::Result<Self> {
         let mut way = Self::default();
         let mut at = PathBuf::from("/");
-        let mut names = VecDeque::new();
-        // Those of a circle are counted each time.
-        let mut links = 0;
-        put_first(&mut names, &std::path::absolute(file)?);
-        while let Some(name) = names.pop_front() {
+        let mut names = PathNames::of(&std::path::absolute(file)?);
+        while let Some(name) = names.next() {
             if name == ".." {
                 at.pop();
                 continue;
@@ -100,15 +96,13 @@ impl Way {
                 return Ok(Self::default());
             }
             match fs::read_link(&next) {
-                Ok(target) if links < MOST_LINKS => {
-                    links += 1;
+                Ok(target) if names.follow(&target) => {
                     way.passed.insert(at.clone());
                     way.decisive.insert(at.clone());
                     way.links.insert(next);
-                    put_first(&mut names, &target);
                 }
                 // It is no link.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput && !names.is_empty() => {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && !names.are_done() => {
                     at = next;
                     way.passed.insert(at.clone());
                 }
@@ -136,11 +130,19 @@ impl Way {
     }
 }
 
-/// Puts a path before what is to be walked yet.
-fn put_first(names: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        if component != Component::CurDir {
-            names.push_front(component.as_os_str().to_owned());
+/// What is to be another for files to be read again: one of them, or who can replace what is on the way to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    files: Vec<Option<FileState>>,
+    guards: BTreeMap<PathBuf, Option<Guard>>,
+}
+
+impl Seen {
+    /// As these files are now, and the way to them.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>, way: &Way) -> Self {
+        Self {
+            files: files.into_iter().map(FileState::of).collect(),
+            guards: way.guards(),
         }
     }
 }
@@ -188,12 +190,21 @@ impl Watch {
         Ok((watch, Changes(changes)))
     }
 
-    /// Watches these, and no others. They need not be there where they are `optional`.
+    /// Watches what decides where this way leads, and nothing else. It need not be there where it is `optional`. Where what the way leads to
+    /// `is_wrong`, all that it passes is watched besides, as far as it can be: it may be so for who can change a directory on it.
     ///
     /// # Errors
     ///
-    /// When one cannot be watched.
-    pub fn look_at(&mut self, directories: BTreeSet<PathBuf>, optional: bool) -> Result<()> {
+    /// When what decides cannot be watched.
+    pub fn look_at(&mut self, way: Way, optional: bool, is_wrong: bool) -> Result<()> {
+        self.look_at_all(way.decisive, optional)?;
+        if is_wrong {
+            self.look_at_more(way.passed);
+        }
+        Ok(())
+    }
+
+    fn look_at_all(&mut self, directories: BTreeSet<PathBuf>, optional: bool) -> Result<()> {
         for gone in self.directories.difference(&directories) {
             // A directory that is removed is not watched any more anyway.
             let _ = self.watcher.unwatch(gone);
@@ -210,8 +221,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches these besides, until the next of [`Self::look_at`]. Those that cannot be watched are left out.
-    pub fn look_at_more(&mut self, directories: BTreeSet<PathBuf>) {
+    fn look_at_more(&mut self, directories: BTreeSet<PathBuf>) {
         for directory in directories {
             if self
                 .watcher

@@ -30,6 +30,7 @@ pub mod netns;
 pub mod network;
 pub(crate) mod nft;
 pub(crate) mod numbering;
+pub(crate) mod path_names;
 pub(crate) mod pid_namespace;
 pub mod processes;
 pub(crate) mod raw;

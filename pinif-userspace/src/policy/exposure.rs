@@ -10,7 +10,7 @@ use nix::{
 use super::problem::Flaw;
 use crate::{
     host::users,
-    text::{escape::visible, shell},
+    text::{escape::visible_path, shell},
 };
 
 /// May be written by the group, and by all.
@@ -56,7 +56,7 @@ fn is_trusted(status: &FileStat) -> bool {
 
 fn flaw(of: &str, what: &str, path: &Path, status: &FileStat) -> Flaw {
     let argument = shell::path(path);
-    let path = visible(&path.to_string_lossy()).into_owned();
+    let path = visible_path(path);
     let is_link = status.st_mode & libc::S_IFMT == libc::S_IFLNK;
     let chown = if is_link { "chown -h" } else { "chown" };
     let owner = (!is_trusted(status)).then(|| format!("`{chown} root: {argument}`"));

@@ -4,12 +4,11 @@
 //! is what is read, whatever is swapped in the meantime.
 
 use std::{
-    collections::VecDeque,
     ffi::{OsStr, OsString},
     fs::File,
     io,
     os::fd::OwnedFd,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -22,9 +21,8 @@ use nix::{
 };
 
 use super::{exposure, problem::Flaw};
+use crate::host::path_names::PathNames;
 
-/// As many links as the kernel follows in one path (path_resolution(7)).
-const MOST_LINKS: usize = 40;
 /// To look at something and not open it: a device does nothing, and a FIFO waits for nobody.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 const READ: OFlag = OFlag::O_RDONLY
@@ -68,11 +66,9 @@ pub(super) fn open(path: &Path, streams: bool, of: &'static str) -> Result<Opene
         of,
         directory: open_file("/", LOOK | OFlag::O_DIRECTORY, Mode::empty())?,
         at: PathBuf::from("/"),
-        names: VecDeque::new(),
-        links: 0,
+        names: PathNames::of(&std::path::absolute(path)?),
         exposures: Vec::new(),
     };
-    walk.put_first(&std::path::absolute(path)?);
     let last = walk.reach_last()?;
     let file = last.open(&walk.directory, streams)?;
     let status = fstat(&file)?;
@@ -96,23 +92,13 @@ struct Walk {
     /// Its path, without links.
     at: PathBuf,
     /// What is to be walked yet.
-    names: VecDeque<OsString>,
-    links: usize,
+    names: PathNames,
     exposures: Vec<Flaw>,
 }
 
 impl Walk {
-    /// Puts a path before what is to be walked yet.
-    fn put_first(&mut self, path: &Path) {
-        for component in path.components().rev() {
-            if component != Component::CurDir {
-                self.names.push_front(component.as_os_str().to_owned());
-            }
-        }
-    }
-
     fn reach_last(&mut self) -> Result<Last, Refusal> {
-        while let Some(name) = self.names.pop_front() {
+        while let Some(name) = self.names.next() {
             if name == "/" || name == ".." {
                 self.enter(&name)?;
                 continue;
@@ -129,7 +115,7 @@ impl Walk {
             let is_descriptor = is_link && fstatfs(&entry)?.filesystem_type() == PROC_SUPER_MAGIC;
             if is_link && !is_descriptor {
                 self.follow(&name, &entry, &status)?;
-            } else if self.names.is_empty() {
+            } else if self.names.are_done() {
                 return Ok(Last {
                     name,
                     is_descriptor,
@@ -159,15 +145,13 @@ impl Walk {
     }
 
     fn follow(&mut self, name: &OsStr, link: &OwnedFd, status: &FileStat) -> Result<(), Refusal> {
-        self.links += 1;
-        if self.links > MOST_LINKS {
+        let target = readlinkat(link, "")?;
+        if !self.names.follow(Path::new(&target)) {
             return Err(Errno::ELOOP.into());
         }
         let directory = fstat(&self.directory)?;
         let exposure = exposure::of_link(self.of, &self.at.join(name), status, &directory);
         self.exposures.extend(exposure);
-        let target = readlinkat(link, "")?;
-        self.put_first(Path::new(&target));
         Ok(())
     }
 }

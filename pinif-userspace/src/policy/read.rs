@@ -129,8 +129,12 @@ pub(crate) fn read_text(
 /// # Errors
 ///
 /// That it cannot be opened, or that others can change it.
-pub(crate) fn open_guarded(path: &Path, of: &'static str) -> Result<File, PolicyErrors> {
-    open_for(path, Occasion::Service, of).map(|opened| opened.file)
+pub(crate) fn open_guarded(path: &Path, of: &'static str) -> Result<File, String> {
+    let opened = open_for(path, Occasion::Service, of).map_err(|errors| {
+        let briefs = errors.problems().iter().map(|problem| problem.brief());
+        briefs.collect::<Vec<_>>().join("; ")
+    })?;
+    Ok(opened.file)
 }
 
 /// Opens a file. Where nobody reads a warning, one that others can change is refused.

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::control::{ClientError, protocol::Status};
+use crate::{
+    control::{ClientError, protocol::Status},
+    history::Machine,
+};
 
 /// What is older is not shown as if it were so.
 pub const FRESH: Duration = Duration::from_secs(2);
@@ -20,6 +23,15 @@ struct State {
     last: Option<SystemTime>,
     /// Why there is none.
     absence: Option<Absence>,
+}
+
+/// The machine that an auditor says it is on.
+pub fn machine(status: &Status) -> Machine {
+    Machine {
+        host: status.host.clone(),
+        labels: status.labels.clone(),
+        version: status.version.clone(),
+    }
 }
 
 /// Why no auditor is heard.

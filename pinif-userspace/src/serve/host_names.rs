@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{address::is_loopback, secure::InForce};
+use super::{
+    address::{bracketed, is_loopback},
+    secure::InForce,
+};
 
 /// The names of a machine for readers of its own.
 const LOCAL: [&str; 2] = ["localhost", "pinif"];
@@ -46,11 +49,7 @@ impl HostNames {
 
 /// Whether a name is of this machine: one of its own, or a loopback address, as it is listened at.
 fn is_of_this_machine(host: &str) -> bool {
-    // An address of IPv6 stands in brackets (RFC 3986 section 3.2.2).
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let address = match bare {
+    let address = match bracketed(host) {
         Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
         None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
     };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     control::{Listening, Refusal, connection::Accept},
-    text::escape::visible,
+    text::escape::visible_path,
 };
 
 /// What is read and written.
@@ -74,15 +74,15 @@ impl Listener {
                 let mut listening = Listening::at(path).map_err(|refusal| match refusal {
                     Refusal::Taken { path, .. } => anyhow::anyhow!(
                         "another process listens at {}; choose another path with --listen",
-                        visible(&path.to_string_lossy())
+                        visible_path(&path)
                     ),
                     Refusal::NoSocket(path) => anyhow::anyhow!(
                         "{} is no socket; choose another path with --listen",
-                        visible(&path.to_string_lossy())
+                        visible_path(&path)
                     ),
                     Refusal::Impossible { path, error } => anyhow::anyhow!(
                         "the socket {} cannot be made: {error}",
-                        visible(&path.to_string_lossy())
+                        visible_path(&path)
                     ),
                     refusal @ Refusal::Exposed(_) => refusal.into(),
                 })?;

@@ -4,8 +4,7 @@
 //! Every command and every sink uses [`visible`] for people, and [`json`](super::json) for programs. Bytes that are not UTF-8
 //! have become U+FFFD before, by [`String::from_utf8_lossy`].
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _, path::Path};
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_width::UnicodeWidthChar as _;
@@ -14,6 +13,11 @@ use unicode_width::UnicodeWidthChar as _;
 /// Text that is safe stays as it is, so that nothing changes when it passes here twice.
 pub fn visible(text: &str) -> Cow<'_, str> {
     without(text, is_hazardous)
+}
+
+/// A path likewise.
+pub fn visible_path(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
 }
 
 /// The text for the cells of a screen, where each character must have its own: also what stands on another character becomes an

@@ -1,6 +1,6 @@
 //! A policy that changes while it is in force: at SIGHUP, and when its file is written or replaced.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use tokio::{signal::unix, sync::mpsc};
@@ -8,7 +8,7 @@ use tokio::{signal::unix, sync::mpsc};
 use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
-    host::file_watch::{FileState, Guard, Watch, Way},
+    host::file_watch::{Seen, Watch, Way},
     hub::Notice,
     policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
@@ -27,9 +27,6 @@ pub(super) struct Source {
     /// Whether it was wrong when it was read last.
     is_wrong: bool,
 }
-
-/// What is to be another for a policy to be read again.
-type Seen = (Vec<Option<FileState>>, BTreeMap<PathBuf, Option<Guard>>);
 
 impl Source {
     /// The named file, or the default one, if that is there.
@@ -87,9 +84,8 @@ impl Source {
     fn states(&self) -> Seen {
         // Where they cannot be listed, the reading says so.
         let beside = drop_ins(&self.file).unwrap_or_default();
-        let files = [&self.file].into_iter().chain(&beside);
-        let guards = self.way().map(|way| way.guards()).unwrap_or_default();
-        (files.map(|file| FileState::of(file)).collect(), guards)
+        let files = [&self.file].into_iter().chain(&beside).map(|file| &**file);
+        Seen::of(files, &self.way().unwrap_or_default())
     }
 
     /// The way to it, and to those beside it.
@@ -111,12 +107,7 @@ impl Source {
         let way = self
             .way()
             .with_context(|| format!("the path {} cannot be made absolute", self.file.display()))?;
-        watch.look_at(way.decisive, self.optional)?;
-        if self.is_wrong {
-            // It may be so for who can change a directory on the way. What cannot be watched is not lacked.
-            watch.look_at_more(way.passed);
-        }
-        Ok(())
+        watch.look_at(way, self.optional, self.is_wrong)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Why an auditor gives no answer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::{control::protocol::Problem, text::escape::visible};
+use crate::{
+    control::protocol::Problem,
+    text::escape::{visible, visible_path},
+};
 
 /// Why an auditor gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -11,13 +14,13 @@ pub enum ClientError {
     #[error("no auditor runs; begin with `sudo pinif audit`, or `sudo systemctl start pinif`")]
     NoneRuns,
     /// Nobody listens where one was to be.
-    #[error("no auditor listens at {}; `pinif` alone shows where one does", shown(.0))]
+    #[error("no auditor listens at {}; `pinif` alone shows where one does", visible_path(.0))]
     NotThere(PathBuf),
     /// Several run.
-    #[error("several auditors run; choose one with --socket: {}", .0.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", "))]
+    #[error("several auditors run; choose one with --socket: {}", .0.iter().map(|path| visible_path(path)).collect::<Vec<_>>().join(", "))]
     Several(Vec<PathBuf>),
     /// This user may not ask.
-    #[error("{} may not be opened; ask as root, or join its group: `sudo usermod -aG pinif USER`, and log in again", shown(.0))]
+    #[error("{} may not be opened; ask as root, or join its group: `sudo usermod -aG pinif USER`, and log in again", visible_path(.0))]
     Denied(PathBuf),
     /// The auditor refuses.
     #[error("{}; {}", visible(&.problem.error), visible(&.problem.fix))]
@@ -28,7 +31,7 @@ pub enum ClientError {
         problem: Problem,
     },
     /// The connection is lost: the auditor has ended, perhaps.
-    #[error("the auditor at {} has gone: {error}", shown(.path))]
+    #[error("the auditor at {} has gone: {error}", visible_path(.path))]
     Lost {
         /// Where it was.
         path: PathBuf,
@@ -37,11 +40,11 @@ pub enum ClientError {
     },
     /// It is there, and does not answer: it is stopped, or hangs.
     #[error(
-        "the auditor at {} does not answer: it hangs, or is stopped; look at `systemctl status pinif`, or at what it printed", shown(.0)
+        "the auditor at {} does not answer: it hangs, or is stopped; look at `systemctl status pinif`, or at what it printed", visible_path(.0)
     )]
     Silent(PathBuf),
     /// What it says is not understood.
-    #[error("the auditor at {} says what this pinif does not understand ({error}); use the same version", shown(.path))]
+    #[error("the auditor at {} says what this pinif does not understand ({error}); use the same version", visible_path(.path))]
     Strange {
         /// Where it is.
         path: PathBuf,
@@ -55,8 +58,4 @@ impl ClientError {
     pub const fn is_blind(&self) -> bool {
         matches!(self, Self::Silent(_) | Self::Refused { status: 503, .. })
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
 }

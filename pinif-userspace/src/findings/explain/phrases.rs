@@ -101,3 +101,12 @@ pub(in crate::findings) fn shown(network: IpNet) -> String {
         false => network.to_string(),
     }
 }
+
+/// The option by which a program names address and interface of one packet: ip(7), ipv6(7).
+pub(in crate::findings) fn packet_info(is_ipv6: bool) -> &'static str {
+    if is_ipv6 {
+        "IPV6_PKTINFO"
+    } else {
+        "IP_PKTINFO"
+    }
+}

@@ -19,7 +19,7 @@ use tokio::{process::Command, task::spawn_blocking, time::timeout};
 
 use crate::{
     policy::open_guarded,
-    text::{escape::visible, shell},
+    text::{escape::visible_path, shell},
 };
 
 /// Where programs are looked for where nobody says so (systemd.exec(5)).
@@ -50,7 +50,7 @@ impl Program {
     ///
     /// That it is no program, or that others can change it.
     pub fn new(path: &Path, limit: Duration) -> Result<Self, String> {
-        let shown = || visible(&path.to_string_lossy()).into_owned();
+        let shown = || visible_path(path);
         if !path.is_absolute() {
             return Err(format!(
                 "{} is no absolute path; write it from / on (--exec)",
@@ -79,7 +79,7 @@ impl Program {
 
     /// Its path, to be shown.
     pub(super) fn shown(&self) -> String {
-        visible(&self.path.to_string_lossy()).into_owned()
+        visible_path(&self.path)
     }
 
     /// Calls it, and waits for its end; where that does not come in time, ends it with all that it has started in its group.
@@ -130,10 +130,7 @@ impl Program {
 
 /// Opens the program, where nobody else can change it.
 fn open(path: &Path) -> Result<File, String> {
-    open_guarded(path, "program of --exec").map_err(|errors| {
-        let briefs = errors.problems().iter().map(|problem| problem.brief());
-        briefs.collect::<Vec<_>>().join("; ")
-    })
+    open_guarded(path, "program of --exec")
 }
 
 /// A group of processes, which ends with this.

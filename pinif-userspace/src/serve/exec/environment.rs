@@ -1,24 +1,14 @@
 //! What a call is given: the fields of the finding's entry in the journal, as variables of the environment.
 
-use std::collections::BTreeMap;
-
 use super::queue::Waiting;
 use crate::{
+    history::Machine,
     surfaces::journal::{Transition, values},
     text::escape::visible,
 };
 
 /// The kernel takes variables of 128 KiB (`MAX_ARG_STRLEN`); nobody wants so much of a text.
 const LONGEST: usize = 4096;
-
-/// The machine that the auditor is on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
-    /// Which one it is (machine-id(5)).
-    pub host: Option<String>,
-    /// What it is called besides.
-    pub labels: BTreeMap<String, String>,
-}
 
 /// The variables, in their order. No value has a character that ends a line or does something to a terminal, and none has a NUL.
 pub fn variables(waiting: &Waiting, machine: &Machine) -> Vec<(String, String)> {
@@ -90,6 +80,7 @@ mod tests {
             labels: labels
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
+            version: String::new(),
         };
         let variables = variables(&waiting, &machine);
         let value = |name: &str| {

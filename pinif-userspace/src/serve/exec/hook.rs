@@ -12,12 +12,16 @@ use tokio::{
 
 use super::{
     call::{Outcome, Program},
-    environment::{Machine, variables},
+    environment::variables,
     queue::{Queue, Waiting},
 };
 use crate::{
-    control::protocol::Status, findings::line::FindingLine, history::Change,
-    serve::report::Reporter, surfaces::Level, text::words::counted,
+    control::protocol::Status,
+    findings::line::FindingLine,
+    history::{Change, Machine},
+    serve::{heard::machine, report::Reporter},
+    surfaces::Level,
+    text::words::counted,
 };
 
 /// How long after the beginning of a call the next one begins, at least.
@@ -69,9 +73,7 @@ impl Hook {
 
     /// Takes in what an auditor says of its machine.
     pub fn status(&self, status: &Status) {
-        let mut state = self.lock();
-        state.machine.host.clone_from(&status.host);
-        state.machine.labels.clone_from(&status.labels);
+        self.lock().machine = machine(status);
     }
 
     /// Takes in what became of a finding.

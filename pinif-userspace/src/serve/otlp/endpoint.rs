@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::http::{Uri, uri::Scheme};
 
-use super::super::address::is_loopback;
+use super::super::address::{bracketed, is_loopback};
 use crate::text::escape::visible;
 
 /// The ports, where none is named: those of HTTP (RFC 9110 section 4.2).
@@ -83,10 +83,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
 }
 
 fn host(text: &str) -> Host {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    match bare.unwrap_or(text).parse() {
+    match bracketed(text).unwrap_or(text).parse() {
         Ok(address) => Host::Address(address),
         Err(_) if text.eq_ignore_ascii_case(LOCALHOST) => {
             Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST))

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    super::{heard::Heard, recorder::Recorder, report::Reporter, sources::Sources},
+    super::{heard, recorder::Recorder, report::Reporter, sources::Sources},
     metrics::metrics,
     pace::Pace,
     record::record,
@@ -212,8 +212,8 @@ impl Exporter {
             self.sources.metrics_of_auditor().await,
             self.sources.own_metrics(),
         );
-        if let Some(heard) = heard(&self.sources.heard) {
-            *machine = Some(heard);
+        if let Some((status, _)) = self.sources.heard.fresh() {
+            *machine = Some(heard::machine(&status));
         } else if machine.is_none() {
             // What was heard before this was started.
             *machine = self.history(|outbox| outbox.machine()).await.ok().flatten();
@@ -275,16 +275,6 @@ fn by_machine(behind: &[Behind], records: Vec<LogRecord>) -> Vec<ResourceLogs> {
             ..ResourceLogs::default()
         });
     audits.collect()
-}
-
-/// What the auditor that is heard says of its machine.
-fn heard(heard: &Heard) -> Option<Machine> {
-    let (status, _) = heard.fresh()?;
-    Some(Machine {
-        host: status.host,
-        labels: status.labels,
-        version: status.version,
-    })
 }
 
 /// What is said of a collector that refuses: once each.

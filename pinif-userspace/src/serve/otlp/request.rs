@@ -31,7 +31,7 @@ use super::{
     endpoint::{Endpoint, Host},
     reply::{Reply, Signal, reply},
 };
-use crate::text::escape::visible;
+use crate::text::escape::{visible, visible_path};
 
 /// How long a collector may take to answer, from the look-up of its name on.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ enum Failure {
     Late,
     #[error("{}", .0)]
     Unreachable(String),
-    #[error("the file {} of --{option} cannot be used: {error}", visible(&.path.to_string_lossy()))]
+    #[error("the file {} of --{option} cannot be used: {error}", visible_path(.path))]
     File {
         option: &'static str,
         path: PathBuf,

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     policy::open_guarded,
-    text::{escape::visible, shell},
+    text::{escape::visible_path, shell},
 };
 
 /// What is larger is none of these.
@@ -43,7 +43,7 @@ impl Files {
 ///
 /// Why it is not taken, with the fix.
 pub(super) fn read(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
-    bytes(open(path, of)?, path, of)
+    bytes(open_guarded(path, of)?, path, of)
 }
 
 /// The same, of one that nobody else can read.
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
 ///
 /// Why it is not taken, with the fix.
 pub(super) fn read_secret(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
-    let file = open(path, of)?;
+    let file = open_guarded(path, of)?;
     let metadata = file
         .metadata()
         .map_err(|error| unreadable(path, of, &error))?;
@@ -60,7 +60,7 @@ pub(super) fn read_secret(path: &Path, of: &'static str) -> Result<Vec<u8>, Stri
         let argument = shell::path(path);
         return Err(format!(
             "others can read the {of} {}, whose mode is {:04o}; run `chmod {change} {argument}`, and replace it where they may have",
-            visible(&path.to_string_lossy()),
+            visible_path(path),
             metadata.mode() & 0o7777
         ));
     }
@@ -79,27 +79,19 @@ fn exposed(mode: u32, is_roots: bool) -> Option<&'static str> {
     }
 }
 
-fn open(path: &Path, of: &'static str) -> Result<File, String> {
-    open_guarded(path, of).map_err(|errors| {
-        let problems = errors.problems().iter();
-        let briefs: Vec<_> = problems.map(|problem| problem.brief()).collect();
-        briefs.join("; ")
-    })
-}
-
 fn bytes(file: File, path: &Path, of: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = file.take(MOST + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(path, of, &error))?;
     if bytes.len() as u64 > MOST {
-        let path = visible(&path.to_string_lossy()).into_owned();
+        let path = visible_path(path);
         return Err(format!("{path} is no {of}: it is larger than 1 MiB"));
     }
     Ok(bytes)
 }
 
 fn unreadable(path: &Path, of: &str, error: &std::io::Error) -> String {
-    let path = visible(&path.to_string_lossy()).into_owned();
+    let path = visible_path(path);
     format!("the {of} {path} cannot be read: {error}")
 }
 

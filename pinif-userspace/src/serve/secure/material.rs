@@ -15,7 +15,10 @@ use super::{
     files::{Files, read, read_secret},
     tokens::Tokens,
 };
-use crate::text::{escape::visible, shell};
+use crate::{
+    serve::address::bracketed,
+    text::{escape::visible_path, shell},
+};
 
 /// All of it, of one moment.
 #[derive(Debug)]
@@ -50,12 +53,12 @@ impl Material {
             Some(path) => builder.with_client_cert_verifier(
                 WebPkiClientVerifier::builder_with_provider(Arc::new(issuers(path)?), provider)
                     .build()
-                    .map_err(|error| format!("{}: {error}", shown(path)))?,
+                    .map_err(|error| format!("{}: {error}", visible_path(path)))?,
             ),
         };
         let certificate = chain.first().cloned().unwrap_or_else(|| Vec::new().into());
         let wrong = |error: &dyn std::fmt::Display| {
-            let (certificate, key) = (shown(&files.certificate), shown(&files.key));
+            let (certificate, key) = (visible_path(&files.certificate), visible_path(&files.key));
             format!("the certificate {certificate} with the private key {key}: {error}")
         };
         ParsedCertificate::try_from(&certificate).map_err(|error| wrong(&error))?;
@@ -75,10 +78,7 @@ impl Material {
 
     /// Whether the certificate is for a host of this name, or with this address, which may be in brackets (RFC 6125, RFC 3986).
     pub fn is_for(&self, host: &str) -> bool {
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let Ok(name) = ServerName::try_from(bare.unwrap_or(host)) else {
+        let Ok(name) = ServerName::try_from(bracketed(host).unwrap_or(host)) else {
             return false;
         };
         let certificate = ParsedCertificate::try_from(&self.certificate);
@@ -97,10 +97,10 @@ fn no_key(path: &Path, text: &[u8]) -> String {
         let file = shell::path(path);
         return format!(
             "the private key {} is encrypted, and nobody is there to give its password; store it without one: `openssl pkey -in {file} -out NEW`",
-            shown(path)
+            visible_path(path)
         );
     }
-    format!("{} has no private key in PEM", shown(path))
+    format!("{} has no private key in PEM", visible_path(path))
 }
 
 fn certificates(path: &Path, of: &'static str) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -108,8 +108,11 @@ fn certificates(path: &Path, of: &'static str) -> Result<Vec<CertificateDer<'sta
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        Ok(_) => Err(format!("{} has no certificate in PEM", shown(path))),
-        Err(error) => Err(format!("{} cannot be read as PEM: {error}", shown(path))),
+        Ok(_) => Err(format!("{} has no certificate in PEM", visible_path(path))),
+        Err(error) => Err(format!(
+            "{} cannot be read as PEM: {error}",
+            visible_path(path)
+        )),
     }
 }
 
@@ -118,7 +121,8 @@ fn issuers(path: &Path) -> Result<RootCertStore, String> {
     let mut issuers = RootCertStore::empty();
     for certificate in certificates(path, "certificate of a CA")? {
         let added = issuers.add(certificate);
-        added.map_err(|error| format!("the certificate of a CA {}: {error}", shown(path)))?;
+        added
+            .map_err(|error| format!("the certificate of a CA {}: {error}", visible_path(path)))?;
     }
     Ok(issuers)
 }
@@ -127,9 +131,5 @@ fn tokens(path: &Path) -> Result<Tokens, String> {
     let bytes = read_secret(path, "file of tokens")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
     text.and_then(Tokens::parse)
-        .map_err(|error| format!("the file of tokens {}: {error}", shown(path)))
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
+        .map_err(|error| format!("the file of tokens {}: {error}", visible_path(path)))
 }

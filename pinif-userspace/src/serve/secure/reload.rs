@@ -1,6 +1,6 @@
 //! What is in the operator's files is taken again: at SIGHUP, and when one of them is written or replaced.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::in_force::InForce;
 use crate::{
-    host::file_watch::{FileState, Guard, Watch, Way},
+    host::file_watch::{Seen, Watch, Way},
     serve::report::Reporter,
     surfaces::Level,
 };
@@ -30,12 +30,12 @@ pub fn follow(
     let (mut watch, mut changes) =
         Watch::new().context("changes of the certificate cannot be watched for")?;
     // Before they are looked at, so that what is written in the meantime is a change.
-    watch.look_at(way(&in_force).decisive, false)?;
+    watch.look_at(way(&in_force), false, false)?;
     let mut seen = None;
     let mut is_wrong = false;
     Ok(tokio::spawn(async move {
         loop {
-            let now = states(&in_force);
+            let now = Seen::of(in_force.files().all(), &way(&in_force));
             // The first time, they are read once more: they may have changed between the first reading and the watching.
             if seen.as_ref() != Some(&now) {
                 let is_first = seen.is_none();
@@ -58,12 +58,7 @@ pub fn follow(
 
 /// Watches what matters. Where that cannot be, SIGHUP still works.
 fn look_at(watch: &mut Watch, in_force: &InForce, is_wrong: bool) {
-    let way = way(in_force);
-    let _ = watch.look_at(way.decisive, true);
-    if is_wrong {
-        // They may be so for who can change a directory on the way.
-        watch.look_at_more(way.passed);
-    }
+    let _ = watch.look_at(way(in_force), true, is_wrong);
 }
 
 /// Takes what is in them, and says what came of it; where that is what was expected, and nobody has asked, nothing. Returns whether
@@ -90,12 +85,6 @@ async fn reload(in_force: &Arc<InForce>, reporter: &Reporter, is_quiet: bool) ->
         }
     }
     is_right
-}
-
-/// What is in the files has changed, or who can replace them, where this has.
-fn states(in_force: &InForce) -> (Vec<Option<FileState>>, BTreeMap<PathBuf, Option<Guard>>) {
-    let states = in_force.files().all().map(FileState::of).collect();
-    (states, way(in_force).guards())
 }
 
 fn way(in_force: &InForce) -> Way {

@@ -12,7 +12,7 @@ use super::{
     routes::route_home,
 };
 use crate::findings::{
-    explain::{Cause, CauseKind, Home, Meets, Remedy},
+    explain::{Cause, CauseKind, Home, Meets, Remedy, phrases::packet_info},
     finding::Finding,
     kinds::Row,
     ways::Way,
@@ -143,12 +143,7 @@ pub(super) fn named_no_other(finding: &Finding) -> Option<Remedy> {
         {
             let home = Home::of(&way.interface);
             let is_ipv6 = finding.flow.is_some_and(|flow| flow.is_ipv6());
-            let option = if is_ipv6 {
-                "IPV6_PKTINFO"
-            } else {
-                "IP_PKTINFO"
-            };
-            Some(Remedy::BindAndNameNoOther(home, option))
+            Some(Remedy::BindAndNameNoOther(home, packet_info(is_ipv6)))
         }
         _ => None,
     }

@@ -8,7 +8,7 @@ use super::{
     model::{Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
-    findings::explain::{Home, step::in_brackets},
+    findings::explain::{Home, phrases::packet_info, step::in_brackets},
     host::namespaces::Enter,
     text::words::listed,
 };
@@ -332,15 +332,6 @@ const STAYS: &str = ": a bound socket leaves via no other interface";
 
 fn bind(f: &mut fmt::Formatter<'_>, home: &Home) -> fmt::Result {
     write!(f, "bind the socket to {home} with SO_BINDTODEVICE")
-}
-
-/// The option by which a program names address and interface of one packet: ip(7), ipv6(7).
-fn packet_info(is_ipv6: bool) -> &'static str {
-    if is_ipv6 {
-        "IPV6_PKTINFO"
-    } else {
-        "IP_PKTINFO"
-    }
 }
 
 /// What such packets go to: the groups of a link (RFC 4291, 2.7), or one address.
