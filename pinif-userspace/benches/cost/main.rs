@@ -10,6 +10,7 @@ mod machine;
 mod parts;
 #[path = "../../tests/paths/mod.rs"]
 mod paths;
+mod placed;
 mod plot;
 mod policies;
 mod progress;

@@ -45,12 +45,12 @@ struct Bar {
     target: Option<Target>,
 }
 
-/// Draws what the programs take, and what is left of the rates.
+/// Draws what the programs take, also as a ratio to the least, and what is left of the rates.
 ///
 /// # Errors
 /// Where the file cannot be written.
 pub fn draw(sections: &[Section], file: &Path) -> Result<()> {
-    let panels: Vec<Panel> = [programs(sections), rates(sections)]
+    let panels: Vec<Panel> = [programs(sections), ratios(sections), rates(sections)]
         .into_iter()
         .flatten()
         .collect();
@@ -69,9 +69,28 @@ pub fn draw(sections: &[Section], file: &Path) -> Result<()> {
 }
 
 fn programs(sections: &[Section]) -> Option<Panel> {
+    let title = "Nanoseconds a run of pinif's program at the egress, over an empty program";
+    panel_of_programs(sections, &["traffic", "with"], title, 0, |_| true)
+}
+
+/// Of those that have a bound: the others would leave no room for these.
+fn ratios(sections: &[Section]) -> Option<Panel> {
+    let title = "The same, as a ratio to the least program of the same round";
+    let is_shown = |row: &Row| row.target.is_some();
+    panel_of_programs(sections, &["traffic", "with", "what"], title, 2, is_shown)
+}
+
+/// A panel of the section of `programs` with these columns, a colour for each of the second's words.
+fn panel_of_programs(
+    sections: &[Section],
+    columns: &[&str],
+    title: &str,
+    decimals: usize,
+    is_shown: impl Fn(&Row) -> bool,
+) -> Option<Panel> {
     let section = sections
         .iter()
-        .find(|section| section.name == "programs" && section.columns == ["traffic", "with"])?;
+        .find(|section| section.name == "programs" && section.columns == columns)?;
     let mut legend: Vec<String> = Vec::new();
     for row in &section.rows {
         if !legend.contains(&row.of[1]) {
@@ -79,13 +98,13 @@ fn programs(sections: &[Section]) -> Option<Panel> {
         }
     }
     Some(Panel {
-        title: "Nanoseconds a run of pinif's program at the egress, over an empty program"
-            .to_owned(),
+        title: title.to_owned(),
         groups: groups(&section.rows, |row| {
-            legend.iter().position(|name| *name == row.of[1])
+            let place = legend.iter().position(|name| *name == row.of[1]);
+            place.filter(|_| is_shown(row))
         }),
         legend,
-        decimals: 0,
+        decimals,
     })
 }
 

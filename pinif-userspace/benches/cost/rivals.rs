@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use pinif_lab::Namespace;
 
 use crate::auditor::Auditor;
-use crate::bpf::{Hook, Link, Program, empty};
+use crate::bpf::{Hook, empty};
+use crate::placed::{self, FLOWS, Placed, RESTRICTION};
 use crate::policies;
 use crate::site::Site;
 
@@ -30,11 +31,15 @@ pub enum Rival {
     Tcpdump,
     /// A bpftrace program that counts by bound device and interface.
     Bpftrace,
+    /// What systemd attaches for `RestrictNetworkInterfaces=`, by hand.
+    Restriction,
+    /// A program that keeps flows in a hash table.
+    Flows,
 }
 
 impl Rival {
     /// All, what the others are compared with first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Nothing,
         Self::EmptyProgram,
         Self::EmptyPrograms,
@@ -42,6 +47,8 @@ impl Rival {
         Self::Nftables,
         Self::Tcpdump,
         Self::Bpftrace,
+        Self::Restriction,
+        Self::Flows,
     ];
 
     /// Sets it up; it is there when this returns, until what it returns is dropped.
@@ -51,12 +58,14 @@ impl Rival {
     pub fn set_up(self, site: &Site) -> Result<Guard<'_>> {
         Ok(match self {
             Self::Nothing => Guard::Nothing,
-            Self::EmptyProgram => Guard::Programs(attach_empty(site, &[Hook::EGRESS])?),
-            Self::EmptyPrograms => Guard::Programs(attach_empty(site, &PINIFS)?),
+            Self::EmptyProgram => Guard::Placed(place_empty(site, &[Hook::EGRESS])?),
+            Self::EmptyPrograms => Guard::Placed(place_empty(site, &PINIFS)?),
             Self::Pinif => Guard::Pinif(Auditor::of(site, &policies::one_prefix())?),
             Self::Nftables => Guard::Rules(Rules::load(&site.chassis.card)?),
             Self::Tcpdump => Guard::Process(tcpdump(&site.chassis.card)?),
             Self::Bpftrace => Guard::Process(bpftrace()?),
+            Self::Restriction => Guard::Placed(placed::restriction(site)?),
+            Self::Flows => Guard::Placed(placed::flows(site)?),
         })
     }
 }
@@ -71,6 +80,8 @@ impl fmt::Display for Rival {
             Self::Nftables => "nftables",
             Self::Tcpdump => "tcpdump",
             Self::Bpftrace => "bpftrace",
+            Self::Restriction => RESTRICTION,
+            Self::Flows => FLOWS,
         })
     }
 }
@@ -82,7 +93,7 @@ pub enum Guard<'a> {
     /// Nothing.
     Nothing,
     /// Attached programs.
-    Programs(Vec<Link>),
+    Placed(Vec<Placed>),
     /// An auditor.
     Pinif(Auditor),
     /// A ruleset.
@@ -105,13 +116,9 @@ const PINIFS: [Hook; 10] = [
     Hook::SETSOCKOPT,
 ];
 
-fn attach_empty(site: &Site, hooks: &[Hook]) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
-    for &hook in hooks {
-        let program = Program::load(hook, &empty(hook))?;
-        links.extend(site.attach(&program, hook)?);
-    }
-    Ok(links)
+fn place_empty(site: &Site, hooks: &[Hook]) -> Result<Vec<Placed>> {
+    let place = |&hook: &Hook| Placed::new(site, hook, &empty(hook));
+    hooks.iter().map(place).collect()
 }
 
 /// A ruleset of one namespace; flushed when dropped.

@@ -20,6 +20,8 @@ pub struct Site {
     pub chassis: Chassis,
     /// Where the loads are.
     pub cgroup: Cgroup,
+    /// Where those are whose system calls nobody watches.
+    unwatched: Cgroup,
 }
 
 impl Site {
@@ -57,6 +59,7 @@ impl Site {
         card.add_neighbour(STACKED, "10.3.0.2".parse()?, &peer.mac("fab1")?)?;
         Ok(Self {
             cgroup: Cgroup::new("bench")?,
+            unwatched: Cgroup::new("bench-unwatched")?,
             chassis,
         })
     }
@@ -75,6 +78,14 @@ impl Site {
     /// Where it does not get ready.
     pub fn load_of_peer(&self, kind: Kind) -> Result<Load> {
         self.load_from(&self.chassis.peer, kind)
+    }
+
+    /// Starts a load on the peer, in a cgroup that is not the site's.
+    ///
+    /// # Errors
+    /// Where it does not get ready.
+    pub fn load_unwatched(&self, kind: Kind) -> Result<Load> {
+        start(&self.chassis.peer, &self.unwatched, kind)
     }
 
     /// Opens many sockets on the card. See [`open_sockets`].

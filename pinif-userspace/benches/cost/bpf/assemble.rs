@@ -14,14 +14,19 @@ pub struct Instruction {
 }
 
 /// The frame pointer.
-const FRAME: u8 = 10;
+pub(super) const FRAME: u8 = 10;
 /// Where the context is kept while helpers are called.
-const CONTEXT: u8 = 6;
-/// The places of `data`, `data_end` and `sk` in `struct __sk_buff`, and of `bound_dev_if` in `struct bpf_sock`.
-const DATA: i16 = 76;
-const DATA_END: i16 = 80;
+pub(super) const CONTEXT: u8 = 6;
+/// The places of `len`, `ifindex`, `data`, `data_end` and `sk` in `struct __sk_buff`; of `bound_dev_if` in `struct bpf_sock`; of `sk` in
+/// `struct bpf_sock_addr` and in `struct bpf_sockopt`.
+pub(super) const LENGTH: i16 = 0;
+pub(super) const INTERFACE: i16 = 40;
+pub(super) const DATA: i16 = 76;
+pub(super) const DATA_END: i16 = 80;
 const SK: i16 = 168;
 const BOUND_DEVICE: i16 = 0;
+const SK_OF_ADDRESS: i16 = 64;
+const SK_OF_OPTION: i16 = 0;
 /// The places on the stack of a map's key of 24 bytes, and of its value.
 const KEY: i16 = -24;
 const VALUE: i16 = -32;
@@ -29,7 +34,7 @@ const VALUE: i16 = -32;
 const CREATE: i32 = 1;
 
 /// Helpers, by their numbers in `linux/bpf.h`.
-mod helper {
+pub(super) mod helper {
     pub const MAP_LOOKUP: i32 = 1;
     pub const MAP_UPDATE: i32 = 2;
     pub const MAP_DELETE: i32 = 3;
@@ -50,24 +55,32 @@ const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) ->
     }
 }
 
-const fn set(to: u8, value: i32) -> Instruction {
+pub(super) const fn set(to: u8, value: i32) -> Instruction {
     instruction(0xb7, to, 0, 0, value)
 }
 
-const fn copy(to: u8, from: u8) -> Instruction {
+pub(super) const fn copy(to: u8, from: u8) -> Instruction {
     instruction(0xbf, to, from, 0, 0)
 }
 
-const fn add(to: u8, value: i32) -> Instruction {
+pub(super) const fn add(to: u8, value: i32) -> Instruction {
     instruction(0x07, to, 0, 0, value)
 }
 
-const fn load_word(to: u8, from: u8, offset: i16) -> Instruction {
+pub(super) const fn load_word(to: u8, from: u8, offset: i16) -> Instruction {
     instruction(0x61, to, from, offset, 0)
 }
 
-const fn load_double(to: u8, from: u8, offset: i16) -> Instruction {
+pub(super) const fn load_double(to: u8, from: u8, offset: i16) -> Instruction {
     instruction(0x79, to, from, offset, 0)
+}
+
+pub(super) const fn load_half(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0x69, to, from, offset, 0)
+}
+
+pub(super) const fn load_byte(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0x71, to, from, offset, 0)
 }
 
 const fn store_word(offset: i16, value: i32) -> Instruction {
@@ -75,25 +88,55 @@ const fn store_word(offset: i16, value: i32) -> Instruction {
 }
 
 /// Stores a register, all eight bytes.
-const fn store(to: u8, from: u8, offset: i16) -> Instruction {
+pub(super) const fn store(to: u8, from: u8, offset: i16) -> Instruction {
     instruction(0x7b, to, from, offset, 0)
 }
 
-const fn store_double(offset: i16, value: i32) -> Instruction {
+/// Stores the lower four bytes of a register on the stack.
+pub(super) const fn store_low_word(from: u8, offset: i16) -> Instruction {
+    instruction(0x63, FRAME, from, offset, 0)
+}
+
+/// Stores the lowest byte of a register on the stack.
+pub(super) const fn store_low_byte(from: u8, offset: i16) -> Instruction {
+    instruction(0x73, FRAME, from, offset, 0)
+}
+
+/// Adds a register to eight bytes in memory, at once for all processors (`BPF_ATOMIC`).
+pub(super) const fn add_in_memory(to: u8, from: u8, offset: i16) -> Instruction {
+    instruction(0xdb, to, from, offset, 0)
+}
+
+pub(super) const fn store_double(offset: i16, value: i32) -> Instruction {
     instruction(0x7a, FRAME, 0, offset, value)
 }
 
 /// Goes over the next instructions, as many as said, where a register is zero.
-const fn skip_if_zero(register: u8, over: i16) -> Instruction {
+pub(super) const fn skip_if_zero(register: u8, over: i16) -> Instruction {
     instruction(0x15, register, 0, over, 0)
 }
 
 /// The same where a register is greater than another.
-const fn skip_if_greater(register: u8, than: u8, over: i16) -> Instruction {
+pub(super) const fn skip_if_greater(register: u8, than: u8, over: i16) -> Instruction {
     instruction(0x2d, register, than, over, 0)
 }
 
-const fn call(helper: i32) -> Instruction {
+/// The same where a register is not this number.
+pub(super) const fn skip_unless(register: u8, is: i32, over: i16) -> Instruction {
+    instruction(0x55, register, 0, over, is)
+}
+
+/// Goes over the next instructions.
+pub(super) const fn skip(over: i16) -> Instruction {
+    instruction(0x05, 0, 0, over, 0)
+}
+
+/// Ends the program, with the answer in the first register.
+pub(super) const fn exit() -> Instruction {
+    instruction(0x95, 0, 0, 0, 0)
+}
+
+pub(super) const fn call(helper: i32) -> Instruction {
     instruction(0x85, 0, 0, 0, helper)
 }
 
@@ -108,7 +151,7 @@ fn map_address(to: u8, map: &Map) -> [Instruction; 2] {
 /// What a program answers so that nothing changes: no verdict (`TC_ACT_UNSPEC`) of a packet, 1 in a cgroup.
 fn pass(hook: Hook) -> [Instruction; 2] {
     let answer = if hook.is_of_interface() { -1 } else { 1 };
-    [set(0, answer), instruction(0x95, 0, 0, 0, 0)]
+    [set(0, answer), exit()]
 }
 
 /// A program that does nothing.
@@ -117,7 +160,7 @@ pub fn empty(hook: Hook) -> Vec<Instruction> {
 }
 
 /// A program for packets that takes these steps and then does nothing.
-fn packet_program(steps: impl IntoIterator<Item = Instruction>) -> Vec<Instruction> {
+pub(super) fn packet_program(steps: impl IntoIterator<Item = Instruction>) -> Vec<Instruction> {
     std::iter::once(copy(CONTEXT, 1))
         .chain(steps)
         .chain(pass(Hook::EGRESS))
@@ -193,10 +236,29 @@ pub fn storage(map: &Map) -> Vec<Instruction> {
     packet_program(steps.into_iter().chain(stored(map)))
 }
 
-/// Makes what is to be stored with a socket that is made.
-pub fn make_storage(map: &Map) -> Vec<Instruction> {
-    let steps = [copy(2, 1)].into_iter().chain(stored(map));
-    steps.chain(pass(Hook::CREATE)).collect()
+/// Finds what is stored with the socket of a system call, and makes it where there is nothing. Of an interface, there is no such socket.
+pub fn storage_at(hook: Hook, map: &Map) -> Vec<Instruction> {
+    let socket = match hook {
+        Hook::CONNECT4 | Hook::CONNECT6 | Hook::SENDMSG4 | Hook::SENDMSG6 => {
+            load_double(2, 1, SK_OF_ADDRESS)
+        }
+        Hook::SETSOCKOPT => load_double(2, 1, SK_OF_OPTION),
+        // The context is the socket.
+        _ => copy(2, 1),
+    };
+    let steps = [socket].into_iter().chain(stored(map));
+    steps.chain(pass(hook)).collect()
+}
+
+/// The least for a packet that pinif's program cannot do without: the bound device of its socket, what is stored with that, the addresses
+/// and ports of the packet, a counter of the processor's own.
+pub fn least(stored: &Map, counter: &Map) -> Vec<Instruction> {
+    all([
+        bound_device(),
+        storage(stored),
+        addresses(),
+        look_up(counter),
+    ])
 }
 
 /// What is stored with the socket in the second register.
@@ -258,8 +320,13 @@ fn key_of_cookie() -> [Instruction; 4] {
 
 /// Calls a helper with a map and the key.
 fn by_key(map: &Map, helper: i32) -> [Instruction; 5] {
+    by_key_at(KEY, map, helper)
+}
+
+/// Calls a helper with a map and the key at this place on the stack.
+pub(super) fn by_key_at(key: i16, map: &Map, helper: i32) -> [Instruction; 5] {
     let [low, high] = map_address(1, map);
-    [copy(2, FRAME), add(2, KEY.into()), low, high, call(helper)]
+    [copy(2, FRAME), add(2, key.into()), low, high, call(helper)]
 }
 
 /// Enters the key into a map, with zeros as its value.

@@ -12,6 +12,10 @@ impl Hook {
     /// TCX egress of an interface.
     pub const EGRESS: Self = Self(47);
 
+    /// A packet for a socket of the cgroup.
+    pub const CGROUP_INGRESS: Self = Self(0);
+    /// A packet of a socket of the cgroup, before the interface.
+    pub const CGROUP_EGRESS: Self = Self(1);
     /// The end of `socket()`.
     pub const CREATE: Self = Self(2);
     /// The end of `bind()`, of IPv4.

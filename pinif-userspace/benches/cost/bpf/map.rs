@@ -80,10 +80,24 @@ impl Map {
     /// # Errors
     /// Where the kernel refuses.
     pub fn new(kind: MapKind, key_size: u32, entries: u32) -> Result<Self> {
+        let value_size = if kind == MapKind::Programs { 4 } else { 8 };
+        Self::with_values(kind, key_size, value_size, entries)
+    }
+
+    /// Makes a map with values of this length, in bytes.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn with_values(
+        kind: MapKind,
+        key_size: u32,
+        value_size: u32,
+        entries: u32,
+    ) -> Result<Self> {
         let mut attributes = CreateAttributes {
             kind: kind as u32,
             key_size,
-            value_size: if kind == MapKind::Programs { 4 } else { 8 },
+            value_size,
             entries,
             ..CreateAttributes::default()
         };

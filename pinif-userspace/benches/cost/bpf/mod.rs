@@ -1,11 +1,12 @@
-//! Small programs by hand: the empty ones that pinif's are measured against, and those that show what a single step of
-//! a program cannot cost less than. And what the kernel reports of any program.
+//! Small programs by hand: the empty ones that pinif's are measured against, those that show what a single step of
+//! a program cannot cost less than, and what others attach. And what the kernel reports of any program.
 
 pub mod assemble;
 mod hook;
 mod info;
 mod kernel;
 mod map;
+pub mod peers;
 
 pub use assemble::{Instruction, empty};
 pub use hook::Hook;

@@ -10,11 +10,13 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Sender, Sent};
 
-/// Short-lived sockets: `socket()`, `SO_BINDTODEVICE`, `bind()`, `connect()`, one datagram, `close()`.
+/// Short-lived sockets: `socket()`, `SO_BINDTODEVICE`, `bind()`, `connect()`, datagrams, `close()`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Churn {
-    /// Where the datagram goes.
+    /// Where the datagrams go.
     pub to: SocketAddr,
+    /// How many each sends.
+    pub datagrams: u32,
     /// The device that they are bound to.
     pub device: String,
 }
@@ -29,7 +31,9 @@ impl Churn {
         socket.bind_device(Some(self.device.as_bytes()))?;
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
         socket.connect(&self.to.into())?;
-        socket.send(&[0; 18])?;
+        for _ in 0..self.datagrams {
+            socket.send(&[0; 18])?;
+        }
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod driver;
 mod spoof;
 mod tcp;
 mod udp;
+mod visits;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, Write as _};
@@ -28,6 +29,7 @@ pub use driver::Load;
 pub use spoof::Spoof;
 pub use tcp::Tcp;
 pub use udp::Udp;
+pub use visits::{Server, Visits};
 
 /// Where a load runs, and what it sends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,6 +51,10 @@ pub enum Kind {
     Tcp(Tcp),
     /// Sockets that are made, used once and closed.
     Churn(Churn),
+    /// What answers short connections.
+    Server(Server),
+    /// Short connections.
+    Visits(Visits),
     /// Leaks, a socket each.
     Alerts(Alerts),
     /// Datagrams of flows whose sources are made up.
@@ -58,7 +64,7 @@ pub enum Kind {
 /// What a load did.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Sent {
-    /// Packets that the kernel took; of TCP, writes; sockets, of those that are used once.
+    /// Packets that the kernel took; of TCP, writes; sockets or connections, of those that are short.
     pub count: u64,
     /// Bytes of payload that the kernel took.
     pub bytes: u64,
@@ -96,6 +102,8 @@ pub fn run(order: &str) -> Result<()> {
         Kind::Udp(udp) => Box::new(udp.open()?),
         Kind::Tcp(tcp) => Box::new(tcp.open()?),
         Kind::Churn(churn) => Box::new(churn.open()?),
+        Kind::Server(server) => Box::new(server.open()?),
+        Kind::Visits(visits) => Box::new(visits.open()?),
         Kind::Alerts(alerts) => Box::new(alerts.open()?),
         Kind::Spoof(spoof) => Box::new(spoof.open()?),
     };

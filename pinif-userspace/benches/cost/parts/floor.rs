@@ -9,10 +9,9 @@ use aya::sys::{Stats, enable_stats};
 
 use super::Plan;
 use super::programs::{DESTINATIONS, MILLISECONDS, SOCKETS, mean, send_in_shares};
-use crate::bpf::{
-    Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, empty, runs_of,
-};
+use crate::bpf::{Hook, Map, MapKind, Program, assemble, empty, runs_of};
 use crate::load::{Churn, Kind, Load, Tcp, Udp};
+use crate::placed::Placed;
 use crate::report::{Row, Section};
 use crate::site::Site;
 
@@ -117,27 +116,6 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
 /// A step's name, and the program that takes it.
 type Step = (&'static str, Placed);
 
-/// An attached program.
-struct Placed {
-    attached: Attached,
-    _program: Program,
-    _links: Vec<Link>,
-}
-
-impl Placed {
-    fn new(site: &Site, hook: Hook, instructions: &[Instruction]) -> Result<Self> {
-        let program = Program::load(hook, instructions)?;
-        Ok(Self {
-            attached: Attached {
-                program: program.id(),
-                hook,
-            },
-            _links: site.attach(&program, hook)?,
-            _program: program,
-        })
-    }
-}
-
 /// The steps, and what runs beside them. `programs` is a program array, which forgets its programs once no process holds it.
 fn steps(site: &Site, programs: &Map) -> Result<(Vec<Step>, Vec<Placed>)> {
     let storage = Map::new(MapKind::SocketStorage, 4, 0)?;
@@ -152,7 +130,11 @@ fn steps(site: &Site, programs: &Map) -> Result<(Vec<Step>, Vec<Placed>)> {
     let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
     let first = Map::new(MapKind::Hash, 24, 262_144)?;
     let beside = vec![
-        Placed::new(site, Hook::CREATE, &assemble::make_storage(&stored))?,
+        Placed::new(
+            site,
+            Hook::CREATE,
+            &assemble::storage_at(Hook::CREATE, &stored),
+        )?,
         Placed::new(site, Hook::RELEASE, &assemble::remove_cookie(&first))?,
     ];
     let one_prefix = Map::new(MapKind::Prefixes, 8, 1)?;
@@ -168,12 +150,7 @@ fn steps(site: &Site, programs: &Map) -> Result<(Vec<Step>, Vec<Placed>)> {
     let steps = [
         (
             "the least for a packet: bound device, what is stored with its socket, addresses, a counter",
-            assemble::all([
-                assemble::bound_device(),
-                assemble::storage(&stored),
-                assemble::addresses(),
-                assemble::look_up(&per_cpu_array),
-            ]),
+            assemble::least(&stored, &per_cpu_array),
         ),
         (
             "beside that, for a first packet: an entry of the socket into a hash table, until it is closed",
@@ -244,6 +221,7 @@ fn loads(site: &Site) -> Result<Vec<(&'static str, Vec<Load>)>> {
     };
     let short = Churn {
         to: "10.0.0.2:9".parse()?,
+        datagrams: 1,
         device: "fab0".to_owned(),
     };
     Ok(vec![

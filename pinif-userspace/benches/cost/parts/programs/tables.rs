@@ -1,0 +1,190 @@
+//! What was measured, as tables.
+
+use super::loads::{AT_EGRESS, CLEAN, DEEP, FORWARDED, LEAKING, LIVES, MANY, SHORT};
+use super::stage::{FEW, LARGE, Measured, What};
+use crate::bpf::Hook;
+use crate::placed::{FLOWS, RESTRICTION};
+use crate::report::{Row, Section, Target};
+
+const OVER: &str = "ns a run over an empty program";
+const LEAST: &str = "the least";
+const OF_LEAST: &str = "pinif, of the least";
+const TIMES: &str = "times";
+
+/// What a run at the egress may take at most, in nanoseconds. Of the fast path, the bound is a ratio ([`egress_of_least`]).
+fn target(load: &str) -> Option<Target> {
+    match load {
+        MANY | FORWARDED | SHORT => Some(Target::AtMost(250.0)),
+        LEAKING => Some(Target::AtMost(300.0)),
+        _ => None,
+    }
+}
+
+/// Round by round, how much more one takes than another.
+fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
+    of.iter().zip(to).map(|(of, to)| of / to).collect()
+}
+
+/// What pinif takes at the egress.
+pub fn egress(measured: &Measured) -> Section {
+    let mut rows = Vec::new();
+    for load in AT_EGRESS {
+        for stage in [FEW, LARGE] {
+            let rounds = measured.run(What::Pinif, stage, load, Hook::EGRESS);
+            let row = Row::new([load, stage], OVER, rounds);
+            rows.push(Row {
+                target: target(load),
+                ..row
+            });
+        }
+    }
+    Section {
+        name: "programs",
+        title: "A run of the program at the egress",
+        about: Some(
+            "Both programs see the same packets, one behind the other. A run is one skb: of TCP in bulk, some 45 packets. Of the stack of three, the figure is the mean of its three runs. The sockets in turn are each out of the processor's caches when they send; `floor` shows what a look-up of their storage takes then.",
+        ),
+        columns: vec!["traffic", "with"],
+        rows,
+    }
+}
+
+/// The same as a ratio to the least of the same round.
+pub fn egress_of_least(measured: &Measured) -> Section {
+    let mut rows = Vec::new();
+    for load in AT_EGRESS {
+        for stage in [FEW, LARGE] {
+            let of = |what| measured.run(what, stage, load, Hook::EGRESS);
+            let (pinif, least) = (of(What::Pinif), of(What::Least));
+            let ratio = Row::new([load, stage, OF_LEAST], TIMES, ratios(&pinif, &least));
+            rows.push(Row::new([load, stage, LEAST], OVER, least));
+            rows.push(Row {
+                target: CLEAN.contains(&load).then_some(Target::AtMost(1.15)),
+                ..ratio
+            });
+        }
+    }
+    Section {
+        name: "programs",
+        title: "A run at the egress, of the least",
+        about: Some(
+            "The least is a program that reads the bound device of the packet's socket, finds what is stored with that, reads the addresses and ports, and looks a counter up. It is first at the egress as pinif's is, on links like those, with the same loads, in the same round.",
+        ),
+        columns: vec!["traffic", "with", "what"],
+        rows,
+    }
+}
+
+/// How much more it takes where there is much, round by round.
+pub fn growth(measured: &Measured) -> Section {
+    let mut rows = Vec::new();
+    for load in AT_EGRESS {
+        let of = |stage| measured.run(What::Pinif, stage, load, Hook::EGRESS);
+        rows.push(Row {
+            target: Some(Target::AtMost(1.15)),
+            ..Row::new([load, "growth"], TIMES, ratios(&of(LARGE), &of(FEW)))
+        });
+    }
+    Section {
+        name: "programs",
+        title: "A run at the egress with 100,000 sockets and 10,000 prefixes, of one with one of each",
+        about: None,
+        columns: vec!["traffic", "what"],
+        rows,
+    }
+}
+
+/// What pinif takes at each hook on system calls.
+pub fn hooks(measured: &Measured) -> Section {
+    let mut rows = Vec::new();
+    let of_short = [
+        Hook::CREATE,
+        Hook::SETSOCKOPT,
+        Hook::POST_BIND4,
+        Hook::CONNECT4,
+        Hook::RELEASE,
+    ];
+    for (load, hooks) in [(SHORT, &of_short[..]), (MANY, &[Hook::SENDMSG4])] {
+        for &hook in hooks {
+            for stage in [FEW, LARGE] {
+                let of = |what| measured.run(what, stage, load, hook);
+                let (pinif, least) = (of(What::Pinif), of(What::Least));
+                let name = hook.to_string();
+                let row = |what, unit, rounds| Row::new([&name, load, stage, what], unit, rounds);
+                let ratio = ratios(&pinif, &least);
+                rows.push(row("pinif", OVER, pinif));
+                rows.push(row(LEAST, OVER, least));
+                if hook == Hook::CREATE {
+                    rows.push(row(OF_LEAST, TIMES, ratio));
+                }
+            }
+        }
+    }
+    Section {
+        name: "programs",
+        title: "A run of each hook on system calls",
+        about: Some(
+            "The least finds what is stored with the socket; at `socket()`, it makes that. Elsewhere it takes some 15 ns, which are known too badly for a ratio: that is in the socket's life.",
+        ),
+        columns: vec!["hook", "traffic", "with", "what"],
+        rows,
+    }
+}
+
+/// What a socket costs from its beginning to its end.
+pub fn lives(measured: &Measured) -> Section {
+    const UNIT: &str = "ns a life over empty programs";
+    let mut rows = Vec::new();
+    for (load, life) in LIVES {
+        for stage in [FEW, LARGE] {
+            let of = |what| measured.life(what, stage, load);
+            let (pinif, least) = (of(What::Pinif), of(What::Least));
+            let ratio = ratios(&pinif, &least);
+            rows.push(Row {
+                target: (load == SHORT).then_some(Target::AtMost(1_500.0)),
+                ..Row::new([life, stage, "pinif"], UNIT, pinif)
+            });
+            rows.push(Row::new([life, stage, LEAST], UNIT, least));
+            rows.push(Row::new([life, stage, OF_LEAST], TIMES, ratio));
+        }
+    }
+    Section {
+        name: "programs",
+        title: "A socket's life",
+        about: Some(
+            "All runs of all programs of the life, at the hooks and at the egress, over empty programs in the same places. The accepted connection's client is on another host and in no cgroup that is watched; what the kernel sends beside the ten packets, the SYN-ACK and the FIN, is in it. The least is the sum of the least programs.",
+        ),
+        columns: vec!["life", "with", "what"],
+        rows,
+    }
+}
+
+/// What others attach, on a site of their own in the same rounds.
+pub fn others(measured: &Measured, stage: &'static str) -> Section {
+    let mut rows = Vec::new();
+    for (what, name, hook) in [
+        (What::Restriction, RESTRICTION, Hook::CGROUP_EGRESS),
+        (What::Flows, FLOWS, Hook::EGRESS),
+    ] {
+        for load in AT_EGRESS {
+            let theirs = measured.run(what, stage, load, hook);
+            // What is forwarded is of no cgroup of this host, and of a stack, the cgroup sees one interface of three.
+            if what == What::Restriction && [FORWARDED, DEEP].contains(&load) {
+                continue;
+            }
+            let least = measured.run(What::Least, stage, load, Hook::EGRESS);
+            let ratio = ratios(&theirs, &least);
+            rows.push(Row::new([name, load, "a run"], OVER, theirs));
+            rows.push(Row::new([name, load, "of the least"], TIMES, ratio));
+        }
+    }
+    Section {
+        name: "programs",
+        title: "A run of what others attach",
+        about: Some(
+            "systemd's `RestrictNetworkInterfaces=` looks the packet's interface up in a table, at the cgroup. The table of flows counts packets, bytes and the last time by addresses, ports and protocol, at the egress. Neither knows which device a socket is bound to. The least is pinif's, at the egress.",
+        ),
+        columns: vec!["program", "traffic", "what"],
+        rows,
+    }
+}

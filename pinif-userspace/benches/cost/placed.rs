@@ -1,0 +1,98 @@
+//! Programs that stand where pinif's do: the least that such a program can be, and what others attach.
+
+use anyhow::Result;
+
+use crate::bpf::{Attached, Hook, Instruction, Link, Map, MapKind, Program, assemble, peers};
+use crate::site::Site;
+
+/// What [`restriction`] is.
+pub const RESTRICTION: &str = "systemd's RestrictNetworkInterfaces=";
+/// What [`flows`] is.
+pub const FLOWS: &str = "a table of flows";
+/// More than any namespace of a site has.
+const MOST_INTERFACES: u32 = 64;
+/// How many flows are kept: more than any load has.
+const MOST_FLOWS: u32 = 262_144;
+
+/// An attached program; detached when dropped.
+#[derive(Debug)]
+pub struct Placed {
+    /// Which one, and where.
+    pub attached: Attached,
+    _program: Program,
+    _links: Vec<Link>,
+}
+
+impl Placed {
+    /// Attaches a program to the egress of all links of a site's card, or to its cgroup.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new(site: &Site, hook: Hook, instructions: &[Instruction]) -> Result<Self> {
+        let program = Program::load(hook, instructions)?;
+        Ok(Self {
+            attached: Attached {
+                program: program.id(),
+                hook,
+            },
+            _links: site.attach(&program, hook)?,
+            _program: program,
+        })
+    }
+}
+
+/// The least at the egress and at each hook: what is stored with each socket is made at `socket()`, and found everywhere else.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn least(site: &Site) -> Result<Vec<Placed>> {
+    let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
+    let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
+    let hooks = [
+        Hook::CREATE,
+        Hook::SETSOCKOPT,
+        Hook::POST_BIND4,
+        Hook::CONNECT4,
+        Hook::SENDMSG4,
+        Hook::RELEASE,
+    ];
+    let mut least = Vec::new();
+    for hook in hooks {
+        let program = assemble::storage_at(hook, &stored);
+        least.push(Placed::new(site, hook, &program)?);
+    }
+    let program = assemble::least(&stored, &counter);
+    least.push(Placed::new(site, Hook::EGRESS, &program)?);
+    Ok(least)
+}
+
+/// What systemd attaches to a cgroup for `RestrictNetworkInterfaces=`, with all links allowed, of each namespace that a load is in.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn restriction(site: &Site) -> Result<Vec<Placed>> {
+    let allowed = Map::with_values(MapKind::Hash, 4, 1, MOST_INTERFACES)?;
+    for index in 1..=MOST_INTERFACES {
+        allowed.enter(&index.to_ne_bytes())?;
+    }
+    let program = peers::allow_interfaces(&allowed);
+    [Hook::CGROUP_EGRESS, Hook::CGROUP_INGRESS]
+        .into_iter()
+        .map(|hook| Placed::new(site, hook, &program))
+        .collect()
+}
+
+/// A program at the egress that keeps flows in a hash table, as agents do that export them.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn flows(site: &Site) -> Result<Vec<Placed>> {
+    let flows = Map::with_values(
+        MapKind::Hash,
+        peers::FLOW_KEY,
+        peers::FLOW_VALUE,
+        MOST_FLOWS,
+    )?;
+    let program = peers::count_flow(&flows);
+    Ok(vec![Placed::new(site, Hook::EGRESS, &program)?])
+}
