@@ -20,6 +20,14 @@ impl Name {
         name
     }
 
+    /// The name of these two words, as memory has them.
+    #[inline(always)]
+    pub const fn of_words(words: [u64; 2]) -> Self {
+        let [a, b, c, d, e, f, g, h] = words[0].to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = words[1].to_ne_bytes();
+        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+
     /// Its two words, the first bytes in the low ones.
     #[inline(always)]
     pub const fn words(self) -> [u64; 2] {
@@ -127,6 +135,9 @@ pub struct SocketRecord {
     /// A secret that no other record has, in the digest of each entry: a new one makes all entries void. Zero where the
     /// record has changed in what a decision looks at; the next packet gives it another.
     pub salt: u64,
+    /// Its network namespace; zero when unknown. Here, and not with what else is known of the socket: of a record, the first 56 bytes are in
+    /// one cache line (`struct bpf_local_storage_elem`), and a packet with a cached verdict reads no others.
+    pub netns: NetNsCookie,
     /// Decisions that hold for packets of one source, whatever their destination ([`crate::verdict_cache`]), by the interface: of
     /// those on top of each other, each has its own.
     pub any_destination: [u64; INTERFACES],
@@ -134,16 +145,15 @@ pub struct SocketRecord {
     pub entries: [u64; ENTRIES],
     /// Who owns it.
     pub owner: Owner,
-    /// Its network namespace; zero when unknown.
-    pub netns: NetNsCookie,
     /// When it was created, in nanoseconds of `CLOCK_MONOTONIC`; zero for a socket that was there before pinif.
     pub created: u64,
     /// The address that `bind()` was called with.
     pub bound_address: Address,
     /// The port that `bind()` gave, in host byte order.
     pub bound_port: u16,
-    /// Zero.
-    pub _pad_port: u16,
+    /// How often the owner had begun another program when it was written: the lower bits of `task_struct.self_exec_id`; zero where no hook
+    /// wrote it.
+    pub execs: u16,
     /// The device that it was bound to when it sent last.
     pub sent_bound: IfIndex,
     /// The local endpoint that it sent from last.

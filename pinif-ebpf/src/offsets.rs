@@ -13,6 +13,8 @@ pub struct Offsets {
     pub task_leader: u32,
     /// `task_struct.start_boottime`.
     pub task_started: u32,
+    /// `task_struct.self_exec_id`: how often the process has begun another program (`begin_new_exec`).
+    pub task_execs: u32,
     /// `task_struct.thread_pid`: its numbers, one for each PID namespace that it is in; none of a task that has ended.
     pub task_numbers: u32,
     /// `pid.level`: how many namespaces there are above the innermost of these.
@@ -126,7 +128,7 @@ pub struct Offsets {
     pub sock_user_locks: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 59 * 4);
+const _: () = assert!(size_of::<Offsets>() == 60 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, integers of one size only.

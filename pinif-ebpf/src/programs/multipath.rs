@@ -9,7 +9,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
-    kernel::{offset, packet::Skb, sock::Sock, task},
+    kernel::{offset, packet::Skb, read, sock::Sock},
     reread,
     state::{records, scratch},
     verified_once::verified_once,
@@ -49,8 +49,8 @@ verified_once! {
             return 0;
         }
         place.subflow = sock.as_ptr() as u64;
-        task::read_into(&mut place.theirs, address, offset!(sock_bound_device));
-        task::read_into(&mut place.first, address, offset!(connection_first));
+        read::read_into(&mut place.theirs, address, offset!(sock_bound_device));
+        read::read_into(&mut place.first, address, offset!(connection_first));
         let theirs = reread(&place.theirs);
         if theirs.is_some() {
             place.bound = theirs;

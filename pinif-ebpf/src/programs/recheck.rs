@@ -80,20 +80,13 @@ verified_once! {
                 }
             }
         }
-        let mut has_address = 0;
         if todo & ADDRESS != 0 && pinif_recheck_address(skb.context()) != 0 {
             for _ in 0..MAX_ADDRESSES {
-                let step = pinif_recheck_next_address(skb.context());
-                if step != Step::Next as u64 {
-                    has_address = u32::from(step == Step::Found as u64);
+                if pinif_recheck_next_address(skb.context()) == 0 {
                     break;
                 }
             }
         }
-        let Some((scratch, _)) = scratch::in_work(skb) else {
-            return 0;
-        };
-        scratch.recheck.has_address = has_address;
         pinif_reconsider(skb.context()) as u32
     }
 
@@ -123,7 +116,7 @@ verified_once! {
 
     /// One step of the walk. Zero at its end.
     fn pinif_recheck_step(skb) {
-        let Some((scratch, _)) = scratch::in_work(skb) else {
+        let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
         u32::from(scratch.recheck.chain.step())
@@ -140,7 +133,7 @@ verified_once! {
 
     /// Takes the next of these devices into account. Zero behind the last.
     fn pinif_recheck_device(skb) {
-        let Some((scratch, _)) = scratch::in_work(skb) else {
+        let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
         u32::from(search(&scratch.key, &mut scratch.recheck))
@@ -148,7 +141,7 @@ verified_once! {
 
     /// Begins to look for the address that the verdict is about. Zero where it is about none.
     fn pinif_recheck_address(skb) {
-        let Some((scratch, _)) = scratch::in_work(skb) else {
+        let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
         let Scratch { packet, key, new, recheck, .. } = scratch;
@@ -159,13 +152,14 @@ verified_once! {
         u32::from(recheck.chain.begin_addresses(&recheck.address))
     }
 
-    /// Looks at the next address; a [`Step`].
+    /// Looks at the next address. Zero where there is no more to look at: it is the one, or was the last.
     fn pinif_recheck_next_address(skb) {
-        let Some((scratch, _)) = scratch::in_work(skb) else {
+        let Some(Scratch { recheck, .. }) = scratch::get(skb) else {
             return 0;
         };
-        let recheck = &mut scratch.recheck;
-        recheck.chain.step_addresses(&recheck.address) as u32
+        let step = recheck.chain.step_addresses(&recheck.address) as u32;
+        recheck.has_address = u32::from(step == Step::Found as u32);
+        u32::from(step == Step::Next as u32)
     }
 
     /// Decides anew, with all that was found. Zero where the verdict is as it was.
@@ -218,7 +212,7 @@ fn reconsider(scratch: &mut Scratch) {
     let sighting = &mut new.state.sighting;
     let packet = (reread(has_packet) != 0).then_some(&*packet);
     let before = decision(key, sighting);
-    recheck.live = facts(packet, key, sighting, recheck);
+    recheck.live = facts(packet, key, sighting, &before, recheck);
     let decision = before.reconsidered(&reread(&recheck.live));
     recheck.has_changed = u32::from(decision.kind ^ before.kind)
         | u32::from(decision.severity ^ before.severity)
@@ -302,6 +296,7 @@ fn facts(
     packet: Option<&Packet>,
     key: &FindingKey,
     sighting: &Sighting,
+    decision: &Decision,
     recheck: &RecheckState,
 ) -> Recheck {
     let found = reread(&recheck.found);
@@ -323,7 +318,11 @@ fn facts(
         } else {
             policy::demand(slot, rule).map_or(ZoneSet::EMPTY, |demand| demand.only_via)
         },
-        owner_contained: policy::zones(netns, slot, reread(&sighting.source_owner))
-            .intersection(ZoneSet(reread(&recheck.contained.0))),
+        owner_contained: if decision.is_leak_by_address() {
+            policy::zones(netns, slot, reread(&sighting.source_owner))
+                .intersection(ZoneSet(reread(&recheck.contained.0)))
+        } else {
+            ZoneSet::EMPTY
+        },
     }
 }

@@ -1,4 +1,4 @@
-//! Copying and clearing by words. The compiler makes calls of larger copies, to functions that go byte by byte.
+//! Copying, comparing and clearing by words: where the compiler knows less of the alignment, it goes byte by byte.
 
 use core::ptr;
 
@@ -16,6 +16,23 @@ pub fn copy<T: Copy>(to: &mut T, from: &T) {
         unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
         word += 1;
     }
+}
+
+/// Whether two structures of whole words are the same, without a branch for each.
+#[inline(always)]
+pub fn are_same<T: Copy>(one: &T, other: &T) -> bool {
+    const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() == 8) };
+    let (one, other) = (
+        ptr::from_ref(one).cast::<u64>(),
+        ptr::from_ref(other).cast::<u64>(),
+    );
+    let (mut word, mut differing) = (0, 0);
+    while word < size_of::<T>() / 8 {
+        // SAFETY: within both, which are aligned. Volatile for the reason above.
+        differing |= unsafe { one.add(word).read_volatile() ^ other.add(word).read_volatile() };
+        word += 1;
+    }
+    differing == 0
 }
 
 /// Clears a structure of whole words, of which all zeros is a valid one.

@@ -20,7 +20,7 @@ pub struct Recheck {
     pub zones: ZoneSet,
     /// The zones of the rule that decided.
     pub only_via: ZoneSet,
-    /// The contained zones of the one that was taken to have the source address.
+    /// The contained zones of the one that was taken to have the source address; asked for where [`Decision::is_leak_by_address`].
     pub owner_contained: ZoneSet,
 }
 
@@ -62,8 +62,13 @@ impl Decision {
     /// Whether [`Recheck::zones`] can make it another.
     #[inline(always)]
     pub const fn depends_on_zones(&self) -> bool {
-        self.kinds().contains(Kind::PolicyEscape)
-            || (self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8)
+        self.kinds().contains(Kind::PolicyEscape) || self.is_leak_by_address()
+    }
+
+    /// Whether it is an address alone that makes it a leak: then [`Recheck::owner_contained`] can make it another.
+    #[inline(always)]
+    pub const fn is_leak_by_address(&self) -> bool {
+        self.kind == Kind::AddressEscape as u8 && self.severity == Severity::Leak as u8
     }
 
     /// The decision that would have been made, had all been known that `live` has.
@@ -75,9 +80,7 @@ impl Decision {
             source_owner: self.source_owner,
             ..Self::CONTAINED
         };
-        let leaves = self.kind == Kind::AddressEscape as u8
-            && self.severity == Severity::Leak as u8
-            && !live.owner_contained.intersects(live.zones);
+        let leaves = self.is_leak_by_address() && !live.owner_contained.intersects(live.zones);
         let of_address = if leaves {
             Severity::Leak
         } else {

@@ -96,6 +96,9 @@ fn offsets(btf: &Btf, net_inode: u32) -> anyhow::Result<Offsets> {
         task_started: btf
             .offset("task_struct", "start_boottime")
             .unwrap_or_default(),
+        task_execs: btf
+            .offset("task_struct", "self_exec_id")
+            .unwrap_or_default(),
         task_numbers: btf.offset("task_struct", "thread_pid")?,
         numbers_level: btf.offset("pid", "level")?,
         numbers_first: btf.offset("pid", "numbers")?,

@@ -49,6 +49,29 @@ fn a_rule_follows_a_program_that_is_replaced() {
     });
 }
 
+/// One program makes the socket, and the one that the process begins then binds it and sends.
+#[test]
+fn a_rule_is_about_the_program_that_binds() {
+    scenario("29 begun", &[], |bench| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = directory.path().join("begun");
+        fs::copy(*SENDER, &program).expect("a copy of the sender");
+        let path = program.display().to_string();
+        let auditor = bench.audit_with(&secret(&format!("executable = {path:?}")), &[]);
+        let begins =
+            format!("hand-on --becomes {path} --bind 0.0.0.0 --to 203.0.113.9:9 --count 10");
+        let cgroup = bench.cgroup_path();
+        let mut process = sender(bench, Path::new(*SENDER), cgroup, &begins);
+        let sent = process.sent();
+        let report = auditor.stop();
+        let escape = leak("policy-escape").rule("secret").egress("eth1");
+        report
+            .expect()
+            .finding(escape.packets(10).by_program("begun", sent.pid))
+            .nothing_else();
+    });
+}
+
 #[test]
 fn a_rule_follows_a_cgroup_that_comes_and_comes_again() {
     scenario("29 cgroup", &[], |bench| {

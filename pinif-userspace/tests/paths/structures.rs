@@ -10,6 +10,7 @@ pub const OFFSETS: Offsets = Offsets {
     task_comm: 16,
     task_leader: 32,
     task_started: 40,
+    task_execs: 64,
     task_numbers: 48,
     numbers_level: 8,
     numbers_first: 16,

@@ -65,6 +65,7 @@ impl Surroundings {
             (OFFSETS.task_comm, u64::from_ne_bytes(*b"agent\0\0\0")),
             (OFFSETS.task_leader, leader),
             (OFFSETS.task_started, 500_000_000),
+            (OFFSETS.task_execs, 7),
             (OFFSETS.task_mm, mm),
         ]);
         let kernfs = make(&[(OFFSETS.kernfs_id, cgroup)]);

@@ -257,6 +257,9 @@ pub struct HandOn {
     /// Connect before the socket is handed on.
     #[arg(long)]
     pub connect: bool,
+    /// Begin this program in the same process instead of a child.
+    #[arg(long, value_name = "PROGRAM")]
+    pub becomes: Option<PathBuf>,
     /// What is sent.
     #[command(flatten)]
     pub given: Given,
@@ -271,6 +274,9 @@ pub struct Given {
     /// The socket is connected.
     #[arg(long)]
     pub connected: bool,
+    /// `bind()` it to this address first.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = endpoint)]
+    pub bind: Option<SocketAddr>,
     /// How many messages.
     #[arg(long, default_value_t = 1)]
     pub count: u64,

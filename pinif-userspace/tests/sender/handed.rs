@@ -4,6 +4,7 @@ use std::env::current_exe;
 use std::fs::File;
 use std::io::{Read as _, Write as _, stdin, stdout};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -30,16 +31,27 @@ pub fn hand_on(how: &HandOn, args: &Args) -> Result<()> {
     if args.wait_stdin {
         rendezvous("ready")?;
     }
+    let given = || -> Result<Command> {
+        let mut command = Command::new(how.becomes.clone().map_or_else(current_exe, Ok)?);
+        command.args(["given", "--to", &to.to_string()]);
+        command.args(["--count", &how.given.count.to_string()]);
+        if let Some(address) = how.given.bind {
+            command.args(["--bind", &address.to_string()]);
+        }
+        if how.connect {
+            command.arg("--connected");
+        }
+        Ok(command)
+    };
+    if how.becomes.is_some() {
+        let error = given()?.stdin(OwnedFd::from(socket)).exec();
+        return Err(error).context("cannot begin the other program");
+    }
     // The child sends when this process has let go of the socket: until then, two have it.
     let (alone, let_go) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&alone, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    let mut command = Command::new(current_exe()?);
-    command.args(["given", "--to", &to.to_string()]);
-    command.args(["--count", &how.given.count.to_string()]);
+    let mut command = given()?;
     command.args(["--after", &alone.as_raw_fd().to_string()]);
-    if how.connect {
-        command.arg("--connected");
-    }
     let mut child = command.stdin(OwnedFd::from(socket)).spawn()?;
     // The command has a copy.
     drop(command);
@@ -57,6 +69,11 @@ pub fn given(given: &Given) -> Result<()> {
         alone.read_to_end(&mut Vec::new())?;
     }
     let socket = Socket::from(stdin().as_fd().try_clone_to_owned()?);
+    if let Some(address) = given.bind {
+        socket
+            .bind(&address.into())
+            .with_context(|| format!("cannot bind to {address}"))?;
+    }
     let to = (!given.connected).then_some(given.to);
     let mut sent = Sent::by(&socket)?;
     for _ in 0..given.count {

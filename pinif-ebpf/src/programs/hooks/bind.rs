@@ -33,7 +33,7 @@ pub fn pinif_post_bind6(context: SockContext) -> i32 {
 #[inline(always)]
 fn bound(context: &SockContext, address: Address, port: u16) {
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
-        task::write_caller(&mut record.owner);
+        task::renew(record);
         record.bound_address = address;
         record.bound_port = port;
         record.becomes_hooked();

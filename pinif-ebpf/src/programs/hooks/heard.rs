@@ -16,6 +16,7 @@ use super::ALLOW;
 use crate::{
     kernel::{
         packet::Skb,
+        read,
         sock::{AF_INET, AF_INET6, FullSock, SOCK_DGRAM, Sock},
         task,
     },
@@ -51,7 +52,7 @@ fn hear(skb: Skb) {
         return;
     };
     // One whose port the kernel chose is a client, which answers nobody.
-    if !record.heard_by.is_some() && !task::is_port_of_bind(task::number_of(sock.as_ptr().cast())) {
+    if !record.heard_by.is_some() && !task::is_port_of_bind(read::number_of(sock.as_ptr().cast())) {
         return;
     }
     let mut base = Base::default();

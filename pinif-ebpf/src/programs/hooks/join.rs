@@ -24,6 +24,7 @@ use crate::{
     identity::describe_flow,
     judging::{DROPPED, FOUND, judge},
     kernel::{
+        read,
         sock::{AF_PACKET, FullSock},
         sockopt::SockOption,
         task,
@@ -127,7 +128,7 @@ verified_once_in_room! {
             return 0;
         };
         let Scratch { key, .. } = scratch;
-        key.netns = NetNsCookie(task::netns_of(task::number_of(sock.as_ptr().cast())));
+        key.netns = NetNsCookie(task::netns_of(read::number_of(sock.as_ptr().cast())));
         key.bound = sock.bound_device();
         // The kernel refuses a value that is too short, and has no such options of other families.
         let (Some(named), false) = (request.named(&option), sock.family() == AF_PACKET) else {

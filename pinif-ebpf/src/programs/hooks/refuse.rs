@@ -20,8 +20,8 @@ use crate::{
     kernel::{
         devices,
         packet::{ETHERNET, Skb},
+        read,
         sock::Sock,
-        task,
     },
     reread,
     state::{
@@ -56,7 +56,7 @@ fn is_refused(skb: Skb) -> bool {
     let Some(active) = enforce::active(in_force) else {
         return false;
     };
-    let netns = devices::netns(task::number_of(skb.as_ptr()));
+    let netns = devices::netns(read::number_of(skb.as_ptr()));
     if policy::about(netns, active.slot, skb.interface()) & flags::ENFORCED == 0 {
         return false;
     }

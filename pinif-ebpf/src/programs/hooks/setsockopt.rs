@@ -5,7 +5,7 @@ use aya_ebpf::{
     helpers::generated::bpf_ktime_get_ns, macros::cgroup_sockopt, programs::SockoptContext,
 };
 use pinif_ebpf::{
-    intent::{NAME_LENGTH, Name, flag},
+    intent::{Name, flag},
     key::IfIndex,
 };
 
@@ -34,7 +34,7 @@ pub fn pinif_setsockopt(context: SockoptContext) -> i32 {
     match option.name() {
         (SOL_SOCKET, SO_BINDTODEVICE) => requested(option, true),
         (SOL_SOCKET, SO_BINDTOIFINDEX) => requested(option, false),
-        (bypass::SOL_PACKET, bypass::PACKET_QDISC_BYPASS) if number(&value(option)) != 0 => {
+        (bypass::SOL_PACKET, bypass::PACKET_QDISC_BYPASS) if number(value(option)) != 0 => {
             bypasses(option);
         }
         (bypass::SOL_XDP, bypass::XDP_TX_RING) => bypasses(option),
@@ -67,11 +67,11 @@ fn requested(option: SockOption, by_name: bool) {
     // SAFETY: the helper has no arguments.
     record.requested = unsafe { bpf_ktime_get_ns() };
     if by_name {
-        record.requested_device = Name(value);
+        record.requested_device = Name::of_words(value);
         record.requested_index = IfIndex::NONE;
     } else {
         clear(&mut record.requested_device);
-        record.requested_index = IfIndex(number(&value));
+        record.requested_index = IfIndex(number(value));
     }
 }
 
@@ -82,24 +82,18 @@ fn bypasses(option: SockOption) {
     }
 }
 
+/// The first four bytes, as a number.
 #[inline(always)]
-fn number(value: &[u8; NAME_LENGTH]) -> u32 {
-    u32::from_ne_bytes([value[0], value[1], value[2], value[3]])
+fn number(value: [u64; 2]) -> u32 {
+    let [a, b, c, d, ..] = value[0].to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// The first bytes of the option's value, zeros where it is shorter: the kernel's copy of it has room for 16 bytes at least,
 /// and is zero beyond the value (`__cgroup_bpf_run_filter_setsockopt`). `optlen` is not asked: a program that ran before this
 /// one may have set it to zero, as this one does.
 #[inline(always)]
-fn value(option: SockOption) -> [u8; NAME_LENGTH] {
-    let mut bytes = [0; NAME_LENGTH];
-    let (start, end) = option.value();
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        if start as usize + index + 1 > end as usize {
-            break;
-        }
-        // SAFETY: within the bounds that were just compared, which the verifier follows.
-        *byte = unsafe { start.add(index).read_volatile() };
-    }
-    bytes
+fn value(option: SockOption) -> [u64; 2] {
+    let words = option.double_word(0).zip(option.double_word(8));
+    words.map_or([0; 2], |(first, second)| [first, second])
 }

@@ -24,7 +24,7 @@ pub fn pinif_create(context: SockContext) -> i32 {
     let netns = task::netns_of_hook(context.as_ptr(), context.as_ptr());
     namespaces::report(netns, task::current_task);
     if let Some(record) = records::of_or_insert(context.as_ptr()) {
-        task::write_caller(&mut record.owner);
+        task::write_maker(record);
         record.netns = netns;
         // SAFETY: the helper has no arguments.
         record.created = unsafe { bpf_ktime_get_ns() };

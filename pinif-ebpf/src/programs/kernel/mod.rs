@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod packet;
+pub mod read;
 pub mod sock;
 pub mod sockopt;
 pub mod task;
@@ -16,6 +17,7 @@ pub(crate) static OFFSETS: Global<Offsets> = Global::new(Offsets {
     task_comm: 0,
     task_leader: 0,
     task_started: 0,
+    task_execs: 0,
     task_numbers: 0,
     numbers_level: 0,
     numbers_first: 0,

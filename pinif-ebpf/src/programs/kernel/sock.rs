@@ -11,7 +11,7 @@ use pinif_ebpf::{
     packet::protocol,
 };
 
-use super::{offset, task};
+use super::{offset, read};
 
 /// `AF_INET`.
 pub const AF_INET: u32 = 2;
@@ -156,15 +156,15 @@ impl FullSock {
         if offset!(connection_first) == 0 || !is_tcp {
             return 0;
         }
-        let at = task::number_of(self.0.cast());
+        let at = read::number_of(self.0.cast());
         let bit = offset!(sock_is_subflow);
         let (mut flags, mut context, mut connection) = (0u8, 0u64, 0u64);
-        task::read_into(&mut flags, at, bit / 8);
-        task::read_into(&mut context, at, offset!(sock_ulp_data));
+        read::read_into(&mut flags, at, bit / 8);
+        read::read_into(&mut context, at, offset!(sock_ulp_data));
         // Without a branch, each of which the verifier follows: nothing can be read where there is no context.
         let is_subflow = u64::from(flags >> (bit % 8) & 1);
         let context = context & is_subflow.wrapping_neg();
-        task::read_into(&mut connection, context, offset!(subflow_connection));
+        read::read_into(&mut connection, context, offset!(subflow_connection));
         connection
     }
 

@@ -92,6 +92,17 @@ impl SockOption {
         (start, end)
     }
 
+    /// Eight bytes of the value, where it has so many.
+    #[inline(always)]
+    pub fn double_word(self, at: usize) -> Option<u64> {
+        let (start, end) = self.value();
+        if start as usize + at + 8 > end as usize {
+            return None;
+        }
+        // SAFETY: within the bounds that were just compared, which the verifier follows.
+        Some(unsafe { start.add(at).cast::<u64>().read_volatile() })
+    }
+
     #[inline(always)]
     fn room(self) -> usize {
         let (start, end) = self.value();

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::{
     Global,
     helpers::{
-        bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_probe_read_kernel,
+        bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
         generated::{bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_netns_cookie},
     },
 };
@@ -14,7 +14,11 @@ use pinif_ebpf::{
     key::{IfIndex, NetNsCookie},
 };
 
-use super::{offset, sock::SOCK_RAW};
+use super::{
+    offset,
+    read::{follow, number_of, read, read_into, read_known},
+    sock::SOCK_RAW,
+};
 
 /// The PID namespace that processes' numbers are of, by its inode; zero for the initial one. Userspace sets that of its `/proc`:
 /// what it looks up there by a number, and what it shows, is of this process then, and not of one that has the number elsewhere.
@@ -30,10 +34,10 @@ const SOCK_BINDPORT_LOCK: u8 = 8;
 /// helper for it before 6.10. A thread of the kernel's is no process, and is not written.
 #[inline(always)]
 pub fn write_current(owner: &mut Owner) {
-    // SAFETY: the helper has no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    if !is_kernel_thread(task) {
-        write_task(owner, task);
+    let task = current();
+    let memory = follow(task, offset!(task_mm));
+    if is_process(memory) {
+        write_task(owner, task, memory);
     }
 }
 
@@ -41,38 +45,87 @@ pub fn write_current(owner: &mut Owner) {
 /// is not written: it binds and connects what others have asked for, as Multipath TCP's subflows.
 #[inline(always)]
 pub fn write_caller(owner: &mut Owner) {
-    // SAFETY: the helper has no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    if is_kernel_thread(task) {
-        return;
+    write_caller_of(owner, current());
+}
+
+#[inline(always)]
+fn write_caller_of(owner: &mut Owner, task: u64) {
+    let memory = follow(task, offset!(task_mm));
+    if is_process(memory) {
+        write_task(owner, task, memory);
+        write_credentials(owner);
     }
-    write_task(owner, task);
+}
+
+/// Writes the cgroup and the user that the process which runs this cgroup hook has now.
+#[inline(always)]
+fn write_credentials(owner: &mut Owner) {
     // SAFETY: the helper has no arguments.
     owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
     owner.uid = bpf_get_current_uid_gid() as u32;
 }
 
-/// Whether a task has no memory of its own (`task->mm`), as far as that is known.
+/// Whether a task with this memory of its own (`task->mm`) is a process's, as far as that is known.
 #[inline(always)]
-fn is_kernel_thread(task: u64) -> bool {
-    offset!(task_mm) != 0 && follow(task, offset!(task_mm)).is_none()
+fn is_process(memory: Option<u64>) -> bool {
+    memory.is_some() || offset!(task_mm) == 0
+}
+
+/// The task that runs this program. By the task itself: before Linux 5.15, hooks on socket options have no helper for its number.
+#[inline(always)]
+fn current() -> u64 {
+    // SAFETY: the helper has no arguments.
+    unsafe { bpf_get_current_task() }
+}
+
+/// Makes the process that runs this cgroup hook the owner of a socket that it has made.
+#[inline(always)]
+pub fn write_maker(record: &mut SocketRecord) {
+    let task = current();
+    write_owner(record, task, execs(task));
 }
 
 /// Makes the process that runs this cgroup hook the owner of the socket, if it is not.
 #[inline(always)]
 pub fn take_over(record: &mut SocketRecord) {
-    if !is_current(&record.owner) {
-        write_caller(&mut record.owner);
+    let task = current();
+    if !is_current(&record.owner, task) {
+        write_owner(record, task, execs(task));
         record.changed();
     }
 }
 
+/// Makes the process that runs this cgroup hook the owner of the socket, as it is now. What it cannot have changed but by beginning another
+/// program is not read again, where it has not done so since it was written.
+#[inline(always)]
+pub fn renew(record: &mut SocketRecord) {
+    let task = current();
+    let execs = execs(task);
+    if execs != 0 && execs == record.execs && is_current(&record.owner, task) {
+        write_credentials(&mut record.owner);
+        read_known(&mut record.owner.comm, task, offset!(task_comm));
+    } else {
+        write_owner(record, task, execs);
+    }
+}
+
+#[inline(always)]
+fn write_owner(record: &mut SocketRecord, task: u64, execs: u16) {
+    write_caller_of(&mut record.owner, task);
+    record.execs = execs;
+}
+
+/// How often the process of a task has begun another program, and those before it: the lower bits.
+#[inline(always)]
+fn execs(task: u64) -> u16 {
+    let mut execs = 0u32;
+    read_known(&mut execs, task, offset!(task_execs));
+    execs as u16
+}
+
 /// Whether this process runs the hook. Where not every process has a number, it is known by its start.
 #[inline(always)]
-fn is_current(owner: &Owner) -> bool {
-    // By the task itself: before Linux 5.15, hooks on socket options have no helper for it.
-    // SAFETY: the helper has no arguments.
-    let task = unsafe { bpf_get_current_task() };
+fn is_current(owner: &Owner, task: u64) -> bool {
     if PID_NAMESPACE.load() == 0 {
         return read::<u32>(task, offset!(task_tgid)) == Some(owner.pid);
     }
@@ -84,8 +137,7 @@ fn is_current(owner: &Owner) -> bool {
 pub fn current_task() -> u32 {
     match PID_NAMESPACE.load() {
         0 => bpf_get_current_pid_tgid() as u32,
-        // SAFETY: the helper has no arguments.
-        namespace => number_in(unsafe { bpf_get_current_task() }, namespace),
+        namespace => number_in(current(), namespace),
     }
 }
 
@@ -98,7 +150,9 @@ fn leader_of(task: u64) -> u64 {
 /// When a main thread was started.
 #[inline(always)]
 fn started(leader: u64) -> u64 {
-    read::<u64>(leader, offset!(task_started)).unwrap_or_default()
+    let mut started = 0;
+    read_known(&mut started, leader, offset!(task_started));
+    started
 }
 
 /// A task's number in a PID namespace, as `pid_nr_ns` finds it, which knows the namespace's level; zero where it has none there.
@@ -126,23 +180,23 @@ fn number_in(task: u64, namespace: u32) -> u32 {
 }
 
 #[inline(always)]
-fn write_task(owner: &mut Owner, task: u64) {
-    write_executable(owner, task);
+fn write_task(owner: &mut Owner, task: u64, memory: Option<u64>) {
+    write_executable(owner, memory);
     let leader = leader_of(task);
-    owner.started = started(leader);
-    owner.pid = match PID_NAMESPACE.load() {
-        0 => read::<u32>(task, offset!(task_tgid)).unwrap_or_default(),
-        namespace => number_in(leader, namespace),
-    };
-    owner.comm = read(task, offset!(task_comm)).unwrap_or_default();
+    read_known(&mut owner.started, leader, offset!(task_started));
+    match PID_NAMESPACE.load() {
+        0 => read_known(&mut owner.pid, task, offset!(task_tgid)),
+        namespace => owner.pid = number_in(leader, namespace),
+    }
+    read_known(&mut owner.comm, task, offset!(task_comm));
 }
 
 /// Writes a process that an iterator shows, as the owner of a socket (both addresses in the kernel).
 #[inline(always)]
 pub fn write(owner: &mut Owner, task: u64, sock: u64) {
-    write_task(owner, task);
+    write_task(owner, task, follow(task, offset!(task_mm)));
     owner.cgroup = cgroup_of(sock).map_or(0, cgroup_id);
-    owner.uid = read::<u32>(sock, offset!(sock_uid)).unwrap_or_default();
+    read_known(&mut owner.uid, sock, offset!(sock_uid));
 }
 
 /// Where the cgroup of a full socket is.
@@ -264,7 +318,10 @@ pub mod bypass {
         key::IfIndex,
     };
 
-    use super::{follow, offset, read};
+    use super::super::{
+        offset,
+        read::{follow, read},
+    };
 
     /// The interface that a packet socket (`packet_sock.ifindex`) or an AF_XDP socket (`xdp_sock.dev`) is bound to.
     #[inline(always)]
@@ -285,59 +342,31 @@ pub mod bypass {
     }
 }
 
-/// Writes a task's executable (`task->mm->exe_file`); zeros for a kernel thread.
+/// Writes the executable of a task with this memory (`task->mm->exe_file`); zeros for a kernel thread.
 #[inline(always)]
-fn write_executable(owner: &mut Owner, task: u64) {
-    (owner.executable_inode, owner.executable_device) = (0, 0);
-    owner.executable_generation = 0;
-    let inode = follow(task, offset!(task_mm))
-        .and_then(|mm| follow(mm, offset!(mm_exe_file)))
+fn write_executable(owner: &mut Owner, memory: Option<u64>) {
+    let inode = memory
+        .and_then(|memory| follow(memory, offset!(mm_exe_file)))
         .and_then(|file| follow(file, offset!(file_inode)));
     let Some(inode) = inode else {
+        (owner.executable_inode, owner.executable_device) = (0, 0);
+        owner.executable_generation = 0;
         return;
     };
-    owner.executable_inode = read::<u64>(inode, offset!(inode_number)).unwrap_or_default();
-    owner.executable_generation = read::<u32>(inode, offset!(inode_generation)).unwrap_or_default();
-    owner.executable_device = follow(inode, offset!(inode_superblock))
-        .and_then(|superblock| read::<u32>(superblock, offset!(superblock_device)))
-        .unwrap_or_default();
-}
-
-/// A pointer as a number: the verifier allows no arithmetic on the pointers that it follows.
-#[inline(always)]
-pub fn number_of(pointer: *const c_void) -> u64 {
-    let mut number = 0u64;
-    read_into(&mut number, (&raw const pointer) as u64, 0);
-    number
-}
-
-/// Reads the member at an offset into a map or a variable; zeros where nothing can be read, as the kernel has it. The offset is known.
-#[inline(always)]
-pub fn read_into<T>(place: &mut T, structure: u64, offset: u32) {
-    let address = structure + u64::from(offset);
-    // SAFETY: the place has room for it; the helper checks the address itself.
-    unsafe {
-        aya_ebpf::helpers::generated::bpf_probe_read_kernel(
-            core::ptr::from_mut(place).cast(),
-            size_of::<T>() as u32,
-            address as *const c_void,
-        );
+    read_known(&mut owner.executable_inode, inode, offset!(inode_number));
+    read_known(
+        &mut owner.executable_generation,
+        inode,
+        offset!(inode_generation),
+    );
+    match follow(inode, offset!(inode_superblock)) {
+        Some(superblock) => {
+            read_known(
+                &mut owner.executable_device,
+                superblock,
+                offset!(superblock_device),
+            );
+        }
+        None => owner.executable_device = 0,
     }
-}
-
-/// The pointer at an offset, if it is known and not null.
-#[inline(always)]
-fn follow(structure: u64, offset: u32) -> Option<u64> {
-    read::<u64>(structure, offset).filter(|&pointer| pointer != 0)
-}
-
-/// The member at an offset, if the offset is known.
-#[inline(always)]
-fn read<T>(structure: u64, offset: u32) -> Option<T> {
-    if offset == 0 {
-        return None;
-    }
-    let address = structure + u64::from(offset);
-    // SAFETY: the helper checks the address itself, and fails where there is nothing.
-    unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     kernel::{packet::Skb, sock::Sock},
     verified_once::verified_once,
-    words::copy,
+    words::{are_same, copy},
 };
 
 /// Of sockets whose release the hooks will see.
@@ -121,9 +121,14 @@ pub fn enter_local_end(
 /// those that may be replaced.
 #[inline(never)]
 fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
-    // SAFETY: one word is read at once.
-    let before = unsafe { ENDPOINTS.get(endpoint) }.map(|flow| flow.charged);
+    // SAFETY: an entry is never written to, but replaced; a reused one would be another socket's, and is known by its cookie.
+    let known = unsafe { ENDPOINTS.get(endpoint) };
+    let before = known.map(|known| known.charged);
     flow.charged = before.unwrap_or(flow.owner.uid);
+    // Where `bind()` named the address, it is there since the call.
+    if known.is_some_and(|known| known.cookie == flow.cookie && are_same(known, flow)) {
+        return 0;
+    }
     let is_over = before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER as i64;
     if is_over
         || ENDPOINTS
