@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::fs::MetadataExt as _;
 
@@ -14,6 +14,8 @@ use socket2::{Domain, Socket, Type};
 pub struct Extras {
     /// The index of the interface to leave by: `IP_PKTINFO`, `IPV6_PKTINFO` (ip(7), RFC 3542).
     pub packet_info: Option<u32>,
+    /// The address to send from, by the same.
+    pub source: Option<IpAddr>,
     /// The payload of each datagram that the kernel is to cut the message into: `UDP_SEGMENT` (udp(7)).
     pub segment: Option<u16>,
 }
@@ -28,17 +30,25 @@ pub fn send(
     let v6 = socket.domain()? == Domain::IPV6;
     // The kernel knows the interface by one kind of integer in IPv4, by another in IPv6.
     let index = extras.packet_info.unwrap_or(0);
+    let source4 = match extras.source {
+        Some(IpAddr::V4(source)) => source.to_bits().to_be(),
+        _ => 0,
+    };
+    let source6 = match extras.source {
+        Some(IpAddr::V6(source)) => source.octets(),
+        _ => [0; 16],
+    };
     let info4 = libc::in_pktinfo {
         ipi_ifindex: index.cast_signed(),
-        ipi_spec_dst: libc::in_addr { s_addr: 0 },
+        ipi_spec_dst: libc::in_addr { s_addr: source4 },
         ipi_addr: libc::in_addr { s_addr: 0 },
     };
     let info6 = libc::in6_pktinfo {
-        ipi6_addr: libc::in6_addr { s6_addr: [0; 16] },
+        ipi6_addr: libc::in6_addr { s6_addr: source6 },
         ipi6_ifindex: index,
     };
     let mut control = Vec::new();
-    if extras.packet_info.is_some() {
+    if extras.packet_info.is_some() || extras.source.is_some() {
         control.push(if v6 {
             ControlMessage::Ipv6PacketInfo(&info6)
         } else {

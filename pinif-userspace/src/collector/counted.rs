@@ -10,7 +10,7 @@ use pinif_ebpf::{
 };
 
 use super::{
-    audit::Audit, deliveries::is_undelivered, names::Names, report::rule_of, series::Labels,
+    audit::Audit, deliveries::is_undelivered, describe::rule_of, names::Names, series::Labels,
 };
 use crate::{
     hub::series::{Fill, Opened},

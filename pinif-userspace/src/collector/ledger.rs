@@ -111,6 +111,11 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
             .get(key, |place| self.entries[place as usize].key == *key)
     }
 
+    /// The finding at a place, by itself.
+    pub fn open(&self, place: Place) -> &Finding {
+        &self.entries[place as usize].finding
+    }
+
     /// The key of the finding at a place, while it is not closed.
     pub fn key_at(&self, place: Place) -> Option<&K> {
         let entry = &self.entries[place as usize];

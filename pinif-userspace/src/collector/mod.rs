@@ -11,6 +11,7 @@ mod check;
 mod connections;
 mod counted;
 mod deliveries;
+mod describe;
 mod detect;
 pub(crate) mod enforcement;
 pub(crate) mod fail_on;

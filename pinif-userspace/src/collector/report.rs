@@ -1,9 +1,6 @@
 //! What was found is published: at its first packet, and again as it grows.
 
 use std::{
-    borrow::Cow,
-    cell::{OnceCell, RefCell},
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{Count, FindingKey, Sighting},
+    sighting::{FindingKey, Sighting},
 };
 
 use super::{
@@ -20,7 +17,6 @@ use super::{
     key::Key,
     ledger::Due,
     moment::Moment,
-    names::Names,
     rulesets::Late,
 };
 use crate::{
@@ -31,15 +27,9 @@ use crate::{
         finding::Finding,
         process::Process,
         samples::Samples,
-        scene::Scene,
-    },
-    host::{
-        conntrack, entrance, groups, mptcp, namespaces::Enter, network::Network,
-        routes::RouteError, socket_options::named_interfaces_of,
     },
     hub::{Change, Event},
-    kernel::persist::{ArchivedFinding, Seen},
-    policy::Policy,
+    kernel::persist::Seen,
 };
 
 impl Audit {
@@ -122,102 +112,6 @@ impl Audit {
         }
     }
 
-    /// A finding as facts. One that was `archived` has the names of then.
-    pub(super) fn describe(
-        &mut self,
-        key: &FindingKey,
-        sighted: &Sighted,
-        process: Option<Process>,
-        count: Count,
-        archived: Option<&ArchivedFinding>,
-    ) -> Option<Finding> {
-        let empty = Policy::default();
-        let mut known = self.policies.get(&sighted.generation);
-        let mut sighted = Cow::Borrowed(sighted);
-        if known.is_none()
-            && let Some((policy, rule)) = rule_of(&self.policies, key)
-        {
-            known = Some(policy);
-            sighted.to_mut().rule = Some(rule);
-        }
-        let names = &self.names;
-        let name = |index: IfIndex| {
-            let then =
-                archived.and_then(|archived| archived.names.of(index, key.egress, key.bound));
-            then.map_or_else(|| names.interface(key.netns, index), str::to_owned)
-        };
-        let netns = names.namespace(key.netns);
-        let namespace = self.namespaces.get_mut(&key.netns);
-        let enter = namespace.map_or(Enter::Nothing, |namespace| namespace.enter(&netns));
-        // A namespace that is gone since a previous instance has a name, and nothing that it could be asked for.
-        let nothing = Network::default();
-        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
-            Some(namespace) => (
-                &namespace.network,
-                Some(&namespace.hooks),
-                Some(&namespace.running),
-                Some(&mut namespace.oracle),
-            ),
-            None if self.names.has_namespace(key.netns) && !self.takeover.awaits(key.netns) => {
-                (&nothing, None, None, None)
-            }
-            None => return None,
-        };
-        let gone = names.gone_from(key.netns);
-        // Several causes ask the same of one packet.
-        let nat = RefCell::new(None);
-        let rules = OnceCell::new();
-        let rulesets = RefCell::new(&mut self.rulesets);
-        let scene = Scene {
-            gone: &gone,
-            netns: &netns,
-            enter: &enter,
-            network,
-            policy: known.unwrap_or(&empty),
-            name: &name,
-            entrance: &|interface| entrance::read(hooks?.netns(), interface),
-            runs: &|interface| running?.is(interface),
-            before_nat: &|packet| {
-                let netns = hooks?.netns();
-                let ask = || conntrack::before_nat(netns, packet).ok().flatten();
-                *nat.borrow_mut().get_or_insert_with(ask)
-            },
-            nft: &|| {
-                let ask = || hooks.map(|hooks| rulesets.borrow_mut().of(hooks.netns(), key));
-                Arc::clone(rules.get_or_init(|| ask().unwrap_or_default()))
-            },
-            endpoints: &|| {
-                let ask = hooks.and_then(|hooks| mptcp::endpoints(hooks.netns()).ok());
-                ask.unwrap_or_default()
-            },
-            options: &|| {
-                let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
-                named_interfaces_of(inode, process)
-            },
-            groups: &|interface| {
-                hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))
-            },
-        };
-        Some(enrich::finding(
-            match archived {
-                Some(archived) => Names::id(key, archived.predecessors),
-                None => self.names.finding_id(key),
-            },
-            &sighted,
-            process,
-            count,
-            Moment::now()
-                .before(Duration::from_nanos(sighted.time))
-                .wall,
-            &scene,
-            &mut |query| match &mut oracle {
-                Some(oracle) => oracle.choose(query, &network.links),
-                None => Err(RouteError::Unreachable(query.destination)),
-            },
-            &mut self.shared,
-        ))
-    }
-
     /// Reads every finding's counter, also of those whose sighting was lost.
     pub(super) fn read_findings(&mut self, when: When) -> Result<()> {
         self.read_findings_and(when, |_| Ok(()))
@@ -244,7 +138,9 @@ impl Audit {
                 }
                 let state = value.state;
                 let entry = Key::Counted(key);
-                if !self.ledger.counted(&entry, state.count, now) {
+                if self.ledger.counted(&entry, state.count, now) {
+                    self.on_destinations(&key, &state);
+                } else {
                     self.on_sighting(&key, &state.sighting, when);
                     after_each(self)?;
                 }
@@ -323,15 +219,4 @@ impl Audit {
             Key::Gap(gap) => self.gaps.samples(gap),
         }
     }
-}
-
-/// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.
-pub(super) fn rule_of<'a>(
-    policies: &'a BTreeMap<u32, Policy>,
-    key: &FindingKey,
-) -> Option<(&'a Policy, usize)> {
-    let newest = policies.values().rev();
-    newest
-        .filter(|_| key.rule != 0)
-        .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
 }

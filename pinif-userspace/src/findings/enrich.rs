@@ -9,12 +9,13 @@ use std::{
 use pinif_ebpf::{
     intent,
     key::{IfIndex, SocketCookie},
+    sample::Destination,
     sighting::{self, Count},
     verdict::KindSet,
 };
 
 use super::{
-    cause::offers,
+    cause,
     decode::{Headers, Owner, Sighted},
     explain::{Cause, CauseKind},
     finding::{Finding, FindingId, PacketDirection, Place, Rule, SentBy},
@@ -25,6 +26,7 @@ use super::{
     scene::{LookUp, Scene},
     shared::Shared,
     subject::{self, Subject},
+    ways::Ways,
 };
 use crate::{
     host::{
@@ -75,7 +77,7 @@ pub fn finding(
     let home = asked
         .as_ref()
         .or_else(|| kinds::of(sighted.kind).own_home(&place, also));
-    let ways = offers(sighted, &place, home, scene, look_up);
+    let ways = cause::offers(sighted, &place, home, scene, look_up);
     let place = shared.places.one(place);
     Finding {
         also,
@@ -93,6 +95,20 @@ pub fn finding(
         subject: Some(subject),
         ..Finding::new(id, sighted.kind, place, time)
     }
+}
+
+/// Asks about the destinations that a finding has seen by now; nothing where nothing is new of them.
+pub fn others(
+    finding: &Finding,
+    sighted: &Sighted,
+    seen: &[Destination],
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+    shared: &mut Shared,
+) -> Option<(Arc<[Cause]>, Arc<Ways>)> {
+    let home = kinds::of(finding.kind).own_home(&finding.place, finding.also);
+    let (causes, ways) = cause::others(finding, sighted, home, seen, scene, look_up)?;
+    Some((shared.causes.one(causes), shared.ways.one(ways)))
 }
 
 /// Who a finding is about, whose socket this process has. `name` gives the names of interfaces.

@@ -18,10 +18,25 @@ pub struct Ways {
     pub is_right_without: bool,
     /// Who chose the address that it has.
     pub chosen_by: ChosenBy,
+    /// Routing gives that address, and the program may name it with its packets nevertheless: it answers from where it was asked.
+    pub may_be_named: bool,
     /// The destination is a neighbour where it left.
     pub is_near: bool,
     /// The network that the rule which keeps it elsewhere is for, where all that goes there is that rule's.
     pub network: Option<IpNet>,
+    /// The other destinations that the finding has seen since, and that routing was asked about.
+    pub others: Vec<OtherDestination>,
+}
+
+/// A destination of a finding beside that of its first packet. Nothing is known of its packets but that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OtherDestination {
+    /// The address.
+    pub address: IpAddr,
+    /// A packet that is otherwise as the first is led out by the rule and the table that led the first.
+    pub is_as_first: bool,
+    /// How it is reached from where it belongs; none where that is not known.
+    pub way: Option<Way>,
 }
 
 /// Whether a packet can leave by an interface where it belongs.
@@ -40,6 +55,15 @@ pub struct Way {
     pub network: IpNet,
     /// The table whose route leads there, without the rules that ask for more of a packet than its destination.
     pub table: Option<u32>,
+}
+
+impl Way {
+    /// The first of these that reaches the destination: a neighbour's own link before a router, which nothing may want.
+    pub fn first(ways: &[Self], by_router: bool) -> Option<&Self> {
+        let direct = ways.iter().find(|way| way.reach == Reach::Direct);
+        let mut routed = ways.iter().filter(|way| way.reach != Reach::Nowhere);
+        direct.or_else(|| routed.next().filter(|_| by_router))
+    }
 }
 
 /// How an interface reaches a destination, by the routes that there are.

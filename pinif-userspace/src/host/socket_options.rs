@@ -31,6 +31,11 @@ pub struct NamedInterfaces {
     pub ipv6_multicast: Option<IfIndex>,
     /// `IP_MULTICAST_IF`, where it was given an address of the interface: the kernel does not say the index, and sends from that address.
     pub ipv4_multicast: Option<Ipv4Addr>,
+    /// The program is told the address of this family that each datagram came for (`IP_PKTINFO` or `IPV6_RECVPKTINFO` as an option), which is
+    /// what programs do that answer from that address.
+    pub ipv4_packet_info: bool,
+    /// The same of IPv6.
+    pub ipv6_packet_info: bool,
 }
 
 impl NamedInterfaces {
@@ -48,6 +53,17 @@ impl NamedInterfaces {
             ipv4_multicast: asked(libc::IPPROTO_IP, libc::IP_MULTICAST_IF)
                 .map(|address| Ipv4Addr::from(address.to_ne_bytes()))
                 .filter(|address| !address.is_unspecified()),
+            ipv4_packet_info: flag(socket, libc::IPPROTO_IP, libc::IP_PKTINFO),
+            ipv6_packet_info: flag(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        }
+    }
+
+    /// Whether the program may name the source of what it sends to an address of this family.
+    pub fn may_name_source(&self, is_ipv6: bool) -> bool {
+        if is_ipv6 {
+            self.ipv6_packet_info
+        } else {
+            self.ipv4_packet_info
         }
     }
 
@@ -88,6 +104,11 @@ fn option(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> Opti
         )
     };
     (outcome == 0 && length == 4).then_some(value)
+}
+
+/// Whether an option of a truth value is set; one that the socket does not have is not.
+fn flag(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> bool {
+    option(socket, level, name).is_some_and(|value| value != 0)
 }
 
 /// How many descriptors of a process are looked at for one socket: a millisecond's worth, where somebody waits.
@@ -208,6 +229,15 @@ mod tests {
         };
         assert_eq!(option(of_v4, "10.0.0.1"), Some("IP_UNICAST_IF"));
         assert_eq!(option(of_v4, "239.0.0.1"), None);
+        for (socket, level, name) in [
+            (&v4, libc::IPPROTO_IP, libc::IP_PKTINFO),
+            (&v6, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        ] {
+            set(socket, level, name, 1);
+            let asked = NamedInterfaces::of(socket.as_fd());
+            let is_ipv6 = level == libc::IPPROTO_IPV6;
+            assert!(asked.may_name_source(is_ipv6) && !asked.may_name_source(!is_ipv6));
+        }
         assert_eq!(option(of_v4, "fd00::1"), None);
         assert_eq!(option(of_v6, "fd00::1"), Some("IPV6_UNICAST_IF"));
         assert_eq!(option(of_v6, "ff02::1"), Some("IPV6_MULTICAST_IF"));

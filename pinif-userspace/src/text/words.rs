@@ -1,6 +1,6 @@
 //! Text for people: numbers grouped, durations and plurals in words, lines broken.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::iter;
 use std::time::Duration;
 
@@ -39,6 +39,19 @@ pub fn listed<T: AsRef<str>>(names: &[T], conjunction: &str) -> String {
         None => String::new(),
         Some((only, [])) => only.clone(),
         Some((last, head)) => format!("{} {conjunction} {last}", head.join(", ")),
+    }
+}
+
+/// Destinations in a row: `a`, `a and b`; of more than two, the first and how many more.
+pub fn first_of<T: Display>(destinations: &[T]) -> String {
+    match destinations {
+        [] => "the destination".to_owned(),
+        [one] => one.to_string(),
+        [one, other] => format!("{one} and {other}"),
+        [first, others @ ..] => {
+            let many = counted(others.len() as u64, "other destination");
+            format!("{first} and {many}")
+        }
     }
 }
 

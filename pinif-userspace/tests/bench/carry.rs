@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use pinif_lab::Namespace;
@@ -95,6 +95,8 @@ pub enum Then {
     By(&'static str),
     /// Nothing arrives: it was dropped or refused, where it can go nowhere else.
     Nowhere,
+    /// The program ends with this error, and sends nothing.
+    Fails(&'static str),
     /// It is nothing that a machine can do by itself.
     Words,
 }
@@ -207,11 +209,21 @@ impl Mistake {
             Then::By(link) => link,
             _ => "eth1",
         };
-        self.send(bench, &sends, starts, by);
+        match (then, starts) {
+            (Then::Fails(error), Some(line)) => {
+                let failed = bench.shell_output(&started(line, &sends));
+                let said = String::from_utf8_lossy(&failed.stderr);
+                assert!(
+                    !failed.status.success() && said.contains(error),
+                    "{failed:?}"
+                );
+            }
+            _ => self.send(bench, &sends, starts, by),
+        }
         let (peer, outside) = match then {
             Then::Peer => (COUNT, 0),
             Then::Outside => (0, COUNT),
-            Then::Nowhere | Then::Words | Then::By(_) => (0, 0),
+            Then::Nowhere | Then::Words | Then::By(_) | Then::Fails(_) => (0, 0),
         };
         arrivals.are(peer, outside, step);
         let report = auditor.stop();
@@ -249,11 +261,15 @@ impl Mistake {
                 bench.send(sends);
             }
             (From::Card, Some(line)) => {
-                let command = format!("{} {sends}", *SENDER);
-                bench.shell(&line.replace("COMMAND", &command));
+                bench.shell(&started(line, sends));
             }
         }
     }
+}
+
+/// A remedy's line that starts the program, which is the sender with these arguments.
+fn started(line: &str, sends: &str) -> String {
+    line.replace("COMMAND", &format!("{} {sends}", *SENDER))
 }
 
 /// A sender's arguments, with a socket option set as a remedy says.
@@ -353,6 +369,15 @@ pub fn on_card(finding: &FindingLine, text: &str) -> String {
 impl Bench {
     /// Runs a line of a shell in the audited cgroup, as an operator would where pinif runs, which is not on the card; it must succeed.
     pub fn shell(&self, line: &str) {
+        let output = self.shell_output(line);
+        assert!(
+            output.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn shell_output(&self, line: &str) -> Output {
         let programs = Path::new(env!("CARGO_BIN_EXE_pinif"))
             .parent()
             .expect("a folder");
@@ -364,12 +389,7 @@ impl Bench {
             .arg(line)
             .env("PATH", format!("{}:{path}", programs.display()))
             .stdin(Stdio::null());
-        let output = command.output().expect("a shell");
-        assert!(
-            output.status.success(),
-            "{line}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        command.output().expect("a shell")
     }
 
     /// Takes an address that everybody is to be able to answer from the far end's list of neighbours.

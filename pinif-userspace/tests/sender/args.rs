@@ -112,6 +112,9 @@ pub struct Course {
     /// `IP_PKTINFO`, `IPV6_PKTINFO` with this device.
     #[arg(long, value_name = "DEVICE")]
     pub pktinfo: Option<String>,
+    /// The same with this source, of a socket that asks for those of what it receives.
+    #[arg(long, value_name = "ADDR")]
+    pub pktinfo_source: Option<IpAddr>,
     /// `sin6_scope_id` of the destination.
     #[arg(long, value_name = "DEVICE")]
     pub scope: Option<String>,

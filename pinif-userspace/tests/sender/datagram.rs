@@ -1,11 +1,12 @@
 //! Datagrams: UDP, raw IP, ICMP echo.
 
 use std::io::stdin;
+use std::net::IpAddr;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use pinif_lab::send::{self, Extras};
-use pinif_lab::socket::{self, scoped};
+use pinif_lab::socket::{self, scoped, set_option};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Course, Ping, Raw, Udp};
@@ -55,8 +56,17 @@ fn follow(
         None => course.to,
     };
     let packet_info = course.pktinfo.as_deref().map(send::index).transpose()?;
+    let source = course.pktinfo_source;
+    if let Some(source) = source {
+        let (level, name) = match source {
+            IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        };
+        set_option(socket, level, name, 1).context("no packet information")?;
+    }
     let extras = Extras {
         packet_info,
+        source,
         segment,
     };
     if course.connect {

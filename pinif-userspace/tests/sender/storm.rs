@@ -68,7 +68,7 @@ fn socket(storm: &Storm) -> Result<Socket> {
 fn send_all(storm: &Storm, socket: &Socket, count: u64) -> Result<Sent> {
     let extras = Extras {
         packet_info: storm.pktinfo.as_deref().map(send::index).transpose()?,
-        segment: None,
+        ..Extras::default()
     };
     let mut sent = Sent::default();
     for _ in 0..count {

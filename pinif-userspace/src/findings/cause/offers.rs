@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use pinif_ebpf::{key::IfIndex, sighting::Origin, verdict::Kind};
+use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, verdict::Kind};
 
 use super::{
     links::is_neighbour,
@@ -67,49 +67,8 @@ pub(in crate::findings) fn offers(
         tos: headers.tos,
         ..query.clone()
     };
-    let source = |interface: IfIndex, look_up: &mut LookUp<'_>| {
-        let choice = look_up(&RouteQuery {
-            output: Some(interface),
-            ..query.clone()
-        });
-        let source = choice.ok().and_then(|choice| choice.source);
-        source
-            .filter(|source| may_have(*source, interface, scene))
-            .or_else(|| address_of(interface, headers.destination, scene))
-    };
-    let mut ways = Vec::new();
-    for name in home.iter().take(MANY) {
-        let Some(link) = scene.network.links.by_name(name) else {
-            continue;
-        };
-        let by_route = if is_allowed(sighted, scene, name) && link.up {
-            reach(&query, link.index, look_up)
-        } else {
-            Some(Routed::Nowhere)
-        };
-        let is_neighbour = || is_neighbour(scene, link.index, headers.destination);
-        let alone = IpNet::from(headers.destination);
-        // A VRF's routes lead via its members.
-        let is_of_member =
-            |by_route: &Routed| matches!(by_route, Routed::Elsewhere) && link.vrf_table.is_some();
-        let by_route = by_route.filter(|by_route| !is_of_member(by_route));
-        let reach = by_route.map(|by_route| match by_route {
-            Routed::There(reach, network) => (reach, true, network),
-            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone),
-            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone),
-        });
-        if let Some((reach, holds, network)) = reach {
-            ways.push(Way {
-                interface: Arc::clone(name),
-                reach,
-                holds,
-                network,
-                source: source(link.index, look_up),
-                table: table(headers.destination, link.index, look_up),
-            });
-        }
-    }
-    let there = source(sighted.egress, look_up);
+    let ways = ways(&home, &query, sighted, scene, look_up);
+    let there = source(sighted.egress, &query, scene, look_up);
     let is_led_there = there.is_some_and(|there| {
         let choice = look_up(&RouteQuery {
             source: Some(there),
@@ -130,23 +89,87 @@ pub(in crate::findings) fn offers(
         };
         output.is_some_and(fits)
     });
+    let chosen_by = match sighted.origin {
+        Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
+        Origin::None if is_answer(sighted, scene) => ChosenBy::Asked,
+        Origin::None => ChosenBy::Unknown,
+    };
     Ways {
         home: ways,
         source: there,
         is_led_there,
         is_right_without,
-        chosen_by: match sighted.origin {
-            Origin::Process | Origin::Kernel => who_chose(sighted, scene, look_up),
-            Origin::None if is_answer(sighted, scene) => ChosenBy::Asked,
-            Origin::None => ChosenBy::Unknown,
-        },
+        chosen_by,
+        may_be_named: chosen_by == ChosenBy::Kernel && may_name_source(sighted, scene),
+        others: Vec::new(),
         network: network(headers.destination),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),
     }
 }
 
+/// How each interface where it belongs reaches the destination of a query, as far as that is known.
+pub(super) fn ways(
+    home: &[Arc<str>],
+    query: &RouteQuery,
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Vec<Way> {
+    let to = query.destination;
+    let mut ways = Vec::new();
+    for name in home.iter().take(MANY) {
+        let Some(link) = scene.network.links.by_name(name) else {
+            continue;
+        };
+        let by_route = if is_allowed(sighted, scene, name) && link.up {
+            reach(query, link.index, look_up)
+        } else {
+            Some(Routed::Nowhere)
+        };
+        let is_neighbour = || is_neighbour(scene, link.index, to);
+        let alone = IpNet::from(to);
+        // A VRF's routes lead via its members.
+        let is_of_member =
+            |by_route: &Routed| matches!(by_route, Routed::Elsewhere) && link.vrf_table.is_some();
+        let by_route = by_route.filter(|by_route| !is_of_member(by_route));
+        let reach = by_route.map(|by_route| match by_route {
+            Routed::There(reach, network) => (reach, true, network),
+            Routed::Elsewhere if is_neighbour() => (Reach::Direct, false, alone),
+            Routed::Elsewhere | Routed::Nowhere => (Reach::Nowhere, false, alone),
+        });
+        if let Some((reach, holds, network)) = reach {
+            ways.push(Way {
+                interface: Arc::clone(name),
+                reach,
+                holds,
+                network,
+                source: source(link.index, query, scene, look_up),
+                table: table(to, link.index, look_up),
+            });
+        }
+    }
+    ways
+}
+
+/// The address that a packet of a query could have by an interface ([`Ways::source`]).
+fn source(
+    interface: IfIndex,
+    query: &RouteQuery,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<IpAddr> {
+    let choice = look_up(&RouteQuery {
+        output: Some(interface),
+        ..query.clone()
+    });
+    let source = choice.ok().and_then(|choice| choice.source);
+    source
+        .filter(|source| may_have(*source, interface, scene))
+        .or_else(|| address_of(interface, query.destination, scene))
+}
+
 /// The interfaces where it belongs.
-fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) -> Vec<Arc<str>> {
+pub(super) fn homes(sighted: &Sighted, place: &Place, own: Option<&Arc<str>>) -> Vec<Arc<str>> {
     if let Some(own) = own {
         return vec![Arc::clone(own)];
     }
@@ -229,6 +252,16 @@ fn table(to: IpAddr, interface: IfIndex, look_up: &mut LookUp<'_>) -> Option<u32
         ..query
     });
     leads_out(&whole.ok()?, interface).then_some(table)
+}
+
+/// Whether the program may have named its packet's source: TCP looks at none that it names.
+fn may_name_source(sighted: &Sighted, scene: &Scene<'_>) -> bool {
+    let Some(headers) = sighted.headers else {
+        return false;
+    };
+    let may_name = sighted.origin == Origin::Process && headers.protocol != protocol::TCP;
+    let options = may_name.then(|| (scene.options)()).flatten();
+    options.is_some_and(|options| options.may_name_source(headers.destination.is_ipv6()))
 }
 
 /// Whether an address is of each link: a group, or the limited broadcast address (RFC 919).

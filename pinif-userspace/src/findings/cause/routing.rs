@@ -20,7 +20,7 @@ use crate::{
 /// The types of service that a rule may ask for (`IPTOS_RT_MASK`), where the packet was given another after it was routed.
 const TYPES_OF_SERVICE: [u8; 8] = [0x00, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1c];
 /// What routing looks at of a packet's type of service: not the two bits of congestion notification (`INET_DSCP_MASK`).
-const DSCP: u8 = 0xfc;
+pub(super) const DSCP: u8 = 0xfc;
 
 /// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
 pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {

@@ -109,6 +109,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::ArpFlux(flux) => Remedy::AnswerForOwn(flux.names.clone()),
         CauseKind::Kernel(_)
         | CauseKind::Route(_)
+        | CauseKind::RouteOfOthers { .. }
         | CauseKind::NoRoute(_)
         | CauseKind::Marked { .. }
         | CauseKind::Translated { .. }

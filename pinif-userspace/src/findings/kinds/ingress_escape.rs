@@ -214,7 +214,10 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
         let quiet_arp = has(|cause| matches!(cause, CauseKind::AnswersArp { .. }));
         let drop = KeepOut::DropForeignAddresses { arrived, quiet_arp };
         let home = choice::home(finding, &ROW);
-        return [drop, KeepOut::IntoVrf(home)].map(Remedy::KeepOut).into();
+        return vec![
+            dropping(finding, drop),
+            Remedy::KeepOut(KeepOut::IntoVrf(home)),
+        ];
     }
     let local = finding
         .flow
@@ -238,8 +241,18 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             arrived,
         }
     };
-    let all = std::iter::once(drop).chain(of_zone);
-    all.map(Remedy::KeepOut).collect()
+    let of_zone = of_zone.map(Remedy::KeepOut);
+    std::iter::once(dropping(finding, drop))
+        .chain(of_zone)
+        .collect()
+}
+
+/// Whether that ends the finding: of what a program receives, the hook at the socket says so.
+fn dropping(finding: &Finding, drop: KeepOut) -> Remedy {
+    match finding.origin {
+        SentBy::Socket => Remedy::KeepOut(drop),
+        SentBy::Kernel | SentBy::None => Remedy::KeepOutUnseen(drop),
+    }
 }
 
 /// The same at the head of a sentence.

@@ -3,6 +3,7 @@
 use super::{WORLD, misled_world};
 use crate::bench::carry::{COUNT, PORT, on_card};
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
+use pinif_userspace::findings::{alert_state::AlertState, line::FindingLine};
 
 /// What arrives where it should not.
 struct Arrival {
@@ -171,4 +172,59 @@ fn what_is_answered_where_it_arrived_is_kept_out() {
         instead: None,
     }
     .is_fixed();
+}
+
+/// Nobody but the kernel receives a ping, behind netfilter, of which it tells nobody: the drop ends the answers, and the finding is accepted.
+#[test]
+fn a_ping_from_a_source_of_elsewhere_is_kept_out_and_accepted() {
+    const ACCEPTED: &str = "[[accept]]\nkind = \"ingress-escape\"\nrule = \"world\"\nreason = \"dropped by nft\"\nuntil = 2100-12-31\n";
+    for (name, kept) in [
+        ("30 arrival-ping", "fib"),
+        ("30 arrival-ping-routed", "saddr 203.0.113.0/24"),
+    ] {
+        scenario(name, &[Need::Program("nft")], |bench| {
+            match name {
+                "30 arrival-ping" => bench.run("ip", "route add 203.0.113.0/28 via 10.0.0.2"),
+                _ => misled_world(bench),
+            }
+            let pinged = |policy: &str| {
+                let auditor = bench.audit_with(policy, &[]);
+                let before = bench.received();
+                let outside = &bench.chassis.outside;
+                let sends = format!("ping --bind 203.0.113.9 --to 192.0.2.1 --count {COUNT}");
+                bench.far_sender(outside, &sends).finish();
+                bench.wait_until_received(before, COUNT);
+                auditor.stop()
+            };
+            let report = pinged(WORLD);
+            let arrived = |finding: &&FindingLine| finding.kind.name() == "ingress-escape";
+            let finding = report.findings.iter().find(arrived).expect("it arrived");
+            assert_eq!(finding.packets, COUNT, "{report}");
+            let step = &finding.remedies[0];
+            let words = "and accept the finding (pinif accept), which does not end by that: pinif sees what no program receives before \
+                         netfilter drops it (`";
+            assert!(
+                step.text.contains(words) && step.text.contains(kept),
+                "{step:#?}"
+            );
+            step.commands.iter().for_each(|line| bench.shell(line));
+            let report = pinged(&format!("{WORLD}{ACCEPTED}"));
+            let [finding] = &report.findings[..] else {
+                panic!("the same alone\n{report}");
+            };
+            // There is no answer any more.
+            assert_eq!(
+                report.sent_by("fab0").packets + report.sent_by("eth1").packets,
+                0,
+                "{report}"
+            );
+            let is_it = (finding.kind.name(), finding.packets, finding.state);
+            assert_eq!(
+                is_it,
+                ("ingress-escape", COUNT, AlertState::Accepted),
+                "{report}"
+            );
+            assert!(report.status.success(), "{report}");
+        });
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::bench::carry::on_card;
 use crate::bench::{Bench, Need, Report, scenario};
+use pinif_userspace::findings::line::FindingLine;
 
 const MANY: u64 = 8;
 
@@ -80,85 +81,166 @@ fn each_destination_of_a_finding_gets_a_route() {
     );
 }
 
-/// Where a finding has several causes, its remedies are those of the first: what they do nothing for, is said.
-fn beside(name: &'static str, make: fn(&Bench), sends: [&str; 2], rest: &[&str]) {
-    let policy = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"test\"\ndestination = [\"198.18.0.0/15\", \
-                  \"fd00::/64\"]\nonly_via = [\"backplane\"]\n";
-    scenario(name, &[Need::Program("ip")], |bench| {
-        bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 50");
-        make(bench);
+/// A finding of several causes: each is named, and each remedy ends them all.
+struct Several {
+    name: &'static str,
+    make: fn(&Bench),
+    sends: &'static [&'static str],
+    /// What the cause has in it.
+    causes: &'static [&'static str],
+    /// How the remedies begin that a shell carries out.
+    texts: &'static [&'static str],
+    /// How many packets the first of them does nothing for, as it says.
+    left: u64,
+}
+
+impl Several {
+    fn sent(&self, bench: &Bench) -> Report {
+        let policy = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"test\"\ndestination = [\"198.18.0.0/15\", \
+                      \"fd00::/64\"]\nonly_via = [\"backplane\"]\n";
         let auditor = bench.audit_with(policy, &[]);
-        sends.iter().for_each(|one| drop(bench.send(one)));
-        let report = auditor.stop();
+        self.sends.iter().for_each(|one| drop(bench.send(one)));
+        auditor.stop()
+    }
+
+    fn found(&self, bench: &Bench) -> FindingLine {
+        let report = self.sent(bench);
         let [finding] = &report.findings[..] else {
             panic!("one finding\n{report}");
         };
-        assert_eq!(
-            (finding.kind.name(), finding.packets),
-            ("policy-escape", 2),
-            "{report}"
-        );
-        let texts = finding.remedies.iter();
-        let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
-        assert!(texts.len() >= rest.len(), "{texts:#?}");
-        for (text, rest) in texts.iter().zip(rest) {
-            assert!(text.starts_with(rest), "{texts:#?}");
+        assert_eq!(finding.kind.name(), "policy-escape", "{report}");
+        finding.clone()
+    }
+
+    fn is_fixed(&self) {
+        for (number, text) in self.texts.iter().enumerate() {
+            let name = format!("{} remedy {}", self.name, number + 1);
+            scenario(&name, &[Need::Program("ip")], |bench| {
+                bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 50");
+                (self.make)(bench);
+                let all = self.sends.len() as u64;
+                let finding = self.found(bench);
+                assert_eq!(finding.packets, all, "{finding:#?}");
+                for cause in self.causes {
+                    assert!(finding.cause.contains(cause), "{}", finding.cause);
+                }
+                let step = &finding.remedies[number];
+                let is = on_card(&finding, &step.text);
+                assert!(is.starts_with(text), "{:#?}", finding.remedies);
+                step.commands.iter().for_each(|line| bench.shell(line));
+                if self.left > 0 {
+                    // What was said to be left is all that is.
+                    let finding = self.found(bench);
+                    assert_eq!(finding.packets, self.left, "{finding:#?}");
+                    let lines = &finding.remedies[0].commands;
+                    lines.iter().for_each(|line| bench.shell(line));
+                }
+                let report = self.sent(bench);
+                assert!(report.findings.is_empty(), "{report}");
+                assert_eq!(report.sent_by("fab0").packets, all, "{report}");
+            });
         }
-        // What was said to be left is all that is.
-        let lines = &finding.remedies[0].commands;
-        lines.iter().for_each(|line| bench.shell(line));
-        let auditor = bench.audit_with(policy, &[]);
-        sends.iter().for_each(|one| drop(bench.send(one)));
-        let report = auditor.stop();
-        let [finding] = &report.findings[..] else {
-            panic!("one finding\n{report}");
-        };
-        assert_eq!(finding.packets, 1, "{report}");
-        let lines = &finding.remedies[0].commands;
-        lines.iter().for_each(|line| bench.shell(line));
-        let auditor = bench.audit_with(policy, &[]);
-        sends.iter().for_each(|one| drop(bench.send(one)));
-        let report = auditor.stop();
-        assert!(report.findings.is_empty(), "{report}");
-        assert_eq!(report.sent_by("fab0").packets, 2, "{report}");
-    });
+    }
 }
 
 #[test]
-fn a_route_of_one_family_does_nothing_for_the_other() {
-    beside(
-        "30 many-families",
-        |bench| {
+fn each_family_gets_a_route() {
+    Several {
+        name: "30 many-families",
+        make: |bench| {
             bench.run("ip", "route add 198.18.0.1 via 192.0.2.2 dev eth1");
             bench.run("ip", "-6 route add fd00::2 via 2001:db8::2 dev eth1");
         },
-        [
+        sends: &[
             "udp --to 198.18.0.1:9 --count 1",
             "udp --to [fd00::2]:9 --count 1",
         ],
-        &[
-            "give 198.18.0.1 a route via fab0, which does nothing for fd00::2 (`ip route replace 198.18.0.1 via 10.0.0.2 dev fab0`)",
+        causes: &[
+            "route 198.18.0.1/32 via 192.0.2.2 dev eth1 in table main; most likely route fd00::2/128 via 2001:db8::2 dev eth1 in table \
+             main, for fd00::2",
         ],
-    );
+        texts: &[
+            "give 198.18.0.1 a route via fab0, and fd00::2 a route via fab0 (`ip route replace 198.18.0.1 via 10.0.0.2 dev fab0; ip -6 \
+             route replace fd00::2 dev fab0`)",
+        ],
+        left: 0,
+    }
+    .is_fixed();
+}
+
+/// Two wrong routes, and more hosts behind the second: the one that leads home is for all of them.
+#[test]
+fn each_wrong_route_is_named() {
+    Several {
+        name: "30 many-routes",
+        make: |bench| {
+            bench.run("ip", "route add 198.18.0.0/24 via 192.0.2.2 dev eth1");
+            bench.run("ip", "route add 198.18.1.0/24 via 192.0.2.2 dev eth1");
+        },
+        sends: &[
+            "udp --to 198.18.0.1:9 --count 1",
+            "udp --to 198.18.1.1:9 --count 1",
+            "udp --to 198.18.1.2:9 --count 1",
+        ],
+        causes: &[
+            "route 198.18.0.0/24 via 192.0.2.2 dev eth1 in table main; most likely route 198.18.1.0/24 via 192.0.2.2 dev eth1 in table \
+             main, for 198.18.1.1 and 198.18.1.2",
+        ],
+        texts: &[
+            "give 198.18.0.1 and 2 other destinations a route via fab0 (`ip route replace 198.18.0.1 via 10.0.0.2 dev fab0; ip route \
+             replace 198.18.1.1 via 10.0.0.2 dev fab0; ip route replace 198.18.1.2 via 10.0.0.2 dev fab0`)",
+        ],
+        left: 0,
+    }
+    .is_fixed();
 }
 
 #[test]
-fn a_route_in_a_rules_table_does_nothing_for_others() {
-    beside(
-        "30 many-rules",
-        |bench| {
+fn a_rules_table_and_the_main_one_each_get_a_route() {
+    Several {
+        name: "30 many-rules",
+        make: |bench| {
             super::misled(bench, "pref 90 fwmark 0x20");
             bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
             bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
         },
-        [
+        sends: &[
             "udp --mark 32 --to 198.18.2.1:9 --count 1",
             "udp --to 198.18.3.1:9 --count 1",
         ],
-        &[
-            "give 198.18.0.0/15 a route via fab0 in table 100, which does nothing for what other rules lead (`ip route replace \
-             198.18.0.0/15 via 10.0.0.2 dev fab0 table 100`)",
-            "keep 198.18.0.0/15 out of rule 90 (fwmark 0x20), which does nothing for what other rules lead (`ip rule add ",
+        causes: &[
+            "rule 90 (fwmark 0x20) sent it to table 100, whose default route via 192.0.2.2 leaves via eth1; most likely route \
+             198.18.3.0/24 via 192.0.2.2 dev eth1 in table main, for 198.18.3.1",
         ],
-    );
+        texts: &[
+            "give 198.18.0.0/15 a route via fab0 in table 100, and 198.18.3.0/24 a route via fab0 (`ip route replace 198.18.0.0/15 via \
+             10.0.0.2 dev fab0 table 100; ip route replace 198.18.3.0/24 via 10.0.0.2 dev fab0`)",
+            "keep 198.18.0.0/15 out of rule 90 (fwmark 0x20), and give 198.18.3.0/24 a route via fab0 (`ip rule add ",
+        ],
+        left: 0,
+    }
+    .is_fixed();
+}
+
+/// The other way round: the first packet has no mark, and nobody knows that the other had one.
+#[test]
+fn what_a_mark_that_is_not_known_led_is_said_to_be_left() {
+    Several {
+        name: "30 many-unknown",
+        make: |bench| {
+            super::misled(bench, "pref 90 fwmark 0x20");
+            bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
+            bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
+        },
+        sends: &[
+            "udp --to 198.18.3.1:9 --count 1",
+            "udp --mark 32 --to 198.18.2.1:9 --count 1",
+        ],
+        causes: &["route 198.18.3.0/24 via 192.0.2.2 dev eth1 in table main"],
+        texts: &[
+            "give 198.18.3.0/24 a route via fab0, which does nothing for 198.18.2.1 (`ip route replace 198.18.3.0/24 via 10.0.0.2 dev fab0`)",
+        ],
+        left: 1,
+    }
+    .is_fixed();
 }

@@ -2,8 +2,8 @@
 //! the program did not choose.
 
 use super::policies::GROUPS;
-use crate::bench::carry::{Mistake, Then, developer, operator};
-use crate::bench::{Bench, Need, leak, scenario};
+use crate::bench::carry::{Arrivals, COUNT, Mistake, Then, developer, on_card, operator};
+use crate::bench::{Bench, Need, Report, leak, scenario};
 
 /// The group's route is by fab0.
 fn routed(bench: &Bench) {
@@ -12,8 +12,11 @@ fn routed(bench: &Bench) {
 
 const CAUSE: &str = "most likely the program named eth1 (IP_MULTICAST_IF or IP_PKTINFO), or a route that is gone did: the kernel routes it \
                      via fab0 now";
-const RUN: &str =
-    "start the program by pinif run, which drops what would leave by another interface";
+/// Where an option is to name the interface.
+const RUN_OR_FAIL: &str = "start the program by pinif run, which drops what would leave by another interface; there, IP_MULTICAST_IF of \
+                           another fails (EINVAL) (`pinif run ";
+/// What the kernel says to that.
+const EINVAL: &str = "Invalid argument";
 const NO_OTHER: &str =
     "bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other";
 
@@ -24,7 +27,7 @@ fn a_group_by_pktinfo_is_sent_where_it_belongs() {
         policy: Some(GROUPS),
         make: routed,
         remedies: vec![
-            operator(RUN, Then::Nowhere),
+            operator(RUN_OR_FAIL, Then::Nowhere),
             developer(NO_OTHER, Then::Peer),
         ],
         ..Mistake::of(
@@ -36,14 +39,17 @@ fn a_group_by_pktinfo_is_sent_where_it_belongs() {
     .is_fixed();
 }
 
-/// The kernel refuses the option to a socket that `pinif run` has bound (`do_ip_setsockopt`): what the program then does is its own.
+/// The kernel refuses the option to a socket that `pinif run` has bound (`do_ip_setsockopt`): this program ends then.
 #[test]
 fn a_group_by_an_option_is_sent_where_it_belongs() {
     Mistake {
         cause: CAUSE,
         policy: Some(GROUPS),
         make: routed,
-        remedies: vec![operator(RUN, Then::Words), developer(NO_OTHER, Then::Peer)],
+        remedies: vec![
+            operator(RUN_OR_FAIL, Then::Fails(EINVAL)),
+            developer(NO_OTHER, Then::Peer),
+        ],
         ..Mistake::of(
             "policy-escape",
             "30 group-multicast-if",
@@ -58,7 +64,10 @@ fn a_group_by_an_option_is_sent_where_it_belongs() {
 fn a_group_from_the_right_address_is_sent_by_its_interface() {
     Mistake {
         cause: CAUSE,
-        remedies: vec![operator(RUN, Then::Words), developer(NO_OTHER, Then::Peer)],
+        remedies: vec![
+            operator(RUN_OR_FAIL, Then::Fails(EINVAL)),
+            developer(NO_OTHER, Then::Peer),
+        ],
         ..Mistake::of(
             "address-escape",
             "30 group-bound",
@@ -143,4 +152,61 @@ fn an_option_that_names_the_interface_by_its_address_is_reported() {
         assert!(!report.findings[0].cause.contains("likely"), "{report}");
         report.expect().finding(found).nothing_else();
     });
+}
+
+/// A server that answers from where it was asked, whose answers a rule keeps elsewhere: a route alone would take the address along.
+#[test]
+fn a_source_that_the_program_may_have_named_is_translated_where_it_is_led() {
+    fn sent(bench: &Bench, options: &str, is_found: bool) -> Report {
+        let mut auditor = bench.audit_with(super::WORLD, &[]);
+        let mut sender = bench.sender(&format!(
+            "udp {options} --to 203.0.113.9:7009 --count 10 --pause-after 5"
+        ));
+        sender.wait_for("paused");
+        if is_found {
+            auditor.wait_for_finding("policy-escape");
+        }
+        sender.go_and_finish();
+        auditor.stop()
+    }
+    const NAMED: &str = "--pktinfo-source 192.0.2.1";
+    for number in 0..2 {
+        let name = format!("30 named-source remedy {}", number + 1);
+        scenario(&name, &[Need::Program("nft")], |bench| {
+            super::misled_world(bench);
+            super::peer_has(bench, "203.0.113.9/32");
+            let report = sent(bench, NAMED, true);
+            let [finding] = &report.findings[..] else {
+                panic!("one finding\n{report}");
+            };
+            assert_eq!(
+                (finding.kind.name(), finding.packets),
+                ("policy-escape", COUNT),
+                "{report}"
+            );
+            let texts = finding.remedies.iter();
+            let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+            let [led, bound] = &texts[..] else {
+                panic!("{texts:#?}");
+            };
+            assert!(
+                led.starts_with(
+                    "give 203.0.113.9 a route via fab0, and translate the source 192.0.2.1 there to an address of fab0 (`ip route"
+                ),
+                "{led}"
+            );
+            assert!(
+                bound.starts_with("bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other (IP_PKTINFO)"),
+                "{bound}"
+            );
+            let step = &finding.remedies[number];
+            step.commands.iter().for_each(|line| bench.shell(line));
+            let bind = "--bind-device fab0";
+            let arrivals = Arrivals::at(bench);
+            let options = if number == 0 { NAMED } else { bind };
+            let report = sent(bench, options, false);
+            arrivals.are(COUNT, 0, step);
+            assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
+        });
+    }
 }

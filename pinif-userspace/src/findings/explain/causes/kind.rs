@@ -57,6 +57,13 @@ pub enum CauseKind {
     LinkGone(String),
     /// The routing table chose.
     Route(Route),
+    /// The routing table leads these other destinations out, by this route.
+    RouteOfOthers {
+        /// The destinations.
+        to: Vec<IpAddr>,
+        /// The route.
+        route: Route,
+    },
     /// The kernel does not say which route it would take: this is its answer.
     NoRoute(String),
     /// The VRF's table has no route there, and the rules went on to another table's.

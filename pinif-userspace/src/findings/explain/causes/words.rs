@@ -8,7 +8,7 @@ use super::kind::{Cause, CauseKind};
 use crate::{
     findings::subject::KernelPacket,
     host::{arp_flux::ArpFlux, nft::NftRule},
-    text::words::listed,
+    text::words::{first_of, listed},
 };
 
 impl fmt::Display for Cause {
@@ -31,6 +31,7 @@ impl fmt::Display for CauseKind {
             Self::LinkDown(device) => write!(f, "link {device} is down"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),
+            Self::RouteOfOthers { to, route } => write!(f, "{route}, for {}", first_of(to)),
             Self::NoRoute(answer) => f.write_str(answer),
             Self::VrfMiss { vrf, table, route } => write!(
                 f,

@@ -139,7 +139,7 @@ pub(super) fn named_no_other(finding: &Finding) -> Option<Remedy> {
             if way.holds
                 && is_datagram
                 && keeps_foreign_source(finding, &way)
-                && finding.causes.iter().any(is_likely) =>
+                && (finding.causes.iter().any(is_likely) || finding.ways.may_be_named) =>
         {
             let home = Home::of(&way.interface);
             let is_ipv6 = finding.flow.is_some_and(|flow| flow.is_ipv6());

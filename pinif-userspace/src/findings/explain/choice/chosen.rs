@@ -33,13 +33,24 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Option<V
     {
         all.push(Remedy::RunBy {
             interface: way.interface,
-            meets: Meets::Dropped,
+            meets: meets(how),
         });
     } else {
         all.extend(route_home(finding, row));
     }
     all.push(Remedy::BindAndNameNoOther(home, how));
     Some(all)
+}
+
+/// What a program meets that names another interface than the one that it is bound to: the kernel lets no option of a bound socket do that
+/// (`do_ip_setsockopt`, `do_ipv6_setsockopt`), and `pinif run` drops what is sent so.
+fn meets(how: &'static str) -> Meets {
+    let mut words = how.split([' ', ',']);
+    match words.find(|word| word.ends_with("CAST_IF")) {
+        Some(option) if option == how => Meets::Fails(option),
+        Some(option) => Meets::DroppedOrFails(option),
+        None => Meets::Dropped,
+    }
 }
 
 /// Of a group whose interface the program's address chose: an address of where it belongs chooses that.

@@ -8,7 +8,7 @@ use crate::findings::{
     explain::Home,
     finding::{Finding, SentBy},
     kinds::Row,
-    ways::{ChosenBy, Reach, Way},
+    ways::{ChosenBy, Way},
 };
 
 /// Whether there is a process that could bind its socket.
@@ -65,11 +65,7 @@ pub(super) fn reached(finding: &Finding) -> Reached {
     // A neighbour where it left is no business of another link's router, whatever address it was sent from.
     let is_right_there =
         finding.kind == Kind::AddressEscape && finding.ways.is_near && !breaks_rule(finding);
-    let direct = home.iter().find(|way| way.reach == Reach::Direct);
-    let by_router = home
-        .iter()
-        .find(|way| way.reach != Reach::Nowhere && !is_right_there);
-    match direct.or(by_router) {
+    match Way::first(home, !is_right_there) {
         Some(way) => Reached::By(way.clone()),
         None if home.is_empty() => Reached::Unknown,
         None => Reached::Nowhere,
@@ -89,7 +85,7 @@ pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
     let is_chosen = matches!(
         finding.ways.chosen_by,
         ChosenBy::Program | ChosenBy::Tunnel | ChosenBy::Asked
-    );
+    ) || finding.ways.may_be_named;
     let owner = finding.place.source_owner.as_deref();
     is_chosen
         && way

@@ -175,6 +175,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         }),
         table: None,
         metric: None,
+        and: Vec::new(),
         beside: Beside::Nothing,
     }))
 }

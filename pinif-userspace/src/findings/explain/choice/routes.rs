@@ -27,11 +27,9 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     let is_of_address = own_home(finding, row).is_some();
     let to = destination_address(finding);
     let taken = route_taken(finding);
-    let table = taken.and_then(|route| {
-        let is_by_rule = route.rule.is_some();
-        is_by_rule.then(|| (route.table.clone(), route.table_number))
-    });
-    let route = |to: Vec<IpNet>, way: Option<Way>, beside: Beside| NewRoute {
+    let table = taken.and_then(table_of);
+    let route = |to: Vec<IpNet>, way: Option<Way>, and: Vec<NewRoute>, beside: Beside| NewRoute {
+        and,
         beside,
         metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,
@@ -45,6 +43,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
             return vec![Remedy::Route(route(
                 to.into_iter().collect(),
                 None,
+                Vec::new(),
                 Beside::Nothing,
             ))];
         }
@@ -59,10 +58,11 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         Reached::By(way) => way,
     };
     let is_foreign = keeps_foreign_source(finding, &way);
-    let (to, beside) = destinations(finding, taken, &way);
+    let Destinations { to, and, beside } = destinations(finding, row, taken, &way, is_foreign);
     let out = taken.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
             to: to.clone(),
+            and: and.clone(),
             beside: beside.clone(),
             rule: route.rule.clone()?,
             priority: route.priority,
@@ -70,11 +70,11 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         }))
     });
     if !is_foreign {
-        let route = Remedy::Route(route(to, Some(way), beside));
+        let route = Remedy::Route(route(to, Some(way), and, beside));
         return std::iter::once(route).chain(out).collect();
     }
     let (egress, source) = (way.interface.clone(), way.source);
-    let route = route(to, Some(way), beside);
+    let route = route(to, Some(way), and, beside);
     match finding.ways.chosen_by {
         // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
         ChosenBy::Asked => Vec::new(),
@@ -119,44 +119,145 @@ pub(super) fn undecided(finding: &Finding, row: &Row, rule: Option<Arc<str>>) ->
     }
 }
 
+/// What is to be led elsewhere than it was.
+struct Destinations {
+    /// By the first packet's way.
+    to: Vec<IpNet>,
+    /// By routes of their own.
+    and: Vec<NewRoute>,
+    /// What that leaves.
+    beside: Beside,
+}
+
 /// What is to be led by this way: the whole network whose route leads elsewhere, where all that goes there is the rule's; else each
-/// destination that the finding has seen. The way is that of the first, and of no others than its route is for: what that leaves.
-fn destinations(finding: &Finding, taken: Option<&Route>, way: &Way) -> (Vec<IpNet>, Beside) {
-    let Some(first) = destination_address(finding) else {
-        return (Vec::new(), Beside::Nothing);
-    };
+/// destination that the finding has seen. The way is that of the first, and of no others than its route is for. What another route led out,
+/// gets one of its own, unless its source has to be translated as well.
+fn destinations(
+    finding: &Finding,
+    row: &Row,
+    taken: Option<&Route>,
+    way: &Way,
+    is_foreign: bool,
+) -> Destinations {
+    let mut all: Vec<IpNet> = destination_address(finding)
+        .map(IpNet::from)
+        .into_iter()
+        .collect();
     let samples = finding.samples.as_deref();
     let samples = samples.map_or(&[][..], |samples| &samples.destinations.samples);
-    let mut all = vec![IpNet::from(first)];
-    let mut others = Vec::new();
+    let mut seen: Vec<IpAddr> = Vec::new();
     for address in samples.iter().filter_map(DestinationSample::address) {
-        let host = IpNet::from(address);
-        if all.contains(&host) || others.contains(&address) {
-            continue;
+        let is_first = destination_address(finding) == Some(address);
+        if !is_first && !seen.contains(&address) {
+            seen.push(address);
         }
-        if way.network.contains(&address) {
-            all.push(host);
-        } else {
-            others.push(address);
+    }
+    let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), true);
+    for address in seen {
+        let known = finding
+            .ways
+            .others
+            .iter()
+            .find(|one| one.address == address);
+        is_asked &= known.is_some();
+        let is_as_first = known.is_none_or(|known| known.is_as_first);
+        let is_led = is_as_first && way.network.contains(&address);
+        let led_out = led_out(finding, address);
+        let is_covered = is_led && led_out.is_none_or(|out| is_beside(taken, out));
+        let own = known.filter(|_| !is_covered).and_then(|known| {
+            let out = led_out.or(taken.filter(|_| is_as_first))?;
+            let way = known.way.clone().filter(|_| !is_foreign)?;
+            Some(led_home(finding, row, address, out, way))
+        });
+        if is_covered || is_led && own.is_some() {
+            all.push(address.into());
+        }
+        match own {
+            Some(own) => add(&mut and, own),
+            None if is_covered => {}
+            None => others.push(address),
         }
     }
     // A rule that asks for more of a packet than its destination may have led the first alone.
     let is_by_rule = taken.is_some_and(|taken| taken.rule.is_some());
-    let beside = match (others.is_empty(), is_by_rule && all.len() > 1) {
+    let beside = match (others.is_empty(), is_by_rule && all.len() > 1 && !is_asked) {
         (false, _) => Beside::These(others),
         (true, true) => Beside::OtherRules,
         (true, false) => Beside::Nothing,
     };
-    let whole = taken.zip(finding.ways.network).map(|(taken, of_rule)| {
-        // One of them is in the other: both have the first destination in them.
-        match of_rule.contains(&taken.prefix) {
-            true => taken.prefix,
-            false => of_rule,
-        }
-    });
-    let whole = whole
-        .filter(|whole| way.network.contains(whole) && all.iter().all(|host| whole.contains(host)));
-    (whole.map_or(all, |whole| vec![whole]), beside)
+    let whole = taken.and_then(|taken| whole(finding, taken, way, &all));
+    Destinations {
+        to: whole.map_or(all, |whole| vec![whole]),
+        and,
+        beside,
+    }
+}
+
+/// Adds a route to those of the same way, which lead other hosts.
+fn add(all: &mut Vec<NewRoute>, route: NewRoute) {
+    let is_host = |to: &IpNet| to.prefix_len() == to.max_prefix_len();
+    let is_alike = |other: &&mut NewRoute| {
+        let is_by_same =
+            (&other.way, &other.table, other.metric) == (&route.way, &route.table, route.metric);
+        is_by_same && other.to.iter().chain(&route.to).all(is_host)
+    };
+    if all.contains(&route) {
+        return;
+    }
+    match all.iter_mut().find(is_alike) {
+        Some(other) => other.to.extend(route.to),
+        None => all.push(route),
+    }
+}
+
+/// The network that a route takes, where all that goes there is the rule's, and the way leads to all of it.
+fn whole(finding: &Finding, taken: &Route, way: &Way, all: &[IpNet]) -> Option<IpNet> {
+    let of_rule = finding.ways.network?;
+    // One of them is in the other: both have the destinations in them.
+    let whole = match of_rule.contains(&taken.prefix) {
+        true => taken.prefix,
+        false => of_rule,
+    };
+    let has_all = way.network.contains(&whole) && all.iter().all(|host| whole.contains(host));
+    has_all.then_some(whole)
+}
+
+/// The route that led another destination out, where that is not the first's.
+fn led_out(finding: &Finding, address: IpAddr) -> Option<&Route> {
+    finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::RouteOfOthers { to, route } if to.contains(&address) => Some(route),
+        _ => None,
+    })
+}
+
+/// Whether a route is in the table that led the first, by the same rule: one there that leads home is for both.
+fn is_beside(taken: Option<&Route>, other: &Route) -> bool {
+    taken
+        .is_some_and(|taken| (taken.table_number, &taken.rule) == (other.table_number, &other.rule))
+}
+
+/// The route that leads another destination home.
+fn led_home(finding: &Finding, row: &Row, address: IpAddr, out: &Route, way: Way) -> NewRoute {
+    let host = [IpNet::from(address)];
+    let to = match whole(finding, out, &way, &host) {
+        Some(whole) => vec![whole],
+        None => host.to_vec(),
+    };
+    NewRoute {
+        metric: metric_of(out, &to),
+        to,
+        home: home(finding, row),
+        way: Some(way),
+        table: table_of(out),
+        and: Vec::new(),
+        beside: Beside::Nothing,
+    }
+}
+
+/// The table that a route is in, where a rule led there.
+fn table_of(route: &Route) -> Option<(String, u32)> {
+    let is_by_rule = route.rule.is_some();
+    is_by_rule.then(|| (route.table.clone(), route.table_number))
 }
 
 /// The metric of the route that another takes the place of, where it is for the same network: else both would be there, and the better of

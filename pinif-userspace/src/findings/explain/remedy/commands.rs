@@ -118,7 +118,7 @@ impl Remedy {
                     id.map(delete).into_iter().collect()
                 }
             },
-            Self::KeepOut(remedy) => remedy.commands(),
+            Self::KeepOut(remedy) | Self::KeepOutUnseen(remedy) => remedy.commands(),
             Self::AnswerForOwn(interfaces) => interfaces.iter().map(quiet_arp).collect(),
             _ => Vec::new(),
         };
@@ -200,7 +200,8 @@ fn quiet_arp(interface: &String) -> String {
 
 impl NewRoute {
     fn commands(&self) -> Vec<String> {
-        let lines = self.to.iter().map(|to| self.command(*to));
+        let all = std::iter::once(self).chain(&self.and);
+        let lines = all.flat_map(|route| route.to.iter().map(|to| route.command(*to)));
         lines.collect::<Option<_>>().unwrap_or_default()
     }
 
@@ -268,7 +269,12 @@ impl OutOfRule {
                 table(self.table)
             )
         };
-        self.to.iter().map(line).collect()
+        let others: Vec<_> = self.and.iter().map(NewRoute::commands).collect();
+        if others.iter().any(Vec::is_empty) {
+            return Vec::new();
+        }
+        let own = self.to.iter().map(line);
+        own.chain(others.into_iter().flatten()).collect()
     }
 }
 

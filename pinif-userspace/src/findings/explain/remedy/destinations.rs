@@ -5,19 +5,42 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 
 use super::model::{Beside, NewRoute};
-use crate::{findings::explain::phrases::shown, text::words::counted};
+use crate::{findings::explain::phrases::shown, text::words::first_of};
 
 impl fmt::Display for NewRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = destinations(&self.to);
-        match &self.way {
-            Some(way) => write!(f, "give {to} a route via {}", way.interface)?,
-            None => write!(f, "give {to} a route via {}", self.home)?,
+        write!(f, "give {}", Given(self))?;
+        write!(f, "{}{}", And(&self.and), self.beside)
+    }
+}
+
+/// A route, and where it leads: without the order to give it.
+struct Given<'a>(&'a NewRoute);
+
+impl fmt::Display for Given<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(route) = self;
+        let to = destinations(&route.to);
+        match &route.way {
+            Some(way) => write!(f, "{to} a route via {}", way.interface)?,
+            None => write!(f, "{to} a route via {}", route.home)?,
         }
-        if let Some((table, _)) = &self.table {
-            write!(f, " in table {table}")?;
+        match &route.table {
+            Some((table, _)) => write!(f, " in table {table}"),
+            None => Ok(()),
         }
-        write!(f, "{}", self.beside)
+    }
+}
+
+/// The routes that other destinations lack.
+pub(super) struct And<'a>(pub &'a [NewRoute]);
+
+impl fmt::Display for And<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(routes) = self;
+        routes
+            .iter()
+            .try_for_each(|route| write!(f, ", and {}", Given(route)))
     }
 }
 
@@ -26,25 +49,15 @@ impl fmt::Display for Beside {
         match self {
             Self::Nothing => Ok(()),
             Self::OtherRules => f.write_str(", which does nothing for what other rules lead"),
-            Self::These(all) => {
-                let all: Vec<IpNet> = all.iter().copied().map(IpNet::from).collect();
-                write!(f, ", which does nothing for {}", destinations(&all))
-            }
+            Self::These(all) => write!(f, ", which does nothing for {}", first_of(all)),
         }
     }
 }
 
 /// Destinations, of which commands name each.
 pub(super) fn destinations(to: &[IpNet]) -> String {
-    match to {
-        [] => destination(None),
-        [one] => shown(*one),
-        [one, other] => format!("{} and {}", shown(*one), shown(*other)),
-        [first, others @ ..] => {
-            let many = counted(others.len() as u64, "other destination");
-            format!("{} and {many}", shown(*first))
-        }
-    }
+    let all: Vec<String> = to.iter().copied().map(shown).collect();
+    first_of(&all)
 }
 
 pub(super) fn destination(to: Option<IpAddr>) -> String {

@@ -197,6 +197,8 @@ pub enum Remedy {
     },
     /// Keep out what arrived.
     KeepOut(KeepOut),
+    /// The same by netfilter, of what the kernel itself receives, or nobody: pinif sees it before that, and is not told what becomes of it.
+    KeepOutUnseen(KeepOut),
     /// Let each of two interfaces answer ARP requests for its own addresses alone.
     AnswerForOwn([String; 2]),
     /// Let a packet socket not bypass the queueing disciplines; this interface's netdev hook sees it.
@@ -228,6 +230,10 @@ pub enum Meets {
     Nothing,
     /// What it sends by another is dropped.
     Dropped,
+    /// The same; and where it sets this option to another, that fails (`EINVAL`).
+    DroppedOrFails(&'static str),
+    /// It sets this option to another, which fails.
+    Fails(&'static str),
     /// It may not bind its sockets to another, or to none (`EPERM`).
     Refused,
 }
@@ -256,6 +262,8 @@ pub struct NewRoute {
     pub table: Option<(String, u32)>,
     /// The metric of the route that it takes the place of.
     pub metric: Option<u32>,
+    /// The routes that other destinations of the finding lack, which another route led out.
+    pub and: Vec<Self>,
     /// What else the finding has seen.
     pub beside: Beside,
 }
@@ -271,6 +279,8 @@ pub struct OutOfRule {
     pub priority: Option<u32>,
     /// The table that leads where it belongs.
     pub table: u32,
+    /// The routes that others lack, as in [`NewRoute`].
+    pub and: Vec<NewRoute>,
     /// What else the finding has seen.
     pub beside: Beside,
 }
@@ -283,7 +293,7 @@ pub enum Beside {
     Nothing,
     /// What no rule, or another one, leads: the remedy is for what this rule leads, and it is not known whether that is all.
     OtherRules,
-    /// These destinations: they are of the other family, or the way is not known to lead to them.
+    /// These destinations: it is not known what led them out, or how they are reached from where they belong.
     These(Vec<IpAddr>),
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use super::{
-    destinations::{destination, destinations},
+    destinations::{And, destination, destinations},
     dropped::{Dropped, Traffic},
     model::{Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
@@ -146,9 +146,16 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::RouteAndMoveTunnel(route, tunnel) => write!(f, "{route}, and {tunnel}"),
             Remedy::OutOfRule(OutOfRule {
-                to, rule, beside, ..
+                to,
+                rule,
+                and,
+                beside,
+                ..
             }) => {
-                write!(f, "keep {} out of {rule}{beside}", destinations(to))
+                write!(f, "keep {} out of {rule}", destinations(to))?;
+                let give = if and.is_empty() { "" } else { ", and give" };
+                let and = And(and).to_string();
+                write!(f, "{give}{}{beside}", and.strip_prefix(", and").unwrap_or(&and))
             }
             Remedy::Decide { to, home, allow } => {
                 let to = destination(*to);
@@ -167,6 +174,13 @@ impl fmt::Display for Order<'_> {
                 match meets {
                     Meets::Dropped => {
                         f.write_str(", which drops what would leave by another interface")
+                    }
+                    Meets::DroppedOrFails(option) => write!(
+                        f,
+                        ", which drops what would leave by another interface; there, {option} of another fails (EINVAL)"
+                    ),
+                    Meets::Fails(option) => {
+                        write!(f, ", where {option} of another interface fails (EINVAL)")
                     }
                     Meets::Refused => f.write_str(", which refuses to bind its sockets otherwise"),
                     Meets::Nothing => Ok(()),
@@ -288,6 +302,11 @@ impl fmt::Display for Order<'_> {
                 look("nft -a list ruleset"),
             ),
             Remedy::KeepOut(remedy) => write!(f, "{remedy}"),
+            Remedy::KeepOutUnseen(remedy) => write!(
+                f,
+                "{remedy}, and accept the finding (pinif accept), which does not end by that: pinif sees what no program \
+                 receives before netfilter drops it"
+            ),
             Remedy::EndBypass(interface) => write!(
                 f,
                 "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev \

@@ -1,0 +1,199 @@
+//! What the state of the machine says of a finding: of its first packet, and of the other destinations that it has seen since.
+
+use std::{
+    borrow::Cow,
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use pinif_ebpf::{
+    key::IfIndex,
+    sample::{Destination, Of},
+    sighting::{Count, FindingKey, FindingState},
+};
+
+use super::{audit::Audit, key::Key, moment::Moment, names::Names};
+use crate::{
+    findings::{
+        decode::{Sighted, decode},
+        enrich,
+        finding::Finding,
+        process::Process,
+        scene::{LookUp, Scene},
+        shared::Shared,
+    },
+    host::{
+        conntrack, entrance, groups, mptcp, namespaces::Enter, network::Network,
+        routes::RouteError, socket_options::named_interfaces_of,
+    },
+    kernel::persist::ArchivedFinding,
+    policy::Policy,
+};
+
+impl Audit {
+    /// A finding as facts. One that was `archived` has the names of then.
+    pub(super) fn describe(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        process: Option<Process>,
+        count: Count,
+        archived: Option<&ArchivedFinding>,
+    ) -> Option<Finding> {
+        let id = match archived {
+            Some(archived) => Names::id(key, archived.predecessors),
+            None => self.names.finding_id(key),
+        };
+        let time = Moment::now()
+            .before(Duration::from_nanos(sighted.time))
+            .wall;
+        self.in_scene(key, sighted, archived, |sighted, scene, look_up, shared| {
+            enrich::finding(id, sighted, process, count, time, scene, look_up, shared)
+        })
+    }
+
+    /// Takes the destinations that an open finding has seen by now: each is asked about once.
+    pub(super) fn on_destinations(&mut self, key: &FindingKey, state: &FindingState) {
+        let seen: Vec<Destination> = match state.samples.of(Of::Destination).nth(1) {
+            Some(_) => state
+                .samples
+                .of(Of::Destination)
+                .map(|one| one.destination())
+                .collect(),
+            None => return,
+        };
+        let entry = Key::Counted(*key);
+        let Some(place) = self.ledger.place(&entry) else {
+            return;
+        };
+        let is_known = |one: &Destination| {
+            let finding = self.ledger.open(place);
+            let address = one.address.ip();
+            let is_first = finding
+                .flow
+                .is_some_and(|flow| flow.destination.address == address);
+            is_first
+                || finding
+                    .ways
+                    .others
+                    .iter()
+                    .any(|other| other.address == address)
+        };
+        if seen.iter().all(is_known) {
+            return;
+        }
+        let finding = self.ledger.open(place).clone();
+        let Some(sighted) = decode(key, &state.sighting) else {
+            return;
+        };
+        let known = self.in_scene(key, &sighted, None, |sighted, scene, look_up, shared| {
+            enrich::others(&finding, sighted, &seen, scene, look_up, shared)
+        });
+        if let Some((causes, ways)) = known.flatten() {
+            self.ledger.refine(&entry, |finding| {
+                finding.causes = causes;
+                finding.ways = ways;
+            });
+        }
+    }
+
+    /// Has something asked of the machine as it is now; nothing where the finding's namespace is not known any more. Of what was `archived`,
+    /// the names are those of then.
+    fn in_scene<T>(
+        &mut self,
+        key: &FindingKey,
+        sighted: &Sighted,
+        archived: Option<&ArchivedFinding>,
+        ask: impl FnOnce(&Sighted, &Scene<'_>, &mut LookUp<'_>, &mut Shared) -> T,
+    ) -> Option<T> {
+        let empty = Policy::default();
+        let mut known = self.policies.get(&sighted.generation);
+        let mut sighted = Cow::Borrowed(sighted);
+        if known.is_none()
+            && let Some((policy, rule)) = rule_of(&self.policies, key)
+        {
+            known = Some(policy);
+            sighted.to_mut().rule = Some(rule);
+        }
+        let names = &self.names;
+        let name = |index: IfIndex| {
+            let then =
+                archived.and_then(|archived| archived.names.of(index, key.egress, key.bound));
+            then.map_or_else(|| names.interface(key.netns, index), str::to_owned)
+        };
+        let netns = names.namespace(key.netns);
+        let namespace = self.namespaces.get_mut(&key.netns);
+        let enter = namespace.map_or(Enter::Nothing, |namespace| namespace.enter(&netns));
+        // A namespace that is gone since a previous instance has a name, and nothing that it could be asked for.
+        let nothing = Network::default();
+        let (network, hooks, running, mut oracle) = match self.namespaces.get_mut(&key.netns) {
+            Some(namespace) => (
+                &namespace.network,
+                Some(&namespace.hooks),
+                Some(&namespace.running),
+                Some(&mut namespace.oracle),
+            ),
+            None if self.names.has_namespace(key.netns) && !self.takeover.awaits(key.netns) => {
+                (&nothing, None, None, None)
+            }
+            None => return None,
+        };
+        let gone = names.gone_from(key.netns);
+        // Several causes ask the same of one packet.
+        let nat = RefCell::new(None);
+        let rules = OnceCell::new();
+        let rulesets = RefCell::new(&mut self.rulesets);
+        let scene = Scene {
+            gone: &gone,
+            netns: &netns,
+            enter: &enter,
+            network,
+            policy: known.unwrap_or(&empty),
+            name: &name,
+            entrance: &|interface| entrance::read(hooks?.netns(), interface),
+            runs: &|interface| running?.is(interface),
+            before_nat: &|packet| {
+                let netns = hooks?.netns();
+                let ask = || conntrack::before_nat(netns, packet).ok().flatten();
+                *nat.borrow_mut().get_or_insert_with(ask)
+            },
+            nft: &|| {
+                let ask = || hooks.map(|hooks| rulesets.borrow_mut().of(hooks.netns(), key));
+                Arc::clone(rules.get_or_init(|| ask().unwrap_or_default()))
+            },
+            endpoints: &|| {
+                let ask = hooks.and_then(|hooks| mptcp::endpoints(hooks.netns()).ok());
+                ask.unwrap_or_default()
+            },
+            options: &|| {
+                let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
+                named_interfaces_of(inode, process)
+            },
+            groups: &|interface| {
+                hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))
+            },
+        };
+        Some(ask(
+            &sighted,
+            &scene,
+            &mut |query| match &mut oracle {
+                Some(oracle) => oracle.choose(query, &network.links),
+                None => Err(RouteError::Unreachable(query.destination)),
+            },
+            &mut self.shared,
+        ))
+    }
+}
+
+/// The rule that a finding's key names, in the newest of these policies that has one of its name, and its number there.
+pub(super) fn rule_of<'a>(
+    policies: &'a BTreeMap<u32, Policy>,
+    key: &FindingKey,
+) -> Option<(&'a Policy, usize)> {
+    let newest = policies.values().rev();
+    newest
+        .filter(|_| key.rule != 0)
+        .find_map(|policy| Some((policy, policy.rule_with(key.rule)?)))
+}

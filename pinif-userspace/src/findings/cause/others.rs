@@ -1,0 +1,107 @@
+//! What led the other destinations of a finding out. There is one sighting of a finding, that of its first packet: of the others, no more is
+//! known than where they went.
+
+use std::{net::IpAddr, sync::Arc};
+
+use pinif_ebpf::{sample::Destination, verdict::Kind};
+
+use super::{
+    offers::{homes, ways},
+    routing::{DSCP, bound_source, described, leads_out},
+};
+use crate::{
+    findings::{
+        decode::Sighted,
+        explain::{Cause, CauseKind, Route},
+        finding::{Finding, SentBy},
+        scene::{LookUp, Scene},
+        ways::{OtherDestination, Way, Ways},
+    },
+    host::routes::RouteQuery,
+};
+
+/// No more routes than these are named beside the first packet's.
+const MOST: usize = 4;
+
+/// Asks about the destinations that a finding has seen by now, and that were not asked about; nothing where there are none, or where no route
+/// led the first packet out. The kind says where they belong where that is not the rule's to say.
+pub(in crate::findings) fn others(
+    finding: &Finding,
+    sighted: &Sighted,
+    home: Option<&Arc<str>>,
+    seen: &[Destination],
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+) -> Option<(Vec<Cause>, Ways)> {
+    let taken = finding.causes.iter().find_map(|cause| match &cause.kind {
+        CauseKind::Route(route) => Some(route),
+        _ => None,
+    })?;
+    let is_routed = matches!(finding.kind, Kind::PolicyEscape | Kind::AddressEscape);
+    if !is_routed || finding.origin != SentBy::Socket {
+        return None;
+    }
+    let first = sighted.headers?.destination;
+    let (mut causes, mut all) = (finding.causes.to_vec(), Ways::clone(&finding.ways));
+    let asked = all.others.len();
+    let home = homes(sighted, &finding.place, home);
+    for destination in seen {
+        let address = destination.address.ip();
+        if address == first || all.others.iter().any(|other| other.address == address) {
+            continue;
+        }
+        let plain = RouteQuery {
+            source: bound_source(sighted).filter(|source| source.is_ipv4() == address.is_ipv4()),
+            uid: sighted.owner.as_ref().map(|owner| owner.uid),
+            ..RouteQuery::to(address)
+        };
+        let mut by = |mark, tos| {
+            let query = RouteQuery {
+                mark,
+                tos,
+                protocol: Some(destination.protocol),
+                destination_port: Some(destination.port).filter(|&port| port != 0),
+                ..plain.clone()
+            };
+            let choice = look_up(&query).ok()?;
+            let is_out = leads_out(&choice, sighted.egress);
+            is_out.then(|| described(&choice, sighted.egress, scene))
+        };
+        let tos = sighted.headers?.tos & DSCP;
+        let (as_first, by_itself) = (by(sighted.mark, tos), by(0, 0));
+        let is_as_first = as_first.as_ref().is_some_and(|route| {
+            (route.table_number, &route.rule) == (taken.table_number, &taken.rule)
+        });
+        // What leads all that goes there out is to be put right, whatever led these packets.
+        let other = by_itself.or(as_first).filter(|route| route != taken);
+        if let Some(route) = other {
+            add(&mut causes, address, route);
+        }
+        let ways = ways(&home, &plain, sighted, scene, look_up);
+        all.others.push(OtherDestination {
+            address,
+            is_as_first,
+            way: Way::first(&ways, true).cloned(),
+        });
+    }
+    (all.others.len() > asked).then_some((causes, all))
+}
+
+fn add(causes: &mut Vec<Cause>, address: IpAddr, by: Route) {
+    let mut routes = 0;
+    for cause in causes.iter_mut() {
+        if let CauseKind::RouteOfOthers { to, route } = &mut cause.kind {
+            if *route == by {
+                to.push(address);
+                return;
+            }
+            routes += 1;
+        }
+    }
+    if routes < MOST {
+        causes.push(Cause::likely(CauseKind::RouteOfOthers {
+            to: vec![address],
+            route: by,
+        }));
+    }
+}
