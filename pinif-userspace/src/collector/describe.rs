@@ -81,7 +81,7 @@ impl Audit {
                     .iter()
                     .any(|other| other.address == address)
         };
-        if seen.iter().all(is_known) {
+        if seen.iter().all(is_known) || !enrich::is_of_route(self.ledger.open(place)) {
             return;
         }
         let finding = self.ledger.open(place).clone();

@@ -27,7 +27,7 @@ pub(super) use links::{bound_vrf, is_neighbour, links_down};
 pub(super) use nft::mirror;
 pub(crate) use nft::with_rules;
 pub(super) use offers::offers;
-pub(super) use others::others;
+pub(super) use others::{led_out, others};
 pub(super) use routing::{described, leads_out, questions};
 
 /// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is

@@ -97,6 +97,11 @@ pub fn finding(
     }
 }
 
+/// Whether the other destinations of a finding are to be asked about.
+pub fn is_of_route(finding: &Finding) -> bool {
+    cause::led_out(finding).is_some()
+}
+
 /// Asks about the destinations that a finding has seen by now; nothing where nothing is new of them.
 pub fn others(
     finding: &Finding,

@@ -31,7 +31,7 @@ pub struct NamedInterfaces {
     pub ipv6_multicast: Option<IfIndex>,
     /// `IP_MULTICAST_IF`, where it was given an address of the interface: the kernel does not say the index, and sends from that address.
     pub ipv4_multicast: Option<Ipv4Addr>,
-    /// The program is told the address of this family that each datagram came for (`IP_PKTINFO` or `IPV6_RECVPKTINFO` as an option), which is
+    /// The kernel says to the program for which address of IPv4 each datagram came (`IP_PKTINFO` or `IPV6_RECVPKTINFO` as an option), which is
     /// what programs do that answer from that address.
     pub ipv4_packet_info: bool,
     /// The same of IPv6.

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::bench::{Bench, scenario};
 use crate::random::seeds;
 use pinif_lab::{Chassis, chassis};
-use pinif_userspace::findings::line::FindingLine;
+use pinif_userspace::findings::line::{FindingLine, Subject};
 
 /// How many networks are looked at where nobody asks for more.
 const SEEDS: u64 = 12;
@@ -37,14 +37,21 @@ const ROUTES: [&str; 8] = [
     "10.0.0.0/24 via 192.0.2.2 dev eth1",
 ];
 
-const SELECTORS: [&str; 10] = [
+const SELECTORS: [&str; 17] = [
     "fwmark 7",
     "not fwmark 7",
     "from 10.0.0.1",
     "from 192.0.2.1",
     "to 10.9.0.0/16",
     "to 203.0.113.0/24",
+    "from 10.0.0.2",
+    "not from 192.0.2.1",
     "uidrange 0-0",
+    "uidrange 1000-1999",
+    "not uidrange 0-0",
+    "iif lo",
+    "iif fab0",
+    "ipproto udp dport 1-8",
     "ipproto udp dport 9",
     "tos 0x10",
     "from all",
@@ -75,9 +82,12 @@ impl Dice {
 struct Sender {
     to: &'static str,
     bind: Option<&'static str>,
+    user: u32,
     mark: u32,
     tos: u8,
     raw: bool,
+    /// The peer sends it, and the card passes it on.
+    is_forwarded: bool,
 }
 
 impl Sender {
@@ -85,18 +95,35 @@ impl Sender {
         Self {
             to: dice.of(&["10.0.0.2", "10.9.0.9", "203.0.113.9"]),
             bind: dice.of(&[None, Some("10.0.0.1"), Some("192.0.2.1")]),
+            user: dice.of(&[0, 0, 1000]),
             mark: dice.of(&[0, 0, 7]),
             tos: dice.of(&[0, 0, 16]),
             raw: dice.one_in(4),
+            is_forwarded: false,
+        }
+    }
+
+    fn forwarded(dice: &mut Dice) -> Self {
+        Self {
+            to: dice.of(&["10.9.0.9", "203.0.113.9"]),
+            bind: None,
+            user: 0,
+            mark: 0,
+            raw: false,
+            is_forwarded: true,
+            ..Self::random(dice)
         }
     }
 
     fn arguments(&self) -> String {
         let Self { to, mark, tos, .. } = self;
         let bind = self.bind.map(|bind| format!("--bind {bind}"));
-        let (kind, port) = if self.raw { ("raw", "") } else { ("udp", ":9") };
+        let (kind, port, user) = match self.raw {
+            true => ("raw", "", String::new()),
+            false => ("udp", ":9", format!("--user {}", self.user)),
+        };
         format!(
-            "{kind} --mark {mark} --tos {tos} {} --to {to}{port}",
+            "{kind} {user} --mark {mark} --tos {tos} {} --to {to}{port}",
             bind.unwrap_or_default()
         )
     }
@@ -104,12 +131,24 @@ impl Sender {
     /// The question, as ip-route(8) asks it.
     fn question(&self) -> String {
         let Self { to, mark, tos, .. } = self;
-        let from = self.bind.map(|bind| format!("from {bind}"));
-        let flow = if self.raw { "" } else { "ipproto udp dport 9" };
+        // A raw socket is root's.
+        let (flow, user) = match self.raw {
+            true => ("", 0),
+            false => ("ipproto udp dport 9", self.user),
+        };
         format!(
-            "route get fibmatch {to} {} mark {mark} tos {tos:#x} uid 0 {flow}",
-            from.unwrap_or_default()
+            "route get fibmatch {to} {} mark {mark} tos {tos:#x} uid {user} {flow}",
+            self.from()
         )
+    }
+
+    /// Where it comes from, as ip-route(8) asks it.
+    fn from(&self) -> String {
+        match self.bind {
+            _ if self.is_forwarded => "from 10.0.0.2 iif fab0".to_owned(),
+            Some(bind) => format!("from {bind}"),
+            None => String::new(),
+        }
     }
 }
 
@@ -175,6 +214,11 @@ fn ip(chassis: &Chassis, arguments: &str) -> Option<String> {
 
 /// The same network, made of the same dice.
 fn build(chassis: &Chassis, dice: &mut Dice) -> Vec<String> {
+    for setting in ["ip_forward", "conf/all/rp_filter", "conf/fab0/rp_filter"] {
+        let value = if setting == "ip_forward" { "1" } else { "0" };
+        let key = format!("ipv4/{setting}");
+        chassis.card.set_sysctl(&key, value).expect("it is there");
+    }
     let mut made = Vec::new();
     let mut make = |line: String| {
         // One that is there already is no other.
@@ -213,7 +257,9 @@ fn the_route_that_is_named_is_the_one_that_was_taken() {
             let made = build(&chassis, &mut Dice(seed * 2 + 1));
             assert_eq!(made, build(&copy, &mut Dice(seed * 2 + 1)));
             let mut dice = Dice(seed * 2 + 0x9e37);
-            let senders: Vec<Sender> = (0..SENDERS).map(|_| Sender::random(&mut dice)).collect();
+            let mut senders: Vec<Sender> =
+                (0..SENDERS).map(|_| Sender::random(&mut dice)).collect();
+            senders.push(Sender::forwarded(&mut dice));
             let found = audited(bench, &chassis, &senders);
             for (sender, finding) in senders.iter().zip(&found) {
                 let Some(finding) = finding else {
@@ -254,9 +300,12 @@ fn audited(bench: &Bench, chassis: &Chassis, senders: &[Sender]) -> Vec<Option<F
         .map(|number| bench.cgroup_below(&format!("s{number}")))
         .collect();
     for (sender, cgroup) in senders.iter().zip(&cgroups) {
-        bench
-            .sender_below(&chassis.card, cgroup, &sender.arguments())
-            .finish();
+        let arguments = sender.arguments();
+        match sender.is_forwarded {
+            true => bench.far_sender(&chassis.peer, &arguments),
+            false => bench.sender_below(&chassis.card, cgroup, &arguments),
+        }
+        .finish();
     }
     let report = auditor.end(
         |pinif| pinif.signal(nix::sys::signal::Signal::SIGTERM),
@@ -272,7 +321,16 @@ fn audited(bench: &Bench, chassis: &Chassis, senders: &[Sender]) -> Vec<Option<F
             })
             .cloned()
     };
-    cgroups.iter().map(|cgroup| of(cgroup.name())).collect()
+    let forwarded = |finding: &&FindingLine| {
+        let subject = finding.subject.as_ref();
+        subject.is_some_and(|subject| matches!(subject, Subject::Forwarded { .. }))
+    };
+    let each = senders.iter().zip(&cgroups);
+    each.map(|(sender, cgroup)| match sender.is_forwarded {
+        true => report.findings.iter().find(forwarded).cloned(),
+        false => of(cgroup.name()),
+    })
+    .collect()
 }
 
 /// Holds what is named against the copy.
@@ -283,7 +341,11 @@ fn holds(copy: &Chassis, sender: &Sender, finding: &FindingLine, route: &Named, 
     let alone = format!("rule add pref 1 lookup {table}");
     ip(copy, &alone).expect("a rule");
     let to = sender.to;
-    let answer = ip(copy, &format!("route get fibmatch {to}")).unwrap_or_default();
+    let from = match sender.is_forwarded {
+        true => sender.from(),
+        false => String::new(),
+    };
+    let answer = ip(copy, &format!("route get fibmatch {to} {from}")).unwrap_or_default();
     ip(copy, &format!("rule del pref 1 lookup {table}")).expect("the rule");
     let expected = (prefix.clone(), route.device.clone(), table.clone());
     assert_eq!(

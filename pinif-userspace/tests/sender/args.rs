@@ -65,6 +65,9 @@ pub struct Intent {
     /// The local address, with or without port.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = endpoint)]
     pub bind: Option<SocketAddr>,
+    /// The user whose socket it is; of UDP alone.
+    #[arg(long)]
+    pub user: Option<u32>,
     /// `SO_MARK`.
     #[arg(long)]
     pub mark: Option<u32>,

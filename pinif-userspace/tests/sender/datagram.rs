@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use pinif_lab::send::{self, Extras};
-use pinif_lab::socket::{self, scoped, set_option};
+use pinif_lab::socket::{self, as_user, scoped, set_option};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::args::{Args, Course, Ping, Raw, Udp};
@@ -16,11 +16,12 @@ use crate::socket::apply;
 
 /// Sends UDP.
 pub fn udp(udp: &Udp, args: &Args) -> Result<Sent> {
-    let socket = Socket::new(
-        Domain::for_address(udp.course.to),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+    let domain = Domain::for_address(udp.course.to);
+    let make = || Socket::new(domain, Type::DGRAM, Some(Protocol::UDP));
+    let socket = match udp.course.intent.user {
+        Some(user) => as_user(user, make),
+        None => make(),
+    }?;
     let message = vec![0; udp.course.size];
     follow(&udp.course, args, &socket, &message, udp.gso)
 }

@@ -24,7 +24,7 @@ use crate::{
 const MOST: usize = 4;
 
 /// Asks about the destinations that a finding has seen by now, and that were not asked about; nothing where there are none, or where no route
-/// led the first packet out. The kind says where they belong where that is not the rule's to say.
+/// led the first packet out ([`led_out`]). The kind says where they belong where that is not the rule's to say.
 pub(in crate::findings) fn others(
     finding: &Finding,
     sighted: &Sighted,
@@ -33,15 +33,8 @@ pub(in crate::findings) fn others(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<(Vec<Cause>, Ways)> {
-    let taken = finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Route(route) => Some(route),
-        _ => None,
-    })?;
-    let is_routed = matches!(finding.kind, Kind::PolicyEscape | Kind::AddressEscape);
-    if !is_routed || finding.origin != SentBy::Socket {
-        return None;
-    }
-    let first = sighted.headers?.destination;
+    let (taken, headers) = (led_out(finding)?, sighted.headers?);
+    let first = headers.destination;
     let (mut causes, mut all) = (finding.causes.to_vec(), Ways::clone(&finding.ways));
     let asked = all.others.len();
     let home = homes(sighted, &finding.place, home);
@@ -51,12 +44,13 @@ pub(in crate::findings) fn others(
             continue;
         }
         let plain = RouteQuery {
-            source: bound_source(sighted).filter(|source| source.is_ipv4() == address.is_ipv4()),
             uid: sighted.owner.as_ref().map(|owner| owner.uid),
             ..RouteQuery::to(address)
         };
+        let source = bound_source(sighted).filter(|source| source.is_ipv4() == address.is_ipv4());
         let mut by = |mark, tos| {
             let query = RouteQuery {
+                source,
                 mark,
                 tos,
                 protocol: Some(destination.protocol),
@@ -67,8 +61,7 @@ pub(in crate::findings) fn others(
             let is_out = leads_out(&choice, sighted.egress);
             is_out.then(|| described(&choice, sighted.egress, scene))
         };
-        let tos = sighted.headers?.tos & DSCP;
-        let (as_first, by_itself) = (by(sighted.mark, tos), by(0, 0));
+        let (as_first, by_itself) = (by(sighted.mark, headers.tos & DSCP), by(0, 0));
         let is_as_first = as_first.as_ref().is_some_and(|route| {
             (route.table_number, &route.rule) == (taken.table_number, &taken.rule)
         });
@@ -85,6 +78,17 @@ pub(in crate::findings) fn others(
         });
     }
     (all.others.len() > asked).then_some((causes, all))
+}
+
+/// The route that led the first packet of a finding out, of the kinds whose remedy may be a route. Nothing where the others need no question.
+pub(in crate::findings) fn led_out(finding: &Finding) -> Option<&Route> {
+    let is_routed = matches!(finding.kind, Kind::PolicyEscape | Kind::AddressEscape);
+    let may_be = is_routed && finding.origin == SentBy::Socket && finding.flow.is_some();
+    let mut causes = finding.causes.iter().filter(|_| may_be);
+    causes.find_map(|cause| match &cause.kind {
+        CauseKind::Route(route) => Some(route),
+        _ => None,
+    })
 }
 
 fn add(causes: &mut Vec<Cause>, address: IpAddr, by: Route) {

@@ -174,7 +174,7 @@ fn what_is_answered_where_it_arrived_is_kept_out() {
     .is_fixed();
 }
 
-/// Nobody but the kernel receives a ping, behind netfilter, of which it tells nobody: the drop ends the answers, and the finding is accepted.
+/// Nobody but the kernel receives a ping, behind netfilter, and shows nobody that it does: the drop ends the answers, and the finding is accepted.
 #[test]
 fn a_ping_from_a_source_of_elsewhere_is_kept_out_and_accepted() {
     const ACCEPTED: &str = "[[accept]]\nkind = \"ingress-escape\"\nrule = \"world\"\nreason = \"dropped by nft\"\nuntil = 2100-12-31\n";

@@ -3,6 +3,7 @@
 use crate::bench::carry::{COUNT, From, Mistake, Then, Wanted, developer, operator};
 use crate::bench::{Bench, CONTROL_PLANE, Need, scenario};
 use pinif_lab::{Chassis, Device, LinkKind};
+use std::net::Ipv4Addr;
 
 /// A link, and what the machine must have for it.
 struct Link {
@@ -116,11 +117,31 @@ pub(super) fn number(bench: &Bench, far: &str) {
         .expect("lo");
     peer.add_address(far, "10.2.0.2/24".parse().expect("an address"))
         .expect("the peer's");
-    let mac = peer.mac(far).expect("it is there");
+    // What has no Ethernet has no neighbours.
+    let ethernet = peer.mac(far).ok().filter(|mac| mac.len() == 6);
+    if let Some(mac) = ethernet {
+        bench
+            .card()
+            .add_neighbour("fab2", "10.2.0.2".parse().expect("an address"), &mac)
+            .expect("a neighbour");
+    }
+}
+
+/// A tunnel over the backplane, whose other end is the peer's.
+fn tunnelled(bench: &Bench, kind: LinkKind) {
+    let ends = [[10, 0, 0, 1], [10, 0, 0, 2]].map(Ipv4Addr::from);
+    let device =
+        |name, [local, remote]: [Ipv4Addr; 2]| Device::new(kind, name).id(5).between(local, remote);
+    let peer = &bench.chassis.peer;
     bench
         .card()
-        .add_neighbour("fab2", "10.2.0.2".parse().expect("an address"), &mac)
-        .expect("a neighbour");
+        .add_device(device("fab2", ends))
+        .expect("a tunnel");
+    let [own, far] = ends;
+    peer.add_device(device("far2", [far, own]))
+        .expect("a tunnel");
+    peer.set_up("far2").expect("it goes up");
+    number(bench, "far2");
 }
 
 /// The scenarios of a link.
@@ -247,6 +268,33 @@ link!(
         peer.set_up("far2").expect("it goes up");
         number(bench, "far2");
     }
+);
+
+link!(
+    vxlan,
+    Vxlan,
+    [
+        "30 link-vxlan",
+        "30 link-vxlan-address",
+        "30 link-vxlan-device"
+    ],
+    |bench| tunnelled(bench, LinkKind::Vxlan)
+);
+link!(
+    gre,
+    Gre,
+    ["30 link-gre", "30 link-gre-address", "30 link-gre-device"],
+    |bench| tunnelled(bench, LinkKind::Gre)
+);
+link!(
+    ipip,
+    IpIp,
+    [
+        "30 link-ipip",
+        "30 link-ipip-address",
+        "30 link-ipip-device"
+    ],
+    |bench| tunnelled(bench, LinkKind::IpIp)
 );
 
 /// What is bound to a VRF goes where its table leads. Bound to that, it is no escape of its address.

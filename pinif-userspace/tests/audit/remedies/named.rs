@@ -171,42 +171,46 @@ fn a_source_that_the_program_may_have_named_is_translated_where_it_is_led() {
     }
     const NAMED: &str = "--pktinfo-source 192.0.2.1";
     for number in 0..2 {
-        let name = format!("30 named-source remedy {}", number + 1);
-        scenario(&name, &[Need::Program("nft")], |bench| {
-            super::misled_world(bench);
-            super::peer_has(bench, "203.0.113.9/32");
-            let report = sent(bench, NAMED, true);
-            let [finding] = &report.findings[..] else {
-                panic!("one finding\n{report}");
-            };
-            assert_eq!(
-                (finding.kind.name(), finding.packets),
-                ("policy-escape", COUNT),
-                "{report}"
-            );
-            let texts = finding.remedies.iter();
-            let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
-            let [led, bound] = &texts[..] else {
-                panic!("{texts:#?}");
-            };
-            assert!(
+        let remedy = format!(" remedy {}", number + 1);
+        scenario(
+            &["30 named-source", &remedy].concat(),
+            &[Need::Program("nft")],
+            |bench| {
+                super::misled_world(bench);
+                super::peer_has(bench, "203.0.113.9/32");
+                let report = sent(bench, NAMED, true);
+                let [finding] = &report.findings[..] else {
+                    panic!("one finding\n{report}");
+                };
+                assert_eq!(
+                    (finding.kind.name(), finding.packets),
+                    ("policy-escape", COUNT),
+                    "{report}"
+                );
+                let texts = finding.remedies.iter();
+                let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+                let [led, bound] = &texts[..] else {
+                    panic!("{texts:#?}");
+                };
+                assert!(
                 led.starts_with(
                     "give 203.0.113.9 a route via fab0, and translate the source 192.0.2.1 there to an address of fab0 (`ip route"
                 ),
                 "{led}"
             );
-            assert!(
+                assert!(
                 bound.starts_with("bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other (IP_PKTINFO)"),
                 "{bound}"
             );
-            let step = &finding.remedies[number];
-            step.commands.iter().for_each(|line| bench.shell(line));
-            let bind = "--bind-device fab0";
-            let arrivals = Arrivals::at(bench);
-            let options = if number == 0 { NAMED } else { bind };
-            let report = sent(bench, options, false);
-            arrivals.are(COUNT, 0, step);
-            assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
-        });
+                let step = &finding.remedies[number];
+                step.commands.iter().for_each(|line| bench.shell(line));
+                let bind = "--bind-device fab0";
+                let arrivals = Arrivals::at(bench);
+                let options = if number == 0 { NAMED } else { bind };
+                let report = sent(bench, options, false);
+                arrivals.are(COUNT, 0, step);
+                assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
+            },
+        );
     }
 }

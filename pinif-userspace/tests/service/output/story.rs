@@ -178,8 +178,7 @@ pub fn address_escape() -> Finding {
             is_led_there: true,
             is_right_without: true,
             chosen_by: ChosenBy::Program,
-            is_near: false,
-            network: None,
+            ..Ways::default()
         }),
         flow: flow(6, 51344, [203, 0, 113, 9], 443),
         bound_address: Some([10, 0, 0, 1].into()),

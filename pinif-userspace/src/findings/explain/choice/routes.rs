@@ -144,6 +144,7 @@ fn destinations(
         .into_iter()
         .collect();
     let samples = finding.samples.as_deref();
+    let has_more = samples.is_some_and(|samples| samples.destinations.more);
     let samples = samples.map_or(&[][..], |samples| &samples.destinations.samples);
     let mut seen: Vec<IpAddr> = Vec::new();
     for address in samples.iter().filter_map(DestinationSample::address) {
@@ -152,7 +153,7 @@ fn destinations(
             seen.push(address);
         }
     }
-    let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), true);
+    let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), !has_more);
     for address in seen {
         let known = finding
             .ways

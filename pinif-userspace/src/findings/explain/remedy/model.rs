@@ -197,7 +197,7 @@ pub enum Remedy {
     },
     /// Keep out what arrived.
     KeepOut(KeepOut),
-    /// The same by netfilter, of what the kernel itself receives, or nobody: pinif sees it before that, and is not told what becomes of it.
+    /// The same by netfilter, of what the kernel itself receives, or nobody: pinif sees it before that, and nothing shows what becomes of it.
     KeepOutUnseen(KeepOut),
     /// Let each of two interfaces answer ARP requests for its own addresses alone.
     AnswerForOwn([String; 2]),
