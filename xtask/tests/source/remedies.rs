@@ -37,11 +37,15 @@ fn rows(page: &str, section: &str) -> Vec<String> {
     cells.collect()
 }
 
-/// The scenarios that the last cells of all rows name.
+/// The scenarios that the last cells of all rows name, and those of the types of links in any cell.
 fn scenarios(page: &str) -> BTreeSet<&str> {
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let last = rows.filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | "));
-    last.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2))
+    let (_, links) = page.split_once("## Types of links").expect("a section");
+    let links = links.lines().filter(|line| line.starts_with("| "));
+    last.map(|(_, cell)| cell)
+        .chain(links)
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .collect()
 }
 

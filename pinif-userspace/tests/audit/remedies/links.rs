@@ -128,7 +128,7 @@ pub(super) fn number(bench: &Bench, far: &str) {
 }
 
 /// A tunnel over the backplane, whose other end is the peer's.
-fn tunnelled(bench: &Bench, kind: LinkKind) {
+pub(super) fn tunnelled(bench: &Bench, kind: LinkKind) {
     let ends = [[10, 0, 0, 1], [10, 0, 0, 2]].map(Ipv4Addr::from);
     let device =
         |name, [local, remote]: [Ipv4Addr; 2]| Device::new(kind, name).id(5).between(local, remote);

@@ -1,6 +1,6 @@
 //! Remedies of `reply-escape`: the answer goes where the request came in by.
 
-use super::links::number;
+use super::links::{number, tunnelled};
 use crate::bench::carry::{Arrivals, COUNT, on_card, set};
 use crate::bench::{Bench, Need, Report, note, scenario};
 use pinif_lab::{Device, LinkKind};
@@ -163,6 +163,48 @@ fn an_answer_leaves_by_the_bond_where_it_was_asked() {
             bench.run("ip", "link set fab0 master fab2");
             number(bench, "fab0");
             introduce(bench, "fab0");
+        },
+    );
+}
+
+#[test]
+fn an_answer_leaves_by_the_macvlan_where_it_was_asked() {
+    by_fab2(
+        &["30 reply-macvlan", "30 reply-macvlan-pktinfo"],
+        &[Need::Link(LinkKind::MacVlan)],
+        |bench| {
+            bench.run(
+                "ip",
+                "link add link fab0 name fab2 type macvlan mode bridge",
+            );
+            number(bench, "fab0");
+            introduce(bench, "fab0");
+        },
+    );
+}
+
+#[test]
+fn an_answer_leaves_by_the_bridge_where_it_was_asked() {
+    by_fab2(
+        &["30 reply-bridge", "30 reply-bridge-pktinfo"],
+        &[Need::Link(LinkKind::Bridge)],
+        |bench| {
+            bench.run("ip", "link add fab2 type bridge mcast_snooping 0");
+            bench.run("ip", "link set fab0 master fab2");
+            number(bench, "fab0");
+            introduce(bench, "fab0");
+        },
+    );
+}
+
+#[test]
+fn an_answer_leaves_by_the_tunnel_where_it_was_asked() {
+    by_fab2(
+        &["30 reply-vxlan", "30 reply-vxlan-pktinfo"],
+        &[Need::Link(LinkKind::Vxlan)],
+        |bench| {
+            tunnelled(bench, LinkKind::Vxlan);
+            introduce(bench, "far2");
         },
     );
 }
