@@ -54,19 +54,19 @@ impl Audit {
         })
     }
 
-    /// Takes the destinations that an open finding has seen by now: each is asked about once.
-    pub(super) fn on_destinations(&mut self, key: &FindingKey, state: &FindingState) {
+    /// Takes the destinations that an open finding has seen by now: each is asked about once. Whether one was.
+    pub(super) fn on_destinations(&mut self, key: &FindingKey, state: &FindingState) -> bool {
         let seen: Vec<Destination> = match state.samples.of(Of::Destination).nth(1) {
             Some(_) => state
                 .samples
                 .of(Of::Destination)
                 .map(|one| one.destination())
                 .collect(),
-            None => return,
+            None => return false,
         };
         let entry = Key::Counted(*key);
         let Some(place) = self.ledger.place(&entry) else {
-            return;
+            return false;
         };
         let is_known = |one: &Destination| {
             let finding = self.ledger.open(place);
@@ -82,11 +82,11 @@ impl Audit {
                     .any(|other| other.address == address)
         };
         if seen.iter().all(is_known) || !enrich::is_of_route(self.ledger.open(place)) {
-            return;
+            return false;
         }
         let finding = self.ledger.open(place).clone();
         let Some(sighted) = decode(key, &state.sighting) else {
-            return;
+            return false;
         };
         let known = self.in_scene(key, &sighted, None, |sighted, scene, look_up, shared| {
             enrich::others(&finding, sighted, &seen, scene, look_up, shared)
@@ -97,6 +97,7 @@ impl Audit {
                 finding.ways = ways;
             });
         }
+        true
     }
 
     /// Has something asked of the machine as it is now; nothing where the finding's namespace is not known any more. Of what was `archived`,

@@ -32,6 +32,10 @@ use crate::{
     kernel::persist::Seen,
 };
 
+/// The other destinations of no more findings than these are asked about at one reading: a tenth of a second's worth, where each has the
+/// most that are known, for the control socket waits meanwhile. The others wait for the next, a second later.
+const ASKED_AT_ONCE: u32 = 64;
+
 impl Audit {
     /// Enters a finding into the ledger and shows it; later, where it is one of very many.
     pub(super) fn on_sighting(&mut self, key: &FindingKey, sighting: &Sighting, when: When) {
@@ -126,6 +130,7 @@ impl Audit {
         let mut batches = self.counters.findings()?;
         let hears = self.hooks.hears();
         self.findings = 0;
+        let mut asked = 0;
         while let Some(batch) = batches
             .next()
             .context("the findings cannot be read from their map")?
@@ -139,7 +144,9 @@ impl Audit {
                 let state = value.state;
                 let entry = Key::Counted(key);
                 if self.ledger.counted(&entry, state.count, now) {
-                    self.on_destinations(&key, &state);
+                    if asked < ASKED_AT_ONCE {
+                        asked += u32::from(self.on_destinations(&key, &state));
+                    }
                 } else {
                     self.on_sighting(&key, &state.sighting, when);
                     after_each(self)?;
