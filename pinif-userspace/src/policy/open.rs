@@ -111,8 +111,10 @@ impl Walk {
             )?;
             let status = fstat(&entry)?;
             let is_link = kind(&status) == libc::S_IFLNK;
-            // These lead to what a process has open, and not to the path that they show (proc_pid_fd(5)).
-            let is_descriptor = is_link && fstatfs(&entry)?.filesystem_type() == PROC_SUPER_MAGIC;
+            // These lead to what a process has open, and not to the path that they show (proc_pid_fd(5)). The directory is asked, which is of
+            // the same file system: QEMU's 9p refuses to say it of a link (`local_statfs`).
+            let is_descriptor =
+                is_link && fstatfs(&self.directory)?.filesystem_type() == PROC_SUPER_MAGIC;
             if is_link && !is_descriptor {
                 self.follow(&name, &entry, &status)?;
             } else if self.names.are_done() {

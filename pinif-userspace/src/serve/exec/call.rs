@@ -12,8 +12,12 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
+    errno::Errno,
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{Signal, killpg},
+    },
+    unistd::{Pid, getppid},
 };
 use tokio::{process::Command, task::spawn_blocking, time::timeout};
 
@@ -90,7 +94,8 @@ impl Program {
             return Outcome::Refused(why);
         }
         let path = env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH));
-        let child = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        command
             .env_clear()
             .env("PATH", path)
             .envs(variables)
@@ -98,9 +103,13 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = match child {
+            .kill_on_drop(true);
+        let caller = Pid::this();
+        // SAFETY: what runs between fork and exec makes two system calls, and allocates nothing.
+        unsafe {
+            command.pre_exec(move || end_with(caller));
+        }
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return Outcome::NotStarted(error),
         };
@@ -125,6 +134,18 @@ impl Program {
                 Outcome::TimedOut
             }
         }
+    }
+}
+
+/// Has this process be killed when its parent ends, also by SIGKILL (`PR_SET_PDEATHSIG`, prctl(2)). That is when the thread ends that has
+/// forked it: `pinif serve` does that on its first, which is the last to end.
+fn end_with(parent: Pid) -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    // It may have ended before.
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH.into())
     }
 }
 

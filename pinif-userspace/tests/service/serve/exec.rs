@@ -4,6 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 
 use super::{
@@ -258,5 +265,50 @@ fn a_call_that_the_end_cuts_short_is_not_said_to_be_late() {
         );
         assert!(!said.contains("in time"), "{said}");
         auditor.stop();
+    });
+}
+
+/// Nobody is left then who would end it after its time.
+#[test]
+fn a_call_does_not_outlive_a_pinif_serve_that_is_killed() {
+    scenario("serve exec-killed", &[], |bench| {
+        let folder = Folder::new();
+        let begun = folder.path("begun");
+        let lines = format!(
+            "#!/bin/sh\necho $$ >{}.new\nmv {}.new {}\nexec sleep 1000\n",
+            begun.display(),
+            begun.display(),
+            begun.display()
+        );
+        let program = program(&folder, &lines);
+        let place = Place::new();
+        let mut auditor = place.audit(bench, &[]);
+        let mut served = serve(&place, &program, &["--exec-timeout", "1000s"]);
+        served.wait_until_heard();
+        bench.send(&format!("{LEAK} --count 1"));
+        auditor.wait_for_finding("device-escape");
+        let pid = served.until("the call", |_| fs::read_to_string(&begun).ok());
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        let called = pidfd_open(pid.expect("a number"), PidfdFlags::empty()).expect("it runs");
+        served.pinif.signal(Signal::SIGKILL);
+        // It is readable once the process has ended (pidfd_open(2)).
+        let mut ended = [PollFd::new(&called, PollFlags::IN)];
+        let limit = pinif_lab::patience(Duration::from_secs(60));
+        let limit = Timespec::try_from(limit).expect("a minute");
+        let ready = poll(&mut ended, Some(&limit)).expect("it is asked");
+        assert_eq!(ready, 1, "the program has ended");
+        served.pinif.end();
+        auditor.stop();
+    });
+}
+
+/// On most hosts `/bin` is a link; in the machines of other kernels it is one that 9p serves.
+#[test]
+fn a_program_may_be_named_by_a_path_with_links() {
+    scenario("serve exec-link", &[], |_| {
+        let place = Place::new();
+        let served = serve(&place, Path::new("/bin/true"), &[]);
+        assert_eq!(calls(&served), [0, 0, 0, 0]);
+        served.stop();
     });
 }
