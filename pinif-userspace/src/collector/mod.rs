@@ -46,7 +46,7 @@ pub(crate) mod run;
 mod searches;
 mod series;
 mod session;
-mod snapshot;
+pub(crate) mod snapshot;
 mod start;
 mod takeover;
 mod timer;

@@ -1,5 +1,8 @@
 //! The state of the audit in one piece: made for subscribers that want it, and for whoever asks, at most once a second.
 
+#[cfg(test)]
+pub(crate) mod example;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
