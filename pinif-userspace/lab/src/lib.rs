@@ -31,4 +31,6 @@ pub use patience::{is_emulated, patience};
 pub use route::{Route, Rule};
 pub use sweep::sweep;
 #[cfg(feature = "test-util")]
-pub use test_util::{BpfFs, Device, Ethernet, FullDisk, LinkKind, Vlan, socket, udp_packet};
+pub use test_util::{
+    BpfFs, Device, Ethernet, FullDisk, LinkKind, ServerProcess, Vlan, socket, udp_packet,
+};

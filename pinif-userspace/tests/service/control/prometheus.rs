@@ -3,79 +3,30 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
+use pinif_lab::ServerProcess;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::asked::{LEAK, Place};
-use crate::bench::{Need, leak, prometheus, scenario};
+use crate::{
+    bench::{Need, leak, prometheus as programs, scenario},
+    serve::{
+        collector::{Answer, Collector},
+        served::Served,
+    },
+};
 
 /// How often Prometheus scrapes, in seconds. A snapshot is at most a second old, so that the second scrape after a packet has it.
 const SCRAPE_EACH: f64 = 3.0;
-
-/// Debian's Alertmanager looks for its templates below `/usr`, where they are not: it gets a `/usr/share` of its own.
-const ALERTMANAGER: &str = "mount -t tmpfs none /usr/share; cd /usr/share; mkdir -p prometheus/alertmanager; \
-     cp \"$0\"/*.tmpl prometheus/alertmanager; exec \"$0\"/prometheus-alertmanager \"$@\"";
-
-/// Ended when dropped.
-pub struct Running(Child);
-
-impl Running {
-    pub fn start(command: &mut Command) -> Self {
-        let quiet = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(quiet.spawn().expect("it starts"))
-    }
-
-    /// An Alertmanager with this configuration, which keeps its alerts in this folder and answers at this port.
-    pub fn alertmanager(configuration: &Path, alerts: &Path, port: u16) -> Self {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "--propagation", "private"])
-            .args(["sh", "-e", "-c", ALERTMANAGER])
-            .arg(programs())
-            .arg(option("config.file", configuration))
-            .arg(option("storage.path", alerts))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            // It speaks to no other.
-            .arg("--cluster.listen-address=");
-        Self::start(&mut command)
-    }
-
-    /// A Prometheus with this configuration, which keeps its data in this folder and answers at this port.
-    pub fn prometheus(configuration: &Path, data: &Path, port: u16) -> Self {
-        let mut command = Command::new(programs().join("prometheus"));
-        command
-            .arg(option("config.file", configuration))
-            .arg(option("storage.tsdb.path", data))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        Self::start(&mut command)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn programs() -> PathBuf {
-    prometheus().expect("it is there")
-}
-
-fn option(name: &str, value: &Path) -> String {
-    format!("--{name}={}", value.display())
-}
 
 /// A port that nobody has.
 pub fn port() -> u16 {
@@ -112,15 +63,34 @@ struct Monitoring {
     exported: u16,
     prometheus: u16,
     alertmanager: u16,
-    _running: [Running; 3],
+    _running: [ServerProcess; 2],
+    _bridge: Option<ServerProcess>,
     _folder: TempDir,
 }
 
 impl Monitoring {
+    /// Of an auditor, through a port that leads to its socket.
     fn start(place: &Place) -> Self {
+        let exported = port();
+        let bridge = ServerProcess::start(
+            Command::new("socat")
+                .arg(format!(
+                    "TCP-LISTEN:{exported},bind=127.0.0.1,fork,reuseaddr"
+                ))
+                .arg(format!("UNIX-CONNECT:{}", place.path().display())),
+        )
+        .expect("socat is there");
+        Self {
+            _bridge: Some(bridge),
+            ..Self::of(exported, "/v1/metrics")
+        }
+    }
+
+    /// Of what answers at this port with metrics.
+    fn of(exported: u16, path: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
-        let (exported, prometheus, alertmanager) = (port(), port(), port());
+        let (prometheus, alertmanager) = (port(), port());
         let rules =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/prometheus/pinif.rules.yml");
         let rules = rules.canonicalize().expect("the rules");
@@ -128,27 +98,28 @@ impl Monitoring {
             "global: {{scrape_interval: {SCRAPE_EACH}s, evaluation_interval: 500ms}}\n\
              rule_files: [{}]\n\
              alerting: {{alertmanagers: [{{static_configs: [{{targets: ['localhost:{alertmanager}']}}]}}]}}\n\
-             scrape_configs:\n  - job_name: pinif\n    metrics_path: /v1/metrics\n    \
+             scrape_configs:\n  - job_name: pinif\n    metrics_path: {path}\n    \
              static_configs: [{{targets: ['localhost:{exported}']}}]\n",
             rules.display()
         );
         fs::write(at("prometheus.yml"), configuration).expect("a configuration");
         let receivers = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
         fs::write(at("alertmanager.yml"), receivers).expect("a configuration");
-        let bridge = Running::start(
-            Command::new("socat")
-                .arg(format!(
-                    "TCP-LISTEN:{exported},bind=127.0.0.1,fork,reuseaddr"
-                ))
-                .arg(format!("UNIX-CONNECT:{}", place.path().display())),
+        let programs = programs().expect("it is there");
+        let manager = ServerProcess::alertmanager(
+            &programs,
+            &at("alertmanager.yml"),
+            &at("alerts"),
+            alertmanager,
         );
-        let manager = Running::alertmanager(&at("alertmanager.yml"), &at("alerts"), alertmanager);
-        let server = Running::prometheus(&at("prometheus.yml"), &at("data"), prometheus);
+        let server =
+            ServerProcess::prometheus(&programs, &at("prometheus.yml"), &at("data"), prometheus);
         Self {
             exported,
             prometheus,
             alertmanager,
-            _running: [bridge, manager, server],
+            _running: [manager, server].map(|started| started.expect("it starts")),
+            _bridge: None,
             _folder: folder,
         }
     }
@@ -283,7 +254,15 @@ fn each_panel_of_the_dashboard_has_data() {
         let dashboard: Value = serde_json::from_str(&text).expect("JSON");
         let place = Place::new();
         let mut auditor = place.audit(bench, &[]);
-        let monitoring = Monitoring::start(&place);
+        // `pinif serve` has the auditor's metrics and its own, as of a collector that refuses the first finding.
+        let (folder, collector) = (tempfile::tempdir().expect("a folder"), Collector::new());
+        let url = collector.url();
+        collector.answer([Answer::Refuse]);
+        let history = folder.path().join("history.db");
+        let options = ["--otlp-metrics", "1s", "--otlp", &url, "--history"];
+        let options = options.into_iter().map(OsStr::new);
+        let served = Served::start(&place, options.chain([history.as_os_str()]));
+        let monitoring = Monitoring::of(served.port(), "/metrics");
         until("a scrape", || monitoring.query("pinif_ready"));
         let sent = bench.send(&format!("{LEAK} --count 1"));
         auditor.wait_for_finding("device-escape");
@@ -311,6 +290,9 @@ fn each_panel_of_the_dashboard_has_data() {
             ready[0]["metric"]["instance"],
             format!("localhost:{}", monitoring.exported)
         );
+        let refused = r#"pinif_export_rejected_total{signal="logs"} == 1"#;
+        until("that it was refused", || monitoring.query(refused));
+        served.stop();
         let report = auditor.stop();
         let escape = leak("device-escape").bound("fab0").egress("eth1");
         report

@@ -10,14 +10,14 @@ use std::{
     time::Instant,
 };
 
-use pinif_lab::{Device, LinkKind, Namespace};
+use pinif_lab::{Device, LinkKind, Namespace, ServerProcess};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{collector::Collector, otlp::Rotel};
 use crate::{
-    bench::{rotel, victoria_metrics},
-    control::prometheus::{Running, get, until},
+    bench::{prometheus, rotel, victoria_metrics},
+    control::prometheus::{get, until},
 };
 
 /// The midplane, as the files have it; the last number of a card's address is its slot.
@@ -87,7 +87,7 @@ impl Midplane {
     }
 
     /// Prometheus, Alertmanager, rotel, and what passes the metrics on to a fleet's database, which is here too.
-    pub fn supervise(&self) -> (Rotel, [Running; 4]) {
+    pub fn supervise(&self) -> (Rotel, [ServerProcess; 4]) {
         for name in [
             "prometheus.yml",
             "chassis.rules.yml",
@@ -106,10 +106,13 @@ impl Midplane {
         let started = self.supervisor.run(|| {
             let address = format!("{NET}.{SUPERVISOR}:4318").parse();
             let collector = Rotel::start(&program, address.expect("an address"), &self.records);
+            let programs = prometheus().expect("it is there");
             let (configuration, alerts) = (self.at("alertmanager.yml"), self.at("alerts"));
-            let manager = Running::alertmanager(&configuration, &alerts, ALERTMANAGER);
+            let manager =
+                ServerProcess::alertmanager(&programs, &configuration, &alerts, ALERTMANAGER);
             let (configuration, data) = (self.at("prometheus.yml"), self.at("data"));
-            let server = Running::prometheus(&configuration, &data, PROMETHEUS);
+            let server = ServerProcess::prometheus(&programs, &configuration, &data, PROMETHEUS);
+            let [manager, server] = [manager, server].map(|started| started.expect("it starts"));
             let (fleet, agent) = (self.fleet(), self.agent());
             (collector, [manager, server, fleet, agent])
         });
@@ -117,7 +120,7 @@ impl Midplane {
     }
 
     /// The database of a fleet.
-    fn fleet(&self) -> Running {
+    fn fleet(&self) -> ServerProcess {
         let mut command = Command::new(
             victoria_metrics()
                 .expect("it is there")
@@ -128,11 +131,11 @@ impl Midplane {
             .arg(format!("-httpListenAddr=127.0.0.1:{FLEET}"))
             // It would not answer with what is newer than that.
             .arg("-search.latencyOffset=0s");
-        Running::start(&mut command)
+        ServerProcess::start(&mut command).expect("it starts")
     }
 
     /// What sends it what Prometheus, by the same configuration, reads.
-    fn agent(&self) -> Running {
+    fn agent(&self) -> ServerProcess {
         let mut command = Command::new(victoria_metrics().expect("it is there").join("vmagent"));
         command
             .arg(format!(
@@ -148,7 +151,7 @@ impl Midplane {
                 self.at("agent").display()
             ))
             .arg("-httpListenAddr=127.0.0.1:8429");
-        Running::start(&mut command)
+        ServerProcess::start(&mut command).expect("it starts")
     }
 
     pub fn at(&self, name: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! `pinif serve` and `pinif history`: beside a real auditor, which does not notice them.
 
 mod chassis;
-mod collector;
+pub mod collector;
 mod confined;
 mod exec;
 mod history;

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use pinif_lab::ServerProcess;
+
 use super::{
     issued::{Authority, Folder},
     secured::{NAME, Secure, TOKEN, bearer},
@@ -10,7 +12,7 @@ use crate::{
     bench::{Need, prometheus, scenario},
     control::{
         docs::{commands, read},
-        prometheus::{Running, get, port, until},
+        prometheus::{get, port, until},
     },
 };
 
@@ -95,12 +97,9 @@ fn prometheus_scrapes_as_documented() {
         }
         let file = secure.folder.put("prometheus.yml", &text);
         let web = port();
-        let _running = Running::start(
-            Command::new(programs.join("prometheus"))
-                .arg(format!("--config.file={}", file.display()))
-                .arg(format!("--storage.tsdb.path={}", at("data")))
-                .arg(format!("--web.listen-address=127.0.0.1:{web}")),
-        );
+        let data = secure.folder.path("data");
+        let server = ServerProcess::prometheus(&programs, &file, &data, web);
+        let _running = server.expect("it starts");
         let value = until("a scrape", || {
             let answer = get(web, "/api/v1/query?query=pinif_serve_auditor_up")?;
             let value = answer["data"]["result"][0]["value"][1].as_str()?;
