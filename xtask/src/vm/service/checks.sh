@@ -142,16 +142,34 @@ halts() {
 # How many entries of the unit have these fields.
 entries() { journalctl --quiet --no-pager --output cat _SYSTEMD_UNIT=pinif.service "$@" | wc -l; }
 has_entry() { test "$(entries "$@")" = 1 || { entries "$@"; return 1; }; }
-# The journal's own programs, which carry it to another host: here, to another file.
-remote=/root/remote.journal
-receives() {
-    systemd-run --quiet --unit journal-receives /usr/lib/systemd/systemd-journal-remote --listen-http 127.0.0.1:19532 \
-        --split-mode none --output "$remote"
+# The distribution's own units, which carry the journal to another host: here, to the same one.
+remote=/var/log/journal/remote
+receives() { systemctl start systemd-journal-remote.socket; }
+receives_no_more() { systemctl stop systemd-journal-remote.socket systemd-journal-remote.service; }
+uploads() { systemctl start systemd-journal-upload; }
+# As docs/journal.md has it, with a certificate of the other host that is for this one's address.
+configure_journal() {
+    mkdir -p /root/journal /etc/ssl/private /etc/ssl/certs /etc/systemd/system/systemd-journal-upload.service.d
+    cd /root/journal && sh /root/documented/certificates.sh 127.0.0 1 1 || return 1
+    chmod 0711 /etc/ssl/private
+    cp pinif-ca.pem /etc/ssl/certs/logs-ca.pem
+    chmod 0644 /etc/ssl/certs/logs-ca.pem
+    for name in remote upload; do
+        cp slot1/cert.pem "/etc/ssl/certs/journal-$name.pem"
+        cp slot1/key.pem "/etc/ssl/private/journal-$name.pem"
+        chmod 0640 "/etc/ssl/private/journal-$name.pem"
+    done
+    chown systemd-journal-remote /etc/ssl/private/journal-remote.pem
+    chgrp systemd-journal /etc/ssl/private/journal-upload.pem
+    block journal.md 'On the card, in `/etc/systemd/journal-upload.conf`' | sed 's/logs.example/127.0.0.1/' >/etc/systemd/journal-upload.conf
+    block journal.md '`systemctl edit systemd-journal-upload`' >/etc/systemd/system/systemd-journal-upload.service.d/override.conf
+    cd / && systemctl daemon-reload
 }
-uploads() {
-    systemd-run --quiet --unit journal-uploads --property Restart=always --property RestartSec=500ms \
-        --property StartLimitIntervalSec=0 /usr/lib/systemd/systemd-journal-upload --url http://127.0.0.1:19532 \
-        --save-state=/run/journal-uploads.state
+# Nothing else is listened for than what is encrypted.
+journal_is_sealed() { systemctl show systemd-journal-remote --property ExecStart | grep -q -e '--listen-https=-3'; }
+# The lines of the first block of a document behind the line that has these words.
+block() {
+    awk -v words="$2" 'index($0, words) { on = 1; next } on && /^```/ { if (inside) exit; inside = 1; next } inside' "/root/documented/$1"
 }
 # All transitions of findings in a journal.
 transitions() {
@@ -161,9 +179,40 @@ transitions() {
 # So many, and the same there as here.
 has_all() {
     transitions >/root/here
-    transitions --file "$remote" >/root/there
+    transitions --directory "$remote" >/root/there
     test "$(grep -c / /root/here)" -ge "$1" && cmp /root/here /root/there
 }
+# A card of a chassis: its files as docs/chassis.md has them, and a collector that wants TLS and a token, as docs/otlp.md has it.
+drop_ins=/etc/systemd/system/pinif-serve.service.d
+configure_card() {
+    mkdir -p /root/card /root/collector "$drop_ins" /etc/pinif/tls
+    cd /root/card && sh /root/documented/certificates.sh 10.90.0 7 7 || return 1
+    cp slot7/cert.pem slot7/key.pem slot7/token /etc/pinif/tls/
+    chmod 0600 /etc/pinif/tls/key.pem /etc/pinif/tls/token
+    sed -n '/^\[serve\]/,$p' /root/documented/card.toml >>/etc/pinif/pinif.toml
+    cp /root/documented/pinif-serve.conf "$drop_ins/chassis.conf"
+    cd /root/collector && sh /root/documented/certificates.sh 10.0.0 1 1 || return 1
+    cp pinif-ca.pem /etc/pinif/collector-ca.pem
+    chmod 0644 /etc/pinif/collector-ca.pem
+    cp pinif.token /etc/pinif/otlp.token
+    cd / && block otlp.md 'With a token' >"$drop_ins/otlp.conf"
+}
+allow_no_collector() { sed -i '/^IPAddressAllow=/d' "$drop_ins/otlp.conf"; }
+serve_says() { journalctl --unit pinif-serve --output cat --no-pager | grep -q -e "$1"; }
+serves_again() { systemctl daemon-reload && systemctl restart pinif-serve; }
+collects() {
+    LC_ALL=C ip netns exec supervisor socat "OPENSSL-LISTEN:4318,fork,reuseaddr,verify=0,cert=/root/collector/slot1/cert.pem,key=/root/collector/slot1/key.pem" \
+        EXEC:/usr/local/lib/pinif/collector &
+    collector=$!
+}
+collected() { grep -a -q -e "$1" /root/collected; }
+# What the supervisor reads with this token.
+supervisor_reads() {
+    printf 'GET /metrics HTTP/1.0\r\nHost: 10.90.0.7\r\nAuthorization: Bearer %s\r\n\r\n' "$1" |
+        ip netns exec supervisor openssl s_client -quiet -connect 10.90.0.7:9759 -CAfile /root/card/pinif-ca.pem \
+            -verify_return_error -verify_ip 10.90.0.7 2>/dev/null | grep -a -q -e "$2"
+}
+has_no_token() { ! journalctl --no-pager --output export | grep -a -q -F -e "$(cat /root/collector/pinif.token)" -e "$(cat /root/card/pinif.token)"; }
 metrics=/var/lib/prometheus/node-exporter/pinif.prom
 is_ready_by_metrics() { grep -q -x "pinif_ready $1" "$metrics"; }
 starts_at() { cut -d ' ' -f 1 /proc/uptime; }
@@ -265,6 +314,7 @@ check "the status says so" waits has_status '1 leak.'
 check "its entry has fields" has_entry PRIORITY=2 PINIF_KIND=device-escape PINIF_SEVERITY=leak PINIF_STATE=open \
     PINIF_TRANSITION=opened PINIF_BOUND=fab0 PINIF_EGRESS=eth1 PINIF_NETNS=card PINIF_PROCESS=pinif-sender \
     MESSAGE_ID=bba1a33cffa74c0b973bef7d46f84a52 _TRANSPORT=journal
+check "what carries the journal is set up" configure_journal
 check "the journal is carried to another host, which is not there yet" uploads
 
 # Metrics for node_exporter, by a timer.
@@ -280,11 +330,47 @@ systemctl stop pinif-metrics.timer
 
 check "the other host comes" receives
 check "it has all entries" waits has_all 1
-check "the other host goes" systemctl stop journal-receives
+check "it is carried by TLS" journal_is_sealed
+check "the other host goes" receives_no_more
 check "another namespace comes" ip netns add card-later
 check "it is audited" waits says 'card-later is audited from now on'
 check "it reads its policy again" systemctl reload pinif
 check "it says so" waits says 'a new policy is in force'
+
+# A card of a chassis: the unit that serves readers, with the drop-ins of its supervisor and of a collector.
+ip netns add supervisor
+ip link add mid0 type veth peer name mid1 netns supervisor
+ip address add 10.90.0.7/24 dev mid0
+ip address add 10.0.0.7/24 dev mid0
+ip -n supervisor address add 10.90.0.100/24 dev mid1
+ip -n supervisor address add 10.0.0.1/24 dev mid1
+ip link set mid0 up
+ip -n supervisor link set mid1 up
+check "the card is configured" configure_card
+collects
+allow_no_collector
+check "what serves readers starts as a card's" serves_again
+check "it is understood with that" systemd-analyze verify --man=no pinif-serve.service
+check "its supervisor reads the metrics, by TLS and with the token" waits supervisor_reads "$(cat /root/card/pinif.token)" '^pinif_ready 1'
+check "nobody does with another token" supervisor_reads wrong '^HTTP/1.. 401 '
+check "the key is its user's alone" test "$(stat -c %a /run/credentials/pinif-serve.service/key.pem)" = 400
+check "it may not send to the collector" waits serve_says 'findings for https://10.0.0.1:4318: it does not answer in time'
+check "nothing reached that" test ! -e /root/collected
+block otlp.md 'With a token' >"$drop_ins/otlp.conf"
+check "what serves readers may send there by then" serves_again
+check "the collector has the finding" waits collected 'pinif.finding.opened'
+check "its record has its name" collected 'log.record.uid'
+check "it has the metrics" waits collected '^POST /v1/metrics '
+check "each came with the token" test "$(grep -a -c '^POST ' /root/collected)" = "$(grep -a -c -i "^authorization: Bearer $(cat /root/collector/pinif.token)" /root/collected)"
+check "no token is in the log" has_no_token
+check "all is acknowledged" waits supervisor_reads "$(cat /root/card/pinif.token)" '^pinif_export_unacknowledged 0'
+kill "$collector"
+systemctl stop pinif-serve
+ip netns delete supervisor
+rm -r "$drop_ins" /etc/pinif/tls /etc/pinif/collector-ca.pem /etc/pinif/otlp.token
+cp /root/pinif.toml /etc/pinif/
+check "what serves readers is as before" serves_again
+check "it hears the auditor" waits serve_has_status ' is heard$'
 
 group=/sys/fs/cgroup$(property ControlGroup)
 main=$(property MainPID)
@@ -368,7 +454,8 @@ rm -r /etc/systemd/system/pinif-metrics.* "${metrics%/*}"
 systemctl daemon-reload
 check "the other host comes again" receives
 check "it has all entries since, each once" waits has_all 3
-systemctl stop journal-uploads journal-receives
+systemctl stop systemd-journal-upload
+receives_no_more
 check "the journal has the exact count of all lives" says ": $(with_commas "$sent") packets, .* bytes dropped at eth1 in card in all"
 check "the journal has the summary" says "\\. $(with_commas "$sent") packets were kept from leaving"
 check "nothing stays behind" unpinned

@@ -25,6 +25,16 @@ use crate::{
 
 const INIT: &str = include_str!("init.sh");
 const CHECKS: &str = include_str!("checks.sh");
+const COLLECTOR: &str = include_str!("collector.pl");
+
+/// What is documented, and is done as it says: each file, and where it is in the repository.
+const DOCUMENTED: [(&str, &str); 5] = [
+    ("journal.md", "docs/journal.md"),
+    ("otlp.md", "docs/otlp.md"),
+    ("certificates.sh", "contrib/chassis/certificates.sh"),
+    ("card.toml", "contrib/chassis/card.toml"),
+    ("pinif-serve.conf", "contrib/chassis/pinif-serve.conf"),
+];
 
 /// The files that differ from what Debian's packages have, and their text.
 const FILES: [(&str, &str); 10] = [
@@ -47,9 +57,13 @@ const FILES: [(&str, &str); 10] = [
     ("etc/hosts", "127.0.0.1 localhost\n"),
     (
         "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\nprometheus:x:900:900::/:/bin/false\n",
+        "root:x:0:0:root:/root:/bin/sh\nother:x:1000:1000::/:/bin/sh\nprometheus:x:900:900::/:/bin/false\n\
+         systemd-journal-remote:x:901:901::/:/bin/false\n",
     ),
-    ("etc/group", "root:x:0:\nother:x:1000:\nprometheus:x:900:\n"),
+    (
+        "etc/group",
+        "root:x:0:\nother:x:1000:\nprometheus:x:900:\nsystemd-journal-remote:x:901:\nsystemd-journal:x:902:\n",
+    ),
     ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
     (
         "etc/os-release",
@@ -116,6 +130,17 @@ pub fn make(
         write(&files.join(path), text, 0o644)?;
     }
     write(&files.join("usr/local/lib/pinif/checks"), CHECKS, 0o755)?;
+    write(
+        &files.join("usr/local/lib/pinif/collector"),
+        COLLECTOR,
+        0o755,
+    )?;
+    for (name, path) in DOCUMENTED {
+        let path = workspace.root.join(path);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        write(&files.join("root/documented").join(name), &text, 0o644)?;
+    }
     for unit in MASKED {
         symlink("/dev/null", files.join("etc/systemd/system").join(unit))?;
     }

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// systemd itself, what carries its journal to another host, what makes the network, what loads the kernel's modules, what learns of interfaces; and what installs packages of
-/// both kinds, with what theirs are in need of.
-const PACKAGES: [&str; 9] = [
+/// both kinds, with what theirs are in need of; and what makes certificates, and a collector that wants TLS.
+const PACKAGES: [&str; 11] = [
     "systemd",
     "systemd-journal-remote",
     "iproute2",
@@ -27,13 +27,16 @@ const PACKAGES: [&str; 9] = [
     "init-system-helpers",
     "perl-base",
     "rpm",
+    "openssl",
+    "socat",
 ];
 /// A file of each of those that came to it last: an older directory lacks one.
-const LAST: [&str; 4] = [
+const LAST: [&str; 5] = [
     "usr/bin/rpm",
     "usr/bin/deb-systemd-helper",
     "usr/bin/udevadm",
     "usr/lib/systemd/systemd-journal-upload",
+    "usr/bin/socat",
 ];
 /// Directories that Debian has as links into `/usr`; the packages of older releases have files in both.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
