@@ -2,7 +2,9 @@
 //!
 //! What measures is a bench of cargo (`pinif-userspace/benches/cost`), which is not installed with pinif.
 
-use std::{fs, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString, fs, os::unix::process::CommandExt as _, path::PathBuf, process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -10,11 +12,13 @@ use serde_json::Value;
 use crate::{
     build,
     process::{answer, as_root, can_be_root, in_words, is_root, say},
-    setup,
+    prometheus, rotel, setup, victoria,
     workspace::Workspace,
 };
 
 const TASK: &str = "cargo xtask bench";
+/// The parts that want what is brought for them.
+const WITH_OTHERS: [&str; 2] = ["alertmanager", "fleet"];
 
 /// What pinif is compared with, each with Debian's package that has it.
 const COMPARED: [(&str, &str); 4] = [
@@ -30,7 +34,7 @@ pub struct Args {
     /// How often each thing is measured, all in turn
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for the tables of `readers` and `instructions`
+    /// Measure this part alone (repeatable; a name that there is none of gives their list). The documentation stays as it is, but for the tables of `readers`, `alertmanager`, `fleet` and `instructions`
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
 }
@@ -42,14 +46,33 @@ pub struct Args {
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     can_be_root(TASK)?;
     setup::ensure_programs(&COMPARED, "the bench compares with")?;
+    let wants_others = |part: &String| WITH_OTHERS.contains(&&**part);
+    if args.only.is_empty() || args.only.iter().any(wants_others) {
+        prometheus::ensure(workspace)?;
+        rotel::ensure(workspace)?;
+        victoria::ensure(workspace)?;
+    }
     build::build_ebpf(workspace)?;
     let bench = build_bench(workspace)?;
     // This user's, also where the bench is root's.
     let output = workspace.target.join("bench");
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
 
-    let mut bench = as_root(bench, TASK)?;
-    bench
+    // `sudo` passes no variables on.
+    let settings = [
+        (prometheus::VARIABLE, prometheus::directory(workspace)),
+        (rotel::VARIABLE, rotel::program(workspace)),
+        (victoria::VARIABLE, victoria::directory(workspace)),
+    ]
+    .map(|(variable, path)| {
+        let mut setting = OsString::from(format!("{variable}="));
+        setting.push(path);
+        setting
+    });
+    let mut command = as_root("env", TASK)?;
+    command
+        .args(settings)
+        .arg(bench)
         .args(["--rounds", &args.rounds.to_string()])
         .args(args.only.iter().flat_map(|part| ["--only", part]))
         .arg("--output")
@@ -58,10 +81,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .arg(workspace.root.join("docs"))
         .env_remove("LD_LIBRARY_PATH");
     if !is_root() {
-        say(in_words(&bench));
+        say(in_words(&command));
     }
-    let error = bench.exec();
-    Err(error).with_context(|| format!("cannot start `{}`", in_words(&bench)))
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot start `{}`", in_words(&command)))
 }
 
 /// Builds the bench, with the pinif that it measures, and returns where it is.

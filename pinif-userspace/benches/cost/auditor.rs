@@ -94,8 +94,11 @@ impl Auditor {
         Self::start(Command::new(PINIF), glob, cgroup, policy)
     }
 
-    /// `command` is, or becomes, pinif.
-    fn start(mut command: Command, netns: &str, cgroup: &Cgroup, policy: &str) -> Result<Self> {
+    /// The same by a command that is, or becomes, pinif.
+    ///
+    /// # Errors
+    /// Where it does not get ready; its own words are in the error.
+    pub fn start(mut command: Command, netns: &str, cgroup: &Cgroup, policy: &str) -> Result<Self> {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile()?;
         file.write_all(policy.as_bytes())?;
         let folder = tempfile::tempdir()?;

@@ -13,8 +13,8 @@ use crate::report::{Row, Section};
 
 const PAGE: &str = "developers/performance.md";
 const PICTURE: &str = "developers/performance.svg";
-/// The part that has a place of its own in the page, which it writes also where it runs alone.
-const OWN: &str = "readers";
+/// The parts that have places of their own in the page, which they write also where they run alone.
+const OWN: [&str; 3] = ["readers", "alertmanager", "fleet"];
 
 /// Writes what was measured: all of it after a `whole` run; else, what has a place of its own.
 ///
@@ -29,7 +29,7 @@ pub fn write(sections: &[Section], rounds: usize, directory: &Path, whole: bool)
         .partition(|section| section.name == instructions::NAME);
     let (own, common): (Vec<_>, Vec<_>) = measured
         .into_iter()
-        .partition(|section| section.name == OWN);
+        .partition(|section| OWN.contains(&section.name));
     if whole {
         plot::draw(sections, &directory.join(PICTURE))?;
         let targets = targets(common.iter().copied());
@@ -37,9 +37,16 @@ pub fn write(sections: &[Section], rounds: usize, directory: &Path, whole: bool)
         let rounds = format!("{rounds} rounds");
         text = replaced(&text, "cargo xtask bench", &block(&rounds, tables))?;
     }
-    if !own.is_empty() {
-        let command = format!("cargo xtask bench --only {OWN}");
-        text = replaced(&text, &command, &block("the median of its rounds", own))?;
+    for name in OWN {
+        let own: Vec<_> = own
+            .iter()
+            .copied()
+            .filter(|section| section.name == name)
+            .collect();
+        if !own.is_empty() {
+            let command = format!("cargo xtask bench --only {name}");
+            text = replaced(&text, &command, &block("the median of its rounds", own))?;
+        }
     }
     if !counted.is_empty() {
         text = paths::page::written(&text, &paths::all()?)?;

@@ -7,6 +7,7 @@ mod clock;
 mod documentation;
 mod load;
 mod machine;
+mod others;
 mod parts;
 #[path = "../../tests/paths/mod.rs"]
 mod paths;
@@ -16,8 +17,10 @@ mod policies;
 mod progress;
 mod report;
 mod rivals;
+mod served;
 mod site;
 mod statistics;
+mod web;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};

@@ -1,6 +1,8 @@
 //! What is measured, a file each.
 
+pub mod alertmanager;
 pub mod collector;
+pub mod fleet;
 pub mod floor;
 pub mod instructions;
 pub mod latency;
@@ -35,7 +37,7 @@ pub struct Part {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: [Part; 10] = [
+pub const ALL: [Part; 12] = [
     part("programs", programs::run),
     part("floor", floor::run),
     part("sizes", sizes::run),
@@ -45,6 +47,8 @@ pub const ALL: [Part; 10] = [
     part("collector", collector::run),
     part("readers", readers::run),
     part("metrics", metrics::run),
+    part("alertmanager", alertmanager::run),
+    part("fleet", fleet::run),
     // Last, since a thousand interfaces keep the kernel busy after they are gone.
     part("start", start::run),
 ];

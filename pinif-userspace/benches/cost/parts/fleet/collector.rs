@@ -1,0 +1,105 @@
+//! A collector of OpenTelemetry that others wrote takes a million findings of a thousand cards.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+
+use anyhow::{Context as _, Result};
+
+use super::{CARDS, FINDINGS, Plan, card::Card, messages::Messages};
+use crate::clock;
+use crate::others::{self, brought, free};
+use crate::report::{Row, Section};
+use crate::web;
+
+/// How many cards send at once.
+const AT_ONCE: u64 = 4;
+const CONTENT: &str = "application/x-protobuf";
+
+/// What a round took.
+struct Round {
+    records: f64,
+    bytes: f64,
+    seconds: f64,
+    busy: f64,
+}
+
+/// Measures: all rounds together are all findings.
+pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
+    let (address, other) = (free()?, free()?);
+    let mut command = Command::new(brought("PINIF_TEST_ROTEL")?);
+    command
+        .args(["start", "--otlp-http-endpoint", &address.to_string()])
+        .args(["--otlp-grpc-endpoint", &other.to_string()])
+        // It takes all in, and passes nothing on.
+        .args(["--exporter", "blackhole"]);
+    let collector = others::start(&mut command, address)?;
+    let per_message = Messages::of(&card.message)?.records;
+    let messages = FINDINGS.div_ceil(per_message);
+    let per_round = messages.div_ceil(plan.rounds as u64);
+    let mut rounds = Vec::new();
+    for round in 0..plan.rounds {
+        plan.progress
+            .round("fleet: the collector", round, plan.rounds);
+        let first = round as u64 * per_round;
+        let (start, busy) = (clock::now(), others::busy(&collector)?);
+        let bytes = send(card, address, first, per_round)?;
+        rounds.push(Round {
+            records: (per_round * per_message) as f64,
+            bytes: bytes as f64,
+            seconds: (clock::now() - start) as f64 / 1e9,
+            busy: (others::busy(&collector)? - busy).as_secs_f64(),
+        });
+    }
+    let [_, memory] = others::memory(&collector)?;
+    let sent: f64 = rounds.iter().map(|round| round.records).sum();
+    let row = |what: &str, unit, figure: fn(&Round) -> f64| {
+        Row::new([what], unit, rounds.iter().map(figure).collect())
+    };
+    Ok(Section {
+        name: "fleet",
+        title: "A collector takes the findings of a fleet",
+        about: Some(
+            "rotel 0.0.1a15 with its exporter `blackhole`: it decodes, batches, and passes nothing on. Four senders on the same machine, a connection for each message of 256 records, as `pinif serve` sends; the collector's own processor time is what a machine of its own would need.",
+        ),
+        columns: vec!["what"],
+        rows: vec![
+            Row::new(["findings in all, of a thousand cards"], "", vec![sent]),
+            row("taken", "records/s", |round| round.records / round.seconds),
+            row("taken", "MiB/s", |round| {
+                round.bytes / f64::from(1 << 20) / round.seconds
+            }),
+            row("the collector's processor time", "µs a record", |round| {
+                round.busy / round.records * 1e6
+            }),
+            Row::new(["its memory, at most"], "MiB", vec![memory]),
+        ],
+    })
+}
+
+/// Sends so many messages, each in the name of the next card. Returns how many bytes they were.
+fn send(card: &Card, to: SocketAddr, first: u64, number: u64) -> Result<u64> {
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..AT_ONCE)
+            .map(|sender| {
+                scope.spawn(move || {
+                    let mut messages = Messages::of(&card.message)?;
+                    let mut bytes = 0;
+                    for place in (sender..number).step_by(AT_ONCE as usize) {
+                        // Each card has its turn.
+                        let number = first + place;
+                        let message = messages.named(number % CARDS, number);
+                        web::post(to, "/v1/logs", CONTENT, message)?;
+                        bytes += message.len() as u64;
+                    }
+                    Ok(bytes)
+                })
+            })
+            .collect();
+        let sent = senders.into_iter().map(|sender| {
+            let sent: Result<u64> = sender.join().ok().context("a sender panicked")?;
+            sent
+        });
+        sent.sum()
+    })
+}
