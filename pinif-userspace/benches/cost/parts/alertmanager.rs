@@ -218,6 +218,18 @@ impl Supervisor {
             _running: [manager, wait_for(server, prometheus)?],
             _folder: folder,
         };
+        // It begins to scrape some seconds after its start.
+        let end = Instant::now() + PATIENCE;
+        let scraped = || -> Result<bool> {
+            let answer = web::get(prometheus, "/api/v1/query?query=count(up==1)")?;
+            let answer: serde_json::Value = serde_json::from_str(&answer)?;
+            let number = answer["data"]["result"][0]["value"][1].as_str();
+            Ok(number == Some(&*cards.len().to_string()))
+        };
+        while !scraped()? {
+            ensure!(Instant::now() < end, "not all cards are scraped");
+            thread::sleep(ASKED);
+        }
         Ok(supervisor)
     }
 
