@@ -24,3 +24,4 @@ pub mod subject;
 pub mod tunnel;
 pub mod verdict;
 pub mod verdict_cache;
+pub mod wake;

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use pinif_ebpf::{
@@ -105,6 +105,14 @@ impl Acceptance {
             entry.is_over = is_over;
         }
         (over, is_other)
+    }
+
+    /// How long it is until the next is over; nothing, where none is to be.
+    pub(super) fn rest(&self, now: SystemTime) -> Option<Duration> {
+        let entries = self.0.iter();
+        entries
+            .filter_map(|entry| entry.accept.until.rest(now))
+            .min()
     }
 
     /// Whether any looks at where packets went: a finding that is accepted may not be so any more with its next packet.

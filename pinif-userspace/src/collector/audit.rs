@@ -14,9 +14,9 @@ use super::{
     accepting::Accepting, attachments::Attachments, connections::Connections,
     deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
-    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, plan::Objection,
-    rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets, searches::Searches,
-    series::Growing, takeover::Takeover, totals::Totals, waiting::Waiting,
+    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, pace::Pace,
+    places::Places, plan::Objection, rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets,
+    searches::Searches, series::Growing, takeover::Takeover, totals::Totals, waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -31,6 +31,7 @@ use crate::{
         persist::Persist,
         publish::Publisher,
         ring::Ring,
+        wakes::Wakes,
     },
     policy::Policy,
 };
@@ -85,6 +86,16 @@ pub(super) struct Audit {
     pub(super) bypasses: Ring<Bypass>,
     pub(super) gaps: Gaps,
     pub(super) integrity: Integrity,
+    /// Why something of what it looks at can change without a report.
+    pub(super) unreported: Vec<String>,
+    /// Why a socket can come to send past TC egress without a report.
+    pub(super) unheard_bypasses: Vec<String>,
+    /// What is looked at with it, and reached by a path.
+    pub(super) places: Places,
+    /// What wakes who reads nothing on time.
+    pub(super) wakes: Wakes,
+    /// When the counters are read.
+    pub(super) pace: Pace,
     pub(super) publisher: Publisher,
     pub(super) sightings: Ring<SightingRecord>,
     pub(super) waiting: Waiting,
@@ -97,6 +108,8 @@ pub(super) struct Audit {
     pub(super) growing: Growing,
     /// How many findings the kernel's table had when it was last read.
     pub(super) findings: u64,
+    /// The sum of what was counted by then: another where a finding has grown.
+    pub(super) counted: u64,
     pub(super) losses: Losses,
     pub(super) rate_limit: RateLimit,
     /// Some finding has a counter.

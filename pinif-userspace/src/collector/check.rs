@@ -30,13 +30,20 @@ impl Audit {
     ///
     /// When what the host is like cannot be taken in.
     pub(super) fn check_integrity(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+        // What happens from here on is reported, and what happened before is found.
+        self.await_changes()?;
         // What is gone with its interface was not removed.
         self.drain_events(changes)?;
         let (mut removed, before, has_packet_socket) = self.look_at_interfaces();
         self.look_at_the_rest(&mut removed);
-        let outputs = self
-            .integrity
-            .on(Input::Checked { removed, before }, Instant::now());
+        let outputs = self.integrity.on(
+            Input::Checked {
+                removed,
+                before,
+                is_reported: self.unreported().is_empty(),
+            },
+            Instant::now(),
+        );
         let mut all = false;
         for output in outputs {
             match output {
@@ -75,8 +82,9 @@ impl Audit {
                 self.hub.note(Notice::MapsNotWritten { error });
             }
         }
-        // Any packet socket may bypass by now.
-        if all || has_packet_socket {
+        // Any packet socket may bypass by now, unless it would have been reported.
+        let may_bypass = !self.unheard_bypasses.is_empty() || self.gaps.has_bypassing();
+        if all || has_packet_socket && may_bypass {
             let settles = false;
             self.on_gaps(gaps::Input::Now(gaps::Look { all, settles }));
         }

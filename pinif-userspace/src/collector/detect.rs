@@ -57,6 +57,10 @@ impl Audit {
                 }
             }
         }
+        if self.gaps.has_bypassing() {
+            // Where it is bound to is looked at on time.
+            self.on_change();
+        }
     }
 
     /// Reports a gap, unless it was; one that has grown is reported again later.
@@ -100,7 +104,11 @@ impl Audit {
     fn look_for_gaps(&mut self, look: Look) -> Looked {
         let mut bypassing = Vec::new();
         self.bypasses.drain(|socket| bypassing.push(socket));
-        let sockets = self.list_sockets();
+        // Who asks from here on is reported.
+        let sockets = self
+            .await_bypasses()
+            .map_err(|error| format!("{error:#}"))
+            .and_then(|()| self.list_sockets());
         let mut detected = Vec::new();
         if look.all {
             for (&netns, namespace) in &self.namespaces {

@@ -45,6 +45,10 @@ const ASLEEP: Duration = Duration::from_secs(60);
 pub(super) struct Gaps {
     /// Sockets that the hook saw, and that are not settled yet.
     waiting: Vec<Bypass>,
+    /// Somebody asked since the last look, so that there may be others.
+    asked: bool,
+    /// One sends past TC egress, or may, by whichever interface it is bound to next.
+    has_bypassing: bool,
     look_at: Option<Instant>,
     /// When those that were bound to nothing at the first look are looked at again.
     settle_at: Option<Instant>,
@@ -65,6 +69,8 @@ impl Gaps {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             waiting: Vec::new(),
+            asked: false,
+            has_bypassing: false,
             look_at: None,
             settle_at: None,
             all_at: None,
@@ -82,6 +88,10 @@ impl Gaps {
             Input::Bypassing(sockets) if sockets.is_empty() => {}
             Input::Bypassing(sockets) => {
                 self.waiting.extend(sockets);
+                self.look_at.get_or_insert(now + SOON);
+            }
+            Input::Asked => {
+                self.asked = true;
                 self.look_at.get_or_insert(now + SOON);
             }
             Input::Namespace => {
@@ -119,6 +129,11 @@ impl Gaps {
             .fold(self.checked + ASLEEP, Instant::min)
     }
 
+    /// Whether a socket that was listed can come to another interface without being reported: bind(2) is not.
+    pub(super) fn has_bypassing(&self) -> bool {
+        self.has_bypassing
+    }
+
     /// What is known of who sends by a gap.
     pub(super) fn samples(&self, key: &GapKey) -> Option<Samples> {
         self.senders.get(key).map(UnseenSenders::samples)
@@ -142,6 +157,8 @@ impl Gaps {
             }
             Vec::new()
         });
+        self.has_bypassing = listed.iter().any(Listed::may_move);
+        let asked = std::mem::take(&mut self.asked);
         let is_seen = |inode| seen.iter().any(|socket| socket.inode == inode);
         // The list does not know every process.
         let owned = |socket: &Bypass| Bypass {
@@ -158,9 +175,12 @@ impl Gaps {
         for Listed { socket, state } in &listed {
             match state {
                 Ok(Some(State {
-                    interface: None, ..
-                })) if is_seen(socket.inode) && !looked.look.settles => {
+                    interface: None,
+                    bypasses,
+                    ..
+                })) if !looked.look.settles && (is_seen(socket.inode) || asked && *bypasses) => {
                     unsettled.insert(socket.inode);
+                    self.settle_at = Some(now + LATER);
                 }
                 Ok(Some(state)) if state.bypasses => {
                     self.add_socket(socket, Some(state), &looked.audited);
@@ -181,7 +201,6 @@ impl Gaps {
         for socket in seen {
             if unsettled.contains(&socket.inode) {
                 self.waiting.push(socket);
-                self.settle_at = Some(now + LATER);
             } else if !there.contains(&socket.inode) {
                 // It is gone already, and what it sent with it.
                 self.add_socket(&socket, None, &looked.audited);

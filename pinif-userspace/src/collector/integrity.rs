@@ -10,8 +10,12 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use crate::{findings::removal::Part, kernel::direction::TcDirection};
 
-/// How often all is looked at.
+/// How often all is looked at where something changes it that nobody reports, and how often at most where all is reported.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often in any case.
+const RARELY: Duration = Duration::from_secs(60);
+/// How long before its report something may have been removed: a system call is reported as it returns.
+const MARGIN: Duration = Duration::from_millis(100);
 /// How soon after a change of the host's interfaces: many come together.
 const SOON: Duration = Duration::from_millis(100);
 
@@ -55,11 +59,15 @@ pub(super) type Before = BTreeMap<(NetNsCookie, IfIndex), Vec<u32>>;
 pub(super) enum Input {
     /// An interface has come, changed or gone.
     Changed,
+    /// Something was done since then that may have removed a part, or put something before it.
+    Happened { since: Instant },
     /// All was looked at.
     Checked {
         /// What was removed, and what came of attaching it again.
         removed: BTreeMap<Spot, Result<(), String>>,
         before: Before,
+        /// Whether all that can remove a part is reported ([`Input::Happened`]): then nothing is looked at on time.
+        is_reported: bool,
     },
 }
 
@@ -106,6 +114,10 @@ pub(super) struct Integrity {
     /// When all was looked at for the last time.
     checked: Instant,
     due: Instant,
+    /// Whether all that happened since then is reported.
+    is_reported: bool,
+    /// The first of it.
+    happened: Option<Instant>,
     holes: BTreeMap<Spot, Hole>,
     before: Before,
 }
@@ -115,9 +127,16 @@ impl Integrity {
         Self {
             checked: now,
             due: now + EVERY,
+            is_reported: false,
+            happened: None,
             holes: BTreeMap::new(),
             before: Before::new(),
         }
+    }
+
+    /// Whether all that can remove a part is reported.
+    pub(super) fn is_reported(&self) -> bool {
+        self.is_reported
     }
 
     /// When all is to be looked at.
@@ -132,7 +151,18 @@ impl Integrity {
                 self.due = self.due.min(now + SOON);
                 Vec::new()
             }
-            Input::Checked { removed, before } => {
+            Input::Happened { since } => {
+                self.happened.get_or_insert(since);
+                // Where it happens all the time, it is looked at as often as on time.
+                let soon = (now + SOON).max(self.checked + EVERY);
+                self.due = self.due.min(soon);
+                Vec::new()
+            }
+            Input::Checked {
+                removed,
+                before,
+                is_reported,
+            } => {
                 let mut outputs = self.close(&removed, now);
                 outputs.extend(self.take(removed, now));
                 // An interface that is new is looked at for what comes before pinif there anyway.
@@ -144,7 +174,16 @@ impl Integrity {
                 }
                 self.before = before;
                 self.checked = now;
-                self.due = now + EVERY;
+                self.happened = None;
+                self.is_reported = is_reported;
+                // What could not be closed is tried again.
+                let is_open = self.holes.values().any(|hole| hole.open.is_some());
+                self.due = now
+                    + if is_reported && !is_open {
+                        RARELY
+                    } else {
+                        EVERY
+                    };
                 outputs
             }
         }
@@ -165,14 +204,22 @@ impl Integrity {
         outputs
     }
 
+    /// Since when a hole may be open that is found now.
+    fn begun(&self) -> Instant {
+        let reported = self.happened.filter(|_| self.is_reported);
+        let reported = reported.and_then(|first| first.checked_sub(MARGIN));
+        reported.map_or(self.checked, |first| first.max(self.checked))
+    }
+
     fn take(&mut self, removed: BTreeMap<Spot, Result<(), String>>, now: Instant) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let begun = self.begun();
         for (spot, again) in removed {
             let hole = self.holes.entry(spot).or_default();
             if hole.open.is_none() {
                 hole.times += 1;
             }
-            let since = *hole.open.get_or_insert(self.checked);
+            let since = *hole.open.get_or_insert(begun);
             outputs.push(match again {
                 Ok(()) => {
                     hole.open = None;
@@ -211,6 +258,7 @@ mod tests {
     struct Clock {
         integrity: Integrity,
         start: Instant,
+        is_reported: bool,
     }
 
     impl Clock {
@@ -219,6 +267,7 @@ mod tests {
             Self {
                 integrity: Integrity::new(start),
                 start,
+                is_reported: false,
             }
         }
 
@@ -238,6 +287,7 @@ mod tests {
             let input = Input::Checked {
                 removed: removed.collect(),
                 before: [((CARD, ETH1), before.to_vec())].into(),
+                is_reported: self.is_reported,
             };
             self.integrity.on(input, self.at(millis))
         }
@@ -293,5 +343,56 @@ mod tests {
         clock.integrity.on(Input::Changed, clock.at(2_500));
         clock.integrity.on(Input::Changed, clock.at(2_550));
         assert_eq!(clock.integrity.due(), clock.at(2_600));
+    }
+
+    /// One whose parts nobody can remove unreported.
+    fn reported() -> Clock {
+        let mut clock = Clock {
+            is_reported: true,
+            ..Clock::new()
+        };
+        clock.checked(2_000, &[], &[]);
+        clock
+    }
+
+    #[test]
+    fn it_is_not_looked_on_time_where_all_is_reported() {
+        let mut clock = reported();
+        assert_eq!(clock.integrity.due(), clock.at(62_000));
+        let since = clock.at(7_000);
+        clock
+            .integrity
+            .on(Input::Happened { since }, clock.at(7_001));
+        assert_eq!(clock.integrity.due(), clock.at(7_101));
+        // It was removed by what was reported, and shortly before that at most.
+        let found = clock.checked(7_101, &[(EGRESS, Ok(()))], &[]);
+        assert_eq!(found, [hole(EGRESS, 1, 201, None)]);
+        assert_eq!(clock.integrity.due(), clock.at(67_101));
+        // Nothing was reported: it may have been so for as long as nobody has looked.
+        let found = clock.checked(67_101, &[(EGRESS, Ok(()))], &[]);
+        assert_eq!(found, [hole(EGRESS, 2, 60_201, None)]);
+    }
+
+    #[test]
+    fn what_happens_all_the_time_is_looked_at_as_often_as_on_time() {
+        let mut clock = reported();
+        for millis in [2_010, 2_020, 2_500] {
+            let now = clock.at(millis);
+            clock.integrity.on(Input::Happened { since: now }, now);
+            assert_eq!(clock.integrity.due(), clock.at(4_000));
+        }
+        clock.checked(4_000, &[], &[]);
+        let now = clock.at(4_001);
+        clock.integrity.on(Input::Happened { since: now }, now);
+        assert_eq!(clock.integrity.due(), clock.at(6_000));
+    }
+
+    #[test]
+    fn a_part_that_is_missing_is_looked_at_on_time() {
+        let mut clock = reported();
+        clock.checked(3_000, &[(EGRESS, Err("no"))], &[]);
+        assert_eq!(clock.integrity.due(), clock.at(5_000));
+        clock.checked(5_000, &[], &[]);
+        assert_eq!(clock.integrity.due(), clock.at(65_000));
     }
 }

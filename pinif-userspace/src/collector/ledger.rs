@@ -274,9 +274,9 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
         iter::from_fn(move || self.next_due(|from| (from <= now).then_some(now))).take(REPEATS)
     }
 
-    /// Whether there is a finding that may become quiet.
-    pub fn may_quieten(&self) -> bool {
-        !self.activity.is_over()
+    /// A time before which no finding becomes quiet; none, where none is to.
+    pub fn quiet_at(&self) -> Option<Duration> {
+        Some(Duration::from_micros(self.activity.due()?.into()))
     }
 
     /// Whether a finding is to be reported again, now or later.

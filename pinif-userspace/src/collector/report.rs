@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     key::IfIndex,
-    sighting::{FindingKey, Sighting},
+    sighting::{FindingKey, FindingValue, Sighting},
 };
 
 use super::{
@@ -44,6 +44,7 @@ impl Audit {
         }
         if when == When::RateLimited && !self.rate_limit.admits(key, sighting, Instant::now()) {
             self.counts = true;
+            self.pace.wake();
             return;
         }
         // Without a counter it is of an interface that is gone, and is archived.
@@ -74,6 +75,7 @@ impl Audit {
             return;
         };
         self.counts = true;
+        self.pace.wake();
         self.remember_seen(&finding, seen.monotonic);
         if self.is_of_its_own(key, &state) {
             self.show(Some(&entry), finding, Change::Opened);
@@ -129,7 +131,7 @@ impl Audit {
     ) -> Result<()> {
         let mut batches = self.counters.findings()?;
         let hears = self.hooks.hears();
-        self.findings = 0;
+        (self.findings, self.counted) = (0, 0);
         let mut asked = 0;
         while let Some(batch) = batches
             .next()
@@ -138,6 +140,7 @@ impl Audit {
             let now = Moment::now();
             for (key, value) in batch {
                 self.findings += 1;
+                self.counted = self.counted.wrapping_add(sum(&value));
                 if hears && has_arrived(&key) && !self.deliveries.grew(&key, value.delivered) {
                     continue;
                 }
@@ -157,6 +160,10 @@ impl Audit {
                     self.ledger.sampled(&entry, state.samples.number(), now);
                 }
             }
+        }
+        if asked > 0 {
+            // There may be more of them, for the next reading.
+            self.pace.wake();
         }
         self.relate_grown();
         Ok(())
@@ -226,4 +233,11 @@ impl Audit {
             Key::Gap(gap) => self.gaps.samples(gap),
         }
     }
+}
+
+/// What a finding has counted, in one number.
+fn sum(value: &FindingValue) -> u64 {
+    let count = value.state.count;
+    let of_all = count.packets.wrapping_add(value.delivered.into());
+    of_all.wrapping_add(count.bytes)
 }

@@ -1,8 +1,8 @@
 //! The only wiring: host, kernel, ledger and hub, from start to summary.
 //!
-//! What the kernel sees wakes the collector. What it counted and lost is read from its maps once a second while there is a finding, or
-//! a reader who wants to see each state; and at the end. Without either, what it lost is read together with the look at what is
-//! attached (`integrity.rs`), which is awake anyway. Changes of the host's interfaces go the other way, into the maps.
+//! What the kernel sees wakes the collector. What it counted and lost is read from its maps once a second while it counts
+//! (`pace.rs`), or while there is a reader who wants to see each state; with each look at what is attached (`integrity.rs`), which is awake anyway; and
+//! at the end. Changes of the host's interfaces go the other way, into the maps.
 
 use std::{
     future::ready,
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
-use pinif_ebpf::{sighting::SightingRecord, verdict::Severity};
+use pinif_ebpf::{sighting::SightingRecord, verdict::Severity, wake::Sleeper};
 use tokio::sync::mpsc;
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     gaps,
     netlink_events::NetlinkEvents,
     orders::Orders,
+    pace::{READ_EVERY, Sums},
     plan::{Order, Plan},
     timer::Timer,
     totals, waiting,
@@ -32,8 +33,6 @@ use crate::{
     kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
 
-/// How often counters are read while there is a finding that is not quiet, or a reader who wants each state.
-const READ_EVERY: Duration = Duration::from_secs(1);
 /// How long before its time either of that and the look at what is attached is done with the other: pinif wakes once for both.
 const TOGETHER: Duration = Duration::from_millis(100);
 /// How many questions are answered before whatever else has happened is looked at.
@@ -102,13 +101,13 @@ impl Audit {
         let reader_left = hub.reader_left();
         tokio::pin!(reader_left);
         let mut timer = Timer::new()?;
-        let mut last_read = Instant::now();
         loop {
             let mut seen = Vec::new();
             let mut arrivals = Vec::new();
             let mut bypasses = Vec::new();
+            let mut woken = Vec::new();
             let resting = self.rate_limit.rests_until();
-            let due = self.due(last_read).chain(end).min();
+            let due = self.due().chain(end).min();
             let mut is_idle = false;
             tokio::select! {
                 biased;
@@ -120,7 +119,7 @@ impl Audit {
                     if end.is_some_and(|end| Instant::now() >= end) {
                         return Ok(());
                     }
-                    is_idle = self.on_time(&mut last_read, changes, orders)?;
+                    is_idle = self.on_time(changes, orders)?;
                 }
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
@@ -136,7 +135,17 @@ impl Audit {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
                     self.on_bypasses(bypasses);
                 }
-                () = self.following.watch.due() => self.look_for_namespaces(changes)?,
+                outcome = self.wakes.next(|wake_up| woken.push(wake_up)) => {
+                    outcome.context("the ring buffer of wake-ups cannot be read")?;
+                    self.on_wake_ups(&woken);
+                    is_idle = true;
+                }
+                () = self.places.next() => self.on_change_of_places(),
+                () = self.following.watch.due() => {
+                    // Mounts may have changed, too.
+                    self.on_change_of_places();
+                    self.look_for_namespaces(changes)?;
+                }
                 Some(order) = orders.next() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
                     Order::WrongPolicy(errors) => self.keep_policy(&errors),
@@ -174,20 +183,34 @@ impl Audit {
     }
 
     /// When something is to be done, whatever happens.
-    fn due(&self, last_read: Instant) -> impl Iterator<Item = Instant> {
-        let read = self.is_read_on_time().then(|| last_read + READ_EVERY);
+    fn due(&self) -> impl Iterator<Item = Instant> {
         let on_time = [self.gaps.due(), self.integrity.due()].into_iter();
-        let sometimes = [self.enforced_until, self.rate_limit.rests_until(), read];
+        let sometimes = [
+            self.enforced_until,
+            self.rate_limit.rests_until(),
+            self.read_due(),
+        ];
         on_time.chain(sometimes.into_iter().flatten())
     }
 
+    /// When the counters are read: a clean audit that nobody watches sleeps. So does one whose findings do not grow; when the next of them is quiet,
+    /// or accepted no longer, that is reported.
+    fn read_due(&self) -> Option<Instant> {
+        let last = self.pace.read_at();
+        let is_watched = self.ledger.waits() || self.hub.wants_snapshots();
+        let each_second = is_watched.then_some(last + READ_EVERY);
+        let quiet = self.ledger.quiet_at();
+        let quiet = quiet.map(|at| Instant::now() + at.saturating_sub(monotonic()));
+        let over = self.accepting.acceptance.rest(SystemTime::now());
+        let over = over.and_then(|rest| Instant::now().checked_add(rest));
+        // No sooner than a second after the last, whatever is due.
+        let at = |due: Instant| due.max(last + READ_EVERY);
+        let all = [each_second, self.pace.due(), quiet.map(at), over.map(at)];
+        all.into_iter().flatten().min()
+    }
+
     /// Does all of it that is due. The answer is whether nothing came of it.
-    fn on_time(
-        &mut self,
-        last_read: &mut Instant,
-        changes: &mut NetlinkEvents,
-        orders: &mut Orders<'_>,
-    ) -> Result<bool> {
+    fn on_time(&mut self, changes: &mut NetlinkEvents, orders: &mut Orders<'_>) -> Result<bool> {
         let now = Instant::now();
         let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
         let mut is_idle = true;
@@ -199,19 +222,19 @@ impl Audit {
             self.rate_limit.wakes();
             is_idle = false;
         }
-        if is_due(Some(self.gaps.due())) {
+        let searches = is_due(Some(self.gaps.due()));
+        if searches {
             self.on_gaps(gaps::Input::Due);
             is_idle = false;
         }
-        let looks = self.integrity.due() <= now + TOGETHER;
+        // Where it is looked once a minute, that is together with the search for gaps.
+        let looks =
+            self.integrity.due() <= now + TOGETHER || searches && self.integrity.is_reported();
         if looks {
             self.check_integrity(changes)?;
             is_idle = false;
         }
-        let before = if looks { TOGETHER } else { Duration::ZERO };
-        let is_read = looks || self.is_read_on_time();
-        if is_read && *last_read + READ_EVERY <= now + before {
-            *last_read = now;
+        if looks || is_due(self.read_due()) {
             is_idle &= !self.read_counters(changes, orders)?;
         }
         Ok(is_idle)
@@ -228,12 +251,6 @@ impl Audit {
         Ok(())
     }
 
-    /// Whether the counters are read once a second: a clean audit that nobody watches sleeps. So does one whose findings are all
-    /// quiet: that one of them grows is noticed when the attachments are looked at.
-    fn is_read_on_time(&self) -> bool {
-        self.ledger.may_quieten() || self.ledger.waits() || self.hub.wants_snapshots()
-    }
-
     fn has_findings(&self) -> bool {
         self.counts || self.ledger.waits()
     }
@@ -244,6 +261,9 @@ impl Audit {
         changes: &mut NetlinkEvents,
         orders: &mut Orders<'_>,
     ) -> Result<bool> {
+        if self.pace.falls_asleep(Instant::now()) {
+            self.wakes.sleep(Sleeper::Counters)?;
+        }
         self.accept_in_time(SystemTime::now());
         let has_findings = self.has_findings();
         if has_findings {
@@ -252,6 +272,10 @@ impl Audit {
             self.show_due();
         }
         let losses = self.counters.losses()?;
+        self.pace.take(Sums {
+            findings: self.counted,
+            losses: losses.iter().map(|(_, lost)| lost).sum(),
+        });
         self.hub.publish_all(self.losses.on(&losses));
         self.publish_snapshot(losses)?;
         Ok(has_findings)

@@ -83,6 +83,7 @@ impl Audit {
             attach: self.following.mode.into(),
             interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
             policy: self.policy_state(),
+            unreported: self.unreported(),
             enforces: self.enforcement.is_on(),
             enforcement_asked: self.enforcement.is_asked(),
             series: self.growing.series().clone(),

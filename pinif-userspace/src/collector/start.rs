@@ -24,7 +24,9 @@ use super::{
     losses::Losses,
     memory,
     netlink_events::NetlinkEvents,
+    pace::Pace,
     persisted_policy, persistence,
+    places::Places,
     plan::Plan,
     rate_limit::RateLimit,
     recent::Snapshots,
@@ -60,6 +62,7 @@ use crate::{
         persist::Persist,
         publish::Publisher,
         ring::Ring,
+        wakes::Wakes,
     },
 };
 
@@ -102,6 +105,7 @@ impl Audit {
         let sightings = Ring::open(&mut ebpf)?;
         let bypasses = Ring::open(&mut ebpf)?;
         let previous = persistence::previous(persist.as_deref(), &counters)?;
+        let wakes = Wakes::open(&mut ebpf)?;
         let mut arrivals = Arrivals::open(&mut ebpf)?;
         arrivals.forget_all();
         let mut entries = Entries::open(&mut ebpf)?;
@@ -153,6 +157,11 @@ impl Audit {
             bypasses,
             gaps: Gaps::new(Instant::now()),
             integrity: Integrity::new(Instant::now()),
+            unreported: Vec::new(),
+            unheard_bypasses: Vec::new(),
+            places: Places::default(),
+            wakes,
+            pace: Pace::new(Instant::now()),
             counts: false,
             policies: BTreeMap::from([(publisher.generation(), plan.policy)]),
             enforcement,
@@ -169,6 +178,7 @@ impl Audit {
             deliveries: Deliveries::default(),
             growing: Growing::default(),
             findings: 0,
+            counted: 0,
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
@@ -214,6 +224,7 @@ impl Audit {
         audit.count_previous()?;
         audit.settle()?;
         audit.enforce(enforcement::Input::Ready)?;
+        audit.hooks.trace(&types.traced);
         audit.on_gaps(gaps::Input::Now(gaps::Look::LAST));
         memory::give_back();
         Ok((audit, changes))

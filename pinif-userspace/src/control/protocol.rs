@@ -74,6 +74,8 @@ pub struct Status {
     pub started_monotonic_ns: u64,
     /// How the programs are attached.
     pub attach: Attach,
+    /// How it is noticed that somebody removes what is attached, or puts something before it.
+    pub attachment_check: AttachmentCheck,
     /// Whether leaks are dropped.
     pub enforces: bool,
     /// What keeps the audit from seeing or counting all; empty where nothing does.
@@ -93,6 +95,25 @@ pub struct Status {
     pub worst: Vec<FindingLine>,
     /// Who asks now.
     pub readers: Vec<Reader>,
+}
+
+/// How it is noticed that somebody removes what is attached, or puts something before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttachmentCheck {
+    /// What makes the auditor look.
+    pub by: CheckedBy,
+    /// Why a timer is needed; empty without one.
+    pub because: Vec<String>,
+}
+
+/// What makes the auditor look whether all is still attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckedBy {
+    /// What changes it: the kernel reports that, and the auditor looks at once, and once a minute besides.
+    Event,
+    /// A timer, every two seconds.
+    Timer,
 }
 
 /// What keeps an audit from seeing or counting all.

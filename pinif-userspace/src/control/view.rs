@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use super::protocol::{
-    EventLine, FindingCount, FindingsPage, Incomplete, InterfaceStatus, MatrixNow, NoticeLine,
-    PolicyNow, PolicySource, PolicyStatus, Reader, Status,
+    AttachmentCheck, CheckedBy, EventLine, FindingCount, FindingsPage, Incomplete, InterfaceStatus,
+    MatrixNow, NoticeLine, PolicyNow, PolicySource, PolicyStatus, Reader, Status,
 };
 use crate::{
     findings::{
@@ -43,6 +43,14 @@ impl Status {
             started_monotonic_ns: u64::try_from(snapshot.counts_began.as_nanos())
                 .unwrap_or(u64::MAX),
             attach: snapshot.attach,
+            attachment_check: AttachmentCheck {
+                by: if snapshot.unreported.is_empty() {
+                    CheckedBy::Event
+                } else {
+                    CheckedBy::Timer
+                },
+                because: snapshot.unreported.clone(),
+            },
             enforces: snapshot.enforces,
             incomplete: incomplete(snapshot),
             policy: PolicyStatus {

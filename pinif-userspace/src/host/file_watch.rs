@@ -5,14 +5,21 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     io,
-    os::unix::fs::MetadataExt as _,
+    mem::MaybeUninit,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{sync::mpsc, time::timeout};
+use rustix::{
+    fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
+    io::Errno,
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::timeout,
+};
 
 use super::path_names::PathNames;
 
@@ -147,46 +154,97 @@ impl Seen {
     }
 }
 
+/// What is noticed in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// Names that come, go or lead elsewhere.
+    Names,
+    /// These, and that a file is written, or others may do so.
+    Contents,
+}
+
+impl Happening {
+    /// Not that a file is opened or read: each program that starts opens some of `/etc`.
+    fn mask(self) -> WatchFlags {
+        let names = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        match self {
+            Self::Names => names,
+            Self::Contents => names | WatchFlags::MODIFY | WatchFlags::ATTRIB,
+        }
+    }
+}
+
 /// That something has happened in the directories that are watched.
-pub(crate) struct Changes(mpsc::UnboundedReceiver<()>);
+pub(crate) struct Changes(AsyncFd<OwnedFd>);
 
 impl Changes {
-    /// Waits until something has; nothing where nobody watches any more.
+    /// Waits until something has; nothing where that cannot be read any more. Safe to cancel.
     pub async fn next(&mut self) -> Option<()> {
-        self.0.recv().await
+        loop {
+            let mut guard = self.0.readable().await.ok()?;
+            let happened = happened(self.0.get_ref());
+            guard.clear_ready();
+            if happened.ok()? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Forgets what has happened so far.
+    pub fn drain(&mut self) {
+        // Where it cannot be read, the next says so.
+        let _ = happened(self.0.get_ref());
     }
 
     /// Waits until all has been left alone for a moment.
     pub async fn settle(&mut self) {
-        let settled = async { while let Ok(Some(())) = timeout(SETTLED, self.0.recv()).await {} };
+        let settled = async { while let Ok(Some(())) = timeout(SETTLED, self.next()).await {} };
         let _ = timeout(UNSETTLED, settled).await;
     }
 }
 
-/// Watches directories for whatever happens in them.
+/// Reads all that has happened. Whether anything of it was more than that a directory is not watched any more.
+fn happened(queue: &OwnedFd) -> Result<bool, Errno> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(queue, &mut buffer);
+    let mut any = false;
+    loop {
+        match events.next() {
+            Ok(event) => any |= event.events() != ReadFlags::IGNORED,
+            Err(Errno::AGAIN) => return Ok(any),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Watches directories for what happens in them (inotify(7)).
 pub(crate) struct Watch {
-    watcher: RecommendedWatcher,
-    directories: BTreeSet<PathBuf>,
+    queue: OwnedFd,
+    happening: Happening,
+    /// Each directory, and the number of its watch: two paths to one have the same.
+    directories: BTreeMap<PathBuf, i32>,
 }
 
 impl Watch {
-    /// Of no directory yet.
+    /// Of no directory yet. Within a tokio runtime.
     ///
     /// # Errors
     ///
     /// When the kernel gives no more of these (`fs.inotify.max_user_instances`).
-    pub fn new() -> notify::Result<(Self, Changes)> {
-        let (changed, changes) = mpsc::unbounded_channel();
-        let handler = move |event: notify::Result<notify::Event>| {
-            // Reading is no change, and our own would be followed by another.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = changed.send(());
-            }
-        };
+    pub fn new(happening: Happening) -> io::Result<(Self, Changes)> {
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let watch = Self {
-            watcher: notify::recommended_watcher(handler)?,
-            directories: BTreeSet::new(),
+            queue: queue.try_clone()?,
+            happening,
+            directories: BTreeMap::new(),
         };
+        // SAFETY: the descriptor owns itself, and neither closes nor changes before it is dropped.
+        let changes = unsafe { AsyncFd::register_with_interest(queue, Interest::READABLE)? };
         Ok((watch, Changes(changes)))
     }
 
@@ -197,40 +255,44 @@ impl Watch {
     ///
     /// When what decides cannot be watched.
     pub fn look_at(&mut self, way: Way, optional: bool, is_wrong: bool) -> Result<()> {
-        self.look_at_all(way.decisive, optional)?;
+        self.look_at_all(&way.decisive, optional)?;
         if is_wrong {
-            self.look_at_more(way.passed);
+            for directory in way.passed {
+                let _ = self.add(&directory);
+            }
         }
         Ok(())
     }
 
-    fn look_at_all(&mut self, directories: BTreeSet<PathBuf>, optional: bool) -> Result<()> {
-        for gone in self.directories.difference(&directories) {
-            // A directory that is removed is not watched any more anyway.
-            let _ = self.watcher.unwatch(gone);
-        }
-        for directory in &directories {
-            match self.watcher.watch(directory, RecursiveMode::NonRecursive) {
+    /// Watches these directories, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be watched, unless they need not be there.
+    pub fn look_at_all(&mut self, directories: &BTreeSet<PathBuf>, optional: bool) -> Result<()> {
+        let before = std::mem::take(&mut self.directories);
+        for directory in directories {
+            match self.add(directory) {
                 Err(_) if optional => {}
                 outcome => outcome.with_context(|| {
                     format!("the directory {} cannot be watched", directory.display())
                 })?,
             }
         }
-        self.directories = directories;
+        let gone = before.into_values().collect::<BTreeSet<_>>();
+        for watch in gone {
+            if self.directories.values().all(|other| *other != watch) {
+                // A directory that is removed is not watched any more anyway.
+                let _ = inotify::remove_watch(&self.queue, watch);
+            }
+        }
         Ok(())
     }
 
-    fn look_at_more(&mut self, directories: BTreeSet<PathBuf>) {
-        for directory in directories {
-            if self
-                .watcher
-                .watch(&directory, RecursiveMode::NonRecursive)
-                .is_ok()
-            {
-                self.directories.insert(directory);
-            }
-        }
+    fn add(&mut self, directory: &Path) -> io::Result<()> {
+        let watch = inotify::add_watch(&self.queue, directory, self.happening.mask())?;
+        self.directories.insert(directory.to_owned(), watch);
+        Ok(())
     }
 }
 
@@ -280,5 +342,36 @@ mod tests {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o770);
         fs::set_permissions(at("v1"), mode).expect("it is ours");
         assert_ne!(guards(), before);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_or_not_watched_any_more_is_no_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["one", "other"] {
+            fs::create_dir(at(name)).expect("a folder");
+        }
+        fs::write(at("one/file"), "").expect("a file");
+        let (mut watch, changes) = Watch::new(Happening::Contents).expect("inotify");
+        let happened = || happened(changes.0.get_ref()).expect("it can be read");
+        let all = |names: &[&str]| names.iter().map(|name| at(name)).collect();
+        watch
+            .look_at_all(&all(&["one"]), false)
+            .expect("it is there");
+        fs::read(at("one/file")).expect("a file");
+        assert!(!happened(), "it is read");
+        fs::write(at("one/file"), "it").expect("a file");
+        assert!(happened(), "it is written");
+        watch
+            .look_at_all(&all(&["other"]), false)
+            .expect("it is there");
+        fs::write(at("one/file"), "").expect("a file");
+        assert!(!happened(), "nobody looks at it any more");
+        assert!(watch.look_at_all(&all(&["none"]), false).is_err());
+        watch
+            .look_at_all(&all(&["other", "none"]), true)
+            .expect("it need not be there");
+        fs::write(at("other/file"), "").expect("a file");
+        assert!(happened());
     }
 }

@@ -20,7 +20,32 @@ pub struct KernelTypes {
     /// The id of the function that an iterator over the files of all tasks is attached to ([`TASK_FILE`]); none where the kernel
     /// has no such iterator.
     pub task_file: Option<u32>,
+    /// The functions of which a return or a call wakes pinif.
+    pub traced: TracedFunctions,
 }
+
+/// The ids of functions that programs are attached to by trampolines; none of one that this kernel does not have under its own name: the
+/// compiler may have put it into its callers, or made a part of it another function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TracedFunctions {
+    /// [`SYS_BPF`].
+    pub sys_bpf: Option<u32>,
+    /// [`TABLE_PUT`].
+    pub table_put: Option<u32>,
+    /// [`TABLE_CUT`].
+    pub table_cut: Option<u32>,
+    /// [`SOCKET_OPTION`].
+    pub socket_option: Option<u32>,
+}
+
+/// bpf(2), of either width (kernel/bpf/syscall.c, since Linux 5.13).
+pub const SYS_BPF: &str = "__sys_bpf";
+/// What puts a program into a table (kernel/bpf/arraymap.c).
+pub const TABLE_PUT: &str = "bpf_fd_array_map_update_elem";
+/// What takes one out.
+pub const TABLE_CUT: &str = "fd_array_map_delete_elem";
+/// What is asked before a socket's option is set (security/security.c, `CONFIG_SECURITY_NETWORK`).
+pub const SOCKET_OPTION: &str = "security_socket_setsockopt";
 
 /// The function that an iterator over the files of all tasks is attached to (kernel/bpf/task_iter.c).
 pub const TASK_FILE: &str = "bpf_iter_task_file";
@@ -58,6 +83,12 @@ fn find(data: Vec<u8>) -> anyhow::Result<KernelTypes> {
         offsets: offsets(&btf, net_inode)?,
         offsets_of_pins: offsets_of_pins(&btf, net_inode)?,
         task_file: btf.function(TASK_FILE).ok(),
+        traced: TracedFunctions {
+            sys_bpf: btf.function(SYS_BPF).ok(),
+            table_put: btf.function(TABLE_PUT).ok(),
+            table_cut: btf.function(TABLE_CUT).ok(),
+            socket_option: btf.function(SOCKET_OPTION).ok(),
+        },
     })
 }
 

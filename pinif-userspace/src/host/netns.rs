@@ -221,6 +221,9 @@ impl PartialEq for NetNs {
 impl Eq for NetNs {}
 
 fn run_in<R: Send>(namespace: &OwnedFd, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
+    if is_own(namespace).unwrap_or_default() {
+        return Ok(inside());
+    }
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("netns".to_owned());
         let thread = builder.spawn_scoped(scope, || {
@@ -238,12 +241,17 @@ fn enter(namespace: &OwnedFd) -> io::Result<()> {
     let Err(denied) = setns(namespace, CloneFlags::CLONE_NEWNET) else {
         return Ok(());
     };
-    let (own, wanted) = (stat(OWN)?, fstat(namespace)?);
-    if (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino) {
+    if is_own(namespace)? {
         Ok(())
     } else {
         Err(denied.into())
     }
+}
+
+/// Whether the calling thread is in it.
+fn is_own(namespace: &OwnedFd) -> io::Result<bool> {
+    let (own, wanted) = (stat(OWN)?, fstat(namespace)?);
+    Ok((own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino))
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub interfaces: Vec<Interface>,
     /// The policy in force.
     pub policy: PolicyState,
+    /// Why it is looked every two seconds whether all is still attached; empty where whatever removes something is reported.
+    pub unreported: Vec<String>,
     /// Whether leaks are dropped.
     pub enforces: bool,
     /// Whether they were to be.
@@ -73,6 +75,7 @@ impl Snapshot {
                 described: Described::default(),
                 failure: None,
             },
+            unreported: Vec::new(),
             enforces: false,
             enforcement_asked: false,
             series: Series::default(),

@@ -124,6 +124,11 @@ impl Entries {
         Ok(())
     }
 
+    /// The table's descriptor.
+    pub(super) fn table(&self) -> &OwnedFd {
+        &self.table_descriptor
+    }
+
     /// Whether entry programs of this direction have a traffic program to go on with.
     pub fn has(&self, direction: TcDirection) -> bool {
         let mut traffic = self.traffic.iter();

@@ -13,6 +13,7 @@ pub(crate) mod entry;
 mod existing;
 pub(crate) mod fill;
 mod filters;
+mod function_types;
 mod hook;
 pub(crate) mod load;
 pub(crate) mod logs;
@@ -24,6 +25,8 @@ pub(crate) mod publish;
 pub(crate) mod ring;
 pub mod syscall;
 mod task_files;
+mod traced;
+pub(crate) mod wakes;
 
 pub use entry::entry_program;
 pub use object::Object;

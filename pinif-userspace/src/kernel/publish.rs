@@ -34,7 +34,7 @@ pub struct Publisher {
     in_force: InForce,
     generation: u32,
     /// What the policy in force names by a path.
-    named: Named,
+    pub named: Named,
     /// A policy is, or was, in force: of this instance or of a previous one.
     has_policy: bool,
     /// Until when policies are enforced ([`pinif_ebpf::enforce::until`]).

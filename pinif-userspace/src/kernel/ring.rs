@@ -7,7 +7,7 @@ use aya::{
     Ebpf, Pod,
     maps::{MapData, RingBuf},
 };
-use pinif_ebpf::{arrival::NewNamespace, bypass::Bypass, sighting::SightingRecord};
+use pinif_ebpf::{arrival::NewNamespace, bypass::Bypass, sighting::SightingRecord, wake::WakeUp};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::object::take_map;
@@ -31,6 +31,11 @@ impl Record for Bypass {
 /// A socket was made in a namespace that was not reported yet.
 impl Record for NewNamespace {
     const MAP: &'static str = "ARRIVALS";
+}
+
+/// Somebody who sleeps is to wake up.
+impl Record for WakeUp {
+    const MAP: &'static str = "WAKES";
 }
 
 /// A ring buffer. It wakes when there is a record.

@@ -11,6 +11,8 @@ use std::{
 };
 
 const BPF_MAP_LOOKUP_ELEM: u32 = 1;
+const BPF_MAP_UPDATE_ELEM: u32 = 2;
+const BPF_MAP_DELETE_ELEM: u32 = 3;
 const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET: u32 = 7;
 const BPF_PROG_GET_FD_BY_ID: u32 = 13;
@@ -250,6 +252,40 @@ pub fn program_in(table: &impl AsFd, place: u32) -> io::Result<Option<u32>> {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Asks for what the kernel refuses, and does nothing for: that no link be detached.
+pub fn detach_none() {
+    let mut none = u32::MAX;
+    // SAFETY: the attributes are those of the command, and point nowhere.
+    let _refused = unsafe { bpf(BPF_LINK_DETACH, &mut none) };
+}
+
+/// Asks for what the kernel refuses, and does nothing for: that no program be put into a program array (`bpf_fd_array_map_update_elem`).
+pub fn put_none(table: &impl AsFd) {
+    change_none(BPF_MAP_UPDATE_ELEM, table, 0);
+}
+
+/// Asks for what the kernel refuses, and does nothing for: that the program in no place of a program array be taken out
+/// (`fd_array_map_delete_elem`).
+pub fn cut_none(table: &impl AsFd) {
+    change_none(BPF_MAP_DELETE_ELEM, table, u32::MAX);
+}
+
+fn change_none(command: u32, table: &impl AsFd, place: u32) {
+    let none = u32::MAX;
+    let mut attributes = ElementAttributes {
+        map: table.as_fd().as_raw_fd().cast_unsigned(),
+        _pad: 0,
+        key: std::ptr::from_ref(&place).expose_provenance() as u64,
+        value: match command {
+            BPF_MAP_DELETE_ELEM => 0,
+            _ => std::ptr::from_ref(&none).expose_provenance() as u64,
+        },
+        flags: 0,
+    };
+    // SAFETY: key and value are of four bytes each, as a program array's are, and outlive the call.
+    let _refused = unsafe { bpf(command, &mut attributes) };
 }
 
 /// `info` of `union bpf_attr`.

@@ -1,6 +1,7 @@
 //! The hooks: thin, and none of them changes what happens, but that egress drops, and refuse and join refuse, what must not leave
 //! where it is enforced.
 
+mod attachments;
 mod bind;
 mod bypass;
 mod connect;

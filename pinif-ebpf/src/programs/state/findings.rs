@@ -16,7 +16,7 @@ use pinif_ebpf::{
     sighting::{FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord},
 };
 
-use super::{losses, shares};
+use super::{losses, shares, wakes};
 use crate::{reread, words::copy};
 
 #[btf_map]
@@ -152,6 +152,7 @@ pub fn deliver(key: &FindingKey) {
             let delivered = &raw mut (*finding).delivered;
             delivered.write_volatile(delivered.read_volatile().wrapping_add(2) | 1);
         }
+        wakes::pinif_counted();
     }
 }
 
@@ -191,6 +192,7 @@ pub fn grow(key: &FindingKey, new: &NewFinding, sampling: &mut Sampling) -> u32 
             of += 1;
         }
     }
+    wakes::pinif_counted();
     reread(missed)
 }
 

@@ -1,9 +1,9 @@
 //! Counters of what was lost, by place ([`Loss`]).
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
-use pinif_ebpf::loss::Loss;
+use pinif_ebpf::{loss::Loss, wake::Sleeper};
 
-use super::findings::atomic_add;
+use super::{findings::atomic_add, wakes::wake};
 
 #[btf_map]
 static LOSSES: PerCpuArray<u64, { Loss::ALL.len() }> = PerCpuArray::new();
@@ -11,8 +11,17 @@ static LOSSES: PerCpuArray<u64, { Loss::ALL.len() }> = PerCpuArray::new();
 /// Counts one loss.
 #[inline(always)]
 pub fn add(loss: Loss) {
-    if let Some(counter) = LOSSES.get_ptr_mut(loss as u32) {
+    pinif_lose(loss as u32);
+}
+
+/// Global, so that the verifier goes through it once in a program and not in each place that loses something.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn pinif_lose(loss: u32) -> u64 {
+    if let Some(counter) = LOSSES.get_ptr_mut(loss) {
         // SAFETY: an entry of the map. Atomic: a program at a cgroup may be interrupted by a traffic program.
         unsafe { atomic_add(counter, 1) };
     }
+    wake(Sleeper::Counters);
+    0
 }

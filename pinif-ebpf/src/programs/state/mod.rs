@@ -20,3 +20,4 @@ pub mod records;
 pub mod scratch;
 pub mod shares;
 pub mod tunnels;
+pub mod wakes;

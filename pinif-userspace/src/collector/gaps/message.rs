@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pinif_ebpf::{
-    bypass::Bypass,
+    bypass::{AF_PACKET, Bypass},
     intent::Owner,
     key::{IfIndex, NetNsCookie},
 };
@@ -24,6 +24,8 @@ pub(in crate::collector) type Audited = BTreeMap<NetNsCookie, BTreeSet<IfIndex>>
 pub(in crate::collector) enum Input {
     /// The hook saw sockets of audited namespaces that are about to bypass.
     Bypassing(Vec<Bypass>),
+    /// Somebody asks that a socket send past TC egress: whoever it is and however it is asked, but it is not known which.
+    Asked,
     /// A namespace is audited from now on. Of many that come at once, all is looked for together.
     Namespace,
     /// A gap was found beside a look. It is reported with the next [`Input::Report`] or [`Input::Looked`].
@@ -77,6 +79,19 @@ pub(in crate::collector) struct Listed {
     pub(in crate::collector) socket: Bypass,
     /// What it says of itself: none, if it is gone; or why it cannot be asked.
     pub(in crate::collector) state: Result<Option<State>, String>,
+}
+
+impl Listed {
+    /// Whether it sends past TC egress, or may, and may be bound to another interface: an AF_XDP socket that is bound stays so.
+    pub(super) fn may_move(&self) -> bool {
+        match &self.state {
+            Ok(Some(state)) => {
+                state.bypasses && (self.socket.family == AF_PACKET || state.interface.is_none())
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
 }
 
 /// What is no socket, at an interface. The last is no gap.

@@ -34,9 +34,10 @@ impl Activity {
         is_quiet
     }
 
-    /// Whether all are quiet.
-    pub(super) fn is_over(&self) -> bool {
-        self.active.is_empty()
+    /// A time before which no other finding is quiet; none, where all are.
+    pub(super) fn due(&self) -> Option<Micros> {
+        let Reverse((at, _)) = self.active.peek()?;
+        Some(*at)
     }
 
     /// The next finding that is quiet by now; `seen_at` is when one was last seen.

@@ -8,7 +8,7 @@ use tokio::{signal::unix, sync::mpsc};
 use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
-    host::file_watch::{Seen, Watch, Way},
+    host::file_watch::{Happening, Seen, Watch, Way},
     hub::Notice,
     policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
@@ -122,8 +122,8 @@ pub(super) fn follow(
     mut hangup: unix::Signal,
     orders: mpsc::UnboundedSender<Order>,
 ) -> Result<()> {
-    let (mut watch, mut changes) =
-        Watch::new().context("changes of the policy file cannot be watched for")?;
+    let (mut watch, mut changes) = Watch::new(Happening::Contents)
+        .context("changes of the policy file cannot be watched for")?;
     source.watch(&mut watch)?;
     tokio::spawn(async move {
         // It may have changed between the first reading and the watching.

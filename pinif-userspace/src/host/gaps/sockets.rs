@@ -6,7 +6,7 @@
 use std::{fs, io, os::fd::OwnedFd};
 
 use nix::{
-    getsockopt_impl, sockopt_impl,
+    getsockopt_impl, setsockopt_impl, sockopt_impl,
     sys::{socket::getsockopt, stat::fstat},
 };
 use pinif_ebpf::{
@@ -30,7 +30,7 @@ const SO_COOKIE: libc::c_int = 57;
 sockopt_impl!(
     /// Whether a packet socket sends past the queueing disciplines.
     QdiscBypass,
-    GetOnly,
+    Both,
     libc::SOL_PACKET,
     PACKET_QDISC_BYPASS,
     libc::c_int

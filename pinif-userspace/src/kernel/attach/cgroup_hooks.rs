@@ -19,7 +19,10 @@ use super::{
     traffic::load_traffic,
 };
 use crate::{
-    host::{cgroups, kernel_types::KernelTypes},
+    host::{
+        cgroups,
+        kernel_types::{KernelTypes, TracedFunctions},
+    },
     kernel::{
         bypass,
         direction::TcDirection,
@@ -27,6 +30,7 @@ use crate::{
         existing,
         object::{program, refusal},
         persist::{Persist, link},
+        traced::Traced,
     },
 };
 
@@ -288,6 +292,16 @@ impl CgroupHooks {
             ));
         }
         warnings
+    }
+
+    /// Has the kernel's functions wake pinif that change what is attached (`traced.rs`).
+    pub(super) fn trace(&mut self, functions: &TracedFunctions) -> Traced {
+        Traced::attach(&mut self.ebpf, functions)
+    }
+
+    /// The cgroup.
+    pub(super) fn cgroup(&self) -> &Path {
+        &self.cgroup
     }
 
     /// The sockets that can send past TC egress (`bypass::list`).

@@ -15,8 +15,8 @@ use super::{
     traffic::verify_traffic,
 };
 use crate::{
-    host::kernel_types::KernelTypes,
-    kernel::{direction::TcDirection, entry::Entries, persist::Persist},
+    host::kernel_types::{KernelTypes, TracedFunctions},
+    kernel::{direction::TcDirection, entry::Entries, persist::Persist, traced::Traced},
 };
 
 /// The hooks of an auditor, which a thread of their own may still be attaching: meanwhile entry programs are attached to
@@ -27,6 +27,8 @@ pub struct Hooks {
     more: More,
     /// It was kept by which interface a socket's packets came, until a policy came into force that keeps nothing inside.
     has_heard: bool,
+    /// What wakes pinif, once it was attached.
+    traced: Option<Traced>,
     warnings: Vec<String>,
 }
 
@@ -64,6 +66,7 @@ impl Hooks {
             state: State::Coming(thread.spawn(bring).context("no thread can be started")?),
             more,
             has_heard: false,
+            traced: None,
             warnings: Vec::new(),
         })
     }
@@ -75,6 +78,7 @@ impl Hooks {
             state: State::Here(hooks),
             more,
             has_heard: false,
+            traced: None,
             warnings,
         }
     }
@@ -101,6 +105,26 @@ impl Hooks {
         match &mut self.state {
             State::Here(hooks) => Ok(hooks),
             State::Coming(_) | State::Missing => bail!("the hooks are not attached"),
+        }
+    }
+
+    /// Has the kernel's functions wake pinif that change what is attached.
+    pub fn trace(&mut self, functions: &TracedFunctions) {
+        if let State::Here(hooks) = &mut self.state {
+            self.traced = Some(hooks.trace(functions));
+        }
+    }
+
+    /// What wakes pinif; none before [`Self::trace`].
+    pub fn traced(&self) -> Option<&Traced> {
+        self.traced.as_ref()
+    }
+
+    /// The cgroup.
+    pub fn cgroup(&self) -> Option<&Path> {
+        match &self.state {
+            State::Here(hooks) => Some(hooks.cgroup()),
+            State::Coming(_) | State::Missing => None,
         }
     }
 

@@ -206,6 +206,11 @@ impl Persist {
         Some(again.with_context(|| format!("a map cannot be pinned in {}", self.build.display())))
     }
 
+    /// Where something is pinned: a path in each directory.
+    pub fn pinned(&self) -> [PathBuf; 3] {
+        [layout::LINKS, layout::CGROUP, layout::MAPS].map(|part| self.build.join(part).join("any"))
+    }
+
     /// From now on, all stays attached, whatever ends this collector.
     pub fn keep(&self) {
         self.keeps.store(true, Ordering::Relaxed);

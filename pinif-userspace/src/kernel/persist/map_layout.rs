@@ -53,10 +53,10 @@ pub(super) fn text(object: &[u8]) -> Result<String> {
     Ok(lines.map(|line| line + "\n").collect())
 }
 
-/// Whether a map stays, by its name. What is in the object's own sections is a build's, and the ring of debug messages is of the one
-/// who reads it.
+/// Whether a map stays, by its name. What is in the object's own sections is a build's; the ring of debug messages, and what wakes who
+/// sleeps, are of the one who reads them.
 pub(super) fn lasts(map: &str) -> bool {
-    !map.starts_with('.') && !map.starts_with("AYA_LOGS")
+    !map.starts_with('.') && !["AYA_LOGS", "ASLEEP", "WAKES"].contains(&map)
 }
 
 #[cfg(test)]
@@ -67,6 +67,7 @@ mod tests {
     fn what_the_programs_share_stays() {
         assert!(lasts("FINDINGS") && lasts("TRAFFIC"));
         assert!(!lasts(".rodata") && !lasts(".bss") && !lasts("AYA_LOGS"));
+        assert!(!lasts("WAKES") && !lasts("ASLEEP"));
     }
 
     fn layout() -> String {

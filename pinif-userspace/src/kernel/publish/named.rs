@@ -154,6 +154,11 @@ impl Named {
         })
     }
 
+    /// All paths.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.cgroups.keys().chain(self.executables.keys())
+    }
+
     /// Looks all up again, and gives what another has the path of by now. What is gone keeps what it had.
     pub fn look_again(&mut self) -> Vec<String> {
         let mut new = Vec::new();

@@ -56,6 +56,12 @@ impl Until {
         now >= self.at
     }
 
+    /// How long it is until it is over; nothing once it is.
+    pub fn rest(&self, now: SystemTime) -> Option<Duration> {
+        let rest = self.at.duration_since(now).ok()?;
+        (!rest.is_zero()).then_some(rest)
+    }
+
     /// Whether it is over no sooner than another.
     pub(super) fn lasts_as_long_as(&self, other: &Self) -> bool {
         self.at >= other.at

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::in_force::InForce;
 use crate::{
-    host::file_watch::{Seen, Watch, Way},
+    host::file_watch::{Happening, Seen, Watch, Way},
     serve::report::Reporter,
     surfaces::Level,
 };
@@ -27,8 +27,8 @@ pub fn follow(
     reporter: Arc<Reporter>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>> {
-    let (mut watch, mut changes) =
-        Watch::new().context("changes of the certificate cannot be watched for")?;
+    let (mut watch, mut changes) = Watch::new(Happening::Contents)
+        .context("changes of the certificate cannot be watched for")?;
     // Before they are looked at, so that what is written in the meantime is a change.
     watch.look_at(way(&in_force), false, false)?;
     let mut seen = None;

@@ -2,7 +2,8 @@
 
 use pinif_ebpf::verdict::{Kind, Severity};
 use pinif_userspace::control::protocol::{
-    FindingCount, InterfaceStatus, MatrixNow, PolicyNow, PolicySource, PolicyStatus, Reader, Status,
+    AttachmentCheck, CheckedBy, FindingCount, InterfaceStatus, MatrixNow, PolicyNow, PolicySource,
+    PolicyStatus, Reader, Status,
 };
 use pinif_userspace::findings::alert_state::AlertState;
 use pinif_userspace::findings::finding::Finding;
@@ -109,6 +110,10 @@ pub fn status(seconds: u64) -> Status {
         started: STARTED.to_owned(),
         started_monotonic_ns: 7_000_000_000,
         attach: Attach::Tcx,
+        attachment_check: AttachmentCheck {
+            by: CheckedBy::Event,
+            because: Vec::new(),
+        },
         enforces: false,
         incomplete: Vec::new(),
         policy: PolicyStatus {

@@ -77,18 +77,18 @@ fn a_finding_is_open_while_what_is_named_in_it_grows() {
     ledger.relate(part, Some(whole));
     ledger.counted(&2, count(2, 120), moment(299_000));
     ledger.quieten(at(301_000));
-    assert!(ledger.may_quieten());
+    assert!(ledger.quiet_at().is_some());
     let lines = due(&mut ledger, 301_000);
     assert_eq!(lines[0].state, AlertState::Open);
     ledger.quieten(at(599_000));
     let lines = due(&mut ledger, 599_000);
     assert_eq!((lines.len(), lines[0].state), (1, AlertState::Quiet));
     assert!(
-        !ledger.may_quieten(),
+        ledger.quiet_at().is_none(),
         "nothing is to be read for it each second"
     );
     ledger.counted(&2, count(3, 180), moment(700_000));
-    assert!(ledger.may_quieten());
+    assert!(ledger.quiet_at().is_some());
     let lines = due(&mut ledger, 700_000);
     assert_eq!((lines.len(), lines[0].state), (1, AlertState::Open));
     assert_eq!(related(&lines[0]), [(2, 3)]);
