@@ -1,5 +1,4 @@
-//! What the kernel could not count: the first loss of a kind is an event within two seconds: that is how often what is
-//! attached is looked at, and what was lost with it; each second while there is a finding, or a reader who wants each state.
+//! What the kernel could not count: the first loss of a kind is an event within a second, since each wakes who reads them (`pace.rs`).
 
 use std::collections::BTreeMap;
 

@@ -33,6 +33,7 @@ mod programs;
 mod random;
 mod remedies;
 mod replies;
+mod sleeping;
 mod stacks;
 mod steady;
 mod translated;
