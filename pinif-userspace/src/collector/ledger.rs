@@ -276,7 +276,7 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
 
     /// A time before which no finding becomes quiet; none, where none is to.
     pub fn quiet_at(&self) -> Option<Duration> {
-        Some(Duration::from_micros(self.activity.due()?.into()))
+        Some(Duration::from_micros(self.activity.due()?))
     }
 
     /// Whether a finding is to be reported again, now or later.
