@@ -69,6 +69,17 @@ pub(super) enum When {
     RateLimited,
 }
 
+/// How far the start is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// Interfaces are attached, and nothing is counted.
+    Attaching,
+    /// Interfaces are attached, and what leaves by those that are is counted.
+    Counting,
+    /// All are attached.
+    Over,
+}
+
 /// An audit that runs.
 pub(super) struct Audit {
     pub(super) identity: Identity,
@@ -122,6 +133,8 @@ pub(super) struct Audit {
     pub(super) enforced_until: Option<Instant>,
     pub(super) interfaces: Vec<GlobMatcher>,
     pub(super) duration: Option<Duration>,
+    /// How far the start is.
+    pub(super) beginning: Beginning,
     pub(super) started: Instant,
     /// The same, as people say it.
     pub(super) began: SystemTime,

@@ -10,7 +10,7 @@ use super::{
     audit::{Audit, Namespace, When},
     foresight, gaps, integrity, names,
     netlink_events::NetlinkEvent,
-    progress::Progress,
+    progress::{AT_ONCE, batches},
 };
 use crate::{
     collector::key::Key,
@@ -20,11 +20,8 @@ use crate::{
     },
     host::network::{Change, Network},
     hub::{Hub, Notice, notice::Work},
-    kernel::publish::ingress_policy::watched,
+    kernel::publish::{counted_above, ingress_policy::watched},
 };
-
-/// How many interfaces are attached to at once: they take the kernel half a second.
-const AT_ONCE: usize = 64;
 
 /// What came of attaching to some interfaces.
 #[derive(Default)]
@@ -81,10 +78,10 @@ impl Audit {
         alone: bool,
     ) -> Result<Attached> {
         let mut attached = Attached::default();
-        let Some(namespace) = self.namespaces.get_mut(&netns) else {
+        let Some(namespace) = self.namespaces.get(&netns) else {
             return Ok(attached);
         };
-        let wanted: Vec<_> = links
+        let mut wanted: Vec<_> = links
             .iter()
             .filter(|(_, name)| {
                 self.interfaces.is_empty() || self.interfaces.iter().any(|glob| glob.is_match(name))
@@ -95,16 +92,29 @@ impl Audit {
         if wanted.is_empty() {
             return Ok(attached);
         }
+        // What is below them is not counted once more.
+        let first = counted_above(netns, &namespace.network);
+        wanted.sort_by_key(|(index, _)| !first.contains(index));
+        let firsts = wanted.iter().filter(|(index, _)| first.contains(index));
+        let mut firsts = firsts.count();
         let mut refusals = Vec::new();
-        let mut progress = Progress::new(Work::Attaching, wanted.len());
-        for some in wanted.chunks(AT_ONCE) {
+        for some in batches(Work::Attaching, &wanted, &self.hub) {
+            let Some(namespace) = self.namespaces.get_mut(&netns) else {
+                break;
+            };
             namespace
                 .hooks
                 .attach(some, |name, outcome| match outcome {
                     Ok(()) => attached.new.push(name.to_owned()),
                     Err(error) => refusals.push((name.to_owned(), anyhow::Error::from(error))),
                 })?;
-            progress.report(attached.new.len(), &self.hub);
+            if firsts > 0 {
+                self.publish(netns);
+            }
+            firsts = firsts.saturating_sub(some.len());
+            if firsts == 0 && some.len() == AT_ONCE {
+                self.report_early()?;
+            }
         }
         let index_of = |name: &str| {
             let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
@@ -153,7 +163,15 @@ impl Audit {
         if !wanted.is_empty() {
             self.hooks.load_ingress(&mut self.following.entries)?;
         }
-        namespace.watch_arrivals(&wanted, &self.hub)
+        for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
+            if let Some(namespace) = self.namespaces.get_mut(&netns) {
+                namespace.watch_arrivals(some, &self.hub)?;
+            }
+            if some.len() == AT_ONCE {
+                self.report_early()?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a change of a namespace into the maps, and attaches to what is new.
@@ -298,21 +316,14 @@ impl Namespace {
         interfaces: &[(IfIndex, String)],
         hub: &Hub,
     ) -> Result<()> {
-        let mut progress = Progress::new(Work::AttachingIngress, interfaces.len());
-        let mut done = 0;
-        for some in interfaces.chunks(AT_ONCE) {
-            self.hooks.watch_arrivals(some, |name, outcome| {
-                if let Err(error) = outcome {
-                    hub.note(Notice::ArrivalsNotAudited {
-                        interface: name.to_owned(),
-                        error: format!("{:#}", anyhow::Error::from(error)),
-                    });
-                }
-            })?;
-            done += some.len();
-            progress.report(done, hub);
-        }
-        Ok(())
+        self.hooks.watch_arrivals(interfaces, |name, outcome| {
+            if let Err(error) = outcome {
+                hub.note(Notice::ArrivalsNotAudited {
+                    interface: name.to_owned(),
+                    error: format!("{:#}", anyhow::Error::from(error)),
+                });
+            }
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     interfaces::{Attached, links_of},
     names,
     netlink_events::{NetlinkEvents, follow},
-    progress::Progress,
+    progress::{AT_ONCE, Progress},
 };
 use crate::{
     findings::{
@@ -50,7 +50,12 @@ impl Audit {
         for (done, netns) in namespaces.into_iter().enumerate() {
             progress.report(done, &self.hub);
             match self.take_in(netns.clone(), changes) {
-                Ok(new) => attached.add(new),
+                Ok(new) => {
+                    attached.add(new);
+                    if attached.count() >= AT_ONCE {
+                        self.report_early()?;
+                    }
+                }
                 Err(error) if self.host_view.may_grow() => {
                     self.remove(netns.cookie);
                     // Nothing is to be said where it went while the others were attached.

@@ -31,6 +31,12 @@ impl<'o> Orders<'o> {
         }
     }
 
+    /// Takes no more. Whoever waits for an answer learns that there is none.
+    pub(super) fn close(self) {
+        self.channel.close();
+        while self.channel.try_recv().is_ok() {}
+    }
+
     /// The next question that waits, without waiting for one.
     pub(super) fn question(&mut self) -> Option<Question> {
         while let Ok(order) = self.channel.try_recv() {

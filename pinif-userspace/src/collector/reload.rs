@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::{audit::Audit, enforcement, foresight, persisted_policy};
+use super::{audit::Audit, enforcement, foresight, persisted_policy, progress::batches};
 use crate::{
-    hub::{Hub, Notice},
+    hub::{Hub, Notice, notice::Work},
     kernel::{
         clock::monotonic,
         publish::{Unresolved, ingress_policy::watched},
@@ -33,7 +33,9 @@ impl Audit {
                 self.hub.note(Notice::PolicyRefused { error });
                 return Ok(());
             }
-            namespace.watch_arrivals(&wanted, &self.hub)?;
+            for some in batches(Work::AttachingIngress, &wanted, &self.hub) {
+                namespace.watch_arrivals(some, &self.hub)?;
+            }
         }
         let persist = self.persist.as_deref();
         self.hooks.hear(policy.keeps_inside(), persist)?;

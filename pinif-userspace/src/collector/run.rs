@@ -75,6 +75,8 @@ async fn audit(
     let checked = audit.check_integrity(&mut changes);
     // There is a summary, whatever failed.
     let ended = audit.end().await;
+    orders.close();
+    audit.detach();
     audited.and(checked)?;
     ended
 }
@@ -304,8 +306,8 @@ impl Audit {
         Ok(())
     }
 
-    /// Detaches, so that nothing is counted any more, and publishes the exact totals.
-    async fn end(mut self) -> Result<Ended> {
+    /// Counts nothing any more, and publishes the exact totals. All is attached still.
+    async fn end(&mut self) -> Result<Ended> {
         self.on_gaps(gaps::Input::Now(gaps::Look::LAST));
         let duration = self.started.elapsed();
         if self.persist.is_none() {

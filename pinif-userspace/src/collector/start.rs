@@ -13,7 +13,7 @@ use pinif_ebpf::heard::Replies;
 use super::{
     accepting::Accepting,
     attachments::Attachments,
-    audit::Audit,
+    audit::{Audit, Beginning},
     enforcement,
     following::Following,
     foreseer::Foreseer,
@@ -182,6 +182,7 @@ impl Audit {
             rate_limit: RateLimit::new(),
             interfaces: plan.interfaces,
             duration: plan.duration,
+            beginning: Beginning::Attaching,
             started: Instant::now(),
             began: SystemTime::now(),
             counts_began,
@@ -210,14 +211,13 @@ impl Audit {
         if let Some(policy) = audit.policies.values().next() {
             audit.warn_of_unmatched(policy);
         }
-        audit.hooks.get(&mut audit.following.entries)?;
+        audit.begin()?;
         for warning in audit.hooks.warnings() {
             audit.hub.note(Notice::HookMissing(warning));
         }
         audit.report_missing_hooks();
         audit.sweep();
-        audit.started = audit.takeover.began(Instant::now());
-        audit.began = SystemTime::now() - audit.started.elapsed();
+        audit.beginning = Beginning::Over;
         audit.enforce(enforcement::Input::Begin)?;
         let ready = audit.ready(plan.attach);
         audit.hub.publish(Event::Ready(Arc::new(ready)));

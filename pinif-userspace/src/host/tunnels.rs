@@ -43,7 +43,7 @@ pub fn outer(
         }
     }
     let mut all = BTreeMap::new();
-    for tunnel in links.iter() {
+    for tunnel in links.iter().filter(|tunnel| !tunnel.outer.is_empty()) {
         let flags = flags_of(tunnel, &audited);
         let mut uppers: BTreeMap<IfIndex, u32> = routed
             .iter()

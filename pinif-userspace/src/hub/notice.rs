@@ -224,6 +224,8 @@ pub enum Work {
     AttachingIngress,
     /// Network namespaces are taken in.
     Namespaces,
+    /// All programs are detached from interfaces.
+    Detaching,
 }
 
 /// What came of a confirmation.

@@ -35,9 +35,9 @@ pub struct Hub {
 struct State {
     members: Vec<Member>,
     followers: Vec<Outside>,
-    /// Findings that were published before [`Event::Ready`]: they follow it.
+    /// Findings that were published before they are shown ([`Hub::show_findings`]).
     early: Vec<Event>,
-    is_ready: bool,
+    shows_findings: bool,
 }
 
 /// A subscriber, as the hub has it.
@@ -106,20 +106,23 @@ impl Hub {
         follower
     }
 
-    /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it.
+    /// Publishes an event. It never waits. Findings that are published before [`Event::Ready`] follow it, unless they are shown before
+    /// ([`Self::show_findings`]).
     pub fn publish(&self, event: Event) {
         let mut state = self.lock();
         match event {
-            Event::Finding(..) if !state.is_ready => state.early.push(event),
+            Event::Finding(..) if !state.shows_findings => state.early.push(event),
             Event::Ready(_) => {
-                state.is_ready = true;
                 state.deliver(event);
-                for early in std::mem::take(&mut state.early) {
-                    state.deliver(early);
-                }
+                state.show_findings();
             }
             _ => state.deliver(event),
         }
+    }
+
+    /// Shows findings from now on, also those of before, although the audit is not ready.
+    pub fn show_findings(&self) {
+        self.lock().show_findings();
     }
 
     /// Publishes events, one after another.
@@ -233,6 +236,13 @@ impl Hub {
 }
 
 impl State {
+    fn show_findings(&mut self) {
+        self.shows_findings = true;
+        for early in std::mem::take(&mut self.early) {
+            self.deliver(early);
+        }
+    }
+
     fn deliver(&mut self, event: Event) {
         for member in &self.members {
             member.queue.push(event.clone());

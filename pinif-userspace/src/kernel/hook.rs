@@ -268,11 +268,17 @@ impl Hook {
 
     /// Detaches from those interfaces that are not to be `kept`.
     pub(super) fn detach(&mut self, kept: impl Fn(IfIndex) -> bool) {
+        self.detach_each(kept, || {});
+    }
+
+    /// The same; `done` is called after each.
+    pub(super) fn detach_each(&mut self, kept: impl Fn(IfIndex) -> bool, mut done: impl FnMut()) {
         let mut gone: Vec<IfIndex> = self.interfaces().collect();
         gone.retain(|index| !kept(*index));
         for index in gone {
             if let Some(place) = self.places.remove(&index) {
                 self.detach_from(place);
+                done();
             }
         }
     }

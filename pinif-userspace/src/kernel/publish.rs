@@ -18,6 +18,7 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
+pub use self::host::counted_above;
 pub use self::named::{Named, Unresolved, unresolved};
 use self::{
     host::Host,

@@ -109,6 +109,9 @@ fn text(notice: &Notice) -> String {
                 format!("what arrives is watched at {done} of {all} interfaces")
             }
             Work::Namespaces => format!("{done} of {all} network namespaces are attached"),
+            Work::Detaching => {
+                format!("{done} of {all} programs are detached from interfaces again")
+            }
         },
 
         Notice::InterfaceAudited(name) => format!("{name} is audited from now on"),

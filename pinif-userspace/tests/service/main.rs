@@ -16,6 +16,7 @@ mod interfaces;
 mod journal;
 mod kinds;
 mod logging;
+mod many_interfaces;
 mod names;
 mod namespaces;
 mod output;

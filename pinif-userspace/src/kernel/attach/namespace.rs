@@ -255,8 +255,18 @@ impl NamespaceHooks {
             .with_context(|| no_entry(netns))?
     }
 
+    /// How many programs are attached to interfaces.
+    pub fn programs(&self) -> usize {
+        self.egress.interfaces().count() + self.ingress.interfaces().count()
+    }
+
     /// Detaches from all interfaces, also where it is to persist.
     pub fn detach(&mut self) {
+        self.detach_each(|| {});
+    }
+
+    /// The same; `done` is called after each program.
+    pub fn detach_each(&mut self, mut done: impl FnMut() + Send) {
         let Self {
             netns,
             egress,
@@ -269,8 +279,8 @@ impl NamespaceHooks {
         // A netlink filter can only be detached inside its namespace. One that cannot be entered any more is gone, and
         // took its filters along.
         let _ = netns.run(|| {
-            ingress.detach(|_| false);
-            egress.detach(|_| false);
+            ingress.detach_each(|_| false, &mut done);
+            egress.detach_each(|_| false, &mut done);
         });
     }
 

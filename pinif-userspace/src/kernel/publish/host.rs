@@ -1,6 +1,9 @@
 //! What is published of a namespace's interfaces and addresses, beside the policy's zones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -232,6 +235,16 @@ fn addresses(network: &Network) -> BTreeMap<Address, IfIndex> {
             .map(|(address, owner)| (Address::from(address), owner)),
     );
     addresses
+}
+
+/// The interfaces whose packets are not counted once more below them, where they are audited: all others say so by a mark on each packet.
+pub fn counted_above(netns: NetNsCookie, network: &Network) -> BTreeSet<IfIndex> {
+    let asked = RefCell::new(BTreeSet::new());
+    Host::of(netns, network, |index| {
+        asked.borrow_mut().insert(index);
+        true
+    });
+    asked.into_inner()
 }
 
 /// The ports by which an audited leg of the host's own sends into a bridge, each with what these packets leave by then.

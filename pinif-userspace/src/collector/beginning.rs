@@ -1,0 +1,51 @@
+//! The start, where it takes long: a thousand interfaces take the kernel ten seconds. What leaks by those that are attached already is
+//! reported meanwhile.
+
+use std::time::{Instant, SystemTime};
+
+use anyhow::Result;
+use pinif_ebpf::sighting::SightingRecord;
+
+use super::{
+    audit::{Audit, Beginning, When},
+    waiting,
+};
+
+impl Audit {
+    /// Begins to count, unless it has: waits for the hooks, without which no packet's process is known.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses a program, or all hooks.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.beginning == Beginning::Attaching {
+            self.hooks.get(&mut self.following.entries)?;
+            self.started = self.takeover.began(Instant::now());
+            self.began = SystemTime::now() - self.started.elapsed();
+            self.beginning = Beginning::Counting;
+        }
+        Ok(())
+    }
+
+    /// Reports what leaked while the first interfaces are attached and others are not yet. Not where something is dropped, which begins
+    /// everywhere at once, nor where a previous instance has counted, whose findings come first.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::begin`].
+    pub(super) fn report_early(&mut self) -> Result<()> {
+        if self.beginning == Beginning::Over || self.enforcement.is_on() || self.persist.is_some() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.hub.show_findings();
+        for _ in 0..waiting::AT_ONCE {
+            let Some(SightingRecord { key, sighting }) = self.waiting.next(&mut self.sightings)
+            else {
+                break;
+            };
+            self.on_sighting(&key, &sighting, When::RateLimited);
+        }
+        Ok(())
+    }
+}
