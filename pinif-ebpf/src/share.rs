@@ -1,4 +1,4 @@
-//! How much of the tables each may fill: of findings, so that nobody who invents subjects hides another's leak, and of endpoints.
+//! How much of the tables each may fill: of findings, so that nobody who invents subjects hides another's leak.
 
 use crate::{sighting::FindingKey, subject::SubjectKey};
 
@@ -10,10 +10,6 @@ pub const OF_A_USER: u64 = 1_024;
 pub const OF_PROGRAMS: u64 = 8_192;
 /// How many findings may have any other subject; more are one, of others.
 pub(crate) const OF_OTHER_SUBJECTS: u64 = 6_144;
-
-/// How many local endpoints the sockets of one user may have in the table of those that stay until their sockets are closed: a
-/// quarter of it.
-pub const ENDPOINTS_OF_A_USER: u64 = 65_536;
 
 /// Who holds findings.
 #[repr(C)]

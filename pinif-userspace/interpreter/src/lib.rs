@@ -25,3 +25,4 @@ pub use count::Count;
 pub use instruction::Instruction;
 pub use kernel::{Kernel, Socket};
 pub use machine::{Input, Machine, Packet};
+pub use maps::{Definition, kind};

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     instruction::Instruction,
     kernel::Kernel,
-    maps::{Content, Map},
+    maps::{Content, Definition, Map},
     memory::Memory,
     object::{self, Program},
     run::Stacks,
@@ -73,6 +73,11 @@ impl Machine {
             files: loaded.files,
             stacks,
         })
+    }
+
+    /// The maps, as the object defines them.
+    pub fn maps(&self) -> impl Iterator<Item = &Definition> {
+        self.maps.iter().map(|map| &map.definition)
     }
 
     /// Makes a region of memory, and returns its address.

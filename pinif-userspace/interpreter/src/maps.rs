@@ -7,14 +7,22 @@ use anyhow::{Result, bail, ensure};
 use crate::memory::Memory;
 
 /// `enum bpf_map_type` (linux/bpf.h).
-mod kind {
+pub mod kind {
+    /// `BPF_MAP_TYPE_HASH`.
     pub const HASH: u32 = 1;
+    /// `BPF_MAP_TYPE_ARRAY`.
     pub const ARRAY: u32 = 2;
+    /// `BPF_MAP_TYPE_PROG_ARRAY`.
     pub const PROG_ARRAY: u32 = 3;
+    /// `BPF_MAP_TYPE_PERCPU_ARRAY`.
     pub const PERCPU_ARRAY: u32 = 6;
+    /// `BPF_MAP_TYPE_LRU_HASH`.
     pub const LRU_HASH: u32 = 9;
+    /// `BPF_MAP_TYPE_LPM_TRIE`.
     pub const LPM_TRIE: u32 = 11;
+    /// `BPF_MAP_TYPE_SK_STORAGE`.
     pub const SK_STORAGE: u32 = 24;
+    /// `BPF_MAP_TYPE_RINGBUF`.
     pub const RINGBUF: u32 = 27;
 }
 
@@ -33,10 +41,15 @@ const EXISTS: i64 = -17;
 /// A map as the object defines it.
 #[derive(Clone, Debug)]
 pub struct Definition {
+    /// Its name.
     pub name: String,
+    /// Its type, one of [`kind`].
     pub kind: u32,
+    /// The bytes of a key.
     pub key: usize,
+    /// The bytes of a value.
     pub value: usize,
+    /// How many entries it has room for.
     pub entries: u32,
     /// The constants and variables of a section of the object; else empty.
     pub data: Vec<u8>,

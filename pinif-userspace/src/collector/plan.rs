@@ -46,6 +46,8 @@ pub struct Plan {
     pub foresee: bool,
     /// Whether replies are audited: by which interface a server answers, and by which it was asked.
     pub replies: bool,
+    /// How many sockets there is room for; as many as fit the machine where nothing is said.
+    pub max_sockets: Option<u32>,
     /// How to attach.
     pub attach: Mode,
     /// The level of aya-log in the programs: 0 is off, 1 errors, 5 traces.

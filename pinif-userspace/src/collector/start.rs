@@ -88,6 +88,7 @@ impl Audit {
             plan.enforce != Enforce::Never,
             replies,
             is_root(&plan.cgroup),
+            plan.max_sockets,
             persist.as_deref(),
         )?;
         if plan.log_level > 0 {

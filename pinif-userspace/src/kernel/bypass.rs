@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use aya::{Ebpf, programs::Iter};
-use pinif_ebpf::{bypass::Bypass, heard::Replies};
+use pinif_ebpf::{bypass::Bypass, capacity, heard::Replies};
 
 use super::{
     load::{AuditSettings, Loader, secret},
@@ -54,7 +54,10 @@ pub fn list_once() -> Result<Vec<Bypass>> {
         refuses: false,
         replies: Replies::None,
         hears_all: false,
+        // None is counted here.
+        sockets: capacity::LEAST_SOCKETS,
         log_level: 0,
+        persists: false,
         pinned_maps: Vec::new(),
     })?;
     load(&mut ebpf, types)?;

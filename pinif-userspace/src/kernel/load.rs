@@ -14,9 +14,9 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use pinif_ebpf::{heard::Replies, offsets::Offsets, pin};
+use pinif_ebpf::{capacity, heard::Replies, offsets::Offsets, pin};
 
-use super::object::Object;
+use super::{object::Object, sizes};
 use crate::host::pid_namespace;
 
 /// What loads an object. A thread of its own makes it, since it reads the kernel's types for itself: some 50 ms
@@ -35,8 +35,12 @@ pub struct AuditSettings<'a> {
     pub replies: Replies,
     /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
     pub hears_all: bool,
+    /// How many sockets there is room for.
+    pub sockets: u32,
     /// The level of aya-log; 0 is off.
     pub log_level: u8,
+    /// Whether the maps are to be those of later instances, too.
+    pub persists: bool,
     /// The maps that are pinned, each with its path. They are opened instead of made.
     pub pinned_maps: Vec<(String, PathBuf)>,
 }
@@ -56,6 +60,7 @@ impl Loader {
         let pid_namespace = pid_namespace::of_proc();
         let replies = settings.replies as u32;
         let hears_all = u32::from(settings.hears_all);
+        let of_a_user = capacity::endpoints_of_a_user(settings.sockets);
         self.load(Object::Audit, |loader| {
             loader
                 .override_global("OFFSETS", settings.offsets, true)
@@ -63,12 +68,16 @@ impl Loader {
                 .override_global("MARK_SECRET", &settings.mark_secret, true)
                 .override_global("REPLIES", &replies, true)
                 .override_global("HEARS_ALL", &hears_all, true)
+                .override_global("ENDPOINTS_OF_A_USER", &of_a_user, true)
                 .override_global("AYA_LOG_LEVEL", &settings.log_level, false);
-            // What is pinned has the same size for every instance.
-            if !settings.refuses && settings.pinned_maps.is_empty() {
+            for (map, entries) in sizes::of_sockets(settings.sockets) {
+                loader.map_max_entries(map, entries);
+            }
+            // A later instance may refuse, and audit replies, where this one does not.
+            if !settings.refuses && !settings.persists {
                 loader.map_max_entries("SCRATCH", 1);
             }
-            if settings.replies == Replies::None && settings.pinned_maps.is_empty() {
+            if settings.replies == Replies::None && !settings.persists {
                 loader.map_max_entries("HEARD", 1);
             }
             for (name, path) in &settings.pinned_maps {

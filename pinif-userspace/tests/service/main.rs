@@ -30,6 +30,7 @@ mod serve;
 mod session;
 mod settings;
 mod signals;
+mod sizes;
 mod states;
 mod streams;
 mod top;

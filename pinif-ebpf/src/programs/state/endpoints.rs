@@ -1,16 +1,17 @@
 //! The local endpoints that sockets send from: by these the copy of a packet, which has no socket, is recognized.
 
 use aya_ebpf::{
+    Global,
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
     btf_maps::{HashMap, LruHashMap},
     macros::btf_map,
 };
 use pinif_ebpf::{
+    capacity,
     intent::{Flow, SocketRecord, flag},
     key::{Address, Endpoint, IfIndex, NetNsCookie, SocketCookie},
     loss::Loss,
     packet::Packet,
-    share::ENDPOINTS_OF_A_USER,
 };
 
 use super::{
@@ -26,15 +27,26 @@ use crate::{
 
 /// Of sockets whose release the hooks will see.
 #[btf_map]
-static ENDPOINTS: HashMap<Endpoint, Flow, 262144, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+static ENDPOINTS: HashMap<
+    Endpoint,
+    Flow,
+    { capacity::endpoints(capacity::SOCKETS) as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
 
 /// Of sockets that were closed (a TCP connection goes on sending for a while) or that no hook sees the release of.
 #[btf_map]
-static LINGERING: LruHashMap<Endpoint, Flow, 32768> = LruHashMap::new();
+static LINGERING: LruHashMap<Endpoint, Flow, { capacity::lingering(capacity::SOCKETS) as usize }> =
+    LruHashMap::new();
 
 /// How many endpoints of [`ENDPOINTS`] the sockets of each user hold.
 #[btf_map]
 static ENDPOINT_SHARES: HashMap<u32, u64, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// How many endpoints of [`ENDPOINTS`] one user may hold. Userspace sets it with the size of that table.
+#[unsafe(no_mangle)]
+static ENDPOINTS_OF_A_USER: Global<u64> =
+    Global::new(capacity::endpoints_of_a_user(capacity::SOCKETS));
 
 /// Enters the endpoint that the packet's socket sends from. Costs a comparison when that is known.
 #[inline(always)]
@@ -129,7 +141,7 @@ fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
     if known.is_some_and(|known| known.cookie == flow.cookie && are_same(known, flow)) {
         return 0;
     }
-    let is_over = before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER as i64;
+    let is_over = before.is_none() && held(flow.charged) >= ENDPOINTS_OF_A_USER.load() as i64;
     if is_over
         || ENDPOINTS
             .insert(endpoint, &*flow, u64::from(BPF_ANY))

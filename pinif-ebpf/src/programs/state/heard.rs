@@ -2,6 +2,7 @@
 
 use aya_ebpf::{Global, bindings::BPF_ANY, btf_maps::LruHashMap, macros::btf_map};
 use pinif_ebpf::{
+    capacity,
     heard::{HeardKey, Replies},
     key::IfIndex,
 };
@@ -12,7 +13,8 @@ use pinif_ebpf::{
 static REPLIES: Global<u32> = Global::new(0);
 
 #[btf_map]
-static HEARD: LruHashMap<HeardKey, IfIndex, 65536> = LruHashMap::new();
+static HEARD: LruHashMap<HeardKey, IfIndex, { capacity::heard(capacity::SOCKETS) as usize }> =
+    LruHashMap::new();
 
 /// Whether replies are audited.
 #[inline(always)]

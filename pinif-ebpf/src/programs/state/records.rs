@@ -10,7 +10,7 @@ use aya_ebpf::{
     helpers::generated::bpf_sk_storage_get,
     macros::btf_map,
 };
-use pinif_ebpf::{intent::SocketRecord, key::SocketCookie, loss::Loss};
+use pinif_ebpf::{capacity, intent::SocketRecord, key::SocketCookie, loss::Loss};
 
 use super::losses;
 
@@ -41,7 +41,11 @@ static RECORDS: ClonedSkStorage = ClonedSkStorage {
 
 /// Of TCP sockets that were closed: their last segments may come from a time-wait socket, which has no storage.
 #[btf_map]
-static CLOSED: LruHashMap<SocketCookie, SocketRecord, 32768> = LruHashMap::new();
+static CLOSED: LruHashMap<
+    SocketCookie,
+    SocketRecord,
+    { capacity::closed(capacity::SOCKETS) as usize },
+> = LruHashMap::new();
 
 /// The record of a full socket.
 ///

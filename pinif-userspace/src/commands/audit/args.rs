@@ -1,9 +1,10 @@
 //! The arguments of `pinif audit`, and how their values are read.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::Args;
 use globset::GlobMatcher;
+use pinif_ebpf::capacity;
 
 use super::labels::label;
 use crate::{
@@ -86,6 +87,11 @@ pub struct AuditArgs {
     #[arg(long)]
     pub(super) replies: bool,
 
+    /// How many sockets there is room for at a time; of one user's, a quarter [default: one for each 64 KiB of memory, from 16384 to
+    /// 131072]
+    #[arg(long, value_name = "N", value_parser = sockets)]
+    pub(super) max_sockets: Option<u32>,
+
     /// How the programs are attached [default: the better that this kernel has]
     #[arg(long, value_enum)]
     pub(super) attach: Option<Mode>,
@@ -128,6 +134,19 @@ fn time_to_be_quiet(text: &str) -> Result<Duration, String> {
         )),
         time => Ok(time),
     }
+}
+
+/// A number of sockets.
+fn sockets(text: &str) -> Result<u32, String> {
+    const RANGE: RangeInclusive<u32> = capacity::LEAST_SOCKETS..=capacity::MOST_SOCKETS;
+    let sockets = text.parse().ok().filter(|sockets| RANGE.contains(sockets));
+    sockets.ok_or_else(|| {
+        format!(
+            "`{text}` is no number of sockets from {} to {}",
+            RANGE.start(),
+            RANGE.end()
+        )
+    })
 }
 
 /// A time to enforce for.

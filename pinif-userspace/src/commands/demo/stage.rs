@@ -58,6 +58,7 @@ impl Stage {
             quiet_after: QUIET_AFTER,
             foresee: false,
             replies: false,
+            max_sockets: None,
             attach: Mode::of_kernel(),
             log_level: 0,
             loader: Loader::begin(),
