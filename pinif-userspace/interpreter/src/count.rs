@@ -1,6 +1,9 @@
 //! What a run has executed.
 
-use std::{collections::BTreeMap, ops::AddAssign};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::AddAssign,
+};
 
 /// What a run has executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Count {
     /// The instructions by the project's source file that they come from: of what was inlined, where it is written; of what was inlined of a
     /// library, the file before. The functions of libraries have a line of their own; without a name are programs that have no lines.
     pub files: BTreeMap<String, u64>,
+    /// The maps of which something was written that all CPUs have in common: neither a CPU's own value, nor what is stored with a socket.
+    pub shared: BTreeSet<String>,
 }
 
 impl Count {
@@ -27,6 +32,7 @@ impl AddAssign<&Self> for Count {
         for (name, calls) in &other.helpers {
             *self.helpers.entry(name).or_default() += calls;
         }
+        self.shared.extend(other.shared.iter().cloned());
         for (name, instructions) in &other.files {
             *self.files.entry(name.clone()).or_default() += instructions;
         }

@@ -69,7 +69,7 @@ impl Machine {
             84 => ("sk_lookup_tcp", self.kernel.receiver.unwrap_or(0)),
             85 => ("sk_lookup_udp", self.kernel.receiver.unwrap_or(0)),
             86 => ("sk_release", 0),
-            93 => ("spin_lock", 0),
+            93 => ("spin_lock", self.lock(a)?),
             94 => ("spin_unlock", 0),
             95 => (
                 "sk_fullsock",
@@ -99,6 +99,7 @@ impl Machine {
         let definition = &self.map_at(map)?.definition;
         let key = self.memory.bytes(key, definition.key)?.to_vec();
         let value = self.memory.bytes(value, definition.value)?.to_vec();
+        self.change(map)?;
         let (map, memory) = self.map_at_mut(map)?;
         Ok(map.update(&key, &value, flags, memory)?.cast_unsigned())
     }
@@ -106,8 +107,23 @@ impl Machine {
     fn delete(&mut self, map: u64, key: u64) -> Result<u64> {
         let size = self.map_at(map)?.definition.key;
         let key = self.memory.bytes(key, size)?.to_vec();
+        self.change(map)?;
         let (map, _) = self.map_at_mut(map)?;
         Ok(map.remove(&key)?.cast_unsigned())
+    }
+
+    /// Notes that a helper changes a map: its lists, locks or numbers.
+    fn change(&mut self, map: u64) -> Result<()> {
+        let name = self.map_at(map)?.definition.name.clone();
+        self.changed.insert(name);
+        Ok(())
+    }
+
+    /// Takes a lock, which nobody else has here: its word is written.
+    fn lock(&mut self, at: u64) -> Result<u64> {
+        let word = self.memory.number(at, 4)?;
+        self.memory.write_number(at, 4, word)?;
+        Ok(0)
     }
 
     /// Something of a socket; zero where there is none.
@@ -168,6 +184,7 @@ impl Machine {
 
     /// The record's header has its length, and its map (`struct bpf_ringbuf_hdr`).
     fn reserve(&mut self, map: u64, size: u64) -> Result<u64> {
+        self.change(map)?;
         let header = [size, map].map(u64::to_le_bytes).concat();
         let record = [header, vec![0; size as usize]].concat();
         Ok(self.memory.allocate(record) + 16)

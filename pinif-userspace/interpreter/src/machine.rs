@@ -1,6 +1,9 @@
 //! The machine: programs, their maps, and the kernel around them.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -27,6 +30,8 @@ pub struct Machine {
     /// The source files of the programs ([`object::Loaded::files`]).
     pub(crate) files: Vec<String>,
     pub(crate) stacks: Stacks,
+    /// The maps that helpers have changed in this run, or taken the lock of.
+    pub(crate) changed: BTreeSet<String>,
 }
 
 /// What a program runs for.
@@ -72,6 +77,7 @@ impl Machine {
                 .collect(),
             files: loaded.files,
             stacks,
+            changed: BTreeSet::new(),
         })
     }
 

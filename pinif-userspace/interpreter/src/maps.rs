@@ -1,6 +1,6 @@
 //! Maps, in memory. A per-CPU map has one CPU's values: programs run one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
@@ -189,6 +189,23 @@ impl Map {
             bail!("a removal from the map {}", self.definition.name);
         };
         Ok(values.remove(key).map_or(NO_ENTRY, |_| 0))
+    }
+
+    /// Whether all CPUs have its values in common, and any of them may write them.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.definition.kind, kind::PERCPU_ARRAY | kind::SK_STORAGE)
+    }
+
+    /// Whether the region at one of these addresses is of its values.
+    pub fn has_any(&self, regions: &BTreeSet<u64>) -> bool {
+        match &self.content {
+            Content::Array(first) => regions.contains(first),
+            Content::Hash(values) | Content::Trie(values) => {
+                values.values().any(|at| regions.contains(at))
+            }
+            Content::Storage(values) => values.values().any(|at| regions.contains(at)),
+            Content::Programs(_) | Content::Ring(_) => false,
+        }
     }
 
     /// The name of the program in a place of a program array.

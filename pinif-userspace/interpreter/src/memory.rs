@@ -1,5 +1,7 @@
 //! The memory that programs see: regions with bounds.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 /// Where the first region is. Below, as at zero, there is nothing.
@@ -13,6 +15,8 @@ const GAP: u64 = 0x1000;
 pub struct Memory {
     /// By their addresses.
     regions: Vec<(u64, Vec<u8>)>,
+    /// The addresses of those that something was written to.
+    written: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -47,12 +51,18 @@ impl Memory {
     /// As of [`Self::bytes`].
     pub fn write(&mut self, at: u64, new: &[u8]) -> Result<()> {
         let (region, offset) = self.find(at)?;
-        let (_, bytes) = &mut self.regions[region];
+        let (start, bytes) = &mut self.regions[region];
         bytes
             .get_mut(offset..offset + new.len())
             .with_context(|| format!("{} bytes at {at:#x} reach beyond their region", new.len()))?
             .copy_from_slice(new);
+        self.written.insert(*start);
         Ok(())
+    }
+
+    /// The addresses of the regions that something was written to since this was asked for last.
+    pub fn take_written(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.written)
     }
 
     /// A number of this many bytes, at most eight.

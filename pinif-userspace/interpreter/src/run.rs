@@ -1,6 +1,6 @@
 //! A run: registers, calls, and the count.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -73,6 +73,8 @@ impl Machine {
     /// When there is no such program, or it does what it may not, or what this machine does not have.
     pub fn run(&mut self, program: &str, input: &Input) -> Result<(u32, Count)> {
         let mut count = Count::default();
+        self.memory.take_written();
+        self.changed.clear();
         let mut files = vec![0; self.files.len()];
         let mut name = program.to_owned();
         let mut tail_calls = 0;
@@ -88,6 +90,7 @@ impl Machine {
                 Ok(End::Exit(value)) => {
                     let named = self.files.iter().zip(files).filter(|(_, count)| *count > 0);
                     count.files = named.map(|(file, count)| (file.clone(), count)).collect();
+                    count.shared = self.shared();
                     return Ok((value as u32, count));
                 }
                 Ok(End::TailCall(next)) => {
@@ -98,6 +101,15 @@ impl Machine {
                 Err(error) => return Err(error.context(format!("the program {name} failed"))),
             }
         }
+    }
+
+    /// The maps of which this run has written something that all CPUs have in common.
+    fn shared(&mut self) -> BTreeSet<String> {
+        let written = self.memory.take_written();
+        let maps = self.maps.iter();
+        let shared = maps.filter(|map| map.is_shared() && map.has_any(&written));
+        let names = shared.map(|map| map.definition.name.clone());
+        names.chain(self.changed.iter().cloned()).collect()
     }
 
     fn execute(

@@ -83,12 +83,14 @@ impl Audit {
         };
         let mut ebpf = audit::load(
             plan.loader,
-            &types.offsets,
-            plan.log_level,
-            plan.enforce != Enforce::Never,
-            replies,
-            is_root(&plan.cgroup),
-            plan.max_sockets,
+            audit::Wanted {
+                offsets: &types.offsets,
+                log_level: plan.log_level,
+                enforces: plan.enforce != Enforce::Never,
+                replies,
+                hears_all: is_root(&plan.cgroup),
+                sockets: plan.max_sockets,
+            },
             persist.as_deref(),
         )?;
         if plan.log_level > 0 {

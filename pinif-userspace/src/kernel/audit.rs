@@ -10,22 +10,37 @@ use super::{
     sizes,
 };
 
-/// Makes the maps and prepares the programs, with the kernel's offsets and the level of aya-log (0 is off). Where it `enforces`, there is room
-/// for the program that refuses; where any `replies` are audited, for what sockets have heard; and there is room for so many `sockets`, or for as many as fit the machine. Where there is something that persists, the maps are those of previous instances, and stay.
+/// What an audit wants of its object.
+pub struct Wanted<'a> {
+    /// Where this kernel keeps what no helper gives.
+    pub offsets: &'a Offsets,
+    /// The level of aya-log; 0 is off.
+    pub log_level: u8,
+    /// Whether there is to be room for the program that refuses.
+    pub enforces: bool,
+    /// Which replies are audited: there is room for what sockets have heard where any are.
+    pub replies: Replies,
+    /// Whether the hook at the sockets sees all sockets, since its cgroup is the root.
+    pub hears_all: bool,
+    /// How many sockets there is to be room for; as many as fit the machine where nothing is said.
+    pub sockets: Option<u32>,
+}
+
+/// Makes the maps and prepares the programs. Where there is something that persists, the maps are those of previous instances, and stay.
 ///
 /// # Errors
 ///
-/// When this binary has no programs inside, what persists has room for another number of sockets than is asked for, or the kernel refuses a map or does not know its type.
-pub fn load(
-    loader: Loader,
-    offsets: &Offsets,
-    log_level: u8,
-    enforces: bool,
-    replies: Replies,
-    hears_all: bool,
-    sockets: Option<u32>,
-    persist: Option<&Persist>,
-) -> Result<Ebpf> {
+/// When this binary has no programs inside, what persists has room for another number of sockets than is wanted, or the kernel refuses a
+/// map or does not know its type.
+pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Result<Ebpf> {
+    let Wanted {
+        offsets,
+        log_level,
+        enforces,
+        replies,
+        hears_all,
+        sockets,
+    } = wanted;
     let pinned_maps = persist.map(Persist::maps).unwrap_or_default();
     let sockets = sizes::sockets(sockets, &pinned_maps)?;
     let ebpf = loader.audit(&AuditSettings {

@@ -88,3 +88,22 @@ fn nothing_leaves_while_another_build_takes_over_filters() {
         nothing_leaves_while_builds_change(bench, CLSACT);
     });
 }
+
+#[test]
+fn a_collector_that_drops_takes_over_from_one_that_does_not() {
+    scenario("enforce persist-later", &[], |bench| {
+        let place = Place::new();
+        let outside = Outside::of(bench);
+        let began = place.audit(bench, &[]).kill();
+        let second = place.audit(bench, &["--enforce"]).since(&began);
+        bench.send(&format!("{CONTAINED} --count 100"));
+        let sent = bench.send(&format!("{LEAK} --count 50"));
+        second
+            .stop()
+            .expect()
+            .finding(kept().packets(50).by(&sent))
+            .contained("fab0", "fab0", 100)
+            .nothing_else();
+        outside.got_nothing();
+    });
+}

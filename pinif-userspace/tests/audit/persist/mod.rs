@@ -9,4 +9,5 @@ mod metrics;
 pub mod place;
 mod replies;
 mod seen;
+mod sizes;
 pub mod upgrade;
