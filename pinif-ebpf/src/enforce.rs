@@ -5,7 +5,7 @@
 
 use crate::{
     policy::{Active, Demand, ZoneSet, flags},
-    verdict::{Decision, KindSet, Severity},
+    verdict::{Decision, Kind, KindSet, Severity},
 };
 
 /// What becomes of a packet that breaks a rule: what is said of the rule's own kinds, `policy-escape` and `unpinned`. Or that the rule
@@ -117,12 +117,21 @@ impl Decision {
             || (kinds.intersects(KindSet::LEAKS_BY_RULE) && action.drops(Severity::Leak))
             || (kinds.intersects(KindSet::RISKS_BY_RULE) && action.drops(Severity::Risk))
     }
+
+    /// The same of a packet that arrives. What belongs to a contained zone is dropped whoever would receive it, a risk as well: netfilter may
+    /// give it to another socket than the look-up finds, and one may be bound before the packet is there. Of what breaks a rule
+    /// alone, the rule says what becomes.
+    #[inline(always)]
+    pub const fn is_kept_out(&self, action: Action) -> bool {
+        self.kind == Kind::IngressEscape as u8
+            && (self.source_owner.is_some() || action.drops(Severity::Leak))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{ALLOWED, Kind};
+    use crate::{key::IfIndex, verdict::ALLOWED};
 
     const ACTIONS: [Action; 3] = [Action::Unsaid, Action::Alert, Action::Drop];
 
@@ -257,5 +266,21 @@ mod tests {
         assert_eq!(dropped(both), [false, false, true]);
         let crossed = held(Kind::CrossedBind, Severity::Note, &[]);
         assert_eq!(dropped(crossed), [false; 3]);
+    }
+
+    #[test]
+    fn what_arrives_is_kept_out_for_its_zone_and_as_its_rule_says() {
+        let kept_out = |decision: Decision| ACTIONS.map(|action| decision.is_kept_out(action));
+        let of_rule = held(Kind::IngressEscape, Severity::Leak, &[]);
+        assert_eq!(kept_out(of_rule), [true, false, true]);
+        for severity in [Severity::Leak, Severity::Risk] {
+            let of_zone = Decision {
+                source_owner: IfIndex(7),
+                ..held(Kind::IngressEscape, severity, &[])
+            };
+            assert_eq!(kept_out(of_zone), [true; 3]);
+        }
+        assert_eq!(dropped(of_rule), [false; 3], "it does not leave");
+        assert_eq!(kept_out(Decision::CONTAINED), [false; 3]);
     }
 }

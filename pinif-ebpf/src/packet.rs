@@ -16,6 +16,12 @@ pub mod ethertype {
     pub const VLAN: u16 = 0x8100;
     /// A service VLAN tag (802.1ad).
     pub const SERVICE_VLAN: u16 = 0x88a8;
+
+    /// Whether it announces a tag.
+    #[inline(always)]
+    pub const fn is_tag(kind: u16) -> bool {
+        matches!(kind, VLAN | SERVICE_VLAN)
+    }
 }
 
 /// IP protocol numbers that the parser or the decision look at (IANA).
@@ -137,6 +143,36 @@ pub fn untag(frame: &impl Bytes) -> Result<(u16, usize), NotParsed> {
         offset += tag.len();
     }
     if kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+        return Err(NotParsed::Malformed);
+    }
+    Ok((kind, offset))
+}
+
+/// The bits of a tag that are the VLAN's number; zero is none, but a priority (802.1Q, 9.6).
+pub const VLAN_ID: u16 = 0xfff;
+
+/// Follows the tags that `kind` announces, from the first on, as long as they name no VLAN.
+///
+/// Returns the ethertype behind them and the offset of what it announces.
+///
+/// # Errors
+///
+/// [`NotParsed::NotIp`] when one names a VLAN; [`NotParsed::Malformed`] when the frame ends in a tag or has more than [`MAX_VLAN_TAGS`].
+#[inline(always)]
+pub fn untag_priorities(kind: u16, tags: &impl Bytes) -> Result<(u16, usize), NotParsed> {
+    let (mut kind, mut offset) = (kind, 0);
+    for _ in 0..MAX_VLAN_TAGS {
+        if !ethertype::is_tag(kind) {
+            break;
+        }
+        let tag = tags.load::<[u8; 4]>(offset).ok_or(NotParsed::Malformed)?;
+        if u16::from_be_bytes([tag[0], tag[1]]) & VLAN_ID != 0 {
+            return Err(NotParsed::NotIp);
+        }
+        kind = u16::from_be_bytes([tag[2], tag[3]]);
+        offset += tag.len();
+    }
+    if ethertype::is_tag(kind) {
         return Err(NotParsed::Malformed);
     }
     Ok((kind, offset))

@@ -50,10 +50,36 @@ pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malforme
         rule,
         source_owner: reread(&sighting.source_owner),
     };
-    let action = if rule == NO_RULE {
-        Action::Unsaid
-    } else {
-        policy::demand(active.slot, rule).map_or(Action::Unsaid, |demand| demand.action())
+    u32::from(decision.is_dropped(action(active, rule)) && active.enforces(now))
+}
+
+/// The same of a packet that arrives, and has the verdict that key and sighting say.
+///
+/// One that `is_malformed` is dropped where a rule may be broken by it: its ports are not known, and no interface is asked for, since this one
+/// does not meet the rule.
+#[inline(never)]
+pub fn keeps_out(active: &Active, key: &FindingKey, sighting: &Sighting, is_malformed: u32) -> u32 {
+    if reread(&active.enforce_until) == until::NEVER {
+        return 0;
+    }
+    if is_malformed != 0 && active.drops_unparsed != 0 {
+        return u32::from(active.enforces(now));
+    }
+    let rule = reread(&sighting.rule);
+    let decision = Decision {
+        kind: reread(&key.kind),
+        rule,
+        source_owner: reread(&sighting.source_owner),
+        ..Decision::CONTAINED
     };
-    u32::from(decision.is_dropped(action) && active.enforces(now))
+    u32::from(decision.is_kept_out(action(active, rule)) && active.enforces(now))
+}
+
+/// What becomes of what breaks a rule.
+#[inline(always)]
+fn action(active: &Active, rule: u16) -> Action {
+    if rule == NO_RULE {
+        return Action::Unsaid;
+    }
+    policy::demand(active.slot, rule).map_or(Action::Unsaid, |demand| demand.action())
 }

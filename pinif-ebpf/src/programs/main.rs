@@ -2,6 +2,8 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
+mod arrival_world;
+#[cfg(target_arch = "bpf")]
 mod enforce;
 #[cfg(target_arch = "bpf")]
 mod hooks;
@@ -9,6 +11,8 @@ mod hooks;
 mod identity;
 #[cfg(target_arch = "bpf")]
 mod judging;
+#[cfg(target_arch = "bpf")]
+mod keep_out;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
@@ -21,6 +25,8 @@ mod multipath;
 mod receiver;
 #[cfg(target_arch = "bpf")]
 mod recheck;
+#[cfg(target_arch = "bpf")]
+mod recheck_arrival;
 #[cfg(target_arch = "bpf")]
 mod sender;
 #[cfg(target_arch = "bpf")]

@@ -262,12 +262,10 @@ const fn bit(is_set: bool, bit: u32) -> u32 {
 /// one, and to find its zones.
 #[inline(always)]
 fn zones_of(key: &FindingKey, recheck: &RecheckState, device: Device) -> u64 {
-    let index = device.index();
-    match names::of(key.netns, index) {
-        Some(name) if name.words() == device.name().until_zero() => {
-            policy::zones(key.netns, reread(&recheck.slot), index).0
-        }
-        Some(_) | None => u64::MAX,
+    if names::is_known(key.netns, device) {
+        policy::zones(key.netns, reread(&recheck.slot), device.index()).0
+    } else {
+        u64::MAX
     }
 }
 

@@ -224,6 +224,35 @@ pub fn decide_arrival(
     decision
 }
 
+/// What the kernel says at this instant of the interface that a packet arrived by: what userspace published may be some milliseconds old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArrivalRecheck {
+    /// It, or one that it is a lower device of, has the destination address.
+    pub has_destination: bool,
+    /// One of these has a name that userspace does not know yet: its zones may be any.
+    pub is_unknown: bool,
+}
+
+impl Decision {
+    /// The decision on a packet that arrived, had all been known that `live` has.
+    #[inline(always)]
+    pub const fn reconsidered_arrival(&self, live: ArrivalRecheck) -> Self {
+        let is_of_zone = self.source_owner.is_some() && !live.has_destination;
+        let is_held = !live.is_unknown && (is_of_zone || self.rule != NO_RULE);
+        if !is_held {
+            return Self::CONTAINED;
+        }
+        Self {
+            source_owner: if is_of_zone {
+                self.source_owner
+            } else {
+                IfIndex::NONE
+            },
+            ..*self
+        }
+    }
+}
+
 const _: () = assert!(size_of::<IngressPolicy>() == 56);
 
 #[cfg(feature = "user")]

@@ -53,6 +53,8 @@ pub enum Dropped {
     Leak,
     /// As the rule says that is broken ([`crate::enforce::Action`]).
     ByRule,
+    /// Where it arrives: always for the sake of a contained zone, and as the rule says for that of a rule.
+    Arriving,
 }
 
 /// What there is to say of a kind.
@@ -137,7 +139,7 @@ kinds! {
     /// Traffic of a contained zone arrived by an interface outside it.
     IngressEscape = 8: Row {
         name: "ingress-escape", varies: true, direction: Direction::Ingress, is_of_rule: true, is_revocable: false,
-        ..ROW
+        dropped: Dropped::Arriving, ..ROW
     };
     /// Traffic that cannot be seen here.
     Unaudited = 9: Row {

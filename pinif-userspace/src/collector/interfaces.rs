@@ -20,7 +20,8 @@ use crate::{
     },
     host::network::{Change, Network},
     hub::{Hub, Notice, notice::Work},
-    kernel::publish::{counted_above, ingress_policy::watched},
+    kernel::publish::counted_above,
+    policy::ingress_policy::watched,
 };
 
 /// What came of attaching to some interfaces.

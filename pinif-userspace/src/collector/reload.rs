@@ -7,11 +7,8 @@ use anyhow::Result;
 use super::{audit::Audit, enforcement, foresight, persisted_policy, progress::batches};
 use crate::{
     hub::{Hub, Notice, notice::Work},
-    kernel::{
-        clock::monotonic,
-        publish::{Unresolved, ingress_policy::watched},
-    },
-    policy::{Policy, PolicyErrors},
+    kernel::{clock::monotonic, publish::Unresolved},
+    policy::{Policy, PolicyErrors, ingress_policy::watched},
 };
 
 impl Audit {

@@ -17,7 +17,7 @@ pub struct Matrix {
     /// The egress interfaces, in their natural order (`eth2` before `eth10`).
     pub columns: Vec<String>,
     /// The senders: bound devices in the same order, so that what is contained lies on the diagonal; then the unpinned
-    /// sockets, the kernel, and what no socket sent.
+    /// sockets, the kernel, what no socket sent, and what was dropped where it arrived.
     pub rows: Vec<Row>,
 }
 
@@ -48,6 +48,8 @@ pub enum Sender {
     Kernel,
     /// No socket: forwarded traffic, mostly.
     NoSocket,
+    /// Others: what was dropped where it arrived.
+    Arriving,
 }
 
 impl Sender {
@@ -58,6 +60,7 @@ impl Sender {
             Self::Unpinned => "unpinned",
             Self::Kernel => "kernel",
             Self::NoSocket => "no socket",
+            Self::Arriving => "arriving",
         }
     }
 }
@@ -69,6 +72,7 @@ impl Ord for Sender {
             Self::Unpinned => 1,
             Self::Kernel => 2,
             Self::NoSocket => 3,
+            Self::Arriving => 4,
         };
         match (self, other) {
             (Self::Bound(one), Self::Bound(another)) => natural(one, another),
@@ -224,6 +228,9 @@ impl Matrix {
 }
 
 fn sender(cell: &Cell) -> Sender {
+    if cell.has_arrived() {
+        return Sender::Arriving;
+    }
     match (&cell.bound_device, cell.origin) {
         (Some(device), _) => Sender::Bound(device.clone()),
         (None, SentBy::Socket) => Sender::Unpinned,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pinif_ebpf::verdict::{CellVerdict, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Direction, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct Summary {
     pub packets: u64,
     /// How many bytes these had, with the link header of the first interface.
     pub bytes: u64,
-    /// How many packets were dropped, and did not leave (`--enforce`).
+    /// How many packets were dropped, and did not leave, or did not come in (`--enforce`).
     pub dropped: u64,
     /// Who sent how much by which interface.
     pub matrix: Vec<Cell>,
@@ -67,9 +67,9 @@ pub struct Cell {
     /// The network namespace of the egress interface.
     pub netns: String,
     /// The interface that the senders are bound to; null for unpinned sockets and for what no socket sent. Of a copy, the
-    /// device of the socket that it is a copy of.
+    /// device of the socket that it is a copy of; of `ingress-escape`, of the one that would have received it.
     pub bound_device: Option<String>,
-    /// Where the packets left, or would have left, had they not been dropped.
+    /// Where the packets left, or would have left, had they not been dropped; of `ingress-escape`, where they arrived.
     pub egress_interface: String,
     /// How many packets.
     pub packets: u64,
@@ -79,13 +79,21 @@ pub struct Cell {
     #[serde(with = "names::verdict_name")]
     #[schemars(schema_with = "names::verdict_schema")]
     pub verdict: CellVerdict,
-    /// Who sent them.
+    /// Who sent them; of `ingress-escape`, who would have received them.
     pub origin: SentBy,
     /// They have left by an interface above this one before, whose lower device this is: a VLAN's trunk, a bond's or bridge's
     /// port, a tunnel's underlay. The summary's own `packets` and `bytes` leave them out, so that each packet is counted once.
     pub carried: bool,
-    /// They were dropped, and did not leave. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
+    /// They were dropped, and did not leave, or did not come in. The summary's `packets` and `bytes` leave them out, its `dropped` counts them.
     pub dropped: bool,
+}
+
+impl Cell {
+    /// Whether its packets came from elsewhere: they were dropped where they arrived. What comes in is in no cell.
+    pub fn has_arrived(&self) -> bool {
+        let kind = self.verdict.kind();
+        kind.is_some_and(|kind| kind.row().direction == Direction::Ingress)
+    }
 }
 
 /// A cell of the matrix, and how grave it is.

@@ -117,8 +117,87 @@ const MANY: usize = 1024;
 /// Asks one socket, by its inode and a process that has it, for the interfaces that it names. Nothing where it may not be asked (ptrace(2),
 /// `PTRACE_MODE_ATTACH_REALCREDS`), is closed by now, or is not among the first thousand descriptors of the process.
 pub fn named_interfaces_of(inode: u64, process: ProcessId) -> Option<NamedInterfaces> {
-    let found = asked(process, &[inode], MANY);
+    let found = asked(process, &[inode], MANY, NamedInterfaces::of);
     found.into_iter().next().map(|(_, named)| named)
+}
+
+/// The interface by which a connection that was accepted arrived: its handshake's last packet (`tcp_v4_syn_recv_sock`,
+/// `tcp_v6_syn_recv_sock`). Nothing of one that was made from here, and where it may not be asked, as above.
+pub fn accepted_by(inode: u64, process: ProcessId) -> Option<IfIndex> {
+    let found = asked(process, &[inode], usize::MAX, accepted);
+    found.into_iter().next().and_then(|(_, by)| by)
+}
+
+/// Asks a connection of TCP.
+fn accepted(socket: BorrowedFd<'_>) -> Option<IfIndex> {
+    // Of an `AF_INET6` socket it is the interface for groups, which TCP has no other use for.
+    if let Some(index) = option(socket, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF) {
+        return Some(IfIndex(index)).filter(|index| index.is_some());
+    }
+    // Of an `AF_INET` one it is said where the socket asks for it; TCP makes nothing else of this.
+    let asks = option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO)? != 0;
+    if !asks && !set_packet_info(socket, 1) {
+        return None;
+    }
+    let by = packet_info(socket);
+    if !asks {
+        set_packet_info(socket, 0);
+    }
+    by.filter(|index| index.is_some())
+}
+
+fn set_packet_info(socket: BorrowedFd<'_>, value: libc::c_int) -> bool {
+    // SAFETY: the descriptor is open as long as it is borrowed, and the value is there for the call.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    outcome == 0
+}
+
+/// `IP_PKTOPTIONS` (linux/in.h).
+const IP_PKTOPTIONS: libc::c_int = 9;
+
+/// The interface of `IP_PKTINFO`, as `do_ip_getsockopt` gives it for a stream: in a control message.
+fn packet_info(socket: BorrowedFd<'_>) -> Option<IfIndex> {
+    let mut control = [0u64; 32];
+    let mut length = size_of_val(&control) as libc::socklen_t;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the kernel writes at most `length` bytes there.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            IP_PKTOPTIONS,
+            control.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if outcome != 0 {
+        return None;
+    }
+    // SAFETY: all zeros is one without messages.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = length as _;
+    // SAFETY: the header leads to as many bytes as the kernel wrote, aligned as a message is, and each is read within them.
+    unsafe {
+        let mut next = libc::CMSG_FIRSTHDR(&raw const message);
+        while let Some(header) = next.as_ref() {
+            if (header.cmsg_level, header.cmsg_type) == (libc::IPPROTO_IP, libc::IP_PKTINFO) {
+                let info: libc::in_pktinfo = libc::CMSG_DATA(next)
+                    .cast::<libc::in_pktinfo>()
+                    .read_unaligned();
+                return u32::try_from(info.ipi_ifindex).ok().map(IfIndex);
+            }
+            next = libc::CMSG_NXTHDR(&raw const message, next);
+        }
+    }
+    None
 }
 
 /// Asks many sockets, each by its inode and a process that has it. Those that may not be asked, or are closed by now, are not in the
@@ -130,12 +209,17 @@ pub fn named_interfaces(sockets: &HashMap<u64, ProcessId>) -> HashMap<u64, Named
     }
     let by_process = by_process.into_iter();
     by_process
-        .flat_map(|(process, inodes)| asked(process, &inodes, usize::MAX))
+        .flat_map(|(process, inodes)| asked(process, &inodes, usize::MAX, NamedInterfaces::of))
         .collect()
 }
 
 /// The same of sockets of one process, among the first descriptors that it has.
-fn asked(process: ProcessId, inodes: &[u64], most: usize) -> HashMap<u64, NamedInterfaces> {
+fn asked<T>(
+    process: ProcessId,
+    inodes: &[u64],
+    most: usize,
+    ask: impl Fn(BorrowedFd<'_>) -> T,
+) -> HashMap<u64, T> {
     let mut found = HashMap::new();
     let Ok(Some(descriptor)) = descriptor_of(process) else {
         return found;
@@ -148,7 +232,7 @@ fn asked(process: ProcessId, inodes: &[u64], most: usize) -> HashMap<u64, NamedI
         if let Ok(socket) = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty())
             && fstat(&socket).is_ok_and(|status| status.st_ino == inode)
         {
-            found.insert(inode, NamedInterfaces::of(socket.as_fd()));
+            found.insert(inode, ask(socket.as_fd()));
         }
         if found.len() == inodes.len() {
             break;

@@ -32,5 +32,5 @@ pub(crate) mod wakes;
 pub use entry::entry_program;
 pub use object::Object;
 pub use persist::map_layout_of_this_build;
-pub use publish::{ingress_policies, interface_zones};
+pub use publish::interface_zones;
 pub use sizes::of_sockets;

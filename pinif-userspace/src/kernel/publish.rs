@@ -2,7 +2,6 @@
 //! policy takes effect in one step.
 
 mod host;
-pub(crate) mod ingress_policy;
 mod named;
 mod tables;
 mod zones;
@@ -20,12 +19,16 @@ use pinif_ebpf::{
 
 pub use self::host::counted_above;
 pub use self::named::{Named, Unresolved, unresolved};
+pub use self::zones::of as interface_zones;
 use self::{
     host::Host,
     tables::{Tables, Written},
 };
-pub use self::{ingress_policy::of as ingress_policies, zones::of as interface_zones};
-use crate::{host::network::Network, kernel::fill::Fill, policy::Policy};
+use crate::{
+    host::network::Network,
+    kernel::fill::Fill,
+    policy::{Policy, ingress_policy},
+};
 
 /// Writes the maps that the programs read.
 pub struct Publisher {

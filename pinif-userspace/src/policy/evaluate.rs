@@ -9,13 +9,21 @@ use std::{
 
 use pinif_ebpf::{
     key::{Address, IfIndex},
+    packet::Packet,
     policy::{Demand, NO_RULE, RuleSet, Slot, Tables, ZoneSet},
-    verdict::{Decision, Traffic, World, decide},
+    verdict::{
+        Decision, Traffic, World,
+        arrival::{
+            Arrival, IngressPolicy, Premises, decide_arrival, reply_to, rules_for_reply, suspect,
+        },
+        decide,
+    },
 };
 
 use super::{
     compile::{Compiled, compile},
     dimension::{self, Dimension, LookUpFile, for_each_dimension},
+    ingress_policy,
     membership::membership,
     model::Policy,
 };
@@ -65,10 +73,13 @@ pub struct Sender {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     lower_devices: BTreeSet<(IfIndex, IfIndex)>,
+    /// Every local address, with the interface that alone has it, or none.
     owners: HashMap<Address, IfIndex>,
     zones: BTreeMap<IfIndex, ZoneSet>,
     /// By which nothing leaves.
     ends: BTreeSet<IfIndex>,
+    /// What may arrive by each interface.
+    ingress: BTreeMap<IfIndex, IngressPolicy>,
 }
 
 impl InForce {
@@ -112,6 +123,36 @@ impl InForce {
         };
         decide(traffic, &self.compiled.active, &world)
     }
+
+    /// The verdict on one packet that arrives by an interface, for a socket of this receiver.
+    pub fn judge_arrival(
+        &self,
+        packet: &Packet,
+        by: IfIndex,
+        receiver: &Sender,
+        surroundings: &Surroundings,
+    ) -> Decision {
+        let world = Case {
+            policy: self,
+            sender: receiver,
+            surroundings,
+        };
+        let active = &self.compiled.active;
+        let Some(ingress) = surroundings.ingress.get(&by) else {
+            return Decision::CONTAINED;
+        };
+        let suspicion = suspect(&packet.source, &packet.destination, ingress, active, &world);
+        if !suspicion.is_some() {
+            return Decision::CONTAINED;
+        }
+        let rules = rules_for_reply(&reply_to(packet), suspicion, ingress, active, &world);
+        let arrival = Arrival {
+            suspicion,
+            rules,
+            is_taken: true,
+        };
+        decide_arrival(&arrival, ingress, active, &world)
+    }
 }
 
 /// The number of the rule that decided, in the order of the file.
@@ -122,14 +163,16 @@ pub fn rule_of(decision: &Decision) -> Option<usize> {
 impl Surroundings {
     /// Those of a namespace under a policy.
     pub fn of(network: &Network, policy: &Policy) -> Self {
+        let local = network.addresses.iter();
+        let local = local.map(|local| (Address::from(local.address), IfIndex::NONE));
         let owners = network.sole_owners();
+        let owners = owners.map(|(address, owner)| (Address::from(address), owner));
         let lower_devices = lower_devices(&network.links);
         Self {
             zones: zones(network, policy, &lower_devices),
-            owners: owners
-                .map(|(address, owner)| (Address::from(address), owner))
-                .collect(),
+            owners: local.chain(owners).collect(),
             lower_devices,
+            ingress: ingress_policy::of(network, policy),
             ends: network
                 .links
                 .iter()
@@ -185,6 +228,16 @@ impl World for Case<'_> {
 
     fn leads_nowhere(&self, _: Slot, interface: IfIndex) -> bool {
         self.surroundings.ends.contains(&interface)
+    }
+}
+
+impl Premises for Case<'_> {
+    fn owner(&self, address: &Address) -> Option<IfIndex> {
+        self.surroundings.owners.get(address).copied()
+    }
+
+    fn ingress_policy(&self, _: Slot, interface: IfIndex) -> Option<&IngressPolicy> {
+        self.surroundings.ingress.get(&interface)
     }
 }
 

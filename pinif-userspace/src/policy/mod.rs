@@ -16,6 +16,7 @@ mod exposure;
 mod file;
 mod file_id;
 mod guard;
+pub mod ingress_policy;
 mod interface_pattern;
 mod key;
 mod keys;

@@ -24,14 +24,11 @@ pub fn conclusion(rows: &[Row], summary: &Summary) -> String {
             )
         }
     };
-    if summary.dropped > 0 {
-        let packets = match summary.dropped {
-            1 => "1 packet was".to_owned(),
-            dropped => format!("{} packets were", grouped(dropped)),
-        };
-        let what = worst(rows, |row| row.dropped);
-        text.push_str(&format!(" {packets} kept from leaving{what}."));
-    }
+    let kept_out = summary.matrix.iter().filter(|cell| cell.has_arrived());
+    let kept_out = kept_out.fold(0u64, |sum, cell| sum.saturating_add(cell.packets));
+    let kept_in = summary.dropped.saturating_sub(kept_out);
+    text.push_str(&kept(rows, kept_in, Direction::Egress, "from leaving"));
+    text.push_str(&kept(rows, kept_out, Direction::Ingress, "out"));
     let allowed = summary.matrix.iter();
     let allowed = allowed
         .filter(|cell| cell.verdict == CellVerdict::Allowed && !cell.carried)
@@ -44,6 +41,19 @@ pub fn conclusion(rows: &[Row], summary: &Summary) -> String {
         text.push_str(" But not all packets could be counted.");
     }
     text
+}
+
+/// How many packets were dropped in a direction, in a sentence; nothing, where none was.
+fn kept(rows: &[Row], packets: u64, direction: Direction, from: &str) -> String {
+    let packets = match packets {
+        0 => return String::new(),
+        1 => "1 packet was".to_owned(),
+        packets => format!("{} packets were", grouped(packets)),
+    };
+    let what = worst(rows, |row| {
+        row.dropped && row.kind.row().direction == direction
+    });
+    format!(" {packets} kept {from}{what}.")
 }
 
 /// What the largest of some findings is, for the end of a sentence, and how many more there are; nothing, if there is none.

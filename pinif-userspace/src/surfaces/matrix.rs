@@ -4,7 +4,7 @@ use pinif_ebpf::verdict::Severity;
 
 use super::grid::{Grid, Text};
 use super::look::{self, Look};
-use crate::findings::matrix::{Matrix, Sum};
+use crate::findings::matrix::{Matrix, Sender, Sum};
 use crate::text::escape::visible;
 use crate::text::words::{grouped, wrapped};
 
@@ -122,8 +122,16 @@ pub(super) fn legend(matrix: &Matrix) -> Vec<String> {
     if sums().any(|sum| sum.gravest.is_none() && sum.allowed > 0) {
         meanings.push(format!("{ALLOWED} allowed by a rule"));
     }
-    if sums().any(|sum| sum.dropped > 0) {
+    let drops = |is_arriving: bool| {
+        let rows = matrix.rows.iter();
+        let mut rows = rows.filter(|row| (row.sender == Sender::Arriving) == is_arriving);
+        rows.any(|row| row.sums.values().any(|sum| sum.dropped > 0))
+    };
+    if drops(false) {
         meanings.push(format!("{DROPPED} kept from leaving"));
+    }
+    if drops(true) {
+        meanings.push(format!("{DROPPED} in the row arriving: kept out"));
     }
     meanings
 }

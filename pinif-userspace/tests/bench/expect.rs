@@ -40,7 +40,7 @@ impl<'a> Expectation<'a> {
         self.arrived(finding)
     }
 
-    /// This finding of what arrived, which is in no cell: the matrix is of what leaves.
+    /// This finding of what arrived, which is in no cell unless it was dropped ([`Self::finding`]): the matrix is of what leaves.
     pub fn arrived(mut self, finding: Finding) -> Self {
         for one in finding.related() {
             if one.kind != "ingress-escape" {

@@ -153,7 +153,7 @@ impl Report {
 
     fn agrees_with_itself(&self) {
         let places = self.places();
-        // What cannot be seen, has not happened, or is a group alone, has no packets, and what arrives is in no cell.
+        // What cannot be seen, has not happened, or is a group alone, has no packets, and what comes in is in no cell.
         let seen = self.findings.iter().filter(|finding| {
             finding.kind != Kind::Unaudited && finding.packets > 0 && finding.latent != Some(true)
         });
@@ -165,7 +165,8 @@ impl Report {
                     verdict(CellVerdict::Found(kind), finding.dropped),
                 )
             };
-            let own = (finding.direction == PacketDirection::Out).then(|| {
+            let has_cell = finding.direction == PacketDirection::Out || finding.dropped;
+            let own = has_cell.then(|| {
                 let place = place(&finding.bound_device, finding.kind);
                 (place, (finding.packets, finding.bytes))
             });

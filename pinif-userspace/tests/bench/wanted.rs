@@ -8,9 +8,10 @@ use super::carry::on_card;
 use super::report::{Place, verdict};
 use super::sender::Sent;
 
-/// How the explanation of what was dropped ends: of packets, and of a group that was not joined.
-const DROPPED: [&str; 2] = [
+/// How the explanation of what was dropped ends: of packets that were to leave, of those that arrived, and of a group that was not joined.
+const DROPPED: [&str; 3] = [
     "It was dropped, and did not leave.",
+    "It was dropped where it arrived, and nothing received it.",
     "The group was not joined (EPERM), so that the kernel reported none there.",
 ];
 

@@ -12,10 +12,11 @@ use pinif_ebpf::{
 use pinif_interpreter::Machine;
 use pinif_userspace::{
     host::{addresses::LocalAddress, links::Link, network::Network},
-    kernel::{ingress_policies, interface_zones},
+    kernel::interface_zones,
     policy::{
         Policy,
         compile::{Compiled, TrieEntry, compile},
+        ingress_policy,
     },
 };
 
@@ -104,7 +105,7 @@ fn publish(machine: &mut Machine, policy: &Policy, slot: u32, netns: NetNsCookie
     for (index, zones) in interface_zones(&network, policy, |_| false) {
         insert(machine, "ZONES", &key(index), &zones)?;
     }
-    for (index, allows) in ingress_policies(&network, policy) {
+    for (index, allows) in ingress_policy::of(&network, policy) {
         insert(machine, "INGRESS_POLICY", &key(index), &allows)?;
     }
     for (address, index) in network.sole_owners() {

@@ -1,66 +1,74 @@
 //! A packet arrives at an interface: TC ingress. What a policy keeps inside must not come from outside.
 
 use aya_ebpf::{
-    bindings::TC_ACT_UNSPEC, helpers::generated::bpf_ktime_get_ns, macros::classifier,
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    helpers::generated::bpf_ktime_get_ns,
+    macros::classifier,
     programs::TcContext,
 };
 use pinif_ebpf::{
-    intent::Owner,
-    key::{Address, IfIndex},
-    packet::{Packet, base::Base},
-    policy::{Active, RuleSet, Slot, Tables},
+    key::IfIndex,
+    packet::{NotParsed, Packet, base::Base},
+    policy::Active,
     sighting::{Origin, Sighting},
     subject::SubjectKey,
     verdict::arrival::{
-        Arrival, IngressPolicy, Premises, Suspicion, decide_arrival, is_icmp_error, reply_to,
+        Arrival, IngressPolicy, Suspicion, decide_arrival, is_icmp_error, reply_to,
         rules_for_reply, suspect,
     },
 };
 
 use crate::{
+    arrival_world::ArrivalWorld,
     identity::describe_flow,
+    keep_out::{pinif_drop_arrival, pinif_unreadable},
     kernel::{self, packet::Skb},
     map_world::MAX_CGROUP_DEPTH,
-    receiver, reread,
+    receiver,
+    recheck_arrival::pinif_recheck_arrival,
+    reread,
     state::{
         arriving::{self, Arriving},
         awaited, findings, ingress_policy,
-        owners::{self, local},
+        owners::local,
         policy,
     },
     verified_once::verified_once,
 };
 
 /// Runs for every packet that comes in by an interface at which something can be amiss (TCX ingress, or clsact before 6.6).
-/// Watching never changes a packet: the verdict is always that there is none.
+/// Watching never changes a packet: the verdict is that there is none, unless the policy is enforced, and the packet must not come in.
 #[classifier]
 pub fn pinif_ingress(context: TcContext) -> i32 {
-    watch(&context);
-    TC_ACT_UNSPEC
+    if watch(&context) {
+        TC_ACT_SHOT
+    } else {
+        TC_ACT_UNSPEC
+    }
 }
 
 /// Most packets end at their destination address, which is not local, or at the addresses' having nothing to do with what
-/// the policy keeps inside.
+/// the policy keeps inside. Whether the packet is to be dropped.
 #[inline(always)]
-fn watch(context: &TcContext) {
+fn watch(context: &TcContext) -> bool {
     let skb = Skb::new(context);
     let Some(in_force) = policy::in_force() else {
-        return;
+        return false;
     };
     let Some(active) = policy::active(in_force) else {
-        return;
+        return false;
     };
     let Some(ingress) = ingress_policy_of(skb, active) else {
-        return;
+        return false;
     };
     if ingress.is_open(active.contained) || !skb.is_taken_in() {
-        return;
+        return false;
     }
     let Some(arriving) = arriving::begin(in_force) else {
-        return;
+        return false;
     };
     if addresses(skb, &mut arriving.base) == 0 {
-        return;
+        return pinif_unreadable(skb.context()) != 0;
     }
     let here = ArrivalWorld { arriving: None };
     let suspicion = suspect(
@@ -70,19 +78,20 @@ fn watch(context: &TcContext) {
         active,
         &here,
     );
-    if suspicion.is_some() {
-        arriving.new.state.sighting.source_owner = suspicion.owner;
-        arriving.by_rule = u32::from(suspicion.by_rule);
-        examine(skb);
+    if !suspicion.is_some() {
+        return false;
     }
+    arriving.new.state.sighting.source_owner = suspicion.owner;
+    arriving.by_rule = u32::from(suspicion.by_rule);
+    examine(skb)
 }
 
-/// What follows for the few that are under suspicion.
+/// What follows for the few that are under suspicion. Whether the packet is to be dropped.
 #[inline(always)]
-fn examine(skb: Skb) {
+fn examine(skb: Skb) -> bool {
     let context = skb.context();
     if pinif_rules(context) == 0 {
-        return;
+        return false;
     }
     pinif_receiver(context);
     for _ in 0..MAX_CGROUP_DEPTH {
@@ -90,7 +99,10 @@ fn examine(skb: Skb) {
             break;
         }
     }
-    if pinif_judge_arrival(context) != 0 {
+    let is_found = pinif_judge_arrival(context) != 0 && pinif_recheck_arrival(context) != 0;
+    let is_dropped = pinif_drop_arrival(context) != 0;
+    if is_found {
+        pinif_identify_arrival(context);
         findings::record!(
             context,
             pinif_grow_arrival,
@@ -99,6 +111,7 @@ fn examine(skb: Skb) {
         );
         pinif_await(context);
     }
+    is_dropped
 }
 
 /// What the policy admits at the interface of a packet.
@@ -127,7 +140,9 @@ verified_once! {
         arriving.key.egress = skb.interface();
         headers(skb, arriving);
         let is_broken = rules(skb, ingress, active, arriving) != 0;
-        u32::from(is_broken || reread(&arriving.new.state.sighting.source_owner).is_some())
+        let is_suspect =
+            is_broken || reread(&arriving.new.state.sighting.source_owner).is_some();
+        u32::from(is_suspect) | reread(&arriving.is_malformed)
     }
 
     /// Writes which socket receives the packet.
@@ -151,7 +166,7 @@ verified_once! {
         u32::from(receiver::look_at_cgroup(cgroup, cgroup_rules, active))
     }
 
-    /// Decides, and writes which finding the packet is of. Zero: nothing is amiss.
+    /// Decides. Zero: nothing is amiss.
     fn pinif_judge_arrival(skb) {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
@@ -159,15 +174,18 @@ verified_once! {
         let Some(ingress) = ingress_policy_of(skb, active) else {
             return 0;
         };
-        if judge(ingress, active, arriving) == 0 {
+        judge(ingress, active, arriving)
+    }
+
+    /// Writes which finding the packet is of.
+    fn pinif_identify_arrival(_skb) {
+        let Some((arriving, active)) = arriving::in_work() else {
             return 0;
-        }
-        let count = skb.count_arrived(&arriving.base);
+        };
         write_identity(arriving, active);
         let Arriving { new, sampling, packet, .. } = arriving;
-        new.state.count = count;
         findings::begin(new, sampling, Some(packet));
-        1
+        0
     }
 
     /// Adds the packet to it ([`findings::grow`]).
@@ -190,13 +208,14 @@ verified_once! {
         findings::enter(key, new)
     }
 
-    /// Has the hook at the sockets look whether the packet is given to its socket; where it does not see that, it is.
+    /// Has the hook at the sockets look whether the packet is given to its socket; where it does not see that, it is. What is dropped
+    /// here waits for nothing.
     fn pinif_await(skb) {
         let Some((arriving, active)) = arriving::in_work() else {
             return 0;
         };
         let Arriving { key, new, is_awaited, packet, .. } = arriving;
-        if reread(is_awaited) == 0 || reread(&new.state.sighting.origin) != Origin::Process as u8 {
+        if reread(&key.dropped) != 0 || reread(is_awaited) == 0 || reread(&new.state.sighting.origin) != Origin::Process as u8 {
             findings::deliver(key);
             return 0;
         }
@@ -226,7 +245,11 @@ verified_once! {
 #[inline(always)]
 fn headers(skb: Skb, arriving: &mut Arriving) {
     let base = &arriving.base;
-    if skb.parse(false, &mut arriving.packet).is_err() {
+    let parsed = skb.parse(false, &mut arriving.packet);
+    // To what belongs to a zone, its ports are all one.
+    let is_malformed = u32::from(parsed == Err(NotParsed::Malformed)) & reread(&arriving.by_rule);
+    arriving.is_malformed = is_malformed;
+    if parsed.is_err() {
         arriving.packet = Packet {
             source: base.source,
             destination: base.destination,
@@ -311,50 +334,4 @@ fn describe(sighting: &mut Sighting, skb: Skb, packet: &Packet) {
     sighting.mark = skb.mark();
     sighting.arrived = IfIndex::NONE;
     describe_flow(sighting, packet);
-}
-
-/// What the maps know of this namespace; and, once it was looked for, who receives the packet.
-struct ArrivalWorld<'a> {
-    arriving: Option<&'a Arriving>,
-}
-
-impl ArrivalWorld<'_> {
-    #[inline(always)]
-    fn owner(&self) -> Option<&Owner> {
-        self.arriving
-            .as_ref()
-            .map(|arriving| &arriving.new.state.sighting.owner)
-    }
-}
-
-impl Premises for ArrivalWorld<'_> {
-    #[inline(always)]
-    fn owner(&self, address: &Address) -> Option<IfIndex> {
-        owners::of(kernel::netns(), address)
-    }
-
-    #[inline(always)]
-    fn ingress_policy(&self, slot: Slot, interface: IfIndex) -> Option<&IngressPolicy> {
-        ingress_policy::of(kernel::netns(), slot, interface)
-    }
-}
-
-impl Tables for ArrivalWorld<'_> {
-    policy::answers_whoever_sends!();
-
-    #[inline(always)]
-    fn by_user(&self, slot: Slot) -> Option<RuleSet> {
-        policy::by_user(slot, Self::owner(self)?.uid)
-    }
-
-    #[inline(always)]
-    fn by_cgroup(&self, _slot: Slot) -> Option<RuleSet> {
-        self.arriving.map(|arriving| arriving.cgroup_rules)
-    }
-
-    #[inline(always)]
-    fn by_executable(&self, slot: Slot) -> Option<RuleSet> {
-        let owner = Self::owner(self)?;
-        policy::by_executable(slot, owner.executable_inode, owner.executable_device)
-    }
 }

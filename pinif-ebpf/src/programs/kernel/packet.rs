@@ -13,7 +13,7 @@ use aya_ebpf::{
 use pinif_ebpf::{
     key::{IfIndex, SocketCookie},
     packet::{
-        Bytes as _,
+        Bytes as _, VLAN_ID,
         base::{self, Base},
         protocol,
     },
@@ -41,8 +41,6 @@ pub struct Skb(*mut __sk_buff);
 
 /// `PACKET_MULTICAST` (linux/if_packet.h): up to it, a frame is for this host; beyond, for another, or its own.
 const PACKET_MULTICAST: u32 = 2;
-/// The bits of a tag that are the VLAN's number; zero is none, but a priority (802.1Q, 9.6).
-const VLAN_ID: u32 = 0xfff;
 /// The length of an Ethernet header.
 pub const ETHERNET: u32 = 14;
 
@@ -127,7 +125,7 @@ impl Skb {
                 bytes: u64::from(length + link),
             };
         }
-        let headers = u32::from(base.length) + self.transport_length(&base);
+        let headers = u32::from(base.length) + self.transport_length(0, &base);
         let packets = if segments != 0 {
             segments
         } else {
@@ -142,12 +140,12 @@ impl Skb {
 
     /// The length of the header behind the IP header, of what is made of segments.
     #[inline(always)]
-    fn transport_length(self, base: &Base) -> u32 {
+    fn transport_length(self, start: usize, base: &Base) -> u32 {
         if base.next != protocol::TCP {
             return 8;
         }
         // The upper half of its thirteenth byte: the header's length in words (RFC 9293, 3.1).
-        let offset = usize::from(base.length) + 12;
+        let offset = start + usize::from(base.length) + 12;
         let length = Headers::network(self).load::<[u8; 1]>(offset);
         length.map_or(20, |[byte]| u32::from(byte >> 4) * 4)
     }
@@ -158,7 +156,7 @@ impl Skb {
     pub fn is_taken_in(self) -> bool {
         let tagged = member!(self.0, vlan_present) != 0;
         let kind = member!(self.0, pkt_type);
-        kind <= PACKET_MULTICAST && !(tagged && member!(self.0, vlan_tci) & VLAN_ID != 0)
+        kind <= PACKET_MULTICAST && !(tagged && member!(self.0, vlan_tci) & u32::from(VLAN_ID) != 0)
     }
 
     /// What it counts as on the wire that it came from: where it was put together (GRO) or never taken apart (GSO), each
@@ -178,7 +176,7 @@ impl Skb {
         } else {
             length.saturating_sub(base.total)
         };
-        let headers = link + u32::from(base.length) + self.transport_length(base);
+        let headers = link + u32::from(base.length) + self.transport_length(self.start(), base);
         let packets = if segments != 0 {
             segments
         } else {

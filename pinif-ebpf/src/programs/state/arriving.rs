@@ -8,6 +8,7 @@ use pinif_ebpf::{
 };
 
 use super::{findings::Sampling, policy};
+use crate::recheck_arrival::ArrivalRecheckState;
 
 /// What a run of the program for what arrives works on.
 #[repr(C)]
@@ -30,6 +31,10 @@ pub struct Arriving {
     pub cgroup_rules: RuleSet,
     /// Not zero: a hook sees whether the socket is given the packet.
     pub is_awaited: u32,
+    /// Not zero: its headers cannot be read, and a rule may be broken.
+    pub is_malformed: u32,
+    /// The recheck.
+    pub recheck: ArrivalRecheckState,
     /// The finding's key.
     pub key: FindingKey,
     /// The finding's entry, if it is new.

@@ -142,7 +142,7 @@ fn report(key: &FindingKey, sighting: &Sighting) {
     record.submit(0);
 }
 
-/// A packet of a finding was given to the socket that receives it, or nothing that is seen stands between. That two CPUs may write the
+/// A packet of a finding was given to the socket that receives it, or dropped, or nothing that is seen stands between. That two CPUs may write the
 /// same number is well: it is another than before.
 #[inline(always)]
 pub fn deliver(key: &FindingKey) {

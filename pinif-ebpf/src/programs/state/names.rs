@@ -7,8 +7,16 @@ use pinif_ebpf::{
     lower_devices::DeviceKey,
 };
 
+use crate::kernel::devices::Device;
+
 #[btf_map]
 static NAMES: HashMap<DeviceKey, Name, 131072, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Whether userspace knows the interface by the name that it has at this instant.
+#[inline(always)]
+pub fn is_known(netns: NetNsCookie, device: Device) -> bool {
+    of(netns, device.index()).is_some_and(|name| name.words() == device.name().until_zero())
+}
 
 /// The name that userspace knows the interface by; nothing if it does not know it at all.
 #[inline(always)]

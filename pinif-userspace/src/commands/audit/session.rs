@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use pinif_ebpf::{
     enforce::Action,
-    verdict::{Decision, Direction, Kind},
+    key::IfIndex,
+    verdict::{Decision, Direction, Kind, arrival::reply_to},
 };
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         network::Network,
         processes,
         routes::RouteOracle,
+        socket_options::accepted_by,
         sockets::{self, DiagSocket},
     },
     policy::{
@@ -37,7 +39,7 @@ use crate::{
 pub struct Cut {
     /// Whose connection it is, and its ends: `sshd's (pid 812) connection from 10.0.0.1:22 to 198.51.100.7:50022`.
     pub connection: String,
-    /// The interface that it leaves via.
+    /// The interface that it leaves via, or arrives on.
     pub interface: String,
     /// Its network namespace.
     pub netns: String,
@@ -51,7 +53,16 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (connection, interface) = (&self.connection, visible(&self.interface));
         let kind = self.kind.name();
-        write!(f, "{connection} leaves via {interface}, which is a {kind}")?;
+        let does = match self.kind.row().direction {
+            Direction::Ingress => "arrives on",
+            Direction::Egress | Direction::Unseen => "leaves via",
+        };
+        let a = if self.kind == Kind::IngressEscape {
+            "an"
+        } else {
+            "a"
+        };
+        write!(f, "{connection} {does} {interface}, which is {a} {kind}")?;
         match &self.rule {
             Some(rule) => write!(f, " under the rule {}", visible(rule)),
             None => Ok(()),
@@ -59,9 +70,17 @@ impl fmt::Display for Cut {
     }
 }
 
-/// What fixes it, for the end of a sentence.
-const FIX: &str =
-    "change the policy, or put a rule with `action = \"alert\"` for this connection above";
+/// What fixes it, for the end of a sentence: a rule that alerts spares what breaks rules alone.
+fn fix(cuts: &[Cut]) -> String {
+    let action = if cuts.iter().all(|cut| cut.rule.is_some()) {
+        "alert"
+    } else {
+        "allow"
+    };
+    format!(
+        "change the policy, or put a rule with `action = \"{action}\"` for this connection above"
+    )
+}
 
 /// That a policy would drop the session, in these namespaces, if it were enforced: a sentence without its end. Nothing, where
 /// it would not.
@@ -74,8 +93,9 @@ pub fn objection(policy: &Policy, namespaces: &[NetNs]) -> Result<Option<String>
     let texts: Vec<_> = cuts.iter().map(Cut::to_string).collect();
     Ok((!texts.is_empty()).then(|| {
         format!(
-            "would drop the session that pinif is run from: {}; {FIX}",
-            texts.join("; ")
+            "would drop the session that pinif is run from: {}; {}",
+            texts.join("; "),
+            fix(&cuts)
         )
     }))
 }
@@ -110,19 +130,24 @@ pub fn check(policy: &Policy, namespaces: &[NetNs]) -> Result<Vec<Cut>> {
                 owned,
                 sender: &sender,
             };
-            let packet = packet(&owned.socket, owned.socket.remote);
-            let decision = socket_sender.verdict(&packet, way, &in_force, &surroundings);
-            if let Some(kind) = dropped(&decision, policy)
-                && let Some(link) = network.links.get(way.output)
-            {
-                cuts.push(Cut {
-                    connection: connection(owned),
-                    interface: link.name.clone(),
-                    netns: netns.name.clone(),
-                    kind,
-                    rule: broken(&decision, kind, policy).map(|rule| rule.name.clone()),
-                });
-            }
+            let sent = packet(&owned.socket, owned.socket.remote);
+            let leaves = socket_sender.verdict(&sent, way, &in_force, &surroundings);
+            let by = arrives_by(owned).unwrap_or(way.output);
+            let arrives = in_force.judge_arrival(&reply_to(&sent), by, &sender, &surroundings);
+            let cut =
+                [(leaves, way.output), (arrives, by)]
+                    .into_iter()
+                    .find_map(|(decision, at)| {
+                        let kind = dropped(&decision, policy)?;
+                        Some(Cut {
+                            connection: connection(owned),
+                            interface: network.links.get(at)?.name.clone(),
+                            netns: netns.name.clone(),
+                            kind,
+                            rule: broken(&decision, policy).map(|rule| rule.name.clone()),
+                        })
+                    });
+            cuts.extend(cut);
         }
     }
     Ok(cuts)
@@ -141,14 +166,21 @@ fn dropped(decision: &Decision, policy: &Policy) -> Option<Kind> {
     let action = rule.map_or(Action::Unsaid, |rule| rule.action);
     let finding = decision.finding();
     finding
-        .filter(|_| decision.is_dropped(action))
+        .filter(|_| decision.is_dropped(action) || decision.is_kept_out(action))
         .map(|(kind, _)| kind)
 }
 
-fn broken<'p>(decision: &Decision, kind: Kind, policy: &'p Policy) -> Option<&'p Rule> {
+/// The interface that its packets arrive by, as far as that is known: of a connection that was accepted.
+fn arrives_by(owned: &Owned) -> Option<IfIndex> {
+    accepted_by(owned.socket.inode, owned.holder()?.id()?)
+}
+
+/// The rule that is broken, and says what becomes of it. What arrives may break one, and be of a contained zone besides.
+fn broken<'p>(decision: &Decision, policy: &'p Policy) -> Option<&'p Rule> {
+    let (kind, _) = decision.finding()?;
+    let is_of_zone = kind == Kind::IngressEscape && decision.source_owner.is_some();
     let rule = policy.rules.get(rule_of(decision)?);
-    let row = kind.row();
-    rule.filter(|_| row.is_of_rule && row.direction == Direction::Egress)
+    rule.filter(|_| kind.row().is_of_rule && !is_of_zone)
 }
 
 /// Whether it is a TCP connection, as sessions are.

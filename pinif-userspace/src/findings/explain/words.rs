@@ -1,6 +1,6 @@
 //! The words of a finding, by its kind.
 
-use pinif_ebpf::verdict::Kind;
+use pinif_ebpf::verdict::{Direction, Kind};
 
 use super::{Remedy, Step, causes};
 use crate::{
@@ -26,7 +26,10 @@ pub fn explanation(finding: &Finding) -> String {
         text.push_str(" The group was not joined (EPERM), so that the kernel reported none there.");
     }
     if finding.dropped && !finding.has_no_packet() {
-        text.push_str(" It was dropped, and did not leave.");
+        text.push_str(match finding.kind.row().direction {
+            Direction::Ingress => " It was dropped where it arrived, and nothing received it.",
+            Direction::Egress | Direction::Unseen => " It was dropped, and did not leave.",
+        });
     }
     let subject = finding.subject.as_deref();
     text.extend(subject.and_then(subject::stands_for));

@@ -175,20 +175,31 @@ fn receiver(finding: &Finding) -> String {
         .iter()
         .any(|cause| drops(&cause.kind, arrived))
     {
+        let drops = if finding.dropped {
+            "would drop"
+        } else {
+            "drops"
+        };
         return format!(
-            "rp_filter, strict on {arrived}, drops this packet as routes are now, but none whose source is routed via \
+            "rp_filter, strict on {arrived}, {drops} this packet as routes are now, but none whose source is routed via \
              {arrived}."
         );
     }
+    // It was dropped before any of these could.
+    let (receives, unless) = if finding.dropped {
+        ("would have received it", "")
+    } else {
+        ("receives it", UNLESS)
+    };
     match (finding.origin, process(finding), finding.bound_device()) {
         (SentBy::Socket, Some(process), Some(bound)) => {
-            format!("{process}'s socket, bound to {bound}, receives it{UNLESS}.")
+            format!("{process}'s socket, bound to {bound}, {receives}{unless}.")
         }
         (SentBy::Socket, Some(process), None) => {
-            format!("{process}'s socket, bound to no device, receives it{UNLESS}.")
+            format!("{process}'s socket, bound to no device, {receives}{unless}.")
         }
-        (SentBy::Socket, None, _) => format!("A socket of no known process receives it{UNLESS}."),
-        (SentBy::Kernel, ..) => format!("The kernel itself receives it, or a raw socket{UNLESS}."),
+        (SentBy::Socket, None, _) => format!("A socket of no known process {receives}{unless}."),
+        (SentBy::Kernel, ..) => format!("The kernel itself {receives}, or a raw socket{unless}."),
         (SentBy::None, ..) => {
             "No socket receives it: none is there, or those that are there are bound to other devices."
                 .to_owned()

@@ -1,5 +1,6 @@
 //! What must not leave does not: thousands of packets are attempted, none is outside, and each is counted as dropped.
 
+mod arrivals;
 mod groups;
 mod layers;
 mod leaks;

@@ -11,7 +11,7 @@ use pinif_ebpf::{
     packet::{
         Bytes, Header, NotParsed, Packet,
         base::{self, Base},
-        ethertype, parse, untag,
+        ethertype, parse, untag, untag_priorities,
     },
     verdict_cache::FlowKey,
 };
@@ -124,7 +124,7 @@ impl Skb {
     pub fn read_base(self, place: &mut Base) -> bool {
         let kind = u16::from_be(member!(self.0, protocol) as u16);
         if kind != ethertype::IPV4 && kind != ethertype::IPV6 {
-            return false;
+            return ethertype::is_tag(kind) && self.read_base_behind_tags(place);
         }
         if base::read(kind, &Headers::network(self), place) {
             return true;
@@ -136,10 +136,41 @@ impl Skb {
         base::read(kind, &Headers::network(self), place)
     }
 
+    /// The same of a frame whose first tag, which the kernel has taken out, is followed by others.
+    #[inline(always)]
+    fn read_base_behind_tags(self, place: &mut Base) -> bool {
+        let length = member!(self.0, len).min(HEADERS);
+        // SAFETY: the helper takes the context; no pointer into the packet is held.
+        unsafe { bpf_skb_pull_data(self.0, length) };
+        match self.behind_tags() {
+            Ok((kind, start)) => base::read(kind, &Headers::behind(self, start), place),
+            Err(_) => false,
+        }
+    }
+
+    /// The ethertype of what arrived, behind the tags in it that name no VLAN but a priority, and where it begins: the kernel takes such a
+    /// tag out where it finds it, and goes on (`__netif_receive_skb_core`). The first tag is none of the frame's by now.
+    ///
+    /// # Errors
+    ///
+    /// [`NotParsed::NotIp`] where a tag names a VLAN, whose device sees the packet next, [`NotParsed::Malformed`] where there are more
+    /// tags than are followed.
+    #[inline(always)]
+    pub fn behind_tags(self) -> Result<(u16, usize), NotParsed> {
+        untag_priorities(self.ethertype(), &Headers::network(self))
+    }
+
+    /// Where the IP header of what arrived begins, as [`Self::read_base`] has found it.
+    #[inline(always)]
+    pub(super) fn start(self) -> usize {
+        self.behind_tags().map_or(0, |(_, start)| start)
+    }
+
     /// The first byte behind the fixed part of its header.
     #[inline(always)]
     pub fn behind(self, base: &Base) -> Option<u8> {
-        let [byte] = Headers::network(self).load::<[u8; 1]>(usize::from(base.length))?;
+        let at = self.start() + usize::from(base.length);
+        let [byte] = Headers::network(self).load::<[u8; 1]>(at)?;
         Some(byte)
     }
 
@@ -177,6 +208,15 @@ impl Headers {
             skb,
             from: BPF_HDR_START_NET as u32,
             start: 0,
+        }
+    }
+
+    /// The same from so many bytes behind the network header's place on.
+    #[inline(always)]
+    fn behind(skb: Skb, start: usize) -> Self {
+        Self {
+            start,
+            ..Self::network(skb)
         }
     }
 }

@@ -8,13 +8,11 @@ use pinif_ebpf::{
     verdict::arrival::IngressPolicy,
 };
 
-use crate::{
-    host::{
-        links::{Link, Links},
-        lower_devices::lower_devices,
-        network::Network,
-    },
-    policy::{Policy, membership},
+use super::{membership::membership, model::Policy};
+use crate::host::{
+    links::{Link, Links},
+    lower_devices::lower_devices,
+    network::Network,
 };
 
 /// What may arrive by every interface; none where the policy keeps nothing inside.
