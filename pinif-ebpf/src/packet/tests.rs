@@ -56,6 +56,36 @@ fn v6(chain: &[(u8, Vec<u8>)], last: u8, payload: &[u8]) -> Vec<u8> {
 const PORTS: [u8; 8] = [0x9c, 0x40, 0x13, 0x88, 0, 8, 0, 0];
 
 #[test]
+fn tags_that_name_no_vlan_are_followed() {
+    let tag = |id: u16, kind: u16| [id.to_be_bytes(), kind.to_be_bytes()].concat();
+    let behind = |tags: &[Vec<u8>]| untag_priorities(ethertype::VLAN, &Slice(&tags.concat()));
+    assert_eq!(
+        untag_priorities(ethertype::IPV4, &Slice(&[])),
+        Ok((ethertype::IPV4, 0))
+    );
+    // Priority seven, and none.
+    let (first, last) = (
+        tag(0xe000, ethertype::SERVICE_VLAN),
+        tag(0, ethertype::IPV6),
+    );
+    assert_eq!(behind(&[last.clone()]), Ok((ethertype::IPV6, 4)));
+    assert_eq!(
+        behind(&[first.clone(), last.clone()]),
+        Ok((ethertype::IPV6, 8))
+    );
+    assert_eq!(
+        behind(&[first.clone(), first.clone(), last.clone()]),
+        Err(NotParsed::Malformed)
+    );
+    assert_eq!(
+        behind(&[first.clone(), tag(5, ethertype::IPV6)]),
+        Err(NotParsed::NotIp),
+        "its device sees it next"
+    );
+    assert_eq!(behind(&[first]), Err(NotParsed::Malformed), "cut short");
+}
+
+#[test]
 fn udp_over_ipv4_with_and_without_options() {
     for options in [0, 1, 10] {
         let packet = v4(protocol::UDP, options, 0x4000, &PORTS);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pinif_ebpf::loss::Loss;
 
 use super::record;
-use super::report::{Place, Report, UNREADABLE};
+use super::report::{KEPT_OUT, Place, Report, UNREADABLE};
 use super::wanted::Finding;
 
 /// What a report must be, so far.
@@ -69,6 +69,11 @@ impl<'a> Expectation<'a> {
     /// So many packets of unpinned sockets that were dropped, since their headers cannot be read.
     pub fn unreadable(self, egress: &str, packets: u64) -> Self {
         self.cell(None, egress, UNREADABLE, packets)
+    }
+
+    /// So many packets that were dropped where they arrived, since their headers cannot be read.
+    pub fn unread(self, interface: &str, packets: u64) -> Self {
+        self.cell(None, interface, KEPT_OUT, packets)
     }
 
     fn cell(mut self, bound: Option<&str>, egress: &str, verdict: &str, packets: u64) -> Self {

@@ -56,6 +56,8 @@ pub(super) fn verdict(verdict: CellVerdict, dropped: bool) -> String {
 
 /// What becomes of packets whose headers cannot be read, where a policy is enforced: no finding is of them.
 pub(super) const UNREADABLE: &str = "unaudited, dropped";
+/// The same of what was dropped where it arrived.
+pub(super) const KEPT_OUT: &str = "ingress-escape, dropped";
 
 impl Report {
     pub(super) fn new(
@@ -183,6 +185,13 @@ impl Report {
             .filter(|(place, _)| !["contained", "allowed", UNREADABLE].contains(&&*place.2))
             .map(|(k, v)| (k.clone(), *v))
             .collect();
+        // What could not be read where it arrived has a cell and no finding, too.
+        let unread = self.summary.uncounted.contains_key(Loss::Unparsed.name());
+        let compared = |mut all: BTreeMap<Place, _>| {
+            all.retain(|place, _| !unread || place.2 != KEPT_OUT);
+            all
+        };
+        let (found, uncontained) = (compared(found), compared(uncontained));
         // What there is no room for has a cell and no finding.
         if !self
             .summary

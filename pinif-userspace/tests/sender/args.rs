@@ -198,6 +198,9 @@ pub struct Packet {
     /// An IEEE 802.1ad tag around it.
     #[arg(long, value_name = "ID")]
     pub service_vlan: Option<u16>,
+    /// So many further tags behind these, each with a priority and no VLAN's number.
+    #[arg(long, default_value_t = 0)]
+    pub priority_tags: usize,
     /// `PACKET_QDISC_BYPASS`: past the queueing disciplines.
     #[arg(long)]
     pub bypass: bool,

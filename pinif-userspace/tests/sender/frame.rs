@@ -58,7 +58,8 @@ pub fn frame_of(packet: &Packet) -> Result<Vec<u8>> {
         .service_vlan
         .map(Vlan::Service)
         .into_iter()
-        .chain(packet.vlan.map(Vlan::Customer));
+        .chain(packet.vlan.map(Vlan::Customer))
+        .chain((0..packet.priority_tags).map(|_| Vlan::Customer(0)));
     let ethernet = Ethernet {
         destination: [0xff; 6],
         source: [2, 0, 0, 0, 0, 0xaa],

@@ -4,13 +4,16 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Command;
+use std::str::FromStr as _;
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{getsockopt, sockopt};
 use pinif_ebpf::verdict::Kind;
-use pinif_lab::Namespace;
+use pinif_lab::{Namespace, Route};
 use pinif_userspace::commands::audit::session;
 use pinif_userspace::host::netns::NetNs;
 use pinif_userspace::policy::Policy;
+use socket2::{Domain, Socket, Type};
 use tempfile::NamedTempFile;
 
 use crate::bench::{Bench, Pinif, scenario};
@@ -102,6 +105,113 @@ fn a_session_over_the_backplane_is_let_alone() {
             session::check(&policy(BY_THE_BACKPLANE), &namespaces).expect("none"),
             []
         );
+    });
+}
+
+/// A connection to the front port from an address that a rule keeps on the backplane: it came by the front port, and is answered by the
+/// backplane.
+fn log_in_from_a_kept_address(bench: &Bench, listen: &str) -> (TcpStream, TcpStream) {
+    let (card, outside) = (bench.card(), &bench.chassis.outside);
+    let kept = || Route::new("10.0.0.2/32".parse().expect("a prefix"), "eth1");
+    let gateway = "192.0.2.2".parse().expect("an address");
+    card.add_route(kept().via(gateway)).expect("a route");
+    let listener = card.run(|| TcpListener::bind(listen));
+    let listener = listener.expect("the card").expect("a free port");
+    let client = outside.run(|| -> std::io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let address = |text: &str| SocketAddr::from_str(text).expect("an address").into();
+        socket.bind(&address("10.0.0.2:0"))?;
+        socket.connect(&address("192.0.2.1:2222"))?;
+        Ok(socket.into())
+    });
+    let client = client.expect("the outside").expect("a connection");
+    let (server, _) = listener.accept().expect("a connection");
+    card.delete_route(kept().via(gateway)).expect("a route");
+    (server, client)
+}
+
+#[test]
+fn a_session_that_arrives_where_it_must_not_is_found() {
+    // A socket of either family says by which interface its connection came.
+    for (name, listen) in [
+        ("enforce session arrives", "0.0.0.0:2222"),
+        ("enforce session arrives-mapped", "[::]:2222"),
+    ] {
+        scenario(name, &[], |bench| {
+            let (server, _client) = log_in_from_a_kept_address(bench, listen);
+            let kept = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"control\"\n\
+                destination = [\"10.0.0.0/8\"]\nonly_via = [\"backplane\"]\n";
+            let namespaces = [card(bench)];
+            let cuts = session::check(&policy(kept), &namespaces).expect("it is known");
+            let [cut] = &cuts[..] else { panic!("{cuts:?}") };
+            assert_eq!(
+                (&*cut.interface, cut.kind, cut.rule.as_deref()),
+                ("eth1", Kind::IngressEscape, Some("control"))
+            );
+            let said = cut.to_string();
+            let peer = server.peer_addr().expect("a peer");
+            assert!(
+                said.ends_with(
+                    "arrives on eth1, which is an ingress-escape under the rule control"
+                ) && peer.ip().to_canonical().to_string() == "10.0.0.2",
+                "{said}"
+            );
+            // What asks for it is as it was.
+            assert_eq!(packet_info(&server), 0);
+            for spared in ["alert", "allow"] {
+                let spared = match spared {
+                    "alert" => format!("{kept}action = \"alert\"\n"),
+                    _ => kept.replace("only_via = [\"backplane\"]", "action = \"allow\""),
+                };
+                let cuts = session::check(&policy(&spared), &namespaces).expect("it is known");
+                assert_eq!(cuts, []);
+            }
+        });
+    }
+}
+
+/// Whether a socket asks for what a packet says of its interface (`IP_PKTINFO`); zero of one that has no such option.
+fn packet_info(socket: &TcpStream) -> i32 {
+    getsockopt(socket, sockopt::Ipv4PacketInfo).map_or(0, i32::from)
+}
+
+#[test]
+fn a_session_to_an_address_of_a_zone_is_kept_out_by_another_interface() {
+    scenario("enforce session zone", &[], |bench| {
+        // Bound to the front port, with the backplane's address: what it sends is a note, and what it receives a leak.
+        let card = bench.card();
+        let listener = card.run(|| -> std::io::Result<TcpListener> {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind_device(Some(b"eth1"))?;
+            socket.bind(
+                &SocketAddr::from_str("10.0.0.1:2222")
+                    .expect("an address")
+                    .into(),
+            )?;
+            socket.listen(1)?;
+            Ok(socket.into())
+        });
+        let listener = listener.expect("the card").expect("a free port");
+        let outside = &bench.chassis.outside;
+        let client = outside.run(|| TcpStream::connect("10.0.0.1:2222"));
+        let _client = client.expect("the outside").expect("a connection");
+        let (_server, _) = listener.accept().expect("a connection");
+        let contained = "[zone.backplane]\ninterfaces = [\"fab*\"]\ncontained = true\n";
+        let namespaces = [self::card(bench)];
+        let said = session::objection(&policy(contained), &namespaces);
+        let said = said.expect("it is known").expect("it would be dropped");
+        assert!(
+            said.ends_with(
+                "arrives on eth1, which is an ingress-escape; change the policy, or put a rule with `action = \"allow\"` for this \
+                 connection above"
+            ),
+            "{said}"
+        );
+        let allowed = format!(
+            "{contained}[[rule]]\nname = \"log-in\"\nsource_port = 2222\naction = \"allow\"\n"
+        );
+        let none = session::objection(&policy(&allowed), &namespaces);
+        assert_eq!(none.expect("it is known"), None);
     });
 }
 

@@ -57,6 +57,34 @@ const CONTAINED: Decision = Decision::CONTAINED;
 const LEAK: Severity = Severity::Leak;
 
 #[test]
+fn what_the_kernel_says_at_this_instant_withdraws_it() {
+    const NO: ArrivalRecheck = ArrivalRecheck {
+        has_destination: false,
+        is_unknown: false,
+    };
+    let has_destination = ArrivalRecheck {
+        has_destination: true,
+        ..NO
+    };
+    let is_unknown = ArrivalRecheck {
+        is_unknown: true,
+        ..NO
+    };
+    let (of_zone, of_rule, both) = (
+        reported(LEAK, FAB0, NO_RULE),
+        reported(LEAK, IfIndex::NONE, 3),
+        reported(LEAK, FAB0, 3),
+    );
+    for decision in [of_zone, of_rule, both, CONTAINED] {
+        assert_eq!(decision.reconsidered_arrival(NO), decision);
+        assert_eq!(decision.reconsidered_arrival(is_unknown), CONTAINED);
+    }
+    assert_eq!(of_zone.reconsidered_arrival(has_destination), CONTAINED);
+    assert_eq!(of_rule.reconsidered_arrival(has_destination), of_rule);
+    assert_eq!(both.reconsidered_arrival(has_destination), of_rule);
+}
+
+#[test]
 fn what_is_for_a_contained_address_arrives_within_its_zone() {
     let (card, packet) = (Card::new(), udp(WORLD, FABRIC));
     assert_eq!(card.judge(&packet, FAB0, true), CONTAINED);

@@ -14,7 +14,7 @@ const NOTHING: &[Need] = &[];
 const ESCAPE: &str = "udp --to 10.9.0.9:9";
 
 /// Control traffic stays on the backplane, by a rule of this name, with these further lines.
-fn control_plane(rule: &str, lines: &str) -> String {
+pub fn control_plane(rule: &str, lines: &str) -> String {
     format!(
         "[zone.backplane]\ninterfaces = [\"fab*\"]\n\n[[rule]]\nname = \"{rule}\"\ndestination = [\"10.0.0.0/8\"]\n\
          only_via = [\"backplane\"]\n{lines}\n"
@@ -126,10 +126,10 @@ fn a_rule_that_drops_says_so_where_nothing_is_enforced() {
 }
 
 /// A policy's file that changes.
-struct File(TempDir);
+pub struct File(TempDir);
 
 impl File {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let file = Self(tempfile::tempdir().expect("a folder"));
         file.write(text);
         file
@@ -143,12 +143,12 @@ impl File {
         fs::write(self.path(), text).expect("it is ours");
     }
 
-    fn audit<'a>(&self, bench: &'a Bench) -> Auditor<'a> {
+    pub fn audit<'a>(&self, bench: &'a Bench) -> Auditor<'a> {
         let path = self.path();
         bench.audit(&["--enforce", "--policy", path.to_str().expect("UTF-8")])
     }
 
-    fn becomes(&self, auditor: &mut Auditor<'_>, text: &str) {
+    pub fn becomes(&self, auditor: &mut Auditor<'_>, text: &str) {
         self.write(text);
         auditor.wait_for_note("a new policy is in force");
     }

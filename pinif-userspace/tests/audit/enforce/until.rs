@@ -15,7 +15,7 @@ use crate::bench::{Events, Need, Pinif, leak, scenario, wait_until};
 const NOTHING: &[Need] = &[];
 /// How often it is tried whether the kernel has detached what a killed collector attached.
 const RELEASE: Duration = Duration::from_millis(20);
-const UNDONE: &str = "not confirmed in time: nothing is dropped any more";
+pub const UNDONE: &str = "not confirmed in time: nothing is dropped any more";
 
 #[test]
 fn what_is_not_confirmed_undoes_itself() {
