@@ -47,7 +47,7 @@ pub struct CellKey {
     pub origin: u8,
     /// Not zero: the packets have been counted on an interface above this one, which carries them for it.
     pub carried: u8,
-    /// Not zero: the packets were dropped there, and did not leave.
+    /// Not zero: the packets were dropped there, and did not leave, or did not come in.
     pub dropped: u8,
     /// Zero.
     pub _pad: [u8; 4],
@@ -89,7 +89,7 @@ pub struct FindingKey {
     pub kind: u8,
     /// The [`crate::verdict::Severity`]'s number.
     pub severity: u8,
-    /// Not zero: the packets were dropped there, and did not leave.
+    /// Not zero: the packets were dropped there, and did not leave, or did not come in.
     pub dropped: u8,
     /// Zero.
     pub _pad: u8,

@@ -58,7 +58,10 @@ const PORTS: [u8; 8] = [0x9c, 0x40, 0x13, 0x88, 0, 8, 0, 0];
 #[test]
 fn tags_that_name_no_vlan_are_followed() {
     let tag = |id: u16, kind: u16| [id.to_be_bytes(), kind.to_be_bytes()].concat();
-    let behind = |tags: &[Vec<u8>]| untag_priorities(ethertype::VLAN, &Slice(&tags.concat()));
+    let behind = |tags: &[&Vec<u8>]| {
+        let bytes = tags.iter().flat_map(|tag| tag.iter().copied());
+        untag_priorities(ethertype::VLAN, &Slice(&bytes.collect::<Vec<_>>()))
+    };
     assert_eq!(
         untag_priorities(ethertype::IPV4, &Slice(&[])),
         Ok((ethertype::IPV4, 0))
@@ -68,21 +71,15 @@ fn tags_that_name_no_vlan_are_followed() {
         tag(0xe000, ethertype::SERVICE_VLAN),
         tag(0, ethertype::IPV6),
     );
-    assert_eq!(behind(&[last.clone()]), Ok((ethertype::IPV6, 4)));
+    assert_eq!(behind(&[&last]), Ok((ethertype::IPV6, 4)));
+    assert_eq!(behind(&[&first, &last]), Ok((ethertype::IPV6, 8)));
+    assert_eq!(behind(&[&first, &first, &last]), Err(NotParsed::Malformed));
     assert_eq!(
-        behind(&[first.clone(), last.clone()]),
-        Ok((ethertype::IPV6, 8))
-    );
-    assert_eq!(
-        behind(&[first.clone(), first.clone(), last.clone()]),
-        Err(NotParsed::Malformed)
-    );
-    assert_eq!(
-        behind(&[first.clone(), tag(5, ethertype::IPV6)]),
+        behind(&[&first, &tag(5, ethertype::IPV6)]),
         Err(NotParsed::NotIp),
         "its device sees it next"
     );
-    assert_eq!(behind(&[first]), Err(NotParsed::Malformed), "cut short");
+    assert_eq!(behind(&[&first]), Err(NotParsed::Malformed), "cut short");
 }
 
 #[test]

@@ -262,11 +262,10 @@ const fn bit(is_set: bool, bit: u32) -> u32 {
 /// one, and to find its zones.
 #[inline(always)]
 fn zones_of(key: &FindingKey, recheck: &RecheckState, device: Device) -> u64 {
-    if names::is_known(key.netns, device) {
-        policy::zones(key.netns, reread(&recheck.slot), device.index()).0
-    } else {
-        u64::MAX
-    }
+    let index = device.index();
+    names::if_known(key.netns, index, device, u64::MAX, || {
+        policy::zones(key.netns, reread(&recheck.slot), index).0
+    })
 }
 
 /// Writes the one address that the verdict is about: that is the bound address of a pinned socket, or the source of

@@ -86,9 +86,9 @@ verified_once! {
         let Some(device) = recheck.chain.device() else {
             return 0;
         };
-        if !names::is_known(reread(&key.netns), device) {
-            recheck.is_unknown = 1;
-        }
+        let netns = reread(&key.netns);
+        let is_unknown = names::if_known(netns, device.index(), device, 1, || 0);
+        recheck.is_unknown = reread(&recheck.is_unknown) | is_unknown;
         recheck.chain.advance();
         1
     }

@@ -21,7 +21,7 @@ pub struct Sighted {
     pub kind: Kind,
     /// How grave it is.
     pub severity: Severity,
-    /// It was dropped, and did not leave.
+    /// It was dropped, and did not leave, or did not come in.
     pub dropped: bool,
     /// The other kinds that held too.
     pub also: Vec<Kind>,

@@ -58,7 +58,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Who sent it; of `ingress-escape`, who receives it.
     pub origin: SentBy,
-    /// The packets were dropped, and did not leave.
+    /// The packets were dropped, and did not leave, or did not come in.
     pub dropped: bool,
     /// Where it was found, and by which rule.
     pub place: Arc<Place>,

@@ -134,7 +134,7 @@ pub struct FindingLine {
     /// Who sent it; of `ingress-escape`, who receives it: `kernel` where no socket can be looked up (all but TCP and UDP), `none`
     /// where no socket receives it.
     pub origin: SentBy,
-    /// The packets were dropped, and did not leave (`--enforce`). Of one sender, those that left are a finding of their own.
+    /// The packets were dropped, and did not leave, or did not come in (`--enforce`). Of one sender, those that left are a finding of their own.
     #[serde(default)]
     pub dropped: bool,
     /// The boot's UUID and `id`, with a `/` between them: no other finding of any machine or boot has the same. Null of what is

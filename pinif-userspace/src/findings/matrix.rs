@@ -98,7 +98,7 @@ pub struct Sum {
     pub gravest: Option<(Severity, u64)>,
     /// Packets that a rule allows.
     pub allowed: u64,
-    /// Packets that were dropped, and did not leave.
+    /// Packets that were dropped, and did not leave, or did not come in.
     pub dropped: u64,
 }
 

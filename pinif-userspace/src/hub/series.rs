@@ -28,7 +28,7 @@ pub struct Series {
     pub left: BTreeMap<Left, Count>,
     /// What left by each interface: a packet counts at each of those on top of each other that it passed.
     pub passed: BTreeMap<Passed, Count>,
-    /// What was dropped, and did not leave.
+    /// What was dropped, and did not leave, or did not come in.
     pub dropped: BTreeMap<Dropped, Count>,
     /// How many findings were reported as new.
     pub opened: BTreeMap<Opened, u64>,

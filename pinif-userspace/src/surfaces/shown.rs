@@ -45,7 +45,7 @@ pub struct Row {
     bound_device: Option<String>,
     /// Where it left, as it is.
     egress_interface: String,
-    /// Whether its packets were dropped, and did not leave.
+    /// Whether its packets were dropped, and did not leave, or did not come in.
     pub dropped: bool,
     /// The last count of packets.
     pub packets: u64,

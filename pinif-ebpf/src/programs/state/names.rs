@@ -12,10 +12,19 @@ use crate::kernel::devices::Device;
 #[btf_map]
 static NAMES: HashMap<DeviceKey, Name, 131072, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// Whether userspace knows the interface by the name that it has at this instant.
+/// What holds of the device with this index if userspace knows it by the name that it has at this instant, and what does otherwise.
 #[inline(always)]
-pub fn is_known(netns: NetNsCookie, device: Device) -> bool {
-    of(netns, device.index()).is_some_and(|name| name.words() == device.name().until_zero())
+pub fn if_known<T>(
+    netns: NetNsCookie,
+    index: IfIndex,
+    device: Device,
+    otherwise: T,
+    known: impl FnOnce() -> T,
+) -> T {
+    match of(netns, index) {
+        Some(name) if name.words() == device.name().until_zero() => known(),
+        Some(_) | None => otherwise,
+    }
 }
 
 /// The name that userspace knows the interface by; nothing if it does not know it at all.

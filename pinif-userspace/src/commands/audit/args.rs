@@ -70,7 +70,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
     pub(super) label: Vec<(String, String)>,
 
-    /// Drop what leaks, where it would leave, and what a rule with `action = "drop"` is broken by
+    /// Drop what leaks, where it would leave or arrives, and what a rule with `action = "drop"` is broken by
     #[arg(long)]
     pub(super) enforce: bool,
 

@@ -103,6 +103,29 @@ fn what_was_dropped_is_beside_what_left() {
 }
 
 #[test]
+fn what_was_kept_out_is_in_a_row_of_its_own() {
+    let kept_out = Cell {
+        dropped: true,
+        ..cell(Some("fab0"), "eth1", 7, Some(Kind::IngressEscape))
+    };
+    let cells = [cell(Some("fab0"), "eth1", 2, None), kept_out];
+    let [matrix] = &of(&cells)[..] else {
+        panic!("one namespace");
+    };
+    let rows = matrix.rows.iter();
+    let rows: Vec<_> = rows
+        .map(|row| {
+            (
+                row.sender.name(),
+                row.sums[&0].packets,
+                row.sums[&0].dropped,
+            )
+        })
+        .collect();
+    assert_eq!(rows, [("fab0", 2, 0), ("arriving", 0, 7)]);
+}
+
+#[test]
 fn what_a_rule_allows_is_counted_apart() {
     let allowed = Cell {
         verdict: CellVerdict::Allowed,

@@ -79,7 +79,7 @@ fn traffic(writer: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         dropped.map(|(dropped, count)| ([&*dropped.netns, dropped.kind.name()], count.packets));
     writer.counter(
         "pinif_dropped_packets",
-        "Packets that were dropped, and did not leave",
+        "Packets that were dropped, and did not leave or come in",
         &Values::of(["netns", "kind"]).with(dropped),
     )
 }

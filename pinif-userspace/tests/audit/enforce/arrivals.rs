@@ -174,7 +174,7 @@ fn a_connection_from_the_outside_is_kept_out_and_one_from_within_goes_on() {
         let (mut server, _) = listener.accept().expect("a connection");
         let mut auditor = bench.audit_with(CONTROL_PLANE, ENFORCE);
         let before = outside.sent("eth0").expect("eth0").packets;
-        let stranger = outside.run(|| {
+        let outsider = outside.run(|| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
             let to: SocketAddr = "10.0.0.1:7000".parse().expect("an address");
@@ -183,11 +183,11 @@ fn a_connection_from_the_outside_is_kept_out_and_one_from_within_goes_on() {
                 outcome => outcome.map(|()| socket),
             }
         });
-        let stranger = stranger.expect("the outside").expect("a socket");
+        let outsider = outsider.expect("the outside").expect("a socket");
         auditor.wait_for_finding_that("it was dropped", |finding| finding.dropped);
-        let error = stranger.peer_addr().expect_err("it is not connected");
+        let error = outsider.peer_addr().expect_err("it is not connected");
         assert_eq!(error.kind(), ErrorKind::NotConnected);
-        drop(stranger);
+        drop(outsider);
         let syns = outside.sent("eth0").expect("eth0").packets - before;
         let mut place = [0; 4];
         for _ in 0..50 {

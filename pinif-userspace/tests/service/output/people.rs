@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use insta::assert_snapshot;
 use pinif_ebpf::loss::Loss;
-use pinif_ebpf::verdict::{Kind, Severity};
+use pinif_ebpf::verdict::{CellVerdict, Kind, Severity};
 use pinif_userspace::findings::finding::{Finding, FindingId, SentBy};
 use pinif_userspace::findings::latent::Latent;
 use pinif_userspace::findings::line::FindingLine;
@@ -242,6 +242,11 @@ fn what_was_dropped_stands_beside_what_left() -> io::Result<()> {
         story::cell(Some("fab0"), "eth1", 2, 1),
         cell("eth2", 1000, &dropped),
         story::cell(Some("fab0"), "eth2", 2, 1),
+        Cell {
+            verdict: CellVerdict::Found(Kind::IngressEscape),
+            dropped: true,
+            ..story::cell(None, "eth1", 700, 1)
+        },
     ];
     let (mut sink, out, _) = human(no_terminal, false, &Clock::default());
     sink.finding(&stage::grown(&leak, 40, 1), Change::Opened)?;

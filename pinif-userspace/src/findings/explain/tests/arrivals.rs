@@ -130,3 +130,17 @@ fn what_rp_filter_drops_no_socket_receives() {
             .ends_with("receives it, unless netfilter or XFRM drops it first.")
     );
 }
+
+#[test]
+fn what_was_kept_out_nothing_received() {
+    let kept_out = Circumstance {
+        dropped: true,
+        ..arrived(&[])
+    };
+    assert_eq!(
+        kept_out.explanation(),
+        "UDP to 10.0.0.1:5000 from 192.0.2.2:40000 arrived on eth1, but 10.0.0.1 is an address of fab0 alone, and zone backplane, which \
+         holds fab0, is contained. fabricd's socket, bound to no device, would have received it. It was dropped where it arrived, and \
+         nothing received it."
+    );
+}

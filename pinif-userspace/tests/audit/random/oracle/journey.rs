@@ -80,16 +80,21 @@ impl Walk<'_> {
         self.source = source;
     }
 
-    /// The card's own socket receives them, of the process that built it.
+    /// The card's own socket receives them, of the process that built it, unless they are kept out.
     fn receive(&mut self, leg: Id) {
         if let Some(rule) = broken_by_arrival(self.topology, leg) {
+            let egress = self.topology.name(leg).to_owned();
+            if self.enforced {
+                let place = (None, egress.clone(), "ingress-escape, dropped".to_owned());
+                self.expected.cells.insert(place, self.count);
+            }
             let key = Key {
                 kind: "ingress-escape",
                 severity: "leak",
                 rule: Some(format!("r{rule}")),
                 bound: None,
-                egress: self.topology.name(leg).to_owned(),
-                dropped: false,
+                egress,
+                dropped: self.enforced,
                 subject: Subject::Program,
             };
             self.expected.findings.insert(key, self.count);

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use super::topology::{Id, Sender, Topology};
 pub use layers::reaches;
 pub use routing::leaves;
-pub use subflows::{Subflow, ends_late, is_made, of_answers, of_packets, subflows};
+pub use subflows::{
+    Subflow, ends_late, is_made, keeps_answers_out, of_answers, of_packets, subflows,
+};
 pub use verdict::Subject;
 
 /// What a rule allows, in the matrix.

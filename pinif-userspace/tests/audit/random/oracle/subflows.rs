@@ -111,6 +111,16 @@ pub fn of_packets(
     journey::walk(topology, &subflow.sender, by, count, enforced)
 }
 
+/// Whether answers to a connection's subflows would be kept out: how often a host sends them again then, nothing here says.
+pub fn keeps_answers_out(topology: &Topology, sender: &Sender) -> bool {
+    let mut all = subflows(topology, sender).into_iter();
+    all.any(|subflow| {
+        let cable = topology.cable(subflow.source);
+        let mut devices = cable.into_iter().chain([subflow.source]);
+        devices.any(|device| broken_by_answer(topology, sender, device).is_some())
+    })
+}
+
 /// What is expected of so many answers to a subflow.
 pub fn of_answers(topology: &Topology, subflow: &Subflow, answered: u64) -> Expected {
     let sender = &subflow.sender;
