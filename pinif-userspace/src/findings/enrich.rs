@@ -7,6 +7,7 @@ use std::{
 };
 
 use pinif_ebpf::{
+    enforce::Action,
     intent,
     key::{IfIndex, SocketCookie},
     sample::Destination,
@@ -186,6 +187,7 @@ fn rule(number: usize, sighted: &Sighted, scene: &Scene<'_>, names: &mut Pool<st
             .iter()
             .map(|link| names.one(link.name.as_str()))
             .collect(),
+        alerts: rule.action == Action::Alert,
     }
 }
 

@@ -249,6 +249,8 @@ pub struct Rule {
     pub only_via: Vec<Arc<str>>,
     /// The interfaces that these zones had when the packet was seen.
     pub interfaces: Vec<Arc<str>>,
+    /// It says `action = "alert"`: what breaks it alone is not dropped while the policy is enforced.
+    pub alerts: bool,
 }
 
 /// Whether packets left or arrived.

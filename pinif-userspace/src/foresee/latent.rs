@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use anyhow::Result;
-use pinif_ebpf::verdict::Severity;
+use pinif_ebpf::{enforce::Action, verdict::Severity};
 
 use super::{
     ask::name,
@@ -144,6 +144,7 @@ impl Facts<'_> {
                 .map(|&zone| names.one(policy.zones[zone].name.as_str()))
                 .collect(),
             interfaces: allowed.map(|link| names.one(link.name.as_str())).collect(),
+            alerts: rule.action == Action::Alert,
         })
     }
 

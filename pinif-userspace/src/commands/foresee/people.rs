@@ -126,6 +126,7 @@ mod tests {
                 name: Some("control-plane".into()),
                 only_via: vec!["backplane".into()],
                 interfaces: vec!["fab0".into()],
+                alerts: false,
             }),
             ..Place::default()
         };

@@ -21,6 +21,11 @@ pub enum KeepOut {
         /// Let the interface not answer ARP requests for it.
         quiet_arp: bool,
     },
+    /// Let the interface not answer ARP requests for it: neighbours send it elsewhere.
+    QuietArp {
+        /// Where it arrives.
+        arrived: Arc<str>,
+    },
     /// Put the interface that has the address into a VRF.
     IntoVrf(Home),
     /// Drop what comes from a source to which the host itself sends by the interface. A route elsewhere would not keep it out.
@@ -54,6 +59,7 @@ impl KeepOut {
     /// The lines of a shell that do it.
     pub(super) fn commands(&self) -> Vec<String> {
         let (arrived, rule) = match self {
+            Self::QuietArp { arrived } => return vec![quiet_arp(arrived)],
             Self::DropForeignAddresses { arrived, .. } => (arrived, FOREIGN_ADDRESS.to_owned()),
             Self::DropForeignSources { arrived, local, .. } => (arrived, foreign_source(*local)),
             Self::DropSource {
@@ -86,13 +92,7 @@ impl KeepOut {
                 ..
             }
         );
-        // With slashes, since a name may have dots.
-        let quiet = is_answering.then(|| {
-            format!(
-                "sysctl -w {}=1",
-                word(&format!("net/ipv4/conf/{arrived}/arp_ignore"))
-            )
-        });
+        let quiet = is_answering.then(|| quiet_arp(arrived));
         std::iter::once(keep).chain(quiet).collect()
     }
 }
@@ -114,6 +114,10 @@ impl fmt::Display for KeepOut {
                 }
                 Ok(())
             }
+            Self::QuietArp { arrived } => write!(
+                f,
+                "set net.ipv4.conf.{arrived}.arp_ignore to 1, so that {arrived} does not answer for it"
+            ),
             Self::IntoVrf(home) => write!(f, "put {home} into a VRF"),
             Self::DropSource {
                 source,
@@ -156,6 +160,12 @@ fn foreign_source(local: Option<(IpAddr, u8)>) -> String {
     format!("{} fib saddr . iif oif missing", received(local))
         .trim_start()
         .to_owned()
+}
+
+fn quiet_arp(arrived: &str) -> String {
+    // With slashes, since a name may have dots.
+    let setting = format!("net/ipv4/conf/{arrived}/arp_ignore");
+    format!("sysctl -w {}=1", word(&setting))
 }
 
 /// What is for this address and protocol, behind a space.

@@ -48,6 +48,7 @@ struct Circumstance<'a> {
     rule: Option<&'a str>,
     only_via: &'a [&'a str],
     only_via_interfaces: &'a [&'a str],
+    alerts: bool,
     dropped: bool,
     causes: &'a [Cause],
 }
@@ -71,6 +72,7 @@ impl<'a> Circumstance<'a> {
             rule: None,
             only_via: &[],
             only_via_interfaces: &[],
+            alerts: false,
             dropped: false,
             causes: &[],
         }
@@ -89,6 +91,7 @@ impl<'a> Circumstance<'a> {
                 name: Some(name(rule)),
                 only_via: names(self.only_via),
                 interfaces: names(self.only_via_interfaces),
+                alerts: self.alerts,
             }),
             ..Place::default()
         };

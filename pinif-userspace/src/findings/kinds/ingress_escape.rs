@@ -222,23 +222,29 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
     let has =
         |wanted: fn(&CauseKind) -> bool| finding.causes.iter().any(|cause| wanted(&cause.kind));
     if finding.place.source_owner.is_some() {
+        let into_vrf = Remedy::KeepOut(KeepOut::IntoVrf(choice::home(finding, &ROW)));
         let quiet_arp = has(|cause| matches!(cause, CauseKind::AnswersArp { .. }));
+        if finding.dropped {
+            let quiet = quiet_arp.then_some(Remedy::KeepOut(KeepOut::QuietArp { arrived }));
+            return ended(quiet, [into_vrf]);
+        }
         let drop = KeepOut::DropForeignAddresses { arrived, quiet_arp };
-        let home = choice::home(finding, &ROW);
-        return vec![
-            dropping(finding, drop),
-            Remedy::KeepOut(KeepOut::IntoVrf(home)),
-        ];
+        return keeping_out(finding, drop, [into_vrf]);
+    }
+    let zones = finding.place.rule.as_ref();
+    let zones = zones.map_or_else(Vec::new, |rule| rule.only_via.clone());
+    let of_zone = (!zones.is_empty()).then(|| {
+        Remedy::KeepOut(KeepOut::OfZone {
+            arrived: Arc::clone(&arrived),
+            zones,
+        })
+    });
+    if finding.dropped {
+        return ended(None, of_zone);
     }
     let local = finding
         .flow
         .map(|flow| (flow.destination.address, flow.protocol));
-    let zones = finding.place.rule.as_ref();
-    let zones = zones.map_or_else(Vec::new, |rule| rule.only_via.clone());
-    let of_zone = (!zones.is_empty()).then(|| KeepOut::OfZone {
-        arrived: Arc::clone(&arrived),
-        zones,
-    });
     let drop = if has(|cause| matches!(cause, CauseKind::Route(_))) {
         KeepOut::DropSource {
             source: finding.ways.network.or(source.map(IpNet::from)),
@@ -252,10 +258,36 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             arrived,
         }
     };
-    let of_zone = of_zone.map(Remedy::KeepOut);
-    std::iter::once(dropping(finding, drop))
-        .chain(of_zone)
-        .collect()
+    keeping_out(finding, drop, of_zone)
+}
+
+/// What is dropped on the interface already: netfilter would drop it later, and end nothing.
+fn ended(before: Option<Remedy>, others: impl IntoIterator<Item = Remedy>) -> Vec<Remedy> {
+    let before = before.into_iter().chain([Remedy::EndAtSender]);
+    before.chain(others).collect()
+}
+
+/// By netfilter, or by pinif itself. That goes first where a drop by netfilter would not end the finding, or would hit others as well.
+fn keeping_out(
+    finding: &Finding,
+    drop: KeepOut,
+    others: impl IntoIterator<Item = Remedy>,
+) -> Vec<Remedy> {
+    let hits_others = matches!(drop, KeepOut::DropForeignSources { .. });
+    // For the sake of its zone, it is dropped whatever the rule says.
+    let rule = finding.place.rule.as_ref();
+    let alerts = rule.filter(|rule| rule.alerts && finding.place.source_owner.is_none());
+    let enforce = Remedy::Enforce {
+        arrived: choice::egress(finding),
+        alerts: alerts.and_then(|rule| rule.name.clone()),
+    };
+    let drop = dropping(finding, drop);
+    let both = if hits_others || matches!(drop, Remedy::KeepOutUnseen(_)) {
+        [enforce, drop]
+    } else {
+        [drop, enforce]
+    };
+    both.into_iter().chain(others).collect()
 }
 
 /// Whether that ends the finding: of what a program receives, the hook at the socket says so.

@@ -3,7 +3,7 @@
 use super::{WORLD, misled_world};
 use crate::bench::carry::{COUNT, PORT, on_card};
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
-use pinif_userspace::findings::{alert_state::AlertState, line::FindingLine};
+use pinif_userspace::findings::{alert_state::AlertState, explain::Step, line::FindingLine};
 
 /// What arrives where it should not.
 struct Arrival {
@@ -71,9 +71,9 @@ impl Arrival {
             let escape = escape.by_program("pinif-sender", sent.expect("the receiver"));
             report.expect().arrived(escape).nothing_else();
             assert!(finding.cause.contains(self.cause), "{}", finding.cause);
-            let step = finding.remedies.first().expect("a remedy");
-            let text = on_card(finding, &step.text);
-            assert!(text.starts_with(self.text), "{step:#?}");
+            let is_it = |step: &&Step| on_card(finding, &step.text).starts_with(self.text);
+            let step = finding.remedies.iter().find(is_it);
+            let step = step.unwrap_or_else(|| panic!("{:#?}", finding.remedies));
             match self.instead {
                 Some(remedy) => remedy(bench),
                 None => {
@@ -174,7 +174,35 @@ fn what_is_answered_where_it_arrived_is_kept_out() {
     .is_fixed();
 }
 
-/// Nobody but the kernel receives a ping, behind netfilter, and shows nobody that it does: the drop ends the answers, and the finding is accepted.
+/// What sources of elsewhere send.
+const PINGS: &str = "ping --bind 203.0.113.9 --to 192.0.2.1";
+
+/// The card is pinged from outside, under a policy.
+fn pinged(bench: &Bench, policy: &str) -> Report {
+    let auditor = bench.audit_with(policy, &[]);
+    let before = bench.received();
+    let sends = format!("{PINGS} --count {COUNT}");
+    bench.far_sender(&bench.chassis.outside, &sends).finish();
+    bench.wait_until_received(before, COUNT);
+    auditor.stop()
+}
+
+/// The only finding that something arrived.
+fn arrived(report: &Report) -> &FindingLine {
+    let is_it = |finding: &&FindingLine| finding.kind.name() == "ingress-escape";
+    let finding = report.findings.iter().find(is_it).expect("it arrived");
+    assert_eq!(finding.packets, COUNT, "{report}");
+    finding
+}
+
+/// There is no answer any more.
+fn unanswered(report: &Report) {
+    let answers = report.sent_by("fab0").packets + report.sent_by("eth1").packets;
+    assert_eq!(answers, 0, "{report}");
+}
+
+/// Nobody but the kernel receives a ping, behind netfilter, and shows nobody that it does. While the policy is enforced, nothing of it
+/// comes in; a drop by netfilter ends the answers, and the finding is accepted.
 #[test]
 fn a_ping_from_a_source_of_elsewhere_is_kept_out_and_accepted() {
     const ACCEPTED: &str = "[[accept]]\nkind = \"ingress-escape\"\nrule = \"world\"\nreason = \"dropped by nft\"\nuntil = 2100-12-31\n";
@@ -187,37 +215,49 @@ fn a_ping_from_a_source_of_elsewhere_is_kept_out_and_accepted() {
                 "30 arrival-ping" => bench.run("ip", "route add 203.0.113.0/28 via 10.0.0.2"),
                 _ => misled_world(bench),
             }
-            let pinged = |policy: &str| {
-                let auditor = bench.audit_with(policy, &[]);
-                let before = bench.received();
-                let outside = &bench.chassis.outside;
-                let sends = format!("ping --bind 203.0.113.9 --to 192.0.2.1 --count {COUNT}");
-                bench.far_sender(outside, &sends).finish();
-                bench.wait_until_received(before, COUNT);
-                auditor.stop()
+            let report = pinged(bench, WORLD);
+            let finding = arrived(&report);
+            let [enforce, by_netfilter, ..] = &finding.remedies[..] else {
+                panic!("{report}");
             };
-            let report = pinged(WORLD);
-            let arrived = |finding: &&FindingLine| finding.kind.name() == "ingress-escape";
-            let finding = report.findings.iter().find(arrived).expect("it arrived");
-            assert_eq!(finding.packets, COUNT, "{report}");
-            let step = &finding.remedies[0];
+            let order = "enforce the policy (pinif audit --enforce,";
+            assert!(enforce.text.starts_with(order), "{enforce:#?}");
             let words = "and accept the finding (pinif accept), which does not end by that: pinif sees what no program receives before \
                          netfilter drops it (`";
             assert!(
-                step.text.contains(words) && step.text.contains(kept),
-                "{step:#?}"
+                by_netfilter.text.contains(words) && by_netfilter.text.contains(kept),
+                "{by_netfilter:#?}"
             );
-            step.commands.iter().for_each(|line| bench.shell(line));
-            let report = pinged(&format!("{WORLD}{ACCEPTED}"));
+
+            let before = bench.received();
+            let mut auditor = bench.audit_with(WORLD, &["--enforce"]);
+            let sends = format!("{PINGS} --count {COUNT}");
+            bench.far_sender(&bench.chassis.outside, &sends).finish();
+            auditor.wait_for_finding_that("all are dropped", |finding| {
+                finding.dropped && finding.packets == COUNT
+            });
+            let enforced = auditor.stop();
+            assert_eq!(bench.received(), before, "{enforced}");
+            unanswered(&enforced);
+            assert_eq!(enforced.summary.dropped, COUNT, "{enforced}");
+            let ended = &arrived(&enforced).remedies[0].text;
+            assert!(
+                ended.starts_with("end it where it is sent, or accept"),
+                "{enforced}"
+            );
+            let dropped = leak("ingress-escape").egress("eth1").rule("world");
+            let dropped = dropped.dropped().packets(COUNT).protocol("icmp");
+            enforced.expect().finding(dropped).nothing_else();
+
+            by_netfilter
+                .commands
+                .iter()
+                .for_each(|line| bench.shell(line));
+            let report = pinged(bench, &format!("{WORLD}{ACCEPTED}"));
             let [finding] = &report.findings[..] else {
                 panic!("the same alone\n{report}");
             };
-            // There is no answer any more.
-            assert_eq!(
-                report.sent_by("fab0").packets + report.sent_by("eth1").packets,
-                0,
-                "{report}"
-            );
+            unanswered(&report);
             let is_it = (finding.kind.name(), finding.packets, finding.state);
             assert_eq!(
                 is_it,

@@ -42,6 +42,7 @@ pub fn finding(text: &str) -> Finding {
                 name: name(),
                 only_via: vec![text.into()],
                 interfaces: vec![text.into()],
+                alerts: false,
             }),
         };
     });

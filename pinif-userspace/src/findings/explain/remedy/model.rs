@@ -199,6 +199,15 @@ pub enum Remedy {
     KeepOut(KeepOut),
     /// The same by netfilter, of what the kernel itself receives, or nobody: pinif sees it before that, and nothing shows what becomes of it.
     KeepOutUnseen(KeepOut),
+    /// Enforce the policy, which drops what arrived.
+    Enforce {
+        /// Where it arrives.
+        arrived: Arc<str>,
+        /// The rule that must not say `action = "alert"` then.
+        alerts: Option<Arc<str>>,
+    },
+    /// Of what is kept out already, by pinif itself: end it where it is sent.
+    EndAtSender,
     /// Let each of two interfaces answer ARP requests for its own addresses alone.
     AnswerForOwn([String; 2]),
     /// Let a packet socket not bypass the queueing disciplines; this interface's netdev hook sees it.

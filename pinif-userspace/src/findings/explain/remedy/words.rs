@@ -307,6 +307,23 @@ impl fmt::Display for Order<'_> {
                 "{remedy}, and accept the finding (pinif accept), which does not end by that: pinif sees what no program \
                  receives before netfilter drops it"
             ),
+            Remedy::Enforce { arrived, alerts } => {
+                if let Some(rule) = alerts {
+                    write!(
+                        f,
+                        "take action = \"alert\" out of rule {rule}, and "
+                    )?;
+                }
+                write!(
+                    f,
+                    "enforce the policy (pinif audit --enforce, which --enforce-for 60s tries): pinif drops this on {arrived} before \
+                     netfilter and any socket, and whatever else the policy does not allow"
+                )
+            }
+            Remedy::EndAtSender => f.write_str(
+                "end it where it is sent, or accept the finding (pinif accept): while the policy is enforced, nothing receives it, and it \
+                 is reported",
+            ),
             Remedy::EndBypass(interface) => write!(
                 f,
                 "let the program send without PACKET_QDISC_BYPASS, or take CAP_NET_RAW from it; an nft chain at the netdev \

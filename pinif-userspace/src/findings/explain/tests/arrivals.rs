@@ -75,7 +75,46 @@ fn what_arrives_for_another_interface_is_shown_with_who_receives_it() {
          broadcast, multicast } drop); set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`nft \
          'add table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet \
          pinif_fix arrive iifname \"eth1\" fib daddr type local fib daddr . iif type != { local, broadcast, multicast } drop'; sysctl -w \
-         net/ipv4/conf/eth1/arp_ignore=1`), or put fab0 into a VRF"
+         net/ipv4/conf/eth1/arp_ignore=1`), or enforce the policy (pinif audit --enforce, which --enforce-for 60s tries): pinif drops this on \
+         eth1 before netfilter and any socket, and whatever else the policy does not allow, or put fab0 into a VRF"
+    );
+    let dropped = Circumstance {
+        dropped: true,
+        ..arrived
+    };
+    assert_eq!(
+        dropped.remedy(),
+        "set net.ipv4.conf.eth1.arp_ignore to 1, so that eth1 does not answer for it (`sysctl -w net/ipv4/conf/eth1/arp_ignore=1`), or \
+         end it where it is sent, or accept the finding (pinif accept): while the policy is enforced, nothing receives it, and it is \
+         reported, or put fab0 into a VRF"
+    );
+}
+
+#[test]
+fn pinif_keeps_out_what_no_program_receives_and_what_only_alerts_once_it_does_not() {
+    let pinged = Circumstance {
+        origin: SentBy::Kernel,
+        process: None,
+        protocol: 1,
+        rule: Some("watched"),
+        alerts: true,
+        ..arrived(&[])
+    };
+    let order = "enforce the policy (pinif audit --enforce, which --enforce-for 60s tries): pinif drops this on eth1";
+    assert!(pinged.remedy().starts_with(order), "{}", pinged.remedy());
+    let of_rule = Circumstance {
+        source_owner: None,
+        ..pinged
+    };
+    let first = format!("take action = \"alert\" out of rule watched, and {order}");
+    assert!(of_rule.remedy().starts_with(&first), "{}", of_rule.remedy());
+    let dropped = Circumstance {
+        dropped: true,
+        ..of_rule
+    };
+    assert_eq!(
+        dropped.remedy(),
+        "end it where it is sent, or accept the finding (pinif accept): while the policy is enforced, nothing receives it, and it is reported"
     );
 }
 
@@ -100,7 +139,8 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
     );
     assert_eq!(
         arrived.remedy(),
-        "drop on eth1 what comes for 192.0.2.1 from 10.0.0.2 and from others that are not routed via eth1, also where that is so on \
+        "enforce the policy (pinif audit --enforce, which --enforce-for 60s tries): pinif drops this on eth1 before netfilter and any \
+         socket, and whatever else the policy does not allow, or drop on eth1 what comes for 192.0.2.1 from 10.0.0.2 and from others that are not routed via eth1, also where that is so on \
          purpose (net.ipv4.conf.eth1.rp_filter set to 1 drops it whatever it is for) (`nft 'add \
          table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet pinif_fix \
          arrive iifname \"eth1\" ip daddr 192.0.2.1 meta l4proto 17 fib saddr . iif oif missing drop'`), or let eth1 be of zone backplane"
