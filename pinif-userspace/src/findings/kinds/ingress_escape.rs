@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
+use pinif_ebpf::key::IfIndex;
 
 use super::{Row, headline, row};
 use crate::{
@@ -79,7 +80,8 @@ fn causes(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec
         }
     };
     causes.push(Cause::certain(kind));
-    if sighted.source_owner.is_some() && answers_neighbours(scene, sighted, entrance) {
+    let answers = |owner| answers_neighbours(scene, sighted, owner, entrance);
+    if sighted.source_owner.is_some_and(answers) {
         causes.push(Cause::certain(CauseKind::AnswersArp {
             interface: arrived,
             address: headers.destination,
@@ -103,11 +105,18 @@ fn route_back(
     }
 }
 
-/// Whether the sender is a neighbour on the interface, which an ARP reply may have led here.
-fn answers_neighbours(scene: &Scene<'_>, sighted: &Sighted, entrance: Entrance) -> bool {
-    let is_near = sighted
-        .headers
-        .is_some_and(|headers| is_neighbour(scene, sighted.egress, headers.source));
+/// Whether the sender is a neighbour on the interface, which an ARP reply may have led here; or one on the interface that has the address, where
+/// both are in one network.
+fn answers_neighbours(
+    scene: &Scene<'_>,
+    sighted: &Sighted,
+    owner: IfIndex,
+    entrance: Entrance,
+) -> bool {
+    let is_near = sighted.headers.is_some_and(|headers| {
+        let is_near = |interface| is_neighbour(scene, interface, headers.source);
+        is_near(sighted.egress) || is_near(owner)
+    });
     is_near && entrance.answers_arp_for_all
 }
 

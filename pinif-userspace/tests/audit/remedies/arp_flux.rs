@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::bench::carry::on_card;
 use crate::bench::{Bench, Need, Report, note, scenario};
 use pinif_lab::{Device, LinkKind};
+use pinif_userspace::findings::line::FindingLine;
 
 const BRIDGE: &[Need] = &[Need::Link(LinkKind::Bridge), Need::Program("sysctl")];
 
@@ -107,5 +108,65 @@ fn each_of_two_interfaces_answers_for_its_own_addresses() {
             .contained_unpinned("fab0", 1)
             .exit(0)
             .nothing_else();
+    });
+}
+
+/// Of the two interfaces, one is contained.
+const CONTAINED: &str = "[zone.backplane]\ninterfaces = [\"fab0\"]\ncontained = true\n";
+
+/// The packets of each finding of what arrived by fab1.
+fn arrived(report: &Report) -> Vec<u64> {
+    let is_it = |finding: &&FindingLine| finding.kind.name() == "ingress-escape";
+    let found = report.findings.iter().filter(is_it);
+    found.map(|finding| finding.packets).collect()
+}
+
+/// Who was answered by the wrong interface is kept out while the policy is enforced, until only the right one answers.
+#[test]
+fn a_neighbour_that_the_wrong_interface_answered_comes_in_again() {
+    scenario("30 arrival-flux", BRIDGE, |bench| {
+        share_the_network(bench);
+        let (card, peer) = (bench.card(), &bench.chassis.peer);
+        let receiver = card.run(|| UdpSocket::bind("10.0.0.1:9"));
+        let _receiver = receiver.expect("the card").expect("the port is free");
+        let to = "10.0.0.1".parse().expect("an address");
+        let wrong = card.mac("fab1").expect("a MAC address");
+        peer.add_neighbour("br0", to, &wrong).expect("a neighbour");
+        let send = || {
+            peer.run(|| UdpSocket::bind("10.0.0.3:0")?.send_to(b"?", "10.0.0.1:9"))
+                .expect("the peer")
+                .expect("a datagram")
+        };
+        let before = bench.received();
+        let mut auditor = bench.audit_with(CONTAINED, &["--enforce"]);
+        send();
+        auditor.wait_for_finding_that("it is dropped", |finding| finding.dropped);
+        let report = auditor.stop();
+        assert_eq!(bench.received(), before, "{report}");
+        let is_it = |finding: &&FindingLine| finding.dropped;
+        let finding = report.findings.iter().find(is_it).expect("a finding");
+        let step = &finding.remedies[0];
+        assert_eq!(
+            on_card(finding, &step.text),
+            "set net.ipv4.conf.fab1.arp_ignore to 1, so that fab1 does not answer for it (`sysctl -w net/ipv4/conf/fab1/arp_ignore=1`)"
+        );
+        // The network is as it is: `arp-flux` may be reported besides.
+        assert_eq!(arrived(&report), [1], "{report}");
+        assert_eq!(report.summary.dropped, 1, "{report}");
+        step.commands.iter().for_each(|line| bench.shell(line));
+        peer.run(|| {
+            Command::new("ip")
+                .args(["neighbour", "delete", "10.0.0.1", "dev", "br0"])
+                .status()
+        })
+        .expect("the peer")
+        .expect("ip runs");
+        let auditor = bench.audit_with(CONTAINED, &["--enforce"]);
+        send();
+        bench.wait_until_received(before, 1);
+        let report = auditor.stop();
+        assert_eq!(arrived(&report), [0; 0], "{report}");
+        assert_eq!(report.summary.dropped, 0, "{report}");
+        assert!(report.status.success(), "{report}");
     });
 }
