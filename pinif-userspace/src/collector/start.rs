@@ -81,7 +81,7 @@ impl Audit {
             (false, false) => Replies::Leaks,
             (false, true) => Replies::None,
         };
-        let mut ebpf = audit::load(
+        let (mut ebpf, room) = audit::load(
             plan.loader,
             audit::Wanted {
                 offsets: &types.offsets,
@@ -93,6 +93,10 @@ impl Audit {
             },
             persist.as_deref(),
         )?;
+        if let Some(asked) = room.not_taken {
+            let sockets = room.sockets;
+            hub.note(Notice::RoomKept { sockets, asked });
+        }
         if plan.log_level > 0 {
             logs::follow(&mut ebpf)?;
         }

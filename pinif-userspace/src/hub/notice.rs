@@ -189,6 +189,13 @@ pub enum Notice {
         /// How many findings it has.
         findings: usize,
     },
+    /// What persists has room for another number of sockets than is asked for, and keeps it.
+    RoomKept {
+        /// For how many there is room.
+        sockets: u32,
+        /// For how many it was asked.
+        asked: u32,
+    },
     /// The programs stay attached after the end.
     StaysAttached {
         /// Whether they drop leaks.

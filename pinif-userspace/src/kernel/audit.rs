@@ -7,7 +7,7 @@ use pinif_ebpf::{heard::Replies, offsets::Offsets};
 use super::{
     load::{AuditSettings, Loader, secret},
     persist::Persist,
-    sizes,
+    sizes::{self, Room},
 };
 
 /// What an audit wants of its object.
@@ -26,13 +26,12 @@ pub struct Wanted<'a> {
     pub sockets: Option<u32>,
 }
 
-/// Makes the maps and prepares the programs. Where there is something that persists, the maps are those of previous instances, and stay.
+/// Makes the maps and prepares the programs, and says for how many sockets there is room. Where there is something that persists, the maps are those of previous instances, and stay.
 ///
 /// # Errors
 ///
-/// When this binary has no programs inside, what persists has room for another number of sockets than is wanted, or the kernel refuses a
-/// map or does not know its type.
-pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Result<Ebpf> {
+/// When this binary has no programs inside, or the kernel refuses a map or does not know its type.
+pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Result<(Ebpf, Room)> {
     let Wanted {
         offsets,
         log_level,
@@ -42,14 +41,14 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
         sockets,
     } = wanted;
     let pinned_maps = persist.map(Persist::maps).unwrap_or_default();
-    let sockets = sizes::sockets(sockets, &pinned_maps)?;
+    let room = sizes::sockets(sockets, &pinned_maps)?;
     let ebpf = loader.audit(&AuditSettings {
         offsets,
         mark_secret: persist.map_or_else(secret, Persist::secret),
         refuses: enforces,
         replies,
         hears_all,
-        sockets,
+        sockets: room.sockets,
         log_level,
         persists: persist.is_some(),
         pinned_maps,
@@ -57,5 +56,5 @@ pub fn load(loader: Loader, wanted: Wanted<'_>, persist: Option<&Persist>) -> Re
     if let Some(persist) = persist {
         persist.hold(&ebpf)?;
     }
-    Ok(ebpf)
+    Ok((ebpf, room))
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::maps::MapData;
 use pinif_ebpf::capacity;
 
@@ -31,27 +31,36 @@ pub fn fitting(memory: u64) -> u32 {
     power.clamp(LEAST_BY_ITSELF, capacity::SOCKETS)
 }
 
+/// How many sockets there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// For so many.
+    pub sockets: u32,
+    /// For how many it was asked, where it is another number: what is pinned keeps its size.
+    pub not_taken: Option<u32>,
+}
+
 /// How many sockets there is room for: as many as what is pinned has room for; else as are asked for; else as fit the machine.
 ///
 /// # Errors
 ///
-/// When another number is asked for than what is pinned has room for.
-pub(super) fn sockets(asked: Option<u32>, pinned: &[(String, PathBuf)]) -> Result<u32> {
+/// When the kernel does not say how large what is pinned is.
+pub(super) fn sockets(asked: Option<u32>, pinned: &[(String, PathBuf)]) -> Result<Room> {
     let endpoints = pinned.iter().find(|(name, _)| name == ENDPOINTS);
     // Not there yet where this is the first instance.
     let there = endpoints.and_then(|(_, path)| MapData::from_pin(path).ok());
     let Some(there) = there else {
-        return Ok(asked.unwrap_or_else(|| fitting(memory())));
+        return Ok(Room {
+            sockets: asked.unwrap_or_else(|| fitting(memory())),
+            not_taken: None,
+        });
     };
     let info = there.info().context("a map's size cannot be read")?;
     let sockets = info.max_entries() / capacity::endpoints(1);
-    match asked {
-        Some(asked) if asked != sockets => bail!(
-            "the auditor that persists has room for {sockets} sockets, and --max-sockets asks for {asked}: leave it out, or end what \
-             persists by `pinif detach` first"
-        ),
-        _ => Ok(sockets),
-    }
+    Ok(Room {
+        sockets,
+        not_taken: asked.filter(|asked| *asked != sockets),
+    })
 }
 
 /// How many bytes of memory this machine has (`MemTotal` of proc_meminfo(5)); as much as gets the most where that cannot be read.
@@ -92,11 +101,13 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_comes_before_the_machine() {
-        assert_eq!(sockets(Some(5_000), &[]).expect("a number"), 5_000);
+        let room = |asked, pinned: &[_]| sockets(asked, pinned).expect("a number");
+        let of = |sockets| Room {
+            sockets,
+            not_taken: None,
+        };
+        assert_eq!(room(Some(5_000), &[]), of(5_000));
         let missing = [(ENDPOINTS.to_owned(), PathBuf::from("/nowhere"))];
-        assert_eq!(
-            sockets(None, &missing).expect("a number"),
-            fitting(memory())
-        );
+        assert_eq!(room(None, &missing), of(fitting(memory())));
     }
 }

@@ -71,6 +71,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::NotForeseen { .. }
         | Notice::HookMissing(_)
         | Notice::InterfacesCameLate { .. }
+        | Notice::RoomKept { .. }
         | Notice::NotAsked { .. }
         | Notice::SignalIgnored(_) => Level::Warning,
 
@@ -242,6 +243,10 @@ fn text(notice: &Notice) -> String {
             "took over from an earlier collector: counts begin {} ago, with {}",
             ago(*age),
             counted(*findings as u64, "finding")
+        ),
+        Notice::RoomKept { sockets, asked } => format!(
+            "what persists has room for {sockets} sockets, and keeps it: --max-sockets {asked} is taken once `pinif detach`, or \
+             `systemctl stop pinif`, has ended that"
         ),
         Notice::StaysAttached { drops, directory } => {
             let and = if *drops { " and dropping" } else { "" };
