@@ -45,8 +45,7 @@ impl Places {
         let watched = match &mut self.watched {
             Some(watched) => watched,
             none => {
-                let (watch, changes) =
-                    Watch::new(Happening::Names).context("no inotify instance can be made")?;
+                let (watch, changes) = Watch::new(Happening::Names)?;
                 none.insert(Watched {
                     watch,
                     changes,

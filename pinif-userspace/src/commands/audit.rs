@@ -178,7 +178,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
             let _ = orders.send(Order::ReaderLeft);
         });
     }
-    signals.follow(&plan.enforce, source, orders.clone())?;
+    let not_watched = signals.follow(&plan.enforce, source, orders.clone());
     let hub = Hub::new();
     for subscriber in surfaces::open(format, without_reader, journal.as_deref()) {
         hub.add(subscriber)
@@ -186,7 +186,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
     }
     let server = listening.map(|listening| socket::serve(listening, &hub, orders));
     let server = server.transpose()?;
-    for notice in notices {
+    for notice in notices.into_iter().chain(not_watched) {
         hub.note(notice);
     }
     let status = collector::run::run(plan, &mut received, hub, stops).await;
@@ -212,13 +212,14 @@ impl Signals {
         })
     }
 
-    /// Does what they mean: SIGHUP reads the policy again, SIGUSR1 confirms, and others are reported.
+    /// Does what they mean: SIGHUP reads the policy again, SIGUSR1 confirms, and others are reported. Says where nothing but SIGHUP has
+    /// the policy read again.
     fn follow(
         self,
         enforce: &Enforce,
         source: Source,
         orders: mpsc::UnboundedSender<Order>,
-    ) -> Result<()> {
+    ) -> Option<Notice> {
         enforce::follow(enforce, self.confirm, orders.clone());
         let ignored = orders.clone();
         self.ignored.report(move |name| {

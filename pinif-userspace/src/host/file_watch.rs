@@ -236,8 +236,10 @@ impl Watch {
     /// # Errors
     ///
     /// When the kernel gives no more of these (`fs.inotify.max_user_instances`).
-    pub fn new(happening: Happening) -> io::Result<(Self, Changes)> {
-        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    pub fn new(happening: Happening) -> Result<(Self, Changes)> {
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).context(
+            "no inotify instance is left to the user; `sysctl fs.inotify.max_user_instances` says how many there may be",
+        )?;
         let watch = Self {
             queue: queue.try_clone()?,
             happening,
@@ -275,7 +277,8 @@ impl Watch {
             match self.add(directory) {
                 Err(_) if optional => {}
                 outcome => outcome.with_context(|| {
-                    format!("the directory {} cannot be watched", directory.display())
+                    let fix = "the user has as many watches as `sysctl fs.inotify.max_user_watches` says, perhaps";
+                    format!("the directory {} cannot be watched; {fix}", directory.display())
                 })?,
             }
         }

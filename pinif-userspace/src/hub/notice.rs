@@ -119,6 +119,11 @@ pub enum Notice {
         /// Their names.
         rules: Vec<String>,
     },
+    /// A changed policy is not noticed: its file cannot be watched.
+    PolicyNotWatched {
+        /// Why, with the fix.
+        error: String,
+    },
     /// The policy file was to be read again, and there is none.
     PolicyAbsent,
 

@@ -58,6 +58,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::PolicyWarning(_)
         | Notice::PolicyUnresolved { .. }
         | Notice::PolicyNotEnforced { .. }
+        | Notice::PolicyNotWatched { .. }
         | Notice::AcceptanceOver { .. }
         | Notice::NothingToConfirm
         | Notice::EnforcementEnded
@@ -176,6 +177,9 @@ fn text(notice: &Notice) -> String {
                 names => format!("rules {} have", names.join(", ")),
             };
             format!("{subject} action = \"drop\", and nothing is dropped without --enforce")
+        }
+        Notice::PolicyNotWatched { error } => {
+            format!("a changed policy is read at SIGHUP alone, its changes are not noticed: {error}")
         }
         Notice::PolicyAbsent => "there is no policy to read again".to_owned(),
 

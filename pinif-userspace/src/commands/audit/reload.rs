@@ -1,6 +1,6 @@
 //! A policy that changes while it is in force: at SIGHUP, and when its file is written or replaced.
 
-use std::{io, path::PathBuf};
+use std::{future, io, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use tokio::{signal::unix, sync::mpsc};
@@ -8,7 +8,7 @@ use tokio::{signal::unix, sync::mpsc};
 use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
-    host::file_watch::{Happening, Seen, Watch, Way},
+    host::file_watch::{Changes, Happening, Seen, Watch, Way},
     hub::Notice,
     policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
@@ -111,20 +111,58 @@ impl Source {
     }
 }
 
+/// Has the directories watched, and whether they can be.
+#[derive(Default)]
+struct Watched(Option<(Watch, Changes)>);
+
+impl Watched {
+    /// Those of this policy.
+    fn of(source: &Source) -> (Self, Result<()>) {
+        match Watch::new(Happening::Contents) {
+            Ok((watch, changes)) => {
+                let mut watched = Self(Some((watch, changes)));
+                let outcome = watched.look_at(source);
+                (watched, outcome)
+            }
+            Err(error) => (Self(None), Err(error)),
+        }
+    }
+
+    /// Watches what leads to the policy now.
+    fn look_at(&mut self, source: &Source) -> Result<()> {
+        match &mut self.0 {
+            Some((watch, _)) => source.watch(watch),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until something has happened; for ever where nothing is watched. Safe to cancel.
+    async fn next(&mut self) -> Option<()> {
+        match &mut self.0 {
+            Some((_, changes)) => changes.next().await,
+            None => future::pending().await,
+        }
+    }
+
+    /// Waits until all has been left alone for a moment.
+    async fn settle(&mut self) {
+        if let Some((_, changes)) = &mut self.0 {
+            changes.settle().await;
+        }
+    }
+}
+
 /// Sends the policy each time that it is to be read again (at `hangup`, and when its file changes), or what is wrong with it, for as long as somebody receives it.
-/// Within a tokio runtime.
-///
-/// # Errors
-///
-/// When the file's directory cannot be watched.
+/// Within a tokio runtime. Where the file's directory cannot be watched, `hangup` still has it read: says why, then.
 pub(super) fn follow(
     mut source: Source,
     mut hangup: unix::Signal,
     orders: mpsc::UnboundedSender<Order>,
-) -> Result<()> {
-    let (mut watch, mut changes) = Watch::new(Happening::Contents)
-        .context("changes of the policy file cannot be watched for")?;
-    source.watch(&mut watch)?;
+) -> Option<Notice> {
+    let (mut watched, outcome) = Watched::of(&source);
+    let notice = outcome.err().map(|error| Notice::PolicyNotWatched {
+        error: format!("{error:#}"),
+    });
     tokio::spawn(async move {
         // It may have changed between the first reading and the watching.
         let mut changed = source.has_changed();
@@ -132,13 +170,13 @@ pub(super) fn follow(
             if !changed {
                 tokio::select! {
                     Some(()) = hangup.recv() => {}
-                    Some(()) = changes.next() => {
+                    Some(()) = watched.next() => {
                         // The directory beside the policy may be there at last, and what is in it from now on is watched for.
-                        let _ = source.watch(&mut watch);
+                        let _ = watched.look_at(&source);
                         if !source.has_changed() {
                             continue;
                         }
-                        changes.settle().await;
+                        watched.settle().await;
                     }
                     else => return,
                 }
@@ -157,10 +195,76 @@ pub(super) fn follow(
                 return;
             }
             // The links may lead elsewhere by now; where that cannot be watched, SIGHUP still works.
-            let _ = source.watch(&mut watch);
+            let _ = watched.look_at(&source);
             // What has changed before that was seen by nobody.
             changed = source.has_changed();
         }
     });
-    Ok(())
+    notice
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    use tokio::{runtime, signal::unix::SignalKind};
+
+    use super::*;
+
+    /// Runs this where the kernel gives no inotify instance (`fs.inotify.max_user_instances`).
+    fn without_inotify(run: impl FnOnce() + Send) {
+        let refuse = seccompiler::SeccompFilter::new(
+            [(libc::SYS_inotify_init1, Vec::new())].into(),
+            seccompiler::SeccompAction::Allow,
+            seccompiler::SeccompAction::Errno(libc::EMFILE.cast_unsigned()),
+            std::env::consts::ARCH.try_into().expect("it has seccomp"),
+        );
+        let refuse: seccompiler::BpfProgram =
+            refuse.expect("a filter").try_into().expect("a program");
+        let thread = || {
+            // Of this thread alone.
+            seccompiler::apply_filter(&refuse).expect("the kernel takes it");
+            run();
+        };
+        thread::scope(|scope| scope.spawn(thread).join()).expect("it ends well");
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_watched_is_read_again_at_a_hangup() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("policy.toml");
+        fs::write(&file, "").expect("it is ours");
+        without_inotify(|| {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let hangup = unix::signal(SignalKind::hangup()).expect("a signal");
+                let mut source = Source::new(Some(file.clone()));
+                source.read().expect("it is right");
+                let (orders, mut received) = mpsc::unbounded_channel();
+                let Some(Notice::PolicyNotWatched { error }) = follow(source, hangup, orders)
+                else {
+                    panic!("it is not said");
+                };
+                assert!(error.contains("fs.inotify.max_user_instances"), "{error}");
+                // The first is noticed as what has changed before it was followed; the second by nothing but the hangup.
+                for zones in 1..3 {
+                    let zone =
+                        |number| format!("[zone.z{number}]\ninterfaces = [\"fab{number}\"]\n");
+                    let text: String = (0..zones).map(zone).collect();
+                    fs::write(&file, text).expect("it is ours");
+                    if zones == 2 {
+                        kill(Pid::this(), Signal::SIGHUP).expect("it is this process");
+                    }
+                    let Some(Order::Policy(policy)) = received.recv().await else {
+                        panic!("it is not read");
+                    };
+                    assert_eq!(policy.zones.len(), zones);
+                }
+            });
+        });
+    }
 }
