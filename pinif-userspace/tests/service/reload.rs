@@ -155,6 +155,25 @@ fn a_folder_that_is_swapped_comes_into_force() {
     });
 }
 
+/// The directory beside the policy is a link, to what comes later.
+#[test]
+fn files_beside_the_policy_are_noticed_where_a_link_leads_to_nothing_yet() {
+    scenario("service reload-dangling", &[], |bench| {
+        let file = File::new(&control_plane("first"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = folder.path().join("accepted");
+        symlink(&elsewhere, file.beside("policy.d")).expect("a link");
+        let mut auditor = audit(bench, &file.path());
+        fs::create_dir(&elsewhere).expect("it is ours");
+        let accept =
+            "[[accept]]\nkind = \"device-escape\"\nreason = \"known\"\nuntil = 2100-12-31\n";
+        fs::write(elsewhere.join("10.toml"), accept).expect("it is ours");
+        auditor.wait_for_note("a new policy is in force: 1 zone, 1 rule, 1 accepted");
+        leaks_by(bench, &mut auditor, "first");
+        auditor.stop();
+    });
+}
+
 /// A link to a file elsewhere, which is written there.
 #[test]
 fn a_file_that_a_link_leads_to_comes_into_force() {

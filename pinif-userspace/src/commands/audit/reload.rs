@@ -92,8 +92,9 @@ impl Source {
     fn way(&self) -> io::Result<Way> {
         let mut way = Way::to(&self.file)?;
         let beside = drop_in_directory(&self.file);
+        // Also where a link leads to what is not there yet.
+        way.add(Way::to(&beside)?);
         if let Ok(real) = beside.canonicalize() {
-            way.add(Way::to(&beside)?);
             way.decisive.insert(real);
             for file in drop_ins(&self.file).unwrap_or_default() {
                 way.add(Way::to(&file)?);
