@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     io,
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -250,20 +250,26 @@ impl Watch {
         Ok((watch, Changes(changes)))
     }
 
-    /// Watches what decides where this way leads, and nothing else. It need not be there where it is `optional`. Where what the way leads to
-    /// `is_wrong`, all that it passes is watched besides, as far as it can be: it may be so for who can change a directory on it.
+    /// Watches what decides where this way leads, and nothing else. It need not be there where it is `optional`. All that it passes is watched
+    /// besides, as far as it can be, for names alone: who renames a directory on it has it lead elsewhere. Where what the way leads to
+    /// `is_wrong`, that is as for what decides: it may be so for who can change a directory on it.
     ///
     /// # Errors
     ///
     /// When what decides cannot be watched.
     pub fn look_at(&mut self, way: Way, optional: bool, is_wrong: bool) -> Result<()> {
-        self.look_at_all(&way.decisive, optional)?;
-        if is_wrong {
-            for directory in way.passed {
-                let _ = self.add(&directory);
-            }
+        let before = mem::take(&mut self.directories);
+        let passed = if is_wrong {
+            self.happening
+        } else {
+            Happening::Names
+        };
+        for directory in way.passed.difference(&way.decisive) {
+            let _ = self.add(directory, passed);
         }
-        Ok(())
+        let outcome = self.add_all(&way.decisive, optional);
+        self.forget(before);
+        outcome
     }
 
     /// Watches these directories, and nothing else.
@@ -272,9 +278,15 @@ impl Watch {
     ///
     /// When one cannot be watched, unless they need not be there.
     pub fn look_at_all(&mut self, directories: &BTreeSet<PathBuf>, optional: bool) -> Result<()> {
-        let before = std::mem::take(&mut self.directories);
+        let before = mem::take(&mut self.directories);
+        let outcome = self.add_all(directories, optional);
+        self.forget(before);
+        outcome
+    }
+
+    fn add_all(&mut self, directories: &BTreeSet<PathBuf>, optional: bool) -> Result<()> {
         for directory in directories {
-            match self.add(directory) {
+            match self.add(directory, self.happening) {
                 Err(_) if optional => {}
                 outcome => outcome.with_context(|| {
                     let fix = "the user has as many watches as `sysctl fs.inotify.max_user_watches` says, perhaps";
@@ -282,6 +294,11 @@ impl Watch {
                 })?,
             }
         }
+        Ok(())
+    }
+
+    /// Ends the watches of before that are none of those of now.
+    fn forget(&self, before: BTreeMap<PathBuf, i32>) {
         let gone = before.into_values().collect::<BTreeSet<_>>();
         for watch in gone {
             if self.directories.values().all(|other| *other != watch) {
@@ -289,11 +306,11 @@ impl Watch {
                 let _ = inotify::remove_watch(&self.queue, watch);
             }
         }
-        Ok(())
     }
 
-    fn add(&mut self, directory: &Path) -> io::Result<()> {
-        let watch = inotify::add_watch(&self.queue, directory, self.happening.mask())?;
+    /// Two paths may lead to one directory: what is noticed in it is what was asked for last.
+    fn add(&mut self, directory: &Path, happening: Happening) -> io::Result<()> {
+        let watch = inotify::add_watch(&self.queue, directory, happening.mask())?;
         self.directories.insert(directory.to_owned(), watch);
         Ok(())
     }

@@ -170,7 +170,6 @@ fn files_beside_the_policy_are_noticed_where_a_link_leads_to_nothing_yet() {
         fs::write(elsewhere.join("10.toml"), accept).expect("it is ours");
         auditor.wait_for_note("a new policy is in force: 1 zone, 1 rule, 1 accepted");
         leaks_by(bench, &mut auditor, "first");
-        auditor.stop();
     });
 }
 

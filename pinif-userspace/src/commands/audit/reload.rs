@@ -206,13 +206,13 @@ pub(super) fn follow(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread};
+    use std::{fs, thread, time::Duration};
 
     use nix::{
         sys::signal::{Signal, kill},
         unistd::Pid,
     };
-    use tokio::{runtime, signal::unix::SignalKind};
+    use tokio::{runtime, signal::unix::SignalKind, time::timeout};
 
     use super::*;
 
@@ -267,5 +267,39 @@ mod tests {
                 }
             });
         });
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_replaced_far_above_the_policy_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [
+            ("old/a", ""),
+            ("new/a", "[zone.z]\ninterfaces = [\"fab0\"]\n"),
+        ] {
+            fs::create_dir_all(at(name).join("b")).expect("folders");
+            fs::write(at(name).join("b/policy.toml"), text).expect("it is ours");
+        }
+        let mut source = Source::new(Some(at("old/a/b/policy.toml")));
+        source.read().expect("it is right");
+        let hangup = unix::signal(SignalKind::hangup()).expect("a signal");
+        let (orders, mut received) = mpsc::unbounded_channel();
+        assert_eq!(follow(source, hangup, orders), None);
+        // It has looked whether there was a change, and waits for one.
+        tokio::task::yield_now().await;
+        fs::rename(at("old/a"), at("old/before")).expect("it is ours");
+        fs::rename(at("new/a"), at("old/a")).expect("it is ours");
+        let read = async {
+            loop {
+                match received.recv().await.expect("it goes on") {
+                    Order::Policy(policy) => break policy,
+                    // Between the two, there is none.
+                    Order::WrongPolicy(_) => {}
+                    _ => panic!("it is no policy"),
+                }
+            }
+        };
+        let policy = timeout(Duration::from_secs(30), read).await;
+        assert_eq!(policy.expect("it is noticed").zones.len(), 1);
     }
 }
