@@ -18,13 +18,15 @@ use rustix::{
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::path_names::PathNames;
 
 /// Editors write in several steps, and several files one after the other: they are read when all has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(100);
+/// How many reads drain a queue at most: it fills while it is read, perhaps.
+const MOST_READS: usize = 64;
 /// They are read after this long, where something happens all the time.
 const UNSETTLED: Duration = Duration::from_secs(2);
 
@@ -183,41 +185,61 @@ impl Happening {
 pub(crate) struct Changes(AsyncFd<OwnedFd>);
 
 impl Changes {
-    /// Waits until something has; nothing where that cannot be read any more. Safe to cancel.
+    /// Waits until something has; nothing where that cannot be read any more. Each time, it reads once: who writes without a pause does not
+    /// keep the thread. Safe to cancel.
     pub async fn next(&mut self) -> Option<()> {
         loop {
             let mut guard = self.0.readable().await.ok()?;
-            let happened = happened(self.0.get_ref());
-            guard.clear_ready();
-            if happened.ok()? {
-                return Some(());
+            match read_once(self.0.get_ref()) {
+                Ok(true) => return Some(()),
+                Ok(false) => {}
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(_) => return None,
             }
         }
     }
 
-    /// Forgets what has happened so far.
-    pub fn drain(&mut self) {
-        // Where it cannot be read, the next says so.
-        let _ = happened(self.0.get_ref());
+    /// Forgets what has happened so far, and returns whether anything has.
+    pub fn drain(&mut self) -> bool {
+        let mut any = false;
+        for _ in 0..MOST_READS {
+            match read_once(self.0.get_ref()) {
+                Ok(happened) => any |= happened,
+                // Where it cannot be read, the next says so.
+                Err(_) => break,
+            }
+        }
+        any
     }
 
     /// Waits until all has been left alone for a moment.
     pub async fn settle(&mut self) {
-        let settled = async { while let Ok(Some(())) = timeout(SETTLED, self.next()).await {} };
+        let settled = async {
+            loop {
+                self.pause().await;
+                if !self.drain() {
+                    break;
+                }
+            }
+        };
         let _ = timeout(UNSETTLED, settled).await;
+    }
+
+    /// Waits for that moment, whatever happens: after something that did not matter.
+    pub async fn pause(&mut self) {
+        sleep(SETTLED).await;
     }
 }
 
-/// Reads all that has happened. Whether anything of it was more than that a directory is not watched any more.
-fn happened(queue: &OwnedFd) -> Result<bool, Errno> {
+/// Reads as much of what has happened as one read gives. Whether anything of it was more than that a directory is not watched any more.
+fn read_once(queue: &OwnedFd) -> Result<bool, Errno> {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut events = inotify::Reader::new(queue, &mut buffer);
     let mut any = false;
     loop {
-        match events.next() {
-            Ok(event) => any |= event.events() != ReadFlags::IGNORED,
-            Err(Errno::AGAIN) => return Ok(any),
-            Err(error) => return Err(error),
+        any |= events.next()?.events() != ReadFlags::IGNORED;
+        if events.is_buffer_empty() {
+            return Ok(any);
         }
     }
 }
@@ -317,81 +339,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn each_link_on_the_way_decides_where_it_leads() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().canonicalize().expect("it is there");
-        let at = |name: &str| root.join(name);
-        for name in ["v1", "v1/in", "other"] {
-            fs::create_dir(at(name)).expect("a folder");
-        }
-        symlink("../v1/./in", at("other/second")).expect("a link");
-        symlink(at("other/second"), at("first")).expect("a link");
-        symlink("turns", at("turns")).expect("a link");
-        let way = |name: &str| {
-            let Way {
-                decisive, passed, ..
-            } = Way::to(&at(name)).expect("absolute");
-            let below = |all: BTreeSet<PathBuf>| {
-                let all = all.into_iter();
-                let below = all.filter_map(|one| Some(one.strip_prefix(&root).ok()?.to_owned()));
-                below.collect::<Vec<_>>()
-            };
-            (below(decisive), below(passed))
-        };
-        let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let all = paths(&["", "other", "v1", "v1/in"]);
-        let deciding = paths(&["", "other", "v1/in"]);
-        for name in ["first/file", "first/../in/../../first/file"] {
-            assert_eq!(way(name), (deciding.clone(), all.clone()), "{name}");
-        }
-        // What is not there yet comes to be in the last that is.
-        assert_eq!(way("v1/none/file"), (paths(&["v1"]), paths(&["", "v1"])));
-        assert_eq!(way("turns/file"), (paths(&[""]), paths(&[""])));
-        let open = Way::to(Path::new("/proc/self/fd/0")).expect("absolute");
-        assert!(open.decisive.is_empty(), "{open:?}");
-        let guards = || Way::to(&at("first/file")).expect("absolute").guards();
-        let before = guards();
-        fs::write(at("v1/in/file"), "").expect("it is ours");
-        assert_eq!(guards(), before);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o770);
-        fs::set_permissions(at("v1"), mode).expect("it is ours");
-        assert_ne!(guards(), before);
-    }
-
-    #[tokio::test]
-    async fn what_is_read_or_not_watched_any_more_is_no_change() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| folder.path().join(name);
-        for name in ["one", "other"] {
-            fs::create_dir(at(name)).expect("a folder");
-        }
-        fs::write(at("one/file"), "").expect("a file");
-        let (mut watch, changes) = Watch::new(Happening::Contents).expect("inotify");
-        let happened = || happened(changes.0.get_ref()).expect("it can be read");
-        let all = |names: &[&str]| names.iter().map(|name| at(name)).collect();
-        watch
-            .look_at_all(&all(&["one"]), false)
-            .expect("it is there");
-        fs::read(at("one/file")).expect("a file");
-        assert!(!happened(), "it is read");
-        fs::write(at("one/file"), "it").expect("a file");
-        assert!(happened(), "it is written");
-        watch
-            .look_at_all(&all(&["other"]), false)
-            .expect("it is there");
-        fs::write(at("one/file"), "").expect("a file");
-        assert!(!happened(), "nobody looks at it any more");
-        assert!(watch.look_at_all(&all(&["none"]), false).is_err());
-        watch
-            .look_at_all(&all(&["other", "none"]), true)
-            .expect("it need not be there");
-        fs::write(at("other/file"), "").expect("a file");
-        assert!(happened());
-    }
-}
+mod tests;

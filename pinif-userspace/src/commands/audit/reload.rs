@@ -145,6 +145,13 @@ impl Watched {
         }
     }
 
+    /// Waits for a moment, after something that did not matter.
+    async fn pause(&mut self) {
+        if let Some((_, changes)) = &mut self.0 {
+            changes.pause().await;
+        }
+    }
+
     /// Waits until all has been left alone for a moment.
     async fn settle(&mut self) {
         if let Some((_, changes)) = &mut self.0 {
@@ -175,6 +182,7 @@ pub(super) fn follow(
                         // The directory beside the policy may be there at last, and what is in it from now on is watched for.
                         let _ = watched.look_at(&source);
                         if !source.has_changed() {
+                            watched.pause().await;
                             continue;
                         }
                         watched.settle().await;
