@@ -28,8 +28,8 @@ use super::{
     summary::Summary,
 };
 
-/// One line that `pinif audit --format json` prints. `type` says which: first `ready`, then each `finding` as often as
-/// its counts grow, at most once a second, and `summary` last. `lost` stands where lines are missing. More fields and types may
+/// One line that `pinif audit --format json` prints. `type` says which: `ready` once, each `finding` as often as its counts grow, at most
+/// once a second, also before `ready` where many interfaces are attached, and `summary` last. `lost` stands where lines are missing. More fields and types may
 /// come; readers ignore those they do not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]

@@ -87,8 +87,8 @@ pub struct AuditArgs {
     #[arg(long)]
     pub(super) replies: bool,
 
-    /// How many sockets there is room for at a time; of one user's, a quarter [default: one for each 64 KiB of memory, from 16384 to
-    /// 131072]
+    /// How many sockets there is room for at a time, from 4096 to 4194304; of one user's, a quarter [default: one for each 64 KiB of
+    /// memory, from 16384 to 131072]
     #[arg(long, value_name = "N", value_parser = sockets)]
     pub(super) max_sockets: Option<u32>,
 
