@@ -147,7 +147,7 @@ fn put(endpoint: &Endpoint, flow: &mut Flow) -> u32 {
             .insert(endpoint, &*flow, u64::from(BPF_ANY))
             .is_err()
     {
-        losses::add(Loss::EndpointsFull);
+        losses::add_inline(Loss::EndpointsFull);
         return put_lingering(endpoint, flow);
     }
     if before.is_none() {
@@ -162,7 +162,7 @@ fn put_lingering(endpoint: &Endpoint, flow: &Flow) -> u32 {
         .insert(endpoint, flow, u64::from(BPF_ANY))
         .is_err()
     {
-        losses::add(Loss::EndpointsFull);
+        losses::add_inline(Loss::EndpointsFull);
     }
     0
 }

@@ -63,7 +63,7 @@ pub fn of_or_insert(sock: *mut c_void) -> Option<&'static mut SocketRecord> {
     // (`bpf_local_storage_alloc`).
     let record = get(sock, create).or_else(|| get(sock, create));
     if record.is_none() {
-        losses::add(Loss::RecordsFull);
+        losses::add_inline(Loss::RecordsFull);
     }
     record
 }
