@@ -164,7 +164,8 @@ impl Audit {
             bypasses,
             gaps: Gaps::new(Instant::now()),
             integrity: Integrity::new(Instant::now()),
-            unreported: Vec::new(),
+            // Until the first look.
+            unreported: vec!["whether changes are reported was not tried yet".to_owned()],
             unheard_bypasses: Vec::new(),
             places: Places::default(),
             wakes,

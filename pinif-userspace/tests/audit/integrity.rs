@@ -1,16 +1,23 @@
 //! Another program takes away what pinif has attached: that is found, reported with how long it lasted, and attached again. Case 28 of
 //! docs/developers/scenarios.md.
 
+use std::env;
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pinif_ebpf::wake::Sleeper;
+use pinif_userspace::control::Client;
+use pinif_userspace::control::protocol::{AttachmentCheck, CheckedBy};
 use pinif_userspace::findings::line::FindingLine;
 
 use super::held::{Held, held};
 use super::persist::place::Place;
-use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
+use super::sleeping::sleepers;
+use crate::bench::{Auditor, Bench, Events, Finding, Need, leak, risk, scenario, wait_until};
 use crate::gaps::foreign::{self, CgroupHook};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
@@ -90,6 +97,56 @@ fn a_link_that_is_detached_is_reported_and_there_again() {
     scenario("28 link", &[Need::Tcx], |bench| {
         let mut auditor = bench.audit(&[]);
         link_of_eth1(bench, auditor.pid()).detach();
+        let what = "removed the program at the egress of eth1";
+        wait_for_removal(&mut auditor, what);
+        leaks_again(bench, auditor, [removed("eth1", what)]);
+    });
+}
+
+/// What an auditor that listens there says of its look at what is attached.
+fn attachment_check(socket: &Path) -> AttachmentCheck {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let status = runtime.expect("a runtime").block_on(async {
+        let mut client = Client::find(Some(socket))?;
+        client.status().await
+    });
+    status.expect("an answer").attachment_check
+}
+
+#[test]
+fn who_detaches_a_link_wakes_it_where_that_is_said() {
+    scenario("28 wakes", &[Need::Tcx], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("pinif.sock");
+        let setup = bench.auditor();
+        let mut auditor = setup.arguments([Path::new("--socket"), &socket]).start();
+        let sleepers = sleepers(auditor.pid());
+        let sleeps = || {
+            let sleeps = sleepers.get(&(Sleeper::Attachments as u32), 0);
+            sleeps.expect("a place of the map") != 0
+        };
+        let often = Events::every(Duration::from_millis(100));
+        wait_until("it sleeps until something is removed", &often, sleeps);
+        let AttachmentCheck { by, because } = attachment_check(&socket);
+        let is_woken = by == CheckedBy::Event;
+        assert_eq!(is_woken, because.is_empty());
+        // A machine that boots a kernel for these tests refuses no program that traces; another may, and says no more than that.
+        let refused = "the kernel lets no program be attached to its function ";
+        assert!(
+            env::var_os("PINIF_OWN_MACHINE").is_none() || is_woken,
+            "{because:?}"
+        );
+        assert!(
+            because.iter().all(|reason| reason.starts_with(refused)),
+            "{because:?}"
+        );
+        // So that it does not sleep again before that is looked at.
+        kill(auditor.pid(), Signal::SIGSTOP).expect("it is this test's");
+        link_of_eth1(bench, auditor.pid()).detach();
+        assert_eq!(sleeps(), !is_woken, "{because:?}");
+        kill(auditor.pid(), Signal::SIGCONT).expect("it is this test's");
         let what = "removed the program at the egress of eth1";
         wait_for_removal(&mut auditor, what);
         leaks_again(bench, auditor, [removed("eth1", what)]);

@@ -13,7 +13,7 @@ use crate::bench::{Events, leak, scenario, wait_until};
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
 
 /// The auditor's map of who sleeps.
-fn sleepers(pid: Pid) -> Array<MapData, u32> {
+pub fn sleepers(pid: Pid) -> Array<MapData, u32> {
     let held: Vec<u32> = held(pid)
         .iter()
         .filter_map(|held| held.number("map_id"))
