@@ -154,7 +154,7 @@ impl Audit {
             policy: known.unwrap_or(&empty),
             name: &name,
             entrance: &|interface| entrance::read(hooks?.netns(), interface),
-            runs: &|interface| running?.is(interface),
+            runs: &|interface| running?.of(interface),
             before_nat: &|packet| {
                 let netns = hooks?.netns();
                 let ask = || conntrack::before_nat(netns, packet).ok().flatten();

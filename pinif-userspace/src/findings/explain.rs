@@ -21,8 +21,8 @@ pub use causes::{Cause, CauseKind};
 pub use home::Home;
 pub use keep_out::KeepOut;
 pub use remedy::{
-    Beside, Dropped, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, Setting, Then, Traffic,
-    Translation,
+    Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, Setting, Then,
+    Traffic, Translation,
 };
 pub use route::Route;
 pub use step::{SocketOption, Step, Who};

@@ -15,6 +15,7 @@ use crate::{
         network::Network,
         nft::NftRule,
         routes::{Choice, RouteError, RouteQuery},
+        running::Runs,
         socket_options::NamedInterfaces,
     },
     policy::Policy,
@@ -38,7 +39,7 @@ pub struct Scene<'a> {
     /// What the kernel lets in by an interface of this name.
     pub entrance: &'a dyn Fn(&str) -> Option<Entrance>,
     /// Whether an interface of this name runs by now; nothing where that is not known.
-    pub runs: &'a dyn Fn(&str) -> Option<bool>,
+    pub runs: &'a dyn Fn(&str) -> Option<Runs>,
     /// What a packet was before NAT, where the kernel's connection tracking says that it changed it.
     pub before_nat: &'a dyn Fn(&Tuple) -> Option<Tuple>,
     /// The rules of nftables that mark or redirect; none where they are not known yet ([`with_rules`](super::cause::with_rules)).

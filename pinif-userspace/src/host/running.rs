@@ -5,6 +5,28 @@ use std::io;
 
 use super::{netdevice::NetDevice, netns::NetNs};
 
+/// What an interface can do, the worse first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Runs {
+    /// The administrator has set it down: not `IFF_UP`.
+    Down,
+    /// It is up, and not `IFF_RUNNING`: what `ip link` shows as `NO-CARRIER` (netdevice(7), RFC 2863).
+    WithoutCarrier,
+    /// It can pass packets.
+    Yes,
+}
+
+impl Runs {
+    /// What two flags of an interface say: `IFF_UP` and `IFF_RUNNING`.
+    pub const fn of(up: bool, running: bool) -> Self {
+        match (up, running) {
+            (false, _) => Self::Down,
+            (true, false) => Self::WithoutCarrier,
+            (true, true) => Self::Yes,
+        }
+    }
+}
+
 /// Asks one namespace.
 #[derive(Debug)]
 pub struct Running(NetDevice);
@@ -18,10 +40,11 @@ impl Running {
         Ok(Self(netns.run(NetDevice::open)??))
     }
 
-    /// Whether the interface of this name is up and has a carrier; nothing where there is none.
-    pub fn is(&self, interface: &str) -> Option<bool> {
-        let runs = libc::IFF_UP | libc::IFF_RUNNING;
-        Some(self.0.flags_of(interface)? & runs == runs)
+    /// What the interface of this name can do; nothing where there is none.
+    pub fn of(&self, interface: &str) -> Option<Runs> {
+        let flags = self.0.flags_of(interface)?;
+        let has = |flag| flags & flag != 0;
+        Some(Runs::of(has(libc::IFF_UP), has(libc::IFF_RUNNING)))
     }
 }
 
@@ -32,7 +55,14 @@ mod tests {
     #[test]
     fn what_is_there_is_distinguished_from_what_is_not() {
         let running = Running::open(&NetNs::current().expect("it is ours")).expect("a socket");
-        assert!(running.is("lo").is_some());
-        assert_eq!(running.is("not there"), None);
+        assert!(running.of("lo").is_some());
+        assert_eq!(running.of("not there"), None);
+    }
+
+    #[test]
+    fn what_is_down_needs_no_carrier() {
+        assert_eq!(Runs::of(false, true), Runs::Down);
+        assert_eq!(Runs::of(true, false), Runs::WithoutCarrier);
+        assert!(Runs::Down < Runs::WithoutCarrier && Runs::WithoutCarrier < Runs::Yes);
     }
 }

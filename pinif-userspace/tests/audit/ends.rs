@@ -3,7 +3,7 @@
 
 use pinif_lab::{Device, LinkKind};
 
-use crate::bench::{Bench, CONTROL_PLANE, Need, scenario, together};
+use crate::bench::{Bench, CONTROL_PLANE, Events, Need, leak, scenario, together, wait_until};
 
 together! {
     ends:
@@ -14,7 +14,8 @@ together! {
         a_socket_in_a_domain_reaches_the_hosts_own_address,
         what_is_given_to_a_link_that_is_down_never_leaves,
         what_is_given_to_a_link_without_carrier_never_leaves,
-        what_would_leak_by_a_link_that_is_down_is_not_counted_as_dropped;
+        what_would_leak_by_a_link_that_is_down_is_not_counted_as_dropped,
+        what_belongs_to_a_link_without_carrier_leaks_by_another;
 }
 
 /// An IFB holds 32 packets that its tasklet has not given back yet (`TX_Q_LIMIT`), and drops more: the scenarios send fewer.
@@ -174,5 +175,29 @@ fn what_is_given_to_a_link_without_carrier_never_leaves() {
 fn what_would_leak_by_a_link_that_is_down_is_not_counted_as_dropped() {
     unsent("26 down-enforced", &["--enforce"], |bench| {
         bench.card().set_down("eth1").expect("it is there");
+    });
+}
+
+/// The kernel passes over the routes of a link without carrier, where it is told to (`ignore_routes_with_linkdown`).
+fn what_belongs_to_a_link_without_carrier_leaks_by_another() {
+    scenario("26 carrier-lost", &[], |bench| {
+        let card = bench.card();
+        let setting = "ipv4/conf/fab0/ignore_routes_with_linkdown";
+        card.set_sysctl(setting, "1").expect("a setting");
+        let events = Events::of_links([card]);
+        bench.chassis.peer.set_down("fab0").expect("it is there");
+        wait_until("fab0 has no carrier", &events, || {
+            bench.ask("ip", "link show fab0").contains("NO-CARRIER")
+        });
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let sent = bench.send("udp --to 10.0.0.2:9 --count 100");
+        let escape = leak("policy-escape")
+            .rule("control-plane")
+            .egress("eth1")
+            .packets(100)
+            .by(&sent)
+            .cause("link fab0 has no carrier; route 0.0.0.0/0 via 192.0.2.2 dev eth1")
+            .remedy("give fab0 a carrier");
+        auditor.stop().expect().finding(escape).nothing_else();
     });
 }

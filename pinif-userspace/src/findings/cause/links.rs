@@ -10,10 +10,10 @@ use crate::{
         explain::{Cause, CauseKind},
         scene::Scene,
     },
-    host::links::Link,
+    host::{links::Link, running::Runs},
 };
 
-/// The interfaces that the traffic should have left via, and that are down or gone.
+/// The interfaces that the traffic should have left via, and that are down, without a carrier, or gone.
 pub(in crate::findings) fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
     let by_rule = sighted.kind.row().is_of_rule;
     let meant: Vec<&Link> = if by_rule {
@@ -26,13 +26,21 @@ pub(in crate::findings) fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> V
             .collect()
     };
     // One that went down loses its routes before rtnetlink reports it.
-    let runs = |link: &&&Link| link.up && link.running && (scene.runs)(&link.name).unwrap_or(true);
-    let (up, down): (Vec<&Link>, Vec<&Link>) = meant.iter().partition(runs);
-    let none_runs = up.is_empty();
-    let down = down
+    let runs = |link: &Link| {
+        let reported = Runs::of(link.up, link.running);
+        (scene.runs)(&link.name).map_or(reported, |now| now.min(reported))
+    };
+    let all: Vec<(&Link, Runs)> = meant.into_iter().map(|link| (link, runs(link))).collect();
+    let none_runs = all.iter().all(|(_, runs)| *runs != Runs::Yes);
+    let down = all
         .into_iter()
-        .filter(|link| none_runs || reaches(sighted, scene, link.index))
-        .map(|link| Cause::certain(CauseKind::LinkDown(link.name.clone())));
+        .filter(|(link, _)| none_runs || reaches(sighted, scene, link.index))
+        .filter_map(|(link, runs)| match runs {
+            Runs::Yes => None,
+            Runs::Down => Some(CauseKind::LinkDown(link.name.clone())),
+            Runs::WithoutCarrier => Some(CauseKind::NoCarrier(link.name.clone())),
+        })
+        .map(Cause::certain);
     let gone = scene
         .gone
         .iter()

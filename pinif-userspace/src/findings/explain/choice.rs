@@ -15,7 +15,7 @@ pub(in crate::findings) use routes::{reached_home, route_home, routed_home};
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, Meets, Remedy, Then, phrases::destination_address};
+use super::{CauseKind, Lost, Meets, Remedy, Then, phrases::destination_address};
 use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 
 /// What the first cause calls for that calls for something.
@@ -44,8 +44,9 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             ));
         }
         CauseKind::PacketSocket => Remedy::SetLinkIndex(home()),
-        CauseKind::LinkDown(link) => restored(finding, row, link, false),
-        CauseKind::LinkGone(link) => restored(finding, row, link, true),
+        CauseKind::LinkDown(link) => restored(finding, row, link, Lost::Down),
+        CauseKind::NoCarrier(link) => restored(finding, row, link, Lost::Carrier),
+        CauseKind::LinkGone(link) => restored(finding, row, link, Lost::Gone),
         CauseKind::VrfMiss { vrf, table, .. } => Remedy::RouteInVrf {
             to: destination_address(finding),
             vrf: vrf.clone(),
@@ -132,7 +133,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
 }
 
 /// A link that should have carried it must come back; a pinned socket would not have left.
-fn restored(finding: &Finding, row: &Row, link: &str, is_gone: bool) -> Remedy {
+fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Remedy {
     let then = match (is_owned(finding), finding.dropped) {
         (false, true) => Then::Nothing,
         (false, false) => Then::DropAt(egress(finding)),
@@ -140,7 +141,7 @@ fn restored(finding: &Finding, row: &Row, link: &str, is_gone: bool) -> Remedy {
     };
     Remedy::Restore {
         link: link.to_owned(),
-        is_gone,
+        lost,
         then,
     }
 }

@@ -8,5 +8,5 @@ mod words;
 
 pub use dropped::{Dropped, Port, Traffic};
 pub use model::{
-    Beside, Meets, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
+    Beside, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
 };

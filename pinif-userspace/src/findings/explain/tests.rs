@@ -211,6 +211,7 @@ fn no_circumstance_is_without_words() {
         CauseKind::ScopeOverride,
         CauseKind::PacketSocket,
         CauseKind::LinkDown("fab0".to_owned()),
+        CauseKind::NoCarrier("fab0".to_owned()),
         CauseKind::LinkGone("fab0".to_owned()),
         default_route(),
         CauseKind::NoRoute("network is unreachable".to_owned()),

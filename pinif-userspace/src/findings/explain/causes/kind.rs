@@ -53,6 +53,8 @@ pub enum CauseKind {
     PacketSocket,
     /// This interface, by which the traffic should leave, is down.
     LinkDown(String),
+    /// This interface, by which the traffic should leave, is up and has no carrier.
+    NoCarrier(String),
     /// This interface, by which the traffic should leave, is there no more.
     LinkGone(String),
     /// The routing table chose.

@@ -29,6 +29,7 @@ impl fmt::Display for CauseKind {
                 f.write_str("packet socket, which chooses its interface by sll_ifindex")
             }
             Self::LinkDown(device) => write!(f, "link {device} is down"),
+            Self::NoCarrier(device) => write!(f, "link {device} has no carrier"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),
             Self::RouteOfOthers { to, route } => write!(f, "{route}, for {}", first_of(to)),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::model::{MovedTunnel, NewRoute, OutOfRule, Remedy, Translation};
+use super::model::{Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Translation};
 use crate::{
     findings::{
         explain::{
@@ -106,7 +106,7 @@ impl Remedy {
             )],
             Self::Restore {
                 link,
-                is_gone: false,
+                lost: Lost::Down,
                 ..
             } => vec![format!("ip link set {} up", word(link))],
             Self::EndSubflow(end) => match &end.by {

@@ -179,8 +179,8 @@ pub enum Remedy {
     Restore {
         /// The link.
         link: String,
-        /// It is not there any more; otherwise, it is down.
-        is_gone: bool,
+        /// Why it carries nothing.
+        lost: Lost,
         /// What else is to be done.
         then: Then,
     },
@@ -245,6 +245,17 @@ pub enum Meets {
     Fails(&'static str),
     /// It may not bind its sockets to another, or to none (`EPERM`).
     Refused,
+}
+
+/// Why a link carries nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The administrator has set it down.
+    Down,
+    /// It is up, and has no carrier: no command here gives it one.
+    Carrier,
+    /// It is not there any more.
+    Gone,
 }
 
 /// What else there is to do when a link is back.

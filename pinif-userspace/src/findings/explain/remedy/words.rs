@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use super::{
     destinations::{And, destination, destinations},
     dropped::{Dropped, Traffic},
-    model::{Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{Lost, Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
     findings::explain::{Home, phrases::packet_info, step::in_brackets},
@@ -272,13 +272,15 @@ impl fmt::Display for Order<'_> {
                 f,
                 "drop it in the forward chain when it would leave via {egress}"
             ),
-            Remedy::Restore {
-                link,
-                is_gone,
-                then,
-            } => {
-                let back = if *is_gone { "back" } else { "up" };
-                write!(f, "bring {link} {back}")?;
+            Remedy::Restore { link, lost, then } => {
+                match lost {
+                    Lost::Down => write!(f, "bring {link} up")?,
+                    Lost::Carrier => write!(
+                        f,
+                        "give {link} a carrier (its cable, the other end, or the interface below it)"
+                    )?,
+                    Lost::Gone => write!(f, "bring {link} back")?,
+                }
                 match then {
                     Then::Nothing => Ok(()),
                     Then::DropAt(egress) => {

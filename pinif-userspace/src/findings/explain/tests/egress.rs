@@ -208,6 +208,24 @@ fn a_link_that_goes_down_under_a_policy() {
 }
 
 #[test]
+fn no_command_gives_a_link_a_carrier() {
+    let causes = [Cause::certain(CauseKind::NoCarrier("fab0".to_owned()))];
+    let c = Circumstance {
+        rule: Some("control-plane"),
+        only_via: &["backplane"],
+        only_via_interfaces: &["fab0"],
+        causes: &causes,
+        ..circumstance(Kind::PolicyEscape)
+    };
+    assert_eq!(cause_text(&causes), "link fab0 has no carrier");
+    assert_eq!(
+        c.remedy(),
+        "give fab0 a carrier (its cable, the other end, or the interface below it), and bind the socket to fab0 with \
+         SO_BINDTODEVICE: a bound socket leaves via no other interface"
+    );
+}
+
+#[test]
 fn forwarded_traffic_has_no_socket_to_bind() {
     let causes = [Cause::certain(CauseKind::Forwarded {
         from: Some("fab0".to_owned()),
