@@ -20,6 +20,8 @@ pub struct Ways {
     pub chosen_by: ChosenBy,
     /// Routing gives that address, and the program may name it with its packets nevertheless: it answers from where it was asked.
     pub may_be_named: bool,
+    /// The program writes that address in a header of its own (`IP_HDRINCL`): what its socket is bound to does not change it.
+    pub writes_header: bool,
     /// The destination is a neighbour where it left.
     pub is_near: bool,
     /// The network that the rule which keeps it elsewhere is for, where all that goes there is that rule's.

@@ -36,6 +36,8 @@ pub struct NamedInterfaces {
     pub ipv4_packet_info: bool,
     /// The same of IPv6.
     pub ipv6_packet_info: bool,
+    /// The program writes the IP header itself, and the source address in that (`IP_HDRINCL`, raw(7); `IPV6_HDRINCL`).
+    pub writes_header: bool,
 }
 
 impl NamedInterfaces {
@@ -55,6 +57,8 @@ impl NamedInterfaces {
                 .filter(|address| !address.is_unspecified()),
             ipv4_packet_info: flag(socket, libc::IPPROTO_IP, libc::IP_PKTINFO),
             ipv6_packet_info: flag(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+            writes_header: flag(socket, libc::IPPROTO_IP, libc::IP_HDRINCL)
+                || flag(socket, libc::IPPROTO_IPV6, libc::IPV6_HDRINCL),
         }
     }
 

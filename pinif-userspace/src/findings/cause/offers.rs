@@ -11,7 +11,7 @@ use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin, verdict::Kind
 use super::{
     links::is_neighbour,
     routing::leads_out,
-    source::{is_answer, who_chose},
+    source::{is_answer, who_chose, writes_header},
 };
 use crate::{
     findings::{
@@ -101,6 +101,7 @@ pub(in crate::findings) fn offers(
         is_right_without,
         chosen_by,
         may_be_named: chosen_by == ChosenBy::Kernel && may_name_source(sighted, scene),
+        writes_header: chosen_by == ChosenBy::Program && writes_header(sighted, scene),
         others: Vec::new(),
         network: network(headers.destination),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use pinif_ebpf::subject::{KernelPacket, Subject};
+use pinif_ebpf::{
+    sighting::Origin,
+    subject::{KernelPacket, Subject},
+};
 
 use super::{
     nat,
@@ -47,7 +50,11 @@ pub(in crate::findings) fn who_chose(
         return ChosenBy::Asked;
     }
     let Some(without) = asked.without.clone() else {
-        return ChosenBy::Nat;
+        return if writes_header(sighted, scene) {
+            ChosenBy::Program
+        } else {
+            ChosenBy::Nat
+        };
     };
     let mut gives = |query: &RouteQuery| {
         let choice = look_up(query).ok()?;
@@ -89,6 +96,13 @@ pub(in crate::findings) fn who_chose(
         return ChosenBy::Before;
     }
     ChosenBy::Program
+}
+
+/// Whether the program writes the headers of its packets itself. Nothing says so of a socket that is closed by now.
+pub(super) fn writes_header(sighted: &Sighted, scene: &Scene<'_>) -> bool {
+    let is_program = sighted.origin == Origin::Process;
+    let options = is_program.then(|| (scene.options)()).flatten();
+    options.is_some_and(|options| options.writes_header)
 }
 
 /// Whether the kernel answers with it, from the address that was asked. Errors of a router have one that routing chose: where the
@@ -164,7 +178,7 @@ fn translated(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
         ))];
     }
     match bound_source(sighted) {
-        Some(bound) if bound != headers.source => {
+        Some(bound) if bound != headers.source && !writes_header(sighted, scene) => {
             vec![Cause::likely(translated(Some(bound), None))]
         }
         _ => Vec::new(),

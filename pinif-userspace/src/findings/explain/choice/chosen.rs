@@ -67,6 +67,7 @@ pub(super) fn picked(finding: &Finding, row: &Row) -> Vec<Remedy> {
         address: way.source,
         or_none: finding.ways.is_right_without,
         is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
+        in_header: finding.ways.writes_header,
         egress: way.interface,
     };
     let setting = setting.map(Remedy::Configure);

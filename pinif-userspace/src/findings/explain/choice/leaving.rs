@@ -221,6 +221,7 @@ pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
         address,
         or_none: ways.is_right_without,
         is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
+        in_header: ways.writes_header,
         egress: egress(finding),
     })
 }

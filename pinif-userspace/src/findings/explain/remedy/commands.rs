@@ -164,7 +164,11 @@ impl Remedy {
             Self::SetScope { home, .. } => vec![option("sin6_scope_id", first(home))],
             Self::SetLinkIndex(home) => vec![option("sll_ifindex", first(home))],
             Self::JoinThere(home) => vec![option("IP_ADD_MEMBERSHIP", first(home))],
-            Self::UseSource { address, .. } => {
+            Self::UseSource {
+                in_header: false,
+                address,
+                ..
+            } => {
                 vec![option("bind", address.map(|address| address.to_string()))]
             }
             _ => Vec::new(),

@@ -122,6 +122,8 @@ pub enum Remedy {
         or_none: bool,
         /// It is of IPv6.
         is_ipv6: bool,
+        /// The program writes it in a header of its own.
+        in_header: bool,
         /// That interface.
         egress: Arc<str>,
     },

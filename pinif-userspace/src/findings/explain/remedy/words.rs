@@ -195,7 +195,27 @@ impl fmt::Display for Order<'_> {
                 address,
                 or_none,
                 is_ipv6,
+                in_header: true,
                 egress,
+            } => {
+                f.write_str("let the program write ")?;
+                match address {
+                    Some(address) => write!(f, "the source {address}, {egress}'s address,")?,
+                    None => write!(f, "a source of {egress}'s")?,
+                }
+                // The kernel fills in a source of zeros (`raw_send_hdrinc`), IPv6 does not (`rawv6_send_hdrinc`).
+                if *or_none && !is_ipv6 {
+                    f.write_str(" or 0.0.0.0, which the kernel replaces,")?;
+                }
+                let option = if *is_ipv6 { "IPV6_HDRINCL" } else { "IP_HDRINCL" };
+                write!(f, " in its own header ({option})")
+            }
+            Remedy::UseSource {
+                address,
+                or_none,
+                is_ipv6,
+                egress,
+                ..
             } => {
                 match address {
                     Some(address) => {

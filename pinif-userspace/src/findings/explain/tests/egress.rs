@@ -208,6 +208,50 @@ fn a_link_that_goes_down_under_a_policy() {
 }
 
 #[test]
+fn a_header_of_the_programs_own_has_its_source() {
+    let mut finding = Circumstance {
+        source_owner: Some("fab0"),
+        causes: &[Cause::certain(default_route())],
+        ..circumstance(Kind::AddressEscape)
+    }
+    .finding();
+    let order = |finding: &mut Finding, writes_header| {
+        finding.ways = Arc::new(Ways {
+            chosen_by: ChosenBy::Program,
+            source: Some([192, 0, 2, 1].into()),
+            is_led_there: true,
+            is_right_without: true,
+            writes_header,
+            ..Ways::default()
+        });
+        let enter = &finding.place.enter;
+        let steps: Vec<Step> = remedies(finding)
+            .iter()
+            .map(|one| one.step(enter))
+            .collect();
+        let is_it = |step: &&Step| step.text.starts_with("let the program");
+        let step = steps.iter().find(is_it).expect("the program's");
+        (step.text.clone(), step.options.len())
+    };
+    assert_eq!(
+        order(&mut finding, false),
+        (
+            "let the program send from 192.0.2.1, eth1's address, or from none (bind(), IP_PKTINFO)".to_owned(),
+            1
+        )
+    );
+    assert_eq!(
+        order(&mut finding, true),
+        (
+            "let the program write the source 192.0.2.1, eth1's address, or 0.0.0.0, which the kernel replaces, in its own \
+             header (IP_HDRINCL)"
+                .to_owned(),
+            0
+        )
+    );
+}
+
+#[test]
 fn no_command_gives_a_link_a_carrier() {
     let causes = [Cause::certain(CauseKind::NoCarrier("fab0".to_owned()))];
     let c = Circumstance {
