@@ -99,24 +99,25 @@ fn without_socket(
             Err(_) => vec![mirror(sighted.egress, &(scene.nft)(), false)],
         };
     }
-    let from = sighted.arrived.map(|arrived| (scene.name)(arrived));
+    // What no interface here took in was not routed here.
+    let Some(from) = sighted.arrived else {
+        let egress = (scene.name)(sighted.egress);
+        return vec![Cause::likely(CauseKind::FromAbove(egress))];
+    };
     let mut causes = vec![Cause::certain(CauseKind::Forwarded {
-        from,
+        from: Some((scene.name)(from)),
         is_translated: false,
         source: None,
     })];
-    // What was bridged, or came from another namespace, was not routed here.
-    if sighted.arrived.is_some() {
-        causes.extend(links_down(sighted, scene));
-        if is_to_group(sighted) {
-            causes.push(Cause::likely(CauseKind::MulticastRoute));
-        } else {
-            causes.extend(
-                route_taken(sighted, scene, look_up)
-                    .ok()
-                    .unwrap_or_default(),
-            );
-        }
+    causes.extend(links_down(sighted, scene));
+    if is_to_group(sighted) {
+        causes.push(Cause::likely(CauseKind::MulticastRoute));
+    } else {
+        causes.extend(
+            route_taken(sighted, scene, look_up)
+                .ok()
+                .unwrap_or_default(),
+        );
     }
     causes
 }

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::bench::{Bench, Need, Report, leak, scenario, together};
+use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario, together};
 use pinif_lab::{Device, LinkKind};
 
 together! {
@@ -15,7 +15,8 @@ together! {
         a_copy_of_what_a_leg_sent_into_a_bridge_counts_as_one_too,
         a_bridges_packets_are_counted_once,
         a_bridge_that_is_not_audited_counts_nothing,
-        what_a_bridge_switches_is_counted_on_its_port;
+        what_a_bridge_switches_is_counted_on_its_port,
+        what_a_macvlan_of_another_namespace_sends_is_not_forwarded;
 }
 
 /// What the totals say.
@@ -245,5 +246,37 @@ fn what_a_bridge_switches_is_counted_on_its_port() {
             .contained("br0", "br0", 100)
             .contained("br0", "fab0", 100)
             .nothing_else();
+    });
+}
+
+/// No route and no forward chain of the card has a say in it.
+fn what_a_macvlan_of_another_namespace_sends_is_not_forwarded() {
+    let need = [Need::Link(LinkKind::MacVlan)];
+    scenario("2 macvlan-elsewhere", &need, |bench| {
+        let peer = &bench.chassis.peer;
+        let device = Device::new(LinkKind::MacVlan, "mv0").over("eth1");
+        bench.card().add_device(device).expect("a macvlan");
+        bench.run("ip", "link set mv0 multicast off");
+        bench.run(
+            "ip",
+            &format!("link set mv0 netns {}", peer.path().display()),
+        );
+        peer.set_up("mv0").expect("up");
+        let address = "192.0.2.77/24".parse().expect("an address");
+        peer.add_address("mv0", address).expect("an address");
+        let neighbour = "10.0.0.9".parse().expect("an address");
+        peer.add_neighbour("mv0", neighbour, &[2, 0, 0, 0, 0, 9])
+            .expect("a neighbour");
+        let auditor = bench.audit_with(CONTROL_PLANE, &[]);
+        let sends = "udp --bind-device mv0 --to 10.0.0.9:9 --count 100";
+        bench.far_sender(peer, sends).finish();
+        let escape = leak("policy-escape")
+            .rule("control-plane")
+            .egress("eth1")
+            .packets(100)
+            .destination("10.0.0.9:9")
+            .cause("most likely sent by a device on eth1 (macvlan, macvtap, ipvlan, VLAN) of another network namespace")
+            .remedy("route it otherwise where it is sent, or drop it at the egress hook of eth1");
+        auditor.stop().expect().finding(escape).nothing_else();
     });
 }

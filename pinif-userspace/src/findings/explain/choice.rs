@@ -83,6 +83,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             all.extend(route_home(finding, row));
             return Some(all);
         }
+        CauseKind::FromAbove(interface) => Remedy::EndAbove(interface.clone()),
         CauseKind::MulticastRoute => Remedy::RouteGroups,
         CauseKind::Forwarded { .. } => {
             let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());

@@ -245,6 +245,7 @@ fn no_circumstance_is_without_words() {
         CauseKind::Subflow(SubflowBy::Announced(None)),
         CauseKind::Subflow(SubflowBy::Endpoint(None, None)),
         CauseKind::Mirror(None),
+        CauseKind::FromAbove("eth1".to_owned()),
         CauseKind::Forwarded {
             from: None,
             is_translated: false,

@@ -140,6 +140,9 @@ pub enum CauseKind {
         /// The source that it had before, where connection tracking says so.
         source: Option<IpAddr>,
     },
+    /// A device on top of this interface sent it, for whoever has that: another network namespace, or a virtual machine. It came in by no
+    /// interface here, and no route here led it (`macvlan_queue_xmit`, `ipvlan_queue_xmit`, `vlan_dev_hard_start_xmit`).
+    FromAbove(String),
     /// It was forwarded to a group, by a route for groups.
     MulticastRoute,
     /// A rule sent it by its mark.

@@ -89,6 +89,10 @@ impl fmt::Display for CauseKind {
                 is_translated,
                 source,
             } => forwarded(f, from.as_deref(), *is_translated, *source),
+            Self::FromAbove(interface) => write!(
+                f,
+                "sent by a device on {interface} (macvlan, macvtap, ipvlan, VLAN) of another network namespace or of a virtual machine"
+            ),
             Self::MulticastRoute => {
                 f.write_str("a route for groups (`ip mroute`), which a multicast routing daemon makes")
             }

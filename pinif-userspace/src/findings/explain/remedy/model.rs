@@ -177,6 +177,9 @@ pub enum Remedy {
     },
     /// Drop what is forwarded.
     DropForwarded(Dropped),
+    /// Of what a device on top of this interface sends, for another namespace or a virtual machine: neither routes nor forwarding here
+    /// have a say in it.
+    EndAbove(String),
     /// Bring a link back.
     Restore {
         /// The link.

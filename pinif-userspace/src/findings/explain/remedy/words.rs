@@ -292,6 +292,11 @@ impl fmt::Display for Order<'_> {
                 f,
                 "drop it in the forward chain when it would leave via {egress}"
             ),
+            Remedy::EndAbove(interface) => write!(
+                f,
+                "route it otherwise where it is sent, or drop it at the egress hook of {interface} (nft, a table of the family netdev): no \
+                 route or forward chain here sees it"
+            ),
             Remedy::Restore { link, lost, then } => {
                 match lost {
                     Lost::Down => write!(f, "bring {link} up")?,
