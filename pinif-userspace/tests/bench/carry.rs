@@ -284,7 +284,8 @@ pub fn set(sends: &str, option: &SocketOption) -> String {
         ],
         "bind" => &["--bind"],
         // What the kernel takes the interface from, whichever it was.
-        "IP_PKTINFO" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
+        "IP_PKTINFO" | "IP_UNICAST_IF" | "IP_MULTICAST_IF" | "IPV6_PKTINFO" | "IPV6_UNICAST_IF"
+        | "IPV6_MULTICAST_IF" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
         "sin6_scope_id" => &["--scope"],
         "sll_ifindex" => &["--device"],
         "IP_ADD_MEMBERSHIP" => &["--interface"],

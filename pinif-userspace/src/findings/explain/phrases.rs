@@ -110,3 +110,9 @@ pub(in crate::findings) fn packet_info(is_ipv6: bool) -> &'static str {
         "IP_PKTINFO"
     }
 }
+
+/// The options of a list of them, as [`CauseKind::Named`](super::CauseKind::Named) has it: `IP_PKTINFO or IP_UNICAST_IF`.
+pub(in crate::findings) fn options(how: &str) -> impl Iterator<Item = &str> {
+    how.split([' ', ','])
+        .filter(|word| !word.is_empty() && *word != "or")
+}

@@ -10,7 +10,7 @@ use crate::{
         explain::{
             Home, Route, SocketOption, Step, SubflowBy, Who,
             nft::{TABLE, line as nft, name as quoted},
-            phrases::shown,
+            phrases::{options, shown},
         },
         ways::Reach,
     },
@@ -144,8 +144,9 @@ impl Remedy {
                 let bind = address.map(|address| option("bind", Some(address.to_string())));
                 std::iter::once(device(home)).chain(bind).collect()
             }
-            Self::BindAndNameNoOther(home, _) => {
-                vec![device(home), option("IP_PKTINFO", None)]
+            Self::BindAndNameNoOther(home, how) => {
+                let others = options(how).map(|name| option(name, None));
+                std::iter::once(device(home)).chain(others).collect()
             }
             Self::BindBoth { device, address } => vec![
                 option("SO_BINDTODEVICE", Some(device.to_string())),
