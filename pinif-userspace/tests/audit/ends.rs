@@ -178,7 +178,7 @@ fn what_would_leak_by_a_link_that_is_down_is_not_counted_as_dropped() {
     });
 }
 
-/// The kernel passes over the routes of a link without carrier, where it is told to (`ignore_routes_with_linkdown`).
+/// The kernel passes over the routes of a link without carrier, where a setting says so (`ignore_routes_with_linkdown`).
 fn what_belongs_to_a_link_without_carrier_leaks_by_another() {
     scenario("26 carrier-lost", &[], |bench| {
         let card = bench.card();

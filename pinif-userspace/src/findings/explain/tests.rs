@@ -211,7 +211,6 @@ fn no_circumstance_is_without_words() {
         CauseKind::ScopeOverride,
         CauseKind::PacketSocket,
         CauseKind::LinkDown("fab0".to_owned()),
-        CauseKind::NoCarrier("fab0".to_owned()),
         CauseKind::LinkGone("fab0".to_owned()),
         default_route(),
         CauseKind::NoRoute("network is unreachable".to_owned()),
@@ -245,7 +244,6 @@ fn no_circumstance_is_without_words() {
         CauseKind::Subflow(SubflowBy::Announced(None)),
         CauseKind::Subflow(SubflowBy::Endpoint(None, None)),
         CauseKind::Mirror(None),
-        CauseKind::FromAbove("eth1".to_owned()),
         CauseKind::Forwarded {
             from: None,
             is_translated: false,
