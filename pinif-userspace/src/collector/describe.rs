@@ -25,8 +25,11 @@ use crate::{
         shared::Shared,
     },
     host::{
-        conntrack, entrance, groups, mptcp, namespaces::Enter, network::Network,
-        routes::RouteError, socket_options::named_interfaces_of,
+        conntrack, entrance, groups, mptcp,
+        namespaces::Enter,
+        network::Network,
+        routes::RouteError,
+        socket_options::{named_interfaces_of, serves},
     },
     kernel::persist::ArchivedFinding,
     policy::Policy,
@@ -171,6 +174,11 @@ impl Audit {
             options: &|| {
                 let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
                 named_interfaces_of(inode, process)
+            },
+            serves: &|port| {
+                let owner = sighted.owner.as_ref();
+                let process = owner.and_then(|owner| owner.id());
+                process.is_some_and(|process| serves(port, process))
             },
             groups: &|interface| {
                 hooks.map_or_else(Vec::new, |hooks| groups::joined(hooks.netns(), interface))

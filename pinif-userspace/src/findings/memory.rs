@@ -131,6 +131,7 @@ fn finding(number: usize, policy: &Policy, shared: &mut Shared) -> Finding {
         nft: &|| Arc::from([]),
         groups: &|_| Vec::new(),
         options: &|| None,
+        serves: &|_| false,
         endpoints: &Vec::new,
         gone: &["backplane0".to_owned()],
     };

@@ -50,6 +50,8 @@ pub struct Scene<'a> {
     pub endpoints: &'a dyn Fn() -> Vec<Endpoint>,
     /// The interfaces that the options of the packet's socket name; nothing where it cannot be asked any more.
     pub options: &'a dyn Fn() -> Option<NamedInterfaces>,
+    /// Whether the packet's process serves at this port of TCP: what it sends from there answers whoever connected.
+    pub serves: &'a dyn Fn(u16) -> bool,
     /// The names of interfaces that were there, and are there no more.
     pub gone: &'a [String],
 }

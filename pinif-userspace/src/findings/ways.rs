@@ -100,7 +100,8 @@ pub enum ChosenBy {
     Before,
     /// NAT: the packet had another source.
     Nat,
-    /// Whoever asked: it answers from the address that it was asked at (`tcp_v4_send_reset`, `icmp_reply`).
+    /// Whoever asked: the kernel, or a server, answers from the address that it was asked at (`tcp_v4_send_reset`, `icmp_reply`,
+    /// `inet_csk_route_req`). Nobody takes the answer from another, and NAT changes none.
     Asked,
     /// The settings of a tunnel (`local`).
     Tunnel,

@@ -13,6 +13,7 @@ use rustix::{
     fs::fstat,
     process::{PidfdGetfdFlags, pidfd_getfd},
 };
+use socket2::{SockRef, Type};
 
 use super::{
     inode,
@@ -130,6 +131,28 @@ pub fn named_interfaces_of(inode: u64, process: ProcessId) -> Option<NamedInterf
 pub fn accepted_by(inode: u64, process: ProcessId) -> Option<IfIndex> {
     let found = asked(process, &[inode], usize::MAX, accepted);
     found.into_iter().next().and_then(|(_, by)| by)
+}
+
+/// Whether a process listens at a port of TCP, or has a connection there that it accepted: what it sends from that port answers whoever
+/// connected. Not where its sockets may not be asked, as above, or are closed by now.
+pub fn serves(port: u16, process: ProcessId) -> bool {
+    let Ok(Some(descriptor)) = descriptor_of(process) else {
+        return false;
+    };
+    descriptors(process.pid, MANY).any(|(number, _)| {
+        let socket = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty());
+        socket.is_ok_and(|socket| is_of_server(socket.as_fd(), port))
+    })
+}
+
+/// Whether a socket listens at a port of TCP, or is a connection there that was accepted.
+fn is_of_server(socket: BorrowedFd<'_>, port: u16) -> bool {
+    let asked = SockRef::from(&socket);
+    let is_tcp = asked.r#type().is_ok_and(|kind| kind == Type::STREAM);
+    let local = asked.local_addr().ok().and_then(|local| local.as_socket());
+    is_tcp
+        && local.is_some_and(|local| local.port() == port)
+        && (flag(socket, libc::SOL_SOCKET, libc::SO_ACCEPTCONN) || accepted(socket).is_some())
 }
 
 /// Asks a connection of TCP.
@@ -264,9 +287,27 @@ fn descriptors(pid: u32, most: usize) -> impl Iterator<Item = (i32, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::*;
+
+    #[test]
+    fn a_listener_and_what_it_accepted_are_of_a_server_and_no_other() {
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(at).expect("a listener");
+            let server = listener.local_addr().expect("it has one");
+            let client = TcpStream::connect(server).expect("it listens");
+            let own = client.local_addr().expect("it has one").port();
+            let (accepted, _) = listener.accept().expect("a connection");
+            assert!(is_of_server(listener.as_fd(), server.port()), "{at}");
+            assert!(is_of_server(accepted.as_fd(), server.port()), "{at}");
+            assert!(!is_of_server(listener.as_fd(), own), "{at}");
+            assert!(!is_of_server(client.as_fd(), own), "{at}");
+        }
+        let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let port = datagrams.local_addr().expect("it has one").port();
+        assert!(!is_of_server(datagrams.as_fd(), port));
+    }
 
     #[test]
     fn a_socket_is_asked_what_it_names() {

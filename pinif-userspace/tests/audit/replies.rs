@@ -221,11 +221,13 @@ fn an_unpinned_listener_answers_another_host_by_the_default_route() {
             .card()
             .set_sysctl("ipv4/tcp_synack_retries", "0")
             .expect("TCP is there");
-        let auditor = bench.audit(&[]);
+        let mut auditor = bench.audit(&[]);
         let mut server = bench.sender("tcp --listen 10.0.0.1:7000");
         server.wait_for("ready");
         send_syn(peer, "203.0.113.77:4000", "10.0.0.1:7000");
         bench.wait_until_sent("eth1", 1);
+        // The server is asked while it listens.
+        auditor.wait_for_finding("address-escape");
         drop(server);
         let report = auditor.stop();
         assert_eq!(report.findings.len(), 1, "{report}");
@@ -239,6 +241,12 @@ fn an_unpinned_listener_answers_another_host_by_the_default_route() {
             (finding.packets, finding.source.as_str()),
             (1, "10.0.0.1:7000"),
             "{report}"
+        );
+        // Neither another address nor NAT would leave the client an answer.
+        assert_eq!(
+            finding.remedy,
+            "decide where 203.0.113.77 belongs: no route leads there via fab0, so that a socket bound there would wait for a \
+             neighbour that does not answer; give it a router there"
         );
     });
 }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use pinif_ebpf::{
+    packet::protocol,
     sighting::Origin,
     subject::{KernelPacket, Subject},
+    verdict::Kind,
 };
 
 use super::{
@@ -37,6 +39,10 @@ pub(in crate::findings) fn who_chose(
         && before.source != headers.source
     {
         return ChosenBy::Nat;
+    }
+    // What a server accepted has the address that was asked, whether or not its listener was bound to that.
+    if is_of_server(sighted, scene) {
+        return ChosenBy::Asked;
     }
     if bound_source(sighted) == Some(headers.source) {
         return ChosenBy::Program;
@@ -95,6 +101,10 @@ pub(in crate::findings) fn who_chose(
     {
         return ChosenBy::Before;
     }
+    // A server that is bound to nothing gives its answer the address that was asked (`ipi_spec_dst`).
+    if sighted.also.contains(&Kind::ReplyEscape) {
+        return ChosenBy::Asked;
+    }
     ChosenBy::Program
 }
 
@@ -103,6 +113,15 @@ pub(super) fn writes_header(sighted: &Sighted, scene: &Scene<'_>) -> bool {
     let is_program = sighted.origin == Origin::Process;
     let options = is_program.then(|| (scene.options)()).flatten();
     options.is_some_and(|options| options.writes_header)
+}
+
+/// Whether a process's packet of TCP is of a connection that it did not make: the SYN-ACK of its listener, or of a socket that it accepted.
+fn is_of_server(sighted: &Sighted, scene: &Scene<'_>) -> bool {
+    let Some(headers) = sighted.headers else {
+        return false;
+    };
+    let is_tcp = sighted.origin == Origin::Process && headers.protocol == protocol::TCP;
+    is_tcp && headers.source_port.is_some_and(scene.serves)
 }
 
 /// Whether the kernel answers with it, from the address that was asked. Errors of a router have one that routing chose: where the

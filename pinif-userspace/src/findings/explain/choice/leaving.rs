@@ -8,7 +8,7 @@ use super::{
     egress,
     facts::{demands_device, has_no_way},
     home, is_owned,
-    routes::{moved_tunnel, route_home, route_taken, translation},
+    routes::{moved_tunnel, route_home, route_taken, translation, undecided},
 };
 use crate::{
     findings::{
@@ -79,6 +79,7 @@ pub(in crate::findings) fn away_from_source(finding: &Finding, row: &Row) -> Vec
             all.extend(route_home(finding, row));
             return all;
         }
+        ChosenBy::Asked if is_owned(finding) => return answered_there(finding, row),
         ChosenBy::Program | ChosenBy::Unknown | ChosenBy::Asked | ChosenBy::Tunnel => {}
     }
     if is_owned(finding) {
@@ -109,10 +110,33 @@ pub(in crate::findings) fn where_it_belongs(finding: &Finding, row: &Row) -> Vec
         all.extend(run_home(finding));
         all.extend(bound_home(finding, row));
         all.extend(named_no_other(finding));
+        if finding.ways.chosen_by == ChosenBy::Asked && all.is_empty() {
+            // It has an address of elsewhere, and would be an answer with no other.
+            all.push(dropped(finding, row));
+            all.extend(allowed(finding));
+        }
     } else if all.is_empty() || has_no_way(finding) {
         let is_answer = finding.ways.chosen_by == ChosenBy::Asked && all.is_empty();
         all.push(dropped(finding, row));
         all.extend(allowed(finding).filter(|_| is_answer));
+    }
+    all
+}
+
+/// Of a server's answer, which has the address that was asked: it is led there by a route, or by what binds it to where it was asked.
+/// Another address, chosen by the program or by NAT, would be no answer.
+fn answered_there(finding: &Finding, row: &Row) -> Vec<Remedy> {
+    let home = home(finding, row);
+    if has_no_way(finding) {
+        return vec![undecided(finding, row, None)];
+    }
+    let mut all = route_home(finding, row);
+    if finding.also.contains(Kind::ReplyEscape) {
+        all.push(Remedy::AnswerThere(home));
+    } else if finding.bound_address == finding.flow.map(|flow| flow.source.address) {
+        // A listener that is bound to the address serves there alone: the device takes nothing from it.
+        all.extend(run_home(finding));
+        all.extend(bound_home(finding, row));
     }
     all
 }
