@@ -15,7 +15,7 @@ use pinif_ebpf::{
 
 use super::key::Key;
 use crate::{
-    findings::{accepted::Accepted, finding::Finding, gaps::GapSource, samples::Samples},
+    findings::{accepted::Accepted, finding::Finding, gaps::GapSource, line, samples::Samples},
     policy::{Accept, Policy},
 };
 
@@ -186,6 +186,11 @@ fn names(
         _ => None,
     };
     let interface = finding.place.interface.as_deref();
+    let is_about = || {
+        let subject = finding.subject.as_deref().map(line::Subject::from);
+        let text = subject.and_then(|subject| subject.accepted_as());
+        text.is_some_and(|text| accept.subjects.contains(&text))
+    };
     let is = |listed: bool, is_one: bool| !listed || is_one;
     is(
         !accept.kinds.is_empty(),
@@ -204,10 +209,11 @@ fn names(
     ) && is(
         !accept.users.is_empty(),
         user.is_some_and(|user| accept.users.contains(&user)),
-    ) && is(
-        !accept.interfaces.is_empty(),
-        interface.is_some_and(|name| accept.interfaces.iter().any(|one| one.matches(name))),
-    )
+    ) && (accept.subjects.is_empty() || is_about())
+        && is(
+            !accept.interfaces.is_empty(),
+            interface.is_some_and(|name| accept.interfaces.iter().any(|one| one.matches(name))),
+        )
 }
 
 /// Whether every packet of a finding went to one of the accepted destinations. Of more than are known, that is not known.

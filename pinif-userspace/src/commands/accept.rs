@@ -133,13 +133,12 @@ fn entry(finding: &FindingLine, reason: &str, until: &str) -> Result<String> {
             lines.extend(uid.map(|uid| format!("user = {uid}")));
         }
         Some(Subject::OtherPrograms { uid }) => lines.push(format!("user = {uid}")),
-        Some(
-            Subject::Kernel { .. }
-            | Subject::Forwarded { .. }
-            | Subject::Receiver { .. }
-            | Subject::Others,
-        )
-        | None => {}
+        // Another subject's are another finding, such as those of a program that begins to listen there.
+        Some(other) => {
+            let subject = other.accepted_as();
+            lines.extend(subject.map(|subject| format!("subject = {}", quoted(&subject))));
+        }
+        None => {}
     }
     let mut text = |key: &str, value: &str| lines.push(format!("{key} = {}", quoted(value)));
     if finding.egress_interface != ANY_INTERFACE {
@@ -247,6 +246,45 @@ fn visible_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::{example, subject::KernelPacket};
+
+    #[test]
+    fn what_is_no_program_is_accepted_by_its_subject() {
+        let address = || Some("10.0.0.1".to_owned());
+        let udp = || "udp".to_owned();
+        for (subject, text) in [
+            (
+                Subject::Receiver {
+                    address: address(),
+                    protocol: "icmp".to_owned(),
+                },
+                "receiver icmp 10.0.0.1",
+            ),
+            (
+                Subject::Kernel {
+                    what: KernelPacket::Tunnel,
+                    address: address(),
+                    protocol: Some(udp()),
+                },
+                "kernel tunnel udp 10.0.0.1",
+            ),
+            (
+                Subject::Forwarded {
+                    interface: "fab0".to_owned(),
+                    protocol: Some(udp()),
+                },
+                "forwarded fab0 udp",
+            ),
+            (Subject::Others, "others"),
+        ] {
+            let mut finding = FindingLine::from(&example::finding(1));
+            finding.subject = Some(subject);
+            let entry = entry(&finding, "known", "2100-12-31").expect("it happened");
+            let line = format!("\nsubject = \"{text}\"\n");
+            assert!(entry.contains(&line), "{entry}");
+            check(&entry).expect("the policy takes it");
+        }
+    }
 
     #[test]
     fn a_text_is_quoted_as_toml_reads_it() {

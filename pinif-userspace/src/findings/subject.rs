@@ -77,6 +77,21 @@ pub enum KernelPacket {
     Other,
 }
 
+impl KernelPacket {
+    /// Its name, as JSON has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotIp => "not-ip",
+            Self::TcpReset => "tcp-reset",
+            Self::Icmp => "icmp",
+            Self::NeighbourDiscovery => "neighbour-discovery",
+            Self::GroupMembership => "group-membership",
+            Self::Tunnel => "tunnel",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The subject of a finding. `process` is that of its first packet, `name` gives the names of interfaces, and `names` has those
 /// that findings share.
 pub fn of(

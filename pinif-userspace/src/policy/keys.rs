@@ -75,7 +75,7 @@ pub(super) fn rule_keys() -> impl Iterator<Item = &'static Key> {
 }
 
 /// Below `[[accept]]`, in the order in which a message lists them.
-pub(super) const ACCEPT_KEYS: [Key; 8] = [
+pub(super) const ACCEPT_KEYS: [Key; 9] = [
     key(
         "kind",
         Takes::Texts,
@@ -90,6 +90,12 @@ pub(super) const ACCEPT_KEYS: [Key; 8] = [
     ),
     dimension::Executable::KEY,
     dimension::User::KEY,
+    key(
+        "subject",
+        Takes::Texts,
+        r#"["receiver icmp 10.0.0.1"]"#,
+        "What they are about that is no program, as `pinif accept` writes it.",
+    ),
     key(
         "destination",
         Takes::Texts,

@@ -15,6 +15,7 @@ use crate::{
         finding::{Place, Rule},
         flow::{Endpoint, Flow},
         gaps::GapKey,
+        subject,
     },
     host::gaps::sockets::BypassMethod,
 };
@@ -221,6 +222,26 @@ fn what_no_program_sends_is_accepted_by_no_program_or_user() {
     assert!(!is("user = 0", &kernel) && !is("executable = \"/usr/sbin/fabd\"", &kernel));
     // All further programs of a user are of that user, and of no program.
     assert!(is("user = 1000", &others) && !is("executable = \"/usr/sbin/fabd\"", &others));
+}
+
+/// The entry that `pinif accept` writes for a ping: it is for what nobody receives at that address, and for no program's socket there.
+#[test]
+fn what_no_program_receives_is_accepted_alone() {
+    let receiver = |address: [u8; 4], protocol| Finding {
+        subject: Some(Arc::new(subject::Subject::Receiver {
+            address: Some(address.into()),
+            protocol,
+        })),
+        ..finding()
+    };
+    let is = |finding: &Finding| {
+        let lines =
+            "kind = \"device-escape\"\nsubject = \"receiver icmp 10.0.0.1\"\ninterface = \"eth1\"";
+        is_accepted(lines, &of_program(), finding, went(&[], false))
+    };
+    assert!(is(&receiver([10, 0, 0, 1], 1)));
+    assert!(!is(&receiver([10, 0, 0, 1], 17)) && !is(&receiver([10, 0, 0, 3], 1)));
+    assert!(!is(&finding()), "a program's");
 }
 
 #[test]

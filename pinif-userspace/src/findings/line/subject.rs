@@ -55,6 +55,38 @@ pub enum Subject {
     Others,
 }
 
+impl Subject {
+    /// How an `[[accept]]` of the policy names it: `receiver icmp 10.0.0.1`. Nothing for programs, which it names by their file and user.
+    pub fn accepted_as(&self) -> Option<String> {
+        let mut words = Vec::new();
+        match self {
+            Self::Program { .. } | Self::OtherPrograms { .. } => return None,
+            Self::Kernel {
+                what,
+                address,
+                protocol,
+            } => {
+                words.extend(["kernel", what.name()]);
+                words.extend(protocol.as_deref());
+                words.extend(address.as_deref());
+            }
+            Self::Forwarded {
+                interface,
+                protocol,
+            } => {
+                words.extend(["forwarded", interface]);
+                words.extend(protocol.as_deref());
+            }
+            Self::Receiver { address, protocol } => {
+                words.extend(["receiver", protocol]);
+                words.extend(address.as_deref());
+            }
+            Self::Others => words.push("others"),
+        }
+        Some(words.join(" "))
+    }
+}
+
 impl From<&subject::Subject> for Subject {
     fn from(subject: &subject::Subject) -> Self {
         let text = |text: &Arc<str>| text.to_string();

@@ -19,6 +19,8 @@ const MOST: usize = 256;
 const MOST_VALUES: usize = 1000;
 /// How long a reason may be, in bytes.
 const LONGEST_REASON: usize = 500;
+/// What findings are about that is no program, by the first word.
+const SUBJECTS: [&str; 4] = ["forwarded", "kernel", "others", "receiver"];
 
 /// Those of a file, after the `earlier` ones of other files. Of a rule that none of `rules` is, it is warned.
 pub(in crate::policy) fn check(
@@ -62,6 +64,7 @@ impl Checker<'_, '_> {
             rules: self.list(raw, "rule", |value| values::name(&value.as_text(), "rule")),
             executables: self.list(raw, "executable", |value| Executable::parse(value, look_up)),
             users: self.list(raw, "user", |value| User::parse(value, look_up)),
+            subjects: self.list(raw, "subject", |value| subject(&value.as_text())),
             destinations: self.list(raw, "destination", |value| {
                 Destination::parse(value, look_up)
             }),
@@ -188,6 +191,23 @@ fn kind(text: &str) -> Result<Kind, Flaw> {
     })
 }
 
+/// What a finding is about that is no program. Which of the kernel's there are, the policy does not know: one that it does not have names
+/// no finding.
+fn subject(text: &str) -> Result<String, Flaw> {
+    let mut words = text.split(' ');
+    let first = words.next().unwrap_or_default();
+    let is_whole = words.all(|word| !word.is_empty() && !word.chars().any(char::is_control));
+    match SUBJECTS.contains(&first) && is_whole {
+        true => Ok(text.to_owned()),
+        false => Err(
+            Flaw::new(format!("{} is no subject of a finding", quoted(text))).fix(format!(
+                "the first word is one of {}; programs have `executable` and `user`. `pinif accept` writes it for a finding",
+                SUBJECTS.join(", ")
+            )),
+        ),
+    }
+}
+
 /// Warns of those that accept nothing that an earlier one does not accept as long.
 fn warn_of_shadows(
     accepts: &[Accept],
@@ -224,6 +244,7 @@ fn covers(earlier: &Accept, later: &Accept) -> bool {
         && has(&earlier.rules, &later.rules, |a, b| is(a, b))
         && has(&earlier.executables, &later.executables, |a, b| a == b)
         && has(&earlier.users, &later.users, |a, b| a == b)
+        && has(&earlier.subjects, &later.subjects, |a, b| is(a, b))
         && has(&earlier.destinations, &later.destinations, |a, b| {
             a.contains(b)
         })

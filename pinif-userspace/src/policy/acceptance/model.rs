@@ -19,6 +19,8 @@ pub struct Accept {
     pub executables: Vec<PathBuf>,
     /// The users whom the programs run as.
     pub users: Vec<u32>,
+    /// What they are about that is no program: `receiver icmp 10.0.0.1`.
+    pub subjects: Vec<String>,
     /// Where their packets went: every destination is in one of these.
     pub destinations: Vec<IpNet>,
     /// Where they left, or arrived.
@@ -58,6 +60,7 @@ impl Accept {
             ("of rule", texts(&self.rules)),
             ("by", list(executables)),
             ("of user", list(users)),
+            ("of", texts(&self.subjects)),
             ("to", list(destinations)),
             ("via", list(interfaces)),
         ];
