@@ -30,11 +30,11 @@ only_via = ["front"]
 pinned = true
 "#;
 
-const RUN: &str = "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)";
-const BIND: &str = "bind the socket to fab0 with SO_BINDTODEVICE";
+pub const RUN: &str = "start the program by pinif run (`pinif run --interface fab0 -- COMMAND`)";
+pub const BIND: &str = "bind the socket to fab0 with SO_BINDTODEVICE";
 
 /// fab0's router leads to the world as well, where nothing else does.
-fn by_router(bench: &Bench) {
+pub fn by_router(bench: &Bench) {
     bench.run("ip", "route add default via 10.0.0.2 dev fab0 metric 9");
     peer_has(bench, "203.0.113.9/32");
 }

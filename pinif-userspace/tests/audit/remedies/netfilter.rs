@@ -1,8 +1,12 @@
 //! Remedies of `address-escape` where netfilter has marked the packet, or translated its addresses.
 
-use super::{addresses::escape, both::WORLD, peer_has};
+use super::{
+    addresses::escape,
+    both::{BIND, RUN, WORLD, by_router},
+    peer_has,
+};
 use crate::bench::Bench;
-use crate::bench::carry::{From, Mistake, Then, operator};
+use crate::bench::carry::{From, Mistake, Then, developer, operator};
 
 /// A chain `out` of nftables in a table `lab`, at this hook.
 fn chain(bench: &Bench, hook: &str) {
@@ -204,6 +208,38 @@ fn a_translated_destination_on_the_link_needs_no_router() {
             ),
         ],
         ..escape("30 dnat-near", "udp --to 203.0.113.77:7009 --count 10")
+    }
+    .is_fixed();
+}
+
+/// The same where a rule keeps the destination that NAT gives it: a route alone would take eth1's address along.
+#[test]
+fn a_translated_destination_that_a_rule_keeps_is_led_home_with_an_address_of_there() {
+    fn make(bench: &Bench) {
+        by_router(bench);
+        chain(bench, "nat hook output priority -100");
+        bench.run(
+            "nft",
+            "add rule ip lab out ip daddr 198.51.100.5 dnat to 203.0.113.9",
+        );
+    }
+    Mistake {
+        cause: "its destination 198.51.100.5 was translated (NAT)",
+        policy: Some(WORLD),
+        make,
+        remedies: vec![
+            operator(
+                "give 203.0.113.0/24 a route via fab0, and translate the source 192.0.2.1",
+                Then::Peer,
+            ),
+            operator(RUN, Then::Peer),
+            developer(BIND, Then::Peer),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 dnat-and-rule",
+            "udp --to 198.51.100.5:7009 --count 10",
+        )
     }
     .is_fixed();
 }

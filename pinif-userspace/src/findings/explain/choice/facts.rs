@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pinif_ebpf::verdict::Kind;
 
 use crate::findings::{
-    explain::Home,
+    explain::{Cause, CauseKind, Home},
     finding::{Finding, SentBy},
     kinds::Row,
     ways::{ChosenBy, Way},
@@ -79,19 +79,33 @@ pub(in crate::findings) fn has_no_way(finding: &Finding) -> bool {
 
 /// Whether a packet that goes where it belongs would have an address there that is not of there: no route chose it.
 pub(super) fn keeps_foreign_source(finding: &Finding, way: &Way) -> bool {
-    let Some(flow) = finding.flow else {
-        return false;
-    };
     let is_chosen = matches!(
         finding.ways.chosen_by,
         ChosenBy::Program | ChosenBy::Tunnel | ChosenBy::Asked
     ) || finding.ways.may_be_named;
+    is_chosen && is_foreign(finding, way)
+}
+
+/// The same of a packet that a route is to lead there. What NAT gives another destination is routed anew by that, with the source that the
+/// kernel chose for the one before (`nf_nat_ipv4_local_fn`): a socket that is bound gets its source by its device, and keeps none.
+pub(super) fn keeps_source_on_route(finding: &Finding, way: &Way) -> bool {
+    let is_translated = |cause: &Cause| match &cause.kind {
+        CauseKind::Translated {
+            source,
+            destination,
+        } => source.is_none() && destination.is_some(),
+        _ => false,
+    };
+    let is_before = is_owned(finding) && finding.causes.iter().any(is_translated);
+    keeps_foreign_source(finding, way) || is_before && is_foreign(finding, way)
+}
+
+/// Whether it has an address that is not of there.
+fn is_foreign(finding: &Finding, way: &Way) -> bool {
+    let source = finding.flow.map(|flow| flow.source.address);
     let owner = finding.place.source_owner.as_deref();
-    is_chosen
-        && way
-            .source
-            .is_some_and(|source| source != flow.source.address)
-        && owner.is_some_and(|owner| owner != &*way.interface)
+    let is_other = way.source.zip(source).is_some_and(|(own, its)| own != its);
+    is_other && owner.is_some_and(|owner| owner != &*way.interface)
 }
 
 /// Whether a socket leaves by the interface where it belongs once it is bound to that, as far as is known.

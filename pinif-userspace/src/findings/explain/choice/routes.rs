@@ -7,7 +7,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
-    facts::{Reached, keeps_foreign_source, own_home, reached},
+    facts::{Reached, keeps_source_on_route, own_home, reached},
     home,
 };
 use crate::findings::{
@@ -57,7 +57,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         }
         Reached::By(way) => way,
     };
-    let is_foreign = keeps_foreign_source(finding, &way);
+    let is_foreign = keeps_source_on_route(finding, &way);
     let Destinations { to, and, beside } = destinations(finding, row, taken, &way, is_foreign);
     let out = taken.and_then(|route| {
         Some(Remedy::OutOfRule(OutOfRule {
