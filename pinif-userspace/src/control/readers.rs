@@ -8,11 +8,59 @@ use std::{
 use super::protocol::Reader;
 
 /// How many connections are answered at once.
-pub const MOST: usize = 32;
-/// Those of them that are root's alone: whoever else may ask cannot shut root out.
-const OF_ROOT: usize = 8;
-/// How many of them may follow events.
-pub const FOLLOWERS: usize = 16;
+pub const MOST: usize = ANSWERED.most;
+
+const ANSWERED: Places = Places {
+    most: 32,
+    of_root: 8,
+    of_one: 8,
+};
+/// Those of them that may follow events.
+const FOLLOWING: Places = Places {
+    most: 16,
+    of_root: 4,
+    of_one: 4,
+};
+
+/// How many places there are, and for whom: nobody who may ask can shut root or another user out.
+#[derive(Debug)]
+struct Places {
+    /// In all.
+    most: usize,
+    /// Those of them that are root's alone.
+    of_root: usize,
+    /// How many any other user has at most.
+    of_one: usize,
+}
+
+impl Places {
+    /// Whether there is one more for a user, where these users have one.
+    fn one_more(&self, uid: u32, taken: impl Iterator<Item = u32> + Clone) -> Result<(), Full> {
+        let is_root = uid == 0;
+        let own = taken.clone().filter(|other| *other == uid);
+        if !is_root && own.count() >= self.of_one {
+            return Err(Full::Own);
+        }
+        // What root has beyond its own is of those that all may have.
+        let of_root = taken.clone().filter(|other| *other == 0).count();
+        let kept = self.of_root.saturating_sub(of_root);
+        let free = self.most - taken.count().min(self.most);
+        if free > if is_root { 0 } else { kept } {
+            Ok(())
+        } else {
+            Err(Full::All)
+        }
+    }
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// All that this user may have are taken.
+    All,
+    /// This user has as many as one may have.
+    Own,
+}
 
 /// All connections that are answered now.
 #[derive(Debug, Default)]
@@ -37,13 +85,14 @@ pub struct Ticket {
 pub struct Follows(Arc<Ticket>);
 
 impl Readers {
-    /// Takes in a connection of this process and user; nothing, where there are too many.
-    pub fn enter(self: &Arc<Self>, pid: Option<u32>, uid: u32) -> Option<Ticket> {
+    /// Takes in a connection of this process and user.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no place for it.
+    pub fn enter(self: &Arc<Self>, pid: Option<u32>, uid: u32) -> Result<Ticket, Full> {
         let mut state = self.lock();
-        let most = if uid == 0 { MOST } else { MOST - OF_ROOT };
-        if state.all.len() >= most {
-            return None;
-        }
+        ANSWERED.one_more(uid, state.all.values().map(|reader| reader.uid))?;
         let number = state.next;
         state.next += 1;
         let reader = Reader {
@@ -52,7 +101,7 @@ impl Readers {
             follows: false,
         };
         state.all.insert(number, reader);
-        Some(Ticket {
+        Ok(Ticket {
             readers: Arc::clone(self),
             number,
             uid,
@@ -80,17 +129,19 @@ impl Ticket {
         self.readers.all()
     }
 
-    /// Takes in that it follows events; nothing, where too many do.
-    pub fn follow(self: &Arc<Self>) -> Option<Follows> {
+    /// Takes in that it follows events.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub fn follow(self: &Arc<Self>) -> Result<Follows, Full> {
         let mut state = self.readers.lock();
-        let following = state.all.values().filter(|reader| reader.follows).count();
-        if following >= FOLLOWERS {
-            return None;
-        }
+        let following = state.all.values().filter(|reader| reader.follows);
+        FOLLOWING.one_more(self.uid, following.map(|reader| reader.uid))?;
         if let Some(reader) = state.all.get_mut(&self.number) {
             reader.follows = true;
         }
-        Some(Follows(Arc::clone(self)))
+        Ok(Follows(Arc::clone(self)))
     }
 }
 
@@ -119,30 +170,68 @@ impl Drop for Follows {
 mod tests {
     use super::*;
 
-    #[test]
-    fn root_finds_a_place_where_others_have_taken_all_of_theirs() {
-        let readers = Arc::new(Readers::default());
-        let others: Vec<_> = std::iter::from_fn(|| readers.enter(None, 1000)).collect();
-        assert_eq!(others.len(), MOST - OF_ROOT);
-        let roots: Vec<_> = std::iter::from_fn(|| readers.enter(Some(1), 0)).collect();
-        assert_eq!(roots.len(), OF_ROOT);
-        assert_eq!(readers.all().len(), MOST);
-        drop(others);
-        assert_eq!(readers.all().len(), OF_ROOT);
-        assert!(readers.enter(None, 1000).is_some());
+    /// As many of a user's as are taken in, and why there are no more.
+    fn all_of(readers: &Arc<Readers>, uid: u32) -> (Vec<Arc<Ticket>>, Full) {
+        let mut tickets = Vec::new();
+        loop {
+            match readers.enter(Some(1), uid) {
+                Ok(ticket) => tickets.push(Arc::new(ticket)),
+                Err(full) => return (tickets, full),
+            }
+        }
     }
 
     #[test]
-    fn only_so_many_follow() {
+    fn each_user_has_a_share_and_root_finds_a_place_where_others_have_all_of_theirs() {
         let readers = Arc::new(Readers::default());
-        let enter = || readers.enter(None, 0).map(Arc::new);
-        let tickets: Vec<_> = std::iter::from_fn(enter).collect();
-        let mut follow: Vec<_> = tickets.iter().filter_map(Ticket::follow).collect();
-        assert_eq!(follow.len(), FOLLOWERS);
+        let (first, full) = all_of(&readers, 1000);
+        assert_eq!((first.len(), full), (8, Full::Own));
+        let (second, full) = all_of(&readers, 1001);
+        assert_eq!((second.len(), full), (8, Full::Own));
+        let (third, full) = all_of(&readers, 1002);
+        assert_eq!((third.len(), full), (8, Full::Own));
+        let (none, full) = all_of(&readers, 1003);
+        assert_eq!((none.len(), full), (0, Full::All));
+        let (roots, full) = all_of(&readers, 0);
+        assert_eq!((roots.len(), full), (8, Full::All));
+        assert_eq!(readers.all().len(), MOST);
+        drop(first);
+        assert_eq!(readers.all().len(), MOST - 8);
+        let (fourth, full) = all_of(&readers, 1003);
+        assert_eq!((fourth.len(), full), (8, Full::Own));
+    }
+
+    #[test]
+    fn what_root_has_is_of_its_own_first() {
+        let readers = Arc::new(Readers::default());
+        let _roots: Vec<_> = (0..8).map(|_| readers.enter(None, 0)).collect();
+        let others: Vec<_> = (1000..1004).map(|uid| all_of(&readers, uid).0).collect();
+        let others: Vec<_> = others.iter().map(Vec::len).collect();
+        assert_eq!(others, [8, 8, 8, 0]);
+    }
+
+    #[test]
+    fn only_so_many_follow_and_some_places_are_roots() {
+        let readers = Arc::new(Readers::default());
         let following = || readers.all().iter().filter(|reader| reader.follows).count();
-        assert_eq!(following(), FOLLOWERS);
-        follow.pop();
-        assert_eq!(following(), FOLLOWERS - 1);
-        assert!(tickets[0].follow().is_some());
+        let all = (1000..1003).map(|uid| all_of(&readers, uid).0);
+        let tickets: Vec<_> = all.collect();
+        let follow = |tickets: &[Arc<Ticket>]| -> Vec<_> {
+            tickets
+                .iter()
+                .filter_map(|ticket| ticket.follow().ok())
+                .collect()
+        };
+        let mut others: Vec<_> = tickets.iter().map(|tickets| follow(tickets)).collect();
+        assert!(others.iter().all(|one| one.len() == 4));
+        assert_eq!(tickets[0][7].follow().err(), Some(Full::Own));
+        let roots = all_of(&readers, 0).0;
+        assert_eq!(follow(&roots[..2]).len(), 2);
+        let roots = follow(&roots);
+        assert_eq!(roots.len(), 4);
+        assert_eq!(following(), 16);
+        others.pop();
+        assert_eq!(following(), 12);
+        assert!(tickets[2][0].follow().is_ok());
     }
 }

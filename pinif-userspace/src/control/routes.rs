@@ -22,7 +22,7 @@ use super::{
     gate, openapi,
     protocol::{FindingsPage, MatrixNow, PolicyNow, Status, path},
     question::{nothing_asked, read},
-    readers::Ticket,
+    readers::{Full, Ticket},
     sockets::Sockets,
     stream::{Form, Stream},
     view::{Metrics, Words},
@@ -168,11 +168,15 @@ async fn events(
 ) -> Outcome {
     let filter: EventsFilter = read(query)?;
     let query = filter.query().map_err(|error| wrong(&error))?;
-    let follows = ticket.follow().ok_or_else(|| {
-        too_many(
+    let follows = ticket.follow().map_err(|full| match full {
+        Full::All => too_many(
             "too many follow the events already",
             "end one of those that `pinif status` lists",
-        )
+        ),
+        Full::Own => too_many(
+            "too many of this user follow the events already",
+            "end one of this user's that `pinif status` lists",
+        ),
     })?;
     let hub = sources.hub.upgrade().ok_or(super::ask::Unanswered::Ended)?;
     let stream = Stream {

@@ -17,7 +17,7 @@ use super::{
     answer::too_many,
     connection::{Accept, answer_all, take_all},
     listen::Listening,
-    readers::{MOST, Readers},
+    readers::{Full, MOST, Readers},
     routes::{Routes, Sources},
 };
 
@@ -92,16 +92,20 @@ async fn serve(
         let peer = stream.peer_cred().ok()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
         let ticket = readers.enter(pid.filter(|pid| *pid != 0), peer.uid());
-        let closed = ticket.is_none().then(|| refused.next());
+        let closed = ticket.is_err().then(|| refused.next());
         let (routes, ticket) = (routes.clone(), ticket.map(Arc::new));
         let answer = move |request| {
             let (mut routes, ticket) = (routes.clone(), ticket.clone());
             async move {
                 match ticket {
-                    Some(ticket) => routes.answer(request, ticket).await,
-                    None => too_many(
+                    Ok(ticket) => routes.answer(request, ticket).await,
+                    Err(Full::All) => too_many(
                         "too many are answered already",
                         "ask again, or end one of those that `pinif status` lists",
+                    ),
+                    Err(Full::Own) => too_many(
+                        "too many of this user are answered already",
+                        "ask again, or end one of this user's that `pinif status` lists",
                     ),
                 }
             }

@@ -1,6 +1,7 @@
 //! The auditor is asked while a reader waits: one question at a time, and none for longer than what is shown may be old.
 
 use std::{
+    borrow::Cow,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -34,7 +35,7 @@ pub struct Gone {
     /// Why.
     pub error: String,
     /// What to do.
-    pub fix: &'static str,
+    pub fix: Cow<'static, str>,
     /// When it was last heard; null where it was not yet.
     pub last_heard: Option<String>,
 }
@@ -137,6 +138,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::control::protocol::Problem;
 
     #[tokio::test]
     async fn the_one_that_is_heard_is_asked_whoever_else_audits() {
@@ -174,5 +176,23 @@ mod tests {
             assert_eq!(gone.error, format!("no auditor answers: {error}"));
             assert!(gone.fix.contains(fix), "{}", gone.fix);
         }
+    }
+
+    #[test]
+    fn an_auditor_that_refuses_says_what_helps() {
+        let problem = Problem {
+            error: "too many are answered already".to_owned(),
+            fix: "ask again".to_owned(),
+        };
+        let error = ClientError::Refused {
+            status: 503,
+            problem,
+        };
+        let gone = Gone::new(Absence::from(&error), &Heard::default());
+        assert_eq!(
+            gone.error,
+            "no auditor answers: too many are answered already"
+        );
+        assert_eq!(gone.fix, "ask again");
     }
 }

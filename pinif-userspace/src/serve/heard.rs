@@ -1,6 +1,7 @@
 //! What the auditor said last, and when.
 
 use std::{
+    borrow::Cow,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -8,6 +9,7 @@ use std::{
 use crate::{
     control::{ClientError, protocol::Status},
     history::Machine,
+    text::escape::visible,
 };
 
 /// What is older is not shown as if it were so.
@@ -40,7 +42,7 @@ pub struct Absence {
     /// Why, in a sentence without its end.
     pub why: String,
     /// What to do.
-    pub fix: &'static str,
+    pub fix: Cow<'static, str>,
 }
 
 /// What to do where an auditor has ended, or none has begun.
@@ -52,13 +54,19 @@ impl Absence {
     /// That the audit has ended.
     pub fn ended() -> Self {
         let why = "the audit has ended".to_owned();
-        Self { why, fix: START_IT }
+        Self {
+            why,
+            fix: START_IT.into(),
+        }
     }
 
     /// That the auditor is there, and does not answer.
     pub fn silent(why: &str) -> Self {
         let why = why.to_owned();
-        Self { why, fix: HANGS }
+        Self {
+            why,
+            fix: HANGS.into(),
+        }
     }
 }
 
@@ -66,7 +74,14 @@ impl From<&ClientError> for Absence {
     fn from(error: &ClientError) -> Self {
         let fix = match error {
             ClientError::NoneRuns | ClientError::NotThere(_) | ClientError::Lost { .. } => START_IT,
-            ClientError::Silent(_) | ClientError::Refused { .. } => HANGS,
+            ClientError::Silent(_) => HANGS,
+            // It says what helps: it may be about to start, or have too many readers.
+            ClientError::Refused { problem, .. } => {
+                return Self {
+                    why: visible(&problem.error).into_owned(),
+                    fix: visible(&problem.fix).into_owned().into(),
+                };
+            }
             ClientError::Several(_) => {
                 "choose one: `pinif serve --socket PATH`, or `socket` below [serve] in /etc/pinif/pinif.toml"
             }
@@ -75,8 +90,10 @@ impl From<&ClientError> for Absence {
                 "have `pinif serve` and the auditor of the same version, and start both again"
             }
         };
-        let why = error.to_string();
-        Self { why, fix }
+        Self {
+            why: error.to_string(),
+            fix: fix.into(),
+        }
     }
 }
 
