@@ -10,6 +10,7 @@ use super::{
     gaps,
     integrity::{Before, Input, Output, Spot},
     key::Key,
+    moment::Moment,
     netlink_events::NetlinkEvents,
 };
 use crate::{
@@ -191,6 +192,8 @@ impl Audit {
             let causes: Arc<[Cause]> = self.shared.causes.one(vec![Cause::certain(cause)]);
             self.ledger
                 .refine(&in_ledger, |finding| finding.causes = causes);
+            // It was found now: whoever asks for what was found of late is to see it.
+            self.ledger.grown(&in_ledger, Moment::now());
             return;
         }
         let gap = Gap {

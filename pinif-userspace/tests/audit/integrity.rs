@@ -157,13 +157,16 @@ fn who_detaches_a_link_wakes_it_where_that_is_said() {
 fn what_is_removed_again_is_the_same_finding() {
     scenario("28 again", &[Need::Tcx], |bench| {
         let mut auditor = bench.audit(&[]);
+        let mut last_seen = String::new();
         for times in [
             "eth1; it was",
             "eth1 2 times; it was",
             "eth1 3 times; it was",
         ] {
             link_of_eth1(bench, auditor.pid()).detach();
-            wait_for_removal(&mut auditor, times);
+            let finding = wait_for_removal(&mut auditor, times);
+            assert!(finding.last_seen > last_seen, "{finding:?}");
+            last_seen = finding.last_seen;
         }
         leaks_again(bench, auditor, [removed("eth1", "eth1 3 times")]);
     });
