@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde::Serialize;
@@ -98,6 +98,22 @@ impl Asker {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
+        self.ask_within(FRESH, question).await
+    }
+
+    /// The same, and gives up after so long.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn ask_within<T, F>(
+        &self,
+        patience: Duration,
+        question: impl FnOnce(Client) -> F,
+    ) -> Result<T, Unanswered>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
         let asked = async {
             // So many readers cost the auditor no more than one.
             let _turn = self.turn.lock().await;
@@ -109,7 +125,9 @@ impl Asker {
             let client = client.map_err(Unanswered::Client)?;
             question(client).await.map_err(Unanswered::Client)
         };
-        timeout(FRESH, asked).await.unwrap_or(Err(Unanswered::Late))
+        timeout(patience, asked)
+            .await
+            .unwrap_or(Err(Unanswered::Late))
     }
 }
 

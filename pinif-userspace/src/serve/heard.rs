@@ -128,6 +128,16 @@ impl Heard {
         (age <= FRESH).then_some(age)
     }
 
+    /// Whether an auditor is there that says nothing: none waits for its answer.
+    pub fn hangs(&self) -> bool {
+        let state = self.lock();
+        match (&state.status, &state.absence) {
+            (Some((_, at)), _) => at.elapsed() > FRESH,
+            (None, Some(absence)) => absence.fix == HANGS,
+            (None, None) => false,
+        }
+    }
+
     /// When the auditor said something last.
     pub fn last(&self) -> Option<SystemTime> {
         self.lock().last

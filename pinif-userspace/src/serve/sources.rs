@@ -1,6 +1,6 @@
 //! What all that `pinif serve` says is made of, and its metrics as they are now: the auditor's, and its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     ask::Asker,
@@ -11,7 +11,14 @@ use super::{
     recorder::Recorder,
     secure::InForce,
 };
-use crate::surfaces::metrics::{Form, text};
+use crate::{
+    control::Client,
+    surfaces::metrics::{Form, text},
+};
+
+/// How long whoever reads metrics waits for the auditor: less than the shortest scrape timeout that is in use (1 s), with time left
+/// for TLS and the network. A scrape that times out says that `pinif serve` is gone, and not the auditor.
+const PATIENCE: Duration = Duration::from_millis(750);
 
 /// What is said is made of these.
 #[derive(Clone)]
@@ -33,7 +40,12 @@ pub struct Sources {
 impl Sources {
     /// The auditor's metrics, in the text format 0.0.4. Whoever reads only metrics learns from them too that there is none.
     pub async fn metrics_of_auditor(&self) -> String {
-        let said = self.asker.ask(async |mut client| client.metrics().await);
+        // One that hangs is not asked again for each scrape: it says by itself that it goes on.
+        if self.heard.hangs() {
+            return text(None, Form::Text);
+        }
+        let asked = async |mut client: Client| client.metrics().await;
+        let said = self.asker.ask_within(PATIENCE, asked);
         said.await.unwrap_or_else(|_| text(None, Form::Text))
     }
 
@@ -51,5 +63,47 @@ impl Sources {
             hook: self.hook.as_ref().map(|hook| hook.standing()),
             exports: self.exports.as_ref().map(|exports| exports.standing()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixListener, time::Instant};
+
+    use super::{
+        super::heard::{Absence, FRESH},
+        *,
+    };
+
+    /// An auditor that is stopped: the kernel takes its connections, and it reads none.
+    #[tokio::test]
+    async fn an_auditor_that_hangs_holds_no_scrape_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        listener.set_nonblocking(true).expect("it is a socket");
+        let sources = Sources {
+            asker: Arc::new(Asker::new(Box::new(move || Client::find(Some(&path))))),
+            heard: Arc::default(),
+            recorder: None,
+            secure: None,
+            hook: None,
+            exports: None,
+        };
+        let none = text(None, Form::Text);
+        let started = Instant::now();
+        assert_eq!(sources.metrics_of_auditor().await, none);
+        assert!(started.elapsed() < FRESH, "{:?}", started.elapsed());
+        assert!(listener.accept().is_ok(), "it was not asked");
+        // Once it is known to hang, it is not even asked.
+        sources
+            .heard
+            .gone(Absence::silent("the auditor says nothing"));
+        assert_eq!(sources.metrics_of_auditor().await, none);
+        assert!(listener.accept().is_err(), "it was asked again");
+        // After one that has ended, another may have begun.
+        sources.heard.gone(Absence::ended());
+        assert_eq!(sources.metrics_of_auditor().await, none);
+        assert!(listener.accept().is_ok(), "it was not asked");
     }
 }
