@@ -26,7 +26,7 @@ use crate::{
     hub::{Hub, Notice, notice::SessionPolicy},
     kernel::{load::Loader, mode::Mode, persist::Persist},
     policy::{Policy, PolicyErrors},
-    surfaces::{self, Format, WithoutReader},
+    surfaces::{self, Format, WithoutReader, journal::machine},
     text::streams,
 };
 
@@ -180,7 +180,8 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
     }
     let not_watched = signals.follow(&plan.enforce, source, orders.clone());
     let hub = Hub::new();
-    for subscriber in surfaces::open(format, without_reader, journal.as_deref()) {
+    let machine = machine(plan.identity.host.as_deref(), &plan.identity.labels);
+    for subscriber in surfaces::open(format, without_reader, journal.as_deref(), machine) {
         hub.add(subscriber)
             .context("no thread can be started for the output")?;
     }

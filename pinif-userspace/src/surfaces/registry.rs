@@ -77,17 +77,18 @@ pub enum Format {
 }
 
 /// The subscribers of a format, on this process's standard streams, the journal where standard error leads to it or its socket is
-/// named, and the service manager where there is one. Here, and only here, a surface is entered.
+/// named, and the service manager where there is one. Entries of the journal have these fields of the machine. Here, and only here, a surface is entered.
 pub fn open(
     format: Format,
     without_reader: WithoutReader,
     journal: Option<&Path>,
+    machine: Vec<(String, String)>,
 ) -> Vec<Box<dyn Subscriber>> {
     let is_on_standard_output = is_on_standard_output(format);
     let mut all: Vec<Box<dyn Subscriber>> = match format {
         _ if !is_on_standard_output => {
             let socket = journal.unwrap_or(Path::new(SOCKET));
-            vec![subscribed(Journal::standard(socket), true)]
+            vec![subscribed(Journal::standard(socket, machine.clone()), true)]
         }
         Format::Human => vec![subscribed(Human::standard(without_reader), true)],
         // The notes do not wait for whoever reads standard output.
@@ -97,7 +98,7 @@ pub fn open(
         ],
     };
     if let Some(socket) = journal.filter(|_| is_on_standard_output) {
-        all.push(subscribed(Journal::beside(socket), false));
+        all.push(subscribed(Journal::beside(socket, machine), false));
     }
     if let Some(manager) = Manager::of_environment() {
         all.push(Box::new(manager));

@@ -3,7 +3,7 @@
 use super::queue::Waiting;
 use crate::{
     history::Machine,
-    surfaces::journal::{Transition, values},
+    surfaces::journal::{self, Transition, values},
     text::escape::visible,
 };
 
@@ -27,26 +27,15 @@ pub fn variables(waiting: &Waiting, machine: &Machine) -> Vec<(String, String)> 
     let more = [
         ("PINIF_TRANSITIONS", names.join(" ")),
         ("PINIF_EXPLANATION", finding.explanation.clone()),
-        ("PINIF_HOST", machine.host.clone().unwrap_or_default()),
     ];
     let more = more.map(|(name, value)| (name.to_owned(), value));
-    let labels = machine.labels.iter();
-    let labels = labels.map(|(name, value)| (label(name), value.clone()));
+    let machine = journal::machine(machine.host.as_deref(), &machine.labels);
     fields
         .chain(more)
+        .chain(machine)
         .filter(|(_, value)| !value.is_empty())
-        .chain(labels)
         .map(|(name, value)| (name, short(&visible(&value)).to_owned()))
         .collect()
-}
-
-/// The variable of a label: letters, digits and `_` alone, as a shell wants it.
-fn label(name: &str) -> String {
-    let letters = name.chars().map(|letter| match letter {
-        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_uppercase(),
-        _ => '_',
-    });
-    format!("PINIF_LABEL_{}", letters.collect::<String>())
 }
 
 /// So much of it as is passed on.

@@ -1,5 +1,7 @@
 //! The fields of a finding's entry (systemd.journal-fields(7)). Their names are a contract (`docs/journal.md`).
 
+use std::collections::BTreeMap;
+
 use super::{message_id::message_id, native::Entry, transition::Transition};
 use crate::{findings::line::FindingLine, text::escape::visible};
 
@@ -14,11 +16,34 @@ pub fn note(priority: u8, message: &str) -> Entry {
         .with("SYSLOG_IDENTIFIER", IDENTIFIER)
 }
 
-/// The entry of a finding.
-pub fn entry(line: &FindingLine, transition: Transition, priority: u8, message: &str) -> Entry {
+/// The entry of a finding, on this [`machine`].
+pub fn entry(
+    line: &FindingLine,
+    transition: Transition,
+    machine: &[(String, String)],
+    priority: u8,
+    message: &str,
+) -> Entry {
     let begun = note(priority, message).with("MESSAGE_ID", message_id(line.kind));
     let fields = values(line, transition).into_iter();
-    fields.fold(begun, |entry, (name, value)| entry.with(name, &value))
+    let of_finding = fields.fold(begun, |entry, (name, value)| entry.with(name, &value));
+    let fields = machine.iter();
+    fields.fold(of_finding, |entry, (name, value)| entry.with(name, value))
+}
+
+/// The fields of the machine: its id, where it has one, and each label. A label's name has letters, digits and `_` alone there, as the
+/// journal and a shell want it.
+pub fn machine(host: Option<&str>, labels: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let of_label = |letter: char| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_uppercase(),
+        _ => '_',
+    };
+    let labels = labels.iter().map(|(name, value)| {
+        let name = name.chars().map(of_label).collect::<String>();
+        (format!("PINIF_LABEL_{name}"), visible(value).into_owned())
+    });
+    let host = host.map(|host| ("PINIF_HOST".to_owned(), visible(host).into_owned()));
+    host.into_iter().chain(labels).collect()
 }
 
 /// The fields of a finding that are pinif's own, of which this is new. Names in it are safe to show; the journal's reader shows fields as they are.

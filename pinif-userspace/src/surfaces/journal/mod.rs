@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use pinif_ebpf::loss::Loss;
 use pinif_ebpf::verdict::Severity;
 
-pub(crate) use self::fields::values;
+pub(crate) use self::fields::{machine, values};
 pub use self::message_id::message_id;
 use self::native::Native;
 pub use self::native::SOCKET;
@@ -50,16 +50,19 @@ pub struct Journal<E> {
     has_lines: bool,
     /// Where to warn that entries are lost, but where that is the journal.
     warnings: Option<Notes<Unbuffered<Stderr>>>,
+    /// The fields of the machine, in each entry of a finding.
+    machine: Vec<(String, String)>,
     clock: Box<dyn Fn() -> Duration + Send>,
     shown: Shown,
     latent: u64,
 }
 
 impl Journal<Unbuffered<Stderr>> {
-    /// The journal that standard error leads to, whose entries are taken at this socket.
-    pub fn standard(socket: &Path) -> Self {
+    /// The journal that standard error leads to, whose entries are taken at this socket, and have these fields of the machine.
+    pub fn standard(socket: &Path, machine: Vec<(String, String)>) -> Self {
         let start = Instant::now();
         Self {
+            machine,
             entries: Some(Native::at(socket, PATIENCE)),
             ..Self::new(Unbuffered(io::stderr()), move || start.elapsed())
         }
@@ -67,10 +70,12 @@ impl Journal<Unbuffered<Stderr>> {
 }
 
 impl Journal<Sink> {
-    /// The journal that takes entries at this socket, while people or programs are shown all of it elsewhere.
-    pub fn beside(socket: &Path) -> Self {
+    /// The journal that takes entries at this socket, with these fields of the machine, while people or programs are shown all of it
+    /// elsewhere.
+    pub fn beside(socket: &Path, machine: Vec<(String, String)>) -> Self {
         let start = Instant::now();
         Self {
+            machine,
             entries: Some(Native::at(socket, PATIENCE)),
             has_lines: false,
             warnings: Some(Notes::standard()),
@@ -87,6 +92,7 @@ impl<E: Write> Journal<E> {
             entries: None,
             has_lines: true,
             warnings: None,
+            machine: Vec::new(),
             clock: Box::new(clock),
             shown: Shown::sparing(),
             latent: 0,
@@ -103,7 +109,7 @@ impl<E: Write> Journal<E> {
         );
         let text = visible(&text);
         if let Some(entries) = &mut self.entries {
-            let entry = fields::entry(line, transition, priority, &text);
+            let entry = fields::entry(line, transition, &self.machine, priority, &text);
             match entries.write(&entry, gap) {
                 Ok(()) => return,
                 // Nobody listens, as in a container that has the stream of its journal alone, or pinif may not write there.

@@ -28,7 +28,7 @@ impl Entry {
     /// With one field more. The name has upper case letters, digits and `_`, as the journal wants it.
     ///
     /// The value's length is written before it, so that no value begins another field, whatever is in it.
-    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
         self.0.extend(name.as_bytes());
         self.0.push(b'\n');
         self.0.extend((value.len() as u64).to_le_bytes());

@@ -39,13 +39,20 @@ fn a_transition_is_one_entry_with_its_fields() {
     scenario("journal entries", &[], |bench| {
         let journal = Listener::new();
         let setup = bench.auditor().arguments(["--quiet-after", "2s"]);
-        let pinif = setup.arguments([journal.option()]).start_in_journal();
+        let labels = ["--label", "chassis=c1", "--label", "slot=7\n"];
+        let setup = setup.arguments(labels).arguments([journal.option()]);
+        let pinif = setup.start_in_journal();
         // Its executable is known while it is there.
         let mut sender = bench.sender(&format!("{LEAK} --count 10 --pause-after 1"));
         sender.wait_for("paused");
         let opened = journal.next();
         assert_eq!(in_short(&opened), ["opened", "open", "2", "1"]);
-        let names: BTreeSet<_> = opened.keys().map(|name| &**name).collect();
+        let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let machine = Some(machine.trim_end()).filter(|id| id.len() == 32);
+        assert_eq!(opened.get("PINIF_HOST").map(|host| &**host), machine);
+        // Not every machine has an id.
+        let names = opened.keys().map(|name| &**name);
+        let names: BTreeSet<_> = names.filter(|name| *name != "PINIF_HOST").collect();
         let expected = [
             "MESSAGE",
             "MESSAGE_ID",
@@ -57,6 +64,8 @@ fn a_transition_is_one_entry_with_its_fields() {
             "PINIF_FIX",
             "PINIF_ID",
             "PINIF_KIND",
+            "PINIF_LABEL_CHASSIS",
+            "PINIF_LABEL_SLOT",
             "PINIF_NETNS",
             "PINIF_PACKETS",
             "PINIF_PID",
@@ -80,6 +89,8 @@ fn a_transition_is_one_entry_with_its_fields() {
             ("PINIF_CAUSE", "IP_PKTINFO override"),
             ("PINIF_EGRESS", "eth1"),
             ("PINIF_KIND", "device-escape"),
+            ("PINIF_LABEL_CHASSIS", "c1"),
+            ("PINIF_LABEL_SLOT", r"7\n"),
             ("PINIF_NETNS", bench.card().name()),
             ("PINIF_PID", &*sender.pid().to_string()),
             ("PINIF_PROCESS", "pinif-sender"),
