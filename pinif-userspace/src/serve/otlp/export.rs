@@ -21,19 +21,16 @@ use tokio::{
 
 use super::{
     super::{heard, recorder::Recorder, report::Reporter, sources::Sources},
-    metrics::metrics,
+    metrics::{metrics, points},
     pace::Pace,
     record::record,
-    reply::{Reply, Signal},
+    reply::{Reason, Reply, Signal},
     request::Collector,
     resource::{resource, scope},
     standing::Exports,
+    trouble::Trouble,
 };
-use crate::{
-    history::{Behind, Machine, Outbox, StoreError},
-    surfaces::Level,
-    text::{escape::visible, words::counted},
-};
+use crate::history::{Behind, Machine, Outbox, StoreError};
 
 /// How many records are sent at once: some hundreds of kilobytes.
 const AT_ONCE: u32 = 256;
@@ -61,7 +58,7 @@ enum Attempt {
     /// It is done, and there may be more.
     Done,
     /// It is to be made again.
-    Again(Option<Duration>, String),
+    Again(Option<Duration>, Reason),
 }
 
 impl Exporter {
@@ -70,9 +67,20 @@ impl Exporter {
         tokio::join!(self.findings(stopped.clone()), self.metrics(stopped));
     }
 
+    fn trouble(&self, signal: Signal) -> Trouble<'_> {
+        let what = match signal {
+            Signal::Logs => "findings",
+            Signal::Metrics => "metrics",
+        };
+        Trouble::new(signal, &self.exports, move |level, text| {
+            let text = format!("{what} for {}: {text}", self.collector.endpoint);
+            self.reporter.note(level, &text);
+        })
+    }
+
     async fn findings(&self, mut stopped: watch::Receiver<bool>) {
         let mut pace = Pace::default();
-        let mut trouble = Trouble::new(self, Signal::Logs);
+        let mut trouble = self.trouble(Signal::Logs);
         loop {
             let attempt = tokio::select! {
                 _ = stopped.changed() => return,
@@ -84,8 +92,8 @@ impl Exporter {
                     pace.succeeded();
                     continue;
                 }
-                Attempt::Again(after, why) => {
-                    trouble.failed(&why);
+                Attempt::Again(after, reason) => {
+                    trouble.failed(&reason);
                     Some(pace.failed(after, fastrand::f64()))
                 }
             };
@@ -125,7 +133,7 @@ impl Exporter {
             Ok(next) => next,
             // Nothing was written yet.
             Err(StoreError::Missing(_)) => return Attempt::Nothing,
-            Err(error) => return Attempt::Again(None, error.to_string()),
+            Err(error) => return Attempt::Again(None, error.into()),
         };
         self.exports.behind(count);
         if behind.is_empty() {
@@ -138,8 +146,8 @@ impl Exporter {
         let answer = self.collector.send(Signal::Logs, message.encode_to_vec());
         match answer.await {
             Reply::Taken { rejected, message } => trouble.taken(rejected.min(sent), &message),
-            Reply::Rejected { why } => trouble.rejected(sent, &why),
-            Reply::Later { after, why } => return Attempt::Again(after, why),
+            Reply::Rejected(reason) => trouble.rejected(sent, &reason),
+            Reply::Later { after, reason } => return Attempt::Again(after, reason),
         }
         let taken = self.history(move |outbox| {
             outbox.acknowledge(&behind)?;
@@ -151,7 +159,7 @@ impl Exporter {
                 Attempt::Done
             }
             // It is sent once more, and is the same then.
-            Err(error) => Attempt::Again(None, error.to_string()),
+            Err(error) => Attempt::Again(None, error.into()),
         }
     }
 
@@ -175,7 +183,7 @@ impl Exporter {
 
     async fn metrics(&self, mut stopped: watch::Receiver<bool>) {
         let started = SystemTime::now();
-        let mut trouble = Trouble::new(self, Signal::Metrics);
+        let mut trouble = self.trouble(Signal::Metrics);
         let mut pace = Pace::default();
         let mut machine = None;
         let mut ticks = interval(self.every);
@@ -189,11 +197,11 @@ impl Exporter {
                 _ = stopped.changed() => return,
                 attempt = attempt => attempt,
             };
-            let Attempt::Again(after, why) = attempt else {
+            let Attempt::Again(after, reason) = attempt else {
                 pace.succeeded();
                 continue;
             };
-            trouble.failed(&why);
+            trouble.failed(&reason);
             // Those of then are sent: nobody misses those of now, since they are cumulative.
             tokio::select! {
                 _ = stopped.changed() => return,
@@ -221,6 +229,7 @@ impl Exporter {
         let now = SystemTime::now();
         let mut all = metrics(&of_auditor, started, now);
         all.extend(metrics(&own, started, now));
+        let sent = points(&all);
         let message = ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {
                 resource: Some(resource(&machine.clone().unwrap_or_default())),
@@ -237,8 +246,8 @@ impl Exporter {
             .send(Signal::Metrics, message.encode_to_vec());
         match answer.await {
             Reply::Taken { rejected, message } => trouble.taken(rejected, &message),
-            Reply::Rejected { why } => trouble.rejected(1, &why),
-            Reply::Later { after, why } => return Attempt::Again(after, why),
+            Reply::Rejected(reason) => trouble.rejected(sent, &reason),
+            Reply::Later { after, reason } => return Attempt::Again(after, reason),
         }
         Attempt::Done
     }
@@ -275,80 +284,4 @@ fn by_machine(behind: &[Behind], records: Vec<LogRecord>) -> Vec<ResourceLogs> {
             ..ResourceLogs::default()
         });
     audits.collect()
-}
-
-/// What is said of a collector that refuses: once each.
-struct Trouble<'a> {
-    exporter: &'a Exporter,
-    signal: Signal,
-    /// Why nothing is taken now.
-    failure: Option<String>,
-    /// Why something was refused last.
-    refusal: Option<String>,
-}
-
-impl<'a> Trouble<'a> {
-    fn new(exporter: &'a Exporter, signal: Signal) -> Self {
-        Self {
-            exporter,
-            signal,
-            failure: None,
-            refusal: None,
-        }
-    }
-
-    fn say(&self, level: Level, text: &str) {
-        let what = match self.signal {
-            Signal::Logs => "findings",
-            Signal::Metrics => "metrics",
-        };
-        let text = format!("{what} for {}: {text}", self.exporter.collector.endpoint);
-        self.exporter.reporter.note(level, &text);
-    }
-
-    /// An attempt has failed, and is made again.
-    fn failed(&mut self, why: &str) {
-        self.exporter.exports.failed();
-        if self.failure.as_deref() != Some(why) {
-            let text = format!("{}; tried again until they are taken", visible(why));
-            self.say(Level::Warning, &text);
-            self.failure = Some(why.to_owned());
-        }
-    }
-
-    /// All was taken, but for so many parts.
-    fn taken(&mut self, rejected: u64, message: &str) {
-        self.exporter.exports.acknowledged();
-        if self.failure.take().is_some() {
-            self.say(Level::Info, "they are taken again");
-        }
-        if rejected > 0 {
-            self.refused(rejected, message);
-        } else if !message.is_empty() && self.refusal.as_deref() != Some(message) {
-            self.say(Level::Warning, &format!("it warns: {}", visible(message)));
-            self.refusal = Some(message.to_owned());
-        }
-    }
-
-    /// All of so many parts was refused.
-    fn rejected(&mut self, parts: u64, why: &str) {
-        self.failure = None;
-        self.refused(parts, why);
-    }
-
-    fn refused(&mut self, parts: u64, why: &str) {
-        self.exporter.exports.rejected(self.signal, parts);
-        if self.refusal.as_deref() != Some(why) {
-            let parts = match self.signal {
-                Signal::Logs => counted(parts, "record"),
-                Signal::Metrics => counted(parts, "value"),
-            };
-            let text = format!(
-                "{parts} refused, which are not sent again: {}",
-                visible(why)
-            );
-            self.say(Level::Error, &text);
-            self.refusal = Some(why.to_owned());
-        }
-    }
 }

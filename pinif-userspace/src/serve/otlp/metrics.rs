@@ -86,6 +86,17 @@ pub fn metrics(text: &str, started: SystemTime, now: SystemTime) -> Vec<Metric> 
     metrics.collect()
 }
 
+/// How many values these have.
+pub fn points(metrics: &[Metric]) -> u64 {
+    let of = |metric: &Metric| match &metric.data {
+        Some(Data::Sum(sum)) => sum.data_points.len(),
+        Some(Data::Gauge(gauge)) => gauge.data_points.len(),
+        // No other kind is made here.
+        _ => 0,
+    };
+    metrics.iter().map(of).sum::<usize>() as u64
+}
+
 /// A line of a value: `name{label="text",…} 7`.
 fn sample(line: &str) -> Option<(&str, Vec<KeyValue>, Value)> {
     let end = line.find(['{', ' '])?;
@@ -207,6 +218,7 @@ mod tests {
             ..Metric::default()
         });
         assert_eq!(all, expected, "{text}");
+        assert_eq!(points(&all), 4);
     }
 
     #[test]

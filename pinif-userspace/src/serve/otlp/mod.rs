@@ -2,7 +2,7 @@
 //! (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>).
 //!
 //! `endpoint` is where to, `request` sends one message, `reply` is what its answer means, `pace` when to try again; `record`, `resource`
-//! and `metrics` make the messages; `standing` is how it stands; `export` does all of it in turn. What is to be sent is the history's
+//! and `metrics` make the messages; `standing` is how it stands; `trouble` is what is said of a collector that refuses; `export` does all of it in turn. What is to be sent is the history's
 //! [`Outbox`](crate::history::Outbox).
 
 mod endpoint;
@@ -14,6 +14,7 @@ mod reply;
 mod request;
 mod resource;
 mod standing;
+mod trouble;
 
 pub use self::{
     endpoint::{Endpoint, endpoint},

@@ -1,9 +1,15 @@
 //! What a collector's answer means for what was sent
 //! (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>).
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::{self, Display, Formatter},
+    time::{Duration, SystemTime},
+};
 
-use axum::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use axum::http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use httpdate::parse_http_date;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceResponse, metrics::v1::ExportMetricsServiceResponse,
@@ -21,17 +27,68 @@ pub enum Reply {
         message: String,
     },
     /// It is wrong, and is not to be sent again.
-    Rejected {
-        /// Why.
-        why: String,
-    },
+    Rejected(Reason),
     /// It was not taken now.
     Later {
         /// How long the collector wants to be left alone, where it says so.
         after: Option<Duration>,
         /// Why.
-        why: String,
+        reason: Reason,
     },
+}
+
+/// Why something was not taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason {
+    /// Why, as pinif has it: the same as long as it is the same trouble.
+    pub why: String,
+    /// What the collector says of it, as it came; empty where it says nothing.
+    pub message: String,
+}
+
+impl<E: std::error::Error> From<E> for Reason {
+    fn from(error: E) -> Self {
+        Self {
+            why: error.to_string(),
+            message: String::new(),
+        }
+    }
+}
+
+impl Display for Reason {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let Self { why, message } = self;
+        match &**message {
+            "" => write!(to, "{why}"),
+            message => write!(to, "{why}: {message}"),
+        }
+    }
+}
+
+/// What a collector says of an error, of which only the text is of use
+/// (<https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto>).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Status {
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+/// How many characters of that are shown.
+const LONGEST: usize = 300;
+
+/// What a collector says of an error: the protocol's message; of those that answer with a text, its first line.
+fn message(headers: &HeaderMap, body: &[u8]) -> String {
+    let kind = headers.get(CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
+    let said = if kind.starts_with(b"application/x-protobuf") {
+        Status::decode(body).unwrap_or_default().message
+    } else if kind.starts_with(b"text/plain") {
+        let text = String::from_utf8_lossy(body);
+        text.lines().next().unwrap_or_default().to_owned()
+    } else {
+        String::new()
+    };
+    said.trim().chars().take(LONGEST).collect()
 }
 
 /// What a collector is sent.
@@ -106,17 +163,19 @@ pub fn reply(
         }
         status => format!("it answers {status}"),
     };
+    let message = message(headers, body);
+    let reason = Reason { why, message };
     match status {
         // It is about what was sent, and would be answered so again.
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNPROCESSABLE_ENTITY => Reply::Rejected { why },
+        | StatusCode::UNPROCESSABLE_ENTITY => Reply::Rejected(reason),
         // It is about where it was sent, or when: the findings stay behind until somebody has put that right.
         _ => Reply::Later {
             after: headers
                 .get(RETRY_AFTER)
                 .and_then(|value| after(value.to_str().ok()?, now)),
-            why,
+            reason,
         },
     }
 }
@@ -178,7 +237,7 @@ mod tests {
     fn what_is_wrong_is_not_sent_again_and_all_else_is() {
         for status in [400, 413, 422] {
             assert!(
-                matches!(of(status, Some("1"), b""), Reply::Rejected { .. }),
+                matches!(of(status, Some("1"), b""), Reply::Rejected(_)),
                 "{status}"
             );
         }
@@ -188,10 +247,51 @@ mod tests {
                 "{status}"
             );
         }
-        let Reply::Later { why, .. } = of(401, None, b"") else {
+        let Reply::Later { reason, .. } = of(401, None, b"") else {
             panic!("it is sent again");
         };
-        assert!(why.contains("--otlp-token"), "{why}");
+        assert!(reason.why.contains("--otlp-token"), "{reason}");
+    }
+
+    #[test]
+    fn what_a_collector_says_of_an_error_is_kept() {
+        let of = |status: u16, kind: &str, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().expect("a header"));
+            let status = StatusCode::from_u16(status).expect("a status");
+            match reply(Signal::Logs, status, &headers, body, UNIX_EPOCH) {
+                Reply::Rejected(reason) | Reply::Later { reason, .. } => reason.to_string(),
+                Reply::Taken { .. } => panic!("it is an error"),
+            }
+        };
+        // `code` and `details` beside it, by hand: what others write has them.
+        let mut status = vec![0x08, 3, 0x12, 7];
+        status.extend(b"too old");
+        status.extend([0x1a, 2, 0x0a, 0]);
+        let (proto, text) = ("application/x-protobuf", "text/plain; charset=utf-8");
+        for (code, kind, body, said) in [
+            (400, proto, &*status, "it answers 400 Bad Request: too old"),
+            (
+                503,
+                proto,
+                &*status,
+                "it answers 503 Service Unavailable: too old",
+            ),
+            (400, proto, b"garbage", "it answers 400 Bad Request"),
+            (400, proto, b"", "it answers 400 Bad Request"),
+            (
+                400,
+                text,
+                b"too old\nand more",
+                "it answers 400 Bad Request: too old",
+            ),
+            (400, "text/html", b"<html>", "it answers 400 Bad Request"),
+        ] {
+            assert_eq!(of(code, kind, body), said, "{kind}");
+        }
+        let long = of(400, text, &b"x".repeat(LONGEST + 9));
+        let begun = "it answers 400 Bad Request: ";
+        assert_eq!(long.len(), begun.len() + LONGEST);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Collector {
             Ok(reply) => reply,
             Err(failure) => Reply::Later {
                 after: None,
-                why: failure.to_string(),
+                reason: failure.into(),
             },
         }
     }

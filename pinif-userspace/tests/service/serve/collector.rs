@@ -246,7 +246,8 @@ impl Shared {
             }
             Answer::Take => (200, String::new(), Vec::new()),
             Answer::Later(seconds) => (503, format!("Retry-After: {seconds}\r\n"), Vec::new()),
-            Answer::Refuse => (400, String::new(), Vec::new()),
+            // The `message` of a google.rpc.Status.
+            Answer::Refuse => (400, String::new(), b"\x12\x09bad\nfield".to_vec()),
             Answer::Partly(rejected) => {
                 let partial_success = Some(ExportLogsPartialSuccess {
                     rejected_log_records: rejected,

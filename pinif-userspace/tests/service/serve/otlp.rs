@@ -123,9 +123,9 @@ fn whatever_a_collector_does_all_arrives_or_is_counted_as_refused() {
         });
         collector.answer([Answer::Refuse]);
         bench.send(&format!("{OTHER} --count 3"));
-        served
-            .pinif
-            .wait_for_note("refused, which are not sent again: it answers 400");
+        served.pinif.wait_for_note(
+            "refused, which are not sent again: it answers 400 Bad Request: bad\\nfield",
+        );
         served.until("that it is counted", |served| {
             let counted = metric(served, r#"pinif_export_rejected_total{signal="logs"}"#);
             (counted == refused(&collector.sent())).then_some(())

@@ -93,7 +93,10 @@ async fn send(collector: &Collector) -> Reply {
 
 fn why(reply: Reply) -> String {
     match reply {
-        Reply::Later { after: None, why } => why,
+        Reply::Later {
+            after: None,
+            reason,
+        } => reason.to_string(),
         other => panic!("it is sent again: {other:?}"),
     }
 }
