@@ -53,7 +53,15 @@ pub fn run(args: MetricsArgs) -> Result<ExitCode> {
 }
 
 /// Writes a file beside the one of this name, and puts it in its place.
+///
+/// What is there and is no regular file stays: root's rename would put a file in the place of `/dev/null`, for all of the machine.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let there = fs::symlink_metadata(path);
+    if there.is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other(
+            "it is no regular file; leave out --output for standard output",
+        ));
+    }
     let mut aside: OsString = path.into();
     // Neither another's name, nor one that is read for metrics.
     aside.push(format!(".{}.new", process::id()));
@@ -95,6 +103,31 @@ mod tests {
         let away = folder.path().join("away/pinif.prom");
         let error = replace(&away, "three\n").expect_err("there is no such folder");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    }
+    #[test]
+    fn what_is_no_regular_file_stays() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let at = |name| folder.path().join(name);
+        fs::write(at("file"), "of another\n")?;
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU)?;
+        std::os::unix::fs::symlink(at("file"), at("link"))?;
+        fs::create_dir(at("folder"))?;
+        for name in ["pipe", "link", "folder"] {
+            let before = fs::symlink_metadata(at(name))?.file_type();
+            let error = replace(&at(name), "one\n").expect_err(name);
+            assert_eq!(
+                error.to_string(),
+                "it is no regular file; leave out --output for standard output"
+            );
+            assert_eq!(
+                fs::symlink_metadata(at(name))?.file_type(),
+                before,
+                "{name}"
+            );
+        }
+        assert_eq!(fs::read_to_string(at("file"))?, "of another\n");
+        assert_eq!(fs::read_dir(folder.path())?.count(), 4);
         Ok(())
     }
 }
