@@ -27,7 +27,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    super::via::{Via, connect},
+    super::{
+        secure::{read, read_secret},
+        via::{Via, connect},
+    },
     endpoint::{Endpoint, Host},
     reply::{Reply, Signal, reply},
 };
@@ -37,6 +40,8 @@ use crate::text::escape::{visible, visible_path};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long its answer may be, in bytes.
 const MOST: usize = 64 << 10;
+/// How long a token may be, in bytes: what is longer is refused with the headers by most servers.
+const LONGEST_TOKEN: usize = 8 << 10;
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("pinif/", env!("CARGO_PKG_VERSION")));
 
@@ -66,6 +71,9 @@ enum Failure {
         path: PathBuf,
         error: String,
     },
+    /// The same, of one whose error names it.
+    #[error("--{option}: {error}")]
+    Unread { option: &'static str, error: String },
     #[error("it cannot be spoken to by TLS: {}", visible(.0))]
     Tls(String),
     #[error("the connection is lost: {}", visible(.0))]
@@ -186,14 +194,20 @@ where
 
 /// What says who sends it (RFC 6750 section 2.1).
 fn bearer(path: &Path) -> Result<HeaderValue, Failure> {
-    let failure = |error: String| Failure::File {
-        option: "otlp-token",
+    let option = "otlp-token";
+    let failure = |error: &str| Failure::File {
+        option,
         path: path.to_owned(),
-        error,
+        error: error.to_owned(),
     };
-    let token = std::fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
-    let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
-    let mut value = value.map_err(|_| failure("it has more than a token in it".to_owned()))?;
+    let bytes = read_secret(path, "token").map_err(|error| Failure::Unread { option, error })?;
+    let token = String::from_utf8(bytes).map_err(|_| failure("it is not UTF-8"))?;
+    let token = token.trim();
+    if token.len() > LONGEST_TOKEN {
+        return Err(failure("it is longer than a token can be, 8 KiB"));
+    }
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| failure("it has more than a token in it"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -208,7 +222,9 @@ fn client(roots: Option<&Path>) -> Result<ClientConfig, Failure> {
                 path: path.to_owned(),
                 error,
             };
-            let pem = std::fs::read(path).map_err(|error| failure(error.to_string()))?;
+            let option = "otlp-ca";
+            let pem = read(path, "certificate of a CA")
+                .map_err(|error| Failure::Unread { option, error })?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| failure(error.to_string()))?;
                 let added = trusted.add(certificate);

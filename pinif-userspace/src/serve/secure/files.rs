@@ -42,7 +42,7 @@ impl Files {
 /// # Errors
 ///
 /// Why it is not taken, with the fix.
-pub(super) fn read(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
+pub fn read(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
     bytes(open_guarded(path, of)?, path, of)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn read(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
 /// # Errors
 ///
 /// Why it is not taken, with the fix.
-pub(super) fn read_secret(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
+pub fn read_secret(path: &Path, of: &'static str) -> Result<Vec<u8>, String> {
     let file = open_guarded(path, of)?;
     let metadata = file
         .metadata()

@@ -13,7 +13,7 @@ mod unproven;
 
 pub use self::{
     door::Door,
-    files::Files,
+    files::{Files, read, read_secret},
     in_force::{InForce, Standing},
     reload::follow,
 };

@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
@@ -73,6 +73,8 @@ impl Setup {
         let port = server.listener.local_addr().expect("an address").port();
         let (token, roots) = (folder.path().join("token"), folder.path().join("ca.pem"));
         fs::write(&token, "secret\n").expect("it is ours");
+        let own = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&token, own).expect("it is ours");
         fs::write(&roots, &server.pem).expect("it is ours");
         Self {
             collector: Collector {
@@ -167,8 +169,60 @@ async fn a_file_that_is_missing_or_wrong_is_named() {
     fs::remove_file(at("token")).expect("it is there");
     let text = why(send(&collector).await);
     assert!(
-        text.contains("token of --otlp-token cannot be used: "),
+        text.starts_with("--otlp-token: cannot read ") && text.contains("no such file"),
         "{text}"
     );
     connected.abort();
+}
+
+#[tokio::test]
+async fn a_token_is_a_file_that_does_not_block_of_a_tokens_size_that_nobody_else_reads() {
+    let Setup {
+        collector,
+        folder,
+        server,
+    } = Setup::new().await;
+    let token = folder.path().join("token");
+    let allow = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(&token, mode).expect("it is ours");
+    };
+    allow(0o644);
+    let text = why(send(&collector).await);
+    assert!(
+        text.starts_with("--otlp-token: others can read the token ")
+            && text.contains("whose mode is 0644; run `chmod o-r "),
+        "{text}"
+    );
+    fs::write(&token, "a".repeat(LONGEST_TOKEN + 1)).expect("it is ours");
+    allow(0o600);
+    let text = why(send(&collector).await);
+    assert!(text.contains("longer than a token can be"), "{text}");
+    fs::write(&token, "a".repeat((1 << 20) + 1)).expect("it is ours");
+    let text = why(send(&collector).await);
+    assert!(text.contains("it is larger than 1 MiB"), "{text}");
+    fs::remove_file(&token).expect("it is there");
+    nix::unistd::mkfifo(&token, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let text = why(send(&collector).await);
+    assert!(text.contains("name a regular file"), "{text}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_ca_is_a_file_that_does_not_block() {
+    let Setup {
+        mut collector,
+        folder,
+        server,
+    } = Setup::new().await;
+    let accepted = tokio::spawn(async move { while server.listener.accept().await.is_ok() {} });
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    collector.roots = Some(pipe);
+    let text = why(send(&collector).await);
+    assert!(
+        text.starts_with("--otlp-ca: ") && text.contains("name a regular file"),
+        "{text}"
+    );
+    accepted.abort();
 }
