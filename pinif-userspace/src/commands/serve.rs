@@ -1,9 +1,13 @@
 //! `pinif serve`: what a running auditor says, for readers, and its history.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Error, Result, bail, ensure};
-use clap::Args;
+use clap::{
+    Arg, Args, Command, ValueHint,
+    builder::TypedValueParser,
+    error::{Error as Wrong, ErrorKind},
+};
 
 use super::asking::Asked;
 use crate::{
@@ -66,7 +70,7 @@ pub struct ServeArgs {
     history_size: u64,
 
     /// Send what the history has, and the metrics, to this collector of OpenTelemetry (OTLP by HTTP): http://10.0.0.1:4318
-    #[arg(long, value_name = "URL", value_parser = endpoint, requires = "history")]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = CollectorUrl, requires = "history")]
     otlp: Option<Endpoint>,
 
     /// The file of the token that the collector wants (Authorization: Bearer); it may be changed at any time
@@ -128,6 +132,25 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         via: args.via,
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a collector's URL. clap would show a wrong one beside the reason, with a password that is in it.
+#[derive(Clone)]
+struct CollectorUrl;
+
+impl TypedValueParser for CollectorUrl {
+    type Value = Endpoint;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Endpoint, Wrong> {
+        endpoint(&value.to_string_lossy()).map_err(|what| {
+            Wrong::raw(ErrorKind::ValueValidation, format!("{what}\n")).with_cmd(command)
+        })
+    }
 }
 
 /// What readers of other machines are held to; nothing where those of this machine alone are answered.

@@ -3,7 +3,7 @@
 use std::{ops::Range, path::PathBuf};
 
 use anyhow::Result;
-use clap::Command;
+use clap::{Arg, Command, ValueHint};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -68,8 +68,15 @@ impl File {
         Ok(set)
     }
 
-    /// That a value is wrong, as its command says.
-    pub fn refused(&self, span: &Range<usize>, key: &str, what: &str) -> PolicyErrors {
+    /// That a value is wrong, as its command says. The line of a URL is not shown: there may be a password in it.
+    pub fn refused(&self, span: &Range<usize>, option: &Arg, what: &str) -> PolicyErrors {
+        let key = option.get_long().unwrap_or_default();
+        if option.get_value_hint() == ValueHint::Url {
+            let before = self.text.get(..span.start).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            let flaw = Flaw::new(format!("line {line}: `{key}`: {what}"));
+            return PolicyErrors::without_place(&self.origin, flaw);
+        }
         let mut report = Report::new(&self.text, &self.origin);
         report.error(span, Flaw::new(format!("`{key}`: {what}")));
         match report.into_result() {

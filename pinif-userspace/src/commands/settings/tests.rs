@@ -160,6 +160,66 @@ fn what_a_command_must_have_may_come_from_elsewhere() {
 }
 
 #[test]
+fn the_order_of_a_file_means_nothing() {
+    let otlp = "otlp = \"http://10.90.0.100:4318\"\n";
+    let token = "otlp-token = \"token\"\n";
+    let history = "history = \"h.db\"\n";
+    for lines in [
+        [token, otlp, history],
+        [otlp, token, history],
+        [history, otlp, token],
+        [otlp, history, token],
+    ] {
+        let file = format!("[serve]\n{}", lines.concat());
+        let said = Case::new(&[], file.leak()).of("pinif serve").expect("all");
+        let mut words: Vec<_> = said.split(' ').collect();
+        words.sort_unstable();
+        assert_eq!(
+            words.join(" "),
+            "--history=h.db --otlp-token=token --otlp=http://10.90.0.100:4318 serve"
+        );
+    }
+    let case = Case::new(
+        &[],
+        "[serve]\nexec-timeout = \"1s\"\nexec = \"/bin/true\"\n",
+    );
+    assert_eq!(
+        case.of("pinif serve"),
+        Ok("serve --exec-timeout=1s --exec=/bin/true".to_owned())
+    );
+}
+
+#[test]
+fn what_belongs_together_may_be_set_in_two_places_and_is_refused_alone() {
+    let otlp = [("PINIF_SERVE_OTLP", "http://10.90.0.100:4318")];
+    let all = Ok("serve --otlp=http://10.90.0.100:4318 --history=h.db".to_owned());
+    let case = Case::new(&otlp, "[serve]\nhistory = \"h.db\"\n");
+    assert_eq!(case.of("pinif serve"), all);
+    assert_eq!(
+        Case::new(&otlp, "").of("pinif serve"),
+        Err("PINIF_SERVE_OTLP in the environment: it wants `--history` beside it, which is set nowhere".to_owned())
+    );
+    let case = Case::new(&[], "[serve]\nhistory-size = \"8M\"\n");
+    assert_eq!(
+        case.of("pinif serve"),
+        Err(
+            "pinif.toml:2:16: `history-size`: it wants `--history` beside it, which is set nowhere"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        case.of("pinif serve --history h.db"),
+        Ok("serve --history-size=8M --history h.db".to_owned())
+    );
+    // What `--undo` excludes, and what is there for that alone.
+    let pin = "[pin]\nformat = \"json\"\nallow-rebind = true\ninterface = \"fab0\"\n";
+    assert_eq!(
+        Case::new(&[], pin).of("pinif pin --undo --cgroup /sys/fs/cgroup/a"),
+        Ok("pin --undo --cgroup /sys/fs/cgroup/a".to_owned())
+    );
+}
+
+#[test]
 fn what_excludes_itself_in_one_place_is_an_error_there() {
     let case = Case::new(&[], "[audit]\nall-netns = true\nnetns = \"card\"\n");
     let error = case.of("pinif audit").expect_err("both");
@@ -229,6 +289,41 @@ fn a_wrong_value_of_the_environment_is_named_with_its_variable() {
         missing,
         "cannot read /nowhere/pinif.toml: there is no such file; create it, or name the file that the configuration is in"
     );
+}
+
+#[test]
+fn a_password_in_a_wrong_url_is_shown_nowhere() {
+    let wrong = "http://user:hunter2@10.0.0.1:99999";
+    let case = Case::new(&[("PINIF_SERVE_OTLP", wrong)], "");
+    let of_environment = case.of("pinif serve").expect_err("no port");
+    assert!(
+        of_environment.starts_with(
+            "PINIF_SERVE_OTLP in the environment: `http://…@10.0.0.1:99999` is no URL"
+        ),
+        "{of_environment}"
+    );
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("pinif.toml");
+    fs::write(&path, format!("[serve]\notlp = \"{wrong}\"\n")).expect("a file");
+    let given = ["pinif", "serve", "--config"].map(OsString::from);
+    let given = [&given[..], &[path.clone().into()]].concat();
+    let error = complete(Cli::command(), given, &|_| None).expect_err("no port");
+    let of_file = format!("{error:#}");
+    assert!(
+        of_file.contains("line 2: `otlp`: `http://…@10.0.0.1:99999` is no URL"),
+        "{of_file}"
+    );
+    let of_line = Cli::command()
+        .try_get_matches_from(["pinif", "serve", "--history=h", &format!("--otlp={wrong}")])
+        .expect_err("no port")
+        .to_string();
+    assert!(
+        of_line.contains("`http://…@10.0.0.1:99999` is no URL"),
+        "{of_line}"
+    );
+    for said in [of_environment, of_file, of_line] {
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }
 
 #[test]

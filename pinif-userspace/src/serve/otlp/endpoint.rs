@@ -48,7 +48,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     let wrong = || {
         format!(
             "`{}` is no URL of a collector; write http://10.0.0.1:4318 or https://collector.example:4318",
-            visible(text)
+            visible(&without_secrets(text))
         )
     };
     let uri: Uri = text.parse().map_err(|_| wrong())?;
@@ -80,6 +80,31 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
         has_user: user,
         path: uri.path().trim_end_matches('/').to_owned(),
     })
+}
+
+/// A URL as a message shows it, be it wrong: `…` stands for who asks with which password, and for a query or a fragment, in which there may be a
+/// token.
+fn without_secrets(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let marks = ['?', '#'];
+    // A password that is not encoded may have a mark in it, and a query an `@`: which it is cannot be known.
+    if rest
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(marks))
+    {
+        return format!("{scheme}…");
+    }
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => ("…@", rest),
+        None => ("", rest),
+    };
+    match rest.find(marks) {
+        Some(at) => format!("{scheme}{user}{}…", &rest[..=at]),
+        None => format!("{scheme}{user}{rest}"),
+    }
 }
 
 fn host(text: &str) -> Host {
@@ -199,5 +224,27 @@ mod tests {
         let with = endpoint("http://user:secret@a:1").expect("a password");
         assert!(with.has_user);
         assert_eq!(format!("{with} {}", with.authority), "http://a:1 a:1");
+    }
+    #[test]
+    fn what_is_wrong_is_shown_without_a_password() {
+        for (text, shown) in [
+            (
+                "http://user:hunter2@10.0.0.1:99999",
+                "http://…@10.0.0.1:99999",
+            ),
+            ("htp://user:hunter2@h", "htp://…@h"),
+            ("user:hunter2@h", "…@h"),
+            ("http://h:1/?token=hunter2", "http://h:1/?…"),
+            ("http://h:1/?token=hunter2@x", "http://…"),
+            ("http://user:hun?ter2@h", "http://…"),
+            ("http://h:1/#hunter2", "http://h:1/#…"),
+            ("grpc://h:1/a", "grpc://h:1/a"),
+        ] {
+            let shown = format!("`{shown}` is no URL");
+            match endpoint(text) {
+                Err(error) => assert!(error.starts_with(&shown), "{error}"),
+                Ok(endpoint) => assert!(!endpoint.to_string().contains("hunter2"), "{text}"),
+            }
+        }
     }
 }

@@ -191,7 +191,7 @@ async fn a_token_is_a_file_that_does_not_block_of_a_tokens_size_that_nobody_else
     let text = why(send(&collector).await);
     assert!(
         text.starts_with("--otlp-token: others can read the token ")
-            && text.contains("whose mode is 0644; run `chmod o-r "),
+            && text.contains("whose mode is 0644; run `chmod "),
         "{text}"
     );
     fs::write(&token, "a".repeat(LONGEST_TOKEN + 1)).expect("it is ours");
