@@ -9,11 +9,14 @@ use crate::{
     text::{escape::visible, words::counted},
 };
 
+/// Says a line.
+type Say<'a> = dyn Fn(Level, &str) + Send + 'a;
+
 /// What is said of one signal, and counted.
 pub struct Trouble<'a> {
     signal: Signal,
     exports: &'a Exports,
-    say: Box<dyn Fn(Level, &str) + Send + 'a>,
+    say: Box<Say<'a>>,
     /// Why nothing is taken now.
     failure: Option<String>,
     /// Why something was refused last, or what it warned of.
