@@ -18,8 +18,7 @@ together! {
         the_kernel_resets_a_closed_port_via_the_interface_of_the_request,
         the_kernel_resets_another_host_by_the_default_route,
         the_kernel_resets_another_host_over_ipv6_by_the_default_route,
-        the_kernel_reports_a_closed_port_to_another_host_by_the_default_route,
-        an_unpinned_listener_answers_another_host_by_the_default_route;
+        the_kernel_reports_a_closed_port_to_another_host_by_the_default_route;
 }
 
 const NOTHING: &[Need] = &[];
@@ -213,6 +212,7 @@ fn the_kernel_reports_a_closed_port_to_another_host_by_the_default_route() {
     });
 }
 
+#[test]
 fn an_unpinned_listener_answers_another_host_by_the_default_route() {
     scenario("15 syn-ack", NOTHING, |bench| {
         let peer = far_host(bench);

@@ -211,11 +211,11 @@ fn what_belongs_together_may_be_set_in_two_places_and_is_refused_alone() {
         case.of("pinif serve --history h.db"),
         Ok("serve --history-size=8M --history h.db".to_owned())
     );
-    // What `--undo` excludes, and what is there for that alone.
+    // What `--undo` excludes. What is there for that alone stays: clap takes it then, and nothing comes of it.
     let pin = "[pin]\nformat = \"json\"\nallow-rebind = true\ninterface = \"fab0\"\n";
     assert_eq!(
         Case::new(&[], pin).of("pinif pin --undo --cgroup /sys/fs/cgroup/a"),
-        Ok("pin --undo --cgroup /sys/fs/cgroup/a".to_owned())
+        Ok("pin --format=json --allow-rebind --undo --cgroup /sys/fs/cgroup/a".to_owned())
     );
 }
 

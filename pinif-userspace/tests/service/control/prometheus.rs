@@ -172,7 +172,7 @@ fn one_packet_that_leaks_is_in_alertmanager_after_two_scrapes() {
                 .all(|rule| rule["health"] == "ok")
                 .then_some(rules)
         });
-        assert_eq!(rules.len(), 18);
+        assert_eq!(rules.len(), 19);
         assert_eq!(
             until("no alert", || monitoring.alerts()),
             Vec::<Value>::new()
