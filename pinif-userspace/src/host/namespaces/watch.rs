@@ -32,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// having ended (setns(2)).
 const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 
+/// How long until the next look while what keeps a namespace cannot be waited for: a thread, before Linux 6.9.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// Says when to look again.
 pub struct Watch {
     mounts: AsyncFd<File>,
@@ -135,12 +138,12 @@ impl Watch {
         self.forget(inode);
         let end = self.end.clone();
         let waiting = tokio::spawn(async move {
-            match end_of(process, inode).await {
-                // Nobody listens any more when the audit is over.
-                Ok(()) => drop(end.send(())),
-                // A thread, for example, of which pidfd_open(2) wants to know nothing.
-                Err(error) => log::debug!("process {process} cannot be waited for: {error}"),
+            if let Err(error) = end_of(process, inode).await {
+                log::debug!("task {process} cannot be waited for: {error}");
+                tokio::time::sleep(AGAIN).await;
             }
+            // Nobody listens any more when the audit is over.
+            let _ = end.send(());
         });
         self.keepers
             .insert(inode, (process, waiting.abort_handle()));
@@ -155,18 +158,25 @@ impl Drop for Watch {
     }
 }
 
-/// Ends when the process does, or at once if it has ended or is not in the namespace.
-async fn end_of(process: u32, inode: u64) -> io::Result<()> {
-    let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
+/// Ends when the process or thread does, or at once if it has ended or is not in the namespace.
+async fn end_of(task: u32, inode: u64) -> io::Result<()> {
+    let Some(pid) = i32::try_from(task).ok().and_then(Pid::from_raw) else {
         return Ok(());
     };
-    let descriptor = match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+    let of_thread = PidfdFlags::from_bits_retain(libc::PIDFD_THREAD);
+    let open = |flags| pidfd_open(pid, PidfdFlags::NONBLOCK | flags);
+    let descriptor = match open(PidfdFlags::empty()) {
+        // It is a thread that leads no process, which older kernels let nobody wait for.
+        Err(Errno::INVAL | Errno::NOENT) => open(of_thread),
+        opened => opened,
+    };
+    let descriptor = match descriptor {
         // Since the census.
         Err(Errno::SRCH) => return Ok(()),
         opened => opened?,
     };
     // The number may have become another's since the census; not so any more.
-    if namespace_of(process) != Some(inode) {
+    if namespace_of(task) != Some(inode) {
         return Ok(());
     }
     // SAFETY: the descriptor owns itself, and neither closes nor changes before it is dropped.
@@ -187,5 +197,29 @@ mod tests {
         child.wait().expect("a child");
         let ended = end_of(child.id(), 1).await;
         assert!(ended.is_ok(), "{ended:?}");
+    }
+
+    /// A hook may have seen a thread in a namespace that its process is not in. Before Linux 6.9, it cannot be waited for.
+    #[tokio::test]
+    async fn a_thread_is_waited_for() {
+        let (say, said) = std::sync::mpsc::channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let id = rustix::thread::gettid().as_raw_nonzero().get();
+            say.send(u32::try_from(id).expect("positive"))
+                .expect("it is read");
+            // It ends when nobody can say anything any more.
+            assert!(wait.recv().is_err());
+        });
+        let task = said.recv().expect("a thread");
+        let inode = namespace_of(task).expect("a namespace");
+        let waiting = tokio::spawn(end_of(task, inode));
+        drop(go);
+        thread.join().expect("it ends");
+        let ended = waiting.await.expect("it ends");
+        let is_unknown = ended
+            .as_ref()
+            .is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)));
+        assert!(ended.is_ok() || is_unknown, "{ended:?}");
     }
 }
