@@ -173,6 +173,11 @@ impl RouteOracle {
             result => result?,
         };
         route.take_kind_of_entry();
+        if query.tos != 0 && query.destination.is_ipv4() {
+            // Where that cannot be read, it is taken for one for all.
+            let tos = in_table::tos_of(&self.netns, self.numbering, &route, query.tos);
+            route.tos = tos.unwrap_or(0);
+        }
         if route.output.is_none() {
             // Several next hops: only an ordinary look-up says which of them this flow takes.
             let chosen = self.ask(query, RouteFlags::empty())?;

@@ -61,6 +61,7 @@ fn routes_are_the_kernels_own_answer() {
         .expect("a route");
     let expected = Route {
         prefix: "0.0.0.0/0".parse().expect("a prefix"),
+        tos: 0,
         gateway: Some(ip("192.0.2.2")),
         is_onlink: false,
         output: Some(eth1),

@@ -17,6 +17,8 @@ pub struct Route {
     pub kind: Option<&'static str>,
     /// The destination prefix, such as `0.0.0.0/0`.
     pub prefix: IpNet,
+    /// The type of service of the packets that it is for; zero where it is for all.
+    pub tos: u8,
     /// The gateway; `None` where the destination is on the link.
     pub via: Option<IpAddr>,
     /// The gateway is on the link, whatever the link's networks are (`onlink`).
@@ -53,6 +55,7 @@ impl Route {
         Self {
             kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
             prefix: route.prefix,
+            tos: route.tos,
             via: route.gateway,
             is_onlink: route.is_onlink,
             device: route.output.map(name),
@@ -79,12 +82,20 @@ impl Route {
         }
     }
 
+    /// ` tos 0x10`, where it is for such packets alone.
+    pub(super) fn of_tos(&self) -> String {
+        match self.tos {
+            0 => String::new(),
+            tos => format!(" tos {tos:#04x}"),
+        }
+    }
+
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
     fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(kind) = self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "route {}", self.prefix)?;
+        write!(f, "route {}{}", self.prefix, self.of_tos())?;
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
         }
@@ -104,8 +115,8 @@ impl Route {
             write!(f, "{kind} ")?;
         }
         match self.prefix.prefix_len() {
-            0 => f.write_str("default route")?,
-            _ => write!(f, "route {}", self.prefix)?,
+            0 => write!(f, "default route{}", self.of_tos())?,
+            _ => write!(f, "route {}{}", self.prefix, self.of_tos())?,
         }
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
@@ -147,6 +158,7 @@ mod tests {
     fn default_route() -> routes::Route {
         routes::Route {
             prefix: "0.0.0.0/0".parse().expect("a prefix"),
+            tos: 0,
             gateway: Some([192, 0, 2, 2].into()),
             is_onlink: false,
             output: Some(IfIndex(3)),

@@ -78,6 +78,7 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             way: None,
             table: None,
             metric: None,
+            tos: 0,
             and: Vec::new(),
             beside: Beside::Nothing,
         })]

@@ -21,6 +21,8 @@ use crate::host::{links::Links, numbering::Numbering, tables};
 pub struct Route {
     /// The destinations that it is for.
     pub prefix: IpNet,
+    /// The type of service of the packets that it is for (`tos` of `ip route`); zero where it is for all. IPv6 has none.
+    pub tos: u8,
     /// The router that it leads to; none where the destination is on the link.
     pub gateway: Option<IpAddr>,
     /// The router is on the link, whatever the link's networks are (`onlink`).
@@ -74,6 +76,7 @@ impl Route {
         };
         Self {
             prefix: IpNet::new_assert(any, 0),
+            tos: 0,
             gateway: None,
             is_onlink: false,
             output: None,

@@ -1,4 +1,4 @@
-//! What a route has beside its destination, next hop, table, metric and source, as `ip route` takes it (ip-route(8)): a route that is
+//! What a route has beside its destination, type of service, next hop, table, metric and source, as `ip route` takes it (ip-route(8)): a route that is
 //! changed in one thing keeps the rest.
 
 use std::fmt::Write as _;
@@ -77,9 +77,6 @@ fn header(header: &RouteHeader, has_gateway: bool, words: &mut String) -> Option
     };
     if header.address_family == AddressFamily::Inet && header.scope != usual {
         word(words, "scope", u8::from(header.scope))?;
-    }
-    if header.tos != 0 {
-        word(words, "tos", format_args!("{:#x}", header.tos))?;
     }
     if header.flags.contains(RouteFlags::Onlink) {
         words.push_str(" onlink");
@@ -181,13 +178,10 @@ mod tests {
             }),
         ]);
         whole.header.protocol = RouteProtocol::Bird;
-        whole.header.tos = 0x10;
         whole.header.flags = RouteFlags::Onlink;
         assert_eq!(
             beside(&whole).as_deref(),
-            Some(
-                " proto 12 tos 0x10 onlink mtu lock 1400 initcwnd 20 features ecn congctl cubic realm 5"
-            )
+            Some(" proto 12 onlink mtu lock 1400 initcwnd 20 features ecn congctl cubic realm 5")
         );
         assert_eq!(beside(&message(vec![gateway()])).as_deref(), Some(""));
         let on_link = message(vec![]);

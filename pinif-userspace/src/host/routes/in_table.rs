@@ -1,4 +1,5 @@
-//! The route that one table has for a destination, whichever rules lead there: the kernel's look-up begins at the rules.
+//! What is read of one table, whichever rules lead there: the route that it has for a destination, for the kernel's look-up begins at the
+//! rules, and the type of service that a route is for.
 
 use std::{cmp::Reverse, io, net::IpAddr, ops::ControlFlow};
 
@@ -25,14 +26,61 @@ pub(super) fn find(
     table: u32,
     to: IpAddr,
 ) -> io::Result<Option<Route>> {
+    let mut best = None;
+    read(netns, table, to.is_ipv6(), |message| {
+        if is_followed(message) {
+            better(&mut best, Route::read(message, numbering), table, to);
+        }
+    })?;
+    Ok(best)
+}
+
+/// The type of service that a route is for; zero where it is for all. Of one that packets of this type of service follow, the kernel's
+/// answer has theirs before Linux 6.11, not its own (`inet_rtm_getroute`).
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn tos_of(
+    netns: &NetNs,
+    numbering: Numbering,
+    route: &Route,
+    asked: u8,
+) -> io::Result<u8> {
+    let is_ipv6 = route.prefix.addr().is_ipv6();
+    let mut found = 0;
+    read(netns, route.table, is_ipv6, |message| {
+        let tos = message.header.tos;
+        let mut entry = Route::read(message, numbering);
+        entry.take_kind_of_entry();
+        let key = |route: &Route| (route.table, route.prefix, route.metric);
+        if tos != 0 && key(&entry) == key(route) && types_of_service(asked).contains(&tos) {
+            found = tos;
+        }
+    })?;
+    Ok(found)
+}
+
+/// What a route may say of packets with such a field: kernels look at all six bits of the DSCP, or at three (`IPTOS_RT_MASK`).
+fn types_of_service(asked: u8) -> [u8; 2] {
+    [asked & 0xfc, asked & 0x1c]
+}
+
+/// Gives every entry that the kernel has of a table.
+fn read(
+    netns: &NetNs,
+    table: u32,
+    is_ipv6: bool,
+    mut take: impl FnMut(&RouteMessage) + Send,
+) -> io::Result<()> {
     let mut all = RouteMessage::default();
-    all.header.address_family = match to {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
+    all.header.address_family = if is_ipv6 {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
     };
     // Kernels that filter dumps read no other table's.
     all.attributes.push(RouteAttribute::Table(table));
-    let (mut best, mut read) = (None, 0);
+    let mut read = 0;
     netns.run(|| {
         Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, &all, |kind, payload| {
             read += 1;
@@ -41,9 +89,8 @@ pub(super) fn find(
             }
             if kind == libc::RTM_NEWROUTE
                 && let Ok(message) = RouteMessage::parse(payload)
-                && is_followed(&message)
             {
-                better(&mut best, Route::read(&message, numbering), table, to);
+                take(&message);
             }
             ControlFlow::Continue(())
         })
@@ -51,7 +98,7 @@ pub(super) fn find(
     if read > ROUTES {
         return Err(io::ErrorKind::QuotaExceeded.into());
     }
-    Ok(best)
+    Ok(())
 }
 
 /// Whether a packet without a type of service may follow an entry: not one for another, nor one of the kernel's own caches, nor one

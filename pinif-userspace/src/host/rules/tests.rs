@@ -249,6 +249,7 @@ fn rule(priority: u32, selector: Selector, table: u32) -> Rule {
 fn route_in(table: u32, prefix: &str) -> Route {
     Route {
         prefix: prefix.parse().expect("a prefix"),
+        tos: 0,
         gateway: None,
         is_onlink: false,
         output: Some(ETH1),

@@ -45,6 +45,35 @@ fn a_route_takes_no_foreign_address_along() {
     .is_fixed();
 }
 
+/// The route is for this type of service, and another for the same network leads where it belongs: that one is not to be replaced by itself.
+#[test]
+fn a_route_of_a_type_of_service_is_corrected() {
+    fn make(bench: &Bench) {
+        bench.run(
+            "ip",
+            "route add 10.0.0.0/30 tos 0x10 via 192.0.2.2 dev eth1",
+        );
+        bench.run("ip", "route add 10.0.0.0/30 dev fab0");
+    }
+    Mistake {
+        cause: "route 10.0.0.0/30 tos 0x10 via 192.0.2.2 dev eth1 in table main",
+        make,
+        remedies: vec![
+            operator(
+                "give 10.0.0.0/30 a route via fab0 (`ip route replace 10.0.0.0/30 tos 0x10 dev fab0`)",
+                Then::Peer,
+            ),
+            operator("start the program by pinif run", Then::Peer),
+            developer("bind the socket to fab0", Then::Peer),
+        ],
+        ..escape(
+            "30 policy-route-tos",
+            "udp --tos 16 --to 10.0.0.2:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 /// A more specific route leads away from the backplane's own network.
 #[test]
 fn a_route_is_corrected() {

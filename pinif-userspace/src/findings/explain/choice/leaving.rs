@@ -199,6 +199,7 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         }),
         table: None,
         metric: None,
+        tos: 0,
         and: Vec::new(),
         beside: Beside::Nothing,
     }))

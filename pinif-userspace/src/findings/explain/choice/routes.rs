@@ -32,6 +32,7 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
         and,
         beside,
         metric: taken.and_then(|taken| metric_of(taken, &to)),
+        tos: taken.map_or(0, |taken| tos_of(taken, &to)),
         to,
         home: home(finding, row),
         way,
@@ -198,8 +199,8 @@ fn destinations(
 fn add(all: &mut Vec<NewRoute>, route: NewRoute) {
     let is_host = |to: &IpNet| to.prefix_len() == to.max_prefix_len();
     let is_alike = |other: &&mut NewRoute| {
-        let is_by_same =
-            (&other.way, &other.table, other.metric) == (&route.way, &route.table, route.metric);
+        let is_by_same = (&other.way, &other.table, other.metric, other.tos)
+            == (&route.way, &route.table, route.metric, route.tos);
         is_by_same && other.to.iter().chain(&route.to).all(is_host)
     };
     if all.contains(&route) {
@@ -246,6 +247,7 @@ fn led_home(finding: &Finding, row: &Row, address: IpAddr, out: &Route, way: Way
     };
     NewRoute {
         metric: metric_of(out, &to),
+        tos: tos_of(out, &to),
         to,
         home: home(finding, row),
         way: Some(way),
@@ -272,6 +274,15 @@ fn metric_of(taken: &Route, to: &[IpNet]) -> Option<u32> {
         1024
     };
     Some(taken.metric).filter(|&metric| is_same && metric != default)
+}
+
+/// The type of service of that route, where it is for the same network: one for all packets would be another, and theirs would be decided
+/// by this one still (`fib_table_lookup`).
+fn tos_of(taken: &Route, to: &[IpNet]) -> u8 {
+    match to == [taken.prefix] {
+        true => taken.tos,
+        false => 0,
+    }
 }
 
 /// The same, where an interface is known where it belongs and that reaches its destination.

@@ -213,6 +213,9 @@ impl NewRoute {
     fn command(&self, network: IpNet) -> Option<String> {
         let (to, way) = (network.addr(), self.way.as_ref()?);
         let mut line = format!("{} route replace {}", ip(to), shown(network));
+        if self.tos != 0 {
+            line.push_str(&format!(" tos {:#04x}", self.tos));
+        }
         match way.reach {
             Reach::Nowhere => return None,
             Reach::Direct => {}
@@ -245,7 +248,12 @@ impl Route {
     fn with_source(&self, source: IpAddr) -> Option<String> {
         // One of several next hops cannot be written so.
         let beside = self.beside.as_deref().filter(|_| self.hops <= 1)?;
-        let mut line = format!("{} route replace {}", ip(source), self.prefix);
+        let mut line = format!(
+            "{} route replace {}{}",
+            ip(source),
+            self.prefix,
+            self.of_tos()
+        );
         if let Some(via) = self.via {
             line.push_str(&format!(" via {}{via}", family(via, source)));
         }

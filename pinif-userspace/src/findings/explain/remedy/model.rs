@@ -285,6 +285,8 @@ pub struct NewRoute {
     pub way: Option<Way>,
     /// The table that it lacks in, where a rule chose that: its name and its number.
     pub table: Option<(String, u32)>,
+    /// The type of service of the route that it takes the place of; zero where that is for all packets.
+    pub tos: u8,
     /// The metric of the route that it takes the place of.
     pub metric: Option<u32>,
     /// The routes that other destinations of the finding lack, which another route led out.
