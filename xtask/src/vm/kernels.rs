@@ -63,7 +63,7 @@ impl Line {
                 concat!(
                     families!(),
                     " | (binary(audit) & not test(/^(persist|named_routes|remedies)::/))",
-                    " | test(/^remedies::(arp_flux|arrivals|devices|groups|kernel)::/)"
+                    " | test(/^remedies::(arp_flux|arrivals|devices|groups)::/)"
                 )
             }
             Self::V6_12 => concat!(
