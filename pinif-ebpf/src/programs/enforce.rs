@@ -5,10 +5,10 @@ use pinif_ebpf::{
     enforce::{Action, until},
     policy::{Active, InForce, InterfaceZones, NO_RULE},
     sighting::{FindingKey, Sighting},
-    verdict::{Decision, KindSet},
+    verdict::Decision,
 };
 
-use crate::{reread, state::policy};
+use crate::{identity::decision, reread, state::policy};
 
 /// What is in force, where it is enforced now.
 #[inline(always)]
@@ -42,15 +42,8 @@ pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malforme
             return u32::from(active.enforces(now));
         }
     }
-    let rule = reread(&sighting.rule);
-    let decision = Decision {
-        kind: reread(&key.kind),
-        severity: reread(&key.severity),
-        also: KindSet(reread(&sighting.also)),
-        rule,
-        source_owner: reread(&sighting.source_owner),
-    };
-    u32::from(decision.is_dropped(action(active, rule)) && active.enforces(now))
+    let decision = decision(key, sighting);
+    u32::from(decision.is_dropped(action(active, decision.rule)) && active.enforces(now))
 }
 
 /// The same of a packet that arrives, and has the verdict that key and sighting say.

@@ -5,6 +5,7 @@ use pinif_ebpf::{
     packet::Packet,
     sighting::{FindingKey, Origin, Sighting},
     subject::{KernelPacket, SubjectKey},
+    verdict::{Decision, KindSet},
 };
 
 use crate::{
@@ -13,6 +14,18 @@ use crate::{
     state::owners::local,
     words::{clear, copy},
 };
+
+/// What was decided of the packet that key and sighting are of.
+#[inline(always)]
+pub fn decision(key: &FindingKey, sighting: &Sighting) -> Decision {
+    Decision {
+        kind: reread(&key.kind),
+        severity: reread(&key.severity),
+        also: KindSet(reread(&sighting.also)),
+        rule: reread(&sighting.rule),
+        source_owner: reread(&sighting.source_owner),
+    }
+}
 
 /// Writes what makes the finding one thing to fix, beside the verdict and the interfaces: who is at fault, and the rule.
 ///

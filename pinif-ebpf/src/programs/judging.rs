@@ -9,11 +9,11 @@ use pinif_ebpf::{
     packet::Packet,
     policy::Active,
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
-    verdict::{Decision, Kind, KindSet, Traffic, decide},
+    verdict::{Decision, Kind, Traffic, decide},
 };
 
 use crate::{
-    identity::{describe, write_identity},
+    identity::{decision, describe, write_identity},
     kernel::{
         devices,
         packet::Skb,
@@ -249,13 +249,7 @@ fn answer(
         cgroups,
         owner: &sighting.owner,
     };
-    let before = Decision {
-        kind: reread(&key.kind),
-        severity: reread(&key.severity),
-        also: KindSet(reread(&sighting.also)),
-        rule: reread(&sighting.rule),
-        source_owner: reread(&sighting.source_owner),
-    };
+    let before = decision(key, sighting);
     let decision = before.answering(by, reread(&key.egress), heard::audited(), active, &here);
     key.kind = decision.kind;
     key.severity = decision.severity;

@@ -11,6 +11,7 @@ use pinif_ebpf::{
 };
 
 use crate::{
+    identity::decision,
     kernel::devices::{Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
     reread,
     state::{
@@ -184,18 +185,6 @@ impl RecheckState {
     #[inline(always)]
     pub fn has_changed(&self) -> bool {
         reread(&self.has_changed) != 0
-    }
-}
-
-/// What was decided of the packet in work.
-#[inline(always)]
-fn decision(key: &FindingKey, sighting: &Sighting) -> Decision {
-    Decision {
-        kind: reread(&key.kind),
-        severity: reread(&key.severity),
-        also: KindSet(reread(&sighting.also)),
-        rule: reread(&sighting.rule),
-        source_owner: reread(&sighting.source_owner),
     }
 }
 

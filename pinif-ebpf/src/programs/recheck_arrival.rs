@@ -2,12 +2,12 @@
 //! interface that it came in by. See [`ArrivalRecheck`].
 
 use pinif_ebpf::{
-    packet::Packet,
     sighting::{FindingKey, Sighting},
-    verdict::{Decision, KindSet, arrival::ArrivalRecheck},
+    verdict::arrival::ArrivalRecheck,
 };
 
 use crate::{
+    identity::decision,
     kernel::devices::{Chain, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
     reread,
     state::{
@@ -47,7 +47,7 @@ verified_once! {
         }
         if pinif_arrival_address(context) != 0 {
             for _ in 0..MAX_ADDRESSES {
-                if pinif_arrival_next_address(context) != Step::Next as u64 {
+                if pinif_arrival_next_address(context) == 0 {
                     break;
                 }
             }
@@ -101,12 +101,16 @@ verified_once! {
         u32::from(recheck.chain.begin_addresses(&packet.destination))
     }
 
-    /// Looks at the next address; a [`Step`].
+    /// Looks at the next address. Zero where there is no more to look at: it is the one, or was the last.
     fn pinif_arrival_next_address(_skb) {
         let Some(Arriving { packet, recheck, .. }) = arriving::get() else {
             return 0;
         };
-        next_address(packet, recheck) as u32
+        let step = recheck.chain.step_addresses(&packet.destination);
+        if matches!(step, Step::Found) {
+            recheck.has_destination = 1;
+        }
+        u32::from(matches!(step, Step::Next))
     }
 
     /// Decides anew, with all that was found.
@@ -119,27 +123,12 @@ verified_once! {
 }
 
 #[inline(always)]
-fn next_address(packet: &Packet, recheck: &mut ArrivalRecheckState) -> Step {
-    let step = recheck.chain.step_addresses(&packet.destination);
-    if matches!(step, Step::Found) {
-        recheck.has_destination = 1;
-    }
-    step
-}
-
-#[inline(always)]
 fn reconsider(key: &mut FindingKey, sighting: &mut Sighting, recheck: &ArrivalRecheckState) -> u32 {
     let live = ArrivalRecheck {
         has_destination: reread(&recheck.has_destination) != 0,
         is_unknown: reread(&recheck.is_unknown) != 0,
     };
-    let before = Decision {
-        kind: reread(&key.kind),
-        severity: reread(&key.severity),
-        also: KindSet(reread(&sighting.also)),
-        rule: reread(&sighting.rule),
-        source_owner: reread(&sighting.source_owner),
-    };
+    let before = decision(key, sighting);
     let decision = before.reconsidered_arrival(live);
     key.kind = decision.kind;
     key.severity = decision.severity;

@@ -220,7 +220,7 @@ impl Publisher {
         let entries = |zones: &BTreeMap<IfIndex, InterfaceZones>| -> BTreeMap<_, _> {
             let zones = zones.iter();
             zones
-                .map(|(&interface, &zones)| zone_entry(netns, slot, interface, zones))
+                .map(|(&interface, &zones)| (key(netns, slot, interface), zones))
                 .collect()
         };
         let (zones_before, zones_now) = (entries(&before.zones), entries(&now.zones));
@@ -283,9 +283,8 @@ impl Publisher {
         };
         let slot = self.in_force.slot();
         Host::default().sweep(&gone.host, &mut self.tables);
-        for (interface, zones) in gone.zones {
-            let (zone, _) = zone_entry(netns, slot, interface, zones);
-            let _ = self.tables.zones.remove(&zone);
+        for interface in gone.zones.into_keys() {
+            let _ = self.tables.zones.remove(&key(netns, slot, interface));
         }
         for interface in gone.ingress.into_keys() {
             let _ = self
@@ -322,10 +321,9 @@ impl Publisher {
                     let enforced = |index| before.is_some_and(|before| before.is_enforced(index));
                     let zones = zones::of(network, policy, enforced);
                     for (&interface, &zones) in &zones {
-                        let (zone, value) = zone_entry(netns, slot, interface, zones);
                         self.tables
                             .zones
-                            .insert(zone, value, 0)
+                            .insert(key(netns, slot, interface), zones, 0)
                             .context("the table of interfaces is full")?;
                     }
                     zones_of.push((netns, zones));
@@ -376,15 +374,6 @@ impl Publisher {
         self.has_policy = true;
         Ok(unresolved)
     }
-}
-
-fn zone_entry(
-    netns: NetNsCookie,
-    slot: Slot,
-    interface: IfIndex,
-    zones: InterfaceZones,
-) -> (InterfaceKey, InterfaceZones) {
-    (key(netns, slot, interface), zones)
 }
 
 fn key(netns: NetNsCookie, slot: Slot, interface: IfIndex) -> InterfaceKey {
