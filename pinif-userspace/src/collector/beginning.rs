@@ -4,12 +4,8 @@
 use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
-use pinif_ebpf::sighting::SightingRecord;
 
-use super::{
-    audit::{Audit, Beginning, When},
-    waiting,
-};
+use super::audit::{Audit, Beginning};
 
 impl Audit {
     /// Begins to count, unless it has: waits for the hooks, without which no packet's process is known.
@@ -39,13 +35,7 @@ impl Audit {
         }
         self.begin()?;
         self.hub.show_findings();
-        for _ in 0..waiting::AT_ONCE {
-            let Some(SightingRecord { key, sighting }) = self.waiting.next(&mut self.sightings)
-            else {
-                break;
-            };
-            self.on_sighting(&key, &sighting, When::RateLimited);
-        }
+        self.on_waiting();
         Ok(())
     }
 }

@@ -59,14 +59,11 @@ impl Audit {
 
     /// Takes the destinations that an open finding has seen by now: each is asked about once. Whether one was.
     pub(super) fn on_destinations(&mut self, key: &FindingKey, state: &FindingState) -> bool {
-        let seen: Vec<Destination> = match state.samples.of(Of::Destination).nth(1) {
-            Some(_) => state
-                .samples
-                .of(Of::Destination)
-                .map(|one| one.destination())
-                .collect(),
-            None => return false,
-        };
+        let seen = || state.samples.of(Of::Destination);
+        if seen().nth(1).is_none() {
+            return false;
+        }
+        let seen: Vec<Destination> = seen().map(|one| one.destination()).collect();
         let entry = Key::Counted(*key);
         let Some(place) = self.ledger.place(&entry) else {
             return false;
@@ -77,12 +74,7 @@ impl Audit {
             let is_first = finding
                 .flow
                 .is_some_and(|flow| flow.destination.address == address);
-            is_first
-                || finding
-                    .ways
-                    .others
-                    .iter()
-                    .any(|other| other.address == address)
+            is_first || finding.ways.other(address).is_some()
         };
         if seen.iter().all(is_known) || !enrich::is_of_route(self.ledger.open(place)) {
             return false;
@@ -147,6 +139,7 @@ impl Audit {
         let gone = names.gone_from(key.netns);
         // Several causes ask the same of one packet.
         let nat = RefCell::new(None);
+        let options = OnceCell::new();
         let rules = OnceCell::new();
         let rulesets = RefCell::new(&mut self.rulesets);
         let scene = Scene {
@@ -173,7 +166,7 @@ impl Audit {
             },
             options: &|| {
                 let (inode, process) = (sighted.socket_inode?, sighted.owner.as_ref()?.id()?);
-                named_interfaces_of(inode, process)
+                *options.get_or_init(|| named_interfaces_of(inode, process))
             },
             serves: &|port| {
                 let owner = sighted.owner.as_ref();

@@ -96,8 +96,7 @@ impl Audit {
         // What is below them is not counted once more.
         let first = counted_above(netns, &namespace.network);
         wanted.sort_by_key(|(index, _)| !first.contains(index));
-        let firsts = wanted.iter().filter(|(index, _)| first.contains(index));
-        let mut firsts = firsts.count();
+        let mut firsts = wanted.partition_point(|(index, _)| first.contains(index));
         let mut refusals = Vec::new();
         for some in batches(Work::Attaching, &wanted, &self.hub) {
             let Some(namespace) = self.namespaces.get_mut(&netns) else {

@@ -174,6 +174,12 @@ impl Audit {
     /// Reports some of the first sightings that wait.
     fn report_waiting(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
         self.drain_events(changes)?;
+        self.on_waiting();
+        Ok(())
+    }
+
+    /// Takes some of the first sightings that wait.
+    pub(super) fn on_waiting(&mut self) {
         for _ in 0..waiting::AT_ONCE {
             let Some(SightingRecord { key, sighting }) = self.waiting.next(&mut self.sightings)
             else {
@@ -181,7 +187,6 @@ impl Audit {
             };
             self.on_sighting(&key, &sighting, When::RateLimited);
         }
-        Ok(())
     }
 
     /// When something is to be done, whatever happens.

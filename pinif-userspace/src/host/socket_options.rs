@@ -5,9 +5,10 @@ use std::{
     collections::HashMap,
     fs,
     net::{IpAddr, Ipv4Addr},
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
+use nix::sys::socket::{setsockopt, sockopt::Ipv4PacketInfo};
 use pinif_ebpf::key::IfIndex;
 use rustix::{
     fs::fstat,
@@ -136,13 +137,7 @@ pub fn accepted_by(inode: u64, process: ProcessId) -> Option<IfIndex> {
 /// Whether a process listens at a port of TCP, or has a connection there that it accepted: what it sends from that port answers whoever
 /// connected. Not where its sockets may not be asked, as above, or are closed by now.
 pub fn serves(port: u16, process: ProcessId) -> bool {
-    let Ok(Some(descriptor)) = descriptor_of(process) else {
-        return false;
-    };
-    descriptors(process.pid, MANY).any(|(number, _)| {
-        let socket = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty());
-        socket.is_ok_and(|socket| is_of_server(socket.as_fd(), port))
-    })
+    copies(process, MANY, |_| true).any(|(_, socket)| is_of_server(socket.as_fd(), port))
 }
 
 /// Whether a socket listens at a port of TCP, or is a connection there that was accepted.
@@ -163,28 +158,15 @@ fn accepted(socket: BorrowedFd<'_>) -> Option<IfIndex> {
     }
     // Of an `AF_INET` one it is said where the socket asks for it; TCP makes nothing else of this.
     let asks = option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO)? != 0;
-    if !asks && !set_packet_info(socket, 1) {
+    let ask = |whether| setsockopt(&socket, Ipv4PacketInfo, &whether);
+    if !asks && ask(true).is_err() {
         return None;
     }
     let by = packet_info(socket);
     if !asks {
-        set_packet_info(socket, 0);
+        let _ = ask(false);
     }
     by.filter(|index| index.is_some())
-}
-
-fn set_packet_info(socket: BorrowedFd<'_>, value: libc::c_int) -> bool {
-    // SAFETY: the descriptor is open as long as it is borrowed, and the value is there for the call.
-    let outcome = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_PKTINFO,
-            (&raw const value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    outcome == 0
 }
 
 /// `IP_PKTOPTIONS` (linux/in.h).
@@ -248,24 +230,34 @@ fn asked<T>(
     ask: impl Fn(BorrowedFd<'_>) -> T,
 ) -> HashMap<u64, T> {
     let mut found = HashMap::new();
-    let Ok(Some(descriptor)) = descriptor_of(process) else {
-        return found;
-    };
-    for (number, inode) in descriptors(process.pid, most) {
-        if !inodes.contains(&inode) || found.contains_key(&inode) {
-            continue;
-        }
-        // Another may have the number by now.
-        if let Ok(socket) = pidfd_getfd(&descriptor, number, PidfdGetfdFlags::empty())
-            && fstat(&socket).is_ok_and(|status| status.st_ino == inode)
-        {
-            found.insert(inode, ask(socket.as_fd()));
-        }
+    for (inode, socket) in copies(process, most, |inode| inodes.contains(&inode)) {
+        found.entry(inode).or_insert_with(|| ask(socket.as_fd()));
         if found.len() == inodes.len() {
             break;
         }
     }
     found
+}
+
+/// Copies of the descriptors of a process's sockets, as far as they may be asked, each with its inode: of those that are wanted, and among
+/// the first descriptors that it has.
+fn copies(
+    process: ProcessId,
+    most: usize,
+    is_wanted: impl Fn(u64) -> bool,
+) -> impl Iterator<Item = (u64, OwnedFd)> {
+    let descriptor = descriptor_of(process).ok().flatten();
+    let all = descriptor.is_some().then(|| descriptors(process.pid, most));
+    let wanted = all
+        .into_iter()
+        .flatten()
+        .filter(move |(_, inode)| is_wanted(*inode));
+    wanted.filter_map(move |(number, inode)| {
+        let socket = pidfd_getfd(descriptor.as_ref()?, number, PidfdGetfdFlags::empty()).ok()?;
+        // Another may have the number by now.
+        let is_it = fstat(&socket).is_ok_and(|status| status.st_ino == inode);
+        is_it.then_some((inode, socket))
+    })
 }
 
 /// The sockets among a process's descriptors: their numbers and inodes.

@@ -74,24 +74,19 @@ impl Function {
 
     fn attach(self, ebpf: &mut Ebpf, types: &Btf) -> Result<()> {
         let (function, name) = self.names();
-        let refused =
-            || format!("the kernel lets no program be attached to its function {function}");
         match self {
             Self::SysBpf | Self::TablePut | Self::TableCut => {
                 let program: &mut FExit = program(ebpf, name)?;
-                let loaded = program.load(function, types).map_err(refusal);
-                loaded
-                    .and_then(|()| Ok(program.attach().map(drop)?))
-                    .with_context(refused)
+                program.load(function, types).map_err(refusal)?;
+                program.attach()?;
             }
             Self::SocketOption => {
                 let program: &mut FEntry = program(ebpf, name)?;
-                let loaded = program.load(function, types).map_err(refusal);
-                loaded
-                    .and_then(|()| Ok(program.attach().map(drop)?))
-                    .with_context(refused)
+                program.load(function, types).map_err(refusal)?;
+                program.attach()?;
             }
         }
+        Ok(())
     }
 
     /// Has the kernel call it, for nothing that changes anything.
@@ -120,7 +115,12 @@ impl Traced {
             let types = types.as_ref();
             let outcome = types
                 .map_err(|error| anyhow!("the kernel's functions cannot be named: {error}"))
-                .and_then(|types| function.attach(ebpf, types));
+                .and_then(|types| {
+                    let (name, _) = function.names();
+                    let refused =
+                        || format!("the kernel lets no program be attached to its function {name}");
+                    function.attach(ebpf, types).with_context(refused)
+                });
             (function, outcome)
         });
         Self {
