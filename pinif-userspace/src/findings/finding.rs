@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     accepted::Accepted,
     alert_state::AlertState,
-    explain::{Cause, CauseKind},
+    explain::{Cause, CauseKind, Route},
     flow::{Flow, protocol_name, protocol_text},
     process::Process,
     related::{Connection, Related},
@@ -114,6 +114,14 @@ impl Finding {
             samples: None,
             connection: None,
         }
+    }
+
+    /// The route that led its first packet out, where that is named.
+    pub fn route_taken(&self) -> Option<&Route> {
+        self.causes.iter().find_map(|cause| match &cause.kind {
+            CauseKind::Route(route) => Some(route),
+            _ => None,
+        })
     }
 
     /// What distinguishes it from the findings of all machines and boots: the boot's UUID and its id. None where the boot is not

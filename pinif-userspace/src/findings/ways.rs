@@ -30,6 +30,13 @@ pub struct Ways {
     pub others: Vec<OtherDestination>,
 }
 
+impl Ways {
+    /// What is known of another destination of the finding; nothing where it was not asked about.
+    pub fn other(&self, address: IpAddr) -> Option<&OtherDestination> {
+        self.others.iter().find(|other| other.address == address)
+    }
+}
+
 /// A destination of a finding beside that of its first packet. Nothing is known of its packets but that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OtherDestination {

@@ -40,7 +40,7 @@ pub(in crate::findings) fn others(
     let home = homes(sighted, &finding.place, home);
     for destination in seen {
         let address = destination.address.ip();
-        if address == first || all.others.iter().any(|other| other.address == address) {
+        if address == first || all.other(address).is_some() {
             continue;
         }
         let plain = RouteQuery {
@@ -62,9 +62,9 @@ pub(in crate::findings) fn others(
             is_out.then(|| described(&choice, sighted.egress, scene))
         };
         let (as_first, by_itself) = (by(sighted.mark, headers.tos & DSCP), by(0, 0));
-        let is_as_first = as_first.as_ref().is_some_and(|route| {
-            (route.table_number, &route.rule) == (taken.table_number, &taken.rule)
-        });
+        let is_as_first = as_first
+            .as_ref()
+            .is_some_and(|route| route.is_beside(taken));
         // What leads all that goes there out is to be put right, whatever led these packets.
         let other = by_itself.or(as_first).filter(|route| route != taken);
         if let Some(route) = other {
@@ -84,11 +84,7 @@ pub(in crate::findings) fn others(
 pub(in crate::findings) fn led_out(finding: &Finding) -> Option<&Route> {
     let is_routed = matches!(finding.kind, Kind::PolicyEscape | Kind::AddressEscape);
     let may_be = is_routed && finding.origin == SentBy::Socket && finding.flow.is_some();
-    let mut causes = finding.causes.iter().filter(|_| may_be);
-    causes.find_map(|cause| match &cause.kind {
-        CauseKind::Route(route) => Some(route),
-        _ => None,
-    })
+    finding.route_taken().filter(|_| may_be)
 }
 
 fn add(causes: &mut Vec<Cause>, address: IpAddr, by: Route) {

@@ -11,7 +11,7 @@ mod routes;
 pub(in crate::findings) use binding::{bound_instead, unpinned};
 pub(in crate::findings) use facts::{breaks_rule, egress, has_no_way, home, is_owned};
 pub(in crate::findings) use leaving::{away_from_source, unasked, unmirrored, where_it_belongs};
-pub(in crate::findings) use routes::{reached_home, route_home, routed_home};
+pub(in crate::findings) use routes::{instead_of, reached_home, route_home, routed_home};
 
 use pinif_ebpf::verdict::Kind;
 

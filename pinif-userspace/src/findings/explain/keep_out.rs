@@ -163,9 +163,12 @@ fn foreign_source(local: Option<(IpAddr, u8)>) -> String {
 }
 
 fn quiet_arp(arrived: &str) -> String {
-    // With slashes, since a name may have dots.
-    let setting = format!("net/ipv4/conf/{arrived}/arp_ignore");
-    format!("sysctl -w {}=1", word(&setting))
+    format!("sysctl -w {}=1", of_interface(arrived, "arp_ignore"))
+}
+
+/// A setting of an interface for IPv4, as a word of a shell: with slashes, since a name may have dots.
+pub(super) fn of_interface(interface: &str, setting: &str) -> String {
+    word(&format!("net/ipv4/conf/{interface}/{setting}")).into_owned()
 }
 
 /// What is for this address and protocol, behind a space.

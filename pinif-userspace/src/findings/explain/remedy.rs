@@ -3,6 +3,7 @@
 mod commands;
 mod destinations;
 mod dropped;
+mod meets;
 mod model;
 mod words;
 

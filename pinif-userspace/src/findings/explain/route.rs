@@ -5,6 +5,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
+use super::phrases::of_tos;
 use crate::host::{
     links::Links,
     routes::{self, Choice, RouteType, kind_name, table_name},
@@ -82,12 +83,9 @@ impl Route {
         }
     }
 
-    /// ` tos 0x10`, where it is for such packets alone.
-    pub(super) fn of_tos(&self) -> String {
-        match self.tos {
-            0 => String::new(),
-            tos => format!(" tos {tos:#04x}"),
-        }
+    /// Whether it is in the table of another, and the same rule led there: a route there that leads home is for both.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        (self.table_number, &self.rule) == (other.table_number, &other.rule)
     }
 
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
@@ -95,7 +93,7 @@ impl Route {
         if let Some(kind) = self.kind {
             write!(f, "{kind} ")?;
         }
-        write!(f, "route {}{}", self.prefix, self.of_tos())?;
+        write!(f, "route {}{}", self.prefix, of_tos(self.tos))?;
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;
         }
@@ -115,8 +113,8 @@ impl Route {
             write!(f, "{kind} ")?;
         }
         match self.prefix.prefix_len() {
-            0 => write!(f, "default route{}", self.of_tos())?,
-            _ => write!(f, "route {}{}", self.prefix, self.of_tos())?,
+            0 => write!(f, "default route{}", of_tos(self.tos))?,
+            _ => write!(f, "route {}{}", self.prefix, of_tos(self.tos))?,
         }
         if let Some(via) = &self.via {
             write!(f, " via {via}")?;

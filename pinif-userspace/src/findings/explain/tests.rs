@@ -1,25 +1,19 @@
 //! The words of findings.
 
 mod arrivals;
+mod circumstance;
 mod egress;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use pinif_ebpf::{
-    key::IfIndex,
-    verdict::{Kind, KindSet},
-};
+use pinif_ebpf::{key::IfIndex, verdict::Kind};
 
+use self::circumstance::Circumstance;
 use super::{causes::text as cause_text, words::OF_AN_EARLIER_POLICY, *};
 use crate::{
     findings::{
-        finding::{Finding, FindingId, Place, Rule, SentBy},
-        flow::{Endpoint, Flow},
+        finding::{Finding, Place, Rule, SentBy},
         line::{FindingLine, Line},
-        process::Process,
         removal::{Part, Removal},
         subject::{KernelPacket, Subject},
     },
@@ -29,117 +23,6 @@ use crate::{
 };
 
 const DESTINATION: &str = "203.0.113.9:5000";
-
-/// The facts of a finding, in short.
-#[derive(Clone, Copy)]
-struct Circumstance<'a> {
-    kind: Kind,
-    also: &'a [Kind],
-    protocol: u8,
-    source: &'a str,
-    destination: &'a str,
-    origin: SentBy,
-    process: Option<&'a str>,
-    bound_device: Option<&'a str>,
-    bound_address: Option<&'a str>,
-    egress_interface: &'a str,
-    source_owner: Option<&'a str>,
-    contained_zone: Option<&'a str>,
-    rule: Option<&'a str>,
-    only_via: &'a [&'a str],
-    only_via_interfaces: &'a [&'a str],
-    alerts: bool,
-    dropped: bool,
-    causes: &'a [Cause],
-}
-
-impl<'a> Circumstance<'a> {
-    /// One of which nothing else is known.
-    const fn new(kind: Kind, egress_interface: &'a str) -> Self {
-        Self {
-            kind,
-            also: &[],
-            protocol: 17,
-            source: "",
-            destination: "",
-            origin: SentBy::Socket,
-            process: None,
-            bound_device: None,
-            bound_address: None,
-            egress_interface,
-            source_owner: None,
-            contained_zone: None,
-            rule: None,
-            only_via: &[],
-            only_via_interfaces: &[],
-            alerts: false,
-            dropped: false,
-            causes: &[],
-        }
-    }
-
-    fn finding(&self) -> Finding {
-        let name = |name: &str| -> Arc<str> { name.into() };
-        let names = |all: &[&str]| all.iter().copied().map(name).collect();
-        let place = Place {
-            netns: name("card"),
-            interface: Some(name(self.egress_interface)),
-            bound_device: self.bound_device.map(name),
-            source_owner: self.source_owner.map(name),
-            contained_zone: self.contained_zone.map(name),
-            rule: self.rule.map(|rule| Rule {
-                name: Some(name(rule)),
-                only_via: names(self.only_via),
-                interfaces: names(self.only_via_interfaces),
-                alerts: self.alerts,
-            }),
-            ..Place::default()
-        };
-        let mut also = KindSet::default();
-        self.also.iter().for_each(|&kind| also.insert(kind));
-        let flow = endpoint(self.source).zip(endpoint(self.destination));
-        let now = SystemTime::UNIX_EPOCH;
-        Finding {
-            also,
-            origin: self.origin,
-            dropped: self.dropped,
-            bound_address: self.bound_address.and_then(|address| address.parse().ok()),
-            causes: self.causes.into(),
-            flow: flow.map(|(source, destination)| Flow {
-                protocol: self.protocol,
-                source,
-                destination,
-            }),
-            process: self.process.map(|comm| {
-                Arc::new(Process {
-                    pid: Some(7),
-                    started: Some(1),
-                    comm: comm.to_owned(),
-                    exe: None,
-                    uid: 0,
-                    cgroup: None,
-                })
-            }),
-            ..Finding::new(FindingId(7), self.kind, Arc::new(place), now)
-        }
-    }
-
-    fn explanation(&self) -> String {
-        explanation(&self.finding())
-    }
-
-    fn remedy(&self) -> String {
-        remedy(&self.finding())
-    }
-}
-
-fn endpoint(text: &str) -> Option<Endpoint> {
-    let with_port = text
-        .parse::<std::net::SocketAddr>()
-        .map(|end| Endpoint::new(end.ip(), Some(end.port())));
-    let alone = || text.parse().map(|address| Endpoint::new(address, None));
-    with_port.or_else(|_| alone()).ok()
-}
 
 fn circumstance(kind: Kind) -> Circumstance<'static> {
     Circumstance {

@@ -7,7 +7,7 @@ use crate::findings::{
     cause::by_origin,
     decode::Sighted,
     explain::{
-        Beside, Cause, CauseKind, Home, NewRoute, Remedy, choice,
+        Cause, CauseKind, Home, Remedy, choice,
         phrases::{destination_address, left, sender, traffic},
     },
     finding::Finding,
@@ -72,16 +72,13 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
         return vec![Remedy::Decide { to, home, allow }];
     }
     let mut all = choice::reached_home(finding, &ROW).unwrap_or_else(|| {
-        vec![Remedy::Route(NewRoute {
-            to: to.into_iter().map(Into::into).collect(),
-            home: home.clone(),
-            way: None,
-            table: None,
-            metric: None,
-            tos: 0,
-            and: Vec::new(),
-            beside: Beside::Nothing,
-        })]
+        let to = to.into_iter().map(Into::into).collect();
+        vec![Remedy::Route(choice::instead_of(
+            None,
+            to,
+            home.clone(),
+            None,
+        ))]
     });
     all.push(Remedy::AnswerThere(home));
     all

@@ -8,14 +8,11 @@ use super::{
     egress,
     facts::{demands_device, has_no_way},
     home, is_owned,
-    routes::{moved_tunnel, route_home, route_taken, translation, undecided},
+    routes::{instead_of, moved_tunnel, route_home, translation, undecided},
 };
 use crate::{
     findings::{
-        explain::{
-            Beside, CauseKind, Home, KeepOut, NewRoute, Remedy, Setting,
-            phrases::destination_address,
-        },
+        explain::{CauseKind, Home, KeepOut, Remedy, Setting, phrases::destination_address},
         finding::Finding,
         kinds::Row,
         subject::Subject,
@@ -181,33 +178,27 @@ fn route_of_service(finding: &Finding) -> Option<Remedy> {
         } => Some(*destination),
         _ => None,
     })?;
-    let (route, interface) = (route_taken(finding)?, egress(finding));
+    let (route, interface) = (finding.route_taken()?, egress(finding));
     let source = finding.ways.source?;
-    Some(Remedy::Route(NewRoute {
-        to: vec![service.into()],
-        home: Home::of(&interface),
-        way: Some(Way {
-            interface,
-            reach: route.via.map_or(Reach::Direct, |gateway| Reach::Via {
-                gateway,
-                is_onlink: route.is_onlink,
-            }),
-            holds: true,
-            source: Some(source),
-            network: route.prefix,
-            table: None,
+    let home = Home::of(&interface);
+    let way = Way {
+        interface,
+        reach: route.via.map_or(Reach::Direct, |gateway| Reach::Via {
+            gateway,
+            is_onlink: route.is_onlink,
         }),
+        holds: true,
+        source: Some(source),
+        network: route.prefix,
         table: None,
-        metric: None,
-        tos: 0,
-        and: Vec::new(),
-        beside: Beside::Nothing,
-    }))
+    };
+    let to = vec![service.into()];
+    Some(Remedy::Route(instead_of(None, to, home, Some(way))))
 }
 
 /// Another source on the route that gave it this one.
 fn source_on_route(finding: &Finding) -> Option<Remedy> {
-    let (route, source) = (route_taken(finding)?, finding.ways.source?);
+    let (route, source) = (finding.route_taken()?, finding.ways.source?);
     Some(Remedy::SourceOnRoute(route.clone(), source))
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        Beside, CauseKind, MovedTunnel, NewRoute, OutOfRule, Remedy, Route, Translation,
+        Beside, CauseKind, Home, MovedTunnel, NewRoute, OutOfRule, Remedy, Route, Translation,
         phrases::destination_address,
     },
     finding::Finding,
@@ -26,27 +26,12 @@ use crate::findings::{
 pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let is_of_address = own_home(finding, row).is_some();
     let to = destination_address(finding);
-    let taken = route_taken(finding);
-    let table = taken.and_then(table_of);
-    let route = |to: Vec<IpNet>, way: Option<Way>, and: Vec<NewRoute>, beside: Beside| NewRoute {
-        and,
-        beside,
-        metric: taken.and_then(|taken| metric_of(taken, &to)),
-        tos: taken.map_or(0, |taken| tos_of(taken, &to)),
-        to,
-        home: home(finding, row),
-        way,
-        table: table.clone(),
-    };
+    let taken = finding.route_taken();
+    let home = home(finding, row);
     let way = match reached(finding) {
         Reached::Unknown => {
-            let to = to.map(IpNet::from);
-            return vec![Remedy::Route(route(
-                to.into_iter().collect(),
-                None,
-                Vec::new(),
-                Beside::Nothing,
-            ))];
+            let to = to.map(IpNet::from).into_iter().collect();
+            return vec![Remedy::Route(instead_of(taken, to, home, None))];
         }
         Reached::Nowhere if is_of_address => return Vec::new(),
         Reached::Nowhere => {
@@ -70,12 +55,16 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
             table: way.table.filter(|&table| table != route.table_number)?,
         }))
     });
+    let (egress, source) = (way.interface.clone(), way.source);
+    let route = NewRoute {
+        and,
+        beside,
+        ..instead_of(taken, to, home, Some(way))
+    };
     if !is_foreign {
-        let route = Remedy::Route(route(to, Some(way), and, beside));
+        let route = Remedy::Route(route);
         return std::iter::once(route).chain(out).collect();
     }
-    let (egress, source) = (way.interface.clone(), way.source);
-    let route = route(to, Some(way), and, beside);
     match finding.ways.chosen_by {
         // Whoever asked takes the answer from no other address, and NAT changes none (`nf_nat_inet_fn`).
         ChosenBy::Asked => Vec::new(),
@@ -156,16 +145,13 @@ fn destinations(
     }
     let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), !has_more);
     for address in seen {
-        let known = finding
-            .ways
-            .others
-            .iter()
-            .find(|one| one.address == address);
+        let known = finding.ways.other(address);
         is_asked &= known.is_some();
         let is_as_first = known.is_none_or(|known| known.is_as_first);
         let is_led = is_as_first && way.network.contains(&address);
         let led_out = led_out(finding, address);
-        let is_covered = is_led && led_out.is_none_or(|out| is_beside(taken, out));
+        let is_covered =
+            is_led && led_out.is_none_or(|out| taken.is_some_and(|taken| out.is_beside(taken)));
         let own = known.filter(|_| !is_covered).and_then(|known| {
             let out = led_out.or(taken.filter(|_| is_as_first))?;
             let way = known.way.clone().filter(|_| !is_foreign)?;
@@ -232,12 +218,6 @@ fn led_out(finding: &Finding, address: IpAddr) -> Option<&Route> {
     })
 }
 
-/// Whether a route is in the table that led the first, by the same rule: one there that leads home is for both.
-fn is_beside(taken: Option<&Route>, other: &Route) -> bool {
-    taken
-        .is_some_and(|taken| (taken.table_number, &taken.rule) == (other.table_number, &other.rule))
-}
-
 /// The route that leads another destination home.
 fn led_home(finding: &Finding, row: &Row, address: IpAddr, out: &Route, way: Way) -> NewRoute {
     let host = [IpNet::from(address)];
@@ -245,13 +225,23 @@ fn led_home(finding: &Finding, row: &Row, address: IpAddr, out: &Route, way: Way
         Some(whole) => vec![whole],
         None => host.to_vec(),
     };
+    instead_of(Some(out), to, home(finding, row), Some(way))
+}
+
+/// A route in the place of one that was taken, where that is known.
+pub(in crate::findings) fn instead_of(
+    taken: Option<&Route>,
+    to: Vec<IpNet>,
+    home: Home,
+    way: Option<Way>,
+) -> NewRoute {
     NewRoute {
-        metric: metric_of(out, &to),
-        tos: tos_of(out, &to),
+        table: taken.and_then(table_of),
+        tos: taken.map_or(0, |taken| tos_of(taken, &to)),
+        metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,
-        home: home(finding, row),
-        way: Some(way),
-        table: table_of(out),
+        home,
+        way,
         and: Vec::new(),
         beside: Beside::Nothing,
     }
@@ -292,7 +282,7 @@ pub(in crate::findings) fn reached_home(finding: &Finding, row: &Row) -> Option<
 
 /// The same of what a route led elsewhere although its socket is bound: to a VRF, whose routes are asked.
 pub(in crate::findings) fn routed_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
-    match route_taken(finding) {
+    match finding.route_taken() {
         Some(_) => route_home(finding, row),
         None => Vec::new(),
     }
@@ -319,12 +309,4 @@ pub(super) fn translation(finding: &Finding) -> Translation {
         is_ipv6: flow.is_some_and(|flow| flow.is_ipv6()),
         egress: egress(finding),
     }
-}
-
-/// The route that it took, where that is named.
-pub(super) fn route_taken(finding: &Finding) -> Option<&Route> {
-    finding.causes.iter().find_map(|cause| match &cause.kind {
-        CauseKind::Route(route) => Some(route),
-        _ => None,
-    })
 }

@@ -9,8 +9,9 @@ use crate::{
     findings::{
         explain::{
             Home, Route, SocketOption, Step, SubflowBy, Who,
+            keep_out::of_interface,
             nft::{TABLE, line as nft, name as quoted},
-            phrases::{options, shown},
+            phrases::{of_tos, options, shown},
         },
         ways::Reach,
     },
@@ -119,7 +120,7 @@ impl Remedy {
                 }
             },
             Self::KeepOut(remedy) | Self::KeepOutUnseen(remedy) => remedy.commands(),
-            Self::AnswerForOwn(interfaces) => interfaces.iter().map(quiet_arp).collect(),
+            Self::AnswerForOwn(interfaces) => interfaces.iter().map(|one| quiet_arp(one)).collect(),
             _ => Vec::new(),
         };
         // A word that begins so would be taken for an option.
@@ -193,9 +194,8 @@ impl Remedy {
 }
 
 /// The line that keeps an interface from answering for, and asking with, addresses that it does not have.
-fn quiet_arp(interface: &String) -> String {
-    // With slashes, since a name may have dots.
-    let setting = |name| word(&format!("net/ipv4/conf/{interface}/{name}")).into_owned();
+fn quiet_arp(interface: &str) -> String {
+    let setting = |name| of_interface(interface, name);
     format!(
         "sysctl -w {}=1 {}=2",
         setting("arp_ignore"),
@@ -212,10 +212,12 @@ impl NewRoute {
 
     fn command(&self, network: IpNet) -> Option<String> {
         let (to, way) = (network.addr(), self.way.as_ref()?);
-        let mut line = format!("{} route replace {}", ip(to), shown(network));
-        if self.tos != 0 {
-            line.push_str(&format!(" tos {:#04x}", self.tos));
-        }
+        let mut line = format!(
+            "{} route replace {}{}",
+            ip(to),
+            shown(network),
+            of_tos(self.tos)
+        );
         match way.reach {
             Reach::Nowhere => return None,
             Reach::Direct => {}
@@ -252,7 +254,7 @@ impl Route {
             "{} route replace {}{}",
             ip(source),
             self.prefix,
-            self.of_tos()
+            of_tos(self.tos)
         );
         if let Some(via) = self.via {
             line.push_str(&format!(" via {}{via}", family(via, source)));

@@ -1,6 +1,6 @@
 //! The words of destinations, and of what leads to them.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, iter, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -10,7 +10,7 @@ use crate::{findings::explain::phrases::shown, text::words::first_of};
 impl fmt::Display for NewRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "give {}", Given(self))?;
-        write!(f, "{}{}", And(&self.and), self.beside)
+        write!(f, "{}{}", And(&self.and, ""), self.beside)
     }
 }
 
@@ -32,15 +32,15 @@ impl fmt::Display for Given<'_> {
     }
 }
 
-/// The routes that other destinations lack.
-pub(super) struct And<'a>(pub &'a [NewRoute]);
+/// The routes that other destinations lack, behind an order; `give ` before the first of them where that order is another.
+pub(super) struct And<'a>(pub &'a [NewRoute], pub &'static str);
 
 impl fmt::Display for And<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(routes) = self;
-        routes
-            .iter()
-            .try_for_each(|route| write!(f, ", and {}", Given(route)))
+        let Self(routes, first) = self;
+        let orders = iter::once(*first).chain(iter::repeat(""));
+        let mut routes = routes.iter().zip(orders);
+        routes.try_for_each(|(route, order)| write!(f, ", and {order}{}", Given(route)))
     }
 }
 

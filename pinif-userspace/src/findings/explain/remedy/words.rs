@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use super::{
     destinations::{And, destination, destinations},
     dropped::{Dropped, Traffic},
-    model::{Lost, Meets, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
+    model::{Lost, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
     findings::explain::{Home, phrases::packet_info, step::in_brackets},
@@ -152,10 +152,8 @@ impl fmt::Display for Order<'_> {
                 beside,
                 ..
             }) => {
-                write!(f, "keep {} out of {rule}", destinations(to))?;
-                let give = if and.is_empty() { "" } else { ", and give" };
-                let and = And(and).to_string();
-                write!(f, "{give}{}{beside}", and.strip_prefix(", and").unwrap_or(&and))
+                let (to, and) = (destinations(to), And(and, "give "));
+                write!(f, "keep {to} out of {rule}{and}{beside}")
             }
             Remedy::Decide { to, home, allow } => {
                 let to = destination(*to);
@@ -170,21 +168,7 @@ impl fmt::Display for Order<'_> {
                 }
             }
             Remedy::RunBy { meets, .. } => {
-                f.write_str("start the program by pinif run")?;
-                match meets {
-                    Meets::Dropped => {
-                        f.write_str(", which drops what would leave by another interface")
-                    }
-                    Meets::DroppedOrFails(option) => write!(
-                        f,
-                        ", which drops what would leave by another interface; there, {option} of another fails (EINVAL)"
-                    ),
-                    Meets::Fails(option) => {
-                        write!(f, ", where {option} of another interface fails (EINVAL)")
-                    }
-                    Meets::Refused => f.write_str(", which refuses to bind its sockets otherwise"),
-                    Meets::Nothing => Ok(()),
-                }
+                write!(f, "start the program by pinif run{meets}")
             }
             Remedy::Configure(Setting {
                 program,
