@@ -1,19 +1,14 @@
 //! Remedies carried out: what pinif printed, and just that.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
-use pinif_lab::Namespace;
 use pinif_userspace::findings::explain::{SocketOption, Step, Who};
 use pinif_userspace::findings::line::FindingLine;
 
-use super::{Bench, Need, SENDER, scenario};
+use super::{Bench, Need, SENDER, arrivals::Arrivals, scenario};
 
-/// The port that what a mistake sends goes to.
-pub const PORT: u16 = 7009;
 /// How many datagrams it sends.
 pub const COUNT: u64 = 10;
 
@@ -303,60 +298,6 @@ pub fn set(sends: &str, option: &SocketOption) -> String {
         words.extend([had.unwrap_or(flags[0]), value]);
     }
     words.join(" ")
-}
-
-/// Receivers of what a mistake sends.
-pub struct Arrivals {
-    peer: UdpSocket,
-    outside: UdpSocket,
-}
-
-impl Arrivals {
-    /// Begins to receive.
-    pub fn at(bench: &Bench) -> Self {
-        let open = |namespace: &Namespace| {
-            let socket = namespace.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT)));
-            let socket = socket.expect("it is there").expect("the port is free");
-            // In a group as well, where the family has groups of both.
-            let join = |address: [u8; 4]| {
-                let group = Ipv4Addr::new(239, 1, 1, 1);
-                namespace.run(|| socket.join_multicast_v4(&group, &address.into()))
-            };
-            for address in [[10, 0, 0, 2], [192, 0, 2, 2]] {
-                let _elsewhere = join(address);
-            }
-            socket
-                .set_read_timeout(Some(Duration::from_secs(10)))
-                .expect("a time");
-            socket
-        };
-        Self {
-            peer: open(&bench.chassis.peer),
-            outside: open(&bench.chassis.outside),
-        }
-    }
-
-    /// So many have arrived, and no more.
-    pub fn are(&self, peer: u64, outside: u64, step: &Step) {
-        for (name, socket, number) in [
-            ("the peer", &self.peer, peer),
-            ("outside", &self.outside, outside),
-        ] {
-            for arrived in 0..number {
-                let result = socket.recv(&mut [0; 64]);
-                assert!(
-                    result.is_ok(),
-                    "{arrived} of {number} arrived at {name} after {step:#?}"
-                );
-            }
-            socket.set_nonblocking(true).expect("a socket");
-            let more = socket.recv(&mut [0; 64]);
-            assert!(
-                more.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
-                "more than {number} arrived at {name} after {step:#?}"
-            );
-        }
-    }
 }
 
 /// A text of a finding as it would be if pinif stood on the card: its commands are for that namespace, and say so.

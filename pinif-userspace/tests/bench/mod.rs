@@ -18,6 +18,7 @@
     reason = "every file of scenarios uses its own part of the bench"
 )]
 
+pub mod arrivals;
 mod auditor;
 pub mod carry;
 mod expect;

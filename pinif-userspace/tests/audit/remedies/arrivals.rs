@@ -1,7 +1,8 @@
 //! Remedies of `ingress-escape`. pinif looks before netfilter does, and then at the socket: what is dropped in between is not found.
 
 use super::{WORLD, misled_world};
-use crate::bench::carry::{COUNT, PORT, on_card};
+use crate::bench::arrivals::PORT;
+use crate::bench::carry::{COUNT, on_card};
 use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario};
 use pinif_userspace::findings::{alert_state::AlertState, explain::Step, line::FindingLine};
 

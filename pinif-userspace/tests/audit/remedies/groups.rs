@@ -3,7 +3,8 @@
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, UdpSocket};
 
-use crate::bench::carry::{COUNT, PORT, on_card};
+use crate::bench::arrivals::PORT;
+use crate::bench::carry::{COUNT, on_card};
 use crate::bench::{Bench, Need, Report, leak, scenario};
 use pinif_lab::socket::{set_bytes, set_option};
 use socket2::{Domain, Protocol, Socket, Type};

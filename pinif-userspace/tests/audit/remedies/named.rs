@@ -2,7 +2,8 @@
 //! the program did not choose.
 
 use super::policies::GROUPS;
-use crate::bench::carry::{Arrivals, COUNT, Mistake, Then, developer, on_card, operator};
+use crate::bench::arrivals::Arrivals;
+use crate::bench::carry::{COUNT, Mistake, Then, developer, on_card, operator};
 use crate::bench::{Bench, Need, Report, leak, scenario};
 
 /// The group's route is by fab0.

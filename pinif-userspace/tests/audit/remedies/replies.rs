@@ -1,7 +1,8 @@
 //! Remedies of `reply-escape`: the answer goes where the request came in by.
 
 use super::links::{number, tunnelled};
-use crate::bench::carry::{Arrivals, COUNT, on_card, set};
+use crate::bench::arrivals::Arrivals;
+use crate::bench::carry::{COUNT, on_card, set};
 use crate::bench::{Bench, Need, Report, note, scenario};
 use pinif_lab::{Device, LinkKind};
 
