@@ -5,6 +5,7 @@ mod auditor;
 mod bpf;
 mod clock;
 mod documentation;
+mod leak;
 mod load;
 mod machine;
 mod others;

@@ -6,13 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use pinif_lab::send::{Extras, index, send};
-use pinif_lab::socket::as_user;
+use pinif_lab::send::index;
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
 use super::{Sender, Sent};
 use crate::clock;
+use crate::leak::{FIRST_USER, leak, socket};
 
 /// Sockets that are bound to one device, and ask for another in a datagram (`IP_PKTINFO`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -58,9 +58,6 @@ pub(super) struct Leaks {
     next: usize,
 }
 
-/// The first user; no account has it, nor those after it.
-const FIRST_USER: u32 = 2_000_000;
-
 impl Sender for Leaks {
     fn send_until(&mut self, end: Instant, sent: &mut Sent) -> io::Result<()> {
         while Instant::now() < end {
@@ -69,7 +66,7 @@ impl Sender for Leaks {
             } else {
                 let socket = &self.sockets[self.next];
                 self.next = (self.next + 1) % self.sockets.len();
-                self.leak(socket)?;
+                leak(socket, self.alerts.to, self.interface)?;
             }
             sent.count += 1;
             if self.alerts.pause > 0 {
@@ -84,26 +81,14 @@ impl Leaks {
     /// The first leak of another user's socket.
     fn begin(&mut self) -> io::Result<Alert> {
         let user = FIRST_USER + self.sockets.len() as u32;
-        let socket = as_user(user, || {
-            Socket::new(Domain::for_address(self.alerts.to), Type::DGRAM, None)
-        })?;
-        socket.bind_device(Some(self.alerts.device.as_bytes()))?;
+        let socket = socket(user, self.alerts.to, &self.alerts.device)?;
         let cookie = socket.cookie()?;
         let alert = Alert {
             cookie,
             sent: clock::now(),
         };
-        self.leak(&socket)?;
+        leak(&socket, self.alerts.to, self.interface)?;
         self.sockets.push(socket);
         Ok(alert)
-    }
-
-    fn leak(&self, socket: &Socket) -> io::Result<()> {
-        let extras = Extras {
-            packet_info: Some(self.interface),
-            ..Extras::default()
-        };
-        send(socket, &[0; 18], Some(self.alerts.to), extras)?;
-        Ok(())
     }
 }

@@ -10,14 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use pinif_lab::send::{Extras, index, send};
-use pinif_lab::socket::as_user;
+use pinif_lab::send::index;
 use pinif_lab::{Cgroup, Chassis, ServerProcess};
-use socket2::{Domain, Socket, Type};
 
 use super::Plan;
 use crate::auditor::{Auditor, PINIF};
 use crate::clock;
+use crate::leak::{FIRST_USER, leak, socket};
 use crate::others::{brought, free, wait_for};
 use crate::report::{Row, Section};
 use crate::served::Served;
@@ -30,8 +29,6 @@ const CARDS: usize = 4;
 const LEAKS: usize = 3;
 /// How long a finding stays open after its packet: until each scrape in between has seen it. The next alert begins when the last has ended.
 const QUIET: &str = "5s";
-/// The first user; no account has it, nor those after it. Each leak is another's, and so a finding of its own.
-const FIRST_USER: u32 = 3_000_000;
 /// How often Alertmanager is asked.
 const ASKED: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -112,7 +109,7 @@ struct Card {
     auditor: Auditor,
     _cgroup: Cgroup,
     chassis: Chassis,
-    /// Who has leaked last.
+    /// Who has leaked last: each leak is another user's, and so a finding of its own.
     user: u32,
     /// The findings that were reported.
     ids: BTreeSet<String>,
@@ -142,15 +139,11 @@ impl Card {
         self.user += 1;
         let user = self.user;
         let sent: io::Result<u64> = self.chassis.card.run(|| {
-            let socket = as_user(user, || Socket::new(Domain::IPV4, Type::DGRAM, None))?;
-            socket.bind_device(Some(b"fab0"))?;
-            let extras = Extras {
-                packet_info: Some(index("eth1")?),
-                ..Extras::default()
-            };
             let to = SocketAddr::from(([10, 0, 0, 2], 9));
+            let socket = socket(user, to, "fab0")?;
+            let front = index("eth1")?;
             let before = clock::now();
-            send(&socket, &[0; 18], Some(to), extras)?;
+            leak(&socket, to, front)?;
             Ok(before)
         })?;
         sent.context("cannot leak")

@@ -11,21 +11,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use pinif_lab::send::{Extras, index, send};
-use pinif_lab::socket::as_user;
+use pinif_lab::send::index;
 use pinif_lab::{Cgroup, Chassis};
 use prost::Message as _;
-use socket2::{Domain, Socket, Type};
 
 use crate::auditor::{Auditor, PINIF};
+use crate::leak::{self, FIRST_USER};
 use crate::report::{Row, Section};
 use crate::served::Served;
 use crate::web::{self, Request};
 
 /// How many findings the card has: as many as one message of `pinif serve` has at most. Each is of another user.
 pub const FINDINGS: usize = 256;
-/// The first user; no account has it, nor those after it.
-const FIRST_USER: u32 = 3_000_000;
 /// How long they may take until they have come.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The field that says so, with its length as each has one (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
@@ -145,15 +142,8 @@ fn leak(chassis: &Chassis) -> Result<()> {
         let front = index("eth1")?;
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
         for user in 0..FINDINGS as u32 {
-            let socket = as_user(FIRST_USER + user, || {
-                Socket::new(Domain::IPV4, Type::DGRAM, None)
-            })?;
-            socket.bind_device(Some(b"fab0"))?;
-            let extras = Extras {
-                packet_info: Some(front),
-                ..Extras::default()
-            };
-            send(&socket, &[0; 18], Some(to), extras)?;
+            let socket = leak::socket(FIRST_USER + user, to, "fab0")?;
+            leak::leak(&socket, to, front)?;
         }
         Ok(())
     })?;

@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use netlink_packet_route::link::{InfoData, InfoVeth};
-use pinif_lab::send::{Extras, index, send};
-use pinif_lab::socket::as_user;
+use pinif_lab::send::index;
 use pinif_lab::{Cgroup, Namespace, Route};
 use pinif_userspace::control::protocol::FindingsPage;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
-use socket2::{Domain, Socket, Type};
 
 use super::{surfaces, top};
 use crate::asking::ask;
 use crate::auditor::Auditor;
+use crate::leak::{self, FIRST_USER};
 use crate::progress::Progress;
 use crate::report::Section;
 
@@ -25,8 +24,6 @@ const INTERFACES: u32 = 1_000;
 /// How many users leak at each of them. The kernel's table has room for 16,384 findings, of which users who
 /// have many get half.
 const USERS: u32 = 8;
-/// The first user; no account has it, nor those after it.
-const FIRST_USER: u32 = 3_000_000;
 const OUT: &str = "out";
 const OUTSIDE: &str = "outside";
 /// How long the findings may take to be reported.
@@ -107,10 +104,13 @@ impl Host {
     fn leak(&self, users: u32) -> Result<()> {
         let sent: io::Result<()> = self.netns.run(|| {
             let out = index(OUT)?;
+            let to = SocketAddr::from(([203, 0, 113, 9], 9));
             for number in 0..self.interfaces {
                 let own = index(&name(number))?;
                 for user in 0..users {
-                    leak(FIRST_USER + user, &name(number), [own, out])?;
+                    let socket = leak::socket(FIRST_USER + user, to, &name(number))?;
+                    leak::leak(&socket, to, own)?;
+                    leak::leak(&socket, to, out)?;
                 }
             }
             Ok(())
@@ -121,20 +121,6 @@ impl Host {
 
 fn name(number: u32) -> String {
     format!("port{number}")
-}
-
-fn leak(user: u32, device: &str, leave_by: [u32; 2]) -> io::Result<()> {
-    let socket = as_user(user, || Socket::new(Domain::IPV4, Type::DGRAM, None))?;
-    socket.bind_device(Some(device.as_bytes()))?;
-    let to = SocketAddr::from(([203, 0, 113, 9], 9));
-    for interface in leave_by {
-        let extras = Extras {
-            packet_info: Some(interface),
-            ..Extras::default()
-        };
-        send(&socket, &[0; 18], Some(to), extras)?;
-    }
-    Ok(())
 }
 
 /// Waits until so many findings are reported. While thousands of them are new, the auditor may be late with an answer.
