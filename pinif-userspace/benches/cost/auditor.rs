@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
-use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use pinif_lab::{Cgroup, Namespace};
 use procfs::process::Process;
@@ -184,7 +183,7 @@ impl Auditor {
         let kibibytes = process.status()?.vmrss.unwrap_or(0);
         Ok(Usage {
             at: clock::now(),
-            busy: clock_gettime(clock_getcpuclockid(self.pid())?)?.into(),
+            busy: clock::busy(self.pid())?,
             wake_ups,
             resident: kibibytes * 1024,
         })

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use pinif_lab::ServerProcess;
 use procfs::process::Process;
+
+use crate::clock;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +46,7 @@ pub fn wait_for(mut running: ServerProcess, at: SocketAddr) -> Result<ServerProc
 /// # Errors
 /// Where it has ended.
 pub fn busy(running: &ServerProcess) -> Result<Duration> {
-    Ok(clock_gettime(clock_getcpuclockid(pid(running))?)?.into())
+    clock::busy(pid(running))
 }
 
 /// What it has in memory of its own, and what it had in memory at most, in MiB.

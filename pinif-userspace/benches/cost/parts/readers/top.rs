@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
-use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use super::at_most;
@@ -96,8 +95,7 @@ impl Top {
 
     fn busy(&mut self) -> Result<Duration> {
         ensure!(self.child.try_wait()?.is_none(), "pinif top ended");
-        let process = Pid::from_raw(self.child.id().cast_signed());
-        Ok(clock_gettime(clock_getcpuclockid(process)?)?.into())
+        clock::busy(Pid::from_raw(self.child.id().cast_signed()))
     }
 }
 
