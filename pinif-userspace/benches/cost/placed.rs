@@ -14,6 +14,16 @@ const MOST_INTERFACES: u32 = 64;
 /// How many flows are kept: more than any load has.
 const MOST_FLOWS: u32 = 262_144;
 
+/// The hooks on system calls where pinif's programs are, of IPv4.
+pub const HOOKS: [Hook; 6] = [
+    Hook::CREATE,
+    Hook::SETSOCKOPT,
+    Hook::POST_BIND4,
+    Hook::CONNECT4,
+    Hook::SENDMSG4,
+    Hook::RELEASE,
+];
+
 /// An attached program; detached when dropped.
 #[derive(Debug)]
 pub struct Placed {
@@ -48,16 +58,8 @@ impl Placed {
 pub fn least(site: &Site) -> Result<Vec<Placed>> {
     let stored = Map::new(MapKind::SocketStorage, 4, 0)?;
     let counter = Map::new(MapKind::PerCpuArray, 4, 1)?;
-    let hooks = [
-        Hook::CREATE,
-        Hook::SETSOCKOPT,
-        Hook::POST_BIND4,
-        Hook::CONNECT4,
-        Hook::SENDMSG4,
-        Hook::RELEASE,
-    ];
     let mut least = Vec::new();
-    for hook in hooks {
+    for hook in HOOKS {
         let program = assemble::storage_at(hook, &stored);
         least.push(Placed::new(site, hook, &program)?);
     }

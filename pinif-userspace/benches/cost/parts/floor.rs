@@ -3,6 +3,7 @@
 //! Each step is a program of its own by the side of an empty one, and is measured as pinif's are in `programs`.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use anyhow::{Context as _, Result};
 use aya::sys::{Stats, enable_stats};
@@ -11,7 +12,7 @@ use super::Plan;
 use super::programs::{DESTINATIONS, MILLISECONDS, SOCKETS, mean, send_in_shares};
 use crate::bpf::{Hook, Map, MapKind, Program, assemble, empty, runs_of};
 use crate::load::{Churn, Kind, Load, Tcp, Udp};
-use crate::placed::Placed;
+use crate::placed::{HOOKS, Placed};
 use crate::report::{Row, Section};
 use crate::site::Site;
 
@@ -37,21 +38,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     let programs = Map::new(MapKind::Programs, 4, 1)?;
     programs.enter_program(&Program::load(Hook::EGRESS, &empty(Hook::EGRESS))?)?;
     let (steps, _beside) = steps(&site, &programs)?;
-    let hooks = [
-        Hook::EGRESS,
-        Hook::CREATE,
-        Hook::SETSOCKOPT,
-        Hook::POST_BIND4,
-        Hook::CONNECT4,
-        Hook::SENDMSG4,
-        Hook::RELEASE,
-    ];
     // Each socket's storage is made at its first packet.
     for (_, senders) in &mut loads {
         send_in_shares(senders, WARM_UP)?;
     }
-    let empties: Vec<Placed> = hooks
-        .into_iter()
+    let empties: Vec<Placed> = iter::once(Hook::EGRESS)
+        .chain(HOOKS)
         .map(|hook| Placed::new(&site, hook, &empty(hook)))
         .collect::<Result<_>>()?;
 
@@ -65,8 +57,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
             let before = runs_of(&ids)?;
             send_in_shares(senders, MILLISECONDS)?;
             let after = runs_of(&ids)?;
-            let mean =
-                |placed: &Placed| mean(&mut std::iter::once(&placed.attached), &before, &after);
+            let mean = |placed: &Placed| mean(&mut iter::once(&placed.attached), &before, &after);
             for placed in &empties {
                 let key = (placed.attached.hook, *load);
                 of_empties.entry(key).or_default().extend(mean(placed));
@@ -83,8 +74,8 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
     drop(loads);
 
     let mut rows = Vec::new();
-    for (hook, load) in hooks
-        .into_iter()
+    for (hook, load) in iter::once(Hook::EGRESS)
+        .chain(HOOKS)
         .flat_map(|hook| [ONE, MANY, SHORT].map(|load| (hook, load)))
     {
         let rounds = of_empties.remove(&(hook, load)).unwrap_or_default();
