@@ -236,12 +236,10 @@ pub fn storage(map: &Map) -> Vec<Instruction> {
     packet_program(steps.into_iter().chain(stored(map)))
 }
 
-/// Finds what is stored with the socket of a system call, and makes it where there is nothing. Of an interface, there is no such socket.
+/// Finds what is stored with the socket of a system call, and makes it where there is nothing. Of an interface, there is no such socket; of IPv6, nobody asks.
 pub fn storage_at(hook: Hook, map: &Map) -> Vec<Instruction> {
     let socket = match hook {
-        Hook::CONNECT4 | Hook::CONNECT6 | Hook::SENDMSG4 | Hook::SENDMSG6 => {
-            load_double(2, 1, SK_OF_ADDRESS)
-        }
+        Hook::CONNECT4 | Hook::SENDMSG4 => load_double(2, 1, SK_OF_ADDRESS),
         Hook::SETSOCKOPT => load_double(2, 1, SK_OF_OPTION),
         // The context is the socket.
         _ => copy(2, 1),

@@ -21,8 +21,9 @@ use crate::report::{Row, Section};
 use crate::served::Served;
 use crate::web::{self, Request};
 
-/// How many findings the card has: as many as one message of `pinif serve` has at most. Each is of another user.
-pub const FINDINGS: usize = 256;
+/// How many findings the card has, each of another user: as many as one message of `pinif serve` has at most. It follows `AT_ONCE` of
+/// `src/serve/otlp/export.rs`: with more, no message has all of them.
+pub const PER_CARD: usize = 256;
 /// How long they may take until they have come.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The field that says so, with its length as each has one (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
@@ -31,12 +32,9 @@ const LABELS: &str = "chassis=c1";
 
 /// What a card sends.
 pub struct Card {
-    /// Bytes of a line of each finding, of an entry of the journal, of a record.
+    /// Bytes of a line of each finding, of an entry of the journal.
     lines: Vec<f64>,
     entries: Vec<f64>,
-    records: Vec<f64>,
-    /// Bytes of the whole message, a record.
-    share: f64,
     /// Bytes of the history, a finding.
     kept: f64,
     /// The message with all findings.
@@ -84,21 +82,10 @@ impl Card {
                 .context("nothing is exported")
         })?;
         let (metrics, kept) = (server.metrics()?, size(&history)?);
-        let records: Vec<_> = all_records(&message)
-            .map(|record| record.encoded_len() as f64)
-            .collect();
-        ensure!(
-            records.len() == FINDINGS,
-            "there are {} records in a message instead of {FINDINGS}",
-            records.len()
-        );
-        let share = message.encoded_len() as f64 / records.len() as f64;
         Ok(Self {
             lines,
             entries,
-            records,
-            share,
-            kept: kept / FINDINGS as f64,
+            kept: kept / PER_CARD as f64,
             message,
             metrics,
         })
@@ -106,6 +93,8 @@ impl Card {
 
     /// What a finding takes.
     pub fn section(&self) -> Section {
+        let records = all_records(&self.message).map(|record| record.encoded_len() as f64);
+        let share = self.message.encoded_len() as f64 / PER_CARD as f64;
         let row = |what: &str, figures: Vec<f64>| Row::new([what], "B", figures);
         Section {
             name: "fleet",
@@ -117,8 +106,8 @@ impl Card {
             rows: vec![
                 row("a line of JSON", self.lines.clone()),
                 row("an entry of the journal", self.entries.clone()),
-                row("a record of OTLP", self.records.clone()),
-                row("the same, with its share of the message", vec![self.share]),
+                row("a record of OTLP", records.collect()),
+                row("the same, with its share of the message", vec![share]),
                 row(
                     "in the history, with what is kept to be sent again",
                     vec![self.kept],
@@ -141,7 +130,7 @@ fn leak(chassis: &Chassis) -> Result<()> {
     let sent: io::Result<()> = chassis.card.run(|| {
         let front = index("eth1")?;
         let to = SocketAddr::from(([10, 0, 0, 2], 9));
-        for user in 0..FINDINGS as u32 {
+        for user in 0..PER_CARD as u32 {
             let socket = leak::socket(FIRST_USER + user, to, "fab0")?;
             leak::leak(&socket, to, front)?;
         }
@@ -158,7 +147,7 @@ fn keep(socket: &Path, history: &Path) -> Result<()> {
         // It answers 503 until there is one.
         let page = web::get(served.address(), "/v1/history?limit=1").unwrap_or_default();
         let page: serde_json::Value = serde_json::from_str(&page).unwrap_or_default();
-        if page["total"] == FINDINGS {
+        if page["total"] == PER_CARD {
             return Ok(());
         }
         ensure!(Instant::now() < end, "the history has not all findings");
@@ -170,7 +159,7 @@ fn keep(socket: &Path, history: &Path) -> Result<()> {
 fn lines(auditor: &mut Auditor) -> Result<Vec<f64>> {
     let mut lengths = Vec::new();
     let mut ids = std::collections::BTreeSet::new();
-    while lengths.len() < FINDINGS {
+    while lengths.len() < PER_CARD {
         let line = auditor.next_line()?.text;
         let value: serde_json::Value = serde_json::from_str(&line)?;
         if value["type"] == "finding" && ids.insert(value["id"].to_string()) {
@@ -184,7 +173,7 @@ fn lines(auditor: &mut Auditor) -> Result<Vec<f64>> {
 fn entry_lengths(journal: &UnixDatagram) -> Result<Vec<f64>> {
     let mut lengths = Vec::new();
     let mut entry = vec![0; 64 << 10];
-    while lengths.len() < FINDINGS {
+    while lengths.len() < PER_CARD {
         let length = journal
             .recv(&mut entry)
             .context("the journal gets no entry")?;
@@ -202,7 +191,7 @@ fn logs(next: impl Fn() -> Result<Request>) -> Result<ExportLogsServiceRequest> 
         let request = next()?;
         if request.path == "/v1/logs" {
             let message = ExportLogsServiceRequest::decode(&*request.body)?;
-            if all_records(&message).count() == FINDINGS {
+            if all_records(&message).count() == PER_CARD {
                 return Ok(message);
             }
         }

@@ -6,7 +6,11 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-use super::{CARDS, FINDINGS, Plan, card::Card, messages::Messages};
+use super::{
+    CARDS, FINDINGS, Plan,
+    card::{Card, PER_CARD},
+    messages::Messages,
+};
 use crate::clock;
 use crate::others::{self, brought, free};
 use crate::report::{Row, Section};
@@ -34,8 +38,7 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         // It takes all in, and passes nothing on.
         .args(["--exporter", "blackhole"]);
     let collector = others::start(&mut command, address)?;
-    let per_message = Messages::of(&card.message)?.records;
-    let messages = FINDINGS.div_ceil(per_message);
+    let messages = FINDINGS.div_ceil(PER_CARD as u64);
     let per_round = messages.div_ceil(plan.rounds as u64);
     let mut rounds = Vec::new();
     for round in 0..plan.rounds {
@@ -45,7 +48,7 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         let (start, busy) = (clock::now(), others::busy(&collector)?);
         let bytes = send(card, address, first, per_round)?;
         rounds.push(Round {
-            records: (per_round * per_message) as f64,
+            records: (per_round * PER_CARD as u64) as f64,
             bytes: bytes as f64,
             seconds: (clock::now() - start) as f64 / 1e9,
             busy: (others::busy(&collector)? - busy).as_secs_f64(),

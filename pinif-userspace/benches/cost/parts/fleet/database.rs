@@ -58,7 +58,7 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         rates.push((series * CARDS) as f64 / seconds);
         busy.push((others::busy(&database)? - before).as_secs_f64());
     }
-    let there = wait_for_series(address, series * CARDS)?;
+    wait_for_series(address, series * CARDS)?;
     let [memory, _] = others::memory(&database)?;
     // What is in memory only is written then.
     web::get(address, "/internal/force_flush")?;
@@ -76,7 +76,7 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         columns: vec!["what"],
         rows: vec![
             Row::new(["series of a card"], "", vec![series as f64]),
-            Row::new(["series of a thousand"], "", vec![there as f64]),
+            Row::new(["series of a thousand"], "", vec![(series * CARDS) as f64]),
             Row::new(["taken"], "samples/s", rates),
             Row::new(["a sample each 30 s of all"], "% of a processor", share),
             Row::new(["its memory"], "MiB", vec![memory]),
@@ -89,8 +89,8 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
     })
 }
 
-/// How many series it has, once these are all there.
-fn wait_for_series(address: SocketAddr, wanted: u64) -> Result<u64> {
+/// Waits until so many series are there.
+fn wait_for_series(address: SocketAddr, wanted: u64) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     let mut path = "/api/v1/query?query=".to_owned();
     for byte in br#"count({__name__=~"pinif_.*"}[1h])"#.iter() {
@@ -101,7 +101,7 @@ fn wait_for_series(address: SocketAddr, wanted: u64) -> Result<u64> {
         let number = answer["data"]["result"][0]["value"][1].as_str();
         let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);
         if number == wanted {
-            return Ok(number);
+            return Ok(());
         }
         ensure!(
             Instant::now() < end,

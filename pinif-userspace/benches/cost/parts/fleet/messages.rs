@@ -19,15 +19,13 @@ pub struct Messages {
     slots: Vec<usize>,
     /// Where the boots of findings are.
     boots: Vec<usize>,
-    /// How many records it has.
-    pub records: u64,
 }
 
 impl Messages {
     /// Of a card's message.
     pub fn of(message: &ExportLogsServiceRequest) -> Result<Self> {
         let mut message = message.clone();
-        let records = all_records(&message).count() as u64;
+        let records = all_records(&message).count();
         for logs in &mut message.resource_logs {
             let resource = logs.resource.as_mut().context("a resource")?;
             let attributes = &mut resource.attributes;
@@ -50,7 +48,7 @@ impl Messages {
         let places = |name: &str| find_iter(&bytes, name).collect::<Vec<_>>();
         let (slots, boots) = (places(SLOT), places(BOOT));
         ensure!(
-            (slots.len(), boots.len() as u64) == (2, 2 * records),
+            (slots.len(), boots.len()) == (2, 2 * records),
             "a message of {records} records has {} places for a slot and {} for a boot",
             slots.len(),
             boots.len()
@@ -59,7 +57,6 @@ impl Messages {
             bytes,
             slots,
             boots,
-            records,
         })
     }
 

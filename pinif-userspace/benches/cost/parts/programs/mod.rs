@@ -16,7 +16,7 @@ use super::Plan;
 use crate::report::Section;
 pub(super) use loads::{DESTINATIONS, SOCKETS};
 pub(super) use sample::{MILLISECONDS, mean, send_in_shares};
-use stage::{FEW, Measured, Stage, What};
+use stage::{Measured, Stage, What};
 
 /// After how many rounds all is built anew: where the kernel happens to put a program and its maps makes some
 /// nanoseconds' difference, which lasts as long as they do.
@@ -55,6 +55,6 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
         tables::growth(&measured),
         tables::hooks(&measured),
         tables::lives(&measured),
-        tables::others(&measured, FEW),
+        tables::others(&measured),
     ])
 }

@@ -160,19 +160,19 @@ pub fn lives(measured: &Measured) -> Section {
 }
 
 /// What others attach, on a site of their own in the same rounds.
-pub fn others(measured: &Measured, stage: &'static str) -> Section {
+pub fn others(measured: &Measured) -> Section {
     let mut rows = Vec::new();
     for (what, name, hook) in [
         (What::Restriction, RESTRICTION, Hook::CGROUP_EGRESS),
         (What::Flows, FLOWS, Hook::EGRESS),
     ] {
         for load in AT_EGRESS {
-            let theirs = measured.run(what, stage, load, hook);
+            let theirs = measured.run(what, FEW, load, hook);
             // What is forwarded is of no cgroup of this host, and of a stack, the cgroup sees one interface of three.
             if what == What::Restriction && [FORWARDED, DEEP].contains(&load) {
                 continue;
             }
-            let least = measured.run(What::Least, stage, load, Hook::EGRESS);
+            let least = measured.run(What::Least, FEW, load, Hook::EGRESS);
             let ratio = ratios(&theirs, &least);
             rows.push(Row::new([name, load, "a run"], OVER, theirs));
             rows.push(Row::new([name, load, "of the least"], TIMES, ratio));
