@@ -17,7 +17,7 @@ use crate::report::{Row, Section};
 use crate::web;
 
 /// How many cards send at once.
-const AT_ONCE: u64 = 4;
+const AT_ONCE: usize = 4;
 const CONTENT: &str = "application/x-protobuf";
 
 /// What a round took.
@@ -40,13 +40,17 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
     let collector = others::start(&mut command, address)?;
     let messages = FINDINGS.div_ceil(PER_CARD as u64);
     let per_round = messages.div_ceil(plan.rounds as u64);
+    // Made beforehand: this is no time of the collector's.
+    let mut senders = (0..AT_ONCE)
+        .map(|_| Messages::of(&card.message))
+        .collect::<Result<Vec<_>>>()?;
     let mut rounds = Vec::new();
     for round in 0..plan.rounds {
         plan.progress
             .round("fleet: the collector", round, plan.rounds);
         let first = round as u64 * per_round;
         let (start, busy) = (clock::now(), others::busy(&collector)?);
-        let bytes = send(card, address, first, per_round)?;
+        let bytes = send(&mut senders, address, first, per_round)?;
         rounds.push(Round {
             records: (per_round * PER_CARD as u64) as f64,
             bytes: bytes as f64,
@@ -81,14 +85,15 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
 }
 
 /// Sends so many messages, each in the name of the next card. Returns how many bytes they were.
-fn send(card: &Card, to: SocketAddr, first: u64, number: u64) -> Result<u64> {
+fn send(senders: &mut [Messages], to: SocketAddr, first: u64, number: u64) -> Result<u64> {
+    let at_once = senders.len();
     thread::scope(|scope| {
-        let senders: Vec<_> = (0..AT_ONCE)
-            .map(|sender| {
+        let senders: Vec<_> = (0..)
+            .zip(senders)
+            .map(|(sender, messages)| {
                 scope.spawn(move || {
-                    let mut messages = Messages::of(&card.message)?;
                     let mut bytes = 0;
-                    for place in (sender..number).step_by(AT_ONCE as usize) {
+                    for place in (sender..number).step_by(at_once) {
                         // Each card has its turn.
                         let number = first + place;
                         let message = messages.named(number % CARDS, number);
