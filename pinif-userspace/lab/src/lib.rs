@@ -32,5 +32,6 @@ pub use route::{Route, Rule};
 pub use sweep::sweep;
 #[cfg(feature = "test-util")]
 pub use test_util::{
-    BpfFs, Device, Ethernet, FullDisk, LinkKind, ServerProcess, Vlan, socket, udp_packet,
+    BpfFs, Device, Ethernet, FullDisk, LinkKind, ServerProcess, Vlan, free_address, socket,
+    udp_packet,
 };

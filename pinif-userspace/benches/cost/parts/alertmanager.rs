@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use pinif_lab::send::index;
-use pinif_lab::{Cgroup, Chassis, ServerProcess};
+use pinif_lab::{Cgroup, Chassis, ServerProcess, free_address};
 
 use super::Plan;
 use crate::auditor::{Auditor, PINIF};
 use crate::clock;
 use crate::leak::{FIRST_USER, leak, socket};
-use crate::others::{brought, free, wait_for};
+use crate::others::brought;
 use crate::report::{Row, Section};
 use crate::served::Served;
 use crate::statistics::quantile;
@@ -188,7 +188,7 @@ impl Supervisor {
         let programs = brought("PINIF_TEST_PROMETHEUS")?;
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
-        let (prometheus, alertmanager) = (free()?, free()?);
+        let (prometheus, alertmanager) = (free_address()?, free_address()?);
         let targets: Vec<_> = cards.iter().map(target).collect();
         let configuration = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
@@ -202,13 +202,13 @@ impl Supervisor {
         let (configuration, data) = (at("alertmanager.yml"), at("alerts"));
         let manager =
             ServerProcess::alertmanager(&programs, &configuration, &data, alertmanager.port())?;
-        let manager = wait_for(manager, alertmanager)?;
+        let manager = manager.listening_at(alertmanager)?;
         let (configuration, data) = (at("prometheus.yml"), at("data"));
         let server =
             ServerProcess::prometheus(&programs, &configuration, &data, prometheus.port())?;
         let supervisor = Self {
             alertmanager,
-            _running: [manager, wait_for(server, prometheus)?],
+            _running: [manager, server.listening_at(prometheus)?],
             _folder: folder,
         };
         // It begins to scrape some seconds after its start.

@@ -12,4 +12,4 @@ pub use bpffs::BpfFs;
 pub use device::{Device, LinkKind};
 pub use disk::FullDisk;
 pub use frame::{Ethernet, Vlan, udp_packet};
-pub use server_process::ServerProcess;
+pub use server_process::{ServerProcess, free_address};

@@ -2,15 +2,29 @@
 
 use std::{
     ffi::OsString,
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+
+use crate::patience;
 
 /// Debian's Alertmanager looks for its templates below `/usr`, where they are not: it gets a `/usr/share` of its own.
 const ALERTMANAGER: &str = "mount -t tmpfs none /usr/share; cd /usr/share; mkdir -p prometheus/alertmanager; \
      cp \"$0\"/*.tmpl prometheus/alertmanager; exec \"$0\"/prometheus-alertmanager \"$@\"";
+
+/// An address of this host, at a port that nobody has.
+///
+/// # Errors
+/// Where there is none.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
 
 /// A program that runs; killed when dropped.
 #[derive(Debug)]
@@ -70,6 +84,37 @@ impl ServerProcess {
             .arg(option("storage.tsdb.path", data))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"));
         Self::start(&mut command)
+    }
+
+    /// A VictoriaMetrics of this directory, which keeps its data in that folder and answers at this address.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn victoria_metrics(programs: &Path, data: &Path, address: SocketAddr) -> Result<Self> {
+        let mut command = Command::new(programs.join("victoria-metrics"));
+        command
+            .arg(option("storageDataPath", data))
+            .arg(format!("--httpListenAddr={address}"))
+            // It would not answer with what is newer than that.
+            .arg("--search.latencyOffset=0s");
+        Self::start(&mut command)
+    }
+
+    /// Waits until it listens there.
+    ///
+    /// # Errors
+    /// Where it ends before, or does not.
+    pub fn listening_at(mut self, address: SocketAddr) -> Result<Self> {
+        let end = Instant::now() + patience(Duration::from_secs(60));
+        while TcpStream::connect(address).is_err() {
+            ensure!(
+                !self.has_ended()? && Instant::now() < end,
+                "nothing listens at {address}"
+            );
+            // It says nothing when it does, and shares the processor with whoever asks.
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(self)
     }
 
     /// Its process.

@@ -6,13 +6,13 @@ use std::{
     ffi::OsStr,
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use pinif_lab::ServerProcess;
+use pinif_lab::{ServerProcess, free_address};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -30,8 +30,7 @@ const SCRAPE_EACH: f64 = 3.0;
 
 /// A port that nobody has.
 pub fn port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    free_address().expect("a port").port()
 }
 
 pub fn get(port: u16, path: &str) -> Option<Value> {

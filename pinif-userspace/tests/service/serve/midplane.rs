@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -14,7 +14,7 @@ use pinif_lab::{Device, LinkKind, Namespace, ServerProcess};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{collector::Collector, otlp::Rotel};
+use super::{collector::Collector, otlp::collect};
 use crate::{
     bench::{prometheus, rotel, victoria_metrics},
     control::prometheus::{get, until},
@@ -87,7 +87,7 @@ impl Midplane {
     }
 
     /// Prometheus, Alertmanager, rotel, and what passes the metrics on to a fleet's database, which is here too.
-    pub fn supervise(&self) -> (Rotel, [ServerProcess; 4]) {
+    pub fn supervise(&self) -> [ServerProcess; 5] {
         for name in [
             "prometheus.yml",
             "chassis.rules.yml",
@@ -105,7 +105,7 @@ impl Midplane {
         let program = rotel().expect("it is there");
         let started = self.supervisor.run(|| {
             let address = format!("{NET}.{SUPERVISOR}:4318").parse();
-            let collector = Rotel::start(&program, address.expect("an address"), &self.records);
+            let collector = collect(&program, address.expect("an address"), &self.records);
             let programs = prometheus().expect("it is there");
             let (configuration, alerts) = (self.at("alertmanager.yml"), self.at("alerts"));
             let manager =
@@ -114,24 +114,16 @@ impl Midplane {
             let server = ServerProcess::prometheus(&programs, &configuration, &data, PROMETHEUS);
             let [manager, server] = [manager, server].map(|started| started.expect("it starts"));
             let (fleet, agent) = (self.fleet(), self.agent());
-            (collector, [manager, server, fleet, agent])
+            [collector, manager, server, fleet, agent]
         });
         started.expect("the namespace")
     }
 
     /// The database of a fleet.
     fn fleet(&self) -> ServerProcess {
-        let mut command = Command::new(
-            victoria_metrics()
-                .expect("it is there")
-                .join("victoria-metrics"),
-        );
-        command
-            .arg(format!("-storageDataPath={}", self.at("fleet").display()))
-            .arg(format!("-httpListenAddr=127.0.0.1:{FLEET}"))
-            // It would not answer with what is newer than that.
-            .arg("-search.latencyOffset=0s");
-        ServerProcess::start(&mut command).expect("it starts")
+        let programs = victoria_metrics().expect("it is there");
+        let address = SocketAddr::from(([127, 0, 0, 1], FLEET));
+        ServerProcess::victoria_metrics(&programs, &self.at("fleet"), address).expect("it starts")
     }
 
     /// What sends it what Prometheus, by the same configuration, reads.

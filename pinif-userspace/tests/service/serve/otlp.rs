@@ -3,14 +3,15 @@
 use std::{
     ffi::OsString,
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Barrier,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use pinif_lab::{ServerProcess, free_address};
 use pinif_userspace::findings::line::FindingLine;
 use tempfile::TempDir;
 
@@ -172,41 +173,18 @@ fn whatever_a_collector_does_all_arrives_or_is_counted_as_refused() {
     });
 }
 
-/// A collector that is not ours; ended when dropped.
-pub struct Rotel(Child);
-
-impl Rotel {
-    /// At this address, sending all on to `to`. It answers once this returns.
-    pub fn start(program: &Path, address: SocketAddr, to: &Collector) -> Self {
-        let free = || {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-            listener.local_addr().expect("an address")
-        };
-        let mut command = Command::new(program);
-        command
-            .args(["start", "--otlp-http-endpoint", &address.to_string()])
-            .args(["--otlp-grpc-endpoint", &free().to_string()])
-            .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-            .args(["--otlp-exporter-endpoint", &to.url()])
-            .args(["--batch-timeout", "100ms"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().expect("it starts");
-        let end = Instant::now() + pinif_lab::patience(Duration::from_secs(60));
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < end, "rotel does not listen");
-            thread::yield_now();
-        }
-        Self(child)
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A collector that is not ours, rotel, at this address, which sends all on to `to`. It answers once this returns.
+pub fn collect(program: &Path, address: SocketAddr, to: &Collector) -> ServerProcess {
+    let other = free_address().expect("a port");
+    let mut command = Command::new(program);
+    command
+        .args(["start", "--otlp-http-endpoint", &address.to_string()])
+        .args(["--otlp-grpc-endpoint", &other.to_string()])
+        .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
+        .args(["--otlp-exporter-endpoint", &to.url()])
+        .args(["--batch-timeout", "100ms"]);
+    let started = ServerProcess::start(&mut command).expect("it starts");
+    started.listening_at(address).expect("rotel")
 }
 
 /// How many cards there are in a chassis.
@@ -218,10 +196,8 @@ fn the_cards_of_a_chassis_are_heard_by_a_collector_of_others() {
     scenario("otlp chassis", &[Need::Rotel], |_| {
         let program = rotel().expect("it is there");
         let behind = Collector::new();
-        let front = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let address = front.local_addr().expect("an address");
-        drop(front);
-        let collector = Rotel::start(&program, address, &behind);
+        let address = free_address().expect("a port");
+        let collector = collect(&program, address, &behind);
         // All cards and the collector go from step to step together.
         let step = Barrier::new(CARDS + 1);
         let reports: Vec<Report> = thread::scope(|scope| {
@@ -235,7 +211,7 @@ fn the_cards_of_a_chassis_are_heard_by_a_collector_of_others() {
             drop(collector);
             step.wait();
             step.wait();
-            let _collector = Rotel::start(&program, address, &behind);
+            let _collector = collect(&program, address, &behind);
             step.wait();
             let reports = cards.into_iter().map(|card| card.join().expect("a report"));
             reports.collect()

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use pinif_lab::{ServerProcess, free_address};
 
 use super::{
     CARDS, FINDINGS, Plan,
@@ -12,7 +13,7 @@ use super::{
     messages::Messages,
 };
 use crate::clock;
-use crate::others::{self, brought, free};
+use crate::others::{self, brought};
 use crate::report::{Row, Section};
 use crate::web;
 
@@ -30,14 +31,14 @@ struct Round {
 
 /// Measures: all rounds together are all findings.
 pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
-    let (address, other) = (free()?, free()?);
+    let (address, other) = (free_address()?, free_address()?);
     let mut command = Command::new(brought("PINIF_TEST_ROTEL")?);
     command
         .args(["start", "--otlp-http-endpoint", &address.to_string()])
         .args(["--otlp-grpc-endpoint", &other.to_string()])
         // It takes all in, and passes nothing on.
         .args(["--exporter", "blackhole"]);
-    let collector = others::start(&mut command, address)?;
+    let collector = ServerProcess::start(&mut command)?.listening_at(address)?;
     let messages = FINDINGS.div_ceil(PER_CARD as u64);
     let per_round = messages.div_ceil(plan.rounds as u64);
     // Made beforehand: this is no time of the collector's.

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use pinif_lab::{ServerProcess, free_address};
 
 use super::{CARDS, Plan, card::Card};
 use crate::clock;
-use crate::others::{self, brought, free};
+use crate::others::{self, brought};
 use crate::report::{Row, Section};
 use crate::web;
 
@@ -25,14 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Measures: each round is a sample of each series of each card.
 pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
     let folder = tempfile::tempdir()?;
-    let address = free()?;
-    let program = brought("PINIF_TEST_VICTORIA_METRICS")?.join("victoria-metrics");
-    let mut command = Command::new(program);
-    command
-        .arg(format!("-storageDataPath={}", folder.path().display()))
-        .arg(format!("-httpListenAddr={address}"))
-        .arg("-search.latencyOffset=0s");
-    let database = others::start(&mut command, address)?;
+    let address = free_address()?;
+    let programs = brought("PINIF_TEST_VICTORIA_METRICS")?;
+    let database = ServerProcess::victoria_metrics(&programs, folder.path(), address)?;
+    let database = database.listening_at(address)?;
     let series = card
         .metrics
         .lines()
