@@ -1,6 +1,7 @@
-//! A program of others that is measured, or measured with: where it is, and what it takes.
+//! A program of others that is measured, or measured with: where it is, what it takes, and what it answers.
 
 use std::env;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pinif_lab::ServerProcess;
 use procfs::process::Process;
 
 use crate::clock;
+use crate::web;
 
 /// Its time on a processor so far.
 ///
@@ -42,4 +44,16 @@ pub fn brought(variable: &str) -> Result<PathBuf> {
     path.map(PathBuf::from).with_context(|| {
         format!("{variable} names none of what is measured; run `cargo xtask bench`")
     })
+}
+
+/// The number that an expression has, by what answers there as Prometheus does; nothing where it has none.
+///
+/// # Errors
+/// Where it does not answer.
+pub fn number(at: SocketAddr, expression: &str) -> Result<Option<u64>> {
+    let query = serde_urlencoded::to_string([("query", expression)])?;
+    let answer = web::get(at, &format!("/api/v1/query?{query}"))?;
+    let answer: serde_json::Value = serde_json::from_str(&answer)?;
+    let number = answer["data"]["result"][0]["value"][1].as_str();
+    Ok(number.and_then(|number| number.parse().ok()))
 }

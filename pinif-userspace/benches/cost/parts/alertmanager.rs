@@ -17,7 +17,7 @@ use super::Plan;
 use crate::auditor::{Auditor, PINIF};
 use crate::clock;
 use crate::leak::{FIRST_USER, leak, socket};
-use crate::others::brought;
+use crate::others::{brought, number};
 use crate::report::{Row, Section};
 use crate::served::Served;
 use crate::statistics::quantile;
@@ -214,10 +214,7 @@ impl Supervisor {
         // It begins to scrape some seconds after its start.
         let end = Instant::now() + PATIENCE;
         let scraped = || -> Result<bool> {
-            let answer = web::get(prometheus, "/api/v1/query?query=count(up==1)")?;
-            let answer: serde_json::Value = serde_json::from_str(&answer)?;
-            let number = answer["data"]["result"][0]["value"][1].as_str();
-            Ok(number == Some(&*cards.len().to_string()))
+            Ok(number(prometheus, "count(up==1)")? == Some(cards.len() as u64))
         };
         while !scraped()? {
             ensure!(Instant::now() < end, "not all cards are scraped");

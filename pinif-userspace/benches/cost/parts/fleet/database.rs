@@ -1,6 +1,5 @@
 //! A fleet's database keeps the metrics of a thousand cards.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
@@ -11,7 +10,7 @@ use pinif_lab::{ServerProcess, free_address};
 
 use super::{CARDS, Plan, card::Card};
 use crate::clock;
-use crate::others::{self, brought};
+use crate::others::{self, brought, number};
 use crate::report::{Row, Section};
 use crate::web;
 
@@ -88,14 +87,8 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
 /// Waits until so many series are there.
 fn wait_for_series(address: SocketAddr, wanted: u64) -> Result<()> {
     let end = Instant::now() + PATIENCE;
-    let mut path = "/api/v1/query?query=".to_owned();
-    for byte in br#"count({__name__=~"pinif_.*"}[1h])"#.iter() {
-        let _infallible = write!(path, "%{byte:02x}");
-    }
     loop {
-        let answer: serde_json::Value = serde_json::from_str(&web::get(address, &path)?)?;
-        let number = answer["data"]["result"][0]["value"][1].as_str();
-        let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let number = number(address, r#"count({__name__=~"pinif_.*"}[1h])"#)?.unwrap_or(0);
         if number == wanted {
             return Ok(());
         }
