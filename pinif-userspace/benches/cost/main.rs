@@ -21,6 +21,7 @@ mod rivals;
 mod served;
 mod site;
 mod statistics;
+mod waiting;
 mod web;
 
 use std::path::PathBuf;

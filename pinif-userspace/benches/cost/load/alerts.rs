@@ -70,6 +70,7 @@ impl Sender for Leaks {
             }
             sent.count += 1;
             if self.alerts.pause > 0 {
+                // It waits for nothing: so many leaks a second are wanted.
                 thread::sleep(Duration::from_micros(self.alerts.pause));
             }
         }

@@ -7,9 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use pinif_lab::send::index;
 use pinif_lab::{Cgroup, Chassis, ServerProcess, free_address};
 
@@ -21,6 +21,7 @@ use crate::others::{brought, number};
 use crate::report::{Row, Section};
 use crate::served::Served;
 use crate::statistics::quantile;
+use crate::waiting::until;
 use crate::web;
 
 /// How many cards leak, each by itself.
@@ -212,40 +213,39 @@ impl Supervisor {
             _folder: folder,
         };
         // It begins to scrape some seconds after its start.
-        let end = Instant::now() + PATIENCE;
-        let scraped = || -> Result<bool> {
-            Ok(number(prometheus, "count(up==1)")? == Some(cards.len() as u64))
-        };
-        while !scraped()? {
-            ensure!(Instant::now() < end, "not all cards are scraped");
-            thread::sleep(ASKED);
-        }
+        until(
+            PATIENCE,
+            ASKED,
+            || number(prometheus, "count(up==1)"),
+            |&scraped| scraped == Some(cards.len() as u64),
+            |_| "not all cards are scraped".to_owned(),
+        )?;
         Ok(supervisor)
     }
 
     /// Waits until Alertmanager has an alert of a card's leak, or none. Returns when it was asked last: nanoseconds of [`clock::now`].
     fn until(&self, card: &Card, is_there: bool) -> Result<u64> {
-        let end = Instant::now() + PATIENCE;
         let target = target(card);
-        loop {
+        let ask = || -> Result<(u64, Vec<serde_json::Value>)> {
             let alerts = web::get(self.alertmanager, "/api/v2/alerts")?;
-            let now = clock::now();
-            let alerts: Vec<serde_json::Value> = serde_json::from_str(&alerts)?;
+            Ok((clock::now(), serde_json::from_str(&alerts)?))
+        };
+        let is_so = |(_, alerts): &(u64, Vec<serde_json::Value>)| {
             let found = alerts.iter().any(|alert| {
                 let labels = &alert["labels"];
                 labels["alertname"] == "PinifLeak" && labels["instance"] == *target
             });
-            if found == is_there {
-                return Ok(now);
-            }
+            found == is_there
+        };
+        let (asked, _) = until(PATIENCE, ASKED, ask, is_so, |(_, alerts)| {
             let wrong = if is_there {
                 "no alert comes"
             } else {
                 "the alert stays"
             };
-            ensure!(Instant::now() < end, "{wrong}: {alerts:?}");
-            thread::sleep(ASKED);
-        }
+            format!("{wrong}: {alerts:?}")
+        })?;
+        Ok(asked)
     }
 }
 

@@ -1,14 +1,8 @@
 //! How long a scrape of the metrics takes where there are as many as there may be, and as much as that has gone.
 
-use std::{
-    fs::File,
-    os::fd::AsRawFd as _,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs::File, os::fd::AsRawFd as _, path::Path, thread, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use pinif_lab::{Cgroup, Namespace};
 use pinif_userspace::control::Client;
 use rtnetlink::{
@@ -21,6 +15,7 @@ use super::Plan;
 use crate::auditor::Auditor;
 use crate::clock;
 use crate::report::{Row, Section, Target};
+use crate::waiting;
 
 /// Couples of namespaces: 200 namespaces.
 const COUPLES: usize = 100;
@@ -132,20 +127,15 @@ fn set_up(all: &[Namespace]) -> Result<()> {
 
 /// Scrapes until it is so.
 fn until(scraped: impl Fn() -> Result<(f64, String)>, is_so: impl Fn(&str) -> bool) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let (_, text) = scraped()?;
-        if is_so(&text) {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < end,
+    let wrong = |(_, text): &(f64, String)| {
+        format!(
             "{} interfaces and {} findings, and it waits for others",
-            sum(&text, "pinif_interfaces{"),
-            sum(&text, "pinif_findings_opened_total{")
-        );
-        thread::sleep(SNAPSHOT);
-    }
+            sum(text, "pinif_interfaces{"),
+            sum(text, "pinif_findings_opened_total{")
+        )
+    };
+    waiting::until(PATIENCE, SNAPSHOT, scraped, |(_, text)| is_so(text), wrong)?;
+    Ok(())
 }
 
 /// How many milliseconds a scrape took, and its text.

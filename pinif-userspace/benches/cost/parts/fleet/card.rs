@@ -19,6 +19,7 @@ use crate::auditor::{Auditor, PINIF};
 use crate::leak::{self, FIRST_USER};
 use crate::report::{Row, Section};
 use crate::served::Served;
+use crate::waiting::until;
 use crate::web::{self, Request};
 
 /// How many findings the card has, each of another user: as many as one message of `pinif serve` has at most. It follows `AT_ONCE` of
@@ -142,17 +143,19 @@ fn leak(chassis: &Chassis) -> Result<()> {
 /// Has all findings be in a history.
 fn keep(socket: &Path, history: &Path) -> Result<()> {
     let served = Served::start(socket, [OsStr::new("--history"), history.as_os_str()])?;
-    let end = Instant::now() + PATIENCE;
-    loop {
+    let ask = || -> Result<serde_json::Value> {
         // It answers 503 until there is one.
         let page = web::get(served.address(), "/v1/history?limit=1").unwrap_or_default();
-        let page: serde_json::Value = serde_json::from_str(&page).unwrap_or_default();
-        if page["total"] == PER_CARD {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "the history has not all findings");
-        thread::sleep(Duration::from_millis(100));
-    }
+        Ok(serde_json::from_str(&page).unwrap_or_default())
+    };
+    until(
+        PATIENCE,
+        Duration::from_millis(100),
+        ask,
+        |page| page["total"] == PER_CARD,
+        |_| "the history has not all findings".to_owned(),
+    )?;
+    Ok(())
 }
 
 /// How long the first line of each finding is, with its end.

@@ -1,17 +1,16 @@
 //! A fleet's database keeps the metrics of a thousand cards.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use pinif_lab::{ServerProcess, free_address};
 
 use super::{CARDS, Plan, card::Card};
 use crate::clock;
 use crate::others::{self, brought, number};
 use crate::report::{Row, Section};
+use crate::waiting::until;
 use crate::web;
 
 /// How many chassis the cards are in.
@@ -53,7 +52,19 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         rates.push((series * CARDS) as f64 / seconds);
         busy.push((others::busy(&database)? - before).as_secs_f64());
     }
-    wait_for_series(address, series * CARDS)?;
+    let wanted = series * CARDS;
+    until(
+        PATIENCE,
+        Duration::from_millis(500),
+        || number(address, r#"count({__name__=~"pinif_.*"}[1h])"#),
+        |&there| there == Some(wanted),
+        |there| {
+            format!(
+                "there are {} series instead of {wanted}",
+                there.unwrap_or(0)
+            )
+        },
+    )?;
     let [memory, _] = others::memory(&database)?;
     // What is in memory only is written then.
     web::get(address, "/internal/force_flush")?;
@@ -71,7 +82,7 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
         columns: vec!["what"],
         rows: vec![
             Row::new(["series of a card"], "", vec![series as f64]),
-            Row::new(["series of a thousand"], "", vec![(series * CARDS) as f64]),
+            Row::new(["series of a thousand"], "", vec![wanted as f64]),
             Row::new(["taken"], "samples/s", rates),
             Row::new(["a sample each 30 s of all"], "% of a processor", share),
             Row::new(["its memory"], "MiB", vec![memory]),
@@ -82,22 +93,6 @@ pub fn measure(plan: &Plan, card: &Card) -> Result<Section> {
             ),
         ],
     })
-}
-
-/// Waits until so many series are there.
-fn wait_for_series(address: SocketAddr, wanted: u64) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let number = number(address, r#"count({__name__=~"pinif_.*"}[1h])"#)?.unwrap_or(0);
-        if number == wanted {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < end,
-            "there are {number} series instead of {wanted}"
-        );
-        thread::sleep(Duration::from_millis(500));
-    }
 }
 
 /// The bytes of all files below a directory.
