@@ -196,15 +196,14 @@ impl Map {
         !matches!(self.definition.kind, kind::PERCPU_ARRAY | kind::SK_STORAGE)
     }
 
-    /// Whether the region at one of these addresses is of its values.
+    /// Whether the region at one of these addresses is of its values. It is asked of a map that is shared: none of sockets is.
     pub fn has_any(&self, regions: &BTreeSet<u64>) -> bool {
         match &self.content {
             Content::Array(first) => regions.contains(first),
             Content::Hash(values) | Content::Trie(values) => {
                 values.values().any(|at| regions.contains(at))
             }
-            Content::Storage(values) => values.values().any(|at| regions.contains(at)),
-            Content::Programs(_) | Content::Ring(_) => false,
+            Content::Storage(_) | Content::Programs(_) | Content::Ring(_) => false,
         }
     }
 

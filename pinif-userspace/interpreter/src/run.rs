@@ -106,10 +106,10 @@ impl Machine {
     /// The maps of which this run has written something that all CPUs have in common.
     fn shared(&mut self) -> BTreeSet<String> {
         let written = self.memory.take_written();
-        let maps = self.maps.iter();
-        let shared = maps.filter(|map| map.is_shared() && map.has_any(&written));
-        let names = shared.map(|map| map.definition.name.clone());
-        names.chain(self.changed.iter().cloned()).collect()
+        let shared = self.maps.iter().filter(|map| map.is_shared());
+        let changed = shared
+            .filter(|map| map.has_any(&written) || self.changed.contains(&map.definition.name));
+        changed.map(|map| map.definition.name.clone()).collect()
     }
 
     fn execute(

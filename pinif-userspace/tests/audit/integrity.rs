@@ -4,10 +4,9 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use pinif_ebpf::wake::Sleeper;
 use pinif_userspace::control::Client;
@@ -17,7 +16,7 @@ use pinif_userspace::findings::line::FindingLine;
 use super::held::{Held, held};
 use super::persist::place::Place;
 use super::sleeping::sleepers;
-use crate::bench::{Auditor, Bench, Events, Finding, Need, leak, risk, scenario, wait_until};
+use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
 use crate::gaps::foreign::{self, CgroupHook};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
@@ -123,12 +122,7 @@ fn who_detaches_a_link_wakes_it_where_that_is_said() {
         let setup = bench.auditor();
         let mut auditor = setup.arguments([Path::new("--socket"), &socket]).start();
         let sleepers = sleepers(auditor.pid());
-        let sleeps = || {
-            let sleeps = sleepers.get(&(Sleeper::Attachments as u32), 0);
-            sleeps.expect("a place of the map") != 0
-        };
-        let often = Events::every(Duration::from_millis(100));
-        wait_until("it sleeps until something is removed", &often, sleeps);
+        sleepers.wait_until_asleep(Sleeper::Attachments);
         let AttachmentCheck { by, because } = attachment_check(&socket);
         let is_woken = by == CheckedBy::Event;
         assert_eq!(is_woken, because.is_empty());
@@ -143,10 +137,11 @@ fn who_detaches_a_link_wakes_it_where_that_is_said() {
             "{because:?}"
         );
         // So that it does not sleep again before that is looked at.
-        kill(auditor.pid(), Signal::SIGSTOP).expect("it is this test's");
+        auditor.signal(Signal::SIGSTOP);
         link_of_eth1(bench, auditor.pid()).detach();
-        assert_eq!(sleeps(), !is_woken, "{because:?}");
-        kill(auditor.pid(), Signal::SIGCONT).expect("it is this test's");
+        let sleeps = sleepers.sleeps(Sleeper::Attachments);
+        assert_eq!(sleeps, !is_woken, "{because:?}");
+        auditor.signal(Signal::SIGCONT);
         let what = "removed the program at the egress of eth1";
         wait_for_removal(&mut auditor, what);
         leaks_again(bench, auditor, [removed("eth1", what)]);
@@ -205,10 +200,10 @@ fn hooks_are_there_again_beside_one_that_is_refused() {
         };
         let before = hooks(true).len();
         // So that it sees both at once.
-        kill(pid, Signal::SIGSTOP).expect("it is this test's");
+        auditor.signal(Signal::SIGSTOP);
         hooks(true).iter().for_each(Held::detach);
         foreign::alone_on(bench.cgroup_path(), CgroupHook::SocketCreate);
-        kill(pid, Signal::SIGCONT).expect("it is this test's");
+        auditor.signal(Signal::SIGCONT);
         let what = "removed the hooks of the cgroup";
         let finding = wait_for_removal(&mut auditor, what);
         assert!(finding.cause.contains("pinif_create"), "{finding:?}");

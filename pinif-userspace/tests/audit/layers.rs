@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, scenario, together};
+use crate::bench::{Bench, CONTROL_PLANE, Need, Report, leak, plug::move_to, scenario, together};
 use pinif_lab::{Device, LinkKind};
 
 together! {
@@ -253,14 +253,11 @@ fn what_a_bridge_switches_is_counted_on_its_port() {
 fn what_a_macvlan_of_another_namespace_sends_is_not_forwarded() {
     let need = [Need::Link(LinkKind::MacVlan)];
     scenario("2 macvlan-elsewhere", &need, |bench| {
-        let peer = &bench.chassis.peer;
+        let (card, peer) = (bench.card(), &bench.chassis.peer);
         let device = Device::new(LinkKind::MacVlan, "mv0").over("eth1");
-        bench.card().add_device(device).expect("a macvlan");
-        bench.run("ip", "link set mv0 multicast off");
-        bench.run(
-            "ip",
-            &format!("link set mv0 netns {}", peer.path().display()),
-        );
+        card.add_device(device).expect("a macvlan");
+        card.set_multicast("mv0", false).expect("it is there");
+        move_to(card, "mv0", peer);
         peer.set_up("mv0").expect("up");
         let address = "192.0.2.77/24".parse().expect("an address");
         peer.add_address("mv0", address).expect("an address");

@@ -251,6 +251,7 @@ fn build(chassis: &Chassis, dice: &mut Dice) -> Vec<String> {
 fn the_route_that_is_named_is_the_one_that_was_taken() {
     scenario("30 random routes", &[], |bench| {
         let (mut certain, mut probable, mut unknown) = (0, 0, 0);
+        let mut forwarded = 0;
         for seed in seeds(SEEDS) {
             let chassis = chassis().expect("a chassis");
             let copy = pinif_lab::chassis().expect("a copy");
@@ -269,6 +270,7 @@ fn the_route_that_is_named_is_the_one_that_was_taken() {
                 match named(&finding.cause) {
                     Some(route) => {
                         holds(&copy, sender, finding, &route, &context);
+                        forwarded += u64::from(sender.is_forwarded);
                         if route.certain {
                             certain += 1;
                         } else {
@@ -284,11 +286,14 @@ fn the_route_that_is_named_is_the_one_that_was_taken() {
                 }
             }
         }
-        eprintln!("{certain} routes are certain, {probable} probable, {unknown} unknown");
+        eprintln!(
+            "{certain} routes are certain, {probable} probable, {unknown} unknown; {forwarded} are of forwarded packets"
+        );
         assert!(
             certain > 4 * (probable + unknown),
             "{certain} routes are certain, {probable} probable, {unknown} unknown"
         );
+        assert!(forwarded > 0, "no route of a forwarded packet is named");
     });
 }
 

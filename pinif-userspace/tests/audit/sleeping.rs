@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData, loaded_maps};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use pinif_ebpf::wake::Sleeper;
 
@@ -12,8 +12,26 @@ use crate::bench::{Events, leak, scenario, wait_until};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
 
+/// How long until it is looked again who sleeps: the kernel gives no event of it.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The auditor's map of who sleeps.
-pub fn sleepers(pid: Pid) -> Array<MapData, u32> {
+pub struct Sleepers(Array<MapData, u32>);
+
+impl Sleepers {
+    pub fn sleeps(&self, sleeper: Sleeper) -> bool {
+        let sleeps = self.0.get(&(sleeper as u32), 0);
+        sleeps.expect("a place of the map") != 0
+    }
+
+    #[track_caller]
+    pub fn wait_until_asleep(&self, sleeper: Sleeper) {
+        let what = format!("this sleeps: {sleeper:?}");
+        wait_until(&what, &Events::every(PAUSE), || self.sleeps(sleeper));
+    }
+}
+
+pub fn sleepers(pid: Pid) -> Sleepers {
     let held: Vec<u32> = held(pid)
         .iter()
         .filter_map(|held| held.number("map_id"))
@@ -23,7 +41,7 @@ pub fn sleepers(pid: Pid) -> Array<MapData, u32> {
         |map: &aya::maps::MapInfo| map.name_as_str() == Some("ASLEEP") && held.contains(&map.id());
     let map = all.find(is_it).expect("it is held");
     let map = MapData::from_id(map.id()).expect("it is there");
-    Array::try_from(Map::Array(map)).expect("an array")
+    Sleepers(Array::try_from(Map::Array(map)).expect("an array"))
 }
 
 #[test]
@@ -31,27 +49,22 @@ fn a_finding_that_does_not_grow_is_slept_on_and_its_next_packet_wakes() {
     scenario("sleeping", &[], |bench| {
         let mut auditor = bench.audit(&[]);
         let sleepers = sleepers(auditor.pid());
-        let sleeps = || {
-            let sleeps = sleepers.get(&(Sleeper::Counters as u32), 0);
-            sleeps.expect("a place of the map") != 0
-        };
-        let falls_asleep = || {
-            let often = Events::every(Duration::from_millis(100));
-            wait_until("nobody reads the counters on time", &often, sleeps);
-        };
         let sent = bench.send(&format!("{LEAK} --count 1"));
         auditor.wait_for_finding_that("the leak", |finding| finding.packets == 1);
         // Though the finding is open.
-        falls_asleep();
+        sleepers.wait_until_asleep(Sleeper::Counters);
         // So that it does not sleep again before that is looked at.
-        kill(auditor.pid(), Signal::SIGSTOP).expect("it is this test's");
+        auditor.signal(Signal::SIGSTOP);
         bench.send("udp --bind-device fab0 --to 10.0.0.2:9 --count 3");
-        assert!(sleeps(), "what is contained wakes nobody");
+        assert!(
+            sleepers.sleeps(Sleeper::Counters),
+            "what is contained wakes nobody"
+        );
         bench.send(&format!("{LEAK} --count 2"));
-        assert!(!sleeps(), "what leaks does");
-        kill(auditor.pid(), Signal::SIGCONT).expect("it is this test's");
+        assert!(!sleepers.sleeps(Sleeper::Counters), "what leaks does");
+        auditor.signal(Signal::SIGCONT);
         auditor.wait_for_finding_that("it grows", |finding| finding.packets == 3);
-        falls_asleep();
+        sleepers.wait_until_asleep(Sleeper::Counters);
         let report = auditor.stop();
         let escape = leak("device-escape").bound("fab0").egress("eth1");
         report

@@ -135,7 +135,7 @@ impl File {
         file
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.path().join("policy.toml")
     }
 

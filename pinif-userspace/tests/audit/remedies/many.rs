@@ -195,15 +195,18 @@ fn each_wrong_route_is_named() {
     .is_fixed();
 }
 
+/// A marked packet is led outside by a rule, and another by a route of the main table.
+fn by_rule_and_route(bench: &Bench) {
+    super::misled(bench, "pref 90 fwmark 0x20");
+    bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
+    bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
+}
+
 #[test]
 fn a_rules_table_and_the_main_one_each_get_a_route() {
     Several {
         name: "30 many-rules",
-        make: |bench| {
-            super::misled(bench, "pref 90 fwmark 0x20");
-            bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
-            bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
-        },
+        make: by_rule_and_route,
         sends: &[
             "udp --mark 32 --to 198.18.2.1:9 --count 1",
             "udp --to 198.18.3.1:9 --count 1",
@@ -227,11 +230,7 @@ fn a_rules_table_and_the_main_one_each_get_a_route() {
 fn what_a_mark_that_is_not_known_led_is_said_to_be_left() {
     Several {
         name: "30 many-unknown",
-        make: |bench| {
-            super::misled(bench, "pref 90 fwmark 0x20");
-            bench.run("ip", "route replace default via 10.0.0.2 dev fab0");
-            bench.run("ip", "route add 198.18.3.0/24 via 192.0.2.2 dev eth1");
-        },
+        make: by_rule_and_route,
         sends: &[
             "udp --to 198.18.3.1:9 --count 1",
             "udp --mark 32 --to 198.18.2.1:9 --count 1",

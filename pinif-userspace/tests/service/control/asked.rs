@@ -4,7 +4,7 @@ use std::{
     io::{Read, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pinif_userspace::control::{Client, ClientError};
@@ -96,6 +96,19 @@ pub fn answer(stream: &mut impl Read) -> (u16, String) {
         .nth(1)
         .and_then(|status| status.parse().ok());
     (status.unwrap_or_default(), text)
+}
+
+/// Asks until there is an answer.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what} does not come");
+        // Whoever is asked shares the processor.
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {

@@ -8,7 +8,7 @@ use std::{
 
 use pinif_lab::socket::as_peer;
 
-use super::asked::{LEAK, Place, answer};
+use super::asked::{LEAK, Place, answer, until};
 use crate::bench::{leak, scenario};
 
 const EVENTS: &[u8] = b"GET /v1/events HTTP/1.1\r\nHost: pinif\r\n\r\n";
@@ -54,7 +54,9 @@ fn sixteen_follow_and_others_are_answered_beside_them() {
         drop(idle);
         followers.pop();
         // Whoever has gone makes room; that it has is known a moment later.
-        while place.get("/v1/status").0 != 200 {}
+        until("a place", || {
+            (place.get("/v1/status").0 == 200).then_some(())
+        });
         follow(&place);
         auditor.stop().expect().nothing_else();
     });

@@ -1,20 +1,18 @@
 //! The metrics of a real auditor: what they count, and that what reads them is content.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsStr,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::Command,
-};
+use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, process::Command};
 
-use super::asked::{LEAK, Place};
+use super::asked::{LEAK, Place, until};
 use crate::bench::{Values, goes_on, leak, plug::rename, scenario, values};
 use crate::serve::{secured::Secure, served::Served};
 
 fn scrape(place: &Place) -> Values {
     values(&place.ask(async |client| client.metrics().await))
+}
+
+/// Scrapes until the values are what they should be: the state of a second ago may be given.
+fn scrape_until(place: &Place, what: &str, are: impl Fn(&Values) -> bool) -> Values {
+    until(what, || Some(scrape(place)).filter(&are))
 }
 
 /// The answer in bare HTTP to a reader that accepts this: its type and its text.
@@ -61,13 +59,12 @@ fn each_packet_and_each_finding_is_counted_from_zero() {
         auditor.wait_for_finding("device-escape");
         let left =
             format!(r#"pinif_packets_total{{netns="{card}",zone="",verdict="device-escape"}}"#);
-        let mut after = scrape(&place);
-        // The state of a second ago may be given, of which some were not sent yet, and no older one.
+        // Some were not sent yet a second ago.
         let entries = r#"pinif_map_entries{map="findings"}"#;
-        let is_whole = |page: &Values| page[open] > 0.0 && page[entries] > 0.0;
-        while after.get(&left).is_none_or(|packets| *packets < 7.0) || !is_whole(&after) {
-            after = scrape(&place);
-        }
+        let after = scrape_until(&place, "all packets and the finding", |page| {
+            let has_all = page.get(&left).is_some_and(|packets| *packets >= 7.0);
+            has_all && page[open] > 0.0 && page[entries] > 0.0
+        });
         assert_eq!((after[opened], after[open]), (1.0, 1.0));
         assert_eq!(after[&left], 7.0);
         let passed = format!(
@@ -123,24 +120,19 @@ fn nothing_goes_down_when_an_interface_is_renamed() {
             let escaped = of.filter(|(name, _)| name.contains("device-escape"));
             escaped.map(|(_, value)| value).sum()
         };
-        let mut before = scrape(&place);
-        while total(&before, "eth1") < 7.0 {
-            before = scrape(&place);
-        }
+        let once = |interface: &str, packets: f64| {
+            let what = format!("{packets} packets by {interface}");
+            scrape_until(&place, &what, |values| total(values, interface) >= packets)
+        };
+        let before = once("eth1", 7.0);
         rename(bench.card(), "eth1", "wan0");
         auditor.wait_for_note("eth1 is called wan0 from now on");
         bench.send("udp --bind-device fab0 --pktinfo wan0 --to 10.0.0.2:9 --count 5");
-        let mut after = scrape(&place);
-        while total(&after, "wan0") < 5.0 {
-            after = scrape(&place);
-        }
+        let after = once("wan0", 5.0);
         rename(bench.card(), "wan0", "eth1");
         auditor.wait_for_note("wan0 is called eth1 from now on");
         bench.send(&format!("{LEAK} --count 1"));
-        let mut last = scrape(&place);
-        while total(&last, "eth1") < 8.0 {
-            last = scrape(&place);
-        }
+        let last = once("eth1", 8.0);
         let both = |values: &Values| (total(values, "eth1"), total(values, "wan0"));
         assert_eq!(
             [&before, &after, &last].map(both),
@@ -214,16 +206,17 @@ fn rules_and_documentation_name_metrics_that_there_are() {
         let auditor = place.audit(bench, &[]);
         // What `pinif serve` passes on, with its own behind it.
         let folder = tempfile::tempdir().expect("a folder");
-        let (history, program) = (folder.path().join("history.db"), folder.path().join("true"));
-        fs::write(&program, "#!/bin/sh\n").expect("it is ours");
-        fs::set_permissions(&program, Permissions::from_mode(0o700)).expect("it is ours");
+        let history = folder.path().join("history.db");
         // Nobody listens there.
-        let export = ["--otlp", "http://127.0.0.1:9"].map(OsStr::new);
-        let files = [("--exec", &program), ("--history", &history)];
-        let files = files
-            .iter()
-            .flat_map(|(option, file)| [OsStr::new(option), file.as_os_str()]);
-        let served = Served::start(&place, files.chain(export));
+        let options = [
+            "--otlp",
+            "http://127.0.0.1:9",
+            "--exec",
+            "/bin/true",
+            "--history",
+        ];
+        let options = options.into_iter().map(OsStr::new);
+        let served = Served::start(&place, options.chain([history.as_os_str()]));
         let text = served.until("an auditor's metrics", |served| {
             let (_, text) = served.get("/metrics");
             let is_whole = text.contains("# TYPE pinif_packets_total")

@@ -9,14 +9,13 @@ use std::{
     net::TcpStream,
     path::Path,
     process::Command,
-    time::{Duration, Instant},
 };
 
 use pinif_lab::{ServerProcess, free_address};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::asked::{LEAK, Place};
+use super::asked::{LEAK, Place, until};
 use crate::{
     bench::{Need, leak, prometheus as programs, scenario},
     serve::{
@@ -41,19 +40,6 @@ pub fn get(port: u16, path: &str) -> Option<Value> {
     stream.read_to_string(&mut answer).ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     serde_json::from_str(body).ok()
-}
-
-/// Asks until there is an answer.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + pinif_lab::patience(Duration::from_secs(120));
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "{what} does not come");
-        // Whoever is asked shares the processor.
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// What looks at an auditor; ended when dropped.
@@ -150,11 +136,10 @@ fn seconds(text: &Value) -> f64 {
     moment.as_duration().as_secs_f64()
 }
 
-const NEEDS: [Need; 2] = [Need::Prometheus, Need::Program("socat")];
-
 #[test]
 fn one_packet_that_leaks_is_in_alertmanager_after_two_scrapes() {
-    scenario("metrics prometheus", &NEEDS, |bench| {
+    let needs = [Need::Prometheus, Need::Program("socat")];
+    scenario("metrics prometheus", &needs, |bench| {
         let place = Place::new();
         let mut auditor = place.audit(bench, &[]);
         let monitoring = Monitoring::start(&place);
@@ -246,7 +231,7 @@ fn all<'a>(value: &'a Value, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn each_panel_of_the_dashboard_has_data() {
-    scenario("metrics dashboard", &NEEDS, |bench| {
+    scenario("metrics dashboard", &[Need::Prometheus], |bench| {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/grafana/pinif-dashboard.json");
         let text = fs::read_to_string(file).expect("the dashboard");

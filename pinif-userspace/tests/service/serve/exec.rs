@@ -18,7 +18,7 @@ use super::{
     served::Served,
 };
 use crate::{
-    bench::{leak, scenario},
+    bench::{Auditor, Bench, leak, scenario},
     control::{
         asked::{LEAK, Place},
         docs::read,
@@ -35,6 +35,21 @@ fn program(folder: &Folder, lines: &str) -> PathBuf {
 fn serve(place: &Place, program: &Path, more: &[&str]) -> Served {
     let program = program.to_str().expect("UTF-8");
     Served::start(place, [&["--exec", program], more].concat())
+}
+
+/// A `pinif serve` that calls the program, and hears the auditor here of a finding of one packet.
+fn beside_a_leak<'b>(
+    bench: &'b Bench,
+    program: &Path,
+    more: &[&str],
+) -> (Place, Auditor<'b>, Served) {
+    let place = Place::new();
+    let mut auditor = place.audit(bench, &[]);
+    let mut served = serve(&place, program, more);
+    served.wait_until_heard();
+    bench.send(&format!("{LEAK} --count 1"));
+    auditor.wait_for_finding("device-escape");
+    (place, auditor, served)
 }
 
 fn metric(served: &Served, name: &str) -> u64 {
@@ -131,12 +146,8 @@ fn a_call_is_given_variables_alone_and_so_much_time() {
             pids.display()
         );
         let program = program(&folder, &lines);
-        let place = Place::new();
-        let mut auditor = place.audit(bench, &[]);
-        let mut served = serve(&place, &program, &["--exec-timeout", "500ms"]);
-        served.wait_until_heard();
-        bench.send(&format!("{LEAK} --count 1"));
-        auditor.wait_for_finding("device-escape");
+        let (_place, auditor, mut served) =
+            beside_a_leak(bench, &program, &["--exec-timeout", "500ms"]);
         let note = served.pinif.wait_for_note("does not end in time");
         assert!(note.contains("is not called for again"), "{note}");
         assert_eq!(calls(&served), [0, 0, 1, 0]);
@@ -177,12 +188,7 @@ fn a_program_that_fails_is_said_once_and_counted() {
     scenario("serve exec-fails", &[], |bench| {
         let folder = Folder::new();
         let program = program(&folder, "#!/bin/sh\nexit 3\n");
-        let place = Place::new();
-        let mut auditor = place.audit(bench, &[]);
-        let mut served = serve(&place, &program, &[]);
-        served.wait_until_heard();
-        bench.send(&format!("{LEAK} --count 1"));
-        auditor.wait_for_finding("device-escape");
+        let (_place, auditor, mut served) = beside_a_leak(bench, &program, &[]);
         served.pinif.wait_for_note("program ends with status 3");
         bench.send(&format!("{LEAK} --count 20"));
         served.until("the second call", |served| {
@@ -251,12 +257,8 @@ fn a_call_that_the_end_cuts_short_is_not_said_to_be_late() {
         let begun = folder.path("begun");
         let lines = format!("#!/bin/sh\n: >{}\nexec sleep 1000\n", begun.display());
         let program = program(&folder, &lines);
-        let place = Place::new();
-        let mut auditor = place.audit(bench, &[]);
-        let mut served = serve(&place, &program, &["--exec-timeout", "1000s"]);
-        served.wait_until_heard();
-        bench.send(&format!("{LEAK} --count 1"));
-        auditor.wait_for_finding("device-escape");
+        let (_place, auditor, served) =
+            beside_a_leak(bench, &program, &["--exec-timeout", "1000s"]);
         served.until("the call", |_| begun.exists().then_some(()));
         let said = served.stop().stderr.join("\n");
         assert!(
@@ -281,12 +283,8 @@ fn a_call_does_not_outlive_a_pinif_serve_that_is_killed() {
             begun.display()
         );
         let program = program(&folder, &lines);
-        let place = Place::new();
-        let mut auditor = place.audit(bench, &[]);
-        let mut served = serve(&place, &program, &["--exec-timeout", "1000s"]);
-        served.wait_until_heard();
-        bench.send(&format!("{LEAK} --count 1"));
-        auditor.wait_for_finding("device-escape");
+        let (_place, auditor, served) =
+            beside_a_leak(bench, &program, &["--exec-timeout", "1000s"]);
         let pid = served.until("the call", |_| fs::read_to_string(&begun).ok());
         let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
         let called = pidfd_open(pid.expect("a number"), PidfdFlags::empty()).expect("it runs");
@@ -305,10 +303,8 @@ fn a_call_does_not_outlive_a_pinif_serve_that_is_killed() {
 /// On most hosts `/bin` is a link; in the machines of other kernels it is one that 9p serves.
 #[test]
 fn a_program_may_be_named_by_a_path_with_links() {
-    scenario("serve exec-link", &[], |_| {
-        let place = Place::new();
-        let served = serve(&place, Path::new("/bin/true"), &[]);
-        assert_eq!(calls(&served), [0, 0, 0, 0]);
-        served.stop();
-    });
+    let place = Place::new();
+    let served = serve(&place, Path::new("/bin/true"), &[]);
+    assert_eq!(calls(&served), [0, 0, 0, 0]);
+    served.stop();
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{collector::Collector, otlp::collect};
 use crate::{
     bench::{prometheus, rotel, victoria_metrics},
-    control::prometheus::{get, until},
+    control::{asked::until, prometheus::get},
 };
 
 /// The midplane, as the files have it; the last number of a card's address is its slot.

@@ -11,8 +11,9 @@ use super::{
 use crate::{
     bench::{Need, prometheus, scenario},
     control::{
+        asked::until,
         docs::{commands, read},
-        prometheus::{get, port, until},
+        prometheus::{get, port},
     },
 };
 

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Command, Output},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     bench::{Ended, Pinif},
-    control::asked::{Place, answer},
+    control::asked::{Place, answer, until},
 };
 
 /// A `pinif serve`; ended when dropped.
@@ -97,14 +97,7 @@ impl Served {
 
     /// Asks until the answer `is` it.
     pub fn until<T>(&self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
-        let end = Instant::now() + pinif_lab::patience(Duration::from_secs(60));
-        loop {
-            if let Some(answer) = ask(self) {
-                return answer;
-            }
-            assert!(Instant::now() < end, "{what} does not come");
-            std::thread::yield_now();
-        }
+        until(what, || ask(self))
     }
 
     /// Ends it as a service manager does.

@@ -1,17 +1,13 @@
 //! `--via`: what is sent leaves by the interface that is named, or not at all.
 
-use std::{
-    net::TcpListener,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{net::TcpListener, process::Command};
 
 use pinif_lab::{Counters, Namespace, Route};
 
 use super::collector::{Collector, newest};
 use crate::{
     bench::{Pinif, scenario},
-    control::asked::{LEAK, Place},
+    control::asked::{LEAK, Place, until},
 };
 
 /// Where the collector is; the card's route to it leads elsewhere.
@@ -108,16 +104,11 @@ impl Card {
                     .ok()
             })
         };
-        let end = Instant::now() + pinif_lab::patience(Duration::from_secs(60));
         let mut begin = None;
-        loop {
-            if let Some(now) = failures()
-                && now >= *begin.get_or_insert(now) + more
-            {
-                return;
-            }
-            assert!(Instant::now() < end, "no attempt fails");
-        }
+        until("an attempt that fails", || {
+            let now = failures()?;
+            (now >= *begin.get_or_insert(now) + more).then_some(())
+        });
     }
 }
 
@@ -144,11 +135,9 @@ fn nothing_leaves_by_another_interface_and_all_arrives_once_it_is_up() {
         // Without it, the policy's route is taken.
         let mut served = card.serve(&place, &[]);
         served.wait_for_note(" is heard");
-        let end = Instant::now() + pinif_lab::patience(Duration::from_secs(60));
-        while card.elsewhere() == Counters::default() {
-            assert!(Instant::now() < end, "nothing leaves");
-            std::thread::yield_now();
-        }
+        until("a packet by the other", || {
+            (card.elsewhere() != Counters::default()).then_some(())
+        });
         served.kill();
         let before = card.elsewhere();
 

@@ -7,7 +7,7 @@ use pinif_lab::patience;
 
 use super::{NOTHING, Receiver, kept_out, ours, send, wait_until_dropped};
 use crate::bench::{CONTROL_PLANE, leak, scenario};
-use crate::enforce::until::UNDONE;
+use crate::enforce::{rules::File, until::UNDONE};
 use crate::persist::place::Place;
 
 const REACHED: &str = "udp --to 10.0.0.1:5000";
@@ -66,14 +66,9 @@ fn nothing_comes_in_between_two_collectors() {
         let place = Place::new();
         let receiver = Receiver::of(bench, "10.0.0.1:5000");
         let outside = &bench.chassis.outside;
-        let policy = tempfile::Builder::new().suffix(".toml").tempfile();
-        let policy = policy.expect("a file");
-        std::fs::write(policy.path(), CONTROL_PLANE).expect("it is ours");
-        let arguments = [
-            "--enforce",
-            "--policy",
-            policy.path().to_str().expect("UTF-8"),
-        ];
+        let policy = File::new(CONTROL_PLANE);
+        let path = policy.path();
+        let arguments = ["--enforce", "--policy", path.to_str().expect("UTF-8")];
         let before = bench.received();
         let began = place.audit(bench, &arguments).kill();
         send(bench, outside, &format!("{REACHED} --count 500"));
