@@ -397,6 +397,7 @@ check "it is killed after the others" grep -q -x -e -900 "/proc/$main/oom_score_
 
 check "its next start is held" holds_its_start
 check "it gets SIGKILL" kill -KILL "$main"
+check "it has ended" waits is_down
 check "what is sent meanwhile is dropped" sends 20
 check "nothing ran meanwhile" is_down
 check "nothing of that arrived" has_arrived 0
