@@ -1,4 +1,4 @@
-//! Waiting for what nobody tells.
+//! Waiting for what gives no event.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// Asks until the answer is as wanted, and returns that. It is asked again and again, with a pause in between: what is waited for is in a
-/// program that answers what is there now, and tells nobody of a change.
+/// program that answers what is there now, and gives no event of a change.
 ///
 /// # Errors
 /// Where there is no answer, or it is not as wanted for too long: then what is wrong with it.

@@ -102,14 +102,6 @@ pub(in crate::findings) fn shown(network: IpNet) -> String {
     }
 }
 
-/// ` tos 0x10`, of a route that is for such packets alone.
-pub(in crate::findings) fn of_tos(tos: u8) -> String {
-    match tos {
-        0 => String::new(),
-        tos => format!(" tos {tos:#04x}"),
-    }
-}
-
 /// The option by which a program names address and interface of one packet: ip(7), ipv6(7).
 pub(in crate::findings) fn packet_info(is_ipv6: bool) -> &'static str {
     if is_ipv6 {

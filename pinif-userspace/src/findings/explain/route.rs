@@ -5,7 +5,6 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 use pinif_ebpf::key::IfIndex;
 
-use super::phrases::of_tos;
 use crate::host::{
     links::Links,
     routes::{self, Choice, RouteType, kind_name, table_name},
@@ -139,6 +138,14 @@ impl fmt::Display for Route {
             0 | 1 => Ok(()),
             hops => write!(f, ", one of its {hops} next hops"),
         }
+    }
+}
+
+/// ` tos 0x10`, of a route that is for such packets alone.
+pub(in crate::findings) fn of_tos(tos: u8) -> String {
+    match tos {
+        0 => String::new(),
+        tos => format!(" tos {tos:#04x}"),
     }
 }
 

