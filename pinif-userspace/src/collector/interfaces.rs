@@ -22,6 +22,7 @@ use crate::{
     hub::{Hub, Notice, notice::Work},
     kernel::publish::counted_above,
     policy::ingress_policy::watched,
+    text::words::those_there,
 };
 
 /// What came of attaching to some interfaces.
@@ -67,7 +68,7 @@ impl Audit {
         format!(
             "no interface is named {}; there are {}",
             wanted.collect::<Vec<_>>().join(" or "),
-            Vec::from_iter(there).join(", ")
+            those_there(&Vec::from_iter(there))
         )
     }
 

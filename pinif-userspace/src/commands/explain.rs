@@ -17,6 +17,7 @@ use crate::{
     text::{
         escape::{visible, visible_path},
         streams,
+        words::those_there,
     },
 };
 
@@ -222,7 +223,7 @@ pub(super) fn with_id<'f>(
         if ids.is_empty() {
             "there is none at all".to_owned()
         } else {
-            format!("there are {}", ids.join(", "))
+            format!("there are {}", those_there(&ids))
         }
     );
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{asking::Asked, choice::Choice, explain, form::Form};
 use crate::{
     control::{Client, FindingsFilter},
+    findings::line::FindingLine,
     text::{escape::visible, streams},
 };
 
@@ -58,7 +59,7 @@ pub fn run(args: FindingsArgs) -> Result<ExitCode> {
         let outcome = match (&args.id, args.follow) {
             (Some(id), _) => one(client, id, &mut printer).await,
             (None, true) => follow(client, &filter, args.limit, &mut printer).await,
-            (None, false) => all(client, filter.clone(), args.limit, &mut printer).await,
+            (None, false) => all(client, &args.choice, args.limit, &mut printer).await,
         };
         match outcome {
             // Whoever read it may have read enough.
@@ -85,10 +86,11 @@ async fn one(client: &mut Client, id: &str, printer: &mut Printer) -> Result<()>
 /// All that there are, a page after the other.
 async fn all(
     client: &mut Client,
-    mut filter: FindingsFilter,
+    choice: &Choice,
     limit: Option<u64>,
     printer: &mut Printer,
 ) -> Result<()> {
+    let mut filter = choice.filter();
     let limit = limit.unwrap_or(match printer.form() {
         Form::Human => SHOWN,
         Form::Json | Form::Csv => u64::MAX,
@@ -104,7 +106,26 @@ async fn all(
         filter.from = page.next;
         if filter.from.is_none() || shown >= limit {
             let more = page.total.saturating_sub(shown);
-            return printer.end(more);
+            let why = match shown {
+                0 => choice.unmatched(&first(client).await?),
+                _ => None,
+            };
+            return printer.end(more, why.as_deref());
+        }
+    }
+}
+
+/// The first findings, whatever they are.
+async fn first(client: &mut Client) -> Result<Vec<FindingLine>> {
+    let mut filter = FindingsFilter::default();
+    let mut all = Vec::new();
+    loop {
+        filter.limit = Some(u32::try_from(SHOWN).unwrap_or(u32::MAX));
+        let page = client.findings(&filter).await?;
+        all.extend(page.findings);
+        filter.from = page.next;
+        if filter.from.is_none() || all.len() as u64 >= SHOWN {
+            return Ok(all);
         }
     }
 }

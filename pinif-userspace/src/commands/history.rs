@@ -7,8 +7,12 @@ use std::{path::PathBuf, process::ExitCode, time::SystemTime};
 use anyhow::{Result, anyhow};
 use clap::Args;
 
-use super::{choice::Choice, form::Form};
-use crate::{findings::query::Query, history::History, text::streams};
+use super::{choice::Choice, form::Form, unmatched};
+use crate::{
+    findings::{line::FindingLine, query::Query},
+    history::History,
+    text::streams,
+};
 
 /// How many findings people are shown, unless they say.
 const SHOWN: u64 = 1000;
@@ -47,12 +51,31 @@ pub fn run(args: HistoryArgs) -> Result<ExitCode> {
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
         ..query.map_err(|error| anyhow!("{error}"))?
     };
-    let page = History::open(&args.history)?.newest(query)?;
+    let mut history = History::open(&args.history)?;
+    let page = history.newest(query)?;
+    let why = match page.total {
+        0 => args.choice.unmatched(&newest(&mut history)?),
+        _ => None,
+    };
+    let why = why.as_deref();
     let text = match args.format {
-        Form::Human => print::human(&page),
+        Form::Human => print::human(&page, why),
         Form::Json => print::json(&page)?,
         Form::Csv => print::csv(&page),
     };
+    if args.format != Form::Human {
+        unmatched::note(why);
+    }
     streams::answer(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The newest findings, whatever they are.
+fn newest(history: &mut History) -> Result<Vec<FindingLine>> {
+    let query = Query {
+        limit: usize::try_from(SHOWN).unwrap_or(usize::MAX),
+        ..Query::default()
+    };
+    let page = history.newest(query)?;
+    Ok(page.findings.into_iter().map(|past| past.finding).collect())
 }

@@ -27,3 +27,4 @@ pub(crate) mod sockets;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod top;
+mod unmatched;

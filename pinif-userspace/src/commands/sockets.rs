@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::unmatched;
 use crate::{
     collector::fail_on::{FailOn, exit_status},
     host::{
@@ -71,7 +72,8 @@ pub struct SocketsArgs {
 pub fn run(args: SocketsArgs) -> Result<ExitCode> {
     let mut shown = Shown {
         namespaces: namespaces(&args)?,
-        wanted: args.filter.into(),
+        wanted: Query::from(&args.filter),
+        filter: args.filter,
         format: args.format,
         goes_on: args.watch.is_some(),
         lines: BTreeMap::new(),
@@ -141,6 +143,7 @@ async fn watch(handle: &tokio::runtime::Handle, period: Duration, shown: &mut Sh
 struct Shown {
     namespaces: Vec<NetNs>,
     wanted: Query,
+    filter: Filter,
     format: Format,
     goes_on: bool,
     fail_on: FailOn,
@@ -154,13 +157,22 @@ struct Shown {
 impl Shown {
     fn look(&mut self) -> Result<()> {
         let mut all = survey(&self.namespaces)?;
+        let why = match all.sockets.iter().any(|socket| self.wanted.takes(socket)) {
+            true => None,
+            false => self.filter.unmatched(&all.sockets),
+        };
         all.sockets.retain(|socket| self.wanted.takes(socket));
         let severities = all.sockets.iter().map(|socket| socket.risk.severity());
         let worst = severities.max().flatten();
         self.status = exit_status(self.fail_on, worst, all.unlisted_raw > 0);
         match self.format {
-            Format::Json => self.show_lines(&all),
-            Format::Human => self.show_table(&all),
+            Format::Json => {
+                if !self.goes_on {
+                    unmatched::note(why.as_deref());
+                }
+                self.show_lines(&all)
+            }
+            Format::Human => self.show_table(&all, why),
         }
     }
 
@@ -191,13 +203,13 @@ impl Shown {
         Ok(())
     }
 
-    fn show_table(&mut self, all: &Survey) -> Result<()> {
+    fn show_table(&mut self, all: &Survey, why: Option<String>) -> Result<()> {
         let out = io::stdout();
         let enter = match &self.namespaces[..] {
             [only] => Enter::of(only),
             _ => Enter::Own,
         };
-        let table = table::render(all, &enter, Look::of(&out), columns(&out));
+        let table = table::render(all, why, &enter, Look::of(&out), columns(&out));
         if table == self.table {
             return Ok(());
         }

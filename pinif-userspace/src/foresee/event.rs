@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::route::RouteSpec;
 use crate::{
     host::{netns::NetNs, network::Network},
-    text::escape::visible,
+    text::{escape::visible, words::those_there},
 };
 
 /// Something that may happen.
@@ -57,7 +57,7 @@ pub fn down(network: &Network, netns: &NetNs, name: &str) -> Result<Event> {
             "there is no interface {} in the network namespace {}; those that there are: {}",
             visible(name),
             visible(&netns.name),
-            known.join(", ")
+            those_there(&known)
         );
     }
     Ok(Event::Down(name.to_owned()))

@@ -74,6 +74,17 @@ impl FromStr for RouteSpec {
     }
 }
 
+impl RouteSpec {
+    /// What ip-route(8) is given for routes of its family, with a space behind it; nothing of IPv4.
+    pub(super) fn family(&self) -> &'static str {
+        if self.prefix.addr().is_ipv6() {
+            "-6 "
+        } else {
+            ""
+        }
+    }
+}
+
 impl fmt::Display for RouteSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "route {}", self.prefix)?;

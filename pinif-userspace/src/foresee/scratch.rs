@@ -8,7 +8,7 @@ use std::{
     io,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow};
 use netlink_packet_core::NLM_F_EXCL;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use pinif_ebpf::key::IfIndex;
@@ -17,13 +17,18 @@ use super::{
     copy::{Copy, Original, add_routes, dump},
     event::Event,
     numbered::STAND_INS,
+    route::RouteSpec,
     wire::{ADDRESS, GET_HOP, HOP, IFF_UP, INET, INET6, ROUTE, Raw},
 };
-use crate::host::{
-    addresses::LocalAddress,
-    links::{Link, Links},
-    netlink::Requester,
-    network::Network,
+use crate::{
+    host::{
+        addresses::LocalAddress,
+        links::{Link, Links},
+        namespaces::Enter,
+        netlink::Requester,
+        network::Network,
+    },
+    text::escape::visible,
 };
 
 /// Copies of one namespace, one at a time.
@@ -96,7 +101,10 @@ impl<'a> Scratch<'a> {
                         requester.order(libc::RTM_DELROUTE, &message)
                     }
                 })
-                .with_context(|| format!("the {route} cannot be {verb}"))?;
+                .map_err(|error| {
+                    let known = self.already(route, &error);
+                    known.unwrap_or_else(|| error.context(format!("the {route} cannot be {verb}")))
+                })?;
             }
         }
         let network = self.network(&copy)?;
@@ -106,6 +114,23 @@ impl<'a> Scratch<'a> {
             down,
             network,
         })
+    }
+
+    /// What a refused route says of the namespace: it is not there, or is already.
+    fn already(&self, route: &RouteSpec, error: &Error) -> Option<Error> {
+        let netns = &self.original.netns;
+        let error = error.downcast_ref::<io::Error>()?.raw_os_error()?;
+        let is = match error {
+            libc::ESRCH => "no such",
+            libc::EEXIST => "such a",
+            _ => return None,
+        };
+        let look = format!("ip {}route show table all", route.family());
+        let look = Enter::of(netns).line(&look).unwrap_or(look);
+        Some(anyhow!(
+            "there is {is} {route} in the network namespace {}; `{look}` shows those that there are",
+            visible(&netns.name)
+        ))
     }
 
     /// The original's network after the event. Of the copy's interfaces, which are stand-ins, only whether they are up is

@@ -12,7 +12,7 @@ use pinif_ebpf::{
 use crate::{
     host::{links::Links, netns::NetNs, network::Network},
     kernel::pins::{Aim, InterfaceSet},
-    text::escape::visible,
+    text::{escape::visible, words::those_there},
 };
 
 /// What a cgroup is to be pinned to.
@@ -41,7 +41,7 @@ impl Target {
                 "there is no interface {} in the network namespace {}; those that there are: {}",
                 visible(&self.interface),
                 visible(&self.netns.name),
-                known.join(", ")
+                those_there(&known)
             );
         }
         Ok(Pin {

@@ -27,7 +27,7 @@ use pinif_ebpf::key::NetNsCookie;
 
 use names::{NAMED, name_of, names};
 
-use crate::text::shell;
+use crate::text::{shell, words::those_there};
 
 pub use names::{HOST, anonymous};
 
@@ -91,7 +91,7 @@ fn unknown(name: &str, known: &[String]) -> String {
             shell::word(name)
         )
     } else {
-        let known = known.join(", ");
+        let known = those_there(known);
         format!(
             "there is no network namespace `{name}`; `ip netns list` shows those that there are: {known}"
         )

@@ -42,6 +42,22 @@ pub fn listed<T: AsRef<str>>(names: &[T], conjunction: &str) -> String {
     }
 }
 
+/// What there is, for whoever named something else: `a, b, c`; of more than twelve, the first twelve and how many more.
+pub fn those_there<T: AsRef<str>>(names: &[T]) -> String {
+    const MOST: usize = 12;
+    let shown = &names[..names.len().min(MOST)];
+    let mut text = shown
+        .iter()
+        .map(AsRef::as_ref)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() - shown.len() {
+        0 => {}
+        more => text.push_str(&format!(" and {} more", grouped(more as u64))),
+    }
+    text
+}
+
 /// Destinations in a row: `a`, `a and b`; of more than two, the first and how many more.
 pub fn first_of<T: Display>(destinations: &[T]) -> String {
     match destinations {
@@ -159,6 +175,15 @@ mod tests {
             listed(&["a", "b", "c", "d", "e"], "or"),
             "a, b, c or 2 more"
         );
+    }
+
+    #[test]
+    fn what_there_is_has_an_end() {
+        let names: Vec<String> = (1..=1013).map(|number| format!("n{number}")).collect();
+        let twelve = "n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12";
+        assert_eq!(those_there(&names[..2]), "n1, n2");
+        assert_eq!(those_there(&names[..12]), twelve);
+        assert_eq!(those_there(&names), format!("{twelve} and 1,001 more"));
     }
 
     #[test]

@@ -255,9 +255,18 @@ fn what_cannot_be_foreseen_is_reported() {
         };
         bench.lacks("fab9", &refused(&["--down", "fab9"]));
         let said = refused(&["--route-del", "10.77.0.0/16 dev fab0"]);
+        let card = bench.card().name();
+        assert_eq!(
+            said,
+            format!(
+                "pinif: there is no such route 10.77.0.0/16 dev fab0 in the network namespace {card}; `ip -n {card} route show table all` \
+                 shows those that there are\n"
+            )
+        );
+        let said = refused(&["--route-add", "10.0.0.0/24 dev fab0"]);
         assert!(
             said.starts_with(
-                "pinif: the route 10.77.0.0/16 dev fab0 cannot be removed: No such process"
+                "pinif: there is such a route 10.0.0.0/24 dev fab0 in the network namespace "
             ),
             "{said}"
         );

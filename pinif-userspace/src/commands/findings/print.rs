@@ -5,7 +5,11 @@ use std::{io, mem};
 use anyhow::Result;
 
 use crate::{
-    commands::{explain, finding_row, form::Form},
+    commands::{
+        explain, finding_row,
+        form::Form,
+        unmatched::{self, none},
+    },
     findings::line::{FindingLine, Line},
     surfaces::{
         look::{Look, columns},
@@ -63,14 +67,14 @@ impl Printer {
         Ok(())
     }
 
-    /// Ends the list, of which so many are not shown.
-    pub fn end(&mut self, more: u64) -> Result<()> {
+    /// Ends the list, of which so many are not shown; with why it is empty.
+    pub fn end(&mut self, more: u64, why: Option<&str>) -> Result<()> {
         match self.form {
             Form::Human => {
                 let out = io::stdout();
                 let findings = mem::take(&mut self.table);
                 let mut text = if findings.is_empty() {
-                    "no finding\n".to_owned()
+                    none(why)
                 } else {
                     table::table(&findings).list(Look::of(&out), columns(&out))
                 };
@@ -80,8 +84,14 @@ impl Printer {
                 streams::write(&text)
             }
             // Headings without rows say that there is none.
-            Form::Csv => self.lines(&[]),
-            Form::Json => Ok(()),
+            Form::Csv => {
+                unmatched::note(why);
+                self.lines(&[])
+            }
+            Form::Json => {
+                unmatched::note(why);
+                Ok(())
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use anyhow::Result;
 
 use crate::{
-    commands::finding_row,
+    commands::{finding_row, unmatched::none},
     findings::{kinds, summary::Totals, wall_time::WallTime},
     history::{AuditLine, ClockLine, HistoryLine, HistoryPage, PastFinding},
     surfaces::{
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// For people: a table of the findings, then the audits.
-pub fn human(page: &HistoryPage) -> String {
+/// For people: a table of the findings, or why there is none; then the audits.
+pub fn human(page: &HistoryPage, why: Option<&str>) -> String {
     let out = io::stdout();
     let mut text = if page.findings.is_empty() {
-        "no finding\n".to_owned()
+        none(why)
     } else {
         table(&page.findings).list(Look::of(&out), columns(&out))
     };
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn no_name_acts_on_a_terminal_or_a_spreadsheet() {
-        let text = human(&page());
+        let text = human(&page(), None);
         assert!(
             !text.contains(|character| character != '\n' && is_hazardous(character)),
             "{text}"

@@ -14,9 +14,15 @@ use crate::{
     },
 };
 
-/// The table, a line a socket; how many there are of each risk; what is not listed; and what to try next. Names of processes and
-/// interfaces are made safe to show.
-pub(super) fn render(all: &Survey, enter: &Enter, look: Look, columns: Option<usize>) -> String {
+/// The table, a line a socket; how many there are of each risk, or why there is none; what is not listed; and what to try next. Names of
+/// processes and interfaces are made safe to show.
+pub(super) fn render(
+    all: &Survey,
+    why: Option<String>,
+    enter: &Enter,
+    look: Look,
+    columns: Option<usize>,
+) -> String {
     let mut text = table(&all.sockets, look, columns);
     let mut line = |line: String| {
         text.push_str(&match columns {
@@ -25,7 +31,7 @@ pub(super) fn render(all: &Survey, enter: &Enter, look: Look, columns: Option<us
         });
         text.push('\n');
     };
-    line(sum(&all.sockets));
+    line(why.unwrap_or_else(|| sum(&all.sockets)));
     if all.unlisted_raw > 0 {
         line(unlisted(all.unlisted_raw));
     }
@@ -188,7 +194,7 @@ mod tests {
             sockets,
             unlisted_raw: 2,
         };
-        let text = render(&all, &Enter::Own, Look::PLAIN, Some(columns));
+        let text = render(&all, None, &Enter::Own, Look::PLAIN, Some(columns));
         for line in text.lines() {
             let fits = line.chars().count() <= columns;
             assert!(fits || line.split_whitespace().count() <= 1, "{line}");

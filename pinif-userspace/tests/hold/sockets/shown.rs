@@ -78,6 +78,33 @@ fn sockets_are_shown_by_what_is_asked_for() {
                 "{arguments:?}"
             );
         }
+        for (arguments, why) in [
+            (
+                &["--process", "no-such-*"][..],
+                format!("`--process no-such-*` says; those that there are: {}", comm.trim()),
+            ),
+            (
+                &["--interface", "eth7", "--interface", "eth8"],
+                "`--interface eth7 --interface eth8` says; those that there are: eth1, fab0".to_owned(),
+            ),
+            (
+                &["--risk", "pinned", "--state", "listen"],
+                "`--risk pinned` and `--state listen` say together".to_owned(),
+            ),
+            (
+                &["--risk", "stuck"],
+                "`--risk stuck` says; those that there are: default-route, misrouted, pinned, unpinned"
+                    .to_owned(),
+            ),
+        ] {
+            let shown = pinif(bench, arguments).output().expect("pinif");
+            let said = String::from_utf8_lossy(&shown.stdout).into_owned();
+            assert_eq!(said, format!("none of 4 sockets is as {why}\n"));
+            assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+            let json = pinif(bench, arguments).args(["--format", "json"]).output();
+            let json = json.expect("pinif");
+            assert!(json.stdout.is_empty() && json.stderr.is_empty(), "{json:?}");
+        }
         let refused = pinif(bench, &["--risk", "odd"]).output().expect("pinif");
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -89,7 +116,7 @@ fn sockets_are_shown_by_what_is_asked_for() {
 }
 
 /// What a terminal of so many columns shows.
-fn on_terminal(bench: &Bench, columns: u16) -> String {
+fn on_terminal(bench: &Bench, columns: u16, arguments: &[&str]) -> String {
     let size = Winsize {
         ws_row: 24,
         ws_col: columns,
@@ -97,7 +124,7 @@ fn on_terminal(bench: &Bench, columns: u16) -> String {
         ws_ypixel: 0,
     };
     let pty = openpty(Some(&size), None).expect("a terminal");
-    let mut child = pinif(bench, &[])
+    let mut child = pinif(bench, arguments)
         .env("NO_COLOR", "1")
         .stdout(Stdio::from(pty.slave))
         .spawn()
@@ -120,7 +147,14 @@ fn each_socket_is_shown_once_at_any_width_and_no_word_is_broken() {
             Some("[2001:db8:f::9]:9"),
         );
         for columns in [60, 80, 100, 140] {
-            let text = on_terminal(bench, columns);
+            let none = on_terminal(bench, columns, &["--process", "no-such", "--risk", "stuck"]);
+            assert!(none.starts_with("none of 5 sockets is as "), "{none}");
+            assert!(
+                none.lines()
+                    .all(|line| line.chars().count() <= columns.into()),
+                "{columns}\n{none}"
+            );
+            let text = on_terminal(bench, columns, &[]);
             assert!(
                 text.starts_with("risk           bound to  leaves via"),
                 "{columns}\n{text}"

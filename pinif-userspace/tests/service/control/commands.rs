@@ -308,3 +308,84 @@ fn pinif_alone_says_where_to_begin() {
         "{text}"
     );
 }
+
+/// An empty table would be taken for "nothing was found".
+#[test]
+fn what_no_finding_is_as_is_said_with_what_there_is() {
+    scenario("control filters", &[], |bench| {
+        let place = Place::new();
+        // What can be no value is one without an auditor, too.
+        let refused = |place: &Place| {
+            for (filter, why) in [
+                (
+                    "--kind nosuch",
+                    "there is no kind `nosuch`; there are device-escape, ",
+                ),
+                (
+                    "--severity nosuch",
+                    "there is no severity `nosuch`; there are leak, risk, note",
+                ),
+                (
+                    "--state nosuch",
+                    "there is no state `nosuch`; there are open, quiet, accepted",
+                ),
+                (
+                    "--since nosuch",
+                    "`nosuch` is no time; write how long ago, such as 10m, or ",
+                ),
+                ("--process [", "unclosed character class; missing ']'"),
+                ("--netns [", "unclosed character class; missing ']'"),
+            ] {
+                let output = ask(place, &format!("findings {filter}"));
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(1), "{filter}: {said}");
+                let option = filter.split(' ').next().unwrap_or_default();
+                assert!(
+                    said.contains(option) && said.contains(why),
+                    "{filter}: {said}"
+                );
+            }
+        };
+        refused(&place);
+        let mut auditor = place.audit(bench, &[]);
+        refused(&place);
+        // Nothing to choose from.
+        assert_eq!(text(&place, "findings --kind unpinned"), "no finding\n");
+        bench.send(&format!("{LEAK} --count 12"));
+        bench.send("udp --bind 10.0.0.1 --to 203.0.113.9:9 --count 2");
+        auditor.wait_for_finding("device-escape");
+        auditor.wait_for_finding("address-escape");
+        let card = bench.card().name();
+        for (filter, there) in [
+            ("--kind unpinned", "address-escape, device-escape"),
+            ("--severity note", "leak, risk"),
+            ("--state quiet", "open"),
+            ("--since 2100-01-01T00:00:00Z", ""),
+            ("--netns another", card),
+            ("--process another", "pinif-sender"),
+            ("--process 1", "pinif-sender"),
+            ("--kind device-escape --severity risk", "both"),
+        ] {
+            let shown = text(&place, &format!("findings {filter}"));
+            let why = match there {
+                "" => format!("`{filter}` says"),
+                "both" => "`--kind device-escape` and `--severity risk` say together".to_owned(),
+                there => format!("`{filter}` says; those that there are: {there}"),
+            };
+            assert_eq!(shown, format!("none of 2 findings is as {why}\n"));
+            // For programs it stays as it is: no line, and headings.
+            assert_eq!(
+                text(&place, &format!("findings --format json {filter}")),
+                ""
+            );
+            let csv = ask(&place, &format!("findings --format csv {filter}"));
+            assert_eq!(
+                String::from_utf8_lossy(&csv.stdout).lines().count(),
+                1,
+                "{filter}"
+            );
+            assert!(csv.stderr.is_empty(), "{filter}: {csv:?}");
+        }
+        auditor.stop();
+    });
+}

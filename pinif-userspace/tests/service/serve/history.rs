@@ -149,6 +149,9 @@ fn sums_are_equal_over_restarts_of_both() {
             let csv = shown(&file, &format!("--format csv {filter}"));
             assert_eq!(csv.contains("device-escape"), found, "{filter}: {csv}");
         }
+        let human = shown(&file, "--process another");
+        let why = "none of 1 finding is as `--process another` says; those that there are: pinif-sender\n";
+        assert!(human.starts_with(why), "{human}");
         let wrong = history(&file, "--kind nothing");
         assert_eq!(wrong.status.code(), Some(1));
         let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
