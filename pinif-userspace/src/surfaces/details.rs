@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A label, and what it says of the finding.
-pub(super) struct Detail {
+pub(crate) struct Detail {
     pub label: &'static str,
     /// It is not safe to show yet.
     text: String,
@@ -48,7 +48,7 @@ impl Detail {
 }
 
 /// What stands under a finding's headline.
-pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
+pub(crate) fn details(finding: &FindingLine) -> Vec<Detail> {
     let mut details = vec![
         Detail::new("what", finding.explanation.clone()),
         Detail::new("cause", finding.cause.clone()),
@@ -99,11 +99,11 @@ pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
         None => "flow",
     };
     details.extend((!parts.is_empty()).then(|| Detail::new(label, parts.join(", "))));
-    let mut parts = vec![format!(
-        "{} {}",
-        phrase::does(finding.kind, finding.dropped),
-        finding.egress_interface
-    )];
+    let does = match finding.r#if {
+        Some(_) => "would leave via",
+        None => phrase::does(finding.kind, finding.dropped),
+    };
+    let mut parts = vec![format!("{does} {}", finding.egress_interface)];
     parts.extend(
         finding
             .bound_device
@@ -114,14 +114,17 @@ pub(super) fn details(finding: &FindingLine) -> Vec<Detail> {
     parts.extend(finding.rule.as_ref().map(|rule| format!("rule {rule}")));
     details.push(Detail::new("path", parts.join(", ")));
     // Of a gap no packet is seen, and it may be older than the audit.
-    let mut seen = if is_gap {
+    let mut seen = if let Some(condition) = &finding.r#if {
+        format!("foreseen at {}, with {condition}", finding.time)
+    } else if is_gap {
         format!("found at {}", finding.time)
     } else {
         format!(
-            "{}, {}, {}",
+            "{}, {}, {}{}",
             finding.time,
             counted(finding.packets, "packet"),
-            counted(finding.bytes, "byte")
+            counted(finding.bytes, "byte"),
+            phrase::several(&finding.samples)
         )
     };
     if finding.state == AlertState::Quiet {

@@ -5,7 +5,7 @@
 
 pub(crate) mod check;
 mod conclusion;
-mod details;
+pub(crate) mod details;
 pub(crate) mod fix;
 pub(crate) mod grid;
 pub mod human;

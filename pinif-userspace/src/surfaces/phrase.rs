@@ -192,7 +192,7 @@ fn joined(finding: &Finding) -> String {
 }
 
 /// What a finding has seen several of: ` (3 processes, 16+ sockets, 2 destinations)`.
-fn several(samples: &Samples) -> String {
+pub fn several(samples: &Samples) -> String {
     let Samples {
         processes,
         sockets,

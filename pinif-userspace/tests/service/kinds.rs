@@ -129,7 +129,7 @@ fn shows(kind: Kind) {
         assert!(headline.starts_with(&start), "{said}");
         let seen = match kind {
             Kind::Unaudited | Kind::ArpFlux => "seen      found at ",
-            _ => "seen      1 packet and ",
+            _ => "Z, 1 packet, ",
         };
         assert!(said.contains(seen), "{said}");
         assert!(
@@ -255,8 +255,10 @@ leak device-escape a549f0330649: telemetryd (pid 7), bound to bp7, UDP via wan7
   what      last
   cause     IP_PKTINFO override
   fix       bind it
-  path      10.1.0.1:40000 → 10.1.0.2:5000, namespace card
-  seen      1,000 packets and 66,000 bytes since 2026-03-01T12:00:00.125042Z
+  process   telemetryd, pid 7, uid 0
+  socket    UDP 10.1.0.1:40000 → 10.1.0.2:5000, cookie 1
+  path      left via wan7, bound to bp7, namespace card
+  seen      2026-03-01T12:00:00.125042Z, 1,000 packets, 66,000 bytes
 ";
 
 #[test]

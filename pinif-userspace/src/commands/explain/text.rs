@@ -3,15 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    findings::{alert_state::AlertState, flow::protocol_name, kinds, line::FindingLine},
-    surfaces::{
-        fix::fix,
-        phrase::{traffic, with_it},
-    },
-    text::{
-        escape::visible,
-        words::{counted, wrapped_from},
-    },
+    findings::{flow::protocol_name, kinds, line::FindingLine},
+    surfaces::{details::details, fix::fix, phrase::traffic},
+    text::{escape::visible, words::wrapped_from},
 };
 
 /// Where the text of a detail begins.
@@ -55,51 +49,15 @@ pub(super) fn of(finding: &FindingLine, columns: Option<usize>) -> String {
     ))
     .into_owned();
     text.push('\n');
-    let mut seen = if let Some(condition) = &finding.r#if {
-        format!("foreseen at {}, with {condition}", finding.time)
-    } else if is_gap {
-        format!("found at {}", finding.time)
-    } else {
-        format!(
-            "{} and {} since {}",
-            counted(finding.packets, "packet"),
-            counted(finding.bytes, "byte"),
-            finding.time
-        )
-    };
-    if finding.state == AlertState::Quiet {
-        seen.push_str(&format!("; quiet, last seen {}", finding.last_seen));
-    }
-    let flow = if is_gap {
-        String::new()
-    } else {
-        format!("{} → {}, ", finding.source, finding.destination)
-    };
-    let path = format!(
-        "{flow}namespace {}{}",
-        finding.netns,
-        match &finding.rule {
-            Some(rule) => format!(", rule {rule}"),
-            None => String::new(),
-        }
-    );
-    let related = with_it(finding).unwrap_or_default();
-    for (label, value) in [
-        ("what", &finding.explanation),
-        ("cause", &finding.cause),
-        ("fix", &finding.remedy),
-        ("path", &path),
-        ("with it", &related),
-        ("seen", &seen),
-    ] {
+    for detail in details(finding) {
         let value = match columns {
-            Some(columns) if label == "fix" && !finding.remedies.is_empty() => {
+            Some(columns) if detail.label == "fix" && !finding.remedies.is_empty() => {
                 fix(&finding.remedies, columns, INDENT).into()
             }
-            _ => visible(value),
+            _ => detail.line(),
         };
         if !value.is_empty() {
-            text.push_str(&format!("  {label:<10}{value}\n"));
+            text.push_str(&format!("  {:<10}{value}\n", detail.label));
         }
     }
     text
@@ -201,6 +159,7 @@ mod tests {
     use pinif_ebpf::verdict::{Kind, Severity};
 
     use super::*;
+    use crate::findings::alert_state::AlertState;
     use crate::findings::finding::{PacketDirection, SentBy};
     use crate::findings::process::Process;
 
@@ -261,6 +220,7 @@ mod tests {
         };
         let text = of(&latent, None);
         assert!(text.contains("UDP would leave via wan0\n"), "{text}");
+        assert!(text.contains("path      would leave via wan0, "), "{text}");
         let seen = "foreseen at 2026-03-01T12:00:00.125042Z, with bp0 down\n";
         assert!(text.ends_with(seen), "{text}");
     }
@@ -308,8 +268,10 @@ mod tests {
             "leak device-escape a549f0330649: a\\x1bb (pid 7), bound to bp0, UDP via wan0\n\
              \x20 cause     IP_PKTINFO override\n\
              \x20 fix       a\\nfix\n\
-             \x20 path      10.1.0.1:40000 → [fd00::2]:9, namespace card\n\
-             \x20 seen      1,000 packets and 1 byte since 2026-03-01T12:00:00.125042Z\n"
+             \x20 process   a\\x1bb, pid 7, uid 0\n\
+             \x20 flow      UDP 10.1.0.1:40000 → [fd00::2]:9\n\
+             \x20 path      left via wan0, bound to bp0, namespace card\n\
+             \x20 seen      2026-03-01T12:00:00.125042Z, 1,000 packets, 1 byte\n"
         );
     }
 
