@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::fs::MetadataExt as _;
 
@@ -36,6 +36,8 @@ pub fn send(
     };
     let source6 = match extras.source {
         Some(IpAddr::V6(source)) => source.octets(),
+        // A packet of IPv4 takes no other (`ip_cmsg_send`).
+        _ if to.is_some_and(is_mapped) => Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets(),
         _ => [0; 16],
     };
     let info4 = libc::in_pktinfo {
@@ -66,6 +68,11 @@ pub fn send(
         MsgFlags::empty(),
         to.as_ref(),
     )?)
+}
+
+/// Whether it is an address of IPv4, for a socket of IPv6: ipv6(7).
+fn is_mapped(to: SocketAddr) -> bool {
+    matches!(to.ip(), IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
 }
 
 /// The index of an interface, in the namespace of the calling thread.

@@ -2,6 +2,7 @@
 
 mod kernel;
 mod links;
+mod named;
 mod nat;
 mod nft;
 mod offers;
@@ -24,6 +25,7 @@ use crate::host::mptcp::Endpoint;
 use routing::{route, route_before_translation, route_taken};
 
 pub(super) use links::{bound_vrf, is_neighbour, links_down};
+pub(super) use named::takes_scope;
 pub(super) use nft::mirror;
 pub(crate) use nft::with_rules;
 pub(super) use offers::offers;
@@ -111,7 +113,8 @@ fn without_socket(
     })];
     causes.extend(links_down(sighted, scene));
     if is_to_group(sighted) {
-        causes.push(Cause::likely(CauseKind::MulticastRoute));
+        let is_ipv6 = (sighted.headers).is_some_and(|headers| headers.destination.is_ipv6());
+        causes.push(Cause::likely(CauseKind::MulticastRoute { is_ipv6 }));
     } else {
         causes.extend(
             route_taken(sighted, scene, look_up)

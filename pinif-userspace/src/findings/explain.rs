@@ -8,6 +8,7 @@ pub(crate) mod foreseen;
 mod home;
 mod keep_out;
 mod nft;
+mod packet_info;
 pub(super) mod phrases;
 mod remedy;
 mod route;
@@ -20,6 +21,7 @@ mod words;
 pub use causes::{Cause, CauseKind};
 pub use home::Home;
 pub use keep_out::KeepOut;
+pub use packet_info::PacketInfo;
 pub use remedy::{
     Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, Setting, Then,
     Traffic, Translation,

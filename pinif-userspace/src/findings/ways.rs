@@ -22,6 +22,8 @@ pub struct Ways {
     pub may_be_named: bool,
     /// The program writes that address in a header of its own (`IP_HDRINCL`): what its socket is bound to does not change it.
     pub writes_header: bool,
+    /// The socket is of IPv6, and the packet of IPv4: its destination is a mapped address (ipv6(7)).
+    pub is_mapped: bool,
     /// The destination is a neighbour where it left.
     pub is_near: bool,
     /// The network that the rule which keeps it elsewhere is for, where all that goes there is that rule's.

@@ -21,6 +21,7 @@ together! {
         sin6_scope_id_overrides_the_bound_device_of_a_link_local_destination,
         sin6_scope_id_overrides_the_bound_device_of_multicast,
         sin6_scope_id_overrides_the_bound_device_of_raw_ipv6,
+        sin6_scope_id_of_a_group_beyond_the_link_is_not_looked_at,
         every_socket_has_its_own_finding,
         ipv6_pktinfo_is_refused_and_nothing_leaves,
         a_socket_unbound_after_connect_follows_the_routing_table,
@@ -226,6 +227,15 @@ fn sin6_scope_id_overrides_the_bound_device_of_raw_ipv6() {
         "253",
         "sin6_scope_id override",
     );
+}
+
+fn sin6_scope_id_of_a_group_beyond_the_link_is_not_looked_at() {
+    scenario("10 scope-site", NOTHING, |bench| {
+        let auditor = bench.audit(&[]);
+        bench.send("udp --bind-device fab0 --scope eth1 --to [ff05::7]:9 --count 10");
+        let report = auditor.stop();
+        report.expect().contained("fab0", "fab0", 10).nothing_else();
+    });
 }
 
 fn every_socket_has_its_own_finding() {

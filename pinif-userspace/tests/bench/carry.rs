@@ -283,7 +283,7 @@ pub fn set(sends: &str, option: &SocketOption) -> String {
         | "IPV6_MULTICAST_IF" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
         "sin6_scope_id" => &["--scope"],
         "sll_ifindex" => &["--device"],
-        "IP_ADD_MEMBERSHIP" => &["--interface"],
+        "IP_ADD_MEMBERSHIP" | "IPV6_ADD_MEMBERSHIP" => &["--interface"],
         other => panic!("the sender has no {other}"),
     };
     let mut words: Vec<&str> = sends.split_whitespace().collect();

@@ -102,6 +102,7 @@ pub(in crate::findings) fn offers(
         chosen_by,
         may_be_named: chosen_by == ChosenBy::Kernel && may_name_source(sighted, scene),
         writes_header: chosen_by == ChosenBy::Program && writes_header(sighted, scene),
+        is_mapped: sighted.family == libc::AF_INET6 && headers.destination.is_ipv4(),
         others: Vec::new(),
         network: network(headers.destination),
         is_near: is_neighbour(scene, sighted.egress, headers.destination),

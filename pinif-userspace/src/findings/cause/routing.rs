@@ -6,6 +6,7 @@ use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
 
 use super::{
     links::{bound_vrf, links_down},
+    named::named_by,
     nat, nft,
 };
 use crate::{
@@ -36,15 +37,7 @@ pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'
     let Some(headers) = sighted.headers else {
         return Vec::new();
     };
-    let how = match headers.destination {
-        IpAddr::V4(address) if address.is_multicast() => "IP_MULTICAST_IF or IP_PKTINFO",
-        IpAddr::V6(address) if address.is_multicast() => {
-            "IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"
-        }
-        IpAddr::V4(_) => "IP_PKTINFO or IP_UNICAST_IF",
-        IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
-        IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
-    };
+    let how = named_by(sighted, &headers);
     // TCP looks at none of these options.
     let may_name = headers.protocol != protocol::TCP;
     let options = may_name.then(|| (scene.options)()).flatten();

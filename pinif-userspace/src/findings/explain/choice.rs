@@ -13,6 +13,8 @@ pub(in crate::findings) use facts::{breaks_rule, egress, has_no_way, home, is_ow
 pub(in crate::findings) use leaving::{away_from_source, unasked, unmirrored, where_it_belongs};
 pub(in crate::findings) use routes::{instead_of, reached_home, route_home, routed_home};
 
+use std::net::IpAddr;
+
 use pinif_ebpf::verdict::Kind;
 
 use super::{CauseKind, Lost, Meets, Remedy, Then, phrases::destination_address};
@@ -30,10 +32,12 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
     let bound = &finding.place.bound_device;
     let one = match cause {
         // Without it, the packet would wait for a neighbour that does not answer.
-        CauseKind::PktinfoOverride if has_no_way(finding) => {
+        CauseKind::PktinfoOverride(_) if has_no_way(finding) => {
             return Some(held(finding, routes::undecided(finding, row, None)));
         }
-        CauseKind::PktinfoOverride => return Some(held(finding, Remedy::ClearPktinfo(home()))),
+        CauseKind::PktinfoOverride(info) => {
+            return Some(held(finding, Remedy::ClearPktinfo(home(), *info)));
+        }
         CauseKind::ScopeOverride => {
             return Some(held(
                 finding,
@@ -57,7 +61,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         CauseKind::SourcePicks { .. } if is_owned(finding) => {
             return Some(chosen::picked(finding, row));
         }
-        CauseKind::GroupJoin { .. } => Remedy::JoinThere(home()),
+        CauseKind::GroupJoin { .. } => chosen::joined_there(finding, home()),
         CauseKind::Kernel(KernelPacket::GroupMembership) => {
             return Some(chosen::joined(finding, row));
         }
@@ -84,13 +88,16 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             return Some(all);
         }
         CauseKind::FromAbove(interface) => Remedy::EndAbove(interface.clone()),
-        CauseKind::MulticastRoute => Remedy::RouteGroups,
+        CauseKind::MulticastRoute { is_ipv6 } => Remedy::RouteGroups { is_ipv6: *is_ipv6 },
         CauseKind::Forwarded { .. } => {
-            let is_group = destination_address(finding).is_some_and(|to| to.is_multicast());
+            let group = destination_address(finding).filter(IpAddr::is_multicast);
             let drop = dropping::forward_dropped(finding);
+            if let Some(group) = group {
+                let is_ipv6 = group.is_ipv6();
+                return Some(vec![drop, Remedy::RouteGroups { is_ipv6 }]);
+            }
             // Where a route can lead it home, its traffic need not end.
             let all = match reached_home(finding, row) {
-                _ if is_group => vec![drop, Remedy::RouteGroups],
                 Some(mut routes) => {
                     routes.push(drop);
                     routes

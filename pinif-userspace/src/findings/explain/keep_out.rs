@@ -143,9 +143,17 @@ impl fmt::Display for KeepOut {
                 write!(
                     f,
                     "drop on {arrived} what comes{what} from {} and from others that are not routed via {arrived}, also where that is so \
-                     on purpose (net.ipv4.conf.{arrived}.rp_filter set to 1 drops it whatever it is for)",
+                     on purpose",
                     self::source(*source)
-                )
+                )?;
+                match source {
+                    // IPv6 has no such setting.
+                    Some(IpAddr::V6(_)) => Ok(()),
+                    _ => write!(
+                        f,
+                        " (net.ipv4.conf.{arrived}.rp_filter set to 1 drops it whatever it is for)"
+                    ),
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::PacketInfo;
 use crate::{
     findings::finding::{Finding, Rule, SentBy},
     text::words::listed,
@@ -102,12 +103,12 @@ pub(in crate::findings) fn shown(network: IpNet) -> String {
     }
 }
 
-/// The option by which a program names address and interface of one packet: ip(7), ipv6(7).
-pub(in crate::findings) fn packet_info(is_ipv6: bool) -> &'static str {
-    if is_ipv6 {
-        "IPV6_PKTINFO"
-    } else {
-        "IP_PKTINFO"
+/// By what the program names address and interface of such a datagram as the first.
+pub(in crate::findings) fn packet_info(finding: &Finding) -> PacketInfo {
+    match &finding.flow {
+        Some(flow) if flow.is_ipv6() => PacketInfo::V6,
+        _ if finding.ways.is_mapped => PacketInfo::Either,
+        _ => PacketInfo::V4,
     }
 }
 

@@ -141,6 +141,11 @@ impl fmt::Display for Route {
     }
 }
 
+/// What shows the routes for groups (ip-mroute(8)).
+pub(in crate::findings) const fn show_groups(is_ipv6: bool) -> &'static str {
+    if is_ipv6 { "ip -6 mroute" } else { "ip mroute" }
+}
+
 /// ` tos 0x10`, of a route that is for such packets alone.
 pub(in crate::findings) fn of_tos(tos: u8) -> String {
     match tos {

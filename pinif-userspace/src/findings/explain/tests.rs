@@ -90,7 +90,7 @@ fn what_was_dropped_did_not_leave() {
 #[test]
 fn no_circumstance_is_without_words() {
     let causes = [
-        CauseKind::PktinfoOverride,
+        CauseKind::PktinfoOverride(PacketInfo::V4),
         CauseKind::ScopeOverride,
         CauseKind::PacketSocket,
         CauseKind::LinkDown("fab0".to_owned()),
@@ -139,7 +139,7 @@ fn no_circumstance_is_without_words() {
         },
         CauseKind::Kernel(KernelPacket::TcpReset),
         CauseKind::Kernel(KernelPacket::GroupMembership),
-        CauseKind::MulticastRoute,
+        CauseKind::MulticastRoute { is_ipv6: true },
         CauseKind::Marked {
             mark: 7,
             by: pinif_ebpf::sighting::Origin::Process,

@@ -7,10 +7,10 @@ use pinif_ebpf::packet::protocol;
 use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{bound_vrf, described, leads_out, mirror, questions, subflow},
+        cause::{bound_vrf, described, leads_out, mirror, questions, subflow, takes_scope},
         decode::Sighted,
         explain::{
-            Cause, CauseKind, Remedy, choice,
+            Cause, CauseKind, PacketInfo, Remedy, choice,
             phrases::{left, sender, traffic},
         },
         finding::Finding,
@@ -72,18 +72,18 @@ fn override_of(sighted: &Sighted, scene: &Scene<'_>) -> Option<Cause> {
     Some(match headers.destination {
         IpAddr::V4(_) => {
             // With `ipi_ifindex` the kernel chooses a source address of that interface, unless the socket has its own.
+            let by_message =
+                CauseKind::PktinfoOverride(PacketInfo::of(sighted.family, headers.destination));
             let of_egress = scene.network.sole_owner(headers.source) == Some(sighted.egress);
             if of_egress && sighted.bound_address.is_none() {
-                Cause::certain(CauseKind::PktinfoOverride)
+                Cause::certain(by_message)
             } else if sighted.bound_address.is_some() {
-                Cause::likely(CauseKind::PktinfoOverride)
+                Cause::likely(by_message)
             } else {
                 mirrored()
             }
         }
-        IpAddr::V6(address) if address.is_multicast() || address.is_unicast_link_local() => {
-            Cause::certain(CauseKind::ScopeOverride)
-        }
+        IpAddr::V6(address) if takes_scope(address) => Cause::certain(CauseKind::ScopeOverride),
         IpAddr::V6(_) => mirrored(),
     })
 }

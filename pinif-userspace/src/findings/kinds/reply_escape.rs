@@ -8,7 +8,7 @@ use crate::findings::{
     decode::Sighted,
     explain::{
         Cause, CauseKind, Home, Remedy, choice,
-        phrases::{destination_address, left, sender, traffic},
+        phrases::{destination_address, left, packet_info, sender, traffic},
     },
     finding::Finding,
     scene::{LookUp, Scene},
@@ -80,6 +80,6 @@ fn remedies(finding: &Finding) -> Vec<Remedy> {
             None,
         ))]
     });
-    all.push(Remedy::AnswerThere(home));
+    all.push(Remedy::AnswerThere(home, packet_info(finding)));
     all
 }

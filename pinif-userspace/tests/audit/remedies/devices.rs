@@ -29,6 +29,31 @@ fn ip_pktinfo_names_the_bound_device() {
     .is_fixed();
 }
 
+/// A socket of IPv6 that sends IPv4 may name the interface by the message of either.
+#[test]
+fn a_socket_of_ipv6_that_sends_ipv4_names_the_bound_device() {
+    Mistake {
+        cause: "=IP_PKTINFO or IPV6_PKTINFO override",
+        make: |bench| bench.knows("eth1", "10.0.0.2"),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, which drops what would leave by another interface",
+                Then::Nowhere,
+            ),
+            developer(
+                "send without IP_PKTINFO's ipi_ifindex or IPV6_PKTINFO's ipi6_ifindex, or set it to fab0",
+                Then::Peer,
+            ),
+        ],
+        ..Mistake::of(
+            "device-escape",
+            "30 pktinfo-mapped",
+            "udp --bind-device fab0 --pktinfo eth1 --to [::ffff:10.0.0.2]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 #[test]
 fn the_scope_is_the_bound_device() {
     Mistake {

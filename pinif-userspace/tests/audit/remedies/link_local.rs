@@ -85,7 +85,7 @@ fn a_group_of_ipv6_is_joined_where_it_belongs() {
         remedies: vec![
             operator("give ", Then::By("fab0")),
             developer(
-                "name fab0 where the program joins the group",
+                "name fab0 where the program joins the group (ipv6mr_interface, gr_interface)",
                 Then::By("fab0"),
             ),
         ],

@@ -11,6 +11,9 @@ fn routed(bench: &Bench) {
     bench.run("ip", "route add 239.0.0.0/8 dev fab0");
 }
 
+/// Groups of a site stay on the backplane.
+const SITE: &str = "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"site\"\ndestination = [\"ff05::/16\"]\nonly_via = \
+                    [\"backplane\"]\n";
 const CAUSE: &str = "most likely the program named eth1 (IP_MULTICAST_IF or IP_PKTINFO), or a route that is gone did: the kernel routes it \
                      via fab0 now";
 /// Where an option is to name the interface.
@@ -55,6 +58,56 @@ fn a_group_by_an_option_is_sent_where_it_belongs() {
             "policy-escape",
             "30 group-multicast-if",
             "udp --multicast-if eth1 --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The kernel refuses both to a bound socket, which sends nothing then (`ip6_datagram_send_ctl`).
+#[test]
+fn what_ipv6_names_is_sent_where_it_belongs() {
+    Mistake {
+        cause: "most likely the program named eth1 (IPV6_PKTINFO or IPV6_UNICAST_IF), or a route that is gone did: the kernel routes it \
+                via fab0 now",
+        policy: Some(crate::bench::CONTROL_PLANE),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, where IPV6_PKTINFO or IPV6_UNICAST_IF of another interface fails (EINVAL)",
+                Then::Nowhere,
+            ),
+            developer(
+                "bind the socket to fab0 with SO_BINDTODEVICE, and let the program name no other (IPV6_PKTINFO or IPV6_UNICAST_IF)",
+                Then::Peer,
+            ),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 v6-named",
+            "udp --pktinfo eth1 --to [fd00::2]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// The kernel looks at no scope of a group that is wider than the link.
+#[test]
+fn a_group_of_ipv6_by_an_option_is_sent_where_it_belongs() {
+    Mistake {
+        cause: "most likely the program named eth1 (IPV6_MULTICAST_IF or IPV6_PKTINFO), or a route that is gone did: the kernel routes \
+                it via fab0 now",
+        policy: Some(SITE),
+        make: |bench| bench.run("ip", "-6 route add ff05::/16 dev fab0 table local"),
+        remedies: vec![
+            operator(
+                "start the program by pinif run, where IPV6_MULTICAST_IF or IPV6_PKTINFO of another interface fails (EINVAL)",
+                Then::Fails(EINVAL),
+            ),
+            developer(NO_OTHER, Then::By("fab0")),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 v6-group-named",
+            "udp --multicast-if eth1 --to [ff05::7]:7009 --count 10",
         )
     }
     .is_fixed();

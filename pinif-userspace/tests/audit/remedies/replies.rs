@@ -12,6 +12,8 @@ struct Reply {
     needs: &'static [Need],
     /// Makes the link that it is asked by, and what leads its answers outside.
     make: fn(&Bench),
+    /// What the server's socket is of, and its packets.
+    family: Family,
     /// The client's address, and the one that it asks.
     between: [&'static str; 2],
     /// Where it is asked.
@@ -22,18 +24,55 @@ struct Reply {
     has_commands: bool,
 }
 
+/// A server's socket, and its packets.
+#[derive(Clone, Copy)]
+enum Family {
+    V4,
+    V6,
+    /// A socket of IPv6 that is asked by IPv4.
+    Mapped,
+}
+
+impl Family {
+    /// Where the server listens.
+    const fn any(self) -> &'static str {
+        match self {
+            Self::V4 => "0.0.0.0:5000",
+            Self::V6 | Self::Mapped => "[::]:5000",
+        }
+    }
+
+    /// Where it answers this client.
+    fn client(self, address: &str) -> String {
+        match self {
+            Self::V4 => format!("{address}:7009"),
+            Self::V6 => format!("[{address}]:7009"),
+            Self::Mapped => format!("[::ffff:{address}]:7009"),
+        }
+    }
+
+    /// Where it is asked at this address.
+    fn asked(self, address: &str) -> String {
+        match self {
+            Self::V4 | Self::Mapped => format!("{address}:5000"),
+            Self::V6 => format!("[{address}]:5000"),
+        }
+    }
+}
+
 impl Reply {
     /// The client asks under the audit, and the server answers ten times.
     fn audited(&self, bench: &Bench, options: &str) -> (Report, Arrivals) {
         let auditor = bench.audit(&["--replies"]);
         let [client, asked] = self.between;
-        let answers = format!("udp --bind 0.0.0.0:5000 --to {client}:7009 --count {COUNT}");
+        let (any, to) = (self.family.any(), self.family.client(client));
+        let answers = format!("udp --bind {any} --to {to} --count {COUNT}");
         let answers = format!("--wait-stdin {answers} {options}");
         let mut server = bench.sender(&answers);
         server.wait_for("ready");
         let arrivals = Arrivals::at(bench);
         let before = bench.received();
-        let asks = format!("udp --bind {client} --to {asked}:5000");
+        let asks = format!("udp --bind {client} --to {}", self.family.asked(asked));
         bench.far_sender(&bench.chassis.peer, &asks).finish();
         bench.wait_until_received(before, 1);
         server.go();
@@ -94,12 +133,50 @@ fn an_answer_leaves_where_it_was_asked() {
     Reply {
         names: &["30 reply-route", "30 reply-pktinfo"],
         needs: &[],
+        family: Family::V4,
         make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
         between: ["10.0.0.2", "10.0.0.1"],
         by: "fab0",
         texts: &[
             "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
-            "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of fab0",
+            "answer with the request's IP_PKTINFO, whose ipi_ifindex is that of fab0",
+        ],
+        has_commands: true,
+    }
+    .is_fixed();
+}
+
+#[test]
+fn an_answer_of_ipv6_leaves_where_it_was_asked() {
+    Reply {
+        names: &["30 v6-reply-route", "30 v6-reply-pktinfo"],
+        needs: &[],
+        family: Family::V6,
+        make: |bench| bench.run("ip", "-6 route add fd00::2 via 2001:db8::2 dev eth1"),
+        between: ["fd00::2", "fd00::1"],
+        by: "fab0",
+        texts: &[
+            "give fd00::2 a route via fab0 (`ip -6 route replace fd00::2 dev fab0",
+            "answer with the request's IPV6_PKTINFO, whose ipi6_ifindex is that of fab0",
+        ],
+        has_commands: true,
+    }
+    .is_fixed();
+}
+
+/// Either message says where the request came in, and names that for the answer.
+#[test]
+fn an_answer_of_a_socket_of_ipv6_to_ipv4_leaves_where_it_was_asked() {
+    Reply {
+        names: &["30 reply-mapped", "30 reply-mapped-pktinfo"],
+        needs: &[],
+        family: Family::Mapped,
+        make: |bench| bench.run("ip", "route add 10.0.0.0/30 via 192.0.2.2 dev eth1"),
+        between: ["10.0.0.2", "10.0.0.1"],
+        by: "fab0",
+        texts: &[
+            "give 10.0.0.2 a route via fab0 (`ip route replace 10.0.0.2 dev fab0`)",
+            "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex or ipi6_ifindex is that of fab0",
         ],
         has_commands: true,
     }
@@ -108,7 +185,7 @@ fn an_answer_leaves_where_it_was_asked() {
 
 const FAB2: [&str; 2] = [
     "give 10.2.0.2 a route via fab2 (`ip route replace 10.2.0.2 dev fab2`)",
-    "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of fab2",
+    "answer with the request's IP_PKTINFO, whose ipi_ifindex is that of fab2",
 ];
 
 /// The peer asks 10.2.0.1 of `fab2`.
@@ -116,6 +193,7 @@ fn by_fab2(names: &'static [&'static str], needs: &'static [Need], make: fn(&Ben
     Reply {
         names,
         needs,
+        family: Family::V4,
         make,
         between: ["10.2.0.2", "10.2.0.1"],
         by: "fab2",
@@ -216,6 +294,7 @@ fn an_answer_leaves_by_the_vrf_where_it_was_asked() {
     Reply {
         names: &["30 reply-vrf", "30 reply-vrf-pktinfo"],
         needs: &[Need::Link(LinkKind::Vrf)],
+        family: Family::V4,
         make: |bench| {
             bench.run("ip", "link add blue type vrf table 10");
             bench.run("ip", "link set blue up");
@@ -230,7 +309,7 @@ fn an_answer_leaves_by_the_vrf_where_it_was_asked() {
         by: "blue",
         texts: &[
             "give 10.0.0.2 a route via blue",
-            "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of blue",
+            "answer with the request's IP_PKTINFO, whose ipi_ifindex is that of blue",
         ],
         has_commands: false,
     }
@@ -243,6 +322,7 @@ fn a_client_that_nothing_leads_to_is_somebodys_to_decide() {
     Reply {
         names: &["30 reply-beyond"],
         needs: &[],
+        family: Family::V4,
         make: |bench| {
             let client = "198.51.100.7/32".parse().expect("an address");
             bench.chassis.peer.add_address("lo", client).expect("added");

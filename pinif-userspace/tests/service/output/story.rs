@@ -7,7 +7,7 @@ use pinif_ebpf::{
     key::SocketCookie,
     verdict::{CellVerdict, Kind},
 };
-use pinif_userspace::findings::explain::{Cause, CauseKind, Route};
+use pinif_userspace::findings::explain::{Cause, CauseKind, PacketInfo, Route};
 use pinif_userspace::findings::finding::{Finding, FindingId, Place, SentBy};
 use pinif_userspace::findings::flow::{Endpoint, Flow};
 use pinif_userspace::findings::process::Process;
@@ -127,7 +127,7 @@ fn samples(
 pub fn device_escape() -> Finding {
     Finding {
         revision: 73_402,
-        causes: Arc::new([Cause::certain(CauseKind::PktinfoOverride)]),
+        causes: Arc::new([Cause::certain(CauseKind::PktinfoOverride(PacketInfo::V4))]),
         flow: flow(17, 40000, [10, 0, 0, 2], 5000),
         packets: 1,
         bytes: 66,

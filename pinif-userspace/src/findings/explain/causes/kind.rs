@@ -6,7 +6,7 @@ use pinif_ebpf::sighting::Origin;
 
 use crate::{
     findings::{
-        explain::{Route, SubflowBy},
+        explain::{PacketInfo, Route, SubflowBy},
         removal::Removal,
         subject::KernelPacket,
     },
@@ -45,9 +45,9 @@ impl Cause {
 /// What made a packet leave where it left. Names of interfaces, tables and errors are as the system says them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CauseKind {
-    /// `sendmsg()` with `IP_PKTINFO`: `ip_cmsg_send` takes `ipi_ifindex` without a look at the bound device.
-    PktinfoOverride,
-    /// IPv6 `sendto()` with the `sin6_scope_id` of another interface.
+    /// `sendmsg()` with this: `ip_cmsg_send` takes the index without a look at the bound device.
+    PktinfoOverride(PacketInfo),
+    /// IPv6 `sendto()` with the `sin6_scope_id` of another interface, to an address that needs one (`__ipv6_addr_needs_scope_id`).
     ScopeOverride,
     /// An `AF_PACKET` socket: `sll_ifindex` alone says where its packets leave.
     PacketSocket,
@@ -144,7 +144,10 @@ pub enum CauseKind {
     /// interface here, and no route here led it (`macvlan_queue_xmit`, `ipvlan_queue_xmit`, `vlan_dev_hard_start_xmit`).
     FromAbove(String),
     /// It was forwarded to a group, by a route for groups.
-    MulticastRoute,
+    MulticastRoute {
+        /// Of IPv6.
+        is_ipv6: bool,
+    },
     /// A rule sent it by its mark.
     Marked {
         /// The mark.

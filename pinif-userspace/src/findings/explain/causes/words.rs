@@ -6,7 +6,7 @@ use pinif_ebpf::sighting::Origin;
 
 use super::kind::{Cause, CauseKind};
 use crate::{
-    findings::subject::KernelPacket,
+    findings::{explain::route::show_groups, subject::KernelPacket},
     host::{arp_flux::ArpFlux, nft::NftRule},
     text::words::{first_of, listed},
 };
@@ -23,7 +23,7 @@ impl fmt::Display for Cause {
 impl fmt::Display for CauseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PktinfoOverride => f.write_str("IP_PKTINFO override"),
+            Self::PktinfoOverride(info) => write!(f, "{info} override"),
             Self::ScopeOverride => f.write_str("sin6_scope_id override"),
             Self::PacketSocket => {
                 f.write_str("packet socket, which chooses its interface by sll_ifindex")
@@ -93,9 +93,11 @@ impl fmt::Display for CauseKind {
                 f,
                 "sent by a device on {interface} (macvlan, macvtap, ipvlan, VLAN) of another network namespace or of a virtual machine"
             ),
-            Self::MulticastRoute => {
-                f.write_str("a route for groups (`ip mroute`), which a multicast routing daemon makes")
-            }
+            Self::MulticastRoute { is_ipv6 } => write!(
+                f,
+                "a route for groups (`{}`), which a multicast routing daemon makes",
+                show_groups(*is_ipv6)
+            ),
             Self::Marked { mark, by, may_set } => marked(f, *mark, *by, may_set),
             Self::Translated {
                 source,

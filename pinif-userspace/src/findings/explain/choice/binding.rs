@@ -142,8 +142,8 @@ pub(super) fn named_no_other(finding: &Finding) -> Option<Remedy> {
                 && (finding.causes.iter().any(is_likely) || finding.ways.may_be_named) =>
         {
             let home = Home::of(&way.interface);
-            let is_ipv6 = finding.flow.is_some_and(|flow| flow.is_ipv6());
-            Some(Remedy::BindAndNameNoOther(home, packet_info(is_ipv6)))
+            let info = packet_info(finding);
+            Some(Remedy::BindAndNameNoOther(home, info.name()))
         }
         _ => None,
     }

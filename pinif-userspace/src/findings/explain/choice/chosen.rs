@@ -11,8 +11,8 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        CauseKind, EndSubflow, Home, Meets, Remedy, Setting, SubflowBy,
-        phrases::{destination_address, options},
+        CauseKind, EndSubflow, Home, Meets, PacketInfo, Remedy, Setting, SubflowBy,
+        phrases::{destination_address, options, packet_info},
     },
     finding::Finding,
     kinds::Row,
@@ -43,10 +43,13 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Option<V
 }
 
 /// What a program meets that names another interface than the one that it is bound to: the kernel lets no option of a bound socket do that
-/// (`do_ip_setsockopt`, `do_ipv6_setsockopt`), nor a control message of IPv6 (`ip6_datagram_send_ctl`), and `pinif run` drops what is sent
-/// otherwise.
+/// (`do_ip_setsockopt`, `do_ipv6_setsockopt`), nor a control message of IPv6 (`ip6_datagram_send_ctl`), unless that is for a packet of IPv4
+/// (`ip_cmsg_send`), and `pinif run` drops what is sent otherwise.
 fn meets(how: &'static str) -> Meets {
-    let fails = |option: &&str| option.ends_with("CAST_IF") || *option == "IPV6_PKTINFO";
+    let is_ipv4 = options(how).any(|option| option == PacketInfo::V4.name());
+    let fails = |option: &&str| {
+        option.ends_with("CAST_IF") || (*option == PacketInfo::V6.name() && !is_ipv4)
+    };
     let mut failing = options(how).filter(fails);
     match (failing.next(), failing.next()) {
         (None, _) => Meets::Dropped,
@@ -71,7 +74,7 @@ pub(super) fn picked(finding: &Finding, row: &Row) -> Vec<Remedy> {
     let other = Remedy::UseSource {
         address: way.source,
         or_none: finding.ways.is_right_without,
-        is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
+        packet_info: packet_info(finding),
         in_header: finding.ways.writes_header,
         egress: way.interface,
     };
@@ -130,7 +133,16 @@ pub(super) fn joined(finding: &Finding, row: &Row) -> Vec<Remedy> {
         groups: groups.unwrap_or_default(),
         interface,
     });
-    route.into_iter().chain([Remedy::JoinThere(home)]).collect()
+    let there = joined_there(finding, home);
+    route.into_iter().chain([there]).collect()
+}
+
+/// Where the program names the interface with the group that it joins.
+pub(super) fn joined_there(finding: &Finding, home: Home) -> Remedy {
+    Remedy::JoinThere {
+        home,
+        is_ipv6: destination_address(finding).is_some_and(|to| to.is_ipv6()),
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +160,11 @@ mod tests {
         assert_eq!(meets(both), Meets::Fails(both));
         assert_eq!(
             meets("IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"),
+        // Of a packet of IPv4.
+        assert_eq!(
+            meets("IP_PKTINFO, IPV6_PKTINFO or IP_UNICAST_IF"),
+            Meets::DroppedOrFails("IP_UNICAST_IF")
+        );
             Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
         );
         assert_eq!(meets("sin6_scope_id"), Meets::Dropped);

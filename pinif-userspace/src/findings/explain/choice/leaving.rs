@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     findings::{
-        explain::{CauseKind, Home, KeepOut, Remedy, Setting, phrases::destination_address},
+        explain::{
+            CauseKind, Home, KeepOut, Remedy, Setting,
+            phrases::{destination_address, packet_info},
+        },
         finding::Finding,
         kinds::Row,
         subject::Subject,
@@ -129,7 +132,7 @@ fn answered_there(finding: &Finding, row: &Row) -> Vec<Remedy> {
     }
     let mut all = route_home(finding, row);
     if finding.also.contains(Kind::ReplyEscape) {
-        all.push(Remedy::AnswerThere(home));
+        all.push(Remedy::AnswerThere(home, packet_info(finding)));
     } else if finding.bound_address == finding.flow.map(|flow| flow.source.address) {
         // A listener that is bound to the address serves there alone: the device takes nothing from it.
         all.extend(run_home(finding));
@@ -236,7 +239,7 @@ pub(super) fn use_source(finding: &Finding) -> Option<Remedy> {
     is_right.then(|| Remedy::UseSource {
         address,
         or_none: ways.is_right_without,
-        is_ipv6: finding.flow.is_some_and(|flow| flow.is_ipv6()),
+        packet_info: packet_info(finding),
         in_header: ways.writes_header,
         egress: egress(finding),
     })

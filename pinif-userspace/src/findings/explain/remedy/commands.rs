@@ -34,11 +34,11 @@ impl Remedy {
             | Self::BindInstead { .. }
             | Self::BindToAllowed(_)
             | Self::Uncross { .. }
-            | Self::AnswerThere(_)
-            | Self::ClearPktinfo(_)
+            | Self::AnswerThere(..)
+            | Self::ClearPktinfo(..)
             | Self::SetScope { .. }
             | Self::SetLinkIndex(_)
-            | Self::JoinThere(_)
+            | Self::JoinThere { .. }
             | Self::UseSource { .. }
             | Self::FindOverride(_) => Who::Developer,
             _ => Who::Operator,
@@ -161,12 +161,19 @@ impl Remedy {
             Self::Uncross {
                 owner: Some(owner), ..
             } => vec![option("SO_BINDTODEVICE", Some(owner.to_string()))],
-            Self::AnswerThere(home) | Self::ClearPktinfo(home) => {
-                vec![option("IP_PKTINFO", first(home))]
-            }
+            Self::AnswerThere(home, info) | Self::ClearPktinfo(home, info) => options(info.name())
+                .map(|name| option(name, first(home)))
+                .collect(),
             Self::SetScope { home, .. } => vec![option("sin6_scope_id", first(home))],
             Self::SetLinkIndex(home) => vec![option("sll_ifindex", first(home))],
-            Self::JoinThere(home) => vec![option("IP_ADD_MEMBERSHIP", first(home))],
+            Self::JoinThere { home, is_ipv6 } => {
+                let name = if *is_ipv6 {
+                    "IPV6_ADD_MEMBERSHIP"
+                } else {
+                    "IP_ADD_MEMBERSHIP"
+                };
+                vec![option(name, first(home))]
+            }
             Self::UseSource {
                 in_header: false,
                 address,

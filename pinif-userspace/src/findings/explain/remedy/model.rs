@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::dropped::Dropped;
 use crate::{
     findings::{
-        explain::{EndSubflow, Home, KeepOut, Route},
+        explain::{EndSubflow, Home, KeepOut, PacketInfo, Route},
         ways::Way,
     },
     host::nft::NftRule,
@@ -63,7 +63,7 @@ pub enum Remedy {
         owner: Option<Arc<str>>,
     },
     /// Let the program answer by the interface that was asked.
-    AnswerThere(Home),
+    AnswerThere(Home, PacketInfo),
     /// Find out why the device was refused.
     AskWhyRefused {
         /// The device.
@@ -73,8 +73,8 @@ pub enum Remedy {
     },
     /// Name the device to the program, not an address.
     NameDevice(Home, IpAddr),
-    /// Do not override the device with `IP_PKTINFO`.
-    ClearPktinfo(Home),
+    /// Do not override the device with this.
+    ClearPktinfo(Home, PacketInfo),
     /// Set `sin6_scope_id` to the device's index, or to none where a bound device remains.
     SetScope {
         /// The device.
@@ -85,7 +85,12 @@ pub enum Remedy {
     /// Set `sll_ifindex` to the device's index.
     SetLinkIndex(Home),
     /// Name the interface in the option that joins a group.
-    JoinThere(Home),
+    JoinThere {
+        /// The interface.
+        home: Home,
+        /// The group is of IPv6.
+        is_ipv6: bool,
+    },
     /// Look for what overrides the device.
     FindOverride(Home),
     /// Give the destination another route.
@@ -120,8 +125,8 @@ pub enum Remedy {
         address: Option<IpAddr>,
         /// Without one, the kernel gives it the right one.
         or_none: bool,
-        /// It is of IPv6.
-        is_ipv6: bool,
+        /// By what the program names it, beside `bind()`.
+        packet_info: PacketInfo,
         /// The program writes it in a header of its own.
         in_header: bool,
         /// That interface.
@@ -163,7 +168,10 @@ pub enum Remedy {
         interface: Arc<str>,
     },
     /// Change what routes groups.
-    RouteGroups,
+    RouteGroups {
+        /// Of IPv6.
+        is_ipv6: bool,
+    },
     /// Give the destination a route by another interface than this.
     RouteAway(String, Arc<str>),
     /// Give the destination a route in the VRF's table.

@@ -8,7 +8,7 @@ use super::{
     model::{Lost, MovedTunnel, OutOfRule, Remedy, Setting, Then, Translation},
 };
 use crate::{
-    findings::explain::{Home, phrases::packet_info, step::in_brackets},
+    findings::explain::{Home, route::show_groups, step::in_brackets},
     host::namespaces::Enter,
     text::words::listed,
 };
@@ -108,9 +108,10 @@ impl fmt::Display for Order<'_> {
                     None => Ok(()),
                 }
             }
-            Remedy::AnswerThere(home) => write!(
+            Remedy::AnswerThere(home, info) => write!(
                 f,
-                "answer with the request's IP_PKTINFO or IPV6_PKTINFO, whose ipi_ifindex is that of {home}, or bind a socket to each interface"
+                "answer with the request's {info}, whose {} is that of {home}, or bind a socket to each interface",
+                info.index()
             ),
             Remedy::AskWhyRefused { device, error } => write!(
                 f,
@@ -120,13 +121,14 @@ impl fmt::Display for Order<'_> {
                 f,
                 "give the program the name {home} instead of the address {address}"
             ),
-            Remedy::JoinThere(home) => write!(
+            Remedy::JoinThere { home, is_ipv6 } => {
+                let field = if *is_ipv6 { "ipv6mr_interface" } else { "imr_ifindex" };
+                write!(f, "name {home} where the program joins the group ({field}, gr_interface)")
+            }
+            Remedy::ClearPktinfo(home, info) => write!(
                 f,
-                "name {home} where the program joins the group (imr_ifindex, ipv6mr_interface, gr_interface)"
-            ),
-            Remedy::ClearPktinfo(home) => write!(
-                f,
-                "send without IP_PKTINFO's ipi_ifindex, or set it to {home}"
+                "send without {}, or set it to {home}",
+                info.indexes()
             ),
             Remedy::SetScope { home, is_bound } => {
                 let or_none = if *is_bound { ", or to 0" } else { "" };
@@ -178,7 +180,7 @@ impl fmt::Display for Order<'_> {
             Remedy::UseSource {
                 address,
                 or_none,
-                is_ipv6,
+                packet_info,
                 in_header: true,
                 egress,
             } => {
@@ -188,16 +190,16 @@ impl fmt::Display for Order<'_> {
                     None => write!(f, "a source of {egress}'s")?,
                 }
                 // The kernel fills in a source of zeros (`raw_send_hdrinc`), IPv6 does not (`rawv6_send_hdrinc`).
-                if *or_none && !is_ipv6 {
+                if *or_none && !packet_info.is_ipv6() {
                     f.write_str(" or 0.0.0.0, which the kernel replaces,")?;
                 }
-                let option = if *is_ipv6 { "IPV6_HDRINCL" } else { "IP_HDRINCL" };
+                let option = if packet_info.is_ipv6() { "IPV6_HDRINCL" } else { "IP_HDRINCL" };
                 write!(f, " in its own header ({option})")
             }
             Remedy::UseSource {
                 address,
                 or_none,
-                is_ipv6,
+                packet_info,
                 egress,
                 ..
             } => {
@@ -208,7 +210,7 @@ impl fmt::Display for Order<'_> {
                     }
                     None => f.write_str("let the program send from no address of its own")?,
                 }
-                write!(f, " (bind(), {})", packet_info(*is_ipv6))
+                write!(f, " (bind(), {packet_info})")
             }
             Remedy::Translate(Translation { source, egress, .. }) => write!(
                 f,
@@ -258,10 +260,10 @@ impl fmt::Display for Order<'_> {
                      interface"
                 )
             }
-            Remedy::RouteGroups => write!(
+            Remedy::RouteGroups { is_ipv6 } => write!(
                 f,
                 "change what the multicast routing daemon forwards (`{}` shows it), or its interfaces",
-                look("ip mroute"),
+                look(show_groups(*is_ipv6)),
             ),
             Remedy::RouteAway(to, egress) => {
                 write!(f, "give {to} a route via another interface than {egress}")

@@ -145,6 +145,18 @@ fn what_a_rule_keeps_inside_is_found_when_it_arrives_outside() {
          table inet pinif_fix; add chain inet pinif_fix arrive { type filter hook prerouting priority -310; }; add rule inet pinif_fix \
          arrive iifname \"eth1\" ip daddr 192.0.2.1 meta l4proto 17 fib saddr . iif oif missing drop'`), or let eth1 be of zone backplane"
     );
+    // IPv6 has no such filter.
+    let arrived = Circumstance {
+        source: "[fd00::2]:9",
+        destination: "[2001:db8::1]:5000",
+        ..arrived
+    };
+    let remedy = arrived.remedy();
+    assert!(
+        remedy.contains(" also where that is so on purpose (`nft 'add table inet pinif_fix; ")
+            && !remedy.contains("ipv4"),
+        "{remedy}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
 
 #[test]
 fn a_bound_socket_that_overrides_its_device() {
-    let causes = [Cause::certain(CauseKind::PktinfoOverride)];
+    let causes = [Cause::certain(CauseKind::PktinfoOverride(PacketInfo::V4))];
     let c = Circumstance {
         bound_device: Some("fab0"),
         causes: &causes,
