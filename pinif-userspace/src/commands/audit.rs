@@ -256,8 +256,7 @@ fn cgroup(named: Option<PathBuf>) -> Result<PathBuf> {
     let Some(named) = named else {
         return cgroups::cgroup2_root();
     };
-    cgroups::check_cgroup(&named)?;
-    Ok(named)
+    cgroups::directory(&named)
 }
 
 /// The namespaces of the beginning, and which are wanted besides.

@@ -101,8 +101,7 @@ pub fn run(args: PinArgs) -> Result<ExitCode> {
 }
 
 fn directory(named: &Path) -> Result<PathBuf> {
-    cgroups::check_cgroup(named)?;
-    named
+    cgroups::directory(named)?
         .canonicalize()
         .with_context(|| format!("the cgroup {} cannot be looked at", named.display()))
 }
@@ -364,7 +363,13 @@ fn list(found: &[(PathBuf, PinMaps)], format: Format) -> Result<()> {
                 let away =
                     "the interface is away: nothing leaves until `pinif pin --refresh`".to_owned();
                 let away = account.index.is_none().then_some(away);
-                for line in account.lines().iter().chain(&away) {
+                let mut lines = account.lines();
+                // Those that were there when it was pinned are counted by nothing.
+                if let (0, Some(first)) = (account.pinned, lines.first_mut()) {
+                    let interface = visible(&account.interface);
+                    *first = format!("pinned to {interface}; no socket was made since");
+                }
+                for line in lines.iter().chain(&away) {
                     text.push_str(&format!("  {line}\n"));
                 }
             }

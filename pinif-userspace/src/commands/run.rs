@@ -157,10 +157,7 @@ fn held(args: &RunArgs) -> Result<u8> {
 /// The cgroup below which the command's is made.
 fn parent(named: Option<&Path>) -> Result<PathBuf> {
     match named {
-        Some(named) => {
-            cgroups::check_cgroup(named)?;
-            Ok(named.canonicalize()?)
-        }
+        Some(named) => Ok(cgroups::directory(named)?.canonicalize()?),
         None => cgroup::own(),
     }
 }

@@ -23,8 +23,8 @@ pub use home::Home;
 pub use keep_out::KeepOut;
 pub use packet_info::PacketInfo;
 pub use remedy::{
-    Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, Setting, Then,
-    Traffic, Translation,
+    Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, ServicePin,
+    Setting, Then, Traffic, Translation,
 };
 pub use route::Route;
 pub use step::{SocketOption, Step, Who};

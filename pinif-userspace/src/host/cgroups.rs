@@ -64,12 +64,18 @@ fn root_of(mounts: MountInfos) -> Option<PathBuf> {
     Some(found.into_iter().next()?.mount_point)
 }
 
-/// That the path is a directory of the cgroup v2 hierarchy, wherever that is mounted.
+/// The directory of a cgroup of the v2 hierarchy, wherever that is mounted. It is named by that, or from the hierarchy's root, as a process's
+/// is in /proc/PID/cgroup.
 ///
 /// # Errors
-/// Where it is not, in a sentence with the fix.
-pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
-    let shown = path.display();
+/// Where there is none, in a sentence with the fix.
+pub fn directory(named: &Path) -> anyhow::Result<PathBuf> {
+    let shown = named.display();
+    let from_root = || cgroup2_root().map(|root| below(&root, named)).ok();
+    let path = match named.exists() {
+        true => named.to_owned(),
+        false => from_root().unwrap_or_else(|| named.to_owned()),
+    };
     let fix = match (cgroup2_root(), mounted()) {
         (Ok(_), Ok(Some(root))) => format!(
             "name a directory below {}, where cgroup v2 is mounted",
@@ -81,19 +87,19 @@ pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
             .to_owned(),
         (Err(error), _) => format!("{error:#}"),
     };
-    let metadata = match fs::metadata(path) {
+    let metadata = match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             anyhow::bail!("there is no cgroup {shown}; {fix}")
         }
         other => other.with_context(|| format!("the cgroup {shown} cannot be looked at"))?,
     };
-    let filesystem = statfs(path)
+    let filesystem = statfs(&path)
         .with_context(|| format!("the cgroup {shown} cannot be looked at"))?
         .filesystem_type();
     if !metadata.is_dir() || filesystem != CGROUP2_SUPER_MAGIC {
         anyhow::bail!("{shown} is no cgroup of the second version; {fix}");
     }
-    Ok(())
+    Ok(path)
 }
 
 /// The id of the cgroup at a path, either in the file system or from the root of the v2 hierarchy, as the kernel's
@@ -103,16 +109,19 @@ pub fn check_cgroup(path: &Path) -> anyhow::Result<()> {
 /// Where there is no such cgroup.
 pub fn cgroup_id(path: &Path) -> io::Result<u64> {
     let root = cgroup2_root().map_err(io::Error::other)?;
-    let directory = if path.starts_with(&root) {
-        path.to_owned()
-    } else {
-        root.join(path.strip_prefix("/").unwrap_or(path))
-    };
-    let metadata = fs::metadata(directory)?;
+    let metadata = fs::metadata(below(&root, path))?;
     if metadata.is_dir() {
         Ok(metadata.ino())
     } else {
         Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    if path.starts_with(root) {
+        path.to_owned()
+    } else {
+        root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }
 

@@ -25,6 +25,8 @@ use nix::{
 };
 use pinif_ebpf::key::NetNsCookie;
 
+pub use names::container_of;
+
 use names::{NAMED, name_of, names};
 
 use crate::text::{shell, words::those_there};

@@ -63,6 +63,11 @@ impl Sender {
     ) -> Self {
         let mut command = Command::new(path);
         command.args(["--netns", namespace.name()]);
+        Self::start_by(command, cgroup, arguments)
+    }
+
+    /// Starts it by a command that stands before its arguments.
+    pub fn start_by(mut command: Command, cgroup: Option<&Path>, arguments: &str) -> Self {
         if let Some(cgroup) = cgroup {
             command.arg("--cgroup").arg(cgroup);
         }

@@ -128,6 +128,13 @@ fn sockets_that_are_there_are_bound() {
         let account = bench.pin_of(bench.cgroup_path());
         assert_eq!(account.left(), [("lo", 1), ("fab0", 2000)]);
         assert_eq!((account.kept(), account.pinned), (vec![("eth1", 1000)], 0));
+        let listed = done(&bench.pin(&["--list"]));
+        let mut of_this = listed.lines().skip_while(|line| *line != cgroup(bench));
+        assert_eq!(
+            of_this.nth(1),
+            Some("  pinned to fab0; no socket was made since"),
+            "{listed}"
+        );
     });
 }
 

@@ -8,7 +8,7 @@ mod facts;
 mod leaving;
 mod routes;
 
-pub(in crate::findings) use binding::{bound_instead, unpinned};
+pub(in crate::findings) use binding::{bound_instead, held_to, unpinned};
 pub(in crate::findings) use facts::{breaks_rule, egress, has_no_way, home, is_owned};
 pub(in crate::findings) use leaving::{away_from_source, unasked, unmirrored, where_it_belongs};
 pub(in crate::findings) use routes::{instead_of, reached_home, route_home, routed_home};
@@ -157,9 +157,6 @@ fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Remedy {
 /// A program that names an interface with its packets beside the one that it is bound to: until it is changed, `pinif run` drops them.
 fn held(finding: &Finding, change: Remedy) -> Vec<Remedy> {
     let bound = finding.place.bound_device.clone();
-    let run = bound.map(|interface| Remedy::RunBy {
-        interface,
-        meets: Meets::Dropped,
-    });
+    let run = bound.map(|interface| held_to(finding, interface, Meets::Dropped));
     run.into_iter().chain([change]).collect()
 }

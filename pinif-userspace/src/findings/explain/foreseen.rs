@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Home, Meets, Remedy, Step, phrases::process, words::also};
+use super::{Home, Meets, Remedy, Step, choice::held_to, phrases::process, words::also};
 use crate::{
     findings::{kinds, latent::Latent},
     text::words::listed,
@@ -61,10 +61,8 @@ fn remedies(latent: &Latent) -> Vec<Remedy> {
         }],
         (None, Some(now), _) => {
             // Of a socket that no process holds, nobody knows what to start.
-            let run = finding.process.as_ref().map(|_| Remedy::RunBy {
-                interface: now.clone(),
-                meets: Meets::Nothing,
-            });
+            let run = finding.process.as_ref();
+            let run = run.map(|_| held_to(finding, now.clone(), Meets::Nothing));
             let bind = Remedy::BindToStay(Home::of(now));
             run.into_iter().chain([bind]).collect()
         }

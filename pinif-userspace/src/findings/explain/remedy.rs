@@ -5,9 +5,12 @@ mod destinations;
 mod dropped;
 mod meets;
 mod model;
+mod service;
 mod words;
 
 pub use dropped::{Dropped, Port, Traffic};
+pub use meets::Meets;
 pub use model::{
-    Beside, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
+    Beside, Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Setting, Then, Translation,
 };
+pub use service::ServicePin;

@@ -63,18 +63,21 @@ pub(in crate::host) fn container(process: u32) -> Option<String> {
         .find_map(|cgroup| container_in(&cgroup.pathname))
 }
 
-/// Container engines name a cgroup by the container's id, of 64 hexadecimal digits: `docker-ID.scope`,
-/// `cri-containerd-ID.scope`, `libpod-ID.scope`, `/docker/ID`. People know its first twelve.
+/// The same by a cgroup's path. People know the first twelve digits.
 fn container_in(cgroup: &str) -> Option<String> {
-    const ID: usize = 64;
     const SHOWN: usize = 12;
-    cgroup.rsplit('/').find_map(|directory| {
-        directory
-            .trim_end_matches(".scope")
-            .split('-')
-            .find(|part| part.len() == ID && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .map(|id| id[..SHOWN].to_owned())
-    })
+    let id = cgroup.rsplit('/').find_map(container_of)?;
+    Some(id[..SHOWN].to_owned())
+}
+
+/// The id of the container that a directory of the cgroup hierarchy is of. Container engines name a cgroup by that, of 64 hexadecimal
+/// digits: `docker-ID.scope`, `cri-containerd-ID.scope`, `libpod-ID.scope`, `/docker/ID`.
+pub fn container_of(directory: &str) -> Option<&str> {
+    const ID: usize = 64;
+    directory
+        .trim_end_matches(".scope")
+        .split('-')
+        .find(|part| part.len() == ID && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

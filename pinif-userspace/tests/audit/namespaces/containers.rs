@@ -62,13 +62,23 @@ impl Container {
         &self.id[..12]
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The directory of its cgroup.
+    pub fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
+
     /// A glob of names of this test's containers.
-    fn glob() -> String {
+    pub fn glob() -> String {
         format!("{:08x}*", std::process::id())
     }
 
     /// A program that runs in it.
-    fn enter(&self, program: &str, arguments: &str) -> Command {
+    pub fn enter(&self, program: &str, arguments: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/proc/{}/ns/net", self.child.id()))

@@ -1,7 +1,7 @@
 //! Namespaces that come and go while the auditor runs, with a name or a process only. Each test follows names of its own,
 //! never those of the machine or of other tests.
 
-mod containers;
+pub mod containers;
 mod many;
 mod named;
 

@@ -18,6 +18,7 @@ mod netfilter;
 mod policies;
 mod replies;
 mod rules;
+mod units;
 
 use crate::bench::Bench;
 

@@ -122,6 +122,17 @@ fn a_narrow_terminal_in_colour() -> io::Result<()> {
     Ok(())
 }
 
+/// What is foreseen of another finding's program.
+fn latent() -> Latent {
+    Latent {
+        finding: story::address_escape(),
+        condition: "fab0 down".to_owned(),
+        now: vec!["fab0".into()],
+        source: None,
+        network: None,
+    }
+}
+
 /// What a leaking card with a wide matrix shows at a width.
 fn wide(columns: fn() -> Option<usize>) -> io::Result<String> {
     let (mut sink, out, notes) = human(columns, false, &Clock::default());
@@ -131,13 +142,7 @@ fn wide(columns: fn() -> Option<usize>) -> io::Result<String> {
     sink.finding(&stage::grown(&device, 104, 6864), Change::Grew)?;
     sink.finding(&stage::grown(&device, 1040, 68_640), Change::Grew)?;
     sink.finding(&address, Change::Opened)?;
-    sink.foreseen(&Latent {
-        finding: address,
-        condition: "fab0 down".to_owned(),
-        now: vec!["fab0".into()],
-        source: None,
-        network: None,
-    })?;
+    sink.foreseen(&latent())?;
     sink.note(
         Level::Warning,
         "the policy was not reloaded, and the one before it stays in force",
@@ -171,9 +176,14 @@ fn what_people_read_at_a_hundred_columns() -> io::Result<()> {
 #[test]
 fn no_word_is_broken_at_any_width() -> io::Result<()> {
     static COLUMNS: AtomicUsize = AtomicUsize::new(0);
-    let commands: Vec<String> = [story::device_escape(), story::address_escape()]
-        .iter()
-        .flat_map(|finding| FindingLine::from(finding).remedies)
+    let lines = [
+        FindingLine::from(&story::device_escape()),
+        FindingLine::from(&story::address_escape()),
+        FindingLine::from(&latent()),
+    ];
+    let commands: Vec<String> = lines
+        .into_iter()
+        .flat_map(|line| line.remedies)
         .flat_map(|step| step.commands)
         .collect();
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();

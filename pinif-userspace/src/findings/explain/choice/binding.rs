@@ -12,7 +12,7 @@ use super::{
     routes::route_home,
 };
 use crate::findings::{
-    explain::{Cause, CauseKind, Home, Meets, Remedy, phrases::packet_info},
+    explain::{Cause, CauseKind, Home, Meets, Remedy, ServicePin, phrases::packet_info},
     finding::Finding,
     kinds::Row,
     ways::Way,
@@ -95,27 +95,31 @@ pub(in crate::findings) fn bound_instead(
     all
 }
 
-/// `pinif run`, of a program that binds its sockets otherwise.
+/// What holds a program that binds its sockets otherwise, where the interface reaches the destination.
 fn refused(finding: &Finding) -> Option<Remedy> {
-    run_home(finding).map(|run| match run {
-        Remedy::RunBy { interface, .. } => Remedy::RunBy {
-            interface,
-            meets: Meets::Refused,
-        },
-        other => other,
-    })
+    home_that_holds(finding).map(|home| held_to(finding, home, Meets::Refused))
 }
 
-/// `pinif run`, where the interface reaches the destination.
+/// What holds a program to an interface, where that reaches the destination.
 pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
+    home_that_holds(finding).map(|home| held_to(finding, home, Meets::Nothing))
+}
+
+fn home_that_holds(finding: &Finding) -> Option<Arc<str>> {
     match reached(finding) {
         Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
-            Some(Remedy::RunBy {
-                interface: way.interface,
-                meets: Meets::Nothing,
-            })
+            Some(way.interface)
         }
         _ => None,
+    }
+}
+
+/// What holds a program to an interface: `pinif run`, or, of a service that runs, `pinif pin`.
+pub(in crate::findings) fn held_to(finding: &Finding, interface: Arc<str>, meets: Meets) -> Remedy {
+    let process = finding.process.as_deref();
+    match ServicePin::of(process, &interface, meets) {
+        Some(pin) => Remedy::PinService(pin),
+        None => Remedy::RunBy { interface, meets },
     }
 }
 

@@ -31,10 +31,7 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Option<V
     if let Reached::By(way) = reached(finding)
         && way.holds
     {
-        all.push(Remedy::RunBy {
-            interface: way.interface,
-            meets: meets(how),
-        });
+        all.push(binding::held_to(finding, way.interface, meets(how)));
     } else {
         all.extend(route_home(finding, row));
     }
@@ -160,13 +157,13 @@ mod tests {
         assert_eq!(meets(both), Meets::Fails(both));
         assert_eq!(
             meets("IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"),
+            Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
+        );
+        assert_eq!(meets("sin6_scope_id"), Meets::Dropped);
         // Of a packet of IPv4.
         assert_eq!(
             meets("IP_PKTINFO, IPV6_PKTINFO or IP_UNICAST_IF"),
             Meets::DroppedOrFails("IP_UNICAST_IF")
         );
-            Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
-        );
-        assert_eq!(meets("sin6_scope_id"), Meets::Dropped);
     }
 }

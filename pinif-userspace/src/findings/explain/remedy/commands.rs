@@ -71,6 +71,7 @@ impl Remedy {
                     word(interface)
                 )]
             }
+            Self::PinService(pin) => vec![pin.command()],
             Self::Translate(translation) => translation.command().into_iter().collect(),
             Self::SourceOnRoute(route, source) => route.with_source(*source).into_iter().collect(),
             Self::Number {

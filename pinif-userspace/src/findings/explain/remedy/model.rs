@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::dropped::Dropped;
+use super::{dropped::Dropped, meets::Meets, service::ServicePin};
 use crate::{
     findings::{
         explain::{EndSubflow, Home, KeepOut, PacketInfo, Route},
@@ -117,6 +117,8 @@ pub enum Remedy {
         /// What else the program meets.
         meets: Meets,
     },
+    /// Pin the service that the program belongs to, which runs.
+    PinService(ServicePin),
     /// Change a setting of the program.
     Configure(Setting),
     /// Let the program use another source address, or none.
@@ -243,21 +245,6 @@ pub enum Remedy {
     Permit,
     /// Audit where it can be seen.
     AuditNextHop,
-}
-
-/// What a program that names another interface meets, where `pinif run` has started it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meets {
-    /// Nothing: it names none.
-    Nothing,
-    /// What it sends by another is dropped.
-    Dropped,
-    /// The same; and where it sets this option to another, that fails (`EINVAL`).
-    DroppedOrFails(&'static str),
-    /// It sets this option to another, which fails.
-    Fails(&'static str),
-    /// It may not bind its sockets to another, or to none (`EPERM`).
-    Refused,
 }
 
 /// Why a link carries nothing.

@@ -172,6 +172,7 @@ impl fmt::Display for Order<'_> {
             Remedy::RunBy { meets, .. } => {
                 write!(f, "start the program by pinif run{meets}")
             }
+            Remedy::PinService(pin) => write!(f, "{pin}"),
             Remedy::Configure(Setting {
                 program,
                 name,
