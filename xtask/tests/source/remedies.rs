@@ -8,6 +8,31 @@ use crate::{files, root};
 const PAGE: &str = "docs/developers/remedies.md";
 /// What the scenarios are in.
 const TESTS: &str = "pinif-userspace/tests";
+/// What of these carries out remedies.
+const CARRIED_OUT: &str = "pinif-userspace/tests/audit/remedies";
+/// The types of links that the scenarios can make, and the rows that they stand in; none of those that lead nowhere.
+const LINKS: &str = "pinif-userspace/lab/src/test_util/device.rs";
+const ROWS_OF_LINKS: [(&str, Option<&str>); 19] = [
+    ("Bond", Some("bond")),
+    ("Bridge", Some("bridge")),
+    ("Dummy", None),
+    ("Geneve", Some("GENEVE")),
+    ("Gre", Some("GRE")),
+    ("GreTap", Some("GRE with Ethernet")),
+    ("Hsr", Some("HSR")),
+    ("Ifb", None),
+    ("IpIp", Some("IP in IP")),
+    ("IpVlan", Some("ipvlan")),
+    ("MacVlan", Some("macvlan")),
+    ("Netkit", Some("netkit")),
+    ("Sit", Some("SIT")),
+    ("Team", Some("team")),
+    ("Vlan", Some("VLAN")),
+    ("Vrf", Some("VRF")),
+    ("Vxlan", Some("VXLAN")),
+    ("WireGuard", Some("WireGuard")),
+    ("Xfrm", Some("xfrm")),
+];
 
 /// The variants of an enum in a file: the lines of four spaces and a capital.
 fn variants(file: &str, name: &str) -> Vec<String> {
@@ -63,6 +88,48 @@ fn each_cause_and_each_remedy_has_its_scenario_or_says_that_it_has_none() {
         );
         assert_eq!(shown, there, "{PAGE}, {section}");
     }
+}
+
+#[test]
+fn each_type_of_link_has_its_row() {
+    let page = files::read(&root().join(PAGE));
+    let (_, links) = page.split_once("## Types of links").expect("a section");
+    let rows: BTreeSet<&str> = links
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split(", "))
+        .collect();
+    let kinds: Vec<String> = variants(LINKS, "LinkKind");
+    let known: Vec<&str> = ROWS_OF_LINKS.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, known, "{LINKS}");
+    let lacking: Vec<&str> = ROWS_OF_LINKS
+        .iter()
+        .filter_map(|(_, row)| row.filter(|row| !rows.contains(row)))
+        .collect();
+    assert!(lacking.is_empty(), "{PAGE} has no row of {lacking:?}");
+}
+
+#[test]
+fn each_scenario_that_carries_out_remedies_is_named() {
+    let page = files::read(&root().join(PAGE));
+    let named = scenarios(&page);
+    let tests: Vec<String> = files::below(&root().join(CARRIED_OUT), &["rs"])
+        .iter()
+        .map(|file| files::read(file))
+        .collect();
+    // What stands between quotation marks, but for the words of one.
+    let literals = tests
+        .iter()
+        .flat_map(|text| text.split("\"30 ").skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|rest| !rest.contains(' '));
+    let all: BTreeSet<String> = literals.map(|rest| format!("30 {rest}")).collect();
+    assert!(all.contains("30 policy-route"), "{all:?}");
+    let missing: Vec<&String> = all
+        .iter()
+        .filter(|name| !named.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{PAGE} does not name {missing:?}");
 }
 
 #[test]

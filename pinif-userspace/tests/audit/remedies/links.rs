@@ -144,6 +144,19 @@ pub(super) fn tunnelled(bench: &Bench, kind: LinkKind) {
     number(bench, "far2");
 }
 
+/// A pair of veth into a bridge, whose other port is fab0.
+fn leg(bench: &Bench) {
+    bench.run("ip", "link add br0 type bridge mcast_snooping 0");
+    bench.run("ip", "link add fab2 type veth peer name leg0");
+    for port in ["fab0", "leg0"] {
+        bench.run("ip", &format!("link set {port} master br0"));
+    }
+    for link in ["br0", "leg0"] {
+        bench.run("ip", &format!("link set {link} multicast off up"));
+    }
+    number(bench, "fab0");
+}
+
 /// The scenarios of a link.
 macro_rules! link {
     ($link:ident, $kind:ident, $names:expr, $make:expr) => {
@@ -217,6 +230,13 @@ link!(
         bench.run("ip", "link set fab0 master fab2");
         number(bench, "fab0");
     }
+);
+// The host's own leg into a bridge of the same namespace.
+link!(
+    leg,
+    Bridge,
+    ["30 link-leg", "30 link-leg-address", "30 link-leg-device"],
+    |bench| leg(bench)
 );
 link!(
     vlan,
