@@ -7,11 +7,14 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::{
     line::{AuditLine, ClockLine, HistoryPage, PastFinding},
     store::state_named,
-    tables::{self, StoreError},
+    tables::{self, Reading, StoreError},
     transition::{Change, Transition},
 };
-use crate::findings::{
-    line::FindingLine, paging::Paging, query::Query, summary::Totals, wall_time::WallTime,
+use crate::{
+    findings::{
+        line::FindingLine, paging::Paging, query::Query, summary::Totals, wall_time::WallTime,
+    },
+    host::file_watch::FileState,
 };
 
 /// How many audits, and how many settings of the clock, are given at most: the newest.
@@ -22,6 +25,9 @@ const MOST: u32 = 1000;
 pub struct History {
     path: PathBuf,
     connection: Connection,
+    reading: Reading,
+    /// What the file was when it was opened.
+    state: Option<FileState>,
 }
 
 impl History {
@@ -31,9 +37,13 @@ impl History {
     ///
     /// Why it cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let state = FileState::of(path);
+        let (connection, reading) = tables::open_to_read(path)?;
         Ok(Self {
             path: path.to_owned(),
-            connection: tables::open_to_read(path)?,
+            connection,
+            reading,
+            state,
         })
     }
 
@@ -66,7 +76,14 @@ impl History {
                 ..findings(&all, query, since)?
             })
         };
-        read().map_err(|error| StoreError::of(&self.path, error))
+        let page = read();
+        // What is written while it is read without locks is any mixture of before and after.
+        if self.reading == Reading::Alone
+            && (tables::has_log(&self.path) || FileState::of(&self.path) != self.state)
+        {
+            return Err(StoreError::Written(self.path.clone()));
+        }
+        page.map_err(|error| StoreError::of(&self.path, error))
     }
 }
 

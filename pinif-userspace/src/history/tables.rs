@@ -1,15 +1,20 @@
 //! The tables of the file, and how it is opened.
 
 use std::{
+    fmt::Write as _,
     fs, io,
-    os::unix::fs::FileTypeExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::FileTypeExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rustix::fs::{Access, AtFlags, CWD};
 
 use crate::text::escape::visible_path;
+
+/// Whose a file is, the version of its tables, and whether there is nothing in it yet.
+type Described = (i32, i32, bool);
 
 /// What says that a file of SQLite is a history: `PIHI` in the header's application id.
 const APPLICATION: i32 = i32::from_be_bytes(*b"PIHI");
@@ -84,6 +89,12 @@ pub enum StoreError {
     /// This user may not read it.
     #[error("the history {} may not be read; ask as root, or ask `pinif serve`: curl http://localhost:9759/v1/history", visible_path(.0))]
     Denied(PathBuf),
+    /// It can be read only together with the file beside it, and nothing can be written there.
+    #[error("not all of the history {} is in it: the rest is in its `-wal`, which is read where that folder may be written; copy both files into one of yours", visible_path(.0))]
+    Apart(PathBuf),
+    /// It was written while it was read, in a folder where that cannot be waited for.
+    #[error("the history {} was written while it was read; ask again", visible_path(.0))]
+    Written(PathBuf),
     /// It is no file.
     #[error("{} is {what}, and no file; name another with --history", visible_path(.path))]
     NoFile {
@@ -230,8 +241,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// How a history is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// With SQLite's locks: whoever writes it is no matter.
+    Shared,
+    /// Without them, since nothing can be written beside it: nobody may write it meanwhile.
+    Alone,
+}
+
 /// Opens a history to read.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+///
+/// SQLite makes files beside one that it reads (`-shm`). Where that cannot be, on a file system that is mounted to be read or in another user's
+/// folder, it is read as one that nobody writes (`immutable`), if all of it is in the file.
+pub(super) fn open_to_read(path: &Path) -> Result<(Connection, Reading), StoreError> {
     match fs::metadata(path) {
         Ok(found) => is_file(path, &found)?,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -239,16 +262,21 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         }
         Err(_) => return Err(StoreError::Missing(path.to_owned())),
     }
-    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Denied(path.to_owned()),
-        _ => StoreError::of(path, error),
-    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(PATIENCE).map_err(failed)?;
-    match described(&connection).map_err(failed)? {
+    let shared = Connection::open_with_flags(path, flags)
+        .and_then(|connection| connection.busy_timeout(PATIENCE).map(|()| connection))
+        .and_then(described_with);
+    let (connection, description, reading) = match shared {
+        Ok((connection, description)) => (connection, description, Reading::Shared),
+        Err(error) if is_refused(&error) => {
+            let (connection, description) = open_alone(path, flags)?;
+            (connection, description, Reading::Alone)
+        }
+        Err(error) => return Err(StoreError::of(path, error)),
+    };
+    match description {
         // What is read is in all of them.
-        (APPLICATION, OLDEST..=VERSION, _) => Ok(connection),
+        (APPLICATION, OLDEST..=VERSION, _) => Ok((connection, reading)),
         (APPLICATION, found, _) if found > VERSION => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
@@ -259,8 +287,61 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Whether a file could not be opened, or none made beside it.
+fn is_refused(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+    )
+}
+
+/// Opens one beside which nothing can be written.
+fn open_alone(path: &Path, flags: OpenFlags) -> Result<(Connection, Described), StoreError> {
+    let access = rustix::fs::accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS);
+    if access.is_err() {
+        return Err(StoreError::Denied(path.to_owned()));
+    }
+    if has_log(path) {
+        return Err(StoreError::Apart(path.to_owned()));
+    }
+    // A path as a URI has it (https://sqlite.org/uri.html).
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => {
+                // A string takes all that is written.
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+        .and_then(described_with)
+        .map_err(|error| match is_refused(&error) {
+            true => StoreError::Denied(path.to_owned()),
+            false => StoreError::of(path, error),
+        })
+}
+
+/// Whether something of a history is not in the file itself, but in the one beside it. Who writes it writes there first.
+pub(super) fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match fs::metadata(log) {
+        Ok(found) => found.len() > 0,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+fn described_with(connection: Connection) -> rusqlite::Result<(Connection, Described)> {
+    let description = described(&connection)?;
+    Ok((connection, description))
+}
+
 /// What the header says: whose it is, the version of the tables, and whether there is nothing in it yet.
-fn described(connection: &Connection) -> rusqlite::Result<(i32, i32, bool)> {
+fn described(connection: &Connection) -> rusqlite::Result<Described> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

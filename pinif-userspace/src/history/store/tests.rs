@@ -312,6 +312,7 @@ fn others_may_not_read_it() {
     assert_eq!(mode & 0o007, 0);
 }
 
+mod alone;
 mod moved;
 mod places;
 mod retained;
