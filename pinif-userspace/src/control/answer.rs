@@ -98,8 +98,8 @@ impl From<Unanswered> for Refused {
         Self::from(match unanswered {
             Unanswered::Ended => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the audit has ended",
-                "start it again, and ask then",
+                "the audit has ended, and detaches its programs still",
+                "wait until it has, then start it again",
             ),
             Unanswered::Late => too_many(
                 "the auditor does not answer: it is about to start, or it hangs",

@@ -17,6 +17,7 @@ pub(crate) mod question;
 mod readers;
 mod routes;
 mod serve;
+mod socket_stream;
 mod sockets;
 mod stream;
 mod view;

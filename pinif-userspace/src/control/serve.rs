@@ -19,6 +19,7 @@ use super::{
     listen::Listening,
     readers::{Full, MOST, Readers},
     routes::{Routes, Sources},
+    socket_stream::SocketStream,
 };
 
 /// How many connections beyond those that are answered wait for their 503. Where there are more, the earliest is closed: none of them
@@ -91,6 +92,7 @@ async fn serve(
         // A peer that has gone already has no credentials any more.
         let peer = stream.peer_cred().ok()?;
         let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+        let stream = SocketStream::new(stream).ok()?;
         let ticket = readers.enter(pid.filter(|pid| *pid != 0), peer.uid());
         let closed = ticket.is_err().then(|| refused.next());
         let (routes, ticket) = (routes.clone(), ticket.map(Arc::new));

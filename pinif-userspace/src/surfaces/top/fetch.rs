@@ -3,7 +3,7 @@
 use super::data::{Fetched, Findings, Sockets};
 use super::filter;
 use super::wanted::Wanted;
-use crate::control::{Client, ClientError, FindingsFilter, SocketsFilter};
+use crate::control::{Client, ClientError, FindingsFilter, SocketsFilter, protocol::Status};
 
 /// How many findings are asked for at once: no more come (`GET /v1/findings`).
 const PAGE: usize = 250;
@@ -20,7 +20,7 @@ pub async fn fetch(client: &mut Client, wanted: &Wanted) -> Result<Fetched, Clie
         false => None,
     };
     let findings = match &wanted.findings {
-        Some((text, number)) => Some(findings(client, text, *number).await?),
+        Some((text, number)) => Some(findings(client, &status, text, *number).await?),
         None => None,
     };
     let finding = match &wanted.finding {
@@ -46,22 +46,30 @@ pub async fn fetch(client: &mut Client, wanted: &Wanted) -> Result<Fetched, Clie
 }
 
 /// The first findings that a filter lets pass, the gravest first: a page has them in the order of their first sightings, so each
-/// severity is asked for by itself.
-async fn findings(client: &mut Client, text: &str, number: usize) -> Result<Findings, ClientError> {
+/// severity is asked for by itself. One that the status has none of is not: each question wakes the auditor.
+async fn findings(
+    client: &mut Client,
+    status: &Status,
+    text: &str,
+    number: usize,
+) -> Result<Findings, ClientError> {
     let mut findings = Findings {
         filter: text.to_owned(),
         ..Findings::default()
     };
     // What cannot be read was not taken for a filter.
     let filter = filter::read(text).unwrap_or_default();
-    let wanted = |name| match &filter.severity {
+    let is_wanted = |name| match &filter.severity {
         Some(severities) => severities.split(',').any(|severity| severity == name),
         None => true,
     };
-    for severity in filter::SEVERITIES.map(|severity| severity.name()) {
-        if !wanted(severity) {
-            continue;
-        }
+    let has_any = |severity| {
+        let mut counts = status.findings.iter();
+        counts.any(|count| count.severity == severity && count.number > 0)
+    };
+    let wanted = filter::SEVERITIES.into_iter();
+    let wanted = wanted.filter(|severity| is_wanted(severity.name()) && has_any(*severity));
+    for severity in wanted.map(|severity| severity.name()) {
         let mut from = None;
         loop {
             let missing = number.saturating_sub(findings.first.len());
