@@ -23,7 +23,7 @@ use super::{
 
 /// Room for the messages about a thousand interfaces that come at once.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
-const DATAGRAM: usize = 64 * 1024;
+pub(super) const DATAGRAM: usize = 64 * 1024;
 
 const STATE_GROUPS: [u32; 3] = [
     libc::RTNLGRP_LINK,
@@ -272,7 +272,7 @@ impl NetworkWatch {
 }
 
 /// A socket that gets the messages of some groups, in the calling thread's namespace.
-fn subscribe(groups: &[u32]) -> io::Result<Socket> {
+pub(super) fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.set_non_blocking(true)?;
     if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
@@ -286,13 +286,13 @@ fn subscribe(groups: &[u32]) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: the socket owns its descriptor, and neither closes nor changes it before it is dropped.
     Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
 }
 
 /// Takes all that is queued, unread. Whether there was anything, or anything lost.
-fn drain(socket: &Socket, buffer: &mut [u8]) -> bool {
+pub(super) fn drain(socket: &Socket, buffer: &mut [u8]) -> bool {
     let mut any = false;
     loop {
         match receive(socket, buffer) {

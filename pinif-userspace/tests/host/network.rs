@@ -1,13 +1,15 @@
 //! Interfaces, addresses, and the netlink events of them.
 
-use std::{fs, future::Future, time::Duration};
+use std::{fs, future::Future, process::Command, time::Duration};
 
+use futures::FutureExt as _;
 use pinif_ebpf::key::IfIndex;
 use pinif_lab::FALLBACK_TUNNELS;
 use pinif_userspace::host::{
     addresses::LocalAddress,
     lower_devices::lower_devices,
     network::{Change, Network, NetworkWatch},
+    qdisc_watch::QdiscWatch,
 };
 
 use crate::card::{Card, card, ip, run};
@@ -284,5 +286,33 @@ fn events_that_were_lost_are_reported_and_read_again() {
         )
         .await;
         settle(&card, &mut network, &mut watch).await;
+    });
+}
+
+#[test]
+fn what_is_changed_at_a_qdisc_is_reported_and_nothing_else() {
+    let card = card();
+    block_on(async {
+        let runtime = tokio::runtime::Handle::current();
+        let mut watch = QdiscWatch::open(&card.netns(), &runtime).expect("a watch");
+        for change in [
+            "qdisc add dev eth1 clsact",
+            "filter add dev eth1 egress pref 7 protocol ip u32 match u32 0 0",
+            "filter del dev eth1 egress pref 7 protocol ip",
+            "filter add dev eth1 egress pref 7 protocol ip u32 match u32 0 0",
+            "filter del dev eth1 egress",
+            "qdisc del dev eth1 clsact",
+        ] {
+            card.ip("link set eth1 mtu 1400");
+            // The runtime looks what there is to be read.
+            tokio::task::yield_now().await;
+            assert!(watch.next().now_or_never().is_none(), "{change}");
+            let mut tc = Command::new("tc");
+            tc.args(["-n", &card.0]).args(change.split_whitespace());
+            assert!(tc.status().expect("the tc tool").success(), "{change}");
+            let patience = pinif_lab::patience(Duration::from_secs(20));
+            let reported = tokio::time::timeout(patience, watch.next()).await;
+            assert!(reported.is_ok(), "{change}");
+        }
     });
 }

@@ -1,20 +1,26 @@
 //! A policy that changes while it is in force: at SIGHUP, and when its file is written or replaced.
 
-use std::{future, io, path::PathBuf};
+use std::{future, io, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use tokio::{signal::unix, sync::mpsc};
+use tokio::{signal::unix, sync::mpsc, time::sleep};
 
 use super::super::occasion::occasion;
 use crate::{
     collector::plan::Order,
-    host::file_watch::{Changes, Happening, Seen, Watch, Way},
+    host::{
+        file_watch::{Changes, Happening, Seen, Watch, Way},
+        mounts::Mounts,
+    },
     hub::Notice,
     policy::{Occasion, Policy, PolicyErrors, drop_in_directory, drop_ins},
 };
 
 /// Where the policy is, unless it is named.
 pub(in crate::commands) const DEFAULT: &str = "/etc/pinif/policy.toml";
+
+/// How soon after a mount that had nothing to do with it the next is looked at: container engines make many.
+const MOUNTS_APART: Duration = Duration::from_millis(500);
 
 /// Where the policy comes from.
 #[derive(Clone, Debug)]
@@ -171,6 +177,8 @@ pub(super) fn follow(
     let notice = outcome.err().map(|error| Notice::PolicyNotWatched {
         error: format!("{error:#}"),
     });
+    // What is mounted over a directory on the way changes nothing in a directory that is watched.
+    let mut mounts = Mounts::open().ok();
     tokio::spawn(async move {
         // It may have changed between the first reading and the watching.
         let mut changed = source.has_changed();
@@ -178,6 +186,14 @@ pub(super) fn follow(
             if !changed {
                 tokio::select! {
                     Some(()) = hangup.recv() => {}
+                    () = mounted(&mut mounts) => {
+                        let _ = watched.look_at(&source);
+                        if !source.has_changed() {
+                            sleep(MOUNTS_APART).await;
+                            continue;
+                        }
+                        watched.settle().await;
+                    }
                     Some(()) = watched.next() => {
                         // The directory beside the policy may be there at last, and what is in it from now on is watched for.
                         let _ = watched.look_at(&source);
@@ -212,17 +228,28 @@ pub(super) fn follow(
     notice
 }
 
+/// Waits until something is mounted or unmounted; for ever where that is not known. Safe to cancel.
+async fn mounted(mounts: &mut Option<Mounts>) {
+    match mounts {
+        Some(mounts) => mounts.changed().await,
+        None => future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, thread, time::Duration};
 
     use nix::{
+        mount::{MsFlags, mount, umount},
         sys::signal::{Signal, kill},
         unistd::Pid,
     };
     use tokio::{runtime, signal::unix::SignalKind, time::timeout};
 
     use super::*;
+
+    const NONE: Option<&str> = None;
 
     /// Runs this where the kernel gives no inotify instance (`fs.inotify.max_user_instances`).
     fn without_inotify(run: impl FnOnce() + Send) {
@@ -297,17 +324,49 @@ mod tests {
         tokio::task::yield_now().await;
         fs::rename(at("old/a"), at("old/before")).expect("it is ours");
         fs::rename(at("new/a"), at("old/a")).expect("it is ours");
+        assert_eq!(zones_of_next(&mut received).await, 1);
+    }
+
+    /// How many zones the next policy has that is right.
+    async fn zones_of_next(received: &mut mpsc::UnboundedReceiver<Order>) -> usize {
         let read = async {
             loop {
                 match received.recv().await.expect("it goes on") {
-                    Order::Policy(policy) => break policy,
-                    // Between the two, there is none.
+                    Order::Policy(policy) => break policy.zones.len(),
+                    // Between two, there may be none.
                     Order::WrongPolicy(_) => {}
                     _ => panic!("it is no policy"),
                 }
             }
         };
-        let policy = timeout(Duration::from_secs(30), read).await;
-        assert_eq!(policy.expect("it is noticed").zones.len(), 1);
+        let zones = timeout(Duration::from_secs(30), read).await;
+        zones.expect("it is noticed")
+    }
+
+    #[tokio::test]
+    async fn what_is_mounted_over_the_policys_directory_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [
+            ("etc", ""),
+            ("config", "[zone.z]\ninterfaces = [\"fab0\"]\n"),
+        ] {
+            fs::create_dir(at(name)).expect("a folder");
+            fs::write(at(name).join("policy.toml"), text).expect("it is ours");
+        }
+        let mut source = Source::new(Some(at("etc/policy.toml")));
+        source.read().expect("it is right");
+        let hangup = unix::signal(SignalKind::hangup()).expect("a signal");
+        let (orders, mut received) = mpsc::unbounded_channel();
+        assert_eq!(follow(source, hangup, orders), None);
+        tokio::task::yield_now().await;
+        let bind = MsFlags::MS_BIND;
+        mount(Some(&at("config")), &at("etc"), NONE, bind, NONE).expect("this needs root");
+        let mounted = zones_of_next(&mut received).await;
+        // What is written there is noticed from then on.
+        fs::write(at("config/policy.toml"), "").expect("it is ours");
+        let written = zones_of_next(&mut received).await;
+        umount(&at("etc")).expect("it is mounted");
+        assert_eq!((mounted, written), (1, 0));
     }
 }

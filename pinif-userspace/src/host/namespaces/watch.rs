@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     time::{Duration, Instant},
 };
@@ -24,7 +23,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::census::{Census, namespace_of};
+use super::{
+    super::mounts::Mounts,
+    census::{Census, namespace_of},
+};
 
 /// How long after a look the next one is put off, so that a thousand events are not a thousand looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -37,7 +39,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// Says when to look again.
 pub struct Watch {
-    mounts: AsyncFd<File>,
+    mounts: Mounts,
     /// Of the namespaces that a process alone keeps, that process and who waits for its end.
     keepers: BTreeMap<u64, (u32, AbortHandle)>,
     ended: mpsc::UnboundedReceiver<()>,
@@ -50,15 +52,12 @@ impl Watch {
     /// Begins. The first look is due at once. Within a tokio runtime.
     ///
     /// # Errors
-    /// Where /proc/self/mountinfo cannot be watched (proc(5), `mounts_poll`).
+    /// Where /proc is not mounted.
     pub fn open() -> io::Result<Self> {
-        let mounts = File::open("/proc/self/mountinfo")?;
-        let interest = Interest::PRIORITY | Interest::ERROR;
         let (end, ended) = mpsc::unbounded_channel();
         let now = Instant::now();
         Ok(Self {
-            // SAFETY: the file owns its descriptor, and neither closes nor changes it before it is dropped.
-            mounts: unsafe { AsyncFd::register_with_interest(mounts, interest)? },
+            mounts: Mounts::open()?,
             keepers: BTreeMap::new(),
             ended,
             end,
@@ -78,16 +77,13 @@ impl Watch {
                     None => std::future::pending().await,
                 }
             };
+            if self.next.is_some() {
+                // Whatever is mounted, it is looked.
+                self.mounts.rest();
+            }
             tokio::select! {
                 () = time => return,
-                ready = self.mounts.ready(Interest::PRIORITY | Interest::ERROR) => {
-                    match ready {
-                        Ok(mut ready) => ready.clear_ready(),
-                        // The only error is a runtime that shuts down.
-                        Err(_) => std::future::pending().await,
-                    }
-                    self.soon();
-                }
+                () = self.mounts.changed(), if self.next.is_none() => self.soon(),
                 Some(()) = self.ended.recv() => self.soon(),
             }
         }
