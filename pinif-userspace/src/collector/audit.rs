@@ -14,9 +14,10 @@ use super::{
     accepting::Accepting, attachments::Attachments, connections::Connections,
     deliveries::Deliveries, enforcement::Enforcement, following::Following, foreseer::Foreseer,
     foresight::Foresight, gaps::Gaps, host_view::HostView, integrity::Integrity, key::Key,
-    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, pace::Pace,
-    places::Places, plan::Objection, rate_limit::RateLimit, recent::Snapshots, rulesets::Rulesets,
-    searches::Searches, series::Growing, takeover::Takeover, totals::Totals, waiting::Waiting,
+    ledger::Ledger, losses::Losses, names::Names, netlink_events::Followed, orders::Orders,
+    pace::Pace, places::Places, plan::Objection, rate_limit::RateLimit, recent::Snapshots,
+    rulesets::Rulesets, searches::Searches, series::Growing, takeover::Takeover, totals::Totals,
+    waiting::Waiting,
 };
 use crate::{
     findings::shared::Shared,
@@ -84,6 +85,7 @@ pub(super) enum Beginning {
 pub(super) struct Audit {
     pub(super) identity: Identity,
     pub(super) hub: Arc<Hub>,
+    pub(super) orders: Orders,
     pub(super) persist: Option<Rc<Persist>>,
     pub(super) takeover: Takeover,
     pub(super) namespaces: BTreeMap<NetNsCookie, Namespace>,

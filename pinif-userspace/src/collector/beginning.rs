@@ -1,11 +1,14 @@
 //! The start, where it takes long: a thousand interfaces take the kernel ten seconds. What leaks by those that are attached already is
-//! reported meanwhile.
+//! reported meanwhile, and questions are answered.
 
 use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 
-use super::audit::{Audit, Beginning};
+use super::{
+    audit::{Audit, Beginning, When},
+    pace::READ_EVERY,
+};
 
 impl Audit {
     /// Begins to count, unless it has: waits for the hooks, without which no packet's process is known.
@@ -23,7 +26,7 @@ impl Audit {
         Ok(())
     }
 
-    /// Reports what leaked while the first interfaces are attached and others are not yet. Not where something is dropped, which begins
+    /// Reports what leaked while the first interfaces are attached and others are not yet, and each second what it grew to. Not where something is dropped, which begins
     /// everywhere at once, nor where a previous instance has counted, whose findings come first.
     ///
     /// # Errors
@@ -36,6 +39,26 @@ impl Audit {
         self.begin()?;
         self.hub.show_findings();
         self.on_waiting();
+        let now = Instant::now();
+        if self.pace.read_at() + READ_EVERY <= now {
+            self.pace.read(now);
+            self.read_findings(When::RateLimited)?;
+            self.show_due();
+        }
         Ok(())
+    }
+
+    /// Answers questions that wait. Not where the counts of a previous instance are taken over: until that is done, what is counted
+    /// under the index of an interface may be another's.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub(super) fn answer_early(&mut self) -> Result<()> {
+        let persist = self.persist.as_ref();
+        if persist.is_some_and(|persist| persist.takes_over()) {
+            return Ok(());
+        }
+        self.answer_questions()
     }
 }

@@ -25,12 +25,12 @@ use crate::{
 };
 
 impl Audit {
-    /// Looks at all, attaches again what was removed, and reports it.
+    /// Looks at all, attaches again what was removed, and reports it. The answer is whether anything was not as before.
     ///
     /// # Errors
     ///
     /// When what the host is like cannot be taken in.
-    pub(super) fn check_integrity(&mut self, changes: &mut NetlinkEvents) -> Result<()> {
+    pub(super) fn check_integrity(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
         // What happens from here on is reported, and what happened before is found.
         self.await_changes()?;
         // What is gone with its interface was not removed.
@@ -45,6 +45,7 @@ impl Audit {
             },
             Instant::now(),
         );
+        let has_changed = !outputs.is_empty();
         let mut all = false;
         for output in outputs {
             match output {
@@ -89,7 +90,7 @@ impl Audit {
             let settles = false;
             self.on_gaps(gaps::Input::Now(gaps::Look { all, settles }));
         }
-        Ok(())
+        Ok(has_changed)
     }
 
     /// What was removed, what comes before pinif, and whether there is a packet socket: where that is unknown, all is looked for from

@@ -7,7 +7,7 @@ use pinif_ebpf::key::{IfIndex, NetNsCookie};
 
 use super::{
     attachments,
-    audit::{Audit, Namespace, When},
+    audit::{Audit, Beginning, Namespace, When},
     foresight, gaps, integrity, names,
     netlink_events::NetlinkEvent,
     progress::{AT_ONCE, batches},
@@ -99,10 +99,15 @@ impl Audit {
         wanted.sort_by_key(|(index, _)| !first.contains(index));
         let mut firsts = wanted.partition_point(|(index, _)| first.contains(index));
         let mut refusals = Vec::new();
+        let index_of = |name: &str| {
+            let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
+            wanted.map(|(index, _)| *index)
+        };
         for some in batches(Work::Attaching, &wanted, &self.hub) {
             let Some(namespace) = self.namespaces.get_mut(&netns) else {
                 break;
             };
+            let before = attached.new.len();
             namespace
                 .hooks
                 .attach(some, |name, outcome| match outcome {
@@ -112,19 +117,18 @@ impl Audit {
             if firsts > 0 {
                 self.publish(netns);
             }
-            firsts = firsts.saturating_sub(some.len());
-            if firsts == 0 && some.len() == AT_ONCE {
-                self.report_early()?;
+            for name in &attached.new[before..] {
+                let index = index_of(name).unwrap_or_default();
+                let name = name.clone();
+                self.attachment(netns, index, attachments::Input::Attached { name, alone });
             }
-        }
-        let index_of = |name: &str| {
-            let wanted = wanted.iter().find(|(_, wanted)| wanted == name);
-            wanted.map(|(index, _)| *index)
-        };
-        for name in &attached.new {
-            let index = index_of(name).unwrap_or_default();
-            let name = name.clone();
-            self.attachment(netns, index, attachments::Input::Attached { name, alone });
+            firsts = firsts.saturating_sub(some.len());
+            if self.beginning != Beginning::Over && wanted.len() >= AT_ONCE {
+                if firsts == 0 {
+                    self.report_early()?;
+                }
+                self.answer_early()?;
+            }
         }
         for (name, error) in refusals {
             let error = format!("{error:#}");
@@ -168,8 +172,9 @@ impl Audit {
             if let Some(namespace) = self.namespaces.get_mut(&netns) {
                 namespace.watch_arrivals(some, &self.hub)?;
             }
-            if some.len() == AT_ONCE {
+            if self.beginning != Beginning::Over && wanted.len() >= AT_ONCE {
                 self.report_early()?;
+                self.answer_early()?;
             }
         }
         Ok(())
@@ -184,6 +189,10 @@ impl Audit {
         if !self.namespaces.contains_key(&netns) {
             return Ok(());
         }
+        if let NetlinkEvent::Filters = event {
+            self.on_change();
+            return Ok(());
+        }
         self.foresight(foresight::Input::Changed(netns));
         self.integrity.on(integrity::Input::Changed, Instant::now());
         let Some(namespace) = self.namespaces.get_mut(&netns) else {
@@ -196,7 +205,7 @@ impl Audit {
                 namespace.oracle.rules_changed();
                 return Ok(());
             }
-            NetlinkEvent::Change(Change::Lost) => return Ok(()),
+            NetlinkEvent::Change(Change::Lost) | NetlinkEvent::Filters => return Ok(()),
             NetlinkEvent::Change(change) => {
                 namespace.network.apply(&change);
                 match change {

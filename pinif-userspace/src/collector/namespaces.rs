@@ -61,6 +61,7 @@ impl Audit {
                     if attached.count() >= AT_ONCE {
                         self.report_early()?;
                     }
+                    self.answer_early()?;
                 }
                 Err(error) if self.host_view.may_grow() => {
                     self.remove(netns.cookie);
@@ -86,7 +87,7 @@ impl Audit {
     fn take_in(&mut self, netns: NetNs, changes: &mut NetlinkEvents) -> Result<Attached> {
         let cookie = netns.cookie;
         refuse_foreign_instance(&netns, self.persist.as_deref())?;
-        let (network, followed) = follow(&netns, changes)?;
+        let (network, followed) = follow(&netns, self.following.mode, changes)?;
         let links = links_of(&network);
         let namespace = Namespace {
             oracle: RouteOracle::open(&netns).context("routes cannot be asked for")?,

@@ -8,15 +8,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::plan::{Order, Question};
 
 /// Those that wait.
-pub(super) struct Orders<'o> {
-    channel: &'o mut UnboundedReceiver<Order>,
+pub(super) struct Orders {
+    channel: UnboundedReceiver<Order>,
     /// What was before a question.
     passed: VecDeque<Order>,
 }
 
-impl<'o> Orders<'o> {
+impl Orders {
     /// Those of a channel.
-    pub(super) fn new(channel: &'o mut UnboundedReceiver<Order>) -> Self {
+    pub(super) fn new(channel: UnboundedReceiver<Order>) -> Self {
         Self {
             channel,
             passed: VecDeque::new(),
@@ -32,7 +32,7 @@ impl<'o> Orders<'o> {
     }
 
     /// Takes no more. Whoever waits for an answer learns that there is none.
-    pub(super) fn close(self) {
+    pub(super) fn close(&mut self) {
         self.channel.close();
         while self.channel.try_recv().is_ok() {}
     }
@@ -57,8 +57,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_comes_before_an_order_and_orders_stay_in_their_order() {
-        let (gives, mut channel) = unbounded_channel();
-        let mut orders = Orders::new(&mut channel);
+        let (gives, channel) = unbounded_channel();
+        let mut orders = Orders::new(channel);
         assert!(orders.question().is_none());
         let (reply, _answer) = oneshot::channel();
         for order in [

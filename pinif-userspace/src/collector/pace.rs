@@ -57,9 +57,14 @@ impl Pace {
         (self.state != State::Asleep).then(|| self.read + READ_EVERY)
     }
 
+    /// They are read now.
+    pub(super) fn read(&mut self, now: Instant) {
+        self.read = now;
+    }
+
     /// Whether the kernel is to be asked before the read that begins: what is counted after that, it reports; what was before, is read.
     pub(super) fn falls_asleep(&mut self, now: Instant) -> bool {
-        self.read = now;
+        self.read(now);
         if self.state == State::Still {
             self.state = State::Asleep;
             return true;

@@ -38,6 +38,11 @@ impl Snapshots {
         (now.duration_since(*made) < RECENT).then(|| Arc::clone(last))
     }
 
+    /// Gives up the last one, which says what is not so any more.
+    pub(super) fn outdate(&mut self) {
+        self.last = None;
+    }
+
     /// Gives up one that nobody would be given any more: it may be large.
     pub(super) fn forget(&mut self, now: Instant) {
         if self.recent(now).is_none() {

@@ -1,7 +1,7 @@
 //! The only wiring: host, kernel, ledger and hub, from start to summary.
 //!
 //! What the kernel sees wakes the collector. What it counted and lost is read from its maps once a second while it counts
-//! (`pace.rs`), or while there is a reader who wants to see each state; with each look at what is attached (`integrity.rs`), which is awake anyway; and
+//! (`pace.rs`), or when a subscriber wants to see how it stands; with each look at what is attached (`integrity.rs`), which is awake anyway; and
 //! at the end. Changes of the host's interfaces go the other way, into the maps.
 
 use std::{
@@ -24,7 +24,7 @@ use super::{
     orders::Orders,
     pace::{READ_EVERY, Sums},
     plan::{Order, Plan},
-    timer::Timer,
+    timer::{TOGETHER, Timer},
     totals, waiting,
 };
 use crate::{
@@ -33,8 +33,6 @@ use crate::{
     kernel::{clock::monotonic, publish::wait_for_running_programs},
 };
 
-/// How long before its time either of that and the look at what is attached is done with the other: pinif wakes once for both.
-const TOGETHER: Duration = Duration::from_millis(100);
 /// How many questions are answered before whatever else has happened is looked at.
 const QUESTIONS: usize = 16;
 /// How long the end waits for processes that are still looked for, and then for rules that are still read.
@@ -48,7 +46,7 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 /// When the kernel refuses what an audit needs.
 pub async fn run(
     plan: Plan,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     hub: Arc<Hub>,
     stops: impl Stream<Item = ()>,
 ) -> Result<u8> {
@@ -65,17 +63,16 @@ pub async fn run(
 
 async fn audit(
     plan: Plan,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     hub: Arc<Hub>,
     stop: impl Future<Output = ()>,
 ) -> Result<Ended> {
-    let (mut audit, mut changes) = Audit::start(plan, hub)?;
-    let mut orders = Orders::new(orders);
-    let audited = audit.until(stop, &mut orders, &mut changes).await;
+    let (mut audit, mut changes) = Audit::start(plan, Orders::new(orders), hub)?;
+    let audited = audit.until(stop, &mut changes).await;
     let checked = audit.check_integrity(&mut changes);
     // There is a summary, whatever failed.
     let ended = audit.end().await;
-    orders.close();
+    audit.orders.close();
     audit.detach();
     audited.and(checked)?;
     ended
@@ -91,7 +88,6 @@ impl Audit {
     async fn until(
         &mut self,
         stop: impl Future<Output = ()>,
-        orders: &mut Orders<'_>,
         changes: &mut NetlinkEvents,
     ) -> Result<()> {
         tokio::pin!(stop);
@@ -121,7 +117,7 @@ impl Audit {
                     if end.is_some_and(|end| Instant::now() >= end) {
                         return Ok(());
                     }
-                    is_idle = self.on_time(changes, orders)?;
+                    is_idle = self.on_time(changes)?;
                 }
                 outcome = self.sightings.next(|record| seen.push(record)), if resting.is_none() => {
                     outcome.context("the ring buffer cannot be read")?;
@@ -148,7 +144,7 @@ impl Audit {
                     self.on_change_of_places();
                     self.look_for_namespaces(changes)?;
                 }
-                Some(order) = orders.next() => match order {
+                Some(order) = self.orders.next() => match order {
                     Order::Policy(policy) => self.reload(*policy)?,
                     Order::WrongPolicy(errors) => self.keep_policy(&errors),
                     Order::Confirm => self.enforce(enforcement::Input::Confirm)?,
@@ -163,8 +159,8 @@ impl Audit {
                 () = ready(()), if !self.waiting.is_empty() && resting.is_none() => self.report_waiting(changes)?,
             }
             // A flood of sightings never lets the branch above come to its turn.
-            self.answer_questions(orders)?;
-            // What wakes it once a second, and finds nothing, is no occasion.
+            self.answer_questions()?;
+            // What wakes it on time, and finds nothing, is no occasion.
             if !is_idle {
                 self.on_gaps(gaps::Input::Awake);
             }
@@ -204,20 +200,26 @@ impl Audit {
     /// or accepted no longer, that is reported.
     fn read_due(&self) -> Option<Instant> {
         let last = self.pace.read_at();
-        let is_watched = self.ledger.waits() || self.hub.wants_snapshots();
-        let each_second = is_watched.then_some(last + READ_EVERY);
+        let waits = self.ledger.waits().then_some(last + READ_EVERY);
+        let shown = self.hub.snapshot_due();
         let quiet = self.ledger.quiet_at();
         let quiet = quiet.map(|at| Instant::now() + at.saturating_sub(monotonic()));
         let over = self.accepting.acceptance.rest(SystemTime::now());
         let over = over.and_then(|rest| Instant::now().checked_add(rest));
         // No sooner than a second after the last, whatever is due.
         let at = |due: Instant| due.max(last + READ_EVERY);
-        let all = [each_second, self.pace.due(), quiet.map(at), over.map(at)];
+        let all = [
+            waits,
+            shown.map(at),
+            self.pace.due(),
+            quiet.map(at),
+            over.map(at),
+        ];
         all.into_iter().flatten().min()
     }
 
     /// Does all of it that is due. The answer is whether nothing came of it.
-    fn on_time(&mut self, changes: &mut NetlinkEvents, orders: &mut Orders<'_>) -> Result<bool> {
+    fn on_time(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
         let now = Instant::now();
         let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
         let mut is_idle = true;
@@ -238,19 +240,18 @@ impl Audit {
         let looks =
             self.integrity.due() <= now + TOGETHER || searches && self.integrity.is_reported();
         if looks {
-            self.check_integrity(changes)?;
-            is_idle = false;
+            is_idle &= !self.check_integrity(changes)?;
         }
         if looks || is_due(self.read_due()) {
-            is_idle &= !self.read_counters(changes, orders)?;
+            is_idle &= !self.read_counters(changes)?;
         }
         Ok(is_idle)
     }
 
     /// Answers questions that wait.
-    fn answer_questions(&mut self, orders: &mut Orders<'_>) -> Result<()> {
+    pub(super) fn answer_questions(&mut self) -> Result<()> {
         for _ in 0..QUESTIONS {
-            let Some(question) = orders.question() else {
+            let Some(question) = self.orders.question() else {
                 break;
             };
             self.answer(question)?;
@@ -263,11 +264,7 @@ impl Audit {
     }
 
     /// The counters of findings, where there is one, and what was lost. The answer is whether there is a finding.
-    fn read_counters(
-        &mut self,
-        changes: &mut NetlinkEvents,
-        orders: &mut Orders<'_>,
-    ) -> Result<bool> {
+    fn read_counters(&mut self, changes: &mut NetlinkEvents) -> Result<bool> {
         if self.pace.falls_asleep(Instant::now()) {
             self.wakes.sleep(Sleeper::Counters)?;
         }
@@ -275,7 +272,7 @@ impl Audit {
         let has_findings = self.has_findings();
         if has_findings {
             self.drain_events(changes)?;
-            self.read_findings_and(When::RateLimited, |audit| audit.answer_questions(orders))?;
+            self.read_findings_and(When::RateLimited, Self::answer_questions)?;
             self.show_due();
         }
         let losses = self.counters.losses()?;

@@ -51,8 +51,6 @@ impl Audit {
     /// When a map cannot be written.
     pub(super) fn await_changes(&mut self) -> Result<()> {
         self.unreported = self.unheard(Sleeper::Attachments);
-        self.unreported
-            .extend(self.following.mode.unreported().map(str::to_owned));
         self.places.follow(&self.paths());
         self.unreported
             .extend(self.places.failure().map(str::to_owned));

@@ -18,8 +18,9 @@ use pinif_ebpf::{
 };
 
 use super::{
-    audit::Audit,
+    audit::{Audit, Beginning},
     ledger::{Ledger, Place},
+    timer::TOGETHER,
 };
 use crate::{
     findings::{
@@ -39,14 +40,19 @@ impl Audit {
         PolicySize::of(policy.zones.len(), policy.rules.len())
     }
 
-    /// Publishes a snapshot, if a subscriber wants one. `losses` is what could not be counted so far.
+    /// Publishes a snapshot, if a subscriber wants one by now. `losses` is what could not be counted so far.
     ///
     /// # Errors
     ///
     /// When the counters cannot be read.
     pub(super) fn publish_snapshot(&mut self, losses: Vec<(Loss, u64)>) -> Result<()> {
-        self.snapshots.forget(Instant::now());
-        if !self.hub.wants_snapshots() {
+        let now = Instant::now();
+        self.snapshots.forget(now);
+        if self
+            .hub
+            .snapshot_due()
+            .is_none_or(|due| due > now + TOGETHER)
+        {
             return Ok(());
         }
         let snapshot = self.snapshot(losses)?;
@@ -80,6 +86,7 @@ impl Audit {
             time: SystemTime::now(),
             started: self.began,
             counts_began: self.counts_began,
+            is_ready: self.beginning == Beginning::Over,
             attach: self.following.mode.into(),
             interfaces: self.attachments.all(|netns| self.names.namespace(netns)),
             policy: self.policy_state(),

@@ -24,6 +24,7 @@ use super::{
     losses::Losses,
     memory,
     netlink_events::NetlinkEvents,
+    orders::Orders,
     pace::Pace,
     persisted_policy, persistence,
     places::Places,
@@ -68,7 +69,11 @@ use crate::{
 
 impl Audit {
     /// Attaches to all that is planned, and reports that it is ready.
-    pub(super) fn start(plan: Plan, hub: Arc<Hub>) -> Result<(Self, NetlinkEvents)> {
+    pub(super) fn start(
+        plan: Plan,
+        orders: Orders,
+        hub: Arc<Hub>,
+    ) -> Result<(Self, NetlinkEvents)> {
         if plan.namespaces.is_empty() && !plan.wanted.may_be_more() {
             bail!("there is no network namespace to audit");
         }
@@ -152,6 +157,7 @@ impl Audit {
         let accepting = Accepting::by(&plan.policy, &hub)?;
         let mut audit = Self {
             hub,
+            orders,
             losses: Losses::default(),
             takeover: Takeover::new(previous, Instant::now()),
             namespaces: BTreeMap::new(),
@@ -226,6 +232,8 @@ impl Audit {
         audit.report_missing_hooks();
         audit.sweep();
         audit.beginning = Beginning::Over;
+        // One that was given before says that it is not.
+        audit.snapshots.outdate();
         audit.enforce(enforcement::Input::Begin)?;
         let ready = audit.ready(plan.attach);
         audit.hub.publish(Event::Ready(Arc::new(ready)));

@@ -18,6 +18,9 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// How long before its time something is done with what is due now: pinif wakes once for both.
+pub(super) const TOGETHER: Duration = Duration::from_millis(100);
+
 /// What wakes it (timerfd_create(2)).
 pub(super) struct Timer {
     descriptor: AsyncFd<OwnedFd>,

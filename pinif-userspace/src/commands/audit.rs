@@ -166,7 +166,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
         Enforce::Never => WithoutReader::Ends,
         Enforce::Always | Enforce::For { .. } => WithoutReader::GoesOn,
     };
-    let (orders, mut received) = mpsc::unbounded_channel();
+    let (orders, received) = mpsc::unbounded_channel();
     let is_read = surfaces::is_on_standard_output(format);
     // Before anything is attached, so that no signal ends pinif without its summary from then on.
     let stops = stops(is_read && without_reader == WithoutReader::Ends)?;
@@ -190,9 +190,7 @@ async fn audit(plan: Plan, surroundings: Surroundings) -> Result<u8> {
     for notice in notices.into_iter().chain(not_watched) {
         hub.note(notice);
     }
-    let status = collector::run::run(plan, &mut received, hub, stops).await;
-    // Whoever still asks learns that it has ended.
-    drop(received);
+    let status = collector::run::run(plan, received, hub, stops).await;
     drop(server);
     status
 }

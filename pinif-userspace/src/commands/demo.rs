@@ -111,13 +111,8 @@ fn perform(
             hub.add(Box::new(Relay(sender)))
                 .context("no thread can be started")?;
             // Nobody gives orders here.
-            let (_, mut orders) = tokio::sync::mpsc::unbounded_channel();
-            runtime.block_on(collector::run::run(
-                plan,
-                &mut orders,
-                hub,
-                stop.into_stream(),
-            ))
+            let (_, orders) = tokio::sync::mpsc::unbounded_channel();
+            runtime.block_on(collector::run::run(plan, orders, hub, stop.into_stream()))
         };
         let played = story.join().unwrap_or_else(|panic| resume_unwind(panic));
         // The error is of whichever of the two ended first: a story that was cut short has none of its own.

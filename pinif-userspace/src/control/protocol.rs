@@ -122,6 +122,8 @@ pub enum CheckedBy {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Incomplete {
+    /// The audit begins: not all interfaces are attached yet.
+    Starting,
     /// An interface cannot be audited: `interfaces` has it, and why.
     InterfaceRefused,
     /// A newer policy did not come into force: `policy.failure` says why.

@@ -88,6 +88,7 @@ impl Status {
 fn incomplete(snapshot: &Snapshot) -> Vec<Incomplete> {
     let mut interfaces = snapshot.interfaces.iter();
     let all = [
+        (Incomplete::Starting, !snapshot.is_ready),
         (
             Incomplete::InterfaceRefused,
             interfaces.any(|interface| interface.refused.is_some()),

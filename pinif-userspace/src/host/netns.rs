@@ -17,6 +17,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sched::{CloneFlags, setns},
     sys::{
         stat::{fstat, stat},
@@ -147,6 +148,32 @@ impl NetNs {
     /// Where `inside` does.
     pub fn run<R: Send>(&self, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
         run_in(&self.file, inside)
+    }
+
+    /// The same in the calling thread, which is back in its own namespace then: no thread is made and waited for, which is two threads'
+    /// wake-ups. So it is for what is done again and again. Where the way back is not open, or not certain, it is [`Self::run`].
+    ///
+    /// # Errors
+    /// Where it may not be entered. The thread is in its own namespace, unless the kernel breaks its word.
+    ///
+    /// # Panics
+    /// Where `inside` does.
+    pub fn visit<R: Send>(&self, inside: impl FnOnce() -> R + Send) -> io::Result<R> {
+        let own = File::open(OWN)?;
+        // A namespace of a user namespace above one's own takes nobody back (setns(2)): that is tried while nothing depends on it.
+        if setns(&own, CloneFlags::CLONE_NEWNET).is_err() {
+            return self.run(inside);
+        }
+        setns(&self.file, CloneFlags::CLONE_NEWNET)?;
+        let outcome = panic::catch_unwind(panic::AssertUnwindSafe(inside));
+        // What was allowed a moment ago is; it may lack memory.
+        while let Err(error) = setns(&own, CloneFlags::CLONE_NEWNET) {
+            if error != Errno::ENOMEM {
+                return Err(error.into());
+            }
+            thread::yield_now();
+        }
+        outcome.or_else(|panic| panic::resume_unwind(panic))
     }
 
     /// Its descriptor, as setns(2) takes it.

@@ -115,11 +115,11 @@ mod tests {
         let hub = Hub::new();
         hub.publish(ready());
         let follower = hub.follow(true);
-        assert!(hub.wants_snapshots());
+        assert!(hub.snapshot_due().is_some());
         hub.publish(finding(7, 1));
         // The end does not wait for it.
         assert_eq!(run(hub.close(std::future::pending())), 0);
         drop(follower);
-        assert!(!hub.wants_snapshots());
+        assert!(hub.snapshot_due().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -35,6 +35,10 @@ pub struct Hub {
 struct State {
     members: Vec<Member>,
     followers: Vec<Outside>,
+    /// When a snapshot was published last.
+    snapshot: Option<Instant>,
+    /// Whether anything was published since then.
+    has_news: bool,
     /// Findings that were published before they are shown ([`Hub::show_findings`]).
     early: Vec<Event>,
     shows_findings: bool,
@@ -44,7 +48,7 @@ struct State {
 #[derive(Debug)]
 struct Member {
     name: &'static str,
-    wants_snapshots: bool,
+    snapshots_within: Option<Duration>,
     queue: Arc<Queue>,
     /// Its outcome, once its thread has ended.
     ended: oneshot::Receiver<Outcome>,
@@ -69,7 +73,7 @@ impl Hub {
     ///
     /// When no thread can be started.
     pub fn add(self: &Arc<Self>, subscriber: Box<dyn Subscriber>) -> io::Result<()> {
-        let (name, wants_snapshots) = (subscriber.name(), subscriber.wants_snapshots());
+        let (name, snapshots_within) = (subscriber.name(), subscriber.snapshots_within());
         let (subscription, queue) = Subscription::new();
         let (end, ended) = oneshot::channel();
         // Weak: the hub goes with the collector, and a thread that waits for its reader does not keep it.
@@ -87,7 +91,7 @@ impl Hub {
             })?;
         self.lock().members.push(Member {
             name,
-            wants_snapshots,
+            snapshots_within,
             queue,
             ended,
         });
@@ -135,17 +139,30 @@ impl Hub {
         self.publish(Event::Notice(Arc::new(notice)));
     }
 
-    /// Whether a subscriber wants snapshots: to make one costs something.
-    pub fn wants_snapshots(&self) -> bool {
+    /// When a subscriber wants the next snapshot: to make one costs something. A follower wants each that there can be, and its time is
+    /// over already; where nobody wants one, there is no time.
+    pub fn snapshot_due(&self) -> Option<Instant> {
         let mut state = self.lock();
-        state.members.iter().any(|member| member.wants_snapshots)
-            || state.outside().any(|(_, wants_snapshots)| wants_snapshots)
+        let followed = state.outside().any(|(_, wants)| wants);
+        let members = state.members.iter();
+        let within = members.filter_map(|member| member.snapshots_within).min();
+        if within.is_none() && !followed {
+            return None;
+        }
+        let last = state.snapshot.unwrap_or_else(Instant::now);
+        if followed || state.has_news || state.snapshot.is_none() {
+            return Some(last);
+        }
+        within.and_then(|within| last.checked_add(within))
     }
 
     /// Publishes a snapshot, for those that want it. One that is not taken yet gives way to it.
     pub fn publish_snapshot(&self, snapshot: &Arc<Snapshot>) {
         let mut state = self.lock();
-        for member in state.members.iter().filter(|member| member.wants_snapshots) {
+        state.snapshot = Some(Instant::now());
+        state.has_news = false;
+        let members = state.members.iter();
+        for member in members.filter(|member| member.snapshots_within.is_some()) {
             member.queue.replace(Arc::clone(snapshot));
         }
         for (queue, _) in state.outside().filter(|(_, wants)| *wants) {
@@ -244,6 +261,7 @@ impl State {
     }
 
     fn deliver(&mut self, event: Event) {
+        self.has_news = true;
         for member in &self.members {
             member.queue.push(event.clone());
         }

@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub started: SystemTime,
     /// The same on `CLOCK_MONOTONIC`. With the boot, it is what the counts are known by: collectors that go on with them have the same.
     pub counts_began: Duration,
+    /// Whether all interfaces are attached: until then, more are to be.
+    pub is_ready: bool,
     /// How the programs are attached.
     pub attach: Attach,
     /// The interfaces that are audited, and those that cannot be.
@@ -67,6 +69,7 @@ impl Snapshot {
             time: then,
             started: then,
             counts_began: Duration::ZERO,
+            is_ready: true,
             attach,
             interfaces: Vec::new(),
             policy: PolicyState {

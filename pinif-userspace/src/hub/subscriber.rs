@@ -1,6 +1,6 @@
 //! Who reads what is published, and what it takes.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use super::{event::Event, snapshot::Snapshot};
 
@@ -25,9 +25,10 @@ pub trait Subscriber: Send {
         false
     }
 
-    /// Whether it takes snapshots ([`Delivery::Snapshot`]).
-    fn wants_snapshots(&self) -> bool {
-        false
+    /// How old its last snapshot ([`Delivery::Snapshot`]) may become while nothing is published; none, where it takes none. After
+    /// something was published it gets the next that is made.
+    fn snapshots_within(&self) -> Option<Duration> {
+        None
     }
 
     /// How many lines it could not write.

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, mpsc},
+    time::{Duration, Instant},
 };
 
 use pinif_ebpf::loss::Loss;
@@ -256,4 +257,50 @@ fn the_newest_snapshot_waits_alone_and_last() {
     queue.replace(snapshot(2));
     queue.push(ready());
     assert_eq!(rest(&queue), ["ready", "snapshot 2"]);
+}
+
+/// Takes snapshots, seldom.
+struct Seldom;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Subscriber for Seldom {
+    fn name(&self) -> &'static str {
+        "the one that seldom looks"
+    }
+
+    fn on(&mut self, _: &Delivery) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn snapshots_within(&self) -> Option<Duration> {
+        Some(HOUR)
+    }
+}
+
+#[test]
+fn a_snapshot_is_due_once_something_is_new_or_it_is_old_or_followed() -> io::Result<()> {
+    let hub = Hub::new();
+    let (subscriber, _taken) = reader(None, None);
+    hub.add(subscriber)?;
+    assert_eq!(hub.snapshot_due(), None, "nobody takes one");
+    hub.add(Box::new(Seldom))?;
+    let is_due = || hub.snapshot_due().is_some_and(|due| due <= Instant::now());
+    let snapshot = Arc::new(Snapshot::empty(1, Attach::Tcx));
+    assert!(is_due(), "there was none yet");
+    hub.publish_snapshot(&snapshot);
+    let due = hub.snapshot_due().expect("it takes them");
+    assert!(due > Instant::now() + HOUR / 2, "nothing is new");
+    hub.publish(ready());
+    assert!(is_due(), "something is new");
+    hub.publish_snapshot(&snapshot);
+    assert!(!is_due());
+    let follower = hub.follow(false);
+    assert!(!is_due());
+    drop(follower);
+    let _follower = hub.follow(true);
+    assert!(is_due(), "each that there can be");
+    hub.publish_snapshot(&snapshot);
+    assert!(is_due());
+    Ok(())
 }

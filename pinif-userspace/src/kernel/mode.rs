@@ -17,14 +17,6 @@ impl Mode {
         if has_tcx() { Self::Tcx } else { Self::Clsact }
     }
 
-    /// Why the removal of what is attached so wakes nobody; none, where it does.
-    pub const fn unreported(self) -> Option<&'static str> {
-        match self {
-            Self::Tcx => None,
-            Self::Clsact => Some("filters of clsact are removed without bpf(2)"),
-        }
-    }
-
     /// The name in the `ready` line.
     pub const fn name(self) -> &'static str {
         match self {

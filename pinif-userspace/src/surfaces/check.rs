@@ -96,6 +96,7 @@ fn line(level: Level, text: &str) -> String {
 
 fn lack(what: Incomplete, status: &Status) -> String {
     match what {
+        Incomplete::Starting => "not all interfaces are attached yet".to_owned(),
         Incomplete::InterfaceRefused => {
             let refused = counted(refused(status), "interface");
             format!("not audited: {refused}")

@@ -20,7 +20,6 @@ use super::shown::{Show, Shown};
 use super::surface::Surface;
 use super::table::table;
 use crate::findings::alert_state::AlertState;
-use crate::findings::explain;
 use crate::findings::finding::Finding;
 use crate::findings::latent::Latent;
 use crate::findings::line::FindingLine;
@@ -29,7 +28,6 @@ use crate::findings::ready::Ready;
 use crate::findings::summary::Summary;
 use crate::findings::wall_time::WallTime;
 use crate::hub::Change;
-use crate::text::escape::visible;
 use crate::text::words::{counted, duration, width, wrapped_from};
 
 /// Where the details under a headline begin.
@@ -249,14 +247,10 @@ impl<O: Write + Send, E: Write + Send> Surface for Human<O, E> {
                 Block::Line,
                 self.headed(wall.into(), finding, &phrase::state(finding)),
             ),
-            Show::Change => {
-                let line = format!(
-                    "{} ({})",
-                    phrase::growth(finding),
-                    visible(&explain::cause(finding))
-                );
-                (Block::Line, self.headed(wall.into(), finding, &line))
-            }
+            Show::Change => (
+                Block::Line,
+                self.headed(wall.into(), finding, &phrase::change(finding)),
+            ),
             Show::Related => (
                 Block::Line,
                 self.headed(wall.into(), finding, &phrase::related(finding)),

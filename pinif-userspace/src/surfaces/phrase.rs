@@ -8,6 +8,7 @@ use pinif_ebpf::verdict::Kind;
 use crate::findings::{
     accepted::Accepted,
     alert_state::AlertState,
+    explain::{self, CauseKind},
     finding::{ANY_INTERFACE, Finding},
     kinds,
     latent::Latent,
@@ -102,6 +103,18 @@ pub fn foreseen(latent: u64) -> String {
         0 => String::new(),
         1 => " 1 latent leak was foreseen.".to_owned(),
         many => format!(" {} were foreseen.", counted(many, "latent leak")),
+    }
+}
+
+/// A finding of which another cause is known: as when it is shown again, with the cause where that is not said so.
+pub fn change(finding: &Finding) -> String {
+    let growth = growth(finding);
+    let cause = explain::cause(finding);
+    let cause = visible(&cause);
+    if growth.contains(&*cause) {
+        growth
+    } else {
+        format!("{growth} ({cause})")
     }
 }
 
@@ -215,8 +228,12 @@ pub fn several(samples: &Samples) -> String {
     }
 }
 
-/// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`.
+/// A gap, of which no packet is known: `pktgen: traffic is not seen on eth1`. Where a part of pinif was removed, what follows of it: it may be
+/// there again, and its hooks see no traffic.
 fn unseen(finding: &Finding) -> String {
+    if let Some(CauseKind::Removed(removal)) = finding.causes.first().map(|cause| &cause.kind) {
+        return format!("{}. {}", sender(finding), removal.consequence());
+    }
     let traffic = traffic(finding.kind, finding.egress_interface());
     format!("{}: {traffic}", sender(finding))
 }
@@ -271,6 +288,9 @@ pub fn status(snapshot: &Snapshot) -> String {
         "Auditing {}.",
         counted(audited.len() as u64, "interface")
     )];
+    if !snapshot.is_ready {
+        sentences.push("Not all are attached yet.".to_owned());
+    }
     let found = snapshot.by_severity().into_iter().rev();
     let found: Vec<String> = found
         .map(|(severity, number)| counted(number, severity.name()))

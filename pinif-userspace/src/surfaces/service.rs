@@ -21,13 +21,17 @@ pub struct Manager {
     watchdog: Option<Watchdog>,
 }
 
+/// How old its status becomes at most while nothing happens, where no watchdog waits for anything.
+const STATUS_WITHIN: Duration = Duration::from_secs(60);
+
 /// What ends pinif and starts it again where it is not notified in time (`WatchdogSec=` of systemd.service(5)).
 ///
-/// It is notified when a snapshot comes. The collector's own loop makes one each second, so a collector that hangs makes none. That
-/// takes no timer, and the collector does not wait for the manager to read.
+/// It is notified when a snapshot comes. The collector's own loop makes them, so a collector that hangs makes none. The collector does not
+/// wait for the manager to read.
 #[derive(Debug)]
 struct Watchdog {
-    every: Duration,
+    /// How long it may be until it is notified again: half of the time that it waits, as sd_watchdog_enabled(3) recommends.
+    within: Duration,
     /// When it was notified last.
     last: Option<Instant>,
 }
@@ -43,17 +47,17 @@ impl Manager {
 }
 
 impl Watchdog {
-    /// One that waits so long. Half of the time is what sd_watchdog_enabled(3) recommends.
+    /// One that waits so long.
     fn new(limit: Duration) -> Self {
         Self {
-            every: limit / 2,
+            within: limit / 2,
             last: None,
         }
     }
 
-    /// Whether it is to be notified now.
+    /// Whether it is to be notified with a snapshot that comes now: the next one comes within the time, and may come a little earlier.
     fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.last.is_none_or(|last| now >= last + self.every);
+        let is_due = self.last.is_none_or(|last| now >= last + self.within / 2);
         if is_due {
             self.last = Some(now);
         }
@@ -66,8 +70,9 @@ impl Subscriber for Manager {
         "the service manager"
     }
 
-    fn wants_snapshots(&self) -> bool {
-        true
+    fn snapshots_within(&self) -> Option<Duration> {
+        let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.within);
+        Some(watchdog.unwrap_or(STATUS_WITHIN).min(STATUS_WITHIN))
     }
 
     fn on(&mut self, delivery: &Delivery) -> io::Result<()> {
@@ -101,14 +106,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_notified_twice_in_its_time() {
+    fn the_watchdog_is_notified_twice_in_its_time_at_least() {
         let mut watchdog = Watchdog::new(Duration::from_secs(30));
         let began = Instant::now();
-        let mut is_due = |seconds| watchdog.is_due(began + Duration::from_secs(seconds));
+        let mut is_due = |millis| watchdog.is_due(began + Duration::from_millis(millis));
         assert!(is_due(0));
-        assert!(!is_due(1) && !is_due(14));
-        assert!(is_due(16));
-        assert!(!is_due(17) && !is_due(30));
-        assert!(is_due(31));
+        assert!(!is_due(1_000) && !is_due(7_000));
+        // The snapshot of half of its time, which comes a little earlier than that.
+        assert!(is_due(14_900));
+        assert!(!is_due(15_900) && !is_due(22_000));
+        assert!(is_due(22_400));
+    }
+
+    #[test]
+    fn it_wants_a_snapshot_for_the_watchdog_and_few_without_one() {
+        let with = |limit: Option<u64>| Manager {
+            watchdog: limit.map(|limit| Watchdog::new(Duration::from_secs(limit))),
+            ..Manager::default()
+        };
+        let within = |limit| with(limit).snapshots_within();
+        assert_eq!(within(Some(30)), Some(Duration::from_secs(15)));
+        assert_eq!(within(Some(600)), Some(STATUS_WITHIN));
+        assert_eq!(within(None), Some(STATUS_WITHIN));
     }
 }

@@ -5,7 +5,7 @@ use super::{
     phrase, table,
 };
 use crate::{
-    control::protocol::{InterfaceStatus, PolicyStatus, Status},
+    control::protocol::{Incomplete, InterfaceStatus, PolicyStatus, Status},
     findings::alert_state::AlertState,
     text::{
         escape::visible,
@@ -55,6 +55,10 @@ pub fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ("packets", packets(status)),
         ("findings", findings(status)),
     ];
+    if status.incomplete.contains(&Incomplete::Starting) {
+        let text = "the audit begins: not all interfaces are attached yet";
+        lines.push(("blind", text.to_owned()));
+    }
     for interface in refused.iter().take(REFUSED) {
         let InterfaceStatus {
             netns,

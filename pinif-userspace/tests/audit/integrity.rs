@@ -3,7 +3,10 @@
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
@@ -16,7 +19,7 @@ use pinif_userspace::findings::line::FindingLine;
 use super::held::{Held, held};
 use super::persist::place::Place;
 use super::sleeping::sleepers;
-use crate::bench::{Auditor, Bench, Finding, Need, leak, risk, scenario};
+use crate::bench::{Auditor, Bench, Events, Finding, Need, leak, risk, scenario, wait_until};
 use crate::gaps::foreign::{self, CgroupHook};
 
 const LEAK: &str = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9";
@@ -63,10 +66,18 @@ fn leaks_again(bench: &Bench, auditor: Auditor<'_>, removed: impl IntoIterator<I
 #[test]
 fn a_qdisc_that_is_removed_is_reported_and_there_again() {
     scenario("28 qdisc", &[Need::Program("tc")], |bench| {
-        let mut auditor = bench.audit(&["--attach", "clsact"]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("pinif.sock");
+        let setup = bench.auditor().arguments(["--attach", "clsact"]);
+        let mut auditor = setup.arguments([Path::new("--socket"), &socket]).start();
+        sleepers(auditor.pid()).wait_until_asleep(Sleeper::Attachments);
+        let by = checked_by(&socket);
         bench.run("tc", "qdisc del dev eth1 clsact");
         let what = "removed the program at the egress of eth1";
         let finding = wait_for_removal(&mut auditor, what);
+        // rtnetlink reports it; it is looked on time once a minute.
+        let length = seconds_at_most(&finding);
+        assert!(by == CheckedBy::Timer || length < 30.0, "{finding:?}");
         assert!(finding.cause.contains(" s at most"), "{finding:?}");
         assert!(
             finding.remedy.contains("keep it from pinif's"),
@@ -114,6 +125,33 @@ fn attachment_check(socket: &Path) -> AttachmentCheck {
     status.expect("an answer").attachment_check
 }
 
+/// What makes an auditor look that listens there: what changes, as long as the kernel takes programs that trace.
+#[track_caller]
+fn checked_by(socket: &Path) -> CheckedBy {
+    let AttachmentCheck { by, because } = attachment_check(socket);
+    assert_eq!(by == CheckedBy::Event, because.is_empty());
+    // A machine that boots a kernel for these tests refuses none; another may, and says no more than that.
+    let refused = "the kernel lets no program be attached to its function ";
+    assert!(
+        env::var_os("PINIF_OWN_MACHINE").is_none() || by == CheckedBy::Event,
+        "{because:?}"
+    );
+    assert!(
+        because.iter().all(|reason| reason.starts_with(refused)),
+        "{because:?}"
+    );
+    by
+}
+
+/// How long what was removed was not there, as its finding says.
+#[track_caller]
+fn seconds_at_most(finding: &FindingLine) -> f64 {
+    let before = finding.cause.split(" s at most").next();
+    let number = before.and_then(|before| before.rsplit(' ').next());
+    let number = number.and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("{finding:?}"))
+}
+
 #[test]
 fn who_detaches_a_link_wakes_it_where_that_is_said() {
     scenario("28 wakes", &[Need::Tcx], |bench| {
@@ -123,28 +161,64 @@ fn who_detaches_a_link_wakes_it_where_that_is_said() {
         let mut auditor = setup.arguments([Path::new("--socket"), &socket]).start();
         let sleepers = sleepers(auditor.pid());
         sleepers.wait_until_asleep(Sleeper::Attachments);
-        let AttachmentCheck { by, because } = attachment_check(&socket);
-        let is_woken = by == CheckedBy::Event;
-        assert_eq!(is_woken, because.is_empty());
-        // A machine that boots a kernel for these tests refuses no program that traces; another may, and says no more than that.
-        let refused = "the kernel lets no program be attached to its function ";
-        assert!(
-            env::var_os("PINIF_OWN_MACHINE").is_none() || is_woken,
-            "{because:?}"
-        );
-        assert!(
-            because.iter().all(|reason| reason.starts_with(refused)),
-            "{because:?}"
-        );
+        let is_woken = checked_by(&socket) == CheckedBy::Event;
         // So that it does not sleep again before that is looked at.
         auditor.signal(Signal::SIGSTOP);
         link_of_eth1(bench, auditor.pid()).detach();
         let sleeps = sleepers.sleeps(Sleeper::Attachments);
-        assert_eq!(sleeps, !is_woken, "{because:?}");
+        assert_eq!(sleeps, !is_woken);
         auditor.signal(Signal::SIGCONT);
         let what = "removed the program at the egress of eth1";
         wait_for_removal(&mut auditor, what);
         leaks_again(bench, auditor, [removed("eth1", what)]);
+    });
+}
+
+/// How long until a process's timer goes off (timerfd_create(2), proc_pid_fdinfo(5)).
+fn timer_of(pid: Pid) -> Duration {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it is there");
+    let rest = |text: &str| {
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix("it_value: "))?;
+        let (seconds, nanos) = value.trim_matches(['(', ')']).split_once(", ")?;
+        Some(Duration::new(seconds.parse().ok()?, nanos.parse().ok()?))
+    };
+    let texts = descriptors.flatten();
+    let texts = texts.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let all: Vec<Duration> = texts.filter_map(|text| rest(&text)).collect();
+    assert_eq!(all.len(), 1, "it has one timer");
+    all[0]
+}
+
+#[test]
+fn nothing_is_done_on_time_for_a_minute_where_changes_are_reported_and_nobody_reads() {
+    scenario("28 timer", &[], |bench| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("pinif.sock");
+        let setup = bench.auditor();
+        let auditor = setup.arguments([Path::new("--socket"), &socket]).start();
+        let pid = auditor.pid();
+        let sleepers = sleepers(pid);
+        sleepers.wait_until_asleep(Sleeper::Attachments);
+        sleepers.wait_until_asleep(Sleeper::Counters);
+        let is_woken = checked_by(&socket) == CheckedBy::Event;
+        let until = |what: &str, is: &dyn Fn(Duration) -> bool| {
+            let events = Events::every(Duration::from_millis(100));
+            wait_until(what, &events, || is(timer_of(pid)));
+        };
+        // It was set to a minute, or is set to two seconds each time.
+        let is_unread = |rest: Duration| (rest > Duration::from_secs(3)) == is_woken;
+        until("it looks seldom", &is_unread);
+        let mut reader = UnixStream::connect(&socket).expect("it listens");
+        let request = b"GET /v1/events?snapshots=true HTTP/1.1\r\nHost: pinif\r\n\r\n";
+        reader.write_all(request).expect("it is taken");
+        until("who wants each state has it each second", &|rest| {
+            !rest.is_zero() && rest <= Duration::from_secs(1)
+        });
+        drop(reader);
+        until("it looks seldom again", &is_unread);
+        auditor.stop().expect().nothing_else();
     });
 }
 

@@ -2,7 +2,9 @@
 
 use std::{
     io::Read as _,
+    panic,
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use nix::mount::{MsFlags, mount, umount};
@@ -41,6 +43,19 @@ fn namespaces_are_distinguished_and_entered() {
         NetNs::current().expect("current").cookie,
         own.cookie,
         "the caller stays where it is"
+    );
+    let caller = thread::current().id();
+    let visited = second.visit(|| {
+        let netns = NetNs::current().expect("current");
+        (netns.cookie, thread::current().id())
+    });
+    assert_eq!(visited.expect("a visit"), (second.cookie, caller));
+    let broken = panic::catch_unwind(|| second.visit(|| panic!("inside")));
+    assert!(broken.is_err());
+    assert_eq!(
+        NetNs::current().expect("current").cookie,
+        own.cookie,
+        "the caller is back"
     );
 
     // Other tests' namespaces come and go at the same time.

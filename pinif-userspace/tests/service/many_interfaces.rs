@@ -1,21 +1,31 @@
 //! Interfaces that the kernel takes a second to attach to, and as long to detach from.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 use nix::sys::signal::Signal;
-use pinif_userspace::findings::{
-    line::Line,
-    ready::{Attach, Ready},
+use pinif_userspace::{
+    control::protocol::{Incomplete, Status},
+    findings::{
+        line::Line,
+        ready::{Attach, Ready},
+    },
 };
 use rtnetlink::{LinkMessageBuilder, LinkVeth};
 
-use crate::bench::{Bench, Ended, Pinif, scenario};
+use crate::{
+    bench::{Bench, Ended, Pinif, scenario},
+    control::asked::Place,
+};
 
-/// Pairs of interfaces beside the card's own: three batches in all.
-const PAIRS: usize = 70;
+/// Pairs of interfaces beside the card's own: four batches in all.
+const PAIRS: usize = 100;
 
 /// Starts an auditor of a card that has many interfaces.
-fn start(bench: &Bench) -> Pinif {
+fn start(bench: &Bench, place: &Place) -> Pinif {
     let made = bench.card().netlink(async |handle| {
         for number in 0..PAIRS {
             let (one, other) = (format!("one{number}"), format!("other{number}"));
@@ -26,7 +36,20 @@ fn start(bench: &Bench) -> Pinif {
     });
     made.expect("the card can have more links");
     let setup = bench.auditor().arguments(["--format", "json"]);
+    let setup = setup.arguments([Path::new("--socket"), place.path()]);
     Pinif::start(setup.into_command())
+}
+
+/// How an auditor says that it stands that was stopped before it was asked.
+fn status_of_stopped(pinif: &Pinif, place: &Place) -> Status {
+    let mut stream = place.connect();
+    let request = b"GET /v1/status HTTP/1.1\r\nHost: pinif\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).expect("it is taken");
+    pinif.signal(Signal::SIGCONT);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let body = answer.split_once("\r\n\r\n").expect("a body").1;
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 fn line(text: &str) -> Line<'static> {
@@ -52,22 +75,31 @@ fn attached_by(pinif: &Pinif) -> usize {
 }
 
 #[test]
-fn a_leak_is_reported_while_others_are_attached_and_the_summary_before_they_are_detached() {
+fn it_reports_and_answers_while_others_are_attached_and_ends_before_they_are_detached() {
     scenario("service many-interfaces", &[], |bench| {
         let leaking = "udp --bind-device fab0 --pktinfo eth1 --to 10.0.0.2:9 --until-line";
         let mut sender = bench.sender(&format!("--wait-stdin {leaking}"));
         sender.wait_for("ready").go();
         let pid = sender.pid();
-        let mut pinif = start(bench);
+        let place = Place::new();
+        let mut pinif = start(bench, &place);
         let first = pinif.wait_for_line("a leak", |_| true);
         let Line::Finding(finding) = line(&first) else {
             panic!("nothing was found before all was attached: {first}");
         };
         assert_eq!(finding.process.and_then(|process| process.pid), Some(pid));
+        pinif.signal(Signal::SIGSTOP);
+        let status = status_of_stopped(&pinif, &place);
+        assert_eq!(status.incomplete, [Incomplete::Starting]);
+        let attached = status.interfaces.len();
+        assert!((64..2 * PAIRS + 3).contains(&attached), "{attached}");
+        assert_eq!(status.worst.len(), 1, "{:?}", status.worst);
         let text = pinif.wait_for_line("it was ready", |text| ready(text).is_some());
         let ready = ready(&text).expect("it is ready");
         // With lo, fab0 and eth1.
         assert_eq!(ready.interfaces.len(), 2 * PAIRS + 3);
+        let status = place.ask(async |client| client.status().await);
+        assert_eq!(status.incomplete, []);
         let sent = sender.go_and_finish().sent;
 
         pinif.signal(Signal::SIGINT);

@@ -195,7 +195,7 @@ impl NamespaceHooks {
         Ok(gone)
     }
 
-    /// Looks whether the programs are where they were attached to, and for something else in the namespace: to enter it takes a thread.
+    /// Looks whether the programs are where they were attached to, and for something else in the namespace.
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl NamespaceHooks {
                 .collect())
         };
         netns
-            .run(|| {
+            .visit(|| {
                 let mut looked = look(egress, TcDirection::Egress)?;
                 looked.extend(look(ingress, TcDirection::Ingress)?);
                 Ok((looked, also()))

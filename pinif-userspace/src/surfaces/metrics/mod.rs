@@ -24,7 +24,8 @@ pub use self::{
 pub fn text(snapshot: Option<&Arc<Snapshot>>, form: Form) -> String {
     let snapshot = snapshot.cloned();
     encoded(form, move |writer| {
-        families::of_auditor(writer, snapshot.is_some())?;
+        let is_ready = snapshot.as_ref().is_some_and(|snapshot| snapshot.is_ready);
+        families::of_auditor(writer, is_ready)?;
         match &snapshot {
             Some(snapshot) => families::of_audit(writer, snapshot),
             None => Ok(()),

@@ -31,6 +31,9 @@ pub fn facts(status: &Status) -> Vec<Piece> {
             risk,
         ));
     }
+    if status.incomplete.contains(&Incomplete::Starting) {
+        pieces.push(("starting".to_owned(), risk));
+    }
     if status.incomplete.contains(&Incomplete::NotCounted) {
         pieces.push(("not all counted".to_owned(), risk));
     }
