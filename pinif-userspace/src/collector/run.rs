@@ -105,7 +105,7 @@ impl Audit {
             let mut bypasses = Vec::new();
             let mut woken = Vec::new();
             let resting = self.rate_limit.rests_until();
-            let due = self.due().chain(end).min();
+            let due = self.due(Instant::now()).chain(end).min();
             let mut is_idle = false;
             tokio::select! {
                 biased;
@@ -186,35 +186,30 @@ impl Audit {
     }
 
     /// When something is to be done, whatever happens.
-    fn due(&self) -> impl Iterator<Item = Instant> {
+    fn due(&self, now: Instant) -> impl Iterator<Item = Instant> {
         let on_time = [self.gaps.due(), self.integrity.due()].into_iter();
         let sometimes = [
             self.enforced_until,
             self.rate_limit.rests_until(),
-            self.read_due(),
+            self.read_due(now),
         ];
         on_time.chain(sometimes.into_iter().flatten())
     }
 
     /// When the counters are read: a clean audit that nobody watches sleeps. So does one whose findings do not grow; when the next of them is quiet,
     /// or accepted no longer, that is reported.
-    fn read_due(&self) -> Option<Instant> {
-        let last = self.pace.read_at();
-        let waits = self.ledger.waits().then_some(last + READ_EVERY);
-        let shown = self.hub.snapshot_due();
-        let quiet = self.ledger.quiet_at();
-        let quiet = quiet.map(|at| Instant::now() + at.saturating_sub(monotonic()));
-        let over = self.accepting.acceptance.rest(SystemTime::now());
-        let over = over.and_then(|rest| Instant::now().checked_add(rest));
+    fn read_due(&self, now: Instant) -> Option<Instant> {
         // No sooner than a second after the last, whatever is due.
-        let at = |due: Instant| due.max(last + READ_EVERY);
-        let all = [
-            waits,
-            shown.map(at),
-            self.pace.due(),
-            quiet.map(at),
-            over.map(at),
-        ];
+        let earliest = self.pace.read_at() + READ_EVERY;
+        let waits = self.ledger.waits().then_some(earliest);
+        let shown = self.hub.snapshot_due(earliest);
+        let quiet = self.ledger.quiet_at();
+        // What is over is due now, and no moment later than that.
+        let quiet = quiet.map(|at| now + at.saturating_sub(monotonic()));
+        let over = self.accepting.acceptance.rest(SystemTime::now());
+        let over = over.and_then(|rest| now.checked_add(rest));
+        let at = |due: Instant| due.max(earliest);
+        let all = [waits, shown, self.pace.due(), quiet.map(at), over.map(at)];
         all.into_iter().flatten().min()
     }
 
@@ -242,7 +237,7 @@ impl Audit {
         if looks {
             is_idle &= !self.check_integrity(changes)?;
         }
-        if looks || is_due(self.read_due()) {
+        if looks || is_due(self.read_due(now)) {
             is_idle &= !self.read_counters(changes)?;
         }
         Ok(is_idle)

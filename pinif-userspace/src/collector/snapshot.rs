@@ -48,11 +48,8 @@ impl Audit {
     pub(super) fn publish_snapshot(&mut self, losses: Vec<(Loss, u64)>) -> Result<()> {
         let now = Instant::now();
         self.snapshots.forget(now);
-        if self
-            .hub
-            .snapshot_due()
-            .is_none_or(|due| due > now + TOGETHER)
-        {
+        let due = self.hub.snapshot_due(now);
+        if due.is_none_or(|due| due > now + TOGETHER) {
             return Ok(());
         }
         let snapshot = self.snapshot(losses)?;

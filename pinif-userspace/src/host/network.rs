@@ -24,6 +24,8 @@ use super::{
 /// Room for the messages about a thousand interfaces that come at once.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 pub(super) const DATAGRAM: usize = 64 * 1024;
+/// How many messages are taken unread at once: who sends them without a pause, as the root of a container can, keeps nobody from all else.
+pub(super) const AT_ONCE: usize = 64;
 
 const STATE_GROUPS: [u32; 3] = [
     libc::RTNLGRP_LINK,
@@ -238,7 +240,7 @@ impl NetworkWatch {
                 }
                 ready = routes.readable() => {
                     let Ok(mut ready) = ready else { return future::pending().await };
-                    if drain(routes.get_ref(), buffer) {
+                    if drain(routes.get_ref(), buffer, AT_ONCE) {
                         return Change::Routes;
                     }
                     ready.clear_ready();
@@ -264,7 +266,7 @@ impl NetworkWatch {
         // What is queued is older than the dump and has gaps: an interface of which only the birth was kept would
         // live for ever.
         self.pending.clear();
-        drain(self.state.get_ref(), &mut self.buffer);
+        drain(self.state.get_ref(), &mut self.buffer, usize::MAX);
         let netns = self.netns.clone();
         let read = tokio::task::spawn_blocking(move || Network::read(&netns));
         read.await.map_err(io::Error::other)?
@@ -291,10 +293,10 @@ pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
 }
 
-/// Takes all that is queued, unread. Whether there was anything, or anything lost.
-pub(super) fn drain(socket: &Socket, buffer: &mut [u8]) -> bool {
+/// Takes so much of what is queued, unread. Whether there was anything, or anything lost.
+pub(super) fn drain(socket: &Socket, buffer: &mut [u8], most: usize) -> bool {
     let mut any = false;
-    loop {
+    for _ in 0..most {
         match receive(socket, buffer) {
             Ok(_) => any = true,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
@@ -303,6 +305,7 @@ pub(super) fn drain(socket: &Socket, buffer: &mut [u8]) -> bool {
             Err(_) => return true,
         }
     }
+    any
 }
 
 fn decode(datagram: &[u8], changes: &mut VecDeque<Change>) {

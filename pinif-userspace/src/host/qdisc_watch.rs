@@ -8,7 +8,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::{
     netns::NetNs,
-    network::{DATAGRAM, drain, register, subscribe},
+    network::{AT_ONCE, DATAGRAM, drain, register, subscribe},
 };
 
 /// Says when they are changed, by whomever. What was changed is not read.
@@ -47,7 +47,7 @@ impl QdiscWatch {
                 return future::pending().await;
             };
             // What was lost was something, too.
-            if drain(self.socket.get_ref(), &mut self.buffer) {
+            if drain(self.socket.get_ref(), &mut self.buffer, AT_ONCE) {
                 return;
             }
             ready.clear_ready();

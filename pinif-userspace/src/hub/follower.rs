@@ -23,7 +23,7 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Instant};
 
     use super::super::{Change, Delivery, Event, Hub};
     use crate::findings::{example, finding::Finding, memory::held, summary::Summary};
@@ -115,11 +115,11 @@ mod tests {
         let hub = Hub::new();
         hub.publish(ready());
         let follower = hub.follow(true);
-        assert!(hub.snapshot_due().is_some());
+        assert!(hub.snapshot_due(Instant::now()).is_some());
         hub.publish(finding(7, 1));
         // The end does not wait for it.
         assert_eq!(run(hub.close(std::future::pending())), 0);
         drop(follower);
-        assert!(hub.snapshot_due().is_none());
+        assert!(hub.snapshot_due(Instant::now()).is_none());
     }
 }

@@ -139,9 +139,9 @@ impl Hub {
         self.publish(Event::Notice(Arc::new(notice)));
     }
 
-    /// When a subscriber wants the next snapshot: to make one costs something. A follower wants each that there can be, and its time is
-    /// over already; where nobody wants one, there is no time.
-    pub fn snapshot_due(&self) -> Option<Instant> {
+    /// When a subscriber wants the next snapshot, which can be made no sooner than `earliest`: to make one costs something. A follower wants
+    /// each that there can be; where nobody wants one, there is no time.
+    pub fn snapshot_due(&self, earliest: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let followed = state.outside().any(|(_, wants)| wants);
         let members = state.members.iter();
@@ -149,11 +149,11 @@ impl Hub {
         if within.is_none() && !followed {
             return None;
         }
-        let last = state.snapshot.unwrap_or_else(Instant::now);
-        if followed || state.has_news || state.snapshot.is_none() {
-            return Some(last);
-        }
-        within.and_then(|within| last.checked_add(within))
+        let Some(last) = state.snapshot.filter(|_| !followed && !state.has_news) else {
+            return Some(earliest);
+        };
+        let due = within.and_then(|within| last.checked_add(within));
+        due.map(|due| due.max(earliest))
     }
 
     /// Publishes a snapshot, for those that want it. One that is not taken yet gives way to it.
