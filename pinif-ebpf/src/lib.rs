@@ -21,6 +21,7 @@ pub mod policy;
 pub mod sample;
 pub mod share;
 pub mod sighting;
+pub mod steady;
 pub mod subject;
 pub mod tunnel;
 pub mod verdict;

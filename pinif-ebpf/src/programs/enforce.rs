@@ -22,17 +22,28 @@ fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// Whether the packet with this verdict is dropped: 1, else 0. A function of its own, since the stack is 512 bytes for the
-/// deepest chain of calls.
+/// Whether the packet with this verdict is dropped: 1, else 0.
 ///
 /// One that `is_malformed` is dropped, whatever its device says of it, where it might break the policy
 /// ([`Active::lets_unparsed`]).
-#[inline(never)]
+#[inline(always)]
 pub fn drops(active: &Active, key: &FindingKey, sighting: &Sighting, is_malformed: u32) -> u32 {
-    // The usual case: without an enforced policy nothing else is looked at.
+    // The usual case: without an enforced policy nothing else is looked at, and nothing called.
     if reread(&active.enforce_until) == until::NEVER {
         return 0;
     }
+    drops_enforced(active, key, sighting, is_malformed)
+}
+
+/// The same where a policy is enforced, or was until some instant. A function of its own, since the stack is 512 bytes for the
+/// deepest chain of calls.
+#[inline(never)]
+fn drops_enforced(
+    active: &Active,
+    key: &FindingKey,
+    sighting: &Sighting,
+    is_malformed: u32,
+) -> u32 {
     if is_malformed == 0 && reread(&key.kind) == 0 {
         return 0;
     }

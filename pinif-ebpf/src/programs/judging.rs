@@ -9,7 +9,7 @@ use pinif_ebpf::{
     packet::Packet,
     policy::Active,
     sighting::{CellKey, FindingKey, NewFinding, Origin, Sighting},
-    verdict::{Decision, Kind, Traffic, decide},
+    verdict::{Kind, Traffic, decide},
 };
 
 use crate::{
@@ -91,8 +91,7 @@ verified_once! {
         let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
-        scratch.skb = skb.address();
-        u32::from(devices::cannot_send(reread(&scratch.skb)))
+        u32::from(cannot_send(skb, &mut scratch.skb))
     }
 
     /// Writes who sent the packet. Returns the number of its [`Origin`].
@@ -192,6 +191,13 @@ verified_once! {
         let Scratch { key, new, sampling, .. } = scratch;
         findings::count_sample(key, new, sampling)
     }
+}
+
+/// Whether the egress interface sends nothing. The place is for the packet's address.
+#[inline(always)]
+pub fn cannot_send(skb: Skb, place: &mut u64) -> bool {
+    *place = skb.address();
+    devices::cannot_send(reread(place))
 }
 
 /// The cell that the packet in work is counted in.

@@ -12,7 +12,10 @@ use pinif_ebpf::{
 
 use crate::{
     identity::decision,
-    kernel::devices::{Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
+    kernel::{
+        devices::{Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
+        packet::Skb,
+    },
     reread,
     state::{
         names, owners, policy,
@@ -39,7 +42,8 @@ pub struct RecheckState {
     has_address: u32,
     /// Not zero: the verdict is another than was decided.
     has_changed: u32,
-    _pad: u32,
+    /// What there is to look at.
+    todo: u32,
     skb: u64,
     /// All that was found.
     live: Recheck,
@@ -62,7 +66,7 @@ const BOUND_OWNER: u32 = 1 << 2;
 verified_once! {
     /// Reconsiders what the key and the sighting say of the packet in work.
     pub fn pinif_recheck(skb) {
-        let todo = pinif_recheck_begin(skb.context()) as u32;
+        let todo = begin(skb);
         if todo == 0 {
             return 0;
         }
@@ -89,30 +93,6 @@ verified_once! {
             }
         }
         pinif_reconsider(skb.context()) as u32
-    }
-
-    /// Begins to walk over the devices above the egress interface. Returns what there is to look at; zero where the verdict
-    /// holds whatever that is.
-    fn pinif_recheck_begin(skb) {
-        let Some((scratch, active)) = scratch::in_work(skb) else {
-            return 0;
-        };
-        let Scratch { key, new, recheck, .. } = scratch;
-        recheck.has_changed = 0;
-        let decision = decision(key, &new.state.sighting);
-        let kinds = decision.kinds();
-        if kinds.0 & KindSet::REVOCABLE.0 == 0 || !recheck.chain.begin(skb) {
-            return 0;
-        }
-        recheck.slot = active.slot;
-        recheck.contained = active.contained;
-        recheck.found = 0;
-        recheck.zones = ZoneSet::EMPTY;
-        recheck.has_address = 0;
-        EGRESS
-            | bit(recheck.chain.has_uppers(), UPPERS)
-            | bit(decision.depends_on_zones(), ZONES)
-            | bit(kinds.0 & KindSet::OF_ADDRESSES.0 != 0, ADDRESS)
     }
 
     /// One step of the walk. Zero at its end.
@@ -186,6 +166,35 @@ impl RecheckState {
     pub fn has_changed(&self) -> bool {
         reread(&self.has_changed) != 0
     }
+}
+
+/// Begins to walk over the devices above the egress interface. Returns what there is to look at; zero where the verdict
+/// holds whatever that is.
+#[inline(always)]
+fn begin(skb: Skb) -> u32 {
+    let Some((scratch, active)) = scratch::in_work(skb) else {
+        return 0;
+    };
+    let Scratch {
+        key, new, recheck, ..
+    } = scratch;
+    recheck.has_changed = 0;
+    let decision = decision(key, &new.state.sighting);
+    let kinds = decision.kinds();
+    if kinds.0 & KindSet::REVOCABLE.0 == 0 || !recheck.chain.begin(skb) {
+        return 0;
+    }
+    recheck.slot = active.slot;
+    recheck.contained = active.contained;
+    recheck.found = 0;
+    recheck.zones = ZoneSet::EMPTY;
+    recheck.has_address = 0;
+    recheck.todo = EGRESS
+        | bit(recheck.chain.has_uppers(), UPPERS)
+        | bit(decision.depends_on_zones(), ZONES)
+        | bit(kinds.0 & KindSet::OF_ADDRESSES.0 != 0, ADDRESS);
+    // Any of them, as far as the verifier knows.
+    reread(&recheck.todo)
 }
 
 #[inline(always)]

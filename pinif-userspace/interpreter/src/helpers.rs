@@ -36,6 +36,8 @@ impl Machine {
             3 => ("map_delete_elem", self.delete(a, b)?),
             5 => ("ktime_get_ns", self.kernel.now),
             7 => ("get_prandom_u32", self.kernel.random.into()),
+            // Programs run one after the other, on one CPU.
+            8 => ("get_smp_processor_id", 0),
             12 => {
                 let program = self.map_at(b)?.program(c as u32)?;
                 let effect = program.map_or(Effect::Returns(u64::MAX), |program| {

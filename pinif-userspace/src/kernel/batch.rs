@@ -1,4 +1,4 @@
-//! Reading a whole hash map in a few system calls (`BPF_MAP_LOOKUP_BATCH`, bpf(2)), where a walk from key to key takes two
+//! Reading a whole map in a few system calls (`BPF_MAP_LOOKUP_BATCH`, bpf(2)), where a walk from key to key takes two
 //! for each entry.
 
 use std::{
@@ -13,6 +13,7 @@ use aya::Pod;
 use super::syscall::bpf;
 
 const BPF_MAP_LOOKUP_BATCH: u32 = 24;
+const BPF_F_LOCK: u64 = 4;
 
 /// Entries of a call: what a megabyte or less has room for, of pinif's largest.
 const ENTRIES: usize = 512;
@@ -31,9 +32,11 @@ struct Attributes {
     flags: u64,
 }
 
-/// The entries of a hash map, some at a time. What is added or removed meanwhile is there or not; all else is there once.
+/// The entries of a map, some at a time. What is added or removed meanwhile is there or not; all else is there once.
 pub struct Batches<K, V> {
     map: OwnedFd,
+    /// How each value is read.
+    flags: u64,
     keys: Vec<MaybeUninit<K>>,
     values: Vec<MaybeUninit<V>>,
     /// Where the next call goes on: a bucket's number; none at the beginning.
@@ -42,12 +45,23 @@ pub struct Batches<K, V> {
 }
 
 impl<K: Pod, V: Pod> Batches<K, V> {
-    /// The entries of a map, whose keys and values these are.
+    /// The entries of a hash map, whose keys and values these are.
     pub fn of(map: OwnedFd) -> Self {
+        Self::with(map, ENTRIES, 0)
+    }
+
+    /// The entries of an array, whose indexes and values these are, so many at a time; each value is read while its lock is held
+    /// (`struct bpf_spin_lock`).
+    pub fn locked(map: OwnedFd, entries: usize) -> Self {
+        Self::with(map, entries, BPF_F_LOCK)
+    }
+
+    fn with(map: OwnedFd, entries: usize, flags: u64) -> Self {
         Self {
             map,
-            keys: vec![MaybeUninit::uninit(); ENTRIES],
-            values: vec![MaybeUninit::uninit(); ENTRIES],
+            flags,
+            keys: vec![MaybeUninit::uninit(); entries],
+            values: vec![MaybeUninit::uninit(); entries],
             place: None,
             is_over: false,
         }
@@ -83,6 +97,7 @@ impl<K: Pod, V: Pod> Batches<K, V> {
                 values: self.values.as_mut_ptr().expose_provenance() as u64,
                 count: self.keys.len() as u32,
                 map: self.map.as_raw_fd().cast_unsigned(),
+                element_flags: self.flags,
                 ..Attributes::default()
             };
             // SAFETY: the kernel reads the attributes, and writes at most `count` keys and values of the map's sizes, which

@@ -17,6 +17,7 @@ use super::{
     batch::Batches,
     fill::{Endpoints, Fill, capacity},
     object::take_map,
+    steady::{Findings, SteadyFlows},
 };
 
 /// The counters of a loaded object.
@@ -28,6 +29,8 @@ pub struct Counters {
     findings: HashMap<MapData, FindingKey, FindingValue>,
     /// The same table's descriptor, which aya does not give.
     findings_descriptor: OwnedFd,
+    /// What is not in the findings yet.
+    steady: SteadyFlows,
     /// How many findings were removed, of each who had them.
     released: HashMap<MapData, ShareKey, u64>,
     losses: PerCpuArray<MapData, u64>,
@@ -44,6 +47,7 @@ impl Counters {
     /// When the object lacks one, or has it in another shape.
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let endpoints = Endpoints::open(ebpf)?;
+        let steady = SteadyFlows::open(ebpf)?;
         let mut take = |name| take_map(ebpf, name);
         let cells = take("CELLS")?;
         let findings = take("FINDINGS")?;
@@ -56,6 +60,7 @@ impl Counters {
             cells: cells.try_into()?,
             counts: take("COUNTS")?.try_into()?,
             findings: findings.try_into()?,
+            steady,
             released: take("RELEASED")?.try_into()?,
             losses: take("LOSSES")?.try_into()?,
             endpoints,
@@ -91,7 +96,11 @@ impl Counters {
 
     /// All that the kernel has of one finding.
     pub fn value(&self, key: &FindingKey) -> Option<FindingValue> {
-        self.findings.get(key, 0).ok()
+        let mut value = self.findings.get(key, 0).ok()?;
+        // After the finding.
+        let add = self.steady.reader().ok()?.adder().ok()?;
+        add(key, &mut value);
+        Some(value)
     }
 
     /// Removes a finding that nothing is counted for any more: the next packet like it is a first one again.
@@ -113,9 +122,12 @@ impl Counters {
     ///
     /// # Errors
     ///
-    /// When the map's descriptor cannot be duplicated.
-    pub fn findings(&self) -> Result<Batches<FindingKey, FindingValue>> {
-        Ok(Batches::of(self.findings_descriptor.try_clone()?))
+    /// When a map's descriptor cannot be duplicated.
+    pub fn findings(&self) -> Result<Findings> {
+        Ok(Findings {
+            batches: Batches::of(self.findings_descriptor.try_clone()?),
+            steady: self.steady.reader()?,
+        })
     }
 
     /// How full the tables are that packets and sockets fill, with so many cells and findings.

@@ -16,7 +16,7 @@ use aya::{
 };
 use pinif_ebpf::{capacity, heard::Replies, offsets::Offsets, pin};
 
-use super::{object::Object, sizes};
+use super::{object::Object, sizes, steady};
 use crate::host::pid_namespace;
 
 /// What loads an object. A thread of its own makes it, since it reads the kernel's types for itself: some 50 ms
@@ -61,6 +61,7 @@ impl Loader {
         let replies = settings.replies as u32;
         let hears_all = u32::from(settings.hears_all);
         let of_a_user = capacity::endpoints_of_a_user(settings.sockets);
+        let cpus = steady::entries()?;
         self.load(Object::Audit, |loader| {
             loader
                 .override_global("OFFSETS", settings.offsets, true)
@@ -73,6 +74,7 @@ impl Loader {
             for (map, entries) in sizes::of_sockets(settings.sockets) {
                 loader.map_max_entries(map, entries);
             }
+            loader.map_max_entries(steady::NAME, cpus);
             // A later instance may refuse, and audit replies, where this one does not.
             if !settings.refuses && !settings.persists {
                 loader.map_max_entries("SCRATCH", 1);

@@ -24,6 +24,7 @@ pub(crate) mod pins;
 pub(crate) mod publish;
 pub(crate) mod ring;
 pub(crate) mod sizes;
+mod steady;
 pub mod syscall;
 mod task_files;
 mod traced;

@@ -5,6 +5,7 @@ use pinif_ebpf::{
     key::IfIndex,
     loss::Loss,
     sighting::{CellKey, Count, FindingKey, FindingValue},
+    steady::SteadyFlow,
     verdict::Kind,
 };
 
@@ -59,7 +60,10 @@ pub fn expect(host: &Host, wanted: &[Cell]) -> Result<()> {
 pub fn expect_findings(host: &Host, wanted: &[(Kind, u64)]) -> Result<()> {
     let mut found = Vec::new();
     for (key, value) in host.machine.entries("FINDINGS")? {
-        let (key, value): (FindingKey, FindingValue) = (record(key)?, record(value)?);
+        let (key, mut value): (FindingKey, FindingValue) = (record(key)?, record(value)?);
+        let flow = host.machine.get("STEADY", &0_u32.to_ne_bytes())?;
+        let flow: SteadyFlow = record(flow.unwrap_or_default())?;
+        flow.add_to(&key, &mut value.state);
         found.push((key.kind, value.state.count.packets));
     }
     let wanted: Vec<(u8, u64)> = wanted

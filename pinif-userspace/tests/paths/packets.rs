@@ -28,10 +28,12 @@ const ARRIVING: Limit = Limit {
 /// Another card.
 const CARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const PORT: u16 = 7_000;
-/// The first packet of a finding; the first of another socket, of a finding that is known; the next one.
-const LEAKING: [&str; 3] = [
+/// The first packet of a finding; the first of another socket, of a finding that is known; the next one, from which on the CPU counts the
+/// flow by itself; and each one after that.
+const LEAKING: [&str; 4] = [
     "a leaking packet, the first of a finding",
     "a leaking packet, the first of another socket",
+    "a leaking packet, the second of its flow",
     "a leaking packet",
 ];
 
@@ -78,10 +80,11 @@ pub fn escaping() -> Result<Vec<Path>> {
         paths.add(name, host.send(Some(sock), &flow, ETH1, None)?);
         if name == LEAKING[1] {
             paths.add(LEAKING[2], host.send(Some(sock), &flow, ETH1, None)?);
+            paths.add(LEAKING[3], host.send(Some(sock), &flow, ETH1, None)?);
         }
     }
-    expect(&host, &[(Some(FAB0), ETH1, Some(DeviceEscape), 3)])?;
-    expect_findings(&host, &[(DeviceEscape, 3)])?;
+    expect(&host, &[(Some(FAB0), ETH1, Some(DeviceEscape), 4)])?;
+    expect_findings(&host, &[(DeviceEscape, 4)])?;
     Ok(paths.all)
 }
 
@@ -96,10 +99,11 @@ pub fn breaking() -> Result<Vec<Path>> {
         paths.add(name, host.send(Some(sock), &flow, ETH1, None)?);
         if name == LEAKING[1] {
             paths.add(LEAKING[2], host.send(Some(sock), &flow, ETH1, None)?);
+            paths.add(LEAKING[3], host.send(Some(sock), &flow, ETH1, None)?);
         }
     }
-    expect(&host, &[(None, ETH1, Some(PolicyEscape), 3)])?;
-    expect_findings(&host, &[(PolicyEscape, 3)])?;
+    expect(&host, &[(None, ETH1, Some(PolicyEscape), 4)])?;
+    expect_findings(&host, &[(PolicyEscape, 4)])?;
     Ok(paths.all)
 }
 

@@ -41,13 +41,13 @@ struct Asked {
     enforces: bool,
 }
 
-/// How many entries an auditor's map has.
-fn entries(map: &Definition, asked: Asked) -> u64 {
+/// How many entries an auditor's map has; `cpus` are those that are possible.
+fn entries(map: &Definition, asked: Asked, cpus: u64) -> u64 {
     let sized = of_sockets(asked.sockets).into_iter();
     let sized = sized.map(|(name, entries)| (name, u64::from(entries)));
     let least = [("SCRATCH", 1), ("HEARD", 1)].into_iter();
     let least = least.filter(|_| !asked.enforces);
-    let mut all = least.chain(sized);
+    let mut all = least.chain(sized).chain([("STEADY", cpus)]);
     let entries = all.find(|(name, _)| *name == map.name);
     entries.map_or(map.entries.into(), |(_, entries)| entries)
 }
@@ -93,7 +93,7 @@ fn maps() -> Option<Vec<Definition>> {
 /// What all maps take from the start.
 fn all_at_rest(maps: &[Definition], asked: Asked, cpus: u64) -> u64 {
     let each = maps.iter();
-    each.map(|map| at_rest(map, entries(map, asked), cpus))
+    each.map(|map| at_rest(map, entries(map, asked, cpus), cpus))
         .sum()
 }
 
@@ -190,7 +190,7 @@ fn the_maps_are_as_large_as_is_asked_for_and_take_what_is_computed() {
                 let &(there, bytes) = charged
                     .get(&name)
                     .unwrap_or_else(|| panic!("{name} is not open: {charged:?}"));
-                let entries = entries(map, asked);
+                let entries = entries(map, asked, possible);
                 assert_eq!(there, entries, "{name}");
                 let least = at_rest(map, entries, possible);
                 // What is entered at the start, of the card's few interfaces.

@@ -16,8 +16,8 @@ use pinif_ebpf::{
 use crate::{
     enforce,
     judging::{
-        DROPPED, FOUND, cell_of, come_to_verdict, conclude, find_sender, log, pinif_cannot_send,
-        pinif_count_sample, traffic,
+        DROPPED, FOUND, cannot_send, cell_of, come_to_verdict, conclude, find_sender, log,
+        pinif_cannot_send, pinif_count_sample, traffic,
     },
     kernel::{
         self, devices,
@@ -27,7 +27,7 @@ use crate::{
     recheck::pinif_recheck,
     reread,
     state::{
-        cells, findings, losses, policy,
+        self, cells, findings, losses, policy,
         scratch::{self, Scratch},
     },
     verdict_cache::{self, Cached},
@@ -90,19 +90,25 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
-        let Scratch { key, new, sampling, steady, .. } = scratch;
+        let Scratch { key, new, sampling, steady, skb: place, .. } = scratch;
         let dropped = enforce::drops(active, key, &new.state.sighting, 0);
         if dropped != u32::from(reread(&key.dropped))
             || skb.uid() != reread(&new.state.sighting.owner.uid)
-            || pinif_cannot_send(skb.context()) != 0
+            || cannot_send(skb, place)
         {
             return 0;
         }
         let count = skb.count();
-        new.state.count = count;
-        let missed = findings::grow(key, new, sampling);
-        if missed == findings::ABSENT {
-            return 0;
+        let mut missed = 0;
+        if reread(&steady.is_apart) == 0 || !state::steady::add(count) {
+            new.state.count = count;
+            missed = findings::grow(key, new, sampling);
+            if missed == findings::ABSENT {
+                return 0;
+            }
+            if missed == 0 {
+                steady.is_apart = state::steady::begin(key, &sampling.places);
+            }
         }
         cells::count_in(reread(&steady.cell), count);
         skb.mark_passed(key.netns);
@@ -116,6 +122,10 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
+        if reread(&scratch.steady.is_apart) != 0 {
+            state::steady::settle();
+            scratch.steady.is_apart = 0;
+        }
         scratch.key.netns = kernel::netns();
         if is_given_back(skb, scratch.key.netns, active.slot) {
             return 0;

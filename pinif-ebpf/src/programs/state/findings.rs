@@ -13,7 +13,10 @@ use pinif_ebpf::{
     packet::Packet,
     sample::{MOST, Of, Sample, Samples},
     share,
-    sighting::{FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord},
+    sighting::{
+        Count, FindingKey, FindingState, FindingValue, NewFinding, Sighting, SightingRecord,
+    },
+    steady::NOWHERE,
 };
 
 use super::{losses, shares, wakes};
@@ -33,8 +36,8 @@ static SIGHTINGS: RingBuf<SightingRecord, { 1024 * 1024 }> = RingBuf::new();
 /// Where a packet is counted among its finding's samples. By [`Of`].
 #[repr(C)]
 pub struct Sampling {
-    /// The place at which each sample is looked for first: where it was found last.
-    places: [u32; 3],
+    /// The place at which each sample is looked for first: where it was found last; [`NOWHERE`] where it is not there, and will not be.
+    pub places: [u32; 3],
     /// The bits of those that were not there.
     missed: u32,
 }
@@ -81,8 +84,14 @@ pub(crate) use count_samples;
 /// Begins with a packet, of which the count is written: writes what else it adds.
 #[inline(always)]
 pub fn begin(new: &mut NewFinding, sampling: &mut Sampling, packet: Option<&Packet>) {
-    sampling.places = [0; 3];
     write_samples(&mut new.state, packet);
+    let lists = &new.state.samples.lists;
+    let mut of = 0;
+    while of < Of::ALL.len() {
+        // Without a branch, which the verifier would follow.
+        sampling.places[of] = u32::from(reread(&lists[of][0].key[0]) == 0) * NOWHERE;
+        of += 1;
+    }
 }
 
 /// Writes what the packet is a sample of, in the first places.
@@ -181,19 +190,51 @@ pub fn grow(key: &FindingKey, new: &NewFinding, sampling: &mut Sampling) -> u32 
         let mut of = 0;
         while of < Of::ALL.len() {
             let key = reread(&(*places(mine.cast_mut(), of)).key);
-            let place = reread(&last[of]) as usize % MOST;
-            let there = places(samples, of).add(place);
-            if is(there, key) {
-                atomic_add(&raw mut (*there).packets, packets);
-            } else if key[0] != 0 {
-                // In memory, of which the verifier knows nothing: the ways become one.
-                *missed = reread(missed) | 1 << of;
+            let place = reread(&last[of]) as usize;
+            if place < MOST {
+                let there = places(samples, of).add(place);
+                if is(there, key) {
+                    atomic_add(&raw mut (*there).packets, packets);
+                } else {
+                    // In memory, of which the verifier knows nothing: the ways become one.
+                    *missed = reread(missed) | 1 << of;
+                }
             }
             of += 1;
         }
     }
     wakes::pinif_counted();
     reread(missed)
+}
+
+/// A finding's entry, if it is there.
+#[inline(always)]
+pub(super) fn entry(key: &FindingKey) -> Option<*mut FindingValue> {
+    FINDINGS.get_ptr_mut(key)
+}
+
+/// Adds packets to a finding and to its samples at these places.
+///
+/// # Safety
+///
+/// The finding is an entry of the table.
+#[inline(always)]
+pub(super) unsafe fn add(finding: *mut FindingValue, count: Count, at: &[u32; 3]) {
+    // SAFETY: as the caller promises; the places are looked at.
+    unsafe {
+        let state = &raw mut (*finding).state;
+        atomic_add(&raw mut (*state).count.packets, count.packets);
+        atomic_add(&raw mut (*state).count.bytes, count.bytes);
+        let mut of = 0;
+        while of < Of::ALL.len() {
+            let place = reread(&at[of]) as usize;
+            if place < MOST {
+                let there = places(&raw mut (*state).samples, of).add(place);
+                atomic_add(&raw mut (*there).packets, count.packets);
+            }
+            of += 1;
+        }
+    }
 }
 
 /// Counts one of the samples that [`grow`] has left, and returns the bits of the others.
@@ -247,11 +288,11 @@ unsafe fn count_in(finding: *mut FindingValue, of: usize, new: &FindingState, pl
             at += 1;
         }
         if more.read_volatile() != 0 {
+            place.write_volatile(NOWHERE);
             return;
         }
         // Two CPUs must not take one place, nor one key two places. No function may be called while the lock is held.
         at = 0;
-        let mut is_counted = false;
         bpf_spin_lock((&raw mut (*finding).lock).cast());
         while at < MOST {
             let there = places.add(at);
@@ -264,12 +305,13 @@ unsafe fn count_in(finding: *mut FindingValue, of: usize, new: &FindingState, pl
                     (&raw mut (*there).key[0]).write_volatile(key[0]);
                 }
                 atomic_add(&raw mut (*there).packets, packets);
-                is_counted = true;
                 break;
             }
             at += 1;
         }
-        if !is_counted {
+        // Behind the last, it is nowhere.
+        place.write_volatile(at as u32);
+        if at == MOST {
             more.write_volatile(1);
         }
         bpf_spin_unlock((&raw mut (*finding).lock).cast());

@@ -19,5 +19,6 @@ pub mod policy;
 pub mod records;
 pub mod scratch;
 pub mod shares;
+pub mod steady;
 pub mod tunnels;
 pub mod wakes;

@@ -78,6 +78,10 @@ pub struct Steady {
     pub cell: u32,
     /// Whether all that led to the verdict was hashed.
     pub coverage: Coverage,
+    /// Not zero: the packets of the flow are counted by this CPU alone ([`super::steady`]), and are in the finding later.
+    pub is_apart: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
 #[btf_map]

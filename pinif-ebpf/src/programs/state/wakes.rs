@@ -14,6 +14,15 @@ static ASLEEP: Array<u32, { Sleeper::ALL.len() }> = Array::new();
 #[btf_map]
 static WAKES: RingBuf<WakeUp, 4096> = RingBuf::new();
 
+/// Whether one sleeps, or is about to.
+#[inline(always)]
+pub fn sleeps(sleeper: Sleeper) -> bool {
+    ASLEEP.get_ptr(sleeper as u32).is_some_and(|sleeps| {
+        // SAFETY: an entry of the map; volatile, since userspace and other CPUs write it.
+        unsafe { sleeps.read_volatile() != 0 }
+    })
+}
+
 /// Wakes one that sleeps. That two CPUs may do so at once is well.
 #[inline(always)]
 pub fn wake(sleeper: Sleeper) {
