@@ -12,13 +12,16 @@ use serde_json::Value;
 use crate::{
     build,
     process::{answer, as_root, can_be_root, in_words, is_root, say},
-    prometheus, rotel, setup, victoria,
+    prometheus, rotel, setup, victoria, web,
     workspace::Workspace,
 };
 
 const TASK: &str = "cargo xtask bench";
 /// The parts that want what is brought for them.
 const WITH_OTHERS: [&str; 2] = ["alertmanager", "fleet"];
+
+/// The part that wants a server, and what connects to it.
+const WITH_WEB: &str = "throughput";
 
 /// What pinif is compared with, each with Debian's package that has it.
 const COMPARED: [(&str, &str); 4] = [
@@ -52,6 +55,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         rotel::ensure(workspace)?;
         victoria::ensure(workspace)?;
     }
+    if args.only.is_empty() || args.only.iter().any(|part| part == WITH_WEB) {
+        web::ensure(workspace)?;
+    }
     build::build_ebpf(workspace)?;
     let bench = build_bench(workspace)?;
     // This user's, also where the bench is root's.
@@ -63,6 +69,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         (prometheus::VARIABLE, prometheus::directory(workspace)),
         (rotel::VARIABLE, rotel::program(workspace)),
         (victoria::VARIABLE, victoria::directory(workspace)),
+        (web::VARIABLE, web::directory(workspace)),
     ]
     .map(|(variable, path)| {
         let mut setting = OsString::from(format!("{variable}="));

@@ -26,6 +26,7 @@ mod test;
 mod toolchain;
 mod victoria;
 mod vm;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;

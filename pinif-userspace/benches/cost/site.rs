@@ -1,12 +1,14 @@
 //! Where it is measured: a chassis in network namespaces, and a cgroup, that nothing else uses.
 
 use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use pinif_lab::{Cgroup, Chassis, Device, LinkKind, Namespace, Route};
 
 use crate::bpf::{Hook, Link, Program};
-use crate::load::{Kind, Load, Order, Udp};
+use crate::load::{Kind, Load, Order, Udp, Web};
 
 /// The links of the card, and how they are stacked: `fab1b` is a bridge on `fab1m`, a macvlan on `fab1`.
 pub const LINKS: [&str; 6] = ["lo", "fab0", "eth1", "fab1", "fab1m", "fab1b"];
@@ -86,6 +88,20 @@ impl Site {
     /// Where it does not get ready.
     pub fn load_unwatched(&self, kind: Kind) -> Result<Load> {
         start(&self.chassis.peer, &self.unwatched, kind)
+    }
+
+    /// Starts a web server on the card, and what asks it from the peer, in a cgroup that is not the site's.
+    ///
+    /// # Errors
+    /// Where it does not get ready.
+    pub fn web(&self, programs: PathBuf, at: SocketAddr) -> Result<Load> {
+        let web = Web {
+            programs,
+            at,
+            peer: self.chassis.peer.path().to_owned(),
+            unwatched: self.unwatched.path().to_owned(),
+        };
+        self.load(Kind::Web(web))
     }
 
     /// Opens many sockets on the card. See [`open_sockets`].

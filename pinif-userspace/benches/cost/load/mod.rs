@@ -10,6 +10,7 @@ mod spoof;
 mod tcp;
 mod udp;
 mod visits;
+mod web;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, Write as _};
@@ -30,6 +31,7 @@ pub use spoof::Spoof;
 pub use tcp::Tcp;
 pub use udp::Udp;
 pub use visits::{Server, Visits};
+pub use web::Web;
 
 /// Where a load runs, and what it sends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -55,6 +57,8 @@ pub enum Kind {
     Server(Server),
     /// Short connections.
     Visits(Visits),
+    /// Short connections of a web server.
+    Web(Web),
     /// Leaks, a socket each.
     Alerts(Alerts),
     /// Datagrams of flows whose sources are made up.
@@ -70,7 +74,7 @@ pub struct Sent {
     pub bytes: u64,
     /// Nanoseconds that went by.
     pub elapsed: u64,
-    /// Nanoseconds that this process was on its processor meanwhile: what others take of it makes this no longer. The kernel
+    /// Nanoseconds that this process, and what it has started, was on its processor meanwhile: what others take of it makes this no longer. The kernel
     /// counts among them what it does for arriving packets in between, unless it was built with `IRQ_TIME_ACCOUNTING`.
     pub busy: u64,
     /// The leaks that are to be reported.
@@ -104,6 +108,7 @@ pub fn run(order: &str) -> Result<()> {
         Kind::Churn(churn) => Box::new(churn.open()?),
         Kind::Server(server) => Box::new(server.open()?),
         Kind::Visits(visits) => Box::new(visits.open()?),
+        Kind::Web(web) => Box::new(web.open()?),
         Kind::Alerts(alerts) => Box::new(alerts.open()?),
         Kind::Spoof(spoof) => Box::new(spoof.open()?),
     };
@@ -125,7 +130,7 @@ fn measure(sender: &mut dyn Sender, time: Duration) -> Result<Sent> {
         .send_until(start + time, &mut sent)
         .context("the kernel does not take what is sent")?;
     sent.elapsed = start.elapsed().as_nanos() as u64;
-    sent.busy = (self::busy() - busy).as_nanos() as u64;
+    sent.busy += (self::busy() - busy).as_nanos() as u64;
     Ok(sent)
 }
 

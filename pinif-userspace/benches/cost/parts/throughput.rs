@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use super::Plan;
 use crate::load::{Kind, Load, Sent, Tcp, Udp};
+use crate::others::brought;
 use crate::report::{Row, Section, Target};
 use crate::rivals::Rival;
 use crate::site::Site;
@@ -22,6 +23,12 @@ const WARM_UP: u64 = 50;
 const SMALL: &str = "small UDP";
 const UNCONNECTED: &str = "small UDP, unconnected";
 const BULK: &str = "TCP in bulk";
+const SHORT: &str = "short TCP connections";
+
+/// The programs of the last ones, as `cargo xtask bench` says it.
+const WEB: &str = "PINIF_TEST_WEB";
+/// How long each sample of the last ones is: as short as wrk can.
+const SHORT_MILLISECONDS: u64 = 1_000;
 
 /// Measures.
 ///
@@ -48,8 +55,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Section>> {
                 Err(error) => return Err(error),
             };
             for (name, load) in &mut loads {
-                load.send(WARM_UP)?;
-                let sent = load.send(MILLISECONDS)?;
+                let sent = if *name == SHORT {
+                    load.send(SHORT_MILLISECONDS)?
+                } else {
+                    load.send(WARM_UP)?;
+                    load.send(MILLISECONDS)?
+                };
                 rates
                     .entry((*name, rival))
                     .or_default()
@@ -86,10 +97,11 @@ fn loads(site: &Site) -> Result<Vec<(&'static str, Load)>> {
         (SMALL, site.load(Kind::Udp(small))?),
         (UNCONNECTED, site.load(Kind::Udp(unconnected))?),
         (BULK, site.load(Kind::Tcp(bulk))?),
+        (SHORT, site.web(brought(WEB)?, "10.0.0.1:8080".parse()?)?),
     ])
 }
 
-/// Packets a second, or MiB a second.
+/// Packets, connections or MiB a second.
 fn rate(load: &str, sent: Sent) -> f64 {
     let seconds = sent.busy as f64 / 1e9;
     if load == BULK {
@@ -108,6 +120,7 @@ fn section(
         (SMALL, "packets/s", 0.97),
         (UNCONNECTED, "packets/s", 0.92),
         (BULK, "MiB/s", 0.99),
+        (SHORT, "connections/s", 0.97),
     ] {
         let bare = rates
             .get(&(load, Rival::Nothing))
@@ -142,7 +155,7 @@ fn section(
         name: "throughput",
         title: "What is left of the rate",
         about: Some(
-            "Small UDP is of the least size of a frame. Rates are of one processor, which sends, carries and receives. The nftables ruleset counts by the same policy and records nothing; bpftrace counts by (bound device, interface) at `net_dev_start_xmit`, on all of the machine. systemd's `RestrictNetworkInterfaces=` looks each packet's interface up in a table, at the cgroup, where it leaves and where it arrives; the table of flows counts packets, bytes and the last time by addresses, ports and protocol, at TC egress, as agents do that export flows: both are programs of the bench with as many steps.",
+            "Small UDP is of the least size of a frame. Short TCP connections are those of nginx on the card: wrk makes eight at a time on the peer, each for one request, and the server closes it. Rates are of one processor, which sends, carries and receives; of the short connections, those of both programs. The nftables ruleset counts by the same policy and records nothing; bpftrace counts by (bound device, interface) at `net_dev_start_xmit`, on all of the machine. systemd's `RestrictNetworkInterfaces=` looks each packet's interface up in a table, at the cgroup, where it leaves and where it arrives; the table of flows counts packets, bytes and the last time by addresses, ports and protocol, at TC egress, as agents do that export flows: both are programs of the bench with as many steps.",
         ),
         columns: vec!["traffic", "attached", "what"],
         rows,
