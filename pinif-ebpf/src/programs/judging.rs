@@ -91,7 +91,8 @@ verified_once! {
         let Some(scratch) = scratch::get(skb) else {
             return 0;
         };
-        u32::from(cannot_send(skb, &mut scratch.skb))
+        scratch.skb = skb.address();
+        u32::from(devices::cannot_send(reread(&scratch.skb)))
     }
 
     /// Writes who sent the packet. Returns the number of its [`Origin`].
@@ -191,13 +192,6 @@ verified_once! {
         let Scratch { key, new, sampling, .. } = scratch;
         findings::count_sample(key, new, sampling)
     }
-}
-
-/// Whether the egress interface sends nothing. The place is for the packet's address.
-#[inline(always)]
-pub fn cannot_send(skb: Skb, place: &mut u64) -> bool {
-    *place = skb.address();
-    devices::cannot_send(reread(place))
 }
 
 /// The cell that the packet in work is counted in.

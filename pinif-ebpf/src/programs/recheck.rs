@@ -13,7 +13,7 @@ use pinif_ebpf::{
 use crate::{
     identity::decision,
     kernel::{
-        devices::{Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
+        devices::{self, Chain, Device, MAX_ADDRESSES, MAX_DEVICES, MAX_STEPS, Step},
         packet::Skb,
     },
     reread,
@@ -78,7 +78,7 @@ verified_once! {
             }
         }
         if todo & (UPPERS | ZONES) != 0 {
-            pinif_recheck_search(skb.context());
+            search_from_egress(skb);
             for _ in 0..MAX_DEVICES {
                 if pinif_recheck_device(skb.context()) == 0 {
                     break;
@@ -92,7 +92,7 @@ verified_once! {
                 }
             }
         }
-        pinif_reconsider(skb.context()) as u32
+        reconsider_in_work(skb)
     }
 
     /// One step of the walk. Zero at its end.
@@ -103,16 +103,7 @@ verified_once! {
         u32::from(scratch.recheck.chain.step())
     }
 
-    /// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
-    fn pinif_recheck_search(skb) {
-        let Some(Scratch { key, new, recheck, .. }) = scratch::get(skb) else {
-            return 0;
-        };
-        begin_search(key, &new.state.sighting, recheck);
-        0
-    }
-
-    /// Takes the next of these devices into account. Zero behind the last.
+    /// Takes the next of these devices into account. Zero where it was the last.
     fn pinif_recheck_device(skb) {
         let Some(scratch) = scratch::get(skb) else {
             return 0;
@@ -142,16 +133,6 @@ verified_once! {
         recheck.has_address = u32::from(step == Step::Found as u32);
         u32::from(step == Step::Next as u32)
     }
-
-    /// Decides anew, with all that was found. Zero where the verdict is as it was.
-    fn pinif_reconsider(skb) {
-        let Some(scratch) = scratch::get(skb) else {
-            return 0;
-        };
-        scratch.recheck.skb = skb.address();
-        reconsider(scratch);
-        reread(&scratch.recheck.has_changed)
-    }
 }
 
 impl RecheckState {
@@ -159,6 +140,16 @@ impl RecheckState {
     #[inline(always)]
     pub fn reset(&mut self) {
         self.has_changed = 0;
+    }
+
+    /// Whether the egress interface of the packet that was rechecked last sends nothing; asked where that is the packet in work, whose
+    /// address is `skb`.
+    #[inline(always)]
+    pub fn cannot_send(&self, skb: u64) -> bool {
+        if reread(&self.todo) == 0 {
+            return devices::cannot_send(skb);
+        }
+        self.chain.egress().cannot_send()
     }
 
     /// Whether the verdict is another than was decided.
@@ -179,6 +170,7 @@ fn begin(skb: Skb) -> u32 {
         key, new, recheck, ..
     } = scratch;
     recheck.has_changed = 0;
+    recheck.todo = 0;
     let decision = decision(key, &new.state.sighting);
     let kinds = decision.kinds();
     if kinds.0 & KindSet::REVOCABLE.0 == 0 || !recheck.chain.begin(skb) {
@@ -195,6 +187,28 @@ fn begin(skb: Skb) -> u32 {
         | bit(kinds.0 & KindSet::OF_ADDRESSES.0 != 0, ADDRESS);
     // Any of them, as far as the verifier knows.
     reread(&recheck.todo)
+}
+
+/// Begins to look for whom the verdict is about among these devices, and for the zones of all of them.
+#[inline(always)]
+fn search_from_egress(skb: Skb) {
+    if let Some(Scratch {
+        key, new, recheck, ..
+    }) = scratch::get(skb)
+    {
+        begin_search(key, &new.state.sighting, recheck);
+    }
+}
+
+/// Decides anew, with all that was found. Zero where the verdict is as it was.
+#[inline(always)]
+fn reconsider_in_work(skb: Skb) -> u32 {
+    let Some(scratch) = scratch::get(skb) else {
+        return 0;
+    };
+    scratch.recheck.skb = skb.address();
+    reconsider(scratch);
+    reread(&scratch.recheck.has_changed)
 }
 
 #[inline(always)]
@@ -232,7 +246,7 @@ fn begin_search(key: &FindingKey, sighting: &Sighting, recheck: &mut RecheckStat
     recheck.chain.rewind();
 }
 
-/// False behind the last device.
+/// False where this was the last device.
 #[inline(always)]
 fn search(key: &FindingKey, recheck: &mut RecheckState) -> bool {
     let Some(device) = recheck.chain.device() else {
@@ -248,7 +262,7 @@ fn search(key: &FindingKey, recheck: &mut RecheckState) -> bool {
     }
     recheck.zones.0 = reread(&recheck.zones.0) | zones_of(key, recheck, device);
     recheck.chain.advance();
-    true
+    recheck.chain.device().is_some()
 }
 
 #[inline(always)]

@@ -16,8 +16,8 @@ use pinif_ebpf::{
 use crate::{
     enforce,
     judging::{
-        DROPPED, FOUND, cannot_send, cell_of, come_to_verdict, conclude, find_sender, log,
-        pinif_cannot_send, pinif_count_sample, traffic,
+        DROPPED, FOUND, cell_of, come_to_verdict, conclude, find_sender, log, pinif_cannot_send,
+        pinif_count_sample, traffic,
     },
     kernel::{
         self, devices,
@@ -90,11 +90,12 @@ verified_once! {
         let Some((scratch, active)) = scratch::in_work(skb) else {
             return 0;
         };
-        let Scratch { key, new, sampling, steady, skb: place, .. } = scratch;
+        let Scratch { key, new, sampling, steady, recheck, skb: place, .. } = scratch;
+        *place = skb.address();
         let dropped = enforce::drops(active, key, &new.state.sighting, 0);
         if dropped != u32::from(reread(&key.dropped))
             || skb.uid() != reread(&new.state.sighting.owner.uid)
-            || cannot_send(skb, place)
+            || recheck.cannot_send(reread(place))
         {
             return 0;
         }

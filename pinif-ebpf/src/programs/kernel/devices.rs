@@ -55,6 +55,12 @@ impl Chain {
         true
     }
 
+    /// The egress interface.
+    #[inline(always)]
+    pub fn egress(&self) -> Device {
+        Device(reread(&self.devices[0]))
+    }
+
     /// Whether there is any above the egress interface.
     #[inline(always)]
     pub fn has_uppers(&self) -> bool {
@@ -224,6 +230,20 @@ impl Device {
         IfIndex(read(self.0, offset!(device_index)))
     }
 
+    /// Whether it sends nothing: it is down, or has no carrier. TC egress runs before the kernel looks (`__dev_queue_xmit`).
+    #[inline(always)]
+    pub fn cannot_send(self) -> bool {
+        let (flags, state) = (offset!(device_flags), offset!(device_state));
+        // Of Linux 6.8 and later, one follows the other (`net_device_read_txrx`). What userspace has written is constant to the verifier.
+        let (flags, state) = if flags == state + 8 {
+            let [state, flags] = read::<[u64; 2]>(self.0, state);
+            (flags as u32, state)
+        } else {
+            (read(self.0, flags), read(self.0, state))
+        };
+        flags & UP == 0 || state & NO_CARRIER != 0
+    }
+
     /// Its name.
     #[inline(always)]
     pub fn name(self) -> Name {
@@ -244,14 +264,10 @@ const UP: u32 = 1 << 0;
 /// `__LINK_STATE_NOCARRIER` (linux/netdevice.h).
 const NO_CARRIER: u64 = 1 << 2;
 
-/// Whether the egress interface of a packet sends nothing: it is down, or has no carrier. TC egress runs before the kernel looks
-/// (`__dev_queue_xmit`).
+/// Whether the egress interface of a packet sends nothing ([`Device::cannot_send`]).
 #[inline(always)]
 pub fn cannot_send(skb_address: u64) -> bool {
-    let device = read::<u64>(skb_address, offset!(packet_device));
-    let flags = read::<u32>(device, offset!(device_flags));
-    let state = read::<u64>(device, offset!(device_state));
-    flags & UP == 0 || state & NO_CARRIER != 0
+    Device(read(skb_address, offset!(packet_device))).cannot_send()
 }
 
 /// `ARPHRD_ETHER` (linux/if_arp.h).
