@@ -20,6 +20,7 @@ mod words;
 pub use causes::{Cause, CauseKind};
 pub use home::Home;
 pub use keep_out::KeepOut;
+pub(in crate::findings) use phrases::naming;
 pub use remedy::{
     Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, Setting, Then,
     Traffic, Translation,

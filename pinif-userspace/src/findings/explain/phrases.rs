@@ -111,6 +111,19 @@ pub(in crate::findings) fn packet_info(is_ipv6: bool) -> &'static str {
     }
 }
 
+/// The options by which a program may have named the interface with what it sends there (`udp_sendmsg`, `udpv6_sendmsg`).
+pub(in crate::findings) fn naming(to: IpAddr) -> &'static str {
+    match to {
+        IpAddr::V4(address) if address.is_multicast() => "IP_MULTICAST_IF or IP_PKTINFO",
+        IpAddr::V6(address) if address.is_multicast() => {
+            "IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"
+        }
+        IpAddr::V4(_) => "IP_PKTINFO or IP_UNICAST_IF",
+        IpAddr::V6(address) if address.is_unicast_link_local() => "sin6_scope_id",
+        IpAddr::V6(_) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
+    }
+}
+
 /// The options of a list of them, as [`CauseKind::Named`](super::CauseKind::Named) has it: `IP_PKTINFO or IP_UNICAST_IF`.
 pub(in crate::findings) fn options(how: &str) -> impl Iterator<Item = &str> {
     how.split([' ', ','])

@@ -7,7 +7,8 @@ use pinif_ebpf::packet::protocol;
 use super::{
     egress,
     facts::{
-        Reached, demands_device, has_no_way, home, home_that_reaches, keeps_foreign_source, reached,
+        Reached, demands_device, has_no_way, home, home_that_reaches, keeps_foreign_source,
+        may_be_named, reached,
     },
     routes::route_home,
 };
@@ -29,7 +30,7 @@ pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy>
         return vec![with_source(finding, &way)];
     }
     let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
-    all.push(Remedy::Bind(home_that_reaches(finding, row)));
+    all.push(bind(finding, row));
     all
 }
 
@@ -112,10 +113,19 @@ pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
         Reached::By(way) if way.holds && !keeps_foreign_source(finding, &way) => {
             Some(Remedy::RunBy {
                 interface: way.interface,
-                meets: Meets::Nothing,
+                meets: may_be_named(finding).map_or(Meets::Nothing, Meets::of),
             })
         }
         _ => None,
+    }
+}
+
+/// Bind it where it belongs, and let it name no other interface where it may have named one.
+fn bind(finding: &Finding, row: &Row) -> Remedy {
+    let home = home_that_reaches(finding, row);
+    match may_be_named(finding) {
+        Some(how) => Remedy::BindAndNameNoOther(home, how),
+        None => Remedy::Bind(home),
     }
 }
 
@@ -123,7 +133,7 @@ pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
 pub(super) fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
     match reached(finding) {
         Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
-        Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
+        Reached::By(_) | Reached::Unknown => Some(bind(finding, row)),
         Reached::Nowhere => None,
     }
 }

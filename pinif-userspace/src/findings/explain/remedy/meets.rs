@@ -1,8 +1,27 @@
-//! The words of what a program meets that `pinif run` has started.
+//! What a program meets that `pinif run` has started, and the words of that.
 
 use std::fmt;
 
 use super::model::Meets;
+use crate::findings::explain::phrases::options;
+
+impl Meets {
+    /// What a program meets that names another interface than the one that it is bound to: the kernel lets no option of a bound socket do that
+    /// (`do_ip_setsockopt`, `do_ipv6_setsockopt`), nor a control message of IPv6 (`ip6_datagram_send_ctl`), and `pinif run` drops what is sent
+    /// otherwise.
+    pub fn of(how: &'static str) -> Self {
+        let fails = |option: &&str| option.ends_with("CAST_IF") || *option == "IPV6_PKTINFO";
+        let mut failing = options(how).filter(fails);
+        match (failing.next(), failing.next()) {
+            (None, _) => Self::Dropped,
+            (Some(_), _) if options(how).all(|option| fails(&option)) => Self::Fails(how),
+            (Some("IPV6_MULTICAST_IF"), Some("IPV6_PKTINFO")) => {
+                Self::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
+            }
+            (Some(option), _) => Self::DroppedOrFails(option),
+        }
+    }
+}
 
 impl fmt::Display for Meets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,5 +38,29 @@ impl fmt::Display for Meets {
             }
             Self::Refused => f.write_str(", which refuses to bind its sockets otherwise"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_not_dropped() {
+        assert_eq!(
+            Meets::of("IP_MULTICAST_IF"),
+            Meets::Fails("IP_MULTICAST_IF")
+        );
+        assert_eq!(
+            Meets::of("IP_PKTINFO or IP_UNICAST_IF"),
+            Meets::DroppedOrFails("IP_UNICAST_IF")
+        );
+        let both = "IPV6_PKTINFO or IPV6_UNICAST_IF";
+        assert_eq!(Meets::of(both), Meets::Fails(both));
+        assert_eq!(
+            Meets::of("IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"),
+            Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
+        );
+        assert_eq!(Meets::of("sin6_scope_id"), Meets::Dropped);
     }
 }
