@@ -48,9 +48,9 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             ));
         }
         CauseKind::PacketSocket => Remedy::SetLinkIndex(home()),
-        CauseKind::LinkDown(link) => restored(finding, row, link, Lost::Down),
-        CauseKind::NoCarrier(link) => restored(finding, row, link, Lost::Carrier),
-        CauseKind::LinkGone(link) => restored(finding, row, link, Lost::Gone),
+        CauseKind::LinkDown(link) => return Some(restored(finding, row, link, Lost::Down)),
+        CauseKind::NoCarrier(link) => return Some(restored(finding, row, link, Lost::Carrier)),
+        CauseKind::LinkGone(link) => return Some(restored(finding, row, link, Lost::Gone)),
         CauseKind::VrfMiss { vrf, table, .. } => Remedy::RouteInVrf {
             to: destination_address(finding),
             vrf: vrf.clone(),
@@ -125,6 +125,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::SourceOfRoute { .. }
         | CauseKind::Unnumbered { .. }
         | CauseKind::SourceBefore { .. }
+        | CauseKind::AnySource { .. }
         | CauseKind::SourcePicks { .. }
         | CauseKind::Tunnel { .. }
         | CauseKind::Groups { .. }
@@ -140,17 +141,29 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
     Some(vec![one])
 }
 
-/// A link that should have carried it must come back; a pinned socket would not have left.
-fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Remedy {
+/// A link that should have carried it must come back; a pinned socket would not have left. Where the link has but one of the next hops of
+/// the route that was taken, the others would have their part of what goes there still.
+fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Vec<Remedy> {
     let then = match (is_owned(finding), finding.dropped) {
         (false, true) => Then::Nothing,
         (false, false) => Then::DropAt(egress(finding)),
         (true, _) => Then::Bind(home(finding, row)),
     };
-    Remedy::Restore {
+    let restored = |then| Remedy::Restore {
         link: link.to_owned(),
         lost,
         then,
+    };
+    // No route leads via a link that carries nothing (`fib_check_nh`, `fib_lookup_good_nhc`).
+    let routed = |route: Remedy| match route {
+        Remedy::Route(route) => Some(restored(Then::Route(Box::new(route)))),
+        _ => None,
+    };
+    let routes = routes::route_of_one_hop(finding, row, link).into_iter();
+    let routes: Vec<Remedy> = routes.filter_map(routed).collect();
+    match routes.is_empty() {
+        true => vec![restored(then)],
+        false => routes,
     }
 }
 

@@ -3,6 +3,7 @@
 mod arrivals;
 mod circumstance;
 mod egress;
+mod several;
 
 use std::{sync::Arc, time::Duration};
 

@@ -181,6 +181,13 @@ pub enum CauseKind {
         /// The source.
         source: IpAddr,
     },
+    /// The program sends from an address that no interface has, as this option lets it.
+    AnySource {
+        /// The source.
+        source: IpAddr,
+        /// The option.
+        option: &'static str,
+    },
     /// Its source address, which this interface has, chose that for a group or a broadcast address: no route is asked
     /// (`ip_route_output_key_hash_rcu`).
     SourcePicks {

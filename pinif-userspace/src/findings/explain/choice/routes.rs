@@ -7,7 +7,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
-    facts::{Reached, keeps_source_on_route, own_home, reached},
+    facts::{Reached, demands_device, keeps_source_on_route, own_home, reached},
     home,
 };
 use crate::findings::{
@@ -82,6 +82,17 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
     }
 }
 
+/// The same, where an interface that carries nothing has one of several next hops of the route that was taken.
+pub(super) fn route_of_one_hop(finding: &Finding, row: &Row, interface: &str) -> Vec<Remedy> {
+    let is_hop = finding
+        .route_taken()
+        .is_some_and(|route| route.hop_by(interface).is_some());
+    match is_hop && !demands_device(finding, row) {
+        true => route_home(finding, row),
+        false => Vec::new(),
+    }
+}
+
 /// Another local address for the tunnel whose outer packet it is, of the kinds that can change it.
 pub(super) fn moved_tunnel(finding: &Finding, address: Option<IpAddr>) -> Option<MovedTunnel> {
     let address = address?;
@@ -144,9 +155,15 @@ fn destinations(
         }
     }
     let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), !has_more);
+    let are_asked = finding.route_asked_of_others().is_some();
+    let mut unasked = Vec::new();
     for address in seen {
         let known = finding.ways.other(address);
         is_asked &= known.is_some();
+        if known.is_none() && are_asked {
+            unasked.push(address);
+            continue;
+        }
         let is_as_first = known.is_none_or(|known| known.is_as_first);
         let is_led = is_as_first && way.network.contains(&address);
         let led_out = led_out(finding, address);
@@ -177,7 +194,10 @@ fn destinations(
     Destinations {
         to: whole.map_or(all, |whole| vec![whole]),
         and,
-        beside,
+        beside: match unasked.is_empty() {
+            true => beside,
+            false => Beside::Unasked(unasked),
+        },
     }
 }
 

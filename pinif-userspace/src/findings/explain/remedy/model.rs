@@ -267,6 +267,8 @@ pub enum Then {
     DropAt(Arc<str>),
     /// Bind the socket.
     Bind(Home),
+    /// Lead its traffic by it alone.
+    Route(Box<NewRoute>),
 }
 
 /// A route that destinations lack.
@@ -317,6 +319,8 @@ pub enum Beside {
     OtherRules,
     /// These destinations: it is not known what led them out, or how they are reached from where they belong.
     These(Vec<IpAddr>),
+    /// These destinations were seen just now, and routing is not asked about them yet.
+    Unasked(Vec<IpAddr>),
 }
 
 /// Packets whose source is to be translated where they leave.

@@ -298,6 +298,7 @@ impl fmt::Display for Order<'_> {
                     Then::DropAt(egress) => {
                         write!(f, ", and drop on {egress} what must not leave via it")
                     }
+                    Then::Route(route) => write!(f, ", and {route}"),
                     Then::Bind(home) => {
                         f.write_str(", and ")?;
                         bind(f, home)?;
