@@ -52,7 +52,10 @@ pub(in crate::findings) fn links_down(
         })
         .filter_map(|(link, runs)| match runs {
             Runs::Yes => None,
-            Runs::Down => Some(CauseKind::LinkDown(link.name.clone())),
+            Runs::Down => Some(CauseKind::LinkDown {
+                link: link.name.clone(),
+                is_near: reaches(sighted, scene, link.index),
+            }),
             Runs::WithoutCarrier => Some(CauseKind::NoCarrier(link.name.clone())),
         })
         .map(Cause::certain);

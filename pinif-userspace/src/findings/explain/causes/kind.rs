@@ -52,7 +52,13 @@ pub enum CauseKind {
     /// An `AF_PACKET` socket: `sll_ifindex` alone says where its packets leave.
     PacketSocket,
     /// This interface, by which the traffic should leave, is down.
-    LinkDown(String),
+    LinkDown {
+        /// The interface.
+        link: String,
+        /// The destination is in a network of it, whose route comes back with the link: the kernel removes all others for good
+        /// (`fib_sync_down_dev`).
+        is_near: bool,
+    },
     /// This interface, by which the traffic should leave, is up and has no carrier.
     NoCarrier(String),
     /// This interface, by which the traffic should leave, is there no more.

@@ -28,7 +28,7 @@ impl fmt::Display for CauseKind {
             Self::PacketSocket => {
                 f.write_str("packet socket, which chooses its interface by sll_ifindex")
             }
-            Self::LinkDown(device) => write!(f, "link {device} is down"),
+            Self::LinkDown { link, .. } => write!(f, "link {link} is down"),
             Self::NoCarrier(device) => write!(f, "link {device} has no carrier"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),

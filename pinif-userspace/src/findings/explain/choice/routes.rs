@@ -21,6 +21,8 @@ use crate::findings::{
     ways::{ChosenBy, Way},
 };
 
+const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
+
 /// A route to where it belongs, or that its destination is kept out of the rule that led elsewhere; where nothing reaches it from there,
 /// that somebody has to decide. Nothing where no rule says where it belongs: it may leave where it left, from another address.
 pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remedy> {
@@ -255,8 +257,11 @@ pub(in crate::findings) fn instead_of(
     home: Home,
     way: Option<Way>,
 ) -> NewRoute {
+    // IPv6 has the routes of all groups in this one, which is asked first (`addrconf_add_mroute`).
+    let is_group = |to: &IpNet| to.addr().is_ipv6() && to.addr().is_multicast();
+    let of_groups = to.iter().any(is_group).then(|| ("local".to_owned(), LOCAL));
     NewRoute {
-        table: taken.and_then(table_of),
+        table: of_groups.or_else(|| taken.and_then(table_of)),
         tos: taken.map_or(0, |taken| tos_of(taken, &to)),
         metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,

@@ -109,15 +109,17 @@ impl Remedy {
             )],
             Self::Restore {
                 link,
-                lost: Lost::Down,
+                lost: Lost::Down { .. },
                 then,
             } => {
                 let up = format!("ip link set {} up", word(link));
-                let routes = match then {
-                    Then::Route(route) => route.commands(),
-                    Then::Nothing | Then::DropAt(_) | Then::Bind(_) => Vec::new(),
-                };
-                std::iter::once(up).chain(routes).collect()
+                match then {
+                    Then::Route(route) => match route.commands() {
+                        none if none.is_empty() => none,
+                        routes => std::iter::once(up).chain(routes).collect(),
+                    },
+                    Then::Nothing | Then::DropAt(_) | Then::Bind(_) => vec![up],
+                }
             }
             Self::EndSubflow(end) => match &end.by {
                 SubflowBy::Announced(_) => {

@@ -251,7 +251,10 @@ pub enum Remedy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// The administrator has set it down.
-    Down,
+    Down {
+        /// The route to the destination comes back with it.
+        is_near: bool,
+    },
     /// It is up, and has no carrier: no command here gives it one.
     Carrier,
     /// It is not there any more.

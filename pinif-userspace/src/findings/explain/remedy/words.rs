@@ -286,7 +286,7 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::Restore { link, lost, then } => {
                 match lost {
-                    Lost::Down => write!(f, "bring {link} up")?,
+                    Lost::Down { .. } => write!(f, "bring {link} up")?,
                     Lost::Carrier => write!(
                         f,
                         "give {link} a carrier (its cable, the other end, or the interface below it)"
