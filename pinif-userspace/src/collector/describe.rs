@@ -95,6 +95,28 @@ impl Audit {
         true
     }
 
+    /// Asks again what led a finding's packets out that has grown, where it was but likely that a route did ([`enrich::again`]). Whether it
+    /// was asked.
+    pub(super) fn on_growth(&mut self, key: &FindingKey, state: &FindingState) -> bool {
+        let entry = Key::Counted(*key);
+        let Some(place) = self.ledger.place(&entry) else {
+            return false;
+        };
+        let finding = self.ledger.open(place);
+        if !self.ledger.is_waiting(place) || !finding.may_be_named() {
+            return false;
+        }
+        let Some(sighted) = decode(key, &state.sighting) else {
+            return false;
+        };
+        let causes = self.in_scene(key, &sighted, None, enrich::again);
+        if let Some(causes) = causes.flatten() {
+            self.ledger
+                .refine(&entry, |finding| finding.causes = causes);
+        }
+        true
+    }
+
     /// Has something asked of the machine as it is now; nothing where the finding's namespace is not known any more. Of what was `archived`,
     /// the names are those of then.
     fn in_scene<T>(

@@ -78,6 +78,10 @@ impl Audit {
                 break;
             }
         }
+        match self.counters.closed(netns) {
+            Ok(closed) => all.extend(seen::closed(&closed)),
+            Err(error) => log::warn!("{error:#}"),
+        }
         all
     }
 

@@ -149,6 +149,7 @@ impl Audit {
                 if self.ledger.counted(&entry, state.count, now) {
                     if asked < ASKED_AT_ONCE {
                         asked += u32::from(self.on_destinations(&key, &state));
+                        asked += u32::from(self.on_growth(&key, &state));
                     }
                 } else {
                     self.on_sighting(&key, &state.sighting, when);

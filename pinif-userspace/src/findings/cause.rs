@@ -2,7 +2,6 @@
 
 mod kernel;
 mod links;
-mod named;
 mod nat;
 mod nft;
 mod offers;
@@ -25,11 +24,10 @@ use crate::host::mptcp::Endpoint;
 use routing::{route, route_before_translation, route_taken};
 
 pub(super) use links::{bound_vrf, is_neighbour, links_down};
-pub(super) use named::takes_scope;
 pub(super) use nft::mirror;
 pub(crate) use nft::with_rules;
 pub(super) use offers::offers;
-pub(super) use others::{led_out, others};
+pub(super) use others::others;
 pub(super) use routing::{described, leads_out, questions};
 
 /// Causes by who sent it: of the kinds whose traffic was not bound to where it belongs. The first in the chain of events is
@@ -77,15 +75,16 @@ fn without_socket(
             Some(_) => Cause::certain(kind),
             None => Cause::likely(kind),
         }];
-        causes.extend(links_down(sighted, scene));
-        causes.extend(match before {
+        let route = match before {
             Some(_) => route_taken(sighted, scene, look_up)
                 .ok()
                 .unwrap_or_default(),
             None => route_before_translation(sighted, from, scene, look_up)
                 .into_iter()
                 .collect(),
-        });
+        };
+        causes.extend(links_down(sighted, scene, &route));
+        causes.extend(route);
         return causes;
     }
     if local {
@@ -111,17 +110,15 @@ fn without_socket(
         is_translated: false,
         source: None,
     })];
-    causes.extend(links_down(sighted, scene));
-    if is_to_group(sighted) {
+    let route = if is_to_group(sighted) {
         let is_ipv6 = (sighted.headers).is_some_and(|headers| headers.destination.is_ipv6());
-        causes.push(Cause::likely(CauseKind::MulticastRoute { is_ipv6 }));
+        vec![Cause::likely(CauseKind::MulticastRoute { is_ipv6 })]
     } else {
-        causes.extend(
-            route_taken(sighted, scene, look_up)
-                .ok()
-                .unwrap_or_default(),
-        );
-    }
+        let route = route_taken(sighted, scene, look_up);
+        route.ok().unwrap_or_default()
+    };
+    causes.extend(links_down(sighted, scene, &route));
+    causes.extend(route);
     causes
 }
 
@@ -153,9 +150,16 @@ fn by_process(
         .collect();
     // What is bound to a VRF goes where the VRF's table leads.
     if sighted.bound.is_none() || bound_vrf(sighted, scene).is_some() {
-        causes.extend(links_down(sighted, scene));
+        let route = route(sighted, scene, look_up);
+        let is_named = route
+            .iter()
+            .any(|cause| cause.certain && matches!(cause.kind, CauseKind::Named { .. }));
+        // What names an interface leaves by it, whichever others carry nothing.
+        if !is_named {
+            causes.extend(links_down(sighted, scene, &route));
+        }
         causes.extend(source::chosen(row, sighted, scene, look_up));
-        causes.extend(route(sighted, scene, look_up));
+        causes.extend(route);
     }
     causes
 }

@@ -100,7 +100,7 @@ pub fn finding(
 
 /// Whether the other destinations of a finding are to be asked about.
 pub fn is_of_route(finding: &Finding) -> bool {
-    cause::led_out(finding).is_some()
+    finding.route_asked_of_others().is_some()
 }
 
 /// Asks about the destinations that a finding has seen by now; nothing where nothing is new of them.
@@ -115,6 +115,20 @@ pub fn others(
     let home = kinds::of(finding.kind).own_home(&finding.place, finding.also);
     let (causes, ways) = cause::others(finding, sighted, home, seen, scene, look_up)?;
     Some((shared.causes.one(causes), shared.ways.one(ways)))
+}
+
+/// The causes of a finding that has grown, where the route that was named does not lead there any more: then the program named the interface
+/// with what it sends. Nothing where they are as they were.
+pub fn again(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    look_up: &mut LookUp<'_>,
+    shared: &mut Shared,
+) -> Option<Arc<[Cause]>> {
+    let causes = (kinds::of(sighted.kind).causes)(sighted, scene, look_up);
+    let is_named = |cause: &Cause| matches!(cause.kind, CauseKind::Named { .. });
+    let is_other = causes.iter().any(is_named);
+    is_other.then(|| shared.causes.one(causes))
 }
 
 /// Who a finding is about, whose socket this process has. `name` gives the names of interfaces.

@@ -22,6 +22,7 @@ pub use causes::{Cause, CauseKind};
 pub use home::Home;
 pub use keep_out::KeepOut;
 pub use packet_info::PacketInfo;
+pub(in crate::findings) use packet_info::{naming, takes_scope};
 pub use remedy::{
     Beside, Dropped, Lost, Meets, MovedTunnel, NewRoute, OutOfRule, Port, Remedy, ServicePin,
     Setting, Then, Traffic, Translation,

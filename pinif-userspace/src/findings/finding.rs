@@ -124,6 +124,24 @@ impl Finding {
         })
     }
 
+    /// The route that led the first packet out, of the kinds whose remedy may be a route: what led the other destinations out that the
+    /// finding has seen is asked of routing as well.
+    pub fn route_asked_of_others(&self) -> Option<&Route> {
+        let is_routed = matches!(self.kind, Kind::PolicyEscape | Kind::AddressEscape);
+        let may_be = is_routed && self.origin == SentBy::Socket && self.flow.is_some();
+        self.route_taken().filter(|_| may_be)
+    }
+
+    /// Whether its program may have named the interface, of what it sends to a group and a route leads there as well: nothing says which of
+    /// both it was.
+    pub fn may_be_named(&self) -> bool {
+        let is_likely = |cause: &Cause| !cause.certain && matches!(cause.kind, CauseKind::Route(_));
+        let to_group = |flow: Flow| flow.destination.address.is_multicast();
+        self.origin == SentBy::Socket
+            && self.flow.is_some_and(to_group)
+            && self.causes.iter().any(is_likely)
+    }
+
     /// What distinguishes it from the findings of all machines and boots: the boot's UUID and its id. None where the boot is not
     /// known.
     pub fn uid(&self) -> Option<String> {

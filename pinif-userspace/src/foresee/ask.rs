@@ -15,7 +15,6 @@ use crate::{
         links::Links,
         network::Network,
         routes::{RouteError, RouteOracle, RouteQuery, RouteResult},
-        sockets::DiagSocket,
     },
     survey::{Leaves, Owned, sends::packet},
 };
@@ -70,7 +69,7 @@ impl Questions {
             };
             if !socket.remote.ip().is_unspecified() {
                 ask(socket.remote, None);
-            } else if !listens(socket) && !original.network.is_of_loopback(socket.local.ip()) {
+            } else if sends_anywhere(owned) && !original.network.is_of_loopback(socket.local.ip()) {
                 let local = socket.local.ip();
                 for probe in probes {
                     let to = SocketAddr::new(probe.address(), probe.port);
@@ -85,9 +84,11 @@ impl Questions {
     }
 }
 
-/// Whether it sends nothing by itself: a TCP socket that is not connected.
-fn listens(socket: &DiagSocket) -> bool {
-    i32::from(socket.protocol) == libc::IPPROTO_TCP && !socket.raw
+/// Whether it may send to any destination: a TCP socket that is not connected sends nothing, but was connected where it is gone.
+fn sends_anywhere(owned: &Owned) -> bool {
+    let socket = &owned.socket;
+    let is_tcp = i32::from(socket.protocol) == libc::IPPROTO_TCP && !socket.raw;
+    !is_tcp || owned.sent_from.is_some()
 }
 
 /// What routing looks at besides addresses, device and mark.

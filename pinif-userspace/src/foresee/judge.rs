@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
+    net::IpAddr,
 };
 
 use anyhow::{Context as _, Result};
@@ -149,6 +150,12 @@ impl<'a> Judge<'a> {
             &self.now.ways[sending.question],
             &then.ways[sending.question],
         );
+        // Of one that is gone, no more is known than its source, which routing chose where it went.
+        let sent_from = self.sockets[sending.socket].sent_from;
+        let is_sent = |from: IpAddr| before.iter().any(|way| way.source == Some(from));
+        if !sent_from.is_none_or(is_sent) {
+            return None;
+        }
         let judge = |way: &RouteResult| (*way, self.verdict(sending, *way, &then.surroundings));
         let outputs = |ways: &[RouteResult]| -> BTreeSet<IfIndex> {
             ways.iter().map(|way| way.output).collect()
@@ -196,7 +203,8 @@ impl<'a> Judge<'a> {
     /// Whether it leaves by another interface than it does, where no policy says which are of one zone.
     fn moves(&self, sending: &Sending, before: &[RouteResult], after: RouteResult) -> bool {
         let says_nothing = self.policy.zones.is_empty() && self.policy.rules.is_empty();
-        let is_pinned = self.sockets[sending.socket].socket.device.is_some();
+        let owned = &self.sockets[sending.socket];
+        let is_pinned = owned.socket.device.is_some() || owned.sent_from.is_some();
         let outside = |way: &RouteResult| way.output != IfIndex::LOOPBACK;
         says_nothing
             && !is_pinned

@@ -6,12 +6,14 @@ use std::{
 };
 
 use pinif_ebpf::{
-    key::{IfIndex, SocketCookie},
+    intent::Flow,
+    key::{Endpoint, IfIndex, SocketCookie},
     packet::protocol,
 };
 
 use crate::{
     findings::{
+        enrich,
         finding::{Finding, PacketDirection, SentBy},
         flow::protocol_text,
         line::FindingLine,
@@ -123,11 +125,7 @@ impl Seen<'_> {
                 cookie: SocketCookie(self.cookie | (number as u64) << 56),
                 inode: 0,
                 uid: self.process.uid,
-                family: if remote.is_ipv4() {
-                    libc::AF_INET as u8
-                } else {
-                    libc::AF_INET6 as u8
-                },
+                family: family(remote.ip()),
                 protocol: self.protocol,
                 raw: false,
                 local: SocketAddr::new(self.bound_address.unwrap_or(any(remote.ip())), 0),
@@ -139,6 +137,7 @@ impl Seen<'_> {
                 named: None,
             },
             processes: vec![self.process.clone()],
+            sent_from: None,
         };
         destinations.into_iter().enumerate().map(owned).collect()
     }
@@ -151,16 +150,82 @@ fn any(of: IpAddr) -> IpAddr {
     }
 }
 
-/// Those that were seen and are gone: of none that is there, nor of one that its program has to the same destination.
+/// Sockets that were closed, of which no finding says anything: one of each program, protocol, device and address that it sent from. Where they
+/// went, nobody knows.
+pub fn closed(all: &[(Endpoint, Flow)]) -> Vec<Owned> {
+    let mut known = HashSet::new();
+    let is_ip = |endpoint: &Endpoint| {
+        let of_program = [protocol::TCP, protocol::UDP].contains(&endpoint.protocol);
+        of_program && !endpoint.address.ip().is_unspecified()
+    };
+    let owned = |(endpoint, flow): &(Endpoint, Flow)| {
+        let (owner, address) = (&flow.owner, endpoint.address.ip());
+        let program = (
+            owner.executable_device,
+            owner.executable_inode,
+            owner.comm.0,
+        );
+        let sent = (flow.bound, address, endpoint.protocol);
+        let is_new = is_ip(endpoint) && known.insert((program, owner.uid, owner.cgroup, sent));
+        let process = is_new.then(|| enrich::owner(owner)).flatten()?;
+        Some(Owned {
+            socket: DiagSocket {
+                cookie: flow.cookie,
+                inode: 0,
+                uid: owner.uid,
+                family: family(address),
+                protocol: endpoint.protocol,
+                raw: false,
+                local: SocketAddr::new(any(address), 0),
+                remote: SocketAddr::new(any(address), 0),
+                device: Some(flow.bound).filter(|bound| bound.is_some()),
+                state: 0,
+                mark: 0,
+                cgroup: None,
+                named: None,
+            },
+            processes: vec![process],
+            sent_from: Some(address),
+        })
+    };
+    all.iter().filter_map(owned).take(MOST).collect()
+}
+
+fn family(of: IpAddr) -> u8 {
+    match of {
+        IpAddr::V4(_) => libc::AF_INET as u8,
+        IpAddr::V6(_) => libc::AF_INET6 as u8,
+    }
+}
+
+/// Those that were seen and are gone: of none that is there, nor of one that its program has to the same destination. Of one of which
+/// nobody knows where it went, nothing of its program must be known that says more.
 pub fn gone(seen: Vec<Owned>, there: &[Owned]) -> Vec<Owned> {
     let cookies: HashSet<_> = there.iter().map(|owned| owned.socket.cookie).collect();
     let sends = |owned: &Owned| {
         let pid = owned.holder().and_then(|process| process.pid);
         (pid, owned.socket.protocol, owned.socket.remote)
     };
+    let program = |owned: &Owned| {
+        let comm = owned.holder().map(|process| process.comm.clone());
+        let socket = &owned.socket;
+        (comm, socket.uid, socket.protocol, socket.device)
+    };
+    let says_more = |owned: &&Owned| owned.sent_from.is_none();
+    let programs: HashSet<_> = seen
+        .iter()
+        .filter(says_more)
+        .chain(there)
+        .map(program)
+        .collect();
     let mut known: HashSet<_> = there.iter().map(sends).collect();
+    let is_new = |owned: &Owned| match owned.sent_from {
+        Some(_) => !programs.contains(&program(owned)),
+        None => known.insert(sends(owned)),
+    };
     seen.into_iter()
-        .filter(|owned| !cookies.contains(&owned.socket.cookie) && known.insert(sends(owned)))
+        .filter(|owned| !cookies.contains(&owned.socket.cookie))
+        .filter(is_new)
         .take(MOST)
         .collect()
 }

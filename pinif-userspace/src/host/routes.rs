@@ -77,9 +77,14 @@ impl RouteOracle {
     /// As [`Self::look_up`]. Rules that cannot be read leave the rule unknown.
     pub fn choose(&mut self, query: &RouteQuery, links: &Links) -> Result<Choice, RouteError> {
         if let Some(table) = query.table {
-            return self.in_table(query.destination, table);
+            return self.in_table(query, table);
         }
-        let route = self.look_up(query)?;
+        let route = match self.look_up(query) {
+            Err(refused @ RouteError::Unreachable(_)) if self.is_of_none(query) => {
+                return self.choose_by_rules(query, links).ok_or(refused);
+            }
+            answer => answer?,
+        };
         let rule = self.rule_of(query, &route, links);
         let source = match query.source {
             None if query.input.is_none() => self.way(query).ok().flatten(),
@@ -92,9 +97,58 @@ impl RouteOracle {
         })
     }
 
-    /// The route that a table has for a destination.
-    fn in_table(&self, destination: IpAddr, table: u32) -> Result<Choice, RouteError> {
-        let found = in_table::find(&self.netns, self.numbering, table, destination);
+    /// Whether a packet is sent from an address of IPv4 that is none of the host's own (`__ip_dev_find`). The kernel routes it for a socket that
+    /// may send from any (`FLOWI_FLAG_ANYSRC`: `IP_TRANSPARENT`, `IP_HDRINCL`), and answers no question about it
+    /// (`ip_route_output_key_hash_rcu`). IPv6 asks for no such flag.
+    fn is_of_none(&mut self, query: &RouteQuery) -> bool {
+        let source = query.source.filter(IpAddr::is_ipv4);
+        let sent = source.filter(|_| query.input.is_none());
+        sent.is_some_and(|source| {
+            let answer = self.ask(&RouteQuery::to(source), RouteFlags::empty());
+            !answer.is_ok_and(|route| route.kind == RouteType::Local)
+        })
+    }
+
+    /// The route of such a packet. Nothing but the rules looks at a source: where these do not distinguish it from none, the kernel's answer
+    /// without it is this packet's as well. Else they are gone through here.
+    fn choose_by_rules(&mut self, query: &RouteQuery, links: &Links) -> Option<Choice> {
+        let without = RouteQuery {
+            source: None,
+            ..query.clone()
+        };
+        self.read_rules(false);
+        let rules = self.rules[0].clone();
+        let (flow, none) = (Flow::of(query, links), Flow::of(&without, links));
+        let is_alike = |rule: &Rule| rule.selector.takes(&flow) == rule.selector.takes(&none);
+        if rules
+            .as_ref()
+            .is_none_or(|rules| rules.iter().all(is_alike))
+        {
+            let choice = self.choose(&without, links).ok()?;
+            return Some(Choice {
+                source: query.source,
+                ..choice
+            });
+        }
+        // With an interface, the next hops of each route are looked at one by one (`fib_lookup_good_nhc`).
+        let rules = rules.filter(|_| query.output.is_none())?;
+        let in_table = |table| match self.in_table(query, table) {
+            Ok(choice) => Ok(Some(choice.route)),
+            Err(RouteError::Unreachable(_)) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let (rule, route) = rules.first_route(&flow, in_table)?;
+        Some(Choice {
+            source: query.source,
+            rule: Some(rule.clone()),
+            route,
+        })
+    }
+
+    /// The route that a table has for a packet.
+    fn in_table(&self, query: &RouteQuery, table: u32) -> Result<Choice, RouteError> {
+        let destination = query.destination;
+        let found = in_table::find(&self.netns, self.numbering, table, destination, query.tos);
         let found = found.map_err(|source| RouteError::Refused {
             destination,
             source,
@@ -113,22 +167,27 @@ impl RouteOracle {
     }
 
     fn rule_of(&mut self, query: &RouteQuery, route: &Route, links: &Links) -> Option<Rule> {
+        let is_ipv6 = query.destination.is_ipv6();
+        self.read_rules(is_ipv6);
         let Self {
-            netns,
             numbering,
             requester,
             rules,
+            ..
         } = self;
-        let is_ipv6 = query.destination.is_ipv6();
-        let rules = &mut rules[usize::from(is_ipv6)];
-        if rules.is_none() {
-            *rules = Rules::read(netns, is_ipv6).ok();
-        }
         let mut group = |interface| group_of(requester, numbering.stand_in(interface));
-        rules
+        rules[usize::from(is_ipv6)]
             .as_ref()?
             .chosen(&Flow::of(query, links), route, &mut group)
             .cloned()
+    }
+
+    /// Reads the rules of a family, where they are not known; they stay unknown where they cannot be read.
+    fn read_rules(&mut self, is_ipv6: bool) {
+        let rules = &mut self.rules[usize::from(is_ipv6)];
+        if rules.is_none() {
+            *rules = Rules::read(&self.netns, is_ipv6).ok();
+        }
     }
 
     /// Where a packet leaves now, and from which address: one question, where [`Self::look_up`] may ask several.

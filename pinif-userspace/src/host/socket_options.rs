@@ -40,6 +40,10 @@ pub struct NamedInterfaces {
     pub ipv6_packet_info: bool,
     /// The program writes the IP header itself, and the source address in that (`IP_HDRINCL`, raw(7); `IPV6_HDRINCL`).
     pub writes_header: bool,
+    /// It may send from an address that no interface has (`IP_TRANSPARENT`, `IPV6_TRANSPARENT`).
+    pub is_transparent: bool,
+    /// It may be bound to such an address (`IP_FREEBIND`, `IPV6_FREEBIND`); of IPv6, it sends from that as well.
+    pub binds_freely: bool,
 }
 
 impl NamedInterfaces {
@@ -61,6 +65,9 @@ impl NamedInterfaces {
             ipv6_packet_info: flag(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
             writes_header: flag(socket, libc::IPPROTO_IP, libc::IP_HDRINCL)
                 || flag(socket, libc::IPPROTO_IPV6, libc::IPV6_HDRINCL),
+            // Each option is the same of both families (`do_ipv6_getsockopt`), and a socket of IPv4 does not know IPv6's.
+            is_transparent: flag(socket, libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+            binds_freely: flag(socket, libc::IPPROTO_IP, libc::IP_FREEBIND),
         }
     }
 
@@ -73,10 +80,11 @@ impl NamedInterfaces {
         }
     }
 
-    /// The option that names the interface with this address of its own for a destination.
-    pub fn toward_from(&self, to: IpAddr, source: IpAddr) -> Option<&'static str> {
-        let is_it = to.is_multicast() && self.ipv4_multicast.map(IpAddr::V4) == Some(source);
-        is_it.then_some("IP_MULTICAST_IF")
+    /// The address of an interface that is named by it for a destination, and the option that names it.
+    pub fn toward_by_address(&self, to: IpAddr) -> Option<(IpAddr, &'static str)> {
+        let is_group = to.is_ipv4() && to.is_multicast();
+        let address = self.ipv4_multicast.filter(|_| is_group)?;
+        Some((address.into(), "IP_MULTICAST_IF"))
     }
 
     /// The interface that is named for a destination by its index, and the option that names it.
@@ -339,11 +347,10 @@ mod tests {
         assert_eq!(by_address, with_address);
         let (group, other) = (IpAddr::from([239, 0, 0, 1]), IpAddr::from([10, 0, 0, 1]));
         assert_eq!(
-            by_address.toward_from(group, own.into()),
-            Some("IP_MULTICAST_IF")
+            by_address.toward_by_address(group),
+            Some((own.into(), "IP_MULTICAST_IF"))
         );
-        assert_eq!(by_address.toward_from(group, other), None);
-        assert_eq!(by_address.toward_from(other, own.into()), None);
+        assert_eq!(by_address.toward_by_address(other), None);
         let option = |named: NamedInterfaces, to: &str| {
             let named = named.toward(to.parse().expect("an address"));
             named.map(|(_, option)| option)

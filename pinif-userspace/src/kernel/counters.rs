@@ -8,6 +8,8 @@ use aya::{
     maps::{HashMap, Map, MapData, PerCpuArray},
 };
 use pinif_ebpf::{
+    intent::Flow,
+    key::{Endpoint, NetNsCookie},
     loss::Loss,
     share::{ShareKey, charged},
     sighting::{CellKey, Count, FindingKey, FindingState, FindingValue},
@@ -16,6 +18,7 @@ use pinif_ebpf::{
 use super::{
     batch::Batches,
     fill::{Endpoints, Fill, capacity},
+    lingering::Lingering,
     object::take_map,
     steady::{Findings, SteadyFlows},
 };
@@ -35,6 +38,7 @@ pub struct Counters {
     released: HashMap<MapData, ShareKey, u64>,
     losses: PerCpuArray<MapData, u64>,
     endpoints: Endpoints,
+    lingering: Lingering,
     /// How many cells and findings there is room for.
     room: (u64, u64),
 }
@@ -48,6 +52,7 @@ impl Counters {
     pub fn open(ebpf: &mut Ebpf) -> Result<Self> {
         let endpoints = Endpoints::open(ebpf)?;
         let steady = SteadyFlows::open(ebpf)?;
+        let lingering = Lingering::open(ebpf)?;
         let mut take = |name| take_map(ebpf, name);
         let cells = take("CELLS")?;
         let findings = take("FINDINGS")?;
@@ -64,8 +69,20 @@ impl Counters {
             released: take("RELEASED")?.try_into()?,
             losses: take("LOSSES")?.try_into()?,
             endpoints,
+            lingering,
             room,
         })
+    }
+
+    /// The sockets that were closed in a namespace: the local endpoint that each has sent from, and who had it. As many of the latest as
+    /// there is room for.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub fn closed(&self, netns: NetNsCookie) -> Result<Vec<(Endpoint, Flow)>> {
+        let read = "the sockets that were closed cannot be read from their map";
+        self.lingering.of(netns).context(read)
     }
 
     /// The cells of the matrix, summed over the CPUs.

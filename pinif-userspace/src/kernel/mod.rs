@@ -15,6 +15,7 @@ pub(crate) mod fill;
 mod filters;
 mod function_types;
 mod hook;
+pub(crate) mod lingering;
 pub(crate) mod load;
 pub(crate) mod logs;
 pub mod mode;

@@ -1,6 +1,9 @@
 //! Sockets with the processes that have them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use anyhow::{Context as _, Result};
 use rustix::process::geteuid;
@@ -25,6 +28,8 @@ pub struct Owned {
     pub socket: DiagSocket,
     /// Its processes.
     pub processes: Vec<Process>,
+    /// Of one that was closed, and of which nobody knows any more where it sent: the address that it sent from.
+    pub sent_from: Option<IpAddr>,
 }
 
 impl Owned {
@@ -75,6 +80,7 @@ pub(super) fn own(sockets: Vec<DiagSocket>, owners: &mut Owners) -> Vec<Owned> {
     let owned = |socket: DiagSocket| Owned {
         processes: owners.have(socket.inode),
         socket,
+        sent_from: None,
     };
     let mut all: Vec<Owned> = sockets.into_iter().map(owned).collect();
     let asked = |owned: &Owned| {

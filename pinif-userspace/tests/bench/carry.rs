@@ -263,7 +263,7 @@ impl Mistake {
 }
 
 /// A remedy's line that starts the program, which is the sender with these arguments.
-fn started(line: &str, sends: &str) -> String {
+pub fn started(line: &str, sends: &str) -> String {
     line.replace("COMMAND", &format!("{} {sends}", *SENDER))
 }
 
@@ -280,7 +280,13 @@ pub fn set(sends: &str, option: &SocketOption) -> String {
         "bind" => &["--bind"],
         // What the kernel takes the interface from, whichever it was.
         "IP_PKTINFO" | "IP_UNICAST_IF" | "IP_MULTICAST_IF" | "IPV6_PKTINFO" | "IPV6_UNICAST_IF"
-        | "IPV6_MULTICAST_IF" => &["--pktinfo", "--unicast-if", "--multicast-if", "--scope"],
+        | "IPV6_MULTICAST_IF" => &[
+            "--pktinfo",
+            "--unicast-if",
+            "--multicast-if",
+            "--multicast-address",
+            "--scope",
+        ],
         "sin6_scope_id" => &["--scope"],
         "sll_ifindex" => &["--device"],
         "IP_ADD_MEMBERSHIP" | "IPV6_ADD_MEMBERSHIP" => &["--interface"],
@@ -319,7 +325,8 @@ impl Bench {
         );
     }
 
-    fn shell_output(&self, line: &str) -> Output {
+    /// The same, whatever comes of it.
+    pub fn shell_output(&self, line: &str) -> Output {
         let programs = Path::new(env!("CARGO_BIN_EXE_pinif"))
             .parent()
             .expect("a folder");

@@ -231,3 +231,35 @@ fn what_an_audit_beside_it_has_seen_is_foreseen() {
         assert_eq!((status, lines.len()), (Some(1), 0), "{lines:?}");
     });
 }
+
+/// What a contained socket sent that is gone, no finding says. The address that it sent from does, as far as networks.
+#[test]
+fn sockets_that_were_contained_and_are_gone_are_foreseen_by_the_address_that_they_sent_from() {
+    scenario("foresee audit contained-gone", &[], |bench| {
+        let mut auditor = bench.audit_with(&policy(), &["--foresee"]);
+        let outside = bench.send("udp --to 203.0.113.9:9 --count 1");
+        let inside = bench.send("udp --to 10.0.0.2:9 --count 1");
+        change(bench, 1);
+        // The first look at the network, which the start asks for, may find the sockets themselves, before their end.
+        let line = auditor.wait_for_line("the request was foreseen", |line| {
+            line.contains("\"latent\":true") && line.contains("\"destination\":\"10.0.0.0/8\"")
+        });
+        let finding = valid(&line, pinif_userspace::findings::line::schema);
+        for (key, value) in [
+            ("kind", "policy-escape"),
+            ("if", "fab0 down"),
+            ("rule", "control-plane"),
+            ("egress_interface", "eth1"),
+            ("protocol", "udp"),
+        ] {
+            assert_eq!(finding[key], value, "{finding}");
+        }
+        assert_eq!(finding["process"]["pid"], inside.pid, "{finding}");
+        let report = auditor.stop_unsettled();
+        let of_outside = format!("\"pid\":{},", outside.pid);
+        assert!(
+            !report.lines.iter().any(|line| line.contains(&of_outside)),
+            "{report}"
+        );
+    });
+}

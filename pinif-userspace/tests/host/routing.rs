@@ -158,6 +158,7 @@ fn of_several_next_hops_the_flows_own_is_returned() {
             .map(|(gateway, output)| Hop {
                 gateway: Some(*gateway),
                 is_onlink: false,
+                is_dead: false,
                 output: Some(*output),
             })
             .collect();

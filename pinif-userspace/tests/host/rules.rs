@@ -79,6 +79,50 @@ fn plain6() -> RouteQuery {
     RouteQuery::to(ip("2001:db8:9::9"))
 }
 
+/// A socket with `IP_TRANSPARENT` sends from it, and the kernel answers no question about that.
+#[test]
+fn by_a_source_that_no_interface_has() {
+    let foreign = |to: &str| RouteQuery {
+        source: Some(ip("198.51.100.77")),
+        ..RouteQuery::to(ip(to))
+    };
+    let mut plain = Asked::with(&["rule add pref 100 from 10.0.0.1 lookup 100"]);
+    plain.outside(&foreign("10.9.9.9"));
+    let rules = [
+        "rule add pref 90 from 198.51.100.0/24 lookup 99",
+        "rule add pref 95 from 198.51.100.0/24 lookup main suppress_prefixlength 0",
+        "rule add pref 96 from 198.51.100.0/24 goto 110",
+        "rule add pref 100 lookup 98",
+        "rule add pref 110 from 198.51.100.0/24 lookup 100",
+    ];
+    let mut asked = Asked::with(&rules);
+    for route in [
+        "route add throw 10.9.0.0/16 table 99",
+        "route add 10.9.9.9/32 via 192.0.2.2 table 98",
+        "route add 10.8.0.0/16 via 10.0.0.2 tos 0x10 table 99",
+        "route add blackhole 10.7.0.0/16 table 99",
+    ] {
+        asked.card.ip(route);
+    }
+    let rule = "rule 110 (from 198.51.100.0/24)";
+    asked.inside(rule, &foreign("10.9.9.9"));
+    asked.inside(rule, &foreign("10.8.9.9"));
+    let of_service = RouteQuery {
+        tos: 0x10,
+        ..foreign("10.8.9.9")
+    };
+    assert_eq!(
+        asked.route(&of_service),
+        "rule 90 (from 198.51.100.0/24) sent it to table 99, whose route 10.8.0.0/16 tos 0x10 via 10.0.0.2 leaves via fab0"
+    );
+    assert_eq!(
+        asked.route(&foreign("10.0.0.2")),
+        "rule 95 (from 198.51.100.0/24) sent it to table main, whose route 10.0.0.0/24 (src 10.0.0.1) leaves via fab0"
+    );
+    let black = asked.oracle.choose(&foreign("10.7.0.1"), &asked.links);
+    assert!(black.is_err(), "{black:?}");
+}
+
 #[test]
 fn by_mark_by_user_by_source_and_by_port() {
     let mut asked = Asked::with(&[

@@ -65,6 +65,9 @@ pub struct Intent {
     /// The local address, with or without port.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = endpoint)]
     pub bind: Option<SocketAddr>,
+    /// `IP_TRANSPARENT`, `IPV6_TRANSPARENT`: the address need not be the host's own.
+    #[arg(long)]
+    pub transparent: bool,
     /// The user whose socket it is; of UDP alone.
     #[arg(long)]
     pub user: Option<u32>,

@@ -30,6 +30,13 @@ pub fn apply(intent: &Intent, socket: &Socket) -> Result<()> {
     if intent.broadcast {
         socket.set_broadcast(true)?;
     }
+    if intent.transparent {
+        let (level, name) = match socket.domain()? {
+            Domain::IPV6 => (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT),
+            _ => (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+        };
+        set_option(socket, level, name, 1).context("it is not transparent")?;
+    }
     if let Some(address) = intent.bind {
         socket.set_reuse_address(true)?;
         socket

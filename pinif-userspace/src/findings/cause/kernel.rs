@@ -32,9 +32,10 @@ pub(super) fn causes(
     {
         return causes;
     }
-    causes.extend(links_down(sighted, scene));
+    let route = route(sighted, scene, look_up);
+    causes.extend(links_down(sighted, scene, &route));
     causes.extend(source::of_kernel(row, sighted, scene, look_up));
-    causes.extend(route(sighted, scene, look_up));
+    causes.extend(route);
     causes
 }
 

@@ -13,8 +13,20 @@ use crate::{
     host::{links::Link, running::Runs},
 };
 
-/// The interfaces that the traffic should have left via, and that are down, without a carrier, or gone.
-pub(in crate::findings) fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> Vec<Cause> {
+/// The interfaces that the traffic should have left via, and that are down, without a carrier, or gone. Of a route that was taken and has
+/// next hops by them, those over which the kernel passes.
+pub(in crate::findings) fn links_down(
+    sighted: &Sighted,
+    scene: &Scene<'_>,
+    taken: &[Cause],
+) -> Vec<Cause> {
+    let hop = |link: &Link| {
+        let mut taken = taken.iter();
+        taken.find_map(|cause| match &cause.kind {
+            CauseKind::Route(route) => route.hop_by(&link.name).map(|hop| hop.is_dead),
+            _ => None,
+        })
+    };
     let by_rule = sighted.kind.row().is_of_rule;
     let meant: Vec<&Link> = if by_rule {
         scene.allowed(sighted)
@@ -34,10 +46,16 @@ pub(in crate::findings) fn links_down(sighted: &Sighted, scene: &Scene<'_>) -> V
     let none_runs = all.iter().all(|(_, runs)| *runs != Runs::Yes);
     let down = all
         .into_iter()
-        .filter(|(link, _)| none_runs || reaches(sighted, scene, link.index))
+        .filter(|(link, _)| {
+            let is_meant = || none_runs || reaches(sighted, scene, link.index);
+            hop(link).unwrap_or_else(is_meant)
+        })
         .filter_map(|(link, runs)| match runs {
             Runs::Yes => None,
-            Runs::Down => Some(CauseKind::LinkDown(link.name.clone())),
+            Runs::Down => Some(CauseKind::LinkDown {
+                link: link.name.clone(),
+                is_near: reaches(sighted, scene, link.index),
+            }),
             Runs::WithoutCarrier => Some(CauseKind::NoCarrier(link.name.clone())),
         })
         .map(Cause::certain);

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use pinif_ebpf::{sample::Destination, verdict::Kind};
+use pinif_ebpf::sample::Destination;
 
 use super::{
     offers::{homes, ways},
@@ -13,7 +13,7 @@ use crate::{
     findings::{
         decode::Sighted,
         explain::{Cause, CauseKind, Route},
-        finding::{Finding, SentBy},
+        finding::Finding,
         scene::{LookUp, Scene},
         ways::{OtherDestination, Way, Ways},
     },
@@ -33,7 +33,7 @@ pub(in crate::findings) fn others(
     scene: &Scene<'_>,
     look_up: &mut LookUp<'_>,
 ) -> Option<(Vec<Cause>, Ways)> {
-    let (taken, headers) = (led_out(finding)?, sighted.headers?);
+    let (taken, headers) = (finding.route_asked_of_others()?, sighted.headers?);
     let first = headers.destination;
     let (mut causes, mut all) = (finding.causes.to_vec(), Ways::clone(&finding.ways));
     let asked = all.others.len();
@@ -78,13 +78,6 @@ pub(in crate::findings) fn others(
         });
     }
     (all.others.len() > asked).then_some((causes, all))
-}
-
-/// The route that led the first packet of a finding out, of the kinds whose remedy may be a route. Nothing where the others need no question.
-pub(in crate::findings) fn led_out(finding: &Finding) -> Option<&Route> {
-    let is_routed = matches!(finding.kind, Kind::PolicyEscape | Kind::AddressEscape);
-    let may_be = is_routed && finding.origin == SentBy::Socket && finding.flow.is_some();
-    finding.route_taken().filter(|_| may_be)
 }
 
 fn add(causes: &mut Vec<Cause>, address: IpAddr, by: Route) {

@@ -6,13 +6,12 @@ use pinif_ebpf::{key::IfIndex, packet::protocol, sighting::Origin};
 
 use super::{
     links::{bound_vrf, links_down},
-    named::named_by,
     nat, nft,
 };
 use crate::{
     findings::{
         decode::{Headers, Sighted},
-        explain::{Cause, CauseKind, Route},
+        explain::{Cause, CauseKind, PacketInfo, Route, naming},
         scene::{LookUp, Scene},
     },
     host::routes::{Choice, RouteError, RouteQuery, RouteType},
@@ -23,38 +22,66 @@ const TYPES_OF_SERVICE: [u8; 8] = [0x00, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0x1
 /// What routing looks at of a packet's type of service: not the two bits of congestion notification (`INET_DSCP_MASK`).
 pub(super) const DSCP: u8 = 0xfc;
 
-/// The route that the kernel has for this packet now, if it explains where the packet left; else, that it does not.
+/// The route that the kernel has for this packet now, if it explains where the packet left, and the program named no interface; else,
+/// that it named one, or that the route does not explain it.
 pub(super) fn route(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Vec<Cause> {
+    let Some(headers) = sighted.headers else {
+        return Vec::new();
+    };
+    let is_it = named_by_option(sighted, &headers, scene);
     let routed = match route_taken(sighted, scene, look_up) {
+        Ok(_) if is_it.is_some() && needs_no_route(sighted, &headers) => Some(sighted.egress),
         Ok(causes) => return causes,
         Err(routed) => routed,
     };
     // What the kernel sends by itself names the interface where it must, which is no mistake of anybody's. And a link
     // that is down took its routes along, which may have come back by now.
-    if sighted.origin != Origin::Process || !links_down(sighted, scene).is_empty() {
+    let is_down = || !links_down(sighted, scene, &[]).is_empty();
+    if sighted.origin != Origin::Process || is_it.is_none() && is_down() {
         return Vec::new();
     }
-    let Some(headers) = sighted.headers else {
-        return Vec::new();
-    };
-    let how = named_by(sighted, &headers);
-    // TCP looks at none of these options.
-    let may_name = headers.protocol != protocol::TCP;
-    let options = may_name.then(|| (scene.options)()).flatten();
-    let is_it = options.and_then(|options| {
-        let by_index = options.toward(headers.destination);
-        let by_index = by_index.filter(|(interface, _)| *interface == sighted.egress);
-        let by_address = || options.toward_from(headers.destination, headers.source);
-        by_index.map(|(_, option)| option).or_else(by_address)
-    });
     vec![Cause {
         certain: is_it.is_some(),
         kind: CauseKind::Named {
-            how: is_it.unwrap_or(how),
+            how: is_it.unwrap_or_else(|| named_by(sighted, &headers)),
             interface: (scene.name)(sighted.egress),
             routed: routed.map(scene.name),
         },
     }]
+}
+
+/// The options and messages by which the program may have named one.
+fn named_by(sighted: &Sighted, headers: &Headers) -> &'static str {
+    let to = headers.destination;
+    naming(to, PacketInfo::of(sighted.family, to))
+}
+
+/// The option of its socket that names the interface by which a packet left; nothing where there is none, or nobody can be asked.
+fn named_by_option(
+    sighted: &Sighted,
+    headers: &Headers,
+    scene: &Scene<'_>,
+) -> Option<&'static str> {
+    // TCP looks at none of these options.
+    let may_name = sighted.origin == Origin::Process && headers.protocol != protocol::TCP;
+    let options = may_name.then(|| (scene.options)()).flatten()?;
+    let (to, egress) = (headers.destination, sighted.egress);
+    let by_index = options.toward(to);
+    let by_index = by_index.filter(|(interface, _)| *interface == egress);
+    let by_address = || {
+        let (address, option) = options.toward_by_address(to)?;
+        let mut own = scene.network.addresses.of(egress);
+        own.any(|own| own.address == address).then_some(option)
+    };
+    by_index.map(|(_, option)| option).or_else(by_address)
+}
+
+/// Whether the kernel looks at the interface that an option names before any route, so that no other route leads the packet elsewhere
+/// (`udp_sendmsg`, `fib_table_lookup`). Only for unicast of IPv6 from a given address, it prefers that interface and demands it not
+/// (`ip6_route_output_flags`, `rt6_score_route`).
+fn needs_no_route(sighted: &Sighted, headers: &Headers) -> bool {
+    let to = headers.destination;
+    to.is_ipv4() || to.is_multicast() || bound_source(sighted).is_none()
 }
 
 /// What chose the interface that the packet left by: the route, with the mark that led to it, or its source address; else where the
@@ -86,10 +113,12 @@ pub(super) fn route_taken(
     let source = asked.with.source;
     let chosen = match (without, with) {
         // The kernel gave it this source: it was asked without one, and TCP over IPv4 asks again.
-        (Some(without), with) if without.source == source => match with {
-            Some(with) if asked.asks_again || with == without => Some((with, true)),
+        (Some(without), with) if gives(&without, source) => match with {
+            Some(with) if asked.asks_again || is_same(&with, &without) => {
+                Some((with, !asked.names_of_group))
+            }
             Some(_) => Some((without, false)),
-            None => Some((without, !asked.asks_again)),
+            None => Some((without, !asked.asks_again && !asked.names_of_group)),
         },
         // It had its source before, or the program named an interface, which gives the packet an address of it.
         (_, Some(with)) => Some((with, !asked.may_be_named(egress, scene))),
@@ -114,11 +143,11 @@ pub(super) fn route_taken(
     }
     match look_up(&asked.with) {
         Err(RouteError::BySource(_, output))
-            if output == egress && !asked.may_be_named(egress, scene) =>
+            if output == egress && !asked.has_source_of(egress, scene) =>
         {
             Ok(vec![Cause {
                 // What the kernel sends by itself to a group may be bound to an interface, as a tunnel is.
-                certain: sighted.origin == Origin::Process,
+                certain: sighted.origin == Origin::Process && !asked.names_of_group,
                 kind: CauseKind::SourcePicks {
                     source: source.unwrap_or(asked.headers.source),
                     interface: (scene.name)(output),
@@ -130,6 +159,27 @@ pub(super) fn route_taken(
         }
         _ => Err(routed),
     }
+}
+
+/// Whether an answer gives a packet without a source this one; of several next hops, each may give another.
+fn gives(choice: &Choice, source: Option<IpAddr>) -> bool {
+    choice.source == source || choice.route.hops.len() > 1
+}
+
+/// Whether two answers are one route by one rule. Of several next hops, either may have chosen any, and a source by that; IPv6 names the one
+/// that it has chosen first (`rt6_fill_node`).
+fn is_same(one: &Choice, other: &Choice) -> bool {
+    let routed = |choice: &Choice| {
+        let mut choice = choice.clone();
+        if choice.route.hops.len() > 1 {
+            (choice.route.gateway, choice.route.output) = (None, None);
+            (choice.route.is_onlink, choice.source) = (false, None);
+            let hops = &mut choice.route.hops;
+            hops.sort_by_key(|hop| (hop.output, hop.gateway));
+        }
+        choice
+    };
+    routed(one) == routed(other)
 }
 
 /// The route that a packet was forwarded by whose source was translated since then. Its own source is not known: one of those that
@@ -177,6 +227,8 @@ pub(in crate::findings) struct Asked {
     asks_again: bool,
     /// No program has named an interface with it: TCP does not, and a socket's address is no choice of the kernel's.
     names_none: bool,
+    /// It goes to a group, for which a program may have named one, whatever its address is.
+    names_of_group: bool,
 }
 
 impl Asked {
@@ -216,12 +268,18 @@ impl Asked {
             without,
             asks_again: is_tcp4 || sighted.origin == Origin::Kernel,
             names_none: !is_program || bound.is_some() || is_tcp,
+            names_of_group: is_program && !is_tcp && headers.destination.is_multicast(),
         })
     }
 
-    /// Whether the program may have named the interface with what it sends (`IP_PKTINFO`, `IP_MULTICAST_IF`), so that the kernel gave the
-    /// packet an address of that, and asked for no other way.
+    /// Whether the program may have named the interface with what it sends (`IP_PKTINFO`, `IP_MULTICAST_IF`), and the kernel asked for no
+    /// other way. To a group, most programs do, and not every such option can be read.
     fn may_be_named(&self, egress: IfIndex, scene: &Scene<'_>) -> bool {
+        self.names_of_group || self.has_source_of(egress, scene)
+    }
+
+    /// Whether the packet has an address of the interface that the kernel may have given it since that was named.
+    fn has_source_of(&self, egress: IfIndex, scene: &Scene<'_>) -> bool {
         let mut own = scene.network.addresses.of(egress);
         !self.names_none && own.any(|own| own.address == self.headers.source)
     }

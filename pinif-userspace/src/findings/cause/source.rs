@@ -22,7 +22,7 @@ use crate::{
         scene::{LookUp, Scene},
         ways::ChosenBy,
     },
-    host::routes::RouteQuery,
+    host::routes::{RouteQuery, RouteType},
 };
 
 /// Who chose the source address. Where routing is asked without one, and gives it, it did.
@@ -146,6 +146,7 @@ pub(super) fn chosen(
     look_up: &mut LookUp<'_>,
 ) -> Vec<Cause> {
     let mut causes = translated(sighted, scene);
+    causes.extend(any_source(sighted, scene, look_up));
     if row.is_of_source {
         causes.extend(by_routing(sighted, scene, look_up));
     }
@@ -178,6 +179,41 @@ fn by_routing(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) ->
         | ChosenBy::Asked
         | ChosenBy::Tunnel => return None,
     }))
+}
+
+/// That a program sends from an address of which the kernel knows no interface, and the option that lets it.
+fn any_source(sighted: &Sighted, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> Option<Cause> {
+    let source = sighted.headers?.source;
+    let is_owned = sighted.source_owner.is_some();
+    if is_owned || bound_source(sighted) != Some(source) || !is_of_none(source, scene, look_up) {
+        return None;
+    }
+    // Of IPv4, no other option lets a socket send so (`inet_sk_flowi_flags`); of IPv6, one sends from what it is bound to, whatever became
+    // of the address since then.
+    let (option, certain) = match (source, (scene.options)()) {
+        (IpAddr::V4(_), Some(options)) if options.is_transparent => ("IP_TRANSPARENT", true),
+        (IpAddr::V4(_), Some(options)) if options.writes_header => ("IP_HDRINCL", true),
+        (IpAddr::V6(_), Some(options)) if options.is_transparent => ("IPV6_TRANSPARENT", true),
+        (IpAddr::V6(_), Some(options)) if options.binds_freely => ("IPV6_FREEBIND", true),
+        (_, Some(_)) => return None,
+        (IpAddr::V4(_), None) => ("IP_TRANSPARENT or IP_HDRINCL", true),
+        (IpAddr::V6(_), None) => ("IPV6_TRANSPARENT or IPV6_FREEBIND", false),
+    };
+    Some(Cause {
+        certain,
+        kind: CauseKind::AnySource { source, option },
+    })
+}
+
+/// Whether no interface has an address, and no route makes it the host's own (`ip_dev_find`): an address that an interface has need not
+/// be asked about.
+fn is_of_none(address: IpAddr, scene: &Scene<'_>, look_up: &mut LookUp<'_>) -> bool {
+    let mut all = scene.network.addresses.iter();
+    if all.any(|local| local.address == address) {
+        return false;
+    }
+    let choice = look_up(&RouteQuery::to(address));
+    !choice.is_ok_and(|choice| choice.route.kind == RouteType::Local)
 }
 
 /// What NAT changed of it, as connection tracking says; or that its source is not the address that its socket is bound to.

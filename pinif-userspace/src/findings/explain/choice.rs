@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use pinif_ebpf::verdict::Kind;
 
-use super::{CauseKind, Lost, Meets, Remedy, Then, phrases::destination_address};
+use super::{CauseKind, Home, Lost, Meets, Remedy, Then, phrases::destination_address};
 use crate::findings::{finding::Finding, kinds::Row, subject::KernelPacket};
 
 /// What the first cause calls for that calls for something.
@@ -48,9 +48,12 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
             ));
         }
         CauseKind::PacketSocket => Remedy::SetLinkIndex(home()),
-        CauseKind::LinkDown(link) => restored(finding, row, link, Lost::Down),
-        CauseKind::NoCarrier(link) => restored(finding, row, link, Lost::Carrier),
-        CauseKind::LinkGone(link) => restored(finding, row, link, Lost::Gone),
+        CauseKind::LinkDown { link, is_near } => {
+            let lost = Lost::Down { is_near: *is_near };
+            return Some(restored(finding, row, link, lost));
+        }
+        CauseKind::NoCarrier(link) => return Some(restored(finding, row, link, Lost::Carrier)),
+        CauseKind::LinkGone(link) => return Some(restored(finding, row, link, Lost::Gone)),
         CauseKind::VrfMiss { vrf, table, .. } => Remedy::RouteInVrf {
             to: destination_address(finding),
             vrf: vrf.clone(),
@@ -96,8 +99,23 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
                 let is_ipv6 = group.is_ipv6();
                 return Some(vec![drop, Remedy::RouteGroups { is_ipv6 }]);
             }
+            let is_hop = |link: &str| {
+                let taken = finding.route_taken();
+                taken.is_some_and(|taken| taken.hop_by(link).is_some())
+            };
+            let lost = finding.causes.iter().find_map(|cause| match &cause.kind {
+                CauseKind::LinkDown { link, is_near } if is_hop(link) => {
+                    Some((link, Lost::Down { is_near: *is_near }))
+                }
+                CauseKind::NoCarrier(link) if is_hop(link) => Some((link, Lost::Carrier)),
+                _ => None,
+            });
+            let routes = match lost {
+                Some((link, lost)) => Some(restored(finding, row, link, lost)),
+                None => reached_home(finding, row),
+            };
             // Where a route can lead it home, its traffic need not end.
-            let all = match reached_home(finding, row) {
+            let all = match routes {
                 Some(mut routes) => {
                     routes.push(drop);
                     routes
@@ -125,6 +143,7 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
         | CauseKind::SourceOfRoute { .. }
         | CauseKind::Unnumbered { .. }
         | CauseKind::SourceBefore { .. }
+        | CauseKind::AnySource { .. }
         | CauseKind::SourcePicks { .. }
         | CauseKind::Tunnel { .. }
         | CauseKind::Groups { .. }
@@ -140,17 +159,36 @@ fn by_cause(finding: &Finding, row: &Row, cause: &CauseKind) -> Option<Vec<Remed
     Some(vec![one])
 }
 
-/// A link that should have carried it must come back; a pinned socket would not have left.
-fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Remedy {
+/// A link that should have carried it must come back; a pinned socket would not have left. Where the link has but one of the next hops of
+/// the route that was taken, the others would have their part of what goes there still; and a destination beyond a link that was down has
+/// lost its route.
+fn restored(finding: &Finding, row: &Row, link: &str, lost: Lost) -> Vec<Remedy> {
     let then = match (is_owned(finding), finding.dropped) {
         (false, true) => Then::Nothing,
         (false, false) => Then::DropAt(egress(finding)),
         (true, _) => Then::Bind(home(finding, row)),
     };
-    Remedy::Restore {
+    let restored = |then| Remedy::Restore {
         link: link.to_owned(),
         lost,
         then,
+    };
+    // No route leads via a link that carries nothing (`fib_check_nh`, `fib_lookup_good_nhc`).
+    let routed = |route: Remedy| match route {
+        Remedy::Route(route) => Some(restored(Then::Route(Box::new(route)))),
+        _ => None,
+    };
+    let routes = routes::route_of_one_hop(finding, row, link).into_iter();
+    let routes: Vec<Remedy> = routes.filter_map(routed).collect();
+    match (&routes[..], lost) {
+        ([], Lost::Down { is_near: false }) if !facts::demands_device(finding, row) => {
+            let to = destination_address(finding).map(Into::into);
+            let home = Home::of(&link.into());
+            let route = instead_of(None, to.into_iter().collect(), home, None);
+            vec![restored(Then::Route(Box::new(route)))]
+        }
+        ([], _) => vec![restored(then)],
+        _ => routes,
     }
 }
 

@@ -1,6 +1,9 @@
-//! The control message by which a program names address and interface of one datagram.
+//! The control message by which a program names address and interface of one datagram, and by what else it may name an interface.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// Which control message that is, as ip(7) and ipv6(7) have them (RFC 3542, 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,5 +62,52 @@ impl PacketInfo {
 impl fmt::Display for PacketInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// The options and messages by which a program may have named the interface of a datagram to this destination (`udp_sendmsg`,
+/// `udpv6_sendmsg`).
+pub(in crate::findings) fn naming(to: IpAddr, info: PacketInfo) -> &'static str {
+    match (to, info) {
+        (IpAddr::V6(to), _) => match (to.is_multicast(), takes_scope(to)) {
+            (true, true) => "IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id",
+            (true, false) => "IPV6_MULTICAST_IF or IPV6_PKTINFO",
+            (false, true) => "sin6_scope_id",
+            (false, false) => "IPV6_PKTINFO or IPV6_UNICAST_IF",
+        },
+        (IpAddr::V4(to), PacketInfo::Either) if to.is_multicast() => {
+            "IP_MULTICAST_IF, IP_PKTINFO or IPV6_PKTINFO"
+        }
+        (IpAddr::V4(_), PacketInfo::Either) => "IP_PKTINFO, IPV6_PKTINFO or IP_UNICAST_IF",
+        (IpAddr::V4(to), _) if to.is_multicast() => "IP_MULTICAST_IF or IP_PKTINFO",
+        (IpAddr::V4(_), _) => "IP_PKTINFO or IP_UNICAST_IF",
+    }
+}
+
+/// Whether the kernel looks at the `sin6_scope_id` of such a destination (`__ipv6_addr_needs_scope_id`): of a link-local address, and of
+/// a group whose scope is the interface or the link (RFC 4291, 2.7).
+pub(in crate::findings) fn takes_scope(to: Ipv6Addr) -> bool {
+    let scope = to.octets()[1] & 0xf;
+    to.is_unicast_link_local() || to.is_multicast() && matches!(scope, 1 | 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_of_one_link() {
+        for (address, takes) in [
+            ("fe80::2", true),
+            ("ff01::1", true),
+            ("ff02::1:3", true),
+            ("ff12::7", true),
+            ("ff05::7", false),
+            ("ff0e::7", false),
+            ("fd00::2", false),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(takes_scope(address), takes, "{address}");
+        }
     }
 }

@@ -25,8 +25,8 @@ pub struct Route {
     pub is_onlink: bool,
     /// The interface; `None` where it leads nowhere.
     pub device: Option<String>,
-    /// How many next hops it has, of which each flow uses one; zero, if there is but one.
-    pub hops: usize,
+    /// Its next hops, of which each flow uses one; none, if there is but one.
+    pub hops: Vec<NextHop>,
     /// The table's name or number, and the VRF whose it is.
     pub table: String,
     /// The table's number.
@@ -45,6 +45,19 @@ pub struct Route {
     pub beside: Option<String>,
 }
 
+/// One of several next hops of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NextHop {
+    /// The interface.
+    pub device: Option<String>,
+    /// The gateway; `None` where the destination is on the link.
+    pub via: Option<IpAddr>,
+    /// The gateway is on the link, whatever the link's networks are (`onlink`).
+    pub is_onlink: bool,
+    /// The kernel passes over it, since its link carries nothing.
+    pub is_dead: bool,
+}
+
 impl Route {
     /// A route of the kernel's tables.
     pub fn of(route: &routes::Route, links: &Links) -> Self {
@@ -52,6 +65,12 @@ impl Route {
             Some(link) => link.name.clone(),
             None => format!("if{}", index.0),
         };
+        let hops = route.hops.iter().map(|hop| NextHop {
+            device: hop.output.map(name),
+            via: hop.gateway,
+            is_onlink: hop.is_onlink,
+            is_dead: hop.is_dead,
+        });
         Self {
             kind: (route.kind != RouteType::Unicast).then(|| kind_name(route.kind)),
             prefix: route.prefix,
@@ -59,7 +78,7 @@ impl Route {
             via: route.gateway,
             is_onlink: route.is_onlink,
             device: route.output.map(name),
-            hops: route.hops.len(),
+            hops: hops.collect(),
             table: table_name(route.table, links),
             table_number: route.table,
             source: route.preferred_source,
@@ -85,6 +104,12 @@ impl Route {
     /// Whether it is in the table of another, and the same rule led there: a route there that leads home is for both.
     pub fn is_beside(&self, other: &Self) -> bool {
         (self.table_number, &self.rule) == (other.table_number, &other.rule)
+    }
+
+    /// The next hop by an interface, where it has several.
+    pub fn hop_by(&self, device: &str) -> Option<&NextHop> {
+        let is_it = |hop: &&NextHop| hop.device.as_deref() == Some(device);
+        self.hops.iter().find(is_it).filter(|_| self.hops.len() > 1)
     }
 
     /// `route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main`.
@@ -134,7 +159,7 @@ impl fmt::Display for Route {
             Some(rule) => self.by_rule(rule, f)?,
             None => self.alone(f)?,
         }
-        match self.hops {
+        match self.hops.len() {
             0 | 1 => Ok(()),
             hops => write!(f, ", one of its {hops} next hops"),
         }
@@ -240,6 +265,7 @@ mod tests {
             gateway: None,
             output: Some(IfIndex(index)),
             is_onlink: false,
+            is_dead: false,
         };
         let rule = Rule {
             priority: 100,

@@ -3,6 +3,7 @@
 mod arrivals;
 mod circumstance;
 mod egress;
+mod several;
 
 use std::{sync::Arc, time::Duration};
 
@@ -93,7 +94,10 @@ fn no_circumstance_is_without_words() {
         CauseKind::PktinfoOverride(PacketInfo::V4),
         CauseKind::ScopeOverride,
         CauseKind::PacketSocket,
-        CauseKind::LinkDown("fab0".to_owned()),
+        CauseKind::LinkDown {
+            link: "fab0".to_owned(),
+            is_near: true,
+        },
         CauseKind::LinkGone("fab0".to_owned()),
         default_route(),
         CauseKind::NoRoute("network is unreachable".to_owned()),

@@ -7,11 +7,12 @@ use pinif_ebpf::packet::protocol;
 use super::{Row, headline, row};
 use crate::{
     findings::{
-        cause::{bound_vrf, described, leads_out, mirror, questions, subflow, takes_scope},
+        cause::{bound_vrf, described, leads_out, mirror, questions, subflow},
         decode::Sighted,
         explain::{
             Cause, CauseKind, PacketInfo, Remedy, choice,
             phrases::{left, sender, traffic},
+            takes_scope,
         },
         finding::Finding,
         latent::Latent,

@@ -56,6 +56,8 @@ pub struct Hop {
     pub output: Option<IfIndex>,
     /// The router is on the link, whatever the link's networks are (`onlink`).
     pub is_onlink: bool,
+    /// The kernel passes over it: its link is down, or has no carrier, and a setting says so (`fib_nexthop_info`).
+    pub is_dead: bool,
 }
 
 /// Where a packet leaves, and from which address.
@@ -159,6 +161,7 @@ impl Route {
             gateway: self.gateway,
             output: self.output,
             is_onlink: self.is_onlink,
+            is_dead: false,
         };
         let mut ways = std::iter::once(&chosen).chain(&self.hops);
         ways.find(|way| way.output == Some(interface)).copied()
@@ -173,6 +176,7 @@ impl Hop {
                 .stands_for(IfIndex(hop.interface_index))
                 .filter(|index| index.is_some()),
             is_onlink: hop.flags.contains(RouteNextHopFlags::Onlink),
+            is_dead: hop.flags.contains(RouteNextHopFlags::Dead),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::host::{netlink::Requester, netns::NetNs, numbering::Numbering};
 /// How many routes are read. A host that has more (those of the Internet) is not asked so.
 const ROUTES: usize = 10_000;
 
-/// The route of a table that a packet without a type of service follows to a destination; none where the table has none.
+/// The route of a table that a packet of a type of service follows to a destination; none where the table has none.
 ///
 /// # Errors
 /// Where the kernel refuses netlink, or has too many routes, or they change while they are read.
@@ -25,11 +25,16 @@ pub(super) fn find(
     numbering: Numbering,
     table: u32,
     to: IpAddr,
+    tos: u8,
 ) -> io::Result<Option<Route>> {
     let mut best = None;
     read(netns, table, to.is_ipv6(), |message| {
-        if is_followed(message) {
-            better(&mut best, Route::read(message, numbering), table, to);
+        if is_followed(message, tos) {
+            let route = Route {
+                tos: message.header.tos,
+                ..Route::read(message, numbering)
+            };
+            better(&mut best, route, table, to);
         }
     })?;
     Ok(best)
@@ -81,7 +86,7 @@ fn read(
     // Kernels that filter dumps read no other table's.
     all.attributes.push(RouteAttribute::Table(table));
     let mut read = 0;
-    netns.run(|| {
+    let dumped = netns.run(|| {
         Requester::open(NETLINK_ROUTE)?.dump(libc::RTM_GETROUTE, &all, |kind, payload| {
             read += 1;
             if read > ROUTES {
@@ -94,28 +99,38 @@ fn read(
             }
             ControlFlow::Continue(())
         })
-    })??;
+    })?;
+    match dumped {
+        // There is no such table, as that of last resort where nothing was ever entered (`inet_dump_fib`).
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+        answer => answer?,
+    }
     if read > ROUTES {
         return Err(io::ErrorKind::QuotaExceeded.into());
     }
     Ok(())
 }
 
-/// Whether a packet without a type of service may follow an entry: not one for another, nor one of the kernel's own caches, nor one
+/// Whether a packet of a type of service may follow an entry: not one for another, nor one of the kernel's own caches, nor one
 /// whose link is down (`fib_table_lookup`).
-fn is_followed(message: &RouteMessage) -> bool {
-    let flags = message.header.flags;
-    message.header.tos == 0 && !flags.intersects(RouteFlags::Cloned | RouteFlags::Dead)
+fn is_followed(message: &RouteMessage, asked: u8) -> bool {
+    let (flags, tos) = (message.header.flags, message.header.tos);
+    let is_for_it = tos == 0 || types_of_service(asked).contains(&tos);
+    is_for_it && !flags.intersects(RouteFlags::Cloned | RouteFlags::Dead)
 }
 
-/// Takes a route of the table for the destination where it is the better one: the longer prefix, then the smaller metric, then the one that
-/// the kernel lists first.
+/// Takes a route of the table for the destination where it is the better one: the longer prefix, then the one for its type of service, then
+/// the smaller metric, then the one that the kernel lists first.
 fn better(best: &mut Option<Route>, mut route: Route, table: u32, to: IpAddr) {
     route.take_kind_of_entry();
     if route.table != table || !route.prefix.contains(&to) {
         return;
     }
-    let rank = |route: &Route| (route.prefix.prefix_len(), Reverse(route.metric));
+    let rank = |route: &Route| {
+        let is_of_service = route.tos != 0;
+        let length = route.prefix.prefix_len();
+        (length, is_of_service, Reverse(route.metric))
+    };
     if best.as_ref().is_none_or(|best| rank(&route) > rank(best)) {
         *best = Some(route);
     }

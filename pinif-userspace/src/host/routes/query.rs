@@ -112,7 +112,10 @@ impl RouteQuery {
         if self.mark != 0 {
             attributes.push(RouteAttribute::Mark(self.mark));
         }
-        attributes.extend(self.uid.map(RouteAttribute::Uid));
+        // What is forwarded is root's (`ip_route_input_slow`, `ip6_route_input`); without a user, IPv6 would look for what is of none
+        // (`inet6_rtm_getroute`).
+        let forwarded = self.input.map(|_| 0);
+        attributes.extend(self.uid.or(forwarded).map(RouteAttribute::Uid));
         if let Some(protocol) = self.asked_protocol() {
             attributes.push(RouteAttribute::IpProto(protocol));
             if i32::from(protocol) != self.icmp() {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::host::{
     links::Links,
-    routes::{Route, RouteQuery},
+    routes::{Route, RouteQuery, RouteType},
 };
 
 /// The index of `lo`, which everything that is sent here counts as coming from (`LOOPBACK_IFINDEX`).
@@ -145,6 +145,31 @@ fn within(network: Option<IpNet>, address: Option<IpAddr>) -> bool {
 }
 
 impl Rules {
+    /// The rules that take a packet, or may, in the order in which the kernel asks them (`fib_rules_lookup`); each with whether it is
+    /// certain. One that jumps for certain is followed, and not among them.
+    fn taking<'a>(&'a self, flow: &Flow<'_>) -> impl Iterator<Item = (&'a Rule, bool)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while let Some(rule) = self.0.get(at) {
+                at += 1;
+                let taken = rule.selector.takes(flow);
+                match (taken, rule.action) {
+                    (Some(false), _) => {}
+                    (Some(true), Action::Goto(target)) => {
+                        let mut ahead = self.0[at..].iter();
+                        if let Some(ahead) = ahead.position(|rule| rule.priority >= target)
+                            && self.0[at + ahead].priority == target
+                        {
+                            at += ahead;
+                        }
+                    }
+                    _ => return Some((rule, taken == Some(true))),
+                }
+            }
+            None
+        })
+    }
+
     /// The rule that sent a packet to the table in which the kernel found its route. Nothing where more than one may have
     /// been.
     ///
@@ -156,27 +181,13 @@ impl Rules {
         group: &mut dyn FnMut(IfIndex) -> Option<u32>,
     ) -> Option<&Rule> {
         let mut candidates: Vec<&Rule> = Vec::new();
-        let mut at = 0;
-        while let Some(rule) = self.0.get(at) {
-            at += 1;
-            let taken = rule.selector.takes(flow);
-            if taken == Some(false) {
-                continue;
-            }
+        for (rule, is_certain) in self.taking(flow) {
             match rule.action {
-                Action::Goto(target) => {
-                    // One that may or may not jump leaves more than one way.
-                    taken?;
-                    if let Some(ahead) =
-                        self.0[at..].iter().position(|rule| rule.priority >= target)
-                        && self.0[at + ahead].priority == target
-                    {
-                        at += ahead;
-                    }
-                }
+                // One that may or may not jump leaves more than one way.
+                Action::Goto(_) => return None,
                 Action::Table { .. } => match rule.leads_to(flow, route, group) {
                     Some(false) => {}
-                    Some(true) if taken == Some(true) => {
+                    Some(true) if is_certain => {
                         candidates.push(rule);
                         break;
                     }
@@ -194,8 +205,47 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// The rule and the route that a packet follows, where the kernel answers no question about it: `in_table` has the route of a table.
+    /// Nothing where a rule that may or may not take it stands before that, or one that looks at the interface's group, or where a table
+    /// cannot be read, or what it follows leads nowhere.
+    pub fn first_route<E>(
+        &self,
+        flow: &Flow<'_>,
+        in_table: impl Fn(u32) -> Result<Option<Route>, E>,
+    ) -> Option<(&Rule, Route)> {
+        for (rule, is_certain) in self.taking(flow) {
+            match rule.action {
+                Action::Table { .. } if is_certain => {}
+                Action::Nop => continue,
+                _ => return None,
+            }
+            let Some(route) = in_table(rule.table(flow)?).ok()? else {
+                continue;
+            };
+            let is_followed = rule.leads_to(flow, &route, &mut |_| None)?;
+            match route.kind {
+                _ if !is_followed => {}
+                RouteType::Throw => {}
+                RouteType::Unicast | RouteType::Local => return Some((rule, route)),
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
 impl Rule {
-    /// Whether this route is what comes of the rule, once it takes a packet.
+    /// The table that it leads a packet to; none where it leads to none.
+    fn table(&self, flow: &Flow<'_>) -> Option<u32> {
+        let Action::Table { table, .. } = self.action else {
+            return None;
+        };
+        let of_vrf = flow.vrf_table().filter(|_| self.selector.l3mdev);
+        Some(of_vrf.unwrap_or(table))
+    }
+
+    /// Whether this route is what comes of the rule, once it takes a packet; nothing where that is not certain.
     fn leads_to(
         &self,
         flow: &Flow<'_>,
@@ -203,19 +253,14 @@ impl Rule {
         group: &mut dyn FnMut(IfIndex) -> Option<u32>,
     ) -> Option<bool> {
         let Action::Table {
-            table,
             suppressed_length,
             suppressed_group,
+            ..
         } = self.action
         else {
             return Some(false);
         };
-        let table = if self.selector.l3mdev {
-            flow.vrf_table().unwrap_or(table)
-        } else {
-            table
-        };
-        if table != route.table {
+        if self.table(flow) != Some(route.table) {
             return Some(false);
         }
         if suppressed_length.is_some_and(|length| route.prefix.prefix_len() <= length) {

@@ -289,6 +289,30 @@ fn a_link_that_is_down_comes_up() {
     .is_fixed();
 }
 
+/// The kernel has removed the route to what is beyond it, and which router it had, nobody knows any more.
+#[test]
+fn a_route_that_went_with_its_link_is_to_be_given_again() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "route add 10.9.0.0/16 via 10.0.0.2 dev fab0");
+        bench.card().set_down("fab0").expect("fab0 goes down");
+    }
+    Mistake {
+        cause: "=link fab0 is down; route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        policy: Some(crate::bench::CONTROL_PLANE),
+        make,
+        remedies: vec![operator(
+            "bring fab0 up, and give 10.9.0.9 a route via fab0",
+            Then::Words,
+        )],
+        ..Mistake::of(
+            "policy-escape",
+            "30 link-down-beyond",
+            "udp --to 10.9.0.9:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
 /// A program that pinif knows: its own setting comes first.
 #[test]
 fn the_setting_of_a_known_program_is_named() {

@@ -93,3 +93,33 @@ fn a_group_of_ipv6_is_joined_where_it_belongs() {
     }
     .is_fixed();
 }
+
+/// IPv6 has the routes of groups in the local table, which is asked first.
+#[test]
+fn a_group_of_ipv6_that_a_route_leads_out_is_led_home() {
+    fn make(bench: &Bench) {
+        bench.run("ip", "-6 route add ff05::/16 dev eth1 table local");
+    }
+    Mistake {
+        cause: "=most likely route ff05::/16 dev eth1 in table local",
+        policy: Some(
+            "[zone.backplane]\ninterfaces = [\"fab*\"]\n[[rule]]\nname = \"groups\"\ndestination = [\"ff05::/16\"]\nonly_via = \
+             [\"backplane\"]\n",
+        ),
+        make,
+        remedies: vec![
+            operator(
+                "give ff05::/16 a route via fab0 in table local (`ip -6 route replace ff05::/16 dev fab0 table 255`)",
+                Then::By("fab0"),
+            ),
+            operator("start the program by pinif run", Then::By("fab0")),
+            developer("bind the socket to fab0 with SO_BINDTODEVICE", Then::By("fab0")),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 group-routed-v6",
+            "udp --to [ff05::7]:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}

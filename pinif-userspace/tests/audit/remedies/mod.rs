@@ -2,6 +2,7 @@
 //! it can. Case 30 of docs/developers/scenarios.md.
 
 mod addresses;
+mod any_source;
 mod arp_flux;
 mod arrivals;
 mod both;
@@ -13,6 +14,7 @@ mod kernel;
 mod link_local;
 mod links;
 mod many;
+mod multipath;
 mod named;
 mod netfilter;
 mod policies;

@@ -3,7 +3,7 @@
 
 use super::policies::GROUPS;
 use crate::bench::arrivals::Arrivals;
-use crate::bench::carry::{COUNT, Mistake, Then, developer, on_card, operator};
+use crate::bench::carry::{COUNT, Mistake, Then, developer, on_card, operator, set, started};
 use crate::bench::{Bench, Need, Report, leak, scenario};
 
 /// The group's route is by fab0.
@@ -267,4 +267,115 @@ fn a_source_that_the_program_may_have_named_is_translated_where_it_is_led() {
             },
         );
     }
+}
+
+/// No route is for the group, so that the default route leads there as well: the option decides, which no route changes.
+#[test]
+fn an_option_that_agrees_with_the_route_is_what_decides() {
+    const SENDS: &str = "udp --multicast-address 192.0.2.1 --to 239.1.1.1:7009 --count 10";
+    for number in 0..2 {
+        let remedy = format!(" remedy {}", number + 1);
+        scenario(&["30 group-as-routed", &remedy].concat(), &[], |bench| {
+            let mut auditor = bench.audit_with(GROUPS, &[]);
+            let mut sender = bench.sender(&format!("{SENDS} --pause-after 5"));
+            sender.wait_for("paused");
+            auditor.wait_for_finding("policy-escape");
+            sender.go_and_finish();
+            let report = auditor.stop();
+            let [finding] = &report.findings[..] else {
+                panic!("one finding\n{report}");
+            };
+            assert_eq!(
+                (finding.cause.as_str(), finding.packets),
+                (
+                    "the program named eth1 (IP_MULTICAST_IF): no other route leads it elsewhere",
+                    COUNT
+                ),
+                "{report}"
+            );
+            let texts = finding.remedies.iter();
+            let texts: Vec<_> = texts.map(|step| on_card(finding, &step.text)).collect();
+            assert_eq!(texts.len(), 2, "{texts:#?}");
+            assert!(
+                texts[0].starts_with("start the program by pinif run, where IP_MULTICAST_IF of another interface fails (EINVAL)")
+                    && texts[1].starts_with(NO_OTHER),
+                "{texts:#?}"
+            );
+            let step = &finding.remedies[number];
+            let auditor = bench.audit_with(GROUPS, &[]);
+            let arrivals = Arrivals::at(bench);
+            let arrived = match number {
+                0 => {
+                    let line = started(&step.commands[0], SENDS);
+                    let failed = bench.shell_output(&line);
+                    let said = String::from_utf8_lossy(&failed.stderr);
+                    assert!(
+                        !failed.status.success() && said.contains(EINVAL),
+                        "{failed:?}"
+                    );
+                    0
+                }
+                _ => {
+                    let options = step.options.iter();
+                    let sends = options.fold(SENDS.to_owned(), |sends, one| set(&sends, one));
+                    bench.send(&sends);
+                    COUNT
+                }
+            };
+            arrivals.are(arrived, 0, step);
+            let report = auditor.stop();
+            assert!(report.findings.is_empty(), "after {step:#?}\n{report}");
+        });
+    }
+}
+
+/// Nobody names an interface for the group: the route that leads there is the likely cause, and each remedy ends it.
+#[test]
+fn a_group_that_a_route_leads_out_is_led_home() {
+    Mistake {
+        cause: "=most likely route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main",
+        policy: Some(GROUPS),
+        remedies: vec![
+            operator(
+                "give 239.1.1.1 a route via fab0 (`ip route replace 239.1.1.1 dev fab0`)",
+                Then::Peer,
+            ),
+            operator(RUN_OR_FAIL, Then::Peer),
+            developer(NO_OTHER, Then::Peer),
+        ],
+        ..Mistake::of(
+            "policy-escape",
+            "30 group-routed",
+            "udp --to 239.1.1.1:7009 --count 10",
+        )
+    }
+    .is_fixed();
+}
+
+/// An interface by its index is in no answer of the kernel's: that the route was not it shows where it was changed, and the finding grows.
+#[test]
+fn a_route_that_was_not_it_is_not_named_any_longer() {
+    scenario("30 group-named-late", &[], |bench| {
+        let mut auditor = bench.audit_with(GROUPS, &[]);
+        let mut sender =
+            bench.sender("udp --multicast-if eth1 --to 239.1.1.1:7009 --count 20 --pause-after 10");
+        sender.wait_for("paused");
+        let finding = auditor.wait_for_finding("policy-escape");
+        assert_eq!(
+            finding.cause,
+            "most likely route 0.0.0.0/0 via 192.0.2.2 dev eth1 in table main"
+        );
+        for line in &finding.remedies[0].commands {
+            bench.shell(line);
+        }
+        let sent = sender.go_and_finish();
+        let found = leak("policy-escape")
+            .rule("groups")
+            .egress("eth1")
+            .packets(20)
+            .by(&sent)
+            .cause(CAUSE)
+            .remedy(NO_OTHER);
+        auditor.stop().expect().finding(found).nothing_else();
+    });
 }

@@ -164,7 +164,7 @@ fn a_source_that_chooses_the_interface_of_a_group_is_named() {
         bench.run("ip", "route add 239.0.0.0/8 dev fab0");
     }
     Mistake {
-        cause: "its source 192.0.2.1 is eth1's, which chooses the interface for a group or a broadcast address without a route",
+        cause: "most likely its source 192.0.2.1 is eth1's, which chooses the interface for a group or a broadcast address without a route",
         policy: Some(GROUPS),
         make,
         remedies: vec![developer(

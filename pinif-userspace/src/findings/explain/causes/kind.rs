@@ -52,7 +52,13 @@ pub enum CauseKind {
     /// An `AF_PACKET` socket: `sll_ifindex` alone says where its packets leave.
     PacketSocket,
     /// This interface, by which the traffic should leave, is down.
-    LinkDown(String),
+    LinkDown {
+        /// The interface.
+        link: String,
+        /// The destination is in a network of it, whose route comes back with the link: the kernel removes all others for good
+        /// (`fib_sync_down_dev`).
+        is_near: bool,
+    },
     /// This interface, by which the traffic should leave, is up and has no carrier.
     NoCarrier(String),
     /// This interface, by which the traffic should leave, is there no more.
@@ -180,6 +186,13 @@ pub enum CauseKind {
     SourceBefore {
         /// The source.
         source: IpAddr,
+    },
+    /// The program sends from an address that no interface has, as this option lets it.
+    AnySource {
+        /// The source.
+        source: IpAddr,
+        /// The option.
+        option: &'static str,
     },
     /// Its source address, which this interface has, chose that for a group or a broadcast address: no route is asked
     /// (`ip_route_output_key_hash_rcu`).

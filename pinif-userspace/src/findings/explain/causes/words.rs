@@ -28,7 +28,7 @@ impl fmt::Display for CauseKind {
             Self::PacketSocket => {
                 f.write_str("packet socket, which chooses its interface by sll_ifindex")
             }
-            Self::LinkDown(device) => write!(f, "link {device} is down"),
+            Self::LinkDown { link, .. } => write!(f, "link {link} is down"),
             Self::NoCarrier(device) => write!(f, "link {device} has no carrier"),
             Self::LinkGone(device) => write!(f, "link {device} is gone"),
             Self::Route(route) => route.fmt(f),
@@ -48,6 +48,9 @@ impl fmt::Display for CauseKind {
                 let guess = if is_guess { ", or a route that is gone did" } else { "" };
                 write!(f, "the program named {interface} ({how}){guess}: ")?;
                 match routed {
+                    Some(other) if other == interface => {
+                        f.write_str("no other route leads it elsewhere")
+                    }
                     Some(other) => write!(f, "the kernel routes it via {other} now"),
                     None => f.write_str("the kernel has no route for it now"),
                 }
@@ -113,6 +116,10 @@ impl fmt::Display for CauseKind {
             Self::SourceBefore { source } => write!(
                 f,
                 "the kernel chose the source {source} for another route, before the packet was marked or translated"
+            ),
+            Self::AnySource { source, option } => write!(
+                f,
+                "the program sends from {source}, which no interface has ({option})"
             ),
             Self::SourcePicks { source, interface } => write!(
                 f,

@@ -7,7 +7,8 @@ use pinif_ebpf::packet::protocol;
 use super::{
     egress,
     facts::{
-        Reached, demands_device, has_no_way, home, home_that_reaches, keeps_foreign_source, reached,
+        Reached, demands_device, has_no_way, home, home_that_reaches, keeps_foreign_source,
+        may_be_named, reached,
     },
     routes::route_home,
 };
@@ -29,7 +30,7 @@ pub(in crate::findings) fn unpinned(finding: &Finding, row: &Row) -> Vec<Remedy>
         return vec![with_source(finding, &way)];
     }
     let mut all: Vec<Remedy> = run_home(finding).into_iter().collect();
-    all.push(Remedy::Bind(home_that_reaches(finding, row)));
+    all.push(bind(finding, row));
     all
 }
 
@@ -102,7 +103,8 @@ fn refused(finding: &Finding) -> Option<Remedy> {
 
 /// What holds a program to an interface, where that reaches the destination.
 pub(super) fn run_home(finding: &Finding) -> Option<Remedy> {
-    home_that_holds(finding).map(|home| held_to(finding, home, Meets::Nothing))
+    let meets = may_be_named(finding).map_or(Meets::Nothing, Meets::of);
+    home_that_holds(finding).map(|home| held_to(finding, home, meets))
 }
 
 fn home_that_holds(finding: &Finding) -> Option<Arc<str>> {
@@ -123,11 +125,20 @@ pub(in crate::findings) fn held_to(finding: &Finding, interface: Arc<str>, meets
     }
 }
 
+/// Bind it where it belongs, and let it name no other interface where it may have named one.
+fn bind(finding: &Finding, row: &Row) -> Remedy {
+    let home = home_that_reaches(finding, row);
+    match may_be_named(finding) {
+        Some(how) => Remedy::BindAndNameNoOther(home, how),
+        None => Remedy::Bind(home),
+    }
+}
+
 /// The bound device, where it reaches the destination, or nothing is known of that.
 pub(super) fn bound_home(finding: &Finding, row: &Row) -> Option<Remedy> {
     match reached(finding) {
         Reached::By(way) if !way.holds || keeps_foreign_source(finding, &way) => None,
-        Reached::By(_) | Reached::Unknown => Some(Remedy::Bind(home_that_reaches(finding, row))),
+        Reached::By(_) | Reached::Unknown => Some(bind(finding, row)),
         Reached::Nowhere => None,
     }
 }

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::findings::{
     explain::{
-        CauseKind, EndSubflow, Home, Meets, PacketInfo, Remedy, Setting, SubflowBy,
-        phrases::{destination_address, options, packet_info},
+        CauseKind, EndSubflow, Home, Meets, Remedy, Setting, SubflowBy,
+        phrases::{destination_address, packet_info},
     },
     finding::Finding,
     kinds::Row,
@@ -31,31 +31,12 @@ pub(super) fn named(finding: &Finding, row: &Row, how: &'static str) -> Option<V
     if let Reached::By(way) = reached(finding)
         && way.holds
     {
-        all.push(binding::held_to(finding, way.interface, meets(how)));
+        all.push(binding::held_to(finding, way.interface, Meets::of(how)));
     } else {
         all.extend(route_home(finding, row));
     }
     all.push(Remedy::BindAndNameNoOther(home, how));
     Some(all)
-}
-
-/// What a program meets that names another interface than the one that it is bound to: the kernel lets no option of a bound socket do that
-/// (`do_ip_setsockopt`, `do_ipv6_setsockopt`), nor a control message of IPv6 (`ip6_datagram_send_ctl`), unless that is for a packet of IPv4
-/// (`ip_cmsg_send`), and `pinif run` drops what is sent otherwise.
-fn meets(how: &'static str) -> Meets {
-    let is_ipv4 = options(how).any(|option| option == PacketInfo::V4.name());
-    let fails = |option: &&str| {
-        option.ends_with("CAST_IF") || (*option == PacketInfo::V6.name() && !is_ipv4)
-    };
-    let mut failing = options(how).filter(fails);
-    match (failing.next(), failing.next()) {
-        (None, _) => Meets::Dropped,
-        (Some(_), _) if options(how).all(|option| fails(&option)) => Meets::Fails(how),
-        (Some("IPV6_MULTICAST_IF"), Some("IPV6_PKTINFO")) => {
-            Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
-        }
-        (Some(option), _) => Meets::DroppedOrFails(option),
-    }
 }
 
 /// Of a group whose interface the program's address chose: an address of where it belongs chooses that.
@@ -139,31 +120,5 @@ pub(super) fn joined_there(finding: &Finding, home: Home) -> Remedy {
     Remedy::JoinThere {
         home,
         is_ipv6: destination_address(finding).is_some_and(|to| to.is_ipv6()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_fails_is_not_dropped() {
-        assert_eq!(meets("IP_MULTICAST_IF"), Meets::Fails("IP_MULTICAST_IF"));
-        assert_eq!(
-            meets("IP_PKTINFO or IP_UNICAST_IF"),
-            Meets::DroppedOrFails("IP_UNICAST_IF")
-        );
-        let both = "IPV6_PKTINFO or IPV6_UNICAST_IF";
-        assert_eq!(meets(both), Meets::Fails(both));
-        assert_eq!(
-            meets("IPV6_MULTICAST_IF, IPV6_PKTINFO or sin6_scope_id"),
-            Meets::DroppedOrFails("IPV6_MULTICAST_IF or IPV6_PKTINFO")
-        );
-        assert_eq!(meets("sin6_scope_id"), Meets::Dropped);
-        // Of a packet of IPv4.
-        assert_eq!(
-            meets("IP_PKTINFO, IPV6_PKTINFO or IP_UNICAST_IF"),
-            Meets::DroppedOrFails("IP_UNICAST_IF")
-        );
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pinif_ebpf::verdict::Kind;
 
 use crate::findings::{
-    explain::{Cause, CauseKind, Home},
+    explain::{Cause, CauseKind, Home, naming, phrases::packet_info},
     finding::{Finding, SentBy},
     kinds::Row,
-    ways::{ChosenBy, Way},
+    ways::{ChosenBy, Reach, Way},
 };
 
 /// Whether there is a process that could bind its socket.
@@ -68,8 +68,29 @@ pub(super) fn reached(finding: &Finding) -> Reached {
     match Way::first(home, !is_right_there) {
         Some(way) => Reached::By(way.clone()),
         None if home.is_empty() => Reached::Unknown,
-        None => Reached::Nowhere,
+        None => match hop_home(finding) {
+            Some(way) => Reached::By(way),
+            None => Reached::Nowhere,
+        },
     }
+}
+
+/// The next hop where it belongs, of several that the route has which was taken: the kernel leads nothing by it while its link carries
+/// nothing.
+fn hop_home(finding: &Finding) -> Option<Way> {
+    let route = finding.route_taken()?;
+    finding.ways.home.iter().find_map(|way| {
+        let hop = route.hop_by(&way.interface)?;
+        Some(Way {
+            reach: hop.via.map_or(Reach::Direct, |gateway| Reach::Via {
+                gateway,
+                is_onlink: hop.is_onlink,
+            }),
+            holds: true,
+            network: route.prefix,
+            ..way.clone()
+        })
+    })
 }
 
 /// Whether it is known that nothing reaches the destination from where it belongs.
@@ -119,6 +140,14 @@ pub(super) fn home_that_reaches(finding: &Finding, row: &Row) -> Home {
         Reached::By(way) => Home::of(&way.interface),
         Reached::Unknown | Reached::Nowhere => home(finding, row),
     }
+}
+
+/// The options by which its program may have named the interface ([`Finding::may_be_named`]).
+pub(super) fn may_be_named(finding: &Finding) -> Option<&'static str> {
+    let to = finding.flow?.destination.address;
+    finding
+        .may_be_named()
+        .then(|| naming(to, packet_info(finding)))
 }
 
 /// Where it left, or arrived.

@@ -7,7 +7,7 @@ use pinif_ebpf::verdict::Kind;
 
 use super::{
     egress,
-    facts::{Reached, keeps_source_on_route, own_home, reached},
+    facts::{Reached, demands_device, keeps_source_on_route, own_home, reached},
     home,
 };
 use crate::findings::{
@@ -20,6 +20,8 @@ use crate::findings::{
     samples::DestinationSample,
     ways::{ChosenBy, Way},
 };
+
+const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
 
 /// A route to where it belongs, or that its destination is kept out of the rule that led elsewhere; where nothing reaches it from there,
 /// that somebody has to decide. Nothing where no rule says where it belongs: it may leave where it left, from another address.
@@ -79,6 +81,17 @@ pub(in crate::findings) fn route_home(finding: &Finding, row: &Row) -> Vec<Remed
                 ..translation(finding)
             },
         )],
+    }
+}
+
+/// The same, where an interface that carries nothing has one of several next hops of the route that was taken.
+pub(super) fn route_of_one_hop(finding: &Finding, row: &Row, interface: &str) -> Vec<Remedy> {
+    let is_hop = finding
+        .route_taken()
+        .is_some_and(|route| route.hop_by(interface).is_some());
+    match is_hop && !demands_device(finding, row) {
+        true => route_home(finding, row),
+        false => Vec::new(),
     }
 }
 
@@ -144,9 +157,15 @@ fn destinations(
         }
     }
     let (mut and, mut others, mut is_asked) = (Vec::new(), Vec::new(), !has_more);
+    let are_asked = finding.route_asked_of_others().is_some();
+    let mut unasked = Vec::new();
     for address in seen {
         let known = finding.ways.other(address);
         is_asked &= known.is_some();
+        if known.is_none() && are_asked {
+            unasked.push(address);
+            continue;
+        }
         let is_as_first = known.is_none_or(|known| known.is_as_first);
         let is_led = is_as_first && way.network.contains(&address);
         let led_out = led_out(finding, address);
@@ -177,7 +196,10 @@ fn destinations(
     Destinations {
         to: whole.map_or(all, |whole| vec![whole]),
         and,
-        beside,
+        beside: match unasked.is_empty() {
+            true => beside,
+            false => Beside::Unasked(unasked),
+        },
     }
 }
 
@@ -235,8 +257,11 @@ pub(in crate::findings) fn instead_of(
     home: Home,
     way: Option<Way>,
 ) -> NewRoute {
+    // IPv6 has the routes of all groups in this one, which is asked first (`addrconf_add_mroute`).
+    let is_group = |to: &IpNet| to.addr().is_ipv6() && to.addr().is_multicast();
+    let of_groups = to.iter().any(is_group).then(|| ("local".to_owned(), LOCAL));
     NewRoute {
-        table: taken.and_then(table_of),
+        table: of_groups.or_else(|| taken.and_then(table_of)),
         tos: taken.map_or(0, |taken| tos_of(taken, &to)),
         metric: taken.and_then(|taken| metric_of(taken, &to)),
         to,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::model::{Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Translation};
+use super::model::{Lost, MovedTunnel, NewRoute, OutOfRule, Remedy, Then, Translation};
 use crate::{
     findings::{
         explain::{
@@ -109,9 +109,18 @@ impl Remedy {
             )],
             Self::Restore {
                 link,
-                lost: Lost::Down,
-                ..
-            } => vec![format!("ip link set {} up", word(link))],
+                lost: Lost::Down { .. },
+                then,
+            } => {
+                let up = format!("ip link set {} up", word(link));
+                match then {
+                    Then::Route(route) => match route.commands() {
+                        none if none.is_empty() => none,
+                        routes => std::iter::once(up).chain(routes).collect(),
+                    },
+                    Then::Nothing | Then::DropAt(_) | Then::Bind(_) => vec![up],
+                }
+            }
             Self::EndSubflow(end) => match &end.by {
                 SubflowBy::Announced(_) => {
                     vec!["ip mptcp limits set add_addr_accepted 0".to_owned()]
@@ -258,7 +267,7 @@ impl Route {
     /// The line that gives it another source, and leaves all else as it is; none where that cannot be written.
     fn with_source(&self, source: IpAddr) -> Option<String> {
         // One of several next hops cannot be written so.
-        let beside = self.beside.as_deref().filter(|_| self.hops <= 1)?;
+        let beside = self.beside.as_deref().filter(|_| self.hops.len() <= 1)?;
         let mut line = format!(
             "{} route replace {}{}",
             ip(source),

@@ -49,6 +49,9 @@ impl fmt::Display for Beside {
         match self {
             Self::Nothing => Ok(()),
             Self::OtherRules => f.write_str(", which does nothing for what other rules lead"),
+            Self::Unasked(all) => {
+                write!(f, ", and it is not known yet what leads {}", first_of(all))
+            }
             Self::These(all) => write!(f, ", which does nothing for {}", first_of(all)),
         }
     }

@@ -251,7 +251,10 @@ pub enum Remedy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// The administrator has set it down.
-    Down,
+    Down {
+        /// The route to the destination comes back with it.
+        is_near: bool,
+    },
     /// It is up, and has no carrier: no command here gives it one.
     Carrier,
     /// It is not there any more.
@@ -267,6 +270,8 @@ pub enum Then {
     DropAt(Arc<str>),
     /// Bind the socket.
     Bind(Home),
+    /// Lead its traffic by it alone.
+    Route(Box<NewRoute>),
 }
 
 /// A route that destinations lack.
@@ -317,6 +322,8 @@ pub enum Beside {
     OtherRules,
     /// These destinations: it is not known what led them out, or how they are reached from where they belong.
     These(Vec<IpAddr>),
+    /// These destinations were seen just now, and routing is not asked about them yet.
+    Unasked(Vec<IpAddr>),
 }
 
 /// Packets whose source is to be translated where they leave.

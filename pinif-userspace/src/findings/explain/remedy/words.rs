@@ -286,7 +286,7 @@ impl fmt::Display for Order<'_> {
             ),
             Remedy::Restore { link, lost, then } => {
                 match lost {
-                    Lost::Down => write!(f, "bring {link} up")?,
+                    Lost::Down { .. } => write!(f, "bring {link} up")?,
                     Lost::Carrier => write!(
                         f,
                         "give {link} a carrier (its cable, the other end, or the interface below it)"
@@ -298,6 +298,7 @@ impl fmt::Display for Order<'_> {
                     Then::DropAt(egress) => {
                         write!(f, ", and drop on {egress} what must not leave via it")
                     }
+                    Then::Route(route) => write!(f, ", and {route}"),
                     Then::Bind(home) => {
                         f.write_str(", and ")?;
                         bind(f, home)?;

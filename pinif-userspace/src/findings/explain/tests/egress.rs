@@ -179,7 +179,10 @@ fn only_a_rule_that_sets_just_this_mark_is_to_be_deleted() {
 #[test]
 fn a_link_that_goes_down_under_a_policy() {
     let causes = [
-        Cause::certain(CauseKind::LinkDown("fab0".to_owned())),
+        Cause::certain(CauseKind::LinkDown {
+            link: "fab0".to_owned(),
+            is_near: true,
+        }),
         Cause::certain(default_route()),
     ];
     let (zones, interfaces) = (["backplane"], ["fab0"]);
