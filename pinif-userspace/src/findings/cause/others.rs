@@ -24,7 +24,7 @@ use crate::{
 const MOST: usize = 4;
 
 /// Asks about the destinations that a finding has seen by now, and that were not asked about; nothing where there are none, or where no route
-/// led the first packet out ([`led_out`]). The kind says where they belong where that is not the rule's to say.
+/// led the first packet out ([`Finding::route_asked_of_others`]). The kind says where they belong where that is not the rule's to say.
 pub(in crate::findings) fn others(
     finding: &Finding,
     sighted: &Sighted,
