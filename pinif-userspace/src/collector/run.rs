@@ -20,6 +20,7 @@ use super::{
     enforcement,
     fail_on::exit_status,
     gaps,
+    learning::Learning,
     netlink_events::NetlinkEvents,
     orders::Orders,
     pace::{READ_EVERY, Sums},
@@ -108,6 +109,7 @@ impl Audit {
             let mut arrivals = Vec::new();
             let mut bypasses = Vec::new();
             let mut woken = Vec::new();
+            let mut learners = Vec::new();
             let resting = self.rate_limit.rests_until();
             let due = self.due().chain(end).min();
             let mut is_idle = false;
@@ -136,6 +138,11 @@ impl Audit {
                 outcome = self.bypasses.next(|socket| bypasses.push(socket)) => {
                     outcome.context("the ring buffer of sockets that bypass cannot be read")?;
                     self.on_bypasses(bypasses);
+                }
+                outcome = Learning::next(&mut self.learning, |learner| learners.push(learner)) => {
+                    outcome.context("the ring buffer of what is learned cannot be read")?;
+                    self.on_learners(&learners);
+                    is_idle = true;
                 }
                 outcome = self.wakes.next(|wake_up| woken.push(wake_up)) => {
                     outcome.context("the ring buffer of wake-ups cannot be read")?;
